@@ -1,0 +1,125 @@
+"""Everything that can go wrong, as one tree.
+
+Rule: whatever Plex or the network does reaches the caller as a `PlexError`; a mistake in the program itself stays a
+`TypeError` or `ValueError` and is found before anything is sent. No message holds a secret.
+
+    PlexError
+    ├── Refusal                     Plex answered, and the answer is no (its kinds: refusals.py)
+    ├── Unreachable                 no answer came: name, route, TLS, reset
+    │   └── TimedOut                no answer came in the time allowed
+    ├── MalformedReply              an answer came, and it cannot be read
+    ├── RedirectRefused             the answer points elsewhere and following it would repeat a body or loop
+    │   └── CrossOriginRedirect     following it would take the credentials to another origin
+    └── CredentialsError            the token or key at hand does not belong where it was about to go
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ticketstub.wire.http import Response
+
+_LONGEST_MESSAGE = 200
+# Long runs without a space in foreign text may be tokens; controls and text-direction marks can rewrite a terminal.
+_SECRET_LOOKING = re.compile(r"[^\s\"'<>=&?,;()]{16,}")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
+
+
+def printable(text: str) -> str:
+    """Make text from the other side safe to show: no control or direction characters, at most 200 characters."""
+    return _UNPRINTABLE.sub(" ", text).strip()[:_LONGEST_MESSAGE]
+
+
+def without_secrets(text: str) -> str:
+    """Make text from the other side safe to show and leave out every run of characters that may be a token."""
+    return _SECRET_LOOKING.sub("…", printable(text))
+
+
+class PlexError(Exception):
+    """The root of everything that Plex or the network can do to a call.
+
+    Attributes:
+        message: one sentence, free of secrets.
+        hint: what to do about it, or `None`.
+        status: the HTTP status of the answer, or `None` where none came.
+        code: Plex's error code (1001, 1029 …), or `None`.
+        response: the answer itself, or `None`. It may hold secrets: it is left out of `repr`, `vars()` and pickles.
+    """
+
+    __slots__ = ("code", "hint", "message", "response", "status")
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        status: int | None = None,
+        code: int | None = None,
+        response: Response | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.status = status
+        self.code = code
+        self.response = response
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        facts = {"hint": self.hint, "status": self.status, "code": self.code}
+        return _rebuild, (type(self), self.message, facts)
+
+
+def _rebuild(kind: type[PlexError], message: str, facts: dict[str, object]) -> PlexError:
+    return kind(message, **facts)  # type: ignore[arg-type]  # the names are those of __reduce__ above
+
+
+class Unreachable(PlexError):
+    """No answer came: the name, the route, TLS or the connection failed. It says nothing about the token.
+
+    Attributes:
+        sent: whether any byte of the request may have reached the other side.
+    """
+
+    __slots__ = ("sent",)
+
+    def __init__(self, message: str, *, sent: bool = True, hint: str | None = None, **facts: object) -> None:
+        super().__init__(message, hint=hint, **facts)  # type: ignore[arg-type]  # those of PlexError
+        self.sent = sent
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.message, {"hint": self.hint, "sent": self.sent})
+
+
+class TimedOut(Unreachable):
+    """No whole answer came in the time allowed."""
+
+    __slots__ = ()
+
+
+class MalformedReply(PlexError):
+    """An answer came and cannot be read: HTML, empty, cut off, too large, or not what the call is answered with."""
+
+    __slots__ = ()
+
+
+class RedirectRefused(PlexError):
+    """The answer redirects, and following it would repeat a body, loop, or lead nowhere."""
+
+    __slots__ = ()
+
+
+class CrossOriginRedirect(RedirectRefused):
+    """The answer redirects to another origin; the credentials stay here."""
+
+    __slots__ = ()
+
+
+class CredentialsError(PlexError):
+    """The token or key at hand does not belong where it was about to go; nothing was sent."""
+
+    __slots__ = ()
