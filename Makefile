@@ -59,11 +59,7 @@ $(stamp): requirements/dev.txt pyproject.toml requirements/python.sh
 	@touch $(stamp)
 
 pins:
-	@{ sed '/^[^#]/,$$d' requirements/dev.txt; \
-	   uv pip compile --quiet $(UPGRADE) --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
-	     --no-emit-index-url --no-emit-find-links --no-header --no-annotate --output-file requirements/dev.new pyproject.toml \
-	     && cat requirements/dev.new; } > requirements/dev.made
-	@mv requirements/dev.made requirements/dev.txt && rm -f requirements/dev.new
+	@sh requirements/pin.sh requirements/dev.txt $(UPGRADE) --all-extras --group dev pyproject.toml
 
 clean:
 	rm -rf .venv .strangers .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

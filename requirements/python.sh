@@ -22,7 +22,7 @@ if ! command -v "$python" >/dev/null 2>&1; then
   how "python3 python3-venv" python3
 fi
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-  echo "$python is $("$python" --version 2>&1); Ticketstub needs Python 3.11 or newer." >&2
+  echo "$python is not Python 3.11 or newer, which Ticketstub needs." >&2
   how "python3.11 python3.11-venv   (or any newer one)" python3.13
 fi
 if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
