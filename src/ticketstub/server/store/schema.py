@@ -1,0 +1,87 @@
+"""The tables, for SQLite.
+
+Rule: a change here raises `VERSION`, and an older file gets a step that leads to it. Columns that hold a login hold
+its canonical form; columns named `sealed_…` are under the instance's key, `digest` is an HMAC; JSON columns hold
+records without any token.
+"""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x5453_7462  # "TStb": tells our files from other programs' SQLite files
+VERSION = 1
+
+TABLES = (
+    """
+    CREATE TABLE account (
+        id INTEGER PRIMARY KEY,
+        version INTEGER NOT NULL DEFAULT 1,     -- raised by every change of what AccountRow shows
+        record BLOB NOT NULL,
+        password_hash TEXT,
+        sealed_verification BLOB,
+        last_step INTEGER NOT NULL DEFAULT 0,   -- the last verification step that was spent
+        email_only_auth INTEGER NOT NULL,
+        disabled_at INTEGER
+    )
+    """,
+    # One name space: nobody's user name can be somebody else's e-mail address.
+    """
+    CREATE TABLE login (
+        name TEXT PRIMARY KEY,
+        account_id INTEGER NOT NULL REFERENCES account (id)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE device (
+        id INTEGER PRIMARY KEY,
+        account_id INTEGER NOT NULL REFERENCES account (id),
+        client_identifier TEXT NOT NULL,
+        product TEXT,
+        version TEXT,
+        platform TEXT,
+        platform_version TEXT,
+        device TEXT,
+        name TEXT,
+        created_at INTEGER NOT NULL,
+        last_seen_at INTEGER NOT NULL,
+        UNIQUE (account_id, client_identifier)
+    )
+    """,
+    """
+    CREATE TABLE media_server (
+        number INTEGER PRIMARY KEY,             -- the order they were added
+        machine_identifier TEXT NOT NULL UNIQUE,
+        owner_id INTEGER NOT NULL REFERENCES account (id),
+        name TEXT NOT NULL,
+        port INTEGER,
+        version TEXT NOT NULL,
+        errors TEXT NOT NULL,
+        platform TEXT NOT NULL,
+        platform_version TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        sources BLOB NOT NULL
+    )
+    """,
+    "CREATE INDEX media_server_of_owner ON media_server (owner_id)",
+    """
+    CREATE TABLE token (
+        digest BLOB PRIMARY KEY,
+        sealed BLOB NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('account', 'server_share')),
+        account_id INTEGER NOT NULL REFERENCES account (id),
+        device_id INTEGER REFERENCES device (id),
+        machine_identifier TEXT REFERENCES media_server (machine_identifier),
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER,
+        revoked_at INTEGER,                     -- kept, so that a known token of a world stays dead
+        CHECK ((kind = 'server_share') = (machine_identifier IS NOT NULL))
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE share (
+        account_id INTEGER NOT NULL REFERENCES account (id),
+        machine_identifier TEXT NOT NULL REFERENCES media_server (machine_identifier),
+        digest BLOB NOT NULL REFERENCES token (digest),
+        PRIMARY KEY (account_id, machine_identifier)
+    ) WITHOUT ROWID
+    """,
+)
