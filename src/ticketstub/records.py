@@ -9,6 +9,7 @@ Plex left out, sent as null or sent with the wrong type is `None` (or empty, for
 from __future__ import annotations
 
 from datetime import datetime
+from typing import ClassVar
 
 import msgspec
 
@@ -18,10 +19,14 @@ from ticketstub.token import Secret, Token
 class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=True):
     """A noun of Plex."""
 
+    left_out: ClassVar[frozenset[str]] = frozenset()
+    """The wire's names that plex.tv leaves out, rather than write null, where there is nothing (observed)."""
+
     @property
     def problems(self) -> tuple[str, ...]:
         """The wire's names (`profile.autoSelectAudio`) of what had a wrong type and was read as `None`."""
-        return self.__dict__.get("problems", ())
+        found: tuple[str, ...] = self.__dict__.get("problems", ())
+        return found
 
 
 class Subscription(Record, frozen=True, kw_only=True):
@@ -92,6 +97,8 @@ class Account(Record, frozen=True, kw_only=True):
     `joined_at` and the other times that Plex writes as numbers are seconds since 1970 (UTC). `username` and `email`
     are empty for managed users. `auth_token` echoes the caller's token, or is the new one after a sign-in.
     """
+
+    left_out: ClassVar[frozenset[str]] = frozenset({"pin", "restrictionProfile", "customRestrictions", "roles"})
 
     id: int | None = None
     uuid: str | None = None

@@ -6,6 +6,7 @@ address' query, its headers or its body, for all three carry secrets.
 
 from __future__ import annotations
 
+import json
 from urllib.parse import urlsplit
 
 MAX_BODY = 2 * 1024 * 1024
@@ -58,6 +59,19 @@ class Response:
         self.status = status
         self.headers = headers
         self.body = body
+
+    @property
+    def text(self) -> str:
+        """The body as text; what is no UTF-8 is replaced. May hold secrets."""
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> object:
+        """Read the body as JSON.
+
+        Raises:
+            ValueError: it is none.
+        """
+        return json.loads(self.body)
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {len(self.body)} bytes>"

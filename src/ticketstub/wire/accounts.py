@@ -1,0 +1,75 @@
+"""The account's calls on plex.tv: whose token is this, sign in with a password, keep a token alive.
+
+Rule: as all of wire/, role-blind. Sources: the API's published description for both account calls, observed bodies
+for every field; the ping is observed in public clients only.
+"""
+
+from __future__ import annotations
+
+from ticketstub.records import Account
+from ticketstub.token import Secret
+from ticketstub.wire import xml
+from ticketstub.wire.call import Call, data_of, malformed, one, written
+from ticketstub.wire.codec import Format, to_json
+from ticketstub.wire.http import Response
+
+
+class GetTokenDetails(Call[Account], frozen=True, kw_only=True):
+    """Ask whose token this is: `GET /api/v2/user`, 200 (documented)."""
+
+    name = "get_token_details"
+    path = "/api/v2/user"
+
+    def read(self, response: Response) -> Account:
+        return one(Account, response, ("id", "uuid", "auth_token"))
+
+    def write(self, value: Account, form: Format) -> bytes:
+        return written("user", value, form)
+
+
+class PostUsersSignInData(Call[Account], frozen=True, kw_only=True):
+    """Sign in with login and password: `POST /api/v2/users/signin`, 201 (documented).
+
+    Args:
+        login: user name or e-mail address.
+        password: the password.
+        remember_me: whether the token ends after 14 days (observed) instead of living on.
+        verification_code: the six digits of the authenticator app, where the account asks for them.
+    """
+
+    name = "post_users_sign_in_data"
+    method = "POST"
+    path = "/api/v2/users/signin"
+    needs_token = False
+    in_body = True
+    repeatable = False
+    status = 201
+
+    login: str
+    password: Secret
+    remember_me: bool = False
+    verification_code: Secret | None = None
+
+    def read(self, response: Response) -> Account:
+        return one(Account, response, ("auth_token",))
+
+    def write(self, value: Account, form: Format) -> bytes:
+        return written("user", value, form)
+
+
+class Ping(Call[bool], frozen=True, kw_only=True):
+    """Keep a token alive: `GET /api/v2/ping`, 200 (observed)."""
+
+    name = "ping"
+    path = "/api/v2/ping"
+    mark = "observed"
+
+    def read(self, response: Response) -> bool:
+        data = data_of(response)
+        pong = data.get("pong") if isinstance(data, dict) else data
+        if str(pong).lower() not in ("true", "1"):
+            raise malformed(response, "the answer to a ping is no pong")
+        return True
+
+    def write(self, value: bool, form: Format) -> bytes:  # noqa: FBT001  # the reply is a boolean
+        return xml.write("pong", str(value).lower()) if form is Format.XML else to_json({"pong": value})

@@ -1,0 +1,188 @@
+"""A call: one exchange with Plex as a value, written once for both ends.
+
+Rule: role-blind. A call writes itself as a message and reads its reply; it reads itself from a message's parameters
+and writes its reply. It knows neither address, identity, token, clock nor network: the client adds those, the local
+Plex checks them. Every call carries a mark: documented, observed or assumed.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import ClassVar, Generic, Literal, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from ticketstub.errors import MalformedReply
+from ticketstub.records import Record
+from ticketstub.refusals import BadRequest
+from ticketstub.token import Secret
+from ticketstub.wire import codec, tolerant, xml
+from ticketstub.wire.codec import Format
+from ticketstub.wire.http import Response
+
+V = TypeVar("V")
+R = TypeVar("R", bound=Record)
+
+Base = Literal["plex.tv", "server"]
+Mark = Literal["documented", "observed", "assumed"]
+
+
+class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"):
+    """One exchange as a value; its fields are its parameters, under the wire's names in camel case.
+
+    Attributes:
+        name: the library's name for it, used in logs.
+        method: the HTTP method.
+        path: the path below the base, with a leading slash.
+        base: which of a client's two bases it belongs to.
+        needs_token: whether it is sent with the client's token, and refused here without one.
+        in_body: whether its parameters go in a form body rather than in the query.
+        repeatable: whether doing it twice does no harm, so that it may be tried again.
+        status: the status of its success.
+        mark: where our knowledge of it comes from.
+    """
+
+    name: ClassVar[str]
+    method: ClassVar[str] = "GET"
+    path: ClassVar[str]
+    base: ClassVar[Base] = "plex.tv"
+    needs_token: ClassVar[bool] = True
+    in_body: ClassVar[bool] = False
+    repeatable: ClassVar[bool] = True
+    status: ClassVar[int] = 200
+    mark: ClassVar[Mark] = "documented"
+
+    def verb_used(self) -> str:
+        """Name the HTTP method it is sent with."""
+        return self.method
+
+    def may_repeat(self) -> bool:
+        """Tell whether doing it twice does no harm."""
+        return self.repeatable
+
+    def parameters(self) -> list[tuple[str, str]]:
+        """List what it sends: the wire's names and texts; a parameter that is `None` is not sent."""
+        given = ((name, getattr(self, field)) for field, name in _names(type(self)))
+        return [(name, self._text(value)) for name, value in given if value is not None]
+
+    def _text(self, value: object) -> str:
+        if isinstance(value, bool):
+            return str(value).lower() if self.in_body else str(int(value))
+        if isinstance(value, Secret):
+            return value.reveal()
+        return str(value.value) if isinstance(value, Enum) else str(value)
+
+    def target(self) -> str:
+        """Write its path and, unless they go in the body, its parameters."""
+        query = "" if self.in_body else urlencode(self.parameters())
+        return f"{self.path}?{query}" if query else self.path
+
+    def body(self) -> tuple[bytes, str | None]:
+        """Write its body and the body's media type."""
+        if not self.in_body:
+            return b"", None
+        return urlencode(self.parameters()).encode(), "application/x-www-form-urlencoded"
+
+    def secrets(self) -> tuple[str, ...]:
+        """List the secrets it sends, so that no message repeats them."""
+        given = (getattr(self, field) for field, _ in _names(type(self)))
+        return tuple(value.reveal() for value in given if isinstance(value, Secret))
+
+    def read(self, response: Response) -> V:
+        """Read its reply from an answer of success.
+
+        Raises:
+            MalformedReply: the answer is not what this call is answered with.
+        """
+        raise NotImplementedError(type(self).name)  # every call below says what its reply is
+
+    def write(self, value: V, form: Format) -> bytes:
+        """Write its reply's body."""
+        raise NotImplementedError(type(self).name)  # every call below says what its reply is
+
+
+C = TypeVar("C", bound="Call[object]")
+
+
+def _names(kind: type[Call[V]]) -> tuple[tuple[str, str], ...]:
+    return tuple(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
+
+
+def from_parameters(kind: type[C], given: dict[str, str]) -> C:
+    """Read a call from the parameters of a request; unknown ones are ignored.
+
+    Raises:
+        BadRequest: one is missing or has a value that it cannot have.
+    """
+    values: dict[str, object] = {}
+    for field in msgspec.structs.fields(kind):
+        text = given.get(field.encode_name)
+        if text is not None:
+            values[field.name] = tolerant.value(field.type, text)
+        if values.get(field.name, ...) is None or (text is None and field.required):
+            raise BadRequest
+    return kind(**values)
+
+
+def one(kind: type[R], response: Response, evidence: tuple[str, ...]) -> R:
+    """Read the one record that an answer holds, wherever Plex wrapped it.
+
+    Args:
+        kind: the record's class.
+        response: the answer.
+        evidence: the fields of which at least one must be there for the answer to be this record at all.
+
+    Raises:
+        MalformedReply: none of them is.
+    """
+    found = codec.decode(kind, response.body)
+    if found is not None and _holds(found, evidence):
+        return found
+    found = tolerant.record(kind, _unwrapped(kind, data_of(response)))
+    if found is None or not _holds(found, evidence):
+        raise malformed(response, f"the answer holds no {kind.__name__}")
+    return found
+
+
+def _holds(found: Record, evidence: tuple[str, ...]) -> bool:
+    return any(getattr(found, name) is not None for name in evidence)
+
+
+def _unwrapped(kind: type[R], data: object) -> object:
+    """Open `{"user": {…}}`, `{"MediaContainer": {…}}` and lists of one, but not the record itself."""
+    known = tolerant.names_of(kind)
+    while isinstance(data, dict | list) and len(data) == 1:
+        inner = data[0] if isinstance(data, list) else next(iter(data.values()))
+        if (isinstance(data, dict) and known & data.keys()) or not isinstance(inner, dict | list):
+            break
+        data = inner
+    return data
+
+
+def data_of(response: Response) -> object:
+    """Read an answer's body into plain data.
+
+    Raises:
+        MalformedReply: it is neither JSON nor XML, or not all of it is there.
+    """
+    try:
+        return codec.parse(response.body)
+    except codec.Unreadable as error:
+        raise malformed(response, str(error)) from None
+
+
+def malformed(response: Response, reason: str) -> MalformedReply:
+    """Make the error for an answer that cannot be read."""
+    hint = "is something between you and Plex answering in its place?" if response.body else None
+    return MalformedReply(
+        f"Plex answered {response.status}, but {reason}", status=response.status, hint=hint, response=response
+    )
+
+
+def written(root: str, value: Record, form: Format, *, in_json: str | None = None, nulls: bool = True) -> bytes:
+    """Write one record: under this root in XML, bare or under `in_json` in JSON."""
+    members = codec.plain(value, nulls=nulls)
+    if form is Format.XML:
+        return xml.write(root, members)
+    return codec.to_json({in_json: members} if in_json else members)

@@ -1,0 +1,153 @@
+"""Records to bytes and back, in JSON and in XML.
+
+Rule: the body decides what it is, not its Content-Type (observed: both lie). A well-formed JSON record takes one pass
+of msgspec; everything else goes through plain data and the tolerant reader. What cannot be read raises `Unreadable`,
+whose text repeats nothing of the body.
+"""
+
+from __future__ import annotations
+
+import zlib
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from typing import TypeVar
+
+import msgspec
+
+from ticketstub.records import Record
+from ticketstub.token import Secret, Token
+from ticketstub.wire import xml
+from ticketstub.wire.http import MAX_BODY
+
+R = TypeVar("R", bound=Record)
+
+_GZIP_OR_ZLIB = 47  # zlib's window bits: either header, told apart by itself
+_MEDIA_TYPES = {"json": "application/json; charset=utf-8", "xml": "application/xml; charset=utf-8"}
+
+
+class Format(Enum):
+    """How a body is written. Plex's default is XML (documented)."""
+
+    JSON = "json"
+    XML = "xml"
+
+    @property
+    def media_type(self) -> str:
+        """What plex.tv sends as Content-Type."""
+        return _MEDIA_TYPES[self.value]
+
+
+class Unreadable(ValueError):
+    """The body is nothing that Plex would send."""
+
+
+def _received(kind: type, raw: object) -> object:
+    if kind is Token or kind is Secret:
+        if not isinstance(raw, str) or not raw:
+            raise msgspec.ValidationError("a secret is text")
+        return Token.received(raw) if kind is Token else Secret(raw)
+    raise NotImplementedError(kind)  # msgspec's own protocol for "not mine"
+
+
+def _sent(value: object) -> str:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise NotImplementedError(type(value))  # msgspec's own protocol for "not mine"
+
+
+@cache
+def _decoder(kind: type[R]) -> msgspec.json.Decoder[R]:
+    return msgspec.json.Decoder(kind, dec_hook=_received)
+
+
+def decode(kind: type[R], body: bytes) -> R | None:
+    """Read one well-formed JSON record fast; `None` where it needs the tolerant reader."""
+    try:
+        found: R = _decoder(kind).decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return found
+
+
+def parse(body: bytes) -> object:
+    """Read a body into plain data: dicts, lists, text, numbers.
+
+    Returns:
+        The JSON value, or the content of the XML's root element.
+
+    Raises:
+        Unreadable: empty, a web page, cut off, nested too deeply, or neither JSON nor XML.
+    """
+    text = body.removeprefix(b"\xef\xbb\xbf").strip()
+    if not text:
+        raise Unreadable("the body is empty")
+    if text[:1] == b"<":
+        return _parse_xml(text)
+    try:
+        data = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise Unreadable("the body is neither JSON nor XML, or it was cut off") from None
+    except RecursionError:
+        raise Unreadable("the JSON is nested too deeply") from None
+    return data
+
+
+def _parse_xml(text: bytes) -> object:
+    if text[:9].lower() == b"<!doctype" or text[:5].lower() == b"<html":
+        raise Unreadable("the body is a web page")
+    try:
+        return xml.parse(text)[1]
+    except xml.XmlError as error:
+        raise Unreadable(str(error)) from None
+
+
+def unpacked(body: bytes, coding: str) -> bytes:
+    """Undo a body's gzip or deflate coding, within the size that is allowed.
+
+    Raises:
+        Unreadable: another coding, broken data, or more than `MAX_BODY` bytes.
+    """
+    if coding in ("", "identity"):
+        return body
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        raise Unreadable("the body has a coding that was not asked for")
+    inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
+    try:
+        data = inflater.decompress(body, MAX_BODY)
+    except zlib.error:
+        raise Unreadable("the compressed body is broken") from None
+    if inflater.unconsumed_tail or not inflater.eof:
+        raise Unreadable("the compressed body is too large or was cut off")
+    return data
+
+
+def plain(value: Record, *, nulls: bool = True) -> dict[str, object]:
+    """Turn a record into plain data under the wire's names, secrets in clear.
+
+    Args:
+        value: the record.
+        nulls: whether `None` is written (plex.tv does, but for the names in `left_out`) or left out (media servers).
+    """
+    members: dict[str, object] = msgspec.to_builtins(value, builtin_types=(datetime,), enc_hook=_sent)
+    if not nulls:
+        return _without_nulls(members)
+    for name in value.left_out:
+        if members[name] in (None, []):
+            del members[name]
+    return members
+
+
+def _without_nulls(members: dict[str, object]) -> dict[str, object]:
+    return {name: _deeper(member) for name, member in members.items() if member is not None}
+
+
+def _deeper(member: object) -> object:
+    if isinstance(member, dict):
+        return _without_nulls(member)
+    return [_deeper(item) for item in member] if isinstance(member, list | tuple) else member
+
+
+def to_json(data: object) -> bytes:
+    """Write plain data as JSON."""
+    return msgspec.json.encode(data)

@@ -1,0 +1,92 @@
+"""A media server's own calls: who it is, what it says of itself, and any other request as it is.
+
+Rule: as all of wire/, role-blind. Sources: observed bodies; the API's published description for the identity.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+from urllib.parse import urlencode
+
+from ticketstub.records import Identity, ServerInformation
+from ticketstub.wire.call import Call, one, written
+from ticketstub.wire.codec import Format
+from ticketstub.wire.http import Response
+from ticketstub.wire.security import CONTAINER
+
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
+_PATH = re.compile(r"/(?!/)[!$-~]*")  # printable ASCII but for space, quote and number sign
+
+
+class GetIdentity(Call[Identity], frozen=True, kw_only=True):
+    """Ask a media server who it is: `GET /identity`, 200, no token (documented)."""
+
+    name = "identity"
+    path = "/identity"
+    base = "server"
+    needs_token = False
+
+    def read(self, response: Response) -> Identity:
+        return one(Identity, response, ("machine_identifier",))
+
+    def write(self, value: Identity, form: Format) -> bytes:
+        return written(CONTAINER, value, form, in_json=CONTAINER, nulls=False)
+
+
+class GetServerInformation(Call[ServerInformation], frozen=True, kw_only=True):
+    """Ask a media server about itself: `GET /`, 200 (observed)."""
+
+    name = "server_information"
+    path = "/"
+    base = "server"
+    mark = "observed"
+
+    def read(self, response: Response) -> ServerInformation:
+        return one(ServerInformation, response, ("machine_identifier",))
+
+    def write(self, value: ServerInformation, form: Format) -> bytes:
+        return written(CONTAINER, value, form, in_json=CONTAINER, nulls=False)
+
+
+class RawRequest(Call[Response], frozen=True, kw_only=True):
+    """Ask a media server anything else; the reply is the answer as it came.
+
+    Args:
+        verb: the HTTP method.
+        at: the path, from its leading slash, as it goes on the wire (percent-encoded where need be).
+        query: the query's names and values.
+        content: the body.
+        content_type: the body's media type.
+    """
+
+    name = "raw"
+    base = "server"
+    mark = "assumed"
+
+    verb: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
+    at: str
+    query: dict[str, str] = {}
+    content: bytes = b""
+    content_type: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _PATH.fullmatch(self.at):
+            raise ValueError("a path starts with one slash and holds printable ASCII only, percent-encoded where need be")
+
+    def verb_used(self) -> str:
+        return self.verb
+
+    def may_repeat(self) -> bool:
+        return self.verb in _REPEATABLE
+
+    def target(self) -> str:
+        if not self.query:
+            return self.at
+        return f"{self.at}{'&' if '?' in self.at else '?'}{urlencode(self.query)}"
+
+    def body(self) -> tuple[bytes, str | None]:
+        return self.content, self.content_type
+
+    def read(self, response: Response) -> Response:
+        return response

@@ -1,0 +1,114 @@
+"""What a refusal looks like on the wire, both ways.
+
+Rule: reading never fails and never repeats a secret; writing takes its status, code and message from the refusal's
+row in refusals.py. The dialects: plex.tv's v2 (JSON or XML), its older XML, and a media server's web page.
+Source: observed bodies; where the member order or the text is ours, it is marked assumed.
+"""
+
+from __future__ import annotations
+
+import time
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from ticketstub.errors import printable, without_secrets
+from ticketstub.refusals import KINDS, RateLimited, Refusal, ServerError, refusal
+from ticketstub.wire import codec, xml
+from ticketstub.wire.codec import Format
+from ticketstub.wire.http import Response
+
+_KNOWN_TEXTS = {row.default_message for row in KINDS}
+
+
+def read(response: Response, *, base: str, secrets: tuple[str, ...] = ()) -> Refusal:
+    """Read the refusal that an answer of failure stands for.
+
+    Args:
+        response: an answer with a status from 400 on.
+        base: `plex.tv` or `server`: an empty 404 means an outage of the one, and a missing thing on the other.
+        secrets: what the request held and no message may repeat.
+    """
+    if response.status == 404 and base == "plex.tv" and not response.body.strip():
+        return ServerError("plex.tv's edge answered with an empty 404", status=404, response=response)
+    code, message = _code_and_message(response.body)
+    found = refusal(response.status, code, _clean(message, secrets), response=response)
+    if isinstance(found, RateLimited):
+        found.retry_after = retry_after(response.headers.get("retry-after", ""), time.time())
+    return found
+
+
+def retry_after(text: str, now: float) -> float | None:
+    """Read a Retry-After header: seconds to wait, from a number or a date (RFC 9110, 10.2.3); `None` if it is neither."""
+    if text.strip().isdecimal() and text.isascii():
+        return float(text[:10])
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _code_and_message(body: bytes) -> tuple[int | None, str | None]:
+    try:
+        data = codec.parse(body)
+    except codec.Unreadable:
+        return None, None
+    return _in_item(_first(data))
+
+
+def _first(data: object) -> object:
+    """Find the first error in any of the forms: `{"errors": [{…}]}`, `<errors><error …/></errors>`, `{"error": "…"}`."""
+    for _ in range(4):
+        if isinstance(data, list):
+            data = data[0] if data else None
+        elif isinstance(data, dict):
+            inner = data.get("errors") or data.get("error")
+            if inner is None or (isinstance(inner, str) and data.get("message")):
+                break
+            data = inner
+    return data
+
+
+def _in_item(item: object) -> tuple[int | None, str | None]:
+    if not isinstance(item, dict):
+        return None, item if isinstance(item, str) else None
+    code = item.get("code")
+    text = item.get("message") or item.get("status")
+    known = int(code) if isinstance(code, int | str) and str(code).isdecimal() and len(str(code)) < 8 else None
+    return known, text if isinstance(text, str) else None
+
+
+def _clean(message: str | None, secrets: tuple[str, ...]) -> str | None:
+    """Keep a known text as it is; from any other take out what was sent and what may be a token."""
+    if not message or message in _KNOWN_TEXTS:
+        return message
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        message = message.replace(secret, "…")
+    return without_secrets(printable(message)) or None
+
+
+def write(refused: Refusal, form: Format) -> bytes:
+    """Write it as plex.tv's v2 does (observed): a list of errors with code, message and, mostly, status."""
+    item: dict[str, object] = {"code": refused.code, "message": refused.message, "status": refused.status}
+    if refused.code == 1020:
+        del item["status"]  # observed: this one lacks it
+    if refused.code is None:
+        del item["code"]
+    if form is Format.XML:
+        return xml.write("errors", [item])
+    return codec.to_json({"errors": [item]})
+
+
+def write_page(status: int, *, at_root: bool = False) -> bytes:
+    """Write it as a media server does: a small web page, whatever was accepted (observed for 401; 403 and 404 assumed).
+
+    Args:
+        status: the HTTP status.
+        at_root: whether it answers for `/`, where a script that leads browsers to the web application comes first.
+    """
+    phrase = HTTPStatus(status).phrase
+    script = _TO_WEB if at_root and status == HTTPStatus.UNAUTHORIZED else ""
+    head = f"<html><head>{script}<title>{phrase}</title></head>"
+    return f"{head}<body><h1>{status} {phrase}</h1></body></html>".encode()
+
+
+_TO_WEB = "<script>window.location = window.location.href.match(/(^.+\\/)[^\\/]*$/)[1] + 'web/index.html';</script>"

@@ -1,0 +1,90 @@
+"""A media server's own security calls: a transient token, and how to reach a source with one.
+
+Rule: as all of wire/, role-blind. Sources: the API's published description; the attributes' order and the address
+list's form are observed.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from ticketstub.records import Record, Source, TransientToken
+from ticketstub.token import Token
+from ticketstub.wire.call import Call, malformed, one, written
+from ticketstub.wire.codec import Format
+from ticketstub.wire.http import Response
+
+CONTAINER = "MediaContainer"
+
+
+class TransientTokenType(Enum):
+    """What a transient token is for; `delegation` is the only one (documented)."""
+
+    DELEGATION = "delegation"
+
+
+class TransientTokenScope(Enum):
+    """What a transient token reaches; `all` is the only one (documented)."""
+
+    ALL = "all"
+
+
+class _TokenContainer(Record, frozen=True, kw_only=True):
+    size: int = 0
+    token: Token | None = None
+
+
+class _SourceContainer(Record, frozen=True, kw_only=True):
+    size: int = 1
+    device: Source | None = msgspec.field(name="Device", default=None)
+
+
+class GetTransientToken(Call[TransientToken], frozen=True, kw_only=True):
+    """Get a token for at most 48 hours with the caller's rights: `POST /security/token`, 200 (documented).
+
+    It ends when the media server restarts. The server takes any method; POST keeps it out of caches.
+    """
+
+    name = "get_transient_token"
+    method = "POST"
+    path = "/security/token"
+    base = "server"
+    repeatable = False
+
+    type: TransientTokenType
+    scope: TransientTokenScope
+
+    def read(self, response: Response) -> TransientToken:
+        return TransientToken(token=one(_TokenContainer, response, ("token",)).token)
+
+    def write(self, value: TransientToken, form: Format) -> bytes:
+        return written(CONTAINER, _TokenContainer(token=value.token), form, in_json=CONTAINER)
+
+
+class GetSourceConnectionInformation(Call[Source], frozen=True, kw_only=True):
+    """Ask how to reach a source that the media server knows: `GET /security/resources`, 200 (documented).
+
+    Needs the owner's token, or a transient token made from it, and Plex Media Server 1.15.4 or newer.
+
+    Args:
+        source: `server://` and a machine identifier, or `provider://` and a provider's identifier.
+        refresh: whether the server asks anew instead of answering from memory.
+    """
+
+    name = "get_source_connection_information"
+    path = "/security/resources"
+    base = "server"
+
+    source: str
+    refresh: bool = False
+
+    def read(self, response: Response) -> Source:
+        found = one(_SourceContainer, response, ("device",)).device
+        if found is None or not (found.access_token or found.connections):
+            raise malformed(response, "the answer names neither an address nor a token")
+        return found
+
+    def write(self, value: Source, form: Format) -> bytes:
+        return written(CONTAINER, _SourceContainer(device=value), form, in_json=CONTAINER, nulls=False)

@@ -1,0 +1,216 @@
+"""Reads a record out of plain data that is not quite what it should be.
+
+Rule: nothing that Plex sends fails here. Field by field and level by level: what has the wrong type becomes `None`
+(or is left out of its list) and is named in `problems`; the rest is kept. One reader serves JSON and XML: a wrapper
+around a list is opened, numbers and booleans may be text, names may be spelt in any of Plex's four ways.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import TypeVar
+
+import msgspec
+from msgspec import inspect
+
+from ticketstub.records import Record
+from ticketstub.token import Secret, Token
+
+R = TypeVar("R", bound=Record)
+Problems = list[str]
+Reader = Callable[[object, str, Problems], object]
+
+_BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_IN_WORDS = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC")
+_MILLISECONDS = 100_000_000_000  # epoch seconds reach this in the year 5138; what is larger counts milliseconds
+# Observed: the account's token has five names; the first three also in snake_case and with hyphens.
+_MORE_NAMES = {"authToken": ("authenticationToken", "authentication_token", "authentication-token")}
+
+
+def record(kind: type[R], data: object) -> R | None:
+    """Read one record, or `None` where the data is nothing that could hold one.
+
+    Args:
+        kind: the record's class.
+        data: a JSON value, or what `wire.xml.parse` made of XML.
+    """
+    problems: Problems = []
+    found = _structure(kind)(data, "", problems)
+    return _with_problems(found, problems) if isinstance(found, kind) else None
+
+
+def records(kind: type[R], data: object) -> tuple[R, ...]:
+    """Read a list of records; each keeps its own problems, and what holds nothing of one is left out."""
+    names = names_of(kind)
+    likely = (item for item in _items(data, names) if isinstance(item, dict) and names & item.keys())
+    return tuple(item for item in (record(kind, each) for each in likely) if item is not None)
+
+
+def value(kind: object, data: object) -> object:
+    """Read one value of this type; `None` where it is none."""
+    return _reader(inspect.type_info(kind))(data, "", [])
+
+
+def _with_problems(found: R, problems: Problems) -> R:
+    if problems:
+        found.__dict__["problems"] = tuple(problems)
+    return found
+
+
+@cache
+def names_of(kind: type[Record]) -> frozenset[str]:
+    """List every name under which Plex may send one of a record's fields."""
+    return frozenset(name for field in msgspec.structs.fields(kind) for name in _spellings(field))
+
+
+def _spellings(field: msgspec.structs.FieldInfo) -> tuple[str, ...]:
+    wire, ours = field.encode_name, field.name
+    return (wire, *dict.fromkeys((ours, ours.replace("_", "-"), *_MORE_NAMES.get(wire, ()))))
+
+
+@cache
+def _structure(kind: type[Record]) -> Reader:
+    infos = inspect.type_info(kind).fields  # type: ignore[attr-defined]  # a struct's
+    fields = msgspec.structs.fields(kind)
+    plan = tuple((f.name, _spellings(f), _reader(i.type)) for f, i in zip(fields, infos, strict=True))
+
+    def read(data: object, path: str, problems: Problems) -> object:
+        if isinstance(data, list | tuple) and data:
+            data = data[0]
+        if not isinstance(data, dict):
+            return _nothing(data, path, problems)
+        below = f"{path}." if path else ""
+        values: dict[str, object] = {}
+        for name, spellings, reader in plan:
+            spelt = next((s for s in spellings if data.get(s) not in (None, "")), spellings[0])
+            if (raw := data.get(spelt)) is not None:
+                values[name] = reader(raw, below + spelt, problems)
+        return kind(**{name: value for name, value in values.items() if value is not None})
+
+    return read
+
+
+def _nothing(data: object, path: str, problems: Problems) -> object:
+    """Name a value that cannot be read; an empty one is no problem, it is how XML writes null."""
+    if data not in (None, ""):
+        problems.append(path)
+    return None
+
+
+def _reader(info: inspect.Type) -> Reader:
+    """Choose how to read a value of this type."""
+    if isinstance(info, inspect.UnionType):
+        return _reader(next(member for member in info.types if not isinstance(member, inspect.NoneType)))
+    if isinstance(info, inspect.StructType):
+        return _structure(info.cls)
+    if isinstance(info, inspect.VarTupleType):
+        return _many(info.item_type)
+    if isinstance(info, inspect.CustomType):
+        return _secret(info.cls)
+    if isinstance(info, inspect.EnumType):
+        return _plain(lambda raw: info.cls(raw) if raw in {m.value for m in info.cls} else None)
+    return _plain(_SCALARS[type(info)])
+
+
+def _plain(convert: Callable[[object], object]) -> Reader:
+    def read(data: object, path: str, problems: Problems) -> object:
+        found = convert(data)
+        return _nothing(data, path, problems) if found is None else found
+
+    return read
+
+
+def _secret(kind: type) -> Reader:
+    make = Token.received if kind is Token else Secret
+    return _plain(lambda data: make(data) if isinstance(data, str) and data else None)
+
+
+def _many(item_type: inspect.Type) -> Reader:
+    reader = _reader(item_type)
+    names = names_of(item_type.cls) if isinstance(item_type, inspect.StructType) else frozenset({"id"})
+
+    def read(data: object, path: str, problems: Problems) -> object:
+        if isinstance(data, bool | int | float):
+            return _nothing(data, path, problems)
+        found = (
+            reader(_id_of(item) if len(names) == 1 else item, f"{path}[{index}]", problems)
+            for index, item in enumerate(_items(data, names))
+        )
+        return tuple(item for item in found if item is not None)
+
+    return read
+
+
+def _id_of(item: object) -> object:
+    """Observed: XML writes the texts of a list as `<role id="plexpass"/>`."""
+    return item.get("id") if isinstance(item, dict) else item
+
+
+def _items(data: object, names: frozenset[str]) -> list[object]:
+    """List what a list, an XML wrapper around one, a lone item or comma-separated text holds."""
+    if isinstance(data, list | tuple):
+        return list(data)
+    if isinstance(data, Mapping):
+        if names & data.keys():
+            return [data]
+        return [item for member in data.values() for item in (member if isinstance(member, list) else [member])]
+    if isinstance(data, str):
+        return [part.strip() for part in data.split(",") if part.strip()]
+    return []
+
+
+def _bool(data: object) -> bool | None:
+    if isinstance(data, bool):
+        return data
+    return _BOOLEANS.get(str(data).lower()) if isinstance(data, str | int) else None
+
+
+def _int(data: object) -> int | None:
+    if isinstance(data, bool):
+        return None
+    if isinstance(data, int):
+        return data
+    if isinstance(data, float) and data.is_integer():
+        return int(data)
+    if isinstance(data, str) and _WHOLE.fullmatch(data.strip()):
+        return int(data)
+    moment = _moment(data) if isinstance(data, str) else None
+    return int(moment.timestamp()) if moment else None  # observed: one date is epoch seconds here, ISO text there
+
+
+def _float(data: object) -> float | None:
+    number = _int(data)
+    return data if isinstance(data, float) else None if number is None else float(number)
+
+
+def _str(data: object) -> str | None:
+    if isinstance(data, bool):
+        return None
+    return data if isinstance(data, str) else str(data) if isinstance(data, int | float) else None
+
+
+def _moment(data: object) -> datetime | None:
+    try:
+        if isinstance(data, str) and not _WHOLE.fullmatch(data.strip()):
+            moment = datetime.fromisoformat(_IN_WORDS.sub(r"\1T\2Z", data.strip()))
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        seconds = None if isinstance(data, bool) else _int(data)
+        if seconds is None:
+            return None
+        return datetime.fromtimestamp(seconds / 1000 if abs(seconds) >= _MILLISECONDS else seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+_SCALARS: dict[type[inspect.Type], Callable[[object], object]] = {
+    inspect.BoolType: _bool,
+    inspect.IntType: _int,
+    inspect.FloatType: _float,
+    inspect.StrType: _str,
+    inspect.DateTimeType: _moment,
+    inspect.AnyType: lambda data: data,
+}
