@@ -1,0 +1,86 @@
+"""Make the environments that strangers run in, once.
+
+Rule: each stranger has its own, made from the hashes pinned in its folder and kept below `.strangers/` under a name
+that holds the digest of those pins; it is used offline from then on. An environment is built aside and moved into
+place when complete, so an interrupted or simultaneous run leaves no half of one.
+"""
+
+import hashlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).parent
+KEPT = HERE.parents[1] / ".strangers"
+LONGEST = 300
+"""Seconds that one environment may take to download and install."""
+
+
+class CannotSetUp(Exception):
+    """An environment could not be made: most often no network on the first run."""
+
+
+def python_environment(stranger: str) -> list[str]:
+    """Return the command that runs this stranger's program, making its virtual environment when it is not there."""
+    pins = HERE / stranger / "requirements.txt"
+    made = _kept(stranger, [pins], platform.python_version(), lambda folder: _install_python(folder, pins))
+    python = made / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    return [str(python), str(HERE / stranger / "program.py")]
+
+
+def node_environment(stranger: str, node: str, npm: str) -> list[str]:
+    """Return the command that runs this stranger's program, making its node_modules when they are not there."""
+    pins = [HERE / stranger / name for name in ("package.json", "package-lock.json", ".npmrc")]
+    made = _kept(stranger, pins, "", lambda folder: _install_node(folder, pins, npm))
+    # Node looks for packages beside the program, not beside the caller.
+    return [node, shutil.copy(HERE / stranger / "program.cjs", made)]
+
+
+def _kept(stranger: str, pins: list[Path], interpreter: str, install: Callable[[Path], None]) -> Path:
+    facts = [interpreter, sys.platform, platform.machine(), *(pin.read_text("utf-8") for pin in pins)]
+    digest = hashlib.sha256("\0".join(facts).encode()).hexdigest()[:12]
+    place = KEPT / f"{stranger}-{digest}"
+    if not place.exists():
+        print(f"\n{stranger}: making its environment in {KEPT.name}/ (once; needs the network) ...", file=sys.__stderr__)
+        KEPT.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=KEPT, prefix="making-", ignore_cleanup_errors=True) as aside:
+            folder = Path(aside) / "environment"
+            install(folder)
+            _move(folder, place)
+    return place
+
+
+def _move(folder: Path, place: Path) -> None:
+    try:
+        folder.rename(place)
+    except OSError:
+        if not place.exists():  # else somebody else was faster, with the same pins
+            raise
+
+
+def _install_python(folder: Path, pins: Path) -> None:
+    venv.create(folder, with_pip=False)
+    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    options = ["--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary=:all:"]
+    _run([sys.executable, "-m", "pip", "--python", str(python), "install", *options, "-r", str(pins)], folder)
+
+
+def _install_node(folder: Path, pins: list[Path], npm: str) -> None:
+    folder.mkdir()
+    for pin in pins:
+        shutil.copy(pin, folder)
+    _run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
+
+
+def _run(command: list[str], folder: Path) -> None:
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LONGEST, check=False)
+    except subprocess.TimeoutExpired as late:
+        raise CannotSetUp(f"{command[:4]} took longer than {LONGEST} s") from late
+    if done.returncode:
+        raise CannotSetUp(f"{command[:4]} failed; the first run needs the network:\n{(done.stdout + done.stderr)[-2000:]}")

@@ -1,0 +1,89 @@
+"""plex-api-client 0.30.0 as its users call it.
+
+One JSON request a line comes in, one JSON outcome a line goes out; `how` is `sync` or `async`. This release offers no
+result for the two calls to a media server: its users read `raw_response`, and so does this program.
+"""
+
+import asyncio
+import json
+import sys
+
+from plex_api_client import PlexAPI
+from plex_api_client.models import errors, operations
+
+IDENTIFIER = "stranger-plexpy-0-30-0"
+
+
+def prepared(ask):
+    """The SDK's group, method and arguments for one request."""
+    plex_tv = f"{ask['plex_tv']}/api/v2"
+    match ask["call"]:
+        case "sign_in":
+            form = {key: ask[key] for key in ("login", "password", "verification_code", "remember_me") if key in ask}
+            request = {"client_id": IDENTIFIER, "client_name": "Stranger", "request_body": form}
+            return "authentication", "post_users_sign_in_data", {"request": request, "server_url": plex_tv}
+        case "token_details":
+            return "authentication", "get_token_details", {"server_url": plex_tv}
+        case "transient_token":
+            kind = operations.GetTransientTokenQueryParamType.DELEGATION
+            return "authentication", "get_transient_token", {"type_": kind, "scope": operations.Scope.ALL}
+        case "source":
+            return "authentication", "get_source_connection_information", {"source": ask["source"]}
+        case "resources":
+            return "plex", "get_server_resources", {"client_id": IDENTIFIER, "server_url": plex_tv}
+
+
+def read(call, result):
+    """What a user of the SDK finds in its result, or else in the response that it keeps."""
+    match call:
+        case "sign_in" | "token_details":
+            account = result.user_plex_account
+            return {"username": account.username, "email": account.email, "id": account.id, "token": account.auth_token}
+        case "transient_token":
+            return {"token": json.loads(result.raw_response.text)["MediaContainer"]["token"]}
+        case "source":
+            device = json.loads(result.raw_response.text)["MediaContainer"]["Device"]
+            return {
+                "name": device["name"],
+                "client_identifier": device["clientIdentifier"],
+                "token": device["accessToken"],
+                "connections": [connection["uri"] for connection in device["Connection"]],
+            }
+        case "resources":
+            return {"servers": {one.name: one.access_token for one in result.plex_devices}}
+
+
+def made(ask):
+    return PlexAPI(access_token=ask.get("token"), server_url=ask.get("server"))
+
+
+def called(ask):
+    group, method, arguments = prepared(ask)
+    with made(ask) as sdk:
+        return getattr(getattr(sdk, group), method)(**arguments)
+
+
+async def called_async(ask):
+    group, method, arguments = prepared(ask)
+    async with made(ask) as sdk:
+        return await getattr(getattr(sdk, group), f"{method}_async")(**arguments)
+
+
+def outcome(ask):
+    try:
+        result = asyncio.run(called_async(ask)) if ask["how"] == "async" else called(ask)
+        return {"status": result.status_code, "result": read(ask["call"], result)}
+    except errors.PlexAPIError as error:
+        listed = getattr(getattr(error, "data", None), "errors", None) or []
+        return {
+            "raised": type(error).__name__,
+            "status": error.status_code,
+            "body": error.body,
+            "codes": [one.code for one in listed],
+        }
+    except Exception as error:
+        return {"raised": type(error).__name__, "message": str(error)}
+
+
+for line in sys.stdin:
+    print(json.dumps(outcome(json.loads(line))), flush=True)
