@@ -1,0 +1,108 @@
+"""The only reader of the environment's proxy variables: HTTPS_PROXY, ALL_PROXY, NO_PROXY, in either case of letters.
+
+Rule: only https goes through a proxy, inside a tunnel that the proxy cannot read. Plain http never does, for the token
+would be readable there; loopback addresses never do. They are read when a connection is made, not at import. (The
+certificate variables SSL_CERT_FILE and SSL_CERT_DIR are OpenSSL's own and need no reader here.)
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from ticketstub.errors import Unreachable
+from ticketstub.token import Secret
+from ticketstub.transports.heads import Place
+
+
+class Proxy(NamedTuple):
+    """A proxy that makes tunnels: where it is, and the value of `Proxy-Authorization`, if it wants one."""
+
+    place: Place
+    authorization: Secret | None
+
+
+ProxyFor = Callable[[Place], Proxy | None]
+"""Says through which proxy a place is reached; `None` means directly."""
+
+
+def proxy_for(place: Place, environ: Mapping[str, str] = os.environ) -> Proxy | None:
+    """Say through which proxy the environment wants a place to be reached.
+
+    Raises:
+        Unreachable: a variable names a proxy that we cannot use (only http:// ones); nothing was sent.
+    """
+    if place.scheme != "https":
+        return None
+    url = _variable(environ, "https_proxy") or _variable(environ, "all_proxy")
+    if not url or _is_loopback(place.host) or _excepted(place, _variable(environ, "no_proxy")):
+        return None
+    return _parsed(url)
+
+
+def _variable(environ: Mapping[str, str], name: str) -> str:
+    return (environ.get(name) or environ.get(name.upper()) or "").strip()
+
+
+def _parsed(url: str) -> Proxy:
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        port = parts.port or 80
+    except ValueError:
+        raise _unusable() from None
+    if parts.scheme != "http" or not parts.hostname:
+        raise _unusable()
+    return Proxy(Place("http", parts.hostname, port), _authorization(parts.username, parts.password))
+
+
+def _unusable() -> Unreachable:
+    return Unreachable(
+        "the proxy that the environment names cannot be used",
+        sent=False,
+        hint="HTTPS_PROXY or ALL_PROXY must be http://HOST:PORT; NO_PROXY makes exceptions",
+    )
+
+
+def _authorization(user: str | None, password: str | None) -> Secret | None:
+    if user is None:
+        return None
+    credentials = f"{unquote(user)}:{unquote(password or '')}"
+    return Secret("Basic " + b64encode(credentials.encode()).decode("ascii"))
+
+
+def _is_loopback(host: str) -> bool:
+    from ipaddress import ip_address  # only programs with a proxy need it
+
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)  # ::ffff:127.0.0.1
+    return (mapped or address).is_loopback
+
+
+def _excepted(place: Place, no_proxy: str) -> bool:
+    """Whether NO_PROXY names a place: `*`, a name and all below it, an address, a network, each with or without port."""
+    return any(_names(place, entry.strip().lower()) for entry in no_proxy.split(",") if entry.strip())
+
+
+def _names(place: Place, entry: str) -> bool:
+    host, colon, port = entry.rpartition(":")
+    if colon and port.isdigit() and (host.startswith("[") or ":" not in host):
+        return int(port) == place.port and _names(place, host)
+    entry = entry.strip("[]").removeprefix("*").removeprefix(".")
+    return not entry or place.host == entry or place.host.endswith(f".{entry}") or _in_network(place.host, entry)
+
+
+def _in_network(host: str, network: str) -> bool:
+    from ipaddress import ip_address, ip_network  # as above
+
+    try:
+        return ip_address(host) in ip_network(network, strict=False)
+    except ValueError:
+        return False

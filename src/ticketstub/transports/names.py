@@ -1,0 +1,140 @@
+"""Looks names up without ever waiting longer than asked: the work is done on a daemon thread.
+
+Rule: the system's resolver can stall for half a minute and cannot be interrupted. So nobody waits inside it: the
+deadline, Ctrl-C, a cancelled task and the end of the process leave the thread behind, and its answer falls on nobody.
+Addresses that need no look-up cost no thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from threading import Event, Thread
+from time import monotonic
+from typing import Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+# Windows does not interrupt a wait for Ctrl-C: there, and so everywhere, we look up this often.
+_GLANCE = 0.05
+
+
+class Address(NamedTuple):
+    """One address that a name stands for, ready to be dialled."""
+
+    family: int
+    ip: str
+    port: int
+    scope: int = 0
+
+    @property
+    def sockaddr(self) -> tuple[str, int] | tuple[str, int, int, int]:
+        """The address as `socket.connect` takes it."""
+        return (self.ip, self.port, 0, self.scope) if self.family == socket.AF_INET6 else (self.ip, self.port)
+
+
+Resolver = Callable[[str, int], Sequence[Address]]
+"""Turns a host's name and a port into addresses, the best first; may take its time; raises OSError if there are none."""
+
+
+def system_resolver(host: str, port: int) -> list[Address]:
+    """Look a name up as the operating system does.
+
+    Raises:
+        OSError: there is no such name, or it cannot be asked for.
+    """
+    try:
+        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise socket.gaierror(socket.EAI_NONAME, "not a host name") from None
+    return [
+        Address(family, str(at[0]), int(at[1]), int(at[3]) if len(at) == 4 else 0) for family, _, _, _, at in answers
+    ]
+
+
+def literal(host: str, port: int) -> Address | None:
+    """Return the address that a host spelt in digits is, `None` for a name."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.inet_pton(family, host)
+    except OSError:
+        return None
+    return Address(family, host, port)
+
+
+def look_up(host: str, port: int, resolver: Resolver, deadline: float) -> Sequence[Address]:
+    """Return a host's addresses, at least one.
+
+    Args:
+        host: a name, or an address in digits.
+        port: put into each address.
+        resolver: who is asked.
+        deadline: when to stop waiting, on the clock of `time.monotonic()`.
+
+    Raises:
+        TimeoutError: the deadline passed.
+        OSError: the name could not be looked up.
+    """
+    if (address := literal(host, port)) is not None:
+        return [address]
+    return _some(within(lambda: resolver(host, port), deadline))
+
+
+async def look_up_async(host: str, port: int, resolver: Resolver) -> Sequence[Address]:
+    """As `look_up`, awaited; whoever awaits it sets the time."""
+    if (address := literal(host, port)) is not None:
+        return [address]
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+
+    def wake() -> None:
+        try:
+            loop.call_soon_threadsafe(done.set)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            return
+
+    work = _Detached(lambda: resolver(host, port), wake)
+    await done.wait()
+    return _some(work.outcome())
+
+
+def _some(addresses: Sequence[Address]) -> Sequence[Address]:
+    if not addresses:
+        raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
+    return addresses
+
+
+def within(work: Callable[[], T], deadline: float) -> T:
+    """Do work that nobody can interrupt, and stop waiting for it at the deadline.
+
+    Raises:
+        TimeoutError: the deadline passed; the work goes on unseen until it ends by itself.
+    """
+    done = Event()
+    detached = _Detached(work, done.set)
+    while not done.wait(max(0.0, min(_GLANCE, deadline - monotonic()))):
+        if monotonic() >= deadline:
+            raise TimeoutError
+    return detached.outcome()
+
+
+class _Detached(Generic[T]):
+    """Work on a daemon thread of its own."""
+
+    def __init__(self, work: Callable[[], T], ended: Callable[[], object]) -> None:
+        self._results: list[T] = []
+        self._error: BaseException | None = None
+        Thread(target=self._run, args=(work, ended), name="ticketstub-detached", daemon=True).start()
+
+    def _run(self, work: Callable[[], T], ended: Callable[[], object]) -> None:
+        try:
+            self._results.append(work())
+        except BaseException as error:  # noqa: BLE001  # it is raised where the result is asked for
+            self._error = error
+        ended()
+
+    def outcome(self) -> T:
+        if self._error is not None:
+            raise self._error
+        return self._results[0]
