@@ -1,0 +1,78 @@
+"""The generated SDKs among the strangers: the releases, the ways in which each is called, the calls each offers.
+
+Rule: facts about what is published, found by running it; nothing here depends on the local Plex.
+"""
+
+from dataclasses import dataclass, field
+
+import pytest
+from tests.strangers.processes import LocalPlex, Outcome, Stranger
+
+PLEX_TV_CALLS = {"sign_in", "token_details", "resources"}
+SERVER_CALLS = {"transient_token", "source"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One published client: the folder it lives in, its ways to make a call, and the calls it offers."""
+
+    folder: str
+    ways: tuple[str, ...]
+    offers: frozenset[str]
+    typed_errors: frozenset[str] = field(default_factory=frozenset)
+    """The calls on which it tells a documented 400 or 401 from any other failure."""
+    keeps_answers: bool = True
+    """Whether the answers of a media server can be had from it at all."""
+
+
+KINDS = (
+    Kind(
+        folder="plexpy_0_30_0",
+        ways=("sync", "async"),
+        offers=frozenset(PLEX_TV_CALLS | SERVER_CALLS),
+        typed_errors=frozenset(PLEX_TV_CALLS | SERVER_CALLS),
+    ),
+    Kind(
+        folder="plexpy_0_36_3",
+        ways=("sync", "async"),
+        offers=frozenset(PLEX_TV_CALLS | SERVER_CALLS),
+        typed_errors=frozenset(PLEX_TV_CALLS),
+    ),
+    Kind(
+        folder="plexjs_0_39_0",
+        ways=("method", "function"),
+        offers=frozenset(PLEX_TV_CALLS | SERVER_CALLS),
+        typed_errors=frozenset(PLEX_TV_CALLS | SERVER_CALLS),
+        keeps_answers=False,
+    ),
+    Kind(folder="plexjs_0_43_0", ways=("method", "function"), offers=frozenset(SERVER_CALLS)),
+)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One stranger, called one way, beside the local Plex that it talks to."""
+
+    kind: Kind
+    way: str
+    stranger: Stranger
+    plex: LocalPlex
+
+    @property
+    def two_factor_account(self) -> dict[str, str]:
+        """An account with a verification secret that only this way of calling signs in to (a code is good once)."""
+        return self.plex.accounts[("mira_quill", "nora_field")[self.kind.ways.index(self.way)]]
+
+    def ask(self, call: str, **arguments: object) -> Outcome:
+        """Make one call; `server` is a media server's name or address."""
+        server = arguments.get("server")
+        if isinstance(server, str):
+            arguments["server"] = self.plex.servers.get(server, server)
+        return self.stranger.ask(call, how=self.way, plex_tv=self.plex.plex_tv, **arguments)
+
+
+def callers(*, offering: str | None = None) -> pytest.MarkDecorator:
+    """Run a test once for every stranger that offers this call, and every way to make it."""
+    ways = [(kind, way) for kind in KINDS if offering is None or offering in kind.offers for way in kind.ways]
+    names = [f"{kind.folder}-{way}" for kind, way in ways]
+    return pytest.mark.parametrize("caller", ways, ids=names, indirect=True)
