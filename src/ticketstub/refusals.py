@@ -52,9 +52,7 @@ class BadRequest(Refusal):
 
     __slots__ = ()
     default_code = 1004
-    default_message = (
-        "The request was malformed, missed a required parameter or contained invalid values for them"
-    )
+    default_message = "The request was malformed, missed a required parameter or contained invalid values for them"
 
 
 class ClientIdentifierMissing(BadRequest):
@@ -175,7 +173,7 @@ class RateLimited(Refusal):
 
 
 class ServerError(Refusal):
-    """Plex is in trouble (5xx, or a 404 without a body, which its edge sends in an outage). Says nothing of the token."""
+    """Plex is in trouble (5xx, or an empty 404, which its edge sends in an outage). It says nothing of the token."""
 
     __slots__ = ()
     default_status = 500

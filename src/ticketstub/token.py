@@ -28,7 +28,7 @@ class Secret:
 
     @property
     def fingerprint(self) -> str:
-        """The first six hexadecimal digits of the text's SHA-256: enough to tell two secrets apart, no part of either."""
+        """The first six hexadecimal digits of its SHA-256: enough to tell two secrets apart, no part of either."""
         return sha256(self._text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
 
     def __repr__(self) -> str:
@@ -86,7 +86,7 @@ class Token(Secret):
     def received(cls, text: str, origin: str | None = None) -> Token:
         """Take a token as it came over the wire, whatever it looks like (observed: tokens may start with `-`)."""
         token = cls.__new__(cls)
-        token._text = text
+        Secret.__init__(token, text)
         token.origin = origin
         return token
 

@@ -1,0 +1,1 @@
+"""What takes more than one step, as generators, written once for both façades."""

@@ -50,6 +50,15 @@ class PostUsersSignInData(Call[Account], frozen=True, kw_only=True):
     remember_me: bool = False
     verification_code: Secret | None = None
 
+    @classmethod
+    def of(
+        cls, login: str, password: str | Secret, code: str | Secret | None = None, *, remember_me: bool = False
+    ) -> PostUsersSignInData:
+        """Make one of plain texts."""
+        secret = password if isinstance(password, Secret) else Secret(password)
+        known = code if code is None or isinstance(code, Secret) else Secret(code)
+        return cls(login=login, password=secret, verification_code=known, remember_me=remember_me)
+
     def read(self, response: Response) -> Account:
         return one(Account, response, ("auth_token",))
 
@@ -71,5 +80,5 @@ class Ping(Call[bool], frozen=True, kw_only=True):
             raise malformed(response, "the answer to a ping is no pong")
         return True
 
-    def write(self, value: bool, form: Format) -> bytes:  # noqa: FBT001  # the reply is a boolean
+    def write(self, value: bool, form: Format) -> bytes:
         return xml.write("pong", str(value).lower()) if form is Format.XML else to_json({"pong": value})

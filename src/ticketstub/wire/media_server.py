@@ -9,11 +9,15 @@ import re
 from typing import Literal
 from urllib.parse import urlencode
 
+import msgspec
+
 from ticketstub.records import Identity, ServerInformation
 from ticketstub.wire.call import Call, one, written
 from ticketstub.wire.codec import Format
 from ticketstub.wire.http import Response
 from ticketstub.wire.security import CONTAINER
+
+Verb = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 _PATH = re.compile(r"/(?!/)[!$-~]*")  # printable ASCII but for space, quote and number sign
@@ -64,15 +68,17 @@ class RawRequest(Call[Response], frozen=True, kw_only=True):
     base = "server"
     mark = "assumed"
 
-    verb: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
+    verb: Verb = "GET"
     at: str
-    query: dict[str, str] = {}
+    query: dict[str, str] = msgspec.field(default_factory=dict)
     content: bytes = b""
     content_type: str | None = None
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.at):
-            raise ValueError("a path starts with one slash and holds printable ASCII only, percent-encoded where need be")
+            raise ValueError(
+                "a path starts with one slash and holds printable ASCII only, percent-encoded where need be"
+            )
 
     def verb_used(self) -> str:
         return self.verb

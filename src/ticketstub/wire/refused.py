@@ -38,7 +38,7 @@ def read(response: Response, *, base: str, secrets: tuple[str, ...] = ()) -> Ref
 
 
 def retry_after(text: str, now: float) -> float | None:
-    """Read a Retry-After header: seconds to wait, from a number or a date (RFC 9110, 10.2.3); `None` if it is neither."""
+    """Read a Retry-After header (RFC 9110, 10.2.3): seconds, from a number or a date; `None` if it is neither."""
     if text.strip().isdecimal() and text.isascii():
         return float(text[:10])
     try:
@@ -56,7 +56,7 @@ def _code_and_message(body: bytes) -> tuple[int | None, str | None]:
 
 
 def _first(data: object) -> object:
-    """Find the first error in any of the forms: `{"errors": [{…}]}`, `<errors><error …/></errors>`, `{"error": "…"}`."""
+    """Find the first error: in `{"errors": [{…}]}`, `<errors><error …/></errors>`, `{"error": "…"}` and the like."""
     for _ in range(4):
         if isinstance(data, list):
             data = data[0] if data else None

@@ -17,6 +17,7 @@ from ticketstub.wire.codec import Format
 from ticketstub.wire.http import Response
 
 CONTAINER = "MediaContainer"
+PREFIXES = ("server://", "provider://")
 
 
 class TransientTokenType(Enum):
@@ -79,6 +80,10 @@ class GetSourceConnectionInformation(Call[Source], frozen=True, kw_only=True):
 
     source: str
     refresh: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.source.startswith(PREFIXES) or self.source in PREFIXES:
+            raise ValueError("a source starts with server:// or provider://, followed by its identifier")
 
     def read(self, response: Response) -> Source:
         found = one(_SourceContainer, response, ("device",)).device

@@ -17,7 +17,7 @@ PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 _DEEPEST = 64
 # What an attribute or a text cannot hold as it is; the last range is what XML 1.0 has no way to write at all.
-_SPECIAL = re.compile("[&<>\"\t\n\r]|[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SPECIAL = re.compile('[&<>"\t\n\r]|[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 # Observed: in XML, and only there, this one is written "2023-03-24 00:00:00 UTC".
 _DATES_IN_WORDS = frozenset({"subscribedAt"})

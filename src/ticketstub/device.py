@@ -1,0 +1,134 @@
+"""This installation as Plex knows it: a device of the account, told apart by its client identifier.
+
+Rule: an identifier is made once and kept; a program that makes a new one each time fills its user's list of devices
+(and mailbox) with phantoms. Any text is a legal identifier (documented).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+import uuid
+from pathlib import Path
+
+import msgspec
+
+_PLATFORMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SENDABLE = re.compile(r"[^\x00-\x1f\x7f]+")
+
+HEADERS = {
+    "client_identifier": "X-Plex-Client-Identifier",
+    "product": "X-Plex-Product",
+    "version": "X-Plex-Version",
+    "device": "X-Plex-Device",
+    "device_name": "X-Plex-Device-Name",
+    "platform": "X-Plex-Platform",
+    "platform_version": "X-Plex-Platform-Version",
+    "model": "X-Plex-Model",
+    "vendor": "X-Plex-Device-Vendor",
+    "provides": "X-Plex-Provides",
+}
+"""Each field of a `Device` and the header (or query or form parameter) it is sent as (documented)."""
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is asking: sent with every request, shown in the account's list of authorized devices.
+
+    Args:
+        client_identifier: what tells this installation from all others; any text, a UUID by custom.
+        product: the program's name.
+        version: the program's version.
+        device: what it runs on (`Linux`, `Roku 3`); the SDKs call it the device's nickname.
+        device_name: this one's own name (`Workshop PC`).
+        platform: the platform (`Linux`).
+        platform_version: its version.
+        model: the device's model.
+        vendor: the device's maker.
+        provides: a comma list of roles (`controller`).
+
+    Raises:
+        ValueError: a field is empty or holds a control character, which no header can carry.
+    """
+
+    client_identifier: str
+    product: str | None = None
+    version: str | None = None
+    device: str | None = None
+    device_name: str | None = None
+    platform: str | None = None
+    platform_version: str | None = None
+    model: str | None = None
+    vendor: str | None = None
+    provides: str | None = None
+
+    def __post_init__(self) -> None:
+        for field in HEADERS:
+            value = getattr(self, field)
+            if value is not None and not _SENDABLE.fullmatch(value):
+                raise ValueError(f"a device's {field} is text without control characters, and not empty")
+
+    @classmethod
+    def remembered(cls, name: str, *, version: str | None = None, directory: Path | None = None) -> Device:
+        """Return this installation's device for a program, making its identifier the first time and keeping it.
+
+        Args:
+            name: the program's name: letters, digits, dots, hyphens and underscores, at most 64; also its product.
+            version: the program's version.
+            directory: where it is kept; by default the user's data directory for Ticketstub.
+
+        Raises:
+            ValueError: the name is none of that kind.
+            OSError: the identifier can neither be read nor kept.
+        """
+        if not _NAME.fullmatch(name):
+            raise ValueError("a device's name is letters, digits, dots, hyphens and underscores, 64 at most")
+        platform = _PLATFORMS.get(sys.platform, sys.platform)
+        return cls(
+            client_identifier=_kept(directory or _data_directory(), name),
+            product=name,
+            version=version,
+            device=platform,
+            device_name=socket.gethostname() or None,
+            platform=platform,
+        )
+
+    def headers(self) -> dict[str, str]:
+        """List the headers it is sent as."""
+        values = ((header, getattr(self, field)) for field, header in HEADERS.items())
+        return {header: value for header, value in values if value is not None}
+
+
+def _data_directory() -> Path:
+    import platformdirs  # only where no directory was given
+
+    return Path(platformdirs.user_data_dir("ticketstub", appauthor=False)) / "devices"
+
+
+def _kept(directory: Path, name: str) -> str:
+    """Read the identifier, or make one; of several processes that make one at once, all return the first's."""
+    path = directory / f"{name}.txt"
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = directory / f".{name}.{uuid.uuid4().hex}"
+    draft.write_text(f"{uuid.uuid4()}\n", "utf-8")
+    try:
+        os.link(draft, path)  # fails where the file exists, so that the first one wins
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return _read(path)
+
+
+def _read(path: Path) -> str:
+    found = path.read_text("utf-8").strip()
+    if not _SENDABLE.fullmatch(found):
+        raise OSError(f"{path} holds no client identifier: delete it, and a new one is made")
+    return found

@@ -1,0 +1,208 @@
+"""One call from end to end: its token, its request, its redirects, its tries, its reply.
+
+Rule: everything that both façades must do alike is here. Nothing is repeated that could do harm twice, no redirect
+takes credentials to another origin, and the call's time bounds tries and waits together.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import urljoin
+
+from ticketstub.device import Device
+from ticketstub.errors import (
+    CredentialsError,
+    CrossOriginRedirect,
+    MalformedReply,
+    PlexError,
+    RedirectRefused,
+    Unreachable,
+)
+from ticketstub.flows.steps import Flow, Send, Sleep, ask, send
+from ticketstub.options import Settings
+from ticketstub.refusals import RateLimited, Refusal, Unauthorized
+from ticketstub.token import Token
+from ticketstub.wire import codec, refused
+from ticketstub.wire.call import Call, malformed
+from ticketstub.wire.http import Request, Response, origin_of
+
+V = TypeVar("V")
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 3
+
+
+def exchange(call: Call[V], settings: Settings, device: Device, clock: Callable[[], float]) -> Flow[tuple[V, Response]]:
+    """Make a call, and try again where that is wise.
+
+    Args:
+        call: what to ask.
+        settings: how, where and as whom.
+        device: who asks.
+        clock: seconds that only ever grow.
+
+    Returns:
+        The reply's value, and the response it was read from.
+    """
+    deadline = clock() + settings.timeout
+    if settings.deadline is not None:
+        deadline = min(deadline, settings.deadline)
+    for attempt in range(settings.retry.attempts):
+        try:
+            return (yield from _authorized(call, settings, device, clock, deadline))
+        except (Unreachable, Refusal) as failure:
+            wait = _wait(failure, settings, attempt)
+            last = attempt + 1 == settings.retry.attempts
+            if last or not _worth_repeating(call, failure, settings) or clock() + wait >= deadline:
+                raise
+            if settings.hooks.on_retry:
+                settings.hooks.on_retry(failure, wait)
+            yield Sleep(wait)
+    raise AssertionError("a retry has at least one attempt")
+
+
+def _worth_repeating(call: Call[V], failure: Unreachable | Refusal, settings: Settings) -> bool:
+    if isinstance(failure, Unreachable):
+        return call.may_repeat() or not failure.sent
+    return call.may_repeat() and failure.status in settings.retry.statuses
+
+
+def _wait(failure: PlexError, settings: Settings, attempt: int) -> float:
+    if settings.retry.respect_retry_after and isinstance(failure, RateLimited) and failure.retry_after is not None:
+        return failure.retry_after
+    return settings.retry.backoff * 2.0**attempt
+
+
+def _authorized(
+    call: Call[V], settings: Settings, device: Device, clock: Callable[[], float], deadline: float
+) -> Flow[tuple[V, Response]]:
+    """Make one try; where a token source's token is refused, tell it and try once more with a new one."""
+    source = settings.token
+    if not call.needs_token or source is None or isinstance(source, Token):
+        token = source if call.needs_token and isinstance(source, Token) else None
+        return (yield from _once(call, settings, device, clock, deadline, token))
+    token = yield from ask(source)
+    try:
+        return (yield from _once(call, settings, device, clock, deadline, token))
+    except Unauthorized:
+        fresh = yield from ask(source, refused=token)
+        if fresh is None or fresh == token or not call.may_repeat():
+            raise
+        return (yield from _once(call, settings, device, clock, deadline, fresh))
+
+
+def _once(
+    call: Call[V], settings: Settings, device: Device, clock: Callable[[], float], deadline: float, token: Token | None
+) -> Flow[tuple[V, Response]]:
+    request = _request(call, settings, device, token)
+    response = yield from _followed(request, settings, clock, deadline)
+    if 200 <= response.status < 300:
+        return _bound(call.read(response), request), response
+    if response.status < 400:
+        raise MalformedReply(
+            f"Plex answered {response.status}, which no call is answered with",
+            status=response.status,
+            response=response,
+        )
+    raise refused.read(response, base=call.base, secrets=(*call.secrets(), token.reveal() if token else ""))
+
+
+def _request(call: Call[V], settings: Settings, device: Device, token: Token | None) -> Request:
+    base = settings.base(call.base)
+    headers = dict(settings.fixed_headers(device))
+    if call.needs_token:
+        _add_token(headers, call, settings, base, token)
+    body, media_type = call.body()
+    if media_type:
+        headers["Content-Type"] = media_type
+    return Request(call.name, call.verb_used(), base + call.target(), headers, body)
+
+
+def _add_token(headers: dict[str, str], call: Call[V], settings: Settings, base: str, token: Token | None) -> None:
+    if token is None:
+        if call.base == "plex.tv":
+            raise CredentialsError("this call needs a token", hint="sign in, or pass token=")
+        return  # observed: a media server may admit its own network without one
+    if not settings.admits(origin_of(base)):
+        hint = "name the address and the token together: at(url, token=…)"
+        raise CredentialsError("the token was not named together with this address, so it is not sent there", hint=hint)
+    if token.kind == "transient" and call.base == "plex.tv":
+        raise CredentialsError("a transient token works only on the media server that made it, not on plex.tv")
+    headers["X-Plex-Token"] = token.reveal()
+
+
+def _followed(request: Request, settings: Settings, clock: Callable[[], float], deadline: float) -> Flow[Response]:
+    """Send, and follow redirects as far as that is safe."""
+    response = yield from _sent(request, settings, clock, deadline)
+    for _ in range(_MOST_REDIRECTS):
+        if response.status not in _REDIRECTS:
+            return response
+        request = _redirected(request, response)
+        response = yield from _sent(request, settings, clock, deadline)
+    if response.status in _REDIRECTS:
+        raise _refuse(RedirectRefused, f"more than {_MOST_REDIRECTS} redirects in a row", response)
+    return response
+
+
+def _redirected(request: Request, response: Response) -> Request:
+    try:
+        target = urljoin(request.url, response.headers.get("location", ""))
+        elsewhere = origin_of(target) != origin_of(request.url)
+    except ValueError:
+        raise _refuse(RedirectRefused, "the answer redirects to no address", response) from None
+    if elsewhere:
+        raise _refuse(
+            CrossOriginRedirect, "the answer redirects to another origin; the credentials stay here", response
+        )
+    if request.method not in ("GET", "HEAD"):
+        raise _refuse(RedirectRefused, "the answer redirects, and only GET and HEAD are sent twice", response)
+    return Request(request.call, request.method, target, request.headers)
+
+
+def _refuse(kind: type[RedirectRefused], message: str, response: Response) -> RedirectRefused:
+    hint = "is the address right, and is nothing answering in Plex's place?"
+    return kind(message, hint=hint, status=response.status, response=response)
+
+
+def _sent(request: Request, settings: Settings, clock: Callable[[], float], deadline: float) -> Flow[Response]:
+    hooks = settings.hooks
+    started = clock()
+    if hooks.on_request:
+        hooks.on_request(request)
+    try:
+        response = yield from send(Send(request, deadline, settings.connect_timeout))
+    except PlexError as error:
+        _log("%s: %s after %.0f ms", request.call, type(error).__name__, (clock() - started) * 1000)
+        raise
+    seconds = clock() - started
+    _log("%s: %d after %.0f ms", request.call, response.status, seconds * 1000)
+    if hooks.on_response:
+        hooks.on_response(request, response, seconds)
+    return _unpacked(response)
+
+
+def _unpacked(response: Response) -> Response:
+    coding = response.headers.get("content-encoding")
+    if not coding:
+        return response
+    try:
+        return Response(response.status, response.headers, codec.unpacked(response.body, coding.strip().lower()))
+    except codec.Unreadable as error:
+        raise malformed(response, str(error)) from None
+
+
+def _bound(value: V, request: Request) -> V:
+    """Let the tokens in a reply know who issued them."""
+    for token in (getattr(value, name, None) for name in ("auth_token", "token")):
+        if isinstance(token, Token) and token.origin is None:
+            token.origin = origin_of(request.url)
+    return value
+
+
+def _log(line: str, *facts: object) -> None:
+    """Log at DEBUG. Whoever wants logs has imported logging; whoever has not saves its import."""
+    logging = sys.modules.get("logging")
+    if logging:
+        logging.getLogger("ticketstub").debug(line, *facts)

@@ -1,0 +1,47 @@
+"""What a client and those derived from it share: the transport, whether it is open, and the remembered device.
+
+Rule: nothing is opened before the first call, and nothing is used after `close`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from ticketstub.device import Device
+
+T = TypeVar("T")
+
+DEFAULT_PROGRAM = "Ticketstub"
+
+
+class Link(Generic[T]):
+    """A transport that is made when it is first needed."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._transport: T | None = None
+        self._closed = False
+        self.remembered: Device | None = None
+
+    def open(self) -> T:
+        """Return the transport.
+
+        Raises:
+            RuntimeError: the client was closed.
+        """
+        if self._closed:
+            raise RuntimeError("this client was closed; make a new one")
+        if self._transport is None:
+            self._transport = self._make()
+        return self._transport
+
+    def close(self) -> T | None:
+        """Mark it closed and return the transport, if there is one to close."""
+        transport, self._transport, self._closed = self._transport, None, True
+        return transport
+
+    def remember(self) -> Device:
+        """Read this installation's own device, once for all that share the link. It reads a file."""
+        self.remembered = Device.remembered(DEFAULT_PROGRAM)
+        return self.remembered

@@ -1,0 +1,192 @@
+"""How a call is made: where to, as whom, with which token, for how long, how often.
+
+Rule: settings never change; a derived client has new ones. A token goes to the origins that were named together with
+it and to no other: that is decided here, once, for every call (`Settings.admits`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias, TypedDict
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ticketstub.device import HEADERS, Device
+from ticketstub.errors import PlexError
+from ticketstub.token import Token
+from ticketstub.wire.http import Request, Response, origin_of
+
+PLEX_TV = "https://plex.tv"
+TokenSource: TypeAlias = Callable[[], str | Token | Awaitable[str | Token | None] | None]
+"""Asked for a token before each request. If it has a method `refused(token)`, that is told when Plex refused one."""
+
+_OUR_OWN = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
+    """When a call is tried again. Only what does no harm twice is, and never past the call's time.
+
+    Args:
+        attempts: how often it is tried in all; 1 means never again.
+        backoff: seconds before the second try; doubled before each further one.
+        statuses: the statuses that are worth another try.
+        respect_retry_after: whether a `Retry-After` of Plex's replaces the backoff.
+    """
+
+    attempts: int = 3
+    backoff: float = 0.5
+    statuses: frozenset[int] = frozenset({429, 500, 502, 503, 504})
+    respect_retry_after: bool = True
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or self.backoff < 0:
+            raise ValueError("a retry has at least one attempt, and no negative backoff")
+
+
+class Options(TypedDict, total=False):
+    """What every method takes, and `with_options` keeps.
+
+    timeout: seconds for the call in all, tries and waits included. deadline: the same as a point on the clock of
+    `time.monotonic()`, for several calls together. retry: when to try again. headers: further headers. device: who
+    asks. client_identifier: replaces only the device's identifier. token: a text, a `Token`, or a callable. base_url:
+    where the call goes instead; a token is sent there only if it is named beside it.
+    """
+
+    timeout: float
+    deadline: float
+    retry: Retry
+    headers: Mapping[str, str]
+    device: Device
+    client_identifier: str
+    token: str | Token | TokenSource | None
+    base_url: str
+
+
+OnRequest: TypeAlias = Callable[[Request], None]
+OnResponse: TypeAlias = Callable[[Request, Response, float], None]
+OnRetry: TypeAlias = Callable[[PlexError, float], None]
+
+
+class Hooks(msgspec.Struct, frozen=True, kw_only=True):
+    """Plain functions, told of each request, each response and each new try."""
+
+    on_request: OnRequest | None = None
+    on_response: OnResponse | None = None
+    on_retry: OnRetry | None = None
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """Everything a call needs besides itself. `trusted` are the origins that the token may be sent to."""
+
+    plex_tv: str | None = PLEX_TV
+    server: str | None = None
+    base_url: str | None = None
+    token: Token | TokenSource | None = None
+    trusted: frozenset[str] = frozenset()
+    device: Device | None = None
+    client_identifier: str | None = None
+    headers: dict[str, str] = {}
+    timeout: float = 15.0
+    connect_timeout: float = 5.0
+    deadline: float | None = None
+    retry: Retry = Retry()
+    hooks: Hooks = Hooks()
+
+    def __post_init__(self) -> None:
+        if self.timeout <= 0 or self.connect_timeout <= 0:
+            raise ValueError("timeout and connect_timeout are numbers of seconds above 0")
+        if self.client_identifier is not None:
+            Device(client_identifier=self.client_identifier)  # refuses what no header can carry
+
+    def base(self, which: str) -> str:
+        """Return the address that calls of this base go to.
+
+        Raises:
+            ValueError: it is a media server's call, and no server was named; or the other way about.
+        """
+        found = self.base_url or (self.plex_tv if which == "plex.tv" else self.server)
+        if found is None:
+            known = "name one with server= or at()" if which == "server" else "this is one media server's client"
+            raise ValueError(f"this call goes to {'a media server' if which == 'server' else 'plex.tv'}: {known}")
+        return found
+
+    def admits(self, origin: str) -> bool:
+        """Tell whether the token may be sent to this origin."""
+        return origin in self.trusted
+
+    def fixed_headers(self, device: Device) -> dict[str, str]:
+        """Return the headers that are the same for every call, made once."""
+        cached: dict[str, str] | None = self.__dict__.get("fixed_headers")
+        if cached is None:
+            identity = device.headers()
+            if self.client_identifier:
+                identity[HEADERS["client_identifier"]] = self.client_identifier
+            cached = {"Accept": "application/json", "Accept-Encoding": "gzip", **identity, **self.headers}
+            self.__dict__["fixed_headers"] = cached
+        return cached
+
+
+def derived(settings: Settings, options: Options) -> Settings:
+    """Apply options to settings.
+
+    Raises:
+        ValueError, TypeError: an option cannot be what it is.
+    """
+    changes: dict[str, object] = dict(options)
+    named = based(options["base_url"]) if "base_url" in options else None
+    if named:
+        changes["base_url"] = named
+    if "headers" in options:
+        changes["headers"] = {**settings.headers, **allowed(options["headers"])}
+    changed = msgspec.structs.replace(settings, **changes)
+    return with_token(changed, options["token"], beside=named) if "token" in options else changed
+
+
+def with_token(settings: Settings, token: str | Token | TokenSource | None, *, beside: str | None = None) -> Settings:
+    """Give settings a token, and say where it may go.
+
+    A token that knows its origin goes there; one that does not goes to the settings' own bases. Either also goes to
+    the address that was named beside it.
+    """
+    held = Token(token) if isinstance(token, str) else token
+    trusted = {origin_of(base) for base in (settings.plex_tv, settings.server, settings.base_url) if base}
+    if isinstance(held, Token) and held.origin is not None:
+        trusted &= {held.origin}
+    if beside:
+        trusted.add(origin_of(beside))
+    return msgspec.structs.replace(settings, token=held, trusted=frozenset(trusted))
+
+
+def placed(settings: Settings, url: str, token: str | Token | TokenSource | None) -> Settings:
+    """Make the settings of one media server's client: its address, its token, and no other place for that token."""
+    here = msgspec.structs.replace(settings, plex_tv=None, server=based(url), base_url=None)
+    return with_token(here, token, beside=url)
+
+
+def based(url: str) -> str:
+    """Take an address as a base: without trailing slashes, and without the `/api/v2` that generated SDKs want.
+
+    Raises:
+        ValueError: it is no http or https address, or has a query or fragment.
+    """
+    origin_of(url)
+    parts = urlsplit(url)
+    if parts.query or parts.fragment or any(character.isspace() for character in url):
+        raise ValueError("a base address has no query, fragment or white space")
+    path = parts.path.rstrip("/").removesuffix("/v2").removesuffix("/api").rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def allowed(headers: Mapping[str, str]) -> dict[str, str]:
+    """Take further headers, refusing those that would break the exchange.
+
+    Raises:
+        ValueError: a name belongs to the connection, or the token's header is among them.
+    """
+    for name in headers:
+        if name.lower() in _OUR_OWN:
+            raise ValueError(f"{name} is set by the connection itself and cannot be replaced")
+        if name.lower() == "x-plex-token":
+            raise ValueError("pass the token as token=, so that it stays secret and goes nowhere else")
+    return dict(headers)
