@@ -1,0 +1,1 @@
+"""Databases of the local Plex: the verbs (base), the engines (sqlite), and how a world gets in (seed)."""

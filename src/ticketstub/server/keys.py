@@ -1,0 +1,168 @@
+"""The instance's secret and what is derived from it.
+
+Rule: one secret of 32 bytes an instance, kept apart from the database; every use has its own key derived from it by a
+label. Tokens are looked up by `digest`, what must be shown again is sealed, passwords are peppered before hashing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import stat
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+TOKEN = b"token"
+VERIFICATION = b"verification"
+
+_LENGTH = 32
+_NONCE = 12
+_WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{20}").fullmatch
+_TRANSIENT = re.compile(r"transient-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+# Neither flag exists on Windows, where the file inherits the folder's access list.
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+class KeysError(Exception):
+    """The key file cannot be used, or something was sealed under another key; the message says which and why."""
+
+
+class Keys:
+    """The keys of one instance of the local Plex.
+
+    Args:
+        secret: 32 random bytes.
+    """
+
+    __slots__ = ("_aead", "_inner", "_outer", "_pepper", "_seal", "id")
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) != _LENGTH:
+            raise KeysError(f"an instance's secret has {_LENGTH} bytes, not {len(secret)}")
+        looked_up_by, self._seal, self._pepper, name = (
+            hmac.digest(secret, label, "sha256") for label in (b"digest 1", b"seal 1", b"pepper 1", b"name 1")
+        )
+        self._inner, self._outer = (
+            hashlib.sha256(bytes(byte ^ pad for byte in looked_up_by.ljust(64, b"\0"))) for pad in (0x36, 0x5C)
+        )
+        self._aead: AESGCM | None = None
+        self.id = name[:4].hex()
+        """Names the secret without telling it; kept with what was made under it."""
+
+    @classmethod
+    def ephemeral(cls) -> Keys:
+        """Make keys for a database in memory: nothing is kept."""
+        return cls(secrets.token_bytes(_LENGTH))
+
+    @classmethod
+    def for_database(cls, database: str | Path) -> Keys:
+        """Take the keys of a database from the file beside it (`<database>.key`), or make it with a new database.
+
+        Raises:
+            KeysError: the file is missing although the database exists, can be read by others, is a link, is damaged.
+        """
+        path = Path(f"{database}.key")
+        try:
+            return cls(_read(path))
+        except FileNotFoundError:
+            if Path(database).exists() and Path(database).stat().st_size:
+                raise KeysError(f"{path} is missing: without it the tokens in {database} cannot be read") from None
+        except OSError as error:
+            raise KeysError(f"{path} cannot be read: {error.strerror}") from None
+        try:
+            return cls(_create(path))
+        except OSError as error:
+            raise KeysError(f"{path} cannot be made: {error.strerror}") from None
+
+    def digest(self, token: str) -> bytes:
+        """Return what a token is looked up by: HMAC-SHA256 under a key of this instance."""
+        # RFC 2104 from two states that hold the key already: every request pays this, and it is a third of hmac.digest.
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(token.encode("utf-8", "surrogatepass"))
+        outer.update(inner.digest())
+        return outer.digest()
+
+    def pepper(self, password: bytes) -> bytes:
+        """Return what is hashed in place of a password, so that a stolen database alone allows no guessing."""
+        return hmac.digest(self._pepper, password, "sha256")
+
+    def seal(self, text: str, purpose: bytes = TOKEN) -> bytes:
+        """Encrypt a text so that only this instance, and only for the same purpose, can read and trust it."""
+        nonce = secrets.token_bytes(_NONCE)
+        return bytes.fromhex(self.id) + nonce + self._cipher().encrypt(nonce, text.encode(), purpose)
+
+    def unseal(self, sealed: bytes, purpose: bytes = TOKEN) -> str:
+        """Return the text that was sealed.
+
+        Raises:
+            KeysError: it was sealed under another key or for another purpose, or was changed.
+        """
+        from cryptography.exceptions import InvalidTag  # as in _cipher
+
+        nonce, text = sealed[4 : 4 + _NONCE], sealed[4 + _NONCE :]
+        try:
+            return self._cipher().decrypt(nonce, text, purpose).decode()
+        except (InvalidTag, ValueError):
+            raise KeysError("this was sealed under another key, for another purpose, or was changed") from None
+
+    def _cipher(self) -> AESGCM:
+        if self._aead is None:
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # only who seals pays for it
+
+            self._aead = AESGCM(self._seal)
+        return self._aead
+
+    @staticmethod
+    def new_token() -> str:
+        """Make an account's or a server's token: 20 characters of A-Z a-z 0-9 _ and - (observed), 120 random bits."""
+        return secrets.token_urlsafe(15)
+
+    @staticmethod
+    def new_transient_token() -> str:
+        """Make a transient token: `transient-` and a lower-case UUID (documented)."""
+        return f"transient-{uuid.uuid4()}"
+
+    @staticmethod
+    def well_formed(token: str) -> bool:
+        """Tell whether a text can be an account's or a server's token, by exact length and alphabet."""
+        return _WELL_FORMED(token) is not None
+
+    @staticmethod
+    def well_formed_transient(token: str) -> bool:
+        """Tell whether a text can be a transient token, by exact shape."""
+        return _TRANSIENT(token) is not None
+
+
+def _read(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | _NO_FOLLOW | _BINARY)
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise KeysError(f"{path} is not a file")
+        if os.name == "posix" and facts.st_mode & 0o077:
+            raise KeysError(f"{path} can be read by others: run chmod 600 on it, or remove it and the database")
+        secret = os.read(descriptor, _LENGTH + 1)
+    finally:
+        os.close(descriptor)
+    if len(secret) != _LENGTH:
+        raise KeysError(f"{path} is damaged: it holds {len(secret)} bytes where {_LENGTH} belong")
+    return secret
+
+
+def _create(path: Path) -> bytes:
+    secret = secrets.token_bytes(_LENGTH)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY, 0o600)
+    try:
+        os.write(descriptor, secret)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return secret

@@ -1,0 +1,300 @@
+"""The world: the accounts, media servers, shares and sources of a local Plex.
+
+Rule: a world is data that somebody wrote, in TOML or as a Python mapping, and is taken whole or refused with every
+faulty key at once. What it leaves out is derived from the names in it, so that the same file always makes the same
+world. Keys are added, never changed.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from hashlib import sha1, sha256
+from pathlib import Path
+from typing import Literal, cast
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from ticketstub.server import world_values as check
+from ticketstub.server.store.base import canonical_login
+from ticketstub.server.world_reading import Key, Reading, each, table, value
+from ticketstub.token import Secret, Token
+
+CURRENT_VERSION = "1.43.4.10903-0a1b2c3d4"
+_JOINED = 1_552_593_531  # for accounts that do not say when: a world has no clock
+
+
+class WorldError(ValueError):
+    """A world that cannot be taken.
+
+    Attributes:
+        faults: each faulty key by its path, and why (`account[2].email: must contain one @`); never a value that may
+            be a secret.
+    """
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Some part of a world."""
+
+
+class WorldSubscription(_Part, frozen=True, kw_only=True):
+    """What an account pays for."""
+
+    active: bool = False
+    plan: str | None = None
+    status: str | None = None
+    features: tuple[str, ...] = ()
+
+
+class WorldAccount(_Part, frozen=True, kw_only=True):
+    """An account. Without password and hash it cannot sign in by password; with a verification secret it wants codes.
+
+    `id`, `uuid`, `title`, `thumb` are derived from the user name where they are not given.
+    """
+
+    username: str
+    email: str
+    password: Secret | None = None
+    password_hash: str | None = None
+    verification_secret: Secret | None = None
+    token: Token | None = None
+    friendly_name: str = ""
+    title: str = ""
+    id: int = 0
+    uuid: str = ""
+    country: str = "US"
+    locale: str | None = None
+    thumb: str = ""
+    joined_at: int = _JOINED
+    confirmed: bool = True
+    disabled: bool = False
+    email_only_auth: bool = False
+    subscription: WorldSubscription = WorldSubscription()
+    subscription_description: str | None = None
+    roles: tuple[str, ...] = ()
+    entitlements: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        name = sha256(canonical_login(self.username).encode()).digest()
+        # Nine digits, and sixteen of base 16: as Plex's own are (observed).
+        _default(self, "id", 100_000_000 + int.from_bytes(name[:8], "big") % 900_000_000)
+        _default(self, "uuid", name[8:16].hex())
+        _default(self, "title", self.friendly_name or self.username)
+        _default(self, "thumb", f"https://plex.tv/users/{self.uuid}/avatar?c={self.joined_at}")
+
+    def __repr__(self) -> str:
+        return f"WorldAccount(username={self.username!r})"
+
+
+class WorldShare(_Part, frozen=True, kw_only=True):
+    """Somebody else who may use a media server, and their token there (made at random if none is given)."""
+
+    account: str
+    token: Token | None = None
+
+
+class WorldConnection(_Part, frozen=True, kw_only=True):
+    """One address of a source."""
+
+    uri: str
+    local: bool = False
+    relay: bool = False
+
+
+class WorldSource(_Part, frozen=True, kw_only=True):
+    """What `/security/resources` can be asked about on a media server."""
+
+    identifier: str
+    name: str
+    connections: tuple[WorldConnection, ...] = ()
+
+
+class WorldMediaServer(_Part, frozen=True, kw_only=True):
+    """A media server. Without a port it takes a free one; without a machine identifier it has one made of its name."""
+
+    name: str
+    owner: str
+    machine_identifier: str = ""
+    port: int | None = None
+    version: str = CURRENT_VERSION
+    errors: Literal["observed", "documented"] = "observed"
+    platform: str = "Linux"
+    platform_version: str = ""
+    shares: tuple[WorldShare, ...] = ()
+    sources: tuple[WorldSource, ...] = ()
+
+    def __post_init__(self) -> None:
+        # The shape is Plex's (observed): the SHA-1 of some identifier and this very text.
+        made = sha1(f"{self.name}- Plex Media Server".encode(), usedforsecurity=False)
+        _default(self, "machine_identifier", made.hexdigest())
+
+
+class Answers(_Part, frozen=True, kw_only=True):
+    """What is disputed about Plex's answers, each either way."""
+
+    default_format: Literal["xml", "json"] = "xml"
+    require_client_identifier: bool = False
+
+
+class World(_Part, frozen=True, kw_only=True):
+    """All that a local Plex is started with."""
+
+    accounts: tuple[WorldAccount, ...] = ()
+    media_servers: tuple[WorldMediaServer, ...] = ()
+    answers: Answers = Answers()
+
+    @classmethod
+    def parse(cls, text: str) -> World:
+        """Read a world from TOML; raises `WorldError`, for a syntax error with its line."""
+        try:
+            found = tomllib.loads(text)
+        except RecursionError:
+            raise WorldError(["not TOML: nested too deeply"]) from None
+        except ValueError as error:
+            raise WorldError([f"not TOML: {error}"]) from None
+        return cls.from_dict(found)
+
+    @classmethod
+    def load(cls, path: str | Path) -> World:
+        """Read a world from a TOML file; raises `WorldError`, also where the file cannot be read."""
+        try:
+            return cls.parse(Path(path).read_bytes().decode())
+        except OSError as error:
+            raise WorldError([f"{path} cannot be read: {error.strerror}"]) from None
+        except UnicodeDecodeError as error:
+            raise WorldError([f"not UTF-8 text: see byte {error.start}"]) from None
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, object]) -> World:
+        """Read a world from what TOML would give; raises `WorldError`."""
+        reading = Reading()
+        world = _WORLD(mapping, "", reading)
+        reading.finish(_usernames(mapping))
+        if reading.faults:
+            raise WorldError(reading.faults)
+        return cast("World", world)
+
+    @classmethod
+    def demo(cls) -> World:
+        """Read the demonstration world: invented people, for local use only."""
+        from importlib import resources  # 10 ms that only the demonstration needs
+
+        return cls.parse((resources.files("ticketstub.server") / "demo_world.toml").read_text("utf-8"))
+
+
+def _default(part: msgspec.Struct, field: str, derived: object) -> None:
+    if not getattr(part, field):
+        force_setattr(part, field, derived)
+
+
+def _usernames(mapping: Mapping[str, object]) -> Iterable[str]:
+    """Return every user name of the accounts, those of faulty accounts too."""
+    accounts = mapping.get("account")
+    entries = cast("list[object]", accounts) if isinstance(accounts, (list, tuple)) else []
+    tables = [cast("Mapping[str, object]", entry) for entry in entries if isinstance(entry, Mapping)]
+    return [name for entry in tables if isinstance(name := entry.get("username"), str)]
+
+
+def _one_password(values: dict[str, object]) -> Iterable[tuple[str, str]]:
+    if "password" in values and "password_hash" in values:
+        yield "password_hash", "stands beside password: give one of the two"
+
+
+def _not_the_owner(values: dict[str, object]) -> Iterable[tuple[str, str]]:
+    owner = canonical_login(str(values.get("owner", "")))
+    shares = cast("tuple[WorldShare | None, ...]", values.get("share", ()))
+    for index, share in enumerate(shares):
+        if share and canonical_login(share.account) == owner:
+            yield f"share[{index}].account", "owns this server: it needs no share"
+
+
+def _connection(raw: object, path: str, reading: Reading) -> object:
+    """Read an address, or a table with an address."""
+    return _CONNECTION({"uri": raw} if isinstance(raw, str) else raw, path, reading)
+
+
+_text, _flag, _texts = value(check.text), value(check.flag), each(value(check.text))
+
+_CONNECTION = table(
+    WorldConnection,
+    {"uri": Key(value(check.address), required=True), "local": Key(_flag), "relay": Key(_flag)},
+)
+_SOURCE = table(
+    WorldSource,
+    {
+        "identifier": Key(value(check.source), required=True, unique="source@list"),
+        "name": Key(_text, required=True),
+        "connections": Key(each(_connection)),
+    },
+)
+_SHARE = table(
+    WorldShare,
+    {
+        "account": Key(_text, required=True, refers=True, unique="login@list"),
+        "token": Key(value(check.token), unique="token"),
+    },
+)
+_MEDIA_SERVER = table(
+    WorldMediaServer,
+    {
+        "name": Key(_text, required=True, unique="server"),
+        "owner": Key(_text, required=True, refers=True),
+        "machine_identifier": Key(value(check.machine_identifier), unique="machine"),
+        "port": Key(value(check.whole(1, 65535)), unique="port"),
+        "version": Key(value(check.version)),
+        "errors": Key(value(check.choice("observed", "documented"))),
+        "platform": Key(_text),
+        "platform_version": Key(_text),
+        "share": Key(each(_SHARE), into="shares"),
+        "source": Key(each(_SOURCE), into="sources"),
+    },
+    _not_the_owner,
+)
+_SUBSCRIPTION = table(
+    WorldSubscription,
+    {"active": Key(_flag), "plan": Key(_text), "status": Key(_text), "features": Key(_texts)},
+)
+_ACCOUNT = table(
+    WorldAccount,
+    {
+        "username": Key(_text, required=True, unique="login"),
+        "email": Key(value(check.email), required=True, unique="login"),
+        "password": Key(value(check.password)),
+        "password_hash": Key(value(check.password_hash)),
+        "verification_secret": Key(value(check.verification_secret)),
+        "token": Key(value(check.token), unique="token"),
+        "friendly_name": Key(_text),
+        "title": Key(_text),
+        "id": Key(value(check.whole(1, 2**53 - 1)), unique="id"),  # what a Node client can read exactly
+        "uuid": Key(value(check.uuid), unique="uuid"),
+        "country": Key(value(check.country)),
+        "locale": Key(_text),
+        "thumb": Key(value(check.address)),
+        "joined_at": Key(value(check.whole(0, 2**40))),
+        "confirmed": Key(_flag),
+        "disabled": Key(_flag),
+        "email_only_auth": Key(_flag),
+        "subscription": Key(_SUBSCRIPTION),
+        "subscription_description": Key(_text),
+        "roles": Key(_texts),
+        "entitlements": Key(_texts),
+    },
+    _one_password,
+)
+_ANSWERS = table(
+    Answers,
+    {"default_format": Key(value(check.choice("xml", "json"))), "require_client_identifier": Key(_flag)},
+)
+_WORLD = table(
+    World,
+    {
+        "account": Key(each(_ACCOUNT), into="accounts"),
+        "media_server": Key(each(_MEDIA_SERVER), into="media_servers"),
+        "answers": Key(_ANSWERS),
+    },
+)
