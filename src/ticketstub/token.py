@@ -18,7 +18,7 @@ class Secret:
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
-        if not isinstance(text, str):
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # programs without types
             raise TypeError(f"a secret is text, not {type(text).__name__}")
         self._text = text
 

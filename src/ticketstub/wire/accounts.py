@@ -12,6 +12,7 @@ from ticketstub.wire import xml
 from ticketstub.wire.call import Call, data_of, malformed, one, written
 from ticketstub.wire.codec import Format, to_json
 from ticketstub.wire.http import Response
+from ticketstub.wire.plain import is_members
 
 
 class GetTokenDetails(Call[Account], frozen=True, kw_only=True):
@@ -75,7 +76,7 @@ class Ping(Call[bool], frozen=True, kw_only=True):
 
     def read(self, response: Response) -> bool:
         data = data_of(response)
-        pong = data.get("pong") if isinstance(data, dict) else data
+        pong = data.get("pong") if is_members(data) else data
         if str(pong).lower() not in ("true", "1"):
             raise malformed(response, "the answer to a ping is no pong")
         return True

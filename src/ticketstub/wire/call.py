@@ -20,6 +20,7 @@ from ticketstub.token import Secret
 from ticketstub.wire import codec, tolerant, xml
 from ticketstub.wire.codec import Format
 from ticketstub.wire.http import Response
+from ticketstub.wire.plain import is_items, is_members
 
 V = TypeVar("V")
 R = TypeVar("R", bound=Record)
@@ -151,13 +152,19 @@ def _holds(found: Record, evidence: tuple[str, ...]) -> bool:
 
 def _unwrapped(kind: type[R], data: object) -> object:
     """Open `{"user": {…}}`, `{"MediaContainer": {…}}` and lists of one, but not the record itself."""
-    known = tolerant.names_of(kind)
-    while isinstance(data, dict | list) and len(data) == 1:
-        inner = data[0] if isinstance(data, list) else next(iter(data.values()))
-        if (isinstance(data, dict) and known & data.keys()) or not isinstance(inner, dict | list):
-            break
+    while (inner := _only(data, tolerant.names_of(kind))) is not None:
         data = inner
     return data
+
+
+def _only(data: object, known: frozenset[str]) -> object:
+    """Return what a wrapper of one thing wraps, or `None` where it is none."""
+    inner: object = None
+    if is_items(data) and len(data) == 1:
+        inner = data[0]
+    elif is_members(data) and len(data) == 1 and not known & data.keys():
+        inner = next(iter(data.values()))
+    return inner if is_members(inner) or is_items(inner) else None
 
 
 def data_of(response: Response) -> object:

@@ -19,6 +19,7 @@ from ticketstub.records import Record
 from ticketstub.token import Secret, Token
 from ticketstub.wire import xml
 from ticketstub.wire.http import MAX_BODY
+from ticketstub.wire.plain import is_items, is_members
 
 R = TypeVar("R", bound=Record)
 
@@ -143,9 +144,9 @@ def _without_nulls(members: dict[str, object]) -> dict[str, object]:
 
 
 def _deeper(member: object) -> object:
-    if isinstance(member, dict):
+    if is_members(member):
         return _without_nulls(member)
-    return [_deeper(item) for item in member] if isinstance(member, list | tuple) else member
+    return [_deeper(item) for item in member] if is_items(member) else member
 
 
 def to_json(data: object) -> bytes:

@@ -70,7 +70,7 @@ class RawRequest(Call[Response], frozen=True, kw_only=True):
 
     verb: Verb = "GET"
     at: str
-    query: dict[str, str] = msgspec.field(default_factory=dict)
+    query: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     content: bytes = b""
     content_type: str | None = None
 

@@ -16,6 +16,7 @@ from ticketstub.refusals import KINDS, RateLimited, Refusal, ServerError, refusa
 from ticketstub.wire import codec, xml
 from ticketstub.wire.codec import Format
 from ticketstub.wire.http import Response
+from ticketstub.wire.plain import is_items, is_members
 
 _KNOWN_TEXTS = {row.default_message for row in KINDS}
 
@@ -58,9 +59,9 @@ def _code_and_message(body: bytes) -> tuple[int | None, str | None]:
 def _first(data: object) -> object:
     """Find the first error: in `{"errors": [{…}]}`, `<errors><error …/></errors>`, `{"error": "…"}` and the like."""
     for _ in range(4):
-        if isinstance(data, list):
+        if is_items(data):
             data = data[0] if data else None
-        elif isinstance(data, dict):
+        elif is_members(data):
             inner = data.get("errors") or data.get("error")
             if inner is None or (isinstance(inner, str) and data.get("message")):
                 break
@@ -69,7 +70,7 @@ def _first(data: object) -> object:
 
 
 def _in_item(item: object) -> tuple[int | None, str | None]:
-    if not isinstance(item, dict):
+    if not is_members(item):
         return None, item if isinstance(item, str) else None
     code = item.get("code")
     text = item.get("message") or item.get("status")

@@ -8,7 +8,7 @@ around a list is opened, numbers and booleans may be text, names may be spelt in
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from typing import TypeVar
@@ -18,6 +18,7 @@ from msgspec import inspect
 
 from ticketstub.records import Record
 from ticketstub.token import Secret, Token
+from ticketstub.wire.plain import is_items, is_members
 
 R = TypeVar("R", bound=Record)
 Problems = list[str]
@@ -46,7 +47,7 @@ def record(kind: type[R], data: object) -> R | None:
 def records(kind: type[R], data: object) -> tuple[R, ...]:
     """Read a list of records; each keeps its own problems, and what holds nothing of one is left out."""
     names = names_of(kind)
-    likely = (item for item in _items(data, names) if isinstance(item, dict) and names & item.keys())
+    likely = (item for item in _items(data, names) if is_members(item) and names & item.keys())
     return tuple(item for item in (record(kind, each) for each in likely) if item is not None)
 
 
@@ -57,7 +58,7 @@ def value(kind: object, data: object) -> object:
 
 def _with_problems(found: R, problems: Problems) -> R:
     if problems:
-        found.__dict__["problems"] = tuple(problems)
+        vars(found)["problems"] = tuple(problems)
     return found
 
 
@@ -74,14 +75,16 @@ def _spellings(field: msgspec.structs.FieldInfo) -> tuple[str, ...]:
 
 @cache
 def _structure(kind: type[Record]) -> Reader:
-    infos = inspect.type_info(kind).fields  # type: ignore[attr-defined]  # a struct's
-    fields = msgspec.structs.fields(kind)
-    plan = tuple((f.name, _spellings(f), _reader(i.type)) for f, i in zip(fields, infos, strict=True))
+    info = inspect.type_info(kind)
+    if not isinstance(info, inspect.StructType):
+        raise TypeError(f"{kind} is no record")
+    fields = zip(msgspec.structs.fields(kind), info.fields, strict=True)
+    plan = tuple((field.name, _spellings(field), _reader(typed.type)) for field, typed in fields)
 
     def read(data: object, path: str, problems: Problems) -> object:
-        if isinstance(data, list | tuple) and data:
+        if is_items(data) and data:
             data = data[0]
-        if not isinstance(data, dict):
+        if not is_members(data):
             return _nothing(data, path, problems)
         below = f"{path}." if path else ""
         values: dict[str, object] = {}
@@ -147,17 +150,17 @@ def _many(item_type: inspect.Type) -> Reader:
 
 def _id_of(item: object) -> object:
     """Observed: XML writes the texts of a list as `<role id="plexpass"/>`."""
-    return item.get("id") if isinstance(item, dict) else item
+    return item.get("id") if is_members(item) else item
 
 
 def _items(data: object, names: frozenset[str]) -> list[object]:
     """List what a list, an XML wrapper around one, a lone item or comma-separated text holds."""
-    if isinstance(data, list | tuple):
+    if is_items(data):
         return list(data)
-    if isinstance(data, Mapping):
+    if is_members(data):
         if names & data.keys():
             return [data]
-        return [item for member in data.values() for item in (member if isinstance(member, list) else [member])]
+        return [item for member in data.values() for item in (member if is_items(member) else [member])]
     if isinstance(data, str):
         return [part.strip() for part in data.split(",") if part.strip()]
     return []

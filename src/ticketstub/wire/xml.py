@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from xml.parsers import expat
 
+from ticketstub.wire.plain import is_items, is_members
+
 PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 _DEEPEST = 64
@@ -93,8 +95,8 @@ def _add(parent: dict[str, object], name: str, content: object) -> None:
     present = parent.get(name)
     if name not in parent:
         parent[name] = content
-    elif isinstance(present, list):
-        present.append(content)
+    elif is_items(present):
+        parent[name] = [*present, content]
     elif present is None:
         parent[name] = content
     elif not isinstance(present, str):
@@ -109,9 +111,9 @@ def write(root: str, content: object) -> bytes:
 
 
 def _element(parts: list[str], name: str, content: object) -> None:
-    if isinstance(content, list | tuple):
+    if is_items(content):
         _wrapper(parts, name, content)
-    elif isinstance(content, dict):
+    elif is_members(content):
         _members(parts, name, content)
     else:
         parts.append(f"<{name}>{_scalar(name, content)}</{name}>")
@@ -119,7 +121,7 @@ def _element(parts: list[str], name: str, content: object) -> None:
 
 def _members(parts: list[str], name: str, content: dict[str, object]) -> None:
     parts.append(f"<{name}")
-    children = []
+    children: list[tuple[str, object]] = []
     for key, value in content.items():
         if isinstance(value, dict | list | tuple):
             children.append((key, value))
@@ -135,7 +137,7 @@ def _members(parts: list[str], name: str, content: dict[str, object]) -> None:
 
 
 def _child(parts: list[str], key: str, value: object) -> None:
-    if isinstance(value, list | tuple) and key[0].isupper():
+    if is_items(value) and key[0].isupper():
         _items(parts, key, value)
     else:
         _element(parts, key, value)
@@ -149,7 +151,7 @@ def _wrapper(parts: list[str], name: str, values: Sequence[object]) -> None:
 
 def _items(parts: list[str], name: str, values: Sequence[object]) -> None:
     for item in values:
-        _element(parts, name, item if isinstance(item, dict) else {"id": item})
+        _element(parts, name, item if is_members(item) else {"id": item})
 
 
 def _escaped(match: re.Match[str]) -> str:
