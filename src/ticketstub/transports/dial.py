@@ -11,12 +11,10 @@ import ssl
 from collections.abc import Sequence
 from http.client import HTTPException
 from time import monotonic
-from typing import NamedTuple
 
-from ticketstub.errors import Unreachable
 from ticketstub.transports.connection import Connection
 from ticketstub.transports.environment import Proxy, ProxyFor
-from ticketstub.transports.failures import unreachable
+from ticketstub.transports.failures import no_tunnel, unreachable
 from ticketstub.transports.heads import Place
 from ticketstub.transports.names import Address, Resolver, look_up
 from ticketstub.transports.reply import Reader, Reply
@@ -105,13 +103,6 @@ def _connected(address: Address, seconds: float) -> socket.socket:
     return sock
 
 
-class _Refused(NamedTuple):
-    """What a proxy said instead of making a tunnel."""
-
-    reason: str
-    hint: str | None = None
-
-
 def _tunnel(sock: socket.socket, proxy: Proxy, place: Place, deadline: float) -> None:
     """Ask a proxy for a tunnel (RFC 9110, 9.3.6)."""
     lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}"]
@@ -119,21 +110,18 @@ def _tunnel(sock: socket.socket, proxy: Proxy, place: Place, deadline: float) ->
         lines.append(f"Proxy-Authorization: {proxy.authorization.reveal()}")
     sock.settimeout(_left(deadline))
     sock.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
-    if (refused := _answer(sock, deadline)) is not None:
-        message = f"{place} cannot be reached: the proxy {proxy.place} {refused.reason}"
-        raise Unreachable(message, sent=False, hint=refused.hint)
+    status = _answer(sock, deadline)
+    if status is None or not 200 <= status < 300:
+        raise no_tunnel(place, proxy.place, status)
 
 
-def _answer(sock: socket.socket, deadline: float) -> _Refused | None:
+def _answer(sock: socket.socket, deadline: float) -> int | None:
+    """Return the status that a proxy answers with, `None` where its answer is not HTTP or goes on behind its end."""
     reader = Reader(sock)
     reader.deadline = deadline
     reply = Reply(reader, "CONNECT")
     try:
         reply.begin()
     except HTTPException:
-        return _Refused("does not speak HTTP")
-    if reply.status == 407:
-        return _Refused("wants a user name and password", "put them into HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT")
-    if not 200 <= reply.status < 300:
-        return _Refused(f"answered {reply.status}")
-    return _Refused("sent more than an answer") if reader.leftover else None
+        return None
+    return None if reply.status < 300 and reader.leftover else reply.status

@@ -87,7 +87,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _excepted(place: Place, no_proxy: str) -> bool:
-    """Whether NO_PROXY names a place: `*`, a name and all below it, an address, a network, each with or without port."""
+    """Whether NO_PROXY names a place: `*`, a name and all below it, an address, a network; a port may follow."""
     return any(_names(place, entry.strip().lower()) for entry in no_proxy.split(",") if entry.strip())
 
 

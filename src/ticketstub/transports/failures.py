@@ -24,7 +24,12 @@ _REASONS: dict[int | None, tuple[str, str | None]] = {
     errno.EMFILE: ("this program has too many files open", None),
 }
 # OpenSSL's X509_V_ERR numbers, as `SSLCertVerificationError.verify_code` has them.
-_CERTIFICATE = {9: "is not valid yet", 10: "has expired", 62: "is not valid for this host", 64: "is not valid for this host"}
+_CERTIFICATE = {
+    9: "is not valid yet",
+    10: "has expired",
+    62: "is not valid for this host",
+    64: "is not valid for this host",
+}
 _UNTRUSTED = "is not signed by an authority that this computer trusts"
 _TRUST_HINT = "for an authority of your own, name its file in SSL_CERT_FILE"
 
@@ -57,6 +62,16 @@ def timed_out(place: Place, *, sent: bool) -> TimedOut:
 def closed_early(place: Place) -> Unreachable:
     """Say that the connection ended after the request and before any answer."""
     return Unreachable(f"{place} cannot be reached: {_REASONS[errno.EPIPE][0]}", sent=True)
+
+
+def no_tunnel(place: Place, proxy: Place | None, status: int | None) -> Unreachable:
+    """Say that a proxy made no tunnel; `status` is `None` where its answer was not HTTP."""
+    said = "does not speak HTTP" if status is None else f"answered {status}"
+    hint = "put them into HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT" if status == 407 else None
+    what = "wants a user name and password" if status == 407 else said
+    return Unreachable(
+        f"{place} cannot be reached: the proxy {proxy or ''} {what}".replace("  ", " "), sent=False, hint=hint
+    )
 
 
 def malformed(place: Place, what: str) -> MalformedReply:

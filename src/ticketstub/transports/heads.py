@@ -18,7 +18,8 @@ _ADDRESS = re.compile(r"[\x21-\x7e]+")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BREAKS = re.compile(r"[\r\n\0]")
 _OURS = frozenset({"host", "content-length", "transfer-encoding"})
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+HAVE_LENGTH = frozenset({"POST", "PUT", "PATCH"})
+"""The methods whose requests say how long their body is even where there is none."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -91,7 +92,7 @@ def written(request: Request, place: Place, target: str) -> bytes:
     fields = checked_fields(request)
     lines = [f"{request.method} {target} HTTP/1.1\r\nHost: {place.host_header}".encode("ascii")]
     lines += [name + b": " + value for name, value in fields]
-    if request.body or request.method in _WITH_BODY:
+    if request.body or request.method in HAVE_LENGTH:
         lines.append(b"Content-Length: %d" % len(request.body))
     return b"\r\n".join(lines) + b"\r\n\r\n" + request.body
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from threading import Event, Thread
 from time import monotonic
 from typing import Generic, NamedTuple, TypeVar
@@ -35,7 +36,7 @@ class Address(NamedTuple):
 
 
 Resolver = Callable[[str, int], Sequence[Address]]
-"""Turns a host's name and a port into addresses, the best first; may take its time; raises OSError if there are none."""
+"""Turns a host's name and a port into addresses, the best first; may take its time; raises OSError if it has none."""
 
 
 def system_resolver(host: str, port: int) -> list[Address]:
@@ -125,7 +126,8 @@ class _Detached(Generic[T]):
     def __init__(self, work: Callable[[], T], ended: Callable[[], object]) -> None:
         self._results: list[T] = []
         self._error: BaseException | None = None
-        Thread(target=self._run, args=(work, ended), name="ticketstub-detached", daemon=True).start()
+        context = copy_context()  # what the caller's own hooks look for
+        Thread(target=context.run, args=(self._run, work, ended), name="ticketstub-detached", daemon=True).start()
 
     def _run(self, work: Callable[[], T], ended: Callable[[], object]) -> None:
         try:

@@ -68,5 +68,5 @@ class StandardTransport:
         time.sleep(seconds)
 
     def close(self) -> None:
-        """Close the idle connections; one that is in use is closed when its exchange ends badly, or by its pool's age."""
+        """Close the idle connections."""
         self._pool.close()

@@ -1,0 +1,211 @@
+"""The transport of `AsyncPlex`: aiohttp, on a session of our own or on one that the user brings.
+
+Rule: as every transport: one request, exactly the fields it is given, no repetition, no redirect, no cookies of ours.
+aiohttp repeats a GET by itself when a kept connection turns out closed, and calls a reply that is not HTTP a refusal
+with status 400: both are undone here. Its errors hold whole addresses and headers, so none of them leaves this module,
+not even as the cause of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from ticketstub.errors import PlexError
+from ticketstub.transports.environment import Proxy, ProxyFor, proxy_for
+from ticketstub.transports.failures import closed_early, malformed, no_tunnel, timed_out, unreachable
+from ticketstub.transports.heads import HAVE_LENGTH, Place, checked_fields, destination, read_fields
+from ticketstub.transports.names import Resolver, look_up_async, system_resolver
+from ticketstub.wire.http import MAX_BODY, Request, Response
+
+_AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_MOST_CONNECTIONS = 256
+_LONGEST_IDLE = 15.0
+_LONGEST = 86400.0
+# Added to our own deadline, so that a connection which takes all the time is told as one that was never made.
+_BREATH = 0.03
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError, ValueError)
+
+
+class AiohttpTransport:
+    """Sends for `AsyncPlex`, for many tasks at once, in whatever event loop it is used; see `base.AsyncTransport`.
+
+    Args:
+        session: the user's own session. It is never closed here. Redirects, decompression and repetitions are off for
+            our requests; its default headers, default auth, cookies, proxy settings, resolver, tracing and limits
+            remain the user's choice and take part, its middlewares do not.
+        resolver: looks names up for our own session.
+        proxy_for: says which places our own session reaches through a proxy; the default asks the environment.
+        ssl_context: used by our own session as it is; the default checks against the computer's authorities.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession | None = None,
+        *,
+        resolver: Resolver = system_resolver,
+        proxy_for: ProxyFor = proxy_for,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._theirs = session
+        self._own: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
+        self._resolver = resolver
+        self._proxy_for = proxy_for
+        self._ssl_context = ssl_context
+
+    async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
+        """As `base.Transport.send`; `sent` is True wherever aiohttp leaves it open."""
+        place, _ = destination(request.url)
+        checked_fields(request)
+        left = min(deadline - time.monotonic(), _LONGEST)
+        if left <= 0:
+            raise timed_out(place, sent=False)
+        try:
+            async with asyncio.timeout(left + _BREATH):
+                return await self._exchange(request, place, min(connect_timeout, left))
+        except (aiohttp.ClientError, _Broken, OSError, ValueError) as error:
+            failure = _translated(place, error)
+        raise failure  # outside the handler: aiohttp's error must not become its context
+
+    async def _exchange(self, request: Request, place: Place, connect_timeout: float) -> Response:
+        proxy = None if self._theirs else self._proxy_for(place)
+        response = await (self._theirs or self._session()).request(
+            request.method,
+            URL(request.url, encoded=True),
+            data=request.body or None,
+            headers=request.headers,
+            skip_auto_headers=_AUTOMATIC,
+            allow_redirects=False,
+            raise_for_status=False,
+            auto_decompress=False,
+            middlewares=(_once,),
+            proxy=URL(f"http://{proxy.place}") if proxy else None,
+            proxy_headers=_proxy_headers(proxy),
+            timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, ceil_threshold=_LONGEST),
+        )
+        try:
+            return Response(
+                _final(place, response.status), read_fields(response.raw_headers), await _body(place, response)
+            )
+        except BaseException:  # cancelled, too
+            response.close()
+            raise
+
+    def _session(self) -> aiohttp.ClientSession:
+        """Return our session of the running loop; an aiohttp session cannot leave its loop."""
+        loop = asyncio.get_running_loop()
+        if (session := self._own.get(loop)) is None:
+            self._own = {known: kept for known, kept in list(self._own.items()) if not known.is_closed()}
+            session = self._own[loop] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=_MOST_CONNECTIONS,
+                    keepalive_timeout=_LONGEST_IDLE,
+                    resolver=_Names(self._resolver),
+                    ssl=self._ssl_context or True,
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            )
+        return session
+
+    async def sleep(self, seconds: float) -> None:
+        """As `base.Transport.sleep`."""
+        await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
+        """Close our session of the running loop. The user's own stays open; those of other loops end with them."""
+        if (session := self._own.pop(asyncio.get_running_loop(), None)) is not None:
+            await session.close()
+
+
+class _Broken(Exception):
+    """Hides the two kinds of error on which aiohttp repeats a request; carries the error itself as its cause."""
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send once: aiohttp's own repetition knows nothing of our tries and hooks. Public interface, unlike its switch."""
+    if request.method not in HAVE_LENGTH and request.headers.get("Content-Length") == "0":
+        del request.headers["Content-Length"]  # aiohttp adds it to a DELETE without a body
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Broken from error
+
+
+def _proxy_headers(proxy: Proxy | None) -> dict[str, str] | None:
+    if proxy is None or proxy.authorization is None:
+        return None
+    return {"Proxy-Authorization": proxy.authorization.reveal()}
+
+
+def _final(place: Place, status: int) -> int:
+    if status < 200:
+        raise malformed(place, "it changes the protocol unasked")
+    return status
+
+
+async def _body(place: Place, response: aiohttp.ClientResponse) -> bytes:
+    """Read a body as it came, at most `MAX_BODY` bytes of it."""
+    if response.method != "HEAD" and (response.content_length or 0) > MAX_BODY:
+        raise malformed(place, "it is too large")
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async for piece in response.content.iter_any():
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_BODY:
+                raise malformed(place, "it is too large")
+    except (aiohttp.ClientError, ConnectionError):
+        raise malformed(place, "it is cut off") from None
+    return b"".join(pieces)
+
+
+def _translated(place: Place, error: BaseException) -> PlexError:
+    """Turn whatever aiohttp raised into one of ours."""
+    error = error.__cause__ or error if isinstance(error, _Broken) else error
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return no_tunnel(place, None, error.status)
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return unreachable(Place("http", error.host, error.port or 80), error, sent=False)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return malformed(place, "it is not HTTP")
+    if isinstance(error, TimeoutError):
+        return timed_out(place, sent=not isinstance(error, _NEVER_SENT))
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return closed_early(place)
+    return unreachable(place, error, sent=not isinstance(error, _NEVER_SENT))
+
+
+class _Names(AbstractResolver):
+    """Our look-up on a daemon thread, as aiohttp asks for one."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Look a name up; aiohttp tries the addresses, two at a time where the first is slow."""
+        found = await look_up_async(host, port, self._resolver)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=f"{address.ip}%{address.scope}" if address.scope else address.ip,
+                port=address.port,
+                family=address.family,
+                proto=0,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in found
+            if family in (socket.AF_UNSPEC, address.family)
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""

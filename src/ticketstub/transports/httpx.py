@@ -1,0 +1,206 @@
+"""The transports on an httpx2 or httpx client that the user brings, sync and async.
+
+Rule: neither library is imported here; what is needed is taken from the module that the client comes from. A request
+bypasses what the client would add (its headers, cookies, auth, base address, redirects); its event hooks, proxies,
+certificates, limits and transports remain the user's choice and take part. The client is never closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, closing
+from importlib import import_module
+from typing import Protocol, cast
+
+from ticketstub.errors import PlexError
+from ticketstub.transports.failures import closed_early, malformed, timed_out, unreachable
+from ticketstub.transports.heads import checked_fields, destination, read_fields
+from ticketstub.transports.names import within
+from ticketstub.wire.http import MAX_BODY, Request, Response
+
+_NEVER_SENT = frozenset({"ConnectTimeout", "PoolTimeout", "ConnectError", "ProxyError", "UnsupportedProtocol"})
+# The only sign by which httpx tells "closed without an answer" from "not HTTP".
+_NO_ANSWER = "Server disconnected"
+_LONGEST = 86400.0
+
+
+class _Fields(Protocol):
+    raw: list[tuple[bytes, bytes]]
+
+
+class _Reply(Protocol):
+    status_code: int
+    headers: _Fields
+
+    def iter_raw(self) -> Iterator[bytes]: ...
+    def aiter_raw(self) -> AsyncIterator[bytes]: ...
+    def close(self) -> None: ...
+    async def aclose(self) -> None: ...
+
+
+class _Client(Protocol):
+    def send(self, request: object, *, stream: bool, auth: None, follow_redirects: bool) -> _Reply: ...
+
+
+class _AsyncClient(Protocol):
+    async def send(self, request: object, *, stream: bool, auth: None, follow_redirects: bool) -> _Reply: ...
+
+
+class _MakesRequests(Protocol):
+    def __call__(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: list[tuple[bytes, bytes]],
+        content: bytes,
+        extensions: Mapping[str, object],
+    ) -> object: ...
+
+
+class _Exchange:
+    """What both transports share: one request of ours, said and judged in the words of the client's library."""
+
+    def __init__(self, client: object, request: Request, deadline: float, connect_timeout: float) -> None:
+        self.place, self._target = destination(request.url)
+        self._fields = checked_fields(request)
+        self._request = request
+        self._connect_timeout = connect_timeout
+        self._library = import_module(_library_of(client))
+        self.left = min(deadline - time.monotonic(), _LONGEST)
+        if self.left <= 0:
+            raise timed_out(self.place, sent=False)
+        self.errors = (cast("type[Exception]", self._library.HTTPError), OSError)
+        self.heard = False
+
+    def message(self) -> object:
+        """Return the library's own request: our fields, Host and the length, nothing else."""
+        connect = min(self._connect_timeout, self.left)
+        limits = {"connect": connect, "read": self.left, "write": self.left, "pool": self.left}
+        return cast("_MakesRequests", self._library.Request)(
+            self._request.method,
+            self._request.url,
+            headers=self._fields,
+            content=self._request.body,
+            extensions={"timeout": limits, "target": self._target.encode("ascii")},  # the target as it is, unquoted
+        )
+
+    def response(self, reply: _Reply, body: bytes) -> Response:
+        """Take the reply over."""
+        if reply.status_code < 200:
+            raise malformed(self.place, "it changes the protocol unasked")
+        return Response(reply.status_code, read_fields(reply.headers.raw), body)
+
+    def grown(self, body: bytearray, piece: bytes) -> None:
+        """Add a piece to a body.
+
+        Raises:
+            MalformedReply: it is larger than `MAX_BODY` now.
+        """
+        body += piece
+        if len(body) > MAX_BODY:
+            raise malformed(self.place, "it is too large")
+
+    def failure(self, error: Exception) -> PlexError:
+        """Turn what the library raised into one of ours."""
+        kinds = {kind.__name__ for kind in type(error).__mro__}
+        sent = not kinds & _NEVER_SENT
+        if "TimeoutException" in kinds or isinstance(error, TimeoutError):
+            return timed_out(self.place, sent=sent)
+        if self.heard:
+            return malformed(self.place, "it is cut off")
+        if "RemoteProtocolError" in kinds:
+            return (
+                closed_early(self.place)
+                if str(error).startswith(_NO_ANSWER)
+                else malformed(self.place, "it is not HTTP")
+            )
+        return unreachable(self.place, error, sent=sent)
+
+
+def _library_of(client: object) -> str:
+    names = (base.__module__.partition(".")[0] for base in type(client).__mro__)
+    return next(name for name in names if name in ("httpx", "httpx2"))
+
+
+class HttpxTransport:
+    """Sends for `Plex` with the user's `Client`; see `base.Transport`.
+
+    httpx bounds each wait but no sum of them, and no name look-up: so each exchange runs on a daemon thread, and the
+    caller leaves it behind when the deadline passes or Ctrl-C comes. It closes its connection when httpx next returns.
+
+    Args:
+        client: an `httpx2.Client` or `httpx.Client`.
+    """
+
+    def __init__(self, client: object) -> None:
+        self._client = cast("_Client", client)
+
+    def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
+        """As `base.Transport.send`; `sent` is True wherever httpx leaves it open."""
+        exchange = _Exchange(self._client, request, deadline, connect_timeout)
+        try:
+            return within(lambda: self._run(exchange, deadline), deadline)
+        except TimeoutError:
+            raise timed_out(exchange.place, sent=True) from None
+
+    def _run(self, exchange: _Exchange, deadline: float) -> Response:
+        try:
+            reply = self._client.send(exchange.message(), stream=True, auth=None, follow_redirects=False)
+            exchange.heard = True
+            with closing(reply):
+                body = bytearray()
+                for piece in reply.iter_raw():
+                    exchange.grown(body, piece)
+                    if time.monotonic() >= deadline:
+                        raise TimeoutError
+                return exchange.response(reply, bytes(body))
+        except exchange.errors as error:
+            failure = exchange.failure(error)
+        raise failure  # outside the handler: httpx's error must not become its context
+
+    def sleep(self, seconds: float) -> None:
+        """As `base.Transport.sleep`."""
+        time.sleep(seconds)
+
+    def close(self) -> None:
+        """Do nothing: the client is the user's."""
+
+
+class AsyncHttpxTransport:
+    """Sends for `AsyncPlex` with the user's `AsyncClient`, under asyncio; see `base.AsyncTransport`.
+
+    Args:
+        client: an `httpx2.AsyncClient` or `httpx.AsyncClient`.
+    """
+
+    def __init__(self, client: object) -> None:
+        self._client = cast("_AsyncClient", client)
+
+    async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
+        """As `base.Transport.send`; `sent` is True wherever httpx leaves it open."""
+        exchange = _Exchange(self._client, request, deadline, connect_timeout)
+        try:
+            async with asyncio.timeout(exchange.left):
+                return await self._run(exchange)
+        except exchange.errors as error:
+            failure = exchange.failure(error)
+        raise failure  # outside the handler: httpx's error must not become its context
+
+    async def _run(self, exchange: _Exchange) -> Response:
+        reply = await self._client.send(exchange.message(), stream=True, auth=None, follow_redirects=False)
+        exchange.heard = True
+        async with aclosing(reply):
+            body = bytearray()
+            async for piece in reply.aiter_raw():
+                exchange.grown(body, piece)
+            return exchange.response(reply, bytes(body))
+
+    async def sleep(self, seconds: float) -> None:
+        """As `base.Transport.sleep`."""
+        await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
+        """Do nothing: the client is the user's."""
