@@ -40,7 +40,7 @@ check: $(stamp)
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/python -m mypy
-	$(bin)/pyright
+	$(bin)/pyright --pythonpath $(bin)/python
 
 format: $(stamp)
 	$(bin)/ruff check --fix .

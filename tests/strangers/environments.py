@@ -38,7 +38,7 @@ def node_environment(stranger: str, node: str, npm: str) -> list[str]:
     pins = [HERE / stranger / name for name in ("package.json", "package-lock.json", ".npmrc")]
     made = _kept(stranger, pins, "", lambda folder: _install_node(folder, pins, npm))
     # Node looks for packages beside the program, not beside the caller.
-    return [node, shutil.copy(HERE / stranger / "program.cjs", made)]
+    return [node, str(shutil.copy(str(HERE / stranger / "program.cjs"), made))]
 
 
 def _kept(stranger: str, pins: list[Path], interpreter: str, install: Callable[[Path], None]) -> Path:
@@ -46,7 +46,7 @@ def _kept(stranger: str, pins: list[Path], interpreter: str, install: Callable[[
     digest = hashlib.sha256("\0".join(facts).encode()).hexdigest()[:12]
     place = KEPT / f"{stranger}-{digest}"
     if not place.exists():
-        print(f"\n{stranger}: making its environment in {KEPT.name}/ (once; needs the network) ...", file=sys.__stderr__)
+        print(f"\n{stranger}: making its environment in .strangers/ (once; needs the network)", file=sys.__stderr__)
         KEPT.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=KEPT, prefix="making-", ignore_cleanup_errors=True) as aside:
             folder = Path(aside) / "environment"
@@ -83,4 +83,5 @@ def _run(command: list[str], folder: Path) -> None:
     except subprocess.TimeoutExpired as late:
         raise CannotSetUp(f"{command[:4]} took longer than {LONGEST} s") from late
     if done.returncode:
-        raise CannotSetUp(f"{command[:4]} failed; the first run needs the network:\n{(done.stdout + done.stderr)[-2000:]}")
+        said = (done.stdout + done.stderr)[-2000:]
+        raise CannotSetUp(f"{command[:4]} failed; the first run needs the network:\n{said}")

@@ -71,8 +71,9 @@ class Caller:
         return self.stranger.ask(call, how=self.way, plex_tv=self.plex.plex_tv, **arguments)
 
 
-def callers(*, offering: str | None = None) -> pytest.MarkDecorator:
-    """Run a test once for every stranger that offers this call, and every way to make it."""
-    ways = [(kind, way) for kind in KINDS if offering is None or offering in kind.offers for way in kind.ways]
+def callers(*, offering: str, keeping: bool = False) -> pytest.MarkDecorator:
+    """Run a test once for every stranger that offers this call (and `keeping` answers), and every way to make it."""
+    kinds = [kind for kind in KINDS if offering in kind.offers and (kind.keeps_answers or not keeping)]
+    ways = [(kind, way) for kind in kinds for way in kind.ways]
     names = [f"{kind.folder}-{way}" for kind, way in ways]
     return pytest.mark.parametrize("caller", ways, ids=names, indirect=True)

@@ -15,7 +15,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import pyotp
+from pyotp.totp import TOTP
 
 HERE = Path(__file__).parent
 WORLD = HERE / "world.toml"
@@ -111,7 +111,7 @@ class LocalPlex:
 
     def code_of(self, username: str) -> str:
         """The verification code that this account's device would show now."""
-        return pyotp.TOTP(self.accounts[username]["verification_secret"]).now()
+        return TOTP(self.accounts[username]["verification_secret"]).now()
 
     def end(self) -> int:
         return self._process.end(politely=True)

@@ -138,11 +138,9 @@ def test_source_connection_information(caller: Caller, source: str, server: str)
         assert found["token"].startswith("transient-")
 
 
-@callers(offering="source")
+@callers(offering="source", keeping=True)
 def test_source_answers_to_a_transient_token(caller: Caller) -> None:
     """A transient token made from the owner's may ask for a source; it is the documented way."""
-    if not caller.kind.keeps_answers:
-        pytest.skip("this SDK throws the transient token away; test_wire.py asks with one")
     transient = caller.ask("transient_token", server="Attic", token=MIRA)["result"]["token"]
     outcome = caller.ask("source", server="Attic", token=transient, source="provider://tv.example.movies")
     assert "Example Movies" == outcome["result"]["name"]
@@ -167,7 +165,7 @@ def test_refusal_as_observed_is_html(caller: Caller, call: str) -> None:
 @pytest.mark.parametrize("call", ["transient_token", "source"])
 @callers(offering="source")
 def test_refusal_as_documented_is_the_sdk_s_typed_error(caller: Caller, call: str) -> None:
-    """A server in `documented` mode refuses a dead token with 401 and JSON, in the class of those SDKs that have one."""
+    """A server in `documented` mode refuses a dead token with 401 and JSON, in the class of each SDK that has one."""
     outcome = caller.ask(call, server="Cellar", token=DEAD, source=min(SOURCES))
     assert (401, [1001]) == (outcome["status"], errors_in(outcome))
     if call in caller.kind.typed_errors:
@@ -185,4 +183,3 @@ def test_source_without_its_prefix_is_a_bad_request(caller: Caller, server: str,
     assert 400 == outcome["status"]
     typed = documented and "source" in caller.kind.typed_errors
     assert outcome["raised"].endswith("BadRequest" if typed else "SDKError")
-

@@ -89,7 +89,7 @@ def test_resource_connects(plexapi: PlexApi, name: str) -> None:
 
 
 def test_server_by_address(plexapi: PlexApi) -> None:
-    """`PlexServer(url, token)` reads the server's name, identifier and version; a dead token raises its Unauthorized."""
+    """`PlexServer(url, token)` reads who the server is; a dead token raises its Unauthorized."""
     attic = plexapi.plex.servers["Attic"]
     expected = {"name": "Attic", "identifier": "9b1f0c7de2a84536f1c0aa57be93d2440e6671f8", "version": "1.42.2.10156"}
     assert expected == plexapi.result("server", server=attic, token=MIRA)

@@ -6,7 +6,7 @@ exchange. Loopback only.
 
 import http.client
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,7 +44,7 @@ class Relay:
             def handle_any(self) -> None:
                 relay.pass_on(self)
 
-            do_GET = do_POST = handle_any
+            do_GET = do_POST = handle_any  # noqa: N815  # http.server looks for these names
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the standard library's name
                 """Say nothing: what was asked for holds tokens."""
@@ -82,7 +82,7 @@ class Relay:
 
 
 @contextmanager
-def relay_to(target: str) -> Iterator[Relay]:
+def relay_to(target: str) -> Generator[Relay]:
     """A running relay before `target`."""
     relay = Relay(target)
     thread = threading.Thread(target=relay.serve, daemon=True)

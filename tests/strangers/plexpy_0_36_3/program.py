@@ -19,7 +19,8 @@ def prepared(ask):
     match ask["call"]:
         case "sign_in":
             form = {key: ask[key] for key in ("login", "password", "verification_code", "remember_me") if key in ask}
-            return "authentication", "post_users_sign_in_data", {"request": {"request_body": form}, "server_url": plex_tv}
+            request = {"request_body": form}
+            return "authentication", "post_users_sign_in_data", {"request": request, "server_url": plex_tv}
         case "token_details":
             return "authentication", "get_token_details", {"request": {}, "server_url": plex_tv}
         case "transient_token":

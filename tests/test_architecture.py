@@ -1,0 +1,264 @@
+"""The rules that hold the project together, read from its own source.
+
+Rule: only the syntax tree is looked at, so that a rule holds for code no test runs; what is loaded at run time is
+asked of a fresh interpreter.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "ticketstub"
+
+LONGEST_FILE = 350
+VAGUE = {"util", "utils", "helper", "helpers", "common", "manager", "managers", "service", "services", "misc"}
+
+# Lower layers never import higher ones. Modules of one row may import each other.
+LAYERS = (
+    {"token", "records", "errors", "refusals", "device"},
+    {"keys"},
+    {"wire"},
+    {"flows", "options", "outcome"},
+    {"transports", "credentials", "link"},
+    {"client", "aclient"},
+    {"compat", "adapters"},
+    {"testing", "pytest_plugin", "cli"},
+)
+# The local Plex stands beside the client on the wire, and neither knows the other.
+SERVER_MAY_IMPORT = {"server", "wire", "token", "records", "errors", "refusals", "keys"}
+BOTH_SIDES = {"testing", "pytest_plugin", "cli"}
+
+HTTP_CLIENTS = {"http.client", "aiohttp", "httpx", "httpx2", "requests", "urllib3", "urllib.request"}
+DATABASE_DRIVERS = {"sqlite3", "asyncpg", "psycopg", "aiosqlite", "sqlalchemy"}
+HEAVY = {
+    *{"http.client", "aiohttp", "httpx", "httpx2", "ssl", "asyncio", "cryptography", "jwt", "joserfc", "argon2"},
+    *{"typer", "click", "rich", "starlette", "uvicorn", "sqlite3", "msgspec", "pyotp", "tomllib", "logging"},
+}
+
+
+@dataclass(frozen=True)
+class Module:
+    """One file of the package: its name, where it lives, its lines and its syntax tree."""
+
+    path: Path
+    name: str
+    text: str
+    tree: ast.Module
+
+    @property
+    def top(self) -> str:
+        """The first part below the package: `wire` for ticketstub.wire.call, `` for the package itself."""
+        return self.name.partition(".")[2].partition(".")[0]
+
+    @property
+    def package(self) -> str:
+        return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
+
+    def imports(self) -> Iterator[tuple[str, int]]:
+        """Every module that it imports when run, wherever in the file, by its absolute name and line."""
+        only_types = [node for node in ast.walk(self.tree) if isinstance(node, ast.If) and _for_types(node)]
+        ignored = {child for node in only_types for statement in node.body for child in ast.walk(statement)}
+        for node in ast.walk(self.tree):
+            if node in ignored:
+                continue
+            if isinstance(node, ast.Import):
+                yield from ((alias.name, node.lineno) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                parents = self.package.split(".")
+                base = parents[: len(parents) - node.level + 1] if node.level else []
+                origin = ".".join([*base, *([node.module] if node.module else [])])
+                yield from ((f"{origin}.{alias.name}", node.lineno) for alias in node.names)
+
+    def mentions(self) -> Iterator[tuple[str, int]]:
+        """Every name or dotted name that it mentions, with its line."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Attribute | ast.Name):
+                yield ast.unparse(node), node.lineno
+
+    def at(self, line: int) -> str:
+        return f"{self.path.relative_to(ROOT)}:{line}"
+
+
+def _for_types(node: ast.If) -> bool:
+    return ast.unparse(node.test).rpartition(".")[2] == "TYPE_CHECKING"
+
+
+@cache
+def modules() -> tuple[Module, ...]:
+    return tuple(_read(path) for path in sorted(SOURCE.rglob("*.py")))
+
+
+def _read(path: Path) -> Module:
+    text = path.read_text("utf-8")
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    return Module(path, name, text, ast.parse(text))
+
+
+def starts_with(name: str, modules: set[str]) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
+def layer_of(top: str) -> int | None:
+    return next((height for height, names in enumerate(LAYERS) if top in names), None)
+
+
+def test_every_module_has_its_layer() -> None:
+    """A new module or package is given its place in the layers here before it is imported anywhere."""
+    placed = set().union(*LAYERS) | {"server", "", "__main__"}
+    assert set() == {module.top for module in modules()} - placed
+
+
+def test_no_layer_imports_a_higher_one() -> None:
+    """Records know nothing of the wire, the wire nothing of flows, flows nothing of clients, and those not of the cli."""
+    wrong = [
+        f"{module.at(line)} imports {name}"
+        for module in modules()
+        for name, line in module.imports()
+        if starts_with(name, {"ticketstub"})
+        and (mine := layer_of(module.top)) is not None
+        and (theirs := layer_of(name.split(".")[1] if "." in name else "")) is not None
+        and theirs > mine
+    ]
+    assert [] == wrong
+
+
+def test_client_and_server_do_not_know_each_other() -> None:
+    """The local Plex shares only the wire with the client; only the test fixtures and the command know both."""
+    wrong = [
+        f"{module.at(line)} imports {name}"
+        for module in modules()
+        for name, line in module.imports()
+        if starts_with(name, {"ticketstub"})
+        and (
+            (module.top == "server" and name.split(".")[1] not in SERVER_MAY_IMPORT)
+            or (module.top not in BOTH_SIDES | {"server", "__main__"} and starts_with(name, {"ticketstub.server"}))
+        )
+    ]
+    assert [] == wrong
+
+
+def importers(libraries: set[str], *allowed: str) -> list[str]:
+    return [
+        f"{module.at(line)} imports {name}"
+        for module in modules()
+        if not starts_with(module.name, {f"ticketstub.{place}" for place in allowed})
+        for name, line in module.imports()
+        if starts_with(name, libraries)
+    ]
+
+
+def test_http_clients_are_imported_in_transports_only() -> None:
+    """No HTTP library appears outside the transports (and the adapters for other people's clients)."""
+    assert [] == importers(HTTP_CLIENTS, "transports", "adapters")
+
+
+def test_database_drivers_are_imported_in_the_store_only() -> None:
+    """Only the store knows which database it is."""
+    assert [] == importers(DATABASE_DRIVERS, "server.store")
+
+
+def test_jose_is_imported_in_keys_only() -> None:
+    """Signing and checking of JSON Web Tokens is one module's business."""
+    assert [] == importers({"jwt", "joserfc", "jose", "authlib"}, "keys")
+
+
+def test_only_the_command_prints() -> None:
+    """A library that prints takes the output away from the program that uses it."""
+    wrong = [
+        f"{module.at(line)} mentions {name}"
+        for module in modules()
+        if module.top != "cli"
+        for name, line in module.mentions()
+        if name in {"print", "sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
+    ]
+    assert [] == wrong
+
+
+def test_environment_is_read_in_its_three_places_only() -> None:
+    """Nothing else changes with the environment, so that a test or a program decides everything by arguments."""
+    allowed = {"ticketstub.cli", "ticketstub.server.settings", "ticketstub.transports.environment"}
+    reading = {"os.environ", "os.getenv", "os.environb", "urllib.request.getproxies", "getproxies"}
+    wrong = [
+        f"{module.at(line)} reads {name}"
+        for module in modules()
+        if not starts_with(module.name, allowed)
+        for name, line in [*module.mentions(), *module.imports()]
+        if name in reading
+    ]
+    assert [] == wrong
+
+
+def test_nothing_configures_logging() -> None:
+    """Handlers and levels belong to the program that uses the library."""
+    configuring = {"basicConfig", "dictConfig", "fileConfig", "addHandler", "setLevel", "disable"}
+    wrong = [
+        f"{module.at(line)}: {name}"
+        for module in modules()
+        if "logging" in module.text
+        for name, line in module.mentions()
+        if name.rpartition(".")[2] in configuring and name.startswith(("logging", "log"))
+    ]
+    assert [] == wrong
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda module: module.name)
+def test_module_is_of_a_size_to_read_and_says_what_it_is(module: Module) -> None:
+    """Each file opens with what it is, is at most 350 lines long, and its name says something."""
+    assert (ast.get_docstring(module.tree) or "").strip(), f"{module.name} has no docstring"
+    assert len(module.text.splitlines()) <= LONGEST_FILE
+    assert set() == set(module.path.stem.split("_")) & VAGUE
+
+
+def in_a_fresh_interpreter(program: str) -> str:
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(SOURCE.parent)!r})\n{program}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    """`import ticketstub` loads no HTTP, TLS, JWT, command, server or record library."""
+    program = f"before = set(sys.modules)\nimport ticketstub\nprint(*sorted((set(sys.modules) - before) & {HEAVY!r}))"
+    assert "" == in_a_fresh_interpreter(program)
+
+
+def test_public_names_are_sorted_and_are_all_there() -> None:
+    """`__all__` is sorted, each of its names can be had, and `dir()` shows just these beside what modules have."""
+    program = (
+        "import ticketstub as t\n"
+        "print(list(t.__all__) == sorted(t.__all__), [name for name in t.__all__ if not hasattr(t, name)],"
+        " sorted(set(name for name in dir(t) if not name.startswith('_')) ^ set(t.__all__) - {'__version__'}))"
+    )
+    assert "True [] []" == in_a_fresh_interpreter(program)
+
+
+def tracked_files() -> list[Path]:
+    """What would be in a clone: the files that git knows, or in an unpacked archive all but the made ones."""
+    try:
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, timeout=60).stdout
+    except (OSError, subprocess.CalledProcessError):
+        made = {".venv", ".strangers", "node_modules", "__pycache__"}
+        return [path for path in ROOT.rglob("*") if path.is_file() and not made & set(path.parts)]
+    return [ROOT / name for name in listed.decode().split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_nothing_refers_to_a_place_outside_the_repository() -> None:
+    """A clone is complete: no file names a folder beside it, a folder of somebody's machine, or a package index."""
+    elsewhere = (
+        *("../" + "shared", "/work" + "/", "/ho" + "me/", "/ro" + "ot/", "/t" + "mp/", "/Us" + "ers/"),
+        *("pypi" + ".org", "python" + "hosted", "registry.npm" + "js", "--index" + "-url", "--extra-index" + "-url"),
+    )
+    wrong = [
+        f"{path.relative_to(ROOT)} names {word}"
+        for path in tracked_files()
+        for text in [path.read_bytes().decode("utf-8", "replace")]
+        for word in elsewhere
+        if word in text
+    ]
+    assert [] == wrong
