@@ -117,7 +117,7 @@ def test_every_module_has_its_layer() -> None:
 
 
 def test_no_layer_imports_a_higher_one() -> None:
-    """Records know nothing of the wire, the wire nothing of flows, flows nothing of clients, and those not of the cli."""
+    """Records know nothing of the wire, the wire nothing of flows, flows nothing of clients, clients nothing of cli."""
     wrong = [
         f"{module.at(line)} imports {name}"
         for module in modules()
