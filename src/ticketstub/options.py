@@ -117,13 +117,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def fixed_headers(self, device: Device) -> dict[str, str]:
         """Return the headers that are the same for every call, made once."""
-        cached: dict[str, str] | None = vars(self).get("fixed_headers")
+        cached: dict[str, str] | None = vars(self).get("made_headers")
         if cached is None:
             identity = device.headers()
             if self.client_identifier:
                 identity[HEADERS["client_identifier"]] = self.client_identifier
             cached = {"Accept": "application/json", "Accept-Encoding": "gzip", **identity, **self.headers}
-            vars(self)["fixed_headers"] = cached
+            vars(self)["made_headers"] = cached
         return cached
 
 

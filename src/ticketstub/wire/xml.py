@@ -123,7 +123,7 @@ def _members(parts: list[str], name: str, content: dict[str, object]) -> None:
     parts.append(f"<{name}")
     children: list[tuple[str, object]] = []
     for key, value in content.items():
-        if isinstance(value, dict | list | tuple):
+        if is_members(value) or is_items(value):
             children.append((key, value))
         else:
             parts.append(f' {key}="{_scalar(key, value)}"')
