@@ -1,19 +1,14 @@
-"""The async façade: `AsyncPlex`, the media server's client that `at` gives, and the driver that awaits flows.
+"""The async façade: `AsyncPlex`, and the media server's client that `at` gives.
 
 Rule: the twin of client.py, where everything is explained; same names, same signatures, same requests.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Mapping
-from inspect import isawaitable
-from typing import TYPE_CHECKING, Literal, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
-from ticketstub.errors import PlexError
-from ticketstub.flows.exchange import exchange
-from ticketstub.flows.steps import Flow, Send, Sleep, Step
+from ticketstub.adriver import AsyncSender
 from ticketstub.link import Link
 from ticketstub.options import (
     PLEX_TV,
@@ -27,113 +22,19 @@ from ticketstub.options import (
     TokenSource,
     allowed,
     based,
-    derived,
     placed,
     with_token,
 )
-from ticketstub.outcome import Err, Ok, Outcome
 from ticketstub.token import Secret, Token
 from ticketstub.transports import async_transport_for
-from ticketstub.transports.base import AsyncTransport
-from ticketstub.wire.call import Call
 from ticketstub.wire.http import Response
-from ticketstub.wire.media_server import GetIdentity, GetServerInformation, RawRequest
+from ticketstub.wire.media_server import RawRequest
 
 if TYPE_CHECKING:
     from ticketstub.device import Device
-    from ticketstub.records import Account, Identity, Resource, ServerInformation, Source, TransientToken
+    from ticketstub.records import Account, Resource, Source, TransientToken
     from ticketstub.wire.media_server import Verb
     from ticketstub.wire.security import TransientTokenScope, TransientTokenType
-
-V = TypeVar("V")
-
-
-async def run(flow: Flow[V], transport: AsyncTransport) -> V:
-    """Drive a flow to its end: do what it yields, hand back what came, throw in what failed."""
-    try:
-        step = next(flow)
-        while True:
-            try:
-                answer = await _do(step, transport)
-            except PlexError as failure:
-                step = flow.throw(failure)
-            else:
-                step = flow.send(answer)
-    except StopIteration as end:
-        value: V = end.value
-        return value
-    finally:
-        flow.close()
-
-
-async def _do(step: Step, transport: AsyncTransport) -> object:
-    if isinstance(step, Send):
-        return await transport.send(step.request, deadline=step.deadline, connect_timeout=step.connect_timeout)
-    if isinstance(step, Sleep):
-        await transport.sleep(step.seconds)
-        return None
-    if step.refused is not None and (tell := getattr(step.source, "refused", None)):
-        await _awaited(tell(step.refused))
-    return await _awaited(step.source())
-
-
-async def _awaited(answer: object) -> object:
-    return await answer if isawaitable(answer) else answer
-
-
-class AsyncSender:
-    """As `Sender`, awaited."""
-
-    def __init__(self, settings: Settings, link: Link[AsyncTransport]) -> None:
-        self._settings = settings
-        self._link = link
-
-    async def send(self, call: Call[V], **options: Unpack[Options]) -> V:
-        """As `Sender.send`."""
-        return (await self._exchange(call, options))[0]
-
-    async def attempt(self, call: Call[V], **options: Unpack[Options]) -> Outcome[V]:
-        """As `Sender.attempt`."""
-        try:
-            return Ok(*await self._exchange(call, options))
-        except PlexError as error:
-            return Err(error, error.response)
-
-    async def _exchange(self, call: Call[V], options: Options) -> tuple[V, Response]:
-        settings = derived(self._settings, options) if options else self._settings
-        transport = self._link.open()
-        device = settings.device or self._link.remembered
-        if device is None:
-            device = await asyncio.to_thread(self._link.remember)
-        return await run(exchange(call, settings, device, time.monotonic), transport)
-
-    def with_options(self, **options: Unpack[Options]) -> Self:
-        """As `Sender.with_options`."""
-        copy = object.__new__(type(self))
-        AsyncSender.__init__(copy, derived(self._settings, options), self._link)
-        return copy
-
-    async def close(self) -> None:
-        """As `Sender.close`."""
-        if transport := self._link.close():
-            await transport.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_exception: object) -> None:
-        await self.close()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._settings.server or self._settings.plex_tv}>"
-
-    async def identity(self, **options: Unpack[Options]) -> Identity:
-        """As `Sender.identity`."""
-        return await self.send(GetIdentity(), **options)
-
-    async def server_information(self, **options: Unpack[Options]) -> ServerInformation:
-        """As `Sender.server_information`."""
-        return await self.send(GetServerInformation(), **options)
 
 
 class AsyncSecurityCalls:

@@ -10,7 +10,6 @@ import os
 import re
 import socket
 import sys
-import uuid
 from pathlib import Path
 
 import msgspec
@@ -114,6 +113,8 @@ def _kept(directory: Path, name: str) -> str:
         return _read(path)
     except FileNotFoundError:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    import uuid
+
     draft = directory / f".{name}.{uuid.uuid4().hex}"
     draft.write_text(f"{uuid.uuid4()}\n", "utf-8")
     try:

@@ -6,9 +6,6 @@ Rule: a secret never prints itself. `repr`, `str`, format, logs and tracebacks s
 
 from __future__ import annotations
 
-from hashlib import sha256
-from hmac import compare_digest
-
 _HEADER = "x-plex-token"
 
 
@@ -29,6 +26,8 @@ class Secret:
     @property
     def fingerprint(self) -> str:
         """The first six hexadecimal digits of its SHA-256: enough to tell two secrets apart, no part of either."""
+        from hashlib import sha256
+
         return sha256(self._text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
 
     def __repr__(self) -> str:
@@ -43,6 +42,8 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        from hmac import compare_digest
+
         mine, theirs = (text.encode("utf-8", "surrogatepass") for text in (self._text, other._text))
         return compare_digest(mine, theirs)
 
