@@ -2,7 +2,8 @@
 
 Rule: neither library is imported here; what is needed is taken from the module that the client comes from. A request
 bypasses what the client would add (its headers, cookies, auth, base address, redirects); its event hooks, proxies,
-certificates, limits and transports remain the user's choice and take part. The client is never closed.
+certificates, limits and transports remain the user's choice and take part. The client is never closed. Observed, and out
+of our reach: both libraries take bytes that a server sends behind a reply for the next reply on that connection.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from ticketstub.transports.names import within
 from ticketstub.wire.http import MAX_BODY, Request, Response
 
 _NEVER_SENT = frozenset({"ConnectTimeout", "PoolTimeout", "ConnectError", "ProxyError", "UnsupportedProtocol"})
-# The only sign by which httpx tells "closed without an answer" from "not HTTP".
+# The only sign by which httpx tells "closed without an answer" from "not HTTP". It also says so of an answer that ends
+# before its first empty line, whatever was in it.
 _NO_ANSWER = "Server disconnected"
 _LONGEST = 86400.0
+# Added to our own deadline, so that a connection which takes all the time is told as one that was never made.
+_BREATH = 0.03
 
 
 class _Fields(Protocol):
@@ -87,11 +91,19 @@ class _Exchange:
             extensions={"timeout": limits, "target": self._target.encode("ascii")},  # the target as it is, unquoted
         )
 
-    def response(self, reply: _Reply, body: bytes) -> Response:
-        """Take the reply over."""
+    def begun(self, reply: _Reply) -> dict[str, str]:
+        """Take note that the head is there, and return its fields.
+
+        Raises:
+            MalformedReply: what it announces is nothing to read.
+        """
+        self.heard = True
+        fields = read_fields(reply.headers.raw)
         if reply.status_code < 200:
             raise malformed(self.place, "it changes the protocol unasked")
-        return Response(reply.status_code, read_fields(reply.headers.raw), body)
+        if self._request.method != "HEAD" and int(fields.get("content-length", 0)) > MAX_BODY:
+            raise malformed(self.place, "it is too large")
+        return fields
 
     def grown(self, body: bytearray, piece: bytes) -> None:
         """Add a piece to a body.
@@ -142,21 +154,20 @@ class HttpxTransport:
         """As `base.Transport.send`; `sent` is True wherever httpx leaves it open."""
         exchange = _Exchange(self._client, request, deadline, connect_timeout)
         try:
-            return within(lambda: self._run(exchange, deadline), deadline)
+            return within(lambda: self._run(exchange, deadline), deadline + _BREATH)
         except TimeoutError:
             raise timed_out(exchange.place, sent=True) from None
 
     def _run(self, exchange: _Exchange, deadline: float) -> Response:
         try:
             reply = self._client.send(exchange.message(), stream=True, auth=None, follow_redirects=False)
-            exchange.heard = True
             with closing(reply):
-                body = bytearray()
+                fields, body = exchange.begun(reply), bytearray()
                 for piece in reply.iter_raw():
                     exchange.grown(body, piece)
                     if time.monotonic() >= deadline:
                         raise TimeoutError
-                return exchange.response(reply, bytes(body))
+                return Response(reply.status_code, fields, bytes(body))
         except exchange.errors as error:
             failure = exchange.failure(error)
         raise failure  # outside the handler: httpx's error must not become its context
@@ -183,7 +194,7 @@ class AsyncHttpxTransport:
         """As `base.Transport.send`; `sent` is True wherever httpx leaves it open."""
         exchange = _Exchange(self._client, request, deadline, connect_timeout)
         try:
-            async with asyncio.timeout(exchange.left):
+            async with asyncio.timeout(exchange.left + _BREATH):
                 return await self._run(exchange)
         except exchange.errors as error:
             failure = exchange.failure(error)
@@ -191,12 +202,11 @@ class AsyncHttpxTransport:
 
     async def _run(self, exchange: _Exchange) -> Response:
         reply = await self._client.send(exchange.message(), stream=True, auth=None, follow_redirects=False)
-        exchange.heard = True
         async with aclosing(reply):
-            body = bytearray()
+            fields, body = exchange.begun(reply), bytearray()
             async for piece in reply.aiter_raw():
                 exchange.grown(body, piece)
-            return exchange.response(reply, bytes(body))
+            return Response(reply.status_code, fields, bytes(body))
 
     async def sleep(self, seconds: float) -> None:
         """As `base.Transport.sleep`."""
