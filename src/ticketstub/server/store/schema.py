@@ -27,7 +27,8 @@ TABLES = (
     """
     CREATE TABLE login (
         name TEXT PRIMARY KEY,
-        account_id INTEGER NOT NULL REFERENCES account (id)
+        account_id INTEGER NOT NULL REFERENCES account (id),
+        is_username INTEGER NOT NULL            -- else it is the e-mail address only
     ) WITHOUT ROWID
     """,
     """

@@ -20,6 +20,7 @@ from ticketstub.server.store.base import (
     NewToken,
     SourceRow,
     Store,
+    canonical_login,
 )
 from ticketstub.server.world import World, WorldAccount, WorldConnection, WorldMediaServer, WorldShare, WorldSource
 
@@ -38,7 +39,7 @@ async def seed(store: Store, world: World, keys: Keys, passwords: Passwords, now
         StoreConflict: something in the world belongs to somebody else in this store.
         StoreUnavailable: the store cannot write; nothing was added.
     """
-    new = [account for account in world.accounts if await store.find_account(account.username) is None]
+    new = [account for account in world.accounts if not await _is_known(store, account.username)]
     addition = Addition(
         now=now,
         accounts=tuple(_new_account(account, keys, passwords) for account in new),
@@ -103,6 +104,12 @@ _PROFILE = Profile(
     watched_indicator=1,
     media_reviews_visibility=0,
 )
+
+
+async def _is_known(store: Store, username: str) -> bool:
+    """Tell whether an account has this user name; where it is somebody's e-mail address, adding it will conflict."""
+    found = await store.find_account(username)
+    return found is not None and canonical_login(found.record.username or "") == canonical_login(username)
 
 
 def _new_account(account: WorldAccount, keys: Keys, passwords: Passwords) -> NewAccount:

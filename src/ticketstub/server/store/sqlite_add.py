@@ -22,12 +22,12 @@ from ticketstub.server.store.base import (
     canonical_login,
 )
 
-_ACCOUNT_OF = "SELECT account_id FROM login WHERE name = $1"
+_ACCOUNT_OF = "SELECT account_id FROM login WHERE name = $1 AND is_username = 1"
 _ADD_ACCOUNT = """
     INSERT INTO account (id, record, password_hash, sealed_verification, email_only_auth, disabled_at)
     VALUES ($1, $2, $3, $4, $5, $6)
 """
-_ADD_LOGIN = "INSERT INTO login (name, account_id) VALUES ($1, $2)"
+_ADD_LOGIN = "INSERT INTO login (name, account_id, is_username) VALUES ($1, $2, $3)"
 _ADD_KNOWN = """
     INSERT INTO token (digest, sealed, kind, account_id, machine_identifier, created_at)
     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (digest) DO NOTHING
@@ -83,7 +83,7 @@ def _add_account(connection: sqlite3.Connection, new: NewAccount, now: int) -> N
     try:
         connection.execute(_ADD_ACCOUNT, numbered(new.id, _json_of_account(new), *facts))
         for login in {name, canonical_login(new.email)}:
-            connection.execute(_ADD_LOGIN, numbered(login, new.id))
+            connection.execute(_ADD_LOGIN, numbered(login, new.id, login == name))
     except sqlite3.IntegrityError:
         reason = f'the id or e-mail address of "{new.username}" belongs to another account of this database'
         raise StoreConflict(reason) from None

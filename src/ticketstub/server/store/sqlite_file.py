@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 from ticketstub.server.store.base import StoreError
 from ticketstub.server.store.schema import APPLICATION_ID, TABLES, VERSION
@@ -37,13 +38,13 @@ def remove_database(url: str) -> None:
     """Delete a database, so that the next start begins anew; its key file stays and is used again.
 
     Raises:
-        StoreError: the URL names no SQLite file, the file is not ours, or it cannot be deleted.
+        StoreError: the URL names no SQLite file, the file is another program's, or it cannot be deleted.
     """
     path = database_path(url)
     if not path.exists():
         return
     with closing(_connect(path)) as connection:
-        _check_ours(connection, path)
+        _version(connection, path)
     try:
         for suffix in ("-wal", "-shm", ""):
             Path(f"{path}{suffix}").unlink(missing_ok=True)
@@ -73,8 +74,11 @@ def prepare(path: Path) -> None:
     with closing(_connect(path)) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
-            if not _check_ours(connection, path):
+            version = _version(connection, path)
+            if version is None:
                 _create(connection)
+            elif version != VERSION:
+                raise StoreError(f"{path} was made by another version of ticketstub (tables {version}, here {VERSION})")
             connection.execute("COMMIT")
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.Error as error:
@@ -108,8 +112,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         raise StoreError(f"{path} cannot be opened: {error}") from None
 
 
-def _check_ours(connection: sqlite3.Connection, path: Path) -> bool:
-    """Return whether the tables are there already; refuse what is not ours."""
+def _version(connection: sqlite3.Connection, path: Path) -> int | None:
+    """Return the version of our tables, or `None` where there are none yet; refuse what is not ours."""
     try:
         application, version, tables = connection.execute(
             "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)"
@@ -118,12 +122,10 @@ def _check_ours(connection: sqlite3.Connection, path: Path) -> bool:
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{path} cannot be used: {error}") from None
     if not tables and not application:
-        return False
+        return None
     if application != APPLICATION_ID:
         raise StoreError(f"{path} is a database of another program: name another file")
-    if version != VERSION:
-        raise StoreError(f"{path} was made by another version of ticketstub (tables {version}, known here: {VERSION})")
-    return True
+    return cast("int", version)
 
 
 def _create(connection: sqlite3.Connection) -> None:
