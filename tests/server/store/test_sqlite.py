@@ -225,7 +225,6 @@ async def test_a_closed_store_is_unavailable(opening):
         (lambda path: path.write_bytes(b"This is a text, and certainly no database."), "not a database"),
         (lambda path: _run(path, "CREATE TABLE theirs (x)"), "another program"),
         (lambda path: _run(path, "PRAGMA application_id = 5"), "another program"),
-        ("another version",),
         (lambda path: path.mkdir(), "cannot be opened"),
     ],
 )
