@@ -88,7 +88,7 @@ def test_replies(sender: Sender, raw: bytes, status: int, body: bytes) -> None:
     """Every well-formed reply comes back whole, interim ones in the same packet skipped, and the connection stays."""
     with hostile.Server(hostile.answer(raw)) as server:
         for _ in range(2):
-            response = sender.send(request(server.url), timeout=2.0)
+            response = sender.send(request(server.url))
             assert (status, body) == (response.status, response.body)
         assert 1 == server.connections
 

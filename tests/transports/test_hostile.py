@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.transports import hostile
-from tests.transports.conftest import CANARY, Sender, failure_of, request
+from tests.transports.conftest import CANARY, SHORT, TIMEOUT, Sender, failure_of, request
 from ticketstub.errors import MalformedReply, PlexError, TimedOut, Unreachable
 
 HTML = b"<!DOCTYPE html><html><body>It works!</body></html>\r\n" * 3
@@ -89,7 +89,7 @@ def test_each_ends_in_its_error(row: Row, distinct: Sender) -> None:
         if expected is None:
             assert 200 == distinct.send(request(server.url)).status
             return
-        error = failure_of(distinct, request(server.url))
+        error = failure_of(distinct, request(server.url), timeout=SHORT if expected is TimedOut else TIMEOUT)
     assert expected is type(error)
     assert getattr(error, "sent", True)
     assert f"127.0.0.1:{server.port}" in str(error)
@@ -112,14 +112,14 @@ def test_refused(sender: Sender) -> None:
 def test_black_hole(sender: Sender) -> None:
     """Where connecting gets no answer at all, the connect time-out ends it, and nothing was sent."""
     with hostile.BlackHole() as hole:
-        error = failure_of(sender, request(f"http://127.0.0.1:{hole.port}"), timeout=0.5, connect=0.2)
+        error = failure_of(sender, request(f"http://127.0.0.1:{hole.port}"), timeout=TIMEOUT, connect=SHORT)
     assert (TimedOut, False) == (type(error), error.sent)
 
 
 def test_black_hole_until_the_deadline(sender: Sender) -> None:
     """The deadline bounds connecting too."""
     with hostile.BlackHole() as hole:
-        error = failure_of(sender, request(f"http://127.0.0.1:{hole.port}"), timeout=0.2, connect=5.0)
+        error = failure_of(sender, request(f"http://127.0.0.1:{hole.port}"), timeout=SHORT, connect=TIMEOUT)
     assert TimedOut is type(error)
 
 

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from tests.transports import hostile
-from tests.transports.conftest import CANARY, Authority, Sender, assert_no_canary, failure_of, request
+from tests.transports.conftest import CANARY, SHORT, Authority, Sender, assert_no_canary, failure_of, request
 from ticketstub.errors import TimedOut, Unreachable
 from ticketstub.transports.environment import proxy_for
 from ticketstub.transports.heads import Place
@@ -36,7 +36,7 @@ def test_https_goes_through_a_tunnel(own: str, make_sender: Make, authority: Aut
         with hostile.Server(behave) as proxy:
             sender = make_sender(own, authority.trusting(), **through(proxy.port, "me:p%40ss@"))
             for _ in range(2):
-                assert b"ok" == sender.send(request("https://plex.example.test"), timeout=2.0, connect=2.0).body
+                assert b"ok" == sender.send(request("https://plex.example.test")).body
             asked = proxy.requests
     assert [True] == [message.startswith(b"CONNECT plex.example.test:443 HTTP/1.1\r\n") for message in asked]
     assert b"Proxy-Authorization: Basic bWU6cEBzcw==\r\n" in asked[0]
@@ -60,7 +60,7 @@ def test_silent_proxy(own: str, make_sender: Make) -> None:
     """A proxy that never answers is left when the connect time-out passes."""
     with hostile.Server(hostile.silent) as proxy:
         sender = make_sender(own, **through(proxy.port))
-        error = failure_of(sender, request("https://plex.example.test"), timeout=0.5, connect=0.2)
+        error = failure_of(sender, request("https://plex.example.test"), connect=SHORT)
     assert (TimedOut, False) == (type(error), error.sent)
 
 
@@ -89,7 +89,7 @@ def test_http_and_loopback_go_directly(own: str, make_sender: Make, authority: A
     ):
         sender = make_sender(own, authority.trusting(), resolver=loopback, **through(proxy.port))
         for url in (f"http://plex.example.test:{plain.port}", secure.url, f"https://localhost:{secure.port}"):
-            assert b"ok" == sender.send(request(url), timeout=2.0, connect=2.0).body
+            assert b"ok" == sender.send(request(url)).body
         assert 0 == proxy.connections
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.transports import hostile
-from tests.transports.conftest import NAMES, Authority, Sender, failure_of, request
+from tests.transports.conftest import NAMES, SHORT, Authority, Sender, failure_of, request
 from ticketstub.errors import TimedOut, Unreachable
 from ticketstub.transports.dial import default_ssl_context
 
@@ -22,7 +22,7 @@ def test_good_certificate(name: str, make_sender: Make, authority: Authority) ->
     with hostile.Server(hostile.answer(hostile.OK), authority.serving("127.0.0.1")) as server:
         sender = make_sender(name, authority.trusting())
         for _ in range(2):
-            assert b"ok" == sender.send(request(server.url), timeout=2.0, connect=2.0).body
+            assert b"ok" == sender.send(request(server.url)).body
         assert 1 == server.connections
 
 
@@ -40,7 +40,7 @@ def test_bad_certificate(name: str, fault: str, reason: str, make_sender: Make, 
     host = "127.0.0.2" if fault == "wrong host" else "127.0.0.1"
     context = authority.serving(host, expired=fault == "expired", trusted=fault != "stranger")
     with hostile.Server(hostile.answer(hostile.OK), context) as server:
-        error = failure_of(make_sender(name, authority.trusting()), request(server.url), timeout=2.0, connect=2.0)
+        error = failure_of(make_sender(name, authority.trusting()), request(server.url))
         assert (Unreachable, False) == (type(error), error.sent)
         assert error.message.endswith(f"its certificate {reason}")
     assert [] == server.requests
@@ -50,9 +50,9 @@ def test_wrong_host_by_name(own: str, make_sender: Make, authority: Authority) -
     """A certificate for another name is refused, whatever address the name leads to."""
     with hostile.Server(hostile.answer(hostile.OK), authority.serving("other.example.test")) as server:
         sender = make_sender(own, authority.trusting(), resolver=lambda _host, port: [_loopback(port)])
-        error = failure_of(sender, request(f"https://plex.example.test:{server.port}"), timeout=2.0, connect=2.0)
+        error = failure_of(sender, request(f"https://plex.example.test:{server.port}"))
         assert error.message.endswith("its certificate is not valid for this host")
-        sender.send(request(f"https://other.example.test:{server.port}"), timeout=2.0, connect=2.0)
+        sender.send(request(f"https://other.example.test:{server.port}"))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -65,7 +65,7 @@ def test_plain_http_behind_https(name: str, make_sender: Make, authority: Author
 
     with hostile.Server(behave) as server:
         sender = make_sender(name, authority.trusting())
-        error = failure_of(sender, request(f"https://127.0.0.1:{server.port}"), timeout=1.0, connect=1.0)
+        error = failure_of(sender, request(f"https://127.0.0.1:{server.port}"))
         assert (Unreachable, False) == (type(error), error.sent)
         assert error.message.endswith("TLS could not be agreed on")
 
@@ -74,7 +74,7 @@ def test_silent_handshake(own: str, make_sender: Make, authority: Authority) -> 
     """A server that accepts and never answers the TLS handshake is left when the connect time-out passes."""
     with hostile.Server(lambda server, _sock: server.stopped.wait(2)) as server:
         sender = make_sender(own, authority.trusting())
-        error = failure_of(sender, request(f"https://127.0.0.1:{server.port}"), timeout=0.5, connect=0.2)
+        error = failure_of(sender, request(f"https://127.0.0.1:{server.port}"), connect=SHORT)
         assert (TimedOut, False) == (type(error), error.sent)
 
 

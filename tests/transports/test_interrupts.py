@@ -1,0 +1,85 @@
+"""Ctrl-C in a real program, whatever it waits for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.transports import hostile
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+SYNC = """
+import sys, time
+from ticketstub.transports.standard import StandardTransport
+from ticketstub.wire.http import Request
+transport = StandardTransport(resolver=lambda host, port: print("asked", flush=True) or time.sleep(30))
+print("ready", flush=True)
+transport.send(Request("t", "GET", sys.argv[1], {}), deadline=time.monotonic() + 30, connect_timeout=30)
+"""
+
+ASYNC = """
+import asyncio, sys, time
+from ticketstub.transports.aiohttp import AiohttpTransport
+from ticketstub.wire.http import Request
+transport = AiohttpTransport(resolver=lambda host, port: print("asked", flush=True) or time.sleep(30))
+async def main():
+    print("ready", flush=True)
+    try:
+        await transport.send(Request("t", "GET", sys.argv[1], {}), deadline=time.monotonic() + 30, connect_timeout=30)
+    finally:
+        await transport.close()
+asyncio.run(main())
+"""
+
+ON_HTTPX = """
+import ssl, sys, time
+import httpx2
+from ticketstub.transports.httpx import HttpxTransport
+from ticketstub.wire.http import Request
+transport = HttpxTransport(httpx2.Client(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)))
+print("ready", flush=True)
+transport.send(Request("t", "GET", sys.argv[1], {}), deadline=time.monotonic() + 30, connect_timeout=30)
+"""
+
+
+@pytest.mark.parametrize("program", [SYNC, ASYNC, ON_HTTPX], ids=["standard", "aiohttp", "httpx2"])
+def test_during_a_silent_reply(program: str) -> None:
+    """Ctrl-C while a server is silent ends the program within a second."""
+    with hostile.Server(hostile.silent) as server:
+        _interrupted(program, f"http://127.0.0.1:{server.port}/", lambda: bool(server.requests))
+
+
+@pytest.mark.parametrize("program", [SYNC, ASYNC], ids=["standard", "aiohttp"])
+def test_during_a_stalled_look_up(program: str) -> None:
+    """Ctrl-C while the resolver stalls ends the program within a second; nobody waits for the resolver."""
+    _interrupted(program, "http://plex.example.test/", None)
+
+
+def _interrupted(program: str, url: str, waiting) -> None:
+    """Start a program, interrupt it once it waits, and expect it to end by KeyboardInterrupt in time."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(SOURCE)},
+    )
+    with child:
+        assert child.stdout
+        assert b"ready\n" == child.stdout.readline()
+        if waiting is None:
+            assert b"asked\n" == child.stdout.readline()
+        deadline = time.monotonic() + 5
+        while waiting and not waiting() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        begun = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate(timeout=5)
+        assert time.monotonic() - begun < 1.0
+    assert b"KeyboardInterrupt" in errors
