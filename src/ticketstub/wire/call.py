@@ -8,7 +8,7 @@ Plex checks them. Every call carries a mark: documented, observed or assumed.
 from __future__ import annotations
 
 from enum import Enum
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -103,7 +103,7 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
         raise NotImplementedError(type(self).name)  # every call below says what its reply is
 
 
-C = TypeVar("C", bound="Call[object]")
+C = TypeVar("C", bound="Call[Any]")  # whatever its reply is
 
 
 def _names(kind: type[Call[V]]) -> tuple[tuple[str, str], ...]:
