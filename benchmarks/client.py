@@ -1,0 +1,113 @@
+"""What the library costs: at import, at a program's first call, per call, at once, and per account read.
+
+Rule: each row has its floor (`http.client` with `json`) or its peer (plex-api-client 0.36.3, httpx2) in the same rounds.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+from benchmarks.measure import Row, Subject, rounds
+from benchmarks.processes import ACCOUNT, WORKERS, free_port, peer_python, server, worker
+
+_CALLS = 300
+_AT_ONCE = 200
+_FIRST_CALL = {
+    "ours": (
+        "from ticketstub import Plex, Device\n"
+        "plex = Plex(device=Device(client_identifier='bench'), token='{token}', plex_tv='{url}')\n"
+        "assert plex.authentication.get_token_details().id"
+    ),
+    "http.client": (
+        "import http.client, json\n"
+        "connection = http.client.HTTPConnection('{host}')\n"
+        "connection.request('GET', '/api/v2/user', headers={{'X-Plex-Token': '{token}', 'Accept': 'application/json'}})\n"
+        "assert json.loads(connection.getresponse().read())['id']"
+    ),
+    "plex-api-client": (
+        "from plex_api_client import PlexAPI\n"
+        "sdk = PlexAPI(token='{token}', client_identifier='bench')\n"
+        "assert sdk.authentication.get_token_details(request={{}}, server_url='{url}/api/v2').user_plex_account.id"
+    ),
+}
+
+
+def rows() -> Iterator[Row]:
+    """Measure the library."""
+    port = free_port()
+    with server([sys.executable, str(WORKERS / "canned.py"), str(port), str(ACCOUNT)], port) as url:
+        yield _first_call(url)
+        yield _import()
+        yield _sequential(url)
+        yield _at_once(url)
+    yield _decode()
+
+
+def _process(code: str, python: str = sys.executable) -> Subject:
+    def run() -> float:
+        start = time.perf_counter()
+        subprocess.run([python, "-c", code], check=True)
+        return (time.perf_counter() - start) * 1000
+
+    return run
+
+
+def _first_call(url: str) -> Row:
+    facts = {"url": url, "host": url.removeprefix("http://"), "token": "Xk3mPz_9Q-vT7rLb2NfW"}
+    pythons = {"plex-api-client": peer_python()}
+    figures = rounds({
+        name: _process(code.format(**facts), pythons.get(name, sys.executable)) for name, code in _FIRST_CALL.items()
+    })
+    ours, floor, peer = (figures[name].median for name in _FIRST_CALL)
+    verdict = f"{ours / peer:.2f} of plex-api-client, {ours / floor:.2f} × http.client"
+    return Row("fresh process to first answer", "ms", figures, "≤ 0.25 of plex-api-client, ≤ 2.5 × http.client", verdict)
+
+
+def _import() -> Row:
+    figures = rounds({"import ticketstub": _process("import ticketstub"), "bare interpreter": _process("pass")}, 11)
+    over = figures["import ticketstub"].median - figures["bare interpreter"].median
+    return Row("import ticketstub", "ms", figures, "≤ 60 ms over a bare interpreter", f"{over:.0f} ms over")
+
+
+def _sequential(url: str) -> Row:
+    arguments = (url, str(_CALLS))
+    with (
+        worker("sequential.py", "ours", *arguments) as ours,
+        worker("sequential.py", "floor", *arguments) as floor,
+        worker("sequential.py", "peer", *arguments, python=peer_python()) as peer,
+    ):
+        workers = {"ours": ours, "http.client + json": floor, "plex-api-client": peer}
+        figures = rounds({name: _per_call(each.turn, _CALLS) for name, each in workers.items()})
+    mine, least, theirs = (figure.median for figure in figures.values())
+    verdict = f"{mine / least:.2f} × http.client, {theirs / mine:.1f} × faster than plex-api-client"
+    return Row("get_token_details, one after the other", "µs", figures, "≤ 1.3 × http.client, ≥ 8 × faster", verdict)
+
+
+def _at_once(url: str) -> Row:
+    with worker("at_once.py", "ours", url, str(_AT_ONCE)) as ours, worker("at_once.py", "peer", url, str(_AT_ONCE)) as peer:
+        workers = {"ours": ours, "httpx2": peer}
+        figures = rounds({name: _per_call(each.turn, _AT_ONCE) for name, each in workers.items()}, 11)
+    mine, theirs = (figure.median for figure in figures.values())
+    return Row(f"{_AT_ONCE} at once, async", "µs", figures, "≥ 4 × faster than httpx2", f"{theirs / mine:.1f} × faster")
+
+
+def _per_call(turn: Subject, calls: int) -> Subject:
+    return lambda: turn() / calls * 1e6
+
+
+def _decode() -> Row:
+    from ticketstub import GetTokenDetails, Response
+
+    call, response = GetTokenDetails(), Response(200, {}, ACCOUNT.read_bytes().strip())
+
+    def many() -> float:
+        start = time.perf_counter()
+        for _ in range(5000):
+            call.read(response)
+        return (time.perf_counter() - start) / 5000 * 1e6
+
+    figures = rounds({"ours": many})
+    return Row("read one well-formed account", "µs", figures, "≤ 15 µs", f"{figures['ours'].median:.1f} µs")

@@ -1,0 +1,104 @@
+"""Programs that a benchmark starts: workers that measure themselves on demand, servers, and wrk.
+
+Rule: each is ended by whoever started it; all traffic stays on loopback.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.strangers.environments import python_environment
+
+HERE = Path(__file__).parent
+ACCOUNT = HERE / "account.json"
+WORKERS = HERE / "workers"
+PEER = "plexpy_0_36_3"
+
+
+def peer_python() -> str:
+    """Return the Python in which plex-api-client 0.36.3 is installed, making that environment if need be."""
+    return python_environment(PEER, print)[0]
+
+
+@contextmanager
+def worker(script: str, *arguments: str, python: str = sys.executable) -> Iterator[Worker]:
+    """Start a worker: it does its work each time it reads a line, and writes how many seconds that took."""
+    command = [python, str(WORKERS / script), *arguments]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield Worker(process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Worker:
+    """A running worker."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def turn(self) -> float:
+        """Let it do its work once and return the seconds it took."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+
+@contextmanager
+def server(command: Sequence[str], port: int) -> Iterator[str]:
+    """Start a server and wait until its port answers; yields its address."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def wait_for(port: int, seconds: float = 30.0) -> None:
+    """Wait until something listens on a port of this machine."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.005)
+    raise TimeoutError(f"nothing listens on port {port}")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def requests_per_second(url: str, headers: Sequence[str] = (), seconds: int = 3) -> float:
+    """Load an address with wrk (one thread, 32 connections) and return the requests it answered a second.
+
+    Raises:
+        RuntimeError: wrk is missing, or an answer was not a success.
+    """
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        raise RuntimeError("this row needs wrk: install Debian's package of that name, or your system's")
+    sent = [word for header in headers for word in ("-H", header)]
+    done = subprocess.run(
+        [wrk, "-t1", "-c32", f"-d{seconds}s", *sent, url], capture_output=True, text=True, check=True, timeout=60
+    )
+    if "Non-2xx" in done.stdout or not (found := re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)):
+        raise RuntimeError(f"{url} did not answer as it should:\n{done.stdout}")
+    return float(found[1])

@@ -1,0 +1,40 @@
+"""Reads an account many times at once: `ours`, or an httpx2 client with its default limits that reads the same bodies."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+
+who, url, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
+TOKEN = "Xk3mPz_9Q-vT7rLb2NfW"
+
+
+def ours() -> Callable[[], Awaitable[object]]:
+    from ticketstub import AsyncPlex, Device
+
+    device = Device(client_identifier="bench", product="Bench", version="1")
+    return AsyncPlex(device=device, token=TOKEN, plex_tv=url).authentication.get_token_details
+
+
+def peer() -> Callable[[], Awaitable[object]]:
+    import httpx2
+
+    client = httpx2.AsyncClient(headers={"X-Plex-Client-Identifier": "bench", "X-Plex-Token": TOKEN})
+
+    async def call() -> object:
+        return json.loads((await client.get(f"{url}/api/v2/user", headers={"Accept": "application/json"})).content)
+
+    return call
+
+
+async def main() -> None:
+    call = {"ours": ours, "peer": peer}[who]()
+    loop = asyncio.get_running_loop()
+    while await loop.run_in_executor(None, sys.stdin.readline):
+        start = time.perf_counter()
+        await asyncio.gather(*(call() for _ in range(times)))
+        print(time.perf_counter() - start, flush=True)
+
+
+asyncio.run(main())
