@@ -2,47 +2,73 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, nullcontext
 
 import pytest
-from tests.strangers.environments import CannotSetUp, node_environment, python_environment
+from tests.strangers.environments import CannotSetUp, Tell, node_environment, python_environment
 from tests.strangers.kinds import Caller
 from tests.strangers.processes import LocalPlex, Stranger
 
 Require = Callable[[str, str], str]
 Start = Callable[[str], tuple[Stranger, LocalPlex]]
 
-NODE = "install Node.js 20 or newer (nodejs.org, `apt install nodejs npm`, `brew install node`)"
+NODE = "install Node.js 18 or newer (nodejs.org, `apt install nodejs npm`, `brew install node`)"
 
 
-def set_up(folder: str, require: Require) -> list[str]:
+def set_up(folder: str, require: Require, tell: Tell) -> list[str]:
     """Return the command of one stranger's program; its environment is made when it is not there."""
-    try:
-        if folder.startswith("plexjs"):
-            return node_environment(folder, require("node", NODE), require("npm", NODE))
-        return python_environment(folder)
-    except CannotSetUp as why:
-        pytest.fail(f"{folder} could not be set up: {why}", pytrace=False)
+    if folder.startswith("plexjs"):
+        return node_environment(folder, require("node", NODE), require("npm", NODE), tell)
+    return python_environment(folder, tell)
 
 
 @pytest.fixture(scope="session")
-def start_stranger(tmp_path_factory: pytest.TempPathFactory, require: Require) -> Iterator[Start]:
+def tell(request: pytest.FixtureRequest) -> Tell:
+    """Say something while tests run: what takes a minute must not look like a hang."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def say(line: str) -> None:
+        # pytest has no public name for what lets a line through in the middle of a session.
+        shown = getattr(capture, "global_and_fixture_disabled", nullcontext)
+        with shown():
+            print(f"\n{line}", flush=True)
+
+    return say
+
+
+@pytest.fixture(scope="session")
+def start_stranger(tmp_path_factory: pytest.TempPathFactory, require: Require, tell: Tell) -> Iterator[Start]:
     """Start a stranger and a local Plex of its own, once each; at the end the local Plex must end well."""
     started: dict[str, tuple[Stranger, LocalPlex]] = {}
+    failed: dict[str, str] = {}
 
     def start(folder: str) -> tuple[Stranger, LocalPlex]:
-        if folder not in started:
-            command = set_up(folder, require)
-            place = tmp_path_factory.mktemp(folder)
-            plex = LocalPlex(place)
-            started[folder] = Stranger(folder, command, place), plex
+        if folder not in started and folder not in failed:
+            try:
+                command = set_up(folder, require, tell)
+                place = tmp_path_factory.mktemp(folder)
+                plex = LocalPlex(place)
+            except (CannotSetUp, AssertionError) as why:
+                failed[folder] = str(why)
+            else:
+                stranger = Stranger(folder, command, place)
+                # Last in, first out: the local Plex ends while its client is still there.
+                endings.callback(stranger.end)
+                endings.callback(ends_well, plex)
+                started[folder] = stranger, plex
+        if folder in failed:
+            pytest.fail(f"{folder} could not be started: {failed[folder]}", pytrace=False)
         return started[folder]
 
-    yield start
-    for stranger, _ in started.values():
-        stranger.end()
-    endings = {folder: plex.end() for folder, (_, plex) in started.items()}
+    with ExitStack() as endings:
+        yield start
+
+
+def ends_well(plex: LocalPlex) -> None:
+    """SIGTERM ends `ticketstub serve` with exit status 0 in time."""
+    status = plex.end()
     if sys.platform != "win32":  # which has no SIGTERM: there the process is just ended
-        assert dict.fromkeys(endings, 0) == endings
+        assert status == 0
 
 
 @pytest.fixture

@@ -25,28 +25,31 @@ class CannotSetUp(Exception):
     """An environment could not be made: most often no network on the first run."""
 
 
-def python_environment(stranger: str) -> list[str]:
+Tell = Callable[[str], None]
+
+
+def python_environment(stranger: str, tell: Tell) -> list[str]:
     """Return the command that runs this stranger's program, making its virtual environment when it is not there."""
     pins = HERE / stranger / "requirements.txt"
-    made = _kept(stranger, [pins], platform.python_version(), lambda folder: _install_python(folder, pins))
+    made = _kept(stranger, [pins], platform.python_version(), tell, lambda folder: _install_python(folder, pins))
     python = made / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     return [str(python), str(HERE / stranger / "program.py")]
 
 
-def node_environment(stranger: str, node: str, npm: str) -> list[str]:
+def node_environment(stranger: str, node: str, npm: str, tell: Tell) -> list[str]:
     """Return the command that runs this stranger's program, making its node_modules when they are not there."""
     pins = [HERE / stranger / name for name in ("package.json", "package-lock.json", ".npmrc")]
-    made = _kept(stranger, pins, "", lambda folder: _install_node(folder, pins, npm))
+    made = _kept(stranger, pins, "", tell, lambda folder: _install_node(folder, pins, npm))
     # Node looks for packages beside the program, not beside the caller.
     return [node, str(shutil.copy(str(HERE / stranger / "program.cjs"), made))]
 
 
-def _kept(stranger: str, pins: list[Path], interpreter: str, install: Callable[[Path], None]) -> Path:
+def _kept(stranger: str, pins: list[Path], interpreter: str, tell: Tell, install: Callable[[Path], None]) -> Path:
     facts = [interpreter, sys.platform, platform.machine(), *(pin.read_text("utf-8") for pin in pins)]
     digest = hashlib.sha256("\0".join(facts).encode()).hexdigest()[:12]
     place = KEPT / f"{stranger}-{digest}"
     if not place.exists():
-        print(f"\n{stranger}: making its environment in .strangers/ (once; needs the network)", file=sys.__stderr__)
+        tell(f"{stranger}: making its environment in .strangers/ (once; needs the network)")
         KEPT.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=KEPT, prefix="making-", ignore_cleanup_errors=True) as aside:
             folder = Path(aside) / "environment"
@@ -81,7 +84,7 @@ def _run(command: list[str], folder: Path) -> None:
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LONGEST, check=False)
     except subprocess.TimeoutExpired as late:
-        raise CannotSetUp(f"{command[:4]} took longer than {LONGEST} s") from late
+        raise CannotSetUp(f"{Path(command[0]).name} took longer than {LONGEST} s") from late
     if done.returncode:
-        said = (done.stdout + done.stderr)[-2000:]
-        raise CannotSetUp(f"{command[:4]} failed; the first run needs the network:\n{said}")
+        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-2:])
+        raise CannotSetUp(f"the first run needs the network; {Path(command[0]).name} said:\n{said}")

@@ -61,7 +61,9 @@ class Lines:
             line = self._lines.get(timeout=seconds)
         except queue.Empty:
             raise AssertionError(f"nothing came in {seconds} s; {self._said()}") from None
-        assert line is not None, f"the process ended; {self._said()}"
+        if line is None:
+            self._readers[1].join(ENDS_WITHIN)
+            raise AssertionError(f"the process ended; {self._said()}")
         return line
 
     def say(self, line: str) -> None:
@@ -106,8 +108,12 @@ class LocalPlex:
         file.write_text(re.sub(r"(?m)^port = \d+$", lambda _: f"port = {next(replacements)}", WORLD.read_text("utf-8")))
         command = [sys.executable, "-m", "ticketstub", "serve", "--world", str(file), "--port", str(port)]
         self._process = Lines(command, environment=_environment(ours=True), folder=folder)
-        while not self._process.next_line(STARTS_WITHIN).startswith("ready"):
-            pass
+        try:
+            while not self._process.next_line(STARTS_WITHIN).startswith("ready"):
+                pass
+        except AssertionError:
+            self._process.end(politely=False)
+            raise
 
     def code_of(self, username: str) -> str:
         """The verification code that this account's device would show now."""
