@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,13 +30,15 @@ NOW = 1_790_000_000
 MIRA_TOKEN, TOM_SHARE, JUNO_TOKEN = "Xk3mPz_9Q-vT7rLb2NfW", "Qw7-Zr2_LmN8tYb4HsKd", "Jn0-off_off_off_off_"
 ATTIC, CELLAR = "9b1f0c7de2a84536f1c0aa57be93d2440e6671f8", "4e6d1c82aa07f35b90c3e1d74b58f2a6630d9e1c"
 MIRA, TOM, JUNO = 10500123, 10500321, 10500456
+# A cheap hash: 20 ms for each test would add up.
+HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("paper-lantern-42", salt=b"0123456789abcdef")
 ACCOUNTS: list[dict[str, Any]] = [
     {
         "username": "mira_quill",
         "email": "mira@example.test",
         "id": MIRA,
         "token": MIRA_TOKEN,
-        "password": "paper-lantern-42",
+        "password_hash": HASH,
         "verification_secret": "JBSWY3DPEHPK3PXPJBSWY3DP",
     },
     {"username": "tom", "email": "tom@example.test", "id": TOM},
@@ -294,7 +297,7 @@ async def test_seeding_adds_what_is_new(store, keys, passwords):
     guide = {"identifier": "provider://guide", "name": "Guide"}
     attic = {**SERVERS[0], "port": 9, "share": [*SERVERS[0]["share"], {"account": "zoe"}], "source": [guide, SOURCE]}
     cellar = {**SERVERS[1], "share": [{"account": "mira_quill", "token": "Mi5-cellar_cellar_20"}]}
-    accounts = [{**ACCOUNTS[0], "password": "other"}, tom, ACCOUNTS[2], new]
+    accounts = [{**ACCOUNTS[0], "password_hash": HASH.replace("t=1", "t=2")}, tom, ACCOUNTS[2], new]
     before = await store.account(MIRA)
     world = World.from_dict({"account": accounts, "media_server": [attic, cellar, {"name": "Loft", "owner": "zoe"}]})
     await seed(store, world, keys, passwords, NOW)
