@@ -70,12 +70,15 @@ class PlexError(Exception):
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
     def __reduce__(self) -> tuple[object, ...]:
-        facts = {"hint": self.hint, "status": self.status, "code": self.code}
-        return _rebuild, (type(self), self.message, facts)
+        return _rebuild, (type(self), self.message, self._facts())
+
+    def _facts(self) -> dict[str, object]:
+        """List what a pickle keeps beside the message."""
+        return {"hint": self.hint, "status": self.status, "code": self.code}
 
 
 def _rebuild(kind: type[PlexError], message: str, facts: dict[str, object]) -> PlexError:
-    return kind(message, **facts)  # type: ignore[arg-type]  # the names are those of __reduce__ above
+    return kind(message, **facts)  # type: ignore[arg-type]  # the names are those of _facts
 
 
 class Unreachable(PlexError):
@@ -91,8 +94,8 @@ class Unreachable(PlexError):
         super().__init__(message, hint=hint, **facts)  # type: ignore[arg-type]  # those of PlexError
         self.sent = sent
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.message, {"hint": self.hint, "sent": self.sent})
+    def _facts(self) -> dict[str, object]:
+        return {"hint": self.hint, "sent": self.sent}
 
 
 class TimedOut(Unreachable):

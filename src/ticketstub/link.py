@@ -6,6 +6,7 @@ Rule: nothing is opened before the first call, and nothing is used after `close`
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Generic, TypeVar
 
 from ticketstub.device import Device
@@ -22,6 +23,7 @@ class Link(Generic[T]):
         self._make = make
         self._transport: T | None = None
         self._closed = False
+        self._lock = Lock()
         self.remembered: Device | None = None
 
     def open(self) -> T:
@@ -32,9 +34,13 @@ class Link(Generic[T]):
         """
         if self._closed:
             raise RuntimeError("this client was closed; make a new one")
-        if self._transport is None:
-            self._transport = self._make()
-        return self._transport
+        return self._transport or self._first()
+
+    def _first(self) -> T:
+        with self._lock:  # two first calls at once must not make two
+            if self._transport is None:
+                self._transport = self._make()
+            return self._transport
 
     def close(self) -> T | None:
         """Mark it closed and return the transport, if there is one to close."""

@@ -6,6 +6,7 @@ it and to no other: that is decided here, once, for every call (`Settings.admits
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias, TypedDict
 from urllib.parse import urlsplit
@@ -21,6 +22,9 @@ PLEX_TV = "https://plex.tv"
 TokenSource: TypeAlias = Callable[[], str | Token | Awaitable[str | Token | None] | None]
 """Asked for a token before each request. If it has a method `refused(token)`, that is told when Plex refused one."""
 
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_UNSENDABLE = re.compile(r"[\r\n\0\ud800-\udfff]")
+_ADDRESS = re.compile(r"[!-~]+")
 _OUR_OWN = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
 
@@ -94,7 +98,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     hooks: Hooks = Hooks()
 
     def __post_init__(self) -> None:
-        if self.timeout <= 0 or self.connect_timeout <= 0:
+        if not (self.timeout > 0 and self.connect_timeout > 0):  # so that NaN is refused too
             raise ValueError("timeout and connect_timeout are numbers of seconds above 0")
         if self.client_identifier is not None:
             Device(client_identifier=self.client_identifier)  # refuses what no header can carry
@@ -133,6 +137,8 @@ def derived(settings: Settings, options: Options) -> Settings:
     Raises:
         ValueError, TypeError: an option cannot be what it is.
     """
+    if unknown := options.keys() - Options.__annotations__.keys():
+        raise TypeError(f"there is no option {', '.join(sorted(unknown))}")
     changes: dict[str, object] = dict(options)
     named = based(options["base_url"]) if "base_url" in options else None
     if named:
@@ -172,8 +178,8 @@ def based(url: str) -> str:
     """
     origin_of(url)
     parts = urlsplit(url)
-    if parts.query or parts.fragment or any(character.isspace() for character in url):
-        raise ValueError("a base address has no query, fragment or white space")
+    if parts.query or parts.fragment or not _ADDRESS.fullmatch(url):
+        raise ValueError("a base address has no query or fragment, and printable ASCII only")
     path = parts.path.rstrip("/").removesuffix("/v2").removesuffix("/api").rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}"
 
@@ -184,7 +190,9 @@ def allowed(headers: Mapping[str, str]) -> dict[str, str]:
     Raises:
         ValueError: a name belongs to the connection, or the token's header is among them.
     """
-    for name in headers:
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name) or _UNSENDABLE.search(value):
+            raise ValueError("a header's name holds only letters, digits and hyphens; its value, no line break or NUL")
         if name.lower() in _OUR_OWN:
             raise ValueError(f"{name} is set by the connection itself and cannot be replaced")
         if name.lower() == "x-plex-token":

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 
 class Refusal(PlexError):
-    """Plex answered, and the answer is no. Raised itself for a status or code without a class of its own."""
+    """Plex answered, and the answer is no. Raised itself for a status or code without a class of its own.
 
-    __slots__ = ()
+    Attributes:
+        retry_after: seconds that Plex asks to wait, or `None` where it does not say (observed: it usually does not).
+    """
+
+    __slots__ = ("retry_after",)
     default_status: ClassVar[int] = 400
     default_code: ClassVar[int | None] = 1999
     default_message: ClassVar[str] = "The request was refused"
@@ -32,6 +36,7 @@ class Refusal(PlexError):
         status: int | None = None,
         code: int | None = None,
         response: Response | None = None,
+        retry_after: float | None = None,
     ) -> None:
         given = message is not None or status is not None
         super().__init__(
@@ -41,6 +46,10 @@ class Refusal(PlexError):
             code=code if given else self.default_code,
             response=response,
         )
+        self.retry_after = retry_after
+
+    def _facts(self) -> dict[str, object]:
+        return {**super()._facts(), "retry_after": self.retry_after}
 
     def __str__(self) -> str:
         mark = f"{self.status}/{self.code}" if self.code else f"{self.status}"
@@ -155,21 +164,12 @@ class Conflict(Refusal):
 
 
 class RateLimited(Refusal):
-    """Too many requests (429).
+    """Too many requests (429); `retry_after` says for how long, where Plex does."""
 
-    Attributes:
-        retry_after: seconds that Plex asks to wait, or `None` where it does not say (observed: it usually does not).
-    """
-
-    __slots__ = ("retry_after",)
+    __slots__ = ()
     default_status = 429
     default_code = 1003
     default_message = "API rate limit exceeded"
-    retry_after: float | None
-
-    def __init__(self, message: str | None = None, *, retry_after: float | None = None, **facts: object) -> None:
-        super().__init__(message, **facts)  # type: ignore[arg-type]  # those of Refusal
-        self.retry_after = retry_after
 
 
 class ServerError(Refusal):

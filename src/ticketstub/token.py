@@ -1,7 +1,8 @@
 """Secrets, and the one kind everybody handles: the Plex token.
 
-Rule: a secret never prints itself. `repr`, `str`, format, logs and tracebacks show six digits of its SHA-256;
-`reveal()` is the only way to the text, so that `grep reveal` finds every place where a secret leaves.
+Rule: a secret never prints itself. `repr`, `str`, format, logs and tracebacks show six digits of a token's SHA-256, and
+nothing of a password or code, which could be guessed from them; `reveal()` is the only way to the text, so that
+`grep reveal` finds every place where a secret leaves.
 """
 
 from __future__ import annotations
@@ -23,18 +24,11 @@ class Secret:
         """Return the text itself. Do not log it, and do not put it into a URL."""
         return self._text
 
-    @property
-    def fingerprint(self) -> str:
-        """The first six hexadecimal digits of its SHA-256: enough to tell two secrets apart, no part of either."""
-        from hashlib import sha256
-
-        return sha256(self._text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
-
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} #{self.fingerprint}>"
+        return f"<{type(self).__name__}>"
 
     def __str__(self) -> str:
-        return f"#{self.fingerprint}"
+        return "…"
 
     def __bool__(self) -> bool:
         return bool(self._text)
@@ -90,6 +84,19 @@ class Token(Secret):
         Secret.__init__(token, text)
         token.origin = origin
         return token
+
+    @property
+    def fingerprint(self) -> str:
+        """The first six hexadecimal digits of its SHA-256: enough to tell two tokens apart, no part of either."""
+        from hashlib import sha256
+
+        return sha256(self._text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+
+    def __repr__(self) -> str:
+        return f"<Token #{self.fingerprint}>"
+
+    def __str__(self) -> str:
+        return f"#{self.fingerprint}"
 
     @property
     def kind(self) -> str:

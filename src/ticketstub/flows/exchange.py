@@ -6,6 +6,7 @@ takes credentials to another origin, and the call's time bounds tries and waits 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -22,7 +23,7 @@ from ticketstub.errors import (
 )
 from ticketstub.flows.steps import Flow, Send, Sleep, ask, send
 from ticketstub.options import Settings
-from ticketstub.refusals import RateLimited, Refusal, Unauthorized
+from ticketstub.refusals import Refusal, Unauthorized
 from ticketstub.token import Token
 from ticketstub.wire import codec, refused
 from ticketstub.wire.call import Call, malformed
@@ -32,6 +33,7 @@ V = TypeVar("V")
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 3
+_LOCATION = re.compile(r"[!-~]+")
 
 
 def exchange(call: Call[V], settings: Settings, device: Device, clock: Callable[[], float]) -> Flow[tuple[V, Response]]:
@@ -70,7 +72,7 @@ def _worth_repeating(call: Call[V], failure: Unreachable | Refusal, settings: Se
 
 
 def _wait(failure: PlexError, settings: Settings, attempt: int) -> float:
-    if settings.retry.respect_retry_after and isinstance(failure, RateLimited) and failure.retry_after is not None:
+    if settings.retry.respect_retry_after and isinstance(failure, Refusal) and failure.retry_after is not None:
         return failure.retry_after
     return settings.retry.backoff * 2.0**attempt
 
@@ -147,18 +149,26 @@ def _followed(request: Request, settings: Settings, clock: Callable[[], float], 
 
 
 def _redirected(request: Request, response: Response) -> Request:
-    try:
-        target = urljoin(request.url, response.headers.get("location", ""))
-        elsewhere = origin_of(target) != origin_of(request.url)
-    except ValueError:
-        raise _refuse(RedirectRefused, "the answer redirects to no address", response) from None
-    if elsewhere:
+    target = _target(request.url, response.headers.get("location", "").partition("#")[0])
+    if target is None:
+        raise _refuse(RedirectRefused, "the answer redirects to no address", response)
+    if origin_of(target) != origin_of(request.url):
         raise _refuse(
             CrossOriginRedirect, "the answer redirects to another origin; the credentials stay here", response
         )
     if request.method not in ("GET", "HEAD"):
         raise _refuse(RedirectRefused, "the answer redirects, and only GET and HEAD are sent twice", response)
     return Request(request.call, request.method, target, request.headers)
+
+
+def _target(url: str, location: str) -> str | None:
+    """Join a redirect's location to the address that it came from; `None` where that gives no address."""
+    try:
+        target = urljoin(url, location)
+        origin_of(target)
+    except ValueError:
+        return None
+    return target if _LOCATION.fullmatch(location) else None
 
 
 def _refuse(kind: type[RedirectRefused], message: str, response: Response) -> RedirectRefused:
@@ -185,7 +195,7 @@ def _sent(request: Request, settings: Settings, clock: Callable[[], float], dead
 
 def _unpacked(response: Response) -> Response:
     coding = response.headers.get("content-encoding")
-    if not coding:
+    if not coding or not response.body:  # the answer to HEAD names the coding of a body that it does not have
         return response
     try:
         return Response(response.status, response.headers, codec.unpacked(response.body, coding.strip().lower()))

@@ -119,11 +119,14 @@ def from_parameters(kind: type[C], given: dict[str, str]) -> C:
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(kind):
         text = given.get(field.encode_name)
-        if text is not None:
+        if text:  # an empty one is as good as none
             values[field.name] = tolerant.value(field.type, text)
-        if values.get(field.name, ...) is None or (text is None and field.required):
+        if values.get(field.name, ...) is None or (not text and field.required):
             raise BadRequest
-    return kind(**values)
+    try:
+        return kind(**values)
+    except ValueError:
+        raise BadRequest from None
 
 
 def one(kind: type[R], response: Response, evidence: tuple[str, ...]) -> R:

@@ -7,6 +7,7 @@ whose text repeats nothing of the body.
 
 from __future__ import annotations
 
+import json
 import zlib
 from datetime import datetime
 from enum import Enum
@@ -88,10 +89,19 @@ def parse(body: bytes) -> object:
     try:
         data = msgspec.json.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise Unreadable("the body is neither JSON nor XML, or it was cut off") from None
+        return _parse_odd(text)
     except RecursionError:
         raise Unreadable("the JSON is nested too deeply") from None
     return data
+
+
+def _parse_odd(text: bytes) -> object:
+    """Read JSON that msgspec refuses though it can be read: NaN, numbers out of range, stray bytes in a text."""
+    try:
+        odd: object = json.loads(text.decode("utf-8", "replace"), strict=False)
+    except (ValueError, RecursionError):
+        raise Unreadable("the body is neither JSON nor XML, or it was cut off") from None
+    return odd
 
 
 def _parse_xml(text: bytes) -> object:
@@ -115,10 +125,10 @@ def unpacked(body: bytes, coding: str) -> bytes:
         raise Unreadable("the body has a coding that was not asked for")
     inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
     try:
-        data = inflater.decompress(body, MAX_BODY)
+        data = inflater.decompress(body, MAX_BODY + 1)
     except zlib.error:
         raise Unreadable("the compressed body is broken") from None
-    if inflater.unconsumed_tail or not inflater.eof:
+    if len(data) > MAX_BODY or not inflater.eof:
         raise Unreadable("the compressed body is too large or was cut off")
     return data
 

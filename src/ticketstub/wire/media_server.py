@@ -6,7 +6,7 @@ Rule: as all of wire/, role-blind. Sources: observed bodies; the API's published
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import urlencode
 
 import msgspec
@@ -20,6 +20,7 @@ from ticketstub.wire.security import CONTAINER
 Verb = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
+_MEDIA_TYPE = re.compile(r"[ -~]+")
 _PATH = re.compile(r"/(?!/)[!$-~]*")  # printable ASCII but for space, quote and number sign
 
 
@@ -79,6 +80,13 @@ class RawRequest(Call[Response], frozen=True, kw_only=True):
             raise ValueError(
                 "a path starts with one slash and holds printable ASCII only, percent-encoded where need be"
             )
+        if self.verb not in get_args(Verb):
+            raise ValueError(f"a raw request's method is one of {', '.join(get_args(Verb))}")
+        if self.content_type is not None and not _MEDIA_TYPE.fullmatch(self.content_type):
+            raise ValueError("a media type is printable ASCII")
+
+    def __repr__(self) -> str:
+        return f"RawRequest({self.verb} {self.at.partition('?')[0]})"  # query and body may hold secrets
 
     def verb_used(self) -> str:
         return self.verb

@@ -8,11 +8,14 @@ Source: observed bodies; where the member order or the text is ours, it is marke
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from email.utils import parsedate_to_datetime
+from html import escape
 from http import HTTPStatus
+from urllib.parse import quote, quote_plus
 
 from ticketstub.errors import printable, without_secrets
-from ticketstub.refusals import KINDS, RateLimited, Refusal, ServerError, refusal
+from ticketstub.refusals import KINDS, Refusal, ServerError, refusal
 from ticketstub.wire import codec, xml
 from ticketstub.wire.codec import Format
 from ticketstub.wire.http import Response
@@ -33,14 +36,13 @@ def read(response: Response, *, base: str, secrets: tuple[str, ...] = ()) -> Ref
         return ServerError("plex.tv's edge answered with an empty 404", status=404, response=response)
     code, message = _code_and_message(response.body)
     found = refusal(response.status, code, _clean(message, secrets), response=response)
-    if isinstance(found, RateLimited):
-        found.retry_after = retry_after(response.headers.get("retry-after", ""), time.time())
+    found.retry_after = retry_after(response.headers.get("retry-after", ""), time.time())
     return found
 
 
 def retry_after(text: str, now: float) -> float | None:
     """Read a Retry-After header (RFC 9110, 10.2.3): seconds, from a number or a date; `None` if it is neither."""
-    if text.strip().isdecimal() and text.isascii():
+    if text.isdecimal() and text.isascii():
         return float(text[:10])
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now)
@@ -82,9 +84,17 @@ def _clean(message: str | None, secrets: tuple[str, ...]) -> str | None:
     """Keep a known text as it is; from any other take out what was sent and what may be a token."""
     if not message or message in _KNOWN_TEXTS:
         return message
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        message = message.replace(secret, "…")
+    forms = {form for secret in filter(None, secrets) for form in _forms(secret)}
+    for form in sorted(forms, key=len, reverse=True):
+        message = message.replace(form, "…")
     return without_secrets(printable(message)) or None
+
+
+def _forms(secret: str) -> tuple[str, ...]:
+    """List how a server may write a secret back."""
+    raw = secret.encode("utf-8", "surrogatepass")
+    packed = b64encode(raw).decode().rstrip("=")
+    return secret, quote(raw, safe=""), quote_plus(raw), escape(secret), packed, raw.hex()
 
 
 def write(refused: Refusal, form: Format) -> bytes:

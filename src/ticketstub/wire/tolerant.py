@@ -193,7 +193,9 @@ def _float(data: object) -> float | None:
 def _str(data: object) -> str | None:
     if isinstance(data, bool):
         return None
-    return data if isinstance(data, str) else str(data) if isinstance(data, int | float) else None
+    if isinstance(data, str):
+        return data.encode("utf-8", "replace").decode()  # half a surrogate pair could not be printed
+    return str(data) if isinstance(data, int | float) else None
 
 
 def _moment(data: object) -> datetime | None:

@@ -95,8 +95,8 @@ def _add(parent: dict[str, object], name: str, content: object) -> None:
     present = parent.get(name)
     if name not in parent:
         parent[name] = content
-    elif is_items(present):
-        parent[name] = [*present, content]
+    elif isinstance(present, list):
+        present.append(content)  # pyright: ignore[reportUnknownMemberType]  # made below, and by nobody else
     elif present is None:
         parent[name] = content
     elif not isinstance(present, str):
