@@ -48,7 +48,7 @@ class DirectWriter:
     async def run(self, work: Work[T]) -> T:
         """Run a job in a transaction of its own."""
         try:
-            return unwrap(_commit_together(self._connection, [work])[0])
+            return _unwrap(_commit_together(self._connection, [work])[0])
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the database cannot write: {error}") from error
 
@@ -127,7 +127,7 @@ class ThreadWriter:
         self._connection = None
 
 
-def unwrap(outcome: T | Exception) -> T:
+def _unwrap(outcome: T | Exception) -> T:
     """Return a job's answer or raise the error it ended with."""
     if isinstance(outcome, Exception):
         raise outcome
