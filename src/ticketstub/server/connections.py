@@ -1,0 +1,121 @@
+"""Connections of the HTTP server, bounded where the server library leaves them unbounded.
+
+Rule: a request's head may be so long and take so long, and a connection on which nothing happens ends; what is refused
+here is refused without a body, for too little is known to ask for its format. The library is kept from logging
+requests and from trusting forwarded fields.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ticketstub.server.answers import STAND_IN
+from ticketstub.server.settings import Settings
+
+Application = Callable[..., Awaitable[None]]
+"""An ASGI application; the library's own type is narrower than the specification."""
+
+BACKLOG = 512
+"""How many connections may wait to be accepted."""
+
+
+class Config(uvicorn.Config):
+    """The server library's configuration.
+
+    Args:
+        app: the application.
+        settings: the limits.
+        keep_alive: seconds that idle connections are kept, by port, where they are not the settings'.
+    """
+
+    def __init__(self, app: Application, settings: Settings, keep_alive: Mapping[int, int]) -> None:
+        super().__init__(
+            app,
+            http=Connection,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            headers=[STAND_IN],
+            backlog=BACKLOG,
+            limit_concurrency=settings.connections,
+            timeout_keep_alive=settings.keep_alive_seconds,
+            timeout_graceful_shutdown=settings.stop_seconds,
+        )
+        self.settings = settings
+        self.keep_alive = keep_alive
+
+
+class Connection(HttpToolsProtocol):
+    """One connection."""
+
+    config: Config
+    _late: asyncio.TimerHandle | None = None
+    _in_head = False
+    _head = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base has it
+        """Begin, with the idle time of this port."""
+        super().connection_made(transport)
+        port = self.server[1] if self.server else None
+        self.timeout_keep_alive = self.config.keep_alive.get(port or 0, self.timeout_keep_alive)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """Note that a head begins."""
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Note that a head is over."""
+        self._in_head, self._head = False, 0
+        self._stop_clock()
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Count what belongs to a head that is not over yet; the application counts those that came whole."""
+        super().data_received(data)
+        if self._in_head:
+            self._head += len(data)
+            if self._head > self.config.settings.head_bytes:
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        if self._late is None and self._is_unwatched():
+            self._await_head()
+
+    def _is_unwatched(self) -> bool:
+        """Whether nothing is being answered and no clock of the library runs."""
+        asked = self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]  # unset first
+        return not asked and self.timeout_keep_alive_task is None and not self.transport.is_closing()
+
+    def _await_head(self) -> None:
+        self._late = self.loop.call_later(self.config.settings.head_seconds, self._head_is_late)
+
+    def _stop_clock(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _head_is_late(self) -> None:
+        self._late = None
+        if self._in_head:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        fields = b"".join(b"%s: %s\r\n" % pair for pair in self.server_state.default_headers)
+        ending = b"connection: close\r\ncontent-length: 0\r\n\r\n"
+        self.transport.write(b"HTTP/1.1 %d %s\r\n%s%s" % (status, status.phrase.encode(), fields, ending))
+        self.transport.close()

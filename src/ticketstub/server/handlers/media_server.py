@@ -1,0 +1,68 @@
+"""A media server's answers about itself: who it is, what it is, and its libraries, of which it has none.
+
+Rule: the identity is told to everybody, the rest to who has a token for this server.
+"""
+
+from __future__ import annotations
+
+from ticketstub.records import Identity, Record, ServerInformation
+from ticketstub.server.box import Box, Guest
+from ticketstub.server.routes import Visit
+from ticketstub.wire.call import Call, written
+from ticketstub.wire.codec import Format
+from ticketstub.wire.media_server import GetIdentity, GetServerInformation
+from ticketstub.wire.security import CONTAINER
+
+
+class Sections(Record, frozen=True, kw_only=True):
+    """The list of libraries of a media server."""
+
+    size: int = 0
+    allow_sync: bool = False
+    title1: str = "Plex Library"
+
+
+class GetSections(Call[Sections], frozen=True, kw_only=True):
+    """List a media server's libraries: `GET /library/sections`, 200 (observed). The client asks for it as it is."""
+
+    name = "sections"
+    path = "/library/sections"
+    base = "server"
+    mark = "observed"
+
+    def write(self, value: Sections, form: Format) -> bytes:
+        """Write its reply."""
+        return written(CONTAINER, value, form, in_json=CONTAINER)
+
+
+async def identity(visit: Visit[Box, Guest], _call: GetIdentity) -> Identity:
+    """Say who it is."""
+    row = visit.place.row
+    return Identity(machine_identifier=row.machine_identifier, version=row.version, claimed=True)
+
+
+async def server_information(visit: Visit[Box, Guest], _call: GetServerInformation) -> ServerInformation:
+    """Say what it is, and whose."""
+    row = visit.place.row
+    owner = await visit.place.instance.store.account(row.owner_id)
+    record = owner.record if owner else None
+    return ServerInformation(
+        machine_identifier=row.machine_identifier,
+        friendly_name=row.name,
+        version=row.version,
+        platform=row.platform,
+        platform_version=row.platform_version,
+        multiuser=True,
+        my_plex=True,
+        my_plex_username=record.email if record else None,
+        my_plex_mapping_state="mapped",
+        my_plex_signin_state="ok",
+        my_plex_subscription=bool(record and record.subscription and record.subscription.active),
+        transcoder_active_video_sessions=0,
+        updated_at=row.created_at,
+    )
+
+
+async def sections(_visit: Visit[Box, Guest], _call: GetSections) -> Sections:
+    """List the libraries: none."""
+    return Sections()

@@ -1,0 +1,47 @@
+"""A media server's answers to its security calls: transient tokens, and how to reach a source.
+
+Rule: what a caller gets is never more than what it has. A transient token stands for the token that asked, or for the
+one behind it where a transient token asks; the sources are told to the owner only (documented).
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from ticketstub.records import Connection, Source, TransientToken
+from ticketstub.server import policy
+from ticketstub.server.box import Box, Guest
+from ticketstub.server.routes import Visit
+from ticketstub.token import Token
+from ticketstub.wire.security import GetSourceConnectionInformation, GetTransientToken
+
+
+async def get_transient_token(visit: Visit[Box, Guest], _call: GetTransientToken) -> TransientToken:
+    """Make a transient token with the caller's rights."""
+    return TransientToken(token=_made_for(visit))
+
+
+def allow_sources(box: Box, guest: Guest) -> None:
+    """Refuse whom the sources are not told; raises `NotFound` or `Forbidden`."""
+    policy.check_sources(box.row, guest.access)
+
+
+async def get_source_connection_information(visit: Visit[Box, Guest], call: GetSourceConnectionInformation) -> Source:
+    """Tell how to reach a source, with a transient token for it; nothing is remembered that `refresh` could renew."""
+    found = policy.source(visit.place.row, call.source)
+    return Source(
+        name=found.name,
+        client_identifier=found.identifier.partition("://")[2],
+        access_token=_made_for(visit),
+        connections=tuple(_shown(connection) for connection in found.connections),
+    )
+
+
+def _made_for(visit: Visit[Box, Guest]) -> Token:
+    now, guest = visit.place.instance.now(), visit.caller
+    return visit.place.transient.make(guest.origin, policy.transient_ends(now, guest.ends), now)
+
+
+def _shown(connection: Connection) -> Connection:
+    """Leave out what a media server does not say of an address: `relay` unless it is one, and IPv6 (observed)."""
+    return replace(connection, relay=connection.relay or None, ipv6=None)

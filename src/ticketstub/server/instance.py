@@ -1,0 +1,65 @@
+"""What all handlers of a local Plex work with: one store, one set of keys, one clock.
+
+Rule: nothing here decides anything. Work that is done after the answer (a password hashed anew) is started here, so
+that it is known and ended with the instance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+from ticketstub.server.keys import Keys
+from ticketstub.server.passwords import Passwords
+from ticketstub.server.store.base import Store
+from ticketstub.server.world import Answers
+
+Clock = Callable[[], float]
+
+
+class Instance:
+    """A running local Plex.
+
+    Args:
+        store: its database.
+        keys: its keys.
+        passwords: checks passwords.
+        clock: seconds since 1970.
+        answers: what is disputed about Plex's answers, as the world has it.
+        addresses: host and port of each media server, by machine identifier.
+    """
+
+    __slots__ = ("_later", "addresses", "answers", "clock", "keys", "passwords", "store")
+
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        passwords: Passwords,
+        clock: Clock,
+        answers: Answers,
+        addresses: dict[str, tuple[str, int]],
+    ) -> None:
+        self.store = store
+        self.keys = keys
+        self.passwords = passwords
+        self.clock = clock
+        self.answers = answers
+        self.addresses = addresses
+        self._later: set[asyncio.Task[None]] = set()
+
+    def now(self) -> int:
+        """Return the whole seconds since 1970."""
+        return int(self.clock())
+
+    def afterwards(self, work: Coroutine[object, object, None]) -> None:
+        """Do something once the answer is decided."""
+        task = asyncio.create_task(work)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def finish(self) -> None:
+        """Give up what was to be done afterwards."""
+        for task in self._later:
+            task.cancel()
+        await asyncio.gather(*self._later, return_exceptions=True)

@@ -1,0 +1,251 @@
+"""The local Plex, put together: a world, a database, keys, sockets and the application on them.
+
+Rule: nothing happens before it is started; it is ready when every address answers, and over when nothing of it is
+left, within the time that the settings give it. One object is one run: a second start is a new object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ticketstub.server.instance import Clock, Instance
+from ticketstub.server.keys import Keys
+from ticketstub.server.settings import Settings
+from ticketstub.server.world import World, WorldAccount
+
+if TYPE_CHECKING:
+    from ticketstub.server.app import App, OnAnswer
+    from ticketstub.server.listening import Server
+    from ticketstub.server.passwords import Passwords
+    from ticketstub.server.store.base import MediaServerRow, Store
+
+_STOPS_WITHIN = 10.0
+
+
+class RunningMediaServer(msgspec.Struct, frozen=True, kw_only=True):
+    """A media server of a running local Plex, and where it answers."""
+
+    name: str
+    machine_identifier: str
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Its base address."""
+        return _url(self.host, self.port)
+
+
+class LocalPlex:
+    """A local Plex. Constructing one starts nothing.
+
+    Args:
+        world: its accounts, media servers, shares and sources.
+        db: `sqlite:///file.db`, or `None` for a database in memory. With a file, what exists in it is kept.
+        host: the address to listen on.
+        port: plex.tv's port; 0 takes a free one.
+        clock: seconds since 1970.
+        settings: the limits.
+        on_answer: told of each answer: method, path of the route, status, milliseconds, request id.
+
+    `serve` and `running` raise `StoreError`, `KeysError` and `ListenError` (`PortInUse`) before they are ready.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        db: str | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clock: Clock = time.time,
+        settings: Settings | None = None,
+        on_answer: OnAnswer | None = None,
+    ) -> None:
+        self.world = world
+        self.passwords: Passwords | None = None
+        """What checks passwords, once started."""
+        self._db = db
+        self._host = host
+        self._port = port
+        self._clock = clock
+        self._settings = settings or Settings()
+        self._on_answer = on_answer
+        self._media_servers: tuple[RunningMediaServer, ...] = ()
+
+    @property
+    def url(self) -> str:
+        """The base address of plex.tv's API, once started."""
+        return _url(self._host, self._port)
+
+    @property
+    def accounts(self) -> tuple[WorldAccount, ...]:
+        """The world's accounts."""
+        return self.world.accounts
+
+    @property
+    def media_servers(self) -> tuple[RunningMediaServer, ...]:
+        """The media servers, once started."""
+        return self._media_servers
+
+    def media_server(self, name: str) -> RunningMediaServer:
+        """Return a media server by its name or machine identifier; raises `LookupError` where there is none."""
+        for server in self._media_servers:
+            if name in {server.name, server.machine_identifier}:
+                return server
+        raise LookupError(f"no media server is called {name!r}")
+
+    async def serve(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
+        """Run until `stop` is set.
+
+        Args:
+            ready: called once every address answers.
+            stop: ends it, within the settings' `stop_seconds` and a moment, whatever clients do.
+        """
+        with contextlib.ExitStack() as sockets:
+            plex_tv = sockets.enter_context(self._listen(self._port))
+            self._port = plex_tv.getsockname()[1]
+            async with self._opened() as (instance, rows):
+                listeners = self._listen_all(rows, sockets)
+                app = self._assembled(instance, rows)
+                await self._run(app, [plex_tv, *listeners], ready, stop)
+
+    @contextlib.contextmanager
+    def running(self) -> Generator[LocalPlex, None, None]:
+        """Run in a thread of its own for as long as the `with` lasts."""
+        loops: list[Callable[[], object]] = []
+        ready, failure = threading.Event(), list[BaseException]()
+
+        async def serve() -> None:
+            stop, loop = asyncio.Event(), asyncio.get_running_loop()
+            loops.append(lambda: loop.call_soon_threadsafe(stop.set))
+            await self.serve(ready.set, stop)
+
+        def run() -> None:
+            from ticketstub.server.listening import new_event_loop  # loaded only to be run
+
+            try:
+                with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                    runner.run(serve())
+            except BaseException as error:  # noqa: BLE001  # it is raised again where `running` was called
+                failure.append(error)
+            finally:
+                ready.set()
+
+        thread = threading.Thread(target=run, name="ticketstub-local-plex", daemon=True)
+        thread.start()
+        ready.wait()
+        try:
+            if not failure:
+                yield self
+        finally:
+            with contextlib.suppress(RuntimeError, IndexError):  # it ended by itself
+                loops[0]()
+            thread.join(_STOPS_WITHIN)
+        if failure:
+            raise failure[0]
+
+    def _listen(self, port: int) -> socket.socket:
+        from ticketstub.server.listening import listen  # loaded only to be run
+
+        return listen(self._host, port)
+
+    @contextlib.asynccontextmanager
+    async def _opened(self) -> AsyncGenerator[tuple[Instance, tuple[MediaServerRow, ...]], None]:
+        """Open the database and bring the world in."""
+        from ticketstub.server.passwords import Passwords  # likewise
+        from ticketstub.server.store.seed import seed  # likewise
+
+        keys, store = self._database()
+        passwords = self.passwords = Passwords(keys)
+        instance = Instance(store, keys, passwords, self._clock, self.world.answers, {})
+        try:
+            await seed(store, self.world, keys, passwords, instance.now())
+            yield instance, await store.media_servers()
+        finally:
+            passwords.close()
+            await instance.finish()
+            await store.close()
+
+    def _database(self) -> tuple[Keys, Store]:
+        from ticketstub.server.store.sqlite import SqliteStore  # likewise
+        from ticketstub.server.store.sqlite_file import database_path  # likewise
+
+        if self._db is None:
+            return Keys.ephemeral(), SqliteStore()
+        # The keys first: a database without its key is refused before it is touched.
+        keys = Keys.for_database(database_path(self._db))
+        return keys, SqliteStore(self._db)
+
+    def _listen_all(self, rows: tuple[MediaServerRow, ...], sockets: contextlib.ExitStack) -> list[socket.socket]:
+        """Take each media server's port, the named ones first so that no free one is in their way."""
+        found: dict[str, socket.socket] = {}
+        for row in sorted(rows, key=lambda row: row.port is None):
+            found[row.machine_identifier] = sockets.enter_context(self._listen(row.port or 0))
+        self._media_servers = tuple(
+            RunningMediaServer(
+                name=row.name,
+                machine_identifier=row.machine_identifier,
+                host=self._host,
+                port=found[row.machine_identifier].getsockname()[1],
+            )
+            for row in rows
+        )
+        return list(found.values())
+
+    def _assembled(self, instance: Instance, rows: tuple[MediaServerRow, ...]) -> App:
+        from ticketstub.server.app import App  # likewise
+        from ticketstub.server.box import Box  # likewise
+        from ticketstub.server.media_server import MediaServer  # likewise
+        from ticketstub.server.plex_tv import PlexTv  # likewise
+        from ticketstub.server.transient import TransientTokens  # likewise
+
+        settings, sites = self._settings, dict[int, MediaServer]()
+        for row, running in zip(rows, self._media_servers, strict=True):
+            instance.addresses[row.machine_identifier] = (_reached_at(running.host), running.port)
+            transient = TransientTokens(instance.keys, settings.transient_tokens)
+            box = Box(row, instance, transient)
+            sites[running.port] = MediaServer(box, settings.media_server_keep_alive_seconds)
+        return App(PlexTv(instance), sites, settings, self._on_answer)
+
+    async def _run(
+        self, app: App, listeners: list[socket.socket], ready: Callable[[], None], stop: asyncio.Event
+    ) -> None:
+        from ticketstub.server.listening import Server  # likewise
+
+        kept = {server.port: self._settings.media_server_keep_alive_seconds for server in self._media_servers}
+        server = Server(app, self._settings, kept)
+        serving = asyncio.create_task(server.serve(listeners))
+        while not server.started and not serving.done():  # noqa: ASYNC110  # the library says it in no other way
+            await asyncio.sleep(0)
+        ready()
+        waiting = asyncio.create_task(stop.wait())
+        await asyncio.wait([waiting, serving], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        await self._end(app, server, serving)
+
+    async def _end(self, app: App, server: Server, serving: asyncio.Task[None]) -> None:
+        """Answer what is under way, then cut what is left."""
+        app.stop_waiting()
+        if self.passwords is not None:
+            self.passwords.close()
+        server.should_exit = True
+        await serving
+        server.abandon()
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _reached_at(host: str) -> str:
+    """Say where to reach what listens on all addresses: on this machine, by its loopback address."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # told apart, not listened on

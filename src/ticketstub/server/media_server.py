@@ -1,0 +1,93 @@
+"""A media server: which calls it answers, who may ask, and how it says no.
+
+Rule: but for the identity, the token comes first: without a good one every path is 401, an unknown one too. Refusals
+are web pages whatever is accepted (observed), or with `errors = "documented"` JSON for 400 and 401 on `/security/*`.
+"""
+
+from __future__ import annotations
+
+from ticketstub.refusals import NotFound, Refusal
+from ticketstub.server.answers import MEDIA_SERVER, MEDIA_SERVER_PAGE, Answer
+from ticketstub.server.box import Box, Guest
+from ticketstub.server.handlers import media_server as handlers
+from ticketstub.server.handlers import security
+from ticketstub.server.negotiation import accepted
+from ticketstub.server.requests import Asked, Headers
+from ticketstub.server.routes import ANY_METHOD, Route, Table, Visit, table
+from ticketstub.wire import refused
+from ticketstub.wire.codec import Format
+from ticketstub.wire.media_server import GetIdentity, GetServerInformation
+from ticketstub.wire.security import GetSourceConnectionInformation, GetTransientToken
+
+
+def routes() -> Table[Box, Guest]:
+    """Make the table of a media server's calls."""
+    return table(
+        [
+            Route(GetIdentity, handlers.identity),
+            Route(GetServerInformation, handlers.server_information),
+            Route(handlers.GetSections, handlers.sections),
+            Route(GetTransientToken, security.get_transient_token, any_method=True),
+            Route(
+                GetSourceConnectionInformation,
+                security.get_source_connection_information,
+                allow=security.allow_sources,
+            ),
+        ]
+    )
+
+
+_ROUTES = routes()
+_OPEN = frozenset(path for path, methods in _ROUTES.items() if not any(r.needs_token for r in methods.values()))
+
+
+class MediaServer:
+    """A media server, on a port of its own.
+
+    Args:
+        box: what it is and knows.
+        keep_alive: seconds that an idle connection is kept, as it announces.
+    """
+
+    def __init__(self, box: Box, keep_alive: int) -> None:
+        self._box = box
+        self.default = Format(box.instance.answers.default_format)
+        self.traces = False
+        self._kept: Headers = [(b"connection", b"Keep-Alive"), (b"keep-alive", b"timeout=%d" % keep_alive)]
+
+    async def answer(self, asked: Asked) -> Answer:
+        """Answer a request; raises a `Refusal`, or what stores raise."""
+        asked.form = accepted(asked.header(b"accept"), self.default)
+        visit: Visit[Box, Guest] = Visit(self._box, asked)
+        if asked.path not in _OPEN:
+            visit.caller = await self._box.guest(_token(asked))
+        route = _find(asked)
+        asked.template = route.template
+        body = await route.body(visit)
+        return Answer(route.status, self._with_connection(MEDIA_SERVER[asked.form], asked), body)
+
+    def refuse(self, refusal: Refusal, asked: Asked) -> Answer:
+        """Write a refusal."""
+        status = refusal.status or 500
+        fields, body = MEDIA_SERVER_PAGE, refused.write_page(status, at_root=asked.path == "/")
+        if status in {400, 401} and self._box.row.errors == "documented" and asked.path.startswith("/security/"):
+            fields, body = MEDIA_SERVER[Format.JSON], refused.write(refusal, Format.JSON)
+        if status == 401:
+            return Answer(status, fields, body, closes=True)
+        return Answer(status, self._with_connection(fields, asked), body)
+
+    def _with_connection(self, fields: Headers, asked: Asked) -> Headers:
+        return [*fields, *self._kept] if asked.keeps_alive else fields
+
+
+def _token(asked: Asked) -> str | None:
+    """Take the token from header or query; a media server looks into no body for it (ours)."""
+    return asked.x_plex("X-Plex-Token", in_body=False)
+
+
+def _find(asked: Asked) -> Route[Box, Guest]:
+    methods = _ROUTES.get(asked.path, {})
+    route = methods.get(asked.method) or methods.get(ANY_METHOD)
+    if route is None:
+        raise NotFound
+    return route

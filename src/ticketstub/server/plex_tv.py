@@ -1,0 +1,114 @@
+"""plex.tv's API: which calls it answers, who may ask, and how it says no.
+
+Rule: an unknown path is 404 with code 1002, a known one with another method 405 with code 1005, a token that is not an
+account's 401 with code 1001; all in the format that was asked for.
+"""
+
+from __future__ import annotations
+
+from ticketstub.refusals import NotFound, Refusal, Unauthorized
+from ticketstub.server import policy
+from ticketstub.server.account_bodies import AccountBodies
+from ticketstub.server.answers import PLEX_TV, PLEX_TV_401, PLEX_TV_EMPTY, Answer
+from ticketstub.server.handlers import accounts, resources
+from ticketstub.server.instance import Instance
+from ticketstub.server.negotiation import accepted, without_suffix
+from ticketstub.server.requests import Asked
+from ticketstub.server.routes import Route, Table, Visit, table
+from ticketstub.server.store.base import TokenRow
+from ticketstub.wire import refused
+from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData
+from ticketstub.wire.codec import Format
+from ticketstub.wire.resources import GetResources
+
+
+class MethodNotAllowed(Refusal):
+    """The path is known, and takes other methods (405, code 1005).
+
+    Attributes:
+        allowed: those.
+    """
+
+    __slots__ = ("allowed",)
+    default_status = 405
+    default_code = 1005
+    default_message = "The request method is not allowed for this endpoint"
+
+    def __init__(self, allowed: list[str]) -> None:
+        super().__init__()
+        self.allowed = ", ".join([*allowed, *(["HEAD"] if "GET" in allowed else []), "OPTIONS"])
+
+
+def routes() -> Table[Instance, TokenRow]:
+    """Make the table of plex.tv's calls."""
+    bodies = AccountBodies()
+    return table(
+        [
+            Route(GetTokenDetails, accounts.get_token_details, write=bodies.write, identifier="disputed"),
+            Route(PostUsersSignInData, accounts.sign_in, read=accounts.read_sign_in, identifier="required"),
+            Route(Ping, accounts.ping, identifier="disputed"),
+            Route(GetResources, resources.resources, read=resources.read_resources, identifier="required"),
+        ]
+    )
+
+
+class PlexTv:
+    """plex.tv, on a port of its own.
+
+    Args:
+        instance: the local Plex that it belongs to.
+    """
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._routes = routes()
+        self.default = Format(instance.answers.default_format)
+        self.traces = True
+        """Whether its answers carry a request id and the time they took (observed)."""
+
+    async def answer(self, asked: Asked) -> Answer:
+        """Answer a request; raises a `Refusal`, or what stores and passwords raise."""
+        asked.form = accepted(asked.header(b"accept"), self.default)
+        if asked.method == "OPTIONS":
+            return _preflight(asked)
+        route = self._find(asked)
+        asked.template = route.template
+        required = route.identifier == "required" or (
+            route.identifier == "disputed" and self._instance.answers.require_client_identifier
+        )
+        policy.check_identifier(asked.client_identifier, required=required)
+        visit: Visit[Instance, TokenRow] = Visit(self._instance, asked)
+        if route.needs_token:
+            visit.caller = await self._caller(asked.token)
+        return Answer(route.status, PLEX_TV[asked.form], await route.body(visit))
+
+    def refuse(self, refusal: Refusal, asked: Asked) -> Answer:
+        """Write a refusal."""
+        fields = (PLEX_TV_401 if refusal.status == 401 else PLEX_TV)[asked.form]
+        if isinstance(refusal, MethodNotAllowed):
+            fields = [*fields, (b"allow", refusal.allowed.encode())]
+        return Answer(refusal.status or 500, fields, refused.write(refusal, asked.form))
+
+    def _find(self, asked: Asked) -> Route[Instance, TokenRow]:
+        methods = self._routes.get(asked.path)
+        if methods is None:
+            path, form = without_suffix(asked.path)
+            asked.form = form or asked.form
+            methods = self._routes.get(path)
+        if methods is None:
+            raise NotFound
+        if route := methods.get(asked.method):
+            return route
+        raise MethodNotAllowed(sorted(methods))
+
+    async def _caller(self, token: str | None) -> TokenRow:
+        if not token or not self._instance.keys.well_formed(token):
+            raise Unauthorized
+        digest = self._instance.keys.digest(token)
+        return policy.check_plex_tv(await self._instance.store.find_token(digest, self._instance.now()))
+
+
+def _preflight(asked: Asked) -> Answer:
+    """Allow a browser whatever fields it asks for (assumed: any `X-Plex-…` one works on plex.tv)."""
+    wanted = bytes(c for c in asked.header(b"access-control-request-headers") if chr(c).isalnum() or c in b"-_, ")
+    return Answer(200, [*PLEX_TV_EMPTY, (b"access-control-allow-headers", wanted)], b"")

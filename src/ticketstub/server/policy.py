@@ -1,0 +1,146 @@
+"""Who may do what: decisions without any I/O.
+
+Rule: a function here takes rows and values that were loaded already, and returns or raises a refusal; it asks nothing
+and changes nothing. Everything that is not allowed here is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from ticketstub.refusals import (
+    BadRequest,
+    ClientIdentifierMissing,
+    Forbidden,
+    NotFound,
+    Unauthorized,
+    VerificationCodeRequired,
+    WrongVerificationCode,
+)
+from ticketstub.server.passwords import LONGEST
+from ticketstub.server.store.base import AccountRow, MediaServerRow, SourceRow, TokenRow, canonical_login
+from ticketstub.token import Secret
+
+Access = Literal["owner", "shared"]
+
+REMEMBERED = 14 * 24 * 3600
+"""Seconds after which a token from a sign-in with `rememberMe` ends (observed)."""
+
+TRANSIENT = 48 * 3600
+"""Seconds after which a transient token ends at the latest (documented)."""
+
+_KNOWS_SOURCES = (1, 15, 4)
+_SIX_DIGITS = re.compile(r"(.*)([0-9]{6})", re.DOTALL).fullmatch
+
+
+def check_identifier(given: str | None, *, required: bool) -> None:
+    """Refuse a request that names no client where it must (400, code 1000)."""
+    if required and not given:
+        raise ClientIdentifierMissing
+
+
+def check_password_length(password: Secret) -> None:
+    """Refuse a password that is too long to be hashed (400, ours): before any work is spent on it."""
+    if len(password.reveal().encode("utf-8", "surrogatepass")) > LONGEST:
+        raise BadRequest
+
+
+def split_password(account: AccountRow | None, typed: Secret, code: Secret | None) -> tuple[Secret, Secret | None]:
+    """Take the six digits at the end of a password for the code, where one is wanted and none was sent (observed).
+
+    Only the shortened password is verified then, so that every sign-in costs one verification.
+    """
+    wants_code = account is not None and account.sealed_verification is not None
+    match = _SIX_DIGITS(typed.reveal()) if wants_code and code is None else None
+    return (Secret(match[1]), Secret(match[2])) if match else (typed, code)
+
+
+def signed_in(account: AccountRow | None, login: str, *, right: bool) -> AccountRow:
+    """Return the account that a right password belongs to.
+
+    Raises:
+        Unauthorized: unknown, disabled, a wrong password (all alike, 1001), or signed in by user name where only the
+            e-mail address is taken (1030, told to nobody without the password).
+    """
+    if account is None or not right or account.disabled:
+        raise Unauthorized
+    if account.email_only_auth and canonical_login(login) != canonical_login(account.record.email or ""):
+        raise Unauthorized(
+            "User could not be authenticated. This account only allows signing in with email address", code=1030
+        )
+    return account
+
+
+def check_code(code: Secret | None, step: int | None) -> int:
+    """Return the step that a code spends.
+
+    Raises:
+        VerificationCodeRequired: there is no code (1029).
+        WrongVerificationCode: it is none of now (1028).
+    """
+    if code is None:
+        raise VerificationCodeRequired
+    if step is None:
+        raise WrongVerificationCode
+    return step
+
+
+def token_ends(now: int, *, remember: bool) -> int | None:
+    """Say when the token of a sign-in ends: after 14 days if it is to be remembered (observed), else never (ours)."""
+    return now + REMEMBERED if remember else None
+
+
+def transient_ends(now: int, parent: int | None) -> int:
+    """Say when a transient token ends: after 48 hours, but never after the transient token that it was made by."""
+    return min(now + TRANSIENT, parent or now + TRANSIENT)
+
+
+def check_plex_tv(row: TokenRow | None) -> TokenRow:
+    """Return a token that plex.tv takes: an account's own; a server's shared token is none (ours).
+
+    Raises:
+        Unauthorized: any other.
+    """
+    if row is None or row.kind != "account":
+        raise Unauthorized
+    return row
+
+
+def access(row: TokenRow | None, server: MediaServerRow) -> Access:
+    """Say what a token may do on a media server: its owner's account token, or a token of a share of this very server.
+
+    Raises:
+        Unauthorized: any other token.
+    """
+    if row is not None and row.kind == "account" and row.account_id == server.owner_id:
+        return "owner"
+    if row is not None and row.kind == "server_share" and row.machine_identifier == server.machine_identifier:
+        return "shared"
+    raise Unauthorized
+
+
+def check_sources(server: MediaServerRow, level: Access) -> None:
+    """Refuse to tell about sources.
+
+    Raises:
+        NotFound: the media server is older than 1.15.4 (documented; that it answers 404 is assumed).
+        Forbidden: only its owner is told, and who has a transient token made from the owner's (documented).
+    """
+    if _release(server.version) < _KNOWS_SOURCES:
+        raise NotFound
+    if level != "owner":
+        raise Forbidden
+
+
+def source(server: MediaServerRow, identifier: str) -> SourceRow:
+    """Find a source; raises `NotFound` for one that the media server does not know (ours)."""
+    for known in server.sources:
+        if known.identifier == identifier:
+            return known
+    raise NotFound
+
+
+def _release(version: str) -> tuple[int, ...]:
+    numbers = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
+    return tuple(int(number) for number in numbers[0].split(".")[:3]) if numbers else ()

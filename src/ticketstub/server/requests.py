@@ -1,0 +1,206 @@
+"""What a client asks: one ASGI request as a small object.
+
+Rule: one pass over the header fields, no library's request object. An `X-Plex-…` parameter is taken from the header,
+else the query, else a form in the body, and from nowhere else; names are case-insensitive in the header and exact in
+the others (observed). What cannot be read is refused as 400, never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cache
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+import msgspec
+
+from ticketstub.refusals import BadRequest, Refusal
+from ticketstub.wire.codec import Format
+
+# ASGI's own types: its messages are dictionaries of whatever the specification says.
+Scope = MutableMapping[str, object]
+Message = MutableMapping[str, object]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+_BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
+_FORM = b"application/x-www-form-urlencoded"
+_JSON = b"application/json"
+_MOST_FIELDS = 100
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Asked:
+    """One request.
+
+    Attributes:
+        method: the HTTP method; `HEAD` is asked as `GET`, see `bodiless`.
+        path: the path, percent-decoded.
+        form: the format of the answer, as far as it is known.
+        address: where the client is.
+        query: the query's parameters.
+        fields: the body's parameters, once `read_body` has read a form.
+        template: the path of the route that answers, for logs.
+        keeps_alive: whether the connection goes on after the answer: not where something of the request is left on it.
+    """
+
+    __slots__ = (
+        "_headers",
+        "_persistent",
+        "_raw_target",
+        "address",
+        "bodiless",
+        "fields",
+        "form",
+        "keeps_alive",
+        "method",
+        "path",
+        "query",
+        "template",
+    )
+
+    def __init__(self, scope: Scope, default: Format) -> None:
+        method: str = scope["method"]  # type: ignore[assignment]  # ASGI: text
+        self.bodiless = method == "HEAD"
+        self.method = "GET" if self.bodiless else method
+        self.path: str = scope["path"]  # type: ignore[assignment]  # ASGI: text
+        client: tuple[str, int] | None = scope["client"]  # type: ignore[assignment]  # ASGI: a pair or None
+        self.address = client[0] if client else ""
+        self.form = default
+        self.template = "-"
+        self.keeps_alive = False
+        self._persistent = scope["http_version"] != "1.0"
+        self.query: dict[str, str] = {}
+        self.fields: dict[str, str] = {}
+        self._headers: dict[bytes, bytes] = {}
+        self._raw_target: tuple[bytes, bytes] = (scope["raw_path"], scope["query_string"])  # type: ignore[assignment]  # ASGI: bytes
+
+    def read_head(self, headers: Headers, most: int) -> None:
+        """Read header fields and query.
+
+        Args:
+            headers: the fields as ASGI gives them, names in lower case.
+            most: bytes of the longest head that is taken.
+
+        Raises:
+            Refusal: too long (431).
+            BadRequest: the target is not UTF-8 or its percent-encoding is broken.
+        """
+        self._headers = dict(headers)
+        if len(self._headers) != len(headers):
+            self._headers = _merged(headers)
+        raw_path, query = self._raw_target
+        if len(raw_path) + len(query) + sum(len(name) + len(value) for name, value in headers) > most:
+            raise Refusal("The header fields of the request are too large", status=431, code=1999)
+        if b"%" in raw_path:
+            _check_encoding(raw_path)
+        if query:
+            self.query = _parameters(query)
+        self.keeps_alive = self._persistent and b"close" not in self._headers.get(b"connection", b"").lower()
+
+    def header(self, name: bytes) -> bytes:
+        """Return a header field by its name in lower case; empty where there is none."""
+        return self._headers.get(name, b"")
+
+    def x_plex(self, name: str, *, in_body: bool = True) -> str | None:
+        """Return an `X-Plex-…` parameter by its full name, wherever it stands; `None` where it is absent or empty."""
+        value = self._headers.get(_as_header(name))
+        if value:
+            return _text(value)
+        return self.query.get(name) or (self.fields.get(name) if in_body else None) or None
+
+    @property
+    def token(self) -> str | None:
+        """The token as it was sent, looking like one or not."""
+        return self.x_plex("X-Plex-Token")
+
+    @property
+    def client_identifier(self) -> str | None:
+        """The identifier of the client's installation."""
+        return self.x_plex("X-Plex-Client-Identifier")
+
+    @property
+    def declared_length(self) -> int:
+        """The length of the body as declared: 0 where there is none, -1 where it is not said beforehand."""
+        if b"transfer-encoding" in self._headers:
+            return -1
+        length = self._headers.get(b"content-length", b"0")
+        return int(length) if length.isdigit() else 0
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether a request of this method has a body that is looked at."""
+        return self.method not in _BODILESS
+
+    def read_body(self, body: bytes) -> None:
+        """Read a form or a JSON object into `fields`; another body leaves them empty.
+
+        Raises:
+            BadRequest: it is declared as one of these and is not.
+        """
+        kind = self._headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if kind == _FORM and body:
+            self.fields = _parameters(body)
+        elif kind == _JSON and body:
+            self.fields = _members(body)
+
+
+def _merged(headers: Headers) -> dict[bytes, bytes]:
+    """Read fields of which some stand there twice: Accept is one list in pieces, of the others the first counts."""
+    fields: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name == b"accept" and name in fields:
+            fields[name] += b"," + value
+        else:
+            fields.setdefault(name, value)
+    return fields
+
+
+@cache
+def _as_header(name: str) -> bytes:
+    return name.lower().encode()
+
+
+def _text(value: bytes) -> str:
+    """Read a header's value: UTF-8 or else ISO 8859-1 (documented)."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _check_encoding(path: bytes) -> None:
+    try:
+        unquote_to_bytes(path).decode()
+    except UnicodeDecodeError:
+        raise BadRequest from None
+    if _BROKEN_PERCENT(path):
+        raise BadRequest
+
+
+def _parameters(encoded: bytes) -> dict[str, str]:
+    """Read a query or a form; of a repeated name the last counts."""
+    if b"%" in encoded and _BROKEN_PERCENT(encoded):
+        raise BadRequest
+    try:
+        pairs = parse_qsl(
+            encoded.decode(), keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=_MOST_FIELDS
+        )
+    except ValueError:  # not UTF-8, or too many
+        raise BadRequest from None
+    return dict(pairs)
+
+
+def _members(body: bytes) -> dict[str, str]:
+    """Read a JSON object as if it were a form: texts, numbers and booleans count, null and anything deeper do not."""
+    try:
+        members = msgspec.json.decode(body, type=dict[str, object])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise BadRequest from None
+    # X-Plex-… parameters are taken from forms only; in JSON nobody sends them.
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in members.items()
+        if isinstance(value, str | int | float) and not name.startswith("X-Plex-")
+    }

@@ -1,0 +1,35 @@
+"""What can be set about a running local Plex, apart from its world.
+
+Rule: plain numbers with safe defaults, all in one place. What Plex itself answers differently from time to time is in
+the world (`[answers]`), not here.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of the local Plex. Sizes are bytes, times seconds; all values are ours.
+
+    Attributes:
+        head_bytes: the longest request line and header fields together (431 beyond).
+        head_seconds: how long a client may take to send them (408 beyond).
+        body_bytes: the longest body (413 beyond).
+        body_seconds: how long a client may take to send it (408 beyond).
+        connections: how many connections may be open at once (503 beyond).
+        keep_alive_seconds: how long plex.tv's port keeps an idle connection.
+        media_server_keep_alive_seconds: how long a media server does; it announces that (observed: 20).
+        stop_seconds: how long answers under way may take after the order to stop.
+        transient_tokens: how many transient tokens one media server keeps alive at once.
+    """
+
+    head_bytes: int = 16 * 1024
+    head_seconds: float = 10.0
+    body_bytes: int = 16 * 1024
+    body_seconds: float = 10.0
+    connections: int = 1000
+    keep_alive_seconds: int = 5
+    media_server_keep_alive_seconds: int = 20
+    stop_seconds: int = 1
+    transient_tokens: int = 10_000

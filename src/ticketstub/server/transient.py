@@ -1,0 +1,65 @@
+"""Transient tokens: kept in memory by the media server that made them, and by nothing else.
+
+Rule: they end after 48 hours, with the server's restart, and with the token that they were made from, which is looked
+up again at each use. One made by another ends no later than that one. They are never listed nor exchanged, and a
+crowd of them is refused rather than allowed to push out those that live. Sources: the first two ends are documented.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ticketstub.refusals import ServerError
+from ticketstub.server.keys import Keys
+from ticketstub.token import Token
+
+
+class Transient(msgspec.Struct, frozen=True):
+    """What is known of a transient token: the digest of the token it stands for, and when it ends."""
+
+    origin: bytes
+    ends: int
+
+
+class TransientTokens:
+    """The transient tokens of one media server, until it restarts.
+
+    Args:
+        keys: make tokens and their digests.
+        most: how many may be alive at once.
+    """
+
+    def __init__(self, keys: Keys, most: int) -> None:
+        self._keys = keys
+        self._most = most
+        self._alive: dict[bytes, Transient] = {}
+
+    def make(self, origin: bytes, ends: int, now: int) -> Token:
+        """Make a token.
+
+        Args:
+            origin: the digest of the account's or share's token that it stands for.
+            ends: when it ends, seconds since 1970.
+            now: likewise.
+
+        Raises:
+            ServerError: too many are alive (503, ours).
+        """
+        if len(self._alive) >= self._most:
+            self._alive = {digest: held for digest, held in self._alive.items() if held.ends > now}
+        if len(self._alive) >= self._most:
+            raise ServerError("The server cannot handle the request", status=503, code=1013)
+        text = self._keys.new_transient_token()
+        self._alive[self._keys.digest(text)] = Transient(origin, ends)
+        return Token.received(text)
+
+    def find(self, text: str, now: int) -> Transient | None:
+        """Return what is known of a token, or `None` where it is unknown or over."""
+        if not self._keys.well_formed_transient(text):
+            return None
+        digest = self._keys.digest(text)
+        held = self._alive.get(digest)
+        if held is not None and held.ends <= now:
+            del self._alive[digest]
+            return None
+        return held
