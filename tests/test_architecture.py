@@ -27,7 +27,7 @@ LAYERS = (
     {"wire"},
     {"flows", "options", "outcome"},
     {"transports", "credentials", "link"},
-    {"client", "aclient"},
+    {"driver", "adriver", "client", "aclient"},
     {"compat", "adapters"},
     {"testing", "pytest_plugin", "cli"},
 )

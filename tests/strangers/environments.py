@@ -28,7 +28,7 @@ class CannotSetUp(Exception):
 Tell = Callable[[str], None]
 
 
-def python_environment(stranger: str, tell: Tell) -> list[str]:
+def python_environment(stranger: str, tell: Tell = print) -> list[str]:
     """Return the command that runs this stranger's program, making its virtual environment when it is not there."""
     pins = HERE / stranger / "requirements.txt"
     made = _kept(stranger, [pins], platform.python_version(), tell, lambda folder: _install_python(folder, pins))
@@ -36,7 +36,7 @@ def python_environment(stranger: str, tell: Tell) -> list[str]:
     return [str(python), str(HERE / stranger / "program.py")]
 
 
-def node_environment(stranger: str, node: str, npm: str, tell: Tell) -> list[str]:
+def node_environment(stranger: str, node: str, npm: str, tell: Tell = print) -> list[str]:
     """Return the command that runs this stranger's program, making its node_modules when they are not there."""
     pins = [HERE / stranger / name for name in ("package.json", "package-lock.json", ".npmrc")]
     made = _kept(stranger, pins, "", tell, lambda folder: _install_node(folder, pins, npm))
