@@ -8,6 +8,8 @@ import time
 import traceback
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
 
 import aiohttp
 import httpx
@@ -15,7 +17,7 @@ import httpx2
 import pytest
 import trustme
 
-from ticketstub.errors import PlexError, TimedOut
+from ticketstub.errors import PlexError, TimedOut, Unreachable
 from ticketstub.transports.aiohttp import AiohttpTransport
 from ticketstub.transports.base import AsyncTransport, Transport
 from ticketstub.transports.httpx import AsyncHttpxTransport, HttpxTransport
@@ -25,7 +27,7 @@ from ticketstub.wire.http import Request, Response
 CANARY = "canary-5f3a9c71d2e8"
 # Ample where the reply or the error is expected, so that a busy machine fails nothing; short where the end is awaited.
 TIMEOUT = 2.0
-SHORT = 0.12
+SHORT = 0.1
 
 
 def request(url: str, method: str = "GET", headers: dict[str, str] | None = None, body: bytes = b"") -> Request:
@@ -79,7 +81,7 @@ def make_sender() -> Iterator[Callable[..., Sender]]:
         sender.close()
 
 
-def _made(name: str, context: ssl.SSLContext | None, ours: dict) -> Sender:
+def _made(name: str, context: ssl.SSLContext | None, ours: dict[str, Any]) -> Sender:
     verify = context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # an empty one is made at once, the default is slow
     if name == "standard":
         return Sender(StandardTransport(ssl_context=context, **ours), name)
@@ -130,10 +132,19 @@ def failure_of(sender: Sender, request: Request, **times: float) -> PlexError:
     with pytest.raises(PlexError) as caught:
         sender.send(request, **times)
     elapsed = time.monotonic() - begun
-    allowed = min(times.get("timeout", TIMEOUT), times.get("connect", TIMEOUT)) if isinstance(caught.value, TimedOut) else 1
+    allowed = (
+        min(times.get("timeout", TIMEOUT), times.get("connect", TIMEOUT)) if isinstance(caught.value, TimedOut) else 1
+    )
     assert elapsed <= max(allowed, 0) + 0.35, f"took {elapsed:.2f} s"
     assert_no_canary(caught.value)
     return caught.value
+
+
+def unreached(sender: Sender, request: Request, **times: float) -> Unreachable:
+    """As `failure_of`, where no answer can have come."""
+    error = failure_of(sender, request, **times)
+    assert isinstance(error, Unreachable)
+    return error
 
 
 def assert_no_canary(error: BaseException) -> None:
@@ -154,10 +165,11 @@ class Authority:
 
     def trusting(self) -> ssl.SSLContext:
         """Return a client's context that trusts this authority alone."""
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the default one reads all of the computer's authorities
         self._authority.configure_trust(context)
         return context
 
+    @cache  # noqa: B019  # there is one authority, as long as the tests
     def serving(self, *hosts: str, expired: bool = False, trusted: bool = True) -> ssl.SSLContext:
         """Return a server's context with a certificate for these hosts."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

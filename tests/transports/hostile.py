@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Thread
+from typing import Self
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 MEBIBYTE = 1024 * 1024
@@ -42,7 +43,7 @@ class Server:
     def url(self) -> str:
         return f"http{'s' if self._context else ''}://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         self._start(self._accept)
         return self
 
@@ -90,7 +91,9 @@ class Server:
                 return b""
             got += piece
         head, _, body = got.partition(b"\r\n\r\n")
-        length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
+        length = next(
+            (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
+        )
         while len(body) < length:
             body += sock.recv(65536)
         self.requests.append(head + b"\r\n\r\n" + body)
@@ -226,7 +229,7 @@ def closed_port() -> int:
 class BlackHole:
     """A listener with a full backlog: connections to it get no answer at all."""
 
-    def __enter__(self) -> BlackHole:
+    def __enter__(self) -> Self:
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from ticketstub.transports.aiohttp import AiohttpTransport
 from ticketstub.transports.httpx import AsyncHttpxTransport, HttpxTransport
 from ticketstub.transports.standard import StandardTransport
 
+EMPTY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # made at once, the default is slow
 SOURCE = Path(__file__).parents[2] / "src"
 
 
@@ -38,7 +40,7 @@ class TheirClient(httpx2.Client):
 def test_sync() -> None:
     """Nothing gives our own transport, a client its adapter, a transport itself."""
     assert StandardTransport is type(transport_for(None))
-    with httpx2.Client() as two, httpx.Client() as one, TheirClient() as derived:
+    with httpx2.Client(verify=EMPTY) as two, httpx.Client(verify=EMPTY) as one, TheirClient(verify=EMPTY) as derived:
         assert {HttpxTransport} == {type(transport_for(client)) for client in (one, two, derived)}
     mine = Mine()
     assert mine is transport_for(mine)
@@ -47,7 +49,11 @@ def test_sync() -> None:
 async def test_async() -> None:
     """The same, awaited."""
     assert AiohttpTransport is type(async_transport_for(None))
-    async with aiohttp.ClientSession() as session, httpx2.AsyncClient() as two, httpx.AsyncClient() as one:
+    async with (
+        aiohttp.ClientSession() as session,
+        httpx2.AsyncClient(verify=EMPTY) as two,
+        httpx.AsyncClient(verify=EMPTY) as one,
+    ):
         assert AiohttpTransport is type(async_transport_for(session))
         assert {AsyncHttpxTransport} == {type(async_transport_for(client)) for client in (one, two)}
     mine = MineAwaited()
@@ -56,11 +62,11 @@ async def test_async() -> None:
 
 async def test_anything_else() -> None:
     """What cannot serve is a TypeError that says what can."""
-    async with httpx2.AsyncClient() as asynchronous:
+    async with httpx2.AsyncClient(verify=EMPTY) as asynchronous:
         for wrong in (asynchronous, MineAwaited(), object(), "http://127.0.0.1"):
             with pytest.raises(TypeError, match=r"Plex sends with an httpx2.Client or httpx.Client, or a transport"):
                 transport_for(wrong)
-    with httpx2.Client() as synchronous:
+    with httpx2.Client(verify=EMPTY) as synchronous:
         for wrong in (synchronous, Mine(), object()):
             with pytest.raises(TypeError, match=r"AsyncPlex sends with an aiohttp.ClientSession, .* is none of these"):
                 async_transport_for(wrong)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import socket
 
 import pytest
-
 from tests.transports import hostile
-from tests.transports.conftest import CANARY, Sender, failure_of, request
-from ticketstub.errors import Unreachable
+from tests.transports.conftest import CANARY, SHORT, Sender, request, unreached
+
+from ticketstub.errors import TimedOut, Unreachable
 from ticketstub.wire.http import MAX_BODY, Request
 
 
@@ -33,7 +34,7 @@ def fields_of(message: bytes) -> dict[str, bytes]:
     ],
 )
 def test_exactly_the_fields_given(sender: Sender, method: str, body: bytes, length: bytes | None) -> None:
-    """What goes out is the request's fields, Host, and the length where there is a body or could be one; nothing else."""
+    """What goes out is the request's fields, Host, and the length where a body is or could be; nothing else."""
     with hostile.Server(hostile.answer(hostile.OK)) as server:
         sender.send(request(server.url, method, body=body))
         expected = {
@@ -75,7 +76,11 @@ def test_fields_of_the_reply(sender: Sender) -> None:
         (reply(b"ok"), 200, b"ok"),
         (b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + reply(b"ok"), 200, b"ok"),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Wait\r\n\r\n" + reply(b"ok"), 200, b"ok"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nok\r\n1\r\n!\r\n0\r\nX-T: 1\r\n\r\n", 200, b"ok!"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nok\r\n1\r\n!\r\n0\r\nX-T: 1\r\n\r\n",
+            200,
+            b"ok!",
+        ),
         (b"HTTP/1.1 204 No Content\r\n\r\n", 204, b""),
         (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\n\r\n", 304, b""),
         (b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno", 401, b"no"),
@@ -130,7 +135,7 @@ def test_redirect_is_not_followed(sender: Sender) -> None:
 
 @pytest.mark.parametrize("name", ["standard", "aiohttp", "aiohttp session"])
 def test_bytes_behind_a_reply(make_sender, name: str) -> None:
-    """Bytes behind a reply are never taken for the next one: the connection is left. (httpx takes them: its docstring.)"""
+    """Bytes behind a reply are never taken for the next one, the connection is left (httpx takes them, see there)."""
     sender = make_sender(name)
     with hostile.Server(hostile.answer(hostile.OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")) as server:
         assert b"ok" == sender.send(request(server.url)).body
@@ -152,7 +157,7 @@ def test_closed_while_idle(sender: Sender, method: str) -> None:
 def test_nothing_is_repeated(sender: Sender) -> None:
     """A GET whose kept connection breaks before any answer is not sent again: that is for the caller to decide."""
 
-    def behave(server: hostile.Server, sock: object) -> None:
+    def behave(server: hostile.Server, sock: socket.socket) -> None:
         server.read(sock)
         sock.sendall(hostile.OK)
         server.read(sock)
@@ -160,13 +165,25 @@ def test_nothing_is_repeated(sender: Sender) -> None:
 
     with hostile.Server(behave) as server:
         sender.send(request(server.url))
-        error = failure_of(sender, request(server.url))
+        error = unreached(sender, request(server.url))
         assert (Unreachable, True) == (type(error), error.sent)
         sender.pause(0.02)
         assert (1, 2) == (server.connections, len(server.requests))
 
 
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http:///path", "http://user:pw@127.0.0.1/", "http://a/ü", "http://a/\n"])
+def test_first_httpx_likewise(make_sender) -> None:
+    """httpx, whose code httpx2 continues, is served by the same adapter."""
+    sender = make_sender("httpx")
+    with hostile.Server(hostile.answer(hostile.OK)) as server:
+        assert b"ok" == sender.send(request(server.url)).body
+    with hostile.Server(hostile.dripping_head) as server:
+        assert TimedOut is type(unreached(sender, request(server.url), timeout=SHORT))
+    assert not unreached(sender, request(f"http://127.0.0.1:{hostile.closed_port()}")).sent
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://127.0.0.1/", "http:///path", "http://user:pw@127.0.0.1/", "http://a/ü", "http://a/\n"]
+)
 def test_addresses_refused(sender: Sender, url: str) -> None:
     """An address that is none is a ValueError that does not repeat it."""
     with pytest.raises(ValueError, match="an address") as caught:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-
 from tests.transports import hostile
-from tests.transports.conftest import CANARY, SHORT, TIMEOUT, Sender, failure_of, request
+from tests.transports.conftest import CANARY, SHORT, TIMEOUT, Sender, failure_of, request, unreached
+
 from ticketstub.errors import MalformedReply, PlexError, TimedOut, Unreachable
 
 HTML = b"<!DOCTYPE html><html><body>It works!</body></html>\r\n" * 3
@@ -83,7 +83,7 @@ TABLE = {
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
 def test_each_ends_in_its_error(row: Row, distinct: Sender) -> None:
-    """Whatever a server does, the error is of the right kind, in time, says that the request was sent, and no secret."""
+    """Whatever a server does, the error is of the right kind, comes in time, and says that the request was sent."""
     expected = row.also.get(distinct.name, row.error)
     with hostile.Server(row.behave) as server:
         if expected is None:
@@ -104,7 +104,7 @@ def test_reset_before_the_request(sender: Sender) -> None:
 def test_refused(sender: Sender) -> None:
     """A refused connection says so, and that nothing was sent."""
     port = hostile.closed_port()
-    error = failure_of(sender, request(f"http://127.0.0.1:{port}"))
+    error = unreached(sender, request(f"http://127.0.0.1:{port}"))
     assert Unreachable is type(error)
     assert (False, f"127.0.0.1:{port} cannot be reached: connection refused") == (error.sent, error.message)
 
@@ -112,7 +112,7 @@ def test_refused(sender: Sender) -> None:
 def test_black_hole(sender: Sender) -> None:
     """Where connecting gets no answer at all, the connect time-out ends it, and nothing was sent."""
     with hostile.BlackHole() as hole:
-        error = failure_of(sender, request(f"http://127.0.0.1:{hole.port}"), timeout=TIMEOUT, connect=SHORT)
+        error = unreached(sender, request(f"http://127.0.0.1:{hole.port}"), timeout=TIMEOUT, connect=SHORT)
     assert (TimedOut, False) == (type(error), error.sent)
 
 
@@ -126,7 +126,7 @@ def test_black_hole_until_the_deadline(sender: Sender) -> None:
 def test_no_time_left(sender: Sender) -> None:
     """A deadline that has passed sends nothing."""
     with hostile.Server(hostile.answer(hostile.OK)) as server:
-        error = failure_of(sender, request(server.url), timeout=-1.0)
+        error = unreached(sender, request(server.url), timeout=-1.0)
     assert (TimedOut, False, 0) == (type(error), error.sent, server.connections)
 
 

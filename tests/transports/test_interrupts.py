@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from tests.transports import hostile
 
 SOURCE = Path(__file__).parents[2] / "src"

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-
 from tests.transports import hostile
-from tests.transports.conftest import CANARY, SHORT, Authority, Sender, assert_no_canary, failure_of, request
+from tests.transports.conftest import CANARY, SHORT, Authority, Sender, assert_no_canary, request, unreached
+
 from ticketstub.errors import TimedOut, Unreachable
 from ticketstub.transports.environment import proxy_for
 from ticketstub.transports.heads import Place
@@ -50,7 +50,7 @@ def test_refused_tunnel(own: str, status: bytes, make_sender: Make) -> None:
     """A proxy that refuses is the reason, nothing was sent, and its credentials are in no message."""
     with hostile.Server(hostile.answer_and_close(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")) as proxy:
         sender = make_sender(own, **through(proxy.port, f"me:{CANARY}@"))
-        error = failure_of(sender, request("https://plex.example.test"))
+        error = unreached(sender, request("https://plex.example.test"))
     assert (Unreachable, False) == (type(error), error.sent)
     assert "the proxy" in error.message
     assert ("user name and password" in str(error)) is status.startswith(b"407")
@@ -60,7 +60,7 @@ def test_silent_proxy(own: str, make_sender: Make) -> None:
     """A proxy that never answers is left when the connect time-out passes."""
     with hostile.Server(hostile.silent) as proxy:
         sender = make_sender(own, **through(proxy.port))
-        error = failure_of(sender, request("https://plex.example.test"), connect=SHORT)
+        error = unreached(sender, request("https://plex.example.test"), connect=SHORT)
     assert (TimedOut, False) == (type(error), error.sent)
 
 
@@ -68,7 +68,7 @@ def test_proxy_that_speaks_something_else(make_sender: Make) -> None:
     """A proxy whose answer is not HTTP, or goes on behind its end, made no tunnel."""
     for answer in (b"SSH-2.0-OpenSSH\r\n", hostile.OK):
         with hostile.Server(hostile.answer_and_close(answer)) as proxy:
-            error = failure_of(make_sender("standard", **through(proxy.port)), request("https://plex.example.test"))
+            error = unreached(make_sender("standard", **through(proxy.port)), request("https://plex.example.test"))
         assert (Unreachable, False) == (type(error), error.sent)
         assert error.message.endswith(f"the proxy 127.0.0.1:{proxy.port} does not speak HTTP")
 
@@ -76,7 +76,7 @@ def test_proxy_that_speaks_something_else(make_sender: Make) -> None:
 def test_unreachable_proxy(own: str, make_sender: Make) -> None:
     """A proxy that is not there is what cannot be reached."""
     port = hostile.closed_port()
-    error = failure_of(make_sender(own, **through(port, f"me:{CANARY}@")), request("https://plex.example.test"))
+    error = unreached(make_sender(own, **through(port, f"me:{CANARY}@")), request("https://plex.example.test"))
     assert (False, f"127.0.0.1:{port} cannot be reached: connection refused") == (error.sent, error.message)
 
 

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
-
 from tests.transports import hostile
-from tests.transports.conftest import SHORT, TIMEOUT, failure_of, request
+from tests.transports.conftest import SHORT, TIMEOUT, failure_of, request, unreached
+
 from ticketstub.errors import TimedOut, Unreachable
-from ticketstub.transports import pool
 from ticketstub.transports.names import Address
+from ticketstub.transports.pool import Pool
 from ticketstub.transports.standard import StandardTransport
 
 
@@ -69,9 +69,9 @@ def test_last_used_first(transport: StandardTransport) -> None:
         assert (1, 1) == (one.connections, other.connections)
 
 
-def test_idle_connections_are_few(transport: StandardTransport, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_connections_are_few(transport: StandardTransport) -> None:
     """Beyond its number, the pool closes the connection that has been idle longest."""
-    monkeypatch.setattr(pool, "_MOST_IDLE", 1)
+    transport._pool = Pool(most=1)
     with hostile.Server(hostile.answer(hostile.OK)) as one, hostile.Server(hostile.answer(hostile.OK)) as other:
         send(transport, one.url)
         send(transport, other.url)
@@ -79,9 +79,9 @@ def test_idle_connections_are_few(transport: StandardTransport, monkeypatch: pyt
         assert not other.ended.is_set()
 
 
-def test_old_connections_are_dropped(transport: StandardTransport, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_connections_are_dropped(transport: StandardTransport) -> None:
     """A connection that has been idle too long is not used again."""
-    monkeypatch.setattr(pool, "_LONGEST_IDLE", 0.0)
+    transport._pool = Pool(seconds=0.0)
     with hostile.Server(hostile.answer(hostile.OK)) as server:
         send(transport, server.url)
         send(transport, server.url)
@@ -128,7 +128,7 @@ def test_request_that_is_not_taken(make_sender) -> None:
 
     with hostile.Server(behave) as server:
         large = request(server.url, "POST", body=b"a" * 32 * hostile.MEBIBYTE)
-        error = failure_of(make_sender("standard"), large, timeout=SHORT)
+        error = unreached(make_sender("standard"), large, timeout=SHORT)
     assert (TimedOut, True) == (type(error), error.sent)
 
 
@@ -146,7 +146,7 @@ class TestNames:
         """A resolver that stalls is left behind when the connect time-out passes; nothing was sent."""
         released = Event()
         sender = make_sender(name, resolver=lambda *_: released.wait(5) and [])
-        error = failure_of(sender, request("http://plex.example.test"), connect=SHORT)
+        error = unreached(sender, request("http://plex.example.test"), connect=SHORT)
         released.set()
         assert (TimedOut, False) == (type(error), error.sent)
 
@@ -156,7 +156,7 @@ class TestNames:
         def resolver(*_: object) -> list[Address]:
             raise socket.gaierror(socket.EAI_NONAME, "no such name")
 
-        error = failure_of(make_sender(name, resolver=resolver), request("http://plex.example.test"))
+        error = unreached(make_sender(name, resolver=resolver), request("http://plex.example.test"))
         assert (Unreachable, False) == (type(error), error.sent)
         assert "plex.example.test:80 cannot be reached: the name could not be looked up" == error.message
         assert error.hint

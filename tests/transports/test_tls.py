@@ -7,9 +7,9 @@ import ssl
 from collections.abc import Callable
 
 import pytest
-
 from tests.transports import hostile
-from tests.transports.conftest import NAMES, SHORT, Authority, Sender, failure_of, request
+from tests.transports.conftest import NAMES, SHORT, Authority, Sender, failure_of, request, unreached
+
 from ticketstub.errors import TimedOut, Unreachable
 from ticketstub.transports.dial import default_ssl_context
 
@@ -40,7 +40,7 @@ def test_bad_certificate(name: str, fault: str, reason: str, make_sender: Make, 
     host = "127.0.0.2" if fault == "wrong host" else "127.0.0.1"
     context = authority.serving(host, expired=fault == "expired", trusted=fault != "stranger")
     with hostile.Server(hostile.answer(hostile.OK), context) as server:
-        error = failure_of(make_sender(name, authority.trusting()), request(server.url))
+        error = unreached(make_sender(name, authority.trusting()), request(server.url))
         assert (Unreachable, False) == (type(error), error.sent)
         assert error.message.endswith(f"its certificate {reason}")
     assert [] == server.requests
@@ -65,16 +65,20 @@ def test_plain_http_behind_https(name: str, make_sender: Make, authority: Author
 
     with hostile.Server(behave) as server:
         sender = make_sender(name, authority.trusting())
-        error = failure_of(sender, request(f"https://127.0.0.1:{server.port}"))
+        error = unreached(sender, request(f"https://127.0.0.1:{server.port}"))
         assert (Unreachable, False) == (type(error), error.sent)
         assert error.message.endswith("TLS could not be agreed on")
 
 
 def test_silent_handshake(own: str, make_sender: Make, authority: Authority) -> None:
     """A server that accepts and never answers the TLS handshake is left when the connect time-out passes."""
-    with hostile.Server(lambda server, _sock: server.stopped.wait(2)) as server:
+
+    def behave(server: hostile.Server, _sock: socket.socket) -> None:
+        server.stopped.wait(2)
+
+    with hostile.Server(behave) as server:
         sender = make_sender(own, authority.trusting())
-        error = failure_of(sender, request(f"https://127.0.0.1:{server.port}"), connect=SHORT)
+        error = unreached(sender, request(f"https://127.0.0.1:{server.port}"), connect=SHORT)
         assert (TimedOut, False) == (type(error), error.sent)
 
 

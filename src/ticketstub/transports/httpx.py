@@ -2,8 +2,8 @@
 
 Rule: neither library is imported here; what is needed is taken from the module that the client comes from. A request
 bypasses what the client would add (its headers, cookies, auth, base address, redirects); its event hooks, proxies,
-certificates, limits and transports remain the user's choice and take part. The client is never closed. Observed, and out
-of our reach: both libraries take bytes that a server sends behind a reply for the next reply on that connection.
+certificates, limits and transports remain the user's choice and take part. The client is never closed. Observed, and
+out of our reach: both libraries take bytes that a server sends behind a reply for the next reply on that connection.
 """
 
 from __future__ import annotations

@@ -15,9 +15,6 @@ from typing import NamedTuple
 from ticketstub.transports.connection import Connection
 from ticketstub.transports.heads import Place
 
-_MOST_IDLE = 16
-_LONGEST_IDLE = 15.0
-
 
 class _Idle(NamedTuple):
     connection: Connection
@@ -34,9 +31,16 @@ class _Shelf:
 
 
 class Pool:
-    """At most 16 idle connections, each for at most 15 seconds; safe to share between threads."""
+    """Idle connections to all places; safe to share between threads.
 
-    def __init__(self) -> None:
+    Args:
+        most: how many are kept, of all places together.
+        seconds: how long each is kept. Servers close theirs from 5 s on (uvicorn), and firewalls forget them.
+    """
+
+    def __init__(self, most: int = 16, seconds: float = 15.0) -> None:
+        self._most = most
+        self._seconds = seconds
         self._own = _Shelf()
 
     @property
@@ -54,7 +58,7 @@ class Pool:
         return None
 
     def _last(self, place: Place) -> Connection | None:
-        shelf, oldest = self._shelf, monotonic() - _LONGEST_IDLE
+        shelf, oldest = self._shelf, monotonic() - self._seconds
         with shelf.lock:
             while shelf.idle and shelf.idle[0].since < oldest:
                 shelf.idle.pop(0).connection.close()
@@ -68,7 +72,7 @@ class Pool:
         shelf = self._shelf
         with shelf.lock:
             shelf.idle.append(_Idle(connection, monotonic()))
-            if len(shelf.idle) > _MOST_IDLE:
+            if len(shelf.idle) > self._most:
                 shelf.idle.pop(0).connection.close()
 
     def close(self) -> None:
