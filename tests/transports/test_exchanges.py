@@ -181,9 +181,18 @@ def test_first_httpx_likewise(make_sender) -> None:
     assert not unreached(sender, request(f"http://127.0.0.1:{hostile.closed_port()}")).sent
 
 
-@pytest.mark.parametrize(
-    "url", ["ftp://127.0.0.1/", "http:///path", "http://user:pw@127.0.0.1/", "http://a/ü", "http://a/\n"]
-)
+ADDRESSES = [
+    "ftp://127.0.0.1/",
+    "http:///path",
+    "http://user:pw@127.0.0.1/",
+    "http://a/ü",
+    "http://a/\n",
+    "http://me:secret",
+    "http://a:99999/",
+]
+
+
+@pytest.mark.parametrize("url", ADDRESSES)
 def test_addresses_refused(sender: Sender, url: str) -> None:
     """An address that is none is a ValueError that does not repeat it."""
     with pytest.raises(ValueError, match="an address") as caught:

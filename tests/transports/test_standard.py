@@ -120,6 +120,24 @@ def test_no_address_answers(make_sender) -> None:
     assert "plex.example.test:80 cannot be reached: connection refused" == error.message
 
 
+def test_bytes_on_an_idle_connection(make_sender) -> None:
+    """Bytes that come on an idle connection, unasked, are never taken for a reply."""
+
+    def behave(server: hostile.Server, sock: socket.socket) -> None:
+        server.read(sock)
+        sock.sendall(hostile.OK)
+        server.stopped.wait(0.01)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+        server.read(sock)
+
+    with hostile.Server(behave) as server:
+        sender = make_sender("standard")
+        for _ in range(2):
+            assert b"ok" == sender.send(request(server.url)).body
+            sender.pause(0.04)
+        assert 2 == server.connections
+
+
 def test_request_that_is_not_taken(make_sender) -> None:
     """A request that the other side does not take ends at the deadline, and says that a part of it was sent."""
 

@@ -62,8 +62,14 @@ class Dialler:
     def _secured(self, sock: socket.socket, place: Place, deadline: float) -> ssl.SSLSocket:
         if self._ssl_context is None:
             self._ssl_context = default_ssl_context()
-        sock.settimeout(_left(deadline))
-        return self._ssl_context.wrap_socket(sock, server_hostname=place.host)
+        secured = self._ssl_context.wrap_socket(sock, server_hostname=place.host, do_handshake_on_connect=False)
+        try:
+            secured.settimeout(_left(deadline))
+            secured.do_handshake()
+        except BaseException:  # it has taken the socket over
+            secured.close()
+            raise
+        return secured
 
 
 def default_ssl_context() -> ssl.SSLContext:

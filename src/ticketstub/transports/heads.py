@@ -53,10 +53,14 @@ def destination(url: str) -> tuple[Place, str]:
     if not _ADDRESS.fullmatch(url):
         raise ValueError("an address holds printable ASCII only; percent-encode the rest")
     parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:  # it would repeat what stands there: `http://user:password` has a password for a port
+        raise ValueError("an address has a number up to 65535 for a port") from None
     if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
         raise ValueError("an address starts with http:// or https://, names a host, and carries no user name")
     target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-    return Place(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]), target
+    return Place(parts.scheme, parts.hostname, port or _PORTS[parts.scheme]), target
 
 
 def checked_fields(request: Request) -> list[tuple[bytes, bytes]]:
