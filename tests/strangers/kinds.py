@@ -70,6 +70,12 @@ class Caller:
             arguments["server"] = self.plex.servers.get(server, server)
         return self.stranger.ask(call, how=self.way, plex_tv=self.plex.plex_tv, **arguments)
 
+    def result(self, call: str, **arguments: object) -> Outcome:
+        """Make one call that has to succeed, and return what the SDK's user finds in its result."""
+        outcome = self.ask(call, **arguments)
+        assert "result" in outcome, outcome
+        return outcome["result"]
+
 
 def callers(*, offering: str, keeping: bool = False) -> pytest.MarkDecorator:
     """Run a test once for every stranger that offers this call (and `keeping` answers), and every way to make it."""

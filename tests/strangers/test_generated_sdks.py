@@ -29,22 +29,19 @@ def errors_in(outcome) -> list[int]:
 @callers(offering="sign_in")
 def test_password_signs_in(caller: Caller) -> None:
     """A user name and a password give the account and a new token of 20 characters, which then works."""
-    signed_in = caller.ask("sign_in", login="pip", password=caller.plex.accounts["pip"]["password"])
-    assert signed_in["status"] == 201
-    account = signed_in["result"]
+    account = caller.result("sign_in", login="pip", password=caller.plex.accounts["pip"]["password"])
     assert ("pip", "pip@example.test", 20) == (account["username"], account["email"], len(account["token"]))
-    details = caller.ask("token_details", token=account["token"])
-    assert account == details["result"]
+    assert account == caller.result("token_details", token=account["token"])
 
 
 @callers(offering="sign_in")
 def test_email_signs_in_to_the_same_account(caller: Caller) -> None:
     """The e-mail address does as well as the user name, with the password remembered."""
     password = caller.plex.accounts["tom"]["password"]
-    by_email = caller.ask("sign_in", login="tom@example.test", password=password, remember_me=True)
-    by_name = caller.ask("sign_in", login="tom", password=password)
-    assert "tom" == by_email["result"]["username"]
-    assert by_name["result"]["id"] == by_email["result"]["id"]
+    by_email = caller.result("sign_in", login="tom@example.test", password=password, remember_me=True)
+    by_name = caller.result("sign_in", login="tom", password=password)
+    assert "tom" == by_email["username"]
+    assert by_name["id"] == by_email["id"]
 
 
 @callers(offering="sign_in")
@@ -55,8 +52,8 @@ def test_verification_code_is_asked_for_and_accepted_once(caller: Caller) -> Non
     without = caller.ask("sign_in", **credentials)
     assert (401, [1029]) == (without["status"], errors_in(without))
     code = caller.plex.code_of(account["username"])
-    signed_in = caller.ask("sign_in", **credentials, verification_code=code)
-    assert account["username"] == signed_in["result"]["username"]
+    signed_in = caller.result("sign_in", **credentials, verification_code=code)
+    assert account["username"] == signed_in["username"]
     again = caller.ask("sign_in", **credentials, verification_code=code)
     assert (401, [1028]) == (again["status"], errors_in(again))
 
@@ -80,9 +77,7 @@ def test_unknown_account_looks_like_a_wrong_password(caller: Caller) -> None:
 @callers(offering="token_details")
 def test_token_details_of_a_live_token(caller: Caller) -> None:
     """A known token gives its account, and the token is echoed."""
-    details = caller.ask("token_details", token=MIRA)
-    assert 200 == details["status"]
-    account = details["result"]
+    account = caller.result("token_details", token=MIRA)
     assert ("mira_quill", "mira@example.test", MIRA) == (account["username"], account["email"], account["token"])
 
 
@@ -97,9 +92,9 @@ def test_token_details_of_a_dead_token(caller: Caller) -> None:
 @callers(offering="resources")
 def test_resources_bring_each_server_s_own_token(caller: Caller) -> None:
     """An owner's servers come with the token that was presented, a shared one with the share's own."""
-    owned = caller.ask("resources", token=MIRA)["result"]["servers"]
+    owned = caller.result("resources", token=MIRA)["servers"]
     assert {"Attic": MIRA, "Cellar": MIRA} == owned
-    shared = caller.ask("resources", token=caller.plex.accounts["tom"]["token"])["result"]["servers"]
+    shared = caller.result("resources", token=caller.plex.accounts["tom"]["token"])["servers"]
     assert {"Attic": TOM_ON_ATTIC} == shared
 
 
@@ -107,10 +102,9 @@ def test_resources_bring_each_server_s_own_token(caller: Caller) -> None:
 @callers(offering="transient_token")
 def test_transient_token(caller: Caller, server: str) -> None:
     """The owner's token gives a transient one, a new one each time."""
-    first, second = (caller.ask("transient_token", server=server, token=MIRA) for _ in range(2))
-    assert [200, 200] == [first["status"], second["status"]]
+    first, second = (caller.result("transient_token", server=server, token=MIRA) for _ in range(2))
     if caller.kind.keeps_answers:
-        tokens = {first["result"]["token"], second["result"]["token"]}
+        tokens = {first["token"], second["token"]}
         assert 2 == len(tokens)
         assert all(each.startswith("transient-") for each in tokens)
 
@@ -127,11 +121,9 @@ def test_transient_token_of_a_shared_user(caller: Caller) -> None:
 @callers(offering="source")
 def test_source_connection_information(caller: Caller, source: str, server: str) -> None:
     """A source that the server knows comes with its name, its addresses and a transient token, in the world's words."""
-    outcome = caller.ask("source", server=server, token=MIRA, source=source)
-    assert 200 == outcome["status"]
+    found = caller.result("source", server=server, token=MIRA, source=source)
     if caller.kind.keeps_answers:
         (known,) = [each for each in caller.plex.sources[server] if each["identifier"] == source]
-        found = outcome["result"]
         assert (known["name"], source.partition("://")[2]) == (found["name"], found["client_identifier"])
         addresses = [each if isinstance(each, str) else each["uri"] for each in known["connections"]]
         assert addresses == found["connections"]
@@ -141,9 +133,9 @@ def test_source_connection_information(caller: Caller, source: str, server: str)
 @callers(offering="source", keeping=True)
 def test_source_answers_to_a_transient_token(caller: Caller) -> None:
     """A transient token made from the owner's may ask for a source; it is the documented way."""
-    transient = caller.ask("transient_token", server="Attic", token=MIRA)["result"]["token"]
-    outcome = caller.ask("source", server="Attic", token=transient, source="provider://tv.example.movies")
-    assert "Example Movies" == outcome["result"]["name"]
+    transient = caller.result("transient_token", server="Attic", token=MIRA)["token"]
+    found = caller.result("source", server="Attic", token=transient, source="provider://tv.example.movies")
+    assert "Example Movies" == found["name"]
 
 
 @callers(offering="source")
