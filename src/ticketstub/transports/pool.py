@@ -45,8 +45,10 @@ class Pool:
 
     @property
     def _shelf(self) -> _Shelf:
-        if self._own.process != os.getpid():  # a child: the lock may be held by a thread that is not here
+        if (shelf := self._own).process != os.getpid():  # a child: the lock may be held by a thread that is not here
             self._own = _Shelf()
+            for entry in shelf.idle:  # closes the child's copies only: nothing goes out, the parent's go on
+                entry.connection.close()
         return self._own
 
     def take(self, place: Place) -> Connection | None:
