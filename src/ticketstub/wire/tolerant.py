@@ -154,13 +154,17 @@ def _id_of(item: object) -> object:
 
 
 def _items(data: object, names: frozenset[str]) -> list[object]:
-    """List what a list, an XML wrapper around one, a lone item or comma-separated text holds."""
+    """List what a list, an XML wrapper around one, a lone item or comma-separated text holds.
+
+    A number in a wrapper is the wrapper's own attribute (observed: `size="2"`, `all="0"`).
+    """
     if is_items(data):
         return list(data)
     if is_members(data):
         if names & data.keys():
             return [data]
-        return [item for member in data.values() for item in (member if is_items(member) else [member])]
+        members = (member if is_items(member) else [member] for member in data.values())
+        return [item for items in members for item in items if not (isinstance(item, str) and _WHOLE.fullmatch(item))]
     if isinstance(data, str):
         return [part.strip() for part in data.split(",") if part.strip()]
     return []
