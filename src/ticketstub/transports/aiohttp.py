@@ -13,6 +13,8 @@ import asyncio
 import socket
 import ssl
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -22,7 +24,7 @@ from ticketstub.errors import PlexError
 from ticketstub.transports.environment import Proxy, ProxyFor, proxy_for
 from ticketstub.transports.failures import closed_early, malformed, no_tunnel, timed_out, unreachable
 from ticketstub.transports.heads import HAVE_LENGTH, Place, checked_fields, destination, read_fields
-from ticketstub.transports.names import Resolver, look_up_async, system_resolver
+from ticketstub.transports.names import Address, Detached, Resolver, at_least_one, literal, system_resolver
 from ticketstub.wire.http import MAX_BODY, Request, Response
 
 _AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
@@ -194,7 +196,6 @@ class _Names(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """Look a name up; aiohttp tries the addresses, two at a time where the first is slow."""
-        found = await look_up_async(host, port, self._resolver)
         return [
             ResolveResult(
                 hostname=host,
@@ -204,9 +205,23 @@ class _Names(AbstractResolver):
                 proto=0,
                 flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
             )
-            for address in found
+            for address in await self._addresses(host, port)
             if family in (socket.AF_UNSPEC, address.family)
         ]
+
+    async def _addresses(self, host: str, port: int) -> Sequence[Address]:
+        if (address := literal(host, port)) is not None:
+            return [address]
+        loop = asyncio.get_running_loop()
+        done = asyncio.Event()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(done.set)
+
+        work = Detached(lambda: self._resolver(host, port), wake)
+        await done.wait()
+        return at_least_one(work.outcome())
 
     async def close(self) -> None:
         """Nothing is held."""

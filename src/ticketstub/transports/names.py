@@ -7,7 +7,6 @@ Addresses that need no look-up cost no thread.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
@@ -79,28 +78,11 @@ def look_up(host: str, port: int, resolver: Resolver, deadline: float) -> Sequen
     """
     if (address := literal(host, port)) is not None:
         return [address]
-    return _some(within(lambda: resolver(host, port), deadline))
+    return at_least_one(within(lambda: resolver(host, port), deadline))
 
 
-async def look_up_async(host: str, port: int, resolver: Resolver) -> Sequence[Address]:
-    """As `look_up`, awaited; whoever awaits it sets the time."""
-    if (address := literal(host, port)) is not None:
-        return [address]
-    loop = asyncio.get_running_loop()
-    done = asyncio.Event()
-
-    def wake() -> None:
-        try:
-            loop.call_soon_threadsafe(done.set)
-        except RuntimeError:  # the loop is closed: nobody waits any more
-            return
-
-    work = _Detached(lambda: resolver(host, port), wake)
-    await done.wait()
-    return _some(work.outcome())
-
-
-def _some(addresses: Sequence[Address]) -> Sequence[Address]:
+def at_least_one(addresses: Sequence[Address]) -> Sequence[Address]:
+    """Return the addresses; a name that has none could not be looked up."""
     if not addresses:
         raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
     return addresses
@@ -113,15 +95,20 @@ def within(work: Callable[[], T], deadline: float) -> T:
         TimeoutError: the deadline passed; the work goes on unseen until it ends by itself.
     """
     done = Event()
-    detached = _Detached(work, done.set)
+    detached = Detached(work, done.set)
     while not done.wait(max(0.0, min(_GLANCE, deadline - monotonic()))):
         if monotonic() >= deadline:
             raise TimeoutError
     return detached.outcome()
 
 
-class _Detached(Generic[T]):
-    """Work on a daemon thread of its own."""
+class Detached(Generic[T]):
+    """Work on a daemon thread of its own.
+
+    Args:
+        work: what is done.
+        ended: called on that thread when it is done, well or badly.
+    """
 
     def __init__(self, work: Callable[[], T], ended: Callable[[], object]) -> None:
         self._results: list[T] = []
@@ -137,6 +124,7 @@ class _Detached(Generic[T]):
         ended()
 
     def outcome(self) -> T:
+        """Return what the work returned or raise what it raised; only once it has ended."""
         if self._error is not None:
             raise self._error
         return self._results[0]
