@@ -1,0 +1,80 @@
+"""What one end writes the other end reads: records in both formats, calls as parameters."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import strategies
+from ticketstub.records import Account, Identity, Resource, ServerInformation, Source, TransientToken
+from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData
+from ticketstub.wire.call import Call, from_parameters
+from ticketstub.wire.codec import Format
+from ticketstub.wire.http import Response
+from ticketstub.wire.media_server import GetIdentity, GetServerInformation
+from ticketstub.wire.resources import GetResources
+from ticketstub.wire.security import (
+    GetSourceConnectionInformation,
+    GetTransientToken,
+    TransientTokenScope,
+    TransientTokenType,
+)
+
+ROUND = settings(max_examples=25, deadline=None)
+
+RECORDS = {
+    "account": (GetTokenDetails(), strategies.of(Account)),
+    "sign-in": (PostUsersSignInData.of("a", "b"), strategies.of(Account)),
+    "identity": (GetIdentity(), strategies.of(Identity)),
+    "information": (GetServerInformation(), strategies.of(ServerInformation)),
+    "transient": (
+        GetTransientToken(type=TransientTokenType.DELEGATION, scope=TransientTokenScope.ALL),
+        strategies.of(TransientToken),
+    ),
+    "source": (GetSourceConnectionInformation(source="server://x"), strategies.of(Source)),
+    "resources": (GetResources(), st.lists(strategies.of(Resource), max_size=3).map(tuple)),
+    "ping": (Ping(), st.just(True)),  # noqa: FBT003  # the value itself
+}
+
+
+@pytest.mark.parametrize("form", Format)
+@pytest.mark.parametrize("name", RECORDS)
+@given(data=st.data())
+@ROUND
+def test_records(name: str, form: Format, data: st.DataObject) -> None:
+    """Every record that one end writes, in JSON or XML, the other reads back as the same record, without problems."""
+    call, values = RECORDS[name]
+    expected = data.draw(values)
+    actual = call.read(Response(call.status, {}, call.write(expected, form)))
+    assert expected == actual
+    assert () == getattr(actual, "problems", ())
+
+
+CALLS: dict[type[Call], st.SearchStrategy] = {
+    PostUsersSignInData: st.builds(
+        PostUsersSignInData.of,
+        strategies.TEXTS,
+        strategies.TEXTS,
+        st.none() | strategies.TEXTS,
+        remember_me=st.booleans(),
+    ),
+    GetResources: st.builds(GetResources, include_https=st.booleans(), include_ipv6=st.booleans()),
+    GetSourceConnectionInformation: st.builds(
+        GetSourceConnectionInformation,
+        source=strategies.TEXTS.map("server://{}".format) | strategies.TEXTS.map("provider://{}".format),
+        refresh=st.booleans(),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CALLS)
+@given(data=st.data())
+@ROUND
+def test_calls(kind: type[Call], data: st.DataObject) -> None:
+    """Every call reads itself back from the query or form that it writes."""
+    from urllib.parse import parse_qsl, urlsplit
+
+    expected = data.draw(CALLS[kind])
+    written = expected.body()[0].decode() if kind.in_body else urlsplit(expected.target()).query
+    assert expected == from_parameters(kind, dict(parse_qsl(written)))
