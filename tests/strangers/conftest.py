@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
 
 import pytest
+
 from tests.strangers.environments import CannotSetUp, Tell, node_environment, python_environment
 from tests.strangers.kinds import Caller
 from tests.strangers.processes import LocalPlex, Stranger

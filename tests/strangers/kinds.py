@@ -6,6 +6,7 @@ Rule: facts about what is published, found by running it; nothing here depends o
 from dataclasses import dataclass, field
 
 import pytest
+
 from tests.strangers.processes import LocalPlex, Outcome, Stranger
 
 PLEX_TV_CALLS = {"sign_in", "token_details", "resources"}

@@ -11,6 +11,7 @@ response, whose text its program reads.
 import json
 
 import pytest
+
 from tests.strangers.kinds import Caller, callers
 
 pytestmark = pytest.mark.strangers

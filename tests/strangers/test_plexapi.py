@@ -5,6 +5,7 @@ session sends what is for plex.tv and clients.plex.tv to the local Plex. It asks
 """
 
 import pytest
+
 from tests.strangers.processes import LocalPlex, Outcome, Stranger
 
 pytestmark = pytest.mark.strangers

@@ -7,6 +7,7 @@ from the wire, together with what the SDK asked: GET, no identity, `Accept: appl
 import json
 
 import pytest
+
 from tests.strangers.kinds import KINDS, Caller
 from tests.strangers.wire import relay_to
 
