@@ -28,6 +28,7 @@ class Transport(Protocol):
             TimedOut: deadline or connect_timeout passed; its `sent` tells whether any byte may have left.
             Unreachable: no answer came; its `sent` likewise.
             MalformedReply: what came is not HTTP, or too large, or cut off.
+            ValueError: the address or a header cannot be sent; nothing was.
         """
         ...
 

@@ -83,11 +83,14 @@ def origin_of(url: str) -> str:
     Raises:
         ValueError: it is not one; what is wrong is said without repeating the address.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:  # its text repeats a part of the address
+        raise ValueError("the address' host or port is none") from None
+    if parts.scheme not in _DEFAULT_PORTS or not host:
         raise ValueError("an address starts with http:// or https:// and names a host")
     if "@" in parts.netloc:
         raise ValueError("an address carries no user name or password")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    port = parts.port
+    host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, _DEFAULT_PORTS[parts.scheme]) else "")
