@@ -226,6 +226,8 @@ class LocalPlex:
         serving = asyncio.create_task(server.serve(listeners))
         while not server.started and not serving.done():  # noqa: ASYNC110  # the library says it in no other way
             await asyncio.sleep(0)
+        if serving.done():
+            serving.result()
         ready()
         waiting = asyncio.create_task(stop.wait())
         await asyncio.wait([waiting, serving], return_when=asyncio.FIRST_COMPLETED)
@@ -240,6 +242,7 @@ class LocalPlex:
         server.should_exit = True
         await serving
         server.abandon()
+        await asyncio.sleep(0)  # the connections learn of it before the loop ends
 
 
 def _url(host: str, port: int) -> str:

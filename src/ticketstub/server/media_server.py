@@ -11,7 +11,6 @@ from ticketstub.server.answers import MEDIA_SERVER, MEDIA_SERVER_PAGE, Answer
 from ticketstub.server.box import Box, Guest
 from ticketstub.server.handlers import media_server as handlers
 from ticketstub.server.handlers import security
-from ticketstub.server.negotiation import accepted
 from ticketstub.server.requests import Asked, Headers
 from ticketstub.server.routes import ANY_METHOD, Route, Table, Visit, table
 from ticketstub.wire import refused
@@ -57,7 +56,6 @@ class MediaServer:
 
     async def answer(self, asked: Asked) -> Answer:
         """Answer a request; raises a `Refusal`, or what stores raise."""
-        asked.form = accepted(asked.header(b"accept"), self.default)
         visit: Visit[Box, Guest] = Visit(self._box, asked)
         if asked.path not in _OPEN:
             visit.caller = await self._box.guest(_token(asked))

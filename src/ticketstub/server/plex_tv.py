@@ -6,13 +6,15 @@ account's 401 with code 1001; all in the format that was asked for.
 
 from __future__ import annotations
 
+import string
+
 from ticketstub.refusals import NotFound, Refusal, Unauthorized
 from ticketstub.server import policy
 from ticketstub.server.account_bodies import AccountBodies
 from ticketstub.server.answers import PLEX_TV, PLEX_TV_401, PLEX_TV_EMPTY, Answer
 from ticketstub.server.handlers import accounts, resources
 from ticketstub.server.instance import Instance
-from ticketstub.server.negotiation import accepted, without_suffix
+from ticketstub.server.negotiation import without_suffix
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Route, Table, Visit, table
 from ticketstub.server.store.base import TokenRow
@@ -20,6 +22,9 @@ from ticketstub.wire import refused
 from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData
 from ticketstub.wire.codec import Format
 from ticketstub.wire.resources import GetResources
+
+
+_OF_NAMES = frozenset(b"-_, " + string.ascii_letters.encode() + string.digits.encode())
 
 
 class MethodNotAllowed(Refusal):
@@ -68,7 +73,6 @@ class PlexTv:
 
     async def answer(self, asked: Asked) -> Answer:
         """Answer a request; raises a `Refusal`, or what stores and passwords raise."""
-        asked.form = accepted(asked.header(b"accept"), self.default)
         if asked.method == "OPTIONS":
             return _preflight(asked)
         route = self._find(asked)
@@ -79,15 +83,17 @@ class PlexTv:
         policy.check_identifier(asked.client_identifier, required=required)
         visit: Visit[Instance, TokenRow] = Visit(self._instance, asked)
         if route.needs_token:
-            visit.caller = await self._caller(asked.token)
+            visit.token = asked.token or ""
+            visit.caller = await self._caller(visit.token)
         return Answer(route.status, PLEX_TV[asked.form], await route.body(visit))
 
     def refuse(self, refusal: Refusal, asked: Asked) -> Answer:
         """Write a refusal."""
-        fields = (PLEX_TV_401 if refusal.status == 401 else PLEX_TV)[asked.form]
+        form = without_suffix(asked.path)[1] or asked.form
+        fields = (PLEX_TV_401 if refusal.status == 401 else PLEX_TV)[form]
         if isinstance(refusal, MethodNotAllowed):
             fields = [*fields, (b"allow", refusal.allowed.encode())]
-        return Answer(refusal.status or 500, fields, refused.write(refusal, asked.form))
+        return Answer(refusal.status or 500, fields, refused.write(refusal, form))
 
     def _find(self, asked: Asked) -> Route[Instance, TokenRow]:
         methods = self._routes.get(asked.path)
@@ -101,8 +107,8 @@ class PlexTv:
             return route
         raise MethodNotAllowed(sorted(methods))
 
-    async def _caller(self, token: str | None) -> TokenRow:
-        if not token or not self._instance.keys.well_formed(token):
+    async def _caller(self, token: str) -> TokenRow:
+        if not self._instance.keys.well_formed(token):
             raise Unauthorized
         digest = self._instance.keys.digest(token)
         return policy.check_plex_tv(await self._instance.store.find_token(digest, self._instance.now()))
@@ -110,5 +116,5 @@ class PlexTv:
 
 def _preflight(asked: Asked) -> Answer:
     """Allow a browser whatever fields it asks for (assumed: any `X-Plex-…` one works on plex.tv)."""
-    wanted = bytes(c for c in asked.header(b"access-control-request-headers") if chr(c).isalnum() or c in b"-_, ")
+    wanted = bytes(c for c in asked.header(b"access-control-request-headers") if c in _OF_NAMES)
     return Answer(200, [*PLEX_TV_EMPTY, (b"access-control-allow-headers", wanted)], b"")

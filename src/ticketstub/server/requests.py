@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import cache
+from itertools import chain
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 
 from ticketstub.refusals import BadRequest, Refusal
+from ticketstub.server.negotiation import accepted
 from ticketstub.wire.codec import Format
 
 # ASGI's own types: its messages are dictionaries of whatever the specification says.
@@ -90,8 +92,9 @@ class Asked:
         self._headers = dict(headers)
         if len(self._headers) != len(headers):
             self._headers = _merged(headers)
+        self.form = accepted(self._headers.get(b"accept", b""), self.form)
         raw_path, query = self._raw_target
-        if len(raw_path) + len(query) + sum(len(name) + len(value) for name, value in headers) > most:
+        if len(raw_path) + len(query) + sum(map(len, chain.from_iterable(headers))) > most:
             raise Refusal("The header fields of the request are too large", status=431, code=1999)
         if b"%" in raw_path:
             _check_encoding(raw_path)

@@ -29,10 +29,12 @@ class Visit(Generic[Place, Caller]):
         place: where it is asked: plex.tv, or one media server.
         asked: the request.
         caller: who asks, by token. There is none on a route without token: looking at it is an error.
+        token: that token, as it was sent.
     """
 
-    __slots__ = ("asked", "caller", "place")
+    __slots__ = ("asked", "caller", "place", "token")
     caller: Caller
+    token: str
 
     def __init__(self, place: Place, asked: Asked) -> None:
         self.place = place

@@ -31,7 +31,7 @@ _LONGEST_NAME = 255
 
 async def get_token_details(visit: Visit[Instance, TokenRow], _call: GetTokenDetails) -> Shown:
     """Tell whose token it is."""
-    return Shown(visit.caller.account, visit.asked.token or "", visit.caller.expires_at)
+    return Shown(visit.caller.account, visit.token, visit.caller.expires_at)
 
 
 async def ping(_visit: Visit[Instance, TokenRow], _call: Ping) -> bool:

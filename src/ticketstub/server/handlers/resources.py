@@ -35,7 +35,7 @@ async def resources(visit: Visit[Instance, TokenRow], _call: GetResources) -> tu
 
 def _resource(visit: Visit[Instance, TokenRow], row: ResourceRow) -> Resource:
     server, instance = row.server, visit.place
-    token = visit.asked.token or "" if row.owned else instance.keys.unseal(row.sealed_token or b"")
+    token = visit.token if row.owned else instance.keys.unseal(row.sealed_token or b"")
     address = instance.addresses.get(server.machine_identifier)
     return Resource(
         name=server.name,
