@@ -3,7 +3,7 @@
 Rule: this file knows the dialect, not the nouns. Attributes are scalars; booleans are written as exactly 0 or 1, null
 as "". A list under a lower-case name stands in a wrapper (`<roles><role id="plexpass"/></roles>`), one under a
 capital (a media server's own answers) stands bare (`<Connection/><Connection/>`). A DTD is refused, whatever it
-holds, and so is nesting beyond 64 levels. Source: observed bodies.
+holds, and so are more than 64 levels or 100,000 elements. Source: observed bodies.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ticketstub.wire.plain import is_items, is_members
 PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 _DEEPEST = 64
+_MOST = 100_000
 # What an attribute or a text cannot hold as it is; the last range is what XML 1.0 has no way to write at all.
 _SPECIAL = re.compile('[&<>"\t\n\r]|[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
@@ -38,7 +39,7 @@ def parse(body: bytes) -> tuple[str, object]:
         empty text: XML cannot tell).
 
     Raises:
-        XmlError: not well-formed, too deep, or with a DTD.
+        XmlError: not well-formed, too deep, too large, or with a DTD.
     """
     reader = _Reader()
     parser = expat.ParserCreate()
@@ -59,6 +60,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self._open: list[tuple[str, dict[str, object], list[str]]] = []
+        self._count = 0
         self.root: tuple[str, object] = ("", None)
 
     def doctype(self, *_declaration: object) -> None:
@@ -67,6 +69,9 @@ class _Reader:
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if len(self._open) >= _DEEPEST:
             raise XmlError("the XML is nested too deeply")
+        self._count += 1
+        if self._count > _MOST:
+            raise XmlError("the XML has too many elements")
         members: dict[str, object] = {key: value or None for key, value in attributes.items()}
         self._open.append((name, members, []))
 
