@@ -28,7 +28,6 @@ from ticketstub.options import (
 from ticketstub.token import Secret, Token
 from ticketstub.transports import async_transport_for
 from ticketstub.wire.http import Response
-from ticketstub.wire.media_server import RawRequest
 
 if TYPE_CHECKING:
     from ticketstub.device import Device
@@ -123,6 +122,8 @@ class AsyncMediaServer(AsyncSender):
         **options: Unpack[Options],
     ) -> Response:
         """As `MediaServer.request`."""
+        from ticketstub.wire.media_server import RawRequest
+
         call = RawRequest(verb=method, at=path, query=dict(query or {}), content=body, content_type=content_type)
         return await self.send(call, **options)
 

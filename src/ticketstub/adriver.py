@@ -19,7 +19,6 @@ from ticketstub.outcome import Err, Ok, Outcome
 from ticketstub.transports.base import AsyncTransport
 from ticketstub.wire.call import Call
 from ticketstub.wire.http import Response
-from ticketstub.wire.media_server import GetIdentity, GetServerInformation
 
 if TYPE_CHECKING:
     from ticketstub.records import Identity, ServerInformation
@@ -108,8 +107,12 @@ class AsyncSender:
 
     async def identity(self, **options: Unpack[Options]) -> Identity:
         """As `Sender.identity`."""
+        from ticketstub.wire.media_server import GetIdentity
+
         return await self.send(GetIdentity(), **options)
 
     async def server_information(self, **options: Unpack[Options]) -> ServerInformation:
         """As `Sender.server_information`."""
+        from ticketstub.wire.media_server import GetServerInformation
+
         return await self.send(GetServerInformation(), **options)

@@ -29,7 +29,6 @@ from ticketstub.options import (
 from ticketstub.token import Secret, Token
 from ticketstub.transports import transport_for
 from ticketstub.wire.http import Response
-from ticketstub.wire.media_server import RawRequest
 
 if TYPE_CHECKING:
     from ticketstub.device import Device
@@ -179,6 +178,8 @@ class MediaServer(Sender):
         **options: Unpack[Options],
     ) -> Response:
         """Ask for anything else by any method; as `get`, with a body and its media type."""
+        from ticketstub.wire.media_server import RawRequest
+
         call = RawRequest(verb=method, at=path, query=dict(query or {}), content=body, content_type=content_type)
         return self.send(call, **options)
 

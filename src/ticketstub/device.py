@@ -10,9 +10,12 @@ import os
 import re
 import socket
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PLATFORMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -101,6 +104,8 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _data_directory() -> Path:
+    from pathlib import Path
+
     import platformdirs  # only where no directory was given
 
     return Path(platformdirs.user_data_dir("ticketstub", appauthor=False)) / "devices"

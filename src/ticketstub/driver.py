@@ -17,7 +17,6 @@ from ticketstub.outcome import Err, Ok, Outcome
 from ticketstub.transports.base import Transport
 from ticketstub.wire.call import Call
 from ticketstub.wire.http import Response
-from ticketstub.wire.media_server import GetIdentity, GetServerInformation
 
 if TYPE_CHECKING:
     from ticketstub.records import Identity, ServerInformation
@@ -109,8 +108,12 @@ class Sender:
 
     def identity(self, **options: Unpack[Options]) -> Identity:
         """Ask the media server who it is. No token is sent (documented)."""
+        from ticketstub.wire.media_server import GetIdentity
+
         return self.send(GetIdentity(), **options)
 
     def server_information(self, **options: Unpack[Options]) -> ServerInformation:
         """Ask the media server about itself: name, version, platform, whether it is signed in (observed)."""
+        from ticketstub.wire.media_server import GetServerInformation
+
         return self.send(GetServerInformation(), **options)

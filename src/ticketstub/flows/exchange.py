@@ -25,7 +25,7 @@ from ticketstub.flows.steps import Flow, Send, Sleep, ask, send
 from ticketstub.options import Settings
 from ticketstub.refusals import Refusal, Unauthorized
 from ticketstub.token import Token
-from ticketstub.wire import codec, refused
+from ticketstub.wire import codec
 from ticketstub.wire.call import Call, malformed
 from ticketstub.wire.http import Request, Response, origin_of
 
@@ -108,6 +108,8 @@ def _once(
             status=response.status,
             response=response,
         )
+    from ticketstub.wire import refused
+
     raise refused.read(response, base=call.base, secrets=(*call.secrets(), token.reveal() if token else ""))
 
 

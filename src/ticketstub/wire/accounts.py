@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from ticketstub.records import Account
 from ticketstub.token import Secret
-from ticketstub.wire import xml
 from ticketstub.wire.call import Call, data_of, malformed, one, written
-from ticketstub.wire.codec import Format, to_json
+from ticketstub.wire.codec import Format, to_json, to_xml
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_members
 
@@ -82,4 +81,4 @@ class Ping(Call[bool], frozen=True, kw_only=True):
         return True
 
     def write(self, value: bool, form: Format) -> bytes:
-        return xml.write("pong", str(value).lower()) if form is Format.XML else to_json({"pong": value})
+        return to_xml("pong", str(value).lower()) if form is Format.XML else to_json({"pong": value})

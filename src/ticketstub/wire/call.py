@@ -17,7 +17,7 @@ from ticketstub.errors import MalformedReply
 from ticketstub.records import Record
 from ticketstub.refusals import BadRequest
 from ticketstub.token import Secret
-from ticketstub.wire import codec, tolerant, xml
+from ticketstub.wire import codec
 from ticketstub.wire.codec import Format
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_items, is_members
@@ -116,6 +116,8 @@ def from_parameters(kind: type[C], given: dict[str, str]) -> C:
     Raises:
         BadRequest: one is missing or has a value that it cannot have.
     """
+    from ticketstub.wire import tolerant
+
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(kind):
         text = given.get(field.encode_name)
@@ -143,7 +145,10 @@ def one(kind: type[R], response: Response, evidence: tuple[str, ...]) -> R:
     found = codec.decode(kind, response.body)
     if found is not None and _holds(found, evidence):
         return found
-    found = tolerant.record(kind, _unwrapped(kind, data_of(response)))
+    from ticketstub.wire import tolerant
+
+    data = _unwrapped(data_of(response), tolerant.names_of(kind))
+    found = tolerant.record(kind, data)
     if found is None or not _holds(found, evidence):
         raise malformed(response, f"the answer holds no {kind.__name__}")
     return found
@@ -153,9 +158,9 @@ def _holds(found: Record, evidence: tuple[str, ...]) -> bool:
     return any(getattr(found, name) is not None for name in evidence)
 
 
-def _unwrapped(kind: type[R], data: object) -> object:
+def _unwrapped(data: object, known: frozenset[str]) -> object:
     """Open `{"user": {…}}`, `{"MediaContainer": {…}}` and lists of one, but not the record itself."""
-    while (inner := _only(data, tolerant.names_of(kind))) is not None:
+    while (inner := _only(data, known)) is not None:
         data = inner
     return data
 
@@ -194,5 +199,5 @@ def written(root: str, value: Record, form: Format, *, in_json: str | None = Non
     """Write one record: under this root in XML, bare or under `in_json` in JSON."""
     members = codec.plain(value, nulls=nulls)
     if form is Format.XML:
-        return xml.write(root, members)
+        return codec.to_xml(root, members)
     return codec.to_json({in_json: members} if in_json else members)

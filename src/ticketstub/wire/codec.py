@@ -7,7 +7,6 @@ whose text repeats nothing of the body.
 
 from __future__ import annotations
 
-import json
 import zlib
 from datetime import datetime
 from enum import Enum
@@ -18,7 +17,6 @@ import msgspec
 
 from ticketstub.records import Record
 from ticketstub.token import Secret, Token
-from ticketstub.wire import xml
 from ticketstub.wire.http import MAX_BODY
 from ticketstub.wire.plain import is_items, is_members
 
@@ -98,6 +96,8 @@ def parse(body: bytes) -> object:
 def _parse_odd(text: bytes) -> object:
     """Read JSON that msgspec refuses though it can be read: NaN, numbers out of range, stray bytes in a text."""
     try:
+        import json
+
         odd: object = json.loads(text.decode("utf-8", "replace"), strict=False)
     except (ValueError, RecursionError):
         raise Unreadable("the body is neither JSON nor XML, or it was cut off") from None
@@ -107,6 +107,8 @@ def _parse_odd(text: bytes) -> object:
 def _parse_xml(text: bytes) -> object:
     if text[:9].lower() == b"<!doctype" or text[:5].lower() == b"<html":
         raise Unreadable("the body is a web page")
+    from ticketstub.wire import xml
+
     try:
         return xml.parse(text)[1]
     except xml.XmlError as error:
@@ -162,3 +164,10 @@ def _deeper(member: object) -> object:
 def to_json(data: object) -> bytes:
     """Write plain data as JSON."""
     return msgspec.json.encode(data)
+
+
+def to_xml(root: str, content: object) -> bytes:
+    """Write plain data as XML, under a root of this name."""
+    from ticketstub.wire import xml
+
+    return xml.write(root, content)

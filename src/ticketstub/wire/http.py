@@ -6,7 +6,6 @@ address' query, its headers or its body, for all three carry secrets.
 
 from __future__ import annotations
 
-import json
 from urllib.parse import urlsplit
 
 MAX_BODY = 2 * 1024 * 1024
@@ -71,7 +70,10 @@ class Response:
         Raises:
             ValueError: it is none.
         """
-        return json.loads(self.body)
+        import json
+
+        found: object = json.loads(self.body)
+        return found
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {len(self.body)} bytes>"

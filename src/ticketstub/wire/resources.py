@@ -9,9 +9,9 @@ from __future__ import annotations
 import msgspec
 
 from ticketstub.records import Resource
-from ticketstub.wire import tolerant, xml
+from ticketstub.wire import tolerant
 from ticketstub.wire.call import Call, data_of, malformed
-from ticketstub.wire.codec import Format, plain, to_json
+from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
 
 
@@ -40,4 +40,4 @@ class GetResources(Call[tuple[Resource, ...]], frozen=True, kw_only=True):
 
     def write(self, value: tuple[Resource, ...], form: Format) -> bytes:
         listed = [plain(resource) for resource in value]
-        return xml.write("resources", listed) if form is Format.XML else to_json(listed)
+        return to_xml("resources", listed) if form is Format.XML else to_json(listed)
