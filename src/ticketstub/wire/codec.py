@@ -146,7 +146,7 @@ def plain(value: Record, *, nulls: bool = True) -> dict[str, object]:
     if not nulls:
         return _without_nulls(members)
     for name in value.left_out:
-        if members[name] in (None, []):
+        if members[name] in (None, ()):
             del members[name]
     return members
 
