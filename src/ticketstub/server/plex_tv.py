@@ -23,7 +23,6 @@ from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData
 from ticketstub.wire.codec import Format
 from ticketstub.wire.resources import GetResources
 
-
 _OF_NAMES = frozenset(b"-_, " + string.ascii_letters.encode() + string.digits.encode())
 
 
