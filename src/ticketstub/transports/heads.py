@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from ticketstub.wire.http import Request
+from ticketstub.wire.http import Request, before_path
 
 _ADDRESS = re.compile(r"[\x21-\x7e]+")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -52,6 +53,13 @@ def destination(url: str) -> tuple[Place, str]:
     """
     if not _ADDRESS.fullmatch(url):
         raise ValueError("an address holds printable ASCII only; percent-encode the rest")
+    start = before_path(url)
+    target = url[len(start) :].partition("#")[0]
+    return _place(start), target if target[:1] == "/" else f"/{target}"
+
+
+@lru_cache(maxsize=64)  # a client goes to the same few places
+def _place(url: str) -> Place:
     parts = urlsplit(url)
     try:
         port = parts.port
@@ -59,8 +67,7 @@ def destination(url: str) -> tuple[Place, str]:
         raise ValueError("an address has a number up to 65535 for a port") from None
     if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
         raise ValueError("an address starts with http:// or https://, names a host, and carries no user name")
-    target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-    return Place(parts.scheme, parts.hostname, port or _PORTS[parts.scheme]), target
+    return Place(parts.scheme, parts.hostname, port or _PORTS[parts.scheme])
 
 
 def checked_fields(request: Request) -> list[tuple[bytes, bytes]]:
@@ -75,16 +82,22 @@ def checked_fields(request: Request) -> list[tuple[bytes, bytes]]:
 
 
 def _checked(name: str, value: str) -> tuple[bytes, bytes]:
+    written_name = _name(name)
+    if not value.isprintable() and _BREAKS.search(value):
+        raise ValueError(f"the value of the header {name} holds a line break or a NUL")
+    try:
+        return written_name, value.encode("utf-8")
+    except UnicodeEncodeError:  # it would carry the value
+        raise ValueError(f"the value of the header {name} holds half a surrogate pair") from None
+
+
+@lru_cache(maxsize=128)
+def _name(name: str) -> bytes:
     if not _TOKEN.fullmatch(name):
         raise ValueError("a header's name holds a character that no header name may hold")
     if name.lower() in _OURS:
         raise ValueError(f"the header {name} is written by the transport")
-    if _BREAKS.search(value):
-        raise ValueError(f"the value of the header {name} holds a line break or a NUL")
-    try:
-        return name.encode("ascii"), value.encode("utf-8")
-    except UnicodeEncodeError:  # it would carry the value
-        raise ValueError(f"the value of the header {name} holds half a surrogate pair") from None
+    return name.encode("ascii")
 
 
 def written(request: Request, place: Place, target: str) -> bytes:

@@ -6,11 +6,14 @@ address' query, its headers or its body, for all three carry secrets.
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 MAX_BODY = 2 * 1024 * 1024
 """The largest body, in bytes, that a client reads (security rule: hostile replies are bounded)."""
 
+_BEFORE_PATH = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://[^/?#\\]*")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -85,6 +88,17 @@ def origin_of(url: str) -> str:
     Raises:
         ValueError: it is not one; what is wrong is said without repeating the address.
     """
+    return _origin(before_path(url))
+
+
+def before_path(url: str) -> str:
+    """Return an address up to its path: scheme, host and port, as they stand there."""
+    found = _BEFORE_PATH.match(url)
+    return found[0] if found else url
+
+
+@lru_cache(maxsize=64)  # a client asks for the same few thousands of times
+def _origin(url: str) -> str:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
