@@ -2,8 +2,8 @@
 
 Each starts from a body that the real service sends. The 47 of `ACCOUNT` are of the kinds that the generated SDKs were
 measured with (nulls, missing members, other types, unknown values): of 47 such bodies plex-api-client 0.36.3 (Python)
-reads 29 and plexjs 0.39.0 (JavaScript) 7; all of ours must be read here. `SIGN_IN` are bodies with which those SDKs lose
-the token of a sign-in that succeeded; `FORM` are about everything around the body.
+reads 29 and plexjs 0.39.0 (JavaScript) 7; all of ours must be read here. `SIGN_IN` are bodies with which those SDKs
+lose the token of a sign-in that succeeded; `FORM` are about everything around the body.
 """
 
 from __future__ import annotations
