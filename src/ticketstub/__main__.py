@@ -1,0 +1,8 @@
+"""`python -m ticketstub` is the command `ticketstub`."""
+
+from __future__ import annotations
+
+from ticketstub.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""What is given in secret: the token, the password, the code.
+
+Rule: from the environment, from standard input, or asked for on a terminal without an echo; never from the command
+line. Questions go to the terminal or to standard error, so that standard output holds results only.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TextIO
+
+from ticketstub.cli.complaints import WrongUsage
+from ticketstub.token import Secret, Token
+
+VARIABLE = "TICKETSTUB_TOKEN"
+_LONGEST_LINE = 8192
+
+
+def on_terminal(stream: TextIO | None) -> bool:
+    """Tell whether a person sits at this stream; a closed one is no terminal."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def token() -> Token:
+    """Return the token from TICKETSTUB_TOKEN, or else the first line of standard input when piped.
+
+    Raises:
+        WrongUsage: there is none, or the text cannot be a token.
+    """
+    text = os.environ.get(VARIABLE, "").strip()
+    where = VARIABLE
+    if not text and not on_terminal(sys.stdin):
+        text, where = line().strip(), "standard input"
+    if not text:
+        hint = f"set {VARIABLE}, or pipe the token in; to get one: ticketstub login --password"
+        raise WrongUsage("there is no token", hint=hint)
+    try:
+        return Token(text)
+    except ValueError as error:
+        raise WrongUsage(f"{where}: {error}") from None
+
+
+def line() -> str:
+    """Return the next line of standard input without its end; empty where nothing comes.
+
+    Raises:
+        WrongUsage: it is not UTF-8 text, or far too long.
+    """
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  # it is None where it was closed at the start
+        return ""
+    stream = getattr(sys.stdin, "buffer", None)
+    try:
+        found = stream.readline(_LONGEST_LINE + 1).decode() if stream else sys.stdin.readline(_LONGEST_LINE + 1)
+    except (UnicodeDecodeError, OSError, ValueError):
+        raise WrongUsage("standard input is not text that can be read (UTF-8)") from None
+    if len(found) > _LONGEST_LINE:
+        raise WrongUsage(f"a line of standard input is longer than {_LONGEST_LINE} characters")
+    return found.rstrip("\r\n")
+
+
+def login() -> str:
+    """Return the user name or e-mail address: asked for, or the next line of standard input."""
+    if on_terminal(sys.stdin):
+        print("User name or e-mail: ", end="", file=sys.stderr, flush=True)
+    if found := line().strip():
+        return found
+    raise WrongUsage("there is no login", hint="write login and password as two lines, or run it on a terminal")
+
+
+def password() -> Secret:
+    """Return the password: asked for without an echo, or the next line of standard input."""
+    if found := _hidden("Password: ") if on_terminal(sys.stdin) else line():
+        return Secret(found)
+    raise WrongUsage("there is no password", hint="write login and password as two lines, or run it on a terminal")
+
+
+def verification_code() -> Secret | None:
+    """Return the verification code; `None` where nobody can be asked and no further line came."""
+    if not on_terminal(sys.stdin):
+        return Secret(code) if (code := line().strip()) else None
+    print("Verification code: ", end="", file=sys.stderr, flush=True)
+    return Secret(code) if (code := line().strip()) else None
+
+
+def _hidden(question: str) -> str:
+    import getpass
+
+    try:
+        return getpass.getpass(question, stream=sys.stderr)
+    except EOFError:
+        print(file=sys.stderr)
+        return ""
+
+
+def may_print_token(*, wanted: bool, yes: bool, as_json: bool) -> None:
+    """Refuse to write a token where it was surely not meant to go, before anything is asked for it.
+
+    Raises:
+        WrongUsage: onto a terminal without --yes, or into JSON.
+    """
+    if wanted and as_json:
+        raise WrongUsage("--print-token writes the token alone: leave out --json")
+    if wanted and not yes and on_terminal(sys.stdout):
+        raise WrongUsage("this would show the token on the terminal", hint="pipe it on, or add --yes")

@@ -1,0 +1,29 @@
+"""`ticketstub resources`: the media servers and players that an account can reach."""
+
+from __future__ import annotations
+
+from ticketstub.cli import options
+from ticketstub.cli.given import token
+
+_COLUMNS = ("name", "access", "product", "token", "addresses")
+
+
+def resources(
+    *,
+    plex_tv: options.PlexTv = options.PLEX_TV,
+    as_json: options.AsJson = False,
+    timeout: options.Timeout = options.SECONDS,
+    client_identifier: options.ClientIdentifier = None,
+) -> None:
+    """List the account's media servers and players, with addresses and each one's own token (as a fingerprint)."""
+    from ticketstub.cli import facts, show
+    from ticketstub.cli.connection import plex
+
+    with plex(plex_tv, timeout, client_identifier, token()) as client:
+        found = client.resources()
+    if as_json:
+        show.as_json({"resources": [facts.with_problems(one) for one in found]})
+    elif found:
+        show.listed(_COLUMNS, [facts.of_resource(one) for one in found])
+    else:
+        show.heading("This account can reach no media server or player.")

@@ -1,0 +1,100 @@
+"""Runs the command once: arguments in, exit code out.
+
+Rule: whatever happens, the user sees a sentence and the shell a code of exits.py; never a traceback. A fault of ours
+is told by its kind and place alone, because its message might hold a secret.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from io import TextIOWrapper
+from traceback import extract_tb
+
+from ticketstub.cli.complaints import Complaint, WrongUsage, complain
+from ticketstub.cli.exits import INTERRUPTED, NOBODY_READS
+from ticketstub.errors import PlexError
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: what stands behind the program's name.
+
+    Returns:
+        The exit code.
+    """
+    _show_what_the_terminal_cannot()
+    try:
+        code = _invoked(arguments)
+        for stream in _streams():
+            stream.flush()
+    except BrokenPipeError:
+        return _nobody_reads()
+    return code
+
+
+def _invoked(arguments: list[str]) -> int:
+    as_json = "--json" in arguments
+    try:
+        return _answered(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (Complaint, PlexError) as error:
+        return complain(error, as_json=as_json)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a mistake of ours still ends with a sentence
+        return complain(_mistake(error), as_json=as_json)
+
+
+def _answered(arguments: list[str]) -> int:
+    import typer
+
+    from ticketstub.cli.app import app
+
+    try:
+        code: object = app(args=arguments, prog_name="ticketstub", standalone_mode=False)
+    except typer.Abort:
+        return INTERRUPTED
+    except Exception as error:
+        # What Typer raises for a wrong command line has no public class that all its versions share.
+        tell = getattr(error, "format_message", None)
+        if not callable(tell):
+            raise
+        raise WrongUsage(str(tell()).rstrip(".").replace("\n", " "), hint=_ask_for_help(error)) from None
+    return code if isinstance(code, int) else 0
+
+
+def _ask_for_help(error: BaseException) -> str:
+    path = getattr(getattr(error, "ctx", None), "command_path", "ticketstub")
+    return f"{path} --help"
+
+
+def _mistake(error: Exception) -> Complaint:
+    if isinstance(error, OSError):
+        return Complaint(f"{error.filename or 'the system'}: {error.strerror or type(error).__name__}")
+    frames = extract_tb(error.__traceback__)
+    place = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "an unknown place"  # noqa: PTH119  # no pathlib before it is needed
+    return Complaint(f"a mistake in Ticketstub: {type(error).__name__} at {place}", hint="please report it")
+
+
+def _streams() -> list[TextIOWrapper]:
+    return [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)]
+
+
+def _show_what_the_terminal_cannot() -> None:
+    """Let letters that the terminal's encoding lacks be replaced instead of ending the command."""
+    for stream in _streams():
+        stream.reconfigure(errors="replace")
+
+
+def _nobody_reads() -> int:
+    """Throw away what is left to write, so that the interpreter does not stumble over it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in _streams():
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(nowhere, stream.fileno())
+    return NOBODY_READS

@@ -1,0 +1,180 @@
+"""`ticketstub serve`: run a local Plex until it is told to stop.
+
+Rule: everything that can be wrong is said before anything listens. SIGTERM and Ctrl-C end it with exit code 0, from
+the first moment on. Only loopback and private addresses are listened on: there is no TLS here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import contextmanager, suppress
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ticketstub.cli.complaints import Complaint, WrongUsage
+from ticketstub.cli.given import on_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from types import FrameType
+
+    from ticketstub.server.local_plex import LocalPlex
+    from ticketstub.server.world import World
+
+_A_WORLD = (
+    r"""printf '[[account]]\nusername = "ana"\nemail = "ana@example.test"\npassword = "only-here"\n' > world.toml"""
+)
+
+
+def _allowed_host(host: str) -> str:
+    """Take an address that only this machine, its containers or its own network reach."""
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        address = ip_address(host)
+    except ValueError:
+        raise typer.BadParameter("this is an IP address, such as 127.0.0.1 or 0.0.0.0") from None
+    if address.is_loopback or address.is_private or address.is_unspecified:
+        return host
+    raise typer.BadParameter("a local Plex listens on loopback and private addresses only")
+
+
+def serve(
+    *,
+    world: Annotated[Path | None, typer.Option("--world", metavar="FILE", help="The world, a TOML file.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Use the demonstration world instead.")] = False,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="plex.tv's port; 0 takes a free one.")] = 8190,
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host",
+            metavar="ADDRESS",
+            callback=_allowed_host,
+            help="Where to listen; 0.0.0.0 is every network of this machine, meant for containers.",
+        ),
+    ] = "127.0.0.1",
+    db: Annotated[
+        str | None,
+        typer.Option(
+            "--db", metavar="URL", help="sqlite:///file.db keeps everything; left out, it is gone at the end."
+        ),
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Start over: delete what the database holds.")] = False,
+    log: Annotated[
+        bool | None, typer.Option("--log/--no-log", help="A line for each answer; by default on a terminal only.")
+    ] = None,
+) -> None:
+    """Run a local Plex: plex.tv's API on one port, each media server on its own. It is a stand-in, not Plex."""
+    if reset and not db:
+        raise WrongUsage("--reset starts a database over: name it with --db")
+    ending = _Ending()
+    with ending.on_signals(), explained():
+        from ticketstub.cli.banner import Journal, introduce
+        from ticketstub.server.local_plex import LocalPlex
+
+        inhabited = _world(world, demo=demo)
+        if reset and db:
+            _start_over(db)
+        logging = on_terminal(sys.stdout) if log is None else log
+        plex = LocalPlex(inhabited, db=db, host=host, port=port, on_answer=Journal().write if logging else None)
+        _run(plex, lambda: introduce(plex, db=db, host=host, file=world), ending)
+
+
+def _world(file: Path | None, *, demo: bool) -> World:
+    from ticketstub.server.world import World, WorldError
+
+    if file and demo:
+        raise WrongUsage("--demo is a world of its own: leave out --world, or --demo")
+    if demo:
+        return World.demo()
+    if file is None:
+        raise WrongUsage(
+            "there is no world: name one with --world FILE, or use --demo", hint=f"to make one: {_A_WORLD}"
+        )
+    try:
+        return World.load(file)
+    except WorldError as error:
+        count = len(error.faults)
+        message = f"{file} cannot be used: " + ("1 fault" if count == 1 else f"{count} faults")
+        raise WrongUsage(message, details=error.faults) from None
+
+
+def _start_over(db: str) -> None:
+    from ticketstub.server.store.sqlite_file import remove_database
+
+    remove_database(db)
+
+
+@contextmanager
+def explained() -> Generator[None]:
+    """Turn what is in the server's way into a complaint; a part that is not installed is named."""
+    try:
+        with _server_errors_explained():
+            yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("ticketstub"):
+            raise
+        hint = 'pip install "ticketstub[server]"'
+        raise Complaint(f"the local Plex needs {error.name}, which is not installed", hint=hint) from None
+
+
+@contextmanager
+def _server_errors_explained() -> Generator[None]:
+    from ticketstub.server.keys import KeysError
+    from ticketstub.server.listening import ListenError
+    from ticketstub.server.store.base import StoreConflict, StoreError
+
+    try:
+        yield
+    except ListenError as error:
+        raise Complaint(str(error), hint="another port for plex.tv: --port; a media server's is in the world") from None
+    except StoreConflict as error:
+        raise Complaint(f"the world does not fit the database: {error}", hint="--reset starts over") from None
+    except (StoreError, KeysError) as error:
+        raise Complaint(str(error)) from None
+
+
+class _Ending:
+    """The order to stop, which may come before there is an event loop to tell."""
+
+    def __init__(self) -> None:
+        self._ordered = False
+        self._tell: Callable[[], object] = lambda: None
+
+    @contextmanager
+    def on_signals(self) -> Generator[None]:
+        """Take SIGINT and SIGTERM as the order, for as long as the `with` lasts."""
+        before = {each: signal.signal(each, self._order) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def _order(self, _signal: int, _frame: FrameType | None) -> None:
+        self._ordered = True
+        with suppress(RuntimeError):  # the loop is closed: it has ended already
+            self._tell()
+
+    def tells(self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+        """Pass the order on to this event, also one that came before."""
+        self._tell = lambda: loop.call_soon_threadsafe(stop.set)
+        if self._ordered:
+            stop.set()
+
+
+def _run(plex: LocalPlex, ready: Callable[[], None], ending: _Ending) -> None:
+    from ticketstub.server.listening import new_event_loop
+
+    async def until_told() -> None:
+        stop = asyncio.Event()
+        ending.tells(asyncio.get_running_loop(), stop)
+        await plex.serve(ready, stop)
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(until_told())

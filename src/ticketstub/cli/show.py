@@ -1,0 +1,81 @@
+"""How results are shown: facts as aligned lines, lists as tables, everything also as JSON.
+
+Rule: text from the other side is stripped of control and direction characters and never read as markup. Colours only
+on a terminal (Rich also honours NO_COLOR); in a pipe lines are as long as they need to be.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from ticketstub.errors import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Facts = Iterable[tuple[str, str | None]]
+"""Names and values; those that are `None` or empty are not shown."""
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """Make a console on a stream that takes every text for what it is."""
+    from rich.console import Console
+
+    return Console(file=stream or sys.stdout, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def as_json(value: object) -> None:
+    """Print a value as JSON; letters beyond ASCII are escaped, so that none can move the cursor."""
+    print(json.dumps(value, indent=2))
+
+
+def heading(text: str) -> None:
+    """Print a line that names what follows."""
+    from rich.text import Text
+
+    console().print(Text(printable(text), style="bold"))
+
+
+def facts(pairs: Facts, *, indent: int = 2) -> None:
+    """Print facts, a line each, their values aligned."""
+    from rich.text import Text
+
+    shown = [(name, printable(value)) for name, value in pairs if value]
+    width = max((len(name) for name, _ in shown), default=0)
+    out = console()
+    for name, value in shown:
+        out.print(Text.assemble(" " * indent, (name.ljust(width), "dim"), "  ", value))
+
+
+def listed(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; where the terminal is too narrow for it, each row as facts instead."""
+    texts = [["\n".join(map(printable, cell.split("\n"))) for cell in row] for row in rows]
+    out = console()
+    needed = sum(max(map(_widest, column)) + 2 for column in zip(columns, *texts, strict=True))
+    if out.is_terminal and needed > out.width:
+        for first, *others in texts:
+            heading(first)
+            facts((name, value.replace("\n", " ")) for name, value in zip(columns[1:], others, strict=True))
+    else:
+        _table(out, needed, columns, texts)
+
+
+def _widest(cell: str) -> int:
+    from rich.cells import cell_len
+
+    return max(map(cell_len, cell.split("\n")))
+
+
+def _table(out: Console, width: int, columns: Sequence[str], texts: Sequence[Sequence[str]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    for row in texts:
+        table.add_row(*map(Text, row))
+    out.print(table, width=width)
