@@ -6,6 +6,7 @@ import gzip
 import json
 import time
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from tests import strategies
 from tests.samples.reading import sample
 from ticketstub.errors import MalformedReply
-from ticketstub.records import Account, Identity, Resource, ServerInformation
+from ticketstub.records import Account, Identity, Record, Resource, ServerInformation
 from ticketstub.token import Token
 from ticketstub.wire import codec, refused
 from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData
@@ -30,7 +31,7 @@ from ticketstub.wire.security import (
     TransientTokenType,
 )
 
-CALLS: dict[str, Call] = {
+CALLS: dict[str, Call[Any]] = {
     call.name: call
     for call in (
         GetTokenDetails(),
@@ -107,12 +108,13 @@ PAIRS = [(name, call) for name in HOSTILE for call in CALLS if name not in SLOW 
 @pytest.mark.parametrize(
     ("body", "call"), [(HOSTILE[name], CALLS[call]) for name, call in PAIRS], ids=map("-".join, PAIRS)
 )
-def test_hostile(call: Call, body: bytes) -> None:
+def test_hostile(call: Call[Any], body: bytes) -> None:
     """A body that is no answer is a MalformedReply within two seconds, whose message repeats nothing of it."""
     begun = time.perf_counter()
     with pytest.raises(MalformedReply) as caught:
         call.read(Response(200, {}, body))
     assert time.perf_counter() - begun < LONGEST
+    assert caught.value.response is not None
     assert (200, body) == (caught.value.status, caught.value.response.body)
     assert len(str(caught.value)) < 200
 
@@ -130,7 +132,7 @@ def test_hostile_refusal(body: bytes) -> None:
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @given(body=strategies.BODIES)
 @SOME
-def test_arbitrary_bytes(call: Call, body: bytes) -> None:
+def test_arbitrary_bytes(call: Call[Any], body: bytes) -> None:
     """Arbitrary bytes raise MalformedReply and nothing else."""
     with pytest.raises(MalformedReply):
         call.read(Response(200, {}, body))
@@ -139,7 +141,7 @@ def test_arbitrary_bytes(call: Call, body: bytes) -> None:
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @given(data=st.data())
 @SOME
-def test_spoiled_samples(call: Call, data: st.DataObject) -> None:
+def test_spoiled_samples(call: Call[Any], data: st.DataObject) -> None:
     """A real answer with bytes cut out or replaced is read, or is a MalformedReply."""
     name = data.draw(
         st.sampled_from(["account.json", "account.xml", "resources.json", "source.xml", "identity.json", "ping.xml"])
@@ -152,7 +154,7 @@ def test_spoiled_samples(call: Call, data: st.DataObject) -> None:
     _read(call, bytes(body))
 
 
-RECORDS = {
+RECORDS: dict[str, type[Record]] = {
     "get_token_details": Account,
     "post_users_sign_in_data": Account,
     "identity": Identity,
@@ -171,7 +173,7 @@ def test_any_value_in_any_field(name: str, data: st.DataObject) -> None:
         _read(CALLS[name], json.dumps(body).encode())
 
 
-def _read(call: Call, body: bytes) -> None:
+def _read(call: Call[Any], body: bytes) -> None:
     try:
         found = call.read(Response(200, {}, body))
     except MalformedReply:
@@ -224,7 +226,7 @@ def test_odd_but_readable(body: bytes) -> None:
     repr(account).encode()
 
 
-PACKED = {"gzip": gzip.compress, "x-gzip": gzip.compress, "deflate": zlib.compress}
+PACKED: dict[str, Any] = {"gzip": gzip.compress, "x-gzip": gzip.compress, "deflate": zlib.compress}
 
 
 @pytest.mark.parametrize("coding", PACKED)

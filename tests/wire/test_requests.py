@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ TRANSIENT = GetTransientToken(type=TransientTokenType.DELEGATION, scope=Transien
 class Row:
     """A call, and what it is on the wire."""
 
-    call: Call
+    call: Call[Any]
     method: str
     target: str
     body: bytes = b""
@@ -189,7 +190,7 @@ RAW = [
 
 
 @pytest.mark.parametrize(("given", "what"), RAW)
-def test_raw_request_that_would_break_out(given: dict, what: str) -> None:
+def test_raw_request_that_would_break_out(given: dict[str, Any], what: str) -> None:
     """A raw path, method or media type that would break out of its place is a ValueError when the call is made."""
     with pytest.raises(ValueError, match=what):
         RawRequest(**given)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ from ticketstub.wire.security import (
 
 ROUND = settings(max_examples=25, deadline=None)
 
-RECORDS = {
+RECORDS: dict[str, tuple[Call[Any], st.SearchStrategy]] = {
     "account": (GetTokenDetails(), strategies.of(Account)),
     "sign-in": (PostUsersSignInData.of("a", "b"), strategies.of(Account)),
     "identity": (GetIdentity(), strategies.of(Identity)),
@@ -51,7 +53,7 @@ def test_records(name: str, form: Format, data: st.DataObject) -> None:
     assert () == getattr(actual, "problems", ())
 
 
-CALLS: dict[type[Call], st.SearchStrategy] = {
+CALLS: dict[type[Call[Any]], st.SearchStrategy] = {
     PostUsersSignInData: st.builds(
         PostUsersSignInData.of,
         strategies.TEXTS,
@@ -71,7 +73,7 @@ CALLS: dict[type[Call], st.SearchStrategy] = {
 @pytest.mark.parametrize("kind", CALLS)
 @given(data=st.data())
 @ROUND
-def test_calls(kind: type[Call], data: st.DataObject) -> None:
+def test_calls(kind: type[Call[Any]], data: st.DataObject) -> None:
     """Every call reads itself back from the query or form that it writes."""
     from urllib.parse import parse_qsl, urlsplit
 

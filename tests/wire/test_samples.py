@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from ticketstub.records import (
 )
 from ticketstub.token import Secret, Token
 from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData
+from ticketstub.wire.call import Call
 from ticketstub.wire.media_server import GetIdentity, GetServerInformation
 from ticketstub.wire.resources import GetResources
 from ticketstub.wire.security import (
@@ -303,7 +305,7 @@ INFORMATION_JSON = ServerInformation(
 )
 TRANSIENT_READ = TransientToken(token=Token("transient-5b7e1c90-2d4f-4a63-9e18-c0d7a4f2b631"))
 
-READ = {
+READ: dict[str, tuple[Call[Any], Any]] = {
     "account.json": (GetTokenDetails(), ACCOUNT_JSON),
     "account.xml": (GetTokenDetails(), ACCOUNT_XML),
     "account_managed.json": (GetTokenDetails(), MANAGED),
@@ -344,7 +346,7 @@ def test_real_answers_have_no_problems(name: str) -> None:
 
 def test_sign_in_in_json() -> None:
     """A sign-in yields the token, present and past subscriptions and trials; ids come as numbers or as text."""
-    account = SIGN_IN.read(answer("sign_in.json", 201))
+    account: Any = SIGN_IN.read(answer("sign_in.json", 201))
     assert TOKEN == account.auth_token
     assert (datetime(2023, 3, 24, tzinfo=UTC), "stripe", "yearly") == (
         account.subscription.subscribed_at,
@@ -374,7 +376,7 @@ def test_sign_in_in_json() -> None:
 
 def test_sign_in_in_xml() -> None:
     """The XML of a sign-in yields the same: the token, the lists in their wrappers, dates in words."""
-    account = SIGN_IN.read(answer("sign_in.xml", 201))
+    account: Any = SIGN_IN.read(answer("sign_in.xml", 201))
     assert TOKEN == account.auth_token
     assert ("pass", "home") == account.subscription.features
     assert [("70020", True)] == [(past.id, past.canceled) for past in account.past_subscriptions]
