@@ -40,8 +40,8 @@ class Answered(NamedTuple):
         return json.loads(self.body)
 
     @property
-    def xml(self) -> ET.Element:
-        return ET.fromstring(self.body)
+    def xml(self) -> Any:
+        return ET.fromstring(self.body)  # noqa: S314  # written by our own server a moment ago
 
 
 class Clock:
@@ -97,7 +97,7 @@ def transient(url: str, token: str) -> str:
     return text
 
 
-def world(**answers: object) -> dict[str, object]:
+def world(**answers: object) -> dict[str, Any]:
     """Describe the tests' world, as TOML would give it."""
     return {
         "account": [

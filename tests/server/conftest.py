@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ def start() -> Iterator[Start]:
     """Start a local Plex with this world and these settings; it ends with the test."""
     with ExitStack() as running:
 
-        def begin(answers: dict[str, object] | None = None, **options: object) -> LocalPlex:
+        def begin(answers: dict[str, object] | None = None, **options: Any) -> LocalPlex:
             plex = LocalPlex(World.from_dict(world(**(answers or {}))), **options)
             return running.enter_context(plex.running())
 

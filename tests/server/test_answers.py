@@ -3,7 +3,6 @@
 import json
 import re
 from typing import Any
-from xml.etree.ElementTree import Element
 
 import pytest
 
@@ -248,7 +247,7 @@ def test_transient_token(attic: str, method: str) -> None:
 def test_sources_in_xml(attic: str) -> None:
     """A source has its name, identifier, a transient token and its addresses; `relay` appears only where it is 1."""
     found = ask(attic, "GET", f"/security/resources?source=server://{ATTIC}", {"X-Plex-Token": MIRA})
-    device: Element = found.xml[0]
+    device: Any = found.xml[0]
     assert ("1", "Device", "Attic (mira_quill)", ATTIC) == (
         found.xml.get("size"),
         device.tag,
@@ -471,7 +470,7 @@ def test_json_may_be_the_default(start: Start) -> None:
 
 
 def test_client_identifier_may_be_required(plex: LocalPlex, start: Start) -> None:
-    """`GET /api/v2/user` and ping need no client identifier, or with `require_client_identifier` they do (400, 1000)."""
+    """The account and ping need no client identifier, or with `require_client_identifier` they do (400, 1000)."""
     strict = start({"require_client_identifier": True})
     for path in ("/api/v2/user", "/api/v2/ping"):
         assert 200 == ask(plex.url, "GET", path, {"X-Plex-Token": MIRA}).status

@@ -88,11 +88,13 @@ class App:
         self._bodies.stop_waiting()
 
     async def _answered(self, site: Site, asked: Asked, scope: Scope, receive: Receive) -> Answer:
-        """Answer, whatever happens."""
+        """Answer, whatever happens, unless nobody is left to answer (`Gone`)."""
         try:
             asked.read_head(scope["headers"], self._most)  # type: ignore[arg-type]  # ASGI: pairs of bytes
             await self._bodies.read(asked, receive)
             return await site.answer(asked)
+        except Gone:
+            raise
         except Refusal as refusal:
             return _ending(site.refuse(refusal, asked), refusal)
         except (Overloaded, StoreUnavailable):

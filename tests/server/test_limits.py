@@ -1,0 +1,225 @@
+"""What is too long, too slow, broken or in the way; spoken over raw sockets, because no client library sends it."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.server.asking import MIRA, ask, get, world
+from tests.server.conftest import Start
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.settings import Settings
+from ticketstub.server.world import World
+
+HASTY = Settings(head_seconds=0.3, body_seconds=0.3, keep_alive_seconds=1, media_server_keep_alive_seconds=1)
+SIGN_IN = (
+    "POST /api/v2/users/signin HTTP/1.1\r\nHost: x\r\nX-Plex-Client-Identifier: x\r\nAccept: application/json\r\n"
+    "Content-Type: application/x-www-form-urlencoded\r\n"
+)
+
+
+@contextlib.contextmanager
+def raw(url: str) -> Generator[socket.socket, None, None]:
+    """Open a socket."""
+    place = urlsplit(url)
+    with socket.create_connection((place.hostname, place.port), timeout=5) as connection:
+        yield connection
+
+
+def all_of(connection: socket.socket) -> bytes:
+    """Read until the other side closes."""
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := connection.recv(65536):
+            received += piece
+    return received
+
+
+def talk(url: str, *pieces: str | bytes) -> bytes:
+    """Send pieces and read all that comes until the other side closes."""
+    with raw(url) as connection:
+        for piece in pieces:
+            connection.sendall(piece if isinstance(piece, bytes) else piece.encode())
+        return all_of(connection)
+
+
+def status_of(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+def test_a_long_head(plex: LocalPlex, attic: str) -> None:
+    """A head of more than 16 KiB is 431 in the format asked for; a media server answers with a page."""
+    long = {"X-Plex-Product": "x" * 16 * 1024}
+    assert 431 == get(plex.url, "/api/v2/user", MIRA, **long).json["errors"][0]["status"]
+    assert 431 == ask(plex.url, "GET", "/api/v2/user", long).status
+    assert 431 == get(plex.url, "/api/v2/user?a=" + "x" * 16 * 1024, MIRA).status
+    assert (431, "text/html") == (
+        get(attic, "/", MIRA, **long).status,
+        get(attic, "/", MIRA, **long).headers["content-type"],
+    )
+    assert 200 == get(plex.url, "/api/v2/user", MIRA, **{"X-Plex-Product": "x" * 15 * 1024}).status
+
+
+def test_an_endless_head(plex: LocalPlex) -> None:
+    """A head that never ends is 431 as soon as it is too long, and not kept in memory until it ends."""
+    with raw(plex.url) as connection:
+        connection.sendall(b"GET /api/v2/user HTTP/1.1\r\n")
+        time.sleep(0.05)
+        with contextlib.suppress(ConnectionError):
+            for number in range(40):
+                connection.sendall(b"X-Field-%d: " % number + b"x" * 1000 + b"\r\n")
+        assert 431 == status_of(all_of(connection))
+
+
+def test_a_long_body(plex: LocalPlex, attic: str) -> None:
+    """A body of more than 16 KiB is 413: at once where it is declared, and counted where it is not."""
+    began = time.perf_counter()
+    declared = talk(plex.url, SIGN_IN + "Content-Length: 104857600\r\n\r\n")
+    assert (413, True) == (status_of(declared), time.perf_counter() - began < 1)
+    assert b'"status":413' in declared
+    assert b"connection: close" in declared
+    chunk = b"%x\r\n%s\r\n" % (17 * 1024, b"x" * 17 * 1024)
+    assert 413 == status_of(talk(plex.url, SIGN_IN + "Transfer-Encoding: chunked\r\n\r\n", chunk))
+    assert 413 == status_of(talk(attic, "POST /security/token HTTP/1.1\r\nHost: x\r\nContent-Length: 16385\r\n\r\n"))
+
+
+def test_a_body_in_pieces(plex: LocalPlex) -> None:
+    """A body may come in pieces, chunked or not."""
+    body = "login=tom&password=rainy-harbour-17"
+    whole = talk(plex.url, SIGN_IN + f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n", body[:10], body[10:])
+    assert 201 == status_of(whole)
+    chunks = "".join(f"{len(piece):x}\r\n{piece}\r\n" for piece in (body[:5], body[5:])) + "0\r\n\r\n"
+    assert 201 == status_of(talk(plex.url, SIGN_IN + "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n", chunks))
+
+
+def test_slow_clients(start: Start) -> None:
+    """A body or a head that does not come is 408, and a connection on which nothing comes is closed without a word."""
+    plex = start(settings=HASTY)
+    began = time.perf_counter()
+    slow_body = talk(plex.url, SIGN_IN + "Content-Length: 30\r\n\r\nlogin=tom")
+    assert (408, True) == (status_of(slow_body), b'"status":408' in slow_body)
+    assert 408 == status_of(talk(plex.url, "GET /api/v2/user HTTP/1.1\r\nX-Plex-"))
+    assert b"" == talk(plex.url, "")
+    assert b"" == talk(plex.url, "\r\n")
+    assert time.perf_counter() - began < 4
+
+
+def test_an_idle_connection_is_closed(start: Start) -> None:
+    """A connection that was answered on is kept for the announced time, on a media server as on plex.tv."""
+    plex = start(settings=HASTY)
+    began = time.perf_counter()
+
+    def closed_after(url: str) -> float:
+        talk(url, "GET /identity HTTP/1.1\r\nHost: x\r\n\r\n")
+        return time.perf_counter() - began
+
+    with ThreadPoolExecutor() as pool:
+        for seconds in pool.map(closed_after, [plex.url, plex.media_server("Attic").url]):
+            assert 0.8 < seconds < 2.5
+
+
+def test_a_body_that_is_not_wanted(plex: LocalPlex) -> None:
+    """A GET with a body is answered, and the connection then ends: what is left on it is no request."""
+    smuggled = "GET /api/v2/ping HTTP/1.1\r\nHost: x\r\n\r\n"
+    answer = talk(
+        plex.url,
+        f"GET /api/v2/user HTTP/1.1\r\nHost: x\r\nX-Plex-Token: {MIRA}\r\nContent-Length: {len(smuggled)}\r\n\r\n",
+        smuggled,
+    )
+    assert (200, 1) == (status_of(answer), answer.count(b"HTTP/1.1 "))
+    assert b"connection: close" in answer
+
+
+BROKEN = [
+    "GARBAGE\r\n\r\n",
+    "GET /api/v2/user HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    "GET /api/v2/user HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "GET /api/v2/user HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n",
+    "GET /api/v2/user HTTP/1.1\r\nHost: x\r\nX-A: a\0b\r\n\r\n",
+    "GET /api/v2/user HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    "GET /\u00e9 HTTP/1.1\r\nHost: x\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("request_", BROKEN)
+def test_broken_requests(plex: LocalPlex, request_: str) -> None:
+    """S13: what is no request is 400 and the connection ends; it says who answered even then."""
+    answer = talk(plex.url, request_)
+    assert (400, True) == (status_of(answer), b"x-ticketstub: local" in answer)
+
+
+def test_odd_requests_that_are_fine(plex: LocalPlex) -> None:
+    """S13: two Hosts, a whole address as target and forwarded fields change nothing of what is answered."""
+    for target, more in (
+        ("/api/v2/user", "Host: a\r\nHost: b"),
+        ("http://evil.example/api/v2/user", "Host: x"),
+        ("/api/v2/user", "Host: x\r\nX-Forwarded-For: 198.51.100.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: e"),
+        ("/api/v2/user", "Host: x\r\nX_Plex_Token: nothing"),
+    ):
+        head = f"GET {target} HTTP/1.1\r\n{more}\r\nX-Plex-Token: {MIRA}\r\nConnection: close\r\n\r\n"
+        answer = talk(plex.url, head)
+        assert (200, False) == (status_of(answer), b"evil" in answer)
+
+
+def test_old_clients(plex: LocalPlex, attic: str) -> None:
+    """HTTP/1.0 is answered, and its connection ends without promising to stay."""
+    for url, path in ((plex.url, "/api/v2/user"), (attic, "/identity")):
+        answer = talk(url, f"GET {path} HTTP/1.0\r\nX-Plex-Token: {MIRA}\r\n\r\n").lower()
+        assert (200, 1, False) == (status_of(answer), answer.count(b"connection: close"), b"keep-alive" in answer)
+
+
+def stalled(plex: LocalPlex, open_: contextlib.ExitStack) -> list[socket.socket]:
+    """Open connections of every kind that keeps a server waiting."""
+    url, attic = plex.url, plex.media_server("Attic").url
+    sockets = [open_.enter_context(raw(url)) for _ in range(6)] + [open_.enter_context(raw(attic))]
+    _idle, half_head, half_body, kept, pipelined, half_closed, kept_there = sockets
+    half_head.sendall(b"GET /api/v2/user HTTP/1.1\r\nX-Plex")
+    half_body.sendall(SIGN_IN.encode() + b"Content-Length: 30\r\n\r\nlogin=tom")
+    for each in (kept, half_closed):
+        each.sendall(b"GET /api/v2/ping HTTP/1.1\r\nHost: x\r\n\r\n")
+        each.recv(65536)
+    kept_there.sendall(b"GET /identity HTTP/1.1\r\nHost: x\r\n\r\n")
+    kept_there.recv(65536)
+    pipelined.sendall(SIGN_IN.encode() + b"Content-Length: 30\r\n\r\nlogin=tom" * 3)
+    half_closed.shutdown(socket.SHUT_WR)
+    return sockets
+
+
+def test_it_stops_whatever_clients_do() -> None:
+    """Stopping takes less than 3 s with idle, half-open and stalled connections; all are closed then."""
+    with contextlib.ExitStack() as open_:
+        with LocalPlex(World.from_dict(world())).running() as plex:
+            sockets = stalled(plex, open_)
+            time.sleep(0.1)
+            began = time.perf_counter()
+        assert time.perf_counter() - began < 3
+        for each in sockets:
+            all_of(each)  # ends, for the other side is closed
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((urlsplit(plex.url).hostname, urlsplit(plex.url).port), timeout=1)
+
+
+def test_it_stops_within_the_event_loop_of_a_command() -> None:
+    """`serve` returns by itself once told to stop: nothing is raised and no signal handler is left behind."""
+
+    def handlers() -> tuple[object, object]:
+        return signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+
+    async def run() -> float:
+        before, stop, ready = handlers(), asyncio.Event(), asyncio.Event()
+        serving = asyncio.create_task(LocalPlex(World.from_dict(world())).serve(ready.set, stop))
+        await ready.wait()
+        assert before == handlers()
+        stop.set()
+        began = time.perf_counter()
+        await serving
+        assert before == handlers()
+        return time.perf_counter() - began
+
+    assert asyncio.run(run()) < 3
