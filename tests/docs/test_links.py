@@ -1,0 +1,28 @@
+"""The pages hang together: whatever one refers to exists."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.docs.pages import PAGES, ROOT, Page, page, pages
+
+
+@pytest.mark.parametrize("one", pages(), ids=lambda one: one.name)
+def test_links_within_the_repository_resolve(one: Page) -> None:
+    """A relative link names a file, and behind a number sign a heading of that page."""
+    broken: list[str] = []
+    for link in one.links():
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (one.path.parent / name).resolve() if name else one.path
+        if not target.exists() or (anchor and anchor not in page(target.relative_to(ROOT).as_posix()).anchors()):
+            broken.append(link)
+    assert [] == broken
+
+
+def test_every_page_can_be_reached_from_the_index() -> None:
+    """The index links to each page of docs/."""
+    index = page("docs/index.md")
+    linked = {(index.path.parent / link.partition("#")[0]).resolve() for link in index.links() if "://" not in link}
+    assert set() == set(PAGES) - linked - {index.path, ROOT / "README.md"}

@@ -1,0 +1,182 @@
+"""The tables of the reference are those of the code: nothing is missing, nothing is made up."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+import typer
+
+import ticketstub
+from tests.docs.pages import page
+from ticketstub import errors, refusals
+from ticketstub.cli.app import app
+from ticketstub.cli.exits import EXIT_CODES
+from ticketstub.device import HEADERS
+from ticketstub.errors import PlexError
+from ticketstub.options import Options, Retry
+from ticketstub.refusals import Refusal
+from ticketstub.server import world
+from ticketstub.server.world_reading import Key
+from ticketstub.wire.call import Call
+from ticketstub.wire.media_server import RawRequest
+
+# The heading under which each table of a world's keys stands.
+WORLD = {
+    "[[account]]": "_ACCOUNT",
+    "subscription": "_SUBSCRIPTION",
+    "[[media_server]]": "_MEDIA_SERVER",
+    "[[media_server.share]]": "_SHARE",
+    "[[media_server.source]]": "_SOURCE",
+    "connections": "_CONNECTION",
+    "[answers]": "_ANSWERS",
+}
+
+
+K = TypeVar("K")
+
+
+def public_classes(kind: type[K]) -> Iterator[type[K]]:
+    """Yield the classes of a kind that can be had from the package."""
+    for name in ticketstub.__all__:
+        found: object = getattr(ticketstub, name)
+        if isinstance(found, type) and issubclass(found, kind):
+            yield found
+
+
+def keys_of(reader: Callable[..., object]) -> dict[str, Key]:
+    """Return the keys that a world's table reads."""
+    found: dict[str, Key] = inspect.getclosurevars(reader).nonlocals["keys"]
+    return found
+
+
+def rows(name: str, heading: str, *columns: str) -> list[tuple[str, ...]]:
+    """Return some columns of a page's table."""
+    table = page(name).table(heading)
+    return list(zip(*(table.column(column) for column in columns), strict=True))
+
+
+def test_every_error_is_in_the_page_below_its_parent() -> None:
+    """The tables of errors have each class that can be raised, once, with the class that it is a kind of."""
+    tables = page("docs/reference/errors.md").tables()
+    listed = [(row[0].strip("`"), row[1].strip("`")) for table in tables for row in table.rows]
+    defined = [kind for module in (errors, refusals) for kind in vars(module).values() if inspect.isclass(kind)]
+    raised = {(kind.__name__, kind.__mro__[1].__name__) for kind in defined if issubclass(kind, PlexError)}
+    assert sorted(raised) == sorted(listed)
+
+
+def test_every_error_can_be_had_from_the_package() -> None:
+    """A class that the page names is one that a program can catch."""
+    tables = page("docs/reference/errors.md").tables()
+    assert set() == {row[0].strip("`") for table in tables for row in table.rows} - set(ticketstub.__all__)
+
+
+def test_refusals_have_the_status_and_code_of_the_table() -> None:
+    """Status and code of each refusal are those that its class writes and stands for."""
+    listed = set(rows("docs/reference/errors.md", "Plex answered, and the answer is no", "class", "status", "code"))
+    kinds = [kind for kind in public_classes(Refusal) if kind is not Refusal]
+    known = {
+        (kind.__name__, str(kind().status), str(kind().code or "none")) for kind in kinds if isinstance(kind, type)
+    }
+    assert known | {("Refusal", "any", "any")} == listed
+
+
+def test_every_call_is_in_the_page_as_it_is_sent() -> None:
+    """Method, path, place, token, status and mark of each call are those of the table."""
+    columns = ("call", "request", "goes to", "token", "success", "mark")
+    listed = set(rows("docs/reference/operations.md", "Operations", *columns))
+    assert {_as_sent(kind) for kind in public_classes(Call)} == listed
+
+
+def _as_sent(kind: type[Call[Any]]) -> tuple[str, ...]:
+    """Describe a call as the page does."""
+    raw = kind is RawRequest
+    request = "any" if raw else f"{kind.method} {kind.path}"
+    token = "yes" if kind.needs_token else "no"
+    return kind.__name__, request, kind.base, token, "any 2xx" if raw else str(kind.status), kind.mark
+
+
+@pytest.mark.parametrize(
+    ("heading", "method"),
+    [
+        ("post_users_sign_in_data", ticketstub.Plex().authentication.post_users_sign_in_data),
+        ("get_transient_token", ticketstub.Plex().authentication.get_transient_token),
+        ("get_source_connection_information", ticketstub.Plex().authentication.get_source_connection_information),
+        ("resources", ticketstub.Plex().resources),
+    ],
+)
+def test_parameters_are_those_of_the_method(heading: str, method: Callable[..., object]) -> None:
+    """An operation's table has each parameter of its method, in their order."""
+    own = [name for name in inspect.signature(method).parameters if name != "options"]
+    assert own == page("docs/reference/operations.md").table(heading).column("parameter")
+
+
+def test_every_option_is_in_the_page() -> None:
+    """The tables of options are those of the code, in their order."""
+    options = page("docs/reference/options.md")
+    assert list(Options.__annotations__) == options.table("On every method, and kept by with_options").column("option")
+    arguments = list(inspect.signature(ticketstub.Plex).parameters)
+    assert arguments == options.table("Of Plex and AsyncPlex").column("argument")
+    fields = [field.name for field in msgspec.structs.fields(Retry)]
+    assert fields == options.table("Time and tries").column("field of Retry")
+
+
+def test_every_field_of_a_device_is_in_the_page_with_its_header() -> None:
+    """The device's table is that of the code."""
+    listed = rows("docs/reference/options.md", "Who asks: the device", "field of Device", "sent as")
+    assert list(HEADERS.items()) == listed
+
+
+def test_every_table_of_a_world_has_a_heading() -> None:
+    """No table of keys is left out of the page."""
+    readers = {name for name, found in vars(world).items() if re.fullmatch("_[A-Z_]+", name) and callable(found)}
+    assert {*WORLD.values(), "_WORLD"} == readers
+    assert {"account", "media_server", "answers"} == keys_of(world._WORLD).keys()
+
+
+@pytest.mark.parametrize(("heading", "reader"), WORLD.items())
+def test_every_key_of_a_world_is_in_the_page(heading: str, reader: str) -> None:
+    """The table below a heading has each key that is read there, in their order, and says which are required."""
+    keys = keys_of(getattr(world, reader))
+    known = [(name, "yes" if key.required else "") for name, key in keys.items()]
+    assert known == rows("docs/reference/world.md", heading, "key", "required")
+
+
+def test_exit_codes_are_those_of_the_page() -> None:
+    """The table of exit codes is the command's own, in its words."""
+    listed = rows("docs/reference/command.md", "Exit codes", "code", "meaning")
+    assert [(str(code), meaning) for code, meaning in EXIT_CODES.items()] == listed
+
+
+def test_every_command_is_in_the_page() -> None:
+    """Each command has its section, and no section is about a command that does not exist."""
+    headings = {text.removeprefix("ticketstub ") for text in page("docs/reference/command.md").headings()}
+    shared = {"The command", "Exit codes", "Options of several commands"}
+    assert set(commands()) == headings - shared
+
+
+@pytest.mark.parametrize("name", ["demo", "login", "whoami", "token", "resources", "source", "ping", "serve"])
+def test_every_option_of_a_command_is_in_its_section(name: str) -> None:
+    """A command's section names its options, and no others."""
+    section = page("docs/reference/command.md").section(f"ticketstub {name}")
+    named = set(re.findall(r"`(--[a-z-]+)", section))
+    assert commands()[name] == named
+
+
+def commands() -> dict[str, set[str]]:
+    """Return the command's commands with the options of each."""
+    group: Any = typer.main.get_command(app)  # its class is not Typer's own in all versions
+    return {
+        name: {
+            option
+            for parameter in command.params
+            if parameter.param_type_name == "option"
+            for option in (*parameter.opts, *parameter.secondary_opts)
+            if option.startswith("--") and option != "--help"
+        }
+        for name, command in group.commands.items()
+    }
