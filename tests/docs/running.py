@@ -80,10 +80,10 @@ class Session:
     def _run(self, block: Block, following: Block | None) -> None:
         if block.language == "python":
             self._python(block, following)
-        elif block.language == "console":
-            self._console(block)
-        else:
+        elif block.language == "toml":
             self._toml(block)
+        elif sys.platform != "win32":  # the pages' commands are written for a POSIX shell
+            self._console(block)
 
     def _python(self, block: Block, following: Block | None) -> None:
         """Run a program; a block of text right behind it is its output."""

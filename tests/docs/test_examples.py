@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Require
 from tests.docs import running
 from tests.docs.pages import ROOT, Page, pages
 
@@ -19,12 +18,8 @@ EXAMPLES = [page for page in pages() if any(running.runs(block) for block in pag
 
 
 @pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.name)
-def test_examples_do_what_the_page_says(
-    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, require: Require
-) -> None:
+def test_examples_do_what_the_page_says(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run from top to bottom by a reader, a page's programs and commands work and show what it shows."""
-    if any(block.language == "console" for block in page.blocks()):
-        require("sh", "the pages' commands are written for a POSIX shell")
     environment = running.environment(tmp_path)
     for name in ("HOME", "XDG_DATA_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(name, environment[name])

@@ -12,7 +12,8 @@ import pytest
 import typer
 
 import ticketstub
-from tests.docs.pages import page
+from tests.docs.pages import ROOT, page
+from tests.test_architecture import LAYERS
 from ticketstub import errors, refusals
 from ticketstub.cli.app import app
 from ticketstub.cli.exits import EXIT_CODES
@@ -79,9 +80,7 @@ def test_refusals_have_the_status_and_code_of_the_table() -> None:
     """Status and code of each refusal are those that its class writes and stands for."""
     listed = set(rows("docs/reference/errors.md", "Plex answered, and the answer is no", "class", "status", "code"))
     kinds = [kind for kind in public_classes(Refusal) if kind is not Refusal]
-    known = {
-        (kind.__name__, str(kind().status), str(kind().code or "none")) for kind in kinds if isinstance(kind, type)
-    }
+    known = {(kind.__name__, str(kind().status), str(kind().code or "none")) for kind in kinds}
     assert known | {("Refusal", "any", "any")} == listed
 
 
@@ -144,6 +143,14 @@ def test_every_key_of_a_world_is_in_the_page(heading: str, reader: str) -> None:
     keys = keys_of(getattr(world, reader))
     known = [(name, "yes" if key.required else "") for name, key in keys.items()]
     assert known == rows("docs/reference/world.md", heading, "key", "required")
+
+
+def test_every_module_is_in_the_page_in_its_row() -> None:
+    """The architecture's rows are the layers that the tests hold, and every module stands in one."""
+    table = page("docs/architecture.md").table("Who may import whom")
+    listed = [set(row.split(", ")) for row in table.column("modules")]
+    there = {path.stem for path in (ROOT / "src" / "ticketstub").iterdir() if not path.name.startswith("_")}
+    assert [found for layer in LAYERS if (found := layer & there)] == listed
 
 
 def test_exit_codes_are_those_of_the_page() -> None:
