@@ -56,6 +56,7 @@ def of(kind: type[msgspec.Struct]) -> SearchStrategy:
 
 _ALWAYS: dict[type, dict[str, SearchStrategy]] = {
     records.Account: {"id": WHOLE, "auth_token": TOKENS.map(Token.received)},
+    records.Connection: {"uri": TEXTS},
     records.Identity: {"machine_identifier": TEXTS},
     records.ServerInformation: {"machine_identifier": TEXTS},
     records.TransientToken: {"token": TOKENS.map(Token.received)},

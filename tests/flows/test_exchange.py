@@ -342,6 +342,15 @@ def test_redirect_to_another_origin(call: Call[Any], location: str) -> None:
     assert "evil" not in str(error)
 
 
+@pytest.mark.parametrize("location", ["http://plex.example/", "http://plex.example:443/", "//plex.example:80/"])
+def test_redirect_from_https_to_http(location: str) -> None:
+    """A redirect that would leave https, or its port, is refused."""
+    settings = with_token(Settings(plex_tv="https://plex.example"), TOKEN)
+    stepper = Stepper([moved(location)])
+    failed(stepper, Ping(), settings, CrossOriginRedirect)
+    assert 1 == len(stepper.sent)
+
+
 @pytest.mark.parametrize("location", NOWHERE)
 def test_redirect_to_no_address(location: str | None) -> None:
     """A redirect without a location, or to what is no plain address, is refused at once, without repeating it."""

@@ -1,0 +1,71 @@
+"""Transports that are no network: one answers from a function and records, one fails when it is used at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ticketstub.wire.http import Request, Response
+
+Answer = Callable[[Request], Response]
+
+BODIES = {
+    "/api/v2/user": b'{"id":10500123,"authToken":"Xk3mPz_9Q-vT7rLb2NfW"}',
+    "/api/v2/users/signin": b'{"id":10500123,"authToken":"Xk3mPz_9Q-vT7rLb2NfW"}',
+    "/api/v2/ping": b'{"pong":true}',
+    "/api/v2/resources": b'[{"name":"Attic","accessToken":"Qw7-Zr2_LmN8tYb4HsKd"}]',
+    "/identity": b'{"MediaContainer":{"machineIdentifier":"9b1f"}}',
+    "/": b'{"MediaContainer":{"machineIdentifier":"9b1f","friendlyName":"Attic"}}',
+    "/security/token": b'{"MediaContainer":{"token":"transient-5b7e1c90-2d4f-4a63-9e18-c0d7a4f2b631"}}',
+    "/security/resources": b'{"MediaContainer":{"Device":{"accessToken":"transient-8c2a","Connection":[]}}}',
+}
+
+
+def usual(request: Request) -> Response:
+    """Answer every call as Plex would, below any base."""
+    path = next((path for path in sorted(BODIES, key=len, reverse=True) if request.path.endswith(path)), "/")
+    return Response(201 if path.endswith("signin") else 200, {}, BODIES[path])
+
+
+class Recording:
+    """A transport for `Plex` that answers from a function and keeps what was sent."""
+
+    def __init__(self, answer: Answer = usual) -> None:
+        self.sent: list[Request] = []
+        self.slept: list[float] = []
+        self.closed = 0
+        self.answer = answer
+
+    def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
+        self.sent.append(request)
+        return self.answer(request)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class AsyncRecording:
+    """The same for `AsyncPlex`."""
+
+    def __init__(self, answer: Answer = usual) -> None:
+        self.inner = Recording(answer)
+
+    @property
+    def sent(self) -> list[Request]:
+        return self.inner.sent
+
+    async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
+        return self.inner.send(request, deadline=deadline, connect_timeout=connect_timeout)
+
+    async def sleep(self, seconds: float) -> None:
+        self.inner.sleep(seconds)
+
+    async def close(self) -> None:
+        self.inner.close()
+
+
+def unused(request: Request) -> Response:
+    """Fail: nothing may be sent."""
+    raise AssertionError(f"{request!r} was sent")

@@ -1,0 +1,386 @@
+"""One set of cases for both façades, over real sockets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.client.conftest import DEVICE, TOKEN, Make, Script, reply
+from tests.samples.reading import sample
+from tests.transports.hostile import BlackHole, Server, closed_port, dripping_body, silent
+from ticketstub import (
+    Err,
+    Forbidden,
+    GetTokenDetails,
+    MalformedReply,
+    NotFound,
+    Ok,
+    PlexError,
+    PostUsersSignInData,
+    RateLimited,
+    Refusal,
+    Retry,
+    ServerError,
+    TimedOut,
+    Token,
+    TooManyFailures,
+    TransientTokenScope,
+    TransientTokenType,
+    Unauthorized,
+    Unreachable,
+    VerificationCodeRequired,
+    WrongVerificationCode,
+)
+
+Serve = Callable[..., Script]
+ATTIC = "9b1f0c7de2a84536f1c0aa57be93d2440e6671f8"
+OLD = "transient-5b7e1c90-2d4f-4a63-9e18-c0d7a4f2b631"
+NEVER = Retry(attempts=1)
+SOON = Retry(backoff=0.01)
+
+
+def start(serve: Serve, path: str, *answers: bytes, **more: Any) -> Script:
+    """Start a server that answers one path with these, one after the other, the only one for ever."""
+    script = serve(**more)
+    script.answers[path] = list(answers) if len(answers) > 1 else answers[0]
+    return script
+
+
+def head_of(request: bytes) -> tuple[str, dict[str, str]]:
+    """Split what came into its request line and its fields, names in lower case."""
+    first, *lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    return first, {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+
+
+def test_token_details(make: Make, serve: Serve) -> None:
+    """The first operation: the account of the token, with the identity and the token on the wire."""
+    server = start(serve, "/api/v2/user", reply(sample("account.json")))
+    account = make(plex_tv=server.url).authentication.get_token_details()
+    assert (10500123, "mira_quill", Token(TOKEN)) == (account.id, account.username, account.auth_token)
+    line, fields = head_of(server.came[0])
+    assert "GET /api/v2/user HTTP/1.1" == line
+    assert {
+        "host": server.url.removeprefix("http://"),
+        "accept": "application/json",
+        "accept-encoding": "gzip",
+        "x-plex-client-identifier": "demo-client-7c1f",
+        "x-plex-product": "Demo App",
+        "x-plex-token": TOKEN,
+    } == fields
+
+
+def test_sign_in(make: Make, serve: Serve) -> None:
+    """The second operation: a form goes out without any token, and the account with its new token comes back."""
+    server = start(serve, "/api/v2/users/signin", reply(sample("sign_in.json"), 201))
+    client = make(plex_tv=server.url)
+    account = client.authentication.post_users_sign_in_data(
+        login="mira_quill", password="p&ss word", verification_code="123456", remember_me=True
+    )
+    assert (Token(TOKEN), server.url) == (account.auth_token, account.auth_token.origin)
+    line, fields = head_of(server.came[0])
+    assert "POST /api/v2/users/signin HTTP/1.1" == line
+    assert ("application/x-www-form-urlencoded", False) == (fields["content-type"], "x-plex-token" in fields)
+    body = b"login=mira_quill&password=p%26ss+word&rememberMe=true&verificationCode=123456"
+    assert body == server.came[0].partition(b"\r\n\r\n")[2]
+
+
+@pytest.mark.parametrize("form", ["json", "xml"])
+def test_transient_token(make: Make, serve: Serve, form: str) -> None:
+    """The third operation: a POST to the media server, read in either format."""
+    server = start(serve, "/security/token", reply(sample(f"transient_token.{form}")))
+    client = make(server=server.url)
+    found = client.authentication.get_transient_token(type=TransientTokenType.DELEGATION, scope=TransientTokenScope.ALL)
+    assert (Token(OLD), "transient") == (found.token, found.token.kind)
+    assert found == client.authentication.get_transient_token(type="delegation", scope="all")
+    line, fields = head_of(server.came[0])
+    assert "POST /security/token?type=delegation&scope=all HTTP/1.1" == line
+    assert (TOKEN, "0") == (fields["x-plex-token"], fields["content-length"])
+
+
+@pytest.mark.parametrize("name", ["source_object.json", "source_list.json", "source.xml"])
+def test_source(make: Make, serve: Serve, name: str) -> None:
+    """The fourth operation: `Device` as an object, as a list, or in XML, asked with a transient token."""
+    server = start(serve, "/security/resources", reply(sample(name)))
+    attic = make(token=None).at(server.url, token=OLD)
+    found = attic.authentication.get_source_connection_information(source=f"server://{ATTIC}", refresh=True)
+    assert (ATTIC, [32400, 8443], [None, True]) == (
+        found.client_identifier,
+        [connection.port for connection in found.connections],
+        [connection.relay for connection in found.connections],
+    )
+    line, fields = head_of(server.came[0])
+    assert f"GET /security/resources?source=server%3A%2F%2F{ATTIC}&refresh=1 HTTP/1.1" == line
+    assert OLD == fields["x-plex-token"]
+
+
+def test_other_calls(make: Make, serve: Serve) -> None:
+    """Ping, resources, identity and server information, on plex.tv and on a media server."""
+    server = serve(identity=reply(sample("identity.json")))
+    server.answers["/"] = reply(sample("server_information.xml"))
+    server.answers["/api/v2/ping"] = reply(sample("ping.xml"))
+    server.answers["/api/v2/resources"] = reply(sample("resources.json"))
+    client = make(plex_tv=server.url, server=server.url)
+    assert True is client.ping()
+    assert ["Attic", "Friend Box", "Phone"] == [resource.name for resource in client.resources(include_relay=False)]
+    assert "GET /api/v2/resources?includeHttps=1&includeRelay=0&includeIPv6=1 HTTP/1.1" == head_of(server.came[1])[0]
+    assert (ATTIC, True) == (client.identity().machine_identifier, client.identity().claimed)
+    assert "x-plex-token" not in head_of(server.came[2])[1]
+    attic = client.at(server.url, token=TOKEN)
+    assert ("Attic", ATTIC) == (client.server_information().friendly_name, attic.identity().machine_identifier)
+    assert (server.url, Token(TOKEN)) == (attic.url, attic.token)
+
+
+def test_raw_requests(make: Make, serve: Serve) -> None:
+    """The raw request on a media server's client: any path, query, method, body; the answer as it came."""
+    server = start(
+        serve, "/library/sections", reply(b'{"a":1}', Content_Type="application/json", X_Plex_Protocol="1.0")
+    )
+    server.answers["/a%20b"] = reply(b"<x/>", 201)
+    attic = make(token=None).at(server.url, token=TOKEN)
+    found = attic.get("/library/sections", {"type": "ü"})
+    assert (200, {"a": 1}, "1.0") == (found.status, found.json(), found.headers["x-plex-protocol"])
+    other = attic.request("PUT", "/a%20b?x=1", {"y": "2"}, body=b"hi", content_type="text/plain")
+    assert (201, "<x/>") == (other.status, other.text)
+    assert ["GET /library/sections?type=%C3%BC HTTP/1.1", "PUT /a%20b?x=1&y=2 HTTP/1.1"] == [
+        head_of(came)[0] for came in server.came
+    ]
+    assert ("text/plain", "2") == (
+        head_of(server.came[1])[1]["content-type"],
+        head_of(server.came[1])[1]["content-length"],
+    )
+    with pytest.raises(NotFound):
+        attic.get("/nothing")
+
+
+def test_calls_are_values(make: Make, serve: Serve) -> None:
+    """`send` returns the value; `attempt` returns Ok or Err, each with its response, for match."""
+    server = start(serve, "/api/v2/user", reply(sample("account.json")), reply(sample("error_1001.json"), 401))
+    client = make(plex_tv=server.url)
+    match client.attempt(GetTokenDetails()):
+        case Ok(account, response):
+            assert ("mira_quill", 200) == (account.username, response.status)
+        case other:
+            pytest.fail(f"{other!r}")
+    match client.attempt(GetTokenDetails()):
+        case Err(Unauthorized(code=1001) as error, response):
+            assert (401, response) == (error.status, error.response)
+        case other:
+            pytest.fail(f"{other!r}")
+
+
+def test_attempt_without_an_answer(make: Make) -> None:
+    """Where no answer came, `attempt` gives an Err without a response; a mistake in the program is still raised."""
+    client = make(plex_tv=f"http://127.0.0.1:{closed_port()}", retry=NEVER)
+    outcome = client.attempt(PostUsersSignInData.of("mira", "hunter2"))
+    assert (Err, Unreachable, None) == (type(outcome), type(outcome.error), outcome.response)
+    with pytest.raises(TypeError):
+        client.attempt(GetTokenDetails(), timout=1)
+
+
+def test_derived_clients_share_connections(make: Make, serve: Serve) -> None:
+    """A client, one derived from it and a media server's client use one connection to one place."""
+    server = serve(identity=reply(sample("identity.json")))
+    server.answers["/api/v2/ping"] = reply(sample("ping.json"))
+    client = make(plex_tv=server.url)
+    client.ping()
+    client.with_options(timeout=3.0, headers={"X-Note": "1"}).ping()
+    client.at(server.url).identity()
+    assert (1, 3) == (server.connections, len(server.came))
+
+
+def test_with_closes(make: Make, serve: Serve) -> None:
+    """`with` closes; use after that is a clear error, also for derived clients; nothing is sent."""
+    server = start(serve, "/api/v2/ping", reply(sample("ping.json")))
+    with make(plex_tv=server.url) as client:
+        attic = client.at(server.url, token=TOKEN)
+        assert True is client.ping()
+    for use in (client.ping, attic.identity, client.with_options(timeout=1.0).ping):
+        with pytest.raises(RuntimeError, match="this client was closed; make a new one"):
+            use()
+    assert 1 == len(server.came)
+
+
+def test_hooks(make: Make, serve: Serve) -> None:
+    """Hooks are told of each request, response and new try."""
+    seen: list[str] = []
+    server = start(serve, "/api/v2/ping", reply(b"", 503), reply(sample("ping.json")))
+    client = make(
+        plex_tv=server.url,
+        retry=SOON,
+        on_request=lambda request: seen.append(f"{request!r}"),
+        on_response=lambda _request, response, seconds: seen.append(f"{response!r} {0 < seconds < 1}"),
+        on_retry=lambda error, wait: seen.append(f"{type(error).__name__} {wait}"),
+    )
+    client.ping()
+    request = "<Request ping: GET /api/v2/ping>"
+    assert [
+        request,
+        "<Response 503, 0 bytes> True",
+        "ServerError 0.01",
+        request,
+        "<Response 200, 13 bytes> True",
+    ] == seen
+
+
+REFUSALS: dict[str, tuple[bytes, type[Refusal]]] = {
+    "wrong password": (reply(sample("error_1001.json"), 401), Unauthorized),
+    "code needed, in XML": (reply(sample("error_1029.xml"), 401), VerificationCodeRequired),
+    "wrong code": (reply(b'{"errors":[{"code":1028,"message":"x","status":401}]}', 401), WrongVerificationCode),
+    "too many failures": (reply(b'{"errors":[{"code":1031,"message":"x"}]}', 401), TooManyFailures),
+    "422": (reply(sample("error_invalid_token.xml"), 422), Unauthorized),
+    "403 page": (reply(b"<html></html>", 403), Forbidden),
+    "outage": (reply(b"", 404), ServerError),
+    "500": (reply(b"<html></html>", 500), ServerError),
+    "429": (reply(b"", 429, Retry_After="3600"), RateLimited),
+}
+
+
+@pytest.mark.parametrize(("answer", "kind"), REFUSALS.values(), ids=REFUSALS)
+def test_refusals(make: Make, serve: Serve, answer: bytes, kind: type[Refusal]) -> None:
+    """A sign-in that is refused raises by meaning and is sent once, whatever `retry` says."""
+    server = start(serve, "/api/v2/users/signin", answer)
+    client = make(plex_tv=server.url, retry=Retry(attempts=5, backoff=0.0, statuses=frozenset({401, 403, 429, 500})))
+    with pytest.raises(kind) as caught:
+        client.authentication.post_users_sign_in_data(login="mira", password="hunter2")
+    assert (kind, 1) == (type(caught.value), len(server.came))
+
+
+MALFORMED = {
+    "web page": reply(b"<!DOCTYPE html><html>Sign in to the hotel</html>"),
+    "empty": reply(b""),
+    "cut off": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{",
+    "cut-off JSON": reply(b'{"id":1'),
+    "too large": b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n",
+    "another's answer": reply(b'{"pong":true}'),
+    "204": reply(b"", 204),
+    "300": reply(b"", 300),
+    "no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+    "bomb": reply(b"\x1f\x8b\x08\x00", Content_Encoding="gzip"),
+}
+
+
+@pytest.mark.parametrize("answer", MALFORMED.values(), ids=MALFORMED)
+def test_malformed(make: Make, answer: bytes) -> None:
+    """What is no answer to the call is a MalformedReply, at once, that repeats nothing of it."""
+
+    def behave(server: Server, sock: Any) -> None:
+        server.read(sock)
+        sock.sendall(answer)
+
+    with Server(behave) as server:
+        client = make(plex_tv=server.url, retry=NEVER, timeout=2.0)
+        begun = time.monotonic()
+        with pytest.raises(MalformedReply) as caught:
+            client.authentication.get_token_details()
+        assert time.monotonic() - begun < 1.0
+    assert "hotel" not in str(caught.value)
+
+
+def test_unreachable_is_no_refusal(make: Make) -> None:
+    """A port where nobody listens is Unreachable, tried again, and never mistaken for a refusal."""
+    waits: list[float] = []
+    client = make(
+        plex_tv=f"http://127.0.0.1:{closed_port()}", retry=SOON, on_retry=lambda _error, wait: waits.append(wait)
+    )
+    with pytest.raises(PlexError) as caught:
+        client.ping()
+    assert (Unreachable, None, [0.01, 0.02]) == (type(caught.value), caught.value.status, waits)
+
+
+@pytest.mark.parametrize("behave", [silent, dripping_body], ids=["silent", "dripping"])
+def test_time_is_bounded(make: Make, behave: Any) -> None:
+    """Whatever a server does, a call ends in TimedOut at the time it was given, tries included."""
+    with Server(behave) as server:
+        client = make(plex_tv=server.url)
+        begun = time.monotonic()
+        with pytest.raises(TimedOut):
+            client.ping(timeout=0.3)
+        assert 0.25 < time.monotonic() - begun < 0.9
+
+
+def test_deadline_over_several_calls(make: Make, serve: Serve) -> None:
+    """`deadline` bounds several calls together."""
+    server = start(serve, "/api/v2/ping", reply(sample("ping.json")))
+    client = make(plex_tv=server.url)
+    deadline = time.monotonic() + 0.4
+    client.ping(deadline=deadline)
+    with Server(silent) as other, pytest.raises(TimedOut):
+        client.ping(deadline=deadline, base_url=other.url, token=TOKEN)
+    assert time.monotonic() - deadline < 0.5
+    with pytest.raises(TimedOut):
+        client.ping(deadline=deadline)
+    assert 1 == len(server.came)
+
+
+def test_connect_timeout(make: Make) -> None:
+    """Connecting has its own, shorter time; a POST that never left is tried again within the call's."""
+    waits: list[float] = []
+    with BlackHole() as hole:
+        client = make(
+            plex_tv=f"http://127.0.0.1:{hole.port}",
+            connect_timeout=0.1,
+            timeout=5.0,
+            retry=Retry(attempts=2, backoff=0.01),
+            on_retry=lambda _error, wait: waits.append(wait),
+        )
+        begun = time.monotonic()
+        with pytest.raises(TimedOut):
+            client.authentication.post_users_sign_in_data(login="a", password="b")
+    assert time.monotonic() - begun < 1.5
+    assert [0.01] == waits
+
+
+def test_tried_again_over_the_wire(make: Make, serve: Serve) -> None:
+    """A GET is tried again after 429 and 503; the second wait is the one that Plex asks for."""
+    busy = [reply(b"", 429), reply(b"", 503, Retry_After="0"), reply(sample("ping.json"))]
+    server = start(serve, "/api/v2/ping", *busy)
+    waits: list[float] = []
+    make(plex_tv=server.url, retry=SOON, on_retry=lambda _error, wait: waits.append(wait)).ping()
+    assert ([0.01, 0.0], 3) == (waits, len(server.came))
+
+
+def test_token_source(make: Make, serve: Serve) -> None:
+    """A callable is asked before each request, told of the refused token, and asked once more."""
+
+    class Source:
+        def __init__(self) -> None:
+            self.tokens = ["first", "second"]
+            self.told: list[Token] = []
+
+        def __call__(self) -> str:
+            return self.tokens[0]
+
+        def refused(self, token: Token) -> None:
+            self.told.append(token)
+            self.tokens.pop(0)
+
+    server = start(serve, "/api/v2/ping", reply(sample("error_1001.json"), 401), reply(sample("ping.json")))
+    source = Source()
+    make(plex_tv=server.url, token=source).ping()
+    assert ["first", "second"] == [head_of(came)[1]["x-plex-token"] for came in server.came]
+    assert [Token("first")] == source.told
+
+
+def test_redirect_within_the_origin(make: Make, serve: Serve) -> None:
+    """A GET is followed within its origin, over the same connection."""
+    server = serve(moved=reply(sample("ping.json")))
+    server.answers["/api/v2/ping"] = reply(b"", 302, Location="/moved")
+    assert True is make(plex_tv=server.url).ping()
+    assert (1, TOKEN) == (server.connections, head_of(server.came[1])[1]["x-plex-token"])
+
+
+def test_remembered_device(make: Make, serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """Without a device a client sends this installation's own, the same every time."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    server = start(serve, "/api/v2/ping", reply(sample("ping.json")))
+    for _ in range(2):
+        make(plex_tv=server.url, device=None).ping()
+    first, second = (head_of(came)[1] for came in server.came)
+    assert first == second
+    assert ("Ticketstub", 36) == (first["x-plex-product"], len(first["x-plex-client-identifier"]))
+    assert DEVICE.client_identifier != first["x-plex-client-identifier"]
