@@ -59,6 +59,9 @@ def _answered(arguments: list[str]) -> int:
         code: object = app(args=arguments, prog_name="ticketstub", standalone_mode=False)
     except typer.Abort:
         return INTERRUPTED
+    except SystemExit as leaving:
+        # Typer ends the process itself where nobody reads: that has a code of its own here.
+        raise leaving.__context__ or leaving from None
     except Exception as error:
         # What Typer raises for a wrong command line has no public class that all its versions share.
         tell = getattr(error, "format_message", None)
@@ -94,7 +97,8 @@ def _show_what_the_terminal_cannot() -> None:
 def _nobody_reads() -> int:
     """Throw away what is left to write, so that the interpreter does not stumble over it at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in _streams():
+    for stream in (sys.__stdout__, sys.__stderr__):
         with contextlib.suppress(OSError, ValueError):
-            os.dup2(nowhere, stream.fileno())
+            if stream is not None:
+                os.dup2(nowhere, stream.fileno())
     return NOBODY_READS

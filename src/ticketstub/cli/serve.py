@@ -6,7 +6,6 @@ the first moment on. Only loopback and private addresses are listened on: there 
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import sys
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from ticketstub.cli.complaints import Complaint, WrongUsage
 from ticketstub.cli.given import on_terminal
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Generator
     from types import FrameType
 
@@ -169,6 +169,8 @@ class _Ending:
 
 
 def _run(plex: LocalPlex, ready: Callable[[], None], ending: _Ending) -> None:
+    import asyncio
+
     from ticketstub.server.listening import new_event_loop
 
     async def until_told() -> None:

@@ -20,11 +20,13 @@ Facts = Iterable[tuple[str, str | None]]
 """Names and values; those that are `None` or empty are not shown."""
 
 
-def console(stream: TextIO | None = None) -> Console:
-    """Make a console on a stream that takes every text for what it is."""
+def console(stream: TextIO | None = None, *, width: int | None = None) -> Console:
+    """Make a console on a stream that takes every text for what it is; `width` replaces the terminal's columns."""
     from rich.console import Console
 
-    return Console(file=stream or sys.stdout, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    return Console(
+        file=stream or sys.stdout, width=width, markup=False, emoji=False, highlight=False, soft_wrap=True
+    )
 
 
 def as_json(value: object) -> None:
@@ -60,7 +62,7 @@ def listed(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
             heading(first)
             facts((name, value.replace("\n", " ")) for name, value in zip(columns[1:], others, strict=True))
     else:
-        _table(out, needed, columns, texts)
+        _table(needed, columns, texts)
 
 
 def _widest(cell: str) -> int:
@@ -69,7 +71,7 @@ def _widest(cell: str) -> int:
     return max(map(cell_len, cell.split("\n")))
 
 
-def _table(out: Console, width: int, columns: Sequence[str], texts: Sequence[Sequence[str]]) -> None:
+def _table(width: int, columns: Sequence[str], texts: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -78,4 +80,4 @@ def _table(out: Console, width: int, columns: Sequence[str], texts: Sequence[Seq
         table.add_column(column, no_wrap=True)
     for row in texts:
         table.add_row(*map(Text, row))
-    out.print(table, width=width)
+    console(width=width).print(table)

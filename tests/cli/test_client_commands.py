@@ -1,0 +1,236 @@
+"""The commands that ask Plex something, within this process against a local Plex."""
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import JUNO, MIRA, TOM, Command, text_of
+from ticketstub.cli.facts import plain
+from ticketstub.records import Account, Service
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.world import World
+from ticketstub.token import Secret, Token
+
+DEAD = "this-token-was-ended"
+ATTIC_SOURCE = "server://9b1f0c7de2a84536f1c0aa57be93d2440e6671f8"
+
+
+def test_whoami_tells_whose_token_it_is(command: Command, here: list[str]) -> None:
+    ran = command("whoami", *here, token=MIRA.token)
+    assert (0, "") == (ran.code, ran.err)
+    assert "mira_quill" == ran.out.splitlines()[0]
+    assert f"{MIRA.token} (opaque)" in ran.out
+    assert "mira@example.test" in ran.out
+
+
+def test_the_token_comes_from_standard_input_where_the_environment_has_none(command: Command, here: list[str]) -> None:
+    ran = command("whoami", *here, stdin=f"  {text_of(TOM.token)}\r\nignored\n")
+    assert "tom" == ran.out.splitlines()[0]
+
+
+def test_whoami_in_json_has_fingerprints_for_secrets(command: Command, here: list[str]) -> None:
+    account = json.loads(command("whoami", "--json", *here, token=MIRA.token).out)["account"]
+    assert ("mira_quill", 10500123, str(MIRA.token), []) == (
+        account["username"],
+        account["id"],
+        account["auth_token"],
+        account["problems"],
+    )
+
+
+def test_a_secret_that_could_be_guessed_has_no_fingerprint() -> None:
+    """A Home PIN is four digits: its fingerprint would give it away."""
+    service: Any = plain(Service(token=Token(DEAD), secret=Secret("12")))
+    account: Any = plain(Account(pin=Secret("4821")))
+    assert ("hidden", "hidden", str(Token(DEAD))) == (account["pin"], service["secret"], service["token"])
+
+
+def test_ping(command: Command, here: list[str]) -> None:
+    assert f"pong: the token {TOM.token} is alive\n" == command("ping", *here, token=TOM.token).out
+    assert {"pong": True, "token": str(TOM.token)} == json.loads(command("ping", "--json", *here).out)
+
+
+def test_resources_have_name_access_version_addresses_and_fingerprint(command: Command, here: list[str]) -> None:
+    """Each on a line of its own, the columns named above."""
+    lines = command("resources", *here, token=TOM.token).out.splitlines()
+    assert ["name", "access", "product", "token", "addresses"] == lines[0].split()
+    assert ["Old Cellar  owned", "Attic       shared by mira_quill"] == [line[:32].strip() for line in lines[1:]]
+    assert "http://127.0.0.1:" in lines[1]
+    assert str(Token("Qw7-Zr2_LmN8tYb4HsKd")) in lines[2]
+
+
+def test_resources_in_json(command: Command, here: list[str]) -> None:
+    found = json.loads(command("resources", "--json", *here, token=TOM.token).out)["resources"]
+    assert [("Old Cellar", True), ("Attic", False)] == [(one["name"], one["owned"]) for one in found]
+    assert str(TOM.token) == found[0]["access_token"]
+
+
+def test_whoever_reaches_nothing_is_told_so(command: Command, here: list[str]) -> None:
+    signed_in = command("login", "--password", "--print-token", *here, stdin=f"juno_vale\n{text_of(JUNO.password)}\n")
+    assert "no media server" in command("resources", *here, token=signed_in.out.strip()).out
+
+
+def test_transient_token(command: Command, attic: list[str]) -> None:
+    """It is shown by its fingerprint with what is known about it; --print-token writes it alone, and it works."""
+    ran = command("token", "--transient", *attic, token=MIRA.token)
+    assert 0 == ran.code
+    assert "transient-" not in ran.out
+    assert "at most 48 hours" in ran.out
+    shown = json.loads(command("token", "--transient", "--json", *attic).out)
+    assert ("transient", 48, str(MIRA.token)) == (
+        shown["token"]["kind"],
+        shown["token"]["max_hours"],
+        shown["made_from"],
+    )
+    written = command("token", "--transient", "--print-token", *attic)
+    assert written.out.startswith("transient-")
+    assert 0 == command("source", ATTIC_SOURCE, *attic, token=written.out.strip()).code
+
+
+@pytest.mark.parametrize("source", [ATTIC_SOURCE, "provider://tv.plex.provider.attic-guide"])
+def test_source(command: Command, attic: list[str], source: str) -> None:
+    """Name, identifier, addresses and the fingerprint of the transient token, also in JSON."""
+    ran = command("source", source, *attic, token=MIRA.token)
+    assert ran.out.startswith("Attic")
+    assert "https://" in ran.out
+    found = json.loads(command("source", source, "--json", *attic).out)["source"]
+    assert source.partition("://")[2] == found["client_identifier"]
+    assert found["access_token"].startswith("#")
+
+
+def refused(command: Command, *arguments: str, **given: object) -> tuple[int, str | None, int | None, int | None]:
+    """Run it with --json and return exit code, kind, status and code of the error."""
+    ran = command(*arguments, "--json", **given)
+    assert "" == ran.out
+    error = json.loads(ran.err)["error"]
+    assert {"kind", "message", "hint", "status", "code", "exit_code"} == set(error)
+    assert ran.code == error["exit_code"]
+    return ran.code, error["kind"], error["status"], error["code"]
+
+
+def test_a_dead_token(command: Command, here: list[str], attic: list[str]) -> None:
+    """It is exit code 3, on plex.tv and on a media server."""
+    assert (3, "Unauthorized", 401, 1001) == refused(command, "whoami", *here, token=DEAD)
+    assert (3, "Unauthorized", 401, None) == refused(command, "token", "--transient", *attic, token=DEAD)
+    assert "ticketstub login --password" in command("whoami", *here, token=DEAD).err
+
+
+def test_a_refusal_of_another_kind(command: Command, attic: list[str]) -> None:
+    """Forbidden is exit code 1: the token is fine, the right is missing."""
+    assert (1, "Forbidden", 403, None) == refused(command, "source", ATTIC_SOURCE, *attic, token="Qw7-Zr2_LmN8tYb4HsKd")
+
+
+def test_an_unreachable_address_is_not_a_refusal(command: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    assert (5, "Unreachable", None, None) == refused(command, "ping", "--plex-tv", url, "--timeout", "0.3", token=DEAD)
+
+
+def test_a_silent_server_is_timed_out(command: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        found = refused(command, "ping", "--plex-tv", url, "--timeout", "0.2", token=DEAD)
+    assert (5, "TimedOut", None, None) == found
+
+
+Canned = Callable[[bytes], str]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", (6, "MalformedReply", 200, None)),
+        (
+            b"HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\nContent-Length: 0\r\n\r\n",
+            (6, "CrossOriginRedirect", 302, None),
+        ),
+        (b"HTTP/1.1 429 Slow\r\nContent-Length: 0\r\nRetry-After: 99\r\n\r\n", (7, "RateLimited", 429, None)),
+        (b"HTTP/1.1 418 No\r\nContent-Length: 0\r\n\r\n", (1, "Refusal", 418, None)),
+    ],
+)
+def test_hostile_answers_have_their_exit_codes(
+    command: Command, canned: Canned, answer: bytes, expected: tuple[int, str, int, None]
+) -> None:
+    """Malformed, redirecting, rate-limiting and unknown answers each end with the code of the table."""
+    assert expected == refused(command, "ping", "--plex-tv", canned(answer), "--timeout", "1", token=DEAD)
+
+
+def test_text_from_the_other_side_cannot_touch_the_terminal(command: Command, canned: Canned) -> None:
+    """Escape and direction characters in names and messages are not shown."""
+    name = "ev\x1b]52;c;aGk=\x07il\u202egnp"
+    body = json.dumps({"id": 1, "username": name, "email": name}).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    ran = command("whoami", "--plex-tv", canned(head % len(body) + body), token=DEAD)
+    assert 0 == ran.code
+    assert not {"\x1b", "\x07", "\u202e"} & set(ran.out)
+    body = json.dumps({"errors": [{"code": 1, "message": name}]}).encode()
+    head = head.replace(b"200 OK", b"400 No")
+    ran = command("whoami", "--plex-tv", canned(head % len(body) + body), token=DEAD)
+    assert 1 == ran.code
+    assert not {"\x1b", "\x07", "\u202e"} & set(ran.err)
+
+
+WRONG = {
+    "no token": (["whoami"], {}, "TICKETSTUB_TOKEN"),
+    "no token on a terminal": (["whoami"], {"terminal": True}, "TICKETSTUB_TOKEN"),
+    "an e-mail address": (["whoami"], {"stdin": "mira@example.test\n"}, "e-mail"),
+    "a claim token": (["whoami"], {"stdin": "claim-abcdefghij0123456789\n"}, "claim token"),
+    "bytes": (["whoami"], {"stdin": b"\xff\xfe\n"}, "UTF-8"),
+    "an endless line": (["whoami"], {"stdin": "x" * 10_000}, "8192"),
+    "no address": (["whoami", "--plex-tv", "plex"], {"token": DEAD}, "--plex-tv"),
+    "no server": (["token", "--transient"], {"token": DEAD}, "--server"),
+    "a bare host": (["token", "--transient", "--server", "10.0.0.2:32400"], {"token": DEAD}, "http://"),
+    "no time": (["whoami", "--timeout", "0"], {"token": DEAD}, "--timeout"),
+    "endless time": (["whoami", "--timeout", "inf"], {"token": DEAD}, "--timeout"),
+    "no source": (["source", "attic", "--server", "http://127.0.0.1:1"], {"token": DEAD}, "provider://"),
+    "an identifier of two lines": (["ping", "--client-identifier", "a\nb"], {"token": DEAD}, "--client-identifier"),
+    "which token": (["token", "--server", "http://127.0.0.1:1"], {"token": DEAD}, "--transient"),
+    "how to sign in": (["login"], {}, "--password"),
+    "nothing piped": (["login", "--password"], {}, "login"),
+    "no password": (["login", "--password", "--login", "mira_quill"], {}, "password"),
+    "both kinds of output": (["login", "--password", "--json", "--print-token"], {}, "--json"),
+    "an unknown option": (["whoami", "--colour"], {}, "--colour"),
+    "an unknown command": (["whoareyou"], {}, "whoareyou"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "given", "named"), WRONG.values(), ids=WRONG)
+def test_wrong_usage_is_said_before_anything_is_sent(
+    command: Command, arguments: list[str], given: dict[str, object], named: str
+) -> None:
+    """It ends with 2, prints nothing on standard output and names what is wrong."""
+    ran = command(*arguments, **given)
+    assert (2, "") == (ran.code, ran.out)
+    assert named in ran.err
+
+
+def test_a_given_identifier_is_sent_and_none_is_kept(command: Command, tmp_path: Path) -> None:
+    """--client-identifier replaces this installation's own, for which nothing is then read or written."""
+    world = World.from_dict(
+        {
+            "answers": {"require_client_identifier": True},
+            "account": [{"username": "ana", "email": "ana@example.test", "token": "ana-0123456789abcdef"}],
+        }
+    )
+    with LocalPlex(world).running() as plex:
+        ran = command("ping", "--plex-tv", plex.url, "--client-identifier", "Postman", token="ana-0123456789abcdef")
+    assert 0 == ran.code
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_the_environment_wins_over_standard_input(command: Command, here: list[str]) -> None:
+    """With TICKETSTUB_TOKEN set, standard input is not even read."""
+    assert "tom" == command("whoami", *here, token=TOM.token, stdin=b"\xff").out.splitlines()[0]
+
+
+def test_an_identifier_that_cannot_be_kept(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no home folder can be written, that is said, with the way out."""
+    monkeypatch.setenv("XDG_DATA_HOME", "/dev/null")
+    monkeypatch.setenv("HOME", "/dev/null")
+    ran = command("ping", "--plex-tv", "http://127.0.0.1:1", token=DEAD)
+    assert 1 == ran.code
+    assert "--client-identifier" in ran.err
