@@ -22,18 +22,19 @@ _MOST = 2048
 
 
 class Shown:
-    """An account, the token by which it is shown, and when that one ends."""
+    """An account, the token by which it is shown, until when that is remembered, and whether it ends then."""
 
-    __slots__ = ("ends", "row", "token")
+    __slots__ = ("ends", "row", "token", "until")
 
-    def __init__(self, row: AccountRow, token: str, ends: int | None) -> None:
+    def __init__(self, row: AccountRow, token: str, until: int, *, ends: bool) -> None:
         self.row = row
         self.token = token
+        self.until = until
         self.ends = ends
 
     def account(self) -> Account:
         """Return the account with what is this token's."""
-        return replace(self.row.record, auth_token=Token.received(self.token), remember_expires_at=self.ends)
+        return replace(self.row.record, auth_token=Token.received(self.token), remember_expires_at=self.until)
 
 
 class AccountBodies:
@@ -41,22 +42,20 @@ class AccountBodies:
 
     def __init__(self) -> None:
         self._mark = secrets.token_urlsafe(15)
-        self._kept: dict[tuple[int, Format], tuple[AccountRow, list[bytes]]] = {}
+        self._kept: dict[tuple[int, Format], tuple[AccountRow, int, list[bytes]]] = {}
 
     def write(self, shown: Shown, form: Format) -> bytes:
         """Write the reply to whose token this is."""
-        if shown.ends is not None:
-            return _CALL.write(shown.account(), form)
-        kept = self._kept.get((shown.row.id, form))
-        # The store hands out the same row for as long as nothing in it changed.
-        parts = kept[1] if kept is not None and kept[0] is shown.row else self._parts(shown.row, form)
-        if len(parts) != 2:
-            return _CALL.write(shown.account(), form)
-        return shown.token.encode().join(parts)
+        parts = [] if shown.ends else self._parts(shown.row, shown.until, form)
+        return shown.token.encode().join(parts) if len(parts) == 2 else _CALL.write(shown.account(), form)
 
-    def _parts(self, row: AccountRow, form: Format) -> list[bytes]:
-        parts = _CALL.write(Shown(row, self._mark, None).account(), form).split(self._mark.encode())
+    def _parts(self, row: AccountRow, until: int, form: Format) -> list[bytes]:
+        kept = self._kept.get((row.id, form))
+        # The store hands out the same row for as long as nothing in it changed; the midnight moves once a day.
+        if kept is not None and kept[0] is row and kept[1] == until:
+            return kept[2]
+        parts = _CALL.write(Shown(row, self._mark, until, ends=False).account(), form).split(self._mark.encode())
         if len(self._kept) >= _MOST:
             del self._kept[next(iter(self._kept))]
-        self._kept[row.id, form] = (row, parts)
+        self._kept[row.id, form] = (row, until, parts)
         return parts

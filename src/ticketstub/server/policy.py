@@ -24,7 +24,8 @@ from ticketstub.token import Secret
 
 Access = Literal["owner", "shared"]
 
-REMEMBERED = 14 * 24 * 3600
+_DAY = 24 * 3600
+REMEMBERED = 14 * _DAY
 """Seconds after which a token from a sign-in with `rememberMe` ends (observed)."""
 
 TRANSIENT = 48 * 3600
@@ -89,6 +90,14 @@ def check_code(code: Secret | None, step: int | None) -> int:
 def token_ends(now: int, *, remember: bool) -> int | None:
     """Say when the token of a sign-in ends: after 14 days if it is to be remembered (observed), else never (ours)."""
     return now + REMEMBERED if remember else None
+
+
+def remembered_until(now: int, ends: int | None) -> int:
+    """Say what `rememberExpiresAt` tells: when the token ends; for one that never does, a midnight in about 14 days.
+
+    The latter is ours: observed bodies always hold a number there, and clients generated from them take no null.
+    """
+    return ends or (now + REMEMBERED) // _DAY * _DAY
 
 
 def transient_ends(now: int, parent: int | None) -> int:

@@ -31,7 +31,9 @@ _LONGEST_NAME = 255
 
 async def get_token_details(visit: Visit[Instance, TokenRow], _call: GetTokenDetails) -> Shown:
     """Tell whose token it is."""
-    return Shown(visit.caller.account, visit.token, visit.caller.expires_at)
+    ends = visit.caller.expires_at
+    until = policy.remembered_until(visit.place.now(), ends)
+    return Shown(visit.caller.account, visit.token, until, ends=ends is not None)
 
 
 async def ping(_visit: Visit[Instance, TokenRow], _call: Ping) -> bool:
@@ -68,7 +70,7 @@ async def sign_in(visit: Visit[Instance, TokenRow], call: PostUsersSignInData) -
     token = await _new_token(instance, account, device(visit.asked), step, now, ends)
     if stored and instance.passwords.needs_rehash(stored):
         instance.afterwards(_rehash(instance, account.id, stored, password, visit.asked.address))
-    return replace(account.record, auth_token=token, remember_expires_at=ends)
+    return replace(account.record, auth_token=token, remember_expires_at=policy.remembered_until(now, ends))
 
 
 def _spent_step(instance: Instance, account: AccountRow, code: Secret | None, now: int) -> int | None:
