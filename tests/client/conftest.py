@@ -63,8 +63,8 @@ def make(facade: str) -> Iterator[Make]:
     made: list[Any] = []
 
     def client(**given: Any) -> Any:
-        given = {"device": DEVICE, "token": TOKEN} | given
-        made.append(Plex(**given) if facade == "sync" else View(AsyncPlex(**given), runner))
+        whole: dict[str, Any] = {"device": DEVICE, "token": TOKEN} | given
+        made.append(Plex(**whole) if facade == "sync" else View(AsyncPlex(**whole), runner))
         return made[-1]
 
     yield client

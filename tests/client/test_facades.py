@@ -45,14 +45,14 @@ SOON = Retry(backoff=0.01)
 def start(serve: Serve, path: str, *answers: bytes, **more: Any) -> Script:
     """Start a server that answers one path with these, one after the other, the only one for ever."""
     script = serve(**more)
-    script.answers[path] = list(answers) if len(answers) > 1 else answers[0]
+    script.answers[path] = [*answers] if answers[1:] else b"".join(answers)
     return script
 
 
 def head_of(request: bytes) -> tuple[str, dict[str, str]]:
     """Split what came into its request line and its fields, names in lower case."""
     first, *lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")
-    return first, {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    return first, {line.split(": ")[0].lower(): line.split(": ", 1)[1] for line in lines}
 
 
 def test_token_details(make: Make, serve: Serve) -> None:
@@ -165,8 +165,8 @@ def test_calls_are_values(make: Make, serve: Serve) -> None:
         case other:
             pytest.fail(f"{other!r}")
     match client.attempt(GetTokenDetails()):
-        case Err(Unauthorized(code=1001) as error, response):
-            assert (401, response) == (error.status, error.response)
+        case Err(Unauthorized(code=1001) as error, said):
+            assert (401, said) == (error.status, error.response)
         case other:
             pytest.fail(f"{other!r}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -61,11 +62,20 @@ NO_ADDRESS = [
     "http://[::1",
 ]
 
+
+def _at(url: str) -> object:
+    return plex().at(url, token=TOKEN)
+
+
+def _ping(**options: Any) -> object:
+    return plex().ping(**options)
+
+
 MISTAKES: dict[str, Callable[[], object]] = {
-    **{f"plex_tv={url!r}": lambda url=url: plex(plex_tv=url) for url in NO_ADDRESS},
-    **{f"server={url!r}": lambda url=url: plex(server=url) for url in NO_ADDRESS if url},
-    **{f"at({url!r})": lambda url=url: plex().at(url, token=TOKEN) for url in NO_ADDRESS},
-    **{f"base_url={url!r}": lambda url=url: plex().ping(base_url=url) for url in NO_ADDRESS},
+    **{f"plex_tv={url!r}": partial(plex, plex_tv=url) for url in NO_ADDRESS},
+    **{f"server={url!r}": partial(plex, server=url) for url in NO_ADDRESS if url},
+    **{f"at({url!r})": partial(_at, url) for url in NO_ADDRESS},
+    **{f"base_url={url!r}": partial(_ping, base_url=url) for url in NO_ADDRESS},
     "unknown type": lambda: plex(server=HERE).authentication.get_transient_token(type="delegations"),
     "unknown scope": lambda: plex(server=HERE).authentication.get_transient_token(scope="some"),
     "type of another type": lambda: plex(server=HERE).authentication.get_transient_token(type=None),
@@ -92,7 +102,7 @@ MISTAKES: dict[str, Callable[[], object]] = {
     "no header name": lambda: plex().ping(headers={"": "1"}),
     "space in a header's name": lambda: plex().ping(headers={"X Note": "1"}),
     **{
-        f"header {name}": lambda name=name: plex().ping(headers={name: "1"})
+        f"header {name}": partial(_ping, headers={name: "1"})
         for name in ("Host", "content-length", "Transfer-Encoding", "CONNECTION", "X-Plex-Token", "x-plex-token")
     },
     "line break in the identifier": lambda: plex().ping(client_identifier="a\r\nX-Evil: 1"),
@@ -224,7 +234,7 @@ def test_constructor_does_nothing() -> None:
     """Constructing a client, a media server's client and a derived one does no I/O and makes no transport."""
     made: list[object] = []
     client = Plex()
-    client._link._make = lambda: made.append(1)  # type: ignore[assignment, return-value, func-returns-value]  # a double
+    client._link._make = lambda: made.append(1)  # type: ignore[assignment, return-value]  # a double
     repr(client.at("http://127.0.0.1:1").with_options(timeout=1.0))
     assert [] == made
     client.close()

@@ -1,0 +1,101 @@
+"""The device: what it is sent as, and how this installation's identifier is kept."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ticketstub.device import Device
+
+
+def test_headers() -> None:
+    """Each field is sent as its header; what is not given is not sent."""
+    device = Device(
+        client_identifier="demo-client-7c1f",
+        product="Demo App",
+        version="1.2.0",
+        device="Linux",
+        device_name="Workshop PC",
+        platform="Linux",
+        platform_version="6.1",
+        model="x86_64",
+        vendor="ACME",
+        provides="controller",
+    )
+    assert {
+        "X-Plex-Client-Identifier": "demo-client-7c1f",
+        "X-Plex-Product": "Demo App",
+        "X-Plex-Version": "1.2.0",
+        "X-Plex-Device": "Linux",
+        "X-Plex-Device-Name": "Workshop PC",
+        "X-Plex-Platform": "Linux",
+        "X-Plex-Platform-Version": "6.1",
+        "X-Plex-Model": "x86_64",
+        "X-Plex-Device-Vendor": "ACME",
+        "X-Plex-Provides": "controller",
+    } == device.headers()
+    assert {"X-Plex-Client-Identifier": "Postman"} == Device(client_identifier="Postman").headers()
+
+
+@pytest.mark.parametrize("text", ["", "a\r\nX-Evil: 1", "a\n", "\x00", "a\x7f"])
+def test_unsendable(text: str) -> None:
+    """A field that no header can carry is a ValueError that names the field."""
+    with pytest.raises(ValueError, match="client_identifier"):
+        Device(client_identifier=text)
+    with pytest.raises(ValueError, match="model"):
+        Device(client_identifier="x", model=text)
+
+
+def test_remembered(tmp_path: Path) -> None:
+    """An identifier is made once and kept, one for each program, in a folder and file of the user's own."""
+    first = Device.remembered("my-app", version="1.0", directory=tmp_path / "devices")
+    again = Device.remembered("my-app", version="2.0", directory=tmp_path / "devices")
+    other = Device.remembered("other", directory=tmp_path / "devices")
+    assert first.client_identifier == again.client_identifier != other.client_identifier
+    assert ("my-app", "2.0", 36) == (again.product, again.version, len(again.client_identifier))
+    assert ["my-app.txt", "other.txt"] == sorted(path.name for path in (tmp_path / "devices").iterdir())
+    if sys.platform != "win32":
+        assert 0o700 == (tmp_path / "devices").stat().st_mode & 0o777
+
+
+def test_threads_at_once(tmp_path: Path) -> None:
+    """Of several threads that make one at once, all get the first's."""
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda _: Device.remembered("my-app", directory=tmp_path).client_identifier, range(16)))
+    assert (1, ["my-app.txt"]) == (len(found), [path.name for path in tmp_path.iterdir()])
+
+
+def _remember(directory: Path) -> str:
+    return Device.remembered("my-app", directory=directory).client_identifier
+
+
+def test_processes_at_once(tmp_path: Path) -> None:
+    """Of several processes that make one at once, all get the first's."""
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        found = set(pool.map(_remember, [tmp_path] * 4))
+    assert 1 == len(found)
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "x" * 65, "a\nb", "a b", "a\\b"])
+def test_names_of_programs(name: str, tmp_path: Path) -> None:
+    """A name that could leave the folder is a ValueError."""
+    with pytest.raises(ValueError, match="a device's name"):
+        Device.remembered(name, directory=tmp_path)
+
+
+def test_spoilt_file(tmp_path: Path) -> None:
+    """A file that holds no identifier is an OSError that says what to do, not a new phantom device."""
+    (tmp_path / "my-app.txt").write_text("\n", "utf-8")
+    with pytest.raises(OSError, match="delete it"):
+        Device.remembered("my-app", directory=tmp_path)
+
+
+def test_unwritable_folder(tmp_path: Path) -> None:
+    """Where the identifier cannot be kept, that is an OSError."""
+    (tmp_path / "file").write_text("", "utf-8")
+    with pytest.raises(OSError, match="file"):
+        Device.remembered("my-app", directory=tmp_path / "file")

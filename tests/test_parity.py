@@ -1,0 +1,150 @@
+"""`Plex` and `AsyncPlex` are one thing twice: same names, same signatures, same requests."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from typing import Any
+
+import pytest
+
+from tests.client.doubles import AsyncRecording, Recording
+from ticketstub import aclient, adriver, client, driver
+from ticketstub.device import Device
+from ticketstub.wire.http import Request
+
+PAIRS = {
+    "Sender": (driver.Sender, adriver.AsyncSender),
+    "Plex": (client.Plex, aclient.AsyncPlex),
+    "MediaServer": (client.MediaServer, aclient.AsyncMediaServer),
+    "SecurityCalls": (client.SecurityCalls, aclient.AsyncSecurityCalls),
+    "Authentication": (client.Authentication, aclient.AsyncAuthentication),
+}
+ENDS = {"__aenter__": "__enter__", "__aexit__": "__exit__"}
+
+
+def members(kind: type) -> dict[str, Any]:
+    """List what a class defines itself, under the sync names."""
+    return {ENDS.get(name, name): value for name, value in vars(kind).items() if callable(value) or _is_property(value)}
+
+
+def _is_property(value: object) -> bool:
+    return isinstance(value, property)
+
+
+def _signature(member: Any) -> inspect.Signature:
+    function: Any = member.fget if isinstance(member, property) else member
+    return inspect.signature(function)
+
+
+def _sync(annotation: object) -> str:
+    """Take the async mark off a written annotation."""
+    return re.sub(r"\bAsync(?=[A-Z])", "", str(annotation))
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_same_names(name: str) -> None:
+    """Both façades have the same members, properties where the other has properties."""
+    sync, awaited = map(members, PAIRS[name])
+    assert {key: _is_property(value) for key, value in sync.items()} == {
+        key: _is_property(value) for key, value in awaited.items()
+    }
+
+
+MEMBERS = [(name, member) for name, pair in PAIRS.items() for member in members(pair[0])]
+
+
+@pytest.mark.parametrize(("name", "member"), MEMBERS)
+def test_same_signatures(name: str, member: str) -> None:
+    """Parameters are the same: names, kinds, order, defaults and, but for the Async names, annotations."""
+    sync, awaited = (members(kind)[member] for kind in PAIRS[name])
+    left, right = _signature(sync), _signature(awaited)
+    assert [(p.name, p.kind, p.default, str(p.annotation)) for p in left.parameters.values()] == [
+        (p.name, p.kind, p.default, _sync(p.annotation)) for p in right.parameters.values()
+    ]
+    assert str(left.return_annotation) == _sync(right.return_annotation)
+
+
+@pytest.mark.parametrize(("name", "member"), MEMBERS)
+def test_docstrings_point_to_the_twin(name: str, member: str) -> None:
+    """What is public is explained by the sync façade; the async one says whose twin it is."""
+    if member.startswith("_"):
+        return
+    sync, awaited = (members(kind)[member] for kind in PAIRS[name])
+    assert sync.__doc__
+    assert f"As `{name}.{member}`." == awaited.__doc__
+
+
+def test_what_talks_is_awaited() -> None:
+    """Every method of a pair that the sync façade runs, the async one awaits; what does no I/O stays plain."""
+    plain = {"with_options", "at", "__init__", "__repr__"}
+    for name, member in MEMBERS:
+        found = members(PAIRS[name][1])[member]
+        if not isinstance(found, property):
+            assert inspect.iscoroutinefunction(found) is (member not in plain), f"{name}.{member}"
+
+
+SOURCE = "server://9b1f0c7de2a84536f1c0aa57be93d2440e6671f8"
+USES: dict[str, Any] = {
+    "get_token_details": lambda plex: plex.authentication.get_token_details(),
+    "post_users_sign_in_data": lambda plex: plex.authentication.post_users_sign_in_data(
+        login="mira@example.test", password="p&ss", verification_code="123456", remember_me=True
+    ),
+    "get_transient_token": lambda plex: plex.authentication.get_transient_token(),
+    "get_source_connection_information": lambda plex: plex.authentication.get_source_connection_information(
+        source=SOURCE, refresh=True
+    ),
+    "ping": lambda plex: plex.ping(),
+    "resources": lambda plex: plex.resources(include_ipv6=False),
+    "identity": lambda plex: plex.identity(),
+    "server_information": lambda plex: plex.server_information(timeout=3.0),
+    "at get": lambda plex: plex.at("http://attic.example", token="t" * 20).get("/a", {"b": "c"}, headers={"X-A": "1"}),
+    "at request": lambda plex: plex.at("http://attic.example", token="t" * 20).request(
+        "PUT", "/a?b=c", body=b"x", content_type="text/plain"
+    ),
+    "at transient": lambda plex: plex.at("http://attic.example", token="t" * 20).authentication.get_transient_token(),
+    "at identity": lambda plex: plex.at("http://attic.example").identity(),
+    "options": lambda plex: plex.with_options(client_identifier="Postman", headers={"X-A": "1"}).ping(
+        base_url="http://other.example/api/v2/", token="u" * 20
+    ),
+    "send": lambda plex: plex.send(_call()),
+    "attempt": lambda plex: plex.attempt(_call()),
+}
+
+
+def _call() -> Any:
+    from ticketstub import GetTokenDetails
+
+    return GetTokenDetails()
+
+
+GIVEN: dict[str, Any] = {
+    "device": Device(client_identifier="demo-client-7c1f", product="Demo App", platform="Küche"),
+    "token": "Xk3mPz_9Q-vT7rLb2NfW",
+    "plex_tv": "https://plex.example",
+    "server": "http://server.example:32400",
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_same_requests(use: Any) -> None:
+    """Every method sends the same request from both façades: method, address, headers in order, and body."""
+    one, two = Recording(), AsyncRecording()
+    left = use(client.Plex(transport=one, **GIVEN))
+    right = asyncio.run(use(aclient.AsyncPlex(transport=two, **GIVEN)))
+    assert 1 == len(one.sent)
+    assert [_written(sent) for sent in one.sent] == [_written(sent) for sent in two.sent]
+    assert repr(left) == repr(right)
+
+
+def _written(request: Request) -> tuple[object, ...]:
+    return request.call, request.method, request.url, list(request.headers.items()), request.body
+
+
+def test_every_method_is_used_above() -> None:
+    """No public method of the façades is left out of the comparison of requests."""
+    public = {member for _, member in MEMBERS if not member.startswith("_")}
+    parts = {"authentication", "url", "token", "close"}
+    used = " ".join(USES) + " with_options at get request send attempt"
+    assert set() == {member for member in public - parts if member not in used}
