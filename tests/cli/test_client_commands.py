@@ -208,6 +208,13 @@ def test_wrong_usage_is_said_before_anything_is_sent(
     assert named in ran.err
 
 
+@pytest.mark.parametrize("arguments", [["ping"], ["login", "--password"], []])
+def test_a_secret_in_the_wrong_place_is_not_repeated(command: Command, arguments: list[str]) -> None:
+    """A token or password among the arguments is refused in words that do not show it."""
+    ran = command(*arguments, text_of(MIRA.token))
+    assert 2 == ran.code
+
+
 def test_a_given_identifier_is_sent_and_none_is_kept(command: Command, tmp_path: Path) -> None:
     """--client-identifier replaces this installation's own, for which nothing is then read or written."""
     world = World.from_dict(

@@ -10,12 +10,14 @@ import sys
 
 from ticketstub.cli.exits import FAILED, USAGE, code_of
 from ticketstub.errors import PlexError, printable
-from ticketstub.refusals import TokenExpired, Unauthorized, VerificationCodeRequired
+from ticketstub.refusals import Forbidden, NotFound, TokenExpired, Unauthorized, VerificationCodeRequired
 
 # The library's hints name Python arguments; here are the command's own.
 _HINTS: tuple[tuple[type[PlexError], str], ...] = (
     (VerificationCodeRequired, "run it on a terminal to be asked for the code, or write the code as the last line"),
     (TokenExpired, "sign in again: ticketstub login --password"),
+    (Forbidden, "the token is valid, and somebody else's may do this: the owner's, for instance"),
+    (NotFound, "is the address right (plex.tv or a media server), and does it know what was asked for?"),
 )
 _PLAIN_REFUSAL = "the token is unknown, was revoked or is meant for another place: ticketstub login --password"
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from ticketstub.cli import facts
 from ticketstub.cli.demo_code import show_code
-from ticketstub.cli.demo_story import Story
 
 if TYPE_CHECKING:
+    from ticketstub.cli.demo_story import Story
     from ticketstub.client import MediaServer, Plex
     from ticketstub.records import Resource
     from ticketstub.server.local_plex import LocalPlex
@@ -37,6 +37,7 @@ def demo() -> None:
 
 
 def _tell(local: LocalPlex) -> None:
+    from ticketstub.cli.demo_story import Story
     from ticketstub.client import Plex
     from ticketstub.device import Device
     from ticketstub.options import Retry

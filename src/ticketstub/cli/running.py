@@ -14,7 +14,7 @@ from traceback import extract_tb
 
 from ticketstub.cli.complaints import Complaint, WrongUsage, complain
 from ticketstub.cli.exits import INTERRUPTED, NOBODY_READS
-from ticketstub.errors import PlexError
+from ticketstub.errors import PlexError, without_secrets
 
 
 def run(arguments: list[str]) -> int:
@@ -67,13 +67,19 @@ def _answered(arguments: list[str]) -> int:
         tell = getattr(error, "format_message", None)
         if not callable(tell):
             raise
-        raise WrongUsage(str(tell()).rstrip(".").replace("\n", " "), hint=_ask_for_help(error)) from None
+        raise _usage(str(tell()).rstrip(".").replace("\n", " "), error) from None
     return code if isinstance(code, int) else 0
 
 
-def _ask_for_help(error: BaseException) -> str:
+def _usage(message: str, error: Exception) -> WrongUsage:
+    """Tell what is wrong with the command line without repeating what may be a secret in the wrong place."""
     path = getattr(getattr(error, "ctx", None), "command_path", "ticketstub")
-    return f"{path} --help"
+    if "extra argument" in message:
+        hint = f"tokens and passwords are no arguments, for others can read them there: {path} --help"
+        return WrongUsage("there is an argument too many", hint=hint)
+    if message.startswith("No such command"):
+        message = without_secrets(message)
+    return WrongUsage(message, hint=f"{path} --help")
 
 
 def _mistake(error: Exception) -> Complaint:

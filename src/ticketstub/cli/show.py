@@ -24,9 +24,7 @@ def console(stream: TextIO | None = None, *, width: int | None = None) -> Consol
     """Make a console on a stream that takes every text for what it is; `width` replaces the terminal's columns."""
     from rich.console import Console
 
-    return Console(
-        file=stream or sys.stdout, width=width, markup=False, emoji=False, highlight=False, soft_wrap=True
-    )
+    return Console(file=stream or sys.stdout, width=width, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def as_json(value: object) -> None:
