@@ -29,12 +29,16 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u
 
 def printable(text: str) -> str:
     """Make text from the other side safe to show: no control or direction characters, at most 200 characters."""
-    return _UNPRINTABLE.sub(" ", text).strip()[:_LONGEST_MESSAGE]
+    return _plain(text)[:_LONGEST_MESSAGE]
 
 
 def without_secrets(text: str) -> str:
     """Make text from the other side safe to show and leave out every run of characters that may be a token."""
-    return _SECRET_LOOKING.sub("…", printable(text))
+    return _SECRET_LOOKING.sub("…", _plain(text))[:_LONGEST_MESSAGE]  # shortened last: half a token is too short to see
+
+
+def _plain(text: str) -> str:
+    return _UNPRINTABLE.sub(" ", text).strip()
 
 
 class PlexError(Exception):

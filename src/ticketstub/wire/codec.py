@@ -8,6 +8,7 @@ whose text repeats nothing of the body.
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 from datetime import datetime
 from enum import Enum
 from functools import cache
@@ -85,23 +86,22 @@ def parse(body: bytes) -> object:
     if text[:1] == b"<":
         return _parse_xml(text)
     try:
-        data = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return _parse_odd(text)
+        data: object = msgspec.json.decode(text)
     except RecursionError:
         raise Unreadable("the JSON is nested too deeply") from None
-    return data
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        data = ...
+    return _parse_odd(text) if data is ... else data
 
 
 def _parse_odd(text: bytes) -> object:
     """Read JSON that msgspec refuses though it can be read: NaN, numbers out of range, stray bytes in a text."""
-    try:
-        import json
+    import json  # an answer that needs it is rare
 
+    with suppress(ValueError, RecursionError):  # these hold the whole body: nothing is raised while one is handled
         odd: object = json.loads(text.decode("utf-8", "replace"), strict=False)
-    except (ValueError, RecursionError):
-        raise Unreadable("the body is neither JSON nor XML, or it was cut off") from None
-    return odd
+        return odd
+    raise Unreadable("the body is neither JSON nor XML, or it was cut off")
 
 
 def _parse_xml(text: bytes) -> object:

@@ -14,7 +14,7 @@ from html import escape
 from http import HTTPStatus
 from urllib.parse import quote, quote_plus
 
-from ticketstub.errors import printable, without_secrets
+from ticketstub.errors import without_secrets
 from ticketstub.refusals import KINDS, Refusal, ServerError, refusal
 from ticketstub.wire import codec, xml
 from ticketstub.wire.codec import Format
@@ -87,7 +87,7 @@ def _clean(message: str | None, secrets: tuple[str, ...]) -> str | None:
     forms = {form for secret in filter(None, secrets) for form in _forms(secret)}
     for form in sorted(forms, key=len, reverse=True):
         message = message.replace(form, "…")
-    return without_secrets(printable(message)) or None
+    return without_secrets(message) or None
 
 
 def _forms(secret: str) -> tuple[str, ...]:
