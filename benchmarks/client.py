@@ -58,12 +58,14 @@ def _process(code: str, python: str = sys.executable) -> Subject:
 def _first_call(url: str) -> Row:
     facts = {"url": url, "host": url.removeprefix("http://"), "token": "Xk3mPz_9Q-vT7rLb2NfW"}
     pythons = {"plex-api-client": peer_python()}
-    figures = rounds({
-        name: _process(code.format(**facts), pythons.get(name, sys.executable)) for name, code in _FIRST_CALL.items()
-    })
+    figures = rounds(
+        {name: _process(code.format(**facts), pythons.get(name, sys.executable)) for name, code in _FIRST_CALL.items()}
+    )
     ours, floor, peer = (figures[name].median for name in _FIRST_CALL)
     verdict = f"{ours / peer:.2f} of plex-api-client, {ours / floor:.2f} × http.client"
-    return Row("fresh process to first answer", "ms", figures, "≤ 0.25 of plex-api-client, ≤ 2.5 × http.client", verdict)
+    return Row(
+        "fresh process to first answer", "ms", figures, "≤ 0.25 of plex-api-client, ≤ 2.5 × http.client", verdict
+    )
 
 
 def _import() -> Row:
@@ -87,7 +89,10 @@ def _sequential(url: str) -> Row:
 
 
 def _at_once(url: str) -> Row:
-    with worker("at_once.py", "ours", url, str(_AT_ONCE)) as ours, worker("at_once.py", "peer", url, str(_AT_ONCE)) as peer:
+    with (
+        worker("at_once.py", "ours", url, str(_AT_ONCE)) as ours,
+        worker("at_once.py", "peer", url, str(_AT_ONCE)) as peer,
+    ):
         workers = {"ours": ours, "httpx2": peer}
         figures = rounds({name: _per_call(each.turn, _AT_ONCE) for name, each in workers.items()}, 11)
     mine, theirs = (figure.median for figure in figures.values())

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import cast
 
 BODY = Path(sys.argv[2]).read_bytes().strip()
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nCache-Control: no-cache\r\nVary: Origin\r\n"
+HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nCache-Control: no-cache\r\nVary: Origin\r\n"
+)
 ANSWER = HEAD + b"X-Request-Id: 1\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
 
 

@@ -1,4 +1,4 @@
-"""Ticketstub for Plex: sign in to Plex in every way Plex knows, and a local Plex to build and test against.
+"""Ticketstub for Plex: sign in to Plex, and a local Plex to build and test against.
 
     from ticketstub import Plex
 

@@ -215,10 +215,10 @@ class Source(Record, frozen=True, kw_only=True):
 class Identity(Record, frozen=True, kw_only=True):
     """Who a media server is; told without a token."""
 
-    machine_identifier: str | None = None
-    version: str | None = None
     api_version: str | None = None
     claimed: bool | None = None
+    machine_identifier: str | None = None
+    version: str | None = None
 
 
 class ServerInformation(Record, frozen=True, kw_only=True):

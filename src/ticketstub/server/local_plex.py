@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ticketstub.server.app import App, OnAnswer
     from ticketstub.server.listening import Server
     from ticketstub.server.passwords import Passwords
+    from ticketstub.server.pool import Pool
     from ticketstub.server.store.base import MediaServerRow, Store
 
 _STOPS_WITHIN = 10.0
@@ -165,7 +167,7 @@ class LocalPlex:
         from ticketstub.server.store.seed import seed  # likewise
 
         keys, store = self._database()
-        passwords = self.passwords = Passwords(keys)
+        passwords = self.passwords = Passwords(keys, pool=self._pool())
         instance = Instance(store, keys, passwords, self._clock, self.world.answers, {})
         try:
             await seed(store, self.world, keys, passwords, instance.now())
@@ -174,6 +176,13 @@ class LocalPlex:
             passwords.close()
             await instance.finish()
             await store.close()
+
+    def _pool(self) -> Pool:
+        """Make the pool that hashes; among clients that all have the one loopback address there is nothing to share."""
+        from ticketstub.server.pool import WAITING, Pool  # likewise
+
+        alone = self._host == "localhost" or ip_address(self._host).is_loopback
+        return Pool(per_address=2 * WAITING if alone else self._settings.sign_ins_per_address)
 
     def _database(self) -> tuple[Keys, Store]:
         from ticketstub.server.store.sqlite import SqliteStore  # likewise

@@ -143,7 +143,7 @@ def check_sources(server: MediaServerRow, level: Access) -> None:
 
 
 def source(server: MediaServerRow, identifier: str) -> SourceRow:
-    """Find a source; raises `NotFound` for one that the media server does not know (ours)."""
+    """Find a source; raises `NotFound` for one that the media server does not know (assumed)."""
     for known in server.sources:
         if known.identifier == identifier:
             return known

@@ -44,6 +44,10 @@ class _Job(msgspec.Struct, Generic[T], eq=False):
     future: asyncio.Future[T]
 
 
+WAITING = 16
+"""Jobs that wait at most: half a second of work at 20 to 40 ms each."""
+
+
 class Pool:
     """A few threads and a short queue.
 
@@ -58,7 +62,7 @@ class Pool:
     def __init__(
         self,
         workers: int | None = None,
-        waiting: int = 16,
+        waiting: int = WAITING,
         *,
         per_address: int = 4,
         oldest: float = 2.0,

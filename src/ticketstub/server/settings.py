@@ -20,6 +20,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         connections: how many connections may be open at once (503 beyond).
         keep_alive_seconds: how long plex.tv's port keeps an idle connection.
         media_server_keep_alive_seconds: how long a media server does; it announces that (observed: 20).
+        sign_ins_per_address: how many sign-ins of one address may wait for the one hashing thread (503 beyond); on
+            loopback, where everybody has the same address, it does not count.
         stop_seconds: how long answers under way may take after the order to stop.
         transient_tokens: how many transient tokens one media server keeps alive at once.
     """
@@ -31,5 +33,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 1000
     keep_alive_seconds: int = 5
     media_server_keep_alive_seconds: int = 20
+    sign_ins_per_address: int = 4
     stop_seconds: int = 1
     transient_tokens: int = 10_000

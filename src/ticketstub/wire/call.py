@@ -25,6 +25,8 @@ from ticketstub.wire.plain import is_items, is_members
 V = TypeVar("V")
 R = TypeVar("R", bound=Record)
 
+CONTAINER = "MediaContainer"
+
 Base = Literal["plex.tv", "server"]
 Mark = Literal["documented", "observed", "assumed"]
 
@@ -195,9 +197,13 @@ def malformed(response: Response, reason: str) -> MalformedReply:
     )
 
 
-def written(root: str, value: Record, form: Format, *, in_json: str | None = None, nulls: bool = True) -> bytes:
-    """Write one record: under this root in XML, bare or under `in_json` in JSON."""
-    members = codec.plain(value, nulls=nulls)
-    if form is Format.XML:
-        return codec.to_xml(root, members)
-    return codec.to_json({in_json: members} if in_json else members)
+def written(root: str, value: Record, form: Format) -> bytes:
+    """Write one record as plex.tv does: under this root in XML, bare in JSON."""
+    members = codec.plain(value)
+    return codec.to_xml(root, members) if form is Format.XML else codec.to_json(members)
+
+
+def contained(value: Record, form: Format, *, size: int = 0) -> bytes:
+    """Write one record as a media server does: in a `MediaContainer`, after its size, and without nulls (observed)."""
+    members = {"size": size, **codec.plain(value, nulls=False)}
+    return codec.to_xml(CONTAINER, members) if form is Format.XML else codec.to_json({CONTAINER: members})

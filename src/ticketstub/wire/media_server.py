@@ -12,10 +12,9 @@ from urllib.parse import urlencode
 import msgspec
 
 from ticketstub.records import Identity, ServerInformation
-from ticketstub.wire.call import Call, one, written
+from ticketstub.wire.call import Call, contained, one
 from ticketstub.wire.codec import Format
 from ticketstub.wire.http import Response
-from ticketstub.wire.security import CONTAINER
 
 Verb = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -36,7 +35,7 @@ class GetIdentity(Call[Identity], frozen=True, kw_only=True):
         return one(Identity, response, ("machine_identifier",))
 
     def write(self, value: Identity, form: Format) -> bytes:
-        return written(CONTAINER, value, form, in_json=CONTAINER, nulls=False)
+        return contained(value, form)
 
 
 class GetServerInformation(Call[ServerInformation], frozen=True, kw_only=True):
@@ -51,7 +50,7 @@ class GetServerInformation(Call[ServerInformation], frozen=True, kw_only=True):
         return one(ServerInformation, response, ("machine_identifier",))
 
     def write(self, value: ServerInformation, form: Format) -> bytes:
-        return written(CONTAINER, value, form, in_json=CONTAINER, nulls=False)
+        return contained(value, form)
 
 
 class RawRequest(Call[Response], frozen=True, kw_only=True):

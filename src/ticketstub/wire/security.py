@@ -11,12 +11,10 @@ from enum import Enum
 import msgspec
 
 from ticketstub.records import Record, Source, TransientToken
-from ticketstub.token import Token
-from ticketstub.wire.call import Call, malformed, one, written
+from ticketstub.wire.call import Call, contained, malformed, one
 from ticketstub.wire.codec import Format
 from ticketstub.wire.http import Response
 
-CONTAINER = "MediaContainer"
 PREFIXES = ("server://", "provider://")
 
 
@@ -32,13 +30,7 @@ class TransientTokenScope(Enum):
     ALL = "all"
 
 
-class _TokenContainer(Record, frozen=True, kw_only=True):
-    size: int = 0
-    token: Token | None = None
-
-
-class _SourceContainer(Record, frozen=True, kw_only=True):
-    size: int = 1
+class _Sources(Record, frozen=True, kw_only=True):
     device: Source | None = msgspec.field(name="Device", default=None)
 
 
@@ -58,10 +50,10 @@ class GetTransientToken(Call[TransientToken], frozen=True, kw_only=True):
     scope: TransientTokenScope
 
     def read(self, response: Response) -> TransientToken:
-        return TransientToken(token=one(_TokenContainer, response, ("token",)).token)
+        return one(TransientToken, response, ("token",))
 
     def write(self, value: TransientToken, form: Format) -> bytes:
-        return written(CONTAINER, _TokenContainer(token=value.token), form, in_json=CONTAINER)
+        return contained(value, form)
 
 
 class GetSourceConnectionInformation(Call[Source], frozen=True, kw_only=True):
@@ -86,10 +78,10 @@ class GetSourceConnectionInformation(Call[Source], frozen=True, kw_only=True):
             raise ValueError("a source starts with server:// or provider://, followed by its identifier")
 
     def read(self, response: Response) -> Source:
-        found = one(_SourceContainer, response, ("device",)).device
+        found = one(_Sources, response, ("device",)).device
         if found is None or not (found.access_token or found.connections):
             raise malformed(response, "the answer names neither an address nor a token")
         return found
 
     def write(self, value: Source, form: Format) -> bytes:
-        return written(CONTAINER, _SourceContainer(device=value), form, in_json=CONTAINER, nulls=False)
+        return contained(_Sources(device=value), form, size=1)

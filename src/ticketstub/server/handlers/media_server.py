@@ -8,16 +8,14 @@ from __future__ import annotations
 from ticketstub.records import Identity, Record, ServerInformation
 from ticketstub.server.box import Box, Guest
 from ticketstub.server.routes import Visit
-from ticketstub.wire.call import Call, written
+from ticketstub.wire.call import Call, contained
 from ticketstub.wire.codec import Format
 from ticketstub.wire.media_server import GetIdentity, GetServerInformation
-from ticketstub.wire.security import CONTAINER
 
 
 class Sections(Record, frozen=True, kw_only=True):
     """The list of libraries of a media server."""
 
-    size: int = 0
     allow_sync: bool = False
     title1: str = "Plex Library"
 
@@ -32,7 +30,7 @@ class GetSections(Call[Sections], frozen=True, kw_only=True):
 
     def write(self, value: Sections, form: Format) -> bytes:
         """Write its reply."""
-        return written(CONTAINER, value, form, in_json=CONTAINER)
+        return contained(value, form)
 
 
 async def identity(visit: Visit[Box, Guest], _call: GetIdentity) -> Identity:
