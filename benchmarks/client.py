@@ -1,6 +1,6 @@
 """What the library costs: at import, at a program's first call, per call, at once, and per account read.
 
-Rule: each row has its floor (`http.client` with `json`) or its peer (plex-api-client 0.36.3, httpx2) in the same rounds.
+Rule: each row has its floor (`http.client` with `json`) or its peer (plex-api-client 0.36.3, httpx2) in the same run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FIRST_CALL = {
     "http.client": (
         "import http.client, json\n"
         "connection = http.client.HTTPConnection('{host}')\n"
-        "connection.request('GET', '/api/v2/user', headers={{'X-Plex-Token': '{token}', 'Accept': 'application/json'}})\n"
+        "connection.request('GET', '/api/v2/user', headers={{'X-Plex-Token': '{token}'}})\n"
         "assert json.loads(connection.getresponse().read())['id']"
     ),
     "plex-api-client": (

@@ -1,4 +1,4 @@
-"""Reads an account many times at once: `ours`, or an httpx2 client with its default limits that reads the same bodies."""
+"""Reads an account many times at once: `ours`, or an httpx2 client with default limits that reads the same bodies."""
 
 import asyncio
 import json
