@@ -46,6 +46,7 @@ def test_a_token_goes_from_pipe_to_pipe(here: list[str], tmp_path: Path) -> None
     ("line", "code"),
     [
         ("$TS whoami >&- 2>&-", 0),
+        ("$TS demo <&- >&- 2>&-", 0),
         ("unset TICKETSTUB_TOKEN; $TS whoami <&-", 2),
     ],
 )

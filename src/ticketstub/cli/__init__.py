@@ -14,9 +14,21 @@ def main() -> NoReturn:
     """Run the command with this process's arguments and end the process with its code."""
     import sys
 
+    _open_what_is_closed()
     try:
         from ticketstub.cli.running import run
 
         sys.exit(run(sys.argv[1:]))
     except KeyboardInterrupt:  # while importing
         sys.exit(130)
+
+
+def _open_what_is_closed() -> None:
+    """Put nothing where a standard stream was closed, or a socket would be opened in its place."""
+    import os
+
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one

@@ -31,7 +31,7 @@ def plex(plex_tv: str, timeout: float, client_identifier: str | None, token: Tok
     try:
         return Plex(device=_device(client_identifier), token=token, plex_tv=plex_tv, timeout=timeout)
     except ValueError as error:
-        raise WrongUsage(f"--plex-tv {plex_tv}: {error}") from None
+        raise WrongUsage(f"--plex-tv: {error}") from None  # the address may hold a secret: not repeated
 
 
 def media_server(server: str, timeout: float, client_identifier: str | None, token: Token) -> MediaServer:
@@ -41,7 +41,7 @@ def media_server(server: str, timeout: float, client_identifier: str | None, tok
     try:
         return Plex(device=_device(client_identifier), timeout=timeout).at(server, token=token)
     except ValueError as error:
-        raise WrongUsage(f"--server {server}: {error}") from None
+        raise WrongUsage(f"--server: {error}") from None  # likewise
 
 
 def _device(client_identifier: str | None) -> Device:

@@ -65,14 +65,21 @@ def login() -> str:
         print("User name or e-mail: ", end="", file=sys.stderr, flush=True)
     if found := line().strip():
         return found
-    raise WrongUsage("there is no login", hint="write login and password as two lines, or run it on a terminal")
+    raise _missing("login")
 
 
 def password() -> Secret:
     """Return the password: asked for without an echo, or the next line of standard input."""
     if found := _hidden("Password: ") if on_terminal(sys.stdin) else line():
         return Secret(found)
-    raise WrongUsage("there is no password", hint="write login and password as two lines, or run it on a terminal")
+    raise _missing("password")
+
+
+def _missing(what: str) -> WrongUsage:
+    if on_terminal(sys.stdin):
+        print(file=sys.stderr)  # the question's line was not ended
+        return WrongUsage(f"no {what} was given")
+    return WrongUsage(f"there is no {what}", hint="write login and password as two lines, or run it on a terminal")
 
 
 def verification_code() -> Secret | None:
@@ -89,7 +96,6 @@ def _hidden(question: str) -> str:
     try:
         return getpass.getpass(question, stream=sys.stderr)
     except EOFError:
-        print(file=sys.stderr)
         return ""
 
 

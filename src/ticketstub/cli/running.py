@@ -31,6 +31,8 @@ def run(arguments: list[str]) -> int:
         code = _invoked(arguments)
         for stream in _streams():
             stream.flush()
+        if code == INTERRUPTED and sys.stderr and sys.stderr.isatty():
+            print(file=sys.stderr)  # the terminal has written ^C and stays in its line
     except BrokenPipeError:
         return _nobody_reads()
     return code

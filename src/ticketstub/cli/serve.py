@@ -48,7 +48,9 @@ def serve(
     *,
     world: Annotated[Path | None, typer.Option("--world", metavar="FILE", help="The world, a TOML file.")] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Use the demonstration world instead.")] = False,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="plex.tv's port; 0 takes a free one.")] = 8190,
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="plex.tv's port; 0 takes a free one.")
+    ] = 8190,
     host: Annotated[
         str,
         typer.Option(
