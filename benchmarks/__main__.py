@@ -18,7 +18,7 @@ def main() -> None:
     chosen = sys.argv[1:] or list(GROUPS)
     if unknown := set(chosen) - set(GROUPS):
         raise SystemExit(f"no such group: {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 150)
     rows: list[Row] = []
     for group in chosen:
         for row in GROUPS[group]():

@@ -1,4 +1,4 @@
-"""Reads an account many times in a row over one connection: `ours`, the `floor` (http.client and json) or the `peer`."""
+"""Reads an account many times over one connection: `ours`, the `floor` (http.client with json) or the `peer`."""
 
 import sys
 import time

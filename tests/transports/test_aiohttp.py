@@ -6,9 +6,9 @@ import asyncio
 import time
 
 import aiohttp
+
 from tests.transports import hostile
 from tests.transports.conftest import SHORT, TIMEOUT, request
-
 from ticketstub.transports.aiohttp import AiohttpTransport
 
 

@@ -6,9 +6,9 @@ import gzip
 import socket
 
 import pytest
+
 from tests.transports import hostile
 from tests.transports.conftest import CANARY, SHORT, Sender, request, unreached
-
 from ticketstub.errors import TimedOut, Unreachable
 from ticketstub.wire.http import MAX_BODY, Request
 

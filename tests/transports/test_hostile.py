@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
+
 from tests.transports import hostile
 from tests.transports.conftest import CANARY, SHORT, TIMEOUT, Sender, failure_of, request, unreached
-
 from ticketstub.errors import MalformedReply, PlexError, TimedOut, Unreachable
 
 HTML = b"<!DOCTYPE html><html><body>It works!</body></html>\r\n" * 3

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from tests.transports import hostile
 
 SOURCE = Path(__file__).parents[2] / "src"

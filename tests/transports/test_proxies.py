@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
+
 from tests.transports import hostile
 from tests.transports.conftest import CANARY, SHORT, Authority, Sender, assert_no_canary, request, unreached
-
 from ticketstub.errors import TimedOut, Unreachable
 from ticketstub.transports.environment import proxy_for
 from ticketstub.transports.heads import Place

@@ -10,8 +10,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.transports import hostile
 
+from tests.transports import hostile
 from ticketstub.transports.heads import Place, destination
 from ticketstub.transports.reply import BadReply, Reader, Reply
 from ticketstub.wire.http import MAX_BODY, Response

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
+
 from tests.transports import hostile
 from tests.transports.conftest import SHORT, TIMEOUT, failure_of, request, unreached
-
 from ticketstub.errors import TimedOut, Unreachable
 from ticketstub.transports.names import Address
 from ticketstub.transports.pool import Pool

@@ -7,9 +7,9 @@ import ssl
 from collections.abc import Callable
 
 import pytest
+
 from tests.transports import hostile
 from tests.transports.conftest import NAMES, SHORT, Authority, Sender, failure_of, request, unreached
-
 from ticketstub.errors import TimedOut, Unreachable
 from ticketstub.transports.dial import default_ssl_context
 
