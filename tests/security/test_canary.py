@@ -19,8 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.client.conftest import DEVICE
 from tests.client.doubles import Recording, usual
-from tests.client.test_sharing import DEVICE
 from tests.transports.hostile import Server, closed_port
 from ticketstub import (
     AsyncPlex,

@@ -12,6 +12,7 @@ import httpx
 import httpx2
 import pytest
 
+from tests.client.conftest import View
 from tests.transports.hostile import Server
 from ticketstub import AsyncPlex, Device, Plex, RedirectRefused
 from ticketstub.errors import CrossOriginRedirect
@@ -77,45 +78,45 @@ PLACES = {
     "a number": "http://2130706433:{sink}/",
 }
 WAYS: dict[str, dict[str, Any]] = {
-    "token in the header": {"method": "GET", "path": ""},
-    "token in the query": {"method": "GET", "path": "", "query": {"X-Plex-Token": CANARY}},
-    "POST": {"method": "POST", "path": ""},
-    "token in the body": {"method": "POST", "path": "", "body": f"password={CANARY}".encode()},
-    "token in the query of a POST": {"method": "POST", "path": "", "query": {"auth_token": CANARY}},
-    "token in a cookie": {"method": "GET", "path": "", "headers": {"Cookie": f"s={CANARY}"}},
-    "PUT": {"method": "PUT", "path": "", "body": CANARY.encode()},
+    "token in the header": {"method": "GET"},
+    "token in the query": {"method": "GET", "query": {"X-Plex-Token": CANARY}},
+    "POST": {"method": "POST"},
+    "token in the body": {"method": "POST", "body": f"password={CANARY}".encode()},
+    "token in the query of a POST": {"method": "POST", "query": {"auth_token": CANARY}},
+    "token in a cookie": {"method": "GET", "headers": {"Cookie": f"s={CANARY}"}},
+    "PUT": {"method": "PUT", "body": CANARY.encode()},
 }
 
 
-def _asked(facade: str, transport: Any, url: str, request: dict[str, Any]) -> None:
-    if facade == "async":
-        asyncio.run(_ask(url, request))
+FACADES = ["sync", "async", "httpx2", "httpx"]
+
+
+@pytest.fixture(params=FACADES)
+def attic(request: pytest.FixtureRequest, moved: Server) -> Iterator[Any]:
+    """A client of the redirecting server, by each façade and by clients that would follow redirects themselves."""
+    if request.param == "async":
+        with asyncio.Runner() as runner, View(AsyncPlex(device=DEVICE).at(moved.url, token=CANARY), runner) as client:
+            yield client
         return
-    with Plex(device=DEVICE, transport=transport).at(url, token=CANARY) as attic:
-        attic.request(**request)
-
-
-async def _ask(url: str, request: dict[str, Any]) -> None:
-    async with AsyncPlex(device=DEVICE).at(url, token=CANARY) as attic:
-        await attic.request(**request)
+    own = {"httpx2": httpx2.Client, "httpx": httpx.Client}.get(request.param)
+    theirs: Any = own(follow_redirects=True) if own else None
+    with Plex(device=DEVICE, transport=theirs).at(moved.url, token=CANARY) as client:
+        yield client
+    if theirs:
+        theirs.close()
 
 
 @pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize("facade", ["sync", "async", "httpx2", "httpx"])
-def test_c1_no_byte_elsewhere(facade: str, status: int, moved: Server, sink: Sink) -> None:
+def test_c1_no_byte_elsewhere(attic: Any, status: int, moved: Server, sink: Sink) -> None:
     """Every redirect status × method × place of the credential × target is refused; the sink hears not one byte."""
-    own = {"httpx2": httpx2.Client, "httpx": httpx.Client}.get(facade)
-    client: Any = own(follow_redirects=True) if own else None
     for place in PLACES.values():
         location = place.format(sink=sink.port, here=moved.port)
         path = f"/{status}/{location.encode().hex()}"
         for way in WAYS.values():
             with pytest.raises(RedirectRefused) as caught:
-                _asked(facade, client, moved.url, {**way, "path": path})
+                attic.request(**{**way, "path": path})
             assert status == caught.value.status
             assert CANARY not in f"{caught.value}{caught.value!r}{caught.value.__cause__}{caught.value.__context__}"
-    if client:
-        client.close()
     assert (0, b"") == (sink.connections, sink.heard)
 
 

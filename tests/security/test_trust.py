@@ -156,7 +156,7 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS, first=st.sampled_from(["mine", "canary"]), server=st.sampled_from([None, *ORIGINS]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_c2_any_way_of_deriving(steps: list[tuple[str, str, Any]], first: str, server: str | None) -> None:
     """Whatever clients are derived in whatever order, a token arrives only where it was named."""
     tokens = {"mine": Token(MINE, origin=PLEX), "canary": Token(CANARY, origin=ATTIC), None: None}

@@ -23,7 +23,7 @@ from ticketstub.wire.security import (
     TransientTokenType,
 )
 
-ROUND = settings(max_examples=25, deadline=None)
+ROUND = settings(max_examples=15, deadline=None)
 
 RECORDS: dict[str, tuple[Call[Any], st.SearchStrategy]] = {
     "account": (GetTokenDetails(), strategies.of(Account)),
