@@ -188,6 +188,7 @@ WRONG = {
     "endless time": (["whoami", "--timeout", "inf"], {"token": DEAD}, "--timeout"),
     "no source": (["source", "attic", "--server", "http://127.0.0.1:1"], {"token": DEAD}, "provider://"),
     "an identifier of two lines": (["ping", "--client-identifier", "a\nb"], {"token": DEAD}, "--client-identifier"),
+    "no letters": (["login", "--password", "--login", "a\udcff"], {"stdin": "b\n"}, "UTF-8"),
     "which token": (["token", "--server", "http://127.0.0.1:1"], {"token": DEAD}, "--transient"),
     "how to sign in": (["login"], {}, "--password"),
     "nothing piped": (["login", "--password"], {}, "login"),

@@ -74,6 +74,13 @@ def test_nobody_reads(tmp_path: Path) -> None:
     assert (141, b"") == (popen.returncode, popen.stderr)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full disk at hand")
+def test_a_full_disk_is_said(tmp_path: Path) -> None:
+    """Where the output cannot be written, that is the failure: exit code 1 and a sentence."""
+    done = shell("$TS --help >/dev/full", tmp_path)
+    assert (1, "error: reading or writing: No space left on device") == (done.returncode, done.stderr.strip())
+
+
 @posix
 def test_ctrl_c_ends_a_hanging_call_at_once(start: Start) -> None:
     """While a server says nothing, Ctrl-C ends the command within a second, with 130 and without a traceback."""

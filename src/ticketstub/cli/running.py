@@ -11,6 +11,7 @@ import os
 import sys
 from io import TextIOWrapper
 from traceback import extract_tb
+from typing import TextIO
 
 from ticketstub.cli.complaints import Complaint, WrongUsage, complain
 from ticketstub.cli.exits import INTERRUPTED, NOBODY_READS
@@ -27,6 +28,7 @@ def run(arguments: list[str]) -> int:
         The exit code.
     """
     _show_what_the_terminal_cannot()
+    code = 0
     try:
         code = _invoked(arguments)
         for stream in _streams():
@@ -34,7 +36,11 @@ def run(arguments: list[str]) -> int:
         if code == INTERRUPTED and sys.stderr and sys.stderr.isatty():
             print(file=sys.stderr)  # the terminal has written ^C and stays in its line
     except BrokenPipeError:
-        return _nobody_reads()
+        _write_nowhere(sys.__stdout__, sys.__stderr__)
+        return NOBODY_READS
+    except OSError as error:  # a full disk, for instance, which the command itself may have noticed already
+        _write_nowhere(sys.__stdout__)
+        return code or complain(_mistake(error), as_json="--json" in arguments)
     return code
 
 
@@ -48,6 +54,8 @@ def _invoked(arguments: list[str]) -> int:
         return complain(error, as_json=as_json)
     except BrokenPipeError:
         raise
+    except UnicodeEncodeError:  # bytes of the command line that are no letters, on their way to Plex
+        return complain(WrongUsage("an argument is not text (UTF-8)"), as_json=as_json)
     except Exception as error:  # noqa: BLE001  # a mistake of ours still ends with a sentence
         return complain(_mistake(error), as_json=as_json)
 
@@ -86,7 +94,7 @@ def _usage(message: str, error: Exception) -> WrongUsage:
 
 def _mistake(error: Exception) -> Complaint:
     if isinstance(error, OSError):
-        return Complaint(f"{error.filename or 'the system'}: {error.strerror or type(error).__name__}")
+        return Complaint(f"{error.filename or 'reading or writing'}: {error.strerror or type(error).__name__}")
     frames = extract_tb(error.__traceback__)
     place = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "an unknown place"  # noqa: PTH119  # no pathlib before it is needed
     return Complaint(f"a mistake in Ticketstub: {type(error).__name__} at {place}", hint="please report it")
@@ -102,11 +110,10 @@ def _show_what_the_terminal_cannot() -> None:
         stream.reconfigure(errors="replace")
 
 
-def _nobody_reads() -> int:
+def _write_nowhere(*streams: TextIO | None) -> None:
     """Throw away what is left to write, so that the interpreter does not stumble over it at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.__stdout__, sys.__stderr__):
+    for stream in streams:
         with contextlib.suppress(OSError, ValueError):
             if stream is not None:
                 os.dup2(nowhere, stream.fileno())
-    return NOBODY_READS

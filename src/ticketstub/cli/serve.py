@@ -128,13 +128,16 @@ def explained() -> Generator[None]:
 @contextmanager
 def _server_errors_explained() -> Generator[None]:
     from ticketstub.server.keys import KeysError
-    from ticketstub.server.listening import ListenError
+    from ticketstub.server.listening import ListenError, PortInUse
     from ticketstub.server.store.base import StoreConflict, StoreError
 
     try:
         yield
     except ListenError as error:
-        raise Complaint(str(error), hint="another port for plex.tv: --port; a media server's is in the world") from None
+        hint = (
+            "plex.tv's port is set by --port, a media server's in the world" if isinstance(error, PortInUse) else None
+        )
+        raise Complaint(str(error), hint=hint) from None
     except StoreConflict as error:
         raise Complaint(f"the world does not fit the database: {error}", hint="--reset starts over") from None
     except (StoreError, KeysError) as error:
