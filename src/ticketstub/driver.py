@@ -33,6 +33,8 @@ def run(flow: Flow[V], transport: Transport) -> V:
                 answer = _do(step, transport)
             except PlexError as failure:
                 step = flow.throw(failure)
+            except StopIteration as stopped:  # or it would pass for the end of the flow
+                raise RuntimeError("a token source or transport raised StopIteration") from stopped
             else:
                 step = flow.send(answer)
     except StopIteration as end:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -91,6 +91,22 @@ def test_async_token_source(serve: Serve) -> None:
 
     assert True is asyncio.run(call())
     assert ["first", "second"] == [head_of(came)[1]["x-plex-token"] for came in server.came]
+
+
+def test_token_source_that_has_run_out(serve: Serve) -> None:
+    """A token source that raises StopIteration is a mistake, in both façades, not an answer; nothing is sent."""
+    server = serve()
+    spent: Iterator[str] = iter(())
+    with Plex(device=DEVICE, plex_tv=server.url, token=spent.__next__) as plex, pytest.raises(RuntimeError):
+        plex.ping()
+
+    async def call() -> None:
+        async with AsyncPlex(device=DEVICE, plex_tv=server.url, token=spent.__next__) as plex:
+            await plex.ping()
+
+    with pytest.raises(RuntimeError):
+        asyncio.run(call())
+    assert [] == server.came
 
 
 def test_cancelled_call_leaves_the_client_usable(serve: Serve) -> None:

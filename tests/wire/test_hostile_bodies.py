@@ -82,6 +82,7 @@ HOSTILE = {
     "billion laughs": BOMB,
     "outside entity": b'<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/hostname">]><r>&x;</r>',
     "entity nobody declared": b"<user id='&x;'/>",
+    "deep XML, an account inside": b"<a>" * 64 + sample("account.xml").partition(b"?>")[2] + b"</a>" * 64,
     "deep XML": b"<a>" * 100_000,
     "deep XML, closed": b"<a>" * 100_000 + b"</a>" * 100_000,
     "many elements": b"<r>" + b"<a/>" * (MAX_BODY // 4 - 4) + b"</r>",
