@@ -146,7 +146,7 @@ def test_request_that_is_not_taken(make_sender) -> None:
 
     with hostile.Server(behave) as server:
         large = request(server.url, "POST", body=b"a" * 32 * hostile.MEBIBYTE)
-        error = unreached(make_sender("standard"), large, timeout=SHORT)
+        error = unreached(make_sender("standard"), large, timeout=3 * SHORT)  # 32 MiB are copied first
     assert (TimedOut, True) == (type(error), error.sent)
 
 
