@@ -61,6 +61,15 @@ def test_a_port_in_use_is_an_error(whose: str) -> None:
     assert port == raised.value.port
 
 
+def test_a_world_that_wants_the_port_of_plex_tv() -> None:
+    """A media server on the port that plex.tv's API was given is told as the world's mistake, not another program's."""
+    given = world()
+    with taken() as other:
+        port = given["media_server"][3]["port"] = other.getsockname()[1]
+    with pytest.raises(ListenError, match="in the world"), LocalPlex(World.from_dict(given), port=port).running():
+        pass
+
+
 def test_two_of_them_do_not_share_a_port(plex: LocalPlex) -> None:
     """A second local Plex on the port of the first is refused."""
     port = int(plex.url.rpartition(":")[2])
@@ -97,6 +106,8 @@ def test_a_database_that_cannot_be_used(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "other.db") as other:
         other.execute("CREATE TABLE x (y)")
     with pytest.raises(KeysError, match="missing"), LocalPlex(World(), db=f"sqlite:///{tmp_path}/other.db").running():
+        pass
+    with pytest.raises(StoreError, match="is a folder"), LocalPlex(World(), db=f"sqlite:///{tmp_path}").running():
         pass
     (tmp_path / "other.db.key").write_bytes(b"k" * 32)
     (tmp_path / "other.db.key").chmod(0o600)

@@ -10,6 +10,7 @@ import signal
 import sys
 from contextlib import contextmanager, suppress
 from ipaddress import ip_address
+from logging import NullHandler, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,6 +80,8 @@ def serve(
         from ticketstub.cli.banner import Journal, introduce
         from ticketstub.server.local_plex import LocalPlex
 
+        # Without any handler, Python would print the server library's warnings among our lines.
+        getLogger("uvicorn").addHandler(NullHandler())
         inhabited = _world(world, demo=demo)
         if reset and db:
             _start_over(db)

@@ -198,6 +198,10 @@ class LocalPlex:
         """Take each media server's port, the named ones first so that no free one is in their way."""
         found: dict[str, socket.socket] = {}
         for row in sorted(rows, key=lambda row: row.port is None):
+            if row.port and row.port == self._port:
+                from ticketstub.server.listening import ListenError  # as in _listen
+
+                raise ListenError(f"port {row.port} is {row.name}'s in the world: name another one for plex.tv's API")
             found[row.machine_identifier] = sockets.enter_context(self._listen(row.port or 0))
         self._media_servers = tuple(
             RunningMediaServer(

@@ -31,6 +31,8 @@ def database_path(url: str) -> Path:
     path = url.removeprefix(_SCHEME)
     if path == url or not path or "?" in path or "\0" in path:
         raise StoreError("a database is given as sqlite:///relative.db or sqlite:////absolute.db")
+    if Path(path).is_dir():
+        raise StoreError(f"{path} is a folder: name a file in it")
     return Path(path)
 
 
