@@ -115,6 +115,11 @@ class Token(Secret):
         return "opaque" if len(self._text) == 20 and plain.isalnum() and plain.isascii() else "unknown"
 
 
+def sendable(text: str) -> bool:
+    """Tell whether a header can carry this text. What none can carry is no token, whoever sent it."""
+    return text.isascii() and text.isprintable()
+
+
 def _mistaken(text: str) -> str | None:
     """Say what a pasted text is when it is not a token, without repeating any of it."""
     if not text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ticketstub import driver
+from ticketstub import adriver, driver
 from ticketstub.device import Device
 from ticketstub.errors import (
     CredentialsError,
@@ -565,6 +566,29 @@ def test_driver_closes_the_flow(failure: BaseException) -> None:
     with pytest.raises(type(failure)) as caught:
         driver.run(flow, Transport(failure))
     assert failure is caught.value
+    assert None is flow.gi_frame
+
+
+def test_async_driver_closes_the_flow() -> None:
+    """The async driver closes the generator too, when its task is cancelled."""
+
+    class Hanging:
+        async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
+            raise asyncio.CancelledError
+
+        async def sleep(self, seconds: float) -> None:
+            raise AssertionError("nobody sleeps here")
+
+        async def close(self) -> None:
+            pass
+
+    flow: Any = exchange(Ping(), base(), DEVICE, Clock())
+
+    async def cancelled() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await adriver.run(flow, Hanging())
+
+    asyncio.run(cancelled())
     assert None is flow.gi_frame
 
 

@@ -180,5 +180,9 @@ FORM = {
     "text for a profile": Variant(_with("account.json", "profile", "dark"), {"profile": None}, ("profile",)),
     "a list for a name": Variant(_with("account.json", "username", ["x"]), {"username": None}, ("username",)),
     "a boolean for an id": Variant(_with("account.json", "id", True), {"id": None}, ("id",)),  # noqa: FBT003  # the value itself
+    "a token that no header can carry": Variant(
+        _with("account.json", "authToken", "Xk3m\r\nX-Evil: 1"), {"auth_token": None}, ("authToken",)
+    ),
+    "a token beyond ASCII": Variant(_with("account.json", "authToken", "Xk3mü"), {"auth_token": None}, ("authToken",)),
     "a number for a token": Variant(_with("account.json", "authToken", 12345), {"auth_token": None}, ("authToken",)),
 }

@@ -17,7 +17,7 @@ from typing import TypeVar
 import msgspec
 
 from ticketstub.records import Record
-from ticketstub.token import Secret, Token
+from ticketstub.token import Secret, Token, sendable
 from ticketstub.wire.http import MAX_BODY
 from ticketstub.wire.plain import is_items, is_members
 
@@ -45,7 +45,7 @@ class Unreadable(ValueError):
 
 def _received(kind: type, raw: object) -> object:
     if kind is Token or kind is Secret:
-        if not isinstance(raw, str) or not raw:
+        if not isinstance(raw, str) or not raw or (kind is Token and not sendable(raw)):
             raise msgspec.ValidationError("a secret is text")
         return Token.received(raw) if kind is Token else Secret(raw)
     raise NotImplementedError(kind)  # msgspec's own protocol for "not mine"

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import inspect
 
 from ticketstub.records import Record
-from ticketstub.token import Secret, Token
+from ticketstub.token import Secret, Token, sendable
 from ticketstub.wire.plain import is_items, is_members
 
 R = TypeVar("R", bound=Record)
@@ -128,8 +128,9 @@ def _plain(convert: Callable[[object], object]) -> Reader:
 
 
 def _secret(kind: type) -> Reader:
-    make = Token.received if kind is Token else Secret
-    return _plain(lambda data: make(data) if isinstance(data, str) and data else None)
+    if kind is Token:
+        return _plain(lambda data: Token.received(data) if isinstance(data, str) and data and sendable(data) else None)
+    return _plain(lambda data: Secret(data) if isinstance(data, str) and data else None)
 
 
 def _many(item_type: inspect.Type) -> Reader:
