@@ -18,7 +18,7 @@ import httpx2
 import pytest
 
 from tests.client.conftest import DEVICE, FACADES, Script, reply
-from tests.client.test_facades import head_of
+from tests.client.scripts import head_of
 from tests.samples.reading import sample
 from tests.transports.hostile import Server, silent
 from ticketstub import AsyncPlex, Plex, Unauthorized

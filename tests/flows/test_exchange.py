@@ -4,120 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from tests.flows.stepping import (
+    ATTIC,
+    DEVICE,
+    HERE,
+    IDENTITY,
+    PONG,
+    SIGN_IN,
+    TOKEN,
+    TRANSIENT,
+    WITH_TOKEN,
+    Clock,
+    Stepper,
+    base,
+    failed,
+    moved,
+    refusal,
+)
 from ticketstub import adriver, driver
-from ticketstub.device import Device
 from ticketstub.errors import (
-    CredentialsError,
-    CrossOriginRedirect,
     MalformedReply,
     PlexError,
-    RedirectRefused,
     TimedOut,
     Unreachable,
 )
 from ticketstub.flows.exchange import exchange
-from ticketstub.flows.steps import Ask, Send, Sleep, Step
-from ticketstub.options import Hooks, Retry, Settings, derived, placed, with_token
-from ticketstub.refusals import BadRequest, Forbidden, RateLimited, ServerError, Unauthorized
-from ticketstub.token import Token
-from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData
+from ticketstub.flows.steps import Send
+from ticketstub.options import Hooks, Retry, Settings, derived, with_token
+from ticketstub.refusals import BadRequest, RateLimited, ServerError, Unauthorized
+from ticketstub.wire.accounts import GetTokenDetails, Ping
 from ticketstub.wire.call import Call
 from ticketstub.wire.http import Request, Response
 from ticketstub.wire.media_server import GetIdentity, RawRequest
-from ticketstub.wire.security import GetTransientToken, TransientTokenScope, TransientTokenType
-
-HERE = "http://127.0.0.1:8190"
-ATTIC = "http://127.0.0.1:32401"
-DEVICE = Device(client_identifier="demo-client-7c1f", product="Demo App")
-TOKEN = Token("Xk3mPz_9Q-vT7rLb2NfW")
-IDENTITY = {
-    "Accept": "application/json",
-    "Accept-Encoding": "gzip",
-    "X-Plex-Client-Identifier": "demo-client-7c1f",
-    "X-Plex-Product": "Demo App",
-}
-WITH_TOKEN = IDENTITY | {"X-Plex-Token": "Xk3mPz_9Q-vT7rLb2NfW"}
-PONG = Response(200, {}, b'{"pong":true}')
-SIGN_IN = PostUsersSignInData.of("mira_quill", "hunter2")
-TRANSIENT = GetTransientToken(type=TransientTokenType.DELEGATION, scope=TransientTokenScope.ALL)
-
-
-def base() -> Settings:
-    return with_token(Settings(plex_tv=HERE, server=ATTIC), TOKEN)
-
-
-def refusal(status: int, headers: dict[str, str] | None = None) -> Response:
-    return Response(status, headers or {}, b"{}")
-
-
-def moved(location: str | None, status: int = 302) -> Response:
-    return Response(status, {} if location is None else {"location": location}, b"")
-
-
-class Clock:
-    """A clock that stands still but for what a test adds."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Stepper:
-    """Steps a flow by hand: answers each of its steps with the next answer, and remembers the steps.
-
-    An answer that is an error is thrown in; one that is callable is called with the step. Sleeping moves the clock.
-    """
-
-    answers: Sequence[object]
-    clock: Clock = field(default_factory=Clock)
-    steps: list[Any] = field(default_factory=list)
-
-    def run(self, call: Call[Any], settings: Settings) -> Any:
-        flow = exchange(call, settings, DEVICE, self.clock)
-        left = iter(self.answers)
-        try:
-            step = next(flow)
-            while True:
-                self.steps.append(step)
-                step = self._answer(flow, step, left)
-        except StopIteration as end:
-            assert [] == list(left), "answers left over"
-            return end.value[0]
-
-    def _answer(self, flow, step: Step, left) -> Step:
-        if isinstance(step, Sleep):
-            self.clock.now += step.seconds
-            return flow.send(None)
-        answer = next(left)
-        if isinstance(answer, PlexError):
-            return flow.throw(answer)
-        return flow.send(answer(step) if callable(answer) else answer)
-
-    @property
-    def sent(self) -> list[Request]:
-        return [step.request for step in self.steps if isinstance(step, Send)]
-
-    @property
-    def slept(self) -> list[float]:
-        return [step.seconds for step in self.steps if isinstance(step, Sleep)]
-
-
-def failed(stepper: Stepper, call: Call[Any], settings: Settings, kind: type[PlexError]) -> Any:
-    """Run, and expect exactly this error."""
-    with pytest.raises(PlexError) as caught:
-        stepper.run(call, settings)
-    assert kind is type(caught.value)
-    return caught.value
-
 
 REQUESTS = {
     "token details": (GetTokenDetails(), "GET", f"{HERE}/api/v2/user", WITH_TOKEN, b""),
@@ -271,208 +193,6 @@ def test_deadline_that_has_passed() -> None:
     assert (1, []) == (len(stepper.sent), stepper.slept)
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirect_within_the_origin(status: int) -> None:
-    """A GET is followed within its origin, relative or absolute, with the same headers."""
-    for location, expected in {
-        "/other?x=1": f"{HERE}/other?x=1",
-        "other": f"{HERE}/api/v2/other",
-        f"{HERE}/x": f"{HERE}/x",
-        "HTTP://127.0.0.1:8190/y#top": f"{HERE}/y",
-        "//127.0.0.1:8190/z": f"{HERE}/z",
-        "?again": f"{HERE}/api/v2/ping?again",
-    }.items():
-        stepper = Stepper([moved(location, status), PONG])
-        assert True is stepper.run(Ping(), base())
-        assert ("GET", expected, WITH_TOKEN) == (
-            stepper.sent[1].method,
-            stepper.sent[1].url,
-            stepper.sent[1].headers,
-        )
-
-
-def test_three_redirects_and_no_more() -> None:
-    """Three redirects in a row are followed; the fourth is refused, and so is a loop."""
-    stepper = Stepper([*[moved(f"/{hop}") for hop in range(3)], PONG])
-    assert True is stepper.run(Ping(), base())
-    loop = Stepper([moved("/api/v2/ping")] * 4)
-    failed(loop, Ping(), base(), RedirectRefused)
-    assert 4 == len(loop.sent)
-
-
-ELSEWHERE = [
-    "http://127.0.0.1:8191/",
-    "https://127.0.0.1:8190/",
-    "http://localhost:8190/",
-    "http://127.0.0.1.:8190/",
-    "//evil.example/",
-    "http://127.0.0.1/",
-    "https://plex.tv/",
-    "http://[::1]:8190/",
-    "http://2130706433:8190/",
-]
-NOWHERE = [
-    None,
-    "",
-    "#top",
-    "http://user@127.0.0.1:8190/",
-    "http://127.0.0.1:8190@evil.example/",
-    "http://:@127.0.0.1:8190/",
-    "https:evil.example",
-    "javascript:alert(1)",
-    "ftp://127.0.0.1/",
-    "http://[::1",
-    "http://127.0.0.1:99999/",
-    "http://127.0.0.1:x/",
-    "/with space",
-    "/tab\there",
-    "/ümlaut",
-    "http://127.0.0.1:8190\t.evil.example/",
-    "http://\u2102.example/",
-    "/\x7f",
-]
-
-
-@pytest.mark.parametrize("location", ELSEWHERE)
-@pytest.mark.parametrize("call", [Ping(), SIGN_IN], ids=["GET", "POST"])
-def test_redirect_to_another_origin(call: Call[Any], location: str) -> None:
-    """A redirect to another scheme, host or port is refused, whatever the method; nothing more is sent."""
-    stepper = Stepper([moved(location)])
-    error = failed(stepper, call, base(), CrossOriginRedirect)
-    assert (1, 302) == (len(stepper.sent), error.status)
-    assert "evil" not in str(error)
-
-
-@pytest.mark.parametrize("location", ["http://plex.example/", "http://plex.example:443/", "//plex.example:80/"])
-def test_redirect_from_https_to_http(location: str) -> None:
-    """A redirect that would leave https, or its port, is refused."""
-    settings = with_token(Settings(plex_tv="https://plex.example"), TOKEN)
-    stepper = Stepper([moved(location)])
-    failed(stepper, Ping(), settings, CrossOriginRedirect)
-    assert 1 == len(stepper.sent)
-
-
-@pytest.mark.parametrize("location", NOWHERE)
-def test_redirect_to_no_address(location: str | None) -> None:
-    """A redirect without a location, or to what is no plain address, is refused at once, without repeating it."""
-    stepper = Stepper([moved(location)])
-    error = failed(stepper, Ping(), base(), RedirectRefused)
-    assert (1, "the answer redirects to no address") == (len(stepper.sent), error.message)
-
-
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize(
-    "call", [SIGN_IN, TRANSIENT, RawRequest(at="/", verb="DELETE")], ids=["form", "POST", "DELETE"]
-)
-def test_redirect_of_what_is_no_get(call: Call[Any], status: int) -> None:
-    """What is neither GET nor HEAD is never sent twice, not even within its origin."""
-    stepper = Stepper([moved("/other", status)])
-    failed(stepper, call, base(), RedirectRefused)
-    assert 1 == len(stepper.sent)
-
-
-class Source:
-    """A token source that hands out these, and notes what it is told."""
-
-    def __init__(self, *tokens: str | Token | None) -> None:
-        self.tokens = list(tokens)
-        self.told: list[Token] = []
-
-    def __call__(self) -> str | Token | None:
-        return self.tokens.pop(0)
-
-    def refused(self, token: Token) -> None:
-        self.told.append(token)
-
-
-def asked(step: Any) -> object:
-    """Answer an `Ask` as a driver does."""
-    assert type(step) is Ask
-    if step.refused is not None:
-        told: Any = step.source
-        told.refused(step.refused)
-    return step.source()
-
-
-def sourced(source: Source) -> Settings:
-    return with_token(Settings(plex_tv=HERE, server=ATTIC), source)
-
-
-def test_source_is_asked_for_each_request() -> None:
-    """A callable is asked before each try, and its text becomes the token."""
-    source = Source("token-of-the-first-x", "token-of-the-second-")
-    stepper = Stepper([asked, refusal(503), asked, PONG])
-    stepper.run(Ping(), sourced(source))
-    assert ["token-of-the-first-x", "token-of-the-second-"] == [sent.headers["X-Plex-Token"] for sent in stepper.sent]
-    assert [] == source.told
-
-
-def test_source_is_told_and_asked_once_more() -> None:
-    """A refused token is told to its source, and a new one is tried once, without a wait."""
-    source = Source("old", "new")
-    stepper = Stepper([asked, refusal(401), asked, PONG])
-    assert True is stepper.run(Ping(), sourced(source))
-    assert [Token("old")] == source.told
-    assert (["old", "new"], []) == ([sent.headers["X-Plex-Token"] for sent in stepper.sent], stepper.slept)
-
-
-@pytest.mark.parametrize("second", ["old", None], ids=["the same", "none"])
-def test_source_without_a_new_token(second: str | None) -> None:
-    """Where the source has no other token, the refusal is raised and nothing more is sent."""
-    source = Source("old", second)
-    stepper = Stepper([asked, refusal(401), asked])
-    failed(stepper, Ping(), sourced(source), Unauthorized)
-    assert ([Token("old")], 1) == (source.told, len(stepper.sent))
-
-
-def test_source_whose_new_token_is_refused_too() -> None:
-    """A second refusal is the last."""
-    stepper = Stepper([asked, refusal(401), asked, refusal(401)])
-    failed(stepper, Ping(), sourced(Source("old", "new")), Unauthorized)
-    assert 2 == len(stepper.sent)
-
-
-def test_post_is_not_repeated_with_a_new_token() -> None:
-    """A POST whose token was refused tells the source and is not sent again."""
-    source = Source("old", "new")
-    stepper = Stepper([asked, refusal(401), asked])
-    failed(stepper, TRANSIENT, sourced(source), Unauthorized)
-    assert ([Token("old")], 1) == (source.told, len(stepper.sent))
-
-
-def test_forbidden_is_no_refused_token() -> None:
-    """A 403 says nothing about the token: the source is not told."""
-    source = Source("old")
-    failed(Stepper([asked, refusal(403)]), Ping(), sourced(source), Forbidden)
-    assert [] == source.told
-
-
-def test_source_is_not_asked_where_no_token_goes() -> None:
-    """A call that needs no token asks nobody for one."""
-    stepper = Stepper([Response(200, {}, b'{"MediaContainer":{"machineIdentifier":"x"}}')])
-    stepper.run(GetIdentity(), sourced(Source()))
-    assert 1 == len(stepper.steps)
-
-
-def test_source_without_token() -> None:
-    """A source that has none is as no token: plex.tv is not asked, a media server may admit its own network."""
-    stepper = Stepper([asked])
-    failed(stepper, Ping(), sourced(Source(None)), CredentialsError)
-    assert [] == stepper.sent
-    open_one = Stepper([asked, Response(200, {}, b"x")])
-    open_one.run(RawRequest(at="/"), sourced(Source(None)))
-    assert "X-Plex-Token" not in open_one.sent[0].headers
-
-
-@pytest.mark.parametrize(("given", "kind"), [(5, TypeError), ("mira@example.test", ValueError), ("a\r\nb", ValueError)])
-def test_source_of_something_else(given: object, kind: type[Exception]) -> None:
-    """What is no token from a source is the program's mistake, and nothing is sent."""
-    stepper = Stepper([lambda _step: given])
-    with pytest.raises(kind):
-        stepper.run(Ping(), sourced(Source()))
-    assert [] == stepper.sent
-
-
 def test_hooks() -> None:
     """Hooks see each request, each response with its seconds, each failure that is tried again with the wait."""
     seen: list[tuple[Any, ...]] = []
@@ -514,33 +234,6 @@ def test_tokens_learn_their_origin() -> None:
     body = b'{"MediaContainer":{"token":"transient-x"}}'
     transient = Stepper([Response(200, {}, body)]).run(TRANSIENT, base())
     assert ATTIC == transient.token.origin
-
-
-UNSENDABLE = {
-    "no token at all": (Ping(), Settings(plex_tv=HERE)),
-    "a transient token for plex.tv": (Ping(), with_token(Settings(plex_tv=HERE), "transient-5b7e1c90")),
-    "a token of another origin": (Ping(), with_token(Settings(plex_tv=HERE), Token("x", origin="https://plex.tv"))),
-    "an address without its token": (Ping(), derived(base(), {"base_url": "http://127.0.0.1:9"})),
-    "an account's token for a media server": (
-        TRANSIENT,
-        with_token(Settings(plex_tv=HERE, server=ATTIC), Token("x", origin=HERE)),
-    ),
-}
-
-
-@pytest.mark.parametrize(("call", "settings"), UNSENDABLE.values(), ids=UNSENDABLE)
-def test_token_that_does_not_belong(call: Call[Any], settings: Settings) -> None:
-    """A token that does not belong where the call goes is an error, and nothing is sent."""
-    stepper = Stepper([])
-    failed(stepper, call, settings, CredentialsError)
-    assert [] == stepper.sent
-
-
-def test_call_without_its_address() -> None:
-    """A call whose address was not named is the program's mistake."""
-    for call, settings in ((TRANSIENT, Settings(plex_tv=HERE)), (Ping(), placed(base(), ATTIC, TOKEN))):
-        with pytest.raises(ValueError, match="this call goes to"):
-            Stepper([]).run(call, settings)
 
 
 class Transport:
