@@ -5,10 +5,13 @@ Rule: each row has its floor (`http.client` with `json`) or its peer (plex-api-c
 
 from __future__ import annotations
 
+import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 
 from benchmarks.measure import Row, Subject, rounds
 from benchmarks.processes import ACCOUNT, WORKERS, free_port, peer_python, server, worker
@@ -44,6 +47,7 @@ def rows() -> Iterator[Row]:
         yield _sequential(url)
         yield _at_once(url)
     yield _decode()
+    yield _interrupt()
 
 
 def _process(code: str, python: str = sys.executable) -> Subject:
@@ -66,6 +70,35 @@ def _first_call(url: str) -> Row:
     return Row(
         "fresh process to first answer", "ms", figures, "≤ 0.25 of plex-api-client, ≤ 2.5 × http.client", verdict
     )
+
+
+def _interrupt() -> Row:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        names = {"ours": "sync", "ours, async": "async", "time.sleep": "sleep"}
+        figures = rounds({name: partial(_until_ended, how, url) for name, how in names.items()})
+    worst = max(figure.median for figure in figures.values())
+    return Row("Ctrl-C during a hanging call to the end of the process", "ms", figures, "≤ 1000 ms", f"{worst:.0f} ms")
+
+
+def _until_ended(how: str, url: str) -> float:
+    """Send SIGINT to a process that waits for an answer that never comes, and time its end."""
+    process = subprocess.Popen(
+        [sys.executable, str(WORKERS / "hanging.py"), how, url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert process.stdout
+        process.stdout.readline()
+        time.sleep(0.15)  # from the word that it begins until it waits
+        start = time.perf_counter()
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
+        return (time.perf_counter() - start) * 1000
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _import() -> Row:

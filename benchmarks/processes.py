@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def peer_python() -> str:
 
 
 @contextmanager
-def worker(script: str, *arguments: str, python: str = sys.executable) -> Iterator[Worker]:
+def worker(script: str, *arguments: str, python: str = sys.executable) -> Generator[Worker]:
     """Start a worker: it does its work each time it reads a line, and writes how many seconds that took."""
     command = [python, str(WORKERS / script), *arguments]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -55,7 +55,7 @@ class Worker:
 
 
 @contextmanager
-def server(command: Sequence[str], port: int) -> Iterator[str]:
+def server(command: Sequence[str], port: int) -> Generator[str]:
     """Start a server and wait until its port answers; yields its address."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
