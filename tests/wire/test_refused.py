@@ -161,7 +161,8 @@ TABLE = {
     "limit, empty": Row(429, b"", RateLimited, None, LIMIT),
     "limit with seconds": Row(429, v2(429, 1003, LIMIT), RateLimited, 1003, LIMIT, SLOW, 17.0, {"retry-after": "17"}),
     "limit with a date gone by": Row(
-        429, b"", RateLimited, None, LIMIT, None, 0.0, {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}
+        429, b"", RateLimited, None, LIMIT, None, 60.0,
+        {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT", "date": "Wed, 21 Oct 2015 07:27:00 GMT"},
     ),
     "limit with nonsense": Row(429, b"", RateLimited, None, LIMIT, None, None, {"retry-after": "soon"}),
     "500": Row(500, v2(500, 1007, INTERNAL), ServerError, 1007, INTERNAL, LATER),
@@ -193,9 +194,11 @@ def test_meaning(row: Row) -> None:
 
 
 def test_retry_after_as_a_date() -> None:
-    """Retry-After may be a date; it is the seconds from now until then."""
-    assert 90.0 == refused.retry_after("Tue, 03 Nov 2026 09:16:30 GMT", 1793697300.0)
-    assert 0.0 == refused.retry_after("Tue, 03 Nov 2026 09:14:59 GMT", 1793697300.0)
+    """Retry-After may be a date; it is the seconds from the answer's own Date until then, unknown without one."""
+    date = "Tue, 03 Nov 2026 09:15:00 GMT"
+    assert 90.0 == refused.retry_after("Tue, 03 Nov 2026 09:16:30 GMT", date)
+    assert 0.0 == refused.retry_after("Tue, 03 Nov 2026 09:14:59 GMT", date)
+    assert refused.retry_after("Tue, 03 Nov 2026 09:16:30 GMT", "") is None
 
 
 def test_kinds_of_unauthorized() -> None:

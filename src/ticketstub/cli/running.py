@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from io import TextIOWrapper
 from traceback import extract_tb
@@ -16,6 +17,8 @@ from typing import TextIO
 from ticketstub.cli.complaints import Complaint, WrongUsage, complain
 from ticketstub.cli.exits import INTERRUPTED, NOBODY_READS
 from ticketstub.errors import PlexError, without_secrets
+
+_VALUE = re.compile(r": '.*' is(?= not)", re.DOTALL)
 
 
 def run(arguments: list[str]) -> int:
@@ -89,7 +92,7 @@ def _usage(message: str, error: Exception) -> WrongUsage:
         return WrongUsage("there is an argument too many", hint=hint)
     if message.startswith("No such command"):
         message = without_secrets(message)
-    return WrongUsage(message, hint=f"{path} --help")
+    return WrongUsage(_VALUE.sub(": this is", message), hint=f"{path} --help")
 
 
 def _mistake(error: Exception) -> Complaint:

@@ -7,7 +7,6 @@ Source: observed bodies; where the member order or the text is ours, it is marke
 
 from __future__ import annotations
 
-import time
 from base64 import b64encode
 from email.utils import parsedate_to_datetime
 from html import escape
@@ -36,16 +35,21 @@ def read(response: Response, *, base: str, secrets: tuple[str, ...] = ()) -> Ref
         return ServerError("plex.tv's edge answered with an empty 404", status=404, response=response)
     code, message = _code_and_message(response.body)
     found = refusal(response.status, code, _clean(message, secrets), response=response)
-    found.retry_after = retry_after(response.headers.get("retry-after", ""), time.time())
+    found.retry_after = retry_after(response.headers.get("retry-after", ""), response.headers.get("date", ""))
     return found
 
 
-def retry_after(text: str, now: float) -> float | None:
-    """Read a Retry-After header (RFC 9110, 10.2.3): seconds, from a number or a date; `None` if it is neither."""
+def retry_after(text: str, date: str) -> float | None:
+    """Read a Retry-After header (RFC 9110, 10.2.3): seconds; `None` if it says none.
+
+    Args:
+        text: a number of seconds, or the date until which to wait.
+        date: the answer's own Date, from which such a date counts: our clock has no say, it may be wrong.
+    """
     if text.isdecimal() and text.isascii():
         return float(text[:10])
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+        return max(0.0, parsedate_to_datetime(text).timestamp() - parsedate_to_datetime(date).timestamp())
     except (ValueError, TypeError, OverflowError):
         return None
 
