@@ -31,7 +31,7 @@ demo: $(stamp)
 	@$(bin)/ticketstub demo
 
 test: $(stamp)
-	@$(bin)/python -m pytest $(args)
+	@$(bin)/python -m pytest -n auto --dist loadfile $(args)
 
 bench: $(stamp)
 	@$(bin)/python -m benchmarks $(args)
