@@ -124,7 +124,7 @@ def explained() -> Generator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("ticketstub"):
             raise
-        hint = 'pip install "ticketstub[server]"'
+        hint = 'pip install "ticketstub[server]", or in a checkout pip install ".[server]"'
         raise Complaint(f"the local Plex needs {error.name}, which is not installed", hint=hint) from None
 
 
