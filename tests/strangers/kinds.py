@@ -27,6 +27,10 @@ class Kind:
 
 
 KINDS = (
+    # The two releases at the ends of the Python page's line. They have classes for a documented 401 and never raise
+    # them: any 4xx is found to be an SDKError first.
+    Kind(folder="plexpy_0_6_6", ways=("sync",), offers=frozenset(SERVER_CALLS)),
+    Kind(folder="plexpy_0_9_0", ways=("sync",), offers=frozenset(SERVER_CALLS)),
     Kind(
         folder="plexpy_0_30_0",
         ways=("sync", "async"),
@@ -38,6 +42,13 @@ KINDS = (
         ways=("sync", "async"),
         offers=frozenset(PLEX_TV_CALLS | SERVER_CALLS),
         typed_errors=frozenset(PLEX_TV_CALLS),
+    ),
+    Kind(
+        folder="plexjs_0_35_1",
+        ways=("method", "function"),
+        offers=frozenset(PLEX_TV_CALLS | SERVER_CALLS),
+        typed_errors=frozenset(PLEX_TV_CALLS | SERVER_CALLS),
+        keeps_answers=False,
     ),
     Kind(
         folder="plexjs_0_39_0",
