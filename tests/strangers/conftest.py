@@ -6,7 +6,7 @@ from contextlib import ExitStack, nullcontext
 
 import pytest
 
-from tests.strangers.environments import CannotSetUp, Tell, node_environment, python_environment
+from tests.strangers.environments import HERE, CannotSetUp, Tell, node_environment, python_environment
 from tests.strangers.kinds import Caller
 from tests.strangers.processes import LocalPlex, Stranger
 
@@ -20,6 +20,8 @@ def set_up(folder: str, require: Require, tell: Tell) -> list[str]:
     """Return the command of one stranger's program; its environment is made when it is not there."""
     if folder.startswith("plexjs"):
         return node_environment(folder, require("node", NODE), require("npm", NODE), tell)
+    if folder == "raw_requests":  # needs nothing but Python
+        return [sys.executable, str(HERE / folder / "program.py")]
     return python_environment(folder, tell)
 
 

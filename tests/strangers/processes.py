@@ -92,9 +92,9 @@ class Lines:
 
 
 class LocalPlex:
-    """`ticketstub serve` with the strangers' world, on free ports, in memory."""
+    """`ticketstub serve` with the strangers' world and `more` lines of one, on free ports, in memory."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "") -> None:
         world = tomllib.loads(WORLD.read_text("utf-8"))
         self.accounts = {account["username"]: account for account in world["account"]}
         self.sources = {server["name"]: server["source"] for server in world["media_server"]}
@@ -105,7 +105,8 @@ class LocalPlex:
         self.servers = {name: f"http://127.0.0.1:{own}" for name, own in zip(names, ports, strict=True)}
         file = folder / "world.toml"
         replacements = iter(ports)
-        file.write_text(re.sub(r"(?m)^port = \d+$", lambda _: f"port = {next(replacements)}", WORLD.read_text("utf-8")))
+        text = re.sub(r"(?m)^port = \d+$", lambda _: f"port = {next(replacements)}", WORLD.read_text("utf-8"))
+        file.write_text(f"{text}\n{more}", "utf-8")
         command = [sys.executable, "-m", "ticketstub", "serve", "--world", str(file), "--port", str(port)]
         self._process = Lines(command, environment=_environment(ours=True), folder=folder)
         try:

@@ -3,9 +3,9 @@
 Each test runs once for every release that offers the call and for every way that release has to make it: sync and
 async (Python), method and standalone function (JavaScript).
 
-What plexjs 0.39.0 gets from a media server it throws away itself, so here only its status is checked; test_wire.py
-shows the answers that it was sent. plex-api-client 0.30.0 gives no result for those two calls either, but keeps the
-response, whose text its program reads.
+What plexjs 0.35.1 and 0.39.0 get from a media server they throw away themselves, so here only the status is checked;
+test_wire.py shows the answers that they were sent. plex-api-client up to 0.30.0 gives no result for those two calls
+either, but keeps the response, whose text its program reads. test_page_era.py holds what only one release has.
 """
 
 import json

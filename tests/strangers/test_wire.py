@@ -1,6 +1,6 @@
-"""What plexjs 0.39.0 is sent and throws away: the answers of a media server, seen by a relay before it.
+"""What plexjs 0.35.1 and 0.39.0 are sent and throw away: the answers of a media server, seen by a relay before it.
 
-Its two media-server calls return nothing but the status: the SDK reads the body and drops it. So the answer is taken
+Their two media-server calls return nothing but the status: the SDK reads the body and drops it. So the answer is taken
 from the wire, together with what the SDK asked: GET, no identity, `Accept: application/json`.
 """
 
@@ -14,12 +14,14 @@ from tests.strangers.wire import relay_to
 pytestmark = pytest.mark.strangers
 
 MIRA = "Xk3mPz_9Q-vT7rLb2NfW"
-PLEXJS_0_39_0 = next(kind for kind in KINDS if not kind.keeps_answers)
+DROPPING = [kind for kind in KINDS if not kind.keeps_answers]
+WAYS = [(kind, way) for kind in DROPPING for way in kind.ways]
 
 
-@pytest.fixture(params=PLEXJS_0_39_0.ways)
+@pytest.fixture(params=WAYS, ids=[f"{kind.folder}-{way}" for kind, way in WAYS])
 def dropping(request: pytest.FixtureRequest, start_stranger) -> Caller:
-    return Caller(PLEXJS_0_39_0, request.param, *start_stranger(PLEXJS_0_39_0.folder))
+    kind, way = request.param
+    return Caller(kind, way, *start_stranger(kind.folder))
 
 
 def test_transient_token_and_source_on_the_wire(dropping: Caller) -> None:
