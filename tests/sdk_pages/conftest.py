@@ -1,0 +1,47 @@
+"""The stage of the ledger's tests; its local Plexes are started when first asked for, one for each error mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.client.conftest import Make, make, serve
+from tests.sdk_pages.stage import Local, Stage, running
+from tests.server.asking import MIRA, transient
+
+__all__ = ["make", "serve"]  # fixtures of the façades' tests, used here too
+
+Locals = Callable[[str], Local]
+
+
+@pytest.fixture(scope="session")
+def local() -> Iterator[Locals]:
+    """The local Plex of a mode."""
+    with ExitStack() as stack:
+        yield cache(lambda mode: stack.enter_context(running(mode)))
+
+
+@pytest.fixture(scope="session")
+def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], tuple[Local, str]]]:
+    """A local Plex of a mode that was restarted, and a transient token from before."""
+    folder: Path = tmp_path_factory.mktemp("restarted")
+
+    def begin(stack: ExitStack, mode: str) -> tuple[Local, str]:
+        db = f"sqlite:///{(folder / mode).as_posix()}.db"
+        with running(mode, db=db) as first:
+            token = transient(first.plex.media_server("Attic").url, MIRA)
+        return stack.enter_context(running(mode, db=db)), token
+
+    with ExitStack() as stack:
+        yield cache(lambda mode: begin(stack, mode))
+
+
+@pytest.fixture
+def stage(mode: str, facade: str, local: Locals, make: Make) -> Iterator[Stage]:
+    """The stage of one test."""
+    with ExitStack() as closing:
+        yield Stage(mode, facade, local(mode), make, closing)

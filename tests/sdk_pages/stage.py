@@ -1,0 +1,150 @@
+"""What the ledger's tests play on: a local Plex of one error mode, recorded wires before it, and clients.
+
+Rule: the local Plex lives as long as the run, one for each mode; wires and clients are a test's own. The world is
+that of the local Plex's own tests, with the pages' example sources in it and a client identifier always asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from argon2 import PasswordHasher
+
+from tests.client.conftest import Make, Script
+from tests.client.scripts import head_of
+from tests.sdk_pages.ledger import operations
+from tests.sdk_pages.wire import recording
+from tests.server.asking import ATTIC, MIRA, PASSWORDS, Clock, world
+from tests.transports.hostile import Server
+from ticketstub import (
+    GetSourceConnectionInformation,
+    GetTokenDetails,
+    GetTransientToken,
+    PostUsersSignInData,
+    TransientTokenScope,
+    TransientTokenType,
+)
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.world import World
+
+LOGIN = "mira@example.test"
+PASSWORD = PASSWORDS["mira_quill"]
+SOURCE = f"server://{ATTIC}"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # for hundreds of sign-ins in a few seconds
+CODE = "123456"  # mira's account asks for none, and none is looked at
+
+
+def world_of(mode: str) -> World:
+    """Describe the world in which every media server refuses in this mode."""
+    told = world(require_client_identifier=True)
+    told["account"] = [account for account in told["account"] if account["username"] in {"mira_quill", "tom"}]
+    for account in told["account"]:
+        account["password_hash"] = CHEAP.hash(account.pop("password"))
+    told["media_server"] = [server | {"errors": mode} for server in told["media_server"]]
+    examples = [
+        {"identifier": name, "name": "Example", "connections": ["https://source.example.test"]}
+        for name in ("server://client-identifier", "provider://provider-identifier")
+    ]
+    for server in told["media_server"]:
+        server["source"] = [*server.get("source", ()), *examples]
+    return World.from_dict(told)
+
+
+@dataclass
+class Local:
+    """A running local Plex and its clock."""
+
+    plex: LocalPlex
+    clock: Clock
+
+
+def _kept(_stored: str) -> bool:
+    return False
+
+
+@contextmanager
+def running(mode: str, **options: Any) -> Generator[Local]:
+    """Run a local Plex of this mode."""
+    clock = Clock()
+    with LocalPlex(world_of(mode), clock=clock, **options).running() as plex:
+        assert plex.passwords
+        plex.passwords.needs_rehash = _kept  # type: ignore[method-assign,assignment]  # each would cost from then on
+        yield Local(plex, clock)
+
+
+@dataclass
+class Stage:
+    """One test's stage: the local Plex, what went over the wires before it, and clients on them."""
+
+    mode: str
+    facade: str
+    local: Local
+    make: Make
+    closing: ExitStack
+    wires: dict[str, Server] = field(default_factory=dict)
+
+    def wire(self, name: str = "plex.tv") -> Server:
+        """Return the wire to plex.tv or to a media server, by its name."""
+        if name not in self.wires:
+            plex = self.local.plex
+            target = plex.url if name == "plex.tv" else plex.media_server(name).url
+            self.wires[name] = self.closing.enter_context(recording(target))
+        return self.wires[name]
+
+    def client(self, **given: Any) -> Any:
+        """Make a client of the local Plex and of mira's media server, signed in as mira."""
+        usual = {"plex_tv": self.wire().url, "server": self.wire("Attic").url, "token": MIRA}
+        return self.make(**(usual | given))
+
+    def scripted(self, script: Script, **given: Any) -> Any:
+        """Make a client of a scripted server."""
+        return self.client(plex_tv=script.url, server=script.url, **given)
+
+    @property
+    def came(self) -> list[bytes]:
+        """What came over the wires, in order for each."""
+        return [request for wire in self.wires.values() for request in wire.requests]
+
+    @property
+    def headers(self) -> list[dict[str, str]]:
+        """The fields of what came, names in lower case."""
+        return [head_of(request)[1] for request in self.came]
+
+    @property
+    def lines(self) -> list[str]:
+        """The request lines of what came, without query and version."""
+        return [head_of(request)[0].split(" HTTP/")[0].partition("?")[0] for request in self.came]
+
+
+def ask(client: Any, operation: str, **given: Any) -> Any:
+    """Make a call by its method, with what it needs and these arguments or options."""
+    return getattr(client.authentication, operations()[operation].method)(**(_ARGUMENTS[operation] | given))
+
+
+_ARGUMENTS: dict[str, dict[str, object]] = {
+    "transient": {"type": TransientTokenType.DELEGATION, "scope": TransientTokenScope.ALL},
+    "source": {"source": SOURCE},
+    "details": {},
+    "sign-in": {"login": LOGIN, "password": PASSWORD, "verification_code": CODE},
+}
+
+
+def call(operation: str, source: str = SOURCE) -> Any:
+    """Make a call as a value."""
+    if operation == "transient":
+        return GetTransientToken(type=TransientTokenType.DELEGATION, scope=TransientTokenScope.ALL)
+    if operation == "source":
+        return GetSourceConnectionInformation(source=source)
+    return GetTokenDetails() if operation == "details" else PostUsersSignInData.of(LOGIN, PASSWORD, CODE)
+
+
+def is_whole(operation: str, value: Any) -> bool:
+    """Tell whether a result holds what the operation is for."""
+    if operation == "transient":
+        return value.token.kind == "transient"
+    if operation == "source":
+        return value.access_token.kind == "transient" and bool(value.connections)
+    return value.username == "mira_quill" and bool(value.auth_token)

@@ -1,0 +1,186 @@
+"""The 44 error rows: which class of ours an answer is, and that the answer itself is at hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+import pytest
+
+from tests.client.conftest import reply
+from tests.client.scripts import NEVER, Serve, start
+from tests.sdk_pages.ledger import Row, operations, shows
+from tests.sdk_pages.stage import Stage, ask, call
+from tests.server.asking import MIRA, TOM_ON_ATTIC
+from ticketstub import (
+    BadRequest,
+    ClientIdentifierMissing,
+    Err,
+    Forbidden,
+    GetSourceConnectionInformation,
+    GetTokenDetails,
+    GetTransientToken,
+    NotFound,
+    RateLimited,
+    Refusal,
+    Response,
+    ServerError,
+    TransientTokenScope,
+    Unauthorized,
+)
+
+DEAD = "Xk3mPz_9Q-vT7rLb2NfX"
+LONG = {"X-Note": "x" * 20_000}
+
+
+class Unheard(Enum):
+    """A value that no server knows."""
+
+    OF = "of"
+
+
+class Unprefixed(GetSourceConnectionInformation, frozen=True, kw_only=True):
+    """A call that, unlike ours, sends a source without its prefix."""
+
+    def __post_init__(self) -> None:
+        """Check nothing."""
+
+
+class Deleting(GetTokenDetails, frozen=True, kw_only=True):
+    """A call that plex.tv takes by another method only."""
+
+    method = "DELETE"
+
+
+Provoke = Callable[[Stage, Any], object]
+
+# What a program that uses the methods cannot send is sent as a call of the test's own.
+BAD: dict[str, tuple[type[Refusal], Provoke]] = {
+    "transient": (
+        BadRequest,
+        lambda _, plex: plex.send(GetTransientToken(type=Unheard.OF, scope=TransientTokenScope.ALL)),  # type: ignore[arg-type]  # the mistake itself
+    ),
+    "source": (BadRequest, lambda _, plex: plex.send(Unprefixed(source="client-identifier"))),
+    "details": (
+        ClientIdentifierMissing,
+        lambda _, plex: ask(plex, "details", headers={"X-Plex-Client-Identifier": ""}),
+    ),
+    "sign-in": (BadRequest, lambda _, plex: ask(plex, "sign-in", login="")),
+}
+
+
+def refused(stage: Stage, plex: Any, provoke: Provoke) -> tuple[Refusal, Response]:
+    """Provoke a refusal, and hold its response against what is said of it."""
+    with pytest.raises(Refusal) as caught:
+        provoke(stage, plex)
+    error, response = caught.value, caught.value.response
+    assert response
+    assert (True, error.status) == (bool(error.message), response.status)
+    assert str(len(response.body)) == response.headers["content-length"]
+    return error, response
+
+
+def as_documented(row: Row, stage: Stage, error: Refusal, response: Response) -> None:
+    """Hold an answer of 400 or 401 against the page's row; on `/security/*` that is JSON in one mode only."""
+    as_page_says = stage.mode == "documented" or not row.ours.unconfirmed
+    assert int(row.status) == response.status
+    assert (row.content_type if as_page_says else "text/html") == response.headers["content-type"].partition(";")[0]
+    if as_page_says:
+        assert error.code == json.loads(response.body)["errors"][0]["code"]
+    else:
+        assert (None, True) == (error.code, f"<h1>{row.status} ".encode() in response.body)
+
+
+@shows
+def test_bad_request(stage: Stage, row: Row) -> None:
+    """A request that misses something is a BadRequest, from JSON and from a web page, with the answer beside it."""
+    kind, provoke = BAD[row.operation]
+    error, response = refused(stage, stage.client(), provoke)
+    as_documented(row, stage, error, response)
+    assert isinstance(error, BadRequest)
+    assert (kind if error.code else BadRequest) is type(error)
+
+
+@shows
+def test_unauthorized(stage: Stage, row: Row) -> None:
+    """A dead token, or a wrong password, is Unauthorized, from JSON and from a web page, with the answer beside it."""
+    given = {"password": "not-the-password"} if row.operation == "sign-in" else {"token": DEAD}
+    error, response = refused(stage, stage.client(), lambda _, plex: ask(plex, row.operation, **given))
+    as_documented(row, stage, error, response)
+    assert Unauthorized is type(error)
+
+
+def elsewhere(operation: str) -> Provoke:
+    """Ask below a path that does not exist."""
+    name = "plex.tv" if operation in {"details", "sign-in"} else "Attic"
+    return lambda stage, plex: ask(plex, operation, base_url=f"{stage.wire(name).url}/elsewhere", token=MIRA)
+
+
+# What the local Plex refuses beyond 400 and 401: status, our class, and how to get it.
+REAL: dict[str, list[tuple[int, type[Refusal], Provoke]]] = {
+    "transient": [
+        (404, NotFound, elsewhere("transient")),
+        (431, Refusal, lambda _, plex: ask(plex, "transient", headers=LONG)),
+    ],
+    "source": [
+        (403, Forbidden, lambda stage, plex: ask(plex.at(stage.wire("Attic").url, token=TOM_ON_ATTIC), "source")),
+        (404, NotFound, lambda _, plex: ask(plex, "source", source="provider://nobody-knows-it")),
+        (431, Refusal, lambda _, plex: ask(plex, "source", headers=LONG)),
+    ],
+    "details": [
+        (404, NotFound, elsewhere("details")),
+        (405, Refusal, lambda _, plex: plex.send(Deleting())),
+        (431, Refusal, lambda _, plex: ask(plex, "details", headers=LONG)),
+    ],
+    "sign-in": [
+        (404, NotFound, elsewhere("sign-in")),
+        (413, Refusal, lambda _, plex: ask(plex, "sign-in", password="x" * 20_000)),
+        (431, Refusal, lambda _, plex: ask(plex, "sign-in", headers=LONG)),
+    ],
+}
+
+# What it does not answer is answered by a script: status, content type, body, our class.
+PAGE, XML = b"<html><body>no</body></html>", b'<errors><error code="1999" message="no" status="418"/></errors>'
+SCRIPTED: list[tuple[int, str, bytes, type[Refusal]]] = [
+    (402, "text/plain", b"no", Refusal),
+    (418, "application/xml", XML, Refusal),
+    (429, "application/json", b'{"errors":[{"code":1003,"message":"no","status":429}]}', RateLimited),
+    (451, "image/png", b"\x89PNG\r\n\x1a\n\x00", Refusal),
+    (499, "text/html", PAGE, Refusal),
+    (500, "text/html", PAGE, ServerError),
+    (502, "text/plain", b"no", ServerError),
+    (503, "application/xml", XML, ServerError),
+    (504, "application/octet-stream", b"", ServerError),
+    (599, "application/json", b"{", ServerError),
+]
+
+
+@shows
+def test_any_other(stage: Stage, row: Row, serve: Serve) -> None:
+    """Any other status from 400 on is a refusal by its meaning, whatever its type, with the answer beside it."""
+    client = stage.client(retry=NEVER)
+    for status, kind, provoke in REAL[row.operation]:
+        error, _ = refused(stage, client, provoke)
+        assert (status, kind) == (error.status, type(error))
+    said = [reply(body, status, Content_Type=form, Retry_After="7") for status, form, body, _ in SCRIPTED]
+    script = start(serve, operations()[row.operation].request.partition(" ")[2], *said)
+    client = stage.scripted(script, retry=NEVER)
+    for status, content_type, body, kind in SCRIPTED:
+        error, response = refused(stage, client, lambda _, plex: ask(plex, row.operation))
+        assert (status, kind, 7.0) == (error.status, type(error), error.retry_after)
+        assert (content_type, body) == (response.headers["content-type"], response.body)
+
+
+@shows
+def test_unauthorized_in_any_format(stage: Stage, row: Row, serve: Serve) -> None:
+    """A 401 is Unauthorized as JSON, XML, a web page, plain text or nothing, for each operation of the page."""
+    code = b'{"errors":[{"code":1001,"message":"no","status":401}]}'
+    xml = b'<errors><error code="1001" message="no" status="401"/></errors>'
+    for body in (code, xml, PAGE, b"no", b""):
+        script = serve()
+        script.answers = {"/security/token": reply(body, 401), "/security/resources": reply(body, 401)}
+        for operation in ("transient", "source"):
+            outcome = stage.scripted(script).attempt(call(operation))
+            assert (Err, Unauthorized, body) == (type(outcome), type(outcome.error), outcome.response.body)

@@ -1,0 +1,64 @@
+"""What the operations return, and what becomes of a result that is not there."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.client.conftest import reply
+from tests.client.scripts import Serve, start
+from tests.sdk_pages.ledger import Row, operations, shows
+from tests.sdk_pages.stage import Stage, ask, is_whole
+from tests.server.asking import MIRA
+from ticketstub import Account, CredentialsError, MalformedReply, Source, Token, TransientToken, Unauthorized
+
+KINDS = {"transient": TransientToken, "source": Source, "details": Account, "sign-in": Account}
+NOTHING = {
+    "an empty body": reply(b""),
+    "no content": reply(b"", 204),
+    "null": reply(b"null"),
+    "an empty object": reply(b"{}"),
+    "an empty list": reply(b"[]"),
+    "an empty container": reply(b'{"MediaContainer":{"size":0}}'),
+    "an empty XML container": reply(b'<MediaContainer size="0"/>'),
+    "only nulls": reply(b'{"authToken":null,"id":null,"token":null,"Device":null}'),
+    "a web page": reply(b"<!DOCTYPE html><html></html>"),
+}
+
+
+@shows
+def test_result(stage: Stage, row: Row) -> None:
+    """The result is a record of ours with what the page's response object holds."""
+    client = stage.client()
+    found = ask(client, row.operation)
+    assert (KINDS[row.operation], True) == (type(found), is_whole(row.operation, found))
+    if row.operation == "source":
+        assert ("Attic (mira_quill)", 2) == (found.name, len(found.connections))
+    if row.operation == "details":
+        assert Token(MIRA) == found.auth_token
+    if row.operation == "sign-in":
+        assert Token(MIRA) != found.auth_token
+        with pytest.raises(CredentialsError, match="needs a token"):
+            ask(client.with_options(token=None), "details")
+        assert Token(MIRA) == ask(client, "details").auth_token
+
+
+@shows
+def test_absence(stage: Stage, row: Row, serve: Serve) -> None:
+    """An answer of success without what was asked for is an error with that answer, and never None."""
+    script = start(serve, operations()[row.operation].request.partition(" ")[2], *NOTHING.values())
+    client = stage.scripted(script)
+    for number, said in enumerate(NOTHING.values(), 1):
+        with pytest.raises(MalformedReply) as caught:
+            ask(client, row.operation)
+        response = caught.value.response
+        assert response
+        assert said.endswith(b"\r\n\r\n" + response.body)
+        assert (caught.value.status, number) == (response.status, len(script.came))
+
+
+@shows
+def test_error_or_value(stage: Stage, row: Row) -> None:
+    """A call returns its value or raises; there is no pair of which one half could be left unchecked."""
+    assert is_whole("details", ask(stage.client(), "details"))
+    with pytest.raises(Unauthorized):
+        ask(stage.client(token="Xk3mPz_9Q-vT7rLb2NfX"), "details")

@@ -1,0 +1,45 @@
+"""A wire with a recording: it stands before the local Plex and keeps what a client sends, byte for byte.
+
+Rule: it passes on what comes and changes nothing; what it passes back has a Content-Length, as all that the local
+Plex answers. Loopback only.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from urllib.parse import urlsplit
+
+from tests.transports.hostile import Server
+
+_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
+
+
+def recording(target: str) -> Server:
+    """Make a server that hands each connection on to this address; its `requests` are what came."""
+    address = urlsplit(target)
+    assert address.hostname
+    assert address.port
+    place = (address.hostname, address.port)
+
+    def behave(server: Server, sock: socket.socket) -> None:
+        with socket.create_connection(place, timeout=10) as onward:
+            while came := server.read(sock):
+                onward.sendall(came)
+                sock.sendall(_answer(onward))
+
+    return Server(behave)
+
+
+def _answer(onward: socket.socket) -> bytes:
+    """Read one answer, whole; what is left of it where the other side closes."""
+    got, size = b"", None
+    while size is None or len(got) < size:
+        piece = onward.recv(65536)
+        if not piece:
+            return got
+        got += piece
+        if size is None and (end := got.find(b"\r\n\r\n")) >= 0:
+            length = _LENGTH.search(got)
+            size = end + 4 + (int(length[1]) if length else 0)
+    return got
