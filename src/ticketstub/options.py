@@ -115,6 +115,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             raise ValueError(f"this call goes to {'a media server' if which == 'server' else 'plex.tv'}: {known}")
         return found
 
+    def origin(self, which: str) -> str:
+        """Return the origin of that base, worked out once."""
+        origins: dict[str, str] = vars(self).setdefault("origins", {})
+        if which not in origins:
+            origins[which] = origin_of(self.base(which))
+        return origins[which]
+
     def admits(self, origin: str) -> bool:
         """Tell whether the token may be sent to this origin."""
         return origin in self.trusted

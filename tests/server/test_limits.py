@@ -167,6 +167,26 @@ def test_odd_requests_that_are_fine(plex: LocalPlex) -> None:
         assert (200, False) == (status_of(answer), b"evil" in answer)
 
 
+@pytest.mark.parametrize("name", ["Upgrade", "upgrade", "UPGRADE"])
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_an_offer_of_another_protocol(plex: LocalPlex, pieces: int, name: str) -> None:
+    """An offer of HTTP/2, as Java's HTTP library makes it with every request, is not taken, and no body is lost."""
+    form = b"login=nobody&password=\r\nupgrade: not+this"
+    head = (
+        f"POST /api/v2/users/signin HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n{name}: h2c\r\n"
+        "HTTP2-Settings: AAEAAEAA\r\nX-Plex-Client-Identifier: a\r\nAccept: application/json\r\n"
+        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n\r\n"
+    ).encode()
+    again = b"GET /api/v2/ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with raw(plex.url) as connection:
+        for piece in [head + form, again] if pieces == 1 else [head, form, again]:
+            connection.sendall(piece)
+            time.sleep(0.05)
+        answers = all_of(connection)
+    assert b'"code":1001' in answers
+    assert 2 == answers.count(b"HTTP/1.1 401")
+
+
 def test_old_clients(plex: LocalPlex, attic: str) -> None:
     """HTTP/1.0 is answered, and its connection ends without promising to stay."""
     for url, path in ((plex.url, "/api/v2/user"), (attic, "/identity")):

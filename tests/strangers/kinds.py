@@ -58,18 +58,12 @@ KINDS = (
         keeps_answers=False,
     ),
     Kind(folder="plexjs_0_43_0", ways=("method", "function"), offers=frozenset(SERVER_CALLS)),
-    # No SDKs: what two of them send and how they read, see its program. plexjava's sign-in is in test_raw_requests.py.
+    # No SDKs: what two of them send and how they read, see its program.
     Kind(
         folder="raw_requests",
-        ways=("plexgo",),
+        ways=("plexgo", "plexjava"),
         offers=frozenset(SERVER_CALLS | {"sign_in", "token_details"}),
         typed_errors=frozenset(SERVER_CALLS | {"sign_in", "token_details"}),
-    ),
-    Kind(
-        folder="raw_requests",
-        ways=("plexjava",),
-        offers=frozenset(SERVER_CALLS | {"token_details"}),
-        typed_errors=frozenset(SERVER_CALLS | {"token_details"}),
     ),
 )
 

@@ -111,7 +111,6 @@ def test_plexgo_signs_in_with_an_identifier_alone(by_default: Raw) -> None:
     assert (201, "pip") == (signed_in["status"], signed_in["result"]["username"])
 
 
-@pytest.mark.xfail(reason="the HTTP server drops the body of a request that offers another protocol", strict=True)
 def test_plexjava_signs_in_while_it_offers_http_2(by_default: Raw) -> None:
     """Its sign-in has a form and an offer of HTTP/2: the offer is not taken, and the form is read."""
     password = by_default.plex.accounts["pip"]["password"]

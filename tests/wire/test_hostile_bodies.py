@@ -111,10 +111,10 @@ PAIRS = [(name, call) for name in HOSTILE for call in CALLS if name not in SLOW 
 )
 def test_hostile(call: Call[Any], body: bytes) -> None:
     """A body that is no answer is a MalformedReply within two seconds, whose message repeats nothing of it."""
-    begun = time.perf_counter()
+    begun = time.thread_time()  # what it costs; how busy the machine is has no say
     with pytest.raises(MalformedReply) as caught:
         call.read(Response(200, {}, body))
-    assert time.perf_counter() - begun < LONGEST
+    assert time.thread_time() - begun < LONGEST
     assert caught.value.response is not None
     assert (200, body) == (caught.value.status, caught.value.response.body)
     assert len(str(caught.value)) < 200
@@ -123,9 +123,9 @@ def test_hostile(call: Call[Any], body: bytes) -> None:
 @pytest.mark.parametrize("name", [name for name in HOSTILE if name not in SLOW - {"many elements"}])
 def test_hostile_refusal(name: str) -> None:
     """The same bodies with a status of failure are a refusal of that status, within two seconds."""
-    begun = time.perf_counter()
+    begun = time.thread_time()  # what it costs; how busy the machine is has no say
     found = refused.read(Response(403, {}, HOSTILE[name]), base="plex.tv")
-    assert time.perf_counter() - begun < LONGEST
+    assert time.thread_time() - begun < LONGEST
     assert 403 == found.status
     assert len(str(found)) < 350
 
@@ -254,11 +254,11 @@ def test_refuses_to_unpack(coding: str, body: bytes) -> None:
     """A compression bomb, a broken or a foreign coding is refused within two seconds, without filling the memory."""
     import tracemalloc
 
-    begun = time.perf_counter()
+    begun = time.thread_time()  # what it costs; how busy the machine is has no say
     tracemalloc.start()
     with pytest.raises(Unreadable):
         codec.unpacked(body, coding)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert time.perf_counter() - begun < LONGEST
+    assert time.thread_time() - begun < LONGEST
     assert most < 3 * MAX_BODY

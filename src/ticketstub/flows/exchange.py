@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from typing import TypeVar
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin
 
 from ticketstub.device import Device
@@ -28,6 +30,9 @@ from ticketstub.token import Token
 from ticketstub.wire import codec
 from ticketstub.wire.call import Call, malformed
 from ticketstub.wire.http import Request, Response, origin_of
+
+if TYPE_CHECKING:
+    from logging import Logger
 
 V = TypeVar("V")
 
@@ -101,7 +106,7 @@ def _once(
     request = _request(call, settings, device, token)
     response = yield from _followed(request, settings, clock, deadline)
     if 200 <= response.status < 300:
-        return _bound(call.read(response), request), response
+        return _bound(call.read(response), settings.origin(call.base)), response
     if response.status < 400:
         raise MalformedReply(
             f"Plex answered {response.status}, which no call is answered with",
@@ -117,22 +122,22 @@ def _request(call: Call[V], settings: Settings, device: Device, token: Token | N
     base = settings.base(call.base)
     headers = dict(settings.fixed_headers(device))
     if call.needs_token:
-        _add_token(headers, call, settings, base, token)
+        _add_token(headers, call, settings, token)
     body, media_type = call.body()
     if media_type:
         headers["Content-Type"] = media_type
     return Request(call.name, call.verb_used(), base + call.target(), headers, body)
 
 
-def _add_token(headers: dict[str, str], call: Call[V], settings: Settings, base: str, token: Token | None) -> None:
+def _add_token(headers: dict[str, str], call: Call[V], settings: Settings, token: Token | None) -> None:
     if token is None:
         if call.base == "plex.tv":
             raise CredentialsError("this call needs a token", hint="sign in, or pass token=")
         return  # observed: a media server may admit its own network without one
-    if not settings.admits(origin_of(base)):
+    if not settings.admits(settings.origin(call.base)):
         hint = "name the address and the token together: at(url, token=…)"
         raise CredentialsError("the token was not named together with this address, so it is not sent there", hint=hint)
-    if token.kind == "transient" and call.base == "plex.tv":
+    if call.base == "plex.tv" and token.kind == "transient":
         raise CredentialsError("a transient token works only on the media server that made it, not on plex.tv")
     headers["X-Plex-Token"] = token.reveal()
 
@@ -205,16 +210,21 @@ def _unpacked(response: Response) -> Response:
         raise malformed(response, str(error)) from None
 
 
-def _bound(value: V, request: Request) -> V:
+def _bound(value: V, origin: str) -> V:
     """Let the tokens in a reply know who issued them."""
     for token in (getattr(value, name, None) for name in ("auth_token", "token")):
         if isinstance(token, Token) and token.origin is None:
-            token.origin = origin_of(request.url)
+            token.origin = origin
     return value
 
 
 def _log(line: str, *facts: object) -> None:
     """Log at DEBUG. Whoever wants logs has imported logging; whoever has not saves its import."""
-    logging = sys.modules.get("logging")
-    if logging:
-        logging.getLogger("ticketstub").debug(line, *facts)
+    if logging := sys.modules.get("logging"):
+        _logger(logging).debug(line, *facts)
+
+
+@cache
+def _logger(logging: ModuleType) -> Logger:
+    found: Logger = logging.getLogger("ticketstub")
+    return found

@@ -2,12 +2,14 @@
 
 Rule: a request's head may be so long and take so long, and a connection on which nothing happens ends; what is refused
 here is refused without a body, for too little is known to ask for its format. The library is kept from logging
-requests and from trusting forwarded fields.
+requests and from trusting forwarded fields. An offer of another protocol is never taken: Java's HTTP library makes one
+(`Upgrade: h2c`) with every request, and the parser would hand what follows, a form for example, to that protocol.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
@@ -22,6 +24,8 @@ Application = Callable[..., Awaitable[None]]
 
 BACKLOG = 512
 """How many connections may wait to be accepted."""
+
+_OFFER = re.compile(rb"(?im)^upgrade(?=[ \t]*:)")
 
 
 class Config(uvicorn.Config):
@@ -59,6 +63,7 @@ class Connection(HttpToolsProtocol):
     config: Config
     _late: asyncio.TimerHandle | None = None
     _in_head = False
+    _in_body = False
     _head = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base has it
@@ -80,13 +85,18 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Note that a head is over."""
-        self._in_head, self._head = False, 0
+        self._in_head, self._head, self._in_body = False, 0, True
         self._stop_clock()
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        """Note that a body is over."""
+        self._in_body = False
+        super().on_message_complete()
+
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head that is not over yet; the application counts those that came whole."""
-        super().data_received(data)
+        super().data_received(data if self._in_body else _without_offer(data))
         if self._in_head:
             self._head += len(data)
             if self._head > self.config.settings.head_bytes:
@@ -119,3 +129,10 @@ class Connection(HttpToolsProtocol):
         ending = b"connection: close\r\ncontent-length: 0\r\n\r\n"
         self.transport.write(b"HTTP/1.1 %d %s\r\n%s%s" % (status, status.phrase.encode(), fields, ending))
         self.transport.close()
+
+
+def _without_offer(data: bytes) -> bytes:
+    if b"pgrade" not in data and b"PGRADE" not in data:
+        return data
+    head, end, body = data.partition(b"\r\n\r\n")
+    return _OFFER.sub(b"x-offer", head) + end + body

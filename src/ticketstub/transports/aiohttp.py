@@ -160,6 +160,8 @@ async def _body(place: Place, response: aiohttp.ClientResponse) -> bytes:
     pieces: list[bytes] = []
     size = 0
     try:
+        if response.content_length:  # and not too much, as was just seen
+            return await response.content.read()
         async for piece in response.content.iter_any():
             pieces.append(piece)
             size += len(piece)

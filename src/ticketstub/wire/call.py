@@ -8,6 +8,7 @@ Plex checks them. Every call carries a mark: documented, observed or assumed.
 from __future__ import annotations
 
 from enum import Enum
+from functools import cache
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 from urllib.parse import urlencode
 
@@ -108,6 +109,7 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
 C = TypeVar("C", bound="Call[Any]")  # whatever its reply is
 
 
+@cache
 def _names(kind: type[Call[V]]) -> tuple[tuple[str, str], ...]:
     return tuple(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
 
