@@ -1,0 +1,188 @@
+"""`PlexAPI` of plex-api-client 0.6.6 to 0.9.0: its constructor, and the `authentication` group.
+
+Rule: the token goes to the media server that was named together with it. The releases' default address, a private one
+in somebody's network, is therefore no default here: a call without a named address is an error, and sends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
+from weakref import finalize
+
+from ticketstub.client import Plex
+from ticketstub.compat.answers import RawResponse
+from ticketstub.compat.arguments import filled, sync_client, text_of
+from ticketstub.compat.not_covered import missing
+from ticketstub.compat.plex_api.models import errors
+from ticketstub.compat.plex_api.models.operations import (
+    GetSourceConnectionInformationResponse,
+    GetTransientTokenQueryParamType,
+    GetTransientTokenResponse,
+    Scope,
+)
+from ticketstub.compat.retries import RetryConfig, retry_of
+from ticketstub.device import Device
+from ticketstub.errors import PlexError
+from ticketstub.options import Retry
+from ticketstub.outcome import Err
+from ticketstub.token import Token
+from ticketstub.wire.call import Call
+from ticketstub.wire.security import (
+    GetSourceConnectionInformation,
+    GetTransientToken,
+    TransientTokenScope,
+    TransientTokenType,
+)
+
+V = TypeVar("V")
+
+_NO_ADDRESS = (
+    "no media server was named: PlexAPI(server_url='http://host:32400', …) or PlexAPI(ip='host', …); the SDK's own "
+    "default is an address of somebody else's network, and a token goes only where you said"
+)
+
+
+class ServerProtocol(StrEnum):
+    """How the media server is reached."""
+
+    HTTP = "http"
+    HTTPS = "https"
+
+
+class Authentication:
+    """The page's two operations."""
+
+    def __init__(self, plex: Plex, *, named: bool, owner: object) -> None:
+        self._plex = plex
+        self._named = named
+        self._owner = owner  # kept, for its end closes the connections
+
+    def get_transient_token(
+        self,
+        type_: GetTransientTokenQueryParamType | str | None = None,
+        scope: Scope | str | None = None,
+        *,
+        type: GetTransientTokenQueryParamType | str | None = None,  # noqa: A002  # the page's name for it
+    ) -> GetTransientTokenResponse:
+        """Get a transient token.
+
+        Args:
+            type_: what it is for, under the releases' name.
+            scope: what it reaches; required.
+            type: as `type_`, under the page's name; one of the two is required.
+
+        Raises:
+            errors.GetTransientTokenResponseBody: 401 in JSON. errors.SDKError: any other refusal.
+            Unreachable: no answer came.
+        """
+        wanted = type_ if type_ is not None else type
+        if wanted is None or scope is None:
+            raise TypeError("get_transient_token needs type= (or type_=) and scope=")
+        call = GetTransientToken(type=TransientTokenType(text_of(wanted)), scope=TransientTokenScope(text_of(scope)))
+        found, raw = self._made(call, errors.GetTransientTokenResponseBody)
+        return GetTransientTokenResponse(
+            content_type=raw.content_type, status_code=raw.status_code, raw_response=raw, token=found.token
+        )
+
+    def get_source_connection_information(self, source: str) -> GetSourceConnectionInformationResponse:
+        """Ask how to reach a source.
+
+        Args:
+            source: `server://` or `provider://`, and its identifier; required.
+
+        Raises:
+            errors.GetSourceConnectionInformationResponseBody: 401 in JSON. errors.SDKError: any other refusal.
+            Unreachable: no answer came.
+        """
+        call = GetSourceConnectionInformation(source=source)
+        found, raw = self._made(call, errors.GetSourceConnectionInformationResponseBody)
+        return GetSourceConnectionInformationResponse(
+            content_type=raw.content_type, status_code=raw.status_code, raw_response=raw, source=found
+        )
+
+    def _made(self, call: Call[V], unauthorized: type[errors.SDKError]) -> tuple[V, RawResponse]:
+        if not self._named:
+            raise ValueError(_NO_ADDRESS)
+        outcome = self._plex.attempt(call)
+        if isinstance(outcome, Err):
+            _raise_for(outcome.error, unauthorized)
+        return outcome.value, RawResponse(outcome.response)
+
+    if not TYPE_CHECKING:  # type checkers know what there is
+
+        def __getattr__(self, name: str) -> object:
+            raise missing("plex_api's authentication", name)
+
+
+class PlexAPI:
+    """The SDK's client, on `ticketstub.Plex`; nothing is sent by making one.
+
+    Args:
+        access_token: the token, or a callable that is asked before each request.
+        x_plex_client_identifier: what tells this installation from all others; by default the remembered device's.
+        protocol, ip, port: the media server's address; without `ip`, there is none. `http` and `32400` by default.
+        server_idx: 0, for the one server that these releases know.
+        server_url: the whole address instead; url_params: what stands for the names in braces in it.
+        client: an httpx client, or a transport of ticketstub's.
+        retry_config: when to try again (see `compat.retries`).
+
+    Raises:
+        NotCovered: the client is one that cannot be sent with, such as a `requests.Session`.
+        ValueError: an address or a token is none.
+    """
+
+    def __init__(
+        self,
+        access_token: str | Token | Callable[[], str] | None = None,
+        x_plex_client_identifier: str | None = None,
+        protocol: ServerProtocol | str | None = None,
+        ip: str | None = None,
+        port: str | None = None,
+        server_idx: int | None = None,
+        server_url: str | None = None,
+        url_params: Mapping[str, str] | None = None,
+        client: object | None = None,
+        retry_config: RetryConfig | None = None,
+    ) -> None:
+        if server_idx not in (None, 0):
+            raise ValueError("server_idx is 0: these releases know one server")
+        server = filled(server_url, url_params) if server_url else None
+        if server is None and ip is not None:
+            server = f"{text_of(protocol or 'http')}://{ip}:{port or '32400'}"
+        self._plex = Plex(
+            device=Device(client_identifier=x_plex_client_identifier) if x_plex_client_identifier else None,
+            token=access_token,
+            server=server,
+            retry=retry_of(retry_config) if retry_config else Retry(),
+            transport=sync_client(client),
+        )
+        self.authentication = Authentication(self._plex, named=server is not None, owner=self)
+        finalize(self, self._plex.close)  # these releases have no way to close, so their programs do not
+
+    def close(self) -> None:
+        """Close the connections (our addition)."""
+        self._plex.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<plex_api.PlexAPI on {self._plex!r}>"
+
+    if not TYPE_CHECKING:  # type checkers know what there is
+
+        def __getattr__(self, name: str) -> object:
+            raise missing("plex_api.PlexAPI", name)
+
+
+def _raise_for(error: PlexError, unauthorized: type[errors.SDKError]) -> NoReturn:
+    """Raise the SDK's error for ours; ours itself where nothing was answered."""
+    if error.response is None:
+        raise error
+    typed = error.response.status == 401 and RawResponse(error.response).is_json
+    raise (unauthorized if typed else errors.SDKError).of(error, error.response) from error

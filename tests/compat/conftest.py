@@ -1,0 +1,37 @@
+"""A local Plex for the snippets: mira's servers Attic (refuses with web pages) and Documented (refuses in JSON)."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.client.conftest import serve
+from tests.server.asking import world
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.world import World
+
+__all__ = ["serve"]
+
+
+@pytest.fixture(scope="module")
+def plex() -> Iterator[LocalPlex]:
+    """A local Plex that no test changes."""
+    with LocalPlex(World.from_dict(world())).running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def plex_tv(plex: LocalPlex) -> str:
+    """plex.tv's address, as the SDKs want it."""
+    return f"{plex.url}/api/v2"
+
+
+@pytest.fixture(scope="module")
+def attic(plex: LocalPlex) -> str:
+    """The address of a media server that refuses as it was observed."""
+    return plex.media_server("Attic").url
+
+
+@pytest.fixture(scope="module")
+def documented(plex: LocalPlex) -> str:
+    """The address of a media server that refuses as the pages say."""
+    return plex.media_server("Documented").url

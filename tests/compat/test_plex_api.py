@@ -1,0 +1,278 @@
+"""The Python reference page, package `plex_api`: its snippets and rows with one changed import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.client.conftest import Script, reply
+from tests.client.scripts import head_of
+from tests.samples.reading import sample
+from tests.server.asking import ATTIC, MIRA, TOM_ON_ATTIC
+from tests.transports.hostile import closed_port
+from ticketstub import Unauthorized, Unreachable
+from ticketstub.compat import plex_api
+from ticketstub.compat.not_covered import NotCovered
+from ticketstub.compat.plex_api.models import errors, operations
+from ticketstub.compat.plex_api.utils import BackoffStrategy, RetryConfig
+
+Serve = Callable[..., Script]
+
+WRONG = "no-such-token-aaaaaa"
+JSON = {"Content_Type": "application/json"}
+ONCE = RetryConfig("none", BackoffStrategy(1, 50, 1.1, 100), retry_connection_errors=False)
+
+
+def client(server_url: str, **given: Any) -> plex_api.PlexAPI:
+    return plex_api.PlexAPI(**{"access_token": MIRA, "server_url": server_url} | given)
+
+
+def test_transient_token_as_on_the_page(attic: str) -> None:
+    """The snippet of get transient token runs, and its result is compared with None."""
+    place = urlsplit(attic)
+
+    s = plex_api.PlexAPI(
+        access_token=MIRA,
+        x_plex_client_identifier="Postman",
+        ip=place.hostname,
+        port=str(place.port),
+    )
+
+    res = s.authentication.get_transient_token(
+        type=operations.GetTransientTokenQueryParamType.DELEGATION, scope=operations.Scope.ALL
+    )
+
+    assert res is not None
+    assert (200, "application/json") == (res.status_code, res.content_type)
+    assert res.raw_response.text.startswith('{"MediaContainer":')
+
+
+def test_source_as_on_the_page(attic: str) -> None:
+    """The snippet of get source connection information runs, and its result is compared with None."""
+    place = urlsplit(attic)
+
+    s = plex_api.PlexAPI(
+        access_token=MIRA,
+        x_plex_client_identifier="Postman",
+        ip=place.hostname,
+        port=str(place.port),
+    )
+
+    res = s.authentication.get_source_connection_information(source=f"server://{ATTIC}")
+
+    assert res is not None
+    assert (200, ATTIC) == (res.status_code, res.source.client_identifier)
+
+
+@pytest.mark.parametrize("name", ["type", "type_"])
+def test_type_has_the_page_s_name_and_the_releases(attic: str, name: str) -> None:
+    """The page says `type`, the releases say `type_`: both are taken, as members or as texts."""
+    kind = operations.GetTransientTokenQueryParamType.DELEGATION
+    with client(attic) as s:
+        members: Any = {name: kind, "scope": operations.Scope.ALL}
+        texts: Any = {name: "delegation", "scope": "all"}
+        assert 200 == s.authentication.get_transient_token(**members).status_code
+        assert 200 == s.authentication.get_transient_token(**texts).status_code
+        assert 200 == s.authentication.get_transient_token(kind, operations.Scope.ALL).status_code
+
+
+@pytest.mark.parametrize("given", [{}, {"type": "delegation"}, {"scope": "all"}])
+def test_type_and_scope_are_required(attic: str, given: dict[str, Any]) -> None:
+    """Both parameters are required."""
+    with client(attic) as s, pytest.raises(TypeError, match="scope="):
+        s.authentication.get_transient_token(**given)
+
+
+def test_wrong_values_are_found_before_anything_is_sent(serve: Serve) -> None:
+    """An unknown type or scope and a source without its prefix are programming errors."""
+    server = serve()
+    with client(server.url) as s:
+        with pytest.raises(ValueError, match="elsewhere"):
+            s.authentication.get_transient_token(type="delegation", scope="elsewhere")
+        with pytest.raises(ValueError, match="other"):
+            s.authentication.get_transient_token(type="other", scope="all")
+        with pytest.raises(ValueError, match="server://"):
+            s.authentication.get_source_connection_information(source=ATTIC)
+    assert [] == server.came
+
+
+def test_what_goes_out(serve: Serve) -> None:
+    """The token and the identifier are sent as headers to the address that was named with them."""
+    server = serve(**{"security/token": reply(sample("transient_token.json"), **JSON)})
+    with client(server.url, x_plex_client_identifier="Postman") as s:
+        found = s.authentication.get_transient_token(type="delegation", scope="all")
+    line, fields = head_of(server.came[0])
+    assert "POST /security/token?type=delegation&scope=all HTTP/1.1" == line
+    assert (MIRA, "Postman") == (fields["x-plex-token"], fields["x-plex-client-identifier"])
+    assert "transient" == (found.token.kind if found.token else None)
+
+
+def test_result_is_read_in_either_format(serve: Serve) -> None:
+    """The raw response has what programs use of requests', and our additions hold what is in it."""
+    server = serve(**{"security/resources": reply(sample("source.xml"), Content_Type="application/xml", X_Word="seen")})
+    with client(server.url) as s:
+        res = s.authentication.get_source_connection_information(source=f"server://{ATTIC}")
+    raw = res.raw_response
+    assert (200, "seen", "seen", "application/xml") == (
+        raw.status_code,
+        raw.headers["X-Word"],
+        raw.headers.get("x-word"),
+        res.content_type,
+    )
+    assert (sample("source.xml"), sample("source.xml").decode()) == (raw.content, raw.text)
+    assert (ATTIC, 2) == (res.source.client_identifier, len(res.source.connections))
+
+
+ROWS: dict[str, tuple[type[errors.SDKError], Callable[[plex_api.Authentication], object]]] = {
+    "get_transient_token": (
+        errors.GetTransientTokenResponseBody,
+        lambda group: group.get_transient_token(type="delegation", scope="all"),
+    ),
+    "get_source_connection_information": (
+        errors.GetSourceConnectionInformationResponseBody,
+        lambda group: group.get_source_connection_information(source=f"server://{ATTIC}"),
+    ),
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_401_json(documented: str, row: str) -> None:
+    """A 401 in JSON is the page's class with the listed errors, and an SDKError as the releases raise it."""
+    typed, call = ROWS[row]
+    with client(documented, access_token=WRONG) as s, pytest.raises(typed) as caught:
+        call(s.authentication)
+    error: Any = caught.value
+    assert isinstance(error, errors.SDKError)
+    assert [(1001, 401)] == [(one.code, one.status) for one in error.errors]
+    assert (401, 401, '{"errors":[{') == (error.status_code, error.raw_response.status_code, error.body[:12])
+    assert isinstance(error.__cause__, Unauthorized)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_401_as_observed(attic: str, row: str) -> None:
+    """A 401 as a web page is an SDKError, for the page's class is one for JSON."""
+    typed, call = ROWS[row]
+    with client(attic, access_token=WRONG) as s, pytest.raises(errors.SDKError) as caught:
+        call(s.authentication)
+    assert not isinstance(caught.value, typed)
+    assert (401, "text/html") == (caught.value.status_code, caught.value.raw_response.headers["Content-Type"])
+    assert "<html" in caught.value.body
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
+def test_4xx_to_5xx(serve: Serve, row: str, status: int) -> None:
+    """Every other status from 400 on is an SDKError, in JSON too, with message, status, body and response."""
+    path = {"get_transient_token": "security/token", "get_source_connection_information": "security/resources"}[row]
+    body = b'{"errors":[{"code":1999,"message":"No","status":%d}]}' % status
+    server = serve(**{path: reply(body, status, **JSON)})
+    with client(server.url, retry_config=ONCE) as s, pytest.raises(errors.SDKError) as caught:
+        ROWS[row][1](s.authentication)
+    assert errors.SDKError is type(caught.value)
+    assert ("No", status, body.decode()) == (caught.value.message, caught.value.status_code, caught.value.body)
+    assert f"No: Status {status}" == str(caught.value)
+
+
+def test_200_that_is_none(serve: Serve) -> None:
+    """A web page in place of the answer is an SDKError, not a success."""
+    server = serve(**{"security/token": reply(b"<html></html>", Content_Type="text/html")})
+    with client(server.url) as s, pytest.raises(errors.SDKError) as caught:
+        s.authentication.get_transient_token(type="delegation", scope="all")
+    assert 200 == caught.value.status_code
+
+
+def test_no_answer_stays_ours() -> None:
+    """Where requests' errors came through, ours do."""
+    with client(f"http://127.0.0.1:{closed_port()}", retry_config=ONCE) as s, pytest.raises(Unreachable):
+        s.authentication.get_transient_token(type="delegation", scope="all")
+
+
+def test_token_may_be_a_callable(attic: str) -> None:
+    """A callable is asked before each request."""
+    given = iter([MIRA, TOM_ON_ATTIC])
+    with client(attic, access_token=lambda: next(given)) as s:
+        for _ in range(2):
+            s.authentication.get_transient_token(type="delegation", scope="all")
+    assert [] == list(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ({"ip": "192.0.2.7"}, "http://192.0.2.7:32400"),
+        ({"ip": "192.0.2.7", "server_idx": 0, "port": "8443", "protocol": "https"}, "https://192.0.2.7:8443"),
+        ({"ip": "192.0.2.7", "protocol": plex_api.ServerProtocol.HTTPS}, "https://192.0.2.7:32400"),
+        ({"server_url": "http://192.0.2.8:1/", "ip": "192.0.2.7"}, "http://192.0.2.8:1"),
+        (
+            {"server_url": "{protocol}://{ip}", "url_params": {"protocol": "http", "ip": "192.0.2.8"}},
+            "http://192.0.2.8",
+        ),
+    ],
+)
+def test_address(given: dict[str, Any], address: str) -> None:
+    """The address is server_url with url_params, or what protocol, ip and port make, with the page's defaults."""
+    with plex_api.PlexAPI(access_token=MIRA, **given) as s:
+        assert address in repr(s)
+
+
+def test_no_default_address() -> None:
+    """The releases' private default address gets no token: a call without an address says what to name."""
+    with plex_api.PlexAPI(access_token=MIRA, x_plex_client_identifier="Postman") as s:
+        with pytest.raises(ValueError, match="server_url="):
+            s.authentication.get_transient_token(type="delegation", scope="all")
+        with pytest.raises(ValueError, match="ip='host'"):
+            s.authentication.get_source_connection_information(source=f"server://{ATTIC}")
+
+
+def test_arguments_that_cannot_be() -> None:
+    """There is one server, and requests' sessions cannot be sent with; the error names what can."""
+    with pytest.raises(ValueError, match="server_idx is 0"):
+        plex_api.PlexAPI(access_token=MIRA, server_idx=1)
+
+    class Session:
+        """What requests calls its client."""
+
+        def send(self) -> None: ...
+
+    with pytest.raises(NotCovered, match="httpx2.Client"):
+        plex_api.PlexAPI(access_token=MIRA, client=Session())
+
+
+def test_client_of_one_s_own(attic: str) -> None:
+    """An httpx client is sent with, and stays open."""
+    import httpx
+
+    with httpx.Client() as own:
+        with client(attic, client=own) as s:
+            assert 200 == s.authentication.get_transient_token(type="delegation", scope="all").status_code
+        assert not own.is_closed
+
+
+def test_the_group_alone_keeps_the_connections(attic: str) -> None:
+    """A program may keep the group and drop the client, which these releases cannot close."""
+    group = client(attic).authentication
+    for _ in range(2):
+        assert 200 == group.get_transient_token(type="delegation", scope="all").status_code
+
+
+@pytest.mark.parametrize("name", ["server", "plex", "library"])
+def test_what_is_not_covered_says_so(name: str) -> None:
+    """Other groups, operations and names are AttributeErrors that name ours."""
+    with client("http://192.0.2.7:32400") as s:
+        assert not hasattr(s, name)
+        with pytest.raises(AttributeError, match="ticketstub.MediaServer.get"):
+            getattr(s, name)
+        with pytest.raises(AttributeError, match=r"ticketstub.Plex.server_information\(\)"):
+            getattr(s.authentication, "get_server_capabilities")  # noqa: B009  # type checkers know it is not there
+    for module in (plex_api, errors, operations):
+        with pytest.raises(AttributeError, match="only what the Authentication reference pages hold"):
+            getattr(module, "GetServerCapabilitiesResponseBody")  # noqa: B009  # likewise
+
+
+def test_models_by_attribute() -> None:
+    """`plex_api.models` is there with the package, as in the releases."""
+    assert errors is plex_api.models.errors
+    assert operations is plex_api.models.operations
