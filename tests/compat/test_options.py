@@ -116,22 +116,37 @@ def test_retries(serve: Serve, way: str) -> None:
     """429 is tried again by default, as configured in the constructor, and as configured in a call."""
     busy = reply(b"", 429)
     quick = RetryConfig("backoff", BackoffStrategy(1, 50, 1.1, 100), retry_connection_errors=False)
-    for arguments, more in (({"retry_config": quick}, {}), ({"retry_config": ONCE}, {"retries": quick})):
+    cases: Any = (({"retry_config": quick}, {}), ({"retry_config": ONCE}, {"retries": quick}))
+    for arguments, more in cases:
         server = serve(**{"api/v2/user": [busy, ACCOUNT["api/v2/user"]]})
         given = {"request": {}, "server_url": server.url, **more}
         assert 200 == ask(way, {"token": MIRA} | arguments, "authentication", "get_token_details", **given).status_code
-    for more in ({"retries": ONCE}, {"retries": None}):
+    for retries in (ONCE, None):
         server = serve(**{"api/v2/user": [busy]})
+        given = {"request": {}, "server_url": server.url, "retries": retries}
         with pytest.raises(errors.SDKError):
-            ask(way, {"token": MIRA}, "authentication", "get_token_details", request={}, server_url=server.url, **more)
+            ask(way, {"token": MIRA}, "authentication", "get_token_details", **given)
 
 
 @pytest.mark.parametrize(
     ("config", "retry"),
     [
         (RetryConfig("backoff", BackoffStrategy(1, 50, 1.1, 100), retry_connection_errors=False), (7, 0.001, {429})),
-        (RetryConfig("backoff", BackoffStrategy(1000, 30000, 2, 300000), True, ["503"]), (9, 1.0, {503})),
-        (RetryConfig("backoff", BackoffStrategy(0, 0, 1, 0), True, ["5XX"]), (1, 0.001, set(range(500, 600)))),
+        (
+            RetryConfig(
+                "backoff",
+                BackoffStrategy(1000, 30000, 2, 300000),
+                retry_connection_errors=True,
+                status_codes_override=["503"],
+            ),
+            (9, 1.0, {503}),
+        ),
+        (
+            RetryConfig(
+                "backoff", BackoffStrategy(0, 0, 1, 0), retry_connection_errors=True, status_codes_override=["5XX"]
+            ),
+            (1, 0.001, set(range(500, 600))),
+        ),
     ],
 )
 def test_what_a_retry_configuration_becomes(config: RetryConfig, retry: tuple[int, float, set[int]]) -> None:
@@ -171,9 +186,9 @@ def test_arguments_that_cannot_be_honoured() -> None:
     """A debug logger, a foreign client, an unknown index and an unknown option are refused; the error names ours."""
     with pytest.raises(NotCovered, match="on_request="):
         PlexAPI(debug_logger=logging.getLogger("plex_api_client"))
-    with pytest.raises(NotCovered, match="httpx2.Client"):
+    with pytest.raises(NotCovered, match=r"httpx2\.Client"):
         PlexAPI(client=object())
-    with pytest.raises(NotCovered, match="aiohttp.ClientSession"):
+    with pytest.raises(NotCovered, match=r"aiohttp\.ClientSession"):
         PlexAPI(async_client=object())
     with pytest.raises(ValueError, match="0, 1 or 2"):
         PlexAPI(server_idx=3)
@@ -181,32 +196,32 @@ def test_arguments_that_cannot_be_honoured() -> None:
         sdk.authentication.get_token_details(request={}, retry=None)  # type: ignore[call-arg]  # what is tested
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_clients_of_one_s_own(serve: Serve, way: str) -> None:
-    """httpx clients are sent with."""
+def test_client_of_one_s_own(serve: Serve) -> None:
+    """An httpx client is sent with, and stays open."""
     import httpx
 
-    class Own(httpx.Client):
-        """Counts."""
+    sent: list[object] = []
+    server = serve(**TOKEN)
+    with httpx.Client(event_hooks={"request": [sent.append]}) as own:
+        with PlexAPI(token=MIRA, server_url=server.url, client=own) as sdk:
+            sdk.general.create_transient_token(request=KIND)
+        assert (1, False) == (len(sent), own.is_closed)
 
-        sent = 0
 
-        def send(self, *given: Any, **named: Any) -> httpx.Response:
-            Own.sent += 1
-            return super().send(*given, **named)
+async def test_async_client_of_one_s_own(serve: Serve) -> None:
+    """An async httpx client is sent with, and stays open."""
+    import httpx
 
-    class AsyncOwn(httpx.AsyncClient):
-        """Counts."""
+    sent: list[object] = []
 
-        async def send(self, *given: Any, **named: Any) -> httpx.Response:
-            Own.sent += 1
-            return await super().send(*given, **named)
+    async def noted(request: object) -> None:
+        sent.append(request)
 
     server = serve(**TOKEN)
-    with Own() as client:
-        arguments = {"token": MIRA, "server_url": server.url, "client": client, "async_client": AsyncOwn()}
-        ask(way, arguments, "general", "create_transient_token", request=KIND)
-    assert 1 == Own.sent
+    async with httpx.AsyncClient(event_hooks={"request": [noted]}) as own:
+        async with PlexAPI(token=MIRA, server_url=server.url, async_client=own) as sdk:
+            await sdk.general.create_transient_token_async(request=KIND)
+        assert (1, False) == (len(sent), own.is_closed)
 
 
 @pytest.mark.parametrize("name", ["get_server_info", "get_server_info_async"])
@@ -214,7 +229,7 @@ def test_what_is_not_covered_says_so(name: str) -> None:
     """Other groups, operations and names are AttributeErrors that name ours where there is one."""
     with PlexAPI(token=MIRA) as sdk:
         assert not hasattr(sdk, "library")
-        with pytest.raises(AttributeError, match="ticketstub.MediaServer.get"):
+        with pytest.raises(AttributeError, match=r"ticketstub\.MediaServer\.get"):
             getattr(sdk, "library")  # noqa: B009  # type checkers know it is not there
         with pytest.raises(AttributeError, match=r"ticketstub.Plex.server_information\(\)"):
             getattr(sdk.general, name)

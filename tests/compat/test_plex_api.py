@@ -22,7 +22,7 @@ from ticketstub.compat.plex_api.utils import BackoffStrategy, RetryConfig
 Serve = Callable[..., Script]
 
 WRONG = "no-such-token-aaaaaa"
-JSON = {"Content_Type": "application/json"}
+JSON: Any = {"Content_Type": "application/json"}
 ONCE = RetryConfig("none", BackoffStrategy(1, 50, 1.1, 100), retry_connection_errors=False)
 
 
@@ -144,8 +144,8 @@ def test_401_json(documented: str, row: str) -> None:
     typed, call = ROWS[row]
     with client(documented, access_token=WRONG) as s, pytest.raises(typed) as caught:
         call(s.authentication)
-    error: Any = caught.value
-    assert isinstance(error, errors.SDKError)
+    assert isinstance(caught.value, errors.SDKError)
+    error: Any = caught.value  # its class is one of two
     assert [(1001, 401)] == [(one.code, one.status) for one in error.errors]
     assert (401, 401, '{"errors":[{') == (error.status_code, error.raw_response.status_code, error.body[:12])
     assert isinstance(error.__cause__, Unauthorized)
@@ -237,7 +237,7 @@ def test_arguments_that_cannot_be() -> None:
 
         def send(self) -> None: ...
 
-    with pytest.raises(NotCovered, match="httpx2.Client"):
+    with pytest.raises(NotCovered, match=r"httpx2\.Client"):
         plex_api.PlexAPI(access_token=MIRA, client=Session())
 
 
@@ -263,7 +263,7 @@ def test_what_is_not_covered_says_so(name: str) -> None:
     """Other groups, operations and names are AttributeErrors that name ours."""
     with client("http://192.0.2.7:32400") as s:
         assert not hasattr(s, name)
-        with pytest.raises(AttributeError, match="ticketstub.MediaServer.get"):
+        with pytest.raises(AttributeError, match=r"ticketstub\.MediaServer\.get"):
             getattr(s, name)
         with pytest.raises(AttributeError, match=r"ticketstub.Plex.server_information\(\)"):
             getattr(s.authentication, "get_server_capabilities")  # noqa: B009  # type checkers know it is not there

@@ -93,7 +93,7 @@ def test_source_snippet(attic: str) -> None:
 def test_async_snippet(attic: str, plex_tv: str) -> None:
     """The asynchronous snippet: `async with`, and the four `_async` twins, several at once."""
 
-    async def main() -> list[Any]:
+    async def main() -> Any:
         async with PlexAPI(client_identifier="abc123", token=MIRA, server_url=attic) as plex_api:
             form = {"login": "mira_quill", "password": PASSWORDS["mira_quill"]}
             return await asyncio.gather(

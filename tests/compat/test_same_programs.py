@@ -1,0 +1,95 @@
+"""The strangers' programs with their imports changed find in our results what they find in the SDKs' own.
+
+Rule: the programs are those of tests/strangers/, unmodified but for the imports; both sides ask one local Plex. Tokens
+that are made anew for each call are compared by their kind.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.strangers.conftest import Start, start_stranger, tell
+from tests.strangers.environments import HERE
+from ticketstub import Token
+
+__all__ = ["start_stranger", "tell"]
+
+pytestmark = pytest.mark.strangers
+
+MIRA = "Xk3mPz_9Q-vT7rLb2NfW"
+TOM_ON_ATTIC = "Sh1-aT9_tM5cQe3VzXrB"
+DEAD = "Dd0-xX9_zZ8yWw7VvU6t"
+SOURCE = "provider://tv.example.movies"
+CHANGED = {
+    r"^import plex_api$": "from ticketstub.compat import plex_api",
+    r"^from plex_api\.": "from ticketstub.compat.plex_api.",
+    r"^from plex_api_client": "from ticketstub.compat.plex_api_client",
+}
+SERVER_CALLS: list[dict[str, str]] = [
+    {"call": call, "server": server, "token": token, "source": SOURCE}
+    for call in ("transient_token", "source")
+    for server in ("Attic", "Cellar")
+    for token in (MIRA, TOM_ON_ATTIC, DEAD)
+] + [{"call": "source", "server": "Attic", "token": MIRA, "source": "server://unknown"}]
+PLEX_TV_CALLS: list[dict[str, str]] = [
+    {"call": "sign_in", "login": "pip", "password": "paper boats sail on"},
+    {"call": "sign_in", "login": "pip", "password": "not this one"},
+    {"call": "sign_in", "login": "mira_quill", "password": "attic stairs creak twice"},
+    {"call": "sign_in", "login": "tom@example.test", "password": "lighthouse in fog", "verification_code": "123456"},
+    {"call": "token_details", "token": MIRA},
+    {"call": "token_details", "token": DEAD},
+]
+
+
+def on_ours(folder: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Load a stranger's program with its imports changed and without its loop; return what answers one request."""
+    program = (HERE / folder / "program.py").read_text("utf-8").partition("\nfor line in sys.stdin")[0]
+    for written, changed in CHANGED.items():
+        program = re.sub(written, changed, program, flags=re.MULTILINE)
+    assert "from ticketstub.compat" in program
+    namespace: dict[str, Any] = {"__name__": folder}
+    exec(compile(program, folder, "exec"), namespace)  # noqa: S102  # our own tests' program
+    outcome: Callable[[dict[str, Any]], dict[str, Any]] = namespace["outcome"]
+    return outcome
+
+
+def comparable(outcome: dict[str, Any], token: str | None) -> dict[str, Any]:
+    """Replace a new token by its kind."""
+    found = json.loads(json.dumps(outcome))
+    result = found.get("result", {})
+    if result.get("token") and result["token"] != token:
+        result["token"] = Token.received(result["token"]).kind
+    return found
+
+
+@pytest.mark.parametrize("ask", PLEX_TV_CALLS + SERVER_CALLS, ids=lambda ask: "-".join(ask.values()))
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_plex_api_client(start_stranger: Start, how: str, ask: dict[str, str]) -> None:
+    """0.36.3: values, statuses, error classes, bodies and codes are the release's own."""
+    stranger, plex = start_stranger("plexpy_0_36_3")
+    whole: dict[str, Any] = {
+        **ask,
+        "how": how,
+        "plex_tv": plex.plex_tv,
+        "server": plex.servers.get(ask.get("server", "")),
+    }
+    theirs = comparable(stranger.ask(**whole), ask.get("token"))
+    assert theirs == comparable(on_ours("plexpy_0_36_3")(whole), ask.get("token"))
+
+
+@pytest.mark.parametrize("ask", SERVER_CALLS, ids=lambda ask: "-".join(ask.values()))
+@pytest.mark.parametrize("folder", ["plexpy_0_6_6", "plexpy_0_9_0"])
+def test_plex_api(start_stranger: Start, folder: str, ask: dict[str, str]) -> None:
+    """0.6.6 and 0.9.0: likewise, but for the page's class of a 401 in JSON, which these releases never raise."""
+    stranger, plex = start_stranger(folder)
+    whole: dict[str, Any] = {**ask, "how": "sync", "server": plex.servers[ask["server"]]}
+    theirs = comparable(stranger.ask(**whole), ask["token"])
+    ours = comparable(on_ours(folder)(whole), ask["token"])
+    if ours.get("raised", "").endswith("ResponseBody"):
+        ours["raised"] = "SDKError"
+    assert theirs == ours
