@@ -41,7 +41,6 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
 
 
 @pytest.fixture
-def stage(mode: str, facade: str, local: Locals, make: Make) -> Iterator[Stage]:
+def stage(mode: str, facade: str, local: Locals, make: Make) -> Stage:
     """The stage of one test."""
-    with ExitStack() as closing:
-        yield Stage(mode, facade, local(mode), make, closing)
+    return Stage(mode, facade, local(mode), make)

@@ -1,6 +1,6 @@
 """What the ledger's tests play on: a local Plex of one error mode, recorded wires before it, and clients.
 
-Rule: the local Plex lives as long as the run, one for each mode; wires and clients are a test's own. The world is
+Rule: the local Plex and its wires live as long as the run, one for each mode; clients are a test's own. The world is
 that of the local Plex's own tests, with the pages' example sources in it and a client identifier always asked for.
 """
 
@@ -16,7 +16,7 @@ from argon2 import PasswordHasher
 from tests.client.conftest import Make, Script
 from tests.client.scripts import head_of
 from tests.sdk_pages.ledger import operations
-from tests.sdk_pages.wire import recording
+from tests.sdk_pages.wire import Wire, recording
 from tests.server.asking import ATTIC, MIRA, PASSWORDS, Clock, world
 from tests.transports.hostile import Server
 from ticketstub import (
@@ -55,10 +55,19 @@ def world_of(mode: str) -> World:
 
 @dataclass
 class Local:
-    """A running local Plex and its clock."""
+    """A running local Plex, its clock, and the wires before it."""
 
     plex: LocalPlex
     clock: Clock
+    closing: ExitStack
+    wires: dict[str, Server] = field(default_factory=dict)
+
+    def wire(self, name: str) -> Server:
+        """Return the wire to plex.tv or to a media server, by its name."""
+        if name not in self.wires:
+            target = self.plex.url if name == "plex.tv" else self.plex.media_server(name).url
+            self.wires[name] = self.closing.enter_context(recording(target))
+        return self.wires[name]
 
 
 def _kept(_stored: str) -> bool:
@@ -69,10 +78,10 @@ def _kept(_stored: str) -> bool:
 def running(mode: str, **options: Any) -> Generator[Local]:
     """Run a local Plex of this mode."""
     clock = Clock()
-    with LocalPlex(world_of(mode), clock=clock, **options).running() as plex:
+    with LocalPlex(world_of(mode), clock=clock, **options).running() as plex, ExitStack() as closing:
         assert plex.passwords
         plex.passwords.needs_rehash = _kept  # type: ignore[method-assign,assignment]  # each would cost from then on
-        yield Local(plex, clock)
+        yield Local(plex, clock, closing)
 
 
 @dataclass
@@ -83,15 +92,12 @@ class Stage:
     facade: str
     local: Local
     make: Make
-    closing: ExitStack
-    wires: dict[str, Server] = field(default_factory=dict)
+    wires: dict[str, Wire] = field(default_factory=dict)
 
-    def wire(self, name: str = "plex.tv") -> Server:
-        """Return the wire to plex.tv or to a media server, by its name."""
+    def wire(self, name: str = "plex.tv") -> Wire:
+        """Return this test's part of the wire to plex.tv or to a media server."""
         if name not in self.wires:
-            plex = self.local.plex
-            target = plex.url if name == "plex.tv" else plex.media_server(name).url
-            self.wires[name] = self.closing.enter_context(recording(target))
+            self.wires[name] = Wire(self.local.wire(name))
         return self.wires[name]
 
     def client(self, **given: Any) -> Any:

@@ -17,7 +17,7 @@ from tests.server.asking import MIRA
 from tests.transports.hostile import Server, silent
 from ticketstub import CredentialsError, CrossOriginRedirect, Device, TimedOut
 
-MOMENT = 0.05  # seconds for a call that gets no answer
+MOMENT = 0.03  # seconds for a call that gets no answer
 
 
 def asked_of(row: Row) -> list[str]:
@@ -137,7 +137,7 @@ def test_timeout(stage: Stage, row: Row) -> None:
 @shows
 def test_deadline(stage: Stage, row: Row) -> None:
     """One deadline bounds several calls together; after it nothing is sent."""
-    client, until = stage.client(), time.monotonic() + 0.3
+    client, until = stage.client(), time.monotonic() + 0.15
     assert is_whole("details", ask(client, "details", deadline=until))
     with Server(silent) as hanging:
         with pytest.raises(TimedOut):

@@ -17,7 +17,6 @@ NOTHING = {
     "no content": reply(b"", 204),
     "null": reply(b"null"),
     "an empty object": reply(b"{}"),
-    "an empty list": reply(b"[]"),
     "an empty container": reply(b'{"MediaContainer":{"size":0}}'),
     "an empty XML container": reply(b'<MediaContainer size="0"/>'),
     "only nulls": reply(b'{"authToken":null,"id":null,"token":null,"Device":null}'),

@@ -24,7 +24,7 @@ GOOD = {
 }
 HARMLESS = {"source", "details"}
 BUSY = reply(b"", 503)
-SOON = Retry(attempts=4, backoff=0.004)
+SOON = Retry(attempts=4, backoff=0.002)
 
 
 def scripted(serve: Serve, operation: str, *answers: bytes) -> Script:

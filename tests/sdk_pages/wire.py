@@ -31,6 +31,23 @@ def recording(target: str) -> Server:
     return Server(behave)
 
 
+class Wire:
+    """What one test sees of a wire that lasts as long as the run: only what comes from now on."""
+
+    def __init__(self, server: Server) -> None:
+        self.url = server.url
+        self._server = server
+        self._requests, self._connections = len(server.requests), server.connections
+
+    @property
+    def requests(self) -> list[bytes]:
+        return self._server.requests[self._requests :]
+
+    @property
+    def connections(self) -> int:
+        return self._server.connections - self._connections
+
+
 def _answer(onward: socket.socket) -> bytes:
     """Read one answer, whole; what is left of it where the other side closes."""
     got, size = b"", None
