@@ -25,6 +25,7 @@ TokenSource: TypeAlias = Callable[[], str | Token | Awaitable[str | Token | None
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _UNSENDABLE = re.compile(r"[\r\n\0\ud800-\udfff]")
 _ADDRESS = re.compile(r"[!-~]+")
+_IDENTIFIER = HEADERS["client_identifier"].lower()
 _OUR_OWN = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
 
@@ -133,7 +134,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             identity = device.headers()
             if self.client_identifier:
                 identity[HEADERS["client_identifier"]] = self.client_identifier
-            cached = {"Accept": "application/json", "Accept-Encoding": "gzip", **identity, **self.headers}
+            own = {"Accept": "application/json", "Accept-Encoding": "gzip", **identity}
+            cached = merged(own, self.headers)
             vars(self)["made_headers"] = cached
         return cached
 
@@ -151,7 +153,7 @@ def derived(settings: Settings, options: Options) -> Settings:
     if named:
         changes["base_url"] = named
     if "headers" in options:
-        changes["headers"] = {**settings.headers, **allowed(options["headers"])}
+        changes["headers"] = merged(settings.headers, allowed(options["headers"]))
     changed = msgspec.structs.replace(settings, **changes)
     return with_token(changed, options["token"], beside=named) if "token" in options else changed
 
@@ -195,7 +197,7 @@ def allowed(headers: Mapping[str, str]) -> dict[str, str]:
     """Take further headers, refusing those that would break the exchange.
 
     Raises:
-        ValueError: a name belongs to the connection, or the token's header is among them.
+        ValueError: a name belongs to the connection, or is the token's or the client identifier's.
     """
     for name, value in headers.items():
         if not _NAME.fullmatch(name) or _UNSENDABLE.search(value):
@@ -204,4 +206,12 @@ def allowed(headers: Mapping[str, str]) -> dict[str, str]:
             raise ValueError(f"{name} is set by the connection itself and cannot be replaced")
         if name.lower() == "x-plex-token":
             raise ValueError("pass the token as token=, so that it stays secret and goes nowhere else")
-    return dict(headers)
+        if name.lower() == _IDENTIFIER:
+            raise ValueError("pass the client identifier as client_identifier= or device=, so that it is never missing")
+    return merged({}, headers)
+
+
+def merged(headers: Mapping[str, str], further: Mapping[str, str]) -> dict[str, str]:
+    """Add headers to others; a name that is there already, however it is capitalised, is replaced."""
+    named = {name.lower(): (name, value) for headers in (headers, further) for name, value in headers.items()}
+    return dict(named.values())

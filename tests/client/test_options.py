@@ -253,6 +253,23 @@ def test_use_after_close() -> None:
             use()
 
 
+def test_header_of_another_capitalisation_replaces() -> None:
+    """A header is sent once, however the program capitalises what is sent anyway, at the client and at the call."""
+    transport = Recording()
+    client = plex(transport, headers={"accept": "text/xml", "x-plex-product": "Mine"})
+    client.authentication.get_token_details(headers={"ACCEPT": "application/xml"})
+    sent = {name.lower(): value for name, value in transport.sent[0].headers.items()}
+    assert len(sent) == len(transport.sent[0].headers)
+    assert ("application/xml", "Mine") == (sent["accept"], sent["x-plex-product"])
+
+
+@pytest.mark.parametrize("name", ["X-Plex-Client-Identifier", "x-plex-client-identifier"])
+def test_client_identifier_is_no_header(name: str) -> None:
+    """The identifier has an option of its own, so that no empty header can take it away."""
+    with pytest.raises(ValueError, match="client_identifier="):
+        allowed({name: ""})
+
+
 def test_allowed_headers_are_copied() -> None:
     """Headers are copied: changing the program's own dict later changes nothing."""
     given = {"X-Note": "a"}

@@ -16,7 +16,6 @@ from tests.sdk_pages.stage import Stage, ask, call
 from tests.server.asking import MIRA, TOM_ON_ATTIC
 from ticketstub import (
     BadRequest,
-    ClientIdentifierMissing,
     Err,
     Forbidden,
     GetSourceConnectionInformation,
@@ -48,6 +47,14 @@ class Unprefixed(GetSourceConnectionInformation, frozen=True, kw_only=True):
         """Check nothing."""
 
 
+class Garbled(GetTokenDetails, frozen=True, kw_only=True):
+    """A call whose query is no percent-encoding."""
+
+    def target(self) -> str:
+        """Write it so."""
+        return f"{self.path}?name=%zz"
+
+
 class Deleting(GetTokenDetails, frozen=True, kw_only=True):
     """A call that plex.tv takes by another method only."""
 
@@ -64,8 +71,8 @@ BAD: dict[str, tuple[type[Refusal], Provoke]] = {
     ),
     "source": (BadRequest, lambda _, plex: plex.send(Unprefixed(source="client-identifier"))),
     "details": (
-        ClientIdentifierMissing,
-        lambda _, plex: ask(plex, "details", headers={"X-Plex-Client-Identifier": ""}),
+        BadRequest,
+        lambda _, plex: plex.send(Garbled()),
     ),
     "sign-in": (BadRequest, lambda _, plex: ask(plex, "sign-in", login="")),
 }
