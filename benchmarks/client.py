@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from benchmarks.measure import Row, Subject, rounds
-from benchmarks.processes import ACCOUNT, WORKERS, free_port, peer_python, server, worker
+from benchmarks.processes import ACCOUNT, COMPILED, WORKERS, free_port, peer_python, server, worker
 
 _CALLS = 300
 _AT_ONCE = 200
@@ -53,7 +53,7 @@ def rows() -> Iterator[Row]:
 def _process(code: str, python: str = sys.executable) -> Subject:
     def run() -> float:
         start = time.perf_counter()
-        subprocess.run([python, "-c", code], check=True)
+        subprocess.run([python, "-c", code], check=True, env=COMPILED)
         return (time.perf_counter() - start) * 1000
 
     return run

@@ -5,6 +5,7 @@ Rule: each is ended by whoever started it; all traffic stays on loopback.
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import subprocess
@@ -20,6 +21,8 @@ HERE = Path(__file__).parent
 ACCOUNT = HERE / "account.json"
 WORKERS = HERE / "workers"
 PEER = "plexpy_0_36_3"
+# Whoever starts a program a second time has it compiled already: so do all subjects, whatever this shell says.
+COMPILED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def peer_python() -> str:
@@ -57,7 +60,7 @@ class Worker:
 @contextmanager
 def server(command: Sequence[str], port: int) -> Generator[str]:
     """Start a server and wait until its port answers; yields its address."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=COMPILED)
     try:
         wait_for(port)
         yield f"http://127.0.0.1:{port}"
