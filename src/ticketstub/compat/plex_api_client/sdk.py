@@ -33,7 +33,7 @@ _NO_ADDRESS = (
     "default is a placeholder, and a token goes only where you said"
 )
 _NO_LOGGER = (
-    "debug_logger= would be given tokens and passwords; logging.getLogger('ticketstub') has one line a call at DEBUG, "
+    "debug_logger= is not covered; logging.getLogger('ticketstub') has one line a call at DEBUG, "
     "and ticketstub.Plex(on_request=…, on_response=…) sees requests and responses"
 )
 
