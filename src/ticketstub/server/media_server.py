@@ -12,7 +12,7 @@ from ticketstub.server.box import Box, Guest
 from ticketstub.server.handlers import media_server as handlers
 from ticketstub.server.handlers import security
 from ticketstub.server.requests import Asked, Headers
-from ticketstub.server.routes import ANY_METHOD, Route, Table, Visit, table
+from ticketstub.server.routes import ANY_METHOD, Route, Table, Visit
 from ticketstub.wire import refused
 from ticketstub.wire.codec import Format
 from ticketstub.wire.media_server import GetIdentity, GetServerInformation
@@ -21,7 +21,7 @@ from ticketstub.wire.security import GetSourceConnectionInformation, GetTransien
 
 def routes() -> Table[Box, Guest]:
     """Make the table of a media server's calls."""
-    return table(
+    return Table(
         [
             Route(GetIdentity, handlers.identity),
             Route(GetServerInformation, handlers.server_information),
@@ -37,7 +37,7 @@ def routes() -> Table[Box, Guest]:
 
 
 _ROUTES = routes()
-_OPEN = frozenset(path for path, methods in _ROUTES.items() if not any(r.needs_token for r in methods.values()))
+_OPEN = frozenset((route.method, route.template) for route in _ROUTES.all() if not route.needs_token)
 
 
 class MediaServer:
@@ -57,12 +57,14 @@ class MediaServer:
     async def answer(self, asked: Asked) -> Answer:
         """Answer a request; raises a `Refusal`, or what stores raise."""
         visit: Visit[Box, Guest] = Visit(self._box, asked)
-        if asked.path not in _OPEN:
+        if (asked.method, asked.path) not in _OPEN:
             visit.caller = await self._box.guest(_token(asked))
         route = _find(asked)
         asked.template = route.template
-        body = await route.body(visit)
-        return Answer(route.status, self._with_connection(MEDIA_SERVER[asked.form], asked), body)
+        reply = await route.reply(visit)
+        if isinstance(reply, Answer):
+            return reply
+        return Answer(route.status, self._with_connection(MEDIA_SERVER[asked.form], asked), reply)
 
     def refuse(self, refusal: Refusal, asked: Asked) -> Answer:
         """Write a refusal."""
@@ -84,7 +86,7 @@ def _token(asked: Asked) -> str | None:
 
 
 def _find(asked: Asked) -> Route[Box, Guest]:
-    methods = _ROUTES.get(asked.path, {})
+    methods = _ROUTES.find(asked, asked.path) or {}
     route = methods.get(asked.method) or methods.get(ANY_METHOD)
     if route is None:
         raise NotFound

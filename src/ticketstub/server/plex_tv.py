@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import string
 
-from ticketstub.refusals import NotFound, Refusal, Unauthorized
+from ticketstub.refusals import NotFound, Refusal
 from ticketstub.server import policy
 from ticketstub.server.account_bodies import AccountBodies
 from ticketstub.server.answers import PLEX_TV, PLEX_TV_401, PLEX_TV_EMPTY, Answer
+from ticketstub.server.callers import caller
 from ticketstub.server.handlers import accounts, resources
 from ticketstub.server.instance import Instance
 from ticketstub.server.negotiation import without_suffix
 from ticketstub.server.requests import Asked
-from ticketstub.server.routes import Route, Table, Visit, table
+from ticketstub.server.routes import Route, Table, Visit
 from ticketstub.server.store.base import TokenRow
 from ticketstub.wire import refused
 from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData
@@ -46,7 +47,7 @@ class MethodNotAllowed(Refusal):
 def routes() -> Table[Instance, TokenRow]:
     """Make the table of plex.tv's calls."""
     bodies = AccountBodies()
-    return table(
+    return Table(
         [
             Route(GetTokenDetails, accounts.get_token_details, write=bodies.write, identifier="disputed"),
             Route(PostUsersSignInData, accounts.sign_in, read=accounts.read_sign_in, identifier="required"),
@@ -75,7 +76,7 @@ class PlexTv:
         if asked.method == "OPTIONS":
             return _preflight(asked)
         route = self._find(asked)
-        asked.template = route.template
+        asked.template, asked.dialect, asked.form = route.template, route.dialect, route.form or asked.form
         required = route.identifier == "required" or (
             route.identifier == "disputed" and self._instance.answers.require_client_identifier
         )
@@ -83,34 +84,32 @@ class PlexTv:
         visit: Visit[Instance, TokenRow] = Visit(self._instance, asked)
         if route.needs_token:
             visit.token = asked.token or ""
-            visit.caller = await self._caller(visit.token)
-        return Answer(route.status, PLEX_TV[asked.form], await route.body(visit))
+            visit.caller = policy.check_kind(await caller(self._instance, visit.token), route.kinds)
+        reply = await route.reply(visit)
+        if isinstance(reply, Answer):
+            return reply
+        return Answer(route.status, PLEX_TV[asked.form] if reply else PLEX_TV_EMPTY, reply)
 
     def refuse(self, refusal: Refusal, asked: Asked) -> Answer:
         """Write a refusal."""
         form = without_suffix(asked.path)[1] or asked.form
-        fields = (PLEX_TV_401 if refusal.status == 401 else PLEX_TV)[form]
+        status, body = refused.write_as(refusal, form, asked.dialect)
+        fields = (PLEX_TV_401 if status == 401 else PLEX_TV)[form]
         if isinstance(refusal, MethodNotAllowed):
             fields = [*fields, (b"allow", refusal.allowed.encode())]
-        return Answer(refusal.status or 500, fields, refused.write(refusal, form))
+        return Answer(status, fields, body)
 
     def _find(self, asked: Asked) -> Route[Instance, TokenRow]:
-        methods = self._routes.get(asked.path)
+        methods = self._routes.find(asked, asked.path)
         if methods is None:
             path, form = without_suffix(asked.path)
             asked.form = form or asked.form
-            methods = self._routes.get(path)
+            methods = self._routes.find(asked, path)
         if methods is None:
             raise NotFound
         if route := methods.get(asked.method):
             return route
         raise MethodNotAllowed(sorted(methods))
-
-    async def _caller(self, token: str) -> TokenRow:
-        if not self._instance.keys.well_formed(token):
-            raise Unauthorized
-        digest = self._instance.keys.digest(token)
-        return policy.check_plex_tv(await self._instance.store.find_token(digest, self._instance.now()))
 
 
 def _preflight(asked: Asked) -> Answer:

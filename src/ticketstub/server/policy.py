@@ -19,7 +19,7 @@ from ticketstub.refusals import (
     WrongVerificationCode,
 )
 from ticketstub.server.passwords import LONGEST
-from ticketstub.server.store.base import AccountRow, MediaServerRow, SourceRow, TokenRow, canonical_login
+from ticketstub.server.store.base import AccountRow, MediaServerRow, SourceRow, TokenKind, TokenRow, canonical_login
 from ticketstub.token import Secret
 
 Access = Literal["owner", "shared"]
@@ -105,13 +105,13 @@ def transient_ends(now: int, parent: int | None) -> int:
     return min(now + TRANSIENT, parent or now + TRANSIENT)
 
 
-def check_plex_tv(row: TokenRow | None) -> TokenRow:
-    """Return a token that plex.tv takes: an account's own; a server's shared token is none (ours).
+def check_kind(row: TokenRow | None, kinds: frozenset[TokenKind]) -> TokenRow:
+    """Return a token of one of these kinds.
 
     Raises:
-        Unauthorized: any other.
+        Unauthorized: any other, or none.
     """
-    if row is None or row.kind != "account":
+    if row is None or row.kind not in kinds:
         raise Unauthorized
     return row
 

@@ -43,6 +43,9 @@ class Asked:
         address: where the client is.
         query: the query's parameters.
         fields: the body's parameters, once `read_body` has read a form.
+        document: the body's JSON object, once it has read one; empty otherwise.
+        in_path: the parameters that stand in the path, once its route was found.
+        dialect: how a refusal is written.
         template: the path of the route that answers, for logs.
         keeps_alive: whether the connection goes on after the answer: not where something of the request is left on it.
     """
@@ -53,8 +56,11 @@ class Asked:
         "_raw_target",
         "address",
         "bodiless",
+        "dialect",
+        "document",
         "fields",
         "form",
+        "in_path",
         "keeps_alive",
         "method",
         "path",
@@ -75,6 +81,9 @@ class Asked:
         self._persistent = scope["http_version"] != "1.0"
         self.query: dict[str, str] = {}
         self.fields: dict[str, str] = {}
+        self.document: dict[str, object] = {}
+        self.in_path: dict[str, str] = {}
+        self.dialect = "v2"
         self._headers: dict[bytes, bytes] = {}
         self._raw_target: tuple[bytes, bytes] = (scope["raw_path"], scope["query_string"])  # type: ignore[assignment]  # ASGI: bytes
 
@@ -146,7 +155,8 @@ class Asked:
         if kind == _FORM and body:
             self.fields = _parameters(body)
         elif kind == _JSON and body:
-            self.fields = _members(body)
+            self.document = _document(body)
+            self.fields = _members(self.document)
 
 
 def _merged(headers: Headers) -> dict[bytes, bytes]:
@@ -195,15 +205,21 @@ def _parameters(encoded: bytes) -> dict[str, str]:
     return dict(pairs)
 
 
-def _members(body: bytes) -> dict[str, str]:
-    """Read a JSON object as if it were a form: texts, numbers and booleans count, null and anything deeper do not."""
+def _document(body: bytes) -> dict[str, object]:
+    """Read a JSON object; an empty text is as good as none (observed: one client always sends it)."""
+    if body.strip() == b'""':
+        return {}
     try:
-        members = msgspec.json.decode(body, type=dict[str, object])
+        return msgspec.json.decode(body, type=dict[str, object])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise BadRequest from None
+
+
+def _members(document: dict[str, object]) -> dict[str, str]:
+    """Read a JSON object as if it were a form: texts, numbers and booleans count, null and anything deeper do not."""
     # X-Plex-… parameters are taken from forms only; in JSON nobody sends them.
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value)
-        for name, value in members.items()
+        for name, value in document.items()
         if isinstance(value, str | int | float) and not name.startswith("X-Plex-")
     }

@@ -1,7 +1,8 @@
 """The router: the wire's calls by path and method.
 
 Rule: what can be asked is what the wire has a call for. A route reads its call from the request, lets one handler
-answer it, and has the call write the reply; a handler sees one small object, never ASGI.
+answer it, and has the call write the reply; a handler sees one small object, never ASGI. A path without parameters is
+found by itself, one with parameters (`/api/v2/pins/{id}`) by its pieces; the former goes first.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, Literal, TypeVar
 
+from ticketstub.server.answers import Answer
+from ticketstub.server.negotiation import without_suffix
 from ticketstub.server.requests import Asked
+from ticketstub.server.store.base import TokenKind
 from ticketstub.wire.call import Call, from_parameters
 from ticketstub.wire.codec import Format
 
@@ -19,7 +23,10 @@ V = TypeVar("V")
 C = TypeVar("C", bound="Call[Any]")  # what it is answered with, its handler says
 
 Identifier = Literal["required", "disputed", "not asked"]
+Dialect = Literal["v2", "legacy"]
 ANY_METHOD = "*"
+ANYBODY: frozenset[TokenKind] = frozenset({"account", "jwt", "server"})
+"""The kinds of token that plex.tv takes where a route says nothing else; a server's shared token is none (ours)."""
 
 
 class Visit(Generic[Place, Caller]):
@@ -46,29 +53,51 @@ class Route(Generic[Place, Caller]):
 
     Args:
         kind: the call.
-        handle: answers it.
+        handle: answers it; with the reply's value, or with a whole `Answer` where that is none of JSON and XML.
         read: reads the call from a request; by default from the query, or from the body where the call says so.
         write: writes the reply; by default the call does.
         allow: refuses callers that this call is not for, before its parameters are looked at.
         identifier: whether the request must name a client.
+        kinds: the kinds of token that may ask; any other is refused as unknown.
+        dialect: how it says no: as plex.tv's v2, or as its older API.
+        form: the one format of its answers, whatever is asked for.
         any_method: whether every HTTP method is taken (documented for one call).
     """
 
-    __slots__ = ("_allow", "_handle", "_read", "_write", "identifier", "method", "needs_token", "status", "template")
+    __slots__ = (
+        "_allow",
+        "_handle",
+        "_read",
+        "_write",
+        "dialect",
+        "form",
+        "identifier",
+        "kinds",
+        "method",
+        "needs_token",
+        "status",
+        "template",
+    )
 
     def __init__(
         self,
         kind: type[C],
-        handle: Callable[[Visit[Place, Caller], C], Awaitable[V]],
+        handle: Callable[[Visit[Place, Caller], C], Awaitable[V | Answer]],
         *,
         read: Callable[[Asked], C] | None = None,
         write: Callable[[V, Format], bytes] | None = None,
         allow: Callable[[Place, Caller], None] | None = None,
         identifier: Identifier = "not asked",
+        kinds: frozenset[TokenKind] = ANYBODY,
+        dialect: Dialect = "v2",
+        form: Format | None = None,
         any_method: bool = False,
     ) -> None:
         self.method = ANY_METHOD if any_method else kind.method
-        self.template = kind.path
+        self.template = without_suffix(kind.path)[0] or kind.path
+        self.kinds = kinds
+        self.dialect: Dialect = dialect
+        self.form = form
         self.needs_token = kind.needs_token
         self.status = kind.status
         self.identifier = identifier
@@ -78,26 +107,59 @@ class Route(Generic[Place, Caller]):
         self._write: Callable[..., bytes] | None = write
         self._allow = allow
 
-    async def body(self, visit: Visit[Place, Caller]) -> bytes:
-        """Answer a visit with the bytes of the reply; raises what handlers raise."""
+    async def reply(self, visit: Visit[Place, Caller]) -> bytes | Answer:
+        """Answer a visit with the bytes of the reply, or the handler's own answer; raises what handlers raise."""
         if self._allow is not None:
             self._allow(visit.place, visit.caller)
         call = self._read(visit.asked)
         value = await self._handle(visit, call)
+        if isinstance(value, Answer):
+            return value
         if self._write is not None:
             return self._write(value, visit.asked.form)
         return call.write(value, visit.asked.form)
 
 
-Table = dict[str, dict[str, Route[Place, Caller]]]
+Methods = dict[str, Route[Place, Caller]]
 
 
-def table(routes: Iterable[Route[Place, Caller]]) -> Table[Place, Caller]:
-    """Make a router of routes: by path, then by method."""
-    found: Table[Place, Caller] = {}
-    for route in routes:
-        found.setdefault(route.template, {})[route.method] = route
-    return found
+class Table(Generic[Place, Caller]):
+    """The routes of one kind of place."""
+
+    def __init__(self, routes: Iterable[Route[Place, Caller]]) -> None:
+        self._exact: dict[str, Methods[Place, Caller]] = {}
+        self._patterns: dict[tuple[str, ...], Methods[Place, Caller]] = {}
+        for route in routes:
+            if "{" in route.template:
+                self._patterns.setdefault(tuple(route.template.split("/")), {})[route.method] = route
+            else:
+                self._exact.setdefault(route.template, {})[route.method] = route
+
+    def find(self, asked: Asked, path: str) -> Methods[Place, Caller] | None:
+        """Find the routes of a path, and put what stands in it among the request's parameters."""
+        if (methods := self._exact.get(path)) is not None:
+            return methods
+        pieces = path.split("/")
+        for pattern, found in self._patterns.items():
+            if len(pattern) == len(pieces) and (named := _matched(pattern, pieces)) is not None:
+                asked.in_path = named
+                return found
+        return None
+
+    def all(self) -> list[Route[Place, Caller]]:
+        """List every route."""
+        groups = (*self._exact.values(), *self._patterns.values())
+        return [route for methods in groups for route in methods.values()]
+
+
+def _matched(pattern: tuple[str, ...], pieces: list[str]) -> dict[str, str] | None:
+    named: dict[str, str] = {}
+    for expected, piece in zip(pattern, pieces, strict=True):
+        if expected.startswith("{") and piece:
+            named[expected[1:-1]] = piece
+        elif expected != piece:
+            return None
+    return named
 
 
 def _reader(kind: type[C]) -> Callable[[Asked], C]:
@@ -105,5 +167,5 @@ def _reader(kind: type[C]) -> Callable[[Asked], C]:
         always = kind()
         return lambda _asked: always
     if kind.in_body:
-        return lambda asked: from_parameters(kind, asked.fields)
-    return lambda asked: from_parameters(kind, asked.query)
+        return lambda asked: from_parameters(kind, asked.query | asked.fields | asked.in_path)
+    return lambda asked: from_parameters(kind, asked.query | asked.in_path)

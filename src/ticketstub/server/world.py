@@ -17,6 +17,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from ticketstub.server import world_values as check
+from ticketstub.server.disputed import ANSWERS, Answers
 from ticketstub.server.store.base import canonical_login
 from ticketstub.server.world_reading import Key, Reading, each, table, value
 from ticketstub.token import Secret, Token
@@ -132,13 +133,6 @@ class WorldMediaServer(_Part, frozen=True, kw_only=True):
         # The shape is Plex's (observed): the SHA-1 of some identifier and this very text.
         made = sha1(f"{self.name}- Plex Media Server".encode(), usedforsecurity=False)
         _default(self, "machine_identifier", made.hexdigest())
-
-
-class Answers(_Part, frozen=True, kw_only=True):
-    """What is disputed about Plex's answers, each either way."""
-
-    default_format: Literal["xml", "json"] = "xml"
-    require_client_identifier: bool = False
 
 
 class World(_Part, frozen=True, kw_only=True):
@@ -286,15 +280,13 @@ _ACCOUNT = table(
     },
     _one_password,
 )
-_ANSWERS = table(
-    Answers,
-    {"default_format": Key(value(check.choice("xml", "json"))), "require_client_identifier": Key(_flag)},
-)
+
+
 _WORLD = table(
     World,
     {
         "account": Key(each(_ACCOUNT), into="accounts"),
         "media_server": Key(each(_MEDIA_SERVER), into="media_servers"),
-        "answers": Key(_ANSWERS),
+        "answers": Key(ANSWERS),
     },
 )

@@ -50,12 +50,14 @@ def whole(lowest: int, highest: int) -> Callable[[object], int]:
     return check
 
 
-def choice(*values: str) -> Callable[[object], str]:
-    """One of a few words."""
+def choice(*values: str | int) -> Callable[[object], str | int]:
+    """One of a few words or numbers."""
 
-    def check(raw: object) -> str:
-        if not isinstance(raw, str) or raw not in values:
-            raise Unfit("must be " + " or ".join(f'"{value}"' for value in values))
+    def check(raw: object) -> str | int:
+        if not isinstance(raw, str | int) or isinstance(raw, bool) or raw not in values:
+            raise Unfit(
+                "must be " + " or ".join(f'"{value}"' if isinstance(value, str) else f"{value}" for value in values)
+            )
         return raw
 
     return check

@@ -1,4 +1,4 @@
-"""The account's calls on plex.tv: whose token is this, sign in with a password, keep a token alive.
+"""The account's calls on plex.tv: whose token is this, sign in with a password and out, keep a token alive.
 
 Rule: as all of wire/, role-blind. Sources: the API's published description for both account calls, observed bodies
 for every field; the ping is observed in public clients only.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ticketstub.records import Account
 from ticketstub.token import Secret
-from ticketstub.wire.call import Call, data_of, malformed, one, written
+from ticketstub.wire.call import Call, Silent, data_of, malformed, one, written
 from ticketstub.wire.codec import Format, to_json, to_xml
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_members
@@ -82,3 +82,14 @@ class Ping(Call[bool], frozen=True, kw_only=True):
 
     def write(self, value: bool, form: Format) -> bytes:
         return to_xml("pong", str(value).lower()) if form is Format.XML else to_json({"pong": value})
+
+
+class SignOut(Silent, frozen=True, kw_only=True):
+    """End the token that asks, and no other: `DELETE /api/v2/users/signout`, 204 (observed)."""
+
+    name = "sign_out"
+    method = "DELETE"
+    path = "/api/v2/users/signout"
+    repeatable = False
+    status = 204
+    mark = "observed"

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import cache
+from string import Formatter
 from typing import Any, ClassVar, Generic, Literal, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -38,10 +39,11 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
     Attributes:
         name: the library's name for it, used in logs.
         method: the HTTP method.
-        path: the path below the base, with a leading slash.
+        path: the path below the base, with a leading slash; `{id}` in it stands for the parameter of that name.
         base: which of a client's two bases it belongs to.
         needs_token: whether it is sent with the client's token, and refused here without one.
-        in_body: whether its parameters go in a form body rather than in the query.
+        in_body: whether its parameters go in a body, a form unless `as_json`, rather than in the query.
+        as_json: whether that body is a JSON object.
         repeatable: whether doing it twice does no harm, so that it may be tried again.
         status: the status of its success.
         mark: where our knowledge of it comes from.
@@ -53,6 +55,7 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
     base: ClassVar[Base] = "plex.tv"
     needs_token: ClassVar[bool] = True
     in_body: ClassVar[bool] = False
+    as_json: ClassVar[bool] = False
     repeatable: ClassVar[bool] = True
     status: ClassVar[int] = 200
     mark: ClassVar[Mark] = "documented"
@@ -67,8 +70,13 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
 
     def parameters(self) -> list[tuple[str, str]]:
         """List what it sends: the wire's names and texts; a parameter that is `None` is not sent."""
-        given = ((name, getattr(self, field)) for field, name in _names(type(self)))
-        return [(name, self._text(value)) for name, value in given if value is not None]
+        return [(name, self._text(value)) for name, value in self._given()]
+
+    def _given(self) -> list[tuple[str, object]]:
+        """List the parameters that are sent, but for those that stand in the path."""
+        named = _in_path(self.path)
+        given = ((name, getattr(self, field)) for field, name in _names(type(self)) if name not in named)
+        return [(name, value) for name, value in given if value is not None]
 
     def _text(self, value: object) -> str:
         if isinstance(value, bool):
@@ -80,13 +88,23 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
     def target(self) -> str:
         """Write its path and, unless they go in the body, its parameters."""
         query = "" if self.in_body else urlencode(self.parameters())
-        return f"{self.path}?{query}" if query else self.path
+        path = self.path
+        if named := _in_path(path):
+            places = {name: quote(self._text(getattr(self, field)), safe="") for field, name in _names(type(self))}
+            path = path.format_map({name: places[name] for name in named})
+        return f"{path}?{query}" if query else path
 
     def body(self) -> tuple[bytes, str | None]:
         """Write its body and the body's media type."""
         if not self.in_body:
             return b"", None
+        if self.as_json:
+            return self.json_body()
         return urlencode(self.parameters()).encode(), "application/x-www-form-urlencoded"
+
+    def json_body(self) -> tuple[bytes, str | None]:
+        """Write its parameters as a JSON object."""
+        return codec.to_json({name: codec.as_member(value) for name, value in self._given()}), "application/json"
 
     def secrets(self) -> tuple[str, ...]:
         """List the secrets it sends, so that no message repeats them."""
@@ -106,7 +124,23 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
         raise NotImplementedError(type(self).name)  # every call below says what its reply is
 
 
+class Silent(Call[None], frozen=True, kw_only=True):
+    """A call whose success says nothing more: whatever its body holds is not looked at."""
+
+    def read(self, response: Response) -> None:
+        return None
+
+    def write(self, value: None, form: Format) -> bytes:
+        return b""
+
+
 C = TypeVar("C", bound="Call[Any]")  # whatever its reply is
+
+
+@cache
+def _in_path(template: str) -> frozenset[str]:
+    """Name the parameters that stand in a path."""
+    return frozenset(name for _, name, _, _ in Formatter().parse(template) if name)
 
 
 @cache

@@ -115,6 +115,20 @@ def write(root: str, content: object) -> bytes:
     return "".join(parts).encode()
 
 
+_RAILS_TYPES: dict[type, str] = {bool: "boolean", int: "integer", datetime: "dateTime"}
+
+
+def write_rails(root: str, members: dict[str, object]) -> bytes:
+    """Write a document as plex.tv's oldest API does: an element a member, with Rails' types and `nil` (observed)."""
+    parts = [PROLOG, f"<{root}>"]
+    for name, value in members.items():
+        typed = f' type="{kind}"' if (kind := _RAILS_TYPES.get(type(value))) else ""
+        text = str(value).lower() if isinstance(value, bool) else _scalar(name, value)
+        parts.append(f'<{name} nil="true"/>' if value is None else f"<{name}{typed}>{text}</{name}>")
+    parts.append(f"</{root}>")
+    return "".join(parts).encode()
+
+
 def _element(parts: list[str], name: str, content: object) -> None:
     if is_items(content):
         _wrapper(parts, name, content)

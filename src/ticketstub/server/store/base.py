@@ -9,13 +9,17 @@ tokens arrive as digest and sealed bytes, passwords as hashes. A verb that canno
 from __future__ import annotations
 
 import unicodedata
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
 from ticketstub.records import Account, Connection
 
-TokenKind = Literal["account", "server_share"]
+if TYPE_CHECKING:
+    from ticketstub.server.store.pins import Pins
+
+TokenKind = Literal["account", "jwt", "server", "server_share"]
+"""An account's own (a switched Home user's too), Plex's JWT for a device key, a media server's own, a share's."""
 
 
 class StoreError(Exception):
@@ -75,10 +79,18 @@ class DeviceRow(Row, frozen=True, kw_only=True):
     platform_version: str | None = None
     device: str | None = None
     name: str | None = None
+    model: str | None = None
+    vendor: str | None = None
+    provides: str | None = None
+    screen_resolution: str | None = None
+    address: str | None = None
 
 
 class SignIn(Row, frozen=True, kw_only=True):
-    """A sign-in that policy allowed: the new token, its device, and the verification step that it spends, if any."""
+    """A sign-in that policy allowed: the new token, its device, and the verification step that it spends, if any.
+
+    `rotate`: the device's earlier tokens of this account end with it.
+    """
 
     account_id: int
     device: DeviceRow
@@ -87,6 +99,7 @@ class SignIn(Row, frozen=True, kw_only=True):
     now: int
     expires_at: int | None = None
     verification_step: int | None = None
+    rotate: bool = False
 
 
 class SourceRow(Row, frozen=True, kw_only=True):
@@ -180,7 +193,12 @@ class Addition(Row, frozen=True, kw_only=True):
 
 
 class Store(Protocol):
-    """A database of the local Plex. One store serves one event loop."""
+    """A database of the local Plex. One store serves one event loop. Families of verbs have a part of it each."""
+
+    @property
+    def pins(self) -> Pins:
+        """The PINs."""
+        ...
 
     async def find_token(self, digest: bytes, now: int) -> TokenRow | None:
         """Return the token of this digest with its account, unless it expired, was revoked or the account is off."""

@@ -8,9 +8,9 @@ records without any token.
 from __future__ import annotations
 
 APPLICATION_ID = 0x5453_7462  # "TStb": tells our files from other programs' SQLite files
-VERSION = 1
+VERSION = 2
 
-TABLES = (
+_ACCOUNTS = (
     """
     CREATE TABLE account (
         id INTEGER PRIMARY KEY,
@@ -42,6 +42,11 @@ TABLES = (
         platform_version TEXT,
         device TEXT,
         name TEXT,
+        model TEXT,
+        vendor TEXT,
+        provides TEXT,
+        screen_resolution TEXT,
+        address TEXT,                           -- where it was last seen
         created_at INTEGER NOT NULL,
         last_seen_at INTEGER NOT NULL,
         UNIQUE (account_id, client_identifier)
@@ -67,7 +72,7 @@ TABLES = (
     CREATE TABLE token (
         digest BLOB PRIMARY KEY,
         sealed BLOB NOT NULL,
-        kind TEXT NOT NULL CHECK (kind IN ('account', 'server_share')),
+        kind TEXT NOT NULL CHECK (kind IN ('account', 'jwt', 'server', 'server_share')),
         account_id INTEGER NOT NULL REFERENCES account (id),
         device_id INTEGER REFERENCES device (id),
         machine_identifier TEXT REFERENCES media_server (machine_identifier),
@@ -77,6 +82,7 @@ TABLES = (
         CHECK ((kind = 'server_share') = (machine_identifier IS NOT NULL))
     ) WITHOUT ROWID
     """,
+    "CREATE INDEX token_of_device ON token (device_id)",
     """
     CREATE TABLE share (
         account_id INTEGER NOT NULL REFERENCES account (id),
@@ -86,3 +92,29 @@ TABLES = (
     ) WITHOUT ROWID
     """,
 )
+
+_PINS = (
+    """
+    CREATE TABLE pin (
+        id INTEGER PRIMARY KEY,
+        code TEXT NOT NULL,
+        strong INTEGER NOT NULL,
+        legacy INTEGER NOT NULL,
+        client_identifier TEXT NOT NULL,
+        client BLOB NOT NULL,                   -- what its client said of itself, as JSON
+        jwk TEXT,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL,
+        account_id INTEGER REFERENCES account (id),
+        linked_at INTEGER,
+        sealed_token BLOB,
+        new_registration INTEGER,
+        denied_at INTEGER,
+        delivered_at INTEGER
+    )
+    """,
+    "CREATE INDEX pin_of_code ON pin (code)",
+    "CREATE INDEX pin_that_ends ON pin (expires_at)",
+)
+
+TABLES = (*_ACCOUNTS, *_PINS)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -23,15 +22,14 @@ from ticketstub.server.store.base import (
     ResourceRow,
     SignIn,
     SourceRow,
-    StoreUnavailable,
     TokenRow,
     canonical_login,
 )
-from ticketstub.server.store.sqlite_add import add, numbered
+from ticketstub.server.store.sqlite_add import add
+from ticketstub.server.store.sqlite_pins import SqlitePins
+from ticketstub.server.store.sqlite_reader import Columns, Reader
+from ticketstub.server.store.sqlite_tokens import keep_token, note_device
 from ticketstub.server.store.sqlite_writer import DirectWriter, ThreadWriter, Writer
-
-# A row of sqlite3: the types of its columns are those of the statement and the tables, which no checker reads.
-_Columns = tuple[Any, ...]
 
 _ALIVE = """
     FROM token AS t JOIN account AS a ON a.id = t.account_id
@@ -70,19 +68,6 @@ _RESOURCES = """
     ORDER BY m.owner_id <> $1, m.number
 """
 _SPEND_STEP = "UPDATE account SET last_step = $2 WHERE id = $1 AND last_step < $2 AND disabled_at IS NULL"
-_NOTE_DEVICE = """
-    INSERT INTO device (account_id, client_identifier, product, version, platform, platform_version, device, name,
-        created_at, last_seen_at)
-    SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $9 FROM account WHERE id = $1 AND disabled_at IS NULL
-    ON CONFLICT (account_id, client_identifier) DO UPDATE SET product = excluded.product, version = excluded.version,
-        platform = excluded.platform, platform_version = excluded.platform_version, device = excluded.device,
-        name = excluded.name, last_seen_at = excluded.last_seen_at
-    RETURNING id
-"""
-_KEEP = """
-    INSERT INTO token (digest, sealed, kind, account_id, device_id, created_at, expires_at)
-    VALUES ($1, $2, 'account', $3, $4, $5, $6)
-"""
 _REVOKE = """
     UPDATE token SET revoked_at = $2
     WHERE digest = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
@@ -121,23 +106,27 @@ class SqliteStore:
         self._accounts: dict[int, tuple[int, AccountRow]] = {}
         self._writer: Writer
         if url is None:
-            self._reader = sqlite_file.in_memory(trace)
-            self._writer = DirectWriter(self._reader)
+            connection = sqlite_file.in_memory(trace)
+            self._reader = Reader(connection)
+            self._writer = DirectWriter(connection)
         else:
             path = sqlite_file.database_path(url)
             sqlite_file.prepare(path)
-            self._reader = sqlite_file.reader(path)
+            self._reader = Reader(sqlite_file.reader(path))
             self._writer = ThreadWriter(partial(sqlite_file.writer, path, trace))
+        self.pins = SqlitePins(self._reader, self._writer)
 
     async def find_token(self, digest: bytes, now: int) -> TokenRow | None:
         """See `Store`."""
         sought = {"1": digest, "2": now}
-        row = self._one(_FIND, sought)
+        row = self._reader.one(_FIND, sought)
         if row is None:
             return None
         known = self._accounts.get(row[0])
         if known is None or known[0] != row[1]:
-            row = self._one(_FIND_ALL, sought)  # once more and in one statement: it may have been revoked in between
+            row = self._reader.one(
+                _FIND_ALL, sought
+            )  # once more and in one statement: it may have been revoked in between
             if row is None:
                 return None
             known = row[1], self._account_row((*row[:2], *row[6:]))
@@ -153,14 +142,14 @@ class SqliteStore:
     async def find_account(self, login: str) -> AccountRow | None:
         """See `Store`."""
         try:
-            row = self._one(_FIND_ACCOUNT, {"1": canonical_login(login)})
+            row = self._reader.one(_FIND_ACCOUNT, {"1": canonical_login(login)})
         except UnicodeEncodeError:  # half a surrogate pair: no account is called so
             return None
         return self._account_row(row) if row else None
 
     async def account(self, account_id: int) -> AccountRow | None:
         """See `Store`."""
-        row = self._one(_ACCOUNT, {"1": account_id})
+        row = self._reader.one(_ACCOUNT, {"1": account_id})
         return self._account_row(row) if row else None
 
     async def sign_in(self, sign_in: SignIn) -> bool:
@@ -177,11 +166,11 @@ class SqliteStore:
 
     async def media_servers(self) -> tuple[MediaServerRow, ...]:
         """See `Store`."""
-        return tuple(_media_server(row) for row in self._all(_MEDIA_SERVERS, {}))
+        return tuple(_media_server(row) for row in self._reader.all(_MEDIA_SERVERS, {}))
 
     async def resources(self, account_id: int) -> tuple[ResourceRow, ...]:
         """See `Store`."""
-        return tuple(_resource(row, account_id) for row in self._all(_RESOURCES, {"1": account_id}))
+        return tuple(_resource(row, account_id) for row in self._reader.all(_RESOURCES, {"1": account_id}))
 
     async def add(self, addition: Addition) -> None:
         """See `Store`."""
@@ -195,17 +184,7 @@ class SqliteStore:
     async def _changes_one(self, statement: str, values: Mapping[str, object]) -> bool:
         return await self._writer.run(lambda connection: connection.execute(statement, values).rowcount == 1)
 
-    def _all(self, statement: str, values: Mapping[str, object]) -> list[_Columns]:
-        try:
-            return self._reader.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"the database cannot be read: {error}") from error
-
-    def _one(self, statement: str, values: Mapping[str, object]) -> _Columns | None:
-        rows = self._all(statement, values)
-        return rows[0] if rows else None
-
-    def _account_row(self, row: _Columns) -> AccountRow:
+    def _account_row(self, row: Columns) -> AccountRow:
         """Make an account of its columns, or take the one made before of the same version."""
         account_id, version = row[0], row[1]
         cached = self._accounts.get(account_id)
@@ -224,17 +203,24 @@ def _sign_in(sign_in: SignIn, connection: sqlite3.Connection) -> bool:
         step = {"1": sign_in.account_id, "2": sign_in.verification_step}
         if connection.execute(_SPEND_STEP, step).rowcount != 1:
             return False
-    device, now = sign_in.device, sign_in.now
-    facts = (*msgspec.structs.astuple(device), now)
-    noted = connection.execute(_NOTE_DEVICE, numbered(sign_in.account_id, *facts)).fetchone()
-    if noted is None:
+    device_id = note_device(connection, sign_in.account_id, sign_in.device, sign_in.now)
+    if device_id is None:
         return False
-    kept = (sign_in.digest, sign_in.sealed_token, sign_in.account_id, noted[0], now, sign_in.expires_at)
-    connection.execute(_KEEP, numbered(*kept))
+    keep_token(
+        connection,
+        digest=sign_in.digest,
+        sealed=sign_in.sealed_token,
+        kind="account",
+        account_id=sign_in.account_id,
+        device_id=device_id,
+        now=sign_in.now,
+        expires_at=sign_in.expires_at,
+        rotate=sign_in.rotate,
+    )
     return True
 
 
-def _account(row: _Columns) -> AccountRow:
+def _account(row: Columns) -> AccountRow:
     return AccountRow(
         id=row[0],
         record=_decode_account(row[2]),
@@ -245,7 +231,7 @@ def _account(row: _Columns) -> AccountRow:
     )
 
 
-def _media_server(row: _Columns) -> MediaServerRow:
+def _media_server(row: Columns) -> MediaServerRow:
     machine_identifier, name, owner_id, port, version, errors, platform, platform_version, created_at, sources = row
     return MediaServerRow(
         machine_identifier=machine_identifier,
@@ -261,7 +247,7 @@ def _media_server(row: _Columns) -> MediaServerRow:
     )
 
 
-def _resource(row: _Columns, account_id: int) -> ResourceRow:
+def _resource(row: Columns, account_id: int) -> ResourceRow:
     *server, sealed_token, owner = row
     found = _media_server(tuple(server))
     return ResourceRow(

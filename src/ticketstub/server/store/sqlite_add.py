@@ -21,6 +21,7 @@ from ticketstub.server.store.base import (
     StoreConflict,
     canonical_login,
 )
+from ticketstub.server.store.sqlite_reader import numbered
 
 _ACCOUNT_OF = "SELECT account_id FROM login WHERE name = $1 AND is_username = 1"
 _ADD_ACCOUNT = """
@@ -60,11 +61,6 @@ def add(addition: Addition, connection: sqlite3.Connection) -> None:
         _add_server(connection, server, addition.now)
     for share in addition.shares:
         _add_share(connection, share, addition.now)
-
-
-def numbered(*values: object) -> dict[str, object]:
-    """Bind values to `$1`, `$2` …: SQLite binds a plain sequence by first appearance instead."""
-    return {str(number): value for number, value in enumerate(values, 1)}
 
 
 def _account_id(connection: sqlite3.Connection, username: str) -> int:

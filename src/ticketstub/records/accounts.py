@@ -1,9 +1,6 @@
-"""The nouns of Plex, as frozen data.
+"""The account, and what it pays for, likes and may use.
 
-Rule: a record has no behaviour beyond small derived properties, and no idea of the network. Names are ours
-(`auth_token`), the wire's are derived from them (`authToken`); those that cannot be are written out. A field that
-Plex left out, sent as null or sent with the wrong type is `None` (or empty, for a list); the latter are named in
-`problems`. Enumerations stay text, because Plex adds values without notice. Sources: observed bodies, unless said.
+Rule: as all of records/. Sources: observed bodies of `GET /api/v2/user` and of sign-ins.
 """
 
 from __future__ import annotations
@@ -11,22 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-import msgspec
-
+from ticketstub.records.record import Record
 from ticketstub.token import Secret, Token
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=True):
-    """A noun of Plex."""
-
-    left_out: ClassVar[frozenset[str]] = frozenset()
-    """The wire's names that plex.tv leaves out, rather than write null, where there is nothing (observed)."""
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """The wire's names (`profile.autoSelectAudio`) of what had a wrong type and was read as `None`."""
-        found: tuple[str, ...] = self.__dict__.get("problems", ())
-        return found
 
 
 class Subscription(Record, frozen=True, kw_only=True):
@@ -145,96 +128,3 @@ class Account(Record, frozen=True, kw_only=True):
     two_factor_enabled: bool | None = None
     backup_codes_created: bool | None = None
     attribution_partner: str | None = None
-
-
-class Connection(Record, frozen=True, kw_only=True):
-    """One address of a device. On a media server's own answers, `relay` appears only where it is true."""
-
-    protocol: str | None = None
-    address: str | None = None
-    port: int | None = None
-    uri: str | None = None
-    local: bool | None = None
-    relay: bool | None = None
-    ipv6: bool | None = msgspec.field(name="IPv6", default=None)
-
-
-class Resource(Record, frozen=True, kw_only=True):
-    """A media server or player that the account can reach.
-
-    `owner_id` is `None` where the caller owns it. `access_token` is this server's own token for the caller; players
-    have none, and no other token will do in its place.
-    """
-
-    name: str | None = None
-    product: str | None = None
-    product_version: str | None = None
-    platform: str | None = None
-    platform_version: str | None = None
-    device: str | None = None
-    client_identifier: str | None = None
-    created_at: datetime | None = None
-    last_seen_at: datetime | None = None
-    provides: str | None = None
-    owner_id: int | None = None
-    source_title: str | None = None
-    public_address: str | None = None
-    access_token: Token | None = None
-    owned: bool | None = None
-    home: bool | None = None
-    synced: bool | None = None
-    relay: bool | None = None
-    presence: bool | None = None
-    https_required: bool | None = None
-    public_address_matches: bool | None = None
-    dns_rebinding_protection: bool | None = None
-    nat_loopback_supported: bool | None = None
-    connections: tuple[Connection, ...] = ()
-
-    @property
-    def is_media_server(self) -> bool:
-        """Whether it provides a media server (`provides` is a comma list)."""
-        return "server" in (self.provides or "").split(",")
-
-
-class TransientToken(Record, frozen=True, kw_only=True):
-    """A token that a media server made for at most 48 hours; it dies when that server restarts (documented)."""
-
-    token: Token | None = None
-
-
-class Source(Record, frozen=True, kw_only=True):
-    """How to reach a source that a media server knows, and the transient token to reach it with (documented)."""
-
-    name: str | None = None
-    client_identifier: str | None = None
-    access_token: Token | None = None
-    connections: tuple[Connection, ...] = msgspec.field(name="Connection", default=())
-
-
-class Identity(Record, frozen=True, kw_only=True):
-    """Who a media server is; told without a token."""
-
-    api_version: str | None = None
-    claimed: bool | None = None
-    machine_identifier: str | None = None
-    version: str | None = None
-
-
-class ServerInformation(Record, frozen=True, kw_only=True):
-    """What a media server says of itself to somebody with a token."""
-
-    machine_identifier: str | None = None
-    friendly_name: str | None = None
-    version: str | None = None
-    platform: str | None = None
-    platform_version: str | None = None
-    multiuser: bool | None = None
-    my_plex: bool | None = None
-    my_plex_username: str | None = None
-    my_plex_mapping_state: str | None = None
-    my_plex_signin_state: str | None = None
-    my_plex_subscription: bool | None = None
-    owner_features: str | None = None
-    transcoder_active_video_sessions: int | None = None
-    updated_at: int | None = None

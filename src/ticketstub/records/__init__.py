@@ -1,0 +1,43 @@
+"""The nouns of Plex, as frozen data.
+
+Rule: a record has no behaviour beyond small derived properties, and no idea of the network. Names are ours
+(`auth_token`), the wire's are derived from them (`authToken`); those that cannot be are written out. A field that
+Plex left out, sent as null or sent with the wrong type is `None` (or empty, for a list); the latter are named in
+`problems`. Enumerations stay text, because Plex adds values without notice. Sources: observed bodies, unless said.
+"""
+
+from __future__ import annotations
+
+from ticketstub.records.accounts import Account, CustomRestrictions, PaidSubscription, Profile, Service, Subscription
+from ticketstub.records.devices import AuthorizedDevice
+from ticketstub.records.home import Home, HomeUser
+from ticketstub.records.media_servers import Identity, ServerInformation, Source, TransientToken
+from ticketstub.records.pins import LegacyPin, Location, Pin
+from ticketstub.records.record import Record
+from ticketstub.records.resources import Connection, Resource
+from ticketstub.records.users import SharedServer, SharedWith, User
+
+__all__ = [
+    "Account",
+    "AuthorizedDevice",
+    "Connection",
+    "CustomRestrictions",
+    "Home",
+    "HomeUser",
+    "Identity",
+    "LegacyPin",
+    "Location",
+    "PaidSubscription",
+    "Pin",
+    "Profile",
+    "Record",
+    "Resource",
+    "ServerInformation",
+    "Service",
+    "SharedServer",
+    "SharedWith",
+    "Source",
+    "Subscription",
+    "TransientToken",
+    "User",
+]

@@ -1,0 +1,66 @@
+"""Other people: friends, who shares what with whom, and a media server as plex.tv describes it.
+
+Rule: as all of records/. Sources: observed bodies of the older API (`/api/users`, `shared_servers`).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ticketstub.records.record import Record
+from ticketstub.token import Token
+
+
+class SharedWith(Record, frozen=True, kw_only=True):
+    """A media server that somebody may use."""
+
+    id: int | None = None
+    server_id: int | None = None
+    machine_identifier: str | None = None
+    name: str | None = None
+    last_seen_at: int | None = None
+    num_libraries: int | None = None
+    all_libraries: bool | None = None
+    owned: bool | None = None
+    pending: bool | None = None
+
+
+class User(Record, frozen=True, kw_only=True):
+    """A friend or Home user of the account."""
+
+    id: int | None = None
+    title: str | None = None
+    username: str | None = None
+    email: str | None = None
+    recommendations_playlist_id: str | None = None
+    thumb: str | None = None
+    protected: bool | None = None
+    home: bool | None = None
+    allow_tuners: bool | None = None
+    allow_sync: bool | None = None
+    allow_camera_upload: bool | None = None
+    allow_channels: bool | None = None
+    allow_subtitle_admin: bool | None = None
+    filter_all: str | None = None
+    filter_movies: str | None = None
+    filter_music: str | None = None
+    filter_photos: str | None = None
+    filter_television: str | None = None
+    restricted: bool | None = None
+    servers: tuple[SharedWith, ...] = msgspec.field(name="Server", default=())
+
+
+class SharedServer(Record, frozen=True, kw_only=True):
+    """A share of one media server: with whom, and that user's own token there."""
+
+    id: int | None = None
+    username: str | None = None
+    email: str | None = None
+    user_id: int | None = msgspec.field(name="userID", default=None)
+    access_token: Token | None = None
+    name: str | None = None
+    accepted_at: int | None = None
+    invited_at: int | None = None
+    all_libraries: bool | None = None
+    owned: bool | None = None
+    machine_identifier: str | None = None

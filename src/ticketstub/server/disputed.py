@@ -1,0 +1,66 @@
+"""What is disputed or unknown about Plex's answers: a key each, with the ways that are possible.
+
+Rule: the first way is the default, and what this project believes; the library's own tests pass with each of them.
+docs/reference/world.md says what each means. A key is a value of the world, so its type is all that is known here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args, get_type_hints
+
+import msgspec
+
+from ticketstub.server import world_values as check
+from ticketstub.server.world_reading import Key, table, value
+
+
+class Answers(msgspec.Struct, frozen=True, kw_only=True):
+    """How a local Plex answers where nobody knows for sure, or where both were seen."""
+
+    default_format: Literal["xml", "json"] = "xml"
+    require_client_identifier: bool = False
+    linked_pin: Literal["repeat", "once"] = "repeat"
+    link_again: Literal["refuse", "accept"] = "refuse"
+    link_code_case: Literal["ignore", "exact"] = "ignore"
+    denied_pin: Literal["pending", "not_found"] = "pending"
+    pin_location_in_xml: bool = True
+    sign_out_device: Literal["keep", "remove"] = "keep"
+    rotate_tokens: bool = False
+    plain_sign_in: Literal["lives", "expires"] = "lives"
+    unknown_client: Literal["ignore", "note"] = "ignore"
+    locked_sign_in: Literal[401, 429] = 401
+    retry_after: bool = False
+    legacy_dead_token: Literal[422, 401] = 422
+    removed_device: Literal[204, 200] = 204
+    expired_jwt: Literal[498, 401] = 498
+    device_jwt_refused: Literal[422, 401] = 422
+    nonce_once: bool = True
+    nonce_without_identifier: Literal[422, 400] = 422
+    same_key_again: Literal["refuse", "accept"] = "refuse"
+    registered_key: Literal["empty", "object"] = "empty"
+    jwk_pin_without_jwt: Literal["pending", "refuse"] = "pending"
+    jwt_on_media_server: Literal["refuse", "accept"] = "refuse"
+    first_jwt: Literal["ends_token", "keeps_token"] = "ends_token"
+    sign_in_after_jwt: Literal["accept", "refuse"] = "accept"
+    switch_without_passcode: Literal["refuse", "allow"] = "refuse"
+    wrong_current_passcode: Literal[401, 403] = 401
+    legacy_switch_refused: Literal[403, 401] = 403
+    no_home: Literal["alone", "not_found"] = "alone"
+    home_users_updated_at: Literal["epoch", "iso"] = "epoch"
+    home_users_restriction_profile: bool = True
+    friends: Literal["list", "gone"] = "list"
+    claim_refused: Literal[404, 401, 422] = 404
+    claim_once: bool = True
+    shared_on_owner_route: Literal[403, 401] = 403
+    security_without_token: Literal[401, 403] = 401
+    unknown_source: Literal[404, 400] = 404
+    old_media_server: Literal[404, 400] = 404
+    source_device: Literal["object", "list"] = "object"
+
+
+def _answer(annotation: object) -> Key:
+    """Take what the type of a field of `Answers` allows."""
+    return Key(value(check.flag) if annotation is bool else value(check.choice(*get_args(annotation))))
+
+
+ANSWERS = table(Answers, {name: _answer(kind) for name, kind in get_type_hints(Answers).items()})

@@ -1,0 +1,133 @@
+"""PINs in SQLite.
+
+Rule: as in sqlite.py. PINs that are over are deleted when a new one is made; nothing depends on that.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from functools import partial
+
+import msgspec
+
+from ticketstub.server.store.base import DeviceRow
+from ticketstub.server.store.pins import PinLink, PinRow
+from ticketstub.server.store.sqlite_reader import Columns, Reader, numbered
+from ticketstub.server.store.sqlite_tokens import keep_token, note_device
+from ticketstub.server.store.sqlite_writer import Writer
+
+_PRUNE = "DELETE FROM pin WHERE id IN (SELECT id FROM pin WHERE expires_at <= $1 LIMIT 100)"
+_CREATE = """
+    INSERT INTO pin (id, code, strong, legacy, client_identifier, client, jwk, created_at, expires_at)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
+    WHERE NOT EXISTS (SELECT 1 FROM pin WHERE id = $1) AND NOT EXISTS (SELECT 1 FROM pin WHERE code = $2)
+"""
+_SELECT = """
+    SELECT id, code, strong, legacy, client, jwk, created_at, expires_at, account_id, sealed_token, new_registration,
+        denied_at, delivered_at
+    FROM pin
+"""
+_FIND = _SELECT + "WHERE id = $1 AND expires_at > $2"
+_FIND_CODE = _SELECT + "WHERE code = $1 AND expires_at > $2"
+_LINK = """
+    UPDATE pin SET account_id = $2, linked_at = $3, sealed_token = $4, new_registration = 0
+    WHERE id = $1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > $3
+    RETURNING client
+"""
+_DENY = """
+    UPDATE pin SET denied_at = $2
+    WHERE id = $1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > $2
+"""
+_DELIVER = "UPDATE pin SET delivered_at = $2 WHERE id = $1 AND delivered_at IS NULL AND expires_at > $2"
+
+_decode_client = msgspec.json.Decoder(DeviceRow).decode
+
+
+class SqlitePins:
+    """The PINs of a store on SQLite."""
+
+    def __init__(self, reader: Reader, writer: Writer) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def create(self, pin: PinRow) -> bool:
+        """See `Pins`."""
+        return await self._writer.run(partial(_create, pin))
+
+    async def find(self, pin_id: int, now: int) -> PinRow | None:
+        """See `Pins`."""
+        row = self._reader.one(_FIND, {"1": pin_id, "2": now})
+        return _pin(row) if row else None
+
+    async def find_code(self, code: str, now: int) -> PinRow | None:
+        """See `Pins`."""
+        row = self._reader.one(_FIND_CODE, {"1": code, "2": now})
+        return _pin(row) if row else None
+
+    async def link(self, link: PinLink) -> bool:
+        """See `Pins`."""
+        return await self._writer.run(partial(_link, link))
+
+    async def deny(self, pin_id: int, now: int) -> bool:
+        """See `Pins`."""
+        return await self._changes_one(_DENY, pin_id, now)
+
+    async def deliver(self, pin_id: int, now: int) -> bool:
+        """See `Pins`."""
+        return await self._changes_one(_DELIVER, pin_id, now)
+
+    async def _changes_one(self, statement: str, pin_id: int, now: int) -> bool:
+        values = {"1": pin_id, "2": now}
+        return await self._writer.run(lambda connection: connection.execute(statement, values).rowcount == 1)
+
+
+def _create(pin: PinRow, connection: sqlite3.Connection) -> bool:
+    connection.execute(_PRUNE, {"1": pin.created_at})
+    facts = (pin.id, pin.code, pin.strong, pin.legacy, pin.client.client_identifier, msgspec.json.encode(pin.client))
+    values = numbered(*facts, pin.jwk, pin.created_at, pin.expires_at)
+    return connection.execute(_CREATE, values).rowcount == 1
+
+
+def _link(link: PinLink, connection: sqlite3.Connection) -> bool:
+    """Take the PIN first: side effects only for who has it."""
+    taken = connection.execute(_LINK, numbered(link.id, link.account_id, link.now, link.sealed_token)).fetchone()
+    if taken is None:
+        return False
+    device_id = note_device(connection, link.account_id, _decode_client(taken[0]), link.now)
+    if device_id is None:  # the account was disabled: the savepoint takes the PIN back
+        raise _Off
+    if link.digest is not None and link.sealed_token is not None:
+        keep_token(
+            connection,
+            digest=link.digest,
+            sealed=link.sealed_token,
+            kind="account",
+            account_id=link.account_id,
+            device_id=device_id,
+            now=link.now,
+            rotate=link.rotate,
+        )
+    return True
+
+
+class _Off(Exception):
+    """The account that approves is off."""
+
+
+def _pin(row: Columns) -> PinRow:
+    linked = row[10]
+    return PinRow(
+        id=row[0],
+        code=row[1],
+        strong=bool(row[2]),
+        legacy=bool(row[3]),
+        client=_decode_client(row[4]),
+        jwk=row[5],
+        created_at=row[6],
+        expires_at=row[7],
+        account_id=row[8],
+        sealed_token=row[9],
+        new_registration=None if linked is None else bool(linked),
+        denied_at=row[11],
+        delivered_at=row[12],
+    )

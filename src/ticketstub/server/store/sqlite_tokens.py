@@ -1,0 +1,57 @@
+"""Giving out tokens in SQLite: the statements that several verbs share.
+
+Rule: each runs inside a transaction of the writer. A device is one row for each account and client identifier; a new
+token notes it anew, and ends its earlier ones where that was asked for.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import cast
+
+import msgspec
+
+from ticketstub.server.store.base import DeviceRow, TokenKind
+from ticketstub.server.store.sqlite_reader import numbered
+
+_NOTE_DEVICE = """
+    INSERT INTO device (account_id, client_identifier, product, version, platform, platform_version, device, name,
+        model, vendor, provides, screen_resolution, address, created_at, last_seen_at)
+    SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14
+    FROM account WHERE id = $1 AND disabled_at IS NULL
+    ON CONFLICT (account_id, client_identifier) DO UPDATE SET product = excluded.product, version = excluded.version,
+        platform = excluded.platform, platform_version = excluded.platform_version, device = excluded.device,
+        name = excluded.name, model = excluded.model, vendor = excluded.vendor, provides = excluded.provides,
+        screen_resolution = excluded.screen_resolution, address = excluded.address, last_seen_at = excluded.last_seen_at
+    RETURNING id
+"""
+_KEEP = """
+    INSERT INTO token (digest, sealed, kind, account_id, device_id, created_at, expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
+_END_OTHERS = "UPDATE token SET revoked_at = $2 WHERE device_id = $1 AND revoked_at IS NULL"
+
+
+def note_device(connection: sqlite3.Connection, account_id: int, device: DeviceRow, now: int) -> int | None:
+    """Note an account's device and return its id; `None`, with nothing written, for an account that is off."""
+    facts = numbered(account_id, *msgspec.structs.astuple(device), now)
+    noted = connection.execute(_NOTE_DEVICE, facts).fetchone()
+    return cast("int", noted[0]) if noted else None
+
+
+def keep_token(
+    connection: sqlite3.Connection,
+    *,
+    digest: bytes,
+    sealed: bytes,
+    kind: TokenKind,
+    account_id: int,
+    device_id: int,
+    now: int,
+    expires_at: int | None = None,
+    rotate: bool = False,
+) -> None:
+    """Keep a device's new token; with `rotate`, end the earlier ones."""
+    if rotate:
+        connection.execute(_END_OTHERS, numbered(device_id, now))
+    connection.execute(_KEEP, numbered(digest, sealed, kind, account_id, device_id, now, expires_at))

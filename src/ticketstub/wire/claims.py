@@ -1,0 +1,113 @@
+"""Claiming a media server: the claim token, its exchange, and the server's own two calls.
+
+Rule: as all of wire/, role-blind. A claim token signs nobody in: it adds a server to an account. Source: observed in
+public clients and images.
+"""
+
+from __future__ import annotations
+
+from ticketstub.records import Account, Record
+from ticketstub.token import Secret, Token
+from ticketstub.wire.call import Call, malformed, one
+from ticketstub.wire.codec import Format, plain, to_json, to_xml
+from ticketstub.wire.http import Response
+
+
+class _Claim(Record, frozen=True, kw_only=True):
+    token: Token | None = None
+
+
+class ClaimedServer(Record, frozen=True, kw_only=True):
+    """How a media server stands with plex.tv: `MyPlex` on the wire. The token is the owner's for that server."""
+
+    auth_token: Token | None = None
+    username: str | None = None
+    mapping_state: str | None = None
+    mapping_error: str | None = None
+    mapping_error_message: str | None = None
+    sign_in_state: str | None = None
+    public_address: str | None = None
+    public_port: int | None = None
+    private_address: str | None = None
+    private_port: int | None = None
+    subscription_features: str | None = None
+    subscription_active: bool | None = None
+    subscription_state: str | None = None
+
+
+class GetClaimToken(Call[Token], frozen=True, kw_only=True):
+    """Get a claim token: `GET /api/claim/token.json`, 200, always JSON; it lives for four minutes (observed)."""
+
+    name = "get_claim_token"
+    path = "/api/claim/token.json"
+    mark = "observed"
+
+    def read(self, response: Response) -> Token:
+        found = one(_Claim, response, ("token",)).token
+        if found is None:
+            raise malformed(response, "the answer holds no claim token")
+        return found
+
+    def write(self, value: Token, form: Format) -> bytes:
+        return to_json({"token": value.reveal()})
+
+
+class ExchangeClaim(Call[Account], frozen=True, kw_only=True):
+    """Exchange a claim token for a server's own token, as the server: `POST /api/claim/exchange`, 200 (observed)."""
+
+    name = "exchange_claim"
+    method = "POST"
+    path = "/api/claim/exchange"
+    needs_token = False
+    repeatable = False
+    mark = "observed"
+
+    token: Secret
+
+    def read(self, response: Response) -> Account:
+        return one(Account, response, ("auth_token",))
+
+
+class _ServerCall(Call[ClaimedServer], frozen=True, kw_only=True):
+    """What a media server answers about its owner."""
+
+    base = "server"
+    mark = "observed"
+
+    def read(self, response: Response) -> ClaimedServer:
+        return one(ClaimedServer, response, ("sign_in_state", "username", "mapping_state"))
+
+    def write(self, value: ClaimedServer, form: Format) -> bytes:
+        members = plain(value, nulls=False)
+        return to_xml("MyPlex", members) if form is Format.XML else to_json({"MyPlex": members})
+
+
+class ClaimServer(_ServerCall, frozen=True, kw_only=True):
+    """Hand a claim token to a media server that nobody owns yet: `POST /myplex/claim`, 200 (observed).
+
+    It takes one only from its own machine or network.
+    """
+
+    name = "claim_server"
+    method = "POST"
+    path = "/myplex/claim"
+    needs_token = False
+    repeatable = False
+
+    token: Secret
+
+
+class GetClaimedServer(_ServerCall, frozen=True, kw_only=True):
+    """Ask a media server how it stands with plex.tv: `GET /myplex/account`, 200; the owner only (observed)."""
+
+    name = "claimed_server"
+    path = "/myplex/account"
+
+
+class UnclaimServer(_ServerCall, frozen=True, kw_only=True):
+    """Take a media server out of its owner's account: `DELETE /myplex/account`, 200; the owner only (observed)."""
+
+    name = "unclaim_server"
+    method = "DELETE"
+    path = "/myplex/account"
+    repeatable = False

@@ -1,0 +1,115 @@
+"""PINs: make one, ask whether it was approved, approve it; and the older kind.
+
+Rule: as all of wire/, role-blind. Sources: the API's published description and observed bodies; how a location looks
+in XML is assumed.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from ticketstub.keys.jwk import Jwk
+from ticketstub.records import LegacyPin, Pin
+from ticketstub.token import Secret
+from ticketstub.wire.call import Call, Silent, one, written
+from ticketstub.wire.codec import Format, plain
+from ticketstub.wire.http import Response
+from ticketstub.wire.xml import write_rails
+
+
+class CreatePin(Call[Pin], frozen=True, kw_only=True):
+    """Make a PIN: `POST /api/v2/pins`, 201, no token (documented).
+
+    Args:
+        strong: 25 characters to be opened in a browser, instead of 4 to be typed.
+        jwk: the public device key that the token is to be bound to; the token is a JWT then.
+    """
+
+    name = "create_pin"
+    method = "POST"
+    path = "/api/v2/pins"
+    needs_token = False
+    in_body = True
+    status = 201
+
+    strong: bool = False
+    jwk: Jwk | None = None
+
+    def body(self) -> tuple[bytes, str | None]:
+        """Write its body: a form, or JSON where a key goes with it (observed)."""
+        return self.json_body() if self.jwk else super().body()
+
+    def read(self, response: Response) -> Pin:
+        return one(Pin, response, ("id", "code"))
+
+    def write(self, value: Pin, form: Format) -> bytes:
+        return written("pin", value, form)
+
+
+class GetPin(Call[Pin], frozen=True, kw_only=True):
+    """Ask how a PIN stands: `GET /api/v2/pins/{id}`, 200, no token (documented).
+
+    Only the client that made it is told; to others it is not there (observed). A PIN made with a key gives its token
+    only to who proves with a device JWT to have that key.
+    """
+
+    name = "get_pin"
+    path = "/api/v2/pins/{id}"
+    needs_token = False
+
+    id: int
+    device_jwt: Secret | None = msgspec.field(name="deviceJWT", default=None)
+
+    def read(self, response: Response) -> Pin:
+        return one(Pin, response, ("id", "code", "auth_token"))
+
+    def write(self, value: Pin, form: Format) -> bytes:
+        return written("pin", value, form)
+
+
+class LinkPin(Silent, frozen=True, kw_only=True):
+    """Approve a PIN for the caller's account: `PUT /api/v2/pins/link`, 204 (observed)."""
+
+    name = "link_pin"
+    method = "PUT"
+    path = "/api/v2/pins/link"
+    in_body = True
+    repeatable = False
+    status = 204
+    mark = "observed"
+
+    code: Secret
+
+
+class _LegacyPinCall(Call[LegacyPin], frozen=True, kw_only=True):
+    """What both calls of the older kind answer: elements with Rails' types, the token under two names (observed)."""
+
+    needs_token: ClassVar[bool] = False
+    mark = "observed"
+
+    def read(self, response: Response) -> LegacyPin:
+        return one(LegacyPin, response, ("id", "code"))
+
+    def write(self, value: LegacyPin, form: Format) -> bytes:
+        members = plain(value)
+        return write_rails("pin", members | {"auth_token": members["auth-token"]})
+
+
+class CreateLegacyPin(_LegacyPinCall, frozen=True, kw_only=True):
+    """Make a PIN of the older kind: `POST /pins.xml`, 201, no token (observed)."""
+
+    name = "create_legacy_pin"
+    method = "POST"
+    path = "/pins.xml"
+    status = 201
+
+
+class GetLegacyPin(_LegacyPinCall, frozen=True, kw_only=True):
+    """Ask how a PIN of the older kind stands: `GET /pins/{id}.xml`, 200, no token (observed)."""
+
+    name = "get_legacy_pin"
+    path = "/pins/{id}.xml"
+
+    id: int
