@@ -1,0 +1,45 @@
+"""Device keys, and the JSON Web Tokens that Plex and its devices sign: for both ends.
+
+    key = DeviceKey.generate()
+    signed = key.sign("demo-client-7c1f", now=time(), nonce=nonce, scope=SCOPES)
+
+Rule: the only place that knows a JOSE library; cryptography and joserfc are loaded by what signs or verifies, never by
+importing this. A signature is looked at only after the text has been read strictly, and the claims only after the
+signature. Nothing raised here repeats a part of a token or of a private key. Sources: documented, unless said.
+"""
+
+from __future__ import annotations
+
+from ticketstub.keys.device_jwt import DeviceClaims, verify_device_jwt
+from ticketstub.keys.device_key import SCOPES, DeviceKey
+from ticketstub.keys.jwk import Jwk, KeyRefused, check_public_key, read_public_key, thumbprint
+from ticketstub.keys.jwt import EDDSA, RS256, JwtRefused, Reason, Unverified, read_jwt, verify
+from ticketstub.keys.plex_jwt import JwtUser, Peeked, PlexJwt, PublishedKeys, peek, verify_plex_jwt
+from ticketstub.keys.signing_key import SigningKey, verify_own
+
+__all__ = [
+    "EDDSA",
+    "RS256",
+    "SCOPES",
+    "DeviceClaims",
+    "DeviceKey",
+    "Jwk",
+    "JwtRefused",
+    "JwtUser",
+    "KeyRefused",
+    "Peeked",
+    "PlexJwt",
+    "PublishedKeys",
+    "Reason",
+    "SigningKey",
+    "Unverified",
+    "check_public_key",
+    "peek",
+    "read_jwt",
+    "read_public_key",
+    "thumbprint",
+    "verify",
+    "verify_device_jwt",
+    "verify_own",
+    "verify_plex_jwt",
+]

@@ -1,0 +1,171 @@
+"""A public key as JSON, and which ones are taken.
+
+Rule: a key is checked before anything is verified with it: Ed25519 points that are canonical, on the curve and not of
+small order (for those, signatures can be made without a key), RSA of 2048 to 4096 bits with the usual exponent. A key
+that brings its private part along is refused, so that whoever sent it learns of it. Sources: RFC 7517, 7638, 8037;
+documented: Plex takes Ed25519 and RSA keys. Their limits are ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+from ticketstub.keys.strict import from_base64url, to_base64url, to_json
+from ticketstub.records import Record
+
+if TYPE_CHECKING:
+    from joserfc.jwk import OKPKey, RSAKey
+
+_KID = re.compile(r"[A-Za-z0-9_.-]{1,128}").fullmatch
+_PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
+_ALGORITHM = {"OKP": "EdDSA", "RSA": "RS256"}
+_EXPONENT = "AQAB"  # 65537
+
+# Curve 25519: the field, Edwards' d, and the y of every point whose order divides 8, whatever the sign of its x.
+_P = 2**255 - 19
+_D = -121665 * pow(121666, -1, _P) % _P
+_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+_SMALL_ORDER = {0, 1, _P - 1, _ORDER_8, _P - _ORDER_8}
+
+
+class KeyRefused(ValueError):
+    """This is no key that signatures are verified with; the message says why and repeats nothing of it."""
+
+
+class Jwk(Record, frozen=True, kw_only=True):
+    """A public key: `x` of an Ed25519 one, `n` and `e` of an RSA one, base64url. `kid` is its name."""
+
+    left_out: ClassVar[frozenset[str]] = frozenset({"kty", "crv", "x", "n", "e", "kid", "use", "alg"})
+
+    kty: str | None = None
+    crv: str | None = None
+    x: str | None = None
+    n: str | None = None
+    e: str | None = None
+    kid: str | None = None
+    use: str | None = None
+    alg: str | None = None
+
+
+def read_public_key(data: Mapping[str, object], *, rsa: bool) -> Jwk:
+    """Take a public key from the JSON object that it came as, and check it.
+
+    Members that a `Jwk` does not have are passed over.
+
+    Args:
+        data: the object.
+        rsa: whether RSA keys are taken too.
+
+    Raises:
+        KeyRefused: it is no key that is taken, or holds a private one.
+    """
+    if any(name in data for name in _PRIVATE):
+        raise KeyRefused("the key holds its private part, which never leaves the device: make a new one")
+    members: dict[str, str] = {}
+    for name in Jwk.__struct_fields__:
+        value = data.get(name)
+        if isinstance(value, str):
+            members[name] = value
+        elif value is not None:
+            raise KeyRefused(f"{name} is not text")
+    key = Jwk(**members)
+    check_public_key(key, rsa=rsa)
+    return key
+
+
+def check_public_key(jwk: Jwk, *, rsa: bool) -> None:
+    """Refuse a key that no signature should be verified with.
+
+    Args:
+        jwk: the key; `read_public_key` reads one so that private members are seen too.
+        rsa: whether RSA keys are taken too.
+
+    Raises:
+        KeyRefused: it has no proper `kid`, another kind or use, or a value that is weak or no key at all.
+    """
+    if jwk.kid is None or not is_kid(jwk.kid):
+        raise KeyRefused("kid must be 1 to 128 of A-Z a-z 0-9 _ . -")
+    if jwk.kty is None or jwk.kty not in _ALGORITHM or (jwk.kty == "RSA" and not rsa):
+        raise KeyRefused("kty is not one that is taken")
+    if jwk.use not in {None, "sig"}:
+        raise KeyRefused("use is not sig")
+    if jwk.alg not in {None, _ALGORITHM[jwk.kty]}:
+        raise KeyRefused("alg does not fit kty")
+    if reason := _wrong_rsa(jwk) if jwk.kty == "RSA" else _wrong_point(jwk.crv, jwk.x):
+        raise KeyRefused(reason)
+
+
+def is_kid(text: str) -> bool:
+    """Tell whether a text can name a key (ours: seen are 64 hexadecimal digits, UUIDs and RFC 7638 thumbprints)."""
+    return _KID(text) is not None
+
+
+def algorithm_of(jwk: Jwk) -> str | None:
+    """Name the one algorithm that a key of this kind signs with."""
+    return _ALGORITHM.get(jwk.kty or "")
+
+
+def thumbprint(jwk: Jwk) -> str:
+    """Name a key by what it is: 43 characters, the same for the same key (RFC 7638).
+
+    Raises:
+        KeyRefused: it has not the members that make a key of its kind.
+    """
+    from hashlib import sha256
+
+    names = {"OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}.get(jwk.kty or "", ())
+    members = {name: value for name in names if isinstance(value := getattr(jwk, name), str)}
+    if not members or len(members) != len(names):
+        raise KeyRefused("the key lacks what its thumbprint is made of")
+    return to_base64url(sha256(to_json(members)).digest())
+
+
+def public_key(jwk: Jwk) -> OKPKey | RSAKey:
+    """Return what the library verifies with; checked and made once a key, because both cost as much as a verification.
+
+    Raises:
+        KeyRefused: see `check_public_key`.
+    """
+    return _public_key(jwk.kty, jwk.crv, jwk.x, jwk.n, jwk.e)
+
+
+@lru_cache(maxsize=1024)
+def _public_key(kty: str | None, crv: str | None, x: str | None, n: str | None, e: str | None) -> OKPKey | RSAKey:
+    check_public_key(Jwk(kty=kty, crv=crv, x=x, n=n, e=e, kid="any"), rsa=True)
+    from joserfc.jwk import OKPKey, RSAKey
+
+    if kty == "RSA":
+        return RSAKey.import_key({"kty": "RSA", "n": n or "", "e": e or ""})
+    return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": x or ""})
+
+
+@lru_cache(maxsize=1024)
+def _wrong_point(crv: str | None, x: str | None) -> str | None:
+    """Say what is wrong with a point; remembered, because the arithmetic costs as much as a verification."""
+    if crv != "Ed25519":
+        return "crv is not Ed25519"
+    data = from_base64url(x or "")
+    if data is None or len(data) != 32:
+        return "x is not 32 bytes of base64url without padding"
+    y = int.from_bytes(data, "little") & (1 << 255) - 1  # without the sign of x
+    if y >= _P:
+        return "x is not a canonical Ed25519 point"
+    if y in _SMALL_ORDER:
+        return "x is an Ed25519 point of small order"
+    # x² = (y²-1) / (dy²+1) has a root just when the product of both has (Euler's criterion).
+    if pow((y * y - 1) * (_D * y * y + 1), (_P - 1) // 2, _P) != 1:
+        return "x is not a point of Ed25519"
+    return None
+
+
+def _wrong_rsa(jwk: Jwk) -> str | None:
+    if jwk.e != _EXPONENT:
+        return "e is not 65537"
+    data = from_base64url(jwk.n or "") if len(jwk.n or "") <= 1024 else None
+    if not data or data[0] == 0:
+        return "n is not base64url of a number without padding"
+    n = int.from_bytes(data)
+    return None if 2048 <= n.bit_length() <= 4096 and n % 2 else "n is not an odd number of 2048 to 4096 bits"
