@@ -1,0 +1,155 @@
+"""What is kept of a sign-in, and what every store of it promises.
+
+Rule: a credential belongs to one issuer and one profile and comes out for no other; its tokens know the issuer as their
+origin. It prints no secret. A store never waits without end, never half-writes, and never deletes what it cannot read.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from ticketstub.token import Secret, Token, sendable
+from ticketstub.wire.http import origin_of
+
+DEFAULT_PROFILE = "default"
+FORMAT = 1
+"""The number of the form in which a credential is kept; a later form has a higher one."""
+
+PATIENCE = 30.0
+"""How many seconds `lock` waits: longer than another process needs for a renewal and its tries (ours)."""
+
+_PROFILE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Entry(NamedTuple):
+    """What one credential is kept under: the issuer's origin, and the profile's name."""
+
+    issuer: str
+    profile: str
+
+    @classmethod
+    def of(cls, issuer: str, profile: str) -> Entry:
+        """Take any address of an issuer and a profile's name.
+
+        Raises:
+            ValueError: it is no http or https address, or no name of a profile.
+        """
+        if not _PROFILE.fullmatch(profile):
+            raise ValueError("a profile's name is letters, digits, dots, hyphens and underscores, 64 at most")
+        return cls(origin_of(issuer), profile)
+
+
+class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=FORMAT):
+    """What one profile has from one issuer: its token, its device key, and what `status` can tell without network.
+
+    Args:
+        issuer: the origin that issued all this (`https://plex.tv`); of a longer address the origin is taken.
+        profile: the user's name for it: letters, digits, dots, hyphens and underscores, at most 64.
+        token: the account's token, opaque or a JWT. Its origin becomes the issuer.
+        device_key: the private key of this device, as the text that `DeviceKey.dump` makes; not looked into here.
+        client_identifier: the client identifier that the token and the key belong to.
+        account_id: the account's id, as last heard.
+        username: the account's user name, as last heard.
+        created_at: when the token was issued, in epoch seconds.
+        expires_at: when it ends, in epoch seconds; `None` where it does not or nobody knows.
+        checked_at: when Plex last took it, in epoch seconds.
+        server_token: an opaque token for media servers, beside a JWT, which they refuse (observed).
+        version: counted up by the store with each save; 0 was never stored.
+
+    Raises:
+        ValueError: the issuer or profile is none; a token is another origin's, or none that a header can carry; or a
+            time is no finite number.
+    """
+
+    issuer: str
+    profile: str = DEFAULT_PROFILE
+    token: Token | None = None
+    device_key: Secret | None = None
+    client_identifier: str | None = None
+    account_id: int | None = None
+    username: str | None = None
+    created_at: float | None = None
+    expires_at: float | None = None
+    checked_at: float | None = None
+    server_token: Token | None = None
+    version: int = 0
+
+    def __post_init__(self) -> None:
+        issuer, _ = self.entry
+        bound = {
+            "issuer": issuer,
+            "token": _bound(self.token, issuer),
+            "server_token": _bound(self.server_token, issuer),
+        }
+        for name, value in bound.items():
+            msgspec.structs.force_setattr(self, name, value)
+        if not all(map(math.isfinite, filter(None, (self.created_at, self.expires_at, self.checked_at)))):
+            raise ValueError("a credential's times are finite numbers of seconds")
+
+    @property
+    def entry(self) -> Entry:
+        """What it is kept under."""
+        return Entry.of(self.issuer, self.profile)
+
+
+def _bound(token: Token | None, issuer: str) -> Token | None:
+    """Return the token with the issuer as its origin."""
+    if token is None:
+        return None
+    if not (token and sendable(token.reveal())):
+        raise ValueError("this token is none: no header can carry it")
+    if token.origin == issuer:
+        return token
+    if token.origin is not None:
+        raise ValueError("this token was issued by another origin than the credential's issuer")
+    return Token.received(token.reveal(), issuer)  # a copy: the caller's own token stays as it is
+
+
+class Credentials(Protocol):
+    """A store of credentials. All its methods may be called from any thread.
+
+    Every method raises `ValueError` for an issuer that is no address and for a profile that is no name, and
+    `CredentialsError` for whatever the storage does wrong; its hint says what to do.
+    """
+
+    def load(self, issuer: str, profile: str = DEFAULT_PROFILE) -> Credential | None:
+        """Return what is kept, or `None`."""
+        ...
+
+    def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
+        """Keep it if what is kept now is still what `replacing` was loaded as (`None`: nothing); all or nothing.
+
+        Returns what is now kept, with its version, which is what the next save replaces; or `None`, and nothing is
+        changed, if somebody else changed it since: load again, and decide anew.
+        """
+        ...
+
+    def remove(self, issuer: str, profile: str = DEFAULT_PROFILE) -> bool:
+        """Forget it, also if it cannot be read; tell whether there was anything. Ends no token at Plex."""
+        ...
+
+    def profiles(self) -> tuple[Entry, ...]:
+        """List the issuers and profiles that something is kept for, sorted."""
+        ...
+
+    def where(self, issuer: str, profile: str = DEFAULT_PROFILE) -> str:
+        """Say in plain words where it is, or would be, kept."""
+        ...
+
+    def lock(
+        self, issuer: str, profile: str = DEFAULT_PROFILE, *, patience: float = PATIENCE
+    ) -> AbstractContextManager[None]:
+        """Keep everybody else, threads and processes, from holding the same lock: one of them renews at a time.
+
+        It does not hinder `load`, `save` and `remove`. It may be entered in one thread and left in another. If its
+        holder dies, or drops it without leaving, it is free.
+
+        Raises:
+            CredentialsError: it was not free within `patience` seconds.
+        """
+        ...

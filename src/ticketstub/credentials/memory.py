@@ -1,0 +1,64 @@
+"""Credentials in memory: for programs that keep nothing, and where no other place was agreed to.
+
+Rule: nothing is written anywhere; what is kept ends with the program. The bytes are those of the other stores, so that
+all behave alike.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager
+
+import msgspec
+
+from ticketstub.credentials import stored
+from ticketstub.credentials.base import DEFAULT_PROFILE, PATIENCE, Credential, Entry
+from ticketstub.credentials.locks import Turns
+
+_HINT = "sign in again"
+
+
+class MemoryCredentials:
+    """Keeps credentials until the program ends."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Entry, bytes] = {}
+        self._turns = Turns()
+        self._guard = threading.Lock()
+
+    def load(self, issuer: str, profile: str = DEFAULT_PROFILE) -> Credential | None:
+        """Return what is kept, or `None`."""
+        entry = Entry.of(issuer, profile)
+        data = self._kept.get(entry)
+        return stored.read_of(entry, data, "the memory", hint=_HINT) if data else None
+
+    def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
+        """Keep it if nothing changed since `replacing` was loaded; see `Credentials.save`."""
+        with self._guard:
+            now = self.load(*credential.entry)
+            if now != replacing:
+                return None
+            kept = msgspec.structs.replace(credential, version=now.version + 1 if now else 1)
+            self._kept[kept.entry] = stored.written(kept)
+            return kept
+
+    def remove(self, issuer: str, profile: str = DEFAULT_PROFILE) -> bool:
+        """Forget it; tell whether there was anything."""
+        with self._guard:
+            return self._kept.pop(Entry.of(issuer, profile), None) is not None
+
+    def profiles(self) -> tuple[Entry, ...]:
+        """List what is kept, sorted."""
+        with self._guard:
+            return tuple(sorted(self._kept))
+
+    def where(self, issuer: str, profile: str = DEFAULT_PROFILE) -> str:
+        """Say that it is in memory."""
+        Entry.of(issuer, profile)
+        return "in memory only: forgotten when the program ends"
+
+    def lock(
+        self, issuer: str, profile: str = DEFAULT_PROFILE, *, patience: float = PATIENCE
+    ) -> AbstractContextManager[None]:
+        """Keep other threads from holding the same lock; see `Credentials.lock`."""
+        return self._turns.turn(" ".join(Entry.of(issuer, profile)), patience)
