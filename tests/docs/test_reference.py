@@ -34,7 +34,7 @@ WORLD = {
     "[[media_server.share]]": "_SHARE",
     "[[media_server.source]]": "_SOURCE",
     "connections": "_CONNECTION",
-    "[answers]": "_ANSWERS",
+    "[answers]": "ANSWERS",
 }
 
 

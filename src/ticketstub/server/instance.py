@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from ticketstub.server.keys import Keys
 from ticketstub.server.passwords import Passwords
 from ticketstub.server.store.base import Store
-from ticketstub.server.world import Answers
+from ticketstub.server.disputed import Answers
 
 Clock = Callable[[], float]
 
