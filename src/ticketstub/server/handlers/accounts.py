@@ -10,11 +10,11 @@ import contextlib
 
 from msgspec.structs import replace
 
-from ticketstub.errors import printable
 from ticketstub.records import Account
 from ticketstub.refusals import BadRequest, Unauthorized, WrongVerificationCode
 from ticketstub.server import policy
 from ticketstub.server.account_bodies import Shown
+from ticketstub.server.clients import client_of
 from ticketstub.server.instance import Instance
 from ticketstub.server.keys import VERIFICATION
 from ticketstub.server.passwords import Overloaded
@@ -25,8 +25,6 @@ from ticketstub.server.verification import matching_step
 from ticketstub.token import Secret, Token
 from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData
 from ticketstub.wire.call import from_parameters
-
-_LONGEST_NAME = 255
 
 
 async def get_token_details(visit: Visit[Instance, TokenRow], _call: GetTokenDetails) -> Shown:
@@ -67,7 +65,7 @@ async def sign_in(visit: Visit[Instance, TokenRow], call: PostUsersSignInData) -
     now = instance.now()
     step = _spent_step(instance, account, code, now)
     ends = policy.token_ends(now, remember=call.remember_me)
-    token = await _new_token(instance, account, device(visit.asked), step, now, ends)
+    token = await _new_token(instance, account, client_of(visit.asked), step, now, ends)
     if stored and instance.passwords.needs_rehash(stored):
         instance.afterwards(_rehash(instance, account.id, stored, password, visit.asked.address))
     return replace(account.record, auth_token=token, remember_expires_at=policy.remembered_until(now, ends))
@@ -106,21 +104,3 @@ async def _rehash(instance: Instance, account_id: int, stored: str, password: Se
     with contextlib.suppress(Overloaded, StoreError):
         made = await instance.passwords.hash(password, address)
         await instance.store.replace_password_hash(account_id, stored, made)
-
-
-def device(asked: Asked) -> DeviceRow:
-    """Read what a client says of itself."""
-    return DeviceRow(
-        client_identifier=asked.client_identifier or "",
-        product=_name(asked, "X-Plex-Product"),
-        version=_name(asked, "X-Plex-Version"),
-        platform=_name(asked, "X-Plex-Platform"),
-        platform_version=_name(asked, "X-Plex-Platform-Version"),
-        device=_name(asked, "X-Plex-Device"),
-        name=_name(asked, "X-Plex-Device-Name"),
-    )
-
-
-def _name(asked: Asked, parameter: str) -> str | None:
-    text = asked.x_plex(parameter)
-    return printable(text)[:_LONGEST_NAME] if text else None
