@@ -16,6 +16,7 @@ import msgspec
 from ticketstub.records import Account, Connection
 
 if TYPE_CHECKING:
+    from ticketstub.server.store.attempts import Attempts
     from ticketstub.server.store.pins import Pins
 
 TokenKind = Literal["account", "jwt", "server", "server_share"]
@@ -194,6 +195,11 @@ class Addition(Row, frozen=True, kw_only=True):
 
 class Store(Protocol):
     """A database of the local Plex. One store serves one event loop. Families of verbs have a part of it each."""
+
+    @property
+    def attempts(self) -> Attempts:
+        """The attempts at what can be guessed."""
+        ...
 
     @property
     def pins(self) -> Pins:

@@ -117,4 +117,52 @@ _PINS = (
     "CREATE INDEX pin_that_ends ON pin (expires_at)",
 )
 
-TABLES = (*_ACCOUNTS, *_PINS)
+_AUTH_KEYS = (
+    """
+    CREATE TABLE device_key (
+        thumbprint TEXT PRIMARY KEY,            -- RFC 7638: one key, one device
+        kid TEXT NOT NULL,
+        jwk TEXT NOT NULL,
+        device_id INTEGER NOT NULL REFERENCES device (id) ON DELETE CASCADE,
+        client_identifier TEXT NOT NULL,        -- the device's
+        created_at INTEGER NOT NULL,
+        first_jwt_at INTEGER,
+        UNIQUE (client_identifier, kid)
+    )
+    """,
+    "CREATE INDEX device_key_of_device ON device_key (device_id)",
+    """
+    CREATE TABLE nonce (
+        digest BLOB PRIMARY KEY,
+        client_identifier TEXT NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX nonce_that_ends ON nonce (expires_at)",
+    """
+    CREATE TABLE signing_key (
+        number INTEGER PRIMARY KEY,
+        kid TEXT NOT NULL UNIQUE,
+        sealed BLOB NOT NULL,
+        jwk TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        replaced_at INTEGER,                    -- it signs no more; what it signed is good until that ends
+        revoked_at INTEGER                      -- neither is what it signed
+    )
+    """,
+)
+
+_ATTEMPTS = (
+    """
+    CREATE TABLE attempt (
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,                  -- an account's id, an address, or a digest of an unknown login
+        tally BLOB NOT NULL,
+        forgotten_at INTEGER,
+        PRIMARY KEY (kind, subject)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX attempt_that_ends ON attempt (forgotten_at)",
+)
+
+TABLES = (*_ACCOUNTS, *_PINS, *_ATTEMPTS, *_AUTH_KEYS)

@@ -26,6 +26,7 @@ from ticketstub.server.store.base import (
     canonical_login,
 )
 from ticketstub.server.store.sqlite_add import add
+from ticketstub.server.store.sqlite_attempts import SqliteAttempts
 from ticketstub.server.store.sqlite_pins import SqlitePins
 from ticketstub.server.store.sqlite_reader import Columns, Reader
 from ticketstub.server.store.sqlite_tokens import keep_token, note_device
@@ -114,6 +115,7 @@ class SqliteStore:
             sqlite_file.prepare(path)
             self._reader = Reader(sqlite_file.reader(path))
             self._writer = ThreadWriter(partial(sqlite_file.writer, path, trace))
+        self.attempts = SqliteAttempts(self._reader, self._writer)
         self.pins = SqlitePins(self._reader, self._writer)
 
     async def find_token(self, digest: bytes, now: int) -> TokenRow | None:
