@@ -17,7 +17,9 @@ from ticketstub.records import Account, Connection
 
 if TYPE_CHECKING:
     from ticketstub.server.store.attempts import Attempts
+    from ticketstub.server.store.auth_keys import AuthKeys
     from ticketstub.server.store.pins import Pins
+    from ticketstub.server.store.sessions import Sessions
 
 TokenKind = Literal["account", "jwt", "server", "server_share"]
 """An account's own (a switched Home user's too), Plex's JWT for a device key, a media server's own, a share's."""
@@ -202,8 +204,18 @@ class Store(Protocol):
         ...
 
     @property
+    def auth_keys(self) -> AuthKeys:
+        """The device keys, nonces, JWTs and the keys that sign them."""
+        ...
+
+    @property
     def pins(self) -> Pins:
         """The PINs."""
+        ...
+
+    @property
+    def sessions(self) -> Sessions:
+        """The browsers that are signed in to the pages."""
         ...
 
     async def find_token(self, digest: bytes, now: int) -> TokenRow | None:

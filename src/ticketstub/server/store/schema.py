@@ -165,4 +165,16 @@ _ATTEMPTS = (
     "CREATE INDEX attempt_that_ends ON attempt (forgotten_at)",
 )
 
-TABLES = (*_ACCOUNTS, *_PINS, *_ATTEMPTS, *_AUTH_KEYS)
+_SESSIONS = (
+    """
+    CREATE TABLE session (                      -- a browser that is signed in to the pages
+        digest BLOB PRIMARY KEY,
+        account_id INTEGER NOT NULL REFERENCES account (id),
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX session_that_ends ON session (expires_at)",
+)
+
+TABLES = (*_ACCOUNTS, *_PINS, *_ATTEMPTS, *_AUTH_KEYS, *_SESSIONS)

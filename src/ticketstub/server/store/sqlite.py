@@ -27,8 +27,10 @@ from ticketstub.server.store.base import (
 )
 from ticketstub.server.store.sqlite_add import add
 from ticketstub.server.store.sqlite_attempts import SqliteAttempts
+from ticketstub.server.store.sqlite_auth_keys import SqliteAuthKeys
 from ticketstub.server.store.sqlite_pins import SqlitePins
 from ticketstub.server.store.sqlite_reader import Columns, Reader
+from ticketstub.server.store.sqlite_sessions import SqliteSessions
 from ticketstub.server.store.sqlite_tokens import keep_token, note_device
 from ticketstub.server.store.sqlite_writer import DirectWriter, ThreadWriter, Writer
 
@@ -117,6 +119,8 @@ class SqliteStore:
             self._writer = ThreadWriter(partial(sqlite_file.writer, path, trace))
         self.attempts = SqliteAttempts(self._reader, self._writer)
         self.pins = SqlitePins(self._reader, self._writer)
+        self.auth_keys = SqliteAuthKeys(self._reader, self._writer, self._account_row)
+        self.sessions = SqliteSessions(self._reader, self._writer)
 
     async def find_token(self, digest: bytes, now: int) -> TokenRow | None:
         """See `Store`."""
