@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from ticketstub.keys.strict import from_base64url, to_base64url, to_json
 from ticketstub.records import Record
@@ -23,11 +23,13 @@ _KID = re.compile(r"[A-Za-z0-9_.-]{1,128}").fullmatch
 _PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
 _ALGORITHM = {"OKP": "EdDSA", "RSA": "RS256"}
 _EXPONENT = "AQAB"  # 65537
+_X_LENGTH = 43  # 32 bytes of base64url
+_NO_POINT = "x is not 32 bytes of base64url without padding"
 
 # Curve 25519: the field, Edwards' d, and the y of every point whose order divides 8, whatever the sign of its x.
 _P = 2**255 - 19
 _D = -121665 * pow(121666, -1, _P) % _P
-_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 _SMALL_ORDER = {0, 1, _P - 1, _ORDER_8, _P - _ORDER_8}
 
 
@@ -35,10 +37,11 @@ class KeyRefused(ValueError):
     """This is no key that signatures are verified with; the message says why and repeats nothing of it."""
 
 
-class Jwk(Record, frozen=True, kw_only=True):
-    """A public key: `x` of an Ed25519 one, `n` and `e` of an RSA one, base64url. `kid` is its name."""
+class Jwk(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """A public key: `x` of an Ed25519 one, `n` and `e` of an RSA one, base64url. `kid` is its name.
 
-    left_out: ClassVar[frozenset[str]] = frozenset({"kty", "crv", "x", "n", "e", "kid", "use", "alg"})
+    On the wire what it has not is left out, also within other records.
+    """
 
     kty: str | None = None
     crv: str | None = None
@@ -94,7 +97,7 @@ def check_public_key(jwk: Jwk, *, rsa: bool) -> None:
         raise KeyRefused("use is not sig")
     if jwk.alg not in {None, _ALGORITHM[jwk.kty]}:
         raise KeyRefused("alg does not fit kty")
-    if reason := _wrong_rsa(jwk) if jwk.kty == "RSA" else _wrong_point(jwk.crv, jwk.x):
+    if reason := _wrong_rsa(jwk) if jwk.kty == "RSA" else _wrong_okp(jwk):
         raise KeyRefused(reason)
 
 
@@ -142,14 +145,20 @@ def _public_key(kty: str | None, crv: str | None, x: str | None, n: str | None, 
     return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": x or ""})
 
 
-@lru_cache(maxsize=1024)
-def _wrong_point(crv: str | None, x: str | None) -> str | None:
-    """Say what is wrong with a point; remembered, because the arithmetic costs as much as a verification."""
-    if crv != "Ed25519":
+def _wrong_okp(jwk: Jwk) -> str | None:
+    if jwk.crv != "Ed25519":
         return "crv is not Ed25519"
-    data = from_base64url(x or "")
-    if data is None or len(data) != 32:
-        return "x is not 32 bytes of base64url without padding"
+    if len(jwk.x or "") != _X_LENGTH:
+        return _NO_POINT
+    return _wrong_point(jwk.x or "")
+
+
+@lru_cache(maxsize=1024)
+def _wrong_point(x: str) -> str | None:
+    """Say what is wrong with a point; remembered, because the arithmetic costs as much as a verification."""
+    data = from_base64url(x)
+    if data is None:
+        return _NO_POINT
     y = int.from_bytes(data, "little") & (1 << 255) - 1  # without the sign of x
     if y >= _P:
         return "x is not a canonical Ed25519 point"

@@ -59,7 +59,8 @@ class PrivateKey:
         Raises:
             ValueError: the text is damaged or no such key; nothing of it is repeated.
         """
-        members = from_json((text.reveal() if isinstance(text, Secret) else text).encode("utf-8", "replace")) or {}
+        secret = text if isinstance(text, Secret) else Secret(text)
+        members = from_json(secret.reveal().encode("utf-8", "replace")) or {}
         private, kid = members.get("private"), members.get("kid")
         if (members.get("kind"), members.get("version")) == (cls.kind, _VERSION) and isinstance(private, str):
             raw = from_base64url(private)

@@ -7,9 +7,14 @@ a surrogate pair or too much nesting is `None` here; nothing raises, so that no 
 from __future__ import annotations
 
 import json
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import NoReturn, TypeGuard
+
+_DEEPEST = 32
+# A text that is not closed goes to the end, so that no quotation mark is looked at twice.
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 
 
 def to_base64url(data: bytes) -> str:
@@ -38,10 +43,12 @@ def from_json(data: bytes) -> dict[str, object] | None:
     """Read a JSON object, or return `None` where it is none, or not a plain one."""
     try:
         text = data.decode()
+        if _too_deep(text):
+            return None
         found: object = _DECODER.decode(text)
         if "\\u" in text:
             json.dumps(found, ensure_ascii=False).encode()  # fails where an escape is half a surrogate pair
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     return found if is_object(found) else None
 
@@ -54,6 +61,17 @@ def is_object(data: object) -> TypeGuard[dict[str, object]]:
 def is_list(data: object) -> TypeGuard[list[object]]:
     """Tell whether this is a JSON array."""
     return isinstance(data, list)
+
+
+def _too_deep(text: str) -> bool:
+    """Tell whether more than 32 lists and objects are within each other; a reader's own limit varies with Python's."""
+    if text.count("[") + text.count("{") <= _DEEPEST:
+        return False
+    depth = deepest = 0
+    for mark in _BRACKETS.findall(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(mark, 0)
+        deepest = max(deepest, depth)
+    return deepest > _DEEPEST
 
 
 def _once(members: list[tuple[str, object]]) -> dict[str, object]:
