@@ -25,9 +25,10 @@ LAYERS = (
     {"token", "records", "errors", "refusals", "device"},
     {"keys"},
     {"wire"},
+    {"credentials"},
     {"flows", "options", "outcome"},
-    {"transports", "credentials", "link"},
-    {"driver", "adriver", "client", "aclient"},
+    {"transports", "link"},
+    {"driver", "adriver", "groups", "agroups", "client", "aclient", "sign_in", "checking"},
     {"compat", "adapters"},
     {"testing", "pytest_plugin", "cli"},
 )
@@ -249,7 +250,10 @@ def tracked_files() -> list[Path]:
 
 
 def test_nothing_refers_to_a_place_outside_the_repository() -> None:
-    """A clone is complete: no file names a folder beside it, a folder of somebody's machine, or a package index."""
+    """A clone is complete: no file names a folder beside it, a folder of somebody's machine, or a package index.
+
+    Plex's own paths (`/api/…`) go on with some of these words: one counts where no letter or digit stands before it.
+    """
     elsewhere = (
         *("../" + "shared", "/work" + "/", "/ho" + "me/", "/ro" + "ot/", "/t" + "mp/", "/Us" + "ers/"),
         *("pypi" + ".org", "python" + "hosted", "registry.npm" + "js", "--index" + "-url", "--extra-index" + "-url"),
@@ -259,6 +263,6 @@ def test_nothing_refers_to_a_place_outside_the_repository() -> None:
         for path in tracked_files()
         for text in [path.read_bytes().decode("utf-8", "replace")]
         for word in elsewhere
-        if word in text
+        if word in text and re.search(rf"(?<![A-Za-z0-9}}]){re.escape(word)}", text)
     ]
     assert [] == wrong

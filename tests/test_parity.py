@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.client.doubles import AsyncRecording, Recording
-from ticketstub import aclient, adriver, client, driver
+from ticketstub import aclient, adriver, agroups, client, driver, groups
 from ticketstub.device import Device
 from ticketstub.wire.http import Request
 
@@ -18,8 +18,8 @@ PAIRS = {
     "Sender": (driver.Sender, adriver.AsyncSender),
     "Plex": (client.Plex, aclient.AsyncPlex),
     "MediaServer": (client.MediaServer, aclient.AsyncMediaServer),
-    "SecurityCalls": (client.SecurityCalls, aclient.AsyncSecurityCalls),
-    "Authentication": (client.Authentication, aclient.AsyncAuthentication),
+    "SecurityCalls": (groups.SecurityCalls, agroups.AsyncSecurityCalls),
+    "Authentication": (groups.Authentication, agroups.AsyncAuthentication),
 }
 ENDS = {"__aenter__": "__enter__", "__aexit__": "__exit__"}
 

@@ -9,8 +9,8 @@ import pytest
 
 import ticketstub
 from ticketstub import AsyncMediaServer, AsyncPlex, MediaServer, Options, Plex
-from ticketstub.aclient import AsyncAuthentication
-from ticketstub.client import Authentication
+from ticketstub.agroups import AsyncAuthentication
+from ticketstub.groups import Authentication
 
 FACES = [Plex, MediaServer, Authentication, AsyncPlex, AsyncMediaServer, AsyncAuthentication]
 

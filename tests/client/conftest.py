@@ -12,8 +12,8 @@ import pytest
 
 from tests.transports.hostile import Server
 from ticketstub import AsyncPlex, Device, Plex
-from ticketstub.aclient import AsyncSecurityCalls
 from ticketstub.adriver import AsyncSender
+from ticketstub.agroups import AsyncSecurityCalls
 
 TOKEN = "Xk3mPz_9Q-vT7rLb2NfW"
 DEVICE = Device(client_identifier="demo-client-7c1f", product="Demo App")
