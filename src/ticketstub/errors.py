@@ -27,9 +27,9 @@ _SECRET_LOOKING = re.compile(r"[^\s\"'<>=&?,;()]{16,}")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 
 
-def printable(text: str) -> str:
-    """Make text from the other side safe to show: no control or direction characters, at most 200 characters."""
-    return _plain(text)[:_LONGEST_MESSAGE]
+def printable(text: str, most: int = _LONGEST_MESSAGE) -> str:
+    """Make text from the other side safe to show: no control or direction characters, at most `most` characters."""
+    return _plain(text)[:most]
 
 
 def without_secrets(text: str) -> str:

@@ -33,4 +33,4 @@ def client_of(asked: Asked) -> DeviceRow:
 
 def _said(asked: Asked, parameter: str) -> str | None:
     text = asked.x_plex(parameter)
-    return printable(text)[:_LONGEST] if text else None
+    return printable(text, _LONGEST) if text else None

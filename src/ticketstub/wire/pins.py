@@ -1,7 +1,7 @@
-"""PINs: make one, ask whether it was approved, approve it; and the older kind.
+"""PINs: make one, ask whether it was approved, approve it, its QR picture; and the older kind.
 
-Rule: as all of wire/, role-blind. Sources: the API's published description and observed bodies; how a location looks
-in XML is assumed.
+Rule: as all of wire/, role-blind. Sources: the API's published description and observed bodies. Assumed: how a location
+looks in XML, the JSON of the older kind, and what a picture is answered with but its type.
 """
 
 from __future__ import annotations
@@ -13,10 +13,22 @@ import msgspec
 from ticketstub.keys.jwk import Jwk
 from ticketstub.records import LegacyPin, Pin
 from ticketstub.token import Secret
-from ticketstub.wire.call import Call, Silent, one, written
-from ticketstub.wire.codec import Format, plain
+from ticketstub.wire import tolerant
+from ticketstub.wire.call import Call, Silent, data_of, malformed, one
+from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
+from ticketstub.wire.plain import is_members
 from ticketstub.wire.xml import write_rails
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def _written(value: Pin, form: Format) -> bytes:
+    """Write a PIN; one without location leaves it out, since an empty one would be no object (ours)."""
+    members = plain(value)
+    if members["location"] is None:
+        del members["location"]
+    return to_xml("pin", members) if form is Format.XML else to_json(members)
 
 
 class CreatePin(Call[Pin], frozen=True, kw_only=True):
@@ -45,7 +57,7 @@ class CreatePin(Call[Pin], frozen=True, kw_only=True):
         return one(Pin, response, ("id", "code"))
 
     def write(self, value: Pin, form: Format) -> bytes:
-        return written("pin", value, form)
+        return _written(value, form)
 
 
 class GetPin(Call[Pin], frozen=True, kw_only=True):
@@ -66,7 +78,7 @@ class GetPin(Call[Pin], frozen=True, kw_only=True):
         return one(Pin, response, ("id", "code", "auth_token"))
 
     def write(self, value: Pin, form: Format) -> bytes:
-        return written("pin", value, form)
+        return _written(value, form)
 
 
 class LinkPin(Silent, frozen=True, kw_only=True):
@@ -83,6 +95,25 @@ class LinkPin(Silent, frozen=True, kw_only=True):
     code: Secret
 
 
+class GetPinQr(Call[bytes], frozen=True, kw_only=True):
+    """Get a PIN's QR picture, a PNG: `GET /api/v2/pins/qr/{code}`, 200, no token, no client identifier (observed)."""
+
+    name = "get_pin_qr"
+    path = "/api/v2/pins/qr/{code}"
+    needs_token = False
+    mark = "observed"
+
+    code: Secret
+
+    def read(self, response: Response) -> bytes:
+        if not response.body.startswith(_PNG):
+            raise malformed(response, "the answer is no PNG picture")
+        return response.body
+
+    def write(self, value: bytes, form: Format) -> bytes:
+        return value
+
+
 class _LegacyPinCall(Call[LegacyPin], frozen=True, kw_only=True):
     """What both calls of the older kind answer: elements with Rails' types, the token under two names (observed)."""
 
@@ -90,11 +121,17 @@ class _LegacyPinCall(Call[LegacyPin], frozen=True, kw_only=True):
     mark = "observed"
 
     def read(self, response: Response) -> LegacyPin:
-        return one(LegacyPin, response, ("id", "code"))
+        data = data_of(response)
+        found = tolerant.record(LegacyPin, data.get("pin", data) if is_members(data) else data)
+        if found is None or found.id is None:
+            raise malformed(response, "the answer holds no PIN")
+        return found
 
     def write(self, value: LegacyPin, form: Format) -> bytes:
         members = plain(value)
-        return write_rails("pin", members | {"auth_token": members["auth-token"]})
+        if form is Format.JSON:
+            return to_json({"pin": {name.replace("-", "_"): member for name, member in members.items()}})
+        return write_rails("pin", members | {"auth_token": members["auth-token"]}, {"user-id": int})
 
 
 class CreateLegacyPin(_LegacyPinCall, frozen=True, kw_only=True):

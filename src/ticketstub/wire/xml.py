@@ -9,7 +9,7 @@ holds, and so are more than 64 levels or 100,000 elements. Source: observed bodi
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from xml.parsers import expat
 
@@ -118,13 +118,20 @@ def write(root: str, content: object) -> bytes:
 _RAILS_TYPES: dict[type, str] = {bool: "boolean", int: "integer", datetime: "dateTime"}
 
 
-def write_rails(root: str, members: dict[str, object]) -> bytes:
-    """Write a document as plex.tv's oldest API does: an element a member, with Rails' types and `nil` (observed)."""
+def write_rails(root: str, members: dict[str, object], types: Mapping[str, type] | None = None) -> bytes:
+    """Write a document as plex.tv's oldest API does: an element a member, with Rails' types and `nil` (observed).
+
+    Args:
+        root: the root element's name.
+        members: its elements, scalars all.
+        types: the type of a member where it is null, for those that say it even then.
+    """
     parts = [PROLOG, f"<{root}>"]
     for name, value in members.items():
-        typed = f' type="{kind}"' if (kind := _RAILS_TYPES.get(type(value))) else ""
+        kind = _RAILS_TYPES.get((types or {}).get(name, type(None)) if value is None else type(value))
+        opened = f'{name} type="{kind}"' if kind else name
         text = str(value).lower() if isinstance(value, bool) else _scalar(name, value)
-        parts.append(f'<{name} nil="true"/>' if value is None else f"<{name}{typed}>{text}</{name}>")
+        parts.append(f'<{opened} nil="true"/>' if value is None else f"<{opened}>{text}</{name}>")
     parts.append(f"</{root}>")
     return "".join(parts).encode()
 

@@ -6,9 +6,13 @@ exactly one wins. A PIN that is over is as good as none, decided when it is read
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ticketstub.server.store.base import DeviceRow, Row
+
+
+Created = Literal["made", "taken", "crowded", "full"]
+"""How making a PIN went: its id or code is another living PIN's, its maker has enough, or there are too many in all."""
 
 
 class PinRow(Row, frozen=True, kw_only=True):
@@ -33,6 +37,14 @@ class PinRow(Row, frozen=True, kw_only=True):
     delivered_at: int | None = None
 
 
+class PinRoom(Row, frozen=True, kw_only=True):
+    """How many PINs may live at once: `most` in all, `most_each` for who is counted. Nobody is where it is `None`."""
+
+    most: int
+    most_each: int
+    counted_for: str | None = None
+
+
 class PinLink(Row, frozen=True, kw_only=True):
     """An approval that policy allowed. `digest` and `sealed_token` are those of the PIN's new token.
 
@@ -50,8 +62,8 @@ class PinLink(Row, frozen=True, kw_only=True):
 class Pins(Protocol):
     """The PINs of a store."""
 
-    async def create(self, pin: PinRow) -> bool:
-        """Keep a new PIN; `False`, with nothing written, if its id or its code is another living PIN's."""
+    async def create(self, pin: PinRow, room: PinRoom) -> Created:
+        """Keep a new PIN if there is room for it; all but `"made"` have written nothing."""
         ...
 
     async def find(self, pin_id: int, now: int) -> PinRow | None:
@@ -63,7 +75,10 @@ class Pins(Protocol):
         ...
 
     async def link(self, link: PinLink) -> bool:
-        """Give the PIN to an account: note its device, keep its token; `False` if it is over, linked or denied."""
+        """Give the PIN to an account: note its device, keep its token.
+
+        `False`, with nothing written, if it is over, linked or denied, or the account is off.
+        """
         ...
 
     async def deny(self, pin_id: int, now: int) -> bool:

@@ -110,10 +110,12 @@ _PINS = (
         sealed_token BLOB,
         new_registration INTEGER,
         denied_at INTEGER,
-        delivered_at INTEGER
+        delivered_at INTEGER,
+        counted_for TEXT                        -- whose living PINs it is one of: an address, or nobody's
     )
     """,
     "CREATE INDEX pin_of_code ON pin (code)",
+    "CREATE INDEX pin_counted_for ON pin (counted_for, expires_at)",
     "CREATE INDEX pin_that_ends ON pin (expires_at)",
 )
 

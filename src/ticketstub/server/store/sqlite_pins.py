@@ -11,17 +11,19 @@ from functools import partial
 import msgspec
 
 from ticketstub.server.store.base import DeviceRow
-from ticketstub.server.store.pins import PinLink, PinRow
+from ticketstub.server.store.pins import Created, PinLink, PinRoom, PinRow
 from ticketstub.server.store.sqlite_reader import Columns, Reader, numbered
 from ticketstub.server.store.sqlite_tokens import keep_token, note_device
 from ticketstub.server.store.sqlite_writer import Writer
 
 _PRUNE = "DELETE FROM pin WHERE id IN (SELECT id FROM pin WHERE expires_at <= $1 LIMIT 100)"
 _CREATE = """
-    INSERT INTO pin (id, code, strong, legacy, client_identifier, client, jwk, created_at, expires_at)
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
+    INSERT INTO pin (id, code, strong, legacy, client_identifier, client, jwk, created_at, expires_at, counted_for)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
     WHERE NOT EXISTS (SELECT 1 FROM pin WHERE id = $1) AND NOT EXISTS (SELECT 1 FROM pin WHERE code = $2)
 """
+_LIVING = "SELECT count(*) FROM pin WHERE expires_at > $1"
+_LIVING_OF = "SELECT count(*) FROM pin WHERE counted_for = $1 AND expires_at > $2"
 _SELECT = """
     SELECT id, code, strong, legacy, client, jwk, created_at, expires_at, account_id, sealed_token, new_registration,
         denied_at, delivered_at
@@ -32,6 +34,7 @@ _FIND_CODE = _SELECT + "WHERE code = $1 AND expires_at > $2"
 _LINK = """
     UPDATE pin SET account_id = $2, linked_at = $3, sealed_token = $4, new_registration = 0
     WHERE id = $1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > $3
+        AND EXISTS (SELECT 1 FROM account WHERE id = $2 AND disabled_at IS NULL)
     RETURNING client
 """
 _DENY = """
@@ -50,9 +53,9 @@ class SqlitePins:
         self._reader = reader
         self._writer = writer
 
-    async def create(self, pin: PinRow) -> bool:
+    async def create(self, pin: PinRow, room: PinRoom) -> Created:
         """See `Pins`."""
-        return await self._writer.run(partial(_create, pin))
+        return await self._writer.run(partial(_create, pin, room))
 
     async def find(self, pin_id: int, now: int) -> PinRow | None:
         """See `Pins`."""
@@ -81,11 +84,17 @@ class SqlitePins:
         return await self._writer.run(lambda connection: connection.execute(statement, values).rowcount == 1)
 
 
-def _create(pin: PinRow, connection: sqlite3.Connection) -> bool:
+def _create(pin: PinRow, room: PinRoom, connection: sqlite3.Connection) -> Created:
     connection.execute(_PRUNE, {"1": pin.created_at})
+    if room.counted_for is not None:
+        each = connection.execute(_LIVING_OF, numbered(room.counted_for, pin.created_at)).fetchone()[0]
+        if each >= room.most_each:
+            return "crowded"
+    if connection.execute(_LIVING, numbered(pin.created_at)).fetchone()[0] >= room.most:
+        return "full"
     facts = (pin.id, pin.code, pin.strong, pin.legacy, pin.client.client_identifier, msgspec.json.encode(pin.client))
-    values = numbered(*facts, pin.jwk, pin.created_at, pin.expires_at)
-    return connection.execute(_CREATE, values).rowcount == 1
+    values = numbered(*facts, pin.jwk, pin.created_at, pin.expires_at, room.counted_for)
+    return "made" if connection.execute(_CREATE, values).rowcount == 1 else "taken"
 
 
 def _link(link: PinLink, connection: sqlite3.Connection) -> bool:
@@ -94,9 +103,7 @@ def _link(link: PinLink, connection: sqlite3.Connection) -> bool:
     if taken is None:
         return False
     device_id = note_device(connection, link.account_id, _decode_client(taken[0]), link.now)
-    if device_id is None:  # the account was disabled: the savepoint takes the PIN back
-        raise _Off
-    if link.digest is not None and link.sealed_token is not None:
+    if device_id is not None and link.digest is not None and link.sealed_token is not None:
         keep_token(
             connection,
             digest=link.digest,
@@ -108,10 +115,6 @@ def _link(link: PinLink, connection: sqlite3.Connection) -> bool:
             rotate=link.rotate,
         )
     return True
-
-
-class _Off(Exception):
-    """The account that approves is off."""
 
 
 def _pin(row: Columns) -> PinRow:
