@@ -5,6 +5,7 @@ asked of a fresh interpreter.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
