@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 
+from ticketstub.server.disputed import Answers
 from ticketstub.server.keys import Keys
 from ticketstub.server.passwords import Passwords
+from ticketstub.server.signing import Signing
 from ticketstub.server.store.base import Store
-from ticketstub.server.disputed import Answers
 
 Clock = Callable[[], float]
 
@@ -29,7 +30,7 @@ class Instance:
         addresses: host and port of each media server, by machine identifier.
     """
 
-    __slots__ = ("_later", "addresses", "answers", "clock", "keys", "passwords", "store")
+    __slots__ = ("_later", "addresses", "answers", "clock", "keys", "passwords", "signing", "store")
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Instance:
         self.clock = clock
         self.answers = answers
         self.addresses = addresses
+        self.signing = Signing(store, keys)
         self._later: set[asyncio.Task[None]] = set()
 
     def now(self) -> int:

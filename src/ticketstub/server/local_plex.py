@@ -171,6 +171,7 @@ class LocalPlex:
         instance = Instance(store, keys, passwords, self._clock, self.world.answers, {})
         try:
             await seed(store, self.world, keys, passwords, instance.now())
+            await instance.signing.refresh(instance.now())
             yield instance, await store.media_servers()
         finally:
             passwords.close()

@@ -13,7 +13,7 @@ from ticketstub.server import policy
 from ticketstub.server.account_bodies import AccountBodies
 from ticketstub.server.answers import PLEX_TV, PLEX_TV_401, PLEX_TV_EMPTY, Answer
 from ticketstub.server.callers import caller
-from ticketstub.server.handlers import accounts, resources
+from ticketstub.server.handlers import accounts, auth_keys, resources
 from ticketstub.server.instance import Instance
 from ticketstub.server.negotiation import without_suffix
 from ticketstub.server.requests import Asked
@@ -21,6 +21,7 @@ from ticketstub.server.routes import Route, Table, Visit
 from ticketstub.server.store.base import TokenRow
 from ticketstub.wire import refused
 from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData
+from ticketstub.wire.auth_keys import ExchangeDeviceJwt, GetNonce, GetPublishedKeys, RegisterKey
 from ticketstub.wire.codec import Format
 from ticketstub.wire.resources import GetResources
 
@@ -52,6 +53,10 @@ def routes() -> Table[Instance, TokenRow]:
             Route(GetTokenDetails, accounts.get_token_details, write=bodies.write, identifier="disputed"),
             Route(PostUsersSignInData, accounts.sign_in, read=accounts.read_sign_in, identifier="required"),
             Route(Ping, accounts.ping, identifier="disputed"),
+            Route(RegisterKey, auth_keys.register, read=auth_keys.read_register),
+            Route(GetNonce, auth_keys.nonce),
+            Route(ExchangeDeviceJwt, auth_keys.exchange, identifier="required"),
+            Route(GetPublishedKeys, auth_keys.published),
             Route(GetResources, resources.resources, read=resources.read_resources, identifier="required"),
         ]
     )

@@ -1,0 +1,122 @@
+"""plex.tv's answers about device keys: register one, a nonce, a JWT for a signed one, the published keys.
+
+Rule: a key belongs to the device of the token that registered it, whatever client the request names (observed). A
+device JWT is believed only with the key that its own device registered, and with a nonce that we gave to that device.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+import msgspec
+
+from ticketstub.keys import JwtRefused, KeyRefused, read_jwt, read_public_key, thumbprint, verify_device_jwt
+from ticketstub.keys.jwk import Jwk
+from ticketstub.keys.jwt import EDDSA, RS256
+from ticketstub.refusals import BadRequest, Refusal
+from ticketstub.server import jwts
+from ticketstub.server.answers import PLEX_TV, Answer
+from ticketstub.server.clients import client_of
+from ticketstub.server.instance import Instance
+from ticketstub.server.requests import Asked
+from ticketstub.server.routes import Visit
+from ticketstub.server.store.auth_keys import KeyRow, NewKey
+from ticketstub.server.store.base import TokenRow
+from ticketstub.token import Token
+from ticketstub.wire.auth_keys import ExchangeDeviceJwt, GetNonce, GetPublishedKeys, RegisterKey
+from ticketstub.wire.codec import plain, to_json
+from ticketstub.wire.plain import is_members
+
+NONCE_LIVES = 300
+"""Seconds that a nonce lives (documented)."""
+
+_MOST_NONCES = 50_000
+
+
+def read_register(asked: Asked) -> RegisterKey:
+    """Read the key of a registration; raises `BadRequest` for what is no key that is taken."""
+    found = asked.document.get("jwk")
+    if not is_members(found):
+        raise BadRequest
+    try:
+        return RegisterKey(jwk=read_public_key(found, rsa=True))
+    except KeyRefused as refused:
+        raise BadRequest(f"The jwk was refused: {refused}", status=400, code=1004) from None
+
+
+async def register(visit: Visit[Instance, TokenRow], call: RegisterKey) -> Answer | None:
+    """Register a key for the caller's device."""
+    instance, jwk = visit.place, call.jwk
+    if visit.caller.device_id is None and not visit.asked.client_identifier:
+        raise BadRequest
+    won = await instance.store.auth_keys.register(
+        NewKey(
+            thumbprint=thumbprint(jwk),
+            kid=jwk.kid or "",
+            jwk=to_json(plain(jwk, nulls=False)).decode(),
+            account_id=visit.caller.account_id,
+            device_id=visit.caller.device_id,
+            client=client_of(visit.asked),
+            digest=instance.keys.digest(visit.token),
+            now=instance.now(),
+            again=instance.answers.same_key_again == "accept",
+        )
+    )
+    if not won:
+        raise jwts.taken()
+    if instance.answers.registered_key == "object":
+        return Answer(201, PLEX_TV[visit.asked.form], RegisterKey(jwk=jwk).body()[0])
+    return None
+
+
+async def nonce(visit: Visit[Instance, TokenRow], _call: GetNonce) -> str:
+    """Give a nonce to a client, whether it has a key or not."""
+    instance, client = visit.place, visit.asked.client_identifier
+    if not client:
+        status = instance.answers.nonce_without_identifier
+        raise Refusal("X-Plex-Client-Identifier is missing", status=status, code=1000)
+    text, now = str(uuid.uuid4()), instance.now()
+    digest = instance.keys.digest(text)
+    if not await instance.store.auth_keys.add_nonce(digest, client, now, now + NONCE_LIVES, _MOST_NONCES):
+        raise Refusal("API rate limit exceeded", status=429, code=1003)
+    return text
+
+
+async def exchange(visit: Visit[Instance, TokenRow], call: ExchangeDeviceJwt) -> Token:
+    """Give a JWT for a device JWT."""
+    instance = visit.place
+    key = await _key(visit, call.jwt.reveal())
+    try:
+        claims = verify_device_jwt(
+            call.jwt.reveal(),
+            _jwk(key),
+            client_identifier=key.client_identifier,
+            now=instance.now(),
+            nonce_required=True,
+        )
+    except JwtRefused as refused:
+        raise jwts.refuse(instance, refused.reason) from None
+    return await jwts.grant(instance, key, claims, spend=True)
+
+
+async def _key(visit: Visit[Instance, TokenRow], text: str) -> KeyRow:
+    """Find the key that a device JWT names, among those of the client that asks."""
+    try:
+        kid = read_jwt(text, algorithms=(EDDSA, RS256), typ_optional=True).kid
+    except JwtRefused as refused:
+        raise jwts.refuse(visit.place, refused.reason) from None
+    found = await visit.place.store.auth_keys.find(kid, visit.asked.client_identifier or "")
+    if found is None:
+        raise jwts.refuse(visit.place, "kid")
+    return found
+
+
+def _jwk(key: KeyRow) -> Jwk:
+    return msgspec.json.decode(key.jwk, type=Jwk)
+
+
+async def published(visit: Visit[Instance, TokenRow], _call: GetPublishedKeys) -> tuple[Jwk, ...]:
+    """Tell the public keys, the newest last."""
+    now = visit.place.now()
+    await visit.place.signing.current(now)  # so that there is one
+    return tuple((await visit.place.signing.published(now)).values())

@@ -1,0 +1,141 @@
+"""Plex's JWTs: given out for a device key, and taken back as tokens.
+
+Rule: a JWT is a token like any other: its signature says that we made it, the store that nobody ended it. It is given
+for a proven key only, and never for longer than seven days. The claims and their order are observed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from ticketstub.keys import DeviceClaims, Jwk, JwtRefused, thumbprint, verify_own
+from ticketstub.records import Account
+from ticketstub.refusals import Refusal, TokenExpired, Unauthorized
+from ticketstub.server.instance import Instance
+from ticketstub.server.signing import LIFE
+from ticketstub.server.store.auth_keys import Grant, KeyRow, NewKey
+from ticketstub.server.store.base import TokenRow
+from ticketstub.server.store.pins import PinRow
+from ticketstub.token import Token
+
+_READERS: dict[str, Callable[[Account], object]] = {
+    "username": lambda record: record.username,
+    "email": lambda record: record.email,
+    "friendly_name": lambda record: record.friendly_name,
+    "restricted": lambda record: record.restricted,
+    "anonymous": lambda record: record.anonymous or None,
+    "joinedAt": lambda record: record.joined_at,
+}
+
+
+def looks_like_one(token: str) -> bool:
+    """Tell whether a token is to be read as a JWT."""
+    return token.startswith("eyJ") and token.count(".") == 2
+
+
+async def caller(instance: Instance, token: str) -> TokenRow | None:
+    """Return what is known of a JWT that came as a token; `None` where it is not ours or was ended.
+
+    Raises:
+        TokenExpired: it is ours, and its time is over (498, or 401 as the world has it).
+    """
+    now = instance.now()
+    try:
+        verify_own(token, await instance.signing.published(now), now=now)
+    except JwtRefused as refused:
+        if refused.reason == "expired":
+            raise TokenExpired if instance.answers.expired_jwt == 498 else Unauthorized from None
+        return None
+    row = await instance.store.find_token(instance.keys.digest(token), now)
+    return row if row is not None and row.kind == "jwt" else None
+
+
+def refuse(instance: Instance, reason: str) -> Refusal:
+    """Return the refusal of a device JWT: 422 as documented, or 401; with the code for another's `iss` (observed)."""
+    message = f"The device JWT was refused: {reason}"  # ours: the real text is not known
+    code = 1097 if reason == "issuer" else 1008
+    if instance.answers.device_jwt_refused == 401:
+        return Unauthorized(message, status=401, code=code)
+    return Refusal(message, status=422, code=code)
+
+
+async def grant(instance: Instance, key: KeyRow, claims: DeviceClaims, *, spend: bool) -> Token:
+    """Give out a JWT for a proven key.
+
+    Args:
+        instance: the local Plex.
+        key: the registered key.
+        claims: what its device JWT asked for.
+        spend: whether the nonce is to be spent with it.
+
+    Raises:
+        Refusal: the nonce is not ours, over or spent.
+    """
+    now = instance.now()
+    signing = await instance.signing.current(now)
+    text = signing.sign(_claims(key, claims, now))
+    nonce = instance.keys.digest(claims.nonce or "") if spend else None
+    answers = instance.answers
+    won = await instance.store.auth_keys.grant(
+        Grant(
+            kid=key.kid,
+            client_identifier=key.client_identifier,
+            digest=instance.keys.digest(text),
+            nonce=nonce,
+            once=answers.nonce_once,
+            first_ends=answers.first_jwt == "ends_token",
+            now=now,
+            expires_at=now + LIFE,
+        )
+    )
+    if not won:
+        raise refuse(instance, "nonce")
+    return Token.received(text)
+
+
+async def grant_for_pin(instance: Instance, pin: PinRow, claims: DeviceClaims, now: int) -> Token:
+    """Give out a JWT for a linked PIN whose key was proven, registering that key for the account's device.
+
+    Raises:
+        Refusal: the key is another device's (422, code 1011).
+    """
+    jwk = msgspec.json.decode(pin.jwk or "{}", type=Jwk)
+    adopted = await instance.store.auth_keys.adopt(
+        NewKey(
+            thumbprint=thumbprint(jwk),
+            kid=jwk.kid or "",
+            jwk=pin.jwk or "",
+            account_id=pin.account_id or 0,
+            device_id=None,
+            client=pin.client,
+            digest=None,
+            now=now,
+            again=True,
+        )
+    )
+    key = await instance.store.auth_keys.find(jwk.kid or "", pin.client.client_identifier) if adopted else None
+    if key is None:
+        raise taken()
+    return await grant(instance, key, claims, spend=False)
+
+
+def taken() -> Refusal:
+    """Return the refusal of a key that another device has (documented: 422; code and text are ours)."""
+    return Refusal("Thumbprint has already been taken", status=422, code=1011)
+
+
+def _claims(key: KeyRow, asked: DeviceClaims, now: int) -> dict[str, object]:
+    record = key.account.record
+    user: dict[str, object] = {"id": record.id, "uuid": record.uuid}
+    user |= {name: read(record) for name, read in _READERS.items() if name in asked.scope}
+    return {
+        "nonce": asked.nonce,
+        "thumbprint": key.kid,
+        "iss": "plex.tv",
+        "aud": ["plex.tv", key.client_identifier],
+        "iat": now,
+        "exp": now + LIFE,
+        "user": user,
+    }

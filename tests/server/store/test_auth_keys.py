@@ -1,0 +1,160 @@
+"""Device keys, nonces and signing keys in the store: of many at once one wins."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.server.store.test_conformance import MIRA, NOW, WORLD
+from ticketstub.server.keys import Keys
+from ticketstub.server.signing import LIFE, Signing
+from ticketstub.server.store import sqlite_auth_keys
+from ticketstub.server.store.auth_keys import Grant, NewKey, SigningRow
+from ticketstub.server.store.base import DeviceRow
+from ticketstub.server.store.seed import seed
+from ticketstub.server.store.sqlite import SqliteStore
+
+CLIENT = "demo-client-7c1f"
+
+
+@pytest.fixture(name="store", params=["memory", "file"])
+async def _store(request, tmp_path, keys, passwords):
+    store = SqliteStore(None if request.param == "memory" else f"sqlite:///{tmp_path / 'plex.db'}")
+    await seed(store, WORLD, keys, passwords, NOW)
+    yield store
+    await store.close()
+
+
+def new_key(thumbprint: str = "t" * 43, **changes: Any) -> NewKey:
+    facts: dict[str, Any] = {"thumbprint": thumbprint, "kid": "demo-key-1", "jwk": "{}", "account_id": MIRA}
+    facts |= {
+        "device_id": None,
+        "client": DeviceRow(client_identifier=CLIENT),
+        "digest": None,
+        "now": NOW,
+        "again": False,
+    }
+    return NewKey(**{**facts, **changes})
+
+
+def granting(number: int, nonce: bytes | None = b"nonce", **changes: Any) -> Grant:
+    facts: dict[str, Any] = {
+        "kid": "demo-key-1",
+        "client_identifier": CLIENT,
+        "digest": b"jwt %d" % number,
+        "nonce": nonce,
+    }
+    facts |= {"once": True, "first_ends": True, "now": NOW, "expires_at": NOW + LIFE}
+    return Grant(**{**facts, **changes})
+
+
+async def winners(store: SqliteStore, rounds: int, at_once: int) -> list[int]:
+    """Let many grants spend one nonce at once, round after round, and count how many won in each."""
+    counted = []
+    for number in range(rounds):
+        nonce = b"nonce %d" % number
+        assert await store.auth_keys.add_nonce(nonce, CLIENT, NOW, NOW + 300, 1000)
+        grants = [granting(number * at_once + index, nonce) for index in range(at_once)]
+        won = await asyncio.gather(*(store.auth_keys.grant(grant) for grant in grants))
+        counted.append(sum(won))
+        alive = [await store.find_token(grant.digest, NOW) for grant in grants]
+        assert won == [row is not None for row in alive], "who won has a token, and nobody else"
+    return counted
+
+
+async def test_one_of_64_spends_a_nonce(store):
+    """S4: 64 exchanges with one nonce at once, 200 rounds: exactly one wins each."""
+    assert await store.auth_keys.register(new_key())
+    assert [1] * 200 == await winners(store, 200, 64)
+
+
+async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords, monkeypatch):
+    """The race above has power: a store that looks first and deletes later lets several win."""
+    store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
+    await seed(store, WORLD, keys, passwords, NOW)
+    assert await store.auth_keys.register(new_key())
+
+    async def naive(grant: Grant) -> bool:
+        if store._reader.one(sqlite_auth_keys._HAS_NONCE, {"1": grant.nonce, "2": CLIENT, "3": NOW}) is None:
+            return False
+        await asyncio.sleep(0)
+        spend = partial(_delete, {"1": grant.nonce, "2": CLIENT, "3": NOW})
+        await store._writer.run(spend)
+        return await type(store.auth_keys).grant(store.auth_keys, granting(0, None, digest=grant.digest))
+
+    def _delete(values: dict[str, object], connection: sqlite3.Connection) -> None:
+        connection.execute(sqlite_auth_keys._SPEND_NONCE, values)
+
+    store.auth_keys.grant = naive
+    assert max(await winners(store, 3, 64)) > 1
+    await store.close()
+
+
+async def test_refused_registrations_write_nothing(store):
+    """A key of another client, or a name that the client uses already, is refused, and its device is not noted."""
+    assert await store.auth_keys.register(new_key())
+    other = DeviceRow(client_identifier="another")
+    assert not await store.auth_keys.register(new_key(client=other, kid="other-name"))
+    assert not await store.auth_keys.register(new_key("u" * 43))
+    assert not await store.auth_keys.register(new_key(account_id=404, thumbprint="v" * 43, kid="v"))
+    assert [(CLIENT,)] == store._reader.all(
+        "SELECT client_identifier FROM device WHERE client_identifier NOT LIKE '%0%'", {}
+    )
+
+
+async def test_adopting_moves_a_key_of_the_same_client(store):
+    """A PIN's key goes to the account that linked the PIN last; another client's key stays where it is."""
+    assert await store.auth_keys.register(new_key())
+    assert await store.auth_keys.adopt(new_key()), "again is fine"
+    assert not await store.auth_keys.adopt(new_key(client=DeviceRow(client_identifier="another")))
+
+
+async def test_nonces_are_bounded(store):
+    """No more than the given number of nonces live at once; those that are over do not count."""
+    assert [True, True, False] == [
+        await store.auth_keys.add_nonce(b"%d" % n, CLIENT, NOW, NOW + 300, 2) for n in range(3)
+    ]
+    assert await store.auth_keys.add_nonce(b"9", CLIENT, NOW + 300, NOW + 600, 2)
+
+
+async def test_rotation(store, keys):
+    """S25: a replaced key is published for as long as its JWTs live, then no more; a revoked one is not, at once."""
+    signing = Signing(store, keys)
+    first = (await signing.current(NOW)).kid
+    await signing.rotate(NOW + 100)
+    second = (await signing.current(NOW + 100)).kid
+    assert [first, second] == list(await signing.published(NOW + 100))
+    assert [first, second] == list(await signing.published(NOW + 100 + LIFE - 1))
+    assert [second] == list(await signing.published(NOW + 100 + LIFE))
+    assert await signing.revoke(second, NOW + 200)
+    assert [first] == list(await signing.published(NOW + 200))
+    assert second != (await signing.current(NOW + 201)).kid, "a new one signs"
+    assert not await signing.revoke(second, NOW + 300)
+
+
+async def test_two_rotations_at_once_make_one_key(store, keys):
+    """Of two that replace the same key one does."""
+    row = SigningRow(kid="a", sealed=b"", jwk="{}", created_at=NOW)
+    assert [True, False] == sorted(
+        await asyncio.gather(
+            store.auth_keys.add_signing_key(row, replacing=None),
+            store.auth_keys.add_signing_key(SigningRow(kid="b", sealed=b"", jwk="{}", created_at=NOW), replacing=None),
+        ),
+        reverse=True,
+    )
+
+
+async def test_a_key_is_replaced_when_it_is_old(store, keys):
+    """At a start a signing key of 90 days is replaced, a younger one kept; another instance's cannot be opened."""
+    signing = Signing(store, keys)
+    first = (await signing.current(NOW)).kid
+    await signing.refresh(NOW + 89 * 24 * 3600)
+    assert first == (await signing.current(NOW + 89 * 24 * 3600)).kid
+    await signing.refresh(NOW + 90 * 24 * 3600)
+    assert first != (await signing.current(NOW + 90 * 24 * 3600)).kid
+    with pytest.raises(Exception, match="sealed under another key"):
+        await Signing(store, Keys.ephemeral()).current(NOW + 90 * 24 * 3600)
