@@ -92,7 +92,5 @@ def _revealed(value: object) -> str:
     raise TypeError(f"{type(value).__name__} is not kept")
 
 
-def _hidden(kind: type, value: object) -> Secret:
-    if not isinstance(value, str):
-        raise ValueError("no secret")
+def _hidden(kind: type, value: str) -> Secret:
     return Token.received(value) if kind is Token else Secret(value)

@@ -1,0 +1,99 @@
+"""The stores, a keyring that is a dictionary, and a credential full of canaries."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from keyring.backend import KeyringBackend
+from keyring.errors import PasswordDeleteError
+
+from ticketstub.credentials import Credential, Credentials, FileCredentials, KeyringCredentials, MemoryCredentials
+from ticketstub.token import Secret, Token
+
+ROOT = Path(__file__).parents[2]
+PLEX_TV = "https://plex.tv"
+ELSEWHERE = "http://127.0.0.1:8190"
+JWT = f"eyJraWQiOiJ4In0.{'eyJpc3MiOiJ4In0' * 30}.c2ln-cAnArY-jwt0"
+SERVER = "cAnArY-srv-Lm19Qw_z1"
+KEY = '{"kid":"demo-key-1","d":"cAnArY-key0-' + "k" * 150 + '"}'
+SECRETS = (JWT, SERVER, KEY, "cAnArY")
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes, links, forks and signals")
+
+
+class Ring(KeyringBackend):
+    """A keyring that is a dictionary."""
+
+    priority = 5.0  # pyright: ignore[reportAssignmentType]  # keyring has a property of the class there
+    viable = False  # pyright: ignore[reportAssignmentType]  # likewise; not offered to other tests' programs
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[tuple[str, str], str] = {}
+        self.lock = threading.Lock()
+
+    def get_password(self, service: str, username: str) -> str | None:
+        with self.lock:
+            return self.kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        with self.lock:
+            self.kept[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        with self.lock:
+            if self.kept.pop((service, username), None) is None:
+                raise PasswordDeleteError("No such password!")
+
+
+STORES: dict[str, Callable[[Path], Credentials]] = {
+    "memory": lambda _folder: MemoryCredentials(),
+    "file": lambda folder: FileCredentials(folder / "kept"),
+    "keyring": lambda folder: KeyringCredentials(Ring(), directory=folder / "notes"),
+}
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Credentials:
+    return STORES[request.param](tmp_path)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> FileCredentials:
+    return FileCredentials(tmp_path / "kept")
+
+
+def signed_in(issuer: str = PLEX_TV, profile: str = "default", **more: Any) -> Credential:
+    """Make a credential with everything in it."""
+    facts: dict[str, Any] = {
+        "token": Token.received(JWT),
+        "device_key": Secret(KEY),
+        "client_identifier": "7c1f2e9a-demo-client",
+        "account_id": 10500123,
+        "username": "mira_quill",
+        "created_at": 1793675700.25,
+        "expires_at": 1794280500.0,
+        "checked_at": 1793675701.0,
+        "server_token": Token.received(SERVER),
+    }
+    return Credential(issuer=issuer, profile=profile, **(facts | more))
+
+
+def the_file(store: FileCredentials) -> Path:
+    """Return the only credential's file."""
+    (path,) = store.directory.glob("*.json")
+    return path
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """Make the environment of a program that has no keyring and whose folders are in `folder`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DBUS_", "PYTHON_KEYRING"))}
+    folders = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "LOCALAPPDATA"), str(folder))
+    paths = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
+    return kept | folders | {"PYTHONPATH": paths, "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"} | more

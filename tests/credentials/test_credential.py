@@ -1,0 +1,98 @@
+"""The record: what it takes, what it shows, and that its tokens know their issuer."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import traceback
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.credentials.conftest import ELSEWHERE, JWT, PLEX_TV, SECRETS, SERVER, signed_in
+from ticketstub.credentials import Credential, Entry
+from ticketstub.token import Secret, Token
+
+
+def test_it_belongs_to_an_origin_and_a_profile() -> None:
+    """Of an issuer's address the origin is taken; the profile is `default` unless named."""
+    assert Entry(PLEX_TV, "default") == Credential(issuer="https://PLEX.tv:443/api/v2").entry
+    assert Entry(ELSEWHERE, "work") == Credential(issuer=ELSEWHERE, profile="work").entry
+
+
+def test_l9_tokens_know_the_issuer() -> None:
+    """L9: both tokens have the issuer as their origin, and the caller's own token stays as it was."""
+    mine = Token(JWT)
+    kept = signed_in(token=mine)
+    assert kept.token
+    assert kept.server_token
+    assert (PLEX_TV, PLEX_TV, None) == (kept.token.origin, kept.server_token.origin, mine.origin)
+
+
+@pytest.mark.parametrize("name", ["token", "server_token"])
+def test_l9_another_origins_token_is_a_mistake(name: str) -> None:
+    """L9: a token that another origin issued is put into no credential of this one."""
+    theirs: dict[str, Any] = {name: Token(SERVER, origin=ELSEWHERE)}
+    with pytest.raises(ValueError, match="another origin") as caught:
+        signed_in(**theirs)
+    assert SERVER not in str(caught.value)
+
+
+BAD_PROFILES = ["", "a/b", "..\\x", "a b", "a\n", "é", "x" * 65, "a\0"]
+BAD_ISSUERS = ["", "plex.tv", "ftp://plex.tv", "https://", "https://u:p@plex.tv", "https://plex.tv:x"]
+
+
+@pytest.mark.parametrize("profile", BAD_PROFILES)
+def test_no_name_of_a_profile(profile: str) -> None:
+    """A profile's name is letters, digits, dots, hyphens and underscores, 64 at most."""
+    with pytest.raises(ValueError, match="profile's name"):
+        Credential(issuer=PLEX_TV, profile=profile)
+
+
+@pytest.mark.parametrize("issuer", BAD_ISSUERS)
+def test_no_issuer(issuer: str) -> None:
+    """An issuer is an http or https address."""
+    with pytest.raises(ValueError, match="address"):
+        Credential(issuer=issuer)
+
+
+@pytest.mark.parametrize("token", ["", "a\r\nb", "é"])
+def test_no_token(token: str) -> None:
+    """What no header can carry is not kept as a token."""
+    with pytest.raises(ValueError, match="no header can carry it"):
+        Credential(issuer=PLEX_TV, token=Token.received(token))
+
+
+@pytest.mark.parametrize("moment", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("name", ["created_at", "expires_at", "checked_at"])
+def test_no_time(name: str, moment: float) -> None:
+    """Times are finite: JSON has no others, and a comparison with nan is never true."""
+    facts: dict[str, Any] = {name: moment}
+    with pytest.raises(ValueError, match="finite"):
+        signed_in(**facts)
+
+
+def test_c6_it_shows_no_secret() -> None:
+    """C6: neither text nor format, copy, error, pickle or JSON of a credential shows a secret."""
+    kept = signed_in()
+    shown = [repr(kept), str(kept), f"{kept}", f"{kept!r:.2000}", "%s" % kept, repr([kept]), repr(copy.deepcopy(kept))]  # noqa: UP031  # the old way too
+    shown += [repr(msgspec.structs.asdict(kept)), repr(msgspec.structs.astuple(kept))]
+    for leak in (pickle.dumps, json.dumps, msgspec.json.encode):
+        with pytest.raises(TypeError) as caught:
+            leak(kept)
+        shown += traceback.format_exception(caught.value)
+    for text in shown:
+        for secret in SECRETS:
+            assert secret not in text
+    assert "<Secret>" in repr(kept)
+    assert repr(Token(JWT)) in repr(kept)
+
+
+def test_it_does_not_change() -> None:
+    """A credential is frozen; a changed one is another one."""
+    kept = signed_in()
+    with pytest.raises(AttributeError):
+        kept.username = "x"  # type: ignore[misc]  # the mistake itself
+    assert kept == signed_in() != signed_in(device_key=Secret("x"))

@@ -1,0 +1,314 @@
+"""Files: who can read them, what is refused, what their names are, and in which order they are written."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.credentials.conftest import ELSEWHERE, PLEX_TV, SECRETS, environment, posix, signed_in, the_file
+from ticketstub.credentials import Entry, FileCredentials
+from ticketstub.credentials.stored import name_of
+from ticketstub.errors import CredentialsError
+
+
+@pytest.fixture
+def no_umask() -> Generator[None, None, None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@posix
+def test_l2_nobody_else_can_read(no_umask: None, tmp_path: Path) -> None:
+    """L2: with no umask at all, folders made here are 0700 and every file in them is 0600, locks included."""
+    store = FileCredentials(tmp_path / "data" / "ticketstub" / "kept")
+    store.save(signed_in(), replacing=None)
+    with store.lock(PLEX_TV):
+        made = sorted((tmp_path / "data").rglob("*"))
+    assert {0o700} == {mode(path) for path in [tmp_path / "data", *made] if path.is_dir()}
+    assert [0o600] * 3 == [mode(path) for path in made if path.is_file()]
+
+
+@posix
+def test_l2_a_umask_that_forbids_everything(tmp_path: Path) -> None:
+    """What a umask takes from ourselves is given back, so that the next run can read it."""
+    store = FileCredentials(tmp_path / "kept")
+    store.directory.mkdir(0o700)
+    before = os.umask(0o777)
+    try:
+        store._folder.write("x.json", b"{}")
+    finally:
+        os.umask(before)
+    assert 0o600 == mode(store.directory / "x.json")
+
+
+@posix
+@pytest.mark.parametrize("bits", [0o640, 0o604, 0o620, 0o602, 0o610, 0o666])
+def test_l2_a_file_open_to_others_is_refused(files: FileCredentials, bits: int) -> None:
+    """L2: a file that others can read or write is not used; the error says what to do, and the file stays."""
+    files.save(signed_in(), replacing=None)
+    the_file(files).chmod(bits)
+    for attempt in (lambda: files.load(PLEX_TV), lambda: files.save(signed_in(), replacing=None), files.profiles):
+        with pytest.raises(CredentialsError, match=f"by others.*chmod 600 {re.escape(str(the_file(files)))}"):
+            attempt()
+    assert bits == mode(the_file(files))
+
+
+@posix
+def test_l2_a_folder_open_to_others_is_not_written_to(tmp_path: Path) -> None:
+    """L2: where others could put files, none of ours is put."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    with pytest.raises(CredentialsError, match=f"others can write in .*chmod 700 {shared}"):
+        FileCredentials(shared).save(signed_in(), replacing=None)
+    assert [] == list(shared.iterdir())
+
+
+@posix
+@pytest.mark.skipif(sys.platform != "win32" and os.geteuid() != 0, reason="only root can become somebody else")
+def test_l2_another_users_file_is_refused(files: FileCredentials, tmp_path: Path) -> None:
+    """L2: a file or folder that belongs to another user is refused: its owner could change it."""
+    files.save(signed_in(), replacing=None)
+    program = (
+        "import os, sys; from ticketstub.credentials.folder import PrivateFolder, Path; p = Path(sys.argv[1])\n"
+        "os.chmod(p, 0o755); os.chown(p / 'x', 65534, 65534) if (p / 'x').exists() else None\n"
+        "os.setresuid(65533, 65533, 65533)\n"
+        "for act in (lambda: PrivateFolder(p).read('x'), lambda: PrivateFolder(p).write('x', b'')):\n"
+        "    try: act()\n"
+        "    except Exception as error: print(type(error).__name__, str(error).split(str(p))[-1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "."],
+        cwd=_open_to_all(tmp_path),
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert ("", 2) == (done.stderr, done.stdout.count("CredentialsError"))
+
+
+def _open_to_all(tmp_path: Path) -> Path:
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    shown = tmp_path / "theirs"
+    shown.mkdir()
+    (shown / "x").write_bytes(b"{}")
+    (shown / "x").chmod(0o644)
+    return shown
+
+
+@posix
+def test_l2_a_link_is_not_followed(files: FileCredentials, tmp_path: Path) -> None:
+    """L2: with a link in its place a credential is neither read through it nor written through it."""
+    files.save(signed_in(), replacing=None)
+    path, target = the_file(files), tmp_path / "elsewhere"
+    path.rename(target)
+    before = target.read_bytes()
+    path.symlink_to(target)
+    for attempt in (lambda: files.load(PLEX_TV), lambda: files.save(signed_in(), replacing=None), files.profiles):
+        with pytest.raises(CredentialsError, match="is a link and was not followed"):
+            attempt()
+    assert (True, before) == (path.is_symlink(), target.read_bytes())
+    assert files.remove(PLEX_TV)
+    assert (False, before) == (path.is_symlink(), target.read_bytes())
+
+
+@posix
+def test_l2_a_link_in_the_lock_files_place(files: FileCredentials, tmp_path: Path) -> None:
+    """L2: a lock is not made through a link either."""
+    with files.lock(PLEX_TV):
+        pass
+    (lock,) = files.directory.glob("*.lock")
+    lock.unlink()
+    lock.symlink_to(tmp_path / "made elsewhere")
+    with pytest.raises(CredentialsError, match="is a link"), files.lock(PLEX_TV):
+        pass
+    assert not (tmp_path / "made elsewhere").exists()
+
+
+@posix
+@pytest.mark.parametrize(
+    "make", [lambda path: os.mkfifo(path, 0o600), lambda path: path.mkdir(0o700)], ids=["pipe", "folder"]
+)
+def test_what_is_no_file_is_refused(files: FileCredentials, make: Callable[[Path], None]) -> None:
+    """A pipe, which would be waited for, or a folder in a file's place is refused at once."""
+    files.save(signed_in(), replacing=None)
+    path = the_file(files)
+    path.unlink()
+    make(path)
+    with pytest.raises(CredentialsError, match="is no file"):
+        files.load(PLEX_TV)
+
+
+def whole(path: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads(path.read_bytes())
+    return found
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "cut off": lambda data: data[: len(data) // 2],
+    "zeros": lambda data: bytes(len(data)),
+    "no object": lambda _: b"[]",
+    "no format": lambda data: data.replace(b'"format":1', b'"format":"x"'),
+    "no issuer": lambda data: data.replace(b"https://", b"x"),
+    "a number for a token": lambda _: b'{"format":1,"issuer":"https://plex.tv","token":5}',
+    "a token of two lines": lambda _: b'{"format":1,"issuer":"https://plex.tv","token":"cAnArY\\n2"}',
+    "no UTF-8": lambda data: data.replace(b"mira", b"mir\xff"),
+    "deep": lambda _: b'{"format":1,"issuer":"https://plex.tv","more":' + b"[" * 20000 + b"]" * 20000 + b"}",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_file_is_refused_and_stays(files: FileCredentials, damage: Callable[[bytes], bytes]) -> None:
+    """A file that cannot be read is an error that names it and shows nothing of it; only `remove` deletes it."""
+    files.save(signed_in(), replacing=None)
+    path = the_file(files)
+    damaged = damage(path.read_bytes())
+    path.write_bytes(damaged)
+    for attempt in (lambda: files.load(PLEX_TV), lambda: files.save(signed_in(), replacing=None), files.profiles):
+        with pytest.raises(CredentialsError, match=r"is damaged.*delete .* and sign in again") as caught:
+            attempt()
+        assert (None, None) == (caught.value.__cause__, caught.value.__context__)
+        assert not any(secret in repr(caught.value) + str(caught.value) for secret in SECRETS)
+    assert damaged == path.read_bytes()
+    assert files.remove(PLEX_TV)
+    assert files.save(signed_in(), replacing=None)
+
+
+def test_a_later_form_is_refused(files: FileCredentials) -> None:
+    """A file of a later Ticketstub is not damaged: the error says to update."""
+    files.save(signed_in(), replacing=None)
+    the_file(files).write_text(json.dumps({"format": 2, "sealed": "x"}))
+    with pytest.raises(CredentialsError, match=r"written by a later Ticketstub.*update"):
+        files.load(PLEX_TV)
+
+
+def test_a_huge_file_is_not_read(files: FileCredentials) -> None:
+    """More than 64 KiB is none of ours."""
+    files.save(signed_in(), replacing=None)
+    with the_file(files).open("ab") as file:
+        file.write(b" " * 65536)
+    with pytest.raises(CredentialsError, match="too large"):
+        files.load(PLEX_TV)
+
+
+def test_l9_a_file_in_another_ones_place_is_refused(files: FileCredentials) -> None:
+    """L9: a credential that was copied or renamed to another issuer's place is used for neither."""
+    files.save(signed_in(), replacing=None)
+    path = the_file(files)
+    path.rename(files.directory / f"{name_of(Entry(ELSEWHERE, 'default'))}.json")
+    for attempt in (lambda: files.load(ELSEWHERE), lambda: files.remove(PLEX_TV) or files.profiles()):
+        with pytest.raises(CredentialsError, match="belongs to another issuer or profile"):
+            attempt()
+
+
+def test_the_form_of_a_file(files: FileCredentials) -> None:
+    """The file is one JSON object with these names: later versions read it."""
+    files.save(signed_in(), replacing=None)
+    found = whole(the_file(files))
+    assert (1, 1, PLEX_TV, "default", "mira_quill") == tuple(
+        found[name] for name in ("format", "version", "issuer", "profile", "username")
+    )
+    names = "token device_key client_identifier account_id created_at expires_at checked_at server_token"
+    assert {*names.split(), "format", "version", "issuer", "profile", "username"} == set(found)
+
+
+def test_a_file_of_this_form_is_read(files: FileCredentials) -> None:
+    """A file written by hand or by a later version with more names is read; what it lacks is unknown."""
+    files.directory.mkdir(0o700)
+    path = files.directory / f"{name_of(Entry(PLEX_TV, 'default'))}.json"
+    path.write_text('{"format":1,"issuer":"https://plex.tv","token":"abc","version":7,"mood":"good"}', "utf-8")
+    path.chmod(0o600)
+    found = files.load(PLEX_TV)
+    assert found
+    assert found.token
+    assert ("abc", PLEX_TV, "default", None, 7) == (
+        *(found.token.reveal(), found.token.origin),
+        *(found.profile, found.device_key, found.version),
+    )
+
+
+HOSTS = st.from_regex(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,70}[a-zA-Z0-9])?", fullmatch=True) | st.sampled_from(
+    ["[::1]", "con.x"]
+)
+ENTRIES = st.builds(
+    lambda scheme, host, port, profile: Entry.of(f"{scheme}://{host}{port}", profile),
+    st.sampled_from(["http", "https"]),
+    HOSTS,
+    st.just("") | st.integers(1, 65535).map(lambda port: f":{port}"),
+    st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True),
+)
+
+
+@given(ENTRIES, ENTRIES)
+def test_names_of_files(one: Entry, other: Entry) -> None:
+    """No name leaves the folder, hides, is reserved or too long anywhere, or is that of another entry on any system."""
+    name = f"{name_of(one)}.writing.lock"
+    assert (name, name) == (PurePosixPath("x", name).name, PureWindowsPath("x", name).name)
+    assert re.fullmatch(r"http[A-Za-z0-9._-]{1,190}", name)
+    assert (one == other) == (name_of(one).casefold() == name_of(other).casefold())
+
+
+@pytest.mark.parametrize("profile", ["..", ".", "con", "a.json", ".draft-", "-rf"])
+def test_odd_names_are_fine(files: FileCredentials, profile: str) -> None:
+    """Names that mean something to a file system or a shell mean nothing here."""
+    assert files.save(signed_in(profile=profile), replacing=None)
+    assert files.load(PLEX_TV, profile)
+    assert (Entry(PLEX_TV, profile),) == files.profiles()
+    assert the_file(files).parent == files.directory
+
+
+def test_where_names_the_file(files: FileCredentials) -> None:
+    """`where` names the very file."""
+    files.save(signed_in(), replacing=None)
+    assert f"in the file {the_file(files)}, which only you can read" == files.where(PLEX_TV)
+
+
+def test_drafts_of_killed_processes_are_deleted_later(tmp_path: Path) -> None:
+    """A save deletes drafts that are older than an hour, and no other file, young or old."""
+    now = 1_800_000_000.0
+    files = FileCredentials(tmp_path / "kept", clock=lambda: now)
+    files.save(signed_in(), replacing=None)
+    ages = {".draft-old": 3700, ".draft-young": 3500, "old": 1e6, ".old": 1e6, "x.draft-": 1e6}
+    for name, age in ages.items():
+        (files.directory / name).write_bytes(b"")
+        os.utime(files.directory / name, (now - age, now - age))
+    files.save(signed_in(), replacing=files.load(PLEX_TV))
+    assert {".draft-young", "old", ".old", "x.draft-"} == {path.name for path in files.directory.iterdir()} & {*ages}
+
+
+@posix
+def test_l10_synced_before_it_is_renamed(files: FileCredentials) -> None:
+    """L10: the draft is on the disk before it takes the file's place, and the folder before `save` returns."""
+    files.save(signed_in(), replacing=None)
+    calls: list[str] = []
+
+    def note(_frame: object, event: str, function: object) -> None:
+        name, module = getattr(function, "__name__", ""), getattr(function, "__module__", "")
+        if (event, module) == ("c_call", "posix") and name in {"write", "fsync", "replace", "rename"}:
+            calls.append(name)
+
+    sys.setprofile(note)
+    try:
+        files.save(signed_in(), replacing=files.load(PLEX_TV))
+    finally:
+        sys.setprofile(None)
+    assert ["write", "fsync", "replace", "fsync"] == calls

@@ -1,0 +1,243 @@
+"""What every store promises: the same tests for memory, files and a keyring."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.credentials.conftest import ELSEWHERE, JWT, KEY, PLEX_TV, SERVER, signed_in
+from tests.credentials.test_credential import BAD_ISSUERS, BAD_PROFILES
+from ticketstub.credentials import Credential, Credentials, Entry
+from ticketstub.errors import CredentialsError
+from ticketstub.token import Secret, Token
+
+replace = msgspec.structs.replace
+
+
+def test_nothing_is_kept_at_first(store: Credentials) -> None:
+    """An empty store loads nothing, lists nothing, removes nothing."""
+    assert (None, (), False) == (store.load(PLEX_TV), store.profiles(), store.remove(PLEX_TV))
+
+
+def test_what_was_saved_is_loaded(store: Credentials) -> None:
+    """Every field comes back as it was, secrets and their origin included; the version is the store's."""
+    kept = store.save(signed_in(), replacing=None)
+    found = store.load(PLEX_TV)
+    assert replace(signed_in(), version=1) == kept == found
+    assert isinstance(found, Credential)
+    assert (JWT, KEY, SERVER) == tuple(s.reveal() for s in (found.token, found.device_key, found.server_token) if s)
+    assert (PLEX_TV, PLEX_TV) == tuple(token.origin for token in (found.token, found.server_token) if token)
+
+
+@given(
+    key=st.text(st.characters(exclude_categories=["Cs"])),
+    token=st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1),
+    moment=st.floats(allow_nan=False, allow_infinity=False) | st.none(),
+    account=st.integers(-(2**63), 2**64 - 1) | st.none(),
+    name=st.text(st.characters(exclude_categories=["Cs"])) | st.none(),
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_saved_is_loaded(
+    store: Credentials, key: str, token: str, moment: Any, account: Any, name: Any
+) -> None:
+    """Any key, token, time, number or name survives."""
+    facts = {"created_at": moment, "account_id": account, "username": name}
+    given = signed_in(device_key=Secret(key), token=Token.received(token), **facts)
+    kept = store.save(given, replacing=store.load(PLEX_TV))
+    assert kept
+    assert replace(given, version=kept.version) == kept == store.load(PLEX_TV)
+
+
+def test_half_a_surrogate_pair_is_a_mistake(store: Credentials) -> None:
+    """What no file can hold is a ValueError that repeats nothing, and what was kept stays."""
+    kept = store.save(signed_in(), replacing=None)
+    with pytest.raises(ValueError, match="surrogate") as caught:
+        store.save(signed_in(device_key=Secret("cAnArY\udc80")), replacing=kept)
+    assert (None, None) == (caught.value.__cause__, caught.value.__context__)
+    assert kept == store.load(PLEX_TV)
+
+
+def test_issuers_and_profiles_are_apart(store: Credentials) -> None:
+    """L9: what was kept for one issuer and profile comes out for no other, however alike they are."""
+    issuers = (PLEX_TV, "http://plex.tv", "https://plex.tv:8443", "https://plex.tv.evil.example", ELSEWHERE)
+    entries = [
+        Entry(issuer, profile) for issuer in issuers for profile in ("default", "Default", "default.", "a-b", "a_b")
+    ]
+    for number, entry in enumerate(entries):
+        assert store.load(*entry) is None
+        assert store.save(signed_in(*entry, account_id=number), replacing=None)
+    assert list(range(len(entries))) == [found.account_id for entry in entries if (found := store.load(*entry))]
+    assert tuple(sorted(entries)) == store.profiles()
+    assert store.remove(*entries[0])
+    assert tuple(sorted(entries[1:])) == store.profiles()
+
+
+def test_any_address_of_an_issuer_will_do(store: Credentials) -> None:
+    """An issuer may be named by a longer address, as programs have it at hand."""
+    store.save(signed_in(), replacing=None)
+    assert store.load("https://PLEX.TV/api/v2") == store.load(PLEX_TV) != store.load("https://plex.tv:1")
+
+
+def test_save_replaces_only_what_was_loaded(store: Credentials) -> None:
+    """Compare and swap: of two that loaded the same, the second to save is told so and changes nothing."""
+    first = store.save(signed_in(), replacing=None)
+    mine = store.save(signed_in(username="mine"), replacing=first)
+    assert store.save(signed_in(username="theirs"), replacing=first) is None
+    assert store.save(signed_in(username="theirs"), replacing=None) is None
+    assert mine == store.load(PLEX_TV)
+    assert mine
+    assert 2 == mine.version
+
+
+def test_save_does_not_bring_back_what_was_removed(store: Credentials) -> None:
+    """A renewal that was under way when its profile was signed out, and even signed in anew, does not undo that."""
+    first = store.save(signed_in(), replacing=None)
+    store.remove(PLEX_TV)
+    assert store.save(signed_in(username="renewed"), replacing=first) is None
+    assert store.load(PLEX_TV) is None
+    anew = store.save(signed_in(username="anew"), replacing=None)
+    assert store.save(signed_in(username="renewed"), replacing=first) is None
+    assert anew == store.load(PLEX_TV)
+
+
+def test_remove_forgets(store: Credentials) -> None:
+    """What was removed is gone, once."""
+    store.save(signed_in(), replacing=None)
+    assert (True, None, (), False) == (
+        *(store.remove(PLEX_TV), store.load(PLEX_TV)),
+        *(store.profiles(), store.remove(PLEX_TV)),
+    )
+
+
+def test_c11_threads_lose_no_update(store: Credentials) -> None:
+    """C11: 8 threads that each count up 15 times by compare and swap make 120, and some had to try again."""
+    store.save(signed_in(account_id=0), replacing=None)
+    meet, lost = threading.Barrier(8), list[int]()
+
+    def count() -> None:
+        done = tries = 0
+        while done < 15:
+            now = store.load(PLEX_TV)
+            assert now
+            if tries == 0:
+                meet.wait(10)  # all have loaded the same
+            tries += 1
+            done += store.save(replace(now, account_id=(now.account_id or 0) + 1), replacing=now) is not None
+        lost.append(tries - done)
+
+    threads = [threading.Thread(target=count) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    found = store.load(PLEX_TV)
+    assert found
+    assert (120, 121) == (found.account_id, found.version)
+    assert sum(lost) >= 7
+
+
+def test_the_lock_has_one_holder(store: Credentials) -> None:
+    """While one holds the lock others wait for a bounded time; when it is left it is free."""
+    with store.lock(PLEX_TV):
+        start = time.monotonic()
+        with pytest.raises(CredentialsError, match=r"held these credentials for 0\.03 seconds"):
+            store.lock(PLEX_TV, patience=0.03).__enter__()
+        assert 0.02 < time.monotonic() - start < 1
+        with pytest.raises(CredentialsError), store.lock("https://plex.tv/", patience=0):
+            pass
+    with store.lock(PLEX_TV, patience=0):
+        pass
+
+
+def test_the_lock_hinders_nothing_else(store: Credentials) -> None:
+    """Its holder, and others, load and save; other profiles and issuers have locks of their own."""
+    with store.lock(PLEX_TV), store.lock(PLEX_TV, "work", patience=0), store.lock(ELSEWHERE, patience=0):
+        kept = store.save(signed_in(), replacing=None)
+        assert kept == store.load(PLEX_TV)
+        assert store.remove(PLEX_TV)
+
+
+def test_the_lock_is_not_a_threads(store: Credentials) -> None:
+    """Entered in one thread it is left in another, as the async façade does it, and excludes threads."""
+    held = store.lock(PLEX_TV)
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        one.submit(held.__enter__).result(5)
+        with pytest.raises(CredentialsError):
+            one.submit(store.lock(PLEX_TV, patience=0).__enter__).result(5)
+        other.submit(held.__exit__, None, None, None).result(5)
+        again = store.lock(PLEX_TV, patience=0)
+        one.submit(again.__enter__).result(5)
+        again.__exit__(None, None, None)
+
+
+async def test_tasks_take_turns(store: Credentials) -> None:
+    """C11: 16 tasks that renew under the lock, each step in some thread, never overlap."""
+    store.save(signed_in(account_id=0), replacing=None)
+    inside = most = 0
+
+    async def renew() -> None:
+        nonlocal inside, most
+        lock = store.lock(PLEX_TV)
+        await asyncio.to_thread(lock.__enter__)
+        inside += 1
+        most = max(most, inside)
+        now = await asyncio.to_thread(store.load, PLEX_TV)
+        assert now
+        assert await asyncio.to_thread(store.save, replace(now, account_id=(now.account_id or 0) + 1), replacing=now)
+        inside -= 1
+        await asyncio.to_thread(lock.__exit__, None, None, None)
+
+    await asyncio.gather(*(renew() for _ in range(4)))
+    found = store.load(PLEX_TV)
+    assert found
+    assert (4, 1) == (found.account_id, most)
+
+
+def test_a_dropped_lock_is_free(store: Credentials) -> None:
+    """A lock that was entered for a task that was cancelled meanwhile, and that nobody holds any more, is free."""
+    store.lock(PLEX_TV).__enter__()
+    gc.collect()
+    with store.lock(PLEX_TV, patience=0):
+        pass
+
+
+def test_an_error_inside_frees_the_lock(store: Credentials) -> None:
+    """Whatever happens to its holder, the lock is free afterwards, and the error is the holder's own."""
+    with pytest.raises(KeyboardInterrupt), store.lock(PLEX_TV):
+        raise KeyboardInterrupt
+    with store.lock(PLEX_TV, patience=0):
+        pass
+
+
+@pytest.mark.parametrize("profile", BAD_PROFILES)
+def test_names_are_checked_first(store: Credentials, profile: str) -> None:
+    """A name that is none is a ValueError of every method."""
+    for method in (store.load, store.remove, store.where, store.lock):
+        with pytest.raises(ValueError, match="profile's name"):
+            method(PLEX_TV, profile)
+
+
+@pytest.mark.parametrize("issuer", BAD_ISSUERS)
+def test_issuers_are_checked_first(store: Credentials, issuer: str) -> None:
+    """An issuer that is none is a ValueError of every method."""
+    for method in (store.load, store.remove, store.where, store.lock):
+        with pytest.raises(ValueError, match="address"):
+            method(issuer)
+
+
+def test_where_is_a_plain_sentence(store: Credentials) -> None:
+    """`where` says it before and after, and says no secret."""
+    before = store.where(PLEX_TV)
+    store.save(signed_in(), replacing=None)
+    assert before == store.where(PLEX_TV)
+    assert before.startswith("in ")
+    assert "cAnArY" not in before
