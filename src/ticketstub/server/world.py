@@ -116,10 +116,15 @@ class WorldSource(_Part, frozen=True, kw_only=True):
 
 
 class WorldMediaServer(_Part, frozen=True, kw_only=True):
-    """A media server. Without a port it takes a free one; without a machine identifier it has one made of its name."""
+    """A media server. Without a port it takes a free one; without a machine identifier it has one made of its name.
+
+    `token` is the server's own, made at random if none is given. One that is not `claimed` has no owner.
+    """
 
     name: str
-    owner: str
+    owner: str = ""
+    claimed: bool = True
+    token: Token | None = None
     machine_identifier: str = ""
     port: int | None = None
     version: str = CURRENT_VERSION
@@ -207,6 +212,17 @@ def _not_the_owner(values: dict[str, object]) -> Iterable[tuple[str, str]]:
             yield f"share[{index}].account", "owns this server: it needs no share"
 
 
+def _owned_or_unclaimed(values: dict[str, object]) -> Iterable[tuple[str, str]]:
+    if values.get("claimed", True):
+        if "owner" not in values:
+            yield "owner", "is missing"
+        yield from _not_the_owner(values)
+        return
+    for key in ("owner", "token", "share"):
+        if values.get(key):
+            yield key, "stands beside claimed = false: nobody owns this server"
+
+
 def _connection(raw: object, path: str, reading: Reading) -> object:
     """Read an address, or a table with an address."""
     return _CONNECTION({"uri": raw} if isinstance(raw, str) else raw, path, reading)
@@ -237,7 +253,9 @@ _MEDIA_SERVER = table(
     WorldMediaServer,
     {
         "name": Key(_text, required=True, unique="server"),
-        "owner": Key(_text, required=True, refers=True),
+        "owner": Key(_text, refers=True),
+        "claimed": Key(_flag),
+        "token": Key(value(check.token), unique="token"),
         "machine_identifier": Key(value(check.machine_identifier), unique="machine"),
         "port": Key(value(check.whole(1, 65535)), unique="port"),
         "version": Key(value(check.version)),
@@ -247,7 +265,7 @@ _MEDIA_SERVER = table(
         "share": Key(each(_SHARE), into="shares"),
         "source": Key(each(_SOURCE), into="sources"),
     },
-    _not_the_owner,
+    _owned_or_unclaimed,
 )
 _SUBSCRIPTION = table(
     WorldSubscription,

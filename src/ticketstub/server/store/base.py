@@ -18,6 +18,8 @@ from ticketstub.records import Account, Connection
 if TYPE_CHECKING:
     from ticketstub.server.store.attempts import Attempts
     from ticketstub.server.store.auth_keys import AuthKeys
+    from ticketstub.server.store.claims import Claims
+    from ticketstub.server.store.devices import Devices
     from ticketstub.server.store.pins import Pins
     from ticketstub.server.store.sessions import Sessions
 
@@ -114,11 +116,11 @@ class SourceRow(Row, frozen=True, kw_only=True):
 
 
 class MediaServerRow(Row, frozen=True, kw_only=True):
-    """A media server. `port` is `None` where it takes a free one at each start."""
+    """A media server. `port` is `None` where it takes a free one at each start, `owner_id` where nobody claimed it."""
 
     machine_identifier: str
     name: str
-    owner_id: int
+    owner_id: int | None
     port: int | None
     version: str
     errors: Literal["observed", "documented"]
@@ -166,13 +168,26 @@ class NewMediaServer(Row, frozen=True, kw_only=True):
 
     machine_identifier: str
     name: str
-    owner: str
+    owner: str | None
     port: int | None
     version: str
     errors: str
     platform: str
     platform_version: str
     sources: tuple[SourceRow, ...]
+
+
+class NewIdentity(Row, frozen=True, kw_only=True):
+    """The device and token of a media server, to add while it is its owner's and has none.
+
+    A token that was chosen (`known`) is added beside one that it has.
+    """
+
+    owner: str
+    server: DeviceRow
+    digest: bytes
+    sealed_token: bytes
+    known: bool
 
 
 class NewShare(Row, frozen=True, kw_only=True):
@@ -183,6 +198,8 @@ class NewShare(Row, frozen=True, kw_only=True):
     digest: bytes
     sealed_token: bytes
     known: bool
+    owner: str | None = None
+    """Whose the server must be still: a share is not added to a server that somebody else owns by now."""
 
 
 class Addition(Row, frozen=True, kw_only=True):
@@ -192,6 +209,7 @@ class Addition(Row, frozen=True, kw_only=True):
     accounts: tuple[NewAccount, ...] = ()
     tokens: tuple[NewToken, ...] = ()
     media_servers: tuple[NewMediaServer, ...] = ()
+    identities: tuple[NewIdentity, ...] = ()
     shares: tuple[NewShare, ...] = ()
 
 
@@ -206,6 +224,16 @@ class Store(Protocol):
     @property
     def auth_keys(self) -> AuthKeys:
         """The device keys, nonces, JWTs and the keys that sign them."""
+        ...
+
+    @property
+    def claims(self) -> Claims:
+        """The claim tokens, and whom the media servers belong to."""
+        ...
+
+    @property
+    def devices(self) -> Devices:
+        """The accounts' devices."""
         ...
 
     @property

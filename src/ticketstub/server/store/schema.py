@@ -56,7 +56,7 @@ _ACCOUNTS = (
     CREATE TABLE media_server (
         number INTEGER PRIMARY KEY,             -- the order they were added
         machine_identifier TEXT NOT NULL UNIQUE,
-        owner_id INTEGER NOT NULL REFERENCES account (id),
+        owner_id INTEGER REFERENCES account (id), -- nobody's where it is not claimed
         name TEXT NOT NULL,
         port INTEGER,
         version TEXT NOT NULL,
@@ -79,10 +79,13 @@ _ACCOUNTS = (
         created_at INTEGER NOT NULL,
         expires_at INTEGER,
         revoked_at INTEGER,                     -- kept, so that a known token of a world stays dead
-        CHECK ((kind = 'server_share') = (machine_identifier IS NOT NULL))
+        -- A server's own token names it too, unless the machine is no media server of this database.
+        CHECK (CASE kind WHEN 'server_share' THEN machine_identifier IS NOT NULL
+            WHEN 'server' THEN TRUE ELSE machine_identifier IS NULL END)
     ) WITHOUT ROWID
     """,
     "CREATE INDEX token_of_device ON token (device_id)",
+    "CREATE INDEX token_of_server ON token (machine_identifier) WHERE machine_identifier IS NOT NULL",
     """
     CREATE TABLE share (
         account_id INTEGER NOT NULL REFERENCES account (id),
@@ -179,4 +182,17 @@ _SESSIONS = (
     "CREATE INDEX session_that_ends ON session (expires_at)",
 )
 
-TABLES = (*_ACCOUNTS, *_PINS, *_ATTEMPTS, *_AUTH_KEYS, *_SESSIONS)
+_CLAIMS = (
+    """
+    CREATE TABLE claim (
+        digest BLOB PRIMARY KEY,
+        account_id INTEGER NOT NULL REFERENCES account (id),
+        expires_at INTEGER NOT NULL,
+        spent_at INTEGER
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX claim_of_account ON claim (account_id)",
+    "CREATE INDEX claim_that_ends ON claim (expires_at)",
+)
+
+TABLES = (*_ACCOUNTS, *_PINS, *_ATTEMPTS, *_AUTH_KEYS, *_SESSIONS, *_CLAIMS)

@@ -22,6 +22,7 @@ from ticketstub.server.store.base import (
     Store,
     canonical_login,
 )
+from ticketstub.server.store.seed_servers import identities
 from ticketstub.server.world import World, WorldAccount, WorldConnection, WorldMediaServer, WorldShare, WorldSource
 
 
@@ -45,6 +46,7 @@ async def seed(store: Store, world: World, keys: Keys, passwords: Passwords, now
         accounts=tuple(_new_account(account, keys, passwords) for account in new),
         tokens=tuple(_known_tokens(world.accounts, keys)),
         media_servers=tuple(_new_server(server) for server in world.media_servers),
+        identities=tuple(identities(world.media_servers, keys)),
         shares=tuple(_new_share(server, share, keys) for server in world.media_servers for share in server.shares),
     )
     await store.add(addition)
@@ -137,7 +139,7 @@ def _new_server(server: WorldMediaServer) -> NewMediaServer:
     return NewMediaServer(
         machine_identifier=server.machine_identifier,
         name=server.name,
-        owner=server.owner,
+        owner=server.owner or None,
         port=server.port,
         version=server.version,
         errors=server.errors,
@@ -155,6 +157,7 @@ def _new_share(server: WorldMediaServer, share: WorldShare, keys: Keys) -> NewSh
         digest=keys.digest(text),
         sealed_token=keys.seal(text),
         known=share.token is not None,
+        owner=server.owner,
     )
 
 

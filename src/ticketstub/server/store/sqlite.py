@@ -28,6 +28,8 @@ from ticketstub.server.store.base import (
 from ticketstub.server.store.sqlite_add import add
 from ticketstub.server.store.sqlite_attempts import SqliteAttempts
 from ticketstub.server.store.sqlite_auth_keys import SqliteAuthKeys
+from ticketstub.server.store.sqlite_claims import SqliteClaims
+from ticketstub.server.store.sqlite_devices import SqliteDevices
 from ticketstub.server.store.sqlite_pins import SqlitePins
 from ticketstub.server.store.sqlite_reader import Columns, Reader
 from ticketstub.server.store.sqlite_sessions import SqliteSessions
@@ -118,6 +120,8 @@ class SqliteStore:
             self._reader = Reader(sqlite_file.reader(path))
             self._writer = ThreadWriter(partial(sqlite_file.writer, path, trace))
         self.attempts = SqliteAttempts(self._reader, self._writer)
+        self.claims = SqliteClaims(self._reader, self._writer, self._account_row)
+        self.devices = SqliteDevices(self._reader, self._writer)
         self.pins = SqlitePins(self._reader, self._writer)
         self.auth_keys = SqliteAuthKeys(self._reader, self._writer, self._account_row)
         self.sessions = SqliteSessions(self._reader, self._writer)

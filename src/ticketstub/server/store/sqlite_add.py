@@ -22,6 +22,7 @@ from ticketstub.server.store.base import (
     canonical_login,
 )
 from ticketstub.server.store.sqlite_reader import numbered
+from ticketstub.server.store.sqlite_servers import add_identity, is_owned_by
 
 _ACCOUNT_OF = "SELECT account_id FROM login WHERE name = $1 AND is_username = 1"
 _ADD_ACCOUNT = """
@@ -59,6 +60,8 @@ def add(addition: Addition, connection: sqlite3.Connection) -> None:
         _add_token(connection, token, addition.now)
     for server in addition.media_servers:
         _add_server(connection, server, addition.now)
+    for identity in addition.identities:
+        add_identity(connection, identity, addition.now)
     for share in addition.shares:
         _add_share(connection, share, addition.now)
 
@@ -105,7 +108,7 @@ def _insert_token(connection: sqlite3.Connection, token: tuple[object, ...], who
 
 
 def _add_server(connection: sqlite3.Connection, new: NewMediaServer, now: int) -> None:
-    owner = _account_id(connection, new.owner)
+    owner = None if new.owner is None else _account_id(connection, new.owner)
     facts = (new.name, new.port, new.version, new.errors, new.platform, new.platform_version, now)
     sources = msgspec.json.encode(new.sources)
     if connection.execute(_ADD_SERVER, numbered(new.machine_identifier, owner, *facts, sources)).rowcount == 1:
@@ -119,6 +122,8 @@ def _add_server(connection: sqlite3.Connection, new: NewMediaServer, now: int) -
 
 def _add_share(connection: sqlite3.Connection, new: NewShare, now: int) -> None:
     account_id = _account_id(connection, new.username)
+    if new.owner and not is_owned_by(connection, new.machine_identifier, new.owner):
+        return
     pair = (account_id, new.machine_identifier)
     if not new.known and connection.execute(_HAS_SHARE, numbered(*pair)).fetchone():
         return
