@@ -13,7 +13,7 @@ from ticketstub.server import policy
 from ticketstub.server.account_bodies import AccountBodies
 from ticketstub.server.answers import PLEX_TV, PLEX_TV_401, PLEX_TV_EMPTY, Answer
 from ticketstub.server.callers import caller
-from ticketstub.server.handlers import accounts, auth_keys, resources
+from ticketstub.server.handlers import accounts, auth_keys, pins, resources
 from ticketstub.server.instance import Instance
 from ticketstub.server.negotiation import without_suffix
 from ticketstub.server.requests import Asked
@@ -23,6 +23,7 @@ from ticketstub.wire import refused
 from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData
 from ticketstub.wire.auth_keys import ExchangeDeviceJwt, GetNonce, GetPublishedKeys, RegisterKey
 from ticketstub.wire.codec import Format
+from ticketstub.wire.pins import CreateLegacyPin, CreatePin, GetLegacyPin, GetPin, GetPinQr, LinkPin
 from ticketstub.wire.resources import GetResources
 
 _OF_NAMES = frozenset(b"-_, " + string.ascii_letters.encode() + string.digits.encode())
@@ -53,6 +54,18 @@ def routes() -> Table[Instance, TokenRow]:
             Route(GetTokenDetails, accounts.get_token_details, write=bodies.write, identifier="disputed"),
             Route(PostUsersSignInData, accounts.sign_in, read=accounts.read_sign_in, identifier="required"),
             Route(Ping, accounts.ping, identifier="disputed"),
+            Route(CreatePin, pins.create_pin, read=pins.read_create, identifier="required"),
+            Route(GetPin, pins.get_pin, read=pins.read_get, identifier="required"),
+            Route(LinkPin, pins.link_pin, identifier="required", kinds=frozenset({"account", "jwt"})),
+            Route(GetPinQr, pins.get_pin_qr),
+            Route(CreateLegacyPin, pins.create_legacy_pin, identifier="required", dialect="legacy"),
+            Route(
+                GetLegacyPin,
+                pins.get_legacy_pin,
+                read=pins.read_get_legacy,
+                identifier="required",
+                dialect="legacy",
+            ),
             Route(RegisterKey, auth_keys.register, read=auth_keys.read_register),
             Route(GetNonce, auth_keys.nonce),
             Route(ExchangeDeviceJwt, auth_keys.exchange, identifier="required"),
@@ -102,14 +115,14 @@ class PlexTv:
         fields = (PLEX_TV_401 if status == 401 else PLEX_TV)[form]
         if isinstance(refusal, MethodNotAllowed):
             fields = [*fields, (b"allow", refusal.allowed.encode())]
+        if status == 429 and refusal.retry_after is not None and self._instance.answers.retry_after:
+            fields = [*fields, (b"retry-after", b"%d" % refusal.retry_after)]
         return Answer(status, fields, body)
 
     def _find(self, asked: Asked) -> Route[Instance, TokenRow]:
-        methods = self._routes.find(asked, asked.path)
-        if methods is None:
-            path, form = without_suffix(asked.path)
-            asked.form = form or asked.form
-            methods = self._routes.find(asked, path)
+        path, form = without_suffix(asked.path)
+        asked.form = form or asked.form
+        methods = self._routes.find(asked, path)
         if methods is None:
             raise NotFound
         if route := methods.get(asked.method):

@@ -29,7 +29,7 @@ _SPEND = """
     RETURNING account_id
 """
 _OWNER = "SELECT owner_id FROM media_server WHERE machine_identifier = $1"
-_TOKEN = """
+_SERVERS_OWN = """
     SELECT sealed FROM token
     WHERE machine_identifier = $1 AND kind = 'server' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
     ORDER BY created_at DESC, digest LIMIT 1
@@ -76,7 +76,7 @@ class SqliteClaims:
 
     async def server_token(self, machine_identifier: str, now: int) -> bytes | None:
         """See `Claims`."""
-        row = self._reader.one(_TOKEN, numbered(machine_identifier, now))
+        row = self._reader.one(_SERVERS_OWN, numbered(machine_identifier, now))
         return row[0] if row else None
 
     async def guests(self, machine_identifier: str, now: int) -> tuple[AccountRow, ...]:

@@ -59,7 +59,7 @@ def give(
 
 
 def take(connection: sqlite3.Connection, account_id: int, machine: str, now: int) -> bool:
-    """Take a media server from this account, with its device, its token and its shares; `False` if it has not got it."""
+    """Take a media server from this account, with its device, token and shares; `False` if it is not its own."""
     if connection.execute(_LEAVE, numbered(machine, account_id)).rowcount != 1:
         return False
     connection.execute(_END_SHARES, numbered(machine))
