@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from tests.client.doubles import AsyncRecording, Recording
-from ticketstub import aclient, adriver, agroups, client, driver, groups
+from ticketstub import acall_groups, aclient, adriver, agroups, call_groups, client, driver, groups
 from ticketstub.device import Device
+from ticketstub.keys import Jwk
+from ticketstub.token import Secret
 from ticketstub.wire.http import Request
 
 PAIRS = {
@@ -20,6 +22,10 @@ PAIRS = {
     "MediaServer": (client.MediaServer, aclient.AsyncMediaServer),
     "SecurityCalls": (groups.SecurityCalls, agroups.AsyncSecurityCalls),
     "Authentication": (groups.Authentication, agroups.AsyncAuthentication),
+    **{
+        name: (getattr(call_groups, name), getattr(acall_groups, f"Async{name}"))
+        for name in ("Pins", "AuthKeys", "HomeCalls", "Devices", "Claims", "ServerClaims")
+    },
 }
 ENDS = {"__aenter__": "__enter__", "__aexit__": "__exit__"}
 
@@ -85,6 +91,7 @@ def test_what_talks_is_awaited() -> None:
             assert inspect.iscoroutinefunction(found) is (member not in plain), f"{name}.{member}"
 
 
+JWK = Jwk(kty="OKP", crv="Ed25519", x="A" * 43, kid="demo-key-1")
 SOURCE = "server://9b1f0c7de2a84536f1c0aa57be93d2440e6671f8"
 USES: dict[str, Any] = {
     "get_token_details": lambda plex: plex.authentication.get_token_details(),
@@ -105,6 +112,27 @@ USES: dict[str, Any] = {
     ),
     "at transient": lambda plex: plex.at("http://attic.example", token="t" * 20).authentication.get_transient_token(),
     "at identity": lambda plex: plex.at("http://attic.example").identity(),
+    "pins create": lambda plex: plex.pins.create(strong=True, jwk=JWK),
+    "pins get": lambda plex: plex.pins.get(1402233445, device_jwt=Secret("a.b.c")),
+    "pins link": lambda plex: plex.pins.link("H7QK"),
+    "auth_keys register": lambda plex: plex.auth_keys.register(JWK),
+    "auth_keys nonce": lambda plex: plex.auth_keys.nonce(),
+    "auth_keys exchange": lambda plex: plex.auth_keys.exchange(Secret("a.b.c")),
+    "auth_keys published": lambda plex: plex.auth_keys.published(),
+    "home details": lambda plex: plex.home.details(),
+    "home users": lambda plex: plex.home.users(),
+    "home switch": lambda plex: plex.home.switch("b71d04e96c2fa835", passcode="1234"),
+    "home set_passcode": lambda plex: plex.home.set_passcode(10500123, "1234", current="9876"),
+    "home remove_passcode": lambda plex: plex.home.remove_passcode(10500123, current="9876"),
+    "home set_managed_passcode": lambda plex: plex.home.set_managed_passcode(10500456, "1234"),
+    "home remove_managed_passcode": lambda plex: plex.home.remove_managed_passcode(10500456),
+    "devices list": lambda plex: plex.devices.list(),
+    "devices remove": lambda plex: plex.devices.remove(777001),
+    "claims token": lambda plex: plex.claims.token(),
+    "claims exchange": lambda plex: plex.claims.exchange(Secret("claim-A1b2C3d4E5f6G7h8I9j0")),
+    "at claims state": lambda plex: plex.at("http://attic.example", token="t" * 20).claims.state(),
+    "at claims claim": lambda plex: plex.at("http://attic.example").claims.claim(Secret("claim-A1b2C3d4E5f6G7h8I9j0")),
+    "at claims end": lambda plex: plex.at("http://attic.example", token="t" * 20).claims.end(),
     "options": lambda plex: plex.with_options(client_identifier="Postman", headers={"X-A": "1"}).ping(
         base_url="http://other.example/api/v2/", token="u" * 20
     ),
@@ -146,5 +174,6 @@ def test_every_method_is_used_above() -> None:
     """No public method of the façades is left out of the comparison of requests."""
     public = {member for _, member in MEMBERS if not member.startswith("_")}
     parts = {"authentication", "url", "token", "close"}
+    parts |= {"pins", "auth_keys", "home", "devices", "claims"}
     used = " ".join(USES) + " with_options at get request send attempt"
     assert set() == {member for member in public - parts if member not in used}

@@ -31,6 +31,14 @@ from ticketstub.transports import async_transport_for
 from ticketstub.wire.http import Response
 
 if TYPE_CHECKING:
+    from ticketstub.acall_groups import (
+        AsyncAuthKeys,
+        AsyncClaims,
+        AsyncDevices,
+        AsyncHomeCalls,
+        AsyncPins,
+        AsyncServerClaims,
+    )
     from ticketstub.device import Device
     from ticketstub.records import Resource
     from ticketstub.wire.media_server import Verb
@@ -53,6 +61,13 @@ class AsyncMediaServer(AsyncSender):
     def authentication(self) -> AsyncSecurityCalls:
         """As `MediaServer.authentication`."""
         return AsyncSecurityCalls(self)
+
+    @property
+    def claims(self) -> AsyncServerClaims:
+        """As `MediaServer.claims`."""
+        from ticketstub.acall_groups import AsyncServerClaims
+
+        return AsyncServerClaims(self)
 
     async def get(self, path: str, query: Mapping[str, str] | None = None, **options: Unpack[Options]) -> Response:
         """As `MediaServer.get`."""
@@ -110,6 +125,41 @@ class AsyncPlex(AsyncSender):
     def authentication(self) -> AsyncAuthentication:
         """As `Plex.authentication`."""
         return AsyncAuthentication(self)
+
+    @property
+    def pins(self) -> AsyncPins:
+        """As `Plex.pins`."""
+        from ticketstub.acall_groups import AsyncPins
+
+        return AsyncPins(self)
+
+    @property
+    def auth_keys(self) -> AsyncAuthKeys:
+        """As `Plex.auth_keys`."""
+        from ticketstub.acall_groups import AsyncAuthKeys
+
+        return AsyncAuthKeys(self)
+
+    @property
+    def home(self) -> AsyncHomeCalls:
+        """As `Plex.home`."""
+        from ticketstub.acall_groups import AsyncHomeCalls
+
+        return AsyncHomeCalls(self)
+
+    @property
+    def devices(self) -> AsyncDevices:
+        """As `Plex.devices`."""
+        from ticketstub.acall_groups import AsyncDevices
+
+        return AsyncDevices(self)
+
+    @property
+    def claims(self) -> AsyncClaims:
+        """As `Plex.claims`."""
+        from ticketstub.acall_groups import AsyncClaims
+
+        return AsyncClaims(self)
 
     def at(self, url: str, *, token: str | Token | TokenSource | None = None) -> AsyncMediaServer:
         """As `Plex.at`."""

@@ -32,6 +32,7 @@ from ticketstub.transports import transport_for
 from ticketstub.wire.http import Response
 
 if TYPE_CHECKING:
+    from ticketstub.call_groups import AuthKeys, Claims, Devices, HomeCalls, Pins, ServerClaims
     from ticketstub.device import Device
     from ticketstub.records import Resource
     from ticketstub.wire.media_server import Verb
@@ -54,6 +55,13 @@ class MediaServer(Sender):
     def authentication(self) -> SecurityCalls:
         """The media server's security calls."""
         return SecurityCalls(self)
+
+    @property
+    def claims(self) -> ServerClaims:
+        """Whose the media server is."""
+        from ticketstub.call_groups import ServerClaims
+
+        return ServerClaims(self)
 
     def get(self, path: str, query: Mapping[str, str] | None = None, **options: Unpack[Options]) -> Response:
         """Ask for anything else by GET: `attic.get("/library/sections").json()`.
@@ -135,6 +143,41 @@ class Plex(Sender):
     def authentication(self) -> Authentication:
         """The four operations of Plex's Authentication reference pages."""
         return Authentication(self)
+
+    @property
+    def pins(self) -> Pins:
+        """The calls behind a sign-in by browser or link code, one by one."""
+        from ticketstub.call_groups import Pins
+
+        return Pins(self)
+
+    @property
+    def auth_keys(self) -> AuthKeys:
+        """Device keys and Plex's JWTs, call by call."""
+        from ticketstub.call_groups import AuthKeys
+
+        return AuthKeys(self)
+
+    @property
+    def home(self) -> HomeCalls:
+        """The users of the account's Plex Home, and their passcodes."""
+        from ticketstub.call_groups import HomeCalls
+
+        return HomeCalls(self)
+
+    @property
+    def devices(self) -> Devices:
+        """The account's authorized devices."""
+        from ticketstub.call_groups import Devices
+
+        return Devices(self)
+
+    @property
+    def claims(self) -> Claims:
+        """Adding a media server to the account."""
+        from ticketstub.call_groups import Claims
+
+        return Claims(self)
 
     def at(self, url: str, *, token: str | Token | TokenSource | None = None) -> MediaServer:
         """Return the client of one media server, sharing this one's connections.

@@ -8,6 +8,7 @@ from ticketstub.wire.http import Request, Response
 
 Answer = Callable[[Request], Response]
 
+_PIN = b'{"id":1402233445,"code":"H7QK","authToken":null}'
 BODIES = {
     "/api/v2/user": b'{"id":10500123,"authToken":"Xk3mPz_9Q-vT7rLb2NfW"}',
     "/api/v2/users/signin": b'{"id":10500123,"authToken":"Xk3mPz_9Q-vT7rLb2NfW"}',
@@ -16,6 +17,24 @@ BODIES = {
     "/identity": b'{"MediaContainer":{"machineIdentifier":"9b1f"}}',
     "/": b'{"MediaContainer":{"machineIdentifier":"9b1f","friendlyName":"Attic"}}',
     "/security/token": b'{"MediaContainer":{"token":"transient-5b7e1c90-2d4f-4a63-9e18-c0d7a4f2b631"}}',
+    "/api/v2/pins": _PIN,
+    "/api/v2/pins/1402233445": _PIN,
+    "/api/v2/pins/link": b"",
+    "/api/v2/auth/jwk": b"",
+    "/api/v2/auth/nonce": b'{"nonce":"0d9f6c1e-3b2a-4e57-9c88-71a5d2f4b603"}',
+    "/api/v2/auth/token": b'{"auth_token":"eyJraWQ.eyJub25j.c2ln"}',
+    "/api/v2/auth/keys": b'{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AAAA","kid":"plex-1"}]}',
+    "/api/v2/home": b'{"id":778899,"name":"Quill home"}',
+    "/api/v2/home/users": b'{"id":778899,"users":[{"id":10500456,"uuid":"b71d04e96c2fa835","title":"Pip"}]}',
+    "/switch": b'{"id":10500456,"authToken":"aB4_tuRq81-ZxPmK0nEv"}',
+    "/api/home/users/10500123": b"",
+    "/users/restricted/10500456": b"",
+    "/devices.xml": b'<MediaContainer size="1"><Device id="777001" name="Workshop PC"/></MediaContainer>',
+    "/devices/777001.xml": b"",
+    "/api/claim/token.json": b'{"token":"claim-A1b2C3d4E5f6G7h8I9j0"}',
+    "/api/claim/exchange": b'<user authToken="Zp2Vw9LkTq7Xs4RbNd8H"/>',
+    "/myplex/account": b'{"MyPlex":{"signInState":"ok","authToken":"Zp2Vw9LkTq7Xs4RbNd8H"}}',
+    "/myplex/claim": b'{"MyPlex":{"signInState":"ok"}}',
     "/security/resources": b'{"MediaContainer":{"Device":{"accessToken":"transient-8c2a","Connection":[]}}}',
 }
 
