@@ -106,7 +106,9 @@ class App:
 
     async def _send(self, answer: Answer, asked: Asked, site: Site, began: float, send: Send) -> None:
         request_id = next(self._ids)
-        headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
+        headers = [*answer.headers]
+        if answer.status != 204:  # which has none (RFC 9110, 8.6)
+            headers.append((b"content-length", b"%d" % len(answer.body)))
         if site.traces:
             headers.append((b"x-request-id", request_id.encode()))
             headers.append((b"x-runtime", b"%.6f" % (perf_counter() - began)))

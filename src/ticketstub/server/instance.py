@@ -12,8 +12,11 @@ from collections.abc import Callable, Coroutine
 from ticketstub.server.disputed import Answers
 from ticketstub.server.keys import Keys
 from ticketstub.server.passwords import Passwords
+from ticketstub.server.rates import Rates
+from ticketstub.server.settings import Settings
 from ticketstub.server.signing import Signing
 from ticketstub.server.store.base import Store
+from ticketstub.server.turns import Turns
 
 Clock = Callable[[], float]
 
@@ -28,9 +31,10 @@ class Instance:
         clock: seconds since 1970.
         answers: what is disputed about Plex's answers, as the world has it.
         addresses: host and port of each media server, by machine identifier.
+        rates: how fast things may be asked; by default those of `Settings()`.
     """
 
-    __slots__ = ("_later", "addresses", "answers", "clock", "keys", "passwords", "signing", "store")
+    __slots__ = ("_later", "addresses", "answers", "clock", "keys", "passwords", "rates", "signing", "store", "turns")
 
     def __init__(
         self,
@@ -40,6 +44,7 @@ class Instance:
         clock: Clock,
         answers: Answers,
         addresses: dict[str, tuple[str, int]],
+        rates: Rates | None = None,
     ) -> None:
         self.store = store
         self.keys = keys
@@ -47,7 +52,9 @@ class Instance:
         self.clock = clock
         self.answers = answers
         self.addresses = addresses
+        self.rates = rates or Rates(Settings())
         self.signing = Signing(store, keys)
+        self.turns = Turns()
         self._later: set[asyncio.Task[None]] = set()
 
     def now(self) -> int:

@@ -19,6 +19,7 @@ import msgspec
 
 from ticketstub.server.instance import Clock, Instance
 from ticketstub.server.keys import Keys
+from ticketstub.server.rates import Rates
 from ticketstub.server.settings import Settings
 from ticketstub.server.world import World, WorldAccount
 
@@ -168,7 +169,7 @@ class LocalPlex:
 
         keys, store = self._database()
         passwords = self.passwords = Passwords(keys, pool=self._pool())
-        instance = Instance(store, keys, passwords, self._clock, self.world.answers, {})
+        instance = Instance(store, keys, passwords, self._clock, self.world.answers, {}, Rates(self._settings))
         try:
             await seed(store, self.world, keys, passwords, instance.now())
             await instance.signing.refresh(instance.now())

@@ -24,6 +24,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             loopback, where everybody has the same address, it does not count.
         stop_seconds: how long answers under way may take after the order to stop.
         transient_tokens: how many transient tokens one media server keeps alive at once.
+        account_creation: whether programs may create accounts (403 otherwise).
+        address_limits: whether failures at passwords and codes also count for the client's address and for all
+            together, on loopback never; for accounts they always count. The numbers are in limits.py.
+        pins: how many PINs may live at once (503 beyond).
+        pins_per_address: how many of them one address may have made (429 beyond), as all limits of an address not on
+            loopback.
+        pins_a_minute: how many PINs one address may make.
+        poll_burst: how many polls of one PIN may come at once.
+        polls_a_second: how many polls of one PIN may come for long; clients ask once a second.
+        address_polls_a_second: how many polls, of whatever PINs, and QR pictures one address may ask for.
+        nonces_a_minute: how many nonces one client may ask for.
+        address_nonces_a_minute: how many nonces one address may ask for.
     """
 
     head_bytes: int = 16 * 1024
@@ -36,3 +48,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sign_ins_per_address: int = 4
     stop_seconds: int = 1
     transient_tokens: int = 10_000
+    account_creation: bool = True
+    address_limits: bool = True
+    pins: int = 10_000
+    pins_per_address: int = 100
+    pins_a_minute: int = 30
+    poll_burst: int = 20
+    polls_a_second: float = 5.0
+    address_polls_a_second: int = 50
+    nonces_a_minute: int = 10
+    address_nonces_a_minute: int = 60

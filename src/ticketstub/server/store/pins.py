@@ -10,7 +10,6 @@ from typing import Literal, Protocol
 
 from ticketstub.server.store.base import DeviceRow, Row
 
-
 Created = Literal["made", "taken", "crowded", "full"]
 """How making a PIN went: its id or code is another living PIN's, its maker has enough, or there are too many in all."""
 

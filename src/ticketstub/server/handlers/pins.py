@@ -1,0 +1,210 @@
+"""plex.tv's answers about PINs: make one, tell how it stands, approve it, show its QR picture; both kinds.
+
+Rule: a PIN is told only to the client that made it; to anybody else, and once it is over, it is not there (404, code
+1020), and nothing tells these apart. A PIN made in one way is asked for in the same (ours). Where Plex's own answer is
+not known, `[answers]` has both ways.
+"""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+
+import msgspec
+from msgspec.structs import replace
+
+from ticketstub.keys.device_jwt import DeviceClaims, verify_device_jwt
+from ticketstub.keys.jwk import Jwk, KeyRefused, read_public_key
+from ticketstub.keys.jwt import JwtRefused
+from ticketstub.records import LegacyPin, Pin
+from ticketstub.refusals import BadRequest, PinNotFound, RateLimited, Unauthorized
+from ticketstub.server import pins
+from ticketstub.server.answers import PLEX_TV, PLEX_TV_EMPTY, Answer
+from ticketstub.server.clients import client_of
+from ticketstub.server.instance import Instance
+from ticketstub.server.limits import EVERYBODY, AttemptKind
+from ticketstub.server.own_address import auth_page, link_page, own_address
+from ticketstub.server.rates import network
+from ticketstub.server.requests import Asked
+from ticketstub.server.routes import Visit
+from ticketstub.server.store.base import TokenRow
+from ticketstub.server.store.pins import PinRow
+from ticketstub.token import Secret
+from ticketstub.wire.call import from_parameters
+from ticketstub.wire.codec import Format
+from ticketstub.wire.pins import CreateLegacyPin, CreatePin, GetLegacyPin, GetPin, GetPinQr, LinkPin
+from ticketstub.wire.plain import is_members
+
+Visited = Visit[Instance, TokenRow]
+
+
+def read_create(asked: Asked) -> CreatePin:
+    """Read what kind of PIN is wanted; raises `BadRequest` for a key that is none, and a `strong` that is unclear."""
+    given = asked.query | asked.fields
+    call = from_parameters(CreatePin, {"strong": given.get("strong", "")})
+    found = asked.document.get("jwk")
+    return call if found is None else replace(call, jwk=_key(found))
+
+
+def _key(found: object) -> Jwk:
+    try:
+        return read_public_key(found if is_members(found) else {}, rsa=True)
+    except KeyRefused as refused:
+        raise BadRequest(f"The jwk was refused: {refused}", status=400, code=1004) from None
+
+
+async def create_pin(visit: Visited, call: CreatePin) -> Pin:
+    """Make a PIN."""
+    pin = await pins.make(visit.place, client_of(visit.asked), strong=call.strong, jwk=call.jwk)
+    return _shown(visit, pins.shown(pin, None, pin.created_at, own_address(visit.asked)))
+
+
+def _shown(visit: Visited, pin: Pin) -> Pin:
+    """Leave the location out of XML where the world has it so."""
+    without = visit.asked.form is Format.XML and not visit.place.answers.pin_location_in_xml
+    return replace(pin, location=None) if without else pin
+
+
+def read_get(asked: Asked) -> GetPin:
+    """Read which PIN is asked for."""
+    return GetPin(id=_id(asked), device_jwt=Secret(text) if (text := asked.query.get("deviceJWT")) else None)
+
+
+def _id(asked: Asked) -> int:
+    """Read an id; what is none is no PIN's."""
+    text = asked.in_path.get("id", "")
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise PinNotFound
+    return int(text)
+
+
+async def get_pin(visit: Visited, call: GetPin) -> Pin:
+    """Tell how a PIN stands."""
+    instance, now = visit.place, visit.place.now()
+    pin = await _own(visit, call.id, now, legacy=False)
+    claims = _proven(instance, pin, call.device_jwt, now)
+    token = await pins.told(instance, pin, claims)
+    return _shown(visit, pins.shown(pin, token, now, own_address(visit.asked)))
+
+
+async def _own(visit: Visited, pin_id: int, now: int, *, legacy: bool) -> PinRow:
+    """Find a PIN of the client that asks.
+
+    Raises:
+        PinNotFound: it is unknown, over, another client's, of the other kind, or denied, if that is told so.
+        RateLimited: it is asked for too often.
+    """
+    instance, asked = visit.place, visit.asked
+    instance.rates.polled_from(asked.address)
+    pin = await instance.store.pins.find(pin_id, now)
+    if pin is None or pin.client.client_identifier != asked.client_identifier or pin.legacy != legacy:
+        raise PinNotFound
+    instance.rates.polled(pin.id)
+    if pin.denied_at is not None and instance.answers.denied_pin == "not_found":
+        raise PinNotFound
+    return pin
+
+
+def _proven(instance: Instance, pin: PinRow, device_jwt: Secret | None, now: int) -> DeviceClaims | None:
+    """Verify that the client has the PIN's key; `None` where the PIN has none, or nothing was shown and that is taken.
+
+    The nonce is only read: a client shows the same JWT at every poll (observed).
+    """
+    from ticketstub.server import jwts  # it loads what signs
+
+    if pin.jwk is None:
+        return None
+    if device_jwt is None:
+        if instance.answers.jwk_pin_without_jwt == "refuse":
+            raise jwts.refuse(instance, "malformed")
+        return None
+    try:
+        return verify_device_jwt(
+            device_jwt.reveal(),
+            msgspec.json.decode(pin.jwk, type=Jwk),
+            client_identifier=pin.client.client_identifier,
+            now=now,
+            nonce_required=False,
+        )
+    except JwtRefused as refused:
+        raise jwts.refuse(instance, refused.reason) from None
+
+
+async def link_pin(visit: Visited, call: LinkPin) -> None:
+    """Approve a PIN for the caller's account. Whoever guesses codes is stopped soon; a right one costs no attempt."""
+    instance, account_id, now = visit.place, visit.caller.account_id, visit.place.now()
+    typed = call.code.reveal()
+    wanted = _attempts(account_id, visit.asked.address, typed)
+    if refused := await instance.store.attempts.take_all(wanted, now):
+        raise RateLimited(retry_after=refused.seconds)
+    code = pins.code_of(typed, any_case=instance.answers.link_code_case == "ignore")
+    if code is None or not await _linked(instance, code, account_id, now):
+        raise PinNotFound
+    await instance.store.attempts.give_back(wanted, now, now)
+
+
+def _attempts(account_id: int, address: str, typed: str) -> list[tuple[AttemptKind, str]]:
+    """List what a try counts for; for everybody only where somebody could guess (a strong code nobody can)."""
+    wanted: list[tuple[AttemptKind, str]] = [("link_code", str(account_id))]
+    if (subject := network(address)) is not None:
+        wanted.append(("link_code_address", subject))
+    if len(typed) < 25:
+        wanted.append(("link_code_global", EVERYBODY))
+    return wanted
+
+
+async def _linked(instance: Instance, code: str, account_id: int, now: int) -> bool:
+    pin = await instance.store.pins.find_code(code, now)
+    if pin is None:
+        return False
+    if pin.account_id is None and pin.denied_at is None and await pins.approve(instance, pin, account_id):
+        return True
+    account = await instance.store.account(account_id)
+    if account is None or account.disabled:  # since its token was looked at
+        raise Unauthorized
+    pin = await instance.store.pins.find_code(code, now)
+    return pin is not None and pin.account_id == account_id and instance.answers.link_again == "accept"
+
+
+async def get_pin_qr(visit: Visited, call: GetPinQr) -> Answer:
+    """Draw the picture that leads a camera to where the PIN is approved."""
+    instance, asked, code = visit.place, visit.asked, call.code.reveal()
+    instance.rates.polled_from(asked.address)
+    pin = await instance.store.pins.find_code(code, instance.now()) if pins.code_of(code, any_case=False) else None
+    if pin is None:
+        raise PinNotFound
+    base, client = own_address(asked), pin.client
+    leads_to = (
+        auth_page(base, pin.code, client.client_identifier, client.product or "0")
+        if pin.strong
+        else link_page(base, pin.code)
+    )
+    return Answer(200, [(b"content-type", b"image/png"), *PLEX_TV_EMPTY], _picture(leads_to))
+
+
+@lru_cache(maxsize=128)
+def _picture(text: str) -> bytes:
+    import segno  # only pictures need it
+
+    drawn = io.BytesIO()
+    segno.make_qr(text, error="m").save(drawn, kind="png", scale=8)
+    return drawn.getvalue()
+
+
+async def create_legacy_pin(visit: Visited, call: CreateLegacyPin) -> Answer:
+    """Make a PIN of the older kind, and say where it is."""
+    pin = await pins.make(visit.place, client_of(visit.asked), legacy=True)
+    where = f"{own_address(visit.asked)}/pins/{pin.id}"
+    fields = [*PLEX_TV[visit.asked.form], (b"location", where.encode())]
+    return Answer(call.status, fields, call.write(pins.shown_legacy(pin, None), visit.asked.form))
+
+
+def read_get_legacy(asked: Asked) -> GetLegacyPin:
+    """Read which PIN of the older kind is asked for."""
+    return GetLegacyPin(id=_id(asked))
+
+
+async def get_legacy_pin(visit: Visited, call: GetLegacyPin) -> LegacyPin:
+    """Tell how a PIN of the older kind stands."""
+    pin = await _own(visit, call.id, visit.place.now(), legacy=True)
+    return pins.shown_legacy(pin, await pins.told(visit.place, pin, None))
