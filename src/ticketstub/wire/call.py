@@ -89,9 +89,8 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
         """Write its path and, unless they go in the body, its parameters."""
         query = "" if self.in_body else urlencode(self.parameters())
         path = self.path
-        if named := _in_path(path):
-            places = {name: quote(self._text(getattr(self, field)), safe="") for field, name in _names(type(self))}
-            path = path.format_map({name: places[name] for name in named})
+        if named := [pair for pair in _names(type(self)) if pair[1] in _in_path(path)]:
+            path = path.format_map({name: _piece(self._text(getattr(self, field))) for field, name in named})
         return f"{path}?{query}" if query else path
 
     def body(self) -> tuple[bytes, str | None]:
@@ -135,6 +134,13 @@ class Silent(Call[None], frozen=True, kw_only=True):
 
 
 C = TypeVar("C", bound="Call[Any]")  # whatever its reply is
+
+
+def _piece(text: str) -> str:
+    """Write a parameter as one piece of a path, which leads nowhere else."""
+    if text in {"", ".", ".."}:
+        raise ValueError("this is no identifier")
+    return quote(text, safe="")
 
 
 @cache
