@@ -29,7 +29,10 @@ LAYERS = (
     {"credentials"},
     {"flows", "options", "outcome"},
     {"transports", "link"},
-    {"driver", "adriver", "groups", "agroups", "client", "aclient", "sign_in", "checking"},
+    {
+        *{"driver", "adriver", "groups", "agroups", "client", "aclient"},
+        *{"signed_in", "asigned_in", "sign_in", "checking"},
+    },
     {"compat", "adapters"},
     {"testing", "pytest_plugin", "cli"},
 )

@@ -21,7 +21,7 @@ from ticketstub.device import HEADERS
 from ticketstub.errors import PlexError
 from ticketstub.options import Options, Retry
 from ticketstub.refusals import Refusal
-from ticketstub.server import world
+from ticketstub.server import world, world_homes
 from ticketstub.server.world_reading import Key
 from ticketstub.wire.call import Call
 from ticketstub.wire.media_server import RawRequest
@@ -34,8 +34,12 @@ WORLD = {
     "[[media_server.share]]": "_SHARE",
     "[[media_server.source]]": "_SOURCE",
     "connections": "_CONNECTION",
+    "[[home]]": "HOME",
+    "[[home.member]]": "MEMBER",
+    "[[home.managed]]": "MANAGED",
     "[answers]": "ANSWERS",
 }
+TABLES = vars(world_homes) | vars(world)
 
 
 K = TypeVar("K")
@@ -132,15 +136,15 @@ def test_every_field_of_a_device_is_in_the_page_with_its_header() -> None:
 
 def test_every_table_of_a_world_has_a_heading() -> None:
     """No table of keys is left out of the page."""
-    readers = {name for name, found in vars(world).items() if re.fullmatch("_?[A-Z_]+", name) and callable(found)}
+    readers = {name for name, found in TABLES.items() if re.fullmatch("_?[A-Z_]+", name) and callable(found)}
     assert {*WORLD.values(), "_WORLD"} == readers
-    assert {"account", "media_server", "answers"} == keys_of(world._WORLD).keys()
+    assert {"account", "media_server", "home", "answers"} == keys_of(world._WORLD).keys()
 
 
 @pytest.mark.parametrize(("heading", "reader"), WORLD.items())
 def test_every_key_of_a_world_is_in_the_page(heading: str, reader: str) -> None:
     """The table below a heading has each key that is read there, in their order, and says which are required."""
-    keys = keys_of(getattr(world, reader))
+    keys = keys_of(TABLES[reader])
     known = [(name, "yes" if key.required else "") for name, key in keys.items()]
     assert known == rows("docs/reference/world.md", heading, "key", "required")
 

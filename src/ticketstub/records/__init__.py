@@ -15,25 +15,39 @@ from ticketstub.records.media_servers import Identity, ServerInformation, Source
 from ticketstub.records.pins import LegacyPin, Location, Pin
 from ticketstub.records.record import Record
 from ticketstub.records.resources import Connection, Resource
-from ticketstub.records.users import SharedServer, SharedWith, User
+from ticketstub.records.users import (
+    Friend,
+    Invitation,
+    Person,
+    PublishedServer,
+    Share,
+    SharedServer,
+    SharedWith,
+    User,
+)
 
 __all__ = [
     "Account",
     "AuthorizedDevice",
     "Connection",
     "CustomRestrictions",
+    "Friend",
     "Home",
     "HomeUser",
     "Identity",
+    "Invitation",
     "LegacyPin",
     "Location",
     "PaidSubscription",
+    "Person",
     "Pin",
     "Profile",
+    "PublishedServer",
     "Record",
     "Resource",
     "ServerInformation",
     "Service",
+    "Share",
     "SharedServer",
     "SharedWith",
     "Source",

@@ -5,6 +5,8 @@ Rule: as all of records/. Sources: observed bodies of `/api/v2/home/users`.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from ticketstub.records.record import Record
@@ -16,6 +18,8 @@ class HomeUser(Record, frozen=True, kw_only=True):
 
     `protected`: switching to it needs its passcode.
     """
+
+    left_out: ClassVar[frozenset[str]] = frozenset({"pin"})
 
     id: int | None = None
     uuid: str | None = None

@@ -5,6 +5,8 @@ Rule: as all of records/. Sources: observed bodies of the older API (`/api/users
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from ticketstub.records.record import Record
@@ -64,3 +66,73 @@ class SharedServer(Record, frozen=True, kw_only=True):
     all_libraries: bool | None = None
     owned: bool | None = None
     machine_identifier: str | None = None
+
+
+class Person(Record, frozen=True, kw_only=True):
+    """Somebody else, as v2 names them. Managed users have neither user name nor e-mail address."""
+
+    id: int | None = None
+    uuid: str | None = None
+    title: str | None = None
+    username: str | None = None
+    email: str | None = None
+    friendly_name: str | None = None
+    thumb: str | None = None
+    restricted: bool | None = None
+    home: bool | None = None
+
+
+class Share(Record, frozen=True, kw_only=True):
+    """A share of one media server as v2 lists it: who owns it, who was invited (assumed in part)."""
+
+    id: int | None = None
+    name: str | None = None
+    server_id: int | None = None
+    machine_identifier: str | None = None
+    owner_id: int | None = None
+    invited_id: int | None = None
+    num_libraries: int | None = None
+    all_libraries: bool | None = None
+    accepted: bool | None = None
+    invited: Person | None = None
+
+
+class Friend(Person, frozen=True, kw_only=True):
+    """A friend as v2 lists them: `status` is `accepted` or `pending`."""
+
+    status: str | None = None
+    shared_servers: tuple[Share, ...] = ()
+
+
+class PublishedServer(Record, frozen=True, kw_only=True):
+    """A media server as it was published to plex.tv. `access_token` stands in the older list only."""
+
+    left_out: ClassVar[frozenset[str]] = frozenset({"accessToken"})
+
+    access_token: Token | None = None
+    name: str | None = None
+    address: str | None = None
+    port: int | None = None
+    version: str | None = None
+    scheme: str | None = None
+    host: str | None = None
+    local_addresses: str | None = None
+    machine_identifier: str | None = None
+    created_at: int | None = None
+    updated_at: int | None = None
+    owned: bool | None = None
+    synced: bool | None = None
+
+
+class Invitation(Record, frozen=True, kw_only=True):
+    """An invitation that waits for an answer: to be friends, to share a Home, to use media servers."""
+
+    id: int | None = None
+    created_at: int | None = None
+    friend: bool | None = None
+    home: bool | None = None
+    server: bool | None = None
+    username: str | None = None
+    email: str | None = None
+    thumb: str | None = None
+    friendly_name: str | None = None

@@ -19,6 +19,7 @@ from msgspec.structs import force_setattr
 from ticketstub.server import world_values as check
 from ticketstub.server.disputed import ANSWERS, Answers
 from ticketstub.server.store.base import canonical_login
+from ticketstub.server.world_homes import HOME, WorldHome, one_home_each, passcode
 from ticketstub.server.world_reading import Key, Reading, each, table, value
 from ticketstub.token import Secret, Token
 
@@ -63,6 +64,7 @@ class WorldAccount(_Part, frozen=True, kw_only=True):
     password: Secret | None = None
     password_hash: str | None = None
     verification_secret: Secret | None = None
+    passcode: Secret | None = None
     token: Token | None = None
     friendly_name: str = ""
     title: str = ""
@@ -145,6 +147,7 @@ class World(_Part, frozen=True, kw_only=True):
 
     accounts: tuple[WorldAccount, ...] = ()
     media_servers: tuple[WorldMediaServer, ...] = ()
+    homes: tuple[WorldHome, ...] = ()
     answers: Answers = Answers()
 
     @classmethod
@@ -279,6 +282,7 @@ _ACCOUNT = table(
         "password": Key(value(check.password)),
         "password_hash": Key(value(check.password_hash)),
         "verification_secret": Key(value(check.verification_secret)),
+        "passcode": Key(value(passcode)),
         "token": Key(value(check.token), unique="token"),
         "friendly_name": Key(_text),
         "title": Key(_text),
@@ -305,6 +309,8 @@ _WORLD = table(
     {
         "account": Key(each(_ACCOUNT), into="accounts"),
         "media_server": Key(each(_MEDIA_SERVER), into="media_servers"),
+        "home": Key(each(HOME), into="homes"),
         "answers": Key(ANSWERS),
     },
+    one_home_each,
 )

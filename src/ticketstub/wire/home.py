@@ -1,10 +1,12 @@
 """Plex Home: who is in it, switching to somebody, passcodes.
 
 Rule: as all of wire/, role-blind. A passcode is called `pin` on the wire. Sources: observed bodies; the calls that
-change passcodes are observed in public clients only.
+change passcodes are observed in public clients only, and how v2 lists a Home in XML is assumed.
 """
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -12,8 +14,12 @@ from ticketstub.records import Account, Home, HomeUser
 from ticketstub.token import Secret
 from ticketstub.wire import tolerant
 from ticketstub.wire.call import Call, Silent, data_of, malformed, one, written
-from ticketstub.wire.codec import Format
+from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
+from ticketstub.wire.users import container
+
+ROOM = 15
+"""How many a Home holds at most (observed: `maxHomeSize`)."""
 
 
 class GetHome(Call[Home], frozen=True, kw_only=True):
@@ -27,7 +33,8 @@ class GetHome(Call[Home], frozen=True, kw_only=True):
         return one(Home, response, ("id", "name", "guest_enabled", "subscription"))
 
     def write(self, value: Home, form: Format) -> bytes:
-        return written("home", value, form)
+        members = {name: member for name, member in plain(value).items() if name != "users"}
+        return to_xml("home", members) if form is Format.XML else to_json(members)
 
 
 class GetHomeUsers(Call[tuple[HomeUser, ...]], frozen=True, kw_only=True):
@@ -47,6 +54,64 @@ class GetHomeUsers(Call[tuple[HomeUser, ...]], frozen=True, kw_only=True):
         if not found:
             raise malformed(response, "the answer lists no Home users")
         return found
+
+    def write(self, value: tuple[HomeUser, ...], form: Format) -> bytes:
+        return write_home(Home(users=value), form)
+
+
+def write_home(home: Home, form: Format, *, iso: bool = False, profiles: bool = True) -> bytes:
+    """Write a Home and who is in it.
+
+    Args:
+        home: the Home.
+        form: JSON, or XML in the shape that v2 has elsewhere (assumed).
+        iso: whether `updatedAt` is a date as text; both are read by clients, neither is sure.
+        profiles: whether `restrictionProfile` is among a user's members (observed in 2020, doubted since).
+    """
+    users = [_listed(user, iso=iso, profiles=profiles) for user in home.users]
+    members = {**plain(home), "users": users}
+    return to_xml("home", members) if form is Format.XML else to_json(members)
+
+
+def _listed(user: HomeUser, *, iso: bool, profiles: bool) -> dict[str, object]:
+    members = plain(user)
+    if iso and user.updated_at is not None:
+        members["updatedAt"] = datetime.fromtimestamp(user.updated_at, UTC)
+    if not profiles:
+        del members["restrictionProfile"]
+    return members
+
+
+class GetLegacyHomeUsers(Call[Home], frozen=True, kw_only=True):
+    """List the members of the caller's Home, in the older form: `GET /api/home/users`, 200, XML (observed)."""
+
+    name = "legacy_home_users"
+    path = "/api/home/users"
+    mark = "observed"
+
+    def read(self, response: Response) -> Home:
+        data = data_of(response)
+        users = tolerant.records(HomeUser, data)
+        if not users:
+            raise malformed(response, "the answer lists no Home users")
+        return msgspec.structs.replace(tolerant.record(Home, data) or Home(), users=users)
+
+    def write(self, value: Home, form: Format) -> bytes:
+        return container("User", [_as_before(user) for user in value.users], form, {"guestUserID": value.guest_user_id})
+
+
+def _as_before(user: HomeUser) -> dict[str, object]:
+    """Name a user's facts as the older list does: in its order, and without those that came later (observed)."""
+    members = plain(user)
+    return {name: members[name] for name in _BEFORE}
+
+
+# fmt: off
+_BEFORE = (
+    "id", "uuid", "admin", "guest", "restricted", "restrictionProfile",
+    "hasPassword", "protected", "title", "username", "email", "thumb",
+)
+# fmt: on
 
 
 class SwitchHomeUser(Call[Account], frozen=True, kw_only=True):
@@ -74,6 +139,32 @@ class SwitchHomeUser(Call[Account], frozen=True, kw_only=True):
 
     def write(self, value: Account, form: Format) -> bytes:
         return written("user", value, form)
+
+
+class SwitchLegacyHomeUser(Call[Account], frozen=True, kw_only=True):
+    """Become another user of the Home, in the older way: `POST /api/home/users/{id}/switch`, 201 (observed).
+
+    The passcode may stand in the query or in a form. Whether success is 200 or 201 is not known; clients take both.
+    """
+
+    name = "switch_legacy_home_user"
+    method = "POST"
+    path = "/api/home/users/{id}/switch"
+    repeatable = False
+    status = 201
+    mark = "observed"
+
+    id: int
+    passcode: Secret | None = msgspec.field(name="pin", default=None)
+
+    def read(self, response: Response) -> Account:
+        return one(Account, response, ("auth_token",))
+
+    def write(self, value: Account, form: Format) -> bytes:
+        members = plain(value)
+        token = members["authToken"]
+        named = {"authenticationToken": token, **members}  # observed: clients find the token under this name only
+        return to_xml("user", named) if form is Format.XML else to_json({"user": named})
 
 
 class SetPasscode(Silent, frozen=True, kw_only=True):
@@ -111,3 +202,44 @@ class SetManagedPasscode(Silent, frozen=True, kw_only=True):
     id: int
     passcode: Secret | None = msgspec.field(name="pin", default=None)
     remove: bool | None = msgspec.field(name="removePin", default=None)
+
+
+class AddHomeUser(Call[HomeUser], frozen=True, kw_only=True):
+    """Add a managed user to the caller's Home, or invite an account to it: `POST /api/home/users`, 200 (observed).
+
+    Exactly one of `title` and `invited_email` is given. Who is invited is a member once they accepted.
+
+    Args:
+        title: the name of the managed user to make.
+        invited_email: the e-mail address of an account.
+    """
+
+    name = "add_home_user"
+    method = "POST"
+    path = "/api/home/users"
+    repeatable = False
+    mark = "observed"
+
+    title: str | None = None
+    invited_email: str | None = None
+
+    def read(self, response: Response) -> HomeUser:
+        return one(HomeUser, response, ("id",))
+
+    def write(self, value: HomeUser, form: Format) -> bytes:
+        return to_xml("User", _as_before(value)) if form is Format.XML else to_json(_as_before(value))
+
+
+class RemoveHomeUser(Silent, frozen=True, kw_only=True):
+    """Remove somebody from the Home: `DELETE /api/home/users/{id}`, 200 (observed).
+
+    A managed user's account ends with it.
+    """
+
+    name = "remove_home_user"
+    method = "DELETE"
+    path = "/api/home/users/{id}"
+    repeatable = False
+    mark = "observed"
+
+    id: int

@@ -16,12 +16,15 @@ import msgspec
 from ticketstub.records import Account, Connection
 
 if TYPE_CHECKING:
+    from ticketstub.server.store.accounts import Accounts
     from ticketstub.server.store.attempts import Attempts
     from ticketstub.server.store.auth_keys import AuthKeys
     from ticketstub.server.store.claims import Claims
     from ticketstub.server.store.devices import Devices
+    from ticketstub.server.store.homes import Homes, NewHome, Passcode
     from ticketstub.server.store.pins import Pins
     from ticketstub.server.store.sessions import Sessions
+    from ticketstub.server.store.users import Users
 
 TokenKind = Literal["account", "jwt", "server", "server_share"]
 """An account's own (a switched Home user's too), Plex's JWT for a device key, a media server's own, a share's."""
@@ -94,11 +97,12 @@ class DeviceRow(Row, frozen=True, kw_only=True):
 class SignIn(Row, frozen=True, kw_only=True):
     """A sign-in that policy allowed: the new token, its device, and the verification step that it spends, if any.
 
-    `rotate`: the device's earlier tokens of this account end with it.
+    `device` is `None` for a client that names itself by no identifier: a token without device. `rotate`: the device's
+    earlier tokens of this account end with it.
     """
 
     account_id: int
-    device: DeviceRow
+    device: DeviceRow | None
     digest: bytes
     sealed_token: bytes
     now: int
@@ -203,7 +207,7 @@ class NewShare(Row, frozen=True, kw_only=True):
 
 
 class Addition(Row, frozen=True, kw_only=True):
-    """What a world adds to a store, all of it or nothing."""
+    """What a world adds to a store, all of it or nothing. `passcodes` go with user names, of new accounts only."""
 
     now: int
     accounts: tuple[NewAccount, ...] = ()
@@ -211,10 +215,17 @@ class Addition(Row, frozen=True, kw_only=True):
     media_servers: tuple[NewMediaServer, ...] = ()
     identities: tuple[NewIdentity, ...] = ()
     shares: tuple[NewShare, ...] = ()
+    passcodes: tuple[tuple[str, Passcode], ...] = ()
+    homes: tuple[NewHome, ...] = ()
 
 
 class Store(Protocol):
     """A database of the local Plex. One store serves one event loop. Families of verbs have a part of it each."""
+
+    @property
+    def accounts(self) -> Accounts:
+        """Making and changing accounts."""
+        ...
 
     @property
     def attempts(self) -> Attempts:
@@ -242,6 +253,16 @@ class Store(Protocol):
         ...
 
     @property
+    def homes(self) -> Homes:
+        """The Plex Homes."""
+        ...
+
+    @property
+    def users(self) -> Users:
+        """Who shares what with whom."""
+        ...
+
+    @property
     def sessions(self) -> Sessions:
         """The browsers that are signed in to the pages."""
         ...
@@ -258,7 +279,7 @@ class Store(Protocol):
         """Return the account of this id; it may be disabled."""
         ...
 
-    async def sign_in(self, sign_in: SignIn) -> bool:
+    async def sign_in(self, wanted: SignIn) -> bool:
         """Spend the step, note the device and keep the token; `False`, with nothing written, if the step was spent.
 
         Steps only ever rise: an older one than the last spent is refused too. A disabled account is refused likewise.

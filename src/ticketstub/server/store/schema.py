@@ -195,4 +195,47 @@ _CLAIMS = (
     "CREATE INDEX claim_that_ends ON claim (expires_at)",
 )
 
-TABLES = (*_ACCOUNTS, *_PINS, *_ATTEMPTS, *_AUTH_KEYS, *_SESSIONS, *_CLAIMS)
+_HOMES = (
+    """
+    CREATE TABLE home (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        admin_id INTEGER NOT NULL REFERENCES account (id)
+    )
+    """,
+    # A row stays when its account leaves: a world's next start does not bring it back.
+    """
+    CREATE TABLE home_member (
+        account_id INTEGER PRIMARY KEY REFERENCES account (id),
+        home_id INTEGER NOT NULL REFERENCES home (id),
+        number INTEGER NOT NULL,                -- the order they came
+        guest INTEGER NOT NULL,
+        changed_at INTEGER NOT NULL,
+        left_at INTEGER
+    )
+    """,
+    "CREATE INDEX home_member_of_home ON home_member (home_id)",
+    "CREATE TABLE passcode (account_id INTEGER PRIMARY KEY REFERENCES account (id), hash TEXT NOT NULL)",
+    # Which tokens came of a switch: whose they are, and who switched first.
+    """
+    CREATE TABLE home_switch (
+        digest BLOB PRIMARY KEY REFERENCES token (digest),
+        account_id INTEGER NOT NULL REFERENCES account (id),
+        by_account_id INTEGER NOT NULL REFERENCES account (id)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX home_switch_of_account ON home_switch (account_id)",
+    "CREATE INDEX home_switch_by_account ON home_switch (by_account_id)",
+    """
+    CREATE TABLE home_invitation (
+        id INTEGER PRIMARY KEY,
+        home_id INTEGER NOT NULL REFERENCES home (id),
+        account_id INTEGER NOT NULL REFERENCES account (id),
+        created_at INTEGER NOT NULL,
+        UNIQUE (home_id, account_id)
+    )
+    """,
+    "CREATE INDEX home_invitation_of_account ON home_invitation (account_id)",
+)
+
+TABLES = (*_ACCOUNTS, *_PINS, *_ATTEMPTS, *_AUTH_KEYS, *_SESSIONS, *_CLAIMS, *_HOMES)

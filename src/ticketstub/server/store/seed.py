@@ -22,6 +22,7 @@ from ticketstub.server.store.base import (
     Store,
     canonical_login,
 )
+from ticketstub.server.store.seed_homes import new_homes, new_passcodes
 from ticketstub.server.store.seed_servers import identities
 from ticketstub.server.world import World, WorldAccount, WorldConnection, WorldMediaServer, WorldShare, WorldSource
 
@@ -48,6 +49,8 @@ async def seed(store: Store, world: World, keys: Keys, passwords: Passwords, now
         media_servers=tuple(_new_server(server) for server in world.media_servers),
         identities=tuple(identities(world.media_servers, keys)),
         shares=tuple(_new_share(server, share, keys) for server in world.media_servers for share in server.shares),
+        passcodes=tuple(new_passcodes(new, passwords)),
+        homes=await new_homes(store, world.homes, keys, passwords),
     )
     await store.add(addition)
 

@@ -25,16 +25,20 @@ from ticketstub.server.store.base import (
     TokenRow,
     canonical_login,
 )
+from ticketstub.server.store.sqlite_accounts import SqliteAccounts, sign_in
 from ticketstub.server.store.sqlite_add import add
 from ticketstub.server.store.sqlite_attempts import SqliteAttempts
 from ticketstub.server.store.sqlite_auth_keys import SqliteAuthKeys
 from ticketstub.server.store.sqlite_claims import SqliteClaims
 from ticketstub.server.store.sqlite_devices import SqliteDevices
+from ticketstub.server.store.sqlite_homes import SqliteHomes
 from ticketstub.server.store.sqlite_pins import SqlitePins
 from ticketstub.server.store.sqlite_reader import Columns, Reader
 from ticketstub.server.store.sqlite_sessions import SqliteSessions
 from ticketstub.server.store.sqlite_tokens import keep_token, note_device
+from ticketstub.server.store.sqlite_users import SqliteUsers
 from ticketstub.server.store.sqlite_writer import DirectWriter, ThreadWriter, Writer
+from ticketstub.token import Secret
 
 _ALIVE = """
     FROM token AS t JOIN account AS a ON a.id = t.account_id
@@ -72,7 +76,6 @@ _RESOURCES = """
     WHERE m.owner_id = $1 OR t.digest IS NOT NULL
     ORDER BY m.owner_id <> $1, m.number
 """
-_SPEND_STEP = "UPDATE account SET last_step = $2 WHERE id = $1 AND last_step < $2 AND disabled_at IS NULL"
 _REVOKE = """
     UPDATE token SET revoked_at = $2
     WHERE digest = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
@@ -87,13 +90,15 @@ class _Named(msgspec.Struct):
     username: str = ""
 
 
-def _no_secret(kind: type, _value: object) -> object:
+def _no_token(kind: type, value: object) -> object:
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)  # an account's `pin`: random text, see store/homes.py
     raise ValueError(f"a {kind.__name__} is never kept in a record")
 
 
-_decode_account = msgspec.json.Decoder(Account, dec_hook=_no_secret).decode
+_decode_account = msgspec.json.Decoder(Account, dec_hook=_no_token).decode
 _decode_username = msgspec.json.Decoder(_Named).decode
-_decode_sources = msgspec.json.Decoder(tuple[SourceRow, ...], dec_hook=_no_secret).decode
+_decode_sources = msgspec.json.Decoder(tuple[SourceRow, ...], dec_hook=_no_token).decode
 
 
 class SqliteStore:
@@ -119,12 +124,15 @@ class SqliteStore:
             sqlite_file.prepare(path)
             self._reader = Reader(sqlite_file.reader(path))
             self._writer = ThreadWriter(partial(sqlite_file.writer, path, trace))
+        self.accounts = SqliteAccounts(self._reader, self._writer)
         self.attempts = SqliteAttempts(self._reader, self._writer)
         self.claims = SqliteClaims(self._reader, self._writer, self._account_row)
         self.devices = SqliteDevices(self._reader, self._writer)
+        self.homes = SqliteHomes(self._reader, self._writer, self._account_row)
         self.pins = SqlitePins(self._reader, self._writer)
         self.auth_keys = SqliteAuthKeys(self._reader, self._writer, self._account_row)
         self.sessions = SqliteSessions(self._reader, self._writer)
+        self.users = SqliteUsers(self._reader, self._account_row)
 
     async def find_token(self, digest: bytes, now: int) -> TokenRow | None:
         """See `Store`."""
@@ -162,9 +170,9 @@ class SqliteStore:
         row = self._reader.one(_ACCOUNT, {"1": account_id})
         return self._account_row(row) if row else None
 
-    async def sign_in(self, sign_in: SignIn) -> bool:
+    async def sign_in(self, wanted: SignIn) -> bool:
         """See `Store`."""
-        return await self._writer.run(partial(_sign_in, sign_in))
+        return await self._writer.run(partial(sign_in, wanted))
 
     async def revoke_token(self, digest: bytes, now: int) -> bool:
         """See `Store`."""
@@ -205,29 +213,6 @@ class SqliteStore:
             del self._accounts[next(iter(self._accounts))]
         self._accounts[account.id] = (version, account)
         return account
-
-
-def _sign_in(sign_in: SignIn, connection: sqlite3.Connection) -> bool:
-    """Spend, note and keep; whatever refuses comes before anything was written."""
-    if sign_in.verification_step is not None:
-        step = {"1": sign_in.account_id, "2": sign_in.verification_step}
-        if connection.execute(_SPEND_STEP, step).rowcount != 1:
-            return False
-    device_id = note_device(connection, sign_in.account_id, sign_in.device, sign_in.now)
-    if device_id is None:
-        return False
-    keep_token(
-        connection,
-        digest=sign_in.digest,
-        sealed=sign_in.sealed_token,
-        kind="account",
-        account_id=sign_in.account_id,
-        device_id=device_id,
-        now=sign_in.now,
-        expires_at=sign_in.expires_at,
-        rotate=sign_in.rotate,
-    )
-    return True
 
 
 def _account(row: Columns) -> AccountRow:

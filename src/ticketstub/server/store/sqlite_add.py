@@ -21,6 +21,7 @@ from ticketstub.server.store.base import (
     StoreConflict,
     canonical_login,
 )
+from ticketstub.server.store.sqlite_members import add_homes
 from ticketstub.server.store.sqlite_reader import numbered
 from ticketstub.server.store.sqlite_servers import add_identity, is_owned_by
 
@@ -64,6 +65,7 @@ def add(addition: Addition, connection: sqlite3.Connection) -> None:
         add_identity(connection, identity, addition.now)
     for share in addition.shares:
         _add_share(connection, share, addition.now)
+    add_homes(connection, addition)
 
 
 def _account_id(connection: sqlite3.Connection, username: str) -> int:

@@ -1,0 +1,248 @@
+"""Other people: the account's friends, who may use which media server, and invitations.
+
+Rule: as all of wire/, role-blind. Sources: observed bodies of the older API, whose lists are XML whatever was asked
+for; what v2's lists hold beyond their first members is assumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha1
+from typing import ClassVar, TypeVar
+
+from ticketstub.records import Friend, Invitation, PublishedServer, Record, Share, SharedServer, User
+from ticketstub.wire import tolerant
+from ticketstub.wire.call import CONTAINER, Call, Silent, data_of, malformed, one
+from ticketstub.wire.codec import Format, plain, to_json, to_xml
+from ticketstub.wire.http import Response
+
+R = TypeVar("R", bound=Record)
+
+# Observed: the older lists of plex.tv name plex.tv itself as if it were a media server.
+_PLEX_TV: dict[str, object] = {
+    "friendlyName": "myPlex",
+    "identifier": "com.plexapp.plugins.myplex",
+    "machineIdentifier": sha1(b"plex.tv", usedforsecurity=False).hexdigest(),
+}
+
+
+def container(
+    name: str, listed: Sequence[dict[str, object]], form: Format, more: Mapping[str, object] | None = None
+) -> bytes:
+    """Write a list as plex.tv's older API does: in a `MediaContainer` with its size (observed).
+
+    Args:
+        name: what each item is called.
+        listed: the items.
+        form: XML, as observed, or what the same would be in JSON (ours).
+        more: what else the container says of itself.
+    """
+    counts: dict[str, object] = {"totalSize": len(listed), "size": len(listed)}
+    content = {**_PLEX_TV, **counts, **(more or {}), name: list(listed)}
+    return to_xml(CONTAINER, content) if form is Format.XML else to_json({CONTAINER: content})
+
+
+def _listed(kind: type[R], response: Response) -> tuple[R, ...]:
+    """Read a list, which may be empty."""
+    data = data_of(response)
+    found = tolerant.records(kind, data)
+    if not found and isinstance(data, str) and data:
+        raise malformed(response, f"the answer is no list of {kind.__name__}s")
+    return found
+
+
+class GetUsers(Call[tuple[User, ...]], frozen=True, kw_only=True):
+    """List friends and Home users, with the caller's media servers that each may use: `GET /api/users`, 200.
+
+    Documented as JSON, observed as XML, whatever is accepted.
+    """
+
+    name = "users"
+    path = "/api/users"
+
+    def read(self, response: Response) -> tuple[User, ...]:
+        return _listed(User, response)
+
+    def write(self, value: tuple[User, ...], form: Format) -> bytes:
+        return container("User", [plain(user) for user in value], form)
+
+
+class GetFriends(Call[tuple[Friend, ...]], frozen=True, kw_only=True):
+    """List friends: `GET /api/v2/friends`, 200 (observed); reported as gone (410) in 2026."""
+
+    name = "friends"
+    path = "/api/v2/friends"
+    mark = "observed"
+
+    def read(self, response: Response) -> tuple[Friend, ...]:
+        return _listed(Friend, response)
+
+    def write(self, value: tuple[Friend, ...], form: Format) -> bytes:
+        listed = [{**plain(friend), "sharedSources": [], "sharingSettings": dict(_SETTINGS)} for friend in value]
+        return to_xml("friends", listed) if form is Format.XML else to_json(listed)
+
+
+# What a share allows where nobody said otherwise (observed names, assumed values).
+_SETTINGS: dict[str, object] = {
+    "allowChannels": False,
+    "allowSubtitleAdmin": False,
+    "allowSync": False,
+    "allowCameraUpload": False,
+    "allowTuners": 0,
+    "filterMovies": None,
+    "filterMusic": None,
+    "filterPhotos": None,
+    "filterTelevision": None,
+}
+
+
+class RemoveFriend(Silent, frozen=True, kw_only=True):
+    """Remove a friend, in the way that is gone since 2024: `DELETE /api/friends/{id}`, always 410 (observed)."""
+
+    name = "remove_friend"
+    method = "DELETE"
+    path = "/api/friends/{id}"
+    repeatable = False
+    mark = "observed"
+
+    id: int
+
+
+class GetSharedServers(Call[tuple[SharedServer, ...]], frozen=True, kw_only=True):
+    """List who may use a media server of one's own, with each one's token there (observed).
+
+    `GET /api/servers/{machineIdentifier}/shared_servers`, 200, XML. Owner only.
+    """
+
+    name = "shared_servers"
+    path = "/api/servers/{machineIdentifier}/shared_servers"
+    mark = "observed"
+
+    machine_identifier: str
+
+    def read(self, response: Response) -> tuple[SharedServer, ...]:
+        return _listed(SharedServer, response)
+
+    def write(self, value: tuple[SharedServer, ...], form: Format) -> bytes:
+        listed = [plain(share) for share in value]
+        return container("SharedServer", listed, form, {"machineIdentifier": self.machine_identifier})
+
+
+class GetServers(Call[tuple[PublishedServer, ...]], frozen=True, kw_only=True):
+    """List the media servers that the caller can reach, in the older form: `GET /api/servers`, 200, XML (observed)."""
+
+    name = "servers"
+    path = "/api/servers"
+    mark = "observed"
+
+    def read(self, response: Response) -> tuple[PublishedServer, ...]:
+        return _listed(PublishedServer, response)
+
+    def write(self, value: tuple[PublishedServer, ...], form: Format) -> bytes:
+        return container("Server", [plain(server) for server in value], form)
+
+
+class GetServer(Call[PublishedServer], frozen=True, kw_only=True):
+    """Ask about one media server: `GET /api/v2/servers/{machineIdentifier}`, 200 (observed in JSON)."""
+
+    name = "server"
+    path = "/api/v2/servers/{machineIdentifier}"
+    mark = "observed"
+
+    machine_identifier: str
+
+    def read(self, response: Response) -> PublishedServer:
+        return one(PublishedServer, response, ("machine_identifier",))
+
+    def write(self, value: PublishedServer, form: Format) -> bytes:
+        members = {**plain(value), "librarySections": []}
+        return to_xml("server", members) if form is Format.XML else to_json(members)
+
+
+class GetOwnedShares(Call[tuple[Share, ...]], frozen=True, kw_only=True):
+    """List the shares of one's own servers that were accepted: `GET /api/v2/shared_servers/owned/accepted` (observed).
+
+    What a share holds is assumed: one client asks for it, and reads little.
+    """
+
+    name = "owned_shares"
+    path = "/api/v2/shared_servers/owned/accepted"
+    mark = "observed"
+
+    def read(self, response: Response) -> tuple[Share, ...]:
+        return _listed(Share, response)
+
+    def write(self, value: tuple[Share, ...], form: Format) -> bytes:
+        listed = [plain(share) for share in value]
+        return to_xml("sharedServers", listed) if form is Format.XML else to_json(listed)
+
+
+class GetPendingShares(GetOwnedShares, frozen=True, kw_only=True):
+    """List the shares that wait for the caller's yes: `GET /api/v2/shared_servers/invites/received/pending`."""
+
+    name = "pending_shares"
+    path = "/api/v2/shared_servers/invites/received/pending"
+
+
+class GetReceivedInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=True):
+    """List the invitations that wait for the caller: `GET /api/invites/requests`, 200, XML (observed)."""
+
+    name = "received_invitations"
+    path = "/api/invites/requests"
+    mark = "observed"
+
+    def read(self, response: Response) -> tuple[Invitation, ...]:
+        return _listed(Invitation, response)
+
+    def write(self, value: tuple[Invitation, ...], form: Format) -> bytes:
+        return container("Invite", [plain(invitation) for invitation in value], form)
+
+
+class GetSentInvitations(GetReceivedInvitations, frozen=True, kw_only=True):
+    """List the invitations that the caller sent and nobody answered: `GET /api/invites/requested` (observed)."""
+
+    name = "sent_invitations"
+    path = "/api/invites/requested"
+
+
+class _AnsweredInvitation(Silent, frozen=True, kw_only=True):
+    """What both ends of an invitation say of it (observed).
+
+    Args:
+        id: the invitation's.
+        friend: whether it is about being friends; ignored, as are the others: the id says all.
+        home: whether about a Home.
+        server: whether about media servers.
+    """
+
+    repeatable: ClassVar[bool] = False
+    mark = "observed"
+
+    id: int
+    friend: bool | None = None
+    home: bool | None = None
+    server: bool | None = None
+
+
+class AcceptInvitation(_AnsweredInvitation, frozen=True, kw_only=True):
+    """Accept an invitation: `PUT /api/invites/requests/{id}`, 200."""
+
+    name = "accept_invitation"
+    method = "PUT"
+    path = "/api/invites/requests/{id}"
+
+
+class RefuseInvitation(_AnsweredInvitation, frozen=True, kw_only=True):
+    """Refuse an invitation: `DELETE /api/invites/requests/{id}`, 200."""
+
+    name = "refuse_invitation"
+    method = "DELETE"
+    path = "/api/invites/requests/{id}"
+
+
+class WithdrawInvitation(_AnsweredInvitation, frozen=True, kw_only=True):
+    """Take back an invitation: `DELETE /api/invites/requested/{id}`, 200."""
+
+    name = "withdraw_invitation"
+    method = "DELETE"
+    path = "/api/invites/requested/{id}"
