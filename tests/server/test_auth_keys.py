@@ -296,3 +296,13 @@ def test_xml(url: str) -> None:
     assert ("nonce", ["nonce"]) == (answer.xml.tag, list(answer.xml.attrib))
     keys = ask(url, "GET", "/api/v2/auth/keys", {})
     assert ["Ed25519"] == [found.get("crv") for found in keys.xml.iter() if found.get("crv")]
+
+
+def test_nonces_have_a_rate(url: str) -> None:
+    """Ten nonces a minute for each client, then 429 with code 1003; another client still gets one."""
+    for _ in range(10):
+        nonce(url, "eager")
+    answer = get(url, "/api/v2/auth/nonce", **{"X-Plex-Client-Identifier": "eager"})
+    assert (429, 1003) == error(answer)
+    assert "retry-after" not in answer.headers
+    nonce(url, "patient")
