@@ -13,19 +13,25 @@ from ticketstub.server import policy
 from ticketstub.server.account_bodies import AccountBodies
 from ticketstub.server.answers import PLEX_TV, PLEX_TV_401, PLEX_TV_EMPTY, Answer
 from ticketstub.server.callers import caller
-from ticketstub.server.handlers import accounts, auth_keys, pins, resources
+from ticketstub.server.clients import Noted
+from ticketstub.server.handlers import accounts, auth_keys, claims, devices, pins, resources
 from ticketstub.server.instance import Instance
 from ticketstub.server.negotiation import without_suffix
+from ticketstub.server.pages.site import Pages
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Route, Table, Visit
-from ticketstub.server.store.base import TokenRow
+from ticketstub.server.store.base import TokenKind, TokenRow
 from ticketstub.wire import refused
-from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData
+from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData, SignOut
 from ticketstub.wire.auth_keys import ExchangeDeviceJwt, GetNonce, GetPublishedKeys, RegisterKey
+from ticketstub.wire.claims import ExchangeClaim, GetClaimToken
 from ticketstub.wire.codec import Format
+from ticketstub.wire.devices import GetDevices, GetPublicAddress, RemoveDevice
+from ticketstub.wire.legacy_resources import GetLegacyResources, GetServerList, GetServersResources
 from ticketstub.wire.pins import CreateLegacyPin, CreatePin, GetLegacyPin, GetPin, GetPinQr, LinkPin
 from ticketstub.wire.resources import GetResources
 
+_ACCOUNTS_OWN: frozenset[TokenKind] = frozenset({"account", "jwt"})
 _OF_NAMES = frozenset(b"-_, " + string.ascii_letters.encode() + string.digits.encode())
 
 
@@ -54,6 +60,7 @@ def routes() -> Table[Instance, TokenRow]:
             Route(GetTokenDetails, accounts.get_token_details, write=bodies.write, identifier="disputed"),
             Route(PostUsersSignInData, accounts.sign_in, read=accounts.read_sign_in, identifier="required"),
             Route(Ping, accounts.ping, identifier="disputed"),
+            Route(SignOut, accounts.sign_out, identifier="disputed"),
             Route(CreatePin, pins.create_pin, read=pins.read_create, identifier="required"),
             Route(GetPin, pins.get_pin, read=pins.read_get, identifier="required"),
             Route(LinkPin, pins.link_pin, identifier="required", kinds=frozenset({"account", "jwt"})),
@@ -71,6 +78,39 @@ def routes() -> Table[Instance, TokenRow]:
             Route(ExchangeDeviceJwt, auth_keys.exchange, identifier="required"),
             Route(GetPublishedKeys, auth_keys.published),
             Route(GetResources, resources.resources, read=resources.read_resources, identifier="required"),
+            Route(
+                GetLegacyResources, resources.resources, read=resources.read_legacy, dialect="legacy", form=Format.XML
+            ),
+            Route(
+                GetServersResources,
+                resources.resources,
+                read=resources.read_servers_resources,
+                dialect="legacy",
+                form=Format.XML,
+            ),
+            Route(
+                GetServerList,
+                resources.resources,
+                read=resources.read_server_list,
+                dialect="legacy",
+                form=Format.XML,
+            ),
+            Route(GetDevices, devices.devices, write=devices.write_listed, kinds=_ACCOUNTS_OWN, dialect="legacy"),
+            Route(
+                RemoveDevice, devices.remove_device, read=devices.read_remove, kinds=_ACCOUNTS_OWN, dialect="legacy"
+            ),
+            Route(GetPublicAddress, devices.public_address),
+            Route(
+                GetClaimToken,
+                claims.get_claim_token,
+                allow=claims.allow_claims,
+                kinds=_ACCOUNTS_OWN,
+                dialect="legacy",
+                form=Format.JSON,
+            ),
+            Route(
+                ExchangeClaim, claims.exchange_claim, read=claims.read_exchange, identifier="required", dialect="legacy"
+            ),
         ]
     )
 
@@ -85,12 +125,16 @@ class PlexTv:
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._routes = routes()
+        self._noted = Noted(instance)
+        self._pages = Pages(instance)
         self.default = Format(instance.answers.default_format)
         self.traces = True
         """Whether its answers carry a request id and the time they took (observed)."""
 
     async def answer(self, asked: Asked) -> Answer:
         """Answer a request; raises a `Refusal`, or what stores and passwords raise."""
+        if asked.path in self._pages:
+            return await self._pages.answer(asked)
         if asked.method == "OPTIONS":
             return _preflight(asked)
         route = self._find(asked)
@@ -103,6 +147,7 @@ class PlexTv:
         if route.needs_token:
             visit.token = asked.token or ""
             visit.caller = policy.check_kind(await caller(self._instance, visit.token), route.kinds)
+            self._noted.note(visit.caller, asked)
         reply = await route.reply(visit)
         if isinstance(reply, Answer):
             return reply
@@ -110,6 +155,8 @@ class PlexTv:
 
     def refuse(self, refusal: Refusal, asked: Asked) -> Answer:
         """Write a refusal."""
+        if asked.path in self._pages:
+            return self._pages.refuse(refusal, asked)
         form = without_suffix(asked.path)[1] or asked.form
         status, body = refused.write_as(refusal, form, asked.dialect)
         fields = (PLEX_TV_401 if status == 401 else PLEX_TV)[form]

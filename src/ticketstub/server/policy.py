@@ -87,9 +87,12 @@ def check_code(code: Secret | None, step: int | None) -> int:
     return step
 
 
-def token_ends(now: int, *, remember: bool) -> int | None:
-    """Say when the token of a sign-in ends: after 14 days if it is to be remembered (observed), else never (ours)."""
-    return now + REMEMBERED if remember else None
+def token_ends(now: int, *, remember: bool, plain: Literal["lives", "expires"]) -> int | None:
+    """Say when the token of a sign-in ends: after 14 days if it is to be remembered (observed), else never (assumed).
+
+    With `[answers] plain_sign_in = "expires"` both end after 14 days.
+    """
+    return now + REMEMBERED if remember or plain == "expires" else None
 
 
 def remembered_until(now: int, ends: int | None) -> int:
@@ -116,38 +119,30 @@ def check_kind(row: TokenRow | None, kinds: frozenset[TokenKind]) -> TokenRow:
     return row
 
 
-def access(row: TokenRow | None, server: MediaServerRow) -> Access:
-    """Say what a token may do on a media server: its owner's account token, or a token of a share of this very server.
-
-    Raises:
-        Unauthorized: any other token.
-    """
-    if row is not None and row.kind == "account" and row.account_id == server.owner_id:
-        return "owner"
-    if row is not None and row.kind == "server_share" and row.machine_identifier == server.machine_identifier:
-        return "shared"
-    raise Unauthorized
-
-
-def check_sources(server: MediaServerRow, level: Access) -> None:
+def check_sources(server: MediaServerRow, level: Access, *, old: int = 404) -> None:
     """Refuse to tell about sources.
 
+    Args:
+        server: the media server.
+        level: what the caller may do there.
+        old: how one older than 1.15.4 refuses (documented that it does; 404 is assumed).
+
     Raises:
-        NotFound: the media server is older than 1.15.4 (documented; that it answers 404 is assumed).
+        NotFound: the media server is older than 1.15.4, or `BadRequest` where `old` is 400.
         Forbidden: only its owner is told, and who has a transient token made from the owner's (documented).
     """
     if _release(server.version) < _KNOWS_SOURCES:
-        raise NotFound
+        raise NotFound if old == 404 else BadRequest
     if level != "owner":
         raise Forbidden
 
 
-def source(server: MediaServerRow, identifier: str) -> SourceRow:
-    """Find a source; raises `NotFound` for one that the media server does not know (assumed)."""
+def source(server: MediaServerRow, identifier: str, *, unknown: int = 404) -> SourceRow:
+    """Find a source; raises `NotFound` for an unknown one (assumed), or `BadRequest` where `unknown` is 400."""
     for known in server.sources:
         if known.identifier == identifier:
             return known
-    raise NotFound
+    raise NotFound if unknown == 404 else BadRequest
 
 
 def _release(version: str) -> tuple[int, ...]:

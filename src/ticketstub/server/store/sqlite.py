@@ -7,7 +7,6 @@ PostgreSQL can take the same; a read always takes all its rows, so that no snaps
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from functools import partial
 
@@ -35,7 +34,6 @@ from ticketstub.server.store.sqlite_homes import SqliteHomes
 from ticketstub.server.store.sqlite_pins import SqlitePins
 from ticketstub.server.store.sqlite_reader import Columns, Reader
 from ticketstub.server.store.sqlite_sessions import SqliteSessions
-from ticketstub.server.store.sqlite_tokens import keep_token, note_device
 from ticketstub.server.store.sqlite_users import SqliteUsers
 from ticketstub.server.store.sqlite_writer import DirectWriter, ThreadWriter, Writer
 from ticketstub.token import Secret

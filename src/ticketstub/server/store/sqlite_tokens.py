@@ -46,7 +46,7 @@ def keep_token(
     sealed: bytes,
     kind: TokenKind,
     account_id: int,
-    device_id: int,
+    device_id: int | None,
     now: int,
     expires_at: int | None = None,
     rotate: bool = False,
