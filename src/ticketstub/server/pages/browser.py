@@ -1,0 +1,122 @@
+"""The browser at the other end: its cookie, its session, and what proves that a form is its own.
+
+Rule: a cookie is 256 random bits that mean nothing by themselves; the store knows a digest of those that are signed in.
+Signing in and out, and switching, each make a new one, so one that somebody planted never becomes signed in. A form
+holds an HMAC of the cookie, and a browser must say that it comes from this very site. Ports share cookies, so a name
+holds the instance's id.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from hmac import compare_digest
+
+import msgspec
+
+from ticketstub.server.instance import Instance
+from ticketstub.server.requests import Asked
+from ticketstub.server.store.base import AccountRow
+from ticketstub.server.store.sessions import NewSession
+
+LIFE = 12 * 3600
+"""Seconds after which a session ends, used or not (ours)."""
+
+_WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{43}").fullmatch
+_SCHEMES = (b"http://", b"https://")
+
+
+class Browser:
+    """One browser, as one request shows it.
+
+    Attributes:
+        host: host and port of this site, as the browser names it.
+        account: who is signed in, once `recognise` was asked.
+        cookie: what its cookie is from now on, where that changes.
+    """
+
+    __slots__ = ("_asked", "_instance", "_secure", "_value", "account", "cookie", "host")
+
+    def __init__(self, instance: Instance, asked: Asked, *, secure: bool) -> None:
+        self._instance = instance
+        self._asked = asked
+        self._secure = secure
+        self.host = asked.header(b"host").decode("latin-1")
+        self.account: AccountRow | None = None
+        self.cookie: str | None = None
+        self._value = self._sent()
+        if not self._value:
+            self._renew()
+
+    @property
+    def form_token(self) -> str:
+        """What a form must hold to be this browser's."""
+        return self.proof("form")
+
+    def proof(self, *facts: object) -> str:
+        """Prove, to this browser and nobody else, that we said this."""
+        text = msgspec.json.encode([self._value, *(str(fact) for fact in facts)]).decode()
+        return self._instance.keys.digest(f"page {text}").hex()
+
+    def proves(self, proof: str, *facts: object) -> bool:
+        """Tell whether we said this to this browser."""
+        return compare_digest(proof.encode("utf-8", "replace"), self.proof(*facts).encode())
+
+    def is_here(self) -> bool:
+        """Tell whether the request comes from a page of this site, by what the browser itself says; if nothing, no."""
+        origin, site = self._asked.header(b"origin"), self._asked.header(b"sec-fetch-site")
+        if site and site != b"same-origin":
+            return False
+        if origin:
+            return origin in {scheme + self._asked.header(b"host") for scheme in _SCHEMES}
+        return bool(site)
+
+    async def recognise(self) -> None:
+        """Find out who is signed in."""
+        found = await self._instance.store.sessions.find(self._digest(), self._instance.now())
+        self.account = await self._instance.store.account(found.account_id) if found else None
+
+    async def sign_in(self, account_id: int, step: int | None) -> bool:
+        """Sign an account in, in place of whoever is; `False` if the step was spent before or the account is off."""
+        return await self._instance.store.sessions.create(self._new_session(account_id, step))
+
+    async def switch(self, account_id: int) -> bool:
+        """Go on as another account; `False` if nobody is signed in any more or the account is off."""
+        return await self._instance.store.sessions.rotate(self._new_session(account_id, None))
+
+    async def sign_out(self) -> None:
+        """End the session."""
+        await self._instance.store.sessions.end(self._digest(), self._instance.now())
+        self._renew()
+
+    def _new_session(self, account_id: int, step: int | None) -> NewSession:
+        now, old = self._instance.now(), self._digest()
+        self._renew()
+        return NewSession(
+            digest=self._digest(),
+            account_id=account_id,
+            now=now,
+            expires_at=now + LIFE,
+            replaces=old,
+            verification_step=step,
+        )
+
+    def _digest(self) -> bytes:
+        return self._instance.keys.digest(f"session {self._value}")
+
+    def _renew(self) -> None:
+        self._value = secrets.token_urlsafe(32)
+        secure = "; Secure" if self._secure else ""
+        self.cookie = f"{self._name}={self._value}; Path=/; HttpOnly; SameSite=Lax{secure}"
+
+    @property
+    def _name(self) -> str:
+        return f"{'__Host-' if self._secure else ''}ticketstub-{self._instance.keys.id}"
+
+    def _sent(self) -> str:
+        """Return the cookie that was sent, if it can be one of ours."""
+        for pair in self._asked.header(b"cookie").decode("latin-1").split(";"):
+            name, _, value = pair.strip().partition("=")
+            if name == self._name and _WELL_FORMED(value):
+                return value
+        return ""

@@ -1,0 +1,127 @@
+"""The pages as a place: which there are, and what every form must bring.
+
+Rule: a page is found by its exact path, before the API's routes. GET changes nothing. A POST is a form, comes from a
+page of this site and holds that browser's token, or nothing happens. No answer here lets another origin read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import NamedTuple
+
+from ticketstub.refusals import Forbidden, Refusal
+from ticketstub.server.answers import Answer
+from ticketstub.server.instance import Instance
+from ticketstub.server.pages import account, auth_app, claim, devices, home, link_page, rendering, signing_in
+from ticketstub.server.pages.browser import Browser
+from ticketstub.server.pages.visit import PageVisit, SignInFirst
+from ticketstub.server.requests import Asked
+
+Handler = Callable[[PageVisit], Awaitable[Answer]]
+
+_FORM = b"application/x-www-form-urlencoded"
+_TEXTS = {
+    400: "What the browser sent could not be read.",
+    403: "The form is too old, or it came from somewhere else. Nothing was done: open the page again.",
+    404: "There is nothing at this address.",
+    405: "This address cannot be asked for in that way.",
+    408: "The browser took too long to send the form.",
+    413: "The form is too large.",
+    415: "Only forms are taken here.",
+    429: "This was tried too often. Wait a moment, then try again.",
+    503: "Too much is going on at once. Wait a moment, then try again.",
+}
+_ELSE = "Something went wrong in the local Plex. Its log says where."
+
+
+class Page(NamedTuple):
+    """A page: what shows it, and what takes its form."""
+
+    show: Handler | None = None
+    take: Handler | None = None
+
+    @property
+    def allowed(self) -> str:
+        """The methods that it takes."""
+        return ", ".join([*(["GET", "HEAD"] if self.show else []), *(["POST"] if self.take else [])])
+
+
+_AUTH, _LINK = Page(auth_app.show, auth_app.decide), Page(link_page.show, link_page.take)
+PAGES = {
+    "/auth": _AUTH,
+    "/auth/": _AUTH,
+    "/auth/done": Page(auth_app.done),
+    "/link": _LINK,
+    "/link/": _LINK,
+    "/pin": _LINK,
+    "/pin/": _LINK,
+    "/claim": Page(claim.show, claim.make),
+    "/claim/": Page(claim.show, claim.make),
+    "/sign-in": Page(signing_in.show, signing_in.take),
+    "/sign-out": Page(take=signing_in.sign_out),
+    "/account": Page(account.show),
+    "/account/devices": Page(devices.show, devices.remove),
+    "/account/home": Page(home.show, home.switch),
+}
+
+
+class Pages:
+    """The pages of a local Plex.
+
+    Args:
+        instance: the local Plex.
+        secure: whether browsers reach it by https.
+    """
+
+    def __init__(self, instance: Instance, *, secure: bool = False) -> None:
+        self._instance = instance
+        self._secure = secure
+        self._static = rendering.static_files()
+
+    def __contains__(self, path: str) -> bool:
+        return path in PAGES or path in self._static
+
+    async def answer(self, asked: Asked) -> Answer:
+        """Answer a request for one of the pages; raises a `Refusal`, or what stores and passwords raise."""
+        asked.template = asked.path
+        if asked.path in self._static:
+            return self._static[asked.path] if asked.method == "GET" else _wrong_method("GET, HEAD")
+        page = PAGES[asked.path]
+        handler = {"GET": page.show, "POST": page.take}.get(asked.method)
+        if handler is None:
+            return _wrong_method(page.allowed)
+        browser = Browser(self._instance, asked, secure=self._secure)
+        if asked.method == "POST":
+            _check_form(asked, browser)
+        await browser.recognise()
+        visit = PageVisit(self._instance, asked, browser)
+        try:
+            return await handler(visit)
+        except SignInFirst as first:
+            return visit.go("/sign-in", **{"continue": first.then})
+
+    def refuse(self, refusal: Refusal, _asked: Asked) -> Answer:
+        """Say no on a page."""
+        return _refused(refusal.status or 500)
+
+
+def _check_form(asked: Asked, browser: Browser) -> None:
+    """Refuse a POST that is no form (415), comes from elsewhere or is not this browser's (403)."""
+    if asked.header(b"content-type").partition(b";")[0].strip().lower() != _FORM:
+        raise Refusal("Only forms are taken", status=415, code=1999)
+    if not browser.is_here() or not browser.proves(asked.fields.get("form_token", ""), "form"):
+        raise Forbidden
+
+
+def _wrong_method(allowed: str) -> Answer:
+    answer = _refused(405)
+    answer.headers = [*answer.headers, (b"allow", allowed.encode())]
+    return answer
+
+
+def _refused(status: int) -> Answer:
+    known = status in _TEXTS
+    title = HTTPStatus(status).phrase if known else "That did not work"
+    values: dict[str, object] = {"me": "", "form_token": "", "here": "", "ways": [("/account", "Account")]}
+    return rendering.page("message.html", status, title=title, texts=[_TEXTS.get(status, _ELSE)], **values)
