@@ -1,16 +1,24 @@
-"""What a client says of itself, as plex.tv keeps it in its list of devices.
+"""What a client says of itself, as plex.tv keeps it in its list of devices, and when it was last there.
 
 Rule: every `X-Plex-…` parameter is somebody else's text: it is made printable and cut here, once, before anything
-keeps or shows it. Which parameter becomes which column of `/devices.xml` is observed.
+keeps or shows it. Which parameter becomes which column of `/devices.xml` is observed. That a device was there is
+written down after the answer, and once an hour at most: no request waits for it.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Coroutine
+
 from ticketstub.errors import printable
+from ticketstub.server.instance import Instance
 from ticketstub.server.requests import Asked
-from ticketstub.server.store.base import DeviceRow
+from ticketstub.server.store.base import DeviceRow, StoreError, TokenRow
+from ticketstub.server.store.devices import RARELY
 
 _LONGEST = 255
+_MOST_KNOWN = 4096
+_Work = Callable[[int, Asked, int], Coroutine[object, object, None]]
 
 
 def client_of(asked: Asked) -> DeviceRow:
@@ -34,3 +42,45 @@ def client_of(asked: Asked) -> DeviceRow:
 def _said(asked: Asked, parameter: str) -> str | None:
     text = asked.x_plex(parameter)
     return printable(text, _LONGEST) if text else None
+
+
+class Noted:
+    """Which devices were noted as seen within the hour, so that most requests cost nothing more than a look-up.
+
+    Args:
+        instance: the local Plex.
+    """
+
+    __slots__ = ("_instance", "_times")
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._times: dict[object, int] = {}
+
+    def note(self, caller: TokenRow, asked: Asked) -> None:
+        """Note the device of a request that was let in.
+
+        Whether one that never signed in, but names itself in a call, makes a device too, is not known: `[answers]
+        unknown_client` says.
+        """
+        if caller.device_id is not None:
+            self._rarely(caller.device_id, self._seen, caller.device_id, asked)
+        if self._instance.answers.unknown_client == "note" and asked.client_identifier:
+            self._rarely((caller.account_id, asked.client_identifier), self._unknown, caller.account_id, asked)
+
+    def _rarely(self, which: object, work: _Work, whose: int, asked: Asked) -> None:
+        now = self._instance.now()
+        if now < self._times.get(which, now - RARELY) + RARELY:
+            return
+        if len(self._times) >= _MOST_KNOWN:
+            del self._times[next(iter(self._times))]
+        self._times[which] = now
+        self._instance.afterwards(work(whose, asked, now))
+
+    async def _seen(self, device_id: int, asked: Asked, now: int) -> None:
+        with contextlib.suppress(StoreError):  # another time will do
+            await self._instance.store.devices.seen(device_id, asked.address or None, now)
+
+    async def _unknown(self, account_id: int, asked: Asked, now: int) -> None:
+        with contextlib.suppress(StoreError):  # likewise
+            await self._instance.store.devices.note(account_id, client_of(asked), now)

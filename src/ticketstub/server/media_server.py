@@ -1,19 +1,22 @@
 """A media server: which calls it answers, who may ask, and how it says no.
 
-Rule: but for the identity, the token comes first: without a good one every path is 401, an unknown one too. Refusals
-are web pages whatever is accepted (observed), or with `errors = "documented"` JSON for 400 and 401 on `/security/*`.
+Rule: but for the identity and a claim, the token comes first: without a good one every path is 401, an unknown one too.
+Only a server that nobody owns asks its own machine for none. Refusals are web pages whatever is accepted (observed), or
+with `errors = "documented"` JSON for 400 and 401 on `/security/*`.
 """
 
 from __future__ import annotations
 
-from ticketstub.refusals import NotFound, Refusal
+from ticketstub.refusals import Forbidden, NotFound, Refusal, Unauthorized
 from ticketstub.server.answers import MEDIA_SERVER, MEDIA_SERVER_PAGE, Answer
 from ticketstub.server.box import Box, Guest
 from ticketstub.server.handlers import media_server as handlers
+from ticketstub.server.handlers import media_server_owner as owner
 from ticketstub.server.handlers import security
 from ticketstub.server.requests import Asked, Headers
 from ticketstub.server.routes import ANY_METHOD, Route, Table, Visit
 from ticketstub.wire import refused
+from ticketstub.wire.claims import ClaimServer, GetClaimedServer, UnclaimServer
 from ticketstub.wire.codec import Format
 from ticketstub.wire.media_server import GetIdentity, GetServerInformation
 from ticketstub.wire.security import GetSourceConnectionInformation, GetTransientToken
@@ -30,8 +33,16 @@ def routes() -> Table[Box, Guest]:
             Route(
                 GetSourceConnectionInformation,
                 security.get_source_connection_information,
+                write=security.write_told,
                 allow=security.allow_sources,
             ),
+            Route(owner.GetAccounts, owner.accounts, allow=owner.allow_owner),
+            Route(owner.GetSystemDevices, owner.system_devices, allow=owner.allow_owner),
+            Route(owner.GetStatistics, owner.statistics, allow=owner.allow_owner),
+            Route(owner.GetClients, owner.clients),
+            Route(GetClaimedServer, owner.claimed_server, allow=owner.allow_owner),
+            Route(UnclaimServer, owner.unclaim_server, allow=owner.allow_owner),
+            Route(ClaimServer, owner.claim_server),
         ]
     )
 
@@ -58,13 +69,22 @@ class MediaServer:
         """Answer a request; raises a `Refusal`, or what stores raise."""
         visit: Visit[Box, Guest] = Visit(self._box, asked)
         if (asked.method, asked.path) not in _OPEN:
-            visit.caller = await self._box.guest(_token(asked))
+            visit.caller = await self._guest(asked)
         route = _find(asked)
         asked.template = route.template
         reply = await route.reply(visit)
         if isinstance(reply, Answer):
             return reply
         return Answer(route.status, self._with_connection(MEDIA_SERVER[asked.form], asked), reply)
+
+    async def _guest(self, asked: Asked) -> Guest:
+        """Return who asks; whether `/security/*` says 401 or 403 to nobody is disputed."""
+        try:
+            return await self._box.guest(_token(asked), asked.address)
+        except Unauthorized:
+            if self._box.instance.answers.security_without_token == 403 and asked.path.startswith("/security/"):
+                raise Forbidden from None
+            raise
 
     def refuse(self, refusal: Refusal, asked: Asked) -> Answer:
         """Write a refusal."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ticketstub.records import Account, Record
 from ticketstub.token import Secret, Token
-from ticketstub.wire.call import Call, malformed, one
+from ticketstub.wire.call import Call, malformed, one, written
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
 
@@ -66,6 +66,14 @@ class ExchangeClaim(Call[Account], frozen=True, kw_only=True):
 
     def read(self, response: Response) -> Account:
         return one(Account, response, ("auth_token",))
+
+    def write(self, value: Account, form: Format) -> bytes:
+        """Write the account with the server's token, as attribute and, where clients also look, as element."""
+        whole = written("user", value, form)
+        if form is Format.JSON or value.auth_token is None:
+            return whole
+        _prolog, element = to_xml("authentication-token", value.auth_token.reveal()).split(b"\n", 1)
+        return whole.removesuffix(b"</user>") + element + b"</user>"
 
 
 class _ServerCall(Call[ClaimedServer], frozen=True, kw_only=True):

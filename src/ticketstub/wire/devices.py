@@ -1,4 +1,4 @@
-"""The account's authorized devices: list them, remove one.
+"""The account's authorized devices: list them, remove one; and the address that plex.tv sees.
 
 Rule: as all of wire/, role-blind. Sources: observed bodies; whether a removal is answered with 200 or 204 is not
 known, so both are read.
@@ -11,6 +11,7 @@ from ticketstub.wire import tolerant
 from ticketstub.wire.call import CONTAINER, Call, Silent, data_of, malformed
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
+from ticketstub.wire.plain import is_members
 
 
 class GetDevices(Call[tuple[AuthorizedDevice, ...]], frozen=True, kw_only=True):
@@ -22,16 +23,13 @@ class GetDevices(Call[tuple[AuthorizedDevice, ...]], frozen=True, kw_only=True):
 
     def read(self, response: Response) -> tuple[AuthorizedDevice, ...]:
         data = data_of(response)
-        found = tuple(one for one in tolerant.records(AuthorizedDevice, data) if one.id is not None)
-        if not found and isinstance(data, str):
+        listed = _listed(data)
+        if listed is None:
             raise malformed(response, "the answer is no list of devices")
-        return found
+        return tuple(one for one in tolerant.records(AuthorizedDevice, listed) if one.id is not None)
 
     def write(self, value: tuple[AuthorizedDevice, ...], form: Format) -> bytes:
-        address = next((device.public_address for device in value if device.public_address), "")
-        listed = [plain(device) for device in value]
-        content: dict[str, object] = {"publicAddress": address, "size": len(listed), "Device": listed}
-        return to_xml(CONTAINER, content) if form is Format.XML else to_json({CONTAINER: content})
+        return write_devices(value, form, next((one.public_address for one in value if one.public_address), None))
 
 
 class RemoveDevice(Silent, frozen=True, kw_only=True):
@@ -45,3 +43,44 @@ class RemoveDevice(Silent, frozen=True, kw_only=True):
     mark = "observed"
 
     id: int
+
+
+class GetPublicAddress(Call[str], frozen=True, kw_only=True):
+    """Ask which address one comes from: `GET /:/ip`, 200, plain text, no token (observed in public clients)."""
+
+    name = "public_address"
+    path = "/:/ip"
+    needs_token = False
+    mark = "observed"
+
+    def read(self, response: Response) -> str:
+        text = response.body[:64].decode("ascii", "replace").strip()
+        if not text or not all(c.isalnum() or c in ".:%" for c in text):
+            raise malformed(response, "the answer is no address")
+        return text
+
+    def write(self, value: str, form: Format) -> bytes:
+        return value.encode()
+
+
+def write_devices(devices: tuple[AuthorizedDevice, ...], form: Format, public_address: str | None) -> bytes:
+    """Write a list of devices, and the address that asked for it."""
+    listed = [_members(device) for device in devices]
+    content: dict[str, object] = {"publicAddress": public_address or "", "size": len(listed), "Device": listed}
+    return to_xml(CONTAINER, content) if form is Format.XML else to_json({CONTAINER: content})
+
+
+def _members(device: AuthorizedDevice) -> dict[str, object]:
+    """Write one as observed: of a connection only its address, and what is not known as an empty text."""
+    members = {name: "" if member is None else member for name, member in plain(device).items()}
+    return members | {"Connection": [{"uri": connection.uri} for connection in device.connections]}
+
+
+def _listed(data: object) -> object:
+    """Find the list, in its container or out of it; `None` where there is none."""
+    if is_members(data) and is_members(inner := data.get(CONTAINER)):
+        data = inner
+    if is_members(data):
+        known = "Device" in data or "size" in data or "publicAddress" in data
+        return data.get("Device", []) if known else None
+    return data if isinstance(data, list) else None

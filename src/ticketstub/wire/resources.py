@@ -14,6 +14,9 @@ from ticketstub.wire.call import Call, data_of, malformed
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
 
+# Observed; and an empty one, as XML would have it for null, makes a published client fail.
+_SAID_BY_SERVERS = ("dnsRebindingProtection", "natLoopbackSupported")
+
 
 class GetResources(Call[tuple[Resource, ...]], frozen=True, kw_only=True):
     """List what the account can reach: `GET /api/v2/resources`, 200 (documented).
@@ -39,5 +42,14 @@ class GetResources(Call[tuple[Resource, ...]], frozen=True, kw_only=True):
         return found
 
     def write(self, value: tuple[Resource, ...], form: Format) -> bytes:
-        listed = [plain(resource) for resource in value]
+        listed = [plain_resource(resource) for resource in value]
         return to_xml("resources", listed) if form is Format.XML else to_json(listed)
+
+
+def plain_resource(resource: Resource) -> dict[str, object]:
+    """Turn a resource into plain data; what only media servers say is left out of the others (observed)."""
+    members = plain(resource)
+    for name in _SAID_BY_SERVERS:
+        if members[name] is None:
+            del members[name]
+    return members

@@ -34,6 +34,10 @@ class _Sources(Record, frozen=True, kw_only=True):
     device: Source | None = msgspec.field(name="Device", default=None)
 
 
+class _SourceList(Record, frozen=True, kw_only=True):
+    device: tuple[Source, ...] = msgspec.field(name="Device", default=())
+
+
 class GetTransientToken(Call[TransientToken], frozen=True, kw_only=True):
     """Get a token for at most 48 hours with the caller's rights: `POST /security/token`, 200 (documented).
 
@@ -84,4 +88,17 @@ class GetSourceConnectionInformation(Call[Source], frozen=True, kw_only=True):
         return found
 
     def write(self, value: Source, form: Format) -> bytes:
-        return contained(_Sources(device=value), form, size=1)
+        return write_source(value, form)
+
+
+def write_source(source: Source, form: Format, *, in_list: bool = False) -> bytes:
+    """Write a source.
+
+    Args:
+        source: it.
+        form: JSON or XML.
+        in_list: whether JSON has it in a list of one: the published description says an object, no body was observed.
+    """
+    if in_list:
+        return contained(_SourceList(device=(source,)), form, size=1)
+    return contained(_Sources(device=source), form, size=1)

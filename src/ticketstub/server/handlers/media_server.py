@@ -1,6 +1,7 @@
 """A media server's answers about itself: who it is, what it is, and its libraries, of which it has none.
 
-Rule: the identity is told to everybody, the rest to who has a token for this server.
+Rule: the identity is told to everybody, the rest to who has a token for this server. Whom it belongs to is asked of the
+store each time: a server may be claimed and given up while it runs.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ class GetSections(Call[Sections], frozen=True, kw_only=True):
 
 async def identity(visit: Visit[Box, Guest], _call: GetIdentity) -> Identity:
     """Say who it is."""
-    row = visit.place.row
-    return Identity(machine_identifier=row.machine_identifier, version=row.version, claimed=True)
+    row, owner_id = visit.place.row, await visit.place.owner_id()
+    return Identity(machine_identifier=row.machine_identifier, version=row.version, claimed=owner_id is not None)
 
 
 async def server_information(visit: Visit[Box, Guest], _call: GetServerInformation) -> ServerInformation:
-    """Say what it is, and whose."""
-    row = visit.place.row
-    owner = await visit.place.instance.store.account(row.owner_id)
+    """Say what it is, and whose; the words for a server that nobody owns are observed."""
+    row, owner_id = visit.place.row, await visit.place.owner_id()
+    owner = await visit.place.instance.store.account(owner_id) if owner_id else None
     record = owner.record if owner else None
     return ServerInformation(
         machine_identifier=row.machine_identifier,
@@ -53,8 +54,8 @@ async def server_information(visit: Visit[Box, Guest], _call: GetServerInformati
         multiuser=True,
         my_plex=True,
         my_plex_username=record.email if record else None,
-        my_plex_mapping_state="mapped",
-        my_plex_signin_state="ok",
+        my_plex_mapping_state="mapped" if owner else "unknown",
+        my_plex_signin_state="ok" if owner else "none",
         my_plex_subscription=bool(record and record.subscription and record.subscription.active),
         transcoder_active_video_sessions=0,
         updated_at=row.created_at,

@@ -1,42 +1,76 @@
-"""plex.tv's answer to what an account can reach.
+"""plex.tv's answers to what an account can reach, in the present form and in the two older ones.
 
-Rule: an owner is given the very token that asked (observed), somebody with a share that share's token, and nobody any
-other. The local Plex has no TLS yet: each media server has one address, `http://` on this machine, marked local, also
-where `includeHttps=1` asks for https ones (ours). It has no relays.
+Rule: an owner is given the very token that asked (observed; a JWT too, though no media server takes it), somebody with
+a share that share's token, and nobody any other: a media server's own token opens that server alone (ours). Players
+have no token (observed). The local Plex has no TLS yet: each media server has one address, `http://` on this machine,
+marked local, also where `includeHttps=1` asks for https ones (ours). It has no relays.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ticketstub.records import Connection, Resource
+from ticketstub.records import Resource
+from ticketstub.server.addresses import connection
 from ticketstub.server.instance import Instance
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Visit
 from ticketstub.server.store.base import ResourceRow, TokenRow
+from ticketstub.server.store.devices import KnownDevice
 from ticketstub.token import Token
 from ticketstub.wire.call import from_parameters
+from ticketstub.wire.legacy_resources import GetLegacyResources, GetServerList, GetServersResources
 from ticketstub.wire.resources import GetResources
 
 # Observed: what a request does not ask to be included is not. The call's own defaults are what our client asks for.
 _ABSENT = {"includeHttps": "0", "includeRelay": "0", "includeIPv6": "0"}
+_PLAYERS = frozenset({"client", "player", "controller"})
 
 
 def read_resources(asked: Asked) -> GetResources:
     """Read what is asked to be included; raises `BadRequest` for what is neither 0 nor 1."""
-    return from_parameters(GetResources, _ABSENT | {name: text for name, text in asked.query.items() if text})
+    return from_parameters(GetResources, _included(asked))
 
 
-async def resources(visit: Visit[Instance, TokenRow], _call: GetResources) -> tuple[Resource, ...]:
-    """List the media servers of the caller, own ones first."""
-    rows = await visit.place.store.resources(visit.caller.account_id)
-    return tuple(_resource(visit, row) for row in rows)
+def read_legacy(asked: Asked) -> GetLegacyResources:
+    """Read the same of the older form."""
+    return from_parameters(GetLegacyResources, _included(asked))
 
 
-def _resource(visit: Visit[Instance, TokenRow], row: ResourceRow) -> Resource:
+def read_servers_resources(asked: Asked) -> GetServersResources:
+    """Read the same of the form that media servers use."""
+    return from_parameters(GetServersResources, _included(asked))
+
+
+def read_server_list(asked: Asked) -> GetServerList:
+    """Read the same of the oldest form."""
+    return from_parameters(GetServerList, _included(asked))
+
+
+def _included(asked: Asked) -> dict[str, str]:
+    return _ABSENT | {name: text for name, text in asked.query.items() if text}
+
+
+async def resources(visit: Visit[Instance, TokenRow], call: GetResources) -> tuple[Resource, ...]:
+    """List the caller's media servers, own ones first, and then the players among its devices."""
+    store, account_id = visit.place.store, visit.caller.account_id
+    rows = await store.resources(account_id)
+    at_home = await _at_home(visit) if any(not row.owned for row in rows) else frozenset[int]()
+    devices = await store.devices.of(account_id, visit.place.now())
+    servers = [_server(visit, row, call, home=row.server.owner_id in at_home) for row in rows]
+    return (*servers, *(_player(visit, row) for row in devices if _is_player(row)))
+
+
+async def _at_home(visit: Visit[Instance, TokenRow]) -> frozenset[int]:
+    """Name the members of the caller's Home: the others' servers are marked `home` (observed)."""
+    home = await visit.place.store.homes.of(visit.caller.account_id)
+    return frozenset(member.account.id for member in home.members) if home else frozenset()
+
+
+def _server(visit: Visit[Instance, TokenRow], row: ResourceRow, call: GetResources, *, home: bool) -> Resource:
     server, instance = row.server, visit.place
-    token = visit.token if row.owned else instance.keys.unseal(row.sealed_token or b"")
-    address = instance.addresses.get(server.machine_identifier)
+    address = connection(instance, server.machine_identifier)
+    shown = address and (call.include_ipv6 or not address.ipv6)
     return Resource(
         name=server.name,
         product="Plex Media Server",
@@ -49,10 +83,10 @@ def _resource(visit: Visit[Instance, TokenRow], row: ResourceRow) -> Resource:
         provides="server",
         owner_id=None if row.owned else server.owner_id,
         source_title=None if row.owned else row.owner_username,
-        public_address=address[0] if address else None,
-        access_token=Token.received(token),
+        public_address=address.address if address else None,
+        access_token=_token(visit, row),
         owned=row.owned,
-        home=False,
+        home=home and not row.owned,
         synced=False,
         relay=False,
         presence=address is not None,
@@ -60,13 +94,46 @@ def _resource(visit: Visit[Instance, TokenRow], row: ResourceRow) -> Resource:
         public_address_matches=True,
         dns_rebinding_protection=False,
         nat_loopback_supported=False,
-        connections=(_connection(*address),) if address else (),
+        connections=(address,) if address and shown else (),
     )
 
 
-def _connection(host: str, port: int) -> Connection:
-    uri = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    return Connection(protocol="http", address=host, port=port, uri=uri, local=True, relay=False, ipv6=":" in host)
+def _token(visit: Visit[Instance, TokenRow], row: ResourceRow) -> Token | None:
+    caller, machine = visit.caller, row.server.machine_identifier
+    if not row.owned:
+        return Token.received(visit.place.keys.unseal(row.sealed_token or b""))
+    if caller.kind == "server" and caller.machine_identifier != machine:
+        return None
+    return Token.received(visit.token)
+
+
+def _is_player(row: KnownDevice) -> bool:
+    """Tell whether a device is listed too: plain applications are not (observed)."""
+    return not _PLAYERS.isdisjoint(part.strip() for part in (row.client.provides or "").split(","))
+
+
+def _player(visit: Visit[Instance, TokenRow], row: KnownDevice) -> Resource:
+    client = row.client
+    return Resource(
+        name=client.name or client.product,
+        product=client.product,
+        product_version=client.version,
+        platform=client.platform,
+        platform_version=client.platform_version,
+        device=client.device,
+        client_identifier=client.client_identifier,
+        created_at=_moment(row.created_at),
+        last_seen_at=_moment(row.last_seen_at),
+        provides=client.provides,
+        public_address=client.address,
+        owned=True,
+        home=False,
+        synced=False,
+        relay=False,
+        presence=False,
+        https_required=False,
+        public_address_matches=client.address == visit.asked.address,
+    )
 
 
 def _moment(seconds: int) -> datetime:

@@ -26,7 +26,8 @@ class Exchange(Row, frozen=True, kw_only=True):
     """A claim token that came back with the server that it is for.
 
     `digest` is the claim's, `server` what the machine says of itself, `token_digest` and `sealed_token` are those of
-    the server's new token. `once`: the claim token is spent with it.
+    the server's new token. `once`: the claim token is spent with it. `first`: a machine that the account has already is
+    refused as well.
     """
 
     digest: bytes
@@ -35,6 +36,7 @@ class Exchange(Row, frozen=True, kw_only=True):
     token_digest: bytes
     sealed_token: bytes
     now: int
+    first: bool = False
 
 
 class Claims(Protocol):

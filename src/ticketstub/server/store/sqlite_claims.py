@@ -100,7 +100,7 @@ def _exchange(exchange: Exchange, connection: sqlite3.Connection) -> int | None:
     if taken is None:
         return None
     account_id = cast("int", taken[0])
-    give(connection, account_id, exchange.server, exchange.token_digest, exchange.sealed_token, exchange.now)
+    give(connection, account_id, exchange)
     return account_id
 
 

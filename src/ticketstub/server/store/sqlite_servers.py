@@ -9,11 +9,15 @@ from __future__ import annotations
 import sqlite3
 from typing import cast
 
-from ticketstub.server.store.base import DeviceRow, NewIdentity, StoreConflict, canonical_login
+from ticketstub.server.store.base import NewIdentity, StoreConflict, canonical_login
+from ticketstub.server.store.claims import Exchange
 from ticketstub.server.store.sqlite_reader import numbered
 from ticketstub.server.store.sqlite_tokens import note_device
 
-_OWN = "UPDATE media_server SET owner_id = $2 WHERE machine_identifier = $1 AND (owner_id IS NULL OR owner_id = $2)"
+_OWN = """
+    UPDATE media_server SET owner_id = $2
+    WHERE machine_identifier = $1 AND (owner_id IS NULL OR owner_id = $2 AND NOT $3)
+"""
 _IS_OURS = "SELECT 1 FROM media_server WHERE machine_identifier = $1"
 _IS_OWNED_BY = "SELECT 1 FROM media_server WHERE machine_identifier = $1 AND owner_id = $2"
 _LEAVE = """
@@ -39,23 +43,23 @@ class Taken(Exception):
     """The machine is somebody else's, or the account is off: nothing of the transaction may stay."""
 
 
-def give(
-    connection: sqlite3.Connection, account_id: int, server: DeviceRow, digest: bytes, sealed: bytes, now: int
-) -> None:
+def give(connection: sqlite3.Connection, account_id: int, new: Exchange) -> None:
     """Give a machine to an account, with a device and a new token; the tokens it had as a server end.
 
     Raises:
         Taken: it is a media server of somebody else, or the account is off.
     """
-    machine = server.client_identifier
+    machine = new.server.client_identifier
     ours = connection.execute(_IS_OURS, numbered(machine)).fetchone() is not None
-    if ours and connection.execute(_OWN, numbered(machine, account_id)).rowcount != 1:
+    if ours and connection.execute(_OWN, numbered(machine, account_id, new.first)).rowcount != 1:
         raise Taken
-    device_id = note_device(connection, account_id, server, now)
+    device_id = note_device(connection, account_id, new.server, new.now)
     if device_id is None:
         raise Taken
-    connection.execute(_END_SERVER_TOKENS, numbered(device_id, now))
-    connection.execute(_KEEP, numbered(digest, sealed, account_id, device_id, machine if ours else None, now))
+    connection.execute(_END_SERVER_TOKENS, numbered(device_id, new.now))
+    bound = machine if ours else None
+    facts = (new.token_digest, new.sealed_token, account_id, device_id, bound, new.now)
+    connection.execute(_KEEP, numbered(*facts))
 
 
 def take(connection: sqlite3.Connection, account_id: int, machine: str, now: int) -> bool:

@@ -1,0 +1,54 @@
+"""A media server comes into an account: what plex.tv and a media server do with a claim token.
+
+Rule: a claim token is `claim-` and 20 characters (observed), lives four minutes (observed in clients) and is good for
+this alone. One statement of the store takes it; whatever is wrong with it is refused alike.
+"""
+
+from __future__ import annotations
+
+from ticketstub.refusals import Refusal
+from ticketstub.server.instance import Instance
+from ticketstub.server.store.base import DeviceRow
+from ticketstub.server.store.claims import Exchange
+from ticketstub.token import Secret, Token
+
+PREFIX = "claim-"
+LIVES = 240
+"""Seconds that a claim token lives (observed in clients; no answer says it)."""
+
+
+def new_claim(instance: Instance) -> str:
+    """Make a claim token."""
+    return PREFIX + instance.keys.new_token()
+
+
+async def claim(instance: Instance, given: Secret, server: DeviceRow, *, first: bool = False) -> tuple[int, Token]:
+    """Give a machine to the account of a claim token; return that account's id and the server's own token.
+
+    Args:
+        instance: the local Plex.
+        given: the claim token.
+        server: what the machine says of itself.
+        first: whether a machine that the account has already is refused as well.
+
+    Raises:
+        Refusal: the claim token is unknown, over or spent, or the machine is somebody else's (404, or as the world
+            has it; the text is ours).
+    """
+    keys, text, claimed = instance.keys, given.reveal(), instance.keys.new_token()
+    account_id = None
+    if text.startswith(PREFIX) and keys.well_formed(text.removeprefix(PREFIX)):
+        account_id = await instance.store.claims.exchange(
+            Exchange(
+                digest=keys.digest(text),
+                once=instance.answers.claim_once,
+                server=server,
+                token_digest=keys.digest(claimed),
+                sealed_token=keys.seal(claimed),
+                now=instance.now(),
+                first=first,
+            )
+        )
+    if account_id is None:
+        raise Refusal("The claim token is unknown, expired or used", status=instance.answers.claim_refused, code=None)
+    return account_id, Token.received(claimed)

@@ -1,0 +1,174 @@
+"""A media server's answers to its owner: how it stands with plex.tv, who uses it, and what it has to tell of itself.
+
+Rule: all of this is the owner's (observed for the accounts: 403 for who has a share), but being claimed, which is asked
+by nobody that it knows. What this stand-in does not do (play, measure) is told as empty or zero, in the observed form.
+"""
+
+from __future__ import annotations
+
+from ticketstub.server.box import Box, Guest
+from ticketstub.server.claiming import claim
+from ticketstub.server.policies.media_servers import check_claimable, check_owner
+from ticketstub.server.routes import Visit
+from ticketstub.server.store.base import AccountRow
+from ticketstub.server.store.seed_servers import machine
+from ticketstub.token import Token
+from ticketstub.wire.call import CONTAINER, Call
+from ticketstub.wire.claims import ClaimedServer, ClaimServer, GetClaimedServer, UnclaimServer
+from ticketstub.wire.codec import Format, to_json, to_xml
+
+Members = dict[str, object]
+
+
+class _List(Call[Members], frozen=True, kw_only=True):
+    """One of a media server's lists; our client asks for them as they are."""
+
+    base = "server"
+    mark = "observed"
+
+    def write(self, value: Members, form: Format) -> bytes:
+        """Write its reply."""
+        return to_xml(CONTAINER, value) if form is Format.XML else to_json({CONTAINER: value})
+
+
+class GetAccounts(_List, frozen=True, kw_only=True):
+    """List who uses a media server: `GET /accounts`, 200, the owner only (observed)."""
+
+    name = "accounts"
+    path = "/accounts"
+
+
+class GetSystemDevices(_List, frozen=True, kw_only=True):
+    """List the devices that used it: `GET /devices`, 200, the owner only (that is assumed)."""
+
+    name = "system_devices"
+    path = "/devices"
+
+
+class GetStatistics(_List, frozen=True, kw_only=True):
+    """Tell what it uses of its machine: `GET /statistics/resources`, 200, the owner only (that is assumed)."""
+
+    name = "statistics"
+    path = "/statistics/resources"
+
+    timespan: int = 6
+
+
+class GetClients(_List, frozen=True, kw_only=True):
+    """List the players in its network: `GET /clients`, 200 (observed)."""
+
+    name = "clients"
+    path = "/clients"
+
+
+def allow_owner(box: Box, guest: Guest) -> None:
+    """Refuse who is not the owner; raises `Forbidden` or `Unauthorized`."""
+    check_owner(guest.access, box.instance.answers.shared_on_owner_route)
+
+
+async def accounts(visit: Visit[Box, Guest], _call: GetAccounts) -> Members:
+    """List its accounts: nobody as 0, the owner as 1, and who has a share by the id on plex.tv (observed)."""
+    box = visit.place
+    owner = await _owner(box)
+    guests = await box.instance.store.claims.guests(box.row.machine_identifier, box.instance.now())
+    listed = [_account(0, None), *([_account(1, owner)] if owner else []), *(_account(row.id, row) for row in guests)]
+    return {"size": len(listed), "identifier": "com.plexapp.system.accounts", "Account": listed}
+
+
+async def system_devices(visit: Visit[Box, Guest], _call: GetSystemDevices) -> Members:
+    """List devices: those of the owner, but for media servers (ours: this stand-in plays to none)."""
+    box = visit.place
+    owner_id = await box.owner_id()
+    rows = await box.instance.store.devices.of(owner_id, box.instance.now()) if owner_id else ()
+    listed = [
+        {
+            "id": row.id,
+            "name": row.client.name or row.client.product or "",
+            "platform": row.client.platform or "",
+            "clientIdentifier": row.client.client_identifier,
+            "createdAt": row.created_at,
+        }
+        for row in rows
+        if "server" not in (row.client.provides or "").split(",")
+    ]
+    return {"size": len(listed), "identifier": "com.plexapp.system.devices", "Device": listed}
+
+
+async def statistics(visit: Visit[Box, Guest], call: GetStatistics) -> Members:
+    """Tell one measurement of nothing."""
+    idle: Members = {"timespan": call.timespan, "at": visit.place.instance.now()}
+    idle |= dict.fromkeys(("hostCpuUtilization", "processCpuUtilization"), 0.0)
+    idle |= dict.fromkeys(("hostMemoryUtilization", "processMemoryUtilization"), 0.0)
+    return {"size": 1, "StatisticsResources": [idle]}
+
+
+async def clients(_visit: Visit[Box, Guest], _call: GetClients) -> Members:
+    """List the players: none."""
+    return {"size": 0}
+
+
+async def claimed_server(visit: Visit[Box, Guest], _call: GetClaimedServer) -> ClaimedServer:
+    """Tell how it stands with plex.tv."""
+    return await _standing(visit.place)
+
+
+async def claim_server(visit: Visit[Box, Guest], call: ClaimServer) -> ClaimedServer:
+    """Come into the account of a claim token.
+
+    Raises:
+        Unauthorized: it has an owner, or the client is in another network.
+        Refusal: the claim token is not good.
+    """
+    box = visit.place
+    check_claimable(await box.owner_id(), visit.asked.address)
+    await claim(box.instance, call.token, machine(box.row), first=True)
+    return await _standing(box)
+
+
+async def unclaim_server(visit: Visit[Box, Guest], _call: UnclaimServer) -> ClaimedServer:
+    """Leave the owner's account: the server's token, its device there and all its shares end."""
+    box = visit.place
+    await box.instance.store.claims.release(box.row.machine_identifier, box.instance.now())
+    return await _standing(box)
+
+
+async def _owner(box: Box) -> AccountRow | None:
+    owner_id = await box.owner_id()
+    return await box.instance.store.account(owner_id) if owner_id else None
+
+
+async def _standing(box: Box) -> ClaimedServer:
+    owner = await _owner(box)
+    if owner is None:
+        return ClaimedServer(mapping_state="unknown", sign_in_state="none", subscription_active=False)
+    instance, paid = box.instance, owner.record.subscription
+    sealed = await instance.store.claims.server_token(box.row.machine_identifier, instance.now())
+    host, port = instance.addresses.get(box.row.machine_identifier, (None, None))
+    return ClaimedServer(
+        auth_token=Token.received(instance.keys.unseal(sealed)) if sealed else None,
+        username=owner.record.email,
+        mapping_state="mapped",
+        mapping_error="",
+        sign_in_state="ok",
+        public_address=host,
+        public_port=port,
+        private_address=host,
+        private_port=port,
+        subscription_features=",".join(paid.features) if paid else "",
+        subscription_active=bool(paid and paid.active),
+        subscription_state="Active" if paid and paid.active else "Inactive",
+    )
+
+
+def _account(id_: int, row: AccountRow | None) -> Members:
+    record = row.record if row else None
+    return {
+        "id": id_,
+        "key": f"/accounts/{id_}",
+        "name": (record.username or record.title or "") if record else "",
+        "defaultAudioLanguage": "en",
+        "autoSelectAudio": True,
+        "defaultSubtitleLanguage": "en",
+        "subtitleMode": 1,
+        "thumb": (record.thumb or "") if record else "",
+    }

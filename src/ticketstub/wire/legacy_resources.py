@@ -1,0 +1,106 @@
+"""What an account can reach, as plex.tv's older API lists it.
+
+Rule: as all of wire/, role-blind. These answers are XML whatever is accepted (observed: clients ask for JSON and read
+XML); dates count seconds, `relay` appears only where it is true, and nobody says whether an address is IPv6. Sources:
+observed bodies of `/api/resources`, `/pms/resources` and `/pms/servers.xml`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from ticketstub.records import Connection, Resource
+from ticketstub.wire.call import CONTAINER
+from ticketstub.wire.codec import Format, to_xml
+from ticketstub.wire.resources import GetResources, plain_resource
+
+_SERVERS_ONLY = frozenset(
+    {"accessToken", "httpsRequired", "synced", "relay", "dnsRebindingProtection", "natLoopbackSupported"}
+)
+_SHARED_ONLY = ("home", "sourceTitle", "ownerId")
+# In the order of the observed bodies.
+_ATTRIBUTES = (
+    *("name", "product", "productVersion", "platform", "platformVersion", "device", "clientIdentifier"),
+    *("createdAt", "lastSeenAt", "provides", "owned", "accessToken", "publicAddress", "httpsRequired", "synced"),
+    *("relay", "dnsRebindingProtection", "natLoopbackSupported", "publicAddressMatches", "presence"),
+)
+
+
+class GetLegacyResources(GetResources, frozen=True, kw_only=True):
+    """List what the account can reach, in the older form: `GET /api/resources`, 200, XML (observed).
+
+    It asks for no client identifier.
+    """
+
+    name = "legacy_resources"
+    path = "/api/resources"
+    mark = "observed"
+
+    def write(self, value: tuple[Resource, ...], form: Format) -> bytes:
+        listed = [_device(resource) for resource in value]
+        return to_xml(CONTAINER, {"size": len(listed), "Device": listed})
+
+
+class GetServersResources(GetLegacyResources, frozen=True, kw_only=True):
+    """The same under the address that media servers use: `GET /pms/resources` (observed)."""
+
+    name = "servers_resources"
+    path = "/pms/resources"
+
+
+class GetServerList(GetResources, frozen=True, kw_only=True):
+    """List media servers in the oldest form, one address each: `GET /pms/servers.xml`, 200 (observed)."""
+
+    name = "server_list"
+    path = "/pms/servers.xml"
+    mark = "observed"
+
+    def write(self, value: tuple[Resource, ...], form: Format) -> bytes:
+        listed = [_server(resource) for resource in value if resource.is_media_server]
+        return to_xml(CONTAINER, {"friendlyName": "myPlex", "size": len(listed), "Server": listed})
+
+
+def _device(resource: Resource) -> dict[str, object]:
+    members = plain_resource(resource)
+    names = [name for name in _ATTRIBUTES if resource.is_media_server or name not in _SERVERS_ONLY]
+    if not resource.owned:
+        names.extend(_SHARED_ONLY)
+    found = {name: _dated(members[name]) for name in names if name in members}
+    return found | {"Connection": [_address(connection) for connection in resource.connections]}
+
+
+def _dated(member: object) -> object:
+    return int(member.timestamp()) if isinstance(member, datetime) else member
+
+
+def _address(connection: Connection) -> dict[str, object]:
+    members = msgspec.structs.asdict(connection)
+    return {
+        name: member
+        for name in ("protocol", "address", "port", "uri", "local", "relay")
+        if (member := members[name]) is not None and (name != "relay" or member)
+    }
+
+
+def _server(resource: Resource) -> dict[str, object]:
+    first = resource.connections[0] if resource.connections else Connection()
+    local = ",".join(each.address or "" for each in resource.connections if each.local)
+    created = _dated(resource.created_at)
+    members: dict[str, object] = {
+        "accessToken": resource.access_token.reveal() if resource.access_token else "",
+        "name": resource.name,
+        "address": first.address,
+        "port": first.port,
+        "version": resource.product_version,
+        "scheme": first.protocol,
+        "host": first.address,
+        "localAddresses": local,
+        "machineIdentifier": resource.client_identifier,
+        "createdAt": created,
+        "updatedAt": _dated(resource.last_seen_at) or created,
+        "owned": resource.owned,
+        "synced": resource.synced,
+    }
+    return members if resource.owned else members | {"sourceTitle": resource.source_title, "ownerId": resource.owner_id}
