@@ -56,6 +56,10 @@ LEGACY = LegacyPin(
     trusted=False,
 )
 
+KEY_BODY = (
+    b'{"strong":true,"jwk":{"kty":"OKP","crv":"Ed25519","x":"BwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiMkJSY",'
+    b'"kid":"demo-key-1","alg":"EdDSA"}}'
+)
 REQUESTS: dict[str, tuple[Call[Any], tuple[object, ...]]] = {
     "a code to be typed": (CreatePin(), ("POST", "/api/v2/pins", b"strong=false", FORM, False, 201)),
     "a strong code": (CreatePin(strong=True), ("POST", "/api/v2/pins", b"strong=true", FORM, False, 201)),
@@ -64,8 +68,7 @@ REQUESTS: dict[str, tuple[Call[Any], tuple[object, ...]]] = {
         (
             "POST",
             "/api/v2/pins",
-            b'{"strong":true,"jwk":{"kty":"OKP","crv":"Ed25519","x":"BwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiMkJSY",'
-            b'"kid":"demo-key-1","alg":"EdDSA"}}',
+            KEY_BODY,
             "application/json",
             False,
             201,
