@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.keys.forging import SMALL_ORDER, Valid, b64, part, raw_private
 from tests.keys.hostile import (
+    KIDS,
     Hostile,
     altered_tokens,
     hostile_device_claims,
@@ -246,6 +247,15 @@ def test_kid_of_another_key():
         assert reason == refusal(as_own, PLEX_JWT.head(kid=kid))
         assert reason == refusal(as_plex, PLEX_JWT.head(kid=kid))
         assert "kid" == refusal(as_device, DEVICE_JWT.head(kid=kid))
+
+
+@pytest.mark.parametrize("kid", KIDS, ids=lambda kid: f"{kid!r:.30}")
+def test_the_reader_gives_no_odd_name(kid: object):
+    """A name that is none does not get as far as a look-up; one that nobody knows does."""
+    with pytest.raises(JwtRefused) as caught:
+        read_jwt(PLEX_JWT.head(kid=kid))
+    assert "kid" == caught.value.reason
+    assert "nobodys-key" == read_jwt(PLEX_JWT.head(kid="nobodys-key")).kid
 
 
 def test_altered_without_a_key():

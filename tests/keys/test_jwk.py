@@ -149,6 +149,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "no x": {"x": None},
     "x of 31 bytes": {"x": b64(bytes(31))},
     "x of 33 bytes": {"x": b64(bytes(33))},
+    "x and a byte more": {"x": b64(unb64(X) + bytes(1))},
     "x padded": {"x": f"{X}="},
     "x with a newline": {"x": f"{X}\n"},
     "x in the standard alphabet": {"x": X.replace("_", "/")},

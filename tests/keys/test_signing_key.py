@@ -163,6 +163,7 @@ def test_device_clocks():
     assert expected == {now: reason(VALID.token(), now=now) for now in expected}
     assert (None, "lifetime") == (reason(VALID.says(exp=NOW + 86_400)), reason(VALID.says(exp=NOW + 86_401)))
     assert None is reason(VALID.says(iat=NOW - 3000, exp=NOW + 600))
+    assert (None, "lifetime") == (reason(VALID.token(), longest=300), reason(VALID.token(), longest=299))
 
 
 def test_without_a_nonce():

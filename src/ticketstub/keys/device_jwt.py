@@ -38,6 +38,7 @@ def verify_device_jwt(
     now: float,
     nonce_required: bool,
     leeway: float = 60,
+    longest: int = LONGEST_LIFE,
 ) -> DeviceClaims:
     """Verify the JWT that a device signed, for its token or for its PIN.
 
@@ -51,6 +52,7 @@ def verify_device_jwt(
         now: the time, in seconds since 1970.
         nonce_required: whether it must have a nonce; where one is there it is read in any case.
         leeway: by how many seconds the device's clock may be wrong.
+        longest: how many seconds it may last, where it says so.
 
     Raises:
         JwtRefused: it is not that device's, or not meant for plex.tv now.
@@ -65,7 +67,7 @@ def verify_device_jwt(
         raise JwtRefused("audience")
     nonce = _nonce(claims.get("nonce"), required=nonce_required)
     scope = _scope(claims.get("scope"))
-    found = times(claims, now=now, leeway=leeway, longest=LONGEST_LIFE)
+    found = times(claims, now=now, leeway=leeway, longest=longest)
     not_expired(found.expires_at, now=now, leeway=leeway)
     return DeviceClaims(nonce=nonce, scope=scope, issued_at=found.issued_at, expires_at=found.expires_at)
 
