@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -101,18 +102,23 @@ def any_time(directory: Path) -> dict[str, object]:
     store, chance = FileCredentials(directory), random.Random(4)
     counts = [first(store).account_id or 0]
 
-    def save_for_ever() -> None:
+    def save_for_ever(said: int) -> None:
         while True:
             kept = store.load(PLEX_TV)
             assert kept
             store.save(next_of(kept), replacing=kept)
+            os.write(said, b".")
 
     torn = 0
     for _ in range(100):
-        pid = start(save_for_ever)
-        time.sleep(chance.uniform(0.001, 0.012))
+        heard, said = os.pipe()
+        pid = start(partial(save_for_ever, said))
+        os.read(heard, 1)  # one is saved
+        time.sleep(chance.uniform(0, 0.008))
         kill(pid)
         ended(pid)
+        os.close(heard)
+        os.close(said)
         found = store.load(PLEX_TV)
         torn += not fits(found)
         counts.append((found.account_id if found else None) or -1)

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.credentials.conftest import ELSEWHERE, PLEX_TV, SECRETS, environment, posix, signed_in, the_file
-from ticketstub.credentials import Entry, FileCredentials
+from ticketstub.credentials import Entry, FileCredentials, locks
 from ticketstub.credentials.stored import name_of
 from ticketstub.errors import CredentialsError
 
@@ -293,6 +294,28 @@ def test_drafts_of_killed_processes_are_deleted_later(tmp_path: Path) -> None:
         os.utime(files.directory / name, (now - age, now - age))
     files.save(signed_in(), replacing=files.load(PLEX_TV))
     assert {".draft-young", "old", ".old", "x.draft-"} == {path.name for path in files.directory.iterdir()} & {*ages}
+
+
+def test_one_open_lock_file_a_process(files: FileCredentials) -> None:
+    """Threads wait in line before they open the file: some network file systems keep one lock for a whole process."""
+    with ThreadPoolExecutor(4) as threads, files.lock(PLEX_TV):
+        waiting = [threads.submit(files.lock(PLEX_TV, patience=0.05).__enter__) for _ in range(4)]
+        while not all(each.done() for each in waiting):
+            assert 1 == len(locks._OPEN)
+        assert all(isinstance(each.exception(), CredentialsError) for each in waiting)
+    assert not locks._OPEN
+
+
+def test_a_deleted_lock_file_locks_nothing(tmp_path: Path) -> None:
+    """A lock on a file that somebody deleted meanwhile, or replaced, does not count: others would lock the new one."""
+    path = tmp_path / "lock"
+    path.touch()
+    with path.open("rb") as file:
+        assert locks._is_at(file.fileno(), path)
+        path.rename(tmp_path / "away")
+        assert not locks._is_at(file.fileno(), path)
+        path.touch()
+        assert not locks._is_at(file.fileno(), path)
 
 
 @posix
