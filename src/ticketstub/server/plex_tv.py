@@ -14,7 +14,7 @@ from ticketstub.server.account_bodies import AccountBodies
 from ticketstub.server.answers import PLEX_TV, PLEX_TV_401, PLEX_TV_EMPTY, Answer
 from ticketstub.server.callers import caller
 from ticketstub.server.clients import Noted
-from ticketstub.server.handlers import accounts, auth_keys, claims, devices, pins, resources
+from ticketstub.server.handlers import accounts, auth_keys, claims, devices, legacy_accounts, pins, resources
 from ticketstub.server.instance import Instance
 from ticketstub.server.negotiation import without_suffix
 from ticketstub.server.pages.site import Pages
@@ -27,6 +27,7 @@ from ticketstub.wire.auth_keys import ExchangeDeviceJwt, GetNonce, GetPublishedK
 from ticketstub.wire.claims import ExchangeClaim, GetClaimToken
 from ticketstub.wire.codec import Format
 from ticketstub.wire.devices import GetDevices, GetPublicAddress, RemoveDevice
+from ticketstub.wire.legacy_accounts import LegacyAccount, LegacySignIn
 from ticketstub.wire.legacy_resources import GetLegacyResources, GetServerList, GetServersResources
 from ticketstub.wire.pins import CreateLegacyPin, CreatePin, GetLegacyPin, GetPin, GetPinQr, LinkPin
 from ticketstub.wire.resources import GetResources
@@ -61,6 +62,8 @@ def routes() -> Table[Instance, TokenRow]:
             Route(PostUsersSignInData, accounts.sign_in, read=accounts.read_sign_in, identifier="required"),
             Route(Ping, accounts.ping, identifier="disputed"),
             Route(SignOut, accounts.sign_out, identifier="disputed"),
+            Route(LegacySignIn, legacy_accounts.sign_in, read=legacy_accounts.read_sign_in, dialect="legacy"),
+            Route(LegacyAccount, legacy_accounts.account, dialect="legacy"),
             Route(CreatePin, pins.create_pin, read=pins.read_create, identifier="required"),
             Route(GetPin, pins.get_pin, read=pins.read_get, identifier="required"),
             Route(LinkPin, pins.link_pin, identifier="required", kinds=frozenset({"account", "jwt"})),
@@ -96,9 +99,7 @@ def routes() -> Table[Instance, TokenRow]:
                 form=Format.XML,
             ),
             Route(GetDevices, devices.devices, write=devices.write_listed, kinds=_ACCOUNTS_OWN, dialect="legacy"),
-            Route(
-                RemoveDevice, devices.remove_device, read=devices.read_remove, kinds=_ACCOUNTS_OWN, dialect="legacy"
-            ),
+            Route(RemoveDevice, devices.remove_device, read=devices.read_remove, kinds=_ACCOUNTS_OWN, dialect="legacy"),
             Route(GetPublicAddress, devices.public_address),
             Route(
                 GetClaimToken,
@@ -158,7 +159,7 @@ class PlexTv:
         if asked.path in self._pages:
             return self._pages.refuse(refusal, asked)
         form = without_suffix(asked.path)[1] or asked.form
-        status, body = refused.write_as(refusal, form, asked.dialect)
+        status, body = refused.write_as(refusal, form, asked.dialect, self._instance.answers.legacy_dead_token)
         fields = (PLEX_TV_401 if status == 401 else PLEX_TV)[form]
         if isinstance(refusal, MethodNotAllowed):
             fields = [*fields, (b"allow", refusal.allowed.encode())]

@@ -113,10 +113,11 @@ def write(refused: Refusal, form: Format) -> bytes:
     return codec.to_json({"errors": [item]})
 
 
-def write_as(refused: Refusal, form: Format, dialect: str) -> tuple[int, bytes]:
+def write_as(refused: Refusal, form: Format, dialect: str, dead_token: int = 422) -> tuple[int, bytes]:
     """Write it as plex.tv's v2 or as its older API does, and say with which status.
 
-    The older one writes a message without code; a dead token is 422 "Invalid token" there (observed).
+    The older one writes a message without code. A dead token is "Invalid token" there, with status 422 (observed) or
+    with the one that is given.
     """
     status = refused.status or 500
     if dialect != "legacy":
@@ -124,8 +125,8 @@ def write_as(refused: Refusal, form: Format, dialect: str) -> tuple[int, bytes]:
     dead = (status, refused.code) == (401, 1001) and refused.message == refused.default_message
     message = "Invalid token" if dead else refused.message
     if form is Format.JSON:
-        return 422 if dead else status, codec.to_json({"error": message})
-    return 422 if dead else status, xml.write_rails("errors", {"error": message})
+        return dead_token if dead else status, codec.to_json({"error": message})
+    return dead_token if dead else status, xml.write_rails("errors", {"error": message})
 
 
 def write_page(status: int, *, at_root: bool = False) -> bytes:

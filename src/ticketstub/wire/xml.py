@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from xml.parsers import expat
 
 from ticketstub.wire.plain import is_items, is_members
@@ -134,6 +135,35 @@ def write_rails(root: str, members: dict[str, object], types: Mapping[str, type]
         parts.append(f'<{opened} nil="true"/>' if value is None else f"<{opened}>{text}</{name}>")
     parts.append(f"</{root}>")
     return "".join(parts).encode()
+
+
+class Element(NamedTuple):
+    """An element written out, for answers that follow no rule: its attributes in order, then its children or text."""
+
+    name: str
+    attributes: Mapping[str, object]
+    content: tuple[Element, ...] | str = ()
+
+
+def write_out(root: Element) -> bytes:
+    """Write a document of elements that are written out, with the XML prolog."""
+    parts = [PROLOG]
+    _written_out(parts, root)
+    return "".join(parts).encode()
+
+
+def _written_out(parts: list[str], element: Element) -> None:
+    attributes = "".join(f' {name}="{_scalar(name, value)}"' for name, value in element.attributes.items())
+    if not element.content:
+        parts.append(f"<{element.name}{attributes}/>")
+        return
+    parts.append(f"<{element.name}{attributes}>")
+    if isinstance(element.content, str):
+        parts.append(_scalar("", element.content))
+    else:
+        for child in element.content:
+            _written_out(parts, child)
+    parts.append(f"</{element.name}>")
 
 
 def _element(parts: list[str], name: str, content: object) -> None:

@@ -1,0 +1,194 @@
+"""The account and the password sign-in of plex.tv's older API: `/users/sign_in` and `/users/account`.
+
+Rule: as all of wire/, role-blind. Both answer the same account, in a form that follows no rule: in XML booleans are
+0 and 1 but for two of them, names are spelt in three ways, and the token stands there three times. Sources: observed
+bodies; a login that goes along as query or by HTTP Basic is observed in public clients, and read by the local Plex.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from ticketstub.records import Account, Profile, Service, Subscription
+from ticketstub.token import Secret
+from ticketstub.wire.call import Call, one
+from ticketstub.wire.codec import Format, to_json
+from ticketstub.wire.http import Response
+from ticketstub.wire.xml import Element, write_out
+
+WRONG_LOGIN = "Invalid email, username, or password."
+"""What a refused sign-in says (observed in quotations; the exact text is uncertain)."""
+
+
+class _LegacyAccountCall(Call[Account], frozen=True, kw_only=True):
+    """What both calls answer."""
+
+    mark = "observed"
+
+    def read(self, response: Response) -> Account:
+        return one(Account, response, ("auth_token",))
+
+    def write(self, value: Account, form: Format) -> bytes:
+        return write_out(_as_element(value)) if form is Format.XML else to_json({"user": _as_members(value)})
+
+
+class LegacySignIn(_LegacyAccountCall, frozen=True, kw_only=True):
+    """Sign in with login and password in the older form: `POST /users/sign_in.json`, 201 (observed).
+
+    It asks for no client identifier. A verification code is appended to the password (observed).
+
+    Args:
+        login: user name or e-mail address. Without one the token that is sent is validated (observed in one client).
+        password: the password, and the six digits of the authenticator app right behind it where they are wanted.
+        remember_me: whether the token ends after 14 days.
+    """
+
+    name = "legacy_sign_in"
+    method = "POST"
+    path = "/users/sign_in.json"
+    needs_token = False
+    in_body = True
+    repeatable = False
+    status = 201
+
+    login: str | None = msgspec.field(name="user[login]", default=None)
+    password: Secret | None = msgspec.field(name="user[password]", default=None)
+    remember_me: bool = False
+
+
+class LegacyAccount(_LegacyAccountCall, frozen=True, kw_only=True):
+    """Ask whose token this is, in the older form: `GET /users/account.json`, 200 (observed).
+
+    It asks for no client identifier. A dead token is refused with 422 "Invalid token", or with 401 (observed both).
+    """
+
+    name = "legacy_account"
+    path = "/users/account.json"
+
+
+def _as_members(account: Account) -> dict[str, object]:
+    """Describe an account in JSON (observed members and order). When it was confirmed is not kept: ours."""
+    token = _token(account)
+    paid = account.subscription or Subscription()
+    joined = _moment(account.joined_at)
+    return {
+        "id": account.id,
+        "uuid": account.uuid,
+        "email": account.email,
+        "joined_at": joined,
+        "username": account.username,
+        "title": account.title,
+        "thumb": account.thumb,
+        "hasPassword": account.has_password,
+        "authToken": token,
+        "authentication_token": token,
+        "subscription": {
+            "active": paid.active,
+            "status": paid.status,
+            "plan": paid.plan,
+            "features": paid.features,
+        },
+        "roles": {"roles": account.roles},
+        "entitlements": account.entitlements,
+        "confirmedAt": joined if account.confirmed else None,
+        "forumId": None,
+        "ssoCookie": True,
+        "rememberMe": _is_remembered(account),
+    }
+
+
+def _as_element(account: Account) -> Element:
+    joined = _moment(account.joined_at)
+    return Element(
+        "user",
+        _attributes(account),
+        (
+            _subscription(account.subscription or Subscription()),
+            Element("roles", {}, tuple(Element("role", {"id": role}) for role in account.roles)),
+            _entitlements(account.entitlements),
+            Element("profile_settings", _profile_settings(account.profile or Profile())),
+            Element("providers", {}),
+            Element("services", {}, tuple(_service(service) for service in account.services)),
+            Element("username", {}, account.username or ""),
+            Element("email", {}, account.email or ""),
+            Element("joined-at", {"type": "datetime"}, f"{joined:%Y-%m-%d %H:%M:%S} UTC" if joined else ""),
+            Element("authentication-token", {}, _token(account)),
+        ),
+    )
+
+
+def _attributes(account: Account) -> dict[str, object]:
+    """List the attributes in the observed order; `pin` is there only where there is a passcode."""
+    token = _token(account)
+    return {
+        "email": account.email,
+        "id": account.id,
+        "uuid": account.uuid,
+        "mailing_list_status": account.mailing_list_status,
+        "thumb": account.thumb,
+        "username": account.username,
+        "title": account.title,
+        "cloudSyncDevice": "",
+        "locale": account.locale,
+        "authenticationToken": token,
+        "authToken": token,
+        "scrobbleTypes": account.scrobble_types,
+        "restricted": account.restricted,
+        "home": account.home,
+        "guest": account.guest,
+        "queueEmail": f"queue+{account.uuid}@save.plex.tv",
+        "queueUid": "",
+        "hasPassword": _word(value=bool(account.has_password)),
+        "homeSize": account.home_size,
+        "maxHomeSize": account.max_home_size,
+        "rememberMe": _word(value=_is_remembered(account)),
+        "secure": True,
+        "certificateVersion": 3,
+        **({"pin": account.pin.reveal()} if account.pin else {}),
+    }
+
+
+def _subscription(paid: Subscription) -> Element:
+    attributes = {"active": bool(paid.active), "status": paid.status, "plan": paid.plan}
+    return Element("subscription", attributes, tuple(Element("feature", {"id": each}) for each in paid.features))
+
+
+def _entitlements(entitlements: tuple[str, ...]) -> Element:
+    """Say whether it is everything (observed: `all="0"`); the others as children (assumed)."""
+    others = tuple(Element("entitlement", {"id": each}) for each in entitlements if each != "all")
+    return Element("entitlements", {"all": "all" in entitlements}, others)
+
+
+def _profile_settings(profile: Profile) -> dict[str, object]:
+    return {
+        "default_audio_language": profile.default_audio_language,
+        "default_subtitle_language": profile.default_subtitle_language,
+        "auto_select_subtitle": profile.auto_select_subtitle,
+        "auto_select_audio": bool(profile.auto_select_audio),
+        "default_subtitle_accessibility": profile.default_subtitle_accessibility,
+        "default_subtitle_forced": profile.default_subtitle_forced,
+    }
+
+
+def _service(service: Service) -> Element:
+    token = service.token.reveal() if service.token else ""
+    facts = {"identifier": service.identifier, "endpoint": service.endpoint, "token": token, "status": service.status}
+    return Element("service", facts)
+
+
+def _token(account: Account) -> str:
+    return account.auth_token.reveal() if account.auth_token else ""
+
+
+def _is_remembered(account: Account) -> bool:
+    return account.remember_expires_at is not None
+
+
+def _word(*, value: bool) -> str:
+    return str(value).lower()
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
