@@ -11,7 +11,7 @@ from ticketstub.wire import tolerant
 from ticketstub.wire.call import CONTAINER, Call, Silent, data_of, malformed
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
-from ticketstub.wire.plain import is_members
+from ticketstub.wire.plain import is_items, is_members
 
 
 class GetDevices(Call[tuple[AuthorizedDevice, ...]], frozen=True, kw_only=True):
@@ -83,4 +83,4 @@ def _listed(data: object) -> object:
     if is_members(data):
         known = "Device" in data or "size" in data or "publicAddress" in data
         return data.get("Device", []) if known else None
-    return data if isinstance(data, list) else None
+    return data if is_items(data) else None

@@ -7,13 +7,17 @@ observed bodies of `/api/resources`, `/pms/resources` and `/pms/servers.xml`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
 
 from ticketstub.records import Connection, Resource
-from ticketstub.wire.call import CONTAINER
+from ticketstub.wire import tolerant
+from ticketstub.wire.call import CONTAINER, data_of, malformed
 from ticketstub.wire.codec import Format, to_xml
+from ticketstub.wire.http import Response
+from ticketstub.wire.plain import is_items, is_members
 from ticketstub.wire.resources import GetResources, plain_resource
 
 _SERVERS_ONLY = frozenset(
@@ -38,6 +42,9 @@ class GetLegacyResources(GetResources, frozen=True, kw_only=True):
     path = "/api/resources"
     mark = "observed"
 
+    def read(self, response: Response) -> tuple[Resource, ...]:
+        return tuple(found for item in _items(response, "Device") if (found := tolerant.record(Resource, item)))
+
     def write(self, value: tuple[Resource, ...], form: Format) -> bytes:
         listed = [_device(resource) for resource in value]
         return to_xml(CONTAINER, {"size": len(listed), "Device": listed})
@@ -57,9 +64,31 @@ class GetServerList(GetResources, frozen=True, kw_only=True):
     path = "/pms/servers.xml"
     mark = "observed"
 
+    def read(self, response: Response) -> tuple[Resource, ...]:
+        listed = (_as_resource(item) for item in _items(response, "Server"))
+        return tuple(found for item in listed if (found := tolerant.record(Resource, item)))
+
     def write(self, value: tuple[Resource, ...], form: Format) -> bytes:
         listed = [_server(resource) for resource in value if resource.is_media_server]
         return to_xml(CONTAINER, {"friendlyName": "myPlex", "size": len(listed), "Server": listed})
+
+
+def _items(response: Response, name: str) -> Iterator[dict[str, object]]:
+    """Yield the elements of a list, with their children and one odd name as the present list has them."""
+    data = data_of(response)
+    if not is_members(data) or not {name, "size"} & data.keys():
+        raise malformed(response, "the answer is no list of resources")
+    listed = data.get(name, [])
+    for item in listed if is_items(listed) else [listed]:
+        if is_members(item):
+            again = {"connections": item.get("Connection", []), "ownerId": item.get("ownerID")}
+            yield {**{key: member for key, member in again.items() if member is not None}, **item}
+
+
+def _as_resource(server: dict[str, object]) -> dict[str, object]:
+    address = {name: server.get(name) for name in ("address", "port")} | {"protocol": server.get("scheme")}
+    named = {"clientIdentifier": server.get("machineIdentifier"), "productVersion": server.get("version")}
+    return {**server, **named, "provides": "server", "connections": [address]}
 
 
 def _device(resource: Resource) -> dict[str, object]:
