@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 
 from ticketstub.server.disputed import Answers
 from ticketstub.server.keys import Keys
+from ticketstub.server.passcodes import Passcodes
 from ticketstub.server.passwords import Passwords
 from ticketstub.server.rates import Rates
 from ticketstub.server.settings import Settings
@@ -34,7 +35,7 @@ class Instance:
         rates: how fast things may be asked; by default those of `Settings()`.
     """
 
-    __slots__ = ("_later", "addresses", "answers", "clock", "keys", "passwords", "rates", "signing", "store", "turns")
+    __slots__ = ("_later", "addresses", "answers", "clock", "keys", "passcodes", "passwords", "rates", "signing", "store", "turns")
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Instance:
         self.store = store
         self.keys = keys
         self.passwords = passwords
+        self.passcodes = Passcodes(keys)
         self.clock = clock
         self.answers = answers
         self.addresses = addresses
@@ -69,6 +71,7 @@ class Instance:
 
     async def finish(self) -> None:
         """Give up what was to be done afterwards."""
+        self.passcodes.close()
         for task in self._later:
             task.cancel()
         await asyncio.gather(*self._later, return_exceptions=True)

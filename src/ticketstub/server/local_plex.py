@@ -76,6 +76,8 @@ class LocalPlex:
         self.world = world
         self.passwords: Passwords | None = None
         """What checks passwords, once started."""
+        self.passcodes: Passwords | None = None
+        """What checks the passcodes of Home users, once started."""
         self._db = db
         self._host = host
         self._port = port
@@ -170,6 +172,7 @@ class LocalPlex:
         keys, store = self._database()
         passwords = self.passwords = Passwords(keys, pool=self._pool())
         instance = Instance(store, keys, passwords, self._clock, self.world.answers, {}, Rates(self._settings))
+        self.passcodes = instance.passcodes
         try:
             await seed(store, self.world, keys, passwords, instance.now())
             await instance.signing.refresh(instance.now())

@@ -15,6 +15,7 @@ from ticketstub.server.answers import PLEX_TV, PLEX_TV_401, PLEX_TV_EMPTY, Answe
 from ticketstub.server.callers import caller
 from ticketstub.server.clients import Noted
 from ticketstub.server.handlers import accounts, auth_keys, claims, devices, legacy_accounts, pins, resources
+from ticketstub.server.home_routes import home_routes, people_routes
 from ticketstub.server.instance import Instance
 from ticketstub.server.negotiation import without_suffix
 from ticketstub.server.pages.site import Pages
@@ -58,6 +59,8 @@ def routes() -> Table[Instance, TokenRow]:
     bodies = AccountBodies()
     return Table(
         [
+            *home_routes(),
+            *people_routes(),
             Route(GetTokenDetails, accounts.get_token_details, write=bodies.write, identifier="disputed"),
             Route(PostUsersSignInData, accounts.sign_in, read=accounts.read_sign_in, identifier="required"),
             Route(Ping, accounts.ping, identifier="disputed"),

@@ -77,6 +77,7 @@ class Rates:
         self._pins = Buckets(_a_minute(settings.pins_a_minute))
         self._polls = Buckets(Rate(settings.poll_burst, 1 / settings.polls_a_second))
         self._polls_from = Buckets(_a_second(settings.address_polls_a_second))
+        self._switches = Buckets(_a_second(settings.switches_a_second))
         self._nonces = Buckets(_a_minute(settings.nonces_a_minute))
         self._nonces_from = Buckets(_a_minute(settings.address_nonces_a_minute))
 
@@ -96,6 +97,10 @@ class Rates:
         """Count a nonce that is asked for."""
         self._count(self._nonces_from, network(address))
         self._count(self._nonces, hash(client_identifier))  # a number, however long the identifier is
+
+    def switched(self, account_id: int) -> None:
+        """Count a switch to another Home user, for who asks."""
+        self._count(self._switches, account_id)
 
     def _count(self, buckets: Buckets, subject: Hashable | None) -> None:
         if subject is None:

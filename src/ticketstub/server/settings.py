@@ -34,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         poll_burst: how many polls of one PIN may come at once.
         polls_a_second: how many polls of one PIN may come for long; clients ask once a second.
         address_polls_a_second: how many polls, of whatever PINs, and QR pictures one address may ask for.
+        switches_a_second: how many switches to Home users one account may ask for (observed: about ten are refused).
         nonces_a_minute: how many nonces one client may ask for.
         address_nonces_a_minute: how many nonces one address may ask for.
     """
@@ -56,5 +57,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     poll_burst: int = 20
     polls_a_second: float = 5.0
     address_polls_a_second: int = 50
+    switches_a_second: int = 10
     nonces_a_minute: int = 10
     address_nonces_a_minute: int = 60

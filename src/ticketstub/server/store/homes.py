@@ -98,10 +98,6 @@ class Homes(Protocol):
         """Return the Home that an account is in."""
         ...
 
-    async def same_home(self, one: int, other: int) -> bool:
-        """Tell whether two accounts are in one Home; an account is in one with itself."""
-        ...
-
     async def passcode_hash(self, account_id: int) -> str | None:
         """Return the hash of an account's passcode."""
         ...

@@ -76,10 +76,6 @@ class SqliteHomes(SqliteInvitations):
         )
         return HomeRow(id=home_id, name=name, admin_id=admin_id, members=members)
 
-    async def same_home(self, one: int, other: int) -> bool:
-        """See `Homes`."""
-        return one == other or self._reader.one(_SAME, numbered(one, other)) is not None
-
     async def passcode_hash(self, account_id: int) -> str | None:
         """See `Homes`."""
         return passcode_of(self._reader.one, account_id)

@@ -1,0 +1,226 @@
+"""plex.tv's answers about other people: friends, who may use which media server, the servers themselves.
+
+Rule: a caller is told of their own servers' shares and of what was shared with them, and of nobody else's; another's
+media server is not there (404). A guest's token is told to the server's owner alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+
+from msgspec.structs import asdict
+
+from ticketstub.records import Friend, Person, PublishedServer, Resource, Share, SharedServer, SharedWith, User
+from ticketstub.refusals import NotFound
+from ticketstub.server.answers import PLEX_TV, Answer
+from ticketstub.server.handlers.home import Visited
+from ticketstub.server.handlers.resources import resources
+from ticketstub.server.store.base import AccountRow
+from ticketstub.server.store.users import ShareRow
+from ticketstub.token import Token
+from ticketstub.wire.codec import Format, to_xml
+from ticketstub.wire.resources import GetResources
+from ticketstub.wire.users import (
+    GetFriends,
+    GetOwnedShares,
+    GetPendingShares,
+    GetServer,
+    GetServers,
+    GetSharedServers,
+    GetUsers,
+    RemoveFriend,
+)
+
+
+async def get_users(visit: Visited, _call: GetUsers) -> tuple[User, ...]:
+    """List friends and Home users, each with the caller's servers that they may use."""
+    people, shares = await _people(visit)
+    now = visit.place.now()
+    return tuple(_user(person, _given_to(person, shares, visit), now) for person in people)
+
+
+async def get_friends(visit: Visited, _call: GetFriends) -> tuple[Friend, ...] | Answer:
+    """List them as v2 does, or say that this is gone, as the world has it."""
+    if visit.place.answers.friends == "gone":
+        return _gone()
+    people, shares = await _people(visit)
+    return tuple(
+        Friend(
+            **asdict(_person(person)),
+            status="accepted",
+            shared_servers=tuple(_share(share) for share in _given_to(person, shares, visit)),
+        )
+        for person in people
+    )
+
+
+async def remove_friend(_visit: Visited, _call: RemoveFriend) -> Answer:
+    """Say that this is gone (observed)."""
+    return _gone()
+
+
+def _gone() -> Answer:
+    body = to_xml("Response", {"code": 410, "status": "This endpoint was deprecated and removed"})
+    return Answer(410, PLEX_TV[Format.XML], body)
+
+
+async def _people(visit: Visited) -> tuple[list[AccountRow], tuple[ShareRow, ...]]:
+    """Return the others of the caller's Home, then everybody there is a share with; and the shares."""
+    me, store = visit.caller.account_id, visit.place.store
+    home, shares = await store.homes.of(me), await store.users.shares(me)
+    found = [member.account for member in home.members] if home else []
+    found.extend(account for share in shares for account in (share.guest, share.owner))
+    return list({account.id: account for account in found if account.id != me}.values()), shares
+
+
+def _given_to(person: AccountRow, shares: Iterable[ShareRow], visit: Visited) -> list[ShareRow]:
+    me = visit.caller.account_id
+    return [share for share in shares if share.owner.id == me and share.guest.id == person.id]
+
+
+def _user(person: AccountRow, shares: list[ShareRow], now: int) -> User:
+    record = person.record
+    return User(
+        id=record.id,
+        title=record.title,
+        username=record.username,
+        email=record.email,
+        recommendations_playlist_id="",
+        thumb=record.thumb,
+        protected=record.protected,
+        home=record.home,
+        allow_tuners=False,
+        allow_sync=False,
+        allow_camera_upload=False,
+        allow_channels=False,
+        allow_subtitle_admin=False,
+        filter_all="",
+        filter_movies="",
+        filter_music="",
+        filter_photos="",
+        filter_television="",
+        restricted=record.restricted,
+        servers=tuple(_shared_with(share, now) for share in shares),
+    )
+
+
+def _shared_with(share: ShareRow, now: int) -> SharedWith:
+    return SharedWith(
+        id=_share_id(share),
+        server_id=share.server_number,
+        machine_identifier=share.machine_identifier,
+        name=share.server_name,
+        last_seen_at=now,
+        num_libraries=0,
+        all_libraries=True,
+        owned=True,
+        pending=False,
+    )
+
+
+def _share_id(share: ShareRow) -> int:
+    """Number a share: the same number as long as it lasts (ours; Plex counts)."""
+    made = sha256(f"share {share.machine_identifier} {share.guest.id}".encode()).digest()
+    return 100_000_000 + int.from_bytes(made[:8], "big") % 900_000_000
+
+
+def _person(account: AccountRow) -> Person:
+    record = account.record
+    return Person(
+        id=record.id,
+        uuid=record.uuid,
+        title=record.title,
+        username=record.username or None,
+        email=record.email or None,
+        friendly_name=record.friendly_name or None,
+        thumb=record.thumb,
+        restricted=record.restricted,
+        home=record.home,
+    )
+
+
+def _share(share: ShareRow, invited: Person | None = None) -> Share:
+    return Share(
+        id=_share_id(share),
+        name=share.server_name,
+        server_id=share.server_number,
+        machine_identifier=share.machine_identifier,
+        owner_id=share.owner.id,
+        invited_id=share.guest.id,
+        num_libraries=0,
+        all_libraries=True,
+        accepted=True,
+        invited=invited,
+    )
+
+
+async def shared_servers(visit: Visited, call: GetSharedServers) -> tuple[SharedServer, ...]:
+    """List who may use a server of the caller's, with their tokens there; raises `NotFound` for any other server."""
+    me, store = visit.caller.account_id, visit.place.store
+    rows = await store.resources(me)
+    if not any(row.owned and row.server.machine_identifier == call.machine_identifier for row in rows):
+        raise NotFound
+    shares = await store.users.shares(me)
+    return tuple(_with_token(share, visit) for share in shares if share.machine_identifier == call.machine_identifier)
+
+
+def _with_token(share: ShareRow, visit: Visited) -> SharedServer:
+    return SharedServer(
+        id=_share_id(share),
+        username=share.guest.record.username or share.guest.record.title,
+        email=share.guest.record.email,
+        user_id=share.guest.id,
+        access_token=Token.received(visit.place.keys.unseal(share.sealed_token)),
+        name=share.server_name,
+        accepted_at=share.created_at,
+        invited_at=share.created_at,
+        all_libraries=True,
+        owned=False,
+        machine_identifier=share.machine_identifier,
+    )
+
+
+async def owned_shares(visit: Visited, _call: GetOwnedShares) -> tuple[Share, ...]:
+    """List the shares of the caller's servers."""
+    shares = await visit.place.store.users.shares(visit.caller.account_id)
+    return tuple(_share(share, _person(share.guest)) for share in shares if share.owner.id == visit.caller.account_id)
+
+
+async def pending_shares(_visit: Visited, _call: GetPendingShares) -> tuple[Share, ...]:
+    """List nothing: shares come from the world, and nobody has to say yes to them."""
+    return ()
+
+
+async def servers(visit: Visited, _call: GetServers) -> tuple[PublishedServer, ...]:
+    """List the media servers that the caller can reach."""
+    found = await resources(visit, GetResources())
+    return tuple(_published(resource) for resource in found if resource.is_media_server)
+
+
+async def server(visit: Visited, call: GetServer) -> PublishedServer:
+    """Tell about one of them; raises `NotFound` for any other."""
+    for resource in await resources(visit, GetResources()):
+        if resource.is_media_server and resource.client_identifier == call.machine_identifier:
+            return _published(resource, token=False)
+    raise NotFound
+
+
+def _published(resource: Resource, *, token: bool = True) -> PublishedServer:
+    address = resource.connections[0] if resource.connections else None
+    local = [known.address or "" for known in resource.connections if known.local]
+    return PublishedServer(
+        access_token=resource.access_token if token else None,
+        name=resource.name,
+        address=address.address if address else None,
+        port=address.port if address else None,
+        version=resource.product_version,
+        scheme=address.protocol if address else None,
+        host=address.address if address else None,
+        local_addresses=",".join(local),
+        machine_identifier=resource.client_identifier,
+        created_at=int(resource.created_at.timestamp()) if resource.created_at else None,
+        updated_at=int(resource.last_seen_at.timestamp()) if resource.last_seen_at else None,
+        owned=resource.owned,
+        synced=resource.synced,
+    )
