@@ -81,6 +81,7 @@ def signed_in(issuer: str = PLEX_TV, profile: str = "default", **more: Any) -> C
         "expires_at": 1794280500.0,
         "checked_at": 1793675701.0,
         "server_token": Token.received(SERVER),
+        "signed_out_at": None,
     }
     return Credential(issuer=issuer, profile=profile, **(facts | more))
 

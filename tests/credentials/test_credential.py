@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from tests.credentials.conftest import ELSEWHERE, JWT, PLEX_TV, SECRETS, SERVER, signed_in
+from tests.docs.pages import page
 from ticketstub.credentials import Credential, Entry
 from ticketstub.token import Secret, Token
 
@@ -66,7 +67,7 @@ def test_no_token(token: str) -> None:
 
 
 @pytest.mark.parametrize("moment", [float("nan"), float("inf"), float("-inf")])
-@pytest.mark.parametrize("name", ["created_at", "expires_at", "checked_at"])
+@pytest.mark.parametrize("name", ["created_at", "expires_at", "checked_at", "signed_out_at"])
 def test_no_time(name: str, moment: float) -> None:
     """Times are finite: JSON has no others, and a comparison with nan is never true."""
     facts: dict[str, Any] = {name: moment}
@@ -88,6 +89,12 @@ def test_c6_it_shows_no_secret() -> None:
             assert secret not in text
     assert "<Secret>" in repr(kept)
     assert repr(Token(JWT)) in repr(kept)
+
+
+def test_the_page_names_every_field() -> None:
+    """The documentation says of each field what it is, and of no other."""
+    told = page("docs/credentials.md").table("What is kept").column("field")
+    assert [field.name for field in msgspec.structs.fields(Credential)] == told
 
 
 def test_it_does_not_change() -> None:

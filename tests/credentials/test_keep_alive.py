@@ -35,6 +35,7 @@ def opaque(created: float | None = None, checked: float | None = None) -> Creden
         (opaque(created=0.0), BORN, 0.0),
         (signed_in(), BORN + 30 * DAY, math.inf),
         (Credential(issuer=PLEX_TV), BORN, math.inf),
+        (Credential(issuer=PLEX_TV, token=OPAQUE, signed_out_at=BORN), BORN, math.inf),
     ],
 )
 def test_pings(credential: Credential, now: float, seconds: float) -> None:
@@ -64,6 +65,7 @@ def jwt(created: float | None = BORN, expires: float | None = BORN + LIFE, **mor
         (jwt(device_key=None), BORN + LIFE, "no"),
         (jwt(token=OPAQUE), BORN + LIFE, "no"),
         (Credential(issuer=PLEX_TV), BORN, "no"),
+        (jwt(signed_out_at=BORN), BORN + LIFE, "no"),
     ],
 )
 def test_renewals(credential: Credential, now: float, due: str) -> None:

@@ -175,6 +175,7 @@ def test_a_jwt_and_its_key_fit_into_windows_keyring(tmp_path: Path) -> None:
         client_identifier="7c1f2e9a-2d4f-4a63-9e18-c0d7a4f2b631",
         username="u" * 40,
         created_at=1793675700.123456,
+        signed_out_at=1793675700.123456,
     )
     store = KeyringCredentials(Small(), directory=tmp_path)
     assert store.save(whole, replacing=None) == store.load(PLEX_TV)

@@ -59,6 +59,8 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", 
         expires_at: when it ends, in epoch seconds; `None` where it does not or nobody knows.
         checked_at: when Plex last took it, in epoch seconds.
         server_token: an opaque token for media servers, beside a JWT, which they refuse (observed).
+        signed_out_at: when its user signed out while Plex could not be told: nobody uses it any more, and it is still
+            to be revoked.
         version: counted up by the store with each save; 0 was never stored.
 
     Raises:
@@ -77,6 +79,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", 
     expires_at: float | None = None
     checked_at: float | None = None
     server_token: Token | None = None
+    signed_out_at: float | None = None
     version: int = 0
 
     def __post_init__(self) -> None:
@@ -88,7 +91,8 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", 
         }
         for name, value in bound.items():
             msgspec.structs.force_setattr(self, name, value)
-        if not all(map(math.isfinite, filter(None, (self.created_at, self.expires_at, self.checked_at)))):
+        times = (self.created_at, self.expires_at, self.checked_at, self.signed_out_at)
+        if not all(math.isfinite(moment) for moment in times if moment is not None):
             raise ValueError("a credential's times are finite numbers of seconds")
 
     @property

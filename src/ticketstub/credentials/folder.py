@@ -203,7 +203,7 @@ def _faults(path: Path, done: str) -> Generator[None, None, None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ELOOP:
+        if error.errno in {errno.ELOOP, errno.EMLINK}:  # the BSDs say the latter
             raise _a_link(path) from None
         raise CredentialsError(
             f"{path} cannot be {done}: {error.strerror}", hint="see to the folder's rights and the disk's space"

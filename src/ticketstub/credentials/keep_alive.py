@@ -22,13 +22,13 @@ Renewal = Literal["no", "may", "must"]
 def next_ping(credential: Credential, now: float) -> float:
     """Return in how many seconds an opaque token wants a ping: a day after Plex last took it; 0 is now.
 
-    It is infinite where no ping is due ever: there is no token, or it is a JWT, which is renewed instead.
+    It is infinite where no ping is due ever: there is no token, its user signed out, or it is a JWT, which is renewed.
 
     Args:
         credential: what is kept.
         now: epoch seconds.
     """
-    if credential.token is None or credential.token.kind == "jwt":
+    if credential.token is None or credential.token.kind == "jwt" or credential.signed_out_at is not None:
         return math.inf
     known = [moment for moment in (credential.checked_at, credential.created_at) if moment is not None]
     if not known:
@@ -49,6 +49,8 @@ def renewal_due(credential: Credential, now: float, *, chance: float = 0.0) -> R
             that many installations that signed in at once do not renew at once.
     """
     if credential.token is None or credential.token.kind != "jwt" or credential.device_key is None:
+        return "no"
+    if credential.signed_out_at is not None:
         return "no"
     if credential.created_at is None or credential.expires_at is None:
         return "may" if credential.expires_at is None or now < credential.expires_at else "must"
