@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from ticketstub.keys.device_jwt import DeviceClaims
 from ticketstub.keys.jwk import Jwk
 from ticketstub.records import LegacyPin, Location, Pin
-from ticketstub.refusals import RateLimited, ServerError
+from ticketstub.refusals import RateLimited, Refusal, ServerError
 from ticketstub.server.instance import Instance
+from ticketstub.server.lock_outs import check_not_locked
 from ticketstub.server.rates import network
 from ticketstub.server.store.base import DeviceRow
 from ticketstub.server.store.pins import PinLink, PinRoom, PinRow
@@ -121,7 +122,12 @@ async def approve(instance: Instance, pin: PinRow, account_id: int) -> bool:
     """Give a PIN to an account; `False` if somebody was first, it is over by now, or the account is off.
 
     A PIN without key gets its token now; one with a key gets its JWT when its client proves to have that key.
+
+    Raises:
+        Refusal: the client has a key already and shows none now, where the world refuses that (422).
     """
+    if pin.jwk is None and instance.answers.sign_in_after_jwt == "refuse":
+        await _check_has_no_key(instance, pin.client, account_id)
     text = None if pin.jwk else instance.keys.new_token()
     return await instance.store.pins.link(
         PinLink(
@@ -135,6 +141,12 @@ async def approve(instance: Instance, pin: PinRow, account_id: int) -> bool:
     )
 
 
+async def _check_has_no_key(instance: Instance, client: DeviceRow, account_id: int) -> None:
+    if await instance.store.accounts.has_key(account_id, client.client_identifier):
+        message = "The server could not perform the action required with the entity provided"
+        raise Refusal(message, status=422, code=1008)
+
+
 async def told(instance: Instance, pin: PinRow, claims: DeviceClaims | None) -> Token | None:
     """Return the token of a PIN for its own client; `None` where there is none to be told (now).
 
@@ -142,9 +154,14 @@ async def told(instance: Instance, pin: PinRow, claims: DeviceClaims | None) -> 
         instance: the local Plex.
         pin: the PIN.
         claims: what its client's device JWT asked for, once it was verified; only a PIN with a key needs it.
+
+    Raises:
+        RateLimited: the account that approved it is locked by now (429).
+        Refusal: its key is another device's (422).
     """
     if pin.account_id is None or (pin.jwk and claims is None):
         return None
+    await check_not_locked(instance, pin.account_id)
     first = pin.delivered_at is None and await instance.store.pins.deliver(pin.id, instance.now())
     if not first and instance.answers.linked_pin == "once":
         return None

@@ -17,14 +17,12 @@ from ticketstub.keys.device_jwt import DeviceClaims, verify_device_jwt
 from ticketstub.keys.jwk import Jwk, KeyRefused, read_public_key
 from ticketstub.keys.jwt import JwtRefused
 from ticketstub.records import LegacyPin, Pin
-from ticketstub.refusals import BadRequest, PinNotFound, RateLimited, Unauthorized
-from ticketstub.server import pins
+from ticketstub.refusals import BadRequest, PinNotFound, Unauthorized
+from ticketstub.server import lock_outs, pins
 from ticketstub.server.answers import PLEX_TV, PLEX_TV_EMPTY, Answer
 from ticketstub.server.clients import client_of
 from ticketstub.server.instance import Instance
-from ticketstub.server.limits import EVERYBODY, AttemptKind
 from ticketstub.server.own_address import auth_page, link_page, own_address
-from ticketstub.server.rates import network
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Visit
 from ticketstub.server.store.base import TokenRow
@@ -132,25 +130,13 @@ def _proven(instance: Instance, pin: PinRow, device_jwt: Secret | None, now: int
 
 async def link_pin(visit: Visited, call: LinkPin) -> None:
     """Approve a PIN for the caller's account. Whoever guesses codes is stopped soon; a right one costs no attempt."""
-    instance, account_id, now = visit.place, visit.caller.account_id, visit.place.now()
-    typed = call.code.reveal()
-    wanted = _attempts(account_id, visit.asked.address, typed)
-    if refused := await instance.store.attempts.take_all(wanted, now):
-        raise RateLimited(retry_after=refused.seconds)
-    code = pins.code_of(typed, any_case=instance.answers.link_code_case == "ignore")
-    if code is None or not await _linked(instance, code, account_id, now):
+    instance, account_id = visit.place, visit.caller.account_id
+    await lock_outs.check_not_locked(instance, account_id)
+    attempt = await lock_outs.attempt(instance, "link_code", str(account_id), visit.asked.address)
+    code = pins.code_of(call.code.reveal(), any_case=instance.answers.link_code_case == "ignore")
+    if code is None or not await _linked(instance, code, account_id, instance.now()):
         raise PinNotFound
-    await instance.store.attempts.give_back(wanted, now, now)
-
-
-def _attempts(account_id: int, address: str, typed: str) -> list[tuple[AttemptKind, str]]:
-    """List what a try counts for; for everybody only where somebody could guess (a strong code nobody can)."""
-    wanted: list[tuple[AttemptKind, str]] = [("link_code", str(account_id))]
-    if (subject := network(address)) is not None:
-        wanted.append(("link_code_address", subject))
-    if len(typed) < 25:
-        wanted.append(("link_code_global", EVERYBODY))
-    return wanted
+    await attempt.give_back()
 
 
 async def _linked(instance: Instance, code: str, account_id: int, now: int) -> bool:
