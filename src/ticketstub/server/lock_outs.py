@@ -59,7 +59,7 @@ def subject_of(account: AccountRow | None, login: str, instance: Instance) -> st
 async def reserve(instance: Instance, kind: Guess, subject: str, address: str) -> Attempt | Refused:
     """Reserve an attempt, or say which limit is in the way."""
     now = instance.now()
-    shared = _shared(kind, address) if instance.rates.settings.address_limits else []
+    shared = _shared(kind, network(address)) if instance.rates.settings.address_limits else ()
     own = (kind, subject)
     return await instance.store.attempts.take_all([*shared, own], now) or Attempt(instance, own, shared, now)
 
@@ -102,11 +102,10 @@ async def check_not_locked(instance: Instance, account_id: int) -> None:
         raise RateLimited(retry_after=seconds)
 
 
-def _shared(kind: Guess, address: str) -> Wanted:
+def _shared(kind: Guess, where: str | None) -> Wanted:
     """Name what else counts an attempt: the client's address and everybody together, unless it is on loopback."""
-    where = network(address)
     if where is None:
-        return []
+        return ()
     named: list[tuple[AttemptKind, str]] = [(_BY_ADDRESS[kind], where)]
     return [*named, *([(everybody, EVERYBODY)] if (everybody := _BY_ALL.get(kind)) else [])]
 

@@ -62,6 +62,8 @@ class Passwords:
         self._counting = threading.Lock()
         self.verifications = 0
         """How many argon2 verifications were made."""
+        self.against_nobody = 0
+        """How many of these were against a hash that no password has: they could not have guessed one."""
 
     async def verify(self, stored: str | None, password: Secret, address: str) -> bool:
         """Tell whether a password belongs to a stored hash, at the cost of one verification in every case.
@@ -88,6 +90,7 @@ class Passwords:
         phc, peppered = self._hash_to_check(stored if len(typed) <= LONGEST else None)
         with self._counting:
             self.verifications += 1
+            self.against_nobody += phc is self._dummy
         try:
             return self._hasher.verify(phc, self._keys.pepper(typed) if peppered else typed)
         except (VerificationError, InvalidHashError):

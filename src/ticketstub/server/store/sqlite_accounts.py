@@ -103,9 +103,11 @@ def _create(new: NewAccount, first: SignIn, connection: sqlite3.Connection) -> f
         ("username", _HAS_LOGIN, username),
         ("email", _HAS_LOGIN, email),
     )
-    taken = [name for name, statement, value in sought if connection.execute(statement, numbered(value)).fetchone()]
+    taken: frozenset[Unique] = frozenset(
+        name for name, statement, value in sought if connection.execute(statement, numbered(value)).fetchone()
+    )
     if taken:
-        return frozenset(taken)
+        return taken
     facts = (new.password_hash, new.sealed_verification, new.email_only_auth)
     connection.execute(_ADD, numbered(new.id, msgspec.json.encode(new.record), *facts))
     for login in {username, email}:

@@ -1,0 +1,349 @@
+"""Lock-outs over HTTP: whom they count for, what they cost, when they end, and what else they close (S3, S12)."""
+
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from argon2 import PasswordHasher
+from pyotp.totp import TOTP
+
+from tests.server.asking import SECRET, Answered, Clock, ask
+from tests.server.asking import sign_in as sign_in_v2
+from ticketstub.refusals import RateLimited, TooManyFailures, Unauthorized
+from ticketstub.server import lock_outs, sign_ins
+from ticketstub.server.disputed import Answers
+from ticketstub.server.instance import Instance
+from ticketstub.server.keys import Keys
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.passwords import Passwords
+from ticketstub.server.rates import Rates
+from ticketstub.server.settings import Settings
+from ticketstub.server.store.seed import seed
+from ticketstub.server.store.sqlite import SqliteStore
+from ticketstub.server.world import World
+from ticketstub.token import Secret
+from ticketstub.wire.accounts import PostUsersSignInData
+
+PASSWORD, CODES = "paper-lantern-42", TOTP(SECRET)
+# Cheap hashes: at 20 ms for each attempt these tests would take minutes.
+HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
+LOCKED = (
+    b'{"errors":[{"code":1031,"message":"User could not be authenticated. This IP appears to be having trouble '
+    b'signing in to an account (detected repeated failures)","status":401}]}'
+)
+WRONG = b'{"errors":[{"code":1001,"message":"User could not be authenticated","status":401}]}'
+LIMITED = b'{"errors":[{"code":1003,"message":"API rate limit exceeded","status":429}]}'
+LOGINS = {
+    "name": "mira_quill",
+    "e-mail": "mira@example.test",
+    "upper case": "MIRA_QUILL",
+    "trailing space": "mira_quill ",
+    "NFKC twin": "\uff4dira_\uff31uill",
+}
+MINUTE = 60
+Begin = Callable[..., LocalPlex]
+
+
+def account(name: str, **more: object) -> dict[str, object]:
+    return {"username": name, "email": f"{name.partition('_')[0]}@example.test", "password_hash": HASH, **more}
+
+
+def world(**answers: object) -> World:
+    accounts = [
+        account("mira_quill", id=10500123),
+        account("tom", id=10500321),
+        account("vera", verification_secret=SECRET),
+        account("elsa", email_only_auth=True),
+        account("gone", disabled=True),
+        {"username": "silent", "email": "silent@example.test"},
+        *(account(f"one{number}") for number in range(5)),
+    ]
+    return World.from_dict({"account": accounts, "answers": answers})
+
+
+@pytest.fixture(name="clock")
+def _clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(name="begin")
+def _begin(clock: Clock) -> Iterator[Begin]:
+    """Start a local Plex; it ends with the test."""
+    with ExitStack() as running:
+        yield lambda db=None, **answers: running.enter_context(
+            LocalPlex(world(**answers), db=db, clock=clock).running()
+        )
+
+
+def basic(url: str, login: str, password: str) -> Answered:
+    packed = b64encode(f"{login}:{password}".encode()).decode()
+    return ask(url, "POST", "/users/sign_in.json", {"Authorization": f"Basic {packed}"})
+
+
+def form(url: str, login: str, password: str) -> Answered:
+    fields = urlencode({"user[login]": login, "user[password]": password})
+    return ask(url, "POST", "/users/sign_in.json", {"Content-Type": "application/x-www-form-urlencoded"}, fields)
+
+
+FLOWS: dict[str, Callable[[str, str, str], Answered]] = {"v2": sign_in_v2, "legacy form": form, "legacy Basic": basic}
+
+
+def fail(url: str, login: str = "mira_quill", times: int = 10) -> None:
+    """Type a wrong password so many times."""
+    assert [401] * times == [sign_in_v2(url, login, "x").status for _ in range(times)]
+
+
+@pytest.mark.parametrize("spelling", LOGINS)
+@pytest.mark.parametrize("flow", FLOWS)
+def test_the_eleventh_attempt(begin: Begin, flow: str, spelling: str) -> None:
+    """S12: after ten failures the eleventh attempt is refused, with the right password too, however it is spelt."""
+    plex = begin()
+    fail(plex.url, LOGINS[spelling])
+    answer = FLOWS[flow](plex.url, LOGINS[spelling], PASSWORD)
+    assert (401, "detected repeated failures") == (answer.status, answer.body.decode()[-1000:].split("(")[1][:26])
+    other = FLOWS[flow](plex.url, "tom", PASSWORD)
+    assert 201 == other.status
+
+
+@pytest.mark.parametrize("kept", ["memory", "file"])
+def test_all_spellings_share_one_counter(begin: Begin, tmp_path: Path, kept: str) -> None:
+    """S12: failures under five spellings and over two APIs count together; so does a restart on a file."""
+    db = f"sqlite:///{tmp_path / 'plex.db'}" if kept == "file" else None
+    plex = begin(db)
+    for login in LOGINS.values():
+        fail(plex.url, login, 1)
+        assert 401 == basic(plex.url, login, "x").status
+    for login in LOGINS.values():
+        answer = sign_in_v2(plex.url, login, PASSWORD)
+        assert (401, LOCKED) == (answer.status, answer.body)
+    if db:
+        again = sign_in_v2(begin(db).url, "mira_quill", PASSWORD)
+        assert (401, LOCKED) == (again.status, again.body)
+
+
+def test_unknown_logins_lock_like_known_ones(begin: Begin) -> None:
+    """S3: an unknown login, one without password and a disabled one are refused and locked as a known one is."""
+    plex = begin()
+
+    def answers(login: str) -> list[tuple[int, bytes, list[str]]]:
+        found = [sign_in_v2(plex.url, login, "x") for _ in range(12)]
+        return [(each.status, each.body, sorted(each.headers)) for each in found]
+
+    known = answers("tom")
+    assert [WRONG] * 10 + [LOCKED] * 2 == [body for _, body, _ in known]
+    for login in ("nobody", "NOBODY2 ", "silent", "gone", "elsa"):
+        assert known == answers(login)
+    assert LOCKED == sign_in_v2(plex.url, " nobody", "x").body
+
+
+def test_a_refused_attempt_costs_what_any_costs(begin: Begin) -> None:
+    """S3: one argon2 verification in each class, also where the account is locked; that one guesses nothing."""
+    plex = begin()
+    fail(plex.url)
+    fail(plex.url, "nobody")
+    assert plex.passwords is not None
+    for login, password in (("mira_quill", "x"), ("mira_quill", PASSWORD), ("nobody", "x"), ("mira_quill", "")):
+        before, idle = plex.passwords.verifications, plex.passwords.against_nobody
+        assert LOCKED == sign_in_v2(plex.url, login, password).body
+        assert (1, 1) == (plex.passwords.verifications - before, plex.passwords.against_nobody - idle)
+
+
+def test_a_lock_ends_by_itself_and_doubles(begin: Begin, clock: Clock) -> None:
+    """The first lock lasts 15 minutes, the next 30; each ends by itself, and a success starts over."""
+    plex = begin()
+    for minutes in (15, 30):
+        fail(plex.url)
+        clock.now += minutes * MINUTE - 1
+        assert LOCKED == sign_in_v2(plex.url, "mira_quill", PASSWORD).body
+        clock.now += 1
+    assert 201 == sign_in_v2(plex.url, "mira_quill", PASSWORD).status
+    fail(plex.url)
+    clock.now += 15 * MINUTE
+    assert 201 == sign_in_v2(plex.url, "mira_quill", PASSWORD).status
+
+
+def test_a_success_forgets_the_failures(begin: Begin) -> None:
+    """Nine failures and a success leave room for ten failures more."""
+    plex = begin()
+    for _ in range(2):
+        fail(plex.url, times=9)
+        assert 201 == sign_in_v2(plex.url, "mira_quill", PASSWORD).status
+    fail(plex.url)
+    assert LOCKED == sign_in_v2(plex.url, "mira_quill", PASSWORD).body
+
+
+def test_a_right_password_is_no_guess(begin: Begin) -> None:
+    """What is refused for another reason than the password does not lock: a missing code, a name for an address."""
+    plex = begin()
+    for _ in range(12):
+        assert 1029 == sign_in_v2(plex.url, "vera", PASSWORD).json["errors"][0]["code"]
+        assert 1030 == sign_in_v2(plex.url, "elsa", PASSWORD).json["errors"][0]["code"]
+    assert 201 == sign_in_v2(plex.url, "elsa@example.test", PASSWORD).status
+
+
+@pytest.mark.parametrize("retry_after", [False, True])
+def test_locked_sign_in_429(begin: Begin, retry_after: bool) -> None:
+    """With `locked_sign_in = 429` a locked sign-in is 429, code 1003, with the seconds to wait if they are told."""
+    plex = begin(locked_sign_in=429, retry_after=retry_after)
+    fail(plex.url)
+    answer = sign_in_v2(plex.url, "mira_quill", PASSWORD)
+    assert (429, LIMITED, "900" if retry_after else None) == (
+        answer.status,
+        answer.body,
+        answer.headers.get("retry-after"),
+    )
+
+
+def test_wrong_codes(begin: Begin, clock: Clock) -> None:
+    """S12: five wrong codes in five minutes are allowed; then even the right one waits, and no password is at fault."""
+    clock.now += 3600
+    plex = begin()
+
+    def attempt(code: str) -> Any:
+        answer = sign_in_v2(plex.url, "vera", PASSWORD, verificationCode=code)
+        return answer.status if answer.status == 201 else answer.json["errors"][0]["code"]
+
+    assert [1028] * 5 == [attempt("000000") for _ in range(5)]
+    assert [1031] * 2 == [attempt(CODES.at(clock.now)) for _ in range(2)]
+    assert 1001 == sign_in_v2(plex.url, "vera", "x").json["errors"][0]["code"]
+    clock.now += 5 * MINUTE
+    assert 201 == attempt(CODES.at(clock.now))
+    assert 1028 == attempt(CODES.at(clock.now))
+
+
+def at_once(number: int, attempt: Callable[[], Answered]) -> list[Answered]:
+    gate = Barrier(number)
+
+    def go(_number: int) -> Answered:
+        gate.wait(10)
+        return attempt()
+
+    with ThreadPoolExecutor(number) as pool:
+        return list(pool.map(go, range(number)))
+
+
+def test_64_wrong_passwords_at_once(begin: Begin) -> None:
+    """S12: of 64 wrong passwords at once no more than ten are held against the account's hash."""
+    plex = begin()
+    assert plex.passwords is not None
+    answers = at_once(64, lambda: sign_in_v2(plex.url, "mira_quill", "x"))
+    guesses = plex.passwords.verifications - plex.passwords.against_nobody
+    codes = [(each.status, each.json["errors"][0]["code"]) for each in answers]
+    assert 2 <= guesses <= 10
+    assert guesses == codes.count((401, 1001))
+    assert {(401, 1001), (401, 1031), (503, 1013)} >= set(codes)
+
+
+def test_16_right_passwords_at_once(begin: Begin) -> None:
+    """Many right sign-ins to one account at once are no guessing: none is refused."""
+    plex = begin()
+    assert [201] * 16 == [each.status for each in at_once(16, lambda: sign_in_v2(plex.url, "tom", PASSWORD))]
+
+
+def test_64_at_once_with_one_code(begin: Begin, clock: Clock) -> None:
+    """S5, S12: of 64 sign-ins at once with one code exactly one succeeds."""
+    clock.now += 3600
+    plex = begin()
+    code = CODES.at(clock.now)
+    answers = at_once(64, lambda: sign_in_v2(plex.url, "vera", PASSWORD, verificationCode=code))
+    refused = {each.json["errors"][0]["code"] for each in answers if each.status != 201}
+    assert 1 == [each.status for each in answers].count(201)
+    assert {1028, 1031, 1013} >= refused
+    assert 1028 in refused, "nobody came close: the test shows nothing"
+
+
+class Box:
+    """The parts of a local Plex without sockets, so that clients can have any address."""
+
+    def __init__(self, clock: Clock, **settings: Any) -> None:
+        self.keys = Keys(b"k" * 32)
+        self.passwords = Passwords(self.keys)
+        self.store = SqliteStore()
+        rates = Rates(Settings(**settings))
+        self.instance = Instance(self.store, self.keys, self.passwords, clock, Answers(), {}, rates)
+
+    async def attempt(self, login: str, password: str, address: str) -> str:
+        """Sign in and say how it went."""
+        call = PostUsersSignInData(login=login, password=Secret(password))
+        try:
+            await sign_ins.sign_in(self.instance, call, None, address)
+        except TooManyFailures:
+            return "locked"
+        except Unauthorized:
+            return "wrong"
+        return "in"
+
+
+@pytest.fixture(name="box")
+async def _box(clock: Clock) -> AsyncIterator[Callable[..., Any]]:
+    made: list[Box] = []
+
+    async def make(**settings: Any) -> Box:
+        box = Box(clock, **settings)
+        made.append(box)
+        await seed(box.store, world(), box.keys, box.passwords, int(clock.now))
+        return box
+
+    yield make
+    for box in made:
+        box.passwords.close()
+        await box.instance.finish()
+        await box.store.close()
+
+
+async def test_an_address_has_a_limit_of_its_own(box: Any, clock: Clock) -> None:
+    """S12: thirty failures from one address, at whatever logins, end its attempts; that costs no verification."""
+    local = await box()
+    assert ["wrong"] * 30 == [await local.attempt(f"one{n // 9}", "x", "192.0.2.1") for n in range(30)]
+    before = local.passwords.verifications
+    assert "locked" == await local.attempt("mira_quill", PASSWORD, "192.0.2.1")
+    assert before == local.passwords.verifications
+    assert "in" == await local.attempt("mira_quill", PASSWORD, "192.0.2.2")
+    clock.now += 5 * MINUTE
+    assert "in" == await local.attempt("mira_quill", PASSWORD, "192.0.2.1")
+
+
+async def test_an_address_keeps_its_failures_whoever_succeeds(box: Any) -> None:
+    """S12: a success of one account does not give an address its other failures back, and costs it nothing."""
+    local = await box()
+    for n in range(29):
+        assert "wrong" == await local.attempt(f"one{n // 9}", "x", "192.0.2.1")
+    assert ["in"] * 5 == [await local.attempt("tom", PASSWORD, "192.0.2.1") for _ in range(5)]
+    assert "wrong" == await local.attempt("one4", "x", "192.0.2.1")
+    assert "locked" == await local.attempt("tom", PASSWORD, "192.0.2.1")
+
+
+@pytest.mark.parametrize(("address", "limits"), [("127.0.0.1", True), ("::1", True), ("192.0.2.1", False)])
+async def test_where_addresses_do_not_count(box: Any, address: str, limits: bool) -> None:
+    """On loopback everybody has one address: there, and where the settings say so, accounts alone count."""
+    local = await box(address_limits=limits)
+    assert ["wrong"] * 40 == [await local.attempt(f"one{n // 9}", "x", address) for n in range(40)]
+
+
+async def test_a_locked_account_gives_out_no_token(box: Any, clock: Clock) -> None:
+    """S12: whatever gives out a token asks first, and is refused as long as wrong passwords have locked the account."""
+    local = await box()
+    await lock_outs.check_not_locked(local.instance, 10500123)
+    for _ in range(10):
+        await local.attempt("mira@example.test", "x", "192.0.2.1")
+    with pytest.raises(RateLimited) as refused:
+        await lock_outs.check_not_locked(local.instance, 10500123)
+    assert 15 * MINUTE == refused.value.retry_after
+    await lock_outs.check_not_locked(local.instance, 10500321)
+    clock.now += 15 * MINUTE
+    await lock_outs.check_not_locked(local.instance, 10500123)
+
+
+def test_no_login_that_was_typed_is_kept(begin: Begin, tmp_path: Path) -> None:
+    """S2: people type passwords where the login belongs: what was typed there is in none of the database's files."""
+    plex = begin(f"sqlite:///{tmp_path / 'plex.db'}")
+    sign_in_v2(plex.url, "my-secret-pass-phrase", "x")
+    files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"my-secret" not in files
+    assert b"login:" in files
