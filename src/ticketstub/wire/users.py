@@ -78,9 +78,11 @@ class GetFriends(Call[tuple[Friend, ...]], frozen=True, kw_only=True):
         return _listed(Friend, response)
 
     def write(self, value: tuple[Friend, ...], form: Format) -> bytes:
-        listed = [{**plain(friend), "sharedSources": [], "sharingSettings": dict(_SETTINGS)} for friend in value]
+        listed = [plain(friend) | _NEVER_SET for friend in value]
         return to_xml("friends", listed) if form is Format.XML else to_json(listed)
 
+
+_NOTHING: list[object] = []
 
 # What a share allows where nobody said otherwise (observed names, assumed values).
 _SETTINGS: dict[str, object] = {
@@ -94,6 +96,7 @@ _SETTINGS: dict[str, object] = {
     "filterPhotos": None,
     "filterTelevision": None,
 }
+_NEVER_SET: dict[str, object] = {"sharedSources": _NOTHING, "sharingSettings": _SETTINGS}
 
 
 class RemoveFriend(Silent, frozen=True, kw_only=True):
@@ -155,7 +158,7 @@ class GetServer(Call[PublishedServer], frozen=True, kw_only=True):
         return one(PublishedServer, response, ("machine_identifier",))
 
     def write(self, value: PublishedServer, form: Format) -> bytes:
-        members = {**plain(value), "librarySections": []}
+        members = {**plain(value), "librarySections": _NOTHING}
         return to_xml("server", members) if form is Format.XML else to_json(members)
 
 

@@ -95,7 +95,12 @@ def describe(connection: sqlite3.Connection, home_id: int) -> None:
     """Write into each member's record what it shows of its Home."""
     members = connection.execute(_MEMBERS, {"1": home_id}).fetchall()
     for account_id, guest, admin_id in members:
-        facts = {"home": True, "guest": bool(guest), "homeSize": len(members), "homeAdmin": account_id == admin_id}
+        facts: dict[str, object] = {
+            "home": True,
+            "guest": bool(guest),
+            "homeSize": len(members),
+            "homeAdmin": account_id == admin_id,
+        }
         amend(connection, account_id, facts)
 
 
