@@ -16,6 +16,7 @@ from ticketstub.wire import tolerant
 from ticketstub.wire.call import Call, Silent, data_of, malformed, one, written
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
+from ticketstub.wire.legacy_accounts import LegacyAccount
 from ticketstub.wire.users import container
 
 ROOM = 15
@@ -161,10 +162,9 @@ class SwitchLegacyHomeUser(Call[Account], frozen=True, kw_only=True):
         return one(Account, response, ("auth_token",))
 
     def write(self, value: Account, form: Format) -> bytes:
-        members = plain(value)
-        token = members["authToken"]
-        named = {"authenticationToken": token, **members}  # observed: clients find the token under this name only
-        return to_xml("user", named) if form is Format.XML else to_json({"user": named})
+        # As the older API shows any account: clients find the token as `authenticationToken` only (observed). The new
+        # token has no end, so there is nothing to remember.
+        return LegacyAccount().write(msgspec.structs.replace(value, remember_expires_at=None), form)
 
 
 class SetPasscode(Silent, frozen=True, kw_only=True):
