@@ -15,11 +15,12 @@ Start = Callable[..., LocalPlex]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start a local Plex with this world and these settings; it ends with the test."""
+    """Start a local Plex with these answers, this `world` and these settings; it ends with the test."""
     with ExitStack() as running:
 
         def begin(answers: dict[str, object] | None = None, **options: Any) -> LocalPlex:
-            plex = LocalPlex(World.from_dict(world(**(answers or {}))), **options)
+            told = options.pop("world", None) or world()
+            plex = LocalPlex(World.from_dict({**told, "answers": answers or {}}), **options)
             return running.enter_context(plex.running())
 
         yield begin

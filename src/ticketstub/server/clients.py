@@ -14,10 +14,10 @@ from ticketstub.errors import printable
 from ticketstub.server.instance import Instance
 from ticketstub.server.requests import Asked
 from ticketstub.server.store.base import DeviceRow, StoreError, TokenRow
-from ticketstub.server.store.devices import RARELY
 
 _LONGEST = 255
 _MOST_KNOWN = 4096
+_RARELY = 300  # seconds; the store itself writes once an hour at most
 _Work = Callable[[int, Asked, int], Coroutine[object, object, None]]
 
 
@@ -45,7 +45,7 @@ def _said(asked: Asked, parameter: str) -> str | None:
 
 
 class Noted:
-    """Which devices were noted as seen within the hour, so that most requests cost nothing more than a look-up.
+    """Which devices were noted a moment ago, so that most requests cost nothing more than a look-up.
 
     Args:
         instance: the local Plex.
@@ -70,7 +70,7 @@ class Noted:
 
     def _rarely(self, which: object, work: _Work, whose: int, asked: Asked) -> None:
         now = self._instance.now()
-        if now < self._times.get(which, now - RARELY) + RARELY:
+        if now < self._times.get(which, now - _RARELY) + _RARELY:
             return
         if len(self._times) >= _MOST_KNOWN:
             del self._times[next(iter(self._times))]
