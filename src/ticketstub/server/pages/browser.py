@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import secrets
 from hmac import compare_digest
+from typing import Literal
 
 import msgspec
 
@@ -46,7 +47,7 @@ class Browser:
         self.cookie: str | None = None
         self._value = self._sent()
         if not self._value:
-            self._renew()
+            self._become(_new_value())
 
     @property
     def form_token(self) -> str:
@@ -73,41 +74,47 @@ class Browser:
 
     async def recognise(self) -> None:
         """Find out who is signed in."""
-        found = await self._instance.store.sessions.find(self._digest(), self._instance.now())
+        found = await self._instance.store.sessions.find(self._digest(self._value), self._instance.now())
         self.account = await self._instance.store.account(found.account_id) if found else None
 
     async def sign_in(self, account_id: int, step: int | None) -> bool:
         """Sign an account in, in place of whoever is; `False` if the step was spent before or the account is off."""
-        return await self._instance.store.sessions.create(self._new_session(account_id, step))
+        value = _new_value()
+        won = await self._instance.store.sessions.create(self._session(value, account_id, step))
+        return won and self._become(value)
 
     async def switch(self, account_id: int) -> bool:
         """Go on as another account; `False` if nobody is signed in any more or the account is off."""
-        return await self._instance.store.sessions.rotate(self._new_session(account_id, None))
+        value = _new_value()
+        won = await self._instance.store.sessions.rotate(self._session(value, account_id, None))
+        return won and self._become(value)
 
     async def sign_out(self) -> None:
         """End the session."""
-        await self._instance.store.sessions.end(self._digest(), self._instance.now())
-        self._renew()
+        await self._instance.store.sessions.end(self._digest(self._value), self._instance.now())
+        self._become(_new_value())
+        self.account = None
 
-    def _new_session(self, account_id: int, step: int | None) -> NewSession:
-        now, old = self._instance.now(), self._digest()
-        self._renew()
+    def _session(self, value: str, account_id: int, step: int | None) -> NewSession:
+        now = self._instance.now()
         return NewSession(
-            digest=self._digest(),
+            digest=self._digest(value),
             account_id=account_id,
             now=now,
             expires_at=now + LIFE,
-            replaces=old,
+            replaces=self._digest(self._value),
             verification_step=step,
         )
 
-    def _digest(self) -> bytes:
-        return self._instance.keys.digest(f"session {self._value}")
+    def _digest(self, value: str) -> bytes:
+        return self._instance.keys.digest(f"session {value}")
 
-    def _renew(self) -> None:
-        self._value = secrets.token_urlsafe(32)
+    def _become(self, value: str) -> Literal[True]:
+        """Give the browser another cookie."""
+        self._value = value
         secure = "; Secure" if self._secure else ""
-        self.cookie = f"{self._name}={self._value}; Path=/; HttpOnly; SameSite=Lax{secure}"
+        self.cookie = f"{self._name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}"
+        return True
 
     @property
     def _name(self) -> str:
@@ -120,3 +127,7 @@ class Browser:
             if name == self._name and _WELL_FORMED(value):
                 return value
         return ""
+
+
+def _new_value() -> str:
+    return secrets.token_urlsafe(32)

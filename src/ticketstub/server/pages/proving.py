@@ -9,38 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ticketstub.refusals import Unauthorized, VerificationCodeRequired
-from ticketstub.server import lock_outs, policy
+from ticketstub.refusals import Unauthorized, VerificationCodeRequired, WrongVerificationCode
+from ticketstub.server import lock_outs, sign_ins
 from ticketstub.server.instance import Instance
-from ticketstub.server.keys import VERIFICATION
-from ticketstub.server.lock_outs import Attempt
 from ticketstub.server.pages.browser import Browser
 from ticketstub.server.store.base import AccountRow
-from ticketstub.server.verification import matching_step
 from ticketstub.token import Secret
+from ticketstub.wire.accounts import PostUsersSignInData
 
 _PROOF_LIVES = 300
-
-
-class Proven:
-    """Somebody who proved to be an account.
-
-    Attributes:
-        account: that account.
-        step: the verification step that is to be spent, if any.
-    """
-
-    __slots__ = ("_attempts", "account", "step")
-
-    def __init__(self, account: AccountRow, step: int | None, attempts: tuple[Attempt, ...]) -> None:
-        self.account = account
-        self.step = step
-        self._attempts = attempts
-
-    async def succeeded(self) -> None:
-        """Forget the failures before, now that the session is there."""
-        for attempt in self._attempts:
-            await attempt.succeeded()
 
 
 class CodeWanted(Exception):
@@ -78,43 +55,39 @@ class CodeWanted(Exception):
         return ("password", self.account.id, self.until, self.account.password_hash)
 
 
-async def prove_password(instance: Instance, login: str, password: Secret, address: str) -> Proven:
-    """Check a password, and the six digits at its end where they are a code.
+async def sign_in(instance: Instance, browser: Browser, login: str, password: Secret, address: str) -> None:
+    """Sign a browser in by a password, and by the six digits at its end where they are a code.
 
     Raises:
         CodeWanted: it is right, and a code is wanted.
-        Unauthorized: in one of its kinds.
-        RateLimited: too many failed.
-        BadRequest: it is too long.
-        Overloaded: too many sign-ins wait.
+        Refusal: as `sign_ins.prove`.
     """
-    policy.check_password_length(password)
-    found = await instance.store.find_account(login)
-    subject = lock_outs.subject_of(found, login, instance)
-    async with instance.turns.of(subject):
-        tried = await lock_outs.attempt(instance, "password", subject, address)
-        shortened, code = policy.split_password(found, password, None)
-        right = await instance.passwords.verify(found.password_hash if found else None, shortened, address)
-        account = policy.signed_in(found, login, right=right)
-        await tried.succeeded()
-    wanted = CodeWanted(account, instance.now() + _PROOF_LIVES)
-    if account.sealed_verification is None:
-        return Proven(account, None, ())
-    if code is None:
-        raise wanted
-    return await prove_code(instance, wanted, code, address)
+    call = PostUsersSignInData(login=login, password=password)
+    try:
+        await sign_ins.prove(instance, call, address, _session(browser))
+    except VerificationCodeRequired:  # told only to who has the password
+        account = await instance.store.find_account(login)
+        if account is None:
+            raise
+        raise CodeWanted(account, instance.now() + _PROOF_LIVES) from None
 
 
-async def prove_code(instance: Instance, wanted: CodeWanted, code: Secret, address: str) -> Proven:
-    """Check the code of somebody whose password was right; raises as `prove_password` does."""
+async def sign_in_with_code(
+    instance: Instance, browser: Browser, wanted: CodeWanted, code: Secret, address: str
+) -> None:
+    """Sign a browser in by a code, after its password; raises as `sign_in` does."""
     account = wanted.account
     await lock_outs.check_not_locked(instance, account.id)
-    if account.sealed_verification is None:
-        return Proven(account, None, ())
-    if not code.reveal():
-        raise VerificationCodeRequired
     async with instance.turns.of(str(account.id)):
-        tried = await lock_outs.attempt(instance, "verification_code", str(account.id), address)
-        secret = Secret(instance.keys.unseal(account.sealed_verification, VERIFICATION))
-        step = policy.check_code(code, matching_step(secret, code, instance.now()))
-    return Proven(account, step, (tried,))
+        step, attempt = await sign_ins.code_attempt(instance, account, code if code.reveal() else None, address)
+        if not await _session(browser)(account, step):
+            raise WrongVerificationCode if step is not None else Unauthorized
+        if attempt is not None:
+            await attempt.succeeded()
+
+
+def _session(browser: Browser) -> sign_ins.Issue:
+    async def issue(account: AccountRow, step: int | None) -> bool:
+        return await browser.sign_in(account.id, step)
+
+    return issue

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ticketstub.refusals import RateLimited, Refusal, TooManyFailures, Unauthorized, WrongVerificationCode
 from ticketstub.server.answers import Answer
-from ticketstub.server.pages.proving import CodeWanted, Proven, prove_code, prove_password
+from ticketstub.server.pages.proving import CodeWanted, sign_in, sign_in_with_code
 from ticketstub.server.pages.visit import PageVisit
 from ticketstub.server.pages.words import shown, wait
 from ticketstub.token import Secret
@@ -31,10 +31,7 @@ async def show(visit: PageVisit) -> Answer:
 async def take(visit: PageVisit) -> Answer:
     """Sign somebody in, in place of whoever was."""
     try:
-        proven = await (_code_typed(visit) if "proof" in visit.given else _password_typed(visit))
-        if not await visit.browser.sign_in(proven.account.id, proven.step):
-            raise WrongVerificationCode if proven.step is not None else Unauthorized
-        await proven.succeeded()
+        await (_code_typed(visit) if "proof" in visit.given else _password_typed(visit))
     except CodeWanted as wanted:
         return _form(visit, proven=wanted.fields(visit.browser), login=_name(wanted))
     except (Unauthorized, RateLimited) as refusal:
@@ -45,19 +42,18 @@ async def take(visit: PageVisit) -> Answer:
 async def sign_out(visit: PageVisit) -> Answer:
     """End the session of this browser."""
     await visit.browser.sign_out()
-    visit.browser.account = None
     return visit.go_on(otherwise="/sign-in")
 
 
-async def _password_typed(visit: PageVisit) -> Proven:
+async def _password_typed(visit: PageVisit) -> None:
     login, password = visit.given.get("login", ""), Secret(visit.given.get("password", ""))
-    return await prove_password(visit.instance, login, password, visit.asked.address)
+    await sign_in(visit.instance, visit.browser, login, password, visit.asked.address)
 
 
-async def _code_typed(visit: PageVisit) -> Proven:
+async def _code_typed(visit: PageVisit) -> None:
     wanted = await CodeWanted.read(visit.instance, visit.browser, visit.given)
     code = Secret("".join(visit.given.get("verificationCode", "").split()))
-    return await prove_code(visit.instance, wanted, code, visit.asked.address)
+    await sign_in_with_code(visit.instance, visit.browser, wanted, code, visit.asked.address)
 
 
 def _name(wanted: CodeWanted) -> str:

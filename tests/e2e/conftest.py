@@ -1,0 +1,106 @@
+"""One browser for all tests of a run, a local Plex and a tab for each."""
+
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.e2e.acting import WORLD, App, Clock, Tab
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.world import World
+
+OpenTab = Callable[..., Tab]
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+]
+
+
+@pytest.fixture(scope="session")
+def browser(require: Callable[[str, str], str]) -> Iterator[Browser]:
+    program = require("chromium", "install Debian's or Ubuntu's package `chromium`")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=_FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def plex(clock: Clock) -> Iterator[LocalPlex]:
+    with LocalPlex(World.from_dict(WORLD), clock=clock).running() as running:
+        yield running
+
+
+@pytest.fixture
+def app(plex: LocalPlex) -> App:
+    return App(plex)
+
+
+@pytest.fixture
+def open_tab(browser: Browser, plex: LocalPlex) -> Iterator[OpenTab]:
+    """Open a tab in a profile of its own; at the end it must have stayed on its site and complained of nothing."""
+    with ExitStack() as contexts:
+        tabs: list[Tab] = []
+
+        def begin(**options: object) -> Tab:
+            context = browser.new_context(**options)  # type: ignore[arg-type]  # a test's own words
+            contexts.callback(context.close)
+            tabs.append(Tab(context, plex))
+            return tabs[-1]
+
+        yield begin
+        assert [] == [url for tab in tabs for url in tab.strayed]
+        assert [] == [text for tab in tabs for text in tab.complaints]
+
+
+@pytest.fixture
+def tab(open_tab: OpenTab) -> Tab:
+    return open_tab()
+
+
+class WebApplication:
+    """A small web application on a port of its own, which notes what browsers ask of it."""
+
+    def __init__(self, server: http.server.ThreadingHTTPServer) -> None:
+        self.host = f"127.0.0.1:{server.server_address[1]}"
+        self.url = f"http://{self.host}"
+        self.seen: list[tuple[str, str | None]] = []
+
+
+@pytest.fixture
+def web_application() -> Iterator[WebApplication]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path != "/favicon.ico":
+                application.seen.append((self.path, self.headers.get("Referer")))
+            body = b"<!doctype html><html lang=en><title>Demo App</title><h1>Welcome back</h1>"
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the library's own name
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    application = WebApplication(server)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield application
+    server.shutdown()
+    thread.join()
+    server.server_close()

@@ -1,0 +1,267 @@
+"""Signing an app in, in a real browser."""
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.acting import App, Clock, Tab
+from tests.e2e.conftest import OpenTab, WebApplication
+from ticketstub.server.local_plex import LocalPlex
+
+
+@pytest.mark.parametrize("opening", ["/auth#?", "/auth#!?", "/auth/#!?"])
+def test_whole_sign_in_by_browser(opening: str, app: App, tab: Tab) -> None:
+    """Each spelling of the Auth App's URL leads by sign-in and approval to a token that works."""
+    pin = app.pin()
+    tab.open(app.auth_url(pin, opening))
+    tab.sign_in()
+    expect(tab.page.locator("h1")).to_have_text("Let this app sign in as you?")
+    for said in ("Demo App", "Living room", "Linux", "1.2.0", "127.0.0.1", "just now", "It may act as mira_quill"):
+        assert said in tab.text
+    assert app.token(pin) is None
+    tab.press("Approve")
+    expect(tab.page.locator("h1")).to_have_text("Approved")
+    assert "You can close this window" in tab.text
+    assert "mira_quill" == app.whoami(app.token(pin) or "")
+
+
+def test_whole_sign_in_with_a_verification_code(app: App, tab: Tab, clock: Clock) -> None:
+    """An account that asks for a code gets a second page for it, and the password is typed once."""
+    pin = app.pin()
+    tab.open(app.auth_url(pin))
+    tab.sign_in("vera@example.test")
+    expect(tab.page.locator("h1")).to_have_text("Type your code")
+    field = tab.page.get_by_label("Verification code")
+    field.fill("000000")
+    tab.press("Go on")
+    expect(tab.page.get_by_role("alert")).to_contain_text("This code is wrong")
+    field.fill(f"{clock.code()[:3]} {clock.code()[3:]}")
+    tab.press("Go on")
+    tab.press("Approve")
+    expect(tab.page.locator("h1")).to_have_text("Approved")
+    assert "vera" == app.whoami(app.token(pin) or "")
+
+
+def test_parameters_as_careless_clients_write_them(app: App, tab: Tab) -> None:
+    """Brackets and addresses that are not percent-encoded are understood as well."""
+    pin = app.pin()
+    tab.signed_in()
+    tab.open(app.auth_url(pin, "/auth/#!?", encoded=False, **{"context[device][model]": "Plex OAuth"}))
+    tab.press("Approve")
+    expect(tab.page.locator("h1")).to_have_text("Approved")
+    assert app.token(pin)
+
+
+def test_unknown_names_in_the_fragment_go_nowhere(app: App, tab: Tab) -> None:
+    """Of a fragment only the known names are taken over into the query."""
+    tab.open(app.auth_url(app.pin(), **{"evil": "1", "context[device][__proto__]": "2", "form_token": "3"}))
+    tab.page.wait_for_url("**/sign-in?*")
+    assert "evil" not in tab.page.url
+    assert "proto" not in tab.page.url
+    assert "form_token" not in tab.page.url
+
+
+def test_without_a_code_there_is_nothing_to_approve(tab: Tab, plex: LocalPlex) -> None:
+    """The Auth App without parameters says so, and leads to the link page."""
+    tab.open("/auth")
+    assert "Nothing to approve yet" == tab.title
+    tab.page.get_by_role("link", name="Type a code").click()
+    tab.page.wait_for_url("**/sign-in?*")
+
+
+def test_forgotten_password(tab: Tab) -> None:
+    """`#?resetPassword` says where passwords are."""
+    tab.open("/auth#?resetPassword")
+    expect(tab.page.locator("h1")).to_have_text("Forgot a password?")
+    assert "world file" in tab.text
+
+
+def test_deny(app: App, tab: Tab) -> None:
+    """Who denies leaves the app without a token, and the code is used up."""
+    pin = app.pin()
+    tab.signed_in()
+    tab.open(app.auth_url(pin))
+    tab.press("Deny")
+    expect(tab.page.locator("h1")).to_have_text("Denied")
+    assert app.token(pin) is None
+    tab.open(app.auth_url(pin))
+    expect(tab.page.locator("h1")).to_have_text("Not found or expired")
+
+
+def test_expiry(app: App, tab: Tab, clock: Clock) -> None:
+    """A code that runs out while its page is open cannot be approved any more."""
+    pin = app.pin()
+    tab.signed_in()
+    clock.now += 23
+    tab.open(app.auth_url(pin))
+    expect(tab.page.locator(".facts")).to_contain_text("23 seconds ago")
+    clock.now += 1800
+    tab.press("Approve")
+    expect(tab.page.locator("h1")).to_have_text("Not found or expired")
+
+
+def test_another_clients_code(plex: LocalPlex, app: App, tab: Tab) -> None:
+    """A URL that names another client than the PIN's finds nothing."""
+    pin = app.pin()
+    tab.signed_in()
+    tab.open(App(plex, "somebody-else").auth_url(pin))
+    expect(tab.page.locator("h1")).to_have_text("Not found or expired")
+
+
+def test_link_code(app: App, tab: Tab) -> None:
+    """A code of four characters is typed, small or not, seen, and approved."""
+    pin = app.pin(strong=False)
+    tab.open("/link")
+    tab.sign_in()
+    tab.page.get_by_label("Link code").fill(pin.code.lower())
+    tab.press("Go on")
+    expect(tab.page.locator(".app")).to_have_text("Demo App")
+    tab.press("Approve")
+    expect(tab.page.locator("h1")).to_have_text("Approved")
+    assert "mira_quill" == app.whoami(app.token(pin) or "")
+
+
+@pytest.mark.parametrize("place", ["/link/?pin={}", "/pin?pin={}", "/auth#?clientID=demo-client-7c1f&code={}"])
+def test_link_code_in_a_url(place: str, app: App, tab: Tab) -> None:
+    """A code in the URL is filled in and waits for the person."""
+    pin = app.pin(strong=False)
+    tab.signed_in()
+    tab.open(place.format(pin.code))
+    expect(tab.page.get_by_label("Link code")).to_have_value(pin.code)
+    tab.press("Go on")
+    tab.press("Approve")
+    expect(tab.page.locator("h1")).to_have_text("Approved")
+    assert app.token(pin)
+
+
+def test_wrong_link_code(app: App, tab: Tab) -> None:
+    """A wrong code is said to be wrong; after five of them even a right one has to wait, and the page says how long."""
+    pin = app.pin(strong=False)
+    wrong = next(code for code in ("AAAA", "AAAB") if code != pin.code)
+    tab.signed_in()
+    tab.open("/link")
+    for _ in range(5):
+        tab.page.get_by_label("Link code").fill(wrong)
+        tab.press("Go on")
+        expect(tab.page.get_by_role("alert")).to_contain_text("No device is waiting with this code")
+        expect(tab.page.get_by_label("Link code")).to_be_focused()
+    tab.page.get_by_label("Link code").fill(pin.code)
+    tab.press("Go on")
+    expect(tab.page.get_by_role("alert")).to_contain_text("Wait 15 minutes")
+
+
+@pytest.mark.parametrize("encoded", [True, False])
+def test_back_to_the_web_application(encoded: bool, app: App, tab: Tab, web_application: WebApplication) -> None:
+    """After approval the browser goes where the web application wanted, and tells it nothing but that address."""
+    pin = app.pin()
+    tab.allowed.add(web_application.host)
+    tab.signed_in()
+    tab.open(app.auth_url(pin, encoded=encoded, forwardUrl=f"{web_application.url}/done?pin={pin.id}"))
+    assert f"takes you back to {web_application.host}" in tab.text
+    tab.press("Approve")
+    tab.page.wait_for_url(f"{web_application.url}/**")
+    expect(tab.page.locator("h1")).to_have_text("Welcome back")
+    assert [(f"/done?pin={pin.id}", None)] == web_application.seen
+    assert app.token(pin)
+
+
+def test_denied_stays(app: App, tab: Tab, web_application: WebApplication) -> None:
+    """After a denial nothing goes anywhere by itself; there is a link back."""
+    pin = app.pin()
+    tab.allowed.add(web_application.host)
+    tab.signed_in()
+    tab.open(app.auth_url(pin, forwardUrl=f"{web_application.url}/done"))
+    tab.press("Deny")
+    expect(tab.page.locator("h1")).to_have_text("Denied")
+    assert [] == web_application.seen
+    tab.page.get_by_role("link", name="Go back to the app").click()
+    expect(tab.page.locator("h1")).to_have_text("Welcome back")
+
+
+def test_another_host_is_left_to_by_a_click(app: App, tab: Tab) -> None:
+    """To any other host the browser is not sent; the page names it and has a link that tells it nothing."""
+    tab.signed_in()
+    tab.open(app.auth_url(app.pin(), forwardUrl="https://app.example.test/done?x=1"))
+    tab.press("Approve")
+    expect(tab.page.locator("main")).to_contain_text("You are leaving to app.example.test")
+    link = tab.page.get_by_role("link", name="Go to app.example.test")
+    assert "https://app.example.test/done?x=1" == link.get_attribute("href")
+    assert "noreferrer noopener" == link.get_attribute("rel")
+
+
+@pytest.mark.parametrize(
+    "url", ["myapp://done", "javascript:alert(1)", r"http://127.0.0.1:1\@evil.example/", "/\\evil.example"]
+)
+def test_what_is_no_web_address_is_ignored(url: str, app: App, tab: Tab) -> None:
+    """A `forwardUrl` of another scheme, or one that a browser reads otherwise, is not taken, and the page says so."""
+    tab.signed_in()
+    tab.open(app.auth_url(app.pin(), forwardUrl=url))
+    expect(tab.page.locator("main")).to_contain_text("not taken here")
+    tab.press("Approve")
+    expect(tab.page.locator("h1")).to_have_text("Approved")
+    assert {urlsplit(tab.plex.url).netloc} == {
+        urlsplit(link).netloc for link in tab.page.eval_on_selector_all("a", "links => links.map(link => link.href)")
+    }
+
+
+def test_another_account_can_be_used(app: App, tab: Tab) -> None:
+    """Who is signed in as somebody else can change that on the way, and comes back to the approval."""
+    pin = app.pin()
+    tab.signed_in("sam")
+    tab.open(app.auth_url(pin))
+    tab.press("Use another account")
+    tab.sign_in("mira_quill")
+    tab.press("Approve")
+    expect(tab.page.locator("h1")).to_have_text("Approved")
+    assert "mira_quill" == app.whoami(app.token(pin) or "")
+
+
+def test_wrong_password(tab: Tab) -> None:
+    """A wrong password is told, by a message that screen readers announce, and the name typed is kept."""
+    tab.open("/sign-in")
+    tab.sign_in(password="wrong")
+    expect(tab.page.get_by_role("alert")).to_contain_text("password is wrong")
+    expect(tab.page.get_by_label("User name")).to_have_value("mira_quill")
+    expect(tab.page.get_by_label("Password")).to_be_focused()
+    assert re.match("Not signed in:", tab.page.title())
+
+
+def test_by_keyboard_alone(app: App, tab: Tab) -> None:
+    """From the first page to the approval, Tab, typing and Enter are enough, and focus is always visible."""
+    pin = app.pin(strong=False)
+    tab.open("/link")
+    keys = tab.page.keyboard
+    expect(tab.page.get_by_label("User name")).to_be_focused()
+    keys.type("mira_quill")
+    keys.press("Tab")
+    keys.type("paper-lantern-42")
+    keys.press("Enter")
+    expect(tab.page.get_by_label("Link code")).to_be_focused()
+    keys.type(pin.code)
+    keys.press("Enter")
+    expect(tab.page.locator("h1")).to_have_text("Let this app sign in as you?")
+    keys.press("Tab")
+    assert "Skip to the page" == tab.page.evaluate("document.activeElement.textContent")
+    assert tab.page.evaluate("document.activeElement.getBoundingClientRect().top >= 0")
+    keys.press("Enter")
+    keys.press("Tab")
+    assert "Approve" == tab.page.evaluate("document.activeElement.textContent")
+    assert "none" != tab.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    keys.press("Enter")
+    expect(tab.page.locator("h1")).to_have_text("Approved")
+    assert app.token(pin)
+
+
+def test_without_scripts(app: App, open_tab: OpenTab) -> None:
+    """Without scripts the Auth App says what to do, and all the rest works."""
+    pin = app.pin()
+    tab = open_tab(java_script_enabled=False)
+    tab.open(app.auth_url(pin))
+    assert "scripts are off" in tab.text
+    tab.signed_in()
+    tab.open(app.auth_url(pin).replace("#?", "?"))
+    tab.press("Approve")
+    expect(tab.page.locator("h1")).to_have_text("Approved")
+    assert app.token(pin)
