@@ -2,9 +2,7 @@
 
     from ticketstub import Plex
 
-    plex = Plex()
-    account = plex.authentication.post_users_sign_in_data(login="mira_quill", password=password)
-    mine = plex.with_options(token=account.auth_token)
+    plex = Plex.sign_in("My App")
 
 Rule: importing this loads nothing else; each name loads what it needs when it is first used.
 """
@@ -16,28 +14,29 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ticketstub.aclient import AsyncMediaServer, AsyncPlex
+    from ticketstub.asigned_in import AsyncSignedInAccount
+    from ticketstub.checking import acheck, check
     from ticketstub.client import MediaServer, Plex
     from ticketstub.device import Device
     from ticketstub.errors import (
         CredentialsError,
         CrossOriginRedirect,
+        Denied,
+        GaveUp,
         MalformedReply,
+        PinExpired,
         PlexError,
         RedirectRefused,
+        SignInFailed,
         TimedOut,
         Unreachable,
     )
-    from ticketstub.options import Options, Retry
+    from ticketstub.flows.begun import Begun
+    from ticketstub.flows.check import Checked
+    from ticketstub.flows.kept import SignedIn
+    from ticketstub.options import ClientOptions, Options, Retry
     from ticketstub.outcome import Err, Ok
-    from ticketstub.records import (
-        Account,
-        Connection,
-        Identity,
-        Resource,
-        ServerInformation,
-        Source,
-        TransientToken,
-    )
+    from ticketstub.records import Account, Connection, Identity, Resource, ServerInformation, Source, TransientToken
     from ticketstub.refusals import (
         BadRequest,
         ClientIdentifierMissing,
@@ -55,6 +54,8 @@ if TYPE_CHECKING:
         VerificationCodeRequired,
         WrongVerificationCode,
     )
+    from ticketstub.sign_in import AsyncSignIn, SignIn
+    from ticketstub.signed_in import SignedInAccount
     from ticketstub.token import Secret, Token
     from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData
     from ticketstub.wire.http import Request, Response
@@ -71,28 +72,29 @@ __version__: str
 
 _HOMES = {
     "aclient": ("AsyncMediaServer", "AsyncPlex"),
+    "asigned_in": ("AsyncSignedInAccount",),
+    "checking": ("acheck", "check"),
     "client": ("MediaServer", "Plex"),
     "device": ("Device",),
     "errors": (
         "CredentialsError",
         "CrossOriginRedirect",
+        "Denied",
+        "GaveUp",
         "MalformedReply",
+        "PinExpired",
         "PlexError",
         "RedirectRefused",
+        "SignInFailed",
         "TimedOut",
         "Unreachable",
     ),
-    "options": ("Options", "Retry"),
+    "flows.begun": ("Begun",),
+    "flows.check": ("Checked",),
+    "flows.kept": ("SignedIn",),
+    "options": ("ClientOptions", "Options", "Retry"),
     "outcome": ("Err", "Ok"),
-    "records": (
-        "Account",
-        "Connection",
-        "Identity",
-        "Resource",
-        "ServerInformation",
-        "Source",
-        "TransientToken",
-    ),
+    "records": ("Account", "Connection", "Identity", "Resource", "ServerInformation", "Source", "TransientToken"),
     "refusals": (
         "BadRequest",
         "ClientIdentifierMissing",
@@ -110,6 +112,8 @@ _HOMES = {
         "VerificationCodeRequired",
         "WrongVerificationCode",
     ),
+    "sign_in": ("AsyncSignIn", "SignIn"),
+    "signed_in": ("SignedInAccount",),
     "token": ("Secret", "Token"),
     "wire.accounts": ("GetTokenDetails", "Ping", "PostUsersSignInData"),
     "wire.http": ("Request", "Response"),
@@ -128,15 +132,22 @@ __all__ = [
     "Account",
     "AsyncMediaServer",
     "AsyncPlex",
+    "AsyncSignIn",
+    "AsyncSignedInAccount",
     "BadRequest",
+    "Begun",
+    "Checked",
     "ClientIdentifierMissing",
+    "ClientOptions",
     "Conflict",
     "Connection",
     "CredentialsError",
     "CrossOriginRedirect",
+    "Denied",
     "Device",
     "Err",
     "Forbidden",
+    "GaveUp",
     "GetIdentity",
     "GetResources",
     "GetServerInformation",
@@ -150,6 +161,7 @@ __all__ = [
     "Ok",
     "Options",
     "PasscodeRequired",
+    "PinExpired",
     "PinNotFound",
     "Ping",
     "Plex",
@@ -166,6 +178,10 @@ __all__ = [
     "Secret",
     "ServerError",
     "ServerInformation",
+    "SignIn",
+    "SignInFailed",
+    "SignedIn",
+    "SignedInAccount",
     "Source",
     "TimedOut",
     "Token",
@@ -178,6 +194,8 @@ __all__ = [
     "Unreachable",
     "VerificationCodeRequired",
     "WrongVerificationCode",
+    "acheck",
+    "check",
 ]
 
 

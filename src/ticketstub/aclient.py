@@ -5,14 +5,18 @@ Rule: the twin of client.py, where everything is explained; same names, same sig
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Unpack
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Self, Unpack
 
 from ticketstub.adriver import AsyncSender
 from ticketstub.agroups import AsyncAuthentication, AsyncSecurityCalls
-from ticketstub.link import Link
+from ticketstub.asigned_in import AsyncSignedInSender
+from ticketstub.link import DEFAULT_PROGRAM, Link
 from ticketstub.options import (
     PLEX_TV,
+    ClientOptions,
     Hooks,
     OnRequest,
     OnResponse,
@@ -26,7 +30,7 @@ from ticketstub.options import (
     placed,
     with_token,
 )
-from ticketstub.token import Token
+from ticketstub.token import Secret, Token
 from ticketstub.transports import async_transport_for
 from ticketstub.wire.http import Response
 
@@ -39,8 +43,13 @@ if TYPE_CHECKING:
         AsyncPins,
         AsyncServerClaims,
     )
+    from ticketstub.credentials import Credentials, Storage
     from ticketstub.device import Device
-    from ticketstub.records import Resource
+    from ticketstub.flows.browser import OpenBrowser
+    from ticketstub.flows.password import AskCode
+    from ticketstub.flows.wish import OnCode
+    from ticketstub.keys import DeviceKey
+    from ticketstub.sign_in import AsyncSignIn
     from ticketstub.wire.media_server import Verb
 
 
@@ -90,7 +99,7 @@ class AsyncMediaServer(AsyncSender):
         return await self.send(call, **options)
 
 
-class AsyncPlex(AsyncSender):
+class AsyncPlex(AsyncSignedInSender):
     """As `Plex`, awaited."""
 
     def __init__(
@@ -120,6 +129,11 @@ class AsyncPlex(AsyncSender):
             hooks=Hooks(on_request=on_request, on_response=on_response, on_retry=on_retry),
         )
         super().__init__(with_token(settings, token, beside=server), Link(lambda: async_transport_for(transport)))
+
+    @property
+    def plex_tv(self) -> str:
+        """As `Plex.plex_tv`."""
+        return self._settings.base("plex.tv")
 
     @property
     def authentication(self) -> AsyncAuthentication:
@@ -165,22 +179,65 @@ class AsyncPlex(AsyncSender):
         """As `Plex.at`."""
         return AsyncMediaServer(placed(self._settings, url, token), self._link)
 
-    async def ping(self, **options: Unpack[Options]) -> bool:
-        """As `Plex.ping`."""
-        from ticketstub.wire.accounts import Ping
+    @classmethod
+    async def sign_in(
+        cls,
+        app: str = DEFAULT_PROGRAM,
+        *,
+        login: str | None = None,
+        password: str | Secret | None = None,
+        ask_code: AskCode | None = None,
+        remember_me: bool = False,
+        device_key: bool = False,
+        profile: str = "default",
+        code: bool = False,
+        forward_url: str | None = None,
+        on_code: OnCode | None = None,
+        open_browser: bool | OpenBrowser = True,
+        give_up: float | None = None,
+        credentials: Credentials | None = None,
+        storage: Storage = "auto",
+        consent: Callable[[str], bool] | None = None,
+        **client: Unpack[ClientOptions],
+    ) -> Self:
+        """As `Plex.sign_in`."""
+        from ticketstub.flows.sign_in import sign_in
+        from ticketstub.flows.wish import Keeping, Showing, Wish, installation
 
-        return await self.send(Ping(), **options)
+        showing = Showing(code, forward_url, on_code, open_browser, give_up)
+        keeping = Keeping(profile, credentials, storage, consent)
+        wish = Wish.of(
+            login,
+            password,
+            ask_code,
+            showing,
+            keeping,
+            remember_me=remember_me,
+            device_key=device_key,
+            own_device=client.get("device") is not None,
+        )
+        plex = cls(**client)
+        try:
+            device = client.get("device")
+            if device is None:
+                device = await asyncio.to_thread(installation, app, profile)
+            kept = await plex.follow(partial(sign_in, wish), device=device)
+            return plex.with_options(token=kept, device=kept.device)
+        except BaseException:
+            await plex.close()
+            raise
 
-    async def resources(
+    async def begin_sign_in(
         self,
         *,
-        include_https: bool = True,
-        include_relay: bool = True,
-        include_ipv6: bool = True,
+        forward_url: str | None = None,
+        code: bool = False,
+        device_key: DeviceKey | None = None,
         **options: Unpack[Options],
-    ) -> tuple[Resource, ...]:
-        """As `Plex.resources`."""
-        from ticketstub.wire.resources import GetResources
+    ) -> AsyncSignIn:
+        """As `Plex.begin_sign_in`."""
+        from ticketstub.flows.pin import begin
+        from ticketstub.sign_in import AsyncSignIn
 
-        call = GetResources(include_https=include_https, include_relay=include_relay, include_ipv6=include_ipv6)
-        return await self.send(call, **options)
+        begun = await self.follow(partial(begin, strong=not code, forward_url=forward_url, key=device_key), **options)
+        return AsyncSignIn(self.with_options(**options) if options else self, begun, device_key=device_key)

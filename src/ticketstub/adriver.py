@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
+from ticketstub.driver import SENSES
 from ticketstub.errors import PlexError
+from ticketstub.flows.caller import Caller
 from ticketstub.flows.exchange import exchange
-from ticketstub.flows.steps import Flow, Send, Sleep, Step
+from ticketstub.flows.steps import Ask, Do, Flow, Send, Sleep, Step
 from ticketstub.link import Link
 from ticketstub.options import Options, Settings, derived
 from ticketstub.outcome import Err, Ok, Outcome
@@ -50,9 +53,13 @@ async def _do(step: Step, transport: AsyncTransport) -> object:
     if isinstance(step, Sleep):
         await transport.sleep(step.seconds)
         return None
-    if step.refused is not None and (tell := getattr(step.source, "refused", None)):
-        await _awaited(tell(step.refused))
-    return await _awaited(step.source())
+    if isinstance(step, Do):
+        return await asyncio.to_thread(step.work)
+    if isinstance(step, Ask):
+        if step.refused is not None and (tell := getattr(step.source, "refused", None)):
+            await _awaited(tell(step.refused))
+        return await _awaited(step.source())
+    return await _awaited(step.question())
 
 
 async def _awaited(answer: object) -> object:
@@ -84,6 +91,15 @@ class AsyncSender:
         if device is None:
             device = await asyncio.to_thread(self._link.remember)
         return await run(exchange(call, settings, device, time.monotonic), transport)
+
+    async def follow(self, flow: Callable[[Caller], Flow[V]], **options: Unpack[Options]) -> V:
+        """As `Sender.follow`."""
+        settings = derived(self._settings, options) if options else self._settings
+        transport = self._link.open()
+        device = settings.device or self._link.remembered
+        if device is None:
+            device = await asyncio.to_thread(self._link.remember)
+        return await run(flow(Caller(settings, device, SENSES, self._link.published)), transport)
 
     def with_options(self, **options: Unpack[Options]) -> Self:
         """As `Sender.with_options`."""

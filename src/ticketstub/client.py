@@ -6,14 +6,16 @@ twin is aclient.py: same names, same signatures, same requests (tests hold them 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Unpack
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Self, Unpack
 
 from ticketstub.driver import Sender
 from ticketstub.groups import Authentication, SecurityCalls
-from ticketstub.link import Link
+from ticketstub.link import DEFAULT_PROGRAM, Link
 from ticketstub.options import (
     PLEX_TV,
+    ClientOptions,
     Hooks,
     OnRequest,
     OnResponse,
@@ -27,14 +29,20 @@ from ticketstub.options import (
     placed,
     with_token,
 )
-from ticketstub.token import Token
+from ticketstub.signed_in import SignedInSender
+from ticketstub.token import Secret, Token
 from ticketstub.transports import transport_for
 from ticketstub.wire.http import Response
 
 if TYPE_CHECKING:
     from ticketstub.call_groups import AuthKeys, Claims, Devices, HomeCalls, Pins, ServerClaims
+    from ticketstub.credentials import Credentials, Storage
     from ticketstub.device import Device
-    from ticketstub.records import Resource
+    from ticketstub.flows.browser import OpenBrowser
+    from ticketstub.flows.password import AskCode
+    from ticketstub.flows.wish import OnCode
+    from ticketstub.keys import DeviceKey
+    from ticketstub.sign_in import SignIn
     from ticketstub.wire.media_server import Verb
 
 
@@ -93,7 +101,7 @@ class MediaServer(Sender):
         return self.send(call, **options)
 
 
-class Plex(Sender):
+class Plex(SignedInSender):
     """Plex, from a program's point of view: plex.tv and, where one is named, a media server.
 
     Args:
@@ -138,6 +146,11 @@ class Plex(Sender):
             hooks=Hooks(on_request=on_request, on_response=on_response, on_retry=on_retry),
         )
         super().__init__(with_token(settings, token, beside=server), Link(lambda: transport_for(transport)))
+
+    @property
+    def plex_tv(self) -> str:
+        """The address of plex.tv, or of the local Plex that stands for it."""
+        return self._settings.base("plex.tv")
 
     @property
     def authentication(self) -> Authentication:
@@ -188,29 +201,111 @@ class Plex(Sender):
         """
         return MediaServer(placed(self._settings, url, token), self._link)
 
-    def ping(self, **options: Unpack[Options]) -> bool:
-        """Keep the token alive; true, or an error (observed)."""
-        from ticketstub.wire.accounts import Ping
-
-        return self.send(Ping(), **options)
-
-    def resources(
-        self,
+    @classmethod
+    def sign_in(
+        cls,
+        app: str = DEFAULT_PROGRAM,
         *,
-        include_https: bool = True,
-        include_relay: bool = True,
-        include_ipv6: bool = True,
-        **options: Unpack[Options],
-    ) -> tuple[Resource, ...]:
-        """List the account's media servers and players, each with its addresses and its own token (documented).
+        login: str | None = None,
+        password: str | Secret | None = None,
+        ask_code: AskCode | None = None,
+        remember_me: bool = False,
+        device_key: bool = False,
+        profile: str = "default",
+        code: bool = False,
+        forward_url: str | None = None,
+        on_code: OnCode | None = None,
+        open_browser: bool | OpenBrowser = True,
+        give_up: float | None = None,
+        credentials: Credentials | None = None,
+        storage: Storage = "auto",
+        consent: Callable[[str], bool] | None = None,
+        **client: Unpack[ClientOptions],
+    ) -> Self:
+        """Sign in, or take up the sign-in that is kept: the usual way to a client.
+
+        The kept profile is used if plex.tv still takes it, and renewed if that can be; if plex.tv cannot be asked, it
+        is used as it is. Else the account is signed in anew: with `login` and `password` if they are given, else in the
+        browser, where the user approves this program. Whatever comes of it is kept. `signed_in` says how it went.
 
         Args:
-            include_https: whether addresses are given as https ones of plex.direct.
-            include_relay: whether Plex's relays are among them.
-            include_ipv6: whether IPv6 addresses are.
-            options: how to make the call (see `Options`).
-        """
-        from ticketstub.wire.resources import GetResources
+            app: the program's name, as the user sees it in the browser and in the list of authorized devices. Each name
+                and profile is a device of its own.
+            login: user name or e-mail address. A kept sign-in of another account is replaced then.
+            password: the password; it is not kept.
+            ask_code: asked for a verification code if Plex wants one, and once more if that is wrong.
+            remember_me: whether a token that a password gave ends after 14 days (observed).
+            device_key: whether to make a key for this device and live on JWTs of seven days, which it renews.
+            profile: the name under which the sign-in is kept, beside others.
+            code: whether the user types a code of 4 characters on `plex.tv/link`, on whatever device, instead of
+                opening an address here.
+            forward_url: where the browser is sent after the approval.
+            on_code: told of the begun sign-in (`Begun`: `url`, `code`, `qr()`), to show it. Without it, the browser is
+                opened.
+            open_browser: whether the browser is opened, or the function that opens an address. With `code`, only if
+                there is no `on_code`.
+            give_up: after how many seconds to stop waiting; by default the PIN's own time, 15 or 30 minutes.
+            credentials: where sign-ins are kept; by default where `storage` says.
+            storage: `auto` (the keyring; else files, if `consent` agrees; else memory), `keyring`, `file`, `memory`.
+            consent: asked whether a file is all right, with the question in plain words.
+            client: as the constructor's arguments of these names.
 
-        call = GetResources(include_https=include_https, include_relay=include_relay, include_ipv6=include_ipv6)
-        return self.send(call, **options)
+        Raises:
+            SignInFailed: `PinExpired`, `Denied`, `GaveUp`; or no browser could be opened.
+            VerificationCodeRequired, WrongVerificationCode, TooManyFailures, Unauthorized: plex.tv refused the login.
+            CredentialsError: the store of credentials cannot be read or written.
+            ValueError: only one of `login` and `password` is given, or an address or a name is none; nothing was sent.
+        """
+        from ticketstub.flows.sign_in import sign_in
+        from ticketstub.flows.wish import Keeping, Showing, Wish, installation
+
+        showing = Showing(code, forward_url, on_code, open_browser, give_up)
+        keeping = Keeping(profile, credentials, storage, consent)
+        wish = Wish.of(
+            login,
+            password,
+            ask_code,
+            showing,
+            keeping,
+            remember_me=remember_me,
+            device_key=device_key,
+            own_device=client.get("device") is not None,
+        )
+        plex = cls(**client)
+        try:
+            device = client.get("device") or installation(app, profile)
+            kept = plex.follow(partial(sign_in, wish), device=device)
+            return plex.with_options(token=kept, device=kept.device)
+        except BaseException:
+            plex.close()
+            raise
+
+    def begin_sign_in(
+        self,
+        *,
+        forward_url: str | None = None,
+        code: bool = False,
+        device_key: DeviceKey | None = None,
+        **options: Unpack[Options],
+    ) -> SignIn:
+        """Begin a sign-in in the browser that this program, or another process of it, finishes later.
+
+        For web applications: keep what `dump()` returns with the user's session, send the user's browser to `url`, and
+        finish after it comes back to `forward_url`: `SignIn.load(kept, plex=plex).finish()`.
+
+        Args:
+            forward_url: where the browser is sent afterwards, to http or https (observed); Plex adds nothing to it.
+            code: whether the user types a code of 4 characters instead.
+            device_key: the key that the token is to be bound to; the token is a JWT then. It is not in the dump: keep
+                it where secrets are kept, and pass it to `SignIn.load`.
+            options: how to make the call (see `Options`).
+
+        Raises:
+            RateLimited: too many PINs were made.
+            ValueError: `forward_url` is no http or https address; nothing was sent.
+        """
+        from ticketstub.flows.pin import begin
+        from ticketstub.sign_in import SignIn
+
+        begun = self.follow(partial(begin, strong=not code, forward_url=forward_url, key=device_key), **options)
+        return SignIn(self.with_options(**options) if options else self, begun, device_key=device_key)

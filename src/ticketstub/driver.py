@@ -5,12 +5,15 @@ Rule: no logic of its own; what both drivers must do alike is in flows/. Its twi
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 from ticketstub.errors import PlexError
+from ticketstub.flows.caller import Caller, Senses
 from ticketstub.flows.exchange import exchange
-from ticketstub.flows.steps import Flow, Send, Sleep, Step
+from ticketstub.flows.steps import Ask, Do, Flow, Send, Sleep, Step
 from ticketstub.link import Link
 from ticketstub.options import Options, Settings, derived
 from ticketstub.outcome import Err, Ok, Outcome
@@ -22,6 +25,14 @@ if TYPE_CHECKING:
     from ticketstub.records import Identity, ServerInformation
 
 V = TypeVar("V")
+
+
+def _chance() -> float:
+    return int.from_bytes(os.urandom(4), "big") / 2**32
+
+
+SENSES = Senses(time.monotonic, time.time, _chance)
+"""The real clocks, and real chance."""
 
 
 def run(flow: Flow[V], transport: Transport) -> V:
@@ -50,9 +61,11 @@ def _do(step: Step, transport: Transport) -> object:
     if isinstance(step, Sleep):
         transport.sleep(step.seconds)
         return None
-    if step.refused is not None and (tell := getattr(step.source, "refused", None)):
-        tell(step.refused)
-    return step.source()
+    if isinstance(step, Ask):
+        if step.refused is not None and (tell := getattr(step.source, "refused", None)):
+            tell(step.refused)
+        return step.source()
+    return step.work() if isinstance(step, Do) else step.question()
 
 
 class Sender:
@@ -87,6 +100,18 @@ class Sender:
         transport = self._link.open()
         device = settings.device or self._link.remembered or self._link.remember()
         return run(exchange(call, settings, device, time.monotonic), transport)
+
+    def follow(self, flow: Callable[[Caller], Flow[V]], **options: Unpack[Options]) -> V:
+        """Run a flow: several calls that belong together (see `ticketstub.flows`).
+
+        Args:
+            flow: given who calls, makes the generator.
+            options: how (see `Options`), for each of its calls.
+        """
+        settings = derived(self._settings, options) if options else self._settings
+        transport = self._link.open()
+        device = settings.device or self._link.remembered or self._link.remember()
+        return run(flow(Caller(settings, device, SENSES, self._link.published)), transport)
 
     def with_options(self, **options: Unpack[Options]) -> Self:
         """Return a client with these options that shares this one's connections; this one stays as it is."""

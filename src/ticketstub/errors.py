@@ -8,6 +8,10 @@ Rule: whatever Plex or the network does reaches the caller as a `PlexError`; a m
     ├── Unreachable                 no answer came: name, route, TLS, reset
     │   └── TimedOut                no answer came in the time allowed
     ├── MalformedReply              an answer came, and it cannot be read
+    ├── SignInFailed                no sign-in came of it, and not because a call failed
+    │   ├── PinExpired              nobody approved the PIN in its time
+    │   ├── Denied                  somebody denied it, or it is gone before its time
+    │   └── GaveUp                  the time that the program allowed is over
     ├── RedirectRefused             the answer points elsewhere and following it would repeat a body or loop
     │   └── CrossOriginRedirect     following it would take the credentials to another origin
     └── CredentialsError            the token or key at hand does not belong where it was about to go
@@ -110,6 +114,30 @@ class TimedOut(Unreachable):
 
 class MalformedReply(PlexError):
     """An answer came and cannot be read: HTML, empty, cut off, too large, or not what the call is answered with."""
+
+    __slots__ = ()
+
+
+class SignInFailed(PlexError):
+    """No sign-in came of it, and not because a call failed; its kinds say why."""
+
+    __slots__ = ()
+
+
+class PinExpired(SignInFailed):
+    """Nobody approved the PIN in its time: 15 minutes for one that is typed, 30 for one that is opened (documented)."""
+
+    __slots__ = ()
+
+
+class Denied(SignInFailed):
+    """Somebody denied the sign-in, or Plex no longer knows the PIN although its time is not over."""
+
+    __slots__ = ()
+
+
+class GaveUp(SignInFailed):
+    """The time that the program allowed for the sign-in is over; the PIN itself may still be approved."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""What a client and those derived from it share: the transport, whether it is open, and the remembered device.
+"""What a client and those derived from it share: the transport, whether it is open, what was remembered once.
 
 Rule: nothing is opened before the first call, and nothing is used after `close`.
 """
@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 from ticketstub.device import Device
+from ticketstub.flows.published import Published
 
 T = TypeVar("T")
 
@@ -25,6 +26,7 @@ class Link(Generic[T]):
         self._closed = False
         self._lock = Lock()
         self.remembered: Device | None = None
+        self.published = Published()
 
     def open(self) -> T:
         """Return the transport.

@@ -81,6 +81,21 @@ class Hooks(msgspec.Struct, frozen=True, kw_only=True):
     on_retry: OnRetry | None = None
 
 
+class ClientOptions(TypedDict, total=False):
+    """What `Plex.sign_in` and `check` take of the constructor's arguments, with the constructor's meanings."""
+
+    device: Device | None
+    plex_tv: str
+    timeout: float
+    connect_timeout: float
+    retry: Retry
+    headers: Mapping[str, str] | None
+    transport: object | None
+    on_request: OnRequest | None
+    on_response: OnResponse | None
+    on_retry: OnRetry | None
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Everything a call needs besides itself. `trusted` are the origins that the token may be sent to."""
 
@@ -161,13 +176,13 @@ def derived(settings: Settings, options: Options) -> Settings:
 def with_token(settings: Settings, token: str | Token | TokenSource | None, *, beside: str | None = None) -> Settings:
     """Give settings a token, and say where it may go.
 
-    A token that knows its origin goes there; one that does not goes to the settings' own bases. Either also goes to
-    the address that was named beside it.
+    A token that knows its origin, or whose source does, goes there; one that does not goes to the settings' own bases.
+    Either also goes to the address that was named beside it.
     """
     held = Token(token) if isinstance(token, str) else token
     trusted = {origin_of(base) for base in (settings.plex_tv, settings.server, settings.base_url) if base}
-    if isinstance(held, Token) and held.origin is not None:
-        trusted &= {held.origin}
+    if origin := getattr(held, "origin", None):
+        trusted &= {origin}
     if beside:
         trusted.add(origin_of(beside))
     return msgspec.structs.replace(settings, token=held, trusted=frozenset(trusted))

@@ -23,9 +23,9 @@ from ticketstub.errors import (
     RedirectRefused,
     Unreachable,
 )
-from ticketstub.flows.steps import Flow, Send, Sleep, ask, send
+from ticketstub.flows.steps import Flow, Living, Send, Sleep, ask, send
 from ticketstub.options import Settings
-from ticketstub.refusals import Refusal, Unauthorized
+from ticketstub.refusals import Refusal, TokenExpired, Unauthorized
 from ticketstub.token import Token
 from ticketstub.wire import codec
 from ticketstub.wire.call import Call, malformed
@@ -90,12 +90,18 @@ def _authorized(
     if not call.needs_token or source is None or isinstance(source, Token):
         token = source if call.needs_token and isinstance(source, Token) else None
         return (yield from _once(call, settings, device, clock, deadline, token))
-    token = yield from ask(source)
+    if isinstance(source, Living):
+        token = yield from source.flow(settings, device, deadline, None)
+    else:
+        token = yield from ask(source)
     try:
         return (yield from _once(call, settings, device, clock, deadline, token))
-    except Unauthorized:
-        fresh = yield from ask(source, refused=token)
-        if fresh is None or fresh == token or not call.may_repeat():
+    except Unauthorized as refusal:
+        if isinstance(source, Living):
+            fresh = yield from source.flow(settings, device, deadline, refusal)
+        else:
+            fresh = yield from ask(source, refused=token)
+        if fresh is None or fresh == token or not (call.may_repeat() or isinstance(refusal, TokenExpired)):
             raise
         return (yield from _once(call, settings, device, clock, deadline, fresh))
 

@@ -1,4 +1,4 @@
-"""What a flow may ask of its driver: send, sleep, ask for a token, tell of a refused one.
+"""What a flow may ask of its driver: send, sleep, ask the program, do what blocks.
 
 Rule: a flow is a generator that yields these and gets the answer back; failures are thrown in. It does no I/O, reads
 no clock of its own and imports no HTTP library, so it is written once for both façades and stepped by hand in tests.
@@ -6,10 +6,12 @@ no clock of its own and imports no HTTP library, so it is written once for both 
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TypeAlias, TypeVar
+from collections.abc import Callable, Generator
+from typing import Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
-from ticketstub.options import TokenSource
+from ticketstub.device import Device
+from ticketstub.options import Settings, TokenSource
+from ticketstub.refusals import Unauthorized
 from ticketstub.token import Token
 from ticketstub.wire.http import Request, Response
 
@@ -46,8 +48,40 @@ class Ask:
         self.refused = refused
 
 
-Step: TypeAlias = Send | Sleep | Ask
+class Put:
+    """Put a question to the program, or tell it something: call this, and await what it returns if that is to be."""
+
+    __slots__ = ("question",)
+
+    def __init__(self, question: Callable[[], object]) -> None:
+        self.question = question
+
+
+class Do:
+    """Do what blocks for a while: read or write a store, work with keys. The async driver does it in a thread.
+
+    Where the flow is given up meanwhile, the work goes on to its end and nobody hears of it.
+    """
+
+    __slots__ = ("work",)
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self.work = work
+
+
+Step: TypeAlias = Send | Sleep | Ask | Put | Do
 Flow: TypeAlias = Generator[Step, object, T]
+
+
+@runtime_checkable
+class Living(Protocol):
+    """A token source that takes steps of its own to have a token: it loads, renews, stores."""
+
+    def flow(
+        self, settings: Settings, device: Device, deadline: float, refusal: Unauthorized | None
+    ) -> Flow[Token | None]:
+        """Return the token for a call; after a refusal another one, or `None` if there is none."""
+        ...
 
 
 def send(step: Send) -> Flow[Response]:
@@ -66,3 +100,13 @@ def ask(source: TokenSource, refused: Token | None = None) -> Flow[Token | None]
     if not isinstance(answer, str):
         raise TypeError(f"a token source returns text, a Token or None, not {type(answer).__name__}")
     return Token(answer)
+
+
+def put(question: Callable[[], object]) -> Flow[object]:
+    """Yield the question and take whatever the program answers."""
+    return (yield Put(question))
+
+
+def do(work: Callable[[], T]) -> Flow[T]:
+    """Yield the work and take what it returns."""
+    return cast("T", (yield Do(work)))  # a driver answers Do with what the work returned

@@ -1,0 +1,178 @@
+"""A sign-in that was begun with a PIN, as data: what to show to the user, and what another process needs to finish it.
+
+Rule: no network, no clock, no token and no private key in it. The addresses are Plex's own pages, or a local Plex's.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from ticketstub.device import Device
+from ticketstub.options import PLEX_TV
+from ticketstub.wire.http import origin_of
+
+Standing = Literal["none", "good", "renewed", "unchecked", "revoked", "expired", "another"]
+"""How the kept token stands: there is none; it works; it was renewed; Plex could not be asked, so it was kept; Plex no
+longer knows it; its time is over; it is another account's than the one that was asked for."""
+
+FORMAT = 1
+"""The number of the form of a dump; an older or newer one is refused."""
+
+_AUTH_APP = "https://app.plex.tv"
+_OFFICIAL = frozenset({PLEX_TV, "https://clients.plex.tv", "https://www.plex.tv"})
+
+
+class BegunPin(msgspec.Struct, frozen=True, kw_only=True):
+    """A PIN that was made, and all that is needed to ask for it.
+
+    Args:
+        plex_tv: the address that made it.
+        device: the device that it was made by, and that alone may ask for it.
+        pin_id: its id.
+        code: what is typed or opened.
+        strong: whether it is opened in a browser (25 characters) and not typed (4).
+        expires_at: when its time is over, in epoch seconds by Plex's clock.
+        ahead: by how many seconds Plex's clock was ahead of this computer's.
+        forward_url: where the browser is sent afterwards.
+        kid: the name of the device key that it was made with.
+    """
+
+    plex_tv: str
+    device: Device
+    pin_id: int
+    code: str
+    strong: bool
+    expires_at: float
+    ahead: float = 0.0
+    forward_url: str | None = None
+    kid: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.pin_id}>"
+
+
+class _Dump(msgspec.Struct, frozen=True, kw_only=True, tag_field="sign_in", tag=FORMAT):
+    pin: BegunPin
+
+
+class Begun:
+    """A sign-in that waits for somebody's approval."""
+
+    def __init__(self, pin: BegunPin, because: Standing = "none") -> None:
+        self._pin = pin
+        self._because: Standing = because
+
+    @property
+    def url(self) -> str:
+        """The page to open: the Auth App's, or the link page with the code filled in (documented)."""
+        if self._pin.strong:
+            return auth_url(self._pin)
+        return f"{self.link_page}/?pin={quote(self.code, safe='')}"
+
+    @property
+    def code(self) -> str:
+        """The PIN's code: 4 characters to be typed on the link page, or 25 that are part of `url`."""
+        return self._pin.code
+
+    @property
+    def link_page(self) -> str:
+        """The page where a code of 4 characters is typed: `https://plex.tv/link`, or a local Plex's."""
+        return link_page(self._pin)
+
+    @property
+    def pin_id(self) -> int:
+        """The PIN's id."""
+        return self._pin.pin_id
+
+    @property
+    def expires_at(self) -> datetime:
+        """When the PIN's time is over, by Plex's clock."""
+        return datetime.fromtimestamp(self._pin.expires_at, UTC)
+
+    @property
+    def because(self) -> Standing:
+        """Why a sign-in is needed: how the kept token stands (see `Standing`)."""
+        return self._because
+
+    def qr(self, *, border: int = 1) -> str:
+        """Draw `url` as a QR code of block characters, for a terminal with a dark background.
+
+        Args:
+            border: how many modules of quiet zone are around it.
+        """
+        from io import StringIO
+
+        import segno  # only where a picture is wanted
+
+        drawing = StringIO()
+        segno.make(self.url, error="l", micro=False).terminal(drawing, border=border, compact=True)
+        return drawing.getvalue()
+
+    def dump(self) -> str:
+        """Return it as JSON text that another process can load and finish.
+
+        No token and no key is in it. But whoever has it can ask for the token once the user has approved: keep it where
+        only that user's browser and your program read it, such as a signed cookie over https or a session of the
+        server; never in a URL.
+        """
+        return msgspec.json.encode(_Dump(pin=self._pin)).decode()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} pin {self.pin_id}>"
+
+
+def loaded(data: str | bytes) -> BegunPin:
+    """Read a dump.
+
+    Raises:
+        ValueError: it is damaged, or of another version; nothing of it is repeated.
+    """
+    found = _decoded(data)
+    if found is None or not _sound(found):
+        raise ValueError("this is no begun sign-in of this version, or it is damaged: begin a new one")
+    return found
+
+
+def _decoded(data: str | bytes) -> BegunPin | None:
+    try:
+        return msgspec.json.decode(data, type=_Dump).pin
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+        return None
+
+
+def _sound(pin: BegunPin) -> bool:
+    try:
+        return bool(origin_of(pin.plex_tv)) and checked_forward_url(pin.forward_url) and pin.expires_at < 253402300799
+    except ValueError:
+        return False
+
+
+def checked_forward_url(url: str | None) -> bool:
+    """Tell that a place to forward to is one that Plex honours.
+
+    Raises:
+        ValueError: it is no http or https address; Plex sends the browser elsewhere then (observed).
+    """
+    if url is not None:
+        origin_of(url)
+    return True
+
+
+def auth_url(pin: BegunPin) -> str:
+    """Write the Auth App's address; its parameters are in the fragment, which no server sees (documented)."""
+    given = {"clientID": pin.device.client_identifier, "code": pin.code}
+    if pin.device.product:
+        given["context[device][product]"] = pin.device.product
+    if pin.forward_url:
+        given["forwardUrl"] = pin.forward_url
+    base = _AUTH_APP if pin.plex_tv in _OFFICIAL else pin.plex_tv
+    return f"{base}/auth#?{urlencode(given, quote_via=quote, safe='')}"
+
+
+def link_page(pin: BegunPin) -> str:
+    """Write the link page's address (documented)."""
+    return f"{PLEX_TV if pin.plex_tv in _OFFICIAL else pin.plex_tv}/link"

@@ -1,0 +1,164 @@
+"""Finding out about a token: its kind, whose it is, until when, whether it is alive, dead, or nobody can tell.
+
+Rule: only an answer to the token itself counts; `/identity` answers anybody. An outage is no verdict. A token goes to a
+media server only if plex.tv does not know it, or lists it for that very server.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from ticketstub.errors import PlexError
+from ticketstub.flows.caller import Caller
+from ticketstub.flows.kept import moment
+from ticketstub.flows.steps import Flow
+from ticketstub.options import with_token
+from ticketstub.records import Account, AuthorizedDevice
+from ticketstub.refusals import Forbidden, TokenExpired, TooManyFailures, Unauthorized
+from ticketstub.token import Token
+
+CheckedKind = Literal["account", "server", "shared", "transient", "claim", "jwt", "unknown"]
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found out about a token.
+
+    Args:
+        kind: `account`: an account's, for one of its devices. `server`: a media server's own. `shared`: not plex.tv's
+            affair, but the named media server takes it. `transient`, `claim`, `jwt`: by its text. `unknown`: nobody
+            knows it, or nobody could be asked.
+        alive: whether it is accepted; `None` where nobody could tell.
+        reason: why, in a sentence.
+        whose: the account, as plex.tv tells.
+        until: when it ends; `None` where it does not, or nobody knows.
+        device: the authorized device that it was given to, where plex.tv lists it.
+        asked: who was asked: `plex.tv`, `media server`.
+        unreachable: what went wrong where somebody could not be asked, or `None`.
+    """
+
+    kind: CheckedKind
+    alive: bool | None
+    reason: str
+    whose: Account | None = None
+    until: datetime | None = None
+    device: AuthorizedDevice | None = None
+    asked: tuple[str, ...] = ()
+    unreachable: str | None = None
+
+
+def taken(token: str | Token) -> Token:
+    """Take a token for a check: whatever could be one, claim tokens included.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(token, Token):
+        return token
+    text = token.strip()
+    return Token.received(text) if text.startswith("claim-") else Token(text)
+
+
+def check(token: Token, caller: Caller) -> Flow[Checked]:
+    """Find out about a token."""
+    if token.kind == "claim":
+        return Checked(
+            kind="claim",
+            alive=None,
+            reason="it adds a media server to an account, within four minutes and once; it signs nobody in",
+        )
+    if token.kind == "transient":
+        here = Checked(kind="transient", alive=None, reason="only the media server that made it knows it")
+        return (yield from _asked_server(token, caller, here))
+    here = yield from _asked_plex_tv(token, caller)
+    if here.alive:
+        return (yield from _listed(token, caller, here))
+    if token.kind == "jwt":
+        return here
+    return (yield from _asked_server(token, caller, here))
+
+
+def _asked_plex_tv(token: Token, caller: Caller) -> Flow[Checked]:
+    from ticketstub.wire.accounts import GetTokenDetails
+
+    kind: CheckedKind = "jwt" if token.kind == "jwt" else "unknown"
+    until, asked = _until(token), ("plex.tv",)
+    try:
+        account = yield from caller.with_token(token).call(GetTokenDetails())
+    except TooManyFailures as error:
+        return Checked(kind=kind, alive=None, reason="plex.tv does not tell now", asked=asked, unreachable=str(error))
+    except TokenExpired:
+        return Checked(
+            kind=kind, alive=False, reason="its time is over; its device can renew it", until=until, asked=asked
+        )
+    except Unauthorized:
+        reason = "plex.tv does not know it (any more); it may be one media server's own, which plex.tv does not tell"
+        return Checked(kind=kind, alive=False, reason=reason, until=until, asked=asked)
+    except PlexError as error:
+        return Checked(kind=kind, alive=None, reason="plex.tv did not answer", asked=asked, unreachable=str(error))
+    if kind == "unknown":
+        kind, until = "account", _remembered_until(account, caller)
+    return Checked(kind=kind, alive=True, reason="plex.tv takes it", whose=account, until=until, asked=asked)
+
+
+def _until(token: Token) -> datetime | None:
+    from ticketstub.keys.plex_jwt import peek  # no library is loaded by it
+
+    seen = peek(token) if token.kind == "jwt" else None
+    return moment(seen.expires_at) if seen else None
+
+
+def _remembered_until(account: Account, caller: Caller) -> datetime | None:
+    """Return the end of a token that lasts for 14 days; the same field of others is in the past (observed)."""
+    ends = account.remember_expires_at
+    return moment(ends) if ends is not None and ends > caller.senses.now() else None
+
+
+def _listed(token: Token, caller: Caller, here: Checked) -> Flow[Checked]:
+    """Look the token's device up in the account's list; that there is none, or no list, changes nothing."""
+    from ticketstub.wire.devices import GetDevices
+
+    try:
+        devices = yield from caller.with_token(token).call(GetDevices())
+    except PlexError:
+        return here
+    device = next((one for one in devices if one.token == token), None)
+    if device is None or here.kind == "jwt":
+        return here
+    own = "server" in (device.provides or "").split(",")
+    return msgspec.structs.replace(here, device=device, kind="server" if own else "account")
+
+
+def _asked_server(token: Token, caller: Caller, here: Checked) -> Flow[Checked]:
+    """Ask the named media server about a token that plex.tv does not vouch for."""
+    from ticketstub.wire.media_server import GetServerInformation
+
+    if caller.settings.server is None:
+        return here
+    here = msgspec.structs.replace(here, asked=(*here.asked, "media server"))
+    named = with_token(caller.settings, token, beside=caller.settings.server)
+    try:
+        yield from caller._replace(settings=named).call(GetServerInformation())
+    except (Unauthorized, Forbidden):
+        alive = None if here.alive is None and here.unreachable else False
+        reason = "the media server does not take it" + ("" if alive is False else ", and plex.tv did not answer")
+        return msgspec.structs.replace(here, alive=alive, reason=reason)
+    except PlexError as error:
+        return msgspec.structs.replace(here, alive=None, reason="not everybody answered", unreachable=str(error))
+    if (yield from _admits_anybody(caller)):
+        return msgspec.structs.replace(here, alive=None, reason="the media server admits this computer without a token")
+    kind: CheckedKind = "transient" if here.kind == "transient" else "shared"
+    return msgspec.structs.replace(here, kind=kind, alive=True, reason="the media server takes it")
+
+
+def _admits_anybody(caller: Caller) -> Flow[bool]:
+    """Tell whether the media server answers without a token too: then its answer said nothing about one."""
+    from ticketstub.wire.media_server import GetServerInformation
+
+    try:
+        yield from caller._replace(settings=with_token(caller.settings, None)).call(GetServerInformation())
+    except PlexError:
+        return False
+    return True

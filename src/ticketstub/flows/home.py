@@ -1,0 +1,143 @@
+"""Plex Home, and which token media servers get: switching users, and the account's servers with tokens that they take.
+
+Rule: a JWT never goes to a media server, which would refuse it; switching to the user that one is already gives an
+opaque token in its place (observed).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+
+import msgspec
+
+from ticketstub.errors import MalformedReply, SignInFailed
+from ticketstub.flows.caller import Caller
+from ticketstub.flows.kept import kept_in
+from ticketstub.flows.steps import Flow
+from ticketstub.records import Account, HomeUser, Resource
+from ticketstub.refusals import PasscodeRequired, Unauthorized
+from ticketstub.token import Secret, Token
+from ticketstub.wire.call import Call
+
+
+def resources(call: Call[tuple[Resource, ...]], caller: Caller) -> Flow[tuple[Resource, ...]]:
+    """List the account's resources; a JWT in place of a server's token is replaced by a token that the server takes."""
+    found = yield from caller.call(call)
+    if not any(_has_jwt(resource) for resource in found):
+        return found
+    token: Token | None = None
+    with contextlib.suppress(PasscodeRequired):
+        token = yield from media_server_token(None, caller)
+    return tuple(_with_token(resource, token) if _has_jwt(resource) else resource for resource in found)
+
+
+def _has_jwt(resource: Resource) -> bool:
+    return resource.access_token is not None and resource.access_token.kind == "jwt"
+
+
+def _with_token(resource: Resource, token: Token | None) -> Resource:
+    changed = msgspec.structs.replace(resource, access_token=token)
+    vars(changed).update(vars(resource))  # what could not be read of it
+    return changed
+
+
+def media_server_token(passcode: str | Secret | None, caller: Caller) -> Flow[Token]:
+    """Return an opaque token of the account, which its own media servers take.
+
+    Raises:
+        PasscodeRequired: the user is protected, and its passcode is missing or wrong.
+    """
+    from ticketstub.wire.accounts import GetTokenDetails
+
+    kept = kept_in(caller.settings)
+    beside = kept.credential.server_token if kept else None
+    if beside is not None and (yield from _is_alive(beside, caller)):
+        return beside
+    account = yield from caller.call(GetTokenDetails())
+    token = kept() if kept else account.auth_token
+    if token is not None and token.kind != "jwt":
+        return token
+    if account.uuid is None:
+        raise MalformedReply("plex.tv does not say who the account is")
+    found = (yield from _switch(account.uuid, passcode, caller)).auth_token
+    if found is None or found.kind == "jwt":
+        raise MalformedReply("plex.tv gave no opaque token for a JWT")
+    if kept is not None:
+        yield from kept.note(msgspec.structs.replace(kept.credential, server_token=found))
+    return found
+
+
+def _is_alive(token: Token, caller: Caller) -> Flow[bool]:
+    from ticketstub.wire.accounts import GetTokenDetails
+
+    try:
+        yield from caller.with_token(token).call(GetTokenDetails())
+    except Unauthorized:
+        return False
+    return True
+
+
+def _switch(uuid: str, passcode: str | Secret | None, caller: Caller) -> Flow[Account]:
+    from ticketstub.wire.home import SwitchHomeUser
+
+    secret = Secret(passcode) if isinstance(passcode, str) else passcode
+    return (yield from caller.call(SwitchHomeUser(uuid=uuid, passcode=secret)))
+
+
+def switched(user: str | int | HomeUser, passcode: str | Secret | None, caller: Caller) -> Flow[Account]:
+    """Switch to another user of the Home; the account that comes back has the other's token.
+
+    Raises:
+        PasscodeRequired: the passcode is missing or wrong.
+        SignInFailed: the Home has no such user, or several.
+    """
+    from ticketstub.wire.home import GetHomeUsers
+
+    if not isinstance(user, HomeUser):
+        user = chosen((yield from caller.call(GetHomeUsers())), user)
+    name = user.uuid or (str(user.id) if user.id is not None else None)
+    if name is None:
+        raise ValueError("this Home user has neither uuid nor id")
+    return (yield from _switch(name, passcode, caller))
+
+
+def chosen(users: Iterable[HomeUser], wanted: str | int) -> HomeUser:
+    """Choose a Home user by uuid, id, user name, e-mail address, title or friendly name, in any capitals.
+
+    Raises:
+        SignInFailed: there is none, or more than one.
+    """
+    text = str(wanted).strip().casefold()
+    known = list(users)
+    for names in (_own_names, _shown_names):
+        found = [user for user in known if text in {name.casefold() for name in names(user)}]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise SignInFailed("several users of this Home are called so", hint="name one by its id or uuid")
+    titles = ", ".join(user.title for user in known if user.title)
+    raise SignInFailed("this Home has no user of that name", hint=f"it has {titles}" if titles else None)
+
+
+def _own_names(user: HomeUser) -> list[str]:
+    return [str(name) for name in (user.uuid, user.id, user.username, user.email) if name]
+
+
+def _shown_names(user: HomeUser) -> list[str]:
+    return [name for name in (user.title, user.friendly_name) if name]
+
+
+def reaches(account: Account, found: Iterable[Resource], server: str, *, owned: bool | None, owner: int | None) -> bool:
+    """Tell whether one of the resources is that media server, and whose it is."""
+    return any(
+        resource.is_media_server
+        and server in (resource.client_identifier, resource.name)
+        and owned in (None, bool(resource.owned))
+        and owner in (None, _owner(resource, account))
+        for resource in found
+    )
+
+
+def _owner(resource: Resource, account: Account) -> int | None:
+    return account.id if resource.owned and resource.owner_id is None else resource.owner_id

@@ -1,0 +1,275 @@
+"""The sign-in that a client lives on: the source of its token, in step with the store where it is kept.
+
+Rule: a JWT is renewed before its end and on 498, by one at a time among threads, tasks and processes: whoever has to
+wait takes the other's result. What is kept is replaced only if nobody changed it meanwhile. A renewal that fails costs
+nothing as long as the old token lasts.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import Literal
+
+import msgspec
+
+from ticketstub.credentials.base import PATIENCE, Credential, Credentials
+from ticketstub.credentials.keep_alive import PING_EVERY, RENEW_BY, RENEW_FROM, next_ping, renewal_due
+from ticketstub.device import Device
+from ticketstub.errors import CredentialsError, PlexError
+from ticketstub.flows.begun import Standing
+from ticketstub.flows.caller import Caller, Senses
+from ticketstub.flows.device_keys import Granted, granted, load_key
+from ticketstub.flows.published import Published
+from ticketstub.flows.steps import Flow, do
+from ticketstub.flows.turn import Turn
+from ticketstub.options import Settings
+from ticketstub.refusals import RateLimited, Refusal, ServerError, TokenExpired, Unauthorized
+from ticketstub.token import Token
+
+How = Literal["kept", "browser", "code", "password"]
+
+_AFTER_A_FAILURE = 60.0
+"""How many seconds pass before a renewal that is not pressing is tried again (ours)."""
+
+_SOON = 60.0
+
+
+class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
+    """How a client is signed in.
+
+    Args:
+        how: by which way: what was kept, the browser, a typed code, or a password.
+        before: how the kept token stood when the client was made (see `Standing`); `unchecked` means that plex.tv could
+            not be asked and the kept token was taken as it was.
+        issuer: the origin that issued the token. profile: the name under which it is kept.
+        where: where it is kept, in plain words.
+        client_identifier: the identifier that the token belongs to.
+        account_id, username: the account's, as last heard; `None` where plex.tv was not asked.
+        until: when the token ends; `None` where it does not, or nobody knows. A JWT is renewed before.
+        device_key: whether it lives on a device key and JWTs.
+    """
+
+    how: How
+    before: Standing
+    issuer: str
+    profile: str
+    where: str
+    client_identifier: str | None
+    account_id: int | None
+    username: str | None
+    until: datetime | None
+    device_key: bool
+
+
+class Kept:
+    """A kept sign-in, as the token source of a client (`Options`' `token`)."""
+
+    def __init__(
+        self,
+        caller: Caller,
+        store: Credentials,
+        credential: Credential,
+        *,
+        where: str,
+        how: How = "kept",
+        before: Standing = "none",
+    ) -> None:
+        self._senses: Senses = caller.senses
+        self._published: Published = caller.published
+        self._chance = caller.senses.chance()
+        self._again_at = float("-inf")
+        self.device: Device = caller.as_client(credential.client_identifier).device
+        self.store = store
+        self.credential = credential
+        self.where = where
+        self.how: How = how
+        self.before: Standing = before
+
+    @property
+    def origin(self) -> str:
+        """The issuer, to whom alone the token is sent."""
+        return self.credential.issuer
+
+    @property
+    def signed_in(self) -> SignedIn:
+        """What a program may know of it."""
+        kept = self.credential
+        return SignedIn(
+            how=self.how,
+            before=self.before,
+            issuer=kept.issuer,
+            profile=kept.profile,
+            where=self.where,
+            client_identifier=kept.client_identifier,
+            account_id=kept.account_id,
+            username=kept.username,
+            until=moment(kept.expires_at),
+            device_key=kept.device_key is not None,
+        )
+
+    def __call__(self) -> Token | None:
+        """Return the token as it is now."""
+        return self.credential.token
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.credential.profile} of {self.origin}>"
+
+    def flow(
+        self, settings: Settings, device: Device, deadline: float, refusal: Unauthorized | None
+    ) -> Flow[Token | None]:
+        """Return the token for a call; after a refusal another one, or `None` if there is none."""
+        caller = Caller(settings, device, self._senses, self._published).trying(1, deadline)
+        if refusal is None:
+            yield from self._in_time(caller)
+        elif not (yield from self._instead(caller, refusal)):
+            return None
+        return self.credential.token
+
+    def _in_time(self, caller: Caller) -> Flow[None]:
+        """Renew if it is time; that it fails does not matter yet."""
+        due = renewal_due(self.credential, self._senses.now(), chance=self._chance)
+        if due == "no" or self._senses.clock() < self._again_at:
+            return
+        try:
+            yield from self.renewed(caller, patience=PATIENCE if due == "must" else 0.0)
+        except PlexError:
+            self._again_at = self._senses.clock() + _AFTER_A_FAILURE
+
+    def _instead(self, caller: Caller, refusal: Unauthorized) -> Flow[bool]:
+        """Get another token than the refused one; tell whether there is one now."""
+        if not self._is_over(refusal):
+            return (yield from self._taken_over())
+        try:
+            return (yield from self.renewed(caller, patience=PATIENCE))
+        except (ServerError, RateLimited):
+            raise
+        except Refusal as further:  # the key is no longer taken: the first refusal says more
+            refusal.hint = f"it could not be renewed ({further.message}): sign in again"
+            return False
+
+    def _is_over(self, refusal: Unauthorized) -> bool:
+        """Tell whether it is the token's time that is over: some answer 401 for that (assumed)."""
+        token, ends = self.credential.token, self.credential.expires_at
+        if self.credential.device_key is None or token is None:
+            return False
+        if token.kind != "jwt":  # the first JWT for its key has ended it (documented)
+            return True
+        return isinstance(refusal, TokenExpired) or (ends is not None and self._senses.now() >= ends)
+
+    def _taken_over(self) -> Flow[bool]:
+        """Look whether somebody else signed this profile in again meanwhile."""
+        seen = self.credential.token
+        now = yield from do(self._load)
+        if now is None or now.token in (None, seen) or now.client_identifier != self.credential.client_identifier:
+            return False
+        self.credential = now
+        return True
+
+    def renewed(self, caller: Caller, *, patience: float) -> Flow[bool]:
+        """Have a new JWT in place of the present one, by our own doing or somebody else's; tell whether there is one.
+
+        Raises:
+            CredentialsError: somebody else holds the lock for longer than `patience` seconds, or the store fails.
+            Refusal, Unreachable, MalformedReply: Plex gave none.
+        """
+        seen = self.credential.token
+        turn = Turn(partial(self.store.lock, self.credential.issuer, self.credential.profile, patience=0.0))
+        try:
+            yield from turn.wait(self._senses, patience)
+            now = yield from do(self._load)
+            if now is not None and now.token == seen:
+                now = yield from self._with_new_jwt(caller, now)
+            if now is None:  # signed out meanwhile, or its key is lost
+                return False
+            self.credential = now
+            return True
+        finally:
+            turn.leave()
+
+    def _with_new_jwt(self, caller: Caller, now: Credential) -> Flow[Credential | None]:
+        key = (yield from do(partial(load_key, now.device_key))) if now.device_key else None
+        if key is None:
+            return None
+        plain = msgspec.structs.replace(caller.settings, base_url=None)
+        caller = caller._replace(settings=plain).as_client(now.client_identifier)
+        got = yield from granted(caller, key)
+        return (yield from self.keep(with_jwt(now, got, self._senses.now()), replacing=now))
+
+    def keep(self, credential: Credential, *, replacing: Credential | None) -> Flow[Credential]:
+        """Store it, unless somebody else changed what is kept: then theirs counts."""
+        saved = yield from do(partial(self.store.save, credential, replacing=replacing))
+        if saved is None:
+            saved = yield from do(self._load)
+        return saved or credential
+
+    def _load(self) -> Credential | None:
+        return self.store.load(self.credential.issuer, self.credential.profile)
+
+    def is_of(self, credential: Credential) -> bool:
+        """Tell whether what is kept is still this sign-in, however often it was renewed, and not a later one."""
+        mine = self.credential
+        same_key = mine.device_key is not None and mine.device_key == credential.device_key
+        return same_key or mine.token == credential.token
+
+    def refreshed(self) -> Flow[None]:
+        """Take what others made of this sign-in."""
+        now = yield from do(self._load)
+        if now is not None and self.is_of(now):
+            self.credential = now
+
+    def seen_alive(self) -> Flow[None]:
+        """Note that Plex took the token just now."""
+        yield from self.note(msgspec.structs.replace(self.credential, checked_at=self._senses.now()))
+
+    def note(self, told: Credential) -> Flow[None]:
+        """Keep what was learnt on the way; that the store fails does not matter for it."""
+        try:
+            self.credential = yield from self.keep(told, replacing=self.credential)
+        except CredentialsError:
+            self.credential = told
+
+    def next_due(self) -> float:
+        """Return in how many seconds something is to be done to stay signed in."""
+        kept, now = self.credential, self._senses.now()
+        if kept.token is None or kept.token.kind != "jwt" or kept.device_key is None:
+            return min(next_ping(kept, now), PING_EVERY)
+        if kept.created_at is None or kept.expires_at is None:
+            return _SOON
+        part = RENEW_FROM + self._chance * (RENEW_BY - RENEW_FROM)
+        return min(max(kept.created_at + part * (kept.expires_at - kept.created_at) - now, _SOON), PING_EVERY)
+
+
+def with_jwt(credential: Credential, got: Granted, now: float) -> Credential:
+    """Put a JWT into a credential; its times are by this computer's clock, as everything that is kept."""
+    life = got.claims.expires_at - got.claims.issued_at
+    user = got.claims.user
+    return msgspec.structs.replace(
+        credential,
+        token=got.token,
+        created_at=now,
+        expires_at=now + life,
+        checked_at=now,
+        account_id=user.id or credential.account_id,
+        username=user.username or credential.username,
+    )
+
+
+def kept_in(settings: Settings) -> Kept | None:
+    """Return the sign-in that a client lives on, if it lives on one."""
+    return settings.token if isinstance(settings.token, Kept) else None
+
+
+def token_in(settings: Settings) -> Token | None:
+    """Return the token that a client has, if it is not a callable's affair."""
+    if kept := kept_in(settings):
+        return kept()
+    return settings.token if isinstance(settings.token, Token) else None
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """Write epoch seconds as a date; `None` where there is none."""
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

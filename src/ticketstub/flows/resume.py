@@ -1,0 +1,79 @@
+"""Taking up a kept sign-in: does it still work, and if not, why.
+
+Rule: 401 and 498 alone say that a token is over; whatever else comes says nothing about it (documented), and then it is
+used as it is.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import msgspec
+
+from ticketstub.credentials.base import Credential, Credentials
+from ticketstub.errors import PlexError
+from ticketstub.flows.begun import Standing
+from ticketstub.flows.caller import Caller
+from ticketstub.flows.kept import Kept
+from ticketstub.flows.steps import Flow, do
+from ticketstub.flows.wish import Wish
+from ticketstub.records import Account
+from ticketstub.refusals import TokenExpired, TooManyFailures, Unauthorized
+
+
+def resumed(
+    wish: Wish, caller: Caller, store: Credentials, there: Credential | None
+) -> Flow[tuple[Standing, Kept | None]]:
+    """Return how the kept sign-in stands, and the sign-in itself if it can be used."""
+    if there is None or there.token is None:
+        return "none", None
+    where = yield from do(partial(store.where, caller.issuer, wish.keeping.profile))
+    kept = Kept(caller, store, there, where=where)
+    kept.before = yield from _standing(wish, kept, caller)
+    usable = kept.before in ("good", "renewed", "unchecked")
+    return kept.before, kept if usable else None
+
+
+def _standing(wish: Wish, kept: Kept, caller: Caller) -> Flow[Standing]:
+    there = kept.credential
+    try:
+        account = yield from learn(kept, caller)
+    except TooManyFailures:
+        return "unchecked"
+    except Unauthorized as refusal:
+        return "expired" if isinstance(refusal, TokenExpired) or _is_past(there, caller) else "revoked"
+    except PlexError:
+        return "unchecked"
+    if wish.login is not None and not _is_called(account, wish.login):
+        return "another"
+    return "good" if kept.credential.token == there.token else "renewed"
+
+
+def learn(kept: Kept, caller: Caller) -> Flow[Account]:
+    """Ask plex.tv whose token it is, and keep that; a JWT is renewed if need be.
+
+    Raises:
+        PlexError: plex.tv did not say.
+    """
+    from ticketstub.wire.accounts import GetTokenDetails
+
+    own = caller.as_client(kept.credential.client_identifier)
+    settings = msgspec.structs.replace(own.settings, token=kept, trusted=frozenset({kept.origin}))
+    account = yield from own._replace(settings=settings).call(GetTokenDetails())
+    told = msgspec.structs.replace(
+        kept.credential,
+        account_id=account.id or kept.credential.account_id,
+        username=account.username or account.title or kept.credential.username,
+        checked_at=caller.senses.now(),
+    )
+    yield from kept.note(told)
+    return account
+
+
+def _is_past(credential: Credential, caller: Caller) -> bool:
+    return credential.expires_at is not None and caller.senses.now() >= credential.expires_at
+
+
+def _is_called(account: Account, login: str) -> bool:
+    names = (account.username, account.email, account.title)
+    return login.strip().casefold() in {name.casefold() for name in names if name}

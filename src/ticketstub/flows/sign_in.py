@@ -1,0 +1,131 @@
+"""The whole sign-in: what is kept, if it still works; else renewed; else anew, by password or in the browser; and kept.
+
+Rule: a kept token is given up only if Plex itself says that it is over. A password is sent once for each answer of the
+user; a browser is opened once.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ticketstub.credentials.base import Credential, Credentials
+from ticketstub.credentials.choice import default_credentials
+from ticketstub.errors import PlexError, SignInFailed
+from ticketstub.flows.begun import Begun, Standing
+from ticketstub.flows.browser import opened
+from ticketstub.flows.caller import Caller
+from ticketstub.flows.device_keys import granted, load_key, make_key, register
+from ticketstub.flows.fresh import fresh, stored
+from ticketstub.flows.kept import Kept, with_jwt
+from ticketstub.flows.password import with_password
+from ticketstub.flows.pin import begin, until_approved
+from ticketstub.flows.resume import learn, resumed
+from ticketstub.flows.steps import Flow, do, put
+from ticketstub.flows.wish import Wish
+
+if TYPE_CHECKING:
+    from ticketstub.keys import DeviceKey
+
+
+def sign_in(wish: Wish, caller: Caller) -> Flow[Kept]:
+    """Sign in, and return the sign-in, kept."""
+    keeping = wish.keeping
+    store = keeping.credentials or (yield from do(partial(default_credentials, keeping.consent, keeping.storage)))
+    there = yield from do(partial(store.load, caller.issuer, keeping.profile))
+    standing, kept = yield from resumed(wish, caller, store, there)
+    if kept is None:
+        kept = yield from _anew(wish, caller, store, standing, there)
+    if wish.device_key and standing != "unchecked" and not _has_jwt(kept):
+        yield from _moved_to_key(kept, caller)
+    return kept
+
+
+def _has_jwt(kept: Kept) -> bool:
+    token = kept()
+    return token is not None and token.kind == "jwt"
+
+
+def _anew(wish: Wish, caller: Caller, store: Credentials, because: Standing, there: Credential | None) -> Flow[Kept]:
+    if wish.login is not None and wish.password is not None:
+        kept = yield from _by_password(wish, caller)
+    else:
+        kept = yield from _by_pin(wish, caller, because, there)
+    kept = yield from stored(kept, store, wish.keeping.profile, caller, before=because)
+    if kept.credential.username is None:
+        yield from _try_to_learn(kept, caller)
+    return kept
+
+
+def _try_to_learn(kept: Kept, caller: Caller) -> Flow[None]:
+    """Ask whose it is, to show it later without network; that it fails does not matter."""
+    try:
+        yield from learn(kept, caller)
+    except PlexError:
+        return
+
+
+def _by_password(wish: Wish, caller: Caller) -> Flow[Kept]:
+    if wish.login is None or wish.password is None:
+        raise TypeError("a sign-in by password has a login and a password")
+    if wish.device_key and not wish.own_device:
+        # An identifier that once had a JWT gets no opaque token again (observed), so each such sign-in has its own.
+        caller = caller.as_client(wish.identifier())
+    account = yield from with_password(caller, wish.login, wish.password, wish.ask_code, remember_me=wish.remember_me)
+    if account.auth_token is None:
+        raise TypeError("a sign-in's answer holds a token")
+    remembered = account if wish.remember_me else msgspec.structs.replace(account, remember_expires_at=None)
+    return (yield from fresh(caller, account.auth_token, how="password", account=remembered))
+
+
+def _by_pin(wish: Wish, caller: Caller, because: Standing, there: Credential | None) -> Flow[Kept]:
+    key: DeviceKey | None = None
+    if wish.device_key:
+        key = (yield from do(partial(load_key, there.device_key))) if there and there.device_key else None
+        if not wish.own_device:
+            caller = caller.as_client(there.client_identifier if there and key else wish.identifier())
+        key = key or (yield from do(make_key))
+    showing = wish.showing
+    pin = yield from begin(caller, strong=not showing.code, forward_url=showing.forward_url, key=key)
+    yield from _shown(wish, Begun(pin, because))
+    return (yield from until_approved(pin, key, caller, give_up=showing.give_up))
+
+
+def _shown(wish: Wish, begun: Begun) -> Flow[None]:
+    """Show the sign-in by whatever way there is.
+
+    Raises:
+        SignInFailed: there is none.
+    """
+    showing = wish.showing
+    if showing.on_code is not None:
+        yield from put(partial(showing.on_code, begun))
+        if showing.code:  # the user types it, on this or another device
+            return
+    there = yield from do(partial(opened, showing.open_browser, begun.url))
+    if not there and showing.on_code is None:
+        raise SignInFailed(
+            "no browser can be opened here", hint="pass on_code=, and show the user its url, or its code and link_page"
+        )
+
+
+def _moved_to_key(kept: Kept, caller: Caller) -> Flow[None]:
+    """Register a device key with an opaque token, and live on JWTs from then on (documented).
+
+    The key is kept first: were it lost after the first JWT, which ends the opaque token, so were the sign-in.
+    """
+    credential = kept.credential
+    if credential.device_key is None:
+        key = yield from do(make_key)
+        wanted = msgspec.structs.replace(credential, device_key=(yield from do(key.dump)))
+        credential = kept.credential = yield from kept.keep(wanted, replacing=credential)
+    held = (yield from do(partial(load_key, credential.device_key))) if credential.device_key else None
+    if held is None or credential.token is None or credential.token.kind == "jwt":  # somebody else was faster
+        return
+    own = caller.as_client(credential.client_identifier).with_token(credential.token)
+    yield from register(own, held)
+    got = yield from granted(own, held)
+    renewed = with_jwt(credential, got, caller.senses.now())
+    kept.credential = yield from kept.keep(renewed, replacing=credential)

@@ -1,0 +1,113 @@
+"""What somebody wants who calls `sign_in`, checked before anything is sent.
+
+Rule: plain data, and the naming of this installation's device; the flow that fulfils it is in sign_in.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from typing import NamedTuple, TypeAlias
+from uuid import uuid4
+
+import msgspec
+
+from ticketstub.credentials.base import DEFAULT_PROFILE, Credentials, Entry
+from ticketstub.credentials.choice import Storage
+from ticketstub.device import Device
+from ticketstub.flows.begun import Begun, checked_forward_url
+from ticketstub.flows.browser import OpenBrowser
+from ticketstub.flows.password import AskCode
+from ticketstub.token import Secret
+
+OnCode: TypeAlias = Callable[[Begun], "object | Awaitable[object]"]
+"""Shows a begun sign-in to the user; what it returns is awaited if that can be, and not looked at."""
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
+_EXAMPLE = "https://plex.tv"
+
+
+class Showing(NamedTuple):
+    """How a sign-in in the browser is shown, and for how long."""
+
+    code: bool = False
+    forward_url: str | None = None
+    on_code: OnCode | None = None
+    open_browser: bool | OpenBrowser = True
+    give_up: float | None = None
+
+
+class Keeping(NamedTuple):
+    """Where a sign-in is kept, and under which name."""
+
+    profile: str = DEFAULT_PROFILE
+    credentials: Credentials | None = None
+    storage: Storage = "auto"
+    consent: Callable[[str], bool] | None = None
+
+
+class Wish(NamedTuple):
+    """What is wanted of a sign-in.
+
+    `own_device`: whether the program named its device itself. `identifier` makes a new client identifier.
+    """
+
+    login: str | None = None
+    password: Secret | None = None
+    ask_code: AskCode | None = None
+    remember_me: bool = False
+    device_key: bool = False
+    showing: Showing = Showing()
+    keeping: Keeping = Keeping()
+    own_device: bool = False
+    identifier: Callable[[], str] = lambda: str(uuid4())
+
+    @classmethod
+    def of(
+        cls,
+        login: str | None,
+        password: str | Secret | None,
+        ask_code: AskCode | None,
+        showing: Showing,
+        keeping: Keeping,
+        *,
+        remember_me: bool,
+        device_key: bool,
+        own_device: bool,
+    ) -> Wish:
+        """Check and take what a façade was given.
+
+        Raises:
+            ValueError: it does not fit together, or a name or address is none.
+        """
+        if (login is None) is not (password is None):
+            raise ValueError("login and password go together: pass both, or neither")
+        if login is None and showing.on_code is None and showing.open_browser is False:
+            raise ValueError("nobody would see the sign-in: pass on_code=, or open_browser=True")
+        checked_forward_url(showing.forward_url)
+        Entry.of(_EXAMPLE, keeping.profile)
+        secret = Secret(password) if isinstance(password, str) else password
+        return cls(
+            login=login,
+            password=secret,
+            ask_code=ask_code,
+            remember_me=remember_me,
+            device_key=device_key,
+            showing=showing,
+            keeping=keeping,
+            own_device=own_device,
+        )
+
+
+def installation(app: str, profile: str = DEFAULT_PROFILE) -> Device:
+    """Return this installation's device for a program and a profile, as `Device.remembered` does. It reads a file.
+
+    Raises:
+        ValueError: the program's name is empty or has a control character.
+    """
+    name = _NOT_IN_NAMES.sub("-", app).strip(".-_")
+    if name != app or len(name) > 40 or profile != DEFAULT_PROFILE:
+        digest = sha256(f"{app}\n{profile}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        name = f"{name[:40] or 'app'}-{digest}"
+    return msgspec.structs.replace(Device.remembered(name), product=app)

@@ -1,0 +1,138 @@
+"""A begun sign-in as an object: shown to the user, kept as text, finished here or in another process.
+
+Rule: `SignIn` and `AsyncSignIn` differ in awaiting alone; what they do is in flows/pin.py. Neither stores anything
+beyond itself unless it is given a store.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from ticketstub.flows.begun import Begun, BegunPin, loaded
+
+if TYPE_CHECKING:
+    from ticketstub.aclient import AsyncPlex
+    from ticketstub.client import Plex
+    from ticketstub.credentials import Credentials
+    from ticketstub.flows.kept import Kept
+    from ticketstub.keys import DeviceKey
+
+
+class SignIn(Begun):
+    """A sign-in that waits for the user's approval; `Plex.begin_sign_in` begins one."""
+
+    def __init__(self, plex: Plex, pin: BegunPin, *, device_key: DeviceKey | None = None) -> None:
+        super().__init__(pin)
+        self._plex = plex
+        self._key = device_key
+        self._kept: Kept | None = None
+
+    @classmethod
+    def load(cls, data: str | bytes, *, plex: Plex | None = None, device_key: DeviceKey | None = None) -> Self:
+        """Take up a sign-in that `dump` wrote, here or in another process.
+
+        Args:
+            data: what `dump` returned.
+            plex: the client whose connections and options are used; by default `Plex()`. The client identifier is that
+                of the dump.
+            device_key: the key that the sign-in was begun with, if it was.
+
+        Raises:
+            ValueError: the data is damaged, of another version, of another plex.tv than the client's, or of another
+                device key; nothing was sent.
+        """
+        from ticketstub.client import Plex
+
+        client = plex or Plex()
+        return cls(client, loaded_for(data, client.plex_tv, device_key), device_key=device_key)
+
+    def is_done(self) -> bool:
+        """Ask Plex once whether the user has approved, without waiting; `finish` needs no further question then.
+
+        Plex may give the token only once: call `finish` on this very object when it is true.
+
+        Raises:
+            PinExpired, Denied: there is nothing to wait for any more. Other errors of the call mean: ask again later.
+        """
+        from ticketstub.flows.pin import once
+
+        if self._kept is None:
+            self._kept = self._plex.follow(partial(once, self._pin, self._key))
+        return self._kept is not None
+
+    def finish(
+        self, *, give_up: float | None = None, credentials: Credentials | None = None, profile: str = "default"
+    ) -> Plex:
+        """Wait for the approval and return a client that is signed in; it asks Plex once a second.
+
+        An outage does not end the wait: not a 429, a 5xx, a lost connection, a page in place of an answer.
+
+        Args:
+            give_up: after how many seconds to stop waiting; by default the PIN's own time.
+            credentials: where to keep the sign-in; by default nowhere.
+            profile: under which name.
+
+        Raises:
+            PinExpired, Denied, GaveUp: no approval came.
+            Unauthorized, BadRequest, Refusal: Plex does not take the question itself.
+        """
+        from ticketstub.flows.fresh import kept_as
+        from ticketstub.flows.pin import until_approved
+
+        if self._kept is None:
+            self._kept = self._plex.follow(partial(until_approved, self._pin, self._key, give_up=give_up))
+        kept = self._plex.follow(partial(kept_as, self._kept, credentials, profile))
+        return self._plex.with_options(token=kept, device=kept.device)
+
+
+class AsyncSignIn(Begun):
+    """As `SignIn`, awaited."""
+
+    def __init__(self, plex: AsyncPlex, pin: BegunPin, *, device_key: DeviceKey | None = None) -> None:
+        super().__init__(pin)
+        self._plex = plex
+        self._key = device_key
+        self._kept: Kept | None = None
+
+    @classmethod
+    def load(cls, data: str | bytes, *, plex: AsyncPlex | None = None, device_key: DeviceKey | None = None) -> Self:
+        """As `SignIn.load`."""
+        from ticketstub.aclient import AsyncPlex
+
+        client = plex or AsyncPlex()
+        return cls(client, loaded_for(data, client.plex_tv, device_key), device_key=device_key)
+
+    async def is_done(self) -> bool:
+        """As `SignIn.is_done`."""
+        from ticketstub.flows.pin import once
+
+        if self._kept is None:
+            self._kept = await self._plex.follow(partial(once, self._pin, self._key))
+        return self._kept is not None
+
+    async def finish(
+        self, *, give_up: float | None = None, credentials: Credentials | None = None, profile: str = "default"
+    ) -> AsyncPlex:
+        """As `SignIn.finish`."""
+        from ticketstub.flows.fresh import kept_as
+        from ticketstub.flows.pin import until_approved
+
+        if self._kept is None:
+            self._kept = await self._plex.follow(partial(until_approved, self._pin, self._key, give_up=give_up))
+        kept = await self._plex.follow(partial(kept_as, self._kept, credentials, profile))
+        return self._plex.with_options(token=kept, device=kept.device)
+
+
+def loaded_for(data: str | bytes, plex_tv: str | None, key: DeviceKey | None) -> BegunPin:
+    """Read a dump for a client, so that a text from a browser cannot choose whom this computer talks to.
+
+    Raises:
+        ValueError: it is damaged, another plex.tv's, or another device key's.
+    """
+    pin = loaded(data)
+    if pin.plex_tv != plex_tv:
+        raise ValueError("this sign-in was begun at another plex.tv than this client's: pass that client as plex=")
+    if pin.kid != (key.kid if key else None):
+        raise ValueError("this sign-in was begun with another device key, or with one: pass it as device_key=")
+    return pin
