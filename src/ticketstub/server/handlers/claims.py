@@ -37,6 +37,7 @@ async def get_claim_token(visit: Visit[Instance, TokenRow], _call: GetClaimToken
     made = NewClaim(
         digest=instance.keys.digest(text),
         account_id=visit.caller.account_id,
+        origin=instance.keys.digest(visit.token),
         now=now,
         expires_at=now + LIVES,
         most=_MOST,

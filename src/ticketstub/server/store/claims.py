@@ -13,10 +13,14 @@ from ticketstub.server.store.base import AccountRow, DeviceRow, Row
 
 
 class NewClaim(Row, frozen=True, kw_only=True):
-    """A claim token to keep, unless the account has `most` of them alive."""
+    """A claim token to keep, unless the account has `most` of them alive.
+
+    `origin` is the digest of the token that asked, with which it ends; `None` where it was a page that asked.
+    """
 
     digest: bytes
     account_id: int
+    origin: bytes | None = None
     now: int
     expires_at: int
     most: int
@@ -49,8 +53,8 @@ class Claims(Protocol):
     async def exchange(self, exchange: Exchange) -> int | None:
         """Give the machine to the account of the claim token, with a device and a token, and return the account's id.
 
-        `None`, with nothing written, if the claim token is unknown, over or spent, its account is off, or the machine
-        is a media server of somebody else. The tokens that the machine had before end.
+        `None`, with nothing written, if the claim token is unknown, over or spent, its account or the token that asked
+        for it is off, or the machine is a media server of somebody else. The tokens that the machine had before end.
         """
         ...
 

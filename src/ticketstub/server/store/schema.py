@@ -187,6 +187,7 @@ _CLAIMS = (
     CREATE TABLE claim (
         digest BLOB PRIMARY KEY,
         account_id INTEGER NOT NULL REFERENCES account (id),
+        origin BLOB,                            -- the token that asked for it: it is good while that one is
         expires_at INTEGER NOT NULL,
         spent_at INTEGER
     ) WITHOUT ROWID

@@ -19,13 +19,16 @@ from ticketstub.server.store.sqlite_writer import Writer
 
 _PRUNE = "DELETE FROM claim WHERE digest IN (SELECT digest FROM claim WHERE expires_at <= $1 LIMIT 100)"
 _CREATE = """
-    INSERT INTO claim (digest, account_id, expires_at)
-    SELECT $1, $2, $4
+    INSERT INTO claim (digest, account_id, expires_at, origin)
+    SELECT $1, $2, $4, $6
     WHERE (SELECT count(*) FROM claim WHERE account_id = $2 AND expires_at > $3 AND spent_at IS NULL) < $5
 """
 _SPEND = """
     UPDATE claim SET spent_at = $2
-    WHERE digest = $1 AND expires_at > $2 AND (spent_at IS NULL OR NOT $3)
+    WHERE digest = $1 AND expires_at > $2 AND (spent_at IS NULL OR NOT $3) AND (origin IS NULL OR EXISTS (
+        SELECT 1 FROM token AS t
+        WHERE t.digest = claim.origin AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)
+    ))
     RETURNING account_id
 """
 _OWNER = "SELECT owner_id FROM media_server WHERE machine_identifier = $1"
@@ -90,7 +93,7 @@ class SqliteClaims:
 
 def _create(claim: NewClaim, connection: sqlite3.Connection) -> bool:
     connection.execute(_PRUNE, {"1": claim.now})
-    values = numbered(claim.digest, claim.account_id, claim.now, claim.expires_at, claim.most)
+    values = numbered(claim.digest, claim.account_id, claim.now, claim.expires_at, claim.most, claim.origin)
     return connection.execute(_CREATE, values).rowcount == 1
 
 
