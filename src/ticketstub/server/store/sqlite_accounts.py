@@ -40,6 +40,7 @@ _END_ALL = (
     "DELETE FROM device_key WHERE device_id IN (SELECT id FROM device WHERE account_id = $1)",
     "DELETE FROM session WHERE account_id = $1",
     "DELETE FROM pin WHERE account_id = $1",
+    "DELETE FROM claim WHERE account_id = $1",
 )
 _HAS_KEY = """
     SELECT 1 FROM device_key AS k JOIN device AS d ON d.id = k.device_id
