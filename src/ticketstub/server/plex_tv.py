@@ -14,7 +14,7 @@ from ticketstub.server.account_bodies import AccountBodies
 from ticketstub.server.answers import PLEX_TV, PLEX_TV_401, PLEX_TV_EMPTY, Answer
 from ticketstub.server.callers import caller
 from ticketstub.server.clients import Noted
-from ticketstub.server.handlers import accounts, auth_keys, claims, devices, legacy_accounts, pins, resources
+from ticketstub.server.handlers import accounts, auth_keys, claims, devices, legacy_accounts, passwords, pins, resources
 from ticketstub.server.home_routes import home_routes, people_routes
 from ticketstub.server.instance import Instance
 from ticketstub.server.negotiation import without_suffix
@@ -23,7 +23,14 @@ from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Route, Table, Visit
 from ticketstub.server.store.base import TokenKind, TokenRow
 from ticketstub.wire import refused
-from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData, SignOut
+from ticketstub.wire.accounts import (
+    ChangePassword,
+    CreateAccount,
+    GetTokenDetails,
+    Ping,
+    PostUsersSignInData,
+    SignOut,
+)
 from ticketstub.wire.auth_keys import ExchangeDeviceJwt, GetNonce, GetPublishedKeys, RegisterKey
 from ticketstub.wire.claims import ExchangeClaim, GetClaimToken
 from ticketstub.wire.codec import Format
@@ -65,6 +72,8 @@ def routes() -> Table[Instance, TokenRow]:
             Route(PostUsersSignInData, accounts.sign_in, read=accounts.read_sign_in, identifier="required"),
             Route(Ping, accounts.ping, identifier="disputed"),
             Route(SignOut, accounts.sign_out, identifier="disputed"),
+            Route(CreateAccount, passwords.create_account, read=passwords.read_create, identifier="required"),
+            Route(ChangePassword, passwords.change_password, read=passwords.read_change, kinds=_ACCOUNTS_OWN),
             Route(LegacySignIn, legacy_accounts.sign_in, read=legacy_accounts.read_sign_in, dialect="legacy"),
             Route(LegacyAccount, legacy_accounts.account, dialect="legacy"),
             Route(CreatePin, pins.create_pin, read=pins.read_create, identifier="required"),

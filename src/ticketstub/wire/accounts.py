@@ -1,10 +1,14 @@
-"""The account's calls on plex.tv: whose token is this, sign in with a password and out, keep a token alive.
+"""The account's calls on plex.tv: whose token is this, sign in and out, keep a token alive, make one, its password.
 
 Rule: as all of wire/, role-blind. Sources: the API's published description for both account calls, observed bodies
 for every field; the ping is observed in public clients only.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
 
 from ticketstub.records import Account
 from ticketstub.token import Secret
@@ -93,3 +97,83 @@ class SignOut(Silent, frozen=True, kw_only=True):
     repeatable = False
     status = 204
     mark = "observed"
+
+
+class Fault(msgspec.Struct, frozen=True, rename="camel"):
+    """What is wrong with one field of a new account; its members in the observed order."""
+
+    code: int
+    message: str
+    field: str
+    status: int = 422
+
+
+def write_faults(faults: Sequence[Fault], form: Format) -> bytes:
+    """Write all that is wrong with an account as plex.tv's v2 does: errors, each with its field (observed)."""
+    items: list[object] = [msgspec.to_builtins(fault) for fault in faults]
+    return to_xml("errors", items) if form is Format.XML else to_json({"errors": items})
+
+
+class CreateAccount(Call[Account], frozen=True, kw_only=True):
+    """Make an account and sign in to it: `POST /api/v2/users`, 201 (observed but for the answer, which is assumed).
+
+    What is wrong with its fields is refused all at once (422; codes 1010, 1011, 1032 to 1037, 1039, 1047, 1048).
+
+    Args:
+        email: an address that no other account has.
+        username: a name that no other account has.
+        password: at least 8 characters.
+        password_confirmation: the same once more, where somebody typed it twice (assumed).
+    """
+
+    name = "create_account"
+    method = "POST"
+    path = "/api/v2/users"
+    needs_token = False
+    in_body = True
+    repeatable = False
+    status = 201
+    mark = "assumed"
+
+    email: str
+    username: str
+    password: Secret
+    password_confirmation: Secret | None = None
+
+    def read(self, response: Response) -> Account:
+        return one(Account, response, ("auth_token",))
+
+    def write(self, value: Account, form: Format) -> bytes:
+        return written("user", value, form)
+
+
+class ChangePassword(Call[Account], frozen=True, kw_only=True):
+    """Change the caller's password: `POST /api/v2/users/password`, 200 (that it exists is observed, all else ours).
+
+    Args:
+        current_password: the password so far.
+        password: the new one, at least 8 characters.
+        password_confirmation: the same once more, where somebody typed it twice.
+        verification_code: the six digits of the authenticator app, where the account asks for them.
+        remove_other_tokens: whether all devices are signed out, media servers too; the answer then holds a new token,
+            the only one of the account.
+    """
+
+    name = "change_password"
+    method = "POST"
+    path = "/api/v2/users/password"
+    in_body = True
+    repeatable = False
+    mark = "assumed"
+
+    current_password: Secret
+    password: Secret
+    password_confirmation: Secret | None = None
+    verification_code: Secret | None = None
+    remove_other_tokens: bool = False
+
+    def read(self, response: Response) -> Account:
+        return one(Account, response, ("auth_token",))
+
+    def write(self, value: Account, form: Format) -> bytes:
+        return written("user", value, form)

@@ -1,0 +1,222 @@
+"""plex.tv's answers to who makes an account or changes its password.
+
+Rule: everything that is wrong with the fields is told at once, before anything is hashed. An account comes to be with
+its first token, in one verb. A change needs the password so far, counts as a guess at it, and takes its turn among the
+sign-ins, so that none that it should end slips through. What the parameters of the change are called is ours.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from msgspec.structs import replace
+
+from ticketstub.records import Account
+from ticketstub.refusals import BadRequest, Forbidden, RateLimited, Refusal, TooManyFailures, Unauthorized
+from ticketstub.server import lock_outs, policy, sign_ins
+from ticketstub.server.answers import PLEX_TV, Answer
+from ticketstub.server.clients import client_of
+from ticketstub.server.handlers.accounts import shown
+from ticketstub.server.instance import Instance
+from ticketstub.server.lock_outs import Attempt
+from ticketstub.server.passwords import Overloaded
+from ticketstub.server.policies.accounts import account_faults, names_of, password_faults, taken_faults
+from ticketstub.server.requests import Asked
+from ticketstub.server.routes import Visit
+from ticketstub.server.sign_ins import Issued
+from ticketstub.server.store.accounts import NewPassword
+from ticketstub.server.store.attempts import Refused
+from ticketstub.server.store.base import AccountRow, NewAccount, SignIn, TokenRow
+from ticketstub.server.store.seed import account_record
+from ticketstub.server.world import WorldAccount
+from ticketstub.token import Secret, Token
+from ticketstub.wire.accounts import ChangePassword, CreateAccount, Fault, write_faults
+from ticketstub.wire.call import from_parameters
+
+Visited = Visit[Instance, TokenRow]
+
+_TRIES = 20
+
+
+def read_create(asked: Asked) -> CreateAccount:
+    """Read a new account; what is missing is as good as empty, and told with all else that is wrong."""
+    given = asked.fields
+    return CreateAccount(
+        email=given.get("email", ""),
+        username=given.get("username", ""),
+        password=Secret(given.get("password", "")),
+        password_confirmation=_optional(given, "passwordConfirmation"),
+    )
+
+
+def read_change(asked: Asked) -> ChangePassword:
+    """Read a change of password; raises `BadRequest` where `removeOtherTokens` is neither true nor false."""
+    given = asked.fields
+    # Both passwords may be empty, which is wrong but not missing.
+    call = from_parameters(ChangePassword, given | {"currentPassword": "-", "password": "-"})
+    typed: dict[str, Any] = {
+        "current_password": Secret(given.get("currentPassword", "")),
+        "password": Secret(given.get("password", "")),
+        "password_confirmation": _optional(given, "passwordConfirmation"),
+    }
+    return replace(call, **typed)
+
+
+def _optional(given: dict[str, str], name: str) -> Secret | None:
+    return Secret(given[name]) if name in given else None
+
+
+async def create_account(visit: Visited, call: CreateAccount) -> Account | Answer:
+    """Make an account, sign in to it.
+
+    Raises:
+        Forbidden: this local Plex makes no accounts (code 1043, ours).
+        Overloaded: there is no time to hash the password.
+    """
+    instance = visit.place
+    if not instance.rates.settings.account_creation:
+        raise Forbidden("This action is not available for this user", status=403, code=1043)
+    policy.check_password_length(call.password)
+    if faults := account_faults(call):
+        return _faulty(visit, faults)
+    hashed = await instance.passwords.hash(call.password, visit.asked.address)
+    for _ in range(_TRIES):
+        new, first, text = _drawn(visit, call, hashed)
+        taken = await instance.store.accounts.create(new, first)
+        if not taken:
+            return replace(_with_token(new.record, text), remember_expires_at=policy.remembered_until(first.now, None))
+        if faults := taken_faults(taken):
+            return _faulty(visit, faults)
+    raise BadRequest  # every id that was drawn is somebody's: there is no room
+
+
+async def change_password(visit: Visited, call: ChangePassword) -> Account | Answer:
+    """Change the caller's password, and sign everything else out if that is wanted.
+
+    Raises:
+        Forbidden: it is a managed user's (1009); the current password is wrong (1040), or the code is (1045).
+        RateLimited: it was guessed too often.
+        Unauthorized: the account was changed or disabled in between.
+    """
+    instance = visit.place
+    for password in (call.current_password, call.password):
+        policy.check_password_length(password)
+    if visit.caller.account.record.restricted:
+        raise Forbidden("Managed users aren't allowed to perform this action", status=403, code=1009)
+    async with instance.turns.of(str(visit.caller.account_id)):
+        account = await instance.store.account(visit.caller.account_id)
+        if account is None or account.disabled:
+            raise Unauthorized
+        if faults := password_faults(call.password, call.password_confirmation, names_of(account)):
+            return _faulty(visit, faults)
+        return await _changed(visit, call, account)
+
+
+async def _changed(visit: Visited, call: ChangePassword, account: AccountRow) -> Account:
+    """Prove the password so far, then set the new one."""
+    instance, address = visit.place, visit.asked.address
+    reserved = await _reserved(instance, account, address)
+    old = account.password_hash
+    if not await sign_ins.verified(instance, reserved, account, call.current_password, address) or old is None:
+        raise Forbidden("A valid password is required to perform this action", status=403, code=1040)
+    step, codes = await _step(instance, account, call.verification_code, address, reserved)
+    new = await _hashed(instance, call.password, address, reserved, codes)
+    change = _change(visit, account, old, new, step, everything=call.remove_other_tokens)
+    if not await instance.store.accounts.change_password(change[0]):
+        raise _not_proven() if step is not None else Unauthorized()
+    for attempt in filter(None, (reserved, codes)):
+        await attempt.succeeded()
+    ends = None if change[0].fresh else visit.caller.expires_at
+    return shown(Issued(account, change[1], ends), instance)
+
+
+async def _reserved(instance: Instance, account: AccountRow, address: str) -> Attempt:
+    reserved = await lock_outs.reserve(instance, "password", str(account.id), address)
+    if isinstance(reserved, Refused):  # not 401, which says that the token is dead
+        raise RateLimited(retry_after=reserved.seconds)
+    return reserved
+
+
+async def _step(
+    instance: Instance, account: AccountRow, code: Secret | None, address: str, reserved: Attempt
+) -> tuple[int | None, Attempt | None]:
+    """Check the code where one is asked for; the password was right then, and is no guess."""
+    try:
+        return await sign_ins.code_attempt(instance, account, code, address)
+    except Refusal as refused:
+        await reserved.give_back()
+        if isinstance(refused, RateLimited | TooManyFailures):
+            raise RateLimited(retry_after=refused.retry_after) from None
+        raise _not_proven() from None
+
+
+async def _hashed(instance: Instance, password: Secret, address: str, *attempts: Attempt | None) -> str:
+    try:
+        return await instance.passwords.hash(password, address)
+    except Overloaded:
+        for attempt in filter(None, attempts):
+            await attempt.give_back()
+        raise
+
+
+def _not_proven() -> Forbidden:
+    return Forbidden(
+        "A valid password and verification code are required to perform this action", status=403, code=1045
+    )
+
+
+def _change(
+    visit: Visited, account: AccountRow, old: str, new: str, step: int | None, *, everything: bool
+) -> tuple[NewPassword, str]:
+    """Return the change and the token that is alive after it."""
+    now = visit.place.now()
+    fresh, text = _first_token(visit, account.id) if everything else (None, visit.token)
+    change = NewPassword(account_id=account.id, old=old, new=new, now=now, verification_step=step, fresh=fresh)
+    return change, text
+
+
+def _drawn(visit: Visited, call: CreateAccount, hashed: str) -> tuple[NewAccount, SignIn, str]:
+    """Draw an account's id, of nine digits as Plex's own (observed), its uuid and its first token."""
+    account = WorldAccount(
+        username=call.username,
+        email=call.email,
+        password_hash=hashed,
+        id=100_000_000 + secrets.randbelow(900_000_000),
+        uuid=secrets.token_hex(8),
+        joined_at=visit.place.now(),
+        confirmed=False,
+    )
+    new = NewAccount(
+        record=account_record(account),
+        id=account.id,
+        username=account.username,
+        email=account.email,
+        password_hash=hashed,
+        sealed_verification=None,
+        email_only_auth=False,
+        disabled=False,
+    )
+    return new, *_first_token(visit, account.id)
+
+
+def _first_token(visit: Visited, account_id: int) -> tuple[SignIn, str]:
+    keys, asked = visit.place.keys, visit.asked
+    text = keys.new_token()
+    first = SignIn(
+        account_id=account_id,
+        device=client_of(asked) if asked.client_identifier else None,
+        digest=keys.digest(text),
+        sealed_token=keys.seal(text),
+        now=visit.place.now(),
+    )
+    return first, text
+
+
+def _with_token(record: Account, text: str) -> Account:
+    return replace(record, auth_token=Token.received(text))
+
+
+def _faulty(visit: Visited, faults: list[Fault]) -> Answer:
+    form = visit.asked.form
+    return Answer(422, PLEX_TV[form], write_faults(faults, form))
