@@ -1,12 +1,13 @@
-"""Signing out: which tokens end, from when on, and what becomes of the device."""
+"""What ends a token: a sign-out, a new sign-in, its time; from when on, and what becomes of the device."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.server.asking import MIRA, PASSWORDS, TOM, TOM_ON_ATTIC, Answered, ask, get, sign_in
+from tests.server.asking import MIRA, PASSWORDS, START, TOM, TOM_ON_ATTIC, Answered, Clock, ask, get, sign_in
 from tests.server.conftest import Start
+from tests.server.test_auth_keys import CLIENT, exchange, registered
 
 DEAD = b'{"errors":[{"code":1001,"message":"User could not be authenticated","status":401}]}'
 NAMED = {"X-Plex-Client-Identifier": "demo-client-7c1f", "Accept": "application/json"}
@@ -92,8 +93,6 @@ def test_a_new_sign_in_may_end_the_old_token(start: Start, rotate: bool) -> None
 @pytest.mark.parametrize(("way", "status"), [("lives", 200), ("expires", 401)])
 def test_a_plain_sign_in_may_end(start: Start, way: str, status: int) -> None:
     """Without `rememberMe` a token lives on, or with `plain_sign_in = "expires"` ends after 14 days and says so."""
-    from tests.server.asking import START, Clock
-
     clock = Clock()
     plex = start({"plain_sign_in": way}, clock=clock)
     answer = sign_in(plex.url, "tom", PASSWORDS["tom"]).json
@@ -103,3 +102,30 @@ def test_a_plain_sign_in_may_end(start: Start, way: str, status: int) -> None:
     assert 200 == get(plex.url, "/api/v2/user", answer["authToken"]).status
     clock.now = end
     assert status == get(plex.url, "/api/v2/user", answer["authToken"]).status
+
+
+def test_a_jwt_signs_out(start: Start) -> None:
+    """S6: a JWT ends like any token; its device's key stays, and another JWT can be had."""
+    clock = Clock()
+    plex = start(clock=clock)
+    key, _ = registered(plex.url)
+    first, second = (exchange(plex.url, key, clock.now).json["auth_token"] for _ in range(2))
+    assert 204 == sign_out(plex.url, first).status
+    assert [401, 200] == [get(plex.url, "/api/v2/user", each).status for each in (first, second)]
+    assert 200 == exchange(plex.url, key, clock.now).status
+
+
+@pytest.mark.parametrize(("way", "expected"), [("accept", (201, None)), ("refuse", (422, 1008))])
+def test_a_password_where_there_is_a_key(start: Start, way: str, expected: tuple[int, int | None]) -> None:
+    """With `sign_in_after_jwt = "refuse"` a device with a key is told so (422), if the password is right at all."""
+    plex = start({"sign_in_after_jwt": way})
+    registered(plex.url)
+
+    def attempt(identifier: str, password: str, login: str = "tom") -> tuple[int, int | None]:
+        answer = sign_in(plex.url, login, password, {"X-Plex-Client-Identifier": identifier})
+        return answer.status, None if answer.status == 201 else answer.json["errors"][0]["code"]
+
+    assert (401, 1001) == attempt(CLIENT, "x")
+    assert [expected] * 12 == [attempt(CLIENT, PASSWORDS["tom"]) for _ in range(12)]
+    assert (201, None) == attempt("another", PASSWORDS["tom"])
+    assert (201, None) == attempt(CLIENT, PASSWORDS["mira_quill"], "mira_quill")
