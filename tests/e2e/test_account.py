@@ -50,7 +50,7 @@ def test_home_switch(app: App, tab: Tab) -> None:
 def test_signing_out(tab: Tab) -> None:
     """Who signs out has to sign in again to see anything."""
     tab.signed_in()
-    tab.press("Sign out of these pages")
+    tab.press("Sign out")
     tab.page.wait_for_url("**/sign-in")
     tab.open("/account/devices")
     tab.page.wait_for_url("**/sign-in?*")
