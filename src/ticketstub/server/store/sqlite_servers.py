@@ -28,6 +28,16 @@ _END_SHARES = "DELETE FROM share WHERE machine_identifier = $1"
 _END_SERVER_TOKENS = "UPDATE token SET revoked_at = $2 WHERE device_id = $1 AND kind = 'server' AND revoked_at IS NULL"
 # Dead tokens stay, so that a known one of a world cannot come back; they let go of the device.
 _END_TOKENS = "UPDATE token SET revoked_at = coalesce(revoked_at, $2), device_id = NULL WHERE device_id = $1"
+# What the device's account switched to there goes too: it could switch back (ours).
+_END_SWITCHED = """
+    UPDATE token SET revoked_at = $2 WHERE revoked_at IS NULL AND digest IN (
+        SELECT h.digest FROM device AS d
+        JOIN home_switch AS h ON h.by_account_id = d.account_id
+        JOIN token AS t ON t.digest = h.digest
+        JOIN device AS o ON o.id = t.device_id AND o.client_identifier = d.client_identifier
+        WHERE d.id = $1
+    )
+"""
 _FORGET = "DELETE FROM device WHERE id = $1"
 _DEVICE = "SELECT id FROM device WHERE account_id = $1 AND client_identifier = $2"
 _KEEP = """
@@ -74,7 +84,8 @@ def take(connection: sqlite3.Connection, account_id: int, machine: str, now: int
 
 
 def forget(connection: sqlite3.Connection, device_id: int, now: int) -> None:
-    """Remove a device and end its tokens; its key goes with the row."""
+    """Remove a device and end its tokens, and those that it switched to; its key goes with the row."""
+    connection.execute(_END_SWITCHED, numbered(device_id, now))
     connection.execute(_END_TOKENS, numbered(device_id, now))
     connection.execute(_FORGET, numbered(device_id))
 
