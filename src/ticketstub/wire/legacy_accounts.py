@@ -13,9 +13,11 @@ import msgspec
 
 from ticketstub.records import Account, Profile, Service, Subscription
 from ticketstub.token import Secret
-from ticketstub.wire.call import Call, one
+from ticketstub.wire import tolerant
+from ticketstub.wire.call import Call, data_of, malformed
 from ticketstub.wire.codec import Format, to_json
 from ticketstub.wire.http import Response
+from ticketstub.wire.plain import is_items, is_members
 from ticketstub.wire.xml import Element, write_out
 
 WRONG_LOGIN = "Invalid email, username, or password."
@@ -28,7 +30,12 @@ class _LegacyAccountCall(Call[Account], frozen=True, kw_only=True):
     mark = "observed"
 
     def read(self, response: Response) -> Account:
-        return one(Account, response, ("auth_token",))
+        data = data_of(response)
+        user = data.get("user", data) if is_members(data) else data
+        found = tolerant.record(Account, _as_in_v2(user) if is_members(user) else user)
+        if found is None or found.auth_token is None:
+            raise malformed(response, "the answer holds no Account")
+        return found
 
     def write(self, value: Account, form: Format) -> bytes:
         return write_out(_as_element(value)) if form is Format.XML else to_json({"user": _as_members(value)})
@@ -66,6 +73,20 @@ class LegacyAccount(_LegacyAccountCall, frozen=True, kw_only=True):
 
     name = "legacy_account"
     path = "/users/account.json"
+
+
+def _as_in_v2(user: dict[str, object]) -> dict[str, object]:
+    """Put what the older XML has elsewhere to where the tolerant reader looks; JSON has none of that."""
+    moved = dict(user)
+    paid, entitled = user.get("subscription"), user.get("entitlements")
+    if is_members(paid) and "feature" in paid:
+        moved["subscription"] = {**paid, "features": paid["feature"]}
+    if is_members(entitled):
+        rest = entitled.get("entitlement") or []
+        everything = ["all"] if entitled.get("all") == "1" else []
+        moved["entitlements"] = [*everything, *(rest if is_items(rest) else [rest])]
+    moved.setdefault("profile", user.get("profile_settings"))
+    return moved
 
 
 def _as_members(account: Account) -> dict[str, object]:
