@@ -82,9 +82,9 @@ def _as_in_v2(user: dict[str, object]) -> dict[str, object]:
     if is_members(paid) and "feature" in paid:
         moved["subscription"] = {**paid, "features": paid["feature"]}
     if is_members(entitled):
-        rest = entitled.get("entitlement") or []
-        everything = ["all"] if entitled.get("all") == "1" else []
-        moved["entitlements"] = [*everything, *(rest if is_items(rest) else [rest])]
+        rest = entitled.get("entitlement")
+        everything: list[object] = ["all"] if entitled.get("all") == "1" else []
+        moved["entitlements"] = [*everything, *(rest if is_items(rest) else [rest] if rest else [])]
     moved.setdefault("profile", user.get("profile_settings"))
     return moved
 

@@ -1,0 +1,36 @@
+"""The documented limits of guesses are those that count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ticketstub.server.limits import LIMITS, AttemptKind
+
+PAGE = Path(__file__).parents[2] / "docs" / "limits.md"
+KINDS = {
+    "a password": "password",
+    "a verification code": "verification_code",
+    "a passcode": "passcode",
+    "a link code": "link_code",
+}
+PERIODS = {300: "5 minutes", 900: "15 minutes", 3600: "an hour", 86400: "a day"}
+
+
+def in_words(kind: str) -> str:
+    known: dict[str, AttemptKind] = {each: each for each in LIMITS}
+    if kind not in known:
+        return ""
+    limit = LIMITS[known[kind]]
+    windows = ", ".join(f"{window.most} in {PERIODS[window.seconds]}" for window in limit.windows)
+    return f"{windows}, then locked" if limit.lock else windows
+
+
+def test_the_table_of_guesses() -> None:
+    """Each row of the page says what the table in the code has, and no kind is left out."""
+    lines = PAGE.read_text("utf-8").partition("<!-- limits -->")[2].strip().splitlines()[2:]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[: len(KINDS)]]
+    expected = [
+        [name, in_words(kind), in_words(f"{kind}_address"), in_words(f"{kind}_global")] for name, kind in KINDS.items()
+    ]
+    assert expected == rows
+    assert {kind for kind in LIMITS if "_address" not in kind and "_global" not in kind} == set(KINDS.values())
