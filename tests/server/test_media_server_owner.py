@@ -1,0 +1,296 @@
+"""What a media server tells its owner, whom else it lets in, and what it is while nobody owns it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.server.asking import ATTIC, MIRA, MIRA_ON_TOMS, START, TOM, TOM_ON_ATTIC, Clock, ask, get, transient
+from tests.server.conftest import Start
+from tests.server.small import LOFT, rows, signed_in, small
+from ticketstub.refusals import Forbidden, Unauthorized
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.policies import media_servers as policy
+from ticketstub.server.world import World
+
+PAGE = b"<html><head><title>%b</title></head><body><h1>%d %b</h1></body></html>"
+OWNERS = ["/accounts", "/devices", "/statistics/resources?timespan=6", "/myplex/account"]
+TRANSIENT = "/security/token?type=delegation&scope=all"
+SOURCE = "/security/resources?source=provider://tv.example.movies"
+
+
+@pytest.fixture(name="begin")
+def _begin(start: Start) -> Start:
+    """Start with the small world; `attic` changes keys of its first media server."""
+
+    def begin(answers: dict[str, object] | None = None, attic: dict[str, object] | None = None) -> LocalPlex:
+        return start(answers, world=small(**(attic or {})), clock=Clock())
+
+    return begin
+
+
+@pytest.fixture(name="plex", scope="module")
+def _plex() -> Iterator[LocalPlex]:
+    """One for the tests that change nothing."""
+    with LocalPlex(World.from_dict(small()), clock=Clock()).running() as running:
+        yield running
+
+
+@pytest.fixture(name="attic")
+def _attic(plex: LocalPlex) -> str:
+    return plex.media_server("Attic").url
+
+
+@pytest.fixture(name="loft")
+def _loft(plex: LocalPlex) -> str:
+    return plex.media_server("Loft").url
+
+
+def in_xml(url: str, path: str, token: str = MIRA) -> Any:
+    answer = ask(url, "GET", path, {"X-Plex-Token": token})
+    assert (200, "text/xml;charset=utf-8") == (answer.status, answer.headers["content-type"])
+    return answer.xml
+
+
+def test_accounts(attic: str) -> None:
+    """Nobody is 0, the owner 1 whatever the id on plex.tv, a shared user that id; all in the observed form."""
+    answer = ask(attic, "GET", "/accounts", {"X-Plex-Token": MIRA})
+    common = ' defaultAudioLanguage="en" autoSelectAudio="1" defaultSubtitleLanguage="en" subtitleMode="1" thumb="'
+    start = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        '<MediaContainer size="3" identifier="com.plexapp.system.accounts">'
+        f'<Account id="0" key="/accounts/0" name=""{common}"/>'
+        f'<Account id="1" key="/accounts/1" name="mira_quill"{common}https://plex.tv/users/'
+    )
+    assert answer.body.decode().startswith(start)
+    assert f'<Account id="10500321" key="/accounts/10500321" name="tom"{common}https://plex.tv/users/' in str(
+        answer.body
+    )
+    container = get(attic, "/accounts", MIRA).json["MediaContainer"]
+    assert (3, [0, 1, 10500321], True) == (
+        container["size"],
+        [each["id"] for each in container["Account"]],
+        container["Account"][1]["autoSelectAudio"],
+    )
+
+
+def test_devices(plex: LocalPlex, attic: str) -> None:
+    """The owner's devices but for media servers: number, name, platform, identifier, since when in seconds."""
+    signed_in(plex.url)
+    container = in_xml(attic, "/devices")
+    (device,) = container
+    number = str(rows(plex.url, MIRA)["kitchen-1"]["id"])
+    assert {
+        "id": number,
+        "name": "Kitchen & <Hall>",
+        "platform": "Linux",
+        "clientIdentifier": "kitchen-1",
+        "createdAt": str(START),
+    } == device.attrib
+    assert {"size": "1", "identifier": "com.plexapp.system.devices"} == container.attrib
+
+
+def test_statistics(attic: str) -> None:
+    """One measurement of nothing, over the time that was asked for; what is no number is 400."""
+    container = in_xml(attic, "/statistics/resources?timespan=6")
+    (measured,) = container
+    names = [f"{whose}{what}Utilization" for whose in ("host", "process") for what in ("Cpu", "Memory")]
+    assert {"timespan": "6", "at": str(START), **dict.fromkeys(names, "0.0")} == measured.attrib
+    assert ("1", "StatisticsResources") == (container.get("size"), measured.tag)
+    assert 400 == get(attic, "/statistics/resources?timespan=soon", MIRA).status
+
+
+@pytest.mark.parametrize("token", [MIRA, TOM_ON_ATTIC])
+def test_clients(attic: str, token: str) -> None:
+    """There are no players in its network; whoever may use it may ask."""
+    assert {"size": "0"} == in_xml(attic, "/clients", token).attrib
+    assert {"MediaContainer": {"size": 0}} == get(attic, "/clients", token).json
+
+
+def test_every_list_has_a_size_that_is_a_number(attic: str) -> None:
+    """python-plexapi asks for ever where `size` is none, and refuses booleans that are neither 0 nor 1."""
+    for path in ("/accounts", "/devices", "/statistics/resources", "/clients", "/library/sections", "/"):
+        assert in_xml(attic, path).get("size").isdigit()
+    booleans = [each.get("autoSelectAudio") for each in in_xml(attic, "/accounts")]
+    assert {"1"} == set(booleans)
+
+
+def test_how_it_stands_with_plex_tv(plex: LocalPlex, attic: str) -> None:
+    """`MyPlex`, in JSON without a container: the server's own token, whose it is, where, and what is paid."""
+    own = rows(plex.url, MIRA)[ATTIC]["token"]
+    host, port = "127.0.0.1", plex.media_server("Attic").port
+    expected = {
+        "authToken": own,
+        "username": "mira@example.test",
+        "mappingState": "mapped",
+        "mappingError": "",
+        "signInState": "ok",
+        "publicAddress": host,
+        "publicPort": port,
+        "privateAddress": host,
+        "privatePort": port,
+        "subscriptionFeatures": "home,pass",
+        "subscriptionActive": True,
+        "subscriptionState": "Active",
+    }
+    assert {"MyPlex": expected} == get(attic, "/myplex/account", MIRA).json
+    element = in_xml(attic, "/myplex/account")
+    texts = {name: str(int(value)) if isinstance(value, bool) else str(value) for name, value in expected.items()}
+    assert ("MyPlex", texts) == (element.tag, element.attrib)
+    toms = get(plex.media_server("Toms").url, "/myplex/account", TOM).json["MyPlex"]
+    assert ("tom@example.test", "", False, "Inactive") == (
+        toms["username"],
+        toms["subscriptionFeatures"],
+        toms["subscriptionActive"],
+        toms["subscriptionState"],
+    )
+
+
+@pytest.mark.parametrize("path", OWNERS)
+def test_what_is_the_owners_is_nobody_elses(plex: LocalPlex, attic: str, path: str) -> None:
+    """A share and what was made from it get the 403 page; other accounts, other servers and nobody the 401 page."""
+    shared = [get(attic, path, token) for token in (TOM_ON_ATTIC, transient(attic, TOM_ON_ATTIC))]
+    assert [(403, PAGE % (b"Forbidden", 403, b"Forbidden"))] * 2 == [(one.status, one.body) for one in shared]
+    elsewhere = rows(plex.url, TOM)
+    others = (TOM, MIRA_ON_TOMS, next(iter(elsewhere.values()))["token"], "Dead_token_012345678", None)
+    answers = [get(attic, path, token) for token in others]
+    page = PAGE % (b"Unauthorized", 401, b"Unauthorized")
+    assert [(401, page)] * len(others) == [(answer.status, answer.body) for answer in answers]
+    assert 200 == get(attic, path, transient(attic, MIRA)).status
+
+
+def test_a_share_may_be_refused_as_nobody(begin: Start) -> None:
+    """With `shared_on_owner_route = 401` who has a share gets the 401 page there, and elsewhere its answer."""
+    attic = begin({"shared_on_owner_route": 401}).media_server("Attic").url
+    assert [401, 200] == [get(attic, path, TOM_ON_ATTIC).status for path in ("/accounts", "/clients")]
+
+
+def test_a_token_in_the_query(attic: str) -> None:
+    """`X-Plex-Token` in the query opens as the header does."""
+    assert [200, 401] == [ask(attic, "GET", f"/accounts?X-Plex-Token={token}").status for token in (MIRA, TOM)]
+
+
+def test_head_is_a_probe(attic: str, loft: str) -> None:
+    """`HEAD /` has the status of GET and no body, with a token, without one, and on a server that is nobody's."""
+    for url, token, status in ((attic, MIRA, 200), (attic, None, 401), (attic, TOM_ON_ATTIC, 200), (loft, None, 200)):
+        answer = ask(url, "HEAD", "/", {"X-Plex-Token": token} if token else {})
+        assert (status, b"") == (answer.status, answer.body)
+
+
+def test_a_server_that_is_nobodys(loft: str) -> None:
+    """It says that it is not claimed, and lets in its own machine as its owner, with any token or none."""
+    identity = get(loft, "/identity").json["MediaContainer"]
+    assert (False, LOFT) == (identity["claimed"], identity["machineIdentifier"])
+    root = in_xml(loft, "/", "Dead_token_012345678")
+    assert ("unknown", "none", None, "0") == (
+        root.get("myPlexMappingState"),
+        root.get("myPlexSigninState"),
+        root.get("myPlexUsername"),
+        root.get("myPlexSubscription"),
+    )
+    assert [200] * 4 == [get(loft, path).status for path in OWNERS]
+    assert [0] == [each["id"] for each in get(loft, "/accounts").json["MediaContainer"]["Account"]]
+    standing = get(loft, "/myplex/account").json["MyPlex"]
+    assert {"mappingState": "unknown", "signInState": "none", "subscriptionActive": False} == standing
+
+
+def test_nobodys_server_makes_no_transient_tokens(loft: str) -> None:
+    """There is no token that one could stand for: the 403 page, for sources as well."""
+    for path in (TRANSIENT, SOURCE):
+        assert (403, "text/html") == ((answer := get(loft, path)).status, answer.headers["content-type"])
+    assert 400 == get(loft, "/security/token").status
+
+
+def test_nobodys_server_is_no_resource(plex: LocalPlex) -> None:
+    """Nobody's list has it, neither as a resource nor as a device."""
+    for token in (MIRA, TOM):
+        assert LOFT not in rows(plex.url, token)
+        assert LOFT.encode() not in get(plex.url, "/api/v2/resources", token).body
+
+
+@pytest.mark.parametrize(
+    ("address", "this_machine", "same_network"),
+    [
+        ("127.0.0.1", True, True),
+        ("127.9.9.9", True, True),
+        ("::1", True, True),
+        ("::ffff:127.0.0.1", True, True),
+        ("172.18.0.3", False, True),
+        ("192.168.1.50", False, True),
+        ("::ffff:10.0.0.4", False, True),
+        ("169.254.3.4", False, True),
+        ("fe80::1%eth0", False, True),
+        ("fd12:3456::7", False, True),
+        ("8.8.8.8", False, False),
+        ("::ffff:8.8.8.8", False, False),
+        ("2606:4700::1111", False, False),
+        ("", False, False),
+        ("localhost", False, False),
+        ("127.0.0.1.example.test", False, False),
+    ],
+)
+def test_who_is_near(address: str, *, this_machine: bool, same_network: bool) -> None:
+    """Only loopback is this machine; private and link-local addresses may be its network; a name is neither."""
+    assert this_machine is policy.is_this_machine(address)
+    assert same_network is policy.is_same_network(address)
+    if same_network:
+        policy.check_claimable(None, address)
+    else:
+        with pytest.raises(Unauthorized):
+            policy.check_claimable(None, address)
+    with pytest.raises(Unauthorized):
+        policy.check_claimable(10500123, address)
+
+
+def test_what_is_refused_with_what() -> None:
+    """403 unless the world says 401; the owner is never refused."""
+    policy.check_owner("owner", 403)
+    with pytest.raises(Forbidden):
+        policy.check_owner("shared", 403)
+    with pytest.raises(Unauthorized):
+        policy.check_owner("shared", 401)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_security_without_a_token(begin: Start, status: int) -> None:
+    """`security_without_token` is about `/security/*` only: no token, and a dead one, in the page of that status."""
+    attic = begin({"security_without_token": status}).media_server("Attic").url
+    for token in (None, "Dead_token_012345678", TOM):
+        answers = [get(attic, path, token) for path in (TRANSIENT, SOURCE, "/security/token")]
+        assert [(status, "text/html")] * 3 == [(one.status, one.headers["content-type"]) for one in answers]
+        assert [401, 401] == [get(attic, path, token).status for path in ("/", "/accounts")]
+    assert 200 == get(attic, TRANSIENT, MIRA).status
+
+
+@pytest.mark.parametrize("status", [404, 400])
+def test_an_unknown_source(begin: Start, status: int) -> None:
+    """`unknown_source` says how one that the server does not know is refused."""
+    attic = begin({"unknown_source": status}).media_server("Attic").url
+    assert [status, 200] == [get(attic, path, MIRA).status for path in (SOURCE + "x", SOURCE)]
+
+
+@pytest.mark.parametrize("status", [404, 400])
+def test_an_old_media_server(begin: Start, status: int) -> None:
+    """`old_media_server` says how one older than 1.15.4 refuses; it makes transient tokens all the same."""
+    old: dict[str, object] = {"version": "1.15.3.858-fbfb913f7"}
+    attic = begin({"old_media_server": status}, old).media_server("Attic").url
+    assert [status, status] == [get(attic, SOURCE, token).status for token in (MIRA, TOM_ON_ATTIC)]
+    assert 200 == get(attic, TRANSIENT, MIRA).status
+
+
+@pytest.mark.parametrize("way", ["object", "list"])
+def test_the_device_of_a_source(begin: Start, way: str) -> None:
+    """`source_device`: in JSON an object, or a list of one; XML and `size` are the same either way."""
+    attic = begin({"source_device": way}).media_server("Attic").url
+    container = get(attic, SOURCE, MIRA).json["MediaContainer"]
+    (device,) = container["Device"] if way == "list" else [container["Device"]]
+    assert (1, "Movies", "tv.example.movies", ["https://movies.example.test"]) == (
+        container["size"],
+        device["name"],
+        device["clientIdentifier"],
+        [each["uri"] for each in device["Connection"]],
+    )
+    (element,) = in_xml(attic, SOURCE)
+    assert ("Device", "Movies", 1) == (element.tag, element.get("name"), len(element))
