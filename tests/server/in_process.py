@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import unquote
@@ -70,7 +70,7 @@ class InProcess:
 @asynccontextmanager
 async def in_process(
     settings: Settings | None = None, *, db: str | None = None, **answers: object
-) -> AsyncIterator[InProcess]:
+) -> AsyncGenerator[InProcess, None]:
     """Make one of the tests' world, without its passwords: hashing them takes its time."""
     settings, clock, ticks = settings or Settings(), Clock(), Clock(0)
     keys, store = Keys(b"s" * 32), SqliteStore(db)
