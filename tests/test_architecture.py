@@ -30,7 +30,7 @@ LAYERS = (
     {"flows", "options", "outcome"},
     {"transports", "link"},
     {
-        *{"driver", "adriver", "groups", "agroups", "client", "aclient"},
+        *{"driver", "adriver", "groups", "agroups", "call_groups", "acall_groups", "client", "aclient"},
         *{"signed_in", "asigned_in", "sign_in", "checking"},
     },
     {"compat", "adapters"},

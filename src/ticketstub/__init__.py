@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from ticketstub.asigned_in import AsyncSignedInAccount
     from ticketstub.checking import acheck, check
     from ticketstub.client import MediaServer, Plex
+    from ticketstub.credentials import (
+        Credential,
+        Credentials,
+        FileCredentials,
+        KeyringCredentials,
+        MemoryCredentials,
+        default_credentials,
+    )
     from ticketstub.device import Device
     from ticketstub.errors import (
         CredentialsError,
@@ -34,9 +42,22 @@ if TYPE_CHECKING:
     from ticketstub.flows.begun import Begun
     from ticketstub.flows.check import Checked
     from ticketstub.flows.kept import SignedIn
+    from ticketstub.keys import DeviceKey, Jwk, PublishedKeys
     from ticketstub.options import ClientOptions, Options, Retry
     from ticketstub.outcome import Err, Ok
-    from ticketstub.records import Account, Connection, Identity, Resource, ServerInformation, Source, TransientToken
+    from ticketstub.records import (
+        Account,
+        AuthorizedDevice,
+        Connection,
+        Home,
+        HomeUser,
+        Identity,
+        Pin,
+        Resource,
+        ServerInformation,
+        Source,
+        TransientToken,
+    )
     from ticketstub.refusals import (
         BadRequest,
         ClientIdentifierMissing,
@@ -57,9 +78,21 @@ if TYPE_CHECKING:
     from ticketstub.sign_in import AsyncSignIn, SignIn
     from ticketstub.signed_in import SignedInAccount
     from ticketstub.token import Secret, Token
-    from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData
+    from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData, SignOut
+    from ticketstub.wire.auth_keys import ExchangeDeviceJwt, GetNonce, GetPublishedKeys, RegisterKey
+    from ticketstub.wire.claims import (
+        ClaimedServer,
+        ClaimServer,
+        ExchangeClaim,
+        GetClaimedServer,
+        GetClaimToken,
+        UnclaimServer,
+    )
+    from ticketstub.wire.devices import GetDevices, RemoveDevice
+    from ticketstub.wire.home import GetHome, GetHomeUsers, SetManagedPasscode, SetPasscode, SwitchHomeUser
     from ticketstub.wire.http import Request, Response
     from ticketstub.wire.media_server import GetIdentity, GetServerInformation, RawRequest
+    from ticketstub.wire.pins import CreatePin, GetPin, LinkPin
     from ticketstub.wire.resources import GetResources
     from ticketstub.wire.security import (
         GetSourceConnectionInformation,
@@ -75,6 +108,14 @@ _HOMES = {
     "asigned_in": ("AsyncSignedInAccount",),
     "checking": ("acheck", "check"),
     "client": ("MediaServer", "Plex"),
+    "credentials": (
+        "Credential",
+        "Credentials",
+        "FileCredentials",
+        "KeyringCredentials",
+        "MemoryCredentials",
+        "default_credentials",
+    ),
     "device": ("Device",),
     "errors": (
         "CredentialsError",
@@ -92,9 +133,22 @@ _HOMES = {
     "flows.begun": ("Begun",),
     "flows.check": ("Checked",),
     "flows.kept": ("SignedIn",),
+    "keys": ("DeviceKey", "Jwk", "PublishedKeys"),
     "options": ("ClientOptions", "Options", "Retry"),
     "outcome": ("Err", "Ok"),
-    "records": ("Account", "Connection", "Identity", "Resource", "ServerInformation", "Source", "TransientToken"),
+    "records": (
+        "Account",
+        "AuthorizedDevice",
+        "Connection",
+        "Home",
+        "HomeUser",
+        "Identity",
+        "Pin",
+        "Resource",
+        "ServerInformation",
+        "Source",
+        "TransientToken",
+    ),
     "refusals": (
         "BadRequest",
         "ClientIdentifierMissing",
@@ -115,9 +169,21 @@ _HOMES = {
     "sign_in": ("AsyncSignIn", "SignIn"),
     "signed_in": ("SignedInAccount",),
     "token": ("Secret", "Token"),
-    "wire.accounts": ("GetTokenDetails", "Ping", "PostUsersSignInData"),
+    "wire.accounts": ("GetTokenDetails", "Ping", "PostUsersSignInData", "SignOut"),
+    "wire.auth_keys": ("ExchangeDeviceJwt", "GetNonce", "GetPublishedKeys", "RegisterKey"),
+    "wire.claims": (
+        "ClaimServer",
+        "ClaimedServer",
+        "ExchangeClaim",
+        "GetClaimToken",
+        "GetClaimedServer",
+        "UnclaimServer",
+    ),
+    "wire.devices": ("GetDevices", "RemoveDevice"),
+    "wire.home": ("GetHome", "GetHomeUsers", "SetManagedPasscode", "SetPasscode", "SwitchHomeUser"),
     "wire.http": ("Request", "Response"),
     "wire.media_server": ("GetIdentity", "GetServerInformation", "RawRequest"),
+    "wire.pins": ("CreatePin", "GetPin", "LinkPin"),
     "wire.resources": ("GetResources",),
     "wire.security": (
         "GetSourceConnectionInformation",
@@ -134,43 +200,71 @@ __all__ = [
     "AsyncPlex",
     "AsyncSignIn",
     "AsyncSignedInAccount",
+    "AuthorizedDevice",
     "BadRequest",
     "Begun",
     "Checked",
+    "ClaimServer",
+    "ClaimedServer",
     "ClientIdentifierMissing",
     "ClientOptions",
     "Conflict",
     "Connection",
+    "CreatePin",
+    "Credential",
+    "Credentials",
     "CredentialsError",
     "CrossOriginRedirect",
     "Denied",
     "Device",
+    "DeviceKey",
     "Err",
+    "ExchangeClaim",
+    "ExchangeDeviceJwt",
+    "FileCredentials",
     "Forbidden",
     "GaveUp",
+    "GetClaimToken",
+    "GetClaimedServer",
+    "GetDevices",
+    "GetHome",
+    "GetHomeUsers",
     "GetIdentity",
+    "GetNonce",
+    "GetPin",
+    "GetPublishedKeys",
     "GetResources",
     "GetServerInformation",
     "GetSourceConnectionInformation",
     "GetTokenDetails",
     "GetTransientToken",
+    "Home",
+    "HomeUser",
     "Identity",
+    "Jwk",
+    "KeyringCredentials",
+    "LinkPin",
     "MalformedReply",
     "MediaServer",
+    "MemoryCredentials",
     "NotFound",
     "Ok",
     "Options",
     "PasscodeRequired",
+    "Pin",
     "PinExpired",
     "PinNotFound",
     "Ping",
     "Plex",
     "PlexError",
     "PostUsersSignInData",
+    "PublishedKeys",
     "RateLimited",
     "RawRequest",
     "RedirectRefused",
     "Refusal",
+    "RegisterKey",
+    "RemoveDevice",
     "Request",
     "Resource",
     "Response",
@@ -178,11 +272,15 @@ __all__ = [
     "Secret",
     "ServerError",
     "ServerInformation",
+    "SetManagedPasscode",
+    "SetPasscode",
     "SignIn",
     "SignInFailed",
+    "SignOut",
     "SignedIn",
     "SignedInAccount",
     "Source",
+    "SwitchHomeUser",
     "TimedOut",
     "Token",
     "TokenExpired",
@@ -191,11 +289,13 @@ __all__ = [
     "TransientTokenScope",
     "TransientTokenType",
     "Unauthorized",
+    "UnclaimServer",
     "Unreachable",
     "VerificationCodeRequired",
     "WrongVerificationCode",
     "acheck",
     "check",
+    "default_credentials",
 ]
 
 
