@@ -139,13 +139,20 @@ def test_the_list_in_json(plex: LocalPlex) -> None:
 
 @pytest.mark.parametrize("path", ["/devices.xml", "/devices.json"])
 def test_the_list_is_for_an_accounts_own_token(plex: LocalPlex, path: str) -> None:
-    """A share's, a media server's own, a transient, a dead token and none get no list: 422 or 401, and no token."""
+    """A share's, a transient, a dead token and none get no list: 422 or 401, and no token."""
     own = rows(plex.url, MIRA)[ATTIC]["token"]
     short_lived = transient(plex.media_server("Attic").url, MIRA)
-    for token in (TOM_ON_ATTIC, own, short_lived, "Dead_token_012345678", "", None):
+    for token in (TOM_ON_ATTIC, short_lived, "Dead_token_012345678", "", None):
         answer = get(plex.url, path, token)
         assert answer.status in {401, 422}
         assert own.encode() not in answer.body
+
+
+def test_a_media_server_sees_itself(plex: LocalPlex) -> None:
+    """Its own token lists its own row and no other device's token, and removes none, itself neither (ours)."""
+    row = rows(plex.url, MIRA)[ATTIC]
+    assert {ATTIC: row} == rows(plex.url, row["token"])
+    assert remove(plex.url, row["token"], row["id"]).status in {401, 422}
 
 
 @pytest.mark.parametrize("status", [204, 200])

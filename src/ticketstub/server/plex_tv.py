@@ -110,7 +110,7 @@ def routes() -> Table[Instance, TokenRow]:
                 dialect="legacy",
                 form=Format.XML,
             ),
-            Route(GetDevices, devices.devices, write=devices.write_listed, kinds=_ACCOUNTS_OWN, dialect="legacy"),
+            Route(GetDevices, devices.devices, write=devices.write_listed, dialect="legacy"),
             Route(RemoveDevice, devices.remove_device, read=devices.read_remove, kinds=_ACCOUNTS_OWN, dialect="legacy"),
             Route(GetPublicAddress, devices.public_address),
             Route(

@@ -11,6 +11,9 @@ from ticketstub.token import Secret, Token
 from ticketstub.wire.call import Call, malformed, one, written
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
+from ticketstub.wire.legacy_accounts import LegacyAccount
+
+_AS_ACCOUNT = LegacyAccount()
 
 
 class _Claim(Record, frozen=True, kw_only=True):
@@ -65,15 +68,11 @@ class ExchangeClaim(Call[Account], frozen=True, kw_only=True):
     token: Secret
 
     def read(self, response: Response) -> Account:
-        return one(Account, response, ("auth_token",))
+        return _AS_ACCOUNT.read(response)
 
     def write(self, value: Account, form: Format) -> bytes:
-        """Write the account with the server's token, as attribute and, where clients also look, as element."""
-        whole = written("user", value, form)
-        if form is Format.JSON or value.auth_token is None:
-            return whole
-        _prolog, element = to_xml("authentication-token", value.auth_token.reveal()).split(b"\n", 1)
-        return whole.removesuffix(b"</user>") + element + b"</user>"
+        """Write the account with the server's token: in XML as the older API, in JSON at the top level (assumed)."""
+        return _AS_ACCOUNT.write(value, form) if form is Format.XML else written("user", value, form)
 
 
 class _ServerCall(Call[ClaimedServer], frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """plex.tv's answers about an account's devices: the list, a removal, and where the client itself is.
 
-Rule: the list shows each device's token to the account (observed), so only an account's own token gets it: no media
-server's (ours). A removal is over when its answer is sent: the device's tokens, whatever was made from them, and its
+Rule: the list shows each device's token to the account (observed), so only an account's own token gets the whole of it:
+a media server's gets its own row (ours), and removes nothing. A removal is over when its answer is sent: the device's tokens, whatever was made from them, and its
 key are dead. Removing a media server takes it out of the account, with its token and all its shares (observed).
 """
 
@@ -32,9 +32,10 @@ class ListedDevices(Row, frozen=True, kw_only=True):
 
 async def devices(visit: Visit[Instance, TokenRow], _call: GetDevices) -> ListedDevices:
     """List the account's devices, in the order they came."""
-    instance, address = visit.place, visit.asked.address
-    rows = await instance.store.devices.of(visit.caller.account_id, instance.now())
-    return ListedDevices(devices=tuple(_shown(instance, row, address) for row in rows), address=address)
+    instance, caller, address = visit.place, visit.caller, visit.asked.address
+    rows = await instance.store.devices.of(caller.account_id, instance.now())
+    told = (row for row in rows if caller.kind != "server" or row.id == caller.device_id)
+    return ListedDevices(devices=tuple(_shown(instance, row, address) for row in told), address=address)
 
 
 def write_listed(listed: ListedDevices, form: Format) -> bytes:
