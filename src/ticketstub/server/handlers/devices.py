@@ -1,8 +1,9 @@
 """plex.tv's answers about an account's devices: the list, a removal, and where the client itself is.
 
 Rule: the list shows each device's token to the account (observed), so only an account's own token gets the whole of it:
-a media server's gets its own row (ours), and removes nothing. A removal is over when its answer is sent: the device's tokens, whatever was made from them, and its
-key are dead. Removing a media server takes it out of the account, with its token and all its shares (observed).
+a media server's gets its own row (ours), and removes nothing. A removal is over when its answer is sent: the device's
+tokens, whatever was made from them, and its key are dead. Removing a media server takes it out of the account, with
+its token and all its shares (observed).
 """
 
 from __future__ import annotations
