@@ -168,6 +168,21 @@ def test_a_lock_ends_by_itself_and_doubles(begin: Begin, clock: Clock) -> None:
     assert 201 == sign_in_v2(plex.url, "mira_quill", PASSWORD).status
 
 
+def test_a_hundred_failures(begin: Begin, clock: Clock) -> None:
+    """After 100 failures no password is taken, however long one waits, until somebody signed in approved a PIN."""
+    plex = begin()
+    named = {"X-Plex-Client-Identifier": "demo-client-7c1f", "Accept": "application/json"}
+    token = sign_in_v2(plex.url, "mira_quill", PASSWORD).json["authToken"]
+    for _ in range(10):
+        fail(plex.url)
+        clock.now += 24 * 60 * MINUTE
+    assert LOCKED == sign_in_v2(plex.url, "mira_quill", PASSWORD).body
+    code = ask(plex.url, "POST", "/api/v2/pins", named).json["code"]
+    form_ = named | {"X-Plex-Token": token, "Content-Type": "application/x-www-form-urlencoded"}
+    assert 204 == ask(plex.url, "PUT", "/api/v2/pins/link", form_, f"code={code}").status
+    assert 201 == sign_in_v2(plex.url, "mira_quill", PASSWORD).status
+
+
 def test_a_success_forgets_the_failures(begin: Begin) -> None:
     """Nine failures and a success leave room for ten failures more."""
     plex = begin()

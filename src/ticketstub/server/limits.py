@@ -127,18 +127,23 @@ def locked(tally: Tally, now: int) -> int | None:
     return tally.until - now if tally.until > now else None
 
 
+def stopped(limit: Limit, tally: Tally) -> bool:
+    """Tell whether there were so many attempts without success that waiting does not help."""
+    return bool(limit.stop) and tally.total >= limit.stop
+
+
 def waiting(limit: Limit, tally: Tally, now: int) -> int | None:
     """Return the seconds until the next attempt is allowed, or `None` where it is now."""
     if (lock := locked(tally, now)) is not None:
         return lock
-    if limit.stop and tally.total >= limit.stop:
+    if stopped(limit, tally):
         return limit.longest
     return _until_room(limit, tally.times, now)
 
 
 def forgotten_at(limit: Limit, tally: Tally, now: int) -> int | None:
     """Say when a tally may be forgotten; `None`: never, for it is stopped."""
-    if limit.stop and tally.total >= limit.stop:
+    if stopped(limit, tally):
         return None
     return max(now + limit.kept, tally.until)
 

@@ -102,6 +102,13 @@ async def check_not_locked(instance: Instance, account_id: int) -> None:
         raise RateLimited(retry_after=seconds)
 
 
+async def vouched(instance: Instance, account_id: int) -> None:
+    """Take passwords again where there were too many wrong ones for good: the account's owner did something else."""
+    subject = str(account_id)
+    if await instance.store.attempts.stopped("password", subject):
+        await instance.store.attempts.clear("password", subject)
+
+
 def _shared(kind: Guess, where: str | None) -> Wanted:
     """Name what else counts an attempt: the client's address and everybody together, unless it is on loopback."""
     if where is None:

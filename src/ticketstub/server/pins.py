@@ -17,7 +17,7 @@ from ticketstub.keys.jwk import Jwk
 from ticketstub.records import LegacyPin, Location, Pin
 from ticketstub.refusals import RateLimited, Refusal, ServerError
 from ticketstub.server.instance import Instance
-from ticketstub.server.lock_outs import check_not_locked
+from ticketstub.server.lock_outs import check_not_locked, vouched
 from ticketstub.server.rates import network
 from ticketstub.server.store.base import DeviceRow
 from ticketstub.server.store.pins import PinLink, PinRoom, PinRow
@@ -129,7 +129,7 @@ async def approve(instance: Instance, pin: PinRow, account_id: int) -> bool:
     if pin.jwk is None and instance.answers.sign_in_after_jwt == "refuse":
         await _check_has_no_key(instance, pin.client, account_id)
     text = None if pin.jwk else instance.keys.new_token()
-    return await instance.store.pins.link(
+    won = await instance.store.pins.link(
         PinLink(
             id=pin.id,
             account_id=account_id,
@@ -139,6 +139,9 @@ async def approve(instance: Instance, pin: PinRow, account_id: int) -> bool:
             rotate=instance.answers.rotate_tokens,
         )
     )
+    if won:
+        await vouched(instance, account_id)
+    return won
 
 
 async def _check_has_no_key(instance: Instance, client: DeviceRow, account_id: int) -> None:

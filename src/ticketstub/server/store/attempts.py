@@ -44,3 +44,7 @@ class Attempts(Protocol):
     async def locked(self, kind: AttemptKind, subject: str, now: int) -> int | None:
         """Return the seconds that a lock goes on, or `None`; nothing is reserved."""
         ...
+
+    async def stopped(self, kind: AttemptKind, subject: str) -> bool:
+        """Tell whether waiting does not help any more, only `clear`; nothing is reserved."""
+        ...

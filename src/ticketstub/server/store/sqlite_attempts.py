@@ -12,7 +12,7 @@ from functools import partial
 
 import msgspec
 
-from ticketstub.server.limits import LIMITS, AttemptKind, Tally, forgotten_at, given_back, locked, taken
+from ticketstub.server.limits import LIMITS, AttemptKind, Tally, forgotten_at, given_back, locked, stopped, taken
 from ticketstub.server.store.attempts import Refused
 from ticketstub.server.store.sqlite_reader import Reader, numbered
 from ticketstub.server.store.sqlite_writer import Writer
@@ -59,6 +59,11 @@ class SqliteAttempts:
         """See `Attempts`."""
         row = self._reader.one(_FIND, numbered(kind, subject))
         return locked(_decode(row[0]), now) if row else None
+
+    async def stopped(self, kind: AttemptKind, subject: str) -> bool:
+        """See `Attempts`."""
+        row = self._reader.one(_FIND, numbered(kind, subject))
+        return row is not None and stopped(LIMITS[kind], _decode(row[0]))
 
 
 def _take(wanted: Wanted, now: int, connection: sqlite3.Connection) -> Refused | None:
