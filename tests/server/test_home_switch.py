@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -35,10 +35,11 @@ QUICK = Settings(switches_a_second=100_000)
 DEAD = "Dead_token_012345678"
 
 
-@pytest.fixture(name="url")
-def _url(start: Start) -> str:
-    """A local Plex with the family."""
-    return start(world=family(), settings=QUICK).url
+@pytest.fixture(name="url", scope="module")
+def _url() -> Iterator[str]:
+    """A local Plex with the family, for tests that leave nobody locked and nothing changed."""
+    with LocalPlex(World.from_dict(family()), settings=QUICK).running() as plex:
+        yield plex.url
 
 
 @pytest.mark.parametrize("key", [UUIDS["pip"], str(IDS["pip"])])
@@ -83,9 +84,11 @@ def test_a_legacy_switch(url: str) -> None:
 
 def test_the_token_is_the_devices(url: str) -> None:
     """The token belongs to a row of the other's devices, for the client that asked, and ends with it."""
-    token = switch(url, "tom", TOMS).json["authToken"]
+    own = {"X-Plex-Client-Identifier": "tablet-1", "X-Plex-Device-Name": "Tablet"}
+    token = call(url, "POST", f"/api/v2/home/users/{IDS['tom']}/switch?pin={TOMS}", **own).json["authToken"]
     devices = get(url, "/devices.json", token).json["MediaContainer"]["Device"]
-    (row,) = [each for each in devices if each["clientIdentifier"] == "demo-client-7c1f"]
+    (row,) = [each for each in devices if each["clientIdentifier"] == "tablet-1"]
+    assert "Tablet" == row["name"]
     assert token == row["token"]
     assert ask(url, "DELETE", f"/devices/{row['id']}.xml", {"X-Plex-Token": TOKENS["tom"]}).status in {200, 204}
     assert 401 == call(url, "GET", "/api/v2/user", token).status
@@ -192,8 +195,9 @@ def test_everybody_may_switch_to_everybody(url: str, who: str) -> None:
             assert (403, 1041) == refused(switch(url, to, None, who))
 
 
-def test_an_administrator_with_a_passcode_is_closed(url: str) -> None:
+def test_an_administrator_with_a_passcode_is_closed(start: Start) -> None:
     """S22: once the administrator has a passcode, nobody becomes them without it, by whatever way round."""
+    url = start(world=family(), settings=QUICK).url
     assert 200 == call(url, "PUT", f"/api/home/users/{IDS['mira']}?pin=1357").status
     as_tom = switch(url, "tom", TOMS, "pip").json["authToken"]
     for token in ("pip", as_tom, "elsa"):
