@@ -1,0 +1,172 @@
+"""Where nobody knows what Plex answers, the client gets on with every way that a local Plex can answer.
+
+One tour through every way to sign in, and what a signed-in program does, against a local Plex for each other way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_args, get_type_hints
+
+import pytest
+from argon2 import PasswordHasher
+
+from ticketstub import Device, DeviceKey, MemoryCredentials, NotFound, Plex, Refusal, Secret, SignIn, check
+from ticketstub.server.disputed import Answers
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.settings import Settings
+from ticketstub.server.world import World
+
+ATTIC = "9b1f0c7de2a84536f1c0aa57be93d2440e6671f8"
+MIRA, TOM_ON_ATTIC = "Xk3mPz_9Q-vT7rLb2NfW", "Qw7-Zr2_LmN8tYb4HsKd"
+PASSWORD = "paper-lantern-42"
+# A cheap hash: the tour signs in often.
+HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
+
+
+def other_ways() -> Iterator[tuple[str, object]]:
+    """List each disputed answer with each way that is not the default."""
+    usual = Answers()
+    for name, kind in get_type_hints(Answers).items():
+        for way in (True, False) if kind is bool else get_args(kind):
+            if way != getattr(usual, name):
+                yield name, way
+
+
+WAYS = [(), *other_ways()]
+
+
+def world(answers: dict[str, object]) -> World:
+    accounts: list[dict[str, Any]] = [
+        {"username": "mira_quill", "email": "mira@example.test", "token": MIRA, "password_hash": HASH, "id": 10500123},
+        {"username": "tom", "email": "tom@example.test", "passcode": "4711", "id": 10500321},
+        {"username": "juno", "email": "juno@example.test", "token": "Jn0-alone_alone_alon"},
+    ]
+    attic = {"name": "Attic", "machine_identifier": ATTIC, "owner": "mira_quill"}
+    attic |= {"share": [{"account": "tom", "token": TOM_ON_ATTIC}]}
+    attic |= {"source": [{"identifier": f"server://{ATTIC}", "name": "Attic", "connections": ["https://a.example"]}]}
+    home = {"name": "Quill home", "admin": "mira_quill", "member": [{"account": "tom"}], "managed": [{"title": "Pip"}]}
+    old = {"name": "Old", "owner": "mira_quill", "version": "1.14.0.5470"}
+    return World.from_dict({"account": accounts, "media_server": [attic, old], "home": [home], "answers": answers})
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: "=".join(map(str, way)) or "as believed")
+def test_the_tour(way: tuple[str, object] | tuple[()]) -> None:
+    """Every way to sign in works, and what follows it, however the disputed thing is answered."""
+    answers = {way[0]: way[1]} if way else {}
+    settings = Settings(poll_burst=100)
+    with LocalPlex(world(answers), settings=settings).running() as local, client_of(local, "approver") as plex:
+        approver = plex.with_options(token=MIRA)
+        by_password(local)
+        by_browser(local, approver)
+        by_device_key(local, approver)
+        at_home(approver)
+        on_media_servers(local, approver)
+        with_devices_and_claims(local, approver)
+
+
+def client_of(local: LocalPlex, name: str) -> Plex:
+    return Plex(plex_tv=local.url, device=Device(client_identifier=name, product="Demo App", device_name="Desk"))
+
+
+def by_password(local: LocalPlex) -> None:
+    """A kept sign-in by password is taken up again, and ends with the sign-out."""
+    kept = MemoryCredentials()
+    device = Device(client_identifier="by-password", product="Demo App")
+    options: dict[str, Any] = {"credentials": kept, "plex_tv": local.url, "device": device}
+    with Plex.sign_in("Demo App", login="mira_quill", password=PASSWORD, **options) as plex:
+        assert "mira_quill" == plex.account().name
+    with Plex.sign_in("Demo App", **options) as again:
+        token = again.token
+        assert token
+        found = check(token, plex_tv=local.url)
+        assert ("account", True, True) == (found.kind, found.alive, found.whose is not None)
+        again.sign_out()
+    assert check(token, plex_tv=local.url).alive is False
+
+
+def by_browser(local: LocalPlex, approver: Plex) -> None:
+    """Begun here, approved elsewhere, finished from its dump; the link code likewise."""
+    with client_of(local, "by-browser") as plex:
+        begun = plex.begin_sign_in(forward_url="http://127.0.0.1:9/done")
+        assert not begun.is_done()
+        approver.pins.link(begun.code)
+        signed_in = SignIn.load(begun.dump(), plex=plex).finish()
+        assert signed_in.account().can_reach("Attic")
+        typed = plex.begin_sign_in(code=True)
+        assert 4 == len(typed.code)
+        approver.pins.link(typed.code)
+        assert typed.is_done()
+        assert "mira_quill" == typed.finish().account().name
+
+
+def by_device_key(local: LocalPlex, approver: Plex) -> None:
+    """A device key through a PIN gives a JWT, which is renewed; the media servers get a token that they take."""
+    key = DeviceKey.generate()
+    with client_of(local, "by-key") as plex:
+        begun = plex.begin_sign_in(device_key=key)
+        approver.pins.link(begun.code)
+        signed_in = begun.finish()
+        token = signed_in.token
+        assert token
+        assert "jwt" == token.kind
+        assert "mira_quill" == signed_in.account().name
+        signed_in.renew()
+        assert "mira_quill" == signed_in.account().name
+        attic = next(one for one in signed_in.resources() if one.name == "Attic")
+        assert attic.access_token
+        assert "opaque" == attic.access_token.kind
+        url = attic.connections[0].uri or ""
+        assert "Attic" == signed_in.at(url, token=attic.access_token).server_information().friendly_name
+
+
+def at_home(approver: Plex) -> None:
+    """Home users are listed and switched to, protected ones with their passcode."""
+    users = {user.title: user for user in approver.home.users()}
+    assert {"tom", "Pip", "mira_quill"} == users.keys()
+    assert "Pip" == approver.switch_home_user("Pip").account().name
+    assert "tom" == approver.switch_home_user("tom", passcode="4711").account().name
+    with pytest.raises(Refusal):
+        approver.switch_home_user("tom", passcode="0000")
+    tom = approver.switch_home_user("tom", passcode="4711")
+    with pytest.raises(Refusal):
+        tom.home.set_passcode(10500321, "1234", current="0000")
+    tom.home.set_passcode(10500321, "1234", current="4711")
+    tom.home.set_passcode(10500321, "4711", current="1234")
+
+
+def on_media_servers(local: LocalPlex, approver: Plex) -> None:
+    """Transient tokens and sources; refusals by meaning."""
+    attic = approver.at(local.media_server("Attic").url, token=MIRA)
+    transient = attic.authentication.get_transient_token().token
+    assert transient
+    assert (True, "transient") == _alive(transient, local, attic.url)
+    source = attic.authentication.get_source_connection_information(source=f"server://{ATTIC}")
+    assert "Attic" == source.name
+    with pytest.raises(Refusal):
+        attic.authentication.get_source_connection_information(source="server://nobody")
+    shared = approver.at(attic.url, token=TOM_ON_ATTIC)
+    with pytest.raises(Refusal):
+        shared.get("/accounts")
+    with pytest.raises(Refusal):
+        approver.at(attic.url).authentication.get_transient_token()
+
+
+def _alive(token: Secret, local: LocalPlex, server: str) -> tuple[bool | None, str]:
+    found = check(token, plex_tv=local.url, server=server)
+    return found.alive, found.kind
+
+
+def with_devices_and_claims(local: LocalPlex, approver: Plex) -> None:
+    """Devices are listed and removed, which ends their tokens; claim tokens are given."""
+    with client_of(local, "to-be-removed") as plex:
+        begun = plex.begin_sign_in()
+        approver.pins.link(begun.code)
+        signed_in = begun.finish()
+        row = next(one for one in approver.devices.list() if one.client_identifier == "to-be-removed")
+        approver.devices.remove(row.id or 0)
+        with pytest.raises(Refusal):
+            signed_in.account()
+    with pytest.raises(NotFound):
+        approver.devices.remove(999_999_999)
+    assert "claim" == approver.claims.token().kind
