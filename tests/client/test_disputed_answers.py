@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from argon2 import PasswordHasher
 
-from ticketstub import Device, DeviceKey, MemoryCredentials, NotFound, Plex, Refusal, Secret, SignIn, check
+from ticketstub import Device, DeviceKey, MemoryCredentials, NotFound, Plex, Refusal, SignIn, Token, check
 from ticketstub.server.disputed import Answers
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.settings import Settings
@@ -42,10 +42,15 @@ def world(answers: dict[str, object]) -> World:
         {"username": "tom", "email": "tom@example.test", "passcode": "4711", "id": 10500321},
         {"username": "juno", "email": "juno@example.test", "token": "Jn0-alone_alone_alon"},
     ]
-    attic = {"name": "Attic", "machine_identifier": ATTIC, "owner": "mira_quill"}
+    attic: dict[str, Any] = {"name": "Attic", "machine_identifier": ATTIC, "owner": "mira_quill"}
     attic |= {"share": [{"account": "tom", "token": TOM_ON_ATTIC}]}
     attic |= {"source": [{"identifier": f"server://{ATTIC}", "name": "Attic", "connections": ["https://a.example"]}]}
-    home = {"name": "Quill home", "admin": "mira_quill", "member": [{"account": "tom"}], "managed": [{"title": "Pip"}]}
+    home: dict[str, Any] = {
+        "name": "Quill home",
+        "admin": "mira_quill",
+        "member": [{"account": "tom"}],
+        "managed": [{"title": "Pip"}],
+    }
     old = {"name": "Old", "owner": "mira_quill", "version": "1.14.0.5470"}
     return World.from_dict({"account": accounts, "media_server": [attic, old], "home": [home], "answers": answers})
 
@@ -152,7 +157,7 @@ def on_media_servers(local: LocalPlex, approver: Plex) -> None:
         approver.at(attic.url).authentication.get_transient_token()
 
 
-def _alive(token: Secret, local: LocalPlex, server: str) -> tuple[bool | None, str]:
+def _alive(token: Token, local: LocalPlex, server: str) -> tuple[bool | None, str]:
     found = check(token, plex_tv=local.url, server=server)
     return found.alive, found.kind
 
