@@ -10,8 +10,8 @@ from tests.server.asking import ATTIC, MIRA, MIRA_ON_TOMS, TOM, TOM_ON_ATTIC, An
 ELSA, VERA, NILS = "El5a-guest_of_house1", "Vera-lives_next_door", "Nils-alone_by_far_99"
 PIP, BO = "Pp3-small_but_mighty", "Bo-2580-older_kid_01"
 TOKENS = {"mira": MIRA, "tom": TOM, "elsa": ELSA, "vera": VERA, "nils": NILS, "pip": PIP, "bo": BO}
-IDS = {"mira": 10500123, "tom": 10500321, "elsa": 10500600, "vera": 10500700, "nils": 10500800}
-IDS |= {"pip": 10500456, "bo": 10500457}
+_ACCOUNTS = {"mira": 10500123, "tom": 10500321, "elsa": 10500600, "vera": 10500700, "nils": 10500800}
+IDS = {**_ACCOUNTS, "pip": 10500456, "bo": 10500457}
 UUIDS = {"mira": "3f9c2b7a5d1e8f04", "tom": "90cc14a3be27d6f1", "pip": "b71d04e96c2fa835", "bo": "b71d04e96c2fa836"}
 TOMS, BOS = "4711", "2580"
 """The passcodes of tom and of bo."""
@@ -24,11 +24,11 @@ TOMS_SERVER = "0123456789abcdef0123456789abcdef01234567"
 
 def family(**more: object) -> dict[str, Any]:
     """Describe it: next door vera has a Home of her own, and nils none. Nobody has a password."""
-    accounts = [
+    accounts: list[dict[str, Any]] = [
         {"username": {"mira": "mira_quill"}.get(name, name), "email": f"{name}@example.test", "id": IDS[name]}
         | {"token": TOKENS[name], "joined_at": 1592234494}
         | ({"uuid": UUIDS[name]} if name in UUIDS else {})
-        for name in ("mira", "tom", "elsa", "vera", "nils")
+        for name in _ACCOUNTS
     ]
     accounts[0] |= {"subscription": {"active": True, "plan": "lifetime", "features": ["home"]}}
     accounts[1] |= {"passcode": TOMS, "friendly_name": "Tom & <Co>"}

@@ -6,9 +6,9 @@ media server is not there (404). A guest's token is told to the server's owner a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from hashlib import sha256
 
+from msgspec import Struct
 from msgspec.structs import asdict
 
 from ticketstub.records import Friend, Person, PublishedServer, Resource, Share, SharedServer, SharedWith, User
@@ -33,26 +33,48 @@ from ticketstub.wire.users import (
 )
 
 
+class _People(Struct, frozen=True):
+    """The people around a caller: in the same Home or not, and the shares between them."""
+
+    me: int
+    found: tuple[AccountRow, ...]
+    at_home: frozenset[int]
+    shares: tuple[ShareRow, ...]
+
+    def given_to(self, person: AccountRow) -> list[ShareRow]:
+        """Return the shares of the caller's servers that somebody has."""
+        return [share for share in self.shares if share.owner.id == self.me and share.guest.id == person.id]
+
+
+async def _people(visit: Visited) -> _People:
+    """Find the others of the caller's Home, then everybody there is a share with."""
+    me, store = visit.caller.account_id, visit.place.store
+    home, shares = await store.homes.of(me), await store.users.shares(me)
+    housemates = [member.account for member in home.members] if home else []
+    sharing = [account for share in shares for account in (share.guest, share.owner)]
+    others = {account.id: account for account in (*housemates, *sharing) if account.id != me}
+    at_home = frozenset(account.id for account in housemates)
+    return _People(me, tuple(others.values()), at_home, shares)
+
+
 async def get_users(visit: Visited, _call: GetUsers) -> tuple[User, ...]:
     """List friends and Home users, each with the caller's servers that they may use."""
-    people, shares = await _people(visit)
-    now = visit.place.now()
-    return tuple(_user(person, _given_to(person, shares, visit), now) for person in people)
+    people, now = await _people(visit), visit.place.now()
+    return tuple(_user(person, people, now) for person in people.found)
 
 
 async def get_friends(visit: Visited, _call: GetFriends) -> tuple[Friend, ...] | Answer:
     """List them as v2 does, or say that this is gone, as the world has it."""
     if visit.place.answers.friends == "gone":
         return _gone()
-    people, shares = await _people(visit)
-    return tuple(
-        Friend(
-            **asdict(_person(person)),
-            status="accepted",
-            shared_servers=tuple(_share(share) for share in _given_to(person, shares, visit)),
-        )
-        for person in people
-    )
+    people = await _people(visit)
+    return tuple(_friend(person, people) for person in people.found)
+
+
+def _friend(person: AccountRow, people: _People) -> Friend:
+    shares = tuple(_share(share) for share in people.given_to(person))
+    known = _person(person, home=person.id in people.at_home)
+    return Friend(**asdict(known), status="accepted", shared_servers=shares)
 
 
 async def remove_friend(_visit: Visited, _call: RemoveFriend) -> Answer:
@@ -65,21 +87,7 @@ def _gone() -> Answer:
     return Answer(410, PLEX_TV[Format.XML], body)
 
 
-async def _people(visit: Visited) -> tuple[list[AccountRow], tuple[ShareRow, ...]]:
-    """Return the others of the caller's Home, then everybody there is a share with; and the shares."""
-    me, store = visit.caller.account_id, visit.place.store
-    home, shares = await store.homes.of(me), await store.users.shares(me)
-    found = [member.account for member in home.members] if home else []
-    found.extend(account for share in shares for account in (share.guest, share.owner))
-    return list({account.id: account for account in found if account.id != me}.values()), shares
-
-
-def _given_to(person: AccountRow, shares: Iterable[ShareRow], visit: Visited) -> list[ShareRow]:
-    me = visit.caller.account_id
-    return [share for share in shares if share.owner.id == me and share.guest.id == person.id]
-
-
-def _user(person: AccountRow, shares: list[ShareRow], now: int) -> User:
+def _user(person: AccountRow, people: _People, now: int) -> User:
     record = person.record
     return User(
         id=record.id,
@@ -89,7 +97,7 @@ def _user(person: AccountRow, shares: list[ShareRow], now: int) -> User:
         recommendations_playlist_id="",
         thumb=record.thumb,
         protected=record.protected,
-        home=record.home,
+        home=person.id in people.at_home,
         allow_tuners=False,
         allow_sync=False,
         allow_camera_upload=False,
@@ -101,7 +109,7 @@ def _user(person: AccountRow, shares: list[ShareRow], now: int) -> User:
         filter_photos="",
         filter_television="",
         restricted=record.restricted,
-        servers=tuple(_shared_with(share, now) for share in shares),
+        servers=tuple(_shared_with(share, now) for share in people.given_to(person)),
     )
 
 
@@ -125,7 +133,7 @@ def _share_id(share: ShareRow) -> int:
     return 100_000_000 + int.from_bytes(made[:8], "big") % 900_000_000
 
 
-def _person(account: AccountRow) -> Person:
+def _person(account: AccountRow, *, home: bool) -> Person:
     record = account.record
     return Person(
         id=record.id,
@@ -136,7 +144,7 @@ def _person(account: AccountRow) -> Person:
         friendly_name=record.friendly_name or None,
         thumb=record.thumb,
         restricted=record.restricted,
-        home=record.home,
+        home=home,
     )
 
 
@@ -183,8 +191,9 @@ def _with_token(share: ShareRow, visit: Visited) -> SharedServer:
 
 async def owned_shares(visit: Visited, _call: GetOwnedShares) -> tuple[Share, ...]:
     """List the shares of the caller's servers."""
-    shares = await visit.place.store.users.shares(visit.caller.account_id)
-    return tuple(_share(share, _person(share.guest)) for share in shares if share.owner.id == visit.caller.account_id)
+    people = await _people(visit)
+    own = [share for share in people.shares if share.owner.id == people.me]
+    return tuple(_share(share, _person(share.guest, home=share.guest.id in people.at_home)) for share in own)
 
 
 async def pending_shares(_visit: Visited, _call: GetPendingShares) -> tuple[Share, ...]:

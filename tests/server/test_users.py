@@ -1,0 +1,261 @@
+"""Other people and their media servers, as the caller is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.server.asking import ATTIC, MIRA, START, TOM_ON_ATTIC, Clock, ask
+from tests.server.conftest import Start
+from tests.server.family import IDS, TOKENS, TOMS_SERVER, UUIDS, VERA_ON_ATTIC, call, family, refused
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.world import World
+
+GONE = (
+    b'<?xml version="1.0" encoding="UTF-8"?>\n<Response code="410" status="This endpoint was deprecated and removed"/>'
+)
+XML = "application/xml; charset=utf-8"
+
+
+@pytest.fixture(scope="module")
+def plex(clock: Clock) -> Iterator[LocalPlex]:
+    """A local Plex with the family, for tests that change nothing."""
+    with LocalPlex(World.from_dict(family()), clock=clock).running() as running:
+        yield running
+
+
+@pytest.fixture(name="url")
+def _url(plex: LocalPlex) -> str:
+    return plex.url
+
+
+def in_xml(url: str, path: str, who: str = "mira", **headers: str) -> Any:
+    found = ask(url, "GET", path, {"X-Plex-Token": TOKENS[who], **headers})
+    assert (200, XML) == (found.status, found.headers["content-type"])
+    return found.xml
+
+
+@pytest.mark.parametrize("path", ["/api/users", "/api/users/"])
+@pytest.mark.parametrize("accept", ["*/*", "application/json"])
+def test_users(url: str, path: str, accept: str) -> None:
+    """Friends and Home users in XML, whatever is accepted, with and without slash, by a token alone."""
+    root = in_xml(url, path, Accept=accept)
+    assert ("MediaContainer", "5", "5") == (root.tag, root.get("size"), root.get("totalSize"))
+    assert ["Tom & <Co>", "elsa", "Pip", "Bo", "vera"] == [user.get("title") for user in root]
+    tom, pip = root[0], root[2]
+    assert {
+        "id": "10500321",
+        "title": "Tom & <Co>",
+        "username": "tom",
+        "email": "tom@example.test",
+        "recommendationsPlaylistId": "",
+        "thumb": "https://plex.tv/users/90cc14a3be27d6f1/avatar?c=1592234494",
+        "protected": "1",
+        "home": "1",
+        "allowTuners": "0",
+        "allowSync": "0",
+        "allowCameraUpload": "0",
+        "allowChannels": "0",
+        "allowSubtitleAdmin": "0",
+        "filterAll": "",
+        "filterMovies": "",
+        "filterMusic": "",
+        "filterPhotos": "",
+        "filterTelevision": "",
+        "restricted": "0",
+    } == tom.attrib
+    (server,) = tom
+    share = server.attrib
+    assert share.pop("id").isdigit()
+    assert share.pop("serverId").isdigit()
+    assert {
+        "machineIdentifier": ATTIC,
+        "name": "Attic",
+        "lastSeenAt": str(START),
+        "numLibraries": "0",
+        "allLibraries": "1",
+        "owned": "1",
+        "pending": "0",
+    } == share
+    assert ("Server", "", "", "1", "0", 0) == (
+        server.tag,
+        pip.get("username"),
+        pip.get("email"),
+        pip.get("restricted"),
+        pip.get("protected"),
+        len(pip),
+    )
+
+
+def test_booleans_are_booleans(url: str) -> None:
+    """Clients raise on an empty boolean and re-request for ever on a size that is no number: every one is right."""
+    booleans = ["protected", "home", "restricted", "allowSync", "allowCameraUpload", "allowChannels"]
+    booleans += ["allLibraries", "owned", "pending"]
+    for path in ("/api/users", f"/api/servers/{ATTIC}/shared_servers", "/api/servers", "/api/home/users"):
+        root = in_xml(url, path)
+        assert {root.get("size")} == {str(len(root))}
+        for element in root.iter():
+            assert {element.get(name) for name in booleans} <= {"0", "1", None}
+
+
+def test_everybody_has_their_own_users(url: str) -> None:
+    """Whoever shares with somebody is their friend; shares of a third one's servers are told to nobody."""
+    known: dict[str, dict[str, list[str]]] = {
+        who: {user.get("username"): [each.get("name") for each in user] for user in in_xml(url, "/api/users", who)}
+        for who in ("tom", "vera", "nils")
+    }
+    assert {"mira_quill": ["Toms"], "elsa": [], "": []} == known["tom"]
+    assert {"mira_quill": []} == known["vera"]
+    assert {} == known["nils"]
+    assert b'size="0"' in ask(url, "GET", "/api/users", {"X-Plex-Token": TOKENS["nils"]}).body
+
+
+def test_users_without_a_token(url: str) -> None:
+    """A dead token is 401 with code 1001."""
+    dead = ask(url, "GET", "/api/users", {"X-Plex-Token": "Dead_token_012345678"})
+    assert (401, "1001") == (dead.status, dead.xml.find("error").get("code"))
+
+
+def test_friends(url: str) -> None:
+    """`/api/v2/friends` is a bare list; null where managed users have nothing; the shares of one's own servers."""
+    found = {each["id"]: each for each in call(url, "GET", "/api/v2/friends").json}
+    assert [IDS[who] for who in ("tom", "elsa", "pip", "bo", "vera")] == list(found)
+    tom, pip, vera = (found[IDS[who]] for who in ("tom", "pip", "vera"))
+    expected = {"uuid": UUIDS["tom"], "title": "Tom & <Co>", "username": "tom", "status": "accepted", "home": True}
+    assert expected.items() <= tom.items()
+    assert (None, None, True, []) == (pip["username"], pip["email"], pip["restricted"], pip["sharedServers"])
+    assert ("vera@example.test", False) == (vera["email"], vera["home"])
+    (share,) = tom["sharedServers"]
+    assert ("Attic", ATTIC, IDS["mira"], IDS["tom"]) == tuple(
+        share[name] for name in ("name", "machineIdentifier", "ownerId", "invitedId")
+    )
+    assert {"sharedSources", "sharingSettings"} <= tom.keys()
+
+
+def test_friends_in_xml(url: str) -> None:
+    """Assumed: the same in v2's usual XML."""
+    root = in_xml(url, "/api/v2/friends.xml", **{"X-Plex-Client-Identifier": "x"})
+    assert ("friends", {"friend"}, "1") == (root.tag, {each.tag for each in root}, root[0].get("home"))
+    assert "Attic" == root[0].find("sharedServers/sharedServer").get("name")
+
+
+def test_friends_that_are_gone(start: Start) -> None:
+    """`friends = "gone"`: 410 with the older API's single response; removing a friend always is."""
+    url = start({"friends": "gone"}, world=family()).url
+    for method, path in (("GET", "/api/v2/friends"), ("DELETE", "/api/friends/10500321")):
+        answer = call(url, method, path)
+        assert (410, XML, GONE) == (answer.status, answer.headers["content-type"], answer.body)
+
+
+def test_removing_a_friend_is_gone(url: str) -> None:
+    """Observed since 2024: 410, whoever it is; nothing changes."""
+    answer = call(url, "DELETE", f"/api/friends/{IDS['vera']}")
+    assert (410, GONE) == (answer.status, answer.body)
+    assert 5 == len(in_xml(url, "/api/users"))
+
+
+def test_shared_servers(url: str) -> None:
+    """An owner is told each guest's own token, in XML, and it is the one that works there."""
+    root = in_xml(url, f"/api/servers/{ATTIC}/shared_servers", Accept="application/json")
+    assert ("MediaContainer", "2", ATTIC) == (root.tag, root.get("size"), root.get("machineIdentifier"))
+    assert {str(IDS["tom"]): TOM_ON_ATTIC, str(IDS["vera"]): VERA_ON_ATTIC} == {
+        share.get("userID"): share.get("accessToken") for share in root
+    }
+    tom = root[0].attrib
+    assert {"username": "tom", "email": "tom@example.test", "name": "Attic"}.items() <= tom.items()
+    assert {str(START)} == {tom["acceptedAt"], tom["invitedAt"]}
+    users = in_xml(url, "/api/users")
+    assert users[0][0].get("id") == tom["id"]
+
+
+@pytest.mark.parametrize("who", ["tom", "vera", "nils", "pip"])
+def test_shared_servers_are_the_owners(url: str, who: str) -> None:
+    """S21: another's server is not there (404) whether one may use it or not, nor is one that does not exist."""
+    for identifier in (ATTIC, "f" * 40, "x"):
+        answer = ask(url, "GET", f"/api/servers/{identifier}/shared_servers", {"X-Plex-Token": TOKENS[who]})
+        said = answer.xml.findtext("error")
+        assert (404, "The requested resource or endpoint could not be found") == (answer.status, said)
+        assert b"Qw7-" not in answer.body
+
+
+def test_shared_servers_by_a_guests_token(url: str) -> None:
+    """S15: a share's token does not open it."""
+    for token in (TOM_ON_ATTIC, VERA_ON_ATTIC):
+        assert 422 == ask(url, "GET", f"/api/servers/{ATTIC}/shared_servers", {"X-Plex-Token": token}).status
+
+
+def test_servers(url: str, plex: LocalPlex) -> None:
+    """The older list has one address and a token each: the caller's own, or the share's."""
+    attic, toms = in_xml(url, "/api/servers", Accept="application/json")
+    port = str(plex.media_server("Attic").port)
+    assert {
+        "accessToken": MIRA,
+        "name": "Attic",
+        "address": "127.0.0.1",
+        "port": port,
+        "version": "1.43.4.10903-0a1b2c3d4",
+        "scheme": "http",
+        "host": "127.0.0.1",
+        "localAddresses": "127.0.0.1",
+        "machineIdentifier": ATTIC,
+        "createdAt": str(START),
+        "updatedAt": str(START),
+        "owned": "1",
+        "synced": "0",
+    } == attic.attrib
+    assert ("Toms", "0", "Mt2_wQ9-kLs5XbVe0RzA") == (toms.get("name"), toms.get("owned"), toms.get("accessToken"))
+
+
+def test_one_server(url: str, plex: LocalPlex) -> None:
+    """`/api/v2/servers/{id}` tells about one that the caller reaches, without its token."""
+    found = call(url, "GET", f"/api/v2/servers/{ATTIC}", "tom").json
+    assert {
+        "name": "Attic",
+        "address": "127.0.0.1",
+        "port": plex.media_server("Attic").port,
+        "version": "1.43.4.10903-0a1b2c3d4",
+        "scheme": "http",
+        "host": "127.0.0.1",
+        "localAddresses": "127.0.0.1",
+        "machineIdentifier": ATTIC,
+        "createdAt": START,
+        "updatedAt": START,
+        "owned": False,
+        "synced": False,
+        "librarySections": [],
+    } == found
+    root = in_xml(url, f"/api/v2/servers/{ATTIC}")
+    assert ("server", "Attic", "1") == (root.tag, root.get("name"), root.get("owned"))
+    for who, identifier in (("nils", ATTIC), ("vera", TOMS_SERVER), ("mira", "f" * 40)):
+        assert (404, 1002) == refused(call(url, "GET", f"/api/v2/servers/{identifier}", who))
+
+
+def test_shares_of_v2(url: str) -> None:
+    """Shares that were accepted are listed to the owner with who was invited; none waits for anybody."""
+    found = call(url, "GET", "/api/v2/shared_servers/owned/accepted").json
+    assert [("Attic", IDS["tom"], "tom"), ("Attic", IDS["vera"], "vera")] == [
+        (share["name"], share["invitedId"], share["invited"]["username"]) for share in found
+    ]
+    assert b"accessToken" not in call(url, "GET", "/api/v2/shared_servers/owned/accepted").body
+    assert [] == call(url, "GET", "/api/v2/shared_servers/owned/accepted", "vera").json
+    pending = call(url, "GET", "/api/v2/shared_servers/invites/received/pending")
+    assert (200, b"[]") == (pending.status, pending.body)
+    root = in_xml(url, "/api/v2/shared_servers/owned/accepted", **{"X-Plex-Client-Identifier": "x"})
+    assert ("sharedServers", "sharedServer") == (root.tag, root[0].tag)
+
+
+@pytest.mark.parametrize("path", ["/api/invites/requests", "/api/invites/requested"])
+def test_no_invitations(url: str, path: str) -> None:
+    """Without any, both lists of invitations are an empty container whose size is a number."""
+    root = in_xml(url, path, Accept="application/json")
+    assert ("MediaContainer", "0", 0) == (root.tag, root.get("size"), len(root))
+
+
+def test_a_share_outlives_a_home(start: Start) -> None:
+    """Once a guest's account is out of the Home, its explicit share stays: a Home shares nothing by itself."""
+    url = start(world=family()).url
+    assert 200 == call(url, "DELETE", f"/api/home/users/{IDS['tom']}").status
+    users = {user.get("username"): (user.get("home"), len(user)) for user in in_xml(url, "/api/users")}
+    assert {"tom": ("0", 1), "elsa": ("1", 0), "": ("1", 0), "vera": ("0", 1)} == users
