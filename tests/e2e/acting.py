@@ -5,12 +5,13 @@ Rule: the app speaks raw HTTP, as any client in any language would; of the libra
 
 import http.client
 import json
+import re
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from argon2 import PasswordHasher
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request
-from pyotp import TOTP
+from pyotp.totp import TOTP
 
 from ticketstub.server.local_plex import LocalPlex
 
@@ -136,9 +137,13 @@ class Tab:
         self.page.get_by_role("button", name="Sign in").click()
 
     def signed_in(self, login: str = "mira_quill") -> "Tab":
-        self.open("/sign-in")
-        self.sign_in(login)
-        self.page.wait_for_url("**/account")
+        """Sign in without the page, for tests of other pages: as its form would, and much faster."""
+        place, browser = f"{self.plex.url}/sign-in", self.context.request
+        held = re.search('name="form_token" value="([0-9a-f]{64})"', browser.get(place).text())
+        assert held
+        form = {"login": login, "password": PASSWORD, "form_token": held[1]}
+        answer = browser.post(place, form=form, headers={"Origin": self.plex.url}, max_redirects=0)
+        assert 303 == answer.status
         return self
 
     def press(self, name: str) -> None:

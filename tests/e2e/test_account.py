@@ -49,7 +49,7 @@ def test_home_switch(app: App, tab: Tab) -> None:
 
 def test_signing_out(tab: Tab) -> None:
     """Who signs out has to sign in again to see anything."""
-    tab.signed_in()
+    tab.signed_in().open("/account")
     tab.press("Sign out")
     tab.page.wait_for_url("**/sign-in")
     tab.open("/account/devices")

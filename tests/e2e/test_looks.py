@@ -4,6 +4,7 @@ The pictures go into the folder that TICKETSTUB_SCREENSHOTS names, else into the
 """
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -68,7 +69,8 @@ def test_looks(plex: LocalPlex, clock: Clock, open_tab: OpenTab, tmp_path: Path)
                 shoot(tab.page, folder, f"{name}-{scheme}-{size}")
 
 
-def _walk(tab: Tab, plex: LocalPlex, clock: Clock):  # pairs of a name and what leads there
+def _walk(tab: Tab, plex: LocalPlex, clock: Clock) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield each page's name and what leads there."""
     app = App(plex, **{"Platform-Version": "6.1"})
     strange = App(plex, "x" * 60, Product="A" * 90, **{"Device-Name": "A very long name of a device " * 6})
     yield "auth", lambda: tab.open("/auth")
@@ -84,13 +86,17 @@ def _walk(tab: Tab, plex: LocalPlex, clock: Clock):  # pairs of a name and what 
         tab.press("Go on")
         expect(tab.page.get_by_role("alert")).to_contain_text("No device")
 
+    def approve() -> None:
+        tab.press("Approve")
+        expect(tab.page.locator("h1")).to_have_text("Approved")
+
     yield "link-wrong", wrong
     pin = app.pin()
     clock.now += 23
     yield "approve", lambda: tab.open(app.auth_url(pin, forwardUrl="https://app.example.test/done"))
-    yield "approved-leaving", lambda: (tab.press("Approve"), expect(tab.page.locator("h1")).to_have_text("Approved"))
+    yield "approved-leaving", approve
     yield "approve-long", lambda: tab.open(strange.auth_url(strange.pin(), forwardUrl="myapp://x"))
-    yield "approved", lambda: (tab.press("Approve"), expect(tab.page.locator("h1")).to_have_text("Approved"))
+    yield "approved", approve
     yield "not-found", lambda: tab.open(app.auth_url(pin))
     clock.now += 7300
     yield "devices", lambda: tab.open("/account/devices")

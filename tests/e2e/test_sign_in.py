@@ -56,7 +56,8 @@ def test_parameters_as_careless_clients_write_them(app: App, tab: Tab) -> None:
 
 def test_unknown_names_in_the_fragment_go_nowhere(app: App, tab: Tab) -> None:
     """Of a fragment only the known names are taken over into the query."""
-    tab.open(app.auth_url(app.pin(), **{"evil": "1", "context[device][__proto__]": "2", "form_token": "3"}))
+    unknown = {"evil": "1", "context[device][__proto__]": "2", "form_token": "3"}
+    tab.open(app.auth_url(app.pin(), encoded=True, **unknown))
     tab.page.wait_for_url("**/sign-in?*")
     assert "evil" not in tab.page.url
     assert "proto" not in tab.page.url
