@@ -44,7 +44,7 @@ def _begin(start: Start) -> Start:
 @pytest.fixture(name="plex", scope="module")
 def _plex() -> Iterator[LocalPlex]:
     """One for the tests that claim no media server of its own."""
-    with LocalPlex(World.from_dict(small())).running() as running:
+    with LocalPlex(World.from_dict(small()), clock=Clock()).running() as running:
         yield running
 
 

@@ -49,7 +49,7 @@ def _begin(start: Start) -> Start:
 @pytest.fixture(name="plex", scope="module")
 def _plex() -> Iterator[LocalPlex]:
     """One for the tests that take nothing away."""
-    with LocalPlex(World.from_dict(small())).running() as running:
+    with LocalPlex(World.from_dict(small()), clock=Clock()).running() as running:
         yield running
 
 
@@ -110,6 +110,7 @@ def test_a_media_server_is_a_device(plex: LocalPlex) -> None:
     assert expected == {name: attic.get(name) for name in expected}
     assert re.fullmatch("[A-Za-z0-9_-]{20}", attic.get("token"))
     assert [{"uri": plex.media_server("Attic").url}] == [child.attrib for child in attic]
+    assert str(START) == attic.get("lastSeenAt")
     assert {"Attic", "Shed"} <= {device.get("name") for device in container}
     assert "Toms" not in {device.get("name") for device in container}
 
@@ -190,7 +191,7 @@ def test_it_may_remove_itself(begin: Start) -> None:
 
 def test_others_devices_cannot_be_removed(begin: Start) -> None:
     """S21: another account's id is 404 like one that nobody has, and nothing changes; so is a client identifier."""
-    plex = begin()
+    plex = begin(clock=Clock())
     token = signed_in(plex.url)
     before = rows(plex.url, MIRA)
     for device_id in (

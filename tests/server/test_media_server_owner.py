@@ -13,7 +13,7 @@ from tests.server.small import LOFT, rows, signed_in, small
 from ticketstub.refusals import Forbidden, Unauthorized
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.policies import media_servers as policy
-from ticketstub.server.world import World
+from ticketstub.server.world import World, WorldError
 
 PAGE = b"<html><head><title>%b</title></head><body><h1>%d %b</h1></body></html>"
 OWNERS = ["/accounts", "/devices", "/statistics/resources?timespan=6", "/myplex/account"]
@@ -208,6 +208,38 @@ def test_nobodys_server_is_no_resource(plex: LocalPlex) -> None:
     for token in (MIRA, TOM):
         assert LOFT not in rows(plex.url, token)
         assert LOFT.encode() not in get(plex.url, "/api/v2/resources", token).body
+
+
+@pytest.mark.parametrize(
+    ("server", "faults"),
+    [
+        ({}, ("media_server[0].owner: is missing",)),
+        ({"claimed": True}, ("media_server[0].owner: is missing",)),
+        ({"claimed": False}, ()),
+        ({"claimed": "no", "owner": "mira_quill"}, ("media_server[0].claimed: must be true or false, not text",)),
+        (
+            {"claimed": False, "owner": "mira_quill", "token": TOM_ON_ATTIC, "share": [{"account": "tom"}]},
+            tuple(
+                f"media_server[0].{key}: stands beside claimed = false: nobody owns this server"
+                for key in ("owner", "token", "share")
+            ),
+        ),
+        ({"owner": "tom", "token": MIRA}, ("media_server[0].token: is the same as account[0].token",)),
+        (
+            {"owner": "tom", "token": "short"},
+            ("media_server[0].token: must be exactly 20 characters of A-Z a-z 0-9 _ and -",),
+        ),
+    ],
+)
+def test_who_owns_a_worlds_server(server: dict[str, object], faults: tuple[str, ...]) -> None:
+    """A server has an owner unless it is not claimed; then it has nothing that an owner gives it."""
+    told = {"account": small()["account"], "media_server": [{"name": "New", **server}]}
+    if not faults:
+        assert "" == World.from_dict(told).media_servers[0].owner
+        return
+    with pytest.raises(WorldError) as caught:
+        World.from_dict(told)
+    assert faults == caught.value.faults
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ NOW, LIVES, HOUR = 1_795_000_000, 240, 3600
 MIRA, TOM, JUNO = 10500123, 10500321, 10500456
 MIRAS, TOM_SHARE, SERVERS = "Xk3mPz_9Q-vT7rLb2NfW", "Qw7-Zr2_LmN8tYb4HsKd", "Zp2Vw9LkTq7Xs4RbNd8H"
 ATTIC, LOFT = "9b1f0c7de2a84536f1c0aa57be93d2440e6671f8", "0123456789abcdef0123456789abcdef01234567"
-WORLD = {
+WORLD: dict[str, Any] = {
     "account": [
         {"username": "mira_quill", "email": "mira@example.test", "id": MIRA, "token": MIRAS},
         {"username": "tom", "email": "tom@example.test", "id": TOM},

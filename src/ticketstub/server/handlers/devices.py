@@ -85,7 +85,7 @@ def _shown(instance: Instance, row: KnownDevice, address: str) -> AuthorizedDevi
         id=row.id,
         token=Token.received(instance.keys.unseal(row.sealed_token)) if row.sealed_token else None,
         created_at=row.created_at,
-        last_seen_at=row.last_seen_at,
+        last_seen_at=instance.now() if found else row.last_seen_at,  # a media server of ours is there, as we are
         screen_resolution=client.screen_resolution,
         connections=(found,) if found else (),
     )
