@@ -36,6 +36,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         until: when it ends; `None` where it does not, or nobody knows.
         device: the authorized device that it was given to, where plex.tv lists it.
         asked: who was asked: `plex.tv`, `media server`.
+        on_server: whether the named media server takes it; `None` where none was named, or nobody could tell.
         unreachable: what went wrong where somebody could not be asked, or `None`.
     """
 
@@ -46,6 +47,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     device: AuthorizedDevice | None = None
     asked: tuple[str, ...] = ()
+    on_server: bool | None = None
     unreachable: str | None = None
 
 
@@ -74,7 +76,8 @@ def check(token: Token, caller: Caller) -> Flow[Checked]:
         return (yield from _asked_server(token, caller, here))
     here = yield from _asked_plex_tv(token, caller)
     if here.alive:
-        return (yield from _listed(token, caller, here))
+        here = yield from _listed(token, caller, here)
+        return here if caller.settings.server is None else (yield from _on_its_server(token, caller, here))
     if token.kind == "jwt":
         return here
     return (yield from _asked_server(token, caller, here))
@@ -131,26 +134,69 @@ def _listed(token: Token, caller: Caller, here: Checked) -> Flow[Checked]:
     return msgspec.structs.replace(here, device=device, kind="server" if own else "account")
 
 
-def _asked_server(token: Token, caller: Caller, here: Checked) -> Flow[Checked]:
-    """Ask the named media server about a token that plex.tv does not vouch for."""
+def _on_its_server(token: Token, caller: Caller, here: Checked) -> Flow[Checked]:
+    """Ask the named media server about an account's token, if plex.tv lists that token for it (security rule)."""
+    if token.kind == "jwt":
+        return msgspec.structs.replace(here, on_server=False)  # media servers refuse them (observed)
+    try:
+        listed = yield from _is_listed(token, caller)
+    except PlexError as error:
+        return msgspec.structs.replace(here, unreachable=str(error))
+    if not listed:
+        return msgspec.structs.replace(here, on_server=False)
+    asked = msgspec.structs.replace(here, asked=(*here.asked, "media server"))
+    try:
+        takes: bool | None = yield from _takes(token, caller)
+    except PlexError as error:
+        return msgspec.structs.replace(asked, unreachable=str(error))
+    return msgspec.structs.replace(asked, on_server=takes)
+
+
+def _is_listed(token: Token, caller: Caller) -> Flow[bool]:
+    """Tell whether plex.tv lists this token as that of the named media server, which says who it is without one."""
+    from ticketstub.wire.media_server import GetIdentity
+    from ticketstub.wire.resources import GetResources
+
+    identity = yield from caller.with_token(None).call(GetIdentity())
+    found = yield from caller.with_token(token).call(GetResources())
+    return any(
+        one.client_identifier == identity.machine_identifier and one.access_token == token
+        for one in found
+        if one.client_identifier
+    )
+
+
+def _takes(token: Token, caller: Caller) -> Flow[bool | None]:
+    """Ask the named media server with the token; `None` where it answers without one too, which says nothing."""
     from ticketstub.wire.media_server import GetServerInformation
 
-    if caller.settings.server is None:
-        return here
-    here = msgspec.structs.replace(here, asked=(*here.asked, "media server"))
     named = with_token(caller.settings, token, beside=caller.settings.server)
     try:
         yield from caller._replace(settings=named).call(GetServerInformation())
     except (Unauthorized, Forbidden):
-        alive = None if here.alive is None and here.unreachable else False
-        reason = "the media server does not take it" + ("" if alive is False else ", and plex.tv did not answer")
-        return msgspec.structs.replace(here, alive=alive, reason=reason)
+        return False
+    return None if (yield from _admits_anybody(caller)) else True
+
+
+def _asked_server(token: Token, caller: Caller, here: Checked) -> Flow[Checked]:
+    """Ask the named media server about a token that plex.tv does not vouch for."""
+    if caller.settings.server is None:
+        return here
+    here = msgspec.structs.replace(here, asked=(*here.asked, "media server"))
+    try:
+        takes = yield from _takes(token, caller)
     except PlexError as error:
         return msgspec.structs.replace(here, alive=None, reason="not everybody answered", unreachable=str(error))
-    if (yield from _admits_anybody(caller)):
+    here = msgspec.structs.replace(here, on_server=takes)
+    if takes is None:
         return msgspec.structs.replace(here, alive=None, reason="the media server admits this computer without a token")
-    kind: CheckedKind = "transient" if here.kind == "transient" else "shared"
-    return msgspec.structs.replace(here, kind=kind, alive=True, reason="the media server takes it")
+    if takes:
+        kind: CheckedKind = "transient" if here.kind == "transient" else "shared"
+        return msgspec.structs.replace(here, kind=kind, alive=True, reason="the media server takes it")
+    if here.unreachable:
+        reason = "the media server does not take it, and plex.tv did not answer"
+        return msgspec.structs.replace(here, alive=None, reason=reason)
+    return msgspec.structs.replace(here, alive=False, reason="the media server does not take it")
 
 
 def _admits_anybody(caller: Caller) -> Flow[bool]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 from uuid import uuid4
 
@@ -100,7 +101,7 @@ class Wish(NamedTuple):
         )
 
 
-def installation(app: str, profile: str = DEFAULT_PROFILE) -> Device:
+def installation(app: str, profile: str = DEFAULT_PROFILE, directory: Path | None = None) -> Device:
     """Return this installation's device for a program and a profile, as `Device.remembered` does. It reads a file.
 
     Raises:
@@ -110,4 +111,4 @@ def installation(app: str, profile: str = DEFAULT_PROFILE) -> Device:
     if name != app or len(name) > 40 or profile != DEFAULT_PROFILE:
         digest = sha256(f"{app}\n{profile}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
         name = f"{name[:40] or 'app'}-{digest}"
-    return msgspec.structs.replace(Device.remembered(name), product=app)
+    return msgspec.structs.replace(Device.remembered(name, directory=directory), product=app)
