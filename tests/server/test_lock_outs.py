@@ -13,8 +13,11 @@ import pytest
 from argon2 import PasswordHasher
 from pyotp.totp import TOTP
 
-from tests.server.asking import SECRET, Answered, Clock, ask
+from tests.server.asking import SECRET, TOM, Answered, Clock, ask
 from tests.server.asking import sign_in as sign_in_v2
+from tests.server.family import TOMS, call, family, switch
+from tests.server.pin_asking import link
+from tests.server.test_auth_keys import CLIENT, Key, exchange, post
 from ticketstub.refusals import RateLimited, TooManyFailures, Unauthorized
 from ticketstub.server import lock_outs, sign_ins
 from ticketstub.server.disputed import Answers
@@ -166,6 +169,34 @@ def test_a_lock_ends_by_itself_and_doubles(begin: Begin, clock: Clock) -> None:
     fail(plex.url)
     clock.now += 15 * MINUTE
     assert 201 == sign_in_v2(plex.url, "mira_quill", PASSWORD).status
+
+
+def test_a_locked_account_gives_out_no_token_in_any_way(clock: Clock) -> None:
+    """S12: a PIN linked before the lock, one linked in it, a Home switch, a JWT: all 429 until it is over."""
+    named = {"Accept": "application/json", "X-Plex-Client-Identifier": CLIENT}
+    with LocalPlex(World.from_dict(family()), clock=clock).running() as plex:
+        url, key = plex.url, Key()
+        assert 201 == post(url, "/api/v2/auth/jwk", {"jwk": key.jwk}, TOM).status
+        pins = [ask(url, "POST", "/api/v2/pins", named).json for _ in range(2)]
+
+        def ways() -> list[int]:
+            """Try each: the PIN that is linked, one to link, a switch, a JWT."""
+            return [
+                ask(url, "GET", f"/api/v2/pins/{pins[0]['id']}", named).status,
+                link(url, pins[1]["code"], TOM).status,
+                switch(url, "tom", TOMS).status,
+                exchange(url, key, clock.now).status,
+            ]
+
+        assert 204 == link(url, pins[0]["code"], TOM).status
+        fail(url, "tom")
+        assert [429] * 4 == ways()
+        assert 200 == call(url, "GET", "/api/v2/user", "tom").status  # what was given out before is not taken away
+        clock.now += 15 * MINUTE - 1
+        pins = [ask(url, "POST", "/api/v2/pins", named).json for _ in range(2)]
+        assert [200, 429, 429, 429] == ways()  # an unlinked PIN has nothing to give
+        clock.now += 1
+        assert [200, 204, 201, 200] == ways()
 
 
 def test_a_hundred_failures(begin: Begin, clock: Clock) -> None:

@@ -14,6 +14,7 @@ from ticketstub.keys import DeviceClaims, Jwk, JwtRefused, thumbprint, verify_ow
 from ticketstub.records import Account
 from ticketstub.refusals import Refusal, TokenExpired, Unauthorized
 from ticketstub.server.instance import Instance
+from ticketstub.server.lock_outs import check_not_locked
 from ticketstub.server.signing import LIFE
 from ticketstub.server.store.auth_keys import Grant, KeyRow, NewKey
 from ticketstub.server.store.base import TokenRow
@@ -71,8 +72,10 @@ async def grant(instance: Instance, key: KeyRow, claims: DeviceClaims, *, spend:
         spend: whether the nonce is to be spent with it.
 
     Raises:
+        RateLimited: wrong passwords have locked the account.
         Refusal: the nonce is not ours, over or spent.
     """
+    await check_not_locked(instance, key.account.id)
     now = instance.now()
     signing = await instance.signing.current(now)
     text = signing.sign(_claims(key, claims, now))
