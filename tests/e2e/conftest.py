@@ -1,6 +1,7 @@
 """One browser for all tests of a run, a local Plex and a tab for each."""
 
 import http.server
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -26,6 +27,8 @@ _FLAGS = [
 
 @pytest.fixture(scope="session")
 def browser(require: Callable[[str, str], str]) -> Iterator[Browser]:
+    if sys.platform != "linux":
+        pytest.skip("the browser tests drive Linux's Chromium")
     program = require("chromium", "install Debian's or Ubuntu's package `chromium`")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=_FLAGS)
