@@ -1,4 +1,4 @@
-"""Measures everything, or the groups named, and prints the table: `python -m benchmarks [client] [server]`."""
+"""Measures everything, or the groups named, and prints the table: `python -m benchmarks [client] [server] …`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import client, server
+from benchmarks import client, server, signing_in
 from benchmarks.measure import Row
 
-GROUPS = {"client": client.rows, "server": server.rows}
+GROUPS = {"client": client.rows, "server": server.rows, "signing_in": signing_in.rows}
 
 
 def main() -> None:

@@ -101,3 +101,8 @@ def requests_per_second(url: str, headers: Sequence[str] = (), seconds: int = 3)
     if "Non-2xx" in done.stdout or not (found := re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)):
         raise RuntimeError(f"{url} did not answer as it should:\n{done.stdout}")
     return float(found[1])
+
+
+def serve(port: int, *arguments: str) -> list[str]:
+    """The command of a local Plex with the demonstration world."""
+    return [sys.executable, "-m", "ticketstub", "serve", "--demo", "--port", str(port), *arguments]

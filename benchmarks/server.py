@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.measure import Figure, Row, rounds
-from benchmarks.processes import WORKERS, free_port, requests_per_second, server, wait_for
+from benchmarks.processes import WORKERS, free_port, requests_per_second, serve, server, wait_for
 
 _TOKENS = 100_000
 _ROUNDS = 5
@@ -37,15 +37,11 @@ def rows() -> Iterator[Row]:
             yield _token_check(name, media_type, database)
 
 
-def _serve(port: int, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "ticketstub", "serve", "--demo", "--port", str(port), *arguments]
-
-
 def _start() -> Row:
     def run() -> float:
         port = free_port()
         start = time.perf_counter()
-        with server(_serve(port), port):
+        with server(serve(port), port):
             _answer(port, "application/json")
             return time.perf_counter() - start
 
@@ -56,7 +52,7 @@ def _start() -> Row:
 def _token_check(name: str, media_type: str, database: Path) -> Row:
     port, floor_port = free_port(), free_port()
     headers = [f"X-Plex-Token: {_TOKEN}", "X-Plex-Client-Identifier: bench", f"Accept: {media_type}"]
-    with server(_serve(port, "--db", f"sqlite:///{database}"), port) as url, tempfile.TemporaryDirectory() as folder:
+    with server(serve(port, "--db", f"sqlite:///{database}"), port) as url, tempfile.TemporaryDirectory() as folder:
         recorded = Path(folder) / "answer.json"
         recorded.write_text(json.dumps(_answer(port, media_type)), "utf-8")
         floor = [sys.executable, str(WORKERS / "starlette_floor.py"), str(floor_port), str(recorded)]
