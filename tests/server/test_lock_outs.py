@@ -289,6 +289,8 @@ def test_64_wrong_passwords_at_once(begin: Begin) -> None:
 def test_16_right_passwords_at_once(begin: Begin) -> None:
     """Many right sign-ins to one account at once are no guessing: none is refused."""
     plex = begin()
+    for _ in range(2):  # the first has the cheap hash made anew, so that from then on each takes its 20 ms
+        assert 201 == sign_in_v2(plex.url, "tom", PASSWORD).status
     assert [201] * 16 == [each.status for each in at_once(16, lambda: sign_in_v2(plex.url, "tom", PASSWORD))]
 
 
