@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ticketstub.refusals import NotFound, RateLimited
-from ticketstub.server import lock_outs
+from ticketstub.refusals import NotFound, PasscodeRequired, RateLimited
+from ticketstub.server import homes, lock_outs
 from ticketstub.server.answers import Answer
 from ticketstub.server.pages.visit import PageVisit
 from ticketstub.server.pages.words import shown, wait
+from ticketstub.server.policies import home as policy
 from ticketstub.server.store.base import AccountRow
-from ticketstub.server.store.homes import HomeRow, MemberRow
+from ticketstub.server.store.homes import MemberRow
 from ticketstub.token import Secret
 
 _WRONG = "This passcode is wrong."
@@ -36,62 +37,53 @@ async def show(visit: PageVisit) -> Answer:
 
 
 async def switch(visit: PageVisit) -> Answer:
-    """Go on as another user."""
+    """Go on as another user; raises `NotFound` for who is not in this Home."""
     account, instance = visit.account("/account/home"), visit.instance
-    home = await instance.store.homes.of(account.id)
-    target = _member(home, visit.given.get("user", "")).account
+    target = policy.member(await instance.store.homes.of(account.id), account, visit.given.get("user", "")).account
     try:
-        right = await _is_right(visit, account, target)
+        await _prove(visit, account, target)
+    except PasscodeRequired:
+        return await _list(visit, _WRONG, target.id, 403)
     except RateLimited as refusal:
         seconds = int(refusal.retry_after or 1)
-        return await _list(visit, f"Too many wrong passcodes were typed. Wait {wait(seconds)}.", target.id, 429)
-    if not right:
-        return await _list(visit, _WRONG, target.id, 403)
+        return await _list(visit, f"This was tried too often. Wait {wait(seconds)}, then try again.", target.id, 429)
     if not await visit.browser.switch(target.id):
         raise NotFound
     return visit.go("/account")
 
 
-async def _is_right(visit: PageVisit, account: AccountRow, target: AccountRow) -> bool:
-    """Check the passcode, where there is one and it is not the user's own way back."""
-    instance = visit.instance
+async def _prove(visit: PageVisit, account: AccountRow, target: AccountRow) -> None:
+    """Check the passcode where one is wanted.
+
+    Raises:
+        PasscodeRequired: it is wrong or missing.
+        RateLimited: this was tried too often.
+    """
+    instance, typed = visit.instance, visit.given.get("passcode", "")
+    instance.rates.switched(account.id)
     await lock_outs.check_not_locked(instance, target.id)
     stored = await instance.store.homes.passcode_hash(target.id)
-    if stored is None or target.id == account.id:
-        return True
-    tried = await lock_outs.attempt(instance, "passcode", str(target.id), visit.asked.address)
-    typed = Secret(visit.given.get("passcode", ""))
-    if not await instance.passwords.verify(stored, typed, visit.asked.address):
-        return False
-    await tried.succeeded()
-    return True
-
-
-def _member(home: HomeRow | None, number: str) -> MemberRow:
-    """Find a user of this Home; raises `NotFound`."""
-    for member in home.members if home else ():
-        if str(member.account.id) == number and not member.account.disabled:
-            return member
-    raise NotFound
+    proof = policy.proof_wanted(instance.answers, account, stored, Secret(typed) if typed else None)
+    if proof is not None and not await homes.proven(instance, target.id, stored or "", proof, visit.asked.address):
+        raise PasscodeRequired
 
 
 async def _list(visit: PageVisit, error: str = "", failed: int = 0, status: int = 200) -> Answer:
     account = visit.account("/account/home")
     home = await visit.instance.store.homes.of(account.id)
-    members = home.members if home else (MemberRow(account=account, admin=True, changed_at=0),)
-    users = [await _shown(visit, member, account, failed) for member in members]
+    users = [await _shown(visit, member, account, failed) for member in policy.members(home, account)]
     name = (shown(home.name) if home else "") or "Plex Home"
     return visit.page("home.html", status, name=name, users=users, error=error)
 
 
 async def _shown(visit: PageVisit, member: MemberRow, me: AccountRow, failed: int) -> _Shown:
     account, record = member.account, member.account.record
-    managed = not record.username
+    tags = [("Administrator", member.admin), ("Managed", record.restricted), ("Guest", record.guest)]
     return _Shown(
         id=account.id,
         title=shown(record.title or record.username) or "A user without a name",
         about=shown(record.email),
-        tags=[*(["Administrator"] if member.admin else []), *(["Managed"] if managed else [])],
+        tags=[name for name, said in tags if said],
         here=account.id == me.id,
         protected=await visit.instance.store.homes.passcode_hash(account.id) is not None,
         failed=account.id == failed,
