@@ -13,11 +13,12 @@ import msgspec
 from ticketstub.records import Account, Home, HomeUser
 from ticketstub.token import Secret
 from ticketstub.wire import tolerant
-from ticketstub.wire.call import Call, Silent, data_of, malformed, one, written
+from ticketstub.wire.call import CONTAINER, Call, Silent, data_of, malformed, one, written
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
 from ticketstub.wire.legacy_accounts import LegacyAccount
-from ticketstub.wire.users import container
+from ticketstub.wire.plain import is_members
+from ticketstub.wire.users import container, inside
 
 ROOM = 15
 """How many a Home holds at most (observed: `maxHomeSize`)."""
@@ -92,10 +93,11 @@ class GetLegacyHomeUsers(Call[Home], frozen=True, kw_only=True):
 
     def read(self, response: Response) -> Home:
         data = data_of(response)
-        users = tolerant.records(HomeUser, data)
+        users = tolerant.records(HomeUser, inside("User", data))
         if not users:
             raise malformed(response, "the answer lists no Home users")
-        return msgspec.structs.replace(tolerant.record(Home, data) or Home(), users=users)
+        home = tolerant.record(Home, data.get(CONTAINER, data) if is_members(data) else None) or Home()
+        return msgspec.structs.replace(home, users=users)
 
     def write(self, value: Home, form: Format) -> bytes:
         return container("User", [_as_before(user) for user in value.users], form, {"guestUserID": value.guest_user_id})

@@ -15,6 +15,7 @@ from ticketstub.wire import tolerant
 from ticketstub.wire.call import CONTAINER, Call, Silent, data_of, malformed, one
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
+from ticketstub.wire.plain import is_members
 
 R = TypeVar("R", bound=Record)
 
@@ -42,10 +43,20 @@ def container(
     return to_xml(CONTAINER, content) if form is Format.XML else to_json({CONTAINER: content})
 
 
-def _listed(kind: type[R], response: Response) -> tuple[R, ...]:
-    """Read a list, which may be empty."""
+def inside(name: str, data: object) -> object:
+    """Return what a container holds under a name; its own members look like an item's. Other data comes as it is."""
+    if is_members(data) and is_members(inner := data.get(CONTAINER)):
+        data = inner
+    return data.get(name, ()) if is_members(data) and _SIZES & data.keys() else data
+
+
+_SIZES = frozenset({"size", "totalSize", "identifier"})
+
+
+def _listed(kind: type[R], response: Response, name: str = "") -> tuple[R, ...]:
+    """Read a list, which may be empty; `name` is what its items are called where they stand in a container."""
     data = data_of(response)
-    found = tolerant.records(kind, data)
+    found = tolerant.records(kind, inside(name, data) if name else data)
     if not found and isinstance(data, str) and data:
         raise malformed(response, f"the answer is no list of {kind.__name__}s")
     return found
@@ -61,7 +72,7 @@ class GetUsers(Call[tuple[User, ...]], frozen=True, kw_only=True):
     path = "/api/users"
 
     def read(self, response: Response) -> tuple[User, ...]:
-        return _listed(User, response)
+        return _listed(User, response, "User")
 
     def write(self, value: tuple[User, ...], form: Format) -> bytes:
         return container("User", [plain(user) for user in value], form)
@@ -124,7 +135,7 @@ class GetSharedServers(Call[tuple[SharedServer, ...]], frozen=True, kw_only=True
     machine_identifier: str
 
     def read(self, response: Response) -> tuple[SharedServer, ...]:
-        return _listed(SharedServer, response)
+        return _listed(SharedServer, response, "SharedServer")
 
     def write(self, value: tuple[SharedServer, ...], form: Format) -> bytes:
         listed = [plain(share) for share in value]
@@ -139,7 +150,7 @@ class GetServers(Call[tuple[PublishedServer, ...]], frozen=True, kw_only=True):
     mark = "observed"
 
     def read(self, response: Response) -> tuple[PublishedServer, ...]:
-        return _listed(PublishedServer, response)
+        return _listed(PublishedServer, response, "Server")
 
     def write(self, value: tuple[PublishedServer, ...], form: Format) -> bytes:
         return container("Server", [plain(server) for server in value], form)
@@ -195,7 +206,7 @@ class GetReceivedInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=
     mark = "observed"
 
     def read(self, response: Response) -> tuple[Invitation, ...]:
-        return _listed(Invitation, response)
+        return _listed(Invitation, response, "Invite")
 
     def write(self, value: tuple[Invitation, ...], form: Format) -> bytes:
         return container("Invite", [plain(invitation) for invitation in value], form)
