@@ -9,12 +9,26 @@ from typing import Any
 
 import pytest
 
-from tests.client.doubles import AsyncRecording, Recording
-from ticketstub import acall_groups, aclient, adriver, agroups, call_groups, client, driver, groups
+from tests.client.doubles import AsyncRecording, Recording, usual
+from ticketstub import (
+    acall_groups,
+    aclient,
+    adriver,
+    agroups,
+    asigned_in,
+    call_groups,
+    checking,
+    client,
+    driver,
+    groups,
+    sign_in,
+    signed_in,
+)
+from ticketstub.credentials import MemoryCredentials
 from ticketstub.device import Device
 from ticketstub.keys import Jwk
 from ticketstub.token import Secret
-from ticketstub.wire.http import Request
+from ticketstub.wire.http import Request, Response
 
 PAIRS = {
     "Sender": (driver.Sender, adriver.AsyncSender),
@@ -22,6 +36,9 @@ PAIRS = {
     "MediaServer": (client.MediaServer, aclient.AsyncMediaServer),
     "SecurityCalls": (groups.SecurityCalls, agroups.AsyncSecurityCalls),
     "Authentication": (groups.Authentication, agroups.AsyncAuthentication),
+    "SignedInSender": (signed_in.SignedInSender, asigned_in.AsyncSignedInSender),
+    "SignedInAccount": (signed_in.SignedInAccount, asigned_in.AsyncSignedInAccount),
+    "SignIn": (sign_in.SignIn, sign_in.AsyncSignIn),
     **{
         name: (getattr(call_groups, name), getattr(acall_groups, f"Async{name}"))
         for name in ("Pins", "AuthKeys", "HomeCalls", "Devices", "Claims", "ServerClaims")
@@ -32,7 +49,8 @@ ENDS = {"__aenter__": "__enter__", "__aexit__": "__exit__"}
 
 def members(kind: type) -> dict[str, Any]:
     """List what a class defines itself, under the sync names."""
-    return {ENDS.get(name, name): value for name, value in vars(kind).items() if callable(value) or _is_property(value)}
+    own = {name: getattr(value, "__func__", value) for name, value in vars(kind).items()}  # class methods too
+    return {ENDS.get(name, name): value for name, value in own.items() if callable(value) or _is_property(value)}
 
 
 def _is_property(value: object) -> bool:
@@ -84,7 +102,7 @@ def test_docstrings_point_to_the_twin(name: str, member: str) -> None:
 
 def test_what_talks_is_awaited() -> None:
     """Every method of a pair that the sync façade runs, the async one awaits; what does no I/O stays plain."""
-    plain = {"with_options", "at", "__init__", "__repr__"}
+    plain = {"with_options", "at", "load", "__init__", "__repr__"}
     for name, member in MEMBERS:
         found = members(PAIRS[name][1])[member]
         if not isinstance(found, property):
@@ -170,10 +188,114 @@ def _written(request: Request) -> tuple[object, ...]:
     return request.call, request.method, request.url, list(request.headers.items()), request.body
 
 
+# Several requests each, and several methods: what a story yields is awaited where that is to be.
+
+
+def _account(plex: Any) -> Any:
+    account = yield plex.account()
+    assert 10500123 == account.id
+    yield account.can_reach("Attic", owned=True)
+
+
+def _begun(plex: Any) -> Any:
+    begun = yield plex.begin_sign_in(forward_url="https://app.example.test/done", client_identifier="another")
+    again = type(begun).load(begun.dump(), plex=plex)
+    assert (begun.url, begun.code) == (again.url, again.code)
+    assert (yield again.is_done())
+    yield again.finish()
+
+
+def _kept(plex: Any) -> Any:
+    given: dict[str, Any] = {name: GIVEN[name] for name in ("device", "plex_tv")}
+    given |= {"transport": plex._link.open(), "credentials": MemoryCredentials(), "open_browser": False}
+    yield type(plex).sign_in("Demo App", on_code=lambda _begun: None, **given)
+    mine = yield type(plex).sign_in("Demo App", on_code=lambda _begun: None, **given)
+    assert ("kept", "good") == (mine.signed_in.how, mine.signed_in.before)
+    yield mine.renew()
+    yield mine.keep_alive()
+    yield mine.media_server_token()
+    yield mine.sign_out()
+
+
+def _switched(plex: Any) -> Any:
+    yield (yield plex.switch_home_user("Pip", passcode="1234")).ping()
+
+
+STORIES: dict[str, Any] = {
+    "account can_reach": _account,
+    "begin_sign_in load is_done finish follow": _begun,
+    "sign_in renew keep_alive media_server_token sign_out": _kept,
+    "switch_home_user": _switched,
+}
+
+
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
+def test_same_stories(story: Any) -> None:
+    """What takes several requests sends the same ones from both façades, in the same order, with the same result."""
+    one, two = Recording(told), AsyncRecording(told)
+    left = _read(story(client.Plex(transport=one, **GIVEN)))
+    right = asyncio.run(_aread(story(aclient.AsyncPlex(transport=two, **GIVEN))))
+    assert 1 < len(one.sent)
+    assert [_written(sent) for sent in one.sent] == [_written(sent) for sent in two.sent]
+    assert left == [_sync(found) for found in right]
+
+
+def _said(answer: object) -> str:
+    return f"{answer:.0f}" if isinstance(answer, float) else repr(answer)  # seconds: the clock has moved a little
+
+
+def _read(story: Any) -> list[str]:
+    found: list[str] = []
+    answer = next(story)
+    while True:
+        found.append(_said(answer))
+        try:
+            answer = story.send(answer)
+        except StopIteration:
+            return found
+
+
+async def _aread(story: Any) -> list[str]:
+    found: list[str] = []
+    answer = await next(story)
+    while True:
+        found.append(_said(answer))
+        try:
+            answer = await story.send(answer)
+        except StopIteration:
+            return found
+
+
+def test_check_is_one_thing_twice() -> None:
+    """`check` and `acheck` have one signature, and send the same."""
+    assert inspect.signature(checking.check) == inspect.signature(checking.acheck)
+    one, two = Recording(told), AsyncRecording(told)
+    given: dict[str, Any] = {name: GIVEN[name] for name in ("device", "plex_tv")} | {"server": GIVEN["server"]}
+    left = checking.check(GIVEN["token"], transport=one, **given)
+    right = asyncio.run(checking.acheck(GIVEN["token"], transport=two, **given))
+    assert [_written(sent) for sent in one.sent] == [_written(sent) for sent in two.sent]
+    assert left == right
+
+
+TOLD = {
+    "/api/v2/pins": (201, b'{"id":7,"code":"k3v9x0q7r2m5t8w1y4z6a0b3c","expiresIn":1800}'),
+    "/api/v2/pins/7": (200, b'{"id":7,"code":"k3v9x0q7r2m5t8w1y4z6a0b3c","authToken":"Xk3mPz_9Q-vT7rLb2NfW"}'),
+    "/api/v2/home/users": (200, b'{"id":1,"users":[{"id":2,"uuid":"b71d04e96c2fa835","title":"Pip"}]}'),
+    "/api/v2/home/users/b71d04e96c2fa835/switch": (201, b'{"id":2,"authToken":"aB4_tuRq81-ZxPmK0nEv"}'),
+    "/api/v2/users/signout": (204, b""),
+}
+
+
+def told(request: Request) -> Response:
+    """Answer as Plex would, also where there are several calls."""
+    status, body = TOLD.get(request.path, (0, b""))
+    return Response(status, {}, body) if status else usual(request)
+
+
 def test_every_method_is_used_above() -> None:
     """No public method of the façades is left out of the comparison of requests."""
     public = {member for _, member in MEMBERS if not member.startswith("_")}
     parts = {"authentication", "url", "token", "close"}
-    parts |= {"pins", "auth_keys", "home", "devices", "claims"}
-    used = " ".join(USES) + " with_options at get request send attempt"
+    parts |= {"pins", "auth_keys", "home", "devices", "claims", "plex_tv", "signed_in", "details", "id", "uuid", "name"}
+    used = " ".join([*USES, *STORIES]) + " with_options at get request send attempt"
     assert set() == {member for member in public - parts if member not in used}

@@ -8,14 +8,25 @@ import typing
 import pytest
 
 import ticketstub
-from ticketstub import AsyncMediaServer, AsyncPlex, MediaServer, Options, Plex
+from ticketstub import (
+    AsyncMediaServer,
+    AsyncPlex,
+    AsyncSignedInAccount,
+    AsyncSignIn,
+    MediaServer,
+    Options,
+    Plex,
+    SignedInAccount,
+    SignIn,
+)
 from ticketstub.agroups import AsyncAuthentication
 from ticketstub.groups import Authentication
 
 FACES = [Plex, MediaServer, Authentication, AsyncPlex, AsyncMediaServer, AsyncAuthentication]
+FACES += [SignedInAccount, AsyncSignedInAccount]
 
 
-@pytest.mark.parametrize("kind", FACES)
+@pytest.mark.parametrize("kind", [*FACES, SignIn, AsyncSignIn])
 def test_no_any(kind: type) -> None:
     """No public method takes or returns `Any`, in whatever depth."""
     for name, member in inspect.getmembers(kind, callable):

@@ -26,7 +26,7 @@ def published(*signers: SigningKey) -> Response:
 
 
 def nonce(**headers: str) -> Response:
-    return ok(f'{{"nonce":"{NONCE}"}}', **headers)
+    return ok(f'{{"nonce":"{NONCE}"}}', 200, **headers)
 
 
 def plex_jwt(at: float = NOW, signer: SigningKey = SIGNER, **changes: Any) -> str:

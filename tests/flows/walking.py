@@ -49,7 +49,7 @@ class Walker:
     moments: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.left = list(self.answers)
+        self.left: list[Any] = list(self.answers)
         senses = Senses(lambda: self.clock, lambda: self.clock + self.wall, lambda: self.chance)
         self.caller = Caller(self.settings, DEVICE, senses, Published())
 

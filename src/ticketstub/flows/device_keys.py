@@ -14,7 +14,7 @@ from ticketstub.flows.caller import Caller
 from ticketstub.flows.published import prepare, verified
 from ticketstub.flows.server_time import ServerTime
 from ticketstub.flows.steps import Flow, do
-from ticketstub.refusals import Refusal
+from ticketstub.refusals import Refusal, Unauthorized
 from ticketstub.token import Secret, Token
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ def granted(caller: Caller, key: DeviceKey) -> Flow[Granted]:
 
 
 def _worth_a_new_nonce(failure: Unreachable | Refusal) -> bool:
-    return isinstance(failure, Unreachable) or (failure.status == 422 and failure.code != _WRONG_DEVICE)
+    refused = type(failure) is Unauthorized or failure.status == 422  # documented is 422
+    return isinstance(failure, Unreachable) or (refused and failure.code != _WRONG_DEVICE)
 
 
 def _exchanged(caller: Caller, key: DeviceKey, time: ServerTime) -> Flow[Token]:
