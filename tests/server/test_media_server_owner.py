@@ -158,7 +158,8 @@ def test_what_is_the_owners_is_nobody_elses(plex: LocalPlex, attic: str, path: s
     answers = [get(attic, path, token) for token in others]
     page = PAGE % (b"Unauthorized", 401, b"Unauthorized")
     assert [(401, page)] * len(others) == [(answer.status, answer.body) for answer in answers]
-    assert 200 == get(attic, path, transient(attic, MIRA)).status
+    # Of the server's own token nothing is told to one that ends before it (S16).
+    assert (403 if path == "/myplex/account" else 200) == get(attic, path, transient(attic, MIRA)).status
 
 
 def test_a_share_may_be_refused_as_nobody(begin: Start) -> None:

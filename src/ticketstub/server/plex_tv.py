@@ -88,7 +88,7 @@ def routes() -> Table[Instance, TokenRow]:
                 identifier="required",
                 dialect="legacy",
             ),
-            Route(RegisterKey, auth_keys.register, read=auth_keys.read_register),
+            Route(RegisterKey, auth_keys.register, read=auth_keys.read_register, kinds=_ACCOUNTS_OWN),
             Route(GetNonce, auth_keys.nonce),
             Route(ExchangeDeviceJwt, auth_keys.exchange, identifier="required"),
             Route(GetPublishedKeys, auth_keys.published),

@@ -1,7 +1,8 @@
 """plex.tv's answers about device keys: register one, a nonce, a JWT for a signed one, the published keys.
 
-Rule: a key belongs to the device of the token that registered it, whatever client the request names (observed). A
-device JWT is believed only with the key that its own device registered, and with a nonce that we gave to that device.
+Rule: a key belongs to the device of the token that registered it, whatever client the request names (observed); a media
+server's own token registers none, for a JWT may do more than it (ours). A device JWT is believed only with the key
+that its own device registered, and with a nonce that we gave to that device.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ by nobody that it knows. What this stand-in does not do (play, measure) is told 
 
 from __future__ import annotations
 
+from ticketstub.refusals import Forbidden
 from ticketstub.server.box import Box, Guest
 from ticketstub.server.claiming import claim
 from ticketstub.server.policies.media_servers import check_claimable, check_owner
@@ -64,6 +65,17 @@ class GetClients(_List, frozen=True, kw_only=True):
 def allow_owner(box: Box, guest: Guest) -> None:
     """Refuse who is not the owner; raises `Forbidden` or `Unauthorized`."""
     check_owner(guest.access, box.instance.answers.shared_on_owner_route)
+
+
+def allow_owner_itself(box: Box, guest: Guest) -> None:
+    """Refuse who is not the owner, and transient tokens of the owner: the server's own, told here, outlives them all.
+
+    Raises:
+        Forbidden: or `Unauthorized`, as `allow_owner`.
+    """
+    allow_owner(box, guest)
+    if guest.ends is not None:
+        raise Forbidden
 
 
 async def accounts(visit: Visit[Box, Guest], _call: GetAccounts) -> Members:
