@@ -85,3 +85,14 @@ def test_two_browsers_know_nothing_of_each_other(open_tab: OpenTab) -> None:
     other = open_tab()
     other.open("/account")
     assert "Sign in" == other.title
+
+
+def test_the_watch_on_a_tab_notices(tab: Tab) -> None:
+    """What a page must not load is stopped by its policy, and the tests' own watch sees it."""
+    tab.open("/auth")
+    tab.page.evaluate("document.body.append(Object.assign(new Image(), {src: 'http://127.0.0.1:1/x.png'}))")
+    tab.page.evaluate("document.body.setAttribute('style', 'color: red')")
+    tab.page.wait_for_timeout(20)
+    assert ["img-src", "style-src"] == [kind for kind in ("img-src", "style-src") if kind in str(tab.complaints)]
+    tab.complaints.clear()
+    tab.strayed.clear()
