@@ -13,9 +13,9 @@ from tests.server.pin_asking import CLIENT, XML, create, link, over, poll
 from ticketstub.server.local_plex import LocalPlex
 
 
-def test_a_linked_pin_told_again(start: Start) -> None:
+def test_a_linked_pin_told_again(swift: Start) -> None:
     """`linked_pin = "repeat"`, the default: each poll tells the token, also in XML."""
-    plex = start({"linked_pin": "repeat"})
+    plex = swift({"linked_pin": "repeat"})
     made = create(plex.url)
     link(plex.url, made["code"])
     token = poll(plex.url, made["id"]).json["authToken"]
@@ -24,10 +24,10 @@ def test_a_linked_pin_told_again(start: Start) -> None:
     assert token == ask(plex.url, "GET", f"/api/v2/pins/{made['id']}", XML).xml.get("authToken")
 
 
-def test_a_linked_pin_told_once(start: Start) -> None:
+def test_a_linked_pin_told_once(swift: Start) -> None:
     """`linked_pin = "once"`: the first poll has the token; later ones look pending, until it ends; the token lives."""
     clock = Clock()
-    plex = start({"linked_pin": "once"}, clock=clock)
+    plex = swift({"linked_pin": "once"}, clock=clock)
     made = create(plex.url)
     assert poll(plex.url, made["id"]).json["authToken"] is None
     link(plex.url, made["code"])
@@ -41,9 +41,9 @@ def test_a_linked_pin_told_once(start: Start) -> None:
     assert over(poll(plex.url, made["id"]))
 
 
-def test_another_client_does_not_use_it_up(start: Start) -> None:
+def test_another_client_does_not_use_it_up(swift: Start) -> None:
     """With `linked_pin = "once"` a stranger's poll does not count."""
-    plex = start({"linked_pin": "once"})
+    plex = swift({"linked_pin": "once"})
     made = create(plex.url)
     link(plex.url, made["code"])
     assert over(poll(plex.url, made["id"], **{"X-Plex-Client-Identifier": "other-client"}))
@@ -51,9 +51,9 @@ def test_another_client_does_not_use_it_up(start: Start) -> None:
 
 
 @pytest.mark.parametrize(("way", "own", "other"), [("refuse", 404, 404), ("accept", 204, 404)])
-def test_linking_again(start: Start, way: str, own: int, other: int) -> None:
+def test_linking_again(swift: Start, way: str, own: int, other: int) -> None:
     """`link_again`: the account that linked a PIN is told 404 or 204, any other 404; the token stays the one it was."""
-    plex = start({"link_again": way})
+    plex = swift({"link_again": way})
     made = create(plex.url)
     assert 204 == link(plex.url, made["code"], TOM).status
     token = poll(plex.url, made["id"]).json["authToken"]
@@ -63,9 +63,9 @@ def test_linking_again(start: Start, way: str, own: int, other: int) -> None:
 
 
 @pytest.mark.parametrize(("way", "status"), [("ignore", 204), ("exact", 404)])
-def test_the_case_of_a_typed_code(start: Start, way: str, status: int) -> None:
+def test_the_case_of_a_typed_code(swift: Start, way: str, status: int) -> None:
     """`link_code_case`: 4 characters typed small are the code, or not; in their own letters they always are."""
-    plex = start({"link_code_case": way})
+    plex = swift({"link_code_case": way})
     made = create(plex.url)
     while made["code"] == made["code"].lower():  # digits alone
         made = create(plex.url)
@@ -74,9 +74,9 @@ def test_the_case_of_a_typed_code(start: Start, way: str, status: int) -> None:
 
 
 @pytest.mark.parametrize("way", ["ignore", "exact"])
-def test_the_case_of_a_strong_code(start: Start, way: str) -> None:
+def test_the_case_of_a_strong_code(swift: Start, way: str) -> None:
     """A strong code is nobody's to type: it counts in its own letters only."""
-    plex = start({"link_code_case": way})
+    plex = swift({"link_code_case": way})
     made = create(plex.url, "?strong=true")
     assert over(link(plex.url, made["code"].upper()))
     assert 204 == link(plex.url, made["code"]).status
@@ -90,10 +90,10 @@ def deny(path: Path, pin_id: int) -> None:
 
 
 @pytest.mark.parametrize("way", ["pending", "not_found"])
-def test_denied(start: Start, tmp_path: Path, way: str) -> None:
+def test_denied(swift: Start, tmp_path: Path, way: str) -> None:
     """`denied_pin`: a denied PIN stays without token until it ends, or is 404 at once; nobody can link it then."""
     clock = Clock()
-    plex = start({"denied_pin": way}, db=f"sqlite:///{tmp_path}/plex.db", clock=clock)
+    plex = swift({"denied_pin": way}, db=f"sqlite:///{tmp_path}/plex.db", clock=clock)
     made = create(plex.url)
     deny(tmp_path / "plex.db", made["id"])
     assert over(link(plex.url, made["code"]))
@@ -107,9 +107,9 @@ def test_denied(start: Start, tmp_path: Path, way: str) -> None:
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_the_location_in_xml(start: Start, there: bool) -> None:
+def test_the_location_in_xml(swift: Start, there: bool) -> None:
     """`pin_location_in_xml`: the XML has the location as a child, or no child at all; JSON always has it."""
-    plex = start({"pin_location_in_xml": there})
+    plex = swift({"pin_location_in_xml": there})
     made = ask(plex.url, "POST", "/api/v2/pins", XML).xml
     polled = ask(plex.url, "GET", f"/api/v2/pins/{made.get('id')}", XML).xml
     for found in (made, polled):
@@ -120,9 +120,9 @@ def test_the_location_in_xml(start: Start, there: bool) -> None:
 
 
 @pytest.mark.parametrize(("rotate", "alive"), [(False, [200, 200]), (True, [401, 200])])
-def test_rotation(start: Start, rotate: bool, alive: list[int]) -> None:
+def test_rotation(swift: Start, rotate: bool, alive: list[int]) -> None:
     """`rotate_tokens`: a second PIN of a client ends its first token of that account, or leaves it."""
-    plex = start({"rotate_tokens": rotate})
+    plex = swift({"rotate_tokens": rotate})
     tokens = []
     for _ in range(2):
         made = create(plex.url)
@@ -133,9 +133,9 @@ def test_rotation(start: Start, rotate: bool, alive: list[int]) -> None:
 
 
 @pytest.mark.parametrize("form", ["xml", "json"])
-def test_the_format_that_comes_unasked(start: Start, form: str) -> None:
+def test_the_format_that_comes_unasked(swift: Start, form: str) -> None:
     """`default_format` says what a PIN is written as where nothing is asked for."""
-    made = ask(start({"default_format": form}).url, "POST", "/api/v2/pins", {"X-Plex-Client-Identifier": CLIENT})
+    made = ask(swift({"default_format": form}).url, "POST", "/api/v2/pins", {"X-Plex-Client-Identifier": CLIENT})
     assert f"application/{form}; charset=utf-8" == made.headers["content-type"]
 
 
@@ -145,13 +145,13 @@ def wrong_codes(plex: LocalPlex, many: int) -> None:
 
 
 @pytest.mark.parametrize(("says", "wait"), [(False, None), (True, "900")])
-def test_wrong_codes_are_counted(start: Start, says: bool, wait: str | None) -> None:
+def test_wrong_codes_are_counted(swift: Start, says: bool, wait: str | None) -> None:
     """S12: after 5 wrong codes in 15 minutes an account is told 429, code 1003, with Retry-After where the world says.
 
     A right code does not help then; another account and other calls are not held up; after 15 minutes it works again.
     """
     clock = Clock()
-    plex = start({"retry_after": says}, clock=clock)
+    plex = swift({"retry_after": says}, clock=clock)
     made = create(plex.url)
     wrong_codes(plex, 5)
     for code in ("!!!!", made["code"]):
@@ -166,9 +166,9 @@ def test_wrong_codes_are_counted(start: Start, says: bool, wait: str | None) -> 
     assert 204 == link(plex.url, create(plex.url)["code"]).status
 
 
-def test_right_codes_do_not_count(start: Start) -> None:
+def test_right_codes_do_not_count(swift: Start) -> None:
     """Who links one PIN after the other is not held up, and wins no further guesses by it."""
-    plex = start(clock=Clock())
+    plex = swift(clock=Clock())
     wrong_codes(plex, 3)
     for _ in range(8):
         assert 204 == link(plex.url, create(plex.url)["code"]).status
@@ -203,9 +203,9 @@ def test_a_revoked_approver(start: Start) -> None:
     assert poll(plex.url, made["id"]).json["authToken"] is None
 
 
-def test_a_disabled_approver(start: Start, tmp_path: Path) -> None:
+def test_a_disabled_approver(swift: Start, tmp_path: Path) -> None:
     """S6: an account that is off links nothing, and what it linked before is dead."""
-    plex = start(db=f"sqlite:///{tmp_path}/plex.db")
+    plex = swift(db=f"sqlite:///{tmp_path}/plex.db")
     made, other = create(plex.url), create(plex.url)
     assert 204 == link(plex.url, made["code"], TOM).status
     token = poll(plex.url, made["id"]).json["authToken"]

@@ -66,12 +66,6 @@ def payload(jwt: str) -> Any:
     return json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
 
 
-@pytest.fixture
-def fresh(start: Start) -> LocalPlex:
-    """A local Plex of this test's own, whose clock stands still."""
-    return start(clock=Clock())
-
-
 @pytest.mark.parametrize(("strong", "length"), [({"strong": True}, 25), ({}, 4), ({"strong": False}, 4)])
 def test_a_pin_with_a_key(fresh: LocalPlex, strong: dict[str, bool], length: int) -> None:
     """A PIN with a key is a PIN like any other: 201, typed unless strong, pending."""
@@ -139,10 +133,10 @@ def test_the_whole_way(fresh: LocalPlex) -> None:
     assert 200 == exchanged.status, "the nonce was spent by a poll"
 
 
-def test_polled_again(start: Start) -> None:
+def test_polled_again(swift: Start) -> None:
     """Each further poll with a good device JWT tells a JWT that works, until the PIN ends; the last one lives on."""
     clock = Clock()
-    plex = start(clock=clock)
+    plex = swift(clock=clock)
     made = create_with(plex.url, jwk_of(KEY), strong=True).json
     link(plex.url, made["code"], TOM)
     tokens = []
@@ -164,10 +158,10 @@ def test_rsa(fresh: LocalPlex) -> None:
 
 
 @pytest.mark.parametrize("linked", [False, True])
-def test_without_a_device_jwt(start: Start, linked: bool) -> None:
+def test_without_a_device_jwt(swift: Start, linked: bool) -> None:
     """`jwk_pin_without_jwt`: a poll without proof looks pending, or is refused, whether the PIN is linked or not."""
     for way in ("pending", "refuse"):
-        plex = start({"jwk_pin_without_jwt": way}, clock=Clock())
+        plex = swift({"jwk_pin_without_jwt": way}, clock=Clock())
         made = create_with(plex.url, jwk_of(KEY)).json
         if linked:
             link(plex.url, made["code"])
@@ -200,12 +194,12 @@ BAD_JWTS = {
 
 @pytest.mark.parametrize("status", [422, 401])
 @pytest.mark.parametrize("linked", [False, True])
-def test_bad_device_jwts(start: Start, status: int, linked: bool) -> None:
+def test_bad_device_jwts(swift: Start, status: int, linked: bool) -> None:
     """`device_jwt_refused`: each bad device JWT is 422 or 401 with code 1008, or 1097 for another's `iss`.
 
     It is refused at a pending PIN as at a linked one, tells nothing, and a good one works after all of them.
     """
-    plex = start({"device_jwt_refused": status}, clock=Clock())
+    plex = swift({"device_jwt_refused": status}, clock=Clock())
     made = create_with(plex.url, jwk_of(KEY), strong=True).json
     if linked:
         link(plex.url, made["code"])
@@ -232,9 +226,9 @@ def test_a_plain_pin_ignores_it(fresh: LocalPlex) -> None:
         assert 20 == len(proven(fresh.url, made, jwt).json["authToken"])
 
 
-def test_told_once(start: Start) -> None:
+def test_told_once(swift: Start) -> None:
     """`linked_pin = "once"` holds for JWTs too: the first proven poll has it, and one without proof uses nothing up."""
-    plex = start({"linked_pin": "once"}, clock=Clock())
+    plex = swift({"linked_pin": "once"}, clock=Clock())
     made = create_with(plex.url, jwk_of(KEY)).json
     link(plex.url, made["code"])
     assert poll(plex.url, made["id"]).json["authToken"] is None
@@ -244,9 +238,9 @@ def test_told_once(start: Start) -> None:
 
 
 @pytest.mark.parametrize(("way", "status"), [("accept", 204), ("refuse", 422)])
-def test_a_plain_pin_after_a_key(start: Start, way: str, status: int) -> None:
+def test_a_plain_pin_after_a_key(swift: Start, way: str, status: int) -> None:
     """`sign_in_after_jwt`: a client that has a key is approved without one, or refused (422, code 1008)."""
-    plex = start({"sign_in_after_jwt": way}, clock=Clock())
+    plex = swift({"sign_in_after_jwt": way}, clock=Clock())
     made = create_with(plex.url, jwk_of(KEY)).json
     link(plex.url, made["code"], TOM)
     assert proven(plex.url, made, device_jwt()).json["authToken"]

@@ -18,12 +18,6 @@ PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
 GONE = (404, f"{PROLOG}<errors><error>Code not found or expired</error></errors>")
 
 
-@pytest.fixture
-def fresh(start: Start) -> LocalPlex:
-    """A local Plex of this test's own, whose clock stands still."""
-    return start(clock=Clock())
-
-
 def make(url: str) -> tuple[str, str]:
     """Make one; return its id and code as they stand in the XML."""
     made = ask(url, "POST", "/pins.xml", WHO)
@@ -83,10 +77,10 @@ def test_linked(fresh: LocalPlex) -> None:
     assert (200, "tom") == (account.status, account.xml.get("username"))
 
 
-def test_over(start: Start) -> None:
+def test_over(swift: Start) -> None:
     """After 300 seconds it is 404 in the older API's words, linked or not, and cannot be linked."""
     clock = Clock()
-    plex = start(clock=clock)
+    plex = swift(clock=clock)
     (linked, code), (waiting, other) = make(plex.url), make(plex.url)
     link(plex.url, code)
     clock.now = START + 299
@@ -142,9 +136,9 @@ def test_the_json_twin(fresh: LocalPlex) -> None:
     assert (404, {"error": "Code not found or expired"}) == (refused.status, refused.json)
 
 
-def test_told_once(start: Start) -> None:
+def test_told_once(swift: Start) -> None:
     """`linked_pin = "once"` holds here too: the user's id and the token are told to the first poll only."""
-    plex = start({"linked_pin": "once"}, clock=Clock())
+    plex = swift({"linked_pin": "once"}, clock=Clock())
     pin_id, code = make(plex.url)
     link(plex.url, code)
     assert stands(plex.url, pin_id).xml.findtext("auth_token")
@@ -152,9 +146,9 @@ def test_told_once(start: Start) -> None:
 
 
 @pytest.mark.parametrize("way", ["pending", "not_found"])
-def test_denied(start: Start, tmp_path: Path, way: str) -> None:
+def test_denied(swift: Start, tmp_path: Path, way: str) -> None:
     """`denied_pin` holds here too."""
-    plex = start({"denied_pin": way}, db=f"sqlite:///{tmp_path}/plex.db", clock=Clock())
+    plex = swift({"denied_pin": way}, db=f"sqlite:///{tmp_path}/plex.db", clock=Clock())
     pin_id, code = make(plex.url)
     with sqlite3.connect(tmp_path / "plex.db") as database:
         database.execute("UPDATE pin SET denied_at = ?", (START,))

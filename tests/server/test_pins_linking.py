@@ -9,15 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.server.asking import MIRA, TOM, TOM_ON_ATTIC, Clock, ask, get
-from tests.server.conftest import Start
 from tests.server.pin_asking import FORM, JSON, code_of, create, link, over, poll
 from ticketstub.server.local_plex import LocalPlex
-
-
-@pytest.fixture
-def fresh(start: Start) -> LocalPlex:
-    """A local Plex of this test's own, whose clock stands still."""
-    return start(clock=Clock())
 
 
 @pytest.mark.parametrize("where", ["form", "query", "json"])

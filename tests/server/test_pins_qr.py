@@ -52,12 +52,6 @@ def leads_to(text: str) -> list[list[bool]]:
     return [[bool(module) for module in row] for row in segno.make_qr(text, error="m").matrix]
 
 
-@pytest.fixture
-def fresh(start: Start) -> LocalPlex:
-    """A local Plex of this test's own, whose clock stands still."""
-    return start(clock=Clock())
-
-
 def picture(url: str, code: str, **headers: str) -> bytes:
     found = ask(url, "GET", f"/api/v2/pins/qr/{code}", headers)
     assert (200, "image/png") == (found.status, found.headers["content-type"])
@@ -134,10 +128,10 @@ def test_under_plex_s_own_names(fresh: LocalPlex) -> None:
     )
 
 
-def test_as_long_as_the_pin_lives(start: Start) -> None:
+def test_as_long_as_the_pin_lives(swift: Start) -> None:
     """A linked PIN still has its picture, one that is over has none."""
     clock = Clock()
-    plex = start(clock=clock)
+    plex = swift(clock=clock)
     made = create(plex.url)
     link(plex.url, made["code"])
     assert picture(plex.url, made["code"])
