@@ -35,7 +35,19 @@ class Instance:
         rates: how fast things may be asked; by default those of `Settings()`.
     """
 
-    __slots__ = ("_later", "addresses", "answers", "clock", "keys", "passcodes", "passwords", "rates", "signing", "store", "turns")
+    __slots__ = (
+        "_later",
+        "addresses",
+        "answers",
+        "clock",
+        "keys",
+        "passcodes",
+        "passwords",
+        "rates",
+        "signing",
+        "store",
+        "turns",
+    )
 
     def __init__(
         self,

@@ -15,12 +15,10 @@ from msgspec.structs import force_setattr
 
 from ticketstub.server import world_values as check
 from ticketstub.server.store.base import canonical_login
+from ticketstub.server.store.homes import ROOM
 from ticketstub.server.world_reading import Key, each, table, value
 from ticketstub.server.world_values import Unfit, shaped
 from ticketstub.token import Secret, Token
-
-ROOM = 15
-"""How many a Home holds at most (observed: `maxHomeSize`)."""
 
 _four_digits = shaped("[0-9]{4}", "must be exactly four digits 0 to 9")
 

@@ -20,9 +20,6 @@ from ticketstub.wire.legacy_accounts import LegacyAccount
 from ticketstub.wire.plain import is_members
 from ticketstub.wire.users import container, inside
 
-ROOM = 15
-"""How many a Home holds at most (observed: `maxHomeSize`)."""
-
 
 class GetHome(Call[Home], frozen=True, kw_only=True):
     """Ask about the caller's Home, without its members: `GET /api/v2/home`, 200 (observed)."""

@@ -12,6 +12,9 @@ from typing import Protocol
 from ticketstub.records import Account
 from ticketstub.server.store.base import AccountRow, DeviceRow, Row
 
+ROOM = 15
+"""How many a Home holds at most (observed: `maxHomeSize`)."""
+
 
 class MemberRow(Row, frozen=True, kw_only=True):
     """A member of a Home; its account says whether it is managed (`restricted`), a guest, protected."""

@@ -13,11 +13,8 @@ from typing import cast
 import msgspec
 
 from ticketstub.server.store.base import Addition, StoreConflict, canonical_login
-from ticketstub.server.store.homes import NewHome, NewManagedUser, Passcode
+from ticketstub.server.store.homes import ROOM, NewHome, NewManagedUser, Passcode
 from ticketstub.server.store.sqlite_reader import Columns, numbered
-
-ROOM = 15
-"""How many a Home holds at most (observed: `maxHomeSize`)."""
 
 _RECORD = "SELECT record FROM account WHERE id = $1"
 _AMEND = "UPDATE account SET record = $2, version = version + 1 WHERE id = $1"
