@@ -8,6 +8,7 @@ from tests.cli.conftest import Command, Ran
 
 TITLES = [
     "Sign in",
+    "Sign in another device by a link code",
     "Whose token is this?",
     "Which media servers can it reach?",
     "Get a transient token",
@@ -20,6 +21,10 @@ TITLES = [
 ]
 REQUESTS = [
     "POST /api/v2/users/signin  201",
+    "POST /api/v2/pins  201",
+    "PUT /api/v2/pins/link  204",
+    "GET /api/v2/pins/…  200",
+    "GET /api/v2/user  200",
     "GET /api/v2/user  200",
     "GET /api/v2/resources  200",
     "POST /security/token  200",
@@ -51,12 +56,13 @@ def test_it_ends_well_and_says_what_it_is(ran: Ran) -> None:
 
 
 def test_every_section_is_there(ran: Ran) -> None:
-    """The four operations, the four failures and the program, in this order."""
+    """Two ways to sign in, the four operations, the four failures and the program, in this order."""
     assert TITLES == re.findall(r"(?m)^\d+  ([^:\n]+)", ran.out)
 
 
 def test_each_request_has_its_method_path_status_and_milliseconds(ran: Ran) -> None:
-    assert REQUESTS == re.findall(r"(?m)^   ((?:GET|POST) .*?)  \d+\.\d ms  \S", ran.out)
+    told = re.findall(r"(?m)^   ((?:GET|POST|PUT) .*?)  \d+\.\d ms  \S", ran.out)
+    assert REQUESTS == [re.sub(r"pins/\d+", "pins/…", line) for line in told]
 
 
 def test_records_are_shown_by_what_matters_in_them(ran: Ran) -> None:

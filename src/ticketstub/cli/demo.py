@@ -1,4 +1,4 @@
-"""`ticketstub demo`: the four operations against a local Plex that lives as long as the demonstration.
+"""`ticketstub demo`: ways to sign in and the four operations, against a local Plex of the demonstration's own.
 
 Rule: what is shown is what happened: requests are told by the client's own hooks, errors are caught as a program
 would catch them. It is an ordinary user of the library; only the verification code comes from the world.
@@ -25,7 +25,7 @@ _NOBODY_S_TOKEN = "this-token-was-ended"  # noqa: S105  # it opens nothing: that
 
 
 def demo() -> None:
-    """Sign in to a local Plex and look around: the four operations, and what failures look like."""
+    """Sign in to a local Plex two ways and look around: the four operations, and what failures look like."""
     from ticketstub.cli.serve import explained
 
     with tempfile.TemporaryDirectory(prefix="ticketstub-demo-", ignore_cleanup_errors=True) as folder, explained():
@@ -56,6 +56,7 @@ def _tell(local: LocalPlex) -> None:
         on_response=story.on_response,
     ) as plex:
         mine = _sign_in(story, plex, mira)
+        _link(story, plex, mine)
         attic = _look_around(story, mine)
         _use_a_transient_token(story, mine, attic)
         _fail(story, plex, mira)
@@ -71,6 +72,19 @@ def _sign_in(story: Story, plex: Plex, mira: WorldAccount) -> Plex:
     )
     story.record("Account", [("user name", account.username), *facts.of_account(account)])
     return plex.with_options(token=account.auth_token)
+
+
+def _link(story: Story, plex: Plex, mine: Plex) -> None:
+    """Sign another device in by a code, which its user types on the link page; here the first client does it."""
+    story.section("Sign in another device by a link code", "in a browser you would type it at /link")
+    television = plex.with_options(client_identifier="ticketstub-demo-tv")
+    begun = television.begin_sign_in(code=True)
+    story.record("SignIn", [("code", begun.code), ("type it at", begun.link_page)])
+    mine.pins.link(begun.code)
+    account = begun.finish().account()
+    story.record(
+        "SignedInAccount", [("user name", account.name), ("token", facts.token_text(account.details.auth_token))]
+    )
 
 
 def _look_around(story: Story, mine: Plex) -> Resource:
