@@ -251,7 +251,8 @@ class Plex(SignedInSender):
             client: as the constructor's arguments of these names.
 
         Raises:
-            SignInFailed: `PinExpired`, `Denied`, `GaveUp`; or no browser could be opened.
+            SignInFailed: `PinExpired`, `Denied`, `GaveUp`; or no browser could be opened; or what is kept does not work
+                and, with neither `on_code` nor `open_browser`, a new sign-in is not wanted.
             VerificationCodeRequired, WrongVerificationCode, TooManyFailures, Unauthorized: plex.tv refused the login.
             CredentialsError: the store of credentials cannot be read or written.
             ValueError: only one of `login` and `password` is given, or an address or a name is none; nothing was sent.

@@ -259,6 +259,24 @@ def test_a_code_is_shown_and_nothing_opened() -> None:
     assert [] == screen.opened
 
 
+@pytest.mark.parametrize(
+    ("answers", "changes", "words"),
+    [
+        ([], None, "nobody is signed in"),
+        ([ok(UNAUTHORIZED, 401)], {}, "ended at Plex"),
+        ([ok(UNAUTHORIZED, 401)], {"expires_at": NOW - 1}, "time"),
+    ],
+)
+def test_a_program_without_a_user(answers: Any, changes: Any, words: str) -> None:
+    """With neither screen nor browser, what is kept is used, and if it does not work the error says why."""
+    signing = Signing(*answers, showing=Showing(open_browser=False))
+    if changes is not None:
+        signing.keep(**changes)
+    assert words in str(signing.fails(SignInFailed))
+    works = Signing(ok(USER), showing=Showing(open_browser=False)).keep()
+    assert OLDER == works.run()().reveal()
+
+
 GONE = ok('{"errors":[{"code":1020,"message":"Code not found or expired"}]}', 404)
 
 
@@ -506,7 +524,6 @@ def wished(**given: Any) -> Wish:
     [
         {"login": "mira_quill"},
         {"password": "hunter2"},
-        {"showing": Showing(open_browser=False)},
         {"showing": Showing(forward_url="myapp://done")},
         {"keeping": Keeping(profile="no such/profile")},
         {"keeping": Keeping(profile="")},

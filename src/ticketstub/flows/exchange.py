@@ -23,7 +23,7 @@ from ticketstub.errors import (
     RedirectRefused,
     Unreachable,
 )
-from ticketstub.flows.steps import Flow, Living, Send, Sleep, ask, send
+from ticketstub.flows.steps import Flow, Living, Refused, Send, Sleep, ask, send
 from ticketstub.options import Settings
 from ticketstub.refusals import Refusal, TokenExpired, Unauthorized
 from ticketstub.token import Token
@@ -98,7 +98,7 @@ def _authorized(
         return (yield from _once(call, settings, device, clock, deadline, token))
     except Unauthorized as refusal:
         if isinstance(source, Living):
-            fresh = yield from source.flow(settings, device, deadline, refusal)
+            fresh = yield from source.flow(settings, device, deadline, Refused(token, refusal))
         else:
             fresh = yield from ask(source, refused=token)
         if fresh is None or fresh == token or not (call.may_repeat() or isinstance(refusal, TokenExpired)):

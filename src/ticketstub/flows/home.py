@@ -64,7 +64,7 @@ def media_server_token(passcode: str | Secret | None, caller: Caller) -> Flow[To
     if found is None or found.kind == "jwt":
         raise MalformedReply("plex.tv gave no opaque token for a JWT")
     if kept is not None:
-        yield from kept.note(msgspec.structs.replace(kept.credential, server_token=found))
+        yield from kept.note(server_token=found)
     return found
 
 

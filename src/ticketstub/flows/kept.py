@@ -21,9 +21,10 @@ from ticketstub.flows.begun import Standing
 from ticketstub.flows.caller import Caller, Senses
 from ticketstub.flows.device_keys import Granted, granted, load_key
 from ticketstub.flows.published import Published
-from ticketstub.flows.steps import Flow, do
+from ticketstub.flows.steps import Flow, Refused, do
 from ticketstub.flows.turn import Turn
 from ticketstub.options import Settings
+from ticketstub.records import Account
 from ticketstub.refusals import RateLimited, Refusal, ServerError, TokenExpired, Unauthorized
 from ticketstub.token import Token
 
@@ -115,65 +116,70 @@ class Kept:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.credential.profile} of {self.origin}>"
 
-    def flow(
-        self, settings: Settings, device: Device, deadline: float, refusal: Unauthorized | None
-    ) -> Flow[Token | None]:
+    def flow(self, settings: Settings, device: Device, deadline: float, refused: Refused | None) -> Flow[Token | None]:
         """Return the token for a call; after a refusal another one, or `None` if there is none."""
         caller = Caller(settings, device, self._senses, self._published).trying(1, deadline)
-        if refusal is None:
+        if refused is None:
             yield from self._in_time(caller)
-        elif not (yield from self._instead(caller, refusal)):
+        elif not (yield from self._instead(caller, refused)):
             return None
         return self.credential.token
 
     def _in_time(self, caller: Caller) -> Flow[None]:
         """Renew if it is time; that it fails does not matter yet."""
-        due = renewal_due(self.credential, self._senses.now(), chance=self._chance)
+        seen = self.credential
+        due = renewal_due(seen, self._senses.now(), chance=self._chance)
         if due == "no" or self._senses.clock() < self._again_at:
             return
         try:
-            yield from self.renewed(caller, patience=PATIENCE if due == "must" else 0.0)
+            yield from self.renewed(caller, seen.token, patience=PATIENCE if due == "must" else 0.0)
         except PlexError:
             self._again_at = self._senses.clock() + _AFTER_A_FAILURE
 
-    def _instead(self, caller: Caller, refusal: Unauthorized) -> Flow[bool]:
+    def _instead(self, caller: Caller, refused: Refused) -> Flow[bool]:
         """Get another token than the refused one; tell whether there is one now."""
-        if not self._is_over(refusal):
-            return (yield from self._taken_over())
+        seen = self.credential
+        if seen.token != refused.token:  # somebody was faster
+            return True
+        if not self._is_over(seen, refused.refusal):
+            return (yield from self._taken_over(seen))
         try:
-            return (yield from self.renewed(caller, patience=PATIENCE))
+            return (yield from self.renewed(caller, seen.token, patience=PATIENCE))
         except (ServerError, RateLimited):
             raise
         except Refusal as further:  # the key is no longer taken: the first refusal says more
-            refusal.hint = f"it could not be renewed ({further.message}): sign in again"
+            refused.refusal.hint = f"it could not be renewed ({further.message}): sign in again"
             return False
 
-    def _is_over(self, refusal: Unauthorized) -> bool:
+    def _is_over(self, seen: Credential, refusal: Unauthorized) -> bool:
         """Tell whether it is the token's time that is over: some answer 401 for that (assumed)."""
-        token, ends = self.credential.token, self.credential.expires_at
-        if self.credential.device_key is None or token is None:
+        if seen.device_key is None or seen.token is None:
             return False
-        if token.kind != "jwt":  # the first JWT for its key has ended it (documented)
+        if seen.token.kind != "jwt":  # the first JWT for its key has ended it (documented)
             return True
-        return isinstance(refusal, TokenExpired) or (ends is not None and self._senses.now() >= ends)
+        past = seen.expires_at is not None and self._senses.now() >= seen.expires_at
+        return past or isinstance(refusal, TokenExpired)
 
-    def _taken_over(self) -> Flow[bool]:
+    def _taken_over(self, seen: Credential) -> Flow[bool]:
         """Look whether somebody else signed this profile in again meanwhile."""
-        seen = self.credential.token
         now = yield from do(self._load)
-        if now is None or now.token in (None, seen) or now.client_identifier != self.credential.client_identifier:
+        if now is None or now.token in (None, seen.token) or now.client_identifier != seen.client_identifier:
             return False
         self.credential = now
         return True
 
-    def renewed(self, caller: Caller, *, patience: float) -> Flow[bool]:
-        """Have a new JWT in place of the present one, by our own doing or somebody else's; tell whether there is one.
+    def renewed(self, caller: Caller, seen: Token | None, *, patience: float) -> Flow[bool]:
+        """Have a new JWT in place of this one, by our own doing or somebody else's; tell whether there is one.
+
+        Args:
+            caller: who asks Plex.
+            seen: the JWT that is to be replaced. Where another one is kept by now, that one is taken.
+            patience: how many seconds to wait for somebody else who renews.
 
         Raises:
-            CredentialsError: somebody else holds the lock for longer than `patience` seconds, or the store fails.
+            CredentialsError: somebody else holds the lock for longer, or the store fails.
             Refusal, Unreachable, MalformedReply: Plex gave none.
         """
-        seen = self.credential.token
         turn = Turn(partial(self.store.lock, self.credential.issuer, self.credential.profile, patience=0.0))
         try:
             yield from turn.wait(self._senses, patience)
@@ -218,16 +224,24 @@ class Kept:
         if now is not None and self.is_of(now):
             self.credential = now
 
-    def seen_alive(self) -> Flow[None]:
-        """Note that Plex took the token just now."""
-        yield from self.note(msgspec.structs.replace(self.credential, checked_at=self._senses.now()))
-
-    def note(self, told: Credential) -> Flow[None]:
+    def note(
+        self, *, account: Account | None = None, checked_at: float | None = None, server_token: Token | None = None
+    ) -> Flow[None]:
         """Keep what was learnt on the way; that the store fails does not matter for it."""
+        before = self.credential
+        told = msgspec.structs.replace(
+            before,
+            account_id=account.id if account and account.id is not None else before.account_id,
+            username=(account and (account.username or account.title)) or before.username,
+            checked_at=checked_at or before.checked_at,
+            server_token=server_token or before.server_token,
+        )
         try:
-            self.credential = yield from self.keep(told, replacing=self.credential)
+            now = yield from self.keep(told, replacing=before)
         except CredentialsError:
-            self.credential = told
+            now = told
+        if self.credential is before:  # nobody renewed it meanwhile
+            self.credential = now
 
     def next_due(self) -> float:
         """Return in how many seconds something is to be done to stay signed in."""

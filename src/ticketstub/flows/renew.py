@@ -46,7 +46,7 @@ def keep_alive(caller: Caller) -> Flow[float]:
 
 
 def _jwt(caller: Caller, kept: Kept) -> Flow[None]:
-    if not (yield from kept.renewed(caller, patience=PATIENCE)):
+    if not (yield from kept.renewed(caller, kept(), patience=PATIENCE)):
         raise Unauthorized("this sign-in, or its device key, is no longer where it was kept", hint="sign in again")
 
 
@@ -55,4 +55,4 @@ def _ping(caller: Caller, kept: Kept | None) -> Flow[None]:
 
     yield from caller.call(Ping())
     if kept is not None:
-        yield from kept.seen_alive()
+        yield from kept.note(checked_at=caller.senses.now())

@@ -60,13 +60,7 @@ def learn(kept: Kept, caller: Caller) -> Flow[Account]:
     own = caller.as_client(kept.credential.client_identifier)
     settings = msgspec.structs.replace(own.settings, token=kept, trusted=frozenset({kept.origin}))
     account = yield from own._replace(settings=settings).call(GetTokenDetails())
-    told = msgspec.structs.replace(
-        kept.credential,
-        account_id=account.id or kept.credential.account_id,
-        username=account.username or account.title or kept.credential.username,
-        checked_at=caller.senses.now(),
-    )
-    yield from kept.note(told)
+    yield from kept.note(account=account, checked_at=caller.senses.now())
     return account
 
 

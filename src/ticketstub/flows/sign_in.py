@@ -29,6 +29,12 @@ from ticketstub.flows.wish import Wish
 if TYPE_CHECKING:
     from ticketstub.keys import DeviceKey
 
+_NOBODY = "nobody is signed in"
+_NEEDED: dict[Standing, str] = {
+    "revoked": "the kept sign-in was ended at Plex",
+    "expired": "the time of the kept sign-in is over",
+}
+
 
 def sign_in(wish: Wish, caller: Caller) -> Flow[Kept]:
     """Sign in, and return the sign-in, kept."""
@@ -81,13 +87,15 @@ def _by_password(wish: Wish, caller: Caller) -> Flow[Kept]:
 
 
 def _by_pin(wish: Wish, caller: Caller, because: Standing, there: Credential | None) -> Flow[Kept]:
+    showing = wish.showing
+    if showing.on_code is None and showing.open_browser is False:
+        raise SignInFailed(_NEEDED.get(because, _NOBODY), hint="pass on_code=, or open_browser=True, to sign in anew")
     key: DeviceKey | None = None
     if wish.device_key:
         key = (yield from do(partial(load_key, there.device_key))) if there and there.device_key else None
         if not wish.own_device:
             caller = caller.as_client(there.client_identifier if there and key else wish.identifier())
         key = key or (yield from do(make_key))
-    showing = wish.showing
     pin = yield from begin(caller, strong=not showing.code, forward_url=showing.forward_url, key=key)
     yield from _shown(wish, Begun(pin, because))
     return (yield from until_approved(pin, key, caller, give_up=showing.give_up))

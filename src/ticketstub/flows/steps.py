@@ -7,7 +7,7 @@ no clock of its own and imports no HTTP library, so it is written once for both 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Protocol, TypeAlias, TypeVar, cast, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 from ticketstub.device import Device
 from ticketstub.options import Settings, TokenSource
@@ -73,13 +73,18 @@ Step: TypeAlias = Send | Sleep | Ask | Put | Do
 Flow: TypeAlias = Generator[Step, object, T]
 
 
+class Refused(NamedTuple):
+    """A token that Plex refused, and how."""
+
+    token: Token | None
+    refusal: Unauthorized
+
+
 @runtime_checkable
 class Living(Protocol):
     """A token source that takes steps of its own to have a token: it loads, renews, stores."""
 
-    def flow(
-        self, settings: Settings, device: Device, deadline: float, refusal: Unauthorized | None
-    ) -> Flow[Token | None]:
+    def flow(self, settings: Settings, device: Device, deadline: float, refused: Refused | None) -> Flow[Token | None]:
         """Return the token for a call; after a refusal another one, or `None` if there is none."""
         ...
 

@@ -84,8 +84,6 @@ class Wish(NamedTuple):
         """
         if (login is None) is not (password is None):
             raise ValueError("login and password go together: pass both, or neither")
-        if login is None and showing.on_code is None and showing.open_browser is False:
-            raise ValueError("nobody would see the sign-in: pass on_code=, or open_browser=True")
         checked_forward_url(showing.forward_url)
         Entry.of(_EXAMPLE, keeping.profile)
         secret = Secret(password) if isinstance(password, str) else password

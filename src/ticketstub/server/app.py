@@ -12,12 +12,13 @@ import logging
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from time import perf_counter
+from time import perf_counter, time
 from typing import Protocol
 
 from ticketstub.refusals import Refusal, ServerError
 from ticketstub.server.answers import Answer
 from ticketstub.server.bodies import Bodies, Gone
+from ticketstub.server.dates import Dates
 from ticketstub.server.passwords import Overloaded
 from ticketstub.server.requests import Asked, Headers, Receive, Scope, Send
 from ticketstub.server.settings import Settings
@@ -53,6 +54,7 @@ class App:
         media_servers: by port.
         settings: the limits.
         on_answer: told of each answer.
+        clock: seconds since 1970, for the Date of answers.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class App:
         media_servers: Mapping[int, Site],
         settings: Settings,
         on_answer: OnAnswer | None = None,
+        clock: Callable[[], float] = time,
     ) -> None:
         self._plex_tv = plex_tv
         self._media_servers = media_servers
@@ -68,6 +71,7 @@ class App:
         self._bodies = Bodies(settings.body_bytes, settings.body_seconds)
         self._on_answer = on_answer
         self._ids = _request_ids()
+        self._dates = Dates(clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; see the ASGI specification."""
@@ -106,7 +110,7 @@ class App:
 
     async def _send(self, answer: Answer, asked: Asked, site: Site, began: float, send: Send) -> None:
         request_id = next(self._ids)
-        headers = [*answer.headers]
+        headers = [*answer.headers, (b"date", self._dates.now())]
         if answer.status != 204:  # which has none (RFC 9110, 8.6)
             headers.append((b"content-length", b"%d" % len(answer.body)))
         if site.traces:

@@ -47,6 +47,7 @@ class Config(uvicorn.Config):
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            date_header=False,  # the application writes it, by its own clock
             headers=[STAND_IN],
             backlog=BACKLOG,
             limit_concurrency=settings.connections,

@@ -94,7 +94,7 @@ class Server(uvicorn.Server):
         yield
 
     async def main_loop(self) -> None:
-        """Wait for the end, and keep the date current as the library does once a second."""
+        """Wait for the end, and do what the library does once a second."""
         counter = 0
         while not await self.on_tick(counter):
             await asyncio.sleep(_TICK)

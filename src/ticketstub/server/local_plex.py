@@ -232,7 +232,7 @@ class LocalPlex:
             transient = TransientTokens(instance.keys, settings.transient_tokens)
             box = Box(row, instance, transient)
             sites[running.port] = MediaServer(box, settings.media_server_keep_alive_seconds)
-        return App(PlexTv(instance), sites, settings, self._on_answer)
+        return App(PlexTv(instance), sites, settings, self._on_answer, self._clock)
 
     async def _run(
         self, app: App, listeners: list[socket.socket], ready: Callable[[], None], stop: asyncio.Event

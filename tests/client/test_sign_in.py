@@ -1,0 +1,520 @@
+"""Signing in against a local Plex, over loopback, through both façades; and what happens when it is broken off."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyotp.totp import TOTP
+
+from tests.client.doubles import AsyncRecording, usual
+from tests.server.asking import ATTIC, MIRA, PASSWORDS, SECRET, START, TOM, Clock, ask, world
+from ticketstub import AsyncPlex, AsyncSignIn, Plex, SignIn, acheck, check
+from ticketstub.credentials import FileCredentials, MemoryCredentials
+from ticketstub.device import Device
+from ticketstub.errors import CredentialsError, GaveUp, PinExpired, SignInFailed
+from ticketstub.refusals import PasscodeRequired, TokenExpired, Unauthorized, WrongVerificationCode
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.settings import Settings
+from ticketstub.server.world import World
+from ticketstub.wire.http import Request, Response
+
+DEVICE = Device(client_identifier="demo-client-7c1f", product="Demo App")
+WEEK = 7 * 86400
+
+
+class Facade:
+    """One façade, seen synchronously."""
+
+    def __init__(self, name: str, local: LocalPlex) -> None:
+        self.name = name
+        self.local = local
+        self.runner = asyncio.Runner()
+        self.made: list[Any] = []
+        self.plex: Any = Plex if name == "sync" else AsyncPlex
+        self.begun: Any = SignIn if name == "sync" else AsyncSignIn
+
+    def run(self, answer: Any) -> Any:
+        """Await what is to be awaited."""
+        return self.runner.run(answer) if inspect.iscoroutine(answer) else answer
+
+    def sign_in(self, **given: Any) -> Any:
+        whole: dict[str, Any] = {
+            "plex_tv": self.local.url,
+            "device": DEVICE,
+            "storage": "memory",
+            "open_browser": False,
+        }
+        return self._noted(self.run(self.plex.sign_in("Demo App", **(whole | given))))
+
+    def client(self, **given: Any) -> Any:
+        return self._noted(self.plex(**({"plex_tv": self.local.url, "device": DEVICE} | given)))
+
+    def _noted(self, plex: Any) -> Any:
+        self.made.append(plex)
+        return plex
+
+    def close(self) -> None:
+        """Close every client that was made."""
+        for plex in self.made:
+            self.run(plex.close())
+        self.runner.close()
+
+    def check(self, token: Any, **given: Any) -> Any:
+        asking: Any = check if self.name == "sync" else acheck
+        return self.run(asking(token, plex_tv=self.local.url, device=DEVICE, **given))
+
+    def approve(self, begun: Any, token: str = MIRA) -> None:
+        """Approve as plex.tv/link does."""
+        headers = {"X-Plex-Token": token, "X-Plex-Client-Identifier": "approver"}
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        assert 204 == ask(self.local.url, "PUT", "/api/v2/pins/link", headers, f"code={begun.code}").status
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def local(clock: Clock) -> Iterator[LocalPlex]:
+    given = world()
+    given["home"] = [
+        {"name": "Quill home", "admin": "mira_quill", "member": [{"account": "tom"}], "managed": [{"title": "Pip"}]}
+    ]
+    given["account"][1]["passcode"] = "4711"
+    with LocalPlex(World.from_dict(given), clock=clock, settings=Settings(poll_burst=100)).running() as running:
+        yield running
+
+
+@pytest.fixture(params=["sync", "async"])
+def facade(request: pytest.FixtureRequest, local: LocalPlex) -> Iterator[Facade]:
+    found = Facade(request.param, local)
+    yield found
+    found.close()
+
+
+def test_the_browser(facade: Facade) -> None:
+    """Shown, approved elsewhere, signed in; the next time what is kept is used, until it is signed out."""
+    kept, shown = MemoryCredentials(), list[Any]()
+
+    def on_code(begun: Any) -> None:
+        shown.append(begun)
+        facade.approve(begun)
+
+    plex = facade.sign_in(on_code=on_code, credentials=kept)
+    assert f"{facade.local.url}/auth#?clientID=demo-client-7c1f&code={shown[0].code}" in shown[0].url
+    assert ("browser", "none", "mira_quill") == (plex.signed_in.how, plex.signed_in.before, plex.signed_in.username)
+    account = facade.run(plex.account())
+    assert ("mira_quill", True) == (account.name, facade.run(account.can_reach(ATTIC, owner=10500123)))
+    again = facade.sign_in(on_code=on_code, credentials=kept)
+    assert ("kept", "good", 1, plex.token) == (again.signed_in.how, again.signed_in.before, len(shown), again.token)
+    facade.run(again.sign_out())
+    assert kept.load(facade.local.url) is None
+    with pytest.raises(Unauthorized):
+        facade.run(plex.ping())
+
+
+def test_a_coroutine_shows_it_too(local: LocalPlex) -> None:
+    """The async façade awaits an `on_code` and an `ask_code` that are coroutines."""
+    facade = Facade("async", local)
+
+    async def on_code(begun: Any) -> None:
+        await asyncio.sleep(0)
+        await asyncio.to_thread(facade.approve, begun)
+
+    async def ask_code() -> str:
+        await asyncio.sleep(0)
+        return TOTP(SECRET).at(START)
+
+    assert facade.sign_in(on_code=on_code).token
+    assert facade.sign_in(login="vera", password=PASSWORDS["vera"], ask_code=ask_code).token
+    facade.close()
+
+
+def test_a_link_code(facade: Facade) -> None:
+    """Four characters that are typed elsewhere."""
+    codes: list[str] = []
+
+    def on_code(begun: Any) -> None:
+        codes.append(begun.code)
+        facade.approve(begun)
+
+    plex = facade.sign_in(code=True, on_code=on_code)
+    assert ([4], "code") == ([len(code) for code in codes], plex.signed_in.how)
+
+
+def test_a_password_with_a_code(facade: Facade, clock: Clock) -> None:
+    """A code is asked for on demand; a wrong one once more, and no third time."""
+    answers = iter(["000000", TOTP(SECRET).at(int(clock()))])
+    plex = facade.sign_in(login="vera", password=PASSWORDS["vera"], ask_code=lambda: next(answers))
+    assert ("password", "vera") == (plex.signed_in.how, plex.signed_in.username)
+    with pytest.raises(WrongVerificationCode):
+        facade.sign_in(login="vera", password=PASSWORDS["vera"], ask_code=lambda: "000000")
+
+
+def test_revoked_and_why(facade: Facade) -> None:
+    """A kept token that Plex ended leads to a new sign-in that says so."""
+    kept, because = MemoryCredentials(), list[str]()
+
+    def on_code(begun: Any) -> None:
+        because.append(begun.because)
+        facade.approve(begun)
+
+    plex = facade.sign_in(on_code=on_code, credentials=kept)
+    facade.run(facade.client(token=plex.token).sign_out())
+    new = facade.sign_in(on_code=on_code, credentials=kept)
+    assert (["none", "revoked"], "revoked") == (because, new.signed_in.before)
+
+
+def test_unreachable_keeps_it(facade: Facade) -> None:
+    """Where plex.tv cannot be reached, the kept sign-in is used as it is."""
+    kept = MemoryCredentials()
+    plex = facade.sign_in(on_code=facade.approve, credentials=kept)
+
+    def down(_request: Request) -> Response:
+        return Response(503, {}, b"")
+
+    transport: Any = AsyncRecording(down) if facade.name == "async" else AsyncRecording(down).inner
+    again = facade.sign_in(on_code=facade.approve, credentials=kept, transport=transport)
+    assert ("unchecked", plex.token) == (again.signed_in.before, again.token)
+
+
+def test_begun_here_finished_there(facade: Facade) -> None:
+    """A begun sign-in is text that another process loads and finishes; no token is in it."""
+    plex = facade.client()
+    begun = facade.run(plex.begin_sign_in(forward_url="https://app.example.test/done"))
+    kept = begun.dump()
+    assert "forwardUrl=https%3A%2F%2Fapp.example.test%2Fdone" in begun.url
+    elsewhere = facade.client(device=Device(client_identifier="another-process"))
+    loaded = facade.begun.load(kept, plex=elsewhere)
+    assert not facade.run(loaded.is_done())
+    facade.approve(begun)
+    assert facade.run(loaded.is_done())
+    signed_in = facade.run(loaded.finish())
+    assert "mira_quill" == facade.run(signed_in.account()).name
+    assert signed_in.token.reveal() not in kept
+    assert "demo-client-7c1f" == signed_in.signed_in.client_identifier
+
+
+def test_dumps_that_are_not_taken(facade: Facade) -> None:
+    """A dump that is damaged, of another version, of another plex.tv or of a device key is refused before sending."""
+    from ticketstub import DeviceKey
+
+    client = facade.client()
+    begun = facade.run(client.begin_sign_in())
+    kept = begun.dump()
+    another_version = kept.replace('"sign_in":1', '"sign_in":2')
+    for wrong in ("", "{}", "null", kept[:-2], another_version, kept.replace("http", "file"), "[" * 9999):
+        with pytest.raises(ValueError, match="begun sign-in"):
+            facade.begun.load(wrong, plex=client)
+    with pytest.raises(ValueError, match=r"another plex\.tv"):
+        facade.begun.load(kept)
+    with pytest.raises(ValueError, match="device key"):
+        facade.begun.load(kept, plex=facade.client(), device_key=DeviceKey.generate())
+    with_key = facade.run(facade.client().begin_sign_in(device_key=DeviceKey.generate()))
+    with pytest.raises(ValueError, match="device key"):
+        facade.begun.load(with_key.dump(), plex=facade.client())
+
+
+def test_a_begun_sign_in_shows_no_code(facade: Facade) -> None:
+    """Neither a begun sign-in nor what it is made of prints its code."""
+    begun = facade.run(facade.client().begin_sign_in())
+    assert begun.code not in f"{begun!r}{begun}{begun._pin!r}{vars(begun)!r}"
+
+
+def test_gone_and_given_up(facade: Facade, clock: Clock) -> None:
+    """A program's patience ends; a PIN's time ends; what is gone before its time was denied."""
+    begun = facade.run(facade.client().begin_sign_in())
+    with pytest.raises(GaveUp):
+        facade.run(begun.finish(give_up=0.0))
+    clock.now += 1801
+    with pytest.raises(PinExpired):
+        facade.run(begun.finish())
+
+
+def with_key(facade: Facade, **given: Any) -> Any:
+    return facade.sign_in(device_key=True, on_code=facade.approve, **given)
+
+
+def test_a_device_key(facade: Facade) -> None:
+    """A JWT by a key through a PIN: renewed at will, taken by plex.tv, and replaced for the media server."""
+    kept = MemoryCredentials()
+    plex = with_key(facade, credentials=kept)
+    first = plex.token
+    assert ("jwt", True) == (first.kind, plex.signed_in.device_key)
+    state = facade.run(plex.renew())
+    assert (True, True) == (plex.token != first, state.until is not None)
+    loaded = kept.load(facade.local.url)
+    assert loaded is not None
+    assert loaded.token == plex.token
+    attic = next(one for one in facade.run(plex.resources()) if one.client_identifier == ATTIC)
+    assert "opaque" == attic.access_token.kind
+    url = facade.local.media_server("Attic").url
+    server = plex.at(url, token=attic.access_token)
+    assert "Attic" == facade.run(server.server_information()).friendly_name
+    with pytest.raises(CredentialsError, match="JWT"):
+        facade.run(plex.at(url, token=plex.token).server_information())
+    assert ("jwt", True) == (facade.check(plex.token).kind, facade.check(plex.token).alive)
+    beside = facade.run(plex.media_server_token())
+    assert attic.access_token == beside
+    facade.run(plex.sign_out())
+    assert (False, False) == (facade.check(beside).alive, facade.check(plex.token).alive)
+
+
+def test_a_device_key_by_password(facade: Facade) -> None:
+    """With a password, the key is registered with the token that it gave, under an identifier of its own."""
+    kept = MemoryCredentials()
+    given: dict[str, Any] = {"login": "mira_quill", "password": PASSWORDS["mira_quill"], "credentials": kept}
+    plex = with_key(facade, **given)
+    assert ("jwt", "mira_quill", "password") == (plex.token.kind, plex.signed_in.username, plex.signed_in.how)
+    assert "mira_quill" == facade.run(plex.account()).name
+
+
+def test_498_is_renewed(facade: Facade, clock: Clock) -> None:
+    """A JWT whose time is over by Plex's clock is renewed by the call that finds out."""
+    plex = with_key(facade)
+    first = plex.token
+    clock.now += WEEK + 120
+    facade.run(plex.ping())
+    assert plex.token != first
+
+
+def test_home(facade: Facade) -> None:
+    """Switching gives a client of the other user; the passcode is asked for by its error."""
+    plex = facade.client(token=MIRA)
+    pip = facade.run(plex.switch_home_user("Pip"))
+    assert "Pip" == facade.run(pip.account()).name
+    with pytest.raises(PasscodeRequired):
+        facade.run(plex.switch_home_user("tom", passcode="0000"))
+    tom = facade.run(plex.switch_home_user("tom", passcode="4711"))
+    assert "tom" == facade.run(tom.account()).name
+    with pytest.raises(SignInFailed, match="no user"):
+        facade.run(plex.switch_home_user("nobody"))
+    assert "mira_quill" == facade.run(plex.account()).name
+
+
+def test_checking(facade: Facade) -> None:
+    """An account's token, a server's, a shared one, a transient one, and nobody's."""
+    attic = facade.local.media_server("Attic").url
+    assert ("account", True, "tom") == (
+        facade.check(TOM).kind,
+        facade.check(TOM).alive,
+        facade.check(TOM).whose.username,
+    )
+    assert ("account", True, True) == (
+        facade.check(MIRA, server=attic).kind,
+        facade.check(MIRA, server=attic).alive,
+        facade.check(MIRA, server=attic).on_server,
+    )
+    shared = "Qw7-Zr2_LmN8tYb4HsKd"
+    assert ("shared", True) == (facade.check(shared, server=attic).kind, facade.check(shared, server=attic).alive)
+    assert ("unknown", False) == (facade.check("x" * 20, server=attic).kind, facade.check("x" * 20).alive)
+    token = facade.run(facade.client().at(attic, token=MIRA).authentication.get_transient_token()).token
+    assert ("transient", True) == (facade.check(token, server=attic).kind, facade.check(token, server=attic).alive)
+
+
+def test_the_accounts_token_stays_away_from_servers(facade: Facade) -> None:
+    """After a sign-in the account's token goes to plex.tv alone, whatever address a call names."""
+    plex = facade.sign_in(on_code=facade.approve)
+    attic = facade.local.media_server("Attic").url
+    with pytest.raises(CredentialsError):
+        facade.run(plex.server_information(base_url=attic))
+    with pytest.raises(CredentialsError):
+        facade.run(plex.ping(base_url=attic))
+
+
+# One renewal at a time.
+
+
+class Counting:
+    """Counts what is asked of the local Plex."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def __call__(self, request: Request) -> None:
+        self.calls.append(request.call)
+
+
+def test_one_renewal_for_many_threads(local: LocalPlex, clock: Clock, tmp_path: Path) -> None:
+    """Sixteen threads of two clients with one store find a JWT over at once: one of them renews, once."""
+    facade, counting = Facade("sync", local), Counting()
+    store = FileCredentials(tmp_path)
+    one = with_key(facade, credentials=store, on_request=counting)
+    other = facade.sign_in(credentials=FileCredentials(tmp_path), on_request=counting)
+    clock.now += WEEK + 120
+    counting.calls.clear()
+    with ThreadPoolExecutor(16) as threads:
+        assert all(threads.map(lambda number: (one, other)[number % 2].ping(), range(16)))
+    assert 1 == counting.calls.count("exchange_device_jwt")
+    loaded = store.load(local.url)
+    assert loaded is not None
+    assert loaded.token == one.token == other.token
+    facade.close()
+
+
+async def test_one_renewal_for_many_tasks(local: LocalPlex, clock: Clock) -> None:
+    """Sixteen tasks likewise."""
+    counting, store = Counting(), MemoryCredentials()
+    facade = Facade("async", local)
+    given: dict[str, Any] = {"plex_tv": local.url, "device": DEVICE, "credentials": store, "on_request": counting}
+
+    async def on_code(begun: Any) -> None:
+        await asyncio.to_thread(facade.approve, begun)
+
+    signing = AsyncPlex.sign_in("Demo App", device_key=True, on_code=on_code, open_browser=False, **given)
+    async with await signing as plex:
+        clock.now += WEEK + 120
+        counting.calls.clear()
+        assert all(await asyncio.gather(*(plex.ping() for _ in range(16))))
+        assert 1 == counting.calls.count("exchange_device_jwt")
+    facade.close()
+
+
+PROGRAM = """
+import sys
+from ticketstub import Device, Plex
+from ticketstub.credentials import FileCredentials
+
+url, folder = sys.argv[1:]
+device = Device(client_identifier="demo-client-7c1f")
+sys.stdin.readline()
+kept = FileCredentials(folder)
+with Plex.sign_in("Demo App", plex_tv=url, device=device, credentials=kept, open_browser=False) as plex:
+    print(plex.ping(), plex.token.fingerprint)
+"""
+
+
+def test_one_renewal_for_many_processes(clock: Clock, tmp_path: Path) -> None:
+    """Four processes find a kept JWT over at once: one of them renews, and all use what it got."""
+    asked: list[str] = []
+    plex_tv = LocalPlex(World.from_dict(world()), clock=clock, on_answer=lambda *told: asked.append(told[1]))
+    with plex_tv.running() as local:
+        facade = Facade("sync", local)
+        with_key(facade, credentials=FileCredentials(tmp_path))
+        clock.now += WEEK + 120
+        asked.clear()
+        command = [sys.executable, "-c", PROGRAM, local.url, str(tmp_path)]
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        running = [subprocess.Popen(command, **pipes) for _ in range(4)]
+        said = {process.communicate("now\n", timeout=60)[0] for process in _started(running)}
+        facade.close()
+    assert 1 == asked.count("/api/v2/auth/token")
+    (one,) = said
+    assert one.startswith("True ")
+
+
+def _started(running: list[subprocess.Popen[str]]) -> list[subprocess.Popen[str]]:
+    """Let all of them go at once."""
+    for process in running:
+        assert process.stdin
+        process.stdin.write("now\n")
+        process.stdin.flush()
+    return running
+
+
+# Broken off.
+
+
+class Hanging(AsyncRecording):
+    """Answers until a call of this name comes; then it waits for ever, and notes that it was let go."""
+
+    def __init__(self, call: str, answer: Any = usual) -> None:
+        super().__init__(answer)
+        self.call = call
+        self.reached = asyncio.Event()
+        self.let_go = False
+
+    async def send(self, request: Request, **given: Any) -> Response:
+        if request.call == self.call:
+            self.reached.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.let_go = True
+        return await super().send(request, **given)
+
+
+async def broken_off(transport: Hanging, work: Any) -> None:
+    task = asyncio.ensure_future(work)
+    await asyncio.wait_for(transport.reached.wait(), 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def pins(request: Request) -> Response:
+    if request.path.endswith("/pins"):
+        return Response(201, {}, b'{"id":7,"code":"H7QK","expiresIn":900}')
+    return usual(request)
+
+
+@pytest.mark.parametrize("call", ["create_pin", "get_pin"])
+async def test_a_cancelled_sign_in_cleans_up(call: str) -> None:
+    """A sign-in that is cancelled in the middle lets go of its exchange, closes its client and keeps nothing."""
+    transport, store = Hanging(call, pins), MemoryCredentials()
+    given: dict[str, Any] = {"device": DEVICE, "transport": transport, "credentials": store}
+    await broken_off(transport, AsyncPlex.sign_in("Demo App", on_code=lambda _begun: None, open_browser=False, **given))
+    assert (True, 1, ()) == (transport.let_go, transport.inner.closed, store.profiles())
+
+
+async def test_a_cancelled_renewal_frees_the_lock() -> None:
+    """A call that is cancelled in the middle of a renewal leaves the lock free and the kept sign-in as it was."""
+    from tests.flows.jwts import KEY, plex_jwt
+    from ticketstub.credentials import Credential
+    from ticketstub.token import Token
+
+    store = MemoryCredentials()
+    given = Credential(issuer="https://plex.tv", token=Token.received(plex_jwt(1000)), device_key=KEY.dump())
+    saved = store.save(given, replacing=None)
+
+    def over(request: Request) -> Response:
+        return Response(498, {}, b"") if request.call == "get_token_details" else usual(request)
+
+    transport = Hanging("get_published_keys", over)
+    work = AsyncPlex.sign_in("Demo App", device=DEVICE, transport=transport, credentials=store)
+    await broken_off(transport, work)
+    with store.lock("https://plex.tv", patience=0.0):
+        assert saved == store.load("https://plex.tv")
+    assert (True, 1) == (transport.let_go, transport.inner.closed)
+
+
+async def test_a_cancelled_wait_for_the_lock() -> None:
+    """A call that is cancelled while it waits for somebody else's renewal does not get the lock afterwards."""
+    from ticketstub.flows.turn import Turn
+
+    store = MemoryCredentials()
+    turn = Turn(lambda: store.lock("https://plex.tv", patience=0.0))
+    entered, go = threading.Event(), threading.Event()
+    lock = turn._lock
+
+    def slowly() -> Any:
+        entered.set()
+        go.wait(10)
+        return lock()
+
+    turn._lock = slowly
+    task = asyncio.ensure_future(asyncio.to_thread(turn._take))
+    await asyncio.to_thread(entered.wait)
+    turn.leave()
+    go.set()
+    await task
+    with store.lock("https://plex.tv", patience=0.0):
+        pass
+
+
+def test_an_expired_jwt_without_key_is_over(facade: Facade, clock: Clock) -> None:
+    """A client that was given a JWT, and no key, is told that its time is over."""
+    token = with_key(facade).token
+    clock.now += WEEK + 120
+    with pytest.raises(TokenExpired):
+        facade.run(facade.client(token=token).ping())
