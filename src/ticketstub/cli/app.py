@@ -6,17 +6,26 @@ Rule: a command's file is imported here for its options; what it needs to do its
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
+from ticketstub.cli.check import check
+from ticketstub.cli.claim import claim
 from ticketstub.cli.demo import demo
+from ticketstub.cli.devices import devices
 from ticketstub.cli.exits import table
+from ticketstub.cli.home import home
 from ticketstub.cli.login import login
+from ticketstub.cli.logout import logout
 from ticketstub.cli.ping import ping
+from ticketstub.cli.renew import renew
 from ticketstub.cli.resources import resources
 from ticketstub.cli.serve import serve
+from ticketstub.cli.servers import servers
 from ticketstub.cli.source import source
+from ticketstub.cli.status import status
 from ticketstub.cli.token import token
 from ticketstub.cli.version import version
 from ticketstub.cli.whoami import whoami
@@ -24,7 +33,9 @@ from ticketstub.cli.whoami import whoami
 _ABOUT = "Sign in to Plex, and run a local Plex to build and test against. Not affiliated with Plex."
 _EPILOGUE = f"""\b
 Environment:
-  TICKETSTUB_TOKEN    the token; else it is read from standard input
+  TICKETSTUB_TOKEN    the token; else it is read from standard input when piped,
+                      else it is the kept one
+  TICKETSTUB_PROFILE  used where --profile is not given
   TICKETSTUB_PLEX_TV  used where --plex-tv is not given
 
 \b
@@ -64,5 +75,11 @@ def without_command(
         print(context.get_help())
 
 
-for _command in (demo, login, whoami, token, resources, source, ping, serve):
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    *(login, whoami, status, check, renew, logout, servers, resources, token, claim, source, ping),
+    *(serve, demo),
+)
+for _command in _COMMANDS:
     app.command()(_command)
+for _group in (home, devices):
+    app.add_typer(_group)

@@ -18,6 +18,7 @@ from ticketstub.errors import printable
 if TYPE_CHECKING:
     from ticketstub.server.local_plex import LocalPlex
     from ticketstub.server.world import WorldAccount
+    from ticketstub.server.world_homes import WorldHome
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # told apart, not listened on
 
@@ -36,6 +37,7 @@ def introduce(plex: LocalPlex, *, db: str | None, host: str, file: Path | None) 
         print(f"Listening on {host}: on every network of this machine. Whoever reaches it can use it.")
     _addresses(plex, host)
     _accounts(plex, file)
+    _homes(plex)
     _how_to(_reached(plex.url, host))
     print(f"\nState: {f'kept in {printable(db)}' if db else 'in memory, gone when this ends'}.")
     print("ready (Ctrl-C ends it)", flush=True)
@@ -49,7 +51,8 @@ def _addresses(plex: LocalPlex, host: str) -> None:
     print()
     show.heading("Addresses")
     servers = [(server.name, _reached(server.url, host)) for server in plex.media_servers]
-    show.facts([("plex.tv", _reached(plex.url, host)), *servers])
+    url = _reached(plex.url, host)
+    show.facts([("plex.tv", url), ("its pages", f"{url}/link  {url}/account"), *servers])
 
 
 def _accounts(plex: LocalPlex, file: Path | None) -> None:
@@ -66,9 +69,24 @@ def _signs_in_with(account: WorldAccount) -> str:
     ways = ["password" if account.password or account.password_hash else "no password"]
     if account.verification_secret:
         ways.append("verification code")
+    if account.passcode:
+        ways.append("passcode")
     if account.token:
         ways.append(f"token {account.token}")
     return ", ".join([account.email, *ways, *(["disabled"] if account.disabled else [])])
+
+
+def _homes(plex: LocalPlex) -> None:
+    if plex.world.homes:
+        print()
+        show.heading("Homes")
+        show.facts((home.name, _members(home)) for home in plex.world.homes)
+
+
+def _members(home: WorldHome) -> str:
+    managed = (f"{user.title} (managed{', passcode' if user.passcode else ''})" for user in home.managed)
+    members = (f"{member.account}{' (guest)' if member.guest else ''}" for member in home.members)
+    return ", ".join([f"{home.admin} (administrator)", *members, *managed])
 
 
 def _demonstration() -> Path:

@@ -9,17 +9,27 @@ import json
 import sys
 
 from ticketstub.cli.exits import FAILED, USAGE, code_of
-from ticketstub.errors import PlexError, printable
-from ticketstub.refusals import Forbidden, NotFound, TokenExpired, Unauthorized, VerificationCodeRequired
+from ticketstub.errors import CredentialsError, PlexError, printable
+from ticketstub.refusals import (
+    Forbidden,
+    NotFound,
+    PasscodeRequired,
+    TokenExpired,
+    Unauthorized,
+    VerificationCodeRequired,
+)
 
 # The library's hints name Python arguments; here are the command's own.
 _HINTS: tuple[tuple[type[PlexError], str], ...] = (
     (VerificationCodeRequired, "run it on a terminal to be asked for the code, or write the code as the last line"),
-    (TokenExpired, "sign in again: ticketstub login --password"),
+    (TokenExpired, "sign in again: ticketstub login"),
+    (PasscodeRequired, "the user is protected: run it on a terminal to be asked, or pipe the passcode in as a line"),
     (Forbidden, "the token is valid, and somebody else's may do this: the owner's, for instance"),
     (NotFound, "is the address right (plex.tv or a media server), and does it know what was asked for?"),
 )
-_PLAIN_REFUSAL = "the token is unknown, was revoked or is meant for another place: ticketstub login --password"
+_LONGEST = 400  # paths may be long
+_PLAIN_REFUSAL = "the token is unknown, was revoked or is meant for another place; to get one: ticketstub login"
+_IN_OPTIONS = {'storage="file"': "--storage file", "sign in again": "sign in again: ticketstub login"}
 
 
 class Complaint(Exception):
@@ -29,17 +39,25 @@ class Complaint(Exception):
         message: one sentence.
         hint: what to do about it.
         details: further lines, one fault each.
-        exit_code: what the command ends with.
+        exit_code: what the command ends with; by default the refusal's code, or else 1.
+        refusal: what of the other side is behind it.
     """
 
     def __init__(
-        self, message: str, *, hint: str | None = None, details: tuple[str, ...] = (), exit_code: int = FAILED
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        details: tuple[str, ...] = (),
+        exit_code: int | None = None,
+        refusal: PlexError | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.details = details
-        self.exit_code = exit_code
+        self.exit_code = exit_code if exit_code is not None else code_of(refusal) if refusal else FAILED
+        self.refusal = refusal
 
 
 class WrongUsage(Complaint):
@@ -62,17 +80,14 @@ def complain(error: Complaint | PlexError, *, as_json: bool) -> int:
 
 
 def _facts(error: Complaint | PlexError) -> dict[str, str | int | None]:
-    if isinstance(error, Complaint):
-        kind, status, code, exit_code = type(error).__name__, None, None, error.exit_code
-    else:
-        kind, status, code, exit_code = type(error).__name__, error.status, error.code, code_of(error)
+    told = error.refusal if isinstance(error, Complaint) else error
     return {
-        "kind": kind,
-        "message": printable(error.message),
+        "kind": type(told or error).__name__,
+        "message": printable(error.message, _LONGEST),
         "hint": hint_of(error),
-        "status": status,
-        "code": code,
-        "exit_code": exit_code,
+        "status": told.status if told else None,
+        "code": told.code if told else None,
+        "exit_code": error.exit_code if isinstance(error, Complaint) else code_of(error),
     }
 
 
@@ -84,7 +99,15 @@ def hint_of(error: Complaint | PlexError) -> str | None:
                 return hint
         if type(error) is Unauthorized and not error.hint:
             return _PLAIN_REFUSAL
+        if isinstance(error, CredentialsError) and error.hint:
+            return _in_options(error.hint)
     return error.hint
+
+
+def _in_options(hint: str) -> str:
+    for argument, option in _IN_OPTIONS.items():
+        hint = hint.replace(argument, option)
+    return hint
 
 
 def _write(facts: dict[str, str | int | None], details: tuple[str, ...]) -> None:

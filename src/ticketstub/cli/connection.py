@@ -1,25 +1,59 @@
-"""The client that the commands use: this installation's device, the addresses and limits from the options.
+"""The clients that the commands use: as which device, where to, with a token that was given or a sign-in that is kept.
 
-Rule: the command is a user of the library like any other; it reaches Plex through `Plex` alone.
+Rule: the command is a user of the library like any other; it reaches Plex through `Plex` alone. A kept token goes to
+its issuer, and to a media server only if plex.tv lists that server's own.
 """
 
 from __future__ import annotations
 
 import platform
-from typing import TYPE_CHECKING
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
+from ticketstub.cli import given
 from ticketstub.cli.complaints import Complaint, WrongUsage
 from ticketstub.cli.version import version
 
 if TYPE_CHECKING:
+    from ticketstub.cli.keeping import Found
     from ticketstub.client import MediaServer, Plex
     from ticketstub.device import Device
+    from ticketstub.flows.caller import Caller
+    from ticketstub.flows.kept import Kept
+    from ticketstub.flows.steps import Flow
     from ticketstub.token import Token
 
 PRODUCT = "Ticketstub"
 
 
-def plex(plex_tv: str, timeout: float, client_identifier: str | None, token: Token | None = None) -> Plex:
+class Reach(NamedTuple):
+    """What the options say about reaching Plex: where, for how long, as whom, with which kept sign-in."""
+
+    plex_tv: str
+    timeout: float
+    client_identifier: str | None
+    profile: str | None = None
+
+    @property
+    def issuer(self) -> str:
+        """The origin of plex.tv or of the local Plex.
+
+        Raises:
+            WrongUsage: the address is none.
+        """
+        from ticketstub.options import based
+        from ticketstub.wire.http import origin_of
+
+        try:
+            return origin_of(based(self.plex_tv))
+        except ValueError as error:
+            raise WrongUsage(f"--plex-tv: {error}") from None  # the address may hold a secret: not repeated
+
+
+def plex(reach: Reach, token: Token | None = None, *, device: Device | None = None) -> Plex:
     """Make the client for plex.tv.
 
     Raises:
@@ -28,42 +62,155 @@ def plex(plex_tv: str, timeout: float, client_identifier: str | None, token: Tok
     """
     from ticketstub.client import Plex
 
+    device = device or own_device(reach.client_identifier)
     try:
-        return Plex(device=_device(client_identifier), token=token, plex_tv=plex_tv, timeout=timeout)
+        return Plex(device=device, token=token, plex_tv=reach.plex_tv, timeout=reach.timeout)
     except ValueError as error:
-        raise WrongUsage(f"--plex-tv: {error}") from None  # the address may hold a secret: not repeated
+        raise WrongUsage(f"--plex-tv: {error}") from None  # likewise
 
 
-def media_server(server: str, timeout: float, client_identifier: str | None, token: Token) -> MediaServer:
-    """Make the client for one media server; naming both vouches that the token belongs there."""
-    from ticketstub.client import Plex
+@contextmanager
+def signed_in(reach: Reach, *, read_input: bool = True) -> Generator[Plex]:
+    """Yield a client with the token that was given; else with the kept sign-in.
 
+    Args:
+        reach: where and with what.
+        read_input: whether standard input may hold the token.
+
+    Raises:
+        WrongUsage: there is neither, or --profile names none.
+        Complaint: inside the `with`: Plex no longer takes what is kept.
+    """
+    if reach.profile is None and (mine := given.token(read_input=read_input)):
+        with plex(reach, mine) as client:
+            yield client
+        return
+    from ticketstub.cli import keeping
+    from ticketstub.cli.over import explained
+
+    found = keeping.needed(reach.issuer, reach.profile)
+    with kept(reach, found) as client, explained(found):
+        yield client
+
+
+@contextmanager
+def kept(reach: Reach, found: Found) -> Generator[Plex]:
+    """Yield a client that lives on what is kept. Nothing is sent for that."""
+    identifier = found.credential.client_identifier
+    with plex(reach, device=described(identifier) if identifier else None) as client:
+        source = client.follow(partial(_taken_up, found))
+        living = client.with_options(token=source, device=source.device)
+        if reach.client_identifier:
+            living = living.with_options(client_identifier=reach.client_identifier)
+        yield living
+
+
+def _taken_up(found: Found, caller: Caller) -> Flow[Kept]:
+    from ticketstub.flows.kept import Kept
+    from ticketstub.flows.steps import do
+
+    where = yield from do(partial(found.store.where, *found.credential.entry))
+    return Kept(caller, found.store, found.credential, where=where)
+
+
+@contextmanager
+def media_server(reach: Reach, server: str) -> Generator[tuple[MediaServer, Token]]:
+    """Yield the client of one media server, and its token.
+
+    Naming the server beside a given token vouches that the token belongs there. With a kept sign-in it is that server's
+    own token, as plex.tv lists it.
+
+    Raises:
+        Complaint: the account has no server at that address.
+    """
+    if reach.profile is None and (mine := given.token()):
+        with plex(reach, mine) as client:
+            yield _at(client, server, mine), mine
+        return
+    from ticketstub.cli import keeping
+    from ticketstub.cli.over import explained
+
+    origin, found = _origin(server), keeping.needed(reach.issuer, reach.profile)
+    with kept(reach, found) as client:
+        with explained(found):
+            own = _listed_token(client, origin)
+        yield _at(client, server, own), own
+
+
+def _at(client: Plex, server: str, token: Token) -> MediaServer:
     try:
-        return Plex(device=_device(client_identifier), timeout=timeout).at(server, token=token)
+        return client.at(server, token=token)
     except ValueError as error:
         raise WrongUsage(f"--server: {error}") from None  # likewise
 
 
-def _device(client_identifier: str | None) -> Device:
-    from ticketstub.device import Device
+def _origin(server: str) -> str:
+    from ticketstub.wire.http import origin_of
 
-    if client_identifier is None:
-        return _remembered()
-    system = platform.system()
     try:
-        return Device(
-            client_identifier=client_identifier, product=PRODUCT, version=version(), device=system, platform=system
-        )
+        return origin_of(server)
+    except ValueError as error:
+        raise WrongUsage(f"--server: {error}") from None  # likewise
+
+
+def _listed_token(client: Plex, origin: str) -> Token:
+    for resource in client.resources():
+        if resource.access_token and any(_is_at(one.uri, origin) for one in resource.connections):
+            return resource.access_token
+    raise Complaint(
+        "your account has no media server at this address, so no token was sent there",
+        hint="take an address that `ticketstub servers` shows, or give the server's own token in TICKETSTUB_TOKEN",
+    )
+
+
+def _is_at(uri: str | None, origin: str) -> bool:
+    from ticketstub.wire.http import origin_of
+
+    try:
+        return uri is not None and origin_of(uri) == origin
+    except ValueError:
+        return False
+
+
+def own_device(client_identifier: str | None) -> Device:
+    """Return the device with the identifier that was named, or this installation's own.
+
+    Raises:
+        WrongUsage: the identifier is none.
+        Complaint: this installation's own can neither be read nor kept.
+    """
+    if client_identifier is None:
+        with identifier_explained():
+            from ticketstub.device import Device
+
+            return Device.remembered(PRODUCT, version=version())
+    try:
+        return described(client_identifier)
     except ValueError as error:
         raise WrongUsage(f"--client-identifier: {error}") from None
 
 
-def _remembered() -> Device:
+def described(client_identifier: str) -> Device:
+    """Describe this computer under a given identifier."""
     from ticketstub.device import Device
 
+    system = platform.system()
+    return Device(
+        client_identifier=client_identifier,
+        product=PRODUCT,
+        version=version(),
+        device=system,
+        device_name=socket.gethostname() or None,
+        platform=system,
+    )
+
+
+@contextmanager
+def identifier_explained() -> Generator[None]:
+    """Turn what is in the way of this installation's identifier into a complaint."""
     try:
-        return Device.remembered(PRODUCT, version=version())
-    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: no home folder is known
+        yield
+    except (OSError, RuntimeError) as error:  # RuntimeError: no home folder is known
         raise Complaint(
             f"this installation's identifier can neither be read nor kept: {error}",
             hint="set HOME to a folder that can be written, or name an identifier: --client-identifier TEXT",

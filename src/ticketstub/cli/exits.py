@@ -45,7 +45,7 @@ _CODES: tuple[tuple[type[PlexError], int], ...] = (
     (Unreachable, 5),
     (MalformedReply, 6),
     (RedirectRefused, 6),
-    (CredentialsError, USAGE),
+    (CredentialsError, FAILED),
     (PlexError, FAILED),
 )
 

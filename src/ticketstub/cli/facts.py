@@ -6,13 +6,14 @@ of something short could be guessed back.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ticketstub.token import Secret, Token
 
 if TYPE_CHECKING:
-    from ticketstub.records import Account, Connection, Record, Resource, Source
+    from ticketstub.flows.check import Checked
+    from ticketstub.records import Account, AuthorizedDevice, Connection, HomeUser, Record, Resource, Source
 
 Plain: TypeAlias = "str | int | float | bool | list[Plain] | dict[str, Plain] | None"
 
@@ -45,6 +46,19 @@ def with_problems(record: Record) -> Plain:
 def token_text(token: Token | None) -> str | None:
     """Tell two tokens apart without telling either: `#1a2b3c (transient)`."""
     return f"{token} ({token.kind})" if token else None
+
+
+def moment(when: datetime | None) -> str | None:
+    """Write a moment in this computer's time: `2026-11-24 17:30`."""
+    return when.astimezone().strftime("%Y-%m-%d %H:%M") if when else None
+
+
+def since_1970(seconds: float | None) -> str | None:
+    """Write epoch seconds in this computer's time."""
+    try:
+        return None if seconds is None else moment(datetime.fromtimestamp(seconds, UTC))
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def of_account(account: Account) -> list[tuple[str, str | None]]:
@@ -99,3 +113,54 @@ def of_resource(resource: Resource) -> tuple[str, ...]:
         str(resource.access_token) if resource.access_token else "none",
         "\n".join(addresses(resource.connections)),
     )
+
+
+def of_server(server: Resource) -> tuple[str, ...]:
+    """List a media server's cells: name, owned or shared, version, token, addresses."""
+    name, access, _, token, where = of_resource(server)
+    return name, access, server.product_version or "", token, where
+
+
+def device_name(device: AuthorizedDevice) -> str:
+    """Name a device: `Workshop PC (Plex Web)`."""
+    name = device.name or device.device or "a device without a name"
+    return f"{name} ({device.product})" if device.product and device.product != name else name
+
+
+def of_device(device: AuthorizedDevice, *, this: bool) -> tuple[str, ...]:
+    """List a device's cells: id, name, product and version, platform, when it was seen last, token."""
+    token = str(device.token) if device.token else "none"
+    return (
+        str(device.id) if device.id is not None else "",
+        (device.name or "(no name)") + (" (this one)" if this else ""),
+        " ".join(text for text in (device.product, device.product_version) if text),
+        device.platform or "",
+        since_1970(device.last_seen_at) or "",
+        token,
+    )
+
+
+def of_home_user(user: HomeUser) -> tuple[str, ...]:
+    """List a Home user's cells: id, name, role, passcode or not, e-mail address."""
+    role = "administrator" if user.admin else "guest" if user.guest else "managed" if user.restricted else "member"
+    return (
+        str(user.id) if user.id is not None else "",
+        user.title or user.username or "(no name)",
+        role,
+        "yes" if user.protected else "no",
+        user.email or "",
+    )
+
+
+def of_checked(found: Checked) -> list[tuple[str, str | None]]:
+    """List what a person wants to know of a token that was checked."""
+    whose, device = found.whose, found.device
+    return [
+        ("because", found.reason),
+        ("account", (whose.username or whose.title or whose.email) if whose else None),
+        ("account id", str(whose.id) if whose and whose.id is not None else None),
+        ("device", device_name(device) if device else None),
+        ("until", moment(found.until)),
+        ("asked", ", ".join(found.asked) or "nobody"),
+        ("no answer", found.unreachable),
+    ]

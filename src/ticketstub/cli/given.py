@@ -1,4 +1,4 @@
-"""What is given in secret: the token, the password, the code.
+"""What is given in secret: the token, the password, the code; and the questions that are asked on a terminal.
 
 Rule: from the environment, from standard input, or asked for on a terminal without an echo; never from the command
 line. Questions go to the terminal or to standard error, so that standard output holds results only.
@@ -14,6 +14,7 @@ from ticketstub.cli.complaints import WrongUsage
 from ticketstub.token import Secret, Token
 
 VARIABLE = "TICKETSTUB_TOKEN"
+PROFILE = "TICKETSTUB_PROFILE"
 _LONGEST_LINE = 8192
 
 
@@ -22,19 +23,37 @@ def on_terminal(stream: TextIO | None) -> bool:
     return stream is not None and not stream.closed and stream.isatty()
 
 
-def token() -> Token:
-    """Return the token from TICKETSTUB_TOKEN, or else the first line of standard input when piped.
+def can_ask() -> bool:
+    """Tell whether there is a person who sees a question and can answer it."""
+    return on_terminal(sys.stdin) and on_terminal(sys.stderr)
+
+
+def token_text(*, read_input: bool = True) -> tuple[str, str] | None:
+    """Return the text that was given as a token, and where: TICKETSTUB_TOKEN, or the first line of what is piped.
+
+    Standard input is left alone where TICKETSTUB_PROFILE names a kept sign-in.
+
+    Args:
+        read_input: whether standard input may hold a token; not where it holds something else.
+    """
+    if text := os.environ.get(VARIABLE, "").strip():
+        return text, VARIABLE
+    named = os.environ.get(PROFILE, "").strip()
+    if read_input and not named and not on_terminal(sys.stdin) and (text := line().strip()):
+        return text, "standard input"
+    return None
+
+
+def token(*, read_input: bool = True) -> Token | None:
+    """Return the token that was given, or `None`.
 
     Raises:
-        WrongUsage: there is none, or the text cannot be a token.
+        WrongUsage: the text cannot be a token.
     """
-    text = os.environ.get(VARIABLE, "").strip()
-    where = VARIABLE
-    if not text and not on_terminal(sys.stdin):
-        text, where = line().strip(), "standard input"
-    if not text:
-        hint = f"set {VARIABLE}, or pipe the token in; to get one: ticketstub login --password"
-        raise WrongUsage("there is no token", hint=hint)
+    found = token_text(read_input=read_input)
+    if found is None:
+        return None
+    text, where = found
     try:
         return Token(text)
     except ValueError as error:
@@ -57,6 +76,25 @@ def line() -> str:
     if len(found) > _LONGEST_LINE:
         raise WrongUsage(f"a line of standard input is longer than {_LONGEST_LINE} characters")
     return found.rstrip("\r\n")
+
+
+def ask(question: str) -> bool:
+    """Ask on the terminal for a yes; anything else is a no."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return line().strip().casefold() in {"y", "yes"}
+
+
+def confirmed(question: str, *, yes: bool, option: str = "--yes") -> bool:
+    """Tell whether it is to be done: --yes was given, or the person at the terminal says so.
+
+    Raises:
+        WrongUsage: nobody can be asked.
+    """
+    if yes:
+        return True
+    if not can_ask():
+        raise WrongUsage("there is no terminal to ask whether this is meant", hint=f"add {option}")
+    return ask(question)
 
 
 def login() -> str:
@@ -88,6 +126,12 @@ def verification_code() -> Secret | None:
         return Secret(code) if (code := line().strip()) else None
     print("Verification code: ", end="", file=sys.stderr, flush=True)
     return Secret(code) if (code := line().strip()) else None
+
+
+def passcode(question: str = "Passcode: ") -> Secret | None:
+    """Return a Home user's passcode: asked for without an echo, or the next line of standard input; `None` for none."""
+    found = (_hidden(question) if on_terminal(sys.stdin) else line()).strip()
+    return Secret(found) if found else None
 
 
 def _hidden(question: str) -> str:

@@ -6,16 +6,19 @@ Rule: no option takes a secret as its value: what stands on a command line can b
 from __future__ import annotations
 
 import math
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
+
+from ticketstub.cli.completing import profiles
 
 PLEX_TV = "https://plex.tv"
 SECONDS = 15.0
 
 
-def _finite(seconds: float) -> float:
-    if not (math.isfinite(seconds) and seconds > 0):
+def finite(seconds: float | None) -> float | None:
+    """Take a number of seconds above 0, or none at all."""
+    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
         raise typer.BadParameter("this is a number of seconds above 0")
     return seconds
 
@@ -33,7 +36,7 @@ AsJson: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print JSON, also for errors (on standard error); secrets as fingerprints.")
 ]
 Timeout: TypeAlias = Annotated[
-    float, typer.Option("--timeout", metavar="SECONDS", callback=_finite, help="How long the call may take in all.")
+    float, typer.Option("--timeout", metavar="SECONDS", callback=finite, help="How long the call may take in all.")
 ]
 ClientIdentifier: TypeAlias = Annotated[
     str | None,
@@ -45,3 +48,17 @@ PrintToken: TypeAlias = Annotated[
     bool, typer.Option("--print-token", help="Write only the token itself, nothing else, to standard output.")
 ]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Let --print-token write to a terminal.")]
+YesShow: TypeAlias = Annotated[bool, typer.Option("--yes", help="Write it to a terminal, too.")]
+Profile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        autocompletion=profiles,
+        help="The sign-in that is kept under this name; TICKETSTUB_TOKEN and standard input are not looked at then.",
+    ),
+]
+Storage: TypeAlias = Annotated[
+    Literal["auto", "keyring", "file", "memory"],
+    typer.Option("--storage", help="Where to keep it; auto is the keyring, or else a file after asking."),
+]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ticketstub.cli import options
-from ticketstub.cli.given import token
 
 
 def ping(
@@ -12,14 +11,17 @@ def ping(
     as_json: options.AsJson = False,
     timeout: options.Timeout = options.SECONDS,
     client_identifier: options.ClientIdentifier = None,
+    profile: options.Profile = None,
 ) -> None:
-    """Keep a token alive and say whether it is. The token comes from TICKETSTUB_TOKEN, or from standard input."""
-    from ticketstub.cli import facts, show
-    from ticketstub.cli.connection import plex
+    """Keep a token alive and say whether it is.
 
-    mine = token()
-    with plex(plex_tv, timeout, client_identifier, mine) as client:
-        pong = client.ping()
+    A token in TICKETSTUB_TOKEN or standard input comes before the kept sign-in.
+    """
+    from ticketstub.cli import facts, show
+    from ticketstub.cli.connection import Reach, signed_in
+
+    with signed_in(Reach(plex_tv, timeout, client_identifier, profile)) as client:
+        pong, mine = client.ping(), client.token
     if as_json:
         show.as_json({"pong": pong, "token": facts.plain(mine)})
     else:

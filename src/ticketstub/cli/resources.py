@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ticketstub.cli import options
-from ticketstub.cli.given import token
 
 _COLUMNS = ("name", "access", "product", "token", "addresses")
 
@@ -14,12 +13,16 @@ def resources(
     as_json: options.AsJson = False,
     timeout: options.Timeout = options.SECONDS,
     client_identifier: options.ClientIdentifier = None,
+    profile: options.Profile = None,
 ) -> None:
-    """List the account's media servers and players, with addresses and each one's own token (as a fingerprint)."""
-    from ticketstub.cli import facts, show
-    from ticketstub.cli.connection import plex
+    """List the account's media servers and players.
 
-    with plex(plex_tv, timeout, client_identifier, token()) as client:
+    With addresses and each one's own token (as a fingerprint).
+    """
+    from ticketstub.cli import facts, show
+    from ticketstub.cli.connection import Reach, signed_in
+
+    with signed_in(Reach(plex_tv, timeout, client_identifier, profile)) as client:
         found = client.resources()
     if as_json:
         show.as_json({"resources": [facts.with_problems(one) for one in found]})

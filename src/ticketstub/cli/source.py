@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from ticketstub.cli import options
-from ticketstub.cli.given import token
 
 
 def source(
@@ -17,14 +16,19 @@ def source(
     refresh: Annotated[bool, typer.Option("--refresh", help="Let the server ask anew, not from memory.")] = False,
     as_json: options.AsJson = False,
     timeout: options.Timeout = options.SECONDS,
+    plex_tv: options.PlexTv = options.PLEX_TV,
     client_identifier: options.ClientIdentifier = None,
+    profile: options.Profile = None,
 ) -> None:
-    """Ask a media server how to reach a source. Needs its owner's token, or a transient token made from that."""
+    """Ask a media server how to reach a source.
+
+    Needs its owner's token, or a transient token made from that.
+    """
     from ticketstub.cli import facts, show
     from ticketstub.cli.complaints import WrongUsage
-    from ticketstub.cli.connection import media_server
+    from ticketstub.cli.connection import Reach, media_server
 
-    with media_server(server, timeout, client_identifier, token()) as client:
+    with media_server(Reach(plex_tv, timeout, client_identifier, profile), server) as (client, _token):
         try:
             found = client.authentication.get_source_connection_information(source=source, refresh=refresh)
         except ValueError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ticketstub.cli import options
-from ticketstub.cli.given import token
 
 
 def whoami(
@@ -12,12 +11,13 @@ def whoami(
     as_json: options.AsJson = False,
     timeout: options.Timeout = options.SECONDS,
     client_identifier: options.ClientIdentifier = None,
+    profile: options.Profile = None,
 ) -> None:
-    """Say whose token this is. The token comes from TICKETSTUB_TOKEN, or from standard input when piped."""
+    """Say who is signed in. A token in TICKETSTUB_TOKEN or standard input comes before the kept sign-in."""
     from ticketstub.cli import facts, show
-    from ticketstub.cli.connection import plex
+    from ticketstub.cli.connection import Reach, signed_in
 
-    with plex(plex_tv, timeout, client_identifier, token()) as client:
+    with signed_in(Reach(plex_tv, timeout, client_identifier, profile)) as client:
         account = client.authentication.get_token_details()
     if as_json:
         show.as_json({"account": facts.with_problems(account)})

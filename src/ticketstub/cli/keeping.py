@@ -1,0 +1,176 @@
+"""Where the command keeps sign-ins, and how it finds them again.
+
+Rule: a profile is kept for one issuer and is never used for another. What is kept is looked for in the keyring's notes,
+then in files; the keyring itself is asked only for what it is noted to have. Nothing is read from the current folder.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from ticketstub.cli.complaints import Complaint, WrongUsage
+from ticketstub.cli.given import PROFILE, ask, can_ask
+from ticketstub.credentials.base import DEFAULT_PROFILE, Credential, Credentials, Entry
+from ticketstub.errors import CredentialsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ticketstub.credentials.choice import Storage
+    from ticketstub.credentials.file import FileCredentials
+
+
+class Found(NamedTuple):
+    """A kept sign-in and the store that it is kept in."""
+
+    store: Credentials
+    credential: Credential
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: `default (mira_quill)`."""
+        user = self.credential.username
+        return f"{self.credential.profile} ({user})" if user else self.credential.profile
+
+
+def named(profile: str | None) -> str:
+    """Return the profile that is meant: the option's, else the environment's, else `default`."""
+    return profile or os.environ.get(PROFILE, "").strip() or DEFAULT_PROFILE
+
+
+def entry(issuer: str, profile: str | None) -> Entry:
+    """Take an issuer and a profile's name.
+
+    Raises:
+        WrongUsage: one of them cannot be what it is.
+    """
+    try:
+        return Entry.of(issuer, named(profile))
+    except ValueError as error:
+        raise WrongUsage(f"--profile: {error}") from None
+
+
+def files() -> FileCredentials:
+    """Return the store of files.
+
+    Raises:
+        Complaint: no home folder is known, so that it would be in the current folder.
+    """
+    from ticketstub.credentials.file import FileCredentials, data_directory
+
+    directory = data_directory()
+    if not directory.is_absolute():
+        raise Complaint("there is no folder to keep sign-ins in", hint="set HOME to your home folder, from its root")
+    return FileCredentials(directory)
+
+
+def stores() -> tuple[Credentials, FileCredentials]:
+    """Return the places where something may be kept: the keyring, and files."""
+    from ticketstub.credentials.keyring import KeyringCredentials
+
+    here = files()
+    return KeyringCredentials(directory=here.directory / "keyring"), here
+
+
+def entries() -> list[tuple[Credentials, Entry]]:
+    """List what is kept, and in which store. No secret is read from a keyring.
+
+    Raises:
+        CredentialsError: a file is damaged, open to others or another's.
+    """
+    return [(store, one) for store in stores() for one in store.profiles()]
+
+
+def find(wanted: Entry) -> Found | None:
+    """Return what is kept under this issuer and profile; the keyring's comes first.
+
+    Raises:
+        CredentialsError: it cannot be read.
+    """
+    keyring, here = stores()
+    for store in (keyring, here):
+        if store is keyring and wanted not in store.profiles():
+            continue
+        credential = store.load(*wanted)
+        if credential is not None and credential.token is not None:
+            return Found(store, credential)
+    return None
+
+
+def needed(issuer: str, profile: str | None) -> Found:
+    """Return what is kept under this issuer and profile.
+
+    Raises:
+        WrongUsage: nothing is, or its user signed out of it.
+        CredentialsError: it cannot be read.
+    """
+    wanted = entry(issuer, profile)
+    found = find(wanted)
+    if found is None:
+        raise missing(wanted)
+    if found.credential.signed_out_at is not None:
+        when = datetime.fromtimestamp(found.credential.signed_out_at, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+        told = f"the profile {found.name} was signed out on {when}, and Plex could not be told"
+        raise WrongUsage(told, hint="tell it now: ticketstub logout; or sign in again: ticketstub login")
+    return found
+
+
+def missing(wanted: Entry) -> WrongUsage:
+    """Make the complaint that nothing is kept under a profile; what is kept elsewhere is named."""
+    message = f"nobody is signed in to {wanted.issuer} under the profile {wanted.profile}"
+    try:
+        known = [one for _, one in entries()]
+    except CredentialsError:
+        known = []
+    elsewhere = [one.issuer for one in known if one.profile == wanted.profile]
+    if elsewhere:
+        return WrongUsage(message, hint=f"it is kept for {elsewhere[0]}: add --plex-tv {elsewhere[0]}")
+    others = sorted({one.profile for one in known if one.issuer == wanted.issuer})
+    kept = f"; kept are: {', '.join(others)}" if others else ""
+    return WrongUsage(message, hint=f"sign in: {login_command(wanted)}{kept}")
+
+
+def login_command(wanted: Entry) -> str:
+    """Write the command that signs in under an issuer and a profile."""
+    issuer = "" if wanted.issuer == "https://plex.tv" else f" --plex-tv {wanted.issuer}"
+    profile = "" if wanted.profile == DEFAULT_PROFILE else f" --profile {wanted.profile}"
+    return f"ticketstub login{issuer}{profile}"
+
+
+def choose(storage: Storage, wanted: Entry) -> Credentials:
+    """Return the store that a new sign-in is to be kept in, before anything is sent. A file needs a yes.
+
+    Raises:
+        WrongUsage: there is no keyring, and nobody who could be asked.
+        Complaint: somebody was asked and said no.
+        CredentialsError: the named keyring is none.
+    """
+    from ticketstub.credentials.memory import MemoryCredentials
+
+    if storage == "memory":
+        return MemoryCredentials()
+    keyring, here = stores()
+    if storage == "auto":
+        found = next((store for store, one in entries() if one == wanted), None)
+        return found or _first_time(here.directory)
+    chosen = keyring if storage == "keyring" else here
+    chosen.where(*wanted)  # a keyring that is none is said now, not after the sign-in
+    return chosen
+
+
+def _first_time(directory: Path) -> Credentials:
+    from ticketstub.credentials import default_credentials
+    from ticketstub.credentials.memory import MemoryCredentials
+
+    def consent(question: str) -> bool:
+        if can_ask():
+            return ask(question)
+        hint = f"--storage file keeps it in a file that only you can read, in {directory}; --print-token keeps nothing"
+        raise WrongUsage("this computer has no keyring, and there is no terminal to ask about a file", hint=hint)
+
+    store = default_credentials(consent, directory=directory)
+    if isinstance(store, MemoryCredentials):
+        raise Complaint("nobody was signed in", hint="--print-token writes the token out and keeps nothing")
+    return store
