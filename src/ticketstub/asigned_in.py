@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, Unpack
 
 from ticketstub.adriver import AsyncSender
+from ticketstub.flows.steps import Living
 from ticketstub.options import Options
 from ticketstub.token import Secret, Token
 
@@ -49,7 +50,7 @@ class AsyncSignedInAccount:
         self, server: str, *, owned: bool | None = None, owner: int | None = None, **options: Unpack[Options]
     ) -> bool:
         """As `SignedInAccount.can_reach`."""
-        from ticketstub.flows.home import reaches
+        from ticketstub.flows.servers import reaches
         from ticketstub.wire.resources import GetResources
 
         found = await self._sender.send(GetResources(), **options)
@@ -65,6 +66,8 @@ class AsyncSignedInSender(AsyncSender):
     @property
     def signed_in(self) -> SignedIn | None:
         """As `SignedInSender.signed_in`."""
+        if not isinstance(self._settings.token, Living):
+            return None
         from ticketstub.flows.kept import kept_in
 
         kept = kept_in(self._settings)
@@ -73,6 +76,9 @@ class AsyncSignedInSender(AsyncSender):
     @property
     def token(self) -> Token | None:
         """As `SignedInSender.token`."""
+        held = self._settings.token
+        if held is None or isinstance(held, Token):
+            return held
         from ticketstub.flows.kept import token_in
 
         return token_in(self._settings)
@@ -98,7 +104,7 @@ class AsyncSignedInSender(AsyncSender):
         **options: Unpack[Options],
     ) -> tuple[Resource, ...]:
         """As `SignedInSender.resources`."""
-        from ticketstub.flows.home import resources
+        from ticketstub.flows.servers import resources
         from ticketstub.wire.resources import GetResources
 
         call = GetResources(include_https=include_https, include_relay=include_relay, include_ipv6=include_ipv6)

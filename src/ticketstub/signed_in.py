@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, Unpack
 
 from ticketstub.driver import Sender
+from ticketstub.flows.steps import Living
 from ticketstub.options import Options
 from ticketstub.token import Secret, Token
 
@@ -60,7 +61,7 @@ class SignedInAccount:
             owner: the id of the account that owns it.
             options: how to make the call (see `Options`).
         """
-        from ticketstub.flows.home import reaches
+        from ticketstub.flows.servers import reaches
         from ticketstub.wire.resources import GetResources
 
         found = self._sender.send(GetResources(), **options)
@@ -76,6 +77,8 @@ class SignedInSender(Sender):
     @property
     def signed_in(self) -> SignedIn | None:
         """How this client was signed in, since when and until when; `None` where it was given its token."""
+        if not isinstance(self._settings.token, Living):
+            return None
         from ticketstub.flows.kept import kept_in
 
         kept = kept_in(self._settings)
@@ -84,6 +87,9 @@ class SignedInSender(Sender):
     @property
     def token(self) -> Token | None:
         """The account's token as it is now, if it is not a callable's affair. A JWT is another one after a renewal."""
+        held = self._settings.token
+        if held is None or isinstance(held, Token):
+            return held
         from ticketstub.flows.kept import token_in
 
         return token_in(self._settings)
@@ -125,7 +131,7 @@ class SignedInSender(Sender):
             include_ipv6: whether IPv6 addresses are.
             options: how to make the call (see `Options`).
         """
-        from ticketstub.flows.home import resources
+        from ticketstub.flows.servers import resources
         from ticketstub.wire.resources import GetResources
 
         call = GetResources(include_https=include_https, include_relay=include_relay, include_ipv6=include_ipv6)

@@ -13,8 +13,9 @@ from tests.flows.stepping import HERE
 from tests.flows.walking import NOW, OPAQUE, RESET, UNAUTHORIZED, USER, Walker, error, ok
 from ticketstub.credentials import Credential, MemoryCredentials
 from ticketstub.errors import MalformedReply, SignInFailed, Unreachable
-from ticketstub.flows.home import media_server_token, reaches, resources, switched
+from ticketstub.flows.home import media_server_token, switched
 from ticketstub.flows.kept import Kept
+from ticketstub.flows.servers import reaches, resources
 from ticketstub.flows.sign_out import sign_out
 from ticketstub.options import Retry, Settings
 from ticketstub.records import Account, HomeUser, Resource

@@ -78,7 +78,7 @@ class Kept:
     ) -> None:
         self._senses: Senses = caller.senses
         self._published: Published = caller.published
-        self._chance = caller.senses.chance()
+        self.chance = caller.senses.chance()
         self._again_at = float("-inf")
         self.device: Device = caller.as_client(credential.client_identifier).device
         self.store = store
@@ -128,7 +128,7 @@ class Kept:
     def _in_time(self, caller: Caller) -> Flow[None]:
         """Renew if it is time; that it fails does not matter yet."""
         seen = self.credential
-        due = renewal_due(seen, self._senses.now(), chance=self._chance)
+        due = renewal_due(seen, self._senses.now(), chance=self.chance)
         if due == "no" or self._senses.clock() < self._again_at:
             return
         try:
@@ -250,7 +250,7 @@ class Kept:
             return min(next_ping(kept, now), PING_EVERY)
         if kept.created_at is None or kept.expires_at is None:
             return _SOON
-        part = RENEW_FROM + self._chance * (RENEW_BY - RENEW_FROM)
+        part = RENEW_FROM + self.chance * (RENEW_BY - RENEW_FROM)
         return min(max(kept.created_at + part * (kept.expires_at - kept.created_at) - now, _SOON), PING_EVERY)
 
 

@@ -38,7 +38,7 @@ def keep_alive(caller: Caller) -> Flow[float]:
         yield from _ping(caller, None)
         return PING_EVERY
     now = caller.senses.now()
-    if renewal_due(kept.credential, now) != "no" and kept.next_due() <= 60.0:
+    if renewal_due(kept.credential, now, chance=kept.chance) != "no":
         yield from _jwt(caller, kept)
     elif next_ping(kept.credential, now) == 0:
         yield from _ping(caller, kept)
