@@ -200,9 +200,9 @@ def test_an_outage_does_not_end_a_sign_in(outage: object) -> None:
 def test_waits_grow_after_failures_and_chance_spreads_them() -> None:
     """After failures in a row the waits grow and are spread by chance; after a success they are a second again."""
     outages = [OUTAGES["502"]] * 6
-    walker, flow = waiting(*outages, PENDING, LINKED, chance=0.25)
+    walker, flow = waiting(*outages, PENDING, OUTAGES["502"], LINKED, chance=0.25)
     walker.run(flow)
-    assert [1.25, 2.25, 4.25, 8.25, 15.25, 15.25, 1.0] == walker.slept
+    assert [1.25, 2.25, 4.25, 8.25, 15.25, 15.25, 1.0, 1.25] == walker.slept
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [("7", 7.25), ("0", 1.25), ("86400", 59.25)])

@@ -169,6 +169,17 @@ def test_another_accounts_sign_in_is_replaced() -> None:
     assert (OPAQUE, "another") == (now().reveal(), now.signed_in.before)
 
 
+@pytest.mark.parametrize(("login", "used"), [("pip", False), ("mira_quill", True), ("mira@example.test", True)])
+def test_an_outage_gives_nobody_anothers_sign_in(login: str, used: bool) -> None:
+    """In an outage, a kept sign-in that is known to be another account's is not used in place of a login."""
+    signing = by_password(RESET, *([] if used else [RESET])).keep(username="mira_quill")
+    signing.wish = signing.wish._replace(login=login)
+    if used:
+        assert ("unchecked", OLDER) == ((now := signing.run()).signed_in.before, now().reveal())
+    else:
+        signing.fails(Unreachable)
+
+
 @pytest.mark.parametrize("login", ["mira_quill", "MIRA@example.test"])
 def test_the_same_account_needs_no_password(login: str) -> None:
     """A login that is the kept account's, by whichever of its names, sends no password."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.flows.jwts import KEY, WEEK, plex_jwt
 from tests.flows.stepping import HERE
@@ -167,6 +169,15 @@ def test_resources_with_a_jwt() -> None:
     found = listed(walker)
     assert [SWITCHED, "Qw7-Zr2_LmN8tYb4HsKd", None, SWITCHED] == tokens(found)
     assert found[0].problems == found[1].problems != ()
+
+
+@given(st.lists(st.sampled_from([None, JWT, SWITCHED, "Qw7-Zr2_LmN8tYb4HsKd", OPAQUE])), st.booleans())
+def test_no_server_is_given_a_jwt(access: list[str | None], protected: bool) -> None:
+    """Whatever plex.tv lists, no server's token is a JWT, and every other token is the one that was listed."""
+    further = [WHO, PASSCODE if protected else BECAME] if JWT in access else []
+    walker, _ = living(JWT, listing(*access) if access else ok("[]"), *further)
+    instead = None if protected else SWITCHED
+    assert [instead if token == JWT else token for token in access] == tokens(listed(walker))
 
 
 def test_resources_of_a_protected_user() -> None:

@@ -39,11 +39,11 @@ def _standing(wish: Wish, kept: Kept, caller: Caller) -> Flow[Standing]:
     try:
         account = yield from learn(kept, caller)
     except TooManyFailures:
-        return "unchecked"
+        return _unchecked(wish, there)
     except Unauthorized as refusal:
         return "expired" if isinstance(refusal, TokenExpired) or _is_past(there, caller) else "revoked"
     except PlexError:
-        return "unchecked"
+        return _unchecked(wish, there)
     if wish.login is not None and not _is_called(account, wish.login):
         return "another"
     return "good" if kept.credential.token == there.token else "renewed"
@@ -62,6 +62,13 @@ def learn(kept: Kept, caller: Caller) -> Flow[Account]:
     account = yield from own._replace(settings=settings).call(GetTokenDetails())
     yield from kept.note(account=account, checked_at=caller.senses.now())
     return account
+
+
+def _unchecked(wish: Wish, there: Credential) -> Standing:
+    """Take it as it is, unless it is known to be another account's than the one that was asked for."""
+    login = wish.login or there.username or ""
+    known = there.username is not None and "@" not in login
+    return "another" if known and login.strip().casefold() != (there.username or "").casefold() else "unchecked"
 
 
 def _is_past(credential: Credential, caller: Caller) -> bool:
