@@ -1,4 +1,4 @@
-"""One browser for all tests of a run, a local Plex and a tab for each."""
+"""One browser for the tests of a file, a local Plex and a tab for each."""
 
 import http.server
 import sys
@@ -25,7 +25,8 @@ _FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+# Not for the whole run: while it lives its library runs an event loop in this thread, and other files need their own.
+@pytest.fixture(scope="module")
 def browser(require: Callable[[str, str], str]) -> Iterator[Browser]:
     if sys.platform != "linux":
         pytest.skip("the browser tests drive Linux's Chromium")
