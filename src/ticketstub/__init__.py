@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         ServerInformation,
         Source,
         TransientToken,
+        User,
     )
     from ticketstub.refusals import (
         BadRequest,
@@ -91,8 +92,9 @@ if TYPE_CHECKING:
     from ticketstub.wire.devices import GetDevices, RemoveDevice
     from ticketstub.wire.home import GetHome, GetHomeUsers, SetManagedPasscode, SetPasscode, SwitchHomeUser
     from ticketstub.wire.http import Request, Response
+    from ticketstub.wire.legacy_resources import GetLegacyResources
     from ticketstub.wire.media_server import GetIdentity, GetServerInformation, RawRequest
-    from ticketstub.wire.pins import CreatePin, GetPin, LinkPin
+    from ticketstub.wire.pins import CreateLegacyPin, CreatePin, GetLegacyPin, GetPin, LinkPin
     from ticketstub.wire.resources import GetResources
     from ticketstub.wire.security import (
         GetSourceConnectionInformation,
@@ -100,6 +102,7 @@ if TYPE_CHECKING:
         TransientTokenScope,
         TransientTokenType,
     )
+    from ticketstub.wire.users import GetUsers
 
 __version__: str
 
@@ -148,6 +151,7 @@ _HOMES = {
         "ServerInformation",
         "Source",
         "TransientToken",
+        "User",
     ),
     "refusals": (
         "BadRequest",
@@ -182,8 +186,9 @@ _HOMES = {
     "wire.devices": ("GetDevices", "RemoveDevice"),
     "wire.home": ("GetHome", "GetHomeUsers", "SetManagedPasscode", "SetPasscode", "SwitchHomeUser"),
     "wire.http": ("Request", "Response"),
+    "wire.legacy_resources": ("GetLegacyResources",),
     "wire.media_server": ("GetIdentity", "GetServerInformation", "RawRequest"),
-    "wire.pins": ("CreatePin", "GetPin", "LinkPin"),
+    "wire.pins": ("CreateLegacyPin", "CreatePin", "GetLegacyPin", "GetPin", "LinkPin"),
     "wire.resources": ("GetResources",),
     "wire.security": (
         "GetSourceConnectionInformation",
@@ -191,6 +196,7 @@ _HOMES = {
         "TransientTokenScope",
         "TransientTokenType",
     ),
+    "wire.users": ("GetUsers",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -210,6 +216,7 @@ __all__ = [
     "ClientOptions",
     "Conflict",
     "Connection",
+    "CreateLegacyPin",
     "CreatePin",
     "Credential",
     "Credentials",
@@ -230,6 +237,8 @@ __all__ = [
     "GetHome",
     "GetHomeUsers",
     "GetIdentity",
+    "GetLegacyPin",
+    "GetLegacyResources",
     "GetNonce",
     "GetPin",
     "GetPublishedKeys",
@@ -238,6 +247,7 @@ __all__ = [
     "GetSourceConnectionInformation",
     "GetTokenDetails",
     "GetTransientToken",
+    "GetUsers",
     "Home",
     "HomeUser",
     "Identity",
@@ -291,6 +301,7 @@ __all__ = [
     "Unauthorized",
     "UnclaimServer",
     "Unreachable",
+    "User",
     "VerificationCodeRequired",
     "WrongVerificationCode",
     "acheck",
