@@ -14,19 +14,23 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
+from typing import Any
 from urllib.parse import quote
 
 import pytest
+from keyring.backends.null import Keyring as NullKeyring
 
 from ticketstub.cli.running import run
+from ticketstub.credentials import Credential, FileCredentials
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World
-from ticketstub.token import Secret
+from ticketstub.token import Secret, Token
 
 SOURCE = Path(__file__).parents[2] / "src"
 DEMO = World.demo()
@@ -88,6 +92,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    monkeypatch.setattr("keyring.core._keyring_backend", NullKeyring())  # it may have been chosen for another test
 
     def call(
         *arguments: str, token: str | Secret | None = None, stdin: str | bytes = "", terminal: bool = False
@@ -122,6 +128,90 @@ def here(local: LocalPlex) -> list[str]:
 def attic(local: LocalPlex) -> list[str]:
     """The option that names its media server Attic."""
     return ["--server", local.media_server("Attic").url]
+
+
+@pytest.fixture
+def fresh() -> Iterator[LocalPlex]:
+    """A local Plex of this test's own, in which anything may be ended."""
+    with LocalPlex(DEMO).running() as plex:
+        yield plex
+
+
+def store_in(home: Path) -> FileCredentials:
+    """The files that the command keeps sign-ins in, with that home."""
+    return FileCredentials(home / "ticketstub" / "credentials")
+
+
+def keep(home: Path, plex_tv: str, token: str, profile: str = "default", **facts: Any) -> Credential:
+    """Keep a sign-in in files, as an earlier command would have."""
+    known = {"username": "tom", "account_id": TOM.id, "client_identifier": "tests-tom"} | facts
+    credential = Credential(issuer=plex_tv, profile=profile, token=Token(token), **known)
+    saved = store_in(home).save(credential, replacing=None)
+    assert saved is not None
+    return saved
+
+
+def link(plex_tv: str, code: str, token: str) -> int:
+    """Approve a PIN as Plex's link page does: a raw request."""
+    headers = {"X-Plex-Token": token, "X-Plex-Client-Identifier": "link-page"}
+    url = f"{plex_tv}/api/v2/pins/link?code={quote(code)}"
+    request = urllib.request.Request(url, b"", headers, method="PUT")  # noqa: S310  # loopback
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        status: int = answer.status
+    return status
+
+
+class Watched(io.TextIOBase):
+    """Standard error that acts on what is written to it: whoever reads a code approves it, at once."""
+
+    def __init__(self, under: Any, act: Callable[[str], object], *, terminal: bool) -> None:
+        self.under = under
+        self._act = act
+        self._terminal = terminal
+        self._line = ""
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+    @property
+    def encoding(self) -> str:
+        return "utf-8"
+
+    def write(self, text: str) -> int:
+        self.under.write(text)
+        *lines, self._line = (self._line + text).split("\n")
+        for line in lines:
+            if code := re.search(r"^\s*(?:\x1b\S*?m)?\s*code(?: to compare)?\s+(\w+)", _plain(line)):
+                self._act(code[1])
+        return len(text)
+
+    def flush(self) -> None:
+        self.under.flush()
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+Watch = Callable[..., list[str]]
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Watch:
+    """Act on each code that the command shows: `codes = watch(lambda code: link(…))`; a terminal if it is to be one."""
+
+    def begin(act: Callable[[str], object], *, terminal: bool = False) -> list[str]:
+        codes: list[str] = []
+
+        def seen(code: str) -> None:
+            codes.append(code)
+            act(code)
+
+        under = sys.stderr.under if isinstance(sys.stderr, Watched) else sys.stderr
+        monkeypatch.setattr(sys, "stderr", Watched(under, seen, terminal=terminal))
+        return codes
+
+    return begin
 
 
 @dataclass
@@ -175,9 +265,19 @@ class Process:
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "TICKETSTUB_TOKEN", "TICKETSTUB_PLEX_TV", "PYTHONUNBUFFERED"):
+    for name in (
+        "COLUMNS",
+        "FORCE_COLOR",
+        "NO_COLOR",
+        "PYTHONUNBUFFERED",
+        "TICKETSTUB_TOKEN",
+        "TICKETSTUB_PLEX_TV",
+        "TICKETSTUB_PROFILE",
+        "BROWSER",
+    ):
         kept.pop(name, None)
     own = {"PYTHONPATH": str(SOURCE), "HOME": str(home), "XDG_DATA_HOME": str(home)}
+    own["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"  # no test opens its user's keyring
     return kept | own | more
 
 

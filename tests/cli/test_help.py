@@ -1,6 +1,8 @@
 """What the command says about itself, and what it loads to say it."""
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import typer
@@ -9,7 +11,14 @@ from tests.cli.conftest import Command
 from ticketstub.cli.app import app
 from ticketstub.cli.exits import EXIT_CODES
 
-NAMES = ["demo", "login", "whoami", "token", "resources", "source", "ping", "serve"]
+NAMES = [
+    *("login", "whoami", "status", "check", "renew", "logout", "servers", "resources", "token", "claim", "source"),
+    *("ping", "serve", "openapi", "demo", "home", "devices"),
+]
+GROUPS = [
+    *("home list", "home switch", "home passcode", "home passcode set", "home passcode remove"),
+    *("devices list", "devices remove"),
+]
 
 
 def test_help_lists_the_commands_the_variables_and_the_exit_codes(command: Command) -> None:
@@ -29,27 +38,41 @@ def test_version(command: Command) -> None:
     assert re.fullmatch(r"ticketstub \d.*\n", command("--version").out)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *GROUPS])
 def test_every_command_explains_itself(command: Command, name: str) -> None:
     """Its help is a sentence and its options; each option says what it is for."""
-    ran = command(name, "--help")
+    ran = command(*name.split(), "--help")
     assert (0, "") == (ran.code, ran.err)
     assert f"Usage: ticketstub {name} " in ran.out
     assert [] == re.findall(r"(?m)^  --\S+( [A-Z]+)?$", ran.out)
 
 
-def test_no_option_takes_a_secret() -> None:
-    """A command line is read by every process: no option about tokens, passwords or codes takes a value."""
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # the group has them
+def test_L1_no_option_and_no_argument_takes_a_secret() -> None:
+    """A command line is read by every process: nothing about tokens, passwords or codes takes a value there."""
     taking = [
         (name, option)
-        for name, one in commands.items()
+        for name, one in every_command(typer.main.get_command(app))
         for parameter in one.params
         for option in parameter.opts
-        if option.startswith("--") and not getattr(parameter, "is_flag", False)
-        if re.search(r"token|password|code|secret", option)
+        if not getattr(parameter, "is_flag", False)
+        if re.search(r"token|pass|code|secret|key|pin", option)
     ]
     assert [] == taking
+
+
+def test_L6_nothing_turns_the_check_of_certificates_off() -> None:
+    """There is no option, in any command, to trust whoever answers."""
+    options = [
+        option for _, one in every_command(typer.main.get_command(app)) for it in one.params for option in it.opts
+    ]
+    assert [] == [option for option in options if re.search(r"insecure|verify|trust|-k$", option)]
+
+
+def every_command(group: Any, path: str = "ticketstub") -> Iterator[tuple[str, Any]]:
+    """Yield each command of a group with its path, those of inner groups too."""
+    yield path, group
+    for name, one in getattr(group, "commands", {}).items():
+        yield from every_command(one, f"{path} {name}")
 
 
 def test_help_loads_neither_rich_nor_a_client_nor_the_server(process: Command) -> None:

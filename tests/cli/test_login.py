@@ -1,22 +1,15 @@
 """`ticketstub login`: what is read, what is sent, what is shown."""
 
 import sys
-from collections.abc import Iterator
 
 import pytest
 from pyotp.totp import TOTP
 
-from tests.cli.conftest import DEMO, JUNO, MIRA, TOM, Command, text_of
+from tests.cli.conftest import JUNO, MIRA, TOM, Command, text_of
 from ticketstub.server.local_plex import LocalPlex
 
+LOGIN = ("login", "--password", "--storage", "memory")
 PASSWORD = text_of(MIRA.password)
-
-
-@pytest.fixture
-def fresh() -> Iterator[list[str]]:
-    """The option that names a local Plex in which no verification code was spent yet."""
-    with LocalPlex(DEMO).running() as plex:
-        yield ["--plex-tv", plex.url]
 
 
 def code() -> str:
@@ -25,13 +18,13 @@ def code() -> str:
 
 def test_two_lines_sign_in(command: Command, here: list[str]) -> None:
     """Login and password on standard input are enough where no code is wanted; the account is shown."""
-    ran = command("login", "--password", *here, stdin=f"TOM@example.test\r\n{text_of(TOM.password)}\r\n")
+    ran = command(*LOGIN, *here, stdin=f"TOM@example.test\r\n{text_of(TOM.password)}\r\n")
     assert (0, "Signed in as tom") == (ran.code, ran.out.splitlines()[0])
     assert "--print-token" in ran.out
 
 
-def test_a_third_line_is_the_code(command: Command, fresh: list[str]) -> None:
-    ran = command("login", "--password", *fresh, stdin=f"mira_quill\n{PASSWORD}\n{code()}\n")
+def test_a_third_line_is_the_code(command: Command, fresh: LocalPlex) -> None:
+    ran = command(*LOGIN, "--plex-tv", fresh.url, stdin=f"mira_quill\n{PASSWORD}\n{code()}\n")
     assert (0, "Signed in as mira_quill") == (ran.code, ran.out.splitlines()[0])
 
 
@@ -43,25 +36,25 @@ def test_a_printed_token_stands_alone_and_works(command: Command, here: list[str
 
 
 def test_a_wrong_password_is_exit_code_3(command: Command, here: list[str]) -> None:
-    ran = command("login", "--password", *here, stdin="tom\nwrong\n")
+    ran = command(*LOGIN, *here, stdin="tom\nwrong\n")
     assert (3, "") == (ran.code, ran.out)
     assert "error: User could not be authenticated [401/1001]" in ran.err
 
 
 def test_a_missing_code_is_exit_code_4_and_says_where_to_write_it(command: Command, here: list[str]) -> None:
-    ran = command("login", "--password", *here, stdin=f"mira_quill\n{PASSWORD}\n")
+    ran = command(*LOGIN, *here, stdin=f"mira_quill\n{PASSWORD}\n")
     assert (4, "") == (ran.code, ran.out)
     assert "last line" in ran.err
 
 
 def test_a_wrong_code_is_exit_code_4(command: Command, here: list[str]) -> None:
-    ran = command("login", "--password", *here, stdin=f"mira_quill\n{PASSWORD}\n000000\n")
+    ran = command(*LOGIN, *here, stdin=f"mira_quill\n{PASSWORD}\n000000\n")
     assert 4 == ran.code
     assert "[401/1028]" in ran.err
 
 
 def test_on_a_terminal_it_asks_for_a_code_where_plex_does(
-    command: Command, fresh: list[str], monkeypatch: pytest.MonkeyPatch
+    command: Command, fresh: LocalPlex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Login, password (without an echo) and, only then, the code are asked for on standard error."""
     asked: list[str] = []
@@ -71,7 +64,7 @@ def test_on_a_terminal_it_asks_for_a_code_where_plex_does(
         return PASSWORD
 
     monkeypatch.setattr("getpass.getpass", answer)
-    ran = command("login", "--password", *fresh, stdin=f"mira_quill\n{code()}\n", terminal=True)
+    ran = command(*LOGIN, "--plex-tv", fresh.url, stdin=f"mira_quill\n{code()}\n", terminal=True)
     assert (0, "Signed in as mira_quill") == (ran.code, ran.out.splitlines()[0])
     assert ["Password: "] == asked
     assert "User name or e-mail: Verification code: " == ran.err
@@ -81,7 +74,7 @@ def test_on_a_terminal_no_code_is_asked_for_where_none_is_wanted(
     command: Command, here: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("getpass.getpass", lambda *_question, **_stream: text_of(JUNO.password))
-    ran = command("login", "--password", "--login", "juno_vale", *here, terminal=True)
+    ran = command(*LOGIN, "--login", "juno_vale", *here, terminal=True)
     assert (0, "") == (ran.code, ran.err)
 
 

@@ -105,7 +105,7 @@ def test_on_a_terminal_the_password_has_no_echo(local: LocalPlex, tmp_path: Path
 
     child, terminal = pty.fork()
     if child == 0:  # the command, with a terminal of its own
-        arguments = ["-m", "ticketstub", "login", "--password", "--plex-tv", local.url]
+        arguments = ["-m", "ticketstub", "login", "--password", "--storage", "file", "--plex-tv", local.url]
         os.execve(sys.executable, [sys.executable, *arguments], environment(tmp_path, TERM="xterm"))  # noqa: S606  # its own
     shown = _converse(terminal, [("e-mail: ", "tom"), ("Password: ", text_of(TOM.password))])
     assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

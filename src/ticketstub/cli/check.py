@@ -70,7 +70,7 @@ def _kept(reach: Reach, server: str | None) -> Checked:
     from ticketstub.cli import keeping
     from ticketstub.cli.connection import described, own_device
 
-    found = keeping.needed(reach.issuer, reach.profile)
+    found = keeping.needed(reach.issuer, reach.profile, or_token=True)
     if server is not None:
         hint = "to check a media server's token, give it in TICKETSTUB_TOKEN or standard input"
         raise WrongUsage("a kept token is not sent to a media server: leave out --server", hint=hint)

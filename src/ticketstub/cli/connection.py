@@ -88,7 +88,7 @@ def signed_in(reach: Reach, *, read_input: bool = True) -> Generator[Plex]:
     from ticketstub.cli import keeping
     from ticketstub.cli.over import explained
 
-    found = keeping.needed(reach.issuer, reach.profile)
+    found = keeping.needed(reach.issuer, reach.profile, or_token=True)
     with kept(reach, found) as client, explained(found):
         yield client
 
@@ -130,7 +130,7 @@ def media_server(reach: Reach, server: str) -> Generator[tuple[MediaServer, Toke
     from ticketstub.cli import keeping
     from ticketstub.cli.over import explained
 
-    origin, found = _origin(server), keeping.needed(reach.issuer, reach.profile)
+    origin, found = _origin(server), keeping.needed(reach.issuer, reach.profile, or_token=True)
     with kept(reach, found) as client:
         with explained(found):
             own = _listed_token(client, origin)

@@ -58,6 +58,7 @@ def remove(
     from ticketstub.cli import facts, show
     from ticketstub.cli.connection import Reach, signed_in
 
+    given.can_be_confirmed(yes=yes)
     with signed_in(Reach(plex_tv, timeout, client_identifier, profile)) as client:
         chosen = _chosen(client.devices.list(), device)
         this = chosen.token is not None and chosen.token == client.token
@@ -87,7 +88,7 @@ def _confirm(device: AuthorizedDevice, *, this: bool, yes: bool) -> None:
     from ticketstub.cli import facts
 
     which = f"{facts.device_name(device)}{', THIS device' if this else ''}"
-    if not given.confirmed(f"Remove {which} and end its tokens?", yes=yes):
+    if not yes and not given.ask(f"Remove {which} and end its tokens?"):
         raise Complaint("nothing was removed")
 
 

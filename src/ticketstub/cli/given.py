@@ -84,17 +84,14 @@ def ask(question: str) -> bool:
     return line().strip().casefold() in {"y", "yes"}
 
 
-def confirmed(question: str, *, yes: bool, option: str = "--yes") -> bool:
-    """Tell whether it is to be done: --yes was given, or the person at the terminal says so.
+def can_be_confirmed(*, yes: bool) -> None:
+    """Refuse to begin what has to be confirmed where nobody can be asked.
 
     Raises:
-        WrongUsage: nobody can be asked.
+        WrongUsage: there is neither --yes nor a terminal.
     """
-    if yes:
-        return True
-    if not can_ask():
-        raise WrongUsage("there is no terminal to ask whether this is meant", hint=f"add {option}")
-    return ask(question)
+    if not yes and not can_ask():
+        raise WrongUsage("there is no terminal to ask whether this is meant", hint="add --yes")
 
 
 def login() -> str:

@@ -99,8 +99,13 @@ def find(wanted: Entry) -> Found | None:
     return None
 
 
-def needed(issuer: str, profile: str | None) -> Found:
+def needed(issuer: str, profile: str | None, *, or_token: bool = False) -> Found:
     """Return what is kept under this issuer and profile.
+
+    Args:
+        issuer: the issuer's origin.
+        profile: the option's value, if it was given.
+        or_token: whether a token could have been given instead; the complaint says so.
 
     Raises:
         WrongUsage: nothing is, or its user signed out of it.
@@ -109,7 +114,7 @@ def needed(issuer: str, profile: str | None) -> Found:
     wanted = entry(issuer, profile)
     found = find(wanted)
     if found is None:
-        raise missing(wanted)
+        raise missing(wanted, or_token=or_token and profile is None)
     if found.credential.signed_out_at is not None:
         when = datetime.fromtimestamp(found.credential.signed_out_at, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
         told = f"the profile {found.name} was signed out on {when}, and Plex could not be told"
@@ -117,7 +122,7 @@ def needed(issuer: str, profile: str | None) -> Found:
     return found
 
 
-def missing(wanted: Entry) -> WrongUsage:
+def missing(wanted: Entry, *, or_token: bool = False) -> WrongUsage:
     """Make the complaint that nothing is kept under a profile; what is kept elsewhere is named."""
     message = f"nobody is signed in to {wanted.issuer} under the profile {wanted.profile}"
     try:
@@ -129,7 +134,8 @@ def missing(wanted: Entry) -> WrongUsage:
         return WrongUsage(message, hint=f"it is kept for {elsewhere[0]}: add --plex-tv {elsewhere[0]}")
     others = sorted({one.profile for one in known if one.issuer == wanted.issuer})
     kept = f"; kept are: {', '.join(others)}" if others else ""
-    return WrongUsage(message, hint=f"sign in: {login_command(wanted)}{kept}")
+    instead = "; or give a token in TICKETSTUB_TOKEN or standard input" if or_token else ""
+    return WrongUsage(message, hint=f"sign in: {login_command(wanted)}{instead}{kept}")
 
 
 def login_command(wanted: Entry) -> str:

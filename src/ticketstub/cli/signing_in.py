@@ -108,7 +108,7 @@ class Signing:
         from ticketstub.client import Plex
 
         way = self._way
-        with Waiting(typed=way.code, patience=way.wait) as waiting, identifier_explained():
+        with Waiting(typed=way.code, patience=way.wait) as waiting:
             return Plex.sign_in(
                 PRODUCT,
                 device_key=way.device_key,
@@ -126,7 +126,7 @@ class Signing:
 
         login = self._way.login or given.login()
         password = given.password()
-        with _refusals_hinted(), identifier_explained():
+        with _refusals_hinted():
             return Plex.sign_in(
                 PRODUCT,
                 login=login,
@@ -140,8 +140,13 @@ class Signing:
             )
 
     def _client(self) -> ClientOptions:
+        from ticketstub.flows.wish import installation
+
         reach = self._reach
         identifier = reach.client_identifier
+        if identifier is None:
+            with identifier_explained():
+                installation(PRODUCT, self._entry.profile)
         return {
             # The library names the device, so that a device key gets an identifier of its own.
             "device": own_device(identifier) if identifier else None,

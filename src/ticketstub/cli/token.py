@@ -39,7 +39,7 @@ def token(
 
     It goes to standard output with nothing else; one that a device key renews is renewed before, if it is time.
     TICKETSTUB_TOKEN and standard input are not looked at, but with --transient they come first. A transient token has
-    the rights of the token that it is made from, and is only written out with --print-token.
+    the rights of the one that it is made from; add --print-token to have it written out.
     """
     from ticketstub.cli.connection import Reach
 

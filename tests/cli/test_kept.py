@@ -1,0 +1,310 @@
+"""What the commands do with a sign-in that is kept: use it, show it, renew it, end it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from keyring.backend import KeyringBackend
+from keyring.errors import PasswordDeleteError
+
+from tests.cli.conftest import MIRA, TOM, Command, keep, store_in, text_of
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.token import Token
+
+TOKEN = text_of(TOM.token)
+NOBODY = "http://127.0.0.1:9"
+
+
+class Ring(KeyringBackend):
+    """A keyring that is a dictionary."""
+
+    priority = 5.0  # pyright: ignore[reportAssignmentType]  # keyring has a property of the class there
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.kept[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        if self.kept.pop((service, username), None) is None:
+            raise PasswordDeleteError
+
+
+@pytest.fixture
+def ring(command: Command, monkeypatch: pytest.MonkeyPatch) -> Ring:
+    """This computer's keyring, for the length of a test."""
+    mine = Ring()
+    monkeypatch.setattr("keyring.core._keyring_backend", mine)
+    return mine
+
+
+@pytest.mark.parametrize("name", ["whoami", "ping", "servers", "resources", "check", "devices list", "home list"])
+def test_what_is_kept_is_used_where_no_token_is_given(
+    command: Command, here: list[str], tmp_path: Path, name: str
+) -> None:
+    """Each command that asks Plex takes the kept sign-in, also in JSON."""
+    keep(tmp_path, here[1], TOKEN)
+    for more in ([], ["--json"]):
+        ran = command(*name.split(), *here, *more)
+        assert (0, "") == (ran.code, ran.err)
+        assert ran.out
+
+
+def test_a_token_that_is_given_comes_first(command: Command, here: list[str], tmp_path: Path) -> None:
+    """TICKETSTUB_TOKEN, then standard input, then what is kept; but --profile before all of them."""
+    keep(tmp_path, here[1], TOKEN)
+    assert "mira_quill" == command("whoami", *here, stdin=text_of(MIRA.token)).out.splitlines()[0]
+    assert "tom" == command("whoami", *here, "--profile", "default", stdin=b"\xff").out.splitlines()[0]
+    assert "mira_quill" == command("whoami", *here, token=MIRA.token).out.splitlines()[0]
+    assert "tom" == command("whoami", *here, "--profile", "default").out.splitlines()[0]
+
+
+def test_a_profile_by_the_environment(
+    command: Command, here: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TICKETSTUB_PROFILE names the profile, and standard input is not read then; --profile wins over it."""
+    keep(tmp_path, here[1], TOKEN, "work")
+    keep(tmp_path, here[1], text_of(MIRA.token), "mira")
+    monkeypatch.setenv("TICKETSTUB_PROFILE", "work")
+    assert "tom" == command("whoami", *here, stdin=b"\xff").out.splitlines()[0]
+    assert "mira_quill" == command("whoami", *here, "--profile", "mira").out.splitlines()[0]
+
+
+def test_L9_a_profile_belongs_to_its_issuer(command: Command, here: list[str], tmp_path: Path) -> None:
+    """What is kept for one Plex is not used for another: that is an error which names the right one."""
+    keep(tmp_path, "https://plex.tv", TOKEN, "work")
+    ran = command("whoami", *here, "--profile", "work")
+    assert (2, "") == (ran.code, ran.out)
+    assert "add --plex-tv https://plex.tv" in ran.err
+
+
+def test_L9_a_kept_token_goes_to_no_other_media_server(
+    command: Command, here: list[str], fresh: LocalPlex, tmp_path: Path
+) -> None:
+    """A media server gets its own token, as plex.tv lists it; one that is not listed gets nothing."""
+    keep(tmp_path, here[1], text_of(MIRA.token), username="mira_quill", account_id=MIRA.id)
+    own = json.loads(command("servers", "--json", *here).out)["servers"][0]
+    found = command("token", "--transient", *here, "--server", own["connections"][0]["uri"])
+    assert 0 == found.code, found.err
+    other = command("token", "--transient", *here, "--server", fresh.media_server("Attic").url)
+    assert (1, "") == (other.code, other.out)
+    assert "no token was sent" in other.err
+    assert 2 == command("check", *here, "--server", fresh.media_server("Attic").url).code
+
+
+def test_why_a_kept_token_no_longer_works_is_said(command: Command, here: list[str], tmp_path: Path) -> None:
+    """The profile and the likely reason are named, and the command that helps; the exit code stays 3."""
+    keep(tmp_path, here[1], "this-token-was-ended", "work")
+    ran = command("whoami", *here, "--profile", "work")
+    assert (3, "") == (ran.code, ran.out)
+    assert "kept as work (tom) no longer works: it was ended at Plex" in ran.err
+    assert f"ticketstub login --plex-tv {here[1]} --profile work" in ran.err
+    error = json.loads(command("whoami", *here, "--profile", "work", "--json").err)["error"]
+    assert ("Unauthorized", 401, 1001, 3) == (error["kind"], error["status"], error["code"], error["exit_code"])
+
+
+def test_a_token_whose_time_is_over_is_told_so(command: Command, here: list[str], tmp_path: Path) -> None:
+    keep(tmp_path, here[1], "this-token-was-ended", expires_at=1_700_000_000.0)
+    assert "no longer works: its time is over" in command("whoami", *here).err
+
+
+def test_an_outage_is_not_blamed_on_the_token(command: Command, tmp_path: Path) -> None:
+    keep(tmp_path, NOBODY, TOKEN)
+    ran = command("whoami", "--plex-tv", NOBODY, "--timeout", "0.3")
+    assert 5 == ran.code
+    assert "no longer works" not in ran.err
+
+
+def test_status_tells_all_without_network(command: Command, tmp_path: Path) -> None:
+    """L2: profile, account, issuer, place, times and fingerprint of everything that is kept, wherever that is."""
+    keep(tmp_path, NOBODY, TOKEN, created_at=1_790_000_000.0, expires_at=1_990_000_000.0)
+    keep(tmp_path, "https://plex.tv", "another-token-entirely", "work", username=None)
+    ran = command("status")
+    assert (0, "") == (ran.code, ran.err)
+    assert {"default (tom)", "work"} == {line for line in ran.out.splitlines() if line and not line.startswith(" ")}
+    assert str(Token(TOKEN)) in ran.out
+    assert "https://plex.tv" in ran.out
+    assert 2 == ran.out.count(str(store_in(tmp_path).directory))
+    assert "2033-01-" in ran.out
+    assert ran.out.count("default") > command("status", "--profile", "work").out.count("default")
+    told = json.loads(command("status", "--json").out)["profiles"]
+    assert [NOBODY, "https://plex.tv"] == [one["issuer"] for one in told]
+    assert str(Token(TOKEN)) == told[0]["token"]
+
+
+def test_status_of_nothing(command: Command) -> None:
+    """Where nothing is kept that is said; a profile that is named and not there is an error."""
+    assert (0, "Nothing is kept: nobody is signed in.\n") == (command("status").code, command("status").out)
+    assert 2 == command("status", "--profile", "work").code
+    ran = command("status", token="some-token-or-other")
+    assert "TICKETSTUB_TOKEN is set" in ran.out
+
+
+def test_status_tells_a_file_that_others_can_read(command: Command, tmp_path: Path) -> None:
+    """L2: such a file is refused, with what to do."""
+    keep(tmp_path, NOBODY, TOKEN)
+    (file,) = store_in(tmp_path).directory.glob("*.json")
+    file.chmod(0o644)
+    for arguments in (["status"], ["whoami", "--plex-tv", NOBODY]):
+        ran = command(*arguments)
+        assert (1, "") == (ran.code, ran.out)
+        assert "chmod 600" in ran.err
+    assert 0 == command("logout", "--local", "--plex-tv", NOBODY).code
+    assert not file.exists()
+
+
+def test_logout_ends_the_token_and_forgets_it(command: Command, fresh: LocalPlex, tmp_path: Path) -> None:
+    """The token is dead at Plex afterwards, and nothing is kept."""
+    here = ["--plex-tv", fresh.url]
+    keep(tmp_path, fresh.url, TOKEN)
+    assert (0, "Signed out: default (tom)\n") == ((ran := command("logout", *here)).code, ran.out)
+    assert store_in(tmp_path).load(fresh.url) is None
+    assert 2 == command("logout", *here).code
+    assert 3 == command("whoami", *here, token=TOKEN).code
+
+
+def test_L5_what_plex_cannot_be_told_stays_kept(command: Command, tmp_path: Path) -> None:
+    """With plex.tv down nothing is forgotten, that is said, and the exit code is 5; --local forgets it here."""
+    keep(tmp_path, NOBODY, TOKEN)
+    ran = command("logout", "--plex-tv", NOBODY, "--timeout", "0.3")
+    assert (5, "") == (ran.code, ran.out)
+    assert "still kept" in ran.err
+    assert store_in(tmp_path).load(NOBODY) is not None
+    local = command("logout", "--local", "--plex-tv", NOBODY)
+    assert 0 == local.code
+    assert "still lives at Plex" in local.out
+    assert store_in(tmp_path).load(NOBODY) is None
+
+
+def test_logout_of_a_dead_token_forgets_it(command: Command, fresh: LocalPlex, tmp_path: Path) -> None:
+    keep(tmp_path, fresh.url, "this-token-was-ended")
+    assert 0 == command("logout", "--plex-tv", fresh.url).code
+    assert store_in(tmp_path).load(fresh.url) is None
+
+
+def test_who_signed_out_offline_is_not_signed_in(command: Command, here: list[str], tmp_path: Path) -> None:
+    """What is only kept to be ended is not used for anything else."""
+    keep(tmp_path, here[1], TOKEN, signed_out_at=1_790_000_000.0)
+    ran = command("whoami", *here)
+    assert (2, "") == (ran.code, ran.out)
+    assert "ticketstub logout" in ran.err
+    assert "Plex could not be told" in command("status").out
+
+
+def test_renew_without_a_key_keeps_alive(command: Command, here: list[str], tmp_path: Path) -> None:
+    before = keep(tmp_path, here[1], TOKEN)
+    ran = command("renew", *here)
+    assert (0, "") == (ran.code, ran.err)
+    assert ran.out.startswith("Still good: default (tom)")
+    after = store_in(tmp_path).load(here[1])
+    assert after is not None
+    assert before.checked_at != after.checked_at
+    assert json.loads(command("renew", "--json", *here).out)["renewed"] is False
+
+
+def test_token_is_written_alone_into_a_pipe(
+    command: Command, here: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L3: the kept token, whatever TICKETSTUB_TOKEN says; on a terminal only with --yes, in JSON as a fingerprint."""
+    made = "a-token-of-this-test"
+    keep(tmp_path, here[1], made)
+    monkeypatch.setenv("TICKETSTUB_TOKEN", "some-token-or-other")
+    assert (0, f"{made}\n", "") == ((ran := command("token", *here)).code, ran.out, ran.err)
+    assert made not in command("token", "--json", *here).out
+    monkeypatch.setattr("ticketstub.cli.given.on_terminal", lambda _stream: True)
+    ran = command("token", *here)
+    assert (2, "") == (ran.code, ran.out)
+    assert "--yes" in ran.err
+    assert f"{made}\n" == command("token", "--yes", *here).out
+
+
+def test_claim_writes_a_claim_token_into_a_pipe(
+    command: Command, here: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal only with --yes, in JSON as a fingerprint."""
+    keep(tmp_path, here[1], TOKEN)
+    assert re.fullmatch(r"claim-[\w-]{20}\n", command("claim", *here).out)
+    assert "claim-" not in command("claim", "--json", *here).out
+    monkeypatch.setattr("ticketstub.cli.given.on_terminal", lambda _stream: True)
+    ran = command("claim", *here)
+    assert (2, "") == (ran.code, ran.out)
+    assert command("claim", "--yes", *here).out.startswith("claim-")
+
+
+CHECKED: dict[str, tuple[str, int, str]] = {
+    "an account's": (TOKEN, 0, "An account's token: alive"),
+    "nobody's": ("this-token-was-ended", 3, "A token: dead"),
+    "a claim token": ("claim-abcdefghij0123456789", 1, "A claim token: nobody can tell"),
+    "a transient one": ("transient-0c1e5ab0-6d0c-4bd7-9e5c-0f3b8e3e0b7a", 1, "A transient token: nobody can tell"),
+}
+
+
+@pytest.mark.parametrize(("text", "code", "beginning"), CHECKED.values(), ids=CHECKED)
+def test_check(command: Command, here: list[str], text: str, code: int, beginning: str) -> None:
+    """Kind, state and reason of whatever is piped in, and an exit code for scripts."""
+    ran = command("check", *here, stdin=text)
+    assert (code, "") == (ran.code, ran.err)
+    assert ran.out.startswith(beginning)
+    told: Any = json.loads(command("check", "--json", *here, stdin=text).out)
+    assert code == told["exit_code"]
+    assert {0: True, 3: False}.get(code) is told["checked"]["alive"]
+
+
+def test_check_asks_a_media_server_too(command: Command, here: list[str], attic: list[str]) -> None:
+    """A token that plex.tv does not know may be a media server's own."""
+    ran = command("check", *here, *attic, stdin="Qw7-Zr2_LmN8tYb4HsKd")
+    assert (0, "A token for this media server: alive") == (ran.code, ran.out.splitlines()[0])
+
+
+def test_check_of_an_outage(command: Command) -> None:
+    ran = command("check", "--plex-tv", NOBODY, "--timeout", "0.3", token=TOKEN)
+    assert 5 == ran.code
+    assert "nobody can tell" in ran.out
+
+
+def test_check_of_what_is_no_token(command: Command, here: list[str]) -> None:
+    assert 2 == command("check", *here, stdin="tom@example.test").code
+
+
+def test_the_keyring_is_taken_unasked(command: Command, here: list[str], ring: Ring, tmp_path: Path) -> None:
+    """With a keyring, nobody is asked, no file has the token, and status names the keyring."""
+    ran = command("login", "--password", *here, stdin=f"tom\n{text_of(TOM.password)}\n")
+    assert (0, "") == (ran.code, ran.err)
+    assert "in this computer's keyring (" in ran.out
+    (secret,) = ring.kept.values()
+    token = json.loads(secret)["token"]
+    assert not any(token in path.read_text("utf-8") for path in tmp_path.rglob("*") if path.is_file())
+    assert "in this computer's keyring" in command("status").out
+    assert "tom" == command("whoami", *here).out.splitlines()[0]
+    assert f"{token}\n" == command("token", *here).out
+    assert 0 == command("logout", *here).code
+    assert {} == ring.kept
+
+
+def test_what_is_in_a_file_is_found_beside_a_keyring(
+    command: Command, here: list[str], ring: Ring, tmp_path: Path
+) -> None:
+    """Where each profile is kept is looked up for each."""
+    keep(tmp_path, here[1], TOKEN, "filed")
+    login = ["login", "--password", "--storage", "keyring", "--profile", "ringed", *here]
+    assert 0 == command(*login, stdin=f"tom\n{text_of(TOM.password)}\n").code
+    for profile in ("filed", "ringed"):
+        assert "tom" == command("whoami", "--profile", profile, *here).out.splitlines()[0]
+    told = json.loads(command("status", "--json").out)["profiles"]
+    assert {"filed", "ringed"} == {one["profile"] for one in told}
+    assert 0 == command("logout", "--local", "--profile", "ringed", *here).code
+    assert {} == ring.kept
+
+
+def test_a_named_keyring_that_is_none(command: Command, here: list[str]) -> None:
+    """It is said before anybody is asked for a password, with the option that helps."""
+    ran = command("login", "--password", "--storage", "keyring", *here, stdin=b"\xff")
+    assert (1, "") == (ran.code, ran.out)
+    assert "--storage file" in ran.err

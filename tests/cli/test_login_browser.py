@@ -1,0 +1,235 @@
+"""`ticketstub login` by browser and by link code, and what is kept of it, against a local Plex over loopback."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import JUNO, TOM, Command, Watch, keep, link, store_in, text_of
+from ticketstub.server.local_plex import LocalPlex
+
+TOKEN = text_of(TOM.token)
+
+
+def test_in_the_browser_and_kept_in_a_file(command: Command, fresh: LocalPlex, watch: Watch, tmp_path: Path) -> None:
+    """It shows address and code, waits for the approval, says who signed in and where it is kept; whoami uses it."""
+    codes = watch(lambda code: link(fresh.url, code, TOKEN))
+    ran = command("login", "--storage", "file", "--plex-tv", fresh.url)
+    assert (0, "Signed in as tom") == (ran.code, ran.out.splitlines()[0])
+    assert f"  {fresh.url}/auth#?clientID=" in ran.err
+    assert f"code to compare  {codes[0]}" in ran.err
+    assert 25 == len(codes[0])
+    assert "Waiting for the approval, 30:00 at most." in ran.err
+    assert not {"\x1b", "█"} & set(ran.out + ran.err)  # a pipe has neither colours nor pictures
+    kept = store_in(tmp_path).load(fresh.url)
+    assert kept is not None
+    assert kept.token is not None
+    assert kept.token.reveal() not in ran.out + ran.err
+    assert str(store_in(tmp_path).directory) in ran.out
+    assert "tom" == command("whoami", "--plex-tv", fresh.url).out.splitlines()[0]
+
+
+def test_by_a_code_to_be_typed(command: Command, fresh: LocalPlex, watch: Watch) -> None:
+    """--code shows 4 characters and the page to type them on."""
+    codes = watch(lambda code: link(fresh.url, code, TOKEN))
+    ran = command("login", "--code", "--storage", "memory", "--plex-tv", fresh.url)
+    assert (0, "Signed in as tom") == (ran.code, ran.out.splitlines()[0])
+    assert 4 == len(codes[0])
+    assert f"  {fresh.url}/link\n" in ran.err
+    assert f"{fresh.url}/link/?pin={codes[0]}" in ran.err
+
+
+def test_json_tells_how_and_where(command: Command, fresh: LocalPlex, watch: Watch, tmp_path: Path) -> None:
+    """With --json standard output is one object, and the address is on standard error."""
+    watch(lambda code: link(fresh.url, code, TOKEN))
+    ran = command("login", "--json", "--storage", "file", "--profile", "work", "--plex-tv", fresh.url)
+    told = json.loads(ran.out)
+    assert ("browser", "none", "work", fresh.url) == (told["how"], told["before"], told["profile"], told["issuer"])
+    assert {"id": TOM.id, "username": "tom"} == told["account"]
+    assert told["token"].startswith("#")
+    assert str(tmp_path) in told["kept"]
+    assert "/auth#?" in ran.err
+
+
+def test_who_is_signed_in_already_is_told_so(command: Command, fresh: LocalPlex, tmp_path: Path) -> None:
+    """What still works is used as it is, and the ways to another sign-in are named."""
+    keep(tmp_path, fresh.url, TOKEN)
+    ran = command("login", "--plex-tv", fresh.url)
+    assert (0, "Already signed in as tom") == (ran.code, ran.out.splitlines()[0])
+    assert "--again" in ran.err
+    assert "--profile" in ran.err
+
+
+def test_again_signs_in_anew(command: Command, fresh: LocalPlex, watch: Watch, tmp_path: Path) -> None:
+    """--again replaces what is kept, when the new sign-in is there."""
+    before = keep(tmp_path, fresh.url, TOKEN)
+    watch(lambda code: link(fresh.url, code, TOKEN))
+    assert 0 == command("login", "--again", "--plex-tv", fresh.url).code
+    after = store_in(tmp_path).load(fresh.url)
+    assert after is not None
+    assert before.token != after.token
+
+
+def test_what_no_longer_works_is_explained(command: Command, fresh: LocalPlex, watch: Watch, tmp_path: Path) -> None:
+    """A kept token that Plex no longer knows: it is said why there is a new sign-in."""
+    keep(tmp_path, fresh.url, "this-token-was-ended")
+    watch(lambda code: link(fresh.url, code, TOKEN))
+    ran = command("login", "--plex-tv", fresh.url)
+    assert (0, "Signed in as tom") == (ran.code, ran.out.splitlines()[0])
+    assert "no longer works: it was ended at Plex" in ran.err
+
+
+def test_what_cannot_be_checked_is_kept(command: Command, tmp_path: Path) -> None:
+    """If plex.tv does not answer, the kept sign-in stays, and that is said."""
+    keep(tmp_path, "http://127.0.0.1:9", TOKEN)
+    ran = command("login", "--plex-tv", "http://127.0.0.1:9", "--timeout", "0.3")
+    assert 0 == ran.code
+    assert "plex.tv did not answer" in ran.out.splitlines()[0]
+
+
+def test_a_password_is_not_asked_for_in_vain(command: Command, fresh: LocalPlex, tmp_path: Path) -> None:
+    """Whoever is signed in already is told so before a password is read."""
+    keep(tmp_path, fresh.url, TOKEN)
+    ran = command("login", "--password", "--plex-tv", fresh.url, stdin=b"\xff\xff")
+    assert (0, "Already signed in as tom") == (ran.code, ran.out.splitlines()[0])
+
+
+def test_another_account_is_not_replaced_unasked(command: Command, fresh: LocalPlex, tmp_path: Path) -> None:
+    """A profile that works is not given to another account without --again."""
+    keep(tmp_path, fresh.url, TOKEN)
+    login = ["login", "--password", "--login", "juno_vale", "--plex-tv", fresh.url]
+    ran = command(*login, stdin=text_of(JUNO.password))
+    assert (2, "") == (ran.code, ran.out)
+    assert "--again" in ran.err
+    again = command(*login, "--again", stdin=text_of(JUNO.password))
+    assert (0, "Signed in as juno_vale") == (again.code, again.out.splitlines()[0])
+
+
+def test_a_device_key(command: Command, fresh: LocalPlex, watch: Watch, tmp_path: Path) -> None:
+    """With --device-key the token is a JWT, renew gets another one, and token writes one that works."""
+    here = ["--plex-tv", fresh.url]
+    watch(lambda code: link(fresh.url, code, TOKEN))
+    ran = command("login", "--device-key", "--storage", "file", *here)
+    assert 0 == ran.code, ran.err
+    assert "(jwt)" in ran.out
+    assert "renewed before" in command("status").out
+    first = command("token", *here).out
+    assert "Renewed: default (tom)" in command("renew", *here).out
+    second = command("token", *here).out
+    assert first.startswith("eyJ")
+    assert first != second
+    assert "tom" == command("whoami", *here, token=second.strip()).out.splitlines()[0]
+
+
+def test_a_sign_in_that_is_kept_can_get_a_device_key(
+    command: Command, fresh: LocalPlex, watch: Watch, tmp_path: Path
+) -> None:
+    """`login --device-key` moves a kept sign-in onto a key without another approval."""
+    here = ["--plex-tv", fresh.url]
+    watch(lambda code: link(fresh.url, code, TOKEN))
+    assert 0 == command("login", "--storage", "file", *here).code
+    assert "(jwt)" in command("login", "--device-key", *here).out
+    assert "(jwt)" in command("login", "--password", *here).out
+
+
+def test_the_time_is_over(command: Command, fresh: LocalPlex) -> None:
+    """--wait ends the wait with exit code 1, and nothing is kept."""
+    ran = command("login", "--wait", "0.2", "--storage", "file", "--plex-tv", fresh.url)
+    assert (1, "") == (ran.code, ran.out)
+    assert "in the time allowed" in ran.err
+    assert "Waiting for the approval, 0 s at most" in ran.err
+
+
+def test_a_terminal_gets_picture_and_countdown(
+    command: Command, fresh: LocalPlex, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal there is a QR code, and a line that counts down and is gone afterwards."""
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERM", "xterm")
+    watch(lambda code: link(fresh.url, code, TOKEN), terminal=True)
+    ran = command("login", "--storage", "memory", "--plex-tv", fresh.url)
+    assert 0 == ran.code
+    assert "█" in ran.err
+    assert "Waiting: 30:00 left (Ctrl-C gives up)" in ran.err or "Waiting: 29:59 left" in ran.err
+    assert "\x1b[2K" in ran.err  # the line is wiped
+
+
+def test_a_narrow_terminal_gets_no_picture(
+    command: Command, fresh: LocalPlex, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In 40 columns the picture would be torn, so it is left out; the address stays in one piece."""
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    codes = watch(lambda code: link(fresh.url, code, TOKEN), terminal=True)
+    ran = command("login", "--storage", "memory", "--plex-tv", fresh.url)
+    assert 0 == ran.code
+    assert "█" not in ran.err
+    assert f"code={codes[0]}" in ran.err
+    waiting = next(line for line in ran.err.split("\n") if "Waiting" in line)
+    assert len("Waiting: 30:00 left (Ctrl-C gives up)") <= 40
+    assert "Ctrl-C" in waiting
+
+
+@pytest.mark.filterwarnings("ignore:subprocess:ResourceWarning")  # the standard library forgets the browser it started
+def test_the_browser_is_opened_on_a_terminal_alone(
+    command: Command, fresh: LocalPlex, watch: Watch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The address is given to the browser where somebody sits there, and not with --no-browser or in a pipe."""
+    opened = tmp_path / "opened.txt"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" >>{opened}\n', "utf-8")
+    browser.chmod(0o755)
+    monkeypatch.setattr("webbrowser._tryorder", None)
+    monkeypatch.setenv("BROWSER", f"{browser} %s &")
+    login = ["login", "--storage", "memory", "--plex-tv", fresh.url]
+    watch(lambda code: link(fresh.url, code, TOKEN))
+    command(*login, terminal=True)
+    watch(lambda code: link(fresh.url, code, TOKEN), terminal=True)
+    command(*login, "--no-browser", terminal=True)
+    assert not opened.exists()
+    ran = command(*login, terminal=True)
+    assert "Your browser was asked to open it." in ran.err
+    assert f"{fresh.url}/auth#?" in _read(opened)
+
+
+def _read(path: Path) -> str:
+    """Read what the browser writes, as soon as it is there."""
+    for _ in range(200):
+        if path.exists() and (text := path.read_text("utf-8")):
+            return text
+        time.sleep(0.01)
+    raise AssertionError(f"{path} was not written")
+
+
+def test_L2_without_keyring_and_terminal_nothing_is_written(command: Command, fresh: LocalPlex, tmp_path: Path) -> None:
+    """It is exit code 2 then, before anything is sent, and the ways out are named."""
+    ran = command("login", "--plex-tv", fresh.url)
+    assert (2, "") == (ran.code, ran.out)
+    assert "--storage file" in ran.err
+    assert "/auth" not in ran.err
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("answer", ["n", "", "\n", "nein", "\x04"])
+def test_L2_a_no_keeps_nothing(command: Command, fresh: LocalPlex, watch: Watch, tmp_path: Path, answer: str) -> None:
+    """Anything but a yes is a no: nobody is signed in, nothing is written."""
+    watch(lambda code: link(fresh.url, code, TOKEN), terminal=True)
+    ran = command("login", "--no-browser", "--plex-tv", fresh.url, stdin=answer, terminal=True)
+    assert (1, "") == (ran.code, ran.out)
+    assert "nobody was signed in" in ran.err
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_L2_after_a_yes_it_is_a_private_file(command: Command, fresh: LocalPlex, watch: Watch, tmp_path: Path) -> None:
+    """The question names the place; after the yes it is kept there, and it is not asked again."""
+    login = ["login", "--no-browser", "--plex-tv", fresh.url]
+    watch(lambda code: link(fresh.url, code, TOKEN), terminal=True)
+    ran = command(*login, stdin="y\n", terminal=True)
+    assert 0 == ran.code
+    folder = store_in(tmp_path).directory
+    assert f"in {folder}?" in ran.err
+    assert [0o600] == [path.stat().st_mode & 0o777 for path in folder.glob("*.json")]
+    ran = command(*login, "--profile", "second", terminal=True)
+    assert 0 == ran.code
+    assert "[y/N]" not in ran.err
