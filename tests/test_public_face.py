@@ -18,12 +18,19 @@ from ticketstub import (
     Plex,
     SignedInAccount,
     SignIn,
+    acall_groups,
+    call_groups,
 )
 from ticketstub.agroups import AsyncAuthentication
 from ticketstub.groups import Authentication
 
-FACES = [Plex, MediaServer, Authentication, AsyncPlex, AsyncMediaServer, AsyncAuthentication]
-FACES += [SignedInAccount, AsyncSignedInAccount]
+GROUPS = ("Pins", "AuthKeys", "HomeCalls", "Devices", "Claims", "ServerClaims")
+FACES = [
+    *(Plex, MediaServer, Authentication, SignedInAccount),
+    *(AsyncPlex, AsyncMediaServer, AsyncAuthentication, AsyncSignedInAccount),
+    *(getattr(call_groups, name) for name in GROUPS),
+    *(getattr(acall_groups, f"Async{name}") for name in GROUPS),
+]
 
 
 @pytest.mark.parametrize("kind", [*FACES, SignIn, AsyncSignIn])

@@ -104,7 +104,7 @@ def test_a_good_signature_is_not_enough(stage: Stage) -> None:
     """A JWT that our key signed and we never gave out, for another account, say, is none."""
     valid = stage.plex_jwt()
     forged = Valid(
-        header=valid.header, claims=valid.claims | {"user": {"id": 10500123, "uuid": "x"}}, private=valid.private
+        header=valid.header, claims=dict(valid.claims) | {"user": {"id": 10500123, "uuid": "x"}}, private=valid.private
     )
     assert 401 == as_token(stage.url, "/api/v2/user", forged.token()).status
 

@@ -31,8 +31,6 @@ from ticketstub.server.world import World
 
 HOUR = 3600
 
-HOUR = 3600
-
 
 @pytest.fixture(name="begin")
 def _begin(start: Start) -> Start:
