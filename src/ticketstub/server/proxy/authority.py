@@ -1,0 +1,182 @@
+"""The certificate authority of one run, and the one certificate it ever issues for it.
+
+Rule: keys live in memory only, the authority's no longer than it takes to issue. Its certificate, the only part that is
+written, is constrained to plex.tv and plex.direct, to servers, and to hours: whoever trusts it trusts nobody with any
+other name. `cryptography` makes it; nothing else of ours needs an authority.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Generator, Iterable
+from datetime import datetime, timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    import ssl
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+DOMAINS = ("plex.tv", "plex.direct")
+"""The names, with all below them, that a run's authority may speak for."""
+LASTS = timedelta(hours=12)
+_EARLIER = timedelta(minutes=5)  # for clients whose clock is a little behind
+
+
+class Issued(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run needs: the authority's certificate as PEM, to be trusted, and what a server shows.
+
+    Attributes:
+        authority: the authority's certificate.
+        certificate: the server's.
+        key: the server's private key, as encrypted PEM.
+        password: opens it.
+    """
+
+    authority: bytes
+    certificate: bytes
+    key: bytes
+    password: bytes
+
+    def __repr__(self) -> str:
+        return "Issued(…)"
+
+
+class Authority:
+    """An authority. Its private key is never given away and ends with the object.
+
+    Args:
+        now: when it is made; it is good for `LASTS` from then on.
+    """
+
+    def __init__(self, now: datetime) -> None:
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes
+
+        self._now = now
+        self._key = _new_key()
+        name = _name("Ticketstub local stand-in, not Plex")
+        builder = self._signable(name, self._key, name)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        builder = builder.add_extension(_constraints(), critical=True)
+        builder = builder.add_extension(_usage(ca=True), critical=True)
+        self.certificate = builder.sign(self._key, hashes.SHA256())
+        """The authority's certificate."""
+
+    def issue(self, names: Iterable[str]) -> tuple[x509.Certificate, EllipticCurvePrivateKey]:
+        """Issue a certificate for these host names (`*.` as their first part is a wildcard), with a key of its own."""
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes
+
+        key, issuer = _new_key(), self.certificate.subject
+        alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+        builder = self._signable(_name("Ticketstub"), key, issuer)
+        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        builder = builder.add_extension(alternatives, critical=False)
+        builder = builder.add_extension(_usage(ca=False), critical=True)
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return builder.add_extension(identifier, critical=False).sign(self._key, hashes.SHA256()), key
+
+    def _signable(self, subject: x509.Name, key: EllipticCurvePrivateKey, issuer: x509.Name) -> x509.CertificateBuilder:
+        from cryptography import x509
+        from cryptography.x509.oid import ExtendedKeyUsageOID
+
+        builder = x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key.public_key())
+        builder = builder.serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(self._now - _EARLIER).not_valid_after(self._now + LASTS)
+        identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+        return builder.add_extension(identifier, critical=False).add_extension(server, critical=False)
+
+
+def issue_for_run(names: Iterable[str], now: datetime) -> Issued:
+    """Make an authority, let it issue one certificate, and forget its key."""
+    from cryptography.hazmat.primitives import serialization
+
+    authority, password = Authority(now), secrets.token_hex(16).encode()
+    certificate, key = authority.issue(names)
+    pem = serialization.Encoding.PEM
+    sealed = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(password))
+    return Issued(
+        authority=authority.certificate.public_bytes(pem),
+        certificate=certificate.public_bytes(pem),
+        key=sealed,
+        password=password,
+    )
+
+
+def server_context(issued: Issued, folder: Path) -> ssl.SSLContext:
+    """Make what a TLS server shows this certificate with: TLS 1.2 at least, HTTP/1.1 only.
+
+    Args:
+        issued: the certificate and its key.
+        folder: where the encrypted key stands for a moment on systems that have no files in memory: Python's TLS reads
+            keys from files only.
+    """
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    with _as_file(issued.certificate + issued.key, folder) as path:
+        context.load_cert_chain(path, password=issued.password)
+    return context
+
+
+def _new_key() -> EllipticCurvePrivateKey:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def _name(text: str) -> x509.Name:
+    from cryptography import x509
+
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+
+
+def _constraints() -> x509.NameConstraints:
+    """Permit Plex's names, and forbid every address: what is not mentioned would be permitted (RFC 5280, 4.2.1.10)."""
+    from cryptography import x509
+
+    everywhere = [x509.IPAddress(ip_network(text)) for text in ("0.0.0.0/0", "::/0")]
+    return x509.NameConstraints([x509.DNSName(name) for name in DOMAINS], everywhere)
+
+
+def _usage(*, ca: bool) -> x509.KeyUsage:
+    from cryptography import x509
+
+    return x509.KeyUsage(
+        digital_signature=not ca,
+        key_cert_sign=ca,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+@contextlib.contextmanager
+def _as_file(content: bytes, folder: Path) -> Generator[str, None, None]:
+    if not hasattr(os, "memfd_create"):
+        path = folder / "sealed"
+        path.write_bytes(content)
+        try:
+            yield str(path)
+        finally:
+            path.unlink()
+        return
+    with os.fdopen(os.memfd_create("ticketstub"), "wb") as file:
+        file.write(content)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}"

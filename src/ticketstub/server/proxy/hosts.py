@@ -1,0 +1,114 @@
+"""Which host is whose: what the proxy takes, passes on or refuses.
+
+Rule: a name that is Plex's is answered by this run or by nobody; it is never looked up, so nothing meant for the local
+Plex can reach the real one. What is refused is told by its name and reason, in words for the person who reads the
+program's log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import NamedTuple
+
+PLEX_TV = frozenset({"plex.tv", "www.plex.tv", "clients.plex.tv", "app.plex.tv"})
+"""The hosts that a local Plex answers for, by its plex.tv port."""
+_PLEX_DIRECT = re.compile(r"([0-9]{1,3}(?:-[0-9]{1,3}){3})\.([0-9a-f]{32})\.plex\.direct")
+_HTTPS, _HTTP = 443, 80
+
+
+class Address(NamedTuple):
+    """A host, by name or in digits, and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Taken(NamedTuple):
+    """It is ours: what comes is for this address, in TLS that ends here or plain."""
+
+    address: Address
+    tls: bool
+
+
+class PassedOn(NamedTuple):
+    """It is somebody else's: the bytes go there as they are."""
+
+    address: Address
+
+
+class Refused(NamedTuple):
+    """It is nobody's here; the status and the sentence that the client gets."""
+
+    status: int
+    reason: str
+
+
+Verdict = Taken | PassedOn | Refused
+
+
+class Hosts:
+    """The hosts of one run.
+
+    Args:
+        plex_tv: where its plex.tv answers, by plain http.
+        media_servers: where its media servers answer, by the 32 digits of their plex.direct names.
+        offline: whether everything that is not this run's is refused, loopback excepted.
+    """
+
+    def __init__(self, plex_tv: Address, media_servers: Mapping[str, Address], *, offline: bool) -> None:
+        self._plex_tv = plex_tv
+        self._media_servers = media_servers
+        self._offline = offline
+
+    def decide(self, target: Address) -> Verdict:
+        """Say what happens to a connection that is to go to this address."""
+        host = target.host
+        if host in PLEX_TV:
+            return self._plex_tv_by(target)
+        if host == "plex.direct" or host.endswith(".plex.direct"):
+            return self._plex_direct(target)
+        if host.endswith(".plex.tv"):
+            return Refused(502, f"{target} is one of Plex's hosts that a local Plex does not answer for")
+        if self._offline and not is_loopback(host):
+            return Refused(403, f"{target} is not Plex's, and this run is offline (--offline)")
+        return PassedOn(target)
+
+    def _plex_tv_by(self, target: Address) -> Verdict:
+        if target.port in {_HTTPS, _HTTP}:
+            return Taken(self._plex_tv, tls=target.port == _HTTPS)
+        return Refused(502, f"{target}: plex.tv answers on the ports {_HTTPS} and {_HTTP} only")
+
+    def _plex_direct(self, target: Address) -> Verdict:
+        found = _PLEX_DIRECT.fullmatch(target.host)
+        server = self._media_servers.get(found[2]) if found else None
+        if found and server and server == (found[1].replace("-", "."), target.port):
+            return Taken(server, tls=True)
+        known = ", ".join(plex_direct(server.host, digest, server.port) for digest, server in self._shown())
+        return Refused(502, f"{target} is no media server of this run, which has: {known or 'none'}")
+
+    def _shown(self) -> list[tuple[str, Address]]:
+        return sorted(self._media_servers.items(), key=lambda item: item[1].port)[:5]
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names, with wildcards, that a certificate must have for all that is taken."""
+        return ("plex.tv", "*.plex.tv", *(f"*.{digest}.plex.direct" for digest in self._media_servers))
+
+
+def plex_direct(host: str, digest: str, port: int) -> str:
+    """Return the name below plex.direct, and the port, that stand for a server's IPv4 address."""
+    return f"{host.replace('.', '-')}.{digest}.plex.direct:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host, by its name or in digits, is this machine itself."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
