@@ -19,6 +19,7 @@ from ticketstub.cli.exits import table
 from ticketstub.cli.home import home
 from ticketstub.cli.login import login
 from ticketstub.cli.logout import logout
+from ticketstub.cli.openapi import openapi
 from ticketstub.cli.ping import ping
 from ticketstub.cli.renew import renew
 from ticketstub.cli.resources import resources
@@ -77,7 +78,7 @@ def without_command(
 
 _COMMANDS: tuple[Callable[..., None], ...] = (
     *(login, whoami, status, check, renew, logout, servers, resources, token, claim, source, ping),
-    *(serve, demo),
+    *(serve, openapi, demo),
 )
 for _command in _COMMANDS:
     app.command()(_command)

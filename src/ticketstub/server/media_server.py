@@ -1,6 +1,7 @@
 """A media server: which calls it answers, who may ask, and how it says no.
 
-Rule: but for the identity and a claim, the token comes first: without a good one every path is 401, an unknown one too.
+Rule: but for the identity, a claim and our own OpenAPI document, the token comes first: without a good one every path
+is 401, an unknown one too.
 Only a server that nobody owns asks its own machine for none. Refusals are web pages whatever is accepted (observed), or
 with `errors = "documented"` JSON for 400 and 401 on `/security/*`.
 """
@@ -8,6 +9,7 @@ with `errors = "documented"` JSON for 400 and 401 on `/security/*`.
 from __future__ import annotations
 
 from ticketstub.refusals import Forbidden, NotFound, Refusal, Unauthorized
+from ticketstub.server import openapi
 from ticketstub.server.answers import MEDIA_SERVER, MEDIA_SERVER_PAGE, Answer
 from ticketstub.server.box import Box, Guest
 from ticketstub.server.handlers import media_server as handlers
@@ -67,6 +69,8 @@ class MediaServer:
 
     async def answer(self, asked: Asked) -> Answer:
         """Answer a request; raises a `Refusal`, or what stores raise."""
+        if asked.path == openapi.PATH and asked.method == "GET":
+            return openapi.answer("media server")
         visit: Visit[Box, Guest] = Visit(self._box, asked)
         if (asked.method, asked.path) not in _OPEN:
             visit.caller = await self._guest(asked)

@@ -6,10 +6,11 @@ account's 401 with code 1001; all in the format that was asked for.
 
 from __future__ import annotations
 
+import contextlib
 import string
 
 from ticketstub.refusals import NotFound, Refusal
-from ticketstub.server import policy
+from ticketstub.server import openapi, policy
 from ticketstub.server.account_bodies import AccountBodies
 from ticketstub.server.answers import PLEX_TV, PLEX_TV_401, PLEX_TV_EMPTY, Answer
 from ticketstub.server.callers import caller
@@ -150,8 +151,9 @@ class PlexTv:
             return await self._pages.answer(asked)
         if asked.method == "OPTIONS":
             return _preflight(asked)
+        if asked.path == openapi.PATH and asked.method == "GET":
+            return openapi.answer("plex.tv")
         route = self._find(asked)
-        asked.template, asked.dialect, asked.form = route.template, route.dialect, route.form or asked.form
         required = route.identifier == "required" or (
             route.identifier == "disputed" and self._instance.answers.require_client_identifier
         )
@@ -170,7 +172,10 @@ class PlexTv:
         """Write a refusal."""
         if asked.path in self._pages:
             return self._pages.refuse(refusal, asked)
-        form = without_suffix(asked.path)[1] or asked.form
+        if asked.template == "-":  # its head or its body was refused before anybody looked for its route
+            with contextlib.suppress(Refusal):
+                self._find(asked)
+        form = asked.form
         status, body = refused.write_as(refusal, form, asked.dialect, self._instance.answers.legacy_dead_token)
         fields = (PLEX_TV_401 if status == 401 else PLEX_TV)[form]
         if isinstance(refusal, MethodNotAllowed):
@@ -180,12 +185,14 @@ class PlexTv:
         return Answer(status, fields, body)
 
     def _find(self, asked: Asked) -> Route[Instance, TokenRow]:
+        """Find what answers, and note how it does; raises `NotFound` or `MethodNotAllowed`."""
         path, form = without_suffix(asked.path)
         asked.form = form or asked.form
         methods = self._routes.find(asked, path)
         if methods is None:
             raise NotFound
         if route := methods.get(asked.method):
+            asked.template, asked.dialect, asked.form = route.template, route.dialect, route.form or asked.form
             return route
         raise MethodNotAllowed(sorted(methods))
 

@@ -72,6 +72,7 @@ class Route(Generic[Place, Caller]):
         "dialect",
         "form",
         "identifier",
+        "kind",
         "kinds",
         "method",
         "needs_token",
@@ -93,6 +94,7 @@ class Route(Generic[Place, Caller]):
         form: Format | None = None,
         any_method: bool = False,
     ) -> None:
+        self.kind: type[Call[Any]] = kind
         self.method = ANY_METHOD if any_method else kind.method
         self.template = without_suffix(kind.path)[0] or kind.path
         self.kinds = kinds

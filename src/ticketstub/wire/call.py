@@ -46,6 +46,7 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
         as_json: whether that body is a JSON object.
         repeatable: whether doing it twice does no harm, so that it may be tried again.
         status: the status of its success.
+        media_type: the media type of its success, where that is neither JSON nor XML.
         mark: where our knowledge of it comes from.
     """
 
@@ -58,6 +59,7 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
     as_json: ClassVar[bool] = False
     repeatable: ClassVar[bool] = True
     status: ClassVar[int] = 200
+    media_type: ClassVar[str | None] = None
     mark: ClassVar[Mark] = "documented"
 
     def verb_used(self) -> str:

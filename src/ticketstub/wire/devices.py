@@ -51,6 +51,7 @@ class GetPublicAddress(Call[str], frozen=True, kw_only=True):
     name = "public_address"
     path = "/:/ip"
     needs_token = False
+    media_type = "text/plain"
     mark = "observed"
 
     def read(self, response: Response) -> str:

@@ -101,6 +101,7 @@ class GetPinQr(Call[bytes], frozen=True, kw_only=True):
     name = "get_pin_qr"
     path = "/api/v2/pins/qr/{code}"
     needs_token = False
+    media_type = "image/png"
     mark = "observed"
 
     code: Secret

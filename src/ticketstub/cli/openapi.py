@@ -1,0 +1,25 @@
+"""`ticketstub openapi`: print the OpenAPI document of what a local Plex answers.
+
+Rule: it is what a running one serves at `/ticketstub/openapi.json`, indented; nothing is started for it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def openapi(
+    *,
+    media_server: Annotated[
+        bool, typer.Option("--media-server", help="Of a media server, instead of plex.tv's port.")
+    ] = False,
+) -> None:
+    """Print the OpenAPI document of what a local Plex answers."""
+    from ticketstub.cli.serve import explained
+
+    with explained():
+        from ticketstub.server.openapi import text
+
+        print(text("media server" if media_server else "plex.tv"))

@@ -1,0 +1,250 @@
+"""The OpenAPI document of what a local Plex answers, made from the tables of routes and the calls in them.
+
+Rule: nothing about a call is written down here. Paths, parameters, bodies, statuses and marks are the call's own, the
+words its docstring, and shapes.py finds its replies. Ours: the document itself, at `PATH` of every port, for everybody.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from inspect import cleandoc, getdoc
+from string import Formatter
+from typing import Any, Literal
+
+import msgspec
+
+from ticketstub.refusals import KINDS
+from ticketstub.server.answers import Answer
+from ticketstub.server.negotiation import without_suffix
+from ticketstub.server.requests import Headers
+from ticketstub.server.routes import ANY_METHOD, Route
+from ticketstub.server.shapes import Schema, Shapes, reply_type
+from ticketstub.wire import refused
+from ticketstub.wire.call import Call
+from ticketstub.wire.codec import Format, parse
+
+PATH = "/ticketstub/openapi.json"
+
+AnyRoute = Route[Any, Any]  # of either table
+Place = Literal["plex.tv", "media server"]
+
+_HEADERS: Headers = [
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-cache"),
+    (b"access-control-allow-origin", b"*"),
+    (b"x-content-type-options", b"nosniff"),
+]
+_JSON, _XML, _HTML, _FORM = "application/json", "application/xml", "text/html", "application/x-www-form-urlencoded"
+_ABOUT: dict[str, str] = {
+    "plex.tv": (
+        "What plex.tv's port of a local Plex answers. XML is the default; JSON comes on `Accept: application/json`, "
+        "and a suffix `.json` or `.xml` of a path says more than `Accept`. `HEAD` is asked as `GET`, and `OPTIONS` is "
+        "a browser's preflight."
+    ),
+    "media server": (
+        "What a media server of a local Plex answers. XML is the default; JSON comes on `Accept: application/json`. "
+        "Refusals are web pages, and without a good token every other path is 401 too. A server with `replies` or "
+        "`upstream` answers more than is said here."
+    ),
+}
+_RULE = (
+    "`x-mark` says where the knowledge of an operation comes from: documented by Plex, observed on a real service, or "
+    "assumed. In XML, single values are attributes, booleans 0 or 1, null an empty text, and lists child elements."
+)
+
+
+def answer(place: Place) -> Answer:
+    """Answer a request for the document."""
+    return Answer(200, _HEADERS, _encoded(place))
+
+
+def text(place: Place) -> str:
+    """Write the document for people: indented."""
+    return msgspec.json.format(_encoded(place), indent=2).decode()
+
+
+@cache
+def _encoded(place: Place) -> bytes:
+    return msgspec.json.encode(document(place))
+
+
+def document(place: Place) -> Schema:
+    """Make the document of what plex.tv's port, or a media server, answers."""
+    from ticketstub.server import media_server, plex_tv  # these answer requests for it
+    from ticketstub.server.openapi_pages import pages
+
+    found: Iterable[AnyRoute] = (plex_tv if place == "plex.tv" else media_server).routes().all()
+    described = _Document(place)
+    paths: dict[str, Schema] = {}
+    for route in sorted(found, key=lambda route: route.kind.path):
+        for path, forms in _addresses(route):
+            for method in ("get", "post") if route.method == ANY_METHOD else (route.method.lower(),):
+                paths.setdefault(path, {})[method] = described.operation(route, method, forms)
+    more = pages() if place == "plex.tv" else {}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": f"A local Plex: {place}", "version": _version(), "description": f"{_ABOUT[place]} {_RULE}"},
+        "servers": [{"url": "/"}],
+        "paths": {**paths, **more, PATH: _ITSELF},
+        "components": {"schemas": described.shapes.components, "securitySchemes": _SECURITY},
+    }
+
+
+_SECURITY: Schema = {
+    "token": {"type": "apiKey", "in": "header", "name": "X-Plex-Token", "description": "It may stand in the query too."}
+}
+_ITSELF: Schema = {
+    "get": {
+        "operationId": "openapi",
+        "summary": "This document (ours).",
+        "security": [],
+        "responses": {"200": {"description": "The document.", "content": {_JSON: {"schema": {"type": "object"}}}}},
+    }
+}
+
+
+def _addresses(route: AnyRoute) -> Iterable[tuple[str, tuple[Format, ...]]]:
+    """List where a route is found, and in which formats it answers there: a path with a suffix has one for each."""
+    forms = (route.form,) if route.form else tuple(Format)
+    if without_suffix(route.kind.path)[1] is None:
+        return [(route.kind.path, forms)]
+    return [(f"{route.template}.{form.value}", (form,)) for form in forms]
+
+
+class _Document:
+    """One document in the making."""
+
+    def __init__(self, place: Place) -> None:
+        self.shapes = Shapes()
+        self._place = place
+
+    def operation(self, route: AnyRoute, method: str, forms: tuple[Format, ...]) -> Schema:
+        """Describe a route, asked by a method and answering in these formats."""
+        kind = route.kind
+        summary, description, arguments = _words(kind)
+        parameters, body = self._parameters(route, arguments), self._body(kind)
+        return {
+            "operationId": _operation_id(route, method, forms),
+            "summary": summary,
+            **({"description": description} if description else {}),
+            "x-mark": kind.mark,
+            "security": [{"token": []}] if route.needs_token else [],
+            **({"parameters": parameters} if parameters else {}),
+            **({"requestBody": body} if body else {}),
+            "responses": self._responses(route, forms, takes=bool(parameters or body)),
+        }
+
+    def _parameters(self, route: AnyRoute, arguments: dict[str, str]) -> list[Schema]:
+        in_path = {name for _, name, _, _ in Formatter().parse(route.kind.path) if name}
+        found: list[Schema] = []
+        for field in msgspec.structs.fields(route.kind):
+            name = field.encode_name
+            if name not in in_path and route.kind.in_body:
+                continue
+            words = {"description": arguments[field.name]} if field.name in arguments else {}
+            place = {"in": "path", "required": True} if name in in_path else {"in": "query", "required": field.required}
+            found.append({"name": name, **place, **words, "schema": _given(self.shapes.of_type(field.type))})
+        if route.identifier != "not asked":
+            needed = {"in": "header", "required": route.identifier == "required"}
+            found.append({"name": "X-Plex-Client-Identifier", **needed, "schema": {"type": "string", "minLength": 1}})
+        return found
+
+    def _body(self, kind: type[Call[Any]]) -> Schema | None:
+        fields = msgspec.structs.fields(kind)
+        if not kind.in_body or not fields:
+            return None
+        required = [field.encode_name for field in fields if field.required]
+        properties = {field.encode_name: _given(self.shapes.of_type(field.type)) for field in fields}
+        schema = {"type": "object", "properties": properties} | ({"required": required} if required else {})
+        types = [_JSON] if kind.as_json else [_FORM, _JSON]
+        return {"required": bool(required), "content": {each: {"schema": schema} for each in types}}
+
+    def _responses(self, route: AnyRoute, forms: tuple[Format, ...], *, takes: bool) -> Schema:
+        no = {"description": "A refusal.", "content": self._refusal(route, forms)}
+        dead = 422 if route.dialect == "legacy" else 401
+        statuses = [*([400] if takes else []), *([dead] if route.needs_token else [])]
+        known = {str(status): {**no, "description": _REASONS[status]} for status in statuses}
+        return {str(route.status): self._success(route, forms), **known, "default": no}
+
+    def _success(self, route: AnyRoute, forms: tuple[Format, ...]) -> Schema:
+        kind = route.kind
+        if kind.media_type is not None:
+            return {"description": "Success.", "content": {kind.media_type: {"schema": {"type": "string"}}}}
+        if reply_type(kind) is type(None):
+            return {"description": "Success: the answer holds nothing."}
+        content: Schema = {}
+        if Format.JSON in forms:
+            content[_JSON] = {"schema": self.shapes.of_reply(kind)}
+        if Format.XML in forms:
+            content[self._xml] = {"schema": self.shapes.of_xml(kind)}
+        return {"description": "Success.", "content": content}
+
+    @property
+    def _xml(self) -> str:
+        return _XML if self._place == "plex.tv" else "text/xml"
+
+    def _refusal(self, route: AnyRoute, forms: tuple[Format, ...]) -> Schema:
+        if self._place == "media server":
+            page: Schema = {_HTML: {"schema": {"type": "string"}}}
+            documented = {_JSON: {"schema": self._error(Format.JSON, "v2")}}
+            return page | (documented if route.template.startswith("/security/") else {})
+        types = {Format.JSON: _JSON, Format.XML: _XML}
+        return {types[form]: {"schema": self._error(form, route.dialect)} for form in forms}
+
+    def _error(self, form: Format, dialect: str) -> Schema:
+        """Describe a refusal by writing one of every kind."""
+        bodies = [refused.write_as(kind(), form, dialect)[1] for kind in KINDS]
+        if form is Format.XML:
+            return {"type": "object", "xml": {"name": "errors"}}
+        name = "Errors" if dialect == "v2" else "LegacyError"
+        self.shapes.components.setdefault(name, self.shapes.of_values([parse(body) for body in bodies]))
+        return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _operation_id(route: AnyRoute, method: str, forms: tuple[Format, ...]) -> str:
+    name, usual = route.kind.name, without_suffix(route.kind.path)[1]
+    if usual is not None and usual not in forms:
+        name += f"_as_{forms[0].value}"
+    return name if method == route.kind.method.lower() else f"{name}_by_{method}"
+
+
+_REASONS = {
+    400: "Something is missing, or has a value that it cannot have.",
+    401: "The token is missing, unknown or dead.",
+    422: "The token is missing, unknown or dead; or a value is not taken.",
+}
+
+
+def _given(schema: Schema) -> Schema:
+    """Describe a parameter: it is left out where it is none, not sent as null."""
+    options = schema.get("anyOf")
+    if isinstance(options, list) and {"type": "null"} in options:
+        rest: list[Schema] = [option for option in options if option != {"type": "null"}]  # pyright: ignore[reportUnknownVariableType]  # of_type made it
+        return rest[0] if len(rest) == 1 else {"anyOf": rest}
+    return schema
+
+
+_ARGUMENT = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
+
+
+def _words(kind: type[Call[Any]]) -> tuple[str, str, dict[str, str]]:
+    """Take a call's docstring apart: its first sentence, what follows, and what it says of each argument."""
+    whole, _, arguments = cleandoc(getdoc(kind) or kind.name).partition("\nArgs:\n")
+    summary, _, description = whole.partition("\n")
+    described = {name: _on_one_line(words) for name, words in _ARGUMENT.findall(arguments)}
+    return summary, _on_one_line(description), described
+
+
+def _on_one_line(words: str) -> str:
+    return " ".join(words.split())
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("ticketstub")
+    except PackageNotFoundError:
+        return "0"

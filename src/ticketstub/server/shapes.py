@@ -1,0 +1,197 @@
+"""What a call's JSON looks like, as JSON Schema: found by having the call write samples of its reply.
+
+Rule: no shape is written down here. The members of a record come from its class; what a call wraps around it, adds to
+it or leaves out comes from what the call itself writes. So a schema cannot say anything else than the code does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from ticketstub.records import Record
+from ticketstub.token import Secret, Token
+from ticketstub.wire.call import Call
+from ticketstub.wire.codec import Format
+from ticketstub.wire.plain import is_items, is_members
+
+Schema = dict[str, object]
+
+_REFERENCE = "#/components/schemas/{name}"
+_TEXT = "server://text"  # a sample that is good wherever a text is, as a source too
+_SAMPLES: dict[object, object] = {
+    bool: True,
+    int: 1,
+    float: 1.0,
+    str: _TEXT,
+    bytes: b"",
+    Token: Token.received(_TEXT),
+    Secret: Secret(_TEXT),
+    datetime: datetime(2026, 1, 1, tzinfo=UTC),
+    NoneType: None,
+}
+
+
+def reply_type(kind: type[Call[Any]]) -> object:
+    """Return the type of a call's reply: what it says it is a `Call` of."""
+    for base in kind.__mro__:
+        for origin in getattr(base, "__orig_bases__", ()):
+            if get_origin(origin) is Call and isinstance(get_args(origin)[0], type | UnionType | type(tuple[int])):
+                return get_args(origin)[0]
+    raise TypeError(f"{kind.__name__} does not say what its reply is")
+
+
+class Shapes:
+    """The schemas of a document, with those that have a name kept as its components.
+
+    Attributes:
+        components: the named ones.
+    """
+
+    def __init__(self) -> None:
+        self.components: dict[str, Schema] = {}
+
+    def of_type(self, kind: object) -> Schema:
+        """Return the schema of a type, as msgspec has it; secrets are texts that a page should not show."""
+        (schema,), named = msgspec.json.schema_components([kind], schema_hook=_hidden, ref_template=_REFERENCE)
+        for name, found in named.items():
+            self.components.setdefault(name, _tidied(found))
+        return _tidied(schema)
+
+    def of_reply(self, kind: type[Call[Any]]) -> Schema:
+        """Return the schema of the JSON that a call is answered with."""
+        return self.of_values([json.loads(body) for body in _written(kind, Format.JSON)], _records(reply_type(kind)))
+
+    def of_xml(self, kind: type[Call[Any]]) -> Schema:
+        """Return the schema of the XML that a call is answered with: what its JSON holds, below the root element."""
+        from ticketstub.wire.xml import parse
+
+        root, content = parse(_written(kind, Format.XML)[0])
+        try:
+            schema = self.of_reply(kind)
+        except ValueError:  # this call writes no JSON
+            schema = self.of_values([content], _records(reply_type(kind)))
+        wrapped = schema.get("properties")
+        if is_members(wrapped) and list(wrapped) == [root] and is_members(inner := wrapped[root]):
+            schema = inner
+        return {**schema, "xml": {"name": root}}
+
+    def of_values(self, values: list[object], records: Iterable[type[Record]] = ()) -> Schema:
+        """Return the schema of plain data of which these are samples; the first is the fullest."""
+        if is_members(values[0]):
+            return self._of_members([value for value in values if is_members(value)], tuple(records))
+        if is_items(values[0]):
+            items = [item for value in values if is_items(value) for item in value]
+            return {"type": "array", "items": self.of_values(items, records) if items else {}}
+        types = sorted({_JSON_TYPES[type(value)] for value in values})
+        if types == ["null"]:
+            return {}  # no sample says what it is where it is something
+        return {"type": types[0] if len(types) == 1 else types}
+
+    def _of_members(self, values: list[dict[str, object]], records: tuple[type[Record], ...]) -> Schema:
+        names = list(values[0])
+        for record in records:
+            if set(_names(record)) <= set(names):
+                more = [name for name in names if name not in _names(record)]
+                extra = {name: self._member(name, values, records) for name in more}
+                return self.of_type(record) | ({"properties": extra} if extra else {})
+        required = [name for name in names if all(name in value for value in values)]
+        properties = {name: self._member(name, values, records) for name in names}
+        schema: Schema = {"type": "object", "properties": properties}
+        return schema | ({"required": required} if required else {})
+
+    def _member(self, name: str, values: list[dict[str, object]], records: tuple[type[Record], ...]) -> Schema:
+        """Return a member's schema: by the record that has one of this name, else by the samples."""
+        found = [value[name] for value in values if name in value]
+        if not (is_members(found[0]) or is_items(found[0])):
+            for record in records:
+                if name in _names(record):
+                    return self.of_type(_names(record)[name])
+        return self.of_values(found, records)
+
+
+_JSON_TYPES: dict[type, str] = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    NoneType: "null",
+    dict: "object",
+    list: "array",
+}
+
+
+def _hidden(kind: object) -> Schema:
+    if kind is Secret or kind is Token:
+        return {"type": "string", "format": "password"}
+    raise NotImplementedError(kind)  # msgspec's own protocol for "not mine"
+
+
+def _tidied(schema: dict[str, object]) -> Schema:
+    """Drop what says nothing (a default of null, a title) and put a docstring on one line a paragraph."""
+    kept: Schema = {}
+    for name, value in schema.items():
+        if name in {"title", "default"} and not is_members(value):
+            continue
+        if name == "description" and isinstance(value, str):
+            kept[name] = "\n\n".join(" ".join(part.split()) for part in value.split("\n\n"))
+        else:
+            kept[name] = _tidied_deeper(value)
+    return kept
+
+
+def _tidied_deeper(value: object) -> object:
+    if is_members(value):
+        return _tidied(value)
+    return [_tidied_deeper(item) for item in value] if is_items(value) else value
+
+
+def _names(record: type[Record]) -> dict[str, Any]:
+    """Return a record's fields: the wire's names and their types."""
+    return {field.encode_name: field.type for field in msgspec.structs.fields(record)}
+
+
+def _records(kind: object) -> tuple[type[Record], ...]:
+    """List the records in a type, outermost first."""
+    if isinstance(kind, type) and issubclass(kind, Record):
+        inner = [found for hint in _names(kind).values() for found in _records(hint)]
+        return kind, *inner
+    return tuple(found for argument in get_args(kind) for found in _records(argument))
+
+
+def _written(kind: type[Call[Any]], form: Format) -> list[bytes]:
+    """Have a call write its reply, with all that can be in it and with as little as it takes."""
+    hints = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    call = kind(**{name: _sample(hint, full=True) for name, hint in hints.items()})
+    return [call.write(_sample(reply_type(kind), full=full), form) for full in (True, False)]
+
+
+def _sample(kind: object, *, full: bool) -> object:
+    """Make a value of a type, with everything in it or with as little as there may be."""
+    if kind in _SAMPLES:
+        return _SAMPLES[kind]
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return next(iter(kind))
+    if isinstance(kind, type) and issubclass(kind, Record):
+        return kind(**{name: _sample(hint, full=True) for name, hint in _hints(kind).items()}) if full else kind()
+    return _sample_of(get_origin(kind), get_args(kind), full=full)
+
+
+def _sample_of(origin: object, arguments: tuple[Any, ...], *, full: bool) -> object:
+    if origin is tuple:
+        return (_sample(arguments[0], full=True),) * 2 if full else ()  # in XML, one alone would look like no list
+    if origin is Literal:
+        return arguments[0]
+    if origin is Union or origin is UnionType:
+        return _sample(next(kind for kind in arguments if kind is not NoneType), full=full) if full else None
+    return cast("dict[str, object]", {})
+
+
+def _hints(record: type[Record]) -> dict[str, Any]:
+    return {name: hint for name, hint in get_type_hints(record).items() if name in record.__struct_fields__}

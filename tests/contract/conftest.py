@@ -1,0 +1,33 @@
+"""A local Plex that is asked very much in a short time."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.server.asking import world
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.settings import Settings
+from ticketstub.server.world import World
+
+_MANY = 1_000_000
+PATIENT = Settings(
+    pins=_MANY,
+    pins_a_minute=_MANY,
+    poll_burst=_MANY,
+    polls_a_second=_MANY,
+    address_polls_a_second=_MANY,
+    switches_a_second=_MANY,
+    nonces_a_minute=_MANY,
+    address_nonces_a_minute=_MANY,
+    address_limits=False,
+)
+
+
+@pytest.fixture
+def patient() -> Iterator[LocalPlex]:
+    """A local Plex without passwords and without limits, that says 401 for every dead token as a test tool expects."""
+    described = world(legacy_dead_token=401)
+    for account in described["account"]:
+        account.pop("password", None)
+    with LocalPlex(World.from_dict(described), settings=PATIENT).running() as running:
+        yield running
