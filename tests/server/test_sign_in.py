@@ -160,7 +160,8 @@ def test_remembered_tokens_end_after_14_days(start: Start, text: str) -> None:
     kept = sign_in(plex.url, "tom", PASSWORDS["tom"], rememberMe="false").json
     end = START + 14 * 24 * 3600
     assert end == remembered["rememberExpiresAt"]
-    assert end // 86400 * 86400 == kept["rememberExpiresAt"]
+    assert end == kept["rememberExpiresAt"]
+    assert 1_552_593_531 + 14 * 24 * 3600 == get(plex.url, "/api/v2/user", kept["authToken"]).json["rememberExpiresAt"]
     assert end == get(plex.url, "/api/v2/user", remembered["authToken"]).json["rememberExpiresAt"]
     clock.now = end - 1
     assert 200 == get(plex.url, "/api/v2/user", remembered["authToken"]).status

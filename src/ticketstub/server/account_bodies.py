@@ -51,7 +51,7 @@ class AccountBodies:
 
     def _parts(self, row: AccountRow, until: int, form: Format) -> list[bytes]:
         kept = self._kept.get((row.id, form))
-        # The store hands out the same row for as long as nothing in it changed; the midnight moves once a day.
+        # The store hands out the same row for as long as nothing in it changed; the moment is the account's.
         if kept is not None and kept[0] is row and kept[1] == until:
             return kept[2]
         parts = _CALL.write(Shown(row, self._mark, until, ends=False).account(), form).split(self._mark.encode())

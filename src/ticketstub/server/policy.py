@@ -95,12 +95,12 @@ def token_ends(now: int, *, remember: bool, plain: Literal["lives", "expires"]) 
     return now + REMEMBERED if remember or plain == "expires" else None
 
 
-def remembered_until(now: int, ends: int | None) -> int:
-    """Say what `rememberExpiresAt` tells: when the token ends; for one that never does, a midnight in about 14 days.
+def remembered_until(since: int, ends: int | None) -> int:
+    """Say what `rememberExpiresAt` tells: when the token ends; for one that never does, 14 days after `since`.
 
-    The latter is ours: observed bodies always hold a number there, and clients generated from them take no null.
+    Observed bodies always hold a number there, for older tokens one of the past; clients made of them take no null.
     """
-    return ends or (now + REMEMBERED) // _DAY * _DAY
+    return ends or since + REMEMBERED
 
 
 def transient_ends(now: int, parent: int | None) -> int:

@@ -25,9 +25,9 @@ from ticketstub.wire.call import from_parameters
 
 async def get_token_details(visit: Visit[Instance, TokenRow], _call: GetTokenDetails) -> Shown:
     """Tell whose token it is."""
-    ends = visit.caller.expires_at
-    until = policy.remembered_until(visit.place.now(), ends)
-    return Shown(visit.caller.account, visit.token, until, ends=ends is not None)
+    account, ends = visit.caller.account, visit.caller.expires_at
+    until = policy.remembered_until(account.record.joined_at or 0, ends)
+    return Shown(account, visit.token, until, ends=ends is not None)
 
 
 async def ping(_visit: Visit[Instance, TokenRow], _call: Ping) -> bool:
