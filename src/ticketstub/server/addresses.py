@@ -1,19 +1,42 @@
 """Where a media server of this local Plex answers.
 
-Rule: one address each, on this machine, by plain http: the local Plex has no TLS (ours).
+Rule: one address each, on this machine: by plain http, for a local Plex has no TLS of its own (ours). Who comes by the
+proxy of a run, which has, is told the name below plex.direct for the same address, as from Plex itself, where it asks
+for https.
 """
 
 from __future__ import annotations
+
+from hashlib import sha256
 
 from ticketstub.records import Connection
 from ticketstub.server.instance import Instance
 
 
-def connection(instance: Instance, machine_identifier: str) -> Connection | None:
-    """Return the address of a media server; `None` for a machine that is none of this local Plex."""
+def connection(instance: Instance, machine_identifier: str, *, https: bool = False) -> Connection | None:
+    """Return the address of a media server; `None` for a machine that is none of this local Plex.
+
+    Args:
+        instance: the local Plex.
+        machine_identifier: the media server's.
+        https: whether an https address is asked for; it is given where there is one.
+    """
     found = instance.addresses.get(machine_identifier)
     if found is None:
         return None
     host, port = found
-    uri = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    return Connection(protocol="http", address=host, port=port, uri=uri, local=True, relay=False, ipv6=":" in host)
+    protocol, shown = "http", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if https and instance.plex_direct and ":" not in host:
+        protocol, shown = "https", plex_direct_name(plex_direct_digits(machine_identifier), host, port)
+    uri = f"{protocol}://{shown}"
+    return Connection(protocol=protocol, address=host, port=port, uri=uri, local=True, relay=False, ipv6=":" in host)
+
+
+def plex_direct_digits(machine_identifier: str) -> str:
+    """Return the 32 digits of a media server's names below plex.direct: always the same, and not its identifier."""
+    return sha256(f"plex.direct {machine_identifier}".encode()).hexdigest()[:32]
+
+
+def plex_direct_name(digits: str, host: str, port: int) -> str:
+    """Return the name below plex.direct, and the port, that stand for an IPv4 address of a media server (observed)."""
+    return f"{host.replace('.', '-')}.{digits}.plex.direct:{port}"

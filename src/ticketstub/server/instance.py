@@ -43,6 +43,7 @@ class Instance:
         "keys",
         "passcodes",
         "passwords",
+        "plex_direct",
         "rates",
         "signing",
         "store",
@@ -66,6 +67,8 @@ class Instance:
         self.clock = clock
         self.answers = answers
         self.addresses = addresses
+        self.plex_direct = False
+        """Whether media servers can be reached by https names below plex.direct: a proxy of ours leads there."""
         self.rates = rates or Rates(Settings())
         self.signing = Signing(store, keys)
         self.turns = Turns()

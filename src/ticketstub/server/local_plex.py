@@ -58,6 +58,8 @@ class LocalPlex:
         clock: seconds since 1970.
         settings: the limits.
         on_answer: told of each answer: method, path of the route, status, milliseconds, request id.
+        plex_direct: whether media servers' https names below plex.direct are listed: only behind a proxy of ours
+            (`server/proxy/`) do they lead anywhere.
 
     `serve` and `running` raise `StoreError`, `KeysError` and `ListenError` (`PortInUse`) before they are ready.
     """
@@ -72,6 +74,7 @@ class LocalPlex:
         clock: Clock = time.time,
         settings: Settings | None = None,
         on_answer: OnAnswer | None = None,
+        plex_direct: bool = False,
     ) -> None:
         self.world = world
         self.passwords: Passwords | None = None
@@ -84,6 +87,7 @@ class LocalPlex:
         self._clock = clock
         self._settings = settings or Settings()
         self._on_answer = on_answer
+        self._plex_direct = plex_direct
         self._media_servers: tuple[RunningMediaServer, ...] = ()
 
     @property
@@ -172,6 +176,7 @@ class LocalPlex:
         keys, store = self._database()
         passwords = self.passwords = Passwords(keys, pool=self._pool())
         instance = Instance(store, keys, passwords, self._clock, self.world.answers, {}, Rates(self._settings))
+        instance.plex_direct = self._plex_direct
         self.passcodes = instance.passcodes
         try:
             await seed(store, self.world, keys, passwords, instance.now())

@@ -2,8 +2,8 @@
 
 Rule: an owner is given the very token that asked (observed; a JWT too, though no media server takes it), somebody with
 a share that share's token, and nobody any other: a media server's own token opens that server alone (ours). Players
-have no token (observed). The local Plex has no TLS yet: each media server has one address, `http://` on this machine,
-marked local, also where `includeHttps=1` asks for https ones (ours). It has no relays.
+have no token (observed). Each media server has one address on this machine, marked local: `http://`, and only behind
+the proxy of a run an https one, where `includeHttps=1` asks for it (ours). There are no relays.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ async def _at_home(visit: Visit[Instance, TokenRow]) -> frozenset[int]:
 
 def _server(visit: Visit[Instance, TokenRow], row: ResourceRow, call: GetResources, *, home: bool) -> Resource:
     server, instance = row.server, visit.place
-    address = connection(instance, server.machine_identifier)
+    address = connection(instance, server.machine_identifier, https=call.include_https)
     shown = address and (call.include_ipv6 or not address.ipv6)
     return Resource(
         name=server.name,

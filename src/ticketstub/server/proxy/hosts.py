@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from ticketstub.server.addresses import plex_direct_name
+
 PLEX_TV = frozenset({"plex.tv", "www.plex.tv", "clients.plex.tv", "app.plex.tv"})
 """The hosts that a local Plex answers for, by its plex.tv port."""
 _PLEX_DIRECT = re.compile(r"([0-9]{1,3}(?:-[0-9]{1,3}){3})\.([0-9a-f]{32})\.plex\.direct")
@@ -88,7 +90,7 @@ class Hosts:
         server = self._media_servers.get(found[2]) if found else None
         if found and server and server == (found[1].replace("-", "."), target.port):
             return Taken(server, tls=True)
-        known = ", ".join(plex_direct(server.host, digest, server.port) for digest, server in self._shown())
+        known = ", ".join(plex_direct_name(digits, server.host, server.port) for digits, server in self._shown())
         return Refused(502, f"{target} is no media server of this run, which has: {known or 'none'}")
 
     def _shown(self) -> list[tuple[str, Address]]:
@@ -96,12 +98,7 @@ class Hosts:
 
     def names(self) -> tuple[str, ...]:
         """Return the names, with wildcards, that a certificate must have for all that is taken."""
-        return ("plex.tv", "*.plex.tv", *(f"*.{digest}.plex.direct" for digest in self._media_servers))
-
-
-def plex_direct(host: str, digest: str, port: int) -> str:
-    """Return the name below plex.direct, and the port, that stand for a server's IPv4 address."""
-    return f"{host.replace('.', '-')}.{digest}.plex.direct:{port}"
+        return ("plex.tv", "*.plex.tv", *(f"*.{digits}.plex.direct" for digits in self._media_servers))
 
 
 def is_loopback(host: str) -> bool:
