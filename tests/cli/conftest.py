@@ -155,7 +155,7 @@ def link(plex_tv: str, code: str, token: str) -> int:
     """Approve a PIN as Plex's link page does: a raw request."""
     headers = {"X-Plex-Token": token, "X-Plex-Client-Identifier": "link-page"}
     url = f"{plex_tv}/api/v2/pins/link?code={quote(code)}"
-    request = urllib.request.Request(url, b"", headers, method="PUT")  # noqa: S310  # loopback
+    request = urllib.request.Request(url, b"", headers, method="PUT")
     with urllib.request.urlopen(request, timeout=5) as answer:
         status: int = answer.status
     return status
@@ -198,7 +198,7 @@ Watch = Callable[..., list[str]]
 
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Watch:
-    """Act on each code that the command shows: `codes = watch(lambda code: link(…))`; a terminal if it is to be one."""
+    """Act on each code that the command shows; returns the codes, as they come."""
 
     def begin(act: Callable[[str], object], *, terminal: bool = False) -> list[str]:
         codes: list[str] = []

@@ -47,7 +47,7 @@ def test_every_command_explains_itself(command: Command, name: str) -> None:
     assert [] == re.findall(r"(?m)^  --\S+( [A-Z]+)?$", ran.out)
 
 
-def test_L1_no_option_and_no_argument_takes_a_secret() -> None:
+def test_l1_no_option_and_no_argument_takes_a_secret() -> None:
     """A command line is read by every process: nothing about tokens, passwords or codes takes a value there."""
     taking = [
         (name, option)
@@ -60,7 +60,7 @@ def test_L1_no_option_and_no_argument_takes_a_secret() -> None:
     assert [] == taking
 
 
-def test_L6_nothing_turns_the_check_of_certificates_off() -> None:
+def test_l6_nothing_turns_the_check_of_certificates_off() -> None:
     """There is no option, in any command, to trust whoever answers."""
     options = [
         option for _, one in every_command(typer.main.get_command(app)) for it in one.params for option in it.opts

@@ -77,7 +77,7 @@ def test_a_profile_by_the_environment(
     assert "mira_quill" == command("whoami", *here, "--profile", "mira").out.splitlines()[0]
 
 
-def test_L9_a_profile_belongs_to_its_issuer(command: Command, here: list[str], tmp_path: Path) -> None:
+def test_l9_a_profile_belongs_to_its_issuer(command: Command, here: list[str], tmp_path: Path) -> None:
     """What is kept for one Plex is not used for another: that is an error which names the right one."""
     keep(tmp_path, "https://plex.tv", TOKEN, "work")
     ran = command("whoami", *here, "--profile", "work")
@@ -85,7 +85,7 @@ def test_L9_a_profile_belongs_to_its_issuer(command: Command, here: list[str], t
     assert "add --plex-tv https://plex.tv" in ran.err
 
 
-def test_L9_a_kept_token_goes_to_no_other_media_server(
+def test_l9_a_kept_token_goes_to_no_other_media_server(
     command: Command, here: list[str], fresh: LocalPlex, tmp_path: Path
 ) -> None:
     """A media server gets its own token, as plex.tv lists it; one that is not listed gets nothing."""
@@ -170,7 +170,7 @@ def test_logout_ends_the_token_and_forgets_it(command: Command, fresh: LocalPlex
     assert 3 == command("whoami", *here, token=TOKEN).code
 
 
-def test_L5_what_plex_cannot_be_told_stays_kept(command: Command, tmp_path: Path) -> None:
+def test_l5_what_plex_cannot_be_told_stays_kept(command: Command, tmp_path: Path) -> None:
     """With plex.tv down nothing is forgotten, that is said, and the exit code is 5; --local forgets it here."""
     keep(tmp_path, NOBODY, TOKEN)
     ran = command("logout", "--plex-tv", NOBODY, "--timeout", "0.3")

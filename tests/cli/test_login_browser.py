@@ -202,7 +202,7 @@ def _read(path: Path) -> str:
     raise AssertionError(f"{path} was not written")
 
 
-def test_L2_without_keyring_and_terminal_nothing_is_written(command: Command, fresh: LocalPlex, tmp_path: Path) -> None:
+def test_l2_without_keyring_and_terminal_nothing_is_written(command: Command, fresh: LocalPlex, tmp_path: Path) -> None:
     """It is exit code 2 then, before anything is sent, and the ways out are named."""
     ran = command("login", "--plex-tv", fresh.url)
     assert (2, "") == (ran.code, ran.out)
@@ -212,7 +212,7 @@ def test_L2_without_keyring_and_terminal_nothing_is_written(command: Command, fr
 
 
 @pytest.mark.parametrize("answer", ["n", "", "\n", "nein", "\x04"])
-def test_L2_a_no_keeps_nothing(command: Command, fresh: LocalPlex, watch: Watch, tmp_path: Path, answer: str) -> None:
+def test_l2_a_no_keeps_nothing(command: Command, fresh: LocalPlex, watch: Watch, tmp_path: Path, answer: str) -> None:
     """Anything but a yes is a no: nobody is signed in, nothing is written."""
     watch(lambda code: link(fresh.url, code, TOKEN), terminal=True)
     ran = command("login", "--no-browser", "--plex-tv", fresh.url, stdin=answer, terminal=True)
@@ -221,7 +221,7 @@ def test_L2_a_no_keeps_nothing(command: Command, fresh: LocalPlex, watch: Watch,
     assert [] == list(tmp_path.iterdir())
 
 
-def test_L2_after_a_yes_it_is_a_private_file(command: Command, fresh: LocalPlex, watch: Watch, tmp_path: Path) -> None:
+def test_l2_after_a_yes_it_is_a_private_file(command: Command, fresh: LocalPlex, watch: Watch, tmp_path: Path) -> None:
     """The question names the place; after the yes it is kept there, and it is not asked again."""
     login = ["login", "--no-browser", "--plex-tv", fresh.url]
     watch(lambda code: link(fresh.url, code, TOKEN), terminal=True)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import TOM, Start, environment, text_of
+from tests.cli.conftest import TOM, Process, Start, environment, keep, link, store_in, text_of
 from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.world import World
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, shells and terminals")
 DEAD = "this-token-was-ended"
@@ -98,15 +99,144 @@ def test_ctrl_c_ends_a_hanging_call_at_once(start: Start) -> None:
     assert "" == asking.popen.stderr.read()
 
 
+def code_of(waiting: Process) -> str:
+    """The code that a waiting sign-in shows on standard error."""
+    assert waiting.popen.stderr
+    for line in waiting.popen.stderr:
+        if found := re.search(r"code(?: to compare)?  (\w+)$", line):
+            return found[1]
+    raise AssertionError("no code was shown")
+
+
+LOGIN = ("login", "--storage", "file", "--plex-tv")
+
+
+@posix
+@pytest.mark.parametrize("more", [(), ("--code",), ("--device-key",)], ids=["browser", "code", "key"])
+def test_ctrl_c_ends_the_wait_and_leaves_nothing(
+    start: Start, here: list[str], tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    """While a sign-in waits, Ctrl-C ends it within a second with 130; nothing is kept, and nothing half-written."""
+    waiting = start(*LOGIN, here[1], *more)
+    code_of(waiting)
+    began = time.monotonic()
+    assert 130 == waiting.end(signal.SIGINT, within=2.0)
+    assert time.monotonic() - began < 1.0
+    assert waiting.popen.stderr
+    assert not {"Traceback", "Error"} & set(re.findall(r"\w+", waiting.popen.stderr.read()))
+    assert not store_in(tmp_path).in_use()
+    assert [] == list(tmp_path.rglob(".draft*"))
+
+
+@posix
+def test_ctrl_c_keeps_what_was_kept_before(start: Start, here: list[str], tmp_path: Path) -> None:
+    """A sign-in anew that is broken off changes nothing."""
+    before = keep(tmp_path, here[1], text_of(TOM.token))
+    waiting = start(*LOGIN, here[1], "--again")
+    code_of(waiting)
+    assert 130 == waiting.end(signal.SIGINT)
+    assert before == store_in(tmp_path).load(here[1])
+
+
+@posix
+def test_an_outage_does_not_end_the_wait(start: Start, tmp_path: Path) -> None:
+    """While plex.tv is away the sign-in goes on waiting, and is done when it is back and somebody has approved."""
+    db = f"sqlite:///{tmp_path}/plex.db"
+    with LocalPlex(World.demo(), db=db).running() as plex:
+        waiting, url = start(*LOGIN, plex.url, "--timeout", "1"), plex.url
+        code = code_of(waiting)
+    assert waiting.popen.poll() is None
+    time.sleep(0.05)
+    port = int(url.rpartition(":")[2])
+    with LocalPlex(World.demo(), db=db, port=port).running():
+        assert link(url, code, text_of(TOM.token)) < 300
+        assert "Signed in as tom" == waiting.wait_for("Signed in")
+        assert 0 == waiting.popen.wait(5)
+
+
+@posix
+def test_a_reader_that_leaves_costs_no_sign_in(local: LocalPlex, tmp_path: Path) -> None:
+    """Where nobody reads the result, the sign-in is kept nevertheless; the exit code says that nobody read."""
+    line = "(printf 'tom\\n%s\\n' \"$PASSWORD\" | $TS login --password --storage file; echo $? >code) | true"
+    more = {"PASSWORD": text_of(TOM.password), "TICKETSTUB_PLEX_TV": local.url}
+    done = shell(f"cd '{tmp_path}' && {line}; sleep 0.1; cat code", tmp_path, **more)
+    assert done.stdout.strip() in {"0", "141"}  # whether it wrote before the reader left is chance
+    assert store_in(tmp_path).load(local.url) is not None
+    assert "Traceback" not in done.stderr
+
+
+def on_a_terminal(home: Path, *arguments: str, columns: int = 80, **more: str) -> tuple[int, int]:
+    """Start the command on a terminal of its own; returns process and terminal."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    child, terminal = pty.fork()
+    if child == 0:
+        command = [sys.executable, "-m", "ticketstub", *arguments]
+        os.execve(sys.executable, command, environment(home, TERM="xterm", **more))  # noqa: S606  # its own
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    return child, terminal
+
+
+def read_until(terminal: int, wanted: str, shown: str = "") -> str:
+    """Read what is shown until something appears, or until its end."""
+    deadline = time.monotonic() + 15
+    while wanted not in shown and time.monotonic() < deadline:
+        try:
+            shown += os.read(terminal, 4096).decode("utf-8", "replace")
+        except OSError:
+            break
+    return shown
+
+
+@posix
+def test_a_whole_sign_in_on_a_terminal(local: LocalPlex, tmp_path: Path) -> None:
+    """Question, yes, address, countdown, approval: the cursor is back, the account is told, the file is there."""
+    child, terminal = on_a_terminal(tmp_path, "login", "--no-browser", "--plex-tv", local.url)
+    shown = read_until(terminal, "[y/N]")
+    os.write(terminal, b"y\n")
+    shown = read_until(terminal, "Waiting", shown)
+    found = re.search(r"code to compare +(?:\x1b\[\d*m)*(\w+)", shown)
+    assert found
+    assert link(local.url, found[1], text_of(TOM.token)) < 300
+    shown = read_until(terminal, "no end at all", shown)
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.close(terminal)
+    assert "Signed in as tom" in shown
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # the cursor is shown again
+    assert store_in(tmp_path).load(local.url) is not None
+
+
+@posix
+def test_ctrl_c_on_a_terminal_gives_the_cursor_back(local: LocalPlex, tmp_path: Path) -> None:
+    """In 40 columns, too, no line is longer than the terminal but the address."""
+    arguments = ["login", "--no-browser", "--storage", "file", "--plex-tv", local.url]
+    child, terminal = on_a_terminal(tmp_path, *arguments, columns=40)
+    shown = read_until(terminal, "Waiting")
+    os.write(terminal, b"\x03")
+    shown = read_until(terminal, "no end at all", shown)
+    assert 130 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.close(terminal)
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+    assert "█" not in shown
+    assert not store_in(tmp_path).in_use()
+
+
+@posix
+def test_no_home_at_all(here: list[str], tmp_path: Path) -> None:
+    """Without HOME a token that is given works where its device has a name."""
+    line = f"unset HOME XDG_DATA_HOME; $TS whoami --client-identifier x --plex-tv {here[1]}"
+    done = shell(line, tmp_path, TICKETSTUB_TOKEN=text_of(TOM.token))
+    assert (0, "tom") == (done.returncode, done.stdout.splitlines()[0])
+
+
 @posix
 def test_on_a_terminal_the_password_has_no_echo(local: LocalPlex, tmp_path: Path) -> None:
     """A person is asked for login and password; what they type as the password appears nowhere."""
-    import pty  # POSIX only
-
-    child, terminal = pty.fork()
-    if child == 0:  # the command, with a terminal of its own
-        arguments = ["-m", "ticketstub", "login", "--password", "--storage", "file", "--plex-tv", local.url]
-        os.execve(sys.executable, [sys.executable, *arguments], environment(tmp_path, TERM="xterm"))  # noqa: S606  # its own
+    arguments = ["login", "--password", "--storage", "file", "--plex-tv", local.url]
+    child, terminal = on_a_terminal(tmp_path, *arguments)
     shown = _converse(terminal, [("e-mail: ", "tom"), ("Password: ", text_of(TOM.password))])
     assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     os.close(terminal)

@@ -84,7 +84,7 @@ def _facts(error: Complaint | PlexError) -> dict[str, str | int | None]:
     return {
         "kind": type(told or error).__name__,
         "message": printable(error.message, _LONGEST),
-        "hint": hint_of(error),
+        "hint": printable(hint, _LONGEST) if (hint := hint_of(error)) else None,
         "status": told.status if told else None,
         "code": told.code if told else None,
         "exit_code": error.exit_code if isinstance(error, Complaint) else code_of(error),

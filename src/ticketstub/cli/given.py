@@ -11,11 +11,13 @@ import sys
 from typing import TextIO
 
 from ticketstub.cli.complaints import WrongUsage
+from ticketstub.errors import printable
 from ticketstub.token import Secret, Token
 
 VARIABLE = "TICKETSTUB_TOKEN"
 PROFILE = "TICKETSTUB_PROFILE"
 _LONGEST_LINE = 8192
+_LONGEST_QUESTION = 500
 
 
 def on_terminal(stream: TextIO | None) -> bool:
@@ -79,8 +81,8 @@ def line() -> str:
 
 
 def ask(question: str) -> bool:
-    """Ask on the terminal for a yes; anything else is a no."""
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    """Ask on the terminal for a yes; anything else is a no. Names from the other side may be in the question."""
+    print(f"{printable(question, _LONGEST_QUESTION)} [y/N] ", end="", file=sys.stderr, flush=True)
     return line().strip().casefold() in {"y", "yes"}
 
 
@@ -135,7 +137,7 @@ def _hidden(question: str) -> str:
     import getpass
 
     try:
-        return getpass.getpass(question, stream=sys.stderr)
+        return getpass.getpass(f"{printable(question)} ", stream=sys.stderr)
     except EOFError:
         return ""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ticketstub.cli.complaints import Complaint, WrongUsage
@@ -16,8 +17,6 @@ from ticketstub.credentials.base import DEFAULT_PROFILE, Credential, Credentials
 from ticketstub.errors import CredentialsError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ticketstub.credentials.choice import Storage
     from ticketstub.credentials.file import FileCredentials
 
@@ -60,7 +59,10 @@ def files() -> FileCredentials:
     """
     from ticketstub.credentials.file import FileCredentials, data_directory
 
-    directory = data_directory()
+    try:
+        directory = data_directory()
+    except RuntimeError:  # there is no HOME, and the system knows of none
+        directory = Path()
     if not directory.is_absolute():
         raise Complaint("there is no folder to keep sign-ins in", hint="set HOME to your home folder, from its root")
     return FileCredentials(directory)
@@ -173,10 +175,10 @@ def _first_time(directory: Path) -> Credentials:
     def consent(question: str) -> bool:
         if can_ask():
             return ask(question)
-        hint = f"--storage file keeps it in a file that only you can read, in {directory}; --print-token keeps nothing"
+        hint = f"--storage file keeps it in a file that only you can read, in {directory}"
         raise WrongUsage("this computer has no keyring, and there is no terminal to ask about a file", hint=hint)
 
     store = default_credentials(consent, directory=directory)
     if isinstance(store, MemoryCredentials):
-        raise Complaint("nobody was signed in", hint="--print-token writes the token out and keeps nothing")
+        raise Complaint("nobody was signed in, for there is no place to keep it")
     return store
