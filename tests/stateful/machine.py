@@ -35,6 +35,8 @@ class Plexes(Checked):
     keys: Bundle[Held] = Bundle("keys")
     claims: Bundle[Held] = Bundle("claims")
     pins: Bundle[Pin] = Bundle("pins")
+    switched: Bundle[Held] = Bundle("switched")
+    of_switched = st.one_of(switched, tokens)  # drawn as often as all others together: much hangs on them
 
     @initialize(target=tokens)
     def begin(self) -> MultipleResults[Held]:
@@ -111,14 +113,14 @@ class Plexes(Checked):
         self.model.pins.append(pin)
         return pin
 
-    @rule(pin=pins, token=tokens)
+    @rule(pin=pins, token=of_switched)
     def approves(self, pin: Pin, token: Held) -> None:
         status, pending = self.model.on_plex_tv(token, OWN), self.model.pending(pin)
         if status != 200 or pending or self.may_err(f"code {token.owner}"):
             answer = self.ask("PUT", f"/api/v2/pins/link?code={self.shown[pin]['code']}", token)
             assert (status if status != 200 else 204 if pending else 404) == answer.status
             if answer.status == 204:
-                self.model.approve(pin, token.owner)
+                self.model.approve(pin, token)
 
     @rule(pin=pins, session=sessions, decision=st.sampled_from(["approve", "deny"]))
     def decides_at_a_browser(self, pin: Pin, session: Held, decision: str) -> None:
@@ -132,7 +134,7 @@ class Plexes(Checked):
             where = f"/auth?clientID={pin.client}&code={code}"
             assert 303 == browser.post("/auth", browser.fields(where) | {"decision": decision}).status
             if decision == "approve":
-                self.model.approve(pin, session.owner)
+                self.model.approve(pin, session)
             else:
                 pin.denied = True
 
@@ -152,14 +154,14 @@ class Plexes(Checked):
         if pin.owner is None:
             return multiple()
         if pin.kind == "key":
-            pin.given = pin.given or self.model.give("key", pin.owner, pin.client)
+            pin.given = pin.given or self.model.give("key", pin.owner, pin.client, by=pin.by)
             return self.known(self.model.exchange(pin.given), text)
         assert pin.given is not None
         return self.known(pin.given, text)
 
     # Keys and their JWTs.
 
-    @rule(target=keys, token=tokens, client=client)
+    @rule(target=keys, token=of_switched, client=client)
     def registers_a_key(self, token: Held, client: str) -> Given:
         key, status = Key(f"key-{self.next()}"), self.model.on_plex_tv(token, OWN)
         answer = self.ask("POST", "/api/v2/auth/jwk", token, client=client, body={"jwk": key.jwk})
@@ -186,7 +188,7 @@ class Plexes(Checked):
 
     # Homes and devices.
 
-    @rule(target=tokens, token=tokens, to=who, client=client, typed=st.sampled_from(["right", "wrong", "none"]))
+    @rule(targets=(tokens, switched), token=tokens, to=who, client=client, typed=st.sampled_from(["right", "wrong", "none"]))
     def switches(self, token: Held, to: str, client: str, typed: str) -> Given:
         home, status = self.model.home, self.model.on_plex_tv(token, OWN)
         together = token.owner == to or {token.owner, to} <= home
@@ -200,6 +202,24 @@ class Plexes(Checked):
         if expected != 201:
             return multiple()
         return self.known(self.model.give("account", to, client, by=token.by or token.owner), token_in(answer))
+
+    @rule(target=sessions, session=sessions, to=who)
+    def switches_at_a_browser(self, session: Held, to: str) -> Given:
+        if not self.model.good(session):
+            return multiple()
+        browser = self.plex.browser()
+        browser.cookie = self.browsers[session].cookie
+        form = {"form_token": browser.fields("/link")["form_token"], "user": str(IDS[to])}
+        answer = browser.post("/account/home", form | {"passcode": CODES.get(to, "")})
+        together = session.owner == to or {session.owner, to} <= self.model.home
+        assert (303 if together else 404) == answer.status
+        if not together:
+            return multiple()
+        session.dead = True
+        made = self.model.give("session", to, by=session.by or session.owner)
+        made.ends = self.model.now + DAY // 2
+        self.browsers[made] = browser
+        return made
 
     @rule(token=tokens, leaves=st.sampled_from(["tom", "elsa", "pip", "bo"]))
     def leaves_home(self, token: Held, leaves: str) -> None:

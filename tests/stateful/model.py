@@ -40,6 +40,7 @@ class Pin:
     kind: str
     ends: int
     owner: str | None = None
+    by: str | None = None
     denied: bool = False
     gone: bool = False
     given: Held | None = None
@@ -98,12 +99,12 @@ class Model:
         """Tell whether a PIN is there at all."""
         return not pin.gone and pin.ends > self.now
 
-    def approve(self, pin: Pin, owner: str) -> None:
-        """Give a PIN to an account; its client has a token from now on, unless it must prove a key first."""
-        pin.owner = owner
+    def approve(self, pin: Pin, held: Held) -> None:
+        """Give a PIN to an account; its client has a token from now on, or the right to one for its key."""
+        pin.owner, pin.by, owner = held.owner, held.by, held.owner
         self.devices.add((owner, pin.client))
         if pin.kind != "key":
-            pin.given = self.give("account", owner, pin.client)
+            pin.given = self.give("account", owner, pin.client, by=held.by)
 
     def exchange(self, key: Held) -> Held:
         """Give a JWT for a key; the first one ends what its device had before."""
@@ -121,19 +122,20 @@ class Model:
         """End all that a device has, and what its account switched to there."""
         self.end(lambda one: one.client == client and one.owner == owner and one.kind != "session")
         self.end(lambda one: one.client == client and one.by == owner)
-        self.forget_pins(lambda pin: pin.owner == owner and pin.client == client)
+        self.forget_pins(lambda pin: owner in {pin.owner, pin.by} and pin.client == client)
         self.devices.discard((owner, client))
 
     def sign_out_everywhere(self, owner: str) -> None:
         """End all by which an account is signed in anywhere, and what it switched to; shares stay."""
         self.end(lambda one: one.owner == owner and one.kind not in {"share", "transient"})
         self.end(lambda one: one.by == owner)
-        self.forget_pins(lambda pin: pin.owner == owner)
+        self.forget_pins(lambda pin: owner in {pin.owner, pin.by})
 
     def leave_home(self, who: str) -> None:
         """End what a member got by switching, and what others got by switching to it; a managed user ends."""
         self.home.discard(who)
         self.end(lambda one: one.by is not None and (one.owner == who) != (one.by == who))
+        self.forget_pins(lambda pin: pin.by is not None and (pin.owner == who) != (pin.by == who))
         if who in MANAGED:
             self.off.add(who)
 

@@ -116,6 +116,7 @@ async def grant_for_pin(instance: Instance, pin: PinRow, claims: DeviceClaims, n
             digest=None,
             now=now,
             again=True,
+            by=pin.by,
         )
     )
     key = await instance.store.auth_keys.find(jwk.kid or "", pin.client.client_identifier) if adopted else None

@@ -61,6 +61,7 @@ async def register(visit: Visit[Instance, TokenRow], call: RegisterKey) -> Answe
             digest=instance.keys.digest(visit.token),
             now=instance.now(),
             again=instance.answers.same_key_again == "accept",
+            by=await instance.store.homes.switched_by(instance.keys.digest(visit.token)),
         )
     )
     if not won:

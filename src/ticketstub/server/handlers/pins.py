@@ -134,16 +134,18 @@ async def link_pin(visit: Visited, call: LinkPin) -> None:
     await lock_outs.check_not_locked(instance, account_id)
     attempt = await lock_outs.attempt(instance, "link_code", str(account_id), visit.asked.address)
     code = pins.code_of(call.code.reveal(), any_case=instance.answers.link_code_case == "ignore")
-    if code is None or not await _linked(instance, code, account_id, instance.now()):
+    if code is None or not await _linked(visit, code, account_id, instance.now()):
         raise PinNotFound
     await attempt.give_back()
 
 
-async def _linked(instance: Instance, code: str, account_id: int, now: int) -> bool:
+async def _linked(visit: Visited, code: str, account_id: int, now: int) -> bool:
+    instance = visit.place
     pin = await instance.store.pins.find_code(code, now)
     if pin is None:
         return False
-    if pin.account_id is None and pin.denied_at is None and await pins.approve(instance, pin, account_id):
+    by = await instance.store.homes.switched_by(instance.keys.digest(visit.token))
+    if pin.account_id is None and pin.denied_at is None and await pins.approve(instance, pin, account_id, by):
         return True
     account = await instance.store.account(account_id)
     if account is None or account.disabled:  # since its token was looked at

@@ -33,10 +33,11 @@ class Browser:
     Attributes:
         host: host and port of this site, as the browser names it.
         account: who is signed in, once `recognise` was asked.
+        by: the account that had switched to that one, if any.
         cookie: what its cookie is from now on, where that changes.
     """
 
-    __slots__ = ("_asked", "_instance", "_secure", "_value", "account", "cookie", "host")
+    __slots__ = ("_asked", "_instance", "_secure", "_value", "account", "by", "cookie", "host")
 
     def __init__(self, instance: Instance, asked: Asked, *, secure: bool) -> None:
         self._instance = instance
@@ -44,6 +45,7 @@ class Browser:
         self._secure = secure
         self.host = asked.header(b"host").decode("latin-1")
         self.account: AccountRow | None = None
+        self.by: int | None = None
         self.cookie: str | None = None
         self._value = self._sent()
         if not self._value:
@@ -76,17 +78,19 @@ class Browser:
         """Find out who is signed in."""
         found = await self._instance.store.sessions.find(self._digest(self._value), self._instance.now())
         self.account = await self._instance.store.account(found.account_id) if found else None
+        self.by = found.by if found else None
 
     async def sign_in(self, account_id: int, step: int | None) -> bool:
         """Sign an account in, in place of whoever is; `False` if the step was spent before or the account is off."""
         value = _new_value()
-        won = await self._instance.store.sessions.create(self._session(value, account_id, step))
+        won = await self._instance.store.sessions.create(self._session(value, account_id, step=step))
         return won and self._become(value)
 
     async def switch(self, account_id: int) -> bool:
         """Go on as another account; `False` if nobody is signed in any more or the account is off."""
-        value = _new_value()
-        won = await self._instance.store.sessions.rotate(self._session(value, account_id, None))
+        value, before = _new_value(), self.account.id if self.account else None
+        by = self.by or before
+        won = await self._instance.store.sessions.rotate(self._session(value, account_id, by=by))
         return won and self._become(value)
 
     async def sign_out(self) -> None:
@@ -95,7 +99,7 @@ class Browser:
         self._become(_new_value())
         self.account = None
 
-    def _session(self, value: str, account_id: int, step: int | None) -> NewSession:
+    def _session(self, value: str, account_id: int, *, step: int | None = None, by: int | None = None) -> NewSession:
         now = self._instance.now()
         return NewSession(
             digest=self._digest(value),
@@ -104,6 +108,7 @@ class Browser:
             expires_at=now + LIFE,
             replaces=self._digest(self._value),
             verification_step=step,
+            by=by,
         )
 
     def _digest(self, value: str) -> bytes:

@@ -25,7 +25,7 @@ class NewKey(Row, frozen=True, kw_only=True):
     """A key to register for a device of an account.
 
     `device_id` is the device of the token that asks; where that token has none, `client` says which one it is, and
-    the token of `digest` becomes that device's.
+    the token of `digest` becomes that device's. `by` is the account that had switched to this one, if any.
     """
 
     thumbprint: str
@@ -38,6 +38,7 @@ class NewKey(Row, frozen=True, kw_only=True):
     now: int
     again: bool
     """Whether the same device may register the same key once more."""
+    by: int | None = None
 
 
 class Grant(Row, frozen=True, kw_only=True):

@@ -113,6 +113,10 @@ class Homes(Protocol):
         """Note the device and keep the token; `False` if the two are in no Home together, or the passcode changed."""
         ...
 
+    async def switched_by(self, digest: bytes) -> int | None:
+        """Return the account that had switched to the owner of a token, before the token was given out; mostly none."""
+        ...
+
     async def add_managed(self, admin_id: int, home: NewHome, new: NewManagedUser, now: int) -> bool:
         """Add a managed user to the Home of its administrator, or to this new Home where they are in none.
 
@@ -123,8 +127,8 @@ class Homes(Protocol):
     async def remove(self, home_id: int, account_id: int, now: int) -> bool:
         """Take a member, but not the administrator, out of a Home; `False` if there is none.
 
-        Tokens that the member got by switching, and that others got by switching to it, end; a managed user's account
-        ends with all its tokens.
+        What the member got by switching, and what others got by switching to it, ends: tokens, keys that were registered
+        with these, PINs that were approved, sessions. A managed user's account ends with all its tokens.
         """
         ...
 

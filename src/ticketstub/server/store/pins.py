@@ -18,7 +18,7 @@ class PinRow(Row, frozen=True, kw_only=True):
     """A PIN that is not over.
 
     `client` is who made it, `jwk` its device key as JSON text, `account_id` and `sealed_token` are there once it was
-    linked. `denied_at`: somebody said no. `delivered_at`: its token was first told.
+    linked. `denied_at`: somebody said no. `delivered_at`: its token was first told. `by`: as in `PinLink`.
     """
 
     id: int
@@ -34,6 +34,7 @@ class PinRow(Row, frozen=True, kw_only=True):
     new_registration: bool | None = None
     denied_at: int | None = None
     delivered_at: int | None = None
+    by: int | None = None
 
 
 class PinRoom(Row, frozen=True, kw_only=True):
@@ -47,7 +48,8 @@ class PinRoom(Row, frozen=True, kw_only=True):
 class PinLink(Row, frozen=True, kw_only=True):
     """An approval that policy allowed. `digest` and `sealed_token` are those of the PIN's new token.
 
-    A PIN with a key is linked without a token: its JWT is made when the key is proven.
+    A PIN with a key is linked without a token: its JWT is made when the key is proven. `by` is the account that had
+    switched to this one, if any: what it switched to ends one day, and this with it.
     """
 
     id: int
@@ -56,6 +58,7 @@ class PinLink(Row, frozen=True, kw_only=True):
     sealed_token: bytes | None
     now: int
     rotate: bool = False
+    by: int | None = None
 
 
 class Pins(Protocol):

@@ -114,7 +114,8 @@ _PINS = (
         new_registration INTEGER,
         denied_at INTEGER,
         delivered_at INTEGER,
-        counted_for TEXT                        -- whose living PINs it is one of: an address, or nobody's
+        counted_for TEXT,                       -- whose living PINs it is one of: an address, or nobody's
+        by_account_id INTEGER REFERENCES account (id) -- who had switched to the account that approved it, if anybody
     )
     """,
     "CREATE INDEX pin_of_code ON pin (code)",
@@ -132,6 +133,7 @@ _AUTH_KEYS = (
         client_identifier TEXT NOT NULL,        -- the device's
         created_at INTEGER NOT NULL,
         first_jwt_at INTEGER,
+        by_account_id INTEGER REFERENCES account (id), -- who had switched to the account that registered it, if anybody
         UNIQUE (client_identifier, kid)
     )
     """,
@@ -176,7 +178,8 @@ _SESSIONS = (
         digest BLOB PRIMARY KEY,
         account_id INTEGER NOT NULL REFERENCES account (id),
         created_at INTEGER NOT NULL,
-        expires_at INTEGER NOT NULL
+        expires_at INTEGER NOT NULL,
+        by_account_id INTEGER REFERENCES account (id) -- who switched to the account, if anybody
     ) WITHOUT ROWID
     """,
     "CREATE INDEX session_that_ends ON session (expires_at)",
@@ -217,10 +220,10 @@ _HOMES = (
     """,
     "CREATE INDEX home_member_of_home ON home_member (home_id)",
     "CREATE TABLE passcode (account_id INTEGER PRIMARY KEY REFERENCES account (id), hash TEXT NOT NULL)",
-    # Which tokens came of a switch: whose they are, and who switched first.
+    # Which tokens came of a switch, and of what was done with such a token: whose they are, and who switched first.
     """
     CREATE TABLE home_switch (
-        digest BLOB PRIMARY KEY REFERENCES token (digest),
+        digest BLOB PRIMARY KEY REFERENCES token (digest) ON DELETE CASCADE,
         account_id INTEGER NOT NULL REFERENCES account (id),
         by_account_id INTEGER NOT NULL REFERENCES account (id)
     ) WITHOUT ROWID

@@ -12,17 +12,19 @@ from ticketstub.server.store.base import Row
 
 
 class SessionRow(Row, frozen=True, kw_only=True):
-    """A session that is alive: whose account, and until when."""
+    """A session that is alive: whose account, and until when; `by` is who had switched to the account, if anybody."""
 
     account_id: int
     created_at: int
     expires_at: int
+    by: int | None = None
 
 
 class NewSession(Row, frozen=True, kw_only=True):
     """A session that policy allowed.
 
-    `replaces` is the digest of the one that ends with it; `verification_step` the step that the sign-in spends.
+    `replaces` is the digest of the one that ends with it; `verification_step` the step that the sign-in spends; `by` the
+    account that switched to this one.
     """
 
     digest: bytes
@@ -31,6 +33,7 @@ class NewSession(Row, frozen=True, kw_only=True):
     expires_at: int
     replaces: bytes | None = None
     verification_step: int | None = None
+    by: int | None = None
 
 
 class Sessions(Protocol):

@@ -38,8 +38,9 @@ _END_ALL = (
     WHERE digest IN (SELECT digest FROM home_switch WHERE by_account_id = $1) AND revoked_at IS NULL
     """,
     "DELETE FROM device_key WHERE device_id IN (SELECT id FROM device WHERE account_id = $1)",
-    "DELETE FROM session WHERE account_id = $1",
-    "DELETE FROM pin WHERE account_id = $1",
+    "DELETE FROM device_key WHERE by_account_id = $1",
+    "DELETE FROM session WHERE account_id = $1 OR by_account_id = $1",
+    "DELETE FROM pin WHERE account_id = $1 OR by_account_id = $1",
     "DELETE FROM claim WHERE account_id = $1",
 )
 _HAS_KEY = """

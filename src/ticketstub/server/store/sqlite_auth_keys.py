@@ -23,13 +23,14 @@ _FIND = """
     WHERE k.kid = $1 AND k.client_identifier = $2 AND a.disabled_at IS NULL
 """
 _REGISTER = """
-    INSERT INTO device_key (thumbprint, kid, jwk, device_id, client_identifier, created_at)
-    SELECT $1, $2, $3, id, client_identifier, $5 FROM device WHERE id = $4
+    INSERT INTO device_key (thumbprint, kid, jwk, device_id, client_identifier, created_at, by_account_id)
+    SELECT $1, $2, $3, id, client_identifier, $5, $6 FROM device WHERE id = $4
     ON CONFLICT DO NOTHING
 """
 _IS_ITS_OWN = "SELECT 1 FROM device_key WHERE thumbprint = $1 AND kid = $2 AND device_id = $3"
 _MOVE = """
-    UPDATE device_key SET device_id = $3, first_jwt_at = CASE WHEN device_id = $3 THEN first_jwt_at END
+    UPDATE device_key SET device_id = $3, by_account_id = $4,
+        first_jwt_at = CASE WHEN device_id = $3 THEN first_jwt_at END
     WHERE thumbprint = $1 AND kid = $2 AND client_identifier = (SELECT client_identifier FROM device WHERE id = $3)
 """
 _BIND = "UPDATE token SET device_id = $2 WHERE digest = $1 AND device_id IS NULL"
@@ -43,7 +44,7 @@ _ADD_NONCE = """
 _SPEND_NONCE = "DELETE FROM nonce WHERE digest = $1 AND client_identifier = $2 AND expires_at > $3"
 _HAS_NONCE = "SELECT 1 FROM nonce WHERE digest = $1 AND client_identifier = $2 AND expires_at > $3"
 _KEY = """
-    SELECT k.device_id, d.account_id, k.first_jwt_at
+    SELECT k.device_id, d.account_id, k.first_jwt_at, k.by_account_id
     FROM device_key AS k JOIN device AS d ON d.id = k.device_id JOIN account AS a ON a.id = d.account_id
     WHERE k.kid = $1 AND k.client_identifier = $2 AND a.disabled_at IS NULL
 """
@@ -148,7 +149,7 @@ def _register(key: NewKey, connection: sqlite3.Connection) -> bool:
     device_id = _device(key, connection)
     if device_id is None:
         raise _Taken
-    values = numbered(key.thumbprint, key.kid, key.jwk, device_id, key.now)
+    values = numbered(key.thumbprint, key.kid, key.jwk, device_id, key.now, key.by)
     if connection.execute(_REGISTER, values).rowcount == 1:
         return True
     own = connection.execute(_IS_ITS_OWN, numbered(key.thumbprint, key.kid, device_id)).fetchone()
@@ -172,10 +173,10 @@ def _adopt(key: NewKey, connection: sqlite3.Connection) -> bool:
     if found is None:
         return False
     device_id = cast("int", found[0])
-    values = numbered(key.thumbprint, key.kid, key.jwk, device_id, key.now)
+    values = numbered(key.thumbprint, key.kid, key.jwk, device_id, key.now, key.by)
     if connection.execute(_REGISTER, values).rowcount == 1:
         return True
-    return connection.execute(_MOVE, numbered(key.thumbprint, key.kid, device_id)).rowcount == 1
+    return connection.execute(_MOVE, numbered(key.thumbprint, key.kid, device_id, key.by)).rowcount == 1
 
 
 def _grant(grant: Grant, connection: sqlite3.Connection) -> bool:
@@ -183,7 +184,7 @@ def _grant(grant: Grant, connection: sqlite3.Connection) -> bool:
     key = connection.execute(_KEY, numbered(grant.kid, grant.client_identifier)).fetchone()
     if key is None or not _spent(grant, connection):
         return False
-    device_id, account_id, first_jwt_at = key
+    device_id, account_id, first_jwt_at, by = key
     if first_jwt_at is None:
         connection.execute(_NOTE_FIRST, numbered(grant.kid, grant.client_identifier, grant.now))
         if grant.first_ends:
@@ -200,6 +201,7 @@ def _grant(grant: Grant, connection: sqlite3.Connection) -> bool:
         device_id=device_id,
         now=grant.now,
         expires_at=grant.expires_at,
+        by=by,
     )
     return True
 

@@ -52,12 +52,23 @@ _LEAVE = """
     WHERE account_id = $2 AND home_id = $1 AND left_at IS NULL
         AND NOT EXISTS (SELECT 1 FROM home WHERE id = $1 AND admin_id = $2)
 """
+_SWITCHED_BY = "SELECT by_account_id FROM home_switch WHERE digest = $1"
 _END_SWITCHED = """
     UPDATE token SET revoked_at = $2
     WHERE revoked_at IS NULL AND digest IN (
         SELECT digest FROM home_switch WHERE (account_id = $1) <> (by_account_id = $1)
     )
 """
+# What was made with such tokens and could give out others.
+_FORGET_SWITCHED = (
+    """
+    DELETE FROM device_key WHERE (by_account_id = $1) <> (
+        (SELECT account_id FROM device WHERE device.id = device_key.device_id) = $1
+    )
+    """,
+    "DELETE FROM pin WHERE (by_account_id = $1) <> (account_id = $1)",
+    "DELETE FROM session WHERE (by_account_id = $1) <> (account_id = $1)",
+)
 _END_ALL = "UPDATE token SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL"
 _END_ACCOUNT = "UPDATE account SET disabled_at = $2, version = version + 1 WHERE id = $1"
 
@@ -87,6 +98,11 @@ class SqliteHomes(SqliteInvitations):
     async def switch(self, switch: Switch) -> bool:
         """See `Homes`."""
         return await self._writer.run(partial(_switch, switch))
+
+    async def switched_by(self, digest: bytes) -> int | None:
+        """See `Homes`."""
+        row = self._reader.one(_SWITCHED_BY, {"1": digest})
+        return row[0] if row else None
 
     async def add_managed(self, admin_id: int, home: NewHome, new: NewManagedUser, now: int) -> bool:
         """See `Homes`."""
@@ -148,6 +164,8 @@ def _remove(home_id: int, account_id: int, now: int, connection: sqlite3.Connect
     if connection.execute(_LEAVE, numbered(home_id, account_id, now)).rowcount != 1:
         return False
     connection.execute(_END_SWITCHED, numbered(account_id, now))
+    for statement in _FORGET_SWITCHED:
+        connection.execute(statement, {"1": account_id})
     if left_alone(connection, account_id):
         connection.execute(_END_ALL, numbered(account_id, now))
         connection.execute(_END_ACCOUNT, numbered(account_id, now))

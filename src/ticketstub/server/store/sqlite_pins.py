@@ -26,13 +26,13 @@ _LIVING = "SELECT count(*) FROM pin WHERE expires_at > $1"
 _LIVING_OF = "SELECT count(*) FROM pin WHERE counted_for = $1 AND expires_at > $2"
 _SELECT = """
     SELECT id, code, strong, legacy, client, jwk, created_at, expires_at, account_id, sealed_token, new_registration,
-        denied_at, delivered_at
+        denied_at, delivered_at, by_account_id
     FROM pin
 """
 _FIND = _SELECT + "WHERE id = $1 AND expires_at > $2"
 _FIND_CODE = _SELECT + "WHERE code = $1 AND expires_at > $2"
 _LINK = """
-    UPDATE pin SET account_id = $2, linked_at = $3, sealed_token = $4, new_registration = 0
+    UPDATE pin SET account_id = $2, linked_at = $3, sealed_token = $4, new_registration = 0, by_account_id = $5
     WHERE id = $1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > $3
         AND EXISTS (SELECT 1 FROM account WHERE id = $2 AND disabled_at IS NULL)
     RETURNING client
@@ -99,7 +99,8 @@ def _create(pin: PinRow, room: PinRoom, connection: sqlite3.Connection) -> Creat
 
 def _link(link: PinLink, connection: sqlite3.Connection) -> bool:
     """Take the PIN first: side effects only for who has it."""
-    taken = connection.execute(_LINK, numbered(link.id, link.account_id, link.now, link.sealed_token)).fetchone()
+    approval = (link.id, link.account_id, link.now, link.sealed_token, link.by)
+    taken = connection.execute(_LINK, numbered(*approval)).fetchone()
     if taken is None:
         return False
     device_id = note_device(connection, link.account_id, _decode_client(taken[0]), link.now)
@@ -113,6 +114,7 @@ def _link(link: PinLink, connection: sqlite3.Connection) -> bool:
             device_id=device_id,
             now=link.now,
             rotate=link.rotate,
+            by=link.by,
         )
     return True
 
@@ -133,4 +135,5 @@ def _pin(row: Columns) -> PinRow:
         new_registration=None if linked is None else bool(linked),
         denied_at=row[11],
         delivered_at=row[12],
+        by=row[13],
     )

@@ -38,6 +38,16 @@ _END_SWITCHED = """
         WHERE d.id = $1
     )
 """
+# So do the keys that were registered there, and PINs that could give out a token there once more.
+_FORGET_KEYS = """
+    DELETE FROM device_key WHERE (by_account_id, client_identifier) IN (
+        SELECT account_id, client_identifier FROM device WHERE id = $1
+    )
+"""
+_FORGET_PINS = """
+    DELETE FROM pin WHERE client_identifier = (SELECT client_identifier FROM device WHERE id = $1)
+        AND (SELECT account_id FROM device WHERE id = $1) IN (account_id, by_account_id)
+"""
 _FORGET = "DELETE FROM device WHERE id = $1"
 _DEVICE = "SELECT id FROM device WHERE account_id = $1 AND client_identifier = $2"
 _KEEP = """
@@ -87,7 +97,8 @@ def forget(connection: sqlite3.Connection, device_id: int, now: int) -> None:
     """Remove a device and end its tokens, and those that it switched to; its key goes with the row."""
     connection.execute(_END_SWITCHED, numbered(device_id, now))
     connection.execute(_END_TOKENS, numbered(device_id, now))
-    connection.execute(_FORGET, numbered(device_id))
+    for statement in (_FORGET_KEYS, _FORGET_PINS, _FORGET):
+        connection.execute(statement, numbered(device_id))
 
 
 def add_identity(connection: sqlite3.Connection, new: NewIdentity, now: int) -> None:

@@ -15,11 +15,11 @@ from ticketstub.server.store.sqlite_writer import Writer
 
 _PRUNE = "DELETE FROM session WHERE digest IN (SELECT digest FROM session WHERE expires_at <= $1 LIMIT 100)"
 _CREATE = """
-    INSERT INTO session (digest, account_id, created_at, expires_at)
-    SELECT $1, id, $3, $4 FROM account WHERE id = $2 AND disabled_at IS NULL
+    INSERT INTO session (digest, account_id, created_at, expires_at, by_account_id)
+    SELECT $1, id, $3, $4, $5 FROM account WHERE id = $2 AND disabled_at IS NULL
 """
 _FIND = """
-    SELECT s.account_id, s.created_at, s.expires_at
+    SELECT s.account_id, s.created_at, s.expires_at, s.by_account_id
     FROM session AS s JOIN account AS a ON a.id = s.account_id
     WHERE s.digest = $1 AND s.expires_at > $2 AND a.disabled_at IS NULL
 """
@@ -45,7 +45,7 @@ class SqliteSessions:
     async def find(self, digest: bytes, now: int) -> SessionRow | None:
         """See `Sessions`."""
         row = self._reader.one(_FIND, numbered(digest, now))
-        return SessionRow(account_id=row[0], created_at=row[1], expires_at=row[2]) if row else None
+        return SessionRow(account_id=row[0], created_at=row[1], expires_at=row[2], by=row[3]) if row else None
 
     async def rotate(self, session: NewSession) -> bool:
         """See `Sessions`."""
@@ -70,13 +70,15 @@ def _create(session: NewSession, connection: sqlite3.Connection) -> bool:
 
 def _rotate(session: NewSession, connection: sqlite3.Connection) -> bool:
     """Begin the new one first: an account that is off leaves the old one as it was."""
-    if session.replaces is None or connection.execute(_FIND, numbered(session.replaces, session.now)).fetchone() is None:
+    if session.replaces is None:
+        return False
+    if connection.execute(_FIND, numbered(session.replaces, session.now)).fetchone() is None:
         return False
     return _keep(connection, session) and _end(connection, session.replaces, session.now)
 
 
 def _keep(connection: sqlite3.Connection, session: NewSession) -> bool:
-    values = numbered(session.digest, session.account_id, session.now, session.expires_at)
+    values = numbered(session.digest, session.account_id, session.now, session.expires_at, session.by)
     return connection.execute(_CREATE, values).rowcount == 1
 
 

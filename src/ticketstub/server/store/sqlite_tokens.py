@@ -29,6 +29,7 @@ _KEEP = """
     INSERT INTO token (digest, sealed, kind, account_id, device_id, created_at, expires_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
+_SWITCHED = "INSERT INTO home_switch (digest, account_id, by_account_id) VALUES ($1, $2, $3)"
 _END_OTHERS = "UPDATE token SET revoked_at = $2 WHERE device_id = $1 AND revoked_at IS NULL"
 
 
@@ -50,8 +51,11 @@ def keep_token(
     now: int,
     expires_at: int | None = None,
     rotate: bool = False,
+    by: int | None = None,
 ) -> None:
-    """Keep a device's new token; with `rotate`, end the earlier ones."""
+    """Keep a device's new token; with `rotate`, end the earlier ones. `by` is who had switched to the account."""
     if rotate:
         connection.execute(_END_OTHERS, numbered(device_id, now))
     connection.execute(_KEEP, numbered(digest, sealed, kind, account_id, device_id, now, expires_at))
+    if by is not None:
+        connection.execute(_SWITCHED, numbered(digest, account_id, by))
