@@ -20,9 +20,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
-from typing import Any
+from typing import IO
 from urllib.parse import quote
 
+import msgspec
 import pytest
 from keyring.backends.null import Keyring as NullKeyring
 
@@ -142,10 +143,27 @@ def store_in(home: Path) -> FileCredentials:
     return FileCredentials(home / "ticketstub" / "credentials")
 
 
-def keep(home: Path, plex_tv: str, token: str, profile: str = "default", **facts: Any) -> Credential:
+def keep(
+    home: Path,
+    plex_tv: str,
+    token: str,
+    profile: str = "default",
+    *,
+    username: str | None = "tom",
+    account_id: int | None = TOM.id,
+    client_identifier: str = "tests-tom",
+    **times: float,
+) -> Credential:
     """Keep a sign-in in files, as an earlier command would have."""
-    known = {"username": "tom", "account_id": TOM.id, "client_identifier": "tests-tom"} | facts
-    credential = Credential(issuer=plex_tv, profile=profile, token=Token(token), **known)
+    credential = Credential(
+        issuer=plex_tv,
+        profile=profile,
+        token=Token(token),
+        username=username,
+        account_id=account_id,
+        client_identifier=client_identifier,
+    )
+    credential = msgspec.structs.replace(credential, **times)
     saved = store_in(home).save(credential, replacing=None)
     assert saved is not None
     return saved
@@ -164,7 +182,9 @@ def link(plex_tv: str, code: str, token: str) -> int:
 class Watched(io.TextIOBase):
     """Standard error that acts on what is written to it: whoever reads a code approves it, at once."""
 
-    def __init__(self, under: Any, act: Callable[[str], object], *, terminal: bool) -> None:
+    encoding = "utf-8"
+
+    def __init__(self, under: IO[str], act: Callable[[str], object], *, terminal: bool) -> None:
         self.under = under
         self._act = act
         self._terminal = terminal
@@ -172,10 +192,6 @@ class Watched(io.TextIOBase):
 
     def isatty(self) -> bool:
         return self._terminal
-
-    @property
-    def encoding(self) -> str:
-        return "utf-8"
 
     def write(self, text: str) -> int:
         self.under.write(text)

@@ -15,8 +15,7 @@ PASSCODE = "4711"
 @pytest.fixture
 def mira(command: Command, fresh: LocalPlex, tmp_path: Path) -> list[str]:
     """Mira is signed in at a local Plex of this test's own; returns the option that names it."""
-    facts = {"username": "mira_quill", "account_id": MIRA.id, "client_identifier": "tests-mira"}
-    keep(tmp_path, fresh.url, TOKEN, **facts)
+    keep(tmp_path, fresh.url, TOKEN, username="mira_quill", account_id=MIRA.id, client_identifier="tests-mira")
     return ["--plex-tv", fresh.url]
 
 
@@ -36,7 +35,7 @@ def test_a_switch_is_kept_as_a_profile_of_its_own(command: Command, mira: list[s
     """The other user has a profile by his name; one's own stays as it was."""
     ran = command("home", "switch", "pip", *mira)
     assert (0, "Signed in as Pip") == (ran.code, ran.out.splitlines()[0])
-    assert "ticketstub whoami --profile pip" in ran.out
+    assert f"ticketstub whoami --plex-tv {mira[1]} --profile pip" in ran.out
     assert "10500789" in command("whoami", "--profile", "pip", *mira).out
     assert "mira_quill" == command("whoami", *mira).out.splitlines()[0]
     assert 0 == command("logout", "--profile", "pip", *mira).code

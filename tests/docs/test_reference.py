@@ -166,28 +166,37 @@ def test_exit_codes_are_those_of_the_page() -> None:
 def test_every_command_is_in_the_page() -> None:
     """Each command has its section, and no section is about a command that does not exist."""
     headings = {text.removeprefix("ticketstub ") for text in page("docs/reference/command.md").headings()}
-    shared = {"The command", "Exit codes", "Options of several commands"}
+    shared = {"The command", "Which token", "Exit codes", "Options of several commands"}
     assert set(commands()) == headings - shared
 
 
-@pytest.mark.parametrize("name", ["demo", "login", "whoami", "token", "resources", "source", "ping", "serve"])
+def commands() -> dict[str, set[str]]:
+    """Return the command's commands, those of inner groups by their whole path, with the options of each."""
+    group: Any = typer.main.get_command(app)  # its class is not Typer's own in all versions
+    return dict(_commands_of(group, ""))
+
+
+def _commands_of(group: Any, path: str) -> Iterator[tuple[str, set[str]]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands_of(command, f"{path}{name} ")
+        else:
+            yield f"{path}{name}", _options_of(command)
+
+
+def _options_of(command: Any) -> set[str]:
+    return {
+        option
+        for parameter in command.params
+        if parameter.param_type_name == "option"
+        for option in (*parameter.opts, *parameter.secondary_opts)
+        if option.startswith("--") and option != "--help"
+    }
+
+
+@pytest.mark.parametrize("name", list(commands()))
 def test_every_option_of_a_command_is_in_its_section(name: str) -> None:
     """A command's section names its options, and no others."""
     section = page("docs/reference/command.md").section(f"ticketstub {name}")
     named = set(re.findall(r"`(--[a-z-]+)", section))
     assert commands()[name] == named
-
-
-def commands() -> dict[str, set[str]]:
-    """Return the command's commands with the options of each."""
-    group: Any = typer.main.get_command(app)  # its class is not Typer's own in all versions
-    return {
-        name: {
-            option
-            for parameter in command.params
-            if parameter.param_type_name == "option"
-            for option in (*parameter.opts, *parameter.secondary_opts)
-            if option.startswith("--") and option != "--help"
-        }
-        for name, command in group.commands.items()
-    }

@@ -87,7 +87,7 @@ def switch(
         show.as_json({"account": account, "profile": state.profile, "issuer": state.issuer, "kept": state.where})
         return
     show.heading(f"Signed in as {state.username}")
-    use = f"ticketstub whoami --profile {state.profile}"
+    use = keeping.to_type("whoami", wanted)
     show.facts(
         [("token", facts.token_text(kept())), ("profile", state.profile), ("kept", state.where), ("to use", use)]
     )

@@ -120,7 +120,9 @@ def needed(issuer: str, profile: str | None, *, or_token: bool = False) -> Found
     if found.credential.signed_out_at is not None:
         when = datetime.fromtimestamp(found.credential.signed_out_at, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
         told = f"the profile {found.name} was signed out on {when}, and Plex could not be told"
-        raise WrongUsage(told, hint="tell it now: ticketstub logout; or sign in again: ticketstub login")
+        raise WrongUsage(
+            told, hint=f"tell it now: {to_type('logout', wanted)}; or sign in again: {to_type('login', wanted)}"
+        )
     return found
 
 
@@ -137,14 +139,14 @@ def missing(wanted: Entry, *, or_token: bool = False) -> WrongUsage:
     others = sorted({one.profile for one in known if one.issuer == wanted.issuer})
     kept = f"; kept are: {', '.join(others)}" if others else ""
     instead = "; or give a token in TICKETSTUB_TOKEN or standard input" if or_token else ""
-    return WrongUsage(message, hint=f"sign in: {login_command(wanted)}{instead}{kept}")
+    return WrongUsage(message, hint=f"sign in: {to_type('login', wanted)}{instead}{kept}")
 
 
-def login_command(wanted: Entry) -> str:
-    """Write the command that signs in under an issuer and a profile."""
+def to_type(command: str, wanted: Entry) -> str:
+    """Write a command for an issuer and a profile, as a person would type it."""
     issuer = "" if wanted.issuer == "https://plex.tv" else f" --plex-tv {wanted.issuer}"
     profile = "" if wanted.profile == DEFAULT_PROFILE else f" --profile {wanted.profile}"
-    return f"ticketstub login{issuer}{profile}"
+    return f"ticketstub {command}{issuer}{profile}"
 
 
 def choose(storage: Storage, wanted: Entry) -> Credentials:

@@ -40,11 +40,11 @@ def explained(found: Found) -> Generator[None]:
     except Unauthorized as error:
         if isinstance(error, _NOT_THE_TOKEN):
             raise
-        from ticketstub.cli.keeping import login_command
+        from ticketstub.cli.keeping import to_type
 
         ends = found.credential.expires_at
         past = isinstance(error, TokenExpired) or (ends is not None and time.time() >= ends)
         reason = REASONS["expired" if past else "revoked"]
         told = f"the sign-in that is kept as {found.name} no longer works: {reason}"
-        hint = f"sign in again: {login_command(found.credential.entry)}"
+        hint = f"sign in again: {to_type('login', found.credential.entry)}"
         raise Complaint(told, hint=hint, refusal=error) from None

@@ -73,8 +73,10 @@ def _show(found: Found) -> None:
 
 
 def _signed_out(found: Found) -> str | None:
+    from ticketstub.cli.keeping import to_type
+
     when = facts_of(found.credential.signed_out_at)
-    return f"{when}, but Plex could not be told: ticketstub logout" if when else None
+    return f"{when}, but Plex could not be told: {to_type('logout', found.credential.entry)}" if when else None
 
 
 def facts_of(seconds: float | None) -> str | None:

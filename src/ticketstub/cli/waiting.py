@@ -6,6 +6,7 @@ afterwards; in a pipe nothing moves. The address is always written out, to be co
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -66,7 +67,7 @@ class Waiting:
         if out.is_terminal and not out.is_dumb_terminal:
             self._count_down(out)
         else:
-            out.print(f"Waiting for the approval, {_span(self._left())} at most.")
+            out.print(f"Waiting for the approval, {_about(self._left())} at most.")
             out.file.flush()
 
     def _tell(self, out: Console, begun: Begun) -> None:
@@ -115,3 +116,7 @@ def opened_in_browser(url: str) -> bool:
 def _span(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
+
+
+def _about(seconds: float) -> str:
+    return f"{math.ceil(seconds / 60)} minutes" if seconds > 60 else f"{math.ceil(seconds)} s"
