@@ -17,6 +17,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ticketstub.server.answers import STAND_IN
+from ticketstub.server.requests import Scope
 from ticketstub.server.settings import Settings
 
 Application = Callable[..., Awaitable[None]]
@@ -78,6 +79,10 @@ class Connection(HttpToolsProtocol):
         """End."""
         self._stop_clock()
         super().connection_lost(exc)
+
+    def serves(self, scope: Scope) -> bool:
+        """Tell whether a request came on this connection."""
+        return bool(self.client == scope["client"] and self.server == scope["server"])
 
     def on_message_begin(self) -> None:
         """Note that a head begins."""

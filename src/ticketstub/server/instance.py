@@ -85,8 +85,12 @@ class Instance:
         task.add_done_callback(self._later.discard)
 
     async def finish(self) -> None:
-        """Give up what was to be done afterwards."""
+        """End: give up what was to be done afterwards."""
         self.passcodes.close()
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Give up what was to be done afterwards."""
         for task in self._later:
             task.cancel()
         await asyncio.gather(*self._later, return_exceptions=True)

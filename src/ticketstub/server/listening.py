@@ -14,7 +14,8 @@ from collections.abc import Generator, Mapping
 
 import uvicorn
 
-from ticketstub.server.connections import BACKLOG, Application, Config
+from ticketstub.server.connections import BACKLOG, Application, Config, Connection
+from ticketstub.server.requests import Scope
 from ticketstub.server.settings import Settings
 
 _TICK = 0.05
@@ -104,3 +105,9 @@ class Server(uvicorn.Server):
         """Cut whatever connection is left."""
         for connection in list(self.server_state.connections):
             connection.transport.abort()
+
+    def cut(self, scope: Scope) -> None:
+        """End the connection of a request, once what was sent on it has left."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection) and connection.serves(scope):
+                connection.transport.close()

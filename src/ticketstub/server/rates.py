@@ -81,6 +81,10 @@ class Rates:
         self._nonces = Buckets(_a_minute(settings.nonces_a_minute))
         self._nonces_from = Buckets(_a_minute(settings.address_nonces_a_minute))
 
+    def forget(self) -> None:
+        """Forget everything that was counted."""
+        Rates.__init__(self, self.settings, self._clock)
+
     def pin_made_from(self, address: str) -> None:
         """Count a PIN that is made."""
         self._count(self._pins, network(address))

@@ -63,3 +63,7 @@ class TransientTokens:
             del self._alive[digest]
             return None
         return held
+
+    def end(self, text: str, now: int) -> bool:
+        """End a token at once; `False` if it is unknown or over."""
+        return self.find(text, now) is not None and self._alive.pop(self._keys.digest(text), None) is not None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ticketstub.server.store.devices import Devices
     from ticketstub.server.store.homes import Homes, NewHome, Passcode
     from ticketstub.server.store.pins import Pins
+    from ticketstub.server.store.rewinding import Rewinding
     from ticketstub.server.store.sessions import Sessions
     from ticketstub.server.store.users import Users
 
@@ -250,6 +251,11 @@ class Store(Protocol):
     @property
     def pins(self) -> Pins:
         """The PINs."""
+        ...
+
+    @property
+    def rewinding(self) -> Rewinding:
+        """What only a tester does."""
         ...
 
     @property

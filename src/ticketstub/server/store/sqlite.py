@@ -33,6 +33,7 @@ from ticketstub.server.store.sqlite_devices import SqliteDevices
 from ticketstub.server.store.sqlite_homes import SqliteHomes
 from ticketstub.server.store.sqlite_pins import SqlitePins
 from ticketstub.server.store.sqlite_reader import Columns, Reader
+from ticketstub.server.store.sqlite_rewinding import SqliteRewinding
 from ticketstub.server.store.sqlite_sessions import SqliteSessions
 from ticketstub.server.store.sqlite_users import SqliteUsers
 from ticketstub.server.store.sqlite_writer import DirectWriter, ThreadWriter, Writer
@@ -128,6 +129,7 @@ class SqliteStore:
         self.devices = SqliteDevices(self._reader, self._writer)
         self.homes = SqliteHomes(self._reader, self._writer, self._account_row)
         self.pins = SqlitePins(self._reader, self._writer)
+        self.rewinding = SqliteRewinding(self._reader, self._writer, self._accounts.clear)
         self.auth_keys = SqliteAuthKeys(self._reader, self._writer, self._account_row)
         self.sessions = SqliteSessions(self._reader, self._writer)
         self.users = SqliteUsers(self._reader, self._account_row)

@@ -1,0 +1,70 @@
+"""The key of the control API, in a file of its own.
+
+Rule: whoever has it may do everything to a local Plex, so nobody else reads it: the file is made with mode 0600, and
+one that others can read, that is a link, or whose key could be guessed is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from ticketstub.token import Secret
+
+_SHORTEST = 32
+_LONGEST = 4096
+# Neither flag exists on Windows, where the file inherits the folder's access list.
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+class KeyFileError(Exception):
+    """The key file cannot be used; the message says why, without the key."""
+
+
+def control_key(path: Path) -> Secret:
+    """Read the key of a file, or make the file with a new one.
+
+    Raises:
+        KeyFileError: it cannot be read or made, others can read it, it is a link, or its key is too short.
+    """
+    try:
+        return _checked(path, _read(path))
+    except FileNotFoundError:
+        return _made(path)
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _read(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | _NO_FOLLOW)
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise KeyFileError(f"{path} is not a file")
+        if os.name == "posix" and facts.st_mode & 0o077:
+            raise KeyFileError(f"{path} can be read by others: run chmod 600 on it")
+        return os.read(descriptor, _LONGEST)
+    finally:
+        os.close(descriptor)
+
+
+def _checked(path: Path, content: bytes) -> Secret:
+    key = content.decode("ascii", "replace").strip()
+    if len(key) < _SHORTEST or not key.isascii() or not key.isprintable() or " " in key:
+        raise KeyFileError(f"{path} holds no key of {_SHORTEST} or more printable characters: remove it for a new one")
+    return Secret(key)
+
+
+def _made(path: Path) -> Secret:
+    key = secrets.token_urlsafe(_SHORTEST)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
+        try:
+            os.write(descriptor, f"{key}\n".encode())
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be made: {error.strerror}") from None
+    return Secret(key)

@@ -1,0 +1,170 @@
+"""What came in: requests as a tester reads them, without the secrets in them.
+
+Rule: a value is masked by its name before it is kept: a token becomes its fingerprint (`#1a2b3c`), any other secret
+`…`. So neither a failed test's output nor the control API can give one away. The oldest are dropped beyond `MOST`.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import overload
+
+import msgspec
+
+from ticketstub.server.control.calls import Pattern
+from ticketstub.server.requests import Asked, Headers
+from ticketstub.token import Token
+
+MOST = 1000
+"""How many requests are kept."""
+
+_MASK = "…"
+_TOKEN = re.compile(r"(?i)(?:x-plex-|auth_?|access_?|current)?token")
+_SECRET = re.compile("(?i)token|pass|pin|code|jwt|secret|cookie|authori|nonce|claim").search
+_HOLDS_ADDRESS = frozenset({"referer", "forwardurl", "continue"})
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """One request that came in, and how it was answered.
+
+    Attributes:
+        at: when, in seconds since 1970 on the instance's clock.
+        place: `plex.tv`, or the media server's name.
+        method: HTTP's.
+        path: the path, masked where it holds a secret.
+        template: the path of the call (`/api/v2/pins/{id}`), `-` where there is none.
+        status: the answer's.
+        headers: fields by their names in lower case.
+        query: the query's parameters.
+        body: the form's or JSON object's members.
+    """
+
+    at: float
+    place: str
+    method: str
+    path: str
+    template: str
+    status: int
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Mapping[str, object]
+
+    def __str__(self) -> str:
+        where = "" if self.place == "plex.tv" else f" at {self.place}"
+        return f"{self.method} {self.path}{where}: {self.status}"
+
+
+class Requests(Sequence[Recorded]):
+    """The requests that came in, oldest first; any thread may read them."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._ring: deque[Recorded] = deque(maxlen=most)
+        self._lock = threading.Lock()
+
+    def add(self, recorded: Recorded) -> None:
+        """Keep one more."""
+        with self._lock:
+            self._ring.append(recorded)
+
+    def clear(self) -> None:
+        """Forget them."""
+        with self._lock:
+            self._ring.clear()
+
+    def of(self, call: str, at: str | None = None) -> list[Recorded]:
+        """Return those of some calls.
+
+        Args:
+            call: as `POST /api/v2/pins` or `GET /api/v2/pins/{id}`.
+            at: `plex.tv`, or a media server by name; `None`: wherever they were asked.
+
+        Raises:
+            ValueError: the text names no call.
+        """
+        pattern = Pattern.read(call, at)
+        # What has a route is told by that: its path may be masked.
+        return [each for each in self._all() if pattern.means(each.method, _path(each, pattern), each.place)]
+
+    def _all(self) -> list[Recorded]:
+        with self._lock:
+            return list(self._ring)
+
+    def __len__(self) -> int:
+        return len(self._ring)
+
+    def __iter__(self) -> Iterator[Recorded]:
+        return iter(self._all())
+
+    @overload
+    def __getitem__(self, index: int) -> Recorded: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Recorded]: ...
+
+    def __getitem__(self, index: int | slice) -> Recorded | list[Recorded]:
+        return self._all()[index]
+
+    def __repr__(self) -> str:
+        return f"<Requests: {', '.join(map(str, self._all())) or 'none'}>"
+
+
+def _path(recorded: Recorded, pattern: Pattern) -> str:
+    as_template = recorded.template != "-" and any(piece.startswith("{") for piece in pattern.pieces)
+    return recorded.template if as_template else recorded.path
+
+
+def record(asked: Asked, headers: Headers, status: int, *, place: str, at: float) -> Recorded:
+    """Describe a request.
+
+    Args:
+        asked: the request as it was read.
+        headers: its fields as they came.
+        status: the answer's.
+        place: where it was asked.
+        at: when.
+    """
+    hidden = {value for name, value in asked.in_path.items() if is_secret(name)}
+    return Recorded(
+        at=at,
+        place=place,
+        method="HEAD" if asked.bodiless else asked.method,
+        path="/".join(_MASK if _is_token(piece) or piece in hidden else piece for piece in asked.path.split("/")),
+        template=asked.template,
+        status=status,
+        headers={name: str(masked(name, value)) for name, value in _as_text(headers)},
+        query={name: str(masked(name, value)) for name, value in asked.query.items()},
+        body=masked_members(asked.document or asked.fields),
+    )
+
+
+def masked_members(members: Mapping[str, object]) -> dict[str, object]:
+    """Mask the secrets among named values."""
+    return {name: masked(name, value) for name, value in members.items()}
+
+
+def masked(name: str, value: object) -> object:
+    """Return a value as it may be shown."""
+    if isinstance(value, dict):
+        return masked_members(value)  # pyright: ignore[reportUnknownArgumentType]  # a JSON object: its names are texts
+    if isinstance(value, list):
+        return [masked(name, each) for each in value]  # pyright: ignore[reportUnknownVariableType]  # JSON
+    if not value or not is_secret(name):
+        in_address = isinstance(value, str) and name.lower() in _HOLDS_ADDRESS
+        return str(value).partition("?")[0].partition("#")[0] if in_address else value
+    return f"{Token.received(value)}" if isinstance(value, str) and _TOKEN.fullmatch(name) else _MASK
+
+
+def is_secret(name: str) -> bool:
+    """Tell whether what has this name is a secret."""
+    return _SECRET(name) is not None
+
+
+def _is_token(piece: str) -> bool:
+    return Token.received(piece).kind != "unknown"
+
+
+def _as_text(headers: Headers) -> Iterator[tuple[str, str]]:
+    return ((name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in headers)

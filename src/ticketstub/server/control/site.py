@@ -1,0 +1,98 @@
+"""The control API: the tester's verbs over HTTP, for programs in any language.
+
+Rule: a port of its own, and nothing without its key, which is compared in constant time before a body is looked at
+any further. A request that a browser sends for a page of another site is refused whatever it knows, and no answer
+lets another origin read it. Bodies are JSON objects; an unknown member is an error, so that a typing mistake is seen.
+Errors are `{"error": "…"}`: 400 what cannot be, 401 no key, 403 a browser, 404 no such thing, 409 too late.
+"""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from ticketstub.refusals import Refusal
+from ticketstub.server.answers import Answer
+from ticketstub.server.control.hand import Hand, TooLate
+from ticketstub.server.control.verbs import VERBS, Verb
+from ticketstub.server.requests import Asked, Headers
+from ticketstub.server.store.base import StoreConflict
+from ticketstub.token import Secret
+from ticketstub.wire.codec import Format
+
+_FIELDS: Headers = [
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"vary", b"Origin"),
+]
+_SAME_SITE = frozenset({b"", b"none", b"same-origin"})
+_WRITES_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+class ControlSite:
+    """The control port.
+
+    Args:
+        hand: does what is asked.
+        key: what `Authorization: Bearer …` must hold.
+    """
+
+    default = Format.JSON
+    traces = False
+
+    def __init__(self, hand: Hand, key: Secret) -> None:
+        self._hand = hand
+        self._wanted = b"Bearer " + key.reveal().encode()
+
+    async def answer(self, asked: Asked) -> Answer:
+        """Answer a request."""
+        if (refused := self._refused(asked)) is not None:
+            return refused
+        methods = VERBS.get(asked.path.rstrip("/"))
+        if methods is None:
+            return _error(404, "there is no such verb: GET /control/v1 lists them")
+        asked.template = asked.path.rstrip("/")
+        verb = methods.get(asked.method)
+        if verb is None:
+            return _error(405, "this verb takes another method", [(b"allow", ", ".join(methods).encode())])
+        return await self._done(verb, asked)
+
+    def refuse(self, refusal: Refusal, _asked: Asked) -> Answer:
+        """Write what was refused before it got here: a body that is no JSON, or too long."""
+        return _error(refusal.status or 500, refusal.message)
+
+    def _refused(self, asked: Asked) -> Answer | None:
+        """Refuse a browser's request for another site's page (403), and whoever has not the key (401)."""
+        if asked.header(b"origin") or asked.header(b"sec-fetch-site") not in _SAME_SITE:
+            return _error(403, "the control API is not for web pages")
+        if not compare_digest(asked.header(b"authorization"), self._wanted):
+            return _error(401, "the key is missing or wrong: Authorization: Bearer KEY", _CHALLENGE)
+        return None
+
+    async def _done(self, verb: Verb[Any], asked: Asked) -> Answer:
+        if asked.method in _WRITES_BODY and asked.fields and not asked.document:
+            return _error(415, "a verb takes a JSON object: Content-Type: application/json")
+        try:
+            order = msgspec.convert(asked.document, verb.order, strict=True)
+            told = await verb.do(self._hand, order)
+        except msgspec.ValidationError as error:
+            return _error(400, str(error))
+        except LookupError as error:
+            return _error(404, str(error.args[0]))
+        except (TooLate, StoreConflict) as error:
+            return _error(409, str(error))
+        except ValueError as error:  # WorldError, too
+            return _error(400, str(error))
+        return Answer(200, _FIELDS, msgspec.json.encode(told)) if told is not None else Answer(204, _FIELDS[1:], b"")
+
+
+_CHALLENGE: Headers = [(b"www-authenticate", b'Bearer realm="control"')]
+
+
+def _error(status: int, message: str, more: Headers | None = None) -> Answer:
+    body = msgspec.json.encode({"error": message or HTTPStatus(status).phrase})
+    return Answer(status, [*_FIELDS, *(more or [])], body)

@@ -1,0 +1,207 @@
+"""The control API's verbs: path, method, what they are told, and what they tell.
+
+Rule: each is a line of a table over one verb of the hand, with its order as a type: members, defaults, and which must
+be there. What is told back holds a token or code only where that is what was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from ticketstub.server.control.hand import Hand
+from ticketstub.token import Token
+
+PREFIX = "/control/v1"
+
+Told = TypeVar("Told", bound="Order")
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a verb is told: nothing."""
+
+
+class PinOrder(Order, frozen=True, kw_only=True):
+    """Which PIN, by its id or code."""
+
+    pin: int | str
+
+
+class ApproveOrder(PinOrder, frozen=True, kw_only=True):
+    """Which PIN, and for whom: a user name, e-mail address or id; by default the world's first account."""
+
+    account: str | int | None = None
+
+
+class AccountOrder(Order, frozen=True, kw_only=True):
+    """Which account: a user name, e-mail address or id; by default the world's first."""
+
+    account: str | int | None = None
+
+
+class TokenOrder(Order, frozen=True, kw_only=True):
+    """Which token."""
+
+    token: str
+
+
+class RefuseOrder(Order, frozen=True, kw_only=True):
+    """Which calls are refused, how often and how; see `Hand.refuse_next`."""
+
+    call: str
+    status: int = 429
+    times: int = 1
+    code: int | None = None
+    message: str | None = None
+    retry_after: int | None = None
+    body: str | None = None
+    at: str | None = None
+
+
+class DelayOrder(Order, frozen=True, kw_only=True):
+    """Which calls wait, how long, and how often."""
+
+    call: str
+    seconds: float
+    times: int = 1
+    at: str | None = None
+
+
+class ChaosOrder(Order, frozen=True, kw_only=True):
+    """Which share of the calls goes wrong; 0 ends it."""
+
+    share: float
+    seed: int = 0
+    longest: float = 0.5
+
+
+class AdvanceOrder(Order, frozen=True, kw_only=True):
+    """How far the clock moves."""
+
+    days: float = 0
+    hours: float = 0
+    minutes: float = 0
+    seconds: float = 0
+
+
+class NewAccountOrder(Order, frozen=True, kw_only=True):
+    """An account, with the members that it most needs; `more` are any others of a world file's `[[account]]`."""
+
+    username: str
+    email: str | None = None
+    password: str | None = None
+    verification_secret: str | None = None
+    more: dict[str, Any] = {}
+
+    def described(self) -> dict[str, object]:
+        """Describe it as a world file does."""
+        given = {"username": self.username, "email": self.email, "password": self.password}
+        given["verification_secret"] = self.verification_secret
+        return {name: value for name, value in {**self.more, **given}.items() if value is not None}
+
+
+class Verb(Generic[Told]):
+    """A verb.
+
+    Args:
+        order: what it is told.
+        do: does it; returns what is told back, or `None`.
+    """
+
+    __slots__ = ("do", "order")
+
+    def __init__(self, order: type[Told], do: Callable[[Hand, Told], Awaitable[object]]) -> None:
+        self.order = order
+        self.do = do
+
+
+async def _approve(hand: Hand, order: ApproveOrder) -> None:
+    await hand.approve(order.pin, order.account)
+
+
+async def _deny(hand: Hand, order: PinOrder) -> None:
+    await hand.deny(order.pin)
+
+
+async def _expire_pin(hand: Hand, order: PinOrder) -> None:
+    await hand.expire(order.pin)
+
+
+async def _token(hand: Hand, order: AccountOrder) -> dict[str, str]:
+    return {"token": (await hand.token_for(order.account)).reveal()}
+
+
+async def _revoke(hand: Hand, order: TokenOrder) -> None:
+    await hand.revoke(Token.received(order.token))
+
+
+async def _expire_token(hand: Hand, order: TokenOrder) -> None:
+    await hand.expire(Token.received(order.token))
+
+
+async def _refuse(hand: Hand, order: RefuseOrder) -> None:
+    await hand.refuse_next(**msgspec.structs.asdict(order))
+
+
+async def _delay(hand: Hand, order: DelayOrder) -> None:
+    await hand.delay(**msgspec.structs.asdict(order))
+
+
+async def _chaos(hand: Hand, order: ChaosOrder) -> None:
+    await hand.chaos(**msgspec.structs.asdict(order))
+
+
+async def _advance(hand: Hand, order: AdvanceOrder) -> dict[str, int]:
+    return {"now": await hand.advance(**msgspec.structs.asdict(order))}
+
+
+async def _clock(hand: Hand, _order: Order) -> dict[str, int]:
+    return {"now": hand.instance.now()}
+
+
+async def _requests(hand: Hand, _order: Order) -> dict[str, object]:
+    return {"requests": list(hand.requests)}
+
+
+async def _clear(hand: Hand, _order: Order) -> None:
+    hand.requests.clear()
+
+
+async def _add_account(hand: Hand, order: NewAccountOrder) -> dict[str, object]:
+    row = await hand.add_account(order.described())
+    return {"id": row.id, "uuid": row.record.uuid, "username": row.record.username, "email": row.record.email}
+
+
+async def _code(hand: Hand, order: AccountOrder) -> dict[str, str]:
+    return {"code": (await hand.code_for(order.account)).reveal()}
+
+
+async def _reset(hand: Hand, _order: Order) -> None:
+    await hand.reset()
+
+
+async def _list(_hand: Hand, _order: Order) -> dict[str, object]:
+    return {"verbs": [f"{method} {path}" for path, methods in VERBS.items() for method in methods]}
+
+
+VERBS: dict[str, dict[str, Verb[Any]]] = {
+    PREFIX: {"GET": Verb(Order, _list)},
+    f"{PREFIX}/pins/approve": {"POST": Verb(ApproveOrder, _approve)},
+    f"{PREFIX}/pins/deny": {"POST": Verb(PinOrder, _deny)},
+    f"{PREFIX}/pins/expire": {"POST": Verb(PinOrder, _expire_pin)},
+    f"{PREFIX}/tokens": {"POST": Verb(AccountOrder, _token)},
+    f"{PREFIX}/tokens/revoke": {"POST": Verb(TokenOrder, _revoke)},
+    f"{PREFIX}/tokens/expire": {"POST": Verb(TokenOrder, _expire_token)},
+    f"{PREFIX}/codes": {"POST": Verb(AccountOrder, _code)},
+    f"{PREFIX}/accounts": {"POST": Verb(NewAccountOrder, _add_account)},
+    f"{PREFIX}/refusals": {"POST": Verb(RefuseOrder, _refuse)},
+    f"{PREFIX}/delays": {"POST": Verb(DelayOrder, _delay)},
+    f"{PREFIX}/chaos": {"POST": Verb(ChaosOrder, _chaos)},
+    f"{PREFIX}/clock": {"GET": Verb(Order, _clock)},
+    f"{PREFIX}/clock/advance": {"POST": Verb(AdvanceOrder, _advance)},
+    f"{PREFIX}/requests": {"GET": Verb(Order, _requests), "DELETE": Verb(Order, _clear)},
+    f"{PREFIX}/reset": {"POST": Verb(Order, _reset)},
+}
+"""The verbs by path and method."""
