@@ -13,7 +13,7 @@ from ticketstub.cli.exits import EXIT_CODES
 
 NAMES = [
     *("login", "whoami", "status", "check", "renew", "logout", "servers", "resources", "token", "claim", "source"),
-    *("ping", "serve", "openapi", "demo", "home", "devices"),
+    *("ping", "serve", "openapi", "demo", "run", "env", "home", "devices"),
 ]
 GROUPS = [
     *("home list", "home switch", "home passcode", "home passcode set", "home passcode remove"),

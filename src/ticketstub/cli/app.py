@@ -15,6 +15,7 @@ from ticketstub.cli.check import check
 from ticketstub.cli.claim import claim
 from ticketstub.cli.demo import demo
 from ticketstub.cli.devices import devices
+from ticketstub.cli.env import env
 from ticketstub.cli.exits import table
 from ticketstub.cli.home import home
 from ticketstub.cli.login import login
@@ -23,6 +24,7 @@ from ticketstub.cli.openapi import openapi
 from ticketstub.cli.ping import ping
 from ticketstub.cli.renew import renew
 from ticketstub.cli.resources import resources
+from ticketstub.cli.run import run
 from ticketstub.cli.serve import serve
 from ticketstub.cli.servers import servers
 from ticketstub.cli.source import source
@@ -82,5 +84,8 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for _command in _COMMANDS:
     app.command()(_command)
+# What stands behind the program's name is the program's.
+app.command(context_settings={"allow_interspersed_args": False})(run)
+app.command()(env)
 for _group in (home, devices):
     app.add_typer(_group)

@@ -82,15 +82,16 @@ def serve(
 
         # Without any handler, Python would print the server library's warnings among our lines.
         getLogger("uvicorn").addHandler(NullHandler())
-        inhabited = _world(world, demo=demo)
+        people = inhabited(world, demo=demo)
         if reset and db:
             _start_over(db)
         logging = on_terminal(sys.stdout) if log is None else log
-        plex = LocalPlex(inhabited, db=db, host=host, port=port, on_answer=Journal().write if logging else None)
+        plex = LocalPlex(people, db=db, host=host, port=port, on_answer=Journal().write if logging else None)
         _run(plex, lambda: introduce(plex, db=db, host=host, file=world), ending)
 
 
-def _world(file: Path | None, *, demo: bool) -> World:
+def inhabited(file: Path | None, *, demo: bool) -> World:
+    """Return the world of a file or of the demonstration; raises `WrongUsage` for neither, both, or a faulty file."""
     from ticketstub.server.world import World, WorldError
 
     if file and demo:

@@ -42,9 +42,8 @@ class Entrance(asyncio.Protocol):
         """What came behind the head already."""
         return bytes(self._came)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # what streams have
         """Begin; see asyncio.Protocol, as below."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # what stream connections are
         self.transport = transport
         self._begins(self)
 
@@ -68,7 +67,7 @@ class Entrance(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's own signature
         """End."""
         if not self._head.done():
-            self._head.set_exception(Gone())
+            self._head.set_exception(Gone)
             self._head.exception()  # nobody need be waiting for it
 
     async def head(self, seconds: float) -> bytes | Refused:

@@ -32,10 +32,42 @@ class BadHead(Exception):
 
 
 class Head(NamedTuple):
-    """Where a request is to go, and what is sent there before all that follows: nothing, for a tunnel."""
+    """The head of a request.
+
+    Attributes:
+        target: where it is to go.
+        method: as it was sent.
+        asked: what stood behind the method: an address, with or without `http://`.
+        authority: host and port in it, as they were written.
+        path: path and query, of a plain request.
+        version: HTTP/1.0 or HTTP/1.1.
+        fields: the header fields that are not the proxy's own.
+    """
 
     target: Address
-    forwarded: bytes | None
+    method: bytes
+    asked: bytes
+    authority: bytes
+    path: bytes
+    version: bytes
+    fields: tuple[bytes, ...]
+
+    @property
+    def tunnel(self) -> bool:
+        """Whether it asks for a tunnel; else it is a request by plain http."""
+        return self.method == b"CONNECT"
+
+    def for_server(self) -> bytes:
+        """Write a plain request for its server. One connection carries one: the next may be for somebody else."""
+        line = b" ".join((self.method, self.path, self.version))
+        return _written([line, b"Host: " + self.authority, *self.fields, b"Connection: close"])
+
+    def for_proxy(self, authorization: bytes | None) -> bytes:
+        """Write the request for a further proxy, with what proves to it who asks."""
+        line = b" ".join((self.method, self.asked, self.version))
+        proof = [] if authorization is None else [b"Proxy-Authorization: " + authorization]
+        ending = [] if self.tunnel else [b"Connection: close"]
+        return _written([line, b"Host: " + self.authority, *self.fields, *proof, *ending])
 
 
 def read_head(raw: bytes) -> Head:
@@ -48,13 +80,17 @@ def read_head(raw: bytes) -> Head:
     found = _LINE.fullmatch(line)
     if not found or not all(map(_FIELD.fullmatch, fields)):
         raise BadHead("this is not an HTTP/1.1 request")
-    if found[1] == b"CONNECT":
-        return Head(_address(found[2], None), None)
-    absolute = _ABSOLUTE.fullmatch(found[2])
+    method, asked, version = found.groups()
+    kept = tuple(field for field in fields if not _BETWEEN.fullmatch(field.partition(b":")[0]))
+    if method == b"CONNECT":
+        return Head(_address(asked, None), method, asked, asked, b"", version, kept)
+    absolute = _ABSOLUTE.fullmatch(asked)
     if not absolute:
         raise BadHead("this is a proxy: it takes CONNECT, and http:// addresses in full")
-    target = _address(absolute[1], 80)
-    return Head(target, _forwarded(found, absolute, fields))
+    authority, path = absolute.groups()
+    if not path.startswith(b"/"):
+        path = b"/" + path
+    return Head(_address(authority, 80), method, asked, authority, path, version, kept)
 
 
 def _address(authority: bytes, default: int | None) -> Address:
@@ -65,9 +101,5 @@ def _address(authority: bytes, default: int | None) -> Address:
     return Address((found[1] or found[2]).lower().rstrip("."), port)
 
 
-def _forwarded(line: re.Match[bytes], absolute: re.Match[bytes], fields: list[bytes]) -> bytes:
-    """Write the request for its server. One connection carries one request: the next may be for somebody else."""
-    path = absolute[2] if absolute[2].startswith(b"/") else b"/" + absolute[2]
-    kept = [field for field in fields if not _BETWEEN.fullmatch(field.partition(b":")[0])]
-    lines = [b" ".join((line[1], path, line[3])), b"Host: " + absolute[1], *kept, b"Connection: close"]
+def _written(lines: list[bytes]) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n"

@@ -84,9 +84,8 @@ class Leg(asyncio.Protocol):
         """Whether there is no connection here, not yet or not any more."""
         return self._lost or self._transport is None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # what streams have
         """Begin; see asyncio.Protocol, as below."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # what stream connections are
         self.join(transport)
 
     def join(self, transport: asyncio.Transport) -> None:

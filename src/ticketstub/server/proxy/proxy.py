@@ -12,53 +12,15 @@ import contextlib
 import ssl
 import threading
 from collections.abc import Callable, Generator
-from typing import Literal
 from weakref import WeakSet
-
-import msgspec
 
 from ticketstub.server.proxy.entrance import Entrance, Gone
 from ticketstub.server.proxy.heads import BadHead, Head, read_head
-from ticketstub.server.proxy.hosts import Hosts, PassedOn, Refused, Taken, Verdict, is_loopback
-from ticketstub.server.proxy.legs import Pair
-from ticketstub.server.proxy.names import dial
+from ticketstub.server.proxy.hosts import Hosts, Refused
+from ticketstub.server.proxy.passage import Event, Limits, Means, Passage
+from ticketstub.server.proxy.upstream import Upstream
 
-_ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _STOPS_WITHIN = 5.0
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of the proxy; times are seconds, all values are ours.
-
-    Attributes:
-        connections: how many clients at once (503 beyond).
-        head_bytes: the longest head of a request to the proxy (431 beyond).
-        head_seconds: how long it may take (408 beyond).
-        dial_seconds: how long connecting may take (504 beyond).
-        handshake_seconds: how long a client may take to agree on TLS.
-        idle_seconds: how long a connection may be silent.
-    """
-
-    connections: int = 1000
-    head_bytes: int = 16 * 1024
-    head_seconds: float = 10.0
-    dial_seconds: float = 15.0
-    handshake_seconds: float = 10.0
-    idle_seconds: float = 900.0
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a connection.
-
-    Attributes:
-        target: where it was to go, HOST:PORT; empty where that was not to be read.
-        outcome: `taken` by this run, `passed on` to somebody else, `refused`, or `failed` on the way.
-        reason: why it was refused or failed.
-    """
-
-    target: str
-    outcome: Literal["taken", "passed on", "refused", "failed"]
-    reason: str = ""
 
 
 class Proxy:
@@ -68,6 +30,7 @@ class Proxy:
         hosts: says which host is whose.
         context: what TLS for Plex's hosts is ended with.
         limits: the bounds.
+        upstream: the proxy by which everything else is reached, loopback excepted.
         on_event: told what became of each connection.
     """
 
@@ -77,28 +40,27 @@ class Proxy:
         context: ssl.SSLContext,
         *,
         limits: Limits | None = None,
+        upstream: Upstream | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self._hosts = hosts
-        self._context = context
         self._limits = limits or Limits()
-        self._tell = on_event or _nobody
+        self._means = Means(self._limits, context, upstream, on_event or _nobody)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._pairs: set[Pair] = set()
+        self._passages: set[Passage] = set()
         self._entrances: WeakSet[Entrance] = WeakSet()
-        self._port = 0
 
     @property
     def url(self) -> str:
         """Its address, once started."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self._means.own_port}"
 
     async def serve(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Run until `stop` is set; `ready` is called once it listens. Raises `ListenError`."""
         from ticketstub.server.listening import listen  # loaded only to be run
 
         with contextlib.closing(listen("127.0.0.1", 0)) as listener:
-            self._port = listener.getsockname()[1]
+            self._means.own_port = listener.getsockname()[1]
             loop = asyncio.get_running_loop()
             server = await loop.create_server(self._entrance, sock=listener)
             ready()
@@ -146,7 +108,7 @@ class Proxy:
     def _begin(self, entrance: Entrance) -> None:
         self._entrances.add(entrance)
         if len(self._tasks) >= self._limits.connections:
-            entrance.refuse(self._noted("", Refused(503, "there are too many connections at once")))
+            self._refuse(entrance, "", Refused(503, "there are too many connections at once"))
             return
         task = asyncio.get_running_loop().create_task(self._serve(entrance))
         self._tasks.add(task)
@@ -155,8 +117,8 @@ class Proxy:
     async def _end(self) -> None:
         for task in self._tasks:
             task.cancel()
-        for pair in self._pairs:
-            pair.abort()
+        for passage in self._passages:
+            passage.abort()
         for entrance in list(self._entrances):  # those that linger after a refusal
             entrance.transport.abort()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -164,102 +126,42 @@ class Proxy:
     async def _serve(self, entrance: Entrance) -> None:
         """See one client through, from its head to its end."""
         try:
-            raw = await entrance.head(self._limits.head_seconds)
-            head = raw if isinstance(raw, Refused) else _read(raw)
+            head = await _head(entrance, self._limits.head_seconds)
             if isinstance(head, Refused):
-                entrance.refuse(self._noted("", head))
+                self._refuse(entrance, "", head)
                 return
             verdict = self._hosts.decide(head.target)
             if isinstance(verdict, Refused):
-                entrance.refuse(self._noted(str(head.target), verdict))
+                self._refuse(entrance, str(head.target), verdict)
             else:
-                await self._connected(entrance, head, verdict)
+                await self._pass(Passage(self._means, entrance, head, verdict))
         except Gone:
             pass
         finally:
             if asyncio.current_task().cancelling():  # type: ignore[union-attr]  # it is one: `_begin` made it
                 entrance.transport.abort()
 
-    def _noted(self, target: str, refused: Refused) -> Refused:
-        self._tell(Event(target=target, outcome="refused", reason=refused.reason))
-        return refused
-
-    async def _connected(self, entrance: Entrance, head: Head, verdict: Taken | PassedOn) -> None:
-        ends_tls = isinstance(verdict, Taken) and verdict.tls
-        if ends_tls and (head.forwarded is not None or entrance.rest):
-            entrance.refuse(self._noted(str(head.target), Refused(400, "TLS begins once the tunnel is there")))
-            return
-        pair = Pair(self._limits.idle_seconds)
-        self._pairs.add(pair)
+    async def _pass(self, passage: Passage) -> None:
+        self._passages.add(passage)
         try:
-            far = await self._dialled(pair, head, verdict)
-            if isinstance(far, Refused):
-                entrance.refuse(far)
-            elif await self._joined(pair, entrance, head, ends_tls=ends_tls):
-                await pair.over
+            await passage.run()
         finally:
-            pair.abort()
-            self._pairs.discard(pair)
+            self._passages.discard(passage)
 
-    async def _dialled(self, pair: Pair, head: Head, verdict: Taken | PassedOn) -> asyncio.Transport | Refused:
-        pair.far.hold()  # whatever it says first waits until the client's side is there
-        try:
-            far = await dial(verdict.address, lambda: pair.far, self._limits.dial_seconds)
-        except TimeoutError:
-            return self._noted(str(head.target), Refused(504, f"{head.target} did not answer in time"))
-        except OSError as error:
-            why = error.strerror or str(error)
-            return self._noted(str(head.target), Refused(502, f"{head.target} cannot be reached: {why}"))
-        peer = far.get_extra_info("peername")
-        if peer and peer[1] == self._port and is_loopback(peer[0]):
-            return self._noted(str(head.target), Refused(508, f"{head.target} is this proxy itself"))
-        return far
-
-    async def _joined(self, pair: Pair, entrance: Entrance, head: Head, *, ends_tls: bool) -> bool:
-        """Join the client's side, behind TLS or plain; false where it left on the way."""
-        near: asyncio.Transport | None = entrance.transport
-        if head.forwarded is None:
-            entrance.transport.write(_ESTABLISHED)
-        if ends_tls:
-            near = await self._in_tls(pair, entrance, str(head.target))
-        if near is None or near.is_closing():
-            return False
-        self._tell(Event(target=str(head.target), outcome=_outcome(self._hosts.decide(head.target))))
-        pair.near.join(near)
-        if not ends_tls:
-            pair.far.write((head.forwarded or b"") + entrance.rest)
-            near.set_protocol(pair.near)
-            near.resume_reading()
-        pair.far.release()
-        return True
-
-    async def _in_tls(self, pair: Pair, entrance: Entrance, target: str) -> asyncio.Transport | None:
-        seconds, loop = self._limits.handshake_seconds, asyncio.get_running_loop()
-        try:
-            return await loop.start_tls(
-                entrance.transport,
-                pair.near,
-                self._context,
-                server_side=True,
-                ssl_handshake_timeout=seconds,
-            )
-        except (OSError, TimeoutError):
-            entrance.transport.abort()
-            reason = "TLS could not be agreed on: perhaps the program does not trust the run's authority"
-            self._tell(Event(target=target, outcome="failed", reason=reason))
-            return None
+    def _refuse(self, entrance: Entrance, target: str, refused: Refused) -> None:
+        self._means.tell(Event(target=target, outcome="refused", reason=refused.reason))
+        entrance.refuse(refused)
 
 
 def _nobody(_event: Event) -> None:
     """Listen to nothing."""
 
 
-def _read(raw: bytes) -> Head | Refused:
+async def _head(entrance: Entrance, seconds: float) -> Head | Refused:
+    raw = await entrance.head(seconds)
+    if isinstance(raw, Refused):
+        return raw
     try:
         return read_head(raw)
     except BadHead as bad:
         return Refused(400, bad.reason)
-
-
-def _outcome(verdict: Verdict) -> Literal["taken", "passed on"]:
-    return "taken" if isinstance(verdict, Taken) else "passed on"

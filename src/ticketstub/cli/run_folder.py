@@ -1,0 +1,105 @@
+"""The folder of a run: the certificates that its programs are to trust, for as long as it lasts.
+
+Rule: only its owner can read it, and it holds no secret. It goes away whatever happens to the command: a process that
+does nothing else waits for its end, and removes what is left.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from ticketstub.cli.variables import AUTHORITY, BUNDLE, TRUST_STORE, TRUST_STORE_PASSWORD
+
+_CLEANER = "import shutil, sys; sys.stdin.buffer.read(); shutil.rmtree(sys.argv[1], ignore_errors=True)"
+_KNOWN = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora
+    "/etc/ssl/ca-bundle.pem",  # openSUSE
+    "/etc/ssl/cert.pem",  # Alpine, macOS
+)
+
+
+@contextmanager
+def run_folder() -> Generator[Path]:
+    """Make a folder for as long as the `with` lasts, or this process does."""
+    path = _parent() / f"ticketstub-run-{secrets.token_hex(8)}"
+    # It is there before the folder is. A session of its own: no terminal's signal ends it early.
+    cleaner = subprocess.Popen(  # noqa: S603  # ourselves
+        [sys.executable, "-I", "-S", "-c", _CLEANER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=path.parent,
+        start_new_session=True,
+    )
+    try:
+        path.mkdir(0o700)
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        cleaner.communicate()
+
+
+def _parent() -> Path:
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    usable = os.path.isabs(runtime) and os.path.isdir(runtime) and os.access(runtime, os.W_OK)  # noqa: PTH112, PTH117  # it may be any text
+    return Path(runtime if usable else tempfile.gettempdir())
+
+
+def fill(folder: Path, authority: bytes, *, alone: bool, environ: Mapping[str, str]) -> Path:
+    """Write the files that programs are to trust, and return the authority's.
+
+    Args:
+        folder: where to.
+        authority: the run's authority as PEM.
+        alone: whether nobody else is to be trusted.
+        environ: may name a file with who else is.
+    """
+    bundle = authority if alone else b"\n".join([authority, trusted(environ)])
+    for name, content in (
+        (AUTHORITY, authority),
+        (BUNDLE, bundle),
+        (TRUST_STORE, _trust_store(bundle)),
+    ):
+        (folder / name).write_bytes(content)
+    return folder / AUTHORITY
+
+
+def trusted(environ: Mapping[str, str]) -> bytes:
+    """Return, as PEM, the authorities that programs of this machine trust."""
+    import ssl
+
+    named = [environ.get(name) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")]
+    for path in [*named, ssl.get_default_verify_paths().cafile, *_KNOWN]:
+        if path and os.path.isfile(path):  # noqa: PTH113  # it may be any text
+            return Path(path).read_bytes()
+    stored = ssl.create_default_context().get_ca_certs(binary_form=True)  # Windows keeps them elsewhere
+    return "".join(map(ssl.DER_cert_to_PEM_cert, stored)).encode()
+
+
+def _trust_store(bundle: bytes) -> bytes:
+    """Write certificates as Java reads them; those that are no proper certificates are left out."""
+    import warnings
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+
+    end = b"-----END CERTIFICATE-----"
+    found: list[pkcs12.PKCS12Certificate] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # old authorities have odd numbers, which is not for us to complain about
+        for piece in bundle.split(end)[:-1]:
+            try:
+                certificate = x509.load_pem_x509_certificate(piece + end)
+            except ValueError:
+                continue
+            found.append(pkcs12.PKCS12Certificate(certificate, b"%d" % len(found)))
+        return pkcs12.serialize_java_truststore(found, BestAvailableEncryption(TRUST_STORE_PASSWORD.encode()))

@@ -1,0 +1,74 @@
+"""What `ticketstub run` tells about its run: lines on standard error, JSON lines in a file, and what was refused.
+
+Rule: no secret can be in it, for it is given none: hosts, methods, routes, statuses and times. The program's own output
+is left alone: nothing is written between its lines unless it was asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TextIO
+
+from ticketstub.errors import printable
+
+if TYPE_CHECKING:
+    from ticketstub.server.proxy.passage import Event
+
+_MOST_REFUSED = 20
+
+
+class RunJournal:
+    """The journal of one run; its two sources are threads of their own.
+
+    Args:
+        record: gets a JSON object a line.
+        verbose: whether standard error gets a line each, too.
+    """
+
+    def __init__(self, record: TextIO | None, *, verbose: bool) -> None:
+        self._record = record
+        self._verbose = verbose
+        self._refused: dict[str, None] = {}
+        self._lock = threading.Lock()
+
+    def answered(self, method: str, route: str, status: int, milliseconds: float, request_id: str) -> None:
+        """Note an answer of the local Plex."""
+        facts = {"method": method, "route": route, "status": status, "milliseconds": round(milliseconds, 1)}
+        self._note({"kind": "answer", **facts, "request_id": request_id}, f"{method} {route}  {status}")
+
+    def connected(self, event: Event) -> None:
+        """Note what became of a connection to the proxy."""
+        facts = {"target": event.target, "outcome": event.outcome, "reason": event.reason or None}
+        told = event.reason or event.target
+        self._note({"kind": "connection", **facts}, f"{event.outcome}: {told}")
+        if event.outcome in {"refused", "failed"}:
+            with self._lock:
+                self._refused.setdefault(told if event.outcome == "refused" else f"{event.target}: {told}")
+
+    def sum_up(self) -> None:
+        """Say on standard error what was refused, if anything was: many programs keep the reason to themselves."""
+        reasons = list(self._refused)
+        lines = [f"ticketstub run: {printable(reason)}" for reason in reasons[:_MOST_REFUSED]]
+        if len(reasons) > _MOST_REFUSED:
+            lines.append(f"ticketstub run: and {len(reasons) - _MOST_REFUSED} more")
+        if lines and not self._verbose:
+            _say("\n".join(lines))
+
+    def _note(self, facts: dict[str, object], line: str) -> None:
+        now = datetime.now(UTC)
+        with self._lock:
+            if self._record is not None:
+                with suppress(OSError, ValueError):  # a full disk ends the record, not the program
+                    self._record.write(json.dumps({"at": now.isoformat(timespec="milliseconds"), **facts}) + "\n")
+                    self._record.flush()
+            if self._verbose:
+                _say(f"{now.astimezone().strftime('%H:%M:%S')}  {printable(line)}")
+
+
+def _say(text: str) -> None:
+    with suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
