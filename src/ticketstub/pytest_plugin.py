@@ -1,0 +1,112 @@
+"""The pytest fixtures: a local Plex for each test, and clients signed in to it.
+
+Rule: loading this costs nothing; the local Plex is loaded with the first test that asks for it. One runs for each
+world and process (with xdist: in each worker, on ports of its own), and is put back before each test. A failed test
+shows what its local Plex was asked. Everything is a plain fixture: no asyncio plugin is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from ticketstub.aclient import AsyncPlex
+    from ticketstub.client import Plex
+    from ticketstub.server.world import World
+    from ticketstub.testing import PlexInHand
+
+_INI = "ticketstub_world"
+_SHOWN = 20
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Know the ini option `ticketstub_world`."""
+    about = (
+        "the world of the fixture local_plex: a TOML file, from the folder of this file; by default the demonstration"
+    )
+    parser.addini(_INI, about, type="paths")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Know the marker `ticketstub_world`."""
+    about = "ticketstub_world(world): the world of this test's local_plex: a mapping, TOML text, a file, or a World"
+    config.addinivalue_line("markers", about)
+
+
+class LocalPlexes:
+    """The local Plexes that run in this process, one for each world."""
+
+    def __init__(self, running: ExitStack) -> None:
+        self._running = running
+        self._known: list[tuple[World, PlexInHand]] = []
+
+    def of(self, world: object) -> PlexInHand:
+        """Return the one of a world, started if there is none, and as at its start."""
+        from ticketstub.testing import local_plex, world_of  # not before a test needs it
+
+        wanted = world_of(world)  # type: ignore[arg-type]  # whatever a marker holds: what is none is refused there
+        for known, plex in self._known:
+            if known == wanted:
+                plex.reset()
+                return plex
+        plex = self._running.enter_context(local_plex(wanted))
+        self._known.append((wanted, plex))
+        return plex
+
+
+@pytest.fixture(scope="session")
+def local_plexes() -> Generator[LocalPlexes, None, None]:
+    """The local Plexes of this process; they end with the session."""
+    with ExitStack() as running:
+        yield LocalPlexes(running)
+
+
+@pytest.fixture(scope="session")
+def local_plex_world(pytestconfig: pytest.Config) -> object:
+    """The world of `local_plex`: override this fixture, in whatever scope, to have another one."""
+    paths = pytestconfig.getini(_INI)
+    return paths[0] if paths else None
+
+
+@pytest.fixture
+def local_plex(request: pytest.FixtureRequest, local_plexes: LocalPlexes, local_plex_world: object) -> PlexInHand:
+    """A running local Plex, as at its start; see `ticketstub.testing.PlexInHand`."""
+    marker = request.node.get_closest_marker(_INI)
+    world = marker.args[0] if marker is not None and marker.args else local_plex_world
+    try:
+        return local_plexes.of(world)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("ticketstub"):
+            raise
+        reason = f'the local Plex needs {error.name}, which is not installed: pip install "ticketstub[server]"'
+    except ValueError as error:  # WorldError
+        reason = "\n".join(["the world of the local Plex cannot be used:", *str(error).splitlines()])
+    return pytest.fail(reason, pytrace=False)
+
+
+@pytest.fixture
+def plex(local_plex: PlexInHand) -> Generator[Plex, None, None]:
+    """A `Plex`, signed in to `local_plex` as the world's first account; it needs no socket."""
+    with local_plex.client() as client:
+        yield client
+
+
+@pytest.fixture
+def async_plex(local_plex: PlexInHand) -> AsyncPlex:
+    """An `AsyncPlex`, signed in as `plex` is."""
+    return local_plex.async_client()  # there is nothing to close
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what a failed test's local Plex was asked."""
+    report = yield
+    plex: PlexInHand | None = getattr(item, "funcargs", {}).get("local_plex")
+    if plex is not None and report.failed and report.when == "call":
+        lines = [str(each) for each in plex.requests][-_SHOWN:]
+        report.sections.append(("what the local Plex was asked", "\n".join(lines or ["nothing"])))
+    return report

@@ -1,0 +1,78 @@
+"""A local Plex for tests and scripts: started, in hand, and reset in a moment.
+
+Rule: it runs in a thread of its own, on free ports of loopback, with its database in memory. Its verbs may be called
+from any thread, and return when it is done. Clients made here reach it without sockets; anything else over HTTP at
+`url`. The pytest fixtures (`ticketstub.pytest_plugin`) are made of this; unittest and scripts use it as it is.
+
+    with local_plex() as plex:
+        client = plex.client()
+        assert client.account().username == "mira_quill"
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from ticketstub.testing.in_hand import DEVICE, AccountInHand, PlexInHand, WithCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ticketstub.server.settings import Settings
+    from ticketstub.server.world import World
+
+__all__ = ["DEVICE", "AccountInHand", "LocalOptions", "PlexInHand", "WithCode", "local_plex", "world_of"]
+
+
+class LocalOptions(TypedDict, total=False):
+    """How a local Plex is started, apart from its world.
+
+    db: `sqlite:///file.db` in place of memory. host, port: where plex.tv answers. clock: seconds since 1970.
+    settings: its limits.
+    """
+
+    db: str | None
+    host: str
+    port: int
+    clock: Callable[[], float]
+    settings: Settings
+
+
+@contextlib.contextmanager
+def local_plex(
+    world: World | Mapping[str, object] | str | Path | None = None, **options: Unpack[LocalOptions]
+) -> Generator[PlexInHand, None, None]:
+    """Run a local Plex for as long as the `with` lasts.
+
+    Args:
+        world: a `World`, what TOML would give, a TOML text, or a file; by default the demonstration world.
+        options: see `LocalOptions`.
+
+    Raises:
+        WorldError: the world is faulty.
+        ListenError, StoreError, KeysError: it cannot be started.
+        ModuleNotFoundError: the local Plex is not installed (`ticketstub[server]`).
+    """
+    from ticketstub.server.control.hand import Hand  # the local Plex is loaded only to be run
+    from ticketstub.server.local_plex import LocalPlex  # likewise
+
+    hand = Hand()
+    with LocalPlex(world_of(world), hand=hand, **options).running() as plex:
+        yield PlexInHand(plex, hand)
+
+
+def world_of(world: World | Mapping[str, object] | str | Path | None) -> World:
+    """Return a world, however it is given; see `local_plex`."""
+    from ticketstub.server.world import World  # likewise
+
+    if world is None:
+        return World.demo()
+    if isinstance(world, World):
+        return world
+    if isinstance(world, Mapping):
+        return World.from_dict(world)
+    is_text = isinstance(world, str) and ("\n" in world or "[" in world)
+    return World.parse(str(world)) if is_text else World.load(world)

@@ -1,0 +1,211 @@
+"""The transports into a program of this very process: an ASGI application on an event loop of another thread.
+
+Rule: as every transport: one request, one reply, or one error; no socket is opened. Only the places that the
+application stands for are reached, anything else is as a closed port. A loop that ended is a server that was stopped,
+and a reply that does not end a connection that was cut. Reads no proxy, no name, no certificate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as Late
+from typing import cast
+from urllib.parse import unquote
+
+from ticketstub.errors import Unreachable
+from ticketstub.transports.failures import closed_early, malformed, timed_out
+from ticketstub.transports.heads import HAVE_LENGTH, Place, checked_fields, destination, read_fields
+from ticketstub.wire.http import MAX_BODY, Request, Response
+
+Message = MutableMapping[str, object]
+Application = Callable[
+    [MutableMapping[str, object], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]],
+    Awaitable[None],
+]
+"""An ASGI application."""
+
+_LONGEST = 86400.0
+_CLIENT = ("127.0.0.1", 1)
+
+
+class Loopback:
+    """An application, and where it runs.
+
+    Args:
+        app: that one.
+        loop: the event loop that it runs on, in a thread of its own.
+        stands_for: tells whether it answers at a host and port.
+        always: fields that its listener would add to each reply.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        loop: asyncio.AbstractEventLoop,
+        stands_for: Callable[[str, int], bool],
+        always: dict[str, str] | None = None,
+    ) -> None:
+        self._app = app
+        self._loop = loop
+        self._stands_for = stands_for
+        self._always = always or {}
+
+    def begin(self, request: Request, deadline: float) -> tuple[Place, Future[Response], float]:
+        """Hand a request over.
+
+        Returns:
+            Where it goes, the reply to come, and the seconds that are left for it.
+
+        Raises:
+            TimedOut: the deadline is over.
+            Unreachable: nothing listens there, or the loop has ended.
+            ValueError: it cannot be sent.
+        """
+        place, target = destination(request.url)
+        scope = _scope(request, place, target)
+        left = min(deadline - time.monotonic(), _LONGEST)
+        if left <= 0:
+            raise timed_out(place, sent=False)
+        if not self._stands_for(place.host, place.port):
+            raise _refused(place)
+        answered = self._answered(scope, request.body, place)
+        try:
+            return place, asyncio.run_coroutine_threadsafe(answered, self._loop), left
+        except RuntimeError:  # the loop is closed
+            answered.close()
+            raise _refused(place) from None
+
+    async def _answered(self, scope: MutableMapping[str, object], body: bytes, place: Place) -> Response:
+        reply = _Reply(body)
+        await self._app(scope, reply.receive, reply.send)
+        if not reply.started:
+            raise closed_early(place)
+        if not reply.ended:
+            raise malformed(place, "it was cut off")
+        if len(reply.body) > MAX_BODY:
+            raise malformed(place, f"it is larger than {MAX_BODY} bytes")
+        return Response(reply.status, {**self._always, **read_fields(reply.fields)}, bytes(reply.body))
+
+
+class _Reply:
+    """The application's side of one exchange."""
+
+    def __init__(self, body: bytes) -> None:
+        self._to_read: list[bytes] = [body]
+        self.started = False
+        self.ended = False
+        self.status = 0
+        self.fields: list[tuple[bytes, bytes]] = []
+        self.body = bytearray()
+
+    async def receive(self) -> Message:
+        if self._to_read:
+            return {"type": "http.request", "body": self._to_read.pop(), "more_body": False}
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            self.status = cast("int", message["status"])
+            self.fields = cast("list[tuple[bytes, bytes]]", message.get("headers", []))
+            return
+        self.body += cast("bytes", message.get("body", b""))
+        self.ended = not message.get("more_body", False)
+
+
+class LoopbackTransport:
+    """Sends for `Plex` into this process; see `base.Transport`.
+
+    Args:
+        loopback: the application.
+    """
+
+    def __init__(self, loopback: Loopback) -> None:
+        self._loopback = loopback
+
+    def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:  # noqa: ARG002  # nothing is connected
+        """As `base.Transport.send`."""
+        place, reply, left = self._loopback.begin(request, deadline)
+        try:
+            return reply.result(left)
+        except Late:
+            reply.cancel()
+            raise timed_out(place, sent=True) from None
+        except CancelledError:
+            raise closed_early(place) from None
+        except BaseException:  # Ctrl-C
+            reply.cancel()
+            raise
+
+    def sleep(self, seconds: float) -> None:
+        """As `base.Transport.sleep`."""
+        time.sleep(seconds)
+
+    def close(self) -> None:
+        """Close nothing: there are no connections."""
+
+
+class AsyncLoopbackTransport:
+    """Sends for `AsyncPlex` into this process, from whatever event loop; see `base.AsyncTransport`.
+
+    Args:
+        loopback: the application.
+    """
+
+    def __init__(self, loopback: Loopback) -> None:
+        self._loopback = loopback
+
+    async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:  # noqa: ARG002  # nothing is connected
+        """As `base.AsyncTransport.send`."""
+        place, reply, left = self._loopback.begin(request, deadline)
+        try:
+            async with asyncio.timeout(left):
+                return await asyncio.wrap_future(reply)
+        except TimeoutError:
+            raise timed_out(place, sent=True) from None
+        except asyncio.CancelledError:
+            if not reply.cancelled() or _is_cancelled():
+                raise
+            raise closed_early(place) from None
+
+    async def sleep(self, seconds: float) -> None:
+        """As `base.AsyncTransport.sleep`."""
+        await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
+        """Close nothing: there are no connections."""
+
+
+def _is_cancelled() -> bool:
+    """Tell whether it is the task itself that is to end, and not the server that did."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _refused(place: Place) -> Unreachable:
+    hint = "is the local Plex still running, and is this an address of it?"
+    return Unreachable(f"{place} cannot be reached: connection refused", sent=False, hint=hint)
+
+
+def _scope(request: Request, place: Place, target: str) -> MutableMapping[str, object]:
+    fields = [(name.lower(), value) for name, value in checked_fields(request)]
+    if request.body or request.method in HAVE_LENGTH:
+        fields.append((b"content-length", b"%d" % len(request.body)))
+    path, _, query = target.partition("?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": "http",
+        "path": unquote(path),
+        "raw_path": path.encode("ascii"),
+        "query_string": query.encode("ascii"),
+        "root_path": "",
+        "headers": [(b"host", place.host_header.encode("ascii")), *fields],
+        "client": _CLIENT,
+        "server": (place.host, place.port),
+    }
