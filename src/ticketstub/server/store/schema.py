@@ -31,6 +31,7 @@ _ACCOUNTS = (
         is_username INTEGER NOT NULL            -- else it is the e-mail address only
     ) WITHOUT ROWID
     """,
+    "CREATE INDEX login_of_account ON login (account_id)",
     """
     CREATE TABLE device (
         id INTEGER PRIMARY KEY,
@@ -84,6 +85,7 @@ _ACCOUNTS = (
             WHEN 'server' THEN TRUE ELSE machine_identifier IS NULL END)
     ) WITHOUT ROWID
     """,
+    "CREATE INDEX token_of_account ON token (account_id)",
     "CREATE INDEX token_of_device ON token (device_id)",
     "CREATE INDEX token_of_server ON token (machine_identifier) WHERE machine_identifier IS NOT NULL",
     """
@@ -94,6 +96,8 @@ _ACCOUNTS = (
         PRIMARY KEY (account_id, machine_identifier)
     ) WITHOUT ROWID
     """,
+    "CREATE INDEX share_of_server ON share (machine_identifier)",
+    "CREATE INDEX share_of_token ON share (digest)",
 )
 
 _PINS = (
@@ -121,6 +125,8 @@ _PINS = (
     "CREATE INDEX pin_of_code ON pin (code)",
     "CREATE INDEX pin_counted_for ON pin (counted_for, expires_at)",
     "CREATE INDEX pin_that_ends ON pin (expires_at)",
+    "CREATE INDEX pin_of_account ON pin (account_id) WHERE account_id IS NOT NULL",
+    "CREATE INDEX pin_by_account ON pin (by_account_id) WHERE by_account_id IS NOT NULL",
 )
 
 _AUTH_KEYS = (
@@ -138,6 +144,7 @@ _AUTH_KEYS = (
     )
     """,
     "CREATE INDEX device_key_of_device ON device_key (device_id)",
+    "CREATE INDEX device_key_by_account ON device_key (by_account_id) WHERE by_account_id IS NOT NULL",
     """
     CREATE TABLE nonce (
         digest BLOB PRIMARY KEY,
@@ -183,6 +190,8 @@ _SESSIONS = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX session_that_ends ON session (expires_at)",
+    "CREATE INDEX session_of_account ON session (account_id)",
+    "CREATE INDEX session_by_account ON session (by_account_id) WHERE by_account_id IS NOT NULL",
 )
 
 _CLAIMS = (
@@ -207,6 +216,7 @@ _HOMES = (
         admin_id INTEGER NOT NULL REFERENCES account (id)
     )
     """,
+    "CREATE INDEX home_of_admin ON home (admin_id)",
     # A row stays when its account leaves: a world's next start does not bring it back.
     """
     CREATE TABLE home_member (

@@ -56,18 +56,17 @@ _SWITCHED_BY = "SELECT by_account_id FROM home_switch WHERE digest = $1"
 _END_SWITCHED = """
     UPDATE token SET revoked_at = $2
     WHERE revoked_at IS NULL AND digest IN (
-        SELECT digest FROM home_switch WHERE (account_id = $1) <> (by_account_id = $1)
+        SELECT digest FROM home_switch WHERE (account_id = $1 OR by_account_id = $1) AND account_id <> by_account_id
     )
 """
 # What was made with such tokens and could give out others.
 _FORGET_SWITCHED = (
     """
-    DELETE FROM device_key WHERE (by_account_id = $1) <> (
-        (SELECT account_id FROM device WHERE device.id = device_key.device_id) = $1
-    )
+    DELETE FROM device_key WHERE (by_account_id = $1 OR device_id IN (SELECT id FROM device WHERE account_id = $1))
+        AND by_account_id <> (SELECT account_id FROM device WHERE device.id = device_key.device_id)
     """,
-    "DELETE FROM pin WHERE (by_account_id = $1) <> (account_id = $1)",
-    "DELETE FROM session WHERE (by_account_id = $1) <> (account_id = $1)",
+    "DELETE FROM pin WHERE (by_account_id = $1 OR account_id = $1) AND by_account_id <> account_id",
+    "DELETE FROM session WHERE (by_account_id = $1 OR account_id = $1) AND by_account_id <> account_id",
 )
 _END_ALL = "UPDATE token SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL"
 _END_ACCOUNT = "UPDATE account SET disabled_at = $2, version = version + 1 WHERE id = $1"

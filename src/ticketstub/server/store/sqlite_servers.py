@@ -40,13 +40,13 @@ _END_SWITCHED = """
 """
 # So do the keys that were registered there, and PINs that could give out a token there once more.
 _FORGET_KEYS = """
-    DELETE FROM device_key WHERE (by_account_id, client_identifier) IN (
-        SELECT account_id, client_identifier FROM device WHERE id = $1
-    )
+    DELETE FROM device_key WHERE by_account_id = (SELECT account_id FROM device WHERE id = $1)
+        AND client_identifier = (SELECT client_identifier FROM device WHERE id = $1)
 """
 _FORGET_PINS = """
     DELETE FROM pin WHERE client_identifier = (SELECT client_identifier FROM device WHERE id = $1)
-        AND (SELECT account_id FROM device WHERE id = $1) IN (account_id, by_account_id)
+        AND (account_id = (SELECT account_id FROM device WHERE id = $1)
+            OR by_account_id = (SELECT account_id FROM device WHERE id = $1))
 """
 _FORGET = "DELETE FROM device WHERE id = $1"
 _DEVICE = "SELECT id FROM device WHERE account_id = $1 AND client_identifier = $2"

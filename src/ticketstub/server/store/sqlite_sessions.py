@@ -25,7 +25,7 @@ _FIND = """
 """
 _END = """
     DELETE FROM session WHERE digest = $1 AND expires_at > $2
-    AND account_id IN (SELECT id FROM account WHERE disabled_at IS NULL)
+    AND EXISTS (SELECT 1 FROM account WHERE id = session.account_id AND disabled_at IS NULL)
 """
 # As at a sign-in of plex.tv's API: steps only ever rise.
 _SPEND_STEP = "UPDATE account SET last_step = $2 WHERE id = $1 AND last_step < $2 AND disabled_at IS NULL"

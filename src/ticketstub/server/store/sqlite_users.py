@@ -20,7 +20,7 @@ _SHARES = """
     JOIN token AS t ON t.digest = s.digest AND t.revoked_at IS NULL
     JOIN account AS o ON o.id = m.owner_id AND o.disabled_at IS NULL
     JOIN account AS g ON g.id = s.account_id AND g.disabled_at IS NULL
-    WHERE o.id = $1 OR g.id = $1
+    WHERE s.account_id = $1 OR s.machine_identifier IN (SELECT machine_identifier FROM media_server WHERE owner_id = $1)
     ORDER BY m.number, g.id
 """
 

@@ -1,0 +1,82 @@
+"""How SQLite finds its rows: by an index, whatever the statement, so that a million tokens cost what ten do."""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+import sqlite3
+from collections.abc import Iterator
+from importlib import import_module
+from types import ModuleType
+
+import pytest
+
+from ticketstub.server import store
+from ticketstub.server.store import sqlite_file
+
+# Statements of a start, and of whoever tests: no request runs them.
+NOT_OF_REQUESTS = {"sqlite_add", "sqlite_file", "sqlite_rewinding"}
+# One row for each media server of the world, and each key that signs or has signed: neither grows with use.
+SMALL = {"media_server", "m", "signing_key"}
+SCAN = re.compile(r"SCAN (\w+)")
+
+
+def texts(module: ModuleType) -> Iterator[tuple[str, str]]:
+    """List the statements that a module has as constants."""
+    for name, value in vars(module).items():
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str) and re.match(r"\s*(?:SELECT|INSERT|UPDATE|DELETE)\s", text):
+                yield name, text
+
+
+def statements() -> dict[str, str]:
+    """List all that requests run; what is only the beginning of another is none."""
+    modules = [name for _, name, _ in pkgutil.iter_modules(store.__path__) if name.startswith("sqlite")]
+    found = {
+        f"{name}.{constant} {number}": text
+        for name in modules
+        if name not in NOT_OF_REQUESTS
+        for number, (constant, text) in enumerate(texts(import_module(f"{store.__name__}.{name}")))
+    }
+    return {name: text for name, text in found.items() if name.split(".")[1].split()[0] != "_SELECT"}
+
+
+STATEMENTS = statements()
+
+
+def scanned(connection: sqlite3.Connection, text: str) -> set[str]:
+    """Return the tables that a statement reads from end to end."""
+    values = dict.fromkeys(re.findall(r"\$(\d+)", text))
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()
+    return {found[1] for *_, step in plan if (found := SCAN.match(step))} - {"CONSTANT"}
+
+
+@pytest.fixture(name="database", scope="module")
+def _database() -> Iterator[sqlite3.Connection]:
+    connection = sqlite_file.in_memory(None)
+    yield connection
+    connection.close()
+
+
+def test_there_are_statements() -> None:
+    """The statements are found: among them the one that each request asks."""
+    assert len(STATEMENTS) > 90
+    assert any(name.startswith("sqlite._FIND ") for name in STATEMENTS)
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_no_table_is_read_from_end_to_end(name: str, database: sqlite3.Connection) -> None:
+    """No statement that a request runs looks at every row of a table that grows with use."""
+    assert set() == scanned(database, STATEMENTS[name]) - SMALL
+
+
+def test_keys_are_checked_by_an_index(database: sqlite3.Connection) -> None:
+    """Deleting a token or device looks for what refers to it by an index too; SQLite's plan tells of that."""
+    assert set() == scanned(database, "DELETE FROM token WHERE digest = $1")
+    assert set() == scanned(database, "DELETE FROM device WHERE id = $1")
+
+
+def test_a_scan_is_seen(database: sqlite3.Connection) -> None:
+    """The test above can fail."""
+    assert {"token"} == scanned(database, "SELECT sealed FROM token WHERE created_at = $1")
+    assert {"token"} == scanned(database, "UPDATE token SET revoked_at = $2 WHERE kind = $1")
