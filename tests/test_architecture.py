@@ -161,8 +161,11 @@ def importers(libraries: set[str], *allowed: str) -> list[str]:
 
 
 def test_http_clients_are_imported_in_transports_only() -> None:
-    """No HTTP library appears outside the transports (and the adapters for other people's clients)."""
-    assert [] == importers(HTTP_CLIENTS, "transports", "adapters")
+    """No HTTP library appears outside the transports (and the adapters for other people's clients).
+
+    But for one: a media server's upstream is no place that our client asks, and the server knows no transport.
+    """
+    assert [] == importers(HTTP_CLIENTS, "transports", "adapters", "server.upstream")
 
 
 def test_database_drivers_are_imported_in_the_store_only() -> None:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +26,9 @@ from ticketstub.server.world import World, WorldAccount
 
 if TYPE_CHECKING:
     from ticketstub.server.app import App, OnAnswer
+    from ticketstub.server.control.hand import Hand
+    from ticketstub.server.control.sites import Control, Sites
+    from ticketstub.server.elsewhere import Elsewhere
     from ticketstub.server.listening import Server
     from ticketstub.server.passwords import Passwords
     from ticketstub.server.pool import Pool
@@ -58,6 +62,9 @@ class LocalPlex:
         clock: seconds since 1970.
         settings: the limits.
         on_answer: told of each answer: method, path of the route, status, milliseconds, request id.
+        hand: a tester's hand on it (see control/hand.py); it runs on the clock then, and may move it.
+        control: where that hand's verbs are answered over HTTP, on the same address as all else; left out, nowhere.
+        record: a folder for what media servers upstream answer, in the form that `replies` serves, without secrets.
         plex_direct: whether media servers' https names below plex.direct are listed: only behind a proxy of ours
             (`server/proxy/`) do they lead anywhere.
 
@@ -74,8 +81,13 @@ class LocalPlex:
         clock: Clock = time.time,
         settings: Settings | None = None,
         on_answer: OnAnswer | None = None,
+        hand: Hand | None = None,
+        control: Control | None = None,
+        record: Path | None = None,
         plex_direct: bool = False,
     ) -> None:
+        if control is not None and hand is None:
+            raise ValueError("the control API needs a hand that does what is asked")
         self.world = world
         self.passwords: Passwords | None = None
         """What checks passwords, once started."""
@@ -84,16 +96,25 @@ class LocalPlex:
         self._db = db
         self._host = host
         self._port = port
-        self._clock = clock
+        self._clock = clock if hand is None else hand.runs_on(clock)
+        self._hand = hand
+        self._control = control
         self._settings = settings or Settings()
         self._on_answer = on_answer
+        self._record = record
         self._plex_direct = plex_direct
         self._media_servers: tuple[RunningMediaServer, ...] = ()
+        self._elsewhere: dict[str, Elsewhere | None] = {}
 
     @property
     def url(self) -> str:
         """The base address of plex.tv's API, once started."""
         return _url(self._host, self._port)
+
+    @property
+    def control_url(self) -> str | None:
+        """The base address of the control API, once started; `None` where it is not asked for."""
+        return _url(self._host, self._control.port) if self._control else None
 
     @property
     def accounts(self) -> tuple[WorldAccount, ...]:
@@ -123,8 +144,8 @@ class LocalPlex:
             plex_tv = sockets.enter_context(self._listen(self._port))
             self._port = plex_tv.getsockname()[1]
             async with self._opened() as (instance, rows):
-                listeners = self._listen_all(rows, sockets)
-                app = self._assembled(instance, rows)
+                listeners = [*self._listen_all(rows, sockets), *self._listen_for_control(sockets)]
+                app = await self._assembled(instance, rows)
                 await self._run(app, [plex_tv, *listeners], ready, stop)
 
     @contextlib.contextmanager
@@ -175,7 +196,7 @@ class LocalPlex:
 
         keys, store = self._database()
         passwords = self.passwords = Passwords(keys, pool=self._pool())
-        instance = Instance(store, keys, passwords, self._clock, self.world.answers, {}, Rates(self._settings))
+        instance = Instance(store, keys, passwords, self._clock, self.world.answers, {}, self._rates())
         instance.plex_direct = self._plex_direct
         self.passcodes = instance.passcodes
         try:
@@ -183,9 +204,14 @@ class LocalPlex:
             await instance.signing.refresh(instance.now())
             yield instance, await store.media_servers()
         finally:
+            if self._hand is not None:
+                self._hand.let_go()
             passwords.close()
             await instance.finish()
             await store.close()
+
+    def _rates(self) -> Rates:
+        return Rates(self._settings) if self._hand is None else Rates(self._settings, self._hand.clock.ticks)
 
     def _pool(self) -> Pool:
         """Make the pool that hashes; among clients that all have the one loopback address there is nothing to share."""
@@ -224,20 +250,55 @@ class LocalPlex:
         )
         return list(found.values())
 
-    def _assembled(self, instance: Instance, rows: tuple[MediaServerRow, ...]) -> App:
+    def _listen_for_control(self, sockets: contextlib.ExitStack) -> list[socket.socket]:
+        if self._control is None:
+            return []
+        listener = sockets.enter_context(self._listen(self._control.port))
+        self._control = self._control._replace(port=listener.getsockname()[1])
+        return [listener]
+
+    async def _assembled(self, instance: Instance, rows: tuple[MediaServerRow, ...]) -> App:
         from ticketstub.server.app import App  # likewise
+        from ticketstub.server.elsewhere import elsewhere  # likewise
+
+        whole = {server.machine_identifier: server for server in self.world.media_servers}
+        for row in rows:
+            found = whole.get(row.machine_identifier)
+            self._elsewhere[row.machine_identifier] = elsewhere(found, row.name, self._record) if found else None
+        if self._hand is None:
+            sites = self._sites(instance, rows)
+            return App(sites.plex_tv, sites.media_servers, self._settings, self._on_answer, self._clock)
+        from ticketstub.server.control.held import held  # likewise
+
+        async def again() -> Sites:
+            return self._sites(instance, await instance.store.media_servers())
+
+        return await held(
+            self._hand,
+            instance,
+            self.world,
+            again,
+            settings=self._settings,
+            places={server.port: server.name for server in self._media_servers},
+            control=self._control,
+            on_answer=self._on_answer,
+        )
+
+    def _sites(self, instance: Instance, rows: tuple[MediaServerRow, ...]) -> Sites:
+        """Make plex.tv and the media servers, with nothing in memory."""
         from ticketstub.server.box import Box  # likewise
+        from ticketstub.server.control.sites import Sites  # likewise
         from ticketstub.server.media_server import MediaServer  # likewise
         from ticketstub.server.plex_tv import PlexTv  # likewise
         from ticketstub.server.transient import TransientTokens  # likewise
 
-        settings, sites = self._settings, dict[int, MediaServer]()
+        settings, sites, transient = self._settings, dict[int, MediaServer](), list[TransientTokens]()
         for row, running in zip(rows, self._media_servers, strict=True):
             instance.addresses[row.machine_identifier] = (_reached_at(running.host), running.port)
-            transient = TransientTokens(instance.keys, settings.transient_tokens)
-            box = Box(row, instance, transient)
-            sites[running.port] = MediaServer(box, settings.media_server_keep_alive_seconds)
-        return App(PlexTv(instance), sites, settings, self._on_answer, self._clock)
+            transient.append(TransientTokens(instance.keys, settings.transient_tokens))
+            box, more = Box(row, instance, transient[-1]), self._elsewhere[row.machine_identifier]
+            sites[running.port] = MediaServer(box, settings.media_server_keep_alive_seconds, more)
+        return Sites(PlexTv(instance), sites, transient)
 
     async def _run(
         self, app: App, listeners: list[socket.socket], ready: Callable[[], None], stop: asyncio.Event
@@ -246,6 +307,8 @@ class LocalPlex:
 
         kept = {server.port: self._settings.media_server_keep_alive_seconds for server in self._media_servers}
         server = Server(app, self._settings, kept)
+        if self._hand is not None:
+            self._hand.watch.cut = server.cut
         serving = asyncio.create_task(server.serve(listeners))
         while not server.started and not serving.done():  # noqa: ASYNC110  # the library says it in no other way
             await asyncio.sleep(0)

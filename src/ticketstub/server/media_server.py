@@ -12,9 +12,11 @@ from ticketstub.refusals import Forbidden, NotFound, Refusal, Unauthorized
 from ticketstub.server import openapi
 from ticketstub.server.answers import MEDIA_SERVER, MEDIA_SERVER_PAGE, Answer
 from ticketstub.server.box import Box, Guest
+from ticketstub.server.elsewhere import Elsewhere
 from ticketstub.server.handlers import media_server as handlers
 from ticketstub.server.handlers import media_server_owner as owner
 from ticketstub.server.handlers import security
+from ticketstub.server.reply_names import stem
 from ticketstub.server.requests import Asked, Headers
 from ticketstub.server.routes import ANY_METHOD, Route, Table, Visit
 from ticketstub.wire import refused
@@ -51,6 +53,7 @@ def routes() -> Table[Box, Guest]:
 
 _ROUTES = routes()
 _OPEN = frozenset((route.method, route.template) for route in _ROUTES.all() if not route.needs_token)
+_EMPTY_HERE = frozenset({handlers.GetSections.path, owner.GetClients.path})
 
 
 class MediaServer:
@@ -59,10 +62,12 @@ class MediaServer:
     Args:
         box: what it is and knows.
         keep_alive: seconds that an idle connection is kept, as it announces.
+        elsewhere: answers what it does not know itself.
     """
 
-    def __init__(self, box: Box, keep_alive: int) -> None:
+    def __init__(self, box: Box, keep_alive: int, elsewhere: Elsewhere | None = None) -> None:
         self._box = box
+        self._elsewhere = elsewhere
         self.default = Format(box.instance.answers.default_format)
         self.traces = False
         self._kept: Headers = [(b"connection", b"Keep-Alive"), (b"keep-alive", b"timeout=%d" % keep_alive)]
@@ -74,6 +79,9 @@ class MediaServer:
         visit: Visit[Box, Guest] = Visit(self._box, asked)
         if (asked.method, asked.path) not in _OPEN:
             visit.caller = await self._guest(asked)
+        if self._elsewhere is not None and _is_known_elsewhere(asked):
+            asked.template = "/" + stem(asked.path, {})
+            return self._kept_open(await self._elsewhere.answer(asked, _token(asked) or ""), asked)
         route = _find(asked)
         asked.template = route.template
         reply = await route.reply(visit)
@@ -100,6 +108,9 @@ class MediaServer:
             return Answer(status, fields, body, closes=True)
         return Answer(status, self._with_connection(fields, asked), body)
 
+    def _kept_open(self, answer: Answer, asked: Asked) -> Answer:
+        return Answer(answer.status, self._with_connection(answer.headers, asked), answer.body)
+
     def _with_connection(self, fields: Headers, asked: Asked) -> Headers:
         return [*fields, *self._kept] if asked.keeps_alive else fields
 
@@ -107,6 +118,11 @@ class MediaServer:
 def _token(asked: Asked) -> str | None:
     """Take the token from header or query; a media server looks into no body for it (ours)."""
     return asked.x_plex("X-Plex-Token", in_body=False)
+
+
+def _is_known_elsewhere(asked: Asked) -> bool:
+    """Tell whether a folder or an upstream answers: what has no route here, and the lists that are empty here."""
+    return asked.path in _EMPTY_HERE or _ROUTES.find(asked, asked.path) is None
 
 
 def _find(asked: Asked) -> Route[Box, Guest]:

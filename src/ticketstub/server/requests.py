@@ -8,7 +8,7 @@ the others (observed). What cannot be read is refused as 400, never guessed.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import cache
 from itertools import chain
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -121,6 +121,17 @@ class Asked:
         if value:
             return _text(value)
         return self.query.get(name) or (self.fields.get(name) if in_body else None) or None
+
+    @property
+    def headers(self) -> Mapping[bytes, bytes]:
+        """All header fields, names in lower case."""
+        return self._headers
+
+    @property
+    def raw_target(self) -> tuple[str, str]:
+        """Path and query as they were sent, percent-encoded."""
+        path, query = self._raw_target
+        return path.decode("latin-1"), query.decode("latin-1")
 
     @property
     def token(self) -> str | None:

@@ -16,6 +16,7 @@ from typing import Literal, cast
 import msgspec
 from msgspec.structs import force_setattr
 
+from ticketstub.server import world_replies
 from ticketstub.server import world_values as check
 from ticketstub.server.disputed import ANSWERS, Answers
 from ticketstub.server.store.base import canonical_login
@@ -117,7 +118,7 @@ class WorldSource(_Part, frozen=True, kw_only=True):
     connections: tuple[WorldConnection, ...] = ()
 
 
-class WorldMediaServer(_Part, frozen=True, kw_only=True):
+class WorldMediaServer(world_replies.Whole, frozen=True, kw_only=True):
     """A media server. Without a port it takes a free one; without a machine identifier it has one made of its name.
 
     `token` is the server's own, made at random if none is given. One that is not `claimed` has no owner.
@@ -165,11 +166,15 @@ class World(_Part, frozen=True, kw_only=True):
     def load(cls, path: str | Path) -> World:
         """Read a world from a TOML file; raises `WorldError`, also where the file cannot be read."""
         try:
-            return cls.parse(Path(path).read_bytes().decode())
+            world = cls.parse(Path(path).read_bytes().decode())
         except OSError as error:
             raise WorldError([f"{path} cannot be read: {error.strerror}"]) from None
         except UnicodeDecodeError as error:
             raise WorldError([f"not UTF-8 text: see byte {error.start}"]) from None
+        placed, missing = world_replies.beside(world.media_servers, Path(path).parent)
+        if missing:
+            raise WorldError(missing)
+        return msgspec.structs.replace(world, media_servers=placed)
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, object]) -> World:
@@ -216,6 +221,7 @@ def _not_the_owner(values: dict[str, object]) -> Iterable[tuple[str, str]]:
 
 
 def _owned_or_unclaimed(values: dict[str, object]) -> Iterable[tuple[str, str]]:
+    yield from world_replies.one_of_both(values)
     if values.get("claimed", True):
         if "owner" not in values:
             yield "owner", "is missing"
@@ -265,6 +271,7 @@ _MEDIA_SERVER = table(
         "errors": Key(value(check.choice("observed", "documented"))),
         "platform": Key(_text),
         "platform_version": Key(_text),
+        **world_replies.KEYS,
         "share": Key(each(_SHARE), into="shares"),
         "source": Key(each(_SOURCE), into="sources"),
     },

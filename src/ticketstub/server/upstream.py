@@ -1,0 +1,181 @@
+"""A media server's answers from another one upstream.
+
+Rule: two tokens that never meet. The token of whoever asks is replaced on the way up, wherever it stands, and refused
+where it cannot be; the upstream's is replaced on the way down. Of header fields only the listed ones pass, redirects
+are not followed, and what the upstream does wrong is a 502 or 504 that says what, never a 401: that would end sign-ins.
+Only this machine and private networks are asked unless the world says otherwise. All ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from ticketstub.refusals import BadRequest
+from ticketstub.server.answers import Answer
+from ticketstub.server.elsewhere import MOST, page, typed
+from ticketstub.server.requests import Asked
+from ticketstub.server.world_replies import Whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiohttp import ClientResponse
+
+    from ticketstub.server.recording import Recorder
+
+_UP = frozenset({b"accept", b"accept-language", b"range", b"user-agent"})
+_DOWN = ("Cache-Control", "Content-Range", "Accept-Ranges", "Last-Modified", "X-Plex-Container-Total-Size")
+_READS = frozenset({"GET"})  # and HEAD, which is asked as GET
+_SECONDS = 15.0
+_CONNECTS_WITHIN = 5.0
+
+
+class UpstreamFailed(Exception):
+    """The upstream gave no answer that can be passed on; the message says why, the status is what is answered."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+class Received(NamedTuple):
+    """What the upstream answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Upstream:
+    """A media server upstream.
+
+    Args:
+        server: its address and token, and what is passed on, as the world has them.
+        recorder: writes what comes from it into a folder.
+        seconds: how long it may take in all.
+    """
+
+    def __init__(self, server: Whole, recorder: Recorder | None = None, *, seconds: float = _SECONDS) -> None:
+        self._base = server.upstream
+        self._token = server.upstream_token.reveal() if server.upstream_token else ""
+        self._outside = server.upstream_outside
+        self._writes = server.upstream_writes
+        self._recorder = recorder
+        self._seconds = seconds
+
+    async def answer(self, asked: Asked, token: str) -> Answer:
+        """Pass a request on and its answer back; `token` is that of whoever asks."""
+        if asked.method not in _READS and not self._writes:
+            return page(
+                405, "Only GET and HEAD are passed on upstream; upstream_writes in the world passes on the rest."
+            )
+        if asked.declared_length and asked.takes_body:
+            return page(501, "A request with a body is not passed on upstream.")
+        target, headers = self.target(asked, token), self._headers(asked, token)
+        try:
+            found = await self.fetch(asked.method, target, headers)
+        except UpstreamFailed as failed:
+            return page(failed.status, str(failed))
+        if self._recorder is not None and asked.method in _READS and found.status == 200:
+            await asyncio.to_thread(self._recorder.keep, asked, found.headers.get("Content-Type", ""), found.body)
+        return self._down(found, token)
+
+    def target(self, asked: Asked, token: str) -> str:
+        """Write path and query for upstream: without parameters that are a token, and with its token for the asker's.
+
+        Raises:
+            BadRequest: the asker's token stands there in a form that could not be replaced.
+        """
+        path, query = asked.raw_target
+        pairs = (pair for pair in query.split("&") if unquote(pair.partition("=")[0]).lower() != "x-plex-token")
+        kept = "&".join(pair for pair in pairs if pair)
+        target = f"{path}?{kept}" if kept else path
+        if not token:
+            return target
+        target = target.replace(token, self._token)
+        plain = target
+        for _ in range(4):  # an address in a parameter is encoded twice, and again in one of its own
+            plain = unquote(plain)
+            if token in plain:
+                raise BadRequest
+        return target
+
+    async def fetch(self, method: str, target: str, headers: Mapping[str, str]) -> Received:
+        """Ask the upstream once; raises `UpstreamFailed`."""
+        import aiohttp  # only what has an upstream needs it
+
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._fetched(method, target, headers)
+        except TimeoutError:
+            raise UpstreamFailed(504, f"{self._base} did not answer within {self._seconds:g} seconds.") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise UpstreamFailed(502, f"{self._base} cannot be asked: {type(error).__name__}.") from None
+
+    async def _fetched(self, method: str, target: str, headers: Mapping[str, str]) -> Received:
+        from aiohttp import ClientSession, ClientTimeout, DummyCookieJar
+        from yarl import URL
+
+        parts = urlsplit(self._base)
+        host = parts.hostname or ""
+        at = await self._address(host, parts.port or (443 if parts.scheme == "https" else 80))
+        name = host if parts.scheme == "https" else None
+        url = URL(f"{parts.scheme}://{at}{target}", encoded=True)
+        everything = {**headers, "Host": parts.netloc, "Accept-Encoding": "identity"}
+        waiting = ClientTimeout(total=self._seconds, connect=_CONNECTS_WITHIN)
+        async with (
+            ClientSession(cookie_jar=DummyCookieJar(), timeout=waiting, trust_env=False) as session,
+            session.request(method, url, headers=everything, allow_redirects=False, server_hostname=name) as response,
+        ):
+            return await self._read(response)
+
+    async def _address(self, host: str, port: int) -> str:
+        """Look the host up once and return the address that is asked; raises `UpstreamFailed` for one outside."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        address = min((ip_address(each[4][0]) for each in found), key=lambda each: each.version)
+        if not self._outside and not (address.is_loopback or address.is_private):
+            raise UpstreamFailed(502, f"{host} is in no private network; upstream_outside in the world allows it.")
+        return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+    async def _read(self, response: ClientResponse) -> Received:
+        status = response.status
+        if status in {401, 403}:
+            raise UpstreamFailed(502, f"{self._base} refuses upstream_token ({status}).")
+        if 300 <= status < 400 and status != 304:
+            raise UpstreamFailed(502, f"{self._base} redirects elsewhere, which is not followed.")
+        body = await response.content.read(MOST + 1)
+        while len(body) <= MOST and not response.content.at_eof():
+            body += await response.content.read(MOST + 1 - len(body))
+        if len(body) > MOST:
+            raise UpstreamFailed(502, f"{self._base} answers with more than {MOST} bytes, the most that is passed on.")
+        return Received(status, {name.title(): text for name, text in response.headers.items()}, body)
+
+    def _headers(self, asked: Asked, token: str) -> dict[str, str]:
+        """Choose the header fields that go up; none that holds the asker's token."""
+        found: dict[str, str] = {}
+        for name, value in asked.headers.items():
+            passes = name in _UP or (name.startswith(b"x-plex-") and name != b"x-plex-token")
+            text = value.decode("latin-1")
+            if passes and not (token and token in unquote(text)):
+                found[name.decode("latin-1")] = text
+        return found | ({"X-Plex-Token": self._token} if self._token else {})
+
+    def _down(self, found: Received, token: str) -> Answer:
+        """Write what comes down, with the asker's token wherever the upstream's stands."""
+        kept = {name: text for name in _DOWN if (text := found.headers.get(name)) is not None}
+        secret = self._token.encode()
+        fields = [
+            (name.lower().encode(), text.encode("latin-1", "replace"))
+            for name, text in kept.items()
+            if not secret or self._token not in text
+        ]
+        media_type = found.headers.get("Content-Type", "application/octet-stream")
+        if secret and self._token in media_type:
+            media_type = "application/octet-stream"
+        body = found.body.replace(secret, token.encode()) if secret else found.body
+        return Answer(found.status, typed(media_type, fields), body)
