@@ -8,13 +8,10 @@ import pytest
 import typer
 
 from tests.cli.conftest import Command
-from ticketstub.cli.app import app
+from ticketstub.cli.app import COMMANDS, app
 from ticketstub.cli.exits import EXIT_CODES
 
-NAMES = [
-    *("login", "whoami", "status", "check", "renew", "logout", "servers", "resources", "token", "claim", "source"),
-    *("ping", "serve", "openapi", "demo", "run", "env", "home", "devices"),
-]
+NAMES = list(COMMANDS)
 GROUPS = [
     *("home list", "home switch", "home passcode", "home passcode set", "home passcode remove"),
     *("devices list", "devices remove"),
@@ -28,6 +25,13 @@ def test_help_lists_the_commands_the_variables_and_the_exit_codes(command: Comma
     assert "TICKETSTUB_TOKEN" in ran.out
     for code, meaning in EXIT_CODES.items():
         assert f"{code:>3}  {meaning}" in ran.out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_list_says_what_the_command_says(name: str) -> None:
+    """How a command is listed is how its own help begins."""
+    own = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]  # the group has them
+    assert own.help.startswith(COMMANDS[name].about.rstrip("."))
 
 
 def test_without_a_command_the_help_is_shown(command: Command) -> None:
@@ -79,6 +83,7 @@ def test_help_loads_neither_rich_nor_a_client_nor_the_server(process: Command) -
     """What costs time to import is not imported to explain the command, nor the server to use the client."""
     show = "import sys; from ticketstub.cli.running import run; run({arguments!r}); print(*sys.modules)"
     loaded = set(process(code=show.format(arguments=["--help"])).out.split())
+    assert set() == {f"ticketstub.cli.{one.module}" for one in COMMANDS.values()} & loaded
     assert set() == loaded & {"rich", "http.client", "msgspec", "aiohttp", "asyncio", "ticketstub.client"}
     asking = ["ping", "--plex-tv", "http://127.0.0.1:1", "--timeout", "0.1"]
     loaded = set(process(code=show.format(arguments=asking), stdin="this-token-was-ended\n").out.split())

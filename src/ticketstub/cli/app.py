@@ -1,37 +1,43 @@
 """The commands in their order, and what `ticketstub --help` says around them.
 
-Rule: a command's file is imported here for its options; what it needs to do its work it imports itself.
+Rule: a command's file is loaded when the command is named, for its options; what it needs to do its work it imports
+itself.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from ticketstub.cli.check import check
-from ticketstub.cli.claim import claim
-from ticketstub.cli.demo import demo
-from ticketstub.cli.devices import devices
-from ticketstub.cli.env import env
 from ticketstub.cli.exits import table
-from ticketstub.cli.home import home
-from ticketstub.cli.login import login
-from ticketstub.cli.logout import logout
-from ticketstub.cli.openapi import openapi
-from ticketstub.cli.ping import ping
-from ticketstub.cli.renew import renew
-from ticketstub.cli.resources import resources
-from ticketstub.cli.run import run
-from ticketstub.cli.serve import serve
-from ticketstub.cli.servers import servers
-from ticketstub.cli.source import source
-from ticketstub.cli.status import status
-from ticketstub.cli.token import token
+from ticketstub.cli.on_demand import Command, group_of
 from ticketstub.cli.version import version
-from ticketstub.cli.whoami import whoami
+
+COMMANDS = {
+    "login": Command("Sign in to Plex, and keep the sign-in.", "login"),
+    "whoami": Command("Say who is signed in.", "whoami"),
+    "status": Command("Show what is kept, where, and until when.", "status"),
+    "check": Command("Find out about a token.", "check"),
+    "renew": Command("Renew the kept sign-in now.", "renew"),
+    "logout": Command("Sign out: end the kept token at Plex, then forget it.", "logout"),
+    "home": Command("The users of the Plex Home.", "home"),
+    "devices": Command("The account's authorized devices.", "devices"),
+    "servers": Command("List the account's media servers.", "servers"),
+    "resources": Command("List the account's media servers and players.", "resources"),
+    "token": Command("Write the kept token out, or make a transient one.", "token"),
+    "claim": Command("Write a claim token, to add a new media server.", "claim"),
+    "source": Command("Ask a media server how to reach a source.", "source"),
+    "ping": Command("Keep a token alive and say whether it is.", "ping"),
+    "serve": Command("Run a local Plex.", "serve"),
+    # What stands behind the program's name is the program's.
+    "run": Command("Run a program on a local Plex.", "run", {"allow_interspersed_args": False}),
+    "env": Command("Print the variables by which programs find a running `ticketstub run`.", "env"),
+    "openapi": Command("Print the OpenAPI document of what a local Plex answers.", "openapi"),
+    "demo": Command("Sign in to a local Plex two ways and look around.", "demo"),
+}
+"""Each command, in the order in which they are listed; a new one is a line here and a file of its own."""
 
 _ABOUT = "Sign in to Plex, and run a local Plex to build and test against. Not affiliated with Plex."
 _EPILOGUE = f"""\b
@@ -47,6 +53,7 @@ Exit codes:
 
 app = typer.Typer(
     name="ticketstub",
+    cls=group_of(COMMANDS),
     help=_ABOUT,
     epilog=_EPILOGUE,
     # Plain help: readable at 40 columns, and Rich need not be loaded for it.
@@ -76,16 +83,3 @@ def without_command(
     """Show the help where no command is named."""
     if context.invoked_subcommand is None:
         print(context.get_help())
-
-
-_COMMANDS: tuple[Callable[..., None], ...] = (
-    *(login, whoami, status, check, renew, logout, servers, resources, token, claim, source, ping),
-    *(serve, openapi, demo),
-)
-for _command in _COMMANDS:
-    app.command()(_command)
-# What stands behind the program's name is the program's.
-app.command(context_settings={"allow_interspersed_args": False})(run)
-app.command()(env)
-for _group in (home, devices):
-    app.add_typer(_group)

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from ticketstub.client import Plex
     from ticketstub.records import AuthorizedDevice
 
-devices = typer.Typer(name="devices", help="The account's authorized devices.", no_args_is_help=True)
+devices = typer.Typer(
+    name="devices",
+    help="The account's authorized devices.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+)
 
 _COLUMNS = ("id", "name", "product", "platform", "seen last", "token")
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from ticketstub.flows.steps import Flow
     from ticketstub.records import Account, HomeUser
 
-home = typer.Typer(name="home", help="The users of the Plex Home.", no_args_is_help=True)
+home = typer.Typer(
+    name="home", help="The users of the Plex Home.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
+)
 home.add_typer(passcode)
 
 _COLUMNS = ("id", "name", "role", "passcode", "e-mail")
