@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # told apart, not listened on
 
 
-def introduce(plex: LocalPlex, *, db: str | None, host: str, file: Path | None) -> None:
+def introduce(plex: LocalPlex, *, db: str | None, host: str, file: Path | None, key_file: Path | None = None) -> None:
     """Print all of it.
 
     Args:
@@ -31,6 +31,7 @@ def introduce(plex: LocalPlex, *, db: str | None, host: str, file: Path | None) 
         db: its database, if it is kept.
         host: the address it listens on.
         file: the world's file; `None` for the demonstration world.
+        key_file: where the control API's key is, if it answers.
     """
     print(f"Ticketstub {version()}: a local stand-in for Plex, not Plex. Never type a real Plex password here.")
     if host in _EVERYWHERE:
@@ -39,6 +40,8 @@ def introduce(plex: LocalPlex, *, db: str | None, host: str, file: Path | None) 
     _accounts(plex, file)
     _homes(plex)
     _how_to(_reached(plex.url, host))
+    if plex.control_url and key_file:
+        print(f"\nControl: {_reached(plex.control_url, host)}/control/v1, with the key in {printable(str(key_file))}")
     print(f"\nState: {f'kept in {printable(db)}' if db else 'in memory, gone when this ends'}.")
     print("ready (Ctrl-C ends it)", flush=True)
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from logging import NullHandler, getLogger
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from types import FrameType
 
+    from ticketstub.server.control.hand import Hand
+    from ticketstub.server.control.sites import Control
     from ticketstub.server.local_plex import LocalPlex
     from ticketstub.server.world import World
 
@@ -71,6 +73,25 @@ def serve(
     log: Annotated[
         bool | None, typer.Option("--log/--no-log", help="A line for each answer; by default on a terminal only.")
     ] = None,
+    control: Annotated[
+        Path | None,
+        typer.Option(
+            "--control",
+            metavar="KEYFILE",
+            help="Answer the control API with the key in this file, which is made where there is none.",
+        ),
+    ] = None,
+    control_port: Annotated[
+        int,
+        typer.Option("--control-port", metavar="PORT", min=0, max=65535, help="Its port; 0 takes a free one."),
+    ] = 8191,
+    chaos: Annotated[
+        float,
+        typer.Option(
+            "--chaos", metavar="SHARE", min=0, max=1, help="Let this share of the calls go wrong: 0.05 is one of 20."
+        ),
+    ] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Which sequence of them that is.")] = 0,
 ) -> None:
     """Run a local Plex: plex.tv's API on one port, each media server on its own. It is a stand-in, not Plex."""
     if reset and not db:
@@ -86,8 +107,37 @@ def serve(
         if reset and db:
             _start_over(db)
         logging = on_terminal(sys.stdout) if log is None else log
-        plex = LocalPlex(people, db=db, host=host, port=port, on_answer=Journal().write if logging else None)
-        _run(plex, lambda: introduce(plex, db=db, host=host, file=world), ending)
+        told = Journal().write if logging else None
+        held = in_hand(control, control_port, chaos, seed)
+        plex = LocalPlex(people, db=db, host=host, port=port, on_answer=told, **held)
+        _run(plex, lambda: introduce(plex, db=db, host=host, file=world, key_file=control), ending)
+
+
+class InHand(TypedDict):
+    """What a local Plex is given that a tester has a hand on."""
+
+    hand: Hand | None
+    control: Control | None
+
+
+def in_hand(key_file: Path | None, port: int, share: float, seed: int) -> InHand:
+    """Make what the control API and chaos need; nothing where neither is wanted.
+
+    Raises:
+        Complaint: the key file cannot be used.
+    """
+    if key_file is None and not share:
+        return {"hand": None, "control": None}
+    from ticketstub.server.chaos import Chaos
+    from ticketstub.server.control.hand import Hand
+    from ticketstub.server.control.key_file import KeyFileError, control_key
+    from ticketstub.server.control.sites import Control
+
+    hand = Hand(chaos=Chaos(share, seed) if share else None)
+    try:
+        return {"hand": hand, "control": Control(control_key(key_file), port) if key_file else None}
+    except KeyFileError as error:
+        raise Complaint(str(error)) from None
 
 
 def inhabited(file: Path | None, *, demo: bool) -> World:

@@ -17,6 +17,7 @@ import msgspec
 from ticketstub.server.control.calls import Pattern
 from ticketstub.server.requests import Asked, Headers
 from ticketstub.token import Token
+from ticketstub.wire.plain import is_items, is_members
 
 MOST = 1000
 """How many requests are kept."""
@@ -147,10 +148,10 @@ def masked_members(members: Mapping[str, object]) -> dict[str, object]:
 
 def masked(name: str, value: object) -> object:
     """Return a value as it may be shown."""
-    if isinstance(value, dict):
-        return masked_members(value)  # pyright: ignore[reportUnknownArgumentType]  # a JSON object: its names are texts
-    if isinstance(value, list):
-        return [masked(name, each) for each in value]  # pyright: ignore[reportUnknownVariableType]  # JSON
+    if is_members(value):
+        return masked_members(value)
+    if is_items(value):
+        return [masked(name, each) for each in value]
     if not value or not is_secret(name):
         in_address = isinstance(value, str) and name.lower() in _HOLDS_ADDRESS
         return str(value).partition("?")[0].partition("#")[0] if in_address else value

@@ -41,10 +41,9 @@ class ControlSite:
         key: what `Authorization: Bearer …` must hold.
     """
 
-    default = Format.JSON
-    traces = False
-
     def __init__(self, hand: Hand, key: Secret) -> None:
+        self.default = Format.JSON
+        self.traces = False
         self._hand = hand
         self._wanted = b"Bearer " + key.reveal().encode()
 
@@ -61,7 +60,7 @@ class ControlSite:
             return _error(405, "this verb takes another method", [(b"allow", ", ".join(methods).encode())])
         return await self._done(verb, asked)
 
-    def refuse(self, refusal: Refusal, _asked: Asked) -> Answer:
+    def refuse(self, refusal: Refusal, asked: Asked) -> Answer:  # noqa: ARG002  # every refusal looks alike here
         """Write what was refused before it got here: a body that is no JSON, or too long."""
         return _error(refusal.status or 500, refusal.message)
 

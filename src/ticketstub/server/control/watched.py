@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
 
 from ticketstub.refusals import RateLimited, Refusal, ServerError, TokenExpired, Unauthorized
 from ticketstub.server import media_server, plex_tv
@@ -22,7 +23,7 @@ from ticketstub.server.instance import Instance
 from ticketstub.server.negotiation import without_suffix
 from ticketstub.server.pages import rendering
 from ticketstub.server.plex_tv import PlexTv
-from ticketstub.server.requests import Asked, Message, Receive, Scope, Send
+from ticketstub.server.requests import Asked, Headers, Message, Receive, Scope, Send
 from ticketstub.server.settings import Settings
 
 PLEX_TV = "plex.tv"
@@ -100,14 +101,14 @@ class WatchedApp(App):
     async def _answered(self, site: Site, asked: Asked, scope: Scope, receive: Receive) -> Answer:
         if self._control is not None and site is self._control[1]:
             return await super()._answered(site, asked, scope, receive)
-        watch, port = self._watch, scope["server"][1]  # type: ignore[index]  # ASGI: host and port
-        turn = _Turn(site, self, watch.places.get(port, PLEX_TV))
+        watch, address = self._watch, cast("tuple[str, int]", scope["server"])  # ASGI: host and port
+        turn = _Turn(site, self, watch.places.get(address[1], PLEX_TV))
         answer = await super()._answered(turn, asked, scope, receive)
-        headers, at = scope["headers"], watch.clock()
+        headers, at = cast("Headers", scope["headers"]), watch.clock()
         # What was refused before it was answered has no route yet, but for who reads this later it has one.
         if asked.template == "-":
             self._recognise(site, asked)
-        watch.requests.add(record(asked, headers, answer.status, place=turn.place, at=at))  # type: ignore[arg-type]  # ASGI
+        watch.requests.add(record(asked, headers, answer.status, place=turn.place, at=at))
         return _CutOff(answer, scope, receive, watch.cut) if turn.cut_off else answer
 
     async def _send(self, answer: Answer, asked: Asked, site: Site, began: float, send: Send) -> None:
