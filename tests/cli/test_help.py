@@ -38,6 +38,14 @@ def test_without_a_command_the_help_is_shown(command: Command) -> None:
     assert command("--help").out == command().out
 
 
+@pytest.mark.parametrize("group", ["home", "home passcode", "devices"])
+def test_a_group_alone_shows_its_help(command: Command, group: str) -> None:
+    ran = command(*group.split())
+    assert (0, "") == (ran.code, ran.err)
+    assert command(*group.split(), "--help").out == ran.out
+    assert "Commands:" in ran.out
+
+
 def test_version(command: Command) -> None:
     assert re.fullmatch(r"ticketstub \d.*\n", command("--version").out)
 

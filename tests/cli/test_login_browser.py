@@ -60,6 +60,7 @@ def test_who_is_signed_in_already_is_told_so(command: Command, fresh: LocalPlex,
     assert (0, "Already signed in as tom") == (ran.code, ran.out.splitlines()[0])
     assert "--again" in ran.err
     assert "--profile" in ran.err
+    assert "TICKETSTUB_TOKEN is set" in command("login", "--plex-tv", fresh.url, token="some-token-or-other").err
 
 
 def test_again_signs_in_anew(command: Command, fresh: LocalPlex, watch: Watch, tmp_path: Path) -> None:

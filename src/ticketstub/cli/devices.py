@@ -9,18 +9,13 @@ import typer
 
 from ticketstub.cli import given, options
 from ticketstub.cli.complaints import Complaint, WrongUsage
+from ticketstub.cli.on_demand import inner_group
 
 if TYPE_CHECKING:
     from ticketstub.client import Plex
     from ticketstub.records import AuthorizedDevice
 
-devices = typer.Typer(
-    name="devices",
-    help="The account's authorized devices.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-)
+devices = inner_group("devices", "The account's authorized devices.")
 
 _COLUMNS = ("id", "name", "product", "platform", "seen last", "token")
 

@@ -10,6 +10,7 @@ import typer
 
 from ticketstub.cli import given, options
 from ticketstub.cli.complaints import Complaint, WrongUsage
+from ticketstub.cli.on_demand import inner_group
 from ticketstub.cli.passcode import passcode
 from ticketstub.refusals import PasscodeRequired
 
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
     from ticketstub.flows.steps import Flow
     from ticketstub.records import Account, HomeUser
 
-home = typer.Typer(
-    name="home", help="The users of the Plex Home.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
-)
+home = inner_group("home", "The users of the Plex Home.")
 home.add_typer(passcode)
 
 _COLUMNS = ("id", "name", "role", "passcode", "e-mail")

@@ -81,3 +81,15 @@ def group_of(table: Mapping[str, Command]) -> type[TyperGroup]:
                 formatter.write_dl([(name, one.about) for name, one in table.items()])
 
     return OnDemand
+
+
+def inner_group(name: str, about: str) -> typer.Typer:
+    """Make a group of commands below a command; named alone, it shows its help."""
+    group = typer.Typer(name=name, rich_markup_mode=None, add_completion=False)
+
+    @group.callback(help=about, invoke_without_command=True)
+    def without_command(context: typer.Context) -> None:  # pyright: ignore[reportUnusedFunction]  # Typer keeps it
+        if context.invoked_subcommand is None:
+            print(context.get_help())
+
+    return group

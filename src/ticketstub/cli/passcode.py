@@ -13,6 +13,7 @@ import typer
 
 from ticketstub.cli import given, options
 from ticketstub.cli.complaints import Complaint, WrongUsage
+from ticketstub.cli.on_demand import inner_group
 from ticketstub.refusals import TooManyFailures, Unauthorized
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ticketstub.records import HomeUser
     from ticketstub.token import Secret
 
-passcode = typer.Typer(name="passcode", help="The digits that protect a Home user.", no_args_is_help=True)
+passcode = inner_group("passcode", "The digits that protect a Home user.")
 
 User: TypeAlias = Annotated[
     str | None,

@@ -6,6 +6,7 @@ so, and never by another account's.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -191,6 +192,8 @@ def shown(client: Plex, *, as_json: bool) -> None:
     )
     if state.how == "kept":
         print("To sign in anew: --again. To keep another sign-in beside it: --profile NAME.", file=sys.stderr)
+    if os.environ.get(given.VARIABLE, "").strip():
+        print(f"{given.VARIABLE} is set: its token comes before what is kept.", file=sys.stderr)
 
 
 def _nowhere(state: SignedIn) -> bool:

@@ -1,0 +1,91 @@
+"""`ticketstub record` and `ticketstub openapi`: what they print and write."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+from tests.server.asking import ATTIC, MIRA, world
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.world import World
+
+SECTIONS = '{"MediaContainer":{"Directory":[{"key":"1","title":"Films"}],"owner":"mira@example.org"}}'
+
+
+@pytest.fixture
+def source(tmp_path: Path):
+    """A media server with a library, and a folder beside it."""
+    replies = tmp_path / "replies"
+    (replies / "library/sections/1").mkdir(parents=True)
+    (replies / "library/sections.json").write_text(SECTIONS)
+    (replies / "library/sections/1/all.json").write_text('{"MediaContainer":{"accessToken":"abc","title":"All"}}')
+    (replies / "library/sections/1/all.xml").write_text('<MediaContainer accessToken="abc" title="All"/>')
+    (replies / "hubs@count=2.json").write_text("{}")
+    described = world()
+    for account in described["account"]:
+        account.pop("password", None)
+    described["media_server"][0]["replies"] = str(replies)
+    with LocalPlex(World.from_dict(described)).running() as running:
+        yield running.media_server("Attic").url
+
+
+def test_it_writes_what_the_libraries_hold(command: Command, source: str, tmp_path: Path) -> None:
+    """The libraries, each one's content, and what is named, each in the formats that there are; without secrets."""
+    folder = tmp_path / "recorded"
+    ran = command("record", source, str(folder), "/hubs?count=2&X-Plex-Product=me", "/no/such", stdin=f"{MIRA}\n")
+    assert (0, "") == (ran.code, ran.err)
+    assert "404  /no/such" in ran.out
+    assert [
+        "hubs@count=2.json",
+        "library/sections.json",
+        "library/sections/1/all.json",
+        "library/sections/1/all.xml",
+    ] == sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+    assert (
+        SECTIONS.replace("mira@example.org", "somebody@example.test") == (folder / "library/sections.json").read_text()
+    )
+    assert '<MediaContainer accessToken="scrubbed" title="All"/>' == (folder / "library/sections/1/all.xml").read_text()
+    assert MIRA not in ran.out
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "said"),
+    [
+        (("ftp://host", "x"), 2, "the address must be http:// or https://"),
+        (("http://127.0.0.1:1", "x", "no-slash"), 2, "a path begins with a slash"),
+        (("http://127.0.0.1:1", "x"), 1, "http://127.0.0.1:1 cannot be asked"),
+        (("http://192.88.99.1:9", "x"), 1, "--outside"),
+    ],
+)
+def test_what_is_wrong_is_said(command: Command, given: tuple[str, ...], code: int, said: str) -> None:
+    """One sentence, and nothing is written."""
+    ran = command("record", *given, stdin="")
+    assert code == ran.code
+    assert said in ran.err
+
+
+def test_a_token_that_is_refused_is_said(command: Command, source: str, tmp_path: Path) -> None:
+    """It ends at once."""
+    ran = command("record", source, str(tmp_path / "recorded"), stdin="not-anybodys-token-1\n")
+    assert 1 == ran.code
+    assert "refuses the token (401)" in ran.err
+    assert not (tmp_path / "recorded").exists()
+    assert ATTIC not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [((), "/api/v2/user"), (("--media-server",), "/identity"), (("--control",), "/control/v1/reset")],
+)
+def test_openapi_prints_a_document(command: Command, options: tuple[str, ...], path: str) -> None:
+    """JSON, and nothing else, on standard output."""
+    ran = command("openapi", *options)
+    assert (0, "") == (ran.code, ran.err)
+    assert "3.1.0" == json.loads(ran.out)["openapi"]
+    assert path in json.loads(ran.out)["paths"]
+
+
+def test_one_document_at_a_time(command: Command) -> None:
+    """Two are a wrong use."""
+    assert 2 == command("openapi", "--control", "--media-server").code
