@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ticketstub.errors import MalformedReply, SignInFailed
+from ticketstub.errors import MalformedReply, SignInFailed, printable
 from ticketstub.flows.caller import Caller
 from ticketstub.flows.kept import kept_in
 from ticketstub.flows.steps import Flow
@@ -91,7 +91,7 @@ def chosen(users: Iterable[HomeUser], wanted: str | int) -> HomeUser:
             return found[0]
         if found:
             raise SignInFailed("several users of this Home are called so", hint="name one by its id or uuid")
-    titles = ", ".join(user.title for user in known if user.title)
+    titles = ", ".join(printable(user.title) for user in known if user.title)
     raise SignInFailed("this Home has no user of that name", hint=f"it has {titles}" if titles else None)
 
 
