@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.server.asking import ATTIC, MIRA_ON_TOMS, START, Answered, Clock
-from tests.server.family import IDS, MIRA, TOM, VERA_ON_ATTIC, family
+from tests.server.asking import ATTIC, MIRA, MIRA_ON_TOMS, START, TOM, Answered, Clock
+from tests.server.family import IDS, VERA_ON_ATTIC, family
 from tests.server.test_auth_keys import Key, claims
 from tests.server.whole import FORM, HASH, PASSWORD, Browser, Whole
 from ticketstub.server.store.sqlite import SqliteStore

@@ -21,8 +21,10 @@ from ticketstub.server.plex_tv import routes as plex_tv_routes
 # Which column of the tables each kind of token is in.
 ON_PLEX_TV = {
     "none": ("none",),
-    "dead": ("garbage", "looks like one", "dead", "switched off", "claim", "device jwt", "cookie")
-    + ("share", "share elsewhere", "transient", "transient of a share", "transient elsewhere"),
+    "dead": (
+        *("garbage", "looks like one", "dead", "switched off", "claim", "device jwt", "cookie"),
+        *("share", "share elsewhere", "transient", "transient of a share", "transient elsewhere"),
+    ),
     "account": ("account",),
     "managed": ("managed",),
     "jwt": ("jwt",),
@@ -31,8 +33,10 @@ ON_PLEX_TV = {
 }
 ON_A_SERVER = {
     "none": ("none",),
-    "dead": ("garbage", "looks like one", "dead", "switched off", "claim", "device jwt", "cookie", "jwt", "expired jwt")
-    + ("other account", "managed", "other server", "share elsewhere", "transient elsewhere"),
+    "dead": (
+        *("garbage", "looks like one", "dead", "switched off", "claim", "device jwt", "cookie", "jwt", "expired jwt"),
+        *("other account", "managed", "other server", "share elsewhere", "transient elsewhere"),
+    ),
     "owner": ("account",),
     "by owner": ("transient",),
     "share": ("share",),

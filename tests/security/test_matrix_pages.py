@@ -28,8 +28,8 @@ FORMS = {
 }
 """What the form of a page holds beside its own token."""
 
-# The statuses of a browser whose cookie is nobody's, planted by somebody, of a session that ended, an API token (also in
-# the header); of one that is signed in; and of the same with a form that another site made. "in" leads to the sign-in.
+# The statuses of a browser whose cookie is nobody's, planted by somebody, of a session that ended, an API token; of one
+# that is signed in; and of the same with a form that another site made. "in" leads to the sign-in.
 TABLE = """
                         nobody  planted  signed-out  token  signed-in  foreign-form
 GET  /auth                 200      200         200    200        200           200

@@ -10,7 +10,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import unquote, urlencode
 
 from argon2 import PasswordHasher
@@ -103,7 +103,7 @@ class Whole:
         self._on_answer = on_answer
         self._keys = Keys(b"w" * 32)
 
-    def __enter__(self) -> Whole:
+    def __enter__(self) -> Self:
         self._runner = asyncio.Runner()
         self._start()
         return self

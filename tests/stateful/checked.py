@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from tests.security.stage import household
+from tests.security.stage import device_jwt, household
 from tests.server.asking import ATTIC, START, Answered, Clock
 from tests.server.family import IDS
-from tests.server.test_auth_keys import Key, claims
+from tests.server.test_auth_keys import Key
 from tests.server.whole import PASSWORD, PLEX_TV, Browser, Change, Whole
 from tests.stateful.model import MANAGED, OWN, SERVERS, Held, Model, Pin
 
@@ -42,7 +42,6 @@ class Checked(RuleBasedStateMachine):
         self.browsers: dict[Held, Browser] = {}
         self.shown: dict[Pin, dict[str, Any]] = {}
         self.signs: dict[Held | Pin, Key] = {}
-        self.nonces: dict[Held, str] = {}
         self.passwords: dict[str, str] = {}
         self.wrong: dict[str, int] = {}
         self.stood: dict[Held, Standing] = {}
@@ -94,6 +93,9 @@ class Checked(RuleBasedStateMachine):
             *(answer.status for answer in accounts),
         )
 
+    def restart(self) -> None:
+        self.plex.restart()
+
     def ask(self, method: str, target: str, token: Held | None = None, **more: Any) -> Answered:
         return self.plex.ask(method, target, self.texts[token] if token else None, **({"at": PLEX_TV} | more))
 
@@ -114,10 +116,9 @@ class Checked(RuleBasedStateMachine):
         self.wrong[what] = self.wrong.get(what, 0) + 1
         return self.wrong[what] <= MOST_WRONG
 
-    def signed(self, key: Key, client: str, nonce: str | None = None) -> tuple[str, str]:
-        """Sign a device's proof with a new nonce, or with this one; return it and its nonce."""
-        given: str = nonce or self.ask("GET", "/api/v2/auth/nonce", client=client).json["nonce"]
-        return key.sign(claims(given, self.plex.clock.now, iss=client)), given
+    def signed(self, key: Key, client: str) -> str:
+        """Sign a device's proof with a new nonce."""
+        return device_jwt(self.plex, key, client)
 
     def devices(self, owner: str) -> dict[str, int]:
         """The numbers of an account's devices by client identifier."""

@@ -1,7 +1,7 @@
 """What must hold of tokens, as a small model that knows nothing of how the local Plex does it.
 
-Rule: every event says what it ends; whether a token is good is worked out anew each time it is asked. Times are seconds.
-`by` is who switched to the owner of a token: what is made with such a token has it too.
+Rule: every event says what it ends; whether a token is good is worked out anew each time it is asked. Times are
+seconds. `by` is who switched to the owner of a token: what is made with such a token has it too.
 """
 
 from __future__ import annotations

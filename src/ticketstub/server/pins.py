@@ -118,10 +118,13 @@ def _drawn(client: DeviceRow, now: int, below: Below, *, strong: bool, legacy: b
     )
 
 
-async def approve(instance: Instance, pin: PinRow, account_id: int, by: int | None = None) -> bool:
+async def approve(
+    instance: Instance, pin: PinRow, account_id: int, by: int | None = None, *, asker: bytes | None = None
+) -> bool:
     """Give a PIN to an account; `False` if somebody was first, it is over by now, or the account is off.
 
-    `by` is the account that had switched to this one, if any. A PIN without key gets its token now; one with a key gets its JWT when its client proves to have that key.
+    A PIN without key gets its token now; one with a key gets its JWT when its client proves to have that key. `by` is
+    the account that had switched to this one, if any; `asker` the digest of the token or session that approves.
 
     Raises:
         Refusal: the client has a key already and shows none now, where the world refuses that (422).
@@ -138,6 +141,7 @@ async def approve(instance: Instance, pin: PinRow, account_id: int, by: int | No
             now=instance.now(),
             rotate=instance.answers.rotate_tokens,
             by=by,
+            asker=asker,
         )
     )
     if won:

@@ -46,11 +46,12 @@ class Passcode(Row, frozen=True, kw_only=True):
 class Switch(Row, frozen=True, kw_only=True):
     """A switch that policy allowed, and the new token.
 
-    `by` is the digest of the caller's token; `passcode_hash` what the decision was made by: `None` for no passcode.
+    `by` is the digest of the caller's token, which must be alive still; `passcode_hash` what the decision was made by:
+    `None` for no passcode.
     """
 
     caller_id: int
-    by: bytes
+    by: bytes | None
     account_id: int
     passcode_hash: str | None
     device: DeviceRow
@@ -110,7 +111,11 @@ class Homes(Protocol):
         ...
 
     async def switch(self, switch: Switch) -> bool:
-        """Note the device and keep the token; `False` if the two are in no Home together, or the passcode changed."""
+        """Note the device and keep the token.
+
+        `False`, with nothing written, if the two are in no Home together, the passcode changed, or the caller's token
+        ended.
+        """
         ...
 
     async def switched_by(self, digest: bytes) -> int | None:
@@ -127,8 +132,8 @@ class Homes(Protocol):
     async def remove(self, home_id: int, account_id: int, now: int) -> bool:
         """Take a member, but not the administrator, out of a Home; `False` if there is none.
 
-        What the member got by switching, and what others got by switching to it, ends: tokens, keys that were registered
-        with these, PINs that were approved, sessions. A managed user's account ends with all its tokens.
+        What the member got by switching, and what others got by switching to it, ends: tokens, keys registered with
+        these, PINs approved with them, sessions. A managed user's account ends with all its tokens.
         """
         ...
 

@@ -1,7 +1,7 @@
 """What is kept of the browsers that are signed in to the pages, and the verbs for them.
 
-Rule: as in base.py. A session is no token of Plex: it opens the pages and nothing else. Its cookie never gets here, only
-a digest of it. A sign-in, a sign-out and a switch each end the session that was there, in the same transaction.
+Rule: as in base.py. A session is no token of Plex: it opens the pages and nothing else. Its cookie never gets here,
+only a digest of it. A sign-in, a sign-out and a switch each end the session that was there, in the same transaction.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class SessionRow(Row, frozen=True, kw_only=True):
 class NewSession(Row, frozen=True, kw_only=True):
     """A session that policy allowed.
 
-    `replaces` is the digest of the one that ends with it; `verification_step` the step that the sign-in spends; `by` the
-    account that switched to this one.
+    `replaces` is the digest of the one that ends with it; `verification_step` the step that the sign-in spends; `by`
+    the account that switched to this one, and `passcode_hash` what that was decided by.
     """
 
     digest: bytes
@@ -34,6 +34,7 @@ class NewSession(Row, frozen=True, kw_only=True):
     replaces: bytes | None = None
     verification_step: int | None = None
     by: int | None = None
+    passcode_hash: str | None = None
 
 
 class Sessions(Protocol):
@@ -48,7 +49,11 @@ class Sessions(Protocol):
         ...
 
     async def rotate(self, session: NewSession) -> bool:
-        """Begin a session in place of the one that it replaces; `False` if that is not alive or the account is off."""
+        """Begin a session for another user of the Home, in place of the one that it replaces.
+
+        `False`, with nothing written, if that is not alive, the two are in no Home together, the passcode is no longer
+        that of `passcode_hash`, or the account is off.
+        """
         ...
 
     async def end(self, digest: bytes, now: int) -> bool:
