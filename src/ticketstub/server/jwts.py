@@ -12,7 +12,7 @@ import msgspec
 
 from ticketstub.keys import DeviceClaims, Jwk, JwtRefused, thumbprint, verify_own
 from ticketstub.records import Account
-from ticketstub.refusals import Refusal, TokenExpired, Unauthorized
+from ticketstub.refusals import PinNotFound, Refusal, TokenExpired, Unauthorized
 from ticketstub.server.instance import Instance
 from ticketstub.server.lock_outs import check_not_locked
 from ticketstub.server.signing import LIFE
@@ -85,6 +85,7 @@ async def grant(instance: Instance, key: KeyRow, claims: DeviceClaims, *, spend:
         Grant(
             kid=key.kid,
             client_identifier=key.client_identifier,
+            device_id=key.device_id,
             digest=instance.keys.digest(text),
             nonce=nonce,
             once=answers.nonce_once,
@@ -102,6 +103,7 @@ async def grant_for_pin(instance: Instance, pin: PinRow, claims: DeviceClaims, n
     """Give out a JWT for a linked PIN whose key was proven, registering that key for the account's device.
 
     Raises:
+        PinNotFound: the PIN was taken away in between.
         Refusal: the key is another device's (422, code 1011).
     """
     jwk = msgspec.json.decode(pin.jwk or "{}", type=Jwk)
@@ -117,10 +119,13 @@ async def grant_for_pin(instance: Instance, pin: PinRow, claims: DeviceClaims, n
             now=now,
             again=True,
             by=pin.by,
-        )
+        ),
+        pin.id,
     )
+    if not adopted and await instance.store.pins.find(pin.id, now) is None:
+        raise PinNotFound
     key = await instance.store.auth_keys.find(jwk.kid or "", pin.client.client_identifier) if adopted else None
-    if key is None:
+    if key is None or key.account.id != pin.account_id:  # another PIN with this key was told meanwhile
         raise taken()
     return await grant(instance, key, claims, spend=False)
 

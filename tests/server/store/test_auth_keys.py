@@ -8,13 +8,15 @@ from functools import partial
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from tests.server.store.test_conformance import MIRA, NOW, WORLD
+from tests.server.store.test_conformance import MIRA, NOW, TOM, WORLD
 from ticketstub.server.keys import Keys
 from ticketstub.server.signing import LIFE, Signing
 from ticketstub.server.store import sqlite_auth_keys
 from ticketstub.server.store.auth_keys import Grant, NewKey, SigningRow
-from ticketstub.server.store.base import DeviceRow
+from ticketstub.server.store.base import DeviceRow, SignIn
+from ticketstub.server.store.pins import PinLink, PinRoom, PinRow
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sqlite import SqliteStore
 
@@ -41,10 +43,11 @@ def new_key(thumbprint: str = "t" * 43, **changes: Any) -> NewKey:
     return NewKey(**{**facts, **changes})
 
 
-def granting(number: int, nonce: bytes | None = b"nonce", **changes: Any) -> Grant:
+def granting(number: int, nonce: bytes | None, device_id: int, **changes: Any) -> Grant:
     facts: dict[str, Any] = {
         "kid": "demo-key-1",
         "client_identifier": CLIENT,
+        "device_id": device_id,
         "digest": b"jwt %d" % number,
         "nonce": nonce,
     }
@@ -54,11 +57,11 @@ def granting(number: int, nonce: bytes | None = b"nonce", **changes: Any) -> Gra
 
 async def winners(store: SqliteStore, rounds: int, at_once: int) -> list[int]:
     """Let many grants spend one nonce at once, round after round, and count how many won in each."""
-    counted = []
+    counted, device_id = [], (await store.auth_keys.find("demo-key-1", CLIENT)).device_id
     for number in range(rounds):
         nonce = b"nonce %d" % number
         assert await store.auth_keys.add_nonce(nonce, CLIENT, NOW, NOW + 300, 1000)
-        grants = [granting(number * at_once + index, nonce) for index in range(at_once)]
+        grants = [granting(number * at_once + index, nonce, device_id) for index in range(at_once)]
         won = await asyncio.gather(*(store.auth_keys.grant(grant) for grant in grants))
         counted.append(sum(won))
         alive = [await store.find_token(grant.digest, NOW) for grant in grants]
@@ -84,7 +87,7 @@ async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords, monk
         await asyncio.sleep(0)
         spend = partial(_delete, {"1": grant.nonce, "2": CLIENT, "3": NOW})
         await store._writer.run(spend)
-        return await type(store.auth_keys).grant(store.auth_keys, granting(0, None, digest=grant.digest))
+        return await type(store.auth_keys).grant(store.auth_keys, replace(grant, nonce=None))
 
     def _delete(values: dict[str, object], connection: sqlite3.Connection) -> None:
         connection.execute(sqlite_auth_keys._SPEND_NONCE, values)
@@ -109,8 +112,68 @@ async def test_refused_registrations_write_nothing(store):
 async def test_adopting_moves_a_key_of_the_same_client(store):
     """A PIN's key goes to the account that linked the PIN last; another client's key stays where it is."""
     assert await store.auth_keys.register(new_key())
-    assert await store.auth_keys.adopt(new_key()), "again is fine"
-    assert not await store.auth_keys.adopt(new_key(client=DeviceRow(client_identifier="another")))
+    await linked(store, 1, TOM)
+    assert await store.auth_keys.adopt(new_key(account_id=TOM), 1)
+    assert await store.auth_keys.adopt(new_key(account_id=TOM), 1), "again is fine"
+    assert TOM == (await store.auth_keys.find("demo-key-1", CLIENT)).account.id
+    await linked(store, 2, TOM, "another")
+    assert not await store.auth_keys.adopt(new_key(account_id=TOM, client=DeviceRow(client_identifier="another")), 2)
+
+
+async def linked(store: SqliteStore, pin_id: int, account: int, client: str = CLIENT) -> None:
+    """Make a PIN with a key and approve it."""
+    made = PinRow(
+        id=pin_id,
+        code=f"{pin_id:04}",
+        strong=False,
+        legacy=False,
+        client=DeviceRow(client_identifier=client),
+        jwk="{}",
+        created_at=NOW,
+        expires_at=NOW + 900,
+    )
+    assert "made" == await store.pins.create(made, PinRoom(most=9, most_each=9))
+    assert await store.pins.link(PinLink(id=pin_id, account_id=account, digest=None, sealed_token=None, now=NOW))
+
+
+@pytest.mark.parametrize(("pin_id", "account", "now"), [(2, MIRA, NOW), (1, TOM, NOW), (1, MIRA, NOW + 900)])
+async def test_a_pin_that_is_gone_registers_no_key(store, pin_id, account, now):
+    """S6: a key comes in by a PIN only while that is there and its account's: a changed password takes it away."""
+    await linked(store, 1, MIRA)
+    await store.sign_in(signing_in(TOM, b"t" * 32))
+    assert not await store.auth_keys.adopt(new_key(account_id=account, now=now), pin_id)
+    assert await store.auth_keys.find("demo-key-1", CLIENT) is None
+
+
+def signing_in(account: int, digest: bytes) -> SignIn:
+    return SignIn(
+        account_id=account,
+        device=DeviceRow(client_identifier=CLIENT),
+        digest=digest,
+        sealed_token=b"s",
+        now=NOW,
+    )
+
+
+async def test_a_token_that_ended_registers_no_key(store):
+    """S6: a token that ended after it was looked at leaves no key behind."""
+    await store.sign_in(signing_in(MIRA, b"t" * 32))
+    await store.revoke_token(b"t" * 32, NOW)
+    assert not await store.auth_keys.register(new_key(digest=b"t" * 32))
+    assert await store.auth_keys.find("demo-key-1", CLIENT) is None
+
+
+async def test_a_jwt_is_the_account_s_that_it_speaks_of(store):
+    """A JWT that was signed for one account is not kept for another, to which the key moved meanwhile."""
+    assert await store.auth_keys.register(new_key())
+    found = await store.auth_keys.find("demo-key-1", CLIENT)
+    await linked(store, 1, TOM)
+    assert await store.auth_keys.adopt(new_key(account_id=TOM), 1)
+    grant = granting(1, None, found.device_id)
+    assert not await store.auth_keys.grant(grant)
+    assert await store.find_token(grant.digest, NOW) is None
+    moved = await store.auth_keys.find("demo-key-1", CLIENT)
+    assert await store.auth_keys.grant(granting(2, None, moved.device_id))
 
 
 async def test_nonces_are_bounded(store):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from ticketstub.records import Account
 from ticketstub.server.store.base import DeviceRow, StoreConflict
 from ticketstub.server.store.homes import NewHome, NewManagedUser, Passcode, Switch
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.seed_homes import managed_record
+from ticketstub.server.store.sessions import NewSession
 from ticketstub.server.store.sqlite import SqliteStore
 from ticketstub.server.world import World
 from ticketstub.server.world_homes import WorldManaged
@@ -53,10 +55,12 @@ def managed(number: int) -> NewManagedUser:
     return NewManagedUser(record=managed_record(made, NOW), id=made.id)
 
 
-def switching(keys, token: str, caller: int = MIRA, to: int = PIP, stored: str | None = None, by: str = "x") -> Switch:
+def switching(
+    keys, token: str, caller: int = MIRA, to: int = PIP, stored: str | None = None, by: str | None = None
+) -> Switch:
     return Switch(
         caller_id=caller,
-        by=keys.digest(by),
+        by=keys.digest(by) if by else None,
         account_id=to,
         passcode_hash=stored,
         device=CLIENT,
@@ -159,6 +163,27 @@ async def test_a_switch_by_what_was_so(store, keys):
     assert not await store.homes.switch(switching(keys, "u" * 20, stored=code("1").hash))
 
 
+async def test_a_token_that_ended_switches_to_nobody(store, keys):
+    """S6: a token that ended after it was looked at leaves no other's token behind."""
+    assert await store.homes.switch(switching(keys, "t" * 20))
+    assert await store.homes.switch(switching(keys, "u" * 20, PIP, MIRA, by="t" * 20))
+    assert await store.revoke_token(keys.digest("t" * 20), NOW)
+    assert not await store.homes.switch(switching(keys, "v" * 20, PIP, MIRA, by="t" * 20))
+    assert await store.find_token(keys.digest("v" * 20), NOW) is None
+
+
+async def test_a_browser_switches_by_what_is_so(store):
+    """A browser goes on as another only while both are in one Home and the passcode is the one that was looked at."""
+    session = NewSession(digest=b"mira", account_id=MIRA, now=NOW, expires_at=NOW + 100)
+    assert await store.sessions.create(session)
+    to = NewSession(digest=b"pip", account_id=PIP, now=NOW, expires_at=NOW + 100, replaces=b"mira", by=MIRA)
+    await store.homes.set_passcode(PIP, None, code("1"), NOW)
+    assert not await store.sessions.rotate(to)
+    assert not await store.sessions.rotate(replace(to, account_id=NILS))
+    assert await store.sessions.find(b"mira", NOW)
+    assert await store.sessions.rotate(replace(to, passcode_hash=code("1").hash))
+
+
 async def test_a_passcode(store):
     """A passcode is kept beside the account, which shows that it has one, and never what it is."""
     assert await store.homes.set_passcode(TOM, None, code("1"), NOW + 5)
@@ -214,7 +239,7 @@ async def test_a_removal(store, keys):
     tokens = {name: name * 20 for name in "abcdef"}
     made = [
         switching(keys, tokens["a"], MIRA, TOM),
-        switching(keys, tokens["b"], TOM, PIP, by="toms own"),
+        switching(keys, tokens["b"], TOM, PIP),
         switching(keys, tokens["c"], PIP, MIRA, by=tokens["b"]),  # tom, by way of Pip
         switching(keys, tokens["d"], MIRA, PIP),
         switching(keys, tokens["e"], TOM, TOM),

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from ticketstub.server.store.base import DeviceRow, StoreUnavailable
+from ticketstub.server.store.base import DeviceRow, SignIn, StoreUnavailable
 from ticketstub.server.store.pins import PinLink, PinRoom, PinRow
 from ticketstub.server.store.seed import seed
+from ticketstub.server.store.sessions import NewSession
 from ticketstub.server.store.sqlite import SqliteStore
 from ticketstub.server.store.sqlite_pins import SqlitePins
 from ticketstub.server.store.sqlite_reader import numbered
@@ -50,6 +51,33 @@ def pin(**changes: Any) -> PinRow:
 def link(keys, pin_id: int = 1402233445, account: int = MIRA, token: str = TOKEN, **changes) -> PinLink:
     facts: dict[str, Any] = {"id": pin_id, "account_id": account, "now": NOW}
     return PinLink(**{**facts, "digest": keys.digest(token), "sealed_token": keys.seal(token), **changes})
+
+
+async def test_what_ended_approves_nothing(store, keys):
+    """S6: a token or session that ended after it was looked at approves no PIN, and the PIN stays open."""
+    for number, ended in enumerate(("token", "session")):
+        await store.pins.create(pin(id=number + 1, code=f"AAA{number}"), ROOM)
+        asker = ended.encode()
+        if ended == "token":
+            signing = SignIn(account_id=MIRA, device=CLIENT, digest=asker, sealed_token=b"s", now=NOW)
+            assert await store.sign_in(signing)
+            assert await store.revoke_token(asker, NOW)
+        else:
+            await store.sessions.create(NewSession(digest=asker, account_id=MIRA, now=NOW, expires_at=NOW + 9))
+            assert await store.sessions.end(asker, NOW)
+        assert not await store.pins.link(link(keys, number + 1, asker=asker))
+        assert (await store.pins.find(number + 1, NOW)).account_id is None
+        assert await store.find_token(keys.digest(TOKEN), NOW) is None
+
+
+async def test_what_is_alive_approves(store, keys):
+    """A living token and a living session do."""
+    signing = SignIn(account_id=MIRA, device=CLIENT, digest=b"token", sealed_token=b"s", now=NOW)
+    assert await store.sign_in(signing)
+    assert await store.sessions.create(NewSession(digest=b"session", account_id=MIRA, now=NOW, expires_at=NOW + 9))
+    for number, asker in enumerate((b"token", b"session")):
+        await store.pins.create(pin(id=number + 1, code=f"AAA{number}"), ROOM)
+        assert await store.pins.link(link(keys, number + 1, token=f"{number}" * 20, asker=asker))
 
 
 async def test_a_new_pin(store):

@@ -144,8 +144,10 @@ async def _linked(visit: Visited, code: str, account_id: int, now: int) -> bool:
     pin = await instance.store.pins.find_code(code, now)
     if pin is None:
         return False
-    by = await instance.store.homes.switched_by(instance.keys.digest(visit.token))
-    if pin.account_id is None and pin.denied_at is None and await pins.approve(instance, pin, account_id, by):
+    asker = instance.keys.digest(visit.token)
+    by = await instance.store.homes.switched_by(asker)
+    is_open = pin.account_id is None and pin.denied_at is None
+    if is_open and await pins.approve(instance, pin, account_id, by, asker=asker):
         return True
     account = await instance.store.account(account_id)
     if account is None or account.disabled:  # since its token was looked at

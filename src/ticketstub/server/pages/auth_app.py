@@ -56,7 +56,7 @@ async def decide(visit: PageVisit) -> Answer:
         return not_found(visit)
     if decision == "approve":
         await lock_outs.check_not_locked(instance, account.id)
-        done = await pins.approve(instance, pin, account.id, visit.browser.by)
+        done = await pins.approve(instance, pin, account.id, visit.browser.by, asker=visit.browser.digest)
     else:
         done = await instance.store.pins.deny(pin.id, instance.now())
     return _told(visit, decision, pin, asked) if done else not_found(visit)

@@ -14,6 +14,7 @@ from hmac import compare_digest
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from ticketstub.server.instance import Instance
 from ticketstub.server.requests import Asked
@@ -74,41 +75,45 @@ class Browser:
             return origin in {scheme + self._asked.header(b"host") for scheme in _SCHEMES}
         return bool(site)
 
+    @property
+    def digest(self) -> bytes:
+        """The digest of its session."""
+        return self._digest(self._value)
+
     async def recognise(self) -> None:
         """Find out who is signed in."""
-        found = await self._instance.store.sessions.find(self._digest(self._value), self._instance.now())
+        found = await self._instance.store.sessions.find(self.digest, self._instance.now())
         self.account = await self._instance.store.account(found.account_id) if found else None
         self.by = found.by if found else None
 
     async def sign_in(self, account_id: int, step: int | None) -> bool:
         """Sign an account in, in place of whoever is; `False` if the step was spent before or the account is off."""
         value = _new_value()
-        won = await self._instance.store.sessions.create(self._session(value, account_id, step=step))
+        won = await self._instance.store.sessions.create(self._session(value, account_id, step))
         return won and self._become(value)
 
-    async def switch(self, account_id: int) -> bool:
-        """Go on as another account; `False` if nobody is signed in any more or the account is off."""
+    async def switch(self, account_id: int, stored: str | None) -> bool:
+        """Go on as another user of the Home, whose passcode has this hash; `False` if that is no longer allowed."""
         value, before = _new_value(), self.account.id if self.account else None
-        by = self.by or before
-        won = await self._instance.store.sessions.rotate(self._session(value, account_id, by=by))
+        switched = replace(self._session(value, account_id), by=self.by or before, passcode_hash=stored)
+        won = await self._instance.store.sessions.rotate(switched)
         return won and self._become(value)
 
     async def sign_out(self) -> None:
         """End the session."""
-        await self._instance.store.sessions.end(self._digest(self._value), self._instance.now())
+        await self._instance.store.sessions.end(self.digest, self._instance.now())
         self._become(_new_value())
         self.account = None
 
-    def _session(self, value: str, account_id: int, *, step: int | None = None, by: int | None = None) -> NewSession:
+    def _session(self, value: str, account_id: int, step: int | None = None) -> NewSession:
         now = self._instance.now()
         return NewSession(
             digest=self._digest(value),
             account_id=account_id,
             now=now,
             expires_at=now + LIFE,
-            replaces=self._digest(self._value),
+            replaces=self.digest,
             verification_step=step,
-            by=by,
         )
 
     def _digest(self, value: str) -> bytes:

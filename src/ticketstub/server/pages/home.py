@@ -41,19 +41,19 @@ async def switch(visit: PageVisit) -> Answer:
     account, instance = visit.account("/account/home"), visit.instance
     target = policy.member(await instance.store.homes.of(account.id), account, visit.given.get("user", "")).account
     try:
-        await _prove(visit, account, target)
+        stored = await _prove(visit, account, target)
     except PasscodeRequired:
         return await _list(visit, _WRONG, target.id, 403)
     except RateLimited as refusal:
         seconds = int(refusal.retry_after or 1)
         return await _list(visit, f"This was tried too often. Wait {wait(seconds)}, then try again.", target.id, 429)
-    if not await visit.browser.switch(target.id):
+    if not await visit.browser.switch(target.id, stored):
         raise NotFound
     return visit.go("/account")
 
 
-async def _prove(visit: PageVisit, account: AccountRow, target: AccountRow) -> None:
-    """Check the passcode where one is wanted.
+async def _prove(visit: PageVisit, account: AccountRow, target: AccountRow) -> str | None:
+    """Check the passcode where one is wanted; return its hash, for the switch to be decided by.
 
     Raises:
         PasscodeRequired: it is wrong or missing.
@@ -66,6 +66,7 @@ async def _prove(visit: PageVisit, account: AccountRow, target: AccountRow) -> N
     proof = policy.proof_wanted(instance.answers, account, stored, Secret(typed) if typed else None)
     if proof is not None and not await homes.proven(instance, target.id, stored or "", proof, visit.asked.address):
         raise PasscodeRequired
+    return stored
 
 
 async def _list(visit: PageVisit, error: str = "", failed: int = 0, status: int = 200) -> Answer:

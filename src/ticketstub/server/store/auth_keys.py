@@ -25,7 +25,8 @@ class NewKey(Row, frozen=True, kw_only=True):
     """A key to register for a device of an account.
 
     `device_id` is the device of the token that asks; where that token has none, `client` says which one it is, and
-    the token of `digest` becomes that device's. `by` is the account that had switched to this one, if any.
+    the token of `digest`, which must be alive still, becomes that device's. `by` is the account that had switched to
+    this one, if any.
     """
 
     thumbprint: str
@@ -44,12 +45,13 @@ class NewKey(Row, frozen=True, kw_only=True):
 class Grant(Row, frozen=True, kw_only=True):
     """A JWT that policy allowed, and the nonce that it spends.
 
-    `nonce` is `None` where none is spent. `once`: the nonce is deleted. `first_ends`: the device's first JWT ends the
-    tokens that the device had before.
+    `device_id` is the device that the JWT speaks of: the key may have moved since. `nonce` is `None` where none is
+    spent. `once`: the nonce is deleted. `first_ends`: the first JWT ends the tokens that the device had before.
     """
 
     kid: str
     client_identifier: str
+    device_id: int
     digest: bytes
     nonce: bytes | None
     once: bool
@@ -71,13 +73,16 @@ class AuthKeys(Protocol):
     """The keys and nonces of a store."""
 
     async def register(self, key: NewKey) -> bool:
-        """Register a key; `False`, with nothing written, if key or name is another's, or `again` forbids it."""
+        """Register a key; `False`, with nothing written, if key or name is another's, or `again` forbids it.
+
+        So it is for a token that has ended meanwhile.
+        """
         ...
 
-    async def adopt(self, key: NewKey) -> bool:
+    async def adopt(self, key: NewKey, pin_id: int) -> bool:
         """Register the key that a linked PIN brought along, or move it to the account that linked it now.
 
-        `False` if it is another client's.
+        `False` if it is another client's, or the PIN is gone or another account's.
         """
         ...
 

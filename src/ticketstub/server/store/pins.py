@@ -49,7 +49,8 @@ class PinLink(Row, frozen=True, kw_only=True):
     """An approval that policy allowed. `digest` and `sealed_token` are those of the PIN's new token.
 
     A PIN with a key is linked without a token: its JWT is made when the key is proven. `by` is the account that had
-    switched to this one, if any: what it switched to ends one day, and this with it.
+    switched to this one, if any: what it switched to ends one day, and this with it. `asker` is the digest of the token
+    or session that approves, which must be alive still.
     """
 
     id: int
@@ -59,6 +60,7 @@ class PinLink(Row, frozen=True, kw_only=True):
     now: int
     rotate: bool = False
     by: int | None = None
+    asker: bytes | None = None
 
 
 class Pins(Protocol):
@@ -79,7 +81,7 @@ class Pins(Protocol):
     async def link(self, link: PinLink) -> bool:
         """Give the PIN to an account: note its device, keep its token.
 
-        `False`, with nothing written, if it is over, linked or denied, or the account is off.
+        `False`, with nothing written, if it is over, linked or denied, the account is off, or what approves has ended.
         """
         ...
 

@@ -13,7 +13,7 @@ from typing import cast
 from ticketstub.server.store.auth_keys import Grant, KeyRow, NewKey, SigningRow
 from ticketstub.server.store.base import AccountRow
 from ticketstub.server.store.sqlite_reader import Columns, Reader, numbered
-from ticketstub.server.store.sqlite_tokens import keep_token, note_device
+from ticketstub.server.store.sqlite_tokens import is_alive, keep_token, note_device
 from ticketstub.server.store.sqlite_writer import Writer
 
 _FIND = """
@@ -33,6 +33,7 @@ _MOVE = """
         first_jwt_at = CASE WHEN device_id = $3 THEN first_jwt_at END
     WHERE thumbprint = $1 AND kid = $2 AND client_identifier = (SELECT client_identifier FROM device WHERE id = $3)
 """
+_IS_LINKED = "SELECT 1 FROM pin WHERE id = $1 AND account_id = $2 AND expires_at > $3"
 _BIND = "UPDATE token SET device_id = $2 WHERE digest = $1 AND device_id IS NULL"
 _DEVICE_OF = "SELECT id FROM device WHERE account_id = $1 AND client_identifier = $2"
 
@@ -46,7 +47,7 @@ _HAS_NONCE = "SELECT 1 FROM nonce WHERE digest = $1 AND client_identifier = $2 A
 _KEY = """
     SELECT k.device_id, d.account_id, k.first_jwt_at, k.by_account_id
     FROM device_key AS k JOIN device AS d ON d.id = k.device_id JOIN account AS a ON a.id = d.account_id
-    WHERE k.kid = $1 AND k.client_identifier = $2 AND a.disabled_at IS NULL
+    WHERE k.kid = $1 AND k.client_identifier = $2 AND k.device_id = $3 AND a.disabled_at IS NULL
 """
 _NOTE_FIRST = "UPDATE device_key SET first_jwt_at = $3 WHERE kid = $1 AND client_identifier = $2"
 _END_OPAQUE = "UPDATE token SET revoked_at = $2 WHERE device_id = $1 AND kind = 'account' AND revoked_at IS NULL"
@@ -93,9 +94,9 @@ class SqliteAuthKeys:
         except _Taken:
             return False
 
-    async def adopt(self, key: NewKey) -> bool:
+    async def adopt(self, key: NewKey, pin_id: int) -> bool:
         """See `AuthKeys`."""
-        return await self._writer.run(partial(_adopt, key))
+        return await self._writer.run(partial(_adopt, key, pin_id))
 
     async def find(self, kid: str, client_identifier: str) -> KeyRow | None:
         """See `AuthKeys`."""
@@ -146,7 +147,7 @@ class _Taken(Exception):
 
 
 def _register(key: NewKey, connection: sqlite3.Connection) -> bool:
-    device_id = _device(key, connection)
+    device_id = _device(key, connection) if is_alive(connection, key.digest, key.now) else None
     if device_id is None:
         raise _Taken
     values = numbered(key.thumbprint, key.kid, key.jwk, device_id, key.now, key.by)
@@ -168,7 +169,10 @@ def _device(key: NewKey, connection: sqlite3.Connection) -> int | None:
     return device_id
 
 
-def _adopt(key: NewKey, connection: sqlite3.Connection) -> bool:
+def _adopt(key: NewKey, pin_id: int, connection: sqlite3.Connection) -> bool:
+    """Look once more whether the PIN is linked: a removed device and a changed password take it away."""
+    if connection.execute(_IS_LINKED, numbered(pin_id, key.account_id, key.now)).fetchone() is None:
+        return False
     found = connection.execute(_DEVICE_OF, numbered(key.account_id, key.client.client_identifier)).fetchone()
     if found is None:
         return False
@@ -181,7 +185,7 @@ def _adopt(key: NewKey, connection: sqlite3.Connection) -> bool:
 
 def _grant(grant: Grant, connection: sqlite3.Connection) -> bool:
     """Spend first: of many with one nonce one gets past here."""
-    key = connection.execute(_KEY, numbered(grant.kid, grant.client_identifier)).fetchone()
+    key = connection.execute(_KEY, numbered(grant.kid, grant.client_identifier, grant.device_id)).fetchone()
     if key is None or not _spent(grant, connection):
         return False
     device_id, account_id, first_jwt_at, by = key

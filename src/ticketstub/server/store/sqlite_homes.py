@@ -20,10 +20,11 @@ from ticketstub.server.store.sqlite_members import (
     home_of_admin,
     keep_passcode,
     left_alone,
+    may_switch,
     passcode_of,
 )
 from ticketstub.server.store.sqlite_reader import Columns, numbered
-from ticketstub.server.store.sqlite_tokens import keep_token, note_device
+from ticketstub.server.store.sqlite_tokens import is_alive, keep_token, note_device
 
 _OF = """
     SELECT a.id, a.version, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at,
@@ -34,12 +35,6 @@ _OF = """
     JOIN account AS a ON a.id = m.account_id
     WHERE mine.account_id = $1 AND mine.left_at IS NULL AND a.disabled_at IS NULL
     ORDER BY a.id <> h.admin_id, m.number
-"""
-_SAME = """
-    SELECT 1 FROM home_member AS one JOIN home_member AS other ON other.home_id = one.home_id
-    JOIN account AS a ON a.id = other.account_id
-    WHERE one.account_id = $1 AND other.account_id = $2 AND one.left_at IS NULL AND other.left_at IS NULL
-        AND a.disabled_at IS NULL
 """
 _CHANGED = "UPDATE home_member SET changed_at = $2 WHERE account_id = $1"
 _FORGET_PASSCODE = "DELETE FROM passcode WHERE account_id = $1"
@@ -131,9 +126,9 @@ def _set_passcode(
 
 def _switch(switch: Switch, connection: sqlite3.Connection) -> bool:
     """Look once more at what was decided by, then note and keep."""
-    one = _one(connection)
-    together = switch.caller_id == switch.account_id or one(_SAME, numbered(switch.caller_id, switch.account_id))
-    if not together or passcode_of(one, switch.account_id) != switch.passcode_hash:
+    if not is_alive(connection, switch.by, switch.now):
+        return False
+    if not may_switch(connection, switch.caller_id, switch.account_id, switch.passcode_hash):
         return False
     device_id = note_device(connection, switch.account_id, switch.device, switch.now)
     if device_id is None:

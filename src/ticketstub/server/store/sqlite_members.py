@@ -19,6 +19,12 @@ from ticketstub.server.store.sqlite_reader import Columns, numbered
 _RECORD = "SELECT record FROM account WHERE id = $1"
 _AMEND = "UPDATE account SET record = $2, version = version + 1 WHERE id = $1"
 _PASSCODE = "SELECT hash FROM passcode WHERE account_id = $1"
+_SAME = """
+    SELECT 1 FROM home_member AS one JOIN home_member AS other ON other.home_id = one.home_id
+    JOIN account AS a ON a.id = other.account_id
+    WHERE one.account_id = $1 AND other.account_id = $2 AND one.left_at IS NULL AND other.left_at IS NULL
+        AND a.disabled_at IS NULL
+"""
 _KEEP_PASSCODE = """
     INSERT INTO passcode (account_id, hash) VALUES ($1, $2) ON CONFLICT (account_id) DO UPDATE SET hash = excluded.hash
 """
@@ -67,6 +73,13 @@ def passcode_of(one: One, account_id: int) -> str | None:
     """Return the hash of an account's passcode."""
     row = one(_PASSCODE, {"1": account_id})
     return cast("str", row[0]) if row else None
+
+
+def may_switch(connection: sqlite3.Connection, caller_id: int, account_id: int, passcode_hash: str | None) -> bool:
+    """Tell whether two are in one Home still, and the passcode is the one that was looked at."""
+    together = caller_id == account_id or connection.execute(_SAME, numbered(caller_id, account_id)).fetchone()
+    found = connection.execute(_PASSCODE, numbered(account_id)).fetchone()
+    return bool(together) and (found[0] if found else None) == passcode_hash
 
 
 def keep_passcode(connection: sqlite3.Connection, account_id: int, passcode: Passcode) -> None:

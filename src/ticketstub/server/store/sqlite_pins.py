@@ -13,7 +13,7 @@ import msgspec
 from ticketstub.server.store.base import DeviceRow
 from ticketstub.server.store.pins import Created, PinLink, PinRoom, PinRow
 from ticketstub.server.store.sqlite_reader import Columns, Reader, numbered
-from ticketstub.server.store.sqlite_tokens import keep_token, note_device
+from ticketstub.server.store.sqlite_tokens import is_alive, keep_token, note_device
 from ticketstub.server.store.sqlite_writer import Writer
 
 _PRUNE = "DELETE FROM pin WHERE id IN (SELECT id FROM pin WHERE expires_at <= $1 LIMIT 100)"
@@ -98,7 +98,9 @@ def _create(pin: PinRow, room: PinRoom, connection: sqlite3.Connection) -> Creat
 
 
 def _link(link: PinLink, connection: sqlite3.Connection) -> bool:
-    """Take the PIN first: side effects only for who has it."""
+    """Take the PIN before all else: side effects only for who has it."""
+    if not is_alive(connection, link.asker, link.now):
+        return False
     approval = (link.id, link.account_id, link.now, link.sealed_token, link.by)
     taken = connection.execute(_LINK, numbered(*approval)).fetchone()
     if taken is None:

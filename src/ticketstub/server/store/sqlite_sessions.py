@@ -10,6 +10,7 @@ import sqlite3
 from functools import partial
 
 from ticketstub.server.store.sessions import NewSession, SessionRow
+from ticketstub.server.store.sqlite_members import may_switch
 from ticketstub.server.store.sqlite_reader import Reader, numbered
 from ticketstub.server.store.sqlite_writer import Writer
 
@@ -72,7 +73,8 @@ def _rotate(session: NewSession, connection: sqlite3.Connection) -> bool:
     """Begin the new one first: an account that is off leaves the old one as it was."""
     if session.replaces is None:
         return False
-    if connection.execute(_FIND, numbered(session.replaces, session.now)).fetchone() is None:
+    before = connection.execute(_FIND, numbered(session.replaces, session.now)).fetchone()
+    if before is None or not may_switch(connection, before[0], session.account_id, session.passcode_hash):
         return False
     return _keep(connection, session) and _end(connection, session.replaces, session.now)
 

@@ -30,6 +30,10 @@ _KEEP = """
     VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 _SWITCHED = "INSERT INTO home_switch (digest, account_id, by_account_id) VALUES ($1, $2, $3)"
+_IS_ALIVE = """
+    SELECT 1 FROM token WHERE digest = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+    UNION ALL SELECT 1 FROM session WHERE digest = $1 AND expires_at > $2
+"""
 _END_OTHERS = "UPDATE token SET revoked_at = $2 WHERE device_id = $1 AND revoked_at IS NULL"
 
 
@@ -38,6 +42,14 @@ def note_device(connection: sqlite3.Connection, account_id: int, device: DeviceR
     facts = numbered(account_id, *msgspec.structs.astuple(device), now)
     noted = connection.execute(_NOTE_DEVICE, facts).fetchone()
     return cast("int", noted[0]) if noted else None
+
+
+def is_alive(connection: sqlite3.Connection, digest: bytes | None, now: int) -> bool:
+    """Tell whether the token or session that asks is alive still: it may have ended since it was looked at.
+
+    `None` is for what nobody's token asked for.
+    """
+    return digest is None or connection.execute(_IS_ALIVE, numbered(digest, now)).fetchone() is not None
 
 
 def keep_token(
