@@ -1,0 +1,219 @@
+"""S4, S5, S12: of many who use one thing at once, over handlers and store together, one wins or as many as the limit.
+
+Rule: as a client sees it, on a database in a file. Each race is also run against a naive store and must find more
+winners there. How the store's own verbs race, over several stores and 200 rounds, is in tests/server/store/.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from pyotp import TOTP
+
+from tests.security.stage import PHONE, device_jwt, household, with_key
+from tests.server.asking import MIRA, SECRET, TOM
+from tests.server.family import IDS
+from tests.server.whole import FORM, PASSWORD, Change, Whole
+from ticketstub.server.instance import Instance
+from ticketstub.server.store.attempts import Refused
+from ticketstub.server.store.auth_keys import Grant
+from ticketstub.server.store.base import SignIn
+from ticketstub.server.store.claims import Exchange
+
+MANY = 64
+Counted = Counter[int]
+
+
+def nonce(plex: Whole) -> Counted:
+    """Exchange one proof, and so one nonce."""
+    key = with_key(plex, "mira_quill", PHONE, f"key-{next(numbers)}")
+    proof = {"jwt": device_jwt(plex, key, PHONE)}
+    return raced(plex, "POST", "/api/v2/auth/token", client=PHONE, body=proof)
+
+
+def verification_code(plex: Whole) -> Counted:
+    """Sign in with one code, a new one each day: those that lose are wrong codes, of which few are looked at."""
+    plex.clock.now += 24 * 3600
+    code = TOTP(SECRET).at(int(plex.clock.now))
+    form = f"login=coded&password={PASSWORD}&verificationCode={code}"
+    return raced(plex, "POST", "/api/v2/users/signin", client="coded-pc", body=form, headers=FORM)
+
+
+def claim(plex: Whole) -> Counted:
+    """Exchange one claim token, each for another machine."""
+    text = plex.ask("GET", "/api/claim/token.json", MIRA).json["token"]
+    return Counter(
+        answer.status
+        for answer in plex.at_once(
+            [plex.request("POST", f"/api/claim/exchange?token={text}", client=f"box-{n}") for n in range(MANY)]
+        )
+    )
+
+
+def pin(plex: Whole) -> Counted:
+    """Approve one PIN, half as mira and half as tom."""
+    code = plex.ask("POST", "/api/v2/pins?strong=true").json["code"]
+    path = f"/api/v2/pins/link?code={code}"
+    return Counter(
+        answer.status for answer in plex.at_once([plex.request("PUT", path, (MIRA, TOM)[n % 2]) for n in range(MANY)])
+    )
+
+
+def link_codes(plex: Whole) -> Counted:
+    """Guess link codes; the next round comes once the limit is over."""
+    plex.clock.now += 24 * 3600
+    return raced(plex, "PUT", "/api/v2/pins/link?code=ZZZ9", MIRA)
+
+
+def passcodes(plex: Whole) -> Counted:
+    """Guess tom's passcode, likewise."""
+    plex.clock.now += 24 * 3600
+    return raced(plex, "POST", f"/api/v2/home/users/{IDS['tom']}/switch?pin=0000", MIRA)
+
+
+def raced(plex: Whole, method: str, path: str, token: str | None = None, **more: Any) -> Counted:
+    answers = plex.at_once([plex.request(method, path, token, **more) for _ in range(MANY)])
+    return Counter(answer.status for answer in answers)
+
+
+numbers = iter(range(10**6))
+
+
+# The naive stores: each looks first, and writes what it decided a moment later.
+
+
+def naive_nonces(instance: Instance) -> None:
+    keys, spent = instance.store.auth_keys, set[bytes | None]()
+    grants = keys.grant
+
+    async def grant(wanted: Grant) -> bool:
+        if wanted.nonce in spent:
+            return False
+        done = await grants(replace(wanted, nonce=None))
+        spent.add(wanted.nonce)
+        return done
+
+    put(keys, grant=grant)
+
+
+def naive_codes(instance: Instance) -> None:
+    signs_in = instance.store.sign_in
+
+    async def sign_in(wanted: SignIn) -> bool:
+        return await signs_in(replace(wanted, verification_step=None))
+
+    put(instance.store, sign_in=sign_in)
+
+
+def naive_claims(instance: Instance) -> None:
+    claims, spent = instance.store.claims, set[bytes]()
+    exchanges = claims.exchange
+
+    async def exchange(wanted: Exchange) -> int | None:
+        if wanted.digest in spent:
+            return None
+        done = await exchanges(replace(wanted, once=False))
+        spent.add(wanted.digest)
+        return done
+
+    put(claims, exchange=exchange)
+
+
+def naive_pins(instance: Instance) -> None:
+    store: Any = instance.store
+
+    async def link(wanted: Any) -> bool:
+        found = await store.pins.find(wanted.id, wanted.now)
+        if found is None or found.account_id is not None:
+            return False
+
+        def work(connection: sqlite3.Connection) -> bool:
+            values = {"1": wanted.id, "2": wanted.account_id, "3": wanted.now, "4": wanted.sealed_token}
+            connection.execute(
+                "UPDATE pin SET account_id = $2, linked_at = $3, sealed_token = $4 WHERE id = $1", values
+            )
+            return True
+
+        return bool(await store._writer.run(work))
+
+    put(store.pins, link=link)
+
+
+def naive_counts(instance: Instance) -> None:
+    tried = Counter[tuple[str, str]]()
+
+    async def take_all(wanted: Any, now: int) -> Refused | None:
+        (kind, subject), day = wanted[-1], now // 86400
+        if tried[kind, f"{subject} {day}"] >= 5:
+            return Refused(kind=kind, seconds=900)
+        await asyncio.sleep(0.001)
+        tried[kind, f"{subject} {day}"] += 1
+        return None
+
+    put(instance.store.attempts, take_all=take_all)
+
+
+def no_counts(instance: Instance) -> None:
+    """Passcodes of one user take turns, so looking first is no harm there; not counting is."""
+
+    async def take_all(_wanted: Any, _now: int) -> Refused | None:
+        return None
+
+    put(instance.store.attempts, take_all=take_all)
+
+
+def put(place: object, **verbs: Any) -> None:
+    for name, verb in verbs.items():
+        setattr(place, name, verb)
+
+
+def coded() -> dict[str, Any]:
+    """The household, and somebody who signs in with codes."""
+    made = household()
+    one = next(each for each in made["account"] if each["username"] == "nils")
+    made["account"].append(
+        {
+            "username": "coded",
+            "email": "coded@example.test",
+            "verification_secret": SECRET,
+            "password_hash": one["password_hash"],
+        }
+    )
+    return made
+
+
+# What is raced, how often, the status of who wins, how many do, what the others are told, and the naive store.
+RACES: dict[str, tuple[Callable[[Whole], Counted], int, int, int, set[int], Change]] = {
+    "nonce": (nonce, 8, 200, 1, {422}, naive_nonces),
+    "verification code": (verification_code, 8, 201, 1, {401, 503}, naive_codes),
+    "claim token": (claim, 6, 200, 1, {404}, naive_claims),
+    "PIN": (pin, 8, 204, 1, {404, 429}, naive_pins),
+    "link code attempts": (link_codes, 10, 404, 5, {429}, naive_counts),
+    "passcode attempts": (passcodes, 8, 403, 5, {429, 503}, no_counts),
+}
+
+
+@pytest.mark.parametrize("name", RACES)
+def test_of_many_at_once(tmp_path: Path, name: str) -> None:
+    """64 at once, round after round: exactly one wins, or exactly as many as the limit allows are looked at."""
+    race, rounds, won, most, others, _ = RACES[name]
+    with Whole(coded(), db=f"sqlite:///{tmp_path / 'plex.db'}") as plex:
+        for _ in range(rounds):
+            found = race(plex)
+            assert (most, MANY) == (found[won], found.total())
+            assert {won, *others} >= found.keys()
+
+
+@pytest.mark.parametrize("name", RACES)
+def test_a_naive_store_is_noticed(tmp_path: Path, name: str) -> None:
+    """Each race has power: a store that looks first and writes later lets more of them win."""
+    race, _, won, most, _, change = RACES[name]
+    with Whole(coded(), db=f"sqlite:///{tmp_path / 'plex.db'}", change=change) as plex:
+        assert any(race(plex)[won] > most for _ in range(3))
