@@ -9,7 +9,7 @@ import pytest
 
 from tests.server.asking import MIRA, PASSWORDS, START, TOM, Clock, ask, get, sign_in
 from tests.server.conftest import Start
-from tests.server.pin_asking import CLIENT, XML, create, link, over, poll
+from tests.server.pin_asking import CLIENT, JSON, XML, create, link, over, poll
 from ticketstub.server.local_plex import LocalPlex
 
 
@@ -48,6 +48,24 @@ def test_another_client_does_not_use_it_up(swift: Start) -> None:
     link(plex.url, made["code"])
     assert over(poll(plex.url, made["id"], **{"X-Plex-Client-Identifier": "other-client"}))
     assert poll(plex.url, made["id"]).json["authToken"]
+
+
+def test_head_does_not_use_it_up(swift: Start) -> None:
+    """HEAD tells no body and so no token: with `linked_pin = "once"` the next GET still has it, also the older form."""
+    plex = swift({"linked_pin": "once"})
+    made = create(plex.url)
+    link(plex.url, made["code"])
+    for _ in range(2):
+        looked = ask(plex.url, "HEAD", f"/api/v2/pins/{made['id']}", JSON)
+        assert (200, b"") == (looked.status, looked.body)
+    told = poll(plex.url, made["id"])
+    assert told.json["authToken"]
+    assert looked.headers["content-length"] == told.headers["content-length"]
+    older = ask(plex.url, "POST", "/pins.xml", XML).xml
+    link(plex.url, older.findtext("code") or "")
+    path = f"/pins/{older.findtext('id')}.xml"
+    assert 200 == ask(plex.url, "HEAD", path, XML).status
+    assert ask(plex.url, "GET", path, XML).xml.findtext("auth_token")
 
 
 @pytest.mark.parametrize(("way", "own", "other"), [("refuse", 404, 404), ("accept", 204, 404)])

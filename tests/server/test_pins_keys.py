@@ -103,6 +103,21 @@ def test_what_is_no_key(fresh: LocalPlex, name: str) -> None:
     assert b64(b"k" * 32).encode() not in made.body
 
 
+def test_head_makes_no_jwt(swift: Start) -> None:
+    """HEAD registers no key, ends no token and tells nothing: the GET after it has the JWT, also where that is once."""
+    plex = swift({"linked_pin": "once"}, clock=Clock())
+    before = create(plex.url)
+    link(plex.url, before["code"])
+    opaque = poll(plex.url, before["id"]).json["authToken"]
+    made = create_with(plex.url, jwk_of(KEY)).json
+    link(plex.url, made["code"])
+    path = f"/api/v2/pins/{made['id']}?deviceJWT={device_jwt()}"
+    assert 200 == ask(plex.url, "HEAD", path, JSON).status
+    assert 200 == get(plex.url, "/api/v2/user", opaque).status
+    assert ask(plex.url, "GET", path, JSON).json["authToken"].startswith("eyJ")
+    assert 401 == get(plex.url, "/api/v2/user", opaque).status
+
+
 def test_the_whole_way(fresh: LocalPlex) -> None:
     """Pending polls tell nothing and spend no nonce; once linked, the same device JWT gets Plex's."""
     made = create_with(fresh.url, jwk_of(KEY), strong=True).json

@@ -155,6 +155,18 @@ async def _check_has_no_key(instance: Instance, client: DeviceRow, account_id: i
         raise Refusal(message, status=422, code=1008)
 
 
+async def looked_at(instance: Instance, pin: PinRow) -> Token | None:
+    """Return what `told` would, as far as that changes nothing: for HEAD, whose answer has a length and no body.
+
+    A PIN with a key looks pending, for its JWT is made by telling it.
+    """
+    used_up = pin.delivered_at is not None and instance.answers.linked_pin == "once"
+    if pin.account_id is None or pin.jwk or used_up:
+        return None
+    await check_not_locked(instance, pin.account_id)
+    return Token.received(instance.keys.unseal(pin.sealed_token or b""))
+
+
 async def told(instance: Instance, pin: PinRow, claims: DeviceClaims | None) -> Token | None:
     """Return the token of a PIN for its own client; `None` where there is none to be told (now).
 

@@ -27,7 +27,7 @@ from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Visit
 from ticketstub.server.store.base import TokenRow
 from ticketstub.server.store.pins import PinRow
-from ticketstub.token import Secret
+from ticketstub.token import Secret, Token
 from ticketstub.wire.call import from_parameters
 from ticketstub.wire.codec import Format
 from ticketstub.wire.pins import CreateLegacyPin, CreatePin, GetLegacyPin, GetPin, GetPinQr, LinkPin
@@ -81,8 +81,15 @@ async def get_pin(visit: Visited, call: GetPin) -> Pin:
     instance, now = visit.place, visit.place.now()
     pin = await _own(visit, call.id, now, legacy=False)
     claims = _proven(instance, pin, call.device_jwt, now)
-    token = await pins.told(instance, pin, claims)
+    token = await _token(visit, pin, claims)
     return _shown(visit, pins.shown(pin, token, now, own_address(visit.asked)))
+
+
+async def _token(visit: Visited, pin: PinRow, claims: DeviceClaims | None) -> Token | None:
+    """Return the token to be told; HEAD, which tells nobody, does not use up the one telling."""
+    if visit.asked.bodiless:
+        return await pins.looked_at(visit.place, pin)
+    return await pins.told(visit.place, pin, claims)
 
 
 async def _own(visit: Visited, pin_id: int, now: int, *, legacy: bool) -> PinRow:
@@ -197,4 +204,4 @@ def read_get_legacy(asked: Asked) -> GetLegacyPin:
 async def get_legacy_pin(visit: Visited, call: GetLegacyPin) -> LegacyPin:
     """Tell how a PIN of the older kind stands."""
     pin = await _own(visit, call.id, visit.place.now(), legacy=True)
-    return pins.shown_legacy(pin, await pins.told(visit.place, pin, None))
+    return pins.shown_legacy(pin, await _token(visit, pin, None))
