@@ -14,19 +14,18 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
-from typing import IO
 from urllib.parse import quote
 
 import msgspec
 import pytest
 from keyring.backends.null import Keyring as NullKeyring
 
+from tests.cli.approving import Watched
 from ticketstub.cli.running import run
 from ticketstub.credentials import Credential, FileCredentials
 from ticketstub.server.local_plex import LocalPlex
@@ -167,46 +166,6 @@ def keep(
     saved = store_in(home).save(credential, replacing=None)
     assert saved is not None
     return saved
-
-
-def link(plex_tv: str, code: str, token: str) -> int:
-    """Approve a PIN as Plex's link page does: a raw request."""
-    headers = {"X-Plex-Token": token, "X-Plex-Client-Identifier": "link-page"}
-    url = f"{plex_tv}/api/v2/pins/link?code={quote(code)}"
-    request = urllib.request.Request(url, b"", headers, method="PUT")
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        status: int = answer.status
-    return status
-
-
-class Watched(io.TextIOBase):
-    """Standard error that acts on what is written to it: whoever reads a code approves it, at once."""
-
-    encoding = "utf-8"
-
-    def __init__(self, under: IO[str], act: Callable[[str], object], *, terminal: bool) -> None:
-        self.under = under
-        self._act = act
-        self._terminal = terminal
-        self._line = ""
-
-    def isatty(self) -> bool:
-        return self._terminal
-
-    def write(self, text: str) -> int:
-        self.under.write(text)
-        *lines, self._line = (self._line + text).split("\n")
-        for line in lines:
-            if code := re.search(r"^\s*(?:\x1b\S*?m)?\s*code(?: to compare)?\s+(\w+)", _plain(line)):
-                self._act(code[1])
-        return len(text)
-
-    def flush(self) -> None:
-        self.under.flush()
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
 Watch = Callable[..., list[str]]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import JUNO, TOM, Command, Watch, keep, link, store_in, text_of
+from tests.cli.approving import link
+from tests.cli.conftest import JUNO, TOM, Command, Watch, keep, store_in, text_of
 from ticketstub.server.local_plex import LocalPlex
 
 TOKEN = text_of(TOM.token)
@@ -155,6 +156,27 @@ def test_a_terminal_gets_picture_and_countdown(
     assert "█" in ran.err
     assert re.search(r"Waiting: (30:00|29:5\d) left \(Ctrl-C gives up\)", ran.err)
     assert "\x1b[2K" in ran.err  # the line is wiped
+
+
+@pytest.mark.parametrize("more", [["--device-key"], []], ids=["key", "no key"])
+def test_this_device_is_marked_in_the_list(command: Command, fresh: LocalPlex, watch: Watch, more: list[str]) -> None:
+    """Also one that lives on a device key, whose tokens the list does not have."""
+    here = ["--plex-tv", fresh.url]
+    watch(lambda code: link(fresh.url, code, TOKEN))
+    assert 0 == command("login", "--storage", "file", *more, *here).code
+    assert 1 == command("devices", "list", *here).out.count("(this one)")
+
+
+def test_a_dumb_terminal_gets_lines(
+    command: Command, fresh: LocalPlex, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the cursor cannot be moved nothing is drawn."""
+    monkeypatch.setenv("TERM", "dumb")
+    watch(lambda code: link(fresh.url, code, TOKEN), terminal=True)
+    ran = command("login", "--storage", "memory", "--plex-tv", fresh.url)
+    assert 0 == ran.code
+    assert not {"█", "\x1b"} & set(ran.err)
+    assert "30 minutes at most" in ran.err
 
 
 def test_a_narrow_terminal_gets_no_picture(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import TOM, Process, Start, environment, keep, link, store_in, text_of
+from tests.cli.approving import link
+from tests.cli.conftest import TOM, Process, Start, environment, keep, store_in, text_of
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World
 

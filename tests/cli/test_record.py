@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Command
-from tests.server.asking import ATTIC, MIRA, world
+from tests.cli.conftest import Command, Start
+from tests.server.asking import ATTIC, MIRA, TOM, ask, world
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World
 
@@ -63,6 +63,27 @@ def test_what_is_wrong_is_said(command: Command, given: tuple[str, ...], code: i
     ran = command("record", *given, stdin="")
     assert code == ran.code
     assert said in ran.err
+
+
+def test_serving_records_what_comes_from_upstream(start: Start, source: str, tmp_path: Path) -> None:
+    """A folder for each media server, written while it serves; no token stands in it."""
+    account = f'[[account]]\nusername = "mira"\nemail = "m@example.test"\ntoken = "{TOM}"\n'
+    server = f'[[media_server]]\nname = "My Attic"\nowner = "mira"\nupstream = "{source}"\nupstream_token = "{MIRA}"\n'
+    (tmp_path / "world.toml").write_text(account + server)
+    serving = start("serve", "--world", str(tmp_path / "world.toml"), "--port", "0", "--record", str(tmp_path / "kept"))
+    serving.wait_for("ready")
+    found = ask(serving.address("My Attic"), "GET", "/library/sections", {"X-Plex-Token": TOM})
+    assert SECTIONS == found.body.decode()
+    file = tmp_path / "kept" / "My%20Attic" / "library" / "sections.json"
+    assert SECTIONS.replace("mira@example.org", "somebody@example.test") == file.read_text()
+    assert 0 == serving.end()
+
+
+def test_there_must_be_something_to_record(command: Command, tmp_path: Path) -> None:
+    """A world without upstream is a wrong use."""
+    ran = command("serve", "--demo", "--port", "0", "--record", str(tmp_path / "kept"))
+    assert 2 == ran.code
+    assert "no media server of this world has one" in ran.err
 
 
 def test_a_token_that_is_refused_is_said(command: Command, source: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.approving import link
 from tests.cli.conftest import (
     JUNO,
     MIRA,
@@ -19,7 +20,6 @@ from tests.cli.conftest import (
     assert_no_secret,
     environment,
     keep,
-    link,
     store_in,
     text_of,
 )
@@ -97,7 +97,8 @@ def test_l1_no_secret_is_an_argument_of_a_process(fresh: LocalPlex, tmp_path: Pa
 _WITH_A_BROWSER = """
 import io, sys, time
 from pathlib import Path
-from tests.cli.conftest import FakeTerminal, Watched, link
+from tests.cli.approving import Watched, link
+from tests.cli.conftest import FakeTerminal
 from ticketstub.cli.running import run
 
 url, token, seen = sys.argv[1:]

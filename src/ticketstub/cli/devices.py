@@ -35,11 +35,11 @@ def list_them(
 
     with signed_in(Reach(plex_tv, timeout, client_identifier, profile)) as client:
         found = sorted(client.devices.list(), key=lambda one: one.last_seen_at or 0, reverse=True)
-        mine = client.token
+        this = [_is_this(one, client) for one in found]
     if as_json:
         show.as_json({"devices": [facts.with_problems(one) for one in found]})
     elif found:
-        show.listed(_COLUMNS, [facts.of_device(one, this=one.token is not None and one.token == mine) for one in found])
+        show.listed(_COLUMNS, [facts.of_device(one, this=mark) for one, mark in zip(found, this, strict=True)])
     else:
         show.heading("This account has no authorized device.")
 
@@ -62,7 +62,7 @@ def remove(
     given.can_be_confirmed(yes=yes)
     with signed_in(Reach(plex_tv, timeout, client_identifier, profile)) as client:
         chosen = _chosen(client.devices.list(), device)
-        this = chosen.token is not None and chosen.token == client.token
+        this = _is_this(chosen, client)
         _confirm(chosen, this=this, yes=yes)
         _remove(client, chosen)
     if as_json:
@@ -71,6 +71,13 @@ def remove(
     show.heading(f"Removed: {facts.device_name(chosen)}")
     if this:
         print("That was this device: its token is dead. To forget it here, too: ticketstub logout --local")
+
+
+def _is_this(device: AuthorizedDevice, client: Plex) -> bool:
+    """Tell whether it is the device that asks: a kept sign-in knows its identifier, a given token is its device's."""
+    if kept := client.signed_in:
+        return device.client_identifier == kept.client_identifier
+    return device.token is not None and device.token == client.token
 
 
 def _chosen(found: Sequence[AuthorizedDevice], wanted: str) -> AuthorizedDevice:

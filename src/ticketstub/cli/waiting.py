@@ -64,7 +64,7 @@ class Waiting:
         self._tell(out, begun)
         left = max(begun.expires_at.timestamp() - self._now(), 0.0)
         self._ends = self._clock() + min(left, self._patience if self._patience is not None else left)
-        if out.is_terminal and not out.is_dumb_terminal:
+        if _can_draw(out):
             self._count_down(out)
         else:
             out.print(f"Waiting for the approval, {_about(self._left())} at most.")
@@ -74,7 +74,7 @@ class Waiting:
         from rich.text import Text
 
         url, code = printable(begun.url, 2000), printable(begun.code)
-        picture = begun.qr() if out.is_terminal else ""
+        picture = begun.qr() if _can_draw(out) else ""
         if self._typed:
             out.print("To sign in, open this page on any device and type the code:\n")
             out.print(Text(f"  {printable(begun.link_page, 500)}"))
@@ -101,6 +101,10 @@ class Waiting:
 
     def _left(self) -> float:
         return max(self._ends - self._clock(), 0.0)
+
+
+def _can_draw(out: Console) -> bool:
+    return out.is_terminal and not out.is_dumb_terminal  # of a dumb one not even the width is known
 
 
 def opened_in_browser(url: str) -> bool:

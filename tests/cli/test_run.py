@@ -1,0 +1,254 @@
+"""`ticketstub run` as a process: the program's streams, signals and exit code, what it finds, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import stat
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import SECRETS, TOM, Command, Process, Start, assert_no_secret, text_of
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX shells and signals")
+
+ASKING = """
+import os, sys, urllib.request, urllib.error
+headers = {"X-Plex-Token": sys.argv[2], "X-Plex-Client-Identifier": "here"}
+try:
+    print(urllib.request.urlopen(urllib.request.Request(sys.argv[1], headers=headers), timeout=10).read().decode())
+except OSError as error:
+    print(type(error).__name__, error)
+"""
+FILES = 'import os, pathlib; [print(p.name, oct(p.stat().st_mode), p.read_bytes()) for p in pathlib.Path(os.environ["TICKETSTUB_CA"]).parent.iterdir()]'
+PYTHON = sys.executable
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Path:
+    """A folder for what belongs to running programs, as a login session has one."""
+    folder = tmp_path / "runtime"
+    folder.mkdir(0o700)
+    return folder
+
+
+@pytest.mark.parametrize("code", [0, 3, 130])
+def test_the_exit_code_is_the_program_s_own(process: Command, runtime: Path, code: int) -> None:
+    ran = process(
+        "run", "--", "sh", "-c", f"echo out; echo err >&2; exit {code}", env={"XDG_RUNTIME_DIR": str(runtime)}
+    )
+    assert (code, "out\n", "err\n") == (ran.code, ran.out, ran.err)
+    assert [] == list(runtime.iterdir())
+
+
+def test_a_signal_that_ends_it_is_told_as_shells_do(process: Command) -> None:
+    assert 128 + signal.SIGKILL == process("run", "--", "sh", "-c", "kill -9 $$").code
+
+
+@pytest.mark.parametrize(("program", "code"), [("no-such-program", 127), (__file__, 126)])
+def test_a_program_that_cannot_be_run(process: Command, program: str, code: int) -> None:
+    """127 where it is not there, 126 where it may not be executed, with a sentence."""
+    ran = process("run", "--", program)
+    assert (code, "") == (ran.code, ran.out)
+    assert re.fullmatch(r"error: \S+(: there is no such program| cannot be run: .*)\n", ran.err)
+
+
+def test_a_faulty_world_is_said_before_anything_starts(process: Command, tmp_path: Path) -> None:
+    (tmp_path / "world.toml").write_text("[[account]]\n")
+    ran = process("run", "--world", str(tmp_path / "world.toml"), "--", "echo", "started")
+    assert (2, "") == (ran.code, ran.out)
+
+
+def test_what_stands_behind_the_program_is_the_program_s(process: Command) -> None:
+    """Options of the program are not the command's, with and without `--`."""
+    assert "--offline --help\n" == process("run", "echo", "--offline", "--help").out
+    assert "-- a b\n" == process("run", "--", "echo", "--", "a b").out
+
+
+def test_standard_input_is_the_program_s(process: Command) -> None:
+    assert "some text" == process("run", "--", "cat", stdin="some text").out
+
+
+def test_the_program_believes_that_it_talks_to_plex(process: Command) -> None:
+    """A library of another program's choosing finds proxy and authority, and the token of the world is good."""
+    ran = process(
+        "run", "--offline", "--", PYTHON, "-c", f"exec({ASKING!r})", "https://plex.tv/api/v2/ping", text_of(TOM.token)
+    )
+    assert ("<pong>true</pong>", "") == (ran.out.split("\n")[1], ran.err)
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("https://example.com/", "example.com:443 is not Plex's, and this run is offline (--offline)"),
+        (
+            "https://discover.provider.plex.tv/",
+            "discover.provider.plex.tv:443 is one of Plex's hosts that a local Plex does not answer for",
+        ),
+    ],
+)
+def test_what_is_refused_is_named(process: Command, address: str, reason: str) -> None:
+    """In the program's own error, and at the end of the run."""
+    ran = process("run", "--offline", "--", PYTHON, "-c", f"exec({ASKING!r})", address, text_of(TOM.token))
+    assert reason in ran.out
+    assert f"ticketstub run: {reason}\n" == ran.err
+
+
+def test_its_folder_holds_no_key_and_nobody_else_reads_it(process: Command, runtime: Path) -> None:
+    """Three files of certificates in a folder of mode 0700."""
+    show = f"{FILES}; print(oct(pathlib.Path(os.environ['TICKETSTUB_CA']).parent.stat().st_mode))"
+    ran = process("run", "--offline", "--", PYTHON, "-c", show, env={"XDG_RUNTIME_DIR": str(runtime)})
+    *files, mode = ran.out.splitlines()
+    assert ["bundle.pem", "ca.pem", "trust.p12"] == sorted(line.partition(" ")[0] for line in files)
+    assert "PRIVATE KEY" not in ran.out
+    assert 0o700 == stat.S_IMODE(int(mode, 8))
+    assert [] == list(runtime.iterdir())
+
+
+def test_offline_nobody_else_is_trusted(process: Command) -> None:
+    """The bundle is then the authority alone; else it also holds what the machine trusts."""
+    counting = 'import os; print(open(os.environ["SSL_CERT_FILE"]).read().count("BEGIN CERTIFICATE"))'
+    assert "1\n" == process("run", "--offline", "--", PYTHON, "-c", counting).out
+    assert int(process("run", "--", PYTHON, "-c", counting).out) > 1
+
+
+def test_record(process: Command, tmp_path: Path) -> None:
+    """Each connection and each answer is a JSON object, and no secret is among them."""
+    file = tmp_path / "seen.jsonl"
+    address = f"https://plex.tv/api/v2/user?X-Plex-Token={text_of(TOM.token)}"
+    process(
+        "run", "--offline", "--record", str(file), "--", PYTHON, "-c", f"exec({ASKING!r})", address, "dead-token-0000"
+    )
+    text = file.read_text("utf-8")
+    assert_no_secret(text)
+    connection, answer = map(json.loads, text.splitlines())
+    expected = {"kind": "connection", "target": "plex.tv:443", "outcome": "taken", "reason": None}
+    assert expected == {name: value for name, value in connection.items() if name != "at"}
+    assert ("answer", "GET", "/api/v2/user") == (answer["kind"], answer["method"], answer["route"])
+    assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+
+
+def test_a_record_that_cannot_be_written_is_said_first(process: Command, tmp_path: Path) -> None:
+    ran = process("run", "--record", str(tmp_path / "no" / "file"), "--", "echo", "started")
+    assert (2, "") == (ran.code, ran.out)
+
+
+def test_verbose(process: Command) -> None:
+    """The same as lines on standard error."""
+    ran = process(
+        "run", "--verbose", "--", PYTHON, "-c", f"exec({ASKING!r})", "https://plex.tv/api/v2/ping", text_of(TOM.token)
+    )
+    lines = [line.partition("  ")[2] for line in ran.err.splitlines()]
+    assert ["taken: plex.tv:443", "GET /api/v2/ping  200"] == lines
+
+
+NOTING = """
+import os, signal, sys, time
+def note(number, frame):
+    print("got", signal.Signals(number).name, flush=True)
+    sys.exit(7)
+for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(each, note)
+print("listening", os.environ["TICKETSTUB_CA"], flush=True)
+time.sleep(30)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
+def test_signals_are_passed_on(start: Start, name: str) -> None:
+    """The program decides what a signal means; the run ends when it does."""
+    run = start("run", "--offline", "--", PYTHON, "-c", NOTING)
+    run.wait_for("listening")
+    assert 7 == run.end(signal.Signals[name])
+    assert f"got {name}" == run.wait_for("got")
+
+
+def test_ctrl_c_on_a_terminal_comes_once(runtime: Path) -> None:
+    """The terminal sends it to the program itself, and it is not sent a second time."""
+    import pty  # POSIX only
+
+    from tests.cli.conftest import environment
+
+    counting = (
+        "import signal, time, os\ncame = []\nsignal.signal(signal.SIGINT, lambda *_: came.append(1))\n"
+        "print('listening', flush=True)\n"
+        "deadline = time.monotonic() + 10\n"
+        "while not came and time.monotonic() < deadline: time.sleep(0.01)\n"
+        "time.sleep(0.2)\nprint('came', len(came), flush=True)"
+    )
+    child, terminal = pty.fork()
+    if child == 0:
+        arguments = [PYTHON, "-m", "ticketstub", "run", "--offline", "--", PYTHON, "-c", counting]
+        os.execve(PYTHON, arguments, environment(runtime, XDG_RUNTIME_DIR=str(runtime)))  # noqa: S606  # its own
+    shown = b""
+    while b"came" not in shown:
+        shown += os.read(terminal, 1024)
+        if b"listening" in shown and b"^C" not in shown:
+            os.write(terminal, b"\x03")
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.close(terminal)
+    assert b"came 1" in shown
+
+
+def until(gone: Path) -> bool:
+    deadline = time.monotonic() + 5
+    while gone.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not gone.exists()
+
+
+def test_nothing_is_left_after_kill_9(start: Start, runtime: Path) -> None:
+    """Killed in the middle, the run leaves no file: a process of its own sees to that."""
+    run = start("run", "--offline", "--", PYTHON, "-c", NOTING, env={"XDG_RUNTIME_DIR": str(runtime)})
+    authority = Path(run.wait_for("listening").partition(" ")[2])
+    assert authority.exists()
+    run.popen.kill()
+    run.popen.wait(5)
+    assert until(authority.parent)
+    assert [] == list(runtime.iterdir())
+    _end_orphan(run)
+
+
+def _end_orphan(run: Process) -> None:
+    """End the program, which nobody's end is passed on to any more: its standard output is closed with it."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            mine = b"listening" in (entry / "cmdline").read_bytes() and b"sleep(30)" in (entry / "cmdline").read_bytes()
+            if mine and (entry / "stat").read_text().rpartition(")")[2].split()[1] in {"1", str(os.getpid())}:
+                os.kill(int(entry.name), signal.SIGKILL)
+        except OSError:
+            continue
+    assert run.popen.returncode == -signal.SIGKILL
+
+
+def test_a_shell_without_a_program(runtime: Path) -> None:
+    """On a terminal it says that this is not Plex, and how another shell joins; what it prints for that works."""
+    import pty  # POSIX only
+
+    from tests.cli.conftest import environment
+
+    child, terminal = pty.fork()
+    if child == 0:
+        more = {"XDG_RUNTIME_DIR": str(runtime), "SHELL": "/bin/sh", "PS1": "$ ", "COLUMNS": "200"}
+        os.execve(PYTHON, [PYTHON, "-m", "ticketstub", "run", "--offline"], environment(runtime, **more))  # noqa: S606  # its own
+    shown = b""
+    while b"$ " not in shown.rpartition(b"It ends with this shell")[2]:
+        shown += os.read(terminal, 1024)
+    os.write(terminal, f"'{PYTHON}' -m ticketstub env --format dotenv | grep -c PROXY=; exit 5\n".encode())
+    try:
+        while piece := os.read(terminal, 1024):
+            shown += piece
+    except OSError:  # Linux's way to say that all was read
+        pass
+    assert 5 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.close(terminal)
+    text = shown.decode()
+    assert "a local stand-in, not Plex" in text
+    assert re.search(r"env --proxy http://127\.0\.0\.1:\d+ --ca \S+/ca\.pem", text)
+    assert "\n5\r" in text  # HTTPS, HTTP, ALL, NO, and the run's own in capitals
+    assert not [secret for secret in SECRETS if secret in text]
