@@ -11,9 +11,13 @@ import schemathesis
 from tests.server.asking import ATTIC, MIRA, ask
 from tests.server.conftest import Start
 from ticketstub.server import media_server, openapi, plex_tv
+from ticketstub.server.control.hand import Hand
+from ticketstub.server.control.sites import Control
+from ticketstub.server.control.verbs import VERBS
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.pages.site import PAGES
 from ticketstub.server.routes import Route
+from ticketstub.token import Secret
 
 PLACES: tuple[openapi.Place, openapi.Place] = ("plex.tv", "media server")
 QUOTES = ("'", "1' OR '1'='1", '"); DROP TABLE tokens;--', "\\'; --", "%27", "1;SELECT/**/1", "\x00'")
@@ -24,7 +28,7 @@ def document(place: openapi.Place) -> Any:
     return json.loads(openapi.text(place))
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", [*PLACES, "control"])
 def test_it_is_an_openapi_document(place: openapi.Place) -> None:
     """A validator that is not ours takes it as OpenAPI 3.1, and each of its schemas as a JSON Schema."""
     found = document(place)
@@ -61,6 +65,28 @@ def test_every_route_is_in_it() -> None:
             assert ([{"token": []}] if route.needs_token else []) == operation["security"]
     listed = document("plex.tv")["paths"]
     assert [] == [path for path in PAGES if path.rstrip("/") not in listed]
+
+
+def test_the_control_api_has_one_too() -> None:
+    """Every verb, with its order, what it tells, and its key."""
+    found = document("control")
+    listed = {(path, method.upper()) for path, methods in found["paths"].items() for method in methods}
+    assert {(path, method) for path, methods in VERBS.items() for method in methods} == listed
+    approve = found["paths"]["/control/v1/pins/approve"]["post"]
+    order = found["components"]["schemas"]["ApproveOrder"]
+    assert ["pin"] == order["required"]
+    assert order["additionalProperties"] is False
+    assert {"204", "default"} == set(approve["responses"])
+    assert [{"key": []}] == approve["security"]
+
+
+def test_the_control_port_serves_it_to_who_has_the_key(swift: Start) -> None:
+    """401 without the key, as all else there."""
+    plex = swift(hand=Hand(), control=Control(Secret("the-key-of-this-test"), 0))
+    url = plex.control_url or ""
+    assert 401 == ask(url, "GET", "/ticketstub/openapi.json").status
+    found = ask(url, "GET", "/ticketstub/openapi.json", {"Authorization": "Bearer the-key-of-this-test"})
+    assert document("control") == found.json
 
 
 def test_no_two_operations_have_one_name() -> None:

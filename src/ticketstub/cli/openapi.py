@@ -15,11 +15,15 @@ def openapi(
     media_server: Annotated[
         bool, typer.Option("--media-server", help="Of a media server, instead of plex.tv's port.")
     ] = False,
+    control: Annotated[bool, typer.Option("--control", help="Of the control API, instead.")] = False,
 ) -> None:
     """Print the OpenAPI document of what a local Plex answers."""
+    from ticketstub.cli.complaints import WrongUsage
     from ticketstub.cli.serve import explained
 
+    if control and media_server:
+        raise WrongUsage("one document at a time: leave out --control, or --media-server")
     with explained():
         from ticketstub.server.openapi import text
 
-        print(text("media server" if media_server else "plex.tv"))
+        print(text("control" if control else "media server" if media_server else "plex.tv"))

@@ -92,6 +92,10 @@ def serve(
         ),
     ] = 0.0,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Which sequence of them that is.")] = 0,
+    record: Annotated[
+        Path | None,
+        typer.Option("--record", metavar="FOLDER", help="Keep what media servers upstream answer, without secrets."),
+    ] = None,
 ) -> None:
     """Run a local Plex: plex.tv's API on one port, each media server on its own. It is a stand-in, not Plex."""
     if reset and not db:
@@ -104,12 +108,14 @@ def serve(
         # Without any handler, Python would print the server library's warnings among our lines.
         getLogger("uvicorn").addHandler(NullHandler())
         people = inhabited(world, demo=demo)
+        if record and not any(server.upstream for server in people.media_servers):
+            raise WrongUsage("--record keeps what comes from upstream, and no media server of this world has one")
         if reset and db:
             _start_over(db)
         logging = on_terminal(sys.stdout) if log is None else log
         told = Journal().write if logging else None
         held = in_hand(control, control_port, chaos, seed)
-        plex = LocalPlex(people, db=db, host=host, port=port, on_answer=told, **held)
+        plex = LocalPlex(people, db=db, host=host, port=port, on_answer=told, record=record, **held)
         _run(plex, lambda: introduce(plex, db=db, host=host, file=world, key_file=control), ending)
 
 

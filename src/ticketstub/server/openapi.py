@@ -28,7 +28,7 @@ from ticketstub.wire.codec import Format, parse
 PATH = "/ticketstub/openapi.json"
 
 AnyRoute = Route[Any, Any]  # of either table
-Place = Literal["plex.tv", "media server"]
+Place = Literal["plex.tv", "media server", "control"]
 
 _HEADERS: Headers = [
     (b"content-type", b"application/json"),
@@ -48,6 +48,7 @@ _ABOUT: dict[str, str] = {
         "Refusals are web pages, and without a good token every other path is 401 too. A server with `replies` or "
         "`upstream` answers more than is said here."
     ),
+    "control": "The tester's hand on a local Plex, over HTTP: on a port of its own, and with its key only. All ours.",
 }
 _RULE = (
     "`x-mark` says where the knowledge of an operation comes from: documented by Plex, observed on a real service, or "
@@ -71,7 +72,12 @@ def _encoded(place: Place) -> bytes:
 
 
 def document(place: Place) -> Schema:
-    """Make the document of what plex.tv's port, or a media server, answers."""
+    """Make the document of what plex.tv's port, a media server or the control port answers."""
+    if place == "control":
+        from ticketstub.server.openapi_control import SECURITY, control
+
+        shapes = Shapes()
+        return _whole(place, _ABOUT[place], control(shapes), shapes, SECURITY)
     from ticketstub.server import media_server, plex_tv  # these answer requests for it
     from ticketstub.server.openapi_pages import pages
 
@@ -83,12 +89,16 @@ def document(place: Place) -> Schema:
             for method in ("get", "post") if route.method == ANY_METHOD else (route.method.lower(),):
                 paths.setdefault(path, {})[method] = described.operation(route, method, forms)
     more = pages() if place == "plex.tv" else {}
+    return _whole(place, f"{_ABOUT[place]} {_RULE}", {**paths, **more, PATH: _ITSELF}, described.shapes, _SECURITY)
+
+
+def _whole(place: Place, about: str, paths: dict[str, Schema], shapes: Shapes, security: Schema) -> Schema:
     return {
         "openapi": "3.1.0",
-        "info": {"title": f"A local Plex: {place}", "version": _version(), "description": f"{_ABOUT[place]} {_RULE}"},
+        "info": {"title": f"A local Plex: {place}", "version": _version(), "description": about},
         "servers": [{"url": "/"}],
-        "paths": {**paths, **more, PATH: _ITSELF},
-        "components": {"schemas": described.shapes.components, "securitySchemes": _SECURITY},
+        "paths": paths,
+        "components": {"schemas": shapes.components, "securitySchemes": security},
     }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from ticketstub.server.replies import TYPES
-from ticketstub.server.reply_names import stem, stems
+from ticketstub.server.reply_names import PAGING, counted, stem, stems
 from ticketstub.server.requests import Asked
 
 SCRUBBED = "scrubbed"
@@ -72,7 +72,8 @@ class Recorder:
 
     def keep_at(self, path: str, query: dict[str, str], media_type: str, body: bytes) -> Path:
         """Write the answer to a request for this path, percent-decoded, and query; return its file."""
-        return self.write(stem(path, query), media_type, body)
+        paging = {name: text for name, text in query.items() if name in PAGING}
+        return self.write(stem(path, counted(query) | paging), media_type, body)
 
     def write(self, name: str, media_type: str, body: bytes) -> Path:
         """Write a file of this name and the ending of its type, scrubbed where it is a text."""

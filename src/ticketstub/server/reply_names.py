@@ -14,16 +14,22 @@ from hashlib import sha256
 from ticketstub.server.requests import Asked
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]")
-_PAGING = ("X-Plex-Container-Size", "X-Plex-Container-Start")
+PAGING = ("X-Plex-Container-Size", "X-Plex-Container-Start")
+"""The parameters of paging, in a query or as header fields."""
 _LONGEST = 110  # two of these and an ending are what every file system takes
 
 
 def stems(asked: Asked) -> list[str]:
     """List the names, without ending, that answer a request: the exact one first, the path's alone last."""
-    paging = {name: text for name in _PAGING if (text := asked.x_plex(name, in_body=False))}
-    query = {name: text for name, text in asked.query.items() if not name.lower().startswith("x-plex-")}
+    paging = {name: text for name in PAGING if (text := asked.x_plex(name, in_body=False))}
+    query = counted(asked.query)
     found = [stem(asked.path, each, asked.method) for each in (query | paging, query, {})]
     return list(dict.fromkeys(found))
+
+
+def counted(query: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters that do not say who asks."""
+    return {name: text for name, text in query.items() if not name.lower().startswith("x-plex-")}
 
 
 def stem(path: str, query: Mapping[str, str], method: str = "GET") -> str:

@@ -104,6 +104,11 @@ class Upstream:
                 raise BadRequest
         return target
 
+    async def ask(self, target: str, accept: str) -> Received:
+        """Ask for this path and query, as itself; raises `UpstreamFailed`."""
+        token = {"X-Plex-Token": self._token} if self._token else {}
+        return await self.fetch("GET", target, {"Accept": accept, **token})
+
     async def fetch(self, method: str, target: str, headers: Mapping[str, str]) -> Received:
         """Ask the upstream once; raises `UpstreamFailed`."""
         import aiohttp  # only what has an upstream needs it
@@ -139,13 +144,15 @@ class Upstream:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         address = min((ip_address(each[4][0]) for each in found), key=lambda each: each.version)
         if not self._outside and not (address.is_loopback or address.is_private):
-            raise UpstreamFailed(502, f"{host} is in no private network; upstream_outside in the world allows it.")
+            raise UpstreamFailed(
+                502, f"{host} is in no private network: upstream_outside in a world, or --outside, allows it."
+            )
         return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
     async def _read(self, response: ClientResponse) -> Received:
         status = response.status
         if status in {401, 403}:
-            raise UpstreamFailed(502, f"{self._base} refuses upstream_token ({status}).")
+            raise UpstreamFailed(502, f"{self._base} refuses the token ({status}): in a world that is upstream_token.")
         if 300 <= status < 400 and status != 304:
             raise UpstreamFailed(502, f"{self._base} redirects elsewhere, which is not followed.")
         body = await response.content.read(MOST + 1)

@@ -49,7 +49,8 @@ def _sendable(raw: object) -> Token:
         raise check.Unfit("is no token") from None
 
 
-def _base(raw: object) -> str:
+def base(raw: object) -> str:
+    """Take the address of a media server; raises `Unfit`."""
     given = check.address(raw).rstrip("/")
     if given.count("/") != 2 or "?" in given or "#" in given:
         raise check.Unfit("must be an address without a path, as http://host:32400")
@@ -58,7 +59,7 @@ def _base(raw: object) -> str:
 
 KEYS = {
     "replies": Key(value(check.text)),
-    "upstream": Key(value(_base)),
+    "upstream": Key(value(base)),
     "upstream_token": Key(value(_sendable)),
     "upstream_outside": Key(value(check.flag)),
     "upstream_writes": Key(value(check.flag)),

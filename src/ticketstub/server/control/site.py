@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from ticketstub.refusals import Refusal
+from ticketstub.server import openapi
 from ticketstub.server.answers import Answer
 from ticketstub.server.control.hand import Hand, TooLate
 from ticketstub.server.control.verbs import VERBS, Verb
@@ -51,6 +52,8 @@ class ControlSite:
         """Answer a request."""
         if (refused := self._refused(asked)) is not None:
             return refused
+        if asked.path == openapi.PATH and asked.method == "GET":
+            return openapi.answer("control")
         methods = VERBS.get(asked.path.rstrip("/"))
         if methods is None:
             return _error(404, "there is no such verb: GET /control/v1 lists them")

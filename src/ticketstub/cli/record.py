@@ -1,0 +1,97 @@
+"""`ticketstub record`: write what a real media server answers into a folder that a local Plex can serve.
+
+Rule: it only reads. Nothing is written before its secrets are taken out, and a redirect is not followed. An address
+outside this machine and private networks is asked only where that is said, for the token goes there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+import typer
+
+from ticketstub.cli.complaints import Complaint, WrongUsage
+from ticketstub.errors import printable
+
+if TYPE_CHECKING:
+    from ticketstub.server.recording import Recorder
+    from ticketstub.server.upstream import Received, Upstream
+
+_SECTIONS = "/library/sections"
+
+
+def record(
+    *,
+    url: Annotated[str, typer.Argument(metavar="URL", help="The media server, as http://host:32400.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where its answers are written.")],
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH…]", help="More to ask for: paths, with queries.")
+    ] = None,
+    outside: Annotated[bool, typer.Option("--outside", help="Ask it though it is in no private network.")] = False,
+) -> None:
+    """Record a real media server's answers, without secrets, for a local Plex to serve."""
+    from ticketstub.cli.serve import explained
+
+    wrong = [path for path in paths or [] if not path.startswith("/")]
+    if wrong:
+        raise WrongUsage(f"a path begins with a slash: {printable(wrong[0])}")
+    with explained():
+        upstream, recorder = _both(url, folder, outside=outside)
+        asyncio.run(_record(upstream, recorder, paths or []))
+
+
+def _both(url: str, folder: Path, *, outside: bool) -> tuple[Upstream, Recorder]:
+    from ticketstub.cli.given import token
+    from ticketstub.server.recording import Recorder
+    from ticketstub.server.upstream import Upstream
+    from ticketstub.server.world_replies import Whole, base
+    from ticketstub.server.world_values import Unfit
+
+    try:
+        at = base(url)
+    except Unfit as fault:
+        raise WrongUsage(f"the address {fault}") from None
+    given = token()
+    upstream = Upstream(Whole(upstream=at, upstream_token=given, upstream_outside=outside))
+    return upstream, Recorder(folder, (given.reveal(),) if given else ())
+
+
+async def _record(upstream: Upstream, recorder: Recorder, paths: list[str]) -> None:
+    """Ask for the libraries, for what is in each, and for the paths that were named."""
+    sections = await _keep(upstream, recorder, _SECTIONS)
+    for path in [*(f"{_SECTIONS}/{quote(key, safe='')}/all" for key in _keys(sections)), *paths]:
+        await _keep(upstream, recorder, path)
+
+
+async def _keep(upstream: Upstream, recorder: Recorder, path: str) -> bytes:
+    """Write the answer in both formats, or the one that it has whatever is accepted; return the first one's body."""
+    from ticketstub.server.upstream import UpstreamFailed
+
+    found: dict[str, Received] = {}
+    for accept in ("application/json", "text/xml"):
+        try:
+            answered = await upstream.ask(path, accept)
+        except UpstreamFailed as failed:
+            raise Complaint(str(failed)) from None
+        if answered.status != 200:
+            print(f"{answered.status}  {printable(path)}")
+            return b""
+        found.setdefault(answered.headers.get("Content-Type", ""), answered)
+    target = urlsplit(path)
+    for media_type, answered in found.items():
+        query = dict(parse_qsl(target.query, keep_blank_values=True))
+        print(f"200  {recorder.keep_at(unquote(target.path), query, media_type, answered.body)}")
+    return next(iter(found.values())).body
+
+
+def _keys(body: bytes) -> list[str]:
+    """List the keys of a media server's libraries."""
+    try:
+        listed = json.loads(body)["MediaContainer"].get("Directory", [])
+        return [str(each["key"]) for each in listed]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return []
