@@ -1,4 +1,4 @@
-"""`ticketstub run` as a process: the program's streams, signals and exit code, what it finds, and what is left behind."""
+"""`ticketstub run` as a process: the program's streams, signals and exit code, what it finds, what is left behind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,13 @@ try:
 except OSError as error:
     print(type(error).__name__, error)
 """
-FILES = 'import os, pathlib; [print(p.name, oct(p.stat().st_mode), p.read_bytes()) for p in pathlib.Path(os.environ["TICKETSTUB_CA"]).parent.iterdir()]'
+SHOWING = """
+import os, pathlib
+folder = pathlib.Path(os.environ["TICKETSTUB_CA"]).parent
+for path in folder.iterdir():
+    print(path.name, path.read_bytes())
+print(oct(folder.stat().st_mode))
+"""
 PYTHON = sys.executable
 
 
@@ -76,9 +82,7 @@ def test_standard_input_is_the_program_s(process: Command) -> None:
 
 def test_the_program_believes_that_it_talks_to_plex(process: Command) -> None:
     """A library of another program's choosing finds proxy and authority, and the token of the world is good."""
-    ran = process(
-        "run", "--offline", "--", PYTHON, "-c", f"exec({ASKING!r})", "https://plex.tv/api/v2/ping", text_of(TOM.token)
-    )
+    ran = process("run", "--offline", "--", PYTHON, "-c", ASKING, "https://plex.tv/api/v2/ping", text_of(TOM.token))
     assert ("<pong>true</pong>", "") == (ran.out.split("\n")[1], ran.err)
 
 
@@ -94,15 +98,14 @@ def test_the_program_believes_that_it_talks_to_plex(process: Command) -> None:
 )
 def test_what_is_refused_is_named(process: Command, address: str, reason: str) -> None:
     """In the program's own error, and at the end of the run."""
-    ran = process("run", "--offline", "--", PYTHON, "-c", f"exec({ASKING!r})", address, text_of(TOM.token))
+    ran = process("run", "--offline", "--", PYTHON, "-c", ASKING, address, text_of(TOM.token))
     assert reason in ran.out
     assert f"ticketstub run: {reason}\n" == ran.err
 
 
 def test_its_folder_holds_no_key_and_nobody_else_reads_it(process: Command, runtime: Path) -> None:
     """Three files of certificates in a folder of mode 0700."""
-    show = f"{FILES}; print(oct(pathlib.Path(os.environ['TICKETSTUB_CA']).parent.stat().st_mode))"
-    ran = process("run", "--offline", "--", PYTHON, "-c", show, env={"XDG_RUNTIME_DIR": str(runtime)})
+    ran = process("run", "--offline", "--", PYTHON, "-c", SHOWING, env={"XDG_RUNTIME_DIR": str(runtime)})
     *files, mode = ran.out.splitlines()
     assert ["bundle.pem", "ca.pem", "trust.p12"] == sorted(line.partition(" ")[0] for line in files)
     assert "PRIVATE KEY" not in ran.out
@@ -121,9 +124,7 @@ def test_record(process: Command, tmp_path: Path) -> None:
     """Each connection and each answer is a JSON object, and no secret is among them."""
     file = tmp_path / "seen.jsonl"
     address = f"https://plex.tv/api/v2/user?X-Plex-Token={text_of(TOM.token)}"
-    process(
-        "run", "--offline", "--record", str(file), "--", PYTHON, "-c", f"exec({ASKING!r})", address, "dead-token-0000"
-    )
+    process("run", "--offline", "--record", str(file), "--", PYTHON, "-c", ASKING, address, "dead-token-0000")
     text = file.read_text("utf-8")
     assert_no_secret(text)
     connection, answer = map(json.loads, text.splitlines())
@@ -140,21 +141,19 @@ def test_a_record_that_cannot_be_written_is_said_first(process: Command, tmp_pat
 
 def test_verbose(process: Command) -> None:
     """The same as lines on standard error."""
-    ran = process(
-        "run", "--verbose", "--", PYTHON, "-c", f"exec({ASKING!r})", "https://plex.tv/api/v2/ping", text_of(TOM.token)
-    )
+    ran = process("run", "--verbose", "--", PYTHON, "-c", ASKING, "https://plex.tv/api/v2/ping", text_of(TOM.token))
     lines = [line.partition("  ")[2] for line in ran.err.splitlines()]
     assert ["taken: plex.tv:443", "GET /api/v2/ping  200"] == lines
 
 
 NOTING = """
-import os, signal, sys, time
+import os, signal, time
 def note(number, frame):
-    print("got", signal.Signals(number).name, flush=True)
-    sys.exit(7)
+    os.write(1, f"got {signal.Signals(number).name}\n".encode())
+    os._exit(7)
 for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
     signal.signal(each, note)
-print("listening", os.environ["TICKETSTUB_CA"], flush=True)
+os.write(1, f"listening {os.environ['TICKETSTUB_CA']}\n".encode())
 time.sleep(30)
 """
 
@@ -164,7 +163,9 @@ def test_signals_are_passed_on(start: Start, name: str) -> None:
     """The program decides what a signal means; the run ends when it does."""
     run = start("run", "--offline", "--", PYTHON, "-c", NOTING)
     run.wait_for("listening")
-    assert 7 == run.end(signal.Signals[name])
+    code = run.end(signal.Signals[name])
+    assert run.popen.stderr
+    assert (7, "") == (code, run.popen.stderr.read())
     assert f"got {name}" == run.wait_for("got")
 
 
@@ -250,5 +251,5 @@ def test_a_shell_without_a_program(runtime: Path) -> None:
     text = shown.decode()
     assert "a local stand-in, not Plex" in text
     assert re.search(r"env --proxy http://127\.0\.0\.1:\d+ --ca \S+/ca\.pem", text)
-    assert "\n5\r" in text  # HTTPS, HTTP, ALL, NO, and the run's own in capitals
+    assert "\n6\r" in text  # HTTPS, HTTP, ALL, NO, Node's and the run's own in capitals
     assert not [secret for secret in SECRETS if secret in text]

@@ -31,7 +31,7 @@ def test_every_variable_is_in_the_page() -> None:
 
 
 def test_values(pointing: Pointing) -> None:
-    """Proxies in both cases of letters, the bundle where it replaces what is trusted, the authority where it is added."""
+    """Proxies in both cases of letters; the bundle where it replaces what is trusted, else the authority."""
     found = variables(pointing, {})
     assert {name for name, _, _ in VARIABLES} == set(found)
     assert {PROXY} == {found[name] for name in ("HTTPS_PROXY", "https_proxy", "http_proxy", "ALL_PROXY")}

@@ -57,12 +57,13 @@ class Proxy:
 
     async def serve(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Run until `stop` is set; `ready` is called once it listens. Raises `ListenError`."""
-        from ticketstub.server.listening import listen  # loaded only to be run
+        from ticketstub.server.connections import BACKLOG  # loaded only to be run
+        from ticketstub.server.listening import listen  # likewise
 
         with contextlib.closing(listen("127.0.0.1", 0)) as listener:
             self._means.own_port = listener.getsockname()[1]
             loop = asyncio.get_running_loop()
-            server = await loop.create_server(self._entrance, sock=listener)
+            server = await loop.create_server(self._entrance, sock=listener, backlog=BACKLOG)
             ready()
             await stop.wait()
             server.close()
