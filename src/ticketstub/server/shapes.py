@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
@@ -59,10 +60,9 @@ class Shapes:
 
     def of_type(self, kind: object) -> Schema:
         """Return the schema of a type, as msgspec has it; secrets are texts that a page should not show."""
-        (schema,), named = msgspec.json.schema_components([kind], schema_hook=_hidden, ref_template=_REFERENCE)
-        for name, found in named.items():
-            self.components.setdefault(name, _tidied(found))
-        return _tidied(schema)
+        schema, named = _schemas(kind)
+        self.components.update(named)
+        return dict(schema)
 
     def of_reply(self, kind: type[Call[Any]]) -> Schema:
         """Return the schema of the JSON that a call is answered with."""
@@ -116,6 +116,12 @@ class Shapes:
         return self.of_values(found, records)
 
 
+@cache
+def _schemas(kind: object) -> tuple[Schema, dict[str, Schema]]:
+    (schema,), named = msgspec.json.schema_components([kind], schema_hook=_hidden, ref_template=_REFERENCE)
+    return _tidied(schema), {name: _tidied(found) for name, found in named.items()}
+
+
 _JSON_TYPES: dict[type, str] = {
     bool: "boolean",
     int: "integer",
@@ -152,6 +158,7 @@ def _tidied_deeper(value: object) -> object:
     return [_tidied_deeper(item) for item in value] if is_items(value) else value
 
 
+@cache
 def _names(record: type[Record]) -> dict[str, Any]:
     """Return a record's fields: the wire's names and their types."""
     return {field.encode_name: field.type for field in msgspec.structs.fields(record)}
