@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
-from pyotp import TOTP
+from pyotp.totp import TOTP
 
 from tests.security.stage import device_jwt, household, sign_in, token_in, transient
 from tests.server.asking import MIRA, SECRET, START, TOM, Answered
@@ -121,7 +121,7 @@ class Walk:
             answer = self.ask("POST", f"/api/claim/exchange?token={claim}", client="new-box")
             if answer.status == 200:
                 self.keep("server", token_in(answer))
-        self.ask("GET", "/devices.json", MIRA), self.ask("GET", "/api/v2/resources", MIRA)
+        assert [200, 200] == [self.ask("GET", path, MIRA).status for path in ("/devices.json", "/api/v2/resources")]
 
     def in_the_wrong_places(self) -> None:
         """Send every secret where it does not belong: as path, parameter, header, body and other names of these."""

@@ -54,8 +54,11 @@ INVITED = [
 ]
 # These take an id and no token, so they have tests of their own below; the last does nothing (410).
 WITHOUT_TOKEN = {"GET /api/v2/pins/{id}", "GET /pins/{id}", "GET /api/v2/pins/qr/{code}", "DELETE /api/friends/{id}"}
-MAY = {("vera", "GET /api/v2/servers/{machineIdentifier}"), ("nils", "PUT /api/invites/requests/{id}")}
-MAY |= {("nils", "DELETE /api/invites/requests/{id}")}
+MAY = {
+    ("vera", "GET /api/v2/servers/{machineIdentifier}"),
+    ("nils", "PUT /api/invites/requests/{id}"),
+    ("nils", "DELETE /api/invites/requests/{id}"),
+}
 """Who is somebody there: vera has a share of that server, nils is the one who was invited."""
 
 

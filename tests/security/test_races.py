@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from pyotp import TOTP
+from pyotp.totp import TOTP
 
 from tests.security.stage import PHONE, device_jwt, household, with_key
 from tests.server.asking import MIRA, SECRET, TOM
