@@ -146,7 +146,7 @@ def test_verbose(process: Command) -> None:
     assert ["taken: plex.tv:443", "GET /api/v2/ping  200"] == lines
 
 
-NOTING = """
+NOTING = r"""
 import os, signal, time
 def note(number, frame):
     os.write(1, f"got {signal.Signals(number).name}\n".encode())
