@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from tests.security.stage import device_jwt, household, jwt, sign_in, switched, token_in
-from tests.server.asking import MIRA, TOM
+from tests.server.asking import MIRA, TOM, Answered
 from tests.server.family import IDS, TOMS
 from tests.server.test_auth_keys import Key
 from tests.server.whole import PASSWORD, Whole
 
 CLIENT = "living-room-tv"
+MACHINE, OTHER_MACHINE = "4e6d1c82aa07f35b90c3e1d74b58f2a6630d9e1c", "5f7e2d93bb18046ca1d4f2e85c690b37741e0f2d"
 
 
 @pytest.fixture(name="plex")
@@ -26,9 +28,17 @@ def tom_leaves(plex: Whole) -> None:
 
 
 def mira_signs_everybody_out(plex: Whole) -> None:
+    signs_everybody_out(plex, MIRA)
+
+
+def tom_signs_everybody_out(plex: Whole) -> None:
+    signs_everybody_out(plex, TOM)
+
+
+def signs_everybody_out(plex: Whole, token: str) -> None:
     form = f"currentPassword={PASSWORD}&password=quiet-otter-31&removeOtherTokens=true"
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert 200 == plex.ask("POST", "/api/v2/users/password", MIRA, body=form, headers=kind).status
+    assert 200 == plex.ask("POST", "/api/v2/users/password", token, body=form, headers=kind).status
 
 
 def mira_removes_the_device(plex: Whole) -> None:
@@ -76,6 +86,40 @@ def test_a_browser_that_switched(plex: Whole, end: object) -> None:
     assert [200, 200] == [browser.get("/account").status for browser in (own, other)]
     end(plex)  # type: ignore[operator]  # one of the functions above
     assert [200, 303] == [browser.get("/account").status for browser in (own, other)]
+
+
+def claimed(plex: Whole, claim: str, machine: str = MACHINE) -> Answered:
+    """Exchange a claim token, as a machine that nobody has."""
+    return plex.ask("POST", f"/api/claim/exchange?token={claim}", client=machine)
+
+
+@pytest.mark.parametrize("end", [tom_leaves, tom_signs_everybody_out])
+def test_a_server_that_was_claimed(plex: Whole, end: object) -> None:
+    """A server that tom claimed for mira with a switched token has no token any more; her own servers' stay."""
+    asking = {MACHINE: switched(plex, "mira", TOM, CLIENT), OTHER_MACHINE: MIRA}
+    claims = {machine: plex.ask("GET", "/api/claim/token.json", one).json["token"] for machine, one in asking.items()}
+    given = [token_in(claimed(plex, claim, machine)) for machine, claim in claims.items()]
+    assert [200, 200] == [plex.ask("GET", "/api/v2/user", one).status for one in given]
+    end(plex)  # type: ignore[operator]  # one of the functions above
+    assert [401, 200] == [plex.ask("GET", "/api/v2/user", one).status for one in given]
+
+
+def test_a_claim_token_of_a_browser_that_switched(plex: Whole) -> None:
+    """A claim token that tom's browser made as mira is good for nothing once tom left, and for a server before."""
+    browser = plex.browser().signed_in("tom")
+    form = {"form_token": browser.fields("/account/home")["form_token"], "user": str(IDS["mira"])}
+    assert 303 == browser.post("/account/home", form).status
+
+    def claim() -> str:
+        page = browser.post("/claim", {"form_token": browser.fields("/claim")["form_token"]}).body.decode()
+        return re.findall("claim-[A-Za-z0-9_-]{20}", page)[0]
+
+    first, second = claim(), claim()
+    token = token_in(claimed(plex, first))
+    assert 200 == plex.ask("GET", "/api/v2/user", token).status
+    tom_leaves(plex)
+    assert 401 == plex.ask("GET", "/api/v2/user", token).status
+    assert 404 == claimed(plex, second).status
 
 
 def test_what_is_toms_own_stays(plex: Whole) -> None:

@@ -1,6 +1,7 @@
 """The page of claim tokens: make one for a new media server.
 
-Rule: as over the API: opening the page makes nothing, a managed user gets none, and the token is told this once.
+Rule: as over the API: opening the page makes nothing, a managed user gets none, and the token is told this once. One
+that was made by who had switched to the account ends with that browser's session.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ async def make(visit: PageVisit) -> Answer:
         return _refused(visit)
     text, now = new_claim(instance), instance.now()
     digest = instance.keys.digest(text)
-    kept = NewClaim(digest=digest, account_id=account.id, now=now, expires_at=now + LIVES, most=_MOST)
+    origin = visit.browser.digest if visit.browser.by is not None else None
+    kept = NewClaim(digest=digest, account_id=account.id, origin=origin, now=now, expires_at=now + LIVES, most=_MOST)
     if not await instance.store.claims.create(kept):
         raise RateLimited
     return visit.page("claim.html", claim=text, life=span(LIVES))

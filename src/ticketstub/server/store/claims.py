@@ -15,7 +15,8 @@ from ticketstub.server.store.base import AccountRow, DeviceRow, Row
 class NewClaim(Row, frozen=True, kw_only=True):
     """A claim token to keep, unless the account has `most` of them alive.
 
-    `origin` is the digest of the token that asked, with which it ends; `None` where it was a page that asked.
+    `origin` is the digest of the token that asked, or of the session of a browser that had switched to the account: it
+    ends with that. `None` where it was any other page that asked.
     """
 
     digest: bytes

@@ -15,6 +15,7 @@ from ticketstub.server.store.base import AccountRow
 from ticketstub.server.store.claims import Exchange, NewClaim
 from ticketstub.server.store.sqlite_reader import Columns, Reader, numbered
 from ticketstub.server.store.sqlite_servers import Taken, give, take
+from ticketstub.server.store.sqlite_tokens import is_alive
 from ticketstub.server.store.sqlite_writer import Writer
 
 _PRUNE = "DELETE FROM claim WHERE digest IN (SELECT digest FROM claim WHERE expires_at <= $1 LIMIT 100)"
@@ -25,11 +26,15 @@ _CREATE = """
 """
 _SPEND = """
     UPDATE claim SET spent_at = $2
-    WHERE digest = $1 AND expires_at > $2 AND (spent_at IS NULL OR NOT $3) AND (origin IS NULL OR EXISTS (
-        SELECT 1 FROM token AS t
-        WHERE t.digest = claim.origin AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)
-    ))
-    RETURNING account_id
+    WHERE digest = $1 AND expires_at > $2 AND (spent_at IS NULL OR NOT $3)
+    RETURNING account_id, origin
+"""
+# Who had switched to the account ends one day, and what was claimed for it with that.
+_SWITCHED = """
+    INSERT INTO home_switch (digest, account_id, by_account_id) SELECT $1, $2, by_account_id FROM (
+        SELECT by_account_id FROM home_switch WHERE digest = $3
+        UNION ALL SELECT by_account_id FROM session WHERE digest = $3 AND by_account_id IS NOT NULL
+    )
 """
 _OWNER = "SELECT owner_id FROM media_server WHERE machine_identifier = $1"
 _SERVERS_OWN = """
@@ -102,8 +107,11 @@ def _exchange(exchange: Exchange, connection: sqlite3.Connection) -> int | None:
     taken = connection.execute(_SPEND, numbered(exchange.digest, exchange.now, exchange.once)).fetchone()
     if taken is None:
         return None
-    account_id = cast("int", taken[0])
+    account_id, origin = cast("tuple[int, bytes | None]", taken)
+    if not is_alive(connection, origin, exchange.now):
+        raise Taken
     give(connection, account_id, exchange)
+    connection.execute(_SWITCHED, numbered(exchange.token_digest, account_id, origin))
     return account_id
 
 
