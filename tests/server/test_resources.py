@@ -15,6 +15,7 @@ from tests.server.small import rows, signed_in, small
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World
 
+ATTICS_OWN = "At9-the_attics_own_0"
 OLDER = ["/api/resources", "/pms/resources"]
 BOOLEANS = "owned synced relay presence httpsRequired publicAddressMatches dnsRebindingProtection natLoopbackSupported"
 
@@ -102,6 +103,18 @@ def test_the_token_of_each_server(plex: LocalPlex) -> None:
         }
         assert {"Attic": asking, "Shed": asking, "Toms": MIRA_ON_TOMS} == tokens
     assert {"Toms": TOM, "Attic": TOM_ON_ATTIC} == {each["name"]: each["accessToken"] for each in listed(plex.url, TOM)}
+
+
+def test_a_servers_own_token_is_told_no_other(start: Start) -> None:
+    """A media server's own token is told itself for that server, and none for the owner's others and for shares."""
+    world = small(token=ATTICS_OWN)
+    plex = start(world=world, clock=Clock())
+    tokens = {
+        each["name"]: each["accessToken"] for each in listed(plex.url, ATTICS_OWN) if each["provides"] == "server"
+    }
+    assert {"Attic": ATTICS_OWN, "Shed": None, "Toms": None} == tokens
+    for path in (*OLDER, "/pms/servers.xml", "/api/servers.xml"):
+        assert MIRA_ON_TOMS.encode() not in get(plex.url, path, ATTICS_OWN).body
 
 
 @pytest.mark.parametrize("path", OLDER)

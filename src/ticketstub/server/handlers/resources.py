@@ -100,10 +100,10 @@ def _server(visit: Visit[Instance, TokenRow], row: ResourceRow, call: GetResourc
 
 def _token(visit: Visit[Instance, TokenRow], row: ResourceRow) -> Token | None:
     caller, machine = visit.caller, row.server.machine_identifier
-    if not row.owned:
-        return Token.received(visit.place.keys.unseal(row.sealed_token or b""))
     if caller.kind == "server" and caller.machine_identifier != machine:
         return None
+    if not row.owned:
+        return Token.received(visit.place.keys.unseal(row.sealed_token or b""))
     return Token.received(visit.token)
 
 
