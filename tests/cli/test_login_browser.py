@@ -202,7 +202,8 @@ def test_the_browser_is_opened_on_a_terminal_alone(
     """The address is given to the browser where somebody sits there, and not with --no-browser or in a pipe."""
     opened = tmp_path / "opened.txt"
     browser = tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\necho "$1" >>{opened}\n', "utf-8")
+    # It stays for a moment: one that is gone at once counts as one that could not be started.
+    browser.write_text(f'#!/bin/sh\necho "$1" >>{opened}\nexec sleep 1\n', "utf-8")
     browser.chmod(0o755)
     monkeypatch.setattr("webbrowser._tryorder", None)
     monkeypatch.setenv("BROWSER", f"{browser} %s &")

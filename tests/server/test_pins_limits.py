@@ -207,7 +207,7 @@ async def test_a_draw_that_never_fits() -> None:
 # In between.
 
 
-def visit_of(plex: InProcess, account: TokenRow | None) -> Visit[Instance, TokenRow]:
+def visit_of(plex: InProcess, account: TokenRow | None, token: str) -> Visit[Instance, TokenRow]:
     assert account is not None
     scope: dict[str, object] = {
         "method": "PUT",
@@ -218,6 +218,7 @@ def visit_of(plex: InProcess, account: TokenRow | None) -> Visit[Instance, Token
         "query_string": b"",
     }
     visit: Visit[Instance, TokenRow] = Visit(plex.instance, Asked(scope, Format.JSON))
+    visit.token = token
     visit.caller = account
     return visit
 
@@ -231,12 +232,12 @@ async def test_disabled_in_between() -> None:
         off = "UPDATE account SET disabled_at = 1, version = version + 1 WHERE id = 10500321"
         await store._writer.run(lambda connection: connection.execute(off).rowcount)  # type: ignore[attr-defined]  # SQLite's
         with pytest.raises(Unauthorized):
-            await link_pin(visit_of(plex, row), LinkPin(code=Secret(made["code"])))
+            await link_pin(visit_of(plex, row, TOM), LinkPin(code=Secret(made["code"])))
         assert (await poll(plex, made["id"])).json["authToken"] is None
         mira = await store.find_token(plex.instance.keys.digest(MIRA), int(plex.clock.now))
-        await link_pin(visit_of(plex, mira), LinkPin(code=Secret(made["code"])))
+        await link_pin(visit_of(plex, mira, MIRA), LinkPin(code=Secret(made["code"])))
         with pytest.raises(PinNotFound):
-            await link_pin(visit_of(plex, mira), LinkPin(code=Secret(made["code"])))
+            await link_pin(visit_of(plex, mira, MIRA), LinkPin(code=Secret(made["code"])))
 
 
 async def test_a_removed_device_gets_no_new_jwt() -> None:
