@@ -1,7 +1,8 @@
 """python-plexapi (PlexAPI 4.18.3) as its users call it.
 
 One JSON request a line comes in, one JSON outcome a line goes out. The library has Plex's addresses built in; its
-documented `session=` argument takes a requests session, and this one sends what is for plex.tv to the local Plex.
+documented `session=` argument takes a requests session, and this one sends what is for plex.tv to the local Plex. Where
+no address of one is given (`plex_tv` is null), it is called without: as its users do.
 """
 
 import json
@@ -33,6 +34,8 @@ class Elsewhere(HTTPAdapter):
 
 
 def session_for(plex_tv):
+    if plex_tv is None:
+        return None
     session = requests.Session()
     session.trust_env = False
     for origin in PLEX_TV:
@@ -210,7 +213,8 @@ def of_account(ask, session):
         case "connect":
             # `ssl=False`: of each connection, the plain address, and no name below plex.direct to look up.
             account = MyPlexAccount(token=ask["token"], session=session)
-            return known(account.resource(ask["name"]).connect(ssl=False, timeout=5))
+            server = account.resource(ask["name"]).connect(ssl=ask.get("ssl", False), timeout=5)
+            return known(server) | {"url": server._baseurl}
         case "server":
             return known(PlexServer(ask["server"], ask["token"], session=session))
         case "transient_token":

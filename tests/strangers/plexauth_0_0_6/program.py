@@ -1,7 +1,8 @@
 """plexauth 0.0.6 as Home Assistant uses it, and then PlexAPI 4.18.3 with the token that it brought.
 
 One JSON request a line comes in, one JSON outcome a line goes out. Both have Plex's addresses built in; both take a
-session, and these send what is for plex.tv to the local Plex.
+session, and these send what is for plex.tv to the local Plex. Where no address of one is given (`plex_tv` is null), they
+are as their users have them, but that aiohttp's trusts the environment.
 """
 
 import asyncio
@@ -41,6 +42,9 @@ class Elsewhere(HTTPAdapter):
 
 
 def elsewhere(plex_tv):
+    if plex_tv is None:
+        return aiohttp.ClientSession(trust_env=True)
+
     async def send(request, handler):
         request.url = URL(plex_tv).join(request.url.relative())
         return await handler(request)
@@ -49,6 +53,8 @@ def elsewhere(plex_tv):
 
 
 def account_for(token, plex_tv):
+    if plex_tv is None:
+        return MyPlexAccount(token=token)
     session = requests.Session()
     session.trust_env = False
     for origin in PLEX_TV:
@@ -74,7 +80,7 @@ async def done(ask):
             # What Home Assistant does with a token: the account, its servers, one of them, its users, a token for it.
             account = account_for(ask["token"], ask["plex_tv"])
             servers = [(one.name, one.clientIdentifier) for one in account.resources() if "server" in one.provides]
-            server = account.resource(ask["server"]).connect(ssl=False, timeout=10)
+            server = account.resource(ask["server"]).connect(ssl=ask.get("ssl", False), timeout=10)
             return {
                 "username": account.username,
                 "servers": servers,

@@ -1,0 +1,238 @@
+"""Programs in several languages through `ticketstub run`, unmodified, with nothing pointed anywhere.
+
+Each asks for Plex's own addresses, by the ways of its language; proxy and authority it finds in its environment.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+
+from tests.strangers.conftest import NODE, set_up
+from tests.strangers.processes import WORLD
+from tests.strangers.running import Unpointed, ran
+from tests.strangers.test_plexapi import MIRA
+
+pytestmark = [pytest.mark.strangers, pytest.mark.skipif(sys.platform == "win32", reason="the programs are POSIX's")]
+
+PASSWORD = "paper boats sail on"
+HEADERS = {"X-Plex-Token": MIRA, "X-Plex-Client-Identifier": "unpointed", "Accept": "application/json"}
+USER = "https://plex.tv/api/v2/user"
+PROLOGUE = f"import json, sys\nheaders = {HEADERS!r}\nurl = {USER!r}\n"
+
+PYTHON = {
+    "urllib": """
+import urllib.request
+print(urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10).read().decode())
+""",
+    "http.client": """
+import http.client, os, urllib.parse
+proxy = urllib.parse.urlsplit(os.environ["https_proxy"])
+connection = http.client.HTTPSConnection(proxy.hostname, proxy.port, timeout=10)
+connection.set_tunnel("plex.tv", 443)
+connection.request("GET", "/api/v2/user", headers=headers)
+print(connection.getresponse().read().decode())
+""",
+    "httpx": "import httpx\nprint(httpx.get(url, headers=headers).text)",
+    "aiohttp": """
+import aiohttp, asyncio
+async def main():
+    async with aiohttp.ClientSession(trust_env=True) as session, session.get(url, headers=headers) as answer:
+        print(await answer.text())
+asyncio.run(main())
+""",
+    "ticketstub": """
+from ticketstub import Plex
+with Plex(token=headers["X-Plex-Token"]) as plex:
+    print(json.dumps({"username": plex.authentication.get_token_details().username}))
+""",
+}
+
+
+@pytest.mark.parametrize("library", PYTHON)
+def test_python(tmp_path: Path, library: str) -> None:
+    """urllib, http.client, httpx, aiohttp where it trusts the environment, and our own client."""
+    said = ran(tmp_path, sys.executable, "-c", PROLOGUE + PYTHON[library])
+    assert "mira_quill" == json.loads(said)["username"]
+
+
+def test_curl(tmp_path: Path, require) -> None:
+    """curl, by https and by http."""
+    curl = require("curl", "install curl")
+    fields = [part for name, value in HEADERS.items() for part in ("-H", f"{name}: {value}")]
+    for url in (USER, "http://plex.tv/api/v2/user"):
+        assert "mira_quill" == json.loads(ran(tmp_path, curl, "-sS", *fields, url))["username"]
+
+
+GO = """
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+)
+
+func main() {
+	for _, url := range []string{"https://plex.tv/api/v2/user", "https://clients.plex.tv/api/v2/ping"} {
+		request, _ := http.NewRequest("GET", url, nil)
+		request.Header.Set("X-Plex-Token", "TOKEN")
+		request.Header.Set("X-Plex-Client-Identifier", "unpointed")
+		request.Header.Set("Accept", "application/json")
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			panic(err)
+		}
+		body, _ := io.ReadAll(response.Body)
+		fmt.Println(response.StatusCode, string(body))
+	}
+}
+"""
+
+JAVA = """
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+
+public class Unpointed {
+    public static void main(String[] arguments) throws Exception {
+        for (String url : new String[] {"https://plex.tv/api/v2/user", "https://clients.plex.tv/api/v2/ping"}) {
+            HttpRequest request = HttpRequest.newBuilder(URI.create(url)).header("X-Plex-Token", "TOKEN")
+                .header("X-Plex-Client-Identifier", "unpointed").header("Accept", "application/json").build();
+            HttpResponse<String> answer =
+                HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString());
+            System.out.println(answer.statusCode() + " " + answer.body());
+        }
+    }
+}
+"""
+
+# Node.js before 22.21 and 24 reads no proxy by itself: there, the tunnel is asked for by hand.
+NODE_PROGRAM = """
+const headers = HEADERS, http = require('http'), https = require('https'), tls = require('tls');
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major >= 24 || (major === 22 && minor >= 21)) {
+  fetch('https://plex.tv/api/v2/user', {headers}).then((answer) => answer.text()).then(console.log);
+} else {
+  const proxy = new URL(process.env.HTTPS_PROXY);
+  const asking = http.request({host: proxy.hostname, port: proxy.port, method: 'CONNECT', path: 'plex.tv:443'});
+  asking.on('connect', (_, socket) => {
+    const createConnection = () => tls.connect({socket, servername: 'plex.tv'});
+    https.get({host: 'plex.tv', path: '/api/v2/user', headers, createConnection},
+      (answer) => answer.pipe(process.stdout));
+  });
+  asking.end();
+}
+"""
+
+
+def assert_both_answered(said: str) -> None:
+    user, ping = said.splitlines()
+    assert user.startswith("200 ")
+    assert "mira_quill" == json.loads(user[4:])["username"]
+    assert '200 {"pong":true}' == ping
+
+
+def test_go(tmp_path: Path, require) -> None:
+    """net/http with the default client; the standard library alone."""
+    go = require("go", "install Go (go.dev)")
+    (tmp_path / "main.go").write_text(GO.replace("TOKEN", MIRA))
+    assert_both_answered(ran(tmp_path, go, "run", "main.go"))
+
+
+def test_java(tmp_path: Path, require) -> None:
+    """java.net.http with its defaults."""
+    java = require("java", "install a JDK, 11 or newer")
+    (tmp_path / "Unpointed.java").write_text(JAVA.replace("TOKEN", MIRA))
+    assert_both_answered(ran(tmp_path, java, "Unpointed.java"))
+
+
+def test_node(tmp_path: Path, require) -> None:
+    """`fetch` where it reads the proxy, else a tunnel by hand; NODE_EXTRA_CA_CERTS in any case."""
+    node = require("node", NODE)
+    said = ran(tmp_path, node, "-e", NODE_PROGRAM.replace("HEADERS", json.dumps(HEADERS)))
+    assert "mira_quill" == json.loads(said)["username"]
+
+
+@pytest.fixture(scope="module")
+def plexapi(tmp_path_factory: pytest.TempPathFactory, require, tell) -> Iterator[Unpointed]:
+    stranger = Unpointed(set_up("plexapi_4_18_3", require, tell), tmp_path_factory.mktemp("plexapi"))
+    yield stranger
+    assert stranger.end() in {0, 143}
+
+
+def approve(stranger: Unpointed, code: str) -> None:
+    """Approve a code, as the link page of a signed-in person does."""
+    with closing(http.client.HTTPConnection(urlsplit(stranger.plex_tv).netloc, timeout=10)) as connection:
+        headers = HEADERS | {"Content-Type": "application/x-www-form-urlencoded"}
+        connection.request("PUT", "/api/v2/pins/link", urlencode({"code": code}), headers)
+        assert 204 == connection.getresponse().status
+
+
+def test_plexapi_signs_in(plexapi: Unpointed) -> None:
+    """`MyPlexAccount(user, password)`, without a session of anybody's making."""
+    signed_in = plexapi.result("sign_in", login="pip", password=PASSWORD)
+    assert "pip" == signed_in["username"]
+    assert "Unauthorized" == plexapi.ask("sign_in", login="pip", password="not this one")["raised"]
+
+
+def test_plexapi_signs_in_with_a_pin(plexapi: Unpointed) -> None:
+    """`MyPlexPinLogin`: the code is approved at the local Plex, and the poll brings a token."""
+    begun = plexapi.result("pin_begin", name="pin", oauth=True, client="unpointed-pin")
+    assert "app.plex.tv" == urlsplit(begun["url"]).hostname
+    approve(plexapi, begun["code"])
+    found = plexapi.result("pin_check", name="pin")
+    assert "mira_quill" == plexapi.result("token_details", token=found["token"])["username"]
+
+
+def test_plexapi_signs_in_with_a_device_key(plexapi: Unpointed) -> None:
+    """`MyPlexJWTLogin` asks clients.plex.tv, and what it gets verifies."""
+    begun = plexapi.result("jwt_begin", name="jwt", key="key", oauth=True, client="unpointed-jwt")
+    approve(plexapi, begun["code"])
+    token = plexapi.result("pin_wait", name="jwt")["token"]
+    assert plexapi.result("jwt_refresh", key="key", client="unpointed-jwt", token=token)["before"]
+
+
+@pytest.mark.parametrize("ssl", [None, True, False], ids=["default", "https", "http"])
+@pytest.mark.parametrize("name", ["Attic", "Cellar"])
+def test_plexapi_connects(plexapi: Unpointed, name: str, ssl: bool | None) -> None:
+    """`resource.connect()` as its users call it: by https and a name below plex.direct, and by http where asked."""
+    found = plexapi.result("connect", token=MIRA, name=name, ssl=ssl)
+    assert name == found["name"]
+    https = r"https://127-0-0-1\.[0-9a-f]{32}\.plex\.direct:\d+"
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+" if ssl is False else https, found["url"])
+
+
+def test_names_below_plex_direct(plexapi: Unpointed) -> None:
+    """Each server has digits of its own, which stay the same and are not its identifier."""
+    found = [plexapi.result("connect", token=MIRA, name=name, ssl=True) for name in ("Attic", "Cellar", "Attic")]
+    attic, cellar, again = (urlsplit(one["url"]).hostname.split(".")[1] for one in found)
+    assert attic == again != cellar
+    assert attic not in found[0]["identifier"]
+
+
+def test_plexauth(tmp_path: Path, require, tell) -> None:
+    """Home Assistant's flow: plexauth with a session that trusts the environment, then python-plexapi as it is."""
+    stranger = Unpointed(set_up("plexauth_0_0_6", require, tell), tmp_path)
+    begun = stranger.result("begin", forward="http://homeassistant.example:8123/auth/plex/callback")
+    given = parse_qs(urlsplit(begun["url"]).fragment.removeprefix("!?"))
+    approve(stranger, given["code"][0])
+    token = stranger.result("poll")["token"]
+    stranger.result("close")
+    found = stranger.result("set_up", token=token, server="Attic", ssl=None)
+    assert ("mira_quill", True) == (found["username"], found["transient"].startswith("transient-"))
+    stranger.end()
+
+
+def test_the_world_is_the_strangers() -> None:
+    """The password that is used here is the world's."""
+    assert f'password = "{PASSWORD}"' in WORLD.read_text("utf-8")
