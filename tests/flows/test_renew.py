@@ -159,9 +159,11 @@ def test_a_lost_answer_to_a_registration() -> None:
     Walker([ok(UNAUTHORIZED, 401)]).with_token().fails(lambda caller: register(caller, KEY), Unauthorized)
 
 
-def kept_in(walker: Walker, token: str = OLD, *, age: float = DAY, **changes: Any) -> Kept:
+def kept_in(
+    walker: Walker, token: str = OLD, *, age: float = DAY, store: MemoryCredentials | None = None, **changes: Any
+) -> Kept:
     """Keep a sign-in that is a day old, and let the walker's client live on it."""
-    store = MemoryCredentials()
+    store = store or MemoryCredentials()
     given = Credential(
         issuer=HERE,
         token=Token.received(token, HERE),
@@ -330,13 +332,58 @@ def test_whoever_waits_takes_the_others_result() -> None:
     assert 3 == len(turns)
 
 
-def test_a_lock_that_is_never_free_is_an_error() -> None:
-    """A renewal that is needed waits for half a minute of the clock, not without end."""
-    walker = Walker([EXPIRED])
+@pytest.mark.parametrize(("timeout", "waited"), [(5.0, 5.0), (15.0, 15.0), (60.0, 30.0)])
+def test_a_lock_that_is_never_free_is_an_error(timeout: float, waited: float) -> None:
+    """A renewal that is needed waits for as long as its call may take, and half a minute of the clock at most."""
+    walker = Walker([EXPIRED], settings=Settings(plex_tv=HERE, timeout=timeout))
     kept = kept_in(walker)
     with kept.store.lock(HERE):
         walker.fails(lambda caller: caller.call(GetTokenDetails()), CredentialsError)
-    assert 30.0 <= walker.clock - 1000.0 <= 31.0
+    assert waited <= walker.clock - 1000.0 <= waited + 1.0
+
+
+class Full(MemoryCredentials):
+    """A store on a full disk: it reads, and saves nothing more."""
+
+    full = False
+
+    def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
+        if self.full:
+            raise CredentialsError("no space is left")
+        return super().save(credential, replacing=replacing)
+
+
+def kept_in_full(walker: Walker, age: float = DAY) -> Kept:
+    store = Full()
+    kept = kept_in(walker, age=age, store=store)
+    store.full = True
+    return kept
+
+
+def test_a_jwt_that_cannot_be_stored_is_used() -> None:
+    """A full disk costs no sign-in: a new JWT is used where it came to be, and the key that is kept gives others."""
+    walker = Walker([EXPIRED, published(), nonce(), exchanged(NEW), ok(USER)])
+    kept = kept_in_full(walker)
+    asking(walker)
+    assert (NEW, OLD) == (kept().reveal(), stored(kept).token.reveal())  # type: ignore[union-attr]  # it has one
+
+
+def test_a_renewal_in_time_that_cannot_be_stored() -> None:
+    """Nor does it cost a call when it was only time to renew; nothing is asked for twice."""
+    walker = Walker([published(), nonce(), exchanged(NEW), ok(USER)])
+    kept_in_full(walker, age=4 * DAY)
+    asking(walker)
+    walker.left = [ok(USER)]
+    asking(walker)
+    assert [NEW, NEW] == [sent.headers["X-Plex-Token"] for sent in walker.sent if "X-Plex-Token" in sent.headers]
+
+
+def test_renewing_aloud_says_that_it_cannot_be_stored() -> None:
+    """Who asks for a renewal is told that it was not stored; the client lives on the new JWT all the same."""
+    walker = Walker([published(), nonce(), exchanged(NEW)])
+    kept = kept_in_full(walker)
+    walker.fails(renew, CredentialsError)
+    assert NEW == kept().reveal()  # type: ignore[union-attr]  # it has one
 
 
 def test_a_renewal_that_may_wait_does_not_wait_for_the_lock() -> None:

@@ -234,6 +234,24 @@ def test_it_is_kept_before_anything_else_is_asked() -> None:
     assert (OPAQUE, None) == (signing.kept.token.reveal(), now.signed_in.username)
 
 
+class Full(MemoryCredentials):
+    """A store on a full disk: it reads, and saves nothing."""
+
+    def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
+        raise CredentialsError("no space is left")
+
+
+@pytest.mark.parametrize("ended", [ok(status=204), RESET, error(401, 1001)])
+def test_a_token_that_cannot_be_stored_is_ended(ended: Any) -> None:
+    """Nobody would have it, and it would live at Plex: it is signed out; what is raised is why it was not stored."""
+    signing = Signing(MADE, linked(), ended)
+    signing.wish = signing.wish._replace(keeping=Keeping(credentials=Full()))
+    assert "no space is left" in str(signing.fails(CredentialsError))
+    last = signing.walker.sent[-1]
+    assert ("DELETE", OPAQUE) == (last.method, last.headers["X-Plex-Token"])
+    assert HERE in last.url
+
+
 def test_the_browser_is_opened() -> None:
     """Without a screen of its own, a program has the address opened, once."""
     screen = Screen()

@@ -2,7 +2,7 @@
 
 Rule: a JWT is renewed before its end and on 498, by one at a time among threads, tasks and processes: whoever has to
 wait takes the other's result. What is kept is replaced only if nobody changed it meanwhile. A renewal that fails costs
-nothing as long as the old token lasts.
+nothing as long as the old token lasts, and a JWT that cannot be stored is used all the same: its key is kept.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Kept:
         if due == "no" or self._senses.clock() < self._again_at:
             return
         try:
-            yield from self.renewed(caller, seen.token, patience=PATIENCE if due == "must" else 0.0)
+            yield from self.renewed(caller, seen.token, patience=self._patience(caller) if due == "must" else 0.0)
         except PlexError:
             self._again_at = self._senses.clock() + _AFTER_A_FAILURE
 
@@ -144,12 +144,21 @@ class Kept:
         if not self._is_over(seen, refused.refusal):
             return (yield from self._taken_over(seen))
         try:
-            return (yield from self.renewed(caller, seen.token, patience=PATIENCE))
+            return (yield from self.renewed(caller, seen.token, patience=self._patience(caller)))
         except (ServerError, RateLimited):
             raise
+        except CredentialsError:
+            if self.credential is seen:
+                raise
+            return True  # there is a new one, and only the store failed
         except Refusal as further:  # the key is no longer taken: the first refusal says more
             refused.refusal.hint = f"it could not be renewed ({further.message}): sign in again"
             return False
+
+    def _patience(self, caller: Caller) -> float:
+        """Say how many seconds a call may wait for somebody else who renews: not beyond its own time."""
+        deadline = caller.settings.deadline
+        return PATIENCE if deadline is None else max(0.0, min(PATIENCE, deadline - self._senses.clock()))
 
     def _is_over(self, seen: Credential, refusal: Unauthorized) -> bool:
         """Tell whether it is the token's time that is over: some answer 401 for that (assumed)."""
@@ -177,7 +186,8 @@ class Kept:
             patience: how many seconds to wait for somebody else who renews.
 
         Raises:
-            CredentialsError: somebody else holds the lock for longer, or the store fails.
+            CredentialsError: somebody else holds the lock for longer, or the store fails; where it does not take the
+                new JWT, that is in use already.
             Refusal, Unreachable, MalformedReply: Plex gave none.
         """
         turn = Turn(partial(self.store.lock, self.credential.issuer, self.credential.profile, patience=0.0))
@@ -200,7 +210,12 @@ class Kept:
         plain = msgspec.structs.replace(caller.settings, base_url=None)
         caller = caller._replace(settings=plain).as_client(now.client_identifier)
         got = yield from granted(caller, key)
-        return (yield from self.keep(with_jwt(now, got, self._senses.now()), replacing=now))
+        renewed = with_jwt(now, got, self._senses.now())
+        try:
+            return (yield from self.keep(renewed, replacing=now))
+        except CredentialsError:
+            self.credential = renewed
+            raise
 
     def keep(self, credential: Credential, *, replacing: Credential | None) -> Flow[Credential]:
         """Store it, unless somebody else changed what is kept: then theirs counts."""

@@ -14,7 +14,7 @@ from ticketstub.errors import CredentialsError, Denied, GaveUp, MalformedReply, 
 from ticketstub.flows.begun import BegunPin, checked_forward_url
 from ticketstub.flows.caller import Caller
 from ticketstub.flows.fresh import fresh
-from ticketstub.flows.kept import Kept
+from ticketstub.flows.kept import How, Kept
 from ticketstub.flows.published import prepare, verified
 from ticketstub.flows.server_time import ServerTime
 from ticketstub.flows.steps import Flow, Sleep, do
@@ -209,5 +209,5 @@ def _approved(waiting: Waiting, token: Token) -> Flow[Kept]:
     key, claims = waiting.key, None
     if key is not None and token.kind == "jwt":
         claims = yield from verified(waiting.caller, token, kid=key.kid, now=waiting.time.now())
-    how = "browser" if waiting.pin.strong else "code"
+    how: How = "browser" if waiting.pin.strong else "code"
     return (yield from fresh(waiting.caller, token, key=key, claims=claims, how=how))

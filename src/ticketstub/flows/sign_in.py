@@ -6,6 +6,7 @@ user; a browser is opened once.
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import msgspec
 
 from ticketstub.credentials.base import Credential, Credentials
 from ticketstub.credentials.choice import default_credentials
-from ticketstub.errors import PlexError, SignInFailed
+from ticketstub.errors import CredentialsError, PlexError, SignInFailed
 from ticketstub.flows.begun import Begun, Standing
 from ticketstub.flows.browser import opened
 from ticketstub.flows.caller import Caller
@@ -59,10 +60,22 @@ def _anew(wish: Wish, caller: Caller, store: Credentials, because: Standing, the
         kept = yield from _by_password(wish, caller)
     else:
         kept = yield from _by_pin(wish, caller, because, there)
-    kept = yield from stored(kept, store, wish.keeping.profile, caller, before=because)
+    kept = yield from _stored(wish, kept, caller, store, because)
     if kept.credential.username is None:
         yield from _try_to_learn(kept, caller)
     return kept
+
+
+def _stored(wish: Wish, kept: Kept, caller: Caller, store: Credentials, because: Standing) -> Flow[Kept]:
+    """Store the new sign-in; one that cannot be is ended at Plex, for nobody would have its token."""
+    try:
+        return (yield from stored(kept, store, wish.keeping.profile, caller, before=because))
+    except CredentialsError:
+        from ticketstub.wire.accounts import SignOut  # loaded where a call is made, as everywhere in flows
+
+        with contextlib.suppress(PlexError):
+            yield from caller.with_token(kept()).trying(1).call(SignOut())
+        raise
 
 
 def _try_to_learn(kept: Kept, caller: Caller) -> Flow[None]:
