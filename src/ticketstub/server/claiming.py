@@ -16,6 +16,9 @@ PREFIX = "claim-"
 LIVES = 240
 """Seconds that a claim token lives (observed in clients; no answer says it)."""
 
+MOST = 100
+"""Claim tokens of one account that are alive at once, whoever made them (ours)."""
+
 
 def new_claim(instance: Instance) -> str:
     """Make a claim token."""

@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from ticketstub.keys.device_jwt import DeviceClaims
 from ticketstub.keys.jwk import Jwk
 from ticketstub.records import LegacyPin, Location, Pin
-from ticketstub.refusals import RateLimited, Refusal, ServerError
+from ticketstub.refusals import RateLimited, ServerError
 from ticketstub.server.instance import Instance
 from ticketstub.server.lock_outs import check_not_locked, vouched
 from ticketstub.server.rates import network
+from ticketstub.server.sign_ins import check_has_no_key
 from ticketstub.server.store.base import DeviceRow
 from ticketstub.server.store.pins import PinLink, PinRoom, PinRow
 from ticketstub.token import Token
@@ -129,8 +130,8 @@ async def approve(
     Raises:
         Refusal: the client has a key already and shows none now, where the world refuses that (422).
     """
-    if pin.jwk is None and instance.answers.sign_in_after_jwt == "refuse":
-        await _check_has_no_key(instance, pin.client, account_id)
+    if pin.jwk is None:
+        await check_has_no_key(instance, account_id, pin.client)
     text = None if pin.jwk else instance.keys.new_token()
     won = await instance.store.pins.link(
         PinLink(
@@ -147,12 +148,6 @@ async def approve(
     if won:
         await vouched(instance, account_id)
     return won
-
-
-async def _check_has_no_key(instance: Instance, client: DeviceRow, account_id: int) -> None:
-    if await instance.store.accounts.has_key(account_id, client.client_identifier):
-        message = "The server could not perform the action required with the entity provided"
-        raise Refusal(message, status=422, code=1008)
 
 
 async def looked_at(instance: Instance, pin: PinRow) -> Token | None:

@@ -41,6 +41,7 @@ from ticketstub.wire.legacy_resources import GetLegacyResources, GetServerList, 
 from ticketstub.wire.pins import CreateLegacyPin, CreatePin, GetLegacyPin, GetPin, GetPinQr, LinkPin
 from ticketstub.wire.resources import GetResources
 
+_Routes = list[Route[Instance, TokenRow]]
 _ACCOUNTS_OWN: frozenset[TokenKind] = frozenset({"account", "jwt"})
 _OF_NAMES = frozenset(b"-_, " + string.ascii_letters.encode() + string.digits.encode())
 
@@ -64,69 +65,69 @@ class MethodNotAllowed(Refusal):
 
 def routes() -> Table[Instance, TokenRow]:
     """Make the table of plex.tv's calls."""
+    families = (home_routes, people_routes, _account_routes, _pin_routes, _key_routes, _device_routes)
+    return Table([route for family in families for route in family()])
+
+
+def _account_routes() -> _Routes:
+    """Make the routes of signing in and out, and of accounts."""
     bodies = AccountBodies()
-    return Table(
-        [
-            *home_routes(),
-            *people_routes(),
-            Route(GetTokenDetails, accounts.get_token_details, write=bodies.write, identifier="disputed"),
-            Route(PostUsersSignInData, accounts.sign_in, read=accounts.read_sign_in, identifier="required"),
-            Route(Ping, accounts.ping, identifier="disputed"),
-            Route(SignOut, accounts.sign_out, identifier="disputed"),
-            Route(CreateAccount, passwords.create_account, read=passwords.read_create, identifier="required"),
-            Route(ChangePassword, passwords.change_password, read=passwords.read_change, kinds=_ACCOUNTS_OWN),
-            Route(LegacySignIn, legacy_accounts.sign_in, read=legacy_accounts.read_sign_in, dialect="legacy"),
-            Route(LegacyAccount, legacy_accounts.account, dialect="legacy"),
-            Route(CreatePin, pins.create_pin, read=pins.read_create, identifier="required"),
-            Route(GetPin, pins.get_pin, read=pins.read_get, identifier="required"),
-            Route(LinkPin, pins.link_pin, identifier="required", kinds=frozenset({"account", "jwt"})),
-            Route(GetPinQr, pins.get_pin_qr),
-            Route(CreateLegacyPin, pins.create_legacy_pin, identifier="required", dialect="legacy"),
-            Route(
-                GetLegacyPin,
-                pins.get_legacy_pin,
-                read=pins.read_get_legacy,
-                identifier="required",
-                dialect="legacy",
-            ),
-            Route(RegisterKey, auth_keys.register, read=auth_keys.read_register, kinds=_ACCOUNTS_OWN),
-            Route(GetNonce, auth_keys.nonce),
-            Route(ExchangeDeviceJwt, auth_keys.exchange, identifier="required"),
-            Route(GetPublishedKeys, auth_keys.published),
-            Route(GetResources, resources.resources, read=resources.read_resources, identifier="required"),
-            Route(
-                GetLegacyResources, resources.resources, read=resources.read_legacy, dialect="legacy", form=Format.XML
-            ),
-            Route(
-                GetServersResources,
-                resources.resources,
-                read=resources.read_servers_resources,
-                dialect="legacy",
-                form=Format.XML,
-            ),
-            Route(
-                GetServerList,
-                resources.resources,
-                read=resources.read_server_list,
-                dialect="legacy",
-                form=Format.XML,
-            ),
-            Route(GetDevices, devices.devices, write=devices.write_listed, dialect="legacy"),
-            Route(RemoveDevice, devices.remove_device, read=devices.read_remove, kinds=_ACCOUNTS_OWN, dialect="legacy"),
-            Route(GetPublicAddress, devices.public_address),
-            Route(
-                GetClaimToken,
-                claims.get_claim_token,
-                allow=claims.allow_claims,
-                kinds=_ACCOUNTS_OWN,
-                dialect="legacy",
-                form=Format.JSON,
-            ),
-            Route(
-                ExchangeClaim, claims.exchange_claim, read=claims.read_exchange, identifier="required", dialect="legacy"
-            ),
-        ]
-    )
+    return [
+        Route(GetTokenDetails, accounts.get_token_details, write=bodies.write, identifier="disputed"),
+        Route(PostUsersSignInData, accounts.sign_in, read=accounts.read_sign_in, identifier="required"),
+        Route(Ping, accounts.ping, identifier="disputed"),
+        Route(SignOut, accounts.sign_out, identifier="disputed"),
+        Route(CreateAccount, passwords.create_account, read=passwords.read_create, identifier="required"),
+        Route(ChangePassword, passwords.change_password, read=passwords.read_change, kinds=_ACCOUNTS_OWN),
+        Route(LegacySignIn, legacy_accounts.sign_in, read=legacy_accounts.read_sign_in, dialect="legacy"),
+        Route(LegacyAccount, legacy_accounts.account, dialect="legacy"),
+    ]
+
+
+def _pin_routes() -> _Routes:
+    """Make the routes of PINs."""
+    older = pins.read_get_legacy
+    return [
+        Route(CreatePin, pins.create_pin, read=pins.read_create, identifier="required"),
+        Route(GetPin, pins.get_pin, read=pins.read_get, identifier="required"),
+        Route(LinkPin, pins.link_pin, identifier="required", kinds=_ACCOUNTS_OWN),
+        Route(GetPinQr, pins.get_pin_qr),
+        Route(CreateLegacyPin, pins.create_legacy_pin, identifier="required", dialect="legacy"),
+        Route(GetLegacyPin, pins.get_legacy_pin, read=older, identifier="required", dialect="legacy"),
+    ]
+
+
+def _key_routes() -> _Routes:
+    """Make the routes of device keys and JWTs."""
+    return [
+        Route(RegisterKey, auth_keys.register, read=auth_keys.read_register, kinds=_ACCOUNTS_OWN),
+        Route(GetNonce, auth_keys.nonce),
+        Route(ExchangeDeviceJwt, auth_keys.exchange, identifier="required"),
+        Route(GetPublishedKeys, auth_keys.published),
+    ]
+
+
+def _device_routes() -> _Routes:
+    """Make the routes of devices, media servers and claims."""
+    listed, xml = resources.resources, Format.XML
+    return [
+        Route(GetResources, listed, read=resources.read_resources, identifier="required"),
+        Route(GetLegacyResources, listed, read=resources.read_legacy, dialect="legacy", form=xml),
+        Route(GetServersResources, listed, read=resources.read_servers_resources, dialect="legacy", form=xml),
+        Route(GetServerList, listed, read=resources.read_server_list, dialect="legacy", form=xml),
+        Route(GetDevices, devices.devices, write=devices.write_listed, dialect="legacy"),
+        Route(RemoveDevice, devices.remove_device, read=devices.read_remove, kinds=_ACCOUNTS_OWN, dialect="legacy"),
+        Route(GetPublicAddress, devices.public_address),
+        Route(
+            GetClaimToken,
+            claims.get_claim_token,
+            allow=claims.allow_claims,
+            kinds=_ACCOUNTS_OWN,
+            dialect="legacy",
+            form=Format.JSON,
+        ),
+        Route(ExchangeClaim, claims.exchange_claim, read=claims.read_exchange, identifier="required", dialect="legacy"),
+    ]
 
 
 class PlexTv:

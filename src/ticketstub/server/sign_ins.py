@@ -52,7 +52,8 @@ async def sign_in(instance: Instance, call: PostUsersSignInData, client: DeviceR
     ends = policy.token_ends(now, remember=call.remember_me, plain=instance.answers.plain_sign_in)
 
     async def issue(account: AccountRow, step: int | None) -> bool:
-        await _check_has_no_key(instance, account, client)
+        if client is not None:
+            await check_has_no_key(instance, account.id, client)
         return await instance.store.sign_in(
             SignIn(
                 account_id=account.id,
@@ -153,10 +154,11 @@ async def _give_out(
     return attempt
 
 
-async def _check_has_no_key(instance: Instance, account: AccountRow, client: DeviceRow | None) -> None:
-    if client is None or instance.answers.sign_in_after_jwt == "accept":
+async def check_has_no_key(instance: Instance, account_id: int, client: DeviceRow) -> None:
+    """Refuse an opaque token to a device that has a key; raises `Refusal` (422, 1008), where the world says so."""
+    if instance.answers.sign_in_after_jwt == "accept":
         return
-    if await instance.store.accounts.has_key(account.id, client.client_identifier):
+    if await instance.store.accounts.has_key(account_id, client.client_identifier):
         raise Refusal(
             "The server could not perform the action required with the entity provided", status=422, code=1008
         )

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from ticketstub.records import Account
 from ticketstub.refusals import RateLimited
-from ticketstub.server.claiming import LIVES, claim, new_claim
+from ticketstub.server.claiming import LIVES, MOST, claim, new_claim
 from ticketstub.server.clients import client_of
 from ticketstub.server.instance import Instance
 from ticketstub.server.policies.media_servers import check_may_claim
@@ -21,8 +21,6 @@ from ticketstub.server.store.claims import NewClaim
 from ticketstub.token import Token
 from ticketstub.wire.call import from_parameters
 from ticketstub.wire.claims import ExchangeClaim, GetClaimToken
-
-_MOST = 100  # claim tokens of one account that are alive at once (ours)
 
 
 def allow_claims(_instance: Instance, caller: TokenRow) -> None:
@@ -40,7 +38,7 @@ async def get_claim_token(visit: Visit[Instance, TokenRow], _call: GetClaimToken
         origin=instance.keys.digest(visit.token),
         now=now,
         expires_at=now + LIVES,
-        most=_MOST,
+        most=MOST,
     )
     if not await instance.store.claims.create(made):
         raise RateLimited

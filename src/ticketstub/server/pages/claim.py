@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from ticketstub.refusals import RateLimited
 from ticketstub.server.answers import Answer
-from ticketstub.server.claiming import LIVES, new_claim
+from ticketstub.server.claiming import LIVES, MOST, new_claim
 from ticketstub.server.pages.visit import PageVisit
 from ticketstub.server.pages.words import span
 from ticketstub.server.store.claims import NewClaim
-
-_MOST = 100  # alive at once, with those made over the API (ours)
 
 
 async def show(visit: PageVisit) -> Answer:
@@ -31,7 +29,7 @@ async def make(visit: PageVisit) -> Answer:
     text, now = new_claim(instance), instance.now()
     digest = instance.keys.digest(text)
     origin = visit.browser.digest if visit.browser.by is not None else None
-    kept = NewClaim(digest=digest, account_id=account.id, origin=origin, now=now, expires_at=now + LIVES, most=_MOST)
+    kept = NewClaim(digest=digest, account_id=account.id, origin=origin, now=now, expires_at=now + LIVES, most=MOST)
     if not await instance.store.claims.create(kept):
         raise RateLimited
     return visit.page("claim.html", claim=text, life=span(LIVES))
