@@ -80,9 +80,10 @@ class Connection(HttpToolsProtocol):
         self._stop_clock()
         super().connection_lost(exc)
 
-    def serves(self, scope: Scope) -> bool:
-        """Tell whether a request came on this connection."""
-        return bool(self.client == scope["client"] and self.server == scope["server"])
+    def close_if_it_serves(self, scope: Scope) -> None:
+        """End this connection if a request came on it, once what was sent has left."""
+        if self.client == scope["client"] and self.server == scope["server"]:
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         """Note that a head begins."""

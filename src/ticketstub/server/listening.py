@@ -109,5 +109,5 @@ class Server(uvicorn.Server):
     def cut(self, scope: Scope) -> None:
         """End the connection of a request, once what was sent on it has left."""
         for connection in list(self.server_state.connections):
-            if isinstance(connection, Connection) and connection.serves(scope):
-                connection.transport.close()
+            if isinstance(connection, Connection):
+                connection.close_if_it_serves(scope)

@@ -57,7 +57,9 @@ def granting(number: int, nonce: bytes | None, device_id: int, **changes: Any) -
 
 async def winners(store: SqliteStore, rounds: int, at_once: int) -> list[int]:
     """Let many grants spend one nonce at once, round after round, and count how many won in each."""
-    counted, device_id = [], (await store.auth_keys.find("demo-key-1", CLIENT)).device_id
+    counted, key = [], await store.auth_keys.find("demo-key-1", CLIENT)
+    assert key
+    device_id = key.device_id
     for number in range(rounds):
         nonce = b"nonce %d" % number
         assert await store.auth_keys.add_nonce(nonce, CLIENT, NOW, NOW + 300, 1000)
@@ -75,7 +77,7 @@ async def test_one_of_64_spends_a_nonce(store):
     assert [1] * 200 == await winners(store, 200, 64)
 
 
-async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords, monkeypatch):
+async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords):
     """The race above has power: a store that looks first and deletes later lets several win."""
     store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
     await seed(store, WORLD, keys, passwords, NOW)
@@ -92,7 +94,7 @@ async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords, monk
     def _delete(values: dict[str, object], connection: sqlite3.Connection) -> None:
         connection.execute(sqlite_auth_keys._SPEND_NONCE, values)
 
-    store.auth_keys.grant = naive
+    store.auth_keys.grant = naive  # type: ignore[method-assign]  # the defect that the race must notice
     assert max(await winners(store, 3, 64)) > 1
     await store.close()
 
