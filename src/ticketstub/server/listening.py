@@ -108,6 +108,7 @@ class Server(uvicorn.Server):
 
     def cut(self, scope: Scope) -> None:
         """End the connection of a request, once what was sent on it has left."""
-        for connection in list(self.server_state.connections):
+        connections: list[object] = list(self.server_state.connections)
+        for connection in connections:
             if isinstance(connection, Connection):
                 connection.close_if_it_serves(scope)
