@@ -215,7 +215,7 @@ def test_plexapi_connects(plexapi: Unpointed, name: str, ssl: bool | None) -> No
 def test_names_below_plex_direct(plexapi: Unpointed) -> None:
     """Each server has digits of its own, which stay the same and are not its identifier."""
     found = [plexapi.result("connect", token=MIRA, name=name, ssl=True) for name in ("Attic", "Cellar", "Attic")]
-    attic, cellar, again = (urlsplit(one["url"]).hostname.split(".")[1] for one in found)
+    attic, cellar, again = (str(urlsplit(one["url"]).hostname).split(".")[1] for one in found)
     assert attic == again != cellar
     assert attic not in found[0]["identifier"]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-import threading
 from collections.abc import Callable, Generator
 from weakref import WeakSet
 
@@ -18,9 +17,8 @@ from ticketstub.server.proxy.entrance import Entrance, Gone
 from ticketstub.server.proxy.heads import BadHead, Head, read_head
 from ticketstub.server.proxy.hosts import Hosts, Refused
 from ticketstub.server.proxy.passage import Event, Limits, Means, Passage
+from ticketstub.server.proxy.threads import running
 from ticketstub.server.proxy.upstream import Upstream
-
-_STOPS_WITHIN = 5.0
 
 
 class Proxy:
@@ -72,36 +70,8 @@ class Proxy:
     @contextlib.contextmanager
     def running(self) -> Generator[Proxy, None, None]:
         """Run in a thread of its own for as long as the `with` lasts."""
-        from ticketstub.server.listening import new_event_loop  # likewise
-
-        ready, endings, failure = threading.Event(), list[Callable[[], object]](), list[BaseException]()
-
-        async def serve() -> None:
-            stop, loop = asyncio.Event(), asyncio.get_running_loop()
-            endings.append(lambda: loop.call_soon_threadsafe(stop.set))
-            await self.serve(ready.set, stop)
-
-        def run() -> None:
-            try:
-                with asyncio.Runner(loop_factory=new_event_loop) as runner:
-                    runner.run(serve())
-            except BaseException as error:  # noqa: BLE001  # it is raised again where `running` was called
-                failure.append(error)
-            finally:
-                ready.set()
-
-        thread = threading.Thread(target=run, name="ticketstub-proxy", daemon=True)
-        thread.start()
-        ready.wait()
-        try:
-            if not failure:
-                yield self
-        finally:
-            with contextlib.suppress(RuntimeError, IndexError):  # it ended by itself
-                endings[0]()
-            thread.join(_STOPS_WITHIN)
-        if failure:
-            raise failure[0]
+        with running(self.serve, "ticketstub-proxy"):
+            yield self
 
     def _entrance(self) -> Entrance:
         return Entrance(self._begin, self._limits.head_bytes)
