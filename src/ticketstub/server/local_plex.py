@@ -160,9 +160,9 @@ class LocalPlex:
             await self.serve(ready.set, stop)
 
         def run() -> None:
-            from ticketstub.server.listening import new_event_loop  # loaded only to be run
-
             try:
+                from ticketstub.server.listening import new_event_loop  # loaded only to be run
+
                 with asyncio.Runner(loop_factory=new_event_loop) as runner:
                     runner.run(serve())
             except BaseException as error:  # noqa: BLE001  # it is raised again where `running` was called
