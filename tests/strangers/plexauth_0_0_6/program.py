@@ -1,8 +1,8 @@
 """plexauth 0.0.6 as Home Assistant uses it, and then PlexAPI 4.18.3 with the token that it brought.
 
 One JSON request a line comes in, one JSON outcome a line goes out. Both have Plex's addresses built in; both take a
-session, and these send what is for plex.tv to the local Plex. Where no address of one is given (`plex_tv` is null), they
-are as their users have them, but that aiohttp's trusts the environment.
+session, and these send what is for plex.tv to the local Plex. Where no address of one is given (`plex_tv` is null),
+they are as their users have them, but that aiohttp's trusts the environment.
 """
 
 import asyncio
