@@ -113,9 +113,20 @@ class TimedOut(Unreachable):
 
 
 class MalformedReply(PlexError):
-    """An answer came and cannot be read: HTML, empty, cut off, too large, or not what the call is answered with."""
+    """An answer came and cannot be read: HTML, empty, cut off, too large, or not what the call is answered with.
 
-    __slots__ = ()
+    Attributes:
+        cut_off: whether the connection ended in the middle of it: it may well be whole the next time.
+    """
+
+    __slots__ = ("cut_off",)
+
+    def __init__(self, message: str, *, cut_off: bool = False, **facts: object) -> None:
+        super().__init__(message, **facts)  # type: ignore[arg-type]  # those of PlexError
+        self.cut_off = cut_off
+
+    def _facts(self) -> dict[str, object]:
+        return {**super()._facts(), "cut_off": self.cut_off}
 
 
 class SignInFailed(PlexError):

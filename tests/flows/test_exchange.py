@@ -227,6 +227,14 @@ def test_broken_packing() -> None:
         failed(Stepper([Response(status, {"content-encoding": "gzip"}, b"no")]), Ping(), base(), MalformedReply)
 
 
+def test_an_answer_that_was_cut_off_is_asked_for_again() -> None:
+    """Reading is tried again after half an answer; a sign-in is not, nor what came whole and cannot be read."""
+    cut, garbage = MalformedReply("cut", cut_off=True), MalformedReply("garbage")
+    assert True is Stepper([cut, cut, PONG]).run(Ping(), base())
+    failed(Stepper([cut]), SIGN_IN, base(), MalformedReply)
+    failed(Stepper([garbage]), Ping(), base(), MalformedReply)
+
+
 def test_tokens_learn_their_origin() -> None:
     """The token in a reply knows who issued it."""
     account = Stepper([Response(201, {}, b'{"authToken":"Xk3mPz_9Q-vT7rLb2NfW"}')]).run(SIGN_IN, base())

@@ -9,14 +9,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.server.asking import MIRA, PASSWORDS, Clock, ask, get, sign_in, world
+from tests.server.asking import MIRA, PASSWORDS, Clock, ask, get, sign_in, transient, world
 from ticketstub import (
     Denied,
     Device,
@@ -30,9 +30,11 @@ from ticketstub import (
     RateLimited,
     Retry,
     ServerError,
+    Token,
     TokenExpired,
     Unauthorized,
 )
+from ticketstub.records import Pin
 from ticketstub.server.control.hand import TooLate
 from ticketstub.server.world import World, WorldError
 from ticketstub.testing import PlexInHand, local_plex
@@ -75,10 +77,16 @@ def test_worlds_are_taken_as_they_come(tmp_path: Path) -> None:
 def test_a_pin_is_approved_and_denied_by_whatever_names_it(stage: PlexInHand) -> None:
     """By id, by code in small letters too, by the PIN itself or a begun sign-in; for the first account or another."""
     anyone = stage.client(signed_in=False)
-    for which in ("id", "code", "small", "itself"):
+    named: dict[str, Callable[[Pin], int | str | Pin]] = {
+        "id": lambda pin: pin.id or 0,
+        "code": lambda pin: pin.code or "",
+        "small": lambda pin: (pin.code or "").lower(),
+        "itself": lambda pin: pin,
+    }
+    for name in named.values():
         pin = anyone.pins.create()
-        stage.approve({"id": pin.id, "code": pin.code, "small": pin.code.lower(), "itself": pin}[which])
-        assert anyone.pins.get(pin.id).auth_token is not None
+        stage.approve(name(pin))
+        assert anyone.pins.get(pin.id or 0).auth_token is not None
     begun = anyone.begin_sign_in()
     stage.approve(begun, account="tom@example.test")
     assert "tom" == anyone.with_options(token=begun.finish().token).authentication.get_token_details().username
@@ -159,8 +167,8 @@ def test_a_pattern_means_any_piece_and_any_method(stage: PlexInHand) -> None:
     stage.approve(pin)
     stage.refuse_next("* /api/v2/pins/{id}", status=404, code=1020)
     with pytest.raises(NotFound):
-        anyone.pins.get(pin.id)
-    assert anyone.pins.get(pin.id).auth_token is not None
+        anyone.pins.get(pin.id or 0)
+    assert anyone.pins.get(pin.id or 0).auth_token is not None
     for wrong in ("/api/v2/pins", "GET", "GET api/v2/pins", ""):
         with pytest.raises(ValueError, match="POST /api/v2/users/signin"):
             stage.refuse_next(wrong)
@@ -220,10 +228,10 @@ def test_transient_tokens_end_too(stage: PlexInHand) -> None:
     """What a media server gave out is ended by the same verbs."""
     attic, token = stage.media_server("Attic").url, stage.token_for()
     for end in (stage.revoke, stage.expire):
-        made = stage.client().at(attic, token=token).authentication.get_transient_token(type="delegation", scope="all")
-        assert 200 == get(attic, "/", made.token.reveal()).status
-        end(made.token)
-        assert 401 == get(attic, "/", made.token.reveal()).status
+        made = transient(attic, token.reveal())
+        assert 200 == get(attic, "/", made).status
+        end(Token(made))
+        assert 401 == get(attic, "/", made).status
 
 
 def test_a_jwt_expires_as_one_whose_time_is_over(stage: PlexInHand) -> None:
@@ -246,7 +254,7 @@ def test_a_pin_expires_before_its_time(stage: PlexInHand) -> None:
     pin = anyone.pins.create()
     stage.expire(pin)
     with pytest.raises(NotFound):
-        anyone.pins.get(pin.id)
+        anyone.pins.get(pin.id or 0)
 
 
 def test_accounts_are_found_made_and_given_passwords(stage: PlexInHand) -> None:
@@ -324,7 +332,7 @@ def test_only_the_last_requests_are_kept(stage: PlexInHand) -> None:
 def test_a_reset_leaves_nothing(stage: PlexInHand) -> None:
     """Accounts, tokens, PINs, passwords, transient tokens, refusals, chaos and requests are as at the start."""
     attic, token = stage.media_server("Attic").url, stage.token_for()
-    transient = stage.client().at(attic, token=token).authentication.get_transient_token(type="delegation", scope="all")
+    handed_on = transient(attic, token.reveal())
     stage.account("nora", password="silver-thimble-3")
     stage.account("tom", password="another-rain-99")
     pin = stage.client(signed_in=False).pins.create()
@@ -335,7 +343,7 @@ def test_a_reset_leaves_nothing(stage: PlexInHand) -> None:
     stage.reset()
     assert [] == list(stage.requests)
     assert 401 == get(stage.url, "/api/v2/user", token.reveal()).status
-    assert 401 == get(attic, "/", transient.token.reveal()).status
+    assert 401 == get(attic, "/", handed_on).status
     assert 404 == get(stage.url, f"/api/v2/pins/{pin.id}").status
     assert 401 == sign_in(stage.url, "nora", "silver-thimble-3").status
     assert 201 == sign_in(stage.url, "tom", PASSWORDS["tom"]).status

@@ -59,7 +59,7 @@ def exchange(call: Call[V], settings: Settings, device: Device, clock: Callable[
     for attempt in range(settings.retry.attempts):
         try:
             return (yield from _authorized(call, settings, device, clock, deadline))
-        except (Unreachable, Refusal) as failure:
+        except (Unreachable, Refusal, MalformedReply) as failure:
             wait = _wait(failure, settings, attempt)
             last = attempt + 1 == settings.retry.attempts
             if last or not _worth_repeating(call, failure, settings) or clock() + wait >= deadline:
@@ -70,9 +70,11 @@ def exchange(call: Call[V], settings: Settings, device: Device, clock: Callable[
     raise AssertionError("a retry has at least one attempt")
 
 
-def _worth_repeating(call: Call[V], failure: Unreachable | Refusal, settings: Settings) -> bool:
+def _worth_repeating(call: Call[V], failure: Unreachable | Refusal | MalformedReply, settings: Settings) -> bool:
     if isinstance(failure, Unreachable):
         return call.may_repeat() or not failure.sent
+    if isinstance(failure, MalformedReply):
+        return call.may_repeat() and failure.cut_off
     return call.may_repeat() and failure.status in settings.retry.statuses
 
 

@@ -22,7 +22,7 @@ from yarl import URL
 
 from ticketstub.errors import PlexError
 from ticketstub.transports.environment import Proxy, ProxyFor, proxy_for
-from ticketstub.transports.failures import closed_early, malformed, no_tunnel, timed_out, unreachable
+from ticketstub.transports.failures import closed_early, cut_off, malformed, no_tunnel, timed_out, unreachable
 from ticketstub.transports.heads import HAVE_LENGTH, Place, checked_fields, destination, read_fields
 from ticketstub.transports.names import Address, Detached, Resolver, at_least_one, literal, system_resolver
 from ticketstub.wire.http import MAX_BODY, Request, Response
@@ -168,7 +168,7 @@ async def _body(place: Place, response: aiohttp.ClientResponse) -> bytes:
             if size > MAX_BODY:
                 raise malformed(place, "it is too large")
     except (aiohttp.ClientError, ConnectionError):
-        raise malformed(place, "it is cut off") from None
+        raise cut_off(place) from None
     return b"".join(pieces)
 
 

@@ -11,7 +11,7 @@ import ssl
 from http.client import HTTPException
 from time import monotonic
 
-from ticketstub.transports.failures import malformed, timed_out, unreachable
+from ticketstub.transports.failures import cut_off, malformed, timed_out, unreachable
 from ticketstub.transports.heads import Place
 from ticketstub.transports.reply import BadReply, Reader, Reply
 from ticketstub.wire.http import Response
@@ -50,10 +50,10 @@ class Connection:
             raise timed_out(self.place, sent=self._sent) from None
         except OSError as error:
             if self._reader.heard:
-                raise malformed(self.place, "it is cut off") from None
+                raise cut_off(self.place) from None
             raise unreachable(self.place, error, sent=self._sent) from None
         except HTTPException as error:
-            raise malformed(self.place, str(error) if isinstance(error, BadReply) else "it is cut off") from None
+            raise (malformed(self.place, str(error)) if isinstance(error, BadReply) else cut_off(self.place)) from None
 
     def _write(self, message: bytes, deadline: float) -> None:
         rest = memoryview(message)

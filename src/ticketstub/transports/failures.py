@@ -79,6 +79,11 @@ def malformed(place: Place, what: str) -> MalformedReply:
     return MalformedReply(f"the answer of {place} cannot be read: {what}")
 
 
+def cut_off(place: Place) -> MalformedReply:
+    """Say that an answer came, and the connection ended in the middle of it."""
+    return MalformedReply(f"the answer of {place} cannot be read: it is cut off", cut_off=True)
+
+
 def _root(error: BaseException | None) -> OSError | None:
     """Find the deepest OSError below an error: libraries wrap it, some several times."""
     found: OSError | None = None

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from ticketstub.errors import PlexError
-from ticketstub.transports.failures import closed_early, malformed, timed_out, unreachable
+from ticketstub.transports.failures import closed_early, cut_off, malformed, timed_out, unreachable
 from ticketstub.transports.heads import checked_fields, destination, read_fields
 from ticketstub.transports.names import within
 from ticketstub.wire.http import MAX_BODY, Request, Response
@@ -122,7 +122,7 @@ class _Exchange:
         if "TimeoutException" in kinds or isinstance(error, TimeoutError):
             return timed_out(self.place, sent=sent)
         if self.heard:
-            return malformed(self.place, "it is cut off")
+            return cut_off(self.place)
         if "RemoteProtocolError" in kinds:
             return (
                 closed_early(self.place)

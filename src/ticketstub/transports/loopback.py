@@ -16,7 +16,7 @@ from typing import cast
 from urllib.parse import unquote
 
 from ticketstub.errors import Unreachable
-from ticketstub.transports.failures import closed_early, malformed, timed_out
+from ticketstub.transports.failures import closed_early, cut_off, malformed, timed_out
 from ticketstub.transports.heads import HAVE_LENGTH, Place, checked_fields, destination, read_fields
 from ticketstub.wire.http import MAX_BODY, Request, Response
 
@@ -84,7 +84,7 @@ class Loopback:
         if not reply.started:
             raise closed_early(place)
         if not reply.ended:
-            raise malformed(place, "it was cut off")
+            raise cut_off(place)
         if len(reply.body) > MAX_BODY:
             raise malformed(place, f"it is larger than {MAX_BODY} bytes")
         return Response(reply.status, {**self._always, **read_fields(reply.fields)}, bytes(reply.body))

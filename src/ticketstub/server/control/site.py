@@ -46,7 +46,7 @@ class ControlSite:
         self.default = Format.JSON
         self.traces = False
         self._hand = hand
-        self._wanted = b"Bearer " + key.reveal().encode()
+        self._key = key.reveal().encode()
 
     async def answer(self, asked: Asked) -> Answer:
         """Answer a request."""
@@ -71,7 +71,8 @@ class ControlSite:
         """Refuse a browser's request for another site's page (403), and whoever has not the key (401)."""
         if asked.header(b"origin") or asked.header(b"sec-fetch-site") not in _SAME_SITE:
             return _error(403, "the control API is not for web pages")
-        if not compare_digest(asked.header(b"authorization"), self._wanted):
+        scheme, _, given = asked.header(b"authorization").partition(b" ")
+        if not compare_digest(given, self._key) or scheme.lower() != b"bearer":
             return _error(401, "the key is missing or wrong: Authorization: Bearer KEY", _CHALLENGE)
         return None
 

@@ -1,0 +1,214 @@
+"""The transports without sockets: as the others in what they send, return, bound and raise."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+import pytest
+
+from tests.server.asking import MIRA, world
+from ticketstub import Device, Err, GetTokenDetails, Plex, Retry, TimedOut, Unreachable
+from ticketstub.errors import MalformedReply
+from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.transports.loopback import AsyncLoopbackTransport, Loopback, LoopbackTransport
+from ticketstub.wire.http import MAX_BODY, Request, Response
+
+HERE = "http://127.0.0.1:1"
+SOON = 5.0
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[PlexInHand]:
+    described = world()
+    for account in described["account"]:
+        account.pop("password", None)
+    with local_plex(described) as plex:
+        yield plex
+
+
+@pytest.fixture(name="loop")
+def _loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def transport(app: Any, loop: asyncio.AbstractEventLoop) -> LoopbackTransport:
+    return LoopbackTransport(Loopback(app, loop, lambda _host, port: port == 1))
+
+
+def send(sender: LoopbackTransport, url: str = HERE, *, within: float = SOON, **request: Any) -> Response:
+    made = Request("call", request.get("method", "GET"), url, request.get("headers", {}), request.get("body", b""))
+    return sender.send(made, deadline=time.monotonic() + within, connect_timeout=within)
+
+
+class Replying:
+    """An application that answers with these messages, and remembers what it was asked."""
+
+    def __init__(self, *messages: MutableMapping[str, object]) -> None:
+        self._messages = messages
+        self.scope: MutableMapping[str, Any] = {}
+        self.body: object = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scope = scope
+        self.body = (await receive())["body"]
+        for message in self._messages:
+            await send(message)
+
+
+def start(status: int = 200, *headers: tuple[bytes, bytes]) -> MutableMapping[str, object]:
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+def body(content: bytes, *, more: bool = False) -> MutableMapping[str, object]:
+    return {"type": "http.response.body", "body": content, "more_body": more}
+
+
+def test_a_request_arrives_as_over_a_socket(loop: asyncio.AbstractEventLoop) -> None:
+    """Target, fields in lower case, Host, length and body; the reply comes back whole, names in lower case."""
+    app = Replying(start(201, (b"X-Some", b"caf\xc3\xa9"), (b"x-some", b"last")), body(b"a", more=True), body(b"b"))
+    answer = send(
+        transport(app, loop), f"{HERE}/a%20b?c=%26d", method="POST", headers={"X-Plex-Token": "t"}, body=b"login=x"
+    )
+    assert (201, {"x-some": "last"}, b"ab") == (answer.status, answer.headers, answer.body)
+    assert ("/a b", b"/a%20b", b"c=%26d") == (app.scope["path"], app.scope["raw_path"], app.scope["query_string"])
+    expected = [(b"host", b"127.0.0.1:1"), (b"x-plex-token", b"t"), (b"content-length", b"7")]
+    assert expected == app.scope["headers"]
+    assert (b"login=x", ("127.0.0.1", 1)) == (app.body, app.scope["server"])
+
+
+def test_what_goes_wrong_is_told_as_by_every_transport(loop: asyncio.AbstractEventLoop) -> None:
+    """No answer is Unreachable, half an answer or too much of it MalformedReply, a closed port unsent."""
+    with pytest.raises(Unreachable) as nothing:
+        send(transport(Replying(), loop))
+    assert nothing.value.sent
+    with pytest.raises(MalformedReply):
+        send(transport(Replying(start(), body(b"half", more=True)), loop))
+    with pytest.raises(MalformedReply):
+        send(transport(Replying(start(), body(b"x" * (MAX_BODY + 1))), loop))
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:2 cannot be reached: connection refused") as closed:
+        send(transport(Replying(), loop), "http://127.0.0.1:2/secret?X-Plex-Token=t")
+    assert not closed.value.sent
+    with pytest.raises(ValueError, match="line break"):
+        send(transport(Replying(), loop), headers={"X-Plex-Token": "a\r\nb"})
+
+
+def test_a_deadline_is_kept(loop: asyncio.AbstractEventLoop) -> None:
+    """An answer that takes too long is TimedOut in time, and its work is given up; one whose time is over is unsent."""
+    ended = threading.Event()
+
+    async def never(_scope: Any, _receive: Any, _send: Any) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    began = time.monotonic()
+    with pytest.raises(TimedOut) as late:
+        send(transport(never, loop), within=0.05)
+    assert (True, True) == (late.value.sent, time.monotonic() - began < 2)
+    assert ended.wait(SOON)
+    with pytest.raises(TimedOut) as over:
+        send(transport(never, loop), within=-1)
+    assert not over.value.sent
+
+
+async def test_an_async_deadline_is_kept_and_a_cancel_passes_on(loop: asyncio.AbstractEventLoop) -> None:
+    """As the sync one; cancelling the task ends the exchange, and is not taken for a server that stopped."""
+    ended = asyncio.Event()
+    here = asyncio.get_running_loop()
+
+    async def never(_scope: Any, _receive: Any, _send: Any) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            here.call_soon_threadsafe(ended.set)
+
+    sender = AsyncLoopbackTransport(Loopback(never, loop, lambda _host, _port: True))
+    request = Request("call", "GET", HERE, {})
+    with pytest.raises(TimedOut):
+        await sender.send(request, deadline=time.monotonic() + 0.05, connect_timeout=1)
+    await asyncio.wait_for(ended.wait(), SOON)
+    ended.clear()
+    task = asyncio.create_task(sender.send(request, deadline=time.monotonic() + 60, connect_timeout=1))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.wait_for(ended.wait(), SOON)
+
+
+def test_a_stopped_local_plex_is_unreachable() -> None:
+    """After its end a client learns that nothing was sent, whichever façade it is."""
+    with local_plex({"account": []}) as plex:
+        client = plex.client(signed_in=False, retry=Retry(attempts=1))
+        other = plex.async_client(signed_in=False, retry=Retry(attempts=1))
+    for outcome in (
+        client.attempt(GetTokenDetails(), token="t" * 20),
+        asyncio.run(other.attempt(GetTokenDetails(), token="t" * 20)),
+    ):
+        assert isinstance(outcome, Err)
+        assert isinstance(outcome.error, Unreachable)
+        assert not outcome.error.sent
+
+
+def test_a_local_plex_that_stops_in_the_middle_is_unreachable() -> None:
+    """A call under way when the local Plex ends does not wait for its deadline."""
+    got: list[object] = []
+    with local_plex({"account": []}) as plex:
+        client = plex.client(signed_in=False, retry=Retry(attempts=1))
+        thread = threading.Thread(target=lambda: got.append(client.attempt(GetTokenDetails(), token="t" * 20)))
+        plex.delay("GET /api/v2/user", 60)
+        thread.start()
+        deadline = time.monotonic() + SOON
+        while not _waits(plex):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+    thread.join(SOON)
+    (outcome,) = got
+    assert isinstance(outcome, Err)
+    assert isinstance(outcome.error, Unreachable)
+
+
+def _waits(plex: PlexInHand) -> bool:
+    """Tell whether the delay of the user's details was used up."""
+    return len(plex._hand.watch.rules._delays) < 1
+
+
+def test_it_answers_as_over_sockets(stage: PlexInHand) -> None:
+    """Status, fields and body are those of HTTP, but for what differs from answer to answer."""
+    answers = []
+    for client in (stage.client(signed_in=False), Plex(plex_tv=stage.url, device=_DEVICE)):
+        with client.with_options(token=MIRA, device=_DEVICE) as asking:
+            outcome = asking.attempt(GetTokenDetails())
+        assert outcome.response is not None
+        fields = {name: value for name, value in outcome.response.headers.items() if name not in _OWN}
+        answers.append((outcome.response.status, fields, outcome.response.body))
+    assert answers[0] == answers[1]
+    assert "local" == answers[0][1]["x-ticketstub"]
+
+
+def test_other_places_are_not_reached(stage: PlexInHand) -> None:
+    """Only the local Plex's own addresses are; everything else is a closed port."""
+    outcome = stage.client(signed_in=False, plex_tv="http://127.0.0.1:9", retry=Retry(attempts=1)).attempt(
+        GetTokenDetails(), token="t" * 20
+    )
+    assert isinstance(outcome, Err)
+    assert isinstance(outcome.error, Unreachable)
+    assert (
+        "mira_quill"
+        == stage.client(plex_tv=stage.url.replace("127.0.0.1", "localhost")).authentication.get_token_details().username
+    )
+
+
+_OWN = {"date", "x-request-id", "x-runtime"}
+_DEVICE = Device(client_identifier="the-same")
