@@ -1,0 +1,81 @@
+"""What a local Plex costs a test suite: set-up, a reset between tests, a call without sockets, the plugin unused.
+
+Rule: imports are paid before anything is measured; the floor of a call is the same one over a socket, in the same
+rounds.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+from benchmarks.measure import Row, rounds
+from ticketstub import Plex
+from ticketstub.testing import DEVICE, PlexInHand, local_plex
+
+_CALLS = 200
+_RESETS = 20
+
+
+def rows() -> Iterator[Row]:
+    """Measure the fixtures."""
+    yield _set_up()
+    with local_plex() as plex:
+        yield _reset(plex)
+        yield _call(plex)
+    yield _unused()
+
+
+def _set_up() -> Row:
+    def run() -> float:
+        start = time.perf_counter()
+        with local_plex():
+            return (time.perf_counter() - start) * 1e3
+
+    figures = rounds({"ours": run})
+    return Row("local_plex set up", "ms", figures, "≤ 150 ms", f"{figures['ours'].median:.0f} ms")
+
+
+def _reset(plex: PlexInHand) -> Row:
+    def run() -> float:
+        taken = 0.0
+        for _ in range(_RESETS):
+            plex.client(signed_in=False).pins.create()
+            plex.token_for()
+            start = time.perf_counter()
+            plex.reset()
+            taken += time.perf_counter() - start
+        return taken / _RESETS * 1e3
+
+    figures = rounds({"ours": run})
+    return Row("local_plex reset", "ms", figures, "≤ 5 ms", f"{figures['ours'].median:.1f} ms")
+
+
+def _call(plex: PlexInHand) -> Row:
+    token = plex.token_for()
+    with plex.client() as inside, Plex(plex_tv=plex.url, token=token, device=DEVICE) as outside:
+        figures = rounds({"no socket": lambda: _each(inside), "loopback": lambda: _each(outside)})
+    ratio = figures["no socket"].median / figures["loopback"].median
+    return Row("get_token_details in process", "µs", figures, "(reported)", f"{ratio:.2f} × over a socket")
+
+
+def _each(plex: Plex) -> float:
+    start = time.perf_counter()
+    for _ in range(_CALLS):
+        plex.authentication.get_token_details()
+    return (time.perf_counter() - start) / _CALLS * 1e6
+
+
+def _unused() -> Row:
+    program = (
+        "import pytest, time; start = time.perf_counter(); import ticketstub.pytest_plugin; "
+        "print((time.perf_counter() - start) * 1e3)"
+    )
+
+    def run() -> float:
+        return float(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout)
+
+    figures = rounds({"ours": run})
+    return Row("plugin loaded, fixtures unused", "ms", figures, "(reported)", f"{figures['ours'].median:.1f} ms")
