@@ -1,0 +1,44 @@
+"""What the documentation says of testing is so."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tests.docs.pages import page
+from ticketstub.server.control.verbs import PREFIX, VERBS
+from ticketstub.testing import PlexInHand
+
+pytest_plugins = ["pytester"]
+
+
+def test_the_tests_of_the_page_pass(pytester: pytest.Pytester) -> None:
+    """Every test that the page shows is run by pytest as it stands there."""
+    blocks = [block.text for block in page("docs/testing/pytest.md").blocks() if "def test_" in block.text]
+    count = sum(text.count("def test_") for text in blocks)
+    assert 8 == count
+    pytester.makeini("[pytest]\naddopts = -p no:asyncio --strict-markers\nfilterwarnings = error\n")
+    pytester.makepyfile(**{f"test_{number}": text for number, text in enumerate(blocks)})
+    pytester.runpytest().assert_outcomes(passed=count)
+
+
+def test_every_verb_of_the_control_api_is_in_the_page() -> None:
+    """Paths, methods and members of the bodies are those of the code."""
+    table = page("docs/testing/control.md").table("Verbs")
+    written = dict(zip(table.column("verb"), table.column("body"), strict=True))
+    meant = {
+        f"{method} {path.removeprefix(PREFIX)}".strip(): ", ".join(
+            field.name if field.required else f"[{field.name}]" for field in msgspec.structs.fields(verb.order)
+        )
+        for path, methods in VERBS.items()
+        for method, verb in methods.items()
+    }
+    assert meant == {verb.strip(): body for verb, body in written.items()}
+
+
+def test_every_verb_of_the_fixture_is_in_the_page() -> None:
+    """The table of verbs names all that a local Plex in hand has, but for what the text above it tells."""
+    section = page("docs/testing/pytest.md").section("Verbs")
+    told = {"url", "media_server", "media_servers", "env", "more_environment", "now", "loopback"}
+    names = {name for name in vars(PlexInHand) if not name.startswith("_")} - told
+    assert [] == sorted(name for name in names if f"`{name}" not in section)
