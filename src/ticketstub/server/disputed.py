@@ -24,6 +24,7 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     link_code_case: Literal["ignore", "exact"] = "ignore"
     denied_pin: Literal["pending", "not_found"] = "pending"
     pin_location_in_xml: bool = True
+    xml_prolog: bool = True
     sign_out_device: Literal["keep", "remove"] = "keep"
     rotate_tokens: bool = False
     plain_sign_in: Literal["lives", "expires"] = "lives"

@@ -40,9 +40,11 @@ from ticketstub.wire.legacy_accounts import LegacyAccount, LegacySignIn
 from ticketstub.wire.legacy_resources import GetLegacyResources, GetServerList, GetServersResources
 from ticketstub.wire.pins import CreateLegacyPin, CreatePin, GetLegacyPin, GetPin, GetPinQr, LinkPin
 from ticketstub.wire.resources import GetResources
+from ticketstub.wire.xml import PROLOG
 
 _Routes = list[Route[Instance, TokenRow]]
 _ACCOUNTS_OWN: frozenset[TokenKind] = frozenset({"account", "jwt"})
+_PROLOG = PROLOG.encode()
 _OF_NAMES = frozenset(b"-_, " + string.ascii_letters.encode() + string.digits.encode())
 
 
@@ -167,7 +169,7 @@ class PlexTv:
         reply = await route.reply(visit)
         if isinstance(reply, Answer):
             return reply
-        return Answer(route.status, PLEX_TV[asked.form] if reply else PLEX_TV_EMPTY, reply)
+        return Answer(route.status, PLEX_TV[asked.form] if reply else PLEX_TV_EMPTY, self._begun(reply))
 
     def refuse(self, refusal: Refusal, asked: Asked) -> Answer:
         """Write a refusal."""
@@ -183,7 +185,11 @@ class PlexTv:
             fields = [*fields, (b"allow", refusal.allowed.encode())]
         if status == 429 and refusal.retry_after is not None and self._instance.answers.retry_after:
             fields = [*fields, (b"retry-after", b"%d" % refusal.retry_after)]
-        return Answer(status, fields, body)
+        return Answer(status, fields, self._begun(body))
+
+    def _begun(self, body: bytes) -> bytes:
+        """Let XML begin with its prolog or without, as the world has it."""
+        return body if self._instance.answers.xml_prolog else body.removeprefix(_PROLOG)
 
     def _find(self, asked: Asked) -> Route[Instance, TokenRow]:
         """Find what answers, and note how it does; raises `NotFound` or `MethodNotAllowed`."""
