@@ -44,7 +44,9 @@ def ran(folder: Path, *program: str, cwd: Path | None = None) -> str:
 class Unpointed:
     """A stranger's program within a run: one request a line, one outcome a line."""
 
-    def __init__(self, program: list[str], folder: Path) -> None:
+    def __init__(self, name: str, program: list[str], folder: Path) -> None:
+        self.name = name
+        """The stranger's folder: which client this is, at which version."""
         telling = [sys.executable, "-c", TELL_AND_BECOME, *program]
         self._process = Lines(command(folder, *telling), environment=_environment(ours=True), folder=folder)
         self.plex_tv = self._process.next_line(STARTS_WITHIN)

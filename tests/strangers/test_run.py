@@ -165,7 +165,8 @@ def test_node(tmp_path: Path, require) -> None:
 
 @pytest.fixture(scope="module")
 def plexapi(tmp_path_factory: pytest.TempPathFactory, require, tell) -> Iterator[Unpointed]:
-    stranger = Unpointed(set_up("plexapi_4_18_3", require, tell), tmp_path_factory.mktemp("plexapi"))
+    folder = "plexapi_4_18_3"
+    stranger = Unpointed(folder, set_up(folder, require, tell), tmp_path_factory.mktemp(folder))
     yield stranger
     assert stranger.end() in {0, 143}
 
@@ -222,7 +223,7 @@ def test_names_below_plex_direct(plexapi: Unpointed) -> None:
 
 def test_plexauth(tmp_path: Path, require, tell) -> None:
     """Home Assistant's flow: plexauth with a session that trusts the environment, then python-plexapi as it is."""
-    stranger = Unpointed(set_up("plexauth_0_0_6", require, tell), tmp_path)
+    stranger = Unpointed("plexauth_0_0_6", set_up("plexauth_0_0_6", require, tell), tmp_path)
     begun = stranger.result("begin", forward="http://homeassistant.example:8123/auth/plex/callback")
     given = parse_qs(urlsplit(begun["url"]).fragment.removeprefix("!?"))
     approve(stranger, given["code"][0])
