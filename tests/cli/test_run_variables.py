@@ -12,15 +12,17 @@ import pytest
 from tests.cli.conftest import Command
 from tests.docs.pages import page
 from ticketstub.cli.variables import BUNDLE, TRUST_STORE, VARIABLES, Pointing, added, exceptions, variables
+from ticketstub.token import Secret
 
 PROXY = "http://127.0.0.1:8888"
+CONTROL = "http://127.0.0.1:8191/control/v1"
 
 
 @pytest.fixture
 def pointing(tmp_path: Path) -> Pointing:
     for name in ("ca.pem", BUNDLE, TRUST_STORE):
         (tmp_path / name).write_text("x")
-    return Pointing(PROXY, tmp_path / "ca.pem", "http://127.0.0.1:8190")
+    return Pointing(PROXY, tmp_path / "ca.pem", "http://127.0.0.1:8190", CONTROL, Secret("k" * 43))
 
 
 def test_every_variable_is_in_the_page() -> None:
@@ -35,6 +37,7 @@ def test_values(pointing: Pointing) -> None:
     found = variables(pointing, {})
     assert {name for name, _, _ in VARIABLES} == set(found)
     assert {PROXY} == {found[name] for name in ("HTTPS_PROXY", "https_proxy", "http_proxy", "ALL_PROXY")}
+    assert (CONTROL, "k" * 43) == (found["TICKETSTUB_CONTROL"], found["TICKETSTUB_CONTROL_KEY"])
     assert str(pointing.authority) == found["NODE_EXTRA_CA_CERTS"]
     assert str(pointing.authority.with_name(BUNDLE)) == found["SSL_CERT_FILE"] == found["REQUESTS_CA_BUNDLE"]
     assert "-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=8888" in found["JAVA_TOOL_OPTIONS"]

@@ -33,6 +33,7 @@ def env(
 ) -> None:
     """Print the variables by which programs find a running `ticketstub run`, for another shell than its own."""
     from ticketstub.cli.variables import Pointing, variables
+    from ticketstub.token import Secret
 
     if proxy is None or ca is None:
         raise WrongUsage(
@@ -42,11 +43,19 @@ def env(
     if not ca.is_file():
         raise WrongUsage(f"{ca}: there is no such file", hint="has that run ended?")
     here = os.environ.get("TICKETSTUB_PROXY") == proxy
-    plex_tv = os.environ.get("TICKETSTUB_PLEX_TV", "") if here else ""
+    known: Mapping[str, str] = os.environ if here else {}
+    key = known.get("TICKETSTUB_CONTROL_KEY")
     write = _WRITTEN[form]
     # The run's own options of Java are there already: they are not added twice.
     given = {name: text for name, text in os.environ.items() if not (here and name == "JAVA_TOOL_OPTIONS")}
-    for name, value in variables(Pointing(proxy, ca.absolute(), plex_tv), given).items():
+    pointing = Pointing(
+        proxy,
+        ca.absolute(),
+        known.get("TICKETSTUB_PLEX_TV", ""),
+        known.get("TICKETSTUB_CONTROL", ""),
+        Secret(key) if key else None,
+    )
+    for name, value in variables(pointing, given).items():
         print(write(name, value))
 
 

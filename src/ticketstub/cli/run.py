@@ -12,7 +12,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TextIO
 from urllib.parse import urlsplit
 
 import typer
@@ -22,11 +22,13 @@ from ticketstub.cli.given import on_terminal
 
 if TYPE_CHECKING:
     from ticketstub.cli.run_journal import RunJournal
+    from ticketstub.cli.variables import Pointing
     from ticketstub.server.local_plex import LocalPlex
     from ticketstub.server.proxy.front import Door
     from ticketstub.server.proxy.hosts import Hosts
     from ticketstub.server.proxy.upstream import Upstream
     from ticketstub.server.world import World
+    from ticketstub.token import Secret
 
 
 def run(
@@ -50,6 +52,19 @@ def run(
         bool,
         typer.Option("--transparent", help="No proxy: Plex's names lead here, for any program (Linux); it is offline."),
     ] = False,
+    control: Annotated[
+        bool,
+        typer.Option(
+            "--control", help="Answer the control API; the program finds its address and key in its environment."
+        ),
+    ] = False,
+    chaos: Annotated[
+        float,
+        typer.Option(
+            "--chaos", metavar="SHARE", min=0, max=1, help="Let this share of the calls go wrong: 0.05 is one of 20."
+        ),
+    ] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Which sequence of them that is.")] = 0,
 ) -> None:
     """Run a program on a local Plex: it believes that it talks to plex.tv. Without a program: a shell."""
     from logging import NullHandler, getLogger
@@ -65,7 +80,7 @@ def run(
         with (
             _recording(record) as lines,
             _journal(lines, verbose=verbose) as journal,
-            surroundings(people, journal, offline=offline) as environ,
+            surroundings(_of_a_run(people, journal, control, chaos, seed), journal, offline=offline) as environ,
         ):
             if not command and on_terminal(sys.stderr):
                 _welcome(environ)
@@ -73,47 +88,75 @@ def run(
     raise typer.Exit(code)
 
 
+class _Own(NamedTuple):
+    """The local Plex of a run, and the key of its control API where it has one."""
+
+    plex: LocalPlex
+    key: Secret | None
+
+    def pointing(self, proxy: str, authority: Path) -> Pointing:
+        """Return where programs are pointed, once it runs."""
+        from ticketstub.cli.variables import Pointing
+
+        control = f"{self.plex.control_url}/control/v1" if self.key else ""
+        return Pointing(proxy, authority, self.plex.url, control, self.key)
+
+
+def _of_a_run(world: World, journal: RunJournal, control: bool, share: float, seed: int) -> _Own:
+    from ticketstub.server.local_plex import LocalPlex
+
+    if not control and not share:
+        return _Own(LocalPlex(world, on_answer=journal.answered, plex_direct=True), None)
+    import secrets
+
+    from ticketstub.server.chaos import Chaos
+    from ticketstub.server.control.hand import Hand
+    from ticketstub.server.control.sites import Control
+    from ticketstub.token import Secret
+
+    key = Secret(secrets.token_urlsafe(32)) if control else None
+    hand = Hand(chaos=Chaos(share, seed) if share else None)
+    answering = Control(key) if key else None
+    return _Own(LocalPlex(world, on_answer=journal.answered, plex_direct=True, hand=hand, control=answering), key)
+
+
 @contextmanager
-def _behind_proxy(world: World, journal: RunJournal, *, offline: bool) -> Generator[dict[str, str]]:
+def _behind_proxy(own: _Own, journal: RunJournal, *, offline: bool) -> Generator[dict[str, str]]:
     """Start all that a program needs which finds a proxy, and yield its environment."""
     from ticketstub.cli.run_folder import fill, run_folder
-    from ticketstub.cli.variables import Pointing, added
-    from ticketstub.server.local_plex import LocalPlex
+    from ticketstub.cli.variables import added
     from ticketstub.server.proxy.authority import issue_for_run, server_context
     from ticketstub.server.proxy.proxy import Proxy
 
     given = dict(os.environ)
-    local = LocalPlex(world, on_answer=journal.answered, plex_direct=True)
-    with run_folder() as folder, local.running() as plex:
+    with run_folder() as folder, own.plex.running() as plex:
         hosts = hosts_of(plex, offline=offline)
         issued = issue_for_run(hosts.names(), datetime.now(UTC))
         authority = fill(folder, issued.authority, alone=offline, environ=given)
         context = server_context(issued, folder)
         upstream = None if offline else _upstream()
         with Proxy(hosts, context, upstream=upstream, on_event=journal.connected).running() as proxy:
-            yield added(Pointing(proxy.url, authority, plex.url), given)
+            yield added(own.pointing(proxy.url, authority), given)
 
 
 @contextmanager
-def _of_its_own(world: World, journal: RunJournal, *, offline: bool) -> Generator[dict[str, str]]:  # noqa: ARG001  # it always is
+def _of_its_own(own: _Own, journal: RunJournal, *, offline: bool) -> Generator[dict[str, str]]:  # noqa: ARG001  # see there
     """Start the same in namespaces of the run's own, where Plex's names lead here, and yield the environment."""
     from ticketstub.cli.run_folder import fill, run_folder
     from ticketstub.cli.transparent import enter
-    from ticketstub.cli.variables import Pointing, added
-    from ticketstub.server.local_plex import LocalPlex
+    from ticketstub.cli.variables import added
     from ticketstub.server.proxy.authority import issue_for_run, server_context
     from ticketstub.server.proxy.front import Front
 
     given = dict(os.environ)
-    local = LocalPlex(world, on_answer=journal.answered, plex_direct=True)
     with run_folder() as folder:
-        enter(_led_here(world), folder)  # before there is any thread
-        with local.running() as plex:
+        enter(_led_here(own.plex.world), folder)  # before there is any thread
+        with own.plex.running() as plex:
             hosts = hosts_of(plex, offline=True)
             issued = issue_for_run(hosts.names(), datetime.now(UTC))
             authority = fill(folder, issued.authority, alone=True, environ=given)
             with Front(_doors(plex), server_context(issued, folder)).running():
-                yield added(Pointing("", authority, plex.url), given)
+                yield added(own.pointing("", authority), given)
 
 
 def _led_here(world: World) -> list[tuple[str, str]]:
@@ -202,6 +245,8 @@ def _welcome(environ: dict[str, str]) -> None:
     proxy, authority, plex_tv = (environ.get(f"TICKETSTUB_{name}", "") for name in ("PROXY", "CA", "PLEX_TV"))
     print("Ticketstub: in this shell plex.tv is a local stand-in, not Plex. Never type a real Plex password here.")
     print(f"  Its pages, to approve an app or type a link code: {plex_tv}/link")
+    if environ.get("TICKETSTUB_CONTROL"):
+        print("  The control API, for tests: $TICKETSTUB_CONTROL, with the key in $TICKETSTUB_CONTROL_KEY")
     if proxy:
         print(f'  In another shell: eval "$(ticketstub env --proxy {proxy} --ca {authority})"')
     print("  It ends with this shell: exit", flush=True)

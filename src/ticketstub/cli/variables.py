@@ -10,8 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from ticketstub.token import Secret
 
 AUTHORITY, BUNDLE, TRUST_STORE = "ca.pem", "bundle.pem", "trust.p12"
 """The files of a run's folder: the authority, the same with what else is trusted, and that for Java."""
@@ -19,7 +22,7 @@ TRUST_STORE_PASSWORD = "changeit"  # noqa: S105  # Java's own default: it guards
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PLEX = ("plex.tv", "plex.direct")
 
-Kind = Literal["proxy", "exceptions", "authority", "bundle", "java", "1", "address", "-"]
+Kind = Literal["proxy", "exceptions", "authority", "bundle", "java", "1", "address", "control", "key"]
 
 
 class Variable(NamedTuple):
@@ -50,6 +53,8 @@ VARIABLES = (
     Variable("TICKETSTUB_PLEX_TV", "address", "this command: its kept sign-ins of the real Plex stay untouched"),
     Variable("TICKETSTUB_PROXY", "proxy", "`ticketstub env`"),
     Variable("TICKETSTUB_CA", "authority", "`ticketstub env`"),
+    Variable("TICKETSTUB_CONTROL", "control", "your tests, with `--control`"),
+    Variable("TICKETSTUB_CONTROL_KEY", "key", "the same"),
 )
 """All of them, in the order in which they are printed."""
 
@@ -61,11 +66,15 @@ class Pointing(NamedTuple):
         proxy: the proxy's address; empty where Plex's names lead here without one.
         authority: the file with the run's authority; the others of the run are beside it.
         plex_tv: the address of the local Plex itself, if it is known.
+        control: the address of its control API, with the version in it, if it answers one.
+        key: that one's key.
     """
 
     proxy: str
     authority: Path
     plex_tv: str = ""
+    control: str = ""
+    key: Secret | None = None
 
 
 def variables(pointing: Pointing, given: Mapping[str, str]) -> dict[str, str]:
@@ -83,13 +92,15 @@ def variables(pointing: Pointing, given: Mapping[str, str]) -> dict[str, str]:
         "java": _java(pointing, given),
         "1": "1" if pointing.proxy else "",
         "address": pointing.plex_tv,
+        "control": pointing.control,
+        "key": pointing.key.reveal() if pointing.key else "",  # for the program, as it was asked for
     }
     return {name: values[holds] for name, holds, _ in VARIABLES if values[holds]}
 
 
 def added(pointing: Pointing, given: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment with the variables; proxies of somebody else's are not in it."""
-    theirs = {name for name, holds, _ in VARIABLES if holds in {"proxy", "exceptions"}}
+    """Return an environment with the variables; what leads to somebody else's is not in it."""
+    theirs = {name for name, holds, _ in VARIABLES if holds in {"proxy", "exceptions", "control", "key"}}
     return {name: value for name, value in given.items() if name not in theirs} | variables(pointing, given)
 
 
