@@ -1,12 +1,14 @@
 """A local Plex and a stranger beside it, started once a stranger and ended together at the end of the run."""
 
+import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
 
 import pytest
 
-from tests.strangers.environments import HERE, CannotSetUp, Tell, node_environment, python_environment
+from tests.strangers.environments import HERE, CannotSetUp, Tell, go_environment, node_environment, python_environment
 from tests.strangers.kinds import Caller
 from tests.strangers.processes import LocalPlex, Stranger
 
@@ -14,15 +16,28 @@ Require = Callable[[str, str], str]
 Start = Callable[[str], tuple[Stranger, LocalPlex]]
 
 NODE = "install Node.js 18 or newer (nodejs.org, `apt install nodejs npm`, `brew install node`)"
+GO = "install Go 1.21 or newer (go.dev, `apt install golang`, `brew install go`)"
 
 
 def set_up(folder: str, require: Require, tell: Tell) -> list[str]:
     """Return the command of one stranger's program; its environment is made when it is not there."""
     if folder.startswith("plexjs"):
         return node_environment(folder, require("node", NODE), require("npm", NODE), tell)
+    if folder.startswith("plexgo"):
+        return go_environment(folder, go(require), tell)
     if folder == "raw_requests":  # needs nothing but Python
         return [sys.executable, str(HERE / folder / "program.py")]
     return python_environment(folder, tell)
+
+
+def go(require: Require) -> str:
+    """Return Go's path; one that cannot take a newer Go for a build where it is asked for one is as good as none."""
+    found = require("go", GO)
+    said = subprocess.run([found, "env", "GOVERSION"], capture_output=True, text=True, check=True).stdout
+    version = re.match(r"go(\d+)\.(\d+)", said)
+    if version and (int(version[1]), int(version[2])) < (1, 21):
+        require("go 1.21", GO)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -2,23 +2,26 @@
 
 Rule: each stranger has its own, made from the hashes pinned in its folder and kept below `.strangers/` under a name
 that holds the digest of those pins; it is used offline from then on. An environment is built aside and moved into
-place when complete, so an interrupted or simultaneous run leaves no half of one.
+place when complete, so an interrupted or simultaneous run leaves no half of one. A Go program is its own environment:
+what is kept is the program, built from the modules that its go.sum names.
 """
 
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 HERE = Path(__file__).parent
 KEPT = HERE.parents[1] / ".strangers"
 LONGEST = 300
 """Seconds that one environment may take to download and install."""
+GO_PROGRAM = "program.exe" if sys.platform == "win32" else "program"
 
 
 class CannotSetUp(Exception):
@@ -42,6 +45,13 @@ def node_environment(stranger: str, node: str, npm: str, tell: Tell = print) -> 
     made = _kept(stranger, pins, "", tell, lambda folder: _install_node(folder, pins, npm))
     # Node looks for packages beside the program, not beside the caller.
     return [node, str(shutil.copy(str(HERE / stranger / "program.cjs"), made))]
+
+
+def go_environment(stranger: str, go: str, tell: Tell = print) -> list[str]:
+    """Return the command that runs this stranger's program, building it when it is not there (a minute or so)."""
+    pins = [HERE / stranger / name for name in ("go.mod", "go.sum", "main.go")]
+    made = _kept(stranger, pins, "", tell, lambda folder: _install_go(folder, pins, go))
+    return [str(made / GO_PROGRAM)]
 
 
 def _kept(stranger: str, pins: list[Path], interpreter: str, tell: Tell, install: Callable[[Path], None]) -> Path:
@@ -80,9 +90,23 @@ def _install_node(folder: Path, pins: list[Path], npm: str) -> None:
     _run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
 
 
-def _run(command: list[str], folder: Path) -> None:
+def _install_go(folder: Path, pins: list[Path], go: str) -> None:
+    folder.mkdir()
+    for pin in pins:
+        shutil.copy(pin, folder)
+    # An older Go takes a newer one for the build where go.mod asks for it. go.sum is all there: nothing is to be added
+    # to it, and no other list of sums is asked.
+    only = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "auto", "GOWORK": "off", "GOFLAGS": "-mod=readonly"}
+    options = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w"]
+    _run([go, "build", *options, "-o", GO_PROGRAM, "."], folder, only)
+
+
+def _run(command: list[str], folder: Path, variables: Mapping[str, str] | None = None) -> None:
+    environment = dict(os.environ) | dict(variables or {})
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LONGEST, check=False)
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False
+        )
     except subprocess.TimeoutExpired as late:
         raise CannotSetUp(f"{Path(command[0]).name} took longer than {LONGEST} s") from late
     if done.returncode:

@@ -58,10 +58,24 @@ KINDS = (
         keeps_answers=False,
     ),
     Kind(folder="plexjs_0_43_0", ways=("method", "function"), offers=frozenset(SERVER_CALLS)),
-    # No SDKs: what two of them send and how they read, see its program.
+    # Nearest to the Go page's releases of those that the module index has. It gives no result for the two calls to a
+    # media server, but leaves the response unread for its user.
+    Kind(
+        folder="plexgo_0_20_0",
+        ways=("security", "security_source"),
+        offers=frozenset(PLEX_TV_CALLS | SERVER_CALLS),
+        typed_errors=frozenset(PLEX_TV_CALLS | SERVER_CALLS),
+    ),
+    Kind(
+        folder="plexgo_0_29_0",
+        ways=("security", "security_source"),
+        offers=frozenset(PLEX_TV_CALLS | SERVER_CALLS),
+        typed_errors=frozenset(PLEX_TV_CALLS),
+    ),
+    # No SDK: what one sends and how it reads, see its program.
     Kind(
         folder="raw_requests",
-        ways=("plexgo", "plexjava"),
+        ways=("plexjava",),
         offers=frozenset(SERVER_CALLS | {"sign_in", "token_details"}),
         typed_errors=frozenset(SERVER_CALLS | {"sign_in", "token_details"}),
     ),
