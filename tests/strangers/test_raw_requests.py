@@ -1,6 +1,6 @@
-"""Requests as plexgo, plexjava 0.16.0 and plexcsharp 0.2.0 send them, where the SDKs themselves cannot be had.
+"""Requests as plexjava 0.16.0 and plexcsharp 0.2.0 send them, where the SDKs themselves cannot be had.
 
-What plexgo and plexjava have in common with the other SDKs runs in test_generated_sdks.py. Here is plexcsharp, which
+What plexjava has in common with the other SDKs runs in test_generated_sdks.py. Here is plexcsharp, which
 sends no `Accept`: a real server answers it in XML, which it cannot read, and so does the local Plex by default. Every
 answer is read by the SDK's own rule, see raw_requests/program.py.
 """
@@ -102,13 +102,6 @@ def test_plexcsharp_gets_a_400_and_a_404_as_a_status_alone(in_json: Raw, server:
     for source, status in (("attic", 400), ("provider://tv.example.nothing", 404)):
         outcome = in_json.ask("plexcsharp", "source", server=server, source=source)
         assert (status, None) == (outcome["status"], outcome["object"])
-
-
-def test_plexgo_signs_in_with_an_identifier_alone(by_default: Raw) -> None:
-    """Its page's sign-in names the client by its identifier and no more, without `rememberMe`, and that is enough."""
-    password = by_default.plex.accounts["pip"]["password"]
-    signed_in = by_default.ask("plexgo", "sign_in", login="pip", password=password)
-    assert (201, "pip") == (signed_in["status"], signed_in["result"]["username"])
 
 
 def test_plexjava_signs_in_while_it_offers_http_2(by_default: Raw) -> None:

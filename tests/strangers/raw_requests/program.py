@@ -1,23 +1,24 @@
-"""Requests as plexgo, plexjava and plexcsharp send them, byte for byte, where the SDKs themselves cannot be had.
+"""Requests as plexjava and plexcsharp send them, byte for byte, where the SDKs themselves cannot be had.
 
 One JSON request a line comes in, one JSON outcome a line goes out; `how` is the SDK. Rule: a request holds what the
 SDK and its language's own HTTP library write, in their order and no more, and an answer is read by the SDK's own rule
-about status and content type; nothing is decided by what the local Plex does. Standard library only.
+about status and content type; nothing is decided by what the local Plex does. Standard library only. Where no address
+of plex.tv is given (`plex_tv` is null), it is Plex's own, by https, through the proxy that the environment names.
 
-* plexgo, the release line with `WithXPlexClientIdentifier`: net/http adds User-Agent and `Accept-Encoding: gzip`;
-  parameters and form are sorted.
-* plexjava 0.16.0: java.net.http offers HTTP/2 with every request (`Upgrade: h2c`); `rememberMe=false` is always there.
+* plexjava 0.16.0: java.net.http offers HTTP/2 with every request by http (`Upgrade: h2c`); `rememberMe=false` is
+  always there.
 * plexcsharp 0.2.0: no `Accept`; parameters are not percent-encoded. It has no errors: a 401 in JSON becomes an object,
   everything else is left to whoever reads `RawResponse`. `token_in` is `header` (default) or `query`: releases differ.
 """
 
 import json
+import os
 import socket
 import sys
 from collections.abc import Callable
-from http.client import HTTPResponse
+from http.client import HTTPResponse, HTTPSConnection
 from typing import Any
-from urllib.parse import quote_plus, urlencode, urlsplit
+from urllib.parse import SplitResult, quote_plus, urlencode, urlsplit
 
 IDENTIFIER = "Postman"  # the pages' own
 FIELDS = {
@@ -44,11 +45,10 @@ def parameters(ask: Ask) -> Pairs:
     return [("source", ask["source"])] if ask["call"] == "source" else []
 
 
-def form(ask: Ask, *, remember_me: bool) -> Pairs:
+def form(ask: Ask) -> Pairs:
     """The sign-in's form in the order of its fields."""
     pairs = [("login", ask["login"]), ("password", ask["password"])]
-    if remember_me:
-        pairs.append(("rememberMe", str(ask.get("remember_me", False)).lower()))
+    pairs.append(("rememberMe", str(ask.get("remember_me", False)).lower()))
     if "verification_code" in ask:
         pairs.append(("verificationCode", ask["verification_code"]))
     return pairs
@@ -58,23 +58,10 @@ def token(ask: Ask) -> Pairs:
     return [("X-Plex-Token", ask["token"])] if ask["call"] != "sign_in" and ask.get("token") else []
 
 
-def plexgo(ask: Ask, host: str) -> tuple[str, Pairs, bytes]:
-    """Its page's sign-in takes a client identifier and a form; the other calls name no client."""
-    target = urlencode(sorted(parameters(ask)))
-    agent = [("Host", host), ("User-Agent", "speakeasy-sdk/go github.com/LukeHagar/plexgo")]
-    gzip = [("Accept-Encoding", "gzip")]
-    if ask["call"] != "sign_in":
-        return target, [*agent, ("Accept", "application/json"), *token(ask), *gzip], b""
-    body = urlencode(sorted(form(ask, remember_me=False))).encode()
-    length = [("Content-Length", str(len(body)))]
-    own = [("Accept", "application/json"), ("Content-Type", "application/x-www-form-urlencoded")]
-    return target, [*agent, *length, *own, ("X-Plex-Client-Identifier", IDENTIFIER), *gzip], body
-
-
 def plexjava(ask: Ask, host: str) -> tuple[str, Pairs, bytes]:
     """Its request object names the device; the HTTP library's own header fields come first."""
     signing_in = ask["call"] == "sign_in"
-    body = urlencode(form(ask, remember_me=True)).encode() if signing_in else b""
+    body = urlencode(form(ask)).encode() if signing_in else b""
     stack = [
         ("Connection", "Upgrade, HTTP2-Settings"),
         ("Content-Length", str(len(body))),
@@ -82,6 +69,8 @@ def plexjava(ask: Ask, host: str) -> tuple[str, Pairs, bytes]:
         ("HTTP2-Settings", "AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAAAAUAAEAAAAYABgAA"),
         ("Upgrade", "h2c"),
     ]
+    if address(ask).scheme == "https":  # there the offer is made with TLS
+        stack = stack[1:3]
     own = [("Accept", "application/json")]
     if signing_in:
         own.append(("Content-Type", "application/x-www-form-urlencoded"))
@@ -102,7 +91,6 @@ def plexcsharp(ask: Ask, host: str) -> tuple[str, Pairs, bytes]:
 
 
 SDKS: dict[str, Callable[[Ask, str], tuple[str, Pairs, bytes]]] = {
-    "plexgo": plexgo,
     "plexjava": plexjava,
     "plexcsharp": plexcsharp,
 }
@@ -110,16 +98,32 @@ PATHS = {"transient_token": "/security/token", "source": "/security/resources"}
 PLEX_TV_PATHS = {"token_details": "/api/v2/user", "sign_in": "/api/v2/users/signin"}
 
 
+def address(ask: Ask) -> SplitResult:
+    """Where the request goes to."""
+    return urlsplit((ask["plex_tv"] or "https://plex.tv") if ask["call"] in PLEX_TV_PATHS else ask["server"])
+
+
+def opened(place: SplitResult) -> socket.socket:
+    """Connect, by https through the proxy."""
+    if place.scheme == "http":
+        return socket.create_connection((place.hostname, place.port), TIME_LIMIT)
+    proxy = urlsplit(os.environ["https_proxy"])
+    connection = HTTPSConnection(proxy.hostname or "", proxy.port, timeout=TIME_LIMIT)
+    connection.set_tunnel(place.hostname or "", place.port or 443)
+    connection.connect()
+    return connection.sock
+
+
 def exchanged(ask: Ask) -> tuple[int, str, str]:
     """Send the request and return the answer's status, content type and text."""
     call = ask["call"]
-    base = urlsplit(ask["plex_tv"] if call in PLEX_TV_PATHS else ask["server"])
+    base = address(ask)
     query, fields, body = SDKS[ask["how"]](ask, base.netloc)
     target = base.path + (PLEX_TV_PATHS | PATHS)[call] + (f"?{query}" if query else "")
     method = "POST" if call == "sign_in" else "GET"
     head = "".join(f"{line}\r\n" for line in (f"{method} {target} HTTP/1.1", *(f"{n}: {v}" for n, v in fields), ""))
-    with socket.create_connection((base.hostname, base.port), TIME_LIMIT) as connection:
-        # In two writes, as all three libraries do where there is a body.
+    with opened(base) as connection:
+        # In two writes, as both libraries do where there is a body.
         connection.sendall(head.encode())
         connection.sendall(body)
         answer = HTTPResponse(connection, method=method)
@@ -146,7 +150,7 @@ def read(call: str, text: str) -> object:
 
 
 def raised(ask: Ask, status: int, content_type: str, text: str) -> str | None:
-    """The error by the rule of plexgo and plexjava, or None."""
+    """The error by the rule of plexjava, or None."""
     call = ask["call"]
     if call in PLEX_TV_PATHS and status == (201 if call == "sign_in" else 200):
         return None if content_type == "application/json" else "SDKError"
