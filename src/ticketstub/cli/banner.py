@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ticketstub.cli import show
+from ticketstub.cli.variables import AUTHORITY
 from ticketstub.cli.version import version
 from ticketstub.errors import printable
 
 if TYPE_CHECKING:
+    from ticketstub.cli.certificates import Certificates
     from ticketstub.server.local_plex import LocalPlex
     from ticketstub.server.world import WorldAccount
     from ticketstub.server.world_homes import WorldHome
@@ -23,7 +25,15 @@ if TYPE_CHECKING:
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # told apart, not listened on
 
 
-def introduce(plex: LocalPlex, *, db: str | None, host: str, file: Path | None, key_file: Path | None = None) -> None:
+def introduce(
+    plex: LocalPlex,
+    *,
+    db: str | None,
+    host: str,
+    file: Path | None,
+    key: Path | str | None = None,
+    tls: Certificates | None = None,
+) -> None:
     """Print all of it.
 
     Args:
@@ -31,7 +41,8 @@ def introduce(plex: LocalPlex, *, db: str | None, host: str, file: Path | None, 
         db: its database, if it is kept.
         host: the address it listens on.
         file: the world's file; `None` for the demonstration world.
-        key_file: where the control API's key is, if it answers.
+        key: where the control API's key is, if it answers: a file, or the name of a variable.
+        tls: what https is answered with, if it is.
     """
     print(f"Ticketstub {version()}: a local stand-in for Plex, not Plex. Never type a real Plex password here.")
     if host in _EVERYWHERE:
@@ -40,8 +51,10 @@ def introduce(plex: LocalPlex, *, db: str | None, host: str, file: Path | None, 
     _accounts(plex, file)
     _homes(plex)
     _how_to(_reached(plex.url, host))
-    if plex.control_url and key_file:
-        print(f"\nControl: {_reached(plex.control_url, host)}/control/v1, with the key in {printable(str(key_file))}")
+    if plex.control_url and key:
+        print(f"\nControl: {_reached(plex.control_url, host)}/control/v1, with the key in {printable(str(key))}")
+    if tls:
+        _https(plex, tls)
     print(f"\nState: {f'kept in {printable(db)}' if db else 'in memory, gone when this ends'}.")
     print("ready (Ctrl-C ends it)", flush=True)
 
@@ -56,6 +69,15 @@ def _addresses(plex: LocalPlex, host: str) -> None:
     servers = [(server.name, _reached(server.url, host)) for server in plex.media_servers]
     url = _reached(plex.url, host)
     show.facts([("plex.tv", url), ("its pages", f"{url}/link  {url}/account"), *servers])
+
+
+def _https(plex: LocalPlex, tls: Certificates) -> None:
+    """Say how https is had."""
+    print(
+        f"\nhttps: on every port above, and plex.tv's also on {', '.join(map(str, plex.more_ports))}, for Plex's names:"
+    )
+    show.facts([("plex.tv", "and www., clients., app."), *((each.name, each.https_url) for each in plex.media_servers)])
+    print(f"  Until {tls.until:%Y-%m-%d}, trust {printable(str(tls.folder / AUTHORITY))}, or what is beside it")
 
 
 def _accounts(plex: LocalPlex, file: Path | None) -> None:

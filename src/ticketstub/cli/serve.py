@@ -1,14 +1,14 @@
 """`ticketstub serve`: run a local Plex until it is told to stop.
 
-Rule: everything that can be wrong is said before anything listens. SIGTERM and Ctrl-C end it with exit code 0, from
-the first moment on. Only loopback and private addresses are listened on: there is no TLS here.
+Rule: everything that can be wrong is said before anything answers. SIGTERM and Ctrl-C end it with exit code 0, from the
+first moment on. Only loopback and private addresses are listened on, with TLS or without: it is a stand-in.
 """
 
 from __future__ import annotations
 
-import signal
+import os
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from ipaddress import ip_address
 from logging import NullHandler, getLogger
 from pathlib import Path
@@ -18,17 +18,19 @@ import typer
 
 from ticketstub.cli.complaints import Complaint, WrongUsage
 from ticketstub.cli.given import on_terminal
+from ticketstub.cli.until_told import Ending, run_until_told
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Generator
-    from types import FrameType
+    from collections.abc import Generator
 
+    from ticketstub.cli.certificates import Certificates
     from ticketstub.server.control.hand import Hand
     from ticketstub.server.control.sites import Control
-    from ticketstub.server.local_plex import LocalPlex
+    from ticketstub.server.places import Secure
     from ticketstub.server.world import World
 
+CONTROL_KEY = "TICKETSTUB_SERVE_CONTROL_KEY"
+"""The variable that may hold the control API's key: containers are given secrets so."""
 _A_WORLD = (
     r"""printf '[[account]]\nusername = "ana"\nemail = "ana@example.test"\npassword = "only-here"\n' > world.toml"""
 )
@@ -47,6 +49,16 @@ def _allowed_host(host: str) -> str:
     raise typer.BadParameter("a local Plex listens on loopback and private addresses only")
 
 
+def _allowed_advertised(address: str | None) -> str | None:
+    """Take an address at which the same can reach it."""
+    if address is None:
+        return None
+    allowed = _allowed_host(address)
+    if ip_address(allowed).is_unspecified:
+        raise typer.BadParameter("this is the address that others reach, such as 172.31.99.2")
+    return allowed
+
+
 def serve(
     *,
     world: Annotated[Path | None, typer.Option("--world", metavar="FILE", help="The world, a TOML file.")] = None,
@@ -63,6 +75,43 @@ def serve(
             help="Where to listen; 0.0.0.0 is every network of this machine, meant for containers.",
         ),
     ] = "127.0.0.1",
+    advertise: Annotated[
+        str | None,
+        typer.Option(
+            "--advertise",
+            metavar="ADDRESS",
+            callback=_allowed_advertised,
+            help="Where media servers are listed to be, if that is not --host; with --tls and 0.0.0.0 it is found out.",
+        ),
+    ] = None,
+    media_port: Annotated[
+        int | None,
+        typer.Option(
+            "--media-port",
+            metavar="PORT",
+            min=1,
+            max=65000,
+            help="The port of the first media server that has none in the world; the next have the next ones.",
+        ),
+    ] = None,
+    tls: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls",
+            metavar="FOLDER",
+            help="Answer https too, on every port, and write what clients are to trust into this folder.",
+        ),
+    ] = None,
+    tls_port: Annotated[
+        int,
+        typer.Option(
+            "--tls-port",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="With --tls, a port more of plex.tv's; 0 takes a free one. With 443, 80 is another.",
+        ),
+    ] = 443,
     db: Annotated[
         str | None,
         typer.Option(
@@ -100,10 +149,14 @@ def serve(
     """Run a local Plex: plex.tv's API on one port, each media server on its own. It is a stand-in, not Plex."""
     if reset and not db:
         raise WrongUsage("--reset starts a database over: name it with --db")
-    ending = _Ending()
+    if tls and ":" in (advertise or host):
+        raise WrongUsage("--tls needs an IPv4 address: Plex's https names stand for those")
+    ending = Ending()
     with ending.on_signals(), explained():
         from ticketstub.cli.banner import Journal, introduce
+        from ticketstub.cli.certificates import Certificates
         from ticketstub.server.local_plex import LocalPlex
+        from ticketstub.server.places import found_address
 
         # Without any handler, Python would print the server library's warnings among our lines.
         getLogger("uvicorn").addHandler(NullHandler())
@@ -115,8 +168,34 @@ def serve(
         logging = on_terminal(sys.stdout) if log is None else log
         told = Journal().write if logging else None
         held = in_hand(control, control_port, chaos, seed)
-        plex = LocalPlex(people, db=db, host=host, port=port, on_answer=told, record=record, **held)
-        _run(plex, lambda: introduce(plex, db=db, host=host, file=world, key_file=control), ending)
+        certificates = Certificates(tls, os.environ) if tls else None
+        plex = LocalPlex(
+            people,
+            db=db,
+            host=host,
+            port=port,
+            on_answer=told,
+            record=record,
+            advertise=advertise or (found_address(host) if tls else None),
+            media_port=media_port,
+            secure=_secure(certificates, tls_port),
+            **held,
+        )
+        run_until_told(
+            plex,
+            lambda: introduce(plex, db=db, host=host, file=world, key=control or CONTROL_KEY, tls=certificates),
+            ending,
+            looks_at_sockets=certificates is not None,
+        )
+
+
+def _secure(certificates: Certificates | None, port: int) -> Secure | None:
+    """Say how https is answered too: with what is made once every address is taken."""
+    from ticketstub.server.places import Secure
+
+    if certificates is None:
+        return None
+    return Secure(certificates.context, (443, 80) if port == 443 else (port,))
 
 
 class InHand(TypedDict):
@@ -130,20 +209,22 @@ def in_hand(key_file: Path | None, port: int, share: float, seed: int) -> InHand
     """Make what the control API and chaos need; nothing where neither is wanted.
 
     Raises:
-        Complaint: the key file cannot be used.
+        Complaint: the key cannot be used.
     """
-    if key_file is None and not share:
+    given = os.environ.get(CONTROL_KEY, "")
+    if key_file is None and not share and not given:
         return {"hand": None, "control": None}
     from ticketstub.server.chaos import Chaos
     from ticketstub.server.control.hand import Hand
-    from ticketstub.server.control.key_file import KeyFileError, control_key
+    from ticketstub.server.control.key_file import KeyFileError, control_key, given_key
     from ticketstub.server.control.sites import Control
 
     hand = Hand(chaos=Chaos(share, seed) if share else None)
     try:
-        return {"hand": hand, "control": Control(control_key(key_file), port) if key_file else None}
+        key = control_key(key_file) if key_file else given_key(given, CONTROL_KEY) if given else None
     except KeyFileError as error:
         raise Complaint(str(error)) from None
+    return {"hand": hand, "control": Control(key, port) if key else None}
 
 
 def inhabited(file: Path | None, *, demo: bool) -> World:
@@ -194,54 +275,9 @@ def _server_errors_explained() -> Generator[None]:
     try:
         yield
     except ListenError as error:
-        hint = (
-            "plex.tv's port is set by --port, a media server's in the world" if isinstance(error, PortInUse) else None
-        )
-        raise Complaint(str(error), hint=hint) from None
+        hint = "plex.tv's port is set by --port and --tls-port, a media server's in the world or by --media-port"
+        raise Complaint(str(error), hint=hint if isinstance(error, PortInUse) else None) from None
     except StoreConflict as error:
         raise Complaint(f"the world does not fit the database: {error}", hint="--reset starts over") from None
     except (StoreError, KeysError) as error:
         raise Complaint(str(error)) from None
-
-
-class _Ending:
-    """The order to stop, which may come before there is an event loop to tell."""
-
-    def __init__(self) -> None:
-        self._ordered = False
-        self._tell: Callable[[], object] = lambda: None
-
-    @contextmanager
-    def on_signals(self) -> Generator[None]:
-        """Take SIGINT and SIGTERM as the order, for as long as the `with` lasts."""
-        before = {each: signal.signal(each, self._order) for each in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
-
-    def _order(self, _signal: int, _frame: FrameType | None) -> None:
-        self._ordered = True
-        with suppress(RuntimeError):  # the loop is closed: it has ended already
-            self._tell()
-
-    def tells(self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-        """Pass the order on to this event, also one that came before."""
-        self._tell = lambda: loop.call_soon_threadsafe(stop.set)
-        if self._ordered:
-            stop.set()
-
-
-def _run(plex: LocalPlex, ready: Callable[[], None], ending: _Ending) -> None:
-    import asyncio
-
-    from ticketstub.server.listening import new_event_loop
-
-    async def until_told() -> None:
-        stop = asyncio.Event()
-        ending.tells(asyncio.get_running_loop(), stop)
-        await plex.serve(ready, stop)
-
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(until_told())

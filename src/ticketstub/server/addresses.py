@@ -1,12 +1,12 @@
 """Where a media server of this local Plex answers.
 
-Rule: one address each, on this machine: by plain http, for a local Plex has no TLS of its own (ours). Who comes by the
-proxy of a run, which has, is told the name below plex.direct for the same address, as from Plex itself, where it asks
-for https.
+Rule: one address each, by plain http (ours). Where there is TLS, by the proxy of a run or by a local Plex that is given
+certificates, who asks for https is told the name below plex.direct for the same address, as from Plex itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha256
 
 from ticketstub.records import Connection
@@ -40,3 +40,9 @@ def plex_direct_digits(machine_identifier: str) -> str:
 def plex_direct_name(digits: str, host: str, port: int) -> str:
     """Return the name below plex.direct, and the port, that stand for an IPv4 address of a media server (observed)."""
     return f"{host.replace('.', '-')}.{digits}.plex.direct:{port}"
+
+
+def certified_names(machine_identifiers: Iterable[str]) -> tuple[str, ...]:
+    """Return the names, with wildcards, that a certificate must have for plex.tv and these media servers."""
+    digits = map(plex_direct_digits, machine_identifiers)
+    return ("plex.tv", "*.plex.tv", *(f"*.{each}.plex.direct" for each in digits))

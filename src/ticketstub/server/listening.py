@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import sys
 from collections.abc import Generator, Mapping
 
 import uvicorn
 
 from ticketstub.server.connections import BACKLOG, Application, Config, Connection
+from ticketstub.server.first_byte import Doorkeeper
 from ticketstub.server.requests import Scope
 from ticketstub.server.settings import Settings
 
@@ -38,19 +40,25 @@ class PortInUse(ListenError):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take an address; port 0 takes a free one.
+    """Take an address and listen there; port 0 takes a free one.
 
     Raises:
         PortInUse: another program has it.
         ListenError: it cannot be taken for another reason.
     """
+    listener = take(host, port)
+    listener.listen(BACKLOG)
+    return listener
+
+
+def take(host: str, port: int) -> socket.socket:
+    """Take an address without listening there: whoever connects is refused. Raises as `listen`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         if sys.platform != "win32":  # there it would share the port; here it only skips the wait after a restart
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise _explained(host, port, error) from None
@@ -65,13 +73,19 @@ def _explained(host: str, port: int, error: OSError) -> ListenError:
         return PortInUse(host, port)
     if error.errno == errno.EADDRINUSE:
         return PortInUse(host, port)
+    if error.errno == errno.EACCES:
+        return ListenError(f"port {port} of {host} is not for this user to take: name another one")
     return ListenError(f"{host}:{port} cannot be listened on: {error.strerror or error}")
 
 
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Make the fastest event loop there is here."""
+def new_event_loop(*, looks_at_sockets: bool = False) -> asyncio.AbstractEventLoop:
+    """Make the fastest event loop there is here.
+
+    Args:
+        looks_at_sockets: whether https is answered too (`first_byte.py`), which Windows' own fast one is not made for.
+    """
     if sys.platform == "win32":
-        return asyncio.new_event_loop()
+        return asyncio.SelectorEventLoop() if looks_at_sockets else asyncio.new_event_loop()
     import uvloop  # it does not exist for Windows
 
     return uvloop.new_event_loop()
@@ -84,10 +98,40 @@ class Server(uvicorn.Server):
         app: the application.
         settings: the limits.
         keep_alive: seconds that idle connections are kept, by port, where they are not the settings'.
+        context: what TLS is ended with, on every port beside plain http; left out, there is no TLS.
     """
 
-    def __init__(self, app: Application, settings: Settings, keep_alive: Mapping[int, int]) -> None:
+    def __init__(
+        self,
+        app: Application,
+        settings: Settings,
+        keep_alive: Mapping[int, int],
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         super().__init__(Config(app, settings, keep_alive))
+        self._settings = settings
+        self._context = context
+        self._doorkeeper: Doorkeeper | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections."""
+        if self._context is None:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        seconds, most = self._settings.head_seconds, self._settings.connections
+        self._doorkeeper = Doorkeeper(self._connection, self._context, seconds=seconds, most=most)
+        for listener in sockets or []:
+            self._doorkeeper.open(listener)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nothing more, and end."""
+        if self._doorkeeper is not None:
+            self._doorkeeper.close()
+        await super().shutdown(sockets)
+
+    def _connection(self) -> Connection:
+        return Connection(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -100,6 +144,27 @@ class Server(uvicorn.Server):
         while not await self.on_tick(counter):
             await asyncio.sleep(_TICK)
             counter = (counter + 1) % 20
+
+    def close_port(self, port: int) -> None:
+        """Listen on a port no longer, and cut its connections."""
+        for server in list(self.servers):
+            if any(each.getsockname()[1] == port for each in server.sockets):
+                self.servers.remove(server)
+                server.close()
+        if self._doorkeeper is not None:
+            self._doorkeeper.shut(port)
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection) and connection.server and connection.server[1] == port:
+                connection.transport.abort()
+
+    async def open_port(self, listener: socket.socket) -> None:
+        """Listen at an address that is taken, as at those that this one started with."""
+        if self._doorkeeper is not None:
+            listener.listen(BACKLOG)
+            self._doorkeeper.open(listener)
+            return
+        loop = asyncio.get_running_loop()
+        self.servers.append(await loop.create_server(self._connection, sock=listener, backlog=BACKLOG))
 
     def abandon(self) -> None:
         """Cut whatever connection is left."""

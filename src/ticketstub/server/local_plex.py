@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import threading
+import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from ticketstub.server.addresses import certified_names
 from ticketstub.server.instance import Clock, Instance
 from ticketstub.server.keys import Keys
+from ticketstub.server.places import Listening, Places, RunningMediaServer, Secure, url_of
 from ticketstub.server.rates import Rates
 from ticketstub.server.settings import Settings
 from ticketstub.server.world import World, WorldAccount
@@ -33,22 +33,6 @@ if TYPE_CHECKING:
     from ticketstub.server.passwords import Passwords
     from ticketstub.server.pool import Pool
     from ticketstub.server.store.base import MediaServerRow, Store
-
-_STOPS_WITHIN = 10.0
-
-
-class RunningMediaServer(msgspec.Struct, frozen=True, kw_only=True):
-    """A media server of a running local Plex, and where it answers."""
-
-    name: str
-    machine_identifier: str
-    host: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        """Its base address."""
-        return _url(self.host, self.port)
 
 
 class LocalPlex:
@@ -65,8 +49,12 @@ class LocalPlex:
         hand: a tester's hand on it (see control/hand.py); it runs on the clock then, and may move it.
         control: where that hand's verbs are answered over HTTP, on the same address as all else; left out, nowhere.
         record: a folder for what media servers upstream answer, in the form that `replies` serves, without secrets.
-        plex_direct: whether media servers' https names below plex.direct are listed: only behind a proxy of ours
-            (`server/proxy/`) do they lead anywhere.
+        plex_direct: whether media servers' https names below plex.direct are listed: behind a proxy of ours
+            (`server/proxy/`) they lead here. With `secure` they always are.
+        secure: how https is answered too; left out, it is not.
+        advertise: the address that media servers are listed at, where it is another than `host`.
+        media_port: the port of the first media server whose port the world leaves open, the next ones after it; left
+            out, they take free ones.
 
     `serve` and `running` raise `StoreError`, `KeysError` and `ListenError` (`PortInUse`) before they are ready.
     """
@@ -85,6 +73,9 @@ class LocalPlex:
         control: Control | None = None,
         record: Path | None = None,
         plex_direct: bool = False,
+        secure: Secure | None = None,
+        advertise: str | None = None,
+        media_port: int | None = None,
     ) -> None:
         if control is not None and hand is None:
             raise ValueError("the control API needs a hand that does what is asked")
@@ -94,27 +85,32 @@ class LocalPlex:
         self.passcodes: Passwords | None = None
         """What checks the passcodes of Home users, once started."""
         self._db = db
-        self._host = host
-        self._port = port
+        more = secure.ports if secure else ()
+        self._places = Places(Listening(host, port, advertise, media_port, more), control)
         self._clock = clock if hand is None else hand.runs_on(clock)
         self._hand = hand
-        self._control = control
         self._settings = settings or Settings()
         self._on_answer = on_answer
         self._record = record
-        self._plex_direct = plex_direct
-        self._media_servers: tuple[RunningMediaServer, ...] = ()
+        self._secure = secure
+        self._plex_direct = plex_direct or secure is not None
         self._elsewhere: dict[str, Elsewhere | None] = {}
 
     @property
     def url(self) -> str:
         """The base address of plex.tv's API, once started."""
-        return _url(self._host, self._port)
+        return url_of(self._places.listening.host, self._places.port)
+
+    @property
+    def more_ports(self) -> tuple[int, ...]:
+        """The further ports of plex.tv's, once started."""
+        return self._places.more
 
     @property
     def control_url(self) -> str | None:
         """The base address of the control API, once started; `None` where it is not asked for."""
-        return _url(self._host, self._control.port) if self._control else None
+        control = self._places.control
+        return url_of(self._places.listening.host, control.port) if control else None
 
     @property
     def accounts(self) -> tuple[WorldAccount, ...]:
@@ -124,11 +120,11 @@ class LocalPlex:
     @property
     def media_servers(self) -> tuple[RunningMediaServer, ...]:
         """The media servers, once started."""
-        return self._media_servers
+        return self._places.media_servers
 
     def media_server(self, name: str) -> RunningMediaServer:
         """Return a media server by its name or machine identifier; raises `LookupError` where there is none."""
-        for server in self._media_servers:
+        for server in self.media_servers:
             if name in {server.name, server.machine_identifier}:
                 return server
         raise LookupError(f"no media server is called {name!r}")
@@ -141,52 +137,19 @@ class LocalPlex:
             stop: ends it, within the settings' `stop_seconds` and a moment, whatever clients do.
         """
         with contextlib.ExitStack() as sockets:
-            plex_tv = sockets.enter_context(self._listen(self._port))
-            self._port = plex_tv.getsockname()[1]
+            plex_tv = self._places.take_plex_tv(sockets)
             async with self._opened() as (instance, rows):
-                listeners = [*self._listen_all(rows, sockets), *self._listen_for_control(sockets)]
+                listeners = [*plex_tv, *self._places.take_the_rest(rows, sockets)]
                 app = await self._assembled(instance, rows)
-                await self._run(app, [plex_tv, *listeners], ready, stop)
+                await self._run(app, listeners, ready, stop)
 
     @contextlib.contextmanager
     def running(self) -> Generator[LocalPlex, None, None]:
         """Run in a thread of its own for as long as the `with` lasts."""
-        loops: list[Callable[[], object]] = []
-        ready, failure = threading.Event(), list[BaseException]()
+        from ticketstub.server.proxy.threads import running  # loaded only to be run
 
-        async def serve() -> None:
-            stop, loop = asyncio.Event(), asyncio.get_running_loop()
-            loops.append(lambda: loop.call_soon_threadsafe(stop.set))
-            await self.serve(ready.set, stop)
-
-        def run() -> None:
-            try:
-                from ticketstub.server.listening import new_event_loop  # loaded only to be run
-
-                with asyncio.Runner(loop_factory=new_event_loop) as runner:
-                    runner.run(serve())
-            except BaseException as error:  # noqa: BLE001  # it is raised again where `running` was called
-                failure.append(error)
-            finally:
-                ready.set()
-
-        thread = threading.Thread(target=run, name="ticketstub-local-plex", daemon=True)
-        thread.start()
-        ready.wait()
-        try:
-            if not failure:
-                yield self
-        finally:
-            with contextlib.suppress(RuntimeError, IndexError):  # it ended by itself
-                loops[0]()
-            thread.join(_STOPS_WITHIN)
-        if failure:
-            raise failure[0]
-
-    def _listen(self, port: int) -> socket.socket:
-        from ticketstub.server.listening import listen  # loaded only to be run
-
-        return listen(self._host, port)
+        with running(self.serve, "ticketstub-local-plex"):
+            yield self
 
     @contextlib.asynccontextmanager
     async def _opened(self) -> AsyncGenerator[tuple[Instance, tuple[MediaServerRow, ...]], None]:
@@ -217,7 +180,8 @@ class LocalPlex:
         """Make the pool that hashes; among clients that all have the one loopback address there is nothing to share."""
         from ticketstub.server.pool import WAITING, Pool  # likewise
 
-        alone = self._host == "localhost" or ip_address(self._host).is_loopback
+        host = self._places.listening.host
+        alone = host == "localhost" or ip_address(host).is_loopback
         return Pool(per_address=2 * WAITING if alone else self._settings.sign_ins_per_address)
 
     def _database(self) -> tuple[Keys, Store]:
@@ -229,33 +193,6 @@ class LocalPlex:
         # The keys first: a database without its key is refused before it is touched.
         keys = Keys.for_database(database_path(self._db))
         return keys, SqliteStore(self._db)
-
-    def _listen_all(self, rows: tuple[MediaServerRow, ...], sockets: contextlib.ExitStack) -> list[socket.socket]:
-        """Take each media server's port, the named ones first so that no free one is in their way."""
-        found: dict[str, socket.socket] = {}
-        for row in sorted(rows, key=lambda row: row.port is None):
-            if row.port and row.port == self._port:
-                from ticketstub.server.listening import ListenError  # as in _listen
-
-                raise ListenError(f"port {row.port} is {row.name}'s in the world: name another one for plex.tv's API")
-            found[row.machine_identifier] = sockets.enter_context(self._listen(row.port or 0))
-        self._media_servers = tuple(
-            RunningMediaServer(
-                name=row.name,
-                machine_identifier=row.machine_identifier,
-                host=self._host,
-                port=found[row.machine_identifier].getsockname()[1],
-            )
-            for row in rows
-        )
-        return list(found.values())
-
-    def _listen_for_control(self, sockets: contextlib.ExitStack) -> list[socket.socket]:
-        if self._control is None:
-            return []
-        listener = sockets.enter_context(self._listen(self._control.port))
-        self._control = self._control._replace(port=listener.getsockname()[1])
-        return [listener]
 
     async def _assembled(self, instance: Instance, rows: tuple[MediaServerRow, ...]) -> App:
         from ticketstub.server.app import App  # likewise
@@ -279,8 +216,8 @@ class LocalPlex:
             self.world,
             again,
             settings=self._settings,
-            places={server.port: server.name for server in self._media_servers},
-            control=self._control,
+            places={server.port: server.name for server in self.media_servers},
+            control=self._places.control,
             on_answer=self._on_answer,
         )
 
@@ -293,22 +230,27 @@ class LocalPlex:
         from ticketstub.server.transient import TransientTokens  # likewise
 
         settings, sites, transient = self._settings, dict[int, MediaServer](), list[TransientTokens]()
-        for row, running in zip(rows, self._media_servers, strict=True):
-            instance.addresses[row.machine_identifier] = (_reached_at(running.host), running.port)
+        for row, running in zip(rows, self.media_servers, strict=True):
+            instance.addresses[row.machine_identifier] = (self._places.listening.reached_at, running.port)
             transient.append(TransientTokens(instance.keys, settings.transient_tokens))
             box, more = Box(row, instance, transient[-1]), self._elsewhere[row.machine_identifier]
             sites[running.port] = MediaServer(box, settings.media_server_keep_alive_seconds, more)
         return Sites(PlexTv(instance), sites, transient)
+
+    def _context(self) -> ssl.SSLContext | None:
+        """Make what TLS is spoken with, for every name that leads here."""
+        machines = [server.machine_identifier for server in self.media_servers]
+        return self._secure.context(certified_names(machines)) if self._secure else None
 
     async def _run(
         self, app: App, listeners: list[socket.socket], ready: Callable[[], None], stop: asyncio.Event
     ) -> None:
         from ticketstub.server.listening import Server  # likewise
 
-        kept = {server.port: self._settings.media_server_keep_alive_seconds for server in self._media_servers}
-        server = Server(app, self._settings, kept)
+        kept = {server.port: self._settings.media_server_keep_alive_seconds for server in self.media_servers}
+        server = Server(app, self._settings, kept, self._context())
         if self._hand is not None:
-            self._hand.watch.cut = server.cut
+            self._hand.serves(server, self._places.listening.host, (self._places.port, *self._places.more))
         serving = asyncio.create_task(server.serve(listeners))
         while not server.started and not serving.done():  # noqa: ASYNC110  # the library says it in no other way
             await asyncio.sleep(0)
@@ -329,12 +271,3 @@ class LocalPlex:
         await serving
         server.abandon()
         await asyncio.sleep(0)  # the connections learn of it before the loop ends
-
-
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _reached_at(host: str) -> str:
-    """Say where to reach what listens on all addresses: on this machine, by its loopback address."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # told apart, not listened on

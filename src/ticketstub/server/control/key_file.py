@@ -37,6 +37,15 @@ def control_key(path: Path) -> Secret:
         raise KeyFileError(f"{path} cannot be read: {error.strerror}") from None
 
 
+def given_key(text: str, name: str) -> Secret:
+    """Take a key that was given otherwise, in the variable of this name.
+
+    Raises:
+        KeyFileError: it is too short, or no key at all.
+    """
+    return _checked(name, text.encode())
+
+
 def _read(path: Path) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | _NO_FOLLOW)
     try:
@@ -50,7 +59,7 @@ def _read(path: Path) -> bytes:
         os.close(descriptor)
 
 
-def _checked(path: Path, content: bytes) -> Secret:
+def _checked(path: Path | str, content: bytes) -> Secret:
     key = content.decode("ascii", "replace").strip()
     if len(key) < _SHORTEST or not key.isascii() or not key.isprintable() or " " in key:
         raise KeyFileError(f"{path} holds no key of {_SHORTEST} or more printable characters: remove it for a new one")

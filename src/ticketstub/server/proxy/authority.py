@@ -1,8 +1,8 @@
 """The certificate authority of one run, and the one certificate it ever issues for it.
 
 Rule: keys live in memory only, the authority's no longer than it takes to issue. Its certificate, the only part that is
-written, is constrained to plex.tv and plex.direct, to servers, and to hours: whoever trusts it trusts nobody with any
-other name. `cryptography` makes it; nothing else of ours needs an authority.
+written, is constrained to plex.tv and plex.direct, to servers, and to hours, to days where `serve` has it: whoever
+trusts it trusts nobody with any other name. `cryptography` makes it; nothing else of ours needs an authority.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 DOMAINS = ("plex.tv", "plex.direct")
 """The names, with all below them, that a run's authority may speak for."""
 LASTS = timedelta(hours=12)
+"""How long those of a run are good for."""
+NAME = "Ticketstub local stand-in, not Plex"
+"""What an authority of ours is called."""
 _EARLIER = timedelta(minutes=5)  # for clients whose clock is a little behind
 
 
@@ -53,16 +56,18 @@ class Authority:
     """An authority. Its private key is never given away and ends with the object.
 
     Args:
-        now: when it is made; it is good for `LASTS` from then on.
+        now: when it is made.
+        lasts: how long it and what it issues are good for from then on.
     """
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, now: datetime, lasts: timedelta = LASTS) -> None:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes
 
         self._now = now
+        self._until = now + lasts
         self._key = _new_key()
-        name = _name("Ticketstub local stand-in, not Plex")
+        name = _name(NAME)
         builder = self._signable(name, self._key, name)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_constraints(), critical=True)
@@ -90,17 +95,17 @@ class Authority:
 
         builder = x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key.public_key())
         builder = builder.serial_number(x509.random_serial_number())
-        builder = builder.not_valid_before(self._now - _EARLIER).not_valid_after(self._now + LASTS)
+        builder = builder.not_valid_before(self._now - _EARLIER).not_valid_after(self._until)
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
         return builder.add_extension(identifier, critical=False).add_extension(server, critical=False)
 
 
-def issue_for_run(names: Iterable[str], now: datetime) -> Issued:
+def issue_for_run(names: Iterable[str], now: datetime, lasts: timedelta = LASTS) -> Issued:
     """Make an authority, let it issue one certificate, and forget its key."""
     from cryptography.hazmat.primitives import serialization
 
-    authority, password = Authority(now), secrets.token_hex(16).encode()
+    authority, password = Authority(now, lasts), secrets.token_hex(16).encode()
     certificate, key = authority.issue(names)
     pem = serialization.Encoding.PEM
     sealed = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(password))
@@ -128,6 +133,16 @@ def server_context(issued: Issued, folder: Path) -> ssl.SSLContext:
     with _as_file(issued.certificate + issued.key, folder) as path:
         context.load_cert_chain(path, password=issued.password)
     return context
+
+
+def is_ours(certificate: bytes) -> bool:
+    """Tell whether a file holds the certificate of an authority of ours, this run's or an earlier one's."""
+    from cryptography import x509
+
+    try:
+        return x509.load_pem_x509_certificate(certificate).subject == _name(NAME)
+    except ValueError:
+        return False
 
 
 def _new_key() -> EllipticCurvePrivateKey:

@@ -11,7 +11,7 @@ import contextlib
 import threading
 from collections.abc import Awaitable, Callable, Generator
 
-_STOPS_WITHIN = 5.0
+_STOPS_WITHIN = 10.0
 
 Serve = Callable[[Callable[[], None], asyncio.Event], Awaitable[None]]
 """Serves until the event is set; calls the function when it is ready."""

@@ -1,0 +1,172 @@
+"""Where a local Plex answers: the addresses that it takes when it starts, and that others are told.
+
+Rule: every address is taken before anything is said about it. What is told is what others reach, which may be another
+address than the one that is listened on: in a container, its own in the containers' network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from ticketstub.server.addresses import plex_direct_digits, plex_direct_name
+
+if TYPE_CHECKING:
+    from ticketstub.server.control.sites import Control
+    from ticketstub.server.store.base import MediaServerRow
+
+
+class Secure(NamedTuple):
+    """How a local Plex answers https too, on every port beside plain http.
+
+    Attributes:
+        context: makes what TLS is spoken with, for these names of hosts; called once, before anything answers.
+        ports: more ports of plex.tv's; 0 takes a free one.
+    """
+
+    context: Callable[[Sequence[str]], ssl.SSLContext]
+    ports: tuple[int, ...] = (443, 80)
+
+
+class Listening(NamedTuple):
+    """Where a local Plex is to listen.
+
+    Attributes:
+        host: the address.
+        port: plex.tv's port; 0 takes a free one.
+        advertise: the address that media servers are listed at; left out, it is `host`, and for all addresses of this
+            machine its loopback one.
+        media_port: the port of the first media server whose port the world leaves open, the next ones after it; left
+            out, they take free ones.
+        more: more ports of plex.tv's.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    advertise: str | None = None
+    media_port: int | None = None
+    more: tuple[int, ...] = ()
+
+    @property
+    def reached_at(self) -> str:
+        """The address that media servers are listed at."""
+        on_this_machine = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # told apart, not listened on
+        return self.advertise or on_this_machine.get(self.host, self.host)
+
+
+class RunningMediaServer(msgspec.Struct, frozen=True, kw_only=True):
+    """A media server of a running local Plex, and where it answers."""
+
+    name: str
+    machine_identifier: str
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Its base address."""
+        return url_of(self.host, self.port)
+
+    @property
+    def https_url(self) -> str:
+        """Its base address by https, where that is answered: the name below plex.direct, for an IPv4 address."""
+        return f"https://{plex_direct_name(plex_direct_digits(self.machine_identifier), self.host, self.port)}"
+
+
+class Places:
+    """The addresses of one local Plex. Constructing it takes none.
+
+    Args:
+        listening: where.
+        control: the control API, if it is asked for.
+    """
+
+    def __init__(self, listening: Listening, control: Control | None = None) -> None:
+        self.listening = listening
+        self.port = listening.port
+        """plex.tv's port; once taken, the true one, as below."""
+        self.more = listening.more
+        """plex.tv's further ports."""
+        self.control = control
+        """The control API's key and port."""
+        self.media_servers: tuple[RunningMediaServer, ...] = ()
+        """The media servers, once taken."""
+
+    def take_plex_tv(self, sockets: contextlib.ExitStack) -> list[socket.socket]:
+        """Take plex.tv's ports; raises `ListenError`, as below."""
+        ports = (self.port, *(port for port in self.more if port == 0 or port != self.port))
+        taken = [self._take(port, sockets) for port in ports]
+        self.port, *more = [each.getsockname()[1] for each in taken]
+        self.more = tuple(more)
+        return taken
+
+    def take_the_rest(self, rows: Sequence[MediaServerRow], sockets: contextlib.ExitStack) -> list[socket.socket]:
+        """Take each media server's port, the named ones first so that no other is in their way, and control's."""
+        free, found = self._open_ports(rows), dict[str, socket.socket]()
+        for row in sorted(rows, key=lambda row: row.port is None):
+            self._check(row)
+            found[row.machine_identifier] = self._take(row.port or next(free), sockets)
+        self.media_servers = tuple(self._running(row, found[row.machine_identifier]) for row in rows)
+        return [*found.values(), *self._take_control(sockets)]
+
+    def _take(self, port: int, sockets: contextlib.ExitStack) -> socket.socket:
+        from ticketstub.server.listening import listen  # loaded only to be run
+
+        return sockets.enter_context(listen(self.listening.host, port))
+
+    def _check(self, row: MediaServerRow) -> None:
+        if row.port and row.port in {self.port, *self.more}:
+            from ticketstub.server.listening import ListenError  # as in _take
+
+            raise ListenError(f"port {row.port} is {row.name}'s in the world: name another one for plex.tv's API")
+
+    def _open_ports(self, rows: Sequence[MediaServerRow]) -> Iterator[int]:
+        """Yield a port for each media server that has none in the world."""
+        taken = {self.port, *self.more, self.control.port if self.control else 0, *(row.port for row in rows)} - {0}
+        port = self.listening.media_port or 0
+        while True:
+            if port not in taken:
+                yield port
+            port += bool(port)
+
+    def _running(self, row: MediaServerRow, listener: socket.socket) -> RunningMediaServer:
+        host, port = self.listening.advertise or self.listening.host, listener.getsockname()[1]
+        return RunningMediaServer(name=row.name, machine_identifier=row.machine_identifier, host=host, port=port)
+
+    def _take_control(self, sockets: contextlib.ExitStack) -> list[socket.socket]:
+        if self.control is None:
+            return []
+        listener = self._take(self.control.port, sockets)
+        self.control = self.control._replace(port=listener.getsockname()[1])
+        return [listener]
+
+
+def url_of(host: str, port: int) -> str:
+    """Return the base address of what answers at a host's port."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def found_address(host: str) -> str | None:
+    """Return this machine's private address in its network, as a container has one, where `host` is all of them."""
+    if host != "0.0.0.0":  # noqa: S104  # told apart, not listened on
+        return None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent: it only tells which of its addresses would be used
+            found = str(probe.getsockname()[0])
+        except OSError:  # a network that leads nowhere
+            found = _by_name()
+    return found if found and ip_address(found).is_private else "127.0.0.1"
+
+
+def _by_name() -> str:
+    try:
+        return socket.gethostbyname(socket.gethostname())
+    except OSError:
+        return ""
