@@ -1,0 +1,193 @@
+"""The examples of docs/testing.md, as a reader copies them: into an empty folder, and then the page's own commands.
+
+Rule: the page is the only place of its files. A mark before a block says which file it is, or where its command is
+typed. Everything runs on loopback with the tools of the language, and nothing is fetched but the pinned packages, once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # comes with schemathesis; its types are a package of their own
+
+from tests.docs import running
+from tests.docs.pages import Block, page
+from tests.strangers.environments import _install_node, _kept
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the page's commands are written for a POSIX shell")
+
+PAGE = page("docs/testing.md")
+PINS = [Path(__file__).parent / "typescript" / name for name in ("package.json", "package-lock.json", ".npmrc")]
+NODE = "install Node.js 20 or newer (nodejs.org), with npm"
+GO = "install Go 1.22 or newer (go.dev)"
+
+_FILE = re.compile(r"not run: alone; the file (\w+)/(\S+)")
+_COMMAND = re.compile(r"not run: alone; a command in (\w+)(?:, with Node.js (\d+))?")
+_PATIENCE = 240
+
+
+class Example(NamedTuple):
+    """A language's folder as the reader has it, and the environment of the reader's shell."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def does(self, command: str) -> str:
+        """Run a command, which has to end well; return what it writes on both streams."""
+        done = subprocess.run(
+            ["sh", "-c", command],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            timeout=_PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+
+def files(language: str) -> Iterator[tuple[str, str]]:
+    """Return the files that the page shows for a language."""
+    for block in PAGE.blocks():
+        if (match := _FILE.fullmatch(block.mark)) and match[1] == language:
+            yield match[2], block.text
+
+
+def shown(language: str, node: str | None = None) -> list[Block]:
+    """Return the blocks of commands that are typed in a language's folder, with this release of Node.js or any."""
+    matches = [(block, _COMMAND.fullmatch(block.mark)) for block in PAGE.blocks()]
+    return [block for block, match in matches if match and (match[1], match[2]) == (language, node)]
+
+
+def does_what_is_shown(example: Example, blocks: list[Block]) -> None:
+    """Type each command, and compare what happens with the page."""
+    assert blocks
+    for block in blocks:
+        for command, expected in running.commands(block.text):
+            running.compare(expected, example.does(command), f"{PAGE.name}:{block.line}")
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Example:
+    """A reader with an empty folder, this project's command, and pytest."""
+    environment = running.environment(tmp_path)
+    here = [environment["PATH"].split(os.pathsep)[0], str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    ours = {"PATH": os.pathsep.join(here), "PYTEST_ADDOPTS": "-p no:asyncio -p no:cacheprovider", "CI": "true"}
+    folder = tmp_path / "shelf"
+    folder.mkdir()
+    return Example(folder, environment | ours)
+
+
+def copied(reader: Example, language: str) -> Example:
+    """Copy a language's files from the page into the reader's folder."""
+    for name, text in files(language):
+        (reader.folder / name).write_text(text, "utf-8")
+    return reader
+
+
+@pytest.fixture
+def python(reader: Example) -> Example:
+    """The example in Python."""
+    return copied(reader, "python")
+
+
+@pytest.fixture
+def go(reader: Example, require) -> Example:
+    """The example in Go; what was compiled before is used again, and nothing is fetched."""
+    cache = subprocess.run([require("go", GO), "env", "GOCACHE"], capture_output=True, text=True, check=True).stdout
+    alone = {"GOCACHE": cache.strip(), "GOPROXY": "off", "GOTOOLCHAIN": "local", "GOFLAGS": ""}
+    return copied(Example(reader.folder, reader.environment | alone), "go")
+
+
+@pytest.fixture
+def typescript(reader: Example, require) -> Example:
+    """The example in TypeScript, with its packages as `npm ci` makes them from the pinned versions."""
+    require("node", NODE)
+    npm = require("npm", NODE)
+    made = _kept("typescript_example", PINS, "", print, lambda folder: _install_node(folder, PINS, npm))
+    (reader.folder / "node_modules").symlink_to(made / "node_modules")
+    return copied(reader, "typescript")
+
+
+def test_every_block_of_the_page_has_a_mark_that_is_understood() -> None:
+    """No block of the page is left out by a mark that this file does not read."""
+    kinds = (_FILE, _COMMAND, re.compile(r"not run: it (installs|needs the network|needs Docker)"))
+    unread = [block for block in PAGE.blocks() if not any(kind.fullmatch(block.mark) for kind in kinds)]
+    assert [] == [block.line for block in unread if not running.runs(block)]
+
+
+def test_python(python: Example) -> None:
+    """The program in Python and its tests, with the fixtures."""
+    does_what_is_shown(python, shown("python"))
+
+
+def test_go(go: Example) -> None:
+    """The program in Go and its tests, by the control API."""
+    does_what_is_shown(go, shown("go"))
+
+
+def test_go_without_an_address(go: Example) -> None:
+    """On Linux `Shelf{}` asks https://plex.tv, which is the local Plex."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("elsewhere Go asks the system whom to trust")
+    tests = go.folder / "shelf_test.go"
+    given = 'Shelf{PlexTV: os.Getenv("TICKETSTUB_PLEX_TV")}'
+    assert given in tests.read_text("utf-8")
+    tests.write_text(tests.read_text("utf-8").replace(given, "Shelf{}").replace('\t"os"\n', ""), "utf-8")
+    does_what_is_shown(go, shown("go"))
+
+
+@pytest.mark.strangers
+def test_typescript(typescript: Example) -> None:
+    """The program in TypeScript and its tests, by the control API."""
+    does_what_is_shown(typescript, shown("typescript"))
+
+
+@pytest.mark.strangers
+def test_typescript_alone(typescript: Example) -> None:
+    """A present Node.js needs neither the packages nor `proxy.ts`."""
+    release = int(typescript.does("node --version").lstrip("v").split(".")[0])
+    if release < 24:
+        pytest.skip(f"Node.js 24 or newer runs TypeScript as it is; this is {release}")
+    (typescript.folder / "node_modules").unlink()
+    does_what_is_shown(typescript, shown("typescript", "24"))
+
+
+def test_the_packages_are_those_of_the_page() -> None:
+    """What is pinned for the example in TypeScript is what the page's package.json asks for."""
+    assert dict(files("typescript"))["package.json"] == PINS[0].read_text("utf-8")
+
+
+def runs_of(job: str) -> list[str]:
+    """Return what a job of the page's workflow runs."""
+    steps = yaml.safe_load(dict(files("workflow"))["tests.yml"])["jobs"][job]["steps"]
+    return [step["run"] for step in steps if "run" in step]
+
+
+@pytest.mark.parametrize("job", ["python", "typescript", "go"])
+def test_workflow(job: str, request: pytest.FixtureRequest) -> None:
+    """Each job of the workflow installs the command and runs the tests of its language, as the page does or as well."""
+    lines = runs_of(job)
+    assert any("pip install" in line and '"ticketstub[server] @ $TICKETSTUB"' in line for line in lines)
+    (tests,) = [line for line in lines if line.startswith("ticketstub run ")]
+    typed = [command for block in shown(job) for command, _ in running.commands(block.text)]
+    if tests not in typed:  # those are run above
+        example: Example = request.getfixturevalue(job)
+        example.does(tests)
+
+
+def test_workflow_has_each_language() -> None:
+    """The workflow has a job for each language of the page, and no other."""
+    jobs = yaml.safe_load(dict(files("workflow"))["tests.yml"])["jobs"]
+    assert ["python", "typescript", "go"] == list(jobs)
