@@ -14,11 +14,12 @@ stamp := .venv/.complete
 args ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench check format pins clean
+.PHONY: help setup demo test strangers bench check format pins clean
 
 help:
 	@echo 'make demo     sign in to a local Plex and look around, in a minute'
 	@echo 'make test     run all tests         (make test args="-k token -x")'
+	@echo 'make strangers  run the published clients, and write docs/strangers.md of what was found'
 	@echo 'make bench    measure against peers and floors'
 	@echo 'make check    linters and type checkers'
 	@echo 'make format   let the formatter have its way'
@@ -32,6 +33,9 @@ demo: $(stamp)
 
 test: $(stamp)
 	@$(bin)/python -m pytest -n auto --dist loadfile $(args)
+
+strangers: $(stamp)
+	@$(bin)/python -m pytest tests/strangers -n auto --dist loadfile --write-strangers $(args)
 
 bench: $(stamp)
 	@$(bin)/python -m benchmarks $(args)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
+pytest_plugins = ["tests.strangers.gathering"]  # here: with xdist, the first process sees no deeper conftest.py
+
 Require = Callable[[str, str], str]
 
 

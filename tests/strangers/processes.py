@@ -17,6 +17,8 @@ from typing import Any
 
 from pyotp.totp import TOTP
 
+from tests.strangers import asked
+
 HERE = Path(__file__).parent
 WORLD = HERE / "world.toml"
 STARTS_WITHIN = 20.0
@@ -132,6 +134,7 @@ class Stranger:
         self._process = Lines(command, environment=_environment(ours=False), folder=folder)
 
     def ask(self, call: str, **arguments: object) -> Outcome:
+        asked.note(self.name, call, "pointed", arguments)
         self._process.say(json.dumps({"call": call, **arguments}))
         return json.loads(self._process.next_line(ANSWERS_WITHIN))
 

@@ -1,0 +1,89 @@
+"""What docs/strangers.md calls clients and operations, and what it says of clients beyond their numbers.
+
+Rule: words for readers, in a table each. An operation without one stands in the page under the name its program has for
+it, a client under that of its package; so a new folder gets a row before anybody writes here.
+"""
+
+NAMES = {"PlexAPI": "python-plexapi", "plex-api-client": "plex-api-client (plexpy)", "@lukehagar/plexjs": "plexjs"}
+"""Packages that are better known by another name."""
+
+OPERATIONS = {
+    "sign_in": "sign in with a password",
+    "sign_in_with_code": "sign in with a password and a verification code",
+    "token_details": "get token details",
+    "resources": "list resources",
+    "transient_token": "get a transient token",
+    "source": "get source connection information",
+    "ping": "ping",
+    "connect": "connect to a listed server",
+    "server": "open a server by its address",
+    "pin_begin": "begin to sign in with a PIN",
+    "pin_check": "ask once whether a PIN was approved",
+    "pin_run": "wait in the background for a PIN",
+    "pin_wait": "wait for a PIN",
+    "jwt_begin": "begin to sign in with a device key",
+    "jwt_register": "register a device key",
+    "jwt_refresh": "verify and renew a JWT",
+    "link": "approve a link code",
+    "users": "list users",
+    "user_token": "get a user's token for a server",
+    "switch": "switch Home users",
+    "set_passcode": "set a passcode",
+    "remove_passcode": "remove a passcode",
+    "set_managed_passcode": "set a managed user's passcode",
+    "remove_managed_passcode": "remove a managed user's passcode",
+    "devices": "list devices",
+    "remove_device": "remove a device",
+    "sign_out": "sign out",
+    "claim_token": "get a claim token",
+    "public_address": "ask for the public address",
+    "server_account": "ask a server for its account",
+    "server_accounts": "list a server's accounts",
+    "server_clients": "list a server's clients",
+    "server_devices": "list a server's devices",
+    "server_statistics": "ask a server for its statistics",
+}
+
+OPERATIONS_OF = {
+    "plexauth": {
+        "begin": "begin to sign in through the browser",
+        "poll": "ask once for the token",
+        "token": "wait for the token",
+        "close": "end the session",
+        "set_up": "Home Assistant's set-up with the token",
+    },
+}
+"""By a folder's name without its version: what only this client's program calls so."""
+
+REMARKS = {
+    "plexjs_0_35_1": "it throws a media server's answers away; they were read on the wire",
+    "plexjs_0_39_0": "it throws a media server's answers away; they were read on the wire",
+    "plexpy_0_6_6": "no result for the media-server calls: the response that it keeps was read",
+    "plexpy_0_9_0": "no result for the media-server calls: the response that it keeps was read",
+    "plexpy_0_30_0": "no result for the media-server calls: the response that it keeps was read",
+    "plexauth_0_0_6": "the set-up is python-plexapi's, as Home Assistant does it",
+}
+"""By folder."""
+
+NO_SDK = "as its source writes them; the SDK itself is not run, because "
+REQUESTS = {
+    "plexjava": ("0.16.0", "Java", f"{NO_SDK}its package was not to be had"),
+    "plexcsharp": (
+        "0.2.0",
+        "C#",
+        NO_SDK + 'it needs .NET; it asks without `Accept` and reads JSON alone, so it needs `default_format = "json"`',
+    ),
+}
+"""The SDKs for which `raw_requests` stands: version, language, remark."""
+
+PROGRAMS = {
+    "curl": ("as installed", "shell"),
+    "urllib": ("Python's own", "Python"),
+    "http.client": ("Python's own", "Python"),
+    "httpx": ("", "Python"),
+    "aiohttp": ("", "Python"),
+    "net/http": ("Go's own", "Go"),
+    "java.net.http": ("Java's own", "Java"),
+    "fetch": ("Node.js's own", "JavaScript"),
+}
+"""A few lines with an HTTP library: version (none: that of requirements/dev.txt) and language."""
