@@ -5,17 +5,16 @@ Each asks for Plex's own addresses, by the ways of its language; proxy and autho
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.strangers import asked
 from tests.strangers.conftest import NODE, set_up
 from tests.strangers.processes import WORLD
 from tests.strangers.running import Unpointed, ran
@@ -60,6 +59,8 @@ with Plex(token=headers["X-Plex-Token"]) as plex:
 @pytest.mark.parametrize("library", PYTHON)
 def test_python(tmp_path: Path, library: str) -> None:
     """urllib, http.client, httpx, aiohttp where it trusts the environment, and our own client."""
+    if library != "ticketstub":  # no stranger
+        asked.note(library, "token_details", "run")
     said = ran(tmp_path, sys.executable, "-c", PROLOGUE + PYTHON[library])
     assert "mira_quill" == json.loads(said)["username"]
 
@@ -67,6 +68,7 @@ def test_python(tmp_path: Path, library: str) -> None:
 def test_curl(tmp_path: Path, require) -> None:
     """curl, by https and by http."""
     curl = require("curl", "install curl")
+    asked.note("curl", "token_details", "run")
     fields = [part for name, value in HEADERS.items() for part in ("-H", f"{name}: {value}")]
     for url in (USER, "http://plex.tv/api/v2/user"):
         assert "mira_quill" == json.loads(ran(tmp_path, curl, "-sS", *fields, url))["username"]
@@ -145,6 +147,8 @@ def assert_both_answered(said: str) -> None:
 def test_go(tmp_path: Path, require) -> None:
     """net/http with the default client; the standard library alone."""
     go = require("go", "install Go (go.dev)")
+    for call in ("token_details", "ping"):
+        asked.note("net/http", call, "run")
     (tmp_path / "main.go").write_text(GO.replace("TOKEN", MIRA))
     assert_both_answered(ran(tmp_path, go, "run", "main.go"))
 
@@ -152,6 +156,8 @@ def test_go(tmp_path: Path, require) -> None:
 def test_java(tmp_path: Path, require) -> None:
     """java.net.http with its defaults."""
     java = require("java", "install a JDK, 11 or newer")
+    for call in ("token_details", "ping"):
+        asked.note("java.net.http", call, "run")
     (tmp_path / "Unpointed.java").write_text(JAVA.replace("TOKEN", MIRA))
     assert_both_answered(ran(tmp_path, java, "Unpointed.java"))
 
@@ -159,6 +165,7 @@ def test_java(tmp_path: Path, require) -> None:
 def test_node(tmp_path: Path, require) -> None:
     """`fetch` where it reads the proxy, else a tunnel by hand; NODE_EXTRA_CA_CERTS in any case."""
     node = require("node", NODE)
+    asked.note("fetch", "token_details", "run")
     said = ran(tmp_path, node, "-e", NODE_PROGRAM.replace("HEADERS", json.dumps(HEADERS)))
     assert "mira_quill" == json.loads(said)["username"]
 
@@ -169,14 +176,6 @@ def plexapi(tmp_path_factory: pytest.TempPathFactory, require, tell) -> Iterator
     stranger = Unpointed(folder, set_up(folder, require, tell), tmp_path_factory.mktemp(folder))
     yield stranger
     assert stranger.end() in {0, 143}
-
-
-def approve(stranger: Unpointed, code: str) -> None:
-    """Approve a code, as the link page of a signed-in person does."""
-    with closing(http.client.HTTPConnection(urlsplit(stranger.plex_tv).netloc, timeout=10)) as connection:
-        headers = HEADERS | {"Content-Type": "application/x-www-form-urlencoded"}
-        connection.request("PUT", "/api/v2/pins/link", urlencode({"code": code}), headers)
-        assert 204 == connection.getresponse().status
 
 
 def test_plexapi_signs_in(plexapi: Unpointed) -> None:
@@ -190,7 +189,7 @@ def test_plexapi_signs_in_with_a_pin(plexapi: Unpointed) -> None:
     """`MyPlexPinLogin`: the code is approved at the local Plex, and the poll brings a token."""
     begun = plexapi.result("pin_begin", name="pin", oauth=True, client="unpointed-pin")
     assert "app.plex.tv" == urlsplit(begun["url"]).hostname
-    approve(plexapi, begun["code"])
+    plexapi.approve(begun["code"])
     found = plexapi.result("pin_check", name="pin")
     assert "mira_quill" == plexapi.result("token_details", token=found["token"])["username"]
 
@@ -198,7 +197,7 @@ def test_plexapi_signs_in_with_a_pin(plexapi: Unpointed) -> None:
 def test_plexapi_signs_in_with_a_device_key(plexapi: Unpointed) -> None:
     """`MyPlexJWTLogin` asks clients.plex.tv, and what it gets verifies."""
     begun = plexapi.result("jwt_begin", name="jwt", key="key", oauth=True, client="unpointed-jwt")
-    approve(plexapi, begun["code"])
+    plexapi.approve(begun["code"])
     token = plexapi.result("pin_wait", name="jwt")["token"]
     assert plexapi.result("jwt_refresh", key="key", client="unpointed-jwt", token=token)["before"]
 
@@ -226,7 +225,7 @@ def test_plexauth(tmp_path: Path, require, tell) -> None:
     stranger = Unpointed("plexauth_0_0_6", set_up("plexauth_0_0_6", require, tell), tmp_path)
     begun = stranger.result("begin", forward="http://homeassistant.example:8123/auth/plex/callback")
     given = parse_qs(urlsplit(begun["url"]).fragment.removeprefix("!?"))
-    approve(stranger, given["code"][0])
+    stranger.approve(given["code"][0])
     token = stranger.result("poll")["token"]
     stranger.result("close")
     found = stranger.result("set_up", token=token, server="Attic", ssl=None)

@@ -4,6 +4,7 @@
 // `function` (a standalone function on PlexAPICore, whose result value is either `ok` or holds the error). `options`
 // go to the call as they are, `at_once` makes it so many times at once on one instance. This release has read the answer
 // to the two calls to a media server and thrown it away, so `result` holds only what is left of it.
+// Where no address of plex.tv is given (`plex_tv` is null), the SDK's own default is left as it is.
 "use strict";
 
 const readline = require("node:readline");
@@ -33,7 +34,7 @@ function prepared(ask) {
     case "source":
       return ["authentication", "getSourceConnectionInformation", [ask.source]];
     case "resources":
-      return ["plex", "getServerResources", [IDENTIFIER, undefined, undefined, undefined]];
+      return ["plex", "getServerResources", [IDENTIFIER, ask.https ? operations.IncludeHttps.Enable : undefined, undefined, undefined]];
   }
   throw new Error(`no such call: ${ask.call}`);
 }
@@ -42,7 +43,8 @@ const ON_PLEX_TV = new Set(["sign_in", "token_details", "resources"]);
 
 function maker(ask) {
   const [group, method, args] = prepared(ask);
-  const options = { ...(ON_PLEX_TV.has(ask.call) && { serverURL: `${ask.plex_tv}/api/v2` }), ...ask.options };
+  const elsewhere = ask.plex_tv && ON_PLEX_TV.has(ask.call);
+  const options = { ...(elsewhere && { serverURL: `${ask.plex_tv}/api/v2` }), ...ask.options };
   const construction = { accessToken: ask.token, serverURL: ask.server, ...ask.construction };
   if (ask.how === "method") {
     const sdk = new PlexAPI(construction);
@@ -73,7 +75,10 @@ function read(call, result) {
       return { username: account.username, email: account.email, id: account.id, token: account.authToken };
     }
     case "resources":
-      return { servers: Object.fromEntries(result.plexDevices.map((one) => [one.name, one.accessToken])) };
+      return {
+        servers: Object.fromEntries(result.plexDevices.map((one) => [one.name, one.accessToken])),
+        addresses: Object.fromEntries(result.plexDevices.map((one) => [one.name, one.connections.map((each) => each.uri)])),
+      };
     default:
       return result.rawResponse.text().catch(String).then((text) => ({ keys: Object.keys(result).sort(), text }));
   }

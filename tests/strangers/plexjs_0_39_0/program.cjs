@@ -3,6 +3,7 @@
 // One JSON request a line comes in, one JSON outcome a line goes out; `how` is `method` (a method of PlexAPI) or
 // `function` (a standalone function on PlexAPICore). This release has read the answer to the two calls to a media
 // server and thrown it away (`rawResponse.text()` says so), so `result` holds only what is left of it.
+// Where no address of plex.tv is given (`plex_tv` is null), the SDK's own default is left as it is.
 "use strict";
 
 const readline = require("node:readline");
@@ -15,7 +16,7 @@ const IDENTIFIER = "stranger-plexjs-0-39-0";
 
 // The method's group and name, the standalone function, and the arguments both take.
 function prepared(ask) {
-  const onPlexTv = { serverURL: `${ask.plex_tv}/api/v2` };
+  const onPlexTv = ask.plex_tv ? { serverURL: `${ask.plex_tv}/api/v2` } : {};
   switch (ask.call) {
     case "sign_in": {
       const form = { login: ask.login, password: ask.password };
@@ -33,7 +34,7 @@ function prepared(ask) {
     case "source":
       return ["authentication", "getSourceConnectionInformation", [ask.source]];
     case "resources":
-      return ["plex", "getServerResources", [IDENTIFIER, undefined, undefined, undefined, onPlexTv]];
+      return ["plex", "getServerResources", [IDENTIFIER, ask.https ? operations.IncludeHttps.Enable : undefined, undefined, undefined, onPlexTv]];
   }
   throw new Error(`no such call: ${ask.call}`);
 }
@@ -57,7 +58,10 @@ async function read(call, result) {
       return { username: account.username, email: account.email, id: account.id, token: account.authToken };
     }
     case "resources":
-      return { servers: Object.fromEntries(result.plexDevices.map((one) => [one.name, one.accessToken])) };
+      return {
+        servers: Object.fromEntries(result.plexDevices.map((one) => [one.name, one.accessToken])),
+        addresses: Object.fromEntries(result.plexDevices.map((one) => [one.name, one.connections.map((each) => each.uri)])),
+      };
     default:
       return { keys: Object.keys(result).sort(), text: await result.rawResponse.text().catch(String) };
   }

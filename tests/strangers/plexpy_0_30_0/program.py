@@ -1,7 +1,8 @@
 """plex-api-client 0.30.0 as its users call it.
 
 One JSON request a line comes in, one JSON outcome a line goes out; `how` is `sync` or `async`. This release offers no
-result for the two calls to a media server: its users read `raw_response`, and so does this program.
+result for the two calls to a media server: its users read `raw_response`, and so does this program. Where no address
+of plex.tv is given (`plex_tv` is null), the SDK's own default is left as it is.
 """
 
 import asyncio
@@ -16,21 +17,22 @@ IDENTIFIER = "stranger-plexpy-0-30-0"
 
 def prepared(ask):
     """The SDK's group, method and arguments for one request."""
-    plex_tv = f"{ask['plex_tv']}/api/v2"
+    elsewhere = {"server_url": f"{ask['plex_tv']}/api/v2"} if ask["plex_tv"] else {}
     match ask["call"]:
         case "sign_in":
             form = {key: ask[key] for key in ("login", "password", "verification_code", "remember_me") if key in ask}
             request = {"client_id": IDENTIFIER, "client_name": "Stranger", "request_body": form}
-            return "authentication", "post_users_sign_in_data", {"request": request, "server_url": plex_tv}
+            return "authentication", "post_users_sign_in_data", {"request": request, **elsewhere}
         case "token_details":
-            return "authentication", "get_token_details", {"server_url": plex_tv}
+            return "authentication", "get_token_details", elsewhere
         case "transient_token":
             kind = operations.GetTransientTokenQueryParamType.DELEGATION
             return "authentication", "get_transient_token", {"type_": kind, "scope": operations.Scope.ALL}
         case "source":
             return "authentication", "get_source_connection_information", {"source": ask["source"]}
         case "resources":
-            return "plex", "get_server_resources", {"client_id": IDENTIFIER, "server_url": plex_tv}
+            wish = {"include_https": operations.IncludeHTTPS.ENABLE} if ask.get("https") else {}
+            return "plex", "get_server_resources", {"client_id": IDENTIFIER, **wish, **elsewhere}
 
 
 def read(call, result):
@@ -50,7 +52,10 @@ def read(call, result):
                 "connections": [connection["uri"] for connection in device["Connection"]],
             }
         case "resources":
-            return {"servers": {one.name: one.access_token for one in result.plex_devices}}
+            return {
+                "servers": {one.name: one.access_token for one in result.plex_devices},
+                "addresses": {one.name: [each.uri for each in one.connections] for one in result.plex_devices},
+            }
 
 
 def made(ask):

@@ -1,6 +1,7 @@
 """plex-api-client 0.36.3 as its users call it.
 
-One JSON request a line comes in, one JSON outcome a line goes out; `how` is `sync` or `async`.
+One JSON request a line comes in, one JSON outcome a line goes out; `how` is `sync` or `async`. Where no address of
+plex.tv is given (`plex_tv` is null), the SDK's own default is left as it is.
 """
 
 import asyncio
@@ -15,21 +16,22 @@ IDENTIFIER = "stranger-plexpy-0-36-3"
 
 def prepared(ask):
     """The SDK's group, method and arguments for one request."""
-    plex_tv = f"{ask['plex_tv']}/api/v2"
+    elsewhere = {"server_url": f"{ask['plex_tv']}/api/v2"} if ask["plex_tv"] else {}
     match ask["call"]:
         case "sign_in":
             form = {key: ask[key] for key in ("login", "password", "verification_code", "remember_me") if key in ask}
             request = {"request_body": form}
-            return "authentication", "post_users_sign_in_data", {"request": request, "server_url": plex_tv}
+            return "authentication", "post_users_sign_in_data", {"request": request, **elsewhere}
         case "token_details":
-            return "authentication", "get_token_details", {"request": {}, "server_url": plex_tv}
+            return "authentication", "get_token_details", {"request": {}, **elsewhere}
         case "transient_token":
             request = {"media_type": operations.QueryParamType.DELEGATION, "scope": operations.Scope.ALL}
             return "general", "create_transient_token", {"request": request}
         case "source":
             return "general", "get_source_connection_information", {"request": {"source": ask["source"]}}
         case "resources":
-            return "plex", "get_server_resources", {"request": {}, "server_url": plex_tv}
+            wish = {"include_https": operations.IncludeHTTPS.TRUE} if ask.get("https") else {}
+            return "plex", "get_server_resources", {"request": wish, **elsewhere}
 
 
 def read(call, result):
@@ -49,7 +51,10 @@ def read(call, result):
                 "connections": [connection.uri for connection in device.connection],
             }
         case "resources":
-            return {"servers": {one.name: one.access_token for one in result.plex_devices}}
+            return {
+                "servers": {one.name: one.access_token for one in result.plex_devices},
+                "addresses": {one.name: [each.uri for each in one.connections] for one in result.plex_devices},
+            }
 
 
 def made(ask):
