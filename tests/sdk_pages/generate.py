@@ -27,6 +27,9 @@ the pages say (`errors = "documented"`). What the local Plex does not answer, su
 server on loopback. The tests' names hold page, operation and row:
 `make test args='-k plexjava/getTransientToken/400'` runs one row.
 
+Whether the SDKs themselves get on with a local Plex is on [Strangers](strangers.md): plexpy, plexjs and plexgo as they
+were published, and requests as plexjava and plexcsharp write them.
+
 Where a row is marked *unconfirmed*, no observation of a real Plex confirms what the page says:
 
 {unconfirmed}
