@@ -61,6 +61,7 @@ REMARKS = {
     "plexpy_0_6_6": "no result for the media-server calls: the response that it keeps was read",
     "plexpy_0_9_0": "no result for the media-server calls: the response that it keeps was read",
     "plexpy_0_30_0": "no result for the media-server calls: the response that it keeps was read",
+    "plexgo_0_20_0": "no result for the media-server calls: the response that it keeps was read",
     "plexauth_0_0_6": "the set-up is python-plexapi's, as Home Assistant does it",
 }
 """By folder."""
