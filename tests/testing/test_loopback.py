@@ -42,7 +42,7 @@ def _loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 def transport(app: Any, loop: asyncio.AbstractEventLoop) -> LoopbackTransport:
-    return LoopbackTransport(Loopback(app, loop, lambda _host, port: port == 1))
+    return LoopbackTransport(Loopback(app, loop, lambda _host, port: "answers" if port == 1 else "refused"))
 
 
 def send(sender: LoopbackTransport, url: str = HERE, *, within: float = SOON, **request: Any) -> Response:
@@ -133,7 +133,7 @@ async def test_an_async_deadline_is_kept_and_a_cancel_passes_on(loop: asyncio.Ab
         finally:
             here.call_soon_threadsafe(ended.set)
 
-    sender = AsyncLoopbackTransport(Loopback(never, loop, lambda _host, _port: True))
+    sender = AsyncLoopbackTransport(Loopback(never, loop, lambda _host, _port: "answers"))
     request = Request("call", "GET", HERE, {})
     with pytest.raises(TimedOut):
         await sender.send(request, deadline=time.monotonic() + 0.05, connect_timeout=1)

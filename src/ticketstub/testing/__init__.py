@@ -16,7 +16,8 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from ticketstub.testing.in_hand import DEVICE, AccountInHand, PlexInHand, WithCode
+from ticketstub.testing.in_hand import DEVICE, PlexInHand
+from ticketstub.testing.named import AccountInHand, WithCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable

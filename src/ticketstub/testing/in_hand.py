@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 from urllib.parse import urlsplit
 
 from ticketstub.device import Device
+from ticketstub.testing.named import AccountInHand, WithCode, name_of, named, pin_of, token_of
 from ticketstub.token import Secret, Token
 
 if TYPE_CHECKING:
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from ticketstub.options import ClientOptions
     from ticketstub.server.control.hand import Hand
     from ticketstub.server.control.recorded import Requests
-    from ticketstub.server.local_plex import LocalPlex, RunningMediaServer
-    from ticketstub.server.store.base import AccountRow
-    from ticketstub.transports.loopback import Loopback
+    from ticketstub.server.control.rules import Refused, Said
+    from ticketstub.server.local_plex import LocalPlex
+    from ticketstub.server.places import RunningMediaServer
+    from ticketstub.transports.loopback import Loopback, Reach
 
 DEVICE = Device(client_identifier="ticketstub-testing", product="Ticketstub", device_name="A test")
 """Whom clients made here say they are."""
@@ -30,15 +32,6 @@ DEVICE = Device(client_identifier="ticketstub-testing", product="Ticketstub", de
 
 T = TypeVar("T")
 _PATIENCE = 60.0
-
-
-class WithCode(Protocol):
-    """Whatever has a PIN's code: a `Pin`, a `LegacyPin`, a begun `SignIn`."""
-
-    @property
-    def code(self) -> str | None:
-        """The code."""
-        ...
 
 
 class PlexInHand:
@@ -93,11 +86,11 @@ class PlexInHand:
             pin: its id, its code, or what has one: a `Pin`, or a begun sign-in.
             account: who approves it: a user name, e-mail address or id; by default the world's first account.
         """
-        self._do(self._hand.approve(_pin(pin), _name(account)))
+        self._do(self._hand.approve(pin_of(pin), name_of(account)))
 
     def deny(self, pin: int | str | WithCode) -> None:
         """Deny a PIN, as its user would in the browser."""
-        self._do(self._hand.deny(_pin(pin)))
+        self._do(self._hand.deny(pin_of(pin)))
 
     def refuse_next(
         self,
@@ -123,25 +116,61 @@ class PlexInHand:
             body: the whole body, in place of Plex's in the format that was asked for.
             at: `plex.tv`, or a media server by name; by default wherever it is asked.
         """
-        self._do(
-            self._hand.refuse_next(
-                call,
-                status=status,
-                times=times,
-                code=code,
-                message=message,
-                retry_after=retry_after,
-                body=body,
-                at=at,
-            )
-        )
+        how: Refused = {"status": status, "code": code, "message": message, "retry_after": retry_after, "body": body}
+        self._do(self._hand.refuse_next(call, times=times, at=at, **how))
+
+    def answer_next(
+        self,
+        call: str,
+        *,
+        status: int = 200,
+        body: str = "",
+        media_type: str = "text/html",
+        location: str | None = None,
+        times: int = 1,
+        at: str | None = None,
+    ) -> None:
+        """Answer the next calls of a kind with something that Plex never said: a captive portal's page, say.
+
+        Args:
+            call: as in `refuse_next`, and likewise `times` and `at`.
+            status: 200 to 599.
+            body: all of it.
+            media_type: what its Content-Type says.
+            location: where a redirect leads.
+            times: how many of them.
+            at: where.
+        """
+        what: Said = {"status": status, "body": body, "media_type": media_type, "location": location}
+        self._do(self._hand.answer_next(call, times=times, at=at, **what))
+
+    def take_down(self, place: str, *, hangs: bool = False) -> None:
+        """Let a place be unreachable, until `bring_up` or a reset: its connections end, and new ones are refused.
+
+        Args:
+            place: `plex.tv`, or a media server by name.
+            hangs: whether new connections are not even refused: whoever connects waits until its time is over.
+        """
+        self._do(self._hand.take_down(place, hangs=hangs))
+
+    def bring_up(self, place: str) -> None:
+        """Let a place be reached again, at the same address."""
+        self._do(self._hand.bring_up(place))
+
+    def share(self, media_server: str, account: str | int | AccountInHand) -> None:
+        """Share a media server with an account, which has it among its resources then, with a token of its own."""
+        self._do(self._hand.people.share(media_server, named(account)))
+
+    def unshare(self, media_server: str, account: str | int | AccountInHand) -> None:
+        """End a share: the account's token for the server dies, and the server is not among its resources."""
+        self._do(self._hand.people.unshare(media_server, named(account)))
 
     def delay(self, call: str, seconds: float, *, times: int = 1, at: str | None = None) -> None:
         """Let the next calls of a kind wait before they are answered; `call` and `at` as in `refuse_next`."""
         self._do(self._hand.delay(call, seconds, times=times, at=at))
 
     def chaos(self, share: float, *, seed: int = 0, longest: float = 0.5) -> None:
-        """Let a share of the calls go wrong until the next reset: refused, late, or cut off in the middle.
+        """Let a share of the calls go wrong until the next reset: refused, late, or cut off.
 
         Args:
             share: 0.05 is one of twenty; 0 ends it.
@@ -156,11 +185,11 @@ class PlexInHand:
 
     def revoke(self, token: str | Token) -> None:
         """End a token, as a sign-out would."""
-        self._do(self._hand.revoke(_token(token)))
+        self._do(self._hand.revoke(token_of(token)))
 
     def expire(self, what: Token | int | str | WithCode) -> None:
         """End the time of a token (a `Token`), or of a PIN (its id, its code, or what has one)."""
-        self._do(self._hand.expire(what if isinstance(what, Token) else _pin(what)))
+        self._do(self._hand.expire(what if isinstance(what, Token) else pin_of(what)))
 
     def reset(self) -> None:
         """Put everything back as it was at the start: world, clock, tokens, limits, refusals, chaos, `requests`."""
@@ -176,7 +205,7 @@ class PlexInHand:
         Raises:
             WorldError: the description is faulty.
         """
-        row = self._do(self._hand.add_account({"username": username, **described}))
+        row = self._do(self._hand.people.add({"username": username, **described}))
         return AccountInHand(self, row, cast("str | None", described.get("password")))
 
     def account(self, name: str | int | None = None, *, password: str | None = None) -> AccountInHand:
@@ -187,7 +216,7 @@ class PlexInHand:
             password: what signs it in from now on.
         """
         try:
-            row = self._do(self._hand.account(name))
+            row = self._do(self._hand.people.find(name))
         except LookupError:
             if not isinstance(name, str):
                 raise
@@ -195,16 +224,16 @@ class PlexInHand:
             given |= {"password": password} if password else {}
             return self.add_account(name.partition("@")[0], **given)
         if password is not None:
-            self._do(self._hand.set_password(row.id, Secret(password)))
+            self._do(self._hand.people.set_password(row.id, Secret(password)))
         return AccountInHand(self, row, password)
 
     def code_for(self, account: str | int | AccountInHand | None = None) -> str:
         """Return an account's verification code of now. Each works once; `advance(seconds=30)` leads to the next."""
-        return self._do(self._hand.code_for(_name(account))).reveal()
+        return self._do(self._hand.people.code_for(name_of(account))).reveal()
 
     def token_for(self, account: str | int | AccountInHand | None = None) -> Token:
         """Make a new token of an account's own; by default of the world's first."""
-        return self._do(self._hand.token_for(_name(account)))
+        return self._do(self._hand.people.token_for(name_of(account)))
 
     def client(
         self,
@@ -252,11 +281,14 @@ class PlexInHand:
         from ticketstub.transports.loopback import Loopback  # likewise
 
         name, value = STAND_IN
-        return Loopback(self._hand.app, self._hand.loop, self._stands_for, {name.lower(): value})
+        return Loopback(self._hand.app, self._hand.loop, self._reach, {name.lower(): value})
 
-    def _stands_for(self, host: str, port: int) -> bool:
-        ports = {urlsplit(self.url).port, *(server.port for server in self.media_servers)}
-        return port in ports and host in {"127.0.0.1", "localhost", "::1", urlsplit(self.url).hostname}
+    def _reach(self, host: str, port: int) -> Reach:
+        own = {urlsplit(self.url).port, *(server.port for server in self.media_servers)}
+        if port not in own or host not in {"127.0.0.1", "localhost", "::1", urlsplit(self.url).hostname}:
+            return "refused"
+        ports = self._hand.ports
+        return "refused" if ports.is_down(port) else "silent" if ports.hangs(port) else "answers"
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a verb on the local Plex's own event loop."""
@@ -269,48 +301,3 @@ class PlexInHand:
 
     def __repr__(self) -> str:
         return f"<PlexInHand {self.url}>"
-
-
-class AccountInHand:
-    """An account of a local Plex in hand.
-
-    Attributes:
-        id: its number.
-        username: its user name.
-        email: its e-mail address.
-        password: what signs it in, as far as it was given.
-    """
-
-    def __init__(self, plex: PlexInHand, row: AccountRow, password: str | None) -> None:
-        self._plex = plex
-        self.id = row.id
-        self.username = row.record.username or ""
-        self.email = row.record.email or ""
-        self.password = None if password is None else Secret(password)
-
-    def token(self) -> Token:
-        """Make a new token of its own."""
-        return self._plex.token_for(self.id)
-
-    def code(self) -> str:
-        """Return its verification code of now."""
-        return self._plex.code_for(self.id)
-
-    def client(self, **options: Unpack[ClientOptions]) -> Plex:
-        """Return a client signed in to it, without sockets."""
-        return self._plex.client(self.id, **options)
-
-    def __repr__(self) -> str:
-        return f"<AccountInHand {self.username}>"
-
-
-def _name(account: str | int | AccountInHand | None) -> str | int | None:
-    return account.id if isinstance(account, AccountInHand) else account
-
-
-def _pin(pin: int | str | WithCode) -> int | str:
-    return pin if isinstance(pin, int | str) else pin.code or ""
-
-
-def _token(token: str | Token) -> Token:
-    return token if isinstance(token, Token) else Token.received(token)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as Late
-from typing import cast
+from typing import Literal, NamedTuple, cast
 from urllib.parse import unquote
 
 from ticketstub.errors import Unreachable
@@ -27,8 +27,27 @@ Application = Callable[
 ]
 """An ASGI application."""
 
+Reach = Literal["answers", "refused", "silent"]
+"""What comes of connecting to a host and port: an answer, a refused connection, or nothing at all."""
+
 _LONGEST = 86400.0
 _CLIENT = ("127.0.0.1", 1)
+
+
+class Begun(NamedTuple):
+    """A request that was handed over.
+
+    Attributes:
+        place: where it goes.
+        reply: the reply to come.
+        left: the seconds that are left for it.
+        sent: whether it has arrived.
+    """
+
+    place: Place
+    reply: Future[Response]
+    left: float
+    sent: bool
 
 
 class Loopback:
@@ -37,7 +56,7 @@ class Loopback:
     Args:
         app: that one.
         loop: the event loop that it runs on, in a thread of its own.
-        stands_for: tells whether it answers at a host and port.
+        reach: tells what comes of connecting to a host and port.
         always: fields that its listener would add to each reply.
     """
 
@@ -45,19 +64,16 @@ class Loopback:
         self,
         app: Application,
         loop: asyncio.AbstractEventLoop,
-        stands_for: Callable[[str, int], bool],
+        reach: Callable[[str, int], Reach],
         always: dict[str, str] | None = None,
     ) -> None:
         self._app = app
         self._loop = loop
-        self._stands_for = stands_for
+        self._reach = reach
         self._always = always or {}
 
-    def begin(self, request: Request, deadline: float) -> tuple[Place, Future[Response], float]:
+    def begin(self, request: Request, deadline: float, connect_timeout: float) -> Begun:
         """Hand a request over.
-
-        Returns:
-            Where it goes, the reply to come, and the seconds that are left for it.
 
         Raises:
             TimedOut: the deadline is over.
@@ -69,11 +85,14 @@ class Loopback:
         left = min(deadline - time.monotonic(), _LONGEST)
         if left <= 0:
             raise timed_out(place, sent=False)
-        if not self._stands_for(place.host, place.port):
+        reach = self._reach(place.host, place.port)
+        if reach == "refused":
             raise _refused(place)
-        answered = self._answered(scope, request.body, place)
+        is_sent = reach == "answers"
+        answered = self._answered(scope, request.body, place) if is_sent else _nothing(place)
+        left = left if is_sent else min(left, connect_timeout)
         try:
-            return place, asyncio.run_coroutine_threadsafe(answered, self._loop), left
+            return Begun(place, asyncio.run_coroutine_threadsafe(answered, self._loop), left, is_sent)
         except RuntimeError:  # the loop is closed
             answered.close()
             raise _refused(place) from None
@@ -88,6 +107,12 @@ class Loopback:
         if len(reply.body) > MAX_BODY:
             raise malformed(place, f"it is larger than {MAX_BODY} bytes")
         return Response(reply.status, {**self._always, **read_fields(reply.fields)}, bytes(reply.body))
+
+
+async def _nothing(place: Place) -> Response:
+    """Wait for a connection that does not come about."""
+    await asyncio.sleep(_LONGEST)
+    raise timed_out(place, sent=False)
 
 
 class _Reply:
@@ -126,14 +151,14 @@ class LoopbackTransport:
     def __init__(self, loopback: Loopback) -> None:
         self._loopback = loopback
 
-    def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:  # noqa: ARG002  # nothing is connected
+    def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.Transport.send`."""
-        place, reply, left = self._loopback.begin(request, deadline)
+        place, reply, left, sent = self._loopback.begin(request, deadline, connect_timeout)
         try:
             return reply.result(left)
         except Late:
             reply.cancel()
-            raise timed_out(place, sent=True) from None
+            raise timed_out(place, sent=sent) from None
         except CancelledError:
             raise closed_early(place) from None
         except BaseException:  # Ctrl-C
@@ -158,14 +183,14 @@ class AsyncLoopbackTransport:
     def __init__(self, loopback: Loopback) -> None:
         self._loopback = loopback
 
-    async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:  # noqa: ARG002  # nothing is connected
+    async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.AsyncTransport.send`."""
-        place, reply, left = self._loopback.begin(request, deadline)
+        place, reply, left, sent = self._loopback.begin(request, deadline, connect_timeout)
         try:
             async with asyncio.timeout(left):
                 return await asyncio.wrap_future(reply)
         except TimeoutError:
-            raise timed_out(place, sent=True) from None
+            raise timed_out(place, sent=sent) from None
         except asyncio.CancelledError:
             if not reply.cancelled() or _is_cancelled():
                 raise

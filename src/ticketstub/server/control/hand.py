@@ -8,27 +8,27 @@ is no longer possible `TooLate`, a wrong argument a `ValueError`; no message rep
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Unpack
 
 from ticketstub.server import pins
 from ticketstub.server.chaos import Chaos
 from ticketstub.server.control.calls import Pattern
 from ticketstub.server.control.clock import ShiftedClock
+from ticketstub.server.control.people import People
 from ticketstub.server.control.recorded import Requests
-from ticketstub.server.control.rules import DelayNext, RefuseNext
-from ticketstub.server.control.watched import Watch, WatchedApp
+from ticketstub.server.control.rules import AnswerNext, DelayNext, Refused, RefuseNext, Said
+from ticketstub.server.control.watched import PLEX_TV, Watch, WatchedApp
 from ticketstub.server.instance import Clock, Instance
-from ticketstub.server.keys import VERIFICATION
-from ticketstub.server.store.base import AccountRow, DeviceRow, SignIn
 from ticketstub.server.store.pins import PinRow
 from ticketstub.server.store.rewinding import Moment
-from ticketstub.server.store.seed import seed
 from ticketstub.server.transient import TransientTokens
 from ticketstub.server.world import World
 from ticketstub.token import Secret, Token
 
-DEVICE = DeviceRow(client_identifier="ticketstub-hand", product="Ticketstub", name="The tester's hand")
-"""Whose the tokens are that `token_for` gives."""
+if TYPE_CHECKING:
+    from ticketstub.server.control.ports import Ports
+    from ticketstub.server.listening import Server
 
 
 class TooLate(Exception):
@@ -48,7 +48,8 @@ class Hand:
         self.clock = ShiftedClock()
         self.watch = Watch(self.clock, chaos)
         self._instance: Instance | None = None
-        self._world = World()
+        self._people: People | None = None
+        self._ports: Ports | None = None
         self._moment: Moment = {}
         self._transient: Sequence[TransientTokens] = ()
         self._renew: Callable[[], Awaitable[None]]
@@ -78,7 +79,7 @@ class Hand:
             app: its application.
             loop: the event loop that it runs on.
         """
-        self._instance, self._world, self._renew = instance, world, renew
+        self._instance, self._people, self._renew = instance, People(instance, world), renew
         self.app, self.loop = app, loop
         self._moment = await instance.store.rewinding.moment()
 
@@ -86,9 +87,19 @@ class Hand:
         """Learn where the media servers' transient tokens are."""
         self._transient = transient
 
+    def serves(self, server: Server, host: str, plex_tv: tuple[int, ...]) -> None:
+        """Learn who listens on the ports, where, and which of them are plex.tv's."""
+        from ticketstub.server.control.ports import Ports  # the HTTP server is loaded only to be run
+
+        self.watch.cut = server.cut
+        media_servers = {name: (port,) for port, name in self.watch.places.items()}
+        self._ports = Ports(server, host, {PLEX_TV: plex_tv, **media_servers})
+
     def let_go(self) -> None:
         """Have nothing in hand: the local Plex ends."""
-        self._instance = None
+        self._instance = self._people = None
+        if self._ports is not None:
+            self._ports.close()
 
     @property
     def instance(self) -> Instance:
@@ -96,6 +107,20 @@ class Hand:
         if self._instance is None:
             raise RuntimeError("the local Plex does not run")
         return self._instance
+
+    @property
+    def people(self) -> People:
+        """Its accounts."""
+        if self._people is None:
+            raise RuntimeError("the local Plex does not run")
+        return self._people
+
+    @property
+    def ports(self) -> Ports:
+        """Its ports."""
+        if self._ports is None:
+            raise RuntimeError("the local Plex does not listen yet")
+        return self._ports
 
     @property
     def requests(self) -> Requests:
@@ -113,7 +138,7 @@ class Hand:
             LookupError: there is no such PIN or account.
             TooLate: it was approved or denied before.
         """
-        found, row = await self._pin(pin), await self._account(account)
+        found, row = await self._pin(pin), await self.people.find(account)
         if found.account_id is not None or found.denied_at is not None:
             raise TooLate("this PIN was approved or denied already")
         if not await pins.approve(self.instance, found, row.id):
@@ -125,44 +150,23 @@ class Hand:
         if not await self.instance.store.pins.deny(found.id, self.instance.now()):
             raise TooLate("this PIN was approved or denied already")
 
-    async def refuse_next(
-        self,
-        call: str,
-        *,
-        status: int = 429,
-        times: int = 1,
-        code: int | None = None,
-        message: str | None = None,
-        retry_after: int | None = None,
-        body: str | None = None,
-        at: str | None = None,
-    ) -> None:
+    async def refuse_next(self, call: str, *, times: int = 1, at: str | None = None, **how: Unpack[Refused]) -> None:
         """Refuse the next calls of a kind, before anything of them happens.
 
         Args:
             call: `POST /api/v2/users/signin`; `{id}` in a path is any one piece, `*` any method.
-            status: 400 to 599.
             times: how many of them.
-            code: Plex's error code; by default the one that belongs to the status.
-            message: Plex's message, likewise.
-            retry_after: seconds that the Retry-After field says.
-            body: the whole body, in place of Plex's in the format that was asked for.
             at: `plex.tv`, or a media server by name; by default wherever it is asked.
+            how: see `RefuseNext`.
 
         Raises:
             ValueError: one of these cannot be.
         """
-        self.watch.rules.add(
-            RefuseNext(
-                Pattern.read(call, at),
-                times,
-                status=status,
-                code=code,
-                message=message,
-                retry_after=retry_after,
-                body=body,
-            )
-        )
+        self.watch.rules.add(RefuseNext(Pattern.read(call, at), times, **how))
+
+    async def answer_next(self, call: str, *, times: int = 1, at: str | None = None, **what: Unpack[Said]) -> None:
+        """Answer the next calls of a kind with something that Plex never said (see `AnswerNext`); as `refuse_next`."""
+        self.watch.rules.add(AnswerNext(Pattern.read(call, at), times, **what))
 
     async def delay(self, call: str, seconds: float, *, times: int = 1, at: str | None = None) -> None:
         """Let the next calls of a kind wait before they are answered; as `refuse_next`."""
@@ -203,92 +207,31 @@ class Hand:
         found = await self._pin(pin)
         await self.instance.store.rewinding.expire_pin(found.id, self.instance.now())
 
+    async def take_down(self, place: str, *, hangs: bool = False) -> None:
+        """Let plex.tv or a media server be unreachable (see ports.py).
+
+        Args:
+            place: `plex.tv`, or a media server by name.
+            hangs: whether nobody answers at all, instead of a refused connection.
+
+        Raises:
+            LookupError: there is no such place.
+        """
+        await self.ports.take_down(place, hangs=hangs)
+
+    async def bring_up(self, place: str) -> None:
+        """Let it be reached again; raises `LookupError` where there is no such place."""
+        await self.ports.bring_up(place)
+
     async def reset(self) -> None:
-        """Put everything back as it was at the start: world, clock, tokens, rates, rules, what came in."""
+        """Put everything back as it was at the start: world, clock, tokens, rates, rules, ports, what came in."""
         await self.instance.settle()
+        await self.ports.bring_all_up()
         self.watch.reset()
         self.clock.put_back()
         self.instance.rates.forget()
         await self.instance.store.rewinding.go_back(self._moment)
         await self._renew()
-
-    async def add_account(self, described: Mapping[str, object]) -> AccountRow:
-        """Add an account.
-
-        Args:
-            described: as `[[account]]` of a world file has it; the e-mail address may be left out.
-
-        Raises:
-            WorldError: the description is faulty.
-            StoreConflict: its id, user name or address is somebody else's.
-        """
-        named = {"email": f"{described.get('username', '')}@example.test", **described}
-        world, instance = World.from_dict({"account": [named]}), self.instance
-        await seed(instance.store, world, instance.keys, instance.passwords, instance.now())
-        return await self._account(world.accounts[0].username)
-
-    async def account(self, name: str | int | None = None) -> AccountRow:
-        """Return an account by user name, e-mail address or id; by default the world's first.
-
-        Raises:
-            LookupError: there is none.
-        """
-        return await self._account(name)
-
-    async def set_password(self, account_id: int, password: Secret) -> None:
-        """Give an account another password; its tokens stay."""
-        row, passwords = await self._account(account_id), self.instance.passwords
-        if row.password_hash is None:
-            raise ValueError("this account has no password: make another one that has")
-        if not passwords.verify_now(row.password_hash, password):
-            new = passwords.hash_now(password)
-            await self.instance.store.replace_password_hash(account_id, row.password_hash, new)
-
-    async def code_for(self, account: str | int | None = None) -> Secret:
-        """Return an account's verification code of now. Each works once: `advance(seconds=30)` leads to the next.
-
-        Raises:
-            LookupError: there is no such account, or it asks for no codes.
-        """
-        from pyotp.totp import TOTP  # only accounts that ask for codes need it
-
-        row = await self._account(account)
-        if row.sealed_verification is None:
-            raise LookupError("this account asks for no verification codes")
-        secret = self.instance.keys.unseal(row.sealed_verification, VERIFICATION)
-        return Secret(TOTP(secret).generate_otp(self.instance.now() // 30))
-
-    async def token_for(self, account: str | int | None = None) -> Token:
-        """Make a token of an account's own, as a sign-in of `DEVICE` would.
-
-        Raises:
-            LookupError: there is no such account, or it is disabled.
-        """
-        row, instance = await self._account(account), self.instance
-        text = instance.keys.new_token()
-        signed_in = await instance.store.sign_in(
-            SignIn(
-                account_id=row.id,
-                device=DEVICE,
-                digest=instance.keys.digest(text),
-                sealed_token=instance.keys.seal(text),
-                now=instance.now(),
-            )
-        )
-        if not signed_in:
-            raise LookupError("this account is disabled")
-        return Token.received(text)
-
-    async def _account(self, name: str | int | None) -> AccountRow:
-        if name is None and not self._world.accounts:
-            raise LookupError("the world has no account")
-        wanted = self._world.accounts[0].username if name is None else name
-        store = self.instance.store
-        row = await (store.account(wanted) if isinstance(wanted, int) else store.find_account(wanted))
-        if row is None:
-            known = ", ".join(account.username for account in self._world.accounts)
-            raise LookupError(f"there is no such account; the world has {known or 'none'}")
-        return row
 
     async def _pin(self, pin: int | str) -> PinRow:
         """Find a living PIN by its id or code."""

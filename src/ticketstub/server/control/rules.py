@@ -1,13 +1,13 @@
-"""What a tester wants of the next calls: refused, delayed.
+"""What a tester wants of the next calls: refused, answered with something that Plex never said, delayed.
 
-Rule: a rule counts for so many calls of its pattern and is gone then; of several refusals the first that fits is used
+Rule: a rule counts for so many calls of its pattern and is gone then; of several answers the first that fits is used
 up first. A refusal is written as the place writes its own, in the format that was asked for, unless the tester gives
-the body. Nothing of a refused call happens.
+the body. Nothing of such a call happens.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from ticketstub.refusals import Refusal, kind_of
 from ticketstub.server.answers import Answer
@@ -36,6 +36,25 @@ class Rule:
             raise ValueError("times is how many calls it happens to: 1 or more")
         self.pattern = pattern
         self.times = times
+
+
+class Refused(TypedDict, total=False):
+    """How a call is refused; see `RefuseNext`."""
+
+    status: int
+    code: int | None
+    message: str | None
+    retry_after: int | None
+    body: str | None
+
+
+class Said(TypedDict, total=False):
+    """What a call is answered with; see `AnswerNext`."""
+
+    status: int
+    body: str
+    media_type: str
+    location: str | None
 
 
 class RefuseNext(Rule):
@@ -89,6 +108,56 @@ def _made(status: int, code: int | None, message: str | None) -> Refusal:
     return kind(message or kind.default_message, status=status, code=code or kind.default_code)
 
 
+class AnswerNext(Rule):
+    """An answer that Plex never gave: the page of a captive portal, a proxy's error, half a document.
+
+    Args:
+        pattern: which calls.
+        times: how many of them.
+        status: 200 to 599.
+        body: all of it.
+        media_type: what its Content-Type says.
+        location: where a redirect leads; `None`: there is none.
+
+    Raises:
+        ValueError: one of these cannot be, or stands in no header field.
+    """
+
+    def __init__(
+        self,
+        pattern: Pattern,
+        times: int,
+        *,
+        status: int = 200,
+        body: str = "",
+        media_type: str = "text/html",
+        location: str | None = None,
+    ) -> None:
+        super().__init__(pattern, times)
+        if not 200 <= status <= 599:
+            raise ValueError("an answer has a status from 200 to 599")
+        if status in _BODILESS and body:
+            raise ValueError(f"an answer of status {status} has no body")
+        self._status = status
+        self._body = body.encode()
+        self._fields = [(b"content-type", _field("media_type", media_type)), (b"cache-control", b"no-store")]
+        if location is not None:
+            self._fields.append((b"location", _field("location", location)))
+
+    def answer(self, _site: Site, _asked: Asked) -> Answer:
+        """Answer a request."""
+        return Answer(self._status, self._fields, self._body)
+
+
+_BODILESS = frozenset({204, 205, 304})
+
+
+def _field(name: str, value: str) -> bytes:
+    if not value.isascii() or not value.isprintable():
+        raise ValueError(f"{name} is printable ASCII")
+    return value.encode()
+
+
 class DelayNext(Rule):
     """A wait before the answer.
 
@@ -112,27 +181,27 @@ class Rules:
     """The rules that are not used up."""
 
     def __init__(self) -> None:
-        self._refusals: list[RefuseNext] = []
+        self._answers: list[RefuseNext | AnswerNext] = []
         self._delays: list[DelayNext] = []
 
     def __bool__(self) -> bool:
-        return bool(self._refusals or self._delays)
+        return bool(self._answers or self._delays)
 
-    def add(self, rule: RefuseNext | DelayNext) -> None:
+    def add(self, rule: RefuseNext | AnswerNext | DelayNext) -> None:
         """Have one more."""
-        if isinstance(rule, RefuseNext):
-            self._refusals.append(rule)
-        else:
+        if isinstance(rule, DelayNext):
             self._delays.append(rule)
+        else:
+            self._answers.append(rule)
 
     def clear(self) -> None:
         """Have none."""
-        self._refusals.clear()
+        self._answers.clear()
         self._delays.clear()
 
-    def refusal(self, method: str, path: str, place: str) -> RefuseNext | None:
-        """Return the refusal of a request, if it is to be refused, and use it up."""
-        return _used(self._refusals, method, path, place)
+    def answer(self, method: str, path: str, place: str) -> RefuseNext | AnswerNext | None:
+        """Return what a request is to be answered with, if there is something, and use it up."""
+        return _used(self._answers, method, path, place)
 
     def delay(self, method: str, path: str, place: str) -> float:
         """Return the seconds that a request is to wait, and use its delay up."""

@@ -60,6 +60,18 @@ class RefuseOrder(Order, frozen=True, kw_only=True):
     at: str | None = None
 
 
+class AnswerOrder(Order, frozen=True, kw_only=True):
+    """What calls are answered with in place of Plex's own answer; see `Hand.answer_next`."""
+
+    call: str
+    status: int = 200
+    body: str = ""
+    media_type: str = "text/html"
+    location: str | None = None
+    times: int = 1
+    at: str | None = None
+
+
 class DelayOrder(Order, frozen=True, kw_only=True):
     """Which calls wait, how long, and how often."""
 
@@ -75,6 +87,25 @@ class ChaosOrder(Order, frozen=True, kw_only=True):
     share: float
     seed: int = 0
     longest: float = 0.5
+
+
+class PlaceOrder(Order, frozen=True, kw_only=True):
+    """Which place: `plex.tv`, or a media server by name."""
+
+    place: str
+
+
+class DownOrder(PlaceOrder, frozen=True, kw_only=True):
+    """Which place cannot be reached, and whether it hangs in place of refusing connections."""
+
+    hangs: bool = False
+
+
+class ShareOrder(Order, frozen=True, kw_only=True):
+    """Which media server, by name or machine identifier, and whose share of it."""
+
+    media_server: str
+    account: str | int
 
 
 class AdvanceOrder(Order, frozen=True, kw_only=True):
@@ -130,7 +161,7 @@ async def _expire_pin(hand: Hand, order: PinOrder) -> None:
 
 
 async def _token(hand: Hand, order: AccountOrder) -> dict[str, str]:
-    return {"token": (await hand.token_for(order.account)).reveal()}
+    return {"token": (await hand.people.token_for(order.account)).reveal()}
 
 
 async def _revoke(hand: Hand, order: TokenOrder) -> None:
@@ -143,6 +174,26 @@ async def _expire_token(hand: Hand, order: TokenOrder) -> None:
 
 async def _refuse(hand: Hand, order: RefuseOrder) -> None:
     await hand.refuse_next(**msgspec.structs.asdict(order))
+
+
+async def _answer(hand: Hand, order: AnswerOrder) -> None:
+    await hand.answer_next(**msgspec.structs.asdict(order))
+
+
+async def _take_down(hand: Hand, order: DownOrder) -> None:
+    await hand.take_down(order.place, hangs=order.hangs)
+
+
+async def _bring_up(hand: Hand, order: PlaceOrder) -> None:
+    await hand.bring_up(order.place)
+
+
+async def _share(hand: Hand, order: ShareOrder) -> None:
+    await hand.people.share(order.media_server, order.account)
+
+
+async def _unshare(hand: Hand, order: ShareOrder) -> None:
+    await hand.people.unshare(order.media_server, order.account)
 
 
 async def _delay(hand: Hand, order: DelayOrder) -> None:
@@ -170,12 +221,12 @@ async def _clear(hand: Hand, _order: Order) -> None:
 
 
 async def _add_account(hand: Hand, order: NewAccountOrder) -> dict[str, object]:
-    row = await hand.add_account(order.described())
+    row = await hand.people.add(order.described())
     return {"id": row.id, "uuid": row.record.uuid, "username": row.record.username, "email": row.record.email}
 
 
 async def _code(hand: Hand, order: AccountOrder) -> dict[str, str]:
-    return {"code": (await hand.code_for(order.account)).reveal()}
+    return {"code": (await hand.people.code_for(order.account)).reveal()}
 
 
 async def _reset(hand: Hand, _order: Order) -> None:
@@ -196,9 +247,14 @@ VERBS: dict[str, dict[str, Verb[Any]]] = {
     f"{PREFIX}/tokens/expire": {"POST": Verb(TokenOrder, _expire_token)},
     f"{PREFIX}/codes": {"POST": Verb(AccountOrder, _code)},
     f"{PREFIX}/accounts": {"POST": Verb(NewAccountOrder, _add_account)},
+    f"{PREFIX}/shares": {"POST": Verb(ShareOrder, _share)},
+    f"{PREFIX}/shares/end": {"POST": Verb(ShareOrder, _unshare)},
     f"{PREFIX}/refusals": {"POST": Verb(RefuseOrder, _refuse)},
+    f"{PREFIX}/answers": {"POST": Verb(AnswerOrder, _answer)},
     f"{PREFIX}/delays": {"POST": Verb(DelayOrder, _delay)},
     f"{PREFIX}/chaos": {"POST": Verb(ChaosOrder, _chaos)},
+    f"{PREFIX}/places/down": {"POST": Verb(DownOrder, _take_down)},
+    f"{PREFIX}/places/up": {"POST": Verb(PlaceOrder, _bring_up)},
     f"{PREFIX}/clock": {"GET": Verb(Order, _clock)},
     f"{PREFIX}/clock/advance": {"POST": Verb(AdvanceOrder, _advance)},
     f"{PREFIX}/requests": {"GET": Verb(Order, _requests), "DELETE": Verb(Order, _clear)},

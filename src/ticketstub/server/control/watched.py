@@ -2,7 +2,7 @@
 
 Rule: this is `App` with two of its steps seen to; a local Plex without a hand runs `App` itself and pays nothing. The
 control port is not watched, nor are the pages' static files disturbed. What is cut off was answered in full inside:
-half of the body leaves, or nothing at all where there is none, and the connection ends.
+half of the body leaves, or nothing at all where there is none or none is to be, and the connection ends.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class WatchedApp(App):
         if asked.template == "-":
             self._recognise(site, asked)
         watch.requests.add(record(asked, headers, answer.status, place=turn.place, at=at))
-        return _CutOff(answer, scope, receive, watch.cut) if turn.cut_off else answer
+        return _CutOff(answer, turn.leaves, scope, receive, watch.cut) if turn.leaves < 1 else answer
 
     async def _send(self, answer: Answer, asked: Asked, site: Site, began: float, send: Send) -> None:
         if isinstance(answer, _CutOff):
@@ -142,7 +142,7 @@ class WatchedApp(App):
         if watch.rules:
             if seconds := watch.rules.delay(asked.method, asked.path, turn.place):
                 await watch.sleep(seconds)
-            if rule := watch.rules.refusal(asked.method, asked.path, turn.place):
+            if rule := watch.rules.answer(asked.method, asked.path, turn.place):
                 return rule.answer(turn.site, asked)
         if watch.expired and needs_token:
             self._check_not_expired(asked)
@@ -163,20 +163,21 @@ class WatchedApp(App):
             raise ServerError("The server cannot handle the request", status=503, code=1013)
         if disturbance.kind == "late":
             await self._watch.sleep(disturbance.seconds)
-        turn.cut_off = disturbance.kind == "cut off"
+        turn.leaves = {"cut off": 0.5, "unanswered": 0.0}.get(disturbance.kind, 1.0)
 
 
 class _Turn:
     """A site for the time of one request."""
 
-    __slots__ = ("_app", "cut_off", "default", "place", "site", "traces")
+    __slots__ = ("_app", "default", "leaves", "place", "site", "traces")
 
     def __init__(self, site: Site, app: WatchedApp, place: str) -> None:
         self.site = site
         self.place = place
         self.default = site.default
         self.traces = site.traces
-        self.cut_off = False
+        self.leaves = 1.0
+        """How much of the answer leaves."""
         self._app = app
 
     async def answer(self, asked: Asked) -> Answer:
@@ -187,29 +188,30 @@ class _Turn:
 
 
 class _CutOff(Answer):
-    """An answer of which the half leaves."""
+    """An answer of which a part leaves, or nothing."""
 
-    __slots__ = ("_cut", "_receive", "_scope")
+    __slots__ = ("_cut", "_leaves", "_receive", "_scope")
 
-    def __init__(self, answer: Answer, scope: Scope, receive: Receive, cut: Cut) -> None:
+    def __init__(self, answer: Answer, leaves: float, scope: Scope, receive: Receive, cut: Cut) -> None:
         super().__init__(answer.status, answer.headers, answer.body, closes=True)
+        self._leaves = leaves
         self._scope = scope
         self._receive = receive
         self._cut = cut
 
     def instead_of(self, send: Send, *, bodiless: bool) -> Send:
         """Return what sends it."""
-        half = b"" if bodiless else self.body[: len(self.body) // 2]
+        part = b"" if bodiless else self.body[: int(len(self.body) * self._leaves)]
 
-        async def send_half(message: Message) -> None:
+        async def send_part(message: Message) -> None:
             if message["type"] == "http.response.start":
-                if half:
+                if part:
                     await send(message)
                 return
-            if half:
-                await send({"type": "http.response.body", "body": half, "more_body": True})
+            if part:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
             self._cut(self._scope)
             while (await self._receive())["type"] != "http.disconnect":
                 pass
 
-        return send_half
+        return send_part

@@ -1,0 +1,219 @@
+"""Each verb does what it says to every program, whether the test asks in Python or over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.server.asking import ATTIC, MIRA, PASSWORDS, TOM_ON_ATTIC, get, world
+from tests.testing.hands import KEY, InPython, Ours, OverHttp, Program, Raw, Verbs, client_of
+from ticketstub.server.control.hand import Hand
+from ticketstub.server.control.sites import Control
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand
+from ticketstub.token import Secret
+
+
+@pytest.fixture(scope="module", name="running")
+def _running() -> Iterator[tuple[PlexInHand, LocalPlex]]:
+    hand = Hand()
+    described = World.from_dict(world(denied_pin="not_found"))
+    with LocalPlex(described, hand=hand, control=Control(Secret(KEY))).running() as local:
+        yield PlexInHand(local, hand), local
+
+
+@pytest.fixture(name="stage")
+def _stage(running: tuple[PlexInHand, LocalPlex]) -> PlexInHand:
+    running[0].reset()
+    return running[0]
+
+
+@pytest.fixture(name="hand", params=["python", "http"])
+def _hand(request: pytest.FixtureRequest, running: tuple[PlexInHand, LocalPlex], stage: PlexInHand) -> Verbs:
+    return InPython(stage) if request.param == "python" else OverHttp(running[1].control_url or "")
+
+
+@pytest.fixture(name="program", params=["in process", "our sockets", "raw sockets"])
+def _program(request: pytest.FixtureRequest, stage: PlexInHand) -> Iterator[Program]:
+    if request.param == "raw sockets":
+        yield Raw(stage)
+        return
+    with client_of(stage, sockets=request.param == "our sockets") as client:
+        yield Ours(client)
+
+
+def test_approve(hand: Verbs, program: Program) -> None:
+    """A PIN that is approved, by its id or its code, holds a token from then on."""
+    for which in (0, 1):
+        pin = program.new_pin()
+        assert "waits" == program.poll(pin[0])
+        hand.do("pins/approve", pin=pin[which], account="tom")
+        assert "approved" == program.poll(pin[0])
+    with pytest.raises(LookupError):
+        hand.do("pins/approve", pin=1)
+
+
+def test_deny(hand: Verbs, program: Program) -> None:
+    """A PIN that is denied is gone, where the world tells it so."""
+    pin, _ = program.new_pin()
+    hand.do("pins/deny", pin=pin)
+    assert 404 == program.poll(pin)
+
+
+def test_expire_a_pin(hand: Verbs, program: Program) -> None:
+    """A PIN whose time is ended is gone."""
+    pin, code = program.new_pin()
+    hand.do("pins/expire", pin=code)
+    assert 404 == program.poll(pin)
+
+
+@pytest.mark.parametrize("verb", ["tokens/revoke", "tokens/expire"])
+def test_tokens(hand: Verbs, program: Program, verb: str) -> None:
+    """A token that is made works until it is revoked or its time is ended, and others go on working."""
+    token = hand.do("tokens", account="tom")["token"]
+    assert 200 == program.who(token)
+    hand.do(verb, token=token)
+    assert 401 == program.who(token)
+    assert 200 == program.who(MIRA)
+    with pytest.raises(LookupError):
+        hand.do(verb, token=token)
+
+
+def test_accounts(hand: Verbs, program: Program) -> None:
+    """An account that is added signs in with its password."""
+    assert 401 == program.sign_in("nora", "silver-thimble-3")
+    hand.do("accounts", username="nora", password="silver-thimble-3")
+    assert 201 == program.sign_in("nora", "silver-thimble-3")
+    with pytest.raises(ValueError, match="email"):
+        hand.do("accounts", username="eva", email="no address")
+
+
+def test_codes(hand: Verbs, program: Program) -> None:
+    """The code of now signs in, once."""
+    code = hand.do("codes", account="vera")["code"]
+    assert 401 == program.sign_in("vera", PASSWORDS["vera"])
+    assert [201, 401] == [program.sign_in("vera", PASSWORDS["vera"], code) for _ in range(2)]
+
+
+def test_advance(hand: Verbs, program: Program) -> None:
+    """Eight days later a PIN is over; the tokens of an account live on."""
+    pin, _ = program.new_pin()
+    hand.do("clock/advance", days=8)
+    assert (404, 200) == (program.poll(pin), program.who(MIRA))
+    with pytest.raises(ValueError, match="forwards"):
+        hand.do("clock/advance", days=-1)
+
+
+def test_refuse_next(hand: Verbs, program: Program) -> None:
+    """The next such calls are refused with the status that is asked for, and no others."""
+    hand.do("refusals", call="POST /api/v2/users/signin", status=429, times=2)
+    seen = [program.sign_in("tom", PASSWORDS["tom"]) for _ in range(3)]
+    assert [429, 429, 201] == seen
+    assert 200 == program.who(MIRA)
+
+
+def test_answer_next(hand: Verbs, stage: PlexInHand, program: Program) -> None:
+    """A captive portal's page in place of an answer is no answer of Plex's; afterwards all is as before."""
+    page = "<html><title>Hotel</title>Please accept our terms</html>"
+    hand.do("answers", call="GET /api/v2/user", body=page)
+    assert ["malformed", 200] == [program.who(MIRA) for _ in range(2)]
+    hand.do("answers", call="GET /identity", status=302, location="http://127.0.0.1:9/portal", at="Attic")
+    toms, attic = stage.media_server("Toms").url, stage.media_server("Attic").url
+    assert 200 == program.identity(toms)
+    assert 200 != program.identity(attic)
+    assert 200 == program.identity(attic)
+    for wrong in ({"status": 100}, {"status": 204, "body": "x"}, {"location": "a\r\nb"}, {"media_type": "é"}):
+        with pytest.raises(ValueError, match=r"answer|printable"):
+            hand.do("answers", call="GET /identity", **wrong)
+
+
+def test_delay(hand: Verbs, program: Program) -> None:
+    """The next such call is later than its program waits; the one after is in time."""
+    hand.do("delays", call="GET /api/v2/user", seconds=0.4)
+    assert "late" == program.who(MIRA, within=0.05)
+    assert 200 == program.who(MIRA)
+
+
+def test_chaos(hand: Verbs, program: Program) -> None:
+    """With all calls disturbed something goes wrong, and with none nothing does."""
+    hand.do("chaos", share=1.0, seed=3, longest=0)
+    assert {200} < {program.who(MIRA) for _ in range(12)}
+    hand.do("chaos", share=0)
+    assert {200} == {program.who(MIRA) for _ in range(12)}
+
+
+@pytest.mark.parametrize(("hangs", "seen"), [(False, "refused"), (True, "silent")])
+def test_a_place_is_down_and_up_again(hand: Verbs, stage: PlexInHand, program: Program, hangs: bool, seen: str) -> None:
+    """A media server that is down refuses connections or does not say a word; the others answer; then it is back."""
+    attic, toms = stage.media_server("Attic").url, stage.media_server("Toms").url
+    assert 200 == program.identity(attic)
+    hand.do("places/down", place="Attic", hangs=hangs)
+    assert seen == program.identity(attic)
+    assert (200, 200) == (program.identity(toms), program.who(MIRA))
+    hand.do("places/up", place="Attic")
+    hand.do("places/up", place="Attic")
+    assert 200 == program.identity(attic)
+    with pytest.raises(LookupError, match=r"plex\.tv, Attic"):
+        hand.do("places/down", place="Cellar")
+
+
+def test_plex_tv_is_down_until_a_reset(hand: Verbs, program: Program) -> None:
+    """plex.tv can be down too, first in one way and then in the other; a reset brings it up."""
+    for hangs, seen in ((True, "silent"), (False, "refused"), (True, "silent")):
+        hand.do("places/down", place="plex.tv", hangs=hangs)
+        assert seen == program.who(MIRA)
+    hand.do("reset")
+    assert 200 == program.who(MIRA)
+
+
+def test_shares(hand: Verbs, program: Program) -> None:
+    """A share adds a server to somebody's resources, and its end takes it away."""
+    elsa = hand.do("tokens", account="elsa")["token"]
+    assert "Attic" not in program.servers(elsa)
+    hand.do("shares", media_server="Attic", account="elsa")
+    assert "Attic" in program.servers(elsa)
+    hand.do("shares/end", media_server=ATTIC, account="elsa")
+    assert "Attic" not in program.servers(elsa)
+    with pytest.raises(LookupError, match="not shared"):
+        hand.do("shares/end", media_server="Attic", account="elsa")
+    with pytest.raises(LookupError, match="no media server"):
+        hand.do("shares", media_server="Cellar", account="elsa")
+    with pytest.raises(ValueError, match="somebody else"):
+        hand.do("shares", media_server="Attic", account="mira_quill")
+
+
+def test_the_token_of_a_share_dies_with_it(hand: Verbs, stage: PlexInHand) -> None:
+    """What opened the server for somebody opens it no more; shared again, it is by another token."""
+    attic = stage.media_server("Attic").url
+    assert 200 == get(attic, "/library/sections", TOM_ON_ATTIC).status
+    hand.do("shares", media_server="Attic", account="tom")
+    assert 401 == get(attic, "/library/sections", TOM_ON_ATTIC).status
+    (listed,) = [
+        each
+        for each in get(stage.url, "/api/v2/resources", stage.token_for("tom").reveal()).json
+        if each["name"] == "Attic"
+    ]
+    assert 200 == get(attic, "/library/sections", listed["accessToken"]).status
+    hand.do("shares/end", media_server="Attic", account="tom")
+    assert 401 == get(attic, "/library/sections", listed["accessToken"]).status
+
+
+def test_requests(hand: Verbs, program: Program) -> None:
+    """What came in is told, and forgotten where that is asked for."""
+    program.who(MIRA)
+    program.poll(1)
+    told = [(each["path"], each["status"]) for each in hand.do("GET requests")["requests"]]
+    assert [("/api/v2/user", 200), ("/api/v2/pins/1", 404)] == told
+    hand.do("DELETE requests")
+    assert {"requests": []} == hand.do("GET requests")
+
+
+def test_reset(hand: Verbs, program: Program) -> None:
+    """Afterwards a world's own token that was ended works, and one that was made does not."""
+    made = hand.do("tokens")["token"]
+    hand.do("tokens/revoke", token=MIRA)
+    assert 401 == program.who(MIRA)
+    hand.do("reset")
+    assert (200, 401) == (program.who(MIRA), program.who(made))
