@@ -64,6 +64,8 @@ $(stamp): requirements/dev.txt pyproject.toml requirements/python.sh
 
 pins:
 	@sh requirements/pin.sh requirements/dev.txt $(UPGRADE) --all-extras --group dev pyproject.toml
+	@sh requirements/pin.sh requirements/server.txt --extra server --constraint requirements/dev.txt pyproject.toml
+	@echo hatchling | sh requirements/pin.sh requirements/build.txt --constraint requirements/dev.txt -
 
 clean:
 	rm -rf .venv .strangers .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,14 +1,16 @@
 """`ticketstub env`: the variables of a run for another shell, a file, or containers.
 
 Rule: it starts nothing and changes nothing; what it prints is the table of variables.py in the words of whoever reads
-it. Inside `ticketstub run` it needs to be told nothing.
+it. Inside `ticketstub run` it needs to be told nothing, and for containers nothing has to run.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,12 +18,14 @@ import typer
 
 from ticketstub.cli.complaints import WrongUsage
 
-Form = Literal["sh", "fish", "powershell", "dotenv"]
+Form = Literal["sh", "fish", "powershell", "dotenv", "compose"]
 
 
 def env(
     *,
-    form: Annotated[Form, typer.Option("--format", help="The words of this shell, or a file of variables.")] = "sh",
+    form: Annotated[
+        Form, typer.Option("--format", help="The words of this shell; a file of variables; or one for Compose.")
+    ] = "sh",
     proxy: Annotated[
         str | None,
         typer.Option("--proxy", metavar="URL", envvar="TICKETSTUB_PROXY", help="The proxy of a run: its shell says."),
@@ -30,22 +34,41 @@ def env(
         Path | None,
         typer.Option("--ca", metavar="FILE", envvar="TICKETSTUB_CA", help="The authority of that run: its shell says."),
     ] = None,
+    world: Annotated[
+        Path | None, typer.Option("--world", metavar="FILE", help="For Compose: the world, not the demonstration.")
+    ] = None,
+    address: Annotated[
+        str,
+        typer.Option("--address", metavar="ADDRESS", help="For Compose: the local Plex's, in a network of its own."),
+    ] = "172.31.99.2",
+    service: Annotated[
+        str, typer.Option("--service", metavar="NAME", help="For Compose: your service that takes it for Plex.")
+    ] = "tests",
+    image: Annotated[
+        str, typer.Option("--image", metavar="NAME", help="For Compose: what the Dockerfile was built as.")
+    ] = "ticketstub",
 ) -> None:
-    """Print the variables by which programs find a running `ticketstub run`, for another shell than its own."""
+    """Print the variables by which programs find a running `ticketstub run`, or a local Plex in a container."""
+    if form == "compose":
+        _print_compose(world, address, service, image)
+    else:
+        _print_variables(_WRITTEN[form], proxy or "", ca)
+
+
+def _print_variables(write: Callable[[str, str], str], proxy: str, ca: Path | None) -> None:
     from ticketstub.cli.variables import Pointing, variables
     from ticketstub.token import Secret
 
-    if proxy is None or ca is None:
+    if ca is None:
         raise WrongUsage(
             "there is no run to point at: name its --proxy and --ca",
             hint="start one with `ticketstub run`: its shell says both, and inside it this command knows them",
         )
     if not ca.is_file():
         raise WrongUsage(f"{ca}: there is no such file", hint="has that run ended?")
-    here = os.environ.get("TICKETSTUB_PROXY") == proxy
+    here = (os.environ.get("TICKETSTUB_PROXY", ""), os.environ.get("TICKETSTUB_CA")) == (proxy, str(ca))
     known: Mapping[str, str] = os.environ if here else {}
     key = known.get("TICKETSTUB_CONTROL_KEY")
-    write = _WRITTEN[form]
     # The run's own options of Java are there already: they are not added twice.
     given = {name: text for name, text in os.environ.items() if not (here and name == "JAVA_TOOL_OPTIONS")}
     pointing = Pointing(
@@ -57,6 +80,22 @@ def env(
     )
     for name, value in variables(pointing, given).items():
         print(write(name, value))
+
+
+def _print_compose(world: Path | None, address: str, service: str, image: str) -> None:
+    from ticketstub.cli.compose import Wanted, compose, fits
+    from ticketstub.cli.serve import explained, inhabited
+
+    try:
+        where = IPv4Address(address)
+    except ValueError:
+        raise typer.BadParameter(f"{address} is no IPv4 address", param_hint="--address") from None
+    if not fits(where):
+        raise typer.BadParameter("it is a private address, not its network's first or last", param_hint="--address")
+    if not re.fullmatch(r"[a-zA-Z0-9._-]+", service) or service == "ticketstub":
+        raise typer.BadParameter("it is a service of yours: letters, digits, . _ -", param_hint="--service")
+    with explained():
+        print(compose(Wanted(service, where, image, world), inhabited(world, demo=world is None)), end="")
 
 
 def _sh(name: str, value: str) -> str:

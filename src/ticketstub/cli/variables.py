@@ -131,8 +131,15 @@ def _java(pointing: Pointing, given: Mapping[str, str]) -> str:
         options["http.nonProxyHosts"] = "localhost|127.*|[::1]"
     store = pointing.authority.with_name(TRUST_STORE)
     if store.exists():
-        options["javax.net.ssl.trustStore"] = f'"{store}"' if " " in str(store) else str(store)
-        options |= {"javax.net.ssl.trustStoreType": "PKCS12"}
-        options |= {"javax.net.ssl.trustStorePassword": TRUST_STORE_PASSWORD}
+        options |= trust_store_options(f'"{store}"' if " " in str(store) else str(store))
     own = [f"-D{name}={value}" for name, value in options.items()]
     return " ".join([*filter(None, [given.get("JAVA_TOOL_OPTIONS", "").strip()]), *own])
+
+
+def trust_store_options(store: str) -> dict[str, str]:
+    """Return the properties by which Java finds a trust store."""
+    return {
+        "javax.net.ssl.trustStore": store,
+        "javax.net.ssl.trustStoreType": "PKCS12",
+        "javax.net.ssl.trustStorePassword": TRUST_STORE_PASSWORD,
+    }
