@@ -1,7 +1,9 @@
 """What came in: requests as a tester reads them, without the secrets in them.
 
 Rule: a value is masked by its name before it is kept: a token becomes its fingerprint (`#1a2b3c`), any other secret
-`…`. So neither a failed test's output nor the control API can give one away. The oldest are dropped beyond `MOST`.
+`…`, and so does all that stands below such a name. What can be told by its looks is masked anywhere: JWTs, claim and
+transient tokens, `token=…` within a text. So neither a failed test's output nor the control API can give one away.
+The oldest are dropped beyond `MOST`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import overload
 import msgspec
 
 from ticketstub.server.control.calls import Pattern
+from ticketstub.server.negotiation import without_suffix
 from ticketstub.server.requests import Asked, Headers
 from ticketstub.token import Token
 from ticketstub.wire.plain import is_items, is_members
@@ -26,6 +29,11 @@ _MASK = "…"
 _TOKEN = re.compile(r"(?i)(?:x-plex-|auth_?|access_?|current)?token")
 _SECRET = re.compile("(?i)token|pass|pin|code|jwt|secret|cookie|authori|nonce|claim").search
 _HOLDS_ADDRESS = frozenset({"referer", "forwardurl", "continue"})
+# By its looks: whole tokens of three kinds, what is named within a text, and a password within an address.
+_LOOKS = re.compile(
+    r"eyJ[\w-]*\.[\w-]*\.[\w-]*|(?<![\w-])(?:claim|transient)-[\w-]+"
+    r"|(?P<named>(?i:token|ssword|\bcode|\bpin|\bjwt)=)[^&#\s;,\"']+|(?<=://)[^/?#\s@]*:[^/?#\s@]*(?=@)"
+)
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +140,7 @@ def record(asked: Asked, headers: Headers, status: int, *, place: str, at: float
         at=at,
         place=place,
         method="HEAD" if asked.bodiless else asked.method,
-        path="/".join(_MASK if _is_token(piece) or piece in hidden else piece for piece in asked.path.split("/")),
+        path="/".join(_piece(piece, hidden) for piece in asked.path.split("/")),
         template=asked.template,
         status=status,
         headers={name: str(masked(name, value)) for name, value in _as_text(headers)},
@@ -141,21 +149,41 @@ def record(asked: Asked, headers: Headers, status: int, *, place: str, at: float
     )
 
 
-def masked_members(members: Mapping[str, object]) -> dict[str, object]:
-    """Mask the secrets among named values."""
-    return {name: masked(name, value) for name, value in members.items()}
+def _piece(piece: str, hidden: set[str]) -> str:
+    is_hidden = _is_token(piece) or piece in hidden or without_suffix(piece)[0] in hidden
+    return _MASK if is_hidden else _without_looks(piece)
 
 
-def masked(name: str, value: object) -> object:
+def masked_members(members: Mapping[str, object], *, below: bool = False) -> dict[str, object]:
+    """Mask the secrets among named values; `below` the name of one, all of them."""
+    return {_without_looks(name): masked(name, value, below=below) for name, value in members.items()}
+
+
+def masked(name: str, value: object, *, below: bool = False) -> object:
     """Return a value as it may be shown."""
+    below = below or is_secret(name)
     if is_members(value):
-        return masked_members(value)
+        return masked_members(value, below=below)
     if is_items(value):
-        return [masked(name, each) for each in value]
-    if not value or not is_secret(name):
-        in_address = isinstance(value, str) and name.lower() in _HOLDS_ADDRESS
-        return str(value).partition("?")[0].partition("#")[0] if in_address else value
+        return [masked(name, each, below=below) for each in value]
+    if value is None or value == "" or isinstance(value, bool):
+        return value
+    if not below:
+        return _shown(name, value)
     return f"{Token.received(value)}" if isinstance(value, str) and _TOKEN.fullmatch(name) else _MASK
+
+
+def _shown(name: str, value: object) -> object:
+    """Return what has no secret's name, without what looks like one."""
+    if not isinstance(value, str):
+        return value
+    if name.lower() in _HOLDS_ADDRESS:
+        value = value.partition("?")[0].partition("#")[0]
+    return _without_looks(value)
+
+
+def _without_looks(text: str) -> str:
+    return _LOOKS.sub(rf"\g<named>{_MASK}", text)
 
 
 def is_secret(name: str) -> bool:
