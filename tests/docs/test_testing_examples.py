@@ -20,6 +20,8 @@ import yaml  # type: ignore[import-untyped]  # comes with schemathesis; its type
 from tests.docs import running
 from tests.docs.pages import Block, page
 from tests.strangers.environments import _install_node, _kept
+from ticketstub.server.control.verbs import PREFIX, VERBS
+from ticketstub.testing import PlexInHand
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the page's commands are written for a POSIX shell")
 
@@ -167,6 +169,16 @@ def test_typescript_alone(typescript: Example) -> None:
 def test_the_packages_are_those_of_the_page() -> None:
     """What is pinned for the example in TypeScript is what the page's package.json asks for."""
     assert dict(files("typescript"))["package.json"] == PINS[0].read_text("utf-8")
+
+
+def test_what_to_test_can_be_brought_about() -> None:
+    """The verbs of the list of what goes wrong are those of the fixture and of the control API."""
+    table = PAGE.table("What to test")
+    fixture = {name for text in table.column("fixture") for name in re.findall(r"(\w+)\(", text)}
+    control = {path for text in table.column("control API") for path in text.split(", ") if path}
+    assert set() == fixture - set(vars(PlexInHand))
+    assert set() == control - {path.removeprefix(PREFIX) for path in VERBS}
+    assert fixture and control
 
 
 def runs_of(job: str) -> list[str]:
