@@ -6,9 +6,7 @@ Each asks for Plex's own addresses, by the ways of its language; proxy and autho
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -168,56 +166,6 @@ def test_node(tmp_path: Path, require) -> None:
     asked.note("fetch", "token_details", "run")
     said = ran(tmp_path, node, "-e", NODE_PROGRAM.replace("HEADERS", json.dumps(HEADERS)))
     assert "mira_quill" == json.loads(said)["username"]
-
-
-@pytest.fixture(scope="module")
-def plexapi(tmp_path_factory: pytest.TempPathFactory, require, tell) -> Iterator[Unpointed]:
-    folder = "plexapi_4_18_3"
-    stranger = Unpointed(folder, set_up(folder, require, tell), tmp_path_factory.mktemp(folder))
-    yield stranger
-    assert stranger.end() in {0, 143}
-
-
-def test_plexapi_signs_in(plexapi: Unpointed) -> None:
-    """`MyPlexAccount(user, password)`, without a session of anybody's making."""
-    signed_in = plexapi.result("sign_in", login="pip", password=PASSWORD)
-    assert "pip" == signed_in["username"]
-    assert "Unauthorized" == plexapi.ask("sign_in", login="pip", password="not this one")["raised"]
-
-
-def test_plexapi_signs_in_with_a_pin(plexapi: Unpointed) -> None:
-    """`MyPlexPinLogin`: the code is approved at the local Plex, and the poll brings a token."""
-    begun = plexapi.result("pin_begin", name="pin", oauth=True, client="unpointed-pin")
-    assert "app.plex.tv" == urlsplit(begun["url"]).hostname
-    plexapi.approve(begun["code"])
-    found = plexapi.result("pin_check", name="pin")
-    assert "mira_quill" == plexapi.result("token_details", token=found["token"])["username"]
-
-
-def test_plexapi_signs_in_with_a_device_key(plexapi: Unpointed) -> None:
-    """`MyPlexJWTLogin` asks clients.plex.tv, and what it gets verifies."""
-    begun = plexapi.result("jwt_begin", name="jwt", key="key", oauth=True, client="unpointed-jwt")
-    plexapi.approve(begun["code"])
-    token = plexapi.result("pin_wait", name="jwt")["token"]
-    assert plexapi.result("jwt_refresh", key="key", client="unpointed-jwt", token=token)["before"]
-
-
-@pytest.mark.parametrize("ssl", [None, True, False], ids=["default", "https", "http"])
-@pytest.mark.parametrize("name", ["Attic", "Cellar"])
-def test_plexapi_connects(plexapi: Unpointed, name: str, ssl: bool | None) -> None:
-    """`resource.connect()` as its users call it: by https and a name below plex.direct, and by http where asked."""
-    found = plexapi.result("connect", token=MIRA, name=name, ssl=ssl)
-    assert name == found["name"]
-    https = r"https://127-0-0-1\.[0-9a-f]{32}\.plex\.direct:\d+"
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+" if ssl is False else https, found["url"])
-
-
-def test_names_below_plex_direct(plexapi: Unpointed) -> None:
-    """Each server has digits of its own, which stay the same and are not its identifier."""
-    found = [plexapi.result("connect", token=MIRA, name=name, ssl=True) for name in ("Attic", "Cellar", "Attic")]
-    attic, cellar, again = (str(urlsplit(one["url"]).hostname).split(".")[1] for one in found)
-    assert attic == again != cellar
-    assert attic not in found[0]["identifier"]
 
 
 def test_plexauth(tmp_path: Path, require, tell) -> None:

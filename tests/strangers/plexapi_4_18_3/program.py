@@ -13,6 +13,7 @@ import requests
 from plexapi.myplex import MyPlexAccount, MyPlexJWTLogin, MyPlexPinLogin
 from plexapi.server import PlexServer
 from requests.adapters import HTTPAdapter
+from surface import OF_ACCOUNT, OF_SERVER
 
 BEGUN = {}
 """The sign-ins that were begun, by name: they go on with a later request."""
@@ -171,6 +172,8 @@ def devices(ask, account):
 
 def server(ask, session):
     plex = PlexServer(ask["server"], ask["token"], session=session)
+    if ask["call"] in OF_SERVER:
+        return OF_SERVER[ask["call"]](ask | {"session": session}, plex)
     match ask["call"]:
         case "server_accounts":
             return {"accounts": [(one.id, one.name) for one in plex.systemAccounts()]}
@@ -186,6 +189,8 @@ def server(ask, session):
 
 def done(ask, session):
     call = ask["call"]
+    if call in OF_ACCOUNT:
+        return OF_ACCOUNT[call](ask, MyPlexAccount(token=ask["token"], session=session))
     if call.startswith(("pin_", "jwt_")):
         return signing_in(ask, session)
     if call.startswith("server_"):
