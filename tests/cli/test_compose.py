@@ -1,0 +1,169 @@
+"""`ticketstub env --format compose`: a file that Compose merges with the user's own."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cli.conftest import Command
+from tests.docs.pages import ROOT
+from ticketstub.cli.compose import HEALTHY
+
+ATTIC = "68dff64cefbaedb2011a916d24f43b47"
+CELLAR = "81e318029c980bc4d2d2f94b3b734494"
+
+
+def made(command: Command, *options: str):
+    ran = command("env", "--format", "compose", *options)
+    assert (0, "") == (ran.code, ran.err)
+    assert ran.out.startswith("# A local stand-in for Plex, not Plex.")
+    return yaml.safe_load(ran.out)
+
+
+def test_the_local_plex_has_the_names_and_an_address_of_its_own(command: Command) -> None:
+    """Its service has a fixed address in a network of its own, and in it Plex's names, as aliases, lead there."""
+    file = made(command)
+    local = file["services"]["ticketstub"]
+    expected = [
+        *("app.plex.tv", "clients.plex.tv", "plex.tv", "www.plex.tv"),
+        *(f"172-31-99-2.{digits}.plex.direct" for digits in (ATTIC, CELLAR)),
+    ]
+    assert {"plex": {"ipv4_address": "172.31.99.2", "aliases": expected}} == local["networks"]
+    assert {"plex": {"ipam": {"config": [{"subnet": "172.31.99.0/24"}]}}} == file["networks"]
+    assert ("ticketstub", "never") == (local["image"], local["pull_policy"])
+    assert ["CMD", "python", "-c", HEALTHY] == local["healthcheck"]["test"]
+    command_line = "serve --demo --host 0.0.0.0 --advertise 172.31.99.2 --media-port 32400 --tls /tls --log"
+    assert shlex.split(command_line) == local["command"]
+    assert {"TICKETSTUB_SERVE_CONTROL_KEY": "${TICKETSTUB_CONTROL_KEY:-}"} == local["environment"]
+
+
+def test_the_service_trusts_it_and_waits_for_it(command: Command) -> None:
+    """It gets the variables, what is to be trusted and the network beside its own, and starts when all is ready."""
+    file = made(command, "--service", "app-tests")
+    tests = file["services"]["app-tests"]
+    reached = "localhost,127.0.0.1,::1,plex.tv,.plex.tv,plex.direct,.plex.direct,ticketstub,172.31.99.2"
+    java = "-Djavax.net.ssl.trustStore=/tls/trust.p12 -Djavax.net.ssl.trustStoreType=PKCS12"
+    expected = {
+        "NO_PROXY": reached,
+        "no_proxy": reached,
+        "NODE_EXTRA_CA_CERTS": "/tls/ca.pem",
+        "SSL_CERT_FILE": "/tls/bundle.pem",
+        "REQUESTS_CA_BUNDLE": "/tls/bundle.pem",
+        "CURL_CA_BUNDLE": "/tls/bundle.pem",
+        "GIT_SSL_CAINFO": "/tls/bundle.pem",
+        "DENO_CERT": "/tls/ca.pem",
+        "JAVA_TOOL_OPTIONS": f"{java} -Djavax.net.ssl.trustStorePassword=changeit",
+        "TICKETSTUB_CA": "/tls/ca.pem",
+        "TICKETSTUB_CONTROL": "http://ticketstub:8191/control/v1",
+        "TICKETSTUB_CONTROL_KEY": "${TICKETSTUB_CONTROL_KEY:-}",
+    }
+    assert expected == tests.pop("environment")
+    assert {
+        "depends_on": {"ticketstub": {"condition": "service_healthy"}},
+        "networks": {"default": {}, "plex": {}},
+        "volumes": ["ticketstub-tls:/tls:ro"],
+    } == tests
+    assert {"ticketstub-tls": {}} == file["volumes"]
+
+
+WORLD = '[[account]]\nusername = "ana"\nemail = "ana@example.test"\n[[media_server]]\nname = "Loft"\nowner = "ana"\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "mounted", "option"),
+    [
+        ("", "./w orld.toml:/world.toml:ro", "/world.toml"),
+        ('replies = "loft"\n', "./.:/world:ro", "/world/w orld.toml"),
+    ],
+)
+def test_a_world_of_the_user_s_is_mounted(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str, mounted: str, option: str
+) -> None:
+    """The file is, or its folder where it names folders in it; its media servers have their names."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loft").mkdir()
+    Path("w orld.toml").write_text(WORLD + more, "utf-8")
+    local = made(command, "--world", "w orld.toml", "--address", "10.9.8.7", "--image", "ours.example/ticketstub")[
+        "services"
+    ]["ticketstub"]
+    assert [mounted] == local["volumes"][1:]
+    assert ["serve", "--world", option] == local["command"][:3]
+    assert "ours.example/ticketstub" == local["image"]
+    assert "pull_policy" not in local
+    names = local["networks"]["plex"]["aliases"]
+    assert ["10-9-8-7"] == [name.split(".")[0] for name in names if name.endswith(".plex.direct")]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--address", "8.8.8.8"], "private"),
+        (["--address", "172.31.99.1"], "first or last"),
+        (["--address", "172.31.99.255"], "first or last"),
+        (["--address", "127.0.0.2"], "private"),
+        (["--address", "plex"], "IPv4"),
+        (["--service", "a b: c"], "letters"),
+        (["--service", "ticketstub"], "yours"),
+        (["--world", "gone.toml"], "gone.toml"),
+    ],
+)
+def test_what_cannot_be_is_said(command: Command, options: list[str], named: str) -> None:
+    """Exit code 2 and a sentence; nothing is printed that could be taken for a file."""
+    ran = command("env", "--format", "compose", *options)
+    assert (2, "") == (ran.code, ran.out)
+    assert named in ran.err
+
+
+def test_inside_a_container_the_other_forms_need_the_authority_alone(command: Command, tmp_path: Path) -> None:
+    """Plex's names lead to the local Plex there, so there is no proxy to name."""
+    for name in ("ca.pem", "bundle.pem"):
+        (tmp_path / name).write_text("x")
+    ran = command("env", "--ca", str(tmp_path / "ca.pem"), "--format", "dotenv")
+    lines = dict(line.split("=", 1) for line in ran.out.splitlines())
+    assert str(tmp_path / "bundle.pem") == lines["SSL_CERT_FILE"]
+    assert "HTTPS_PROXY" not in lines
+
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions and what stands behind each."""
+    joined = DOCKERFILE.replace("\\\n", " ")
+    lines = [line for line in joined.splitlines() if line and not line.startswith("#")]
+    return [(line.split(None, 1)[0], line.split(None, 1)[1]) for line in lines]
+
+
+def test_what_the_dockerfile_copies_is_there_and_sent() -> None:
+    """Every source exists, and .dockerignore lets it pass."""
+    ignore = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    copied = [text.split()[:-1] for name, text in instructions() if name == "COPY" and "--from" not in text]
+    sources = [source for sources in copied for source in sources]
+    assert 6 == len(sources)
+    assert [] == [source for source in sources if not (ROOT / source).exists() or f"!{source}" not in ignore]
+
+
+def test_the_image_does_what_the_compose_file_counts_on() -> None:
+    """Not root, the same health check, the ports, and the folder that other containers mount."""
+    said = instructions()
+    assert "ticketstub" == next(text for name, text in said if name == "USER")
+    health = next(text for name, text in said if name == "HEALTHCHECK")
+    assert ["python", "-c", HEALTHY] == json.loads(health.partition("CMD ")[2])
+    assert ["443", "80", "8190", "8191", "32400", "32401"] == dict(said)["EXPOSE"].split()
+    assert ["ticketstub"] == json.loads(dict(said)["ENTRYPOINT"])
+    assert any("--owner=ticketstub /tls" in text for name, text in said if name == "RUN")
+
+
+def test_the_pins_are_those_that_everything_is_tested_with() -> None:
+    """What the image installs is in the same versions in dev.txt, by hash, and from no index."""
+    known = (ROOT / "requirements" / "dev.txt").read_text("utf-8")
+    for name in ("build.txt", "server.txt"):
+        lines = (ROOT / "requirements" / name).read_text("utf-8").splitlines()
+        pins = [line.split()[0] for line in lines if "==" in line and not line.startswith(" ")]
+        assert pins
+        assert [] == [pin for pin in pins if f"\n{pin} " not in f"\n{known}"]
+        assert [] == [line for line in lines if "://" in line or line.startswith("-")]
