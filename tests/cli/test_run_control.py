@@ -83,3 +83,34 @@ def test_neither_record_nor_journal_has_the_key(process: Command, tmp_path: Path
     assert 43 == len(key)
     assert [] == [text for text in (ran.err, file.read_text("utf-8")) if key in text]
     assert [] == [path for path in tmp_path.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
+
+
+DISTURBED = """
+import http.client, os, ssl
+from urllib.parse import urlsplit
+proxy = urlsplit(os.environ["HTTPS_PROXY"])
+def asked():
+    connection = http.client.HTTPSConnection(proxy.hostname, proxy.port, timeout=10)
+    connection.set_tunnel("plex.tv", 443)
+    try:
+        connection.request("GET", "/api/v2/ping", headers={"X-Plex-Token": "Xk3mPz_9Q-vT7rLb2NfW"})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+    except http.client.IncompleteRead:
+        return "cut off"
+    except ConnectionError:
+        return "no answer"
+print([asked() for _ in range(40)])
+"""
+
+
+def test_chaos_by_its_seed(process: Command) -> None:
+    """The same seed, in another run, makes the same trouble, and another seed another; all kinds are seen."""
+    ran = [
+        process("run", "--offline", "--chaos", "0.5", "--seed", seed, "--", PYTHON, "-c", DISTURBED)
+        for seed in ("7", "7", "8")
+    ]
+    assert ["", "", ""] == [each.err for each in ran]
+    assert ran[0].out == ran[1].out != ran[2].out
+    assert [] == [kind for kind in ("200", "429", "503", "'cut off'", "'no answer'") if kind not in ran[0].out]

@@ -1,8 +1,9 @@
 """Chaos: a share of the calls goes wrong, reproducibly, so that clients learn to try again.
 
 Rule: the same seed and the same sequence of calls make the same trouble, whatever the calls are: each takes the same
-number of draws. Trouble is of four kinds, equally likely: refused as too many (429), refused for a moment (503),
-answered late, and answered but cut off. What was cut off was done. All of it is ours.
+number of draws. Trouble is of five kinds, equally likely: refused as too many (429), refused for a moment (503),
+answered late, cut off in the middle of the answer's body, and before its first byte, by a reset. What was cut off was
+done. A proxy of ours passes both ends on, so its clients see the same. All of it is ours.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 import random
 from typing import Literal, NamedTuple
 
-Trouble = Literal["too many", "unavailable", "late", "cut off"]
+Trouble = Literal["too many", "unavailable", "late", "cut off", "unanswered"]
 
-KINDS: tuple[Trouble, ...] = ("too many", "unavailable", "late", "cut off")
+KINDS: tuple[Trouble, ...] = ("too many", "unavailable", "late", "cut off", "unanswered")
 
 
 class Disturbance(NamedTuple):

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import struct
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
@@ -81,9 +83,13 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def close_if_it_serves(self, scope: Scope) -> None:
-        """End this connection if a request came on it, once what was sent has left."""
-        if self.client == scope["client"] and self.server == scope["server"]:
+        """End this connection if a request came on it: once what was sent has left, or by a reset if nothing was."""
+        if self.client != scope["client"] or self.server != scope["server"]:
+            return
+        if self.cycle.response_started:
             self.transport.close()
+        else:
+            reset(self.transport)
 
     def on_message_begin(self) -> None:
         """Note that a head begins."""
@@ -136,6 +142,14 @@ class Connection(HttpToolsProtocol):
         ending = b"connection: close\r\ncontent-length: 0\r\n\r\n"
         self.transport.write(b"HTTP/1.1 %d %s\r\n%s%s" % (status, status.phrase.encode(), fields, ending))
         self.transport.close()
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """End a connection so that the other side is told of a failure, not of an end."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def _without_offer(data: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """Two connections joined into one: what comes on the one goes out on the other.
 
 Rule: nothing is kept but what the transports hold: who cannot send stops who would bring more. A pair ends together,
-within a bounded time, also where one side is silent, half closed or reads nothing.
+within a bounded time, also where one side is silent, half closed or reads nothing; where one side fails, the other sees
+no proper end of TLS either.
 """
 
 from __future__ import annotations
@@ -38,15 +39,19 @@ class Pair:
         self._idle = min(self._idle, _HALF_CLOSED)
         self._again(self._idle)
 
-    def end(self) -> None:
-        """Close both sides once what is under way has been sent, if that does not take for ever."""
+    def end(self, *, abruptly: bool = False) -> None:
+        """Close both sides once what is under way has been sent, if that does not take for ever.
+
+        Args:
+            abruptly: whether a side of which everything has been sent is cut.
+        """
         if self.near.closed and self.far.closed:
             self._timer.cancel()
             if not self.over.done():
                 self.over.set_result(None)
             return
-        self.near.close()
-        self.far.close()
+        self.near.close(abruptly=abruptly)
+        self.far.close(abruptly=abruptly)
         self._timer.cancel()
         self._timer = self._loop.call_later(_LINGERS, self.abort)
 
@@ -140,14 +145,18 @@ class Leg(asyncio.Protocol):
         else:
             self._transport.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's own signature
+    def connection_lost(self, exc: Exception | None) -> None:
         """End the pair."""
         self._lost = True
-        self._pair.end()
+        self._pair.end(abruptly=exc is not None)
 
-    def close(self) -> None:
+    def close(self, *, abruptly: bool) -> None:
         """Close once everything has been sent."""
-        if self._transport is not None:
+        if self._transport is None:
+            return
+        if abruptly and not self._transport.get_write_buffer_size():
+            self._transport.abort()
+        else:
             self._transport.close()
 
     def abort(self) -> None:
