@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from argon2 import PasswordHasher
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import ConsoleMessage, Page, Request, WebError
 from pyotp.totp import TOTP
 
 from ticketstub.server.local_plex import LocalPlex
@@ -112,21 +112,26 @@ class Tab:
     """A tab of a browser, with a watch on what it loads and complains about.
 
     Args:
-        context: the browser's context, with cookies of its own.
+        page: the browser's; its profile's cookies are this tab's own.
         plex: the local Plex.
     """
 
-    def __init__(self, context: BrowserContext, plex: LocalPlex) -> None:
-        self.context = context
+    def __init__(self, page: Page, plex: LocalPlex) -> None:
+        self.context = page.context
         self.plex = plex
         self.allowed = {urlsplit(plex.url).netloc}
         self.strayed: list[str] = []
         self.complaints: list[str] = []
-        context.on("request", self._asked)
-        context.on("console", self._said)
-        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
-        self.page: Page = context.new_page()
+        self._watches = {"request": self._asked, "console": self._said, "weberror": self._broke}
+        for event, watch in self._watches.items():
+            self.context.on(event, watch)  # type: ignore[call-overload]  # each of these events, and what it gives
+        self.page = page
         self.page.set_default_timeout(5000)
+
+    def let_go(self) -> None:
+        """End the watch: the page may be another test's next."""
+        for event, watch in self._watches.items():
+            self.context.remove_listener(event, watch)
 
     def open(self, place: str) -> None:
         self.page.goto(place if place.startswith("http") else self.plex.url + place)
@@ -160,6 +165,9 @@ class Tab:
     def _asked(self, request: Request) -> None:
         if urlsplit(request.url).netloc not in self.allowed:
             self.strayed.append(request.url)
+
+    def _broke(self, error: WebError) -> None:
+        self.complaints.append(str(error.error))
 
     def _said(self, message: ConsoleMessage) -> None:
         # A page that is itself a 4xx is one line in the console; so is nothing else.

@@ -1,4 +1,4 @@
-"""One browser for the tests of a file, a local Plex and a tab for each."""
+"""One browser and one profile for the tests of a file; a local Plex for each, and a tab without cookies or history."""
 
 import http.server
 import sys
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.e2e.acting import WORLD, App, Clock, Tab
 from ticketstub.server.local_plex import LocalPlex
@@ -37,6 +37,13 @@ def browser(require: Callable[[str, str], str]) -> Iterator[Browser]:
         started.close()
 
 
+# A profile costs half a second of a core, and a page in one a quarter: more than most of these tests themselves.
+@pytest.fixture(scope="module")
+def usual(browser: Browser) -> Page:
+    """The page in which the first tab of each test is opened, unless it wants a profile with options of its own."""
+    return browser.new_context().new_page()
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -54,20 +61,33 @@ def app(plex: LocalPlex) -> App:
 
 
 @pytest.fixture
-def open_tab(browser: Browser, plex: LocalPlex) -> Iterator[OpenTab]:
+def open_tab(browser: Browser, usual: Page, plex: LocalPlex) -> Iterator[OpenTab]:
     """Open a tab in a profile of its own; at the end it must have stayed on its site and complained of nothing."""
-    with ExitStack() as contexts:
+    with ExitStack() as ends:
         tabs: list[Tab] = []
 
         def begin(**options: object) -> Tab:
-            context = browser.new_context(**options)  # type: ignore[arg-type]  # a test's own words
-            contexts.callback(context.close)
-            tabs.append(Tab(context, plex))
+            if tabs or options:
+                context = browser.new_context(**options)  # type: ignore[arg-type]  # a test's own words
+                ends.callback(context.close)
+                page = context.new_page()
+            else:
+                page = usual
+                ends.callback(as_new, page)
+            tabs.append(Tab(page, plex))
+            ends.callback(tabs[-1].let_go)
             return tabs[-1]
 
         yield begin
         assert [] == [url for tab in tabs for url in tab.strayed]
         assert [] == [text for tab in tabs for text in tab.complaints]
+
+
+def as_new(page: Page) -> None:
+    """Leave a profile without anything that the test's pages left there."""
+    page.goto("about:blank")
+    page.context.clear_cookies()
+    assert [page] == page.context.pages
 
 
 @pytest.fixture

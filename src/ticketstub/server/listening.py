@@ -11,6 +11,7 @@ import contextlib
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Generator, Mapping
 
 import uvicorn
@@ -20,7 +21,7 @@ from ticketstub.server.first_byte import Doorkeeper
 from ticketstub.server.requests import Scope
 from ticketstub.server.settings import Settings
 
-_TICK = 0.05
+_TICK = 0.02
 
 
 class ListenError(Exception):
@@ -92,7 +93,7 @@ def new_event_loop(*, looks_at_sockets: bool = False) -> asyncio.AbstractEventLo
 
 
 class Server(uvicorn.Server):
-    """The HTTP server, ended by `should_exit` alone.
+    """The HTTP server, ended by `end` alone.
 
     Args:
         app: the application.
@@ -112,6 +113,12 @@ class Server(uvicorn.Server):
         self._settings = settings
         self._context = context
         self._doorkeeper: Doorkeeper | None = None
+        self._over = asyncio.Event()
+
+    def end(self) -> None:
+        """Accept nothing more, answer what is under way, and return from `serve`."""
+        self.should_exit = True
+        self._over.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections."""
@@ -125,10 +132,25 @@ class Server(uvicorn.Server):
             self._doorkeeper.open(listener)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept nothing more, and end."""
+        """Accept nothing more, and end once all is answered or the settings' seconds are over.
+
+        The library's own does the same, and sleeps a tenth of a second where there is nothing to wait for.
+        """
         if self._doorkeeper is not None:
             self._doorkeeper.close()
-        await super().shutdown(sockets)
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        ends, wait = time.monotonic() + self._settings.stop_seconds, 0.0
+        while (state.connections or state.tasks) and time.monotonic() < ends:
+            await asyncio.sleep(wait)
+            wait = min(wait + 0.001, _TICK)
+        for task in list(state.tasks):
+            task.cancel()
 
     def _connection(self) -> Connection:
         return Connection(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
@@ -139,11 +161,9 @@ class Server(uvicorn.Server):
         yield
 
     async def main_loop(self) -> None:
-        """Wait for the end, and do what the library does once a second."""
-        counter = 0
-        while not await self.on_tick(counter):
-            await asyncio.sleep(_TICK)
-            counter = (counter + 1) % 20
+        """Wait for the end; what the library does once a second, it needs to do once (it writes no dates here)."""
+        await self.on_tick(0)
+        await self._over.wait()
 
     def close_port(self, port: int) -> None:
         """Listen on a port no longer, and cut its connections."""

@@ -267,7 +267,7 @@ class LocalPlex:
         app.stop_waiting()
         if self.passwords is not None:
             self.passwords.close()
-        server.should_exit = True
+        server.end()
         await serving
         server.abandon()
         await asyncio.sleep(0)  # the connections learn of it before the loop ends
