@@ -214,6 +214,7 @@ def test_server_information(attic: str) -> None:
         "myPlexMappingState": "mapped",
         "myPlexSigninState": "ok",
         "myPlexSubscription": False,
+        "ownerFeatures": "home,two-factor-authentication",
         "transcoderActiveVideoSessions": 0,
     }
     assert expected.items() <= get(attic, "/", MIRA).json["MediaContainer"].items()

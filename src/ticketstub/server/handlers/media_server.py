@@ -45,6 +45,7 @@ async def server_information(visit: Visit[Box, Guest], _call: GetServerInformati
     row, owner_id = visit.place.row, await visit.place.owner_id()
     owner = await visit.place.instance.store.account(owner_id) if owner_id else None
     record = owner.record if owner else None
+    subscription = record.subscription if record else None
     return ServerInformation(
         machine_identifier=row.machine_identifier,
         friendly_name=row.name,
@@ -56,7 +57,8 @@ async def server_information(visit: Visit[Box, Guest], _call: GetServerInformati
         my_plex_username=record.email if record else None,
         my_plex_mapping_state="mapped" if owner else "unknown",
         my_plex_signin_state="ok" if owner else "none",
-        my_plex_subscription=bool(record and record.subscription and record.subscription.active),
+        my_plex_subscription=bool(subscription and subscription.active),
+        owner_features=",".join(subscription.features if subscription else ()) if owner else None,
         transcoder_active_video_sessions=0,
         updated_at=row.created_at,
     )
