@@ -12,7 +12,10 @@ pytest_plugins = ["pytester"]
 
 WORLD = '[[account]]\nusername = "ana"\nemail = "ana@example.test"\n'
 # As strict as a suite can be, and without the plugins that this project's own tests use.
-STRICT = "[pytest]\naddopts = -p no:asyncio -p no:anyio -p no:hypothesispytest -p no:schemathesis --strict-markers\nfilterwarnings = error\n"
+STRICT = (
+    "[pytest]\naddopts = -p no:asyncio -p no:anyio -p no:hypothesispytest -p no:schemathesis --strict-markers\n"
+    "filterwarnings = error\n"
+)
 
 
 @pytest.fixture
