@@ -21,7 +21,7 @@ GO = "install Go 1.21 or newer (go.dev, `apt install golang`, `brew install go`)
 
 def set_up(folder: str, require: Require, tell: Tell) -> list[str]:
     """Return the command of one stranger's program; its environment is made when it is not there."""
-    if folder.startswith(("plexjs", "plexoauth")):
+    if folder.startswith(("plexjs", "plexoauth", "ctrlplex")):
         return node_environment(folder, require("node", NODE), require("npm", NODE), tell)
     if folder.startswith("plexgo"):
         return go_environment(folder, go(require), tell)
