@@ -20,7 +20,9 @@ import yaml  # type: ignore[import-untyped]  # comes with schemathesis; its type
 from tests.docs import running
 from tests.docs.pages import Block, page
 from tests.strangers.environments import _install_node, _kept
+from ticketstub.cli.compose import Wanted, compose
 from ticketstub.server.control.verbs import PREFIX, VERBS
+from ticketstub.server.world import World
 from ticketstub.testing import PlexInHand
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the page's commands are written for a POSIX shell")
@@ -178,7 +180,8 @@ def test_what_to_test_can_be_brought_about() -> None:
     control = {path for text in table.column("control API") for path in text.split(", ") if path}
     assert set() == fixture - set(vars(PlexInHand))
     assert set() == control - {path.removeprefix(PREFIX) for path in VERBS}
-    assert fixture and control
+    assert fixture
+    assert control
 
 
 def runs_of(job: str) -> list[str]:
@@ -203,3 +206,12 @@ def test_workflow_has_each_language() -> None:
     """The workflow has a job for each language of the page, and no other."""
     jobs = yaml.safe_load(dict(files("workflow"))["tests.yml"])["jobs"]
     assert ["python", "typescript", "go"] == list(jobs)
+
+
+def test_compose() -> None:
+    """The user's file of Compose has the service that the command's own makes trust the local Plex."""
+    own = yaml.safe_load(dict(files("compose"))["compose.yaml"])["services"]
+    ours = yaml.safe_load(compose(Wanted(), World.demo()))["services"]
+    assert {*own, "ticketstub"} == set(ours)
+    typed = [command for block in shown("typescript", "24") for command, _ in running.commands(block.text)]
+    assert own["tests"]["command"] in [command.partition(" -- ")[2] for command in typed]
