@@ -1,7 +1,7 @@
 # A local stand-in for Plex with a demonstration world, not Plex: docs/testing/containers.md.
 #
 #   docker build --tag ticketstub .
-#   docker run --rm --publish 127.0.0.1:8190:8190 ticketstub
+#   docker run --rm --publish 127.0.0.1:8190:8190 --publish 127.0.0.1:32400:32400 ticketstub
 
 FROM python:3.13-slim AS build
 WORKDIR /build
@@ -19,13 +19,13 @@ RUN /opt/build/bin/pip wheel --disable-pip-version-check --no-deps --no-build-is
 FROM python:3.13-slim
 COPY --from=build /opt/ticketstub /opt/ticketstub
 ENV PATH=/opt/ticketstub/bin:$PATH PYTHONUNBUFFERED=1
-# /tls holds what other containers are to trust: a volume that is mounted there belongs to this user, too.
+# For `serve --tls /tls`, what other containers are to trust: a new volume that is mounted there is this user's, too.
 RUN useradd --system --uid 8190 --create-home ticketstub && install --directory --owner=ticketstub /tls
 USER ticketstub
 WORKDIR /home/ticketstub
-# plex.tv by https and http; its plain port; the control API, where a key is given; the two media servers.
-EXPOSE 443 80 8190 8191 32400 32401
+# plex.tv's port, the control API's where a key is given, the two media servers'; plex.tv by https and http with --tls.
+EXPOSE 8190 8191 32400 32401 443 80
 HEALTHCHECK --interval=2s --timeout=5s --retries=15 \
-    CMD ["python", "-c", "import socket, ssl; ssl.create_default_context(cafile='/tls/ca.pem').wrap_socket(socket.create_connection(('127.0.0.1', 443), 3), server_hostname='plex.tv')"]
+    CMD ["python", "-c", "import socket; socket.create_connection(('127.0.0.1', 8190), 3)"]
 ENTRYPOINT ["ticketstub"]
-CMD ["serve", "--demo", "--host", "0.0.0.0", "--media-port", "32400", "--tls", "/tls", "--log"]
+CMD ["serve", "--demo", "--host", "0.0.0.0", "--media-port", "32400", "--log"]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, Start
 from tests.docs.pages import ROOT
 from ticketstub.cli.compose import HEALTHY
 
@@ -148,14 +151,32 @@ def test_what_the_dockerfile_copies_is_there_and_sent() -> None:
 
 
 def test_the_image_does_what_the_compose_file_counts_on() -> None:
-    """Not root, the same health check, the ports, and the folder that other containers mount."""
+    """Not root, our command, the ports, and a folder that other containers mount."""
     said = instructions()
     assert "ticketstub" == next(text for name, text in said if name == "USER")
-    health = next(text for name, text in said if name == "HEALTHCHECK")
-    assert ["python", "-c", HEALTHY] == json.loads(health.partition("CMD ")[2])
-    assert ["443", "80", "8190", "8191", "32400", "32401"] == dict(said)["EXPOSE"].split()
+    assert ["8190", "8191", "32400", "32401", "443", "80"] == dict(said)["EXPOSE"].split()
     assert ["ticketstub"] == json.loads(dict(said)["ENTRYPOINT"])
     assert any("--owner=ticketstub /tls" in text for name, text in said if name == "RUN")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
+def test_the_image_s_command_runs_and_is_healthy(start: Start) -> None:
+    """The image's own command line serves the demonstration; its health check fails before, and no more then."""
+    said = dict(instructions())
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        port, media_port = (str(each.getsockname()[1]) for each in (one, other))
+    here = {"0.0.0.0": "127.0.0.1", "32400": media_port}  # noqa: S104  # the image's is not ours
+    health = json.loads(said["HEALTHCHECK"].partition("CMD ")[2].replace("8190", port))
+
+    def is_healthy() -> bool:
+        return 0 == subprocess.run([sys.executable, *health[1:]], capture_output=True, check=False).returncode
+
+    assert not is_healthy()
+    serving = start(*(here.get(each, each) for each in json.loads(said["CMD"])), "--port", port)
+    serving.wait_for("ready")
+    assert is_healthy()
+    assert f"http://127.0.0.1:{media_port}" == serving.address("Attic")
+    assert 0 == serving.end()
 
 
 def test_the_pins_are_those_that_everything_is_tested_with() -> None:
