@@ -15,7 +15,7 @@ import pytest
 from tests.strangers import asked
 from tests.strangers.conftest import NODE, set_up
 from tests.strangers.processes import WORLD
-from tests.strangers.running import Unpointed, ran
+from tests.strangers.running import BY_PROXY, Unpointed, ran
 from tests.strangers.test_plexapi import MIRA
 
 pytestmark = [pytest.mark.strangers, pytest.mark.skipif(sys.platform == "win32", reason="the programs are POSIX's")]
@@ -64,12 +64,16 @@ def test_python(tmp_path: Path, library: str) -> None:
 
 
 def test_curl(tmp_path: Path, require) -> None:
-    """curl, by https and by http."""
+    """curl, by https and by http; what it asked is written down, without the token."""
     curl = require("curl", "install curl")
     asked.note("curl", "token_details", "run")
     fields = [part for name, value in HEADERS.items() for part in ("-H", f"{name}: {value}")]
     for url in (USER, "http://plex.tv/api/v2/user"):
-        assert "mira_quill" == json.loads(ran(tmp_path, curl, "-sS", *fields, url))["username"]
+        options = (*BY_PROXY, "--record", str(tmp_path / "asked.jsonl"))
+        assert "mira_quill" == json.loads(ran(tmp_path, curl, "-sS", *fields, url, options=options))["username"]
+        written = (tmp_path / "asked.jsonl").read_text("utf-8")
+        assert "/api/v2/user" in written
+        assert MIRA not in written
 
 
 GO = """

@@ -17,7 +17,7 @@ from tests.strangers.conftest import NODE, set_up
 from tests.strangers.kinds import KINDS, Kind
 from tests.strangers.processes import Outcome
 from tests.strangers.running import BY_PROXY, Unpointed, options_for_node
-from tests.strangers.test_generated_sdks import DEAD, MIRA, SOURCES, TOM_ON_ATTIC
+from tests.strangers.test_generated_sdks import DEAD, MIRA, SOURCES, TOM_ON_ATTIC, errors_in
 
 pytestmark = [pytest.mark.strangers, pytest.mark.skipif(sys.platform == "win32", reason="the programs are POSIX's")]
 
@@ -25,6 +25,7 @@ CALLED = [
     (kind, way) for kind in KINDS if kind.folder.startswith(("plexpy", "plexjs", "raw_requests")) for way in kind.ways
 ]
 """plexgo and plexjava go this way with all their pages show: see their own tests."""
+TWO_FACTOR = (("mira_quill", "attic stairs creak twice"), ("nora_field", "seven kites over dunes"))
 CERTIFI_ALONE = {"plexpy_0_6_6", "plexpy_0_9_0"}
 """They hand requests a request that is ready to be sent, for which it reads no REQUESTS_CA_BUNDLE: by https they trust
 certifi's authorities and no other."""
@@ -39,6 +40,7 @@ class Called:
 
     def __init__(self, kind: Kind, way: str, stranger: Unpointed) -> None:
         self.kind = kind
+        self.nth = kind.ways.index(way)
         self._way = way
         self._stranger = stranger
 
@@ -47,6 +49,10 @@ class Called:
 
     def result(self, call: str, **arguments: object) -> Outcome:
         return self._stranger.result(call, how=self._way, **arguments)
+
+    def code_for(self, username: str) -> str:
+        """The verification code that this account's device would show now."""
+        return self._stranger.by_hand("codes", account=username)["code"]
 
     def server(self, name: str, scheme: str) -> str:
         """A media server's address: from the resources that the SDK itself lists, if it does."""
@@ -93,6 +99,15 @@ def test_password_signs_in(called: Called) -> None:
     signed_in = called.result("sign_in", login="pip", password="paper boats sail on")
     assert ("pip", 20) == (signed_in["username"], len(signed_in["token"]))
     assert signed_in == called.result("token_details", token=signed_in["token"])
+
+
+@offering("sign_in")
+def test_verification_code_is_asked_for_and_accepted(called: Called) -> None:
+    """Without the code a sign-in is refused as 1029, with it it succeeds; once, so each way has an account of its own."""
+    name, password = TWO_FACTOR[called.nth]
+    assert [1029] == errors_in(called.ask("sign_in", login=name, password=password))
+    code = called.code_for(name)
+    assert name == called.result("sign_in", login=name, password=password, verification_code=code)["username"]
 
 
 @offering("sign_in")
