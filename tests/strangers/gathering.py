@@ -126,17 +126,18 @@ class Gathering:
     def _remember(self, ids: Any) -> None:
         self._collected.update(one for one in ids if one.startswith(TESTS))
 
-    def _some_left_out(self) -> bool:
+    def _left_out_ones(self) -> list[str]:
+        """Which of the strangers' tests or files were not run, as far as they can be named."""
         files = {f"{TESTS}{path.name}" for path in (self._config.rootpath / TESTS).glob("test_*.py")}
         unseen = files - {one.partition("::")[0] for one in self._ended}
-        return bool(
-            self._left_out or unseen or self._collected - self._ended or any("::" in one for one in self._config.args)
-        )
+        counted = [f"{self._left_out} that an option leaves out"] if self._left_out else []
+        named = [one for one in self._config.args if "::" in one]
+        return [*counted, *(f"all but {one}" for one in named), *sorted(unseen | (self._collected - self._ended))]
 
     def _lacking(self) -> str:
         """Say why this run does not tell all, or nothing."""
-        if self._some_left_out():
-            return "not all of the strangers' tests were run"
+        if left_out := self._left_out_ones():
+            return f"not all of the strangers' tests were run ({', '.join(left_out[:3])})"
         if self._failed:
             return f"{len(self._failed)} of the strangers' tests failed"
         return f"{len(self._skipped)} of the strangers' tests were skipped" if self._skipped else ""
@@ -144,7 +145,7 @@ class Gathering:
     def _skipped_in_ci(self) -> list[str]:
         """Where CI is set nothing may be skipped, so that the page is compared at least there; Windows has no say."""
         in_ci = os.environ.get("CI") == "true" and sys.platform != "win32"
-        whole_but_skipped = in_ci and self._skipped and not self._failed and not self._some_left_out()
+        whole_but_skipped = in_ci and self._skipped and not self._failed and not self._left_out_ones()
         return (
             [f"{PAGE} cannot be compared, for these were skipped:", *sorted(self._skipped)] if whole_but_skipped else []
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -120,13 +120,17 @@ class Row:
             by_reason[why or "it fails"].append(self._words(operation))
         reasons = [f"{', '.join(sorted(those))}: {why}" for why, those in by_reason.items()]
         nothing = "" if self.tried else "nothing was asked of it"
-        return "; ".join(one for one in (*reasons, nothing, self._not_offered(), self.client.remark) if one)
+        told = (*reasons, nothing, *self._lacks(), self.client.remark)
+        return "<br>".join(f"{one[0].upper()}{one[1:]}." for one in told if one)
 
-    def _not_offered(self) -> str:
-        """Say which of the operations of the generated SDKs a release does not have."""
-        lacks = [(PLEX_TV_CALLS | SERVER_CALLS) - kind.offers for kind in KINDS if kind.folder == self.client.key]
-        words = sorted(self._words(one) for one in lacks[0]) if lacks else []
-        return f"does not offer: {', '.join(words)}" if words else ""
+    def _lacks(self) -> Iterator[str]:
+        """Say which of the generated SDKs' operations and errors a release does not have."""
+        for kind in KINDS:
+            if kind.folder == self.client.key:
+                lacking = (PLEX_TV_CALLS | SERVER_CALLS) - kind.offers, kind.offers - kind.typed_errors
+                for what, those in zip(("does not offer", "has no error of its own for a 401"), lacking, strict=True):
+                    if those:
+                        yield f"{what}: {', '.join(sorted(self._words(one) for one in those))}"
 
 
 def _sorted(clients: Iterable[Client]) -> list[Client]:
@@ -152,9 +156,9 @@ An operation *passed* where each test that asks a client for it passed: the clie
 has what they asked for; also where that is the right refusal, of a wrong password, say. It shows that this client
 accepts what the local Plex answers. It does not show that Plex itself answers just so.
 
-Each was *pointed* to the local Plex by an option of its own (a server's address, an HTTP session), or has *nothing
-pointed*: it asks for Plex's own addresses, and `ticketstub run` leads it to the local Plex, as [any
-program](testing/run.md).
+Some runs *point* a client to the local Plex by an option of its own (a server's address, an HTTP session). In others
+*nothing is pointed*: the client asks for Plex's own addresses, and `ticketstub run` leads it to the local Plex, as it
+does [any program](testing/run.md).
 
 | client | version | language (called) | tried | passed | with nothing pointed | why any does not, and what to know |
 |---|---|---|---|---|---|---|
@@ -164,7 +168,7 @@ $rows
 
 This page is what a run of [the tests](../tests/strangers/README.md) found: `make strangers` runs them and writes it. It
 needs Node.js, Go, Java and curl, and the network once, for the clients themselves. `make test` runs them too, and fails
-where this page does not say what it found.
+where the page says anything else than what it found.
 
 ## What passed
 

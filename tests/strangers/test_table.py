@@ -81,13 +81,13 @@ def test_folder_whose_version_is_pinned_nowhere(tmp_path: Path) -> None:
         ([Result(PING), Result(Asked("kite_1_2", "ping", "run"))], "| kite | 1.2 | Python | 1 | 1 | 1 |  |"),
         (
             [Result(PING), Result(PING, passed=False, why="it has no string")],
-            "| kite | 1.2 | Python | 1 | 0 | 0 | ping: it has no string |",
+            "| kite | 1.2 | Python | 1 | 0 | 0 | Ping: it has no string. |",
         ),
         (
             [Result(Asked("kite_1_2", one, "pointed", how)) for one in ("ping", "link") for how in ("sync", "async")],
             "| kite | 1.2 | Python (async, sync) | 2 | 2 | 0 |  |",
         ),
-        ([], "| kite | 1.2 | Python | 0 | 0 | 0 | nothing was asked of it |"),
+        ([], "| kite | 1.2 | Python | 0 | 0 | 0 | Nothing was asked of it. |"),
     ],
 )
 def test_row(results: list[Result], row: str) -> None:
@@ -104,7 +104,15 @@ def test_what_passed_is_told_in_words() -> None:
 def test_unanswered_operations_count_as_tried() -> None:
     """What a client offers and the local Plex does not answer is tried, does not pass, and has its reason told once."""
     row = table.Row(KITE, [Result(PING)], {"fly": "there is no wind", "dive": "there is no wind", "ping": "no string"})
-    assert "| kite | 1.2 | Python | 3 | 0 | 0 | `dive`, `fly`: there is no wind; ping: no string |" == str(row)
+    assert "| kite | 1.2 | Python | 3 | 0 | 0 | `dive`, `fly`: there is no wind.<br>Ping: no string. |" == str(row)
+
+
+def test_what_a_generated_sdk_lacks_is_told() -> None:
+    """Operations and errors that a release does not have stand in the last column, as the table of kinds knows them."""
+    row = str(table.Row(Client("plexpy_0_6_6", "plexpy", "0.6.6", "Python", "it is old"), [], {}))
+    lacks = "Does not offer: get token details, list resources, sign in with a password."
+    errors = "Has no error of its own for a 401: get a transient token, get source connection information."
+    assert row.endswith(f"| Nothing was asked of it.<br>{lacks}<br>{errors}<br>It is old. |")
 
 
 def test_a_code_makes_another_operation_of_a_sign_in() -> None:
@@ -200,7 +208,7 @@ def test_run_of_some_says_nothing(project: Project, options: tuple[str, ...]) ->
     code, said = project.run(*options)
     assert (0, False) == (code, gathering.PAGE in said)
     code, said = project.run(*options, "--write-strangers")
-    assert (1, True) == (code, f"{gathering.PAGE} is not written: not all of the strangers' tests were run." in said)
+    assert (1, True) == (code, f"{gathering.PAGE} is not written: not all of the strangers' tests were run" in said)
     assert not project.page.exists()
 
 
@@ -235,5 +243,5 @@ def test_expected_failure_is_told_with_its_reason(project: Project) -> None:
     """What a test expects to fail was tried and did not pass, and the test's reason is the page's."""
     project.test("@pytest.mark.xfail(reason='there is no wind')", "assert False")
     assert 0 == project.run("-n", "2", "--write-strangers")[0]
-    row = "| kite | 1.2 | Python | 2 | 1 | 0 | approve a link code: there is no wind |"
+    row = "| kite | 1.2 | Python | 2 | 1 | 0 | Approve a link code: there is no wind. |"
     assert row in project.page.read_text("utf-8").splitlines()

@@ -37,6 +37,41 @@ OPERATIONS = {
     "sign_out": "sign out",
     "claim_token": "get a claim token",
     "public_address": "ask for the public address",
+    "reload": "read the account again",
+    "user": "find a user",
+    "resource": "find a resource",
+    "device": "find a device",
+    "device_connect": "connect to a device",
+    "home_users": "list Home users",
+    "create_home_user": "create a managed user",
+    "create_existing_user": "invite an account into the Home",
+    "remove_home_user": "remove a Home user",
+    "pending_invites": "list invitations",
+    "accept_invite": "accept an invitation",
+    "cancel_invite": "cancel an invitation",
+    "invite_friend": "invite a friend",
+    "update_friend": "change a friend's share",
+    "remove_friend": "remove a friend",
+    "webhooks": "list webhooks",
+    "set_webhooks": "set webhooks",
+    "opt_out": "opt out of telemetry",
+    "online_media_sources": "list online media sources",
+    "view_state_sync": "ask for the consent to sync what was watched",
+    "set_view_state_sync": "consent to sync what was watched",
+    "geoip": "look an address up on the map",
+    "sync_items": "list items to sync",
+    "history": "list what was watched",
+    "sonos_speakers": "list Sonos speakers",
+    "video_on_demand": "list films on demand",
+    "tidal": "list Tidal's music",
+    "watchlist": "list the watchlist",
+    "search_discover": "search Discover",
+    "server_identity": "ask a server who it is",
+    "server_system_account": "find a server's account",
+    "server_plex_account": "get the account of a server's owner",
+    "server_switch_user": "open a server as another user",
+    "server_claim": "claim a server",
+    "server_unclaim": "give a server's claim up",
     "server_account": "ask a server for its account",
     "server_accounts": "list a server's accounts",
     "server_clients": "list a server's clients",
@@ -52,12 +87,13 @@ OPERATIONS_OF = {
         "close": "end the session",
         "set_up": "Home Assistant's set-up with the token",
     },
+    "plexoauth": {"login_url": "begin to sign in through the browser", "auth_token": "wait for the token"},
 }
 """By a folder's name without its version: what only this client's program calls so."""
 
 REMARKS = {
-    "plexjs_0_35_1": "it throws a media server's answers away; they were read on the wire",
-    "plexjs_0_39_0": "it throws a media server's answers away; they were read on the wire",
+    "plexjs_0_35_1": "it throws a media server's answers away: they were read on the wire",
+    "plexjs_0_39_0": "it throws a media server's answers away: they were read on the wire",
     "plexpy_0_6_6": "no result for the media-server calls: the response that it keeps was read",
     "plexpy_0_9_0": "no result for the media-server calls: the response that it keeps was read",
     "plexpy_0_30_0": "no result for the media-server calls: the response that it keeps was read",
@@ -66,13 +102,13 @@ REMARKS = {
 }
 """By folder."""
 
-NO_SDK = "as its source writes them; the SDK itself is not run, because "
+NO_SDK = "requests as its source writes them: the SDK itself is not run, because "
 REQUESTS = {
     "plexjava": ("0.16.0", "Java", f"{NO_SDK}its package was not to be had"),
     "plexcsharp": (
         "0.2.0",
         "C#",
-        NO_SDK + 'it needs .NET; it asks without `Accept` and reads JSON alone, so it needs `default_format = "json"`',
+        NO_SDK + 'it needs .NET. It asks without `Accept` and reads JSON alone, so it needs `default_format = "json"`',
     ),
 }
 """The SDKs for which `raw_requests` stands: version, language, remark."""
