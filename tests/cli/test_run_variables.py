@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.docs.pages import page
-from ticketstub.cli.variables import BUNDLE, TRUST_STORE, VARIABLES, Pointing, added, exceptions, variables
+from ticketstub.server.proxy.variables import BUNDLE, TRUST_STORE, VARIABLES, Pointing, added, exceptions, variables
 from ticketstub.token import Secret
 
 PROXY = "http://127.0.0.1:8888"

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ticketstub.cli import show
-from ticketstub.cli.variables import AUTHORITY
 from ticketstub.cli.version import version
 from ticketstub.errors import printable
+from ticketstub.server.proxy.variables import AUTHORITY
 
 if TYPE_CHECKING:
     from ticketstub.cli.certificates import Certificates

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ticketstub.cli.complaints import Complaint
-from ticketstub.cli.variables import AUTHORITY, BUNDLE, TRUST_STORE
+from ticketstub.server.proxy.variables import AUTHORITY, BUNDLE, TRUST_STORE
 
 if TYPE_CHECKING:
     import ssl
@@ -52,7 +52,7 @@ class Certificates:
             return server_context(issued, Path(private))
 
     def _write(self, authority: bytes) -> None:
-        from ticketstub.cli.run_folder import fill
+        from ticketstub.server.proxy.run_folder import fill
 
         self.folder.mkdir(0o755, exist_ok=True)
         self._check()

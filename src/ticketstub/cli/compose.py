@@ -14,7 +14,15 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ticketstub.cli.variables import AUTHORITY, BUNDLE, LOOPBACK, TRUST_STORE, VARIABLES, Kind, trust_store_options
+from ticketstub.server.proxy.variables import (
+    AUTHORITY,
+    BUNDLE,
+    LOOPBACK,
+    TRUST_STORE,
+    VARIABLES,
+    Kind,
+    trust_store_options,
+)
 
 if TYPE_CHECKING:
     from ticketstub.server.world import World

@@ -56,7 +56,7 @@ def env(
 
 
 def _print_variables(write: Callable[[str, str], str], proxy: str, ca: Path | None) -> None:
-    from ticketstub.cli.variables import Pointing, variables
+    from ticketstub.server.proxy.variables import Pointing, variables
     from ticketstub.token import Secret
 
     if ca is None:

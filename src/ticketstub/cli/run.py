@@ -22,11 +22,10 @@ from ticketstub.cli.given import on_terminal
 
 if TYPE_CHECKING:
     from ticketstub.cli.run_journal import RunJournal
-    from ticketstub.cli.variables import Pointing
     from ticketstub.server.local_plex import LocalPlex
     from ticketstub.server.proxy.front import Door
-    from ticketstub.server.proxy.hosts import Hosts
     from ticketstub.server.proxy.upstream import Upstream
+    from ticketstub.server.proxy.variables import Pointing
     from ticketstub.server.world import World
     from ticketstub.token import Secret
 
@@ -96,7 +95,7 @@ class _Own(NamedTuple):
 
     def pointing(self, proxy: str, authority: Path) -> Pointing:
         """Return where programs are pointed, once it runs."""
-        from ticketstub.cli.variables import Pointing
+        from ticketstub.server.proxy.variables import Pointing
 
         control = f"{self.plex.control_url}/control/v1" if self.key else ""
         return Pointing(proxy, authority, self.plex.url, control, self.key)
@@ -123,37 +122,32 @@ def _of_a_run(world: World, journal: RunJournal, control: bool, share: float, se
 @contextmanager
 def _behind_proxy(own: _Own, journal: RunJournal, *, offline: bool) -> Generator[dict[str, str]]:
     """Start all that a program needs which finds a proxy, and yield its environment."""
-    from ticketstub.cli.run_folder import fill, run_folder
-    from ticketstub.cli.variables import added
-    from ticketstub.server.proxy.authority import issue_for_run, server_context
-    from ticketstub.server.proxy.proxy import Proxy
+    from ticketstub.server.proxy.leading import leading
+    from ticketstub.server.proxy.variables import added
 
-    given = dict(os.environ)
-    with run_folder() as folder, own.plex.running() as plex:
-        hosts = hosts_of(plex, offline=offline)
-        issued = issue_for_run(hosts.names(), datetime.now(UTC))
-        authority = fill(folder, issued.authority, alone=offline, environ=given)
-        context = server_context(issued, folder)
-        upstream = None if offline else _upstream()
-        with Proxy(hosts, context, upstream=upstream, on_event=journal.connected).running() as proxy:
-            yield added(own.pointing(proxy.url, authority), given)
+    given, upstream = dict(os.environ), None if offline else _upstream()
+    with (
+        own.plex.running() as plex,
+        leading(plex, given, offline=offline, upstream=upstream, on_event=journal.connected) as way,
+    ):
+        yield added(own.pointing(*way), given)
 
 
 @contextmanager
 def _of_its_own(own: _Own, journal: RunJournal, *, offline: bool) -> Generator[dict[str, str]]:  # noqa: ARG001  # see there
     """Start the same in namespaces of the run's own, where Plex's names lead here, and yield the environment."""
-    from ticketstub.cli.run_folder import fill, run_folder
     from ticketstub.cli.transparent import enter
-    from ticketstub.cli.variables import added
     from ticketstub.server.proxy.authority import issue_for_run, server_context
     from ticketstub.server.proxy.front import Front
+    from ticketstub.server.proxy.leading import hosts_of
+    from ticketstub.server.proxy.run_folder import fill, run_folder
+    from ticketstub.server.proxy.variables import added
 
     given = dict(os.environ)
-    with run_folder() as folder:
+    with run_folder(given) as folder:
         enter(_led_here(own.plex.world), folder)  # before there is any thread
         with own.plex.running() as plex:
-            hosts = hosts_of(plex, offline=True)
-            issued = issue_for_run(hosts.names(), datetime.now(UTC))
+            issued = issue_for_run(hosts_of(plex, offline=True).names(), datetime.now(UTC))
             authority = fill(folder, issued.authority, alone=True, environ=given)
             with Front(_doors(plex), server_context(issued, folder)).running():
                 yield added(own.pointing("", authority), given)
@@ -193,19 +187,6 @@ def _journal(lines: TextIO | None, *, verbose: bool) -> Generator[RunJournal]:
     journal = RunJournal(lines, verbose=verbose)
     yield journal
     journal.sum_up()
-
-
-def hosts_of(plex: LocalPlex, *, offline: bool) -> Hosts:
-    """Return the hosts of a running local Plex."""
-    from ticketstub.server.addresses import plex_direct_digits
-    from ticketstub.server.proxy.hosts import Address, Hosts
-
-    servers = {
-        plex_direct_digits(server.machine_identifier): Address(server.host, server.port)
-        for server in plex.media_servers
-    }
-    own = urlsplit(plex.url)
-    return Hosts(Address(own.hostname or "", own.port or 0), servers, offline=offline)
 
 
 def _upstream() -> Upstream | None:

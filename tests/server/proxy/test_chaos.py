@@ -6,7 +6,7 @@ import contextlib
 import http.client
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -37,7 +37,7 @@ class Behind:
 
 
 @contextlib.contextmanager
-def behind(folder: Path, seed: int) -> Iterator[Behind]:
+def behind(folder: Path, seed: int) -> Generator[Behind]:
     hand = Hand(chaos=Chaos(1.0, seed, longest=0.01))
     with LocalPlex(World.demo(), hand=hand).running() as plex:
         own = urlsplit(plex.url)

@@ -16,7 +16,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ticketstub.cli.variables import AUTHORITY, BUNDLE, TRUST_STORE, TRUST_STORE_PASSWORD
+from ticketstub.server.proxy.variables import AUTHORITY, BUNDLE, TRUST_STORE, TRUST_STORE_PASSWORD
 
 _CLEANER = "import shutil, sys; sys.stdin.buffer.read(); shutil.rmtree(sys.argv[1], ignore_errors=True)"
 _KNOWN = (
@@ -28,9 +28,13 @@ _KNOWN = (
 
 
 @contextmanager
-def run_folder() -> Generator[Path]:
-    """Make a folder for as long as the `with` lasts, or this process does."""
-    path = _parent() / f"ticketstub-run-{secrets.token_hex(8)}"
+def run_folder(environ: Mapping[str, str]) -> Generator[Path, None, None]:
+    """Make a folder for as long as the `with` lasts, or this process does.
+
+    Args:
+        environ: may say where folders of running programs belong.
+    """
+    path = _parent(environ) / f"ticketstub-run-{secrets.token_hex(8)}"
     # It is there before the folder is. A session of its own: no terminal's signal ends it early.
     cleaner = subprocess.Popen(  # noqa: S603  # ourselves
         [sys.executable, "-I", "-S", "-c", _CLEANER, str(path)],
@@ -48,8 +52,8 @@ def run_folder() -> Generator[Path]:
         cleaner.communicate()
 
 
-def _parent() -> Path:
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+def _parent(environ: Mapping[str, str]) -> Path:
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
     usable = os.path.isabs(runtime) and os.path.isdir(runtime) and os.access(runtime, os.W_OK)  # noqa: PTH112, PTH117  # it may be any text
     return Path(runtime if usable else tempfile.gettempdir())
 
