@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]  # it has no types of its own
 
 from tests.cli.conftest import Command, Start
 from tests.docs.pages import ROOT

@@ -14,7 +14,7 @@ from http.client import HTTPSConnection
 from pathlib import Path
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]  # it has no types of its own
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs12
 

@@ -13,7 +13,6 @@ import ssl
 from collections.abc import Callable
 
 _HANDSHAKE = b"\x16"  # the kind of a TLS record that begins a connection (RFC 8446, 5.1)
-_OUT_OF_FILES_SECONDS = 1.0
 
 
 class Doorkeeper:
@@ -24,16 +23,24 @@ class Doorkeeper:
         context: what TLS is ended with.
         seconds: how long a client may take to say the first byte, and then to agree on TLS.
         most: how many may be undecided at once.
+        pause: how long nobody is accepted when the system has no file left for one.
     """
 
     def __init__(
-        self, protocol: Callable[[], asyncio.Protocol], context: ssl.SSLContext, *, seconds: float, most: int
+        self,
+        protocol: Callable[[], asyncio.Protocol],
+        context: ssl.SSLContext,
+        *,
+        seconds: float,
+        most: int,
+        pause: float = 1.0,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._protocol = protocol
         self._context = context
         self._seconds = seconds
         self._most = most
+        self._pause = pause
         self._listeners: list[socket.socket] = []
         self._undecided: set[asyncio.Task[None]] = set()
 
@@ -69,7 +76,7 @@ class Doorkeeper:
             return
         except OSError:  # no file is left: asking again at once would help nobody
             self._loop.remove_reader(listener)
-            self._loop.call_later(_OUT_OF_FILES_SECONDS, self._watch, listener)
+            self._loop.call_later(self._pause, self._watch, listener)
             return
         comer.settimeout(0)
         if len(self._undecided) >= self._most:

@@ -1,0 +1,96 @@
+"""TLS or not, told by the first byte, on the standard library's own event loop, which Windows has too."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from ticketstub.server.first_byte import Doorkeeper
+from ticketstub.server.proxy.authority import issue_for_run, server_context
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pytest's event loop there cannot look at sockets")
+
+
+class Echo(asyncio.Protocol):
+    """Says what was said, and whether by TLS."""
+
+    transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        secure = self.transport.get_extra_info("ssl_object") is not None
+        self.transport.write((b"tls " if secure else b"plain ") + data)
+
+
+class Busy(socket.socket):
+    """A listening socket for which the system has no file left, the first times."""
+
+    times = 2
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if self.times:
+            self.times -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
+class Stage:
+    def __init__(self, folder: Path, listener: socket.socket) -> None:
+        issued = issue_for_run(["plex.tv"], datetime.now(UTC))
+        self.trusting = ssl.create_default_context(cadata=issued.authority.decode())
+        self.keeper = Doorkeeper(Echo, server_context(issued, folder), seconds=5, most=5, pause=0.01)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.settimeout(0)
+        self.port = listener.getsockname()[1]
+        self.keeper.open(listener)
+
+    async def says(self, text: bytes, *, tls: bool = False) -> bytes:
+        context, name = (self.trusting, "plex.tv") if tls else (None, None)
+        async with asyncio.timeout(5):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=context, server_hostname=name)
+            with closing(writer):
+                writer.write(text)
+                return await reader.read(100)
+
+
+@pytest_asyncio.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    stage = Stage(tmp_path, socket.socket())
+    yield stage
+    stage.keeper.close()
+
+
+async def test_both_are_let_in(stage: Stage) -> None:
+    """What came first is there, whole, in the one way and in the other."""
+    assert b"plain GET /" == await stage.says(b"GET /")
+    assert b"tls GET /" == await stage.says(b"GET /", tls=True)
+
+
+async def test_when_no_file_is_left_it_waits(tmp_path: Path) -> None:
+    """It asks again after a while, not at once, and who waited is let in."""
+    listener = Busy()
+    stage = Stage(tmp_path, listener)
+    assert b"plain hello" == await stage.says(b"hello")
+    assert 0 == listener.times
+    stage.keeper.close()
+
+
+async def test_after_the_end_nobody_is_let_in(stage: Stage) -> None:
+    """Its listening sockets are closed with it."""
+    stage.keeper.close()
+    with pytest.raises(ConnectionRefusedError):
+        await stage.says(b"hello")
