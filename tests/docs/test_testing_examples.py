@@ -35,6 +35,7 @@ GO = "install Go 1.22 or newer (go.dev)"
 _FILE = re.compile(r"not run: alone; the file (\w+)/(\S+)")
 _COMMAND = re.compile(r"not run: alone; a command in (\w+)(?:, with Node.js (\d+))?")
 _PATIENCE = 240
+_FEW_PLUGINS = "-p no:asyncio -p no:cacheprovider -p no:schemathesis -p no:hypothesispytest -p no:xdist"
 
 
 class Example(NamedTuple):
@@ -87,7 +88,7 @@ def reader(tmp_path: Path) -> Example:
     """A reader with an empty folder, this project's command, and pytest."""
     environment = running.environment(tmp_path)
     here = [environment["PATH"].split(os.pathsep)[0], str(Path(sys.executable).parent), os.environ.get("PATH", "")]
-    ours = {"PATH": os.pathsep.join(here), "PYTEST_ADDOPTS": "-p no:asyncio -p no:cacheprovider", "CI": "true"}
+    ours = {"PATH": os.pathsep.join(here), "PYTEST_ADDOPTS": _FEW_PLUGINS, "CI": "true"}
     folder = tmp_path / "shelf"
     folder.mkdir()
     return Example(folder, environment | ours)
