@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,7 +113,7 @@ class Unpointed:
 
     def address(self, server: str, token: str, *, https: bool) -> str:
         """Return a media server's address, as a person finds it in Plex's own app."""
-        found = self.look(f"/api/v2/resources?includeHttps={https:d}", token)
+        found: Any = self.look(f"/api/v2/resources?includeHttps={https:d}", token)
         (connections,) = [each["connections"] for each in found if each["name"] == server]
         return next(each["uri"] for each in connections if each["uri"].startswith("https:") is https)
 

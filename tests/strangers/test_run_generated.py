@@ -103,7 +103,7 @@ def test_password_signs_in(called: Called) -> None:
 
 @offering("sign_in")
 def test_verification_code_is_asked_for_and_accepted(called: Called) -> None:
-    """Without the code a sign-in is refused as 1029, with it it succeeds; once, so each way has an account of its own."""
+    """Without the code a sign-in is refused as 1029, with it it succeeds; once, so each way has its own account."""
     name, password = TWO_FACTOR[called.nth]
     assert [1029] == errors_in(called.ask("sign_in", login=name, password=password))
     code = called.code_for(name)
