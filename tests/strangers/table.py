@@ -157,14 +157,15 @@ has what they asked for; also where that is the right refusal, of a wrong passwo
 accepts what the local Plex answers. It does not show that Plex itself answers just so.
 
 Some runs *point* a client to the local Plex by an option of its own (a server's address, an HTTP session). In others
-*nothing is pointed*: the client asks for Plex's own addresses, and `ticketstub run` leads it to the local Plex, as it
-does [any program](testing/run.md).
+*nothing is pointed*: the client asks at Plex's own addresses, and a media server at the one that Plex tells, and
+`ticketstub run` leads it to the local Plex, as it does [any program](testing/run.md).
 
 | client | version | language (called) | tried | passed | with nothing pointed | why any does not, and what to know |
 |---|---|---|---|---|---|---|
 $rows
 
-*Tried* and *passed* count operations, *with nothing pointed* those of them that passed so.
+*Tried* and *passed* count operations, *with nothing pointed* those of them that passed so. Where a client can be called
+in several ways, those that were tried stand behind its language.
 
 This page is what a run of [the tests](../tests/strangers/README.md) found: `make strangers` runs them and writes it. It
 needs Node.js, Go, Java and curl, and the network once, for the clients themselves. `make test` runs them too, and fails
