@@ -5,13 +5,16 @@ Rule: only what more than one folder of tests needs. Clocks, worlds and servers 
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+
+from ticketstub.server import passwords
 
 pytest_plugins = ["tests.strangers.gathering"]  # here: with xdist, the first process sees no deeper conftest.py
 
 Require = Callable[[str, str], str]
+REAL_COST = passwords.COST
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +34,20 @@ def require() -> Require:
         pytest.skip(reason)
 
     return find
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_hashes() -> Iterator[None]:
+    """Hash passwords as cheaply as argon2 allows: the thousands of the tests' own would take a minute of a core.
+
+    Programs that tests start hash at the real cost, and so does a test that asks for `costly_hashes`.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "COST", passwords.Cost(rounds=1, kibibytes=8))
+        yield
+
+
+@pytest.fixture
+def costly_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash at the real cost, where that is what is tested, or where many at once must find a worker busy."""
+    monkeypatch.setattr(passwords, "COST", REAL_COST)

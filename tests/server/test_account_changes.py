@@ -164,6 +164,7 @@ def test_accounts_may_not_be_made(begin: Any) -> None:
     assert (403, [(1043, None)]) == (answer.status, told(answer))
 
 
+@pytest.mark.usefixtures("costly_hashes")
 def test_one_name_is_given_once(plex: LocalPlex) -> None:
     """Of eight that want one name at once exactly one gets it."""
     gate = Barrier(8)
@@ -268,6 +269,7 @@ def test_changes_are_guesses_too(plex: LocalPlex, clock: Clock) -> None:
     assert 200 == change(plex.url, MIRA).status
 
 
+@pytest.mark.usefixtures("costly_hashes")
 def test_no_sign_in_slips_through_a_change(plex: LocalPlex) -> None:
     """S6: of sign-ins that race a change which signs everybody out, none lives that the old password gave."""
     token = sign_in(plex.url, "tom", PASSWORD).json["authToken"]

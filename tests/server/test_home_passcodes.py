@@ -148,6 +148,7 @@ def test_what_is_no_passcode(lasting: LocalPlex, text: str) -> None:
     assert user(lasting.url, "mira")["protected"] is False
 
 
+@pytest.mark.usefixtures("costly_hashes")
 def test_of_many_changes_at_once_one_wins(url: str) -> None:
     """Eight changes at once that all know the current one: one is kept, the others are told that they lost."""
     codes = [f"60{number:02}" for number in range(8)]

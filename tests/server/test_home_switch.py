@@ -273,6 +273,7 @@ def at_once(many: int, work: Callable[[int], int]) -> list[int]:
         return list(pool.map(one, range(many)))
 
 
+@pytest.mark.usefixtures("costly_hashes")
 @pytest.mark.parametrize("where", ["memory", "file"])
 def test_of_many_guesses_at_once_exactly_five_are_looked_at(start: Start, tmp_path: Path, where: str) -> None:
     """S12: 64 wrong passcodes at once: five are verified, and no right one is afterwards."""
@@ -284,6 +285,7 @@ def test_of_many_guesses_at_once_exactly_five_are_looked_at(start: Start, tmp_pa
     assert (429, 1003) == refused(switch(plex.url, "tom", TOMS))
 
 
+@pytest.mark.usefixtures("costly_hashes")
 def test_many_right_ones_at_once_are_no_guessing(start: Start) -> None:
     """Eight right passcodes at once all switch."""
     plex = start(world=family(), settings=QUICK, clock=Clock())
@@ -302,6 +304,7 @@ def test_a_burst_of_switches(start: Start) -> None:
     assert 201 == switch(url, "pip", who="tom").status
 
 
+@pytest.mark.usefixtures("costly_hashes")
 def test_no_token_in_clear_and_no_passcode_is_kept(start: Start, tmp_path: Path) -> None:
     """S2: the database holds neither the switched token nor the digits, and a passcode as argon2id under the pepper."""
     url = start(world=family(), db=f"sqlite:///{tmp_path / 'plex.db'}").url

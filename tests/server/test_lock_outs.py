@@ -274,6 +274,7 @@ def at_once(number: int, attempt: Callable[[], Answered]) -> list[Answered]:
         return list(pool.map(go, range(number)))
 
 
+@pytest.mark.usefixtures("costly_hashes")
 def test_64_wrong_passwords_at_once(begin: Begin) -> None:
     """S12: of 64 wrong passwords at once no more than ten are held against the account's hash."""
     plex = begin()
@@ -286,6 +287,7 @@ def test_64_wrong_passwords_at_once(begin: Begin) -> None:
     assert {(401, 1001), (401, 1031), (503, 1013)} >= set(codes)
 
 
+@pytest.mark.usefixtures("costly_hashes")
 def test_16_right_passwords_at_once(begin: Begin) -> None:
     """Many right sign-ins to one account at once are no guessing: none is refused."""
     plex = begin()
@@ -294,6 +296,7 @@ def test_16_right_passwords_at_once(begin: Begin) -> None:
     assert [201] * 16 == [each.status for each in at_once(16, lambda: sign_in_v2(plex.url, "tom", PASSWORD))]
 
 
+@pytest.mark.usefixtures("costly_hashes")
 def test_64_at_once_with_one_code(begin: Begin, clock: Clock) -> None:
     """S5, S12: of 64 sign-ins at once with one code exactly one succeeds."""
     clock.now += 3600

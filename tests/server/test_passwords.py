@@ -16,6 +16,7 @@ from ticketstub.server.pool import Overloaded, Pool
 from ticketstub.server.verification import matching_step
 from ticketstub.token import Secret
 
+pytestmark = pytest.mark.usefixtures("costly_hashes")
 RIGHT, WRONG = Secret("paper-lantern-42"), Secret("paper-lantern-43")
 BARE = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(RIGHT.reveal(), salt=b"0123456789abcdef")
 

@@ -132,9 +132,11 @@ def test_a_code_works_once(plex: LocalPlex, clock: Clock) -> None:
     assert refused(1028) == code_of(attempt(clock.now - 120))
 
 
-def test_one_code_signs_in_once_however_many_try(plex: LocalPlex, clock: Clock) -> None:
+@pytest.mark.usefixtures("costly_hashes")
+def test_one_code_signs_in_once_however_many_try(start: Start, clock: Clock) -> None:
     """S5: of 32 sign-ins at once with one code exactly one succeeds; the rest are refused or told to come back."""
     clock.now += 3600
+    plex = start(clock=clock)
     code, gate = CODES.at(clock.now), Barrier(32)
 
     def attempt(_number: int) -> Answered:
@@ -214,9 +216,10 @@ def test_login_and_password_are_read_from_the_body_alone(plex: LocalPlex) -> Non
     assert 400 == answer.status
 
 
-def test_too_many_sign_ins_are_told_to_come_back(plex: LocalPlex) -> None:
+@pytest.mark.usefixtures("costly_hashes")
+def test_too_many_sign_ins_are_told_to_come_back(start: Start) -> None:
     """Beyond what can be hashed soon the answer is 503 with `Retry-After: 1`, and token checks go on."""
-    gate = Barrier(24)
+    plex, gate = start(), Barrier(24)
 
     def attempt(_number: int) -> Answered:
         gate.wait(10)

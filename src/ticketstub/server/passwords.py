@@ -11,6 +11,7 @@ import re
 import secrets
 import threading
 from base64 import b64encode
+from typing import NamedTuple
 
 from ticketstub.server.keys import Keys
 from ticketstub.server.pool import Overloaded, Pool
@@ -21,7 +22,15 @@ __all__ = ["LONGEST", "Overloaded", "Passwords", "hash_fault"]
 LONGEST = 1024
 """Bytes of the longest password that is accepted."""
 
-_PARAMETERS = "$argon2id$v=19$m=19456,t=2,p=1$"  # OWASP's first choice, 20 to 40 ms each
+
+class Cost(NamedTuple):
+    """What a hash costs: argon2's rounds, and kibibytes of memory."""
+
+    rounds: int
+    kibibytes: int
+
+
+COST = Cost(rounds=2, kibibytes=19456)  # OWASP's first choice, 20 to 40 ms each
 _PHC = re.compile(
     r"\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,4}),p=(\d{1,4})\$([A-Za-z0-9+/]{11,64})\$([A-Za-z0-9+/]{16,128})"
 )
@@ -54,10 +63,12 @@ class Passwords:
         from argon2 import PasswordHasher  # a world is read without it
 
         self._keys = keys
-        self._hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1, hash_len=32, salt_len=16)
+        rounds, memory = COST
+        self._hasher = PasswordHasher(time_cost=rounds, memory_cost=memory, parallelism=1, hash_len=32, salt_len=16)
+        self._parameters = f"$argon2id$v=19$m={memory},t={rounds},p=1$"
         self._prefix = f"pepper:{keys.id}:"
         # Verifying against random bytes costs what any verification costs, and no password matches.
-        self._dummy = _PARAMETERS + "$".join(_base64(secrets.token_bytes(size)) for size in (16, 32))
+        self._dummy = self._parameters + "$".join(_base64(secrets.token_bytes(size)) for size in (16, 32))
         self._pool = pool or Pool(workers, waiting)
         self._counting = threading.Lock()
         self.verifications = 0
@@ -103,7 +114,7 @@ class Passwords:
 
     def needs_rehash(self, stored: str) -> bool:
         """Tell whether a hash was not made by `hash` with the present key and cost."""
-        return not stored.startswith(self._prefix + _PARAMETERS)
+        return not stored.startswith(self._prefix + self._parameters)
 
     def close(self) -> None:
         """End the workers."""

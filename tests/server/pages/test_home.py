@@ -7,6 +7,7 @@ import pytest
 from tests.server.asking import Clock, ask, world
 from tests.server.pages.browsing import Browser, html
 from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.settings import Settings
 from ticketstub.server.world import World
 
 HOME = {
@@ -25,7 +26,8 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="module")
 def plex(clock: Clock) -> Iterator[LocalPlex]:
-    with LocalPlex(World.from_dict({**world(), "home": [HOME]}), clock=clock).running() as running:
+    often = Settings(switches_a_second=100)  # these tests are quick
+    with LocalPlex(World.from_dict({**world(), "home": [HOME]}), clock=clock, settings=often).running() as running:
         yield running
 
 
