@@ -20,9 +20,9 @@ FROM python:3.13-slim
 COPY --from=build /opt/ticketstub /opt/ticketstub
 ENV PATH=/opt/ticketstub/bin:$PATH PYTHONUNBUFFERED=1
 # For `serve --tls /tls`, what other containers are to trust: a new volume that is mounted there is this user's, too.
-RUN useradd --system --uid 8190 --create-home ticketstub && install --directory --owner=ticketstub /tls
+RUN useradd --system --uid 8190 --home-dir /srv/ticketstub --create-home ticketstub && install --directory --owner=ticketstub /tls
 USER ticketstub
-WORKDIR /home/ticketstub
+WORKDIR /srv/ticketstub
 # plex.tv's port, the control API's where a key is given, the two media servers'; plex.tv by https and http with --tls.
 EXPOSE 8190 8191 32400 32401 443 80
 HEALTHCHECK --interval=2s --timeout=5s --retries=15 \

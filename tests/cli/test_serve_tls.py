@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -72,8 +73,7 @@ def test_https_answers_when_ready_is_printed(start: Start, tmp_path: Path) -> No
 @posix
 def test_media_servers_have_known_ports_and_the_address_that_others_reach(start: Start) -> None:
     """With --advertise they are listed there, and with --media-port at this port and the next ones."""
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        port = one.getsockname()[1]
+    port = 20_000 + os.getpid() % 6_000  # below those that systems give away, and each process of tests its own
     serving = start("serve", "--demo", "--port", "0", "--advertise", "172.31.99.2", "--media-port", str(port))
     serving.wait_for("ready")
     attic, cellar = serving.address("Attic"), serving.address("Old Cellar")
@@ -223,6 +223,9 @@ mira_quill
 """
 
 
+WITH_SYSTEM_TOOLS = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"  # not on every user's path
+
+
 def possible() -> bool:
     """Whether this system lets this user have namespaces and a cable between them."""
     script = "ip link add here type veth peer name there"
@@ -231,12 +234,13 @@ def possible() -> bool:
 
 
 def _quietly(command: list[str]) -> int:
-    return subprocess.run(command, capture_output=True, env=environment(Path("/")), check=False).returncode
+    return subprocess.run(command, capture_output=True, env={"PATH": WITH_SYSTEM_TOOLS}, check=False).returncode
 
 
 @pytest.mark.skipif(not possible(), reason="this system does not let its users have namespaces")
-def test_two_containers(command: Command, require: Require, tmp_path: Path) -> None:
+def test_two_containers(command: Command, require: Require, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what the Compose file says, and no proxy, a program in one reaches the local Plex in the other as Plex."""
+    monkeypatch.setenv("PATH", WITH_SYSTEM_TOOLS)
     require("ip", "install iproute2")
     text = command("env", "--format", "compose").out.replace("${TICKETSTUB_CONTROL_KEY:-}", "k" * 40)
     services = yaml.safe_load(text.replace("/tls", str(tmp_path / "tls")))["services"]
