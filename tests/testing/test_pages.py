@@ -16,7 +16,7 @@ def test_the_tests_of_the_page_pass(pytester: pytest.Pytester) -> None:
     """Every test that the page shows is run by pytest as it stands there."""
     blocks = [block.text for block in page("docs/testing/pytest.md").blocks() if "def test_" in block.text]
     count = sum(text.count("def test_") for text in blocks)
-    assert 8 == count
+    assert 10 == count
     pytester.makeini("[pytest]\naddopts = -p no:asyncio --strict-markers\nfilterwarnings = error\n")
     pytester.makepyfile(**{f"test_{number}": text for number, text in enumerate(blocks)})
     pytester.runpytest().assert_outcomes(passed=count)
@@ -39,6 +39,6 @@ def test_every_verb_of_the_control_api_is_in_the_page() -> None:
 def test_every_verb_of_the_fixture_is_in_the_page() -> None:
     """The table of verbs names all that a local Plex in hand has, but for what the text above it tells."""
     section = page("docs/testing/pytest.md").section("Verbs")
-    told = {"url", "media_server", "media_servers", "env", "more_environment", "now", "loopback"}
+    told = {"url", "media_server", "media_servers", "env", "now", "loopback"}
     names = {name for name in vars(PlexInHand) if not name.startswith("_")} - told
     assert [] == sorted(name for name in names if f"`{name}" not in section)

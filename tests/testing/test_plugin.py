@@ -40,7 +40,7 @@ def test_the_fixtures_work_as_the_page_says(suite: pytest.Pytester) -> None:
         def test_addresses(local_plex):
             assert local_plex.url.startswith("http://127.0.0.1:")
             assert local_plex.url != local_plex.media_server("Attic").url
-            assert {"TICKETSTUB_PLEX_TV": local_plex.url} == local_plex.env
+            assert local_plex.url == local_plex.env["TICKETSTUB_PLEX_TV"]
         """
     )
     suite.runpytest().assert_outcomes(passed=3)

@@ -13,6 +13,7 @@ from ticketstub.server.control.sites import Control
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World
 from ticketstub.testing import PlexInHand
+from ticketstub.testing.lead import Lead
 from ticketstub.token import Secret
 
 
@@ -20,8 +21,8 @@ from ticketstub.token import Secret
 def _running() -> Iterator[tuple[PlexInHand, LocalPlex]]:
     hand = Hand()
     described = World.from_dict(world(denied_pin="not_found"))
-    with LocalPlex(described, hand=hand, control=Control(Secret(KEY))).running() as local:
-        yield PlexInHand(local, hand), local
+    with LocalPlex(described, hand=hand, control=Control(Secret(KEY))).running() as local, Lead(local) as lead:
+        yield PlexInHand(local, hand, lead), local
 
 
 @pytest.fixture(name="stage")

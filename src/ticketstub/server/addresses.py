@@ -19,14 +19,14 @@ def connection(instance: Instance, machine_identifier: str, *, https: bool = Fal
     Args:
         instance: the local Plex.
         machine_identifier: the media server's.
-        https: whether an https address is asked for; it is given where there is one.
+        https: whether it is to be an https address; IPv6 addresses have none.
     """
     found = instance.addresses.get(machine_identifier)
     if found is None:
         return None
     host, port = found
     protocol, shown = "http", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    if https and instance.plex_direct and ":" not in host:
+    if https and ":" not in host:
         protocol, shown = "https", plex_direct_name(plex_direct_digits(machine_identifier), host, port)
     uri = f"{protocol}://{shown}"
     return Connection(protocol=protocol, address=host, port=port, uri=uri, local=True, relay=False, ipv6=":" in host)

@@ -41,6 +41,7 @@ class Instance:
         "answers",
         "clock",
         "keys",
+        "leads_by_name",
         "passcodes",
         "passwords",
         "plex_direct",
@@ -69,6 +70,8 @@ class Instance:
         self.addresses = addresses
         self.plex_direct = False
         """Whether media servers can be reached by https names below plex.direct: a proxy of ours leads there."""
+        self.leads_by_name = False
+        """Whether they can be by clients that ask by Plex's own names: those come by such a proxy, others may not."""
         self.rates = rates or Rates(Settings())
         self.signing = Signing(store, keys)
         self.turns = Turns()

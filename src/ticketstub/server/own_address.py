@@ -21,10 +21,19 @@ _PLEX_S = re.compile(r"(?:[a-z]+\.)?plex\.tv(?::443)?", re.IGNORECASE)
 
 def own_address(asked: Asked) -> str:
     """Return the base address by which a client asked: `http://127.0.0.1:32400`, or plex.tv's."""
-    host = asked.header(b"host").decode("latin-1")
+    host = _host(asked)
     if not _HOST.fullmatch(host) or _PLEX_S.fullmatch(host):
         return PLEX_TV
     return f"http://{host}"
+
+
+def by_plex_s_name(asked: Asked) -> bool:
+    """Tell whether a client asked by one of Plex's own names, and so was led here."""
+    return _PLEX_S.fullmatch(_host(asked)) is not None
+
+
+def _host(asked: Asked) -> str:
+    return asked.header(b"host").decode("latin-1")
 
 
 def link_page(base: str, code: str) -> str:

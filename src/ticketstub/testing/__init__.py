@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from ticketstub.testing.in_hand import DEVICE, PlexInHand
+from ticketstub.testing.lead import Lead
 from ticketstub.testing.named import AccountInHand, WithCode
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ def local_plex(
     from ticketstub.server.local_plex import LocalPlex  # likewise
 
     hand = Hand()
-    with LocalPlex(world_of(world), hand=hand, **options).running() as plex:
-        yield PlexInHand(plex, hand)
+    with LocalPlex(world_of(world), hand=hand, **options).running() as plex, Lead(plex) as lead:
+        yield PlexInHand(plex, hand, lead)
 
 
 def world_of(world: World | Mapping[str, object] | str | Path | None) -> World:

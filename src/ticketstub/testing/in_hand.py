@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ticketstub.server.control.rules import Refused, Said
     from ticketstub.server.local_plex import LocalPlex
     from ticketstub.server.places import RunningMediaServer
+    from ticketstub.testing.lead import Lead
     from ticketstub.transports.loopback import Loopback, Reach
 
 DEVICE = Device(client_identifier="ticketstub-testing", product="Ticketstub", device_name="A test")
@@ -41,11 +42,10 @@ class PlexInHand:
     what cannot be.
     """
 
-    def __init__(self, plex: LocalPlex, hand: Hand) -> None:
+    def __init__(self, plex: LocalPlex, hand: Hand, lead: Lead) -> None:
         self._plex = plex
         self._hand = hand
-        self.more_environment: dict[str, str] = {}
-        """What `env` has beside our own: a proxy's variables, where one runs."""
+        self._lead = lead
 
     @property
     def url(self) -> str:
@@ -63,11 +63,15 @@ class PlexInHand:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment variables by which our own command and library find it, for a subprocess.
+        """The environment variables by which a program in any language finds it in Plex's place.
 
-        Use it as `{**os.environ, **local_plex.env}`.
+        Use it as `{**os.environ, **local_plex.env}`. They name a proxy, which is started with their first use, and an
+        authority. Other hosts are refused, this machine excepted. Who asks plex.tv by its name is told of media servers
+        by theirs below plex.direct, as by Plex itself.
         """
-        return {"TICKETSTUB_PLEX_TV": self.url, **self.more_environment}
+        found = self._lead.variables()
+        self._hand.instance.leads_by_name = True
+        return found
 
     @property
     def requests(self) -> Requests:
@@ -285,7 +289,9 @@ class PlexInHand:
 
     def _reach(self, host: str, port: int) -> Reach:
         own = {urlsplit(self.url).port, *(server.port for server in self.media_servers)}
-        if port not in own or host not in {"127.0.0.1", "localhost", "::1", urlsplit(self.url).hostname}:
+        names = {"127.0.0.1", "localhost", "::1", urlsplit(self.url).hostname}
+        by_https = {server.https_url for server in self.media_servers}
+        if f"https://{host}:{port}" not in by_https and (port not in own or host not in names):
             return "refused"
         ports = self._hand.ports
         return "refused" if ports.is_down(port) else "silent" if ports.hangs(port) else "answers"

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from ticketstub.records import Resource
 from ticketstub.server.addresses import connection
 from ticketstub.server.instance import Instance
+from ticketstub.server.own_address import by_plex_s_name
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Visit
 from ticketstub.server.store.base import ResourceRow, TokenRow
@@ -69,7 +70,8 @@ async def _at_home(visit: Visit[Instance, TokenRow]) -> frozenset[int]:
 
 def _server(visit: Visit[Instance, TokenRow], row: ResourceRow, call: GetResources, *, home: bool) -> Resource:
     server, instance = row.server, visit.place
-    address = connection(instance, server.machine_identifier, https=call.include_https)
+    https = call.include_https and _reaches_https(visit)
+    address = connection(instance, server.machine_identifier, https=https)
     shown = address and (call.include_ipv6 or not address.ipv6)
     return Resource(
         name=server.name,
@@ -96,6 +98,11 @@ def _server(visit: Visit[Instance, TokenRow], row: ResourceRow, call: GetResourc
         nat_loopback_supported=False,
         connections=(address,) if address and shown else (),
     )
+
+
+def _reaches_https(visit: Visit[Instance, TokenRow]) -> bool:
+    """Tell whether a caller can use an https address."""
+    return visit.place.plex_direct or (visit.place.leads_by_name and by_plex_s_name(visit.asked))
 
 
 def _token(visit: Visit[Instance, TokenRow], row: ResourceRow) -> Token | None:
