@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.server.proxy.conftest import PATIENCE, Stage
+from tests.server.proxy.conftest import PATIENCE, Client, Stage
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.proxy.hosts import Address
 from ticketstub.server.proxy.passage import Limits
+from ticketstub.server.world import World
 
 CONNECT = b"CONNECT plex.tv:443 HTTP/1.1\r\n\r\n"
 
@@ -123,3 +128,57 @@ def test_a_thousand_connections(stage: Stage) -> None:
     said = {client.rest().partition(b"\r\n")[0] for client in refused}
     assert {b"HTTP/1.1 503 Service Unavailable: there are too many connections at once"} == said
     assert b"HTTP/1.1 200 Connection established\r\n\r\n" == silent[0].tunnel("plex.tv:443")
+
+
+def test_tls_that_drips(stage: Stage) -> None:
+    """Agreeing on TLS ends at its time, however steadily a byte of it comes."""
+    client = stage.client(stage.proxy(limits=Limits(handshake_seconds=0.2)))
+    client.tunnel("plex.tv:443")
+    began, outgoing = time.monotonic(), ssl.MemoryBIO()
+    hello = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="plex.tv")
+    with pytest.raises(ssl.SSLWantReadError):
+        hello.do_handshake()
+    with pytest.raises(ConnectionError):
+        _drip(client, outgoing.read())
+    assert time.monotonic() - began < 2
+    assert [("plex.tv:443", "failed")] == stage.told(1)
+
+
+def _drip(client: Client, text: bytes) -> None:
+    for each in text:
+        client.say(bytes([each]))
+        time.sleep(0.02)
+
+
+def test_who_never_reads_is_let_go(stage: Stage) -> None:
+    """A client that takes nothing of an answer without end keeps neither the proxy nor the server."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = stage.client(stage.proxy(limits=Limits(idle_seconds=0.2)))
+        client.tunnel(f"127.0.0.1:{listener.getsockname()[1]}")
+        far, _ = listener.accept()
+        far.settimeout(PATIENCE)
+        with far, pytest.raises(ConnectionError):
+            _pour(far)
+
+
+def _pour(connection: socket.socket) -> None:
+    for _ in range(1000):
+        connection.sendall(bytes(1_000_000))
+
+
+def test_a_second_request_behind_the_first(stage: Stage) -> None:
+    """Of a connection by plain http the first request alone is answered: another might be for somebody else."""
+    second = b"GET http://example.com/ HTTP/1.1\r\nHost: example.com\r\nX-Plex-Token: not-for-us\r\n\r\n"
+    with LocalPlex(World()).running() as plex:
+        own = urlsplit(plex.url)
+        stage.plex_tv.address = Address(own.hostname or "", own.port or 0)
+        proxy = stage.proxy()
+        together, after = stage.client(proxy), stage.client(proxy)
+        together.say(b"GET http://plex.tv/api/v2/user HTTP/1.1\r\nHost: plex.tv\r\n\r\n" + second)
+        assert 1 == together.rest().count(b"HTTP/1.1 401 ")
+        after.say(b"GET http://plex.tv/api/v2/user HTTP/1.1\r\nHost: plex.tv\r\n\r\n")
+        answer = after.head()
+        after.say(second)
+        answer += after.rest()
+        assert 1 == answer.count(b"HTTP/1.1 ")
+    assert {("plex.tv:80", "taken")} == set(stage.told(2))
