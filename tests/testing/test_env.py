@@ -115,12 +115,13 @@ def test_clients_in_the_test_s_own_process_go_on_as_before(stage: PlexInHand) ->
 
 
 def test_the_test_s_own_process_may_be_led_too(stage: PlexInHand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the variables set for the test, its own urllib and httpx reach the local Plex by Plex's name."""
+    """With the variables set for the test, what reads them when it is used reaches the local Plex by Plex's name."""
     for name, value in stage.env.items():
         monkeypatch.setenv(name, value)
     ping = "https://plex.tv/api/v2/ping"
     fields = {"X-Plex-Token": stage.token_for().reveal(), "X-Plex-Client-Identifier": "here"}
-    with urllib.request.urlopen(urllib.request.Request(ping, headers=fields), timeout=10) as answer:
+    opener = urllib.request.build_opener()  # `urlopen` goes by the proxies of its first use in this process
+    with opener.open(urllib.request.Request(ping, headers=fields), timeout=10) as answer:
         assert b"pong" in answer.read()
     assert 200 == httpx.get(ping, headers=fields).status_code
     assert [200, 200] == [each.status for each in stage.requests]
