@@ -5,10 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.server.asking import world
+from ticketstub.server.control.hand import Hand
+from ticketstub.server.control.sites import Control
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.settings import Settings
 from ticketstub.server.world import World
+from ticketstub.token import Secret
 
+KEY = "k3y-of-the-test-0123456789-0123456789"
 _MANY = 1_000_000
 PATIENT = Settings(
     pins=_MANY,
@@ -25,9 +29,10 @@ PATIENT = Settings(
 
 @pytest.fixture
 def patient() -> Iterator[LocalPlex]:
-    """A local Plex without passwords and without limits, that says 401 for every dead token as a test tool expects."""
+    """A local Plex in hand, without passwords and limits, that says 401 for every dead token as a test tool expects."""
     described = world(legacy_dead_token=401)
     for account in described["account"]:
         account.pop("password", None)
-    with LocalPlex(World.from_dict(described), settings=PATIENT).running() as running:
+    local = LocalPlex(World.from_dict(described), settings=PATIENT, hand=Hand(), control=Control(Secret(KEY)))
+    with local.running() as running:
         yield running

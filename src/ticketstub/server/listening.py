@@ -22,6 +22,7 @@ from ticketstub.server.requests import Scope
 from ticketstub.server.settings import Settings
 
 _TICK = 0.02
+_CUT_WITHIN = 1.0
 
 
 class ListenError(Exception):
@@ -165,7 +166,7 @@ class Server(uvicorn.Server):
         await self.on_tick(0)
         await self._over.wait()
 
-    def close_port(self, port: int) -> None:
+    async def close_port(self, port: int) -> None:
         """Listen on a port no longer, and cut its connections."""
         for server in list(self.servers):
             if any(each.getsockname()[1] == port for each in server.sockets):
@@ -173,9 +174,17 @@ class Server(uvicorn.Server):
                 server.close()
         if self._doorkeeper is not None:
             self._doorkeeper.shut(port)
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, Connection) and connection.server and connection.server[1] == port:
-                connection.transport.abort()
+        for connection in self._connections_of(port):
+            connection.transport.abort()
+        deadline = time.monotonic() + _CUT_WITHIN
+        while self._connections_of(port) and time.monotonic() < deadline:  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
+
+    def _connections_of(self, port: int) -> list[Connection]:
+        connections: list[object] = list(self.server_state.connections)
+        found = [each for each in connections if isinstance(each, Connection)]
+        return [each for each in found if each.server is not None and each.server[1] == port]
 
     async def open_port(self, listener: socket.socket) -> None:
         """Listen at an address that is taken, as at those that this one started with."""

@@ -18,6 +18,7 @@ import msgspec
 from ticketstub.refusals import KINDS
 from ticketstub.server.answers import Answer
 from ticketstub.server.negotiation import without_suffix
+from ticketstub.server.openapi_links import links
 from ticketstub.server.requests import Headers
 from ticketstub.server.routes import ANY_METHOD, Route
 from ticketstub.server.shapes import Schema, Shapes, reply_type
@@ -134,16 +135,16 @@ class _Document:
         """Describe a route, asked by a method and answering in these formats."""
         kind = route.kind
         summary, description, arguments = _words(kind)
-        parameters, body = self._parameters(route, arguments), self._body(kind)
+        parameters, body = self._parameters(route, arguments), self._body(route)
         return {
-            "operationId": _operation_id(route, method, forms),
+            "operationId": (name := _operation_id(route, method, forms)),
             "summary": summary,
             **({"description": description} if description else {}),
             "x-mark": kind.mark,
             "security": [{"token": []}] if route.needs_token else [],
             **({"parameters": parameters} if parameters else {}),
             **({"requestBody": body} if body else {}),
-            "responses": self._responses(route, forms, takes=bool(parameters or body)),
+            "responses": self._responses(route, forms, links(name), takes=bool(parameters or body)),
         }
 
     def _parameters(self, route: AnyRoute, arguments: dict[str, str]) -> list[Schema]:
@@ -155,28 +156,40 @@ class _Document:
                 continue
             words = {"description": arguments[field.name]} if field.name in arguments else {}
             place = {"in": "path", "required": True} if name in in_path else {"in": "query", "required": field.required}
-            found.append({"name": name, **place, **words, "schema": _given(self.shapes.of_type(field.type))})
+            found.append({"name": name, **place, **words, "schema": self._schema(field, route)})
         if route.identifier != "not asked":
-            needed = {"in": "header", "required": route.identifier == "required"}
-            found.append({"name": "X-Plex-Client-Identifier", **needed, "schema": {"type": "string", "minLength": 1}})
+            needed = route.identifier in {"required", "by the handler"}
+            text = {"type": "string", "minLength": 1} if needed else {"type": "string"}  # an empty one is none
+            found.append({"name": "X-Plex-Client-Identifier", "in": "header", "required": needed, "schema": text})
         return found
 
-    def _body(self, kind: type[Call[Any]]) -> Schema | None:
+    def _body(self, route: AnyRoute) -> Schema | None:
+        kind = route.kind
         fields = msgspec.structs.fields(kind)
         if not kind.in_body or not fields:
             return None
         required = [field.encode_name for field in fields if field.required]
-        properties = {field.encode_name: _given(self.shapes.of_type(field.type)) for field in fields}
-        schema = {"type": "object", "properties": properties} | ({"required": required} if required else {})
-        types = [_JSON] if kind.as_json else [_FORM, _JSON]
-        return {"required": bool(required), "content": {each: {"schema": schema} for each in types}}
+        as_form = {field.encode_name: self._schema(field, route) for field in fields}
+        in_json = {field.encode_name: self.shapes.of_type(field.type) for field in fields if not field.required}
+        properties = {**as_form, **in_json}
+        whole = {"type": "object"} | ({"required": required} if required else {})
+        content = {_JSON: {"schema": {**whole, "properties": properties}}}
+        if not kind.as_json:
+            content = {_FORM: {"schema": {**whole, "properties": as_form}}, **content}
+        return {"required": bool(required), "content": content}
 
-    def _responses(self, route: AnyRoute, forms: tuple[Format, ...], *, takes: bool) -> Schema:
+    def _schema(self, field: msgspec.structs.FieldInfo, route: AnyRoute) -> Schema:
+        """Describe a parameter of a query or a form; an empty text is none, unless the route makes something of it."""
+        schema = _given(self.shapes.of_type(field.type))
+        is_needed = field.required and schema.get("type") == "string" and not route.reads_itself
+        return {**schema, "minLength": 1} if is_needed else schema
+
+    def _responses(self, route: AnyRoute, forms: tuple[Format, ...], more: Schema, *, takes: bool) -> Schema:
         no = {"description": "A refusal.", "content": self._refusal(route, forms)}
         dead = 422 if route.dialect == "legacy" else 401
         statuses = [*([400] if takes else []), *([dead] if route.needs_token else [])]
         known = {str(status): {**no, "description": _REASONS[status]} for status in statuses}
-        return {str(route.status): self._success(route, forms), **known, "default": no}
+        return {str(route.status): {**self._success(route, forms), **more}, **known, "default": no}
 
     def _success(self, route: AnyRoute, forms: tuple[Format, ...]) -> Schema:
         kind = route.kind
@@ -220,6 +233,9 @@ def _operation_id(route: AnyRoute, method: str, forms: tuple[Format, ...]) -> st
     return name if method == route.kind.method.lower() else f"{name}_by_{method}"
 
 
+_WHOLE: Schema = {"minimum": 1 - 10**18, "maximum": 10**18 - 1}
+"""The whole numbers that are read from a text (see wire/tolerant.py); any other is a value that cannot be."""
+
 _REASONS = {
     400: "Something is missing, or has a value that it cannot have.",
     401: "The token is missing, unknown or dead.",
@@ -228,12 +244,12 @@ _REASONS = {
 
 
 def _given(schema: Schema) -> Schema:
-    """Describe a parameter: it is left out where it is none, not sent as null."""
+    """Describe a parameter of a query or a form: it is left out where it is none. In JSON null is as good."""
     options = schema.get("anyOf")
     if isinstance(options, list) and {"type": "null"} in options:
         rest: list[Schema] = [option for option in options if option != {"type": "null"}]  # pyright: ignore[reportUnknownVariableType]  # of_type made it
-        return rest[0] if len(rest) == 1 else {"anyOf": rest}
-    return schema
+        return _given(rest[0]) if len(rest) == 1 else {"anyOf": rest}
+    return {**schema, **_WHOLE} if schema.get("type") == "integer" else schema
 
 
 _ARGUMENT = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)

@@ -9,7 +9,10 @@ from inspect import getdoc
 from types import NoneType
 from typing import Any, get_type_hints
 
+import msgspec
+
 from ticketstub.server.control.verbs import PREFIX, VERBS, Verb
+from ticketstub.server.openapi_links import links
 from ticketstub.server.shapes import Schema, Shapes
 
 SECURITY: Schema = {"key": {"type": "http", "scheme": "bearer", "description": "The control API's key."}}
@@ -28,15 +31,17 @@ def control(shapes: Shapes) -> dict[str, Schema]:
 
 
 def _operation(path: str, method: str, verb: Verb[Any], shapes: Shapes) -> Schema:
-    name = path.removeprefix(PREFIX).strip("/").replace("/", "_") or "verbs"
+    name = f"{method.lower()}_{path.removeprefix(PREFIX).strip('/').replace('/', '_') or 'verbs'}"
     told = get_type_hints(verb.do)["return"]
     success: Schema = {"204": {"description": "It is done."}}
     if told is not NoneType:
         told = dict[str, Any] if told == dict[str, object] else told  # as msgspec calls it
-        success = {"200": {"description": "It is done.", "content": {_JSON: {"schema": shapes.of_type(told)}}}}
-    order = {"content": {_JSON: {"schema": shapes.of_type(verb.order)}}}
+        content = {_JSON: {"schema": shapes.of_type(told)}}
+        success = {"200": {"description": "It is done.", "content": content, **links(name)}}
+    needed = any(field.required for field in msgspec.structs.fields(verb.order))
+    order = {"required": needed, "content": {_JSON: {"schema": shapes.of_type(verb.order)}}}
     return {
-        "operationId": f"{method.lower()}_{name}",
+        "operationId": name,
         "summary": (getdoc(verb.order) or "").partition("\n")[0],
         "security": [{"key": []}],
         **({"requestBody": order} if method == "POST" else {}),

@@ -103,7 +103,7 @@ def _key_routes() -> _Routes:
     """Make the routes of device keys and JWTs."""
     return [
         Route(RegisterKey, auth_keys.register, read=auth_keys.read_register, kinds=_ACCOUNTS_OWN),
-        Route(GetNonce, auth_keys.nonce),
+        Route(GetNonce, auth_keys.nonce, identifier="by the handler"),
         Route(ExchangeDeviceJwt, auth_keys.exchange, identifier="required"),
         Route(GetPublishedKeys, auth_keys.published),
     ]
@@ -197,7 +197,7 @@ class PlexTv:
         asked.form = form or asked.form
         methods = self._routes.find(asked, path)
         if methods is None:
-            raise NotFound
+            raise MethodNotAllowed(["GET"]) if asked.path == openapi.PATH else NotFound
         if route := methods.get(asked.method):
             asked.template, asked.dialect, asked.form = route.template, route.dialect, route.form or asked.form
             return route

@@ -22,7 +22,7 @@ Caller = TypeVar("Caller")
 V = TypeVar("V")
 C = TypeVar("C", bound="Call[Any]")  # what it is answered with, its handler says
 
-Identifier = Literal["required", "disputed", "not asked"]
+Identifier = Literal["required", "disputed", "not asked", "by the handler"]
 Dialect = Literal["v2", "legacy"]
 ANY_METHOD = "*"
 ANYBODY: frozenset[TokenKind] = frozenset({"account", "jwt", "server"})
@@ -57,7 +57,7 @@ class Route(Generic[Place, Caller]):
         read: reads the call from a request; by default from the query, or from the body where the call says so.
         write: writes the reply; by default the call does.
         allow: refuses callers that this call is not for, before its parameters are looked at.
-        identifier: whether the request must name a client.
+        identifier: whether the request must name a client, and whether its handler is the one to say so.
         kinds: the kinds of token that may ask; any other is refused as unknown.
         dialect: how it says no: as plex.tv's v2, or as its older API.
         form: the one format of its answers, whatever is asked for.
@@ -76,6 +76,7 @@ class Route(Generic[Place, Caller]):
         "kinds",
         "method",
         "needs_token",
+        "reads_itself",
         "status",
         "template",
     )
@@ -105,6 +106,7 @@ class Route(Generic[Place, Caller]):
         self.identifier = identifier
         # What a handler returns is what its own call writes: checked by the types above, forgotten in the table.
         self._read: Callable[[Asked], Call[Any]] = read or _reader(kind)
+        self.reads_itself = read is not None
         self._handle: Callable[..., Awaitable[object]] = handle
         self._write: Callable[..., bytes] | None = write
         self._allow = allow

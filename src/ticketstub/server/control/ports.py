@@ -54,7 +54,7 @@ class Ports:
         for port in self._ports(place):
             if (before := self._down.pop(port, None)) is not None:
                 _let_go(before)
-            self._server.close_port(port)
+            await self._server.close_port(port)
             down = self._down[port] = _Down(await self._taken(port), contextlib.ExitStack(), hangs)
             if hangs:
                 _fill(down)

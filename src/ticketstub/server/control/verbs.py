@@ -7,14 +7,19 @@ be there. What is told back holds a token or code only where that is what was as
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from ticketstub.server.control.hand import Hand
 from ticketstub.token import Token
 
 PREFIX = "/control/v1"
+
+_Call = Annotated[str, Meta(pattern=r"^\s*(\*|[A-Za-z]{3,10}) +/\S*\s*$")]
+_Times = Annotated[int, Meta(ge=1)]
+_Span = Annotated[float, Meta(ge=0)]
 
 Told = TypeVar("Told", bound="Order")
 
@@ -50,12 +55,12 @@ class TokenOrder(Order, frozen=True, kw_only=True):
 class RefuseOrder(Order, frozen=True, kw_only=True):
     """Which calls are refused, how often and how; see `Hand.refuse_next`."""
 
-    call: str
-    status: int = 429
-    times: int = 1
+    call: _Call
+    status: Annotated[int, Meta(ge=400, le=599)] = 429
+    times: _Times = 1
     code: int | None = None
     message: str | None = None
-    retry_after: int | None = None
+    retry_after: Annotated[int, Meta(ge=0)] | None = None
     body: str | None = None
     at: str | None = None
 
@@ -63,30 +68,30 @@ class RefuseOrder(Order, frozen=True, kw_only=True):
 class AnswerOrder(Order, frozen=True, kw_only=True):
     """What calls are answered with in place of Plex's own answer; see `Hand.answer_next`."""
 
-    call: str
-    status: int = 200
+    call: _Call
+    status: Annotated[int, Meta(ge=200, le=599)] = 200
     body: str = ""
     media_type: str = "text/html"
     location: str | None = None
-    times: int = 1
+    times: _Times = 1
     at: str | None = None
 
 
 class DelayOrder(Order, frozen=True, kw_only=True):
     """Which calls wait, how long, and how often."""
 
-    call: str
-    seconds: float
-    times: int = 1
+    call: _Call
+    seconds: Annotated[float, Meta(ge=0, le=3600)]
+    times: _Times = 1
     at: str | None = None
 
 
 class ChaosOrder(Order, frozen=True, kw_only=True):
     """Which share of the calls goes wrong; 0 ends it."""
 
-    share: float
+    share: Annotated[float, Meta(ge=0, le=1)]
     seed: int = 0
-    longest: float = 0.5
+    longest: Annotated[float, Meta(ge=0, le=60)] = 0.5
 
 
 class PlaceOrder(Order, frozen=True, kw_only=True):
@@ -111,10 +116,10 @@ class ShareOrder(Order, frozen=True, kw_only=True):
 class AdvanceOrder(Order, frozen=True, kw_only=True):
     """How far the clock moves."""
 
-    days: float = 0
-    hours: float = 0
-    minutes: float = 0
-    seconds: float = 0
+    days: _Span = 0
+    hours: _Span = 0
+    minutes: _Span = 0
+    seconds: _Span = 0
 
 
 class NewAccountOrder(Order, frozen=True, kw_only=True):
