@@ -31,8 +31,9 @@ help:
 demo: $(stamp)
 	@$(bin)/ticketstub demo
 
+# What is compiled is kept, for the run's hundreds of processes too. Files begin in the order of tests/conftest.py.
 test: $(stamp)
-	@$(bin)/python -m pytest -n auto --dist loadfile $(args)
+	@PYTHONDONTWRITEBYTECODE= $(bin)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(args)
 
 strangers: $(stamp)
 	@$(bin)/python -m pytest tests/strangers -n auto --dist loadfile --write-strangers $(args)

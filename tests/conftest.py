@@ -3,9 +3,10 @@
 Rule: only what more than one folder of tests needs. Clocks, worlds and servers belong to the folder that uses them.
 """
 
+import gc
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
@@ -15,6 +16,25 @@ pytest_plugins = ["tests.strangers.gathering"]  # here: with xdist, the first pr
 
 Require = Callable[[str, str], str]
 REAL_COST = passwords.COST
+LONG = ("contract", "strangers", "e2e", "docs", "cli", "stateful")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders that take longest, so that no worker is alone with one of them in the end."""
+    last = len(LONG)
+    places = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.parent.name, last))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from looking, all along, at ten thousand tests that live until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -55,7 +55,11 @@ class Module:
     path: Path
     name: str
     text: str
-    tree: ast.Module
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree; read by the worker that runs these tests, not by each that collects them."""
+        return ast.parse(self.text)
 
     @property
     def top(self) -> str:
@@ -104,7 +108,7 @@ def _read(path: Path) -> Module:
     text = path.read_text("utf-8")
     parts = path.relative_to(SOURCE.parent).with_suffix("").parts
     name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-    return Module(path, name, text, ast.parse(text))
+    return Module(path, name, text)
 
 
 def starts_with(name: str, modules: set[str]) -> bool:

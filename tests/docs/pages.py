@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -53,7 +53,11 @@ class Page:
         self.path = path
         self.name = path.relative_to(ROOT).as_posix()
         self.text = path.read_text("utf-8")
-        self._parts = MarkdownIt("commonmark").enable("table").parse(self.text)
+
+    @cached_property
+    def _parts(self) -> list[Part]:
+        """What the page is made of; read by the worker that asks for it, not by each that collects the tests."""
+        return MarkdownIt("commonmark").enable("table").parse(self.text)
 
     def blocks(self) -> list[Block]:
         """Return the fenced blocks in their order."""
