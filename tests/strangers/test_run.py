@@ -38,6 +38,7 @@ connection.set_tunnel("plex.tv", 443)
 connection.request("GET", "/api/v2/user", headers=headers)
 print(connection.getresponse().read().decode())
 """,
+    "requests": "import requests\nprint(requests.get(url, headers=headers).text)",
     "httpx": "import httpx\nprint(httpx.get(url, headers=headers).text)",
     "aiohttp": """
 import aiohttp, asyncio
@@ -56,7 +57,7 @@ with Plex(token=headers["X-Plex-Token"]) as plex:
 
 @pytest.mark.parametrize("library", PYTHON)
 def test_python(tmp_path: Path, library: str) -> None:
-    """urllib, http.client, httpx, aiohttp where it trusts the environment, and our own client."""
+    """urllib, http.client, requests, httpx, aiohttp where it trusts the environment, and our own client."""
     if library != "ticketstub":  # no stranger
         asked.note(library, "token_details", "run")
     said = ran(tmp_path, sys.executable, "-c", PROLOGUE + PYTHON[library])
@@ -120,6 +121,11 @@ public class Unpointed {
 }
 """
 
+RUBY = """
+require "net/http"
+puts Net::HTTP.get_response(URI("https://plex.tv/api/v2/user"), HEADERS).body
+"""
+
 # Node.js before 22.21 and 24 reads no proxy by itself: there, the tunnel is asked for by hand.
 NODE_PROGRAM = """
 const headers = HEADERS, http = require('http'), https = require('https'), tls = require('tls');
@@ -144,6 +150,21 @@ def assert_both_answered(said: str) -> None:
     assert user.startswith("200 ")
     assert "mira_quill" == json.loads(user[4:])["username"]
     assert '200 {"pong":true}' == ping
+
+
+def test_ruby(tmp_path: Path, require) -> None:
+    """net/http with its defaults."""
+    ruby = require("ruby", "install Ruby (ruby-lang.org)")
+    asked.note("Net::HTTP", "token_details", "run")
+    said = ran(tmp_path, ruby, "-e", RUBY.replace("HEADERS", json.dumps(HEADERS)))
+    assert "mira_quill" == json.loads(said)["username"]
+
+
+def test_git(tmp_path: Path, require) -> None:
+    """Git gets to the local Plex by https, and is told that there is no repository."""
+    git = require("git", "install git")
+    listing = f"{git} ls-remote https://plex.tv/none.git 2>&1 || echo ended with $?"
+    assert "not found" in ran(tmp_path, "sh", "-c", listing)
 
 
 def test_go(tmp_path: Path, require) -> None:

@@ -117,10 +117,12 @@ PROGRAMS = {
     "curl": ("as installed", "shell"),
     "urllib": ("Python's own", "Python"),
     "http.client": ("Python's own", "Python"),
+    "requests": ("", "Python"),
     "httpx": ("", "Python"),
     "aiohttp": ("", "Python"),
     "net/http": ("Go's own", "Go"),
     "java.net.http": ("Java's own", "Java"),
+    "Net::HTTP": ("Ruby's own", "Ruby"),
     "fetch": ("Node.js's own", "JavaScript"),
 }
 """A few lines with an HTTP library: version (none: that of requirements/dev.txt) and language."""
