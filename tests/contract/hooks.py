@@ -32,15 +32,61 @@ def _control(verb: str) -> None:
 
 
 @schemathesis.check
-def xml_has_the_root_of_the_document(
+def xml_is_what_the_document_says(
     _context: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case[Any]
 ) -> None:
-    """An answer in XML can be read, and its root element is the one of the document."""
+    """An answer in XML can be read, its root element is the document's, and every name in it is there too."""
     kind = response.headers.get("content-type", [""])[0].partition(";")[0]
     if not kind.endswith("/xml") or not response.content or response.status_code == 410:
         return  # what is gone is said in a form of its own (observed), which no other answer has
     responses = case.operation.definition.raw["responses"]
     described = responses.get(str(response.status_code), responses.get("default"))
-    expected = described["content"][kind]["schema"]["xml"]["name"]
-    root = ET.fromstring(response.content).tag  # noqa: S314  # written by our own server a moment ago
-    assert expected == root, f"<{root}> instead of <{expected}>"
+    schema = described["content"][kind]["schema"]
+    root = ET.fromstring(response.content)  # noqa: S314  # written by our own server a moment ago
+    assert schema["xml"]["name"] == root.tag, f"<{root.tag}> instead of <{schema['xml']['name']}>"
+    if schema.get("properties") or "$ref" in schema or "items" in schema:  # of some lists no more is said
+        unknown = list(_unknown(root, schema, case.operation.schema.raw_schema["components"]["schemas"]))
+        assert not unknown, f"not in the document: {unknown}"
+
+
+_OF_RAILS = {"type", "nil"}
+"""Attributes that say what an element's text is."""
+
+
+def _unknown(element: ET.Element, schema: dict[str, Any], named: dict[str, Any], where: str = "") -> list[str]:
+    """List the attributes and elements that a schema does not have."""
+    schema = _resolved(schema, named)
+    if schema.get("type") == "array":
+        return [one for child in element for one in _unknown(child, schema["items"], named, f"{where}/{child.tag}")]
+    members = schema.get("properties")
+    if members is None:
+        return [f"{where}/@{name}" for name in element.attrib if name not in _OF_RAILS | {"id"}]
+    found = [f"{where}/@{name}" for name in element.attrib if name not in members]
+    for child in element:
+        path = f"{where}/{child.tag}"
+        found += _unknown_child(child, members[child.tag], named, path) if child.tag in members else [path]
+    return found
+
+
+def _unknown_child(child: ET.Element, schema: dict[str, Any], named: dict[str, Any], path: str) -> list[str]:
+    """A list stands in a wrapper or bare: what is an item of it, or holds some."""
+    whole = _resolved(schema, named)
+    if whole.get("type") != "array":
+        return _unknown(child, whole, named, path)
+    return min(
+        _unknown(child, whole, named, path) + _attributes(child, path), _unknown(child, whole["items"], named, path)
+    )
+
+
+def _attributes(element: ET.Element, path: str) -> list[str]:
+    return [f"{path}/@{name}" for name in element.attrib]
+
+
+def _resolved(schema: dict[str, Any], named: dict[str, Any]) -> dict[str, Any]:
+    for option in schema.get("anyOf", ()):
+        if option.get("type") != "null":
+            return _resolved(option, named)
+    if "$ref" not in schema:
+        return schema
+    found = named[schema["$ref"].rpartition("/")[2]]
+    return {**found, "properties": {**found.get("properties", {}), **schema.get("properties", {})}}

@@ -53,7 +53,8 @@ _ABOUT: dict[str, str] = {
 }
 _RULE = (
     "`x-mark` says where the knowledge of an operation comes from: documented by Plex, observed on a real service, or "
-    "assumed. In XML, single values are attributes, booleans 0 or 1, null an empty text, and lists child elements."
+    "assumed. In XML, single values are attributes, booleans 0 or 1, null an empty text, and lists child elements, in "
+    "one of the list's name unless that begins with a capital; texts in a list are elements with an `id`."
 )
 
 

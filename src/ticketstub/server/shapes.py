@@ -69,17 +69,21 @@ class Shapes:
         return self.of_values([json.loads(body) for body in _written(kind, Format.JSON)], _records(reply_type(kind)))
 
     def of_xml(self, kind: type[Call[Any]]) -> Schema:
-        """Return the schema of the XML that a call is answered with: what its JSON holds, below the root element."""
+        """Return the schema of the XML that a call is answered with: what its JSON holds, below the root element.
+
+        Where its JSON holds something else, or there is none, it is what the XML itself holds.
+        """
+        from ticketstub.server.shapes_xml import fits
         from ticketstub.wire.xml import parse
 
-        root, content = parse(_written(kind, Format.XML)[0])
+        parsed = [parse(written) for written in _written(kind, Format.XML)]
+        root, whole = parsed[0]
         try:
-            schema = self.of_reply(kind)
+            schema = _unwrapped(self.of_reply(kind), root)
         except ValueError:  # this call writes no JSON
-            schema = self.of_values([content], _records(reply_type(kind)))
-        wrapped = schema.get("properties")
-        if is_members(wrapped) and list(wrapped) == [root] and is_members(inner := wrapped[root]):
-            schema = inner
+            schema = {}
+        if not schema or not fits(whole, schema, self.components):
+            schema = self.of_values([content for _, content in parsed], _records(reply_type(kind)))
         return {**schema, "xml": {"name": root}}
 
     def of_values(self, values: list[object], records: Iterable[type[Record]] = ()) -> Schema:
@@ -95,7 +99,7 @@ class Shapes:
         return {"type": types[0] if len(types) == 1 else types}
 
     def _of_members(self, values: list[dict[str, object]], records: tuple[type[Record], ...]) -> Schema:
-        names = list(values[0])
+        names = list(dict.fromkeys(name for value in values for name in value))
         for record in records:
             if set(_names(record)) <= set(names):
                 more = [name for name in names if name not in _names(record)]
@@ -114,6 +118,14 @@ class Shapes:
                 if name in _names(record):
                     return self.of_type(_names(record)[name])
         return self.of_values(found, records)
+
+
+def _unwrapped(schema: Schema, root: str) -> Schema:
+    """Return what stands below the one member that has the name of the root element, if there is that."""
+    members = schema.get("properties")
+    if is_members(members) and list(members) == [root] and is_members(inner := members[root]):
+        return inner if "$ref" in inner or inner.get("type") in {"object", "array"} else schema
+    return schema
 
 
 @cache
@@ -186,18 +198,30 @@ def _sample(kind: object, *, full: bool) -> object:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return next(iter(kind))
     if isinstance(kind, type) and issubclass(kind, Record):
-        return kind(**{name: _sample(hint, full=True) for name, hint in _hints(kind).items()}) if full else kind()
+        return kind(**_fullest(kind)) if full else kind()
     return _sample_of(get_origin(kind), get_args(kind), full=full)
 
 
 def _sample_of(origin: object, arguments: tuple[Any, ...], *, full: bool) -> object:
     if origin is tuple:
-        return (_sample(arguments[0], full=True),) * 2 if full else ()  # in XML, one alone would look like no list
+        return _two(_sample(arguments[0], full=True)) if full else ()  # in XML, one alone would look like no list
     if origin is Literal:
         return arguments[0]
     if origin is Union or origin is UnionType:
         return _sample(next(kind for kind in arguments if kind is not NoneType), full=full) if full else None
     return cast("dict[str, object]", {})
+
+
+def _fullest(record: type[Record]) -> dict[str, object]:
+    """Make all that a record can hold: of what provides a media server, more is told."""
+    whole = {name: _sample(hint, full=True) for name, hint in _hints(record).items()}
+    return {**whole, "provides": "server"} if "provides" in whole else whole
+
+
+def _two(first: object) -> tuple[object, object]:
+    """Make a list of samples: the caller's own, and somebody else's where that is told apart."""
+    is_owned = isinstance(first, Record) and "owned" in first.__struct_fields__
+    return first, msgspec.structs.replace(first, owned=False) if is_owned else first
 
 
 def _hints(record: type[Record]) -> dict[str, Any]:
