@@ -220,8 +220,9 @@ def _fullest(record: type[Record]) -> dict[str, object]:
 
 def _two(first: object) -> tuple[object, object]:
     """Make a list of samples: the caller's own, and somebody else's where that is told apart."""
-    is_owned = isinstance(first, Record) and "owned" in first.__struct_fields__
-    return first, msgspec.structs.replace(first, owned=False) if is_owned else first
+    if isinstance(first, Record) and "owned" in first.__struct_fields__:
+        return first, msgspec.structs.replace(first, owned=False)
+    return first, first
 
 
 def _hints(record: type[Record]) -> dict[str, Any]:
