@@ -62,3 +62,10 @@ Storage: TypeAlias = Annotated[
     Literal["auto", "keyring", "file", "memory"],
     typer.Option("--storage", help="Where to keep it; auto is the keyring, or else a file after asking."),
 ]
+ChaosShare: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        "--chaos", metavar="SHARE", min=0, max=1, help="Let this share of the calls go wrong: 0.05 is one of 20."
+    ),
+]
+Seed: TypeAlias = Annotated[int, typer.Option("--seed", metavar="N", help="Which sequence of them that is.")]

@@ -19,6 +19,7 @@ import typer
 
 from ticketstub.cli.complaints import Complaint, WrongUsage
 from ticketstub.cli.given import on_terminal
+from ticketstub.cli.options import ChaosShare, Seed
 
 if TYPE_CHECKING:
     from ticketstub.cli.run_journal import RunJournal
@@ -57,13 +58,8 @@ def run(
             "--control", help="Answer the control API; the program finds its address and key in its environment."
         ),
     ] = False,
-    chaos: Annotated[
-        float,
-        typer.Option(
-            "--chaos", metavar="SHARE", min=0, max=1, help="Let this share of the calls go wrong: 0.05 is one of 20."
-        ),
-    ] = 0.0,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Which sequence of them that is.")] = 0,
+    chaos: ChaosShare = 0.0,
+    seed: Seed = 0,
 ) -> None:
     """Run a program on a local Plex: it believes that it talks to plex.tv. Without a program: a shell."""
     from logging import NullHandler, getLogger

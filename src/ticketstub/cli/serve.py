@@ -18,6 +18,7 @@ import typer
 
 from ticketstub.cli.complaints import Complaint, WrongUsage
 from ticketstub.cli.given import on_terminal
+from ticketstub.cli.options import ChaosShare, Seed
 from ticketstub.cli.until_told import Ending, run_until_told
 
 if TYPE_CHECKING:
@@ -134,13 +135,8 @@ def serve(
         int,
         typer.Option("--control-port", metavar="PORT", min=0, max=65535, help="Its port; 0 takes a free one."),
     ] = 8191,
-    chaos: Annotated[
-        float,
-        typer.Option(
-            "--chaos", metavar="SHARE", min=0, max=1, help="Let this share of the calls go wrong: 0.05 is one of 20."
-        ),
-    ] = 0.0,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Which sequence of them that is.")] = 0,
+    chaos: ChaosShare = 0.0,
+    seed: Seed = 0,
     record: Annotated[
         Path | None,
         typer.Option("--record", metavar="FOLDER", help="Keep what media servers upstream answer, without secrets."),
