@@ -19,6 +19,12 @@ REAL_COST = passwords.COST
 LONG = ("contract", "strangers", "e2e", "docs", "cli", "stateful")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Have two workers more than cores: many tests only wait for programs that they started."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.cpu_count() or 1) + 2
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the folders that take longest, so that no worker is alone with one of them in the end."""
     last = len(LONG)
