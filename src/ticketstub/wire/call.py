@@ -156,6 +156,12 @@ def _names(kind: type[Call[V]]) -> tuple[tuple[str, str], ...]:
     return tuple(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
 
 
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Look at a call's fields, once: their types are texts that have to be read."""
+    return msgspec.structs.fields(kind)
+
+
 def from_parameters(kind: type[C], given: dict[str, str]) -> C:
     """Read a call from the parameters of a request; unknown ones are ignored.
 
@@ -165,7 +171,7 @@ def from_parameters(kind: type[C], given: dict[str, str]) -> C:
     from ticketstub.wire import tolerant
 
     values: dict[str, object] = {}
-    for field in msgspec.structs.fields(kind):
+    for field in _fields(kind):
         text = given.get(field.encode_name)
         if text:  # an empty one is as good as none
             values[field.name] = tolerant.value(field.type, text)
