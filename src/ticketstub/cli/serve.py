@@ -128,7 +128,8 @@ def serve(
         typer.Option(
             "--control",
             metavar="KEYFILE",
-            help="Answer the control API with the key in this file, which is made where there is none.",
+            help="Answer the control API with the key in this file, which is made where there is none; or set "
+            f"{CONTROL_KEY}.",
         ),
     ] = None,
     control_port: Annotated[
