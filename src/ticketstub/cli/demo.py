@@ -26,7 +26,7 @@ _NOBODY_S_TOKEN = "this-token-was-ended"  # noqa: S105  # it opens nothing: that
 
 def demo() -> None:
     """Sign in to a local Plex two ways and look around: the four operations, and what failures look like."""
-    from ticketstub.cli.serve import explained
+    from ticketstub.cli.starting import explained
 
     with tempfile.TemporaryDirectory(prefix="ticketstub-demo-", ignore_cleanup_errors=True) as folder, explained():
         from ticketstub.server.local_plex import LocalPlex

@@ -84,7 +84,7 @@ def _print_variables(write: Callable[[str, str], str], proxy: str, ca: Path | No
 
 def _print_compose(world: Path | None, address: str, service: str, image: str) -> None:
     from ticketstub.cli.compose import Wanted, compose, fits
-    from ticketstub.cli.serve import explained, inhabited
+    from ticketstub.cli.starting import explained, inhabited
 
     try:
         where = IPv4Address(address)

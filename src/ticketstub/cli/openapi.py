@@ -19,7 +19,7 @@ def openapi(
 ) -> None:
     """Print the OpenAPI document of what a local Plex answers."""
     from ticketstub.cli.complaints import WrongUsage
-    from ticketstub.cli.serve import explained
+    from ticketstub.cli.starting import explained
 
     if control and media_server:
         raise WrongUsage("one document at a time: leave out --control, or --media-server")

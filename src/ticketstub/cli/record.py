@@ -34,7 +34,7 @@ def record(
     outside: Annotated[bool, typer.Option("--outside", help="Ask it though it is in no private network.")] = False,
 ) -> None:
     """Record a real media server's answers, without secrets, for a local Plex to serve."""
-    from ticketstub.cli.serve import explained
+    from ticketstub.cli.starting import explained
 
     wrong = [path for path in paths or [] if not path.startswith("/")]
     if wrong:

@@ -65,7 +65,7 @@ def run(
     from logging import NullHandler, getLogger
 
     from ticketstub.cli.child import run_child
-    from ticketstub.cli.serve import explained, inhabited
+    from ticketstub.cli.starting import explained, inhabited
 
     with explained():
         # As in `serve`: else Python prints the server library's warnings among the program's lines.

@@ -1,0 +1,71 @@
+"""What every command that starts a local Plex does first: find its world, and say what is in the way.
+
+Rule: nothing here starts one. What the server part raises becomes a complaint that says what to do.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ticketstub.cli.complaints import Complaint, WrongUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from ticketstub.server.world import World
+
+_A_WORLD = (
+    r"""printf '[[account]]\nusername = "ana"\nemail = "ana@example.test"\npassword = "only-here"\n' > world.toml"""
+)
+
+
+def inhabited(file: Path | None, *, demo: bool) -> World:
+    """Return the world of a file or of the demonstration; raises `WrongUsage` for neither, both, or a faulty file."""
+    from ticketstub.server.world import World, WorldError
+
+    if file and demo:
+        raise WrongUsage("--demo is a world of its own: leave out --world, or --demo")
+    if demo:
+        return World.demo()
+    if file is None:
+        raise WrongUsage(
+            "there is no world: name one with --world FILE, or use --demo", hint=f"to make one: {_A_WORLD}"
+        )
+    try:
+        return World.load(file)
+    except WorldError as error:
+        count = len(error.faults)
+        message = f"{file} cannot be used: " + ("1 fault" if count == 1 else f"{count} faults")
+        raise WrongUsage(message, details=error.faults) from None
+
+
+@contextmanager
+def explained() -> Generator[None]:
+    """Turn what is in the server's way into a complaint; a part that is not installed is named."""
+    try:
+        with _server_errors_explained():
+            yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("ticketstub"):
+            raise
+        hint = 'pip install "ticketstub[server]", or in a checkout pip install ".[server]"'
+        raise Complaint(f"the local Plex needs {error.name}, which is not installed", hint=hint) from None
+
+
+@contextmanager
+def _server_errors_explained() -> Generator[None]:
+    from ticketstub.server.keys import KeysError
+    from ticketstub.server.listening import ListenError, PortInUse
+    from ticketstub.server.store.base import StoreConflict, StoreError
+
+    try:
+        yield
+    except ListenError as error:
+        hint = "plex.tv's port is set by --port and --tls-port, a media server's in the world or by --media-port"
+        raise Complaint(str(error), hint=hint if isinstance(error, PortInUse) else None) from None
+    except StoreConflict as error:
+        raise Complaint(f"the world does not fit the database: {error}", hint="--reset starts over") from None
+    except (StoreError, KeysError) as error:
+        raise Complaint(str(error)) from None
