@@ -14,7 +14,7 @@ from tests.docs.pages import ROOT, Page, pages
 SHOWN = {"text", "http", "json", "xml"}
 
 
-EXAMPLES = [page for page in pages() if re.search(r"^```(?:python|console|toml)$", page.text, re.MULTILINE)]
+EXAMPLES = [page for page in pages() if any(map(running.runs, page.blocks()))]
 
 
 @pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.name)

@@ -259,11 +259,14 @@ def test_a_key_that_plex_no_longer_takes() -> None:
     assert "sign in again" in str(raised)
 
 
-def test_an_outage_during_a_needed_renewal_is_an_outage() -> None:
-    """498 and then no answer: what is raised says nothing about the token."""
-    walker = Walker([EXPIRED, RESET], settings=ONCE)
+@pytest.mark.parametrize(
+    ("outage", "kind"), [(RESET, Unreachable), (ok(b"", 503), ServerError), (error(429, 1003), RateLimited)]
+)
+def test_an_outage_during_a_needed_renewal_is_an_outage(outage: Any, kind: Any) -> None:
+    """498 and then no answer, or none that says anything: what is raised says nothing about the token."""
+    walker = Walker([EXPIRED, outage], settings=ONCE)
     kept_in(walker)
-    walker.fails(lambda caller: caller.call(GetTokenDetails()), Unreachable)
+    walker.fails(lambda caller: caller.call(GetTokenDetails()), kind)
 
 
 def test_a_renewal_is_bounded_by_the_call() -> None:

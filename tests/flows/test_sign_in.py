@@ -160,6 +160,7 @@ def test_a_damaged_store_is_an_error() -> None:
     signing = Signing()
     signing.store._kept[Credential(issuer=HERE).entry] = b"{"
     signing.fails(CredentialsError)
+    assert [b"{"] == list(signing.store._kept.values())
 
 
 def test_another_accounts_sign_in_is_replaced() -> None:

@@ -97,10 +97,11 @@ class Walker:
         return answer(step.request) if callable(answer) else answer
 
     def fails(self, make: Callable[[Caller], Any], kind: type[PlexError]) -> Any:
-        """Walk, and expect exactly this error."""
+        """Walk, and expect exactly this error, after the last answer."""
         with pytest.raises(PlexError) as caught:
             self.run(make)
         assert kind is type(caught.value), repr(caught.value)
+        assert [] == self.left, "answers left over"
         return caught.value
 
     @property

@@ -175,6 +175,7 @@ def test_c6_over_the_wire(caplog: pytest.LogCaptureFixture) -> None:
         for url in (first.url, second.url, f"http://127.0.0.1:{closed_port()}"):
             for error in (_sync(url), asyncio.run(_async(url))):
                 scan(*shown(error))
+    assert {True} == {CANARY.encode() in came for came in first.requests + second.requests}
     scan(output.getvalue(), caplog.text, *(repr(vars(record)) for record in caplog.records))
 
 
