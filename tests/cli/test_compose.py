@@ -105,8 +105,8 @@ def test_a_world_of_the_user_s_is_mounted(
     ("options", "named"),
     [
         (["--address", "8.8.8.8"], "private"),
-        (["--address", "172.31.99.1"], "first or last"),
-        (["--address", "172.31.99.255"], "first or last"),
+        (["--address", "172.31.99.1"], "first two or last"),
+        (["--address", "172.31.99.255"], "first two or last"),
         (["--address", "127.0.0.2"], "private"),
         (["--address", "plex"], "IPv4"),
         (["--service", "a b: c"], "letters"),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ticketstub.cli import show
 from ticketstub.cli.version import version
 from ticketstub.errors import printable
+from ticketstub.server.places import ON_THIS_MACHINE
 from ticketstub.server.proxy.variables import AUTHORITY
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from ticketstub.server.local_plex import LocalPlex
     from ticketstub.server.world import WorldAccount
     from ticketstub.server.world_homes import WorldHome
-
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # told apart, not listened on
 
 
 def introduce(
@@ -45,7 +44,7 @@ def introduce(
         tls: what https is answered with, if it is.
     """
     print(f"Ticketstub {version()}: a local stand-in for Plex, not Plex. Never type a real Plex password here.")
-    if host in _EVERYWHERE:
+    if host in ON_THIS_MACHINE:
         print(f"Listening on {host}: on every network of this machine. Whoever reaches it can use it.")
     _addresses(plex, host)
     _accounts(plex, file)
@@ -60,7 +59,7 @@ def introduce(
 
 
 def _reached(url: str, host: str) -> str:
-    return url.replace(host, _EVERYWHERE[host], 1) if host in _EVERYWHERE else url
+    return url.replace(host, ON_THIS_MACHINE[host], 1) if host in ON_THIS_MACHINE else url
 
 
 def _addresses(plex: LocalPlex, host: str) -> None:

@@ -91,7 +91,7 @@ def _print_compose(world: Path | None, address: str, service: str, image: str) -
     except ValueError:
         raise typer.BadParameter(f"{address} is no IPv4 address", param_hint="--address") from None
     if not fits(where):
-        raise typer.BadParameter("it is a private address, not its network's first or last", param_hint="--address")
+        raise typer.BadParameter("it is a private address, not its network's first two or last", param_hint="--address")
     if not re.fullmatch(r"[a-zA-Z0-9._-]+", service) or service == "ticketstub":
         raise typer.BadParameter("it is a service of yours: letters, digits, . _ -", param_hint="--service")
     with explained():

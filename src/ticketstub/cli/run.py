@@ -130,7 +130,7 @@ def _behind_proxy(own: _Own, journal: RunJournal, *, offline: bool) -> Generator
 
 
 @contextmanager
-def _of_its_own(own: _Own, journal: RunJournal, *, offline: bool) -> Generator[dict[str, str]]:  # noqa: ARG001  # see there
+def _of_its_own(own: _Own, journal: RunJournal, *, offline: bool) -> Generator[dict[str, str]]:  # noqa: ARG001  # always so
     """Start the same in namespaces of the run's own, where Plex's names lead here, and yield the environment."""
     from ticketstub.cli.transparent import enter
     from ticketstub.server.proxy.authority import issue_for_run, server_context

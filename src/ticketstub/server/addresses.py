@@ -42,7 +42,6 @@ def plex_direct_name(digits: str, host: str, port: int) -> str:
     return f"{host.replace('.', '-')}.{digits}.plex.direct:{port}"
 
 
-def certified_names(machine_identifiers: Iterable[str]) -> tuple[str, ...]:
-    """Return the names, with wildcards, that a certificate must have for plex.tv and these media servers."""
-    digits = map(plex_direct_digits, machine_identifiers)
+def certified_names(digits: Iterable[str]) -> tuple[str, ...]:
+    """Return the names, with wildcards, of a certificate for plex.tv and the media servers of these digits."""
     return ("plex.tv", "*.plex.tv", *(f"*.{each}.plex.direct" for each in digits))

@@ -3,7 +3,7 @@
 Rule: the same seed and the same sequence of calls make the same trouble, whatever the calls are: each takes the same
 number of draws. Trouble is of five kinds, equally likely: refused as too many (429), refused for a moment (503),
 answered late, cut off in the middle of the answer's body, and before its first byte, by a reset. What was cut off was
-done. A proxy of ours passes both ends on, so its clients see the same. All of it is ours.
+done. A proxy of ours passes both on, the reset as a connection without an end of TLS. All of it is ours.
 """
 
 from __future__ import annotations

@@ -69,9 +69,9 @@ class Instance:
         self.answers = answers
         self.addresses = addresses
         self.plex_direct = False
-        """Whether media servers can be reached by https names below plex.direct: a proxy of ours leads there."""
+        """Whether media servers have https names below plex.direct: a proxy of ours leads there, or they speak TLS."""
         self.leads_by_name = False
-        """Whether they can be by clients that ask by Plex's own names: those come by such a proxy, others may not."""
+        """Whether they have for clients that ask by Plex's own names: those come by such a proxy, others may not."""
         self.rates = rates or Rates(Settings())
         self.signing = Signing(store, keys)
         self.turns = Turns()

@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ticketstub.server.addresses import certified_names
+from ticketstub.server.addresses import certified_names, plex_direct_digits
 from ticketstub.server.instance import Clock, Instance
 from ticketstub.server.keys import Keys
 from ticketstub.server.places import Listening, Places, RunningMediaServer, Secure, url_of
@@ -239,8 +239,8 @@ class LocalPlex:
 
     def _context(self) -> ssl.SSLContext | None:
         """Make what TLS is spoken with, for every name that leads here."""
-        machines = [server.machine_identifier for server in self.media_servers]
-        return self._secure.context(certified_names(machines)) if self._secure else None
+        digits = [plex_direct_digits(server.machine_identifier) for server in self.media_servers]
+        return self._secure.context(certified_names(digits)) if self._secure else None
 
     async def _run(
         self, app: App, listeners: list[socket.socket], ready: Callable[[], None], stop: asyncio.Event

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ticketstub.server.store.base import MediaServerRow
 
 
+ON_THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # told apart, not listened on
+"""Where this machine itself reaches what listens on all its addresses."""
+
+
 class Secure(NamedTuple):
     """How a local Plex answers https too, on every port beside plain http.
 
@@ -56,8 +60,7 @@ class Listening(NamedTuple):
     @property
     def reached_at(self) -> str:
         """The address that media servers are listed at."""
-        on_this_machine = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # told apart, not listened on
-        return self.advertise or on_this_machine.get(self.host, self.host)
+        return self.advertise or ON_THIS_MACHINE.get(self.host, self.host)
 
 
 class RunningMediaServer(msgspec.Struct, frozen=True, kw_only=True):

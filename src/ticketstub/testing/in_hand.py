@@ -196,7 +196,7 @@ class PlexInHand:
         self._do(self._hand.expire(what if isinstance(what, Token) else pin_of(what)))
 
     def reset(self) -> None:
-        """Put everything back as it was at the start: world, clock, tokens, limits, refusals, chaos, `requests`."""
+        """Put everything back as it was at the start: world, clock, tokens, limits, rules, chaos, places, requests."""
         self._do(self._hand.reset())
 
     def add_account(self, username: str, **described: object) -> AccountInHand:

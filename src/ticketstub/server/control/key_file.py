@@ -1,7 +1,7 @@
-"""The key of the control API, in a file of its own.
+"""The key of the control API, in a file of its own or given in a variable.
 
 Rule: whoever has it may do everything to a local Plex, so nobody else reads it: the file is made with mode 0600, and
-one that others can read, that is a link, or whose key could be guessed is refused.
+one that others can read, or that is a link, is refused. So is a key that could be guessed, wherever it is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def control_key(path: Path) -> Secret:
         KeyFileError: it cannot be read or made, others can read it, it is a link, or its key is too short.
     """
     try:
-        return _checked(path, _read(path))
+        return _checked(path, _read(path), ": remove it for a new one")
     except FileNotFoundError:
         return _made(path)
     except OSError as error:
@@ -59,10 +59,10 @@ def _read(path: Path) -> bytes:
         os.close(descriptor)
 
 
-def _checked(path: Path | str, content: bytes) -> Secret:
+def _checked(place: Path | str, content: bytes, advice: str = "") -> Secret:
     key = content.decode("ascii", "replace").strip()
     if len(key) < _SHORTEST or not key.isascii() or not key.isprintable() or " " in key:
-        raise KeyFileError(f"{path} holds no key of {_SHORTEST} or more printable characters: remove it for a new one")
+        raise KeyFileError(f"{place} holds no key of {_SHORTEST} or more printable characters{advice}")
     return Secret(key)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from ticketstub.server.addresses import plex_direct_name
+from ticketstub.server.addresses import certified_names, plex_direct_name
 
 PLEX_TV = frozenset({"plex.tv", "www.plex.tv", "clients.plex.tv", "app.plex.tv"})
 """The hosts that a local Plex answers for, by its plex.tv port."""
@@ -98,7 +98,7 @@ class Hosts:
 
     def names(self) -> tuple[str, ...]:
         """Return the names, with wildcards, that a certificate must have for all that is taken."""
-        return ("plex.tv", "*.plex.tv", *(f"*.{digits}.plex.direct" for digits in self._media_servers))
+        return certified_names(self._media_servers)
 
 
 def is_loopback(host: str) -> bool:

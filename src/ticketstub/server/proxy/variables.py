@@ -1,9 +1,8 @@
 """The variables by which programs of each language find the proxy and the authority of a run: one table.
 
 Rule: `ticketstub run` and the fixtures set what is here and nothing else, `ticketstub env` prints it, and the
-documentation lists it.
-What a user has set already is kept where it does not lead around the local Plex: exceptions from the proxy other than
-Plex's hosts, options of Java.
+documentation lists it. What a user has set already is kept where it does not lead around the local Plex: exceptions
+from the proxy other than Plex's hosts, options of Java.
 """
 
 from __future__ import annotations
