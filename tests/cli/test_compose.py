@@ -27,6 +27,21 @@ def made(command: Command, *options: str):
     return yaml.safe_load(ran.out)
 
 
+def one(value: object) -> object:
+    """Return a value as Compose reads it, which has no variables here."""
+    if isinstance(value, str):
+        assert "$" not in value.replace("$$", "")
+    return value.replace("$$", "$") if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("name", ["null", "123", "1e3", "0x10", ".inf", "---", "-", "yes"])
+def test_a_name_stays_a_name(command: Command, name: str) -> None:
+    """Whatever a service or an image is called, YAML reads a text."""
+    services = made(command, "--service", name, "--image", name)["services"]
+    assert {"ticketstub", name} == set(services)
+    assert name == services["ticketstub"]["image"]
+
+
 def test_the_local_plex_has_the_names_and_an_address_of_its_own(command: Command) -> None:
     """Its service has a fixed address in a network of its own, and in it Plex's names, as aliases, lead there."""
     file = made(command)
@@ -79,8 +94,8 @@ WORLD = '[[account]]\nusername = "ana"\nemail = "ana@example.test"\n[[media_serv
 @pytest.mark.parametrize(
     ("more", "mounted", "option"),
     [
-        ("", "./w orld.toml:/world.toml:ro", "/world.toml"),
-        ('replies = "loft"\n', "./.:/world:ro", "/world/w orld.toml"),
+        ("", "./w o$r:ld.toml", "/world.toml"),
+        ('replies = "loft"\n', "./.", "/world/w o$r:ld.toml"),
     ],
 )
 def test_a_world_of_the_user_s_is_mounted(
@@ -89,12 +104,14 @@ def test_a_world_of_the_user_s_is_mounted(
     """The file is, or its folder where it names folders in it; its media servers have their names."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "loft").mkdir()
-    Path("w orld.toml").write_text(WORLD + more, "utf-8")
-    local = made(command, "--world", "w orld.toml", "--address", "10.9.8.7", "--image", "ours.example/ticketstub")[
+    Path("w o$r:ld.toml").write_text(WORLD + more, "utf-8")
+    local = made(command, "--world", "w o$r:ld.toml", "--address", "10.9.8.7", "--image", "ours.example/ticketstub")[
         "services"
     ]["ticketstub"]
-    assert [mounted] == local["volumes"][1:]
-    assert ["serve", "--world", option] == local["command"][:3]
+    bind = {"type": "bind", "source": mounted, "target": option[: option.rfind("/") or None], "read_only": True}
+    # Compose takes two dollars for one, and one for a variable.
+    assert [bind] == [{name: one(value) for name, value in each.items()} for each in local["volumes"][1:]]
+    assert ["serve", "--world", option] == [one(text) for text in local["command"][:3]]
     assert "ours.example/ticketstub" == local["image"]
     assert "pull_policy" not in local
     names = local["networks"]["plex"]["aliases"]

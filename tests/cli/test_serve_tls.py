@@ -116,6 +116,27 @@ def test_somebody_else_s_files_are_left_alone(tmp_path: Path, name: str) -> None
     assert [b"somebody else's"] == [path.read_bytes() for path in tmp_path.iterdir()]
 
 
+def test_a_bundle_of_somebody_else_s_beside_an_authority_of_ours_is_left_alone(tmp_path: Path) -> None:
+    """Each file is looked at, not the first one alone."""
+    Certificates(tmp_path, {}).context(["plex.tv"])
+    (tmp_path / "bundle.pem").write_bytes(b"somebody else's")
+    with pytest.raises(Complaint, match=r"bundle\.pem that is not ours"):
+        Certificates(tmp_path, {}).context(["plex.tv"])
+    assert b"somebody else's" == (tmp_path / "bundle.pem").read_bytes()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no umask")
+def test_everybody_may_read_what_is_to_be_trusted(tmp_path: Path) -> None:
+    """Whatever the umask is: the other container's user is another one."""
+    before = os.umask(0o077)
+    try:
+        Certificates(tmp_path / "tls", {}).context(["plex.tv"])
+    finally:
+        os.umask(before)
+    modes = {stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / "tls").iterdir()}
+    assert (0o755, {0o644}) == (stat.S_IMODE((tmp_path / "tls").stat().st_mode), modes)
+
+
 WRONG = {
     "a folder in nowhere": (["--tls", "no-such-folder/tls", "--tls-port", "0"], 1, "no-such-folder"),
     "another IP": (["--tls", "tls", "--host", "::1"], 2, "IPv4"),

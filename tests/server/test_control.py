@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 import sys
@@ -244,6 +245,14 @@ def test_the_key_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     assert len(key.reveal()) >= 43
     assert key == control_key(path)
     assert key != control_key(tmp_path / "another.key")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such pipes")
+def test_a_pipe_is_no_key_file(tmp_path: Path) -> None:
+    """It is refused at once: nobody waits for what might come."""
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(KeyFileError, match="is not a file"):
+        control_key(tmp_path / "pipe")
 
 
 @posix

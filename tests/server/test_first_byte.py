@@ -8,7 +8,7 @@ import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -94,3 +94,16 @@ async def test_after_the_end_nobody_is_let_in(stage: Stage) -> None:
     stage.keeper.close()
     with pytest.raises(ConnectionRefusedError):
         await stage.says(b"hello")
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16"], ids=["silent", "in a handshake"])
+async def test_whoever_is_undecided_at_a_port_goes_with_it(stage: Stage, said: bytes) -> None:
+    """A connection that said nothing yet, or is agreeing on TLS, is cut where its port is shut."""
+    async with asyncio.timeout(2):
+        reader, writer = await asyncio.open_connection("127.0.0.1", stage.port)
+        with closing(writer):
+            writer.write(said)
+            await asyncio.sleep(0.02)
+            stage.keeper.shut(stage.port)
+            with suppress(ConnectionResetError):
+                assert b"" == await reader.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import signal
@@ -157,3 +158,16 @@ def test_nothing_is_left_where_the_tests_are_killed() -> None:
     while folder.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not folder.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="it has no fork")
+def test_a_process_that_was_forked_is_not_waited_for() -> None:
+    """A worker of the test's own that lives on keeps nothing from its end."""
+    with local_plex() as plex:
+        folder = Path(plex.env["TICKETSTUB_CA"]).parent
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
+        child.start()
+    assert child.is_alive()
+    assert not folder.exists()
+    child.kill()
+    child.join()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -218,3 +220,22 @@ def test_reset(hand: Verbs, program: Program) -> None:
     assert 401 == program.who(MIRA)
     hand.do("reset")
     assert (200, 401) == (program.who(MIRA), program.who(made))
+
+
+@pytest.mark.parametrize("number", [-1, 2**63, 10**30, "9" * 30])
+def test_numbers_that_nothing_has(hand: Verbs, number: int | str) -> None:
+    """No PIN and no account has such a number, however great it is."""
+    with pytest.raises(LookupError):
+        hand.do("pins/approve", pin=number)
+    with pytest.raises(LookupError):
+        hand.do("tokens", account=number)
+
+
+def test_a_place_that_several_take_down_at_once(running: tuple[PlexInHand, LocalPlex], stage: PlexInHand) -> None:
+    """Each of them has done so, and it comes up again where it was."""
+    down = [partial(stage.take_down, "Attic", hangs=hangs) for hangs in (True, False, True, False)]
+    for _ in range(5):
+        with ThreadPoolExecutor(len(down)) as threads:
+            assert [None] * len(down) == [each.result() for each in [threads.submit(one) for one in down]]
+        stage.bring_up("Attic")
+        assert 200 == get(running[1].media_server("Attic").url, "/identity").status

@@ -54,7 +54,9 @@ class Certificates:
     def _write(self, authority: bytes) -> None:
         from ticketstub.server.proxy.run_folder import fill
 
-        self.folder.mkdir(0o755, exist_ok=True)
+        if not self.folder.exists():
+            self.folder.mkdir()
+            self.folder.chmod(0o755)  # whatever the umask is
         self._check()
         with tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder) as new:
             fill(Path(new), authority, alone=False, environ=self._environ)
@@ -66,6 +68,9 @@ class Certificates:
         """Refuse a folder in which one of the files is not ours; raises `Complaint`."""
         from ticketstub.server.proxy.authority import is_ours
 
-        there = [name for name in FILES if (self.folder / name).exists()]
-        if there and not (AUTHORITY in there and is_ours((self.folder / AUTHORITY).read_bytes())):
-            raise Complaint(f"{self.folder} has a {there[0]} that is not ours: name another folder, or an empty one")
+        there = {name: (self.folder / name).read_bytes() for name in FILES if (self.folder / name).exists()}
+        ours = {name for name in (AUTHORITY, BUNDLE) if is_ours(there.get(name, b""))}
+        # Java's cannot be told by itself: it is ours where another one is.
+        strange = [name for name in there if name not in ours and not (name == TRUST_STORE and ours)]
+        if strange:
+            raise Complaint(f"{self.folder} has a {strange[0]} that is not ours: name another folder, or an empty one")

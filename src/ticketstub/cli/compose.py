@@ -42,10 +42,10 @@ HEALTHY = (
 """A program that fails until the local Plex in its container answers: TLS is agreed on, and nothing asked."""
 _US = "ticketstub"
 _PLAIN = re.compile(r"[A-Za-z./][A-Za-z0-9_./-]*")
-_NOT_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null", "."})
+_NOT_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null", ".", ".inf", ".nan"})
 _KEY_OR_NOTHING = "${TICKETSTUB_CONTROL_KEY:-}"
 
-Value = str | Sequence["Value"] | Mapping[str, "Value"]
+Value = str | int | bool | Sequence["Value"] | Mapping[str, "Value"]
 
 
 class Wanted(NamedTuple):
@@ -90,7 +90,10 @@ def _local_plex(wanted: Wanted, world: World) -> dict[str, Value]:
     place, volumes = _world(wanted, world)
     options = ["--host", "0.0.0.0", "--advertise", str(wanted.address), "--media-port", str(MEDIA_PORT)]  # noqa: S104  # within a container
     # A name without a place is one of this machine's images: nobody else's of that name is to be fetched.
-    image: dict[str, Value] = {"image": wanted.image, **({} if "/" in wanted.image else {"pull_policy": "never"})}
+    image: dict[str, Value] = {
+        "image": _as_it_is(wanted.image),
+        **({} if "/" in wanted.image else {"pull_policy": "never"}),
+    }
     return {
         **image,
         "command": ["serve", *place, *options, "--tls", CERTIFICATES, "--log"],
@@ -99,7 +102,7 @@ def _local_plex(wanted: Wanted, world: World) -> dict[str, Value]:
             "test": ["CMD", "python", "-c", HEALTHY],
             "interval": "2s",
             "timeout": "5s",
-            "retries": "15",
+            "retries": 15,
         },
         "networks": {"plex": {"ipv4_address": str(wanted.address), "aliases": list(aliases(wanted.address, world))}},
         "volumes": [f"ticketstub-tls:{CERTIFICATES}", *volumes],
@@ -117,7 +120,7 @@ def aliases(address: IPv4Address, world: World) -> Iterator[str]:
         yield plex_direct_name(digits, str(address), 0).partition(":")[0]
 
 
-def _world(wanted: Wanted, world: World) -> tuple[list[str], list[str]]:
+def _world(wanted: Wanted, world: World) -> tuple[list[str], list[Value]]:
     """Return the options that name the world, and what is mounted for it: with its folder where it names folders."""
     if wanted.file is None:
         return ["--demo"], []
@@ -125,7 +128,13 @@ def _world(wanted: Wanted, world: World) -> tuple[list[str], list[str]]:
     source = wanted.file.parent if whole else wanted.file
     shown = source.as_posix() if source.is_absolute() else f"./{source.as_posix()}"
     inside = "/world" if whole else "/world.toml"
-    return ["--world", f"/world/{wanted.file.name}" if whole else inside], [f"{shown}:{inside}:ro"]
+    mounted: dict[str, Value] = {"type": "bind", "source": _as_it_is(shown), "target": inside, "read_only": True}
+    return ["--world", f"/world/{_as_it_is(wanted.file.name)}" if whole else inside], [mounted]
+
+
+def _as_it_is(text: str) -> str:
+    """Write a text of the user's so that Compose puts no variable into it."""
+    return text.replace("$", "$$")
 
 
 def _program(wanted: Wanted) -> dict[str, Value]:
@@ -154,9 +163,9 @@ def environment(address: IPv4Address) -> dict[str, str]:
 
 def _written(value: Mapping[str, Value]) -> Iterator[str]:
     """Yield the lines of a mapping as YAML: every text that could be read as something else is quoted as in JSON."""
-    for name, each in value.items():
-        if isinstance(each, str):
-            yield f"{name}: {_text(each)}"
+    for name, each in ((_text(name), each) for name, each in value.items()):
+        if isinstance(each, str | int):
+            yield f"{name}: {_text(each) if isinstance(each, str) else json.dumps(each)}"
         elif not each:
             yield f"{name}: {{}}"
         elif isinstance(each, Mapping):
@@ -174,7 +183,7 @@ def _item(item: Value) -> str:
 
 
 def _text(text: str) -> str:
-    if text.isdecimal() or (_PLAIN.fullmatch(text) and text.lower() not in _NOT_TEXT):
+    if _PLAIN.fullmatch(text) and text.lower() not in _NOT_TEXT:
         return text
     return json.dumps(text)
 

@@ -42,7 +42,7 @@ class Doorkeeper:
         self._most = most
         self._pause = pause
         self._listeners: list[socket.socket] = []
-        self._undecided: set[asyncio.Task[None]] = set()
+        self._undecided: dict[asyncio.Task[None], int] = {}  # and the port that each came to
 
     def open(self, listener: socket.socket) -> None:
         """Accept what comes to a listening socket, until it is closed here."""
@@ -59,11 +59,13 @@ class Doorkeeper:
             task.cancel()
 
     def shut(self, port: int) -> None:
-        """Close the listening sockets of a port."""
+        """Close the listening sockets of a port, and let go who is undecided there."""
         for listener in [each for each in self._listeners if each.getsockname()[1] == port]:
             self._listeners.remove(listener)
             self._loop.remove_reader(listener)
             listener.close()
+        for task in [each for each, at in self._undecided.items() if at == port]:
+            task.cancel()
 
     def _watch(self, listener: socket.socket) -> None:
         if listener in self._listeners:
@@ -83,8 +85,8 @@ class Doorkeeper:
             comer.close()
             return
         task = self._loop.create_task(self._let_in(comer))
-        self._undecided.add(task)
-        task.add_done_callback(self._undecided.discard)
+        self._undecided[task] = listener.getsockname()[1]
+        task.add_done_callback(self._undecided.pop)
 
     async def _let_in(self, comer: socket.socket) -> None:
         try:

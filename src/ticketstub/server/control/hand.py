@@ -15,7 +15,7 @@ from ticketstub.server import pins
 from ticketstub.server.chaos import Chaos
 from ticketstub.server.control.calls import Pattern
 from ticketstub.server.control.clock import ShiftedClock
-from ticketstub.server.control.people import People
+from ticketstub.server.control.people import NUMBERS, People
 from ticketstub.server.control.recorded import Requests
 from ticketstub.server.control.rules import AnswerNext, DelayNext, Refused, RefuseNext, Said
 from ticketstub.server.control.watched import PLEX_TV, Watch, WatchedApp
@@ -239,7 +239,7 @@ class Hand:
         if isinstance(pin, str) and pin.isdecimal() and len(pin) > 4:
             pin = int(pin)
         if isinstance(pin, int):
-            found = await store.find(pin, now)
+            found = await store.find(pin, now) if pin in NUMBERS else None
         else:
             code = pins.code_of(pin, any_case=True)
             found = await store.find_code(code, now) if code else None

@@ -15,8 +15,8 @@ from ticketstub.token import Secret
 
 _SHORTEST = 32
 _LONGEST = 4096
-# Neither flag exists on Windows, where the file inherits the folder's access list.
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+# None of these exists on Windows, where the file inherits the folder's access list. A pipe is not waited for.
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class KeyFileError(Exception):

@@ -17,6 +17,8 @@ from ticketstub.token import Secret, Token
 
 DEVICE = DeviceRow(client_identifier="ticketstub-hand", product="Ticketstub", name="The tester's hand")
 """Whose the tokens are that `token_for` gives."""
+NUMBERS = range(2**63)
+"""What a number of an account or PIN can be: a database holds no greater ones."""
 
 
 class People:
@@ -41,7 +43,10 @@ class People:
             raise LookupError("the world has no account")
         wanted = self._world.accounts[0].username if name is None else name
         store = self._instance.store
-        row = await (store.account(wanted) if isinstance(wanted, int) else store.find_account(wanted))
+        if isinstance(wanted, int):
+            row = await store.account(wanted) if wanted in NUMBERS else None
+        else:
+            row = await store.find_account(wanted)
         if row is None:
             known = ", ".join(account.username for account in self._world.accounts)
             raise LookupError(f"there is no such account; the world has {known or 'none'}")

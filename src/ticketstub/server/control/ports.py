@@ -44,6 +44,7 @@ class Ports:
         self._places = places
         self._down: dict[int, _Down] = {}
         self._opened: list[socket.socket] = []
+        self._one_after_the_other = asyncio.Lock()
 
     async def take_down(self, place: str, *, hangs: bool = False) -> None:
         """Let a place be unreachable; one that is down already is down in this way from now on.
@@ -52,12 +53,8 @@ class Ports:
             LookupError: there is no such place.
         """
         for port in self._ports(place):
-            if (before := self._down.pop(port, None)) is not None:
-                _let_go(before)
-            await self._server.close_port(port)
-            down = self._down[port] = _Down(await self._taken(port), contextlib.ExitStack(), hangs)
-            if hangs:
-                _fill(down)
+            async with self._one_after_the_other:
+                await self._close(port, hangs=hangs)
 
     async def bring_up(self, place: str) -> None:
         """Let a place be reached again, if it is down.
@@ -97,6 +94,14 @@ class Ports:
             raise LookupError(f"there is no such place; there are {', '.join(self._places)}")
         return ports
 
+    async def _close(self, port: int, *, hangs: bool) -> None:
+        if (before := self._down.pop(port, None)) is not None:
+            _let_go(before)
+        await self._server.close_port(port)
+        down = self._down[port] = _Down(await self._taken(port), contextlib.ExitStack(), hangs)
+        if hangs:
+            _fill(down)
+
     async def _taken(self, port: int) -> socket.socket:
         """Take a port that was just closed: the event loop lets go of it a little later."""
         for _ in range(_CLOSING):
@@ -106,11 +111,12 @@ class Ports:
         return take(self._host, port)
 
     async def _open(self, port: int) -> None:
-        down = self._down.pop(port, None)
-        if down is not None:
-            down.filling.close()
-            self._opened.append(down.taken)
-            await self._server.open_port(down.taken)
+        async with self._one_after_the_other:
+            down = self._down.pop(port, None)
+            if down is not None:
+                down.filling.close()
+                self._opened.append(down.taken)
+                await self._server.open_port(down.taken)
 
 
 def _fill(down: _Down) -> None:

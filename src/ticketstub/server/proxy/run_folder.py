@@ -49,6 +49,8 @@ def run_folder(environ: Mapping[str, str]) -> Generator[Path, None, None]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+        # Not waited for by itself: a process that was forked meanwhile has the other end of its pipe, too.
+        cleaner.kill()
         cleaner.communicate()
 
 
