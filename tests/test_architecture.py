@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "ticketstub"
 
-LONGEST_FILE = 350
+LONGEST_FILE = 500
 VAGUE = {"util", "utils", "helper", "helpers", "common", "manager", "managers", "service", "services", "misc"}
 
 # Lower layers never import higher ones. Modules of one row may import each other.
@@ -223,7 +223,7 @@ def test_nothing_configures_logging() -> None:
 
 @pytest.mark.parametrize("module", modules(), ids=lambda module: module.name)
 def test_module_is_of_a_size_to_read_and_says_what_it_is(module: Module) -> None:
-    """Each file opens with what it is, is at most 350 lines long, and its name says something."""
+    """Each file opens with what it is, is at most 500 lines long, and its name says something."""
     assert (ast.get_docstring(module.tree) or "").strip(), f"{module.name} has no docstring"
     assert len(module.text.splitlines()) <= LONGEST_FILE
     assert set() == set(module.path.stem.split("_")) & VAGUE
