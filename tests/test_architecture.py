@@ -44,7 +44,7 @@ HTTP_CLIENTS = {"http.client", "aiohttp", "httpx", "httpx2", "requests", "urllib
 DATABASE_DRIVERS = {"sqlite3", "asyncpg", "psycopg", "aiosqlite", "sqlalchemy"}
 HEAVY = {
     *{"http.client", "aiohttp", "httpx", "httpx2", "ssl", "asyncio", "cryptography", "jwt", "joserfc", "argon2"},
-    *{"typer", "click", "rich", "starlette", "uvicorn", "sqlite3", "msgspec", "pyotp", "tomllib", "logging"},
+    *{"typer", "click", "rich", "starlette", "uvicorn", "sqlite3", "msgspec", "tomllib", "logging"},
 }
 
 

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyotp.totp import TOTP
 
 from tests.client.doubles import AsyncRecording, usual
-from tests.server.asking import ATTIC, MIRA, PASSWORDS, SECRET, START, TOM, Clock, ask, world
+from tests.server.asking import ATTIC, MIRA, PASSWORDS, START, TOM, Clock, ask, code_at, world
 from ticketstub import AsyncPlex, AsyncSignIn, Plex, SignIn, acheck, check
 from ticketstub.credentials import FileCredentials, MemoryCredentials
 from ticketstub.device import Device
@@ -133,7 +132,7 @@ def test_a_coroutine_shows_it_too(local: LocalPlex) -> None:
 
     async def ask_code() -> str:
         await asyncio.sleep(0)
-        return TOTP(SECRET).at(START)
+        return code_at(START)
 
     assert facade.sign_in(on_code=on_code).token
     assert facade.sign_in(login="vera", password=PASSWORDS["vera"], ask_code=ask_code).token
@@ -154,7 +153,7 @@ def test_a_link_code(facade: Facade) -> None:
 
 def test_a_password_with_a_code(facade: Facade, clock: Clock) -> None:
     """A code is asked for on demand; a wrong one once more, and no third time."""
-    answers = iter(["000000", TOTP(SECRET).at(int(clock()))])
+    answers = iter(["000000", code_at(clock())])
     plex = facade.sign_in(login="vera", password=PASSWORDS["vera"], ask_code=lambda: next(answers))
     assert ("password", "vera") == (plex.signed_in.how, plex.signed_in.username)
     with pytest.raises(WrongVerificationCode):

@@ -11,8 +11,8 @@ from urllib.parse import urlencode, urlsplit
 
 from argon2 import PasswordHasher
 from playwright.sync_api import ConsoleMessage, Page, Request, WebError
-from pyotp.totp import TOTP
 
+from tests.server.asking import code_at
 from ticketstub.server.local_plex import LocalPlex
 
 START = 1_795_000_000
@@ -49,7 +49,7 @@ class Clock:
 
     def code(self) -> str:
         """The verification code of vera right now."""
-        return TOTP(SECRET).at(int(self.now))
+        return code_at(self.now, SECRET)
 
 
 class Asked(NamedTuple):

@@ -15,10 +15,9 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from pyotp.totp import TOTP
 
 from tests.security.stage import PHONE, device_jwt, household, with_key
-from tests.server.asking import MIRA, SECRET
+from tests.server.asking import MIRA, SECRET, code_at
 from tests.server.family import IDS, TOKENS
 from tests.server.whole import FORM, PASSWORD, Change, Whole
 from ticketstub.server.instance import Instance
@@ -41,7 +40,7 @@ def nonce(plex: Whole) -> Counted:
 def verification_code(plex: Whole) -> Counted:
     """Sign in with one code, a new one each day: those that lose are wrong codes, of which few are looked at."""
     plex.clock.now += 24 * 3600
-    code = TOTP(SECRET).at(int(plex.clock.now))
+    code = code_at(plex.clock.now)
     form = f"login=coded&password={PASSWORD}&verificationCode={code}"
     return raced(plex, "POST", "/api/v2/users/signin", client="coded-pc", body=form, headers=FORM)
 

@@ -11,9 +11,8 @@ from urllib.parse import urlencode
 
 import pytest
 from argon2 import PasswordHasher
-from pyotp.totp import TOTP
 
-from tests.server.asking import SECRET, Answered, Clock, ask, get, sign_in
+from tests.server.asking import SECRET, Answered, Clock, ask, code_at, get, sign_in
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.settings import Settings
 from ticketstub.server.world import World
@@ -251,7 +250,7 @@ def test_a_code_is_wanted_for_a_change_too(plex: LocalPlex, clock: Clock) -> Non
     """Where sign-in asks for a code, the change does (403, code 1045), and each code works once."""
     clock.now += 3600
     vera = "Ve7-copper_kettle_88"
-    code = TOTP(SECRET).at(clock.now)
+    code = code_at(clock.now)
     wrong = [change(plex.url, vera), change(plex.url, vera, verificationCode="000000")]
     assert [(403, [(1045, None)])] * 2 == [(each.status, told(each)) for each in wrong]
     assert 200 == change(plex.url, vera, verificationCode=code).status

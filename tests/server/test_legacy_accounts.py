@@ -7,9 +7,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
-from pyotp.totp import TOTP
 
-from tests.server.asking import MIRA, PASSWORDS, SECRET, TOM, TOM_ON_ATTIC, Answered, Clock, ask, get, world
+from tests.server.asking import MIRA, PASSWORDS, TOM, TOM_ON_ATTIC, Answered, Clock, ask, code_at, get, world
 from tests.server.conftest import Start
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World
@@ -208,7 +207,7 @@ def test_a_code_behind_the_password(start: Start, way: str) -> None:
             return ask(plex.url, "POST", PATH, basic("vera", password))
         return ask(plex.url, "POST", PATH, FORM, form(**{"user[login]": "vera", "user[password]": password}))
 
-    right = PASSWORDS["vera"] + TOTP(SECRET).at(clock.now)
+    right = PASSWORDS["vera"] + code_at(clock.now)
     wanted, wrong, good, again = (
         attempt(each) for each in (PASSWORDS["vera"], PASSWORDS["vera"] + "000000", right, right)
     )

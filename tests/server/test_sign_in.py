@@ -10,13 +10,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from pyotp.totp import TOTP
 
-from tests.server.asking import MIRA, PASSWORDS, SECRET, START, Answered, Clock, ask, get, sign_in
+from tests.server.asking import MIRA, PASSWORDS, SECRET, START, Answered, Clock, ask, code_at, get, sign_in
 from tests.server.conftest import Start
 from ticketstub.server.local_plex import LocalPlex
 
-CODES = TOTP(SECRET)
 PATH = "/api/v2/users/signin"
 FORM = {"Content-Type": "application/x-www-form-urlencoded", "X-Plex-Client-Identifier": "demo-client-7c1f"}
 
@@ -97,8 +95,8 @@ def test_good_sign_ins_cost_one_verification(plex: LocalPlex, clock: Clock) -> N
     sign_ins: list[tuple[str, str, Any]] = [
         ("tom", PASSWORDS["tom"], {}),
         ("elsa@example.test", PASSWORDS["elsa"], {}),
-        ("vera", PASSWORDS["vera"], {"verificationCode": CODES.at(clock.now - 30)}),
-        ("vera", PASSWORDS["vera"] + CODES.at(clock.now), {}),
+        ("vera", PASSWORDS["vera"], {"verificationCode": code_at(clock.now - 30)}),
+        ("vera", PASSWORDS["vera"] + code_at(clock.now), {}),
         ("digits", PASSWORDS["digits"], {}),
     ]
     for login, password, fields in sign_ins:
@@ -120,7 +118,7 @@ def test_a_code_works_once(plex: LocalPlex, clock: Clock) -> None:
     clock.now += 3600
 
     def attempt(moment: float) -> Answered:
-        return sign_in(plex.url, "vera", PASSWORDS["vera"], verificationCode=CODES.at(moment))
+        return sign_in(plex.url, "vera", PASSWORDS["vera"], verificationCode=code_at(moment))
 
     assert 201 == attempt(clock.now).status
     assert refused(1028) == code_of(attempt(clock.now))
@@ -137,7 +135,7 @@ def test_one_code_signs_in_once_however_many_try(start: Start, clock: Clock) -> 
     """S5: of 32 sign-ins at once with one code exactly one succeeds; the rest are refused or told to come back."""
     clock.now += 3600
     plex = start(clock=clock)
-    code, gate = CODES.at(clock.now), Barrier(32)
+    code, gate = code_at(clock.now), Barrier(32)
 
     def attempt(_number: int) -> Answered:
         gate.wait(10)
@@ -257,7 +255,7 @@ def test_no_secret_is_logged_or_stored(start: Start, tmp_path: Path, caplog: pyt
     caplog.set_level(logging.DEBUG)
     seen: list[tuple[Any, ...]] = []
     plex = start(db=f"sqlite:///{tmp_path}/plex.db", clock=clock, on_answer=lambda *facts: seen.append(facts))
-    code = CODES.at(clock.now)
+    code = code_at(clock.now)
     token = sign_in(plex.url, "vera", PASSWORDS["vera"], verificationCode=code).json["authToken"]
     sign_in(plex.url, "vera", PASSWORDS["vera"], {"Content-Type": "application/json"})
     get(plex.url, f"/api/v2/user?X-Plex-Token={token}")

@@ -33,6 +33,7 @@ COMMANDS = {
     "serve": Command("Run a local Plex.", "serve"),
     # What stands behind the program's name is the program's.
     "run": Command("Run a program on a local Plex.", "run", {"allow_interspersed_args": False}),
+    "code": Command("Write the current verification code of a local Plex's account.", "code"),
     "env": Command("Print the variables by which programs find a running `ticketstub run`.", "env"),
     "record": Command("Record a real media server's answers, without secrets, for a local Plex to serve.", "record"),
     "openapi": Command("Print the OpenAPI document of what a local Plex answers.", "openapi"),

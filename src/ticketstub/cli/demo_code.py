@@ -8,17 +8,14 @@ from __future__ import annotations
 import sys
 
 LINES = """\
-from pyotp import TOTP
 from ticketstub import Plex
 from ticketstub.server.world import World
 
-mira = World.demo().accounts[0]
-code = TOTP(mira.verification_secret.reveal()).now()
-
+mira = World.demo().account("mira_quill")
 plex = Plex(plex_tv="http://127.0.0.1:8190")
 account = plex.authentication.post_users_sign_in_data(
     login=mira.username, password=mira.password,
-    verification_code=code,
+    verification_code=mira.code(),
 )
 mine = plex.with_options(token=account.auth_token)
 print(mine.authentication.get_token_details().email)

@@ -7,6 +7,7 @@ world. Keys are added, never changed.
 
 from __future__ import annotations
 
+import time
 import tomllib
 from collections.abc import Iterable, Mapping
 from hashlib import sha1, sha256
@@ -91,6 +92,21 @@ class WorldAccount(_Part, frozen=True, kw_only=True):
         _default(self, "title", self.friendly_name or self.username)
         _default(self, "thumb", f"https://plex.tv/users/{self.uuid}/avatar?c={self.joined_at}")
 
+    def code(self, at: float | None = None) -> str:
+        """Return the verification code that its authenticator app shows. A local Plex takes each code once.
+
+        Args:
+            at: seconds since 1970; the default is now.
+
+        Raises:
+            LookupError: the account has no verification secret.
+        """
+        from ticketstub.server.verification import code_at
+
+        if self.verification_secret is None:
+            raise LookupError("this account asks for no verification codes")
+        return code_at(self.verification_secret, time.time() if at is None else at)
+
     def __repr__(self) -> str:
         return f"WorldAccount(username={self.username!r})"
 
@@ -150,6 +166,15 @@ class World(_Part, frozen=True, kw_only=True):
     media_servers: tuple[WorldMediaServer, ...] = ()
     homes: tuple[WorldHome, ...] = ()
     answers: Answers = Answers()
+
+    def account(self, login: str) -> WorldAccount:
+        """Return an account by its user name or e-mail address; raises `LookupError` if there is none."""
+        wanted = canonical_login(login)
+        for account in self.accounts:
+            if wanted in {canonical_login(account.username), canonical_login(account.email)}:
+                return account
+        names = ", ".join(account.username for account in self.accounts)
+        raise LookupError(f"there is no such account; the world has {names or 'none'}")
 
     @classmethod
     def parse(cls, text: str) -> World:

@@ -6,14 +6,13 @@ reason that completes the sentence "`account[0].email` …". A reason never repe
 
 from __future__ import annotations
 
-import binascii
 import re
-from base64 import b32decode
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from ticketstub.server.keys import Keys
 from ticketstub.server.passwords import LONGEST, hash_fault
+from ticketstub.server.verification import normalize_secret
 from ticketstub.token import Secret, Token
 
 
@@ -109,12 +108,12 @@ def password_hash(raw: object) -> str:
 
 
 def verification_secret(raw: object) -> Secret:
-    """The secret of an authenticator application, in base 32."""
-    letters = text(raw).rstrip("=")
+    """The secret of an authenticator application, in base 32; spaces, small letters and missing padding are allowed."""
+    given = text(raw)
     try:
-        b32decode(letters + "=" * (-len(letters) % 8), casefold=True)
-    except (binascii.Error, ValueError):
-        raise Unfit("must be base 32: letters A to Z and digits 2 to 7") from None
+        letters = normalize_secret(given)
+    except ValueError:
+        raise Unfit("must be base 32: letters A to Z and digits 2 to 7, none missing") from None
     if len(letters) < 16:
         raise Unfit("must have at least 16 characters")
     return Secret(letters)

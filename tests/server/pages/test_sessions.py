@@ -1,9 +1,8 @@
 """S8 and S10 over plain HTTP: cookies, sessions, and forms that come from elsewhere; signing in by the page."""
 
 import pytest
-from pyotp.totp import TOTP
 
-from tests.server.asking import PASSWORDS, SECRET, Clock, ask
+from tests.server.asking import PASSWORDS, Clock, ask, code_at
 from tests.server.conftest import Start
 from tests.server.pages.browsing import Browser, html
 from tests.server.pages.conftest import MakePin, auth
@@ -157,7 +156,7 @@ def test_sign_in_by_mail_address_only(browser: Browser) -> None:
 def test_code_at_the_end_of_the_password(browser: Browser, clock: Clock) -> None:
     """The six digits of a code are taken at the end of the password too, as over the API."""
     clock.now += 60
-    assert 303 == browser.sign_in("vera", PASSWORDS["vera"] + TOTP(SECRET).at(int(clock.now))).status
+    assert 303 == browser.sign_in("vera", PASSWORDS["vera"] + code_at(clock.now)).status
 
 
 def test_code_step_costs_no_second_verification(browser: Browser, plex: LocalPlex, clock: Clock) -> None:
@@ -167,7 +166,7 @@ def test_code_step_costs_no_second_verification(browser: Browser, plex: LocalPle
     page = html(browser.sign_in("vera"))
     assert "asks for a code too" in page.text
     assert PASSWORDS["vera"] not in str(page.forms)
-    form = page.form("/sign-in") | {"verificationCode": TOTP(SECRET).at(int(clock.now))}
+    form = page.form("/sign-in") | {"verificationCode": code_at(clock.now)}
     assert 303 == browser.post("/sign-in", form).status
     assert 1 == verifications(plex) - before
     other = Browser(plex)
@@ -183,14 +182,14 @@ def test_proof_of_a_password(browser: Browser, plex: LocalPlex, clock: Clock) ->
     form = html(browser.sign_in("vera")).form("/sign-in")
     stranger = Browser(plex)
     theirs = stranger.page("/sign-in").form("/sign-in")["form_token"]
-    code = {"verificationCode": TOTP(SECRET).at(int(clock.now))}
+    code = {"verificationCode": code_at(clock.now)}
     assert 401 == stranger.post("/sign-in", form | code | {"form_token": theirs}).status
     for wrong in ({"account": "10500123"}, {"until": "9999999999"}, {"proof": "0" * 64}, {"account": "x"}):
         answer = browser.post("/sign-in", form | code | wrong)
         assert 401 == answer.status
         assert "Sign in again" in html(answer).text
     clock.now += 300
-    code = {"verificationCode": TOTP(SECRET).at(int(clock.now))}
+    code = {"verificationCode": code_at(clock.now)}
     assert 401 == browser.post("/sign-in", form | code).status
 
 

@@ -12,6 +12,7 @@ from ticketstub.server.instance import Instance
 from ticketstub.server.keys import VERIFICATION
 from ticketstub.server.store.base import AccountRow, Addition, DeviceRow, MediaServerRow, NewShare, SignIn
 from ticketstub.server.store.seed import seed
+from ticketstub.server.verification import code_at
 from ticketstub.server.world import World
 from ticketstub.token import Secret, Token
 
@@ -82,13 +83,11 @@ class People:
         Raises:
             LookupError: there is no such account, or it asks for no codes.
         """
-        from pyotp.totp import TOTP  # only accounts that ask for codes need it
-
         row = await self.find(account)
         if row.sealed_verification is None:
             raise LookupError("this account asks for no verification codes")
-        secret = self._instance.keys.unseal(row.sealed_verification, VERIFICATION)
-        return Secret(TOTP(secret).generate_otp(self._instance.now() // 30))
+        secret = Secret(self._instance.keys.unseal(row.sealed_verification, VERIFICATION))
+        return Secret(code_at(secret, self._instance.now()))
 
     async def token_for(self, account: str | int | None = None) -> Token:
         """Make a token of an account's own, as a sign-in of `DEVICE` would.

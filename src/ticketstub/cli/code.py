@@ -1,0 +1,92 @@
+"""`ticketstub code`: the verification code that an account's authenticator app shows now.
+
+Rule: only accounts of a local Plex: their secrets are in a world file, or the control API knows them. The code is the
+only line on standard output.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ticketstub.cli.complaints import Complaint, WrongUsage
+from ticketstub.cli.serve_options import Demo, WorldFile
+from ticketstub.errors import printable
+
+if TYPE_CHECKING:
+    from ticketstub.wire.http import Response
+
+_KEY = "TICKETSTUB_CONTROL_KEY"
+
+
+def code(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="A user name or e-mail address.")],
+    *,
+    world: WorldFile = None,
+    demo: Demo = False,
+    control: Annotated[
+        str | None,
+        typer.Option(
+            "--control",
+            metavar="URL",
+            envvar="TICKETSTUB_CONTROL",
+            help=f"Ask this control API instead, with the key in {_KEY}: by its clock, and of accounts made later.",
+        ),
+    ] = None,
+) -> None:
+    """Write the current verification code of a local Plex's account.
+
+    It is what the account's authenticator app shows. Name the local Plex's world, or a running one's control API.
+    A code is valid for 30 seconds, and signs in once.
+    """
+    from ticketstub.cli.starting import explained, inhabited
+
+    if control and not (world or demo):
+        print(_asked(control, account))
+        return
+    with explained():
+        people = inhabited(world, demo=demo)
+        try:
+            print(people.account(account).code())
+        except LookupError as error:
+            raise Complaint(str(error)) from None
+    if sys.stdout.isatty():
+        print(f"for {30 - int(time.time()) % 30} seconds more, and once", file=sys.stderr)
+
+
+def _asked(control: str, account: str) -> str:
+    """Ask a control API; raises `Complaint` for its refusal, `WrongUsage` for an address or key that is none."""
+    import json
+    import os
+
+    from ticketstub.transports.standard import StandardTransport
+    from ticketstub.wire.http import Request
+
+    key = os.environ.get(_KEY, "")
+    if not key:
+        raise WrongUsage(f"the control API wants its key: set {_KEY}")
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    body = json.dumps({"account": account}).encode()
+    url = f"{control.rstrip('/').removesuffix('/control/v1')}/control/v1/codes"
+    with closing(StandardTransport()) as transport:
+        try:
+            request = Request("code", "POST", url, headers, body)
+            return _read(transport.send(request, deadline=time.monotonic() + 15, connect_timeout=5))
+        except ValueError:
+            raise WrongUsage("--control: this is the address of a control API, such as http://127.0.0.1:8191") from None
+
+
+def _read(response: Response) -> str:
+    import msgspec
+
+    try:
+        told = msgspec.json.decode(response.body, type=dict[str, str])
+    except msgspec.DecodeError:
+        told = {}
+    if response.status == 200 and "code" in told:
+        return printable(told["code"])
+    raise Complaint(f"the control API refused: {printable(str(told.get('error', response.status)))}")

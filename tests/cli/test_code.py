@@ -1,0 +1,72 @@
+"""`ticketstub code`: the current verification code of a local Plex's account."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import MIRA, Command
+from tests.server.asking import SECRET, Clock, code_at
+from ticketstub.server.control.hand import Hand
+from ticketstub.server.control.sites import Control
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand
+from ticketstub.testing.lead import Lead
+from ticketstub.token import Secret
+
+WORLD = f'[[account]]\nusername = "ana"\nemail = "ana@example.test"\nverification_secret = "{SECRET}"\n'
+MADE = World.parse(WORLD)
+KEY = "control-key-of-forty-characters-and-more"
+
+
+def test_the_demonstration_s_code_is_printed_alone(command: Command) -> None:
+    """The command prints the code that the account's authenticator app shows, and nothing else."""
+    before, done, after = MIRA.code(), command("code", "mira_quill", "--demo"), MIRA.code()
+    assert (0, "") == (done.code, done.err)
+    assert done.out in {f"{before}\n", f"{after}\n"}
+
+
+def test_a_world_of_one_s_own_gives_its_code(command: Command, tmp_path: Path) -> None:
+    """An account of a world file is found by its e-mail address, too."""
+    (tmp_path / "world.toml").write_text(WORLD)
+    done = command("code", "ana@example.test", "--world", str(tmp_path / "world.toml"))
+    assert 0 == done.code
+    assert done.out.strip().isdigit()
+    assert 7 == len(done.out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["tom", "--demo"], 1, "asks for no verification codes"),
+        (["nobody", "--demo"], 1, "there is no such account; the world has mira_quill, tom, juno_vale"),
+        (["mira_quill"], 2, "there is no world"),
+        (["mira_quill", "--control", "http://127.0.0.1:9"], 2, "set TICKETSTUB_CONTROL_KEY"),
+    ],
+)
+def test_what_is_wrong_is_said(command: Command, arguments: list[str], code: int, said: str) -> None:
+    """An account without codes, one that does not exist, no world, and no key are each named."""
+    done = command("code", *arguments)
+    assert (code, "") == (done.code, done.out)
+    assert said in done.err
+
+
+@pytest.mark.parametrize("given", ["", "/", "/control/v1"])
+def test_a_running_one_answers_by_its_own_clock(command: Command, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """With --control the code is of that local Plex's clock, and of an account that was added later."""
+    clock, hand = Clock(), Hand()
+    with LocalPlex(MADE, clock=clock, hand=hand, control=Control(Secret(KEY))).running() as local, Lead(local) as lead:
+        plex = PlexInHand(local, hand, lead)
+        plex.advance(minutes=5)
+        plex.add_account("cleo", verification_secret=SECRET)
+        monkeypatch.setenv("TICKETSTUB_CONTROL_KEY", KEY)
+        monkeypatch.setenv("TICKETSTUB_CONTROL", f"{local.control_url}{given}")
+        done = command("code", "cleo")
+        assert (0, f"{code_at(clock.now + 300)}\n", "") == (done.code, done.out, done.err)
+        refused = command("code", "nobody")
+        assert 1 == refused.code
+        assert "the control API refused: there is no such account" in refused.err
+        monkeypatch.setenv("TICKETSTUB_CONTROL_KEY", "wrong")
+        assert "the key is missing or wrong" in command("code", "cleo").err
+    assert 5 == command("code", "cleo").code
+    assert 2 == command("code", "cleo", "--control", "nowhere").code
