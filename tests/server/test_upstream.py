@@ -3,15 +3,20 @@
 Rule: the upstream is a small server of the test's own that notes every byte of what it is asked.
 """
 
+import gzip
 import json
+import re
 import threading
 import time
 import xml.etree.ElementTree as ET
+from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
+from contextlib import suppress
+from html import unescape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
@@ -19,11 +24,15 @@ from hypothesis import strategies as st
 
 from tests.server.asking import MIRA, TOM_ON_ATTIC, Answered, ask, transient, world
 from tests.server.conftest import Start
+from ticketstub.refusals import BadRequest
 from ticketstub.server.elsewhere import MOST
 from ticketstub.server.recording import Recorder, scrubbed
+from ticketstub.server.requests import Asked, Scope
 from ticketstub.server.upstream import Upstream, UpstreamFailed
+from ticketstub.server.world import World, WorldError
 from ticketstub.server.world_replies import Whole
 from ticketstub.token import Token
+from ticketstub.wire.codec import Format
 
 UP = "Up-7rEaLsErVeRtOkEn_"
 ITEMS: dict[str, Any] = {
@@ -144,24 +153,51 @@ def test_nothing_is_passed_on_without_a_good_token(attic: str, real: Real, token
 
 @pytest.mark.parametrize("kind", ["account", "shared", "transient"])
 def test_the_askers_token_never_goes_up(attic: str, real: Real, kind: str) -> None:
-    """Not as header, parameter, part of a parameter, or field of another name; an address within one gets the other."""
+    """A parameter that is the asker's token is dropped, also in an address within a parameter, and so are fields."""
     token = {"account": MIRA, "shared": TOM_ON_ATTIC}.get(kind) or transient(attic, MIRA)
-    within = quote(f"/library/parts/1?X-Plex-Token={token}", safe="")
-    twice = quote(within, safe="")
+    within = quote(f"/library/parts/1?X-Plex-Token={token}&a=1", safe="")
     for path in (
         "/library/onDeck",
         f"/library/onDeck?X-Plex-Token={token}&a=1",
         f"/library/onDeck?x-plex-token={token}",
         f"/library/onDeck?X%2DPlex%2DToken={token}",
+        f"/library/onDeck?X%252DPlex%252DToken={token}",
         f"/photo?url={within}",
-        f"/photo?url={twice}",
-        f"/{token}/x",
+        f"/photo?url={quote(within, safe='')}",
     ):
         sent = get(attic, path, token, **{"X-Plex-Odd": token, "Cookie": f"a={token}", "User-Agent": f"me {token}"})
         assert 200 == sent.status
     assert 7 == len(real.asked)
     assert token not in json.dumps(real.asked)
-    assert f"/photo?url=%2Flibrary%2Fparts%2F1%3FX-Plex-Token%3D{UP}" == real.asked[4][1]
+    assert "/photo?url=%2Flibrary%2Fparts%2F1%3F%26a%3D1" == real.asked[5][1]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/photo?url=http://198.51.100.9/{}",
+        "/x?q={}",
+        "/{}/x",
+        "/x?a=1;X-Plex-Token={}",
+        "/x?{}",
+        "/x?q={}&X-Plex-Token={}",
+    ],
+)
+def test_the_upstreams_token_cannot_be_asked_for(attic: str, real: Real, place: str) -> None:
+    """The asker's token in any other place is refused: no query ever has the upstream's token in its place."""
+    packed = b64encode(b"a" + MIRA.encode()).decode().rstrip("=")
+    for written in (
+        MIRA,
+        MIRA.swapcase(),
+        MIRA.replace(MIRA[3], f"%25{ord(MIRA[3]):02x}"),
+        MIRA.encode().hex(),
+        packed,
+    ):
+        assert 400 == get(attic, place.format(written, written)).status, written
+    assert [] == real.asked
+    assert 200 == get(attic, f"/library/onDeck?X-Plex-Token={MIRA}").status
+    assert "/library/onDeck" == real.asked[0][1]
+    assert UP not in real.asked[0][1]
 
 
 def test_an_askers_token_in_disguise_is_refused(attic: str, real: Real) -> None:
@@ -185,6 +221,115 @@ def test_the_upstreams_token_never_comes_down(attic: str, real: Real) -> None:
     assert found.json["MediaContainer"]["thumb"].endswith(f"X-Plex-Token={MIRA}")
     assert "today" == found.headers["last-modified"]
     assert "set-cookie" not in found.headers
+
+
+ECHOES = {
+    "as it is": UP,
+    "other letters": UP.swapcase(),
+    "percent": "".join(f"%{ord(letter):02X}" for letter in UP),
+    "percent twice": "".join(f"%25{ord(letter):02x}" for letter in UP),
+    "JSON": "".join(f"\\u{ord(letter):04x}" for letter in UP),
+    "JSON in JSON": json.dumps("".join(f"\\u{ord(letter):04X}" for letter in UP)),
+    "XML": "".join(f"&#{ord(letter)};" for letter in UP),
+    "XML, hexadecimal": "".join(f"&#x{ord(letter):x};" for letter in UP),
+    "a mixture": UP[:5] + "%2D" + UP[5:9] + "\\u0041" + UP[9:],
+    "hexadecimal": UP.encode().hex(),
+    "CDATA": f"<![CDATA[{UP}]]>",
+    **{f"Base64, {offset}": b64encode(b"x" * offset + UP.encode() + b"yz").decode() for offset in range(3)},
+    "Base64 for URLs": urlsafe_b64encode(b"??>" + UP.encode()).decode(),
+    "Base64 of a whole header": b64encode(f"X-Plex-Token: {UP}".encode()).decode(),
+}
+
+
+def decoded(body: bytes) -> str:
+    """Read a body as somebody would who looks for a secret in it."""
+    seen = [body.decode("utf-8", "replace")]
+    for _ in range(4):
+        seen.append(re.sub(r"\\+u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), unescape(unquote(seen[-1]))))
+    for packed in re.findall(rb"[A-Za-z0-9+/_-]{16,}", body):
+        for skipped in range(4):
+            text = packed[skipped:].translate(bytes.maketrans(b"+/", b"-_"))
+            with suppress(ValueError):
+                seen.append(urlsafe_b64decode(text + b"A" * (-len(text) % 4)).decode("latin-1"))
+    digits = re.findall(rb"(?:[0-9a-fA-F]{2}){8,}", body)
+    seen += [bytes.fromhex(packed.decode()).decode("latin-1") for packed in digits]
+    return "\n".join(seen).lower()
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+def test_an_echo_of_the_upstreams_token_does_not_come_down(attic: str, real: Real, echo: str) -> None:
+    """In whatever encoding an upstream's answer has its token, in body or fields, the asker does not get it."""
+    assert UP.lower() in decoded(ECHOES[echo].encode()) or echo == "a mixture"
+    for status in (200, 404, 500):
+        real.status, real.body = status, f"<a b='x{ECHOES[echo]}y'>".encode()
+        real.fields = {"Content-Type": "text/html", "Cache-Control": ECHOES[echo], "Last-Modified": ECHOES[echo]}
+        found = get(attic, "/library/onDeck")
+        assert status == found.status
+        assert UP.lower() not in decoded(found.body + json.dumps(found.headers).encode())
+        assert found.body.startswith(b"<a b='x")
+    real.status, real.fields = 302, {"Location": f"http://198.51.100.1/?X-Plex-Token={ECHOES[echo]}"}
+    assert UP.lower() not in decoded(repr(get(attic, "/library/onDeck")).encode())
+
+
+def test_an_echo_that_cannot_be_replaced_is_a_502(attic: str, real: Real) -> None:
+    """In lines of Base64, in an archive, or compressed in an unknown way, it is not passed on."""
+    packed = b64encode(UP.encode()).decode()
+    real.body = f"{packed[:9]}\r\n{packed[9:]}".encode()
+    assert (502, True) == (get(attic, "/a").status, b"cannot be replaced" in get(attic, "/a").body)
+    real.body = gzip.compress(UP.encode())
+    assert (502, True) == (get(attic, "/a").status, b"an archive" in get(attic, "/a").body)
+    real.fields["Content-Encoding"] = "gzip"
+    found = get(attic, "/a")
+    assert (200, MIRA.encode()) == (found.status, found.body)
+    real.fields["Content-Encoding"] = "compress"
+    assert (502, True) == (get(attic, "/a").status, b"cannot be looked into" in get(attic, "/a").body)
+
+
+def test_no_token_is_got_piece_by_piece(attic: str, real: Real) -> None:
+    """Of a text no part is passed on, whatever part was asked for: each half would hold half of the token."""
+    real.status = 206
+    assert 206 == get(attic, "/a", Range="bytes=0-9").status
+    assert ["bytes=0-9", None] == [headers.get("range") for _, _, headers in real.asked]
+    real.asked.clear()
+    real.fields["Content-Type"] = "video/mp4"
+    assert 206 == get(attic, "/a", Range="bytes=0-9").status
+    assert 1 == len(real.asked)
+
+
+@pytest.mark.parametrize("origin", [None, "http://evil.example", "http://127.0.0.1:1"])
+def test_being_on_this_machine_is_no_way_upstream(attic: str, real: Real, start: Start, origin: str | None) -> None:
+    """A server that lost its owner lets its machine in, but asks nothing upstream for anybody: 401."""
+    plex = start(world=described(real))
+    url = plex.media_server("Attic").url
+    headers = {"Accept": "application/json", **({"Origin": origin} if origin else {})}
+    assert 200 == ask(url, "DELETE", "/myplex/account", {"X-Plex-Token": MIRA}).status
+    assert 200 == ask(url, "GET", "/identity", headers).status
+    for token in ("", MIRA, "anything"):
+        sent = headers | ({"X-Plex-Token": token} if token else {})
+        assert 401 == ask(url, "GET", "/library/onDeck", sent).status
+    assert [] == real.asked
+
+
+def test_an_upstream_needs_an_owner(real: Real) -> None:
+    """`claimed = false` beside `upstream` is a fault of the world, told by its path."""
+    with pytest.raises(WorldError) as raised:
+        World.from_dict({"media_server": [{"name": "Attic", "claimed": False, "upstream": real.url}]})
+    assert "media_server[0].claimed: stands beside upstream" in str(raised.value)
+
+
+@pytest.mark.parametrize("path", ["@198.51.100.1/", "http://198.51.100.1/", "1/", ""])
+def test_no_path_leads_to_another_host(path: str) -> None:
+    """What does not begin with a slash could be read as a part of the host: refused."""
+    scope: Scope = {
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "client": None,
+        "http_version": "1.1",
+    }
+    with pytest.raises(BadRequest):
+        Upstream(Whole(upstream="http://127.0.0.1:1")).target(Asked(scope, Format.XML), MIRA)
 
 
 @pytest.mark.parametrize(

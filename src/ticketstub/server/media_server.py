@@ -81,7 +81,9 @@ class MediaServer:
             visit.caller = await self._guest(asked)
         if self._elsewhere is not None and _is_known_elsewhere(asked):
             asked.template = "/" + stem(asked.path, {})
-            return self._kept_open(await self._elsewhere.answer(asked, _token(asked) or ""), asked)
+            # An unclaimed server lets its own machine in: that proves nothing to what is upstream.
+            token = _token(asked) if visit.caller.origin else ""
+            return self._kept_open(await self._elsewhere.answer(asked, token or ""), asked)
         route = _find(asked)
         asked.template = route.template
         reply = await route.reply(visit)

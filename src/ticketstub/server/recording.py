@@ -66,9 +66,9 @@ class Recorder:
         self._folder = folder
         self._secrets = secrets
 
-    def keep(self, asked: Asked, media_type: str, body: bytes) -> None:
-        """Write the answer to a request."""
-        self.write(stems(asked)[0], media_type, body)
+    def keep(self, asked: Asked, media_type: str, body: bytes, secrets: tuple[str, ...] = ()) -> None:
+        """Write the answer to a request; `secrets` are known beside those that it was made with."""
+        Recorder(self._folder, (*self._secrets, *secrets)).write(stems(asked)[0], media_type, body)
 
     def keep_at(self, path: str, query: dict[str, str], media_type: str, body: bytes) -> Path:
         """Write the answer to a request for this path, percent-decoded, and query; return its file."""

@@ -1,14 +1,16 @@
 """A media server's answers from another one upstream.
 
-Rule: two tokens that never meet. The token of whoever asks is replaced on the way up, wherever it stands, and refused
-where it cannot be; the upstream's is replaced on the way down. Of header fields only the listed ones pass, redirects
-are not followed, and what the upstream does wrong is a 502 or 504 that says what, never a 401: that would end sign-ins.
-Only this machine and private networks are asked unless the world says otherwise. All ours.
+Rule: two tokens that never meet. The asker's token is dropped or refused on the way up; the upstream's goes up in one
+header field and nowhere else, and is replaced in whatever comes down. Of header fields only the listed ones pass,
+redirects are not followed, and what the upstream does wrong is a 502 or 504 that says what, never a 401: that would end
+sign-ins. Without a token that somebody was given nothing goes up. Only this machine and private networks are asked
+unless the world says otherwise. All ours.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from ticketstub.refusals import BadRequest
 from ticketstub.server.answers import Answer
 from ticketstub.server.elsewhere import MOST, page, typed
+from ticketstub.server.known_secrets import HiddenSecret, KnownSecrets
 from ticketstub.server.requests import Asked
 from ticketstub.server.world_replies import Whole
 
@@ -30,6 +33,14 @@ if TYPE_CHECKING:
 _UP = frozenset({b"accept", b"accept-language", b"range", b"user-agent"})
 _DOWN = ("Cache-Control", "Content-Range", "Accept-Ranges", "Last-Modified", "X-Plex-Container-Total-Size")
 _READS = frozenset({"GET"})  # and HEAD, which is asked as GET
+_PIECES_OF = ("image/", "video/", "audio/")
+"""Types of which a part is passed on: in two parts of a text, half a token each would go unnoticed."""
+_OPEN = frozenset({"", "identity", "gzip", "deflate"})
+_ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"7z\xbc\xaf\x27\x1c", b"\x28\xb5\x2f\xfd", b"Rar!")
+_WITHIN = re.compile(  # a token in an address within a parameter, percent-encoded however often
+    r"(?P<before>^|[?&]|%(?:25)*(?:3F|26))x(?:-|%(?:25)*2D)plex(?:-|%(?:25)*2D)token(?:=|%(?:25)*3D)[\w.~-]*",
+    re.IGNORECASE | re.ASCII,
+)
 _SECONDS = 15.0
 _CONNECTS_WITHIN = 5.0
 
@@ -62,6 +73,7 @@ class Upstream:
     def __init__(self, server: Whole, recorder: Recorder | None = None, *, seconds: float = _SECONDS) -> None:
         self._base = server.upstream
         self._token = server.upstream_token.reveal() if server.upstream_token else ""
+        self._secret = KnownSecrets((self._token,))
         self._outside = server.upstream_outside
         self._writes = server.upstream_writes
         self._recorder = recorder
@@ -69,39 +81,50 @@ class Upstream:
 
     async def answer(self, asked: Asked, token: str) -> Answer:
         """Pass a request on and its answer back; `token` is that of whoever asks."""
+        if not token:
+            return page(401, "Only who has a token is passed on upstream.")
         if asked.method not in _READS and not self._writes:
             return page(
                 405, "Only GET and HEAD are passed on upstream; upstream_writes in the world passes on the rest."
             )
         if asked.declared_length and asked.takes_body:
             return page(501, "A request with a body is not passed on upstream.")
-        target, headers = self.target(asked, token), self._headers(asked, token)
         try:
-            found = await self.fetch(asked.method, target, headers)
+            found = await self._asked(asked, token)
         except UpstreamFailed as failed:
             return page(failed.status, str(failed))
         if self._recorder is not None and asked.method in _READS and found.status == 200:
-            await asyncio.to_thread(self._recorder.keep, asked, found.headers.get("Content-Type", ""), found.body)
-        return self._down(found, token)
+            media_type = found.headers.get("Content-Type", "")
+            await asyncio.to_thread(self._recorder.keep, asked, media_type, found.body, (token,))
+        try:
+            return await asyncio.to_thread(self._down, found, token)
+        except HiddenSecret:
+            return page(502, f"{self._base} answers with its token in a form that cannot be replaced.")
+
+    async def _asked(self, asked: Asked, token: str) -> Received:
+        """Ask for what somebody asked; raises `UpstreamFailed`, or `BadRequest` as `target`."""
+        target, headers = self.target(asked, token), self._headers(asked, token)
+        found = await self.fetch(asked.method, target, headers)
+        if (
+            found.status == 206
+            and "range" in headers
+            and not found.headers.get("Content-Type", "").lower().startswith(_PIECES_OF)
+        ):
+            headers = {name: text for name, text in headers.items() if name != "range"}
+            found = await self.fetch(asked.method, target, headers)
+        return found
 
     def target(self, asked: Asked, token: str) -> str:
-        """Write path and query for upstream: without parameters that are a token, and with its token for the asker's.
+        """Write path and query for upstream, without parameters that are a token, also in an address within one.
 
         Raises:
-            BadRequest: the asker's token stands there in a form that could not be replaced.
+            BadRequest: the asker's token stands there in another place or form, or the target is no path.
         """
         path, query = asked.raw_target
-        pairs = (pair for pair in query.split("&") if unquote(pair.partition("=")[0]).lower() != "x-plex-token")
-        kept = "&".join(pair for pair in pairs if pair)
+        kept = "&".join(pair for pair in map(_without_token, query.split("&")) if pair)
         target = f"{path}?{kept}" if kept else path
-        if not token:
-            return target
-        target = target.replace(token, self._token)
-        plain = target
-        for _ in range(4):  # an address in a parameter is encoded twice, and again in one of its own
-            plain = unquote(plain)
-            if token in plain:
-                raise BadRequest
+        if not path.startswith("/") or KnownSecrets((token,)).found_in(target):
+            raise BadRequest
         return target
 
     async def ask(self, target: str, accept: str) -> Received:
@@ -130,6 +153,8 @@ class Upstream:
         at = await self._address(host, parts.port or (443 if parts.scheme == "https" else 80))
         name = host if parts.scheme == "https" else None
         url = URL(f"{parts.scheme}://{at}{target}", encoded=True)
+        if (url.scheme, url.authority) != (parts.scheme, at):
+            raise UpstreamFailed(502, "This path would lead to another host.")
         everything = {**headers, "Host": parts.netloc, "Accept-Encoding": "identity"}
         waiting = ClientTimeout(total=self._seconds, connect=_CONNECTS_WITHIN)
         async with (
@@ -155,34 +180,45 @@ class Upstream:
             raise UpstreamFailed(502, f"{self._base} refuses the token ({status}): in a world that is upstream_token.")
         if 300 <= status < 400 and status != 304:
             raise UpstreamFailed(502, f"{self._base} redirects elsewhere, which is not followed.")
+        if response.headers.get("Content-Encoding", "").strip().lower() not in _OPEN:
+            raise UpstreamFailed(502, f"{self._base} answers in an encoding that cannot be looked into.")
         body = await response.content.read(MOST + 1)
         while len(body) <= MOST and not response.content.at_eof():
             body += await response.content.read(MOST + 1 - len(body))
         if len(body) > MOST:
             raise UpstreamFailed(502, f"{self._base} answers with more than {MOST} bytes, the most that is passed on.")
+        if body.startswith(_ARCHIVES) and self._token:
+            raise UpstreamFailed(502, f"{self._base} answers with an archive: its token could be in there unseen.")
         return Received(status, {name.title(): text for name, text in response.headers.items()}, body)
 
     def _headers(self, asked: Asked, token: str) -> dict[str, str]:
         """Choose the header fields that go up; none that holds the asker's token."""
         found: dict[str, str] = {}
+        secret = KnownSecrets((token,))
         for name, value in asked.headers.items():
             passes = name in _UP or (name.startswith(b"x-plex-") and name != b"x-plex-token")
-            text = value.decode("latin-1")
-            if passes and not (token and token in unquote(text)):
-                found[name.decode("latin-1")] = text
+            if passes and not secret.found_in(value) and not secret.found_in(name):
+                found[name.decode("latin-1")] = value.decode("latin-1")
         return found | ({"X-Plex-Token": self._token} if self._token else {})
 
     def _down(self, found: Received, token: str) -> Answer:
         """Write what comes down, with the asker's token wherever the upstream's stands."""
         kept = {name: text for name in _DOWN if (text := found.headers.get(name)) is not None}
-        secret = self._token.encode()
         fields = [
             (name.lower().encode(), text.encode("latin-1", "replace"))
             for name, text in kept.items()
-            if not secret or self._token not in text
+            if not self._secret.found_in(text)
         ]
         media_type = found.headers.get("Content-Type", "application/octet-stream")
-        if secret and self._token in media_type:
+        if self._secret.found_in(media_type):
             media_type = "application/octet-stream"
-        body = found.body.replace(secret, token.encode()) if secret else found.body
-        return Answer(found.status, typed(media_type, fields), body)
+        return Answer(found.status, typed(media_type, fields), self._secret.replace(found.body, token.encode()))
+
+
+def _without_token(pair: str) -> str:
+    """Return a parameter as it may go up: empty where it is a token, without the token of an address in its value."""
+    name, equals, text = pair.partition("=")
+    plain = name
+    for _ in range(4):
+        plain = unquote(plain)
+    return "" if plain.lower() == "x-plex-token" else name + equals + _WITHIN.sub(r"\g<before>", text)

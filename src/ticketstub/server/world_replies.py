@@ -70,6 +70,8 @@ def one_of_both(values: dict[str, object]) -> Iterable[tuple[str, str]]:
     """Say what of these keys does not go together."""
     if "upstream" in values and "replies" in values:
         yield "upstream", "stands beside replies: give one of the two"
+    if "upstream" in values and values.get("claimed") is False:
+        yield "claimed", "stands beside upstream: false would let anybody on this machine ask with its token"
     if "upstream" not in values:
         for key in _OF_UPSTREAM:
             if key in values:
