@@ -55,12 +55,14 @@ def test_ping(command: Command, here: list[str]) -> None:
 
 
 def test_resources_have_name_access_version_addresses_and_fingerprint(command: Command, here: list[str]) -> None:
-    """Each on a line of its own, the columns named above."""
+    """Each with the columns named above, and each of its addresses on a line of its own."""
     lines = command("resources", *here, token=TOM.token).out.splitlines()
     assert ["name", "access", "product", "token", "addresses"] == lines[0].split()
-    assert ["Old Cellar  owned", "Attic       shared by mira_quill"] == [line[:32].strip() for line in lines[1:]]
-    assert "http://127.0.0.1:" in lines[1]
-    assert str(Token("Qw7-Zr2_LmN8tYb4HsKd")) in lines[2]
+    assert ["Old Cellar  owned", "", "Attic       shared by mira_quill", ""] == [
+        line[:32].strip() for line in lines[1:]
+    ]
+    assert [True, False] * 2 == ["(local)" in line for line in lines[1:] if "http://127.0.0.1:" in line]
+    assert str(Token("Qw7-Zr2_LmN8tYb4HsKd")) in lines[3]
 
 
 def test_resources_in_json(command: Command, here: list[str]) -> None:

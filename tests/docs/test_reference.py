@@ -31,6 +31,7 @@ WORLD = {
     "[[account]]": "_ACCOUNT",
     "subscription": "_SUBSCRIPTION",
     "[[media_server]]": "_MEDIA_SERVER",
+    "[[media_server.address]]": "_ADDRESS",
     "[[media_server.share]]": "_SHARE",
     "[[media_server.source]]": "_SOURCE",
     "connections": "_CONNECTION",

@@ -149,10 +149,11 @@ def expected_resources(plex: LocalPlex) -> dict[str, dict[str, Any]]:
                     "address": "127.0.0.1",
                     "port": ports[name],
                     "uri": f"http://127.0.0.1:{ports[name]}",
-                    "local": True,
+                    "local": local,
                     "relay": False,
                     "IPv6": False,
                 }
+                for local in (True, False)
             ],
             **(shared if name == "Toms" else owned),
         }

@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 
-from tests.server.asking import MIRA, TOM_ON_ATTIC, Answered, Clock, ask, get
+from tests.server.asking import ATTIC, MIRA, TOM_ON_ATTIC, Answered, Clock, ask, get
 from tests.server.conftest import Start
 from tests.server.family import (
     BOS,
@@ -57,6 +58,54 @@ def test_a_switch(url: str, key: str) -> None:
     assert token not in TOKENS.values()
     assert IDS["pip"] == user(url, token)["id"]
     assert IDS["mira"] == user(url, "mira")["id"]
+
+
+PIP_ON_ATTIC = "Pa4-pip_on_the_attic"
+
+
+def shared_with_pip(**more: object) -> dict[str, Any]:
+    """Describe the family, with a share of Attic for Pip."""
+    described = family()
+    described["media_server"][0]["share"].append({"managed": "pip", "token": PIP_ON_ATTIC} | more)
+    return described
+
+
+def test_a_managed_user_has_a_share(start: Start) -> None:
+    """After a switch the managed user's resources have the server, with a token of theirs that it admits."""
+    plex = start(world=shared_with_pip(), settings=QUICK)
+    token = switch(plex.url, "pip").json["authToken"]
+    (attic,) = get(plex.url, "/api/v2/resources", token).json
+    told = (attic["name"], attic["accessToken"], attic["owned"], attic["home"], attic["ownerId"])
+    assert ("Attic", PIP_ON_ATTIC, False, True, IDS["mira"]) == told
+    url = plex.media_server("Attic").url
+    headers = [{"X-Plex-Token": each} for each in (PIP_ON_ATTIC, token)]
+    assert [200, 401] == [ask(url, "GET", "/", each).status for each in headers]
+    assert 403 == ask(url, "GET", "/accounts", headers[0]).status
+    assert [] == get(plex.url, "/api/v2/resources", switch(plex.url, "bo", BOS).json["authToken"]).json
+    listed = get(plex.url, f"/api/servers/{ATTIC}/shared_servers", MIRA)
+    assert f'username="Pip" email="" userID="{IDS["pip"]}" accessToken="{PIP_ON_ATTIC}"'.encode() in listed.body
+
+
+def test_a_share_without_token_of_a_managed_user(start: Start, tmp_path: Path) -> None:
+    """A token that the world leaves out is made at random, and is the same at the next start of a database."""
+    described = shared_with_pip()
+    del described["media_server"][0]["share"][-1]["token"]
+    tokens = []
+    for _start in range(2):
+        with LocalPlex(World.from_dict(described), db=f"sqlite:///{tmp_path}/local.db").running() as plex:
+            (attic,) = get(plex.url, "/api/v2/resources", TOKENS["pip"]).json
+            tokens.append(attic["accessToken"])
+            assert 200 == ask(plex.media_server("Attic").url, "GET", "/", {"X-Plex-Token": tokens[-1]}).status
+    assert (2, 20) == (tokens.count(tokens[0]), len(tokens[0]))
+
+
+def test_a_removed_managed_user_loses_the_share(start: Start) -> None:
+    """Once the administrator removes a managed user, the token of its share is dead on the media server."""
+    plex = start(world=shared_with_pip(), settings=QUICK)
+    url = plex.media_server("Attic").url
+    assert 200 == ask(url, "GET", "/", {"X-Plex-Token": PIP_ON_ATTIC}).status
+    assert 200 == call(plex.url, "DELETE", f"/api/home/users/{IDS['pip']}").status
+    assert 401 == ask(url, "GET", "/", {"X-Plex-Token": PIP_ON_ATTIC}).status
 
 
 def test_a_switch_in_xml(url: str) -> None:

@@ -185,3 +185,43 @@ def test_the_demonstration_worlds_home() -> None:
         [managed.title for managed in found.managed],
     )
     assert {"juno_vale"} == protected
+
+
+def shares(*given: object, homes: object = ()) -> tuple[str, ...]:
+    """Return the faults of a media server with these shares."""
+    attic = {"name": "Attic", "owner": "mira_quill", "share": list(given)}
+    with pytest.raises(WorldError) as caught:
+        World.from_dict({"account": [MIRA, TOM], "home": homes, "media_server": [attic]})
+    return caught.value.faults
+
+
+def test_shares_of_managed_users_name_one_by_title() -> None:
+    """A share names an account or a managed user, with the Home where the title is in more than one."""
+    two = [
+        home(managed=[{"title": "Pip"}, {"title": "Bo"}]),
+        {"name": "Toms", "admin": "tom", "managed": [{"title": "Pip"}]},
+    ]
+    given = [{"managed": "PIP", "home": "toms"}, {"managed": "pip", "home": "Quill home"}, {"managed": "Bo"}]
+    attic = {"name": "Attic", "owner": "mira_quill", "share": given}
+    (server,) = World.from_dict({"account": [MIRA, TOM], "home": two, "media_server": [attic]}).media_servers
+    assert ["PIP", "pip", "Bo"] == [share.managed for share in server.shares]
+    at = "media_server[0].share"
+    assert (
+        f"{at}[0].account: is missing",
+        f"{at}[1].managed: stands beside account: give one of the two",
+    ) == shares({}, {"account": "tom", "managed": "Pip"}, homes=two)
+    alone = (f"{at}[0].home: stands without managed, whose Home it is",)
+    assert alone == shares({"account": "tom", "home": "Toms"}, homes=two)
+    assert (
+        f"{at}[0].managed: is in more than one Home: name the one with home",
+        f'{at}[1].managed: there is no managed user "Pib" (did you mean "Pip"?)',
+        f"{at}[3].managed: is the same as {at}[2].managed",
+    ) == shares({"managed": "Pip"}, {"managed": "Pib"}, {"managed": "Bo"}, {"managed": "bo"}, homes=two)
+
+
+def test_a_faulty_home_does_not_make_its_managed_users_unknown() -> None:
+    """One wrong key of a Home is told by itself: the share of a managed user in it is not called wrong, too."""
+    wrong = home(managed=[{"title": "Pip"}], nam="x")
+    assert ('home[0].nam: is no key of a world here (did you mean "name"?)',) == shares(
+        {"managed": "Pip"}, homes=[wrong]
+    )

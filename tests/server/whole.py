@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlencode
 from argon2 import PasswordHasher
 
 from tests.server.asking import Answered, Clock
+from ticketstub.server.addresses import addresses
 from ticketstub.server.app import App, OnAnswer
 from ticketstub.server.box import Box
 from ticketstub.server.instance import Instance
@@ -221,7 +222,7 @@ class Whole:
         self._ports = {PLEX_TV: 1} | {name: 2 + index for index, name in enumerate(self.boxes)}
         sites = {self._ports[name]: MediaServer(box, 20) for name, box in self.boxes.items()}
         for row in rows:
-            self.instance.addresses[row.machine_identifier] = ("127.0.0.1", self._ports[row.name])
+            self.instance.addresses[row.machine_identifier] = addresses("127.0.0.1", self._ports[row.name])
         self._app = App(PlexTv(self.instance), sites, self._settings, self._on_answer)
 
     async def _stop(self) -> None:

@@ -89,6 +89,13 @@ def test_resource_connects(plexapi: PlexApi, name: str) -> None:
     assert name == plexapi.result("connect", token=MIRA, name=name)["name"]
 
 
+def test_a_friend_connects(plexapi: PlexApi) -> None:
+    """A friend's `resource.connect()` reaches a shared server, whose local addresses python-plexapi skips."""
+    token, attic = plexapi.plex.accounts["tom"]["token"], plexapi.plex.servers["Attic"]
+    found = plexapi.result("connect", token=token, name="Attic")
+    assert ("Attic", attic) == (found["name"], found["url"])
+
+
 def test_server_by_address(plexapi: PlexApi) -> None:
     """`PlexServer(url, token)` reads who the server is; a dead token raises its Unauthorized."""
     attic = plexapi.plex.servers["Attic"]

@@ -122,6 +122,13 @@ def test_connects(plexapi: Unpointed, name: str, ssl: bool | None) -> None:
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+" if ssl is False else https, found["url"])
 
 
+def test_a_friend_connects(plexapi: Unpointed) -> None:
+    """A friend's `resource.connect()` reaches a shared server by https, though it skips local addresses."""
+    tom = plexapi.result("sign_in", login="tom", password="lighthouse in fog")["token"]  # invented
+    found = plexapi.result("connect", token=tom, name="Attic", ssl=None)
+    assert re.fullmatch(r"https://127-0-0-1\.[0-9a-f]{32}\.plex\.direct:\d+", found["url"])
+
+
 def test_names_below_plex_direct(plexapi: Unpointed) -> None:
     """Each server has digits of its own, which stay the same and are not its identifier."""
     found = [plexapi.result("connect", token=MIRA, name=name, ssl=True) for name in ("Attic", "Cellar", "Attic")]

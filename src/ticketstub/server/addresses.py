@@ -1,35 +1,94 @@
-"""Where a media server of this local Plex answers.
+"""Where the media servers of this local Plex are listed.
 
-Rule: one address each, by plain http (ours). Where there is TLS, by the proxy of a run or by a local Plex that is given
-certificates, who asks for https is told the name below plex.direct for the same address, as from Plex itself.
+Rule: a media server is listed where it answers, once as a local and once as a remote address, unless its world names
+other addresses (the default is ours: clients skip the local addresses of a server that somebody else shares). Where
+there is TLS, by the proxy of a run or by a local Plex that is given certificates, who asks for https is told the name
+below plex.direct for the same address, as from Plex itself. An address that the world writes out is listed as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from ticketstub.records import Connection
-from ticketstub.server.instance import Instance
+
+if TYPE_CHECKING:
+    from ticketstub.server.world import WorldAddress
 
 
-def connection(instance: Instance, machine_identifier: str, *, https: bool = False) -> Connection | None:
-    """Return the address of a media server; `None` for a machine that is none of this local Plex.
+class Address(NamedTuple):
+    """An address of a media server. `uri` is set where the world writes it out."""
+
+    host: str
+    port: int
+    local: bool
+    relay: bool = False
+    uri: str | None = None
+
+
+def addresses(host: str, port: int, given: Iterable[WorldAddress] | None = None) -> tuple[Address, ...]:
+    """Return the addresses of a media server.
 
     Args:
-        instance: the local Plex.
-        machine_identifier: the media server's.
-        https: whether it is to be an https address; IPv6 addresses have none.
+        host: where it answers.
+        port: likewise.
+        given: what its world names; `None` for the two of the default.
     """
-    found = instance.addresses.get(machine_identifier)
-    if found is None:
-        return None
-    host, port = found
-    protocol, shown = "http", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    if https and ":" not in host:
-        protocol, shown = "https", plex_direct_name(plex_direct_digits(machine_identifier), host, port)
-    uri = f"{protocol}://{shown}"
-    return Connection(protocol=protocol, address=host, port=port, uri=uri, local=True, relay=False, ipv6=":" in host)
+    if given is None:
+        return Address(host, port, local=True), Address(host, port, local=False)
+    return tuple(_address(host, port, each) for each in given)
+
+
+def _address(host: str, port: int, given: WorldAddress) -> Address:
+    if given.uri is None:
+        return Address(given.host or host, given.port or port, given.local, given.relay)
+    parts = urlsplit(given.uri)
+    standard = 443 if parts.scheme == "https" else 80
+    return Address(parts.hostname or "", parts.port or standard, given.local, given.relay, given.uri)
+
+
+def connections(
+    listed: Iterable[Address], machine_identifier: str, *, https: bool = False, relay: bool = False, ipv6: bool = True
+) -> tuple[Connection, ...]:
+    """Return addresses of a media server as answers have them.
+
+    Args:
+        listed: the addresses that it has.
+        machine_identifier: its identifier.
+        https: whether they are to be https addresses; those of IPv6 have none.
+        relay: whether relays are among them.
+        ipv6: whether addresses of IPv6 are.
+    """
+    wanted = (each for each in listed if (relay or not each.relay) and (ipv6 or ":" not in each.host))
+    return tuple(_connection(each, machine_identifier, https=https) for each in wanted)
+
+
+def _connection(address: Address, machine_identifier: str, *, https: bool) -> Connection:
+    host, port = address.host, address.port
+    if address.uri is not None:
+        uri = address.uri
+    elif https and ":" not in host:
+        uri = f"https://{plex_direct_name(plex_direct_digits(machine_identifier), host, port)}"
+    else:
+        uri = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return Connection(
+        protocol=uri.partition(":")[0],
+        address=host,
+        port=port,
+        uri=uri,
+        local=address.local,
+        relay=address.relay,
+        ipv6=":" in host,
+    )
+
+
+def public(listed: Iterable[Connection]) -> Connection | None:
+    """Return the address by which a media server is known outside its network; else the first that it has."""
+    direct = [each for each in listed if not each.relay]
+    return next((each for each in direct if not each.local), direct[0] if direct else None)
 
 
 def plex_direct_digits(machine_identifier: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 
+from ticketstub.server.addresses import Address
 from ticketstub.server.disputed import Answers
 from ticketstub.server.keys import Keys
 from ticketstub.server.passcodes import Passcodes
@@ -31,7 +32,7 @@ class Instance:
         passwords: checks passwords.
         clock: seconds since 1970.
         answers: what is disputed about Plex's answers, as the world has it.
-        addresses: host and port of each media server, by machine identifier.
+        addresses: the addresses of each media server, by machine identifier.
         rates: how fast things may be asked; by default those of `Settings()`.
     """
 
@@ -58,7 +59,7 @@ class Instance:
         passwords: Passwords,
         clock: Clock,
         answers: Answers,
-        addresses: dict[str, tuple[str, int]],
+        addresses: dict[str, tuple[Address, ...]],
         rates: Rates | None = None,
     ) -> None:
         self.store = store

@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ticketstub.server.addresses import certified_names, plex_direct_digits
+from ticketstub.server.addresses import addresses, certified_names, plex_direct_digits
 from ticketstub.server.instance import Clock, Instance
 from ticketstub.server.keys import Keys
 from ticketstub.server.places import Listening, Places, RunningMediaServer, Secure, url_of
@@ -230,8 +230,11 @@ class LocalPlex:
         from ticketstub.server.transient import TransientTokens  # likewise
 
         settings, sites, transient = self._settings, dict[int, MediaServer](), list[TransientTokens]()
+        whole = {server.machine_identifier: server for server in self.world.media_servers}
         for row, running in zip(rows, self.media_servers, strict=True):
-            instance.addresses[row.machine_identifier] = (self._places.listening.reached_at, running.port)
+            given = whole[row.machine_identifier].addresses if row.machine_identifier in whole else None
+            reached_at = self._places.listening.reached_at
+            instance.addresses[row.machine_identifier] = addresses(reached_at, running.port, given)
             transient.append(TransientTokens(instance.keys, settings.transient_tokens))
             box, more = Box(row, instance, transient[-1]), self._elsewhere[row.machine_identifier]
             sites[running.port] = MediaServer(box, settings.media_server_keep_alive_seconds, more)

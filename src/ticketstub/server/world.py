@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha1, sha256
 from pathlib import Path
 from typing import Literal, cast
@@ -17,12 +17,13 @@ from typing import Literal, cast
 import msgspec
 from msgspec.structs import force_setattr
 
+from ticketstub.errors import printable
 from ticketstub.server import world_replies
 from ticketstub.server import world_values as check
 from ticketstub.server.disputed import ANSWERS, Answers
 from ticketstub.server.store.base import canonical_login
-from ticketstub.server.world_homes import HOME, WorldHome, one_home_each, passcode
-from ticketstub.server.world_reading import Key, Reading, each, table, value
+from ticketstub.server.world_homes import HOME, WorldHome, WorldManaged, managed_named, one_home_each, passcode
+from ticketstub.server.world_reading import Key, Reading, each, suggestion, table, value
 from ticketstub.token import Secret, Token
 
 CURRENT_VERSION = "1.43.4.10903-0a1b2c3d4"
@@ -112,9 +113,14 @@ class WorldAccount(_Part, frozen=True, kw_only=True):
 
 
 class WorldShare(_Part, frozen=True, kw_only=True):
-    """Somebody else who may use a media server, and their token there (made at random if none is given)."""
+    """Somebody else who may use a media server, and their token there (made at random if none is given).
 
-    account: str
+    An account by its user name, or a managed user by its title, with the name of its Home where there are several.
+    """
+
+    account: str = ""
+    managed: str = ""
+    home: str = ""
     token: Token | None = None
 
 
@@ -122,6 +128,16 @@ class WorldConnection(_Part, frozen=True, kw_only=True):
     """One address of a source."""
 
     uri: str
+    local: bool = False
+    relay: bool = False
+
+
+class WorldAddress(_Part, frozen=True, kw_only=True):
+    """One address of a media server: `uri` as it is written, or a host and a port, each by default where it answers."""
+
+    uri: str | None = None
+    host: str | None = None
+    port: int | None = None
     local: bool = False
     relay: bool = False
 
@@ -137,7 +153,8 @@ class WorldSource(_Part, frozen=True, kw_only=True):
 class WorldMediaServer(world_replies.Whole, frozen=True, kw_only=True):
     """A media server. Without a port it takes a free one; without a machine identifier it has one made of its name.
 
-    `token` is the server's own, made at random if none is given. One that is not `claimed` has no owner.
+    `token` is the server's own, made at random if none is given. One that is not `claimed` has no owner. Without
+    `addresses` it is listed where it answers, once as a local and once as a remote address.
     """
 
     name: str
@@ -150,6 +167,7 @@ class WorldMediaServer(world_replies.Whole, frozen=True, kw_only=True):
     errors: Literal["observed", "documented"] = "observed"
     platform: str = "Linux"
     platform_version: str = ""
+    addresses: tuple[WorldAddress, ...] | None = None
     shares: tuple[WorldShare, ...] = ()
     sources: tuple[WorldSource, ...] = ()
 
@@ -237,11 +255,20 @@ def _one_password(values: dict[str, object]) -> Iterable[tuple[str, str]]:
         yield "password_hash", "stands beside password: give one of the two"
 
 
+def _one_person(values: dict[str, object]) -> Iterable[tuple[str, str]]:
+    if "account" in values and "managed" in values:
+        yield "managed", "stands beside account: give one of the two"
+    elif "account" not in values and "managed" not in values:
+        yield "account", "is missing"
+    if "home" in values and "managed" not in values:
+        yield "home", "stands without managed, whose Home it is"
+
+
 def _not_the_owner(values: dict[str, object]) -> Iterable[tuple[str, str]]:
     owner = canonical_login(str(values.get("owner", "")))
     shares = cast("tuple[WorldShare | None, ...]", values.get("share", ()))
     for index, share in enumerate(shares):
-        if share and canonical_login(share.account) == owner:
+        if share and share.account and canonical_login(share.account) == owner:
             yield f"share[{index}].account", "owns this server: it needs no share"
 
 
@@ -255,6 +282,43 @@ def _owned_or_unclaimed(values: dict[str, object]) -> Iterable[tuple[str, str]]:
     for key in ("owner", "token", "share"):
         if values.get(key):
             yield key, "stands beside claimed = false: nobody owns this server"
+
+
+def _one_managed_user_each(values: dict[str, object]) -> Iterable[tuple[str, str]]:
+    """Yield each share whose managed user is in no Home, or in several, or has the share already."""
+    homes = cast("tuple[WorldHome | None, ...]", values.get("home", ()))
+    known = [home for home in homes if home]
+    if len(known) < len(homes):
+        return  # a faulty Home may have the user: its own faults are told
+    servers = cast("tuple[WorldMediaServer | None, ...]", values.get("media_server", ()))
+    for index, server in enumerate(servers):
+        first: dict[int, str] = {}
+        for number, share in enumerate(server.shares if server else ()):
+            path, found = f"media_server[{index}].share[{number}]", managed_named(known, share.managed, share.home)
+            if share.managed and len(found) != 1:
+                yield f"{path}.managed", _not_one(share.managed, found, known)
+            elif share.managed and (before := first.setdefault(found[0].id, path)) != path:
+                yield f"{path}.managed", f"is the same as {before}.managed"
+
+
+def _not_one(title: str, found: Sequence[WorldManaged], homes: Sequence[WorldHome]) -> str:
+    if found:
+        return "is in more than one Home: name the one with home"
+    titles = [each.title for home in homes for each in home.managed]
+    return f'there is no managed user "{printable(title)}"' + suggestion(title, titles)
+
+
+def _whole(values: dict[str, object]) -> Iterable[tuple[str, str]]:
+    yield from one_home_each(values)
+    yield from _one_managed_user_each(values)
+
+
+def _one_kind_of_address(values: dict[str, object]) -> Iterable[tuple[str, str]]:
+    for key in ("host", "port"):
+        if "uri" in values and key in values:
+            yield key, "stands beside uri, which has its own"
+    if values.get("local") and values.get("relay"):
+        yield "relay", "stands beside local = true: a relay is not in the server's own network"
 
 
 def _connection(raw: object, path: str, reading: Reading) -> object:
@@ -276,12 +340,26 @@ _SOURCE = table(
         "connections": Key(each(_connection)),
     },
 )
+_ADDRESS = table(
+    WorldAddress,
+    {
+        "uri": Key(value(check.address)),
+        "host": Key(value(check.host)),
+        "port": Key(value(check.whole(1, 65535))),
+        "local": Key(_flag),
+        "relay": Key(_flag),
+    },
+    _one_kind_of_address,
+)
 _SHARE = table(
     WorldShare,
     {
-        "account": Key(_text, required=True, refers=True, unique="login@list"),
+        "account": Key(_text, refers=True, unique="login@list"),
+        "managed": Key(_text),
+        "home": Key(_text),
         "token": Key(value(check.token), unique="token"),
     },
+    _one_person,
 )
 _MEDIA_SERVER = table(
     WorldMediaServer,
@@ -297,6 +375,7 @@ _MEDIA_SERVER = table(
         "platform": Key(_text),
         "platform_version": Key(_text),
         **world_replies.KEYS,
+        "address": Key(each(_ADDRESS), into="addresses"),
         "share": Key(each(_SHARE), into="shares"),
         "source": Key(each(_SOURCE), into="sources"),
     },
@@ -344,5 +423,5 @@ _WORLD = table(
         "home": Key(each(HOME), into="homes"),
         "answers": Key(ANSWERS),
     },
-    one_home_each,
+    _whole,
 )

@@ -73,6 +73,13 @@ def derived(name: str) -> tuple[int, str]:
     return 100_000_000 + int.from_bytes(made[:8], "big") % 900_000_000, made[8:16].hex()
 
 
+def managed_named(homes: Iterable[WorldHome], title: str, home: str = "") -> list[WorldManaged]:
+    """Return the managed users of this title, in this Home if one is named."""
+    named = [each for each in homes if not home or canonical_login(each.name) == canonical_login(home)]
+    wanted = canonical_login(title)
+    return [each for one in named for each in one.managed if canonical_login(each.title) == wanted]
+
+
 def one_home_each(values: dict[str, object]) -> Iterable[tuple[str, str]]:
     """Yield each name by which an account is in a second Home, or in one twice."""
     first: dict[str, str] = {}

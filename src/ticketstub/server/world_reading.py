@@ -45,7 +45,7 @@ class Reading:
         known = {canonical_login(name) for name in names}
         for path, login in self._references:
             if canonical_login(login) not in known:
-                self.fault(path, f'there is no account "{printable(login)}"' + _suggestion(login, names))
+                self.fault(path, f'there is no account "{printable(login)}"' + suggestion(login, names))
 
 
 Reader = Callable[[object, str, Reading], object]
@@ -105,7 +105,7 @@ def table(
         given: dict[str, object] = {str(name): entry for name, entry in raw.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # anything may be in it
         before = len(reading.faults)
         for name in sorted(given.keys() - keys.keys()):
-            reading.fault(_join(path, printable(name)), "is no key of a world here" + _suggestion(name, keys))
+            reading.fault(_join(path, printable(name)), "is no key of a world here" + suggestion(name, keys))
         values = {
             name: found
             for name, key in keys.items()
@@ -146,6 +146,7 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _suggestion(name: str, names: Iterable[str]) -> str:
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """Return the words that name what was probably meant; nothing where nothing is close."""
     close = get_close_matches(name, list(names), 1)
     return f' (did you mean "{printable(close[0])}"?)' if close else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from ticketstub.server.keys import Keys
@@ -130,6 +131,15 @@ def address(raw: object) -> str:
     if not good or "@" in parts.netloc or "\\" in given or " " in given:
         raise Unfit("must be http:// or https:// with a host, and without a user name")
     return given
+
+
+def host(raw: object) -> str:
+    """An IP address."""
+    given = text(raw)
+    try:
+        return str(ip_address(given))
+    except ValueError:
+        raise Unfit("must be an IP address; an address with a name is a uri") from None
 
 
 machine_identifier = shaped(r"[0-9a-f]{40}", "must be exactly 40 characters of 0-9 and a-f")

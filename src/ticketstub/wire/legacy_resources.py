@@ -114,8 +114,9 @@ def _address(connection: Connection) -> dict[str, object]:
 
 
 def _server(resource: Resource) -> dict[str, object]:
-    first = resource.connections[0] if resource.connections else Connection()
-    local = ",".join(each.address or "" for each in resource.connections if each.local)
+    first = next((each for each in resource.connections if not (each.local or each.relay)), None)
+    first = first or (resource.connections[0] if resource.connections else Connection())
+    local = ",".join(dict.fromkeys(each.address or "" for each in resource.connections if each.local))
     created = _dated(resource.created_at)
     members: dict[str, object] = {
         "accessToken": resource.access_token.reveal() if resource.access_token else "",

@@ -115,17 +115,16 @@ class People:
 
         Raises:
             LookupError: there is no such media server or account.
-            ValueError: nobody owns the server, or the account does; or it is a managed user.
+            ValueError: nobody owns the server, or the account does.
         """
         server, row = await self._server(media_server), await self.find(account)
         if server.owner_id is None or server.owner_id == row.id:
             raise ValueError("a media server is shared by its owner, with somebody else")
-        if not row.record.username:
-            raise ValueError("a managed user is given no share of its own")
         keys, text = self._instance.keys, self._instance.keys.new_token()
         new = NewShare(
             machine_identifier=server.machine_identifier,
-            username=row.record.username,
+            username=row.record.username or row.record.title or "",
+            account_id=row.id,
             digest=keys.digest(text),
             sealed_token=keys.seal(text),
             known=True,

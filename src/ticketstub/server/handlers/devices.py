@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ticketstub.records import AuthorizedDevice
 from ticketstub.refusals import NotFound
-from ticketstub.server.addresses import connection
+from ticketstub.server.addresses import connections
 from ticketstub.server.answers import PLEX_TV_EMPTY, Answer
 from ticketstub.server.instance import Instance
 from ticketstub.server.requests import Asked
@@ -68,7 +68,9 @@ async def public_address(visit: Visit[Instance, TokenRow], _call: GetPublicAddre
 
 def _shown(instance: Instance, row: KnownDevice, address: str) -> AuthorizedDevice:
     client = row.client
-    found = connection(instance, client.client_identifier)
+    # One address may be listed as a local and as a remote one: here nothing would tell the two apart.
+    addresses = connections(instance.addresses.get(client.client_identifier, ()), client.client_identifier)
+    found = {each.uri: each for each in addresses}
     return AuthorizedDevice(
         name=client.name or client.product,
         public_address=client.address or address,
@@ -87,5 +89,5 @@ def _shown(instance: Instance, row: KnownDevice, address: str) -> AuthorizedDevi
         created_at=row.created_at,
         last_seen_at=instance.now() if found else row.last_seen_at,  # a media server of ours is there, as we are
         screen_resolution=client.screen_resolution,
-        connections=(found,) if found else (),
+        connections=tuple(found.values()),
     )

@@ -7,6 +7,7 @@ by nobody that it knows. What this stand-in does not do (play, measure) is told 
 from __future__ import annotations
 
 from ticketstub.refusals import Forbidden
+from ticketstub.server.addresses import connections, public
 from ticketstub.server.box import Box, Guest
 from ticketstub.server.claiming import claim
 from ticketstub.server.policies.media_servers import check_claimable, check_owner
@@ -155,17 +156,19 @@ async def _standing(box: Box) -> ClaimedServer:
         return ClaimedServer(mapping_state="unknown", sign_in_state="none", subscription_active=False)
     instance, paid = box.instance, owner.record.subscription
     sealed = await instance.store.claims.server_token(box.row.machine_identifier, instance.now())
-    host, port = instance.addresses.get(box.row.machine_identifier, (None, None))
+    machine_identifier = box.row.machine_identifier
+    listed = connections(instance.addresses.get(machine_identifier, ()), machine_identifier)
+    outside, inside = public(listed), next((each for each in listed if each.local), None)
     return ClaimedServer(
         auth_token=Token.received(instance.keys.unseal(sealed)) if sealed else None,
         username=owner.record.email,
         mapping_state="mapped",
         mapping_error="",
         sign_in_state="ok",
-        public_address=host,
-        public_port=port,
-        private_address=host,
-        private_port=port,
+        public_address=outside.address if outside else None,
+        public_port=outside.port if outside else None,
+        private_address=inside.address if inside else None,
+        private_port=inside.port if inside else None,
         subscription_features=",".join(paid.features) if paid else "",
         subscription_active=bool(paid and paid.active),
         subscription_state="Active" if paid and paid.active else "Inactive",

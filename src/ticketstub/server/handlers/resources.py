@@ -2,8 +2,8 @@
 
 Rule: an owner is given the very token that asked (observed; a JWT too, though no media server takes it), somebody with
 a share that share's token, and nobody any other: a media server's own token opens that server alone (ours). Players
-have no token (observed). Each media server has one address on this machine, marked local: `http://`, and only behind
-the proxy of a run an https one, where `includeHttps=1` asks for it (ours). There are no relays.
+have no token (observed). Which addresses a media server has, says its world: `http://` ones, and https names below
+plex.direct where `includeHttps=1` asks for them and something answers there; relays and IPv6 where they are asked for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from ticketstub.records import Resource
-from ticketstub.server.addresses import connection
+from ticketstub.server.addresses import connections, public
 from ticketstub.server.instance import Instance
 from ticketstub.server.own_address import by_plex_s_name
 from ticketstub.server.requests import Asked
@@ -71,8 +71,9 @@ async def _at_home(visit: Visit[Instance, TokenRow]) -> frozenset[int]:
 def _server(visit: Visit[Instance, TokenRow], row: ResourceRow, call: GetResources, *, home: bool) -> Resource:
     server, instance = row.server, visit.place
     https = call.include_https and _reaches_https(visit)
-    address = connection(instance, server.machine_identifier, https=https)
-    shown = address and (call.include_ipv6 or not address.ipv6)
+    addresses, machine = instance.addresses.get(server.machine_identifier, ()), server.machine_identifier
+    listed = connections(addresses, machine, https=https, relay=call.include_relay, ipv6=call.include_ipv6)
+    outside = public(connections(addresses, machine))
     return Resource(
         name=server.name,
         product="Plex Media Server",
@@ -85,18 +86,18 @@ def _server(visit: Visit[Instance, TokenRow], row: ResourceRow, call: GetResourc
         provides="server",
         owner_id=None if row.owned else server.owner_id,
         source_title=None if row.owned else row.owner_username,
-        public_address=address.address if address else None,
+        public_address=outside.address if outside else None,
         access_token=_token(visit, row),
         owned=row.owned,
         home=home and not row.owned,
         synced=False,
-        relay=False,
-        presence=address is not None,
+        relay=any(each.relay for each in addresses),
+        presence=bool(addresses),
         https_required=False,
         public_address_matches=True,
         dns_rebinding_protection=False,
         nat_loopback_supported=False,
-        connections=(address,) if address and shown else (),
+        connections=listed,
     )
 
 

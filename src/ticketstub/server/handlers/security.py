@@ -11,9 +11,11 @@ from msgspec.structs import replace
 from ticketstub.records import Connection, Source, TransientToken
 from ticketstub.refusals import Forbidden
 from ticketstub.server import policy
+from ticketstub.server.addresses import connections
 from ticketstub.server.box import Box, Guest
+from ticketstub.server.instance import Instance
 from ticketstub.server.routes import Visit
-from ticketstub.server.store.base import Row
+from ticketstub.server.store.base import Row, SourceRow
 from ticketstub.token import Token
 from ticketstub.wire.codec import Format
 from ticketstub.wire.security import GetSourceConnectionInformation, GetTransientToken, write_source
@@ -46,7 +48,7 @@ async def get_source_connection_information(
         name=found.name,
         client_identifier=found.identifier.partition("://")[2],
         access_token=_made_for(visit),
-        connections=tuple(_shown(connection) for connection in found.connections),
+        connections=tuple(_shown(each) for each in found.connections or _addresses(visit.place.instance, found)),
     )
     return ToldSource(source=source, in_list=answers.source_device == "list")
 
@@ -61,6 +63,13 @@ def _made_for(visit: Visit[Box, Guest]) -> Token:
     if guest.origin is None:
         raise Forbidden
     return visit.place.transient.make(guest.origin, policy.transient_ends(now, guest.ends), now)
+
+
+def _addresses(instance: Instance, found: SourceRow) -> tuple[Connection, ...]:
+    """Return the addresses of a source that is a media server of this local Plex; its world need not repeat them."""
+    kind, _, machine = found.identifier.partition("://")
+    listed = instance.addresses.get(machine, ()) if kind == "server" else ()
+    return connections(listed, machine, https=instance.plex_direct, relay=True)
 
 
 def _shown(connection: Connection) -> Connection:

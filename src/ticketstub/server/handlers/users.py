@@ -13,6 +13,7 @@ from msgspec.structs import asdict
 
 from ticketstub.records import Friend, Person, PublishedServer, Resource, Share, SharedServer, SharedWith, User
 from ticketstub.refusals import NotFound
+from ticketstub.server.addresses import public
 from ticketstub.server.answers import PLEX_TV, Answer
 from ticketstub.server.handlers.home import Visited
 from ticketstub.server.handlers.resources import resources
@@ -201,23 +202,26 @@ async def pending_shares(_visit: Visited, _call: GetPendingShares) -> tuple[Shar
     return ()
 
 
+_DIRECT = GetResources(include_relay=False)
+
+
 async def servers(visit: Visited, _call: GetServers) -> tuple[PublishedServer, ...]:
     """List the media servers that the caller can reach."""
-    found = await resources(visit, GetResources())
+    found = await resources(visit, _DIRECT)
     return tuple(_published(resource) for resource in found if resource.is_media_server)
 
 
 async def server(visit: Visited, call: GetServer) -> PublishedServer:
     """Tell about one of them; raises `NotFound` for any other."""
-    for resource in await resources(visit, GetResources()):
+    for resource in await resources(visit, _DIRECT):
         if resource.is_media_server and resource.client_identifier == call.machine_identifier:
             return _published(resource, token=False)
     raise NotFound
 
 
 def _published(resource: Resource, *, token: bool = True) -> PublishedServer:
-    address = resource.connections[0] if resource.connections else None
-    local = [known.address or "" for known in resource.connections if known.local]
+    address = public(resource.connections)
+    local = dict.fromkeys(known.address or "" for known in resource.connections if known.local)
     return PublishedServer(
         access_token=resource.access_token if token else None,
         name=resource.name,

@@ -203,6 +203,8 @@ class NewShare(Row, frozen=True, kw_only=True):
     digest: bytes
     sealed_token: bytes
     known: bool
+    account_id: int | None = None
+    """Whose the share is, where no user name says it: a managed user's."""
     owner: str | None = None
     """Whose the server must be still: a share is not added to a server that somebody else owns by now."""
 

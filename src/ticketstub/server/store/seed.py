@@ -6,7 +6,7 @@ start. Secrets of the world end here: hashed, sealed or digested.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from ticketstub.records import Account, Connection, Profile, Subscription
@@ -25,6 +25,7 @@ from ticketstub.server.store.base import (
 from ticketstub.server.store.seed_homes import new_homes, new_passcodes
 from ticketstub.server.store.seed_servers import identities
 from ticketstub.server.world import World, WorldAccount, WorldConnection, WorldMediaServer, WorldShare, WorldSource
+from ticketstub.server.world_homes import WorldHome, managed_named
 
 
 async def seed(store: Store, world: World, keys: Keys, passwords: Passwords, now: int) -> None:
@@ -48,7 +49,9 @@ async def seed(store: Store, world: World, keys: Keys, passwords: Passwords, now
         tokens=tuple(_known_tokens(world.accounts, keys)),
         media_servers=tuple(_new_server(server) for server in world.media_servers),
         identities=tuple(identities(world.media_servers, keys)),
-        shares=tuple(_new_share(server, share, keys) for server in world.media_servers for share in server.shares),
+        shares=tuple(
+            _new_share(server, share, world.homes, keys) for server in world.media_servers for share in server.shares
+        ),
         passcodes=tuple(new_passcodes(new, passwords)),
         homes=await new_homes(store, world.homes, keys, passwords),
     )
@@ -152,11 +155,12 @@ def _new_server(server: WorldMediaServer) -> NewMediaServer:
     )
 
 
-def _new_share(server: WorldMediaServer, share: WorldShare, keys: Keys) -> NewShare:
+def _new_share(server: WorldMediaServer, share: WorldShare, homes: Sequence[WorldHome], keys: Keys) -> NewShare:
     text = share.token.reveal() if share.token else keys.new_token()
     return NewShare(
         machine_identifier=server.machine_identifier,
-        username=share.account,
+        username=share.account or share.managed,
+        account_id=managed_named(homes, share.managed, share.home)[0].id if share.managed else None,
         digest=keys.digest(text),
         sealed_token=keys.seal(text),
         known=share.token is not None,

@@ -63,9 +63,9 @@ def add(addition: Addition, connection: sqlite3.Connection) -> None:
         _add_server(connection, server, addition.now)
     for identity in addition.identities:
         add_identity(connection, identity, addition.now)
+    add_homes(connection, addition)  # before the shares: managed users have some
     for share in addition.shares:
         _add_share(connection, share, addition.now)
-    add_homes(connection, addition)
 
 
 def _account_id(connection: sqlite3.Connection, username: str) -> int:
@@ -123,7 +123,7 @@ def _add_server(connection: sqlite3.Connection, new: NewMediaServer, now: int) -
 
 
 def _add_share(connection: sqlite3.Connection, new: NewShare, now: int) -> None:
-    account_id = _account_id(connection, new.username)
+    account_id = _account_id(connection, new.username) if new.account_id is None else new.account_id
     if new.owner and not is_owned_by(connection, new.machine_identifier, new.owner):
         return
     pair = (account_id, new.machine_identifier)
