@@ -1,6 +1,7 @@
 # What a checkout can do. `make` alone lists it.
 #
-# Everything happens in .venv, which is made once and again whenever the pinned requirements or pyproject.toml change.
+# Everything happens in .venv. `make demo` makes it with what the demonstration needs, and the other targets add the rest.
+# It is made again whenever the pinned requirements change.
 # Another Python: make test PYTHON=python3.13. On Windows, use a POSIX shell (Git Bash) or the commands of CONTRIBUTING.md.
 
 PYTHON ?= python3
@@ -10,58 +11,85 @@ bin := .venv/Scripts
 else
 bin := .venv/bin
 endif
+demo_stamp := .venv/.demo
 stamp := .venv/.complete
+project := .venv/.project
+pip := $(bin)/python -m pip install --quiet --disable-pip-version-check
+pytest := PYTHONDONTWRITEBYTECODE= $(bin)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 args ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test strangers bench check format pins clean
+.PHONY: help setup demo test test-all test-installs strangers bench check format pins clean
 
 help:
-	@echo 'make demo     sign in to a local Plex and look around, in a minute'
-	@echo 'make test     run all tests         (make test args="-k token -x")'
+	@echo 'make demo       sign in to a local Plex and look around (the first time: half a minute of set-up)'
+	@echo 'make setup      set up .venv for development'
+	@echo 'make test       run the tests of a working day: about a minute  (make test args="-k token -x")'
+	@echo 'make test-all   run every test: published clients, browsers, documentation pages, fresh installs (half an hour)'
+	@echo 'make test-installs  build the wheel, and try it with the newest and the oldest dependencies'
 	@echo 'make strangers  run the published clients, and write docs/strangers.md of what was found'
-	@echo 'make bench    measure against peers and floors'
-	@echo 'make check    linters and type checkers'
-	@echo 'make format   let the formatter have its way'
-	@echo 'make pins     pin the dependencies anew (needs uv; UPGRADE=--upgrade for newer versions)'
-	@echo 'make clean    remove everything that was made'
+	@echo 'make bench      measure against peers and floors'
+	@echo 'make check      linters and type checkers'
+	@echo 'make format     let the formatter have its way'
+	@echo 'make pins       pin the dependencies anew (needs uv; UPGRADE=--upgrade for newer versions)'
+	@echo 'make clean      remove everything that was made'
 	@echo
 	@echo 'Each sets up .venv the first time. Another Python: make test PYTHON=python3.13'
 
-demo: $(stamp)
+demo: $(demo_stamp) $(project)
 	@$(bin)/ticketstub demo
 
-# What is compiled is kept, for the run's hundreds of processes too. Files begin in the order of tests/conftest.py.
-test: $(stamp)
-	@PYTHONDONTWRITEBYTECODE= $(bin)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(args)
+# What is compiled is kept, for the run's many processes too. Files begin in the order of tests/conftest.py.
+test: $(stamp) $(project)
+	@$(pytest) --short $(args)
 
-strangers: $(stamp)
+test-all: $(stamp) $(project)
+	@$(pytest) $(args)
+
+test-installs: $(stamp) $(project)
+	@$(bin)/python -m pytest tests/installs $(args)
+
+strangers: $(stamp) $(project)
 	@$(bin)/python -m pytest tests/strangers -n auto --dist loadfile --write-strangers $(args)
 
-bench: $(stamp)
+bench: $(stamp) $(project)
 	@$(bin)/python -m benchmarks $(args)
 
-check: $(stamp)
+check: $(stamp) $(project)
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/python -m mypy
 	$(bin)/pyright --pythonpath $(bin)/python
 
-format: $(stamp)
+format: $(stamp) $(project)
 	$(bin)/ruff check --fix .
 	$(bin)/ruff format .
 
-setup: $(stamp)
+setup: $(stamp) $(project)
 
-# The environment grows in place and is complete only with the stamp: an interrupted set-up starts over.
-$(stamp): requirements/dev.txt pyproject.toml requirements/python.sh
+# The environment grows in place. A part of it is complete only with its stamp: an interrupted set-up starts over.
+$(demo_stamp): requirements/server.txt requirements/build.txt requirements/python.sh
 	@sh requirements/python.sh "$(PYTHON)"
-	@echo 'Setting up .venv (once; a minute or so) ...'
+	@echo 'Setting up .venv with what the demonstration needs (once; about half a minute) ...'
 	@rm -rf .venv
 	@"$(PYTHON)" -m venv .venv
-	@$(bin)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	@$(bin)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo '  installing the dependencies of the local Plex ...'
+	@$(pip) --require-hashes -r requirements/server.txt -r requirements/build.txt
+	@echo '  installing Ticketstub itself ...'
+	@$(pip) --no-deps --no-build-isolation --editable .
+	@touch $(demo_stamp) $(project)
+
+# With other pins the environment is made again from the beginning, so that nothing of the earlier ones stays in it.
+$(stamp): requirements/dev.txt requirements/server.txt requirements/python.sh
+	@[ ! -f $(stamp) ] || rm -rf .venv
+	@$(MAKE) --no-print-directory $(demo_stamp)
+	@echo 'Adding to .venv what the tests and checks need (once; about a minute) ...'
+	@$(pip) --require-hashes -r requirements/dev.txt
 	@touch $(stamp)
+
+$(project): pyproject.toml
+	@$(pip) --no-deps --no-build-isolation --editable .
+	@touch $(project)
 
 pins:
 	@sh requirements/pin.sh requirements/dev.txt $(UPGRADE) --all-extras --group dev pyproject.toml

@@ -7,6 +7,7 @@ import gc
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,19 +17,70 @@ pytest_plugins = ["tests.strangers.gathering"]  # here: with xdist, the first pr
 
 Require = Callable[[str, str], str]
 REAL_COST = passwords.COST
-LONG = ("contract", "strangers", "e2e", "docs", "cli", "stateful")
+HERE = Path(__file__).parent
+
+# What `make test` leaves out: folders and files below tests/ whose tests each start programs, or run for seconds. A
+# single test elsewhere gets `@pytest.mark.long` instead, but its file is still imported.
+LONG = (
+    "contract",
+    "strangers",
+    "e2e",
+    "stateful",
+    "docs/test_examples.py",
+    "docs/test_testing_examples.py",
+    "cli/test_processes.py",
+    "cli/test_run.py",
+    "cli/test_run_control.py",
+    "cli/test_run_transparent.py",
+    "cli/test_serve_control.py",
+    "cli/test_serve_tls.py",
+    "compat/test_same_programs.py",
+    "credentials/test_crashes.py",
+    "testing/test_chaos_sign_in.py",
+    "testing/test_env.py",
+    "testing/test_pages.py",
+    "testing/test_plugin.py",
+)
+FIRST = ("contract", "strangers", "e2e", "docs", "cli", "stateful")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--short`, which is what `make test` runs."""
+    parser.addoption("--short", action="store_true", help="leave out the long tests, without importing them")
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int | None:
-    """Have two workers more than cores: many tests only wait for programs that they started."""
-    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.cpu_count() or 1) + 2
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Use two workers more than cores for the long tests, which mostly wait for programs that they started."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ or config.option.short:
+        return None
+    return (os.cpu_count() or 1) + 2
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the folders that take longest, so that no worker is alone with one of them in the end."""
-    last = len(LONG)
-    places = {name: number for number, name in enumerate(LONG)}
+def is_long(path: Path) -> bool:
+    """Tell whether a file or folder belongs to the long tests."""
+    return any(path.is_relative_to(HERE / name) for name in LONG)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `--short`, do not import the long tests, except those that the command line names."""
+    if not config.option.short or not is_long(collection_path):
+        return None
+    named = [path for arg in config.args if is_long(path := config.invocation_params.dir / arg.partition("::")[0])]
+    return None if any(collection_path.is_relative_to(path) for path in named) else True
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the long tests, and begin with the folders that take longest, so that no worker is left alone with one."""
+    for item in items:
+        if is_long(item.path):
+            item.add_marker("long")
+    if config.option.short:
+        left_out = [item for item in items if item.get_closest_marker("long") and not is_long(item.path)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+    last = len(FIRST)
+    places = {name: number for number, name in enumerate(FIRST)}
     items.sort(key=lambda item: places.get(item.path.parent.name, last))
 
 

@@ -168,7 +168,7 @@ $rows
 in several ways, those that were tried stand behind its language.
 
 This page is what a run of [the tests](../tests/strangers/README.md) found: `make strangers` runs them and writes it. It
-needs Node.js, Go, Java, Ruby and curl, and the network once, for the clients themselves. `make test` runs them too, and
+needs Node.js, Go, Java, Ruby and curl, and the network once, for the clients themselves. `make test-all` runs them, and
 fails where the page says anything else than what it found.
 
 ## What passed
