@@ -7,10 +7,16 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import client, server, signing_in, testing
+from benchmarks import client, flood, server, signing_in, testing
 from benchmarks.measure import Row
 
-GROUPS = {"client": client.rows, "server": server.rows, "signing_in": signing_in.rows, "testing": testing.rows}
+GROUPS = {
+    "client": client.rows,
+    "flood": flood.rows,
+    "server": server.rows,
+    "signing_in": signing_in.rows,
+    "testing": testing.rows,
+}
 
 
 def main() -> None:

@@ -60,10 +60,17 @@ class Worker:
 @contextmanager
 def server(command: Sequence[str], port: int) -> Generator[str]:
     """Start a server and wait until its port answers; yields its address."""
+    with server_process(command, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def server_process(command: Sequence[str], port: int) -> Generator[int]:
+    """Start a server and wait until its port answers; yields its process id."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=COMPILED)
     try:
         wait_for(port)
-        yield f"http://127.0.0.1:{port}"
+        yield process.pid
     finally:
         process.terminate()
         process.wait(10)

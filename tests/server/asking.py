@@ -64,7 +64,7 @@ def code_at(now: float, secret: str = SECRET) -> str:
     return f"{number % 1_000_000:06}"
 
 
-def connect(url: str, timeout: float = 10) -> http.client.HTTPConnection:
+def connect(url: str, timeout: float = 60) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout)
 
 

@@ -169,7 +169,7 @@ def test_one_name_is_given_once(plex: LocalPlex) -> None:
     gate = Barrier(8)
 
     def attempt(number: int) -> int:
-        gate.wait(10)
+        gate.wait(60)
         return create(plex.url, f"nora{number}@example.test", "Nora", PASSWORD).status
 
     with ThreadPoolExecutor(8) as pool:
@@ -275,7 +275,7 @@ def test_no_sign_in_slips_through_a_change(plex: LocalPlex) -> None:
     gate = Barrier(9)
 
     def attempt(number: int) -> tuple[str, Answered]:
-        gate.wait(10)
+        gate.wait(60)
         if number == 4:
             return "change", change(plex.url, token, removeOtherTokens="1")
         return "sign-in", sign_in(plex.url, "tom", PASSWORD, {"X-Plex-Client-Identifier": f"racer-{number}"})

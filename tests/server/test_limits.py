@@ -2,17 +2,21 @@
 
 import asyncio
 import contextlib
+import re
 import signal
 import socket
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.server.asking import MIRA, ask, get, world
 from tests.server.conftest import Start
+from ticketstub.server.connections import MOST_QUEUED, Connection
+from ticketstub.server.listening import Server, listen
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.settings import Settings
 from ticketstub.server.world import World
@@ -28,7 +32,7 @@ SIGN_IN = (
 def raw(url: str) -> Generator[socket.socket, None, None]:
     """Open a socket."""
     place = urlsplit(url)
-    with socket.create_connection((place.hostname, place.port), timeout=5) as connection:
+    with socket.create_connection((place.hostname, place.port), timeout=60) as connection:
         yield connection
 
 
@@ -192,6 +196,112 @@ def test_old_clients(plex: LocalPlex, attic: str) -> None:
     for url, path in ((plex.url, "/api/v2/user"), (attic, "/identity")):
         answer = talk(url, f"GET {path} HTTP/1.0\r\nX-Plex-Token: {MIRA}\r\n\r\n").lower()
         assert (200, 1, False) == (status_of(answer), answer.count(b"connection: close"), b"keep-alive" in answer)
+
+
+PING = b"GET /api/v2/ping HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n"
+
+
+def test_the_heads_of_several_requests_are_counted_apart(plex: LocalPlex) -> None:
+    """Twelve requests of 2 KiB each that come at once are answered, also where the last one comes in two pieces."""
+    request_ = PING + b"X-Plex-Product: %s\r\n\r\n" % (b"x" * 2000)
+    requests = request_ * 11 + PING + b"Connection: close\r\n\r\n"
+    with raw(plex.url) as connection:
+        connection.sendall(requests[:-30])
+        received = connection.recv(65536)  # what came first is parsed by now
+        connection.sendall(requests[-30:])
+        assert 12 == (received + all_of(connection)).count(b"HTTP/1.1 401 ")
+
+
+def test_as_many_requests_as_may_wait(plex: LocalPlex) -> None:
+    """A request that is answered and 16 that wait behind it are all answered, in this order."""
+    paths = [f"/api/v2/pins/{number}" for number in range(16)]
+    fields = "Host: x\r\nAccept: application/json\r\nX-Plex-Client-Identifier: x\r\n\r\n"
+    asked = [f"GET {path} HTTP/1.1\r\n{fields}".encode() for path in paths]
+    answer = talk(plex.url, b"".join(asked) + PING + b"Connection: close\r\n\r\n")
+    assert [b"404"] * 16 + [b"401"] == re.findall(rb"HTTP/1\.1 (\d{3})", answer)
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_s14_too_many_requests_at_once(plex: LocalPlex, reads: bool) -> None:
+    """Connections that send 250 KB of requests without waiting are closed, read or not, while others are answered."""
+    flood = (PING + b"\r\n") * 4000
+    with contextlib.ExitStack() as open_:
+        connections = [open_.enter_context(raw(plex.url)) for _ in range(50)]
+        for each in connections:
+            with contextlib.suppress(ConnectionError):
+                each.sendall(flood)
+            if reads:
+                assert all_of(each).count(b"HTTP/1.1 ") <= 1 + MOST_QUEUED
+            assert 200 == get(plex.url, "/api/v2/user", MIRA).status
+        for each in connections:
+            assert all_of(each).count(b"HTTP/1.1 ") <= 1 + MOST_QUEUED  # and it ends
+
+
+class Large:
+    """An application whose one answer is larger than what the system keeps for a client that does not read."""
+
+    size = 32 * 1024 * 1024
+
+    async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-length", str(self.size).encode()), (b"connection", b"close")],
+            }
+        )
+        await send({"type": "http.response.body", "body": bytes(self.size)})
+
+
+async def serving(settings: Settings, open_: contextlib.AsyncExitStack) -> tuple[Server, str]:
+    """Serve the large answer until the stack ends."""
+    server, listener = Server(Large(), settings, {}), listen("127.0.0.1", 0)
+    task = asyncio.create_task(server.serve([listener]))
+
+    async def end() -> None:
+        server.end()
+        server.abandon()
+        await task
+
+    open_.push_async_callback(end)
+    return server, f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        while not true():  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0.005)
+
+
+async def test_s14_a_client_that_reads_nothing() -> None:
+    """A client that reads nothing of what it is sent is dropped, and what was kept for it is gone."""
+    async with contextlib.AsyncExitStack() as open_:
+        server, url = await serving(Settings(unread_seconds=0.1), open_)
+        connections = [open_.enter_context(raw(url)) for _ in range(3)]
+        for each in connections:
+            await asyncio.to_thread(each.sendall, PING + b"\r\n")
+        await until(lambda: server.server_state.total_requests == 3)
+        await until(lambda: not server.server_state.connections)
+        for each in connections:
+            assert len(await asyncio.to_thread(all_of, each)) < Large.size
+
+
+async def test_a_client_that_reads_slowly_gets_everything() -> None:
+    """Only whoever reads nothing for as long as the settings say is dropped: who reads a little each time is not."""
+    async with contextlib.AsyncExitStack() as open_:
+        server, url = await serving(Settings(unread_seconds=3600), open_)
+        connection = open_.enter_context(raw(url))
+        await asyncio.to_thread(connection.sendall, PING + b"\r\n")
+        await until(lambda: server.server_state.total_requests == 1)
+        (served,) = server.server_state.connections
+        assert isinstance(served, Connection)
+        left, received = served.transport.get_write_buffer_size(), 0
+        while left:  # at each look of the server, some of it was read since the last one
+            while served.transport.get_write_buffer_size() == left:
+                received += len(await asyncio.to_thread(connection.recv, 1 << 20))
+            left = served.transport.get_write_buffer_size()
+            served._check_reading()
+        assert Large.size < received + len(await asyncio.to_thread(all_of, connection))
 
 
 def stalled(plex: LocalPlex, open_: contextlib.ExitStack) -> list[socket.socket]:

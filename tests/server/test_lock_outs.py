@@ -266,7 +266,7 @@ def at_once(number: int, attempt: Callable[[], Answered]) -> list[Answered]:
     gate = Barrier(number)
 
     def go(_number: int) -> Answered:
-        gate.wait(10)
+        gate.wait(60)
         return attempt()
 
     with ThreadPoolExecutor(number) as pool:

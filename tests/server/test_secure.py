@@ -41,7 +41,7 @@ class Stage:
         return server_context(self.issued[0], self.folder)
 
     def connect(self, port: int) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", port), timeout=5)
+        return socket.create_connection(("127.0.0.1", port), timeout=60)
 
     def tls(self, port: int, name: str) -> ssl.SSLSocket:
         trusting = ssl.create_default_context(cadata=self.issued[0].authority.decode())

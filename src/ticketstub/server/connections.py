@@ -1,7 +1,8 @@
 """Connections of the HTTP server, bounded where the server library leaves them unbounded.
 
 Rule: a request's head may be so long and take so long, and a connection on which nothing happens ends; what is refused
-here is refused without a body, for too little is known to ask for its format. The library is kept from logging
+here is refused without a body, for too little is known to ask for its format. Only so many requests may wait on one
+connection, and a client must read what it is sent: otherwise the connection is closed. The library is kept from logging
 requests and from trusting forwarded fields. An offer of another protocol is never taken: Java's HTTP library makes one
 (`Upgrade: h2c`) with every request, and the parser would hand what follows, a form for example, to that protocol.
 """
@@ -12,7 +13,7 @@ import asyncio
 import re
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from http import HTTPStatus
 
 import uvicorn
@@ -27,6 +28,13 @@ Application = Callable[..., Awaitable[None]]
 
 BACKLOG = 512
 """How many connections may wait to be accepted."""
+
+MOST_QUEUED = 16
+"""How many requests may wait on one connection behind the one that is being answered (HTTP pipelining)."""
+
+# The parser reads everything that it is given. Small pieces let a connection be closed before all of its requests are
+# parsed, and are how precisely the size of an unfinished head is known.
+_PIECE = 1024
 
 _OFFER = re.compile(rb"(?im)^upgrade(?=[ \t]*:)")
 
@@ -69,6 +77,9 @@ class Connection(HttpToolsProtocol):
     _in_head = False
     _in_body = False
     _head = 0
+    _piece = 0
+    _unread: asyncio.TimerHandle | None = None
+    _left = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base has it
         """Begin, with the idle time of this port."""
@@ -80,6 +91,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         self._stop_clock()
+        self._stop_watching()
         super().connection_lost(exc)
 
     def close_if_it_serves(self, scope: Scope) -> None:
@@ -92,15 +104,20 @@ class Connection(HttpToolsProtocol):
             reset(self.transport)
 
     def on_message_begin(self) -> None:
-        """Note that a head begins."""
-        self._in_head = True
-        super().on_message_begin()
+        """Note that a head begins: what came before it in this piece is not part of it."""
+        self._in_head, self._head = True, -self._piece
+        if not self.transport.is_closing():
+            super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Note that a head is over."""
-        self._in_head, self._head, self._in_body = False, 0, True
+        """Note that a head is over; close the connection if too many requests wait on it."""
+        self._in_head, self._in_body = False, True
         self._stop_clock()
+        if self.transport.is_closing():
+            return
         super().on_headers_complete()
+        if len(self.pipeline) > MOST_QUEUED:
+            reset(self.transport)  # what was sent is of no use to a client that did not wait for it
 
     def on_message_complete(self) -> None:
         """Note that a body is over."""
@@ -108,14 +125,56 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Count what belongs to a head that is not over yet; the application counts those that came whole."""
-        super().data_received(data if self._in_body else _without_offer(data))
-        if self._in_head:
-            self._head += len(data)
-            if self._head > self.config.settings.head_bytes:
+        """Parse piece by piece, and count the bytes of a head that is not over; the application counts whole heads."""
+        for piece in _pieces(data):
+            self._piece = len(piece)
+            super().data_received(piece if self._in_body else _without_offer(piece))
+            self._head += len(piece)
+            if self._in_head and self._head > self.config.settings.head_bytes:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            if self.transport.is_closing():
+                return
         if self._late is None and self._is_unwatched():
             self._await_head()
+
+    def on_response_complete(self) -> None:
+        """Begin the next request; if this answer was the last one, the client must read it."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._watch_reading()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, whether or not its client has read everything."""
+        super().timeout_keep_alive_handler()
+        self._watch_reading()
+
+    def pause_writing(self) -> None:
+        """Answer nothing more until the client has read; it must not take too long."""
+        super().pause_writing()
+        self._watch_reading()
+
+    def resume_writing(self) -> None:
+        """Go on answering."""
+        self._stop_watching()
+        super().resume_writing()
+
+    def _watch_reading(self) -> None:
+        self._stop_watching()
+        self._left = self.transport.get_write_buffer_size()
+        if self._left:
+            self._unread = self.loop.call_later(self.config.settings.unread_seconds, self._check_reading)
+
+    def _stop_watching(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _check_reading(self) -> None:
+        """Drop a client that has read nothing since the last look; a slow one has until the next."""
+        if self.transport.get_write_buffer_size() >= self._left:
+            reset(self.transport)
+        else:
+            self._watch_reading()
 
     def _is_unwatched(self) -> bool:
         """Whether nothing is being answered and no clock of the library runs."""
@@ -136,12 +195,14 @@ class Connection(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
         else:
             self.transport.close()
+            self._watch_reading()
 
     def _refuse(self, status: HTTPStatus) -> None:
         fields = b"".join(b"%s: %s\r\n" % pair for pair in self.server_state.default_headers)
         ending = b"connection: close\r\ncontent-length: 0\r\n\r\n"
         self.transport.write(b"HTTP/1.1 %d %s\r\n%s%s" % (status, status.phrase.encode(), fields, ending))
         self.transport.close()
+        self._watch_reading()
 
 
 def reset(transport: asyncio.Transport) -> None:
@@ -150,6 +211,17 @@ def reset(transport: asyncio.Transport) -> None:
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """Cut data into pieces, between two lines where that is possible."""
+    start = 0
+    while start < len(data):
+        end = start + _PIECE
+        if end < len(data):
+            end = data.rfind(b"\n", start, end) + 1 or end
+        yield data[start:end]
+        start = end
 
 
 def _without_offer(data: bytes) -> bytes:

@@ -55,7 +55,8 @@ class Pool:
         workers: threads; by default one less than there are cores, at least one.
         waiting: jobs that may wait while all threads are busy.
         per_address: jobs that one address may have in the pool.
-        oldest: seconds after which a job that has not begun is dropped.
+        oldest: seconds after which a job that has not begun is dropped: whoever asked has given up. It is no measure of
+            load, for on a slow or busy machine one hash can take more than a second.
         clock: seconds that only rise.
     """
 
@@ -65,7 +66,7 @@ class Pool:
         waiting: int = WAITING,
         *,
         per_address: int = 4,
-        oldest: float = 2.0,
+        oldest: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._workers = workers or max(1, (os.cpu_count() or 1) - 1)

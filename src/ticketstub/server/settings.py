@@ -17,6 +17,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         head_seconds: how long a client may take to send them (408 beyond).
         body_bytes: the longest body (413 beyond).
         body_seconds: how long a client may take to send it (408 beyond).
+        unread_seconds: how long a client may read nothing of what it is sent (the connection is closed beyond).
         connections: how many connections may be open at once (503 beyond).
         keep_alive_seconds: how long plex.tv's port keeps an idle connection.
         media_server_keep_alive_seconds: how long a media server does; it announces that (observed: 20).
@@ -43,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     head_seconds: float = 10.0
     body_bytes: int = 16 * 1024
     body_seconds: float = 10.0
+    unread_seconds: float = 10.0
     connections: int = 1000
     keep_alive_seconds: int = 5
     media_server_keep_alive_seconds: int = 20

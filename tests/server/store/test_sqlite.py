@@ -114,7 +114,7 @@ async def test_commits_are_grouped(opening, keys, passwords):
 
     def wait(_connection):
         held.set()
-        assert hold.wait(5)
+        assert hold.wait(60)
 
     blocking = asyncio.create_task(store._writer.run(wait))
     assert await asyncio.to_thread(held.wait, 5)
@@ -150,7 +150,7 @@ def test_one_winner_among_threads(path, keys, passwords):
 
     def attempt(number):
         sign_in = signing_in(keys, keys.new_token(), 7)
-        gate.wait(5)
+        gate.wait(60)
         return asyncio.run(stores[number % 2].sign_in(sign_in))
 
     with ThreadPoolExecutor(32) as threads:
