@@ -31,7 +31,7 @@ from ticketstub.options import (
 )
 from ticketstub.signed_in import SignedInSender
 from ticketstub.token import Secret, Token
-from ticketstub.transports import transport_for
+from ticketstub.transports import guarded_transport_for
 from ticketstub.wire.http import Response
 
 if TYPE_CHECKING:
@@ -145,7 +145,8 @@ class Plex(SignedInSender):
             headers=allowed(headers or {}),
             hooks=Hooks(on_request=on_request, on_response=on_response, on_retry=on_retry),
         )
-        super().__init__(with_token(settings, token, beside=server), Link(lambda: transport_for(transport)))
+        link = Link(lambda: guarded_transport_for(transport))
+        super().__init__(with_token(settings, token, beside=server), link)
 
     @property
     def plex_tv(self) -> str:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias, TypedDict
-from urllib.parse import urlsplit
 
 import msgspec
 
 from ticketstub.device import HEADERS, Device
 from ticketstub.errors import PlexError
 from ticketstub.token import Token
-from ticketstub.wire.http import Request, Response, origin_of
+from ticketstub.wire.http import Request, Response, destination, origin_of
 
 PLEX_TV = "https://plex.tv"
 TokenSource: TypeAlias = Callable[[], str | Token | Awaitable[str | Token | None] | None]
@@ -24,7 +23,6 @@ TokenSource: TypeAlias = Callable[[], str | Token | Awaitable[str | Token | None
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _UNSENDABLE = re.compile(r"[\r\n\0\ud800-\udfff]")
-_ADDRESS = re.compile(r"[!-~]+")
 _IDENTIFIER = HEADERS["client_identifier"].lower()
 _OUR_OWN = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
@@ -200,12 +198,10 @@ def based(url: str) -> str:
     Raises:
         ValueError: it is no http or https address, or has a query or fragment.
     """
-    origin_of(url)
-    parts = urlsplit(url)
-    if parts.query or parts.fragment or not _ADDRESS.fullmatch(url):
-        raise ValueError("a base address has no query or fragment, and printable ASCII only")
-    path = parts.path.rstrip("/").removesuffix("/v2").removesuffix("/api").rstrip("/")
-    return f"{parts.scheme}://{parts.netloc}{path}"
+    place, path = destination(url)
+    if "?" in url or "#" in url:
+        raise ValueError("a base address has no query or fragment")
+    return place.origin + path.rstrip("/").removesuffix("/v2").removesuffix("/api").rstrip("/")
 
 
 def allowed(headers: Mapping[str, str]) -> dict[str, str]:

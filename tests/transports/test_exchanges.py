@@ -189,6 +189,16 @@ ADDRESSES = [
     "http://a/\n",
     "http://me:secret",
     "http://a:99999/",
+    "http://a:0/",
+    "http://127.0.0.1:9\\@a/",
+    "http://a/\\b",
+    "http:a",
+    "http://%61/",
+    "http://\uff41/",
+    "http://a .b/",
+    "http://a\t.b/",
+    "http://a/" + 40_000 * "a",
+    "mailto:a@b",
 ]
 
 

@@ -12,8 +12,8 @@ from tests.transports import hostile
 from tests.transports.conftest import CANARY, SHORT, Authority, Sender, assert_no_canary, request, unreached
 from ticketstub.errors import TimedOut, Unreachable
 from ticketstub.transports.environment import proxy_for
-from ticketstub.transports.heads import Place
 from ticketstub.transports.names import Address
+from ticketstub.wire.http import Place
 
 Make = Callable[..., Sender]
 PLEX = Place("https", "plex.example.test", 443)

@@ -12,9 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.transports import hostile
-from ticketstub.transports.heads import Place, destination
 from ticketstub.transports.reply import BadReply, Reader, Reply
-from ticketstub.wire.http import MAX_BODY, Response
+from ticketstub.wire.http import MAX_BODY, Place, Response, destination
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n3;x\r\nefg\r\n0\r\n\r\n"
 

@@ -191,7 +191,7 @@ def _upstream() -> Upstream | None:
     from ticketstub.server.proxy.hosts import Address
     from ticketstub.server.proxy.upstream import Upstream
     from ticketstub.transports.environment import proxy_for
-    from ticketstub.transports.heads import Place
+    from ticketstub.wire.http import Place
 
     try:
         found = proxy_for(Place("https", "host.example", 443))

@@ -38,7 +38,9 @@ V = TypeVar("V")
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 3
-_LOCATION = re.compile(r"[!-~]+")
+# Printable ASCII without a backslash, which some libraries read as the end of the host; no scheme without a host;
+# not three slashes, which browsers read as two.
+_LOCATION = re.compile(r"(?!///)(?![A-Za-z][A-Za-z0-9+.-]*:(?!//))[!-\[\]-~]+")
 
 
 def exchange(call: Call[V], settings: Settings, device: Device, clock: Callable[[], float]) -> Flow[tuple[V, Response]]:
@@ -181,12 +183,14 @@ def _redirected(request: Request, response: Response) -> Request:
 
 def _target(url: str, location: str) -> str | None:
     """Join a redirect's location to the address that it came from; `None` where that gives no address."""
+    if not _LOCATION.fullmatch(location):
+        return None
     try:
         target = urljoin(url, location)
         origin_of(target)
     except ValueError:
         return None
-    return target if _LOCATION.fullmatch(location) else None
+    return target
 
 
 def _refuse(kind: type[RedirectRefused], message: str, response: Response) -> RedirectRefused:

@@ -12,7 +12,14 @@ from ticketstub.transports.base import AsyncTransport, Transport
 if TYPE_CHECKING:
     from aiohttp import ClientSession as AiohttpSession
 
-__all__ = ["AsyncTransport", "Transport", "async_transport_for", "transport_for"]
+__all__ = [
+    "AsyncTransport",
+    "Transport",
+    "async_transport_for",
+    "guarded_async_transport_for",
+    "guarded_transport_for",
+    "transport_for",
+]
 
 _SYNC = "an httpx2.Client or httpx.Client, or a transport (send, sleep, close)"
 _ASYNC = "an aiohttp.ClientSession, an httpx2.AsyncClient or httpx.AsyncClient, or a transport (send, sleep, close)"
@@ -61,6 +68,26 @@ def async_transport_for(client: object | None = None) -> AsyncTransport:
     if _is_transport(client, awaited=True):
         return cast("AsyncTransport", client)
     raise TypeError(f"AsyncPlex sends with {_ASYNC}; {_described(client)} is none of these")
+
+
+def guarded_transport_for(client: object | None = None) -> Transport:
+    """As `transport_for`; from a transport of the program's own, nothing but a `PlexError` comes."""
+    transport = transport_for(client)
+    if transport is not client:
+        return transport
+    from ticketstub.transports.injected import GuardedTransport  # see above
+
+    return GuardedTransport(transport)
+
+
+def guarded_async_transport_for(client: object | None = None) -> AsyncTransport:
+    """As `guarded_transport_for`, awaited."""
+    transport = async_transport_for(client)
+    if transport is not client:
+        return transport
+    from ticketstub.transports.injected import AsyncGuardedTransport  # see above
+
+    return AsyncGuardedTransport(transport)
 
 
 def _kind(client: object) -> str | None:

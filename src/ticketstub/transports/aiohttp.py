@@ -22,10 +22,18 @@ from yarl import URL
 
 from ticketstub.errors import PlexError
 from ticketstub.transports.environment import Proxy, ProxyFor, proxy_for
-from ticketstub.transports.failures import closed_early, cut_off, malformed, no_tunnel, timed_out, unreachable
-from ticketstub.transports.heads import HAVE_LENGTH, Place, checked_fields, destination, read_fields
+from ticketstub.transports.failures import (
+    closed_early,
+    cut_off,
+    failed_client,
+    malformed,
+    no_tunnel,
+    timed_out,
+    unreachable,
+)
+from ticketstub.transports.heads import HAVE_LENGTH, checked_fields, read_fields
 from ticketstub.transports.names import Address, Detached, Resolver, at_least_one, literal, system_resolver
-from ticketstub.wire.http import MAX_BODY, Request, Response
+from ticketstub.wire.http import MAX_BODY, Place, Request, Response, destination
 
 _AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _MOST_CONNECTIONS = 256
@@ -33,7 +41,12 @@ _LONGEST_IDLE = 15.0
 _LONGEST = 86400.0
 # Added to our own deadline, so that a connection which takes all the time is told as one that was never made.
 _BREATH = 0.03
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError, ValueError)
+_NEVER_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.InvalidURL,
+)
 
 
 class AiohttpTransport:
@@ -64,23 +77,24 @@ class AiohttpTransport:
 
     async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.Transport.send`; `sent` is True wherever aiohttp leaves it open."""
-        place, _ = destination(request.url)
+        place, target = destination(request.url)
+        url = _checked_url(place, target)
         checked_fields(request)
         left = min(deadline - time.monotonic(), _LONGEST)
         if left <= 0:
             raise timed_out(place, sent=False)
         try:
             async with asyncio.timeout(left + _BREATH):
-                return await self._exchange(request, place, min(connect_timeout, left))
-        except (aiohttp.ClientError, _Broken, OSError, ValueError) as error:
-            failure = _translated(place, error)
+                return await self._exchange(request, place, url, min(connect_timeout, left))
+        except Exception as error:  # noqa: BLE001  # tracing, resolver and connector of a session may raise anything
+            failure = error if isinstance(error, PlexError) else _translated(place, error, closed=self._is_closed)
         raise failure  # outside the handler: aiohttp's error must not become its context
 
-    async def _exchange(self, request: Request, place: Place, connect_timeout: float) -> Response:
+    async def _exchange(self, request: Request, place: Place, url: URL, connect_timeout: float) -> Response:
         proxy = None if self._theirs else self._proxy_for(place)
         response = await (self._theirs or self._session()).request(
             request.method,
-            URL(request.url, encoded=True),
+            url,
             data=request.body or None,
             headers=request.headers,
             skip_auto_headers=_AUTOMATIC,
@@ -99,6 +113,10 @@ class AiohttpTransport:
         except BaseException:  # cancelled, too
             response.close()
             raise
+
+    @property
+    def _is_closed(self) -> bool:
+        return self._theirs is not None and self._theirs.closed
 
     def _session(self) -> aiohttp.ClientSession:
         """Return our session of the running loop; an aiohttp session cannot leave its loop."""
@@ -125,6 +143,19 @@ class AiohttpTransport:
         """Close our session of the running loop. The user's own stays open; those of other loops end with them."""
         if (session := self._own.pop(asyncio.get_running_loop(), None)) is not None:
             await session.close()
+
+
+def _checked_url(place: Place, target: str) -> URL:
+    """Build aiohttp's address from our own parts, and refuse it unless aiohttp finds the same parts in it.
+
+    Raises:
+        ValueError: aiohttp does not take it, or reads another host or port in it; nothing was sent.
+    """
+    with suppress(ValueError):  # its text repeats the address
+        url = URL(place.origin + target, encoded=True)
+        if (url.scheme, url.raw_host, url.port) == place:
+            return url
+    raise ValueError("an address that aiohttp does not read as it is written cannot be used")
 
 
 class _Broken(Exception):
@@ -172,9 +203,10 @@ async def _body(place: Place, response: aiohttp.ClientResponse) -> bytes:
     return b"".join(pieces)
 
 
-def _translated(place: Place, error: BaseException) -> PlexError:
-    """Turn whatever aiohttp raised into one of ours."""
+def _translated(place: Place, error: BaseException, *, closed: bool) -> PlexError:
+    """Turn whatever aiohttp or a part of the user's session raised into one of ours."""
     error = error.__cause__ or error if isinstance(error, _Broken) else error
+    sent = not (closed or isinstance(error, _NEVER_SENT))
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return no_tunnel(place, None, error.status)
     if isinstance(error, aiohttp.ClientProxyConnectionError):
@@ -182,10 +214,10 @@ def _translated(place: Place, error: BaseException) -> PlexError:
     if isinstance(error, aiohttp.ClientResponseError):
         return malformed(place, "it is not HTTP")
     if isinstance(error, TimeoutError):
-        return timed_out(place, sent=not isinstance(error, _NEVER_SENT))
+        return timed_out(place, sent=sent)
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return closed_early(place)
-    return unreachable(place, error, sent=not isinstance(error, _NEVER_SENT))
+    return failed_client(place, error, sent=sent)
 
 
 class _Names(AbstractResolver):

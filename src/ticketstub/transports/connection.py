@@ -12,9 +12,8 @@ from http.client import HTTPException
 from time import monotonic
 
 from ticketstub.transports.failures import cut_off, malformed, timed_out, unreachable
-from ticketstub.transports.heads import Place
 from ticketstub.transports.reply import BadReply, Reader, Reply
-from ticketstub.wire.http import Response
+from ticketstub.wire.http import Place, Response
 
 
 class Connection:

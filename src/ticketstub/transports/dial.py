@@ -15,9 +15,9 @@ from time import monotonic
 from ticketstub.transports.connection import Connection
 from ticketstub.transports.environment import Proxy, ProxyFor
 from ticketstub.transports.failures import no_tunnel, unreachable
-from ticketstub.transports.heads import Place
 from ticketstub.transports.names import Address, Resolver, look_up
 from ticketstub.transports.reply import Reader, Reply
+from ticketstub.wire.http import Place
 
 
 class Dialler:

@@ -11,11 +11,11 @@ import os
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from ticketstub.errors import Unreachable
 from ticketstub.token import Secret
-from ticketstub.transports.heads import Place
+from ticketstub.wire.http import Place, destination
 
 
 class Proxy(NamedTuple):
@@ -48,14 +48,17 @@ def _variable(environ: Mapping[str, str], name: str) -> str:
 
 
 def _parsed(url: str) -> Proxy:
+    scheme, separator, rest = url.partition("://")
+    credentials, _, authority = (rest if separator else url).rpartition("@")
     try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        port = parts.port or 80
+        place, _ = destination(f"{scheme if separator else 'http'}://{authority}")
+        destination(f"http://proxy/{credentials}")  # a proxy's address is the only one with a user name
     except ValueError:
         raise _unusable() from None
-    if parts.scheme != "http" or not parts.hostname:
+    if place.scheme != "http":
         raise _unusable()
-    return Proxy(Place("http", parts.hostname, port), _authorization(parts.username, parts.password))
+    user, _, password = credentials.partition(":")
+    return Proxy(place, _authorization(user, password) if credentials else None)
 
 
 def _unusable() -> Unreachable:
@@ -66,10 +69,8 @@ def _unusable() -> Unreachable:
     )
 
 
-def _authorization(user: str | None, password: str | None) -> Secret | None:
-    if user is None:
-        return None
-    credentials = f"{unquote(user)}:{unquote(password or '')}"
+def _authorization(user: str, password: str) -> Secret:
+    credentials = f"{unquote(user)}:{unquote(password)}"
     return Secret("Basic " + b64encode(credentials.encode()).decode("ascii"))
 
 

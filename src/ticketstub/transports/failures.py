@@ -11,7 +11,7 @@ import socket
 import ssl
 
 from ticketstub.errors import MalformedReply, TimedOut, Unreachable
-from ticketstub.transports.heads import Place
+from ticketstub.wire.http import Place
 
 _REASONS: dict[int | None, tuple[str, str | None]] = {
     errno.ECONNREFUSED: ("connection refused", "is it running, and is this its port?"),
@@ -59,9 +59,28 @@ def timed_out(place: Place, *, sent: bool) -> TimedOut:
     return TimedOut(f"{place} {what} in the time allowed", sent=sent)
 
 
+def failed_client(place: Place, error: BaseException, *, sent: bool) -> Unreachable:
+    """Say that a client or transport that the program passed raised an error that is no network error.
+
+    The message names the error's class only: its text, attributes and frames may hold the request.
+    """
+    if _root(error) is not None:
+        return unreachable(place, error, sent=sent)
+    return Unreachable(
+        f"{place} cannot be reached: the HTTP client that was passed raised {type(error).__name__}",
+        sent=sent,
+        hint="is the client open, used in its own event loop, and are its hooks in order?",
+    )
+
+
 def closed_early(place: Place) -> Unreachable:
     """Say that the connection ended after the request and before any answer."""
     return Unreachable(f"{place} cannot be reached: {_REASONS[errno.EPIPE][0]}", sent=True)
+
+
+def redirected_nowhere(place: Place) -> MalformedReply:
+    """Say that the library itself took offence at a redirect's address, so that the answer did not get here."""
+    return malformed(place, "it redirects to no address")
 
 
 def no_tunnel(place: Place, proxy: Place | None, status: int | None) -> Unreachable:

@@ -10,64 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
-from ticketstub.wire.http import Request, before_path
+from ticketstub.wire.http import Place, Request
 
-_ADDRESS = re.compile(r"[\x21-\x7e]+")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BREAKS = re.compile(r"[\r\n\0]")
 _OURS = frozenset({"host", "content-length", "transfer-encoding"})
 HAVE_LENGTH = frozenset({"POST", "PUT", "PATCH"})
 """The methods whose requests say how long their body is even where there is none."""
-_PORTS = {"http": 80, "https": 443}
-
-
-class Place(NamedTuple):
-    """Where a request goes; as text `host:port`, which is all of an address that an error may show."""
-
-    scheme: str
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.bracketed}:{self.port}"
-
-    @property
-    def bracketed(self) -> str:
-        """The host as an address spells it: an IPv6 address in brackets."""
-        return f"[{self.host}]" if ":" in self.host else self.host
-
-    @property
-    def host_header(self) -> str:
-        """The value of the Host header."""
-        return self.bracketed if self.port == _PORTS[self.scheme] else str(self)
-
-
-def destination(url: str) -> tuple[Place, str]:
-    """Split an absolute address into its place and its request target (path and query, unchanged).
-
-    Raises:
-        ValueError: it is no http or https address, or holds a user name or a character that is not percent-encoded.
-    """
-    if not _ADDRESS.fullmatch(url):
-        raise ValueError("an address holds printable ASCII only; percent-encode the rest")
-    start = before_path(url)
-    target = url[len(start) :].partition("#")[0]
-    return _place(start), target if target[:1] == "/" else f"/{target}"
-
-
-@lru_cache(maxsize=64)  # a client goes to the same few places
-def _place(url: str) -> Place:
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:  # it would repeat what stands there: `http://user:password` has a password for a port
-        raise ValueError("an address has a number up to 65535 for a port") from None
-    if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
-        raise ValueError("an address starts with http:// or https://, names a host, and carries no user name")
-    return Place(parts.scheme, parts.hostname, port or _PORTS[parts.scheme])
 
 
 def checked_fields(request: Request) -> list[tuple[bytes, bytes]]:

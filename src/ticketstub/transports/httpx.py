@@ -11,20 +11,29 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from importlib import import_module
 from typing import Protocol, cast
 
 from ticketstub.errors import PlexError
-from ticketstub.transports.failures import closed_early, cut_off, malformed, timed_out, unreachable
-from ticketstub.transports.heads import checked_fields, destination, read_fields
+from ticketstub.transports.failures import (
+    closed_early,
+    cut_off,
+    failed_client,
+    malformed,
+    redirected_nowhere,
+    timed_out,
+)
+from ticketstub.transports.heads import checked_fields, read_fields
 from ticketstub.transports.names import within
-from ticketstub.wire.http import MAX_BODY, Request, Response
+from ticketstub.wire.http import MAX_BODY, Request, Response, destination
 
 _NEVER_SENT = frozenset({"ConnectTimeout", "PoolTimeout", "ConnectError", "ProxyError", "UnsupportedProtocol"})
 # The only sign by which httpx tells "closed without an answer" from "not HTTP". It also says so of an answer that ends
 # before its first empty line, whatever was in it.
 _NO_ANSWER = "Server disconnected"
+# httpx works out where a redirect leads although it does not follow it, and fails where that is no address.
+_NO_ADDRESS = "Invalid URL in location header"
 _LONGEST = 86400.0
 # Added to our own deadline, so that a connection which takes all the time is told as one that was never made.
 _BREATH = 0.03
@@ -52,11 +61,21 @@ class _AsyncClient(Protocol):
     async def send(self, request: object, *, stream: bool, auth: None, follow_redirects: bool) -> _Reply: ...
 
 
+class _Url(Protocol):
+    scheme: str
+    raw_host: bytes
+    port: int | None
+
+
+class _MakesUrls(Protocol):
+    def __call__(self, *, scheme: str, host: str, port: int, raw_path: bytes) -> _Url: ...
+
+
 class _MakesRequests(Protocol):
     def __call__(
         self,
         method: str,
-        url: str,
+        url: _Url,
         *,
         headers: list[tuple[bytes, bytes]],
         content: bytes,
@@ -76,8 +95,24 @@ class _Exchange:
         self.left = min(deadline - time.monotonic(), _LONGEST)
         if self.left <= 0:
             raise timed_out(self.place, sent=False)
-        self.errors = (cast("type[Exception]", self._library.HTTPError), OSError)
+        self._client = client
+        self._url = self._checked_url()
         self.heard = False
+
+    def _checked_url(self) -> _Url:
+        """Build the library's address from our own parts, and refuse it unless the library finds the same parts in it.
+
+        Raises:
+            ValueError: the library does not take it, or reads another host or port in it; nothing was sent.
+        """
+        place = self.place
+        with suppress(Exception):  # whatever it is, its text repeats the address
+            url = cast("_MakesUrls", self._library.URL)(
+                scheme=place.scheme, host=place.host, port=place.port, raw_path=self._target.encode("ascii")
+            )
+            if (url.scheme, url.raw_host.decode(), url.port or place.default_port) == place:
+                return url
+        raise ValueError(f"an address that {self._library.__name__} does not read as it is written cannot be used")
 
     def message(self) -> object:
         """Return the library's own request: our fields, Host and the length, nothing else."""
@@ -85,7 +120,7 @@ class _Exchange:
         limits = {"connect": connect, "read": self.left, "write": self.left, "pool": self.left}
         return cast("_MakesRequests", self._library.Request)(
             self._request.method,
-            self._request.url,
+            self._url,
             headers=self._fields,
             content=self._request.body,
             extensions={"timeout": limits, "target": self._target.encode("ascii")},  # the target as it is, unquoted
@@ -115,21 +150,30 @@ class _Exchange:
         if len(body) > MAX_BODY:
             raise malformed(self.place, "it is too large")
 
+    def hurried(self, deadline: float) -> None:
+        """Raise `TimeoutError` if the deadline has passed."""
+        if time.monotonic() >= deadline:
+            raise TimeoutError
+
     def failure(self, error: Exception) -> PlexError:
-        """Turn what the library raised into one of ours."""
+        """Turn what the client raised, be it the library's error or that of a hook, into one of ours."""
+        if isinstance(error, PlexError):
+            return error
         kinds = {kind.__name__ for kind in type(error).__mro__}
-        sent = not kinds & _NEVER_SENT
+        sent = not (kinds & _NEVER_SENT or getattr(self._client, "is_closed", False))
         if "TimeoutException" in kinds or isinstance(error, TimeoutError):
             return timed_out(self.place, sent=sent)
         if self.heard:
             return cut_off(self.place)
+        if "InvalidURL" in kinds or ("RemoteProtocolError" in kinds and str(error).startswith(_NO_ADDRESS)):
+            return redirected_nowhere(self.place)
         if "RemoteProtocolError" in kinds:
             return (
                 closed_early(self.place)
                 if str(error).startswith(_NO_ANSWER)
                 else malformed(self.place, "it is not HTTP")
             )
-        return unreachable(self.place, error, sent=sent)
+        return failed_client(self.place, error, sent=sent)
 
 
 def _library_of(client: object) -> str:
@@ -165,10 +209,9 @@ class HttpxTransport:
                 fields, body = exchange.begun(reply), bytearray()
                 for piece in reply.iter_raw():
                     exchange.grown(body, piece)
-                    if time.monotonic() >= deadline:
-                        raise TimeoutError
+                    exchange.hurried(deadline)
                 return Response(reply.status_code, fields, bytes(body))
-        except exchange.errors as error:
+        except Exception as error:  # noqa: BLE001  # hooks, transports and auth of the client's may raise anything
             failure = exchange.failure(error)
         raise failure  # outside the handler: httpx's error must not become its context
 
@@ -196,7 +239,7 @@ class AsyncHttpxTransport:
         try:
             async with asyncio.timeout(exchange.left + _BREATH):
                 return await self._run(exchange)
-        except exchange.errors as error:
+        except Exception as error:  # noqa: BLE001  # as above
             failure = exchange.failure(error)
         raise failure  # outside the handler: httpx's error must not become its context
 

@@ -17,8 +17,8 @@ from urllib.parse import unquote
 
 from ticketstub.errors import Unreachable
 from ticketstub.transports.failures import closed_early, cut_off, malformed, timed_out
-from ticketstub.transports.heads import HAVE_LENGTH, Place, checked_fields, destination, read_fields
-from ticketstub.wire.http import MAX_BODY, Request, Response
+from ticketstub.transports.heads import HAVE_LENGTH, checked_fields, read_fields
+from ticketstub.wire.http import MAX_BODY, Place, Request, Response, destination
 
 Message = MutableMapping[str, object]
 Application = Callable[

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from ticketstub.transports.connection import Connection
-from ticketstub.transports.heads import Place
+from ticketstub.wire.http import Place
 
 
 class _Idle(NamedTuple):

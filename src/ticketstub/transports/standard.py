@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from ticketstub.transports.dial import Dialler
 from ticketstub.transports.environment import ProxyFor, proxy_for
 from ticketstub.transports.failures import timed_out
-from ticketstub.transports.heads import destination, written
+from ticketstub.transports.heads import written
 from ticketstub.transports.names import Resolver, system_resolver
 from ticketstub.transports.pool import Pool
-from ticketstub.wire.http import Request, Response
+from ticketstub.wire.http import Request, Response, destination
 
 if TYPE_CHECKING:
     import ssl

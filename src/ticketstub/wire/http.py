@@ -8,13 +8,54 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from urllib.parse import urlsplit
+from typing import NamedTuple
 
 MAX_BODY = 2 * 1024 * 1024
 """The largest body, in bytes, that a client reads (security rule: hostile replies are bounded)."""
 
-_BEFORE_PATH = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://[^/?#\\]*")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+LONGEST_ADDRESS = 32 * 1024
+"""The longest address, in characters, that is sent. Servers refuse much shorter ones; httpx refuses 64 KiB."""
+
+# Stricter than RFC 3986: every library has to find the same host in it. A backslash, a user name, a percent-encoded or
+# a non-ASCII host is read differently by different libraries.
+_ADDRESS = re.compile(
+    r"(https?)://(\[[0-9a-f:.]+\]|[0-9a-z_.-]+)(?::([0-9]{0,5}))?((?:[/?][!-\[\]-~]*)?)", re.ASCII | re.IGNORECASE
+)
+_ALLOWED = re.compile(r"[!-\[\]-~]+")
+_PATH = re.compile(r"[A-Za-z]+://[^/?#]*([^?#]*)")
+_PORTS = {"http": 80, "https": 443}
+_HIGHEST_PORT = 65535
+
+
+class Place(NamedTuple):
+    """Where a request goes; as text `host:port`, which is all of an address that an error may show."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.bracketed}:{self.port}"
+
+    @property
+    def bracketed(self) -> str:
+        """The host as an address spells it: an IPv6 address in brackets."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
+    def host_header(self) -> str:
+        """The value of the Host header."""
+        return self.bracketed if self.port == self.default_port else str(self)
+
+    @property
+    def default_port(self) -> int:
+        """The scheme's port where an address names none."""
+        return _PORTS[self.scheme]
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host, and port where it is not the default."""
+        return f"{self.scheme}://{self.host_header}"
 
 
 class Request:
@@ -40,7 +81,8 @@ class Request:
     @property
     def path(self) -> str:
         """The address' path alone, free of secrets."""
-        return urlsplit(self.url).path
+        found = _PATH.match(self.url)
+        return found[1] if found else ""
 
     def __repr__(self) -> str:
         return f"<Request {self.call}: {self.method} {self.path}>"
@@ -86,27 +128,58 @@ def origin_of(url: str) -> str:
     """Return the origin (scheme, host, port where it is not the default) of an absolute http or https address.
 
     Raises:
-        ValueError: it is not one; what is wrong is said without repeating the address.
+        ValueError: as `destination`.
     """
-    return _origin(before_path(url))
+    return destination(url)[0].origin
 
 
-def before_path(url: str) -> str:
-    """Return an address up to its path: scheme, host and port, as they stand there."""
-    found = _BEFORE_PATH.match(url)
-    return found[0] if found else url
+def destination(url: str) -> tuple[Place, str]:
+    """Split an absolute address into its place and its request target (path and query, unchanged).
+
+    Every address that a client takes is parsed here and nowhere else, and every transport builds its library's own
+    address from the result. So no two parsers can disagree about the host that a token goes to.
+
+    Raises:
+        ValueError: it is no http or https address; it has a user name, a backslash, white space, a control or non-ASCII
+            character; its host or port cannot be one; or it is too long. The message does not repeat the address.
+    """
+    found = _ADDRESS.fullmatch(url.partition("#")[0])
+    if found is None or len(url) > LONGEST_ADDRESS or not _ALLOWED.fullmatch(url):
+        raise ValueError(_mistake(url))
+    scheme, host, port, target = found.groups()
+    return _place(scheme, host, port or ""), target if target[:1] == "/" else f"/{target}"
 
 
-@lru_cache(maxsize=64)  # a client asks for the same few thousands of times
-def _origin(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:  # its text repeats a part of the address
-        raise ValueError("the address' host or port is none") from None
-    if parts.scheme not in _DEFAULT_PORTS or not host:
-        raise ValueError("an address starts with http:// or https:// and names a host")
-    if "@" in parts.netloc:
-        raise ValueError("an address carries no user name or password")
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, _DEFAULT_PORTS[parts.scheme]) else "")
+@lru_cache(maxsize=64)  # a client goes to the same few places
+def _place(scheme: str, host: str, port: str) -> Place:
+    scheme, host = scheme.lower(), host.lower().strip("[]")
+    if ":" in host:
+        import socket  # few addresses are of this kind
+
+        try:
+            socket.inet_pton(socket.AF_INET6, host)
+        except OSError:
+            raise ValueError("an address has an IPv6 address in its brackets") from None
+    elif not host.strip("."):
+        raise ValueError("an address names a host")
+    number = int(port) if port else _PORTS[scheme]
+    if not 0 < number <= _HIGHEST_PORT:
+        raise ValueError("an address has a number from 1 to 65535 for a port")
+    return Place(scheme, host, number)
+
+
+_MISTAKES = (
+    (re.compile(r"(?!https?://[^/?#:])", re.IGNORECASE), "an address starts with http:// or https:// and names a host"),
+    (re.compile(r"[a-z]+://[^/?#]*@", re.IGNORECASE), "an address carries no user name or password"),
+    (re.compile(r"[a-z]+://([^/?#\[\]:]*|\[[^/?#]*\]):", re.IGNORECASE), "an address has a number for a port"),
+)
+
+
+def _mistake(url: str) -> str:
+    """Say what is wrong with an address without repeating any of it."""
+    if len(url) > LONGEST_ADDRESS:
+        return f"an address has at most {LONGEST_ADDRESS} characters"
+    if url and not _ALLOWED.fullmatch(url):
+        return "an address holds printable ASCII only, no backslash and no space; percent-encode the rest"
+    otherwise = "an address has a host of letters, digits, hyphens and dots, or an IPv6 address in brackets"
+    return next((said for pattern, said in _MISTAKES if pattern.match(url)), otherwise)

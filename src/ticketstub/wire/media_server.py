@@ -20,7 +20,7 @@ Verb = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 _MEDIA_TYPE = re.compile(r"[ -~]+")
-_PATH = re.compile(r"/(?!/)[!$-~]*")  # printable ASCII but for space, quote and number sign
+_PATH = re.compile(r"/(?!/)[!$-\[\]-~]*")  # printable ASCII but for space, quote, number sign and backslash
 
 
 class GetIdentity(Call[Identity], frozen=True, kw_only=True):
