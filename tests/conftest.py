@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 # single test elsewhere gets `@pytest.mark.long` instead, but its file is still imported.
 LONG = (
     "contract",
+    "faults",
     "strangers",
     "e2e",
     "stateful",
@@ -41,7 +42,7 @@ LONG = (
     "testing/test_pages.py",
     "testing/test_plugin.py",
 )
-FIRST = ("contract", "strangers", "e2e", "docs", "cli", "stateful")
+FIRST = ("contract", "faults", "strangers", "e2e", "docs", "cli", "stateful")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -54,9 +54,15 @@ def _clock() -> Clock:
 
 @pytest.fixture(name="begin")
 def _begin(clock: Clock) -> Iterator[Any]:
-    """Start a local Plex; it ends with the test."""
+    """Start a local Plex; it ends with the test, or with the next one that is started on a file."""
     with ExitStack() as running:
-        yield lambda **options: running.enter_context(LocalPlex(WORLD, clock=clock, **options).running())
+
+        def begin(**options: Any) -> LocalPlex:
+            if options.get("db"):
+                running.close()
+            return running.enter_context(LocalPlex(WORLD, clock=clock, **options).running())
+
+        yield begin
 
 
 @pytest.fixture(name="plex")

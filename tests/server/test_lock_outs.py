@@ -76,11 +76,15 @@ def _clock() -> Clock:
 
 @pytest.fixture(name="begin")
 def _begin(clock: Clock) -> Iterator[Begin]:
-    """Start a local Plex; it ends with the test."""
+    """Start a local Plex; it ends with the test, or with the next one that is started on a file."""
     with ExitStack() as running:
-        yield lambda db=None, **answers: running.enter_context(
-            LocalPlex(world(**answers), db=db, clock=clock).running()
-        )
+
+        def begin(db: str | None = None, **answers: object) -> LocalPlex:
+            if db:
+                running.close()
+            return running.enter_context(LocalPlex(world(**answers), db=db, clock=clock).running())
+
+        yield begin
 
 
 def basic(url: str, login: str, password: str) -> Answered:

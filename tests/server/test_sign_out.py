@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.server.asking import MIRA, PASSWORDS, START, TOM, TOM_ON_ATTIC, Answered, Clock, ask, get, sign_in
+from tests.server.asking import MIRA, PASSWORDS, START, TOM, TOM_ON_ATTIC, Answered, Clock, ask, get, sign_in, world
 from tests.server.conftest import Start
 from tests.server.test_auth_keys import CLIENT, exchange, registered
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.world import World
 
 DEAD = b'{"errors":[{"code":1001,"message":"User could not be authenticated","status":401}]}'
 NAMED = {"X-Plex-Client-Identifier": "demo-client-7c1f", "Accept": "application/json"}
@@ -65,7 +67,8 @@ def test_no_client_identifier_is_needed(start: Start) -> None:
 def test_a_known_token_of_the_world(start: Start, tmp_path: Path) -> None:
     """A world's token that signed out stays dead, also after the next start with the same world."""
     db = f"sqlite:///{tmp_path / 'plex.db'}"
-    assert 204 == sign_out(start(db=db).url, MIRA).status
+    with LocalPlex(World.from_dict(world()), db=db).running() as before:
+        assert 204 == sign_out(before.url, MIRA).status
     assert 401 == get(start(db=db).url, "/api/v2/user", MIRA).status
 
 

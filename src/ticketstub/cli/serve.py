@@ -78,8 +78,6 @@ def serve(
         people = inhabited(world, demo=demo)
         if record and not any(server.upstream for server in people.media_servers):
             raise WrongUsage("--record keeps what comes from upstream, and no media server of this world has one")
-        if reset and db:
-            _start_over(db)
         logging = on_terminal(sys.stdout) if log is None else log
         told = Journal().write if logging else None
         held = in_hand(control, control_port, chaos, seed)
@@ -87,6 +85,7 @@ def serve(
         plex = LocalPlex(
             people,
             db=db,
+            reset=reset,
             host=host,
             port=port,
             on_answer=told,
@@ -140,9 +139,3 @@ def in_hand(key_file: Path | None, port: int, share: float, seed: int) -> InHand
     except KeyFileError as error:
         raise Complaint(str(error)) from None
     return {"hand": hand, "control": Control(key, port) if key else None}
-
-
-def _start_over(db: str) -> None:
-    from ticketstub.server.store.sqlite_file import remove_database
-
-    remove_database(db)

@@ -93,7 +93,7 @@ Db: TypeAlias = Annotated[
     str | None,
     typer.Option("--db", metavar="URL", help="sqlite:///file.db keeps everything; left out, it is gone at the end."),
 ]
-Reset: TypeAlias = Annotated[bool, typer.Option("--reset", help="Start over: delete what the database holds.")]
+Reset: TypeAlias = Annotated[bool, typer.Option("--reset", help="Start over with a new database.")]
 Log: TypeAlias = Annotated[
     bool | None, typer.Option("--log/--no-log", help="A line for each answer; by default on a terminal only.")
 ]

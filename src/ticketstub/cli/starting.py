@@ -58,7 +58,7 @@ def explained() -> Generator[None]:
 def _server_errors_explained() -> Generator[None]:
     from ticketstub.server.keys import KeysError
     from ticketstub.server.listening import ListenError, PortInUse
-    from ticketstub.server.store.base import StoreConflict, StoreError
+    from ticketstub.server.store.base import StoreConflict, StoreDamaged, StoreError
 
     try:
         yield
@@ -67,5 +67,7 @@ def _server_errors_explained() -> Generator[None]:
         raise Complaint(str(error), hint=hint if isinstance(error, PortInUse) else None) from None
     except StoreConflict as error:
         raise Complaint(f"the world does not fit the database: {error}", hint="--reset starts over") from None
+    except StoreDamaged as error:
+        raise Complaint(str(error), hint="put a copy of it in its place, or start over with --reset") from None
     except (StoreError, KeysError) as error:
         raise Complaint(str(error)) from None

@@ -6,6 +6,7 @@ label. Tokens are looked up by `digest`, what must be shown again is sealed, pas
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import os
@@ -63,8 +64,12 @@ class Keys:
         return cls(secrets.token_bytes(_LENGTH))
 
     @classmethod
-    def for_database(cls, database: str | Path) -> Keys:
+    def for_database(cls, database: str | Path, *, starts_over: bool = False) -> Keys:
         """Take the keys of a database from the file beside it (`<database>.key`), or make it with a new database.
+
+        Args:
+            database: its file, which this process alone uses.
+            starts_over: whether nothing of the database is kept, so that a missing key file is no loss.
 
         Raises:
             KeysError: the file is missing although the database exists, can be read by others, is a link, is damaged.
@@ -73,7 +78,7 @@ class Keys:
         try:
             return cls(_read(path))
         except FileNotFoundError:
-            if Path(database).exists() and Path(database).stat().st_size:
+            if not starts_over and Path(database).exists() and Path(database).stat().st_size:
                 raise KeysError(f"{path} is missing: without it the tokens in {database} cannot be read") from None
         except OSError as error:
             raise KeysError(f"{path} cannot be read: {error.strerror}") from None
@@ -158,11 +163,40 @@ def _read(path: Path) -> bytes:
 
 
 def _create(path: Path) -> bytes:
+    """Write a new secret, so that a crash leaves the whole file or none."""
     secret = secrets.token_bytes(_LENGTH)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY, 0o600)
+    draft = Path(f"{path}.draft")
+    draft.unlink(missing_ok=True)  # a start that was killed left it
     try:
-        os.write(descriptor, secret)
+        _write(draft, secret)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+    return secret
+
+
+def _write(draft: Path, secret: bytes) -> None:
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY, 0o600)
+    try:
+        rest = memoryview(secret)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    return secret
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the disk keep a folder's names; Windows cannot, and does it by itself."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network file systems sync no folders
+            raise
+    finally:
+        os.close(descriptor)

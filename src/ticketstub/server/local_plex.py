@@ -11,7 +11,7 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +40,9 @@ class LocalPlex:
 
     Args:
         world: its accounts, media servers, shares and sources.
-        db: `sqlite:///file.db`, or `None` for a database in memory. With a file, what exists in it is kept.
+        db: `sqlite:///file.db`, or `None` for a database in memory. With a file, what exists in it is kept. A file has
+            one local Plex at a time.
+        reset: whether a new database replaces the one of `db`, once nothing is in the way of that.
         host: the address to listen on.
         port: plex.tv's port; 0 takes a free one.
         clock: seconds since 1970.
@@ -64,6 +66,7 @@ class LocalPlex:
         world: World,
         *,
         db: str | None = None,
+        reset: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
         clock: Clock = time.time,
@@ -79,12 +82,15 @@ class LocalPlex:
     ) -> None:
         if control is not None and hand is None:
             raise ValueError("the control API needs a hand that does what is asked")
+        if reset and db is None:
+            raise ValueError("reset starts a database over: name it by db")
         self.world = world
         self.passwords: Passwords | None = None
         """What checks passwords, once started."""
         self.passcodes: Passwords | None = None
         """What checks the passcodes of Home users, once started."""
         self._db = db
+        self._reset = reset
         more = secure.ports if secure else ()
         self._places = Places(Listening(host, port, advertise, media_port, more), control)
         self._clock = clock if hand is None else hand.runs_on(clock)
@@ -95,6 +101,7 @@ class LocalPlex:
         self._secure = secure
         self._plex_direct = plex_direct or secure is not None
         self._elsewhere: dict[str, Elsewhere | None] = {}
+        self._context: ssl.SSLContext | None = None
 
     @property
     def url(self) -> str:
@@ -136,10 +143,14 @@ class LocalPlex:
             ready: called once every address answers.
             stop: ends it, within the settings' `stop_seconds` and a moment, whatever clients do.
         """
-        with contextlib.ExitStack() as sockets:
-            plex_tv = self._places.take_plex_tv(sockets)
-            async with self._opened() as (instance, rows):
-                listeners = [*plex_tv, *self._places.take_the_rest(rows, sockets)]
+        with contextlib.ExitStack() as held:
+            listeners = self._places.take_plex_tv(held)
+            path = self._hold_database(held)
+            if path is not None and self._reset:
+                await self._start_over(path, listeners, held)
+            async with self._opened(path) as (instance, rows):
+                if not self._reset:
+                    self._take_the_rest(rows, listeners, held)
                 app = await self._assembled(instance, rows)
                 await self._run(app, listeners, ready, stop)
 
@@ -151,13 +162,56 @@ class LocalPlex:
         with running(self.serve, "ticketstub-local-plex"):
             yield self
 
+    def _hold_database(self, held: contextlib.ExitStack) -> Path | None:
+        """Take the database for this process alone, and return its file; `None` where it is in memory."""
+        if self._db is None:
+            return None
+        from ticketstub.server.store.sqlite_file import database_path  # likewise
+        from ticketstub.server.store.sqlite_lock import hold  # likewise
+
+        path = database_path(self._db).resolve()
+        held.enter_context(hold(path))
+        return path
+
+    async def _start_over(self, path: Path, listeners: list[socket.socket], held: contextlib.ExitStack) -> None:
+        """Replace the database by a new one with the world in it, once every address is taken."""
+        from ticketstub.server.passwords import Passwords  # likewise
+        from ticketstub.server.store.seed import seed  # likewise
+        from ticketstub.server.store.sqlite import SqliteStore  # likewise
+        from ticketstub.server.store.sqlite_file import replacing  # likewise
+
+        with replacing(path) as draft:
+            keys = Keys.for_database(path, starts_over=True)
+            store = SqliteStore(f"sqlite:///{draft}", instance=keys.id)
+            with contextlib.closing(Passwords(keys)) as passwords:
+                try:
+                    await seed(store, self.world, keys, passwords, int(self._clock()))
+                    self._take_the_rest(await store.media_servers(), listeners, held)
+                finally:
+                    await store.close()
+
+    def _take_the_rest(
+        self, rows: Sequence[MediaServerRow], listeners: list[socket.socket], held: contextlib.ExitStack
+    ) -> None:
+        """Take the media servers' addresses, and make what can fail of that which answers there."""
+        from ticketstub.server.elsewhere import elsewhere  # likewise
+
+        listeners += self._places.take_the_rest(rows, held)
+        whole = {server.machine_identifier: server for server in self.world.media_servers}
+        for row in rows:
+            found = whole.get(row.machine_identifier)
+            self._elsewhere[row.machine_identifier] = elsewhere(found, row.name, self._record) if found else None
+        if self._secure:
+            digits = [plex_direct_digits(server.machine_identifier) for server in self.media_servers]
+            self._context = self._secure.context(certified_names(digits))
+
     @contextlib.asynccontextmanager
-    async def _opened(self) -> AsyncGenerator[tuple[Instance, tuple[MediaServerRow, ...]], None]:
+    async def _opened(self, path: Path | None) -> AsyncGenerator[tuple[Instance, tuple[MediaServerRow, ...]], None]:
         """Open the database and bring the world in."""
         from ticketstub.server.passwords import Passwords  # likewise
         from ticketstub.server.store.seed import seed  # likewise
 
-        keys, store = self._database()
+        keys, store = self._database(path)
         passwords = self.passwords = Passwords(keys, pool=self._pool())
         instance = Instance(store, keys, passwords, self._clock, self.world.answers, {}, self._rates())
         instance.plex_direct = self._plex_direct
@@ -184,24 +238,18 @@ class LocalPlex:
         alone = host == "localhost" or ip_address(host).is_loopback
         return Pool(per_address=2 * WAITING if alone else self._settings.sign_ins_per_address)
 
-    def _database(self) -> tuple[Keys, Store]:
+    def _database(self, path: Path | None) -> tuple[Keys, Store]:
         from ticketstub.server.store.sqlite import SqliteStore  # likewise
-        from ticketstub.server.store.sqlite_file import database_path  # likewise
 
-        if self._db is None:
+        if path is None:
             return Keys.ephemeral(), SqliteStore()
         # The keys first: a database without its key is refused before it is touched.
-        keys = Keys.for_database(database_path(self._db))
-        return keys, SqliteStore(self._db)
+        keys = Keys.for_database(path)
+        return keys, SqliteStore(f"sqlite:///{path}", instance=keys.id)
 
     async def _assembled(self, instance: Instance, rows: tuple[MediaServerRow, ...]) -> App:
         from ticketstub.server.app import App  # likewise
-        from ticketstub.server.elsewhere import elsewhere  # likewise
 
-        whole = {server.machine_identifier: server for server in self.world.media_servers}
-        for row in rows:
-            found = whole.get(row.machine_identifier)
-            self._elsewhere[row.machine_identifier] = elsewhere(found, row.name, self._record) if found else None
         if self._hand is None:
             sites = self._sites(instance, rows)
             return App(sites.plex_tv, sites.media_servers, self._settings, self._on_answer, self._clock)
@@ -240,18 +288,13 @@ class LocalPlex:
             sites[running.port] = MediaServer(box, settings.media_server_keep_alive_seconds, more)
         return Sites(PlexTv(instance), sites, transient)
 
-    def _context(self) -> ssl.SSLContext | None:
-        """Make what TLS is spoken with, for every name that leads here."""
-        digits = [plex_direct_digits(server.machine_identifier) for server in self.media_servers]
-        return self._secure.context(certified_names(digits)) if self._secure else None
-
     async def _run(
         self, app: App, listeners: list[socket.socket], ready: Callable[[], None], stop: asyncio.Event
     ) -> None:
         from ticketstub.server.listening import Server  # likewise
 
         kept = {server.port: self._settings.media_server_keep_alive_seconds for server in self.media_servers}
-        server = Server(app, self._settings, kept, self._context())
+        server = Server(app, self._settings, kept, self._context)
         if self._hand is not None:
             self._hand.serves(server, self._places.listening.host, (self._places.port, *self._places.more))
         serving = asyncio.create_task(server.serve(listeners))

@@ -220,53 +220,6 @@ async def test_a_closed_store_is_unavailable(opening):
 
 
 @pytest.mark.parametrize(
-    ("make", "reason"),
-    [
-        (lambda path: path.write_bytes(b"This is a text, and certainly no database."), "not a database"),
-        (lambda path: _run(path, "CREATE TABLE theirs (x)"), "another program"),
-        (lambda path: _run(path, "PRAGMA application_id = 5"), "another program"),
-        (lambda path: path.mkdir(), "is a folder"),
-    ],
-)
-def test_files_that_are_not_ours(path, make, reason):
-    """F-SQ-9: another program's file, or none at all, is refused by name, unchanged and undeleted."""
-    make(path)
-    before = path.read_bytes() if path.is_file() else None
-    for use in (SqliteStore, sqlite_file.remove_database):
-        with pytest.raises(StoreError, match=reason) as caught:
-            use(f"sqlite:///{path}")
-        assert str(path) in str(caught.value)
-    assert before == (path.read_bytes() if path.is_file() else None)
-
-
-def _run(path, statement):
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute(statement)
-
-
-def test_a_newer_file(path):
-    """F-SQ-9: a file with tables of another version is refused, and can be removed to start over."""
-    sqlite_file.prepare(path)
-    _run(path, f"PRAGMA user_version = {VERSION + 1}")
-    with pytest.raises(StoreError, match="another version"):
-        SqliteStore(f"sqlite:///{path}")
-    sqlite_file.remove_database(f"sqlite:///{path}")
-    assert not path.exists()
-
-
-async def test_starting_over(opening, path, keys, passwords):
-    """A removed database is gone with what stood beside it; removing none is no error."""
-    url = f"sqlite:///{path}"
-    sqlite_file.remove_database(url)
-    store = opening()
-    await seed(store, World.demo(), keys, passwords, NOW)
-    await store.close()
-    sqlite_file.remove_database(url)
-    assert [] == list(path.parent.iterdir())
-    assert await opening().find_account("mira_quill") is None
-
-
-@pytest.mark.parametrize(
     "url", ["plex.db", "sqlite://plex.db", "sqlite:///", "postgresql://x/y", "sqlite:///x?mode=ro"]
 )
 def test_urls_that_are_none(url):

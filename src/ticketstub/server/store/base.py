@@ -39,6 +39,10 @@ class StoreUnavailable(StoreError):
     """The database cannot do this now (locked, full, closed, broken): nothing was written, answer 503."""
 
 
+class StoreDamaged(StoreError):
+    """The database's file is damaged. Nothing is repaired."""
+
+
 class StoreConflict(StoreError):
     """What was to be added belongs to somebody else in this database; nothing was written."""
 

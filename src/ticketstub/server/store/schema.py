@@ -8,7 +8,7 @@ records without any token.
 from __future__ import annotations
 
 APPLICATION_ID = 0x5453_7462  # "TStb": tells our files from other programs' SQLite files
-VERSION = 2
+VERSION = 3
 
 _ACCOUNTS = (
     """
@@ -252,4 +252,9 @@ _HOMES = (
     "CREATE INDEX home_invitation_of_account ON home_invitation (account_id)",
 )
 
-TABLES = (*_ACCOUNTS, *_PINS, *_ATTEMPTS, *_AUTH_KEYS, *_SESSIONS, *_CLAIMS, *_HOMES)
+_INSTANCE = ("CREATE TABLE instance (id TEXT NOT NULL)",)  # `Keys.id` of the key file that belongs to this database
+
+STEPS = {2: _INSTANCE}
+"""What leads from a version to the next one."""
+
+TABLES = (*_INSTANCE, *_ACCOUNTS, *_PINS, *_ATTEMPTS, *_AUTH_KEYS, *_SESSIONS, *_CLAIMS, *_HOMES)

@@ -105,13 +105,16 @@ class SqliteStore:
 
     Args:
         url: `sqlite:///relative.db`, `sqlite:////absolute.db`, or `None` for memory.
+        instance: the id of the keys that a file must have been made under; left out, that is not looked at.
         trace: is told every statement that is run for writing, with its values: for tests.
 
     Raises:
         StoreError: the file cannot be used; the message says why.
     """
 
-    def __init__(self, url: str | None = None, *, trace: sqlite_file.Trace | None = None) -> None:
+    def __init__(
+        self, url: str | None = None, *, instance: str | None = None, trace: sqlite_file.Trace | None = None
+    ) -> None:
         self._accounts: dict[int, tuple[int, AccountRow]] = {}
         self._writer: Writer
         if url is None:
@@ -120,7 +123,7 @@ class SqliteStore:
             self._writer = DirectWriter(connection)
         else:
             path = sqlite_file.database_path(url)
-            sqlite_file.prepare(path)
+            sqlite_file.prepare(path, instance)
             self._reader = Reader(sqlite_file.reader(path))
             self._writer = ThreadWriter(partial(sqlite_file.writer, path, trace))
         self.accounts = SqliteAccounts(self._reader, self._writer)
