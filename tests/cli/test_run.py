@@ -104,10 +104,10 @@ def test_what_is_refused_is_named(process: Command, address: str, reason: str) -
 
 
 def test_its_folder_holds_no_key_and_nobody_else_reads_it(process: Command, runtime: Path) -> None:
-    """Three files of certificates in a folder of mode 0700."""
+    """Three files of certificates, and the proxy's address for other shells, in a folder of mode 0700."""
     ran = process("run", "--offline", "--", PYTHON, "-c", SHOWING, env={"XDG_RUNTIME_DIR": str(runtime)})
     *files, mode = ran.out.splitlines()
-    assert ["bundle.pem", "ca.pem", "trust.p12"] == sorted(line.partition(" ")[0] for line in files)
+    assert ["bundle.pem", "ca.pem", "proxy", "trust.p12"] == sorted(line.partition(" ")[0] for line in files)
     assert "PRIVATE KEY" not in ran.out
     assert 0o700 == stat.S_IMODE(int(mode, 8))
     assert [] == list(runtime.iterdir())
@@ -240,7 +240,12 @@ def test_a_shell_without_a_program(runtime: Path) -> None:
     shown = b""
     while b"$ " not in shown.rpartition(b"It ends with this shell")[2]:
         shown += os.read(terminal, 1024)
-    os.write(terminal, f"'{PYTHON}' -m ticketstub env --format dotenv | grep -c PROXY=; exit 5\n".encode())
+    before = shown.decode()
+    authority = re.search(r"env --ca (\S+/ca\.pem)", before)
+    assert authority
+    outside = f"env -u TICKETSTUB_PROXY -u TICKETSTUB_CA '{PYTHON}' -m ticketstub env --ca {authority[1]}"
+    compared = f"{outside} | grep -qF \"HTTPS_PROXY=$HTTPS_PROXY\" && echo jo''ined"
+    os.write(terminal, f"{compared}; '{PYTHON}' -m ticketstub env --format dotenv | grep -c PROXY=; exit 5\n".encode())
     try:
         while piece := os.read(terminal, 1024):
             shown += piece
@@ -250,6 +255,7 @@ def test_a_shell_without_a_program(runtime: Path) -> None:
     os.close(terminal)
     text = shown.decode()
     assert "a local stand-in, not Plex" in text
-    assert re.search(r"env --proxy http://127\.0\.0\.1:\d+ --ca \S+/ca\.pem", text)
+    assert "\njoined\r" in text
+    assert "http://ticketstub:" not in text  # the proxy's secret is on no screen and no command line
     assert "\n6\r" in text  # HTTPS, HTTP, ALL, NO, Node's and the run's own in capitals
     assert not [secret for secret in SECRETS if secret in text]

@@ -28,7 +28,9 @@ def env(
     ] = "sh",
     proxy: Annotated[
         str | None,
-        typer.Option("--proxy", metavar="URL", envvar="TICKETSTUB_PROXY", help="The proxy of a run: its shell says."),
+        typer.Option(
+            "--proxy", metavar="URL", envvar="TICKETSTUB_PROXY", help="The proxy of a run; else as its --ca says."
+        ),
     ] = None,
     ca: Annotated[
         Path | None,
@@ -52,20 +54,23 @@ def env(
     if form == "compose":
         _print_compose(world, address, service, image)
     else:
-        _print_variables(_WRITTEN[form], proxy or "", ca)
+        _print_variables(_WRITTEN[form], proxy, ca)
 
 
-def _print_variables(write: Callable[[str, str], str], proxy: str, ca: Path | None) -> None:
-    from ticketstub.server.proxy.variables import Pointing, variables
+def _print_variables(write: Callable[[str, str], str], proxy: str | None, ca: Path | None) -> None:
+    from ticketstub.server.proxy.variables import ADDRESS, Pointing, variables
     from ticketstub.token import Secret
 
     if ca is None:
         raise WrongUsage(
-            "there is no run to point at: name its --proxy and --ca",
-            hint="start one with `ticketstub run`: its shell says both, and inside it this command knows them",
+            "there is no run to point at: name its --ca",
+            hint="start one with `ticketstub run`: its shell says it, and inside it this command knows it",
         )
     if not ca.is_file():
         raise WrongUsage(f"{ca}: there is no such file", hint="has that run ended?")
+    if proxy is None:
+        beside = ca.with_name(ADDRESS)
+        proxy = beside.read_text("utf-8") if beside.is_file() else ""
     here = (os.environ.get("TICKETSTUB_PROXY", ""), os.environ.get("TICKETSTUB_CA")) == (proxy, str(ca))
     known: Mapping[str, str] = os.environ if here else {}
     key = known.get("TICKETSTUB_CONTROL_KEY")

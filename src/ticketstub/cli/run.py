@@ -219,11 +219,11 @@ def _shell() -> str:
 
 def _welcome(environ: dict[str, str]) -> None:
     """Say what this shell is, and how another one joins it."""
-    proxy, authority, plex_tv = (environ.get(f"TICKETSTUB_{name}", "") for name in ("PROXY", "CA", "PLEX_TV"))
+    authority, plex_tv = environ["TICKETSTUB_CA"], environ["TICKETSTUB_PLEX_TV"]
     print("Ticketstub: in this shell plex.tv is a local stand-in, not Plex. Never type a real Plex password here.")
     print(f"  Its pages, to approve an app or type a link code: {plex_tv}/link")
     if environ.get("TICKETSTUB_CONTROL"):
         print("  The control API, for tests: $TICKETSTUB_CONTROL, with the key in $TICKETSTUB_CONTROL_KEY")
-    if proxy:
-        print(f'  In another shell: eval "$(ticketstub env --proxy {proxy} --ca {authority})"')
+    if environ.get("TICKETSTUB_PROXY"):
+        print(f'  In another shell: eval "$(ticketstub env --ca {authority})"')
     print("  It ends with this shell: exit", flush=True)

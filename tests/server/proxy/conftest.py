@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ticketstub.server.proxy.authority import Issued, issue_for_run, server_context
+from ticketstub.server.proxy.callers import Callers
 from ticketstub.server.proxy.hosts import Address, Hosts
 from ticketstub.server.proxy.passage import Event, Limits
 from ticketstub.server.proxy.proxy import Proxy
@@ -109,10 +110,16 @@ class Stage:
     def hosts(self, *, offline: bool = False) -> Hosts:
         return Hosts(self.plex_tv.address, {DIGITS: self.attic.address}, offline=offline)
 
-    def proxy(self, *, offline: bool = False, limits: Limits | None = None, upstream: Upstream | None = None) -> Proxy:
-        proxy = Proxy(
-            self.hosts(offline=offline), self.context, limits=limits, upstream=upstream, on_event=self.events.append
-        )
+    def proxy(
+        self,
+        *,
+        offline: bool = False,
+        limits: Limits | None = None,
+        upstream: Upstream | None = None,
+        callers: Callers | None = None,
+    ) -> Proxy:
+        hosts, on_event = self.hosts(offline=offline), self.events.append
+        proxy = Proxy(hosts, self.context, limits=limits, upstream=upstream, on_event=on_event, callers=callers)
         return self.endings.enter_context(proxy.running())
 
     def client(self, proxy: Proxy) -> Client:

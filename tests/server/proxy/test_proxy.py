@@ -83,7 +83,7 @@ def test_other_hosts_are_passed_on_untouched(stage: Stage, connect: Connect) -> 
         ),
         ("CONNECT example.com:443", 403, "example.com:443 is not Plex's, and this run is offline (--offline)"),
         ("GET http://example.com/", 403, "example.com:80 is not Plex's, and this run is offline (--offline)"),
-        ("GET /", 400, "this is a proxy: it takes CONNECT, and http:// addresses in full"),
+        ("GET /", 403, "this is a proxy: it takes CONNECT, and http:// addresses in full"),
         ("GET http://plex.tv:443/", 400, "plex.tv:443 is for https, which takes CONNECT"),
     ],
 )

@@ -95,6 +95,8 @@ class Entrance(asyncio.Protocol):
         body = f"ticketstub run: {refused.reason}\n".encode("ascii", "replace")
         head = f"HTTP/1.1 {refused.status} {HTTPStatus(refused.status).phrase}: {refused.reason}\r\n"
         fields = f"Content-Type: text/plain\r\nContent-Length: {len(body)}\r\nX-Ticketstub: local\r\n"
+        if refused.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            fields += 'Proxy-Authenticate: Basic realm="ticketstub run"\r\n'
         self.transport.write((head + fields + "Connection: close\r\n\r\n").encode("ascii", "replace") + body)
         self._leave()
 

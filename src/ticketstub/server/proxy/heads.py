@@ -14,7 +14,10 @@ from ticketstub.server.proxy.hosts import Address
 _LINE = re.compile(rb"([A-Z]{1,20}) (\S+) (HTTP/1\.[01])")
 _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})))(?::([0-9]{1,5}))?")
 _ABSOLUTE = re.compile(rb"http://([^/?#]*)(/[^#]*|\?[^#]*|)", re.IGNORECASE)
+_LENGTH = re.compile(rb"[0-9]{1,15}")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n\x00]*)")
+CHUNKED = -1
+"""The length of a body that says itself where it ends."""
 _BETWEEN = re.compile(rb"proxy-.*|connection|keep-alive|host|upgrade", re.IGNORECASE)
 """Fields that are between client and proxy, and those that the proxy writes itself."""
 
@@ -24,11 +27,13 @@ class BadHead(Exception):
 
     Attributes:
         reason: the sentence that the client gets.
+        status: the status that it comes with.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, status: int = 400) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.status = status
 
 
 class Head(NamedTuple):
@@ -42,6 +47,7 @@ class Head(NamedTuple):
         path: path and query, of a plain request.
         version: HTTP/1.0 or HTTP/1.1.
         fields: the header fields that are not the proxy's own.
+        length: how long the body of a plain request is, or `CHUNKED`.
     """
 
     target: Address
@@ -51,6 +57,7 @@ class Head(NamedTuple):
     path: bytes
     version: bytes
     fields: tuple[bytes, ...]
+    length: int = 0
 
     @property
     def tunnel(self) -> bool:
@@ -86,11 +93,35 @@ def read_head(raw: bytes) -> Head:
         return Head(_address(asked, None), method, asked, asked, b"", version, kept)
     absolute = _ABSOLUTE.fullmatch(asked)
     if not absolute:
-        raise BadHead("this is a proxy: it takes CONNECT, and http:// addresses in full")
+        # 403: it may be a web page in a browser, which was told that its host is here.
+        raise BadHead("this is a proxy: it takes CONNECT, and http:// addresses in full", 403)
     authority, path = absolute.groups()
     if not path.startswith(b"/"):
         path = b"/" + path
-    return Head(_address(authority, 80), method, asked, authority, path, version, kept)
+    return Head(_address(authority, 80), method, asked, authority, path, version, kept, _length(fields, version))
+
+
+def read_proof(raw: bytes) -> bytes:
+    """Return the value of `Proxy-Authorization` in a head; empty where there is none, or more than one."""
+    found = _values(raw.split(b"\r\n")[1:], b"proxy-authorization")
+    return found[0] if len(found) == 1 else b""
+
+
+def _values(fields: list[bytes], name: bytes) -> list[bytes]:
+    pairs = (field.partition(b":") for field in fields)
+    return [value.strip() for each, _, value in pairs if each.lower() == name]
+
+
+def _length(fields: list[bytes], version: bytes) -> int:
+    """Return how long the body is; what could be read in two ways is refused."""
+    lengths, codings = (_values(fields, name) for name in (b"content-length", b"transfer-encoding"))
+    if not codings and not lengths:
+        return 0
+    if not codings and len(lengths) == 1 and _LENGTH.fullmatch(lengths[0]):
+        return int(lengths[0])
+    if codings and not lengths and version == b"HTTP/1.1" and [each.lower() for each in codings] == [b"chunked"]:
+        return CHUNKED
+    raise BadHead("how long the body is cannot be told")
 
 
 def _address(authority: bytes, default: int | None) -> Address:

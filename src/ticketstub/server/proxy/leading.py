@@ -17,7 +17,7 @@ from ticketstub.server.addresses import plex_direct_digits
 from ticketstub.server.proxy.authority import issue_for_run, server_context
 from ticketstub.server.proxy.hosts import Address, Hosts
 from ticketstub.server.proxy.proxy import Proxy
-from ticketstub.server.proxy.run_folder import fill, run_folder
+from ticketstub.server.proxy.run_folder import fill, keep_address, run_folder
 
 if TYPE_CHECKING:
     from ticketstub.server.local_plex import LocalPlex
@@ -56,6 +56,7 @@ def leading(
         authority = fill(folder, issued.authority, alone=offline, environ=environ)
         proxy = Proxy(hosts, server_context(issued, folder), upstream=upstream, on_event=on_event)
         with proxy.running():
+            keep_address(folder, proxy.url)
             yield Way(proxy.url, authority)
 
 

@@ -8,6 +8,7 @@ no proper end of TLS either.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 _LINGERS = 5.0
 _HALF_CLOSED = 30.0
@@ -74,9 +75,16 @@ class Pair:
 
 
 class Leg(asyncio.Protocol):
-    """One side of a pair."""
+    """One side of a pair.
+
+    Attributes:
+        passes: returns what of the bytes that come here goes to the other side; `None`: all of them.
+        heard: whether anything came here.
+    """
 
     other: Leg
+    passes: Callable[[bytes], bytes] | None = None
+    heard = False
 
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
@@ -101,8 +109,11 @@ class Leg(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on."""
-        self._pair.stir()
-        self.other.write(data)
+        self.heard = True
+        passed = data if self.passes is None else self.passes(data)
+        if passed:
+            self._pair.stir()
+            self.other.write(passed)
 
     def write(self, data: bytes) -> None:
         """Send."""

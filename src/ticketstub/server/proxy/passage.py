@@ -13,8 +13,9 @@ from typing import Literal
 
 import msgspec
 
+from ticketstub.server.proxy.bodies import Agreement, Body
 from ticketstub.server.proxy.entrance import Entrance
-from ticketstub.server.proxy.heads import Head
+from ticketstub.server.proxy.heads import BadHead, Head
 from ticketstub.server.proxy.hosts import PassedOn, Refused, Taken, is_loopback
 from ticketstub.server.proxy.legs import Pair
 from ticketstub.server.proxy.names import dial
@@ -98,6 +99,8 @@ class Passage:
         further = isinstance(verdict, PassedOn) and not is_loopback(verdict.address.host)
         self._upstream = means.upstream if further else None
         self._pair = Pair(means.limits.idle_seconds)
+        self._body = Body(head.length)
+        self._agreement = Agreement()
 
     async def run(self) -> None:
         """See it through."""
@@ -152,11 +155,47 @@ class Passage:
         self._tell("taken" if isinstance(self._verdict, Taken) else "passed on")
         self._pair.near.join(near)
         if not self._ends_tls:
-            self._pair.far.write(self._first() + self._entrance.rest)
             near.set_protocol(self._pair.near)
-            near.resume_reading()
+            self._begin()
         self._pair.far.release()
         return True
+
+    def _begin(self) -> None:
+        """Send what goes first, and let no more of what the client sends pass than was decided on."""
+        near, far, rest = self._pair.near, self._pair.far, self._entrance.rest
+        far.write(self._first())
+        if self._head.tunnel and self._upstream:
+            far.passes = self._agreed  # until then, the client's side is not read
+            return
+        if not self._head.tunnel:
+            near.passes = self._of_body
+        near.data_received(rest)
+        near.release()
+
+    def _of_body(self, data: bytes) -> bytes:
+        """Pass on the body of the one request; what comes behind it ends the connection soon."""
+        try:
+            passed = self._body.take(data)
+        except BadHead:
+            self._pair.abort()
+            return b""
+        if len(passed) < len(data):
+            self._pair.half_closed()
+            if self._pair.far.heard:  # a server that does not close by itself, as it was asked to
+                asyncio.get_running_loop().call_soon(self._pair.far.finish)
+        return passed
+
+    def _agreed(self, data: bytes) -> bytes:
+        """Pass on the answer of the further proxy, and open the tunnel if that is what it says."""
+        self._agreement.read(data)
+        if self._agreement.agreed is None:
+            return data
+        near, self._pair.far.passes = self._pair.near, None
+        if not self._agreement.agreed:
+            near.passes = self._of_body  # of which there is none: what comes would be a request of its own there
+        near.data_received(self._entrance.rest)
+        near.release()
+        return data
 
     def _first(self) -> bytes:
         """What goes out before all that the client sends from now on."""

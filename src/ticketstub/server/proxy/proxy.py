@@ -13,8 +13,9 @@ import ssl
 from collections.abc import Callable, Generator
 from weakref import WeakSet
 
+from ticketstub.server.proxy.callers import Callers
 from ticketstub.server.proxy.entrance import Entrance, Gone
-from ticketstub.server.proxy.heads import BadHead, Head, read_head
+from ticketstub.server.proxy.heads import BadHead, Head, read_head, read_proof
 from ticketstub.server.proxy.hosts import Hosts, Refused
 from ticketstub.server.proxy.passage import Event, Limits, Means, Passage
 from ticketstub.server.proxy.threads import running
@@ -30,6 +31,7 @@ class Proxy:
         limits: the bounds.
         upstream: the proxy by which everything else is reached, loopback excepted.
         on_event: told what became of each connection.
+        callers: tells the programs of this user from others.
     """
 
     def __init__(
@@ -40,7 +42,9 @@ class Proxy:
         limits: Limits | None = None,
         upstream: Upstream | None = None,
         on_event: Callable[[Event], None] | None = None,
+        callers: Callers | None = None,
     ) -> None:
+        self._callers = callers or Callers()
         self._hosts = hosts
         self._limits = limits or Limits()
         self._means = Means(self._limits, context, upstream, on_event or _nobody)
@@ -50,8 +54,8 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """Its address, once started."""
-        return f"http://127.0.0.1:{self._means.own_port}"
+        """Its address, once started, with the secret by which programs prove that they are this user's."""
+        return f"http://{self._callers.userinfo}@127.0.0.1:{self._means.own_port}"
 
     async def serve(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Run until `stop` is set; `ready` is called once it listens. Raises `ListenError`."""
@@ -97,7 +101,13 @@ class Proxy:
     async def _serve(self, entrance: Entrance) -> None:
         """See one client through, from its head to its end."""
         try:
-            head = await _head(entrance, self._limits.head_seconds)
+            raw = await entrance.head(self._limits.head_seconds)
+            proof = read_proof(raw) if isinstance(raw, bytes) else b""
+            if unproven := self._callers.refuse(entrance.transport, proof):
+                # A program that shows the secret only when it is asked for is nothing to tell of.
+                self._refuse(entrance, "", unproven, is_told=bool(proof) or self._callers.knows_users)
+                return
+            head = _head(raw)
             if isinstance(head, Refused):
                 self._refuse(entrance, "", head)
                 return
@@ -119,8 +129,9 @@ class Proxy:
         finally:
             self._passages.discard(passage)
 
-    def _refuse(self, entrance: Entrance, target: str, refused: Refused) -> None:
-        self._means.tell(Event(target=target, outcome="refused", reason=refused.reason))
+    def _refuse(self, entrance: Entrance, target: str, refused: Refused, *, is_told: bool = True) -> None:
+        if is_told:
+            self._means.tell(Event(target=target, outcome="refused", reason=refused.reason))
         entrance.refuse(refused)
 
 
@@ -128,11 +139,10 @@ def _nobody(_event: Event) -> None:
     """Listen to nothing."""
 
 
-async def _head(entrance: Entrance, seconds: float) -> Head | Refused:
-    raw = await entrance.head(seconds)
+def _head(raw: bytes | Refused) -> Head | Refused:
     if isinstance(raw, Refused):
         return raw
     try:
         return read_head(raw)
     except BadHead as bad:
-        return Refused(400, bad.reason)
+        return Refused(bad.status, bad.reason)

@@ -1,7 +1,7 @@
 """The folder of a run: the certificates that its programs are to trust, for as long as it lasts.
 
-Rule: only its owner can read it, and it holds no secret. It goes away whatever happens to the command: a process that
-does nothing else waits for its end, and removes what is left.
+Rule: only its owner can read it. It holds no key, and one secret: the proxy's address, for other shells. It goes away
+whatever happens to the command: a process that does nothing else waits for its end, and removes what is left.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ticketstub.server.proxy.variables import AUTHORITY, BUNDLE, TRUST_STORE, TRUST_STORE_PASSWORD
+from ticketstub.server.proxy.variables import ADDRESS, AUTHORITY, BUNDLE, TRUST_STORE, TRUST_STORE_PASSWORD
 
 _CLEANER = "import shutil, sys; sys.stdin.buffer.read(); shutil.rmtree(sys.argv[1], ignore_errors=True)"
 _KNOWN = (
@@ -77,6 +77,14 @@ def fill(folder: Path, authority: bytes, *, alone: bool, environ: Mapping[str, s
     ):
         (folder / name).write_bytes(content)
     return folder / AUTHORITY
+
+
+def keep_address(folder: Path, proxy: str) -> None:
+    """Write the proxy's address where `ticketstub env` finds it; its secret is on no command line then."""
+    with os.fdopen(
+        os.open(folder / ADDRESS, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+    ) as file:
+        file.write(proxy)
 
 
 def trusted(environ: Mapping[str, str]) -> bytes:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 AUTHORITY, BUNDLE, TRUST_STORE = "ca.pem", "bundle.pem", "trust.p12"
 """The files of a run's folder: the authority, the same with what else is trusted, and that for Java."""
+ADDRESS = "proxy"
+"""The file beside them with the proxy's address, in which its secret is."""
 TRUST_STORE_PASSWORD = "changeit"  # noqa: S105  # Java's own default: it guards nothing, the content is public
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PLEX = ("plex.tv", "plex.direct")
