@@ -72,6 +72,7 @@ KINDS = {
     "-k3mPz_9Q-vT7rLb2NfW": "opaque",
     "--------------------": "unknown",
     "transient-5b7e1c90-2d4f-4a63-9e18-c0d7a4f2b631": "transient",
+    "local-5b7e1c90-2d4f-4a63-9e18-c0d7a4f2b631": "local",
     "eyJraWQiOiJ4In0.eyJpc3MiOiJ4In0.c2ln": "jwt",
     "eyJraWQiOiJ4In0.eyJpc3MiOiJ4In0": "unknown",
     "short": "unknown",

@@ -100,15 +100,15 @@ class Token(Secret):
 
     @property
     def kind(self) -> str:
-        """What the text looks like: `opaque` (account or server), `transient`, `claim`, `jwt`, or `unknown`.
+        """What the text looks like: `opaque` (account or server), `transient`, `local`, `claim`, `jwt`, or `unknown`.
 
         Observed: an account's or server's token is 20 characters of A-Z a-z 0-9 _ and -; a transient token is
-        `transient-` and a UUID; a claim token is `claim-` and 20 characters; a JWT is three parts, from `eyJ`.
+        `transient-` and a UUID; a media server's own for its network begins with `local-`; a claim token is `claim-`
+        and 20 characters; a JWT is three parts, from `eyJ`.
         """
-        if self._text.startswith("transient-"):
-            return "transient"
-        if self._text.startswith("claim-"):
-            return "claim"
+        for kind in ("transient", "local", "claim"):
+            if self._text.startswith(f"{kind}-"):
+                return kind
         if self._text.startswith("eyJ") and self._text.count(".") == 2:
             return "jwt"
         plain = self._text.replace("-", "").replace("_", "")

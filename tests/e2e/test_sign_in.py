@@ -4,7 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.e2e.acting import App, Clock, Tab
 from tests.e2e.conftest import OpenTab, WebApplication
@@ -266,3 +266,56 @@ def test_without_scripts(app: App, open_tab: OpenTab) -> None:
     tab.press("Approve")
     expect(tab.page.locator("h1")).to_have_text("Approved")
     assert app.token(pin)
+
+
+OPENER = """
+    url => {
+        window.heard = [];
+        window.addEventListener("message", event => window.heard.push([event.origin, event.data]));
+        window.open(url);
+    }
+"""
+
+
+def popup_of(tab: Tab, web_application: WebApplication, url: str) -> Page:
+    """Open the Auth App in a window of its own, as a web application does, and go to where it can be approved."""
+    tab.allowed.add(web_application.host)
+    tab.open(web_application.url)
+    with tab.context.expect_page() as opened:
+        tab.page.evaluate(OPENER, url)
+    popup = opened.value
+    popup.set_default_timeout(5000)
+    popup.get_by_role("button", name="Approve").wait_for()
+    return popup
+
+
+def test_the_opener_is_told_that_it_is_done(
+    app: App, tab: Tab, web_application: WebApplication, plex: LocalPlex
+) -> None:
+    """Without a forwardUrl the page that opened the window gets AUTH_COMPLETE, without any token."""
+    popup = popup_of(tab.signed_in(), web_application, app.auth_url(app.pin()))
+    popup.get_by_role("button", name="Approve").click()
+    popup.get_by_role("heading", name="Approved").wait_for()
+    tab.page.wait_for_function("window.heard.length > 0")
+    assert [[plex.url, {"type": "AUTH_COMPLETE", "response": {}}]] == tab.page.evaluate("window.heard")
+    popup.close()
+
+
+def test_another_origin_in_the_openers_place_is_told_nothing(
+    app: App, tab: Tab, web_application: WebApplication
+) -> None:
+    """The message is for the origin that opened the window alone, not for where that window went since."""
+    popup = popup_of(tab.signed_in(), web_application, app.auth_url(app.pin()))
+    elsewhere = web_application.url.replace("127.0.0.1", "localhost")
+    tab.allowed.add(web_application.host.replace("127.0.0.1", "localhost"))
+    # By a script of its own: where the browser itself goes to another site, the two windows no longer know each other.
+    tab.page.evaluate("url => { window.location.assign(url); }", elsewhere)
+    tab.page.wait_for_url(f"{elsewhere}/")
+    tab.page.evaluate("window.heard = []; window.addEventListener('message', event => window.heard.push(event.data))")
+    popup.get_by_role("button", name="Approve").click()
+    popup.get_by_role("heading", name="Approved").wait_for()
+    # Messages to this window come in order, so one of its own shows that no other came before it.
+    popup.evaluate("window.opener.postMessage('last', '*')")
+    tab.page.wait_for_function("window.heard.includes('last')")
+    assert ["last"] == tab.page.evaluate("window.heard")
+    popup.close()

@@ -120,6 +120,15 @@ def test_a_server_that_admits_anybody_proves_nothing() -> None:
     assert checking(OPAQUE, REFUSED, ROOT, ROOT, server=ATTIC)[0].alive is None
 
 
+def test_a_local_token_of_a_media_server_never_goes_to_plex_tv() -> None:
+    """plex.tv is not asked about a token that begins with `local-`; the media server that made it is."""
+    text = "local-5b7e1c90-2d4f-4a63-9e18-c0d7a4f2b631"
+    found, walker = checking(text)
+    assert ("local", None, []) == (found.kind, found.alive, walker.sent)
+    found, walker = checking(text, ROOT, PAGE_401, server=ATTIC)
+    assert ("local", True) == (found.kind, found.alive)
+
+
 def test_a_transient_token_needs_its_server() -> None:
     """plex.tv is not asked about a transient token; without a server nobody can tell."""
     found, walker = checking(TRANSIENT)

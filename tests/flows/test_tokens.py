@@ -135,6 +135,7 @@ def test_source_of_something_else(given: object, kind: type[Exception]) -> None:
 UNSENDABLE = {
     "no token at all": (Ping(), Settings(plex_tv=HERE)),
     "a transient token for plex.tv": (Ping(), with_token(Settings(plex_tv=HERE), "transient-5b7e1c90")),
+    "a media server's local token for plex.tv": (Ping(), with_token(Settings(plex_tv=HERE), "local-5b7e1c90-2d4f")),
     "a token of another origin": (Ping(), with_token(Settings(plex_tv=HERE), Token("x", origin="https://plex.tv"))),
     "an address without its token": (Ping(), derived(base(), {"base_url": "http://127.0.0.1:9"})),
     "an account's token for a media server": (

@@ -169,7 +169,6 @@ WRONG: dict[str, dict[str, Any]] = {
     "another algorithm": {"alg": "HS256"},
     "RSA's algorithm": {"alg": "RS256"},
     "no algorithm": {"alg": "none"},
-    "no kid": {"kid": None},
     "an empty kid": {"kid": ""},
     "a long kid": {"kid": "k" * 129},
     "a path as kid": {"kid": "../k"},
@@ -193,6 +192,15 @@ def test_refused(name: str):
 def test_names_as_seen(kid: str):
     """Published clients name their keys in these ways, and each is taken."""
     assert kid == read_public_key({**KEY, "kid": kid}, rsa=False).kid
+
+
+def test_a_key_without_kid_is_named_by_its_thumbprint():
+    """RFC 7638: the documented sample of a key has no `kid`; its thumbprint serves, of an RSA key too."""
+    assert THUMBPRINT == read_public_key({**KEY, "kid": None}, rsa=False).kid
+    bare = {name: value for name, value in KEY.items() if name != "kid"}
+    assert THUMBPRINT == read_public_key(bare, rsa=False).kid
+    with pytest.raises(KeyRefused):
+        read_public_key({"kty": "OKP", "crv": "Ed25519"}, rsa=False)
 
 
 @pytest.mark.parametrize("member", ["d", "p", "q", "dp", "dq", "qi", "oth", "k"])

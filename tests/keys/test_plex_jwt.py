@@ -114,11 +114,13 @@ def test_another_issuer():
 
 
 def test_keys_by_name():
-    """The key is found by its name; of two with one name the newest, which comes last, counts."""
+    """The key is found by its name, or without one by its thumbprint; of two with one name the last, newest counts."""
     old, new = signing_key(8).jwk, KEY.jwk
     assert "kid" == reason(VALID.token(), keys=PublishedKeys())
     assert "kid" == reason(VALID.token(), keys=PublishedKeys(keys=(old,)))
     assert None is reason(VALID.token(), keys=PublishedKeys(keys=(new, old)))
+    nameless = Jwk(kty="OKP", crv="Ed25519", x=new.x)
+    assert None is reason(VALID.token(), keys=PublishedKeys(keys=(Jwk(kty="OKP"), nameless)))
     same = Jwk(kty="OKP", crv="Ed25519", x=old.x, kid=new.kid)
     assert None is reason(VALID.token(), keys=PublishedKeys(keys=(same, new)))
     assert "signature" == reason(VALID.token(), keys=PublishedKeys(keys=(new, same)))

@@ -22,7 +22,7 @@ DAY = 24 * 3600
 
 def household(**answers: object) -> dict[str, Any]:
     """The family, with passwords, tokens of the media servers themselves, and an account that was switched off."""
-    made = family(answers=answers)
+    made = family(answers={"invitation_lists": "list"} | answers)
     for account in made["account"]:
         account["password_hash"] = HASH
     made["account"].append(

@@ -63,6 +63,8 @@ GET    /api/users                                             401   401      200
 GET    /api/v2/friends                                        401   401      200      200  200      498     200
 GET    /api/v2/shared_servers/owned/accepted                  401   401      200      200  200      498     200
 GET    /api/v2/shared_servers/invites/received/pending        401   401      200      200  200      498     200
+GET    /api/v2/shared_servers/invites/owned/pending           401   401      200      200  200      498     200
+GET    /api/v2/shared_servers/invites/owned/accepted          401   401      200      200  200      498     200
 GET    /api/invites/requests                                  422   422      200      200  200      498     200
 GET    /api/invites/requested                                 422   422      200      200  200      498     200
 
@@ -79,6 +81,7 @@ POST   /api/v2/home/users/restricted/{id}                     401   401      200
 POST   /api/home/users                                        401   401      200      403  200      498     401
 PUT    /api/home/users/{id}                                   401   401      200      403  200      498     401
 DELETE /api/home/users/{id}                                   401   401      200      403  200      498     401
+POST   /api/v2/shared_servers                                 401   401      201      404  201      498     401
 DELETE /api/friends/{id}                                      401   401      410      410  410      498     401
 PUT    /api/invites/requests/{id}                             401   401      404      404  404      498     401
 DELETE /api/invites/requests/{id}                             401   401      404      404  404      498     401
@@ -111,11 +114,11 @@ GET    /security/resources      401   401    200       200    403       403     
 GET    /accounts                401   401    200       200    403       403     200
 GET    /devices                 401   401    200       200    403       403     200
 GET    /statistics/resources    401   401    200       200    403       403     200
-GET    /myplex/account          401   401    200       403    403       403     200
-DELETE /myplex/account          401   401    200       403    403       403     200
+GET    /myplex/account          401   401    200       200    403       403     200
+DELETE /myplex/account          401   401    200       200    403       403     200
 POST   /myplex/claim            401   401    401       401    401       401     401
 """
-"""On Attic, which is mira's. What a transient token may never do is get the server's own, which lives longer."""
+"""On Attic, which is mira's. A transient token has its origin's access; the server's own token is told to nobody."""
 
 
 class Asking(NamedTuple):
@@ -150,6 +153,7 @@ REQUESTS = {
     "POST /api/home/users": Asking("/api/home/users?title=Nia"),
     "PUT /api/home/users/{id}": Asking("/api/home/users/{mira}?pin=1234"),
     "DELETE /api/home/users/{id}": Asking("/api/home/users/{elsa}"),
+    "POST /api/v2/shared_servers": Asking("/api/v2/shared_servers?machineIdentifier={attic}&invitedId={nils}"),
     "DELETE /api/friends/{id}": Asking("/api/friends/{tom}"),
     "PUT /api/invites/requests/{id}": Asking("/api/invites/requests/{invitation}"),
     "DELETE /api/invites/requests/{id}": Asking("/api/invites/requests/{invitation}"),

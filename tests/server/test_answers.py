@@ -43,7 +43,7 @@ ACCOUNT: dict[str, Any] = {
     },
     "subscriptionDescription": None,
     "restricted": False,
-    "anonymous": False,
+    "anonymous": None,
     "home": False,
     "guest": False,
     "homeSize": 1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -138,6 +139,19 @@ def test_claims_that_may_be_missing(url: str, clock: Clock) -> None:
     key, _ = registered(url)
     jwt = key.sign({"aud": "plex.tv", "iss": CLIENT, "nonce": nonce(url)})
     assert 200 == post(url, "/api/v2/auth/token", {"jwt": jwt}).status
+
+
+def test_a_key_without_kid_is_named_by_its_thumbprint(url: str, clock: Clock) -> None:
+    """A JWK without `kid` is registered, and its device proves it by the key's RFC 7638 thumbprint."""
+    key = Key()
+    token = signed_in(url)
+    bare = {name: value for name, value in key.jwk.items() if name in {"kty", "crv", "x"}}
+    assert 201 == post(url, "/api/v2/auth/jwk", {"jwk": bare}, token).status
+    text = json.dumps({name: bare[name] for name in ("crv", "kty", "x")}, separators=(",", ":"))
+    key.kid = packed(sha256(text.encode()).digest())
+    found = exchange(url, key, clock.now)
+    assert 200 == found.status
+    assert key.kid == unpacked(found.json["auth_token"].split(".")[1])["thumbprint"]
 
 
 def test_rsa_keys(url: str, clock: Clock) -> None:

@@ -18,7 +18,7 @@ GONE = {"home": False, "homeSize": 1, "homeAdmin": False, "guest": False}
 @pytest.fixture(name="url")
 def _url(start: Start) -> str:
     """A local Plex with the family, its clock standing still."""
-    return start(world=family(), settings=QUICK, clock=Clock()).url
+    return start({"invitation_lists": "list"}, world=family(), settings=QUICK, clock=Clock()).url
 
 
 def titles(url: str, who: str = "mira") -> list[str]:
@@ -203,7 +203,7 @@ def test_which_role_may_do_what(start: Start, request_line: str) -> None:
     """S22, S21: the administrator alone changes who is in it, owners their passcodes; others' ids are not there."""
     method, path = request_line.split(" ")
     refusing = {who: status for who, status in ROLES[request_line].items() if status != OK}
-    url = start(world=family()).url
+    url = start({"invitation_lists": "list"}, world=family()).url
     before = everything(url)
     assert refusing == {who: refused(call(url, method, path, who)) for who in refusing}
     assert before == everything(url)

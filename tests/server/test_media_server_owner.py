@@ -118,11 +118,9 @@ def test_every_list_has_a_size_that_is_a_number(attic: str) -> None:
 
 
 def test_how_it_stands_with_plex_tv(plex: LocalPlex, attic: str) -> None:
-    """`MyPlex`, in JSON without a container: the server's own token, whose it is, where, and what is paid."""
-    own = rows(plex.url, MIRA)[ATTIC]["token"]
+    """`MyPlex`, in JSON without a container: whose it is, where, and what is paid; the server's token no longer."""
     host, port = "127.0.0.1", plex.media_server("Attic").port
     expected = {
-        "authToken": own,
         "username": "mira@example.test",
         "mappingState": "mapped",
         "mappingError": "",
@@ -158,8 +156,35 @@ def test_what_is_the_owners_is_nobody_elses(plex: LocalPlex, attic: str, path: s
     answers = [get(attic, path, token) for token in others]
     page = PAGE % (b"Unauthorized", 401, b"Unauthorized")
     assert [(401, page)] * len(others) == [(answer.status, answer.body) for answer in answers]
-    # Of the server's own token nothing is told to one that ends before it (S16).
-    assert (403 if path == "/myplex/account" else 200) == get(attic, path, transient(attic, MIRA)).status
+    assert 200 == get(attic, path, transient(attic, MIRA)).status
+
+
+def test_a_transient_token_of_the_owner_has_the_owners_access(begin: Start) -> None:
+    """A delegation token has its origin's access: `/myplex/account` is answered, and may even be given up by it."""
+    attic = begin().media_server("Attic").url
+    token = transient(attic, MIRA)
+    assert get(attic, "/myplex/account", MIRA).json == get(attic, "/myplex/account", token).json
+    assert [403, 200] == [
+        ask(attic, "DELETE", "/myplex/account", {"X-Plex-Token": each}).status
+        for each in (transient(attic, TOM_ON_ATTIC), token)
+    ]
+    assert not get(attic, "/identity").json["MediaContainer"]["claimed"]
+
+
+def test_the_older_answer_tells_the_servers_token(begin: Start) -> None:
+    """With `my_plex_account = "with_token"` the owner is told it, and no token that ends before it (S16)."""
+    plex = begin({"my_plex_account": "with_token"})
+    attic, own = plex.media_server("Attic").url, rows(plex.url, MIRA)[ATTIC]["token"]
+    tokens = (MIRA, own, transient(attic, MIRA))
+    told = [get(attic, "/myplex/account", token).json["MyPlex"].get("authToken") for token in tokens]
+    assert [own, own, None] == told
+
+
+def test_my_plex_may_be_forbidden(begin: Start) -> None:
+    """With `my_plex_account = "forbidden"` it is 403 for the owner too, as was reported."""
+    attic = begin({"my_plex_account": "forbidden"}).media_server("Attic").url
+    answers = [get(attic, path, MIRA) for path in ("/myplex/account", "/accounts")]
+    assert [403, 200] == [answer.status for answer in answers]
 
 
 def test_a_share_may_be_refused_as_nobody(begin: Start) -> None:

@@ -44,12 +44,12 @@ def older(url: str, path: str = "/api/resources", token: str = MIRA, **headers: 
 
 
 def test_players_are_resources_too(plex: LocalPlex) -> None:
-    """Devices that provide a player, client or controller come after the servers, without token and addresses.
+    """Devices that provide a player or client come after the servers, without token and addresses.
 
-    What only servers say is missing; a plain application is not listed.
+    What only servers say is missing; a plain application is not listed, nor is a device that only controls others.
     """
     found = listed(plex.url)
-    assert ["Attic", "Shed", "Toms", "kitchen-1", "remote-1"] == [
+    assert ["Attic", "Shed", "Toms", "kitchen-1"] == [
         each["name"] if each["provides"] == "server" else each["clientIdentifier"] for each in found
     ]
     when = "2026-11-18T11:06:40Z"
@@ -84,7 +84,7 @@ def test_players_are_resources_too(plex: LocalPlex) -> None:
 def test_no_boolean_is_empty_in_xml(plex: LocalPlex) -> None:
     """python-plexapi refuses a boolean that is neither 0 nor 1: each there is one, also of players."""
     answer = ask(plex.url, "GET", "/api/v2/resources", {"X-Plex-Token": MIRA, "X-Plex-Client-Identifier": "x"})
-    assert ("resources", 5) == (answer.xml.tag, len(answer.xml))
+    assert ("resources", 4) == (answer.xml.tag, len(answer.xml))
     for resource in answer.xml:
         given = {name: resource.get(name) for name in (*BOOLEANS.split(), "home") if name in resource.attrib}
         assert {"0", "1"} >= set(given.values())
@@ -121,8 +121,8 @@ def test_a_servers_own_token_is_told_no_other(start: Start) -> None:
 def test_the_older_form(plex: LocalPlex, path: str) -> None:
     """MediaContainer, Device, Connection; dates in seconds; no `connections`, no IPv6; no `relay` of an address."""
     container = older(plex.url, path)
-    assert ("MediaContainer", "5") == (container.tag, container.get("size"))
-    attic, _shed, toms, kitchen, _remote = container
+    assert ("MediaContainer", "4") == (container.tag, container.get("size"))
+    attic, _shed, toms, kitchen = container
     server = plex.media_server("Attic")
     assert {
         "name": "Attic",
@@ -260,3 +260,35 @@ def test_a_share_in_the_list_opens_that_server_alone(plex: LocalPlex) -> None:
     for path in ("/api/v2/resources", *OLDER, "/pms/servers.xml"):
         body = get(plex.url, path, TOM).body.decode()
         assert {TOM, TOM_ON_ATTIC} == set(re.findall(f"{MIRA}|{MIRA_ON_TOMS}|{TOM_ON_ATTIC}|{TOM}", body))
+
+
+def test_controllers_are_listed_where_the_world_says_so(start: Start) -> None:
+    """With `controllers = "listed"` a device that only controls others is a resource too."""
+    plex = start({"controllers": "listed"}, world=small())
+    signed_in(plex.url, **{"X-Plex-Client-Identifier": "remote-1", "X-Plex-Provides": " controller , sync-target"})
+    assert "remote-1" in {each["clientIdentifier"] for each in listed(plex.url)}
+
+
+def test_an_owned_server_has_an_empty_owner_in_xml(plex: LocalPlex) -> None:
+    """`ownerId` is empty for what the caller owns, and the owner's id for what is shared (observed)."""
+    root = ask(plex.url, "GET", "/api/v2/resources", {"X-Plex-Token": MIRA, "X-Plex-Client-Identifier": "x"}).xml
+    assert {"Attic": "", "Toms": "10500321"}.items() <= {each.get("name"): each.get("ownerId") for each in root}.items()
+
+
+def test_the_older_lists_may_be_empty(start: Start) -> None:
+    """With `legacy_server_lists = "empty"` the oldest list is empty and the older ones have no owned servers."""
+    plex = start({"legacy_server_lists": "empty"}, world=small())
+    assert 0 == len(older(plex.url, "/pms/servers.xml"))
+    assert [["Toms"]] * 2 == [[each.get("name") for each in older(plex.url, path)] for path in OLDER]
+    assert {"Attic", "Shed", "Toms"} == {each["name"] for each in listed(plex.url)}
+
+
+def test_cors_may_be_missing(start: Start, plex: LocalPlex) -> None:
+    """With `cors = "none"` neither preflights, answers nor refusals let pages of other origins read them."""
+    without = start({"cors": "none"}, world=small())
+    field = "access-control-allow-origin"
+    for url, expected in ((plex.url, ["*"] * 3), (without.url, [None] * 3)):
+        preflight = ask(url, "OPTIONS", "/api/v2/user", {"Access-Control-Request-Headers": "x-plex-token"})
+        answers = [preflight, get(url, "/api/v2/user", MIRA), get(url, "/api/v2/user", "Dead_token_012345678")]
+        assert [200, 200, 401] == [answer.status for answer in answers]
+        assert expected == [answer.headers.get(field) for answer in answers]

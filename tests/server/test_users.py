@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.server.asking import ATTIC, MIRA, START, TOM_ON_ATTIC, Clock, ask
+from tests.server.asking import ATTIC, MIRA, START, TOM_ON_ATTIC, Answered, Clock, ask
 from tests.server.conftest import Start
-from tests.server.family import IDS, TOKENS, TOMS_SERVER, UUIDS, VERA_ON_ATTIC, call, family, refused
+from tests.server.family import IDS, JSON, TOKENS, TOMS_SERVER, UUIDS, VERA_ON_ATTIC, call, family, refused
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World
 
@@ -127,18 +128,48 @@ def test_friends(url: str) -> None:
     assert expected.items() <= tom.items()
     assert (None, None, True, []) == (pip["username"], pip["email"], pip["restricted"], pip["sharedServers"])
     assert ("vera@example.test", False) == (vera["email"], vera["home"])
-    (share,) = tom["sharedServers"]
-    assert ("Attic", ATTIC, IDS["mira"], IDS["tom"]) == tuple(
-        share[name] for name in ("name", "machineIdentifier", "ownerId", "invitedId")
-    )
-    assert {"sharedSources", "sharingSettings"} <= tom.keys()
+
+
+def test_friends_have_the_members_of_recorded_answers(url: str) -> None:
+    """Each friend has every observed member in its order; `restrictionProfile` those of the Home alone."""
+    found = {each["id"]: each for each in call(url, "GET", "/api/v2/friends").json}
+    members = "status sharingSettings sharedServers sharedSources id uuid title username email friendlyName thumb"
+    outside = [*members.split(), "restricted", "home"]
+    assert [outside, [*outside, "restrictionProfile"]] == [list(found[IDS[who]]) for who in ("vera", "tom")]
+    assert ["little_kid", None] == [found[IDS[who]]["restrictionProfile"] for who in ("pip", "tom")]
+    assert {
+        "allowChannels": False,
+        "allowSubtitleAdmin": False,
+        "filterMovies": "",
+        "filterMusic": "",
+        "filterPhotos": None,
+        "filterTelevision": "",
+        "filterAll": None,
+        "allowSync": False,
+        "allowCameraUpload": False,
+        "allowTuners": 0,
+    } == found[IDS["vera"]]["sharingSettings"]
+
+
+def test_shared_servers_of_friends_are_always_empty(url: str) -> None:
+    """`sharedServers` of `/api/v2/friends` is empty, though tom and vera have shares of Attic (observed)."""
+    assert [[]] * 5 == [each["sharedServers"] for each in call(url, "GET", "/api/v2/friends").json]
+    assert 2 == len(call(url, "GET", "/api/v2/shared_servers/owned/accepted").json)
+
+
+@pytest.mark.parametrize(
+    ("status", "count"), [("accepted", 5), ("pending_sent,accepted", 5), ("", 5), ("pending_received", 0), ("odd", 0)]
+)
+def test_friends_by_status(url: str, status: str, count: int) -> None:
+    """`?status=` chooses; here everybody is accepted."""
+    assert count == len(call(url, "GET", f"/api/v2/friends?status={status}").json)
 
 
 def test_friends_in_xml(url: str) -> None:
     """Assumed: the same in v2's usual XML."""
     root = in_xml(url, "/api/v2/friends.xml", **{"X-Plex-Client-Identifier": "x"})
     assert ("friends", {"friend"}, "1") == (root.tag, {each.tag for each in root}, root[0].get("home"))
-    assert "Attic" == root[0].find("sharedServers/sharedServer").get("name")
+    assert ("0", []) == (root[0].find("sharingSettings").get("allowTuners"), list(root[0].find("sharedServers")))
 
 
 def test_friends_that_are_gone(start: Start) -> None:
@@ -240,16 +271,25 @@ def test_shares_of_v2(url: str) -> None:
     ]
     assert b"accessToken" not in call(url, "GET", "/api/v2/shared_servers/owned/accepted").body
     assert [] == call(url, "GET", "/api/v2/shared_servers/owned/accepted", "vera").json
-    pending = call(url, "GET", "/api/v2/shared_servers/invites/received/pending")
-    assert (200, b"[]") == (pending.status, pending.body)
+    for path in ("received/pending", "owned/pending"):
+        pending = call(url, "GET", f"/api/v2/shared_servers/invites/{path}")
+        assert (200, b"[]") == (pending.status, pending.body)
+    assert found == call(url, "GET", "/api/v2/shared_servers/invites/owned/accepted").json
     root = in_xml(url, "/api/v2/shared_servers/owned/accepted", **{"X-Plex-Client-Identifier": "x"})
     assert ("sharedServers", "sharedServer") == (root.tag, root[0].tag)
 
 
 @pytest.mark.parametrize("path", ["/api/invites/requests", "/api/invites/requested"])
-def test_no_invitations(url: str, path: str) -> None:
-    """Without any, both lists of invitations are an empty container whose size is a number."""
-    root = in_xml(url, path, Accept="application/json")
+def test_the_older_lists_of_invitations_are_gone(url: str, path: str) -> None:
+    """Since 2025 both lists are 410 with the older API's single response, whatever is accepted."""
+    answer = call(url, "GET", path)
+    assert (410, XML, GONE) == (answer.status, answer.headers["content-type"], answer.body)
+
+
+@pytest.mark.parametrize("path", ["/api/invites/requests", "/api/invites/requested"])
+def test_no_invitations(start: Start, path: str) -> None:
+    """With `invitation_lists = "list"` both lists without any are an empty container whose size is a number."""
+    root = in_xml(start({"invitation_lists": "list"}, world=family()).url, path, Accept="application/json")
     assert ("MediaContainer", "0", 0) == (root.tag, root.get("size"), len(root))
 
 
@@ -259,3 +299,59 @@ def test_a_share_outlives_a_home(start: Start) -> None:
     assert 200 == call(url, "DELETE", f"/api/home/users/{IDS['tom']}").status
     users = {user.get("username"): (user.get("home"), len(user)) for user in in_xml(url, "/api/users")}
     assert {"tom": ("0", 1), "elsa": ("1", 0), "": ("1", 0), "vera": ("0", 1)} == users
+
+
+def test_tokens_of_shares_may_be_missing(start: Start) -> None:
+    """With `shared_server_tokens = "missing"` those outside the owner's Home have none, as in spring 2026."""
+    url = start({"shared_server_tokens": "missing"}, world=family()).url
+    root = in_xml(url, f"/api/servers/{ATTIC}/shared_servers")
+    assert {"tom": TOM_ON_ATTIC, "vera": ""} == {share.get("username"): share.get("accessToken") for share in root}
+
+
+def create(url: str, who: str = "mira", **parameters: object) -> Answered:
+    headers = {**JSON, "Content-Type": "application/json", "X-Plex-Token": TOKENS[who]}
+    return ask(url, "POST", "/api/v2/shared_servers", headers, json.dumps(parameters))
+
+
+def test_a_share_is_made(start: Start) -> None:
+    """`POST /api/v2/shared_servers` shares a server with an account or a managed user, who is admitted at once."""
+    plex = start(world=family())
+    made = create(plex.url, machineIdentifier=ATTIC, invitedId=IDS["pip"], librarySectionIds=[], settings={})
+    assert (201, "Attic", ATTIC, IDS["pip"], True, None, "Pip") == (
+        made.status,
+        *(made.json[name] for name in ("name", "machineIdentifier", "invitedId", "accepted", "deletedAt")),
+        made.json["invited"]["title"],
+    )
+    assert 201 == create(plex.url, machineIdentifier=ATTIC, invitedEmail="nils@example.test").status
+    for who in ("pip", "nils"):
+        (attic,) = call(plex.url, "GET", "/api/v2/resources", who).json
+        assert 200 == ask(plex.media_server("Attic").url, "GET", "/", {"X-Plex-Token": attic["accessToken"]}).status
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/xml"])
+def test_a_share_that_exists_already(url: str, accept: str) -> None:
+    """It is refused with HTTP 422, whose body has code 1999 and status 400 and no message (observed)."""
+    headers = {"Accept": accept, "X-Plex-Client-Identifier": "x", "X-Plex-Token": MIRA}
+    answer = ask(url, "POST", f"/api/v2/shared_servers?machineIdentifier={ATTIC}&invitedId={IDS['vera']}", headers)
+    expected = {"code": 1999, "field": "base", "status": 400}
+    found = answer.json["errors"][0] if "json" in accept else answer.xml[0].attrib
+    assert (422, {name: str(value) for name, value in expected.items()}) == (
+        answer.status,
+        {name: str(value) for name, value in found.items()},
+    )
+
+
+def test_who_cannot_be_given_a_share(url: str) -> None:
+    """Only of one's own server (404), with somebody that there is (404) and who is named and another (400)."""
+    vera: dict[str, object] = {"invitedId": IDS["vera"]}
+    asked: list[tuple[str, dict[str, object], tuple[int, int]]] = [
+        ("vera", {"machineIdentifier": ATTIC, "invitedId": IDS["nils"]}, (404, 1002)),
+        ("mira", {"machineIdentifier": TOMS_SERVER, **vera}, (404, 1002)),
+        ("mira", {"machineIdentifier": ATTIC, "invitedId": 7}, (404, 1002)),
+        ("mira", {"machineIdentifier": ATTIC, "invitedId": 10**17}, (404, 1002)),
+        ("mira", {"machineIdentifier": ATTIC, "invitedEmail": "nobody@example.test"}, (404, 1002)),
+        ("mira", {"machineIdentifier": ATTIC}, (400, 1004)),
+        ("mira", {"machineIdentifier": ATTIC, "invitedId": IDS["mira"]}, (400, 1004)),
+        ("mira", vera, (400, 1004)),
+    ]
+    assert [expected for *_, expected in asked] == [refused(create(url, who, **given)) for who, given, _ in asked]

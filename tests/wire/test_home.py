@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests import strategies
 from tests.samples.reading import answer, sample
@@ -21,6 +22,7 @@ from ticketstub.records import (
     Share,
     SharedServer,
     SharedWith,
+    SharingSettings,
     User,
 )
 from ticketstub.token import Secret, Token
@@ -154,6 +156,7 @@ FRIEND = Friend(
             all_libraries=True,
         ),
     ),
+    sharing_settings=SharingSettings(allow_channels=False, filter_movies=""),
 )
 PUBLISHED = PublishedServer(
     name="Attic",
@@ -353,7 +356,7 @@ PEOPLE: dict[str, tuple[Call[Any], Any]] = {
     "home": (GetHome(), QUILL),
     "home users": (GetHomeUsers(), (MIRA, PIP)),
     "users": (GetUsers(), (OAK,)),
-    "friends": (GetFriends(), (FRIEND,)),
+    "friends": (GetFriends(), (replace(FRIEND, sharing_settings=SharingSettings(allow_tuners=2)),)),
     "shares": (SHARED, (OAK_ON_ATTIC,)),
     "servers": (GetServers(), (PUBLISHED,)),
     "server": (GetServer(machine_identifier=ATTIC), PUBLISHED),

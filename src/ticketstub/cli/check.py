@@ -92,6 +92,7 @@ _NAMES = {
     "server": "media server's own token",
     "shared": "token for this media server",
     "transient": "transient token",
+    "local": "local token of a media server",
     "claim": "claim token",
     "jwt": "JWT of an account",
     "unknown": "token",

@@ -20,7 +20,7 @@ from ticketstub.records import Account, AuthorizedDevice
 from ticketstub.refusals import Forbidden, TokenExpired, TooManyFailures, Unauthorized
 from ticketstub.token import Token
 
-CheckedKind = Literal["account", "server", "shared", "transient", "claim", "jwt", "unknown"]
+CheckedKind = Literal["account", "server", "shared", "transient", "local", "claim", "jwt", "unknown"]
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,8 +28,8 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         kind: `account`: an account's, for one of its devices. `server`: a media server's own. `shared`: not plex.tv's
-            affair, but the named media server takes it. `transient`, `claim`, `jwt`: by its text. `unknown`: nobody
-            knows it, or nobody could be asked.
+            affair, but the named media server takes it. `transient`, `local`, `claim`, `jwt`: by its text.
+            `unknown`: nobody knows it, or nobody could be asked.
         alive: whether it is accepted; `None` where nobody could tell.
         reason: why, in a sentence.
         whose: the account, as plex.tv tells.
@@ -71,8 +71,9 @@ def check(token: Token, caller: Caller) -> Flow[Checked]:
             alive=None,
             reason="it adds a media server to an account, within four minutes and once; it signs nobody in",
         )
-    if token.kind == "transient":
-        here = Checked(kind="transient", alive=None, reason="only the media server that made it knows it")
+    if token.kind in {"transient", "local"}:
+        of_one_server: CheckedKind = "transient" if token.kind == "transient" else "local"
+        here = Checked(kind=of_one_server, alive=None, reason="only the media server that made it knows it")
         return (yield from _asked_server(token, caller, here))
     here = yield from _asked_plex_tv(token, caller)
     if here.alive:
@@ -191,7 +192,7 @@ def _asked_server(token: Token, caller: Caller, here: Checked) -> Flow[Checked]:
     if takes is None:
         return msgspec.structs.replace(here, alive=None, reason="the media server admits this computer without a token")
     if takes:
-        kind: CheckedKind = "transient" if here.kind == "transient" else "shared"
+        kind: CheckedKind = here.kind if here.kind in {"transient", "local"} else "shared"
         return msgspec.structs.replace(here, kind=kind, alive=True, reason="the media server takes it")
     if here.unreachable:
         reason = "the media server does not take it, and plex.tv did not answer"

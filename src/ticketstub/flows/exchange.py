@@ -147,8 +147,8 @@ def _add_token(headers: dict[str, str], call: Call[V], settings: Settings, token
     if not settings.admits(settings.origin(call.base)):
         hint = "name the address and the token together: at(url, token=…)"
         raise CredentialsError("the token was not named together with this address, so it is not sent there", hint=hint)
-    if call.base == "plex.tv" and token.kind == "transient":
-        raise CredentialsError("a transient token works only on the media server that made it, not on plex.tv")
+    if call.base == "plex.tv" and token.kind in {"transient", "local"}:
+        raise CredentialsError(f"a {token.kind} token works only on the media server that made it, not on plex.tv")
     if call.base == "server" and token.kind == "jwt":
         hint = "pass the server's own token from resources(), or media_server_token()"
         raise CredentialsError("media servers refuse JWTs, so this one is not sent there", hint=hint)

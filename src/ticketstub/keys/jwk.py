@@ -8,10 +8,13 @@ documented: Plex takes Ed25519 and RSA keys. Their limits are ours.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from ticketstub.keys.strict import from_base64url, to_base64url, to_json
 from ticketstub.records import Record
@@ -56,7 +59,8 @@ class Jwk(Record, frozen=True, kw_only=True, omit_defaults=True):
 def read_public_key(data: Mapping[str, object], *, rsa: bool) -> Jwk:
     """Take a public key from the JSON object that it came as, and check it.
 
-    Members that a `Jwk` does not have are passed over.
+    Members that a `Jwk` does not have are passed over. A key without `kid` is named by its thumbprint: the documented
+    sample of a key has none.
 
     Args:
         data: the object.
@@ -74,8 +78,17 @@ def read_public_key(data: Mapping[str, object], *, rsa: bool) -> Jwk:
             members[name] = value
         elif value is not None:
             raise KeyRefused(f"{name} is not text")
-    key = Jwk(**members)
+    key = named(Jwk(**members))
     check_public_key(key, rsa=rsa)
+    return key
+
+
+def named(key: Jwk) -> Jwk:
+    """Return the key with its thumbprint (RFC 7638) as `kid` where it has none; as it is where it can have neither."""
+    if key.kid is not None:
+        return key
+    with contextlib.suppress(KeyRefused):
+        return replace(key, kid=thumbprint(key))
     return key
 
 

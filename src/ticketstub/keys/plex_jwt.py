@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ticketstub.keys.claims import audience, both_times, not_expired
-from ticketstub.keys.jwk import Jwk, KeyRefused, check_public_key
+from ticketstub.keys.jwk import Jwk, KeyRefused, check_public_key, named
 from ticketstub.keys.jwt import JwtRefused, read_jwt
 from ticketstub.keys.strict import is_object
 from ticketstub.records import Record
@@ -26,8 +26,12 @@ class PublishedKeys(Record, frozen=True, kw_only=True):
     keys: tuple[Jwk, ...] = ()
 
     def find(self, kid: str) -> Jwk | None:
-        """Return the Ed25519 key of this name, the newest where there are several; `None` where there is none."""
-        return next((key for key in reversed(self.keys) if key.kid == kid and _usable(key)), None)
+        """Return the Ed25519 key of this name, the newest where there are several; `None` where there is none.
+
+        A key that is published without a name is found by its thumbprint.
+        """
+        listed = (named(key) for key in reversed(self.keys))
+        return next((key for key in listed if key.kid == kid and _usable(key)), None)
 
 
 class JwtUser(Record, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from ticketstub.records.users import (
     Share,
     SharedServer,
     SharedWith,
+    SharingSettings,
     User,
 )
 
@@ -50,6 +51,7 @@ __all__ = [
     "Share",
     "SharedServer",
     "SharedWith",
+    "SharingSettings",
     "Source",
     "Subscription",
     "TransientToken",

@@ -5,6 +5,7 @@ Rule: as all of records/. Sources: observed bodies of the older API (`/api/users
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 import msgspec
@@ -82,26 +83,55 @@ class Person(Record, frozen=True, kw_only=True):
     home: bool | None = None
 
 
+class SharingSettings(Record, frozen=True, kw_only=True):
+    """What somebody may do on the media servers that they were given a share of."""
+
+    allow_channels: bool | None = None
+    allow_subtitle_admin: bool | None = None
+    filter_movies: str | None = None
+    filter_music: str | None = None
+    filter_photos: str | None = None
+    filter_television: str | None = None
+    filter_all: str | None = None
+    allow_sync: bool | None = None
+    allow_camera_upload: bool | None = None
+    allow_tuners: int | None = None
+
+
 class Share(Record, frozen=True, kw_only=True):
-    """A share of one media server as v2 lists it: who owns it, who was invited (assumed in part)."""
+    """A share of one media server as v2 lists it: who owns it, who was invited."""
 
     id: int | None = None
     name: str | None = None
-    server_id: int | None = None
-    machine_identifier: str | None = None
     owner_id: int | None = None
     invited_id: int | None = None
-    num_libraries: int | None = None
-    all_libraries: bool | None = None
+    invited_email: str | None = None
+    server_id: int | None = None
     accepted: bool | None = None
+    accepted_at: datetime | None = None
+    deleted_at: datetime | None = None
+    left_at: datetime | None = None
+    owned: bool | None = None
+    machine_identifier: str | None = None
+    last_seen_at: datetime | None = None
+    num_libraries: int | None = None
     invited: Person | None = None
+    sharing_settings: SharingSettings | None = None
+    all_libraries: bool | None = None
 
 
 class Friend(Person, frozen=True, kw_only=True):
-    """A friend as v2 lists them: `status` is `accepted` or `pending`."""
+    """A friend as v2 lists them: `status` is `accepted`, `pending_sent` or `pending_received`.
+
+    `shared_servers` is empty in present answers, whatever is shared.
+    """
+
+    left_out: ClassVar[frozenset[str]] = frozenset({"restrictionProfile"})
 
     status: str | None = None
+    sharing_settings: SharingSettings | None = None
     shared_servers: tuple[Share, ...] = ()
+    restriction_profile: str | None = None
 
 
 class PublishedServer(Record, frozen=True, kw_only=True):

@@ -50,6 +50,11 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     home_users_updated_at: Literal["epoch", "iso"] = "epoch"
     home_users_restriction_profile: bool = True
     friends: Literal["list", "gone"] = "list"
+    invitation_lists: Literal["gone", "list"] = "gone"
+    shared_server_tokens: Literal["present", "missing"] = "present"
+    legacy_server_lists: Literal["full", "empty"] = "full"
+    controllers: Literal["unlisted", "listed"] = "unlisted"
+    cors: Literal["allow", "none"] = "allow"
     claim_refused: Literal[404, 401, 422] = 404
     claim_once: bool = True
     shared_on_owner_route: Literal[403, 401] = 403
@@ -57,6 +62,7 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     unknown_source: Literal[404, 400] = 404
     old_media_server: Literal[404, 400] = 404
     source_device: Literal["object", "list"] = "object"
+    my_plex_account: Literal["without_token", "with_token", "forbidden"] = "without_token"
 
 
 def _answer(annotation: object) -> Key:

@@ -44,8 +44,8 @@ def routes() -> Table[Box, Guest]:
             Route(owner.GetSystemDevices, owner.system_devices, allow=owner.allow_owner),
             Route(owner.GetStatistics, owner.statistics, allow=owner.allow_owner),
             Route(owner.GetClients, owner.clients),
-            Route(GetClaimedServer, owner.claimed_server, allow=owner.allow_owner_itself),
-            Route(UnclaimServer, owner.unclaim_server, allow=owner.allow_owner_itself),
+            Route(GetClaimedServer, owner.claimed_server, allow=owner.allow_my_plex),
+            Route(UnclaimServer, owner.unclaim_server, allow=owner.allow_owner),
             Route(ClaimServer, owner.claim_server),
         ]
     )

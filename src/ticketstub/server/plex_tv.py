@@ -111,12 +111,12 @@ def _key_routes() -> _Routes:
 
 def _device_routes() -> _Routes:
     """Make the routes of devices, media servers and claims."""
-    listed, xml = resources.resources, Format.XML
+    listed, xml = resources.legacy_resources, Format.XML
     return [
-        Route(GetResources, listed, read=resources.read_resources, identifier="required"),
+        Route(GetResources, resources.resources, read=resources.read_resources, identifier="required"),
         Route(GetLegacyResources, listed, read=resources.read_legacy, dialect="legacy", form=xml),
         Route(GetServersResources, listed, read=resources.read_servers_resources, dialect="legacy", form=xml),
-        Route(GetServerList, listed, read=resources.read_server_list, dialect="legacy", form=xml),
+        Route(GetServerList, resources.server_list, read=resources.read_server_list, dialect="legacy", form=xml),
         Route(GetDevices, devices.devices, write=devices.write_listed, dialect="legacy"),
         Route(RemoveDevice, devices.remove_device, read=devices.read_remove, kinds=_ACCOUNTS_OWN, dialect="legacy"),
         Route(GetPublicAddress, devices.public_address),
@@ -152,6 +152,15 @@ class PlexTv:
         """Answer a request; raises a `Refusal`, or what stores and passwords raise."""
         if asked.path in self._pages:
             return await self._pages.answer(asked)
+        return self._for_browsers(await self._answer(asked))
+
+    def _for_browsers(self, answer: Answer) -> Answer:
+        """Leave out what lets pages of other origins read an answer, where the world has it so."""
+        if self._instance.answers.cors == "none":
+            answer.headers = [each for each in answer.headers if not each[0].startswith(b"access-control-")]
+        return answer
+
+    async def _answer(self, asked: Asked) -> Answer:
         if asked.method == "OPTIONS":
             return _preflight(asked)
         if asked.path == openapi.PATH and asked.method == "GET":
@@ -185,7 +194,7 @@ class PlexTv:
             fields = [*fields, (b"allow", refusal.allowed.encode())]
         if status == 429 and refusal.retry_after is not None and self._instance.answers.retry_after:
             fields = [*fields, (b"retry-after", b"%d" % refusal.retry_after)]
-        return Answer(status, fields, self._begun(body))
+        return self._for_browsers(Answer(status, fields, self._begun(body)))
 
     def _begun(self, body: bytes) -> bytes:
         """Let XML begin with its prolog or without, as the world has it."""

@@ -80,7 +80,7 @@ class Ping(Call[bool], frozen=True, kw_only=True):
     def read(self, response: Response) -> bool:
         data = data_of(response)
         pong = data.get("pong") if is_members(data) else data
-        if str(pong).lower() not in ("true", "1"):
+        if isinstance(data, int) or str(pong).lower() not in ("true", "1"):
             raise malformed(response, "the answer to a ping is no pong")
         return True
 

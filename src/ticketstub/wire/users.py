@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha1
 from typing import ClassVar, TypeVar
 
+import msgspec
+
 from ticketstub.records import Friend, Invitation, PublishedServer, Record, Share, SharedServer, User
 from ticketstub.wire import tolerant
 from ticketstub.wire.call import CONTAINER, Call, Silent, data_of, malformed, one
@@ -79,35 +81,36 @@ class GetUsers(Call[tuple[User, ...]], frozen=True, kw_only=True):
 
 
 class GetFriends(Call[tuple[Friend, ...]], frozen=True, kw_only=True):
-    """List friends: `GET /api/v2/friends`, 200 (observed); reported as gone (410) in 2026."""
+    """List friends: `GET /api/v2/friends`, 200 (observed); reported as gone (410) in 2026.
+
+    Args:
+        having: only those of this status: `accepted`, `pending_sent` or `pending_received`, or several with commas.
+    """
 
     name = "friends"
     path = "/api/v2/friends"
     mark = "observed"
 
+    having: str | None = msgspec.field(name="status", default=None)
+
     def read(self, response: Response) -> tuple[Friend, ...]:
         return _listed(Friend, response)
 
     def write(self, value: tuple[Friend, ...], form: Format) -> bytes:
-        listed = [plain(friend) | _NEVER_SET for friend in value]
+        listed = [_friend(friend) for friend in value]
         return to_xml("friends", listed) if form is Format.XML else to_json(listed)
 
 
-_NOTHING: list[object] = []
+def _friend(friend: Friend) -> dict[str, object]:
+    """Write a friend in the observed order; `restrictionProfile` stands there for members of the Home only."""
+    members: dict[str, object] = {**plain(friend), "sharedSources": _NOTHING}
+    if friend.home:
+        members.setdefault("restrictionProfile", None)
+    first = ("status", "sharingSettings", "sharedServers", "sharedSources")
+    return {name: members[name] for name in first} | members
 
-# What a share allows where nobody said otherwise (observed names, assumed values).
-_SETTINGS: dict[str, object] = {
-    "allowChannels": False,
-    "allowSubtitleAdmin": False,
-    "allowSync": False,
-    "allowCameraUpload": False,
-    "allowTuners": 0,
-    "filterMovies": None,
-    "filterMusic": None,
-    "filterPhotos": None,
-    "filterTelevision": None,
-}
-_NEVER_SET: dict[str, object] = {"sharedSources": _NOTHING, "sharingSettings": _SETTINGS}
+
+_NOTHING: list[object] = []
 
 
 class RemoveFriend(Silent, frozen=True, kw_only=True):
@@ -174,10 +177,7 @@ class GetServer(Call[PublishedServer], frozen=True, kw_only=True):
 
 
 class GetOwnedShares(Call[tuple[Share, ...]], frozen=True, kw_only=True):
-    """List the shares of one's own servers that were accepted: `GET /api/v2/shared_servers/owned/accepted` (observed).
-
-    What a share holds is assumed: one client asks for it, and reads little.
-    """
+    """List the shares of one's own servers: `GET /api/v2/shared_servers/owned/accepted` (observed)."""
 
     name = "owned_shares"
     path = "/api/v2/shared_servers/owned/accepted"
@@ -198,8 +198,60 @@ class GetPendingShares(GetOwnedShares, frozen=True, kw_only=True):
     path = "/api/v2/shared_servers/invites/received/pending"
 
 
+class GetSentShares(GetPendingShares, frozen=True, kw_only=True):
+    """List the shares that others have not answered: `GET /api/v2/shared_servers/invites/owned/pending` (observed).
+
+    It and the next one stand in the place of the older lists of invitations, which are gone (410).
+    """
+
+    name = "sent_shares"
+    path = "/api/v2/shared_servers/invites/owned/pending"
+
+
+class GetAnsweredShares(GetOwnedShares, frozen=True, kw_only=True):
+    """List the shares that others accepted: `GET /api/v2/shared_servers/invites/owned/accepted` (observed)."""
+
+    name = "answered_shares"
+    path = "/api/v2/shared_servers/invites/owned/accepted"
+
+
+class CreateShare(Call[Share], frozen=True, kw_only=True):
+    """Share a media server of one's own: `POST /api/v2/shared_servers`, 201, its parameters as JSON (observed).
+
+    A share that exists already is refused with 422, code 1999.
+
+    Args:
+        machine_identifier: the media server.
+        invited_id: with whom, by the account's id.
+        invited_email: with whom, by e-mail address or user name.
+    """
+
+    name = "create_share"
+    method = "POST"
+    path = "/api/v2/shared_servers"
+    in_body = True
+    as_json = True
+    repeatable = False
+    status = 201
+    mark = "observed"
+
+    machine_identifier: str
+    invited_id: int | None = None
+    invited_email: str | None = None
+
+    def read(self, response: Response) -> Share:
+        return one(Share, response, ("id", "machine_identifier"))
+
+    def write(self, value: Share, form: Format) -> bytes:
+        members = {**plain(value), "libraries": _NOTHING}
+        return to_xml("sharedServer", members) if form is Format.XML else to_json(members)
+
+
 class GetReceivedInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=True):
-    """List the invitations that wait for the caller: `GET /api/invites/requests`, 200, XML (observed)."""
+    """List the invitations that wait for the caller: `GET /api/invites/requests`, 200, XML (observed).
+
+    Since 2025 it is gone (410), and so is the next one (observed).
+    """
 
     name = "received_invitations"
     path = "/api/invites/requests"

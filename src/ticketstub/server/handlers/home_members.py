@@ -11,7 +11,9 @@ import secrets
 from ticketstub.errors import printable
 from ticketstub.records import HomeUser, Invitation
 from ticketstub.refusals import BadRequest, NotFound
+from ticketstub.server.answers import Answer
 from ticketstub.server.handlers.home import Visited, home_user
+from ticketstub.server.handlers.users import gone
 from ticketstub.server.policies import home as policy
 from ticketstub.server.requests import Asked
 from ticketstub.server.store.base import AccountRow
@@ -93,14 +95,18 @@ async def remove_home_user(visit: Visited, call: RemoveHomeUser) -> None:
         raise NotFound
 
 
-async def received_invitations(visit: Visited, _call: GetReceivedInvitations) -> tuple[Invitation, ...]:
-    """List the invitations to the caller."""
+async def received_invitations(visit: Visited, _call: GetReceivedInvitations) -> tuple[Invitation, ...] | Answer:
+    """List the invitations to the caller, or say that this is gone, as the world has it."""
+    if visit.place.answers.invitation_lists == "gone":
+        return gone()
     rows = await visit.place.store.homes.invitations(visit.caller.account_id, sent=False)
     return tuple(_invitation(row) for row in rows)
 
 
-async def sent_invitations(visit: Visited, _call: GetSentInvitations) -> tuple[Invitation, ...]:
-    """List the caller's own."""
+async def sent_invitations(visit: Visited, _call: GetSentInvitations) -> tuple[Invitation, ...] | Answer:
+    """List the caller's own, or say that this is gone."""
+    if visit.place.answers.invitation_lists == "gone":
+        return gone()
     rows = await visit.place.store.homes.invitations(visit.caller.account_id, sent=True)
     return tuple(_invitation(row) for row in rows)
 

@@ -68,14 +68,10 @@ def allow_owner(box: Box, guest: Guest) -> None:
     check_owner(guest.access, box.instance.answers.shared_on_owner_route)
 
 
-def allow_owner_itself(box: Box, guest: Guest) -> None:
-    """Refuse who is not the owner, and transient tokens of the owner: the server's own, told here, outlives them all.
-
-    Raises:
-        Forbidden: or `Unauthorized`, as `allow_owner`.
-    """
+def allow_my_plex(box: Box, guest: Guest) -> None:
+    """Refuse who is not the owner; where the world says so, the owner too (observed: 403)."""
     allow_owner(box, guest)
-    if guest.ends is not None:
+    if box.instance.answers.my_plex_account == "forbidden":
         raise Forbidden
 
 
@@ -122,7 +118,7 @@ async def clients(_visit: Visit[Box, Guest], _call: GetClients) -> Members:
 
 async def claimed_server(visit: Visit[Box, Guest], _call: GetClaimedServer) -> ClaimedServer:
     """Tell how it stands with plex.tv."""
-    return await _standing(visit.place)
+    return await _standing(visit.place, lasting=visit.caller.ends is None)
 
 
 async def claim_server(visit: Visit[Box, Guest], call: ClaimServer) -> ClaimedServer:
@@ -150,12 +146,14 @@ async def _owner(box: Box) -> AccountRow | None:
     return await box.instance.store.account(owner_id) if owner_id else None
 
 
-async def _standing(box: Box) -> ClaimedServer:
+async def _standing(box: Box, *, lasting: bool = True) -> ClaimedServer:
+    """Describe it; the server's own token is told where the world says so, and to no token that ends before it."""
     owner = await _owner(box)
     if owner is None:
         return ClaimedServer(mapping_state="unknown", sign_in_state="none", subscription_active=False)
     instance, paid = box.instance, owner.record.subscription
-    sealed = await instance.store.claims.server_token(box.row.machine_identifier, instance.now())
+    tells = instance.answers.my_plex_account == "with_token" and lasting
+    sealed = await instance.store.claims.server_token(box.row.machine_identifier, instance.now()) if tells else None
     machine_identifier = box.row.machine_identifier
     listed = connections(instance.addresses.get(machine_identifier, ()), machine_identifier)
     outside, inside = public(listed), next((each for each in listed if each.local), None)

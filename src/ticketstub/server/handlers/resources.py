@@ -8,6 +8,7 @@ plex.direct where `includeHttps=1` asks for them and something answers there; re
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from ticketstub.records import Resource
@@ -25,7 +26,7 @@ from ticketstub.wire.resources import GetResources
 
 # Observed: what a request does not ask to be included is not. The call's own defaults are what our client asks for.
 _ABSENT = {"includeHttps": "0", "includeRelay": "0", "includeIPv6": "0"}
-_PLAYERS = frozenset({"client", "player", "controller"})
+_PLAYERS = frozenset({"client", "player"})
 
 
 def read_resources(asked: Asked) -> GetResources:
@@ -59,7 +60,21 @@ async def resources(visit: Visit[Instance, TokenRow], call: GetResources) -> tup
     at_home = await _at_home(visit) if any(not row.owned for row in rows) else frozenset[int]()
     devices = await store.devices.of(account_id, visit.place.now())
     servers = [_server(visit, row, call, home=row.server.owner_id in at_home) for row in rows]
-    return (*servers, *(_player(visit, row) for row in devices if _is_player(row)))
+    listed = _PLAYERS | ({"controller"} if visit.place.answers.controllers == "listed" else set[str]())
+    return (*servers, *(_player(visit, row) for row in devices if not listed.isdisjoint(_provided(row))))
+
+
+async def legacy_resources(visit: Visit[Instance, TokenRow], call: GetResources) -> tuple[Resource, ...]:
+    """List the same in an older form; the world may have those forms leave out what the caller owns (observed)."""
+    found = await resources(visit, call)
+    if visit.place.answers.legacy_server_lists == "full":
+        return found
+    return tuple(each for each in found if not (each.owned and each.is_media_server))
+
+
+async def server_list(visit: Visit[Instance, TokenRow], call: GetServerList) -> tuple[Resource, ...]:
+    """List the same in the oldest form; the world may have it empty (observed)."""
+    return await resources(visit, call) if visit.place.answers.legacy_server_lists == "full" else ()
 
 
 async def _at_home(visit: Visit[Instance, TokenRow]) -> frozenset[int]:
@@ -115,9 +130,9 @@ def _token(visit: Visit[Instance, TokenRow], row: ResourceRow) -> Token | None:
     return Token.received(visit.token)
 
 
-def _is_player(row: KnownDevice) -> bool:
-    """Tell whether a device is listed too: plain applications are not (observed)."""
-    return not _PLAYERS.isdisjoint(part.strip() for part in (row.client.provides or "").split(","))
+def _provided(row: KnownDevice) -> Iterator[str]:
+    """Yield what a device provides; only players are listed, plain applications and controllers are not (observed)."""
+    return (part.strip() for part in (row.client.provides or "").split(","))
 
 
 def _player(visit: Visit[Instance, TokenRow], row: KnownDevice) -> Resource:

@@ -6,23 +6,35 @@ media server is not there (404). A guest's token is told to the server's owner a
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from hashlib import sha256
 
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from ticketstub.records import Friend, Person, PublishedServer, Resource, Share, SharedServer, SharedWith, User
-from ticketstub.refusals import NotFound
+from ticketstub.records import (
+    Friend,
+    Person,
+    PublishedServer,
+    Resource,
+    Share,
+    SharedServer,
+    SharedWith,
+    SharingSettings,
+    User,
+)
+from ticketstub.refusals import BadRequest, NotFound
 from ticketstub.server.addresses import public
 from ticketstub.server.answers import PLEX_TV, Answer
 from ticketstub.server.handlers.home import Visited
 from ticketstub.server.handlers.resources import resources
-from ticketstub.server.store.base import AccountRow
+from ticketstub.server.store.base import AccountRow, Addition, NewShare
 from ticketstub.server.store.users import ShareRow
 from ticketstub.token import Token
-from ticketstub.wire.codec import Format, to_xml
+from ticketstub.wire.codec import Format, to_json, to_xml
 from ticketstub.wire.resources import GetResources
 from ticketstub.wire.users import (
+    CreateShare,
     GetFriends,
     GetOwnedShares,
     GetPendingShares,
@@ -64,26 +76,45 @@ async def get_users(visit: Visited, _call: GetUsers) -> tuple[User, ...]:
     return tuple(_user(person, people, now) for person in people.found)
 
 
-async def get_friends(visit: Visited, _call: GetFriends) -> tuple[Friend, ...] | Answer:
-    """List them as v2 does, or say that this is gone, as the world has it."""
+async def get_friends(visit: Visited, call: GetFriends) -> tuple[Friend, ...] | Answer:
+    """List them as v2 does, or say that this is gone, as the world has it; there are none but accepted ones."""
     if visit.place.answers.friends == "gone":
-        return _gone()
+        return gone()
+    if call.having and _ACCEPTED not in call.having.split(","):
+        return ()
     people = await _people(visit)
     return tuple(_friend(person, people) for person in people.found)
 
 
+_ACCEPTED = "accepted"
+
+# What a share allows where nobody said otherwise (observed members, assumed values).
+_SETTINGS = SharingSettings(
+    allow_channels=False,
+    allow_subtitle_admin=False,
+    filter_movies="",
+    filter_music="",
+    filter_television="",
+    allow_sync=False,
+    allow_camera_upload=False,
+    allow_tuners=0,
+)
+
+
 def _friend(person: AccountRow, people: _People) -> Friend:
-    shares = tuple(_share(share) for share in people.given_to(person))
+    """Describe a friend; `sharedServers` is empty whatever is shared (observed)."""
     known = _person(person, home=person.id in people.at_home)
-    return Friend(**asdict(known), status="accepted", shared_servers=shares)
+    profile = person.record.restriction_profile
+    return Friend(**asdict(known), status=_ACCEPTED, sharing_settings=_SETTINGS, restriction_profile=profile)
 
 
 async def remove_friend(_visit: Visited, _call: RemoveFriend) -> Answer:
     """Say that this is gone (observed)."""
-    return _gone()
+    return gone()
 
 
-def _gone() -> Answer:
+def gone() -> Answer:
+    """Answer as the older API does for what it no longer has."""
     body = to_xml("Response", {"code": 410, "status": "This endpoint was deprecated and removed"})
     return Answer(410, PLEX_TV[Format.XML], body)
 
@@ -149,18 +180,23 @@ def _person(account: AccountRow, *, home: bool) -> Person:
     )
 
 
-def _share(share: ShareRow, invited: Person | None = None) -> Share:
+def _share(share: ShareRow, people: _People, now: int) -> Share:
+    accepted = datetime.fromtimestamp(share.created_at, UTC)
     return Share(
         id=_share_id(share),
         name=share.server_name,
-        server_id=share.server_number,
-        machine_identifier=share.machine_identifier,
         owner_id=share.owner.id,
         invited_id=share.guest.id,
-        num_libraries=0,
-        all_libraries=True,
+        server_id=share.server_number,
         accepted=True,
-        invited=invited,
+        accepted_at=accepted,
+        owned=True,
+        machine_identifier=share.machine_identifier,
+        last_seen_at=datetime.fromtimestamp(now, UTC),
+        num_libraries=0,
+        invited=_person(share.guest, home=share.guest.id in people.at_home),
+        sharing_settings=_SETTINGS,
+        all_libraries=True,
     )
 
 
@@ -170,17 +206,19 @@ async def shared_servers(visit: Visited, call: GetSharedServers) -> tuple[Shared
     rows = await store.resources(me)
     if not any(row.owned and row.server.machine_identifier == call.machine_identifier for row in rows):
         raise NotFound
-    shares = await store.users.shares(me)
-    return tuple(_with_token(share, visit) for share in shares if share.machine_identifier == call.machine_identifier)
+    people = await _people(visit)
+    shares = [share for share in people.shares if share.machine_identifier == call.machine_identifier]
+    told = people.at_home if visit.place.answers.shared_server_tokens == "missing" else None
+    return tuple(_with_token(share, visit, told=told is None or share.guest.id in told) for share in shares)
 
 
-def _with_token(share: ShareRow, visit: Visited) -> SharedServer:
+def _with_token(share: ShareRow, visit: Visited, *, told: bool) -> SharedServer:
     return SharedServer(
         id=_share_id(share),
         username=share.guest.record.username or share.guest.record.title,
         email=share.guest.record.email,
         user_id=share.guest.id,
-        access_token=Token.received(visit.place.keys.unseal(share.sealed_token)),
+        access_token=Token.received(visit.place.keys.unseal(share.sealed_token)) if told else None,
         name=share.server_name,
         accepted_at=share.created_at,
         invited_at=share.created_at,
@@ -192,9 +230,68 @@ def _with_token(share: ShareRow, visit: Visited) -> SharedServer:
 
 async def owned_shares(visit: Visited, _call: GetOwnedShares) -> tuple[Share, ...]:
     """List the shares of the caller's servers."""
+    people, now = await _people(visit), visit.place.now()
+    return tuple(_share(share, people, now) for share in people.shares if share.owner.id == people.me)
+
+
+async def create_share(visit: Visited, call: CreateShare) -> Share | Answer:
+    """Share a media server of the caller's; it is accepted at once (ours), and one that exists is refused (observed).
+
+    Raises:
+        NotFound: the caller owns no such media server, or there is no such account.
+        BadRequest: it names nobody, or the owner.
+    """
+    me, instance = visit.caller.account_id, visit.place
+    rows = await instance.store.resources(me)
+    if not any(row.owned and row.server.machine_identifier == call.machine_identifier for row in rows):
+        raise NotFound
+    guest = await _invited(visit, call)
+    if _found(await _people(visit), call.machine_identifier, guest.id):
+        return _exists(visit.asked.form)
+    text, owner = instance.keys.new_token(), visit.caller.account.record.username
+    new = NewShare(
+        machine_identifier=call.machine_identifier,
+        username=guest.record.username or guest.record.title or "",
+        account_id=guest.id,
+        digest=instance.keys.digest(text),
+        sealed_token=instance.keys.seal(text),
+        known=False,
+        owner=owner,
+    )
+    await instance.store.add(Addition(now=instance.now(), shares=(new,)))
     people = await _people(visit)
-    own = [share for share in people.shares if share.owner.id == people.me]
-    return tuple(_share(share, _person(share.guest, home=share.guest.id in people.at_home)) for share in own)
+    if (made := _found(people, call.machine_identifier, guest.id)) is None:
+        raise NotFound  # the server changed hands, or the account ended, a moment ago
+    return _share(made, people, instance.now())
+
+
+async def _invited(visit: Visited, call: CreateShare) -> AccountRow:
+    store = visit.place.store
+    if call.invited_id is None and call.invited_email is None:
+        raise BadRequest
+    if call.invited_id is not None:
+        guest = await store.account(call.invited_id)
+    else:
+        guest = await store.find_account(call.invited_email or "")
+    if guest is None or guest.disabled:
+        raise NotFound
+    if guest.id == visit.caller.account_id:
+        raise BadRequest
+    return guest
+
+
+def _found(people: _People, machine_identifier: str, guest_id: int) -> ShareRow | None:
+    return next(
+        (each for each in people.shares if (each.machine_identifier, each.guest.id) == (machine_identifier, guest_id)),
+        None,
+    )
+
+
+def _exists(form: Format) -> Answer:
+    """Refuse a share that exists already: 422, but its body says 400 and has no message (observed in XML)."""
+    item: list[object] = [{"code": 1999, "field": "base", "status": 400}]
+    body = to_xml("errors", item) if form is Format.XML else to_json({"errors": item})
+    return Answer(422, PLEX_TV[form], body)
 
 
 async def pending_shares(_visit: Visited, _call: GetPendingShares) -> tuple[Share, ...]:

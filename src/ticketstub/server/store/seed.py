@@ -88,7 +88,6 @@ def account_record(account: WorldAccount) -> Account:
         ),
         subscription_description=account.subscription_description,
         restricted=False,
-        anonymous=False,
         home=False,
         guest=False,
         home_size=1,
@@ -106,6 +105,7 @@ def account_record(account: WorldAccount) -> Account:
 # What the account of somebody who never changed it has (observed).
 _PROFILE = Profile(
     auto_select_audio=True,
+    default_audio_accessibility=0,
     auto_select_subtitle=1,
     default_subtitle_accessibility=0,
     default_subtitle_forced=0,

@@ -82,7 +82,6 @@ def managed_record(managed: WorldManaged, joined_at: int = 1_552_593_531) -> Acc
         country="US",
         subscription=Subscription(active=False, status="Inactive"),
         restricted=True,
-        anonymous=False,
         restriction_profile=managed.restriction_profile,
         custom_restrictions=CustomRestrictions(),
         home=True,
@@ -92,6 +91,7 @@ def managed_record(managed: WorldManaged, joined_at: int = 1_552_593_531) -> Acc
         max_home_size=15,
         profile=Profile(
             auto_select_audio=True,
+            default_audio_accessibility=0,
             auto_select_subtitle=0,
             default_subtitle_accessibility=0,
             default_subtitle_forced=0,
