@@ -222,6 +222,58 @@ def test_a_server_that_is_nobodys(loft: str) -> None:
     assert {"mappingState": "unknown", "signInState": "none", "subscriptionActive": False} == standing
 
 
+ELSEWHERE = [
+    {"Host": "evil.example"},
+    {"Host": "127.0.0.1.evil.example:32400"},
+    {"Host": "127.0.0.1@evil.example"},
+    {"Host": "plex.direct.evil.example"},
+    {"Host": "notplex.tv"},
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site", "Origin": "http://127.0.0.1:1"},
+]
+HERE = [
+    {"Host": "127.0.0.1:32400"},
+    {"Host": "localhost"},
+    {"Host": "LOCALHOST.:32400"},
+    {"Host": "[::1]:32400"},
+    {"Host": "plex"},
+    {"Host": "host.docker.internal:32400"},
+    {"Host": "127-0-0-1.0123abc.plex.direct:32400"},
+    {"Host": "app.plex.tv"},
+    {"Host": "localhost:32400", "Origin": "http://localhost:32400"},
+    {"Host": "localhost:32400", "Origin": "https://localhost:32400", "Sec-Fetch-Site": "same-origin"},
+    {"Sec-Fetch-Site": "none"},
+]
+
+
+@pytest.mark.parametrize("said", ELSEWHERE)
+def test_a_web_page_of_another_site_is_not_this_machine(begin: Start, said: dict[str, str]) -> None:
+    """Where this machine is the credential, a page of another site, or of a name led here, reads and claims nothing."""
+    plex = begin()
+    loft = plex.media_server("Loft").url
+    assert [401] * 4 == [get(loft, path, **said).status for path in OWNERS]
+    claim = get(plex.url, "/api/claim/token.json", MIRA).json["token"]
+    assert 403 == ask(loft, "POST", f"/myplex/claim?token={claim}", said).status
+    assert not get(loft, "/identity").json["MediaContainer"]["claimed"]
+    attic = plex.media_server("Attic").url
+    assert [200, 200] == [
+        get(attic, "/accounts", MIRA, **said).status,
+        get(plex.url, "/api/v2/user", MIRA, **said).status,
+    ]
+
+
+@pytest.mark.parametrize("said", HERE)
+def test_a_page_of_its_own_is_this_machine(begin: Start, said: dict[str, str]) -> None:
+    """Programs, pages of the server itself and the names that only this network gives are let in and may claim."""
+    plex = begin()
+    loft = plex.media_server("Loft").url
+    assert 200 == get(loft, "/accounts", **said).status
+    claim = get(plex.url, "/api/claim/token.json", MIRA).json["token"]
+    assert 200 == ask(loft, "POST", f"/myplex/claim?token={claim}", said).status
+
+
 def test_nobodys_server_makes_no_transient_tokens(loft: str) -> None:
     """There is no token that one could stand for: the 403 page, for sources as well."""
     for path in (TRANSIENT, SOURCE):

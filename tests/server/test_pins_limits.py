@@ -92,6 +92,30 @@ async def test_too_many_in_all() -> None:
         assert 201 == (await make(plex)).status
 
 
+@pytest.mark.parametrize("older", [False, True])
+async def test_web_pages_leave_programs_their_pins(older: bool) -> None:
+    """Pages of one origin have so many living PINs (429), all pages together half (503); programs get the others."""
+    async with in_process(Settings(pins=10, pins_per_origin=3)) as plex:
+
+        async def made(origin: str | None, times: int) -> list[int]:
+            headers = JSON | ({"Origin": origin} if origin else {})
+            path = "/pins.json" if older else "/api/v2/pins"
+            return [(await plex.ask("POST", path, headers)).status for _ in range(times)]
+
+        assert [201, 201, 201, 429] == await made("https://evil.example", 4)
+        assert [201, 201, 503] == await made("http://localhost:3000", 3)
+        assert [201] * 5 + [503] == await made(None, 6)
+        plex.clock.now += 1800
+        assert [201] == await made("https://evil.example", 1)
+
+
+async def test_a_web_page_elsewhere_counts_for_its_address() -> None:
+    """A browser that is not on loopback comes under its address's limits, whatever origin its pages name."""
+    async with in_process(Settings(pins_per_address=2)) as plex:
+        origins = [{"Origin": f"https://{n}.evil.example"} for n in range(3)]
+        assert [201, 201, 429] == [(await make(plex, headers=JSON | origin)).status for origin in origins]
+
+
 async def test_a_pin_polled_too_fast() -> None:
     """A PIN may be polled 20 times at once and then 5 times a second, on loopback too; another one by itself."""
     async with in_process() as plex:

@@ -69,6 +69,27 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 TOKEN = "X-Plex-Token: Xk3mPz_9Q-vT7rLb2NfW\r\nX-Plex-Client-Identifier: here\r\n"
 
 
+def test_cookies_of_pages(stage: Stage) -> None:
+    """S8: over TLS a page's cookie is Secure and named `__Host-…`; over plain http it is neither, and works."""
+
+    def opened(connection: socket.socket, cookie: str = "") -> tuple[str, int]:
+        more = f"Cookie: {cookie}\r\n" if cookie else ""
+        connection.sendall(f"GET /sign-in HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n".encode())
+        with HTTPResponse(connection) as answer, connection:
+            answer.begin()
+            return answer.headers.get("set-cookie", ""), answer.status
+
+    (secure, _), (plain, _) = opened(stage.tls(stage.port, "plex.tv")), opened(stage.connect(stage.port))
+    assert (True, True) == (secure.startswith("__Host-ticketstub-"), secure.endswith("; Secure"))
+    assert (True, False) == (plain.startswith("ticketstub-"), "Secure" in plain)
+    assert "; Path=/;" in secure
+    assert "Domain" not in secure
+    kept = secure.partition(";")[0], plain.partition(";")[0]
+    assert ("", 200) == opened(stage.tls(stage.port, "plex.tv"), kept[0])
+    assert ("", 200) == opened(stage.connect(stage.port), kept[1])
+    assert opened(stage.tls(stage.port, "plex.tv"), kept[1])[0]  # what plain http could have planted does not count
+
+
 def test_every_port_speaks_both(stage: Stage) -> None:
     """plex.tv's ports and a media server's answer http and https alike, the media server by the name that is listed."""
     for port in (stage.port, *stage.plex.more_ports):

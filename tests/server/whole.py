@@ -215,10 +215,8 @@ class Whole:
 
     async def _assemble(self) -> None:
         rows = await self.instance.store.media_servers()
-        self.boxes = {
-            row.name: Box(row, self.instance, TransientTokens(self._keys, self._settings.transient_tokens))
-            for row in rows
-        }
+        most = self._settings.transient_tokens, self._settings.transient_tokens_each
+        self.boxes = {row.name: Box(row, self.instance, TransientTokens(self._keys, *most)) for row in rows}
         self._ports = {PLEX_TV: 1} | {name: 2 + index for index, name in enumerate(self.boxes)}
         sites = {self._ports[name]: MediaServer(box, 20) for name, box in self.boxes.items()}
         for row in rows:

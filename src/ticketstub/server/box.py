@@ -49,7 +49,7 @@ class Box:
         """Return the id of the account that the server belongs to now; `None` where it is not claimed."""
         return await self.instance.store.claims.owner(self.row.machine_identifier)
 
-    async def guest(self, token: str | None, address: str) -> Guest:
+    async def guest(self, token: str | None, *, this_machine: bool) -> Guest:
         """Return who has this token here.
 
         A server that nobody owns has no use for tokens: it lets in its own machine (observed), and nobody else.
@@ -59,7 +59,7 @@ class Box:
         """
         owner_id = await self.owner_id()
         if owner_id is None:
-            if not policy.is_this_machine(address):
+            if not this_machine:
                 raise Unauthorized
             return Guest(access="owner", origin=None)
         if not token:

@@ -90,12 +90,25 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     until: int = 0
 
 
+def corrected(limit: Limit, tally: Tally, now: int) -> Tally:
+    """Correct what lies too far in the future, where the clock was ahead and is set back.
+
+    A lock then lasts no longer than the longest one, and an attempt of the future counts as one of now. The result must
+    be kept: otherwise it would be corrected again at each look, and never end.
+    """
+    if tally.until <= now + limit.longest and not any(at > now for at in tally.times):
+        return tally
+    times = tuple(min(at, now) for at in tally.times)
+    return msgspec.structs.replace(tally, times=times, until=min(tally.until, now + limit.longest))
+
+
 def taken(limit: Limit, tally: Tally, now: int) -> tuple[Tally, int | None]:
     """Reserve an attempt.
 
     Returns:
-        The next tally and `None`; or, where none is allowed, the tally as it was and the seconds to wait.
+        The next tally and `None`; or, where none is allowed, the tally, corrected, and the seconds to wait.
     """
+    tally = corrected(limit, tally, now)
     if (wait := waiting(limit, tally, now)) is not None:
         return tally, wait
     oldest = now - max(window.seconds for window in limit.windows)

@@ -283,7 +283,7 @@ class LocalPlex:
             given = whole[row.machine_identifier].addresses if row.machine_identifier in whole else None
             reached_at = self._places.listening.reached_at
             instance.addresses[row.machine_identifier] = addresses(reached_at, running.port, given)
-            transient.append(TransientTokens(instance.keys, settings.transient_tokens))
+            transient.append(TransientTokens(instance.keys, settings.transient_tokens, settings.transient_tokens_each))
             box, more = Box(row, instance, transient[-1]), self._elsewhere[row.machine_identifier]
             sites[running.port] = MediaServer(box, settings.media_server_keep_alive_seconds, more)
         return Sites(PlexTv(instance), sites, transient)

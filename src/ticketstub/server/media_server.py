@@ -1,9 +1,9 @@
 """A media server: which calls it answers, who may ask, and how it says no.
 
 Rule: but for the identity, a claim and our own OpenAPI document, the token comes first: without a good one every path
-is 401, an unknown one too.
-Only a server that nobody owns asks its own machine for none. Refusals are web pages whatever is accepted (observed), or
-with `errors = "documented"` JSON for 400 and 401 on `/security/*`.
+is 401, an unknown one too. Only a server that nobody owns asks its own machine for none, and no web page of another
+site counts as that (ours). Refusals are web pages whatever is accepted (observed), or with `errors = "documented"` JSON
+for 400 and 401 on `/security/*`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ticketstub.server.elsewhere import Elsewhere
 from ticketstub.server.handlers import media_server as handlers
 from ticketstub.server.handlers import media_server_owner as owner
 from ticketstub.server.handlers import security
+from ticketstub.server.policies.media_servers import is_this_machine
 from ticketstub.server.reply_names import stem
 from ticketstub.server.requests import Asked, Headers
 from ticketstub.server.routes import ANY_METHOD, Route, Table, Visit
@@ -94,7 +95,8 @@ class MediaServer:
     async def _guest(self, asked: Asked) -> Guest:
         """Return who asks; whether `/security/*` says 401 or 403 to nobody is disputed."""
         try:
-            return await self._box.guest(_token(asked), asked.address)
+            this_machine = is_this_machine(asked.address) and asked.has_local_host and not asked.is_cross_site
+            return await self._box.guest(_token(asked), this_machine=this_machine)
         except Unauthorized:
             if self._box.instance.answers.security_without_token == 403 and asked.path.startswith("/security/"):
                 raise Forbidden from None

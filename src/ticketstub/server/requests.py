@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import cache
+from ipaddress import ip_address
 from itertools import chain
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -31,6 +32,12 @@ _FORM = b"application/x-www-form-urlencoded"
 _JSON = b"application/json"
 _MOST_FIELDS = 100
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+_SAME_SITE = frozenset({b"same-origin", b"none"})
+_AUTHORITY = re.compile(r"(?:\[(?P<literal>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:]*))(?::[0-9]*)?").fullmatch
+# Names that no stranger can have point to this machine: reserved ones (RFC 6761, 6762, 8375, and `internal`), Plex's.
+_OUR_NAMES = tuple(
+    f".{name}" for name in ("localhost", "local", "internal", "test", "home.arpa", "plex.direct", "plex.tv")
+)
 
 
 class Asked:
@@ -47,6 +54,7 @@ class Asked:
         in_path: the parameters that stand in the path, once its route was found.
         dialect: how a refusal is written.
         template: the path of the route that answers, for logs.
+        secure: whether it came over TLS.
         keeps_alive: whether the connection goes on after the answer: not where something of the request is left on it.
     """
 
@@ -65,6 +73,7 @@ class Asked:
         "method",
         "path",
         "query",
+        "secure",
         "template",
     )
 
@@ -75,6 +84,7 @@ class Asked:
         self.path: str = scope["path"]  # type: ignore[assignment]  # ASGI: text
         client: tuple[str, int] | None = scope["client"]  # type: ignore[assignment]  # ASGI: a pair or None
         self.address = client[0] if client else ""
+        self.secure = scope.get("scheme") == "https"
         self.form = default
         self.template = "-"
         self.keeps_alive = False
@@ -144,6 +154,31 @@ class Asked:
         return self.x_plex("X-Plex-Client-Identifier")
 
     @property
+    def origin(self) -> str:
+        """The origin of the web page that asks, as its browser says; empty for a program."""
+        return self.header(b"origin").decode("latin-1")
+
+    @property
+    def is_cross_site(self) -> bool:
+        """Whether a browser sends this for a page of another origin, by what the browser itself says."""
+        if site := self.header(b"sec-fetch-site"):
+            return site not in _SAME_SITE
+        host = self.header(b"host")
+        return bool(self.origin) and self.header(b"origin") not in {b"http://" + host, b"https://" + host}
+
+    @property
+    def has_local_host(self) -> bool:
+        """Whether the Host is an address or a name that only this network can give: no stranger's name that leads here.
+
+        A page of such a name would be of this site for its browser (DNS rebinding). No browser leaves the Host out.
+        """
+        match = _AUTHORITY(self.header(b"host").decode("latin-1").lower())
+        if match is None:
+            return False
+        name = match["literal"] or match["name"].removesuffix(".")
+        return "." not in name or _is_address(name) or f".{name}".endswith(_OUR_NAMES)
+
+    @property
     def declared_length(self) -> int:
         """The length of the body as declared: 0 where there is none, -1 where it is not said beforehand."""
         if b"transfer-encoding" in self._headers:
@@ -168,6 +203,14 @@ class Asked:
         elif kind == _JSON and body:
             self.document = _document(body)
             self.fields = _members(self.document)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _merged(headers: Headers) -> dict[bytes, bytes]:

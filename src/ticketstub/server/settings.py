@@ -24,13 +24,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         sign_ins_per_address: how many sign-ins of one address may wait for the one hashing thread (503 beyond); on
             loopback, where everybody has the same address, it does not count.
         stop_seconds: how long answers under way may take after the order to stop.
-        transient_tokens: how many transient tokens one media server keeps alive at once.
+        transient_tokens: how many transient tokens of its owner one media server keeps alive at once, and how many of
+            everybody else (503 beyond).
+        transient_tokens_each: how many of them may stand for one token (429 beyond).
         account_creation: whether programs may create accounts (403 otherwise).
         address_limits: whether failures at passwords and codes also count for the client's address and for all
             together, on loopback never; for accounts they always count. The numbers are in limits.py.
         pins: how many PINs may live at once (503 beyond).
         pins_per_address: how many of them one address may have made (429 beyond), as all limits of an address not on
             loopback.
+        pins_per_origin: how many of them web pages of one origin may have made, where their address does not count
+            (429 beyond). All web pages together have half of `pins`, so that programs always get theirs.
         pins_a_minute: how many PINs one address may make.
         poll_burst: how many polls of one PIN may come at once.
         polls_a_second: how many polls of one PIN may come for long; clients ask once a second.
@@ -51,10 +55,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sign_ins_per_address: int = 4
     stop_seconds: int = 1
     transient_tokens: int = 10_000
+    transient_tokens_each: int = 1000
     account_creation: bool = True
     address_limits: bool = True
     pins: int = 10_000
     pins_per_address: int = 100
+    pins_per_origin: int = 1000
     pins_a_minute: int = 30
     poll_burst: int = 20
     polls_a_second: float = 5.0

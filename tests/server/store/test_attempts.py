@@ -154,6 +154,23 @@ async def test_a_clock_set_back(store):
     assert 15 * MINUTE == await store.attempts.take("link_code", "1", NOW - HOUR)
 
 
+@pytest.mark.parametrize("ahead", [10 * HOUR, 365 * DAY])
+async def test_a_clock_that_was_ahead(store, ahead):
+    """What was counted while the clock was ahead locks for no longer than the longest lock, however it is looked at."""
+    for kind, tries in (("password", 10), ("verification_code", 5), ("link_code", 5)):
+        assert tries == await allowed(store, kind, "1", NOW + ahead, tries + 1)
+    looked_at = await store.attempts.locked("password", "1", NOW)
+    assert looked_at == min(ahead + 15 * MINUTE, DAY)
+    assert looked_at == await store.attempts.take("password", "1", NOW)
+    assert looked_at - HOUR == await store.attempts.locked("password", "1", NOW + HOUR)
+    assert await store.attempts.take("link_code", "1", NOW) == 15 * MINUTE
+    assert await store.attempts.take("verification_code", "1", NOW) == 5 * MINUTE
+    assert await store.attempts.take("link_code", "1", NOW + 15 * MINUTE) is None
+    assert await store.attempts.take("verification_code", "1", NOW + 5 * MINUTE) is None
+    assert await store.attempts.locked("password", "1", NOW + looked_at) is None
+    assert await store.attempts.take("password", "1", NOW + looked_at) is None
+
+
 async def test_attempts_survive_a_restart(tmp_path):
     """I5: a lock outlives the process, and old rows are deleted when new ones come."""
     url = f"sqlite:///{tmp_path / 'plex.db'}"

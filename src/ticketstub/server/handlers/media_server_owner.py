@@ -125,10 +125,13 @@ async def claim_server(visit: Visit[Box, Guest], call: ClaimServer) -> ClaimedSe
     """Come into the account of a claim token.
 
     Raises:
+        Forbidden: a web page of another site asks, or one whose name somebody has led here (ours).
         Unauthorized: it has an owner, or the client is in another network.
         Refusal: the claim token is not good.
     """
     box = visit.place
+    if visit.asked.is_cross_site or not visit.asked.has_local_host:
+        raise Forbidden
     check_claimable(await box.owner_id(), visit.asked.address)
     await claim(box.instance, call.token, machine(box.row), first=True)
     return await _standing(box)

@@ -53,8 +53,9 @@ def _key(found: object) -> Jwk:
 
 async def create_pin(visit: Visited, call: CreatePin) -> Pin:
     """Make a PIN."""
-    pin = await pins.make(visit.place, client_of(visit.asked), strong=call.strong, jwk=call.jwk)
-    return _shown(visit, pins.shown(pin, None, pin.created_at, own_address(visit.asked)))
+    asked = visit.asked
+    pin = await pins.make(visit.place, client_of(asked), strong=call.strong, jwk=call.jwk, origin=asked.origin)
+    return _shown(visit, pins.shown(pin, None, pin.created_at, own_address(asked)))
 
 
 def _shown(visit: Visited, pin: Pin) -> Pin:
@@ -190,7 +191,7 @@ def _picture(text: str) -> bytes:
 
 async def create_legacy_pin(visit: Visited, call: CreateLegacyPin) -> Answer:
     """Make a PIN of the older kind, and say where it is."""
-    pin = await pins.make(visit.place, client_of(visit.asked), legacy=True)
+    pin = await pins.make(visit.place, client_of(visit.asked), legacy=True, origin=visit.asked.origin)
     where = f"{own_address(visit.asked)}/pins/{pin.id}"
     fields = [*PLEX_TV[visit.asked.form], (b"location", where.encode())]
     return Answer(call.status, fields, call.write(pins.shown_legacy(pin, None), visit.asked.form))

@@ -62,7 +62,7 @@ def _made_for(visit: Visit[Box, Guest]) -> Token:
     now, guest = visit.place.instance.now(), visit.caller
     if guest.origin is None:
         raise Forbidden
-    return visit.place.transient.make(guest.origin, policy.transient_ends(now, guest.ends), now)
+    return visit.place.transient.make(guest.origin, guest.access, policy.transient_ends(now, guest.ends), now)
 
 
 def _addresses(instance: Instance, found: SourceRow) -> tuple[Connection, ...]:

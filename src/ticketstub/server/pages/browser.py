@@ -1,7 +1,8 @@
 """The browser at the other end: its cookie, its session, and what proves that a form is its own.
 
 Rule: a cookie is 256 random bits that mean nothing by themselves; the store knows a digest of those that are signed in.
-Signing in and out, and switching, each make a new one, so one that somebody planted never becomes signed in. A form
+Signing in and out, and switching, each make a new one, so one that somebody planted never becomes signed in. Over TLS
+it is `Secure`, and its name begins with `__Host-`: nothing without TLS, and no other host, can plant one. A form
 holds an HMAC of the cookie, and a browser must say that it comes from this very site. Ports share cookies, so a name
 holds the instance's id.
 """
@@ -38,12 +39,11 @@ class Browser:
         cookie: what its cookie is from now on, where that changes.
     """
 
-    __slots__ = ("_asked", "_instance", "_secure", "_value", "account", "by", "cookie", "host")
+    __slots__ = ("_asked", "_instance", "_value", "account", "by", "cookie", "host")
 
-    def __init__(self, instance: Instance, asked: Asked, *, secure: bool) -> None:
+    def __init__(self, instance: Instance, asked: Asked) -> None:
         self._instance = instance
         self._asked = asked
-        self._secure = secure
         self.host = asked.header(b"host").decode("latin-1")
         self.account: AccountRow | None = None
         self.by: int | None = None
@@ -122,13 +122,13 @@ class Browser:
     def _become(self, value: str) -> Literal[True]:
         """Give the browser another cookie."""
         self._value = value
-        secure = "; Secure" if self._secure else ""
+        secure = "; Secure" if self._asked.secure else ""
         self.cookie = f"{self._name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}"
         return True
 
     @property
     def _name(self) -> str:
-        return f"{'__Host-' if self._secure else ''}ticketstub-{self._instance.keys.id}"
+        return f"{'__Host-' if self._asked.secure else ''}ticketstub-{self._instance.keys.id}"
 
     def _sent(self) -> str:
         """Return the cookie that was sent, if it can be one of ours."""

@@ -71,12 +71,10 @@ class Pages:
 
     Args:
         instance: the local Plex.
-        secure: whether browsers reach it by https.
     """
 
-    def __init__(self, instance: Instance, *, secure: bool = False) -> None:
+    def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self._secure = secure
         self._static = rendering.static_files()
 
     def __contains__(self, path: str) -> bool:
@@ -91,7 +89,7 @@ class Pages:
         handler = {"GET": page.show, "POST": page.take}.get(asked.method)
         if handler is None:
             return _wrong_method(page.allowed)
-        browser = Browser(self._instance, asked, secure=self._secure)
+        browser = Browser(self._instance, asked)
         if asked.method == "POST":
             _check_form(asked, browser)
         await browser.recognise()

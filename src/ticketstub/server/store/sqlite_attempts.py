@@ -12,7 +12,17 @@ from functools import partial
 
 import msgspec
 
-from ticketstub.server.limits import LIMITS, AttemptKind, Tally, forgotten_at, given_back, locked, stopped, taken
+from ticketstub.server.limits import (
+    LIMITS,
+    AttemptKind,
+    Tally,
+    corrected,
+    forgotten_at,
+    given_back,
+    locked,
+    stopped,
+    taken,
+)
 from ticketstub.server.store.attempts import Refused
 from ticketstub.server.store.sqlite_reader import Reader, numbered
 from ticketstub.server.store.sqlite_writer import Writer
@@ -58,7 +68,12 @@ class SqliteAttempts:
     async def locked(self, kind: AttemptKind, subject: str, now: int) -> int | None:
         """See `Attempts`."""
         row = self._reader.one(_FIND, numbered(kind, subject))
-        return locked(_decode(row[0]), now) if row else None
+        if row is None:
+            return None
+        tally = _decode(row[0])
+        if corrected(LIMITS[kind], tally, now) != tally:
+            tally = await self._writer.run(partial(_correct, kind, subject, now))
+        return locked(tally, now)
 
     async def stopped(self, kind: AttemptKind, subject: str) -> bool:
         """See `Attempts`."""
@@ -69,11 +84,19 @@ class SqliteAttempts:
 def _take(wanted: Wanted, now: int, connection: sqlite3.Connection) -> Refused | None:
     connection.execute(_PRUNE, {"1": now})
     for kind, subject in wanted:
-        tally, seconds = taken(LIMITS[kind], _find(connection, kind, subject), now)
+        before = _find(connection, kind, subject)
+        tally, seconds = taken(LIMITS[kind], before, now)
+        if tally != before:
+            _keep(connection, kind, subject, tally, now)
         if seconds is not None:
             return Refused(kind=kind, seconds=seconds)
-        _keep(connection, kind, subject, tally, now)
     return None
+
+
+def _correct(kind: AttemptKind, subject: str, now: int, connection: sqlite3.Connection) -> Tally:
+    tally = corrected(LIMITS[kind], _find(connection, kind, subject), now)
+    _keep(connection, kind, subject, tally, now)
+    return tally
 
 
 def _give_back(wanted: Wanted, at: int, now: int, connection: sqlite3.Connection) -> None:
