@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.e2e.acting import WORLD, App, Clock, Tab
 from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.overview import Overview
 from ticketstub.server.world import World
 
 OpenTab = Callable[..., Tab]
@@ -51,7 +52,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 def plex(clock: Clock) -> Iterator[LocalPlex]:
-    with LocalPlex(World.from_dict(WORLD), clock=clock).running() as running:
+    world = World.from_dict(WORLD)
+    overview = Overview(world, secrets=True, invented=True)
+    with LocalPlex(world, clock=clock, overview=overview).running() as running:
         yield running
 
 

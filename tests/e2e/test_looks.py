@@ -77,6 +77,7 @@ def _walk(tab: Tab, plex: LocalPlex, clock: Clock) -> Iterator[tuple[str, Callab
     """Yield each page's name and what leads there."""
     app = App(plex, **{"Platform-Version": "6.1"})
     strange = App(plex, "x" * 60, Product="A" * 90, **{"Device-Name": "A very long name of a device " * 6})
+    yield "start", lambda: tab.open("/")
     yield "auth", lambda: tab.open("/auth")
     yield "sign-in", lambda: tab.open("/sign-in?continue=/link")
     yield "sign-in-wrong", lambda: tab.sign_in(password="wrong")

@@ -10,12 +10,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.security.stage import Stage
+from tests.security.stage import Stage, household
 from tests.server.whole import PASSWORD, Browser
+from ticketstub.server.overview import Overview
 from ticketstub.server.pages.site import PAGES
+from ticketstub.server.world import World
 
 COLUMNS = ("nobody", "planted", "signed out", "token", "signed in", "foreign form")
 FORMS = {
+    "/": {"account": "{mira}"},
     "/auth": {"decision": "approve", "code": "k3v9x0q7r2m5t8w1y4z6a0b3c"},
     "/auth/": {"decision": "approve", "code": "k3v9x0q7r2m5t8w1y4z6a0b3c"},
     "/link": {"pin": "ZZZ9"},
@@ -32,6 +35,7 @@ FORMS = {
 # that is signed in; and of the same with a form that another site made. "in" leads to the sign-in.
 TABLE = """
                         nobody  planted  signed-out  token  signed-in  foreign-form
+GET  /                     200      200         200    200        200           200
 GET  /auth                 200      200         200    200        200           200
 GET  /auth/                200      200         200    200        200           200
 GET  /auth/done             in       in          in     in        303           303
@@ -46,6 +50,7 @@ GET  /sign-out             405      405         405    405        405           
 GET  /account               in       in          in     in        200           200
 GET  /account/devices       in       in          in     in        200           200
 GET  /account/home          in       in          in     in        200           200
+POST /                     303      303         303    303        303           403
 POST /auth                  in       in          in     in        403           403
 POST /auth/                 in       in          in     in        403           403
 POST /auth/done            405      405         405    405        405           405
@@ -70,6 +75,7 @@ EXPECTED = {
 @pytest.fixture(name="stage", scope="module")
 def _stage() -> Iterator[Stage]:
     stage = Stage()
+    stage.plex.instance.overview = Overview(World.from_dict(household()), secrets=True, invented=True)
     yield stage
     stage.close()
 

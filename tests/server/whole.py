@@ -39,6 +39,7 @@ HASH = CHEAP.hash(PASSWORD, salt=b"0123456789abcdef")
 """What a world's `password_hash` of `PASSWORD` is."""
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 JSON = {"Content-Type": "application/json"}
 FREE = Settings(
     poll_burst=10**6,
@@ -254,11 +255,13 @@ class Browser:
         self.cookie = ""
 
     def get(self, place: str, **more: Any) -> Answered:
-        return self._kept(self._plex.ask("GET", place, client=None, headers={"Cookie": self.cookie}, **more))
+        return self._kept(self._plex.ask("GET", place, client=None, headers=HTML | {"Cookie": self.cookie}, **more))
 
     def post(self, place: str, form: Mapping[str, str], **headers: str) -> Answered:
         """Send a form as a page of this site would."""
-        said = FORM | {"Cookie": self.cookie, "Origin": "http://127.0.0.1:32499", "Sec-Fetch-Site": "same-origin"}
+        said = (
+            FORM | HTML | {"Cookie": self.cookie, "Origin": "http://127.0.0.1:32499", "Sec-Fetch-Site": "same-origin"}
+        )
         return self._kept(self._plex.ask("POST", place, client=None, headers=said | headers, body=urlencode(form)))
 
     def fields(self, place: str) -> dict[str, str]:

@@ -1,11 +1,13 @@
 """What `ticketstub serve` prints: where everything is, who lives there, and that it is not Plex; then a line an answer.
 
-Rule: tokens as fingerprints, passwords and verification secrets not at all. The last line of the banner begins with
+Rule: secrets are printed in full for the demonstration, which is invented, and for another world only with
+--show-secrets. The last line of the banner begins with
 `ready`: by then every address answers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -20,12 +22,12 @@ from ticketstub.server.proxy.variables import AUTHORITY
 if TYPE_CHECKING:
     from ticketstub.cli.certificates import Certificates
     from ticketstub.server.local_plex import LocalPlex
-    from ticketstub.server.world import WorldAccount
-    from ticketstub.server.world_homes import WorldHome
+    from ticketstub.server.overview import AccountSummary, Overview
 
 
 def introduce(
     plex: LocalPlex,
+    overview: Overview,
     *,
     db: str | None,
     host: str,
@@ -37,6 +39,7 @@ def introduce(
 
     Args:
         plex: what runs.
+        overview: who is in it.
         db: its database, if it is kept.
         host: the address it listens on.
         file: the world's file; `None` for the demonstration world.
@@ -47,8 +50,7 @@ def introduce(
     if host in ON_THIS_MACHINE:
         print(f"Listening on {host}: on every network of this machine. Whoever reaches it can use it.")
     _addresses(plex, host)
-    _accounts(plex, file)
-    _homes(plex)
+    _accounts(overview, file)
     _how_to(_reached(plex.url, host))
     if plex.control_url and key:
         print(f"\nControl: {_reached(plex.control_url, host)}/control/v1, with the key in {printable(str(key))}")
@@ -67,7 +69,7 @@ def _addresses(plex: LocalPlex, host: str) -> None:
     show.heading("Addresses")
     servers = [(server.name, _reached(server.url, host)) for server in plex.media_servers]
     url = _reached(plex.url, host)
-    show.facts([("plex.tv", url), ("its pages", f"{url}/link  {url}/account"), *servers])
+    show.facts([("plex.tv", url), ("in a browser", f"{url}/"), *servers])
 
 
 def _https(plex: LocalPlex, tls: Certificates) -> None:
@@ -79,44 +81,38 @@ def _https(plex: LocalPlex, tls: Certificates) -> None:
     print(f"  Until {tls.until:%Y-%m-%d}, trust {printable(str(tls.folder / AUTHORITY))}, or what is beside it")
 
 
-def _accounts(plex: LocalPlex, file: Path | None) -> None:
+def _accounts(overview: Overview, file: Path | None) -> None:
+    found = overview.at_start
     print()
-    show.heading("Accounts")
-    if not plex.accounts:
+    show.heading(f"Accounts: {found.count}")
+    if not found.count:
         print("  none: nobody can sign in")
-    show.facts((account.username, _signs_in_with(account)) for account in plex.accounts)
-    where = file or _demonstration()
-    print(f"  Passwords, verification secrets and tokens: {printable(str(where))}")
-
-
-def _signs_in_with(account: WorldAccount) -> str:
-    ways = ["password" if account.password or account.password_hash else "no password"]
-    if account.verification_secret:
-        ways.append("verification code")
-    if account.passcode:
-        ways.append("passcode")
-    if account.token:
-        ways.append(f"token {account.token}")
-    return ", ".join([account.email, *ways, *(["disabled"] if account.disabled else [])])
-
-
-def _homes(plex: LocalPlex) -> None:
-    if plex.world.homes:
+    show.facts(line for account in found.accounts for line in _account(account, secrets=overview.secrets))
+    if found.count > len(found.accounts):
+        print(f"  and {found.count - len(found.accounts)} more")
+    if not overview.secrets:
+        print(f"  Passwords, verification secrets and tokens are in {printable(str(file))}; --show-secrets prints them")
+    elif any(account.code for account in found.accounts):
+        name = next(account.username for account in found.accounts if account.code)
+        world = f"--world {printable(str(file))}" if file else "--demo"
+        print(f"  The codes are valid for {found.seconds} more seconds. The next: ticketstub code {name} {world}")
+    if found.homes:
         print()
         show.heading("Homes")
-        show.facts((home.name, _members(home)) for home in plex.world.homes)
+        show.facts((name, ", ".join(members)) for name, members in found.homes)
 
 
-def _members(home: WorldHome) -> str:
-    managed = (f"{user.title} (managed{', passcode' if user.passcode else ''})" for user in home.managed)
-    members = (f"{member.account}{' (guest)' if member.guest else ''}" for member in home.members)
-    return ", ".join([f"{home.admin} (administrator)", *members, *managed])
-
-
-def _demonstration() -> Path:
-    import ticketstub.server
-
-    return Path(ticketstub.server.__file__ or "").with_name("demo_world.toml")
+def _account(account: AccountSummary, *, secrets: bool) -> Iterable[tuple[str, str]]:
+    """Yield an account's lines: by what it signs in, and below that its secrets if they are to be shown."""
+    known = [("password", account.password), ("passcode", account.passcode), ("verification code", account.code)]
+    tokens = [("token", account.token), *((f"token for {name}", token) for name, token in account.server_tokens)]
+    shown = {name for name, secret in [*known, *tokens] if secrets and secret}
+    ways = [way for way in account.ways if way not in shown and not ("token" in shown and way.startswith("token "))]
+    yield account.username or account.name, ", ".join(filter(None, [account.email, *ways])) or "no e-mail address"
+    for pairs in (known, tokens):
+        text = ", ".join(f"{name} {secret.reveal()}" for name, secret in pairs if secret and name in shown)
+        if text:
+            yield "", text
 
 
 def _how_to(url: str) -> None:

@@ -28,6 +28,7 @@ from ticketstub.cli.serve_options import (
     Port,
     RecordFolder,
     Reset,
+    ShowSecrets,
     Tls,
     TlsPort,
     WorldFile,
@@ -60,6 +61,7 @@ def serve(
     chaos: ChaosShare = 0.0,
     seed: Seed = 0,
     record: RecordFolder = None,
+    show_secrets: ShowSecrets = False,
 ) -> None:
     """Run a local Plex: plex.tv's API on one port, each media server on its own. It is a stand-in, not Plex."""
     if reset and not db:
@@ -71,6 +73,7 @@ def serve(
         from ticketstub.cli.banner import Journal, introduce
         from ticketstub.cli.certificates import Certificates
         from ticketstub.server.local_plex import LocalPlex
+        from ticketstub.server.overview import Overview
         from ticketstub.server.places import found_address
 
         # Without any handler, Python would print the server library's warnings among our lines.
@@ -82,8 +85,10 @@ def serve(
         told = Journal().write if logging else None
         held = in_hand(control, control_port, chaos, seed)
         certificates = Certificates(tls, os.environ) if tls else None
+        overview = Overview(people, secrets=demo or show_secrets, invented=demo)
         plex = LocalPlex(
             people,
+            overview=overview,
             db=db,
             reset=reset,
             host=host,
@@ -97,7 +102,9 @@ def serve(
         )
         run_until_told(
             plex,
-            lambda: introduce(plex, db=db, host=host, file=world, key=control or CONTROL_KEY, tls=certificates),
+            lambda: introduce(
+                plex, overview, db=db, host=host, file=world, key=control or CONTROL_KEY, tls=certificates
+            ),
             ending,
             looks_at_sockets=certificates is not None,
         )

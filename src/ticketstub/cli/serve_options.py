@@ -97,6 +97,14 @@ Reset: TypeAlias = Annotated[bool, typer.Option("--reset", help="Start over with
 Log: TypeAlias = Annotated[
     bool | None, typer.Option("--log/--no-log", help="A line for each answer; by default on a terminal only.")
 ]
+ShowSecrets: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--show-secrets",
+        help="Print your world's passwords, tokens and current codes, and show them to browsers of this machine; "
+        "the demonstration's are always shown.",
+    ),
+]
 ControlKeyFile: TypeAlias = Annotated[
     Path | None,
     typer.Option(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING
 
 from ticketstub.server.addresses import Address
 from ticketstub.server.disputed import Answers
@@ -19,6 +20,9 @@ from ticketstub.server.settings import Settings
 from ticketstub.server.signing import Signing
 from ticketstub.server.store.base import Store
 from ticketstub.server.turns import Turns
+
+if TYPE_CHECKING:
+    from ticketstub.server.overview import Overview
 
 Clock = Callable[[], float]
 
@@ -43,6 +47,7 @@ class Instance:
         "clock",
         "keys",
         "leads_by_name",
+        "overview",
         "passcodes",
         "passwords",
         "plex_direct",
@@ -73,6 +78,8 @@ class Instance:
         """Whether media servers have https names below plex.direct: a proxy of ours leads there, or they speak TLS."""
         self.leads_by_name = False
         """Whether they have for clients that ask by Plex's own names: those come by such a proxy, others may not."""
+        self.overview: Overview | None = None
+        """What the start page shows; `None`: there is none."""
         self.rates = rates or Rates(Settings())
         self.signing = Signing(store, keys)
         self.turns = Turns()

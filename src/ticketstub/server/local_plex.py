@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ticketstub.server.control.sites import Control, Sites
     from ticketstub.server.elsewhere import Elsewhere
     from ticketstub.server.listening import Server
+    from ticketstub.server.overview import Overview
     from ticketstub.server.passwords import Passwords
     from ticketstub.server.pool import Pool
     from ticketstub.server.store.base import MediaServerRow, Store
@@ -79,6 +80,7 @@ class LocalPlex:
         secure: Secure | None = None,
         advertise: str | None = None,
         media_port: int | None = None,
+        overview: Overview | None = None,
     ) -> None:
         if control is not None and hand is None:
             raise ValueError("the control API needs a hand that does what is asked")
@@ -99,6 +101,7 @@ class LocalPlex:
         self._on_answer = on_answer
         self._record = record
         self._secure = secure
+        self._overview = overview
         self._plex_direct = plex_direct or secure is not None
         self._elsewhere: dict[str, Elsewhere | None] = {}
         self._context: ssl.SSLContext | None = None
@@ -219,6 +222,9 @@ class LocalPlex:
         try:
             await seed(store, self.world, keys, passwords, instance.now())
             await instance.signing.refresh(instance.now())
+            if self._overview is not None:
+                instance.overview = self._overview
+                await self._overview.begin(instance, seeded=self._db is None)
             yield instance, await store.media_servers()
         finally:
             if self._hand is not None:

@@ -1,7 +1,7 @@
 """The pages of a local Plex in its OpenAPI document.
 
 Rule: as in openapi.py. Pages are for people in browsers: the document says which there are, and that their forms are
-taken from the pages themselves only.
+taken from the pages themselves only. The start page of `serve` is not in it: for programs, nothing is at `/`.
 """
 
 from __future__ import annotations

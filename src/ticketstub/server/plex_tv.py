@@ -150,7 +150,7 @@ class PlexTv:
 
     async def answer(self, asked: Asked) -> Answer:
         """Answer a request; raises a `Refusal`, or what stores and passwords raise."""
-        if asked.path in self._pages:
+        if self._pages.has(asked):
             return await self._pages.answer(asked)
         return self._for_browsers(await self._answer(asked))
 
@@ -182,7 +182,7 @@ class PlexTv:
 
     def refuse(self, refusal: Refusal, asked: Asked) -> Answer:
         """Write a refusal."""
-        if asked.path in self._pages:
+        if self._pages.has(asked):
             return self._pages.refuse(refusal, asked)
         if asked.template == "-":  # its head or its body was refused before anybody looked for its route
             with contextlib.suppress(Refusal):

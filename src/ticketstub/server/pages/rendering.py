@@ -39,6 +39,12 @@ def page(template: str, status: int = 200, **values: object) -> Answer:
     return Answer(status, _PAGE, _templates().get_template(template).render(values).encode())
 
 
+def with_own_connections(headers: Headers) -> Headers:
+    """Let the page's script ask this site, for codes that change."""
+    allowed = _POLICY + b"; connect-src 'self'"
+    return [(name, allowed if value is _POLICY else value) for name, value in headers]
+
+
 def redirect(location: str) -> Answer:
     """Send the browser on, with GET, to a place on this site."""
     return Answer(303, [(b"location", location.encode("ascii")), *_UNKEPT], b"")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ticketstub.refusals import Forbidden, Refusal
 from ticketstub.server.answers import Answer
 from ticketstub.server.instance import Instance
-from ticketstub.server.pages import account, auth_app, claim, devices, home, link_page, rendering, signing_in
+from ticketstub.server.pages import account, auth_app, claim, devices, home, link_page, rendering, signing_in, start
 from ticketstub.server.pages.browser import Browser
 from ticketstub.server.pages.visit import PageVisit, SignInFirst
 from ticketstub.server.requests import Asked
@@ -49,6 +49,7 @@ class Page(NamedTuple):
 
 _AUTH, _LINK = Page(auth_app.show, auth_app.decide), Page(link_page.show, link_page.take)
 PAGES = {
+    start.PATH: Page(start.show, start.take),
     "/auth": _AUTH,
     "/auth/": _AUTH,
     "/auth/done": Page(auth_app.done),
@@ -77,8 +78,11 @@ class Pages:
         self._instance = instance
         self._static = rendering.static_files()
 
-    def __contains__(self, path: str) -> bool:
-        return path in PAGES or path in self._static
+    def has(self, asked: Asked) -> bool:
+        """Tell whether a request is for one of the pages."""
+        if asked.path == start.PATH:
+            return self._instance.overview is not None and start.is_asked_for(asked)
+        return asked.path in PAGES or asked.path in self._static
 
     async def answer(self, asked: Asked) -> Answer:
         """Answer a request for one of the pages; raises a `Refusal`, or what stores and passwords raise."""

@@ -291,6 +291,10 @@ class Store(Protocol):
         """Return the account of this id; it may be disabled."""
         ...
 
+    async def list_accounts(self, most: int) -> tuple[int, tuple[AccountRow, ...]]:
+        """Return how many accounts and managed users there are, and the first of them by id."""
+        ...
+
     async def sign_in(self, wanted: SignIn) -> bool:
         """Spend the step, note the device and keep the token; `False`, with nothing written, if the step was spent.
 

@@ -57,6 +57,10 @@ _ACCOUNT = """
     SELECT id, version, record, password_hash, sealed_verification, email_only_auth, disabled_at
     FROM account WHERE id = $1
 """
+_LIST_ACCOUNTS = """
+    SELECT id, version, record, password_hash, sealed_verification, email_only_auth, disabled_at
+    FROM account ORDER BY id LIMIT $1
+"""
 _FIND_ACCOUNT = """
     SELECT a.id, a.version, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
     FROM login AS l JOIN account AS a ON a.id = l.account_id WHERE l.name = $1
@@ -172,6 +176,11 @@ class SqliteStore:
         """See `Store`."""
         row = self._reader.one(_ACCOUNT, {"1": account_id})
         return self._account_row(row) if row else None
+
+    async def list_accounts(self, most: int) -> tuple[int, tuple[AccountRow, ...]]:
+        """See `Store`."""
+        (count,) = self._reader.one("SELECT count(*) FROM account", {}) or (0,)
+        return count, tuple(self._account_row(row) for row in self._reader.all(_LIST_ACCOUNTS, {"1": most}))
 
     async def sign_in(self, wanted: SignIn) -> bool:
         """See `Store`."""
