@@ -83,10 +83,10 @@ def test_transient_token(command: Command, attic: list[str]) -> None:
     assert "transient-" not in ran.out
     assert "at most 48 hours" in ran.out
     shown = json.loads(command("token", "--transient", "--json", *attic).out)
-    assert ("transient", 48, str(MIRA.token)) == (
-        shown["token"]["kind"],
-        shown["token"]["max_hours"],
-        shown["made_from"],
+    assert ("transient", 48 * 3600, str(MIRA.token)) == (
+        shown["token_kind"],
+        shown["max_seconds"],
+        shown["made_from_token"],
     )
     written = command("token", "--transient", "--print-token", *attic)
     assert written.out.startswith("transient-")

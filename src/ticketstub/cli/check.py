@@ -42,7 +42,7 @@ def check(
 
     found = _checked(Reach(plex_tv, timeout, client_identifier, profile), server)
     if as_json:
-        show.as_json({"checked": facts.plain(found), "exit_code": _code(found)})
+        show.as_json({"checked": facts.of_checked_json(found), "exit_code": _code(found)})
     else:
         show.heading(_heading(found))
         show.facts(facts.of_checked(found))

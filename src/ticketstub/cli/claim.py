@@ -30,6 +30,6 @@ def claim(
     with signed_in(Reach(plex_tv, timeout, client_identifier, profile)) as client:
         token = client.claims.token()
     if as_json:
-        show.as_json({"claim_token": str(token), "max_minutes": 4})
+        show.as_json({"token": token, "token_kind": token.kind, "max_seconds": 240})
     else:
         print(token.reveal())

@@ -66,7 +66,7 @@ def remove(
         _confirm(chosen, this=this, yes=yes)
         _remove(client, chosen)
     if as_json:
-        show.as_json({"removed": facts.with_problems(chosen), "this_device": this})
+        show.as_json({"removed": True, "device": facts.with_problems(chosen), "this_device": this})
         return
     show.heading(f"Removed: {facts.device_name(chosen)}")
     if this:

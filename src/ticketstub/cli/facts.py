@@ -6,7 +6,10 @@ of something short could be guessed back.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ticketstub.token import Secret, Token
@@ -15,27 +18,67 @@ if TYPE_CHECKING:
     from ticketstub.flows.check import Checked
     from ticketstub.records import Account, AuthorizedDevice, Connection, HomeUser, Record, Resource, Source
 
+_IN_FILE = re.compile("in the file (.*), which only you can read", re.DOTALL)
+
 Plain: TypeAlias = "str | int | float | bool | list[Plain] | dict[str, Plain] | None"
 
 
-def plain(value: object) -> Plain:
-    """Turn a record, or anything in one, into what JSON has; names are the library's."""
-    if isinstance(value, Token):
-        return str(value)
-    if isinstance(value, Secret):
-        return "hidden"
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    if isinstance(value, tuple):
-        return [plain(member) for member in cast("tuple[object, ...]", value)]
+def plain(value: object, key: str = "") -> Plain:
+    """Turn a record, or anything in one, into what JSON has; names are the library's.
+
+    Each kind of value has one form: a time is ISO 8601 in UTC, whether it came as a `datetime` or, under a key that
+    ends in `_at`, as seconds since 1970; a token is its fingerprint, another secret `hidden`, a path its text, and what
+    is not known null.
+    """
+    if isinstance(value, list | tuple):
+        return [plain(member, key) for member in cast("Sequence[object]", value)]
+    if isinstance(value, Mapping):
+        return _members(cast("Mapping[str, object]", value))
+    if value is None or isinstance(value, str | int | float | datetime | Path | Secret):
+        return _single(value, key)
     return _fields(value)
+
+
+def _single(value: str | float | datetime | Path | Secret | None, key: str) -> Plain:
+    if isinstance(value, datetime):
+        return _iso(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and key.endswith("_at"):
+        return _iso_since_1970(value)
+    if isinstance(value, Secret):
+        return str(value) if isinstance(value, Token) else "hidden"
+    return str(value) if isinstance(value, Path) else value
+
+
+def _members(values: Mapping[str, object]) -> dict[str, Plain]:
+    """Turn named values into plain data; where something is kept becomes a word and, for a file, its path."""
+    found = {name: plain(member, name) for name, member in values.items()}
+    if isinstance(where := found.get("kept"), str):
+        found["kept"], found["path"] = _place(where)
+    return found
 
 
 def _fields(record: object) -> dict[str, Plain]:
     names: tuple[str, ...] = getattr(record, "__struct_fields__", ())
-    return {name: plain(getattr(record, name)) for name in names}
+    return {name: plain(getattr(record, name), name) for name in names}
+
+
+def _place(where: str) -> tuple[str, str | None]:
+    """Read what a store says of itself."""
+    if found := _IN_FILE.fullmatch(where):
+        return "file", found[1]
+    return ("keyring" if "keyring" in where else "memory" if where.startswith("in memory") else "elsewhere"), None
+
+
+def _iso(when: datetime) -> str:
+    known = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return known.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _iso_since_1970(seconds: float) -> str | None:
+    try:
+        return _iso(datetime.fromtimestamp(seconds, UTC))
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def with_problems(record: Record) -> Plain:
@@ -116,9 +159,9 @@ def of_resource(resource: Resource) -> tuple[str, ...]:
 
 
 def of_server(server: Resource) -> tuple[str, ...]:
-    """List a media server's cells: name, owned or shared, version, token, addresses."""
+    """List a media server's cells: name, owned or shared, version, token, identifier, addresses."""
     name, access, _, token, where = of_resource(server)
-    return name, access, server.product_version or "", token, where
+    return name, access, server.product_version or "", token, server.client_identifier or "", where
 
 
 def device_name(device: AuthorizedDevice) -> str:
@@ -150,6 +193,12 @@ def of_home_user(user: HomeUser) -> tuple[str, ...]:
         "yes" if user.protected else "no",
         user.email or "",
     )
+
+
+def of_checked_json(found: Checked) -> Plain:
+    """Turn what was found out about a token into plain data, under the names that the other commands have."""
+    names = {"kind": "token_kind", "whose": "account", "until": "expires_at"}
+    return {names.get(name, name): value for name, value in _fields(found).items()}
 
 
 def of_checked(found: Checked) -> list[tuple[str, str | None]]:

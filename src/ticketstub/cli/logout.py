@@ -34,7 +34,9 @@ def logout(
     wanted = keeping.entry(reach.issuer, profile)
     told = _forgotten(wanted) if local else _ended(reach, wanted)
     if as_json:
-        show.as_json({"profile": wanted.profile, "issuer": wanted.issuer, "ended_at_plex": not local, "kept": False})
+        show.as_json(
+            {"profile": wanted.profile, "issuer": wanted.issuer, "ended_at_plex": not local, "still_kept": False}
+        )
         return
     show.heading(told)
     if local:

@@ -17,12 +17,12 @@ def ping(
 
     A token in TICKETSTUB_TOKEN or standard input comes before the kept sign-in.
     """
-    from ticketstub.cli import facts, show
+    from ticketstub.cli import show
     from ticketstub.cli.connection import Reach, signed_in
 
     with signed_in(Reach(plex_tv, timeout, client_identifier, profile)) as client:
         pong, mine = client.ping(), client.token
     if as_json:
-        show.as_json({"pong": pong, "token": facts.plain(mine)})
+        show.as_json({"pong": pong, "token": mine})
     else:
         show.heading(f"pong: the token {mine} is alive")

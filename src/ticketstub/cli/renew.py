@@ -27,9 +27,8 @@ def renew(
         state = client.renew()
         token = client.token
     if as_json:
-        until = state.until.isoformat() if state.until else None
-        renewed = {"renewed": state.device_key, "token": facts.plain(token), "until": until, "profile": state.profile}
-        show.as_json(renewed)
+        known = {"token": token, "expires_at": state.until, "profile": state.profile, "kept": state.where}
+        show.as_json({"renewed": state.device_key, **known})
         return
     if state.device_key:
         show.heading(f"Renewed: {found.name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ticketstub.cli import options
 
-_COLUMNS = ("name", "access", "version", "token", "addresses")
+_COLUMNS = ("name", "access", "version", "token", "identifier", "addresses")
 
 
 def servers(
@@ -17,7 +17,8 @@ def servers(
 ) -> None:
     """List the account's media servers.
 
-    Its own and those that are shared with it, with each one's addresses and own token (as a fingerprint).
+    Its own and those that are shared with it, with each one's addresses and own token (as a fingerprint). The
+    identifier is what `can_reach` takes in Python.
     """
     from ticketstub.cli import facts, show
     from ticketstub.cli.connection import Reach, signed_in

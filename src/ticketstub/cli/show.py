@@ -28,8 +28,10 @@ def console(stream: TextIO | None = None, *, width: int | None = None) -> Consol
 
 
 def as_json(value: object) -> None:
-    """Print a value as JSON; letters beyond ASCII are escaped, so that none can move the cursor."""
-    print(json.dumps(value, indent=2))
+    """Print a value as JSON, in the forms of `facts.plain`; letters beyond ASCII are escaped: none moves the cursor."""
+    from ticketstub.cli.facts import plain
+
+    print(json.dumps(plain(value), indent=2))
 
 
 def heading(text: str) -> None:

@@ -208,10 +208,12 @@ def _told(state: SignedIn) -> str:
 
 
 def _plain(state: SignedIn, token: str) -> dict[str, Plain]:
+    from ticketstub.cli import facts
+
     return {
         "account": {"id": state.account_id, "username": state.username},
         "token": token,
-        "until": state.until.isoformat() if state.until else None,
+        "expires_at": facts.plain(state.until),
         "device_key": state.device_key,
         "how": state.how,
         "before": state.before,

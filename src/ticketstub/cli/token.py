@@ -70,7 +70,7 @@ def _kept(reach: Reach, *, for_servers: bool, as_json: bool) -> None:
     if mine is None:
         raise keeping.missing(found.credential.entry)
     if as_json:
-        show.as_json({"token": {"fingerprint": str(mine), "kind": mine.kind, "origin": mine.origin}})
+        show.as_json({"token": mine, "token_kind": mine.kind, "origin": mine.origin})
     else:
         print(mine.reveal())
 
@@ -94,8 +94,8 @@ def _show(made: Token, mine: Token, *, as_json: bool) -> None:
     from ticketstub.cli import facts, show
 
     if as_json:
-        known = {"fingerprint": str(made), "kind": made.kind, "origin": made.origin, "max_hours": 48}
-        show.as_json({"token": known, "made_from": str(mine)})
+        known = {"token": made, "token_kind": made.kind, "origin": made.origin}
+        show.as_json({**known, "max_seconds": 48 * 3600, "made_from_token": mine})
         return
     show.heading("A transient token")
     lifetime = "at most 48 hours, and until the media server restarts"

@@ -197,5 +197,7 @@ def _code(instance: Instance, row: AccountRow) -> Secret | None:
 
 
 async def _if_alive(instance: Instance, row: AccountRow, token: Token | None) -> Token | None:
-    found = token and await instance.store.find_token(instance.keys.digest(token.reveal()), instance.now())
-    return token if found and found.account_id == row.id else None
+    if token is None:
+        return None
+    found = await instance.store.find_token(instance.keys.digest(token.reveal()), instance.now())
+    return token if found is not None and found.account_id == row.id else None
