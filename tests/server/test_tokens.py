@@ -1,6 +1,8 @@
 """From where in a request a token is taken. Which kind is taken on which route is in tests/security/test_matrix.py."""
 
-from tests.server.asking import MIRA, MIRA_ON_TOMS, TOM, TOM_ON_ATTIC, ask, get
+from urllib.parse import urlencode
+
+from tests.server.asking import MIRA, MIRA_ON_TOMS, TOM, TOM_ON_ATTIC, ask, connect, get
 from ticketstub.server.local_plex import LocalPlex
 
 
@@ -59,3 +61,48 @@ def test_parameters_are_read_from_header_query_and_form(plex: LocalPlex) -> None
         ask(plex.url, "POST", path, FORM | {identifier: ""}, form),
     ):
         assert (400, 1000) == (wrong.status, wrong.json["errors"][0]["code"])
+
+
+def test_a_form_in_the_body_of_a_get(plex: LocalPlex) -> None:
+    """It counts as parameters, as Plex's own guide sends them: the token, the client, and what a call takes."""
+    said = urlencode({"X-Plex-Token": MIRA, "X-Plex-Client-Identifier": "a", "X-Plex-Product": "Guide"})
+    assert "mira_quill" == ask(plex.url, "GET", "/api/v2/user", FORM, said).json["username"]
+    assert 200 == ask(plex.url, "HEAD", "/api/v2/user", FORM, said).status
+    assert 401 == ask(plex.url, "GET", "/api/v2/user", FORM | {"X-Plex-Token": DEAD}, said).status
+    assert 401 == ask(plex.url, "GET", f"/api/v2/user?X-Plex-Token={DEAD}", FORM, said).status
+    made = ask(plex.url, "POST", "/api/v2/pins", FORM, f"strong=true&{said}").json
+    polled = ask(plex.url, "GET", f"/api/v2/pins/{made['id']}", FORM, f"code={made['code']}&{said}")
+    assert (200, made["code"]) == (polled.status, polled.json["code"])
+    assert 404 == ask(plex.url, "GET", f"/api/v2/pins/{made['id']}", FORM, "X-Plex-Client-Identifier=b").status
+
+
+def test_what_a_call_takes_in_the_form_of_a_get(plex: LocalPlex, attic: str) -> None:
+    """A call's own parameters count there too, behind those of the query, on plex.tv and on media servers."""
+    headers = FORM | {"X-Plex-Token": MIRA, "X-Plex-Client-Identifier": "a"}
+    both = "type=delegation&scope=all"
+    assert 200 == ask(attic, "GET", "/security/token", headers, both).status
+    assert 400 == ask(attic, "GET", "/security/token?type=x", headers, both).status
+    assert 401 == ask(attic, "GET", "/security/token", FORM, f"{both}&X-Plex-Token={MIRA}").status
+    assert 400 == ask(plex.url, "GET", "/api/v2/resources", headers, "includeHttps=maybe").status
+    assert 200 == ask(plex.url, "GET", "/api/v2/resources", headers, "includeHttps=1").status
+
+
+def test_the_form_of_a_get_is_bounded(plex: LocalPlex) -> None:
+    """It may be as long as any body, and the connection goes on after it."""
+    headers = FORM | {"X-Plex-Token": MIRA}
+    assert 413 == ask(plex.url, "GET", "/api/v2/user", headers, "x=" + "y" * 17_000).status
+    assert 400 == ask(plex.url, "GET", "/api/v2/user", headers, "x=%zz").status
+    connection = connect(plex.url)
+    for _ in range(2):
+        connection.request("GET", "/api/v2/user", "x=y", headers)
+        assert 200 == (answer := connection.getresponse()).status
+        assert answer.read()
+    connection.close()
+
+
+def test_a_slash_at_the_end(attic: str) -> None:
+    """A path with a slash at its end is the same on a media server, also where no token is asked for."""
+    assert 200 == get(attic, "/identity/").status
+    for path in ("/library/sections/", "/accounts/", "/security/token/?type=delegation&scope=all", "/clients/"):
+        assert (401, 200) == (get(attic, path).status, get(attic, path, MIRA).status)
+    assert 404 == get(attic, "/nowhere/", MIRA).status

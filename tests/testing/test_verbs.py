@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 
 import pytest
 
 from tests.server.asking import ATTIC, MIRA, PASSWORDS, TOM_ON_ATTIC, get, world
 from tests.testing.hands import KEY, InPython, Ours, OverHttp, Program, Raw, Verbs, client_of
+from ticketstub.server.chaos import Chaos, Disturbance
 from ticketstub.server.control.hand import Hand
 from ticketstub.server.control.sites import Control
 from ticketstub.server.local_plex import LocalPlex
@@ -115,6 +119,57 @@ def test_refuse_next(hand: Verbs, program: Program) -> None:
     seen = [program.sign_in("tom", PASSWORDS["tom"]) for _ in range(3)]
     assert [429, 429, 201] == seen
     assert 200 == program.who(MIRA)
+
+
+@pytest.mark.parametrize("status", [400, 418, 451, 498, 499, 520, 599])
+def test_any_status_on_a_media_server(stage: PlexInHand, status: int) -> None:
+    """A media server refuses with whatever status is asked for, also with one that HTTP has no name for."""
+    attic = stage.media_server("Attic").url
+    for path in ("/", "/identity", "/security/token"):
+        stage.refuse_next(f"GET {path}", status=status, at="Attic")
+        refused = get(attic, path, MIRA)
+        assert (status, "text/html") == (refused.status, refused.headers["content-type"])
+        assert str(status).encode() in refused.body
+    assert 200 == get(attic, "/identity").status
+
+
+@pytest.mark.parametrize("kind", ["delay", "chaos"])
+def test_a_call_that_waits_at_a_reset(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A call that is to be late is refused (503) at once when all is reset or ends; nothing is logged as an error."""
+    hand = Hand()
+    plex = LocalPlex(World.from_dict(world()), hand=hand)
+    late = 3600.0
+    with ThreadPoolExecutor(1) as pool, ExitStack() as running:
+        running.enter_context(plex.running())
+        stage = PlexInHand(plex, hand, running.enter_context(Lead(plex)))
+        for end in (stage.reset, running.close):
+            asleep = threading.Event()
+
+            async def sleep(seconds: float, asleep: threading.Event = asleep) -> None:
+                asleep.set()
+                await asyncio.sleep(seconds)
+
+            hand.watch.sleep = sleep
+            if kind == "delay":
+                stage.delay("GET /api/v2/user", late)
+            else:
+                hand.watch.chaos = Late(late)
+            waiting = pool.submit(get, plex.url, "/api/v2/user", MIRA)
+            assert asleep.wait(60)
+            end()
+            assert 503 == waiting.result(60).status
+    assert [] == [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+class Late(Chaos):
+    """Every call is late, by so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(1.0)
+        self.seconds = seconds
+
+    def next(self) -> Disturbance:
+        return Disturbance("late", self.seconds)
 
 
 def test_answer_next(hand: Verbs, stage: PlexInHand, program: Program) -> None:

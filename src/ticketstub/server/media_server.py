@@ -78,7 +78,7 @@ class MediaServer:
         if asked.path == openapi.PATH and asked.method == "GET":
             return openapi.answer("media server")
         visit: Visit[Box, Guest] = Visit(self._box, asked)
-        if (asked.method, asked.path) not in _OPEN:
+        if (asked.method, _path(asked)) not in _OPEN:
             visit.caller = await self._guest(asked)
         if self._elsewhere is not None and _is_known_elsewhere(asked):
             asked.template = "/" + stem(asked.path, {})
@@ -126,11 +126,17 @@ def _token(asked: Asked) -> str | None:
 
 def _is_known_elsewhere(asked: Asked) -> bool:
     """Tell whether a folder or an upstream answers: what has no route here, and the lists that are empty here."""
-    return asked.path in _EMPTY_HERE or _ROUTES.find(asked, asked.path) is None
+    path = _path(asked)
+    return path in _EMPTY_HERE or _ROUTES.find(asked, path) is None
+
+
+def _path(asked: Asked) -> str:
+    """Return the path without the slash at its end, which makes no difference, as on plex.tv (assumed)."""
+    return asked.path.rstrip("/") or "/"
 
 
 def _find(asked: Asked) -> Route[Box, Guest]:
-    methods = _ROUTES.find(asked, asked.path) or {}
+    methods = _ROUTES.find(asked, _path(asked)) or {}
     route = methods.get(asked.method) or methods.get(ANY_METHOD)
     if route is None:
         raise NotFound

@@ -1,8 +1,8 @@
 """What a client asks: one ASGI request as a small object.
 
 Rule: one pass over the header fields, no library's request object. An `X-Plex-…` parameter is taken from the header,
-else the query, else a form in the body, and from nowhere else; names are case-insensitive in the header and exact in
-the others (observed). What cannot be read is refused as 400, never guessed.
+else the query, else a form in the body, also in that of a GET (documented), and from nowhere else; names are
+case-insensitive in the header and exact in the others (observed). What cannot be read is refused as 400, never guessed.
 """
 
 from __future__ import annotations
@@ -188,8 +188,17 @@ class Asked:
 
     @property
     def takes_body(self) -> bool:
-        """Whether a request of this method has a body that is looked at."""
-        return self.method not in _BODILESS
+        """Whether its body is looked at: in a GET, only where that is a form."""
+        return self.method not in _BODILESS or (self.method == "GET" and self._media_type == _FORM)
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The parameters of a call without a body of its own: those of the query, else those of a GET's form."""
+        return self.fields | self.query if self.method == "GET" and self.fields else self.query
+
+    @property
+    def _media_type(self) -> bytes:
+        return self.header(b"content-type").partition(b";")[0].strip().lower()
 
     def read_body(self, body: bytes) -> None:
         """Read a form or a JSON object into `fields`; another body leaves them empty.
@@ -197,7 +206,7 @@ class Asked:
         Raises:
             BadRequest: it is declared as one of these and is not.
         """
-        kind = self._headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        kind = self._media_type
         if kind == _FORM and body:
             self.fields = _parameters(body)
         elif kind == _JSON and body:

@@ -54,7 +54,8 @@ class Route(Generic[Place, Caller]):
     Args:
         kind: the call.
         handle: answers it; with the reply's value, or with a whole `Answer` where that is none of JSON and XML.
-        read: reads the call from a request; by default from the query, or from the body where the call says so.
+        read: reads the call from a request; by default from the query (of a GET from a form, too), or from the body
+            where the call says so.
         write: writes the reply; by default the call does.
         allow: refuses callers that this call is not for, before its parameters are looked at.
         identifier: whether the request must name a client, and whether its handler is the one to say so.
@@ -172,4 +173,4 @@ def _reader(kind: type[C]) -> Callable[[Asked], C]:
         return lambda _asked: always
     if kind.in_body:
         return lambda asked: from_parameters(kind, asked.query | asked.fields | asked.in_path)
-    return lambda asked: from_parameters(kind, asked.query | asked.in_path)
+    return lambda asked: from_parameters(kind, asked.parameters | asked.in_path)

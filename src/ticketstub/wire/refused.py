@@ -20,6 +20,7 @@ from ticketstub.wire.codec import Format
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_items, is_members
 
+_KNOWN_STATUSES = frozenset(HTTPStatus)
 _KNOWN_TEXTS = {row.default_message for row in KINDS}
 
 
@@ -136,7 +137,7 @@ def write_page(status: int, *, at_root: bool = False) -> bytes:
         status: the HTTP status.
         at_root: whether it answers for `/`, where a script that leads browsers to the web application comes first.
     """
-    phrase = HTTPStatus(status).phrase
+    phrase = HTTPStatus(status).phrase if status in _KNOWN_STATUSES else "Error"
     script = _TO_WEB if at_root and status == HTTPStatus.UNAUTHORIZED else ""
     head = f"<html><head>{script}<title>{phrase}</title></head>"
     return f"{head}<body><h1>{status} {phrase}</h1></body></html>".encode()

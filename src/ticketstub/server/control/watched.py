@@ -51,10 +51,29 @@ class Watch:
         self.cut: Cut = lambda _scope: None
         """Ends the connection of a request."""
         self.sleep: Sleep = asyncio.sleep
+        self._over = asyncio.Event()
         self._started_with = chaos
+
+    async def wait(self, seconds: float) -> None:
+        """Wait as long as a call is to wait; raises `ServerError` (503) where a reset or the end comes first."""
+        over = self._over
+        waits = [asyncio.ensure_future(self.sleep(seconds)), asyncio.ensure_future(over.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+        if over.is_set():
+            raise ServerError("The server cannot handle the request", status=503, code=1013)
+
+    def end_waits(self) -> None:
+        """Refuse the calls that wait: what they would do belongs to a time that is over."""
+        self._over.set()
+        self._over = asyncio.Event()
 
     def reset(self) -> None:
         """Have everything as at the start."""
+        self.end_waits()
         self.requests.clear()
         self.rules.clear()
         self.expired.clear()
@@ -98,6 +117,11 @@ class WatchedApp(App):
         self._plex_tv = plex_tv
         self._media_servers = {**media_servers, **dict([self._control] if self._control else [])}
 
+    def stop_waiting(self) -> None:
+        """End every wait: for the rest of a body, now and from now on, and of calls that are to be late."""
+        super().stop_waiting()
+        self._watch.end_waits()
+
     async def _answered(self, site: Site, asked: Asked, scope: Scope, receive: Receive) -> Answer:
         if self._control is not None and site is self._control[1]:
             return await super()._answered(site, asked, scope, receive)
@@ -130,7 +154,7 @@ class WatchedApp(App):
                     route.form or form or asked.form,
                 )
             return route is not None and route.needs_token
-        found = self._tables[1].find(asked, asked.path) or {}
+        found = self._tables[1].find(asked, asked.path.rstrip("/") or "/") or {}
         if known := found.get(asked.method) or found.get("*"):
             asked.template = known.template
         return False
@@ -141,7 +165,7 @@ class WatchedApp(App):
         needs_token = self._recognise(turn.site, asked) if watch.rules or watch.expired or watch.chaos else False
         if watch.rules:
             if seconds := watch.rules.delay(asked.method, asked.path, turn.place):
-                await watch.sleep(seconds)
+                await watch.wait(seconds)
             if rule := watch.rules.answer(asked.method, asked.path, turn.place):
                 return rule.answer(turn.site, asked)
         if watch.expired and needs_token:
@@ -162,7 +186,7 @@ class WatchedApp(App):
         if disturbance.kind == "unavailable":
             raise ServerError("The server cannot handle the request", status=503, code=1013)
         if disturbance.kind == "late":
-            await self._watch.sleep(disturbance.seconds)
+            await self._watch.wait(disturbance.seconds)
         turn.leaves = {"cut off": 0.5, "unanswered": 0.0}.get(disturbance.kind, 1.0)
 
 

@@ -66,7 +66,7 @@ def _shown(visit: Visited, pin: Pin) -> Pin:
 
 def read_get(asked: Asked) -> GetPin:
     """Read which PIN is asked for."""
-    return GetPin(id=_id(asked), device_jwt=Secret(text) if (text := asked.query.get("deviceJWT")) else None)
+    return GetPin(id=_id(asked), device_jwt=Secret(text) if (text := asked.parameters.get("deviceJWT")) else None)
 
 
 def _id(asked: Asked) -> int:

@@ -50,7 +50,7 @@ def read_server_list(asked: Asked) -> GetServerList:
 
 
 def _included(asked: Asked) -> dict[str, str]:
-    return _ABSENT | {name: text for name, text in asked.query.items() if text}
+    return _ABSENT | {name: text for name, text in asked.parameters.items() if text}
 
 
 async def resources(visit: Visit[Instance, TokenRow], call: GetResources) -> tuple[Resource, ...]:
