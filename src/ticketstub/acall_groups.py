@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from ticketstub.adriver import AsyncSender
 from ticketstub.call_groups import as_passcode, as_secret
+from ticketstub.frames import hide_locals
 from ticketstub.options import Options
 from ticketstub.token import Secret, Token
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ticketstub.wire.claims import ClaimedServer
 
 
+@hide_locals
 class AsyncPins:
     """As `Pins`, awaited."""
 
@@ -43,6 +45,7 @@ class AsyncPins:
         await self._sender.send(LinkPin(code=code if isinstance(code, Secret) else Secret(code)), **options)
 
 
+@hide_locals
 class AsyncAuthKeys:
     """As `AuthKeys`, awaited."""
 
@@ -75,6 +78,7 @@ class AsyncAuthKeys:
         return PublishedKeys(keys=await self._sender.send(GetPublishedKeys(), **options))
 
 
+@hide_locals
 class AsyncHomeCalls:
     """As `HomeCalls`, awaited."""
 
@@ -137,6 +141,7 @@ class AsyncHomeCalls:
         await self._sender.send(SetManagedPasscode(id=user_id, remove=True), **options)
 
 
+@hide_locals
 class AsyncDevices:
     """As `Devices`, awaited."""
 
@@ -156,6 +161,7 @@ class AsyncDevices:
         await self._sender.send(RemoveDevice(id=device_id), **options)
 
 
+@hide_locals
 class AsyncClaims:
     """As `Claims`, awaited."""
 
@@ -175,6 +181,7 @@ class AsyncClaims:
         return await self._sender.send(ExchangeClaim(token=claim_token), **options)
 
 
+@hide_locals
 class AsyncServerClaims:
     """As `ServerClaims`, awaited."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from ticketstub.adriver import AsyncSender
 from ticketstub.agroups import AsyncAuthentication, AsyncSecurityCalls
 from ticketstub.asigned_in import AsyncSignedInSender
+from ticketstub.frames import hide_locals
 from ticketstub.link import DEFAULT_PROGRAM, Link
 from ticketstub.options import (
     PLEX_TV,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from ticketstub.wire.media_server import Verb
 
 
+@hide_locals
 class AsyncMediaServer(AsyncSender):
     """As `MediaServer`, awaited."""
 
@@ -99,6 +101,7 @@ class AsyncMediaServer(AsyncSender):
         return await self.send(call, **options)
 
 
+@hide_locals
 class AsyncPlex(AsyncSignedInSender):
     """As `Plex`, awaited."""
 

@@ -16,6 +16,7 @@ from ticketstub.errors import PlexError
 from ticketstub.flows.caller import Caller
 from ticketstub.flows.exchange import exchange
 from ticketstub.flows.steps import Ask, Do, Flow, Send, Sleep, Step
+from ticketstub.frames import hide_locals, without_this_frame
 from ticketstub.link import Link
 from ticketstub.options import Options, Settings, derived
 from ticketstub.outcome import Err, Ok, Outcome
@@ -66,6 +67,7 @@ async def _awaited(answer: object) -> object:
     return await answer if isawaitable(answer) else answer
 
 
+@hide_locals
 class AsyncSender:
     """As `Sender`, awaited."""
 
@@ -82,7 +84,7 @@ class AsyncSender:
         try:
             return Ok(*await self._exchange(call, options))
         except PlexError as error:
-            return Err(error, error.response)
+            return Err(without_this_frame(error), error.response)
 
     async def _exchange(self, call: Call[V], options: Options) -> tuple[V, Response]:
         settings = derived(self._settings, options) if options else self._settings

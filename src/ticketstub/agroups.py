@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Unpack
 
 from ticketstub.adriver import AsyncSender
+from ticketstub.frames import hide_locals
 from ticketstub.options import Options
 from ticketstub.token import Secret
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ticketstub.wire.security import TransientTokenScope, TransientTokenType
 
 
+@hide_locals
 class AsyncSecurityCalls:
     """As `SecurityCalls`, awaited."""
 
@@ -44,6 +46,7 @@ class AsyncSecurityCalls:
         return await self._sender.send(GetSourceConnectionInformation(source=source, refresh=refresh), **options)
 
 
+@hide_locals
 class AsyncAuthentication(AsyncSecurityCalls):
     """As `Authentication`, awaited."""
 

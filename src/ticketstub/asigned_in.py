@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from ticketstub.adriver import AsyncSender
 from ticketstub.flows.steps import Living
+from ticketstub.frames import hide_locals
 from ticketstub.options import Options
 from ticketstub.token import Secret, Token
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ticketstub.records import Account, HomeUser, Resource
 
 
+@hide_locals
 class AsyncSignedInAccount:
     """As `SignedInAccount`, awaited."""
 
@@ -60,6 +62,7 @@ class AsyncSignedInAccount:
         return f"<{type(self).__name__} {self.id}>"
 
 
+@hide_locals
 class AsyncSignedInSender(AsyncSender):
     """As `SignedInSender`, awaited."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from ticketstub.driver import Sender
+from ticketstub.frames import hide_locals
 from ticketstub.options import Options
 from ticketstub.token import Secret, Token
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ticketstub.wire.claims import ClaimedServer
 
 
+@hide_locals
 class Pins:
     """The `pins` group of `Plex`: the calls behind a sign-in by browser or link code, one by one.
 
@@ -64,6 +66,7 @@ class Pins:
         self._sender.send(LinkPin(code=code if isinstance(code, Secret) else Secret(code)), **options)
 
 
+@hide_locals
 class AuthKeys:
     """The `auth_keys` group of `Plex`: device keys and Plex's JWTs, call by call."""
 
@@ -104,6 +107,7 @@ class AuthKeys:
         return PublishedKeys(keys=self._sender.send(GetPublishedKeys(), **options))
 
 
+@hide_locals
 class HomeCalls:
     """The `home` group of `Plex`: the users of a Plex Home, and their passcodes."""
 
@@ -191,6 +195,7 @@ class HomeCalls:
         self._sender.send(SetManagedPasscode(id=user_id, remove=True), **options)
 
 
+@hide_locals
 class Devices:
     """The `devices` group of `Plex`: the account's authorized devices."""
 
@@ -218,6 +223,7 @@ class Devices:
         self._sender.send(RemoveDevice(id=device_id), **options)
 
 
+@hide_locals
 class Claims:
     """The `claims` group of `Plex`: adding a media server to the account."""
 
@@ -242,6 +248,7 @@ class Claims:
         return self._sender.send(ExchangeClaim(token=claim_token), **options)
 
 
+@hide_locals
 class ServerClaims:
     """The `claims` group of a media server: whose it is."""
 

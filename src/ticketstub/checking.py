@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
+from ticketstub.frames import hide_locals
 from ticketstub.options import ClientOptions
 from ticketstub.token import Token
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ticketstub.flows.check import Checked
 
 
+@hide_locals
 def check(token: str | Token, *, server: str | None = None, **client: Unpack[ClientOptions]) -> Checked:
     """Find out about a token by asking plex.tv, over the network, and a media server if one is named.
 
@@ -41,6 +43,7 @@ def check(token: str | Token, *, server: str | None = None, **client: Unpack[Cli
         return plex.follow(partial(flow, given))
 
 
+@hide_locals
 async def acheck(token: str | Token, *, server: str | None = None, **client: Unpack[ClientOptions]) -> Checked:
     """As `check`."""
     from ticketstub.aclient import AsyncPlex

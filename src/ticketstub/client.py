@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, Unpack
 
 from ticketstub.driver import Sender
+from ticketstub.frames import hide_locals
 from ticketstub.groups import Authentication, SecurityCalls
 from ticketstub.link import DEFAULT_PROGRAM, Link
 from ticketstub.options import (
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from ticketstub.wire.media_server import Verb
 
 
+@hide_locals
 class MediaServer(Sender):
     """One media server and the token for it; `Plex.at` makes one."""
 
@@ -101,6 +103,7 @@ class MediaServer(Sender):
         return self.send(call, **options)
 
 
+@hide_locals
 class Plex(SignedInSender):
     """Plex, from a program's point of view: plex.tv and, where one is named, a media server.
 

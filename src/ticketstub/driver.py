@@ -14,6 +14,7 @@ from ticketstub.errors import PlexError
 from ticketstub.flows.caller import Caller, Senses
 from ticketstub.flows.exchange import exchange
 from ticketstub.flows.steps import Ask, Do, Flow, Send, Sleep, Step
+from ticketstub.frames import hide_locals, without_this_frame
 from ticketstub.link import Link
 from ticketstub.options import Options, Settings, derived
 from ticketstub.outcome import Err, Ok, Outcome
@@ -68,6 +69,7 @@ def _do(step: Step, transport: Transport) -> object:
     return step.work() if isinstance(step, Do) else step.question()
 
 
+@hide_locals
 class Sender:
     """What sends calls: its settings, and the connections that it shares with those derived from it."""
 
@@ -93,7 +95,7 @@ class Sender:
         try:
             return Ok(*self._exchange(call, options))
         except PlexError as error:
-            return Err(error, error.response)
+            return Err(without_this_frame(error), error.response)
 
     def _exchange(self, call: Call[V], options: Options) -> tuple[V, Response]:
         settings = derived(self._settings, options) if options else self._settings

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Unpack
 
 from ticketstub.driver import Sender
+from ticketstub.frames import hide_locals
 from ticketstub.options import Options
 from ticketstub.token import Secret
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ticketstub.wire.security import TransientTokenScope, TransientTokenType
 
 
+@hide_locals
 class SecurityCalls:
     """The `authentication` group of a media server."""
 
@@ -68,6 +70,7 @@ class SecurityCalls:
         return self._sender.send(GetSourceConnectionInformation(source=source, refresh=refresh), **options)
 
 
+@hide_locals
 class Authentication(SecurityCalls):
     """The `authentication` group of `Plex`: the media server's two calls, and plex.tv's two."""
 

@@ -117,6 +117,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         if self.client_identifier is not None:
             Device(client_identifier=self.client_identifier)  # refuses what no header can carry
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.base_url or self.server or self.plex_tv}>"  # headers may hold secrets
+
     def base(self, which: str) -> str:
         """Return the address that calls of this base go to.
 

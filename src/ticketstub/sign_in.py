@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from ticketstub.flows.begun import Begun, BegunPin, loaded
+from ticketstub.frames import hide_locals
 
 if TYPE_CHECKING:
     from ticketstub.aclient import AsyncPlex
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ticketstub.keys import DeviceKey
 
 
+@hide_locals
 class SignIn(Begun):
     """A sign-in that waits for the user's approval; `Plex.begin_sign_in` begins one."""
 
@@ -86,6 +88,7 @@ class SignIn(Begun):
         return self._plex.with_options(token=kept, device=kept.device)
 
 
+@hide_locals
 class AsyncSignIn(Begun):
     """As `SignIn`, awaited."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from ticketstub.driver import Sender
 from ticketstub.flows.steps import Living
+from ticketstub.frames import hide_locals
 from ticketstub.options import Options
 from ticketstub.token import Secret, Token
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ticketstub.records import Account, HomeUser, Resource
 
 
+@hide_locals
 class SignedInAccount:
     """The account that a client is signed in to, as it was when it was asked for."""
 
@@ -71,6 +73,7 @@ class SignedInAccount:
         return f"<{type(self).__name__} {self.id}>"
 
 
+@hide_locals
 class SignedInSender(Sender):
     """What `Plex` does for the account that it is signed in to."""
 

@@ -17,7 +17,9 @@ class Secret:
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # programs without types
-            raise TypeError(f"a secret is text, not {type(text).__name__}")
+            kind = type(text).__name__
+            del text  # an error tracker prints the local variables of each frame
+            raise TypeError(f"a secret is text, not {kind}")
         self._text = text
 
     def reveal(self) -> str:
@@ -75,6 +77,7 @@ class Token(Secret):
         self._text = text.strip()
         self.origin = origin
         if mistake := _mistaken(self._text):
+            del text  # as above
             raise ValueError(mistake)
 
     @classmethod

@@ -18,12 +18,14 @@ import msgspec
 from ticketstub.credentials import stored
 from ticketstub.credentials.base import DEFAULT_PROFILE, PATIENCE, Credential, Entry
 from ticketstub.credentials.folder import PrivateFolder
+from ticketstub.frames import hide_locals
 
 SUFFIX = ".json"
 WRITING = 10.0
 """How many seconds a save waits for another one: each takes some milliseconds (ours)."""
 
 
+@hide_locals
 class FileCredentials:
     """Keeps credentials in files.
 

@@ -19,6 +19,7 @@ from ticketstub.credentials.base import DEFAULT_PROFILE, PATIENCE, Credential, E
 from ticketstub.credentials.file import SUFFIX, WRITING, data_directory
 from ticketstub.credentials.folder import PrivateFolder
 from ticketstub.errors import CredentialsError
+from ticketstub.frames import hide_locals
 
 SERVICE = "ticketstub"
 ANSWERING = 60.0
@@ -30,6 +31,7 @@ class _Note(msgspec.Struct):
     profile: str
 
 
+@hide_locals
 class KeyringCredentials:
     """Keeps credentials in the system's keyring.
 

@@ -14,10 +14,12 @@ import msgspec
 from ticketstub.credentials import stored
 from ticketstub.credentials.base import DEFAULT_PROFILE, PATIENCE, Credential, Entry
 from ticketstub.credentials.locks import Turns
+from ticketstub.frames import hide_locals
 
 _HINT = "sign in again"
 
 
+@hide_locals
 class MemoryCredentials:
     """Keeps credentials until the program ends."""
 

@@ -24,6 +24,7 @@ from ticketstub.errors import (
     Unreachable,
 )
 from ticketstub.flows.steps import Flow, Living, Refused, Send, Sleep, ask, send
+from ticketstub.frames import clear_locals
 from ticketstub.options import Settings
 from ticketstub.refusals import Refusal, TokenExpired, Unauthorized
 from ticketstub.token import Token
@@ -67,6 +68,7 @@ def exchange(call: Call[V], settings: Settings, device: Device, clock: Callable[
             if last or not _worth_repeating(call, failure, settings) or clock() + wait >= deadline:
                 raise
             if settings.hooks.on_retry:
+                clear_locals(failure)  # the hook may hand it to an error tracker
                 settings.hooks.on_retry(failure, wait)
             yield Sleep(wait)
     raise AssertionError("a retry has at least one attempt")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import ClassVar
 
+from ticketstub.frames import hide_locals
 from ticketstub.keys.private_key import PrivateKey
 from ticketstub.token import Secret
 
@@ -19,6 +20,7 @@ SCOPES = ("username", "email", "friendly_name", "restricted", "anonymous", "join
 _SCOPE = re.compile(r"[A-Za-z0-9_]+").fullmatch
 
 
+@hide_locals
 class DeviceKey(PrivateKey):
     """The key of this device, registered with plex.tv under its `kid`."""
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 
+from ticketstub.frames import hide_locals
 from ticketstub.keys.jwk import Jwk, KeyRefused, is_kid, thumbprint
 from ticketstub.keys.strict import from_base64url, from_json, to_base64url, to_json
 from ticketstub.token import Secret
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _VERSION = 1
 
 
+@hide_locals
 class PrivateKey:
     """An Ed25519 key with its name."""
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from ticketstub.frames import hide_locals
 from ticketstub.records import Account
 from ticketstub.token import Secret
 from ticketstub.wire.call import Call, Silent, data_of, malformed, one, written
@@ -55,6 +56,7 @@ class PostUsersSignInData(Call[Account], frozen=True, kw_only=True):
     verification_code: Secret | None = None
 
     @classmethod
+    @hide_locals
     def of(
         cls, login: str, password: str | Secret, code: str | Secret | None = None, *, remember_me: bool = False
     ) -> PostUsersSignInData:

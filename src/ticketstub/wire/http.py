@@ -59,7 +59,7 @@ class Place(NamedTuple):
 
 
 class Request:
-    """What goes out.
+    """What goes out. It holds secrets: copies are made, pickles are refused.
 
     Attributes:
         call: the name of the call it belongs to (`get_token_details`), for logs.
@@ -87,9 +87,18 @@ class Request:
     def __repr__(self) -> str:
         return f"<Request {self.call}: {self.method} {self.path}>"
 
+    def __copy__(self) -> Request:
+        return Request(self.call, self.method, self.url, dict(self.headers), self.body)
+
+    def __deepcopy__(self, _memo: object) -> Request:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a Request is not pickled, for it holds secrets")
+
 
 class Response:
-    """What came back.
+    """What came back. It may hold secrets: copies are made, pickles are refused.
 
     Attributes:
         status: the HTTP status.
@@ -122,6 +131,15 @@ class Response:
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {len(self.body)} bytes>"
+
+    def __copy__(self) -> Response:
+        return Response(self.status, dict(self.headers), self.body)
+
+    def __deepcopy__(self, _memo: object) -> Response:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a Response is not pickled, for it may hold secrets: keep its status, headers or body")
 
 
 def origin_of(url: str) -> str:

@@ -25,6 +25,7 @@ from ticketstub.compat.plex_api.models.operations import (
 from ticketstub.compat.retries import RetryConfig, retry_of
 from ticketstub.device import Device
 from ticketstub.errors import PlexError
+from ticketstub.frames import hide_locals
 from ticketstub.options import Retry
 from ticketstub.outcome import Err
 from ticketstub.token import Token
@@ -51,6 +52,7 @@ class ServerProtocol(StrEnum):
     HTTPS = "https"
 
 
+@hide_locals
 class Authentication:
     """The page's two operations."""
 
@@ -116,6 +118,7 @@ class Authentication:
             raise missing("plex_api's authentication", name)
 
 
+@hide_locals
 class PlexAPI:
     """The SDK's client, on `ticketstub.Plex`; nothing is sent by making one.
 

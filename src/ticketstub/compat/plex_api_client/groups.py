@@ -13,6 +13,7 @@ from ticketstub.compat.plex_api_client import asked
 from ticketstub.compat.plex_api_client.asked import Asked
 from ticketstub.compat.plex_api_client.models import operations
 from ticketstub.compat.retries import RetryConfig
+from ticketstub.frames import hide_locals
 
 V = TypeVar("V")
 R = TypeVar("R")
@@ -55,6 +56,7 @@ class Group:
             raise missing(f"plex_api_client's {type(self).__name__.lower()}", name)
 
 
+@hide_locals
 class General(Group):
     """The media server's two operations."""
 
@@ -87,6 +89,7 @@ class General(Group):
         return await self._sdk.sent_async(asked.source(request), options)
 
 
+@hide_locals
 class Authentication(Group):
     """plex.tv's two operations."""
 

@@ -22,6 +22,7 @@ from ticketstub.compat.plex_api_client.models.components import Accepts
 from ticketstub.compat.plex_api_client.models.operations import IDENTITY, Identity
 from ticketstub.compat.retries import RetryConfig, retry_of
 from ticketstub.device import Device
+from ticketstub.frames import hide_locals
 from ticketstub.options import Options, Retry
 from ticketstub.token import Token
 
@@ -38,6 +39,7 @@ _NO_LOGGER = (
 )
 
 
+@hide_locals
 class PlexAPI:
     """The SDK's client, on `ticketstub.Plex` and `ticketstub.AsyncPlex`; nothing is sent by making one.
 
