@@ -27,7 +27,7 @@ LONG = (
     "strangers",
     "e2e",
     "stateful",
-    "docs/test_examples.py",
+    "docs/test_as_read.py",
     "docs/test_testing_examples.py",
     "cli/test_processes.py",
     "cli/test_run.py",

@@ -49,10 +49,10 @@ class Table:
 class Page:
     """One page."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, text: str | None = None) -> None:
         self.path = path
         self.name = path.relative_to(ROOT).as_posix()
-        self.text = path.read_text("utf-8")
+        self.text = path.read_text("utf-8") if text is None else text
 
     @cached_property
     def _parts(self) -> list[Part]:

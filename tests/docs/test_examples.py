@@ -1,31 +1,26 @@
-"""Every example of the documentation is run, and does what the page says."""
+"""The examples of the documentation, without running them; test_as_read.py does that."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
+import socket
 
 import pytest
 
 from tests.docs import running
 from tests.docs.pages import ROOT, Page, pages
+from ticketstub.server.world import World
 
 # What may stand there without being run: output, drawings and pieces of a protocol.
 SHOWN = {"text", "http", "json", "xml"}
 
 
-EXAMPLES = [page for page in pages() if any(map(running.runs, page.blocks()))]
-
-
-@pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.name)
-def test_examples_do_what_the_page_says(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run from top to bottom by a reader, a page's programs and commands work and show what it shows."""
-    environment = running.environment(tmp_path)
-    for name in ("HOME", "XDG_DATA_HOME", "LOCALAPPDATA"):
-        monkeypatch.setenv(name, environment[name])
-    monkeypatch.chdir(tmp_path)
-    with running.local_plex(page) as addresses:
-        running.Session(page, tmp_path, environment, addresses=addresses).run()
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_worlds(page: Page) -> None:
+    """Each world that a page shows is one, except those that the page says are refused."""
+    for block in page.blocks():
+        if block.language == "toml" and running.runs(block) and not block.mark.startswith("refused "):
+            World.parse(block.text)
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
@@ -45,6 +40,16 @@ def test_what_make_is_told_exists(page: Page) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     named = set(re.findall(r"(?:`|^\$? ?)make ([a-z]+)", page.text, re.MULTILINE))
     assert set() == named - targets
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    """A page that cannot have one of its ports says which page and which port."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        path = ROOT / "docs" / "made-up.md"
+        read = Page(path, f"```console\n$ ticketstub serve --demo --port {port}\nhttp://127.0.0.1:{port}\n```\n")
+        with pytest.raises(AssertionError, match=rf"docs/made-up.md uses port {port}, which"):
+            running.assert_free(read)
 
 
 @pytest.mark.parametrize(
