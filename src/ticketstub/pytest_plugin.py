@@ -89,6 +89,13 @@ def local_plex(request: pytest.FixtureRequest, local_plexes: LocalPlexes, local_
 
 
 @pytest.fixture
+def plex_tv_is_local(local_plex: PlexInHand) -> Generator[PlexInHand, None, None]:
+    """`local_plex`, while the test's own HTTP libraries find it at `https://plex.tv`; see `PlexInHand.lead`."""
+    with local_plex.lead():
+        yield local_plex
+
+
+@pytest.fixture
 def plex(local_plex: PlexInHand) -> Generator[Plex, None, None]:
     """A `Plex`, signed in to `local_plex` as the world's first account; it needs no socket."""
     with local_plex.client() as client:

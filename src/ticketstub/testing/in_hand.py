@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 from urllib.parse import urlsplit
 
@@ -72,6 +73,18 @@ class PlexInHand:
         found = self._lead.variables()
         self._hand.instance.leads_by_name = True
         return found
+
+    def lead(self) -> AbstractContextManager[None]:
+        """Lead this process's own HTTP libraries to this local Plex, for as long as the `with` lasts.
+
+        Within it, `https://plex.tv` and the media servers' names below plex.direct lead here, for libraries that take
+        proxies from the environment: requests (and so python-plexapi), urllib, httpx, aiohttp with `trust_env=True`,
+        and `Plex` itself. An httpx client is to be made within it. Other hosts are refused, this machine excepted. It
+        sets the environment variables of `env`, for all threads, and puts back what was there.
+        """
+        from ticketstub.testing.lead import lead_this_process  # loaded only to be used
+
+        return lead_this_process(self.env)
 
     @property
     def requests(self) -> Requests:
