@@ -33,6 +33,13 @@ password_hash = "{HASH}"
 name = "Attic"
 owner = "ana"
 """
+APPROVERS = tuple(f"approver-{number}-0123456789"[:20] for number in range(8))
+"""Tokens of accounts that approve PINs: an account's approvals under way count as guesses until they succeed."""
+
+PEOPLE = "".join(
+    f'[[account]]\nusername = "approver{number}"\nemail = "approver{number}@example.test"\ntoken = "{token}"\n'
+    for number, token in enumerate(APPROVERS)
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(name="folder")
 def _folder(tmp_path: Path) -> Path:
     """A folder with a world whose hashes are cheap."""
-    (tmp_path / "world.toml").write_text(WORLD, "utf-8")
+    (tmp_path / "world.toml").write_text(PEOPLE + WORLD, "utf-8")
     return tmp_path
 
 

@@ -24,6 +24,7 @@ from urllib.parse import urlencode
 
 from tests.cli.conftest import Process, environment
 
+ROOT = Path(__file__).parents[2]
 HANG = 60.0
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
 """How many times the small number of rounds is run that a test has by default."""
@@ -131,7 +132,7 @@ def begin(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment(folder),
+            env=environment(folder, PYTHONPATH=f"{ROOT / 'src'}{os.pathsep}{ROOT}"),
             text=True,
             encoding="utf-8",
             **more,
@@ -164,10 +165,18 @@ def until(condition: Callable[[], object], what: str) -> None:
 
 
 def assert_consistent(folder: Path) -> None:
-    """I8: the database is whole, and every reference leads somewhere."""
+    """I8: the database is whole, and every reference leads somewhere; I3: each approved PIN has one token, others none.
+
+    Nobody signed in but by a PIN; a token of the world has no device.
+    """
     with closing(sqlite3.connect(folder / "plex.db")) as connection:
         assert [("ok",)] == connection.execute("PRAGMA integrity_check").fetchall()
         assert [] == connection.execute("PRAGMA foreign_key_check").fetchall()
+        (tokens,) = connection.execute(
+            "SELECT count(*) FROM token WHERE device_id IS NOT NULL AND kind = 'account'"
+        ).fetchone()
+        (approved,) = connection.execute("SELECT count(*) FROM pin WHERE linked_at IS NOT NULL").fetchone()
+        assert approved == tokens
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

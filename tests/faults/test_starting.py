@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import environment
-from tests.faults.conftest import ANA, WORLD
+from tests.faults.conftest import ANA, PEOPLE, WORLD
 from tests.faults.serving import HANG, ROUNDS, assert_consistent, begin, end, files_of, serving, strace
 from ticketstub.server.keys import Keys
 from ticketstub.server.local_plex import LocalPlex
@@ -85,7 +85,7 @@ def test_a_second_one_on_the_same_database(folder: Path) -> None:
                 said = refused(folder, *options)
                 assert f"plex.db is in use by process {first.pid}: " in said, said
         for reset in (False, True):
-            local = LocalPlex(World.parse(WORLD), db=f"sqlite:///{folder}/plex.db", reset=reset)
+            local = LocalPlex(World.parse(PEOPLE + WORLD), db=f"sqlite:///{folder}/plex.db", reset=reset)
             with pytest.raises(DatabaseInUse, match=str(first.pid)), local.running():
                 pass
         assert before == files_of(folder)
@@ -98,7 +98,7 @@ def test_other_names_of_the_same_database(folder: Path, monkeypatch: pytest.Monk
     (folder / "more" / "linked.db").symlink_to(folder / "plex.db")
     (folder / "here").symlink_to(folder)
     monkeypatch.chdir(folder / "more")
-    with LocalPlex(World.parse(WORLD), db=f"sqlite:///{folder}/plex.db").running():
+    with LocalPlex(World.parse(PEOPLE + WORLD), db=f"sqlite:///{folder}/plex.db").running():
         for name in ("../plex.db", "linked.db", f"{folder}/here/plex.db"):
             with pytest.raises(DatabaseInUse), LocalPlex(World(), db=f"sqlite:///{name}", reset=True).running():
                 pass
@@ -126,9 +126,9 @@ def test_a_reset_that_cannot_start(folder: Path, wrong: str) -> None:
         control = ("--control", str(folder / "control.key"), "--control-port", port)
         options = {"plex.tv's port": ("--port", port), "the control port": control}.get(wrong, ())
         if wrong == "a media server's port":
-            (folder / "world.toml").write_text(f"{WORLD}port = {port}\n", "utf-8")
+            (folder / "world.toml").write_text(f"{PEOPLE}{WORLD}port = {port}\n", "utf-8")
         if wrong == "the world":
-            (folder / "world.toml").write_text(f'{WORLD}colour = "red"\n', "utf-8")
+            (folder / "world.toml").write_text(f'{PEOPLE}{WORLD}colour = "red"\n', "utf-8")
         if wrong == "key":
             (folder / "plex.db.key").write_bytes(b"")
         before = files_of(folder)

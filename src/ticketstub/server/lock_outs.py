@@ -9,6 +9,7 @@ Every step that gives out a token asks `check_not_locked`: a PIN, a Home switch,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Literal
 
 from ticketstub.refusals import RateLimited, Refusal, TooManyFailures
@@ -16,7 +17,7 @@ from ticketstub.server.instance import Instance
 from ticketstub.server.limits import EVERYBODY, AttemptKind
 from ticketstub.server.rates import network
 from ticketstub.server.store.attempts import Refused
-from ticketstub.server.store.base import AccountRow, canonical_login
+from ticketstub.server.store.base import AccountRow, StoreUnavailable, canonical_login
 
 Guess = Literal["password", "verification_code", "passcode", "link_code"]
 Wanted = Sequence[tuple[AttemptKind, str]]
@@ -25,7 +26,10 @@ _SIGN_INS = ("password", "verification_code")
 
 
 class Attempt:
-    """An attempt that is allowed. One that fails just ends; the others end with one of these."""
+    """An attempt that is allowed. One that fails just ends; the others end with one of these.
+
+    Where neither can be written, the attempt stays counted: what was decided is answered all the same.
+    """
 
     __slots__ = ("_at", "_instance", "_own", "_shared")
 
@@ -38,14 +42,16 @@ class Attempt:
     async def succeeded(self) -> None:
         """Forget the account's failures."""
         attempts = self._instance.store.attempts
-        await attempts.clear(*self._own)
-        if self._shared:
-            await attempts.give_back(self._shared, self._at, self._instance.now())
+        with suppress(StoreUnavailable):
+            await attempts.clear(*self._own)
+            if self._shared:
+                await attempts.give_back(self._shared, self._at, self._instance.now())
 
     async def give_back(self) -> None:
         """Have it not counted: nothing was verified, or what was verified was right."""
         wanted = [*self._shared, self._own]
-        await self._instance.store.attempts.give_back(wanted, self._at, self._instance.now())
+        with suppress(StoreUnavailable):
+            await self._instance.store.attempts.give_back(wanted, self._at, self._instance.now())
 
 
 def subject_of(account: AccountRow | None, login: str, instance: Instance) -> str:

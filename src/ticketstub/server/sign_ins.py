@@ -18,7 +18,7 @@ from ticketstub.server.keys import VERIFICATION
 from ticketstub.server.lock_outs import Attempt
 from ticketstub.server.passwords import Overloaded
 from ticketstub.server.store.attempts import Refused
-from ticketstub.server.store.base import AccountRow, DeviceRow, SignIn, StoreError
+from ticketstub.server.store.base import AccountRow, DeviceRow, SignIn, StoreError, StoreUnavailable
 from ticketstub.server.verification import matching_step
 from ticketstub.token import Secret
 from ticketstub.wire.accounts import PostUsersSignInData
@@ -88,7 +88,7 @@ async def prove(instance: Instance, call: PostUsersSignInData, address: str, iss
         try:
             known = policy.signed_in(account, call.login, right=right)
             codes = await _give_out(instance, known, code, address, issue)
-        except Refusal:
+        except (Refusal, StoreUnavailable):
             if right and account and not account.disabled:  # the password was no guess
                 await reserved.give_back()
             raise

@@ -25,7 +25,7 @@ from ticketstub.server.instance import Instance
 from ticketstub.server.own_address import auth_page, link_page, own_address
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Visit
-from ticketstub.server.store.base import TokenRow
+from ticketstub.server.store.base import StoreUnavailable, TokenRow
 from ticketstub.server.store.pins import PinRow
 from ticketstub.token import Secret, Token
 from ticketstub.wire.call import from_parameters
@@ -142,7 +142,12 @@ async def link_pin(visit: Visited, call: LinkPin) -> None:
     await lock_outs.check_not_locked(instance, account_id)
     attempt = await lock_outs.attempt(instance, "link_code", str(account_id), visit.asked.address)
     code = pins.code_of(call.code.reveal(), any_case=instance.answers.link_code_case == "ignore")
-    if code is None or not await _linked(visit, code, account_id, instance.now()):
+    try:
+        linked = code is not None and await _linked(visit, code, account_id, instance.now())
+    except StoreUnavailable:  # nobody learnt whether it was right
+        await attempt.give_back()
+        raise
+    if not linked:
         raise PinNotFound
     await attempt.give_back()
 
