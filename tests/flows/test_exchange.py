@@ -94,7 +94,7 @@ RETRIED = {
 
 
 @pytest.mark.parametrize(("call", "answers", "slept"), RETRIED.values(), ids=RETRIED)
-def test_tried_again(call: Call[Any], answers: list[object], slept: list[float]) -> None:
+def test_c10_tried_again(call: Call[Any], answers: list[object], slept: list[float]) -> None:
     """What does no harm twice is tried again, after the backoff or the time that Plex asks for."""
     stepper = Stepper(answers)
     stepper.run(call, base())
@@ -123,7 +123,7 @@ FINAL = {
 
 
 @pytest.mark.parametrize(("call", "answer", "kind"), FINAL.values(), ids=FINAL)
-def test_not_tried_again(call: Call[Any], answer: object, kind: type[PlexError]) -> None:
+def test_c10_not_tried_again(call: Call[Any], answer: object, kind: type[PlexError]) -> None:
     """A POST that may have arrived, a refusal that will not change, and a wait beyond the call's time end it."""
     many = with_retry(Retry(attempts=9, statuses=frozenset({429, 503})))
     stepper = Stepper([answer])
@@ -135,13 +135,13 @@ def with_retry(retry: Retry) -> Settings:
     return derived(base(), {"retry": retry})
 
 
-def test_wait_beyond_the_time_says_how_long() -> None:
+def test_c10_wait_beyond_the_time_says_how_long() -> None:
     """Where Plex asks for more time than there is, the error says how much, and nobody sleeps."""
     error = failed(Stepper([refusal(429, {"retry-after": "3600"})]), Ping(), base(), RateLimited)
     assert 3600.0 == error.retry_after
 
 
-def test_attempts_are_counted() -> None:
+def test_c10_attempts_are_counted() -> None:
     """After the last attempt the last failure is raised; with one attempt there is no second."""
     stepper = Stepper([refusal(503), UNREACHABLE, refusal(503)])
     failed(stepper, Ping(), base(), ServerError)

@@ -124,7 +124,7 @@ def test_qr_code_is_text() -> None:
     assert set("".join(lines)) <= set(" █▀▄")
 
 
-def test_polls_until_linked_a_second_apart() -> None:
+def test_c10_polls_until_linked_a_second_apart() -> None:
     """Until it is approved, the PIN is asked for by its own device exactly once a second, without a token."""
     walker, flow = waiting(PENDING, PENDING, LINKED)
     kept = walker.run(flow)
@@ -206,7 +206,7 @@ def test_waits_grow_after_failures_and_chance_spreads_them() -> None:
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [("7", 7.25), ("0", 1.25), ("86400", 59.25)])
-def test_retry_after_is_honoured_up_to_a_minute(asked: str, seconds: float) -> None:
+def test_c10_retry_after_is_honoured_up_to_a_minute(asked: str, seconds: float) -> None:
     """A Retry-After is waited for, at least a second and at most 60, whatever it says."""
     walker, flow = waiting(error(429, 1003, retry_after=asked), LINKED, chance=0.25)
     walker.run(flow)
@@ -242,7 +242,7 @@ def test_expires_in_that_counts_down_moves_the_end() -> None:
 
 
 @pytest.mark.parametrize("last", [PENDING, OUTAGES["502"], RESET], ids=["pending", "502", "reset"])
-def test_the_wait_ends_with_the_pin(last: object) -> None:
+def test_c10_the_wait_ends_with_the_pin(last: object) -> None:
     """Where Plex never says 1020, the wait ends by the PIN's own time, and not before."""
     pin = BegunPin(plex_tv=HERE, device=DEVICE, pin_id=1, code="x", strong=True, expires_at=NOW + 3)
     walker = Walker([last] * 6)
@@ -275,7 +275,25 @@ def test_a_last_answer_counts() -> None:
     assert OPAQUE == walker.run(flow)().reveal()
 
 
-def test_each_poll_is_sent_once() -> None:
+WHOLE_WAITS = {"pending": (PENDING, 903), "502": (OUTAGES["502"], 70), "reset": (RESET, 70)}
+
+
+@pytest.mark.parametrize(("answer", "most"), WHOLE_WAITS.values(), ids=WHOLE_WAITS)
+def test_c10_requests_of_a_whole_wait(answer: object, most: int) -> None:
+    """A PIN that nobody approves costs one request a second, far fewer in an outage, and none past its end."""
+    pin = BegunPin(plex_tv=HERE, device=DEVICE, pin_id=1, code="H7QK", strong=False, expires_at=NOW + 900)
+    walker = Walker([answer] * 2000)
+    with pytest.raises(PinExpired):
+        walker.run(partial(until_approved, pin, None))
+    starts = [moment for step, moment in zip(walker.steps, walker.moments, strict=True) if hasattr(step, "request")]
+    assert 50 <= len(walker.sent) <= most
+    assert all(later - earlier >= 1.0 for earlier, later in itertools.pairwise(starts))
+    assert starts[-1] <= 1000.0 + 900 + 3  # two seconds by which clocks may differ, and one of chance
+    if answer is PENDING:
+        assert {1.0} == {later - earlier for earlier, later in itertools.pairwise(starts)}
+
+
+def test_c10_each_poll_is_sent_once() -> None:
     """A poll is not repeated by the client's retries: the wait itself repeats it."""
     walker, flow = waiting(OUTAGES["500"], OUTAGES["500"], LINKED)
     walker.run(flow)

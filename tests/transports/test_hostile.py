@@ -82,7 +82,7 @@ TABLE = {
 
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
-def test_each_ends_in_its_error(row: Row, distinct: Sender) -> None:
+def test_f_cl_2_each_ends_in_its_error(row: Row, distinct: Sender) -> None:
     """Whatever a server does, the error is of the right kind, comes in time, and says that the request was sent."""
     expected = row.also.get(distinct.name, row.error)
     with hostile.Server(row.behave) as server:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from tests.transports import hostile
-from tests.transports.conftest import CANARY, SHORT, Authority, Sender, assert_no_canary, request, unreached
-from ticketstub.errors import TimedOut, Unreachable
+from tests.transports.conftest import (
+    CANARY,
+    SHORT,
+    Authority,
+    Sender,
+    assert_no_canary,
+    request,
+    unreached,
+)
+from ticketstub.errors import MalformedReply, TimedOut, Unreachable
 from ticketstub.transports.environment import proxy_for
 from ticketstub.transports.names import Address
 from ticketstub.wire.http import Place
@@ -71,6 +80,47 @@ def test_proxy_that_speaks_something_else(make_sender: Make) -> None:
             error = unreached(make_sender("standard", **through(proxy.port)), request("https://plex.example.test"))
         assert (Unreachable, False) == (type(error), error.sent)
         assert error.message.endswith(f"the proxy 127.0.0.1:{proxy.port} does not speak HTTP")
+
+
+def _flood(server: hostile.Server, sock: socket.socket) -> None:
+    server.read(sock)
+    server.drip(sock, b"HTTP/1.1 100 Continue\r\n\r\n", 0.001)
+
+
+def _drip(server: hostile.Server, sock: socket.socket) -> None:
+    server.read(sock)
+    for byte in b"HTTP/1.1 200 Connection established":
+        if not server.stopped.wait(1.0):
+            sock.sendall(bytes([byte]))
+
+
+PROXIES: dict[str, hostile.Behaviour] = {
+    "garbage": hostile.answer_and_close(bytes(range(256)) * 4),
+    "a banner": hostile.answer_and_close(b"220 mail.example ESMTP\r\n"),
+    "an early close": hostile.answer_and_close(b""),
+    "half a status line": hostile.answer_and_close(b"HTTP/1.1 20"),
+    "half a head": hostile.answer_and_close(b"HTTP/1.1 200 OK\r\nVia: x"),
+    "one byte a second": _drip,
+    "1xx without end": _flood,
+    "a wrong length": hostile.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 3000000000\r\n\r\nabc"),
+    "a length of words": hostile.answer(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nabc"),
+    "a head without end": hostile.dripping_head,
+    "a reset": hostile.reset_after_request,
+    "a tunnel to garbage": hostile.answer(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(range(256))),
+}
+
+
+@pytest.mark.parametrize("behave", PROXIES.values(), ids=PROXIES)
+def test_f_cl_2_hostile_proxy(own: str, behave: hostile.Behaviour, make_sender: Make) -> None:
+    """Whatever a proxy does in place of making a tunnel, it is a typed error in time, and the token has not left."""
+    with hostile.Server(behave) as proxy:
+        sender = make_sender(own, **through(proxy.port))
+        begun = time.monotonic()
+        with pytest.raises((Unreachable, MalformedReply)) as caught:
+            sender.send(request("https://plex.example.test"), timeout=0.5)
+        assert time.monotonic() - begun < 30  # the slowest of them goes on for longer
+        assert_no_canary(caught.value)
+        assert all(CANARY.encode() not in came for came in proxy.requests)
 
 
 def test_unreachable_proxy(own: str, make_sender: Make) -> None:

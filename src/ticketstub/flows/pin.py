@@ -158,7 +158,8 @@ class Waiting:
 
     def _longer(self, failure: PlexError) -> float:
         asked = failure.retry_after if isinstance(failure, Refusal) else None
-        wait = min(2.0 ** (self._failures - 1), 15.0) if asked is None else min(asked, LONGEST_WAIT - 1.0)
+        left = self._expires_at + MARGIN - self.time.now()  # the last poll is at the PIN's end, not after it
+        wait = min(2.0 ** (self._failures - 1), 15.0, left) if asked is None else min(asked, LONGEST_WAIT - 1.0)
         return max(wait, INTERVAL) + self.caller.senses.chance()
 
     def poll(self, caller: Caller) -> Flow[Token | None]:

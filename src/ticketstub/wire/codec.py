@@ -23,6 +23,7 @@ from ticketstub.wire.plain import is_items, is_members
 
 R = TypeVar("R", bound=Record)
 
+_MOST_PARTS = 200_000
 _GZIP_OR_ZLIB = 47  # zlib's window bits: either header, told apart by itself
 _MEDIA_TYPES = {"json": "application/json; charset=utf-8", "xml": "application/xml; charset=utf-8"}
 
@@ -78,13 +79,15 @@ def parse(body: bytes) -> object:
         The JSON value, or the content of the XML's root element.
 
     Raises:
-        Unreadable: empty, a web page, cut off, nested too deeply, or neither JSON nor XML.
+        Unreadable: empty, a web page, cut off, nested too deeply, of too many parts, or neither JSON nor XML.
     """
     text = body.removeprefix(b"\xef\xbb\xbf").strip()
     if not text:
         raise Unreadable("the body is empty")
     if text[:1] == b"<":
         return _parse_xml(text)
+    if text.count(b"[") + text.count(b"{") > _MOST_PARTS:  # each costs 64 bytes: two of a body become 50 of memory
+        raise Unreadable("the JSON has too many parts")
     try:
         data: object = msgspec.json.decode(text)
     except RecursionError:
