@@ -42,6 +42,8 @@ def _values(info: inspect.Type) -> SearchStrategy:
         return st.lists(_values(info.item_type), max_size=3).map(tuple)
     if isinstance(info, inspect.CustomType):
         return TOKENS.map(Token.received) if info.cls is Token else TEXTS.map(Secret)
+    if isinstance(info, inspect.IntType) and info.lt is not None:  # seconds since 1970
+        return st.integers(0, int(info.lt) - 1)
     return _SCALARS[type(info)]
 
 
@@ -58,6 +60,7 @@ _ALWAYS: dict[type, dict[str, SearchStrategy]] = {
     records.Account: {"id": WHOLE, "auth_token": TOKENS.map(Token.received)},
     records.Connection: {"uri": TEXTS},
     records.Identity: {"machine_identifier": TEXTS},
+    records.Resource: {"client_identifier": TEXTS},
     records.ServerInformation: {"machine_identifier": TEXTS},
     records.TransientToken: {"token": TOKENS.map(Token.received)},
     records.Source: {"access_token": TOKENS.map(Token.received)},

@@ -119,7 +119,7 @@ ACCOUNT = {
     "unknown service status": account("services.0.status", "resting"),
     "id as text": account("id", "10500123", id=10500123),
     "homeSize as text": account("homeSize", "3", home_size=3),
-    "joinedAt in milliseconds": account("joinedAt", 1552593531000, joined_at=1552593531000),
+    "joinedAt in milliseconds": account("joinedAt", 1552593531000, joined_at=1552593531),
     "booleans as 1 and 0": account("hasPassword", 1, has_password=True),
     "boolean as 0": account("home", 0, home=False),
     "only the eight required members": Variant(json.dumps(ONLY_EIGHT).encode(), {"username": "mira_quill"}),

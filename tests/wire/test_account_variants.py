@@ -89,7 +89,7 @@ def test_a_problem_deep_inside_is_named_where_it_is() -> None:
 
 def test_no_account_at_all() -> None:
     """A body that holds neither id, uuid nor token is no account."""
-    for body in (b'{"errors":[{"code":1001,"message":"x","status":401}]}', b'{"username":"x"}', b"<user/>"):
+    for body in (b'{"username":"x"}', b"<user/>"):
         with pytest.raises(MalformedReply, match="holds no Account"):
             GetTokenDetails().read(Response(200, {}, body))
 

@@ -131,7 +131,7 @@ def _listed(token: Token, caller: Caller, here: Checked) -> Flow[Checked]:
     device = next((one for one in devices if one.token == token), None)
     if device is None or here.kind == "jwt":
         return here
-    own = "server" in (device.provides or "").split(",")
+    own = "server" in [part.strip() for part in (device.provides or "").split(",")]
     return msgspec.structs.replace(here, device=device, kind="server" if own else "account")
 
 

@@ -5,10 +5,9 @@ Rule: as all of records/. Sources: observed bodies of `GET /api/v2/user` and of 
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import ClassVar
 
-from ticketstub.records.record import Record
+from ticketstub.records.record import Moment, Record, Seconds
 from ticketstub.token import Secret, Token
 
 
@@ -16,7 +15,7 @@ class Subscription(Record, frozen=True, kw_only=True):
     """What an account pays for, or does not; past ones and trials have the last fields."""
 
     active: bool | None = None
-    subscribed_at: datetime | None = None
+    subscribed_at: Moment | None = None
     status: str | None = None
     payment_service: str | None = None
     plan: str | None = None
@@ -30,8 +29,8 @@ class PaidSubscription(Record, frozen=True, kw_only=True):
     mode: str | None = None
     type: str | None = None
     state: str | None = None
-    renews_at: datetime | None = None
-    ends_at: datetime | None = None
+    renews_at: Moment | None = None
+    ends_at: Moment | None = None
     canceled: bool | None = None
     grace_period: bool | None = None
     on_hold: bool | None = None
@@ -91,7 +90,7 @@ class Account(Record, frozen=True, kw_only=True):
     friendly_name: str | None = None
     locale: str | None = None
     confirmed: bool | None = None
-    joined_at: int | None = None
+    joined_at: Seconds | None = None
     email_only_auth: bool | None = None
     has_password: bool | None = None
     protected: bool | None = None
@@ -113,7 +112,7 @@ class Account(Record, frozen=True, kw_only=True):
     home_size: int | None = None
     home_admin: bool | None = None
     max_home_size: int | None = None
-    remember_expires_at: int | None = None
+    remember_expires_at: Seconds | None = None
     profile: Profile | None = None
     entitlements: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
@@ -122,8 +121,8 @@ class Account(Record, frozen=True, kw_only=True):
     trials: tuple[PaidSubscription, ...] = ()
     services: tuple[Service, ...] = ()
     ads_consent: bool | None = None
-    ads_consent_set_at: int | None = None
-    ads_consent_reminder_at: int | None = None
+    ads_consent_set_at: Seconds | None = None
+    ads_consent_reminder_at: Seconds | None = None
     experimental_features: bool | None = None
     two_factor_enabled: bool | None = None
     backup_codes_created: bool | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ticketstub.records.record import Record
+from ticketstub.records.record import Record, Seconds
 from ticketstub.records.resources import Connection
 from ticketstub.token import Token
 
@@ -32,8 +32,8 @@ class AuthorizedDevice(Record, frozen=True, kw_only=True):
     version: str | None = None
     id: int | None = None
     token: Token | None = None
-    created_at: int | None = None
-    last_seen_at: int | None = None
+    created_at: Seconds | None = None
+    last_seen_at: Seconds | None = None
     screen_resolution: str | None = None
     screen_density: str | None = None
     connections: tuple[Connection, ...] = msgspec.field(name="Connection", default=())

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import msgspec
 
-from ticketstub.records.record import Record
+from ticketstub.records.record import Record, Seconds
 from ticketstub.token import Secret
 
 
@@ -30,7 +30,7 @@ class HomeUser(Record, frozen=True, kw_only=True):
     thumb: str | None = None
     has_password: bool | None = None
     restricted: bool | None = None
-    updated_at: int | None = None
+    updated_at: Seconds | None = None
     restriction_profile: str | None = None
     admin: bool | None = None
     guest: bool | None = None

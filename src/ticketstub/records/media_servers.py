@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ticketstub.records.record import Record
+from ticketstub.records.record import Record, Seconds
 from ticketstub.records.resources import Connection
 from ticketstub.token import Token
 
@@ -52,4 +52,4 @@ class ServerInformation(Record, frozen=True, kw_only=True):
     my_plex_subscription: bool | None = None
     owner_features: str | None = None
     transcoder_active_video_sessions: int | None = None
-    updated_at: int | None = None
+    updated_at: Seconds | None = None

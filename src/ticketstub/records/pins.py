@@ -5,9 +5,7 @@ Rule: as all of records/. Sources: observed bodies, documented lifetimes.
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from ticketstub.records.record import Record
+from ticketstub.records.record import Moment, Record
 from ticketstub.token import Token
 
 
@@ -42,8 +40,8 @@ class Pin(Record, frozen=True, kw_only=True):
     client_identifier: str | None = None
     location: Location | None = None
     expires_in: int | None = None
-    created_at: datetime | None = None
-    expires_at: datetime | None = None
+    created_at: Moment | None = None
+    expires_at: Moment | None = None
     auth_token: Token | None = None
     new_registration: bool | None = None
 
@@ -53,7 +51,7 @@ class LegacyPin(Record, frozen=True, kw_only=True, rename="kebab"):
 
     id: int | None = None
     code: str | None = None
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
     user_id: int | None = None
     client_identifier: str | None = None
     trusted: bool | None = None

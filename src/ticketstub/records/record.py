@@ -5,9 +5,19 @@ Rule: a record has no behaviour beyond small derived properties, and no idea of 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from datetime import datetime
+from typing import Annotated, ClassVar
 
 import msgspec
+
+MILLISECONDS = 100_000_000_000
+"""Seconds since 1970 reach this in the year 5138: a larger number counts milliseconds."""
+
+Seconds = Annotated[int, msgspec.Meta(lt=MILLISECONDS)]
+"""Seconds since 1970 (UTC), whether Plex wrote them, milliseconds or a date."""
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A moment, never without its time zone; Plex's dates without one are UTC."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=True):

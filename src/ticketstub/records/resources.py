@@ -5,11 +5,9 @@ Rule: as all of records/. Sources: observed bodies of `GET /api/v2/resources`.
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 
-from ticketstub.records.record import Record
+from ticketstub.records.record import Moment, Record
 from ticketstub.token import Token
 
 
@@ -39,8 +37,8 @@ class Resource(Record, frozen=True, kw_only=True):
     platform_version: str | None = None
     device: str | None = None
     client_identifier: str | None = None
-    created_at: datetime | None = None
-    last_seen_at: datetime | None = None
+    created_at: Moment | None = None
+    last_seen_at: Moment | None = None
     provides: str | None = None
     owner_id: int | None = None
     source_title: str | None = None
@@ -60,4 +58,9 @@ class Resource(Record, frozen=True, kw_only=True):
     @property
     def is_media_server(self) -> bool:
         """Whether it provides a media server (`provides` is a comma list)."""
-        return "server" in (self.provides or "").split(",")
+        return "server" in self.provided
+
+    @property
+    def provided(self) -> tuple[str, ...]:
+        """What it provides, one by one."""
+        return tuple(part.strip() for part in (self.provides or "").split(","))

@@ -5,12 +5,11 @@ Rule: as all of records/. Sources: observed bodies of the older API (`/api/users
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import ClassVar
 
 import msgspec
 
-from ticketstub.records.record import Record
+from ticketstub.records.record import Moment, Record, Seconds
 from ticketstub.token import Token
 
 
@@ -21,7 +20,7 @@ class SharedWith(Record, frozen=True, kw_only=True):
     server_id: int | None = None
     machine_identifier: str | None = None
     name: str | None = None
-    last_seen_at: int | None = None
+    last_seen_at: Seconds | None = None
     num_libraries: int | None = None
     all_libraries: bool | None = None
     owned: bool | None = None
@@ -62,8 +61,8 @@ class SharedServer(Record, frozen=True, kw_only=True):
     user_id: int | None = msgspec.field(name="userID", default=None)
     access_token: Token | None = None
     name: str | None = None
-    accepted_at: int | None = None
-    invited_at: int | None = None
+    accepted_at: Seconds | None = None
+    invited_at: Seconds | None = None
     all_libraries: bool | None = None
     owned: bool | None = None
     machine_identifier: str | None = None
@@ -108,12 +107,12 @@ class Share(Record, frozen=True, kw_only=True):
     invited_email: str | None = None
     server_id: int | None = None
     accepted: bool | None = None
-    accepted_at: datetime | None = None
-    deleted_at: datetime | None = None
-    left_at: datetime | None = None
+    accepted_at: Moment | None = None
+    deleted_at: Moment | None = None
+    left_at: Moment | None = None
     owned: bool | None = None
     machine_identifier: str | None = None
-    last_seen_at: datetime | None = None
+    last_seen_at: Moment | None = None
     num_libraries: int | None = None
     invited: Person | None = None
     sharing_settings: SharingSettings | None = None
@@ -148,8 +147,8 @@ class PublishedServer(Record, frozen=True, kw_only=True):
     host: str | None = None
     local_addresses: str | None = None
     machine_identifier: str | None = None
-    created_at: int | None = None
-    updated_at: int | None = None
+    created_at: Seconds | None = None
+    updated_at: Seconds | None = None
     owned: bool | None = None
     synced: bool | None = None
 
@@ -158,7 +157,7 @@ class Invitation(Record, frozen=True, kw_only=True):
     """An invitation that waits for an answer: to be friends, to share a Home, to use media servers."""
 
     id: int | None = None
-    created_at: int | None = None
+    created_at: Seconds | None = None
     friend: bool | None = None
     home: bool | None = None
     server: bool | None = None

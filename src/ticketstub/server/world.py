@@ -18,6 +18,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from ticketstub.errors import printable
+from ticketstub.records.record import MILLISECONDS
 from ticketstub.server import world_replies
 from ticketstub.server import world_values as check
 from ticketstub.server.disputed import ANSWERS, Answers
@@ -402,7 +403,7 @@ _ACCOUNT = table(
         "country": Key(value(check.country)),
         "locale": Key(_text),
         "thumb": Key(value(check.address)),
-        "joined_at": Key(value(check.whole(0, 2**40))),
+        "joined_at": Key(value(check.whole(0, MILLISECONDS - 1))),
         "confirmed": Key(_flag),
         "disabled": Key(_flag),
         "email_only_auth": Key(_flag),

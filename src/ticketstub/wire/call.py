@@ -7,6 +7,7 @@ Plex checks them. Every call carries a mark: documented, observed or assumed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import Enum
 from functools import cache
 from string import Formatter
@@ -195,14 +196,13 @@ def one(kind: type[R], response: Response, evidence: tuple[str, ...]) -> R:
         MalformedReply: none of them is.
     """
     found = codec.decode(kind, response.body)
-    if found is not None and _holds(found, evidence):
+    if found is not None and _holds(found, evidence) and not _may_hold_more(found, response.body):
         return found
     from ticketstub.wire import tolerant
 
-    data = _unwrapped(data_of(response), tolerant.names_of(kind))
-    found = tolerant.record(kind, data)
+    found = tolerant.record(kind, unwrapped(kind, data_of(response), evidence))
     if found is None or not _holds(found, evidence):
-        raise malformed(response, f"the answer holds no {kind.__name__}")
+        raise malformed(response, f"the answer holds no {kind.__name__.removeprefix('_')}")
     return found
 
 
@@ -210,21 +210,61 @@ def _holds(found: Record, evidence: tuple[str, ...]) -> bool:
     return any(getattr(found, name) is not None for name in evidence)
 
 
-def _unwrapped(data: object, known: frozenset[str]) -> object:
-    """Open `{"user": {…}}`, `{"MediaContainer": {…}}` and lists of one, but not the record itself."""
-    while (inner := _only(data, known)) is not None:
-        data = inner
-    return data
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ERRORS = frozenset({"error", "errors"})
 
 
-def _only(data: object, known: frozenset[str]) -> object:
-    """Return what a wrapper of one thing wraps, or `None` where it is none."""
-    inner: object = None
-    if is_items(data) and len(data) == 1:
-        inner = data[0]
-    elif is_members(data) and len(data) == 1 and not known & data.keys():
-        inner = next(iter(data.values()))
-    return inner if is_members(inner) or is_items(inner) else None
+def _may_hold_more(found: Record, body: bytes) -> bool:
+    """Tell whether a body may say what the fast reader passes over: errors, and members in another spelling."""
+    if getattr(found, "auth_token", ...) is None:
+        return True
+    members, exact = _MEMBERS.decode(body), _exact_names(type(found))
+    if members.keys() <= exact:
+        return False
+    from ticketstub.wire import tolerant
+
+    names = tolerant.names_of(type(found))
+    return any(name in _ERRORS or tolerant.plain_name(name) in names for name in members.keys() - exact)
+
+
+@cache
+def _exact_names(kind: type[Record]) -> frozenset[str]:
+    return frozenset(kind.__struct_encode_fields__)
+
+
+def unwrapped(kind: type[Record], data: object, evidence: tuple[str, ...]) -> object:
+    """Find a record in `{"user": {…}}`, `{"MediaContainer": {…}}`, lists, and wrappers that hold other things too.
+
+    It is what has evidence of being the record, and of several the one with the most of its names; else the whole.
+    """
+    from ticketstub.wire import tolerant
+
+    known, needed = tolerant.names_of(kind), tolerant.evidence_of(kind, evidence)
+    best, most = data, 0
+    for members in inside(data):
+        if tolerant.holds(members, needed):
+            count = sum(tolerant.plain_name(name) in known or name in known for name in members)
+            if count > most:
+                best, most = members, count
+    return best
+
+
+def inside(data: object) -> Iterator[dict[str, object]]:
+    """Yield the objects of an answer from the outermost on, some levels deep."""
+    level: list[object] = [data]
+    for _ in range(_DEEPEST_WRAPPER):
+        below: list[object] = []
+        for each in level:
+            if is_members(each):
+                yield each
+                below.extend(each.values())
+            elif is_items(each):
+                below.extend(each)
+        level = below[:_MOST_WRAPPED]
+
+
+_DEEPEST_WRAPPER = 6
+_MOST_WRAPPED = 10_000
 
 
 def data_of(response: Response) -> object:
@@ -234,9 +274,27 @@ def data_of(response: Response) -> object:
         MalformedReply: it is neither JSON nor XML, or not all of it is there.
     """
     try:
-        return codec.parse(response.body)
+        data = codec.parse(response.body)
     except codec.Unreadable as error:
         raise malformed(response, str(error)) from None
+    if _is_refusal(data):
+        raise malformed(response, "the answer is a refusal")
+    return data
+
+
+def _is_refusal(data: object) -> bool:
+    """Tell whether an answer of success says that something went wrong, as a gateway's or a mistaken server's may."""
+    for members in inside(data):
+        if members.get("errors") not in (None, "", []) or (members.keys() <= _OF_ERRORS and members.keys() & _TELLING):
+            return True
+        if not members.keys() <= _WRAPPING:
+            return False
+    return False
+
+
+_OF_ERRORS = frozenset({"error", "errors", "message", "code", "status", "statusCode"})
+_TELLING = frozenset({"error", "message", "code"})
+_WRAPPING = _OF_ERRORS | {"response", "Response", "data", "result", "MediaContainer"}
 
 
 def malformed(response: Response, reason: str) -> MalformedReply:

@@ -14,7 +14,7 @@ import msgspec
 from ticketstub.records import Account, Profile, Service, Subscription
 from ticketstub.token import Secret
 from ticketstub.wire import tolerant
-from ticketstub.wire.call import Call, data_of, malformed
+from ticketstub.wire.call import Call, data_of, malformed, unwrapped
 from ticketstub.wire.codec import Format, to_json
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_items, is_members
@@ -30,8 +30,7 @@ class _LegacyAccountCall(Call[Account], frozen=True, kw_only=True):
     mark = "observed"
 
     def read(self, response: Response) -> Account:
-        data = data_of(response)
-        user = data.get("user", data) if is_members(data) else data
+        user = unwrapped(Account, data_of(response), ("id", "uuid", "auth_token"))
         found = tolerant.record(Account, _as_in_v2(user) if is_members(user) else user)
         if found is None or found.auth_token is None:
             raise malformed(response, "the answer holds no Account")

@@ -76,6 +76,7 @@ class GetServerList(GetResources, frozen=True, kw_only=True):
 def _items(response: Response, name: str) -> Iterator[dict[str, object]]:
     """Yield the elements of a list, with their children and one odd name as the present list has them."""
     data = data_of(response)
+    data = data.get(CONTAINER, data) if is_members(data) else data
     if not is_members(data) or not {name, "size"} & data.keys():
         raise malformed(response, "the answer is no list of resources")
     listed = data.get(name, [])

@@ -6,7 +6,7 @@ looks in XML, the JSON of the older kind, and what a picture is answered with bu
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 
@@ -14,13 +14,23 @@ from ticketstub.keys.jwk import Jwk
 from ticketstub.records import LegacyPin, Pin
 from ticketstub.token import Secret
 from ticketstub.wire import tolerant
-from ticketstub.wire.call import Call, Silent, data_of, malformed, one
+from ticketstub.wire.call import Call, Silent, malformed, one
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
-from ticketstub.wire.plain import is_members
 from ticketstub.wire.xml import write_rails
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def _pin(kind: type[P], response: Response) -> P:
+    """Read a PIN; one whose token cannot be used is no pending one, and nothing that could be waited for."""
+    found = one(kind, response, ("id", "auth_token"))
+    if found.auth_token is None and any(tolerant.plain_name(path) in tolerant.TOKEN_NAMES for path in found.problems):
+        raise malformed(response, "the PIN's token cannot be used")
+    return found
+
+
+P = TypeVar("P", Pin, LegacyPin)
 
 
 def _written(value: Pin, form: Format) -> bytes:
@@ -54,7 +64,7 @@ class CreatePin(Call[Pin], frozen=True, kw_only=True):
         return self.json_body() if self.jwk else super().body()
 
     def read(self, response: Response) -> Pin:
-        return one(Pin, response, ("id", "code"))
+        return _pin(Pin, response)
 
     def write(self, value: Pin, form: Format) -> bytes:
         return _written(value, form)
@@ -75,7 +85,7 @@ class GetPin(Call[Pin], frozen=True, kw_only=True):
     device_jwt: Secret | None = msgspec.field(name="deviceJWT", default=None)
 
     def read(self, response: Response) -> Pin:
-        return one(Pin, response, ("id", "code", "auth_token"))
+        return _pin(Pin, response)
 
     def write(self, value: Pin, form: Format) -> bytes:
         return _written(value, form)
@@ -122,11 +132,7 @@ class _LegacyPinCall(Call[LegacyPin], frozen=True, kw_only=True):
     mark = "observed"
 
     def read(self, response: Response) -> LegacyPin:
-        data = data_of(response)
-        found = tolerant.record(LegacyPin, data.get("pin", data) if is_members(data) else data)
-        if found is None or found.id is None:
-            raise malformed(response, "the answer holds no PIN")
-        return found
+        return _pin(LegacyPin, response)
 
     def write(self, value: LegacyPin, form: Format) -> bytes:
         members = plain(value)

@@ -10,9 +10,10 @@ import msgspec
 
 from ticketstub.records import Resource
 from ticketstub.wire import tolerant
-from ticketstub.wire.call import Call, data_of, malformed
+from ticketstub.wire.call import Call, data_of, inside, malformed
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
+from ticketstub.wire.plain import is_items, is_members
 
 # Observed; and an empty one, as XML would have it for null, makes a published client fail.
 _SAID_BY_SERVERS = ("dnsRebindingProtection", "natLoopbackSupported")
@@ -36,14 +37,36 @@ class GetResources(Call[tuple[Resource, ...]], frozen=True, kw_only=True):
 
     def read(self, response: Response) -> tuple[Resource, ...]:
         data = data_of(response)
-        found = tolerant.records(Resource, data)
-        if not found and data not in ("", []):
+        listed = tolerant.records(Resource, data)
+        if not any(map(_is_one, listed)):  # what it was read from may have been a wrapper that holds other things too
+            needed = tolerant.evidence_of(Resource, _EVIDENCE)
+            nested = (tolerant.record(Resource, each) for each in inside(data) if tolerant.holds(each, needed))
+            listed = tuple(each for each in nested if each is not None)
+        found = tuple(filter(_is_one, listed))
+        if not found and not _is_empty(data):
             raise malformed(response, "the answer is no list of resources")
         return found
 
     def write(self, value: tuple[Resource, ...], form: Format) -> bytes:
         listed = [plain_resource(resource) for resource in value]
         return to_xml("resources", listed) if form is Format.XML else to_json(listed)
+
+
+_EVIDENCE = ("client_identifier", "access_token", "provides", "connections")
+
+
+def _is_one(resource: Resource) -> bool:
+    """Tell whether this is a resource, and not whatever else has a name."""
+    return any(getattr(resource, name) not in (None, ()) for name in _EVIDENCE)
+
+
+def _is_empty(data: object) -> bool:
+    """Tell whether this is an empty list, however it is wrapped: `[]`, `{"resources": []}`, `<… size="0"/>`."""
+    if not is_members(data):
+        return data in ("", []) or (is_items(data) and not data)
+    if str(data.get("size")) == "0" or str(data.get("totalSize")) == "0":
+        return not any(is_items(member) and member for member in data.values())
+    return bool(data) and all(map(_is_empty, data.values()))
 
 
 def plain_resource(resource: Resource) -> dict[str, object]:

@@ -2,7 +2,8 @@
 
 Rule: nothing that Plex sends fails here. Field by field and level by level: what has the wrong type becomes `None`
 (or is left out of its list) and is named in `problems`; the rest is kept. One reader serves JSON and XML: a wrapper
-around a list is opened, numbers and booleans may be text, names may be spelt in any of Plex's four ways.
+around a list is opened, numbers and booleans may be text, and names are compared without their capitals, hyphens and
+underscores, since Plex spells them in at least four ways.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import TypeVar
 
 import msgspec
 from msgspec import inspect
 
 from ticketstub.records import Record
+from ticketstub.records.record import MILLISECONDS
 from ticketstub.token import Secret, Token, sendable
 from ticketstub.wire.plain import is_items, is_members
 
@@ -27,9 +29,10 @@ Reader = Callable[[object, str, Problems], object]
 _BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _IN_WORDS = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC")
-_MILLISECONDS = 100_000_000_000  # epoch seconds reach this in the year 5138; what is larger counts milliseconds
-# Observed: the account's token has five names; the first three also in snake_case and with hyphens.
-_MORE_NAMES = {"authToken": ("authenticationToken", "authentication_token", "authentication-token")}
+# Observed: the account's token has two names.
+_MORE_NAMES = {"authtoken": ("authenticationtoken",)}
+TOKEN_NAMES = frozenset({"authtoken", "authenticationtoken"})
+"""The plain names of an account's token."""
 
 
 def record(kind: type[R], data: object) -> R | None:
@@ -47,7 +50,7 @@ def record(kind: type[R], data: object) -> R | None:
 def records(kind: type[R], data: object) -> tuple[R, ...]:
     """Read a list of records; each keeps its own problems, and what holds nothing of one is left out."""
     names = names_of(kind)
-    likely = (item for item in _items(data, names) if is_members(item) and names & item.keys())
+    likely = (item for item in _items(data, names) if is_members(item) and holds(item, names))
     return tuple(item for item in (record(kind, each) for each in likely) if item is not None)
 
 
@@ -62,15 +65,40 @@ def _with_problems(found: R, problems: Problems) -> R:
     return found
 
 
+@lru_cache(maxsize=4096)
+def plain_name(name: str) -> str:
+    """Return a name without what Plex's ways to spell differ in: `auth_token`, `Auth-Token` and `authToken` are one."""
+    return name.replace("-", "").replace("_", "").lower()
+
+
 @cache
 def names_of(kind: type[Record]) -> frozenset[str]:
-    """List every name under which Plex may send one of a record's fields."""
-    return frozenset(name for field in msgspec.structs.fields(kind) for name in _spellings(field))
+    """List the plain names of a record's fields, and those that are an element's (`Connection`) as they are."""
+    return frozenset(name for field in msgspec.structs.fields(kind) for name in (*_names(field), field.encode_name))
 
 
-def _spellings(field: msgspec.structs.FieldInfo) -> tuple[str, ...]:
-    wire, ours = field.encode_name, field.name
-    return (wire, *dict.fromkeys((ours, ours.replace("_", "-"), *_MORE_NAMES.get(wire, ()))))
+@cache
+def evidence_of(kind: type[Record], fields: tuple[str, ...]) -> frozenset[str]:
+    """List the same of some fields."""
+    of = [field for field in msgspec.structs.fields(kind) if field.name in fields]
+    return frozenset(name for field in of for name in (*_names(field), field.encode_name))
+
+
+def holds(data: dict[str, object], names: frozenset[str]) -> bool:
+    """Tell whether one of these names is among the members, however it is spelt.
+
+    A capitalised name of something that has members is an element's (`<Device …/>`): it is no other spelling.
+    """
+    return any(
+        name in names
+        or (plain_name(name) in names and not (name[:1].isupper() and (is_members(member) or is_items(member))))
+        for name, member in data.items()
+    )
+
+
+def _names(field: msgspec.structs.FieldInfo) -> tuple[str, ...]:
+    plain = plain_name(field.encode_name)
+    return (plain, *_MORE_NAMES.get(plain, ()))
 
 
 @cache
@@ -79,7 +107,7 @@ def _structure(kind: type[Record]) -> Reader:
     if not isinstance(info, inspect.StructType):
         raise TypeError(f"{kind} is no record")
     fields = zip(msgspec.structs.fields(kind), info.fields, strict=True)
-    plan = tuple((field.name, _spellings(field), _reader(typed.type)) for field, typed in fields)
+    plan = tuple((field.name, field.encode_name, _names(field), _reader(typed.type)) for field, typed in fields)
 
     def read(data: object, path: str, problems: Problems) -> object:
         if is_items(data) and data:
@@ -88,13 +116,23 @@ def _structure(kind: type[Record]) -> Reader:
             return _nothing(data, path, problems)
         below = f"{path}." if path else ""
         values: dict[str, object] = {}
-        for name, spellings, reader in plan:
-            spelt = next((s for s in spellings if data.get(s) not in (None, "")), spellings[0])
+        others: tuple[dict[str, str], dict[str, str]] | None = None
+        for name, spelt, names, reader in plan:
+            if data.get(spelt) in (None, ""):
+                others = _others(data) if others is None else others
+                found = (each[plain] for each in others for plain in names if plain in each)
+                spelt = next(found, spelt)  # noqa: PLW2901  # as it is spelt here
             if (raw := data.get(spelt)) is not None:
                 values[name] = reader(raw, below + spelt, problems)
         return kind(**{name: value for name, value in values.items() if value is not None})
 
     return read
+
+
+def _others(data: dict[str, object]) -> tuple[dict[str, str], dict[str, str]]:
+    """Find how each name is spelt here, by its plain name: those that have a value, and those that are empty."""
+    full = {plain_name(name): name for name, member in data.items() if member not in (None, "")}
+    return full, {plain_name(name): name for name, member in data.items() if member == ""}
 
 
 def _nothing(data: object, path: str, problems: Problems) -> object:
@@ -116,7 +154,8 @@ def _reader(info: inspect.Type) -> Reader:
         return _secret(info.cls)
     if isinstance(info, inspect.EnumType):
         return _plain(lambda raw: info.cls(raw) if raw in {m.value for m in info.cls} else None)
-    return _plain(_SCALARS[type(info)])
+    counts_time = isinstance(info, inspect.IntType) and info.lt is not None  # records.record.Seconds
+    return _plain(_seconds if counts_time else _SCALARS[type(info)])
 
 
 def _plain(convert: Callable[[object], object]) -> Reader:
@@ -129,19 +168,25 @@ def _plain(convert: Callable[[object], object]) -> Reader:
 
 def _secret(kind: type) -> Reader:
     if kind is Token:
-        return _plain(lambda data: Token.received(data) if isinstance(data, str) and data and sendable(data) else None)
+        return _plain(_token)
     return _plain(lambda data: Secret(data) if isinstance(data, str) and data else None)
+
+
+def _token(data: object) -> Token | None:
+    text = data.strip() if isinstance(data, str) else ""
+    return Token.received(text) if text and sendable(text) else None
 
 
 def _many(item_type: inspect.Type) -> Reader:
     reader = _reader(item_type)
+    is_record = isinstance(item_type, inspect.StructType)
     names = names_of(item_type.cls) if isinstance(item_type, inspect.StructType) else frozenset({"id"})
 
     def read(data: object, path: str, problems: Problems) -> object:
         if isinstance(data, bool | int | float):
             return _nothing(data, path, problems)
         found = (
-            reader(_id_of(item) if len(names) == 1 else item, f"{path}[{index}]", problems)
+            reader(item if is_record else _id_of(item), f"{path}[{index}]", problems)
             for index, item in enumerate(_items(data, names))
         )
         return tuple(item for item in found if item is not None)
@@ -162,7 +207,7 @@ def _items(data: object, names: frozenset[str]) -> list[object]:
     if is_items(data):
         return list(data)
     if is_members(data):
-        if names & data.keys():
+        if holds(data, names):
             return [data]
         members = (member if is_items(member) else [member] for member in data.values())
         return [item for items in members for item in items if not (isinstance(item, str) and _WHOLE.fullmatch(item))]
@@ -190,6 +235,12 @@ def _int(data: object) -> int | None:
     return int(moment.timestamp()) if moment else None  # observed: one date is epoch seconds here, ISO text there
 
 
+def _seconds(data: object) -> int | None:
+    """Read seconds since 1970, which may be written as milliseconds or as a date."""
+    number = _int(data)
+    return number if number is None or abs(number) < MILLISECONDS else number // 1000
+
+
 def _float(data: object) -> float | None:
     number = _int(data)
     return data if isinstance(data, float) else None if number is None else float(number)
@@ -211,7 +262,7 @@ def _moment(data: object) -> datetime | None:
         seconds = None if isinstance(data, bool) else _int(data)
         if seconds is None:
             return None
-        return datetime.fromtimestamp(seconds / 1000 if abs(seconds) >= _MILLISECONDS else seconds, UTC)
+        return datetime.fromtimestamp(seconds / 1000 if abs(seconds) >= MILLISECONDS else seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return None
 

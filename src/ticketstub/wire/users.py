@@ -17,7 +17,7 @@ from ticketstub.wire import tolerant
 from ticketstub.wire.call import CONTAINER, Call, Silent, data_of, malformed, one
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
-from ticketstub.wire.plain import is_members
+from ticketstub.wire.plain import is_items, is_members
 
 R = TypeVar("R", bound=Record)
 
@@ -59,7 +59,7 @@ def _listed(kind: type[R], response: Response, name: str = "") -> tuple[R, ...]:
     """Read a list, which may be empty; `name` is what its items are called where they stand in a container."""
     data = data_of(response)
     found = tolerant.records(kind, inside(name, data) if name else data)
-    if not found and isinstance(data, str) and data:
+    if not found and ((isinstance(data, str) and data) or not (is_members(data) or is_items(data) or data == "")):
         raise malformed(response, f"the answer is no list of {kind.__name__}s")
     return found
 

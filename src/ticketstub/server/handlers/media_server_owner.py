@@ -98,7 +98,7 @@ async def system_devices(visit: Visit[Box, Guest], _call: GetSystemDevices) -> M
             "createdAt": row.created_at,
         }
         for row in rows
-        if "server" not in (row.client.provides or "").split(",")
+        if "server" not in [part.strip() for part in (row.client.provides or "").split(",")]
     ]
     return {"size": len(listed), "identifier": "com.plexapp.system.devices", "Device": listed}
 
