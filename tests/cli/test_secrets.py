@@ -112,6 +112,39 @@ sys.exit(code)
 """
 
 
+def test_l7_no_listener_waits_for_the_browser(fresh: LocalPlex, tmp_path: Path) -> None:
+    """A sign-in in the browser polls Plex: no port is opened that another program could take or call."""
+    child = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_A_LISTENER, fresh.url, text_of(TOM.token)],
+        cwd=SOURCE.parent,
+        env=environment(tmp_path),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "Signed in as tom" in child.stdout
+    assert "heard: ['socket.connect']" in child.stdout
+    assert f"  {fresh.url}/auth#?" in child.stderr
+    assert "code to compare" in child.stderr
+
+
+_WITHOUT_A_LISTENER = """
+import sys
+from tests.cli.approving import Watched, link
+from ticketstub.cli.running import run
+
+url, token = sys.argv[1:]
+heard = set()
+sys.addaudithook(lambda event, _: heard.add(event) if event in ("socket.bind", "socket.connect") else None)
+sys.stderr = Watched(sys.stderr, lambda code: link(url, code, token), terminal=False)
+code = run(["login", "--storage", "file", "--plex-tv", url])
+print("heard:", sorted(heard))
+sys.exit(code)
+"""
+
+
 EVIL = "ev\x1b]52;c;aGk=\x07il\x9b31m\u202egnp\u2066"
 
 
