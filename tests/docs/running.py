@@ -286,10 +286,12 @@ def _alone() -> Generator[list[str], None, None]:
         'PATH=$PATH:/usr/sbin ip link set lo up && exec "$@"',
         "sh",
     ]
-    with contextlib.suppress(OSError):
-        if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0:
-            yield prefix
-            return
+    possible = False
+    with contextlib.suppress(OSError):  # there is no such program
+        possible = subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0
+    if possible:
+        yield prefix
+        return
     from filelock import FileLock
 
     with FileLock(ROOT / ".pytest_cache" / "documentation.lock"):
