@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import click
 import pytest
 import typer
 
@@ -97,3 +98,18 @@ def test_help_loads_neither_rich_nor_a_client_nor_the_server(process: Command) -
     loaded = set(process(code=show.format(arguments=asking), stdin="this-token-was-ended\n").out.split())
     assert "http.client" in loaded
     assert set() == loaded & {"uvicorn", "ticketstub.server", "aiohttp", "argon2", "sqlite3", "cryptography"}
+
+
+def _with_subcommands(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        yield f"{path}{name}", command
+        if hasattr(command, "commands"):
+            yield from _with_subcommands(command, f"{path}{name} ")
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_help_fits_a_narrow_terminal(width: int) -> None:
+    """At 40 and 80 columns no line of any command's help is broken by the terminal."""
+    for path, command in _with_subcommands(typer.main.get_command(app)):
+        context = click.Context(command, info_name=f"ticketstub {path}", terminal_width=width)
+        assert [] == [line for line in command.get_help(context).splitlines() if len(line) > width], path

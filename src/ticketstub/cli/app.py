@@ -44,7 +44,7 @@ COMMANDS = {
 _ABOUT = "Sign in to Plex, and run a local Plex to build and test against. Not affiliated with Plex."
 _EPILOGUE = f"""\b
 Environment:
-  TICKETSTUB_TOKEN    the token; else it is read from standard input when piped,
+  TICKETSTUB_TOKEN    the token; else read from standard input if it is piped,
                       else it is the kept one
   TICKETSTUB_PROFILE  used where --profile is not given
   TICKETSTUB_PLEX_TV  used where --plex-tv is not given

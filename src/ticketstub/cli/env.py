@@ -24,7 +24,10 @@ Form = Literal["sh", "fish", "powershell", "dotenv", "compose"]
 def env(
     *,
     form: Annotated[
-        Form, typer.Option("--format", help="The words of this shell; a file of variables; or one for Compose.")
+        Form,
+        typer.Option(
+            "--format", metavar="FORM", help="For sh, fish or powershell; dotenv, a file of variables; or compose."
+        ),
     ] = "sh",
     proxy: Annotated[
         str | None,

@@ -60,7 +60,11 @@ Profile: TypeAlias = Annotated[
 ]
 Storage: TypeAlias = Annotated[
     Literal["auto", "keyring", "file", "memory"],
-    typer.Option("--storage", help="Where to keep it; auto is the keyring, or else a file after asking."),
+    typer.Option(
+        "--storage",
+        metavar="WHERE",
+        help="auto, keyring, file or memory; auto is the keyring, or else a file after asking.",
+    ),
 ]
 ChaosShare: TypeAlias = Annotated[
     float,
