@@ -206,7 +206,7 @@ class Process:
             self._queue.put(line.rstrip("\n"))
         self._queue.put(None)
 
-    def wait_for(self, beginning: str, seconds: float = 10.0) -> str:
+    def wait_for(self, beginning: str, seconds: float = 60.0) -> str:
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -225,7 +225,7 @@ class Process:
         assert found, self.lines
         return found[1]
 
-    def end(self, how: signal.Signals = signal.SIGTERM, within: float = 3.0) -> int:
+    def end(self, how: signal.Signals = signal.SIGTERM, within: float = 60.0) -> int:
         self.popen.send_signal(how)
         return self.popen.wait(within)
 
