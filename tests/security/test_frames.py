@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 import aiohttp
@@ -26,6 +26,7 @@ import pytest
 
 from tests.client.conftest import DEVICE, View
 from tests.security.test_canary import CANARY, forms
+from tests.test_parity import PAIRS
 from tests.transports.hostile import Server, closed_port
 from ticketstub import (
     AsyncPlex,
@@ -435,6 +436,15 @@ def test_c6_frames_of_stores(tmp_path: Path) -> None:
     with pytest.raises(CredentialsError) as caught:
         FileCredentials(other / "kept").save(credential, replacing=None)
     assert_hidden(caught.value)
+
+
+@pytest.mark.parametrize("kind", [kind for pair in PAIRS.values() for kind in pair], ids=lambda kind: kind.__name__)
+def test_c6_every_public_method_hides_its_locals(kind: type) -> None:
+    """No public method of a client, or of what one gives, was forgotten: each is guarded."""
+    own = {name: getattr(member, "__func__", member) for name, member in vars(kind).items() if name[0] != "_"}
+    methods = {name: member for name, member in own.items() if isinstance(member, FunctionType)}
+    assert [] == [name for name, member in methods.items() if not hasattr(member, "__wrapped__")]
+    assert methods or "__init__" in vars(kind)
 
 
 def test_c6_no_pickle_of_messages() -> None:
