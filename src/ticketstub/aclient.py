@@ -6,7 +6,7 @@ Rule: the twin of client.py, where everything is explained; same names, same sig
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -201,7 +201,6 @@ class AsyncPlex(AsyncSignedInSender):
         give_up: float | None = None,
         credentials: Credentials | None = None,
         storage: Storage = "auto",
-        consent: Callable[[str], bool] | None = None,
         **client: Unpack[ClientOptions],
     ) -> Self:
         """As `Plex.sign_in`."""
@@ -209,7 +208,7 @@ class AsyncPlex(AsyncSignedInSender):
         from ticketstub.flows.wish import Keeping, Showing, Wish, installation
 
         showing = Showing(code, forward_url, on_code, open_browser, give_up)
-        keeping = Keeping(profile, credentials, storage, consent)
+        keeping = Keeping(app, profile, credentials, storage)
         wish = Wish.of(
             login,
             password,

@@ -6,7 +6,7 @@ twin is aclient.py: same names, same signatures, same requests (tests hold them 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -223,7 +223,6 @@ class Plex(SignedInSender):
         give_up: float | None = None,
         credentials: Credentials | None = None,
         storage: Storage = "auto",
-        consent: Callable[[str], bool] | None = None,
         **client: Unpack[ClientOptions],
     ) -> Self:
         """Sign in, or take up the sign-in that is kept: the usual way to a client.
@@ -234,13 +233,14 @@ class Plex(SignedInSender):
 
         Args:
             app: the program's name, as the user sees it in the browser and in the list of authorized devices. Each name
-                and profile is a device of its own.
+                and profile is a device of its own, with a sign-in that no other program gets; `ticketstub` is the
+                command's.
             login: user name or e-mail address. A kept sign-in of another account is replaced then.
             password: the password; it is not kept.
             ask_code: asked for a verification code if Plex wants one, and once more if that is wrong.
             remember_me: whether a token that a password gave ends after 14 days (observed).
             device_key: whether to make a key for this device and live on JWTs of seven days, which it renews.
-            profile: the name under which the sign-in is kept, beside others.
+            profile: the name under which the sign-in is kept, beside others of this program.
             code: whether the user types a code of 4 characters on `plex.tv/link`, on whatever device, instead of
                 opening an address here.
             forward_url: where the browser is sent after the approval.
@@ -250,8 +250,8 @@ class Plex(SignedInSender):
                 there is no `on_code`.
             give_up: after how many seconds to stop waiting; by default the PIN's own time, 15 or 30 minutes.
             credentials: where sign-ins are kept; by default where `storage` says.
-            storage: `auto` (the keyring; else files, if `consent` agrees; else memory), `keyring`, `file`, `memory`.
-            consent: asked whether a file is all right, with the question in plain words.
+            storage: `auto` (the keyring; else a file that only this user can read), `keyring`, `file`, `memory`.
+                `signed_in.where` says which it is.
             client: as the constructor's arguments of these names.
 
         Raises:
@@ -265,7 +265,7 @@ class Plex(SignedInSender):
         from ticketstub.flows.wish import Keeping, Showing, Wish, installation
 
         showing = Showing(code, forward_url, on_code, open_browser, give_up)
-        keeping = Keeping(profile, credentials, storage, consent)
+        keeping = Keeping(app, profile, credentials, storage)
         wish = Wish.of(
             login,
             password,

@@ -6,20 +6,28 @@ Rule: an identifier is made once and kept; a program that makes a new one each t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
 import sys
+import warnings
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from ticketstub.errors import PlexWarning
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _PLATFORMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 _SENDABLE = re.compile(r"[^\x00-\x1f\x7f]+")
+
+_FOR_NOW: dict[str, str] = {}
+"""The identifiers that could not be remembered, by the program's name."""
 
 HEADERS = {
     "client_identifier": "X-Plex-Client-Identifier",
@@ -87,10 +95,36 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         """
         if not _NAME.fullmatch(name):
             raise ValueError("a device's name is letters, digits, dots, hyphens and underscores, 64 at most")
+        return cls._here(_kept(directory or _data_directory(), name), name, version)
+
+    @classmethod
+    def remembered_or_new(cls, name: str, *, version: str | None = None, directory: Path | None = None) -> Device:
+        """Return what `remembered` does, or a device for as long as this process runs, with a `PlexWarning`.
+
+        A home folder that is missing or cannot be written costs the identifier and nothing else.
+
+        Raises:
+            ValueError: the name is none of that kind.
+        """
+        try:
+            return cls.remembered(name, version=version, directory=directory)
+        except (OSError, RuntimeError) as error:  # RuntimeError: no home folder is known
+            if name not in _FOR_NOW:
+                import uuid
+
+                _FOR_NOW[name] = str(uuid.uuid4())
+                told = (
+                    f"this installation's identifier can neither be read nor kept, and is a new one each time: {error}"
+                )
+                warnings.warn(told, PlexWarning, stacklevel=2)
+            return cls._here(_FOR_NOW[name], name, version)
+
+    @classmethod
+    def _here(cls, identifier: str, product: str, version: str | None) -> Device:
         platform = _PLATFORMS.get(sys.platform, sys.platform)
         return cls(
-            client_identifier=_kept(directory or _data_directory(), name),
-            product=name,
+            client_identifier=identifier,
+            product=product,
             version=version,
             device=platform,
             device_name=socket.gethostname() or None,
@@ -103,12 +137,42 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         return {header: value for header, value in values if value is not None}
 
 
+def file_name(app: str, profile: str = "default") -> str:
+    """Return the name under which a program's identifier is remembered for a profile."""
+    name = _NOT_IN_NAMES.sub("-", app).strip(".-_")
+    if name != app or len(name) > 40 or profile != "default":
+        from hashlib import sha256
+
+        digest = sha256(f"{app}\n{profile}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        name = f"{name[:40] or 'app'}-{digest}"
+    return name
+
+
+def holders_of(identifier: str | None, directory: Path | None = None) -> frozenset[str]:
+    """Return the names under which this client identifier is remembered; what cannot be read holds none.
+
+    Args:
+        identifier: the client identifier.
+        directory: where identifiers are kept; by default the user's data directory for Ticketstub.
+    """
+    found: set[str] = set()
+    with contextlib.suppress(OSError):
+        for path in (directory or _data_directory()).glob("*.txt"):
+            with contextlib.suppress(OSError, ValueError):
+                if _read(path) == identifier:
+                    found.add(path.stem)
+    return frozenset(found)
+
+
 def _data_directory() -> Path:
     from pathlib import Path
 
     import platformdirs  # only where no directory was given
 
-    return Path(platformdirs.user_data_dir("ticketstub", appauthor=False)) / "devices"
+    found = Path(platformdirs.user_data_dir("ticketstub", appauthor=False))
+    if not found.is_absolute():  # there is no HOME, and the system knows of none
+        raise OSError("no home folder is known: set HOME")
+    return found / "devices"
 
 
 def _kept(directory: Path, name: str) -> str:

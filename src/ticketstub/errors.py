@@ -45,6 +45,10 @@ def _plain(text: str) -> str:
     return _UNPRINTABLE.sub(" ", text).strip()
 
 
+class PlexWarning(RuntimeWarning):
+    """Something here is in the way that costs less than an error: an identifier or a sign-in that cannot be kept."""
+
+
 class PlexError(Exception):
     """The root of everything that Plex or the network can do to a call.
 

@@ -51,5 +51,5 @@ class Link(Generic[T]):
 
     def remember(self) -> Device:
         """Read this installation's own device, once for all that share the link. It reads a file."""
-        self.remembered = Device.remembered(DEFAULT_PROGRAM)
+        self.remembered = Device.remembered_or_new(DEFAULT_PROGRAM)
         return self.remembered

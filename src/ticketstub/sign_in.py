@@ -64,7 +64,12 @@ class SignIn(Begun):
         return self._kept is not None
 
     def finish(
-        self, *, give_up: float | None = None, credentials: Credentials | None = None, profile: str = "default"
+        self,
+        *,
+        give_up: float | None = None,
+        credentials: Credentials | None = None,
+        app: str | None = None,
+        profile: str = "default",
     ) -> Plex:
         """Wait for the approval and return a client that is signed in; it asks Plex once a second.
 
@@ -73,6 +78,7 @@ class SignIn(Begun):
         Args:
             give_up: after how many seconds to stop waiting; by default the PIN's own time.
             credentials: where to keep the sign-in; by default nowhere.
+            app: for which program; by default the product that the sign-in's device names, as `Plex.sign_in` has it.
             profile: under which name.
 
         Raises:
@@ -84,7 +90,7 @@ class SignIn(Begun):
 
         if self._kept is None:
             self._kept = self._plex.follow(partial(until_approved, self._pin, self._key, give_up=give_up))
-        kept = self._plex.follow(partial(kept_as, self._kept, credentials, profile))
+        kept = self._plex.follow(partial(kept_as, self._kept, credentials, app, profile))
         return self._plex.with_options(token=kept, device=kept.device)
 
 
@@ -115,7 +121,12 @@ class AsyncSignIn(Begun):
         return self._kept is not None
 
     async def finish(
-        self, *, give_up: float | None = None, credentials: Credentials | None = None, profile: str = "default"
+        self,
+        *,
+        give_up: float | None = None,
+        credentials: Credentials | None = None,
+        app: str | None = None,
+        profile: str = "default",
     ) -> AsyncPlex:
         """As `SignIn.finish`."""
         from ticketstub.flows.fresh import kept_as
@@ -123,7 +134,7 @@ class AsyncSignIn(Begun):
 
         if self._kept is None:
             self._kept = await self._plex.follow(partial(until_approved, self._pin, self._key, give_up=give_up))
-        kept = await self._plex.follow(partial(kept_as, self._kept, credentials, profile))
+        kept = await self._plex.follow(partial(kept_as, self._kept, credentials, app, profile))
         return self._plex.with_options(token=kept, device=kept.device)
 
 

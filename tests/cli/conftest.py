@@ -96,13 +96,15 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     monkeypatch.setattr("keyring.core._keyring_backend", NullKeyring())  # it may have been chosen for another test
 
     def call(
-        *arguments: str, token: str | Secret | None = None, stdin: str | bytes = "", terminal: bool = False
+        *arguments: str, token: str | Secret | None = None, stdin: str | bytes | None = None, terminal: bool = False
     ) -> Ran:
         if token is not None:
             monkeypatch.setenv("TICKETSTUB_TOKEN", token.reveal() if isinstance(token, Secret) else token)
-        monkeypatch.setattr(sys, "stdin", stdin_of(stdin, terminal=terminal))
-        capsys.readouterr()
-        code = run(list(arguments))
+        nothing = stdin is None and not terminal
+        with Path(os.devnull).open(encoding="utf-8") if nothing else stdin_of(stdin or "", terminal=terminal) as stream:
+            monkeypatch.setattr(sys, "stdin", stream)
+            capsys.readouterr()
+            code = run(list(arguments))
         captured = capsys.readouterr()
         assert "Traceback" not in captured.err
         assert_no_secret(captured.out, captured.err)
@@ -286,10 +288,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def process(tmp_path: Path) -> Command:
     """Run the command as a process to its end: `process("whoami", stdin=…, env={…})`."""
 
-    def call(*arguments: str, stdin: str = "", env: dict[str, str] | None = None, code: str | None = None) -> Ran:
+    def call(
+        *arguments: str, stdin: str | None = None, env: dict[str, str] | None = None, code: str | None = None
+    ) -> Ran:
         done = subprocess.run(
             [sys.executable, *(["-c", code] if code else ["-m", "ticketstub", *arguments])],
-            input=stdin,
+            **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
             capture_output=True,
             env=environment(tmp_path, **(env or {})),
             text=True,

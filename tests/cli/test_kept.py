@@ -1,7 +1,12 @@
 """What the commands do with a sign-in that is kept: use it, show it, renew it, end it."""
 
+import contextlib
 import json
+import os
 import re
+import subprocess
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +14,10 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
 
-from tests.cli.conftest import MIRA, TOM, Command, keep, store_in, text_of
+from tests.cli.conftest import MIRA, TOM, Command, Start, keep, store_in, text_of
+from ticketstub.cli.complaints import WrongUsage
+from ticketstub.cli.given import Patience, first_line
+from ticketstub.credentials import Credential
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.token import Token
 
@@ -150,7 +158,7 @@ def test_status_of_nothing(command: Command) -> None:
 def test_status_tells_a_file_that_others_can_read(command: Command, tmp_path: Path) -> None:
     """L2: such a file is refused, with what to do."""
     keep(tmp_path, NOBODY, TOKEN)
-    (file,) = store_in(tmp_path).directory.glob("*.json")
+    (file,) = store_in(tmp_path).directory.glob("*.kept")
     file.chmod(0o644)
     for arguments in (["status"], ["whoami", "--plex-tv", NOBODY]):
         ran = command(*arguments)
@@ -308,3 +316,162 @@ def test_a_named_keyring_that_is_none(command: Command, here: list[str]) -> None
     ran = command("login", "--password", "--storage", "keyring", *here, stdin=b"\xff")
     assert (1, "") == (ran.code, ran.out)
     assert "--storage file" in ran.err
+
+
+def keep_for(home: Path, plex_tv: str, app: str, token: str, username: str) -> None:
+    """Keep a sign-in as a program of that name would have."""
+    credential = Credential(
+        issuer=plex_tv, app=app, token=Token(token), username=username, client_identifier=f"tests-{username}"
+    )
+    assert store_in(home).save(credential, replacing=None)
+
+
+def test_the_command_is_an_app_of_its_own(command: Command, here: list[str], tmp_path: Path) -> None:
+    """What another program keeps is not the command's: it is neither used, shown by status, nor ended by logout."""
+    keep_for(tmp_path, here[1], "Photo Frame", TOKEN, "tom")
+    for name in ("whoami", "logout", "renew"):
+        ran = command(name, *here)
+        assert (2, "") == (ran.code, ran.out)
+        assert "nobody is signed in" in ran.err
+    assert "Nothing is kept" in command("status").out
+    assert store_in(tmp_path).load(here[1], app="Photo Frame") is not None
+
+
+def test_profiles_lists_all_apps(command: Command, here: list[str], tmp_path: Path) -> None:
+    """Each sign-in of each program is listed with app, profile, issuer, account and place, without a secret."""
+    assert "Nothing is kept" in command("profiles").out
+    keep(tmp_path, here[1], TOKEN, "work")
+    keep_for(tmp_path, "https://plex.tv", "Photo Frame", "another-token-entirely", "juno")
+    shown = command("profiles").out
+    for text in ("ticketstub", "work", "tom", here[1], "Photo Frame", "default", "juno", "https://plex.tv"):
+        assert text in shown
+    told = json.loads(command("profiles", "--json").out)["profiles"]
+    assert [
+        ("Photo Frame", "default", "https://plex.tv", "juno"),
+        ("ticketstub", "work", here[1], "tom"),
+    ] == [(one["app"], one["profile"], one["issuer"], one["account"]["username"]) for one in told]
+    assert all(str(store_in(tmp_path).directory) in one["kept"] for one in told)
+    assert "another-token-entirely" not in shown + str(told)
+
+
+def test_logout_all_ends_those_of_all_apps(command: Command, fresh: LocalPlex, tmp_path: Path) -> None:
+    """It says what it will end and asks; those that Plex cannot be told of stay kept, and the exit code says so."""
+    keep(tmp_path, fresh.url, TOKEN)
+    keep_for(tmp_path, fresh.url, "Photo Frame", text_of(MIRA.token), "mira_quill")
+    keep_for(tmp_path, NOBODY, "Admin Tool", "another-token-entirely", "juno")
+    ran = command("logout", "--all")
+    assert (2, "") == (ran.code, ran.out)
+    assert "--yes" in ran.err
+    assert 2 == command("logout", "--all", "--yes", "--profile", "work").code
+    assert 3 == len(store_in(tmp_path).profiles())
+    ran = command("logout", "--all", "--yes", "--timeout", "5")
+    assert (5, {"Signed out: Photo Frame: default (mira_quill)", "Signed out: ticketstub: default (tom)"}) == (
+        ran.code,
+        set(ran.out.splitlines()),
+    )
+    assert f"  Photo Frame: default (mira_quill) at {fresh.url}" in ran.err.splitlines()
+    assert "is not signed out, and still kept" in ran.err
+    assert ["Admin Tool"] == [one.app for one in store_in(tmp_path).profiles()]
+    for token in (TOM.token, MIRA.token):
+        assert 3 == command("whoami", "--plex-tv", fresh.url, token=token).code
+    local = command("logout", "--all", "--local", "--yes", "--json")
+    assert (0, ["Admin Tool"]) == (local.code, [one["app"] for one in json.loads(local.out)["profiles"]])
+    assert () == store_in(tmp_path).profiles()
+    assert 0 == command("logout", "--all", "--yes").code
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_logout_all_asks_on_a_terminal(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """Anything but a yes ends nothing."""
+    keep_for(tmp_path, NOBODY, "Admin Tool", "another-token-entirely", "juno")
+    monkeypatch.setattr("ticketstub.cli.given.on_terminal", lambda _stream: True)
+    ran = command("logout", "--all", "--local", stdin=f"{answer}\n", terminal=True)
+    assert (0 if answer == "y" else 1) == ran.code
+    assert "Is this meant? [y/N]" in ran.err
+    assert ("y" == answer) is (() == store_in(tmp_path).profiles())
+
+
+def test_an_empty_pipe_is_an_error(process: Command, here: list[str], tmp_path: Path) -> None:
+    """Where a token is expected and the pipe is empty, what is kept is not used; /dev/null is no pipe."""
+    keep(tmp_path, here[1], TOKEN)
+    for name in ("whoami", "check"):
+        ran = process(name, *here, stdin="")
+        assert (2, "") == (ran.code, ran.out)
+        assert "standard input is empty" in ran.err
+    assert 0 == process("whoami", *here, "--profile", "default", stdin="").code
+    assert "tom" == process("whoami", *here).out.splitlines()[0]
+
+
+LITTLE = Patience(untold=0.0, kept=0.05, nothing_kept=0.05)
+MUCH = Patience(untold=0.0, kept=60.0, nothing_kept=60.0)
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """A pipe: where to read and where to write."""
+    reading, writing = os.pipe()
+    yield reading, writing
+    with contextlib.suppress(OSError):
+        os.close(writing)
+    os.close(reading)
+
+
+def test_an_open_silent_pipe_hangs_nothing(pipe: tuple[int, int], capsys: pytest.CaptureFixture[str]) -> None:
+    """After a bounded wait what is kept is used, with a note; where nothing is kept, it is an error that says so."""
+    assert first_line(pipe[0], lambda: True, LITTLE) is None
+    assert "no token came on standard input" in capsys.readouterr().err
+    with pytest.raises(WrongUsage, match="no token came on standard input"):
+        first_line(pipe[0], lambda: False, LITTLE)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_slow_writer_is_waited_for(pipe: tuple[int, int], *, kept: bool) -> None:
+    """A token that comes late is taken, whether or not something is kept; a line is enough, the pipe may stay open."""
+    asked = threading.Event()
+
+    def is_kept() -> bool:
+        asked.set()
+        return kept
+
+    def write() -> None:
+        asked.wait(60)
+        os.write(pipe[1], b"some-to")
+        os.write(pipe[1], b"ken\nmore")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert "some-token" == first_line(pipe[0], is_kept, MUCH)
+    writer.join(60)
+
+
+def test_half_a_token_is_none(pipe: tuple[int, int]) -> None:
+    """A token without an end on a pipe that stays open is an error: what is kept is not used in its place."""
+    os.write(pipe[1], b"some-to")
+    with pytest.raises(WrongUsage, match="has no end"):
+        first_line(pipe[0], lambda: True, Patience(untold=0.0, kept=2.0, nothing_kept=2.0))
+
+
+def test_an_open_standard_input_is_no_obstacle(start: Start, here: list[str], tmp_path: Path) -> None:
+    """`docker run -i` and ssh leave standard input open: `whoami` uses what is kept, and ends."""
+    keep(tmp_path, here[1], TOKEN)
+    running = start("whoami", *here, stdin=subprocess.PIPE)
+    assert "tom" == running.wait_for("tom", 60)
+    assert 0 == running.popen.wait(60)
+
+
+@pytest.mark.parametrize("variables", [{"HOME": "/dev/null", "XDG_DATA_HOME": "/dev/null"}])
+def test_a_home_that_cannot_be_written_costs_the_identifier(
+    process: Command, here: list[str], variables: dict[str, str]
+) -> None:
+    """With a token that is given, each command goes on, with a note."""
+    for name in ("whoami", "check", "ping", "servers", "devices list", "home list"):
+        ran = process(*name.split(), *here, stdin=TOKEN, env=variables)
+        assert 0 == ran.code, ran.err
+        assert ran.err.startswith("note: this installation's identifier can neither be read nor kept")
+    ran = process("login", "--password", *here, stdin=f"tom\n{text_of(TOM.password)}\n", env=variables)
+    assert (1, "") == (ran.code, ran.out)
+    assert "nobody was signed in" in ran.err
+    printed = ["login", "--password", "--print-token", *here]
+    assert 0 == process(*printed, stdin=f"tom\n{text_of(TOM.password)}\n", env=variables).code

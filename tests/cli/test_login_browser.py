@@ -255,7 +255,7 @@ def test_l2_after_a_yes_it_is_a_private_file(command: Command, fresh: LocalPlex,
     assert 0 == ran.code
     folder = store_in(tmp_path).directory
     assert f"in {folder}?" in ran.err
-    assert [0o600] == [path.stat().st_mode & 0o777 for path in folder.glob("*.json")]
+    assert [0o600] == [path.stat().st_mode & 0o777 for path in folder.glob("*.kept")]
     ran = command(*login, "--profile", "second", terminal=True)
     assert 0 == ran.code
     assert "[y/N]" not in ran.err

@@ -259,7 +259,7 @@ def test_l8_no_home_is_no_reason_to_use_the_current_folder(
 def test_l2_a_planted_link_is_not_followed(command: Command, fresh: LocalPlex, watch: Watch, tmp_path: Path) -> None:
     """A link where the file should be is an error, and what it leads to stays as it was."""
     keep(tmp_path, fresh.url, text_of(TOM.token))
-    (file,) = store_in(tmp_path).directory.glob("*.json")
+    (file,) = store_in(tmp_path).directory.glob("*.kept")
     file.unlink()
     target = tmp_path / "target"
     target.write_text("mine", "utf-8")

@@ -51,8 +51,9 @@ class Facade:
             "device": DEVICE,
             "storage": "memory",
             "open_browser": False,
+            "app": "Demo App",
         }
-        return self._noted(self.run(self.plex.sign_in("Demo App", **(whole | given))))
+        return self._noted(self.run(self.plex.sign_in(**(whole | given))))
 
     def client(self, **given: Any) -> Any:
         return self._noted(self.plex(**({"plex_tv": self.local.url, "device": DEVICE} | given)))
@@ -117,7 +118,7 @@ def test_the_browser(facade: Facade) -> None:
     again = facade.sign_in(on_code=on_code, credentials=kept)
     assert ("kept", "good", 1, plex.token) == (again.signed_in.how, again.signed_in.before, len(shown), again.token)
     facade.run(again.sign_out())
-    assert kept.load(facade.local.url) is None
+    assert kept.load(facade.local.url, app="Demo App") is None
     with pytest.raises(Unauthorized):
         facade.run(plex.ping())
 
@@ -240,6 +241,32 @@ def test_gone_and_given_up(facade: Facade, clock: Clock) -> None:
         facade.run(begun.finish())
 
 
+def test_each_app_has_its_own_sign_in(facade: Facade) -> None:
+    """What one program keeps is never seen, replaced, upgraded to a device key or ended by another one."""
+    kept = MemoryCredentials()
+
+    def sign_in(app: str, **given: Any) -> Any:
+        return facade.sign_in(app=app, credentials=kept, **given)
+
+    frame = sign_in("Photo Frame", on_code=facade.approve)
+    with pytest.raises(SignInFailed, match="nobody is signed in"):
+        sign_in("Admin Tool")
+    admin = sign_in("Admin Tool", on_code=lambda begun: facade.approve(begun, TOM), device_key=True)
+    assert ("tom", "mira_quill") == (admin.signed_in.username, sign_in("Photo Frame").signed_in.username)
+    assert ("jwt", "opaque") == (admin.token.kind, sign_in("Photo Frame").token.kind)
+    assert ("Photo Frame", "Admin Tool") == (frame.signed_in.app, admin.signed_in.app)
+    begun = facade.run(facade.client(device=Device(client_identifier="web", product="Web App")).begin_sign_in())
+    facade.approve(begun, TOM)
+    web = facade.run(begun.finish(credentials=kept))
+    assert ("Web App", "tom") == (web.signed_in.app, sign_in("Web App").signed_in.username)
+    facade.run(frame.keep_alive())
+    facade.run(admin.renew())
+    facade.run(admin.sign_out())
+    assert ["Photo Frame", "Web App"] == [entry.app for entry in kept.profiles()]
+    assert "mira_quill" == facade.run(sign_in("Photo Frame").account()).name
+    facade.run(web.close())
+
+
 def with_key(facade: Facade, **given: Any) -> Any:
     return facade.sign_in(device_key=True, on_code=facade.approve, **given)
 
@@ -252,7 +279,7 @@ def test_a_device_key(facade: Facade) -> None:
     assert ("jwt", True) == (first.kind, plex.signed_in.device_key)
     state = facade.run(plex.renew())
     assert (True, True) == (plex.token != first, state.until is not None)
-    loaded = kept.load(facade.local.url)
+    loaded = kept.load(facade.local.url, app="Demo App")
     assert loaded is not None
     assert loaded.token == plex.token
     attic = next(one for one in facade.run(plex.resources()) if one.client_identifier == ATTIC)
@@ -355,7 +382,7 @@ def test_one_renewal_for_many_threads(local: LocalPlex, clock: Clock, tmp_path: 
     with ThreadPoolExecutor(16) as threads:
         assert all(threads.map(lambda number: (one, other)[number % 2].ping(), range(16)))
     assert 1 == counting.calls.count("exchange_device_jwt")
-    loaded = store.load(local.url)
+    loaded = store.load(local.url, app="Demo App")
     assert loaded is not None
     assert loaded.token == one.token == other.token
     facade.close()
@@ -473,7 +500,9 @@ async def test_a_cancelled_renewal_frees_the_lock() -> None:
     from ticketstub.token import Token
 
     store = MemoryCredentials()
-    given = Credential(issuer="https://plex.tv", token=Token.received(plex_jwt(1000)), device_key=KEY.dump())
+    given = Credential(
+        issuer="https://plex.tv", app="Demo App", token=Token.received(plex_jwt(1000)), device_key=KEY.dump()
+    )
     saved = store.save(given, replacing=None)
 
     def over(request: Request) -> Response:
@@ -482,8 +511,8 @@ async def test_a_cancelled_renewal_frees_the_lock() -> None:
     transport = Hanging("get_published_keys", over)
     work = AsyncPlex.sign_in("Demo App", device=DEVICE, transport=transport, credentials=store)
     await broken_off(transport, work)
-    with store.lock("https://plex.tv", patience=0.0):
-        assert saved == store.load("https://plex.tv")
+    with store.lock("https://plex.tv", app="Demo App", patience=0.0):
+        assert saved == store.load("https://plex.tv", app="Demo App")
     assert (True, 1) == (transport.let_go, transport.inner.closed)
 
 

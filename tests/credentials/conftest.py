@@ -69,7 +69,7 @@ def files(tmp_path: Path) -> FileCredentials:
     return FileCredentials(tmp_path / "kept")
 
 
-def signed_in(issuer: str = PLEX_TV, profile: str = "default", **more: Any) -> Credential:
+def signed_in(issuer: str = PLEX_TV, profile: str = "default", app: str = "ticketstub", **more: Any) -> Credential:
     """Make a credential with everything in it."""
     facts: dict[str, Any] = {
         "token": Token.received(JWT),
@@ -83,12 +83,12 @@ def signed_in(issuer: str = PLEX_TV, profile: str = "default", **more: Any) -> C
         "server_token": Token.received(SERVER),
         "signed_out_at": None,
     }
-    return Credential(issuer=issuer, profile=profile, **(facts | more))
+    return Credential(issuer=issuer, profile=profile, app=app, **(facts | more))
 
 
 def the_file(store: FileCredentials) -> Path:
     """Return the only credential's file."""
-    (path,) = store.directory.glob("*.json")
+    (path,) = store.directory.glob("*.kept")
     return path
 
 

@@ -1,4 +1,4 @@
-"""Which store a program gets, and that nothing is written before somebody agreed."""
+"""Which store a program gets, and that it says where a sign-in is kept."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.backends.fail import Keyring as NoRing
 
-from tests.credentials.conftest import PLEX_TV, Ring, environment, signed_in
-from ticketstub.credentials import FileCredentials, KeyringCredentials, MemoryCredentials, default_credentials
-from ticketstub.errors import CredentialsError
+from tests.credentials.conftest import PLEX_TV, Ring, environment, signed_in, the_file
+from ticketstub.credentials import (
+    Entry,
+    FileCredentials,
+    KeyringCredentials,
+    MemoryCredentials,
+    default_credentials,
+)
+from ticketstub.errors import CredentialsError, PlexWarning
 
 Choose = Callable[[KeyringBackend], None]
 
@@ -27,53 +33,40 @@ def choose() -> Generator[Choose, None, None]:
     keyring.set_keyring(before)
 
 
-class Asked:
-    """A user who is asked, and answers always the same."""
-
-    def __init__(self, *, answer: bool) -> None:
-        self.answer = answer
-        self.questions: list[str] = []
-
-    def __call__(self, question: str) -> bool:
-        self.questions.append(question)
-        return self.answer
-
-
-def test_a_keyring_is_taken_unasked(choose: Choose, tmp_path: Path) -> None:
-    """With a keyring nobody is asked, and nothing is written before something is saved."""
+def test_a_keyring_is_taken(choose: Choose, tmp_path: Path) -> None:
+    """With a keyring nothing is written before something is saved, and then no secret into a file."""
     choose(Ring())
-    user = Asked(answer=True)
-    store = default_credentials(user, directory=tmp_path / "kept")
+    store = default_credentials(directory=tmp_path / "kept")
     assert isinstance(store, KeyringCredentials)
-    assert ([], []) == (user.questions, list(tmp_path.iterdir()))
+    assert [] == list(tmp_path.iterdir())
     assert store.save(signed_in(), replacing=None)
     assert {"keyring"} == {path.name for path in (tmp_path / "kept").iterdir()}
 
 
-def test_l2_a_file_only_after_a_yes(choose: Choose, tmp_path: Path) -> None:
-    """L2: without a keyring the user is asked, in words that say where; only then is it files."""
+def test_l2_a_private_file_without_a_keyring(choose: Choose, tmp_path: Path) -> None:
+    """L2: without a keyring it is a file that only this user can read, and `where` names it; nobody is asked."""
     choose(NoRing())
-    user = Asked(answer=True)
-    store = default_credentials(user, directory=tmp_path / "kept")
+    store = default_credentials(directory=tmp_path / "kept")
     assert isinstance(store, FileCredentials)
-    assert [str(tmp_path / "kept")] == [question.split(" in ")[-1].rstrip("?") for question in user.questions]
     assert [] == list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("user", [Asked(answer=False), None])
-def test_l2_memory_after_a_no_or_when_nobody_can_be_asked(choose: Choose, user: Asked | None, tmp_path: Path) -> None:
-    """L2: without a yes nothing is ever written, and `where` says so."""
-    choose(NoRing())
-    store = default_credentials(user, directory=tmp_path / "kept")
     assert store.save(signed_in(), replacing=None)
-    with store.lock(PLEX_TV):
-        assert [] == list(tmp_path.iterdir())
+    file = the_file(store)
+    assert 0o600 == file.stat().st_mode & 0o777 or sys.platform == "win32"
+    assert f"in the file {file}, which only you can read" == store.where(PLEX_TV)
+
+
+def test_l2_memory_with_a_warning_where_no_file_can_be_written(choose: Choose, tmp_path: Path) -> None:
+    """L2: where there is neither a keyring nor a place for files, a warning names the place, and `where` says so."""
+    choose(NoRing())
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.warns(PlexWarning, match="kept in memory only.*file/kept cannot be written"):
+        store = default_credentials(directory=tmp_path / "file" / "kept")
     assert isinstance(store, MemoryCredentials)
     assert store.where(PLEX_TV).startswith("in memory only")
 
 
-def test_l2_nothing_is_written_anywhere(tmp_path: Path) -> None:
-    """L2: a program without keyring and consent, with default folders, leaves its home as it was."""
+def test_the_default_folder(tmp_path: Path) -> None:
+    """A program without a keyring keeps its sign-in in its user's data folder, and asks nobody."""
     program = (
         "from ticketstub.credentials import Credential, default_credentials\n"
         "store = default_credentials()\n"
@@ -88,42 +81,43 @@ def test_l2_nothing_is_written_anywhere(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=20,
+        timeout=60,
     )
-    assert ("", "in memory only: forgotten when the program ends\n") == (done.stderr, done.stdout)
-    assert [] == list(tmp_path.iterdir())
+    assert "" == done.stderr
+    (kept,) = tmp_path.rglob("*.kept")
+    assert f"in the file {kept}, which only you can read\n" == done.stdout
 
 
-def test_who_agreed_before_is_not_asked_again(choose: Choose, tmp_path: Path) -> None:
+def test_files_in_use_are_used_again(choose: Choose, tmp_path: Path) -> None:
     """Where files are already, they are used, also where a keyring has turned up since."""
     FileCredentials(tmp_path).save(signed_in(), replacing=None)
-    user = Asked(answer=False)
     for ring in (NoRing(), Ring()):
         choose(ring)
-        store = default_credentials(user, directory=tmp_path)
+        store = default_credentials(directory=tmp_path)
         assert isinstance(store, FileCredentials)
         assert store.load(PLEX_TV)
-    assert [] == user.questions
 
 
 def test_a_keyring_in_use_comes_first(choose: Choose, tmp_path: Path) -> None:
-    """Where both hold something, the keyring is taken."""
+    """Where both hold something, the keyring is taken; but what is looked for is taken where it is."""
     choose(Ring())
-    FileCredentials(tmp_path).save(signed_in(), replacing=None)
-    default_credentials(storage="keyring", directory=tmp_path).save(signed_in(username="x"), replacing=None)
+    FileCredentials(tmp_path).save(signed_in(app="Photo Frame"), replacing=None)
+    default_credentials("keyring", tmp_path).save(signed_in(), replacing=None)
     assert isinstance(default_credentials(directory=tmp_path), KeyringCredentials)
+    kinds = {"Photo Frame": FileCredentials, "ticketstub": KeyringCredentials, "Admin Tool": KeyringCredentials}
+    for app, kind in kinds.items():
+        wanted = Entry(PLEX_TV, "default", app)
+        assert isinstance(default_credentials(directory=tmp_path, wanted=wanted), kind)
 
 
 def test_a_named_storage_is_taken(choose: Choose, tmp_path: Path) -> None:
-    """A store that is named is taken, whatever there is, and nobody is asked."""
+    """A store that is named is taken, whatever there is; a named keyring that is none is an error."""
     choose(NoRing())
-    user = Asked(answer=False)
     kinds = {"file": FileCredentials, "keyring": KeyringCredentials, "memory": MemoryCredentials}
     for storage, kind in kinds.items():
-        assert isinstance(default_credentials(user, storage, tmp_path), kind)  # type: ignore[arg-type]  # it is a text here
+        assert isinstance(default_credentials(storage, tmp_path), kind)  # type: ignore[arg-type]  # it is a text here
     with pytest.raises(CredentialsError, match="no keyring"):
-        default_credentials(storage="keyring", directory=tmp_path).load(PLEX_TV)
-    assert [] == user.questions
+        default_credentials("keyring", tmp_path).load(PLEX_TV)
 
 
 def test_an_unknown_storage_is_a_mistake() -> None:

@@ -215,9 +215,9 @@ def test_l9_a_file_in_another_ones_place_is_refused(files: FileCredentials) -> N
     """L9: a credential that was copied or renamed to another issuer's place is used for neither."""
     files.save(signed_in(), replacing=None)
     path = the_file(files)
-    path.rename(files.directory / f"{name_of(Entry(ELSEWHERE, 'default'))}.json")
+    path.rename(files.directory / f"{name_of(Entry(ELSEWHERE, 'default'))}.kept")
     for attempt in (lambda: files.load(ELSEWHERE), lambda: files.remove(PLEX_TV) or files.profiles()):
-        with pytest.raises(CredentialsError, match="belongs to another issuer or profile"):
+        with pytest.raises(CredentialsError, match="belongs to another issuer, app or profile"):
             attempt()
 
 
@@ -229,13 +229,13 @@ def test_the_form_of_a_file(files: FileCredentials) -> None:
         found[name] for name in ("format", "version", "issuer", "profile", "username")
     )
     names = "token device_key client_identifier account_id created_at expires_at checked_at server_token signed_out_at"
-    assert {*names.split(), "format", "version", "issuer", "profile", "username"} == set(found)
+    assert {*names.split(), "format", "version", "issuer", "app", "profile", "username"} == set(found)
 
 
 def test_a_file_of_this_form_is_read(files: FileCredentials) -> None:
     """A file written by hand or by a later version with more names is read; what it lacks is unknown."""
     files.directory.mkdir(0o700)
-    path = files.directory / f"{name_of(Entry(PLEX_TV, 'default'))}.json"
+    path = files.directory / f"{name_of(Entry(PLEX_TV, 'default'))}.kept"
     path.write_text('{"format":1,"issuer":"https://plex.tv","token":"abc","version":7,"mood":"good"}', "utf-8")
     path.chmod(0o600)
     found = files.load(PLEX_TV)

@@ -34,7 +34,7 @@ from ticketstub.credentials.asking import LARGEST
 from ticketstub.errors import CredentialsError
 from ticketstub.token import Secret, Token
 
-SERVICE = ("ticketstub https://plex.tv default", "default")
+SERVICE = ("ticketstub https://plex.tv ticketstub default", "default")
 
 
 def test_secrets_are_in_the_keyring_alone(tmp_path: Path) -> None:
@@ -46,7 +46,9 @@ def test_secrets_are_in_the_keyring_alone(tmp_path: Path) -> None:
     assert JWT in ring.kept[SERVICE]
     with store.lock(PLEX_TV):
         beside = {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()}
-    assert ['{"issuer":"https://plex.tv","profile":"default"}'] == [text for text in beside.values() if text]
+    assert ['{"issuer":"https://plex.tv","profile":"default","app":"ticketstub"}'] == [
+        text for text in beside.values() if text
+    ]
     assert not any(secret in f"{beside}" for secret in (*SECRETS, "mira_quill", "10500123"))
 
 
@@ -77,7 +79,7 @@ def test_l9_an_entry_in_anothers_place_is_refused(tmp_path: Path) -> None:
     ring = Ring()
     store = KeyringCredentials(ring, directory=tmp_path)
     store.save(signed_in(), replacing=None)
-    ring.kept[f"ticketstub {ELSEWHERE} default", "default"] = ring.kept[SERVICE]
+    ring.kept[f"ticketstub {ELSEWHERE} ticketstub default", "default"] = ring.kept[SERVICE]
     with pytest.raises(CredentialsError, match="belongs to another issuer"):
         store.load(ELSEWHERE)
 
@@ -100,7 +102,7 @@ def test_a_damaged_note_is_refused(tmp_path: Path) -> None:
     """A note that cannot be read is an error that says it holds no secret."""
     store = KeyringCredentials(Ring(), directory=tmp_path)
     store.save(signed_in(), replacing=None)
-    (note,) = tmp_path.glob("*.json")
+    (note,) = tmp_path.glob("*.kept")
     for text in ("", "{}", '{"issuer":"x","profile":"default"}', "[" * 5000):
         note.write_text(text, "utf-8")
         with pytest.raises(CredentialsError, match="it holds no secret"):
@@ -315,7 +317,7 @@ def test_no_keyring_on_this_computer(name: str, said: str, tmp_path: Path) -> No
 def test_where_names_the_keyring_and_the_entry(tmp_path: Path) -> None:
     """`where` names what to look for in the keyring's own window."""
     store = KeyringCredentials(Ring(), directory=tmp_path)
-    assert store.where(PLEX_TV).endswith("Ring), as ticketstub https://plex.tv default")
+    assert store.where(PLEX_TV).endswith("Ring), as ticketstub https://plex.tv ticketstub default")
     assert [] == list(tmp_path.iterdir())
 
 
@@ -324,7 +326,7 @@ def test_notes_are_as_private_as_files(tmp_path: Path) -> None:
     """A note that is a link is refused; all is 0600."""
     store = KeyringCredentials(Ring(), directory=tmp_path / "notes")
     store.save(signed_in(), replacing=None)
-    (note,) = (tmp_path / "notes").glob("*.json")
+    (note,) = (tmp_path / "notes").glob("*.kept")
     assert (0o600, 0o700) == (note.stat().st_mode & 0o777, note.parent.stat().st_mode & 0o777)
     note.rename(tmp_path / "elsewhere")
     note.symlink_to(tmp_path / "elsewhere")

@@ -67,11 +67,12 @@ def test_half_a_surrogate_pair_is_a_mistake(store: Credentials) -> None:
 
 
 def test_issuers_and_profiles_are_apart(store: Credentials) -> None:
-    """L9: what was kept for one issuer and profile comes out for no other, however alike they are."""
+    """L9: what was kept for one issuer, profile and app comes out for no other, however alike they are."""
     issuers = (PLEX_TV, "http://plex.tv", "https://plex.tv:8443", "https://plex.tv.evil.example", ELSEWHERE)
-    entries = [
-        Entry(issuer, profile) for issuer in issuers for profile in ("default", "Default", "default.", "a-b", "a_b")
-    ]
+    profiles = ("default", "Default", "default.", "a-b", "a_b")
+    apps = ("ticketstub", "Photo Frame", "photo frame", "Photo-Frame", "Bilderrahmen für Oma", "a b", "default")
+    entries = [Entry(issuer, profile, "ticketstub") for issuer in issuers for profile in profiles]
+    entries += [Entry(PLEX_TV, profile, app) for profile in profiles for app in apps[1:]]
     for number, entry in enumerate(entries):
         assert store.load(*entry) is None
         assert store.save(signed_in(*entry, account_id=number), replacing=None)

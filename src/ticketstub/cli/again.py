@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from ticketstub.credentials.base import DEFAULT_PROFILE, PATIENCE, Credential, Credentials, Entry
+from ticketstub.credentials.base import COMMAND, DEFAULT_PROFILE, PATIENCE, Credential, Credentials, Entry
 
 
 class Anew:
@@ -17,10 +17,10 @@ class Anew:
         self._store = store
         self._asked = False
 
-    def load(self, issuer: str, profile: str = DEFAULT_PROFILE) -> Credential | None:
+    def load(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> Credential | None:
         """Return nothing the first time, and what is kept from then on."""
         if self._asked:
-            return self._store.load(issuer, profile)
+            return self._store.load(issuer, profile, app)
         self._asked = True
         return None
 
@@ -28,20 +28,20 @@ class Anew:
         """As the store."""
         return self._store.save(credential, replacing=replacing)
 
-    def remove(self, issuer: str, profile: str = DEFAULT_PROFILE) -> bool:
+    def remove(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> bool:
         """As the store."""
-        return self._store.remove(issuer, profile)
+        return self._store.remove(issuer, profile, app)
 
     def profiles(self) -> tuple[Entry, ...]:
         """As the store."""
         return self._store.profiles()
 
-    def where(self, issuer: str, profile: str = DEFAULT_PROFILE) -> str:
+    def where(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> str:
         """As the store."""
-        return self._store.where(issuer, profile)
+        return self._store.where(issuer, profile, app)
 
     def lock(
-        self, issuer: str, profile: str = DEFAULT_PROFILE, *, patience: float = PATIENCE
+        self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND, *, patience: float = PATIENCE
     ) -> AbstractContextManager[None]:
         """As the store."""
-        return self._store.lock(issuer, profile, patience=patience)
+        return self._store.lock(issuer, profile, app, patience=patience)

@@ -19,6 +19,7 @@ COMMANDS = {
     "login": Command("Sign in to Plex, and keep the sign-in.", "login"),
     "whoami": Command("Say who is signed in.", "whoami"),
     "status": Command("Show what is kept, where, and until when.", "status"),
+    "profiles": Command("List the sign-ins of all programs that are kept here.", "profiles"),
     "check": Command("Find out about a token.", "check"),
     "renew": Command("Renew the kept sign-in now.", "renew"),
     "logout": Command("Sign out: end the kept token at Plex, then forget it.", "logout"),

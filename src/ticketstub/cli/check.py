@@ -54,7 +54,7 @@ def _checked(reach: Reach, server: str | None) -> Checked:
     from ticketstub.checking import check as ask
     from ticketstub.cli.connection import own_device
 
-    text = given.token_text() if reach.profile is None else None
+    text = given.token_text(reach.is_kept) if reach.profile is None else None
     if text is None:
         return _kept(reach, server)
     client: ClientOptions = {"plex_tv": reach.plex_tv, "timeout": reach.timeout}

@@ -9,8 +9,8 @@ from __future__ import annotations
 def profiles(incomplete: str) -> list[str]:
     """List the names of kept profiles that begin so."""
     try:
-        from ticketstub.cli.keeping import entries
+        from ticketstub.cli.keeping import names
 
-        return sorted({entry.profile for _, entry in entries() if entry.profile.startswith(incomplete)})
+        return sorted({entry.profile for entry in names() if entry.profile.startswith(incomplete)})
     except Exception:  # noqa: BLE001  # a traceback would be completed into the command line
         return []

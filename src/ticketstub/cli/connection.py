@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ticketstub.cli import given
 from ticketstub.cli.complaints import Complaint, WrongUsage
 from ticketstub.cli.version import version
+from ticketstub.errors import CredentialsError
 
 if TYPE_CHECKING:
     from ticketstub.cli.keeping import Found
@@ -52,13 +53,23 @@ class Reach(NamedTuple):
         except ValueError as error:
             raise WrongUsage(f"--plex-tv: {error}") from None  # the address may hold a secret: not repeated
 
+    def is_kept(self) -> bool:
+        """Tell whether there is a sign-in to use where no token is given; no keyring is asked."""
+        from ticketstub.cli import keeping
+
+        try:
+            return keeping.entry(self.issuer, self.profile) in keeping.names()
+        except CredentialsError:
+            return True  # its error is told when it is used
+        except Complaint:
+            return False
+
 
 def plex(reach: Reach, token: Token | None = None, *, device: Device | None = None) -> Plex:
     """Make the client for plex.tv.
 
     Raises:
         WrongUsage: an option cannot be what it is.
-        Complaint: this installation's identifier can neither be read nor kept.
     """
     from ticketstub.client import Plex
 
@@ -81,7 +92,7 @@ def signed_in(reach: Reach, *, read_input: bool = True) -> Generator[Plex]:
         WrongUsage: there is neither, or --profile names none.
         Complaint: inside the `with`: Plex no longer takes what is kept.
     """
-    if reach.profile is None and (mine := given.token(read_input=read_input)):
+    if reach.profile is None and (mine := given.token(reach.is_kept, read_input=read_input)):
         with plex(reach, mine) as client:
             yield client
         return
@@ -123,7 +134,7 @@ def media_server(reach: Reach, server: str) -> Generator[tuple[MediaServer, Toke
     Raises:
         Complaint: the account has no server at that address.
     """
-    if reach.profile is None and (mine := given.token()):
+    if reach.profile is None and (mine := given.token(reach.is_kept)):
         with plex(reach, mine) as client:
             yield _at(client, server, mine), mine
         return
@@ -177,13 +188,11 @@ def own_device(client_identifier: str | None) -> Device:
 
     Raises:
         WrongUsage: the identifier is none.
-        Complaint: this installation's own can neither be read nor kept.
     """
     if client_identifier is None:
-        with identifier_explained():
-            from ticketstub.device import Device
+        from ticketstub.device import Device
 
-            return Device.remembered(PRODUCT, version=version())
+        return Device.remembered_or_new(PRODUCT, version=version())
     try:
         return described(client_identifier)
     except ValueError as error:
@@ -203,15 +212,3 @@ def described(client_identifier: str) -> Device:
         device_name=socket.gethostname() or None,
         platform=system,
     )
-
-
-@contextmanager
-def identifier_explained() -> Generator[None]:
-    """Turn what is in the way of this installation's identifier into a complaint."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:  # RuntimeError: no home folder is known
-        raise Complaint(
-            f"this installation's identifier can neither be read nor kept: {error}",
-            hint="set HOME to a folder that can be written, or name an identifier: --client-identifier TEXT",
-        ) from None

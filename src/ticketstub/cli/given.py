@@ -1,14 +1,20 @@
 """What is given in secret: the token, the password, the code; and the questions that are asked on a terminal.
 
 Rule: from the environment, from standard input, or asked for on a terminal without an echo; never from the command
-line. Questions go to the terminal or to standard error, so that standard output holds results only.
+line. A token is read from a pipe, a socket or a file, never from a terminal or a device such as /dev/null. A pipe that
+ends without one is an error. One that stays open and silent is waited for, for a bounded time. Questions go to the
+terminal or to standard error, so that standard output holds results only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 import sys
-from typing import TextIO
+import threading
+from collections.abc import Callable
+from typing import NamedTuple, TextIO
 
 from ticketstub.cli.complaints import WrongUsage
 from ticketstub.errors import printable
@@ -18,6 +24,17 @@ VARIABLE = "TICKETSTUB_TOKEN"
 PROFILE = "TICKETSTUB_PROFILE"
 _LONGEST_LINE = 8192
 _LONGEST_QUESTION = 500
+
+
+class Patience(NamedTuple):
+    """How many seconds an open and silent standard input is waited for (ours).
+
+    `untold`: before a person is told. `kept`: before what is kept is used. `nothing_kept`: before it is an error.
+    """
+
+    untold: float = 1.0
+    kept: float = 3.0
+    nothing_kept: float = 15.0
 
 
 def on_terminal(stream: TextIO | None) -> bool:
@@ -30,29 +47,97 @@ def can_ask() -> bool:
     return on_terminal(sys.stdin) and on_terminal(sys.stderr)
 
 
-def token_text(*, read_input: bool = True) -> tuple[str, str] | None:
+def token_text(is_kept: Callable[[], bool], *, read_input: bool = True) -> tuple[str, str] | None:
     """Return the text that was given as a token, and where: TICKETSTUB_TOKEN, or the first line of what is piped.
 
     Standard input is left alone where TICKETSTUB_PROFILE names a kept sign-in.
 
     Args:
+        is_kept: tells whether there is a kept sign-in; then an open and silent pipe is not waited for as long.
         read_input: whether standard input may hold a token; not where it holds something else.
+
+    Raises:
+        WrongUsage: standard input is a pipe or file without a token, or nothing came and nothing is kept.
     """
     if text := os.environ.get(VARIABLE, "").strip():
         return text, VARIABLE
     named = os.environ.get(PROFILE, "").strip()
-    if read_input and not named and not on_terminal(sys.stdin) and (text := line().strip()):
-        return text, "standard input"
+    if read_input and not named and (piped := _piped(is_kept)):
+        return piped, "standard input"
     return None
 
 
-def token(*, read_input: bool = True) -> Token | None:
+def _piped(is_kept: Callable[[], bool]) -> str | None:
+    """Return the token that was piped; `None` where standard input holds none and need not."""
+    if on_terminal(sys.stdin):
+        return None
+    if sys.stdin is None or sys.stdin.closed:  # pyright: ignore[reportUnnecessaryComparison]  # it is None where it was closed at the start
+        return None
+    found: str | None
+    try:
+        descriptor = sys.stdin.fileno()
+    except (OSError, ValueError):  # a stream of this process's own
+        found = line()
+    else:
+        kind = os.fstat(descriptor).st_mode
+        if not (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind) or stat.S_ISREG(kind)):
+            return None
+        found = first_line(descriptor, is_kept)
+    if found is None or found.strip():
+        return found and found.strip()
+    hint = "to use what is kept: --profile NAME, or take standard input from /dev/null"
+    raise WrongUsage("standard input is empty, and a token was expected there", hint=hint)
+
+
+def first_line(descriptor: int, is_kept: Callable[[], bool], patience: Patience = Patience()) -> str | None:  # noqa: B008  # frozen
+    """Return what is piped up to the end of its first line, or of the input; `None` where what is kept is to be used.
+
+    Args:
+        descriptor: what to read.
+        is_kept: tells whether there is a kept sign-in.
+        patience: how long to wait.
+
+    Raises:
+        WrongUsage: it is no text, or far too long; or it came in part; or nothing came and nothing is kept.
+    """
+    came: list[bytes] = []
+    ended = threading.Event()
+    # On a thread, for a pipe cannot be asked on every system whether something is in it.
+    threading.Thread(target=_read_line, args=(descriptor, came, ended), name="ticketstub input", daemon=True).start()
+    if not ended.wait(patience.untold) and on_terminal(sys.stderr):
+        print("Waiting for a token on standard input (Ctrl-C gives up) ...", file=sys.stderr, flush=True)
+    kept = not ended.is_set() and is_kept()
+    if not ended.wait((patience.kept if kept else patience.nothing_kept) - patience.untold):
+        if kept and not came:
+            print("note: no token came on standard input, which is open: going on without one", file=sys.stderr)
+            return None
+        told = "the token on standard input has no end" if came else "no token came on standard input, which is open"
+        raise WrongUsage(told, hint=f"give it in {VARIABLE}, or sign in: ticketstub login")
+    try:
+        found = b"".join(came).decode()
+    except UnicodeDecodeError:
+        raise WrongUsage("standard input is not text that can be read (UTF-8)") from None
+    if len(found) > _LONGEST_LINE:
+        raise WrongUsage(f"a line of standard input is longer than {_LONGEST_LINE} characters")
+    return found.partition("\n")[0]
+
+
+def _read_line(descriptor: int, came: list[bytes], ended: threading.Event) -> None:
+    with contextlib.suppress(OSError):
+        while (piece := os.read(descriptor, _LONGEST_LINE + 1)) and sum(map(len, came)) <= _LONGEST_LINE:
+            came.append(piece)
+            if b"\n" in piece:
+                break
+    ended.set()
+
+
+def token(is_kept: Callable[[], bool] = lambda: True, *, read_input: bool = True) -> Token | None:
     """Return the token that was given, or `None`.
 
     Raises:
-        WrongUsage: the text cannot be a token.
+        WrongUsage: as `token_text`, or the text cannot be a token.
     """
-    found = token_text(read_input=read_input)
+    found = token_text(is_kept, read_input=read_input)
     if found is None:
         return None
     text, where = found
@@ -119,10 +204,16 @@ def _missing(what: str) -> WrongUsage:
     return WrongUsage(f"there is no {what}", hint="write login and password as two lines, or run it on a terminal")
 
 
-def verification_code() -> Secret | None:
-    """Return the verification code; `None` where nobody can be asked and no further line came."""
+def verification_code(*, again: bool = False) -> Secret | None:
+    """Return the verification code; `None` where nobody can be asked and no further line came.
+
+    Args:
+        again: whether one was given before and was wrong.
+    """
     if not on_terminal(sys.stdin):
         return Secret(code) if (code := line().strip()) else None
+    if again:
+        print("This code is wrong, or was used before.", file=sys.stderr)
     print("Verification code: ", end="", file=sys.stderr, flush=True)
     return Secret(code) if (code := line().strip()) else None
 

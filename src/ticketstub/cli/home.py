@@ -121,7 +121,7 @@ def _keep(account: Account, store: Credentials, wanted: Entry, caller: Caller) -
     name = account.username or account.title or str(account.id)
     known = msgspec.structs.replace(account, username=name, remember_expires_at=None)
     kept = yield from fresh(caller, account.auth_token, how="kept", account=known)
-    return (yield from kept_as(kept, store, wanted.profile, caller))
+    return (yield from kept_as(kept, store, wanted.app, wanted.profile, caller))
 
 
 def _unless_another_s(wanted: Entry, member: HomeUser, *, again: bool) -> None:

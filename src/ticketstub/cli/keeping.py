@@ -1,24 +1,28 @@
 """Where the command keeps sign-ins, and how it finds them again.
 
-Rule: a profile is kept for one issuer and is never used for another. What is kept is looked for in the keyring's notes,
-then in files; the keyring itself is asked only for what it is noted to have. Nothing is read from the current folder.
+Rule: the command is one app among those that keep sign-ins, and uses none but its own; `profiles` and `logout --all`
+alone deal with those of others. A profile is kept for one issuer and is never used for another. What is kept is looked
+for in the keyring's notes, then in files; the keyring itself is asked only for what it is noted to have. Nothing is
+read from the current folder.
 """
 
 from __future__ import annotations
 
 import os
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ticketstub.cli.complaints import Complaint, WrongUsage
-from ticketstub.cli.given import PROFILE, ask, can_ask
-from ticketstub.credentials.base import DEFAULT_PROFILE, Credential, Credentials, Entry
-from ticketstub.errors import CredentialsError
+from ticketstub.cli.given import PROFILE
+from ticketstub.credentials.base import COMMAND, DEFAULT_PROFILE, Credential, Credentials, Entry
+from ticketstub.errors import CredentialsError, PlexWarning, printable
 
 if TYPE_CHECKING:
     from ticketstub.credentials.choice import Storage
     from ticketstub.credentials.file import FileCredentials
+    from ticketstub.credentials.keyring import KeyringCredentials
 
 
 class Found(NamedTuple):
@@ -32,6 +36,11 @@ class Found(NamedTuple):
         """What a person calls it: `default (mira_quill)`."""
         user = self.credential.username
         return f"{self.credential.profile} ({user})" if user else self.credential.profile
+
+    @property
+    def name_with_app(self) -> str:
+        """What a person calls it among those of all apps: `Photo Frame: default (tom)`."""
+        return f"{printable(self.credential.app)}: {self.name}"
 
 
 def named(profile: str | None) -> str:
@@ -57,18 +66,16 @@ def files() -> FileCredentials:
     Raises:
         Complaint: no home folder is known, so that it would be in the current folder.
     """
-    from ticketstub.credentials.file import FileCredentials, data_directory
+    from ticketstub.credentials.file import FileCredentials
 
     try:
-        directory = data_directory()
-    except RuntimeError:  # there is no HOME, and the system knows of none
-        directory = Path()
-    if not directory.is_absolute():
-        raise Complaint("there is no folder to keep sign-ins in", hint="set HOME to your home folder, from its root")
-    return FileCredentials(directory)
+        return FileCredentials()
+    except (CredentialsError, RuntimeError):  # there is no HOME, and the system knows of none
+        hint = "set HOME to your home folder, from its root"
+        raise Complaint("there is no folder to keep sign-ins in", hint=hint) from None
 
 
-def stores() -> tuple[Credentials, FileCredentials]:
+def stores() -> tuple[KeyringCredentials, FileCredentials]:
     """Return the places where something may be kept: the keyring, and files."""
     from ticketstub.credentials.keyring import KeyringCredentials
 
@@ -77,12 +84,22 @@ def stores() -> tuple[Credentials, FileCredentials]:
 
 
 def entries() -> list[tuple[Credentials, Entry]]:
-    """List what is kept, and in which store. No secret is read from a keyring.
+    """List what is kept by all apps, and in which store.
 
     Raises:
         CredentialsError: a file is damaged, open to others or another's.
     """
     return [(store, one) for store in stores() for one in store.profiles()]
+
+
+def names() -> list[Entry]:
+    """List what the command itself keeps, without asking the keyring.
+
+    Raises:
+        CredentialsError: as `entries`.
+    """
+    keyring, here = stores()
+    return [one for one in (*keyring.noted(), *here.profiles()) if one.app == COMMAND]
 
 
 def find(wanted: Entry) -> Found | None:
@@ -93,7 +110,7 @@ def find(wanted: Entry) -> Found | None:
     """
     keyring, here = stores()
     for store in (keyring, here):
-        if store is keyring and wanted not in store.profiles():
+        if store is keyring and wanted not in keyring.noted():
             continue
         credential = store.load(*wanted)
         if credential is not None and credential.token is not None:
@@ -130,7 +147,7 @@ def missing(wanted: Entry, *, or_token: bool = False) -> WrongUsage:
     """Make the complaint that nothing is kept under a profile; what is kept elsewhere is named."""
     message = f"nobody is signed in to {wanted.issuer} under the profile {wanted.profile}"
     try:
-        known = [one for _, one in entries()]
+        known = names()
     except CredentialsError:
         known = []
     elsewhere = [one.issuer for one in known if one.profile == wanted.profile]
@@ -150,11 +167,10 @@ def to_type(command: str, wanted: Entry) -> str:
 
 
 def choose(storage: Storage, wanted: Entry) -> Credentials:
-    """Return the store that a new sign-in is to be kept in, before anything is sent. A file needs a yes.
+    """Return the store that a new sign-in is to be kept in, before anything is sent.
 
     Raises:
-        WrongUsage: there is no keyring, and nobody who could be asked.
-        Complaint: somebody was asked and said no.
+        Complaint: there is no keyring, and no file can be written.
         CredentialsError: the named keyring is none.
     """
     from ticketstub.credentials.memory import MemoryCredentials
@@ -163,8 +179,8 @@ def choose(storage: Storage, wanted: Entry) -> Credentials:
         return MemoryCredentials()
     keyring, here = stores()
     if storage == "auto":
-        found = next((store for store, one in entries() if one == wanted), None)
-        return found or _first_time(here.directory)
+        found = find(wanted)
+        return found.store if found else _first_time(here.directory)
     chosen = keyring if storage == "keyring" else here
     chosen.where(*wanted)  # a keyring that is none is said now, not after the sign-in
     return chosen
@@ -174,13 +190,12 @@ def _first_time(directory: Path) -> Credentials:
     from ticketstub.credentials import default_credentials
     from ticketstub.credentials.memory import MemoryCredentials
 
-    def consent(question: str) -> bool:
-        if can_ask():
-            return ask(question)
-        hint = f"--storage file keeps it in a file that only you can read, in {directory}"
-        raise WrongUsage("this computer has no keyring, and there is no terminal to ask about a file", hint=hint)
-
-    store = default_credentials(consent, directory=directory)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PlexWarning)  # the complaint says it
+        store = default_credentials(directory=directory)
     if isinstance(store, MemoryCredentials):
-        raise Complaint("nobody was signed in, for there is no place to keep it")
+        raise Complaint(
+            f"nobody was signed in, for it could not be kept: there is no keyring, and {directory} cannot be written",
+            hint="set HOME to a folder that can be written, or add --print-token to have the token written out",
+        )
     return store

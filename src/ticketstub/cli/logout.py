@@ -1,17 +1,19 @@
-"""`ticketstub logout`: end the kept sign-in at Plex, then forget it."""
+"""`ticketstub logout`: end the kept sign-in at Plex, then forget it; or those of all programs."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ticketstub.cli import options
-from ticketstub.cli.complaints import Complaint
+from ticketstub.cli import given, options
+from ticketstub.cli.complaints import Complaint, WrongUsage
 from ticketstub.errors import PlexError
 
 if TYPE_CHECKING:
     from ticketstub.cli.connection import Reach
+    from ticketstub.cli.keeping import Found
     from ticketstub.credentials.base import Entry
 
 
@@ -20,6 +22,10 @@ def logout(
     local: Annotated[
         bool, typer.Option("--local", help="Forget it here only; its token lives on at Plex. Needs no network.")
     ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Of all programs, profiles and addresses; it lists them and asks before.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --all: do not ask whether it is meant.")] = False,
     profile: options.Profile = None,
     plex_tv: options.PlexTv = options.PLEX_TV,
     as_json: options.AsJson = False,
@@ -31,6 +37,9 @@ def logout(
     from ticketstub.cli.connection import Reach
 
     reach = Reach(plex_tv, timeout, client_identifier, profile)
+    if everything:
+        _all(reach, local=local, yes=yes, as_json=as_json)
+        return
     wanted = keeping.entry(reach.issuer, profile)
     told = _forgotten(wanted) if local else _ended(reach, wanted)
     if as_json:
@@ -43,12 +52,57 @@ def logout(
         print("Its token still lives at Plex: remove this device in the account's list of devices to end it.")
 
 
+def _all(reach: Reach, *, local: bool, yes: bool, as_json: bool) -> None:
+    """End what every program keeps; one that cannot be ended stays, and the others are ended nevertheless."""
+    from ticketstub.cli import show
+    from ticketstub.cli.profiles import everything, plain
+
+    if reach.profile is not None:
+        raise WrongUsage("--all means every profile: leave out --profile")
+    found = everything()
+    if found:
+        given.can_be_confirmed(yes=yes)
+        _confirm(found, local=local, yes=yes)
+    failures: list[Complaint] = []
+    ended: list[Found] = []
+    for one in found:
+        try:
+            told = _remove(one) if local else _end(reach._replace(plex_tv=one.credential.issuer), one)
+        except Complaint as failure:
+            failures.append(failure)
+            continue
+        ended.append(one)
+        if not as_json:
+            show.heading(told)
+    if as_json:
+        show.as_json({"profiles": [plain(one) for one in ended], "ended_at_plex": not local, "kept": bool(failures)})
+    elif not found:
+        show.heading("Nothing is kept: nobody is signed in.")
+    if failures:
+        first, *others = failures
+        first.details = tuple(one.message for one in others)
+        raise first
+
+
+def _confirm(found: list[Found], *, local: bool, yes: bool) -> None:
+    print("These sign-ins will be forgotten here:" if local else "These sign-ins will be ended:", file=sys.stderr)
+    for one in found:
+        print(f"  {one.name_with_app} at {one.credential.issuer}", file=sys.stderr)
+    if not yes and not given.ask("Is this meant?"):
+        raise Complaint("nothing was ended")
+
+
+def _remove(found: Found) -> str:
+    found.store.remove(*found.credential.entry)
+    return f"Forgotten here: {found.name_with_app}"
+
+
 def _forgotten(wanted: Entry) -> str:
     """Forget it in every store, also where it cannot be read."""
     from ticketstub.cli import keeping
 
     keyring, files = keeping.stores()
-    gone = [files.remove(*wanted), wanted in keyring.profiles() and keyring.remove(*wanted)]
+    gone = [files.remove(*wanted), wanted in keyring.noted() and keyring.remove(*wanted)]
     if not any(gone):
         raise keeping.missing(wanted)
     return f"Forgotten here: the profile {wanted.profile}"
@@ -56,11 +110,17 @@ def _forgotten(wanted: Entry) -> str:
 
 def _ended(reach: Reach, wanted: Entry) -> str:
     from ticketstub.cli import keeping
-    from ticketstub.cli.connection import kept
 
     found = keeping.find(wanted)
     if found is None:
         raise keeping.missing(wanted)
+    _end(reach, found)
+    return f"Signed out: {found.name}"
+
+
+def _end(reach: Reach, found: Found) -> str:
+    from ticketstub.cli.connection import kept
+
     with kept(reach, found) as client:
         try:
             client.sign_out()
@@ -70,4 +130,4 @@ def _ended(reach: Reach, wanted: Entry) -> str:
                 hint="try again later; --local forgets it here now, while its token lives on at Plex",
                 refusal=error,
             ) from None
-    return f"Signed out: {found.name}"
+    return f"Signed out: {found.name_with_app}"

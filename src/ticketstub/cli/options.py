@@ -63,7 +63,7 @@ Storage: TypeAlias = Annotated[
     typer.Option(
         "--storage",
         metavar="WHERE",
-        help="auto, keyring, file or memory; auto is the keyring, or else a file after asking.",
+        help="auto, keyring, file or memory; auto is the keyring, or else a file that only you can read.",
     ),
 ]
 ChaosShare: TypeAlias = Annotated[

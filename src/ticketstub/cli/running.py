@@ -10,13 +10,14 @@ import contextlib
 import os
 import re
 import sys
+import warnings
 from io import TextIOWrapper
 from traceback import extract_tb
 from typing import TextIO
 
 from ticketstub.cli.complaints import Complaint, WrongUsage, complain
 from ticketstub.cli.exits import INTERRUPTED, NOBODY_READS
-from ticketstub.errors import PlexError, without_secrets
+from ticketstub.errors import PlexError, PlexWarning, without_secrets
 
 _VALUE = re.compile(r": '.*' is(?= not)", re.DOTALL)
 
@@ -50,7 +51,10 @@ def run(arguments: list[str]) -> int:
 def _invoked(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
-        return _answered(arguments)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", PlexWarning)
+            warnings.showwarning = _note  # type: ignore[assignment]  # it takes all that is passed
+            return _answered(arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
     except (Complaint, PlexError) as error:
@@ -61,6 +65,11 @@ def _invoked(arguments: list[str]) -> int:
         return complain(WrongUsage("an argument is not text (UTF-8)"), as_json=as_json)
     except Exception as error:  # noqa: BLE001  # a mistake of ours still ends with a sentence
         return complain(_mistake(error), as_json=as_json)
+
+
+def _note(message: Warning | str, *_where: object) -> None:
+    if sys.stderr:
+        print(f"note: {message}", file=sys.stderr)
 
 
 def _answered(arguments: list[str]) -> int:

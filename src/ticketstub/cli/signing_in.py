@@ -6,6 +6,7 @@ so, and never by another account's.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Generator
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ticketstub.cli import given, keeping
 from ticketstub.cli.again import Anew
 from ticketstub.cli.complaints import WrongUsage
-from ticketstub.cli.connection import PRODUCT, Reach, identifier_explained, kept, own_device
+from ticketstub.cli.connection import PRODUCT, Reach, kept, own_device
 from ticketstub.cli.over import REASONS
 from ticketstub.cli.version import version
 from ticketstub.refusals import TooManyFailures, Unauthorized, VerificationCodeRequired, WrongVerificationCode
@@ -127,12 +128,13 @@ class Signing:
 
         login = self._way.login or given.login()
         password = given.password()
+        asked = itertools.count()
         with _refusals_hinted():
             return Plex.sign_in(
                 PRODUCT,
                 login=login,
                 password=password,
-                ask_code=given.verification_code,
+                ask_code=lambda: given.verification_code(again=next(asked) > 0),
                 remember_me=self._way.remember_me,
                 device_key=self._way.device_key,
                 profile=self._entry.profile,
@@ -141,16 +143,10 @@ class Signing:
             )
 
     def _client(self) -> ClientOptions:
-        from ticketstub.flows.wish import installation
-
         reach = self._reach
-        identifier = reach.client_identifier
-        if identifier is None:
-            with identifier_explained():
-                installation(PRODUCT, self._entry.profile)
         return {
             # The library names the device, so that a device key gets an identifier of its own.
-            "device": own_device(identifier) if identifier else None,
+            "device": own_device(reach.client_identifier) if reach.client_identifier else None,
             "headers": {"X-Plex-Version": version()},
             "plex_tv": reach.plex_tv,
             "timeout": reach.timeout,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ticketstub.cli import given, options
 from ticketstub.cli.complaints import WrongUsage
+from ticketstub.credentials.base import COMMAND
 
 if TYPE_CHECKING:
     from ticketstub.cli.facts import Plain
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 def status(*, profile: options.Profile = None, as_json: options.AsJson = False) -> None:
     """Show what is kept, where, and until when.
 
-    Nobody is asked, so it does not say whether it still works: `ticketstub check` does.
+    Nobody is asked, so it does not say whether it still works: `ticketstub check` does. What other programs keep is
+    listed by `ticketstub profiles`.
     """
     from ticketstub.cli import show
 
@@ -44,7 +46,7 @@ def _found(profile: str | None) -> list[Found]:
 
     found: list[Found] = []
     for store, one in keeping.entries():
-        if profile in {None, one.profile} and (credential := store.load(*one)):
+        if one.app == COMMAND and profile in {None, one.profile} and (credential := store.load(*one)):
             found.append(keeping.Found(store, credential))
     if profile is not None and not found:
         raise WrongUsage(f"nothing is kept under the profile {profile}", hint="ticketstub status")

@@ -1,7 +1,8 @@
 """What is kept of a sign-in, and what every store of it promises.
 
-Rule: a credential belongs to one issuer and one profile and comes out for no other; its tokens know the issuer as their
-origin. It prints no secret. A store never waits without end, never half-writes, and never deletes what it cannot read.
+Rule: a credential belongs to one issuer, one app and one profile and comes out for no other; its tokens know the issuer
+as their origin. It prints no secret. A store never waits without end, never half-writes, and never deletes what it
+cannot read.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from ticketstub.token import Secret, Token, sendable
 from ticketstub.wire.http import origin_of
 
 DEFAULT_PROFILE = "default"
+COMMAND = "ticketstub"
+"""The app that the command is. Its name, in any capitals, is reserved: Plex shows it as Ticketstub."""
+
 FORMAT = 1
 """The number of the form in which a credential is kept; a later form has a higher one."""
 
@@ -24,31 +28,36 @@ PATIENCE = 30.0
 """How many seconds `lock` waits: longer than another process needs for a renewal and its tries (ours)."""
 
 _PROFILE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_APP = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
 
 
 class Entry(NamedTuple):
-    """What one credential is kept under: the issuer's origin, and the profile's name."""
+    """What one credential is kept under: the issuer's origin, the profile's name, and the app's."""
 
     issuer: str
     profile: str
+    app: str = COMMAND
 
     @classmethod
-    def of(cls, issuer: str, profile: str) -> Entry:
-        """Take any address of an issuer and a profile's name.
+    def of(cls, issuer: str, profile: str, app: str = COMMAND) -> Entry:
+        """Take any address of an issuer, a profile's name and an app's.
 
         Raises:
-            ValueError: it is no http or https address, or no name of a profile.
+            ValueError: it is no http or https address, no name of a profile, or no name of an app.
         """
         if not _PROFILE.fullmatch(profile):
             raise ValueError("a profile's name is letters, digits, dots, hyphens and underscores, 64 at most")
-        return cls(origin_of(issuer), profile)
+        if not (_APP.fullmatch(app) and app.strip()):
+            raise ValueError("an app's name is text without control characters, and not empty")
+        return cls(origin_of(issuer), profile, COMMAND if app.casefold() == COMMAND else app)
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=FORMAT):
-    """What one profile has from one issuer: its token, its device key, and what `status` can tell without network.
+    """What an app has from one issuer for one profile: a token, a device key, what `status` tells without network.
 
     Args:
         issuer: the origin that issued all this (`https://plex.tv`); of a longer address the origin is taken.
+        app: the name of the program that signed in; no other program gets it. By default it is the command's.
         profile: the user's name for it: letters, digits, dots, hyphens and underscores, at most 64.
         token: the account's token, opaque or a JWT. Its origin becomes the issuer.
         device_key: the private key of this device, as the text that `DeviceKey.dump` makes; not looked into here.
@@ -64,11 +73,12 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", 
         version: counted up by the store with each save; 0 was never stored.
 
     Raises:
-        ValueError: the issuer or profile is none; a token is another origin's, or none that a header can carry; or a
-            time is no finite number.
+        ValueError: the issuer, app or profile is none; a token is another origin's, or none that a header can carry; or
+            a time is no finite number.
     """
 
     issuer: str
+    app: str = COMMAND
     profile: str = DEFAULT_PROFILE
     token: Token | None = None
     device_key: Secret | None = None
@@ -83,9 +93,10 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", 
     version: int = 0
 
     def __post_init__(self) -> None:
-        issuer, _ = self.entry
+        issuer, _, app = self.entry
         bound = {
             "issuer": issuer,
+            "app": app,
             "token": _bound(self.token, issuer),
             "server_token": _bound(self.server_token, issuer),
         }
@@ -98,7 +109,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", 
     @property
     def entry(self) -> Entry:
         """What it is kept under."""
-        return Entry.of(self.issuer, self.profile)
+        return Entry.of(self.issuer, self.profile, self.app)
 
 
 def _bound(token: Token | None, issuer: str) -> Token | None:
@@ -117,11 +128,11 @@ def _bound(token: Token | None, issuer: str) -> Token | None:
 class Credentials(Protocol):
     """A store of credentials. All its methods may be called from any thread.
 
-    Every method raises `ValueError` for an issuer that is no address and for a profile that is no name, and
+    Every method raises `ValueError` for an issuer that is no address and for a profile or an app that is no name, and
     `CredentialsError` for whatever the storage does wrong; its hint says what to do.
     """
 
-    def load(self, issuer: str, profile: str = DEFAULT_PROFILE) -> Credential | None:
+    def load(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> Credential | None:
         """Return what is kept, or `None`."""
         ...
 
@@ -133,20 +144,20 @@ class Credentials(Protocol):
         """
         ...
 
-    def remove(self, issuer: str, profile: str = DEFAULT_PROFILE) -> bool:
+    def remove(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> bool:
         """Forget it, also if it cannot be read; tell whether there was anything. Ends no token at Plex."""
         ...
 
     def profiles(self) -> tuple[Entry, ...]:
-        """List the issuers and profiles that something is kept for, sorted."""
+        """List what something is kept for, of all issuers, profiles and apps, sorted."""
         ...
 
-    def where(self, issuer: str, profile: str = DEFAULT_PROFILE) -> str:
+    def where(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> str:
         """Say in plain words where it is, or would be, kept."""
         ...
 
     def lock(
-        self, issuer: str, profile: str = DEFAULT_PROFILE, *, patience: float = PATIENCE
+        self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND, *, patience: float = PATIENCE
     ) -> AbstractContextManager[None]:
         """Keep everybody else, threads and processes, from holding the same lock: one of them renews at a time.
 

@@ -1,37 +1,39 @@
 """Which store a program gets when it names none.
 
-Rule: the keyring, if there is one; else a file, but only if somebody agreed to it, now or before; else memory. Nothing
-is written before that is settled, and the environment is not read here (the command reads it, and passes `storage`).
+Rule: the keyring, if there is one; else a file that only this user can read; else, where no file can be written,
+memory, with a warning. Nothing is written before something is kept, and the environment is not read here.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import Literal
+import warnings
+from typing import TYPE_CHECKING, Literal
 
-from ticketstub.credentials.base import Credentials
+from ticketstub.credentials.base import Credentials, Entry
+from ticketstub.errors import CredentialsError, PlexWarning
+
+if TYPE_CHECKING:
+    from ticketstub.credentials.file import FileCredentials
+    from ticketstub.credentials.keyring import KeyringCredentials
 
 Storage = Literal["auto", "keyring", "file", "memory"]
 
 
 def default_credentials(
-    consent: Callable[[str], bool] | None = None,
-    storage: Storage = "auto",
-    directory: str | os.PathLike[str] | None = None,
+    storage: Storage = "auto", directory: str | os.PathLike[str] | None = None, *, wanted: Entry | None = None
 ) -> Credentials:
     """Return the store that suits this computer, or the one that is named. Nothing is written yet.
 
-    Where profiles are kept already, that store is taken: first the keyring's, then the files'. Else a keyring, if there
-    is one that the keyring library recommends. Else `consent` is asked, and after its yes it is files. Else, and
-    without a `consent`, it is memory.
+    Where sign-ins are kept already, that store is taken: first the keyring, then the files. Else the keyring, if there
+    is one that the keyring library recommends; else files. If no file can be written, it is memory, and a
+    `PlexWarning` says so.
 
     Args:
-        consent: asked whether a file is all right, with the question in plain words; only without a keyring.
-        storage: the store to take; other than `auto`, nobody is asked.
+        storage: the store to take; `auto` chooses.
         directory: the folder of the files, and in it `keyring` for the keyring's notes; by default in the user's data
             directory for Ticketstub.
+        wanted: what is looked for; a store that has it comes first.
 
     Raises:
         ValueError: `storage` is none of these.
@@ -45,22 +47,48 @@ def default_credentials(
         return MemoryCredentials()
     from ticketstub.credentials.file import FileCredentials  # likewise
 
-    files = FileCredentials(directory)
+    try:
+        files = FileCredentials(directory)
+    except CredentialsError as error:  # no home folder is known
+        if storage == "auto":
+            return _nowhere(str(error))
+        raise
     if storage == "file":
         return files
-    from ticketstub.credentials.asking import keyring_available  # likewise
     from ticketstub.credentials.keyring import KeyringCredentials  # likewise
 
     keyring = KeyringCredentials(directory=files.directory / "keyring")
-    if storage == "keyring" or (keyring_available() and (keyring.profiles() or not files.in_use())):
+    return keyring if storage == "keyring" else _chosen(keyring, files, wanted)
+
+
+def _chosen(keyring: KeyringCredentials, files: FileCredentials, wanted: Entry | None) -> Credentials:
+    from ticketstub.credentials.asking import keyring_available  # the keyring library is loaded by it
+
+    available = keyring_available()
+    if wanted and available and _noted(keyring, wanted):
         return keyring
-    if files.in_use() or (consent is not None and consent(_question(files.directory))):
+    if wanted and _has(files, wanted):
         return files
+    if available and (keyring.noted() or not files.in_use()):
+        return keyring
+    return files if files.writable() else _nowhere(f"{files.directory} cannot be written")
+
+
+def _noted(keyring: KeyringCredentials, wanted: Entry) -> bool:
+    """Tell whether the keyring has it; a keyring that has no note of it is not asked."""
+    return any(note[:2] == wanted[:2] for note in keyring.noted()) and _has(keyring, wanted)
+
+
+def _has(store: Credentials, wanted: Entry) -> bool:
+    try:
+        return store.load(*wanted) is not None
+    except CredentialsError:  # it is there, and its error is told when it is used
+        return True
+
+
+def _nowhere(why: str) -> Credentials:
+    from ticketstub.credentials.memory import MemoryCredentials
+
+    told = f"sign-ins are kept in memory only, and forgotten when this program ends: there is no keyring, and {why}"
+    warnings.warn(told, PlexWarning, stacklevel=3)
     return MemoryCredentials()
-
-
-def _question(directory: Path) -> str:
-    return (
-        "This computer has no keyring that could keep your sign-in safe. "
-        f"Keep it in a file that only you can read, in {directory}?"
-    )

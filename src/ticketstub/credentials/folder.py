@@ -13,8 +13,8 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -59,7 +59,7 @@ class PrivateFolder:
         with _faults(path, "read"):
             try:
                 descriptor = os.open(path, os.O_RDONLY | _ANYHOW)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 return None
             try:
                 _demand_private(path, os.fstat(descriptor))
@@ -101,13 +101,17 @@ class PrivateFolder:
         with _faults(self.path, "listed"):
             try:
                 found = [path.name for path in self.path.iterdir()]
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 return []
         return sorted(name for name in found if name.endswith(suffix) and not name.startswith("."))
 
-    def lock(self, name: str, patience: float) -> AbstractContextManager[None]:
-        """Hold a lock file's lock; see `exclusive`."""
-        return self._lock(self.path / f"{name}.lock", patience)
+    @contextmanager
+    def locks(self, names: Iterable[str], patience: float) -> Generator[None, None, None]:
+        """Hold the locks of some lock files, taken in this order; see `exclusive`."""
+        with contextlib.ExitStack() as held:
+            for name in names:
+                held.enter_context(self._lock(self.path / f"{name}.lock", patience))
+            yield
 
     @contextmanager
     def _lock(self, path: Path, patience: float) -> Generator[None, None, None]:

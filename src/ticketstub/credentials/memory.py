@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 import msgspec
 
 from ticketstub.credentials import stored
-from ticketstub.credentials.base import DEFAULT_PROFILE, PATIENCE, Credential, Entry
+from ticketstub.credentials.base import COMMAND, DEFAULT_PROFILE, PATIENCE, Credential, Entry
 from ticketstub.credentials.locks import Turns
 from ticketstub.frames import hide_locals
 
@@ -28,9 +28,9 @@ class MemoryCredentials:
         self._turns = Turns()
         self._guard = threading.Lock()
 
-    def load(self, issuer: str, profile: str = DEFAULT_PROFILE) -> Credential | None:
+    def load(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> Credential | None:
         """Return what is kept, or `None`."""
-        entry = Entry.of(issuer, profile)
+        entry = Entry.of(issuer, profile, app)
         data = self._kept.get(entry)
         return stored.read_of(entry, data, "the memory", hint=_HINT) if data else None
 
@@ -44,23 +44,23 @@ class MemoryCredentials:
             self._kept[kept.entry] = stored.written(kept)
             return kept
 
-    def remove(self, issuer: str, profile: str = DEFAULT_PROFILE) -> bool:
+    def remove(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> bool:
         """Forget it; tell whether there was anything."""
         with self._guard:
-            return self._kept.pop(Entry.of(issuer, profile), None) is not None
+            return self._kept.pop(Entry.of(issuer, profile, app), None) is not None
 
     def profiles(self) -> tuple[Entry, ...]:
         """List what is kept, sorted."""
         with self._guard:
             return tuple(sorted(self._kept))
 
-    def where(self, issuer: str, profile: str = DEFAULT_PROFILE) -> str:
+    def where(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> str:
         """Say that it is in memory."""
-        Entry.of(issuer, profile)
+        Entry.of(issuer, profile, app)
         return "in memory only: forgotten when the program ends"
 
     def lock(
-        self, issuer: str, profile: str = DEFAULT_PROFILE, *, patience: float = PATIENCE
+        self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND, *, patience: float = PATIENCE
     ) -> AbstractContextManager[None]:
         """Keep other threads from holding the same lock; see `Credentials.lock`."""
-        return self._turns.turn(" ".join(Entry.of(issuer, profile)), patience)
+        return self._turns.turn(" ".join(Entry.of(issuer, profile, app)), patience)

@@ -53,10 +53,10 @@ def read(data: bytes | str, at: str, *, hint: str) -> Credential:
 
 
 def read_of(entry: Entry, data: bytes | str, at: str, *, hint: str) -> Credential:
-    """Read the credential of one issuer and profile.
+    """Read the credential of one issuer, profile and app.
 
     Raises:
-        CredentialsError: it is damaged, of a later form, or another issuer's or profile's.
+        CredentialsError: it is damaged, of a later form, or another issuer's, profile's or app's.
     """
     found = read(data, at, hint=hint)
     if found.entry != entry:
@@ -66,7 +66,7 @@ def read_of(entry: Entry, data: bytes | str, at: str, *, hint: str) -> Credentia
 
 def of_another(at: str, hint: str) -> CredentialsError:
     """Make the error of a credential that is where another one should be."""
-    return CredentialsError(f"{at} belongs to another issuer or profile; it was not used", hint=hint)
+    return CredentialsError(f"{at} belongs to another issuer, app or profile; it was not used", hint=hint)
 
 
 def name_of(entry: Entry) -> str:
@@ -74,9 +74,14 @@ def name_of(entry: Entry) -> str:
 
     The digest tells apart what the readable part, or a file system that ignores case, would not.
     """
-    digest = hashlib.sha256("\n".join(entry).encode()).hexdigest()[:16]
-    issuer = _NOT_IN_NAMES.sub("-", entry.issuer)[:60]
-    return f"{issuer}-{entry.profile}-{digest}"  # begins with http: neither hidden nor a reserved name of Windows
+    digest = hashlib.sha256(f"{entry.issuer}\n{entry.app}\n{entry.profile}".encode()).hexdigest()[:16]
+    issuer, app = plain(entry.issuer)[:60], plain(entry.app.lower())[:30]
+    return f"{issuer}-{app}-{entry.profile}-{digest}"  # begins with http: neither hidden nor a reserved name of Windows
+
+
+def plain(text: str) -> str:
+    """Replace what file systems might not take."""
+    return _NOT_IN_NAMES.sub("-", text)
 
 
 def _decoded(data: bytes | str, kind: type[T]) -> T | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ticketstub.credentials.base import Credential, Credentials
+from ticketstub.credentials.base import COMMAND, Credential, Credentials
 from ticketstub.credentials.memory import MemoryCredentials
 from ticketstub.errors import CredentialsError
 from ticketstub.flows.begun import Standing
@@ -59,22 +59,31 @@ def _remembered_until(account: Account | None) -> float | None:
     return None if account is None or account.remember_expires_at is None else float(account.remember_expires_at)
 
 
-def kept_as(kept: Kept, credentials: Credentials | None, profile: str, caller: Caller) -> Flow[Kept]:
-    """Keep a new sign-in in a store, in place of whatever is there; without a store it stays in memory."""
+def kept_as(kept: Kept, credentials: Credentials | None, app: str | None, profile: str, caller: Caller) -> Flow[Kept]:
+    """Keep a new sign-in in a store, in place of whatever is there; without a store it stays in memory.
+
+    Args:
+        kept: the new sign-in.
+        credentials: the store.
+        app: the program that it is for; by default the product that its device names.
+        profile: under which name.
+        caller: who signed in.
+    """
     if credentials is None:
         return kept
-    return (yield from stored(kept, credentials, profile, caller, before="none"))
+    app = app or kept.device.product or COMMAND
+    return (yield from stored(kept, credentials, app, profile, caller, before="none"))
 
 
-def stored(kept: Kept, store: Credentials, profile: str, caller: Caller, *, before: Standing) -> Flow[Kept]:
+def stored(kept: Kept, store: Credentials, app: str, profile: str, caller: Caller, *, before: Standing) -> Flow[Kept]:
     """Keep a new sign-in in a store, in place of whatever is there.
 
     Raises:
         CredentialsError: the store cannot be written.
     """
-    wanted = msgspec.structs.replace(kept.credential, profile=profile, version=0)
+    wanted = msgspec.structs.replace(kept.credential, app=app, profile=profile, version=0)
     saved = yield from do(partial(_saved, store, wanted))
-    where = yield from do(partial(store.where, wanted.issuer, profile))
+    where = yield from do(partial(store.where, *wanted.entry))
     return Kept(caller._replace(device=kept.device), store, saved, where=where, how=kept.how, before=before)
 
 
@@ -88,4 +97,4 @@ def _saved(store: Credentials, wanted: Credential) -> Credential:
 
 
 def _there(store: Credentials, wanted: Credential) -> Credential | None:
-    return store.load(wanted.issuer, wanted.profile)
+    return store.load(*wanted.entry)

@@ -43,7 +43,7 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
         how: by which way: what was kept, the browser, a typed code, or a password.
         before: how the kept token stood when the client was made (see `Standing`); `unchecked` means that plex.tv could
             not be asked and the kept token was taken as it was.
-        issuer: the origin that issued the token. profile: the name under which it is kept.
+        issuer: the origin that issued the token. app: the program that it is kept for. profile: the name under which.
         where: where it is kept, in plain words.
         client_identifier: the identifier that the token belongs to.
         account_id, username: the account's, as last heard; `None` where plex.tv was not asked.
@@ -54,6 +54,7 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
     how: How
     before: Standing
     issuer: str
+    app: str
     profile: str
     where: str
     client_identifier: str | None
@@ -100,6 +101,7 @@ class Kept:
             how=self.how,
             before=self.before,
             issuer=kept.issuer,
+            app=kept.app,
             profile=kept.profile,
             where=self.where,
             client_identifier=kept.client_identifier,
@@ -190,7 +192,7 @@ class Kept:
                 new JWT, that is in use already.
             Refusal, Unreachable, MalformedReply: Plex gave none.
         """
-        turn = Turn(partial(self.store.lock, self.credential.issuer, self.credential.profile, patience=0.0))
+        turn = Turn(partial(self.store.lock, *self.credential.entry, patience=0.0))
         try:
             yield from turn.wait(self._senses, patience)
             now = yield from do(self._load)
@@ -225,7 +227,7 @@ class Kept:
         return saved or credential
 
     def _load(self) -> Credential | None:
-        return self.store.load(self.credential.issuer, self.credential.profile)
+        return self.store.load(*self.credential.entry)
 
     def is_of(self, credential: Credential) -> bool:
         """Tell whether what is kept is still this sign-in, however often it was renewed, and not a later one."""

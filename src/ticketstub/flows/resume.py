@@ -27,7 +27,7 @@ def resumed(
     """Return how the kept sign-in stands, and the sign-in itself if it can be used."""
     if there is None or there.token is None:
         return "none", None
-    where = yield from do(partial(store.where, caller.issuer, wish.keeping.profile))
+    where = yield from do(partial(store.where, *there.entry))
     kept = Kept(caller, store, there, where=where)
     kept.before = yield from _standing(wish, kept, caller)
     usable = kept.before in ("good", "renewed", "unchecked")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ticketstub.credentials.base import Credential, Credentials
+from ticketstub.credentials.base import Credential, Credentials, Entry
 from ticketstub.credentials.choice import default_credentials
 from ticketstub.errors import CredentialsError, PlexError, SignInFailed
 from ticketstub.flows.begun import Begun, Standing
@@ -40,8 +40,9 @@ _NEEDED: dict[Standing, str] = {
 def sign_in(wish: Wish, caller: Caller) -> Flow[Kept]:
     """Sign in, and return the sign-in, kept."""
     keeping = wish.keeping
-    store = keeping.credentials or (yield from do(partial(default_credentials, keeping.consent, keeping.storage)))
-    there = yield from do(partial(store.load, caller.issuer, keeping.profile))
+    entry = Entry.of(caller.issuer, keeping.profile, keeping.app)
+    store = keeping.credentials or (yield from do(partial(default_credentials, keeping.storage, wanted=entry)))
+    there = yield from do(partial(store.load, *entry))
     standing, kept = yield from resumed(wish, caller, store, there)
     if kept is None:
         kept = yield from _anew(wish, caller, store, standing, there)
@@ -69,7 +70,7 @@ def _anew(wish: Wish, caller: Caller, store: Credentials, because: Standing, the
 def _stored(wish: Wish, kept: Kept, caller: Caller, store: Credentials, because: Standing) -> Flow[Kept]:
     """Store the new sign-in; one that cannot be is ended at Plex, for nobody would have its token."""
     try:
-        return (yield from stored(kept, store, wish.keeping.profile, caller, before=because))
+        return (yield from stored(kept, store, wish.keeping.app, wish.keeping.profile, caller, before=because))
     except CredentialsError:
         from ticketstub.wire.accounts import SignOut  # loaded where a call is made, as everywhere in flows
 

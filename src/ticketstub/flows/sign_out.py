@@ -40,12 +40,12 @@ def _ended(caller: Caller) -> Flow[None]:
 
 def _forgotten(caller: Caller, kept: Kept) -> Flow[None]:
     """Remove what was kept, unless somebody signed in again under this profile meanwhile."""
-    issuer, profile = kept.credential.entry
-    turn = Turn(partial(kept.store.lock, issuer, profile, patience=0.0))
+    entry = kept.credential.entry
+    turn = Turn(partial(kept.store.lock, *entry, patience=0.0))
     try:
         yield from turn.wait(caller.senses, PATIENCE)
-        now = yield from do(partial(kept.store.load, issuer, profile))
+        now = yield from do(partial(kept.store.load, *entry))
         if now is not None and kept.is_of(now):
-            yield from do(partial(kept.store.remove, issuer, profile))
+            yield from do(partial(kept.store.remove, *entry))
     finally:
         turn.leave()

@@ -5,18 +5,16 @@ Rule: plain data, and the naming of this installation's device; the flow that fu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 from uuid import uuid4
 
 import msgspec
 
-from ticketstub.credentials.base import DEFAULT_PROFILE, Credentials, Entry
+from ticketstub.credentials.base import COMMAND, DEFAULT_PROFILE, Credentials, Entry
 from ticketstub.credentials.choice import Storage
-from ticketstub.device import Device
+from ticketstub.device import Device, file_name
 from ticketstub.flows.begun import Begun, checked_forward_url
 from ticketstub.flows.browser import OpenBrowser
 from ticketstub.flows.password import AskCode
@@ -25,7 +23,6 @@ from ticketstub.token import Secret
 OnCode: TypeAlias = Callable[[Begun], "object | Awaitable[object]"]
 """Shows a begun sign-in to the user; what it returns is awaited if that can be, and not looked at."""
 
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 _EXAMPLE = "https://plex.tv"
 
 
@@ -40,12 +37,12 @@ class Showing(NamedTuple):
 
 
 class Keeping(NamedTuple):
-    """Where a sign-in is kept, and under which name."""
+    """Where a sign-in is kept, for which program, and under which name."""
 
+    app: str = COMMAND
     profile: str = DEFAULT_PROFILE
     credentials: Credentials | None = None
     storage: Storage = "auto"
-    consent: Callable[[str], bool] | None = None
 
 
 class Wish(NamedTuple):
@@ -85,7 +82,7 @@ class Wish(NamedTuple):
         if (login is None) is not (password is None):
             raise ValueError("login and password go together: pass both, or neither")
         checked_forward_url(showing.forward_url)
-        Entry.of(_EXAMPLE, keeping.profile)
+        Entry.of(_EXAMPLE, keeping.profile, keeping.app)
         secret = Secret(password) if isinstance(password, str) else password
         return cls(
             login=login,
@@ -100,13 +97,10 @@ class Wish(NamedTuple):
 
 
 def installation(app: str, profile: str = DEFAULT_PROFILE, directory: Path | None = None) -> Device:
-    """Return this installation's device for a program and a profile, as `Device.remembered` does. It reads a file.
+    """Return this installation's device for a program and a profile, as `Device.remembered_or_new`. It reads a file.
 
     Raises:
         ValueError: the program's name is empty or has a control character.
     """
-    name = _NOT_IN_NAMES.sub("-", app).strip(".-_")
-    if name != app or len(name) > 40 or profile != DEFAULT_PROFILE:
-        digest = sha256(f"{app}\n{profile}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
-        name = f"{name[:40] or 'app'}-{digest}"
-    return msgspec.structs.replace(Device.remembered(name, directory=directory), product=app)
+    device = Device.remembered_or_new(file_name(app, profile), directory=directory)
+    return msgspec.structs.replace(device, product=app)
