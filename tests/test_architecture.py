@@ -183,12 +183,16 @@ def test_jose_is_imported_in_keys_only() -> None:
 
 
 def test_only_the_command_prints() -> None:
-    """A library that prints takes the output away from the program that uses it."""
+    """A library that prints takes the output away from the program that uses it.
+
+    But for one place: without a browser, `sign_in` shows its user the address, on a terminal and nowhere else.
+    """
     wrong = [
         f"{module.at(line)} mentions {name}"
         for module in modules()
         if module.top != "cli"
         for name, line in module.mentions()
+        if (module.name, name) != ("ticketstub.sign_in", "sys.stderr")
         if name in {"print", "sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
     ]
     assert [] == wrong

@@ -206,6 +206,7 @@ class AsyncPlex(AsyncSignedInSender):
         """As `Plex.sign_in`."""
         from ticketstub.flows.sign_in import sign_in
         from ticketstub.flows.wish import Keeping, Showing, Wish, installation
+        from ticketstub.sign_in import tell_terminal
 
         showing = Showing(code, forward_url, on_code, open_browser, give_up)
         keeping = Keeping(app, profile, credentials, storage)
@@ -218,6 +219,7 @@ class AsyncPlex(AsyncSignedInSender):
             remember_me=remember_me,
             device_key=device_key,
             own_device=client.get("device") is not None,
+            tell=tell_terminal,
         )
         plex = cls(**client)
         try:

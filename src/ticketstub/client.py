@@ -245,7 +245,8 @@ class Plex(SignedInSender):
                 opening an address here.
             forward_url: where the browser is sent after the approval.
             on_code: told of the begun sign-in (`Begun`: `url`, `code`, `qr()`), to show it. Without it, the browser is
-                opened.
+                opened; where that is not possible, or nothing comes back for five seconds, address, code and QR code
+                are written to standard error if that is a terminal, and the wait goes on.
             open_browser: whether the browser is opened, or the function that opens an address. With `code`, only if
                 there is no `on_code`.
             give_up: after how many seconds to stop waiting; by default the PIN's own time, 15 or 30 minutes.
@@ -255,14 +256,16 @@ class Plex(SignedInSender):
             client: as the constructor's arguments of these names.
 
         Raises:
-            SignInFailed: `PinExpired`, `Denied`, `GaveUp`; or no browser could be opened; or what is kept does not work
-                and, with neither `on_code` nor `open_browser`, a new sign-in is not wanted.
+            SignInFailed: `PinExpired`, `Denied`, `GaveUp`; or no browser could be opened, and there is neither a
+                terminal nor `on_code`; or what is kept does not work and, with neither `on_code` nor `open_browser`, a
+                new sign-in is not wanted.
             VerificationCodeRequired, WrongVerificationCode, TooManyFailures, Unauthorized: plex.tv refused the login.
             CredentialsError: the store of credentials cannot be read or written.
             ValueError: only one of `login` and `password` is given, or an address or a name is none; nothing was sent.
         """
         from ticketstub.flows.sign_in import sign_in
         from ticketstub.flows.wish import Keeping, Showing, Wish, installation
+        from ticketstub.sign_in import tell_terminal
 
         showing = Showing(code, forward_url, on_code, open_browser, give_up)
         keeping = Keeping(app, profile, credentials, storage)
@@ -275,6 +278,7 @@ class Plex(SignedInSender):
             remember_me=remember_me,
             device_key=device_key,
             own_device=client.get("device") is not None,
+            tell=tell_terminal,
         )
         plex = cls(**client)
         try:

@@ -6,6 +6,7 @@ beyond itself unless it is given a store.
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
@@ -136,6 +137,22 @@ class AsyncSignIn(Begun):
             self._kept = await self._plex.follow(partial(until_approved, self._pin, self._key, give_up=give_up))
         kept = await self._plex.follow(partial(kept_as, self._kept, credentials, app, profile))
         return self._plex.with_options(token=kept, device=kept.device)
+
+
+def tell_terminal(text: str) -> bool:
+    """Write to standard error if that is a terminal, and tell whether it is: for a person who has to act.
+
+    This is all that the library ever writes by itself, and `on_code` takes its place.
+    """
+    stream = sys.stderr
+    if stream is None or stream.closed or not stream.isatty():  # pyright: ignore[reportUnnecessaryComparison]  # it is None in a program without a console
+        return False
+    try:
+        stream.write(text)
+        stream.flush()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def loaded_for(data: str | bytes, plex_tv: str | None, key: DeviceKey | None) -> BegunPin:

@@ -258,6 +258,7 @@ def test_the_environment_wins_over_standard_input(command: Command, here: list[s
 
 def test_an_identifier_that_cannot_be_kept(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no home folder can be written, that is noted, and the command goes on."""
+    monkeypatch.setattr("ticketstub.device._FOR_NOW", {})  # it is said once in a process
     monkeypatch.setenv("XDG_DATA_HOME", "/dev/null")
     monkeypatch.setenv("HOME", "/dev/null")
     ran = command("ping", "--plex-tv", "http://127.0.0.1:1", token=DEAD)

@@ -228,34 +228,26 @@ def _read(path: Path) -> str:
     raise AssertionError(f"{path} was not written")
 
 
-def test_l2_without_keyring_and_terminal_nothing_is_written(command: Command, fresh: LocalPlex, tmp_path: Path) -> None:
-    """It is exit code 2 then, before anything is sent, and the ways out are named."""
-    ran = command("login", "--plex-tv", fresh.url)
-    assert (2, "") == (ran.code, ran.out)
-    assert "--storage file" in ran.err
-    assert "/auth" not in ran.err
-    assert [] == list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("answer", ["n", "", "\n", "nein", "\x04"])
-def test_l2_a_no_keeps_nothing(command: Command, fresh: LocalPlex, watch: Watch, tmp_path: Path, answer: str) -> None:
-    """Anything but a yes is a no: nobody is signed in, nothing is written."""
-    watch(lambda code: link(fresh.url, code, TOKEN), terminal=True)
-    ran = command("login", "--no-browser", "--plex-tv", fresh.url, stdin=answer, terminal=True)
-    assert (1, "") == (ran.code, ran.out)
-    assert "nobody was signed in" in ran.err
-    assert [] == list(tmp_path.iterdir())
-
-
-def test_l2_after_a_yes_it_is_a_private_file(command: Command, fresh: LocalPlex, watch: Watch, tmp_path: Path) -> None:
-    """The question names the place; after the yes it is kept there, and it is not asked again."""
-    login = ["login", "--no-browser", "--plex-tv", fresh.url]
-    watch(lambda code: link(fresh.url, code, TOKEN), terminal=True)
-    ran = command(*login, stdin="y\n", terminal=True)
-    assert 0 == ran.code
-    folder = store_in(tmp_path).directory
-    assert f"in {folder}?" in ran.err
-    assert [0o600] == [path.stat().st_mode & 0o777 for path in folder.glob("*.kept")]
-    ran = command(*login, "--profile", "second", terminal=True)
+@pytest.mark.parametrize("terminal", [True, False])
+def test_l2_without_a_keyring_it_is_a_private_file(
+    command: Command, fresh: LocalPlex, watch: Watch, tmp_path: Path, *, terminal: bool
+) -> None:
+    """With or without a terminal nobody is asked: it is kept in a file that only this user can read, which is named."""
+    watch(lambda code: link(fresh.url, code, TOKEN), terminal=terminal)
+    ran = command("login", "--no-browser", "--plex-tv", fresh.url, terminal=terminal)
     assert 0 == ran.code
     assert "[y/N]" not in ran.err
+    (path,) = store_in(tmp_path).directory.glob("*.kept")
+    assert 0o600 == path.stat().st_mode & 0o777
+    assert f"in the file {path}, which only you can read" in ran.out
+
+
+def test_l2_where_nothing_can_be_kept_nothing_is_sent(
+    command: Command, fresh: LocalPlex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a keyring and a folder that can be written, nobody is signed in, and the ways out are named."""
+    monkeypatch.setenv("XDG_DATA_HOME", "/dev/null")
+    ran = command("login", "--plex-tv", fresh.url)
+    assert (1, "") == (ran.code, ran.out)
+    assert "--print-token" in ran.err
+    assert "/auth" not in ran.err

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from keyring.backends.null import Keyring as NullKeyring
 
 from tests.flows.jwts import KEY, WEEK, claims_of, exchanged, nonce, plex_jwt, published
 from tests.flows.stepping import HERE
@@ -274,7 +275,83 @@ def test_shown_and_opened() -> None:
 def test_no_browser_and_nobody_to_show_it_to() -> None:
     """Where no browser can be opened and the program has no screen, the error says what to pass."""
     signing = Signing(MADE, showing=Showing(open_browser=lambda _url: False))
-    assert "on_code=" in str(signing.fails(SignInFailed))
+    told = str(signing.fails(SignInFailed))
+    for words in (f"{HERE}/auth#?clientID=", "on_code=", "code=True", "password=", "token="):
+        assert words in told
+
+
+class Terminal:
+    """Standard error as a terminal that somebody reads, at the times of the walked clock."""
+
+    def __init__(self, signing: Signing) -> None:
+        self.told: list[tuple[float, str]] = []
+        self.walker = signing.walker
+        signing.wish = signing.wish._replace(tell=self)
+
+    def __call__(self, text: str) -> bool:
+        self.told.append((self.walker.clock, text))
+        return True
+
+
+def test_no_browser_on_a_terminal() -> None:
+    """Where no browser can be opened, address, code and QR code go to the terminal, and the wait goes on."""
+    signing = Signing(MADE, PENDING, linked(), ok(USER), showing=Showing(open_browser=lambda _url: False))
+    terminal = Terminal(signing)
+    assert "browser" == signing.run().signed_in.how
+    ((moment, text),) = terminal.told
+    assert 1000.0 == moment
+    for words in (f"  {HERE}/auth#?clientID=", "code to compare  k3v9x0q7r2m5t8w1y4z6a0b3c", "\u2580"):
+        assert words in text
+
+
+def test_a_browser_that_shows_nothing() -> None:
+    """Where a browser was opened and nothing comes back for five seconds, the terminal is told, once."""
+    signing = Signing(MADE, *[PENDING] * 20, linked(), ok(USER), showing=Showing(open_browser=lambda _url: True))
+    terminal = Terminal(signing)
+    signing.run()
+    ((moment, text),) = terminal.told
+    assert 1005.0 == moment
+    assert f"  {HERE}/auth#?clientID=" in text
+    quick = Signing(MADE, *[PENDING] * 4, linked(), ok(USER), showing=Showing(open_browser=lambda _url: True))
+    assert [] == Terminal(quick).told
+    quick.run()
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_a_screen_of_its_own_is_the_only_one(*, opens: bool) -> None:
+    """A program that shows the sign-in itself has nothing written to its terminal."""
+    screen = Screen()
+    showing = Showing(on_code=screen.on_code, open_browser=lambda _url: opens)
+    signing = Signing(MADE, *[PENDING] * 20, linked(), ok(USER), screen=screen, showing=showing)
+    terminal = Terminal(signing)
+    signing.run()
+    assert (1, []) == (len(screen.shown), terminal.told)
+
+
+def test_a_code_to_type_on_a_terminal() -> None:
+    """With `code=True` and no `on_code`, the terminal has the page and the code."""
+    made = ok('{"id":7,"code":"H7QK","expiresIn":900,"authToken":null}', 201)
+    signing = Signing(made, linked(), ok(USER), showing=Showing(code=True, open_browser=lambda _url: False))
+    terminal = Terminal(signing)
+    signing.run()
+    assert f"type the code H7QK on {HERE}/link" in terminal.told[0][1]
+
+
+def test_the_first_time_it_says_where_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sign-in that is kept for the first time, where nobody chose the place, is told with its place."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr("keyring.core._keyring_backend", NullKeyring())
+    signing = Signing(MADE, linked(), ok(USER), ok(USER))
+    signing.wish = signing.wish._replace(keeping=Keeping(app="My App"))
+    terminal = Terminal(signing)
+    signed_in = signing.walker.run(partial(_twice, signing.wish))
+    assert [f"Signed in. The sign-in is kept {signed_in.where}.\n"] == [text for _, text in terminal.told]
+    assert str(tmp_path) in signed_in.where
+
+
+def _twice(wish: Wish, caller: Any) -> Any:
+    yield from sign_in(wish, caller)
+    return (yield from sign_in(wish, caller)).signed_in
 
 
 def test_a_code_is_shown_and_nothing_opened() -> None:

@@ -112,6 +112,21 @@ class Begun:
         segno.make(self.url, error="l", micro=False).terminal(drawing, border=border, compact=True)
         return drawing.getvalue()
 
+    def text(self, *, typed: bool = False) -> str:
+        """Write for a terminal what the user needs: the address, the code, and the address as a QR code.
+
+        Args:
+            typed: whether the user is to type the code on the link page.
+        """
+        from ticketstub.errors import printable
+
+        url, code = printable(self.url, 2000), printable(self.code)
+        if typed:
+            lines = f"type the code {code} on {printable(self.link_page, 500)}, on any device, or open:\n\n  {url}"
+        else:
+            lines = f"open this page, here or on another device:\n\n  {url}\n\n  code to compare  {code}"
+        return f"To sign in, {lines}\n\n{self.qr()}"
+
     def dump(self) -> str:
         """Return it as JSON text that another process can load and finish.
 

@@ -7,6 +7,7 @@ token it takes at most that and a round trip; chance makes a wait longer only af
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,9 @@ LONGEST_WAIT = 60.0
 
 MARGIN = 2.0
 """By how many seconds Plex's clock, which tells whole seconds, and ours may differ about the PIN's end (ours)."""
+
+REMIND_AFTER = 5.0
+"""After how many seconds without an approval the user is shown what was opened, for no page may have come (ours)."""
 
 _LIFETIMES = {True: 1800.0, False: 900.0}  # observed: a strong PIN's, and that of one that is typed
 _SIGNED_FOR = 300
@@ -96,7 +100,14 @@ def once(pin: BegunPin, key: DeviceKey | None, caller: Caller) -> Flow[Kept | No
     return None if token is None else (yield from _approved(waiting, token))
 
 
-def until_approved(pin: BegunPin, key: DeviceKey | None, caller: Caller, *, give_up: float | None = None) -> Flow[Kept]:
+def until_approved(
+    pin: BegunPin,
+    key: DeviceKey | None,
+    caller: Caller,
+    *,
+    give_up: float | None = None,
+    remind: Callable[[], object] | None = None,
+) -> Flow[Kept]:
     """Ask until it was approved, and return the sign-in, kept in memory.
 
     Args:
@@ -104,11 +115,13 @@ def until_approved(pin: BegunPin, key: DeviceKey | None, caller: Caller, *, give
         key: the device key that it was begun with.
         caller: who asks; as the device that began.
         give_up: after how many seconds to stop.
+        remind: called once, after `REMIND_AFTER` seconds.
 
     Raises:
         PinExpired, Denied, GaveUp: no approval came.
     """
     clock = caller.senses.clock
+    reminding = clock() + REMIND_AFTER
     ends = None if give_up is None else clock() + give_up
     waiting = Waiting(caller, pin, key)
     while True:
@@ -120,6 +133,9 @@ def until_approved(pin: BegunPin, key: DeviceKey | None, caller: Caller, *, give
             raise _expired()
         if ends is not None and clock() >= ends:
             raise GaveUp("nobody approved the sign-in in the time allowed", hint="begin a new one, or allow more")
+        if remind is not None and clock() >= reminding:
+            yield from do(remind)
+            remind = None
         next_poll = started + wait if ends is None else min(started + wait, ends)
         yield Sleep(max(next_poll - clock(), 0.0))
 

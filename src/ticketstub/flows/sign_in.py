@@ -14,7 +14,7 @@ import msgspec
 
 from ticketstub.credentials.base import Credential, Credentials, Entry
 from ticketstub.credentials.choice import default_credentials
-from ticketstub.errors import CredentialsError, PlexError, SignInFailed
+from ticketstub.errors import CredentialsError, PlexError, SignInFailed, printable
 from ticketstub.flows.begun import Begun, Standing
 from ticketstub.flows.browser import opened
 from ticketstub.flows.caller import Caller
@@ -46,6 +46,8 @@ def sign_in(wish: Wish, caller: Caller) -> Flow[Kept]:
     standing, kept = yield from resumed(wish, caller, store, there)
     if kept is None:
         kept = yield from _anew(wish, caller, store, standing, there)
+        if standing == "none" and keeping.credentials is None and keeping.storage == "auto":
+            yield from do(partial(wish.tell, f"Signed in. The sign-in is kept {kept.where}.\n"))
     if wish.device_key and standing != "unchecked" and not _has_jwt(kept):
         yield from _moved_to_key(kept, caller)
     return kept
@@ -111,12 +113,15 @@ def _by_pin(wish: Wish, caller: Caller, because: Standing, there: Credential | N
             caller = caller.as_client(there.client_identifier if there and key else wish.identifier())
         key = key or (yield from do(make_key))
     pin = yield from begin(caller, strong=not showing.code, forward_url=showing.forward_url, key=key)
-    yield from _shown(wish, Begun(pin, because))
-    return (yield from until_approved(pin, key, caller, give_up=showing.give_up))
+    begun = Begun(pin, because)
+    opened_alone = yield from _shown(wish, begun)
+    text = f"No approval yet. If no browser opened: {begun.text(typed=showing.code)}" if opened_alone else ""
+    remind = partial(wish.tell, text) if opened_alone else None
+    return (yield from until_approved(pin, key, caller, give_up=showing.give_up, remind=remind))
 
 
-def _shown(wish: Wish, begun: Begun) -> Flow[None]:
-    """Show the sign-in by whatever way there is.
+def _shown(wish: Wish, begun: Begun) -> Flow[bool]:
+    """Show the sign-in by whatever way there is; tell whether the browser is the only one.
 
     Raises:
         SignInFailed: there is none.
@@ -125,12 +130,17 @@ def _shown(wish: Wish, begun: Begun) -> Flow[None]:
     if showing.on_code is not None:
         yield from put(partial(showing.on_code, begun))
         if showing.code:  # the user types it, on this or another device
-            return
+            return False
     there = yield from do(partial(opened, showing.open_browser, begun.url))
-    if not there and showing.on_code is None:
+    if there or showing.on_code is not None:
+        return there and showing.on_code is None
+    if not (yield from do(partial(wish.tell, begun.text(typed=showing.code)))):
         raise SignInFailed(
-            "no browser can be opened here", hint="pass on_code=, and show the user its url, or its code and link_page"
+            f"no browser can be opened here, and there is no terminal to show the address: {printable(begun.url, 500)}",
+            hint="pass on_code= to show it yourself, with code=True for a code that is typed on any device; or sign in "
+            "with login= and password=; or give Plex a token=",
         )
+    return False
 
 
 def _moved_to_key(kept: Kept, caller: Caller) -> Flow[None]:

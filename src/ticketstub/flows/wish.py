@@ -48,7 +48,8 @@ class Keeping(NamedTuple):
 class Wish(NamedTuple):
     """What is wanted of a sign-in.
 
-    `own_device`: whether the program named its device itself. `identifier` makes a new client identifier.
+    `own_device`: whether the program named its device itself. `identifier` makes a new client identifier. `tell` shows
+    a text to whoever sits at the terminal, and says whether anybody does.
     """
 
     login: str | None = None
@@ -60,6 +61,7 @@ class Wish(NamedTuple):
     keeping: Keeping = Keeping()
     own_device: bool = False
     identifier: Callable[[], str] = lambda: str(uuid4())
+    tell: Callable[[str], bool] = lambda _text: False
 
     @classmethod
     def of(
@@ -73,6 +75,7 @@ class Wish(NamedTuple):
         remember_me: bool,
         device_key: bool,
         own_device: bool,
+        tell: Callable[[str], bool] = lambda _text: False,
     ) -> Wish:
         """Check and take what a façade was given.
 
@@ -93,6 +96,7 @@ class Wish(NamedTuple):
             showing=showing,
             keeping=keeping,
             own_device=own_device,
+            tell=tell,
         )
 
 
