@@ -350,7 +350,9 @@ def test_profiles_lists_all_apps(command: Command, here: list[str], tmp_path: Pa
         ("Photo Frame", "default", "https://plex.tv", "juno"),
         ("ticketstub", "work", here[1], "tom"),
     ] == [(one["app"], one["profile"], one["issuer"], one["account"]["username"]) for one in told]
-    assert all(str(store_in(tmp_path).directory) in one["kept"] for one in told)
+    assert {("file", str(store_in(tmp_path).directory))} == {
+        (one["kept"], str(Path(one["path"]).parent)) for one in told
+    }
     assert "another-token-entirely" not in shown + str(told)
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,7 @@ def test_a_browser_that_stays_has_opened(tmp_path: Path, monkeypatch: pytest.Mon
 
     path = script(tmp_path, f'exec 3<"{tmp_path}/closing"; touch "{tmp_path}/closed"')
     os.mkfifo(tmp_path / "closing")
-    monkeypatch.setattr("webbrowser.get", lambda: browser.webbrowser.GenericBrowser(str(path)))
+    monkeypatch.setattr("webbrowser.get", lambda: webbrowser.GenericBrowser(str(path)))
     assert browser._opened(URL, 0.2)
     assert not (tmp_path / "closed").exists()
     (tmp_path / "closing").write_bytes(b"")
