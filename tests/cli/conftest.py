@@ -293,7 +293,8 @@ def process(tmp_path: Path) -> Command:
     ) -> Ran:
         done = subprocess.run(
             [sys.executable, *(["-c", code] if code else ["-m", "ticketstub", *arguments])],
-            **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            input=stdin,
             capture_output=True,
             env=environment(tmp_path, **(env or {})),
             text=True,

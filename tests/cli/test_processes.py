@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.approving import link
-from tests.cli.conftest import TOM, Process, Start, environment, keep, store_in, text_of
+from tests.cli.conftest import MIRA, TOM, Process, Start, environment, keep, store_in, text_of
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World
 
@@ -194,11 +194,9 @@ def read_until(terminal: int, wanted: str, shown: str = "") -> str:
 
 @posix
 def test_a_whole_sign_in_on_a_terminal(local: LocalPlex, tmp_path: Path) -> None:
-    """Question, yes, address, countdown, approval: the cursor is back, the account is told, the file is there."""
+    """Address, countdown, approval: the cursor is back, the account is told, the file is there, and nobody is asked."""
     child, terminal = on_a_terminal(tmp_path, "login", "--no-browser", "--plex-tv", local.url)
-    shown = read_until(terminal, "[y/N]")
-    os.write(terminal, b"y\n")
-    shown = read_until(terminal, "Waiting", shown)
+    shown = read_until(terminal, "Waiting")
     found = re.search(r"code to compare +(?:\x1b\[\d*m)*(\w+)", shown)
     assert found
     assert link(local.url, found[1], text_of(TOM.token)) < 300
@@ -223,6 +221,42 @@ def test_ctrl_c_on_a_terminal_gives_the_cursor_back(local: LocalPlex, tmp_path: 
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
     assert "█" not in shown
     assert not store_in(tmp_path).in_use()
+
+
+PROMPTS: dict[str, tuple[list[str], list[str]]] = {
+    "login": (["login", "--password"], ["User name or e-mail:"]),
+    "password": (["login", "--password"], ["User name or e-mail:", "Password:"]),
+    "code": (["login", "--password"], ["User name or e-mail:", "Password:", "Verification code:"]),
+    "code again": (
+        ["login", "--password"],
+        ["User name or e-mail:", "Password:", "Verification code:", "This code is wrong, or was used before."],
+    ),
+    "confirmation": (["logout", "--all"], ["Is this meant? [y/N]"]),
+    "passcode": (["home", "passcode", "set"], ["New passcode"]),
+}
+
+
+@posix
+@pytest.mark.parametrize(("arguments", "questions"), PROMPTS.values(), ids=PROMPTS)
+def test_ctrl_c_at_each_prompt(local: LocalPlex, tmp_path: Path, arguments: list[str], questions: list[str]) -> None:
+    """Ctrl-C at a question ends with 130 and no traceback; a wrong code is called wrong before it is asked again."""
+    kept = keep(tmp_path, local.url, text_of(MIRA.token), "work")
+    profile = "another" if arguments[0] == "login" else "" if "--all" in arguments else "work"
+    named = [] if "--all" in arguments else ["--plex-tv", local.url]
+    child, terminal = on_a_terminal(tmp_path, *arguments, *named, TICKETSTUB_PROFILE=profile)
+    answers = iter([b"mira_quill\n", text_of(MIRA.password).encode() + b"\n", b"000000\n"])
+    shown = ""
+    for question in questions:
+        shown = read_until(terminal, question, shown)
+        assert question in shown
+        if question != questions[-1]:
+            os.write(terminal, next(answers))
+    os.write(terminal, b"\x03")
+    shown = read_until(terminal, "no end at all", shown)
+    assert 130 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.close(terminal)
+    assert "Traceback" not in shown
+    assert kept == store_in(tmp_path).load(local.url, "work")
 
 
 @posix

@@ -58,11 +58,17 @@ def local_plex(
         ListenError, StoreError, KeysError: it cannot be started.
         ModuleNotFoundError: the local Plex is not installed (`ticketstub[server]`).
     """
-    from ticketstub.server.control.hand import Hand  # the local Plex is loaded only to be run
-    from ticketstub.server.local_plex import LocalPlex  # likewise
+    with contextlib.ExitStack() as stack:
+        try:
+            from ticketstub.server.control.hand import Hand  # the local Plex is loaded only to be run
+            from ticketstub.server.local_plex import LocalPlex  # likewise
 
-    hand = Hand()
-    with LocalPlex(world_of(world), hand=hand, **options).running() as plex, Lead(plex) as lead:
+            hand = Hand()
+            plex = stack.enter_context(LocalPlex(world_of(world), hand=hand, **options).running())
+            lead = stack.enter_context(Lead(plex))
+        except ModuleNotFoundError as error:
+            told = f'the local Plex needs {error.name}, which is not installed: pip install "ticketstub[server]"'
+            raise ModuleNotFoundError(told, name=error.name) from None
         yield PlexInHand(plex, hand, lead)
 
 
