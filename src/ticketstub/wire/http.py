@@ -161,8 +161,9 @@ def destination(url: str) -> tuple[Place, str]:
         ValueError: it is no http or https address; it has a user name, a backslash, white space, a control or non-ASCII
             character; its host or port cannot be one; or it is too long. The message does not repeat the address.
     """
-    found = _ADDRESS.fullmatch(url.partition("#")[0])
-    if found is None or len(url) > LONGEST_ADDRESS or not _ALLOWED.fullmatch(url):
+    start, sign, _ = url.partition("#")
+    found = _ADDRESS.fullmatch(start)
+    if found is None or len(url) > LONGEST_ADDRESS or (sign and not _ALLOWED.fullmatch(url)):
         raise ValueError(_mistake(url))
     scheme, host, port, target = found.groups()
     return _place(scheme, host, port or ""), target if target[:1] == "/" else f"/{target}"
