@@ -10,10 +10,15 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from ticketstub.server import passwords
 
 pytest_plugins = ["tests.strangers.gathering"]  # here: with xdist, the first process sees no deeper conftest.py
+
+# By default hypothesis fails an example that takes 200 ms, which on a busy machine any may.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 Require = Callable[[str, str], str]
 REAL_COST = passwords.COST

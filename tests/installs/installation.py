@@ -64,13 +64,15 @@ class Installation:
             watch = threading.Timer(PATIENCE, process.kill)
             watch.start()
             try:
-                yield _addresses(process)
+                addresses = _addresses(process)
+                watch.cancel()
+                yield addresses
             finally:
                 watch.cancel()
                 process.terminate()
-                process.communicate(timeout=PATIENCE)
+                rest, _ = process.communicate(timeout=PATIENCE)
         if sys.platform != "win32":  # which has no SIGTERM: there the process is just ended
-            assert process.returncode == 0
+            assert process.returncode == 0, rest
 
     def _run(self, command: list[str], home: Path, stdin: str, code: int, variables: dict[str, str]) -> Done:
         done = subprocess.run(
