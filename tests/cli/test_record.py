@@ -54,7 +54,7 @@ def test_it_writes_what_the_libraries_hold(command: Command, source: str, tmp_pa
     [
         (("ftp://host", "x"), 2, "the address must be http:// or https://"),
         (("http://127.0.0.1:1", "x", "no-slash"), 2, "a path begins with a slash"),
-        (("http://127.0.0.1:1", "x"), 1, "http://127.0.0.1:1 cannot be asked"),
+        (("http://127.0.0.1:1", "x"), 5, "http://127.0.0.1:1 cannot be asked"),
         (("http://192.88.99.1:9", "x"), 1, "--outside"),
     ],
 )
@@ -63,6 +63,18 @@ def test_what_is_wrong_is_said(command: Command, given: tuple[str, ...], code: i
     ran = command("record", *given, stdin="")
     assert code == ran.code
     assert said in ran.err
+
+
+def test_nothing_recorded_is_a_failure(command: Command, source: str, tmp_path: Path) -> None:
+    """Where no answer could be kept, the command ends with 1 and says what to do."""
+    empty = tmp_path / "replies"
+    for file in empty.rglob("*.*"):
+        file.unlink()
+    ran = command("record", source, str(tmp_path / "recorded"), "/no/such", stdin=f"{MIRA}\n")
+    assert 1 == ran.code
+    assert ran.err.startswith("error: nothing was recorded")
+    assert "hint: " in ran.err
+    assert not (tmp_path / "recorded").exists()
 
 
 def test_serving_records_what_comes_from_upstream(start: Start, source: str, tmp_path: Path) -> None:

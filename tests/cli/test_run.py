@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import SECRETS, TOM, Command, Process, Start, assert_no_secret, text_of
+from ticketstub.cli.run_journal import RunJournal
+from ticketstub.server.proxy.passage import Event
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX shells and signals")
 
@@ -132,6 +134,22 @@ def test_record(process: Command, tmp_path: Path) -> None:
     assert expected == {name: value for name, value in connection.items() if name != "at"}
     assert ("answer", "GET", "/api/v2/user") == (answer["kind"], answer["method"], answer["route"])
     assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+
+
+def test_a_record_has_no_public_address_and_no_token(tmp_path: Path) -> None:
+    """Hosts that give somebody's home away are replaced, and so is a token that stands in a path."""
+    file = tmp_path / "seen.jsonl"
+    digits = "0123456789abcdef0123456789abcdef"
+    with file.open("w") as lines:
+        journal = RunJournal(lines, verbose=False)
+        journal.connected(
+            Event(target=f"8-8-4-4.{digits}.plex.direct:32400", outcome="refused", reason="8.8.4.4 is not")
+        )
+        journal.answered("GET", "/x/transient-01234567-89ab-cdef-0123-456789abcdef", 200, 1.0, "abc")
+    text = file.read_text()
+    assert not [each for each in ("8-8-4-4", "8.8.4.4", digits, "transient-") if each in text]
+    assert "192-0-2-1." in text
+    assert "192.0.2.1 is not" in text
 
 
 def test_a_record_that_cannot_be_written_is_said_first(process: Command, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from ticketstub.refusals import (
 
 FAILED = 1
 USAGE = 2
+UNREACHABLE = 5
 INTERRUPTED = 130
 NOBODY_READS = 141
 
@@ -26,7 +27,7 @@ EXIT_CODES = {
     USAGE: "the command line, its input or a world file is wrong",
     3: "login, password or token is not valid, or not any more",
     4: "a verification code is needed, or the one given is wrong",
-    5: "no answer: unreachable, timed out, or Plex is in trouble (5xx)",
+    UNREACHABLE: "no answer: unreachable, timed out, or Plex is in trouble (5xx)",
     6: "the answer cannot be read, or redirects elsewhere",
     7: "too many requests or failed sign-ins: wait",
     INTERRUPTED: "interrupted by Ctrl-C",
@@ -41,8 +42,8 @@ _CODES: tuple[tuple[type[PlexError], int], ...] = (
     (TooManyFailures, 7),
     (RateLimited, 7),
     (Unauthorized, 3),
-    (ServerError, 5),
-    (Unreachable, 5),
+    (ServerError, UNREACHABLE),
+    (Unreachable, UNREACHABLE),
     (MalformedReply, 6),
     (RedirectRefused, 6),
     (CredentialsError, FAILED),

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 import typer
 
 from ticketstub.cli.complaints import Complaint, WrongUsage
+from ticketstub.cli.exits import FAILED, UNREACHABLE
 from ticketstub.errors import printable
 
 if TYPE_CHECKING:
@@ -62,13 +63,23 @@ def _both(url: str, folder: Path, *, outside: bool) -> tuple[Upstream, Recorder]
 
 async def _record(upstream: Upstream, recorder: Recorder, paths: list[str]) -> None:
     """Ask for the libraries, for what is in each, and for the paths that were named."""
-    sections = await _keep(upstream, recorder, _SECTIONS)
+    sections, kept = await _keep(upstream, recorder, _SECTIONS)
     for path in [*(f"{_SECTIONS}/{quote(key, safe='')}/all" for key in _keys(sections)), *paths]:
-        await _keep(upstream, recorder, path)
+        kept += (await _keep(upstream, recorder, path))[1]
+    if not kept:
+        raise Complaint(
+            "nothing was recorded: the server has no answer to what was asked that can be kept",
+            hint="name paths that it answers, and give it a token that may ask for them",
+        )
 
 
-async def _keep(upstream: Upstream, recorder: Recorder, path: str) -> bytes:
-    """Write the answer in both formats, or the one that it has whatever is accepted; return the first one's body."""
+async def _keep(upstream: Upstream, recorder: Recorder, path: str) -> tuple[bytes, int]:
+    """Write the answer in both formats, or the one that it has whatever is accepted.
+
+    Returns:
+        The first one's body, and how many files were written.
+    """
+    from ticketstub.server.reply_names import PAGING, counted
     from ticketstub.server.upstream import UpstreamFailed
 
     found: dict[str, Received] = {}
@@ -76,16 +87,19 @@ async def _keep(upstream: Upstream, recorder: Recorder, path: str) -> bytes:
         try:
             answered = await upstream.ask(path, accept)
         except UpstreamFailed as failed:
-            raise Complaint(str(failed)) from None
+            raise Complaint(str(failed), exit_code=UNREACHABLE if failed.is_silence else FAILED) from None
         if answered.status != 200:
-            print(f"{answered.status}  {printable(path)}")
-            return b""
+            print(f"{answered.status}  {printable(recorder.scrub(path))}")
+            return b"", 0
         found.setdefault(answered.headers.get("Content-Type", ""), answered)
-    target = urlsplit(path)
+    target, kept = urlsplit(path), 0
+    query = dict(parse_qsl(target.query, keep_blank_values=True))
+    names = counted(query) | {name: text for name, text in query.items() if name in PAGING}
     for media_type, answered in found.items():
-        query = dict(parse_qsl(target.query, keep_blank_values=True))
-        print(f"200  {recorder.keep_at(unquote(target.path), query, media_type, answered.body)}")
-    return next(iter(found.values())).body
+        file = recorder.keep_at(unquote(target.path), names, media_type, answered.body)
+        kept += file is not None
+        print(f"200  {file or f'not written, a secret in it cannot be replaced: {printable(recorder.scrub(path))}'}")
+    return next(iter(found.values())).body, kept
 
 
 def _keys(body: bytes) -> list[str]:

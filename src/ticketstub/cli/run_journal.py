@@ -1,7 +1,8 @@
 """What `ticketstub run` tells about its run: lines on standard error, JSON lines in a file, and what was refused.
 
-Rule: no secret can be in it, for it is given none: hosts, methods, routes, statuses and times. The program's own output
-is left alone: nothing is written between its lines unless it was asked for.
+Rule: it has hosts, methods, routes, statuses and times; a secret in one of these, and what a recording has no public
+address of, is not written. The program's own output is left alone: nothing is written between its lines unless it was
+asked for.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
 from ticketstub.errors import printable
+from ticketstub.server.known_secrets import HiddenSecret
 
 if TYPE_CHECKING:
     from ticketstub.server.proxy.passage import Event
+    from ticketstub.server.scrubbing import Scrubber
 
 _MOST_REFUSED = 20
 
@@ -33,6 +36,7 @@ class RunJournal:
         self._record = record
         self._verbose = verbose
         self._refused: dict[str, None] = {}
+        self._scrubber: Scrubber | None = None
         self._lock = threading.Lock()
 
     def answered(self, method: str, route: str, status: int, milliseconds: float, request_id: str) -> None:
@@ -62,11 +66,20 @@ class RunJournal:
         now = datetime.now(UTC)
         with self._lock:
             if self._record is not None:
-                with suppress(OSError, ValueError):  # a full disk ends the record, not the program
-                    self._record.write(json.dumps({"at": now.isoformat(timespec="milliseconds"), **facts}) + "\n")
+                with suppress(OSError, ValueError, HiddenSecret):  # a full disk ends the record, not the program
+                    noted = {"at": now.isoformat(timespec="milliseconds"), **self._scrubbed(facts)}
+                    self._record.write(json.dumps(noted) + "\n")
                     self._record.flush()
             if self._verbose:
                 _say(f"{now.astimezone().strftime('%H:%M:%S')}  {printable(line)}")
+
+    def _scrubbed(self, facts: dict[str, object]) -> dict[str, object]:
+        if self._scrubber is None:
+            from ticketstub.server.scrubbing import Scrubber
+
+            self._scrubber = Scrubber()
+        scrub = self._scrubber.scrub
+        return {name: scrub(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
 
 
 def _say(text: str) -> None:

@@ -30,13 +30,14 @@ class Elsewhere(Protocol):
         ...
 
 
-def elsewhere(server: Whole, name: str, record: Path | None) -> Elsewhere | None:
+def elsewhere(server: Whole, name: str, record: Path | None, world: object = None) -> Elsewhere | None:
     """Return what answers for a media server, as its world has it; `None` where it answers alone.
 
     Args:
         server: the media server's part of the world.
         name: its name.
         record: the folder in which what comes from upstream is written, into one of the server's name.
+        world: no secret of it is written.
     """
     if server.replies:
         from ticketstub.server.replies import Replies
@@ -44,12 +45,12 @@ def elsewhere(server: Whole, name: str, record: Path | None) -> Elsewhere | None
         return Replies(Path(server.replies))
     if not server.upstream:
         return None
-    from ticketstub.server.recording import Recorder
+    from ticketstub.server.recording import Recorder, secrets_of
     from ticketstub.server.reply_names import name_of
     from ticketstub.server.upstream import Upstream
 
-    secrets = (server.upstream_token.reveal(),) if server.upstream_token else ()
-    return Upstream(server, Recorder(record / name_of(name), secrets) if record else None)
+    recorder = Recorder(record / name_of(name), secrets_of((server, world))) if record else None
+    return Upstream(server, recorder)
 
 
 def typed(media_type: str, more: Headers | None = None) -> Headers:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable
-from functools import cached_property
 from html import escape
 
+ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"7z\xbc\xaf\x27\x1c", b"\x28\xb5\x2f\xfd", b"Rar!")
+"""How files begin in which a text cannot be looked for."""
 _CASELESS_FROM = 8  # letters; a shorter secret in other letters is more likely an ordinary word
 _ENCODED_FROM = 6  # bytes; the Base64 of fewer stands in many pictures
 _DEEPEST = 8
@@ -74,7 +75,10 @@ class KnownSecrets:
         """
         if not self.found_in(data):
             return data
-        fillers, pattern = self._pattern
+        # Few of many are in there, and their patterns are long.
+        forms = [form for text in self._texts if KnownSecrets((text,)).found_in(data) for form in _forms(text)]
+        fillers = [filler for filler, _ in forms]
+        pattern = re.compile(b"|".join(b"(%s)" % pattern for _, pattern in forms))
 
         def without(found: re.Match[bytes]) -> bytes:
             filler = fillers[(found.lastindex or 1) - 1]
@@ -86,12 +90,6 @@ class KnownSecrets:
         if self.found_in(replaced):
             raise HiddenSecret
         return replaced
-
-    @cached_property
-    def _pattern(self) -> tuple[list[bytes], re.Pattern[bytes]]:
-        """One pattern, a group each, and what a group's letters are replaced by where the length must stay."""
-        forms = [form for text in self._texts for form in _forms(text)]
-        return [filler for filler, _ in forms], re.compile(b"|".join(b"(%s)" % pattern for _, pattern in forms))
 
 
 def _unescaped(found: re.Match[bytes]) -> bytes:

@@ -203,7 +203,8 @@ class LocalPlex:
         whole = {server.machine_identifier: server for server in self.world.media_servers}
         for row in rows:
             found = whole.get(row.machine_identifier)
-            self._elsewhere[row.machine_identifier] = elsewhere(found, row.name, self._record) if found else None
+            more = elsewhere(found, row.name, self._record, self.world) if found else None
+            self._elsewhere[row.machine_identifier] = more
         if self._secure:
             digits = [plex_direct_digits(server.machine_identifier) for server in self.media_servers]
             self._context = self._secure.context(certified_names(digits))

@@ -1,95 +1,161 @@
 """Writing what a media server answers into a folder that `replies` can serve, without its secrets.
 
-Rule: a file's name says nothing that may be secret, and a text is written without tokens, passwords, e-mail addresses
-and public addresses. What titles, file names and user names there are stays: look before you publish. A file appears
-whole or not at all. All ours.
+Rule: what cannot be scrubbed is not written: archives, and pictures and other bytes with a known secret in them. What
+titles, file names and user names there are stays: look before you publish. A file appears whole or not at all, and only
+its owner can read it, from the first byte on. All ours.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
+import msgspec
+
+from ticketstub.server.known_secrets import ARCHIVES, HiddenSecret
 from ticketstub.server.replies import TYPES
-from ticketstub.server.reply_names import PAGING, counted, stem, stems
+from ticketstub.server.reply_names import PAGING, counted
 from ticketstub.server.requests import Asked
+from ticketstub.server.scrubbing import Scrubber, is_secret, scrubbed_stem
+from ticketstub.token import Secret
+from ticketstub.wire.plain import is_items
 
-SCRUBBED = "scrubbed"
-# Every pattern begins where a word does and goes over a text once: an answer may be long, and is nobody's friend.
-_NAMED = (
-    re.compile(r'()"([\w-]+)"(\s*:\s*")((?:[^"\\]|\\.)+)'),
-    re.compile(r"""()(?<![\w-])([\w-]+)(\s*=\s*["'])([^"'<]+)"""),
-    re.compile(r"(<)([\w-]+)((?:\s[^<>]*)?>)([^<]+)"),
-)
-_IN_ADDRESSES = re.compile(r"(?<![\w-])([\w-]+)(=|%3D|%253D)([\w.-]+)", re.IGNORECASE)
-_TOKENS = re.compile(r"(?<![\w-])(?:transient-[\w-]{8,}|claim-[\w-]{8,}|eyJ[\w-]{5,}\.[\w-]+\.[\w-]+)")
-_EMAILS = re.compile(r"(?<![\w.+-])[\w.+-]+(?:@|%40|&#64;|\\u0040)[\w-]+(?:\.[\w-]+)+")
-_SECRETS = ("token", "secret", "password", "passcode", "cookie")
-_TEXTS = (".json", ".xml", ".html", ".txt", ".m3u8")
+_TEXTS = (".json", ".xml", ".html", ".txt", ".m3u8", ".svg", ".srt", ".vtt")
+_PICTURES = ("image/", "video/", "audio/", "font/")
+_CHARSET = re.compile(rb"""(?i)(?:charset|encoding)\s*=\s*["']?([\w-]+)""")
+_DECLARED = re.compile(r"(?i)\A(<\?xml[^>]*?encoding=[\"'])[\w-]+")
+_FORMS = re.compile(rb"(?:transient|claim|local)-[\w-]{20}|eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]")
 
 
-def scrubbed(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """Take secrets out of a text: known ones wherever they stand, others by the names and forms they have."""
-    for secret in filter(None, secrets):
-        text = text.replace(secret, SCRUBBED)
-    for named in _NAMED:
-        text = named.sub(_without_value, text)
-    text = _IN_ADDRESSES.sub(lambda found: found[1] + found[2] + (SCRUBBED if _is_secret(found[1]) else found[3]), text)
-    return _EMAILS.sub("somebody@example.test", _TOKENS.sub(SCRUBBED, text))
+def scrubbed(text: str, secrets: Iterable[str] = ()) -> str:
+    """Take secrets out of a text, known ones and others; raises `HiddenSecret`."""
+    return Scrubber(secrets).scrub(text)
 
 
-def _is_secret(name: str) -> bool:
-    return name.lower() == "pin" or any(word in name.lower() for word in _SECRETS)
-
-
-def _without_value(found: re.Match[str]) -> str:
-    """Write a member, an attribute or an element again, with another value where its name says that it is secret."""
-    before, name, between, value = found.groups()
-    quoted = f'"{name}"' if between.lstrip().startswith(":") else name
-    if name == "publicAddress":
-        value = "192.0.2.1"
-    return before + quoted + between + (SCRUBBED if _is_secret(name) else value)
+def secrets_of(value: object) -> Iterator[str]:
+    """Find the secrets in a world, or a part of one."""
+    if isinstance(value, Secret):
+        yield value.reveal()
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from secrets_of(getattr(value, name))
+    elif is_items(value):
+        for each in value:
+            yield from secrets_of(each)
 
 
 class Recorder:
-    """Writes answers into a folder.
+    """Writes answers into a folder. Any thread may use it.
 
     Args:
         folder: it; made where it is not there.
         secrets: texts that are in no file: the tokens that are known.
     """
 
-    def __init__(self, folder: Path, secrets: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: Path, secrets: Iterable[str] = ()) -> None:
         self._folder = folder
-        self._secrets = secrets
+        self._scrubber = Scrubber(secrets)
+        self._written: set[Path] = set()
+        self._cleaned = self._scrubber.size
+        self._lock = threading.Lock()
 
-    def keep(self, asked: Asked, media_type: str, body: bytes, secrets: tuple[str, ...] = ()) -> None:
+    def keep(self, asked: Asked, media_type: str, body: bytes, secrets: Iterable[str] = ()) -> Path | None:
         """Write the answer to a request; `secrets` are known beside those that it was made with."""
-        Recorder(self._folder, (*self._secrets, *secrets)).write(stems(asked)[0], media_type, body)
+        fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in asked.headers.items()]
+        named = [text for name, text in [*fields, *asked.query.items()] if is_secret(name)]
+        for secret in (*secrets, *named):
+            self._scrubber.remember(secret)
+        paging = {name: text for name in PAGING if (text := asked.x_plex(name, in_body=False))}
+        return self.keep_at(asked.path, counted(asked.query) | paging, media_type, body)
 
-    def keep_at(self, path: str, query: dict[str, str], media_type: str, body: bytes) -> Path:
-        """Write the answer to a request for this path, percent-decoded, and query; return its file."""
-        paging = {name: text for name, text in query.items() if name in PAGING}
-        return self.write(stem(path, counted(query) | paging), media_type, body)
+    def keep_at(self, path: str, query: dict[str, str], media_type: str, body: bytes) -> Path | None:
+        """Write the answer to a request for this path, percent-decoded, and query.
 
-    def write(self, name: str, media_type: str, body: bytes) -> Path:
-        """Write a file of this name and the ending of its type, scrubbed where it is a text."""
-        ending = _ending(media_type)
-        if ending in _TEXTS:
-            body = scrubbed(body.decode("utf-8", "replace"), self._secrets).encode()
-        at = self._folder / (scrubbed(name, self._secrets) + ending)
-        at.parent.mkdir(parents=True, exist_ok=True)
+        Returns:
+            The file, `None` where a secret would be in it.
+        """
+        with self._lock:
+            try:
+                content, ending = self._content(media_type, body)
+                name = scrubbed_stem(self._scrubber, path, query)
+            except HiddenSecret:
+                return None
+            at = self._folder / (name + ending)
+            if content is None or self._scrubber.known.found_in(str(at.relative_to(self._folder))):
+                return None
+            self._clean_earlier()
+            self._write(at, content)
+            return at
+
+    def scrub(self, text: str) -> str:
+        """Return a text as it may be shown."""
+        try:
+            return self._scrubber.scrub(text)
+        except HiddenSecret:
+            return "…"
+
+    def _content(self, media_type: str, body: bytes) -> tuple[bytes | None, str]:
+        """Return what is written, `None` where that is nothing, and the file's ending."""
+        ending, kind = _ending(media_type), media_type.strip().lower()
+        if ending in _TEXTS or not (kind.startswith(_PICTURES) or b"\0" in body[:4096]):
+            text = _text(media_type, body)
+            if text is not None:
+                return self._scrubber.scrub(text).encode("utf-8", "replace"), ending
+        has_secret = body.startswith(ARCHIVES) or _FORMS.search(body) or self._scrubber.known.found_in(body)
+        return (None if has_secret else body), ending
+
+    def _clean_earlier(self) -> None:
+        """Write again what was written before a secret in it was known as one, or remove it."""
+        if self._cleaned == self._scrubber.size:
+            return
+        known = self._scrubber.known
+        for file in [*self._written]:
+            raw = file.read_bytes() if file.is_file() else b""
+            if known.found_in(str(file.relative_to(self._folder))):
+                file.unlink(missing_ok=True)
+            elif known.found_in(raw):
+                file.unlink()
+                with suppress(HiddenSecret, UnicodeError):
+                    self._write(file, self._scrubber.scrub(raw.decode()).encode())
+        self._cleaned = self._scrubber.size
+
+    def _write(self, at: Path, content: bytes) -> None:
+        _make(at.parent)
         unfinished = at.with_name(f".{token_hex(8)}.part")
         try:
-            unfinished.write_bytes(body)
+            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
             os.replace(unfinished, at)  # noqa: PTH105  # Path.replace is this, with another name
         finally:
             with suppress(FileNotFoundError):
                 unfinished.unlink()
-        return at
+        self._written.add(at)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those above it, each for its owner alone."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        with suppress(FileExistsError):
+            each.mkdir(0o700)
+
+
+def _text(media_type: str, body: bytes) -> str | None:
+    """Read a text, by what it says of itself; `None` where it is none."""
+    named = _CHARSET.search(media_type.encode("latin-1", "replace")) or _CHARSET.search(body[:200])
+    order_mark = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}.get(body[:2])
+    if b"\0" in body[:2]:
+        order_mark = "utf-16-be" if body[:1] == b"\0" else "utf-16-le"
+    for encoding in filter(None, (order_mark, "utf-8-sig", named[1].decode() if named else None)):
+        with suppress(LookupError, UnicodeError):
+            return _DECLARED.sub(r"\1UTF-8", body.decode(encoding))
+    return None
 
 
 def _ending(media_type: str) -> str:

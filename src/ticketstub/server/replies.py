@@ -7,12 +7,16 @@ decides. A name is compared letter by letter on every system, and nothing outsid
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ticketstub.server.answers import Answer
 from ticketstub.server.elsewhere import MOST, page, typed
-from ticketstub.server.reply_names import stems
+from ticketstub.server.known_secrets import HiddenSecret
+from ticketstub.server.reply_names import counted, stems
 from ticketstub.server.requests import Asked
+from ticketstub.server.scrubbing import Scrubber, scrubbed_stem
 from ticketstub.wire.codec import Format
 
 TYPES = {
@@ -49,13 +53,13 @@ class Replies:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def answer(self, asked: Asked, token: str) -> Answer:  # noqa: ARG002  # an upstream needs it
+    async def answer(self, asked: Asked, token: str) -> Answer:
         """Answer from a file, or with a page that names the files which would be an answer."""
-        return await asyncio.to_thread(self._answer, asked)
+        return await asyncio.to_thread(self._answer, asked, token)
 
-    def _answer(self, asked: Asked) -> Answer:
+    def _answer(self, asked: Asked, token: str) -> Answer:
         names = stems(asked)
-        for name in names:
+        for name in [*names, *_recorded(asked, token)]:
             for ending in _endings(asked.form, name):
                 if found := self._file(name + ending):
                     return _whole(found, TYPES[ending or found.suffix.lower()])
@@ -73,6 +77,12 @@ class Replies:
             return at if inside and at.is_file() else None
         except (OSError, ValueError):
             return None
+
+
+def _recorded(asked: Asked, token: str) -> Iterator[str]:
+    """Return the name of a recorded answer, in which no secret of the request stands."""
+    with suppress(HiddenSecret):
+        yield scrubbed_stem(Scrubber((token,)), asked.path, counted(asked.query))
 
 
 def _endings(form: Format, name: str) -> list[str]:

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from ticketstub.refusals import BadRequest
 from ticketstub.server.answers import Answer
 from ticketstub.server.elsewhere import MOST, page, typed
-from ticketstub.server.known_secrets import HiddenSecret, KnownSecrets
+from ticketstub.server.known_secrets import ARCHIVES, HiddenSecret, KnownSecrets
 from ticketstub.server.requests import Asked
 from ticketstub.server.world_replies import Whole
 
@@ -36,7 +36,6 @@ _READS = frozenset({"GET"})  # and HEAD, which is asked as GET
 _PIECES_OF = ("image/", "video/", "audio/")
 """Types of which a part is passed on: in two parts of a text, half a token each would go unnoticed."""
 _OPEN = frozenset({"", "identity", "gzip", "deflate"})
-_ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"7z\xbc\xaf\x27\x1c", b"\x28\xb5\x2f\xfd", b"Rar!")
 _WITHIN = re.compile(  # a token in an address within a parameter, percent-encoded however often
     r"(?P<before>^|[?&]|%(?:25)*(?:3F|26))x(?:-|%(?:25)*2D)plex(?:-|%(?:25)*2D)token(?:=|%(?:25)*3D)[\w.~-]*",
     re.IGNORECASE | re.ASCII,
@@ -46,11 +45,16 @@ _CONNECTS_WITHIN = 5.0
 
 
 class UpstreamFailed(Exception):
-    """The upstream gave no answer that can be passed on; the message says why, the status is what is answered."""
+    """The upstream gave no answer that can be passed on; the message says why, the status is what is answered.
 
-    def __init__(self, status: int, why: str) -> None:
+    Attributes:
+        is_silence: whether it could not be reached, or did not answer in time.
+    """
+
+    def __init__(self, status: int, why: str, *, is_silence: bool = False) -> None:
         super().__init__(why)
         self.status = status
+        self.is_silence = is_silence
 
 
 class Received(NamedTuple):
@@ -140,9 +144,12 @@ class Upstream:
             async with asyncio.timeout(self._seconds):
                 return await self._fetched(method, target, headers)
         except TimeoutError:
-            raise UpstreamFailed(504, f"{self._base} did not answer within {self._seconds:g} seconds.") from None
+            why = f"{self._base} did not answer within {self._seconds:g} seconds."
+            raise UpstreamFailed(504, why, is_silence=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise UpstreamFailed(502, f"{self._base} cannot be asked: {type(error).__name__}.") from None
+            is_silence = not isinstance(error, ValueError)
+            why = f"{self._base} cannot be asked: {type(error).__name__}."
+            raise UpstreamFailed(502, why, is_silence=is_silence) from None
 
     async def _fetched(self, method: str, target: str, headers: Mapping[str, str]) -> Received:
         from aiohttp import ClientSession, ClientTimeout, DummyCookieJar
@@ -187,7 +194,7 @@ class Upstream:
             body += await response.content.read(MOST + 1 - len(body))
         if len(body) > MOST:
             raise UpstreamFailed(502, f"{self._base} answers with more than {MOST} bytes, the most that is passed on.")
-        if body.startswith(_ARCHIVES) and self._token:
+        if body.startswith(ARCHIVES) and self._token:
             raise UpstreamFailed(502, f"{self._base} answers with an archive: its token could be in there unseen.")
         return Received(status, {name.title(): text for name, text in response.headers.items()}, body)
 
