@@ -229,10 +229,10 @@ async def test_errors_reach_whoever_waits():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux threads have a niceness")
 async def test_workers_step_back():
-    """A worker's niceness is at least 15, so that the event loop wins."""
+    """A worker's niceness is 5: the event loop wins, and a busy machine does not starve sign-ins."""
     pool = Pool(1)
     niceness = await pool.run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), "10.0.0.1")
-    assert niceness >= 15
+    assert max(5, os.getpriority(os.PRIO_PROCESS, 0)) == niceness
     pool.close()
 
 
