@@ -33,8 +33,8 @@ password_hash = "{HASH}"
 name = "Attic"
 owner = "ana"
 """
-APPROVERS = tuple(f"approver-{number}-0123456789"[:20] for number in range(8))
-"""Tokens of accounts that approve PINs: an account's approvals under way count as guesses until they succeed."""
+APPROVERS = tuple(f"approver-{number:02}-01234567" for number in range(32))
+"""Tokens of accounts that approve PINs: what a kill interrupted counts as a wrong code of theirs."""
 
 PEOPLE = "".join(
     f'[[account]]\nusername = "approver{number}"\nemail = "approver{number}@example.test"\ntoken = "{token}"\n'

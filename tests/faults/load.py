@@ -5,6 +5,7 @@ Rule: an answer is a promise, and no answer is neither yes nor no. What was prom
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from typing import Any
 
 from tests.faults.conftest import ANA, APPROVERS, BEN
 from tests.faults.serving import HANG, Answer, Serving, ask, new_address
+
+_TURNS = itertools.count()
 
 
 @dataclass
@@ -30,6 +33,8 @@ class Ledger:
     refused: int = 0
     """Answers that were 503."""
     unanswered: int = 0
+    locked: int = 0
+    """Approvals that were refused because of too many wrong codes, as kills and failed writes may count."""
     wrong: list[str] = field(default_factory=list)
     """What no fault excuses."""
 
@@ -46,6 +51,8 @@ class Ledger:
             self.refused += 1
         elif answer.status in statuses:
             return answer
+        elif (what, answer.status) == ("an approval", 429):
+            self.locked += 1
         else:
             self.wrong.append(f"{what}: {answer.status}")
         return None
@@ -89,10 +96,10 @@ def clients(serving: Serving, ledger: Ledger, count: int = 8, *, go_on: bool = F
     stop = threading.Event()
 
     def work(number: int) -> None:
-        own, leaves = Ledger(), bool(number % 2)
+        own, leaves, approver = Ledger(), bool(number % 2), APPROVERS[next(_TURNS) % len(APPROVERS)]
         while not stop.is_set():
             unanswered = own.unanswered
-            sign_in_and_out(serving.port, own, leaves=leaves, approver=APPROVERS[number])
+            sign_in_and_out(serving.port, own, leaves=leaves, approver=approver)
             leaves = not leaves
             if own.unanswered > unanswered and not go_on:
                 break
@@ -120,6 +127,7 @@ def _add(ledger: Ledger, own: Ledger) -> None:
     ledger.wrong += own.wrong
     ledger.refused += own.refused
     ledger.unanswered += own.unanswered
+    ledger.locked += own.locked
 
 
 def assert_kept(ledger: Ledger, serving: Serving) -> None:

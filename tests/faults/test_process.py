@@ -177,7 +177,7 @@ def test_f_sq_15_a_busy_processor(folder: Path, require: Require) -> None:
                 answers = list(pool.map(sign_in, range(16 * ROUNDS)))
             assert {200} == set(checks)
             assert {201} <= set(answers) <= {201, 503}
-            assert ([], 0) == (ledger.wrong, ledger.unanswered)
+            assert ([], 0, 0) == (ledger.wrong, ledger.unanswered, ledger.locked)
             assert 201 == sign_in(0)
     finally:
         busy.kill()

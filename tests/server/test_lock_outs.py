@@ -17,6 +17,7 @@ from tests.server.asking import sign_in as sign_in_v2
 from tests.server.family import TOMS, call, family, switch
 from tests.server.pin_asking import link
 from tests.server.test_auth_keys import CLIENT, Key, exchange, post
+from tests.server.whole import FORM, Whole
 from ticketstub.refusals import RateLimited, TooManyFailures, Unauthorized
 from ticketstub.server import lock_outs, sign_ins
 from ticketstub.server.disputed import Answers
@@ -26,6 +27,8 @@ from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.passwords import Passwords
 from ticketstub.server.rates import Rates
 from ticketstub.server.settings import Settings
+from ticketstub.server.store.base import SignIn, StoreUnavailable
+from ticketstub.server.store.pins import PinLink
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sqlite import SqliteStore
 from ticketstub.server.world import World
@@ -401,3 +404,34 @@ def test_no_login_that_was_typed_is_kept(begin: Begin, tmp_path: Path) -> None:
     files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"my-secret" not in files
     assert b"login:" in files
+
+
+def test_what_a_failing_database_refuses_is_no_guess() -> None:
+    """Right codes and passwords that end in 503, because the database cannot write, lock nobody out."""
+    failures = [StoreUnavailable("the disk is full")] * 20
+
+    def failing(instance: Instance) -> None:
+        right_link, sign_in = instance.store.pins.link, instance.store.sign_in
+
+        async def link_or_fail(link: PinLink) -> bool:
+            if failures:
+                raise failures.pop()
+            return await right_link(link)
+
+        async def sign_in_or_fail(wanted: SignIn) -> bool:
+            if failures:
+                raise failures.pop()
+            return await sign_in(wanted)
+
+        instance.store.pins.link = link_or_fail  # type: ignore[method-assign]
+        instance.store.sign_in = sign_in_or_fail  # type: ignore[method-assign]
+
+    people = {"account": [{"username": "ana", "email": "ana@example.test", "password_hash": HASH, "token": "a" * 20}]}
+    with Whole(people, change=failing) as plex:
+        pin = plex.ask("POST", "/api/v2/pins").json
+        target = f"/api/v2/pins/link?code={pin['code']}"
+        assert [503] * 8 == [plex.ask("PUT", target, "a" * 20).status for _ in range(8)]
+        body = urlencode({"login": "ana", "password": PASSWORD})
+        found = [plex.ask("POST", "/api/v2/users/signin", body=body, headers=FORM).status for _ in range(13)]
+        assert [*([503] * 12), 201] == found
+        assert 204 == plex.ask("PUT", target, "a" * 20).status
