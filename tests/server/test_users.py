@@ -342,7 +342,7 @@ def test_a_share_that_exists_already(url: str, accept: str) -> None:
 
 
 def test_who_cannot_be_given_a_share(url: str) -> None:
-    """Only of one's own server (404), with somebody that there is (404) and who is named and another (400)."""
+    """Only of one's own server (404), with somebody that there is (404), and not with oneself (403)."""
     vera: dict[str, object] = {"invitedId": IDS["vera"]}
     asked: list[tuple[str, dict[str, object], tuple[int, int]]] = [
         ("vera", {"machineIdentifier": ATTIC, "invitedId": IDS["nils"]}, (404, 1002)),
@@ -350,8 +350,8 @@ def test_who_cannot_be_given_a_share(url: str) -> None:
         ("mira", {"machineIdentifier": ATTIC, "invitedId": 7}, (404, 1002)),
         ("mira", {"machineIdentifier": ATTIC, "invitedId": 10**17}, (404, 1002)),
         ("mira", {"machineIdentifier": ATTIC, "invitedEmail": "nobody@example.test"}, (404, 1002)),
-        ("mira", {"machineIdentifier": ATTIC}, (400, 1004)),
-        ("mira", {"machineIdentifier": ATTIC, "invitedId": IDS["mira"]}, (400, 1004)),
+        ("mira", {"machineIdentifier": ATTIC}, (404, 1002)),
+        ("mira", {"machineIdentifier": ATTIC, "invitedId": IDS["mira"]}, (403, 1042)),
         ("mira", vera, (400, 1004)),
     ]
     assert [expected for *_, expected in asked] == [refused(create(url, who, **given)) for who, given, _ in asked]

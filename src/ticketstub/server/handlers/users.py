@@ -23,7 +23,7 @@ from ticketstub.records import (
     SharingSettings,
     User,
 )
-from ticketstub.refusals import BadRequest, NotFound
+from ticketstub.refusals import Forbidden, NotFound
 from ticketstub.server.addresses import public
 from ticketstub.server.answers import PLEX_TV, Answer
 from ticketstub.server.handlers.home import Visited
@@ -239,7 +239,7 @@ async def create_share(visit: Visited, call: CreateShare) -> Share | Answer:
 
     Raises:
         NotFound: the caller owns no such media server, or there is no such account.
-        BadRequest: it names nobody, or the owner.
+        Forbidden: it is the owner's own.
     """
     me, instance = visit.caller.account_id, visit.place
     rows = await instance.store.resources(me)
@@ -267,8 +267,6 @@ async def create_share(visit: Visited, call: CreateShare) -> Share | Answer:
 
 async def _invited(visit: Visited, call: CreateShare) -> AccountRow:
     store = visit.place.store
-    if call.invited_id is None and call.invited_email is None:
-        raise BadRequest
     if call.invited_id is not None:
         guest = await store.account(call.invited_id)
     else:
@@ -276,7 +274,7 @@ async def _invited(visit: Visited, call: CreateShare) -> AccountRow:
     if guest is None or guest.disabled:
         raise NotFound
     if guest.id == visit.caller.account_id:
-        raise BadRequest
+        raise Forbidden
     return guest
 
 
