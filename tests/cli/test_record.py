@@ -60,7 +60,7 @@ def test_it_writes_what_the_libraries_hold(command: Command, source: str, tmp_pa
 )
 def test_what_is_wrong_is_said(command: Command, given: tuple[str, ...], code: int, said: str) -> None:
     """One sentence, and nothing is written."""
-    ran = command("record", *given, stdin="")
+    ran = command("record", *given, token=TOM)
     assert code == ran.code
     assert said in ran.err
 
