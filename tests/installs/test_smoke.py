@@ -45,7 +45,7 @@ COMMANDS = [
 ]
 """A command, how it is called, the token in its environment, and something that it prints."""
 
-ELSEWHERE = {"serve", "run", "record", "login", "status", "renew", "logout"}
+ELSEWHERE = {"serve", "run", "record", "login", "status", "profiles", "renew", "logout"}
 """Commands with a test of their own."""
 
 SIGN_IN = """
@@ -172,6 +172,7 @@ def test_a_sign_in_is_kept_in_a_file(installation: Installation, served: dict[st
     login = ("login", "--password", "--storage", "file", *here)
     assert "tom" in installation.run(tmp_path, *login, stdin="tom\nrainy-harbour-17\n").out
     assert "tom" in installation.run(tmp_path, "status").out
+    assert "tom" in installation.run(tmp_path, "profiles").out
     token = installation.run(tmp_path, "token", *here).out.strip()
     assert token
     assert "tom" in installation.run(tmp_path, "whoami", *here).out
