@@ -184,8 +184,8 @@ def test_f_cl_1_killed_at_each_step_of_a_move(tmp_path: Path, kind: str, work: s
     raise AssertionError("it never ended")
 
 
-class _StoppedError(BaseException):
-    """The process ended here."""
+class _StoppedError(Exception):
+    """The process ended here. A keyring's thread tells an `Exception` at once, and would be waited for otherwise."""
 
 
 def _do(work: str, store: FileCredentials | KeyringCredentials, there: Credential) -> None:
