@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, Unpack
 
 from ticketstub.driver import Sender
+from ticketstub.errors import SignInFailed
 from ticketstub.frames import hide_locals
 from ticketstub.groups import Authentication, SecurityCalls
 from ticketstub.link import DEFAULT_PROGRAM, Link
@@ -285,6 +286,9 @@ class Plex(SignedInSender):
             device = client.get("device") or installation(app, profile)
             kept = plex.follow(partial(sign_in, wish), device=device)
             return plex.with_options(token=kept, device=kept.device)
+        except SignInFailed as failure:  # for a person to read: our own frames say nothing more
+            plex.close()
+            raise failure.with_traceback(None) from failure.__cause__
         except BaseException:
             plex.close()
             raise

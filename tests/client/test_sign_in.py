@@ -16,7 +16,7 @@ import pytest
 
 from tests.client.doubles import AsyncRecording, usual
 from tests.server.asking import ATTIC, MIRA, PASSWORDS, START, TOM, Clock, ask, code_at, world
-from ticketstub import AsyncPlex, AsyncSignIn, Plex, SignIn, acheck, check
+from ticketstub import AsyncPlex, AsyncSignIn, Plex, SignIn, acheck, check, errors
 from ticketstub.credentials import FileCredentials, MemoryCredentials
 from ticketstub.device import Device
 from ticketstub.errors import CredentialsError, GaveUp, PinExpired, SignInFailed
@@ -265,6 +265,16 @@ def test_each_app_has_its_own_sign_in(facade: Facade) -> None:
     assert ["Photo Frame", "Web App"] == [entry.app for entry in kept.profiles()]
     assert "mira_quill" == facade.run(sign_in("Photo Frame").account()).name
     facade.run(web.close())
+
+
+def test_without_browser_and_terminal_the_error_is_short(facade: Facade) -> None:
+    """The error has the address and the ways out, and its traceback few frames of ours."""
+    with pytest.raises(
+        SignInFailed, match=f"show the address: {facade.local.url}/auth#.*on_code=.*password="
+    ) as caught:
+        facade.sign_in(open_browser=lambda _url: False)
+    ours = [entry for entry in caught.traceback if Path(entry.path).is_relative_to(Path(errors.__file__).parent)]
+    assert len(ours) <= 3
 
 
 def with_key(facade: Facade, **given: Any) -> Any:
