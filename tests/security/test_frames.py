@@ -426,7 +426,7 @@ def test_c6_frames_of_stores(tmp_path: Path) -> None:
     store = FileCredentials(tmp_path / "kept")
     credential = Credential(issuer="https://plex.tv", token=Token(CANARY), device_key=Secret(CANARY))
     assert store.save(credential, replacing=None)
-    for file in (tmp_path / "kept").glob("*.json"):
+    for file in (tmp_path / "kept").glob("*.kept"):
         file.write_text(file.read_text().replace("}", ""))
     with pytest.raises(CredentialsError) as caught:
         store.load("https://plex.tv")

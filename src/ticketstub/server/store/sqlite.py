@@ -57,6 +57,7 @@ _ACCOUNT = """
     SELECT id, version, record, password_hash, sealed_verification, email_only_auth, disabled_at
     FROM account WHERE id = $1
 """
+_COUNT_ACCOUNTS = "SELECT count(*) FROM account"
 _LIST_ACCOUNTS = """
     SELECT id, version, record, password_hash, sealed_verification, email_only_auth, disabled_at
     FROM account ORDER BY id LIMIT $1
@@ -179,7 +180,7 @@ class SqliteStore:
 
     async def list_accounts(self, most: int) -> tuple[int, tuple[AccountRow, ...]]:
         """See `Store`."""
-        (count,) = self._reader.one("SELECT count(*) FROM account", {}) or (0,)
+        (count,) = self._reader.one(_COUNT_ACCOUNTS, {}) or (0,)
         return count, tuple(self._account_row(row) for row in self._reader.all(_LIST_ACCOUNTS, {"1": most}))
 
     async def sign_in(self, wanted: SignIn) -> bool:
