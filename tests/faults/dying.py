@@ -20,6 +20,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from ticketstub.server.control.key_file import control_key
 from ticketstub.server.keys import Keys
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.store import sqlite_file
@@ -77,12 +78,21 @@ def _counts(function: object) -> bool:
 
 
 def key_file(folder: Path) -> dict[str, object]:
+    """Kill the making of a database's key file."""
+    return _killed_at_each_step(folder / "plex.db.key", lambda: Keys.for_database(folder / "plex.db"))
+
+
+def control_key_file(folder: Path) -> dict[str, object]:
+    """Kill the making of a control key's file."""
+    return _killed_at_each_step(folder / "control.key", lambda: control_key(folder / "control.key"))
+
+
+def _killed_at_each_step(key: Path, make: Callable[[], object]) -> dict[str, object]:
     """Kill the making of a key file at each of its calls to the system, until one lives."""
-    found, steps, database = Counter[str](), 0, folder / "plex.db"
-    key = folder / "plex.db.key"
+    found, steps, folder = Counter[str](), 0, key.parent
     while True:
         key.unlink(missing_ok=True)  # what a killed one left beside it stays, for the next one to find
-        status = ended(start(partial(dying_at, steps, lambda: Keys.for_database(database))))
+        status = ended(start(partial(dying_at, steps, make)))
         found[str(key.stat().st_size) if key.exists() else "none"] += 1
         modes = {file.stat().st_mode & 0o777 for file in folder.iterdir()}
         if modes - {0o600}:
@@ -90,7 +100,7 @@ def key_file(folder: Path) -> dict[str, object]:
         if not os.WIFSIGNALED(status):
             left = sorted(file.name for file in folder.iterdir())
             return {"found": dict(found), "steps": steps, "last": status, "left": left}
-        Keys.for_database(database)  # the next start has no trouble with what is left
+        make()  # the next start has no trouble with what is left
         steps += 1
 
 
@@ -141,7 +151,7 @@ def _holds(database: Path) -> str:
     )
 
 
-TRIALS = {trial.__name__: trial for trial in (key_file, reset)}
+TRIALS = {trial.__name__: trial for trial in (key_file, control_key_file, reset)}
 
 if __name__ == "__main__":
     sys.stdout.write(json.dumps(TRIALS[sys.argv[1]](Path(sys.argv[2]))))

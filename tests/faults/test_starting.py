@@ -55,12 +55,15 @@ def refused(folder: Path, *options: str) -> str:
         end(process)
 
 
-def test_a_key_file_killed_at_each_step(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("made", "name", "whole"), [("key_file", "plex.db.key", "32"), ("control_key_file", "control.key", "44")]
+)
+def test_a_key_file_killed_at_each_step(tmp_path: Path, made: str, name: str, whole: str) -> None:
     """Killed at any of its system calls, the making of a key file leaves the whole file or none, for nobody to read."""
-    found = trial("key_file", tmp_path)
-    assert ({"none", "32"}, 0, ["plex.db.key"]) == (set(found["found"]), found["last"], found["left"])
+    found = trial(made, tmp_path)
+    assert ({"none", whole}, 0, [name]) == (set(found["found"]), found["last"], found["left"])
     assert found["found"]["none"] > 5
-    assert found["found"]["32"] > 3
+    assert found["found"][whole] > 3
 
 
 def test_a_reset_killed_at_each_step(tmp_path: Path) -> None:

@@ -49,6 +49,21 @@ def get(url: str, path: str, token: str = MIRA, accept: str = "application/json"
     return ask(url, method, path, {"X-Plex-Token": token, "Accept": accept})
 
 
+def test_no_file_replaces_what_the_local_plex_answers_itself(attic: str, folder: Path) -> None:
+    """The players and whatever else the local Plex knows stay its own answers, with a folder that has files for them."""
+    own = ("/identity", "/clients", "/clients/", "/accounts", "/devices", "/statistics/resources", "/myplex/account")
+    before = [get(attic, path).json for path in own]
+    for path in own:
+        file = folder / f"{path.strip('/')}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text('{"from": "the folder"}')
+    after = [get(attic, path).json for path in own]
+    for found in (*before, *after):
+        found.get("MediaContainer", {}).pop("StatisticsResources", None)  # it has the time
+    assert before == after
+    assert {"MediaContainer": {"size": 0}} == after[1] == after[2]
+
+
 def test_a_file_is_the_answer_to_its_path(attic: str) -> None:
     """The bytes of the file, with the type of its ending and a media server's fields; also where Plex has a list."""
     found = get(attic, "/library/sections")

@@ -163,24 +163,28 @@ def _read(path: Path) -> bytes:
 
 
 def _create(path: Path) -> bytes:
-    """Write a new secret, so that a crash leaves the whole file or none."""
     secret = secrets.token_bytes(_LENGTH)
+    write_key_file(path, secret)
+    return secret
+
+
+def write_key_file(path: Path, content: bytes) -> None:
+    """Write a key file, only its owner's to read, so that a crash leaves the whole file or none; raises `OSError`."""
     draft = Path(f"{path}.draft")
     draft.unlink(missing_ok=True)  # a start that was killed left it
     try:
-        _write(draft, secret)
+        _write(draft, content)
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
-    return secret
 
 
-def _write(draft: Path, secret: bytes) -> None:
+def _write(draft: Path, content: bytes) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY, 0o600)
     try:
-        rest = memoryview(secret)
+        rest = memoryview(content)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)

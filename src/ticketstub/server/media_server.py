@@ -54,7 +54,6 @@ def routes() -> Table[Box, Guest]:
 
 _ROUTES = routes()
 _OPEN = frozenset((route.method, route.template) for route in _ROUTES.all() if not route.needs_token)
-_EMPTY_HERE = frozenset({handlers.GetSections.path, owner.GetClients.path})
 
 
 class MediaServer:
@@ -125,9 +124,9 @@ def _token(asked: Asked) -> str | None:
 
 
 def _is_known_elsewhere(asked: Asked) -> bool:
-    """Tell whether a folder or an upstream answers: what has no route here, and the lists that are empty here."""
+    """Tell whether a folder or an upstream answers: what has no route here, and the libraries, which are empty here."""
     path = _path(asked)
-    return path in _EMPTY_HERE or _ROUTES.find(asked, path) is None
+    return path == handlers.GetSections.path or _ROUTES.find(asked, path) is None
 
 
 def _path(asked: Asked) -> str:

@@ -1,7 +1,7 @@
 """The key of the control API, in a file of its own or given in a variable.
 
-Rule: whoever has it may do everything to a local Plex, so nobody else reads it: the file is made with mode 0600, and
-one that others can read, or that is a link, is refused. So is a key that could be guessed, wherever it is.
+Rule: whoever has it may do everything to a local Plex, so nobody else reads it: the file is made with mode 0600, whole
+or not at all, and one that others can read, or that is a link, is refused. So is a key that could be guessed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import secrets
 import stat
 from pathlib import Path
 
+from ticketstub.server.keys import write_key_file
 from ticketstub.token import Secret
 
 _SHORTEST = 32
@@ -30,9 +31,12 @@ def control_key(path: Path) -> Secret:
         KeyFileError: it cannot be read or made, others can read it, it is a link, or its key is too short.
     """
     try:
-        return _checked(path, _read(path), ": remove it for a new one")
-    except FileNotFoundError:
-        return _made(path)
+        try:
+            content = _read(path)
+        except FileNotFoundError:
+            _make(path)
+            content = _read(path)  # another start may have made one at the same time: what is in the file counts
+        return _checked(path, content, ": remove it for a new one")
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read: {error.strerror}") from None
 
@@ -66,14 +70,8 @@ def _checked(place: Path | str, content: bytes, advice: str = "") -> Secret:
     return Secret(key)
 
 
-def _made(path: Path) -> Secret:
-    key = secrets.token_urlsafe(_SHORTEST)
+def _make(path: Path) -> None:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
-        try:
-            os.write(descriptor, f"{key}\n".encode())
-        finally:
-            os.close(descriptor)
+        write_key_file(path, f"{secrets.token_urlsafe(_SHORTEST)}\n".encode())
     except OSError as error:
         raise KeyFileError(f"{path} cannot be made: {error.strerror}") from None
-    return Secret(key)
