@@ -13,6 +13,7 @@ import pytest
 
 from tests.security.stage import PHONE, TABLET, Stage, device_jwt
 from tests.server.asking import ATTIC, Answered
+from tests.server.family import UUIDS
 from tests.server.test_auth_keys import Key
 from tests.server.whole import CLIENT, FORM, PASSWORD, PLEX_TV
 from ticketstub.server.media_server import routes as media_server_routes
@@ -99,6 +100,7 @@ GET    /api/v2/auth/nonce                                     200   200      200
 POST   /api/v2/auth/token                                     200   200      200      200  200      200     200
 GET    /api/v2/auth/keys                                      200   200      200      200  200      200     200
 POST   /api/claim/exchange                                    200   200      200      200  200      200     200
+GET    /users/{uuid}/avatar                                   200   200      200      200  200      200     200
 GET    /:/ip                                                  200   200      200      200  200      200     200
 """
 """On plex.tv. The first group tells, the second changes, the third asks for no token: what is sent is not looked at."""
@@ -158,6 +160,7 @@ REQUESTS = {
     "PUT /api/invites/requests/{id}": Asking("/api/invites/requests/{invitation}"),
     "DELETE /api/invites/requests/{id}": Asking("/api/invites/requests/{invitation}"),
     "DELETE /api/invites/requested/{id}": Asking("/api/invites/requested/{invitation}"),
+    "GET /users/{uuid}/avatar": Asking(f"/users/{UUIDS['mira']}/avatar?c=1"),
     "POST /security/token": Asking("/security/token?type=delegation&scope=all"),
     "GET /security/resources": Asking(f"/security/resources?source=server://{ATTIC}"),
     "POST /myplex/claim": Asking("/myplex/claim?token={claim}"),

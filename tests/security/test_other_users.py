@@ -53,7 +53,10 @@ INVITED = [
     Row("DELETE /api/invites/requests/{id}", "/api/invites/requests/{invitation}", 404, 404),
 ]
 # These take an id and no token, so they have tests of their own below; the last does nothing (410).
-WITHOUT_TOKEN = {"GET /api/v2/pins/{id}", "GET /pins/{id}", "GET /api/v2/pins/qr/{code}", "DELETE /api/friends/{id}"}
+WITHOUT_TOKEN = {
+    *("GET /api/v2/pins/{id}", "GET /pins/{id}", "GET /api/v2/pins/qr/{code}", "GET /users/{uuid}/avatar"),
+    "DELETE /api/friends/{id}",
+}
 MAY = {
     ("vera", "GET /api/v2/servers/{machineIdentifier}"),
     ("nils", "PUT /api/invites/requests/{id}"),

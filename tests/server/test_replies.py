@@ -50,7 +50,7 @@ def get(url: str, path: str, token: str = MIRA, accept: str = "application/json"
 
 
 def test_no_file_replaces_what_the_local_plex_answers_itself(attic: str, folder: Path) -> None:
-    """The players and whatever else the local Plex knows stay its own answers, with a folder that has files for them."""
+    """What the local Plex knows, the players included, stays its own answer, with a folder that has files for it."""
     own = ("/identity", "/clients", "/clients/", "/accounts", "/devices", "/statistics/resources", "/myplex/account")
     before = [get(attic, path).json for path in own]
     for path in own:

@@ -132,3 +132,45 @@ def test_what_is_no_secret_is_told(stage: PlexInHand) -> None:
     assert {"login": "ana", "rememberMe": True, "strong": False, "count": 0, "email": None} == only.body
     assert {"includeLists": "1"} == only.query
     assert only.headers["host"] in stage.url
+
+
+BROKEN = '{"authToken": "%s", "then'
+AS_TEXT = {
+    "an object": json.dumps({"authToken": "%s", "title": "Attic"}),
+    "a list": json.dumps([1, {"user": {"auth_token": ["%s"]}}]),
+    "twice": json.dumps({"user": json.dumps({"password": {"value": "%s"}})}),
+    "three times": json.dumps(json.dumps(json.dumps({"nonce": "%s"}))),
+    "two of a name": '{"a": {"secret": "%s"}, "a": 1}',
+    "cut off": BROKEN,
+    "cut off, twice": json.dumps(BROKEN)[1:-1],
+    "amid a text": 'state {"X-Plex-Token" : "%s"} of the client',
+}
+
+
+@pytest.mark.parametrize("text", AS_TEXT.values(), ids=[*AS_TEXT])
+def test_json_within_a_text_is_masked(stage: PlexInHand, text: str) -> None:
+    """A member of a secret's name is masked in JSON that is a text: a parameter, a header field, a member of a body."""
+    secret = "Xk3mPz_9Q-vT7rLb2NfW"
+    sent = text.replace("%s", secret)
+    body = json.dumps({"context": sent, "deeper": {"many": [sent]}})
+    stage.requests.clear()
+    fields = {"X-Plex-Device-Name": sent, "Content-Type": "application/json"}
+    ask(stage.url, "POST", f"/api/v2/pins?{urlencode({'context': sent})}", fields, body)
+    (only,) = stage.requests
+    assert secret in sent
+    assert {"context", "deeper"} == only.body.keys()
+    assert secret not in msgspec.json.encode(only).decode()
+
+
+def test_json_within_a_text_stays_readable(stage: PlexInHand) -> None:
+    """Of such JSON all else is told, half a character and a number included; a token becomes its fingerprint."""
+    stage.requests.clear()
+    text = '{"title": "Café", "authToken": "Xk3mPz_9Q-vT7rLb2NfW", "count": 2, "half": "\\ud800"}'
+    body = json.dumps({"a": text, "b": "[1, 2", "c": "[" * 10_000})
+    ask(stage.url, "POST", "/api/v2/pins", {"Content-Type": "application/json"}, body)
+    (only,) = stage.requests
+    found = json.loads(str(only.body["a"]))
+    assert ("Café", 2, "\ud800") == (found["title"], found["count"], found["half"])
+    assert found["authToken"].startswith("#")
+    assert ("[1, 2", "[" * 10_000) == (only.body["b"], only.body["c"])
+    assert msgspec.json.encode(only)

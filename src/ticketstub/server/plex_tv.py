@@ -16,6 +16,7 @@ from ticketstub.server.answers import PLEX_TV, PLEX_TV_401, PLEX_TV_EMPTY, Answe
 from ticketstub.server.callers import caller
 from ticketstub.server.clients import Noted
 from ticketstub.server.handlers import accounts, auth_keys, claims, devices, legacy_accounts, passwords, pins, resources
+from ticketstub.server.handlers.avatars import GetAvatar, get_avatar
 from ticketstub.server.home_routes import home_routes, people_routes
 from ticketstub.server.instance import Instance
 from ticketstub.server.negotiation import without_suffix
@@ -83,6 +84,7 @@ def _account_routes() -> _Routes:
         Route(ChangePassword, passwords.change_password, read=passwords.read_change, kinds=_ACCOUNTS_OWN),
         Route(LegacySignIn, legacy_accounts.sign_in, read=legacy_accounts.read_sign_in, dialect="legacy"),
         Route(LegacyAccount, legacy_accounts.account, dialect="legacy"),
+        Route(GetAvatar, get_avatar),
     ]
 
 

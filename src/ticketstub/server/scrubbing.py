@@ -142,7 +142,7 @@ class Scrubber:
         begun = text.lstrip("\ufeff \t\r\n")[:1]
         if begun in {"{", "[", '"'}:
             with suppress(ValueError, RecursionError):
-                return _written(self._document(json.loads(text.lstrip("\ufeff")), depth + 1))
+                return write_json(self._document(json.loads(text.lstrip("\ufeff")), depth + 1))
         is_markup = begun == "<" or "<![CDATA[" in text
         return self._markup(text, depth + 1) if is_markup else self._decoded(self._plain(text, name), depth + 1)
 
@@ -322,7 +322,8 @@ def _is_telling(members: Mapping[str, object]) -> bool:
     )
 
 
-def _written(document: object) -> str:
+def write_json(document: object) -> str:
+    """Write a document without spaces, with whatever characters its texts have."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     try:
         text.encode()

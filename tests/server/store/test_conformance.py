@@ -132,6 +132,14 @@ async def test_revoking(store, keys, passwords):
     assert await store.find_token(digest, NOW) is None
 
 
+async def test_accounts_by_uuid(store):
+    """An account is found by its uuid, a disabled one too, and nobody by half of one."""
+    for account in WORLD.accounts:
+        assert account.id == (await store.account_by_uuid(account.uuid)).id
+    for unknown in ("", "0" * 16, WORLD.accounts[0].uuid[:8]):
+        assert await store.account_by_uuid(unknown) is None
+
+
 @pytest.mark.parametrize(
     "login", ["mira_quill", "MIRA_Quill", "mira@example.test", "Mira@Example.TEST ", "\uff4dira_quill", "\tmira_quill"]
 )

@@ -38,6 +38,13 @@ def run(path, statement):
     return found
 
 
+def make_version_2(path):
+    """Take away what later versions brought."""
+    run(path, "DROP TABLE instance")
+    run(path, "DROP INDEX account_of_uuid")
+    run(path, "PRAGMA user_version = 2")
+
+
 def replace(path):
     with sqlite_file.replacing(path) as draft:
         sqlite_file.prepare(draft)
@@ -119,8 +126,7 @@ async def test_another_instances_keys(path, keys, passwords):
 async def test_a_database_without_an_instance_id(path, keys, passwords, left):
     """A database of version 2 gets the id of its keys, but never of other keys than what is in it was made under."""
     await make(path, keys, passwords)
-    run(path, "DROP TABLE instance")
-    run(path, "PRAGMA user_version = 2")
+    make_version_2(path)
     if left != "all":
         run(path, "DELETE FROM token")
     if left == "nothing":
@@ -143,8 +149,7 @@ def test_a_migrated_database_has_the_tables_of_a_new_one(tmp_path):
     old, new = tmp_path / "old.db", tmp_path / "new.db"
     for path in (old, new):
         sqlite_file.prepare(path)
-    run(old, "DROP TABLE instance")
-    run(old, "PRAGMA user_version = 2")
+    make_version_2(old)
     sqlite_file.prepare(old)
     schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
     assert run(new, schema) == run(old, schema)

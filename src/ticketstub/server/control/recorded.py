@@ -1,17 +1,19 @@
 """What came in: requests as a tester reads them, without the secrets in them.
 
 Rule: a value is masked by its name before it is kept: a token becomes its fingerprint (`#1a2b3c`), any other secret
-`…`, and so does all that stands below such a name. What can be told by its looks is masked anywhere: JWTs, claim and
-transient tokens, `token=…` within a text. So neither a failed test's output nor the control API can give one away.
-The oldest are dropped beyond `MOST`.
+`…`, and so does all that stands below such a name, also in JSON that is sent as a text. What can be told by its looks
+is masked anywhere: JWTs, claim and transient tokens, `token=…` within a text. So neither a failed test's output nor the
+control API can give one away. The oldest are dropped beyond `MOST`.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import overload
 
 import msgspec
@@ -19,6 +21,7 @@ import msgspec
 from ticketstub.server.control.calls import Pattern
 from ticketstub.server.negotiation import without_suffix
 from ticketstub.server.requests import Asked, Headers
+from ticketstub.server.scrubbing import write_json
 from ticketstub.token import Token
 from ticketstub.wire.plain import is_items, is_members
 
@@ -32,7 +35,8 @@ _HOLDS_ADDRESS = frozenset({"referer", "forwardurl", "continue"})
 # By its looks: whole tokens of three kinds, what is named within a text, and a password within an address.
 _LOOKS = re.compile(
     r"eyJ[\w-]*\.[\w-]*\.[\w-]*|(?<![\w-])(?:claim|transient)-[\w-]+"
-    r"|(?P<named>(?i:token|ssword|\bcode|\bpin|\bjwt)=)[^&#\s;,\"']+|(?<=://)[^/?#\s@]*:[^/?#\s@]*(?=@)"
+    r"|(?P<named>(?i:token|ssword|\bcode|\bpin|\bjwt)(?:=|\\*[\"']\s*:\s*\\*[\"']?))[^&#\s;,\"']+"
+    r"|(?<=://)[^/?#\s@]*:[^/?#\s@]*(?=@)"
 )
 
 
@@ -179,6 +183,9 @@ def _shown(name: str, value: object) -> object:
         return value
     if name.lower() in _HOLDS_ADDRESS:
         value = value.partition("?")[0].partition("#")[0]
+    if value.lstrip()[:1] in {"{", "[", '"'}:
+        with suppress(ValueError, RecursionError):
+            return write_json(masked(name, json.loads(value)))
     return _without_looks(value)
 
 

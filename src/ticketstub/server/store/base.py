@@ -291,6 +291,10 @@ class Store(Protocol):
         """Return the account of this id; it may be disabled."""
         ...
 
+    async def account_by_uuid(self, uuid: str) -> AccountRow | None:
+        """Return the account or managed user of this uuid; it may be disabled."""
+        ...
+
     async def list_accounts(self, most: int) -> tuple[int, tuple[AccountRow, ...]]:
         """Return how many accounts and managed users there are, and the first of them by id."""
         ...

@@ -8,7 +8,7 @@ records without any token.
 from __future__ import annotations
 
 APPLICATION_ID = 0x5453_7462  # "TStb": tells our files from other programs' SQLite files
-VERSION = 3
+VERSION = 4
 
 _ACCOUNTS = (
     """
@@ -254,7 +254,9 @@ _HOMES = (
 
 _INSTANCE = ("CREATE TABLE instance (id TEXT NOT NULL)",)  # `Keys.id` of the key file that belongs to this database
 
-STEPS = {2: _INSTANCE}
+_UUIDS = ("CREATE INDEX account_of_uuid ON account (json_extract(CAST(record AS TEXT), '$.uuid'))",)
+
+STEPS = {2: _INSTANCE, 3: _UUIDS}
 """What leads from a version to the next one."""
 
-TABLES = (*_INSTANCE, *_ACCOUNTS, *_PINS, *_ATTEMPTS, *_AUTH_KEYS, *_SESSIONS, *_CLAIMS, *_HOMES)
+TABLES = (*_INSTANCE, *_ACCOUNTS, *_PINS, *_ATTEMPTS, *_AUTH_KEYS, *_SESSIONS, *_CLAIMS, *_HOMES, *_UUIDS)

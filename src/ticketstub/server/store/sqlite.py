@@ -58,6 +58,10 @@ _ACCOUNT = """
     FROM account WHERE id = $1
 """
 _COUNT_ACCOUNTS = "SELECT count(*) FROM account"
+_ACCOUNT_BY_UUID = """
+    SELECT id, version, record, password_hash, sealed_verification, email_only_auth, disabled_at
+    FROM account WHERE json_extract(CAST(record AS TEXT), '$.uuid') = $1
+"""
 _LIST_ACCOUNTS = """
     SELECT id, version, record, password_hash, sealed_verification, email_only_auth, disabled_at
     FROM account ORDER BY id LIMIT $1
@@ -176,6 +180,11 @@ class SqliteStore:
     async def account(self, account_id: int) -> AccountRow | None:
         """See `Store`."""
         row = self._reader.one(_ACCOUNT, {"1": account_id})
+        return self._account_row(row) if row else None
+
+    async def account_by_uuid(self, uuid: str) -> AccountRow | None:
+        """See `Store`."""
+        row = self._reader.one(_ACCOUNT_BY_UUID, {"1": uuid})
         return self._account_row(row) if row else None
 
     async def list_accounts(self, most: int) -> tuple[int, tuple[AccountRow, ...]]:
