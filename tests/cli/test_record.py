@@ -78,7 +78,7 @@ def test_nothing_recorded_is_a_failure(command: Command, source: str, tmp_path: 
 
 
 def test_serving_records_what_comes_from_upstream(start: Start, source: str, tmp_path: Path) -> None:
-    """A folder for each media server, written while it serves; no token stands in it."""
+    """A folder for each media server, written while it serves; no token stands in it. What is not written is said."""
     account = f'[[account]]\nusername = "mira"\nemail = "m@example.test"\ntoken = "{TOM}"\n'
     server = f'[[media_server]]\nname = "My Attic"\nowner = "mira"\nupstream = "{source}"\nupstream_token = "{MIRA}"\n'
     (tmp_path / "world.toml").write_text(account + server)
@@ -88,7 +88,11 @@ def test_serving_records_what_comes_from_upstream(start: Start, source: str, tmp
     assert SECTIONS == found.body.decode()
     file = tmp_path / "kept" / "My%20Attic" / "library" / "sections.json"
     assert SECTIONS.replace("mira@example.org", "somebody@example.test") == file.read_text()
+    (tmp_path / "replies/library/poster.jpg").write_bytes(b"\xff\xd8\0" + TOM.encode())
+    assert 200 == ask(serving.address("My Attic"), "GET", "/library/poster.jpg?a=1", {"X-Plex-Token": TOM}).status
     assert 0 == serving.end()
+    assert serving.popen.stderr is not None
+    assert "/library/poster.jpg is not recorded: a secret in it cannot be replaced\n" == serving.popen.stderr.read()
 
 
 def test_there_must_be_something_to_record(command: Command, tmp_path: Path) -> None:

@@ -435,6 +435,21 @@ def test_what_comes_down_is_recorded_and_served(real: Real, start: Start, tmp_pa
     assert "scrubbed" == root.findtext("Token")
 
 
+def test_what_is_not_recorded_is_said(
+    real: Real, start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An answer that cannot be scrubbed is one warning with its path, without query and secrets; others are none."""
+    attic = start(world=described(real), record=tmp_path).media_server("Attic").url
+    get(attic, "/library/sections")
+    assert [] == caplog.records
+    real.body, real.fields = b"\xff\xd8\0" + MIRA.encode(), {"Content-Type": "image/jpeg"}
+    for _ in range(2):
+        assert 200 == get(attic, "/photos/claim-Zq9abcdef0123456789x/7.jpg?title=Films&pin=2580").status
+    assert ["/photos/scrubbed/7.jpg is not recorded: a secret in it cannot be replaced"] * 2 == caplog.messages
+    assert {"WARNING"} == {record.levelname for record in caplog.records}
+    assert ["sections.json"] == [file.name for file in tmp_path.rglob("*") if file.is_file()]
+
+
 def test_a_name_holds_no_secret_either(tmp_path: Path) -> None:
     """What is scrubbed in a body is scrubbed in the name of its file."""
     recorder = Recorder(tmp_path, (UP,))

@@ -120,6 +120,16 @@ def test_media_servers_are_found_by_their_names(plex_in_hand: PlexInHand) -> Non
     assert plex_in_hand.media_server("Attic").machine_identifier == found["MediaContainer"]["machineIdentifier"]
 
 
+def test_a_picture_is_found_at_its_address(plex_in_hand: PlexInHand) -> None:
+    """The `thumb` of an account, an address at plex.tv, answers a picture to a program that just opens it."""
+    token = plex_in_hand.token_for().reveal()
+    with plex_in_hand.lead():
+        thumb = requests.get(USER, headers=fields(token), timeout=30).json()["thumb"]
+        found = requests.get(thumb, timeout=30)
+    assert thumb.startswith("https://plex.tv/users/")
+    assert (200, "image/png") == (found.status_code, found.headers["Content-Type"])
+
+
 def test_nobody_else_is_reached(plex_in_hand: PlexInHand) -> None:
     """Other hosts are refused, so that a test cannot reach anybody by mistake."""
     with plex_in_hand.lead(), pytest.raises(requests.exceptions.ProxyError):

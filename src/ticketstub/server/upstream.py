@@ -10,6 +10,7 @@ unless the world says otherwise. All ours.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import socket
 from ipaddress import ip_address
@@ -42,6 +43,7 @@ _WITHIN = re.compile(  # a token in an address within a parameter, percent-encod
 )
 _SECONDS = 15.0
 _CONNECTS_WITHIN = 5.0
+_log = logging.getLogger("ticketstub.server")
 
 
 class UpstreamFailed(Exception):
@@ -98,8 +100,7 @@ class Upstream:
         except UpstreamFailed as failed:
             return page(failed.status, str(failed))
         if self._recorder is not None and asked.method in _READS and found.status == 200:
-            media_type = found.headers.get("Content-Type", "")
-            await asyncio.to_thread(self._recorder.keep, asked, media_type, found.body, (token,))
+            await asyncio.to_thread(_record, self._recorder, asked, found, token)
         try:
             return await asyncio.to_thread(self._down, found, token)
         except HiddenSecret:
@@ -220,6 +221,12 @@ class Upstream:
         if self._secret.found_in(media_type):
             media_type = "application/octet-stream"
         return Answer(found.status, typed(media_type, fields), self._secret.replace(found.body, token.encode()))
+
+
+def _record(recorder: Recorder, asked: Asked, found: Received, token: str) -> None:
+    """Write an answer into the folder, or say that it is not written; the query is not said."""
+    if recorder.keep(asked, found.headers.get("Content-Type", ""), found.body, (token,)) is None:
+        _log.warning("%s is not recorded: a secret in it cannot be replaced", recorder.scrub(asked.template))
 
 
 def _without_token(pair: str) -> str:

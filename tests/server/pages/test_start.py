@@ -73,6 +73,17 @@ def test_it_shows_what_is_needed_to_try_it_by_hand(opened: Open) -> None:
     assert "Everybody here is invented" in page.text
 
 
+@pytest.mark.parametrize("secrets", [True, False])
+def test_the_sign_in_page_says_where_a_code_comes_from(opened: Open, secrets: bool) -> None:
+    """Where a code is asked for, the page names the command that prints it, and the start page if that shows it."""
+    plex = opened(secrets=secrets, invented=secrets)
+    page = Html(plex.browser().sign_in("mira_quill").body.decode())
+    assert "Type your code" in page.text
+    assert "ticketstub code NAME prints the current code" in " ".join(page.text.split())
+    assert secrets == ("/" in page.links)
+    assert secrets == (code_at(START) in start_page(plex).text)
+
+
 def test_one_click_signs_in(opened: Open) -> None:
     """A button signs this browser in, without password and code."""
     plex = opened()

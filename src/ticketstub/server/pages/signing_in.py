@@ -87,5 +87,6 @@ def _text(refusal: Unauthorized | RateLimited, again: Mapping[str, str]) -> str:
 def _form(
     visit: PageVisit, status: int = 200, *, error: str = "", proven: Mapping[str, str] | None = None, login: str = ""
 ) -> Answer:
-    then = visit.given.get("continue", "")
-    return visit.page("sign_in.html", status, error=error, proven=proven, login=login, then=then)
+    then, overview = visit.given.get("continue", ""), visit.instance.overview
+    at_start = overview is not None and overview.secrets
+    return visit.page("sign_in.html", status, error=error, proven=proven, login=login, then=then, at_start=at_start)
