@@ -202,6 +202,7 @@ WRONG = {
     "nothing piped": (["login", "--password", "--storage", "memory"], {}, "login"),
     "no password": (["login", "--password", "--login", "mira_quill", "--storage", "memory"], {}, "password"),
     "nobody to ask": (["devices", "remove", "7"], {"token": DEAD}, "--yes"),
+    "no number": (["ping", "--timeout", "soon"], {}, "'--timeout': this is not a number\n"),
     "no endless wait": (["login", "--wait", "0"], {}, "--wait"),
     "both kinds of output": (["login", "--password", "--json", "--print-token"], {}, "--json"),
     "an unknown option": (["whoami", "--colour"], {}, "--colour"),
@@ -264,4 +265,6 @@ def test_an_identifier_that_cannot_be_kept(command: Command, monkeypatch: pytest
     ran = command("ping", "--plex-tv", "http://127.0.0.1:1", token=DEAD)
     assert 5 == ran.code
     assert "note: this installation's identifier can neither be read nor kept" in ran.err
+    assert "new one each time: /dev/null" in ran.err
+    assert "Errno" not in ran.err
     assert "error: 127.0.0.1:1 cannot be reached" in ran.err

@@ -54,7 +54,7 @@ def test_it_writes_what_the_libraries_hold(command: Command, source: str, tmp_pa
     [
         (("ftp://host", "x"), 2, "the address must be http:// or https://"),
         (("http://127.0.0.1:1", "x", "no-slash"), 2, "a path begins with a slash"),
-        (("http://127.0.0.1:1", "x"), 5, "http://127.0.0.1:1 cannot be asked"),
+        (("http://127.0.0.1:1", "x"), 5, "http://127.0.0.1:1 cannot be asked: connection refused\nhint: "),
         (("http://192.88.99.1:9", "x"), 1, "--outside"),
     ],
 )

@@ -205,7 +205,8 @@ WRONG = {
     "a public address": (["--demo", "--host", "203.0.114.7"], 2, "--host"),
     "a name": (["--demo", "--host", "plex.example"], 2, "--host"),
     "no port": (["--demo", "--port", "70000"], 2, "--port"),
-    "another database": (["--demo", "--db", "postgres://x"], 1, "sqlite:///"),
+    "no number": (["--demo", "--port", "8190x"], 2, "'--port': this is not a whole number\n"),
+    "another database": (["--demo", "--port", "0", "--db", "postgres://x"], 1, "sqlite:///"),
     "no such folder": (["--demo", "--port", "0", "--db", "sqlite:////no-such-folder/x.db"], 1, "no-such-folder"),
 }
 

@@ -250,10 +250,13 @@ def _until(process: subprocess.Popen[bytes], end: str, errors: Path | None = Non
 
 
 def assert_free(read: Page) -> None:
-    """Fail where a port that the page names is taken."""
+    """Fail where ports that the page names are taken; name all of them."""
+    taken: list[str] = []
     for port in sorted({8190, *map(int, re.findall(r"127\.0\.0\.1:(\d+)", read.text))}):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            raise AssertionError(f"{read.name} uses port {port}, which another program has taken")
+            taken.append(f"port {port}")
+    if taken:
+        raise AssertionError(f"{read.name} uses {' and '.join(taken)}, which another program has taken")
 
 
 def read_alone(name: str, folder: Path) -> None:

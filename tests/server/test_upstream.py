@@ -3,9 +3,11 @@
 Rule: the upstream is a small server of the test's own that notes every byte of what it is asked.
 """
 
+import asyncio
 import gzip
 import json
 import re
+import socket
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -359,7 +361,40 @@ def test_an_upstream_that_is_not_there_is_a_502(real: Real, start: Start) -> Non
     told["media_server"][0]["upstream"] = "http://127.0.0.1:1"
     found = get(start(world=told).media_server("Attic").url, "/library/onDeck")
     assert 502 == found.status
-    assert b"http://127.0.0.1:1 cannot be asked" in found.body
+    assert b"http://127.0.0.1:1 cannot be asked: connection refused" in found.body
+
+
+@pytest.mark.parametrize(
+    ("scheme", "answer", "why"),
+    [
+        ("http", b"", "it closed the connection without an answer"),
+        ("http", b"220 mail.example.test\r\n", "the address or the answer cannot be read"),
+        ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", "TLS could not be agreed on"),
+    ],
+)
+async def test_an_upstream_that_speaks_no_http_is_told_in_words(scheme: str, answer: bytes, why: str) -> None:
+    """What is wrong is said in words, never by a class of a library."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as stranger:
+        at = f"{scheme}://127.0.0.1:{stranger.sockets[0].getsockname()[1]}"
+        with pytest.raises(UpstreamFailed, match=f"^{at} cannot be asked: {why}[.]$"):
+            await Upstream(Whole(upstream=at)).fetch("GET", "/", {})
+
+
+async def test_an_upstream_without_an_address_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that cannot be looked up is said to be that."""
+
+    def unknown(*_asked: object, **_named: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(UpstreamFailed, match=r"cannot be asked: the name could not be looked up\.$"):
+        await Upstream(Whole(upstream="http://attic.invalid:32400")).fetch("GET", "/", {})
 
 
 async def test_an_upstream_that_takes_too_long_is_a_504(real: Real) -> None:

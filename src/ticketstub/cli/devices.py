@@ -29,7 +29,7 @@ def list_them(
     timeout: options.Timeout = options.SECONDS,
     client_identifier: options.ClientIdentifier = None,
 ) -> None:
-    """List the devices that may act for the account, the one seen last first."""
+    """List the account's authorized devices. The one seen last comes first."""
     from ticketstub.cli import facts, show
     from ticketstub.cli.connection import Reach, signed_in
 
@@ -55,7 +55,7 @@ def remove(
     timeout: options.Timeout = options.SECONDS,
     client_identifier: options.ClientIdentifier = None,
 ) -> None:
-    """Remove a device, which ends its tokens: whoever uses it has to sign in again. It asks before."""
+    """Remove a device, which ends its tokens. It asks before; to use the device again, sign in again."""
     from ticketstub.cli import facts, show
     from ticketstub.cli.connection import Reach, signed_in
 

@@ -37,7 +37,7 @@ def list_them(
     timeout: options.Timeout = options.SECONDS,
     client_identifier: options.ClientIdentifier = None,
 ) -> None:
-    """List the users of the Home: their role, and whether a passcode protects them."""
+    """List the users of the Home. Each has a role, and may be protected by a passcode."""
     from ticketstub.cli import facts, show
     from ticketstub.cli.connection import Reach, signed_in
 
@@ -67,7 +67,7 @@ def switch(
     timeout: options.Timeout = options.SECONDS,
     client_identifier: options.ClientIdentifier = None,
 ) -> None:
-    """Sign in as another user of the Home, and keep that as a profile of its own. Yours stays as it is.
+    """Sign in as another user of the Home. That is kept as a profile of its own; yours stays as it is.
 
     A passcode is asked for where the user is protected, or read from standard input when piped.
     """

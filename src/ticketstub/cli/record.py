@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ticketstub.server.upstream import Received, Upstream
 
 _SECTIONS = "/library/sections"
+_SILENT = "is it running, and are these its address and port?"
 
 
 def record(
@@ -87,7 +88,8 @@ async def _keep(upstream: Upstream, recorder: Recorder, path: str) -> tuple[byte
         try:
             answered = await upstream.ask(path, accept)
         except UpstreamFailed as failed:
-            raise Complaint(str(failed), exit_code=UNREACHABLE if failed.is_silence else FAILED) from None
+            hint, code = (_SILENT, UNREACHABLE) if failed.is_silence else (None, FAILED)
+            raise Complaint(str(failed).rstrip("."), hint=hint, exit_code=code) from None
         if answered.status != 200:
             print(f"{answered.status}  {printable(recorder.scrub(path))}")
             return b"", 0

@@ -20,6 +20,7 @@ from ticketstub.cli.exits import INTERRUPTED, NOBODY_READS
 from ticketstub.errors import PlexError, PlexWarning, without_secrets
 
 _VALUE = re.compile(r": '.*' is(?= not)", re.DOTALL)
+_NUMBER = re.compile(r"(?<=this is not )a valid (int|float)[a-z ]*$")
 
 
 def run(arguments: list[str]) -> int:
@@ -101,7 +102,13 @@ def _usage(message: str, error: Exception) -> WrongUsage:
         return WrongUsage("there is an argument too many", hint=hint)
     if message.startswith("No such command"):
         message = without_secrets(message)
-    return WrongUsage(_VALUE.sub(": this is", message), hint=f"{path} --help")
+    message = _NUMBER.sub(_number, _VALUE.sub(": this is", message))
+    return WrongUsage(message, hint=f"{path} --help")
+
+
+def _number(kind: re.Match[str]) -> str:
+    """Name what click names by the type's name in Python."""
+    return "a whole number" if kind[1] == "int" else "a number"
 
 
 def _mistake(error: Exception) -> Complaint:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import socket
+import ssl
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -149,7 +151,7 @@ class Upstream:
             raise UpstreamFailed(504, why, is_silence=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             is_silence = not isinstance(error, ValueError)
-            why = f"{self._base} cannot be asked: {type(error).__name__}."
+            why = f"{self._base} cannot be asked: {_reason(error)}."
             raise UpstreamFailed(502, why, is_silence=is_silence) from None
 
     async def _fetched(self, method: str, target: str, headers: Mapping[str, str]) -> Received:
@@ -236,3 +238,20 @@ def _without_token(pair: str) -> str:
     for _ in range(4):
         plain = unquote(plain)
     return "" if plain.lower() == "x-plex-token" else name + equals + _WITHIN.sub(r"\g<before>", text)
+
+
+def _reason(error: Exception) -> str:
+    """Say why nothing came, without text of the library's: that holds addresses, and names nobody knows."""
+    import aiohttp
+
+    if isinstance(error, socket.gaierror):
+        return "the name could not be looked up"
+    if isinstance(error, ssl.CertificateError):
+        return "its certificate is not trusted"
+    if isinstance(error, (ssl.SSLError, aiohttp.ClientSSLError)):
+        return "TLS could not be agreed on"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    if isinstance(error, aiohttp.ClientConnectionError):
+        return "it closed the connection without an answer"
+    return "the address or the answer cannot be read"
