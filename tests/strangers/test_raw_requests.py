@@ -21,7 +21,7 @@ DEAD = "Dd0-xX9_zZ8yWw7VvU6t"
 SOURCE = "provider://tv.example.movies"
 ROKU = {"clientName": "Plex for Roku", "deviceNickname": "Roku 3", "clientVersion": "2.4.1", "platform": "Roku"}
 CALLS = ["transient_token", "source"]
-JSON_BY_DEFAULT = '[answers]\ndefault_format = "json"\n'
+JSON_BY_DEFAULT = 'default_format = "json"\n'  # the world's last table is [answers]
 
 
 class Raw:

@@ -163,7 +163,7 @@ def test_source(called: Called, scheme: str) -> None:
 def csharp(tmp_path_factory: pytest.TempPathFactory, require, tell) -> Iterator[dict[str, Unpointed]]:
     """What plexcsharp sends, in a run as it is, and in one of a world in which JSON is the default."""
     program = set_up("raw_requests", require, tell)
-    worlds = {"xml": "", "json": '\n[answers]\ndefault_format = "json"\n'}
+    worlds = {"xml": "", "json": 'default_format = "json"\n'}  # the world's last table is [answers]
     with ExitStack() as endings:
         runs = {}
         for name, more in worlds.items():

@@ -146,9 +146,13 @@ class LocalPlex:
             ready: called once every address answers.
             stop: ends it, within the settings' `stop_seconds` and a moment, whatever clients do.
         """
+        path = self._database_path()
         with contextlib.ExitStack() as held:
             listeners = self._places.take_plex_tv(held)
-            path = self._hold_database(held)
+            if path is not None:
+                from ticketstub.server.store.sqlite_lock import hold  # loaded only to be run
+
+                held.enter_context(hold(path))
             if path is not None and self._reset:
                 await self._start_over(path, listeners, held)
             async with self._opened(path) as (instance, rows):
@@ -165,16 +169,13 @@ class LocalPlex:
         with running(self.serve, "ticketstub-local-plex"):
             yield self
 
-    def _hold_database(self, held: contextlib.ExitStack) -> Path | None:
-        """Take the database for this process alone, and return its file; `None` where it is in memory."""
+    def _database_path(self) -> Path | None:
+        """Return the database's file; `None` where it is in memory."""
         if self._db is None:
             return None
         from ticketstub.server.store.sqlite_file import database_path  # likewise
-        from ticketstub.server.store.sqlite_lock import hold  # likewise
 
-        path = database_path(self._db).resolve()
-        held.enter_context(hold(path))
-        return path
+        return database_path(self._db).resolve()
 
     async def _start_over(self, path: Path, listeners: list[socket.socket], held: contextlib.ExitStack) -> None:
         """Replace the database by a new one with the world in it, once every address is taken."""

@@ -142,27 +142,29 @@ def prepare(path: Path, instance: str | None = None) -> None:
 
 def reader(path: Path) -> sqlite3.Connection:
     """Open a connection that only reads."""
-    connection = _connect(path)
-    connection.execute("PRAGMA query_only = ON")
-    connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute("PRAGMA cache_size = -32768")  # 32 MiB at most: 200,000 tokens stay in memory
-    return connection
+    # 32 MiB of cache at most: 200,000 tokens stay in memory.
+    return _connect(path, "query_only = ON", "wal_autocheckpoint = 0", "cache_size = -32768")
 
 
 def writer(path: Path, trace: Trace | None) -> sqlite3.Connection:
     """Open the connection that writes."""
-    connection = _connect(path)
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
+    connection = _connect(path, "synchronous = FULL", "foreign_keys = ON")
     connection.set_trace_callback(trace)
     return connection
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, *pragmas: str) -> sqlite3.Connection:
     try:
-        return sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be opened: {error}") from None
+    try:
+        for pragma in pragmas:  # the first reads the file, and may have to write its log's index
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error as error:
+        connection.close()
+        raise StoreError(f"{path} cannot be opened: {error}") from None
+    return connection
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int | None:
