@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Self, Unpack
 from ticketstub.adriver import AsyncSender
 from ticketstub.agroups import AsyncAuthentication, AsyncSecurityCalls
 from ticketstub.asigned_in import AsyncSignedInSender
-from ticketstub.errors import SignInFailed
-from ticketstub.frames import hide_locals
+from ticketstub.errors import PlexError
+from ticketstub.frames import hide_locals, without_our_frames
 from ticketstub.link import DEFAULT_PROGRAM, Link
 from ticketstub.options import (
     PLEX_TV,
@@ -229,9 +229,9 @@ class AsyncPlex(AsyncSignedInSender):
                 device = await asyncio.to_thread(installation, app, profile)
             kept = await plex.follow(partial(sign_in, wish), device=device)
             return plex.with_options(token=kept, device=kept.device)
-        except SignInFailed as failure:  # for a person to read: our own frames say nothing more
+        except PlexError as failure:  # for a person to read: our own frames say nothing more
             await plex.close()
-            raise failure.with_traceback(None) from failure.__cause__
+            raise without_our_frames(failure) from failure.__cause__
         except BaseException:
             await plex.close()
             raise

@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, Unpack
 
 from ticketstub.driver import Sender
-from ticketstub.errors import SignInFailed
-from ticketstub.frames import hide_locals
+from ticketstub.errors import PlexError
+from ticketstub.frames import hide_locals, without_our_frames
 from ticketstub.groups import Authentication, SecurityCalls
 from ticketstub.link import DEFAULT_PROGRAM, Link
 from ticketstub.options import (
@@ -286,9 +286,9 @@ class Plex(SignedInSender):
             device = client.get("device") or installation(app, profile)
             kept = plex.follow(partial(sign_in, wish), device=device)
             return plex.with_options(token=kept, device=kept.device)
-        except SignInFailed as failure:  # for a person to read: our own frames say nothing more
+        except PlexError as failure:  # for a person to read: our own frames say nothing more
             plex.close()
-            raise failure.with_traceback(None) from failure.__cause__
+            raise without_our_frames(failure) from failure.__cause__
         except BaseException:
             plex.close()
             raise

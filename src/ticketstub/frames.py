@@ -82,6 +82,13 @@ def without_this_frame(error: PlexError) -> PlexError:
     return error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
 
 
+def without_our_frames(error: PlexError) -> PlexError:
+    """Take our frames out of an error's traceback; all of them stay where a callback of the program raised it."""
+    if all(map(_is_below, _frames(error.__traceback__))):
+        error.__traceback__ = None
+    return error
+
+
 def clear_locals(error: BaseException) -> None:
     """Empty our frames, and those of libraries below us, in an exception and in those behind it.
 

@@ -19,7 +19,7 @@ from tests.server.asking import ATTIC, MIRA, PASSWORDS, START, TOM, Clock, ask, 
 from ticketstub import AsyncPlex, AsyncSignIn, Plex, SignIn, acheck, check, errors
 from ticketstub.credentials import FileCredentials, MemoryCredentials
 from ticketstub.device import Device
-from ticketstub.errors import CredentialsError, GaveUp, PinExpired, SignInFailed
+from ticketstub.errors import CredentialsError, GaveUp, PinExpired, SignInFailed, Unreachable
 from ticketstub.refusals import PasscodeRequired, TokenExpired, Unauthorized, WrongVerificationCode
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.settings import Settings
@@ -275,6 +275,26 @@ def test_without_browser_and_terminal_the_error_is_short(facade: Facade) -> None
         facade.sign_in(open_browser=lambda _url: False)
     ours = [entry for entry in caught.traceback if Path(entry.path).is_relative_to(Path(errors.__file__).parent)]
     assert len(ours) <= 3
+
+
+def test_without_a_network_the_error_is_short(facade: Facade) -> None:
+    """A first program that reaches nobody, or is refused, ends with the error and few frames of ours."""
+    for given, kind in (({"plex_tv": "http://127.0.0.1:1"}, Unreachable), ({"password": "wrong"}, Unauthorized)):
+        with pytest.raises(kind) as caught:
+            facade.sign_in(login="tom", **{"password": "no matter", **given})
+        ours = [entry for entry in caught.traceback if Path(entry.path).is_relative_to(Path(errors.__file__).parent)]
+        assert len(ours) <= 3
+
+
+def test_the_frames_of_a_callback_that_fails_stay(facade: Facade) -> None:
+    """Where the program's own `on_code` raises the error, its traceback says where."""
+
+    def show(_begun: Any) -> None:
+        raise Unreachable("the screen cannot be reached", sent=False)
+
+    with pytest.raises(Unreachable) as caught:
+        facade.sign_in(on_code=show)
+    assert "show" == caught.traceback[-1].name
 
 
 def with_key(facade: Facade, **given: Any) -> Any:
