@@ -23,7 +23,7 @@ STORE = Path(__file__).parents[2] / "src" / "ticketstub" / "server" / "store"
 RUNS_SQL = {"execute", "executemany", "executescript", "one", "all"}
 PUT_TOGETHER = {
     "sqlite_rewinding.py": 3,  # the names of our own tables, as the schema has them
-    "sqlite_file.py": 3,  # two numbers of ours, three times
+    "sqlite_file.py": 4,  # two numbers of ours, three times, and settings of ours
 }
 PAYLOADS = (
     "'; DROP TABLE account; --",

@@ -99,6 +99,7 @@ HOSTILE = {
     "UTF-16 that is cut off": "<r/>".encode("utf-16")[:-1],
     "UTF-16 XML": sample("account.xml").decode().replace("UTF-8", "UTF-16").encode("utf-16"),
     "UTF-16 JSON": '{"x":1}'.encode("utf-16"),
+    "a name that is no text": sample("account.json").replace(b'"uuid"', b'"uu\x80id"', 1),
     "stray bytes": b"\xff\xfe\xfd\x00\x01",
     "stray bytes in XML": b"<r a='\xff'/>",
 }

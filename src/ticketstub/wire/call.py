@@ -218,7 +218,11 @@ def _may_hold_more(found: Record, body: bytes) -> bool:
     """Tell whether a body may say what the fast reader passes over: errors, and members in another spelling."""
     if getattr(found, "auth_token", ...) is None:
         return True
-    members, exact = _MEMBERS.decode(body), _exact_names(type(found))
+    try:
+        members = _MEMBERS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # a name that is no text, where the fast reader looks at none
+        return True
+    exact = _exact_names(type(found))
     if members.keys() <= exact:
         return False
     from ticketstub.wire import tolerant
