@@ -263,6 +263,25 @@ def test_what_cannot_be_looked_into_is_not_written(tmp_path: Path) -> None:
     assert ["good.png"] == [path.name for path in tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        ("text/xml", b'<User authToken="%s" title="caf\xe9"/>'),
+        ("application/json", b'{"authToken":"%s","title":"caf\xe9"}'),
+        ("application/json", b'{"authToken":"%s'),
+        ("audio/x-mpegurl", b"#EXTM3U\nhttp://attic.example/1.ts?X-Plex-Token=%s\n"),
+        ("image/jpeg", b'{"authToken":"%s"}'),
+        ("application/octet-stream", b"\0\1authToken=%s\xff"),
+        ("image/png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0X-Plex-Token: %s\0"),
+    ],
+)
+def test_secrets_in_broken_or_misnamed_answers_are_not_written(tmp_path: Path, media_type: str, body: bytes) -> None:
+    """A secret with its name is not written where a text has a wrong byte, is cut off or is called something else."""
+    secret = "Zk3xQw9LmNpRsTuVbYc1"
+    Recorder(tmp_path).keep_at("/a", {}, media_type, body % secret.encode())
+    assert secret.lower() not in on_disk(tmp_path)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "iso-8859-1", "utf-8-sig"])
 def test_texts_of_other_encodings_are_read(tmp_path: Path, encoding: str) -> None:
     """They are written as UTF-8, which is what they say of themselves then."""

@@ -29,7 +29,10 @@ _TEXTS = (".json", ".xml", ".html", ".txt", ".m3u8", ".svg", ".srt", ".vtt")
 _PICTURES = ("image/", "video/", "audio/", "font/")
 _CHARSET = re.compile(rb"""(?i)(?:charset|encoding)\s*=\s*["']?([\w-]+)""")
 _DECLARED = re.compile(r"(?i)\A(<\?xml[^>]*?encoding=[\"'])[\w-]+")
-_FORMS = re.compile(rb"(?:transient|claim|local)-[\w-]{20}|eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]")
+_FORMS = re.compile(
+    rb"(?:transient|claim|local)-[\w-]{20}|eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]"
+    rb"|(?i:token|secret|passw[a-z]{1,8}|cookie|authori[sz]ation|api[_-]?key)[\"'>]?\s?[=:>]\s?[\"']?[!-~]{4}"
+)
 
 
 def scrubbed(text: str, secrets: Iterable[str] = ()) -> str:
@@ -102,8 +105,11 @@ class Recorder:
     def _content(self, media_type: str, body: bytes) -> tuple[bytes | None, str]:
         """Return what is written, `None` where that is nothing, and the file's ending."""
         ending, kind = _ending(media_type), media_type.strip().lower()
-        if ending in _TEXTS or not (kind.startswith(_PICTURES) or b"\0" in body[:4096]):
-            text = _text(media_type, body)
+        if ending in _TEXTS or b"\0" not in body[:4096]:
+            # A playlist is of type audio; and what is called a picture may be an error's text.
+            text = _text("" if kind.startswith(_PICTURES) and ending not in _TEXTS else media_type, body)
+            if text is None and ending in _TEXTS:  # one wrong byte is no reason to keep the secrets
+                text = body.decode("latin-1")
             if text is not None:
                 return self._scrubber.scrub(text).encode("utf-8", "replace"), ending
         has_secret = body.startswith(ARCHIVES) or _FORMS.search(body) or self._scrubber.known.found_in(body)

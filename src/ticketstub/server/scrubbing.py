@@ -36,7 +36,7 @@ _NAMES, _VALUES = frozenset({"id", "name", "key", "type", "title"}), frozenset({
 _WORD = r"(?<![\w-])(?P<name>[\w-]++)"
 _BETWEEN = r"""(?P<between>\\*+["']?\s*+(?:[=:]|%(?:25)*(?:3D|3A)|\bis\b)\s*+)"""
 _QUOTED = re.compile(
-    _WORD + _BETWEEN + r"""(?P<quote>\\*+["'])(?P<value>.{0,4096}?)(?P<end>(?P=quote))""", re.IGNORECASE | re.DOTALL
+    _WORD + _BETWEEN + r"""(?P<quote>\\*+["'])(?P<value>.{0,4096}?)(?P<end>(?P=quote)|\Z)""", re.IGNORECASE | re.DOTALL
 )
 _BARE = re.compile(
     _WORD + _BETWEEN + r"""(?P<quote>(?:Bearer|Basic|Token)\s++)?(?P<value>[^\s"'\\&<>,;#%()\[\]{}]++)(?P<end>)""",
