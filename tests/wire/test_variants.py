@@ -150,6 +150,14 @@ def test_a_token_that_cannot_be_used_is_no_pending_pin(token: object) -> None:
             read(call, {**PIN, "authToken": token})
 
 
+@pytest.mark.parametrize("call", [POLL, LEGACY], ids=lambda call: call.name)
+def test_spaces_around_a_token_are_not_part_of_it(call: Call[Any]) -> None:
+    """A token in spaces is the token, and spaces alone are none: such a PIN is neither approved nor pending."""
+    assert TEXT == read(call, {**PIN, "authToken": f" {TEXT} "}).auth_token.reveal()
+    with pytest.raises(MalformedReply):
+        read(call, {**PIN, "authToken": "  "})
+
+
 REFUSALS: dict[str, object] = {
     "v2": {"errors": [{"code": 1020, "message": "Code not found or expired", "status": 404}]},
     "v2 beside a PIN": {**PIN, "errors": [{"code": 1020, "message": "Code not found or expired"}]},

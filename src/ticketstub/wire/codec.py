@@ -46,9 +46,10 @@ class Unreadable(ValueError):
 
 def _received(kind: type, raw: object) -> object:
     if kind is Token or kind is Secret:
-        if not isinstance(raw, str) or not raw or (kind is Token and not sendable(raw)):
+        text = raw.strip() if isinstance(raw, str) and kind is Token else raw
+        if not isinstance(text, str) or not text or (kind is Token and not sendable(text)):
             raise msgspec.ValidationError("a secret is text")
-        return Token.received(raw) if kind is Token else Secret(raw)
+        return Token.received(text) if kind is Token else Secret(text)
     raise NotImplementedError(kind)  # msgspec's own protocol for "not mine"
 
 
