@@ -53,6 +53,7 @@ from ticketstub import (
 )
 from ticketstub.compat import plex_api, plex_api_client
 from ticketstub.errors import MalformedReply
+from ticketstub.server.world import World, WorldError
 from ticketstub.wire.http import Request, Response
 
 TESTS = str(Path(__file__).parents[1])
@@ -463,3 +464,17 @@ def test_c6_no_pickle_of_messages() -> None:
             assert message.body == made.body
             with pytest.raises(TypeError, match="is not pickled"):
                 pickle.dumps([made])
+
+
+@pytest.mark.parametrize("way", ["parse", "load", "from_dict"])
+@pytest.mark.parametrize("fault", ['bogus = "x"', "bogus ="])
+def test_c6_a_faulty_world_shows_no_secret(way: str, fault: str, tmp_path: Path) -> None:
+    """A world may hold the token of a real media server upstream: no frame of its complaint shows it."""
+    text = f'[[account]]\nusername = "ana"\npassword = "{CANARY}"\n{fault}\n'
+    file = tmp_path / "world.toml"
+    file.write_text(text)
+    mapping = {"account": [{"username": "ana", "password": CANARY, "bogus": 1}]}
+    given: dict[str, Any] = {"parse": text, "load": file, "from_dict": mapping}
+    with pytest.raises(WorldError) as caught:
+        getattr(World, way)(given[way])
+    assert_hidden(caught.value)

@@ -18,6 +18,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from ticketstub.errors import printable
+from ticketstub.frames import hide_locals
 from ticketstub.records.record import MILLISECONDS
 from ticketstub.server import world_replies
 from ticketstub.server import world_values as check
@@ -178,6 +179,7 @@ class WorldMediaServer(world_replies.Whole, frozen=True, kw_only=True):
         _default(self, "machine_identifier", made.hexdigest())
 
 
+@hide_locals
 class World(_Part, frozen=True, kw_only=True):
     """All that a local Plex is started with."""
 
