@@ -99,7 +99,6 @@ HOSTILE = {
     "UTF-16 that is cut off": "<r/>".encode("utf-16")[:-1],
     "UTF-16 XML": sample("account.xml").decode().replace("UTF-8", "UTF-16").encode("utf-16"),
     "UTF-16 JSON": '{"x":1}'.encode("utf-16"),
-    "a name that is no text": sample("account.json").replace(b'"uuid"', b'"uu\x80id"', 1),
     "stray bytes": b"\xff\xfe\xfd\x00\x01",
     "stray bytes in XML": b"<r a='\xff'/>",
 }
@@ -215,6 +214,7 @@ ODD = {
     "NaN": sample("account.json").replace(b'"homeSize":1', b'"homeSize":NaN'),
     "endless number": sample("account.json").replace(b'"homeSize":1', b'"homeSize":1e9999'),
     "stray byte": sample("account.json").replace(b'"title":"mira', b'"title":"m\xffra'),
+    "a name that is no text": sample("account.json").replace(b'"uuid"', b'"uu\x80id"', 1),
     "half a pair": sample("account.json").replace(b'"title":"mira', b'"title":"\\ud800ra'),
     "control character": sample("account.json").replace(b'"title":"mira', b'"title":"m\tra'),
     "comment in XML": sample("account.xml").replace(b"<roles>", b"<!-- authToken='x' --><roles>"),
