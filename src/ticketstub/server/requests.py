@@ -172,11 +172,14 @@ class Asked:
 
         A page of such a name would be of this site for its browser (DNS rebinding). No browser leaves the Host out.
         """
+        name = self.host_name
+        return name is not None and ("." not in name or _is_address(name) or f".{name}".endswith(_OUR_NAMES))
+
+    @property
+    def host_name(self) -> str | None:
+        """The host of the Host field in small letters, without port and brackets; `None` where it is none."""
         match = _AUTHORITY(self.header(b"host").decode("latin-1").lower())
-        if match is None:
-            return False
-        name = match["literal"] or match["name"].removesuffix(".")
-        return "." not in name or _is_address(name) or f".{name}".endswith(_OUR_NAMES)
+        return match and (match["literal"] or match["name"].removesuffix("."))
 
     @property
     def declared_length(self) -> int:

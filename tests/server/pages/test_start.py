@@ -95,7 +95,10 @@ def test_one_click_signs_in(opened: Open) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example:8190", "127.0.0.1.evil.example", "localhost.evil.example", "192.168.1.5", "[fe80::1]", "", "a b"],
+    [
+        *("evil.example:8190", "127.0.0.1.evil.example", "localhost.evil.example", "192.168.1.5", "[fe80::1]"),
+        *("", "a b", "[::1].evil.example", "[::1", "localhost:@evil.example"),
+    ],
 )
 def test_another_host_sees_what_any_program_sees(opened: Open, host: str) -> None:
     """A name that is made to lead here (DNS rebinding) gets plex.tv's 404 for the page and for its buttons."""

@@ -37,7 +37,7 @@ def is_asked_for(asked: Asked) -> bool:
     """Tell whether a browser on this machine asks for the start page."""
     if asked.path != PATH or b"text/html" not in asked.header(b"accept").lower():
         return False
-    return _is_loopback(_host_of(asked.header(b"host").decode("latin-1")))
+    return _is_loopback(asked.host_name or "")
 
 
 async def show(visit: PageVisit) -> Answer:
@@ -84,13 +84,6 @@ def _address(instance: Instance, machine_identifier: str) -> str | None:
 def _may_see(visit: PageVisit, overview: Overview) -> bool:
     """Tell whether this browser is shown secrets: those of a world of its owner's are for this machine alone."""
     return overview.secrets and (overview.invented or _is_loopback(visit.asked.address))
-
-
-def _host_of(field: str) -> str:
-    """Return the host of a Host field, without port and brackets."""
-    if field.startswith("["):
-        return field[1:].partition("]")[0]
-    return field.partition(":")[0]
 
 
 def _is_loopback(host: str) -> bool:
