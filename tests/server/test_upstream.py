@@ -119,6 +119,16 @@ def get(url: str, path: str, token: str = MIRA, method: str = "GET", **headers: 
     return ask(url, method, path, {"X-Plex-Token": token, "Accept": "application/json", **headers})
 
 
+@pytest.mark.parametrize("place", [f"/echo/{MIRA}", f"/echo;X-Plex-Token={MIRA}", f"/echo/%2558{MIRA[1:]}"])
+def test_a_token_in_a_path_is_not_logged(real: Real, start: Start, place: str) -> None:
+    """The log has the path of what is passed on, but not where the asker's token stands in it."""
+    logged: list[str] = []
+    attic = start(world=described(real), on_answer=lambda *line: logged.append(line[1])).media_server("Attic").url
+    get(attic, "/echo")
+    get(attic, place)
+    assert ["/echo", "-"] == logged
+
+
 def test_what_is_not_known_here_is_passed_on(attic: str, real: Real) -> None:
     """Path and query as they were sent, with the upstream's token; status, type and body come down."""
     found = get(

@@ -16,6 +16,7 @@ from ticketstub.server.elsewhere import Elsewhere
 from ticketstub.server.handlers import media_server as handlers
 from ticketstub.server.handlers import media_server_owner as owner
 from ticketstub.server.handlers import security
+from ticketstub.server.known_secrets import KnownSecrets
 from ticketstub.server.policies.media_servers import is_this_machine
 from ticketstub.server.reply_names import stem
 from ticketstub.server.requests import Asked, Headers
@@ -80,10 +81,11 @@ class MediaServer:
         if (asked.method, _path(asked)) not in _OPEN:
             visit.caller = await self._guest(asked)
         if self._elsewhere is not None and _is_known_elsewhere(asked):
-            asked.template = "/" + stem(asked.path, {})
             # An unclaimed server lets its own machine in: that proves nothing to what is upstream.
-            token = _token(asked) if visit.caller.origin else ""
-            return self._kept_open(await self._elsewhere.answer(asked, token or ""), asked)
+            token = (_token(asked) if visit.caller.origin else "") or ""
+            if not KnownSecrets((token,)).found_in(asked.path):  # else nobody logs it
+                asked.template = "/" + stem(asked.path, {})
+            return self._kept_open(await self._elsewhere.answer(asked, token), asked)
         route = _find(asked)
         asked.template = route.template
         reply = await route.reply(visit)
