@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ticketstub.server.known_secrets import KnownSecrets
 from ticketstub.server.recording import Recorder, scrubbed, secrets_of
 from ticketstub.server.replies import Replies
 from ticketstub.server.requests import Asked, Scope
@@ -334,6 +335,29 @@ def test_ordinary_words_stay() -> None:
         '<Video ratingKey="7" addedAt="1700000000" version="1.40.1.8227"><Media id="9"/></Video>',
     ):
         assert text == scrubbed(text)
+
+
+def test_many_answers_with_secrets_of_their_own_are_recorded_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file is looked through once for each secret: twice the answers are at most six times the work, not eight."""
+    looked = 0
+    found_in = KnownSecrets.found_in
+
+    def counting(self: KnownSecrets, data: str | bytes) -> bool:
+        nonlocal looked
+        looked += len(self._texts)
+        return found_in(self, data)
+
+    monkeypatch.setattr(KnownSecrets, "found_in", counting)
+    work: list[int] = []
+    for many in (30, 60):
+        recorder, looked = Recorder(tmp_path / str(many)), 0
+        for number in range(many):
+            body = b'{"email":"u%d@mail.example","accessToken":"Zk3xQw9LmNpRs%07d"}' % (number, number)
+            assert recorder.keep_at(f"/{number}", {}, "application/json", body)
+        work.append(looked)
+    assert work[1] <= 6 * work[0]
 
 
 def test_it_is_the_same_the_second_time() -> None:

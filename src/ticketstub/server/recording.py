@@ -17,7 +17,7 @@ from secrets import token_hex
 
 import msgspec
 
-from ticketstub.server.known_secrets import ARCHIVES, HiddenSecret
+from ticketstub.server.known_secrets import ARCHIVES, HiddenSecret, KnownSecrets
 from ticketstub.server.replies import TYPES
 from ticketstub.server.reply_names import PAGING, counted
 from ticketstub.server.requests import Asked
@@ -64,7 +64,7 @@ class Recorder:
         self._folder = folder
         self._scrubber = Scrubber(secrets)
         self._written: set[Path] = set()
-        self._cleaned = self._scrubber.size
+        self._cleaned = self._scrubber.texts
         self._lock = threading.Lock()
 
     def keep(self, asked: Asked, media_type: str, body: bytes, secrets: Iterable[str] = ()) -> Path | None:
@@ -117,9 +117,11 @@ class Recorder:
 
     def _clean_earlier(self) -> None:
         """Write again what was written before a secret in it was known as one, or remove it."""
-        if self._cleaned == self._scrubber.size:
+        texts = self._scrubber.texts
+        new, self._cleaned = texts - self._cleaned, texts
+        if not new:
             return
-        known = self._scrubber.known
+        known = KnownSecrets(new)  # what was known before is in no file
         for file in [*self._written]:
             raw = file.read_bytes() if file.is_file() else b""
             if known.found_in(str(file.relative_to(self._folder))):
@@ -128,7 +130,6 @@ class Recorder:
                 file.unlink()
                 with suppress(HiddenSecret, UnicodeError):
                     self._write(file, self._scrubber.scrub(raw.decode()).encode())
-        self._cleaned = self._scrubber.size
 
     def _write(self, at: Path, content: bytes) -> None:
         _make(at.parent)

@@ -100,14 +100,14 @@ class Scrubber:
             self._secrets.add(secret)
 
     @property
-    def size(self) -> int:
-        """How much is known."""
-        return len(self._secrets) + len(self._others)
+    def texts(self) -> frozenset[str]:
+        """What must be in nothing that is kept."""
+        return frozenset((*self._secrets, *self._others))
 
     @property
     def known(self) -> KnownSecrets:
-        """What must be in nothing that is kept."""
-        return KnownSecrets([*self._secrets, *self._others])
+        """The same, to be looked for."""
+        return KnownSecrets(self.texts)
 
     def scrub(self, text: str) -> str:
         """Return a text without its secrets; JSON stays JSON, and XML stays XML.
