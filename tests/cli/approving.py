@@ -16,7 +16,7 @@ def link(plex_tv: str, code: str, token: str) -> int:
     headers = {"X-Plex-Token": token, "X-Plex-Client-Identifier": "link-page"}
     url = f"{plex_tv}/api/v2/pins/link?code={quote(code)}"
     request = urllib.request.Request(url, b"", headers, method="PUT")
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         status: int = answer.status
     return status
 

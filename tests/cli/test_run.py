@@ -23,7 +23,7 @@ ASKING = """
 import os, sys, urllib.request, urllib.error
 headers = {"X-Plex-Token": sys.argv[2], "X-Plex-Client-Identifier": "here"}
 try:
-    print(urllib.request.urlopen(urllib.request.Request(sys.argv[1], headers=headers), timeout=10).read().decode())
+    print(urllib.request.urlopen(urllib.request.Request(sys.argv[1], headers=headers), timeout=60).read().decode())
 except OSError as error:
     print(type(error).__name__, error)
 """
@@ -227,7 +227,7 @@ def test_nothing_is_left_after_kill_9(start: Start, runtime: Path) -> None:
     authority = Path(run.wait_for("listening").partition(" ")[2])
     assert authority.exists()
     run.popen.kill()
-    run.popen.wait(5)
+    run.popen.wait(60)
     assert until(authority.parent)
     assert [] == list(runtime.iterdir())
     _end_orphan(run)

@@ -21,7 +21,7 @@ def asked(url, method="GET", body=None, **headers):
     data = None if body is None else json.dumps(body).encode()
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, fields, method=method), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, data, fields, method=method), timeout=60) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as refused:
         return refused.code, refused.read()
@@ -90,7 +90,7 @@ import http.client, os, ssl
 from urllib.parse import urlsplit
 proxy = urlsplit(os.environ["HTTPS_PROXY"])
 def asked():
-    connection = http.client.HTTPSConnection(proxy.hostname, proxy.port, timeout=10)
+    connection = http.client.HTTPSConnection(proxy.hostname, proxy.port, timeout=60)
     connection.set_tunnel("plex.tv", 443)
     try:
         connection.request("GET", "/api/v2/ping", headers={"X-Plex-Token": "Xk3mPz_9Q-vT7rLb2NfW"})

@@ -17,7 +17,7 @@ import os, ssl, http.client, re, socket
 headers = {"X-Plex-Token": "Xk3mPz_9Q-vT7rLb2NfW", "X-Plex-Client-Identifier": "here"}
 
 def asked(host, path, port=None, kind=http.client.HTTPSConnection):
-    connection = kind(host, port, timeout=10)
+    connection = kind(host, port, timeout=60)
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     return f"{answer.status} {answer.read().decode()}"

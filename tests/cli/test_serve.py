@@ -28,7 +28,7 @@ def account(name: str, *, token: str = "") -> str:
 
 def status_of(url: str) -> int:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status
     except urllib.error.HTTPError as refused:
         with refused:

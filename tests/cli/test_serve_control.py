@@ -22,7 +22,7 @@ def verb(url: str, path: str, key: str, method: str = "POST") -> int:
         url + path, method=method, headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as refused:
         with refused:

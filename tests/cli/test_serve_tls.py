@@ -35,10 +35,10 @@ def asked(authority: Path, host: str, port: int, path: str) -> str:
 
     class Here(HTTPSConnection):
         def connect(self) -> None:
-            plain = socket.create_connection(("127.0.0.1", port), timeout=5)
+            plain = socket.create_connection(("127.0.0.1", port), timeout=60)
             self.sock = ssl.create_default_context(cafile=authority).wrap_socket(plain, server_hostname=self.host)
 
-    connection = Here(host, timeout=5)
+    connection = Here(host, timeout=60)
     connection.request("GET", path)
     with connection.getresponse() as answer:
         text = answer.read().decode()
@@ -216,7 +216,7 @@ TOKEN = "Xk3mPz_9Q-vT7rLb2NfW"
 HEADERS = {"X-Plex-Token": TOKEN, "X-Plex-Client-Identifier": "here", "Accept": "application/json"}
 
 def asked(url, headers=HEADERS, data=None):
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers, data=data), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers, data=data), timeout=60) as answer:
         return answer.read().decode()
 
 print(asked("https://plex.tv/api/v2/ping"))

@@ -216,7 +216,7 @@ class Silent(Ring):
         self.unlocked = threading.Event()
 
     def get_password(self, service: str, username: str) -> str | None:
-        self.unlocked.wait(10)
+        self.unlocked.wait(60)
         return super().get_password(service, username)
 
 
@@ -227,7 +227,7 @@ def test_a_keyring_that_does_not_answer(tmp_path: Path) -> None:
     start = time.monotonic()
     with pytest.raises(CredentialsError, match=r"did not answer within 0\.03 seconds.*unlocked"):
         store.load(PLEX_TV)
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 30
     ring.unlocked.set()
     assert store.save(signed_in(), replacing=None)
 
@@ -239,7 +239,7 @@ class Slow(Ring):
 
     @property
     def priority(self) -> float:  # type: ignore[override]  # keyring has a property of the class there
-        self.waits.wait(10)
+        self.waits.wait(60)
         return 5.0
 
 
@@ -278,7 +278,7 @@ def test_a_slow_keyring_is_none() -> None:
     ring = Slow()
     start = time.monotonic()
     assert not keyring_available(ring, patience=0.03)
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 30
     ring.waits.set()
 
 

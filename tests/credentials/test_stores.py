@@ -161,7 +161,7 @@ def test_the_lock_has_one_holder(store: Credentials) -> None:
         start = time.monotonic()
         with pytest.raises(CredentialsError, match=r"held these credentials for 0\.03 seconds"):
             store.lock(PLEX_TV, patience=0.03).__enter__()
-        assert 0.02 < time.monotonic() - start < 1
+        assert 0.02 < time.monotonic() - start < 30
         with pytest.raises(CredentialsError), store.lock("https://plex.tv/", patience=0):
             pass
     with store.lock(PLEX_TV, patience=0):

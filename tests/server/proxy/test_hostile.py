@@ -26,7 +26,7 @@ def test_a_slow_head(stage: Stage) -> None:
         client.say(bytes([each]))
         time.sleep(0.02)
     assert client.rest().startswith(b"HTTP/1.1 408 Request Timeout: the head of the request did not come within 0.2 s")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 8
 
 
 @pytest.mark.parametrize("text", [b"A" * 3000, b"GET http://plex.tv/ HTTP/1.1\r\nX: " + b"a" * 2000 + b"\r\n\r\n"])
@@ -140,7 +140,7 @@ def test_tls_that_drips(stage: Stage) -> None:
         hello.do_handshake()
     with pytest.raises(ConnectionError):
         _drip(client, outgoing.read())
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 8
     assert [("plex.tv:443", "failed")] == stage.told(1)
 
 
