@@ -187,6 +187,17 @@ def test_my_plex_may_be_forbidden(begin: Start) -> None:
     assert [403, 200] == [answer.status for answer in answers]
 
 
+def test_plex_tv_may_refuse_the_tokens_of_media_servers(begin: Start) -> None:
+    """With `server_tokens = "forbidden"` plex.tv's v2 API answers 403 to a server's own token, and to no other."""
+    statuses = {}
+    for way in ("accept", "forbidden"):
+        plex = begin({"server_tokens": way})
+        own = rows(plex.url, MIRA)[ATTIC]["token"]
+        paths = ("/api/v2/user", "/api/v2/ping", "/users/account.json")
+        statuses[way] = [[get(plex.url, path, token).status for path in paths] for token in (MIRA, own)]
+    assert {"accept": [[200, 200, 200]] * 2, "forbidden": [[200, 200, 200], [403, 403, 200]]} == statuses
+
+
 def test_a_share_may_be_refused_as_nobody(begin: Start) -> None:
     """With `shared_on_owner_route = 401` who has a share gets the 401 page there, and elsewhere its answer."""
     attic = begin({"shared_on_owner_route": 401}).media_server("Attic").url

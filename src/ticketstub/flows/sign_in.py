@@ -115,7 +115,7 @@ def _by_pin(wish: Wish, caller: Caller, because: Standing, there: Credential | N
     pin = yield from begin(caller, strong=not showing.code, forward_url=showing.forward_url, key=key)
     begun = Begun(pin, because)
     opened_alone = yield from _shown(wish, begun)
-    text = f"No approval yet. If no browser opened: {begun.text(typed=showing.code)}" if opened_alone else ""
+    text = f"No approval yet. Did no browser open?\n{begun.text(typed=showing.code)}" if opened_alone else ""
     remind = partial(wish.tell, text) if opened_alone else None
     return (yield from until_approved(pin, key, caller, give_up=showing.give_up, remind=remind))
 

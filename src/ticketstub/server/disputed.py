@@ -63,6 +63,7 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     old_media_server: Literal[404, 400] = 404
     source_device: Literal["object", "list"] = "object"
     my_plex_account: Literal["without_token", "with_token", "forbidden"] = "without_token"
+    server_tokens: Literal["accept", "forbidden"] = "accept"
 
 
 def _answer(annotation: object) -> Key:

@@ -176,6 +176,8 @@ class PlexTv:
         if route.needs_token:
             visit.token = asked.token or ""
             visit.caller = policy.check_kind(await caller(self._instance, visit.token), route.kinds)
+            if visit.caller.kind == "server" and self._instance.answers.server_tokens == "forbidden":
+                policy.forbid_v2(asked.path)
             self._noted.note(visit.caller, asked)
         reply = await route.reply(visit)
         if isinstance(reply, Answer):

@@ -108,6 +108,16 @@ def transient_ends(now: int, parent: int | None) -> int:
     return min(now + TRANSIENT, parent or now + TRANSIENT)
 
 
+def forbid_v2(path: str) -> None:
+    """Refuse a call of the v2 API.
+
+    Raises:
+        Forbidden: the path is one of that API.
+    """
+    if path.startswith("/api/v2/"):
+        raise Forbidden
+
+
 def check_kind(row: TokenRow | None, kinds: frozenset[TokenKind]) -> TokenRow:
     """Return a token of one of these kinds.
 
