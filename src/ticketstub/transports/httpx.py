@@ -63,6 +63,7 @@ class _AsyncClient(Protocol):
 
 class _Url(Protocol):
     scheme: str
+    host: str
     raw_host: bytes
     port: int | None
 
@@ -110,7 +111,8 @@ class _Exchange:
             url = cast("_MakesUrls", self._library.URL)(
                 scheme=place.scheme, host=place.host, port=place.port, raw_path=self._target.encode("ascii")
             )
-            if (url.scheme, url.raw_host.decode(), url.port or place.default_port) == place:
+            # `host` decodes punycode, which the library's request needs: what it cannot decode is refused here.
+            if url.host and (url.scheme, url.raw_host.decode(), url.port or place.default_port) == place:
                 return url
         raise ValueError(f"an address that {self._library.__name__} does not read as it is written cannot be used")
 
