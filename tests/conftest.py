@@ -6,6 +6,7 @@ Rule: only what more than one folder of tests needs. Clocks, worlds and servers 
 import gc
 import os
 import shutil
+import signal
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -51,6 +52,12 @@ LONG = (
     "testing/test_plugin.py",
 )
 FIRST = ("contract", "faults", "strangers", "e2e", "docs", "cli", "stateful")
+
+
+def pytest_configure() -> None:
+    """Let programs that tests start be interrupted, also where a shell began the tests in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # programs inherit that
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

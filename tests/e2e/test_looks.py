@@ -51,6 +51,7 @@ CONTRAST = """() => {
 def measure(page: Page, folder: str, name: str) -> None:
     """Measure, and take a picture where there is a folder for it."""
     expect(page.locator("h1")).to_have_count(1)
+    page.wait_for_load_state("load")  # its style sheet too
     if folder:
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
     ratio, text = page.evaluate(CONTRAST)[0]
