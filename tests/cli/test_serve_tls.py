@@ -170,7 +170,7 @@ def test_the_control_api_takes_its_key_from_the_environment(start: Start) -> Non
     assert "kkk" not in "".join(serving.lines)
     assert 0 == serving.end()
     refused = start("serve", "--demo", "--port", "0", env={"TICKETSTUB_SERVE_CONTROL_KEY": "short"})
-    assert 1 == refused.popen.wait(10)
+    assert 1 == refused.popen.wait(60)
 
 
 def test_an_address_is_found_only_where_all_are_listened_on() -> None:

@@ -557,7 +557,7 @@ async def test_a_cancelled_wait_for_the_lock() -> None:
 
     def slowly() -> Any:
         entered.set()
-        go.wait(10)
+        go.wait(60)
         return lock()
 
     turn._lock = slowly

@@ -138,7 +138,7 @@ def test_c11_threads_lose_no_update(store: Credentials) -> None:
             now = store.load(PLEX_TV)
             assert now
             if tries == 0:
-                meet.wait(10)  # all have loaded the same
+                meet.wait(60)  # all have loaded the same
             tries += 1
             more = replace(now, account_id=(now.account_id or 0) + 1, token=Slow.received(JWT, PLEX_TV))
             done += store.save(more, replacing=now) is not None

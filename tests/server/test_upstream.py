@@ -98,7 +98,7 @@ def real() -> Iterator[Real]:
     yield server
     server.shutdown()
     server.server_close()
-    thread.join(5)
+    thread.join(60)
 
 
 def described(real: Real, **keys: object) -> dict[str, Any]:

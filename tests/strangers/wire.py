@@ -105,4 +105,4 @@ def relay_to(target: str, refusing: Sequence[int] = ()) -> Generator[Relay]:
         yield relay
     finally:
         relay.close()
-        thread.join(5)
+        thread.join(60)

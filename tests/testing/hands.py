@@ -37,7 +37,7 @@ Seen = int | str
 KEY = "k3y-of-the-test-0123456789-0123456789"
 SOON = 0.15
 """Seconds that a program waits for a connection: the kernel makes it, however busy the local Plex is."""
-PATIENT = 10.0
+PATIENT = 60.0
 """Seconds that it waits for an answer."""
 
 

@@ -21,7 +21,7 @@ from ticketstub.server.proxy.proxy import Proxy
 from ticketstub.server.proxy.upstream import Upstream
 
 DIGITS = "5d0c3a9be17f42d8a6b4c2e0f19d7385"
-PATIENCE = 5.0
+PATIENCE = 60.0
 
 
 class Backend:
