@@ -228,8 +228,15 @@ class Process:
         return found[1]
 
     def end(self, how: signal.Signals = signal.SIGTERM, within: float = 60.0) -> int:
+        """End it with a signal, and return its exit code; where it hangs, what each of its threads does is told."""
         self.popen.send_signal(how)
-        return self.popen.wait(within)
+        try:
+            return self.popen.wait(within)
+        except subprocess.TimeoutExpired:
+            self.popen.send_signal(signal.SIGABRT)  # faulthandler writes every thread's stack
+            self.popen.wait(within)
+            said = self.popen.stderr.read() if self.popen.stderr else ""
+            raise AssertionError(f"it did not end within {within} s of {how.name}: {said}") from None
 
     def clear_away(self) -> None:
         self.popen.kill()
@@ -255,6 +262,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
         kept.pop(name, None)
     own = {"PYTHONPATH": str(SOURCE), "HOME": str(home), "XDG_DATA_HOME": str(home)}
     own["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"  # no test opens its user's keyring
+    own["PYTHONFAULTHANDLER"] = "1"  # what hangs tells where (see `Process.end`)
     return kept | own | more
 
 

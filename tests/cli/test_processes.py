@@ -93,8 +93,8 @@ def test_ctrl_c_ends_a_hanging_call_at_once(start: Start) -> None:
         connection, _ = silent.accept()
         connection.recv(10)
         began = time.monotonic()
-        assert 130 == asking.end(signal.SIGINT, within=15.0)
-        assert time.monotonic() - began < 15
+        assert 130 == asking.end(signal.SIGINT, within=60.0)
+        assert time.monotonic() - began < 60
         connection.close()
     assert asking.popen.stderr
     assert "" == asking.popen.stderr.read()
@@ -121,8 +121,8 @@ def test_ctrl_c_ends_the_wait_and_leaves_nothing(
     waiting = start(*LOGIN, here[1], *more)
     code_of(waiting)
     began = time.monotonic()
-    assert 130 == waiting.end(signal.SIGINT, within=15.0)
-    assert time.monotonic() - began < 15
+    assert 130 == waiting.end(signal.SIGINT, within=60.0)
+    assert time.monotonic() - began < 60
     assert waiting.popen.stderr
     assert not {"Traceback", "Error"} & set(re.findall(r"\w+", waiting.popen.stderr.read()))
     assert not store_in(tmp_path).in_use()

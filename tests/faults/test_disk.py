@@ -275,7 +275,8 @@ async def test_f_sq_10_forced_checkpoints(tmp_path: Path) -> None:
 
     async def write(first: int) -> int:
         done = 0
-        for number in range(first, first + 200 * ROUNDS):
+        while done < 200 * ROUNDS or (truncated[0] <= 3 and time.monotonic() < hangs):
+            number = first + done
             statement = "INSERT INTO attempt (kind, subject, tally) VALUES ('x', $1, $2)"
             values = {"1": str(number), "2": b"x" * 300}
             done += await writer.run(lambda connection: connection.execute(statement, values).rowcount)  # noqa: B023
@@ -283,6 +284,7 @@ async def test_f_sq_10_forced_checkpoints(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=truncate)
     thread.start()
+    hangs = time.monotonic() + HANG
     try:
         done = sum(await asyncio.gather(*(write(10**6 * number) for number in range(8))))
     finally:
@@ -292,6 +294,7 @@ async def test_f_sq_10_forced_checkpoints(tmp_path: Path) -> None:
     assert truncated[0] > 3, "no power: the log was hardly ever truncated"
     with closing(sqlite3.connect(path)) as connection:
         assert [("ok",)] == connection.execute("PRAGMA integrity_check").fetchall()
-        assert (done,) == (8 * 200 * ROUNDS,) == connection.execute("SELECT count(*) FROM attempt").fetchone()
+        assert done >= 8 * 200 * ROUNDS
+        assert (done,) == connection.execute("SELECT count(*) FROM attempt").fetchone()
     with closing(sqlite_file.reader(path)) as reader:
         assert (0,) == reader.execute("PRAGMA wal_autocheckpoint").fetchone()
