@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import pickle
+import traceback
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,11 +16,11 @@ from tests.client.scripts import head_of
 from tests.samples.reading import sample
 from tests.server.asking import ATTIC, MIRA, TOM_ON_ATTIC
 from tests.transports.hostile import closed_port
-from ticketstub import Unauthorized, Unreachable
+from ticketstub import RedirectRefused, Retry, Unauthorized, Unreachable
 from ticketstub.compat import plex_api
-from ticketstub.compat.not_covered import NotCovered
+from ticketstub.compat.answers import OURS, NotCovered
 from ticketstub.compat.plex_api.models import errors, operations
-from ticketstub.compat.plex_api.utils import BackoffStrategy, RetryConfig
+from ticketstub.compat.plex_api.utils import BackoffStrategy, RetryConfig, retry_of
 
 Serve = Callable[..., Script]
 
@@ -276,3 +279,108 @@ def test_models_by_attribute() -> None:
     """`plex_api.models` is there with the package, as in the releases."""
     assert errors is plex_api.models.errors
     assert operations is plex_api.models.operations
+
+
+def test_what_is_named_instead_exists() -> None:
+    """Each name of ours that an error gives is there."""
+    import ticketstub
+
+    for ours in OURS.values():
+        owner, _, method = ours.removesuffix("()").partition(".")
+        assert callable(getattr(getattr(ticketstub, owner), method))
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"error":"x"}', b'{"errors":{}}', b'{"errors":["x"]}'])
+def test_odd_bodies_of_a_refusal(serve: Serve, body: bytes) -> None:
+    """What lists no errors has none, and is the page's class all the same."""
+    server = serve(**{"security/token": reply(body, 401, **JSON)})
+    with client(server.url) as s, pytest.raises(errors.GetTransientTokenResponseBody) as caught:
+        s.authentication.get_transient_token(type="delegation", scope="all")
+    assert not caught.value.errors
+
+
+def test_a_redirect_elsewhere_is_refused(serve: Serve) -> None:
+    """The releases follow it with the token; here it is an SDKError."""
+    server = serve(**{"security/token": reply(b"", 302, Location="http://192.0.2.7/security/token")})
+    with client(server.url) as s, pytest.raises(errors.SDKError) as caught:
+        s.authentication.get_transient_token(type="delegation", scope="all")
+    assert 302 == caught.value.status_code
+    assert isinstance(caught.value.__cause__, RedirectRefused)
+
+
+def test_errors_show_no_secret(serve: Serve) -> None:
+    """Text, repr, traceback, attributes and pickle of an error hold neither the token nor what the answer repeats."""
+    secret = "cAnArY-7f3kQ2vTz8Lm1"
+    body = json.dumps({"errors": [{"code": 1001, "message": f"no {secret}", "status": 401}]}).encode()
+    server = serve(**{"security/token": reply(body, 401, **JSON)})
+    with client(server.url, access_token=secret) as s:
+        with pytest.raises(errors.SDKError) as caught:
+            s.authentication.get_transient_token(type="delegation", scope="all")
+        assert secret not in repr(s)
+    error = caught.value
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301  # made a moment ago
+    assert (type(error), error.message, 401, "") == (type(again), again.message, again.status_code, again.body)
+    shown = "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error)) + error.message
+    assert secret not in f"{shown} {error.raw_response!r} {error.headers!r}"
+
+
+def test_results_show_no_secret(attic: str) -> None:
+    """The `repr` of a result and of what is in it holds no token."""
+    with client(attic) as s:
+        token = s.authentication.get_transient_token(type="delegation", scope="all")
+        source = s.authentication.get_source_connection_information(source=f"server://{ATTIC}")
+    assert token.token
+    assert source.source.access_token
+    for secret in (token.token.reveal(), source.source.access_token.reveal()):
+        assert secret not in f"{token!r} {source!r} {token.raw_response!r} {vars(token)} {vars(source)}"
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ({"server_url": "http://{host}:1/", "url_params": {"host": "192.0.2.8"}}, "http://192.0.2.8:1"),
+        ({"ip": "192.0.2.7"}, "http://192.0.2.7:32400"),
+        ({"ip": "192.0.2.7", "protocol": plex_api.ServerProtocol.HTTPS, "port": "1"}, "https://192.0.2.7:1"),
+    ],
+)
+def test_address_of_the_constructor(given: dict[str, Any], address: str) -> None:
+    """The address is server_url with its names filled in, or made of protocol, ip and port."""
+    with plex_api.PlexAPI(access_token=MIRA, **given) as s:
+        assert address in repr(s)
+
+
+@pytest.mark.parametrize(
+    ("config", "retry"),
+    [
+        (RetryConfig("backoff", BackoffStrategy(1, 50, 1.1, 100), retry_connection_errors=False), (7, 0.001, {429})),
+        (
+            RetryConfig(
+                "backoff",
+                BackoffStrategy(1000, 30000, 2, 300000),
+                retry_connection_errors=True,
+                status_codes_override=["503"],
+            ),
+            (9, 1.0, {503}),
+        ),
+        (
+            RetryConfig(
+                "backoff", BackoffStrategy(0, 0, 1, 0), retry_connection_errors=True, status_codes_override=["5XX"]
+            ),
+            (1, 0.001, set(range(500, 600))),
+        ),
+        (ONCE, (1, Retry().backoff, Retry().statuses)),
+    ],
+)
+def test_what_a_retry_configuration_becomes(config: RetryConfig, retry: tuple[int, float, set[int]]) -> None:
+    """As many doubling waits as fit into the elapsed time, seconds for milliseconds, the statuses of the override."""
+    attempts, backoff, statuses = retry
+    assert Retry(attempts=attempts, backoff=backoff, statuses=frozenset(statuses)) == retry_of(config)
+
+
+def test_retry_configuration_is_used(serve: Serve) -> None:
+    """429 is tried again as configured."""
+    quick = RetryConfig("backoff", BackoffStrategy(1, 50, 1.1, 100), retry_connection_errors=False)
+    found = reply(sample("source.xml"), Content_Type="application/xml")
+    server = serve(**{"security/resources": [reply(b"", 429), found]})
+    with client(server.url, retry_config=quick) as s:
+        assert 200 == s.authentication.get_source_connection_information(source=f"server://{ATTIC}").status_code

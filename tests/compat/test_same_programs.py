@@ -28,7 +28,6 @@ SOURCE = "provider://tv.example.movies"
 CHANGED = {
     r"^import plex_api$": "from ticketstub.compat import plex_api",
     r"^from plex_api\.": "from ticketstub.compat.plex_api.",
-    r"^from plex_api_client": "from ticketstub.compat.plex_api_client",
 }
 SERVER_CALLS: list[dict[str, str]] = [
     {"call": call, "server": server, "token": token, "source": SOURCE}
@@ -36,14 +35,6 @@ SERVER_CALLS: list[dict[str, str]] = [
     for server in ("Attic", "Cellar")
     for token in (MIRA, TOM_ON_ATTIC, DEAD)
 ] + [{"call": "source", "server": "Attic", "token": MIRA, "source": "server://unknown"}]
-PLEX_TV_CALLS: list[dict[str, str]] = [
-    {"call": "sign_in", "login": "pip", "password": "paper boats sail on"},
-    {"call": "sign_in", "login": "pip", "password": "not this one"},
-    {"call": "sign_in", "login": "mira_quill", "password": "attic stairs creak twice"},
-    {"call": "sign_in", "login": "tom@example.test", "password": "lighthouse in fog", "verification_code": "123456"},
-    {"call": "token_details", "token": MIRA},
-    {"call": "token_details", "token": DEAD},
-]
 
 
 def on_ours(folder: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -67,25 +58,10 @@ def comparable(outcome: dict[str, Any], token: str | None) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("ask", PLEX_TV_CALLS + SERVER_CALLS, ids=lambda ask: "-".join(ask.values()))
-@pytest.mark.parametrize("how", ["sync", "async"])
-def test_plex_api_client(start_stranger: Start, how: str, ask: dict[str, str]) -> None:
-    """0.36.3: values, statuses, error classes, bodies and codes are the release's own."""
-    stranger, plex = start_stranger("plexpy_0_36_3")
-    whole: dict[str, Any] = {
-        **ask,
-        "how": how,
-        "plex_tv": plex.plex_tv,
-        "server": plex.servers.get(ask.get("server", "")),
-    }
-    theirs = comparable(stranger.ask(**whole), ask.get("token"))
-    assert theirs == comparable(on_ours("plexpy_0_36_3")(whole), ask.get("token"))
-
-
 @pytest.mark.parametrize("ask", SERVER_CALLS, ids=lambda ask: "-".join(ask.values()))
 @pytest.mark.parametrize("folder", ["plexpy_0_6_6", "plexpy_0_9_0"])
 def test_plex_api(start_stranger: Start, folder: str, ask: dict[str, str]) -> None:
-    """0.6.6 and 0.9.0: likewise, but for the page's class of a 401 in JSON, which these releases never raise."""
+    """Values, statuses, errors, bodies and codes are the releases', which never raise the page's class of a 401."""
     stranger, plex = start_stranger(folder)
     whole: dict[str, Any] = {**ask, "how": "sync", "server": plex.servers[ask["server"]]}
     theirs = comparable(stranger.ask(**whole), ask["token"])

@@ -51,7 +51,7 @@ from ticketstub import (
     acheck,
     check,
 )
-from ticketstub.compat import plex_api, plex_api_client
+from ticketstub.compat import plex_api
 from ticketstub.errors import MalformedReply
 from ticketstub.server.world import World, WorldError
 from ticketstub.wire.http import Request, Response
@@ -327,10 +327,6 @@ DIRECTLY: dict[str, Callable[[], object]] = {
     "plex_api, refused": lambda: plex_api.PlexAPI(
         access_token=CANARY, ip="127.0.0.1", port=str(closed_port())
     ).authentication.get_transient_token(type_="delegation", scope="all"),
-    "plex_api_client": lambda: plex_api_client.PlexAPI(token=f"{CANARY} {CANARY}"),
-    "plex_api_client, refused": lambda: plex_api_client.PlexAPI(
-        token=CANARY, timeout_ms=500
-    ).authentication.get_token_details(request={}, server_url=f"http://127.0.0.1:{closed_port()}"),
 }
 
 

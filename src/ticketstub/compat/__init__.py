@@ -1,7 +1,6 @@
-"""Other libraries' names on our client, so that their documented snippets run with one changed import.
+"""Another library's names on our client, so that its documented snippets run with one changed import.
 
     from ticketstub.compat import plex_api  # plex-api-client 0.6.6 to 0.9.0
-    from ticketstub.compat import plex_api_client  # plex-api-client 0.36.3
 
 Rule: names and shapes only. What is sent, where a token may go, what is tried again and for how long are ours; what is
 not covered says so and names what to use instead. Sources: the releases themselves, looked at from outside.

@@ -1,17 +1,38 @@
-"""What both SDKs show of an answer: the raw response, the listed errors, and an exception that carries them.
+"""What the SDK shows of an answer, and what to say where a snippet goes beyond what is covered.
 
-Rule: every exception here is a `PlexError`, so `except ticketstub.PlexError` catches it; its message holds no secret,
-and the error of ours that it stands for is its `__cause__`. A body may hold secrets; only who asks sees it.
+Rule: a body may hold secrets; only who asks sees it. An argument that cannot be honoured is a `NotCovered`; a group,
+operation or name is an `AttributeError`, so that `hasattr` and `getattr` with a default work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
-from ticketstub.errors import PlexError
 from ticketstub.wire.http import Response
-from ticketstub.wire.plain import is_items, is_members
+
+OURS = {
+    "get_identity": "Plex.identity()",
+    "get_server_identity": "Plex.identity()",
+    "get_server_info": "Plex.server_information()",
+    "get_server_capabilities": "Plex.server_information()",
+    "get_server_resources": "Plex.resources()",
+    "ping": "Plex.ping()",
+}
+"""Their operations and our names for them, where we have one."""
+
+_OTHERWISE = "for a media server's other paths, ticketstub.MediaServer.get() and .request(): Plex().at(url, token=…)"
+
+
+class NotCovered(TypeError):
+    """An argument of the original that is not honoured here; the message names what to use instead."""
+
+
+def missing(where: str, name: str) -> AttributeError:
+    """Make the error for a name that the original has and this has not."""
+    instead = f"use ticketstub.{OURS[name]}" if name in OURS else _OTHERWISE
+    return AttributeError(
+        f"{where} has no {name}: only what the Authentication reference pages hold is covered; {instead}"
+    )
 
 
 class Headers(Mapping[str, str]):
@@ -60,72 +81,5 @@ class RawResponse:
         """Read the body as JSON; a `ValueError` where it is none."""
         return self._response.json()
 
-    @property
-    def is_json(self) -> bool:
-        """Whether the answer calls itself JSON: only then does an SDK have a class of its own for a refusal."""
-        return self.content_type.partition(";")[0].strip().lower() == "application/json"
-
     def __repr__(self) -> str:
         return f"<RawResponse [{self.status_code}]>"
-
-
-@dataclass(frozen=True)
-class ListedError:
-    """One entry of the `errors` in a refusal's body."""
-
-    code: int | None = None
-    message: str | None = None
-    status: int | None = None
-
-
-def listed_errors(response: RawResponse) -> list[ListedError] | None:
-    """Read the `errors` of a JSON body; `None` where it has none."""
-    try:
-        body = response.json()
-    except (ValueError, RecursionError):
-        return None
-    found = body.get("errors") if is_members(body) else None
-    return [_listed(entry) for entry in found if is_members(entry)] if is_items(found) else None
-
-
-def _listed(entry: dict[str, object]) -> ListedError:
-    code, message, status = (entry.get(name) for name in ("code", "message", "status"))
-    return ListedError(
-        code=code if isinstance(code, int) else None,
-        message=message if isinstance(message, str) else None,
-        status=status if isinstance(status, int) else None,
-    )
-
-
-class AnsweredError(PlexError):
-    """An error that came with an answer; a kind of `PlexError` with the SDKs' attributes."""
-
-    __slots__ = ()
-
-    @classmethod
-    def of(cls, error: PlexError, response: Response) -> AnsweredError:
-        """Make one that says what ours says."""
-        return cls(error.message, hint=error.hint, status=response.status, code=error.code, response=response)
-
-    @property
-    def raw_response(self) -> RawResponse:
-        """The answer; an empty one after pickling, which leaves it out."""
-        return RawResponse(self.response or Response(self.status or 0, {}, b""))
-
-    @property
-    def status_code(self) -> int:
-        """The answer's status."""
-        return self.raw_response.status_code
-
-    @property
-    def headers(self) -> Headers:
-        """The answer's headers."""
-        return self.raw_response.headers
-
-    @property
-    def body(self) -> str:
-        """The answer's body as text. May hold secrets."""
-        return self.raw_response.text
-
-    def __str__(self) -> str:
-        return f"{self.message}: Status {self.status}"

@@ -8,7 +8,7 @@ Rule: as all of compat/, names and shapes only; what differs is told where it do
 
 from __future__ import annotations
 
-from ticketstub.compat.not_covered import missing
+from ticketstub.compat.answers import missing
 from ticketstub.compat.plex_api import models, utils
 from ticketstub.compat.plex_api.sdk import Authentication, PlexAPI, ServerProtocol
 

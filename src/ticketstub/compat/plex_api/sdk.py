@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from weakref import finalize
 
 from ticketstub.client import Plex
-from ticketstub.compat.answers import RawResponse
-from ticketstub.compat.arguments import filled, sync_client, text_of
-from ticketstub.compat.not_covered import missing
+from ticketstub.compat.answers import NotCovered, RawResponse, missing
 from ticketstub.compat.plex_api.models import errors
 from ticketstub.compat.plex_api.models.operations import (
     GetSourceConnectionInformationResponse,
@@ -22,13 +20,13 @@ from ticketstub.compat.plex_api.models.operations import (
     GetTransientTokenResponse,
     Scope,
 )
-from ticketstub.compat.retries import RetryConfig, retry_of
+from ticketstub.compat.plex_api.utils import RetryConfig, retry_of
 from ticketstub.device import Device
-from ticketstub.errors import PlexError
 from ticketstub.frames import hide_locals
 from ticketstub.options import Retry
 from ticketstub.outcome import Err
 from ticketstub.token import Token
+from ticketstub.transports import transport_for
 from ticketstub.wire.call import Call
 from ticketstub.wire.security import (
     GetSourceConnectionInformation,
@@ -82,7 +80,7 @@ class Authentication:
         wanted = type_ if type_ is not None else type
         if wanted is None or scope is None:
             raise TypeError("get_transient_token needs type= (or type_=) and scope=")
-        call = GetTransientToken(type=TransientTokenType(text_of(wanted)), scope=TransientTokenScope(text_of(scope)))
+        call = GetTransientToken(type=TransientTokenType(wanted), scope=TransientTokenScope(scope))
         found, raw = self._made(call, errors.GetTransientTokenResponseBody)
         return GetTransientTokenResponse(
             content_type=raw.content_type, status_code=raw.status_code, raw_response=raw, token=found.token
@@ -108,9 +106,14 @@ class Authentication:
         if not self._named:
             raise ValueError(_NO_ADDRESS)
         outcome = self._plex.attempt(call)
-        if isinstance(outcome, Err):
-            _raise_for(outcome.error, unauthorized)
-        return outcome.value, RawResponse(outcome.response)
+        if not isinstance(outcome, Err):
+            return outcome.value, RawResponse(outcome.response)
+        ours, response = outcome.error, outcome.error.response
+        if response is None:
+            raise ours
+        media_type = RawResponse(response).content_type.partition(";")[0].strip().lower()
+        kind = unauthorized if response.status == 401 and media_type == "application/json" else errors.SDKError
+        raise kind(ours.message, hint=ours.hint, status=response.status, code=ours.code, response=response) from ours
 
     if not TYPE_CHECKING:  # type checkers know what there is
 
@@ -129,7 +132,7 @@ class PlexAPI:
         server_idx: 0, for the one server that these releases know.
         server_url: the whole address instead; url_params: what stands for the names in braces in it.
         client: an httpx client, or a transport of ticketstub's.
-        retry_config: when to try again (see `compat.retries`).
+        retry_config: when to try again (see `compat.plex_api.utils`).
 
     Raises:
         NotCovered: the client is one that cannot be sent with, such as a `requests.Session`.
@@ -151,15 +154,21 @@ class PlexAPI:
     ) -> None:
         if server_idx not in (None, 0):
             raise ValueError("server_idx is 0: these releases know one server")
-        server = filled(server_url, url_params) if server_url else None
-        if server is None and ip is not None:
-            server = f"{text_of(protocol or 'http')}://{ip}:{port or '32400'}"
+        server = f"{ServerProtocol(protocol or 'http')}://{ip}:{port or '32400'}" if ip else None
+        if server_url:
+            server = server_url
+            for name, value in (url_params or {}).items():
+                server = server.replace("{" + name + "}", value)
+        try:
+            transport = transport_for(client) if client is not None else None
+        except TypeError as error:
+            raise NotCovered(f"client=: {error}") from None
         self._plex = Plex(
             device=Device(client_identifier=x_plex_client_identifier) if x_plex_client_identifier else None,
             token=access_token,
             server=server,
             retry=retry_of(retry_config) if retry_config else Retry(),
-            transport=sync_client(client),
+            transport=transport,
         )
         self.authentication = Authentication(self._plex, named=server is not None, owner=self)
         finalize(self, self._plex.close)  # these releases have no way to close, so their programs do not
@@ -181,11 +190,3 @@ class PlexAPI:
 
         def __getattr__(self, name: str) -> object:
             raise missing("plex_api.PlexAPI", name)
-
-
-def _raise_for(error: PlexError, unauthorized: type[errors.SDKError]) -> NoReturn:
-    """Raise the SDK's error for ours; ours itself where nothing was answered."""
-    if error.response is None:
-        raise error
-    typed = error.response.status == 401 and RawResponse(error.response).is_json
-    raise (unauthorized if typed else errors.SDKError).of(error, error.response) from error

@@ -2,19 +2,34 @@
 
 Rule: the page names a class for a 401 in JSON, and `SDKError` for every other status from 400 on; the releases raise
 `SDKError` for a 401 too. Here the former are kinds of the latter, so that a program written after either is right. What
-never was answered stays ours: `ticketstub.Unreachable`, where the releases let an error of requests through.
+never was answered stays ours: `ticketstub.Unreachable`, where the releases let an error of requests through. Each is a
+`PlexError` whose message holds no secret, with the error of ours that it stands for as its `__cause__`.
 """
 
 from __future__ import annotations
 
-from ticketstub.compat.answers import AnsweredError, ListedError, listed_errors
-from ticketstub.compat.not_covered import missing
+from dataclasses import dataclass
+
+from ticketstub.compat.answers import Headers, RawResponse, missing
+from ticketstub.errors import PlexError
+from ticketstub.wire.http import Response
+from ticketstub.wire.plain import is_items, is_members
+
+
+@dataclass(frozen=True)
+class ListedError:
+    """One entry of the `errors` in a refusal's body."""
+
+    code: int | None = None
+    message: str | None = None
+    status: int | None = None
+
 
 GetTransientTokenErrors = ListedError
 GetSourceConnectionInformationErrors = ListedError
 
 
-class SDKError(AnsweredError):
+class SDKError(PlexError):
     """Plex answered with a status from 400 on, or with what the call is not answered with.
 
     Attributes: `message`, `status_code`, `body`, `raw_response`.
@@ -22,14 +37,42 @@ class SDKError(AnsweredError):
 
     __slots__ = ()
 
+    @property
+    def raw_response(self) -> RawResponse:
+        """The answer; an empty one after pickling, which leaves it out."""
+        return RawResponse(self.response or Response(self.status or 0, {}, b""))
+
+    @property
+    def status_code(self) -> int:
+        """The answer's status."""
+        return self.raw_response.status_code
+
+    @property
+    def headers(self) -> Headers:
+        """The answer's headers."""
+        return self.raw_response.headers
+
+    @property
+    def body(self) -> str:
+        """The answer's body as text. May hold secrets."""
+        return self.raw_response.text
+
+    def __str__(self) -> str:
+        return f"{self.message}: Status {self.status}"
+
 
 class _Unauthorized(SDKError):
     __slots__ = ()
 
     @property
     def errors(self) -> list[ListedError] | None:
-        """The errors that the body lists, each with code, message and status."""
-        return listed_errors(self.raw_response)
+        """The errors that the body lists, each with code, message and status; `None` where it lists none."""
+        try:
+            body = self.raw_response.json()
+        except (ValueError, RecursionError):
+            return None
+        found = body.get("errors") if is_members(body) else None
+        return [_listed(entry) for entry in found if is_members(entry)] if is_items(found) else None
 
 
 class GetTransientTokenResponseBody(_Unauthorized):
@@ -42,6 +85,15 @@ class GetSourceConnectionInformationResponseBody(_Unauthorized):
     """A source's connection information was refused with 401 in JSON."""
 
     __slots__ = ()
+
+
+def _listed(entry: dict[str, object]) -> ListedError:
+    code, message, status = (entry.get(name) for name in ("code", "message", "status"))
+    return ListedError(
+        code=code if isinstance(code, int) else None,
+        message=message if isinstance(message, str) else None,
+        status=status if isinstance(status, int) else None,
+    )
 
 
 def __getattr__(name: str) -> object:

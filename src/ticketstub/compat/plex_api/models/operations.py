@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ticketstub.compat.answers import RawResponse
-from ticketstub.compat.not_covered import missing
+from ticketstub.compat.answers import RawResponse, missing
 from ticketstub.records import Source
 from ticketstub.token import Token
 
