@@ -134,7 +134,7 @@ def test_f_sq_3_answers_come_after_the_sync(folder: Path, tracer: str, defective
 
 
 def test_f_sq_4_a_sync_that_fails(folder: Path, tracer: str) -> None:
-    """F-SQ-4: where syncs fail with EIO, a write is answered 503 and never acknowledged, and the next ones are kept."""
+    """F-SQ-4, I6: where syncs fail with EIO, a write is 503 and never acknowledged, and the next ones are kept."""
     ledger = Ledger()
     with serving(folder):
         pass

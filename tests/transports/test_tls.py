@@ -1,4 +1,4 @@
-"""https: bad certificates are refused with the reason, and what was refused has been sent nothing."""
+"""C4: https: bad certificates are refused with the reason, and what was refused has been sent nothing."""
 
 from __future__ import annotations
 

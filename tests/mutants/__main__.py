@@ -1,0 +1,69 @@
+"""Mutants of the source, by hand: `python -m tests.mutants choose|run|compare`; tests/README.md says more."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from tests.mutants.runner import PACKAGE, Result, run
+from tests.mutants.sites import Mutant, all_sites, choose
+
+ROOT = Path(__file__).parents[2]
+CHOSEN = Path(__file__).with_name("chosen.json")
+
+
+def read() -> list[Mutant]:
+    """Return the mutants that were chosen, with what became of them then."""
+    return msgspec.json.decode(CHOSEN.read_bytes(), type=list[Mutant])
+
+
+def write(path: Path, content: object) -> None:
+    """Write JSON for people."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+
+
+def summary(results: list[Result]) -> str:
+    """Say how many there are of each outcome, and which were caught when they were chosen and are not now."""
+    lost = [f"  {each.mutant.name}" for each in results if each.mutant.base == "caught" and each.outcome == "survived"]
+    lost += [
+        f"  {each.mutant.name}" for each in results if each.mutant.base == "caught" and each.outcome == "unreached"
+    ]
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in Counter(each.outcome for each in results).items())
+    return "\n".join([counts, *(["caught before, and not now:", *lost] if lost else [])])
+
+
+def main() -> int:
+    """Choose mutants, or run them."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    chooser = commands.add_parser("choose", help="choose mutants anew")
+    chooser.add_argument("--seed", type=int, default=11)
+    chooser.add_argument("--count", type=int, default=150)
+    runner = commands.add_parser("run", help="find which of the chosen mutants are caught")
+    runner.add_argument("--tree", type=Path, default=ROOT, help="the checkout to try them in")
+    runner.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    runner.add_argument("--only", default="", help="only those whose name has this text")
+    runner.add_argument("--output", type=Path, help="a JSON file for the results")
+    runner.add_argument("--base", action="store_true", help="what is found now is what later runs are compared with")
+    arguments = parser.parse_args()
+    if arguments.command == "choose":
+        write(CHOSEN, choose(all_sites(ROOT / PACKAGE), arguments.count, arguments.seed))
+        return 0
+    results = run([each for each in read() if arguments.only in each.name], arguments.tree, arguments.workers)
+    if arguments.output:
+        write(arguments.output, results)
+    if arguments.base:
+        write(CHOSEN, [replace(each.mutant, base=each.outcome) for each in results])
+    text = summary(results)
+    print(text)
+    return 1 if "caught before" in text else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
