@@ -30,7 +30,7 @@ help:
 	@echo 'make strangers  run the published clients, and write docs/strangers.md of what was found'
 	@echo 'make bench      measure against peers and floors'
 	@echo 'make check      linters and type checkers'
-	@echo 'make format     let the formatter have its way'
+	@echo 'make format     make the sync client anew, and let the formatter have its way'
 	@echo 'make pins       pin the dependencies anew (needs uv; UPGRADE=--upgrade for newer versions)'
 	@echo 'make clean      remove everything that was made'
 	@echo
@@ -62,6 +62,7 @@ check: $(stamp) $(project)
 	$(bin)/pyright --pythonpath $(bin)/python
 
 format: $(stamp) $(project)
+	$(bin)/python scripts/make_sync.py
 	$(bin)/ruff check --fix .
 	$(bin)/ruff format .
 

@@ -18,18 +18,15 @@ from ticketstub import (
     Plex,
     SignedInAccount,
     SignIn,
-    acall_groups,
-    call_groups,
+    agroups,
+    groups,
 )
-from ticketstub.agroups import AsyncAuthentication
-from ticketstub.groups import Authentication
 
-GROUPS = ("Pins", "AuthKeys", "HomeCalls", "Devices", "Claims", "ServerClaims")
+GROUPS = ("Authentication", "Pins", "AuthKeys", "HomeCalls", "Devices", "Claims", "ServerClaims")
 FACES = [
-    *(Plex, MediaServer, Authentication, SignedInAccount),
-    *(AsyncPlex, AsyncMediaServer, AsyncAuthentication, AsyncSignedInAccount),
-    *(getattr(call_groups, name) for name in GROUPS),
-    *(getattr(acall_groups, f"Async{name}") for name in GROUPS),
+    *(Plex, MediaServer, SignedInAccount, AsyncPlex, AsyncMediaServer, AsyncSignedInAccount),
+    *(getattr(groups, name) for name in GROUPS),
+    *(getattr(agroups, f"Async{name}") for name in GROUPS),
 ]
 
 
@@ -45,7 +42,7 @@ def test_no_any(kind: type) -> None:
 @pytest.mark.parametrize("kind", FACES)
 def test_same_options_everywhere(kind: type) -> None:
     """Every method that makes a call takes the same options, and everything else by name."""
-    plain = {"at", "close", "authentication"}
+    plain = {"at", "close", "aclose", "authentication"}
     for name, member in inspect.getmembers(kind, inspect.isfunction):
         if name.startswith("_") or name in plain:
             continue

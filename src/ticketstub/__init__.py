@@ -13,10 +13,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ticketstub.aclient import AsyncMediaServer, AsyncPlex
+    from ticketstub.aclient import AsyncMediaServer, AsyncPlex, acheck
+    from ticketstub.asign_in import AsyncSignIn
     from ticketstub.asigned_in import AsyncSignedInAccount
-    from ticketstub.checking import acheck, check
-    from ticketstub.client import MediaServer, Plex
+    from ticketstub.client import MediaServer, Plex, check
     from ticketstub.credentials import (
         Credential,
         Credentials,
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
         VerificationCodeRequired,
         WrongVerificationCode,
     )
-    from ticketstub.sign_in import AsyncSignIn, SignIn
+    from ticketstub.sign_in import SignIn
     from ticketstub.signed_in import SignedInAccount
     from ticketstub.token import Secret, Token
     from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData, SignOut
@@ -107,10 +107,10 @@ if TYPE_CHECKING:
 __version__: str
 
 _HOMES = {
-    "aclient": ("AsyncMediaServer", "AsyncPlex"),
+    "aclient": ("AsyncMediaServer", "AsyncPlex", "acheck"),
+    "asign_in": ("AsyncSignIn",),
     "asigned_in": ("AsyncSignedInAccount",),
-    "checking": ("acheck", "check"),
-    "client": ("MediaServer", "Plex"),
+    "client": ("MediaServer", "Plex", "check"),
     "credentials": (
         "Credential",
         "Credentials",
@@ -170,7 +170,7 @@ _HOMES = {
         "VerificationCodeRequired",
         "WrongVerificationCode",
     ),
-    "sign_in": ("AsyncSignIn", "SignIn"),
+    "sign_in": ("SignIn",),
     "signed_in": ("SignedInAccount",),
     "token": ("Secret", "Token"),
     "wire.accounts": ("GetTokenDetails", "Ping", "PostUsersSignInData", "SignOut"),

@@ -1,29 +1,18 @@
-"""The sync driver: runs a flow on a transport, and the `Sender` that every client is.
+"""The two drivers: each runs a flow on a transport, one by calling, one by awaiting. Both are written by hand.
 
-Rule: no logic of its own; what both drivers must do alike is in flows/. Its twin is adriver.py.
+Rule: no logic of its own; what both drivers must do alike is in flows/.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Self, TypeVar, Unpack
+from typing import TypeVar
 
 from ticketstub.errors import PlexError
-from ticketstub.flows.caller import Caller, Senses
-from ticketstub.flows.exchange import exchange
+from ticketstub.flows.caller import Senses
 from ticketstub.flows.steps import Ask, Do, Flow, Send, Sleep, Step
-from ticketstub.frames import hide_locals, without_this_frame
-from ticketstub.link import Link
-from ticketstub.options import Options, Settings, derived
-from ticketstub.outcome import Err, Ok, Outcome
-from ticketstub.transports.base import Transport
-from ticketstub.wire.call import Call
-from ticketstub.wire.http import Response
-
-if TYPE_CHECKING:
-    from ticketstub.records import Identity, ServerInformation
+from ticketstub.transports.base import AsyncTransport, Transport
 
 V = TypeVar("V")
 
@@ -69,80 +58,42 @@ def _do(step: Step, transport: Transport) -> object:
     return step.work() if isinstance(step, Do) else step.question()
 
 
-@hide_locals
-class Sender:
-    """What sends calls: its settings, and the connections that it shares with those derived from it."""
+async def arun(flow: Flow[V], transport: AsyncTransport) -> V:
+    """As `run`, awaited."""
+    try:
+        step = next(flow)
+        while True:
+            try:
+                answer = await _ado(step, transport)
+            except PlexError as failure:
+                step = flow.throw(failure)
+            else:
+                step = flow.send(answer)
+    except StopIteration as end:
+        value: V = end.value
+        return value
+    finally:
+        flow.close()
 
-    def __init__(self, settings: Settings, link: Link[Transport]) -> None:
-        self._settings = settings
-        self._link = link
 
-    def send(self, call: Call[V], **options: Unpack[Options]) -> V:
-        """Make a call and return its value.
+async def _ado(step: Step, transport: AsyncTransport) -> object:
+    if isinstance(step, Send):
+        return await transport.send(step.request, deadline=step.deadline, connect_timeout=step.connect_timeout)
+    if isinstance(step, Sleep):
+        await transport.sleep(step.seconds)
+        return None
+    if isinstance(step, Do):
+        from asyncio import to_thread  # `Plex` loads none of it
 
-        Args:
-            call: what to ask, as a value.
-            options: how (see `Options`), for this call only.
+        return await to_thread(step.work)
+    if isinstance(step, Ask):
+        if step.refused is not None and (tell := getattr(step.source, "refused", None)):
+            await _awaited(tell(step.refused))
+        return await _awaited(step.source())
+    return await _awaited(step.question())
 
-        Raises:
-            PlexError: whatever Plex or the network did; its kinds are drawn in `ticketstub.errors`.
-            ValueError: an option or the call itself is wrong; nothing was sent.
-        """
-        return self._exchange(call, options)[0]
 
-    def attempt(self, call: Call[V], **options: Unpack[Options]) -> Outcome[V]:
-        """Make a call and return `Ok(value, response)` or `Err(error, response)`; never raises a `PlexError`."""
-        try:
-            return Ok(*self._exchange(call, options))
-        except PlexError as error:
-            return Err(without_this_frame(error), error.response)
+async def _awaited(answer: object) -> object:
+    from inspect import isawaitable  # as above
 
-    def _exchange(self, call: Call[V], options: Options) -> tuple[V, Response]:
-        settings = derived(self._settings, options) if options else self._settings
-        transport = self._link.open()
-        device = settings.device or self._link.remembered or self._link.remember()
-        return run(exchange(call, settings, device, time.monotonic), transport)
-
-    def follow(self, flow: Callable[[Caller], Flow[V]], **options: Unpack[Options]) -> V:
-        """Run a flow: several calls that belong together (see `ticketstub.flows`).
-
-        Args:
-            flow: given who calls, makes the generator.
-            options: how (see `Options`), for each of its calls.
-        """
-        settings = derived(self._settings, options) if options else self._settings
-        transport = self._link.open()
-        device = settings.device or self._link.remembered or self._link.remember()
-        return run(flow(Caller(settings, device, SENSES, self._link.published)), transport)
-
-    def with_options(self, **options: Unpack[Options]) -> Self:
-        """Return a client with these options that shares this one's connections; this one stays as it is."""
-        copy = object.__new__(type(self))
-        Sender.__init__(copy, derived(self._settings, options), self._link)
-        return copy
-
-    def close(self) -> None:
-        """Close the connections, also of the clients that share them. Using one of them later is an error."""
-        if transport := self._link.close():
-            transport.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._settings.server or self._settings.plex_tv}>"
-
-    def identity(self, **options: Unpack[Options]) -> Identity:
-        """Ask the media server who it is. No token is sent (documented)."""
-        from ticketstub.wire.media_server import GetIdentity
-
-        return self.send(GetIdentity(), **options)
-
-    def server_information(self, **options: Unpack[Options]) -> ServerInformation:
-        """Ask the media server about itself: name, version, platform, whether it is signed in (observed)."""
-        from ticketstub.wire.media_server import GetServerInformation
-
-        return self.send(GetServerInformation(), **options)
+    return await answer if isawaitable(answer) else answer

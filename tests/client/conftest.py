@@ -11,16 +11,15 @@ from typing import Any, Self
 import pytest
 
 from tests.transports.hostile import Server
-from ticketstub import AsyncPlex, Device, Plex, acall_groups
-from ticketstub.adriver import AsyncSender
-from ticketstub.agroups import AsyncSecurityCalls
+from ticketstub import AsyncPlex, Device, Plex, agroups
+from ticketstub.asigned_in import AsyncSender
 
 TOKEN = "Xk3mPz_9Q-vT7rLb2NfW"
 DEVICE = Device(client_identifier="demo-client-7c1f", product="Demo App")
 FACADES = ["sync", "async"]
 
 
-GROUPS = tuple(kind for name, kind in vars(acall_groups).items() if name.startswith("Async") and name != "AsyncSender")
+GROUPS = tuple(kind for name, kind in vars(agroups).items() if name.startswith("Async"))
 
 
 class View:
@@ -36,7 +35,7 @@ class View:
     def _seen(self, value: object) -> Any:
         if inspect.iscoroutine(value):
             value = self.runner.run(value)
-        if isinstance(value, (AsyncSender, AsyncSecurityCalls, *GROUPS)):
+        if isinstance(value, (AsyncSender, *GROUPS)):
             return View(value, self.runner)
         if inspect.ismethod(value):
             return lambda *args, **named: self._seen(value(*args, **named))

@@ -12,7 +12,9 @@ from ticketstub.device import Device
 from ticketstub.errors import (
     PlexError,
 )
+from ticketstub.flows.caller import Caller, Senses
 from ticketstub.flows.exchange import exchange
+from ticketstub.flows.published import Published
 from ticketstub.flows.steps import Send, Sleep, Step
 from ticketstub.options import Settings, with_token
 from ticketstub.token import Token
@@ -59,6 +61,12 @@ class Clock:
         return self.now
 
 
+def caller(settings: Settings, clock: Clock | None = None) -> Caller:
+    """Make who calls by these settings, from the usual device."""
+    clock = clock or Clock()
+    return Caller(settings, DEVICE, Senses(clock, clock, lambda: 0.5), Published())
+
+
 @dataclass
 class Stepper:
     """Steps a flow by hand: answers each of its steps with the next answer, and remembers the steps.
@@ -71,7 +79,7 @@ class Stepper:
     steps: list[Any] = field(default_factory=list)
 
     def run(self, call: Call[Any], settings: Settings) -> Any:
-        flow = exchange(call, settings, DEVICE, self.clock)
+        flow = exchange(call, caller(settings, self.clock))
         left = iter(self.answers)
         try:
             step = next(flow)

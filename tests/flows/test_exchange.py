@@ -10,7 +10,6 @@ import pytest
 
 from tests.flows.stepping import (
     ATTIC,
-    DEVICE,
     HERE,
     IDENTITY,
     PONG,
@@ -21,11 +20,12 @@ from tests.flows.stepping import (
     Clock,
     Stepper,
     base,
+    caller,
     failed,
     moved,
     refusal,
 )
-from ticketstub import adriver, driver
+from ticketstub import driver
 from ticketstub.errors import (
     MalformedReply,
     PlexError,
@@ -59,7 +59,7 @@ REQUESTS = {
 @pytest.mark.parametrize(("call", "method", "url", "headers", "body"), REQUESTS.values(), ids=REQUESTS)
 def test_request(call: Call[Any], method: str, url: str, headers: dict[str, str], body: bytes) -> None:
     """The first step sends exactly this request; the token only where the call needs one, the identity always."""
-    flow = exchange(call, base(), DEVICE, Clock())
+    flow = exchange(call, caller(base()))
     step = next(flow)
     assert isinstance(step, Send)
     request = step.request
@@ -263,7 +263,7 @@ class Transport:
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), ValueError("x"), Unreachable("x")], ids=repr)
 def test_driver_closes_the_flow(failure: BaseException) -> None:
     """Whatever ends a flow, Ctrl-C too, its generator is closed and the failure comes out."""
-    flow: Any = exchange(Ping(), with_retry(Retry(attempts=1)), DEVICE, Clock())
+    flow: Any = exchange(Ping(), caller(with_retry(Retry(attempts=1))))
     with pytest.raises(type(failure)) as caught:
         driver.run(flow, Transport(failure))
     assert failure is caught.value
@@ -283,11 +283,11 @@ def test_async_driver_closes_the_flow() -> None:
         async def close(self) -> None:
             pass
 
-    flow: Any = exchange(Ping(), base(), DEVICE, Clock())
+    flow: Any = exchange(Ping(), caller(base()))
 
     async def cancelled() -> None:
         with pytest.raises(asyncio.CancelledError):
-            await adriver.run(flow, Hanging())
+            await driver.arun(flow, Hanging())
 
     asyncio.run(cancelled())
     assert None is flow.gi_frame

@@ -51,8 +51,8 @@ def check(
 
 
 def _checked(reach: Reach, server: str | None) -> Checked:
-    from ticketstub.checking import check as ask
     from ticketstub.cli.connection import own_device
+    from ticketstub.client import check as ask
 
     text = given.token_text(reach.is_kept) if reach.profile is None else None
     if text is None:
@@ -66,9 +66,9 @@ def _checked(reach: Reach, server: str | None) -> Checked:
 
 
 def _kept(reach: Reach, server: str | None) -> Checked:
-    from ticketstub.checking import check as ask
     from ticketstub.cli import keeping
     from ticketstub.cli.connection import described, own_device
+    from ticketstub.client import check as ask
 
     found = keeping.needed(reach.issuer, reach.profile, or_token=True)
     if server is not None:

@@ -6,7 +6,7 @@ Rule: no network, no clock, no token and no private key in it. The addresses are
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -14,6 +14,9 @@ import msgspec
 from ticketstub.device import Device
 from ticketstub.options import PLEX_TV
 from ticketstub.wire.http import origin_of
+
+if TYPE_CHECKING:
+    from ticketstub.keys import DeviceKey
 
 Standing = Literal["none", "good", "renewed", "unchecked", "revoked", "expired", "another"]
 """How the kept token stands: there is none; it works; it was renewed; Plex could not be asked, so it was kept; Plex no
@@ -140,16 +143,21 @@ class Begun:
         return f"<{type(self).__name__} pin {self.pin_id}>"
 
 
-def loaded(data: str | bytes) -> BegunPin:
-    """Read a dump.
+def loaded(data: str | bytes, plex_tv: str | None, key: DeviceKey | None) -> BegunPin:
+    """Read a dump for a client, so that a text from a browser cannot choose whom this computer talks to.
 
     Raises:
-        ValueError: it is damaged, or of another version; nothing of it is repeated.
+        ValueError: it is damaged, of another version, another plex.tv's, or another device key's; nothing of it is
+            repeated.
     """
-    found = _decoded(data)
-    if found is None or not _sound(found):
+    pin = _decoded(data)
+    if pin is None or not _sound(pin):
         raise ValueError("this is no begun sign-in of this version, or it is damaged: begin a new one")
-    return found
+    if pin.plex_tv != plex_tv:
+        raise ValueError("this sign-in was begun at another plex.tv than this client's: pass that client as plex=")
+    if pin.kid != (key.kid if key else None):
+        raise ValueError("this sign-in was begun with another device key, or with one: pass it as device_key=")
+    return pin
 
 
 def _decoded(data: str | bytes) -> BegunPin | None:

@@ -1,4 +1,4 @@
-"""Opening an address in this computer's browser, for a `Do` step.
+"""Showing a person what to do: an address in this computer's browser, or a text on the terminal; for a `Do` step.
 
 Rule: a browser that runs in the terminal would take it from the program, so it counts as none; a program that the
 variable BROWSER names is used. A browser that does not come back has opened.
@@ -7,6 +7,7 @@ variable BROWSER names is used. A browser that does not come back has opened.
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import webbrowser
 from collections.abc import Callable
@@ -55,3 +56,19 @@ def _opened(url: str, patience: float = _STARTING) -> bool:
         return answers.get(timeout=patience)
     except queue.Empty:
         return True
+
+
+def tell_terminal(text: str) -> bool:
+    """Write to standard error if that is a terminal, and tell whether it is: for a person who has to act.
+
+    This is all that the library ever writes by itself, and `on_code` takes its place.
+    """
+    stream = sys.stderr
+    if stream is None or stream.closed or not stream.isatty():  # pyright: ignore[reportUnnecessaryComparison]  # it is None in a program without a console
+        return False
+    try:
+        stream.write(text)
+        stream.flush()
+    except (OSError, ValueError):
+        return False
+    return True

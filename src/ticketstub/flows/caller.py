@@ -48,7 +48,7 @@ class Caller(NamedTuple):
 
     def exchange(self, call: Call[V]) -> Flow[tuple[V, Response]]:
         """Make a call and return its value and the response."""
-        return exchange(call, self.settings, self.device, self.senses.clock)
+        return exchange(call, self)
 
     @property
     def issuer(self) -> str:

@@ -35,6 +35,8 @@ from ticketstub.wire.http import Request, Response, origin_of
 if TYPE_CHECKING:
     from logging import Logger
 
+    from ticketstub.flows.caller import Caller
+
 V = TypeVar("V")
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -44,24 +46,23 @@ _MOST_REDIRECTS = 3
 _LOCATION = re.compile(r"(?!///)(?![A-Za-z][A-Za-z0-9+.-]*:(?!//))[!-\[\]-~]+")
 
 
-def exchange(call: Call[V], settings: Settings, device: Device, clock: Callable[[], float]) -> Flow[tuple[V, Response]]:
+def exchange(call: Call[V], caller: Caller) -> Flow[tuple[V, Response]]:
     """Make a call, and try again where that is wise.
 
     Args:
         call: what to ask.
-        settings: how, where and as whom.
-        device: who asks.
-        clock: seconds that only ever grow.
+        caller: who asks; how, where and as whom.
 
     Returns:
         The reply's value, and the response it was read from.
     """
+    settings, clock = caller.settings, caller.senses.clock
     deadline = clock() + settings.timeout
     if settings.deadline is not None:
         deadline = min(deadline, settings.deadline)
     for attempt in range(settings.retry.attempts):
         try:
-            return (yield from _authorized(call, settings, device, clock, deadline))
+            return (yield from _authorized(call, caller, deadline))
         except (Unreachable, Refusal, MalformedReply) as failure:
             wait = _wait(failure, settings, attempt)
             last = attempt + 1 == settings.retry.attempts
@@ -88,20 +89,19 @@ def _wait(failure: PlexError, settings: Settings, attempt: int) -> float:
     return settings.retry.backoff * 2.0**attempt
 
 
-def _authorized(
-    call: Call[V], settings: Settings, device: Device, clock: Callable[[], float], deadline: float
-) -> Flow[tuple[V, Response]]:
+def _authorized(call: Call[V], caller: Caller, deadline: float) -> Flow[tuple[V, Response]]:
     """Make one try; where a token source's token is refused, tell it and try once more with a new one."""
+    settings, device = caller.settings, caller.device
     source = settings.token
     if not call.needs_token or source is None or isinstance(source, Token):
         token = source if call.needs_token and isinstance(source, Token) else None
-        return (yield from _once(call, settings, device, clock, deadline, token))
+        return (yield from _once(call, caller, deadline, token))
     if isinstance(source, Living):
         token = yield from source.flow(settings, device, deadline, None)
     else:
         token = yield from ask(source)
     try:
-        return (yield from _once(call, settings, device, clock, deadline, token))
+        return (yield from _once(call, caller, deadline, token))
     except Unauthorized as refusal:
         if isinstance(source, Living):
             fresh = yield from source.flow(settings, device, deadline, Refused(token, refusal))
@@ -109,14 +109,13 @@ def _authorized(
             fresh = yield from ask(source, refused=token)
         if fresh is None or fresh == token or not (call.may_repeat() or isinstance(refusal, TokenExpired)):
             raise
-        return (yield from _once(call, settings, device, clock, deadline, fresh))
+        return (yield from _once(call, caller, deadline, fresh))
 
 
-def _once(
-    call: Call[V], settings: Settings, device: Device, clock: Callable[[], float], deadline: float, token: Token | None
-) -> Flow[tuple[V, Response]]:
-    request = _request(call, settings, device, token)
-    response = yield from _followed(request, settings, clock, deadline)
+def _once(call: Call[V], caller: Caller, deadline: float, token: Token | None) -> Flow[tuple[V, Response]]:
+    settings = caller.settings
+    request = _request(call, settings, caller.device, token)
+    response = yield from _followed(request, settings, caller.senses.clock, deadline)
     if 200 <= response.status < 300:
         return _bound(call.read(response), settings.origin(call.base)), response
     if response.status < 400:
