@@ -82,7 +82,7 @@ def local_plex(request: pytest.FixtureRequest, local_plexes: LocalPlexes, local_
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("ticketstub"):
             raise
-        reason = f'the local Plex needs {error.name}, which is not installed: pip install "ticketstub[server]"'
+        reason = str(error)
     except ValueError as error:  # WorldError
         reason = "\n".join(["the world of the local Plex cannot be used:", *str(error).splitlines()])
     return pytest.fail(reason, pytrace=False)

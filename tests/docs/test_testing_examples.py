@@ -22,7 +22,7 @@ from tests.docs import running
 from tests.docs.pages import Block, page
 from tests.strangers.environments import _install_node, _kept
 from ticketstub.cli.compose import Wanted, compose
-from ticketstub.server.control.verbs import PREFIX, VERBS
+from ticketstub.server.control.commands import COMMANDS, PREFIX
 from ticketstub.server.world import World
 from ticketstub.testing import PlexInHand
 
@@ -192,8 +192,8 @@ def test_what_to_test_can_be_brought_about() -> None:
     table = PAGE.table("What to test")
     fixture = {name for text in table.column("fixture") for name in re.findall(r"(\w+)\(", text)}
     control = {path for text in table.column("control API") for path in text.split(", ") if path}
-    assert set() == fixture - set(vars(PlexInHand))
-    assert set() == control - {path.removeprefix(PREFIX) for path in VERBS}
+    assert set() == fixture - set(dir(PlexInHand))
+    assert set() == control - {path.removeprefix(PREFIX) for path in COMMANDS}
     assert fixture
     assert control
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from tests.server.asking import MIRA, SECRET, Answered, Clock, ask, get, world
+from ticketstub.server.control.commands import COMMANDS
 from ticketstub.server.control.hand import Hand
 from ticketstub.server.control.key_file import KeyFileError, control_key
 from ticketstub.server.control.sites import Control
-from ticketstub.server.control.verbs import VERBS
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World
 from ticketstub.token import Secret
@@ -65,7 +65,7 @@ def poll(plex: LocalPlex, pin: Mapping[str, Any]) -> Answered:
     return get(plex.url, f"/api/v2/pins/{pin['id']}", **{"X-Plex-Client-Identifier": "c"})
 
 
-EVERY_VERB = [(method, path.removeprefix("/control/v1")) for path, methods in VERBS.items() for method in methods]
+EVERY_VERB = [(method, path.removeprefix("/control/v1")) for path, methods in COMMANDS.items() for method in methods]
 
 
 @pytest.mark.parametrize(("method", "verb"), EVERY_VERB)

@@ -11,9 +11,9 @@ import schemathesis
 from tests.server.asking import ATTIC, MIRA, ask
 from tests.server.conftest import Start
 from ticketstub.server import media_server, openapi, plex_tv
+from ticketstub.server.control.commands import COMMANDS
 from ticketstub.server.control.hand import Hand
 from ticketstub.server.control.sites import Control
-from ticketstub.server.control.verbs import VERBS
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.pages import start
 from ticketstub.server.pages.site import PAGES
@@ -74,9 +74,9 @@ def test_the_control_api_has_one_too() -> None:
     """Every verb, with its order, what it tells, and its key."""
     found = document("control")
     listed = {(path, method.upper()) for path, methods in found["paths"].items() for method in methods}
-    assert {(path, method) for path, methods in VERBS.items() for method in methods} == listed
+    assert {(path, method) for path, methods in COMMANDS.items() for method in methods} == listed
     approve = found["paths"]["/control/v1/pins/approve"]["post"]
-    order = found["components"]["schemas"]["ApproveOrder"]
+    order = found["components"]["schemas"]["approve"]
     assert ["pin"] == order["required"]
     assert order["additionalProperties"] is False
     assert {"204", "default"} == set(approve["responses"])

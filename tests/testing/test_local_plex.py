@@ -36,9 +36,8 @@ from ticketstub import (
     Unreachable,
 )
 from ticketstub.records import Pin
-from ticketstub.server.control.hand import TooLate
 from ticketstub.server.world import World, WorldError
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import PlexInHand, TooLate, local_plex
 
 PEOPLE: dict[str, Any] = {"account": [{"username": "ana", "email": "ana@example.test"}]}
 _ONCE, _DEVICE, _DETAILS = Retry(attempts=1), Device(client_identifier="c"), GetTokenDetails()
@@ -173,9 +172,9 @@ def test_a_pattern_means_any_piece_and_any_method(stage: PlexInHand) -> None:
     for wrong in ("/api/v2/pins", "GET", "GET api/v2/pins", ""):
         with pytest.raises(ValueError, match="POST /api/v2/users/signin"):
             stage.refuse_next(wrong)
-    with pytest.raises(ValueError, match="400 to 599"):
+    with pytest.raises(ValueError, match=r">= 400 - at `\$.status`"):
         stage.refuse_next("GET /", status=200)
-    with pytest.raises(ValueError, match="1 or more"):
+    with pytest.raises(ValueError, match=r">= 1 - at `\$.times`"):
         stage.refuse_next("GET /", times=0)
 
 
@@ -204,10 +203,12 @@ def test_the_clock_moves_forwards_until_a_reset(stage: PlexInHand) -> None:
         begun.finish()
     stage.reset()
     assert 0 <= stage.now - before <= 3
-    with pytest.raises(ValueError, match="forwards"):
+    with pytest.raises(ValueError, match=r">= 0.0 - at `\$.days`"):
         stage.advance(days=-1)
-    with pytest.raises(ValueError, match="forwards"):
+    with pytest.raises(ValueError, match=r"`\$.seconds`"):
         stage.advance(seconds=float("nan"))
+    with pytest.raises(ValueError, match="forwards"):
+        stage.advance(seconds=3e11)
 
 
 def test_tokens_are_revoked_and_expire(stage: PlexInHand) -> None:

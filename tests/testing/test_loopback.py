@@ -181,7 +181,7 @@ def test_a_local_plex_that_stops_in_the_middle_ends_the_call() -> None:
 
 def _waits(plex: PlexInHand) -> bool:
     """Tell whether the delay of the user's details was used up."""
-    return len(plex._hand.watch.rules._delays) < 1
+    return len(plex.hand.delays) < 1
 
 
 def test_it_answers_as_over_sockets(stage: PlexInHand) -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.docs.pages import page
-from ticketstub.server.control.verbs import PREFIX, VERBS
+from ticketstub.server.control.commands import COMMANDS, PREFIX
 from ticketstub.testing import PlexInHand
 
 pytest_plugins = ["pytester"]
@@ -30,7 +30,7 @@ def test_every_verb_of_the_control_api_is_in_the_page() -> None:
         f"{method} {path.removeprefix(PREFIX)}".strip(): ", ".join(
             field.name if field.required else f"[{field.name}]" for field in msgspec.structs.fields(verb.order)
         )
-        for path, methods in VERBS.items()
+        for path, methods in COMMANDS.items()
         for method, verb in methods.items()
     }
     assert meant == {verb.strip(): body for verb, body in written.items()}

@@ -149,11 +149,11 @@ def test_a_call_that_waits_at_a_reset(kind: str, caplog: pytest.LogCaptureFixtur
                 asleep.set()
                 await asyncio.sleep(seconds)
 
-            hand.watch.sleep = sleep
+            hand.sleep = sleep
             if kind == "delay":
                 stage.delay("GET /api/v2/user", late)
             else:
-                hand.watch.chaos = Late(late)
+                hand.chaos = Late(late)
             waiting = pool.submit(get, plex.url, "/api/v2/user", MIRA)
             assert asleep.wait(60)
             end()

@@ -11,7 +11,7 @@ import itertools
 import logging
 import traceback
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from time import perf_counter, time
 from typing import Protocol
 
@@ -27,6 +27,9 @@ from ticketstub.wire.codec import Format
 
 OnAnswer = Callable[[str, str, int, float, str], None]
 """Told of each answer: method, path of the route (`-` where there is none), status, milliseconds, request id."""
+
+Answering = Callable[[Asked], Awaitable[Answer]]
+"""Answers a request whose head and body were read."""
 
 _log = logging.getLogger("ticketstub.server")
 
@@ -91,12 +94,14 @@ class App:
         """End every wait for the rest of a body, now and from now on."""
         self._bodies.stop_waiting()
 
-    async def _answered(self, site: Site, asked: Asked, scope: Scope, receive: Receive) -> Answer:
+    async def _answered(
+        self, site: Site, asked: Asked, scope: Scope, receive: Receive, answering: Answering | None = None
+    ) -> Answer:
         """Answer, whatever happens, unless nobody is left to answer (`Gone`)."""
         try:
             asked.read_head(scope["headers"], self._most)  # type: ignore[arg-type]  # ASGI: pairs of bytes
             await self._bodies.read(asked, receive)
-            return await site.answer(asked)
+            return await (answering or site.answer)(asked)
         except Gone:
             raise
         except Refusal as refusal:

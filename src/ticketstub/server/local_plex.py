@@ -261,13 +261,11 @@ class LocalPlex:
         if self._hand is None:
             sites = self._sites(instance, rows)
             return App(sites.plex_tv, sites.media_servers, self._settings, self._on_answer, self._clock)
-        from ticketstub.server.control.held import held  # likewise
 
         async def again() -> Sites:
             return self._sites(instance, await instance.store.media_servers())
 
-        return await held(
-            self._hand,
+        return await self._hand.take(
             instance,
             self.world,
             again,

@@ -86,8 +86,9 @@ class MediaServer:
             if not KnownSecrets((token,)).found_in(asked.path):  # else nobody logs it
                 asked.template = "/" + stem(asked.path, {})
             return self._kept_open(await self._elsewhere.answer(asked, token), asked)
-        route = _find(asked)
-        asked.template = route.template
+        route = self.find(asked)
+        if route is None:
+            raise NotFound
         reply = await route.reply(visit)
         if isinstance(reply, Answer):
             return reply
@@ -102,6 +103,14 @@ class MediaServer:
             if self._box.instance.answers.security_without_token == 403 and asked.path.startswith("/security/"):
                 raise Forbidden from None
             raise
+
+    def find(self, asked: Asked) -> Route[Box, Guest] | None:
+        """Find what answers a request, and note which call it is; `None` where there is nothing."""
+        methods = _ROUTES.find(asked, _path(asked)) or {}
+        route = methods.get(asked.method) or methods.get(ANY_METHOD)
+        if route is not None:
+            asked.template = route.template
+        return route
 
     def refuse(self, refusal: Refusal, asked: Asked) -> Answer:
         """Write a refusal."""
@@ -134,11 +143,3 @@ def _is_known_elsewhere(asked: Asked) -> bool:
 def _path(asked: Asked) -> str:
     """Return the path without the slash at its end, which makes no difference, as on plex.tv (assumed)."""
     return asked.path.rstrip("/") or "/"
-
-
-def _find(asked: Asked) -> Route[Box, Guest]:
-    methods = _ROUTES.find(asked, _path(asked)) or {}
-    route = methods.get(asked.method) or methods.get(ANY_METHOD)
-    if route is None:
-        raise NotFound
-    return route

@@ -1,17 +1,18 @@
 """The control API in an OpenAPI document of its own.
 
-Rule: as in openapi.py: verbs, orders and what they tell come from the table of verbs and from its types.
+Rule: as in openapi.py: what commands take and tell comes from their declarations.
 """
 
 from __future__ import annotations
 
 from inspect import getdoc
 from types import NoneType
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 import msgspec
 
-from ticketstub.server.control.verbs import PREFIX, VERBS, Verb
+from ticketstub.server.control.commands import COMMANDS, PREFIX
+from ticketstub.server.control.declared import Command
 from ticketstub.server.openapi_links import links
 from ticketstub.server.shapes import Schema, Shapes
 
@@ -23,26 +24,28 @@ _REFUSED: Schema = {"description": "What was wrong.", "content": {_JSON: {"schem
 
 
 def control(shapes: Shapes) -> dict[str, Schema]:
-    """Describe every verb, by path."""
+    """Describe every command, by path."""
     return {
-        path: {method.lower(): _operation(path, method, verb, shapes) for method, verb in methods.items()}
-        for path, methods in VERBS.items()
+        path: {method.lower(): _operation(path, method, each, shapes) for method, each in methods.items()}
+        for path, methods in COMMANDS.items()
     }
 
 
-def _operation(path: str, method: str, verb: Verb[Any], shapes: Shapes) -> Schema:
+def _operation(path: str, method: str, command: Command, shapes: Shapes) -> Schema:
     name = f"{method.lower()}_{path.removeprefix(PREFIX).strip('/').replace('/', '_') or 'verbs'}"
-    told = get_type_hints(verb.do)["return"]
+    told = get_type_hints(command.work)["return"]
     success: Schema = {"204": {"description": "It is done."}}
     if told is not NoneType:
-        told = dict[str, Any] if told == dict[str, object] else told  # as msgspec calls it
-        content = {_JSON: {"schema": shapes.of_type(told)}}
+        schema = shapes.of_type(told)
+        if command.told:
+            schema = {"type": "object", "properties": {command.told: schema}, "required": [command.told]}
+        content = {_JSON: {"schema": schema}}
         success = {"200": {"description": "It is done.", "content": content, **links(name)}}
-    needed = any(field.required for field in msgspec.structs.fields(verb.order))
-    order = {"required": needed, "content": {_JSON: {"schema": shapes.of_type(verb.order)}}}
+    needed = any(field.required for field in msgspec.structs.fields(command.order))
+    order = {"required": needed, "content": {_JSON: {"schema": shapes.of_type(command.order)}}}
     return {
         "operationId": name,
-        "summary": (getdoc(verb.order) or "").partition("\n")[0],
+        "summary": (getdoc(command.work) or "").partition("\n")[0],
         "security": [{"key": []}],
         **({"requestBody": order} if method == "POST" else {}),
         "responses": {**success, "default": _REFUSED},

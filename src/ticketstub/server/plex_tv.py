@@ -6,7 +6,6 @@ account's 401 with code 1001; all in the format that was asked for.
 
 from __future__ import annotations
 
-import contextlib
 import string
 
 from ticketstub.refusals import NotFound, Refusal
@@ -167,7 +166,9 @@ class PlexTv:
             return _preflight(asked)
         if asked.path == openapi.PATH and asked.method == "GET":
             return openapi.answer("plex.tv")
-        route = self._find(asked)
+        route = self.find(asked)
+        if route is None:
+            raise self._unknown(asked)
         required = route.identifier == "required" or (
             route.identifier == "disputed" and self._instance.answers.require_client_identifier
         )
@@ -189,8 +190,7 @@ class PlexTv:
         if self._pages.has(asked):
             return self._pages.refuse(refusal, asked)
         if asked.template == "-":  # its head or its body was refused before anybody looked for its route
-            with contextlib.suppress(Refusal):
-                self._find(asked)
+            self.find(asked)
         form = asked.form
         status, body = refused.write_as(refusal, form, asked.dialect, self._instance.answers.legacy_dead_token)
         fields = (PLEX_TV_401 if status == 401 else PLEX_TV)[form]
@@ -204,17 +204,19 @@ class PlexTv:
         """Let XML begin with its prolog or without, as the world has it."""
         return body if self._instance.answers.xml_prolog else body.removeprefix(_PROLOG)
 
-    def _find(self, asked: Asked) -> Route[Instance, TokenRow]:
-        """Find what answers, and note how it does; raises `NotFound` or `MethodNotAllowed`."""
+    def find(self, asked: Asked) -> Route[Instance, TokenRow] | None:
+        """Find what answers a request, and note which call it is and how it is answered; `None`: there is nothing."""
         path, form = without_suffix(asked.path)
         asked.form = form or asked.form
-        methods = self._routes.find(asked, path)
-        if methods is None:
-            raise MethodNotAllowed(["GET"]) if asked.path == openapi.PATH else NotFound
-        if route := methods.get(asked.method):
+        route = (self._routes.find(asked, path) or {}).get(asked.method)
+        if route is not None:
             asked.template, asked.dialect, asked.form = route.template, route.dialect, route.form or asked.form
-            return route
-        raise MethodNotAllowed(sorted(methods))
+        return route
+
+    def _unknown(self, asked: Asked) -> Refusal:
+        """Return the refusal of what has no route: an unknown path (404), or another method's (405)."""
+        methods = ["GET"] if asked.path == openapi.PATH else self._routes.find(asked, without_suffix(asked.path)[0])
+        return MethodNotAllowed(sorted(methods)) if methods else NotFound()
 
 
 def _preflight(asked: Asked) -> Answer:

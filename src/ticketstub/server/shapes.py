@@ -148,6 +148,8 @@ _JSON_TYPES: dict[type, str] = {
 def _hidden(kind: object) -> Schema:
     if kind is Secret or kind is Token:
         return {"type": "string", "format": "password"}
+    if kind is object:
+        return {"description": "Whatever JSON there is."}
     raise NotImplementedError(kind)  # msgspec's own protocol for "not mine"
 
 

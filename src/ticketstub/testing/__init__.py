@@ -16,17 +16,25 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from ticketstub.testing.in_hand import DEVICE, PlexInHand
-from ticketstub.testing.lead import Lead
-from ticketstub.testing.named import AccountInHand, WithCode
+try:
+    import ticketstub.server.listening  # noqa: F401  # pyright: ignore[reportUnusedImport]  # it needs the rest of the extra
+    from ticketstub.server.control.commands import TooLate
+    from ticketstub.server.control.declared import WithCode
+    from ticketstub.server.control.hand import Hand
+    from ticketstub.server.local_plex import LocalPlex
+    from ticketstub.server.world import World
+    from ticketstub.testing.in_hand import DEVICE, AccountInHand, PlexInHand
+    from ticketstub.testing.lead import Lead
+except ModuleNotFoundError as error:
+    told = f'the local Plex needs {error.name}, which is not installed: pip install "ticketstub[server]"'
+    raise ModuleNotFoundError(told, name=error.name) from None
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ticketstub.server.settings import Settings
-    from ticketstub.server.world import World
 
-__all__ = ["DEVICE", "AccountInHand", "LocalOptions", "PlexInHand", "WithCode", "local_plex", "world_of"]
+__all__ = ["DEVICE", "AccountInHand", "LocalOptions", "PlexInHand", "TooLate", "WithCode", "local_plex", "world_of"]
 
 
 class LocalOptions(TypedDict, total=False):
@@ -56,26 +64,14 @@ def local_plex(
     Raises:
         WorldError: the world is faulty.
         ListenError, StoreError, KeysError: it cannot be started.
-        ModuleNotFoundError: the local Plex is not installed (`ticketstub[server]`).
     """
-    with contextlib.ExitStack() as stack:
-        try:
-            from ticketstub.server.control.hand import Hand  # the local Plex is loaded only to be run
-            from ticketstub.server.local_plex import LocalPlex  # likewise
-
-            hand = Hand()
-            plex = stack.enter_context(LocalPlex(world_of(world), hand=hand, **options).running())
-            lead = stack.enter_context(Lead(plex))
-        except ModuleNotFoundError as error:
-            told = f'the local Plex needs {error.name}, which is not installed: pip install "ticketstub[server]"'
-            raise ModuleNotFoundError(told, name=error.name) from None
+    hand = Hand()
+    with LocalPlex(world_of(world), hand=hand, **options).running() as plex, Lead(plex) as lead:
         yield PlexInHand(plex, hand, lead)
 
 
 def world_of(world: World | Mapping[str, object] | str | Path | None) -> World:
     """Return a world, however it is given; see `local_plex`."""
-    from ticketstub.server.world import World  # likewise
-
     if world is None:
         return World.demo()
     if isinstance(world, World):

@@ -1,16 +1,25 @@
-"""Which calls a tester means: `POST /api/v2/users/signin`, at all places or at one.
+"""Which calls a tester means (`POST /api/v2/users/signin`, at all places or at one), and what is to happen to them.
 
 Rule: the method is HTTP's or `*`; the path is a call's as its reference page writes it, where `{id}` is any one piece
-and a suffix (`.xml`, `.json`) makes no difference. HEAD is asked as GET. What can be no call is refused at once.
+and a suffix (`.xml`, `.json`) makes no difference. HEAD is asked as GET. What can be no call is refused at once. A rule
+counts for so many calls of its pattern and is gone then; of several the first that fits is used up first. Nothing of a
+call that is answered by a rule happens.
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 from ticketstub.server.negotiation import without_suffix
 
+if TYPE_CHECKING:
+    from ticketstub.server.answers import Answer
+    from ticketstub.server.app import Site
+    from ticketstub.server.requests import Asked
+
+PLEX_TV = "plex.tv"
 _CALL = re.compile(r"(\*|[A-Za-z]{3,10}) +(/\S*)")
 
 
@@ -47,9 +56,41 @@ class Pattern(NamedTuple):
             for wanted, piece in zip(self.pieces, given, strict=True)
         )
 
-    def __str__(self) -> str:
-        return f"{self.method} {'/'.join(self.pieces)}"
-
 
 def _pieces(path: str) -> tuple[str, ...]:
     return tuple((without_suffix(path)[0] or "/").split("/"))
+
+
+class Rule:
+    """Something that happens to so many calls.
+
+    Args:
+        pattern: which calls.
+        times: how many of them.
+        answer: answers one in the place's stead.
+        seconds: how long one waits.
+    """
+
+    def __init__(
+        self,
+        pattern: Pattern,
+        times: int,
+        answer: Callable[[Site, Asked], Answer] | None = None,
+        *,
+        seconds: float = 0.0,
+    ) -> None:
+        self.pattern = pattern
+        self.times = times
+        self.answer = answer
+        self.seconds = seconds
+
+
+def use_up(rules: list[Rule], asked: Asked, place: str) -> Rule | None:
+    """Return the first rule for a request, if there is one, and count it."""
+    for rule in rules:
+        if rule.pattern.means(asked.method, asked.path, place):
+            rule.times -= 1
+            if not rule.times:
+                rules.remove(rule)
+            return rule
+    return None

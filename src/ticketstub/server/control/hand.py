@@ -1,103 +1,155 @@
-"""The tester's hand: everything that somebody outside a test's program can do to a local Plex, as verbs.
+"""The tester's hand on one local Plex: what it changes there, and what it has seen.
 
-Rule: each verb does at once what a person, Plex or time would do, by the same store verbs and the same policy; none is
-reached over plex.tv's API. They run on the local Plex's own event loop. What does not exist is a `LookupError`, what
-is no longer possible `TooLate`, a wrong argument a `ValueError`; no message repeats a secret. All of this is ours.
+Rule: give it to `LocalPlex` before that starts; what it can do are the commands (commands.py). It is taken hold of once
+all addresses are taken and before anything is answered, and `LocalPlex` knows no more of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Unpack
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ticketstub.server import pins
-from ticketstub.server.chaos import Chaos
-from ticketstub.server.control.calls import Pattern
-from ticketstub.server.control.clock import ShiftedClock
-from ticketstub.server.control.people import NUMBERS, People
+from ticketstub.refusals import ServerError
+from ticketstub.server.control.calls import PLEX_TV, Rule
 from ticketstub.server.control.recorded import Requests
-from ticketstub.server.control.rules import AnswerNext, DelayNext, Refused, RefuseNext, Said
-from ticketstub.server.control.watched import PLEX_TV, Watch, WatchedApp
-from ticketstub.server.instance import Clock, Instance
-from ticketstub.server.store.pins import PinRow
-from ticketstub.server.store.rewinding import Moment
-from ticketstub.server.transient import TransientTokens
-from ticketstub.server.world import World
-from ticketstub.token import Secret, Token
 
 if TYPE_CHECKING:
+    from ticketstub.server.app import OnAnswer
+    from ticketstub.server.chaos import Chaos
     from ticketstub.server.control.ports import Ports
+    from ticketstub.server.control.sites import Control, Sites
+    from ticketstub.server.control.watched import WatchedApp
+    from ticketstub.server.instance import Clock, Instance
     from ticketstub.server.listening import Server
+    from ticketstub.server.requests import Scope
+    from ticketstub.server.settings import Settings
+    from ticketstub.server.store.rewinding import Moment
+    from ticketstub.server.transient import TransientTokens
+    from ticketstub.server.world import World
+
+T = TypeVar("T")
+_PATIENCE = 60.0
 
 
-class TooLate(Exception):
-    """It cannot be done any more: the PIN was approved or denied already."""
+class ShiftedClock:
+    """A clock over another one, which can be moved forwards and put back.
+
+    It runs on as the clock below it does; moving it moves what an instance thinks of as now, and no one else's time.
+    Rates have a clock of their own that only rises: it is moved with it, so that waiting a minute is moving a minute.
+
+    Args:
+        below: seconds since 1970.
+        ticks: seconds that only rise.
+    """
+
+    def __init__(self, below: Clock = time.time, ticks: Clock = time.monotonic) -> None:
+        self._below = below
+        self._ticks = ticks
+        self.shift = 0.0
+        """How far it was moved, in seconds."""
+
+    def __call__(self) -> float:
+        """Return the seconds since 1970, as far as it was moved."""
+        return self._below() + self.shift
+
+    def ticks(self) -> float:
+        """Return seconds that only rise, moved as far."""
+        return self._ticks() + self.shift
+
+    def advance(self, seconds: float) -> None:
+        """Move it forwards.
+
+        Raises:
+            ValueError: the seconds are negative or no number; or it would show a year after 9000.
+        """
+        if not 0 <= seconds < 2e11 - self():
+            raise ValueError("a clock is moved forwards, and not beyond the year 8300")
+        self.shift += seconds
 
 
 class Hand:
-    """A hand on one local Plex; give it to `LocalPlex` before that starts.
+    """A hand on one local Plex.
 
     Args:
         chaos: the share of calls that go wrong from the start on.
-
-    Its verbs raise `RuntimeError` while the local Plex does not run.
     """
 
     def __init__(self, *, chaos: Chaos | None = None) -> None:
         self.clock = ShiftedClock()
-        self.watch = Watch(self.clock, chaos)
-        self._instance: Instance | None = None
-        self._people: People | None = None
-        self._ports: Ports | None = None
-        self._moment: Moment = {}
-        self._transient: Sequence[TransientTokens] = ()
-        self._renew: Callable[[], Awaitable[None]]
+        self.requests = Requests()
+        """What came in."""
+        self.answers: list[Rule] = []
+        self.delays: list[Rule] = []
+        self.chaos = self._chaos_at_start = chaos
+        self.expired: set[bytes] = set()
+        """The digests of JWTs whose time is over before it is written in them."""
+        self.places: Mapping[int, str] = {}
+        """The names of the media servers, by port."""
+        self.sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+        self.cut: Callable[[Scope], None]
+        """Ends the connection of a request."""
+        self.world: World
         self.app: WatchedApp
         self.loop: asyncio.AbstractEventLoop
+        self._over = asyncio.Event()
+        self._instance: Instance | None = None
+        self._ports: Ports | None = None
+        self._moment: Moment
+        self._sites: Callable[[], Awaitable[Sites]]
+        self._transient: Sequence[TransientTokens]
 
     def runs_on(self, clock: Clock) -> ShiftedClock:
         """Return the clock for a local Plex that is to run on this one."""
-        self.clock = self.watch.clock = ShiftedClock(clock)
+        self.clock = ShiftedClock(clock)
         return self.clock
 
     async def take(
         self,
         instance: Instance,
         world: World,
-        renew: Callable[[], Awaitable[None]],
+        sites: Callable[[], Awaitable[Sites]],
         *,
-        app: WatchedApp,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        """Take hold of a local Plex that was just seeded.
+        settings: Settings,
+        places: Mapping[int, str],
+        control: Control | None,
+        on_answer: OnAnswer | None,
+    ) -> WatchedApp:
+        """Take hold of a local Plex that was just seeded, and return its application.
 
         Args:
             instance: that one.
             world: what it was seeded with.
-            renew: makes everything anew that its places hold in memory.
-            app: its application.
-            loop: the event loop that it runs on.
+            sites: makes plex.tv and the media servers anew.
+            settings: the limits.
+            places: the media servers' names by port.
+            control: the control API's key and port, taken by now.
+            on_answer: told of each answer.
         """
-        self._instance, self._people, self._renew = instance, People(instance, world), renew
-        self.app, self.loop = app, loop
-        self._moment = await instance.store.rewinding.moment()
+        from ticketstub.server.control.site import ControlSite
+        from ticketstub.server.control.watched import WatchedApp
 
-    def reaches(self, transient: Sequence[TransientTokens]) -> None:
-        """Learn where the media servers' transient tokens are."""
-        self._transient = transient
+        self._instance, self.world, self._sites, self.places = instance, world, sites, places
+        self.loop = asyncio.get_running_loop()
+        made = await sites()
+        self._transient = made.transient
+        site = (control.port, ControlSite(self, control.key)) if control else None
+        self.app = WatchedApp(self, made, settings, control=site, on_answer=on_answer)
+        self._moment = await instance.store.rewinding.moment()
+        return self.app
 
     def serves(self, server: Server, host: str, plex_tv: tuple[int, ...]) -> None:
         """Learn who listens on the ports, where, and which of them are plex.tv's."""
         from ticketstub.server.control.ports import Ports  # the HTTP server is loaded only to be run
 
-        self.watch.cut = server.cut
-        media_servers = {name: (port,) for port, name in self.watch.places.items()}
+        self.cut = server.cut
+        media_servers = {name: (port,) for port, name in self.places.items()}
         self._ports = Ports(server, host, {PLEX_TV: plex_tv, **media_servers})
 
     def let_go(self) -> None:
         """Have nothing in hand: the local Plex ends."""
-        self._instance = self._people = None
+        self._instance = None
         if self._ports is not None:
             self._ports.close()
 
@@ -109,146 +161,55 @@ class Hand:
         return self._instance
 
     @property
-    def people(self) -> People:
-        """Its accounts."""
-        if self._people is None:
-            raise RuntimeError("the local Plex does not run")
-        return self._people
-
-    @property
     def ports(self) -> Ports:
         """Its ports."""
         if self._ports is None:
             raise RuntimeError("the local Plex does not listen yet")
         return self._ports
 
-    @property
-    def requests(self) -> Requests:
-        """What came in."""
-        return self.watch.requests
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something on the local Plex's own event loop, from any other thread, and wait until it is done."""
+        try:
+            doing = asyncio.run_coroutine_threadsafe(work, self.loop)
+        except RuntimeError:  # the loop is closed
+            work.close()
+            raise RuntimeError("the local Plex has ended") from None
+        return doing.result(_PATIENCE)
 
-    async def approve(self, pin: int | str, account: str | int | None = None) -> None:
-        """Approve a PIN, as its user would in the browser.
+    async def wait(self, seconds: float) -> None:
+        """Wait as long as a call is to wait; raises `ServerError` (503) where a reset or the end comes first."""
+        over = self._over
+        waits = [asyncio.ensure_future(self.sleep(seconds)), asyncio.ensure_future(over.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+        if over.is_set():
+            raise ServerError("The server cannot handle the request", status=503, code=1013)
 
-        Args:
-            pin: its id, or its code.
-            account: who approves it, by user name, e-mail address or id; by default the world's first.
+    def end_waits(self) -> None:
+        """Refuse the calls that wait: what they would do belongs to a time that is over."""
+        self._over.set()
+        self._over = asyncio.Event()
 
-        Raises:
-            LookupError: there is no such PIN or account.
-            TooLate: it was approved or denied before.
-        """
-        found, row = await self._pin(pin), await self.people.find(account)
-        if found.account_id is not None or found.denied_at is not None:
-            raise TooLate("this PIN was approved or denied already")
-        if not await pins.approve(self.instance, found, row.id):
-            raise TooLate("this PIN cannot be approved any more, or the account is disabled")
-
-    async def deny(self, pin: int | str) -> None:
-        """Deny a PIN, as its user would in the browser; raises as `approve`."""
-        found = await self._pin(pin)
-        if not await self.instance.store.pins.deny(found.id, self.instance.now()):
-            raise TooLate("this PIN was approved or denied already")
-
-    async def refuse_next(self, call: str, *, times: int = 1, at: str | None = None, **how: Unpack[Refused]) -> None:
-        """Refuse the next calls of a kind, before anything of them happens.
-
-        Args:
-            call: `POST /api/v2/users/signin`; `{id}` in a path is any one piece, `*` any method.
-            times: how many of them.
-            at: `plex.tv`, or a media server by name; by default wherever it is asked.
-            how: see `RefuseNext`.
-
-        Raises:
-            ValueError: one of these cannot be.
-        """
-        self.watch.rules.add(RefuseNext(Pattern.read(call, at), times, **how))
-
-    async def answer_next(self, call: str, *, times: int = 1, at: str | None = None, **what: Unpack[Said]) -> None:
-        """Answer the next calls of a kind with something that Plex never said (see `AnswerNext`); as `refuse_next`."""
-        self.watch.rules.add(AnswerNext(Pattern.read(call, at), times, **what))
-
-    async def delay(self, call: str, seconds: float, *, times: int = 1, at: str | None = None) -> None:
-        """Let the next calls of a kind wait before they are answered; as `refuse_next`."""
-        self.watch.rules.add(DelayNext(Pattern.read(call, at), times, seconds))
-
-    async def chaos(self, share: float, *, seed: int = 0, longest: float = 0.5) -> None:
-        """Let a share of the calls go wrong (see chaos.py); 0 ends it."""
-        self.watch.chaos = Chaos(share, seed, longest) if share else None
-
-    async def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> int:
-        """Move the clock forwards, and return what it shows; raises `ValueError` for backwards."""
-        self.clock.advance(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
-        return self.instance.now()
-
-    async def revoke(self, token: Secret) -> None:
-        """End a token as a sign-out would; raises `LookupError` where there is none alive."""
-        now = self.instance.now()
-        ended = await self.instance.store.revoke_token(self._digest(token), now)
-        if not ended and not self._end_transient(token, now):
-            raise LookupError("no living token is this one")
-
-    async def expire(self, what: Secret | int | str) -> None:
-        """End the time of a token (a `Token`) or of a PIN (its id or code); raises `LookupError` where there is none.
-
-        A JWT is refused as one whose time is over (498, as far as the world says so).
-        """
-        if not isinstance(what, Secret):
-            await self._expire_pin(what)
-            return
-        instance, now = self.instance, self.instance.now()
-        ended = await instance.store.rewinding.expire_token(self._digest(what), now)
-        if not ended and not self._end_transient(what, now):
-            raise LookupError("no living token is this one")
-        if Token.received(what.reveal()).kind == "jwt":
-            self.watch.expired.add(self._digest(what))
-
-    async def _expire_pin(self, pin: int | str) -> None:
-        found = await self._pin(pin)
-        await self.instance.store.rewinding.expire_pin(found.id, self.instance.now())
-
-    async def take_down(self, place: str, *, hangs: bool = False) -> None:
-        """Let plex.tv or a media server be unreachable (see ports.py).
-
-        Args:
-            place: `plex.tv`, or a media server by name.
-            hangs: whether nobody answers at all, instead of a refused connection.
-
-        Raises:
-            LookupError: there is no such place.
-        """
-        await self.ports.take_down(place, hangs=hangs)
-
-    async def bring_up(self, place: str) -> None:
-        """Let it be reached again; raises `LookupError` where there is no such place."""
-        await self.ports.bring_up(place)
+    def end_transient(self, token: str) -> bool:
+        """End a transient token; `False` where no media server has it."""
+        return any(held.end(token, self.instance.now()) for held in self._transient)
 
     async def reset(self) -> None:
-        """Put everything back as it was at the start: world, clock, tokens, rates, rules, ports, what came in."""
+        """Put everything back as it was at the start."""
         await self.instance.settle()
         await self.ports.bring_all_up()
-        self.watch.reset()
-        self.clock.put_back()
+        self.end_waits()
+        for kept in (self.requests, self.answers, self.delays, self.expired):
+            kept.clear()
+        self.chaos = self._chaos_at_start
+        if self.chaos is not None:
+            self.chaos.restart()
+        self.clock.shift = 0.0
         self.instance.rates.forget()
         await self.instance.store.rewinding.go_back(self._moment)
-        await self._renew()
-
-    async def _pin(self, pin: int | str) -> PinRow:
-        """Find a living PIN by its id or code."""
-        store, now = self.instance.store.pins, self.instance.now()
-        if isinstance(pin, str) and pin.isdecimal() and len(pin) > 4:
-            pin = int(pin)
-        if isinstance(pin, int):
-            found = await store.find(pin, now) if pin in NUMBERS else None
-        else:
-            code = pins.code_of(pin, any_case=True)
-            found = await store.find_code(code, now) if code else None
-        if found is None:
-            raise LookupError("there is no living PIN of this id or code")
-        return found
-
-    def _digest(self, token: Secret) -> bytes:
-        return self.instance.keys.digest(token.reveal())
-
-    def _end_transient(self, token: Secret, now: int) -> bool:
-        return any(held.end(token.reveal(), now) for held in self._transient)
+        fresh = await self._sites()
+        self._transient = fresh.transient
+        self.app.renew(fresh)

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from hmac import compare_digest
 from http import HTTPStatus
-from typing import Any
 
 import msgspec
 
 from ticketstub.refusals import Refusal
 from ticketstub.server import openapi
 from ticketstub.server.answers import Answer
-from ticketstub.server.control.hand import Hand, TooLate
-from ticketstub.server.control.verbs import VERBS, Verb
+from ticketstub.server.control.commands import COMMANDS, Commands, TooLate
+from ticketstub.server.control.declared import Command
+from ticketstub.server.control.hand import Hand
 from ticketstub.server.requests import Asked, Headers
 from ticketstub.server.store.base import StoreConflict
 from ticketstub.token import Secret
@@ -45,7 +45,7 @@ class ControlSite:
     def __init__(self, hand: Hand, key: Secret) -> None:
         self.default = Format.JSON
         self.traces = False
-        self._hand = hand
+        self._commands = Commands(hand)
         self._key = key.reveal().encode()
 
     async def answer(self, asked: Asked) -> Answer:
@@ -54,7 +54,7 @@ class ControlSite:
             return refused
         if asked.path == openapi.PATH and asked.method == "GET":
             return openapi.answer("control")
-        methods = VERBS.get(asked.path.rstrip("/"))
+        methods = COMMANDS.get(asked.path.rstrip("/"))
         if methods is None:
             return _error(404, "there is no such verb: GET /control/v1 lists them")
         asked.template = asked.path.rstrip("/")
@@ -76,21 +76,21 @@ class ControlSite:
             return _error(401, "the key is missing or wrong: Authorization: Bearer KEY", _CHALLENGE)
         return None
 
-    async def _done(self, verb: Verb[Any], asked: Asked) -> Answer:
+    async def _done(self, done: Command, asked: Asked) -> Answer:
         if asked.method in _WRITES_BODY and asked.fields and not asked.document:
             return _error(415, "a verb takes a JSON object: Content-Type: application/json")
         try:
-            order = msgspec.convert(asked.document, verb.order, strict=True)
-            told = await verb.do(self._hand, order)
-        except msgspec.ValidationError as error:
-            return _error(400, str(error))
+            result = await done.do(self._commands, asked.document)
         except LookupError as error:
             return _error(404, str(error.args[0]))
         except (TooLate, StoreConflict) as error:
             return _error(409, str(error))
         except ValueError as error:  # WorldError, too
             return _error(400, str(error))
-        return Answer(200, _FIELDS, msgspec.json.encode(told)) if told is not None else Answer(204, _FIELDS[1:], b"")
+        if result is None:
+            return Answer(204, _FIELDS[1:], b"")
+        told = {done.told: result} if done.told else result
+        return Answer(200, _FIELDS, msgspec.json.encode(told, enc_hook=Secret.reveal))
 
 
 _CHALLENGE: Headers = [(b"www-authenticate", b'Bearer realm="control"')]

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from ticketstub.server.app import Site
+    from ticketstub.server.media_server import MediaServer
+    from ticketstub.server.plex_tv import PlexTv
     from ticketstub.server.transient import TransientTokens
     from ticketstub.token import Secret
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 class Sites(NamedTuple):
     """The places of a local Plex: plex.tv, the media servers by port, and their transient tokens."""
 
-    plex_tv: Site
-    media_servers: Mapping[int, Site]
+    plex_tv: PlexTv
+    media_servers: Mapping[int, MediaServer]
     transient: Sequence[TransientTokens]
 
 
