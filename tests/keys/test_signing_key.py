@@ -23,7 +23,16 @@ from tests.keys.samples import (
     signing_key,
     spellings,
 )
-from ticketstub.keys import DeviceClaims, DeviceKey, Jwk, JwtRefused, SigningKey, verify, verify_device_jwt, verify_own
+from ticketstub.keys import (
+    DeviceClaims,
+    DeviceKey,
+    Jwk,
+    JwtRefused,
+    SigningKey,
+    read_jwt,
+    verify_device_jwt,
+    verify_own,
+)
 
 KEY = signing_key()
 DEVICE = device_key()
@@ -224,11 +233,11 @@ def test_a_weak_rsa_key_verifies_nothing():
 def test_verify_alone():
     """The plain verification returns the claims and checks none of them; only the algorithms that are named count."""
     text = VALID.token(claims={"anything": 1})
-    assert {"anything": 1} == verify(text, DEVICE.jwk, algorithms=("EdDSA",))
+    assert {"anything": 1} == read_jwt(text, algorithms=("EdDSA",)).verified(DEVICE.jwk)
     with pytest.raises(JwtRefused, match="alg"):
-        verify(text, DEVICE.jwk, algorithms=("RS256",))
+        read_jwt(text, algorithms=("RS256",)).verified(DEVICE.jwk)
     with pytest.raises(JwtRefused, match="alg"):
-        verify(text, DEVICE.jwk, algorithms=())
+        read_jwt(text, algorithms=()).verified(DEVICE.jwk)
 
 
 def test_claims_that_are_no_json():

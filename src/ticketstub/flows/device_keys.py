@@ -99,7 +99,7 @@ def _worth_a_new_nonce(failure: Unreachable | Refusal) -> bool:
 
 
 def _exchanged(caller: Caller, key: DeviceKey, time: ServerTime) -> Flow[Token]:
-    from ticketstub.keys.device_key import SCOPES
+    from ticketstub.keys.private_key import SCOPES
     from ticketstub.wire.auth_keys import ExchangeDeviceJwt, GetNonce
 
     nonce, response = yield from caller.exchange(GetNonce())

@@ -11,11 +11,10 @@ signature. Nothing raised here repeats a part of a token or of a private key. So
 from __future__ import annotations
 
 from ticketstub.keys.device_jwt import DeviceClaims, verify_device_jwt
-from ticketstub.keys.device_key import SCOPES, DeviceKey
 from ticketstub.keys.jwk import Jwk, KeyRefused, check_public_key, read_public_key, thumbprint
-from ticketstub.keys.jwt import EDDSA, RS256, JwtRefused, Reason, Unverified, read_jwt, verify
-from ticketstub.keys.plex_jwt import JwtUser, Peeked, PlexJwt, PublishedKeys, peek, verify_plex_jwt
-from ticketstub.keys.signing_key import SigningKey, verify_own
+from ticketstub.keys.jwt import EDDSA, RS256, JwtRefused, Reason, Unverified, read_jwt
+from ticketstub.keys.plex_jwt import JwtUser, Peeked, PlexJwt, PublishedKeys, peek, verify_own, verify_plex_jwt
+from ticketstub.keys.private_key import SCOPES, DeviceKey, SigningKey
 
 __all__ = [
     "EDDSA",
@@ -38,7 +37,6 @@ __all__ = [
     "read_jwt",
     "read_public_key",
     "thumbprint",
-    "verify",
     "verify_device_jwt",
     "verify_own",
     "verify_plex_jwt",

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ticketstub.keys.claims import audience, not_expired, times
-from ticketstub.keys.device_key import SCOPES
 from ticketstub.keys.jwk import Jwk
-from ticketstub.keys.jwt import EDDSA, RS256, JwtRefused, read_jwt
+from ticketstub.keys.jwt import EDDSA, RS256, JwtRefused, audience, read_jwt, times
+from ticketstub.keys.private_key import SCOPES
 from ticketstub.records import Record
 
 LONGEST_LIFE: Final = 86_400
@@ -65,23 +64,17 @@ def verify_device_jwt(
         raise JwtRefused("issuer")
     if audience(claims) != ("plex.tv",):
         raise JwtRefused("audience")
-    nonce = _nonce(claims.get("nonce"), required=nonce_required)
-    scope = _scope(claims.get("scope"))
-    found = times(claims, now=now, leeway=leeway, longest=longest)
-    not_expired(found.expires_at, now=now, leeway=leeway)
-    return DeviceClaims(nonce=nonce, scope=scope, issued_at=found.issued_at, expires_at=found.expires_at)
-
-
-def _nonce(value: object, *, required: bool) -> str | None:
-    if value is None and not required:
-        return None
-    if not isinstance(value, str) or not _NONCE(value):
+    nonce = claims.get("nonce")
+    if not (nonce is None and not nonce_required) and not (isinstance(nonce, str) and _NONCE(nonce)):
         raise JwtRefused("nonce")
-    return value
-
-
-def _scope(value: object) -> tuple[str, ...]:
-    if value is not None and not isinstance(value, str):
+    scope = claims.get("scope")
+    if not isinstance(scope, str | None):
         raise JwtRefused("malformed")
-    asked = {name.strip() for name in (value or "").split(",")}
-    return tuple(name for name in SCOPES if name in asked)
+    asked = {name.strip() for name in (scope or "").split(",")}
+    issued_at, expires_at = times(claims, now=now, leeway=leeway, grace=leeway, longest=longest)
+    return DeviceClaims(
+        nonce=nonce,
+        scope=tuple(name for name in SCOPES if name in asked),
+        issued_at=issued_at,
+        expires_at=expires_at,
+    )

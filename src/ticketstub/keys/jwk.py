@@ -102,16 +102,21 @@ def check_public_key(jwk: Jwk, *, rsa: bool) -> None:
     Raises:
         KeyRefused: it has no proper `kid`, another kind or use, or a value that is weak or no key at all.
     """
-    if jwk.kid is None or not is_kid(jwk.kid):
-        raise KeyRefused("kid must be 1 to 128 of A-Z a-z 0-9 _ . -")
-    if jwk.kty is None or jwk.kty not in _ALGORITHM or (jwk.kty == "RSA" and not rsa):
-        raise KeyRefused("kty is not one that is taken")
-    if jwk.use not in {None, "sig"}:
-        raise KeyRefused("use is not sig")
-    if jwk.alg not in {None, _ALGORITHM[jwk.kty]}:
-        raise KeyRefused("alg does not fit kty")
-    if reason := _wrong_rsa(jwk) if jwk.kty == "RSA" else _wrong_okp(jwk):
+    if reason := fault(jwk, rsa=rsa):
         raise KeyRefused(reason)
+
+
+def fault(jwk: Jwk, *, rsa: bool) -> str | None:
+    """Say why a key is refused, as `check_public_key`; `None` where it is not."""
+    if jwk.kid is None or not is_kid(jwk.kid):
+        return "kid must be 1 to 128 of A-Z a-z 0-9 _ . -"
+    if jwk.kty is None or jwk.kty not in _ALGORITHM or (jwk.kty == "RSA" and not rsa):
+        return "kty is not one that is taken"
+    if jwk.use not in {None, "sig"}:
+        return "use is not sig"
+    if jwk.alg not in {None, _ALGORITHM[jwk.kty]}:
+        return "alg does not fit kty"
+    return _wrong_rsa(jwk) if jwk.kty == "RSA" else _wrong_okp(jwk)
 
 
 def is_kid(text: str) -> bool:
@@ -139,18 +144,20 @@ def thumbprint(jwk: Jwk) -> str:
     return to_base64url(sha256(to_json(members)).digest())
 
 
-def public_key(jwk: Jwk) -> OKPKey | RSAKey:
-    """Return what the library verifies with; checked and made once a key, because both cost as much as a verification.
+def public_key(jwk: Jwk) -> OKPKey | RSAKey | None:
+    """Return what the library verifies with, or `None` where the key is refused, whatever its name and use.
 
-    Raises:
-        KeyRefused: see `check_public_key`.
+    It is checked and made once a key, because both cost as much as a verification.
     """
     return _public_key(jwk.kty, jwk.crv, jwk.x, jwk.n, jwk.e)
 
 
 @lru_cache(maxsize=1024)
-def _public_key(kty: str | None, crv: str | None, x: str | None, n: str | None, e: str | None) -> OKPKey | RSAKey:
-    check_public_key(Jwk(kty=kty, crv=crv, x=x, n=n, e=e, kid="any"), rsa=True)
+def _public_key(
+    kty: str | None, crv: str | None, x: str | None, n: str | None, e: str | None
+) -> OKPKey | RSAKey | None:
+    if fault(Jwk(kty=kty, crv=crv, x=x, n=n, e=e, kid="any"), rsa=True):
+        return None
     from joserfc.jwk import OKPKey, RSAKey
 
     if kty == "RSA":

@@ -1,9 +1,10 @@
-"""A JSON Web Token read strictly, and its signature.
+"""A JSON Web Token: its reading, its signature, and the claims that every one has.
 
 Rule: one reader and one verification for both ends. Size and shape before decoding, the header before the signature,
 the signature before any claim. The header chooses neither key nor algorithm: `kid` is a name that the caller looks up,
 `alg` must be the one that the key's kind signs with, and what would bring a key along, or mean something that is not
-understood here, is refused (RFC 8725).
+understood here, is refused (RFC 8725). A claim of a wrong type is a wrong claim. Times are whole seconds since 1970
+(ours: RFC 7519 allows fractions, nobody sends them); that a JWT's time is over is looked at last.
 """
 
 from __future__ import annotations
@@ -12,14 +13,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from ticketstub.keys.jwk import Jwk, KeyRefused, algorithm_of, is_kid, public_key
-from ticketstub.keys.strict import from_base64url, from_json
+from ticketstub.keys.jwk import Jwk, algorithm_of, is_kid, public_key
+from ticketstub.keys.strict import from_base64url, is_header_plain, is_list, read_parts
 
 EDDSA: Final = "EdDSA"
 RS256: Final = "RS256"
 
-LONGEST: Final = 8192
-"""The longest JWT that is read, in characters (ours; Plex's have about 540)."""
+_LATEST = 253_402_300_799  # the last second of the year 9999, so that each time makes a date
 
 Reason = Literal[
     "malformed",
@@ -50,8 +50,6 @@ _WORDS: dict[Reason, str] = {
     "not_yet": "it is of the future: check the clock",
     "expired": "its time is over",
 }
-# Whatever brings or fetches a key, changes what is signed, or belongs to encryption.
-_REFUSED = frozenset({"jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256", "crit", "b64", "zip", "enc", "epk", "cty"})
 
 
 class JwtRefused(ValueError):
@@ -74,17 +72,14 @@ class Unverified:
     """What a JWT says, read and not yet believed: nobody has looked at its signature.
 
     Attributes:
-        header: its header, whose `kid` and `alg` are proper texts.
         claims: its claims, of any type.
         kid: the name of the key that it says it was signed with.
     """
 
-    header: Mapping[str, object] = field(repr=False)
-    claims: Mapping[str, object] = field(repr=False)
     kid: str
+    claims: Mapping[str, object] = field(repr=False)
     _algorithm: str = field(repr=False)
-    _signed: bytes = field(repr=False)
-    _signature: bytes = field(repr=False)
+    _text: str = field(repr=False)
 
     def verified(self, jwk: Jwk) -> Mapping[str, object]:
         """Return the claims, once the signature is this key's.
@@ -94,7 +89,16 @@ class Unverified:
         """
         if self._algorithm != algorithm_of(jwk):
             raise JwtRefused("algorithm")
-        if not _signed_by(jwk, self._algorithm, self._signed, self._signature):
+        # The library's own reader is passed by: it takes `jku` and `jwk` headers without a word, reads a member twice,
+        # and warns at each use of the name EdDSA, which is Plex's choice.
+        from joserfc.jws import JWSRegistry
+
+        key = public_key(jwk)
+        if key is None:
+            raise JwtRefused("kid")
+        signed, _, signature = self._text.rpartition(".")
+        algorithm = JWSRegistry.algorithms[self._algorithm]
+        if not algorithm.verify(signed.encode("ascii"), from_base64url(signature) or b"", key):
             raise JwtRefused("signature")
         return self.claims
 
@@ -110,56 +114,77 @@ def read_jwt(text: str, *, algorithms: Collection[str] = (EDDSA,), typ_optional:
     Raises:
         JwtRefused: it is no JWT, or one with a header that is not taken.
     """
-    if len(text) > LONGEST or text.count(".") != 2:
+    found = read_parts(text)
+    if found is None:
         raise JwtRefused("malformed")
-    parts = text.split(".")
-    data = [from_base64url(part) or b"" for part in parts]
-    header, claims = from_json(data[0]), from_json(data[1])
-    if header is None or claims is None or not data[2]:
-        raise JwtRefused("malformed")
-    kid, algorithm = _checked_header(header, algorithms, typ_optional=typ_optional)
-    signed = text[: text.rindex(".")].encode("ascii")
-    return Unverified(header, claims, kid, algorithm, signed, data[2])
-
-
-def verify(text: str, jwk: Jwk, *, algorithms: Collection[str]) -> Mapping[str, object]:
-    """Return the claims of a JWT that this key signed; no claim is checked.
-
-    Args:
-        text: the JWT.
-        jwk: the key; it is checked too.
-        algorithms: the values of `alg` that are taken.
-
-    Raises:
-        JwtRefused: see `read_jwt` and `Unverified.verified`.
-    """
-    return read_jwt(text, algorithms=algorithms).verified(jwk)
-
-
-def _checked_header(
-    header: Mapping[str, object], algorithms: Collection[str], *, typ_optional: bool
-) -> tuple[str, str]:
-    if not _REFUSED.isdisjoint(header):
-        raise JwtRefused("header")
-    if header.get("typ") != "JWT" and not (typ_optional and "typ" not in header):
+    header, claims = found
+    if not is_header_plain(header, typ_optional=typ_optional):
         raise JwtRefused("header")
     kid, algorithm = header.get("kid"), header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in algorithms:
         raise JwtRefused("algorithm")
     if not isinstance(kid, str) or not is_kid(kid):
         raise JwtRefused("kid")
-    return kid, algorithm
+    return Unverified(kid, claims, algorithm, text)
 
 
-def _signed_by(jwk: Jwk, algorithm: str, signed: bytes, signature: bytes) -> bool:
-    # The library's own reader is passed by: it takes `jku` and `jwk` headers without a word, reads a member twice, and
-    # warns at each use of the name EdDSA, which is Plex's choice.
-    from joserfc.jws import JWSRegistry
+def audience(claims: Mapping[str, object]) -> tuple[str, ...]:
+    """Read `aud`, one text or a list of them.
 
-    try:
-        key = public_key(jwk)
-    except KeyRefused:
-        key = None
-    if key is None:  # raised here, so that it carries no other error along
-        raise JwtRefused("kid")
-    return JWSRegistry.algorithms[algorithm].verify(signed, signature, key)
+    Raises:
+        JwtRefused: it is missing, empty or something else.
+    """
+    found = claims.get("aud")
+    listed = found if is_list(found) else [found]
+    names = tuple(name for name in listed if isinstance(name, str))
+    if not names or len(names) != len(listed) or found == "":
+        raise JwtRefused("audience")
+    return names
+
+
+def times(
+    claims: Mapping[str, object], *, now: float, leeway: float, grace: float = 0, longest: int | None = None
+) -> tuple[int | None, int | None]:
+    """Check `iat`, `exp` and `nbf`, the last of all checks, and return the first two; `None` where one is missing.
+
+    Args:
+        claims: the claims.
+        now: the time.
+        leeway: by how many seconds it may be of the future.
+        grace: for how many seconds it is taken after its end.
+        longest: how many seconds it may last; without `iat`, from now on.
+
+    Raises:
+        JwtRefused: `lifetime`, `not_yet` or, where all else is right, `expired`.
+    """
+    issued_at, expires_at, not_before = (_moment(claims, name) for name in ("iat", "exp", "nbf"))
+    if any(moment is not None and moment > now + leeway for moment in (issued_at, not_before)):
+        raise JwtRefused("not_yet")
+    if expires_at is not None:
+        lasts = expires_at - (now + leeway if issued_at is None else issued_at)
+        if (issued_at is not None and lasts <= 0) or (longest is not None and lasts > longest):
+            raise JwtRefused("lifetime")
+        if now >= expires_at + grace:
+            raise JwtRefused("expired")
+    return issued_at, expires_at
+
+
+def both_times(claims: Mapping[str, object], *, now: float, leeway: float, grace: float = 0) -> tuple[int, int]:
+    """Check the times, as `times`, of a JWT that must have both.
+
+    Raises:
+        JwtRefused: see `times`; `lifetime` where one is missing.
+    """
+    if not {"iat", "exp"} <= claims.keys():
+        raise JwtRefused("lifetime")
+    issued_at, expires_at = times(claims, now=now, leeway=leeway, grace=grace)
+    return issued_at or 0, expires_at or 0
+
+
+def _moment(claims: Mapping[str, object], name: str) -> int | None:
+    value = claims.get(name)
+    if name not in claims:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LATEST:
+        raise JwtRefused("lifetime")
+    return value

@@ -1,23 +1,27 @@
-"""Plex's JWT, as the client that got it verifies it.
+"""Plex's JWT, as the client that got it verifies it, and a local Plex that gets back what it signed.
 
-Rule: believed only with a key that plex.tv publishes, by the name that the JWT gives. What a client relies on must be
-there (`aud`, `iss`, `iat`, `exp`, `thumbprint`); what it merely shows, the user, may be missing or odd and is then
-`None`. Source: documented, and what published clients insist on.
+Rule: believed only with a key that plex.tv publishes, by the name that the JWT gives; for a local Plex, a key of this
+instance that still counts. What a client relies on must be there (`aud`, `iss`, `iat`, `exp`, `thumbprint`); what it
+merely shows, the user, may be missing or odd and is then `None`. Source: documented, and what published clients insist
+on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
-from ticketstub.keys.claims import audience, both_times, not_expired
-from ticketstub.keys.jwk import Jwk, KeyRefused, check_public_key, named
-from ticketstub.keys.jwt import JwtRefused, read_jwt
+import msgspec
+
+from ticketstub.keys.jwk import Jwk, fault, named
+from ticketstub.keys.jwt import JwtRefused, audience, both_times, read_jwt
 from ticketstub.keys.strict import is_object
 from ticketstub.records import Record
 from ticketstub.token import Secret
 
 _PLEX = "plex.tv"
+_SKEW = 60  # seconds by which the clocks of two processes of one instance may differ
 
 
 class PublishedKeys(Record, frozen=True, kw_only=True):
@@ -31,7 +35,7 @@ class PublishedKeys(Record, frozen=True, kw_only=True):
         A key that is published without a name is found by its thumbprint.
         """
         listed = (named(key) for key in reversed(self.keys))
-        return next((key for key in listed if key.kid == kid and _usable(key)), None)
+        return next((key for key in listed if key.kid == kid and not fault(key, rsa=False)), None)
 
 
 class JwtUser(Record, frozen=True, kw_only=True):
@@ -41,10 +45,13 @@ class JwtUser(Record, frozen=True, kw_only=True):
     uuid: str | None = None
     username: str | None = None
     email: str | None = None
-    friendly_name: str | None = None
+    friendly_name: str | None = msgspec.field(name="friendly_name", default=None)
     restricted: bool | None = None
     anonymous: bool | None = None
     joined_at: int | None = None
+
+
+_USER_FIELDS = msgspec.structs.fields(JwtUser)
 
 
 class PlexJwt(Record, frozen=True, kw_only=True):
@@ -95,29 +102,59 @@ def verify_plex_jwt(
         JwtRefused: it is not Plex's, or not for this device. `kid`: none of these keys, fetch them again;
             `expired`: everything else is right, and it can be renewed.
     """
-    unverified = read_jwt(_text(token))
-    key = keys.find(unverified.kid)
+    claims, readers = _believed(_text(token), keys.find, issuer)
+    if client_identifier not in {None, *readers}:
+        raise JwtRefused("audience")
+    found = str(claims["thumbprint"])
+    if thumbprint not in {None, found}:
+        raise JwtRefused("thumbprint")
+    issued_at, expires_at = both_times(claims, now=now, leeway=leeway, grace=leeway)
+    nonce = claims.get("nonce")
+    return PlexJwt(
+        issued_at=issued_at,
+        expires_at=expires_at,
+        audience=readers,
+        thumbprint=found,
+        nonce=nonce if isinstance(nonce, str) else None,
+        user=_user(claims.get("user")),
+    )
+
+
+def verify_own(text: str, keys: Mapping[str, Jwk], *, now: float, issuer: str = _PLEX) -> Mapping[str, object]:
+    """Return the claims of a JWT that this instance signed and that comes back as a token.
+
+    Args:
+        text: the JWT.
+        keys: the instance's public keys that count now, by `kid`.
+        now: the time, in seconds since 1970.
+        issuer: what `iss` must be, and `aud` must hold.
+
+    Raises:
+        JwtRefused: it is not ours, or not what we sign. `expired` only where everything else is right.
+    """
+    claims, _ = _believed(text, keys.get, issuer)
+    both_times(claims, now=now, leeway=_SKEW)
+    return claims
+
+
+def _believed(
+    text: str, find: Callable[[str], Jwk | None], issuer: str
+) -> tuple[Mapping[str, object], tuple[str, ...]]:
+    """Verify all but the times of a JWT that Plex or a local Plex signed; return its claims and its readers."""
+    unverified = read_jwt(text)
+    key = find(unverified.kid)
     if key is None:
         raise JwtRefused("kid")
     claims = unverified.verified(key)
     if claims.get("iss") != issuer:
         raise JwtRefused("issuer")
     readers = audience(claims)
-    if issuer not in readers or client_identifier not in {None, *readers}:
+    if issuer not in readers:
         raise JwtRefused("audience")
-    found = _text_of(claims, "thumbprint")
-    if not found or thumbprint not in {None, found}:
+    thumbprint = claims.get("thumbprint")
+    if not isinstance(thumbprint, str) or not thumbprint:
         raise JwtRefused("thumbprint")
-    issued_at, expires_at = both_times(claims, now=now, leeway=leeway)
-    not_expired(expires_at, now=now, leeway=leeway)
-    return PlexJwt(
-        issued_at=issued_at,
-        expires_at=expires_at,
-        audience=readers,
-        thumbprint=found,
-        nonce=_text_of(claims, "nonce"),
-        user=_user(claims.get("user")),
-    )
+    return claims, readers
 
 
 def peek(token: Secret | str) -> Peeked | None:
@@ -127,20 +164,12 @@ def peek(token: Secret | str) -> Peeked | None:
     """
     try:
         claims = read_jwt(_text(token)).claims
-        issued_at, expires_at = both_times(claims, now=float("inf"), leeway=0)
         readers = audience(claims)
+        issued_at, expires_at = both_times(claims, now=0, leeway=float("inf"))  # at whatever time
     except JwtRefused:
         return None
     others = tuple(name for name in readers if name != _PLEX)
     return Peeked(issued_at, expires_at, others, _user(claims.get("user")).id)
-
-
-def _usable(key: Jwk) -> bool:
-    try:
-        check_public_key(key, rsa=False)
-    except KeyRefused:
-        return False
-    return True
 
 
 def _text(token: Secret | str) -> str:
@@ -148,30 +177,10 @@ def _text(token: Secret | str) -> str:
 
 
 def _user(data: object) -> JwtUser:
-    if not is_object(data):
-        return JwtUser()
-    return JwtUser(
-        id=_whole(data, "id"),
-        uuid=_text_of(data, "uuid"),
-        username=_text_of(data, "username"),
-        email=_text_of(data, "email"),
-        friendly_name=_text_of(data, "friendly_name"),
-        restricted=_flag(data, "restricted"),
-        anonymous=_flag(data, "anonymous"),
-        joined_at=_whole(data, "joinedAt"),
-    )
-
-
-def _text_of(data: Mapping[str, object], name: str) -> str | None:
-    value = data.get(name)
-    return value if isinstance(value, str) else None
-
-
-def _whole(data: Mapping[str, object], name: str) -> int | None:
-    value = data.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _flag(data: Mapping[str, object], name: str) -> bool | None:
-    value = data.get(name)
-    return value if isinstance(value, bool) else None
+    """Read the user, each member by itself: what is odd is `None`."""
+    members = data if is_object(data) else {}
+    values: dict[str, object] = {}
+    for field in _USER_FIELDS:
+        with suppress(msgspec.ValidationError):
+            values[field.encode_name] = msgspec.convert(members.get(field.encode_name), field.type)
+    return msgspec.convert(values, JwtUser)

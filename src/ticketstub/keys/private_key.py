@@ -1,13 +1,16 @@
-"""An Ed25519 key that signs, whosever it is.
+"""Ed25519 keys that sign: a device's, to get Plex's JWT, and a local Plex's, whose JWTs those are.
 
 Rule: the private part comes out by `dump().reveal()` alone: it is in no repr, error, pickle, public key or signature's
-neighbourhood. What `load` cannot use it does not repeat.
+neighbourhood. What `load` cannot use it does not repeat. A device's key is made on it and stays there. A JWT that it
+signed is a secret for as long as it lasts: whoever has it can be this device once.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 
 from ticketstub.frames import hide_locals
@@ -16,8 +19,12 @@ from ticketstub.keys.strict import from_base64url, from_json, to_base64url, to_j
 from ticketstub.token import Secret
 
 if TYPE_CHECKING:
-    from joserfc.jwk import OKPKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+SCOPES = ("username", "email", "friendly_name", "restricted", "anonymous", "joinedAt")
+"""What of its user a device may ask to have in Plex's JWT (documented); `id` and `uuid` are always in it."""
+
+_SCOPE = re.compile(r"[A-Za-z0-9_]+").fullmatch
 _VERSION = 1
 
 
@@ -31,14 +38,13 @@ class PrivateKey:
     def __init__(self, private: Secret, kid: str | None = None) -> None:
         """Take 32 bytes as base64url; `generate` and `load` are the ways to a key."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-        from joserfc.jwk import OKPKey
 
         raw = from_base64url(private.reveal())
         if raw is None or len(raw) != 32:
             raise ValueError(f"a {self.kind} has 32 bytes")
         if kid is not None and not is_kid(kid):
             raise KeyRefused("kid must be 1 to 128 of A-Z a-z 0-9 _ . -")
-        self._key: OKPKey = OKPKey.import_key(Ed25519PrivateKey.from_private_bytes(raw))
+        self._key: Ed25519PrivateKey = Ed25519PrivateKey.from_private_bytes(raw)
         self.kid: str = thumbprint(self._public()) if kid is None else kid
 
     @classmethod
@@ -64,9 +70,9 @@ class PrivateKey:
         secret = text if isinstance(text, Secret) else Secret(text)
         members = from_json(secret.reveal().encode("utf-8", "replace")) or {}
         private, kid = members.get("private"), members.get("kid")
-        if (members.get("kind"), members.get("version")) == (cls.kind, _VERSION) and isinstance(private, str):
-            raw = from_base64url(private)
-            if raw is not None and len(raw) == 32 and isinstance(kid, str) and is_kid(kid):
+        is_one = (members.get("kind"), members.get("version")) == (cls.kind, _VERSION)
+        if is_one and isinstance(private, str) and isinstance(kid, str):
+            with suppress(ValueError):
                 key = cls(Secret(private), kid)
                 if key._public().x == members.get("public"):
                     return key
@@ -74,11 +80,8 @@ class PrivateKey:
 
     def dump(self) -> Secret:
         """Return the whole key as JSON text, to be kept where secrets are kept."""
-        private = self._key.private_key
-        if private is None:  # it was made of one
-            raise TypeError(f"this {self.kind} has no private part")
         members: dict[str, object] = {"kind": self.kind, "version": _VERSION, "kid": self.kid}
-        members |= {"public": self._public().x, "private": to_base64url(private.private_bytes_raw())}
+        members |= {"public": self._public().x, "private": to_base64url(self._key.private_bytes_raw())}
         return Secret(to_json(members).decode())
 
     @property
@@ -87,13 +90,11 @@ class PrivateKey:
         return Jwk(kty="OKP", crv="Ed25519", x=self._public().x, use="sig", alg="EdDSA", kid=self.kid)
 
     def _public(self) -> Jwk:
-        return Jwk(kty="OKP", crv="Ed25519", x=to_base64url(self._key.public_key.public_bytes_raw()))
+        return Jwk(kty="OKP", crv="Ed25519", x=to_base64url(self._key.public_key().public_bytes_raw()))
 
     def _signed(self, header: Mapping[str, object], claims: Mapping[str, object]) -> str:
-        from joserfc.jws import JWSRegistry
-
         text = f"{to_base64url(to_json(header))}.{to_base64url(to_json(claims))}"
-        return f"{text}.{to_base64url(JWSRegistry.algorithms['EdDSA'].sign(text.encode('ascii'), self._key))}"
+        return f"{text}.{to_base64url(self._key.sign(text.encode('ascii')))}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.kid}>"
@@ -107,3 +108,54 @@ class PrivateKey:
 
     def __deepcopy__(self, _memo: object) -> Self:
         return self
+
+
+@hide_locals
+class DeviceKey(PrivateKey):
+    """The key of this device, registered with plex.tv under its `kid`."""
+
+    __slots__ = ()
+    kind: ClassVar[str] = "device key"
+
+    def sign(
+        self,
+        client_identifier: str,
+        *,
+        now: float,
+        lifetime: int = 300,
+        nonce: str | None = None,
+        scope: Iterable[str] | None = None,
+    ) -> Secret:
+        """Sign a device JWT, for `POST /api/v2/auth/token` or the poll of a PIN.
+
+        Args:
+            client_identifier: the device's, as it was when the key was registered; Plex refuses another (1097).
+            now: the time, in seconds since 1970, by Plex's clock where that is known.
+            lifetime: how long it lasts, in seconds (observed: clients take 300 to 3600).
+            nonce: what plex.tv gave, when a token is asked for; the poll of a PIN needs none.
+            scope: which of `SCOPES` is asked for, when a token is; other names go out as they are.
+
+        Raises:
+            ValueError: the client identifier is empty, the lifetime is not positive, or a scope is no name.
+        """
+        if not client_identifier or lifetime <= 0:
+            raise ValueError("a device JWT has a client identifier and lasts for some time")
+        asked = None if scope is None else tuple(scope)
+        if isinstance(scope, str) or not all(_SCOPE(name) for name in asked or ()):
+            raise ValueError("scope is a collection of names; SCOPES lists them")
+        claims: dict[str, object] = {"aud": "plex.tv", "iss": client_identifier}
+        claims |= {} if nonce is None else {"nonce": nonce}
+        claims |= {} if asked is None else {"scope": ",".join(asked)}
+        claims |= {"iat": int(now), "exp": int(now) + lifetime}
+        return Secret(self._signed({"kid": self.kid, "alg": "EdDSA", "typ": "JWT"}, claims))
+
+
+class SigningKey(PrivateKey):
+    """A key of the local Plex; its `kid` has 43 characters, as Plex's own have (observed)."""
+
+    __slots__ = ()
+    kind: ClassVar[str] = "signing key"
+
+    def sign(self, claims: Mapping[str, object]) -> str:
+        """Sign these claims, in their order, as a JWT whose header is `kid`, `typ`, `alg` (observed)."""
+        return self._signed({"kid": self.kid, "typ": "JWT", "alg": "EdDSA"}, claims)
