@@ -16,14 +16,10 @@ KEY = "k3y-of-the-test-0123456789-0123456789"
 _MANY = 1_000_000
 PATIENT = Settings(
     pins=_MANY,
-    pins_a_minute=_MANY,
     poll_burst=_MANY,
     polls_a_second=_MANY,
-    address_polls_a_second=_MANY,
     switches_a_second=_MANY,
     nonces_a_minute=_MANY,
-    address_nonces_a_minute=_MANY,
-    address_limits=False,
 )
 
 

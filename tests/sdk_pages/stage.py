@@ -70,17 +70,11 @@ class Local:
         return self.wires[name]
 
 
-def _kept(_stored: str) -> bool:
-    return False
-
-
 @contextmanager
 def running(mode: str, **options: Any) -> Generator[Local]:
     """Run a local Plex of this mode."""
     clock = Clock()
     with LocalPlex(world_of(mode), clock=clock, **options).running() as plex, ExitStack() as closing:
-        assert plex.passwords
-        plex.passwords.needs_rehash = _kept  # type: ignore[method-assign,assignment]  # each would cost from then on
         yield Local(plex, clock, closing)
 
 

@@ -283,7 +283,7 @@ def test_no_passcode_is_kept(left: Left, tmp_path: Path, code: str) -> None:
         rows = connection.execute("SELECT hash FROM passcode").fetchall()
     connection.close()
     assert 2 == len(rows)
-    assert all(text.startswith("pepper:") for (text,) in rows)
+    assert all(text.startswith("$argon2id$") for (text,) in rows)
     assert f"pin={code}" not in left.log + left.journal
 
 

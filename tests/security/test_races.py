@@ -21,7 +21,7 @@ from tests.server.asking import MIRA, SECRET, code_at
 from tests.server.family import IDS, TOKENS
 from tests.server.whole import FORM, PASSWORD, Change, Whole
 from ticketstub.server.instance import Instance
-from ticketstub.server.store.attempts import Refused
+from ticketstub.server.limits import AttemptKind
 from ticketstub.server.store.auth_keys import Grant
 from ticketstub.server.store.base import SignIn
 from ticketstub.server.store.claims import Exchange
@@ -149,24 +149,24 @@ def naive_pins(instance: Instance) -> None:
 def naive_counts(instance: Instance) -> None:
     tried = Counter[tuple[str, str]]()
 
-    async def take_all(wanted: Any, now: int) -> Refused | None:
-        (kind, subject), day = wanted[-1], now // 86400
+    async def take(kind: AttemptKind, subject: str, now: int) -> int | None:
+        day = now // 86400
         if tried[kind, f"{subject} {day}"] >= 5:
-            return Refused(kind=kind, seconds=900)
+            return 900
         await asyncio.sleep(0.001)
         tried[kind, f"{subject} {day}"] += 1
         return None
 
-    put(instance.store.attempts, take_all=take_all)
+    put(instance.store.attempts, take=take)
 
 
 def no_counts(instance: Instance) -> None:
     """Passcodes of one user take turns, so looking first is no harm there; not counting is."""
 
-    async def take_all(_wanted: Any, _now: int) -> Refused | None:
+    async def take(_kind: AttemptKind, _subject: str, _now: int) -> int | None:
         return None
 
-    put(instance.store.attempts, take_all=take_all)
+    put(instance.store.attempts, take=take)
 
 
 def put(place: object, **verbs: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,9 +11,9 @@ from tests.server.asking import Answered, Clock, world
 from ticketstub.server.app import App
 from ticketstub.server.instance import Instance
 from ticketstub.server.keys import Keys
+from ticketstub.server.limits import Rates
 from ticketstub.server.passwords import Passwords
 from ticketstub.server.plex_tv import PlexTv
-from ticketstub.server.rates import Rates
 from ticketstub.server.settings import Settings
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sqlite import SqliteStore
@@ -71,19 +70,16 @@ class InProcess:
 async def in_process(
     settings: Settings | None = None, *, db: str | None = None, **answers: object
 ) -> AsyncGenerator[InProcess, None]:
-    """Make one of the tests' world, without its passwords: hashing them takes its time."""
+    """Make one of the tests' world."""
     settings, clock, ticks = settings or Settings(), Clock(), Clock(0)
     keys, store = Keys(b"s" * 32), SqliteStore(db)
-    passwords = Passwords(keys)
-    described = json.loads(json.dumps(world(**answers)))
-    for account in described["account"]:
-        account.pop("password", None)
-    made = World.from_dict(described)
+    passwords = Passwords(remembers=True)
+    made = World.from_dict(world(**answers))
     await seed(store, made, keys, passwords, int(clock.now))
     instance = Instance(store, keys, passwords, clock, made.answers, {}, Rates(settings, ticks))
     try:
         yield InProcess(instance, clock, ticks, settings)
     finally:
         passwords.close()
-        await instance.finish()
+        await instance.settle()
         await store.close()

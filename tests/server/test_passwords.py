@@ -10,9 +10,7 @@ import threading
 import pytest
 from argon2 import PasswordHasher, Type
 
-from ticketstub.server.keys import Keys
-from ticketstub.server.passwords import LONGEST, Passwords, hash_fault
-from ticketstub.server.pool import Overloaded, Pool
+from ticketstub.server.passwords import LONGEST, Overloaded, Passwords, Turns, hash_fault
 from ticketstub.server.verification import matching_step
 from ticketstub.token import Secret
 
@@ -23,33 +21,35 @@ BARE = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(RIGHT.rev
 
 @pytest.fixture(name="passwords")
 def _passwords():
-    passwords = Passwords(Keys(b"s" * 32), workers=1)
+    passwords = Passwords(workers=1)
     yield passwords
     passwords.close()
 
 
 async def test_hash_and_verify(passwords):
-    """A stored hash accepts its password only, and names the key it was peppered with."""
-    stored = await passwords.hash(RIGHT, "127.0.0.1")
-    assert await passwords.verify(stored, RIGHT, "127.0.0.1")
-    assert not await passwords.verify(stored, WRONG, "127.0.0.1")
-    assert stored.startswith(f"pepper:{Keys(b's' * 32).id}:$argon2id$v=19$m=19456,t=2,p=1$")
-    assert not passwords.needs_rehash(stored)
+    """A stored hash accepts its password only."""
+    stored = await passwords.hash(RIGHT)
+    assert await passwords.verify(stored, RIGHT)
+    assert not await passwords.verify(stored, WRONG)
+    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-async def test_the_pepper_matters(passwords):
-    """Without the instance's key a hash matches nothing, not even as a bare one."""
-    stored = await passwords.hash(RIGHT, "127.0.0.1")
-    stranger = Passwords(Keys(b"t" * 32))
-    assert not stranger.verify_now(stored, RIGHT)
-    assert not passwords.verify_now(stored.rpartition(":")[2], RIGHT)
-
-
-def test_a_bare_hash_of_a_world(passwords):
-    """A world's `password_hash` is verified as it is, and wants to be hashed anew."""
+def test_a_hash_of_a_world(passwords):
+    """A world's `password_hash` is verified as it is."""
     assert passwords.verify_now(BARE, RIGHT)
     assert not passwords.verify_now(BARE, WRONG)
-    assert passwords.needs_rehash(BARE)
+
+
+def test_a_password_of_a_world():
+    """In memory a world's password is remembered, under a name that tells nothing; for a file it is hashed."""
+    passwords = Passwords(workers=1, remembers=True)
+    names = [passwords.hash_of_world(RIGHT) for _ in range(2)]
+    assert 2 == len(set(names))
+    assert not any(RIGHT.reveal() in name or name.startswith("$argon2id$") for name in names)
+    assert [True, False] == [passwords.verify_now(names[0], typed) for typed in (RIGHT, WRONG)]
+    assert not Passwords(workers=1, remembers=True).verify_now(names[0], RIGHT)
+    assert (2, 0) == (passwords.verifications, passwords.against_nobody)
+    assert Passwords(workers=1).hash_of_world(RIGHT).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
 class Counting:
@@ -66,13 +66,13 @@ class Counting:
 
 @pytest.mark.parametrize(
     "stored",
-    [None, "", "nonsense", BARE, "pepper:00000000:" + BARE, BARE.replace("m=64", "m=999999"), BARE[:-3] + "AAA"],
+    [None, "", "nonsense", BARE, "remembered:" + "0" * 32, BARE.replace("m=64", "m=999999"), BARE[:-3] + "AAA"],
 )
 @pytest.mark.parametrize("typed", [RIGHT, Secret(""), Secret("x" * (LONGEST + 1)), Secret("\ud800")])
 async def test_exactly_one_verification(passwords, stored, typed):
     """S3: each check costs one argon2 verification, whatever is stored and whatever was typed."""
     passwords._hasher = counting = Counting(passwords._hasher)
-    answer = await passwords.verify(stored, typed, "127.0.0.1")
+    answer = await passwords.verify(stored, typed)
     (phc,) = counting.verified
     assert hash_fault(phc) is None
     assert 1 == passwords.verifications
@@ -81,7 +81,7 @@ async def test_exactly_one_verification(passwords, stored, typed):
 
 def test_the_dummy_costs_what_a_real_one_does(passwords):
     """S3: where there is no account, the parameters verified are those that passwords are hashed with now."""
-    assert passwords.hash_now(RIGHT).split(":")[2].split("$")[:4] == passwords._dummy.split("$")[:4]
+    assert passwords.hash_now(RIGHT).split("$")[:4] == passwords._dummy.split("$")[:4]
     assert hash_fault(passwords._dummy) is None
 
 
@@ -130,84 +130,45 @@ async def _begun(gate):
 
 async def test_overload_is_told_at_once():
     """S14: one runs, 16 wait, and the next is refused while they still do."""
-    gate, pool = Gate(), Pool(1)
-    tasks = [asyncio.create_task(pool.run(gate, f"10.0.0.{number}")) for number in range(17)]
+    gate, pool = Gate(), Passwords(1)
+    tasks = [asyncio.create_task(pool._do(gate)) for _ in range(17)]
     await _begun(gate)
     with pytest.raises(Overloaded) as caught:
-        await pool.run(gate, "10.0.1.1")
+        await pool._do(gate)
     assert 1 == caught.value.retry_after
     gate.end.set()
     assert list(range(1, 18)) == sorted(await asyncio.gather(*tasks))
     pool.close()
 
 
-async def test_one_address_has_its_share():
-    """S14: an address with four jobs gets no fifth; another address is served."""
-    gate, pool = Gate(), Pool(1)
-    tasks = [asyncio.create_task(pool.run(gate, "10.0.0.1")) for _ in range(4)]
-    await _begun(gate)
-    with pytest.raises(Overloaded):
-        await pool.run(gate, "10.0.0.1")
-    tasks.append(asyncio.create_task(pool.run(gate, "10.0.0.2")))
-    gate.end.set()
-    assert 5 == len(await asyncio.gather(*tasks))
-    pool.close()
-
-
 async def test_the_permit_belongs_to_the_job():
     """A client that goes away frees no slot while its job runs, and a job that waits is dropped unrun."""
-    gate, pool = Gate(), Pool(1, 1)
-    running = asyncio.create_task(pool.run(gate, "10.0.0.1"))
+    gate, pool = Gate(), Passwords(1, 1)
+    running = asyncio.create_task(pool._do(gate))
     await _begun(gate)
-    waiting = asyncio.create_task(pool.run(gate, "10.0.0.2"))
+    waiting = asyncio.create_task(pool._do(gate))
     await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await pool._do(gate)
     running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    with pytest.raises(Overloaded):
+        await pool._do(gate)
     waiting.cancel()
-    await asyncio.gather(running, waiting, return_exceptions=True)
-    with pytest.raises(Overloaded):
-        await pool.run(gate, "10.0.0.3")
+    await asyncio.gather(waiting, return_exceptions=True)
     gate.end.set()
+    assert 2 == await pool._do(gate)
     pool.close()
-    await asyncio.to_thread(pool._threads[0].join, 60)
-    assert 1 == gate.runs
-    assert 0 == pool._held.total()
-
-
-async def test_what_waited_too_long_is_dropped():
-    """A job older than a minute is not begun any more."""
-    now = [0.0]
-    gate, pool = Gate(), Pool(1, clock=lambda: now[0])
-    running = asyncio.create_task(pool.run(gate, "10.0.0.1"))
-    await _begun(gate)
-    waiting = asyncio.create_task(pool.run(gate, "10.0.0.2"))
-    await asyncio.sleep(0)
-    now[0] = 60.1
-    gate.end.set()
-    assert 1 == await running
-    with pytest.raises(Overloaded):
-        await waiting
-    assert 1 == gate.runs
-    pool.close()
-
-
-async def test_a_slow_machine_drops_no_sign_in():
-    """A sign-in that waited half a minute on a slow or busy machine is still hashed: only the queue has a bound."""
-    now = [0.0]
-    gate, pool = Gate(), Pool(1, clock=lambda: now[0])
-    tasks = [asyncio.create_task(pool.run(gate, f"10.0.0.{number}")) for number in range(8)]
-    await _begun(gate)
-    now[0] = 30.0
-    gate.end.set()
-    assert list(range(1, 9)) == sorted(await asyncio.gather(*tasks))
-    pool.close()
+    await asyncio.to_thread(pool._pool.shutdown)
+    assert 2 == pool._permits._value
 
 
 async def test_closing_drops_what_waits():
     """A closed pool finishes what runs, drops what waits and takes nothing more."""
-    gate, pool = Gate(), Pool(1)
-    running = asyncio.create_task(pool.run(gate, "10.0.0.1"))
+    gate, pool = Gate(), Passwords(1)
+    running = asyncio.create_task(pool._do(gate))
     await _begun(gate)
-    waiting = asyncio.create_task(pool.run(gate, "10.0.0.2"))
+    waiting = asyncio.create_task(pool._do(gate))
     await asyncio.sleep(0)
     pool.close()
     gate.end.set()
@@ -215,23 +176,23 @@ async def test_closing_drops_what_waits():
     with pytest.raises(Overloaded):
         await waiting
     with pytest.raises(Overloaded):
-        await pool.run(gate, "10.0.0.3")
+        await pool._do(gate)
 
 
 async def test_errors_reach_whoever_waits():
     """An exception of the work is raised where it was asked for, and the worker lives on."""
-    pool = Pool(1)
+    pool = Passwords(1)
     with pytest.raises(ZeroDivisionError):
-        await pool.run(lambda: 1 / 0, "10.0.0.1")
-    assert 1 == await pool.run(lambda: 1, "10.0.0.1")
+        await pool._do(lambda: 1 / 0)
+    assert 1 == await pool._do(lambda: 1)
     pool.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux threads have a niceness")
 async def test_workers_step_back():
     """A worker's niceness is 5: the event loop wins, and a busy machine does not starve sign-ins."""
-    pool = Pool(1)
-    niceness = await pool.run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), "10.0.0.1")
+    pool = Passwords(1)
+    niceness = await pool._do(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
     assert max(5, os.getpriority(os.PRIO_PROCESS, 0)) == niceness
     pool.close()
 
@@ -240,7 +201,60 @@ def test_one_worker_on_two_cores(monkeypatch):
     """One core is left to the event loop, and there is always a worker."""
     for cores, workers in ((1, 1), (2, 1), (8, 7), (None, 1)):
         monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
-        assert workers == Pool()._workers
+        assert workers == Passwords()._pool._max_workers
+
+
+async def test_one_after_the_other_for_each_subject() -> None:
+    """Those of one subject have their turn in the order they came, those of others do not wait for them."""
+    turns, seen, gate = Turns(), list[str](), asyncio.Event()
+
+    async def take(subject: str, name: str) -> None:
+        async with turns.of(subject):
+            seen.append(name)
+            if subject == "a":
+                await gate.wait()
+            seen.append(name)
+
+    tasks = [asyncio.create_task(take(*each)) for each in (("a", "1"), ("a", "2"), ("b", "3"))]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert ["1", "3", "3"] == seen
+    gate.set()
+    await asyncio.gather(*tasks)
+    assert ["1", "3", "3", "1", "2", "2"] == seen
+    assert {} == turns._queues
+
+
+async def test_too_many_are_told_at_once() -> None:
+    """Beyond one at work and two that wait everybody is told, and who gives up waiting makes room."""
+    turns, gate = Turns(waiting=2), asyncio.Event()
+
+    async def take() -> None:
+        async with turns.of("a"):
+            await gate.wait()
+
+    tasks = [asyncio.create_task(take()) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await take()
+    tasks[1].cancel()
+    await asyncio.sleep(0)
+    tasks.append(asyncio.create_task(take()))
+    gate.set()
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [None, asyncio.CancelledError, None, None] == [type(each) if each else None for each in done]
+    assert {} == turns._queues
+
+
+async def test_a_failure_ends_a_turn() -> None:
+    """What goes wrong in a turn lets the next one have theirs."""
+    turns = Turns()
+    with pytest.raises(ZeroDivisionError):
+        async with turns.of("a"):
+            raise ZeroDivisionError
+    async with turns.of("a"):
+        assert ["a"] == list(turns._queues)
+    assert {} == turns._queues
 
 
 RFC_6238 = Secret("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")

@@ -1,4 +1,4 @@
-"""How many PINs, and how fast: from any address, with the clocks in the test's hand; and drawing ids and codes."""
+"""How many PINs, and how fast, with the clocks in the test's hand; and drawing ids and codes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from ticketstub.token import Secret
 from ticketstub.wire.codec import Format
 from ticketstub.wire.pins import LinkPin
 
-THERE, ELSEWHERE = "203.0.113.7", "203.0.113.8"
 TOO_MANY = (429, b'{"errors":[{"code":1003,"message":"API rate limit exceeded","status":429}]}')
 BUSY = (503, b'{"errors":[{"code":1013,"message":"The server cannot handle the request","status":503}]}')
 
@@ -31,106 +30,57 @@ def said(answer: Answered) -> tuple[int, bytes]:
     return answer.status, answer.body
 
 
-async def make(plex: InProcess, address: str = THERE, headers: dict[str, str] = JSON) -> Answered:
-    return await plex.ask("POST", "/api/v2/pins", headers, address=address)
+async def make(plex: InProcess) -> Answered:
+    return await plex.ask("POST", "/api/v2/pins", JSON)
 
 
-async def poll(plex: InProcess, pin_id: object, address: str = THERE, client: str = CLIENT) -> Answered:
-    headers = JSON | {"X-Plex-Client-Identifier": client}
-    return await plex.ask("GET", f"/api/v2/pins/{pin_id}", headers, address=address)
-
-
-@pytest.mark.parametrize("says", [False, True])
-async def test_pins_made_too_fast(says: bool) -> None:
-    """The 31st PIN of an address in a moment is 429, code 1003, with Retry-After only where the world says so.
-
-    A minute later it works again; other addresses, and loopback, are not held up; both kinds count together.
-    """
-    async with in_process(retry_after=says) as plex:
-        made = [(await make(plex)).status for _ in range(29)]
-        older = await plex.ask("POST", "/pins.xml", XML, address=THERE)
-        assert [201] * 30 == [*made, older.status]
-        refused = await make(plex)
-        assert (*TOO_MANY, "2" if says else None) == (*said(refused), refused.headers.get("retry-after"))
-        assert 201 == (await make(plex, ELSEWHERE)).status
-        assert {201} == {(await make(plex, "127.0.0.1")).status for _ in range(60)}
-        plex.ticks.now += 2
-        assert [201, 429] == [(await make(plex)).status for _ in range(2)]
+async def poll(plex: InProcess, pin_id: object, client: str = CLIENT, headers: dict[str, str] = JSON) -> Answered:
+    return await plex.ask("GET", f"/api/v2/pins/{pin_id}", headers | {"X-Plex-Client-Identifier": client})
 
 
 async def test_too_fast_in_each_dialect() -> None:
     """The refusal has the form of the call: v2's XML, and the older API's."""
-    async with in_process(Settings(pins_a_minute=1)) as plex:
-        await make(plex)
+    async with in_process(Settings(poll_burst=1)) as plex:
+        pin_id = (await make(plex)).json["id"]
+        older = (await plex.ask("POST", "/pins.json", JSON)).json["pin"]["id"]
+        assert [200, 200] == [(await poll(plex, pin_id)).status, (await plex.ask("GET", f"/pins/{older}", XML)).status]
         prolog = b'<?xml version="1.0" encoding="UTF-8"?>\n<errors>'
         item = b'<error code="1003" message="API rate limit exceeded" status="429"/></errors>'
-        assert (429, prolog + item) == said(await make(plex, headers=XML))
-        older = await plex.ask("POST", "/pins.xml", XML, address=THERE)
-        assert (429, prolog + b"<error>API rate limit exceeded</error></errors>") == said(older)
-
-
-async def test_a_hundred_living_pins() -> None:
-    """An address has at most 100 living PINs: the next is 429, until one ends; a network of IPv6 is one address."""
-    async with in_process() as plex:
-        for number in range(100):
-            plex.ticks.now += 60
-            assert 201 == (await make(plex, f"2001:db8:1:2::{number:x}")).status
-        plex.ticks.now += 60
-        assert TOO_MANY == said(await make(plex, "2001:db8:1:2:ffff::1"))
-        assert 201 == (await make(plex, "2001:db8:1:3::1")).status
-        plex.clock.now += 900
-        assert 201 == (await make(plex, "2001:db8:1:2:ffff::1")).status
+        assert (429, prolog + item) == said(await poll(plex, pin_id, headers=XML))
+        refused = await plex.ask("GET", f"/pins/{older}.xml", XML)
+        assert (429, prolog + b"<error>API rate limit exceeded</error></errors>") == said(refused)
 
 
 async def test_too_many_in_all() -> None:
     """Where too many live in all, from whatever address, the next is 503, code 1013, with Retry-After."""
     async with in_process(Settings(pins=3)) as plex:
-        made = [await make(plex, "127.0.0.1") for _ in range(4)]
+        made = [await make(plex) for _ in range(4)]
         assert [201, 201, 201] == [answer.status for answer in made[:3]]
         assert (*BUSY, "1") == (*said(made[3]), made[3].headers["retry-after"])
         plex.clock.now += 900
         assert 201 == (await make(plex)).status
 
 
-@pytest.mark.parametrize("older", [False, True])
-async def test_web_pages_leave_programs_their_pins(older: bool) -> None:
-    """Pages of one origin have so many living PINs (429), all pages together half (503); programs get the others."""
-    async with in_process(Settings(pins=10, pins_per_origin=3)) as plex:
+@pytest.mark.parametrize("says", [False, True])
+async def test_a_pin_polled_too_fast(says: bool) -> None:
+    """A PIN may be polled 20 times at once and then 5 times a second; another one by itself.
 
-        async def made(origin: str | None, times: int) -> list[int]:
-            headers = JSON | ({"Origin": origin} if origin else {})
-            path = "/pins.json" if older else "/api/v2/pins"
-            return [(await plex.ask("POST", path, headers)).status for _ in range(times)]
-
-        assert [201, 201, 201, 429] == await made("https://evil.example", 4)
-        assert [201, 201, 503] == await made("http://localhost:3000", 3)
-        assert [201] * 5 + [503] == await made(None, 6)
-        plex.clock.now += 1800
-        assert [201] == await made("https://evil.example", 1)
-
-
-async def test_a_web_page_elsewhere_counts_for_its_address() -> None:
-    """A browser that is not on loopback comes under its address's limits, whatever origin its pages name."""
-    async with in_process(Settings(pins_per_address=2)) as plex:
-        origins = [{"Origin": f"https://{n}.evil.example"} for n in range(3)]
-        assert [201, 201, 429] == [(await make(plex, headers=JSON | origin)).status for origin in origins]
-
-
-async def test_a_pin_polled_too_fast() -> None:
-    """A PIN may be polled 20 times at once and then 5 times a second, on loopback too; another one by itself."""
-    async with in_process() as plex:
+    Retry-After is told only where the world says so.
+    """
+    async with in_process(retry_after=says) as plex:
         one, other = [(await make(plex)).json["id"] for _ in range(2)]
-        assert [200] * 20 == [(await poll(plex, one, "127.0.0.1")).status for _ in range(20)]
-        assert TOO_MANY == said(await poll(plex, one, "127.0.0.1"))
-        assert 200 == (await poll(plex, other, "127.0.0.1")).status
+        assert [200] * 20 == [(await poll(plex, one)).status for _ in range(20)]
+        refused = await poll(plex, one)
+        assert (*TOO_MANY, "1" if says else None) == (*said(refused), refused.headers.get("retry-after"))
+        assert 200 == (await poll(plex, other)).status
         plex.ticks.now += 1
-        assert [200] * 5 + [429] == [(await poll(plex, one, "127.0.0.1")).status for _ in range(6)]
+        assert [200] * 5 + [429] == [(await poll(plex, one)).status for _ in range(6)]
 
 
 async def test_polling_as_documented() -> None:
     """One poll a second is never too fast, for the whole life of a PIN; neither are two clients that do so."""
     async with in_process() as plex:
-        ids = [(await plex.ask("POST", "/api/v2/pins?strong=1", JSON, address=THERE)).json["id"] for _ in range(2)]
+        ids = [(await plex.ask("POST", "/api/v2/pins?strong=1", JSON)).json["id"] for _ in range(2)]
         for _ in range(1799):
             plex.ticks.now += 1
             plex.clock.now += 1
@@ -141,42 +91,9 @@ async def test_others_cannot_use_up_a_pin_s_polls() -> None:
     """Polls by other clients, which find nothing, do not count for the PIN."""
     async with in_process() as plex:
         pin_id = (await make(plex)).json["id"]
-        others = [(await poll(plex, pin_id, "127.0.0.1", "other-client")).status for _ in range(100)]
+        others = [(await poll(plex, pin_id, "other-client")).status for _ in range(100)]
         assert {404} == set(others)
         assert 200 == (await poll(plex, pin_id)).status
-
-
-async def test_an_address_that_polls_too_fast() -> None:
-    """An address may poll 50 times a second, whether it finds something or guesses; pictures count with it."""
-    async with in_process() as plex:
-        made = (await make(plex)).json
-        polls = [await poll(plex, 1_000_000_000 + n) for n in range(40)]
-        paths = [f"/api/v2/pins/qr/{made['code']}"] * 10
-        pictures = [await plex.ask("GET", path, JSON, address=THERE) for path in paths]
-        assert ({404}, {200}) == ({one.status for one in polls}, {one.status for one in pictures})
-        assert TOO_MANY == said(await poll(plex, made["id"]))
-        assert TOO_MANY == said(await plex.ask("GET", f"/api/v2/pins/qr/{made['code']}", JSON, address=THERE))
-        assert 200 == (await poll(plex, made["id"], ELSEWHERE)).status
-        plex.ticks.now += 0.1
-        assert [200] * 5 + [429] == [(await poll(plex, made["id"])).status for _ in range(6)]
-
-
-async def test_codes_guessed_from_an_address() -> None:
-    """S12: 20 wrong codes of an address in an hour stop it, whatever account they come from, and no other address."""
-    async with in_process() as plex:
-
-        async def link(code: str, token: str, address: str) -> Answered:
-            headers = JSON | FORM | {"X-Plex-Token": token}
-            return await plex.ask("PUT", "/api/v2/pins/link", headers, f"code={code}".encode(), address=address)
-
-        for each in (4, 4, 2):
-            for token in (MIRA, TOM):
-                assert {404} == {(await link("!!!!", token, THERE)).status for _ in range(each)}
-            plex.clock.now += 900
-        code = (await make(plex)).json["code"]
-        assert TOO_MANY == said(await link(code, MIRA, THERE))
-        fresh = (await make(plex, ELSEWHERE)).json["code"]
-        assert 204 == (await link(fresh, MIRA, ELSEWHERE)).status
 
 
 # Drawing.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.server.asking import Clock
 from ticketstub.refusals import RateLimited
-from ticketstub.server.rates import Buckets, Rate, Rates, network
+from ticketstub.server.limits import Buckets, Rate, Rates
 from ticketstub.server.settings import Settings
 
 
@@ -72,27 +72,6 @@ def test_memory_is_bounded() -> None:
     assert buckets.take(0, 10.0) is None
 
 
-@pytest.mark.parametrize(
-    ("address", "comes_under"),
-    [
-        ("127.0.0.1", None),
-        ("127.9.9.9", None),
-        ("::1", None),
-        ("::ffff:127.0.0.1", None),
-        ("", None),
-        ("203.0.113.7", "203.0.113.7"),
-        ("::ffff:203.0.113.7", "203.0.113.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("/run/plex.sock", "/run/plex.sock"),
-    ],
-)
-def test_whose_limits(address: str, comes_under: str | None) -> None:
-    """An IPv6 network is one, IPv4 in IPv6 is IPv4, and on loopback nobody is counted by address."""
-    assert comes_under == network(address)
-
-
 def limited(count: Callable[[], None]) -> int:
     """Count until it is too much; return how often it was allowed."""
     for number in range(10_000):
@@ -103,36 +82,30 @@ def limited(count: Callable[[], None]) -> int:
     return 10_000
 
 
-THERE = "203.0.113.7"
-
-
 def test_the_numbers() -> None:
-    """30 PINs a minute and 50 polls a second an address, 20 polls of a PIN at once, 10 nonces a minute a client."""
+    """20 polls of a PIN at once and then five a second, ten switches a second, ten nonces a minute for a client."""
     ticks = Clock(0)
     rates = Rates(Settings(), ticks)
-    assert 30 == limited(lambda: rates.pin_made_from(THERE))
-    assert 50 == limited(lambda: rates.polled_from(THERE))
-    assert 20 == limited(lambda: rates.polled(1402233445))
-    assert 10 == limited(lambda: rates.nonce_asked("demo-client-7c1f", THERE))
-    assert 10_000 == limited(lambda: rates.pin_made_from("127.0.0.1"))
-    assert 10_000 == limited(lambda: rates.polled_from("::1"))
-    assert 10 == limited(lambda: rates.nonce_asked("other-client", "127.0.0.1"))
+    assert 20 == limited(lambda: rates.count("poll", 1402233445))
+    assert 10 == limited(lambda: rates.count("switch", 10500123))
+    assert 10 == limited(lambda: rates.count("nonce", "demo-client-7c1f"))
+    assert 10 == limited(lambda: rates.count("nonce", "other-client"))
     ticks.now += 1
-    assert (50, 5, 0) == (
-        limited(lambda: rates.polled_from(THERE)),
-        limited(lambda: rates.polled(1402233445)),
-        limited(lambda: rates.pin_made_from(THERE)),
+    assert (5, 10, 0) == (
+        limited(lambda: rates.count("poll", 1402233445)),
+        limited(lambda: rates.count("switch", 10500123)),
+        limited(lambda: rates.count("nonce", "demo-client-7c1f")),
     )
     ticks.now += 59
-    assert 30 == limited(lambda: rates.pin_made_from(THERE))
+    assert 10 == limited(lambda: rates.count("nonce", "demo-client-7c1f"))
+    rates.forget()
+    assert 20 == limited(lambda: rates.count("poll", 1402233445))
 
 
-def test_nonces_of_an_address() -> None:
-    """An address gets 60 nonces a minute, however many clients it says it is."""
-    rates = Rates(Settings(), Clock(0))
-    for number in range(60):
-        rates.nonce_asked(f"client-{number}", THERE)
+def test_what_a_refusal_says() -> None:
+    """It is 429, code 1003, with the whole seconds to wait."""
+    rates = Rates(Settings(nonces_a_minute=1), Clock(0))
+    rates.count("nonce", "demo-client-7c1f")
     with pytest.raises(RateLimited) as refused:
-        rates.nonce_asked("client-61", THERE)
-    assert (429, 1003, 1) == (refused.value.status, refused.value.code, refused.value.retry_after)
-    rates.nonce_asked("client-61", "203.0.113.8")
+        rates.count("nonce", "demo-client-7c1f")
+    assert (429, 1003, 60) == (refused.value.status, refused.value.code, refused.value.retry_after)

@@ -21,10 +21,10 @@ from ticketstub.server.app import App, OnAnswer
 from ticketstub.server.box import Box
 from ticketstub.server.instance import Instance
 from ticketstub.server.keys import Keys
+from ticketstub.server.limits import Rates
 from ticketstub.server.media_server import MediaServer
 from ticketstub.server.passwords import Passwords
 from ticketstub.server.plex_tv import PlexTv
-from ticketstub.server.rates import Rates
 from ticketstub.server.settings import Settings
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sqlite import SqliteStore
@@ -46,9 +46,6 @@ FREE = Settings(
     polls_a_second=10.0**6,
     switches_a_second=10**6,
     nonces_a_minute=10**6,
-    address_polls_a_second=10**6,
-    pins_a_minute=10**6,
-    address_nonces_a_minute=10**6,
 )
 """Without rates: those are tested elsewhere."""
 
@@ -59,18 +56,10 @@ Change = Callable[[Instance], None]
 class Quick(Passwords):
     """Hashes as cheaply as argon2 allows; all else is as it is."""
 
-    def __init__(self, keys: Keys) -> None:
-        super().__init__(keys)
-        quicken(self)
-
-    def needs_rehash(self, stored: str) -> bool:
-        return False
-
-
-def quicken(passwords: Passwords) -> None:
-    """Have what hashes take microseconds."""
-    passwords._hasher = CHEAP
-    passwords._dummy = CHEAP.hash(b"nobody's", salt=b"0123456789abcdef")
+    def __init__(self) -> None:
+        super().__init__()
+        self._hasher = CHEAP
+        self._dummy = CHEAP.hash(b"nobody's", salt=b"0123456789abcdef")
 
 
 class Whole:
@@ -203,10 +192,9 @@ class Whole:
         self.run(self._begin())
 
     async def _begin(self) -> None:
-        store, passwords = SqliteStore(self._db), Quick(self._keys)
+        store, passwords = SqliteStore(self._db), Quick()
         rates = Rates(self._settings, Clock(0))
         self.instance = Instance(store, self._keys, passwords, self.clock, self._world.answers, {}, rates)
-        quicken(self.instance.passcodes)
         if self._change is not None:
             self._change(self.instance)
         now = self.instance.now()
@@ -227,7 +215,7 @@ class Whole:
     async def _stop(self) -> None:
         await asyncio.sleep(0)
         self.instance.passwords.close()
-        await self.instance.finish()
+        await self.instance.settle()
         await self.instance.store.close()
 
     def rows(self, *without: str) -> dict[str, list[Any]]:

@@ -18,7 +18,7 @@ from ticketstub.server.store.homes import Switch
 from ticketstub.token import Secret, Token
 
 
-async def proven(instance: Instance, account_id: int, stored: str, typed: Secret, address: str) -> bool:
+async def proven(instance: Instance, account_id: int, stored: str, typed: Secret) -> bool:
     """Tell whether this is the passcode of an account; a wrong one counts.
 
     Args:
@@ -26,16 +26,15 @@ async def proven(instance: Instance, account_id: int, stored: str, typed: Secret
         account_id: whose passcode it is.
         stored: its hash.
         typed: what was sent.
-        address: the client's.
 
     Raises:
         RateLimited: too many were wrong (1003).
         Overloaded: too many wait; nothing was checked, and nothing counts.
     """
-    async with instance.passcodes.turns.of(str(account_id)):
-        tried = await lock_outs.attempt(instance, "passcode", str(account_id), address)
+    async with instance.turns.of(f"passcode of {account_id}"):
+        tried = await lock_outs.attempt(instance, "passcode", str(account_id))
         try:
-            right = await instance.passcodes.verify(stored, typed, address)
+            right = await instance.passwords.verify(stored, typed)
         except Overloaded:
             await tried.give_back()
             raise

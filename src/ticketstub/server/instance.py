@@ -1,6 +1,6 @@
 """What all handlers of a local Plex work with: one store, one set of keys, one clock.
 
-Rule: nothing here decides anything. Work that is done after the answer (a password hashed anew) is started here, so
+Rule: nothing here decides anything. Work that is done after the answer (a device that is noted) is started here, so
 that it is known and ended with the instance.
 """
 
@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING
 from ticketstub.server.addresses import Address
 from ticketstub.server.disputed import Answers
 from ticketstub.server.keys import Keys
-from ticketstub.server.passcodes import Passcodes
-from ticketstub.server.passwords import Passwords
-from ticketstub.server.rates import Rates
+from ticketstub.server.limits import Rates
+from ticketstub.server.passwords import Passwords, Turns
 from ticketstub.server.settings import Settings
 from ticketstub.server.signing import Signing
 from ticketstub.server.store.base import Store
-from ticketstub.server.turns import Turns
 
 if TYPE_CHECKING:
     from ticketstub.server.overview import Overview
@@ -33,7 +31,7 @@ class Instance:
     Args:
         store: its database.
         keys: its keys.
-        passwords: checks passwords.
+        passwords: checks passwords and passcodes.
         clock: seconds since 1970.
         answers: what is disputed about Plex's answers, as the world has it.
         addresses: the addresses of each media server, by machine identifier.
@@ -48,7 +46,6 @@ class Instance:
         "keys",
         "leads_by_name",
         "overview",
-        "passcodes",
         "passwords",
         "plex_direct",
         "rates",
@@ -70,7 +67,6 @@ class Instance:
         self.store = store
         self.keys = keys
         self.passwords = passwords
-        self.passcodes = Passcodes(keys)
         self.clock = clock
         self.answers = answers
         self.addresses = addresses
@@ -94,11 +90,6 @@ class Instance:
         task = asyncio.create_task(work)
         self._later.add(task)
         task.add_done_callback(self._later.discard)
-
-    async def finish(self) -> None:
-        """End: give up what was to be done afterwards."""
-        self.passcodes.close()
-        await self.settle()
 
     async def settle(self) -> None:
         """Give up what was to be done afterwards."""

@@ -1,7 +1,7 @@
 """The instance's secret and what is derived from it.
 
 Rule: one secret of 32 bytes an instance, kept apart from the database; every use has its own key derived from it by a
-label. Tokens are looked up by `digest`, what must be shown again is sealed, passwords are peppered before hashing.
+label. Tokens are looked up by `digest`, and what must be shown again is sealed.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class Keys:
         secret: 32 random bytes.
     """
 
-    __slots__ = ("_aead", "_inner", "_outer", "_pepper", "_seal", "id")
+    __slots__ = ("_aead", "_inner", "_outer", "_seal", "id")
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) != _LENGTH:
             raise KeysError(f"an instance's secret has {_LENGTH} bytes, not {len(secret)}")
-        looked_up_by, self._seal, self._pepper, name = (
-            hmac.digest(secret, label, "sha256") for label in (b"digest 1", b"seal 1", b"pepper 1", b"name 1")
+        looked_up_by, self._seal, name = (
+            hmac.digest(secret, label, "sha256") for label in (b"digest 1", b"seal 1", b"name 1")
         )
         self._inner, self._outer = (
             hashlib.sha256(bytes(byte ^ pad for byte in looked_up_by.ljust(64, b"\0"))) for pad in (0x36, 0x5C)
@@ -94,10 +94,6 @@ class Keys:
         inner.update(token.encode("utf-8", "surrogatepass"))
         outer.update(inner.digest())
         return outer.digest()
-
-    def pepper(self, password: bytes) -> bytes:
-        """Return what is hashed in place of a password, so that a stolen database alone allows no guessing."""
-        return hmac.digest(self._pepper, password, "sha256")
 
     def seal(self, text: str, purpose: bytes = TOKEN) -> bytes:
         """Encrypt a text so that only this instance, and only for the same purpose, can read and trust it."""

@@ -1,37 +1,33 @@
-"""How often something may be tried: the one table of limits, and counting as a pure function.
+"""How often something may be tried, and how fast something may be asked: the tables, and counting.
 
-Rule: no clock and no I/O. An attempt is reserved before anything is verified, so that of many at once no more than
-the allowed number are; who succeeds gives it back. `taken` and `given_back` turn one tally into the next; a store
-keeps tallies and does each step in one transaction. The numbers are ours.
+Rule: no I/O. An attempt is reserved before anything is verified, so that of many at once no more than the allowed
+number are; who succeeds gives it back. `taken` and `given_back` are pure and turn one tally into the next; a store
+keeps tallies and does each step in one transaction. Rates are kept in memory, by a clock that only rises. Plex was
+observed to refuse all of these; the numbers are ours.
 """
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address
-from typing import Literal, get_args
+import math
+import time
+from collections.abc import Callable, Hashable
+from typing import Literal
 
 import msgspec
 
-AttemptKind = Literal[
-    "password",
-    "password_address",
-    "password_global",
-    "verification_code",
-    "verification_code_address",
-    "passcode",
-    "passcode_address",
-    "link_code",
-    "link_code_address",
-    "link_code_global",
-]
-"""What is counted. The plain kinds count for an account, by its id as text; `…_address` for the client's address,
-by `address_subject`; `…_global` for everybody together, by `EVERYBODY`."""
+from ticketstub.refusals import RateLimited
+from ticketstub.server.settings import Settings
 
-KINDS: tuple[AttemptKind, ...] = get_args(AttemptKind)
-EVERYBODY = ""
-"""The subject of what is counted for all together."""
+AttemptKind = Literal["password", "verification_code", "passcode", "link_code"]
+"""What is counted: for an account, by its id as text; for a login that is nobody's, by its digest."""
+
+RateKind = Literal["poll", "switch", "nonce"]
+"""Whose pace is limited: polls of a PIN, an account's switches to Home users, a client's nonces."""
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 24 * 3600
+
+MOST_SUBJECTS = 20_000
+"""How many who ask one rate remembers: more than PINs can live."""
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -61,15 +57,9 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
 
 LIMITS: dict[AttemptKind, Limit] = {
     "password": Limit(windows=(Window(10, 5 * _MINUTE),), lock=15 * _MINUTE, stop=100, kept=30 * _DAY),
-    "password_address": Limit(windows=(Window(30, 5 * _MINUTE),)),
-    "password_global": Limit(windows=(Window(1000, 5 * _MINUTE),)),
     "verification_code": Limit(windows=(Window(5, 5 * _MINUTE), Window(20, _HOUR), Window(50, _DAY))),
-    "verification_code_address": Limit(windows=(Window(10, 5 * _MINUTE),)),
     "passcode": Limit(windows=(Window(5, 15 * _MINUTE), Window(20, _DAY))),
-    "passcode_address": Limit(windows=(Window(20, _HOUR),)),
     "link_code": Limit(windows=(Window(5, 15 * _MINUTE),)),
-    "link_code_address": Limit(windows=(Window(20, _HOUR),)),
-    "link_code_global": Limit(windows=(Window(100, 15 * _MINUTE),)),
 }
 """The limits, all of them."""
 
@@ -178,14 +168,68 @@ def _until_room_in(window: Window, times: tuple[int, ...], now: int) -> int | No
     return min(within[-window.most] + window.seconds - now, window.seconds)
 
 
-def address_subject(address: str) -> str:
-    """Name whoever an address belongs to: itself, or its /64 network, of which one customer has all (IPv6)."""
-    try:
-        known = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if not isinstance(known, IPv6Address):
-        return str(known)
-    if known.ipv4_mapped is not None:
-        return str(known.ipv4_mapped)
-    return f"{IPv6Address(int(known) >> 64 << 64)}/64"
+class Rate(msgspec.Struct, frozen=True):
+    """So many at once, and one more each so many seconds."""
+
+    burst: int
+    seconds_each: float
+
+
+class Buckets:
+    """One rate, kept for each subject.
+
+    Args:
+        rate: what each may do.
+        most: how many subjects are remembered; beyond, who asked longest ago starts anew.
+    """
+
+    def __init__(self, rate: Rate, most: int = MOST_SUBJECTS) -> None:
+        self._rate = rate
+        self._most = most
+        self._empty_at: dict[Hashable, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._empty_at)
+
+    def take(self, subject: Hashable, now: float) -> float | None:
+        """Count one for a subject: `None` where it is allowed, else the seconds to wait; then nothing is counted."""
+        each = self._rate.seconds_each
+        room = self._rate.burst * each
+        # What was asked lies in the bucket until then; a clock that was set back never makes it more than full.
+        empty_at = min(max(self._empty_at.pop(subject, now), now), now + room)
+        wait = empty_at + each - now - room
+        allowed = wait <= each * 1e-6
+        self._empty_at[subject] = empty_at + each if allowed else empty_at
+        if len(self._empty_at) > self._most:
+            del self._empty_at[next(iter(self._empty_at))]
+        return None if allowed else wait
+
+
+class Rates:
+    """The rates of one local Plex.
+
+    Args:
+        settings: the numbers.
+        clock: seconds that only rise.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self.settings = settings
+        self._clock = clock
+        self._buckets: dict[RateKind, Buckets] = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget everything that was counted."""
+        given = self.settings
+        self._buckets = {
+            "poll": Buckets(Rate(given.poll_burst, 1 / given.polls_a_second)),
+            "switch": Buckets(Rate(given.switches_a_second, 1 / given.switches_a_second)),
+            "nonce": Buckets(Rate(given.nonces_a_minute, 60 / given.nonces_a_minute)),
+        }
+
+    def count(self, kind: RateKind, subject: Hashable) -> None:
+        """Count one for whoever asks; raises `RateLimited` (429, code 1003) where it is too many."""
+        wait = self._buckets[kind].take(subject, self._clock())
+        if wait is not None:
+            raise RateLimited(retry_after=math.ceil(wait))

@@ -12,15 +12,14 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ticketstub.server.addresses import addresses, certified_names, plex_direct_digits
 from ticketstub.server.instance import Clock, Instance
 from ticketstub.server.keys import Keys
+from ticketstub.server.limits import Rates
 from ticketstub.server.places import Listening, Places, RunningMediaServer, Secure, url_of
-from ticketstub.server.rates import Rates
 from ticketstub.server.settings import Settings
 from ticketstub.server.world import World, WorldAccount
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from ticketstub.server.listening import Server
     from ticketstub.server.overview import Overview
     from ticketstub.server.passwords import Passwords
-    from ticketstub.server.pool import Pool
     from ticketstub.server.store.base import MediaServerRow, Store
 
 
@@ -88,9 +86,7 @@ class LocalPlex:
             raise ValueError("reset starts a database over: name it by db")
         self.world = world
         self.passwords: Passwords | None = None
-        """What checks passwords, once started."""
-        self.passcodes: Passwords | None = None
-        """What checks the passcodes of Home users, once started."""
+        """What checks passwords and passcodes, once started."""
         self._db = db
         self._reset = reset
         more = secure.ports if secure else ()
@@ -187,7 +183,7 @@ class LocalPlex:
         with replacing(path) as draft:
             keys = Keys.for_database(path, starts_over=True)
             store = SqliteStore(f"sqlite:///{draft}", instance=keys.id)
-            with contextlib.closing(Passwords(keys)) as passwords:
+            with contextlib.closing(Passwords()) as passwords:
                 try:
                     await seed(store, self.world, keys, passwords, int(self._clock()))
                     self._take_the_rest(await store.media_servers(), listeners, held)
@@ -217,10 +213,9 @@ class LocalPlex:
         from ticketstub.server.store.seed import seed  # likewise
 
         keys, store = self._database(path)
-        passwords = self.passwords = Passwords(keys, pool=self._pool())
+        passwords = self.passwords = Passwords(remembers=path is None)
         instance = Instance(store, keys, passwords, self._clock, self.world.answers, {}, self._rates())
         instance.plex_direct = self._plex_direct
-        self.passcodes = instance.passcodes
         try:
             await seed(store, self.world, keys, passwords, instance.now())
             await instance.signing.refresh(instance.now())
@@ -232,19 +227,11 @@ class LocalPlex:
             if self._hand is not None:
                 self._hand.let_go()
             passwords.close()
-            await instance.finish()
+            await instance.settle()
             await store.close()
 
     def _rates(self) -> Rates:
         return Rates(self._settings) if self._hand is None else Rates(self._settings, self._hand.clock.ticks)
-
-    def _pool(self) -> Pool:
-        """Make the pool that hashes; among clients that all have the one loopback address there is nothing to share."""
-        from ticketstub.server.pool import WAITING, Pool  # likewise
-
-        host = self._places.listening.host
-        alone = host == "localhost" or ip_address(host).is_loopback
-        return Pool(per_address=2 * WAITING if alone else self._settings.sign_ins_per_address)
 
     def _database(self, path: Path | None) -> tuple[Keys, Store]:
         from ticketstub.server.store.sqlite import SqliteStore  # likewise

@@ -137,7 +137,7 @@ class Overview:
         return msgspec.structs.replace(
             summary,
             password=await self._if_it_works(instance.passwords, row.password_hash, known.password),
-            passcode=await self._if_it_works(instance.passcodes, passcode, known.passcode),
+            passcode=await self._if_it_works(instance.passwords, passcode, known.passcode),
             code=_code(instance, row),
             token=token,
             server_tokens=tuple([pair async for pair in self._server_tokens(instance, row)]),
@@ -157,7 +157,7 @@ class Overview:
         pair = (stored, secret.reveal())
         if pair not in self._works:
             try:
-                self._works[pair] = await passwords.verify(stored, secret, "")
+                self._works[pair] = await passwords.verify(stored, secret)
             except Overloaded:  # not known now, and no reason to fail
                 return None
         return secret if self._works[pair] else None

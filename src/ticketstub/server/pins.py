@@ -15,14 +15,12 @@ from datetime import UTC, datetime
 from ticketstub.keys.device_jwt import DeviceClaims
 from ticketstub.keys.jwk import Jwk
 from ticketstub.records import LegacyPin, Location, Pin
-from ticketstub.refusals import RateLimited, ServerError
+from ticketstub.refusals import ServerError
 from ticketstub.server.instance import Instance
 from ticketstub.server.lock_outs import check_not_locked, vouched
-from ticketstub.server.rates import network
-from ticketstub.server.settings import Settings
 from ticketstub.server.sign_ins import check_has_no_key
 from ticketstub.server.store.base import DeviceRow
-from ticketstub.server.store.pins import PinLink, PinRoom, PinRow
+from ticketstub.server.store.pins import PinLink, PinRow
 from ticketstub.token import Token
 from ticketstub.wire.codec import plain, to_json
 
@@ -81,37 +79,17 @@ async def make(
     strong: bool = False,
     legacy: bool = False,
     jwk: Jwk | None = None,
-    origin: str = "",
     below: Below = secrets.randbelow,
 ) -> PinRow:
-    """Make a PIN for a client; `origin` is the web page's that asks, where a browser says that one does.
-
-    Raises:
-        RateLimited: its address makes too many, or its address or web page has too many that live (429).
-        ServerError: there are too many in all (503, as for every limit of the whole; ours).
-    """
-    instance.rates.pin_made_from(client.address or "")
-    room = _room(instance.rates.settings, network(client.address or ""), origin)
+    """Make a PIN for a client; raises `ServerError` (503; ours) where too many live."""
     for _ in range(_TRIES):
         pin = _drawn(client, instance.now(), below, strong=strong, legacy=legacy, jwk=jwk)
-        match await instance.store.pins.create(pin, room):
-            case "made":
-                return pin
-            case "crowded":
-                raise RateLimited(retry_after=TYPED_LIVES)
-            case "full":
-                break
-            case "taken":
-                continue
+        created = await instance.store.pins.create(pin, instance.rates.settings.pins)
+        if created == "made":
+            return pin
+        if created == "full":
+            break
     raise ServerError("The server cannot handle the request", status=503, code=1013)
-
-
-def _room(settings: Settings, address: str | None, origin: str) -> PinRoom:
-    """Say how much room there is: for an address, else for a web page, else for a program on loopback."""
-    most = settings.pins // 2 if origin else settings.pins
-    if address is None and origin:
-        return PinRoom(most=most, most_each=settings.pins_per_origin, counted_for=f"page {origin[:256]}")
-    return PinRoom(most=most, most_each=settings.pins_per_address, counted_for=address)
 
 
 def _drawn(client: DeviceRow, now: int, below: Below, *, strong: bool, legacy: bool, jwk: Jwk | None) -> PinRow:

@@ -21,27 +21,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         connections: how many connections may be open at once (503 beyond).
         keep_alive_seconds: how long plex.tv's port keeps an idle connection.
         media_server_keep_alive_seconds: how long a media server does; it announces that (observed: 20).
-        sign_ins_per_address: how many sign-ins of one address may wait for the one hashing thread (503 beyond); on
-            loopback, where everybody has the same address, it does not count.
         stop_seconds: how long answers under way may take after the order to stop.
         transient_tokens: how many transient tokens of its owner one media server keeps alive at once, and how many of
             everybody else (503 beyond).
         transient_tokens_each: how many of them may stand for one token (429 beyond).
         account_creation: whether programs may create accounts (403 otherwise).
-        address_limits: whether failures at passwords and codes also count for the client's address and for all
-            together, on loopback never; for accounts they always count. The numbers are in limits.py.
         pins: how many PINs may live at once (503 beyond).
-        pins_per_address: how many of them one address may have made (429 beyond), as all limits of an address not on
-            loopback.
-        pins_per_origin: how many of them web pages of one origin may have made, where their address does not count
-            (429 beyond). All web pages together have half of `pins`, so that programs always get theirs.
-        pins_a_minute: how many PINs one address may make.
         poll_burst: how many polls of one PIN may come at once.
         polls_a_second: how many polls of one PIN may come for long; clients ask once a second.
-        address_polls_a_second: how many polls, of whatever PINs, and QR pictures one address may ask for.
         switches_a_second: how many switches to Home users one account may ask for (observed: about ten are refused).
-        nonces_a_minute: how many nonces one client may ask for.
-        address_nonces_a_minute: how many nonces one address may ask for.
+        nonces_a_minute: how many nonces one client may ask for (documented: too many are refused).
     """
 
     head_bytes: int = 16 * 1024
@@ -52,19 +41,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 1000
     keep_alive_seconds: int = 5
     media_server_keep_alive_seconds: int = 20
-    sign_ins_per_address: int = 4
     stop_seconds: int = 1
     transient_tokens: int = 10_000
     transient_tokens_each: int = 1000
     account_creation: bool = True
-    address_limits: bool = True
     pins: int = 10_000
-    pins_per_address: int = 100
-    pins_per_origin: int = 1000
-    pins_a_minute: int = 30
     poll_burst: int = 20
     polls_a_second: float = 5.0
-    address_polls_a_second: int = 50
     switches_a_second: int = 10
     nonces_a_minute: int = 10
-    address_nonces_a_minute: int = 60

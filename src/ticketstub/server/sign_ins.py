@@ -1,24 +1,22 @@
 """Signing in with a password: what proves it, whoever asks: the API, its older form, or a page.
 
 Rule: a sign-in costs exactly one argon2 verification, whoever asks and whatever is wrong, also where the account is
-locked; only an address that is over its limit costs none. What is wrong beyond the password is told only to who has the
-password. Attempts are reserved before anything is verified, and sign-ins to one account take turns.
+locked. What is wrong beyond the password is told only to who has the password. Attempts are reserved before anything is
+verified, and sign-ins to one account take turns.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from ticketstub.refusals import Refusal, Unauthorized, WrongVerificationCode
+from ticketstub.refusals import RateLimited, Refusal, TooManyFailures, Unauthorized, WrongVerificationCode
 from ticketstub.server import lock_outs, policy
 from ticketstub.server.instance import Instance
 from ticketstub.server.keys import VERIFICATION
 from ticketstub.server.lock_outs import Attempt
 from ticketstub.server.passwords import Overloaded
-from ticketstub.server.store.attempts import Refused
-from ticketstub.server.store.base import AccountRow, DeviceRow, SignIn, StoreError, StoreUnavailable
+from ticketstub.server.store.base import AccountRow, DeviceRow, SignIn, StoreUnavailable
 from ticketstub.server.verification import matching_step
 from ticketstub.token import Secret
 from ticketstub.wire.accounts import PostUsersSignInData
@@ -35,14 +33,13 @@ class Issued(NamedTuple):
     ends: int | None
 
 
-async def sign_in(instance: Instance, call: PostUsersSignInData, client: DeviceRow | None, address: str) -> Issued:
+async def sign_in(instance: Instance, call: PostUsersSignInData, client: DeviceRow | None) -> Issued:
     """Sign somebody in and give out a token.
 
     Args:
         instance: the local Plex.
         call: what was typed.
         client: the device that gets the token; `None` for a client without identifier, whose token has no device.
-        address: where the client is.
 
     Raises:
         Refusal: as `prove`; or this device has a key and must sign in with that (422, code 1008; only where the world
@@ -67,10 +64,10 @@ async def sign_in(instance: Instance, call: PostUsersSignInData, client: DeviceR
             )
         )
 
-    return Issued(await prove(instance, call, address, issue), text, ends)
+    return Issued(await prove(instance, call, issue), text, ends)
 
 
-async def prove(instance: Instance, call: PostUsersSignInData, address: str, issue: Issue) -> AccountRow:
+async def prove(instance: Instance, call: PostUsersSignInData, issue: Issue) -> AccountRow:
     """Check a password and, where the account asks for one, a code; then give out what `issue` gives.
 
     Raises:
@@ -82,12 +79,19 @@ async def prove(instance: Instance, call: PostUsersSignInData, address: str, iss
     policy.check_password_length(call.password)
     subject = lock_outs.subject_of(await instance.store.find_account(call.login), call.login, instance)
     async with instance.turns.of(subject):
-        account, password, code = await _typed(instance, call)
-        reserved = await _reserved(instance, subject, password, address)
-        right = await verified(instance, reserved, account, password, address)
+        account = await instance.store.find_account(call.login)  # anew, now that it is this sign-in's turn
+        password, code = policy.split_password(account, call.password, call.verification_code)
+        try:
+            reserved = await lock_outs.attempt(instance, "password", subject)
+        except (TooManyFailures, RateLimited):
+            await instance.passwords.verify(None, password)  # a locked account costs what an open one costs
+            raise
+        right = await verified(instance, reserved, account, password)
         try:
             known = policy.signed_in(account, call.login, right=right)
-            codes = await _give_out(instance, known, code, address, issue)
+            step, codes = await code_attempt(instance, known, code)
+            if not await issue(known, step):  # the code was used before, or the account was disabled in between
+                raise WrongVerificationCode if step is not None else Unauthorized
         except (Refusal, StoreUnavailable):
             if right and account and not account.disabled:  # the password was no guess
                 await reserved.give_back()
@@ -95,23 +99,20 @@ async def prove(instance: Instance, call: PostUsersSignInData, address: str, iss
         for attempt in (reserved, codes):
             if attempt is not None:
                 await attempt.succeeded()
-    _renew_hash(instance, known, password, address)
     return known
 
 
-async def verified(
-    instance: Instance, reserved: Attempt, account: AccountRow | None, password: Secret, address: str
-) -> bool:
+async def verified(instance: Instance, reserved: Attempt, account: AccountRow | None, password: Secret) -> bool:
     """Tell whether the password is the account's; the attempt is given back where there was no time to find out."""
     try:
-        return await instance.passwords.verify(account.password_hash if account else None, password, address)
+        return await instance.passwords.verify(account.password_hash if account else None, password)
     except Overloaded:
         await reserved.give_back()
         raise
 
 
 async def code_attempt(
-    instance: Instance, account: AccountRow, code: Secret | None, address: str
+    instance: Instance, account: AccountRow, code: Secret | None
 ) -> tuple[int | None, Attempt | None]:
     """Return the step that a code spends, and the attempt that it was; both `None` where no code is asked for.
 
@@ -124,34 +125,9 @@ async def code_attempt(
         return None, None
     if code is None:
         return policy.check_code(None, None), None
-    attempt = await lock_outs.attempt(instance, "verification_code", str(account.id), address)
+    attempt = await lock_outs.attempt(instance, "verification_code", str(account.id))
     secret = Secret(instance.keys.unseal(account.sealed_verification, VERIFICATION))
     return policy.check_code(code, matching_step(secret, code, instance.now())), attempt
-
-
-async def _typed(instance: Instance, call: PostUsersSignInData) -> tuple[AccountRow | None, Secret, Secret | None]:
-    """Look the account up, now that it is this sign-in's turn, and take password and code apart."""
-    found = await instance.store.find_account(call.login)
-    return found, *policy.split_password(found, call.password, call.verification_code)
-
-
-async def _reserved(instance: Instance, subject: str, password: Secret, address: str) -> Attempt:
-    """Reserve an attempt; a locked account costs what an open one costs, and none that is nobody's is told apart."""
-    reserved = await lock_outs.reserve(instance, "password", subject, address)
-    if isinstance(reserved, Refused):
-        if reserved.kind == "password":
-            await instance.passwords.verify(None, password, address)
-        raise lock_outs.refusal(instance, reserved)
-    return reserved
-
-
-async def _give_out(
-    instance: Instance, account: AccountRow, code: Secret | None, address: str, issue: Issue
-) -> Attempt | None:
-    step, attempt = await code_attempt(instance, account, code, address)
-    if not await issue(account, step):  # the code was used before, or the account was disabled in between
-        raise WrongVerificationCode if step is not None else Unauthorized
-    return attempt
 
 
 async def check_has_no_key(instance: Instance, account_id: int, client: DeviceRow) -> None:
@@ -162,17 +138,3 @@ async def check_has_no_key(instance: Instance, account_id: int, client: DeviceRo
         raise Refusal(
             "The server could not perform the action required with the entity provided", status=422, code=1008
         )
-
-
-def _renew_hash(instance: Instance, account: AccountRow, password: Secret, address: str) -> None:
-    """Hash a password that was just proven with the present key and cost; it can wait for another time."""
-    stored = account.password_hash
-    if stored and instance.passwords.needs_rehash(stored):
-        instance.afterwards(_rehash(instance, account.id, stored, password, address))
-
-
-async def _rehash(instance: Instance, account_id: int, stored: str, password: Secret, address: str) -> None:
-    with contextlib.suppress(Overloaded, StoreError):
-        async with instance.turns.of(str(account_id)):
-            made = await instance.passwords.hash(password, address)
-            await instance.store.replace_password_hash(account_id, stored, made)

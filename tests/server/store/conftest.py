@@ -14,5 +14,5 @@ def _keys():
 
 
 @pytest.fixture(name="passwords", scope="session")
-def _passwords(keys):
-    return Passwords(keys)
+def _passwords():
+    return Passwords()

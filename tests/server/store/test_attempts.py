@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from ticketstub.server.limits import LIMITS, address_subject
+from ticketstub.server.limits import LIMITS
 from ticketstub.server.store.sqlite import SqliteStore
 
 NOW = 1_795_000_000
@@ -28,15 +28,9 @@ async def allowed(store, kind, subject, now, tries) -> int:
 
 LISTED = [
     ("password", [(10, 5 * MINUTE)]),
-    ("password_address", [(30, 5 * MINUTE)]),
-    ("password_global", [(1000, 5 * MINUTE)]),
     ("verification_code", [(5, 5 * MINUTE), (20, HOUR), (50, DAY)]),
-    ("verification_code_address", [(10, 5 * MINUTE)]),
     ("passcode", [(5, 15 * MINUTE), (20, DAY)]),
-    ("passcode_address", [(20, HOUR)]),
     ("link_code", [(5, 15 * MINUTE)]),
-    ("link_code_address", [(20, HOUR)]),
-    ("link_code_global", [(100, 15 * MINUTE)]),
 ]
 
 
@@ -114,36 +108,24 @@ async def test_several_windows(store):
 
 
 async def test_success_clears_one_subject(store):
-    """A success forgets that account's attempts and nobody else's, nor the address's."""
-    wanted = [("password_address", "192.0.2.1"), ("password", "1")]
+    """A success forgets that account's attempts and nobody else's."""
     for _ in range(9):
-        assert await store.attempts.take_all(wanted, NOW) is None
+        assert await store.attempts.take("password", "1", NOW) is None
     await store.attempts.take("password", "2", NOW)
     await store.attempts.clear("password", "1")
     assert 10 == await allowed(store, "password", "1", NOW, 12)
     assert 9 == await allowed(store, "password", "2", NOW, 12)
-    assert 21 == await allowed(store, "password_address", "192.0.2.1", NOW, 40)
 
 
 async def test_an_attempt_is_given_back(store):
     """What was reserved and never tried is given back, with the lock that it completed, and once only."""
     for _ in range(10):
         await store.attempts.take("password", "1", NOW)
-    await store.attempts.give_back([("password", "1")], NOW, NOW + 1)
-    await store.attempts.give_back([("password", "1")], NOW - 1, NOW + 1)
-    await store.attempts.give_back([("password", "unknown")], NOW, NOW + 1)
+    await store.attempts.give_back("password", "1", NOW, NOW + 1)
+    await store.attempts.give_back("password", "1", NOW - 1, NOW + 1)
+    await store.attempts.give_back("password", "unknown", NOW, NOW + 1)
     assert 1 == await allowed(store, "password", "1", NOW + 1, 3)
     assert 15 * MINUTE == await store.attempts.locked("password", "1", NOW + 1)
-
-
-async def test_the_first_refused_of_several(store):
-    """Several are taken in order: the first that is refused is named, those before it stay counted."""
-    await allowed(store, "password", "1", NOW, 10)
-    wanted = [("password_address", "192.0.2.1"), ("password", "1"), ("password_global", "")]
-    refused = await store.attempts.take_all(wanted, NOW)
-    assert ("password", 15 * MINUTE) == (refused.kind, refused.seconds)
-    assert 29 == await allowed(store, "password_address", "192.0.2.1", NOW, 40)
-    assert 1000 == await allowed(store, "password_global", "", NOW, 1001)
 
 
 async def test_a_clock_set_back(store):
@@ -184,20 +166,3 @@ async def test_attempts_survive_a_restart(tmp_path):
     await second.close()
     with sqlite3.connect(tmp_path / "plex.db") as database:
         assert [("passcode",)] == database.execute("SELECT kind FROM attempt").fetchall()
-
-
-@pytest.mark.parametrize(
-    ("address", "subject"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-        ("unix:", "unix:"),
-    ],
-)
-def test_whose_address(address, subject):
-    """An IPv4 address counts by itself, an IPv6 one with its /64 network."""
-    assert subject == address_subject(address)

@@ -16,7 +16,7 @@ from ticketstub.server.signing import LIFE, Signing
 from ticketstub.server.store import sqlite_auth_keys
 from ticketstub.server.store.auth_keys import Grant, NewKey, SigningRow
 from ticketstub.server.store.base import DeviceRow, SignIn
-from ticketstub.server.store.pins import PinLink, PinRoom, PinRow
+from ticketstub.server.store.pins import PinLink, PinRow
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sqlite import SqliteStore
 
@@ -134,7 +134,7 @@ async def linked(store: SqliteStore, pin_id: int, account: int, client: str = CL
         created_at=NOW,
         expires_at=NOW + 900,
     )
-    assert "made" == await store.pins.create(made, PinRoom(most=9, most_each=9))
+    assert "made" == await store.pins.create(made, 9)
     assert await store.pins.link(PinLink(id=pin_id, account_id=account, digest=None, sealed_token=None, now=NOW))
 
 

@@ -47,7 +47,7 @@ async def _store(request, tmp_path, keys, passwords):
 
 
 def code(text: str) -> Passcode:
-    return Passcode(hash=f"pepper:x:{text}", shown=f"shown-{text}")
+    return Passcode(hash=f"hash of {text}", shown=f"shown-{text}")
 
 
 def managed(number: int) -> NewManagedUser:

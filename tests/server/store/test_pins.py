@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ticketstub.server.store.base import DeviceRow, SignIn, StoreUnavailable
-from ticketstub.server.store.pins import PinLink, PinRoom, PinRow
+from ticketstub.server.store.pins import PinLink, PinRow
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sessions import NewSession
 from ticketstub.server.store.sqlite import SqliteStore
@@ -32,7 +32,7 @@ WORLD = World.from_dict(
 )
 CLIENT = DeviceRow(client_identifier="demo-client-7c1f", product="Demo App", name="Kitchen", address="192.0.2.7")
 TOKEN = "Tk-0123456789abcdefg"
-ROOM = PinRoom(most=10_000, most_each=100)
+ROOM = 10_000
 
 
 @pytest.fixture(name="store", params=["memory", "file"])
@@ -134,28 +134,16 @@ async def test_of_many_with_one_code_one_is_made(store):
 
 async def test_room_for_all(store):
     """No more live at once than there is room for; those that are over do not count."""
-    room = PinRoom(most=3, most_each=100)
+    room = 3
     made = [await store.pins.create(pin(id=n, code=f"A00{n}"), room) for n in range(1, 6)]
     assert ["made", "made", "made", "full", "full"] == made
     later = pin(id=9, code="B001", created_at=NOW + 900, expires_at=NOW + 1800)
     assert "made" == await store.pins.create(later, room)
 
 
-async def test_room_for_each(store):
-    """Nobody has more living PINs than are allowed; others, and who is not counted, are not held up by that."""
-    room = PinRoom(most=100, most_each=2, counted_for="192.0.2.7")
-    made = [await store.pins.create(pin(id=n, code=f"A00{n}"), room) for n in range(1, 5)]
-    assert ["made", "made", "crowded", "crowded"] == made
-    other = PinRoom(most=100, most_each=2, counted_for="192.0.2.8")
-    assert "made" == await store.pins.create(pin(id=5, code="A005"), other)
-    assert "made" == await store.pins.create(pin(id=6, code="A006"), PinRoom(most=100, most_each=2))
-    later = pin(id=7, code="A007", created_at=NOW + 900, expires_at=NOW + 1800)
-    assert "made" == await store.pins.create(later, room)
-
-
 async def test_room_is_kept_however_many_come_at_once(store):
     """Of 32 that come at once as many are made as there is room for."""
-    room = PinRoom(most=10, most_each=100)
+    room = 10
     made = await asyncio.gather(*(store.pins.create(pin(id=n + 1, code=f"A0{n:02}"), room) for n in range(32)))
     assert (10, 22) == (made.count("made"), made.count("full"))
 

@@ -52,7 +52,7 @@ def read_sign_in(asked: Asked) -> PostUsersSignInData:
 async def sign_in(visit: Visit[Instance, TokenRow], call: PostUsersSignInData) -> Account:
     """Sign somebody in; raises as `sign_ins.sign_in`."""
     instance, asked = visit.place, visit.asked
-    return shown(await sign_ins.sign_in(instance, call, client_of(asked), asked.address), instance)
+    return shown(await sign_ins.sign_in(instance, call, client_of(asked)), instance)
 
 
 def shown(issued: Issued, instance: Instance) -> Account:

@@ -77,7 +77,7 @@ async def nonce(visit: Visit[Instance, TokenRow], _call: GetNonce) -> str:
     if not client:
         status = instance.answers.nonce_without_identifier
         raise Refusal("X-Plex-Client-Identifier is missing", status=status, code=1000)
-    instance.rates.nonce_asked(client, visit.asked.address)
+    instance.rates.count("nonce", hash(client))  # a number, however long the identifier is
     text, now = str(uuid.uuid4()), instance.now()
     digest = instance.keys.digest(text)
     if not await instance.store.auth_keys.add_nonce(digest, client, now, now + NONCE_LIVES, _MOST_NONCES):

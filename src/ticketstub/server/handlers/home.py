@@ -16,7 +16,6 @@ from ticketstub.server import homes, lock_outs
 from ticketstub.server.clients import client_of
 from ticketstub.server.homes import By
 from ticketstub.server.instance import Instance
-from ticketstub.server.passcodes import is_passcode
 from ticketstub.server.policies import home as policy
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Visit
@@ -144,12 +143,12 @@ async def legacy_switch(visit: Visited, call: SwitchLegacyHomeUser) -> Account:
 
 async def _switch(visit: Visited, key: str, typed: Secret | None) -> Account:
     instance, caller = visit.place, visit.caller.account
-    instance.rates.switched(caller.id)
+    instance.rates.count("switch", caller.id)
     target = policy.member(await instance.store.homes.of(caller.id), caller, key).account
     await lock_outs.check_not_locked(instance, target.id)
     stored = await instance.store.homes.passcode_hash(target.id)
     proof = policy.proof_wanted(instance.answers, caller, stored, typed)
-    if proof is not None and not await homes.proven(instance, target.id, stored or "", proof, visit.asked.address):
+    if proof is not None and not await homes.proven(instance, target.id, stored or "", proof):
         raise PasscodeRequired
     by = By(caller, visit.token, client_of(visit.asked))
     return await homes.become(instance, by, target, stored)
@@ -182,9 +181,9 @@ async def set_passcode(visit: Visited, call: SetPasscode) -> None:
 
 
 async def _is_current(visit: Visited, stored: str, typed: Secret | None) -> bool:
-    if typed is None or not is_passcode(typed.reveal()):
+    if typed is None or not policy.is_passcode(typed.reveal()):
         return False
-    return await homes.proven(visit.place, visit.caller.account_id, stored, typed, visit.asked.address)
+    return await homes.proven(visit.place, visit.caller.account_id, stored, typed)
 
 
 def read_set_managed(asked: Asked) -> SetManagedPasscode:
@@ -218,6 +217,6 @@ async def _keep(visit: Visited, account_id: int, stored: str | None, passcode: S
     """Keep a new passcode, or none for an empty one, unless somebody was faster."""
     instance, new = visit.place, None
     if passcode:
-        new = Passcode(hash=await instance.passcodes.hash(passcode, visit.asked.address), shown=shown_pin())
+        new = Passcode(hash=await instance.passwords.hash(passcode), shown=shown_pin())
     if not await instance.store.homes.set_passcode(account_id, stored, new, instance.now()):
         raise Conflict

@@ -55,7 +55,7 @@ async def sign_in(visit: Visit[Instance, TokenRow], call: LegacySignIn) -> Accou
     wanted = PostUsersSignInData(login=call.login, password=call.password, remember_me=call.remember_me)
     client = client_of(asked) if asked.client_identifier else None
     try:
-        issued = await sign_ins.sign_in(instance, wanted, client, asked.address)
+        issued = await sign_ins.sign_in(instance, wanted, client)
     except Unauthorized as refused:
         raise _worded(refused) from None
     return _shown(issued.account, issued.token, issued.ends)

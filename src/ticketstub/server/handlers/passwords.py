@@ -26,7 +26,6 @@ from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Visit
 from ticketstub.server.sign_ins import Issued
 from ticketstub.server.store.accounts import NewPassword
-from ticketstub.server.store.attempts import Refused
 from ticketstub.server.store.base import AccountRow, NewAccount, SignIn, TokenRow
 from ticketstub.server.store.seed import account_record
 from ticketstub.server.world import WorldAccount
@@ -80,7 +79,7 @@ async def create_account(visit: Visited, call: CreateAccount) -> Account | Answe
     policy.check_password_length(call.password)
     if faults := account_faults(call):
         return _faulty(visit, faults)
-    hashed = await instance.passwords.hash(call.password, visit.asked.address)
+    hashed = await instance.passwords.hash(call.password)
     for _ in range(_TRIES):
         new, first, text = _drawn(visit, call, hashed)
         taken = await instance.store.accounts.create(new, first)
@@ -115,13 +114,16 @@ async def change_password(visit: Visited, call: ChangePassword) -> Account | Ans
 
 async def _changed(visit: Visited, call: ChangePassword, account: AccountRow) -> Account:
     """Prove the password so far, then set the new one."""
-    instance, address = visit.place, visit.asked.address
-    reserved = await _reserved(instance, account, address)
+    instance = visit.place
+    try:
+        reserved = await lock_outs.attempt(instance, "password", str(account.id))
+    except TooManyFailures as refused:  # not 401, which says that the token is dead
+        raise RateLimited(retry_after=refused.retry_after) from None
     old = account.password_hash
-    if not await sign_ins.verified(instance, reserved, account, call.current_password, address) or old is None:
+    if not await sign_ins.verified(instance, reserved, account, call.current_password) or old is None:
         raise Forbidden("A valid password is required to perform this action", status=403, code=1040)
-    step, codes = await _step(instance, account, call.verification_code, address, reserved)
-    new = await _hashed(instance, call.password, address, reserved, codes)
+    step, codes = await _step(instance, account, call.verification_code, reserved)
+    new = await _hashed(instance, call.password, reserved, codes)
     change = _change(visit, account, old, new, step, everything=call.remove_other_tokens)
     if not await instance.store.accounts.change_password(change[0]):
         raise _not_proven() if step is not None else Unauthorized()
@@ -131,19 +133,12 @@ async def _changed(visit: Visited, call: ChangePassword, account: AccountRow) ->
     return shown(Issued(account, change[1], ends), instance)
 
 
-async def _reserved(instance: Instance, account: AccountRow, address: str) -> Attempt:
-    reserved = await lock_outs.reserve(instance, "password", str(account.id), address)
-    if isinstance(reserved, Refused):  # not 401, which says that the token is dead
-        raise RateLimited(retry_after=reserved.seconds)
-    return reserved
-
-
 async def _step(
-    instance: Instance, account: AccountRow, code: Secret | None, address: str, reserved: Attempt
+    instance: Instance, account: AccountRow, code: Secret | None, reserved: Attempt
 ) -> tuple[int | None, Attempt | None]:
     """Check the code where one is asked for; the password was right then, and is no guess."""
     try:
-        return await sign_ins.code_attempt(instance, account, code, address)
+        return await sign_ins.code_attempt(instance, account, code)
     except Refusal as refused:
         await reserved.give_back()
         if isinstance(refused, RateLimited | TooManyFailures):
@@ -151,9 +146,9 @@ async def _step(
         raise _not_proven() from None
 
 
-async def _hashed(instance: Instance, password: Secret, address: str, *attempts: Attempt | None) -> str:
+async def _hashed(instance: Instance, password: Secret, *attempts: Attempt | None) -> str:
     try:
-        return await instance.passwords.hash(password, address)
+        return await instance.passwords.hash(password)
     except Overloaded:
         for attempt in filter(None, attempts):
             await attempt.give_back()

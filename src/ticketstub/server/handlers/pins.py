@@ -54,7 +54,7 @@ def _key(found: object) -> Jwk:
 async def create_pin(visit: Visited, call: CreatePin) -> Pin:
     """Make a PIN."""
     asked = visit.asked
-    pin = await pins.make(visit.place, client_of(asked), strong=call.strong, jwk=call.jwk, origin=asked.origin)
+    pin = await pins.make(visit.place, client_of(asked), strong=call.strong, jwk=call.jwk)
     return _shown(visit, pins.shown(pin, None, pin.created_at, own_address(asked)))
 
 
@@ -101,11 +101,10 @@ async def _own(visit: Visited, pin_id: int, now: int, *, legacy: bool) -> PinRow
         RateLimited: it is asked for too often.
     """
     instance, asked = visit.place, visit.asked
-    instance.rates.polled_from(asked.address)
     pin = await instance.store.pins.find(pin_id, now)
     if pin is None or pin.client.client_identifier != asked.client_identifier or pin.legacy != legacy:
         raise PinNotFound
-    instance.rates.polled(pin.id)
+    instance.rates.count("poll", pin.id)  # its own client's polls: nobody else can use them up
     if pin.denied_at is not None and instance.answers.denied_pin == "not_found":
         raise PinNotFound
     return pin
@@ -140,7 +139,7 @@ async def link_pin(visit: Visited, call: LinkPin) -> None:
     """Approve a PIN for the caller's account. Whoever guesses codes is stopped soon; a right one costs no attempt."""
     instance, account_id = visit.place, visit.caller.account_id
     await lock_outs.check_not_locked(instance, account_id)
-    attempt = await lock_outs.attempt(instance, "link_code", str(account_id), visit.asked.address)
+    attempt = await lock_outs.attempt(instance, "link_code", str(account_id))
     code = pins.code_of(call.code.reveal(), any_case=instance.answers.link_code_case == "ignore")
     try:
         linked = code is not None and await _linked(visit, code, account_id, instance.now())
@@ -172,7 +171,6 @@ async def _linked(visit: Visited, code: str, account_id: int, now: int) -> bool:
 async def get_pin_qr(visit: Visited, call: GetPinQr) -> Answer:
     """Draw the picture that leads a camera to where the PIN is approved."""
     instance, asked, code = visit.place, visit.asked, call.code.reveal()
-    instance.rates.polled_from(asked.address)
     pin = await instance.store.pins.find_code(code, instance.now()) if pins.code_of(code, any_case=False) else None
     if pin is None:
         raise PinNotFound
@@ -196,7 +194,7 @@ def _picture(text: str) -> bytes:
 
 async def create_legacy_pin(visit: Visited, call: CreateLegacyPin) -> Answer:
     """Make a PIN of the older kind, and say where it is."""
-    pin = await pins.make(visit.place, client_of(visit.asked), legacy=True, origin=visit.asked.origin)
+    pin = await pins.make(visit.place, client_of(visit.asked), legacy=True)
     where = f"{own_address(visit.asked)}/pins/{pin.id}"
     fields = [*PLEX_TV[visit.asked.form], (b"location", where.encode())]
     return Answer(call.status, fields, call.write(pins.shown_legacy(pin, None), visit.asked.form))

@@ -60,11 +60,11 @@ async def _prove(visit: PageVisit, account: AccountRow, target: AccountRow) -> s
         RateLimited: this was tried too often.
     """
     instance, typed = visit.instance, visit.given.get("passcode", "")
-    instance.rates.switched(account.id)
+    instance.rates.count("switch", account.id)
     await lock_outs.check_not_locked(instance, target.id)
     stored = await instance.store.homes.passcode_hash(target.id)
     proof = policy.proof_wanted(instance.answers, account, stored, Secret(typed) if typed else None)
-    if proof is not None and not await homes.proven(instance, target.id, stored or "", proof, visit.asked.address):
+    if proof is not None and not await homes.proven(instance, target.id, stored or "", proof):
         raise PasscodeRequired
     return stored
 

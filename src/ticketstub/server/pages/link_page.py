@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 
+from ticketstub.refusals import RateLimited
 from ticketstub.server import lock_outs, pins
 from ticketstub.server.answers import Answer
 from ticketstub.server.pages.asked_for import AskedFor
 from ticketstub.server.pages.auth_app import checked, typed_later
 from ticketstub.server.pages.visit import PageVisit
 from ticketstub.server.pages.words import wait
-from ticketstub.server.store.attempts import Refused
 
 _NOBODY = "No device is waiting with this code. Look at its screen again: codes run out."
 _NO_CODE = re.compile(r"[^A-Za-z0-9]")
@@ -31,9 +31,10 @@ async def take(visit: PageVisit) -> Answer:
     """Look a code up, and go on to its approval."""
     asked, code = AskedFor.read({**visit.given, "code": _typed(visit.given)}), _typed(visit.given)
     account = visit.account("/link", **({"pin": code} if code else {}))
-    tried = await lock_outs.reserve(visit.instance, "link_code", str(account.id), visit.asked.address)
-    if isinstance(tried, Refused):
-        text = f"Too many wrong codes were typed. Wait {wait(tried.seconds)}, then try again."
+    try:
+        tried = await lock_outs.attempt(visit.instance, "link_code", str(account.id))
+    except RateLimited as refused:
+        text = f"Too many wrong codes were typed. Wait {wait(int(refused.retry_after or 1))}, then try again."
         return _again(visit, asked, text, 429)
     if not await _is_there(visit, asked):
         return _again(visit, asked, _NOBODY, 404)

@@ -55,7 +55,7 @@ class CodeWanted(Exception):
         return ("password", self.account.id, self.until, self.account.password_hash)
 
 
-async def sign_in(instance: Instance, browser: Browser, login: str, password: Secret, address: str) -> None:
+async def sign_in(instance: Instance, browser: Browser, login: str, password: Secret) -> None:
     """Sign a browser in by a password, and by the six digits at its end where they are a code.
 
     Raises:
@@ -64,7 +64,7 @@ async def sign_in(instance: Instance, browser: Browser, login: str, password: Se
     """
     call = PostUsersSignInData(login=login, password=password)
     try:
-        await sign_ins.prove(instance, call, address, _session(browser))
+        await sign_ins.prove(instance, call, _session(browser))
     except VerificationCodeRequired:  # told only to who has the password
         account = await instance.store.find_account(login)
         if account is None:
@@ -72,14 +72,12 @@ async def sign_in(instance: Instance, browser: Browser, login: str, password: Se
         raise CodeWanted(account, instance.now() + _PROOF_LIVES) from None
 
 
-async def sign_in_with_code(
-    instance: Instance, browser: Browser, wanted: CodeWanted, code: Secret, address: str
-) -> None:
+async def sign_in_with_code(instance: Instance, browser: Browser, wanted: CodeWanted, code: Secret) -> None:
     """Sign a browser in by a code, after its password; raises as `sign_in` does."""
     account = wanted.account
     await lock_outs.check_not_locked(instance, account.id)
     async with instance.turns.of(str(account.id)):
-        step, attempt = await sign_ins.code_attempt(instance, account, code if code.reveal() else None, address)
+        step, attempt = await sign_ins.code_attempt(instance, account, code if code.reveal() else None)
         if not await _session(browser)(account, step):
             raise WrongVerificationCode if step is not None else Unauthorized
         if attempt is not None:

@@ -47,13 +47,13 @@ async def sign_out(visit: PageVisit) -> Answer:
 
 async def _password_typed(visit: PageVisit) -> None:
     login, password = visit.given.get("login", ""), Secret(visit.given.get("password", ""))
-    await sign_in(visit.instance, visit.browser, login, password, visit.asked.address)
+    await sign_in(visit.instance, visit.browser, login, password)
 
 
 async def _code_typed(visit: PageVisit) -> None:
     wanted = await CodeWanted.read(visit.instance, visit.browser, visit.given)
     code = Secret("".join(visit.given.get("verificationCode", "").split()))
-    await sign_in_with_code(visit.instance, visit.browser, wanted, code, visit.asked.address)
+    await sign_in_with_code(visit.instance, visit.browser, wanted, code)
 
 
 def _name(wanted: CodeWanted) -> str:

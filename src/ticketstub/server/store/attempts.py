@@ -1,50 +1,96 @@
-"""How often things were tried, as verbs.
+"""How often things were tried, in SQLite.
 
-Rule: as in base.py. An attempt is reserved before anything is verified and counted in one transaction, so that of
-many at once exactly the allowed number pass, whoever shares the database. The numbers are in server/limits.py.
+Rule: as in sqlite.py. An attempt is reserved before anything is verified: a subject is one row, read, counted and
+written in one transaction of the one writer, so that of many at once exactly the allowed number pass. Rows that may be
+forgotten are deleted when another is written, and nothing depends on that. The numbers are in server/limits.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
 
-from ticketstub.server.limits import AttemptKind
-from ticketstub.server.store.base import Row
+import msgspec
 
-__all__ = ["AttemptKind", "Attempts", "Refused"]
+from ticketstub.server.limits import (
+    LIMITS,
+    AttemptKind,
+    Tally,
+    corrected,
+    forgotten_at,
+    given_back,
+    locked,
+    stopped,
+    taken,
+)
+from ticketstub.server.store.sqlite_reader import Columns, Reader, numbered
+from ticketstub.server.store.sqlite_writer import Writer
+
+T = TypeVar("T")
+
+_PRUNE = """
+    DELETE FROM attempt WHERE (kind, subject) IN (SELECT kind, subject FROM attempt WHERE forgotten_at <= $1 LIMIT 100)
+"""
+_FIND = "SELECT tally FROM attempt WHERE kind = $1 AND subject = $2"
+_KEEP = """
+    INSERT INTO attempt (kind, subject, tally, forgotten_at) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (kind, subject) DO UPDATE SET tally = excluded.tally, forgotten_at = excluded.forgotten_at
+"""
+_CLEAR = "DELETE FROM attempt WHERE kind = $1 AND subject = $2"
+
+_decode = msgspec.json.Decoder(Tally).decode
 
 
-class Refused(Row, frozen=True, kw_only=True):
-    """An attempt that is not allowed: which of those that were asked for, and the whole seconds to wait."""
-
-    kind: AttemptKind
-    seconds: int
-
-
-class Attempts(Protocol):
+class Attempts:
     """The attempts of a store. Times are whole seconds since 1970."""
+
+    def __init__(self, reader: Reader, writer: Writer) -> None:
+        self._reader = reader
+        self._writer = writer
 
     async def take(self, kind: AttemptKind, subject: str, now: int) -> int | None:
         """Reserve an attempt: `None` where it is allowed, else the whole seconds to wait."""
-        ...
+        return await self._change(kind, subject, now, lambda tally: taken(LIMITS[kind], tally, now))
 
-    async def take_all(self, wanted: Sequence[tuple[AttemptKind, str]], now: int) -> Refused | None:
-        """Reserve several in this order and one transaction; the first that is refused ends it, those before stay."""
-        ...
-
-    async def give_back(self, wanted: Sequence[tuple[AttemptKind, str]], at: int, now: int) -> None:
-        """Take back attempts that were reserved `at` this time, and the locks that they completed."""
-        ...
+    async def give_back(self, kind: AttemptKind, subject: str, at: int, now: int) -> None:
+        """Take back an attempt that was reserved `at` this time, and the lock that it completed."""
+        await self._change(kind, subject, now, lambda tally: (given_back(tally, at, now), None))
 
     async def clear(self, kind: AttemptKind, subject: str) -> None:
-        """Forget all attempts: there was a success. For an address, whose successes prove little, use `give_back`."""
-        ...
+        """Forget all attempts: there was a success."""
+        await self._writer.run(lambda connection: connection.execute(_CLEAR, numbered(kind, subject)).rowcount)
 
     async def locked(self, kind: AttemptKind, subject: str, now: int) -> int | None:
         """Return the seconds that a lock goes on, or `None`; nothing is reserved."""
-        ...
+
+        def correct(tally: Tally) -> tuple[Tally, Tally]:
+            right = corrected(LIMITS[kind], tally, now)
+            return right, right
+
+        tally = _read(self._reader.one(_FIND, numbered(kind, subject)))
+        if correct(tally)[0] != tally:
+            tally = await self._change(kind, subject, now, correct)
+        return locked(tally, now)
 
     async def stopped(self, kind: AttemptKind, subject: str) -> bool:
         """Tell whether waiting does not help any more, only `clear`; nothing is reserved."""
-        ...
+        return stopped(LIMITS[kind], _read(self._reader.one(_FIND, numbered(kind, subject))))
+
+    async def _change(self, kind: AttemptKind, subject: str, now: int, change: Callable[[Tally], tuple[Tally, T]]) -> T:
+        """Replace the tally of a subject by what `change` makes of it, and return what that says beside it."""
+
+        def work(connection: sqlite3.Connection) -> T:
+            connection.execute(_PRUNE, {"1": now})
+            before = _read(connection.execute(_FIND, numbered(kind, subject)).fetchone())
+            tally, answer = change(before)
+            if tally != before:
+                until = forgotten_at(LIMITS[kind], tally, now)
+                connection.execute(_KEEP, numbered(kind, subject, msgspec.json.encode(tally), until))
+            return answer
+
+        return await self._writer.run(work)
+
+
+def _read(row: Columns | None) -> Tally:
+    return _decode(row[0]) if row else Tally()

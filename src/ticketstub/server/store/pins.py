@@ -10,8 +10,8 @@ from typing import Literal, Protocol
 
 from ticketstub.server.store.base import DeviceRow, Row
 
-Created = Literal["made", "taken", "crowded", "full"]
-"""How making a PIN went: its id or code is another living PIN's, its maker has enough, or there are too many in all."""
+Created = Literal["made", "taken", "full"]
+"""How making a PIN went: its id or code is another living PIN's, or there are too many."""
 
 
 class PinRow(Row, frozen=True, kw_only=True):
@@ -37,14 +37,6 @@ class PinRow(Row, frozen=True, kw_only=True):
     by: int | None = None
 
 
-class PinRoom(Row, frozen=True, kw_only=True):
-    """How many PINs may live at once: `most` in all, `most_each` for who is counted. Nobody is where it is `None`."""
-
-    most: int
-    most_each: int
-    counted_for: str | None = None
-
-
 class PinLink(Row, frozen=True, kw_only=True):
     """An approval that policy allowed. `digest` and `sealed_token` are those of the PIN's new token.
 
@@ -66,8 +58,8 @@ class PinLink(Row, frozen=True, kw_only=True):
 class Pins(Protocol):
     """The PINs of a store."""
 
-    async def create(self, pin: PinRow, room: PinRoom) -> Created:
-        """Keep a new PIN if there is room for it; all but `"made"` have written nothing."""
+    async def create(self, pin: PinRow, most: int) -> Created:
+        """Keep a new PIN unless `most` live already; all but `"made"` have written nothing."""
         ...
 
     async def find(self, pin_id: int, now: int) -> PinRow | None:

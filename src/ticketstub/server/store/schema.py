@@ -8,7 +8,7 @@ records without any token.
 from __future__ import annotations
 
 APPLICATION_ID = 0x5453_7462  # "TStb": tells our files from other programs' SQLite files
-VERSION = 4
+VERSION = 5
 
 _ACCOUNTS = (
     """
@@ -118,12 +118,10 @@ _PINS = (
         new_registration INTEGER,
         denied_at INTEGER,
         delivered_at INTEGER,
-        counted_for TEXT,                       -- whose living PINs it is one of: an address, or nobody's
         by_account_id INTEGER REFERENCES account (id) -- who had switched to the account that approved it, if anybody
     )
     """,
     "CREATE INDEX pin_of_code ON pin (code)",
-    "CREATE INDEX pin_counted_for ON pin (counted_for, expires_at)",
     "CREATE INDEX pin_that_ends ON pin (expires_at)",
     "CREATE INDEX pin_of_account ON pin (account_id) WHERE account_id IS NOT NULL",
     "CREATE INDEX pin_by_account ON pin (by_account_id) WHERE by_account_id IS NOT NULL",
@@ -170,7 +168,7 @@ _ATTEMPTS = (
     """
     CREATE TABLE attempt (
         kind TEXT NOT NULL,
-        subject TEXT NOT NULL,                  -- an account's id, an address, or a digest of an unknown login
+        subject TEXT NOT NULL,                  -- an account's id, or a digest of an unknown login
         tally BLOB NOT NULL,
         forgotten_at INTEGER,
         PRIMARY KEY (kind, subject)
@@ -256,7 +254,9 @@ _INSTANCE = ("CREATE TABLE instance (id TEXT NOT NULL)",)  # `Keys.id` of the ke
 
 _UUIDS = ("CREATE INDEX account_of_uuid ON account (json_extract(CAST(record AS TEXT), '$.uuid'))",)
 
-STEPS = {2: _INSTANCE, 3: _UUIDS}
+_NO_COUNTED = ("DROP INDEX pin_counted_for", "ALTER TABLE pin DROP COLUMN counted_for")
+
+STEPS = {2: _INSTANCE, 3: _UUIDS, 4: _NO_COUNTED}
 """What leads from a version to the next one."""
 
 TABLES = (*_INSTANCE, *_ACCOUNTS, *_PINS, *_ATTEMPTS, *_AUTH_KEYS, *_SESSIONS, *_CLAIMS, *_HOMES, *_UUIDS)

@@ -29,7 +29,7 @@ from ticketstub.server.world_homes import WorldHome, managed_named
 
 
 async def seed(store: Store, world: World, keys: Keys, passwords: Passwords, now: int) -> None:
-    """Add to a store what a world has anew. Each new password takes about 20 ms.
+    """Add to a store what a world has anew. In a file, each new password takes about 20 ms.
 
     Args:
         store: where it goes.
@@ -127,7 +127,7 @@ def _new_account(account: WorldAccount, keys: Keys, passwords: Passwords) -> New
         id=account.id,
         username=account.username,
         email=account.email,
-        password_hash=passwords.hash_now(account.password) if account.password else account.password_hash,
+        password_hash=passwords.hash_of_world(account.password) if account.password else account.password_hash,
         sealed_verification=keys.seal(secret.reveal(), VERIFICATION) if secret else None,
         email_only_auth=account.email_only_auth,
         disabled=account.disabled,

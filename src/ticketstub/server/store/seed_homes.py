@@ -1,6 +1,6 @@
 """How a world's Homes, managed users and passcodes get into a store.
 
-Rule: as in seed.py. A passcode is hashed as a password is, under the same pepper; what bodies show of it is random.
+Rule: as in seed.py. A passcode is kept as a password is; what bodies show of it is random.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ticketstub.token import Secret
 
 
 def new_passcodes(accounts: Iterable[WorldAccount], passwords: Passwords) -> Iterable[tuple[str, Passcode]]:
-    """Yield the passcodes of new accounts by user name. Each takes about 20 ms."""
+    """Yield the passcodes of new accounts by user name."""
     for account in accounts:
         if account.passcode is not None:
             yield account.username, _passcode(account.passcode, passwords)
@@ -54,7 +54,7 @@ def _new_managed(managed: WorldManaged, keys: Keys, passwords: Passwords, known:
 
 
 def _passcode(code: Secret, passwords: Passwords) -> Passcode:
-    return Passcode(hash=passwords.hash_now(code), shown=shown_pin())
+    return Passcode(hash=passwords.hash_of_world(code), shown=shown_pin())
 
 
 def shown_pin() -> str:

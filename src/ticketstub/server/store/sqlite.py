@@ -14,6 +14,7 @@ import msgspec
 
 from ticketstub.records import Account
 from ticketstub.server.store import sqlite_file
+from ticketstub.server.store.attempts import Attempts
 from ticketstub.server.store.base import (
     AccountRow,
     Addition,
@@ -26,7 +27,6 @@ from ticketstub.server.store.base import (
 )
 from ticketstub.server.store.sqlite_accounts import SqliteAccounts, sign_in
 from ticketstub.server.store.sqlite_add import add
-from ticketstub.server.store.sqlite_attempts import SqliteAttempts
 from ticketstub.server.store.sqlite_auth_keys import SqliteAuthKeys
 from ticketstub.server.store.sqlite_claims import SqliteClaims
 from ticketstub.server.store.sqlite_devices import SqliteDevices
@@ -136,7 +136,7 @@ class SqliteStore:
             self._reader = Reader(sqlite_file.reader(path))
             self._writer = ThreadWriter(partial(sqlite_file.writer, path, trace))
         self.accounts = SqliteAccounts(self._reader, self._writer)
-        self.attempts = SqliteAttempts(self._reader, self._writer)
+        self.attempts = Attempts(self._reader, self._writer)
         self.claims = SqliteClaims(self._reader, self._writer, self._account_row)
         self.devices = SqliteDevices(self._reader, self._writer)
         self.homes = SqliteHomes(self._reader, self._writer, self._account_row)

@@ -21,11 +21,16 @@ Trace = Callable[[str], None]
 
 _SCHEME = "sqlite:///"
 _PATIENCE = 2.0  # seconds to wait for another process's lock: then 503 is the better answer
-# Which keys a database was made under, where it does not say so itself: what is sealed or peppered names its key.
+# Which keys a database was made under, where it does not say so itself: what is sealed names its key.
 _MADE_UNDER = """
     SELECT lower(hex(substr(sealed, 1, 4))) FROM signing_key
     UNION ALL SELECT lower(hex(substr(sealed, 1, 4))) FROM token
-    UNION ALL SELECT substr(password_hash, 8, 8) FROM account WHERE password_hash LIKE 'pepper:%'
+    LIMIT 1
+"""
+
+_PEPPERED = """
+    SELECT 1 FROM account WHERE password_hash LIKE 'pepper:%'
+    UNION ALL SELECT 1 FROM passcode WHERE hash LIKE 'pepper:%'
     LIMIT 1
 """
 
@@ -200,6 +205,11 @@ def _migrate(connection: sqlite3.Connection, version: int, path: Path) -> None:
     """Lead the tables of an earlier version to the present ones."""
     if version != VERSION and version not in STEPS:
         raise StoreError(f"{path} was made by another version of ticketstub (tables {version}, here {VERSION})")
+    if connection.execute(_PEPPERED).fetchone():
+        raise StoreError(
+            f"{path} holds passwords that an earlier version of ticketstub hashed with a pepper, and this one does not "
+            "know: start it over with --reset, or name another file"
+        )
     for step in range(version, VERSION):
         for statement in STEPS[step]:
             connection.execute(statement)

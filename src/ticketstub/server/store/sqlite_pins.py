@@ -11,19 +11,18 @@ from functools import partial
 import msgspec
 
 from ticketstub.server.store.base import DeviceRow
-from ticketstub.server.store.pins import Created, PinLink, PinRoom, PinRow
+from ticketstub.server.store.pins import Created, PinLink, PinRow
 from ticketstub.server.store.sqlite_reader import Columns, Reader, numbered
 from ticketstub.server.store.sqlite_tokens import is_alive, keep_token, note_device
 from ticketstub.server.store.sqlite_writer import Writer
 
 _PRUNE = "DELETE FROM pin WHERE id IN (SELECT id FROM pin WHERE expires_at <= $1 LIMIT 100)"
 _CREATE = """
-    INSERT INTO pin (id, code, strong, legacy, client_identifier, client, jwk, created_at, expires_at, counted_for)
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+    INSERT INTO pin (id, code, strong, legacy, client_identifier, client, jwk, created_at, expires_at)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
     WHERE NOT EXISTS (SELECT 1 FROM pin WHERE id = $1) AND NOT EXISTS (SELECT 1 FROM pin WHERE code = $2)
 """
 _LIVING = "SELECT count(*) FROM pin WHERE expires_at > $1"
-_LIVING_OF = "SELECT count(*) FROM pin WHERE counted_for = $1 AND expires_at > $2"
 _SELECT = """
     SELECT id, code, strong, legacy, client, jwk, created_at, expires_at, account_id, sealed_token, new_registration,
         denied_at, delivered_at, by_account_id
@@ -53,9 +52,9 @@ class SqlitePins:
         self._reader = reader
         self._writer = writer
 
-    async def create(self, pin: PinRow, room: PinRoom) -> Created:
+    async def create(self, pin: PinRow, most: int) -> Created:
         """See `Pins`."""
-        return await self._writer.run(partial(_create, pin, room))
+        return await self._writer.run(partial(_create, pin, most))
 
     async def find(self, pin_id: int, now: int) -> PinRow | None:
         """See `Pins`."""
@@ -84,16 +83,12 @@ class SqlitePins:
         return await self._writer.run(lambda connection: connection.execute(statement, values).rowcount == 1)
 
 
-def _create(pin: PinRow, room: PinRoom, connection: sqlite3.Connection) -> Created:
+def _create(pin: PinRow, most: int, connection: sqlite3.Connection) -> Created:
     connection.execute(_PRUNE, {"1": pin.created_at})
-    if room.counted_for is not None:
-        each = connection.execute(_LIVING_OF, numbered(room.counted_for, pin.created_at)).fetchone()[0]
-        if each >= room.most_each:
-            return "crowded"
-    if connection.execute(_LIVING, numbered(pin.created_at)).fetchone()[0] >= room.most:
+    if connection.execute(_LIVING, numbered(pin.created_at)).fetchone()[0] >= most:
         return "full"
     facts = (pin.id, pin.code, pin.strong, pin.legacy, pin.client.client_identifier, msgspec.json.encode(pin.client))
-    values = numbered(*facts, pin.jwk, pin.created_at, pin.expires_at, room.counted_for)
+    values = numbered(*facts, pin.jwk, pin.created_at, pin.expires_at)
     return "made" if connection.execute(_CREATE, values).rowcount == 1 else "taken"
 
 
