@@ -36,6 +36,7 @@ from ticketstub import (
     Unreachable,
 )
 from ticketstub.records import Pin
+from ticketstub.server.passwords import Passwords
 from ticketstub.server.world import World, WorldError
 from ticketstub.testing import PlexInHand, TooLate, local_plex
 
@@ -72,6 +73,19 @@ def test_worlds_are_taken_as_they_come(tmp_path: Path) -> None:
             assert "ana" == plex.account().username
     with pytest.raises(WorldError, match="not TOML"), local_plex("[[account"):
         pass
+
+
+def test_nothing_is_hashed_before_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In memory no password is hashed at start, for a new account or at a reset; each is right all the same."""
+    monkeypatch.setattr(Passwords, "hash_now", lambda _self, _password: pytest.fail("a password was hashed"))
+    with local_plex() as plex:
+        plex.add_account("nora", password="rainy-harbour-17")
+        assert 201 == sign_in(plex.url, "nora", "rainy-harbour-17").status
+        plex.reset()
+        assert 401 == sign_in(plex.url, "nora", "rainy-harbour-17").status
+        for account in World.demo().accounts:
+            if account.password and not account.verification_secret:
+                assert 201 == sign_in(plex.url, account.username, account.password.reveal()).status
 
 
 def test_a_pin_is_approved_and_denied_by_whatever_names_it(stage: PlexInHand) -> None:
