@@ -23,7 +23,7 @@ VAGUE = {"util", "utils", "helper", "helpers", "common", "manager", "managers", 
 
 # Lower layers never import higher ones. Modules of one row may import each other.
 LAYERS = (
-    {"token", "records", "errors", "refusals", "device", "frames"},
+    {"token", "records", "errors", "refusals", "device", "frames", "names"},
     {"keys"},
     {"wire"},
     {"credentials"},
@@ -36,7 +36,7 @@ LAYERS = (
     {"testing", "pytest_plugin", "cli"},
 )
 # The local Plex stands beside the client on the wire, and neither knows the other.
-SERVER_MAY_IMPORT = {"server", "wire", "token", "records", "errors", "refusals", "keys", "frames"}
+SERVER_MAY_IMPORT = {"server", "wire", "token", "records", "errors", "refusals", "keys", "frames", "names"}
 BOTH_SIDES = {"testing", "pytest_plugin", "cli"}
 
 HTTP_CLIENTS = {"http.client", "aiohttp", "httpx", "httpx2", "requests", "urllib3", "urllib.request"}

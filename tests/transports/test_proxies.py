@@ -20,8 +20,8 @@ from tests.transports.conftest import (
     unreached,
 )
 from ticketstub.errors import MalformedReply, TimedOut, Unreachable
+from ticketstub.names import Address
 from ticketstub.transports.environment import proxy_for
-from ticketstub.transports.names import Address
 from ticketstub.wire.http import Place
 
 Make = Callable[..., Sender]

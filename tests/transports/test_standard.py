@@ -13,7 +13,7 @@ import pytest
 from tests.transports import hostile
 from tests.transports.conftest import SHORT, TIMEOUT, failure_of, request, unreached
 from ticketstub.errors import TimedOut, Unreachable
-from ticketstub.transports.names import Address
+from ticketstub.names import Address
 from ticketstub.transports.pool import Pool
 from ticketstub.transports.standard import StandardTransport
 

@@ -90,6 +90,6 @@ def test_default_context_checks() -> None:
 
 
 def _loopback(port: int):
-    from ticketstub.transports.names import Address
+    from ticketstub.names import Address
 
     return Address(socket.AF_INET, "127.0.0.1", port)

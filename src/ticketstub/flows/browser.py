@@ -6,14 +6,14 @@ variable BROWSER names is used. A browser that does not come back has opened.
 
 from __future__ import annotations
 
-import queue
 import sys
-import threading
+import time
 import webbrowser
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import PurePath
 from typing import TypeAlias
+
+from ticketstub.names import within
 
 OpenBrowser: TypeAlias = Callable[[str], object]
 """Opens an address; returns `False` where that is not possible."""
@@ -42,20 +42,12 @@ def _opened(url: str, patience: float = _STARTING) -> bool:
         return False
     if type(browser) is webbrowser.GenericBrowser and PurePath(browser.name).stem in _IN_THE_TERMINAL:
         return False
-    answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
-
-    def start() -> None:
-        there = False
-        with suppress(webbrowser.Error, OSError, ValueError):
-            there = browser.open(url)
-        answers.put(there)
-
-    # Some stay until their window is closed, and the library waits for them.
-    threading.Thread(target=start, name="ticketstub browser", daemon=True).start()
-    try:
-        return answers.get(timeout=patience)
-    except queue.Empty:
+    try:  # some stay until their window is closed, and the library waits for them
+        return within(lambda: browser.open(url), time.monotonic() + patience)
+    except TimeoutError:
         return True
+    except (webbrowser.Error, OSError, ValueError):
+        return False
 
 
 def tell_terminal(text: str) -> bool:

@@ -13,7 +13,6 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 
 import aiohttp
@@ -21,6 +20,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from ticketstub.errors import PlexError
+from ticketstub.names import Resolver, alook_up, system_resolver
 from ticketstub.transports.environment import Proxy, ProxyFor, proxy_for
 from ticketstub.transports.failures import (
     closed_early,
@@ -32,7 +32,6 @@ from ticketstub.transports.failures import (
     unreachable,
 )
 from ticketstub.transports.heads import HAVE_LENGTH, checked_fields, read_fields
-from ticketstub.transports.names import Address, Detached, Resolver, at_least_one, literal, system_resolver
 from ticketstub.wire.http import MAX_BODY, Place, Request, Response, destination
 
 _AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
@@ -239,23 +238,9 @@ class _Names(AbstractResolver):
                 proto=0,
                 flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
             )
-            for address in await self._addresses(host, port)
+            for address in await alook_up(host, port, self._resolver)
             if family in (socket.AF_UNSPEC, address.family)
         ]
-
-    async def _addresses(self, host: str, port: int) -> Sequence[Address]:
-        if (address := literal(host, port)) is not None:
-            return [address]
-        loop = asyncio.get_running_loop()
-        done = asyncio.Event()
-
-        def wake() -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(done.set)
-
-        work = Detached(lambda: self._resolver(host, port), wake)
-        await done.wait()
-        return at_least_one(work.outcome())
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from http.client import HTTPException
 from time import monotonic
 
+from ticketstub.names import Address, Resolver, look_up
 from ticketstub.transports.connection import Connection
 from ticketstub.transports.environment import Proxy, ProxyFor
 from ticketstub.transports.failures import no_tunnel, unreachable
-from ticketstub.transports.names import Address, Resolver, look_up
 from ticketstub.transports.reply import Reader, Reply
 from ticketstub.wire.http import Place
 

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from ticketstub.errors import PlexError
+from ticketstub.names import within
 from ticketstub.transports.failures import (
     closed_early,
     cut_off,
@@ -25,7 +26,6 @@ from ticketstub.transports.failures import (
     timed_out,
 )
 from ticketstub.transports.heads import checked_fields, read_fields
-from ticketstub.transports.names import within
 from ticketstub.wire.http import MAX_BODY, Request, Response, destination
 
 _NEVER_SENT = frozenset({"ConnectTimeout", "PoolTimeout", "ConnectError", "ProxyError", "UnsupportedProtocol"})

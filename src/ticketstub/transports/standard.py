@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from ticketstub.names import Resolver, system_resolver
 from ticketstub.transports.dial import Dialler
 from ticketstub.transports.environment import ProxyFor, proxy_for
 from ticketstub.transports.failures import timed_out
 from ticketstub.transports.heads import written
-from ticketstub.transports.names import Resolver, system_resolver
 from ticketstub.transports.pool import Pool
 from ticketstub.wire.http import Request, Response, destination
 

@@ -2,13 +2,14 @@
 
 Rule: the system's resolver can stall for half a minute and cannot be interrupted. So nobody waits inside it: the
 deadline, Ctrl-C, a cancelled task and the end of the process leave the thread behind, and its answer falls on nobody.
-Addresses that need no look-up cost no thread.
+Addresses that need no look-up cost no thread. The clients and the proxy of a local Plex look names up here alone.
 """
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from threading import Event, Thread
 from time import monotonic
@@ -53,16 +54,6 @@ def system_resolver(host: str, port: int) -> list[Address]:
     ]
 
 
-def literal(host: str, port: int) -> Address | None:
-    """Return the address that a host spelt in digits is, `None` for a name."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        socket.inet_pton(family, host)
-    except OSError:
-        return None
-    return Address(family, host, port)
-
-
 def look_up(host: str, port: int, resolver: Resolver, deadline: float) -> Sequence[Address]:
     """Return a host's addresses, at least one.
 
@@ -76,12 +67,39 @@ def look_up(host: str, port: int, resolver: Resolver, deadline: float) -> Sequen
         TimeoutError: the deadline passed.
         OSError: the name could not be looked up.
     """
-    if (address := literal(host, port)) is not None:
+    if (address := _literal(host, port)) is not None:
         return [address]
-    return at_least_one(within(lambda: resolver(host, port), deadline))
+    return _at_least_one(within(lambda: resolver(host, port), deadline))
 
 
-def at_least_one(addresses: Sequence[Address]) -> Sequence[Address]:
+async def alook_up(host: str, port: int, resolver: Resolver = system_resolver) -> Sequence[Address]:
+    """As `look_up`, awaited; cancelling it is how to stop waiting."""
+    from asyncio import Event, get_running_loop  # `Plex` loads none of it
+
+    if (address := _literal(host, port)) is not None:
+        return [address]
+    loop, done = get_running_loop(), Event()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(done.set)
+
+    work = Detached(lambda: resolver(host, port), wake)
+    await done.wait()
+    return _at_least_one(work.outcome())
+
+
+def _literal(host: str, port: int) -> Address | None:
+    """Return the address that a host spelt in digits is, `None` for a name."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.inet_pton(family, host)
+    except OSError:
+        return None
+    return Address(family, host, port)
+
+
+def _at_least_one(addresses: Sequence[Address]) -> Sequence[Address]:
     """Return the addresses; a name that has none could not be looked up."""
     if not addresses:
         raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
