@@ -36,7 +36,10 @@ LAYERS = (
     {"testing", "pytest_plugin", "cli"},
 )
 # The local Plex stands beside the client on the wire, and neither knows the other.
-SERVER_MAY_IMPORT = {"server", "wire", "token", "records", "errors", "refusals", "keys", "frames", "names"}
+SERVER_MAY_IMPORT = {
+    *{"server", "wire", "token", "records", "errors", "refusals", "keys", "frames", "names"},
+    "__version__",
+}
 BOTH_SIDES = {"testing", "pytest_plugin", "cli"}
 
 HTTP_CLIENTS = {"http.client", "aiohttp", "httpx", "httpx2", "requests", "urllib3", "urllib.request"}

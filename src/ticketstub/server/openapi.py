@@ -1,7 +1,9 @@
-"""The OpenAPI document of what a local Plex answers, made from the tables of routes and the calls in them.
+"""The OpenAPI documents of what a local Plex answers, made from the tables of routes, commands and pages.
 
-Rule: nothing about a call is written down here. Paths, parameters, bodies, statuses and marks are the call's own, the
-words its docstring, and shapes.py finds its replies. Ours: the document itself, at `PATH` of every port, for everybody.
+Rule: nothing about a call or command is written down here. Paths, parameters, bodies, statuses and marks are its own,
+the words its docstring, and shapes.py finds what it is answered with. Of pages the document says which there are, and
+that their forms are taken from the pages themselves only. The start page of `serve` is not in it: for programs, nothing
+is at `/`. Ours: the document itself, at `PATH` of every port, for everybody.
 """
 
 from __future__ import annotations
@@ -11,20 +13,25 @@ from collections.abc import Iterable
 from functools import cache
 from inspect import cleandoc, getdoc
 from string import Formatter
-from typing import Any, Literal
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import msgspec
 
+from ticketstub import __version__
 from ticketstub.refusals import KINDS
 from ticketstub.server.answers import Answer
 from ticketstub.server.negotiation import without_suffix
-from ticketstub.server.openapi_links import links
 from ticketstub.server.requests import Headers
 from ticketstub.server.routes import ANY_METHOD, Route
 from ticketstub.server.shapes import Schema, Shapes, reply_type
 from ticketstub.wire import refused
 from ticketstub.wire.call import Call
 from ticketstub.wire.codec import Format, parse
+
+if TYPE_CHECKING:
+    from ticketstub.server.control.declared import Command
+    from ticketstub.server.pages.site import Page
 
 PATH = "/ticketstub/openapi.json"
 
@@ -38,24 +45,37 @@ _HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
 ]
 _JSON, _XML, _HTML, _FORM = "application/json", "application/xml", "text/html", "application/x-www-form-urlencoded"
+_TEXT = {"schema": {"type": "string"}}
+_RULE = (
+    " `x-mark` says where the knowledge of an operation comes from: documented by Plex, observed on a real service, or "
+    "assumed. In XML, single values are attributes, booleans 0 or 1, null an empty text, and lists child elements, in "
+    "one of the list's name unless that begins with a capital; texts in a list are elements with an `id`."
+)
 _ABOUT: dict[str, str] = {
     "plex.tv": (
         "What plex.tv's port of a local Plex answers. XML is the default; JSON comes on `Accept: application/json`, "
         "and a suffix `.json` or `.xml` of a path says more than `Accept`. `HEAD` is asked as `GET`, and `OPTIONS` is "
-        "a browser's preflight."
+        "a browser's preflight." + _RULE
     ),
     "media server": (
         "What a media server of a local Plex answers. XML is the default; JSON comes on `Accept: application/json`. "
         "Refusals are web pages, and without a good token every other path is 401 too. A server with `replies` or "
-        "`upstream` answers more than is said here."
+        "`upstream` answers more than is said here." + _RULE
     ),
     "control": "The tester's hand on a local Plex, over HTTP: on a port of its own, and with its key only. All ours.",
 }
-_RULE = (
-    "`x-mark` says where the knowledge of an operation comes from: documented by Plex, observed on a real service, or "
-    "assumed. In XML, single values are attributes, booleans 0 or 1, null an empty text, and lists child elements, in "
-    "one of the list's name unless that begins with a capital; texts in a list are elements with an `id`."
-)
+_TOKEN_SECURITY: Schema = {
+    "token": {"type": "apiKey", "in": "header", "name": "X-Plex-Token", "description": "It may stand in the query too."}
+}
+_KEY_SECURITY: Schema = {"key": {"type": "http", "scheme": "bearer", "description": "The control API's key."}}
+_ITSELF: Schema = {
+    "get": {
+        "operationId": "openapi",
+        "summary": "This document (ours).",
+        "security": [],
+        "responses": {"200": {"description": "The document.", "content": {_JSON: {"schema": {"type": "object"}}}}},
+    }
+}
 
 
 def answer(place: Place) -> Answer:
@@ -75,46 +95,32 @@ def _encoded(place: Place) -> bytes:
 
 def document(place: Place) -> Schema:
     """Make the document of what plex.tv's port, a media server or the control port answers."""
-    if place == "control":
-        from ticketstub.server.openapi_control import SECURITY, control
+    shapes = Shapes()
+    paths = _commands(shapes) if place == "control" else _calls(place, shapes)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": f"A local Plex: {place}", "version": __version__, "description": _ABOUT[place]},
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": shapes.components,
+            "securitySchemes": _KEY_SECURITY if place == "control" else _TOKEN_SECURITY,
+        },
+    }
 
-        shapes = Shapes()
-        return _whole(place, _ABOUT[place], control(shapes), shapes, SECURITY)
+
+def _calls(place: Place, shapes: Shapes) -> dict[str, Schema]:
+    """Describe every call, by path; plex.tv has the pages, too."""
     from ticketstub.server import media_server, plex_tv  # these answer requests for it
-    from ticketstub.server.openapi_pages import pages
 
     found: Iterable[AnyRoute] = (plex_tv if place == "plex.tv" else media_server).routes().all()
-    described = _Document(place)
+    described = _Calls(place, shapes)
     paths: dict[str, Schema] = {}
     for route in sorted(found, key=lambda route: route.kind.path):
         for path, forms in _addresses(route):
             for method in ("get", "post") if route.method == ANY_METHOD else (route.method.lower(),):
                 paths.setdefault(path, {})[method] = described.operation(route, method, forms)
-    more = pages() if place == "plex.tv" else {}
-    return _whole(place, f"{_ABOUT[place]} {_RULE}", {**paths, **more, PATH: _ITSELF}, described.shapes, _SECURITY)
-
-
-def _whole(place: Place, about: str, paths: dict[str, Schema], shapes: Shapes, security: Schema) -> Schema:
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": f"A local Plex: {place}", "version": _version(), "description": about},
-        "servers": [{"url": "/"}],
-        "paths": paths,
-        "components": {"schemas": shapes.components, "securitySchemes": security},
-    }
-
-
-_SECURITY: Schema = {
-    "token": {"type": "apiKey", "in": "header", "name": "X-Plex-Token", "description": "It may stand in the query too."}
-}
-_ITSELF: Schema = {
-    "get": {
-        "operationId": "openapi",
-        "summary": "This document (ours).",
-        "security": [],
-        "responses": {"200": {"description": "The document.", "content": {_JSON: {"schema": {"type": "object"}}}}},
-    }
-}
+    return {**paths, **(_pages() if place == "plex.tv" else {}), PATH: _ITSELF}
 
 
 def _addresses(route: AnyRoute) -> Iterable[tuple[str, tuple[Format, ...]]]:
@@ -125,11 +131,11 @@ def _addresses(route: AnyRoute) -> Iterable[tuple[str, tuple[Format, ...]]]:
     return [(f"{route.template}.{form.value}", (form,)) for form in forms]
 
 
-class _Document:
-    """One document in the making."""
+class _Calls:
+    """Describes the calls of one document."""
 
-    def __init__(self, place: Place) -> None:
-        self.shapes = Shapes()
+    def __init__(self, place: Place, shapes: Shapes) -> None:
+        self.shapes = shapes
         self._place = place
 
     def operation(self, route: AnyRoute, method: str, forms: tuple[Format, ...]) -> Schema:
@@ -145,7 +151,7 @@ class _Document:
             "security": [{"token": []}] if route.needs_token else [],
             **({"parameters": parameters} if parameters else {}),
             **({"requestBody": body} if body else {}),
-            "responses": self._responses(route, forms, links(name), takes=bool(parameters or body)),
+            "responses": self._responses(route, forms, _links(name), takes=bool(parameters or body)),
         }
 
     def _parameters(self, route: AnyRoute, arguments: dict[str, str]) -> list[Schema]:
@@ -195,23 +201,20 @@ class _Document:
     def _success(self, route: AnyRoute, forms: tuple[Format, ...]) -> Schema:
         kind = route.kind
         if kind.media_type is not None:
-            return {"description": "Success.", "content": {kind.media_type: {"schema": {"type": "string"}}}}
+            return {"description": "Success.", "content": {kind.media_type: _TEXT}}
         if reply_type(kind) is type(None):
             return {"description": "Success: the answer holds nothing."}
         content: Schema = {}
         if Format.JSON in forms:
             content[_JSON] = {"schema": self.shapes.of_reply(kind)}
         if Format.XML in forms:
-            content[self._xml] = {"schema": self.shapes.of_xml(kind)}
+            xml = _XML if self._place == "plex.tv" else "text/xml"
+            content[xml] = {"schema": self.shapes.of_xml(kind, whole=Format.JSON not in forms)}
         return {"description": "Success.", "content": content}
-
-    @property
-    def _xml(self) -> str:
-        return _XML if self._place == "plex.tv" else "text/xml"
 
     def _refusal(self, route: AnyRoute, forms: tuple[Format, ...]) -> Schema:
         if self._place == "media server":
-            page: Schema = {_HTML: {"schema": {"type": "string"}}}
+            page: Schema = {_HTML: _TEXT}
             documented = {_JSON: {"schema": self._error(Format.JSON, "v2")}}
             return page | (documented if route.template.startswith("/security/") else {})
         types = {Format.JSON: _JSON, Format.XML: _XML}
@@ -268,10 +271,107 @@ def _on_one_line(words: str) -> str:
     return " ".join(words.split())
 
 
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
+_ERROR: Schema = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+_REFUSED: Schema = {"description": "What was wrong.", "content": {_JSON: {"schema": _ERROR}}}
 
-    try:
-        return version("ticketstub")
-    except PackageNotFoundError:
-        return "0"
+
+def _commands(shapes: Shapes) -> dict[str, Schema]:
+    """Describe every command, by path."""
+    from ticketstub.server.control.commands import COMMANDS  # they are loaded only where somebody has a hand
+
+    return {
+        path: {method.lower(): _command(path, method, each, shapes) for method, each in methods.items()}
+        for path, methods in COMMANDS.items()
+    }
+
+
+def _command(path: str, method: str, command: Command, shapes: Shapes) -> Schema:
+    name = "_".join([method.lower(), *(path.split("/")[3:] or ["verbs"])])
+    told = get_type_hints(command.work)["return"]
+    success: Schema = {"204": {"description": "It is done."}}
+    if told is not NoneType:
+        schema = shapes.of_type(told)
+        if command.told:
+            schema = {"type": "object", "properties": {command.told: schema}, "required": [command.told]}
+        content = {_JSON: {"schema": schema}}
+        success = {"200": {"description": "It is done.", "content": content, **_links(name)}}
+    needed = any(field.required for field in msgspec.structs.fields(command.order))
+    order = {"required": needed, "content": {_JSON: {"schema": shapes.of_type(command.order)}}}
+    return {
+        "operationId": name,
+        "summary": (getdoc(command.work) or "").partition("\n")[0],
+        "security": [{"key": []}],
+        **({"requestBody": order} if method == "POST" else {}),
+        "responses": {**success, "default": _REFUSED},
+    }
+
+
+_PAGE_RESPONSES: Schema = {
+    "200": {"description": "The page.", "content": {_HTML: _TEXT}},
+    "303": {"description": "It goes on at another page."},
+    "default": {"description": "A page that says why not.", "content": {_HTML: _TEXT}},
+}
+_PAGE_FORM: Schema = {
+    "required": True,
+    "content": {
+        _FORM: {
+            "schema": {
+                "type": "object",
+                "properties": {"form_token": {"type": "string", "description": "What the page's own form holds."}},
+                "required": ["form_token"],
+            }
+        }
+    },
+}
+
+
+def _pages() -> dict[str, Schema]:
+    """Describe each page, under its address without a slash at the end."""
+    from ticketstub.server.pages.site import PAGES  # as above
+
+    return {path: _page(path, page) for path, page in PAGES.items() if not path.endswith("/")}
+
+
+def _page(path: str, page: Page) -> Schema:
+    name = path.strip("/").replace("/", "_").replace("-", "_")
+    shared = {"x-mark": "assumed", "tags": ["pages"], "security": [], "responses": _PAGE_RESPONSES}
+    shown = {"operationId": f"show_{name}", "summary": f"The page {path}, for people (ours in looks).", **shared}
+    taken = {"operationId": f"take_{name}", "summary": f"The form of the page {path}.", "requestBody": _PAGE_FORM}
+    return {**({"get": shown} if page.show else {}), **({"post": taken | shared} if page.take else {})}
+
+
+def _link(to: str, about: str, body: dict[str, str] | None = None, **parameters: str) -> Schema:
+    """Say that the answer to one operation holds what another one asks for."""
+    given: Schema = {"parameters": parameters} if parameters else {}
+    return {to: {"operationId": to, "description": about, **given, **({"requestBody": body} if body else {})}}
+
+
+_SAME_CLIENT = {"X-Plex-Client-Identifier": "$request.header.X-Plex-Client-Identifier"}
+_CODE = {"code": "$response.body#/code"}
+_TOKEN = {"token": "$response.body#/token"}
+_ACCOUNT = {"account": "$response.body#/username"}
+# By operation id, with the expressions of OpenAPI's own language; they are true of JSON only: none points into XML.
+_LINKS: dict[str, Schema] = {
+    "create_pin": {
+        **_link("get_pin", "Ask whether it was approved.", id="$response.body#/id", **_SAME_CLIENT),
+        **_link("get_pin_qr", "Show its code as a picture.", **_CODE),
+        **_link("link_pin", "Approve it, as somebody who is signed in.", _CODE, **_SAME_CLIENT),
+    },
+    "create_legacy_pin_as_json": _link(
+        "get_legacy_pin_as_json", "Ask for it.", id="$response.body#/pin/id", **_SAME_CLIENT
+    ),
+    "home_users": _link("switch_home_user", "Become one of them.", uuid="$response.body#/users/0/uuid"),
+    "post_tokens": {
+        **_link("post_tokens_revoke", "End it.", _TOKEN),
+        **_link("post_tokens_expire", "Let its time be over.", _TOKEN),
+    },
+    "post_accounts": {
+        **_link("post_tokens", "Make a token for it.", _ACCOUNT),
+        **_link("post_codes", "Get its verification code.", _ACCOUNT),
+    },
+}
+
+
+def _links(operation: str) -> Schema:
+    """Return the `links` member of an operation's success; nothing where there are none."""
+    return {"links": _LINKS[operation]} if operation in _LINKS else {}

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import Enum
 from functools import cache
+from inspect import cleandoc
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
@@ -68,23 +69,14 @@ class Shapes:
         """Return the schema of the JSON that a call is answered with."""
         return self.of_values([json.loads(body) for body in _written(kind, Format.JSON)], _records(reply_type(kind)))
 
-    def of_xml(self, kind: type[Call[Any]]) -> Schema:
-        """Return the schema of the XML that a call is answered with: what its JSON holds, below the root element.
-
-        Where its JSON holds something else, or there is none, it is what the XML itself holds.
-        """
-        from ticketstub.server.shapes_xml import fits
+    def of_xml(self, kind: type[Call[Any]], *, whole: bool) -> Schema:
+        """Return the schema of the XML that a call is answered with: its root element's name, or `whole`."""
         from ticketstub.wire.xml import parse
 
         parsed = [parse(written) for written in _written(kind, Format.XML)]
-        root, whole = parsed[0]
-        try:
-            schema = _unwrapped(self.of_reply(kind), root)
-        except ValueError:  # this call writes no JSON
-            schema = {}
-        if not schema or not fits(whole, schema, self.components):
-            schema = self.of_values([content for _, content in parsed], _records(reply_type(kind)))
-        return {**schema, "xml": {"name": root}}
+        values = [content for _, content in parsed]
+        schema = self.of_values(values, _records(reply_type(kind))) if whole else {}
+        return {**schema, "xml": {"name": parsed[0][0]}}
 
     def of_values(self, values: list[object], records: Iterable[type[Record]] = ()) -> Schema:
         """Return the schema of plain data of which these are samples; the first is the fullest."""
@@ -120,18 +112,12 @@ class Shapes:
         return self.of_values(found, records)
 
 
-def _unwrapped(schema: Schema, root: str) -> Schema:
-    """Return what stands below the one member that has the name of the root element, if there is that."""
-    members = schema.get("properties")
-    if is_members(members) and list(members) == [root] and is_members(inner := members[root]):
-        return inner if "$ref" in inner or inner.get("type") in {"object", "array"} else schema
-    return schema
-
-
 @cache
 def _schemas(kind: object) -> tuple[Schema, dict[str, Schema]]:
     (schema,), named = msgspec.json.schema_components([kind], schema_hook=_hidden, ref_template=_REFERENCE)
-    return _tidied(schema), {name: _tidied(found) for name, found in named.items()}
+    for found in named.values():
+        found["description"] = cleandoc(found.get("description", ""))
+    return schema, named
 
 
 _JSON_TYPES: dict[type, str] = {
@@ -151,25 +137,6 @@ def _hidden(kind: object) -> Schema:
     if kind is object:
         return {"description": "Whatever JSON there is."}
     raise NotImplementedError(kind)  # msgspec's own protocol for "not mine"
-
-
-def _tidied(schema: dict[str, object]) -> Schema:
-    """Drop what says nothing (a default of null, a title) and put a docstring on one line a paragraph."""
-    kept: Schema = {}
-    for name, value in schema.items():
-        if name in {"title", "default"} and not is_members(value):
-            continue
-        if name == "description" and isinstance(value, str):
-            kept[name] = "\n\n".join(" ".join(part.split()) for part in value.split("\n\n"))
-        else:
-            kept[name] = _tidied_deeper(value)
-    return kept
-
-
-def _tidied_deeper(value: object) -> object:
-    if is_members(value):
-        return _tidied(value)
-    return [_tidied_deeper(item) for item in value] if is_items(value) else value
 
 
 @cache
@@ -200,7 +167,7 @@ def _sample(kind: object, *, full: bool) -> object:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return next(iter(kind))
     if isinstance(kind, type) and issubclass(kind, Record):
-        return kind(**_fullest(kind)) if full else kind()
+        return _fullest(kind) if full else kind()
     return _sample_of(get_origin(kind), get_args(kind), full=full)
 
 
@@ -214,10 +181,11 @@ def _sample_of(origin: object, arguments: tuple[Any, ...], *, full: bool) -> obj
     return cast("dict[str, object]", {})
 
 
-def _fullest(record: type[Record]) -> dict[str, object]:
+def _fullest(record: type[Record]) -> Record:
     """Make all that a record can hold: of what provides a media server, more is told."""
-    whole = {name: _sample(hint, full=True) for name, hint in _hints(record).items()}
-    return {**whole, "provides": "server"} if "provides" in whole else whole
+    hints = get_type_hints(record)
+    whole = {name: _sample(hints[name], full=True) for name in record.__struct_fields__}
+    return record(**whole | ({"provides": "server"} if "provides" in whole else {}))
 
 
 def _two(first: object) -> tuple[object, object]:
@@ -225,7 +193,3 @@ def _two(first: object) -> tuple[object, object]:
     if isinstance(first, Record) and "owned" in first.__struct_fields__:
         return first, msgspec.structs.replace(first, owned=False)
     return first, first
-
-
-def _hints(record: type[Record]) -> dict[str, Any]:
-    return {name: hint for name, hint in get_type_hints(record).items() if name in record.__struct_fields__}
