@@ -35,7 +35,7 @@ def _control(verb: str) -> None:
 def xml_is_what_the_document_says(
     _context: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case[Any]
 ) -> None:
-    """An answer in XML can be read, its root element is the document's, and so is every name in it where it has names."""
+    """An answer in XML can be read, its root element is the document's, and so is every name where it has some."""
     kind = response.headers.get("content-type", [""])[0].partition(";")[0]
     if not kind.endswith("/xml") or not response.content or response.status_code == 410:
         return  # what is gone is said in a form of its own (observed), which no other answer has

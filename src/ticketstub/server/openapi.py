@@ -340,7 +340,7 @@ def _page(path: str, page: Page) -> Schema:
     return {**({"get": shown} if page.show else {}), **({"post": taken | shared} if page.take else {})}
 
 
-def _link(to: str, about: str, body: dict[str, str] | None = None, **parameters: str) -> Schema:
+def _link(to: str, about: str, parameters: dict[str, str] | None = None, body: dict[str, str] | None = None) -> Schema:
     """Say that the answer to one operation holds what another one asks for."""
     given: Schema = {"parameters": parameters} if parameters else {}
     return {to: {"operationId": to, "description": about, **given, **({"requestBody": body} if body else {})}}
@@ -353,21 +353,21 @@ _ACCOUNT = {"account": "$response.body#/username"}
 # By operation id, with the expressions of OpenAPI's own language; they are true of JSON only: none points into XML.
 _LINKS: dict[str, Schema] = {
     "create_pin": {
-        **_link("get_pin", "Ask whether it was approved.", id="$response.body#/id", **_SAME_CLIENT),
-        **_link("get_pin_qr", "Show its code as a picture.", **_CODE),
-        **_link("link_pin", "Approve it, as somebody who is signed in.", _CODE, **_SAME_CLIENT),
+        **_link("get_pin", "Ask whether it was approved.", {"id": "$response.body#/id", **_SAME_CLIENT}),
+        **_link("get_pin_qr", "Show its code as a picture.", _CODE),
+        **_link("link_pin", "Approve it, as somebody who is signed in.", _SAME_CLIENT, _CODE),
     },
     "create_legacy_pin_as_json": _link(
-        "get_legacy_pin_as_json", "Ask for it.", id="$response.body#/pin/id", **_SAME_CLIENT
+        "get_legacy_pin_as_json", "Ask for it.", {"id": "$response.body#/pin/id", **_SAME_CLIENT}
     ),
-    "home_users": _link("switch_home_user", "Become one of them.", uuid="$response.body#/users/0/uuid"),
+    "home_users": _link("switch_home_user", "Become one of them.", {"uuid": "$response.body#/users/0/uuid"}),
     "post_tokens": {
-        **_link("post_tokens_revoke", "End it.", _TOKEN),
-        **_link("post_tokens_expire", "Let its time be over.", _TOKEN),
+        **_link("post_tokens_revoke", "End it.", body=_TOKEN),
+        **_link("post_tokens_expire", "Let its time be over.", body=_TOKEN),
     },
     "post_accounts": {
-        **_link("post_tokens", "Make a token for it.", _ACCOUNT),
-        **_link("post_codes", "Get its verification code.", _ACCOUNT),
+        **_link("post_tokens", "Make a token for it.", body=_ACCOUNT),
+        **_link("post_codes", "Get its verification code.", body=_ACCOUNT),
     },
 }
 
