@@ -49,13 +49,15 @@ def main() -> int:
     runner.add_argument("--tree", type=Path, default=ROOT, help="the checkout to try them in")
     runner.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     runner.add_argument("--only", default="", help="only those whose name has this text")
+    runner.add_argument("--tests", nargs="*", default=[], help="only these files or folders of tests")
     runner.add_argument("--output", type=Path, help="a JSON file for the results")
     runner.add_argument("--base", action="store_true", help="what is found now is what later runs are compared with")
     arguments = parser.parse_args()
     if arguments.command == "choose":
         write(CHOSEN, choose(all_sites(ROOT / PACKAGE), arguments.count, arguments.seed))
         return 0
-    results = run([each for each in read() if arguments.only in each.name], arguments.tree, arguments.workers)
+    wanted = [each for each in read() if arguments.only in each.name]
+    results = run(wanted, arguments.tree.absolute(), arguments.workers, arguments.tests)
     if arguments.output:
         write(arguments.output, results)
     if arguments.base:

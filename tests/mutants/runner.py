@@ -94,6 +94,8 @@ class Tree:
             else:
                 root.mkdir(exist_ok=True)
                 shutil.copy(path, root / path.name)
+        shutil.copy(Path(__file__).with_name("plugin.py"), root / "src" / "mutants_plugin.py")
+        (root / "src" / "ticketstub_reached.py").write_text(REACHED, "utf-8")
         return cls(root)
 
     @contextmanager
@@ -113,9 +115,9 @@ class Tree:
         for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):  # of the same second and size, perhaps
             compiled.unlink()
 
-    def test(self, *arguments: str, limit: float, **variables: str) -> tuple[int, str]:
+    def pytest(self, *arguments: str, limit: float, **variables: str) -> tuple[int, str]:
         """Run pytest here; return its exit code and what it said, with the code of a process killed if it hangs."""
-        command = [sys.executable, "-m", "pytest", "-p", "tests.mutants.plugin", "-q", "--tb=line", *arguments]
+        command = [sys.executable, "-m", "pytest", "-p", "mutants_plugin", "-q", "--tb=line", *arguments]
         environment = {**os.environ, "PYTHONPATH": str(self.root / "src"), **variables}
         with subprocess.Popen(
             command,
@@ -136,19 +138,18 @@ class Tree:
         return process.returncode, said
 
 
-def measure(tree: Tree, sites: dict[int, Site]) -> Reach:
-    """Run all tests once and note which of them come by which mutant; those that fail then are no help."""
+def measure(tree: Tree, sites: dict[int, Site], tests: list[str]) -> Reach:
+    """Run the tests once and note which of them come by which mutant; those that fail then are no help."""
     files: defaultdict[Path, dict[int, Site]] = defaultdict(dict)
     for number, site in sites.items():
         files[site.path][number] = site
-    (tree.root / "src" / "ticketstub_reached.py").write_text(REACHED, "utf-8")
     reached, outcomes = tree.root / "reached", tree.root / "outcomes"
     reached.mkdir()
     originals = {path: path.read_text("utf-8") for path in files}
     for path, members in files.items():
         path.write_text(probed(path, members, PROBE), "utf-8")
-    tree.test(
-        *("--short", "-n", "2", "--dist", "loadfile"),
+    tree.pytest(
+        *("--short", "-n", str(os.cpu_count() or 1), "--dist", "loadfile", *tests),
         limit=3600,
         **{"MUTANTS_REACHED": str(reached), OUTCOMES: str(outcomes)},
     )
@@ -179,7 +180,7 @@ def try_one(tree: Tree, site: Site, number: int, reach: Reach) -> Result:
         for tests in filter(None, (some, rest)):
             (tree.root / "selected.json").write_text(json.dumps(tests), "utf-8")
             files = sorted({test.partition("::")[0] for test in tests})
-            code, said = tree.test(
+            code, said = tree.pytest(
                 *("-x", "-p", "no:cacheprovider", *files),
                 limit=reach.limit(tests),
                 **{SELECTED: str(tree.root / "selected.json")},
@@ -187,12 +188,16 @@ def try_one(tree: Tree, site: Site, number: int, reach: Reach) -> Result:
             if code == pytest.ExitCode.NO_TESTS_COLLECTED:
                 raise RuntimeError(f"none of the tests of {site.mutant.name} was found:\n{said}")
             if code != 0:
-                by = [line.split()[1] for line in said.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+                by = [
+                    line.partition(" ")[2].partition(" - ")[0]
+                    for line in said.splitlines()
+                    if line.startswith(("FAILED ", "ERROR "))
+                ]
                 return Result(mutant=site.mutant, outcome="caught", by=by[0] if by else f"exit code {code}")
     return Result(mutant=site.mutant, outcome="survived")
 
 
-def run(mutants: list[Mutant], origin: Path, workers: int) -> list[Result]:
+def run(mutants: list[Mutant], origin: Path, workers: int, tests: list[str]) -> list[Result]:
     """Try each mutant in copies of a checkout, as many at once as there are workers."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         trees: SimpleQueue[Tree] = SimpleQueue()
@@ -205,7 +210,7 @@ def run(mutants: list[Mutant], origin: Path, workers: int) -> list[Result]:
             number: Site(site.mutant, first.root / PACKAGE / site.mutant.file, site.node, site.statement)
             for number, site in places.items()
         }
-        reach = measure(first, moved)
+        reach = measure(first, moved, tests)
         for tree in copies:
             trees.put(tree)
 
