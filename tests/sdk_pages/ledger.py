@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 PAGES = ("plexjava", "plexgo", "plexpy", "plexcsharp", "plexjs")
 MODES = ("observed", "documented")
 FACADES = ("sync", "async")
+WAYS = (("observed", "sync"), ("documented", "async"), ("observed", "async"), ("documented", "sync"))
 KINDS = ("construction", "operation", "sentence", "example", "parameter", "field", "result", "error", "option")
 
 Test = TypeVar("Test", bound=Callable[..., object])
@@ -156,10 +157,19 @@ def name_of(test: Callable[..., object]) -> str:
 
 
 def shows(test: Test) -> Test:
-    """Run a test for each row that names it, in both error modes and with both façades."""
+    """Run a test for each row that names it, in both error modes and with both façades.
+
+    `make test` runs each row once, and each test with both façades and in both modes; the rest is for the long tests.
+    """
     named = [row for row in rows() if row.ours.test == name_of(test)]
     assert named, f"no row names {name_of(test)}"
-    marked = pytest.mark.parametrize("facade", FACADES)(test)
-    marked = pytest.mark.parametrize("mode", MODES)(marked)
-    marked = pytest.mark.usefixtures("mode", "facade")(marked)
-    return pytest.mark.parametrize("row", named, ids=[row.id for row in named])(marked)
+    short = {(row % len(named), WAYS[row % len(WAYS)]) for row in range(max(2, len(named)))}
+    cases = [
+        pytest.param(
+            row, *way, id=f"{row.id}-{'-'.join(way)}", marks=[] if (number, way) in short else pytest.mark.long
+        )
+        for number, row in enumerate(named)
+        for way in WAYS
+    ]
+    marked = pytest.mark.usefixtures("mode", "facade")(test)
+    return pytest.mark.parametrize(("row", "mode", "facade"), cases)(marked)

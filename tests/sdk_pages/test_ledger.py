@@ -94,13 +94,16 @@ def test_each_row_has_a_test_and_each_test_a_row() -> None:
 
 
 def test_each_row_runs_everywhere() -> None:
-    """Each row runs once in each error mode with each façade."""
+    """Each row runs in each error mode with each façade; the short run has each row, and each test in both of each."""
     found: Counter[tuple[Any, ...]] = Counter()
     for name in shown():
         file, _, test = name.partition(".py::")
         marks = getattr(import_module(f"tests.sdk_pages.{file}"), test).pytestmark
-        values = {mark.args[0]: mark.args[1] for mark in marks if mark.name == "parametrize"}
-        found.update(product((row.id for row in values["row"]), values["mode"], values["facade"]))
+        cases = next(mark.args[1] for mark in marks if mark.name == "parametrize")
+        found.update((case.values[0].id, *case.values[1:]) for case in cases)
+        short = [case.values for case in cases if not case.marks]
+        assert {case.values[0] for case in cases} == {row for row, _, _ in short}
+        assert (set(MODES), set(FACADES)) == ({mode for _, mode, _ in short}, {facade for _, _, facade in short})
     assert Counter(product((row.id for row in rows()), MODES, FACADES)) == found
 
 
