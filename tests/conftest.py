@@ -7,8 +7,11 @@ import gc
 import os
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -23,6 +26,7 @@ settings.load_profile("patient")
 
 Require = Callable[[str, str], str]
 REAL_COST = passwords.COST
+REAL_FSYNC, REAL_CONNECT = os.fsync, sqlite3.connect
 HERE = Path(__file__).parent
 
 # What `make test` leaves out: folders and files below tests/ whose tests each start programs, or run for seconds. A
@@ -128,6 +132,33 @@ def require() -> Require:
         pytest.skip(reason)
 
     return find
+
+
+class Unsynced(sqlite3.Connection):
+    """A connection that leaves it to the system when what it writes reaches the disk."""
+
+    def execute(self, statement: str, /, *parameters: Any) -> sqlite3.Cursor:
+        """Execute a statement, but for the one that asks for syncs."""
+        return super().execute(statement.replace("synchronous = FULL", "synchronous = OFF"), *parameters)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_syncs() -> Iterator[None]:
+    """Wait for no disk in the tests' own process: their thousands of syncs take a minute where others use it, too.
+
+    Programs that tests start sync, and so does a test that asks for `real_syncs`.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _descriptor: None)
+        patch.setattr(sqlite3, "connect", partial(REAL_CONNECT, factory=Unsynced))
+        yield
+
+
+@pytest.fixture
+def real_syncs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sync to the disk, where that is what is tested."""
+    monkeypatch.setattr(os, "fsync", REAL_FSYNC)
+    monkeypatch.setattr(sqlite3, "connect", REAL_CONNECT)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -319,7 +319,7 @@ def test_a_deleted_lock_file_locks_nothing(tmp_path: Path) -> None:
 
 
 @posix
-def test_l10_synced_before_it_is_renamed(files: FileCredentials) -> None:
+def test_l10_synced_before_it_is_renamed(files: FileCredentials, real_syncs: None) -> None:
     """L10: the draft is on the disk before it takes the file's place, and the folder before `save` returns."""
     files.save(signed_in(), replacing=None)
     calls: list[str] = []

@@ -92,7 +92,7 @@ async def test_what_was_acknowledged_survives(opening, path, keys, passwords):
     assert not await third.sign_in(signing_in(keys, keys.new_token(), 5))
 
 
-async def test_commits_are_durable(path):
+async def test_commits_are_durable(path, real_syncs):
     """I1: the writer syncs at every commit, in WAL mode, with foreign keys; the reader cannot write."""
     sqlite_file.prepare(path)
     with closing(sqlite_file.writer(path, None)) as writer, closing(sqlite_file.reader(path)) as reader:
