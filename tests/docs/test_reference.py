@@ -99,9 +99,9 @@ def test_every_call_is_in_the_page_as_it_is_sent() -> None:
 def _as_sent(kind: type[Call[Any]]) -> tuple[str, ...]:
     """Describe a call as the page does."""
     raw = kind is RawRequest
-    request = "any" if raw else f"{kind.method} {kind.path}"
-    token = "yes" if kind.needs_token else "no"
-    return kind.__name__, request, kind.base, token, "any 2xx" if raw else str(kind.status), kind.mark
+    request = "any" if raw else f"{kind.http.method} {kind.http.path}"
+    token = "yes" if kind.http.needs_token else "no"
+    return kind.__name__, request, kind.http.base, token, "any 2xx" if raw else str(kind.http.status), kind.http.mark
 
 
 @pytest.mark.parametrize(

@@ -52,13 +52,13 @@ class Garbled(GetTokenDetails, frozen=True, kw_only=True):
 
     def target(self) -> str:
         """Write it so."""
-        return f"{self.path}?name=%zz"
+        return f"{self.http.path}?name=%zz"
 
 
 class Deleting(GetTokenDetails, frozen=True, kw_only=True):
     """A call that plex.tv takes by another method only."""
 
-    method = "DELETE"
+    http = GetTokenDetails.http._replace(method="DELETE")
 
 
 Provoke = Callable[[Stage, Any], object]

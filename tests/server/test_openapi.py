@@ -59,9 +59,9 @@ def test_every_route_is_in_it() -> None:
     for place, table in zip(PLACES, tables, strict=True):
         paths = document(place)["paths"]
         for route in table:
-            operation = paths[route.kind.path][route.kind.method.lower()]
-            assert route.kind.name == operation["operationId"]
-            assert route.kind.mark == operation["x-mark"]
+            operation = paths[route.kind.http.path][route.kind.http.method.lower()]
+            assert route.kind.http.name == operation["operationId"]
+            assert route.kind.http.mark == operation["x-mark"]
             assert str(route.status) in operation["responses"]
             assert ([{"token": []}] if route.needs_token else []) == operation["security"]
     listed = document("plex.tv")["paths"]

@@ -113,13 +113,13 @@ def test_devices_are_written() -> None:
 def test_a_removal_is_asked_for_by_number() -> None:
     """`DELETE /devices/{id}.xml`, and neither 200 with a body nor 204 says more than that it was done."""
     call: Any = RemoveDevice(id=777001)
-    assert ("DELETE", "/devices/777001.xml") == (call.method, call.target())
+    assert ("DELETE", "/devices/777001.xml") == (call.http.method, call.target())
     assert None is call.read(received(b"<x/>")) is call.read(Response(204, {}, b""))
 
 
 def test_an_address_is_plain_text() -> None:
     """`GET /:/ip` is read without its line break; a web page is no address."""
-    assert ("/:/ip", False) == (GetPublicAddress().target(), GetPublicAddress.needs_token)
+    assert ("/:/ip", False) == (GetPublicAddress().target(), GetPublicAddress.http.needs_token)
     assert "203.0.113.5" == GetPublicAddress().read(received(b"203.0.113.5\n"))
     assert "2001:db8::7" == GetPublicAddress().read(received(b"2001:db8::7"))
     for body in (b"", b"<html><body>203.0.113.5", b"your address is 203.0.113.5"):
@@ -159,7 +159,7 @@ def test_what_a_server_is_asked() -> None:
     """Claiming, asking and giving up are `/myplex/…` of the server itself; only claiming needs no token."""
     claim = ClaimServer(token=Secret("claim-A1b2C3d4E5f6G7h8I9j0"))
     asked = [
-        (call.base, call.method, call.target(), call.needs_token)
+        (call.http.base, call.http.method, call.target(), call.http.needs_token)
         for call in (claim, GetClaimedServer(), UnclaimServer())
     ]
     assert [
@@ -184,7 +184,7 @@ def test_the_older_list_is_read(call: GetLegacyResources) -> None:
 
 def test_where_the_older_lists_are() -> None:
     """Three paths, the last one in XML by its name."""
-    paths = [call.path for call in (GetLegacyResources, GetServersResources, GetServerList)]
+    paths = [call.http.path for call in (GetLegacyResources, GetServersResources, GetServerList)]
     assert ["/api/resources", "/pms/resources", "/pms/servers.xml"] == paths
 
 

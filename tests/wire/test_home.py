@@ -241,7 +241,7 @@ def test_a_bare_list_of_home_users() -> None:
 def test_what_is_no_answer(call: Call[Any], body: bytes) -> None:
     """An answer that says nothing of the kind is malformed, not an empty Home."""
     with pytest.raises(MalformedReply):
-        call.read(Response(call.status, {}, body))
+        call.read(Response(call.http.status, {}, body))
 
 
 @pytest.mark.parametrize(
@@ -313,8 +313,8 @@ def test_sent(name: str) -> None:
     call, expected = SENT[name]
     assert expected == f"{call.verb_used()} {call.target()}"
     assert (b"", None) == call.body()
-    assert (call.method == "GET") is call.may_repeat()
-    assert call.needs_token
+    assert (call.http.method == "GET") is call.may_repeat()
+    assert call.http.needs_token
 
 
 def test_passcodes_are_secrets() -> None:

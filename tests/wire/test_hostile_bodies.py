@@ -32,7 +32,7 @@ from ticketstub.wire.security import (
 )
 
 CALLS: dict[str, Call[Any]] = {
-    call.name: call
+    call.http.name: call
     for call in (
         GetTokenDetails(),
         PostUsersSignInData.of("mira", "hunter2"),

@@ -64,9 +64,9 @@ def test_requests(name: str) -> None:
         call.verb_used(),
         call.target(),
         call.body(),
-        call.needs_token,
+        call.http.needs_token,
         call.may_repeat(),
-        call.status,
+        call.http.status,
     )
 
 
@@ -95,7 +95,7 @@ WHOLE = replace(
 @pytest.mark.parametrize(("name", "expected"), [("account_legacy.xml", WHOLE), ("account_legacy.json", LEGACY_JSON)])
 def test_reads(call: Call[Any], name: str, expected: Account) -> None:
     """Both calls read the real service's account in either format into exactly these values, without problems."""
-    found = call.read(answer(name, call.status))
+    found = call.read(answer(name, call.http.status))
     assert (expected, ()) == (found, found.problems)
 
 

@@ -90,7 +90,7 @@ REQUESTS: dict[str, tuple[Call[Any], tuple[object, ...]]] = {
 def test_requests(name: str) -> None:
     """Each call is exactly this request: method, target, body, media type, with a token or none, and its status."""
     call, expected = REQUESTS[name]
-    assert expected == (call.verb_used(), call.target(), *call.body(), call.needs_token, call.status)
+    assert expected == (call.verb_used(), call.target(), *call.body(), call.http.needs_token, call.http.status)
 
 
 def test_what_may_be_asked_twice() -> None:

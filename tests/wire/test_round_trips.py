@@ -48,7 +48,7 @@ def test_records(name: str, form: Format, data: st.DataObject) -> None:
     """Every record that one end writes, in JSON or XML, the other reads back as the same record, without problems."""
     call, values = RECORDS[name]
     expected = data.draw(values)
-    actual = call.read(Response(call.status, {}, call.write(expected, form)))
+    actual = call.read(Response(call.http.status, {}, call.write(expected, form)))
     assert expected == actual
     assert () == getattr(actual, "problems", ())
 
@@ -78,5 +78,5 @@ def test_calls(kind: type[Call[Any]], data: st.DataObject) -> None:
     from urllib.parse import parse_qsl, urlsplit
 
     expected = data.draw(CALLS[kind])
-    written = expected.body()[0].decode() if kind.in_body else urlsplit(expected.target()).query
+    written = expected.body()[0].decode() if kind.http.in_body else urlsplit(expected.target()).query
     assert expected == from_parameters(kind, dict(parse_qsl(written)))

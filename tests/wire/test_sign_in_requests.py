@@ -138,9 +138,9 @@ TABLE = {
 def test_request(row: Row) -> None:
     """Each call is exactly this request: method, target, body, media type, base, token or none, repeatable or not."""
     call = row.call
-    actual = (call.verb_used(), call.target(), *call.body(), call.base, call.needs_token, call.may_repeat())
+    actual = (call.verb_used(), call.target(), *call.body(), call.http.base, call.http.needs_token, call.may_repeat())
     assert (row.method, row.target, row.body, row.media_type, row.base, row.token, row.repeats) == actual
-    assert row.status == call.status
+    assert row.status == call.http.status
 
 
 def test_a_path_cannot_be_left() -> None:

@@ -150,7 +150,7 @@ def test_a_token_that_cannot_be_used_is_no_pending_pin(token: object) -> None:
             read(call, {**PIN, "authToken": token})
 
 
-@pytest.mark.parametrize("call", [POLL, LEGACY], ids=lambda call: call.name)
+@pytest.mark.parametrize("call", [POLL, LEGACY], ids=lambda call: call.http.name)
 def test_spaces_around_a_token_are_not_part_of_it(call: Call[Any]) -> None:
     """A token in spaces is the token, and spaces alone are none: such a PIN is neither approved nor pending."""
     assert TEXT == read(call, {**PIN, "authToken": f" {TEXT} "}).auth_token.reveal()
@@ -175,7 +175,7 @@ REFUSALS: dict[str, object] = {
 @pytest.mark.parametrize(
     "call",
     [POLL, CreatePin(), LEGACY, WHO, PostUsersSignInData.of("a", "b"), LegacyAccount(), GetResources(), GetFriends()],
-    ids=lambda call: call.name,
+    ids=lambda call: call.http.name,
 )
 @pytest.mark.parametrize("status", [200, 201])
 def test_a_refusal_with_a_status_of_success(call: Call[Any], name: str, status: int) -> None:

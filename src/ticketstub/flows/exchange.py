@@ -93,8 +93,8 @@ def _authorized(call: Call[V], caller: Caller, deadline: float) -> Flow[tuple[V,
     """Make one try; where a token source's token is refused, tell it and try once more with a new one."""
     settings, device = caller.settings, caller.device
     source = settings.token
-    if not call.needs_token or source is None or isinstance(source, Token):
-        token = source if call.needs_token and isinstance(source, Token) else None
+    if not call.http.needs_token or source is None or isinstance(source, Token):
+        token = source if call.http.needs_token and isinstance(source, Token) else None
         return (yield from _once(call, caller, deadline, token))
     if isinstance(source, Living):
         token = yield from source.flow(settings, device, deadline, None)
@@ -117,7 +117,7 @@ def _once(call: Call[V], caller: Caller, deadline: float, token: Token | None) -
     request = _request(call, settings, caller.device, token)
     response = yield from _followed(request, settings, caller.senses.clock, deadline)
     if 200 <= response.status < 300:
-        return _bound(call.read(response), settings.origin(call.base)), response
+        return _bound(call.read(response), settings.origin(call.http.base)), response
     if response.status < 400:
         raise MalformedReply(
             f"Plex answered {response.status}, which no call is answered with",
@@ -126,31 +126,31 @@ def _once(call: Call[V], caller: Caller, deadline: float, token: Token | None) -
         )
     from ticketstub.wire import refused
 
-    raise refused.read(response, base=call.base, secrets=(*call.secrets(), token.reveal() if token else ""))
+    raise refused.read(response, base=call.http.base, secrets=(*call.secrets(), token.reveal() if token else ""))
 
 
 def _request(call: Call[V], settings: Settings, device: Device, token: Token | None) -> Request:
-    base = settings.base(call.base)
+    base = settings.base(call.http.base)
     headers = dict(settings.fixed_headers(device))
-    if call.needs_token:
+    if call.http.needs_token:
         _add_token(headers, call, settings, token)
     body, media_type = call.body()
     if media_type:
         headers["Content-Type"] = media_type
-    return Request(call.name, call.verb_used(), base + call.target(), headers, body)
+    return Request(call.http.name, call.verb_used(), base + call.target(), headers, body)
 
 
 def _add_token(headers: dict[str, str], call: Call[V], settings: Settings, token: Token | None) -> None:
     if token is None:
-        if call.base == "plex.tv":
+        if call.http.base == "plex.tv":
             raise CredentialsError("this call needs a token", hint="sign in, or pass token=")
         return  # observed: a media server may admit its own network without one
-    if not settings.admits(settings.origin(call.base)):
+    if not settings.admits(settings.origin(call.http.base)):
         hint = "name the address and the token together: at(url, token=…)"
         raise CredentialsError("the token was not named together with this address, so it is not sent there", hint=hint)
-    if call.base == "plex.tv" and token.kind in {"transient", "local"}:
+    if call.http.base == "plex.tv" and token.kind in {"transient", "local"}:
         raise CredentialsError(f"a {token.kind} token works only on the media server that made it, not on plex.tv")
-    if call.base == "server" and token.kind == "jwt":
+    if call.http.base == "server" and token.kind == "jwt":
         hint = "pass the server's own token from resources(), or media_server_token()"
         raise CredentialsError("media servers refuse JWTs, so this one is not sent there", hint=hint)
     headers["X-Plex-Token"] = token.reveal()

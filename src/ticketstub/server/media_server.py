@@ -137,7 +137,7 @@ def _token(asked: Asked) -> str | None:
 def _is_known_elsewhere(asked: Asked) -> bool:
     """Tell whether a folder or an upstream answers: what has no route here, and the libraries, which are empty here."""
     path = _path(asked)
-    return path == handlers.GetSections.path or _ROUTES.find(asked, path) is None
+    return path == handlers.GetSections.http.path or _ROUTES.find(asked, path) is None
 
 
 def _path(asked: Asked) -> str:

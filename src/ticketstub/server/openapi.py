@@ -116,7 +116,7 @@ def _calls(place: Place, shapes: Shapes) -> dict[str, Schema]:
     found: Iterable[AnyRoute] = (plex_tv if place == "plex.tv" else media_server).routes().all()
     described = _Calls(place, shapes)
     paths: dict[str, Schema] = {}
-    for route in sorted(found, key=lambda route: route.kind.path):
+    for route in sorted(found, key=lambda route: route.kind.http.path):
         for path, forms in _addresses(route):
             for method in ("get", "post") if route.method == ANY_METHOD else (route.method.lower(),):
                 paths.setdefault(path, {})[method] = described.operation(route, method, forms)
@@ -126,8 +126,8 @@ def _calls(place: Place, shapes: Shapes) -> dict[str, Schema]:
 def _addresses(route: AnyRoute) -> Iterable[tuple[str, tuple[Format, ...]]]:
     """List where a route is found, and in which formats it answers there: a path with a suffix has one for each."""
     forms = (route.form,) if route.form else tuple(Format)
-    if without_suffix(route.kind.path)[1] is None:
-        return [(route.kind.path, forms)]
+    if without_suffix(route.kind.http.path)[1] is None:
+        return [(route.kind.http.path, forms)]
     return [(f"{route.template}.{form.value}", (form,)) for form in forms]
 
 
@@ -147,7 +147,7 @@ class _Calls:
             "operationId": (name := _operation_id(route, method, forms)),
             "summary": summary,
             **({"description": description} if description else {}),
-            "x-mark": kind.mark,
+            "x-mark": kind.http.mark,
             "security": [{"token": []}] if route.needs_token else [],
             **({"parameters": parameters} if parameters else {}),
             **({"requestBody": body} if body else {}),
@@ -155,11 +155,11 @@ class _Calls:
         }
 
     def _parameters(self, route: AnyRoute, arguments: dict[str, str]) -> list[Schema]:
-        in_path = {name for _, name, _, _ in Formatter().parse(route.kind.path) if name}
+        in_path = {name for _, name, _, _ in Formatter().parse(route.kind.http.path) if name}
         found: list[Schema] = []
         for field in msgspec.structs.fields(route.kind):
             name = field.encode_name
-            if name not in in_path and route.kind.in_body:
+            if name not in in_path and route.kind.http.in_body:
                 continue
             words = {"description": arguments[field.name]} if field.name in arguments else {}
             place = {"in": "path", "required": True} if name in in_path else {"in": "query", "required": field.required}
@@ -173,7 +173,7 @@ class _Calls:
     def _body(self, route: AnyRoute) -> Schema | None:
         kind = route.kind
         fields = msgspec.structs.fields(kind)
-        if not kind.in_body or not fields:
+        if not kind.http.in_body or not fields:
             return None
         required = [field.encode_name for field in fields if field.required]
         as_form = {field.encode_name: self._schema(field, route) for field in fields}
@@ -181,7 +181,7 @@ class _Calls:
         properties = {**as_form, **in_json}
         whole = {"type": "object"} | ({"required": required} if required else {})
         content = {_JSON: {"schema": {**whole, "properties": properties}}}
-        if not kind.as_json:
+        if not kind.http.as_json:
             content = {_FORM: {"schema": {**whole, "properties": as_form}}, **content}
         return {"required": bool(required), "content": content}
 
@@ -200,8 +200,8 @@ class _Calls:
 
     def _success(self, route: AnyRoute, forms: tuple[Format, ...]) -> Schema:
         kind = route.kind
-        if kind.media_type is not None:
-            return {"description": "Success.", "content": {kind.media_type: _TEXT}}
+        if kind.http.media_type is not None:
+            return {"description": "Success.", "content": {kind.http.media_type: _TEXT}}
         if reply_type(kind) is type(None):
             return {"description": "Success: the answer holds nothing."}
         content: Schema = {}
@@ -231,10 +231,10 @@ class _Calls:
 
 
 def _operation_id(route: AnyRoute, method: str, forms: tuple[Format, ...]) -> str:
-    name, usual = route.kind.name, without_suffix(route.kind.path)[1]
+    name, usual = route.kind.http.name, without_suffix(route.kind.http.path)[1]
     if usual is not None and usual not in forms:
         name += f"_as_{forms[0].value}"
-    return name if method == route.kind.method.lower() else f"{name}_by_{method}"
+    return name if method == route.kind.http.method.lower() else f"{name}_by_{method}"
 
 
 _WHOLE: Schema = {"minimum": 1 - 10**18, "maximum": 10**18 - 1}
@@ -261,7 +261,7 @@ _ARGUMENT = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 def _words(kind: type[Call[Any]]) -> tuple[str, str, dict[str, str]]:
     """Take a call's docstring apart: its first sentence, what follows, and what it says of each argument."""
-    whole, _, arguments = cleandoc(getdoc(kind) or kind.name).partition("\nArgs:\n")
+    whole, _, arguments = cleandoc(getdoc(kind) or kind.http.name).partition("\nArgs:\n")
     summary, _, description = whole.partition("\n")
     described = {name: _on_one_line(words) for name, words in _ARGUMENT.findall(arguments)}
     return summary, _on_one_line(description), described

@@ -97,13 +97,13 @@ class Route(Generic[Place, Caller]):
         any_method: bool = False,
     ) -> None:
         self.kind: type[Call[Any]] = kind
-        self.method = ANY_METHOD if any_method else kind.method
-        self.template = without_suffix(kind.path)[0] or kind.path
+        self.method = ANY_METHOD if any_method else kind.http.method
+        self.template = without_suffix(kind.http.path)[0] or kind.http.path
         self.kinds = kinds
         self.dialect: Dialect = dialect
         self.form = form
-        self.needs_token = kind.needs_token
-        self.status = kind.status
+        self.needs_token = kind.http.needs_token
+        self.status = kind.http.status
         self.identifier = identifier
         # What a handler returns is what its own call writes: checked by the types above, forgotten in the table.
         self._read: Callable[[Asked], Call[Any]] = read or _reader(kind)
@@ -171,6 +171,6 @@ def _reader(kind: type[C]) -> Callable[[Asked], C]:
     if not kind.__struct_fields__:
         always = kind()
         return lambda _asked: always
-    if kind.in_body:
+    if kind.http.in_body:
         return lambda asked: from_parameters(kind, asked.query | asked.fields | asked.in_path)
     return lambda asked: from_parameters(kind, asked.parameters | asked.in_path)

@@ -13,7 +13,7 @@ import msgspec
 from ticketstub.frames import hide_locals
 from ticketstub.records import Account
 from ticketstub.token import Secret
-from ticketstub.wire.call import Call, Silent, data_of, malformed, one, written
+from ticketstub.wire.call import Call, Http, Silent, data_of, malformed, one, written
 from ticketstub.wire.codec import Format, to_json, to_xml
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_members
@@ -22,8 +22,7 @@ from ticketstub.wire.plain import is_members
 class GetTokenDetails(Call[Account], frozen=True, kw_only=True):
     """Ask whose token this is: `GET /api/v2/user`, 200 (documented)."""
 
-    name = "get_token_details"
-    path = "/api/v2/user"
+    http = Http("GET", "/api/v2/user", "get_token_details")
 
     def read(self, response: Response) -> Account:
         return one(Account, response, ("id", "uuid", "auth_token"))
@@ -42,13 +41,15 @@ class PostUsersSignInData(Call[Account], frozen=True, kw_only=True):
         verification_code: the six digits of the authenticator app, where the account asks for them.
     """
 
-    name = "post_users_sign_in_data"
-    method = "POST"
-    path = "/api/v2/users/signin"
-    needs_token = False
-    in_body = True
-    repeatable = False
-    status = 201
+    http = Http(
+        "POST",
+        "/api/v2/users/signin",
+        "post_users_sign_in_data",
+        needs_token=False,
+        in_body=True,
+        repeatable=False,
+        status=201,
+    )
 
     login: str
     password: Secret
@@ -75,9 +76,7 @@ class PostUsersSignInData(Call[Account], frozen=True, kw_only=True):
 class Ping(Call[bool], frozen=True, kw_only=True):
     """Keep a token alive: `GET /api/v2/ping`, 200 (observed)."""
 
-    name = "ping"
-    path = "/api/v2/ping"
-    mark = "observed"
+    http = Http("GET", "/api/v2/ping", "ping", mark="observed")
 
     def read(self, response: Response) -> bool:
         data = data_of(response)
@@ -93,12 +92,7 @@ class Ping(Call[bool], frozen=True, kw_only=True):
 class SignOut(Silent, frozen=True, kw_only=True):
     """End the token that asks, and no other: `DELETE /api/v2/users/signout`, 204 (observed)."""
 
-    name = "sign_out"
-    method = "DELETE"
-    path = "/api/v2/users/signout"
-    repeatable = False
-    status = 204
-    mark = "observed"
+    http = Http("DELETE", "/api/v2/users/signout", "sign_out", repeatable=False, status=204, mark="observed")
 
 
 class Fault(msgspec.Struct, frozen=True, rename="camel"):
@@ -128,14 +122,16 @@ class CreateAccount(Call[Account], frozen=True, kw_only=True):
         password_confirmation: the same once more, where somebody typed it twice (assumed).
     """
 
-    name = "create_account"
-    method = "POST"
-    path = "/api/v2/users"
-    needs_token = False
-    in_body = True
-    repeatable = False
-    status = 201
-    mark = "assumed"
+    http = Http(
+        "POST",
+        "/api/v2/users",
+        "create_account",
+        needs_token=False,
+        in_body=True,
+        repeatable=False,
+        status=201,
+        mark="assumed",
+    )
 
     email: str
     username: str
@@ -161,12 +157,7 @@ class ChangePassword(Call[Account], frozen=True, kw_only=True):
             the only one of the account.
     """
 
-    name = "change_password"
-    method = "POST"
-    path = "/api/v2/users/password"
-    in_body = True
-    repeatable = False
-    mark = "assumed"
+    http = Http("POST", "/api/v2/users/password", "change_password", in_body=True, repeatable=False, mark="assumed")
 
     current_password: Secret
     password: Secret

@@ -10,7 +10,7 @@ from ticketstub.keys.jwk import Jwk
 from ticketstub.records import Record
 from ticketstub.token import Secret, Token
 from ticketstub.wire import tolerant
-from ticketstub.wire.call import Call, Silent, data_of, malformed, one, written
+from ticketstub.wire.call import Call, Http, Silent, data_of, malformed, one, written
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_members
@@ -30,13 +30,7 @@ class RegisterKey(Silent, frozen=True, kw_only=True):
     The key is bound to the token's device, whatever identifier the request names (observed).
     """
 
-    name = "register_key"
-    method = "POST"
-    path = "/api/v2/auth/jwk"
-    in_body = True
-    as_json = True
-    repeatable = False
-    status = 201
+    http = Http("POST", "/api/v2/auth/jwk", "register_key", in_body=True, as_json=True, repeatable=False, status=201)
 
     jwk: Jwk
 
@@ -44,9 +38,7 @@ class RegisterKey(Silent, frozen=True, kw_only=True):
 class GetNonce(Call[str], frozen=True, kw_only=True):
     """Ask for a nonce to sign: `GET /api/v2/auth/nonce`, 200, no token; it lives for five minutes (documented)."""
 
-    name = "get_nonce"
-    path = "/api/v2/auth/nonce"
-    needs_token = False
+    http = Http("GET", "/api/v2/auth/nonce", "get_nonce", needs_token=False)
 
     def read(self, response: Response) -> str:
         return one(_Nonce, response, ("nonce",)).nonce or ""
@@ -62,13 +54,15 @@ class ExchangeDeviceJwt(Call[Token], frozen=True, kw_only=True):
         jwt: what `DeviceKey.sign` made, with a nonce in it.
     """
 
-    name = "exchange_device_jwt"
-    method = "POST"
-    path = "/api/v2/auth/token"
-    needs_token = False
-    in_body = True
-    as_json = True
-    repeatable = False
+    http = Http(
+        "POST",
+        "/api/v2/auth/token",
+        "exchange_device_jwt",
+        needs_token=False,
+        in_body=True,
+        as_json=True,
+        repeatable=False,
+    )
 
     jwt: Secret
 
@@ -85,9 +79,7 @@ class ExchangeDeviceJwt(Call[Token], frozen=True, kw_only=True):
 class GetPublishedKeys(Call[tuple[Jwk, ...]], frozen=True, kw_only=True):
     """Ask for the keys that Plex signs with: `GET /api/v2/auth/keys`, 200, no token (documented)."""
 
-    name = "get_published_keys"
-    path = "/api/v2/auth/keys"
-    needs_token = False
+    http = Http("GET", "/api/v2/auth/keys", "get_published_keys", needs_token=False)
 
     def read(self, response: Response) -> tuple[Jwk, ...]:
         data = data_of(response)

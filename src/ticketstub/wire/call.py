@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from enum import Enum
 from functools import cache
 from string import Formatter
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -34,13 +34,13 @@ Base = Literal["plex.tv", "server"]
 Mark = Literal["documented", "observed", "assumed"]
 
 
-class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"):
-    """One exchange as a value; its fields are its parameters, under the wire's names in camel case.
+class Http(NamedTuple):
+    """How a call goes over HTTP.
 
     Attributes:
-        name: the library's name for it, used in logs.
         method: the HTTP method.
         path: the path below the base, with a leading slash; `{id}` in it stands for the parameter of that name.
+        name: the library's name for the call, used in logs.
         base: which of a client's two bases it belongs to.
         needs_token: whether it is sent with the client's token, and refused here without one.
         in_body: whether its parameters go in a body, a form unless `as_json`, rather than in the query.
@@ -51,25 +51,31 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
         mark: where our knowledge of it comes from.
     """
 
-    name: ClassVar[str]
-    method: ClassVar[str] = "GET"
-    path: ClassVar[str]
-    base: ClassVar[Base] = "plex.tv"
-    needs_token: ClassVar[bool] = True
-    in_body: ClassVar[bool] = False
-    as_json: ClassVar[bool] = False
-    repeatable: ClassVar[bool] = True
-    status: ClassVar[int] = 200
-    media_type: ClassVar[str | None] = None
-    mark: ClassVar[Mark] = "documented"
+    method: str
+    path: str
+    name: str
+    base: Base = "plex.tv"
+    needs_token: bool = True
+    in_body: bool = False
+    as_json: bool = False
+    repeatable: bool = True
+    status: int = 200
+    media_type: str | None = None
+    mark: Mark = "documented"
+
+
+class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"):
+    """One exchange as a value; its fields are its parameters, under the wire's names in camel case."""
+
+    http: ClassVar[Http]
 
     def verb_used(self) -> str:
         """Name the HTTP method it is sent with."""
-        return self.method
+        return self.http.method
 
     def may_repeat(self) -> bool:
         """Tell whether doing it twice does no harm."""
-        return self.repeatable
+        return self.http.repeatable
 
     def parameters(self) -> list[tuple[str, str]]:
         """List what it sends: the wire's names and texts; a parameter that is `None` is not sent."""
@@ -77,30 +83,30 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
 
     def _given(self) -> list[tuple[str, object]]:
         """List the parameters that are sent, but for those that stand in the path."""
-        named = _in_path(self.path)
+        named = _in_path(self.http.path)
         given = ((name, getattr(self, field)) for field, name in _names(type(self)) if name not in named)
         return [(name, value) for name, value in given if value is not None]
 
     def _text(self, value: object) -> str:
         if isinstance(value, bool):
-            return str(value).lower() if self.in_body else str(int(value))
+            return str(value).lower() if self.http.in_body else str(int(value))
         if isinstance(value, Secret):
             return value.reveal()
         return str(value.value) if isinstance(value, Enum) else str(value)
 
     def target(self) -> str:
         """Write its path and, unless they go in the body, its parameters."""
-        query = "" if self.in_body else urlencode(self.parameters())
-        path = self.path
+        query = "" if self.http.in_body else urlencode(self.parameters())
+        path = self.http.path
         if named := [pair for pair in _names(type(self)) if pair[1] in _in_path(path)]:
             path = path.format_map({name: _piece(self._text(getattr(self, field))) for field, name in named})
         return f"{path}?{query}" if query else path
 
     def body(self) -> tuple[bytes, str | None]:
         """Write its body and the body's media type."""
-        if not self.in_body:
+        if not self.http.in_body:
             return b"", None
-        if self.as_json:
+        if self.http.as_json:
             return self.json_body()
         return urlencode(self.parameters()).encode(), "application/x-www-form-urlencoded"
 
@@ -119,11 +125,11 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
         Raises:
             MalformedReply: the answer is not what this call is answered with.
         """
-        raise NotImplementedError(type(self).name)  # every call below says what its reply is
+        raise NotImplementedError(self.http.name)  # every call below says what its reply is
 
     def write(self, value: V, form: Format) -> bytes:
         """Write its reply's body."""
-        raise NotImplementedError(type(self).name)  # every call below says what its reply is
+        raise NotImplementedError(self.http.name)  # every call below says what its reply is
 
 
 class Silent(Call[None], frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ticketstub.records import Account, Record
 from ticketstub.token import Secret, Token
-from ticketstub.wire.call import Call, malformed, one, written
+from ticketstub.wire.call import Call, Http, malformed, one, written
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
 from ticketstub.wire.legacy_accounts import LegacyAccount
@@ -41,9 +41,7 @@ class ClaimedServer(Record, frozen=True, kw_only=True):
 class GetClaimToken(Call[Token], frozen=True, kw_only=True):
     """Get a claim token: `GET /api/claim/token.json`, 200, always JSON; it lives for four minutes (observed)."""
 
-    name = "get_claim_token"
-    path = "/api/claim/token.json"
-    mark = "observed"
+    http = Http("GET", "/api/claim/token.json", "get_claim_token", mark="observed")
 
     def read(self, response: Response) -> Token:
         found = one(_Claim, response, ("token",)).token
@@ -58,12 +56,7 @@ class GetClaimToken(Call[Token], frozen=True, kw_only=True):
 class ExchangeClaim(Call[Account], frozen=True, kw_only=True):
     """Exchange a claim token for a server's own token, as the server: `POST /api/claim/exchange`, 200 (observed)."""
 
-    name = "exchange_claim"
-    method = "POST"
-    path = "/api/claim/exchange"
-    needs_token = False
-    repeatable = False
-    mark = "observed"
+    http = Http("POST", "/api/claim/exchange", "exchange_claim", needs_token=False, repeatable=False, mark="observed")
 
     token: Secret
 
@@ -77,9 +70,6 @@ class ExchangeClaim(Call[Account], frozen=True, kw_only=True):
 
 class _ServerCall(Call[ClaimedServer], frozen=True, kw_only=True):
     """What a media server answers about its owner."""
-
-    base = "server"
-    mark = "observed"
 
     def read(self, response: Response) -> ClaimedServer:
         return one(ClaimedServer, response, ("sign_in_state", "username", "mapping_state"))
@@ -95,11 +85,9 @@ class ClaimServer(_ServerCall, frozen=True, kw_only=True):
     It takes one only from its own machine or network.
     """
 
-    name = "claim_server"
-    method = "POST"
-    path = "/myplex/claim"
-    needs_token = False
-    repeatable = False
+    http = Http(
+        "POST", "/myplex/claim", "claim_server", base="server", needs_token=False, repeatable=False, mark="observed"
+    )
 
     token: Secret
 
@@ -107,14 +95,10 @@ class ClaimServer(_ServerCall, frozen=True, kw_only=True):
 class GetClaimedServer(_ServerCall, frozen=True, kw_only=True):
     """Ask a media server how it stands with plex.tv: `GET /myplex/account`, 200; the owner only (observed)."""
 
-    name = "claimed_server"
-    path = "/myplex/account"
+    http = Http("GET", "/myplex/account", "claimed_server", base="server", mark="observed")
 
 
 class UnclaimServer(_ServerCall, frozen=True, kw_only=True):
     """Take a media server out of its owner's account: `DELETE /myplex/account`, 200; the owner only (observed)."""
 
-    name = "unclaim_server"
-    method = "DELETE"
-    path = "/myplex/account"
-    repeatable = False
+    http = Http("DELETE", "/myplex/account", "unclaim_server", base="server", repeatable=False, mark="observed")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ticketstub.records import AuthorizedDevice
 from ticketstub.wire import tolerant
-from ticketstub.wire.call import CONTAINER, Call, Silent, data_of, malformed
+from ticketstub.wire.call import CONTAINER, Call, Http, Silent, data_of, malformed
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_items, is_members
@@ -17,9 +17,7 @@ from ticketstub.wire.plain import is_items, is_members
 class GetDevices(Call[tuple[AuthorizedDevice, ...]], frozen=True, kw_only=True):
     """List the account's authorized devices: `GET /devices.xml`, 200 (observed)."""
 
-    name = "devices"
-    path = "/devices.xml"
-    mark = "observed"
+    http = Http("GET", "/devices.xml", "devices", mark="observed")
 
     def read(self, response: Response) -> tuple[AuthorizedDevice, ...]:
         data = data_of(response)
@@ -35,12 +33,7 @@ class GetDevices(Call[tuple[AuthorizedDevice, ...]], frozen=True, kw_only=True):
 class RemoveDevice(Silent, frozen=True, kw_only=True):
     """Remove an authorized device and end its tokens: `DELETE /devices/{id}.xml`, 200 or 204 (observed)."""
 
-    name = "remove_device"
-    method = "DELETE"
-    path = "/devices/{id}.xml"
-    repeatable = False
-    status = 204
-    mark = "observed"
+    http = Http("DELETE", "/devices/{id}.xml", "remove_device", repeatable=False, status=204, mark="observed")
 
     id: int
 
@@ -48,11 +41,7 @@ class RemoveDevice(Silent, frozen=True, kw_only=True):
 class GetPublicAddress(Call[str], frozen=True, kw_only=True):
     """Ask which address one comes from: `GET /:/ip`, 200, plain text, no token (observed in public clients)."""
 
-    name = "public_address"
-    path = "/:/ip"
-    needs_token = False
-    media_type = "text/plain"
-    mark = "observed"
+    http = Http("GET", "/:/ip", "public_address", needs_token=False, media_type="text/plain", mark="observed")
 
     def read(self, response: Response) -> str:
         text = response.body[:64].decode("ascii", "replace").strip()

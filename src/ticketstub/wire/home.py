@@ -13,7 +13,7 @@ import msgspec
 from ticketstub.records import Account, Home, HomeUser
 from ticketstub.token import Secret
 from ticketstub.wire import tolerant
-from ticketstub.wire.call import CONTAINER, Call, Silent, data_of, malformed, one, written
+from ticketstub.wire.call import CONTAINER, Call, Http, Silent, data_of, malformed, one, written
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
 from ticketstub.wire.legacy_accounts import LegacyAccount
@@ -24,9 +24,7 @@ from ticketstub.wire.users import container, inside
 class GetHome(Call[Home], frozen=True, kw_only=True):
     """Ask about the caller's Home, without its members: `GET /api/v2/home`, 200 (observed)."""
 
-    name = "home"
-    path = "/api/v2/home"
-    mark = "observed"
+    http = Http("GET", "/api/v2/home", "home", mark="observed")
 
     def read(self, response: Response) -> Home:
         return one(Home, response, ("id", "name", "guest_enabled", "subscription"))
@@ -42,9 +40,7 @@ class GetHomeUsers(Call[tuple[HomeUser, ...]], frozen=True, kw_only=True):
     The answer is a Home that holds its users; some clients also take a bare list.
     """
 
-    name = "home_users"
-    path = "/api/v2/home/users"
-    mark = "observed"
+    http = Http("GET", "/api/v2/home/users", "home_users", mark="observed")
 
     def read(self, response: Response) -> tuple[HomeUser, ...]:
         data = data_of(response)
@@ -84,9 +80,7 @@ def _listed(user: HomeUser, *, iso: bool, profiles: bool) -> dict[str, object]:
 class GetLegacyHomeUsers(Call[Home], frozen=True, kw_only=True):
     """List the members of the caller's Home, in the older form: `GET /api/home/users`, 200, XML (observed)."""
 
-    name = "legacy_home_users"
-    path = "/api/home/users"
-    mark = "observed"
+    http = Http("GET", "/api/home/users", "legacy_home_users", mark="observed")
 
     def read(self, response: Response) -> Home:
         data = data_of(response)
@@ -124,12 +118,9 @@ class SwitchHomeUser(Call[Account], frozen=True, kw_only=True):
         passcode: the user's digits, where it is protected.
     """
 
-    name = "switch_home_user"
-    method = "POST"
-    path = "/api/v2/home/users/{uuid}/switch"
-    repeatable = False
-    status = 201
-    mark = "observed"
+    http = Http(
+        "POST", "/api/v2/home/users/{uuid}/switch", "switch_home_user", repeatable=False, status=201, mark="observed"
+    )
 
     uuid: str
     passcode: Secret | None = msgspec.field(name="pin", default=None)
@@ -147,12 +138,9 @@ class SwitchLegacyHomeUser(Call[Account], frozen=True, kw_only=True):
     The passcode may stand in the query or in a form. Whether success is 200 or 201 is not known; clients take both.
     """
 
-    name = "switch_legacy_home_user"
-    method = "POST"
-    path = "/api/home/users/{id}/switch"
-    repeatable = False
-    status = 201
-    mark = "observed"
+    http = Http(
+        "POST", "/api/home/users/{id}/switch", "switch_legacy_home_user", repeatable=False, status=201, mark="observed"
+    )
 
     id: int
     passcode: Secret | None = msgspec.field(name="pin", default=None)
@@ -175,11 +163,7 @@ class SetPasscode(Silent, frozen=True, kw_only=True):
         current: the passcode so far, where there is one.
     """
 
-    name = "set_passcode"
-    method = "PUT"
-    path = "/api/home/users/{id}"
-    repeatable = False
-    mark = "observed"
+    http = Http("PUT", "/api/home/users/{id}", "set_passcode", repeatable=False, mark="observed")
 
     id: int
     passcode: Secret = msgspec.field(name="pin")
@@ -192,11 +176,7 @@ class SetManagedPasscode(Silent, frozen=True, kw_only=True):
     `POST /api/v2/home/users/restricted/{id}`, 200. Exactly one of `passcode` and `remove` is given.
     """
 
-    name = "set_managed_passcode"
-    method = "POST"
-    path = "/api/v2/home/users/restricted/{id}"
-    repeatable = False
-    mark = "observed"
+    http = Http("POST", "/api/v2/home/users/restricted/{id}", "set_managed_passcode", repeatable=False, mark="observed")
 
     id: int
     passcode: Secret | None = msgspec.field(name="pin", default=None)
@@ -213,11 +193,7 @@ class AddHomeUser(Call[HomeUser], frozen=True, kw_only=True):
         invited_email: the e-mail address of an account.
     """
 
-    name = "add_home_user"
-    method = "POST"
-    path = "/api/home/users"
-    repeatable = False
-    mark = "observed"
+    http = Http("POST", "/api/home/users", "add_home_user", repeatable=False, mark="observed")
 
     title: str | None = None
     invited_email: str | None = None
@@ -235,10 +211,6 @@ class RemoveHomeUser(Silent, frozen=True, kw_only=True):
     A managed user's account ends with it.
     """
 
-    name = "remove_home_user"
-    method = "DELETE"
-    path = "/api/home/users/{id}"
-    repeatable = False
-    mark = "observed"
+    http = Http("DELETE", "/api/home/users/{id}", "remove_home_user", repeatable=False, mark="observed")
 
     id: int

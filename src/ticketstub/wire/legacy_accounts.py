@@ -14,7 +14,7 @@ import msgspec
 from ticketstub.records import Account, Profile, Service, Subscription
 from ticketstub.token import Secret
 from ticketstub.wire import tolerant
-from ticketstub.wire.call import Call, data_of, malformed, unwrapped
+from ticketstub.wire.call import Call, Http, data_of, malformed, unwrapped
 from ticketstub.wire.codec import Format, to_json
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_items, is_members
@@ -26,8 +26,6 @@ WRONG_LOGIN = "Invalid email, username, or password."
 
 class _LegacyAccountCall(Call[Account], frozen=True, kw_only=True):
     """What both calls answer."""
-
-    mark = "observed"
 
     def read(self, response: Response) -> Account:
         user = unwrapped(Account, data_of(response), ("id", "uuid", "auth_token"))
@@ -51,13 +49,16 @@ class LegacySignIn(_LegacyAccountCall, frozen=True, kw_only=True):
         remember_me: whether the token ends after 14 days.
     """
 
-    name = "legacy_sign_in"
-    method = "POST"
-    path = "/users/sign_in.json"
-    needs_token = False
-    in_body = True
-    repeatable = False
-    status = 201
+    http = Http(
+        "POST",
+        "/users/sign_in.json",
+        "legacy_sign_in",
+        needs_token=False,
+        in_body=True,
+        repeatable=False,
+        status=201,
+        mark="observed",
+    )
 
     login: str | None = msgspec.field(name="user[login]", default=None)
     password: Secret | None = msgspec.field(name="user[password]", default=None)
@@ -70,8 +71,7 @@ class LegacyAccount(_LegacyAccountCall, frozen=True, kw_only=True):
     It asks for no client identifier. A dead token is refused with 422 "Invalid token", or with 401 (observed both).
     """
 
-    name = "legacy_account"
-    path = "/users/account.json"
+    http = Http("GET", "/users/account.json", "legacy_account", mark="observed")
 
 
 def _as_in_v2(user: dict[str, object]) -> dict[str, object]:

@@ -14,7 +14,7 @@ import msgspec
 
 from ticketstub.records import Connection, Resource
 from ticketstub.wire import tolerant
-from ticketstub.wire.call import CONTAINER, data_of, malformed
+from ticketstub.wire.call import CONTAINER, Http, data_of, malformed
 from ticketstub.wire.codec import Format, to_xml
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_items, is_members
@@ -38,9 +38,7 @@ class GetLegacyResources(GetResources, frozen=True, kw_only=True):
     It asks for no client identifier.
     """
 
-    name = "legacy_resources"
-    path = "/api/resources"
-    mark = "observed"
+    http = Http("GET", "/api/resources", "legacy_resources", mark="observed")
 
     def read(self, response: Response) -> tuple[Resource, ...]:
         return tuple(found for item in _items(response, "Device") if (found := tolerant.record(Resource, item)))
@@ -53,16 +51,13 @@ class GetLegacyResources(GetResources, frozen=True, kw_only=True):
 class GetServersResources(GetLegacyResources, frozen=True, kw_only=True):
     """The same under the address that media servers use: `GET /pms/resources` (observed)."""
 
-    name = "servers_resources"
-    path = "/pms/resources"
+    http = Http("GET", "/pms/resources", "servers_resources", mark="observed")
 
 
 class GetServerList(GetResources, frozen=True, kw_only=True):
     """List media servers in the oldest form, one address each: `GET /pms/servers.xml`, 200 (observed)."""
 
-    name = "server_list"
-    path = "/pms/servers.xml"
-    mark = "observed"
+    http = Http("GET", "/pms/servers.xml", "server_list", mark="observed")
 
     def read(self, response: Response) -> tuple[Resource, ...]:
         listed = (_as_resource(item) for item in _items(response, "Server"))

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from ticketstub.records import Identity, ServerInformation
-from ticketstub.wire.call import Call, contained, one
+from ticketstub.wire.call import Call, Http, contained, one
 from ticketstub.wire.codec import Format
 from ticketstub.wire.http import Response
 
@@ -26,10 +26,7 @@ _PATH = re.compile(r"/(?!/)[!$-\[\]-~]*")  # printable ASCII but for space, quot
 class GetIdentity(Call[Identity], frozen=True, kw_only=True):
     """Ask a media server who it is: `GET /identity`, 200, no token (documented)."""
 
-    name = "identity"
-    path = "/identity"
-    base = "server"
-    needs_token = False
+    http = Http("GET", "/identity", "identity", base="server", needs_token=False)
 
     def read(self, response: Response) -> Identity:
         return one(Identity, response, ("machine_identifier",))
@@ -41,10 +38,7 @@ class GetIdentity(Call[Identity], frozen=True, kw_only=True):
 class GetServerInformation(Call[ServerInformation], frozen=True, kw_only=True):
     """Ask a media server about itself: `GET /`, 200 (observed)."""
 
-    name = "server_information"
-    path = "/"
-    base = "server"
-    mark = "observed"
+    http = Http("GET", "/", "server_information", base="server", mark="observed")
 
     def read(self, response: Response) -> ServerInformation:
         return one(ServerInformation, response, ("machine_identifier",))
@@ -64,9 +58,7 @@ class RawRequest(Call[Response], frozen=True, kw_only=True):
         content_type: the body's media type.
     """
 
-    name = "raw"
-    base = "server"
-    mark = "assumed"
+    http = Http("GET", "", "raw", base="server", mark="assumed")
 
     verb: Verb = "GET"
     at: str

@@ -6,7 +6,7 @@ looks in XML, the JSON of the older kind, and what a picture is answered with bu
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -14,7 +14,7 @@ from ticketstub.keys.jwk import Jwk
 from ticketstub.records import LegacyPin, Pin
 from ticketstub.token import Secret
 from ticketstub.wire import tolerant
-from ticketstub.wire.call import Call, Silent, malformed, one
+from ticketstub.wire.call import Call, Http, Silent, malformed, one
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
 from ticketstub.wire.xml import write_rails
@@ -49,12 +49,7 @@ class CreatePin(Call[Pin], frozen=True, kw_only=True):
         jwk: the public device key that the token is to be bound to; the token is a JWT then.
     """
 
-    name = "create_pin"
-    method = "POST"
-    path = "/api/v2/pins"
-    needs_token = False
-    in_body = True
-    status = 201
+    http = Http("POST", "/api/v2/pins", "create_pin", needs_token=False, in_body=True, status=201)
 
     strong: bool = False
     jwk: Jwk | None = None
@@ -77,9 +72,7 @@ class GetPin(Call[Pin], frozen=True, kw_only=True):
     only to who proves with a device JWT to have that key.
     """
 
-    name = "get_pin"
-    path = "/api/v2/pins/{id}"
-    needs_token = False
+    http = Http("GET", "/api/v2/pins/{id}", "get_pin", needs_token=False)
 
     id: int
     device_jwt: Secret | None = msgspec.field(name="deviceJWT", default=None)
@@ -94,13 +87,7 @@ class GetPin(Call[Pin], frozen=True, kw_only=True):
 class LinkPin(Silent, frozen=True, kw_only=True):
     """Approve a PIN for the caller's account: `PUT /api/v2/pins/link`, 204 (observed)."""
 
-    name = "link_pin"
-    method = "PUT"
-    path = "/api/v2/pins/link"
-    in_body = True
-    repeatable = False
-    status = 204
-    mark = "observed"
+    http = Http("PUT", "/api/v2/pins/link", "link_pin", in_body=True, repeatable=False, status=204, mark="observed")
 
     code: Secret
 
@@ -108,11 +95,9 @@ class LinkPin(Silent, frozen=True, kw_only=True):
 class GetPinQr(Call[bytes], frozen=True, kw_only=True):
     """Get a PIN's QR picture, a PNG: `GET /api/v2/pins/qr/{code}`, 200, no token, no client identifier (observed)."""
 
-    name = "get_pin_qr"
-    path = "/api/v2/pins/qr/{code}"
-    needs_token = False
-    media_type = "image/png"
-    mark = "observed"
+    http = Http(
+        "GET", "/api/v2/pins/qr/{code}", "get_pin_qr", needs_token=False, media_type="image/png", mark="observed"
+    )
 
     code: Secret
 
@@ -128,9 +113,6 @@ class GetPinQr(Call[bytes], frozen=True, kw_only=True):
 class _LegacyPinCall(Call[LegacyPin], frozen=True, kw_only=True):
     """What both calls of the older kind answer: elements with Rails' types, the token under two names (observed)."""
 
-    needs_token: ClassVar[bool] = False
-    mark = "observed"
-
     def read(self, response: Response) -> LegacyPin:
         return _pin(LegacyPin, response)
 
@@ -144,16 +126,12 @@ class _LegacyPinCall(Call[LegacyPin], frozen=True, kw_only=True):
 class CreateLegacyPin(_LegacyPinCall, frozen=True, kw_only=True):
     """Make a PIN of the older kind: `POST /pins.xml`, 201, no token (observed)."""
 
-    name = "create_legacy_pin"
-    method = "POST"
-    path = "/pins.xml"
-    status = 201
+    http = Http("POST", "/pins.xml", "create_legacy_pin", needs_token=False, status=201, mark="observed")
 
 
 class GetLegacyPin(_LegacyPinCall, frozen=True, kw_only=True):
     """Ask how a PIN of the older kind stands: `GET /pins/{id}.xml`, 200, no token (observed)."""
 
-    name = "get_legacy_pin"
-    path = "/pins/{id}.xml"
+    http = Http("GET", "/pins/{id}.xml", "get_legacy_pin", needs_token=False, mark="observed")
 
     id: int

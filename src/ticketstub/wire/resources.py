@@ -10,7 +10,7 @@ import msgspec
 
 from ticketstub.records import Resource
 from ticketstub.wire import tolerant
-from ticketstub.wire.call import Call, data_of, inside, malformed
+from ticketstub.wire.call import Call, Http, data_of, inside, malformed
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_items, is_members
@@ -28,8 +28,7 @@ class GetResources(Call[tuple[Resource, ...]], frozen=True, kw_only=True):
         include_ipv6: whether IPv6 addresses are.
     """
 
-    name = "resources"
-    path = "/api/v2/resources"
+    http = Http("GET", "/api/v2/resources", "resources")
 
     include_https: bool = True
     include_relay: bool = True

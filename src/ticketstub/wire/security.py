@@ -11,7 +11,7 @@ from enum import Enum
 import msgspec
 
 from ticketstub.records import Record, Source, TransientToken
-from ticketstub.wire.call import Call, contained, malformed, one
+from ticketstub.wire.call import Call, Http, contained, malformed, one
 from ticketstub.wire.codec import Format
 from ticketstub.wire.http import Response
 
@@ -44,11 +44,7 @@ class GetTransientToken(Call[TransientToken], frozen=True, kw_only=True):
     It ends when the media server restarts. The server takes any method; POST keeps it out of caches.
     """
 
-    name = "get_transient_token"
-    method = "POST"
-    path = "/security/token"
-    base = "server"
-    repeatable = False
+    http = Http("POST", "/security/token", "get_transient_token", base="server", repeatable=False)
 
     type: TransientTokenType
     scope: TransientTokenScope
@@ -70,9 +66,7 @@ class GetSourceConnectionInformation(Call[Source], frozen=True, kw_only=True):
         refresh: whether the server asks anew instead of answering from memory.
     """
 
-    name = "get_source_connection_information"
-    path = "/security/resources"
-    base = "server"
+    http = Http("GET", "/security/resources", "get_source_connection_information", base="server")
 
     source: str
     refresh: bool = False

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha1
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from ticketstub.records import Friend, Invitation, PublishedServer, Record, Share, SharedServer, User
 from ticketstub.wire import tolerant
-from ticketstub.wire.call import CONTAINER, Call, Silent, data_of, malformed, one
+from ticketstub.wire.call import CONTAINER, Call, Http, Silent, data_of, malformed, one
 from ticketstub.wire.codec import Format, plain, to_json, to_xml
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_items, is_members
@@ -70,8 +70,7 @@ class GetUsers(Call[tuple[User, ...]], frozen=True, kw_only=True):
     Documented as JSON, observed as XML, whatever is accepted.
     """
 
-    name = "users"
-    path = "/api/users"
+    http = Http("GET", "/api/users", "users")
 
     def read(self, response: Response) -> tuple[User, ...]:
         return _listed(User, response, "User")
@@ -87,9 +86,7 @@ class GetFriends(Call[tuple[Friend, ...]], frozen=True, kw_only=True):
         having: only those of this status: `accepted`, `pending_sent` or `pending_received`, or several with commas.
     """
 
-    name = "friends"
-    path = "/api/v2/friends"
-    mark = "observed"
+    http = Http("GET", "/api/v2/friends", "friends", mark="observed")
 
     having: str | None = msgspec.field(name="status", default=None)
 
@@ -116,11 +113,7 @@ _NOTHING: list[object] = []
 class RemoveFriend(Silent, frozen=True, kw_only=True):
     """Remove a friend, in the way that is gone since 2024: `DELETE /api/friends/{id}`, always 410 (observed)."""
 
-    name = "remove_friend"
-    method = "DELETE"
-    path = "/api/friends/{id}"
-    repeatable = False
-    mark = "observed"
+    http = Http("DELETE", "/api/friends/{id}", "remove_friend", repeatable=False, mark="observed")
 
     id: int
 
@@ -131,9 +124,7 @@ class GetSharedServers(Call[tuple[SharedServer, ...]], frozen=True, kw_only=True
     `GET /api/servers/{machineIdentifier}/shared_servers`, 200, XML. Owner only.
     """
 
-    name = "shared_servers"
-    path = "/api/servers/{machineIdentifier}/shared_servers"
-    mark = "observed"
+    http = Http("GET", "/api/servers/{machineIdentifier}/shared_servers", "shared_servers", mark="observed")
 
     machine_identifier: str
 
@@ -148,9 +139,7 @@ class GetSharedServers(Call[tuple[SharedServer, ...]], frozen=True, kw_only=True
 class GetServers(Call[tuple[PublishedServer, ...]], frozen=True, kw_only=True):
     """List the media servers that the caller can reach, in the older form: `GET /api/servers`, 200, XML (observed)."""
 
-    name = "servers"
-    path = "/api/servers"
-    mark = "observed"
+    http = Http("GET", "/api/servers", "servers", mark="observed")
 
     def read(self, response: Response) -> tuple[PublishedServer, ...]:
         return _listed(PublishedServer, response, "Server")
@@ -162,9 +151,7 @@ class GetServers(Call[tuple[PublishedServer, ...]], frozen=True, kw_only=True):
 class GetServer(Call[PublishedServer], frozen=True, kw_only=True):
     """Ask about one media server: `GET /api/v2/servers/{machineIdentifier}`, 200 (observed in JSON)."""
 
-    name = "server"
-    path = "/api/v2/servers/{machineIdentifier}"
-    mark = "observed"
+    http = Http("GET", "/api/v2/servers/{machineIdentifier}", "server", mark="observed")
 
     machine_identifier: str
 
@@ -179,9 +166,7 @@ class GetServer(Call[PublishedServer], frozen=True, kw_only=True):
 class GetOwnedShares(Call[tuple[Share, ...]], frozen=True, kw_only=True):
     """List the shares of one's own servers: `GET /api/v2/shared_servers/owned/accepted` (observed)."""
 
-    name = "owned_shares"
-    path = "/api/v2/shared_servers/owned/accepted"
-    mark = "observed"
+    http = Http("GET", "/api/v2/shared_servers/owned/accepted", "owned_shares", mark="observed")
 
     def read(self, response: Response) -> tuple[Share, ...]:
         return _listed(Share, response)
@@ -194,8 +179,7 @@ class GetOwnedShares(Call[tuple[Share, ...]], frozen=True, kw_only=True):
 class GetPendingShares(GetOwnedShares, frozen=True, kw_only=True):
     """List the shares that wait for the caller's yes: `GET /api/v2/shared_servers/invites/received/pending`."""
 
-    name = "pending_shares"
-    path = "/api/v2/shared_servers/invites/received/pending"
+    http = Http("GET", "/api/v2/shared_servers/invites/received/pending", "pending_shares", mark="observed")
 
 
 class GetSentShares(GetPendingShares, frozen=True, kw_only=True):
@@ -204,15 +188,13 @@ class GetSentShares(GetPendingShares, frozen=True, kw_only=True):
     It and the next one stand in the place of the older lists of invitations, which are gone (410).
     """
 
-    name = "sent_shares"
-    path = "/api/v2/shared_servers/invites/owned/pending"
+    http = Http("GET", "/api/v2/shared_servers/invites/owned/pending", "sent_shares", mark="observed")
 
 
 class GetAnsweredShares(GetOwnedShares, frozen=True, kw_only=True):
     """List the shares that others accepted: `GET /api/v2/shared_servers/invites/owned/accepted` (observed)."""
 
-    name = "answered_shares"
-    path = "/api/v2/shared_servers/invites/owned/accepted"
+    http = Http("GET", "/api/v2/shared_servers/invites/owned/accepted", "answered_shares", mark="observed")
 
 
 class CreateShare(Call[Share], frozen=True, kw_only=True):
@@ -226,14 +208,16 @@ class CreateShare(Call[Share], frozen=True, kw_only=True):
         invited_email: with whom, by e-mail address or user name.
     """
 
-    name = "create_share"
-    method = "POST"
-    path = "/api/v2/shared_servers"
-    in_body = True
-    as_json = True
-    repeatable = False
-    status = 201
-    mark = "observed"
+    http = Http(
+        "POST",
+        "/api/v2/shared_servers",
+        "create_share",
+        in_body=True,
+        as_json=True,
+        repeatable=False,
+        status=201,
+        mark="observed",
+    )
 
     machine_identifier: str
     invited_id: int | None = None
@@ -253,9 +237,7 @@ class GetReceivedInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=
     Since 2025 it is gone (410), and so is the next one (observed).
     """
 
-    name = "received_invitations"
-    path = "/api/invites/requests"
-    mark = "observed"
+    http = Http("GET", "/api/invites/requests", "received_invitations", mark="observed")
 
     def read(self, response: Response) -> tuple[Invitation, ...]:
         return _listed(Invitation, response, "Invite")
@@ -267,8 +249,7 @@ class GetReceivedInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=
 class GetSentInvitations(GetReceivedInvitations, frozen=True, kw_only=True):
     """List the invitations that the caller sent and nobody answered: `GET /api/invites/requested` (observed)."""
 
-    name = "sent_invitations"
-    path = "/api/invites/requested"
+    http = Http("GET", "/api/invites/requested", "sent_invitations", mark="observed")
 
 
 class _AnsweredInvitation(Silent, frozen=True, kw_only=True):
@@ -281,9 +262,6 @@ class _AnsweredInvitation(Silent, frozen=True, kw_only=True):
         server: whether about media servers.
     """
 
-    repeatable: ClassVar[bool] = False
-    mark = "observed"
-
     id: int
     friend: bool | None = None
     home: bool | None = None
@@ -293,22 +271,16 @@ class _AnsweredInvitation(Silent, frozen=True, kw_only=True):
 class AcceptInvitation(_AnsweredInvitation, frozen=True, kw_only=True):
     """Accept an invitation: `PUT /api/invites/requests/{id}`, 200."""
 
-    name = "accept_invitation"
-    method = "PUT"
-    path = "/api/invites/requests/{id}"
+    http = Http("PUT", "/api/invites/requests/{id}", "accept_invitation", repeatable=False, mark="observed")
 
 
 class RefuseInvitation(_AnsweredInvitation, frozen=True, kw_only=True):
     """Refuse an invitation: `DELETE /api/invites/requests/{id}`, 200."""
 
-    name = "refuse_invitation"
-    method = "DELETE"
-    path = "/api/invites/requests/{id}"
+    http = Http("DELETE", "/api/invites/requests/{id}", "refuse_invitation", repeatable=False, mark="observed")
 
 
 class WithdrawInvitation(_AnsweredInvitation, frozen=True, kw_only=True):
     """Take back an invitation: `DELETE /api/invites/requested/{id}`, 200."""
 
-    name = "withdraw_invitation"
-    method = "DELETE"
-    path = "/api/invites/requested/{id}"
+    http = Http("DELETE", "/api/invites/requested/{id}", "withdraw_invitation", repeatable=False, mark="observed")

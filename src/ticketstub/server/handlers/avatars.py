@@ -18,7 +18,7 @@ from ticketstub.server.answers import PLEX_TV_EMPTY, Answer
 from ticketstub.server.instance import Instance
 from ticketstub.server.routes import Visit
 from ticketstub.server.store.base import TokenRow
-from ticketstub.wire.call import Call
+from ticketstub.wire.call import Call, Http
 from ticketstub.wire.codec import Format
 
 _SIDE, _SCALE = 11, 8  # squares, and pixels of each: in one bit a pixel, a byte is a square
@@ -37,11 +37,7 @@ _COLUMNS = bytes.fromhex(
 class GetAvatar(Call[bytes], frozen=True, kw_only=True):
     """Get an account's picture, a PNG: `GET /users/{uuid}/avatar`, 200, no token (its address is observed)."""
 
-    name = "get_avatar"
-    path = "/users/{uuid}/avatar"
-    needs_token = False
-    media_type = "image/png"
-    mark = "assumed"
+    http = Http("GET", "/users/{uuid}/avatar", "get_avatar", needs_token=False, media_type="image/png", mark="assumed")
 
     uuid: str
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ticketstub.records import Identity, Record, ServerInformation
 from ticketstub.server.box import Box, Guest
 from ticketstub.server.routes import Visit
-from ticketstub.wire.call import Call, contained
+from ticketstub.wire.call import Call, Http, contained
 from ticketstub.wire.codec import Format
 from ticketstub.wire.media_server import GetIdentity, GetServerInformation
 
@@ -24,10 +24,7 @@ class Sections(Record, frozen=True, kw_only=True):
 class GetSections(Call[Sections], frozen=True, kw_only=True):
     """List a media server's libraries: `GET /library/sections`, 200 (observed). The client asks for it as it is."""
 
-    name = "sections"
-    path = "/library/sections"
-    base = "server"
-    mark = "observed"
+    http = Http("GET", "/library/sections", "sections", base="server", mark="observed")
 
     def write(self, value: Sections, form: Format) -> bytes:
         """Write its reply."""

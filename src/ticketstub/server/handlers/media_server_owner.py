@@ -15,7 +15,7 @@ from ticketstub.server.routes import Visit
 from ticketstub.server.store.base import AccountRow
 from ticketstub.server.store.seed_servers import machine
 from ticketstub.token import Token
-from ticketstub.wire.call import CONTAINER, Call
+from ticketstub.wire.call import CONTAINER, Call, Http
 from ticketstub.wire.claims import ClaimedServer, ClaimServer, GetClaimedServer, UnclaimServer
 from ticketstub.wire.codec import Format, to_json, to_xml
 
@@ -25,9 +25,6 @@ Members = dict[str, object]
 class _List(Call[Members], frozen=True, kw_only=True):
     """One of a media server's lists; our client asks for them as they are."""
 
-    base = "server"
-    mark = "observed"
-
     def write(self, value: Members, form: Format) -> bytes:
         """Write its reply."""
         return to_xml(CONTAINER, value) if form is Format.XML else to_json({CONTAINER: value})
@@ -36,22 +33,19 @@ class _List(Call[Members], frozen=True, kw_only=True):
 class GetAccounts(_List, frozen=True, kw_only=True):
     """List who uses a media server: `GET /accounts`, 200, the owner only (observed)."""
 
-    name = "accounts"
-    path = "/accounts"
+    http = Http("GET", "/accounts", "accounts", base="server", mark="observed")
 
 
 class GetSystemDevices(_List, frozen=True, kw_only=True):
     """List the devices that used it: `GET /devices`, 200, the owner only (that is assumed)."""
 
-    name = "system_devices"
-    path = "/devices"
+    http = Http("GET", "/devices", "system_devices", base="server", mark="observed")
 
 
 class GetStatistics(_List, frozen=True, kw_only=True):
     """Tell what it uses of its machine: `GET /statistics/resources`, 200, the owner only (that is assumed)."""
 
-    name = "statistics"
-    path = "/statistics/resources"
+    http = Http("GET", "/statistics/resources", "statistics", base="server", mark="observed")
 
     timespan: int = 6
 
@@ -59,8 +53,7 @@ class GetStatistics(_List, frozen=True, kw_only=True):
 class GetClients(_List, frozen=True, kw_only=True):
     """List the players in its network: `GET /clients`, 200 (observed)."""
 
-    name = "clients"
-    path = "/clients"
+    http = Http("GET", "/clients", "clients", base="server", mark="observed")
 
 
 def allow_owner(box: Box, guest: Guest) -> None:

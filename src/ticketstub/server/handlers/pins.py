@@ -197,7 +197,7 @@ async def create_legacy_pin(visit: Visited, call: CreateLegacyPin) -> Answer:
     pin = await pins.make(visit.place, client_of(visit.asked), legacy=True)
     where = f"{own_address(visit.asked)}/pins/{pin.id}"
     fields = [*PLEX_TV[visit.asked.form], (b"location", where.encode())]
-    return Answer(call.status, fields, call.write(pins.shown_legacy(pin, None), visit.asked.form))
+    return Answer(call.http.status, fields, call.write(pins.shown_legacy(pin, None), visit.asked.form))
 
 
 def read_get_legacy(asked: Asked) -> GetLegacyPin:
