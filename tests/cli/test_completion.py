@@ -1,80 +1,81 @@
-"""What the shell completes: Typer's own completion, and the names of kept profiles."""
+"""What the shell completes: commands, options, their values, and the names of kept profiles."""
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Command, environment, keep
+from tests.cli.conftest import Command, keep
 
-SHELLS = ["bash", "zsh", "fish"]
+Completed = Callable[[str], list[str]]
+SHELLS = {"bash": "complete -o nosort", "zsh": "#compdef ticketstub", "fish": "complete --no-files"}
 
 
-def completed(home: Path, words: str, **more: str) -> list[str]:
+@pytest.fixture
+def completed(process: Command) -> Completed:
     """Ask as bash does: what may stand where these words end."""
-    arguments = ["ticketstub", *words.split(" ")]
-    asked = {
-        "_TICKETSTUB_COMPLETE": "complete_bash",
-        "COMP_WORDS": "\n".join(arguments),
-        "COMP_CWORD": str(len(arguments) - 1),
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "ticketstub"],
-        env=environment(home, **asked, **more),
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert "" == done.stderr
-    return done.stdout.split()
+
+    def ask(words: str) -> list[str]:
+        arguments = ["ticketstub", *words.split(" ")]
+        asked = {
+            "_TICKETSTUB_COMPLETE": "bash_complete",
+            "COMP_WORDS": "\n".join(arguments),
+            "COMP_CWORD": str(len(arguments) - 1),
+        }
+        ran = process(env=asked)
+        assert (0, "") == (ran.code, ran.err)
+        return [line.removeprefix("plain,") for line in ran.out.split()]
+
+    return ask
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_script_is_shown(command: Command, shell: str, tmp_path: Path) -> None:
+def test_the_script_is_shown(process: Command, shell: str) -> None:
     """`--show-completion SHELL` writes a script for that shell, for this command."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ticketstub", "--show-completion", shell],
-        env=environment(tmp_path, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1"),
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert (0, "") == (done.returncode, done.stderr)
-    assert "_TICKETSTUB_COMPLETE" in done.stdout
-    assert f"complete_{shell}" in done.stdout
+    ran = process("--show-completion", shell)
+    assert (0, "") == (ran.code, ran.err)
+    assert f"_TICKETSTUB_COMPLETE={shell}_complete" in ran.out
+    assert SHELLS[shell] in ran.out
 
 
-def test_the_script_is_installed(tmp_path: Path) -> None:
-    """`--install-completion SHELL` puts it into the user's own folder, and says where."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ticketstub", "--install-completion", "bash"],
-        env=environment(tmp_path, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1"),
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert 0 == done.returncode
-    (script,) = tmp_path.rglob("*ticketstub*.sh")
-    assert str(script) in done.stdout
-    assert str(script) in (tmp_path / ".bashrc").read_text("utf-8")
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_shell_is_known(process: Command, shell: str) -> None:
+    """Without a name it is the shell of the user; where that is none of them, the command says which there are."""
+    assert process("--show-completion", shell).out == process("--show-completion", env={"SHELL": f"/bin/{shell}"}).out
+    ran = process("--show-completion", env={"SHELL": "/bin/sh"})
+    assert 2 == ran.code
+    assert "this is not one of 'bash', 'zsh', 'fish', 'powershell'" in ran.err
 
 
-def test_commands_and_options_are_completed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("shell", "startup"), [("bash", ".bashrc"), ("zsh", ".zshrc"), ("fish", None)])
+def test_the_script_is_installed(process: Command, tmp_path: Path, shell: str, startup: str | None) -> None:
+    """`--install-completion SHELL` puts it into the user's own folder, and says where; the startup file stays."""
+    if startup:
+        (tmp_path / startup).write_text("alias l=ls", "utf-8")
+    assert 0 == process("--install-completion", shell).code
+    ran = process("--install-completion", shell)  # a second time changes nothing
+    assert (0, "") == (ran.code, ran.err)
+    (script,) = (path for path in tmp_path.rglob("*ticketstub*") if path.is_file())
+    assert str(script) in ran.out
+    assert SHELLS[shell] in script.read_text("utf-8")
+    if startup:
+        first, line = (tmp_path / startup).read_text("utf-8").splitlines()
+        assert "alias l=ls" == first
+        assert str(script) in line or "fpath+=~/.zfunc" in line
+
+
+def test_commands_and_options_are_completed(completed: Completed) -> None:
     """Commands, those of inner groups and options are."""
-    assert ["login", "logout"] == completed(tmp_path, "log")
-    assert ["list", "switch", "passcode"] == completed(tmp_path, "home ")
-    assert {"--storage"} <= set(completed(tmp_path, "login --sto"))
-    assert {"keyring", "file", "memory"} <= set(completed(tmp_path, "login --storage "))
+    assert ["login", "logout"] == completed("log")
+    assert ["list", "switch", "passcode"] == completed("home ")
+    assert {"--storage"} <= set(completed("login --sto"))
+    assert {"keyring", "file", "memory"} <= set(completed("login --storage "))
 
 
-def test_profiles_are_completed(tmp_path: Path) -> None:
+def test_profiles_are_completed(completed: Completed, tmp_path: Path) -> None:
     """Their names are read without network; something damaged completes nothing and says nothing."""
     for profile in ("work", "wild", "home"):
         keep(tmp_path, "https://plex.tv", "some-token-or-other", profile)
-    assert ["wild", "work"] == completed(tmp_path, "whoami --profile w")
+    assert ["wild", "work"] == completed("whoami --profile w")
     (tmp_path / "ticketstub" / "credentials" / "broken.json").write_text("{", "utf-8")
-    assert [] == completed(tmp_path, "whoami --profile w")
+    assert [] == completed("whoami --profile w")

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import typer
 
 from tests.cli.conftest import JUNO, MIRA, TOM, Command, text_of
+from tests.cli.declared import every_command
 from ticketstub import AuthorizedDevice, Token
 from ticketstub.cli import facts
-from ticketstub.cli.app import app
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.token import Secret
 
@@ -52,13 +51,13 @@ ELSEWHERE = {"profiles"}
 """Commands of which the values are made by the same function as `status`'s."""
 
 
-def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield each command that takes --json."""
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from commands(command, (*path, name))
-        elif any("--json" in parameter.opts for parameter in command.params):
-            yield (*path, name)
+def commands() -> list[tuple[str, ...]]:
+    """List the commands that take --json."""
+    return [
+        tuple(path.split())
+        for path, command in every_command()
+        if any("--json" in parameter.opts for parameter in command.params)
+    ]
 
 
 def values(found: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -107,11 +106,11 @@ def test_every_command_says_the_same_thing_in_the_same_way(command: Command, fre
         assert 0 == done.code, (typed, done.err)
         found = json.loads(done.out)
         faults[typed] = wrong(found, tmp_path)
-        seen |= {path for path in commands(typer.main.get_command(app)) if step[: len(path)] == [*path]}
+        seen |= {path for path in commands() if step[: len(path)] == [*path]}
         if step == ["devices", "list"]:
             names["device"] = str(next(each["id"] for each in found["devices"] if each["name"] == "Attic"))
     assert {} == {typed: found for typed, found in faults.items() if found}
-    assert {path for path in commands(typer.main.get_command(app)) if path[0] not in ELSEWHERE} == seen
+    assert {path for path in commands() if path[0] not in ELSEWHERE} == seen
 
 
 class Kinds(msgspec.Struct, frozen=True):

@@ -5,14 +5,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from inspect import signature
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import JUNO, MIRA, TOM, Command, Start, assert_no_secret, text_of
 from tests.server.asking import SECRET
-from ticketstub.cli.demo_code import LINES
+from ticketstub.cli.demo import LINES
 from ticketstub.cli.serve import serve
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World
@@ -246,4 +245,4 @@ def test_the_lines_at_the_end_of_the_demo_run_beside_serve_demo(start: Start, pr
 
 def test_the_shown_program_names_the_default_port() -> None:
     """The address in the shown program is where `serve --demo` is without --port."""
-    assert f":{signature(serve).parameters['port'].default}" in LINES
+    assert f":{next(option.default for option in serve.params if option.name == 'port')}" in LINES

@@ -7,16 +7,16 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+import click
 import msgspec
 import pytest
-import typer
 
 import ticketstub
+from tests.cli.declared import every_command
 from tests.docs.pages import ROOT, page
 from tests.test_architecture import LAYERS
 from ticketstub import errors, refusals
-from ticketstub.cli.app import app
-from ticketstub.cli.exits import EXIT_CODES
+from ticketstub.cli.complaints import EXIT_CODES
 from ticketstub.device import HEADERS
 from ticketstub.errors import PlexError
 from ticketstub.options import Options, Retry
@@ -173,19 +173,10 @@ def test_every_command_is_in_the_page() -> None:
 
 def commands() -> dict[str, set[str]]:
     """Return the command's commands, those of inner groups by their whole path, with the options of each."""
-    group: Any = typer.main.get_command(app)  # its class is not Typer's own in all versions
-    return dict(_commands_of(group, ""))
+    return {path: _options_of(one) for path, one in every_command() if not isinstance(one, click.Group)}
 
 
-def _commands_of(group: Any, path: str) -> Iterator[tuple[str, set[str]]]:
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from _commands_of(command, f"{path}{name} ")
-        else:
-            yield f"{path}{name}", _options_of(command)
-
-
-def _options_of(command: Any) -> set[str]:
+def _options_of(command: click.Command) -> set[str]:
     return {
         option
         for parameter in command.params

@@ -1,8 +1,8 @@
-"""The command `ticketstub`: one file a command.
+"""The command `ticketstub`: one file a noun.
 
 Rule: only this package prints. It holds no logic of Plex's, shows tokens as fingerprints and other secrets not at all,
-takes no secret as an option's value, and answers every failure with one clear sentence and a code of exits.py. What
-costs time to import is imported by the command that uses it.
+takes no secret as an option's value, and answers every failure with one clear sentence and an exit code of
+complaints.py. What costs time to import is imported by the command that uses it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,14 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """Run the command with this process's arguments and end the process with its code."""
+    import os
     import sys
 
-    _open_what_is_closed()
+    for descriptor in range(3):  # a socket would be opened in the place of a standard stream that was closed
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
     try:
         from ticketstub.cli.running import run
 
@@ -23,12 +28,11 @@ def main() -> NoReturn:
         sys.exit(130)
 
 
-def _open_what_is_closed() -> None:
-    """Put nothing where a standard stream was closed, or a socket would be opened in its place."""
-    import os
+def version() -> str:
+    """Return the installed version, or `0` with a note where nothing is installed, as in a checkout."""
+    from importlib import metadata
 
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+    try:
+        return metadata.version("ticketstub")
+    except metadata.PackageNotFoundError:
+        return "0 (not installed)"

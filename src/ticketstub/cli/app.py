@@ -1,49 +1,50 @@
 """The commands in their order, and what `ticketstub --help` says around them.
 
-Rule: a command's file is loaded when the command is named, for its options; what it needs to do its work it imports
-itself.
+Rule: to list the commands none is loaded, and to run one no other is. What it needs to do its work a command imports
+itself. What the list says of a command is how its own help begins (a test compares them).
 """
 
 from __future__ import annotations
 
 import shutil
-from typing import Annotated
+from importlib import import_module
 
-import typer
+import click
 
-from ticketstub.cli.exits import table
-from ticketstub.cli.on_demand import Command, group_of
-from ticketstub.cli.version import version
+from ticketstub.cli import version
+from ticketstub.cli.complaints import EXIT_CODES
+from ticketstub.cli.completion import install_completion, show_completion
+from ticketstub.cli.help import Command, Group
 
 COMMANDS = {
-    "login": Command("Sign in to Plex, and keep the sign-in.", "login"),
-    "whoami": Command("Say who is signed in.", "whoami"),
-    "status": Command("Show what is kept, where, and until when.", "status"),
-    "profiles": Command("List the sign-ins of all programs that are kept here.", "profiles"),
-    "check": Command("Find out about a token.", "check"),
-    "renew": Command("Renew the kept sign-in now.", "renew"),
-    "logout": Command("Sign out: end the kept token at Plex, then forget it.", "logout"),
-    "home": Command("The users of the Plex Home.", "home"),
-    "devices": Command("The account's authorized devices.", "devices"),
-    "servers": Command("List the account's media servers.", "servers"),
-    "resources": Command("List the account's media servers and players.", "resources"),
-    "token": Command("Write the kept token out, or make a transient one.", "token"),
-    "claim": Command("Write a claim token, to add a new media server.", "claim"),
-    "source": Command("Ask a media server how to reach a source.", "source"),
-    "ping": Command("Keep a token alive and say whether it is.", "ping"),
-    "serve": Command("Run a local Plex.", "serve"),
-    # What stands behind the program's name is the program's.
-    "run": Command("Run a program on a local Plex.", "run", {"allow_interspersed_args": False}),
-    "code": Command("Write the current verification code of a local Plex's account.", "code"),
-    "env": Command("Print the variables by which programs find a running `ticketstub run`.", "env"),
-    "record": Command("Record a real media server's answers, without secrets, for a local Plex to serve.", "record"),
-    "openapi": Command("Print the OpenAPI document of what a local Plex answers.", "openapi"),
-    "demo": Command("Sign in to a local Plex two ways and look around.", "demo"),
+    "login": ("login", "Sign in to Plex, and keep the sign-in."),
+    "whoami": ("token", "Say who is signed in."),
+    "status": ("profiles", "Show what is kept, where, and until when."),
+    "profiles": ("profiles", "List the sign-ins of all programs that are kept here."),
+    "check": ("token", "Find out about a token."),
+    "renew": ("profiles", "Renew the kept sign-in now."),
+    "logout": ("logout", "Sign out: end the kept token at Plex, then forget it."),
+    "home": ("home", "The users of the Plex Home."),
+    "devices": ("devices", "The account's authorized devices."),
+    "servers": ("servers", "List the account's media servers."),
+    "resources": ("servers", "List the account's media servers and players."),
+    "token": ("token", "Write the kept token out, or make a transient one."),
+    "claim": ("token", "Write a claim token, to add a new media server."),
+    "source": ("servers", "Ask a media server how to reach a source."),
+    "ping": ("token", "Keep a token alive and say whether it is."),
+    "serve": ("serve", "Run a local Plex."),
+    "run": ("run", "Run a program on a local Plex."),
+    "code": ("code", "Write the current verification code of a local Plex's account."),
+    "env": ("env", "Print the variables by which programs find a running `ticketstub run`."),
+    "record": ("record", "Record a real media server's answers, without secrets, for a local Plex to serve."),
+    "openapi": ("serve", "Print the OpenAPI document of what a local Plex answers."),
+    "demo": ("demo", "Sign in to a local Plex two ways and look around."),
 }
-"""Each command, in the order in which they are listed; a new one is a line here and a file of its own."""
+"""Each command in the order in which they are listed: the module below `ticketstub.cli` that holds it under its name,
+and what the list says of it."""
 
 _ABOUT = "Sign in to Plex, and run a local Plex to build and test against. Not affiliated with Plex."
-_EPILOGUE = f"""\b
+_EPILOGUE = """\b
 Environment:
   TICKETSTUB_TOKEN    the token; else read from standard input if it is piped,
                       else it is the kept one
@@ -52,37 +53,46 @@ Environment:
 
 \b
 Exit codes:
-{table()}"""
+""" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())
 
-app = typer.Typer(
-    name="ticketstub",
-    cls=group_of(COMMANDS),
+
+class OnDemand(Group):
+    """The commands, each loaded when it is named."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click names it
+        """Load a command; `None` where there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = getattr(import_module(f"ticketstub.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        return found
+
+
+def _show_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        print(f"ticketstub {version()}")
+        context.exit()
+
+
+app = OnDemand(
+    "ticketstub",
+    commands={name: Command(name, help=about) for name, (_, about) in COMMANDS.items()},
+    params=[
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_version,
+            help="Show the version and exit.",
+        ),
+        install_completion,
+        show_completion,
+    ],
     help=_ABOUT,
     epilog=_EPILOGUE,
-    # Plain help: readable at 40 columns, and Rich need not be loaded for it.
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
     context_settings={
         "terminal_width": min(shutil.get_terminal_size().columns, 100),
         "help_option_names": ["-h", "--help"],
+        "show_default": True,
     },
 )
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        print(f"ticketstub {version()}")
-        raise typer.Exit
-
-
-@app.callback(invoke_without_command=True)
-def without_command(
-    context: typer.Context,
-    *,
-    _version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    """Show the help where no command is named."""
-    if context.invoked_subcommand is None:
-        print(context.get_help())

@@ -13,8 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ticketstub.cli import show
-from ticketstub.cli.version import version
+from ticketstub.cli import show, version
 from ticketstub.errors import printable
 from ticketstub.server.places import ON_THIS_MACHINE
 from ticketstub.server.proxy.variables import AUTHORITY

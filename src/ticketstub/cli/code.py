@@ -9,12 +9,15 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
+from ticketstub.cli import options
 from ticketstub.cli.complaints import Complaint, WrongUsage
-from ticketstub.cli.serve_options import Demo, WorldFile
+from ticketstub.cli.help import Command, argument
+from ticketstub.cli.starting import explained, inhabited
 from ticketstub.errors import printable
 
 if TYPE_CHECKING:
@@ -23,28 +26,23 @@ if TYPE_CHECKING:
 _KEY = "TICKETSTUB_CONTROL_KEY"
 
 
-def code(
-    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="A user name or e-mail address.")],
-    *,
-    world: WorldFile = None,
-    demo: Demo = False,
-    control: Annotated[
-        str | None,
-        typer.Option(
-            "--control",
-            metavar="URL",
-            envvar="TICKETSTUB_CONTROL",
-            help=f"Ask this control API instead, with the key in {_KEY}: by its clock, and of accounts made later.",
-        ),
-    ] = None,
-) -> None:
+@click.command(cls=Command)
+@argument("account", metavar="ACCOUNT", help="A user name or e-mail address.")
+@options.world
+@options.demo
+@click.option(
+    "--control",
+    metavar="URL",
+    envvar="TICKETSTUB_CONTROL",
+    show_envvar=True,
+    help=f"Ask this control API instead, with the key in {_KEY}: by its clock, and of accounts made later.",
+)
+def code(*, account: str, world: Path | None, demo: bool, control: str | None) -> None:
     """Write the current verification code of a local Plex's account.
 
     It is what the account's authenticator app shows. Name the local Plex's world, or a running one's control API.
     A code is valid for 30 seconds, and signs in once.
     """
-    from ticketstub.cli.starting import explained, inhabited
-
     if control and not (world or demo):
         print(_asked(control, account))
         return

@@ -1,24 +1,63 @@
 """How a failure is told: one clear sentence and a hint on standard error, or the same as JSON, and an exit code.
 
-Rule: no traceback, and no text from the other side without `printable`. A complaint never holds a secret.
+Rule: no traceback, and no text from the other side without `printable`. A complaint never holds a secret. Scripts
+branch on the exit codes: none is ever given another meaning.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 
-from ticketstub.cli.exits import FAILED, USAGE, code_of
-from ticketstub.errors import CredentialsError, PlexError, printable
+from ticketstub.errors import CredentialsError, MalformedReply, PlexError, RedirectRefused, Unreachable, printable
 from ticketstub.refusals import (
     Forbidden,
     NotFound,
     PasscodeRequired,
+    RateLimited,
+    ServerError,
     TokenExpired,
+    TooManyFailures,
     Unauthorized,
     VerificationCodeRequired,
+    WrongVerificationCode,
 )
 
+FAILED = 1
+USAGE = 2
+UNREACHABLE = 5
+INTERRUPTED = 130
+NOBODY_READS = 141
+
+EXIT_CODES = {
+    0: "it worked",
+    FAILED: "refused for another reason, or something here is in the way",
+    USAGE: "the command line, its input or a world file is wrong",
+    3: "login, password or token is not valid, or not any more",
+    4: "a verification code is needed, or the one given is wrong",
+    UNREACHABLE: "no answer: unreachable, timed out, or Plex is in trouble (5xx)",
+    6: "the answer cannot be read, or redirects elsewhere",
+    7: "too many requests or failed sign-ins: wait",
+    INTERRUPTED: "interrupted by Ctrl-C",
+    NOBODY_READS: "whoever read the output went away",
+}
+"""Each exit code and its meaning."""
+
+# Most specific first: 1028, 1029 and 1031 are kinds of Unauthorized.
+_CODES: tuple[tuple[type[PlexError], int], ...] = (
+    (VerificationCodeRequired, 4),
+    (WrongVerificationCode, 4),
+    (TooManyFailures, 7),
+    (RateLimited, 7),
+    (Unauthorized, 3),
+    (ServerError, UNREACHABLE),
+    (Unreachable, UNREACHABLE),
+    (MalformedReply, 6),
+    (RedirectRefused, 6),
+    (PlexError, FAILED),
+)
 # The library's hints name Python arguments; here are the command's own.
 _HINTS: tuple[tuple[type[PlexError], str], ...] = (
     (VerificationCodeRequired, "run it on a terminal to be asked for the code, or write the code as the last line"),
@@ -56,7 +95,7 @@ class Complaint(Exception):
         self.message = message
         self.hint = hint
         self.details = details
-        self.exit_code = exit_code if exit_code is not None else code_of(refusal) if refusal else FAILED
+        self.exit_code = exit_code if exit_code is not None else _code_of(refusal) if refusal else FAILED
         self.refusal = refusal
 
 
@@ -67,58 +106,58 @@ class WrongUsage(Complaint):
         super().__init__(message, hint=hint, details=details, exit_code=USAGE)
 
 
+@contextmanager
+def blaming(name: str) -> Generator[None]:
+    """Say of a `ValueError` that this option's or argument's value is wrong; the value, maybe a secret, is not told."""
+    try:
+        yield
+    except ValueError as error:
+        raise WrongUsage(f"{name}: {error}") from None
+
+
 def complain(error: Complaint | PlexError, *, as_json: bool) -> int:
     """Tell what went wrong and return the exit code."""
-    facts = _facts(error)
-    details = error.details if isinstance(error, Complaint) else ()
+    if isinstance(error, Complaint):
+        code, details, told, hint = error.exit_code, error.details, error.refusal, error.hint
+    else:
+        code, details, told, hint = _code_of(error), (), error, _hint_of(error)
+    message, hint = printable(error.message, _LONGEST), hint and printable(hint, _LONGEST)
+    status, plex_code = (told.status, told.code) if told else (None, None)
     if as_json:
+        facts: dict[str, object] = {"kind": type(told or error).__name__, "message": message, "hint": hint or None}
+        facts |= {"status": status, "code": plex_code, "exit_code": code}
         listed = {"details": list(details)} if details else {}
         print(json.dumps({"error": facts | listed}, indent=2), file=sys.stderr)
-    else:
-        _write(facts, details)
-    return facts["exit_code"] if isinstance(facts["exit_code"], int) else FAILED
-
-
-def _facts(error: Complaint | PlexError) -> dict[str, str | int | None]:
-    told = error.refusal if isinstance(error, Complaint) else error
-    return {
-        "kind": type(told or error).__name__,
-        "message": printable(error.message, _LONGEST),
-        "hint": printable(hint, _LONGEST) if (hint := hint_of(error)) else None,
-        "status": told.status if told else None,
-        "code": told.code if told else None,
-        "exit_code": error.exit_code if isinstance(error, Complaint) else code_of(error),
-    }
-
-
-def hint_of(error: Complaint | PlexError) -> str | None:
-    """Return what to do about it, in terms of the command."""
-    if isinstance(error, PlexError):
-        for kind, hint in _HINTS:
-            if isinstance(error, kind):
-                return hint
-        if type(error) is Unauthorized and not error.hint:
-            return _PLAIN_REFUSAL
-        if isinstance(error, CredentialsError) and error.hint:
-            return _in_options(error.hint)
-    return error.hint
-
-
-def _in_options(hint: str) -> str:
-    for argument, option in _IN_OPTIONS.items():
-        hint = hint.replace(argument, option)
-    return hint
-
-
-def _write(facts: dict[str, str | int | None], details: tuple[str, ...]) -> None:
+        return code
     from rich.text import Text
 
     from ticketstub.cli.show import console
 
-    mark = "/".join(str(facts[name]) for name in ("status", "code") if facts[name])
+    mark = "/".join(str(number) for number in (status, plex_code) if number)
     out = console(sys.stderr)
-    out.print(Text.assemble(("error: ", "bold red"), str(facts["message"]), f" [{mark}]" if mark else ""))
+    out.print(Text.assemble(("error: ", "bold red"), message, f" [{mark}]" if mark else ""))
     for detail in details:
         out.print(Text(f"  {printable(detail)}"))
-    if facts["hint"]:
-        out.print(Text.assemble(("hint: ", "bold"), str(facts["hint"])))
+    if hint:
+        out.print(Text.assemble(("hint: ", "bold"), hint))
+    return code
+
+
+def _code_of(error: PlexError) -> int:
+    """Return the exit code for what Plex or the network did."""
+    return next(code for kind, code in _CODES if isinstance(error, kind))
+
+
+def _hint_of(error: PlexError) -> str | None:
+    """Return what to do about it, in terms of the command."""
+    for kind, hint in _HINTS:
+        if isinstance(error, kind):
+            return hint
+    if type(error) is Unauthorized and not error.hint:
+        return _PLAIN_REFUSAL
+    if not isinstance(error, CredentialsError) or not error.hint:
+        return error.hint
+    hint = error.hint
+    for argument, option in _IN_OPTIONS.items():
+        hint = hint.replace(argument, option)
+    return hint

@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from ticketstub.cli import given
-from ticketstub.cli.complaints import Complaint, WrongUsage
-from ticketstub.cli.version import version
+from ticketstub.cli import given, version
+from ticketstub.cli.complaints import Complaint, blaming
 from ticketstub.errors import CredentialsError
 
 if TYPE_CHECKING:
@@ -48,10 +47,8 @@ class Reach(NamedTuple):
         from ticketstub.options import based
         from ticketstub.wire.http import origin_of
 
-        try:
+        with blaming("--plex-tv"):
             return origin_of(based(self.plex_tv))
-        except ValueError as error:
-            raise WrongUsage(f"--plex-tv: {error}") from None  # the address may hold a secret: not repeated
 
     def is_kept(self) -> bool:
         """Tell whether there is a sign-in to use where no token is given; no keyring is asked."""
@@ -74,10 +71,8 @@ def plex(reach: Reach, token: Token | None = None, *, device: Device | None = No
     from ticketstub.client import Plex
 
     device = device or own_device(reach.client_identifier)
-    try:
+    with blaming("--plex-tv"):
         return Plex(device=device, token=token, plex_tv=reach.plex_tv, timeout=reach.timeout)
-    except ValueError as error:
-        raise WrongUsage(f"--plex-tv: {error}") from None  # likewise
 
 
 @contextmanager
@@ -97,18 +92,16 @@ def signed_in(reach: Reach, *, read_input: bool = True) -> Generator[Plex]:
             yield client
         return
     from ticketstub.cli import keeping
-    from ticketstub.cli.over import explained
 
     found = keeping.needed(reach.issuer, reach.profile, or_token=True)
-    with kept(reach, found) as client, explained(found):
+    with kept(reach, found) as client, keeping.explained(found):
         yield client
 
 
 @contextmanager
 def kept(reach: Reach, found: Found) -> Generator[Plex]:
     """Yield a client that lives on what is kept. Nothing is sent for that."""
-    identifier = found.credential.client_identifier
-    with plex(reach, device=described(identifier) if identifier else None) as client:
+    with plex(reach, device=own_device(found.credential.client_identifier or reach.client_identifier)) as client:
         source = client.follow(partial(_taken_up, found))
         living = client.with_options(token=source, device=source.device)
         if reach.client_identifier:
@@ -139,29 +132,20 @@ def media_server(reach: Reach, server: str) -> Generator[tuple[MediaServer, Toke
             yield _at(client, server, mine), mine
         return
     from ticketstub.cli import keeping
-    from ticketstub.cli.over import explained
+    from ticketstub.wire.http import origin_of
 
-    origin, found = _origin(server), keeping.needed(reach.issuer, reach.profile, or_token=True)
+    with blaming("--server"):
+        origin = origin_of(server)
+    found = keeping.needed(reach.issuer, reach.profile, or_token=True)
     with kept(reach, found) as client:
-        with explained(found):
+        with keeping.explained(found):
             own = _listed_token(client, origin)
         yield _at(client, server, own), own
 
 
 def _at(client: Plex, server: str, token: Token) -> MediaServer:
-    try:
+    with blaming("--server"):
         return client.at(server, token=token)
-    except ValueError as error:
-        raise WrongUsage(f"--server: {error}") from None  # likewise
-
-
-def _origin(server: str) -> str:
-    from ticketstub.wire.http import origin_of
-
-    try:
-        return origin_of(server)
-    except ValueError as error:
-        raise WrongUsage(f"--server: {error}") from None  # likewise
 
 
 def _listed_token(client: Plex, origin: str) -> Token:
@@ -189,26 +173,17 @@ def own_device(client_identifier: str | None) -> Device:
     Raises:
         WrongUsage: the identifier is none.
     """
-    if client_identifier is None:
-        from ticketstub.device import Device
-
-        return Device.remembered_or_new(PRODUCT, version=version())
-    try:
-        return described(client_identifier)
-    except ValueError as error:
-        raise WrongUsage(f"--client-identifier: {error}") from None
-
-
-def described(client_identifier: str) -> Device:
-    """Describe this computer under a given identifier."""
     from ticketstub.device import Device
 
+    if client_identifier is None:
+        return Device.remembered_or_new(PRODUCT, version=version())
     system = platform.system()
-    return Device(
-        client_identifier=client_identifier,
-        product=PRODUCT,
-        version=version(),
-        device=system,
-        device_name=socket.gethostname() or None,
-        platform=system,
-    )
+    with blaming("--client-identifier"):
+        return Device(
+            client_identifier=client_identifier,
+            product=PRODUCT,
+            version=version(),
+            device=system,
+            device_name=socket.gethostname() or None,
+            platform=system,
+        )

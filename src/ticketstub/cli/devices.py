@@ -3,70 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from ticketstub.cli import given, options
+from ticketstub.cli import facts, given, options, show
 from ticketstub.cli.complaints import Complaint, WrongUsage
-from ticketstub.cli.on_demand import inner_group
+from ticketstub.cli.connection import Reach, signed_in
+from ticketstub.cli.help import Group, argument
 
 if TYPE_CHECKING:
     from ticketstub.client import Plex
     from ticketstub.records import AuthorizedDevice
 
-devices = inner_group("devices", "The account's authorized devices.")
-
-_COLUMNS = ("id", "name", "product", "platform", "seen last", "token")
+devices = Group("devices", help="The account's authorized devices.")
 
 
 @devices.command("list")
-def list_them(
-    *,
-    profile: options.Profile = None,
-    plex_tv: options.PlexTv = options.PLEX_TV,
-    as_json: options.AsJson = False,
-    timeout: options.Timeout = options.SECONDS,
-    client_identifier: options.ClientIdentifier = None,
-) -> None:
+@options.reaching
+def list_them(*, reach: Reach, as_json: bool) -> None:
     """List the account's authorized devices. The one seen last comes first."""
-    from ticketstub.cli import facts, show
-    from ticketstub.cli.connection import Reach, signed_in
-
-    with signed_in(Reach(plex_tv, timeout, client_identifier, profile)) as client:
+    with signed_in(reach) as client:
         found = sorted(client.devices.list(), key=lambda one: one.last_seen_at or 0, reverse=True)
-        this = [_is_this(one, client) for one in found]
-    if as_json:
-        show.as_json({"devices": [facts.with_problems(one) for one in found]})
-    elif found:
-        show.listed(_COLUMNS, [facts.of_device(one, this=mark) for one, mark in zip(found, this, strict=True)])
-    else:
-        show.heading("This account has no authorized device.")
+        rows = [facts.of_device(one, this=_is_this(one, client)) for one in found]
+    columns = ("id", "name", "product", "platform", "seen last", "token")
+    nothing = "This account has no authorized device."
+    show.records("devices", found, columns, rows, nothing=nothing, as_json=as_json)
 
 
 @devices.command()
-def remove(
-    device: Annotated[str, typer.Argument(metavar="DEVICE", help="Its id, client identifier or name.")],
-    *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
-    profile: options.Profile = None,
-    plex_tv: options.PlexTv = options.PLEX_TV,
-    as_json: options.AsJson = False,
-    timeout: options.Timeout = options.SECONDS,
-    client_identifier: options.ClientIdentifier = None,
-) -> None:
+@argument("device", metavar="DEVICE", help="Its id, client identifier or name.")
+@click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
+@options.reaching
+def remove(*, reach: Reach, as_json: bool, device: str, yes: bool) -> None:
     """Remove a device, which ends its tokens. It asks before; to use the device again, sign in again."""
-    from ticketstub.cli import facts, show
-    from ticketstub.cli.connection import Reach, signed_in
-
     given.can_be_confirmed(yes=yes)
-    with signed_in(Reach(plex_tv, timeout, client_identifier, profile)) as client:
+    with signed_in(reach) as client:
         chosen = _chosen(client.devices.list(), device)
         this = _is_this(chosen, client)
-        _confirm(chosen, this=this, yes=yes)
-        _remove(client, chosen)
+        which = f"{facts.device_name(chosen)}{', THIS device' if this else ''}"
+        if not yes and not given.ask(f"Remove {which} and end its tokens?"):
+            raise Complaint("nothing was removed")
+        if chosen.id is None:
+            raise Complaint("plex.tv lists this device without an id, so it cannot be removed here")
+        client.devices.remove(chosen.id)
     if as_json:
-        show.as_json({"removed": True, "device": facts.with_problems(chosen), "this_device": this})
+        show.print_json({"removed": True, "device": facts.with_problems(chosen), "this_device": this})
         return
     show.heading(f"Removed: {facts.device_name(chosen)}")
     if this:
@@ -90,17 +72,3 @@ def _chosen(found: Sequence[AuthorizedDevice], wanted: str) -> AuthorizedDevice:
         ids = ", ".join(str(one.id) for one in matching)
         raise WrongUsage("several devices are called so", hint=f"name one by its id: {ids}")
     return matching[0]
-
-
-def _confirm(device: AuthorizedDevice, *, this: bool, yes: bool) -> None:
-    from ticketstub.cli import facts
-
-    which = f"{facts.device_name(device)}{', THIS device' if this else ''}"
-    if not yes and not given.ask(f"Remove {which} and end its tokens?"):
-        raise Complaint("nothing was removed")
-
-
-def _remove(client: Plex, device: AuthorizedDevice) -> None:
-    if device.id is None:
-        raise Complaint("plex.tv lists this device without an id, so it cannot be removed here")
-    client.devices.remove(device.id)

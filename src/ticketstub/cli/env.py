@@ -12,46 +12,53 @@ import shlex
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Literal
 
-import typer
+import click
 
 from ticketstub.cli.complaints import WrongUsage
+from ticketstub.cli.help import Command
 
-Form = Literal["sh", "fish", "powershell", "dotenv", "compose"]
 
-
+@click.command(cls=Command)
+@click.option(
+    "--format",
+    "form",
+    metavar="FORM",
+    type=click.Choice(["sh", "fish", "powershell", "dotenv", "compose"]),
+    default="sh",
+    help="For sh, fish or powershell; dotenv, a file of variables; or compose.",
+)
+@click.option(
+    "--proxy",
+    metavar="URL",
+    envvar="TICKETSTUB_PROXY",
+    show_envvar=True,
+    help="The proxy of a run; else as its --ca says.",
+)
+@click.option(
+    "--ca",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    envvar="TICKETSTUB_CA",
+    show_envvar=True,
+    help="The authority of that run: its shell says.",
+)
+@click.option(
+    "--world",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="For Compose: the world, not the demonstration.",
+)
+@click.option(
+    "--address",
+    metavar="ADDRESS",
+    default="172.31.99.2",
+    help="For Compose: the local Plex's, in a network of its own.",
+)
+@click.option("--service", metavar="NAME", default="tests", help="For Compose: your service that takes it for Plex.")
+@click.option("--image", metavar="NAME", default="ticketstub", help="For Compose: what the Dockerfile was built as.")
 def env(
-    *,
-    form: Annotated[
-        Form,
-        typer.Option(
-            "--format", metavar="FORM", help="For sh, fish or powershell; dotenv, a file of variables; or compose."
-        ),
-    ] = "sh",
-    proxy: Annotated[
-        str | None,
-        typer.Option(
-            "--proxy", metavar="URL", envvar="TICKETSTUB_PROXY", help="The proxy of a run; else as its --ca says."
-        ),
-    ] = None,
-    ca: Annotated[
-        Path | None,
-        typer.Option("--ca", metavar="FILE", envvar="TICKETSTUB_CA", help="The authority of that run: its shell says."),
-    ] = None,
-    world: Annotated[
-        Path | None, typer.Option("--world", metavar="FILE", help="For Compose: the world, not the demonstration.")
-    ] = None,
-    address: Annotated[
-        str,
-        typer.Option("--address", metavar="ADDRESS", help="For Compose: the local Plex's, in a network of its own."),
-    ] = "172.31.99.2",
-    service: Annotated[
-        str, typer.Option("--service", metavar="NAME", help="For Compose: your service that takes it for Plex.")
-    ] = "tests",
-    image: Annotated[
-        str, typer.Option("--image", metavar="NAME", help="For Compose: what the Dockerfile was built as.")
-    ] = "ticketstub",
+    *, form: str, proxy: str | None, ca: Path | None, world: Path | None, address: str, service: str, image: str
 ) -> None:
     """Print the variables by which programs find a running `ticketstub run`, or a local Plex in a container."""
     if form == "compose":
@@ -97,11 +104,11 @@ def _print_compose(world: Path | None, address: str, service: str, image: str) -
     try:
         where = IPv4Address(address)
     except ValueError:
-        raise typer.BadParameter(f"{address} is no IPv4 address", param_hint="--address") from None
+        raise click.BadParameter(f"{address} is no IPv4 address", param_hint="--address") from None
     if not fits(where):
-        raise typer.BadParameter("it is a private address, not its network's first two or last", param_hint="--address")
+        raise click.BadParameter("it is a private address, not its network's first two or last", param_hint="--address")
     if not re.fullmatch(r"[a-zA-Z0-9._-]+", service) or service == "ticketstub":
-        raise typer.BadParameter("it is a service of yours: letters, digits, . _ -", param_hint="--service")
+        raise click.BadParameter("it is a service of yours: letters, digits, . _ -", param_hint="--service")
     with explained():
         print(compose(Wanted(service, where, image, world), inhabited(world, demo=world is None)), end="")
 
@@ -124,7 +131,7 @@ def _dotenv(name: str, value: str) -> str:
     return f"{name}={value}"
 
 
-_WRITTEN: Mapping[Form, Callable[[str, str], str]] = {
+_WRITTEN: Mapping[str, Callable[[str, str], str]] = {
     "sh": _sh,
     "fish": _fish,
     "powershell": _powershell,

@@ -1,97 +1,91 @@
-"""`ticketstub home`: the users of the Plex Home; list them, switch to one, set passcodes (passcode.py)."""
+"""`ticketstub home`: the users of the Plex Home; list them, switch to one, set and remove the digits that protect them.
+
+Rule: a passcode is asked for without an echo or read from standard input, one a line; it is never an argument.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from ticketstub.cli import given, options
+from ticketstub.cli import facts, given, keeping, options, show
 from ticketstub.cli.complaints import Complaint, WrongUsage
-from ticketstub.cli.on_demand import inner_group
-from ticketstub.cli.passcode import passcode
-from ticketstub.refusals import PasscodeRequired
+from ticketstub.cli.connection import Reach, signed_in
+from ticketstub.cli.help import Group, argument
+from ticketstub.refusals import PasscodeRequired, TooManyFailures, Unauthorized
 
 if TYPE_CHECKING:
     from ticketstub.client import Plex
     from ticketstub.credentials.base import Credentials, Entry
+    from ticketstub.credentials.choice import Storage
     from ticketstub.flows.caller import Caller
     from ticketstub.flows.kept import Kept
     from ticketstub.flows.steps import Flow
     from ticketstub.records import Account, HomeUser
+    from ticketstub.token import Secret
 
-home = inner_group("home", "The users of the Plex Home.")
-home.add_typer(passcode)
+home = Group("home", help="The users of the Plex Home.")
 
-_COLUMNS = ("id", "name", "role", "passcode", "e-mail")
+_of_user = click.option(
+    "--user", metavar="USER", help="A managed user, for the Home's administrator; by default yourself."
+)
 
 
 @home.command("list")
-def list_them(
-    *,
-    profile: options.Profile = None,
-    plex_tv: options.PlexTv = options.PLEX_TV,
-    as_json: options.AsJson = False,
-    timeout: options.Timeout = options.SECONDS,
-    client_identifier: options.ClientIdentifier = None,
-) -> None:
+@options.reaching
+def list_them(*, reach: Reach, as_json: bool) -> None:
     """List the users of the Home. Each has a role, and may be protected by a passcode."""
-    from ticketstub.cli import facts, show
-    from ticketstub.cli.connection import Reach, signed_in
-
-    with signed_in(Reach(plex_tv, timeout, client_identifier, profile)) as client:
+    with signed_in(reach) as client:
         found = client.home.users()
-    if as_json:
-        show.as_json({"users": [facts.with_problems(one) for one in found]})
-    elif found:
-        show.listed(_COLUMNS, [facts.of_home_user(one) for one in found])
-    else:
-        show.heading("This account is in no Home.")
+    columns = ("id", "name", "role", "passcode", "e-mail")
+    rows = map(facts.of_home_user, found)
+    show.records("users", found, columns, rows, nothing="This account is in no Home.", as_json=as_json)
 
 
 @home.command()
-def switch(
-    user: Annotated[str, typer.Argument(metavar="USER", help="Name, user name, e-mail address, id or uuid.")],
-    *,
-    kept_as: Annotated[
-        str | None,
-        typer.Option("--as", metavar="NAME", help="The profile to keep it under; by default the user's own name."),
-    ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Replace another account's sign-in of that name.")] = False,
-    storage: options.Storage = "auto",
-    profile: options.Profile = None,
-    plex_tv: options.PlexTv = options.PLEX_TV,
-    as_json: options.AsJson = False,
-    timeout: options.Timeout = options.SECONDS,
-    client_identifier: options.ClientIdentifier = None,
-) -> None:
+@argument("user", metavar="USER", help="Name, user name, e-mail address, id or uuid.")
+@click.option("--as", "kept_as", metavar="NAME", help="The profile to keep it under; by default the user's own name.")
+@click.option("--again", is_flag=True, help="Replace another account's sign-in of that name.")
+@options.storage
+@options.reaching
+def switch(*, reach: Reach, as_json: bool, user: str, kept_as: str | None, again: bool, storage: Storage) -> None:
     """Sign in as another user of the Home. That is kept as a profile of its own; yours stays as it is.
 
     A passcode is asked for where the user is protected, or read from standard input when piped.
     """
-    from ticketstub.cli import facts, keeping, show
-    from ticketstub.cli.connection import Reach, signed_in
     from ticketstub.flows.home import chosen
 
-    reach = Reach(plex_tv, timeout, client_identifier, profile)
     with signed_in(reach, read_input=False) as client:
         member = chosen(client.home.users(), user)
-        wanted = keeping.entry(reach.issuer, kept_as or _name_of(member))
-        _unless_another_s(wanted, member, again=again)
+        wanted = keeping.entry(reach.issuer, kept_as or _profile_of(member))
+        there = keeping.find(wanted)
+        if there is not None and there.credential.account_id != member.id and not again:
+            hint = "choose a name for the new one with --as NAME, or replace it with --again"
+            raise WrongUsage(f"the profile {there.name} is another account's", hint=hint)
         store = keeping.choose(storage, wanted)
         kept = client.follow(partial(_keep, _switched(client, member), store, wanted))
     state = kept.signed_in
     if as_json:
         account = {"id": state.account_id, "username": state.username}
-        show.as_json({"account": account, "profile": state.profile, "issuer": state.issuer, "kept": state.where})
+        known = {"profile": state.profile, "issuer": state.issuer, "kept": state.where}
+        show.print_json({"account": account, **known})
         return
     show.heading(f"Signed in as {state.username}")
     use = keeping.to_type("whoami", wanted)
     show.facts(
         [("token", facts.token_text(kept())), ("profile", state.profile), ("kept", state.where), ("to use", use)]
     )
+
+
+def _profile_of(member: HomeUser) -> str:
+    """Make a profile's name of a user's name."""
+    text = re.sub(r"[^a-z0-9._-]+", "-", (member.username or member.title or "").casefold()).strip("-")
+    return text[:64] or f"home-{member.id}"
 
 
 def _switched(client: Plex, member: HomeUser) -> Account:
@@ -124,16 +118,78 @@ def _keep(account: Account, store: Credentials, wanted: Entry, caller: Caller) -
     return (yield from kept_as(kept, store, wanted.app, wanted.profile, caller))
 
 
-def _unless_another_s(wanted: Entry, member: HomeUser, *, again: bool) -> None:
-    from ticketstub.cli import keeping
-
-    there = keeping.find(wanted)
-    if there is not None and there.credential.account_id != member.id and not again:
-        hint = "choose a name for the new one with --as NAME, or replace it with --again"
-        raise WrongUsage(f"the profile {there.name} is another account's", hint=hint)
+passcode = Group("passcode", help="The digits that protect a Home user.")
+home.add_command(passcode)
 
 
-def _name_of(member: HomeUser) -> str:
-    """Make a profile's name of a user's name."""
-    text = re.sub(r"[^a-z0-9._-]+", "-", (member.username or member.title or "").casefold()).strip("-")
-    return text[:64] or f"home-{member.id}"
+@passcode.command("set")
+@_of_user
+@options.reaching
+def set_it(*, reach: Reach, as_json: bool, user: str | None) -> None:
+    """Set or change a passcode: four digits.
+
+    It asks for the new one, and for the present one where there is one. Piped standard input holds a line each.
+    """
+    with signed_in(reach, read_input=False) as client:
+        member, identifier, own = _member(client, user)
+        new = _needed("New passcode (four digits): ")
+        with _explained():
+            if own:
+                present = given.passcode("Present passcode: ") if member.protected else None
+                client.home.set_passcode(identifier, new, current=present)
+            else:
+                client.home.set_managed_passcode(identifier, new)
+    _say(member, protected=True, as_json=as_json)
+
+
+@passcode.command()
+@_of_user
+@options.reaching
+def remove(*, reach: Reach, as_json: bool, user: str | None) -> None:
+    """Remove a passcode. For your own, it asks for the present one."""
+    with signed_in(reach, read_input=False) as client:
+        member, identifier, own = _member(client, user)
+        with _explained():
+            if own:
+                client.home.remove_passcode(identifier, current=_needed("Present passcode: "))
+            else:
+                client.home.remove_managed_passcode(identifier)
+    _say(member, protected=False, as_json=as_json)
+
+
+def _member(client: Plex, user: str | None) -> tuple[HomeUser, int, bool]:
+    """Return the user that is meant, the user's id, and whether that is oneself."""
+    from ticketstub.flows.home import chosen
+
+    me, users = client.account(), client.home.users()
+    member = chosen(users, me.id or me.name if user is None else user)
+    if member.id is None:
+        raise Complaint("plex.tv lists this user without an id, so nothing can be done with it here")
+    return member, member.id, member.id == me.id
+
+
+def _needed(question: str) -> Secret:
+    if found := given.passcode(question):
+        return found
+    raise WrongUsage("no passcode was given", hint="run it on a terminal to be asked, or pipe it in as a line")
+
+
+@contextmanager
+def _explained() -> Generator[None]:
+    """Tell a wrong passcode from a dead token."""
+    try:
+        yield
+    except ValueError as error:
+        raise WrongUsage(str(error)) from None
+    except TooManyFailures:
+        raise
+    except Unauthorized as error:
+        raise Complaint("the present passcode is wrong or missing; nothing was changed", refusal=error) from None
+
+
+def _say(member: HomeUser, *, protected: bool, as_json: bool) -> None:
+    if as_json:
+        show.print_json({"user": {"id": member.id, "title": member.title}, "protected": protected})
+        return
+    change = "is protected by the new passcode" if protected else "is no longer protected by a passcode"
+    show.heading(f"{member.title or 'The user'} {change}")

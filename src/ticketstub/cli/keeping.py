@@ -9,20 +9,37 @@ read from the current folder.
 from __future__ import annotations
 
 import os
+import time
 import warnings
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from ticketstub.cli.complaints import Complaint, WrongUsage
+from ticketstub.cli.complaints import Complaint, WrongUsage, blaming
 from ticketstub.cli.given import PROFILE
 from ticketstub.credentials.base import COMMAND, DEFAULT_PROFILE, Credential, Credentials, Entry
 from ticketstub.errors import CredentialsError, PlexWarning, printable
+from ticketstub.refusals import (
+    TokenExpired,
+    TooManyFailures,
+    Unauthorized,
+    VerificationCodeRequired,
+    WrongVerificationCode,
+)
 
 if TYPE_CHECKING:
     from ticketstub.credentials.choice import Storage
     from ticketstub.credentials.file import FileCredentials
     from ticketstub.credentials.keyring import KeyringCredentials
+    from ticketstub.flows.begun import Standing
+
+NOT_THE_TOKEN = (TooManyFailures, VerificationCodeRequired, WrongVerificationCode)
+"""The kinds of `Unauthorized` that say nothing of the token or the password."""
+REASONS: dict[Standing, str] = {
+    "expired": "its time is over",
+    "revoked": "it was ended at Plex: by a sign-out, a removed device or a new password",
+}
+"""Why a kept sign-in no longer works, in words."""
 
 
 class Found(NamedTuple):
@@ -43,60 +60,57 @@ class Found(NamedTuple):
         return f"{printable(self.credential.app)}: {self.name}"
 
 
-def named(profile: str | None) -> str:
-    """Return the profile that is meant: the option's, else the environment's, else `default`."""
-    return profile or os.environ.get(PROFILE, "").strip() or DEFAULT_PROFILE
-
-
 def entry(issuer: str, profile: str | None) -> Entry:
-    """Take an issuer and a profile's name.
+    """Take an issuer and the profile that is meant: the option's, else the environment's, else `default`.
 
     Raises:
         WrongUsage: one of them cannot be what it is.
     """
-    try:
-        return Entry.of(issuer, named(profile))
-    except ValueError as error:
-        raise WrongUsage(f"--profile: {error}") from None
+    with blaming("--profile"):
+        return Entry.of(issuer, profile or os.environ.get(PROFILE, "").strip() or DEFAULT_PROFILE)
 
 
-def files() -> FileCredentials:
-    """Return the store of files.
+def stores() -> tuple[KeyringCredentials, FileCredentials]:
+    """Return the places where something may be kept: the keyring, and files.
 
     Raises:
         Complaint: no home folder is known, so that it would be in the current folder.
     """
     from ticketstub.credentials.file import FileCredentials
+    from ticketstub.credentials.keyring import KeyringCredentials
 
     try:
-        return FileCredentials()
+        here = FileCredentials()
     except (CredentialsError, RuntimeError):  # there is no HOME, and the system knows of none
         hint = "set HOME to your home folder, from its root"
         raise Complaint("there is no folder to keep sign-ins in", hint=hint) from None
-
-
-def stores() -> tuple[KeyringCredentials, FileCredentials]:
-    """Return the places where something may be kept: the keyring, and files."""
-    from ticketstub.credentials.keyring import KeyringCredentials
-
-    here = files()
     return KeyringCredentials(directory=here.directory / "keyring"), here
 
 
-def entries() -> list[tuple[Credentials, Entry]]:
-    """List what is kept by all apps, and in which store.
+def everything(app: str | None = None, profile: str | None = None) -> list[Found]:
+    """Load what is kept, sorted by app.
+
+    Args:
+        app: of this app alone.
+        profile: of this profile alone.
 
     Raises:
-        CredentialsError: a file is damaged, open to others or another's.
+        CredentialsError: something is damaged, open to others or another's.
     """
-    return [(store, one) for store in stores() for one in store.profiles()]
+    found = [
+        Found(store, credential)
+        for store in stores()
+        for one in store.profiles()
+        if app in {None, one.app} and profile in {None, one.profile} and (credential := store.load(*one))
+    ]
+    return sorted(found, key=lambda one: (one.credential.app, one.credential.entry))
 
 
 def names() -> list[Entry]:
     """List what the command itself keeps, without asking the keyring.
 
     Raises:
-        CredentialsError: as `entries`.
+        CredentialsError: as `everything`.
     """
     keyring, here = stores()
     return [one for one in (*keyring.noted(), *here.profiles()) if one.app == COMMAND]
@@ -109,9 +123,7 @@ def find(wanted: Entry) -> Found | None:
         CredentialsError: it cannot be read.
     """
     keyring, here = stores()
-    for store in (keyring, here):
-        if store is keyring and wanted not in keyring.noted():
-            continue
+    for store in (keyring, here) if wanted in keyring.noted() else (here,):
         credential = store.load(*wanted)
         if credential is not None and credential.token is not None:
             return Found(store, credential)
@@ -135,10 +147,12 @@ def needed(issuer: str, profile: str | None, *, or_token: bool = False) -> Found
     if found is None:
         raise missing(wanted, or_token=or_token and profile is None)
     if found.credential.signed_out_at is not None:
-        when = datetime.fromtimestamp(found.credential.signed_out_at, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
-        told = f"the profile {found.name} was signed out on {when}, and Plex could not be told"
+        from ticketstub.cli.facts import since_1970
+
+        when = since_1970(found.credential.signed_out_at)
         raise WrongUsage(
-            told, hint=f"tell it now: {to_type('logout', wanted)}; or sign in again: {to_type('login', wanted)}"
+            f"the profile {found.name} was signed out on {when}, and Plex could not be told",
+            hint=f"tell it now: {to_type('logout', wanted)}; or sign in again: {to_type('login', wanted)}",
         )
     return found
 
@@ -157,6 +171,21 @@ def missing(wanted: Entry, *, or_token: bool = False) -> WrongUsage:
     kept = f"; kept are: {', '.join(others)}" if others else ""
     instead = "; or give a token in TICKETSTUB_TOKEN or standard input" if or_token else ""
     return WrongUsage(message, hint=f"sign in: {to_type('login', wanted)}{instead}{kept}")
+
+
+@contextmanager
+def explained(found: Found) -> Generator[None]:
+    """Say of a refused token that it is the kept one, and why it may be over; the refusal's status and code stay."""
+    try:
+        yield
+    except NOT_THE_TOKEN:
+        raise
+    except Unauthorized as error:
+        ends = found.credential.expires_at
+        past = isinstance(error, TokenExpired) or (ends is not None and time.time() >= ends)
+        told = f"the sign-in that is kept as {found.name} no longer works: {REASONS['expired' if past else 'revoked']}"
+        hint = f"sign in again: {to_type('login', found.credential.entry)}"
+        raise Complaint(told, hint=hint, refusal=error) from None
 
 
 def to_type(command: str, wanted: Entry) -> str:
@@ -178,24 +207,21 @@ def choose(storage: Storage, wanted: Entry) -> Credentials:
     if storage == "memory":
         return MemoryCredentials()
     keyring, here = stores()
-    if storage == "auto":
-        found = find(wanted)
-        return found.store if found else _first_time(here.directory)
-    chosen = keyring if storage == "keyring" else here
-    chosen.where(*wanted)  # a keyring that is none is said now, not after the sign-in
-    return chosen
-
-
-def _first_time(directory: Path) -> Credentials:
+    if storage != "auto":
+        chosen = keyring if storage == "keyring" else here
+        chosen.where(*wanted)  # a keyring that is none is said now, not after the sign-in
+        return chosen
+    if found := find(wanted):
+        return found.store
     from ticketstub.credentials import default_credentials
-    from ticketstub.credentials.memory import MemoryCredentials
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PlexWarning)  # the complaint says it
-        store = default_credentials(directory=directory)
+        store = default_credentials(directory=here.directory)
     if isinstance(store, MemoryCredentials):
+        why = f"there is no keyring, and {here.directory} cannot be written"
         raise Complaint(
-            f"nobody was signed in, for it could not be kept: there is no keyring, and {directory} cannot be written",
+            f"nobody was signed in, for it could not be kept: {why}",
             hint="set HOME to a folder that can be written, or add --print-token to have the token written out",
         )
     return store

@@ -1,57 +1,85 @@
-"""`ticketstub login`: sign in and keep it; by browser, link code or password, with a device key if that is wanted."""
+"""`ticketstub login`: sign in and keep it; by browser, link code or password, with a device key if that is wanted.
+
+Rule: where it is kept is settled before anything is sent. A sign-in that still works is not replaced unless it is said
+so, and never by another account's. What is shown meanwhile goes to standard error, so that results stand alone: on a
+terminal a line counts down and is gone afterwards, in a pipe nothing moves. The address is always written out.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import itertools
+import math
+import os
+import sys
+import time
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
-import typer
+import click
 
-from ticketstub.cli import given, options
+from ticketstub.cli import facts, given, keeping, options, show, version
 from ticketstub.cli.complaints import WrongUsage
+from ticketstub.cli.connection import PRODUCT, Reach, kept, own_device
+from ticketstub.cli.help import Command
+from ticketstub.errors import printable
+from ticketstub.refusals import Unauthorized
 
 if TYPE_CHECKING:
-    from ticketstub.cli.signing_in import Way
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    from ticketstub.client import Plex
+    from ticketstub.credentials.base import Credential, Credentials, Entry
+    from ticketstub.credentials.choice import Storage
+    from ticketstub.flows.begun import Begun
+    from ticketstub.options import ClientOptions
 
 
+@click.command(cls=Command)
+@click.option(
+    "--code",
+    "by_code",
+    is_flag=True,
+    help="By a code of 4 characters that you type on Plex's link page, on any device.",
+)
+@click.option(
+    "--password",
+    "by_password",
+    is_flag=True,
+    help="By password: asked for, or read from standard input when piped.",
+)
+@click.option("--login", "name", metavar="NAME", help="With --password: user name or e-mail; asked for if left out.")
+@click.option("--remember-me", is_flag=True, help="With --password: for 14 days, as Plex's own check box does.")
+@click.option("--device-key", is_flag=True, help="Live on a key of this device and tokens of 7 days, renewed with it.")
+@click.option("--again", is_flag=True, help="Sign in anew, in place of what is kept.")
+@click.option("--browser/--no-browser", default=True, help="Open the browser; on a terminal only.")
+@click.option(
+    "--wait",
+    metavar="SECONDS",
+    type=float,
+    callback=options.finite,
+    help="Give up after so long; by default after 30 minutes, with --code after 15.",
+)
+@options.storage
+@options.print_token
+@click.option("--yes", is_flag=True, help="Let --print-token write to a terminal.")
+@options.reaching
 def login(
     *,
-    by_code: Annotated[
-        bool, typer.Option("--code", help="By a code of 4 characters that you type on Plex's link page, on any device.")
-    ] = False,
-    by_password: Annotated[
-        bool, typer.Option("--password", help="By password: asked for, or read from standard input when piped.")
-    ] = False,
-    name: Annotated[
-        str | None,
-        typer.Option("--login", metavar="NAME", help="With --password: user name or e-mail; asked for if left out."),
-    ] = None,
-    remember_me: Annotated[
-        bool, typer.Option("--remember-me", help="With --password: for 14 days, as Plex's own check box does.")
-    ] = False,
-    device_key: Annotated[
-        bool, typer.Option("--device-key", help="Live on a key of this device and tokens of 7 days, renewed with it.")
-    ] = False,
-    again: Annotated[bool, typer.Option("--again", help="Sign in anew, in place of what is kept.")] = False,
-    browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open the browser; on a terminal only.")
-    ] = True,
-    wait: Annotated[
-        float | None,
-        typer.Option(
-            "--wait",
-            metavar="SECONDS",
-            callback=options.finite,
-            help="Give up after so long; by default after 30 minutes, with --code after 15.",
-        ),
-    ] = None,
-    storage: options.Storage = "auto",
-    profile: options.Profile = None,
-    print_token: options.PrintToken = False,
-    yes: options.Yes = False,
-    plex_tv: options.PlexTv = options.PLEX_TV,
-    as_json: options.AsJson = False,
-    timeout: options.Timeout = options.SECONDS,
-    client_identifier: options.ClientIdentifier = None,
+    reach: Reach,
+    as_json: bool,
+    by_code: bool,
+    by_password: bool,
+    name: str | None,
+    remember_me: bool,
+    device_key: bool,
+    again: bool,
+    browser: bool,
+    wait: float | None,
+    storage: Storage,
+    print_token: bool,
+    yes: bool,
 ) -> None:
     """Sign in to Plex, and keep the sign-in.
 
@@ -60,11 +88,20 @@ def login(
     where the account wants one, the verification code. With --print-token nothing is kept, unless --storage is given.
     """
     given.may_print_token(wanted=print_token, yes=yes, as_json=as_json)
-    _fit(by_code=by_code, by_password=by_password, name=name, remember_me=remember_me)
-    from ticketstub.cli.connection import Reach
-    from ticketstub.cli.signing_in import Signing, Way, shown
-
-    way = Way(
+    if by_code and by_password:
+        raise WrongUsage("--code and --password are two ways to sign in: leave one out")
+    for option, wanted in (("--login", name is not None), ("--remember-me", remember_me)):
+        if wanted and not by_password:
+            raise WrongUsage(f"{option} goes with --password: in the browser you say there who you are")
+    if print_token and storage == "auto":
+        storage = "memory"
+    if device_key and storage == "memory":
+        raise WrongUsage("--device-key needs a place for the key: without one, its token ends in 7 days for good")
+    entry = keeping.entry(reach.issuer, reach.profile)
+    signing = _SignIn(
+        reach=reach,
+        entry=entry,
+        store=keeping.choose(storage, entry),
         code=by_code,
         password=by_password,
         login=name,
@@ -73,24 +110,255 @@ def login(
         browser=browser and given.can_ask(),
         wait=wait,
     )
-    kept_in = "memory" if print_token and storage == "auto" else storage
-    _keeps_its_key(way, nowhere=kept_in == "memory")
-    signing = Signing(Reach(plex_tv, timeout, client_identifier, profile), way, kept_in)
-    with signing.done(again=again) as client:
+    with signing.client(again=again) as client:
         if print_token and client.token:
             print(client.token.reveal())
         else:
-            shown(client, as_json=as_json)
+            _show(client, as_json=as_json)
 
 
-def _fit(*, by_code: bool, by_password: bool, name: str | None, remember_me: bool) -> None:
-    if by_code and by_password:
-        raise WrongUsage("--code and --password are two ways to sign in: leave one out")
-    for option, wanted in (("--login", name is not None), ("--remember-me", remember_me)):
-        if wanted and not by_password:
-            raise WrongUsage(f"{option} goes with --password: in the browser you say there who you are")
+class _SignIn(NamedTuple):
+    """How to sign in: by a typed code, by password, or else in the browser; and where to keep it."""
+
+    reach: Reach
+    entry: Entry
+    store: Credentials
+    code: bool
+    password: bool
+    login: str | None
+    remember_me: bool
+    device_key: bool
+    browser: bool
+    wait: float | None
+
+    def client(self, *, again: bool) -> Plex:
+        """Sign in, and return the client that is signed in.
+
+        Args:
+            again: whether what is kept is replaced even if it still works.
+        """
+        if not self.password:
+            return self._by_pin(_anew(self.store) if again else self.store)
+        if not again and self._is_still_good():
+            return self._by_pin(self.store)  # takes up what is kept, and gives it a device key if that is wanted
+        return self._by_password()
+
+    def _is_still_good(self) -> bool:
+        """Tell whether what is kept still works, before anybody is asked for a password.
+
+        Raises:
+            WrongUsage: it is another account's.
+        """
+        from ticketstub.flows.resume import resumed
+        from ticketstub.flows.wish import Keeping, Wish
+
+        credential = self.store.load(*self.entry)
+        if credential is None or credential.token is None:
+            return False
+        found = keeping.Found(self.store, credential)
+        wish = Wish(login=self.login, keeping=Keeping(profile=self.entry.profile))
+        with kept(self.reach, found) as client:
+            standing = client.follow(partial(resumed, wish, store=self.store, there=credential))[0]
+        if standing == "another":
+            hint = "--again replaces it; --profile NAME keeps the other beside it"
+            raise WrongUsage(f"the profile {found.name} is another account's, and still works", hint=hint)
+        if reason := keeping.REASONS.get(standing):
+            print(f"The sign-in that was kept no longer works: {reason}.", file=sys.stderr)
+        return reason is None
+
+    def _by_pin(self, store: Credentials) -> Plex:
+        from ticketstub.client import Plex
+
+        with _Waiting(typed=self.code, patience=self.wait) as waiting:
+            return Plex.sign_in(
+                PRODUCT,
+                device_key=self.device_key,
+                profile=self.entry.profile,
+                code=self.code,
+                on_code=waiting.show,
+                open_browser=_opened_in_browser if self.browser else False,
+                give_up=self.wait,
+                credentials=store,
+                **self._options(),
+            )
+
+    def _by_password(self) -> Plex:
+        from ticketstub.client import Plex
+
+        login, password = self.login or given.login(), given.password()
+        asked = itertools.count()
+        try:
+            return Plex.sign_in(
+                PRODUCT,
+                login=login,
+                password=password,
+                ask_code=lambda: given.verification_code(again=next(asked) > 0),
+                remember_me=self.remember_me,
+                device_key=self.device_key,
+                profile=self.entry.profile,
+                credentials=_anew(self.store),
+                **self._options(),
+            )
+        except keeping.NOT_THE_TOKEN:
+            raise
+        except Unauthorized as error:
+            error.hint = error.hint or "check the user name or e-mail address and the password"
+            raise
+
+    def _options(self) -> ClientOptions:
+        named = self.reach.client_identifier
+        return {
+            # The library names the device, so that a device key gets an identifier of its own.
+            "device": own_device(named) if named else None,
+            "headers": {"X-Plex-Version": version()},
+            "plex_tv": self.reach.plex_tv,
+            "timeout": self.reach.timeout,
+        }
 
 
-def _keeps_its_key(way: Way, *, nowhere: bool) -> None:
-    if way.device_key and nowhere:
-        raise WrongUsage("--device-key needs a place for the key: without one, its token ends in 7 days for good")
+class _Anew:
+    """A store whose first `load` finds nothing: what is kept is replaced once the new sign-in is there."""
+
+    def __init__(self, store: Credentials) -> None:
+        self._store = store
+        self._asked = False
+
+    def load(self, *entry: str) -> Credential | None:
+        if self._asked:
+            return self._store.load(*entry)
+        self._asked = True
+        return None
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+
+def _anew(store: Credentials) -> Credentials:
+    return cast("Credentials", _Anew(store))
+
+
+class _Waiting:
+    """Shows a begun sign-in, and that it is waited for.
+
+    Args:
+        typed: whether the code is to be typed, and not the address to be opened.
+        patience: after how many seconds the command gives up, if before the PIN's own time.
+    """
+
+    def __init__(self, *, typed: bool, patience: float | None) -> None:
+        self._typed = typed
+        self._patience = patience
+        self._ends = 0.0
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, begun: Begun) -> None:
+        """Show it, and begin to count down."""
+        out = show.console(sys.stderr)
+        if reason := keeping.REASONS.get(begun.because):
+            out.print(f"The sign-in that was kept no longer works: {reason}.\n")
+        self._tell(out, begun)
+        left = max(begun.expires_at.timestamp() - time.time(), 0.0)
+        self._ends = time.monotonic() + min(left, self._patience if self._patience is not None else left)
+        if _can_draw(out):
+            from rich.live import Live
+
+            self._live = Live(get_renderable=self._line, console=out, refresh_per_second=4, transient=True)
+            self._live.start()
+        else:
+            left = self._left()
+            about = f"{math.ceil(left / 60)} minutes" if left > 60 else f"{math.ceil(left)} s"
+            out.print(f"Waiting for the approval, {about} at most.")
+            out.file.flush()
+
+    def _tell(self, out: Console, begun: Begun) -> None:
+        from rich.text import Text
+
+        url, code = printable(begun.url, 2000), printable(begun.code)
+        picture = begun.qr() if _can_draw(out) else ""
+        if self._typed:
+            out.print("To sign in, open this page on any device and type the code:\n")
+            out.print(Text(f"  {printable(begun.link_page, 500)}"))
+            out.print(Text.assemble("  code  ", (code, "bold")))
+            out.print(Text(f"\nor, with the code in it:  {url}"))
+        else:
+            out.print("To sign in, open this page, here or on another device:\n")
+            out.print(Text(f"  {url}"))
+            out.print(Text.assemble("\n  code to compare  ", (code, "bold")))
+        if picture and max(map(len, picture.splitlines())) <= out.width:
+            out.print(f"\n{picture}", end="")
+        out.print()
+
+    def _line(self) -> Text:
+        from rich.text import Text
+
+        minutes, seconds = divmod(round(self._left()), 60)
+        left = f"{minutes}:{seconds:02}" if minutes else f"{seconds} s"
+        return Text(f"Waiting: {left} left (Ctrl-C gives up)", style="dim")
+
+    def _left(self) -> float:
+        return max(self._ends - time.monotonic(), 0.0)
+
+
+def _can_draw(out: Console) -> bool:
+    return out.is_terminal and not out.is_dumb_terminal  # of a dumb one not even the width is known
+
+
+def _opened_in_browser(url: str) -> bool:
+    """Open an address in this computer's browser and say so; tell whether that worked."""
+    from ticketstub.flows.browser import opened
+
+    there = opened(True, url)  # noqa: FBT003  # the function's own meaning of true
+    if there:
+        print("Your browser was asked to open it.", file=sys.stderr, flush=True)
+    return there
+
+
+def _show(client: Plex, *, as_json: bool) -> None:
+    """Tell who is signed in now, how that came about, and where it is kept."""
+    state = client.signed_in
+    if state is None:
+        raise TypeError("a client that signed in knows how")
+    nowhere = state.where.startswith("in memory")
+    if as_json:
+        show.print_json(
+            {
+                "account": {"id": state.account_id, "username": state.username},
+                "token": client.token,
+                "expires_at": state.until,
+                "device_key": state.device_key,
+                "how": state.how,
+                "before": state.before,
+                "profile": state.profile,
+                "issuer": state.issuer,
+                "client_identifier": state.client_identifier,
+                "kept": None if nowhere else state.where,
+            }
+        )
+        return
+    who = state.username or "somebody, plex.tv did not say who"
+    if state.before == "unchecked":
+        show.heading(f"Signed in as {who} so far: plex.tv did not answer, so what is kept was not checked")
+    else:
+        show.heading(f"Already signed in as {who}" if state.how == "kept" else f"Signed in as {who}")
+    show.facts(
+        [
+            ("id", str(state.account_id) if state.account_id is not None else None),
+            ("token", facts.token_text(client.token)),
+            ("until", facts.moment(state.until)),
+            ("device key", "yes: the token is renewed with it" if state.device_key else None),
+            ("profile", state.profile),
+            ("at", state.issuer),
+            ("kept", "nowhere: add --print-token to have the token written out" if nowhere else state.where),
+        ]
+    )
+    if state.how == "kept":
+        print("To sign in anew: --again. To keep another sign-in beside it: --profile NAME.", file=sys.stderr)
+    if os.environ.get(given.VARIABLE, "").strip():
+        print(f"{given.VARIABLE} is set: its token comes before what is kept.", file=sys.stderr)

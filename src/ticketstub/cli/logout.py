@@ -3,63 +3,79 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from ticketstub.cli import given, options
+from ticketstub.cli import given, keeping, options, show
 from ticketstub.cli.complaints import Complaint, WrongUsage
+from ticketstub.cli.connection import Reach, kept
+from ticketstub.cli.help import Command
+from ticketstub.cli.profiles import plain
 from ticketstub.errors import PlexError
 
 if TYPE_CHECKING:
-    from ticketstub.cli.connection import Reach
     from ticketstub.cli.keeping import Found
     from ticketstub.credentials.base import Entry
 
 
-def logout(
-    *,
-    local: Annotated[
-        bool, typer.Option("--local", help="Forget it here only; its token lives on at Plex. Needs no network.")
-    ] = False,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Of all programs, profiles and addresses; it lists them and asks before.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="With --all: do not ask whether it is meant.")] = False,
-    profile: options.Profile = None,
-    plex_tv: options.PlexTv = options.PLEX_TV,
-    as_json: options.AsJson = False,
-    timeout: options.Timeout = options.SECONDS,
-    client_identifier: options.ClientIdentifier = None,
-) -> None:
+@click.command(cls=Command)
+@click.option("--local", is_flag=True, help="Forget it here only; its token lives on at Plex. Needs no network.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Of all programs, profiles and addresses; it lists them and asks before."
+)
+@click.option("--yes", is_flag=True, help="With --all: do not ask whether it is meant.")
+@options.reaching
+def logout(*, reach: Reach, as_json: bool, local: bool, everything: bool, yes: bool) -> None:
     """Sign out: end the kept token at Plex, then forget it. If Plex cannot be told, it stays kept."""
-    from ticketstub.cli import keeping, show
-    from ticketstub.cli.connection import Reach
-
-    reach = Reach(plex_tv, timeout, client_identifier, profile)
     if everything:
-        _all(reach, local=local, yes=yes, as_json=as_json)
+        _end_all(reach, local=local, yes=yes, as_json=as_json)
         return
-    wanted = keeping.entry(reach.issuer, profile)
-    told = _forgotten(wanted) if local else _ended(reach, wanted)
+    wanted = keeping.entry(reach.issuer, reach.profile)
+    told = _forget(wanted) if local else _end(reach, wanted)
     if as_json:
-        show.as_json(
-            {"profile": wanted.profile, "issuer": wanted.issuer, "ended_at_plex": not local, "still_kept": False}
-        )
+        known = {"profile": wanted.profile, "issuer": wanted.issuer}
+        show.print_json({**known, "ended_at_plex": not local, "still_kept": False})
         return
     show.heading(told)
     if local:
         print("Its token still lives at Plex: remove this device in the account's list of devices to end it.")
 
 
-def _all(reach: Reach, *, local: bool, yes: bool, as_json: bool) -> None:
-    """End what every program keeps; one that cannot be ended stays, and the others are ended nevertheless."""
-    from ticketstub.cli import show
-    from ticketstub.cli.profiles import everything, plain
+def _forget(wanted: Entry) -> str:
+    """Forget it in every store, also where it cannot be read."""
+    keyring, files = keeping.stores()
+    gone = [files.remove(*wanted), wanted in keyring.noted() and keyring.remove(*wanted)]
+    if not any(gone):
+        raise keeping.missing(wanted)
+    return f"Forgotten here: the profile {wanted.profile}"
 
+
+def _end(reach: Reach, wanted: Entry) -> str:
+    found = keeping.find(wanted)
+    if found is None:
+        raise keeping.missing(wanted)
+    _end_found(reach, found)
+    return f"Signed out: {found.name}"
+
+
+def _end_found(reach: Reach, found: Found) -> None:
+    with kept(reach, found) as client:
+        try:
+            client.sign_out()
+        except PlexError as error:
+            raise Complaint(
+                f"{found.name} is not signed out, and still kept: {error.message}",
+                hint="try again later; --local forgets it here now, while its token lives on at Plex",
+                refusal=error,
+            ) from None
+
+
+def _end_all(reach: Reach, *, local: bool, yes: bool, as_json: bool) -> None:
+    """End what every program keeps; one that cannot be ended stays, and the others are ended nevertheless."""
     if reach.profile is not None:
         raise WrongUsage("--all means every profile: leave out --profile")
-    found = everything()
+    found = keeping.everything()
     if found:
         given.can_be_confirmed(yes=yes)
         _confirm(found, local=local, yes=yes)
@@ -67,15 +83,19 @@ def _all(reach: Reach, *, local: bool, yes: bool, as_json: bool) -> None:
     ended: list[Found] = []
     for one in found:
         try:
-            told = _remove(one) if local else _end(reach._replace(plex_tv=one.credential.issuer), one)
+            if local:
+                one.store.remove(*one.credential.entry)
+            else:
+                _end_found(reach._replace(plex_tv=one.credential.issuer), one)
         except Complaint as failure:
             failures.append(failure)
             continue
         ended.append(one)
         if not as_json:
-            show.heading(told)
+            show.heading(f"{'Forgotten here' if local else 'Signed out'}: {one.name_with_app}")
     if as_json:
-        show.as_json({"profiles": [plain(one) for one in ended], "ended_at_plex": not local, "kept": bool(failures)})
+        known = {"ended_at_plex": not local, "kept": bool(failures)}
+        show.print_json({"profiles": [plain(one) for one in ended], **known})
     elif not found:
         show.heading("Nothing is kept: nobody is signed in.")
     if failures:
@@ -90,44 +110,3 @@ def _confirm(found: list[Found], *, local: bool, yes: bool) -> None:
         print(f"  {one.name_with_app} at {one.credential.issuer}", file=sys.stderr)
     if not yes and not given.ask("Is this meant?"):
         raise Complaint("nothing was ended")
-
-
-def _remove(found: Found) -> str:
-    found.store.remove(*found.credential.entry)
-    return f"Forgotten here: {found.name_with_app}"
-
-
-def _forgotten(wanted: Entry) -> str:
-    """Forget it in every store, also where it cannot be read."""
-    from ticketstub.cli import keeping
-
-    keyring, files = keeping.stores()
-    gone = [files.remove(*wanted), wanted in keyring.noted() and keyring.remove(*wanted)]
-    if not any(gone):
-        raise keeping.missing(wanted)
-    return f"Forgotten here: the profile {wanted.profile}"
-
-
-def _ended(reach: Reach, wanted: Entry) -> str:
-    from ticketstub.cli import keeping
-
-    found = keeping.find(wanted)
-    if found is None:
-        raise keeping.missing(wanted)
-    _end(reach, found)
-    return f"Signed out: {found.name}"
-
-
-def _end(reach: Reach, found: Found) -> str:
-    from ticketstub.cli.connection import kept
-
-    with kept(reach, found) as client:
-        try:
-            client.sign_out()
-        except PlexError as error:
-            raise Complaint(
-                f"{found.name} is not signed out, and still kept: {error.message}",
-                hint="try again later; --local forgets it here now, while its token lives on at Plex",
-                refusal=error,
-            ) from None
-    return f"Signed out: {found.name_with_app}"

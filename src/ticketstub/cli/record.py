@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-import typer
+import click
 
-from ticketstub.cli.complaints import Complaint, WrongUsage
-from ticketstub.cli.exits import FAILED, UNREACHABLE
+from ticketstub.cli import given
+from ticketstub.cli.complaints import FAILED, UNREACHABLE, Complaint, WrongUsage
+from ticketstub.cli.help import Command, argument
+from ticketstub.cli.starting import explained
 from ticketstub.errors import printable
 
 if TYPE_CHECKING:
@@ -26,28 +28,22 @@ _SECTIONS = "/library/sections"
 _SILENT = "is it running, and are these its address and port?"
 
 
-def record(
-    *,
-    url: Annotated[str, typer.Argument(metavar="URL", help="The media server, as http://host:32400.")],
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where its answers are written.")],
-    paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATH…]", help="More to ask for: paths, with queries.")
-    ] = None,
-    outside: Annotated[bool, typer.Option("--outside", help="Ask it though it is in no private network.")] = False,
-) -> None:
+@click.command(cls=Command)
+@argument("url", metavar="URL", help="The media server, as http://host:32400.")
+@argument("folder", metavar="FOLDER", type=click.Path(path_type=Path), help="Where its answers are written.")
+@argument("paths", metavar="[PATH…]", nargs=-1, help="More to ask for: paths, with queries.")
+@click.option("--outside", is_flag=True, help="Ask it though it is in no private network.")
+def record(*, url: str, folder: Path, paths: tuple[str, ...], outside: bool) -> None:
     """Record a real media server's answers, without secrets, for a local Plex to serve."""
-    from ticketstub.cli.starting import explained
-
-    wrong = [path for path in paths or [] if not path.startswith("/")]
+    wrong = [path for path in paths if not path.startswith("/")]
     if wrong:
         raise WrongUsage(f"a path begins with a slash: {printable(wrong[0])}")
     with explained():
         upstream, recorder = _both(url, folder, outside=outside)
-        asyncio.run(_record(upstream, recorder, paths or []))
+        asyncio.run(_record(upstream, recorder, paths))
 
 
 def _both(url: str, folder: Path, *, outside: bool) -> tuple[Upstream, Recorder]:
-    from ticketstub.cli.given import token
     from ticketstub.server.recording import Recorder
     from ticketstub.server.upstream import Upstream
     from ticketstub.server.world_replies import Whole, base
@@ -57,12 +53,12 @@ def _both(url: str, folder: Path, *, outside: bool) -> tuple[Upstream, Recorder]
         at = base(url)
     except Unfit as fault:
         raise WrongUsage(f"the address {fault}") from None
-    given = token()
-    upstream = Upstream(Whole(upstream=at, upstream_token=given, upstream_outside=outside))
-    return upstream, Recorder(folder, (given.reveal(),) if given else ())
+    token = given.token()
+    upstream = Upstream(Whole(upstream=at, upstream_token=token, upstream_outside=outside))
+    return upstream, Recorder(folder, (token.reveal(),) if token else ())
 
 
-async def _record(upstream: Upstream, recorder: Recorder, paths: list[str]) -> None:
+async def _record(upstream: Upstream, recorder: Recorder, paths: tuple[str, ...]) -> None:
     """Ask for the libraries, for what is in each, and for the paths that were named."""
     sections, kept = await _keep(upstream, recorder, _SECTIONS)
     for path in [*(f"{_SECTIONS}/{quote(key, safe='')}/all" for key in _keys(sections)), *paths]:

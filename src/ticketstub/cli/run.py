@@ -1,25 +1,32 @@
 """`ticketstub run`: any program, unmodified, on a local Plex that lives as long as the program does.
 
 Rule: the program is told by its environment alone, and nothing else changes for it: streams, signals and exit code are
-its own. Nothing is installed, and nothing is left behind.
+its own. What is sent to this process is passed on to the program, which decides what it means; a terminal sends its
+signals to both by itself. Nothing is installed, and nothing is left behind.
 """
 
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, TextIO
+from types import FrameType
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-import typer
+import click
 
-from ticketstub.cli.complaints import Complaint, WrongUsage
+from ticketstub.cli import options
+from ticketstub.cli.complaints import Complaint
 from ticketstub.cli.given import on_terminal
-from ticketstub.cli.options import ChaosShare, Seed
+from ticketstub.cli.help import Command, argument
+from ticketstub.cli.starting import explained, inhabited
+from ticketstub.errors import printable
 
 if TYPE_CHECKING:
     from ticketstub.cli.run_journal import RunJournal
@@ -30,57 +37,75 @@ if TYPE_CHECKING:
     from ticketstub.server.world import World
     from ticketstub.token import Secret
 
+_NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as shells have it
+_PASSED_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+_OF_TERMINALS = ("SIGINT", "SIGQUIT")
 
+
+@click.command(cls=Command, context_settings={"allow_interspersed_args": False})  # what follows the program is its own
+@argument(
+    "command",
+    metavar="[--] [CMD ARGS…]",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    help="The program; left out, it is your shell.",
+)
+@click.option(
+    "--world",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The world, a TOML file, not the demonstration.",
+)
+@click.option("--offline", is_flag=True, help="Refuse every host that is not Plex's; else they are passed on.")
+@click.option(
+    "--record",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write what was asked as JSON lines; no secret is in them.",
+)
+@click.option("--verbose", is_flag=True, help="The same on standard error, a line each.")
+@click.option(
+    "--transparent",
+    is_flag=True,
+    help="No proxy: Plex's names lead here, for any program (Linux); it is offline.",
+)
+@click.option(
+    "--control",
+    is_flag=True,
+    help="Answer the control API; the program finds its address and key in its environment.",
+)
+@options.chaos
+@options.seed
 def run(
     *,
-    command: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[--] [CMD ARGS…]", help="The program; left out, it is your shell.", show_default=False),
-    ] = None,
-    world: Annotated[
-        Path | None, typer.Option("--world", metavar="FILE", help="The world, a TOML file, not the demonstration.")
-    ] = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Refuse every host that is not Plex's; else they are passed on.")
-    ] = False,
-    record: Annotated[
-        Path | None,
-        typer.Option("--record", metavar="FILE", help="Write what was asked as JSON lines; no secret is in them."),
-    ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="The same on standard error, a line each.")] = False,
-    transparent: Annotated[
-        bool,
-        typer.Option("--transparent", help="No proxy: Plex's names lead here, for any program (Linux); it is offline."),
-    ] = False,
-    control: Annotated[
-        bool,
-        typer.Option(
-            "--control", help="Answer the control API; the program finds its address and key in its environment."
-        ),
-    ] = False,
-    chaos: ChaosShare = 0.0,
-    seed: Seed = 0,
-) -> None:
+    command: tuple[str, ...],
+    world: Path | None,
+    offline: bool,
+    record: Path | None,
+    verbose: bool,
+    transparent: bool,
+    control: bool,
+    chaos: float,
+    seed: int,
+) -> int:
     """Run a program on a local Plex: it believes that it talks to plex.tv. Without a program: a shell."""
     from logging import NullHandler, getLogger
 
-    from ticketstub.cli.child import run_child
-    from ticketstub.cli.starting import explained, inhabited
-
     with explained():
+        from ticketstub.cli.run_journal import run_journal
+
         # As in `serve`: else Python prints the server library's warnings among the program's lines.
         getLogger("uvicorn").addHandler(NullHandler())
         people = inhabited(world, demo=world is None)
         surroundings = _of_its_own if transparent else _behind_proxy
         with (
-            _recording(record) as lines,
-            _journal(lines, verbose=verbose) as journal,
+            run_journal(record, verbose=verbose) as journal,
             surroundings(_of_a_run(people, journal, control, chaos, seed), journal, offline=offline) as environ,
         ):
+            shell = os.environ.get("COMSPEC", "cmd.exe") if os.name == "nt" else os.environ.get("SHELL", "/bin/sh")
             if not command and on_terminal(sys.stderr):
                 _welcome(environ)
-            code = run_child(command or [_shell()], environ)
-    raise typer.Exit(code)
+            return _run_child(command or (shell,), environ)
 
 
 class _Own(NamedTuple):
@@ -176,15 +201,6 @@ def _doors(plex: LocalPlex) -> list[Door]:
     ]
 
 
-@contextmanager
-def _journal(lines: TextIO | None, *, verbose: bool) -> Generator[RunJournal]:
-    from ticketstub.cli.run_journal import RunJournal
-
-    journal = RunJournal(lines, verbose=verbose)
-    yield journal
-    journal.sum_up()
-
-
 def _upstream() -> Upstream | None:
     """Return the proxy by which this machine reaches the world, if it has one."""
     from ticketstub.errors import Unreachable
@@ -200,23 +216,6 @@ def _upstream() -> Upstream | None:
     return Upstream(Address(found.place.host, found.place.port), found.authorization) if found else None
 
 
-@contextmanager
-def _recording(file: Path | None) -> Generator[TextIO | None]:
-    if file is None:
-        yield None
-        return
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    except OSError as error:
-        raise WrongUsage(f"{file} cannot be written: {error.strerror}") from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as lines:
-        yield lines
-
-
-def _shell() -> str:
-    return os.environ.get("COMSPEC", "cmd.exe") if os.name == "nt" else os.environ.get("SHELL", "/bin/sh")
-
-
 def _welcome(environ: dict[str, str]) -> None:
     """Say what this shell is, and how another one joins it."""
     authority, plex_tv = environ["TICKETSTUB_CA"], environ["TICKETSTUB_PLEX_TV"]
@@ -227,3 +226,72 @@ def _welcome(environ: dict[str, str]) -> None:
     if environ.get("TICKETSTUB_PROXY"):
         print(f'  In another shell: eval "$(ticketstub env --ca {authority})"')
     print("  It ends with this shell: exit", flush=True)
+
+
+def _run_child(command: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run a program to its end and return its exit code, 128 and the signal's number where a signal ended it.
+
+    Raises:
+        Complaint: it is not there (exit code 127), or cannot be run (126), as shells have it.
+    """
+    with _Relay().listening() as relay:
+        try:
+            child = subprocess.Popen(command, env=environ)  # noqa: S603  # the user's own program is the point
+        except FileNotFoundError:
+            raise Complaint(f"{printable(command[0])}: there is no such program", exit_code=_NOT_FOUND) from None
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "its arguments cannot be passed"
+            raise Complaint(f"{printable(command[0])} cannot be run: {why}", exit_code=_NOT_EXECUTABLE) from None
+        relay.passes_to(child)
+        code = child.wait()
+    return 128 - code if code < 0 else code
+
+
+class _Relay:
+    """Passes signals on, also those that came before there was anybody to pass them to."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+
+    @contextmanager
+    def listening(self) -> Generator[_Relay]:
+        """Take the signals for as long as the `with` lasts; those that are ignored stay so, here and in the program."""
+        there = [getattr(signal, name) for name in _PASSED_ON if hasattr(signal, name)]
+        before = {each: signal.getsignal(each) for each in there}
+        before = {each: handler for each, handler in before.items() if handler is not signal.SIG_IGN}
+        for each in before:
+            signal.signal(each, self._take)
+        try:
+            yield self
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def passes_to(self, child: subprocess.Popen[bytes]) -> None:
+        """Name the program."""
+        self._child = child
+        for number in self._early:
+            child.send_signal(number)
+
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        if signal.Signals(number).name in _OF_TERMINALS and _in_foreground():
+            return
+        if self._child is None:
+            self._early.append(number)
+        else:
+            self._child.send_signal(number)
+
+
+def _in_foreground() -> bool:
+    """Tell whether a terminal would have sent its signals to the program too."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR)
+    except OSError:
+        return os.name == "nt"  # there, a console's Ctrl-C goes to all programs on it
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)

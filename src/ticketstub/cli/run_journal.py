@@ -8,12 +8,16 @@ asked for.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from ticketstub.cli.complaints import WrongUsage
 from ticketstub.errors import printable
 from ticketstub.server.known_secrets import HiddenSecret
 
@@ -80,6 +84,24 @@ class RunJournal:
             self._scrubber = Scrubber()
         scrub = self._scrubber.scrub
         return {name: scrub(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
+
+
+@contextmanager
+def run_journal(file: Path | None, *, verbose: bool) -> Generator[RunJournal]:
+    """Keep the journal of a run, and sum it up at its ordered end.
+
+    Raises:
+        WrongUsage: the file cannot be written.
+    """
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        opened = nullcontext() if file is None else os.fdopen(os.open(file, flags, 0o600), "w", encoding="utf-8")
+    except OSError as error:
+        raise WrongUsage(f"{file} cannot be written: {error.strerror}") from None
+    with opened as lines:
+        journal = RunJournal(lines, verbose=verbose)
+        yield journal
+        journal.sum_up()
 
 
 def _say(text: str) -> None:

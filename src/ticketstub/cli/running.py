@@ -1,7 +1,7 @@
 """Runs the command once: arguments in, exit code out.
 
-Rule: whatever happens, the user sees a sentence and the shell a code of exits.py; never a traceback. A fault of ours
-is told by its kind and place alone, because its message might hold a secret.
+Rule: whatever happens, the user sees a sentence and the shell a code of complaints.py; never a traceback. A fault of
+ours is told by its kind and place alone, because its message might hold a secret.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ from io import TextIOWrapper
 from traceback import extract_tb
 from typing import TextIO
 
-from ticketstub.cli.complaints import Complaint, WrongUsage, complain
-from ticketstub.cli.exits import INTERRUPTED, NOBODY_READS
+from click import ClickException
+from click.exceptions import Exit
+
+from ticketstub.cli import completion
+from ticketstub.cli.complaints import INTERRUPTED, NOBODY_READS, Complaint, WrongUsage, complain
 from ticketstub.errors import PlexError, PlexWarning, without_secrets
 
 _VALUE = re.compile(r": '.*' is(?= not)", re.DOTALL)
 _NUMBER = re.compile(r"(?<=this is not )a valid (int|float)[a-z ]*$")
+_NUMBERS = {"int": "a whole number", "float": "a number"}  # click names the types of Python
 
 
 def run(arguments: list[str]) -> int:
@@ -74,41 +78,34 @@ def _note(message: Warning | str, *_where: object) -> None:
 
 
 def _answered(arguments: list[str]) -> int:
-    import typer
-
     from ticketstub.cli.app import app
 
     try:
-        code: object = app(args=arguments, prog_name="ticketstub", standalone_mode=False)
-    except typer.Abort:
-        return INTERRUPTED
-    except SystemExit as leaving:
-        # Typer ends the process itself where nobody reads: that has a code of its own here.
+        if instruction := os.environ.get(completion.VARIABLE):
+            return completion.complete(instruction)
+        with app.make_context("ticketstub", list(arguments)) as context:
+            code: object = app.invoke(context)
+    except SystemExit as leaving:  # Rich ends the process itself where nobody reads: that has a code of its own here
         raise leaving.__context__ or leaving from None
-    except Exception as error:
-        # What Typer raises for a wrong command line has no public class that all its versions share.
-        tell = getattr(error, "format_message", None)
-        if not callable(tell):
-            raise
-        raise _usage(str(tell()).rstrip(".").replace("\n", " "), error) from None
+    except Exit as done:
+        return done.exit_code
+    except ClickException as error:
+        raise _usage(error) from None
     return code if isinstance(code, int) else 0
 
 
-def _usage(message: str, error: Exception) -> WrongUsage:
+def _usage(error: ClickException) -> WrongUsage:
     """Tell what is wrong with the command line without repeating what may be a secret in the wrong place."""
-    path = getattr(getattr(error, "ctx", None), "command_path", "ticketstub")
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "ticketstub"
+    message = error.format_message().rstrip(".").replace("\n", " ")
     if "extra argument" in message:
         hint = f"tokens and passwords are no arguments, for others can read them there: {path} --help"
         return WrongUsage("there is an argument too many", hint=hint)
     if message.startswith("No such command"):
         message = without_secrets(message)
-    message = _NUMBER.sub(_number, _VALUE.sub(": this is", message))
+    message = _NUMBER.sub(lambda kind: _NUMBERS[kind[1]], _VALUE.sub(": this is", message))
     return WrongUsage(message, hint=f"{path} --help")
-
-
-def _number(kind: re.Match[str]) -> str:
-    """Name what click names by the type's name in Python."""
-    return "a whole number" if kind[1] == "int" else "a number"
 
 
 def _mistake(error: Exception) -> Complaint:

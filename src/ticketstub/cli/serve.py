@@ -1,4 +1,4 @@
-"""`ticketstub serve`: run a local Plex until it is told to stop.
+"""`ticketstub serve`: run a local Plex until it is told to stop. `ticketstub openapi`: what it answers.
 
 Rule: everything that can be wrong is said before anything answers. SIGTERM and Ctrl-C end it with exit code 0, from the
 first moment on. Only loopback and private addresses are listened on, with TLS or without: it is a stand-in.
@@ -7,74 +7,154 @@ first moment on. Only loopback and private addresses are listened on, with TLS o
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from contextlib import contextmanager, suppress
+from ipaddress import ip_address
 from logging import NullHandler, getLogger
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
+import click
+
+from ticketstub.cli import options
 from ticketstub.cli.complaints import Complaint, WrongUsage
 from ticketstub.cli.given import on_terminal
-from ticketstub.cli.options import ChaosShare, Seed
-from ticketstub.cli.serve_options import (
-    CONTROL_KEY,
-    Advertise,
-    ControlKeyFile,
-    ControlPort,
-    Db,
-    Demo,
-    Host,
-    Log,
-    MediaPort,
-    Port,
-    RecordFolder,
-    Reset,
-    ShowSecrets,
-    Tls,
-    TlsPort,
-    WorldFile,
-)
+from ticketstub.cli.help import Command
 from ticketstub.cli.starting import explained, inhabited
-from ticketstub.cli.until_told import Ending, run_until_told
 
 if TYPE_CHECKING:
-    from ticketstub.cli.certificates import Certificates
+    import asyncio
+    from collections.abc import Callable, Generator
+    from types import FrameType
+
     from ticketstub.server.control.hand import Hand
     from ticketstub.server.control.sites import Control
-    from ticketstub.server.places import Secure
+    from ticketstub.server.local_plex import LocalPlex
+
+CONTROL_KEY = "TICKETSTUB_SERVE_CONTROL_KEY"
+"""The variable that may hold the control API's key: containers are given secrets so."""
 
 
+def _allowed_host(_context: click.Context, parameter: click.Parameter, host: str | None) -> str | None:
+    """Take an address that only this machine, its containers or its own network reach."""
+    if host is None or host == "localhost":
+        return host and "127.0.0.1"
+    try:
+        address = ip_address(host)
+    except ValueError:
+        raise click.BadParameter("this is an IP address, such as 127.0.0.1") from None
+    if not (address.is_loopback or address.is_private or address.is_unspecified):
+        raise click.BadParameter("a local Plex listens on loopback and private addresses only")
+    if address.is_unspecified and parameter.name == "advertise":
+        raise click.BadParameter("this is the address that others reach, such as 172.31.99.2")
+    return host
+
+
+@click.command(cls=Command)
+@options.world
+@options.demo
+@click.option(
+    "--port",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    default=8190,
+    help="plex.tv's port; 0 takes a free one.",
+)
+@click.option(
+    "--host",
+    metavar="ADDRESS",
+    default="127.0.0.1",
+    callback=_allowed_host,
+    help="Where to listen; 0.0.0.0 is every network of this machine, meant for containers.",
+)
+@click.option(
+    "--advertise",
+    metavar="ADDRESS",
+    callback=_allowed_host,
+    help="Where media servers are listed to be, if that is not --host; with --tls and 0.0.0.0 it is found out.",
+)
+@click.option(
+    "--media-port",
+    metavar="PORT",
+    type=click.IntRange(1, 65000),
+    help="The port of the first media server that has none in the world; the next have the next ones.",
+)
+@click.option(
+    "--tls",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Answer https too, on every port, and write what clients are to trust into this folder.",
+)
+@click.option(
+    "--tls-port",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    default=443,
+    help="With --tls, a port more of plex.tv's; 0 takes a free one. With 443, 80 is another.",
+)
+@click.option("--db", metavar="URL", help="sqlite:///file.db keeps everything; left out, it is gone at the end.")
+@click.option("--reset", is_flag=True, help="Start over with a new database.")
+@click.option("--log/--no-log", default=None, help="A line for each answer; by default on a terminal only.")
+@click.option(
+    "--control",
+    metavar="KEYFILE",
+    type=click.Path(path_type=Path),
+    help=f"Answer the control API with the key in this file, which is made where there is none; or set {CONTROL_KEY}.",
+)
+@click.option(
+    "--control-port",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    default=8191,
+    help="Its port; 0 takes a free one.",
+)
+@options.chaos
+@options.seed
+@click.option(
+    "--record",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Keep what media servers upstream answer, without secrets.",
+)
+@click.option(
+    "--show-secrets",
+    is_flag=True,
+    help="Print your world's passwords, tokens and current codes, and show them to browsers of this machine; "
+    "the demonstration's are always shown.",
+)
 def serve(
     *,
-    world: WorldFile = None,
-    demo: Demo = False,
-    port: Port = 8190,
-    host: Host = "127.0.0.1",
-    advertise: Advertise = None,
-    media_port: MediaPort = None,
-    tls: Tls = None,
-    tls_port: TlsPort = 443,
-    db: Db = None,
-    reset: Reset = False,
-    log: Log = None,
-    control: ControlKeyFile = None,
-    control_port: ControlPort = 8191,
-    chaos: ChaosShare = 0.0,
-    seed: Seed = 0,
-    record: RecordFolder = None,
-    show_secrets: ShowSecrets = False,
+    world: Path | None,
+    demo: bool,
+    port: int,
+    host: str,
+    advertise: str | None,
+    media_port: int | None,
+    tls: Path | None,
+    tls_port: int,
+    db: str | None,
+    reset: bool,
+    log: bool | None,
+    control: Path | None,
+    control_port: int,
+    chaos: float,
+    seed: int,
+    record: Path | None,
+    show_secrets: bool,
 ) -> None:
     """Run a local Plex: plex.tv's API on one port, each media server on its own. It is a stand-in, not Plex."""
     if reset and not db:
         raise WrongUsage("--reset starts a database over: name it with --db")
     if tls and ":" in (advertise or host):
         raise WrongUsage("--tls needs an IPv4 address: Plex's https names stand for those")
-    ending = Ending()
+    ending = _Ending()
     with ending.on_signals(), explained():
         from ticketstub.cli.banner import Journal, introduce
         from ticketstub.cli.certificates import Certificates
         from ticketstub.server.local_plex import LocalPlex
         from ticketstub.server.overview import Overview
-        from ticketstub.server.places import found_address
+        from ticketstub.server.places import Secure, found_address
 
         # Without any handler, Python would print the server library's warnings among our lines.
         getLogger("uvicorn").addHandler(NullHandler())
@@ -83,8 +163,9 @@ def serve(
             raise WrongUsage("--record keeps what comes from upstream, and no media server of this world has one")
         logging = on_terminal(sys.stdout) if log is None else log
         told = Journal().write if logging else None
-        held = in_hand(control, control_port, chaos, seed)
+        hand, answering = _in_hand(control, control_port, chaos, seed)
         certificates = Certificates(tls, os.environ) if tls else None
+        ports = (443, 80) if tls_port == 443 else (tls_port,)
         overview = Overview(people, secrets=demo or show_secrets, invented=demo)
         plex = LocalPlex(
             people,
@@ -97,10 +178,11 @@ def serve(
             record=record,
             advertise=advertise or (found_address(host) if tls else None),
             media_port=media_port,
-            secure=_secure(certificates, tls_port),
-            **held,
+            secure=Secure(certificates.context, ports) if certificates else None,
+            hand=hand,
+            control=answering,
         )
-        run_until_told(
+        _run_until_told(
             plex,
             lambda: introduce(
                 plex, overview, db=db, host=host, file=world, key=control or CONTROL_KEY, tls=certificates
@@ -110,23 +192,7 @@ def serve(
         )
 
 
-def _secure(certificates: Certificates | None, port: int) -> Secure | None:
-    """Say how https is answered too: with what is made once every address is taken."""
-    from ticketstub.server.places import Secure
-
-    if certificates is None:
-        return None
-    return Secure(certificates.context, (443, 80) if port == 443 else (port,))
-
-
-class InHand(TypedDict):
-    """What a local Plex is given that a tester has a hand on."""
-
-    hand: Hand | None
-    control: Control | None
-
-
-def in_hand(key_file: Path | None, port: int, share: float, seed: int) -> InHand:
+def _in_hand(key_file: Path | None, port: int, share: float, seed: int) -> tuple[Hand | None, Control | None]:
     """Make what the control API and chaos need; nothing where neither is wanted.
 
     Raises:
@@ -134,7 +200,7 @@ def in_hand(key_file: Path | None, port: int, share: float, seed: int) -> InHand
     """
     given = os.environ.get(CONTROL_KEY, "")
     if key_file is None and not share and not given:
-        return {"hand": None, "control": None}
+        return None, None
     from ticketstub.server.chaos import Chaos
     from ticketstub.server.control.hand import Hand
     from ticketstub.server.control.key_file import KeyFileError, control_key, given_key
@@ -145,4 +211,68 @@ def in_hand(key_file: Path | None, port: int, share: float, seed: int) -> InHand
         key = control_key(key_file) if key_file else given_key(given, CONTROL_KEY) if given else None
     except KeyFileError as error:
         raise Complaint(str(error)) from None
-    return {"hand": hand, "control": Control(key, port) if key else None}
+    return hand, Control(key, port) if key else None
+
+
+class _Ending:
+    """The order to stop, which may come before there is an event loop to tell."""
+
+    def __init__(self) -> None:
+        self._ordered = False
+        self._tell: Callable[[], object] = lambda: None
+
+    @contextmanager
+    def on_signals(self) -> Generator[None]:
+        """Take SIGINT and SIGTERM as the order, for as long as the `with` lasts."""
+        before = {each: signal.signal(each, self._order) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def _order(self, _signal: int, _frame: FrameType | None) -> None:
+        self._ordered = True
+        with suppress(RuntimeError):  # the loop is closed: it has ended already
+            self._tell()
+
+    def tells(self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+        """Pass the order on to this event, also one that came before."""
+        self._tell = lambda: loop.call_soon_threadsafe(stop.set)
+        if self._ordered:
+            stop.set()
+
+
+def _run_until_told(plex: LocalPlex, ready: Callable[[], None], ending: _Ending, *, looks_at_sockets: bool) -> None:
+    """Run a local Plex to its ordered end.
+
+    Args:
+        plex: that one.
+        ready: called once every address answers.
+        ending: the order to stop.
+        looks_at_sockets: what its event loop must be able to do (see `new_event_loop`).
+    """
+    import asyncio
+
+    from ticketstub.server.listening import new_event_loop
+
+    async def until_told() -> None:
+        stop = asyncio.Event()
+        ending.tells(asyncio.get_running_loop(), stop)
+        await plex.serve(ready, stop)
+
+    with asyncio.Runner(loop_factory=lambda: new_event_loop(looks_at_sockets=looks_at_sockets)) as runner:
+        runner.run(until_told())
+
+
+@click.command(cls=Command)
+@click.option("--media-server", is_flag=True, help="Of a media server, instead of plex.tv's port.")
+@click.option("--control", is_flag=True, help="Of the control API, instead.")
+def openapi(*, media_server: bool, control: bool) -> None:
+    """Print the OpenAPI document of what a local Plex answers."""
+    if control and media_server:
+        raise WrongUsage("one document at a time: leave out --control, or --media-server")
+    with explained():
+        from ticketstub.server.openapi import text
+
+        print(text("control" if control else "media server" if media_server else "plex.tv"))

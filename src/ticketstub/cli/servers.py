@@ -1,33 +1,60 @@
-"""`ticketstub servers`: the media servers that an account can reach."""
+"""`ticketstub servers`, `resources` and `source`: what an account can reach, and how."""
 
 from __future__ import annotations
 
-from ticketstub.cli import options
+import click
 
-_COLUMNS = ("name", "access", "version", "token", "identifier", "addresses")
+from ticketstub.cli import facts, options, show
+from ticketstub.cli.complaints import blaming
+from ticketstub.cli.connection import Reach, media_server, signed_in
+from ticketstub.cli.help import Command, argument
 
 
-def servers(
-    *,
-    profile: options.Profile = None,
-    plex_tv: options.PlexTv = options.PLEX_TV,
-    as_json: options.AsJson = False,
-    timeout: options.Timeout = options.SECONDS,
-    client_identifier: options.ClientIdentifier = None,
-) -> None:
+@click.command(cls=Command)
+@options.reaching
+def servers(*, reach: Reach, as_json: bool) -> None:
     """List the account's media servers.
 
     Its own and those that are shared with it, with each one's addresses and own token (as a fingerprint). The
     identifier is what `can_reach` takes in Python.
     """
-    from ticketstub.cli import facts, show
-    from ticketstub.cli.connection import Reach, signed_in
-
-    with signed_in(Reach(plex_tv, timeout, client_identifier, profile)) as client:
+    with signed_in(reach) as client:
         found = [one for one in client.resources() if one.is_media_server]
+    columns = ("name", "access", "version", "token", "identifier", "addresses")
+    nothing = "This account can reach no media server."
+    show.records("servers", found, columns, map(facts.of_server, found), nothing=nothing, as_json=as_json)
+
+
+@click.command(cls=Command)
+@options.reaching
+def resources(*, reach: Reach, as_json: bool) -> None:
+    """List the account's media servers and players.
+
+    With addresses and each one's own token (as a fingerprint).
+    """
+    with signed_in(reach) as client:
+        found = client.resources()
+    columns = ("name", "access", "product", "token", "addresses")
+    nothing = "This account can reach no media server or player."
+    show.records("resources", found, columns, map(facts.of_resource, found), nothing=nothing, as_json=as_json)
+
+
+@click.command(cls=Command)
+@argument("source", metavar="SOURCE", help="server://… or provider://… and its identifier.")
+@click.option(
+    "--server", metavar="URL", required=True, help="The media server's address, such as http://192.0.2.7:32400."
+)
+@click.option("--refresh", is_flag=True, help="Let the server ask anew, not from memory.")
+@options.reaching
+def source(*, reach: Reach, as_json: bool, source: str, server: str, refresh: bool) -> None:
+    """Ask a media server how to reach a source.
+
+    Needs its owner's token, or a transient token made from that.
+    """
+    with media_server(reach, server) as (client, _token), blaming("SOURCE"):
+        found = client.authentication.get_source_connection_information(source=source, refresh=refresh)
     if as_json:
-        show.as_json({"servers": [facts.with_problems(one) for one in found]})
-    elif found:
-        show.listed(_COLUMNS, [facts.of_server(one) for one in found])
-    else:
-        show.heading("This account can reach no media server.")
+        show.print_json({"source": facts.with_problems(found)})
+        return
+    show.heading(found.name or source)
+    show.facts(facts.of_source(found))

@@ -16,6 +16,8 @@ from ticketstub.errors import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ticketstub.records import Record
+
 Facts = Iterable[tuple[str, str | None]]
 """Names and values; those that are `None` or empty are not shown."""
 
@@ -27,7 +29,7 @@ def console(stream: TextIO | None = None, *, width: int | None = None) -> Consol
     return Console(file=stream or sys.stdout, width=width, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
-def as_json(value: object) -> None:
+def print_json(value: object) -> None:
     """Print a value as JSON, in the forms of `facts.plain`; letters beyond ASCII are escaped: none moves the cursor."""
     from ticketstub.cli.facts import plain
 
@@ -50,6 +52,26 @@ def facts(pairs: Facts, *, indent: int = 2) -> None:
     out = console()
     for name, value in shown:
         out.print(Text.assemble(" " * indent, (name.ljust(width), "dim"), "  ", value))
+
+
+def records(
+    name: str,
+    found: Sequence[Record],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    nothing: str,
+    as_json: bool,
+) -> None:
+    """Print records as a table, or what is to be said where there are none; or as JSON, as the list of this name."""
+    if as_json:
+        from ticketstub.cli.facts import with_problems
+
+        print_json({name: [with_problems(one) for one in found]})
+    elif found:
+        listed(columns, rows)
+    else:
+        heading(nothing)
 
 
 def listed(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

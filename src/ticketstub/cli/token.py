@@ -1,39 +1,53 @@
-"""`ticketstub token`: write the kept token out, or get a transient token from a media server."""
+"""`ticketstub token`, `claim`, `check`, `whoami` and `ping`: what a token is, whose, and how to get one written out."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import sys
+import time
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from ticketstub.cli import given, options
-from ticketstub.cli.complaints import WrongUsage
+from ticketstub.cli import facts, given, keeping, options, show
+from ticketstub.cli.complaints import UNREACHABLE, WrongUsage
+from ticketstub.cli.connection import Reach, kept, media_server, own_device, signed_in
+from ticketstub.cli.help import Command
 from ticketstub.errors import MalformedReply
 
 if TYPE_CHECKING:
-    from ticketstub.cli.connection import Reach
-    from ticketstub.token import Token
+    from ticketstub.flows.check import Checked
+
+_UNKNOWN, _DEAD = 1, 3
+_KINDS = {
+    "account": "An account's token",
+    "server": "A media server's own token",
+    "shared": "A token for this media server",
+    "transient": "A transient token",
+    "local": "A local token of a media server",
+    "claim": "A claim token",
+    "jwt": "A JWT of an account",
+    "unknown": "A token",
+}
 
 
+@click.command(cls=Command)
+@click.option("--transient", is_flag=True, help="Get one from a media server that lives for at most 48 hours.")
+@click.option("--server", metavar="URL", help="With --transient: that media server's address.")
+@click.option(
+    "--for-servers", is_flag=True, help="The token that the account's own media servers take, if not the same."
+)
+@options.print_token
+@options.yes_show
+@options.reaching
 def token(
     *,
-    transient: Annotated[
-        bool, typer.Option("--transient", help="Get one from a media server that lives for at most 48 hours.")
-    ] = False,
-    server: Annotated[
-        str | None, typer.Option("--server", metavar="URL", help="With --transient: that media server's address.")
-    ] = None,
-    for_servers: Annotated[
-        bool,
-        typer.Option("--for-servers", help="The token that the account's own media servers take, if not the same."),
-    ] = False,
-    print_token: options.PrintToken = False,
-    yes: options.YesShow = False,
-    profile: options.Profile = None,
-    plex_tv: options.PlexTv = options.PLEX_TV,
-    as_json: options.AsJson = False,
-    timeout: options.Timeout = options.SECONDS,
-    client_identifier: options.ClientIdentifier = None,
+    reach: Reach,
+    as_json: bool,
+    transient: bool,
+    server: str | None,
+    for_servers: bool,
+    print_token: bool,
+    yes: bool,
 ) -> None:
     """Write the kept token out, or make a transient one.
 
@@ -41,43 +55,29 @@ def token(
     TICKETSTUB_TOKEN and standard input are not looked at, but with --transient they come first. A transient token has
     the rights of the one that it is made from; add --print-token to have it written out.
     """
-    from ticketstub.cli.connection import Reach
-
-    reach = Reach(plex_tv, timeout, client_identifier, profile)
     if transient:
         given.may_print_token(wanted=print_token, yes=yes, as_json=as_json)
-        _transient(reach, server, print_token=print_token, as_json=as_json)
+        _make_transient(reach, server, print_token=print_token, as_json=as_json)
         return
     if server is not None:
         raise WrongUsage("--server goes with --transient", hint="ticketstub token --transient --server URL")
     given.may_print_token(wanted=not as_json, yes=yes, as_json=False)
-    _kept(reach, for_servers=for_servers, as_json=as_json)
-
-
-def _kept(reach: Reach, *, for_servers: bool, as_json: bool) -> None:
-    from ticketstub.cli import keeping, show
-    from ticketstub.cli.connection import kept
-    from ticketstub.cli.over import explained
     from ticketstub.credentials.keep_alive import renewal_due
 
     found = keeping.needed(reach.issuer, reach.profile)
-    with kept(reach, found) as client, explained(found):
-        import time
-
+    with kept(reach, found) as client, keeping.explained(found):
         if renewal_due(found.credential, time.time()) == "must":
             client.renew()
         mine = client.media_server_token() if for_servers else client.token
     if mine is None:
         raise keeping.missing(found.credential.entry)
     if as_json:
-        show.as_json({"token": mine, "token_kind": mine.kind, "origin": mine.origin})
+        show.print_json({"token": mine, "token_kind": mine.kind, "origin": mine.origin})
     else:
         print(mine.reveal())
 
 
-def _transient(reach: Reach, server: str | None, *, print_token: bool, as_json: bool) -> None:
-    from ticketstub.cli.connection import media_server
-
+def _make_transient(reach: Reach, server: str | None, *, print_token: bool, as_json: bool) -> None:
     if server is None:
         raise WrongUsage("a media server makes it: name one with --server URL")
     with media_server(reach, server) as (client, mine):
@@ -86,25 +86,108 @@ def _transient(reach: Reach, server: str | None, *, print_token: bool, as_json: 
         raise MalformedReply("the answer holds no token")
     if print_token:
         print(made.reveal())
-    else:
-        _show(made, mine, as_json=as_json)
-
-
-def _show(made: Token, mine: Token, *, as_json: bool) -> None:
-    from ticketstub.cli import facts, show
-
+        return
     if as_json:
         known = {"token": made, "token_kind": made.kind, "origin": made.origin}
-        show.as_json({**known, "max_seconds": 48 * 3600, "made_from_token": mine})
+        show.print_json({**known, "max_seconds": 48 * 3600, "made_from_token": mine})
         return
     show.heading("A transient token")
-    lifetime = "at most 48 hours, and until the media server restarts"
     show.facts(
         [
             ("token", facts.token_text(made)),
             ("for", made.origin),
             ("rights of", str(mine)),
-            ("lives", lifetime),
+            ("lives", "at most 48 hours, and until the media server restarts"),
             ("kept", "nowhere: add --print-token to have it written out"),
         ]
     )
+
+
+@click.command(cls=Command)
+@options.yes_show
+@options.reaching
+def claim(*, reach: Reach, as_json: bool, yes: bool) -> None:
+    """Write a claim token, to add a new media server.
+
+    It is good once, within four minutes, and adds that server to the account. It goes into the server's container as
+    PLEX_CLAIM, for instance. With --json only its fingerprint is written.
+    """
+    if not yes and not as_json and given.on_terminal(sys.stdout):
+        raise WrongUsage("this would show the claim token on the terminal", hint="pipe it on, or add --yes")
+    with signed_in(reach) as client:
+        made = client.claims.token()
+    if as_json:
+        show.print_json({"token": made, "token_kind": made.kind, "max_seconds": 240})
+    else:
+        print(made.reveal())
+
+
+@click.command(cls=Command)
+@options.reaching
+def whoami(*, reach: Reach, as_json: bool) -> None:
+    """Say who is signed in. A token in TICKETSTUB_TOKEN or standard input comes before the kept sign-in."""
+    with signed_in(reach) as client:
+        account = client.authentication.get_token_details()
+    if as_json:
+        show.print_json({"account": facts.with_problems(account)})
+        return
+    show.heading(account.username or account.title or "(no user name)")
+    show.facts(facts.of_account(account))
+
+
+@click.command(cls=Command)
+@options.reaching
+def ping(*, reach: Reach, as_json: bool) -> None:
+    """Keep a token alive and say whether it is.
+
+    A token in TICKETSTUB_TOKEN or standard input comes before the kept sign-in.
+    """
+    with signed_in(reach) as client:
+        pong, mine = client.ping(), client.token
+    if as_json:
+        show.print_json({"pong": pong, "token": mine})
+    else:
+        show.heading(f"pong: the token {mine} is alive")
+
+
+@click.command(cls=Command)
+@click.option("--server", metavar="URL", help="Ask this media server, too, and let it see a token that was given.")
+@options.reaching
+def check(*, reach: Reach, as_json: bool, server: str | None) -> int:
+    """Find out about a token.
+
+    Its kind, whose it is, until when, whether it is alive: it needs the network. The token is that of TICKETSTUB_TOKEN
+    or standard input, or else the kept one. The exit code is 0 for one that is alive, 3 for one that is dead, 5 where
+    nobody answered, and 1 where nobody can tell.
+    """
+    found = _check(reach, server)
+    if found.alive is None:
+        code, state = UNREACHABLE if found.unreachable else _UNKNOWN, "nobody can tell whether it is alive"
+    else:
+        code, state = (0, "alive") if found.alive else (_DEAD, "dead")
+    if as_json:
+        show.print_json({"checked": facts.of_checked_json(found), "exit_code": code})
+    else:
+        show.heading(f"{_KINDS[found.kind]}: {state}")
+        show.facts(facts.of_checked(found))
+    return code
+
+
+def _check(reach: Reach, server: str | None) -> Checked:
+    from ticketstub.client import check as ask
+
+    text = given.token_text(reach.is_kept) if reach.profile is None else None
+    if text is not None:
+        device = own_device(reach.client_identifier)
+        try:
+            return ask(text[0], server=server, plex_tv=reach.plex_tv, timeout=reach.timeout, device=device)
+        except ValueError as error:
+            raise WrongUsage(str(error)) from None
+    found = keeping.needed(reach.issuer, reach.profile, or_token=True)
+    if server is not None:
+        hint = "to check a media server's token, give it in TICKETSTUB_TOKEN or standard input"
+        raise WrongUsage("a kept token is not sent to a media server: leave out --server", hint=hint)
+    if found.credential.token is None:
+        raise keeping.missing(found.credential.entry)
+    device = own_device(found.credential.client_identifier or reach.client_identifier)
+    return ask(found.credential.token, plex_tv=reach.plex_tv, timeout=reach.timeout, device=device)
