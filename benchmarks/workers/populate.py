@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ticketstub.server.keys import Keys
 from ticketstub.server.passwords import Passwords
-from ticketstub.server.store.base import Addition, NewToken
+from ticketstub.server.store.database import Statements
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sqlite import SqliteStore
+from ticketstub.server.store.tokens import keep_token
 from ticketstub.server.world import World
 
 database, count = Path(sys.argv[1]), int(sys.argv[2])
@@ -19,10 +20,17 @@ async def main() -> None:
     keys = Keys.for_database(database)
     store = SqliteStore(f"sqlite:///{database}")
     now = int(time.time())
-    await seed(store, World.demo(), keys, Passwords(keys), now)
+    await seed(store, World.demo(), keys, Passwords(), now)
     texts = (keys.new_token() for _ in range(count))
-    tokens = tuple(NewToken(username="tom", digest=keys.digest(t), sealed_token=keys.seal(t)) for t in texts)
-    await store.add(Addition(now=now, tokens=tokens))
+    tom = await store.find_account("tom")
+    assert tom is not None
+
+    def keep(transaction: Statements) -> None:
+        for text in texts:
+            digest, sealed = keys.digest(text), keys.seal(text)
+            keep_token(transaction, digest=digest, sealed=sealed, kind="account", account_id=tom.id, now=now)
+
+    await store.transaction(keep)
     await store.close()
 
 

@@ -34,7 +34,7 @@ from tests.faults.serving import (
 )
 from tests.server.whole import PASSWORD
 from ticketstub.server.store import sqlite_file
-from ticketstub.server.store.sqlite_writer import ThreadWriter
+from ticketstub.server.store.database import ThreadWriter
 
 NORMAL = ("-m", "tests.faults.defective", "normal")
 """The command with `synchronous=NORMAL`: it answers before anything is on the disk."""

@@ -143,13 +143,13 @@ class Stage:
     def _connection(self) -> Any:
         store = self.plex.instance.store
         assert isinstance(store, SqliteStore)
-        return store._reader._connection
+        return store._reader.connection
 
     def again(self) -> None:
         """Take back whatever was done since the beginning."""
         store: Any = self.plex.instance.store
         self._connection.deserialize(self._kept)  # faster than a new stage by a factor of a thousand
-        store._accounts.clear()
+        store._reader.forget()
         for name, box in self.plex.boxes.items():
             box.transient._alive = dict(self._transients[name])
 

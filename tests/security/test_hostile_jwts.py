@@ -50,7 +50,7 @@ class Stage:
     def _dumped(self) -> str:
         store = SqliteStore(f"sqlite:///{self._database}")
         try:
-            rows = store._reader.all("SELECT sealed FROM signing_key", {})
+            rows = store._reader.all("SELECT sealed FROM signing_key")
             return Keys.for_database(self._database).unseal(rows[-1][0], SIGNING)
         finally:
             store._reader.close()

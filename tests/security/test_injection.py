@@ -17,12 +17,12 @@ from tests.server.whole import FORM, PLEX_TV, Whole
 from ticketstub.server.media_server import routes as media_server_routes
 from ticketstub.server.plex_tv import routes as plex_tv_routes
 from ticketstub.server.routes import Route, Table
-from ticketstub.server.store.sqlite_reader import Reader
+from ticketstub.server.store.database import Reader
 
 STORE = Path(__file__).parents[2] / "src" / "ticketstub" / "server" / "store"
-RUNS_SQL = {"execute", "executemany", "executescript", "one", "all"}
+RUNS_SQL = {"execute", "executemany", "executescript", "one", "all", "run"}
 PUT_TOGETHER = {
-    "sqlite_rewinding.py": 3,  # the names of our own tables, as the schema has them
+    "rewinding.py": 3,  # the names of our own tables, as the schema has them
     "sqlite_file.py": 4,  # two numbers of ours, three times, and settings of ours
 }
 PAYLOADS = (
@@ -94,9 +94,9 @@ def _types(of: Any) -> set[Any]:
 
 def _tables(plex: Whole) -> dict[str, set[str]]:
     """Return what identifies the rows of each table."""
-    reader: Reader = plex.instance.store._reader  # type: ignore[attr-defined]  # SQLite's
-    names = [row[0] for row in reader.all("SELECT name FROM sqlite_master WHERE type = 'table'", {})]
-    return {name: {repr(row[0]) for row in reader.all(f'SELECT * FROM "{name}"', {})} for name in names}  # noqa: S608  # names of tables
+    reader: Reader = plex.instance.store._reader
+    names = [row[0] for row in reader.all("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return {name: {repr(row[0]) for row in reader.all(f'SELECT * FROM "{name}"')} for name in names}  # noqa: S608  # names of tables
 
 
 def test_s18_a_sign_in_by_a_statement() -> None:

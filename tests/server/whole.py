@@ -222,7 +222,7 @@ class Whole:
         """Return everything that is in the database, but for some tables: in memory only."""
         store = self.instance.store
         assert isinstance(store, SqliteStore)
-        connection = store._reader._connection
+        connection = store._reader.connection
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         return {
             name: sorted(connection.execute(f"SELECT * FROM {name}").fetchall(), key=repr)  # noqa: S608  # our own names

@@ -17,10 +17,10 @@ from ticketstub.server.limits import Rates
 from ticketstub.server.passwords import Passwords, Turns
 from ticketstub.server.settings import Settings
 from ticketstub.server.signing import Signing
-from ticketstub.server.store.base import Store
 
 if TYPE_CHECKING:
     from ticketstub.server.overview import Overview
+    from ticketstub.server.store.sqlite import SqliteStore
 
 Clock = Callable[[], float]
 
@@ -56,7 +56,7 @@ class Instance:
 
     def __init__(
         self,
-        store: Store,
+        store: SqliteStore,
         keys: Keys,
         passwords: Passwords,
         clock: Clock,

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ticketstub.server.addresses import addresses, certified_names, plex_direct_digits
-from ticketstub.server.instance import Clock, Instance
 from ticketstub.server.keys import Keys
 from ticketstub.server.limits import Rates
 from ticketstub.server.places import Listening, Places, RunningMediaServer, Secure, url_of
@@ -28,10 +27,12 @@ if TYPE_CHECKING:
     from ticketstub.server.control.hand import Hand
     from ticketstub.server.control.sites import Control, Sites
     from ticketstub.server.elsewhere import Elsewhere
+    from ticketstub.server.instance import Clock, Instance
     from ticketstub.server.listening import Server
     from ticketstub.server.overview import Overview
     from ticketstub.server.passwords import Passwords
-    from ticketstub.server.store.base import MediaServerRow, Store
+    from ticketstub.server.store.base import MediaServerRow
+    from ticketstub.server.store.sqlite import SqliteStore
 
 
 class LocalPlex:
@@ -209,6 +210,7 @@ class LocalPlex:
     @contextlib.asynccontextmanager
     async def _opened(self, path: Path | None) -> AsyncGenerator[tuple[Instance, tuple[MediaServerRow, ...]], None]:
         """Open the database and bring the world in."""
+        from ticketstub.server.instance import Instance  # likewise
         from ticketstub.server.passwords import Passwords  # likewise
         from ticketstub.server.store.seed import seed  # likewise
 
@@ -233,7 +235,7 @@ class LocalPlex:
     def _rates(self) -> Rates:
         return Rates(self._settings) if self._hand is None else Rates(self._settings, self._hand.clock.ticks)
 
-    def _database(self, path: Path | None) -> tuple[Keys, Store]:
+    def _database(self, path: Path | None) -> tuple[Keys, SqliteStore]:
         from ticketstub.server.store.sqlite import SqliteStore  # likewise
 
         if path is None:

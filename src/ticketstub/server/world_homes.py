@@ -14,8 +14,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from ticketstub.server import world_values as check
-from ticketstub.server.store.base import canonical_login
-from ticketstub.server.store.homes import ROOM
+from ticketstub.server.store.base import ROOM, canonical_login
 from ticketstub.server.world_reading import Key, each, table, value
 from ticketstub.server.world_values import Unfit, shaped
 from ticketstub.token import Secret, Token

@@ -9,7 +9,7 @@ import pytest
 
 from ticketstub.records import Account
 from ticketstub.server.store.accounts import NewPassword
-from ticketstub.server.store.base import DeviceRow, NewAccount, SignIn
+from ticketstub.server.store.base import AccountRow, DeviceRow, SignIn
 from ticketstub.server.store.sqlite import SqliteStore
 
 NOW = 1_795_000_000
@@ -24,15 +24,9 @@ async def _store(request, tmp_path):
     await store.close()
 
 
-def nora(number=NORA, username="nora", email="nora@example.test", **more) -> NewAccount:
-    facts: dict[str, Any] = {
-        "password_hash": "old",
-        "sealed_verification": None,
-        "email_only_auth": False,
-        "disabled": False,
-    } | more
-    record = Account(id=number, username=username, email=email)
-    return NewAccount(record=record, id=number, username=username, email=email, **facts)
+def nora(number=NORA, username="nora", email="nora@example.test", **more) -> AccountRow:
+    facts: dict[str, Any] = {"password_hash": "old"} | more
+    return AccountRow(id=number, record=Account(id=number, username=username, email=email), **facts)
 
 
 def first(digest=b"1", number=NORA, **more) -> SignIn:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tests.server.store.test_conformance import MIRA, NOW, TOM, WORLD
 from ticketstub.server.keys import Keys
 from ticketstub.server.signing import LIFE, Signing
-from ticketstub.server.store import sqlite_auth_keys
+from ticketstub.server.store import auth_keys
 from ticketstub.server.store.auth_keys import Grant, NewKey, SigningRow
 from ticketstub.server.store.base import DeviceRow, SignIn
 from ticketstub.server.store.pins import PinLink, PinRow
@@ -84,7 +84,7 @@ async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords):
     assert await store.auth_keys.register(new_key())
 
     async def naive(grant: Grant) -> bool:
-        if store._reader.one(sqlite_auth_keys._HAS_NONCE, {"1": grant.nonce, "2": CLIENT, "3": NOW}) is None:
+        if store._reader.one(auth_keys._HAS_NONCE, grant.nonce, CLIENT, NOW) is None:
             return False
         await asyncio.sleep(0)
         spend = partial(_delete, {"1": grant.nonce, "2": CLIENT, "3": NOW})
@@ -92,7 +92,7 @@ async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords):
         return await type(store.auth_keys).grant(store.auth_keys, replace(grant, nonce=None))
 
     def _delete(values: dict[str, object], connection: sqlite3.Connection) -> None:
-        connection.execute(sqlite_auth_keys._SPEND_NONCE, values)
+        connection.execute(auth_keys._SPEND_NONCE, values)
 
     store.auth_keys.grant = naive  # type: ignore[method-assign]  # the defect that the race must notice
     assert max(await winners(store, 3, 64)) > 1
@@ -107,7 +107,7 @@ async def test_refused_registrations_write_nothing(store):
     assert not await store.auth_keys.register(new_key("u" * 43))
     assert not await store.auth_keys.register(new_key(account_id=404, thumbprint="v" * 43, kid="v"))
     assert [(CLIENT,)] == store._reader.all(
-        "SELECT client_identifier FROM device WHERE client_identifier NOT LIKE '%0%'", {}
+        "SELECT client_identifier FROM device WHERE client_identifier NOT LIKE '%0%'"
     )
 
 

@@ -11,16 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ticketstub.server.keys import VERIFICATION, Keys
-from ticketstub.server.store.base import (
-    Addition,
-    DeviceRow,
-    NewMediaServer,
-    NewToken,
-    SignIn,
-    StoreConflict,
-    StoreUnavailable,
-    canonical_login,
-)
+from ticketstub.server.store.base import DeviceRow, SignIn, StoreConflict, StoreUnavailable, canonical_login
+from ticketstub.server.store.claims import NewShare
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sqlite import SqliteStore
 from ticketstub.server.world import World
@@ -291,6 +283,22 @@ async def test_a_revoked_share_is_no_resource(store, keys):
     assert ["Cellar"] == [resource.server.name for resource in await store.resources(TOM)]
 
 
+async def test_a_share_is_made_anew(store, keys):
+    """A share is made, and made anew once it ended or in place of the one before, by the server's owner alone."""
+    new = {"machine_identifier": ATTIC, "owner_id": MIRA, "guest_id": TOM, "sealed_token": b"sealed", "now": NOW}
+    assert not await store.users.share(NewShare(**{**new, "owner_id": TOM}, digest=b"theirs"))
+    assert await store.find_token(keys.digest(TOM_SHARE), NOW)
+    assert await store.users.unshare(TOM, ATTIC, NOW)
+    assert not await store.users.unshare(TOM, ATTIC, NOW)
+    for digest in (b"first", b"second"):
+        assert await store.users.share(NewShare(**new, digest=digest))
+        assert TOM == (await store.find_token(digest, NOW)).account_id
+    assert [None, None] == [await store.find_token(dead, NOW) for dead in (b"first", keys.digest(TOM_SHARE))]
+    assert {("Attic", MIRA, TOM)} == {
+        (s.server_name, s.owner.id, s.guest.id) for s in await store.users.shares(TOM)
+    } - {("Cellar", TOM, MIRA)}
+
+
 async def test_seeding_again_changes_nothing(store, keys, passwords):
     """The same world at the next start adds nothing and hashes nothing."""
     before = [await store.account(MIRA), await store.media_servers(), await store.resources(TOM)]
@@ -337,19 +345,6 @@ async def test_seeding_takes_nothing_from_others(store, keys, passwords, account
     assert await store.find_account("new") is None
     assert MIRA_TOKEN not in str(caught.value)
     assert TOM_SHARE not in str(caught.value)
-
-
-async def test_what_is_added_needs_its_account(store, keys):
-    """A token or server of nobody is refused."""
-    token = NewToken(username="nobody", digest=b"d", sealed_token=b"s")
-    with pytest.raises(StoreConflict, match="nobody"):
-        await store.add(Addition(now=NOW, tokens=(token,)))
-    server = NewMediaServer(
-        machine_identifier="x", name="x", owner="nobody", port=1, version="1", errors="observed", platform="",
-        platform_version="", sources=(),
-    )  # fmt: skip
-    with pytest.raises(StoreConflict, match="nobody"):
-        await store.add(Addition(now=NOW, media_servers=(server,)))
 
 
 async def test_rows_do_not_print_hashes(store):

@@ -10,13 +10,11 @@ import pytest
 
 from ticketstub.server.keys import Keys
 from ticketstub.server.store.base import DeviceRow, SignIn, StoreConflict
-from ticketstub.server.store.claims import Exchange, NewClaim
+from ticketstub.server.store.claims import Claims, Exchange, NewClaim, give
+from ticketstub.server.store.database import Statements
 from ticketstub.server.store.devices import MOST, KnownDevice
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sqlite import SqliteStore
-from ticketstub.server.store.sqlite_claims import SqliteClaims
-from ticketstub.server.store.sqlite_reader import numbered
-from ticketstub.server.store.sqlite_servers import give
 from ticketstub.server.world import World
 
 NOW, LIVES, HOUR = 1_795_000_000, 240, 3600
@@ -261,20 +259,19 @@ async def test_only_so_many_claims_are_alive(store):
     assert await store.claims.create(new_claim(b"5", most=2, now=NOW + LIVES, expires_at=NOW + 2 * LIVES))
 
 
-class Naive(SqliteClaims):
+class Naive(Claims):
     """What `exchange` must not be: it looks first and writes then."""
 
     async def exchange(self, exchange: Exchange) -> int | None:
         """Read, think, write."""
-        found = self._reader.one(
-            "SELECT account_id FROM claim WHERE digest = $1 AND spent_at IS NULL", {"1": exchange.digest}
-        )
+        found = self._reader.one("SELECT account_id FROM claim WHERE digest = $1 AND spent_at IS NULL", exchange.digest)
         if found is None:
             return None
 
         def write(connection: sqlite3.Connection) -> None:
-            connection.execute("UPDATE claim SET spent_at = $2 WHERE digest = $1", numbered(exchange.digest, 1))
-            give(connection, found[0], exchange)
+            transaction = Statements(connection)
+            transaction.run("UPDATE claim SET spent_at = $2 WHERE digest = $1", exchange.digest, 1)
+            give(transaction, found[0], exchange)
 
         await self._writer.run(write)
         account_id: int = found[0]
@@ -305,6 +302,6 @@ async def test_the_race_is_one_that_can_be_lost(tmp_path, keys, passwords):
     """S4: the same with a naive exchange has more winners, so that the test above can fail."""
     store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
     await seed(store, World.from_dict(WORLD), keys, passwords, NOW)
-    naive = Naive(store._reader, store._writer, store._account_row)
+    naive = Naive(store._reader, store._writer)
     assert max(await winners(store, naive, 3)) > 1
     await store.close()

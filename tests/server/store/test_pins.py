@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from functools import partial
 from typing import Any
 
 import pytest
 
 from ticketstub.server.store.base import DeviceRow, SignIn, StoreUnavailable
-from ticketstub.server.store.pins import PinLink, PinRow
+from ticketstub.server.store.database import Statements, in_transaction
+from ticketstub.server.store.pins import PinLink, PinRow, Pins
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sessions import NewSession
 from ticketstub.server.store.sqlite import SqliteStore
-from ticketstub.server.store.sqlite_pins import SqlitePins
-from ticketstub.server.store.sqlite_reader import numbered
-from ticketstub.server.store.sqlite_tokens import keep_token, note_device
+from ticketstub.server.store.tokens import keep_token, note_device
 from ticketstub.server.world import World
 
 NOW = 1_795_000_000
@@ -314,7 +311,7 @@ _NAIVE = """
 """
 
 
-class NaivePins(SqlitePins):
+class NaivePins(Pins):
     """The mutant: looks first, and links then. All of a round look before the first links: no chance is needed."""
 
     all_have_looked: asyncio.Barrier
@@ -324,21 +321,21 @@ class NaivePins(SqlitePins):
         await self.all_have_looked.wait()
         if found is None or found.account_id is not None or found.denied_at is not None:
             return False
-        return await self._writer.run(partial(_naive_link, link))
+        return await self._naive_link(link)
 
-
-def _naive_link(link: PinLink, connection: sqlite3.Connection) -> bool:
-    connection.execute(_NAIVE, numbered(link.id, link.account_id, link.now, link.sealed_token))
-    keep_token(
-        connection,
-        digest=link.digest or b"",
-        sealed=link.sealed_token or b"",
-        kind="account",
-        account_id=link.account_id,
-        device_id=note_device(connection, link.account_id, CLIENT, link.now) or 0,
-        now=link.now,
-    )
-    return True
+    @in_transaction
+    def _naive_link(self, transaction: Statements, link: PinLink) -> bool:
+        transaction.run(_NAIVE, link.id, link.account_id, link.now, link.sealed_token)
+        keep_token(
+            transaction,
+            digest=link.digest or b"",
+            sealed=link.sealed_token or b"",
+            kind="account",
+            account_id=link.account_id,
+            device_id=note_device(transaction, link.account_id, CLIENT, link.now) or 0,
+            now=link.now,
+        )
+        return True
 
 
 async def test_the_race_finds_a_naive_store(many, keys):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 from msgspec.structs import replace
 
 from ticketstub.records import Account
-from ticketstub.server.store.base import Addition, DeviceRow, NewAccount, SignIn
+from ticketstub.server.store.accounts import add_account
+from ticketstub.server.store.base import AccountRow, DeviceRow, SignIn
 from ticketstub.server.store.sessions import NewSession
 from ticketstub.server.store.sqlite import SqliteStore
 
@@ -17,23 +19,16 @@ MIRA, OFF = 10500123, 10500456
 NEW = NewSession(digest=b"new", account_id=MIRA, now=NOW, expires_at=NOW + 100)
 
 
-def account(number: int, *, disabled: bool = False) -> NewAccount:
-    return NewAccount(
-        record=Account(id=number, username=f"user{number}"),
-        id=number,
-        username=f"user{number}",
-        email=f"user{number}@example.test",
-        password_hash=None,
-        sealed_verification=b"sealed",
-        email_only_auth=False,
-        disabled=disabled,
-    )
+def account(number: int, *, disabled: bool = False) -> AccountRow:
+    record = Account(id=number, username=f"user{number}")
+    return AccountRow(id=number, record=record, sealed_verification=b"sealed", disabled=disabled)
 
 
 @pytest.fixture(name="store", params=["memory", "file"])
 async def _store(request: pytest.FixtureRequest, tmp_path):
     store = SqliteStore(None if request.param == "memory" else f"sqlite:///{tmp_path / 'local.db'}")
-    await store.add(Addition(now=NOW, accounts=(account(MIRA), account(OFF, disabled=True))))
+    for row in (account(MIRA), account(OFF, disabled=True)):
+        await store.transaction(partial(add_account, new=row, now=NOW))
     yield store
     await store.close()
 

@@ -15,10 +15,10 @@ import pytest
 from ticketstub.server.keys import Keys
 from ticketstub.server.store import sqlite_file
 from ticketstub.server.store.base import DeviceRow, SignIn, StoreError, StoreUnavailable
+from ticketstub.server.store.database import ThreadWriter
 from ticketstub.server.store.schema import VERSION
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sqlite import SqliteStore
-from ticketstub.server.store.sqlite_writer import ThreadWriter
 from ticketstub.server.world import World
 
 NOW, MIRA, TOKEN = 1_790_000_000, 10500123, "Xk3mPz_9Q-vT7rLb2NfW"

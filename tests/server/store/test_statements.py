@@ -15,7 +15,7 @@ from ticketstub.server import store
 from ticketstub.server.store import sqlite_file
 
 # Statements of a start, and of whoever tests: no request runs them.
-NOT_OF_REQUESTS = {"sqlite_add", "sqlite_file", "sqlite_rewinding"}
+NOT_OF_REQUESTS = {"seed", "sqlite_file", "rewinding"}
 # One row for each media server of the world, and each key that signs or has signed: neither grows with use.
 SMALL = {"media_server", "m", "signing_key"}
 # What reads the rows of a table in their own order and stops after as many as it lists.
@@ -35,7 +35,7 @@ def texts(module: ModuleType) -> Iterator[tuple[str, str]]:
 
 def statements() -> dict[str, str]:
     """List all that requests run; what is only the beginning of another is none."""
-    modules = [name for _, name, _ in pkgutil.iter_modules(store.__path__) if name.startswith("sqlite")]
+    modules = [name for _, name, _ in pkgutil.iter_modules(store.__path__)]
     found = {
         f"{name}.{constant} {number}": text
         for name in modules

@@ -21,7 +21,8 @@ from ticketstub.server.control.calls import Pattern, Rule
 from ticketstub.server.control.declared import COMMANDS, PREFIX, WithCode, WithId, command
 from ticketstub.server.control.recorded import Recorded
 from ticketstub.server.keys import VERIFICATION
-from ticketstub.server.store.base import AccountRow, Addition, DeviceRow, MediaServerRow, NewShare, SignIn
+from ticketstub.server.store.base import AccountRow, DeviceRow, MediaServerRow, SignIn
+from ticketstub.server.store.claims import NewShare
 from ticketstub.server.store.pins import PinRow
 from ticketstub.server.store.seed import seed
 from ticketstub.server.verification import code_at
@@ -201,19 +202,19 @@ class Commands:
         keys, text = self._instance.keys, self._instance.keys.new_token()
         new = NewShare(
             machine_identifier=server.machine_identifier,
-            username=row.record.username or row.record.title or "",
-            account_id=row.id,
+            owner_id=server.owner_id,
+            guest_id=row.id,
             digest=keys.digest(text),
             sealed_token=keys.seal(text),
-            known=True,
+            now=self._instance.now(),
         )
-        await self._end_share(server, row)
-        await self._instance.store.add(Addition(now=self._instance.now(), shares=(new,)))
+        await self._instance.store.users.share(new)
 
     @command("POST", "/shares/end")
     async def unshare(self, media_server: str, account: AccountName) -> None:
         """End a share: the account's token for the server dies, and the server is not among its resources."""
-        if not await self._end_share(await self._media_server(media_server), await self._account(account)):
+        server, row = await self._media_server(media_server), await self._account(account)
+        if not await self._instance.store.users.unshare(row.id, server.machine_identifier, self._instance.now()):
             raise LookupError("this media server is not shared with this account")
 
     @command("POST", "/refusals")
@@ -395,14 +396,6 @@ class Commands:
             if name in {row.name, row.machine_identifier}:
                 return row
         raise LookupError("no media server has this name")
-
-    async def _end_share(self, server: MediaServerRow, guest: AccountRow) -> bool:
-        instance = self._instance
-        for share in await instance.store.users.shares(guest.id):
-            if share.machine_identifier == server.machine_identifier and share.guest.id == guest.id:
-                digest = instance.keys.digest(instance.keys.unseal(share.sealed_token))
-                return await instance.store.revoke_token(digest, instance.now())
-        return False
 
 
 def _text(token: str | Token) -> str:

@@ -20,8 +20,9 @@ from ticketstub.server.policies import home as policy
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Visit
 from ticketstub.server.store.base import TokenRow
-from ticketstub.server.store.homes import HomeRow, MemberRow, Passcode
-from ticketstub.server.store.seed_homes import shown_pin
+from ticketstub.server.store.homes import HomeRow, MemberRow
+from ticketstub.server.store.members import Passcode
+from ticketstub.server.store.seed import shown_pin
 from ticketstub.token import Secret
 from ticketstub.wire.call import Call, from_parameters
 from ticketstub.wire.codec import Format

@@ -17,8 +17,9 @@ from ticketstub.server.handlers.users import gone
 from ticketstub.server.policies import home as policy
 from ticketstub.server.requests import Asked
 from ticketstub.server.store.base import AccountRow
-from ticketstub.server.store.homes import InvitationRow, MemberRow, NewHome, NewManagedUser
-from ticketstub.server.store.seed_homes import managed_record
+from ticketstub.server.store.homes import InvitationRow, MemberRow
+from ticketstub.server.store.members import NewHome
+from ticketstub.server.store.seed import managed_record
 from ticketstub.server.world_homes import WorldManaged
 from ticketstub.wire.call import from_parameters
 from ticketstub.wire.home import AddHomeUser, RemoveHomeUser
@@ -55,8 +56,8 @@ async def _make(visit: Visited, title: str) -> HomeUser:
         raise BadRequest
     store, now = visit.place.store, visit.place.now()
     made = WorldManaged(title=title, id=_new_id(), uuid=secrets.token_hex(8))
-    new = NewManagedUser(record=managed_record(made, now), id=made.id)
-    if not await store.homes.add_managed(visit.caller.account_id, _new_home(visit), new, now):
+    new = AccountRow(id=made.id, record=managed_record(made, now))
+    if not await store.homes.add_managed(_new_home(visit), new, now):
         raise policy.cannot()
     account = await store.account(made.id)
     if account is None:
@@ -69,16 +70,15 @@ async def _invite(visit: Visited, login: str) -> HomeUser:
     account = await store.find_account(login)
     if account is None or account.disabled:
         raise NotFound
-    if not await store.homes.invite(visit.caller.account_id, _new_home(visit), account.id, now):
+    if not await store.homes.invite(_new_home(visit), account.id, now):
         raise policy.exists()
     return home_user(MemberRow(account=account, admin=False, changed_at=now))
 
 
 def _new_home(visit: Visited) -> NewHome:
     """Describe the Home that an account gets with its first member."""
-    record = visit.caller.account.record
-    name = f"{record.title}'s home"
-    return NewHome(id=_new_id(), name=name, admin=record.username or "", members=(), managed=())
+    caller = visit.caller.account
+    return NewHome(id=_new_id(), name=f"{caller.record.title}'s home", admin_id=caller.id)
 
 
 def _new_id() -> int:

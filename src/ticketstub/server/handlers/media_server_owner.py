@@ -13,7 +13,7 @@ from ticketstub.server.claiming import claim
 from ticketstub.server.policies.media_servers import check_claimable, check_owner
 from ticketstub.server.routes import Visit
 from ticketstub.server.store.base import AccountRow
-from ticketstub.server.store.seed_servers import machine
+from ticketstub.server.store.seed import machine
 from ticketstub.token import Token
 from ticketstub.wire.call import CONTAINER, Call, Http
 from ticketstub.wire.claims import ClaimedServer, ClaimServer, GetClaimedServer, UnclaimServer

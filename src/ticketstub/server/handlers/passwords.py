@@ -26,7 +26,7 @@ from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Visit
 from ticketstub.server.sign_ins import Issued
 from ticketstub.server.store.accounts import NewPassword
-from ticketstub.server.store.base import AccountRow, NewAccount, SignIn, TokenRow
+from ticketstub.server.store.base import AccountRow, SignIn, TokenRow
 from ticketstub.server.store.seed import account_record
 from ticketstub.server.world import WorldAccount
 from ticketstub.token import Secret, Token
@@ -171,7 +171,7 @@ def _change(
     return change, text
 
 
-def _drawn(visit: Visited, call: CreateAccount, hashed: str) -> tuple[NewAccount, SignIn, str]:
+def _drawn(visit: Visited, call: CreateAccount, hashed: str) -> tuple[AccountRow, SignIn, str]:
     """Draw an account's id, of nine digits as Plex's own (observed), its uuid and its first token."""
     account = WorldAccount(
         username=call.username,
@@ -182,16 +182,7 @@ def _drawn(visit: Visited, call: CreateAccount, hashed: str) -> tuple[NewAccount
         joined_at=visit.place.now(),
         confirmed=False,
     )
-    new = NewAccount(
-        record=account_record(account),
-        id=account.id,
-        username=account.username,
-        email=account.email,
-        password_hash=hashed,
-        sealed_verification=None,
-        email_only_auth=False,
-        disabled=False,
-    )
+    new = AccountRow(id=account.id, record=account_record(account), password_hash=hashed)
     return new, *_first_token(visit, account.id)
 
 

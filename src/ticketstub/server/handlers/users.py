@@ -28,8 +28,8 @@ from ticketstub.server.addresses import public
 from ticketstub.server.answers import PLEX_TV, Answer
 from ticketstub.server.handlers.home import Visited
 from ticketstub.server.handlers.resources import resources
-from ticketstub.server.store.base import AccountRow, Addition, NewShare
-from ticketstub.server.store.users import ShareRow
+from ticketstub.server.store.base import AccountRow
+from ticketstub.server.store.claims import NewShare, ShareRow
 from ticketstub.token import Token
 from ticketstub.wire.codec import Format, to_json, to_xml
 from ticketstub.wire.resources import GetResources
@@ -248,17 +248,16 @@ async def create_share(visit: Visited, call: CreateShare) -> Share | Answer:
     guest = await _invited(visit, call)
     if _found(await _people(visit), call.machine_identifier, guest.id):
         return _exists(visit.asked.form)
-    text, owner = instance.keys.new_token(), visit.caller.account.record.username
+    text = instance.keys.new_token()
     new = NewShare(
         machine_identifier=call.machine_identifier,
-        username=guest.record.username or guest.record.title or "",
-        account_id=guest.id,
+        owner_id=me,
+        guest_id=guest.id,
         digest=instance.keys.digest(text),
         sealed_token=instance.keys.seal(text),
-        known=False,
-        owner=owner,
+        now=instance.now(),
     )
-    await instance.store.add(Addition(now=instance.now(), shares=(new,)))
+    await instance.store.users.share(new)
     people = await _people(visit)
     if (made := _found(people, call.machine_identifier, guest.id)) is None:
         raise NotFound  # the server changed hands, or the account ended, a moment ago

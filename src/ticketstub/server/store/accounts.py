@@ -1,4 +1,4 @@
-"""What makes and changes accounts, as verbs.
+"""Making and changing accounts, and signing in to them.
 
 Rule: as in base.py. A change of password that signs everybody out ends every token, key, session and waiting PIN in
 the transaction that sets the new hash: what was acknowledged is over for all.
@@ -6,9 +6,13 @@ the transaction that sets the new hash: what was acknowledged is over for all.
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal
 
-from ticketstub.server.store.base import NewAccount, Row, SignIn
+import msgspec
+
+from ticketstub.server.store.base import AccountRow, Row, SignIn, canonical_login
+from ticketstub.server.store.database import Family, Statements, in_transaction
+from ticketstub.server.store.tokens import keep_token, note_device
 
 Unique = Literal["id", "username", "email"]
 """What no two accounts share."""
@@ -32,17 +36,117 @@ class NewPassword(Row, frozen=True, kw_only=True):
         return f"NewPassword(account_id={self.account_id})"
 
 
-class Accounts(Protocol):
+_SPEND_STEP = "UPDATE account SET last_step = $2 WHERE id = $1 AND last_step < $2 AND disabled_at IS NULL"
+_IS_ON = "SELECT 1 FROM account WHERE id = $1 AND disabled_at IS NULL"
+_HAS_ID = "SELECT 1 FROM account WHERE id = $1"
+_HAS_LOGIN = "SELECT 1 FROM login WHERE name = $1"
+_ADD = """
+    INSERT INTO account (id, record, password_hash, sealed_verification, email_only_auth, disabled_at)
+    VALUES ($1, $2, $3, $4, $5, $6)
+"""
+_ADD_LOGIN = "INSERT INTO login (name, account_id, is_username) VALUES ($1, $2, $3)"
+_HAS_HASH = "SELECT 1 FROM account WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL"
+_SET_HASH = "UPDATE account SET password_hash = $2, version = version + 1 WHERE id = $1"
+# Everything by which anybody is signed in to the account, and whom it switched to. Its shares on others' media
+# servers stay: they are what others gave it.
+_END_ALL = (
+    """
+    UPDATE token SET revoked_at = $2
+    WHERE account_id = $1 AND kind IN ('account', 'jwt', 'server') AND revoked_at IS NULL
+    """,
+    """
+    UPDATE token SET revoked_at = $2
+    WHERE digest IN (SELECT digest FROM home_switch WHERE by_account_id = $1) AND revoked_at IS NULL
+    """,
+    "DELETE FROM device_key WHERE device_id IN (SELECT id FROM device WHERE account_id = $1)",
+    "DELETE FROM device_key WHERE by_account_id = $1",
+    "DELETE FROM session WHERE account_id = $1 OR by_account_id = $1",
+    "DELETE FROM pin WHERE account_id = $1 OR by_account_id = $1",
+    "DELETE FROM claim WHERE account_id = $1",
+)
+_HAS_KEY = """
+    SELECT 1 FROM device_key AS k JOIN device AS d ON d.id = k.device_id
+    WHERE d.account_id = $1 AND d.client_identifier = $2
+"""
+
+
+class Accounts(Family):
     """The accounts of a store."""
 
-    async def create(self, new: NewAccount, first: SignIn) -> frozenset[Unique]:
+    @in_transaction
+    def create(self, transaction: Statements, new: AccountRow, first: SignIn) -> frozenset[Unique]:
         """Add an account with its first token; nothing is written if the answer names what is somebody else's."""
-        ...
+        record = new.record
+        sought: tuple[tuple[Unique, str, object], ...] = (
+            ("id", _HAS_ID, new.id),
+            ("username", _HAS_LOGIN, canonical_login(record.username or "")),
+            ("email", _HAS_LOGIN, canonical_login(record.email or "")),
+        )
+        taken: frozenset[Unique] = frozenset(
+            name for name, statement, value in sought if transaction.one(statement, value)
+        )
+        if not taken:
+            add_account(transaction, new, first.now)
+            sign_in(transaction, first)
+        return taken
 
-    async def change_password(self, change: NewPassword) -> bool:
+    @in_transaction
+    def change_password(self, transaction: Statements, change: NewPassword) -> bool:
         """Set the hash; `False`, with nothing changed, if it was changed or the step spent before, or it is off."""
-        ...
+        account_id = change.account_id
+        if transaction.one(_HAS_HASH, account_id, change.old) is None:
+            return False
+        if not spend_step(transaction, account_id, change.verification_step):
+            return False
+        transaction.run(_SET_HASH, account_id, change.new)
+        if change.fresh is not None:
+            for statement in _END_ALL:
+                transaction.run(statement, account_id, change.now)
+            sign_in(transaction, change.fresh)
+        return True
 
     async def has_key(self, account_id: int, client_identifier: str) -> bool:
         """Tell whether a device of the account has a registered key."""
-        ...
+        return self._reader.one(_HAS_KEY, account_id, client_identifier) is not None
+
+
+def add_account(transaction: Statements, new: AccountRow, now: int) -> None:
+    """Add an account and the names by which it is found; a managed user has none."""
+    # Written without what is unset: decoding gives the same record, from half the bytes.
+    fields: dict[str, object] = msgspec.to_builtins(new.record)
+    record = msgspec.json.encode({name: value for name, value in fields.items() if value is not None})
+    facts = (new.password_hash, new.sealed_verification, new.email_only_auth, now if new.disabled else None)
+    transaction.run(_ADD, new.id, record, *facts)
+    username = canonical_login(new.record.username or "")
+    for login in {username, canonical_login(new.record.email or "")} - {""}:
+        transaction.run(_ADD_LOGIN, login, new.id, login == username)
+
+
+def sign_in(transaction: Statements, wanted: SignIn) -> bool:
+    """Spend, note and keep; `False` if the step was spent before or the account is off."""
+    if not spend_step(transaction, wanted.account_id, wanted.verification_step):
+        return False
+    device_id: int | None = None
+    if wanted.device is not None:
+        device_id = note_device(transaction, wanted.account_id, wanted.device, wanted.now)
+        if device_id is None:
+            return False
+    elif transaction.one(_IS_ON, wanted.account_id) is None:
+        return False
+    keep_token(
+        transaction,
+        digest=wanted.digest,
+        sealed=wanted.sealed_token,
+        kind="account",
+        account_id=wanted.account_id,
+        device_id=device_id,
+        now=wanted.now,
+        expires_at=wanted.expires_at,
+        rotate=wanted.rotate,
+    )
+    return True
+
+
+def spend_step(transaction: Statements, account_id: int, step: int | None) -> bool:
+    """Spend a verification step, if there is one; steps only ever rise."""
+    return step is None or transaction.run(_SPEND_STEP, account_id, step)

@@ -1,15 +1,13 @@
-"""How often things were tried, in SQLite.
+"""How often things were tried.
 
-Rule: as in sqlite.py. An attempt is reserved before anything is verified: a subject is one row, read, counted and
+Rule: as in base.py. An attempt is reserved before anything is verified: a subject is one row, read, counted and
 written in one transaction of the one writer, so that of many at once exactly the allowed number pass. Rows that may be
 forgotten are deleted when another is written, and nothing depends on that. The numbers are in server/limits.py.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
-from typing import TypeVar
 
 import msgspec
 
@@ -24,10 +22,7 @@ from ticketstub.server.limits import (
     stopped,
     taken,
 )
-from ticketstub.server.store.sqlite_reader import Columns, Reader, numbered
-from ticketstub.server.store.sqlite_writer import Writer
-
-T = TypeVar("T")
+from ticketstub.server.store.database import Family, Statements, T, in_transaction
 
 _PRUNE = """
     DELETE FROM attempt WHERE (kind, subject) IN (SELECT kind, subject FROM attempt WHERE forgotten_at <= $1 LIMIT 100)
@@ -42,12 +37,8 @@ _CLEAR = "DELETE FROM attempt WHERE kind = $1 AND subject = $2"
 _decode = msgspec.json.Decoder(Tally).decode
 
 
-class Attempts:
+class Attempts(Family):
     """The attempts of a store. Times are whole seconds since 1970."""
-
-    def __init__(self, reader: Reader, writer: Writer) -> None:
-        self._reader = reader
-        self._writer = writer
 
     async def take(self, kind: AttemptKind, subject: str, now: int) -> int | None:
         """Reserve an attempt: `None` where it is allowed, else the whole seconds to wait."""
@@ -57,9 +48,10 @@ class Attempts:
         """Take back an attempt that was reserved `at` this time, and the lock that it completed."""
         await self._change(kind, subject, now, lambda tally: (given_back(tally, at, now), None))
 
-    async def clear(self, kind: AttemptKind, subject: str) -> None:
+    @in_transaction
+    def clear(self, transaction: Statements, kind: AttemptKind, subject: str) -> None:
         """Forget all attempts: there was a success."""
-        await self._writer.run(lambda connection: connection.execute(_CLEAR, numbered(kind, subject)).rowcount)
+        transaction.run(_CLEAR, kind, subject)
 
     async def locked(self, kind: AttemptKind, subject: str, now: int) -> int | None:
         """Return the seconds that a lock goes on, or `None`; nothing is reserved."""
@@ -68,29 +60,34 @@ class Attempts:
             right = corrected(LIMITS[kind], tally, now)
             return right, right
 
-        tally = _read(self._reader.one(_FIND, numbered(kind, subject)))
+        tally = _find(self._reader, kind, subject)
         if correct(tally)[0] != tally:
             tally = await self._change(kind, subject, now, correct)
         return locked(tally, now)
 
     async def stopped(self, kind: AttemptKind, subject: str) -> bool:
         """Tell whether waiting does not help any more, only `clear`; nothing is reserved."""
-        return stopped(LIMITS[kind], _read(self._reader.one(_FIND, numbered(kind, subject))))
+        return stopped(LIMITS[kind], _find(self._reader, kind, subject))
 
-    async def _change(self, kind: AttemptKind, subject: str, now: int, change: Callable[[Tally], tuple[Tally, T]]) -> T:
+    @in_transaction
+    def _change(
+        self,
+        transaction: Statements,
+        kind: AttemptKind,
+        subject: str,
+        now: int,
+        change: Callable[[Tally], tuple[Tally, T]],
+    ) -> T:
         """Replace the tally of a subject by what `change` makes of it, and return what that says beside it."""
-
-        def work(connection: sqlite3.Connection) -> T:
-            connection.execute(_PRUNE, {"1": now})
-            before = _read(connection.execute(_FIND, numbered(kind, subject)).fetchone())
-            tally, answer = change(before)
-            if tally != before:
-                until = forgotten_at(LIMITS[kind], tally, now)
-                connection.execute(_KEEP, numbered(kind, subject, msgspec.json.encode(tally), until))
-            return answer
-
-        return await self._writer.run(work)
+        transaction.run(_PRUNE, now)
+        before = _find(transaction, kind, subject)
+        tally, answer = change(before)
+        if tally != before:
+            until = forgotten_at(LIMITS[kind], tally, now)
+            transaction.run(_KEEP, kind, subject, msgspec.json.encode(tally), until)
+        return answer
 
 
-def _read(row: Columns | None) -> Tally:
+def _find(statements: Statements, kind: AttemptKind, subject: str) -> Tally:
+    row = statements.one(_FIND, kind, subject)
     return _decode(row[0]) if row else Tally()

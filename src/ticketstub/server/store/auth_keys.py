@@ -1,14 +1,15 @@
-"""What is kept of device keys, nonces, JWTs and the keys that sign them, and their verbs.
+"""What is kept of device keys, nonces, JWTs and the keys that sign them, and their operations.
 
-Rule: as in base.py. A nonce is spent and the JWT kept by one verb: of many exchanges with one nonce exactly one wins.
-A JWT is kept as its digest alone, so that it can be ended; its text is never shown again.
+Rule: as in base.py. A nonce is spent and the JWT kept by one operation: of many exchanges with one nonce exactly one
+wins. A JWT is kept as its digest alone, so that it can be ended; its text is never shown again. What is over is deleted
+when something new comes; nothing depends on that.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from ticketstub.server.store.base import AccountRow, DeviceRow, Row
+from ticketstub.server.store.database import Family, Statements, in_transaction
+from ticketstub.server.store.tokens import is_alive, keep_token, note_device
 
 
 class KeyRow(Row, frozen=True, kw_only=True):
@@ -69,43 +70,165 @@ class SigningRow(Row, frozen=True, kw_only=True):
     created_at: int
 
 
-class AuthKeys(Protocol):
+_FIND = """
+    SELECT k.kid, k.jwk, k.device_id, d.client_identifier,
+        a.id, a.version, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
+    FROM device_key AS k JOIN device AS d ON d.id = k.device_id JOIN account AS a ON a.id = d.account_id
+    WHERE k.kid = $1 AND k.client_identifier = $2 AND a.disabled_at IS NULL
+"""
+_REGISTER = """
+    INSERT INTO device_key (thumbprint, kid, jwk, device_id, client_identifier, created_at, by_account_id)
+    SELECT $1, $2, $3, id, client_identifier, $5, $6 FROM device WHERE id = $4
+    ON CONFLICT DO NOTHING
+"""
+_IS_ITS_OWN = "SELECT 1 FROM device_key WHERE thumbprint = $1 AND kid = $2 AND device_id = $3"
+_MOVE = """
+    UPDATE device_key SET device_id = $3, by_account_id = $4,
+        first_jwt_at = CASE WHEN device_id = $3 THEN first_jwt_at END
+    WHERE thumbprint = $1 AND kid = $2 AND client_identifier = (SELECT client_identifier FROM device WHERE id = $3)
+"""
+_IS_LINKED = "SELECT 1 FROM pin WHERE id = $1 AND account_id = $2 AND expires_at > $3"
+_BIND = "UPDATE token SET device_id = $2 WHERE digest = $1 AND device_id IS NULL"
+_DEVICE_OF = "SELECT id FROM device WHERE account_id = $1 AND client_identifier = $2"
+
+_PRUNE_NONCES = "DELETE FROM nonce WHERE digest IN (SELECT digest FROM nonce WHERE expires_at <= $1 LIMIT 100)"
+_ADD_NONCE = """
+    INSERT INTO nonce (digest, client_identifier, expires_at)
+    SELECT $1, $2, $3 WHERE (SELECT count(*) FROM nonce WHERE expires_at > $4) < $5
+"""
+_SPEND_NONCE = "DELETE FROM nonce WHERE digest = $1 AND client_identifier = $2 AND expires_at > $3"
+_HAS_NONCE = "SELECT 1 FROM nonce WHERE digest = $1 AND client_identifier = $2 AND expires_at > $3"
+_KEY = """
+    SELECT k.device_id, d.account_id, k.first_jwt_at, k.by_account_id
+    FROM device_key AS k JOIN device AS d ON d.id = k.device_id JOIN account AS a ON a.id = d.account_id
+    WHERE k.kid = $1 AND k.client_identifier = $2 AND k.device_id = $3 AND a.disabled_at IS NULL
+"""
+_NOTE_FIRST = "UPDATE device_key SET first_jwt_at = $3 WHERE kid = $1 AND client_identifier = $2"
+_END_OPAQUE = "UPDATE token SET revoked_at = $2 WHERE device_id = $1 AND kind = 'account' AND revoked_at IS NULL"
+_IS_KEPT = "SELECT 1 FROM token WHERE digest = $1"
+_PRUNE_JWTS = """
+    DELETE FROM token WHERE digest IN (
+        SELECT digest FROM token WHERE device_id = $1 AND kind = 'jwt' AND expires_at <= $2
+    )
+"""
+
+_SIGNING_KEYS = """
+    SELECT kid, sealed, jwk, created_at FROM signing_key
+    WHERE revoked_at IS NULL AND (replaced_at IS NULL OR replaced_at > $1) ORDER BY number
+"""
+_NEWEST = "SELECT kid FROM signing_key WHERE replaced_at IS NULL AND revoked_at IS NULL"
+_REPLACE = "UPDATE signing_key SET replaced_at = $1 WHERE replaced_at IS NULL"
+_ADD_SIGNING_KEY = "INSERT INTO signing_key (kid, sealed, jwk, created_at) VALUES ($1, $2, $3, $4)"
+_REVOKE = """
+    UPDATE signing_key SET revoked_at = $2, replaced_at = coalesce(replaced_at, $2)
+    WHERE kid = $1 AND revoked_at IS NULL
+"""
+
+_KEPT = 24 * 3600  # seconds that a JWT which is over stays known
+
+
+class AuthKeys(Family):
     """The keys and nonces of a store."""
 
-    async def register(self, key: NewKey) -> bool:
+    @in_transaction
+    def register(self, transaction: Statements, key: NewKey) -> bool:
         """Register a key; `False`, with nothing written, if key or name is another's, or `again` forbids it.
 
         So it is for a token that has ended meanwhile.
         """
-        ...
+        if not is_alive(transaction, key.digest, key.now):
+            return False
+        device_id = key.device_id
+        if device_id is None:  # a token without a device is given the one that its client names
+            device_id = note_device(transaction, key.account_id, key.client, key.now)
+            if device_id is None:
+                return False
+            transaction.run(_BIND, key.digest, device_id)
+        if transaction.run(_REGISTER, key.thumbprint, key.kid, key.jwk, device_id, key.now, key.by):
+            return True
+        return key.again and transaction.one(_IS_ITS_OWN, key.thumbprint, key.kid, device_id) is not None
 
-    async def adopt(self, key: NewKey, pin_id: int) -> bool:
+    @in_transaction
+    def adopt(self, transaction: Statements, key: NewKey, pin_id: int) -> bool:
         """Register the key that a linked PIN brought along, or move it to the account that linked it now.
 
-        `False` if it is another client's, or the PIN is gone or another account's.
+        `False` if it is another client's, or the PIN is gone or another account's: a removed device and a changed
+        password take it away.
         """
-        ...
+        if transaction.one(_IS_LINKED, pin_id, key.account_id, key.now) is None:
+            return False
+        device = transaction.one(_DEVICE_OF, key.account_id, key.client.client_identifier)
+        if device is None:
+            return False
+        if transaction.run(_REGISTER, key.thumbprint, key.kid, key.jwk, device[0], key.now, key.by):
+            return True
+        return transaction.run(_MOVE, key.thumbprint, key.kid, device[0], key.by)
 
     async def find(self, kid: str, client_identifier: str) -> KeyRow | None:
         """Return a key by its name and its client, unless its account is off."""
-        ...
+        row = self._reader.one(_FIND, kid, client_identifier)
+        if row is None:
+            return None
+        account = self._reader.account(row[4:])
+        return KeyRow(kid=row[0], jwk=row[1], account=account, device_id=row[2], client_identifier=row[3])
 
-    async def add_nonce(self, digest: bytes, client_identifier: str, now: int, ends: int, most: int) -> bool:
+    @in_transaction
+    def add_nonce(
+        self, transaction: Statements, digest: bytes, client_identifier: str, now: int, ends: int, most: int
+    ) -> bool:
         """Keep a nonce; `False` if `most` of them are alive."""
-        ...
+        transaction.run(_PRUNE_NONCES, now)
+        return transaction.run(_ADD_NONCE, digest, client_identifier, ends, now, most)
 
-    async def grant(self, grant: Grant) -> bool:
+    @in_transaction
+    def grant(self, transaction: Statements, grant: Grant) -> bool:
         """Spend the nonce and keep the JWT; `False`, with nothing written, if the nonce or the key is gone."""
-        ...
+        key = transaction.one(_KEY, grant.kid, grant.client_identifier, grant.device_id)
+        if key is None or not _spend(transaction, grant):  # of many with one nonce one gets past here
+            return False
+        device_id, account_id, first_jwt_at, by = key
+        if first_jwt_at is None:
+            transaction.run(_NOTE_FIRST, grant.kid, grant.client_identifier, grant.now)
+            if grant.first_ends:
+                transaction.run(_END_OPAQUE, device_id, grant.now)
+        transaction.run(_PRUNE_JWTS, device_id, grant.now - _KEPT)
+        if transaction.one(_IS_KEPT, grant.digest) is None:  # else of the same second and nonce: the same text
+            keep_token(
+                transaction,
+                digest=grant.digest,
+                sealed=b"",
+                kind="jwt",
+                account_id=account_id,
+                device_id=device_id,
+                now=grant.now,
+                expires_at=grant.expires_at,
+                by=by,
+            )
+        return True
 
     async def signing_keys(self, since: int) -> tuple[SigningRow, ...]:
         """Return the keys that sign, or that signed until `since`, the newest last; revoked ones are left out."""
-        ...
+        rows = self._reader.all(_SIGNING_KEYS, since)
+        return tuple(SigningRow(kid=row[0], sealed=row[1], jwk=row[2], created_at=row[3]) for row in rows)
 
-    async def add_signing_key(self, key: SigningRow, *, replacing: str | None) -> bool:
+    @in_transaction
+    def add_signing_key(self, transaction: Statements, key: SigningRow, *, replacing: str | None) -> bool:
         """Add a key that signs from now on; `False` if the newest one is no longer `replacing`."""
-        ...
+        newest = transaction.one(_NEWEST)
+        if (newest[0] if newest else None) != replacing:
+            return False
+        transaction.run(_REPLACE, key.created_at)
+        return transaction.run(_ADD_SIGNING_KEY, key.kid, key.sealed, key.jwk, key.created_at)
 
-    async def revoke_signing_key(self, kid: str, now: int) -> bool:
+    @in_transaction
+    def revoke_signing_key(self, transaction: Statements, kid: str, now: int) -> bool:
         """Take a key out of use at once, with all that it signed; `False` if it was so already, or is unknown."""
-        ...
+        return transaction.run(_REVOKE, kid, now)
+
+
+def _spend(transaction: Statements, grant: Grant) -> bool:
+    if grant.nonce is None:
+        return True
+    if grant.once:
+        return transaction.run(_SPEND_NONCE, grant.nonce, grant.client_identifier, grant.now)
+    return transaction.one(_HAS_NONCE, grant.nonce, grant.client_identifier, grant.now) is not None

@@ -1,15 +1,19 @@
-"""What is kept of claim tokens, and of whom a media server belongs to.
+"""What is kept of claim tokens, of whom a media server belongs to, and of whom it is shared with.
 
 Rule: as in base.py. `exchange` is one conditional statement and its consequences: of many with one claim token exactly
-one wins. A claim token is no token: it is kept apart from them and found by nothing that looks for one. A server
-without an owner has neither token, device nor shares.
+one wins. A claim token is no token: it is kept apart from them and found by nothing that looks for one; those that are
+over are deleted when a new one is made, and nothing depends on that. A server's identity is its owner, its device and
+its token, given and taken together: one without an owner has neither token, device nor shares. The token of a machine
+that is none of this database's media servers is bound to its device only. A share is alive for as long as its token.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal
 
 from ticketstub.server.store.base import AccountRow, DeviceRow, Row
+from ticketstub.server.store.database import Family, Statements, in_transaction
+from ticketstub.server.store.tokens import is_alive, keep_token, note_device
 
 
 class NewClaim(Row, frozen=True, kw_only=True):
@@ -44,12 +48,128 @@ class Exchange(Row, frozen=True, kw_only=True):
     first: bool = False
 
 
-class Claims(Protocol):
+class ShareRow(Row, frozen=True, kw_only=True):
+    """A share of a media server: its owner, who was given it, and that one's token there."""
+
+    server_number: int
+    machine_identifier: str
+    server_name: str
+    owner: AccountRow
+    guest: AccountRow
+    sealed_token: bytes
+    created_at: int
+
+
+class NewShare(Row, frozen=True, kw_only=True):
+    """A share of the caller's media server, and the guest's token there, in place of the one that the guest had."""
+
+    machine_identifier: str
+    owner_id: int
+    guest_id: int
+    digest: bytes
+    sealed_token: bytes
+    now: int
+
+
+_PRUNE = "DELETE FROM claim WHERE digest IN (SELECT digest FROM claim WHERE expires_at <= $1 LIMIT 100)"
+_CREATE = """
+    INSERT INTO claim (digest, account_id, expires_at, origin)
+    SELECT $1, $2, $4, $6
+    WHERE (SELECT count(*) FROM claim WHERE account_id = $2 AND expires_at > $3 AND spent_at IS NULL) < $5
+"""
+_SPEND = """
+    UPDATE claim SET spent_at = $2
+    WHERE digest = $1 AND expires_at > $2 AND (spent_at IS NULL OR NOT $3)
+    RETURNING account_id, origin
+"""
+# Who had switched to the account ends one day, and what was claimed for it with that.
+_SWITCHED = """
+    INSERT INTO home_switch (digest, account_id, by_account_id) SELECT $1, $2, by_account_id FROM (
+        SELECT by_account_id FROM home_switch WHERE digest = $3
+        UNION ALL SELECT by_account_id FROM session WHERE digest = $3 AND by_account_id IS NOT NULL
+    )
+"""
+_OWNER = "SELECT owner_id FROM media_server WHERE machine_identifier = $1"
+_SERVERS_OWN = """
+    SELECT sealed FROM token
+    WHERE machine_identifier = $1 AND kind = 'server' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+    ORDER BY created_at DESC, digest LIMIT 1
+"""
+_GUESTS = """
+    SELECT a.id, a.version, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
+    FROM share AS s JOIN token AS t ON t.digest = s.digest JOIN account AS a ON a.id = s.account_id
+    WHERE s.machine_identifier = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)
+        AND a.disabled_at IS NULL
+    ORDER BY a.id
+"""
+
+_SHARES = """
+    SELECT m.number, m.machine_identifier, m.name, t.sealed, t.created_at,
+        o.id, o.version, o.record, o.password_hash, o.sealed_verification, o.email_only_auth, o.disabled_at,
+        g.id, g.version, g.record, g.password_hash, g.sealed_verification, g.email_only_auth, g.disabled_at
+    FROM share AS s
+    JOIN media_server AS m ON m.machine_identifier = s.machine_identifier
+    JOIN token AS t ON t.digest = s.digest AND t.revoked_at IS NULL
+    JOIN account AS o ON o.id = m.owner_id AND o.disabled_at IS NULL
+    JOIN account AS g ON g.id = s.account_id AND g.disabled_at IS NULL
+    WHERE s.account_id = $1 OR s.machine_identifier IN (SELECT machine_identifier FROM media_server WHERE owner_id = $1)
+    ORDER BY m.number, g.id
+"""
+_OWN = """
+    UPDATE media_server SET owner_id = $2
+    WHERE machine_identifier = $1 AND (owner_id IS NULL OR owner_id = $2 AND NOT $3)
+"""
+_IS_OURS = "SELECT 1 FROM media_server WHERE machine_identifier = $1"
+IS_OWNED_BY = "SELECT 1 FROM media_server WHERE machine_identifier = $1 AND owner_id = $2"
+_LEAVE = """
+    UPDATE media_server SET owner_id = NULL WHERE machine_identifier = $1 AND owner_id = $2
+"""
+_END_SHARE = """
+    UPDATE token SET revoked_at = $3 WHERE revoked_at IS NULL
+        AND digest = (SELECT digest FROM share WHERE account_id = $1 AND machine_identifier = $2)
+"""
+ADD_SHARE = """
+    INSERT INTO share (account_id, machine_identifier, digest) VALUES ($1, $2, $3)
+    ON CONFLICT (account_id, machine_identifier) DO UPDATE SET digest = excluded.digest
+"""
+_END_SHARED = "UPDATE token SET revoked_at = $2 WHERE machine_identifier = $1 AND revoked_at IS NULL"
+_END_SHARES = "DELETE FROM share WHERE machine_identifier = $1"
+_END_SERVER_TOKENS = "UPDATE token SET revoked_at = $2 WHERE device_id = $1 AND kind = 'server' AND revoked_at IS NULL"
+# Dead tokens stay, so that a known one of a world cannot come back; they let go of the device.
+_END_TOKENS = "UPDATE token SET revoked_at = coalesce(revoked_at, $2), device_id = NULL WHERE device_id = $1"
+# What the device's account switched to there goes too: it could switch back (ours).
+_END_SWITCHED = """
+    UPDATE token SET revoked_at = $2 WHERE revoked_at IS NULL AND digest IN (
+        SELECT h.digest FROM device AS d
+        JOIN home_switch AS h ON h.by_account_id = d.account_id
+        JOIN token AS t ON t.digest = h.digest
+        JOIN device AS o ON o.id = t.device_id AND o.client_identifier = d.client_identifier
+        WHERE d.id = $1
+    )
+"""
+# So do the keys that were registered there, and PINs that could give out a token there once more.
+_FORGET_KEYS = """
+    DELETE FROM device_key WHERE by_account_id = (SELECT account_id FROM device WHERE id = $1)
+        AND client_identifier = (SELECT client_identifier FROM device WHERE id = $1)
+"""
+_FORGET_PINS = """
+    DELETE FROM pin WHERE client_identifier = (SELECT client_identifier FROM device WHERE id = $1)
+        AND (account_id = (SELECT account_id FROM device WHERE id = $1)
+            OR by_account_id = (SELECT account_id FROM device WHERE id = $1))
+"""
+_FORGET = "DELETE FROM device WHERE id = $1"
+DEVICE = "SELECT id FROM device WHERE account_id = $1 AND client_identifier = $2"
+
+
+class Claims(Family):
     """The claims of a store."""
 
-    async def create(self, claim: NewClaim) -> bool:
+    @in_transaction
+    def create(self, transaction: Statements, claim: NewClaim) -> bool:
         """Keep a claim token; `False`, with nothing written, if the account has too many."""
-        ...
+        transaction.run(_PRUNE, claim.now)
+        facts = (claim.account_id, claim.now, claim.expires_at, claim.most, claim.origin)
+        return transaction.run(_CREATE, claim.digest, *facts)
 
     async def exchange(self, exchange: Exchange) -> int | None:
         """Give the machine to the account of the claim token, with a device and a token, and return the account's id.
@@ -57,20 +177,122 @@ class Claims(Protocol):
         `None`, with nothing written, if the claim token is unknown, over or spent, its account or the token that asked
         for it is off, or the machine is a media server of somebody else. The tokens that the machine had before end.
         """
-        ...
+        return await self._exchange(exchange) or None
+
+    @in_transaction
+    def _exchange(self, transaction: Statements, exchange: Exchange) -> int | Literal[False]:
+        """Take the claim token first: side effects only for who has it."""
+        taken = transaction.one(_SPEND, exchange.digest, exchange.now, exchange.once)
+        if taken is None:
+            return False
+        account_id: int = taken[0]
+        if not is_alive(transaction, taken[1], exchange.now) or not give(transaction, account_id, exchange):
+            return False
+        transaction.run(_SWITCHED, exchange.token_digest, account_id, taken[1])
+        return account_id
 
     async def owner(self, machine_identifier: str) -> int | None:
         """Return the id of the account that a media server belongs to."""
-        ...
+        row = self._reader.one(_OWNER, machine_identifier)
+        return row[0] if row else None
 
     async def server_token(self, machine_identifier: str, now: int) -> bytes | None:
         """Return a media server's own token, sealed."""
-        ...
+        row = self._reader.one(_SERVERS_OWN, machine_identifier, now)
+        return row[0] if row else None
 
     async def guests(self, machine_identifier: str, now: int) -> tuple[AccountRow, ...]:
         """Return the accounts that have a living share of a media server."""
-        ...
+        return tuple(self._reader.account(row) for row in self._reader.all(_GUESTS, machine_identifier, now))
 
-    async def release(self, machine_identifier: str, now: int) -> bool:
+    @in_transaction
+    def release(self, transaction: Statements, machine_identifier: str, now: int) -> bool:
         """Take a media server from its owner, and end its token, device and shares; `False` if it had no owner."""
-        ...
+        owner = transaction.one(_OWNER, machine_identifier)
+        return owner is not None and take(transaction, owner[0], machine_identifier, now)
+
+
+class Users(Family):
+    """The people of a store: who shares what with whom."""
+
+    async def shares(self, account_id: int) -> tuple[ShareRow, ...]:
+        """Return the shares that an account gave and was given, in the order of the servers."""
+        return tuple(
+            ShareRow(
+                server_number=row[0],
+                machine_identifier=row[1],
+                server_name=row[2],
+                sealed_token=row[3],
+                created_at=row[4],
+                owner=self._reader.account(row[5:12]),
+                guest=self._reader.account(row[12:19]),
+            )
+            for row in self._reader.all(_SHARES, account_id)
+        )
+
+    @in_transaction
+    def share(self, transaction: Statements, new: NewShare) -> bool:
+        """Share a media server, or share it anew; `False`, with nothing written, if it is not the owner's any more."""
+        if transaction.one(IS_OWNED_BY, new.machine_identifier, new.owner_id) is None:
+            return False
+        transaction.run(_END_SHARE, new.guest_id, new.machine_identifier, new.now)
+        keep_token(
+            transaction,
+            digest=new.digest,
+            sealed=new.sealed_token,
+            kind="server_share",
+            account_id=new.guest_id,
+            machine_identifier=new.machine_identifier,
+            now=new.now,
+        )
+        return transaction.run(ADD_SHARE, new.guest_id, new.machine_identifier, new.digest)
+
+    @in_transaction
+    def unshare(self, transaction: Statements, guest_id: int, machine_identifier: str, now: int) -> bool:
+        """End a share with its token; `False` if there was none alive."""
+        return transaction.run(_END_SHARE, guest_id, machine_identifier, now)
+
+
+def give(transaction: Statements, account_id: int, new: Exchange) -> bool:
+    """Give a machine to an account, with a device and a new token; the tokens it had as a server end.
+
+    `False` if it is a media server of somebody else, or the account is off.
+    """
+    machine = new.server.client_identifier
+    ours = transaction.one(_IS_OURS, machine) is not None
+    if ours and not transaction.run(_OWN, machine, account_id, new.first):
+        return False
+    device_id = note_device(transaction, account_id, new.server, new.now)
+    if device_id is None:
+        return False
+    transaction.run(_END_SERVER_TOKENS, device_id, new.now)
+    keep_token(
+        transaction,
+        digest=new.token_digest,
+        sealed=new.sealed_token,
+        kind="server",
+        account_id=account_id,
+        device_id=device_id,
+        machine_identifier=machine if ours else None,
+        now=new.now,
+    )
+    return True
+
+
+def take(transaction: Statements, account_id: int, machine: str, now: int) -> bool:
+    """Take a media server from this account, with its device, token and shares; `False` if it is not its own."""
+    if not transaction.run(_LEAVE, machine, account_id):
+        return False
+    transaction.run(_END_SHARES, machine)
+    transaction.run(_END_SHARED, machine, now)
+    if device := transaction.one(DEVICE, account_id, machine):
+        forget(transaction, device[0], now)
+    return True
+
+
+def forget(transaction: Statements, device_id: int, now: int) -> None:
+    """Remove a device and end its tokens, and those that it switched to; its key goes with the row."""
+    transaction.run(_END_SWITCHED, device_id, now)
+    transaction.run(_END_TOKENS, device_id, now)
+    for statement in (_FORGET_KEYS, _FORGET_PINS, _FORGET):
+        transaction.run(statement, device_id)

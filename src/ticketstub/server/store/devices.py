@@ -1,15 +1,17 @@
-"""What is kept of an account's devices, and their verbs.
+"""What is kept of an account's devices, and their operations.
 
-Rule: as in base.py. A device is one row for each account and client identifier. Every verb that names a device names
-its account too, so that nobody's id reaches another's device. Removing one ends all its tokens in the same
+Rule: as in base.py. A device is one row for each account and client identifier. Every operation that names a device
+names its account too, so that nobody's id reaches another's device. Removing one ends all its tokens in the same
 transaction; where it is a media server, that server belongs to nobody from then on.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+import msgspec
 
 from ticketstub.server.store.base import DeviceRow, Row
+from ticketstub.server.store.claims import forget, take
+from ticketstub.server.store.database import Columns, Family, Statements, in_transaction
 
 RARELY = 3600
 """Seconds within which a device is noted as seen once at most (ours)."""
@@ -28,21 +30,63 @@ class KnownDevice(Row, frozen=True, kw_only=True):
     sealed_token: bytes | None = None
 
 
-class Devices(Protocol):
+_COLUMNS = """
+    client_identifier, product, version, platform, platform_version, device, name, model, vendor, provides,
+        screen_resolution, address
+"""
+# JWTs are never shown again: they are kept as digests alone.
+_OF = f"""
+    SELECT id, created_at, last_seen_at, (
+        SELECT sealed FROM token AS t
+        WHERE t.device_id = d.id AND t.kind <> 'jwt' AND t.revoked_at IS NULL
+            AND (t.expires_at IS NULL OR t.expires_at > $2)
+        ORDER BY t.created_at DESC, t.digest LIMIT 1
+    ), {_COLUMNS}
+    FROM device AS d WHERE account_id = $1 ORDER BY id
+"""  # noqa: S608  # put together from constants only
+_FIND = "SELECT client_identifier FROM device WHERE id = $1 AND account_id = $2"
+_SEEN = """
+    UPDATE device SET last_seen_at = $3, address = coalesce($2, address) WHERE id = $1 AND last_seen_at <= $3 - $4
+"""
+_NOTE = f"""
+    INSERT INTO device (account_id, {_COLUMNS}, created_at, last_seen_at)
+    SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14 FROM account
+    WHERE id = $1 AND disabled_at IS NULL AND (SELECT count(*) FROM device WHERE account_id = $1) < $15
+    ON CONFLICT (account_id, client_identifier) DO NOTHING
+"""  # noqa: S608  # likewise
+
+
+class Devices(Family):
     """The devices of a store."""
 
     async def of(self, account_id: int, now: int) -> tuple[KnownDevice, ...]:
         """Return an account's devices, in the order they came."""
-        ...
+        return tuple(_device(row) for row in self._reader.all(_OF, account_id, now))
 
-    async def remove(self, account_id: int, device_id: int, now: int) -> bool:
+    @in_transaction
+    def remove(self, transaction: Statements, account_id: int, device_id: int, now: int) -> bool:
         """Remove a device and end its tokens and its key; `False`, with nothing changed, if it is not the account's."""
-        ...
+        found = transaction.one(_FIND, device_id, account_id)
+        if found is None:
+            return False
+        if not take(transaction, account_id, found[0], now):  # else it went with the server that it is
+            forget(transaction, device_id, now)
+        return True
 
-    async def seen(self, device_id: int, address: str | None, now: int) -> bool:
+    @in_transaction
+    def seen(self, transaction: Statements, device_id: int, address: str | None, now: int) -> bool:
         """Note that a device was here; `False` if that was noted within the last hour."""
-        ...
+        return transaction.run(_SEEN, device_id, address, now, RARELY)
 
-    async def note(self, account_id: int, client: DeviceRow, now: int) -> bool:
+    @in_transaction
+    def note(self, transaction: Statements, account_id: int, client: DeviceRow, now: int) -> bool:
         """Add a device that has no token; `False` if it is there already, or the account has too many."""
-        ...
+        return transaction.run(_NOTE, account_id, *msgspec.structs.astuple(client), now, MOST)
+
+
+def _device(row: Columns) -> KnownDevice:
+    id_, created_at, last_seen_at, sealed, *facts = row
+    client = DeviceRow(**dict(zip(DeviceRow.__struct_fields__, facts, strict=True)))
+    return KnownDevice(
+        id=id_, client=client, created_at=created_at, last_seen_at=last_seen_at, sealed_token=sealed or None
+    )

@@ -1,19 +1,29 @@
-"""What is kept of Plex Homes, and their verbs.
+"""What is kept of Plex Homes, and their operations.
 
 Rule: as in base.py. An account is in at most one Home. Who may do what is decided before (policies/home.py), and each
-verb writes only while that decision still holds: the same Home, the same administrator, the same passcode. What a
-body shows of it (`home`, `homeSize`, `protected` …) is changed in the same transaction, for every member.
+operation writes only while that decision still holds: the same Home, the same administrator, the same passcode. What a
+body shows of it (`home`, `homeSize`, `protected` …) is changed in the same transaction, for every member: members.py.
+An invitation is answered once: whoever deletes its row first has answered it.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from ticketstub.records import Account
 from ticketstub.server.store.base import AccountRow, DeviceRow, Row
-
-ROOM = 15
-"""How many a Home holds at most (observed: `maxHomeSize`)."""
+from ticketstub.server.store.database import Family, Statements, in_transaction
+from ticketstub.server.store.members import (
+    NewHome,
+    Passcode,
+    add_managed,
+    amend,
+    describe,
+    home_of_admin,
+    join,
+    keep_passcode,
+    left_alone,
+    may_switch,
+    passcode_of,
+)
+from ticketstub.server.store.tokens import is_alive, keep_token, note_device
 
 
 class MemberRow(Row, frozen=True, kw_only=True):
@@ -33,16 +43,6 @@ class HomeRow(Row, frozen=True, kw_only=True):
     members: tuple[MemberRow, ...]
 
 
-class Passcode(Row, frozen=True, kw_only=True):
-    """A passcode to keep. `shown` is random text that bodies show as `pin`; it has nothing to do with the digits."""
-
-    hash: str
-    shown: str
-
-    def __repr__(self) -> str:
-        return "Passcode()"
-
-
 class Switch(Row, frozen=True, kw_only=True):
     """A switch that policy allowed, and the new token.
 
@@ -60,33 +60,6 @@ class Switch(Row, frozen=True, kw_only=True):
     now: int
 
 
-class NewManagedUser(Row, frozen=True, kw_only=True):
-    """A managed user to add to a Home. Its account has neither login nor password."""
-
-    record: Account
-    id: int
-    passcode: Passcode | None = None
-    digest: bytes | None = None
-    sealed_token: bytes | None = None
-
-
-class NewMember(Row, frozen=True, kw_only=True):
-    """An account to add to a Home."""
-
-    username: str
-    guest: bool
-
-
-class NewHome(Row, frozen=True, kw_only=True):
-    """A world's Home: added unless it exists, as are its members and managed users that were never in one."""
-
-    id: int
-    name: str
-    admin: str
-    members: tuple[NewMember, ...]
-    managed: tuple[NewManagedUser, ...]
-
-
 class InvitationRow(Row, frozen=True, kw_only=True):
     """An invitation to a Home that nobody answered; `other` is who invited, or who is invited, whoever does not ask."""
 
@@ -95,60 +68,190 @@ class InvitationRow(Row, frozen=True, kw_only=True):
     other: AccountRow
 
 
-class Homes(Protocol):
+_OF = """
+    SELECT a.id, a.version, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at,
+        h.id, h.name, h.admin_id, m.changed_at
+    FROM home_member AS mine
+    JOIN home AS h ON h.id = mine.home_id
+    JOIN home_member AS m ON m.home_id = h.id AND m.left_at IS NULL
+    JOIN account AS a ON a.id = m.account_id
+    WHERE mine.account_id = $1 AND mine.left_at IS NULL AND a.disabled_at IS NULL
+    ORDER BY a.id <> h.admin_id, m.number
+"""
+_CHANGED = "UPDATE home_member SET changed_at = $2 WHERE account_id = $1"
+_FORGET_PASSCODE = "DELETE FROM passcode WHERE account_id = $1"
+_SWITCHED = """
+    INSERT INTO home_switch (digest, account_id, by_account_id)
+    VALUES ($1, $2, coalesce((SELECT by_account_id FROM home_switch WHERE digest = $3), $4))
+"""
+_LEAVE = """
+    UPDATE home_member SET left_at = $3, changed_at = $3
+    WHERE account_id = $2 AND home_id = $1 AND left_at IS NULL
+        AND NOT EXISTS (SELECT 1 FROM home WHERE id = $1 AND admin_id = $2)
+"""
+_SWITCHED_BY = "SELECT by_account_id FROM home_switch WHERE digest = $1"
+_END_SWITCHED = """
+    UPDATE token SET revoked_at = $2
+    WHERE revoked_at IS NULL AND digest IN (
+        SELECT digest FROM home_switch WHERE (account_id = $1 OR by_account_id = $1) AND account_id <> by_account_id
+    )
+"""
+# What was made with such tokens and could give out others.
+_FORGET_SWITCHED = (
+    """
+    DELETE FROM device_key WHERE (by_account_id = $1 OR device_id IN (SELECT id FROM device WHERE account_id = $1))
+        AND by_account_id <> (SELECT account_id FROM device WHERE device.id = device_key.device_id)
+    """,
+    "DELETE FROM pin WHERE (by_account_id = $1 OR account_id = $1) AND by_account_id <> account_id",
+    "DELETE FROM session WHERE (by_account_id = $1 OR account_id = $1) AND by_account_id <> account_id",
+)
+_END_ALL = "UPDATE token SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL"
+_END_ACCOUNT = "UPDATE account SET disabled_at = $2, version = version + 1 WHERE id = $1"
+_MOST = 15  # that wait for one Home: as many as it holds (ours)
+_INVITE = """
+    INSERT INTO home_invitation (home_id, account_id, created_at)
+    SELECT $1, $2, $3
+    WHERE NOT EXISTS (SELECT 1 FROM home_member WHERE account_id = $2 AND left_at IS NULL)
+        AND (SELECT count(*) FROM home_invitation WHERE home_id = $1) < $4
+    ON CONFLICT (home_id, account_id) DO NOTHING
+"""
+_RECEIVED = """
+    SELECT i.id, i.created_at, a.id, a.version, a.record, a.password_hash, a.sealed_verification, a.email_only_auth,
+        a.disabled_at
+    FROM home_invitation AS i JOIN home AS h ON h.id = i.home_id JOIN account AS a ON a.id = h.admin_id
+    WHERE i.account_id = $1 ORDER BY i.id
+"""
+_SENT = """
+    SELECT i.id, i.created_at, a.id, a.version, a.record, a.password_hash, a.sealed_verification, a.email_only_auth,
+        a.disabled_at
+    FROM home_invitation AS i JOIN home AS h ON h.id = i.home_id JOIN account AS a ON a.id = i.account_id
+    WHERE h.admin_id = $1 ORDER BY i.id
+"""
+_TAKE = "DELETE FROM home_invitation WHERE id = $1 AND account_id = $2 RETURNING home_id"
+_WITHDRAW = """
+    DELETE FROM home_invitation WHERE id = $1 AND home_id IN (SELECT id FROM home WHERE admin_id = $2)
+    RETURNING home_id
+"""
+
+
+class Homes(Family):
     """The Homes of a store."""
 
     async def of(self, account_id: int) -> HomeRow | None:
         """Return the Home that an account is in."""
-        ...
+        rows = self._reader.all(_OF, account_id)
+        if not rows:
+            return None
+        home_id, name, admin_id = rows[0][7:10]
+        members = tuple(
+            MemberRow(account=self._reader.account(row[:7]), admin=row[0] == admin_id, changed_at=row[10])
+            for row in rows
+        )
+        return HomeRow(id=home_id, name=name, admin_id=admin_id, members=members)
 
     async def passcode_hash(self, account_id: int) -> str | None:
         """Return the hash of an account's passcode."""
-        ...
+        return passcode_of(self._reader, account_id)
 
-    async def set_passcode(self, account_id: int, old: str | None, new: Passcode | None, now: int) -> bool:
+    @in_transaction
+    def set_passcode(
+        self, transaction: Statements, account_id: int, old: str | None, new: Passcode | None, now: int
+    ) -> bool:
         """Set, change or (`None`) remove a passcode whose hash is `old`; `False` if somebody was faster."""
-        ...
+        if passcode_of(transaction, account_id) != old:
+            return False
+        if new is None:
+            transaction.run(_FORGET_PASSCODE, account_id)
+            amend(transaction, account_id, {"protected": False, "pin": None})
+        else:
+            keep_passcode(transaction, account_id, new)
+        transaction.run(_CHANGED, account_id, now)
+        return True
 
-    async def switch(self, switch: Switch) -> bool:
+    @in_transaction
+    def switch(self, transaction: Statements, switch: Switch) -> bool:
         """Note the device and keep the token.
 
         `False`, with nothing written, if the two are in no Home together, the passcode changed, or the caller's token
         ended.
         """
-        ...
+        if not is_alive(transaction, switch.by, switch.now):
+            return False
+        if not may_switch(transaction, switch.caller_id, switch.account_id, switch.passcode_hash):
+            return False
+        device_id = note_device(transaction, switch.account_id, switch.device, switch.now)
+        if device_id is None:
+            return False
+        keep_token(
+            transaction,
+            digest=switch.digest,
+            sealed=switch.sealed_token,
+            kind="account",
+            account_id=switch.account_id,
+            device_id=device_id,
+            now=switch.now,
+        )
+        return transaction.run(_SWITCHED, switch.digest, switch.account_id, switch.by, switch.caller_id)
 
     async def switched_by(self, digest: bytes) -> int | None:
         """Return the account that had switched to the owner of a token, before the token was given out; mostly none."""
-        ...
+        row = self._reader.one(_SWITCHED_BY, digest)
+        return row[0] if row else None
 
-    async def add_managed(self, admin_id: int, home: NewHome, new: NewManagedUser, now: int) -> bool:
+    @in_transaction
+    def add_managed(self, transaction: Statements, home: NewHome, new: AccountRow, now: int) -> bool:
         """Add a managed user to the Home of its administrator, or to this new Home where they are in none.
 
         `False`, with nothing written: the Home is full, somebody else's, or an id is taken.
         """
-        ...
+        home_id = home_of_admin(transaction, home, now)
+        if home_id is None or not add_managed(transaction, home_id, new, now):
+            return False
+        describe(transaction, home_id)
+        return True
 
-    async def remove(self, home_id: int, account_id: int, now: int) -> bool:
+    @in_transaction
+    def remove(self, transaction: Statements, home_id: int, account_id: int, now: int) -> bool:
         """Take a member, but not the administrator, out of a Home; `False` if there is none.
 
         What the member got by switching, and what others got by switching to it, ends: tokens, keys registered with
         these, PINs approved with them, sessions. A managed user's account ends with all its tokens.
         """
-        ...
+        if not transaction.run(_LEAVE, home_id, account_id, now):
+            return False
+        transaction.run(_END_SWITCHED, account_id, now)
+        for statement in _FORGET_SWITCHED:
+            transaction.run(statement, account_id)
+        if left_alone(transaction, account_id):
+            transaction.run(_END_ALL, account_id, now)
+            transaction.run(_END_ACCOUNT, account_id, now)
+        describe(transaction, home_id)
+        return True
 
-    async def invite(self, admin_id: int, home: NewHome, account_id: int, now: int) -> bool:
+    @in_transaction
+    def invite(self, transaction: Statements, home: NewHome, account_id: int, now: int) -> bool:
         """Invite an account that is in no Home to an administrator's Home, or to this new one; `False` if it cannot."""
-        ...
+        home_id = home_of_admin(transaction, home, now)
+        if home_id is None or not transaction.run(_INVITE, home_id, account_id, now, _MOST):
+            return False
+        describe(transaction, home_id)
+        return True
 
     async def invitations(self, account_id: int, *, sent: bool) -> tuple[InvitationRow, ...]:
         """Return the invitations to an account, or those that it sent."""
-        ...
+        rows = self._reader.all(_SENT if sent else _RECEIVED, account_id)
+        return tuple(InvitationRow(id=row[0], created_at=row[1], other=self._reader.account(row[2:])) for row in rows)
 
-    async def accept(self, invitation_id: int, account_id: int, now: int) -> bool:
+    @in_transaction
+    def accept(self, transaction: Statements, invitation_id: int, account_id: int, now: int) -> bool:
         """Spend an invitation to this account and make it a member; `False` if there is none or the Home is full."""
-        ...
+        taken = transaction.one(_TAKE, invitation_id, account_id)
+        if taken is None or not join(transaction, account_id, taken[0], guest=False, now=now):
+            return False
+        describe(transaction, taken[0])
+        return True
 
-    async def drop_invitation(self, invitation_id: int, account_id: int, *, sent: bool) -> bool:
+    @in_transaction
+    def drop_invitation(self, transaction: Statements, invitation_id: int, account_id: int, *, sent: bool) -> bool:
         """Refuse an invitation to this account, or take back one that it sent; `False` if there is none."""
-        ...
+        return transaction.one(_WITHDRAW if sent else _TAKE, invitation_id, account_id) is not None

@@ -1,14 +1,19 @@
-"""What is kept of PINs, and their verbs.
+"""What is kept of PINs, and their operations.
 
 Rule: as in base.py. A PIN is for one client and one approval: `link` is one conditional statement, and of many at once
-exactly one wins. A PIN that is over is as good as none, decided when it is read.
+exactly one wins. A PIN that is over is as good as none, decided when it is read; those that are over are deleted when a
+new one is made, and nothing depends on that.
 """
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal
+
+import msgspec
 
 from ticketstub.server.store.base import DeviceRow, Row
+from ticketstub.server.store.database import Columns, Family, Statements, in_transaction
+from ticketstub.server.store.tokens import is_alive, keep_token, note_device
 
 Created = Literal["made", "taken", "full"]
 """How making a PIN went: its id or code is another living PIN's, or there are too many."""
@@ -55,32 +60,111 @@ class PinLink(Row, frozen=True, kw_only=True):
     asker: bytes | None = None
 
 
-class Pins(Protocol):
+_PRUNE = "DELETE FROM pin WHERE id IN (SELECT id FROM pin WHERE expires_at <= $1 LIMIT 100)"
+_CREATE = """
+    INSERT INTO pin (id, code, strong, legacy, client_identifier, client, jwk, created_at, expires_at)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
+    WHERE NOT EXISTS (SELECT 1 FROM pin WHERE id = $1) AND NOT EXISTS (SELECT 1 FROM pin WHERE code = $2)
+"""
+_LIVING = "SELECT count(*) FROM pin WHERE expires_at > $1"
+_SELECT = """
+    SELECT id, code, strong, legacy, client, jwk, created_at, expires_at, account_id, sealed_token, new_registration,
+        denied_at, delivered_at, by_account_id
+    FROM pin
+"""
+_FIND = _SELECT + "WHERE id = $1 AND expires_at > $2"
+_FIND_CODE = _SELECT + "WHERE code = $1 AND expires_at > $2"
+_LINK = """
+    UPDATE pin SET account_id = $2, linked_at = $3, sealed_token = $4, new_registration = 0, by_account_id = $5
+    WHERE id = $1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > $3
+        AND EXISTS (SELECT 1 FROM account WHERE id = $2 AND disabled_at IS NULL)
+    RETURNING client
+"""
+_DENY = """
+    UPDATE pin SET denied_at = $2
+    WHERE id = $1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > $2
+"""
+_DELIVER = "UPDATE pin SET delivered_at = $2 WHERE id = $1 AND delivered_at IS NULL AND expires_at > $2"
+
+_decode_client = msgspec.json.Decoder(DeviceRow).decode
+
+
+class Pins(Family):
     """The PINs of a store."""
 
-    async def create(self, pin: PinRow, most: int) -> Created:
+    @in_transaction
+    def create(self, transaction: Statements, pin: PinRow, most: int) -> Created:
         """Keep a new PIN unless `most` live already; all but `"made"` have written nothing."""
-        ...
+        now = pin.created_at
+        transaction.run(_PRUNE, now)
+        if transaction.all(_LIVING, now)[0][0] >= most:
+            return "full"
+        client = (pin.client.client_identifier, msgspec.json.encode(pin.client))
+        facts = (pin.strong, pin.legacy, *client, pin.jwk, now, pin.expires_at)
+        return "made" if transaction.run(_CREATE, pin.id, pin.code, *facts) else "taken"
 
     async def find(self, pin_id: int, now: int) -> PinRow | None:
         """Return the PIN of this id unless it is over."""
-        ...
+        row = self._reader.one(_FIND, pin_id, now)
+        return _pin(row) if row else None
 
     async def find_code(self, code: str, now: int) -> PinRow | None:
         """Return the PIN of this code unless it is over; linked and denied ones are returned too."""
-        ...
+        row = self._reader.one(_FIND_CODE, code, now)
+        return _pin(row) if row else None
 
-    async def link(self, link: PinLink) -> bool:
+    @in_transaction
+    def link(self, transaction: Statements, link: PinLink) -> bool:
         """Give the PIN to an account: note its device, keep its token.
 
         `False`, with nothing written, if it is over, linked or denied, the account is off, or what approves has ended.
         """
-        ...
+        if not is_alive(transaction, link.asker, link.now):
+            return False
+        taken = transaction.one(_LINK, link.id, link.account_id, link.now, link.sealed_token, link.by)
+        if taken is None:
+            return False
+        device_id = note_device(transaction, link.account_id, _decode_client(taken[0]), link.now)
+        if device_id is not None and link.digest is not None and link.sealed_token is not None:
+            keep_token(
+                transaction,
+                digest=link.digest,
+                sealed=link.sealed_token,
+                kind="account",
+                account_id=link.account_id,
+                device_id=device_id,
+                now=link.now,
+                rotate=link.rotate,
+                by=link.by,
+            )
+        return True
 
-    async def deny(self, pin_id: int, now: int) -> bool:
+    @in_transaction
+    def deny(self, transaction: Statements, pin_id: int, now: int) -> bool:
         """Say no; `False` if the PIN is over, linked or denied already."""
-        ...
+        return transaction.run(_DENY, pin_id, now)
 
-    async def deliver(self, pin_id: int, now: int) -> bool:
+    @in_transaction
+    def deliver(self, transaction: Statements, pin_id: int, now: int) -> bool:
         """Note that the token was told; `True` for the first time only."""
-        ...
+        return transaction.run(_DELIVER, pin_id, now)
+
+
+def _pin(row: Columns) -> PinRow:
+    linked = row[10]
+    return PinRow(
+        id=row[0],
+        code=row[1],
+        strong=bool(row[2]),
+        legacy=bool(row[3]),
+        client=_decode_client(row[4]),
+        jwk=row[5],
+        created_at=row[6],
+        expires_at=row[7],
+        account_id=row[8],
+        sealed_token=row[9],
+        new_registration=None if linked is None else bool(linked),
+        denied_at=row[11],
+        delivered_at=row[12],
+        by=row[13],
+    )

@@ -1,23 +1,20 @@
-"""The store on SQLite.
+"""The database of a local Plex, on SQLite. One store serves one event loop; each family of operations is a part of it.
 
-Rule: reads run at once on the event loop's own connection (10 to 20 µs, less than handing them to a thread), writes
-through one writer that groups commits. Statements are constant text with `$1` parameters bound by name, so that
-PostgreSQL can take the same; a read always takes all its rows, so that no snapshot stays open behind it.
+Rule: statements are constant text with `$1` parameters. What reads and what writes, and when, is in database.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 
 import msgspec
 
-from ticketstub.records import Account
 from ticketstub.server.store import sqlite_file
+from ticketstub.server.store.accounts import Accounts, sign_in
 from ticketstub.server.store.attempts import Attempts
+from ticketstub.server.store.auth_keys import AuthKeys
 from ticketstub.server.store.base import (
     AccountRow,
-    Addition,
     MediaServerRow,
     ResourceRow,
     SignIn,
@@ -25,34 +22,30 @@ from ticketstub.server.store.base import (
     TokenRow,
     canonical_login,
 )
-from ticketstub.server.store.sqlite_accounts import SqliteAccounts, sign_in
-from ticketstub.server.store.sqlite_add import add
-from ticketstub.server.store.sqlite_auth_keys import SqliteAuthKeys
-from ticketstub.server.store.sqlite_claims import SqliteClaims
-from ticketstub.server.store.sqlite_devices import SqliteDevices
-from ticketstub.server.store.sqlite_homes import SqliteHomes
-from ticketstub.server.store.sqlite_pins import SqlitePins
-from ticketstub.server.store.sqlite_reader import Columns, Reader
-from ticketstub.server.store.sqlite_rewinding import SqliteRewinding
-from ticketstub.server.store.sqlite_sessions import SqliteSessions
-from ticketstub.server.store.sqlite_users import SqliteUsers
-from ticketstub.server.store.sqlite_writer import DirectWriter, ThreadWriter, Writer
-from ticketstub.token import Secret
+from ticketstub.server.store.claims import Claims, Users
+from ticketstub.server.store.database import (
+    Columns,
+    DirectWriter,
+    Family,
+    Reader,
+    Statements,
+    ThreadWriter,
+    in_transaction,
+    no_token,
+)
+from ticketstub.server.store.devices import Devices
+from ticketstub.server.store.homes import Homes
+from ticketstub.server.store.pins import Pins
+from ticketstub.server.store.rewinding import Rewinding
+from ticketstub.server.store.sessions import Sessions
 
-_ALIVE = """
+_FIND = """
+    SELECT t.kind, t.device_id, t.machine_identifier, t.expires_at,
+        a.id, a.version, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
     FROM token AS t JOIN account AS a ON a.id = t.account_id
     WHERE t.digest = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)
         AND a.disabled_at IS NULL
 """
-# Every request asks the first; the second only where the account changed, as its version then tells.
-_FIND = "SELECT a.id, a.version, t.kind, t.device_id, t.machine_identifier, t.expires_at" + _ALIVE
-_FIND_ALL = (
-    """
-    SELECT a.id, a.version, t.kind, t.device_id, t.machine_identifier, t.expires_at,
-        a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
-    """
-    + _ALIVE
-)
 _ACCOUNT = """
     SELECT id, version, record, password_hash, sealed_verification, email_only_auth, disabled_at
     FROM account WHERE id = $1
@@ -91,25 +84,17 @@ _REVOKE = """
 _REPLACE_HASH = """
     UPDATE account SET password_hash = $3, version = version + 1 WHERE id = $1 AND password_hash = $2
 """
-_MOST_CACHED = 4096
 
 
 class _Named(msgspec.Struct):
     username: str = ""
 
 
-def _no_token(kind: type, value: object) -> object:
-    if kind is Secret and isinstance(value, str):
-        return Secret(value)  # an account's `pin`: random text, see store/homes.py
-    raise ValueError(f"a {kind.__name__} is never kept in a record")
-
-
-_decode_account = msgspec.json.Decoder(Account, dec_hook=_no_token).decode
 _decode_username = msgspec.json.Decoder(_Named).decode
-_decode_sources = msgspec.json.Decoder(tuple[SourceRow, ...], dec_hook=_no_token).decode
+_decode_sources = msgspec.json.Decoder(tuple[SourceRow, ...], dec_hook=no_token).decode
 
 
-class SqliteStore:
+class SqliteStore(Family):
     """A store in a file, or in memory for as long as it is open.
 
     Args:
@@ -124,128 +109,100 @@ class SqliteStore:
     def __init__(
         self, url: str | None = None, *, instance: str | None = None, trace: sqlite_file.Trace | None = None
     ) -> None:
-        self._accounts: dict[int, tuple[int, AccountRow]] = {}
-        self._writer: Writer
         if url is None:
             connection = sqlite_file.in_memory(trace)
-            self._reader = Reader(connection)
-            self._writer = DirectWriter(connection)
+            super().__init__(Reader(connection), DirectWriter(connection))
         else:
             path = sqlite_file.database_path(url)
             sqlite_file.prepare(path, instance)
-            self._reader = Reader(sqlite_file.reader(path))
-            self._writer = ThreadWriter(partial(sqlite_file.writer, path, trace))
-        self.accounts = SqliteAccounts(self._reader, self._writer)
+            reader = Reader(sqlite_file.reader(path))
+            super().__init__(reader, ThreadWriter(partial(sqlite_file.writer, path, trace)))
+        self.accounts = Accounts(self._reader, self._writer)
         self.attempts = Attempts(self._reader, self._writer)
-        self.claims = SqliteClaims(self._reader, self._writer, self._account_row)
-        self.devices = SqliteDevices(self._reader, self._writer)
-        self.homes = SqliteHomes(self._reader, self._writer, self._account_row)
-        self.pins = SqlitePins(self._reader, self._writer)
-        self.rewinding = SqliteRewinding(self._reader, self._writer, self._accounts.clear)
-        self.auth_keys = SqliteAuthKeys(self._reader, self._writer, self._account_row)
-        self.sessions = SqliteSessions(self._reader, self._writer)
-        self.users = SqliteUsers(self._reader, self._account_row)
+        self.auth_keys = AuthKeys(self._reader, self._writer)
+        self.claims = Claims(self._reader, self._writer)
+        self.devices = Devices(self._reader, self._writer)
+        self.homes = Homes(self._reader, self._writer)
+        self.pins = Pins(self._reader, self._writer)
+        self.rewinding = Rewinding(self._reader, self._writer)
+        self.sessions = Sessions(self._reader, self._writer)
+        self.users = Users(self._reader, self._writer)
 
     async def find_token(self, digest: bytes, now: int) -> TokenRow | None:
-        """See `Store`."""
-        sought = {"1": digest, "2": now}
-        row = self._reader.one(_FIND, sought)
+        """Return the token of this digest with its account, unless it expired, was revoked or the account is off."""
+        row = self._reader.one(_FIND, digest, now)
         if row is None:
             return None
-        known = self._accounts.get(row[0])
-        if known is None or known[0] != row[1]:
-            row = self._reader.one(
-                _FIND_ALL, sought
-            )  # once more and in one statement: it may have been revoked in between
-            if row is None:
-                return None
-            known = row[1], self._account_row((*row[:2], *row[6:]))
         return TokenRow(
-            kind=row[2],
-            account_id=row[0],
-            device_id=row[3],
-            machine_identifier=row[4],
-            expires_at=row[5],
-            account=known[1],
+            kind=row[0],
+            account_id=row[4],
+            device_id=row[1],
+            machine_identifier=row[2],
+            expires_at=row[3],
+            account=self._reader.account(row[4:]),
         )
 
     async def find_account(self, login: str) -> AccountRow | None:
-        """See `Store`."""
+        """Return the account of this user name or e-mail address in any spelling; it may be disabled."""
         try:
-            row = self._reader.one(_FIND_ACCOUNT, {"1": canonical_login(login)})
+            row = self._reader.one(_FIND_ACCOUNT, canonical_login(login))
         except UnicodeEncodeError:  # half a surrogate pair: no account is called so
             return None
-        return self._account_row(row) if row else None
+        return self._reader.account(row) if row else None
 
     async def account(self, account_id: int) -> AccountRow | None:
-        """See `Store`."""
-        row = self._reader.one(_ACCOUNT, {"1": account_id})
-        return self._account_row(row) if row else None
+        """Return the account of this id; it may be disabled."""
+        row = self._reader.one(_ACCOUNT, account_id)
+        return self._reader.account(row) if row else None
 
     async def account_by_uuid(self, uuid: str) -> AccountRow | None:
-        """See `Store`."""
-        row = self._reader.one(_ACCOUNT_BY_UUID, {"1": uuid})
-        return self._account_row(row) if row else None
+        """Return the account or managed user of this uuid; it may be disabled."""
+        row = self._reader.one(_ACCOUNT_BY_UUID, uuid)
+        return self._reader.account(row) if row else None
 
     async def list_accounts(self, most: int) -> tuple[int, tuple[AccountRow, ...]]:
-        """See `Store`."""
-        (count,) = self._reader.one(_COUNT_ACCOUNTS, {}) or (0,)
-        return count, tuple(self._account_row(row) for row in self._reader.all(_LIST_ACCOUNTS, {"1": most}))
+        """Return how many accounts and managed users there are, and the first of them by id."""
+        ((count,),) = self._reader.all(_COUNT_ACCOUNTS)
+        return count, tuple(self._reader.account(row) for row in self._reader.all(_LIST_ACCOUNTS, most))
 
-    async def sign_in(self, wanted: SignIn) -> bool:
-        """See `Store`."""
-        return await self._writer.run(partial(sign_in, wanted))
+    @in_transaction
+    def sign_in(self, transaction: Statements, wanted: SignIn) -> bool:
+        """Spend the step, note the device and keep the token; `False`, with nothing written, if the step was spent.
 
-    async def revoke_token(self, digest: bytes, now: int) -> bool:
-        """See `Store`."""
-        return await self._changes_one(_REVOKE, {"1": digest, "2": now})
+        Steps only ever rise: an older one than the last spent is refused too. A disabled account is refused likewise.
+        """
+        return sign_in(transaction, wanted)
 
-    async def replace_password_hash(self, account_id: int, old: str, new: str) -> bool:
-        """See `Store`."""
-        return await self._changes_one(_REPLACE_HASH, {"1": account_id, "2": old, "3": new})
+    @in_transaction
+    def revoke_token(self, transaction: Statements, digest: bytes, now: int) -> bool:
+        """End a token for ever; `False` if there was none alive."""
+        return transaction.run(_REVOKE, digest, now)
+
+    @in_transaction
+    def replace_password_hash(self, transaction: Statements, account_id: int, old: str, new: str) -> bool:
+        """Set the hash if it still is `old`; `False` if somebody was faster."""
+        return transaction.run(_REPLACE_HASH, account_id, old, new)
 
     async def media_servers(self) -> tuple[MediaServerRow, ...]:
-        """See `Store`."""
-        return tuple(_media_server(row) for row in self._reader.all(_MEDIA_SERVERS, {}))
+        """Return all media servers, in the order they were added."""
+        return tuple(_media_server(row) for row in self._reader.all(_MEDIA_SERVERS))
 
     async def resources(self, account_id: int) -> tuple[ResourceRow, ...]:
-        """See `Store`."""
-        return tuple(_resource(row, account_id) for row in self._reader.all(_RESOURCES, {"1": account_id}))
-
-    async def add(self, addition: Addition) -> None:
-        """See `Store`."""
-        await self._writer.run(partial(add, addition))
+        """Return the media servers that an account owns or has a share of, own ones first."""
+        return tuple(
+            ResourceRow(
+                server=_media_server(row[:10]),
+                owned=row[2] == account_id,
+                sealed_token=row[10],
+                owner_username=_decode_username(row[11]).username,
+            )
+            for row in self._reader.all(_RESOURCES, account_id)
+        )
 
     async def close(self) -> None:
-        """See `Store`."""
+        """Finish what was begun and let go of the database."""
         self._reader.close()
         self._writer.close()
-
-    async def _changes_one(self, statement: str, values: Mapping[str, object]) -> bool:
-        return await self._writer.run(lambda connection: connection.execute(statement, values).rowcount == 1)
-
-    def _account_row(self, row: Columns) -> AccountRow:
-        """Make an account of its columns, or take the one made before of the same version."""
-        account_id, version = row[0], row[1]
-        cached = self._accounts.get(account_id)
-        if cached is not None and cached[0] == version:
-            return cached[1]
-        account = _account(row)
-        if len(self._accounts) >= _MOST_CACHED:
-            del self._accounts[next(iter(self._accounts))]
-        self._accounts[account.id] = (version, account)
-        return account
-
-
-def _account(row: Columns) -> AccountRow:
-    return AccountRow(
-        id=row[0],
-        record=_decode_account(row[2]),
-        password_hash=row[3],
-        sealed_verification=row[4],
-        email_only_auth=bool(row[5]),
-        disabled=row[6] is not None,
-    )
 
 
 def _media_server(row: Columns) -> MediaServerRow:
@@ -261,15 +218,4 @@ def _media_server(row: Columns) -> MediaServerRow:
         platform_version=platform_version,
         created_at=created_at,
         sources=_decode_sources(sources),
-    )
-
-
-def _resource(row: Columns, account_id: int) -> ResourceRow:
-    *server, sealed_token, owner = row
-    found = _media_server(tuple(server))
-    return ResourceRow(
-        server=found,
-        owned=found.owner_id == account_id,
-        sealed_token=sealed_token,
-        owner_username=_decode_username(owner).username,
     )

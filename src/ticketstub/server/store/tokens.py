@@ -1,4 +1,4 @@
-"""Giving out tokens in SQLite: the statements that several verbs share.
+"""Giving out tokens: the statements that several operations share.
 
 Rule: each runs inside a transaction of the writer. A device is one row for each account and client identifier; a new
 token notes it anew, and ends its earlier ones where that was asked for.
@@ -6,13 +6,10 @@ token notes it anew, and ends its earlier ones where that was asked for.
 
 from __future__ import annotations
 
-import sqlite3
-from typing import cast
-
 import msgspec
 
 from ticketstub.server.store.base import DeviceRow, TokenKind
-from ticketstub.server.store.sqlite_reader import numbered
+from ticketstub.server.store.database import Statements
 
 _NOTE_DEVICE = """
     INSERT INTO device (account_id, client_identifier, product, version, platform, platform_version, device, name,
@@ -26,8 +23,8 @@ _NOTE_DEVICE = """
     RETURNING id
 """
 _KEEP = """
-    INSERT INTO token (digest, sealed, kind, account_id, device_id, created_at, expires_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    INSERT INTO token (digest, sealed, kind, account_id, device_id, machine_identifier, created_at, expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 _SWITCHED = "INSERT INTO home_switch (digest, account_id, by_account_id) VALUES ($1, $2, $3)"
 _IS_ALIVE = """
@@ -37,37 +34,38 @@ _IS_ALIVE = """
 _END_OTHERS = "UPDATE token SET revoked_at = $2 WHERE device_id = $1 AND revoked_at IS NULL"
 
 
-def note_device(connection: sqlite3.Connection, account_id: int, device: DeviceRow, now: int) -> int | None:
+def note_device(transaction: Statements, account_id: int, device: DeviceRow, now: int) -> int | None:
     """Note an account's device and return its id; `None`, with nothing written, for an account that is off."""
-    facts = numbered(account_id, *msgspec.structs.astuple(device), now)
-    noted = connection.execute(_NOTE_DEVICE, facts).fetchone()
-    return cast("int", noted[0]) if noted else None
+    noted = transaction.one(_NOTE_DEVICE, account_id, *msgspec.structs.astuple(device), now)
+    return noted[0] if noted else None
 
 
-def is_alive(connection: sqlite3.Connection, digest: bytes | None, now: int) -> bool:
+def is_alive(transaction: Statements, digest: bytes | None, now: int) -> bool:
     """Tell whether the token or session that asks is alive still: it may have ended since it was looked at.
 
     `None` is for what nobody's token asked for.
     """
-    return digest is None or connection.execute(_IS_ALIVE, numbered(digest, now)).fetchone() is not None
+    return digest is None or transaction.one(_IS_ALIVE, digest, now) is not None
 
 
 def keep_token(
-    connection: sqlite3.Connection,
+    transaction: Statements,
     *,
     digest: bytes,
     sealed: bytes,
     kind: TokenKind,
     account_id: int,
-    device_id: int | None,
+    device_id: int | None = None,
+    machine_identifier: str | None = None,
     now: int,
     expires_at: int | None = None,
     rotate: bool = False,
     by: int | None = None,
 ) -> None:
-    """Keep a device's new token; with `rotate`, end the earlier ones. `by` is who had switched to the account."""
+    """Keep a new token; with `rotate`, end the device's earlier ones. `by` is who had switched to the account."""
     if rotate:
-        connection.execute(_END_OTHERS, numbered(device_id, now))
-    connection.execute(_KEEP, numbered(digest, sealed, kind, account_id, device_id, now, expires_at))
+        transaction.run(_END_OTHERS, device_id, now)
+    facts = (kind, account_id, device_id, machine_identifier, now, expires_at)
+    transaction.run(_KEEP, digest, sealed, *facts)
     if by is not None:
-        connection.execute(_SWITCHED, numbered(digest, account_id, by))
+        transaction.run(_SWITCHED, digest, account_id, by)
