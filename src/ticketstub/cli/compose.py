@@ -1,6 +1,7 @@
 """A Compose file for a local Plex and the service that is to take it for Plex: `ticketstub env --format compose`.
 
-Rule: it is complete, and stands beside the user's own file, with which Compose merges it. The local Plex has a fixed
+Rule: it is complete, and stands beside the user's own file, with which Compose merges it. It is JSON, which is YAML, so
+that no text of the user's can be read as anything else. The local Plex has a fixed
 address in a network of its own, for its media servers' names below plex.direct hold that address. The variables are
 those of variables.py, for a program that needs no proxy.
 """
@@ -8,8 +9,7 @@ those of variables.py, for a program that needs no proxy.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -41,8 +41,6 @@ HEALTHY = (
 )
 """A program that fails until the local Plex in its container answers: TLS is agreed on, and nothing asked."""
 _US = "ticketstub"
-_PLAIN = re.compile(r"[A-Za-z./][A-Za-z0-9_./-]*")
-_NOT_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null", ".", ".inf", ".nan"})
 _KEY_OR_NOTHING = "${TICKETSTUB_CONTROL_KEY:-}"
 
 Value = str | int | bool | Sequence["Value"] | Mapping[str, "Value"]
@@ -66,13 +64,13 @@ class Wanted(NamedTuple):
 
 def compose(wanted: Wanted, world: World) -> str:
     """Return the file."""
-    head = "# A local stand-in for Plex, not Plex. Made by `ticketstub env --format compose`.\n"
     file: dict[str, Value] = {
+        "x-ticketstub": "A local stand-in for Plex, not Plex. Made by `ticketstub env --format compose`.",
         "services": {_US: _local_plex(wanted, world), wanted.service: _program(wanted)},
         "networks": {"plex": {"ipam": {"config": [{"subnet": str(_subnet(wanted.address))}]}}},
         "volumes": {"ticketstub-tls": {}},
     }
-    return head + "\n".join(_written(file)) + "\n"
+    return json.dumps(file, indent=2, ensure_ascii=False)  # YAML has no pairs of surrogates
 
 
 def fits(address: IPv4Address) -> bool:
@@ -89,13 +87,10 @@ def _subnet(address: IPv4Address) -> IPv4Network:
 def _local_plex(wanted: Wanted, world: World) -> dict[str, Value]:
     place, volumes = _world(wanted, world)
     options = ["--host", "0.0.0.0", "--advertise", str(wanted.address), "--media-port", str(MEDIA_PORT)]  # noqa: S104  # within a container
-    # A name without a place is one of this machine's images: nobody else's of that name is to be fetched.
-    image: dict[str, Value] = {
-        "image": _as_it_is(wanted.image),
-        **({} if "/" in wanted.image else {"pull_policy": "never"}),
-    }
     return {
-        **image,
+        "image": _as_it_is(wanted.image),
+        # A name without a place is one of this machine's images: nobody else's of that name is to be fetched.
+        **({} if "/" in wanted.image else {"pull_policy": "never"}),
         "command": ["serve", *place, *options, "--tls", CERTIFICATES, "--log"],
         "environment": {"TICKETSTUB_SERVE_CONTROL_KEY": _KEY_OR_NOTHING},
         "healthcheck": {
@@ -159,34 +154,3 @@ def environment(address: IPv4Address) -> dict[str, str]:
         "key": _KEY_OR_NOTHING,
     }
     return {name: values[holds] for name, holds, _ in VARIABLES if holds in values}
-
-
-def _written(value: Mapping[str, Value]) -> Iterator[str]:
-    """Yield the lines of a mapping as YAML: every text that could be read as something else is quoted as in JSON."""
-    for name, each in ((_text(name), each) for name, each in value.items()):
-        if isinstance(each, str | int):
-            yield f"{name}: {_text(each) if isinstance(each, str) else json.dumps(each)}"
-        elif not each:
-            yield f"{name}: {{}}"
-        elif isinstance(each, Mapping):
-            yield f"{name}:"
-            yield from _indented(_written(each))
-        elif name in {"command", "test"}:
-            yield f"{name}: {json.dumps(each)}"
-        else:
-            yield f"{name}:"
-            yield from _indented(_item(item) for item in each)
-
-
-def _item(item: Value) -> str:
-    return f"- {_text(item)}" if isinstance(item, str) else f"- {json.dumps(item)}"
-
-
-def _text(text: str) -> str:
-    if _PLAIN.fullmatch(text) and text.lower() not in _NOT_TEXT:
-        return text
-    return json.dumps(text)
-
-
-def _indented(lines: Iterable[str]) -> Iterator[str]:
-    return (f"  {line}" for line in lines)

@@ -110,7 +110,7 @@ def _print_compose(world: Path | None, address: str, service: str, image: str) -
     if not re.fullmatch(r"[a-zA-Z0-9._-]+", service) or service == "ticketstub":
         raise click.BadParameter("it is a service of yours: letters, digits, . _ -", param_hint="--service")
     with explained():
-        print(compose(Wanted(service, where, image, world), inhabited(world, demo=world is None)), end="")
+        print(compose(Wanted(service, where, image, world), inhabited(world, demo=world is None)))
 
 
 def _sh(name: str, value: str) -> str:
