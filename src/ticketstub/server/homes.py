@@ -1,4 +1,4 @@
-"""What the API and the pages share of Plex Homes: proving a passcode, and becoming somebody else.
+"""What the API and the pages share of Plex Homes: proving a passcode, and who may go on as whom.
 
 Rule: an attempt is reserved before a passcode is verified, and comes back where it was right or was never looked at.
 A switch is one store verb, which looks once more at what was decided by.
@@ -6,16 +6,13 @@ A switch is one store verb, which looks once more at what was decided by.
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
-from ticketstub.records import Account
-from ticketstub.refusals import NotFound, PasscodeRequired
-from ticketstub.server import lock_outs, policy
+from ticketstub.refusals import PasscodeRequired
+from ticketstub.server import lock_outs
 from ticketstub.server.instance import Instance
 from ticketstub.server.passwords import Overloaded
-from ticketstub.server.store.base import AccountRow, DeviceRow
-from ticketstub.server.store.homes import Switch
-from ticketstub.token import Secret, Token
+from ticketstub.server.policies import home as policy
+from ticketstub.server.store.base import AccountRow
+from ticketstub.token import Secret
 
 
 async def proven(instance: Instance, account_id: int, stored: str, typed: Secret) -> bool:
@@ -43,41 +40,29 @@ async def proven(instance: Instance, account_id: int, stored: str, typed: Secret
         return right
 
 
-class By:
-    """Who switches: the account and the token that ask, and the client that gets the new token."""
+async def admitted(
+    instance: Instance, caller: AccountRow, key: str, typed: Secret | None
+) -> tuple[AccountRow, str | None]:
+    """Find who is to be switched to, and check the passcode where one is wanted.
 
-    __slots__ = ("account", "client", "token")
+    Args:
+        instance: the local Plex.
+        caller: who switches.
+        key: uuid or numeric id of another user of the Home.
+        typed: the passcode, if one was.
 
-    def __init__(self, account: AccountRow, token: str, client: DeviceRow) -> None:
-        self.account = account
-        self.token = token
-        self.client = client
-
-
-async def become(instance: Instance, by: By, target: AccountRow, stored: str | None) -> Account:
-    """Give a client a token of another user of the Home, and describe that user.
-
-    The token is opaque, also where a JWT asked (observed), and has no end.
+    Returns the user, and the hash of the passcode, for the switch to be decided by.
 
     Raises:
-        PasscodeRequired: the passcode was changed since `stored` was looked at.
-        NotFound: the two are in no Home together any more.
+        NotFound: nobody in the caller's Home is called so.
+        PasscodeRequired: the passcode is wrong or missing.
+        RateLimited: this was tried too often, or wrong passwords have locked the user's account.
     """
-    now, text = instance.now(), instance.keys.new_token()
-    won = await instance.store.homes.switch(
-        Switch(
-            caller_id=by.account.id,
-            by=instance.keys.digest(by.token),
-            account_id=target.id,
-            passcode_hash=stored,
-            device=by.client,
-            digest=instance.keys.digest(text),
-            sealed_token=instance.keys.seal(text),
-            now=now,
-        )
-    )
-    if not won:
-        changed = await instance.store.homes.passcode_hash(target.id) != stored
-        raise PasscodeRequired if changed else NotFound
-    until = policy.remembered_until(now, None)
-    return replace(target.record, auth_token=Token.received(text), remember_expires_at=until)
+    instance.rates.count("switch", caller.id)
+    target = policy.member(await instance.store.homes.of(caller.id), caller, key).account
+    await lock_outs.check_not_locked(instance, target.id)
+    stored = await instance.store.homes.passcode_hash(target.id)
+    proof = policy.proof_wanted(instance.answers, caller, stored, typed)
+    if proof is not None and not await proven(instance, target.id, stored or "", proof):
+        raise PasscodeRequired
+    return target, stored

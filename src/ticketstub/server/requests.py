@@ -31,6 +31,7 @@ _BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
 _FORM = b"application/x-www-form-urlencoded"
 _JSON = b"application/json"
 _MOST_FIELDS = 100
+_MOST_DIGITS = 18
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SAME_SITE = frozenset({b"same-origin", b"none"})
 _AUTHORITY = re.compile(r"(?:\[(?P<literal>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:]*))(?::[0-9]*)?").fullmatch
@@ -215,6 +216,11 @@ class Asked:
         elif kind == _JSON and body:
             self.document = _document(body)
             self.fields = _members(self.document)
+
+
+def whole_number(text: str) -> int | None:
+    """Read a number of digits that a database has room for; `None` for what is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
 def _is_address(name: str) -> bool:

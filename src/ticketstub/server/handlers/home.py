@@ -12,18 +12,18 @@ import msgspec
 
 from ticketstub.records import Account, Home, HomeUser
 from ticketstub.refusals import BadRequest, Conflict, NotFound, PasscodeRequired
-from ticketstub.server import homes, lock_outs
+from ticketstub.server import homes
 from ticketstub.server.clients import client_of
-from ticketstub.server.homes import By
 from ticketstub.server.instance import Instance
 from ticketstub.server.policies import home as policy
+from ticketstub.server.policy import remembered_until
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Visit
 from ticketstub.server.store.base import TokenRow
 from ticketstub.server.store.homes import HomeRow, MemberRow
-from ticketstub.server.store.members import Passcode
+from ticketstub.server.store.members import Passcode, Switch
 from ticketstub.server.store.seed import shown_pin
-from ticketstub.token import Secret
+from ticketstub.token import Secret, Token
 from ticketstub.wire.call import Call, from_parameters
 from ticketstub.wire.codec import Format
 from ticketstub.wire.home import (
@@ -143,16 +143,29 @@ async def legacy_switch(visit: Visited, call: SwitchLegacyHomeUser) -> Account:
 
 
 async def _switch(visit: Visited, key: str, typed: Secret | None) -> Account:
-    instance, caller = visit.place, visit.caller.account
-    instance.rates.count("switch", caller.id)
-    target = policy.member(await instance.store.homes.of(caller.id), caller, key).account
-    await lock_outs.check_not_locked(instance, target.id)
-    stored = await instance.store.homes.passcode_hash(target.id)
-    proof = policy.proof_wanted(instance.answers, caller, stored, typed)
-    if proof is not None and not await homes.proven(instance, target.id, stored or "", proof):
-        raise PasscodeRequired
-    by = By(caller, visit.token, client_of(visit.asked))
-    return await homes.become(instance, by, target, stored)
+    """Give the client a token of another user of the Home, and describe that user.
+
+    The token is opaque, also where a JWT asked (observed), and has no end.
+    """
+    instance, now, text = visit.place, visit.place.now(), visit.place.keys.new_token()
+    target, stored = await homes.admitted(instance, visit.caller.account, key, typed)
+    won = await instance.store.homes.switch(
+        Switch(
+            caller_id=visit.caller.account_id,
+            by=instance.keys.digest(visit.token),
+            account_id=target.id,
+            passcode_hash=stored,
+            device=client_of(visit.asked),
+            digest=instance.keys.digest(text),
+            sealed_token=instance.keys.seal(text),
+            now=now,
+        )
+    )
+    if not won:
+        changed = await instance.store.homes.passcode_hash(target.id) != stored
+        raise PasscodeRequired if changed else NotFound
+    until = remembered_until(now, None)
+    return msgspec.structs.replace(target.record, auth_token=Token.received(text), remember_expires_at=until)
 
 
 def read_set_passcode(asked: Asked) -> SetPasscode:

@@ -86,10 +86,10 @@ class Browser:
         self.account = await self._instance.store.account(found.account_id) if found else None
         self.by = found.by if found else None
 
-    async def sign_in(self, account_id: int, step: int | None) -> bool:
+    async def sign_in(self, account: AccountRow, step: int | None) -> bool:
         """Sign an account in, in place of whoever is; `False` if the step was spent before or the account is off."""
         value = _new_value()
-        won = await self._instance.store.sessions.create(self._session(value, account_id, step))
+        won = await self._instance.store.sessions.create(self._session(value, account.id, step))
         return won and self._become(value)
 
     async def switch(self, account_id: int, stored: str | None) -> bool:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ticketstub.refusals import Forbidden, Refusal
 from ticketstub.server.answers import Answer
 from ticketstub.server.instance import Instance
-from ticketstub.server.pages import account, auth_app, claim, devices, home, link_page, rendering, signing_in, start
+from ticketstub.server.pages import account, approving, rendering, signing_in, start
 from ticketstub.server.pages.browser import Browser
 from ticketstub.server.pages.visit import PageVisit, SignInFirst
 from ticketstub.server.requests import Asked
@@ -47,23 +47,23 @@ class Page(NamedTuple):
         return ", ".join([*(["GET", "HEAD"] if self.show else []), *(["POST"] if self.take else [])])
 
 
-_AUTH, _LINK = Page(auth_app.show, auth_app.decide), Page(link_page.show, link_page.take)
+_AUTH, _LINK = Page(approving.show, approving.decide), Page(approving.show_link, approving.take_link)
 PAGES = {
     start.PATH: Page(start.show, start.take),
     "/auth": _AUTH,
     "/auth/": _AUTH,
-    "/auth/done": Page(auth_app.done),
+    "/auth/done": Page(approving.done),
     "/link": _LINK,
     "/link/": _LINK,
     "/pin": _LINK,
     "/pin/": _LINK,
-    "/claim": Page(claim.show, claim.make),
-    "/claim/": Page(claim.show, claim.make),
+    "/claim": Page(account.show_claim, account.make_claim),
+    "/claim/": Page(account.show_claim, account.make_claim),
     "/sign-in": Page(signing_in.show, signing_in.take),
     "/sign-out": Page(take=signing_in.sign_out),
     "/account": Page(account.show),
-    "/account/devices": Page(devices.show, devices.remove),
-    "/account/home": Page(home.show, home.switch),
+    "/account/devices": Page(account.show_devices, account.remove_device),
+    "/account/home": Page(account.show_home, account.switch),
 }
 
 

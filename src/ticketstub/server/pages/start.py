@@ -16,7 +16,7 @@ from ticketstub.server.addresses import connections
 from ticketstub.server.answers import Answer
 from ticketstub.server.pages import rendering
 from ticketstub.server.pages.visit import PageVisit
-from ticketstub.server.requests import Asked
+from ticketstub.server.requests import Asked, whole_number
 
 if TYPE_CHECKING:
     from ticketstub.server.instance import Instance
@@ -65,12 +65,13 @@ async def show(visit: PageVisit) -> Answer:
 
 async def take(visit: PageVisit) -> Answer:
     """Sign this browser in to an account of the world, without its password."""
-    overview, wanted = visit.instance.overview, visit.given.get("account", "")
-    known = wanted.isascii() and wanted.isdigit() and len(wanted) <= 18
-    if overview is None or not known or not overview.knows(int(wanted)) or not _may_see(visit, overview):
+    instance, overview = visit.instance, visit.instance.overview
+    wanted = whole_number(visit.given.get("account", ""))
+    if overview is None or wanted is None or not overview.knows(wanted) or not _may_see(visit, overview):
         raise Forbidden
-    await lock_outs.check_not_locked(visit.instance, int(wanted))
-    if not await visit.browser.sign_in(int(wanted), None):
+    await lock_outs.check_not_locked(instance, wanted)
+    account = await instance.store.account(wanted)
+    if account is None or not await visit.browser.sign_in(account, None):
         raise Forbidden
     return visit.go("/account")
 

@@ -2,7 +2,7 @@
 
 Rule: a handler takes a visit and returns an answer made by it, so that no page goes out without its cookie, its form
 token and the name of who is signed in. Who must sign in first is sent to the sign-in page, and comes back to a page of
-this site or to none.
+this site or to none. What clients say of themselves is somebody else's text: printable, and at most 128 characters.
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ from __future__ import annotations
 import re
 from urllib.parse import urlencode
 
+from ticketstub.errors import printable
 from ticketstub.server.answers import Answer
 from ticketstub.server.instance import Instance
 from ticketstub.server.pages import rendering
 from ticketstub.server.pages.browser import Browser
-from ticketstub.server.pages.words import shown
 from ticketstub.server.requests import Asked
 from ticketstub.server.store.base import AccountRow
 
 _LOCAL = re.compile(r"/(?:auth|link|claim|account(?:/devices|/home)?)(?:\?[A-Za-z0-9%&=+._~-]*)?", re.ASCII).fullmatch
+
+
+_LONGEST = 128
+_UNITS = ((24 * 3600, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
 class SignInFirst(Exception):
@@ -85,3 +89,28 @@ class PageVisit:
 def place(path: str, query: dict[str, str]) -> str:
     """Write a place on this site."""
     return f"{path}?{urlencode(query)}" if query else path
+
+
+def shown(text: str | None) -> str:
+    """Make somebody else's text fit to show; empty where there is none."""
+    return printable(text or "")[:_LONGEST]
+
+
+def ago(seconds: int) -> str:
+    """Say how long ago something was: `23 seconds ago`."""
+    return f"{span(seconds)} ago" if seconds > 0 else "just now"
+
+
+def span(seconds: int) -> str:
+    """Say how long something takes, in one unit, rounded down: `2 minutes`."""
+    for size, unit in _UNITS:
+        if seconds >= size:
+            number = seconds // size
+            return f"{number} {unit}{'' if number == 1 else 's'}"
+    return "a moment"
+
+
+def wait(seconds: int) -> str:
+    """Say how long to wait, in one unit, rounded up."""
+    size = next((size for size, _unit in _UNITS if seconds >= size), 1)
+    return span(-(-seconds // size) * size)
