@@ -20,8 +20,8 @@ from ticketstub.server.policy import remembered_until
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Visit
 from ticketstub.server.store.base import TokenRow
-from ticketstub.server.store.homes import HomeRow, MemberRow
-from ticketstub.server.store.members import Passcode, Switch
+from ticketstub.server.store.homes import HomeRow, MemberRow, Switch
+from ticketstub.server.store.members import Passcode
 from ticketstub.server.store.seed import shown_pin
 from ticketstub.token import Secret, Token
 from ticketstub.wire.call import Call, from_parameters

@@ -110,7 +110,7 @@ def _facts(account: AccountRow, until: int) -> tuple[object, ...]:
 def _refused(visit: PageVisit, refusal: Unauthorized | RateLimited) -> Answer:
     """Show the form again, and why."""
     given = visit.given
-    again = {name: given[name] for name in ("proof", "account", "until") if name in given}
+    again: dict[str, str] = {name: given[name] for name in ("proof", "account", "until") if name in given}
     if isinstance(refusal, RateLimited | TooManyFailures):
         text = f"There were too many failed attempts. Wait {wait(int(refusal.retry_after or 1))}, then try again."
         return _form(visit, 429, error=text, login=shown(given.get("login")))
