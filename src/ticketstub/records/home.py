@@ -41,6 +41,8 @@ class HomeUser(Record, frozen=True, kw_only=True):
 class Home(Record, frozen=True, kw_only=True):
     """A Home. An account that has none is a Home of its own (assumed)."""
 
+    left_out: ClassVar[frozenset[str]] = frozenset({"users"})
+
     id: int | None = None
     name: str | None = None
     guest_user_id: int | None = msgspec.field(name="guestUserID", default=None)

@@ -5,6 +5,8 @@ Rule: as all of records/. Sources: observed bodies, documented lifetimes.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ticketstub.records.record import Moment, Record
 from ticketstub.token import Token
 
@@ -31,6 +33,8 @@ class Pin(Record, frozen=True, kw_only=True):
     `expires_in` is the seconds that are left (900 for a typed code, 1800 for a strong one at the start).
     `auth_token` is `None` until somebody approved it.
     """
+
+    left_out: ClassVar[frozenset[str]] = frozenset({"location"})  # an empty one would be no object in XML (ours)
 
     id: int | None = None
     code: str | None = None

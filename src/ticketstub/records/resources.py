@@ -5,6 +5,8 @@ Rule: as all of records/. Sources: observed bodies of `GET /api/v2/resources`.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from ticketstub.records.record import Moment, Record
@@ -29,6 +31,9 @@ class Resource(Record, frozen=True, kw_only=True):
     `owner_id` is `None` where the caller owns it. `access_token` is this server's own token for the caller; players
     have none, and no other token will do in its place.
     """
+
+    # Observed of players; and an empty one, as XML would have it for null, makes a published client fail.
+    left_out: ClassVar[frozenset[str]] = frozenset({"dnsRebindingProtection", "natLoopbackSupported"})
 
     name: str | None = None
     product: str | None = None

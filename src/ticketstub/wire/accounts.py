@@ -14,12 +14,22 @@ from ticketstub.frames import hide_locals
 from ticketstub.records import Account
 from ticketstub.token import Secret
 from ticketstub.wire.call import Call, Http, Silent, data_of, malformed, one, written
-from ticketstub.wire.codec import Format, to_json, to_xml
+from ticketstub.wire.codec import Format, document
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_members
 
 
-class GetTokenDetails(Call[Account], frozen=True, kw_only=True):
+class AccountCall(Call[Account], frozen=True, kw_only=True):
+    """What is answered with an account, and mostly with a new token of it."""
+
+    def read(self, response: Response) -> Account:
+        return one(Account, response, ("auth_token",))
+
+    def write(self, value: Account, form: Format) -> bytes:
+        return written("user", value, form)
+
+
+class GetTokenDetails(AccountCall, frozen=True, kw_only=True):
     """Ask whose token this is: `GET /api/v2/user`, 200 (documented)."""
 
     http = Http("GET", "/api/v2/user", "get_token_details")
@@ -27,11 +37,8 @@ class GetTokenDetails(Call[Account], frozen=True, kw_only=True):
     def read(self, response: Response) -> Account:
         return one(Account, response, ("id", "uuid", "auth_token"))
 
-    def write(self, value: Account, form: Format) -> bytes:
-        return written("user", value, form)
 
-
-class PostUsersSignInData(Call[Account], frozen=True, kw_only=True):
+class PostUsersSignInData(AccountCall, frozen=True, kw_only=True):
     """Sign in with login and password: `POST /api/v2/users/signin`, 201 (documented).
 
     Args:
@@ -66,12 +73,6 @@ class PostUsersSignInData(Call[Account], frozen=True, kw_only=True):
         known = code if code is None or isinstance(code, Secret) else Secret(code)
         return cls(login=login, password=secret, verification_code=known, remember_me=remember_me)
 
-    def read(self, response: Response) -> Account:
-        return one(Account, response, ("auth_token",))
-
-    def write(self, value: Account, form: Format) -> bytes:
-        return written("user", value, form)
-
 
 class Ping(Call[bool], frozen=True, kw_only=True):
     """Keep a token alive: `GET /api/v2/ping`, 200 (observed)."""
@@ -86,7 +87,7 @@ class Ping(Call[bool], frozen=True, kw_only=True):
         return True
 
     def write(self, value: bool, form: Format) -> bytes:
-        return to_xml("pong", str(value).lower()) if form is Format.XML else to_json({"pong": value})
+        return document("pong", str(value).lower() if form is Format.XML else {"pong": value}, form)
 
 
 class SignOut(Silent, frozen=True, kw_only=True):
@@ -107,10 +108,10 @@ class Fault(msgspec.Struct, frozen=True, rename="camel"):
 def write_faults(faults: Sequence[Fault], form: Format) -> bytes:
     """Write all that is wrong with an account as plex.tv's v2 does: errors, each with its field (observed)."""
     items: list[object] = [msgspec.to_builtins(fault) for fault in faults]
-    return to_xml("errors", items) if form is Format.XML else to_json({"errors": items})
+    return document("errors", items, form, wrapped=True)
 
 
-class CreateAccount(Call[Account], frozen=True, kw_only=True):
+class CreateAccount(AccountCall, frozen=True, kw_only=True):
     """Make an account and sign in to it: `POST /api/v2/users`, 201 (observed but for the answer, which is assumed).
 
     What is wrong with its fields is refused all at once (422; codes 1010, 1011, 1032 to 1037, 1039, 1047, 1048).
@@ -138,14 +139,8 @@ class CreateAccount(Call[Account], frozen=True, kw_only=True):
     password: Secret
     password_confirmation: Secret | None = None
 
-    def read(self, response: Response) -> Account:
-        return one(Account, response, ("auth_token",))
 
-    def write(self, value: Account, form: Format) -> bytes:
-        return written("user", value, form)
-
-
-class ChangePassword(Call[Account], frozen=True, kw_only=True):
+class ChangePassword(AccountCall, frozen=True, kw_only=True):
     """Change the caller's password: `POST /api/v2/users/password`, 200 (that it exists is observed, all else ours).
 
     Args:
@@ -164,9 +159,3 @@ class ChangePassword(Call[Account], frozen=True, kw_only=True):
     password_confirmation: Secret | None = None
     verification_code: Secret | None = None
     remove_other_tokens: bool = False
-
-    def read(self, response: Response) -> Account:
-        return one(Account, response, ("auth_token",))
-
-    def write(self, value: Account, form: Format) -> bytes:
-        return written("user", value, form)

@@ -11,7 +11,7 @@ from ticketstub.records import Record
 from ticketstub.token import Secret, Token
 from ticketstub.wire import tolerant
 from ticketstub.wire.call import Call, Http, Silent, data_of, malformed, one, written
-from ticketstub.wire.codec import Format, plain, to_json, to_xml
+from ticketstub.wire.codec import Format, document, plain
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_members
 
@@ -89,5 +89,4 @@ class GetPublishedKeys(Call[tuple[Jwk, ...]], frozen=True, kw_only=True):
         return found
 
     def write(self, value: tuple[Jwk, ...], form: Format) -> bytes:
-        listed = {"keys": [plain(jwk, nulls=False) for jwk in value]}
-        return to_xml("jwks", listed) if form is Format.XML else to_json(listed)
+        return document("jwks", {"keys": [plain(jwk, nulls=False) for jwk in value]}, form)

@@ -317,11 +317,9 @@ def malformed(response: Response, reason: str) -> MalformedReply:
 
 def written(root: str, value: Record, form: Format) -> bytes:
     """Write one record as plex.tv does: under this root in XML, bare in JSON."""
-    members = codec.plain(value)
-    return codec.to_xml(root, members) if form is Format.XML else codec.to_json(members)
+    return codec.document(root, codec.plain(value), form)
 
 
 def contained(value: Record, form: Format, *, size: int = 0) -> bytes:
     """Write one record as a media server does: in a `MediaContainer`, after its size, and without nulls (observed)."""
-    members = {"size": size, **codec.plain(value, nulls=False)}
-    return codec.to_xml(CONTAINER, members) if form is Format.XML else codec.to_json({CONTAINER: members})
+    return codec.document(CONTAINER, {"size": size, **codec.plain(value, nulls=False)}, form, wrapped=True)

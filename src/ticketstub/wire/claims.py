@@ -9,7 +9,7 @@ from __future__ import annotations
 from ticketstub.records import Account, Record
 from ticketstub.token import Secret, Token
 from ticketstub.wire.call import Call, Http, malformed, one, written
-from ticketstub.wire.codec import Format, plain, to_json, to_xml
+from ticketstub.wire.codec import Format, document, plain, to_json
 from ticketstub.wire.http import Response
 from ticketstub.wire.legacy_accounts import LegacyAccount
 
@@ -75,8 +75,7 @@ class _ServerCall(Call[ClaimedServer], frozen=True, kw_only=True):
         return one(ClaimedServer, response, ("sign_in_state", "username", "mapping_state"))
 
     def write(self, value: ClaimedServer, form: Format) -> bytes:
-        members = plain(value, nulls=False)
-        return to_xml("MyPlex", members) if form is Format.XML else to_json({"MyPlex": members})
+        return document("MyPlex", plain(value, nulls=False), form, wrapped=True)
 
 
 class ClaimServer(_ServerCall, frozen=True, kw_only=True):

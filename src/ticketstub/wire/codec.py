@@ -177,8 +177,10 @@ def to_json(data: object) -> bytes:
     return msgspec.json.encode(data)
 
 
-def to_xml(root: str, content: object) -> bytes:
-    """Write plain data as XML, under a root of this name."""
+def document(root: str, content: object, form: Format, *, wrapped: bool = False) -> bytes:
+    """Write plain data: in XML as an element of this name; in JSON bare, or `wrapped` as the member of this name."""
+    if form is Format.JSON:
+        return to_json({root: content} if wrapped else content)
     from ticketstub.wire import xml
 
     return xml.write(root, content)

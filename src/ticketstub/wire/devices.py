@@ -9,7 +9,7 @@ from __future__ import annotations
 from ticketstub.records import AuthorizedDevice
 from ticketstub.wire import tolerant
 from ticketstub.wire.call import CONTAINER, Call, Http, Silent, data_of, malformed
-from ticketstub.wire.codec import Format, plain, to_json, to_xml
+from ticketstub.wire.codec import Format, document, plain
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_items, is_members
 
@@ -57,7 +57,7 @@ def write_devices(devices: tuple[AuthorizedDevice, ...], form: Format, public_ad
     """Write a list of devices, and the address that asked for it."""
     listed = [_members(device) for device in devices]
     content: dict[str, object] = {"publicAddress": public_address or "", "size": len(listed), "Device": listed}
-    return to_xml(CONTAINER, content) if form is Format.XML else to_json({CONTAINER: content})
+    return document(CONTAINER, content, form, wrapped=True)
 
 
 def _members(device: AuthorizedDevice) -> dict[str, object]:

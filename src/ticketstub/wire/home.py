@@ -13,8 +13,9 @@ import msgspec
 from ticketstub.records import Account, Home, HomeUser
 from ticketstub.token import Secret
 from ticketstub.wire import tolerant
+from ticketstub.wire.accounts import AccountCall
 from ticketstub.wire.call import CONTAINER, Call, Http, Silent, data_of, malformed, one, written
-from ticketstub.wire.codec import Format, plain, to_json, to_xml
+from ticketstub.wire.codec import Format, document, plain
 from ticketstub.wire.http import Response
 from ticketstub.wire.legacy_accounts import LegacyAccount
 from ticketstub.wire.plain import is_members
@@ -30,8 +31,7 @@ class GetHome(Call[Home], frozen=True, kw_only=True):
         return one(Home, response, ("id", "name", "guest_enabled", "subscription"))
 
     def write(self, value: Home, form: Format) -> bytes:
-        members = {name: member for name, member in plain(value).items() if name != "users"}
-        return to_xml("home", members) if form is Format.XML else to_json(members)
+        return written("home", msgspec.structs.replace(value, users=()), form)
 
 
 class GetHomeUsers(Call[tuple[HomeUser, ...]], frozen=True, kw_only=True):
@@ -64,8 +64,7 @@ def write_home(home: Home, form: Format, *, iso: bool = False, profiles: bool = 
         profiles: whether `restrictionProfile` is among a user's members (observed in 2020, doubted since).
     """
     users = [_listed(user, iso=iso, profiles=profiles) for user in home.users]
-    members = {**plain(home), "users": users}
-    return to_xml("home", members) if form is Format.XML else to_json(members)
+    return document("home", {**plain(home), "users": users}, form)
 
 
 def _listed(user: HomeUser, *, iso: bool, profiles: bool) -> dict[str, object]:
@@ -108,7 +107,7 @@ _BEFORE = (
 # fmt: on
 
 
-class SwitchHomeUser(Call[Account], frozen=True, kw_only=True):
+class SwitchHomeUser(AccountCall, frozen=True, kw_only=True):
     """Become another user of the Home: `POST /api/v2/home/users/{uuid}/switch`, 201 (observed).
 
     The account that comes back is the other's, and so is its token; that is never a JWT (observed).
@@ -125,14 +124,8 @@ class SwitchHomeUser(Call[Account], frozen=True, kw_only=True):
     uuid: str
     passcode: Secret | None = msgspec.field(name="pin", default=None)
 
-    def read(self, response: Response) -> Account:
-        return one(Account, response, ("auth_token",))
 
-    def write(self, value: Account, form: Format) -> bytes:
-        return written("user", value, form)
-
-
-class SwitchLegacyHomeUser(Call[Account], frozen=True, kw_only=True):
+class SwitchLegacyHomeUser(AccountCall, frozen=True, kw_only=True):
     """Become another user of the Home, in the older way: `POST /api/home/users/{id}/switch`, 201 (observed).
 
     The passcode may stand in the query or in a form. Whether success is 200 or 201 is not known; clients take both.
@@ -144,9 +137,6 @@ class SwitchLegacyHomeUser(Call[Account], frozen=True, kw_only=True):
 
     id: int
     passcode: Secret | None = msgspec.field(name="pin", default=None)
-
-    def read(self, response: Response) -> Account:
-        return one(Account, response, ("auth_token",))
 
     def write(self, value: Account, form: Format) -> bytes:
         # As the older API shows any account: clients find the token as `authenticationToken` only (observed). The new
@@ -202,7 +192,7 @@ class AddHomeUser(Call[HomeUser], frozen=True, kw_only=True):
         return one(HomeUser, response, ("id",))
 
     def write(self, value: HomeUser, form: Format) -> bytes:
-        return to_xml("User", _as_before(value)) if form is Format.XML else to_json(_as_before(value))
+        return document("User", _as_before(value), form)
 
 
 class RemoveHomeUser(Silent, frozen=True, kw_only=True):

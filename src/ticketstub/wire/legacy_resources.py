@@ -15,10 +15,10 @@ import msgspec
 from ticketstub.records import Connection, Resource
 from ticketstub.wire import tolerant
 from ticketstub.wire.call import CONTAINER, Http, data_of, malformed
-from ticketstub.wire.codec import Format, to_xml
+from ticketstub.wire.codec import Format, document, plain
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_items, is_members
-from ticketstub.wire.resources import GetResources, plain_resource
+from ticketstub.wire.resources import GetResources
 
 _SERVERS_ONLY = frozenset(
     {"accessToken", "httpsRequired", "synced", "relay", "dnsRebindingProtection", "natLoopbackSupported"}
@@ -45,7 +45,7 @@ class GetLegacyResources(GetResources, frozen=True, kw_only=True):
 
     def write(self, value: tuple[Resource, ...], form: Format) -> bytes:
         listed = [_device(resource) for resource in value]
-        return to_xml(CONTAINER, {"size": len(listed), "Device": listed})
+        return document(CONTAINER, {"size": len(listed), "Device": listed}, Format.XML)
 
 
 class GetServersResources(GetLegacyResources, frozen=True, kw_only=True):
@@ -65,7 +65,7 @@ class GetServerList(GetResources, frozen=True, kw_only=True):
 
     def write(self, value: tuple[Resource, ...], form: Format) -> bytes:
         listed = [_server(resource) for resource in value if resource.is_media_server]
-        return to_xml(CONTAINER, {"friendlyName": "myPlex", "size": len(listed), "Server": listed})
+        return document(CONTAINER, {"friendlyName": "myPlex", "size": len(listed), "Server": listed}, Format.XML)
 
 
 def _items(response: Response, name: str) -> Iterator[dict[str, object]]:
@@ -88,7 +88,7 @@ def _as_resource(server: dict[str, object]) -> dict[str, object]:
 
 
 def _device(resource: Resource) -> dict[str, object]:
-    members = plain_resource(resource)
+    members = plain(resource)
     names = [name for name in _ATTRIBUTES if resource.is_media_server or name not in _SERVERS_ONLY]
     if not resource.owned:
         names.extend(_SHARED_ONLY)

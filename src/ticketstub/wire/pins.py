@@ -14,8 +14,8 @@ from ticketstub.keys.jwk import Jwk
 from ticketstub.records import LegacyPin, Pin
 from ticketstub.token import Secret
 from ticketstub.wire import tolerant
-from ticketstub.wire.call import Call, Http, Silent, malformed, one
-from ticketstub.wire.codec import Format, plain, to_json, to_xml
+from ticketstub.wire.call import Call, Http, Silent, malformed, one, written
+from ticketstub.wire.codec import Format, plain, to_json
 from ticketstub.wire.http import Response
 from ticketstub.wire.xml import write_rails
 
@@ -31,14 +31,6 @@ def _pin(kind: type[P], response: Response) -> P:
 
 
 P = TypeVar("P", Pin, LegacyPin)
-
-
-def _written(value: Pin, form: Format) -> bytes:
-    """Write a PIN; one without location leaves it out, since an empty one would be no object (ours)."""
-    members = plain(value)
-    if members["location"] is None:
-        del members["location"]
-    return to_xml("pin", members) if form is Format.XML else to_json(members)
 
 
 class CreatePin(Call[Pin], frozen=True, kw_only=True):
@@ -62,7 +54,7 @@ class CreatePin(Call[Pin], frozen=True, kw_only=True):
         return _pin(Pin, response)
 
     def write(self, value: Pin, form: Format) -> bytes:
-        return _written(value, form)
+        return written("pin", value, form)
 
 
 class GetPin(Call[Pin], frozen=True, kw_only=True):
@@ -81,7 +73,7 @@ class GetPin(Call[Pin], frozen=True, kw_only=True):
         return _pin(Pin, response)
 
     def write(self, value: Pin, form: Format) -> bytes:
-        return _written(value, form)
+        return written("pin", value, form)
 
 
 class LinkPin(Silent, frozen=True, kw_only=True):

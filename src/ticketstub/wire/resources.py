@@ -11,12 +11,9 @@ import msgspec
 from ticketstub.records import Resource
 from ticketstub.wire import tolerant
 from ticketstub.wire.call import Call, Http, data_of, inside, malformed
-from ticketstub.wire.codec import Format, plain, to_json, to_xml
+from ticketstub.wire.codec import Format, document, plain
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_items, is_members
-
-# Observed; and an empty one, as XML would have it for null, makes a published client fail.
-_SAID_BY_SERVERS = ("dnsRebindingProtection", "natLoopbackSupported")
 
 
 class GetResources(Call[tuple[Resource, ...]], frozen=True, kw_only=True):
@@ -47,8 +44,7 @@ class GetResources(Call[tuple[Resource, ...]], frozen=True, kw_only=True):
         return found
 
     def write(self, value: tuple[Resource, ...], form: Format) -> bytes:
-        listed = [plain_resource(resource) for resource in value]
-        return to_xml("resources", listed) if form is Format.XML else to_json(listed)
+        return document("resources", [plain(resource) for resource in value], form)
 
 
 _EVIDENCE = ("client_identifier", "access_token", "provides", "connections")
@@ -66,12 +62,3 @@ def _is_empty(data: object) -> bool:
     if str(data.get("size")) == "0" or str(data.get("totalSize")) == "0":
         return not any(is_items(member) and member for member in data.values())
     return bool(data) and all(map(_is_empty, data.values()))
-
-
-def plain_resource(resource: Resource) -> dict[str, object]:
-    """Turn a resource into plain data; what only media servers say is left out of the others (observed)."""
-    members = plain(resource)
-    for name in _SAID_BY_SERVERS:
-        if members[name] is None:
-            del members[name]
-    return members

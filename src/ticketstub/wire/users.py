@@ -15,7 +15,7 @@ import msgspec
 from ticketstub.records import Friend, Invitation, PublishedServer, Record, Share, SharedServer, User
 from ticketstub.wire import tolerant
 from ticketstub.wire.call import CONTAINER, Call, Http, Silent, data_of, malformed, one
-from ticketstub.wire.codec import Format, plain, to_json, to_xml
+from ticketstub.wire.codec import Format, document, plain
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_items, is_members
 
@@ -41,8 +41,7 @@ def container(
         more: what else the container says of itself.
     """
     counts: dict[str, object] = {"totalSize": len(listed), "size": len(listed)}
-    content = {**_PLEX_TV, **counts, **(more or {}), name: list(listed)}
-    return to_xml(CONTAINER, content) if form is Format.XML else to_json({CONTAINER: content})
+    return document(CONTAINER, {**_PLEX_TV, **counts, **(more or {}), name: list(listed)}, form, wrapped=True)
 
 
 def inside(name: str, data: object) -> object:
@@ -94,8 +93,7 @@ class GetFriends(Call[tuple[Friend, ...]], frozen=True, kw_only=True):
         return _listed(Friend, response)
 
     def write(self, value: tuple[Friend, ...], form: Format) -> bytes:
-        listed = [_friend(friend) for friend in value]
-        return to_xml("friends", listed) if form is Format.XML else to_json(listed)
+        return document("friends", [_friend(friend) for friend in value], form)
 
 
 def _friend(friend: Friend) -> dict[str, object]:
@@ -159,8 +157,7 @@ class GetServer(Call[PublishedServer], frozen=True, kw_only=True):
         return one(PublishedServer, response, ("machine_identifier",))
 
     def write(self, value: PublishedServer, form: Format) -> bytes:
-        members = {**plain(value), "librarySections": _NOTHING}
-        return to_xml("server", members) if form is Format.XML else to_json(members)
+        return document("server", {**plain(value), "librarySections": _NOTHING}, form)
 
 
 class GetOwnedShares(Call[tuple[Share, ...]], frozen=True, kw_only=True):
@@ -172,8 +169,7 @@ class GetOwnedShares(Call[tuple[Share, ...]], frozen=True, kw_only=True):
         return _listed(Share, response)
 
     def write(self, value: tuple[Share, ...], form: Format) -> bytes:
-        listed = [plain(share) for share in value]
-        return to_xml("sharedServers", listed) if form is Format.XML else to_json(listed)
+        return document("sharedServers", [plain(share) for share in value], form)
 
 
 class GetPendingShares(GetOwnedShares, frozen=True, kw_only=True):
@@ -227,8 +223,7 @@ class CreateShare(Call[Share], frozen=True, kw_only=True):
         return one(Share, response, ("id", "machine_identifier"))
 
     def write(self, value: Share, form: Format) -> bytes:
-        members = {**plain(value), "libraries": _NOTHING}
-        return to_xml("sharedServer", members) if form is Format.XML else to_json(members)
+        return document("sharedServer", {**plain(value), "libraries": _NOTHING}, form)
 
 
 class GetReceivedInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from ticketstub.server.store.seed import machine
 from ticketstub.token import Token
 from ticketstub.wire.call import CONTAINER, Call, Http
 from ticketstub.wire.claims import ClaimedServer, ClaimServer, GetClaimedServer, UnclaimServer
-from ticketstub.wire.codec import Format, to_json, to_xml
+from ticketstub.wire.codec import Format, document
 
 Members = dict[str, object]
 
@@ -27,7 +27,7 @@ class _List(Call[Members], frozen=True, kw_only=True):
 
     def write(self, value: Members, form: Format) -> bytes:
         """Write its reply."""
-        return to_xml(CONTAINER, value) if form is Format.XML else to_json({CONTAINER: value})
+        return document(CONTAINER, value, form, wrapped=True)
 
 
 class GetAccounts(_List, frozen=True, kw_only=True):

@@ -31,7 +31,7 @@ from ticketstub.server.handlers.resources import resources
 from ticketstub.server.store.base import AccountRow
 from ticketstub.server.store.claims import NewShare, ShareRow
 from ticketstub.token import Token
-from ticketstub.wire.codec import Format, to_json, to_xml
+from ticketstub.wire.codec import Format, document
 from ticketstub.wire.resources import GetResources
 from ticketstub.wire.users import (
     CreateShare,
@@ -115,7 +115,7 @@ async def remove_friend(_visit: Visited, _call: RemoveFriend) -> Answer:
 
 def gone() -> Answer:
     """Answer as the older API does for what it no longer has."""
-    body = to_xml("Response", {"code": 410, "status": "This endpoint was deprecated and removed"})
+    body = document("Response", {"code": 410, "status": "This endpoint was deprecated and removed"}, Format.XML)
     return Answer(410, PLEX_TV[Format.XML], body)
 
 
@@ -287,7 +287,7 @@ def _found(people: _People, machine_identifier: str, guest_id: int) -> ShareRow 
 def _exists(form: Format) -> Answer:
     """Refuse a share that exists already: 422, but its body says 400 and has no message (observed in XML)."""
     item: list[object] = [{"code": 1999, "field": "base", "status": 400}]
-    body = to_xml("errors", item) if form is Format.XML else to_json({"errors": item})
+    body = document("errors", item, form, wrapped=True)
     return Answer(422, PLEX_TV[form], body)
 
 
