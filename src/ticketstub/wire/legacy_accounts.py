@@ -7,6 +7,7 @@ bodies; a login that goes along as query or by HTTP Basic is observed in public 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -121,22 +122,40 @@ def _as_members(account: Account) -> dict[str, object]:
 
 def _as_element(account: Account) -> Element:
     joined = _moment(account.joined_at)
+    paid = account.subscription or Subscription()
+    subscription = {"active": bool(paid.active), "status": paid.status, "plan": paid.plan}
+    # Whether it is everything is observed (`all="0"`), the others as children are assumed.
+    others = [each for each in account.entitlements if each != "all"]
+    profile = msgspec.structs.asdict(account.profile or Profile())
+    settings = {name: profile[name] for name in _PROFILE_SETTINGS} | {
+        "auto_select_audio": bool(profile["auto_select_audio"])
+    }
     return Element(
         "user",
         _attributes(account),
         (
-            _subscription(account.subscription or Subscription()),
-            Element("roles", {}, tuple(Element("role", {"id": role}) for role in account.roles)),
-            _entitlements(account.entitlements),
-            Element("profile_settings", _profile_settings(account.profile or Profile())),
+            Element("subscription", subscription, _listed("feature", paid.features)),
+            Element("roles", {}, _listed("role", account.roles)),
+            Element("entitlements", {"all": "all" in account.entitlements}, _listed("entitlement", others)),
+            Element("profile_settings", settings),
             Element("providers", {}),
-            Element("services", {}, tuple(_service(service) for service in account.services)),
-            Element("username", {}, account.username or ""),
-            Element("email", {}, account.email or ""),
-            Element("joined-at", {"type": "datetime"}, f"{joined:%Y-%m-%d %H:%M:%S} UTC" if joined else ""),
-            Element("authentication-token", {}, _token(account)),
+            Element("services", {}, tuple(_service(service) for service in account.services) or None),
+            Element("username", {}, account.username or None),
+            Element("email", {}, account.email or None),
+            Element("joined-at", {"type": "datetime"}, f"{joined:%Y-%m-%d %H:%M:%S} UTC" if joined else None),
+            Element("authentication-token", {}, _token(account) or None),
         ),
     )
+
+
+_PROFILE_SETTINGS = (
+    *("default_audio_language", "default_subtitle_language", "auto_select_subtitle", "auto_select_audio"),
+    *("default_subtitle_accessibility", "default_subtitle_forced"),
+)
+
+
+def _listed(name: str, ids: Iterable[str]) -> tuple[Element, ...] | None:
+    return tuple(Element(name, {"id": each}) for each in ids) or None
 
 
 def _attributes(account: Account) -> dict[str, object]:
@@ -160,35 +179,13 @@ def _attributes(account: Account) -> dict[str, object]:
         "guest": account.guest,
         "queueEmail": f"queue+{account.uuid}@save.plex.tv",
         "queueUid": "",
-        "hasPassword": _word(value=bool(account.has_password)),
+        "hasPassword": str(bool(account.has_password)).lower(),
         "homeSize": account.home_size,
         "maxHomeSize": account.max_home_size,
-        "rememberMe": _word(value=_is_remembered(account)),
+        "rememberMe": str(_is_remembered(account)).lower(),
         "secure": True,
         "certificateVersion": 3,
         **({"pin": account.pin.reveal()} if account.pin else {}),
-    }
-
-
-def _subscription(paid: Subscription) -> Element:
-    attributes = {"active": bool(paid.active), "status": paid.status, "plan": paid.plan}
-    return Element("subscription", attributes, tuple(Element("feature", {"id": each}) for each in paid.features))
-
-
-def _entitlements(entitlements: tuple[str, ...]) -> Element:
-    """Say whether it is everything (observed: `all="0"`); the others as children (assumed)."""
-    others = tuple(Element("entitlement", {"id": each}) for each in entitlements if each != "all")
-    return Element("entitlements", {"all": "all" in entitlements}, others)
-
-
-def _profile_settings(profile: Profile) -> dict[str, object]:
-    return {
-        "default_audio_language": profile.default_audio_language,
-        "default_subtitle_language": profile.default_subtitle_language,
-        "auto_select_subtitle": profile.auto_select_subtitle,
-        "auto_select_audio": bool(profile.auto_select_audio),
-        "default_subtitle_accessibility": profile.default_subtitle_accessibility,
-        "default_subtitle_forced": profile.default_subtitle_forced,
     }
 
 
@@ -204,10 +201,6 @@ def _token(account: Account) -> str:
 
 def _is_remembered(account: Account) -> bool:
     return account.remember_expires_at is not None
-
-
-def _word(*, value: bool) -> str:
-    return str(value).lower()
 
 
 def _moment(seconds: int | None) -> datetime | None:

@@ -19,6 +19,7 @@ from ticketstub.wire.plain import is_items, is_members
 PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 _DEEPEST = 64
+_NESTED = (dict, list, tuple)
 _MOST = 100_000
 # What an attribute or a text cannot hold as it is; the last range is what XML 1.0 has no way to write at all.
 _SPECIAL = re.compile('[&<>"\t\n\r]|[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
@@ -109,14 +110,19 @@ def _add(parent: dict[str, object], name: str, content: object) -> None:
         parent[name] = [present, content]
 
 
+class Element(NamedTuple):
+    """An element: its attributes in order, then its children or text; `None` for one that ends where it begins."""
+
+    name: str
+    attributes: Mapping[str, object]
+    content: tuple[Element, ...] | object = None
+
+
 def write(root: str, content: object) -> bytes:
     """Write a document whose root has this name and this content (dicts, lists, scalars), with the XML prolog."""
     parts = [PROLOG]
     _element(parts, root, content)
     return "".join(parts).encode()
-
-
-_RAILS_TYPES: dict[type, str] = {bool: "boolean", int: "integer", datetime: "dateTime"}
 
 
 def write_rails(root: str, members: dict[str, object], types: Mapping[str, type] | None = None) -> bytes:
@@ -127,81 +133,59 @@ def write_rails(root: str, members: dict[str, object], types: Mapping[str, type]
         members: its elements, scalars all.
         types: the type of a member where it is null, for those that say it even then.
     """
-    parts = [PROLOG, f"<{root}>"]
+    listed: list[Element] = []
     for name, value in members.items():
         kind = _RAILS_TYPES.get((types or {}).get(name, type(None)) if value is None else type(value))
-        opened = f'{name} type="{kind}"' if kind else name
-        text = str(value).lower() if isinstance(value, bool) else _scalar(name, value)
-        parts.append(f'<{opened} nil="true"/>' if value is None else f"<{opened}>{text}</{name}>")
-    parts.append(f"</{root}>")
-    return "".join(parts).encode()
+        attributes = {"type": kind} if kind else {}
+        text = str(value).lower() if isinstance(value, bool) else value
+        listed.append(Element(name, attributes | {"nil": "true"} if value is None else attributes, text))
+    return write_out(Element(root, {}, tuple(listed)))
 
 
-class Element(NamedTuple):
-    """An element written out, for answers that follow no rule: its attributes in order, then its children or text."""
-
-    name: str
-    attributes: Mapping[str, object]
-    content: tuple[Element, ...] | str = ()
+_RAILS_TYPES: dict[type, str] = {bool: "boolean", int: "integer", datetime: "dateTime"}
 
 
 def write_out(root: Element) -> bytes:
-    """Write a document of elements that are written out, with the XML prolog."""
+    """Write a document of elements, with the XML prolog."""
     parts = [PROLOG]
-    _written_out(parts, root)
+    _write(parts, root)
     return "".join(parts).encode()
 
 
-def _written_out(parts: list[str], element: Element) -> None:
-    attributes = "".join(f' {name}="{_scalar(name, value)}"' for name, value in element.attributes.items())
-    if not element.content:
-        parts.append(f"<{element.name}{attributes}/>")
+def _write(parts: list[str], element: Element) -> None:
+    name, attributes, content = element
+    written = "".join([f' {key}="{_scalar(key, value)}"' for key, value in attributes.items()])
+    parts.append(f"<{name}{written}{'/>' if content is None else '>'}")
+    if content is None:
         return
-    parts.append(f"<{element.name}{attributes}>")
-    if isinstance(element.content, str):
-        parts.append(_scalar("", element.content))
+    if isinstance(content, tuple):
+        for child in content:
+            _write(parts, child)
     else:
-        for child in element.content:
-            _written_out(parts, child)
-    parts.append(f"</{element.name}>")
-
-
-def _element(parts: list[str], name: str, content: object) -> None:
-    if is_items(content):
-        _wrapper(parts, name, content)
-    elif is_members(content):
-        _members(parts, name, content)
-    else:
-        parts.append(f"<{name}>{_scalar(name, content)}</{name}>")
-
-
-def _members(parts: list[str], name: str, content: dict[str, object]) -> None:
-    parts.append(f"<{name}")
-    children: list[tuple[str, object]] = []
-    for key, value in content.items():
-        if is_members(value) or is_items(value):
-            children.append((key, value))
-        else:
-            parts.append(f' {key}="{_scalar(key, value)}"')
-    if not children:
-        parts.append("/>")
-        return
-    parts.append(">")
-    for key, value in children:
-        _child(parts, key, value)
+        parts.append(_scalar(name, content))
     parts.append(f"</{name}>")
 
 
-def _child(parts: list[str], key: str, value: object) -> None:
-    if is_items(value) and key[0].isupper():
-        _items(parts, key, value)
+def _element(parts: list[str], name: str, content: object) -> None:
+    if is_members(content):
+        nested = [key for key, value in content.items() if isinstance(value, _NESTED)]
+        attributes = [
+            f' {key}="{_scalar(key, value)}"' for key, value in content.items() if not isinstance(value, _NESTED)
+        ]
+        parts.append(f"<{name}{''.join(attributes)}{'>' if nested else '/>'}")
+        if not nested:
+            return
+        for key in nested:
+            inner = content[key]
+            if is_items(inner) and key[0].isupper():
+                _items(parts, key, inner)
+            else:
+                _element(parts, key, inner)
+    elif is_items(content):
+        parts.append(f"<{name}>")
+        _items(parts, name.removesuffix("s"), content)
     else:
-        _element(parts, key, value)
-
-
-def _wrapper(parts: list[str], name: str, values: Sequence[object]) -> None:
-    parts.append(f"<{name}>")
-    _items(parts, name.removesuffix("s"), values)
+        parts.append(f"<{name}>{_scalar(name, content)}")
     parts.append(f"</{name}>")
 
 
