@@ -163,10 +163,7 @@ def _names(kind: type[Call[V]]) -> tuple[tuple[str, str], ...]:
     return tuple(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
 
 
-@cache
-def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
-    """Look at a call's fields, once: their types are texts that have to be read."""
-    return msgspec.structs.fields(kind)
+_fields = cache(msgspec.structs.fields)  # once: their types are texts that have to be read
 
 
 def from_parameters(kind: type[C], given: dict[str, str]) -> C:
@@ -249,7 +246,7 @@ def unwrapped(kind: type[Record], data: object, evidence: tuple[str, ...]) -> ob
     """
     from ticketstub.wire import tolerant
 
-    known, needed = tolerant.names_of(kind), tolerant.evidence_of(kind, evidence)
+    known, needed = tolerant.names_of(kind), tolerant.names_of(kind, evidence)
     best, most = data, 0
     for members in inside(data):
         if tolerant.holds(members, needed):

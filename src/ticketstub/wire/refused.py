@@ -34,7 +34,10 @@ def read(response: Response, *, base: str, secrets: tuple[str, ...] = ()) -> Ref
     """
     if response.status == 404 and base == "plex.tv" and not response.body.strip():
         return ServerError("plex.tv's edge answered with an empty 404", status=404, response=response)
-    code, message = _code_and_message(response.body)
+    try:
+        code, message = _in_item(_first(codec.parse(response.body)))
+    except codec.Unreadable:
+        code, message = None, None
     found = refusal(response.status, code, _clean(message, secrets), response=response)
     found.retry_after = retry_after(response.headers.get("retry-after", ""), response.headers.get("date", ""))
     return found
@@ -53,14 +56,6 @@ def retry_after(text: str, date: str) -> float | None:
         return max(0.0, parsedate_to_datetime(text).timestamp() - parsedate_to_datetime(date).timestamp())
     except (ValueError, TypeError, OverflowError):
         return None
-
-
-def _code_and_message(body: bytes) -> tuple[int | None, str | None]:
-    try:
-        data = codec.parse(body)
-    except codec.Unreadable:
-        return None, None
-    return _in_item(_first(data))
 
 
 def _first(data: object) -> object:
@@ -109,9 +104,7 @@ def write(refused: Refusal, form: Format) -> bytes:
         del item["status"]  # observed: this one lacks it
     if refused.code is None:
         del item["code"]
-    if form is Format.XML:
-        return xml.write("errors", [item])
-    return codec.to_json({"errors": [item]})
+    return codec.document("errors", [item], form, wrapped=True)
 
 
 def write_as(refused: Refusal, form: Format, dialect: str, dead_token: int = 422) -> tuple[int, bytes]:
@@ -124,10 +117,9 @@ def write_as(refused: Refusal, form: Format, dialect: str, dead_token: int = 422
     if dialect != "legacy":
         return status, write(refused, form)
     dead = (status, refused.code) == (401, 1001) and refused.message == refused.default_message
-    message = "Invalid token" if dead else refused.message
-    if form is Format.JSON:
-        return dead_token if dead else status, codec.to_json({"error": message})
-    return dead_token if dead else status, xml.write_rails("errors", {"error": message})
+    error = {"error": "Invalid token" if dead else refused.message}
+    body = codec.to_json(error) if form is Format.JSON else xml.write_rails("errors", error)
+    return dead_token if dead else status, body
 
 
 def write_page(status: int, *, at_root: bool = False) -> bytes:

@@ -35,7 +35,7 @@ class GetResources(Call[tuple[Resource, ...]], frozen=True, kw_only=True):
         data = data_of(response)
         listed = tolerant.records(Resource, data)
         if not any(map(_is_one, listed)):  # what it was read from may have been a wrapper that holds other things too
-            needed = tolerant.evidence_of(Resource, _EVIDENCE)
+            needed = tolerant.names_of(Resource, _EVIDENCE)
             nested = (tolerant.record(Resource, each) for each in inside(data) if tolerant.holds(each, needed))
             listed = tuple(each for each in nested if each is not None)
         found = tuple(filter(_is_one, listed))

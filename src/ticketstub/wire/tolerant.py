@@ -44,7 +44,11 @@ def record(kind: type[R], data: object) -> R | None:
     """
     problems: Problems = []
     found = _structure(kind)(data, "", problems)
-    return _with_problems(found, problems) if isinstance(found, kind) else None
+    if not isinstance(found, kind):
+        return None
+    if problems:
+        vars(found)["problems"] = tuple(problems)
+    return found
 
 
 def records(kind: type[R], data: object) -> tuple[R, ...]:
@@ -59,12 +63,6 @@ def value(kind: object, data: object) -> object:
     return _reader(inspect.type_info(kind))(data, "", [])
 
 
-def _with_problems(found: R, problems: Problems) -> R:
-    if problems:
-        vars(found)["problems"] = tuple(problems)
-    return found
-
-
 @lru_cache(maxsize=4096)
 def plain_name(name: str) -> str:
     """Return a name without what Plex's ways to spell differ in: `auth_token`, `Auth-Token` and `authToken` are one."""
@@ -72,15 +70,9 @@ def plain_name(name: str) -> str:
 
 
 @cache
-def names_of(kind: type[Record]) -> frozenset[str]:
-    """List the plain names of a record's fields, and those that are an element's (`Connection`) as they are."""
-    return frozenset(name for field in msgspec.structs.fields(kind) for name in (*_names(field), field.encode_name))
-
-
-@cache
-def evidence_of(kind: type[Record], fields: tuple[str, ...]) -> frozenset[str]:
-    """List the same of some fields."""
-    of = [field for field in msgspec.structs.fields(kind) if field.name in fields]
+def names_of(kind: type[Record], fields: tuple[str, ...] | None = None) -> frozenset[str]:
+    """List the plain names of a record's fields, or some of them, and an element's (`Connection`) as it is."""
+    of = [field for field in msgspec.structs.fields(kind) if fields is None or field.name in fields]
     return frozenset(name for field in of for name in (*_names(field), field.encode_name))
 
 
@@ -151,7 +143,7 @@ def _reader(info: inspect.Type) -> Reader:
     if isinstance(info, inspect.VarTupleType):
         return _many(info.item_type)
     if isinstance(info, inspect.CustomType):
-        return _secret(info.cls)
+        return _plain(_token if info.cls is Token else _secret)
     if isinstance(info, inspect.EnumType):
         return _plain(lambda raw: info.cls(raw) if raw in {m.value for m in info.cls} else None)
     counts_time = isinstance(info, inspect.IntType) and info.lt is not None  # records.record.Seconds
@@ -166,10 +158,8 @@ def _plain(convert: Callable[[object], object]) -> Reader:
     return read
 
 
-def _secret(kind: type) -> Reader:
-    if kind is Token:
-        return _plain(_token)
-    return _plain(lambda data: Secret(data) if isinstance(data, str) and data else None)
+def _secret(data: object) -> Secret | None:
+    return Secret(data) if isinstance(data, str) and data else None
 
 
 def _token(data: object) -> Token | None:
@@ -186,17 +176,13 @@ def _many(item_type: inspect.Type) -> Reader:
         if isinstance(data, bool | int | float):
             return _nothing(data, path, problems)
         found = (
-            reader(item if is_record else _id_of(item), f"{path}[{index}]", problems)
+            # Observed: XML writes the texts of a list as `<role id="plexpass"/>`.
+            reader(item.get("id") if is_members(item) and not is_record else item, f"{path}[{index}]", problems)
             for index, item in enumerate(_items(data, names))
         )
         return tuple(item for item in found if item is not None)
 
     return read
-
-
-def _id_of(item: object) -> object:
-    """Observed: XML writes the texts of a list as `<role id="plexpass"/>`."""
-    return item.get("id") if is_members(item) else item
 
 
 def _items(data: object, names: frozenset[str]) -> list[object]:

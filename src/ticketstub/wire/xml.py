@@ -125,7 +125,7 @@ def write(root: str, content: object) -> bytes:
     return "".join(parts).encode()
 
 
-def write_rails(root: str, members: dict[str, object], types: Mapping[str, type] | None = None) -> bytes:
+def write_rails(root: str, members: Mapping[str, object], types: Mapping[str, type] | None = None) -> bytes:
     """Write a document as plex.tv's oldest API does: an element a member, with Rails' types and `nil` (observed).
 
     Args:
