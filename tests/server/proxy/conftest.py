@@ -79,6 +79,11 @@ class Client:
                 pieces.append(piece)
         return b"".join(pieces)
 
+    def ends_its_half(self) -> None:
+        """Say that nothing more will come."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+
     def tunnel(self, target: str) -> bytes:
         self.say(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
         return self.head()
