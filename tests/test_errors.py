@@ -9,6 +9,7 @@ import re
 import pytest
 
 import ticketstub
+from tests.tables import every
 from ticketstub import errors, refusals
 from ticketstub.errors import PlexError, Unreachable, printable, without_secrets
 from ticketstub.refusals import KINDS, RateLimited, Refusal, Unauthorized
@@ -36,7 +37,7 @@ def test_every_error_is_public() -> None:
     assert [] == [kind.__name__ for kind in CLASSES if getattr(ticketstub, kind.__name__, None) is not kind]
 
 
-@pytest.mark.parametrize("kind", CLASSES)
+@every("kind", CLASSES)
 def test_pickles_without_the_response(kind: type[PlexError]) -> None:
     """An error survives pickling and copying with its facts, and without the response, which may hold secrets."""
     error = kind("a message", response=RESPONSE, hint="do this")
@@ -59,7 +60,7 @@ def test_pickles_its_own_facts() -> None:
     assert [False, True] == [AGAIN(pickle.dumps(Unreachable("x", sent=sent))).sent for sent in (False, True)]
 
 
-@pytest.mark.parametrize("kind", CLASSES)
+@every("kind", CLASSES)
 def test_response_is_not_shown(kind: type[PlexError]) -> None:
     """The response is on the error and in nothing that prints of it."""
     error = kind("a message", response=RESPONSE)

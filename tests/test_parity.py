@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.client.doubles import AsyncRecording, Recording, usual
+from tests.tables import every
 from ticketstub import aclient, agroups, asign_in, asigned_in, client, groups, sign_in, signed_in
 from ticketstub.credentials import MemoryCredentials
 from ticketstub.device import Device
@@ -128,7 +129,7 @@ GIVEN: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("use", USES.values(), ids=USES)
+@every("use", USES)
 def test_same_requests(use: Any) -> None:
     """Every method sends the same request from both façades: method, address, headers in order, and body."""
     one, two = Recording(), AsyncRecording()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import inspect
 import typing
 
-import pytest
-
 import ticketstub
+from tests.tables import every
 from ticketstub import (
     AsyncMediaServer,
     AsyncPlex,
@@ -30,7 +29,7 @@ FACES = [
 ]
 
 
-@pytest.mark.parametrize("kind", [*FACES, SignIn, AsyncSignIn])
+@every("kind", [*FACES, SignIn, AsyncSignIn])
 def test_no_any(kind: type) -> None:
     """No public method takes or returns `Any`, in whatever depth."""
     for name, member in inspect.getmembers(kind, callable):
@@ -39,7 +38,7 @@ def test_no_any(kind: type) -> None:
             assert "Any" not in written.replace("Anything", ""), f"{kind.__name__}.{name}"
 
 
-@pytest.mark.parametrize("kind", FACES)
+@every("kind", FACES)
 def test_same_options_everywhere(kind: type) -> None:
     """Every method that makes a call takes the same options, and everything else by name."""
     plain = {"at", "close", "aclose", "authentication"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from tests.tables import every
 from ticketstub import records
 from ticketstub.records import Account, Connection, Record, Resource, Service, Source, Subscription, TransientToken
 from ticketstub.token import Secret, Token
@@ -36,7 +37,7 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize(("kind", "field"), NAMES)
+@every(("kind", "field"), list(NAMES))
 def test_wire_names(kind: type[Record], field: str) -> None:
     """The wire's names are exactly Plex's, also where camel case alone would not give them."""
     names = {found.name: found.encode_name for found in msgspec.structs.fields(kind)}

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.tables import every
 from ticketstub.token import Secret, Token
 
 LEAKS: list[Any] = [pickle.dumps, json.dumps, msgspec.json.encode, iter, bytes, len]
@@ -79,7 +80,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("text", KINDS)
+@every("text", list(KINDS))
 def test_kind(text: str) -> None:
     """What a token looks like is told by its text, also where it starts with a hyphen."""
     assert KINDS[text] == Token(text).kind
@@ -104,7 +105,7 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("text", MISTAKES)
+@every("text", list(MISTAKES))
 def test_mistakes(text: str) -> None:
     """A pasted text that is no token is a ValueError that says what it is, and repeats none of it."""
     with pytest.raises(ValueError, match=MISTAKES[text]) as caught:

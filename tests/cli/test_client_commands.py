@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import JUNO, MIRA, TOM, Command, text_of
+from tests.tables import every
 from ticketstub.cli.facts import plain
 from ticketstub.records import Account, Service
 from ticketstub.server.local_plex import LocalPlex
@@ -210,7 +211,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "given", "named"), WRONG.values(), ids=WRONG)
+@every(("arguments", "given", "named"), WRONG)
 def test_wrong_usage_is_said_before_anything_is_sent(
     command: Command, arguments: list[str], given: dict[str, object], named: str
 ) -> None:

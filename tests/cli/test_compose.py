@@ -14,6 +14,7 @@ import yaml  # type: ignore[import-untyped]  # it has no types of its own
 
 from tests.cli.conftest import Command, Start
 from tests.docs.pages import ROOT
+from tests.tables import every
 from ticketstub.cli.compose import HEALTHY
 
 ATTIC = "68dff64cefbaedb2011a916d24f43b47"
@@ -44,7 +45,7 @@ def test_letters_of_any_alphabet_stay(command: Command) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["null", "123", "1e3", ".inf", "---", "yes"])
+@every("name", ["null", "123", "1e3", ".inf", "---", "yes"])
 def test_a_name_stays_a_name(command: Command, name: str) -> None:
     """Whatever a service or an image is called, YAML reads a text: it is JSON, too."""
     services = made(command, "--service", name, "--image", name)["services"]
@@ -128,7 +129,7 @@ def test_a_world_of_the_user_s_is_mounted(
     assert ["10-9-8-7"] == [name.split(".")[0] for name in names if name.endswith(".plex.direct")]
 
 
-@pytest.mark.parametrize(
+@every(
     ("options", "named"),
     [
         (["--address", "8.8.8.8"], "private"),

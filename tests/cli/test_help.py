@@ -6,6 +6,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.cli.declared import every_command
+from tests.tables import every
 from ticketstub.cli.app import COMMANDS, app
 from ticketstub.cli.complaints import EXIT_CODES
 
@@ -25,7 +26,7 @@ def test_help_lists_the_commands_the_variables_and_the_exit_codes(command: Comma
         assert f"{code:>3}  {meaning}" in ran.out
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every("name", NAMES)
 def test_the_list_says_what_the_command_says(name: str) -> None:
     """How a command is listed is how its own help begins."""
     own = dict(every_command())[name]
@@ -50,7 +51,7 @@ def test_version(command: Command) -> None:
     assert re.fullmatch(r"ticketstub \d.*\n", command("--version").out)
 
 
-@pytest.mark.parametrize("name", [*NAMES, *GROUPS])
+@every("name", [*NAMES, *GROUPS])
 def test_every_command_explains_itself(command: Command, name: str) -> None:
     """Its help is a sentence and its options; each option says what it is for."""
     ran = command(*name.split(), "--help")

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from argon2 import PasswordHasher
 
+from tests.tables import every
 from ticketstub import Device, DeviceKey, MemoryCredentials, NotFound, Plex, Refusal, SignIn, Token, check
 from ticketstub.server.disputed import Answers
 from ticketstub.server.local_plex import LocalPlex
@@ -55,7 +56,7 @@ def world(answers: dict[str, object]) -> World:
     return World.from_dict({"account": accounts, "media_server": [attic, old], "home": [home], "answers": answers})
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: "=".join(map(str, way)) or "as believed")
+@every("way", WAYS)
 def test_the_tour(way: tuple[str, object] | tuple[()]) -> None:
     """Every way to sign in works, and what follows it, however the disputed thing is answered."""
     answers = {way[0]: way[1]} if way else {}

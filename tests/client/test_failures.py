@@ -10,6 +10,7 @@ import pytest
 from tests.client.conftest import TOKEN, Make, reply
 from tests.client.scripts import NEVER, SOON, Serve, start
 from tests.samples.reading import sample
+from tests.tables import every
 from tests.transports.hostile import BlackHole, Server, closed_port, dripping_body, silent
 from ticketstub import (
     Forbidden,
@@ -64,7 +65,7 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize("answer", MALFORMED.values(), ids=MALFORMED)
+@every("answer", MALFORMED)
 def test_malformed(make: Make, answer: bytes) -> None:
     """What is no answer to the call is a MalformedReply, at once, that repeats nothing of it."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.client.doubles import Recording, unused
+from tests.tables import every
 from ticketstub import Device, Plex, Retry, Token
 from ticketstub.options import allowed, based
 
@@ -36,7 +37,7 @@ BASES = {
 }
 
 
-@pytest.mark.parametrize("url", BASES)
+@every("url", list(BASES))
 def test_base(url: str) -> None:
     """A base is taken without trailing slashes and without the `/api/v2` that generated SDKs want."""
     assert BASES[url] == based(url)
@@ -121,7 +122,7 @@ MISTAKES: dict[str, Callable[[], object]] = {
 }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
+@every("mistake", MISTAKES)
 def test_mistake(mistake: Callable[[], object]) -> None:
     """A mistake in the program is a ValueError, raised before anything is sent, that repeats no secret."""
     with pytest.raises(ValueError, match=r"^[^\r\n]+$") as caught:
@@ -143,7 +144,7 @@ WRONG_TYPES: dict[str, Callable[[], object]] = {
 }
 
 
-@pytest.mark.parametrize("mistake", WRONG_TYPES.values(), ids=WRONG_TYPES)
+@every("mistake", WRONG_TYPES)
 def test_wrong_type(mistake: Callable[[], object]) -> None:
     """An argument of the wrong type, or one that does not exist, is a TypeError, raised before anything is sent."""
     with pytest.raises(TypeError):

@@ -13,6 +13,7 @@ import pytest
 
 from tests.credentials.conftest import ELSEWHERE, JWT, PLEX_TV, SECRETS, SERVER, signed_in
 from tests.docs.pages import page
+from tests.tables import every
 from ticketstub.credentials import Credential, Entry
 from ticketstub.token import Secret, Token
 
@@ -45,7 +46,7 @@ BAD_PROFILES = ["", "a/b", "..\\x", "a b", "a\n", "é", "x" * 65, "a\0"]
 BAD_ISSUERS = ["", "plex.tv", "ftp://plex.tv", "https://", "https://u:p@plex.tv", "https://plex.tv:x"]
 
 
-@pytest.mark.parametrize("profile", BAD_PROFILES)
+@every("profile", BAD_PROFILES)
 def test_no_name_of_a_profile(profile: str) -> None:
     """A profile's name is letters, digits, dots, hyphens and underscores, 64 at most."""
     with pytest.raises(ValueError, match="profile's name"):
@@ -66,8 +67,8 @@ def test_no_token(token: str) -> None:
         Credential(issuer=PLEX_TV, token=Token.received(token))
 
 
-@pytest.mark.parametrize("moment", [float("nan"), float("inf"), float("-inf")])
-@pytest.mark.parametrize("name", ["created_at", "expires_at", "checked_at", "signed_out_at"])
+@every("moment", [float("nan"), float("inf"), float("-inf")])
+@every("name", ["created_at", "expires_at", "checked_at", "signed_out_at"])
 def test_no_time(name: str, moment: float) -> None:
     """Times are finite: JSON has no others, and a comparison with nan is never true."""
     facts: dict[str, Any] = {name: moment}

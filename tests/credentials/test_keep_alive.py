@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.credentials.conftest import PLEX_TV, signed_in
+from tests.tables import every
 from ticketstub.credentials import Credential, next_ping, renewal_due
 from ticketstub.token import Token
 
@@ -21,7 +22,7 @@ def opaque(created: float | None = None, checked: float | None = None) -> Creden
     return Credential(issuer=PLEX_TV, token=OPAQUE, created_at=created, checked_at=checked)
 
 
-@pytest.mark.parametrize(
+@every(
     ("credential", "now", "seconds"),
     [
         (opaque(BORN), BORN, DAY),
@@ -47,7 +48,7 @@ def jwt(created: float | None = BORN, expires: float | None = BORN + LIFE, **mor
     return signed_in(created_at=created, expires_at=expires, **more)
 
 
-@pytest.mark.parametrize(
+@every(
     ("credential", "now", "due"),
     [
         (jwt(), BORN, "no"),

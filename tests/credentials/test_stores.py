@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.credentials.conftest import ELSEWHERE, JWT, KEY, PLEX_TV, SERVER, signed_in
 from tests.credentials.test_credential import BAD_ISSUERS, BAD_PROFILES
+from tests.tables import every
 from ticketstub.credentials import Credential, Credentials, Entry
 from ticketstub.errors import CredentialsError
 from ticketstub.token import Secret, Token
@@ -228,7 +229,7 @@ def test_an_error_inside_frees_the_lock(store: Credentials) -> None:
         pass
 
 
-@pytest.mark.parametrize("profile", BAD_PROFILES)
+@every("profile", BAD_PROFILES)
 def test_names_are_checked_first(store: Credentials, profile: str) -> None:
     """A name that is none is a ValueError of every method."""
     for method in (store.load, store.remove, store.where, store.lock):
@@ -236,7 +237,7 @@ def test_names_are_checked_first(store: Credentials, profile: str) -> None:
             method(PLEX_TV, profile)
 
 
-@pytest.mark.parametrize("issuer", BAD_ISSUERS)
+@every("issuer", BAD_ISSUERS)
 def test_issuers_are_checked_first(store: Credentials, issuer: str) -> None:
     """An issuer that is none is a ValueError of every method."""
     for method in (store.load, store.remove, store.where, store.lock):

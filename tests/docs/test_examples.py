@@ -9,13 +9,14 @@ import pytest
 
 from tests.docs import running
 from tests.docs.pages import ROOT, Page, pages
+from tests.tables import every
 from ticketstub.server.world import World
 
 # What may stand there without being run: output, drawings and pieces of a protocol.
 SHOWN = {"text", "http", "json", "xml"}
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+@every("page", pages())
 def test_worlds(page: Page) -> None:
     """Each world that a page shows is one, except those that the page says are refused."""
     for block in page.blocks():
@@ -23,7 +24,7 @@ def test_worlds(page: Page) -> None:
             World.parse(block.text)
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+@every("page", pages())
 def test_no_example_is_left_out_without_a_reason(page: Page) -> None:
     """A block of code is run, or is no code, or a comment before it says why it is not run."""
     left_out = [
@@ -34,7 +35,7 @@ def test_no_example_is_left_out_without_a_reason(page: Page) -> None:
     assert [] == [*left_out, *(f"{page.name}:{line}" for line in page.indented())]
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+@every("page", pages())
 def test_what_make_is_told_exists(page: Page) -> None:
     """Each `make …` that a page names is a target of the Makefile."""
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))

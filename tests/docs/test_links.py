@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.docs.pages import PAGES, ROOT, Page, page, pages
+from tests.tables import every
 
 
-@pytest.mark.parametrize("one", pages(), ids=lambda one: one.name)
+@every("one", pages())
 def test_links_within_the_repository_resolve(one: Page) -> None:
     """A relative link names a file, and behind a number sign a heading of that page."""
     broken: list[str] = []

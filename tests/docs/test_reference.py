@@ -14,6 +14,7 @@ import pytest
 import ticketstub
 from tests.cli.declared import every_command
 from tests.docs.pages import ROOT, page
+from tests.tables import every
 from tests.test_architecture import LAYERS
 from ticketstub import errors, refusals
 from ticketstub.cli.complaints import EXIT_CODES
@@ -142,7 +143,7 @@ def test_every_table_of_a_world_has_a_heading() -> None:
     assert {"account", "media_server", "home", "answers"} == keys_of(world._WORLD).keys()
 
 
-@pytest.mark.parametrize(("heading", "reader"), WORLD.items())
+@every(("heading", "reader"), WORLD.items())
 def test_every_key_of_a_world_is_in_the_page(heading: str, reader: str) -> None:
     """The table below a heading has each key that is read there, in their order, and says which are required."""
     keys = keys_of(TABLES[reader])
@@ -186,7 +187,7 @@ def _options_of(command: click.Command) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("name", list(commands()))
+@every("name", list(commands()))
 def test_every_option_of_a_command_is_in_its_section(name: str) -> None:
     """A command's section names its options, and no others."""
     section = page("docs/reference/command.md").section(f"ticketstub {name}")

@@ -25,6 +25,7 @@ from tests.flows.stepping import (
     moved,
     refusal,
 )
+from tests.tables import every
 from ticketstub import driver
 from ticketstub.errors import (
     MalformedReply,
@@ -93,7 +94,7 @@ RETRIED = {
 }
 
 
-@pytest.mark.parametrize(("call", "answers", "slept"), RETRIED.values(), ids=RETRIED)
+@every(("call", "answers", "slept"), RETRIED)
 def test_c10_tried_again(call: Call[Any], answers: list[object], slept: list[float]) -> None:
     """What does no harm twice is tried again, after the backoff or the time that Plex asks for."""
     stepper = Stepper(answers)
@@ -122,7 +123,7 @@ FINAL = {
 }
 
 
-@pytest.mark.parametrize(("call", "answer", "kind"), FINAL.values(), ids=FINAL)
+@every(("call", "answer", "kind"), FINAL)
 def test_c10_not_tried_again(call: Call[Any], answer: object, kind: type[PlexError]) -> None:
     """A POST that may have arrived, a refusal that will not change, and a wait beyond the call's time end it."""
     many = with_retry(Retry(attempts=9, statuses=frozenset({429, 503})))

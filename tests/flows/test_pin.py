@@ -10,6 +10,7 @@ import pytest
 
 from tests.flows.stepping import DEVICE, HERE
 from tests.flows.walking import NOW, OPAQUE, RESET, SLOW, Walker, error, ok
+from tests.tables import every
 from ticketstub.device import Device
 from ticketstub.errors import Denied, GaveUp, MalformedReply, PinExpired, RedirectRefused
 from ticketstub.flows.begun import Begun, BegunPin
@@ -151,8 +152,8 @@ def test_another_process_asks_as_the_device_that_began() -> None:
     assert "began" == kept.credential.client_identifier
 
 
-@pytest.mark.parametrize("trip", [0.01, 0.3, 0.9, 2.5])
-@pytest.mark.parametrize("approved_after", [0.0, 0.001, 0.5, 0.999, 1.0, 7.42])
+@every("trip", [0.01, 0.3, 0.9, 2.5])
+@every("approved_after", [0.0, 0.001, 0.5, 0.999, 1.0, 7.42])
 def test_from_approval_to_token(trip: float, approved_after: float) -> None:
     """From approval to token it takes at most one poll interval and a round trip, however long a round trip is."""
     walker = Walker()
@@ -190,7 +191,7 @@ OUTAGES = {
 }
 
 
-@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
+@every("outage", OUTAGES)
 def test_an_outage_does_not_end_a_sign_in(outage: object) -> None:
     """Whatever an outage looks like, the wait goes on and gets the token."""
     walker, flow = waiting(PENDING, outage, outage, outage, LINKED)

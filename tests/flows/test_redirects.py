@@ -18,6 +18,7 @@ from tests.flows.stepping import (
     failed,
     moved,
 )
+from tests.tables import every
 from ticketstub.errors import (
     CrossOriginRedirect,
     RedirectRefused,
@@ -100,8 +101,8 @@ NOWHERE = [
 ]
 
 
-@pytest.mark.parametrize("location", ELSEWHERE)
-@pytest.mark.parametrize("call", [Ping(), SIGN_IN], ids=["GET", "POST"])
+@every("location", ELSEWHERE)
+@every("call", [Ping(), SIGN_IN])
 def test_redirect_to_another_origin(call: Call[Any], location: str) -> None:
     """A redirect to another scheme, host or port is refused, whatever the method; nothing more is sent."""
     stepper = Stepper([moved(location)])
@@ -119,7 +120,7 @@ def test_redirect_from_https_to_http(location: str) -> None:
     assert 1 == len(stepper.sent)
 
 
-@pytest.mark.parametrize("location", NOWHERE)
+@every("location", NOWHERE)
 def test_redirect_to_no_address(location: str | None) -> None:
     """A redirect without a location, or to what is no plain address, is refused at once, without repeating it."""
     stepper = Stepper([moved(location)])
@@ -127,10 +128,8 @@ def test_redirect_to_no_address(location: str | None) -> None:
     assert (1, "the answer redirects to no address") == (len(stepper.sent), error.message)
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize(
-    "call", [SIGN_IN, TRANSIENT, RawRequest(at="/", verb="DELETE")], ids=["form", "POST", "DELETE"]
-)
+@every("status", [301, 302, 303, 307, 308])
+@every("call", [SIGN_IN, TRANSIENT, RawRequest(at="/", verb="DELETE")])
 def test_redirect_of_what_is_no_get(call: Call[Any], status: int) -> None:
     """What is neither GET nor HEAD is never sent twice, not even within its origin."""
     stepper = Stepper([moved("/other", status)])

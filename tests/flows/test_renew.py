@@ -23,6 +23,7 @@ from tests.flows.jwts import (
 )
 from tests.flows.stepping import HERE
 from tests.flows.walking import NOW, OPAQUE, RESET, SLOW, UNAUTHORIZED, USER, Walker, error, ok
+from tests.tables import every
 from ticketstub.credentials import Credential, MemoryCredentials
 from ticketstub.errors import CredentialsError, MalformedReply, TimedOut, Unreachable
 from ticketstub.flows.device_keys import granted, register
@@ -107,7 +108,7 @@ FORGED = {
 }
 
 
-@pytest.mark.parametrize("jwt", FORGED.values(), ids=FORGED)
+@every("jwt", FORGED)
 def test_a_jwt_that_is_not_plexs_is_not_taken(jwt: str) -> None:
     """What cannot be verified with the published keys is no token."""
     walker = Walker([published(), nonce(), exchanged(jwt)])

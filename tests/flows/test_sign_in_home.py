@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.flows.jwts import KEY, WEEK, plex_jwt
 from tests.flows.stepping import HERE
 from tests.flows.walking import NOW, OPAQUE, RESET, UNAUTHORIZED, USER, Walker, error, ok
+from tests.tables import every
 from ticketstub.credentials import Credential, MemoryCredentials
 from ticketstub.errors import MalformedReply, SignInFailed, Unreachable
 from ticketstub.flows.home import media_server_token, switched
@@ -198,7 +199,7 @@ SHARED = Resource(name="Friend Box", client_identifier="0123", provides="server"
 PLAYER = Resource(name="Phone", client_identifier="p1", provides="client,player", owned=True)
 
 
-@pytest.mark.parametrize(
+@every(
     ("server", "owned", "owner", "reached"),
     [
         ("Attic", None, None, True),

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.keys.forging import unb64
 from tests.keys.samples import CLIENT, NONCE, NOW, PRIVATE, THUMBPRINT, X, device_key, signing_key, spellings
+from tests.tables import every
 from ticketstub.keys import SCOPES, DeviceKey, Jwk, KeyRefused, SigningKey, check_public_key, verify_device_jwt
 from ticketstub.token import Secret
 
@@ -160,8 +161,8 @@ def chain(error: BaseException | None) -> str:
     return shown
 
 
-@pytest.mark.parametrize("name", DAMAGED)
-@pytest.mark.parametrize("wrapped", [str, Secret])
+@every("name", list(DAMAGED))
+@every("wrapped", [str, Secret])
 def test_damaged(name: str, wrapped: type):
     """A kept key that was damaged is a ValueError that repeats nothing of it, behind the scenes neither."""
     with pytest.raises(ValueError, match=r"^this is no device key, or it is damaged$") as caught:

@@ -21,6 +21,7 @@ from tests.keys.hostile import (
     hostile_tokens,
 )
 from tests.keys.samples import CLIENT, NOW, device_claims, device_key, plex_claims, signing_key
+from tests.tables import every
 from ticketstub.keys import (
     Jwk,
     JwtRefused,
@@ -95,7 +96,7 @@ def test_the_table_is_long():
         assert 200 < len({text for text, _ in table(end).values()})
 
 
-@pytest.mark.parametrize(("end", "name"), CASES, ids=[f"{end}: {name}" for end, name in CASES])
+@every(("end", "name"), CASES)
 def test_hostile(end: str, name: str):
     """Each hostile JWT is refused, and for the reason that it was made for."""
     text, reason = table(end)[name]
@@ -193,7 +194,7 @@ def test_any_bytes_in_three_parts(header: bytes, claims: bytes, signature: bytes
     assert "malformed" == refusal(as_own, f"{b64(header)}.{b64(claims)}.{b64(signature)}")
 
 
-@pytest.mark.parametrize("point", SMALL_ORDER)
+@every("point", SMALL_ORDER)
 def test_a_key_of_small_order_verifies_nothing(point: str):
     """With a small-order key anybody can sign anything: such a key is refused also where it is already stored."""
     jwk = Jwk(kty="OKP", crv="Ed25519", x=b64(bytes.fromhex(point)), kid="demo-key-1")
@@ -258,7 +259,7 @@ def test_kid_of_another_key():
         assert "kid" == refusal(as_device, DEVICE_JWT.head(kid=kid))
 
 
-@pytest.mark.parametrize("kid", KIDS, ids=lambda kid: f"{kid!r:.30}")
+@every("kid", KIDS)
 def test_the_reader_gives_no_odd_name(kid: object):
     """A name that is none does not get as far as a look-up; one that nobody knows does."""
     with pytest.raises(JwtRefused) as caught:

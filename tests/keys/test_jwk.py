@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.keys.forging import NOT_CANONICAL, SMALL_ORDER, b64, unb64
 from tests.keys.samples import PRIVATE, THUMBPRINT, X
+from tests.tables import every
 from ticketstub.keys import Jwk, KeyRefused, check_public_key, read_public_key, thumbprint
 from ticketstub.wire import codec, tolerant
 
@@ -100,7 +101,7 @@ def times_8(point: tuple[int, int]) -> tuple[int, int]:
     return point
 
 
-@pytest.mark.parametrize("point", SMALL_ORDER)
+@every("point", SMALL_ORDER)
 def test_small_order(point: str):
     """Each of the eight points whose order divides 8 is refused: such a key's signatures need no private key."""
     data = bytes.fromhex(point)
@@ -111,7 +112,7 @@ def test_small_order(point: str):
         check_public_key(Jwk(**{**KEY, "x": b64(data)}), rsa=True)
 
 
-@pytest.mark.parametrize("point", NOT_CANONICAL)
+@every("point", NOT_CANONICAL)
 def test_not_canonical(point: str):
     """Another spelling of a point is refused, also of one that is none of the eight."""
     with pytest.raises(KeyRefused, match=r"canonical|small order"):
@@ -178,7 +179,7 @@ WRONG: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
+@every("name", list(WRONG))
 def test_refused(name: str):
     """A key with a wrong member is refused, and the message repeats none of its values."""
     with pytest.raises(KeyRefused) as caught:
@@ -203,7 +204,7 @@ def test_a_key_without_kid_is_named_by_its_thumbprint():
         read_public_key({"kty": "OKP", "crv": "Ed25519"}, rsa=False)
 
 
-@pytest.mark.parametrize("member", ["d", "p", "q", "dp", "dq", "qi", "oth", "k"])
+@every("member", ["d", "p", "q", "dp", "dq", "qi", "oth", "k"])
 def test_private_members(member: str):
     """A key that comes with its private part is refused, and the message does not repeat it."""
     secret = b64(PRIVATE)
@@ -241,7 +242,7 @@ WRONG_RSA: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG_RSA)
+@every("name", list(WRONG_RSA))
 def test_rsa_refused(name: str):
     """A weak or odd RSA key is refused."""
     with pytest.raises(KeyRefused):

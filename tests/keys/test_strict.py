@@ -6,10 +6,10 @@ import base64
 import json
 import time
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tables import every
 from ticketstub.keys.strict import from_base64url, from_json, to_base64url, to_json
 
 
@@ -28,9 +28,7 @@ def test_base64url_has_one_spelling(text: str):
     assert found is None or text == to_base64url(found)
 
 
-@pytest.mark.parametrize(
-    "text", ["A", "AB", "AA==", "AA=", "A+", "A/", "AA\n", " AA", "AAAAA", "ÀA", "\ud800A", "=", "===="]
-)
+@every("text", ["A", "AB", "AA==", "AA=", "A+", "A/", "AA\n", " AA", "AAAAA", "ÀA", "\ud800A", "=", "===="])
 def test_not_base64url(text: str):
     """Padding, stray bits, another alphabet, white space and half a byte are not read."""
     assert None is from_base64url(text)
@@ -45,9 +43,7 @@ def test_json():
     assert b'{"b":1,"a":"\xc3\xa9"}' == to_json({"b": 1, "a": "é"})
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "1", "null", '"a"', "{", '{"a":1,"a":1}', '{"a":NaN}', "{}{}", "{'a':1}", '{"a":"\\ud800"}']
-)
+@every("text", ["", "[]", "1", "null", '"a"', "{", '{"a":1,"a":1}', '{"a":NaN}', "{}{}", "{'a':1}", '{"a":"\\ud800"}'])
 def test_not_a_plain_object(text: str):
     """What is no object, or none that every reader takes for the same, is not read."""
     assert None is from_json(text.encode())

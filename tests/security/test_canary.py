@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from tests.client.conftest import DEVICE
 from tests.client.doubles import Recording, usual
+from tests.tables import every
 from tests.transports.hostile import Server, closed_port
 from ticketstub import (
     AsyncPlex,
@@ -201,7 +202,7 @@ RAISED: dict[str, Callable[[], PlexError]] = {
 }
 
 
-@pytest.mark.parametrize("make", RAISED.values(), ids=RAISED)
+@every("make", RAISED)
 def test_c6_every_class(make: Callable[[], PlexError]) -> None:
     """Every class of error, with a response that is full of it, shows nothing."""
     error = make()

@@ -26,6 +26,7 @@ import pytest
 
 from tests.client.conftest import DEVICE, View
 from tests.security.test_canary import CANARY, forms
+from tests.tables import every
 from tests.test_parity import PAIRS
 from tests.transports.hostile import Server, closed_port
 from ticketstub import (
@@ -309,8 +310,8 @@ MISTAKES: dict[str, Use] = {
 }
 
 
-@pytest.mark.parametrize("kind", ["sync", "async"])
-@pytest.mark.parametrize("use", MISTAKES.values(), ids=MISTAKES)
+@every("kind", ["sync", "async"])
+@every("use", MISTAKES)
 def test_c6_frames_of_mistakes(kind: str, use: Use) -> None:
     """A mistake of the program, found before anything is sent, shows no secret in any frame either."""
     with staged(kind) as stage, pytest.raises((TypeError, ValueError)) as caught:
@@ -438,7 +439,7 @@ def test_c6_frames_of_stores(tmp_path: Path) -> None:
     assert_hidden(caught.value)
 
 
-@pytest.mark.parametrize("kind", [kind for pair in PAIRS.values() for kind in pair], ids=lambda kind: kind.__name__)
+@every("kind", [kind for pair in PAIRS.values() for kind in pair])
 def test_c6_every_public_method_hides_its_locals(kind: type) -> None:
     """No public method of a client, or of what one gives, was forgotten: each is guarded."""
     own = {name: getattr(member, "__func__", member) for name, member in vars(kind).items() if name[0] != "_"}

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import quote, urlencode
 
-import pytest
 from msgspec.structs import fields as fields_of
 
 from tests.security.stage import household
 from tests.server.asking import ATTIC, MIRA, PASSWORDS
 from tests.server.whole import FORM, PLEX_TV, Whole
+from tests.tables import every
 from ticketstub.server.media_server import routes as media_server_routes
 from ticketstub.server.plex_tv import routes as plex_tv_routes
 from ticketstub.server.routes import Route, Table
@@ -54,7 +54,7 @@ def described() -> list[tuple[str, Route[Any, Any]]]:
     return [(at, route) for at, table in tables.items() for route in table.all()]
 
 
-@pytest.mark.parametrize(("at", "route"), described(), ids=lambda it: it if isinstance(it, str) else it.template)
+@every(("at", "route"), described())
 def test_s18_quotes_are_text_everywhere(at: str, route: Route[Any, Any]) -> None:
     """In path, query, form, JSON and header fields of every route they are a value or refused, and change no table."""
     with Whole(household()) as plex:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.client.doubles import AsyncRecording, Recording, usual
+from tests.tables import every
 from ticketstub import AsyncPlex, CredentialsError, Device, Plex, Token
 from ticketstub.wire.http import Request, Response, origin_of
 
@@ -101,7 +102,7 @@ def _elsewhere(transport: Recording) -> object:
     return client.at(OTHER).get("/x")
 
 
-@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+@every("row", ROWS)
 def test_c2_where_a_token_goes(row: Row) -> None:
     """A token goes where it was named to go; elsewhere the call goes without it, or is an error before it is sent."""
     transport = Recording()

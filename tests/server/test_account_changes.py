@@ -13,6 +13,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from tests.server.asking import SECRET, Answered, Clock, ask, code_at, get, sign_in
+from tests.tables import every
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.settings import Settings
 from ticketstub.server.world import World
@@ -139,7 +140,7 @@ def _shared() -> Iterator[LocalPlex]:
         yield running
 
 
-@pytest.mark.parametrize(("email", "username", "password", "more", "faults"), FAULTS)
+@every(("email", "username", "password", "more", "faults"), FAULTS)
 def test_what_a_new_account_must_not_be(
     shared: LocalPlex, email: str, username: str, password: str, more: dict[str, str], faults: list[tuple[int, str]]
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.server.asking import ATTIC, MIRA, MIRA_ON_TOMS, TOM, TOM_ON_ATTIC, ask, get, sign_in
 from tests.server.conftest import Start
+from tests.tables import every
 from ticketstub.server.local_plex import LocalPlex
 
 TOKEN = {"X-Plex-Token": MIRA, "X-Plex-Client-Identifier": "demo-client-7c1f"}
@@ -326,7 +327,7 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "headers", "status", "bodies"), REFUSALS)
+@every(("method", "path", "headers", "status", "bodies"), REFUSALS)
 def test_refusals(
     plex: LocalPlex, method: str, path: str, headers: dict[str, str], status: int, bodies: tuple[bytes, bytes]
 ) -> None:
@@ -385,8 +386,8 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize(("server", "path", "token", "status", "body"), PAGES)
-@pytest.mark.parametrize("accept", ["application/json", "*/*"])
+@every(("server", "path", "token", "status", "body"), PAGES)
+@every("accept", ["application/json", "*/*"])
 def test_refusals_of_media_servers(
     plex: LocalPlex, server: str, path: str, token: str | None, status: int, body: bytes, accept: str
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.server.asking import MIRA, PASSWORDS, TOM, TOM_ON_ATTIC, Answered, Clock, ask, code_at, get, world
 from tests.server.conftest import Start
+from tests.tables import every
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World
 
@@ -56,7 +57,7 @@ WAYS: list[tuple[str, dict[str, str], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("query", "headers", "body"), WAYS)
+@every(("query", "headers", "body"), WAYS)
 def test_wherever_login_and_password_are(plex: LocalPlex, query: str, headers: dict[str, str], body: str) -> None:
     """A form with three pairs of names, the same as query, and HTTP Basic with an empty body sign in; no identifier."""
     answer = ask(plex.url, "POST", PATH + query, headers, body)
@@ -188,7 +189,7 @@ ODD: list[tuple[dict[str, str], str, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("headers", "body", "status"), ODD)
+@every(("headers", "body", "status"), ODD)
 def test_odd_sign_ins(plex: LocalPlex, headers: dict[str, str], body: str, status: int) -> None:
     """What is no sign-in is refused in this API's words, never an error of ours."""
     answer = ask(plex.url, "POST", PATH, headers, body)

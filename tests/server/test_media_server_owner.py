@@ -10,6 +10,7 @@ import pytest
 from tests.server.asking import ATTIC, MIRA, MIRA_ON_TOMS, START, TOM, TOM_ON_ATTIC, Clock, ask, get, transient
 from tests.server.conftest import Start
 from tests.server.small import LOFT, rows, signed_in, small
+from tests.tables import every
 from ticketstub.refusals import Forbidden, Unauthorized
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.policies import media_servers as policy
@@ -331,7 +332,7 @@ def test_who_owns_a_worlds_server(server: dict[str, object], faults: tuple[str, 
     assert faults == caught.value.faults
 
 
-@pytest.mark.parametrize(
+@every(
     ("address", "this_machine", "same_network"),
     [
         ("127.0.0.1", True, True),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.tables import every
 from ticketstub.server.negotiation import accepted, without_suffix
 from ticketstub.wire.codec import Format
 
@@ -28,8 +29,8 @@ ACCEPTED = [
 ]
 
 
-@pytest.mark.parametrize("default", [JSON, XML])
-@pytest.mark.parametrize(("accept", "expected"), ACCEPTED)
+@every("default", [JSON, XML])
+@every(("accept", "expected"), ACCEPTED)
 def test_accept(accept: str, expected: Format | None, default: Format) -> None:
     """JSON and XML are chosen by weight, then by place; a wildcard or nothing leaves it to the default."""
     assert (expected or default) == accepted(accept.encode(), default)

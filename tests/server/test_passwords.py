@@ -10,6 +10,7 @@ import threading
 import pytest
 from argon2 import PasswordHasher, Type
 
+from tests.tables import every
 from ticketstub.server.passwords import LONGEST, Overloaded, Passwords, Turns, hash_fault
 from ticketstub.server.verification import matching_step
 from ticketstub.token import Secret
@@ -260,7 +261,7 @@ async def test_a_failure_ends_a_turn() -> None:
 RFC_6238 = Secret("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")
 
 
-@pytest.mark.parametrize(
+@every(
     ("now", "code", "step"),
     [
         # RFC 6238, appendix B (SHA-1), the last six digits.

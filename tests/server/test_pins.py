@@ -15,6 +15,7 @@ import pytest
 from tests.server.asking import MIRA, START, TOM, Clock, ask, get
 from tests.server.conftest import Start
 from tests.server.pin_asking import CLIENT, FORM, JSON, XML, code_of, create, link, over, poll
+from tests.tables import every
 from ticketstub.server.connections import MOST_QUEUED
 from ticketstub.server.local_plex import LocalPlex
 
@@ -150,7 +151,7 @@ STRONG: list[tuple[str, dict[str, str], str | None, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("query", "kind", "body", "strong"), STRONG)
+@every(("query", "kind", "body", "strong"), STRONG)
 def test_where_strong_stands(plex: LocalPlex, query: str, kind: dict[str, str], body: str | None, strong: bool) -> None:
     """`strong` is read from query, form and JSON, in each spelling that clients use; one posts a JSON text alone."""
     made = ask(plex.url, "POST", f"/api/v2/pins{query}", JSON | kind, body)
@@ -307,7 +308,7 @@ def test_only_its_own_client_is_told(fresh: LocalPlex) -> None:
 ODD = ["0", "-1", "+5", "1.5", "abc", "9" * 18, "9" * 19, "9" * 400, "%00", "1%20", "%E2%91%A0", "1402233445.0", "1e3"]
 
 
-@pytest.mark.parametrize("pin_id", ODD)
+@every("pin_id", ODD)
 def test_odd_ids(plex: LocalPlex, pin_id: str) -> None:
     """What is no id is no PIN's: 404 with code 1020, never an error."""
     assert over(poll(plex.url, pin_id))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.server.asking import ask
 from tests.server.pin_asking import CLIENT, XML
+from tests.tables import every
 from ticketstub.server.local_plex import LocalPlex
 
 
@@ -32,7 +33,7 @@ def test_any_text_as_a_product(plex: LocalPlex, product: str) -> None:
     assert "pin" == found.xml.tag
 
 
-@pytest.mark.parametrize(
+@every(
     ("sent", "shown"),
     [
         ("x" * 500, "x" * 255),

@@ -14,6 +14,7 @@ import segno
 from tests.server.asking import Clock, ask
 from tests.server.conftest import Start
 from tests.server.pin_asking import CLIENT, JSON, create, link, over
+from tests.tables import every
 from ticketstub.server.local_plex import LocalPlex
 
 QUIET = 4  # modules of margin that a QR code has around it
@@ -107,7 +108,7 @@ HOSTS = [
 ]
 
 
-@pytest.mark.parametrize(("host", "base"), HOSTS)
+@every(("host", "base"), HOSTS)
 def test_what_a_host_makes_of_it(plex: LocalPlex, host: str, base: str) -> None:
     """The address is the one that was asked, if it looks like one; under Plex's names, and else, it is plex.tv's."""
     made: Any = ask(plex.url, "POST", "/api/v2/pins", {**JSON, "Host": host.encode().decode("latin-1")})

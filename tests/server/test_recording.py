@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.tables import every
 from ticketstub.server.known_secrets import KnownSecrets
 from ticketstub.server.recording import Recorder, scrubbed, secrets_of
 from ticketstub.server.replies import Replies
@@ -179,8 +180,8 @@ def _assert_kept_without(secret: str, written: str, place: str) -> None:
             assert ET.fromstring(body).tag == ET.fromstring(found.body).tag  # noqa: S314  # written above
 
 
-@pytest.mark.parametrize("place", ["member", "attribute", "element", "text", "CDATA"])
-@pytest.mark.parametrize("encoding", ["as it is", "percent", "XML", "in JSON", "in an address"])
+@every("place", ["member", "attribute", "element", "text", "CDATA"])
+@every("encoding", ["as it is", "percent", "XML", "in JSON", "in an address"])
 def test_what_can_be_scrubbed_is_written(place: str, encoding: str) -> None:
     """The usual places and encodings cost no file."""
     bodies = {

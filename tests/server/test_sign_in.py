@@ -13,6 +13,7 @@ import pytest
 
 from tests.server.asking import MIRA, PASSWORDS, SECRET, START, Answered, Clock, ask, code_at, get, sign_in
 from tests.server.conftest import Start
+from tests.tables import every
 from ticketstub.server.local_plex import LocalPlex
 
 PATH = "/api/v2/users/signin"
@@ -198,7 +199,7 @@ BODIES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "body", "status"), BODIES)
+@every(("kind", "body", "status"), BODIES)
 def test_bodies(plex: LocalPlex, kind: str, body: str, status: int | tuple[int, ...]) -> None:
     """A form and a JSON object are taken; anything else, broken or too long, is 400 with code 1004, never an error."""
     before = verifications(plex)

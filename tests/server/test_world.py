@@ -9,6 +9,7 @@ from argon2 import PasswordHasher
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.tables import every
 from ticketstub.server.world import World, WorldAccount, WorldConnection, WorldError, WorldMediaServer
 from ticketstub.token import Secret, Token
 
@@ -160,7 +161,7 @@ def test_all_faults_at_once():
     )
 
 
-@pytest.mark.parametrize(
+@every(
     ("key", "value", "reason"),
     [
         ("username", "", "must be one line of 1 to 255 printable characters"),
@@ -221,7 +222,7 @@ def test_connection_addresses(uri):
     assert fault.startswith("media_server[0].source[0].connections[0].uri: must be ")
 
 
-@pytest.mark.parametrize(
+@every(
     ("tables", "expected"),
     [
         (

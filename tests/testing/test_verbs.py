@@ -12,6 +12,7 @@ from functools import partial
 import pytest
 
 from tests.server.asking import ATTIC, MIRA, PASSWORDS, TOM_ON_ATTIC, get, world
+from tests.tables import every
 from tests.testing.hands import KEY, InPython, Ours, OverHttp, Program, Raw, Verbs, client_of
 from ticketstub.server.chaos import Chaos, Disturbance
 from ticketstub.server.control.hand import Hand
@@ -277,7 +278,7 @@ def test_reset(hand: Verbs, program: Program) -> None:
     assert (200, 401) == (program.who(MIRA), program.who(made))
 
 
-@pytest.mark.parametrize("number", [-1, 2**63, 10**30, "9" * 30])
+@every("number", [-1, 2**63, 10**30, "9" * 30])
 def test_numbers_that_nothing_has(hand: Verbs, number: int | str) -> None:
     """No PIN and no account has such a number, however great it is."""
     with pytest.raises(LookupError):

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from tests.tables import every
 from tests.transports import hostile
 from tests.transports.conftest import CANARY, SHORT, Sender, request, unreached
 from ticketstub.errors import TimedOut, Unreachable
@@ -22,7 +23,7 @@ def fields_of(message: bytes) -> dict[str, bytes]:
     return {name.decode().lower(): value for name, _, value in (line.partition(b": ") for line in lines)}
 
 
-@pytest.mark.parametrize(
+@every(
     ("method", "body", "length"),
     [
         ("GET", b"", None),
@@ -70,7 +71,7 @@ def test_fields_of_the_reply(sender: Sender) -> None:
     assert expected == headers
 
 
-@pytest.mark.parametrize(
+@every(
     ("raw", "status", "body"),
     [
         (reply(b"ok"), 200, b"ok"),
@@ -87,7 +88,6 @@ def test_fields_of_the_reply(sender: Sender) -> None:
         (b"HTTP/1.1 503\r\nContent-Length: 0\r\n\r\n", 503, b""),
         (reply(b"a" * MAX_BODY), 200, b"a" * MAX_BODY),
     ],
-    ids=["plain", "103 and final", "100, 102 and final", "chunked", "204", "304", "401", "no phrase", "the largest"],
 )
 def test_replies(sender: Sender, raw: bytes, status: int, body: bytes) -> None:
     """Every well-formed reply comes back whole, interim ones in the same packet skipped, and the connection stays."""
@@ -202,7 +202,7 @@ ADDRESSES = [
 ]
 
 
-@pytest.mark.parametrize("url", ADDRESSES)
+@every("url", ADDRESSES)
 def test_addresses_refused(sender: Sender, url: str) -> None:
     """An address that is none is a ValueError that does not repeat it."""
     with pytest.raises(ValueError, match="an address") as caught:

@@ -15,6 +15,7 @@ import httpx
 import httpx2
 import pytest
 
+from tests.tables import every
 from tests.transports import hostile
 from tests.transports.conftest import CANARY, assert_no_canary
 from ticketstub import AsyncPlex, Device, MalformedReply, Plex, PlexError, Retry, Unreachable
@@ -172,7 +173,7 @@ USES: dict[str, Ask] = {
 }
 
 
-@pytest.mark.parametrize("use", USES.values(), ids=USES)
+@every("use", USES)
 def test_nothing_foreign_leaves(use: Ask) -> None:
     """What an injected client raises becomes a PlexError that says it may have been sent, with nothing behind it."""
     with hostile.Server(hostile.answer(PONG)) as server:
@@ -186,7 +187,7 @@ def test_nothing_foreign_leaves(use: Ask) -> None:
             assert_no_canary(caught.value)
 
 
-@pytest.mark.parametrize("use", USES.values(), ids=USES)
+@every("use", USES)
 def test_what_ends_a_program_passes(use: Ask) -> None:
     """KeyboardInterrupt, SystemExit, GeneratorExit and a task's cancellation are nobody's error and pass through."""
     with hostile.Server(hostile.answer(PONG)) as server:

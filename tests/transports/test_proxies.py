@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from tests.tables import every
 from tests.transports import hostile
 from tests.transports.conftest import (
     CANARY,
@@ -143,7 +144,7 @@ def test_http_and_loopback_go_directly(own: str, make_sender: Make, authority: A
         assert 0 == proxy.connections
 
 
-@pytest.mark.parametrize(
+@every(
     ("environ", "expected"),
     [
         ({}, None),

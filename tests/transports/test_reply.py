@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.tables import every
 from tests.transports import hostile
 from ticketstub.transports.reply import BadReply, Reader, Reply
 from ticketstub.wire.http import MAX_BODY, Place, Response, destination
@@ -61,7 +62,7 @@ def test_any_bytes(some: bytes) -> None:
     assert len(response.body) <= len(some)
 
 
-@pytest.mark.parametrize(
+@every(
     "head",
     [
         b"X-A : b",
@@ -85,7 +86,7 @@ def test_heads_refused(head: bytes) -> None:
         read([b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n"])
 
 
-@pytest.mark.parametrize(
+@every(
     ("head", "reusable"),
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", True),

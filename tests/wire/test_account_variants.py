@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.tables import every
 from tests.wire.account_variants import (
     ACCOUNT,
     COUNT,
@@ -36,7 +37,7 @@ def check(account: Account, variant: Variant) -> None:
     assert sorted(variant.problems) == sorted(account.problems)
 
 
-@pytest.mark.parametrize("name", ACCOUNT)
+@every("name", list(ACCOUNT))
 def test_account(name: str) -> None:
     """A variant of the account's body yields an account with everything in it that can be read."""
     variant = ACCOUNT[name]
@@ -50,7 +51,7 @@ def test_account(name: str) -> None:
         }
 
 
-@pytest.mark.parametrize("variant", SIGN_IN.values(), ids=SIGN_IN)
+@every("variant", SIGN_IN)
 def test_sign_in(variant: Variant) -> None:
     """A variant of a sign-in's body yields the token, whatever else is wrong with it."""
     response = Response(variant.status, variant.headers, variant.body)
@@ -59,7 +60,7 @@ def test_sign_in(variant: Variant) -> None:
     check(account, variant)
 
 
-@pytest.mark.parametrize("variant", FORM.values(), ids=FORM)
+@every("variant", FORM)
 def test_form(variant: Variant) -> None:
     """What is announced does not matter, and what is spoilt does not cost the rest."""
     account = read(variant)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from tests import strategies
 from tests.samples.reading import answer, sample
+from tests.tables import every
 from ticketstub.errors import MalformedReply
 from ticketstub.records import (
     Friend,
@@ -233,11 +234,11 @@ def test_a_bare_list_of_home_users() -> None:
     assert (MIRA, PIP) == GetHomeUsers().read(Response(200, {}, bare))
 
 
-@pytest.mark.parametrize(
+@every(
     "call",
     [GetHome(), GetHomeUsers(), GetLegacyHomeUsers(), SwitchHomeUser(uuid="x"), GetServer(machine_identifier="x")],
 )
-@pytest.mark.parametrize("body", [b"", b"<html></html>", b"{}", b"null", b"<MediaContainer/>"])
+@every("body", [b"", b"<html></html>", b"{}", b"null", b"<MediaContainer/>"])
 def test_what_is_no_answer(call: Call[Any], body: bytes) -> None:
     """An answer that says nothing of the kind is malformed, not an empty Home."""
     with pytest.raises(MalformedReply):
@@ -307,7 +308,7 @@ SENT: dict[str, tuple[Call[Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", SENT)
+@every("name", list(SENT))
 def test_sent(name: str) -> None:
     """Each call has this method, path and query, no body, and is not tried again where it changes something."""
     call, expected = SENT[name]
@@ -366,8 +367,8 @@ PEOPLE: dict[str, tuple[Call[Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("form", Format)
-@pytest.mark.parametrize("name", PEOPLE)
+@every("form", Format)
+@every("name", list(PEOPLE))
 def test_both_ways(name: str, form: Format) -> None:
     """What one end writes the other reads back, in JSON and in XML; what the older list leaves out is missing."""
     call, value = PEOPLE[name]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from tests.samples.reading import sample
+from tests.tables import every
 from ticketstub.errors import MalformedReply
 from ticketstub.records import Account, Identity, Record, Resource, ServerInformation
 from ticketstub.token import Token
@@ -108,9 +109,7 @@ SLOW = {name for name in HOSTILE if name.startswith("many ")} - {"many errors"} 
 PAIRS = [(name, call) for name in HOSTILE for call in CALLS if name not in SLOW or call == "resources"]
 
 
-@pytest.mark.parametrize(
-    ("body", "call"), [(HOSTILE[name], CALLS[call]) for name, call in PAIRS], ids=map("-".join, PAIRS)
-)
+@every(("body", "call"), [(HOSTILE[name], CALLS[call]) for name, call in PAIRS])
 def test_c7_hostile(call: Call[Any], body: bytes) -> None:
     """A body that is no answer is a MalformedReply within two seconds, whose message repeats nothing of it."""
     begun = time.thread_time()  # what it costs; how busy the machine is has no say
@@ -122,7 +121,7 @@ def test_c7_hostile(call: Call[Any], body: bytes) -> None:
     assert len(str(caught.value)) < 200
 
 
-@pytest.mark.parametrize("name", [name for name in HOSTILE if name not in SLOW - {"many elements"}])
+@every("name", [name for name in HOSTILE if name not in SLOW - {"many elements"}])
 def test_c7_hostile_refusal(name: str) -> None:
     """The same bodies with a status of failure are a refusal of that status, within two seconds."""
     begun = time.thread_time()  # what it costs; how busy the machine is has no say
@@ -222,7 +221,7 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("body", ODD.values(), ids=ODD)
+@every("body", ODD)
 def test_odd_but_readable(body: bytes) -> None:
     """What is odd in one place does not cost the token, and can be printed."""
     account = GetTokenDetails().read(Response(200, {}, body))
@@ -252,7 +251,7 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize(("coding", "body"), BROKEN.values(), ids=BROKEN)
+@every(("coding", "body"), BROKEN)
 def test_c7_refuses_to_unpack(coding: str, body: bytes) -> None:
     """A compression bomb, a broken or a foreign coding is refused within two seconds, without filling the memory."""
     import tracemalloc

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.samples.reading import answer
+from tests.tables import every
 from ticketstub.errors import MalformedReply
 from ticketstub.keys import Jwk
 from ticketstub.records import LegacyPin, Location, Pin
@@ -86,7 +87,7 @@ REQUESTS: dict[str, tuple[Call[Any], tuple[object, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", REQUESTS)
+@every("name", list(REQUESTS))
 def test_requests(name: str) -> None:
     """Each call is exactly this request: method, target, body, media type, with a token or none, and its status."""
     call, expected = REQUESTS[name]
@@ -186,10 +187,8 @@ def test_the_token_of_the_older_kind_has_two_names(member: str) -> None:
     assert TOKEN == GetLegacyPin(id=7).read(Response(200, {}, body.encode())).auth_token
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b"[]", b'{"pin":null}', b"<pin/>", b'{"authToken":null}'])
-@pytest.mark.parametrize(
-    "call", [CreatePin(), GetPin(id=1), CreateLegacyPin(), GetLegacyPin(id=1), GetPinQr(code=Secret("H7QK"))]
-)
+@every("body", [b"", b"<html>", b"{}", b"[]", b'{"pin":null}', b"<pin/>", b'{"authToken":null}'])
+@every("call", [CreatePin(), GetPin(id=1), CreateLegacyPin(), GetLegacyPin(id=1), GetPinQr(code=Secret("H7QK"))])
 def test_what_is_no_pin(call: Call[Any], body: bytes) -> None:
     """An answer that holds no PIN is malformed, and never a PIN without anything."""
     with pytest.raises(MalformedReply):

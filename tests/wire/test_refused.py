@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.samples.reading import sample
+from tests.tables import every
 from ticketstub.refusals import (
     KINDS,
     BadRequest,
@@ -177,7 +178,7 @@ TABLE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("row", TABLE.values(), ids=TABLE)
+@every("row", TABLE)
 def test_meaning(row: Row) -> None:
     """A status and body is exactly this class, with its code, message, hint and wait."""
     response = Response(row.status, row.headers, row.body)
@@ -224,7 +225,7 @@ WRITTEN_JSON = {
 }
 
 
-@pytest.mark.parametrize(("found", "expected"), WRITTEN_JSON.items(), ids=[type(key).__name__ for key in WRITTEN_JSON])
+@every(("found", "expected"), WRITTEN_JSON.items())
 def test_written_in_json(found: Refusal, expected: bytes) -> None:
     """Written as JSON, a refusal is the observed text: code, message, status in this order; 1020 without status."""
     assert expected == refused.write(found, Format.JSON)
@@ -246,8 +247,8 @@ def test_written_in_xml(found: Refusal, expected: bytes) -> None:
     assert b'<?xml version="1.0" encoding="UTF-8"?>\n' + expected == refused.write(found, Format.XML)
 
 
-@pytest.mark.parametrize("form", Format)
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not Refusal])
+@every("form", Format)
+@every("kind", [kind for kind in KINDS if kind is not Refusal])
 def test_round(kind: type[Refusal], form: Format) -> None:
     """Every kind, written by one end in either format, is the same kind with the same message at the other."""
     written = kind()
@@ -274,9 +275,9 @@ ECHOES = {
 }
 
 
-@pytest.mark.parametrize("secret", SECRETS)
-@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
-@pytest.mark.parametrize("form", Format)
+@every("secret", SECRETS)
+@every("echo", ECHOES)
+@every("form", Format)
 def test_echoed_secret(secret: str, echo, form: Format) -> None:
     """A secret of the request that a server writes back, in any usual form, is in nothing that the error prints."""
     said = f"no user {echo(secret)} here, {echo(secret)}!"

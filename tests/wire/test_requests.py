@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.tables import every
 from ticketstub.refusals import BadRequest
 from ticketstub.token import Secret
 from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData
@@ -102,7 +103,7 @@ TABLE = {
 }
 
 
-@pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
+@every("row", TABLE)
 def test_request(row: Row) -> None:
     """Each call is exactly this request: method, target, body, media type, base, token or none, repeatable or not."""
     call = row.call
@@ -111,7 +112,7 @@ def test_request(row: Row) -> None:
     assert row.status == call.http.status
 
 
-@pytest.mark.parametrize("name", [name for name in TABLE if not name.startswith("raw")])
+@every("name", [name for name in TABLE if not name.startswith("raw")])
 def test_reads_itself_from_its_parameters(name: str) -> None:
     """What a call writes as parameters, the other end reads back as the same call."""
     call = TABLE[name].call
@@ -157,7 +158,7 @@ UNREADABLE = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "given"), UNREADABLE)
+@every(("kind", "given"), UNREADABLE)
 def test_wrong_parameters_are_a_bad_request(kind, given: dict[str, str]) -> None:
     """A missing parameter, or a value that it cannot have, is a `BadRequest` for the local Plex to answer with."""
     with pytest.raises(BadRequest) as caught:
@@ -189,7 +190,7 @@ RAW = [
 ]
 
 
-@pytest.mark.parametrize(("given", "what"), RAW)
+@every(("given", "what"), RAW)
 def test_raw_request_that_would_break_out(given: dict[str, Any], what: str) -> None:
     """A raw path, method or media type that would break out of its place is a ValueError when the call is made."""
     with pytest.raises(ValueError, match=what):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from tests.samples.reading import answer
+from tests.tables import every
 from tests.wire.expected import (
     ACCOUNT_JSON,
     ACCOUNT_XML,
@@ -62,14 +61,14 @@ READ: dict[str, tuple[Call[Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", READ)
+@every("name", list(READ))
 def test_reads(name: str) -> None:
     """A call reads the real service's answer into exactly these values."""
     call, expected = READ[name]
     assert expected == call.read(answer(name))
 
 
-@pytest.mark.parametrize("name", [name for name in READ if name not in ("ping.json", "ping.xml", "resources.xml")])
+@every("name", [name for name in READ if name not in ("ping.json", "ping.xml", "resources.xml")])
 def test_real_answers_have_no_problems(name: str) -> None:
     """Nothing that the real service sends is read as a problem."""
     call, _ = READ[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.tables import every
 from tests.wire.test_requests import FORM, Row
 from ticketstub.keys import Jwk
 from ticketstub.token import Secret
@@ -134,7 +135,7 @@ TABLE = {
 }
 
 
-@pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
+@every("row", TABLE)
 def test_request(row: Row) -> None:
     """Each call is exactly this request: method, target, body, media type, base, token or none, repeatable or not."""
     call = row.call

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.samples.reading import sample
+from tests.tables import every
 from ticketstub.errors import MalformedReply, PlexError
 from ticketstub.token import Token
 from ticketstub.wire.accounts import GetTokenDetails, PostUsersSignInData
@@ -123,7 +124,7 @@ VARIANTS = {name: (call, body) for name, call, body in variants()}
 READ = 418
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@every("name", list(VARIANTS))
 def test_variants(name: str) -> None:
     """An approved PIN and an account keep their token however it is spelt and wrapped, in JSON and in XML."""
     call, body = VARIANTS[name]
@@ -171,13 +172,12 @@ REFUSALS: dict[str, object] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSALS)
-@pytest.mark.parametrize(
+@every("name", list(REFUSALS))
+@every(
     "call",
     [POLL, CreatePin(), LEGACY, WHO, PostUsersSignInData.of("a", "b"), LegacyAccount(), GetResources(), GetFriends()],
-    ids=lambda call: call.http.name,
 )
-@pytest.mark.parametrize("status", [200, 201])
+@every("status", [200, 201])
 def test_a_refusal_with_a_status_of_success(call: Call[Any], name: str, status: int) -> None:
     """Errors are neither a PIN, an account nor a list, whatever the status says."""
     with pytest.raises(MalformedReply):
@@ -216,7 +216,7 @@ def test_empty_lists_of_resources(body: object) -> None:
         assert () == read(GetLegacyResources(), body)
 
 
-@pytest.mark.parametrize("body", RESOURCES)
+@every("body", RESOURCES)
 def test_lists_of_resources(body: object) -> None:
     """A list is found in wrappers that hold other things, and its members in every spelling."""
     (found,) = read(GetResources(), body)

@@ -7,6 +7,7 @@ import pytest
 from tests.server.asking import Clock, ask, get
 from tests.server.pages.browsing import Browser, Html, html
 from tests.server.pages.conftest import MakePin, auth
+from tests.tables import every
 from ticketstub.server.local_plex import LocalPlex
 
 OPEN = ["/auth", "/auth/", "/sign-in", "/auth?resetPassword="]
@@ -22,7 +23,7 @@ POLICY = (
 )
 
 
-@pytest.mark.parametrize("path", [*OPEN, *CLOSED])
+@every("path", [*OPEN, *CLOSED])
 def test_headers_of_every_page(path: str, signed_in: Browser) -> None:
     """S24: a page is not kept, not framed, loads its own style and script only, and lets no other origin read it."""
     answer = signed_in.get(path)
@@ -38,7 +39,7 @@ def test_headers_of_every_page(path: str, signed_in: Browser) -> None:
     assert "etag" not in fields
 
 
-@pytest.mark.parametrize("path", [*(path for path in OPEN if path != "/sign-in"), *CLOSED])
+@every("path", [*(path for path in OPEN if path != "/sign-in"), *CLOSED])
 def test_every_page_is_a_sound_document(path: str, signed_in: Browser) -> None:
     """A page says what it is not, has a language, a title, one heading, one main part, and a label for each field."""
     page = html(signed_in.get(path))
@@ -54,7 +55,7 @@ def test_every_page_is_a_sound_document(path: str, signed_in: Browser) -> None:
     ]
 
 
-@pytest.mark.parametrize("path", [*OPEN, *CLOSED])
+@every("path", [*OPEN, *CLOSED])
 def test_nothing_comes_from_elsewhere(path: str, browser: Browser) -> None:
     """No page loads, links to or sends anything to another site."""
     page = browser.page(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.server.proxy.conftest import DIGITS
+from tests.tables import every
 from ticketstub.server.proxy.heads import BadHead, read_head
 from ticketstub.server.proxy.hosts import Address, Hosts, PassedOn, Refused, Taken
 
@@ -80,7 +81,7 @@ def test_where_a_request_is_to_go(raw: bytes, target: Address) -> None:
     assert target == read_head(raw).target
 
 
-@pytest.mark.parametrize(
+@every(
     "raw",
     [
         b"\r\n\r\n",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.tables import every
 from ticketstub.records import Account
 from ticketstub.server.store.accounts import NewPassword
 from ticketstub.server.store.base import AccountRow, DeviceRow, SignIn
@@ -46,7 +47,7 @@ async def test_a_new_account_is_there_with_its_token(store):
     assert (NORA, True) == ((row := await store.find_token(b"1", NOW)).account_id, row.device_id is not None)
 
 
-@pytest.mark.parametrize(
+@every(
     ("number", "username", "email", "taken"),
     [
         (NORA, "else", "else@example.test", {"id"}),

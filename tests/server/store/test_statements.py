@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 
+from tests.tables import every
 from ticketstub.server import store
 from ticketstub.server.store import sqlite_file
 
@@ -68,7 +69,7 @@ def test_there_are_statements() -> None:
     assert any(name.startswith("sqlite._FIND ") for name in STATEMENTS)
 
 
-@pytest.mark.parametrize("name", STATEMENTS)
+@every("name", list(STATEMENTS))
 def test_no_table_is_read_from_end_to_end(name: str, database: sqlite3.Connection) -> None:
     """No statement that a request runs looks at every row of a table that grows with use."""
     allowed = (BOUNDED | COUNTING).get(name.split(maxsplit=1)[0], "")
