@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from ticketstub.server.first_byte import Doorkeeper
+from ticketstub.server.listening import Doorkeeper
 from ticketstub.server.proxy.authority import issue_for_run, server_context
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pytest's event loop there cannot look at sockets")
@@ -51,7 +51,10 @@ class Stage:
     def __init__(self, folder: Path, listener: socket.socket) -> None:
         issued = issue_for_run(["plex.tv"], datetime.now(UTC))
         self.trusting = ssl.create_default_context(cadata=issued.authority.decode())
-        self.keeper = Doorkeeper(Echo, server_context(issued, folder), seconds=5, most=5, pause=0.01)
+        self.keeper = Doorkeeper(Echo, seconds=5, most=5, pause=0.01)
+        self.keeper.context = server_context(issued, folder)
+        self.failures: list[int] = []
+        self.keeper.on_failure = self.failures.append
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         listener.settimeout(0)
@@ -104,6 +107,28 @@ async def test_whoever_is_undecided_at_a_port_goes_with_it(stage: Stage, said: b
         with closing(writer):
             writer.write(said)
             await asyncio.sleep(0.02)
-            stage.keeper.shut(stage.port)
+            stage.keeper.close(stage.port)
             with suppress(ConnectionResetError):
                 assert b"" == await reader.read()
+
+
+async def test_without_a_certificate_nobody_is_looked_at(stage: Stage) -> None:
+    """A keeper that has none lets everybody in at once, whatever they say; once it has one, it speaks TLS."""
+    context, stage.keeper.context = stage.keeper.context, None
+    assert b"plain \x16" == await stage.says(b"\x16")
+    stage.keeper.context = context
+    assert b"tls GET /" == await stage.says(b"GET /", tls=True)
+
+
+async def test_a_failure_is_told_with_its_port(stage: Stage) -> None:
+    """Who trusts somebody else, or speaks no TLS behind its first byte, is told of; who speaks plain http is not."""
+    stage.trusting = ssl.create_default_context(cadata=issue_for_run(["plex.tv"], datetime.now(UTC)).authority.decode())
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await stage.says(b"GET /", tls=True)
+    with suppress(ConnectionResetError):
+        await stage.says(b"\x16 is no handshake" * 9)
+    await stage.says(b"GET /")
+    async with asyncio.timeout(60):
+        while len(stage.failures) < 2:  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0.005)
+    assert [stage.port] * 2 == stage.failures

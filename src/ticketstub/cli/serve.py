@@ -188,7 +188,6 @@ def serve(
                 plex, overview, db=db, host=host, file=world, key=control or CONTROL_KEY, tls=certificates
             ),
             ending,
-            looks_at_sockets=certificates is not None,
         )
 
 

@@ -1,7 +1,8 @@
-"""Sockets and the HTTP server on them.
+"""Sockets, the HTTP server on them, and the thread in which it may run.
 
-Rule: an address is taken before anything is said about it, and never shared with another program. The server library
-is kept from handling signals: those decide the command's exit status.
+Rule: an address is taken before anything is said about it, and never shared with another program. One port speaks http
+and, where there is a certificate, https, as the first byte of a connection says: a real media server does so at its one
+port (observed). The server library is kept from handling signals: those decide the command's exit status.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ import contextlib
 import socket
 import ssl
 import sys
+import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from typing import Any
 
 import uvicorn
 
 from ticketstub.server.connections import BACKLOG, Application, Config, Connection
-from ticketstub.server.first_byte import Doorkeeper
 from ticketstub.server.requests import Scope
 from ticketstub.server.settings import Settings
 
+_HANDSHAKE = b"\x16"  # the kind of a TLS record that begins a connection (RFC 8446, 5.1)
+_STOPS_WITHIN = 10.0
 _TICK = 0.02
 _CUT_WITHIN = 1.0
 
@@ -80,17 +84,104 @@ def _explained(host: str, port: int, error: OSError) -> ListenError:
     return ListenError(f"{host}:{port} cannot be listened on: {error.strerror or error}")
 
 
-def new_event_loop(*, looks_at_sockets: bool = False) -> asyncio.AbstractEventLoop:
-    """Make the fastest event loop there is here.
-
-    Args:
-        looks_at_sockets: whether https is answered too (`first_byte.py`), which Windows' own fast one is not made for.
-    """
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Make the fastest event loop there is here that can look at sockets."""
     if sys.platform == "win32":
-        return asyncio.SelectorEventLoop() if looks_at_sockets else asyncio.new_event_loop()
+        return asyncio.SelectorEventLoop()
     import uvloop  # it does not exist for Windows
 
     return uvloop.new_event_loop()
+
+
+class Doorkeeper:
+    """Accepts connections, and lets each in by TLS or without it.
+
+    The first byte is looked at and not taken, so whoever is let in sees all that came, from the client's own address.
+    Who says nothing is let go after a while, and only so many may be undecided at once.
+
+    Args:
+        protocol: makes what is told of a connection that was let in.
+        seconds: how long a client may take to say the first byte, and then to agree on TLS.
+        most: how many may be undecided at once.
+        pause: how long nobody is accepted when the system has no file left for one.
+    """
+
+    def __init__(
+        self, protocol: Callable[[], asyncio.Protocol], *, seconds: float, most: int, pause: float = 1.0
+    ) -> None:
+        self.context: ssl.SSLContext | None = None
+        """What TLS is ended with; without it nobody is looked at."""
+        self.on_failure: Callable[[int], None] = lambda _port: None
+        """Told of the port at which TLS could not be agreed on."""
+        self._loop = asyncio.get_running_loop()
+        self._protocol = protocol
+        self._seconds = seconds
+        self._most = most
+        self._pause = pause
+        self._listeners: list[socket.socket] = []
+        self._undecided: dict[asyncio.Task[None], int] = {}  # and the port that each came to
+
+    def open(self, listener: socket.socket) -> None:
+        """Accept what comes to a listening socket, until it is closed here."""
+        self._listeners.append(listener)
+        self._watch(listener)
+
+    def close(self, port: int | None = None) -> None:
+        """Close the listening sockets, of one port or all, and let go who is undecided there."""
+        for listener in [each for each in self._listeners if port in {None, each.getsockname()[1]}]:
+            self._listeners.remove(listener)
+            self._loop.remove_reader(listener)
+            listener.close()
+        for task in [each for each, at in self._undecided.items() if port in {None, at}]:
+            task.cancel()
+
+    def _watch(self, listener: socket.socket) -> None:
+        if listener in self._listeners:
+            self._loop.add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            comer, _ = listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError:  # no file is left: asking again at once would help nobody
+            self._loop.remove_reader(listener)
+            self._loop.call_later(self._pause, self._watch, listener)
+            return
+        comer.settimeout(0)
+        if len(self._undecided) >= self._most:
+            comer.close()
+            return
+        port = listener.getsockname()[1]
+        task = self._loop.create_task(self._let_in(comer, port))
+        self._undecided[task] = port
+        task.add_done_callback(self._undecided.pop)
+
+    async def _let_in(self, comer: socket.socket, port: int) -> None:
+        secure: dict[str, Any] = {}
+        try:
+            if self.context is not None:
+                async with asyncio.timeout(self._seconds):
+                    first = await self._first_byte(comer)
+                if first == _HANDSHAKE:
+                    secure = {"ssl": self.context, "ssl_handshake_timeout": self._seconds}
+            await self._loop.connect_accepted_socket(self._protocol, comer, **secure)
+        except OSError:  # gone, silent, or no TLS that can be agreed on
+            comer.close()
+            if secure:
+                self.on_failure(port)
+        except asyncio.CancelledError:
+            comer.close()
+            raise
+
+    async def _first_byte(self, comer: socket.socket) -> bytes:
+        came = asyncio.Event()
+        self._loop.add_reader(comer, came.set)
+        try:
+            await came.wait()
+        finally:
+            self._loop.remove_reader(comer)
+        return comer.recv(1, socket.MSG_PEEK)
 
 
 class Server(uvicorn.Server):
@@ -100,7 +191,7 @@ class Server(uvicorn.Server):
         app: the application.
         settings: the limits.
         keep_alive: seconds that idle connections are kept, by port, where they are not the settings'.
-        context: what TLS is ended with, on every port beside plain http; left out, there is no TLS.
+        context: what TLS is ended with, on every port beside plain http; left out, there is no TLS at first.
     """
 
     def __init__(
@@ -112,9 +203,10 @@ class Server(uvicorn.Server):
     ) -> None:
         super().__init__(Config(app, settings, keep_alive))
         self._settings = settings
-        self._context = context
-        self._doorkeeper: Doorkeeper | None = None
         self._over = asyncio.Event()
+        self.doorkeeper = Doorkeeper(self._connection, seconds=settings.head_seconds, most=settings.connections)
+        """Accepts connections, and speaks TLS once it has a context."""
+        self.doorkeeper.context = context
 
     def end(self) -> None:
         """Accept nothing more, answer what is under way, and return from `serve`."""
@@ -123,26 +215,16 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections."""
-        if self._context is None:
-            await super().startup(sockets)
-            return
         await super().startup([])
-        seconds, most = self._settings.head_seconds, self._settings.connections
-        self._doorkeeper = Doorkeeper(self._connection, self._context, seconds=seconds, most=most)
         for listener in sockets or []:
-            self._doorkeeper.open(listener)
+            self.doorkeeper.open(listener)
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # the library's own
         """Accept nothing more, and end once all is answered or the settings' seconds are over.
 
         The library's own does the same, and sleeps a tenth of a second where there is nothing to wait for.
         """
-        if self._doorkeeper is not None:
-            self._doorkeeper.close()
-        for server in self.servers:
-            server.close()
-        for listener in sockets or []:
-            listener.close()
+        self.doorkeeper.close()
         state = self.server_state
         for connection in list(state.connections):
             connection.shutdown()
@@ -168,12 +250,7 @@ class Server(uvicorn.Server):
 
     async def close_port(self, port: int) -> None:
         """Listen on a port no longer, and cut its connections."""
-        for server in list(self.servers):
-            if any(each.getsockname()[1] == port for each in server.sockets):
-                self.servers.remove(server)
-                server.close()
-        if self._doorkeeper is not None:
-            self._doorkeeper.shut(port)
+        self.doorkeeper.close(port)
         for connection in self._connections_of(port):
             connection.transport.abort()
         deadline = time.monotonic() + _CUT_WITHIN
@@ -186,14 +263,10 @@ class Server(uvicorn.Server):
         found = [each for each in connections if isinstance(each, Connection)]
         return [each for each in found if each.server is not None and each.server[1] == port]
 
-    async def open_port(self, listener: socket.socket) -> None:
+    def open_port(self, listener: socket.socket) -> None:
         """Listen at an address that is taken, as at those that this one started with."""
-        if self._doorkeeper is not None:
-            listener.listen(BACKLOG)
-            self._doorkeeper.open(listener)
-            return
-        loop = asyncio.get_running_loop()
-        self.servers.append(await loop.create_server(self._connection, sock=listener, backlog=BACKLOG))
+        listener.listen(BACKLOG)
+        self.doorkeeper.open(listener)
 
     def abandon(self) -> None:
         """Cut whatever connection is left."""
@@ -206,3 +279,47 @@ class Server(uvicorn.Server):
         for connection in connections:
             if isinstance(connection, Connection):
                 connection.close_if_it_serves(scope)
+
+
+Serve = Callable[[Callable[[], None], asyncio.Event], Awaitable[None]]
+"""Serves until the event is set; calls the function when it is ready."""
+
+
+@contextlib.contextmanager
+def running(serve: Serve, name: str) -> Generator[None, None, None]:
+    """Serve for as long as the `with` lasts, in a thread with an event loop of its own.
+
+    Whoever enters is let in when it is ready, and what goes wrong is raised there; on leaving it is over in seconds.
+
+    Args:
+        serve: what is run.
+        name: the thread's.
+    """
+    ready, endings, failure = threading.Event(), list[Callable[[], object]](), list[BaseException]()
+
+    async def until_told() -> None:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        endings.append(lambda: loop.call_soon_threadsafe(stop.set))
+        await serve(ready.set, stop)
+
+    def run() -> None:
+        try:
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(until_told())
+        except BaseException as error:  # noqa: BLE001  # it is raised again where it was entered
+            failure.append(error)
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    ready.wait()
+    try:
+        if not failure:
+            yield
+    finally:
+        with contextlib.suppress(RuntimeError, IndexError):  # it ended by itself
+            endings[0]()
+        thread.join(_STOPS_WITHIN)
+    if failure:
+        raise failure[0]

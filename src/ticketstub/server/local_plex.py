@@ -102,6 +102,7 @@ class LocalPlex:
         self._plex_direct = plex_direct or secure is not None
         self._elsewhere: dict[str, Elsewhere | None] = {}
         self._context: ssl.SSLContext | None = None
+        self._server: Server | None = None
 
     @property
     def url(self) -> str:
@@ -136,6 +137,18 @@ class LocalPlex:
                 return server
         raise LookupError(f"no media server is called {name!r}")
 
+    def speak_tls(self, context: ssl.SSLContext, on_failure: Callable[[int], None]) -> None:
+        """Answer https too on every port from now on, once started; from any thread.
+
+        Args:
+            context: what TLS is spoken with.
+            on_failure: told of the port at which TLS could not be agreed on.
+        """
+        if self._server is None:
+            raise RuntimeError("the local Plex has not started")
+        self._server.doorkeeper.on_failure = on_failure
+        self._server.doorkeeper.context = context
+
     async def serve(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Run until `stop` is set.
 
@@ -161,7 +174,7 @@ class LocalPlex:
     @contextlib.contextmanager
     def running(self) -> Generator[LocalPlex, None, None]:
         """Run in a thread of its own for as long as the `with` lasts."""
-        from ticketstub.server.proxy.threads import running  # loaded only to be run
+        from ticketstub.server.listening import running  # loaded only to be run
 
         with running(self.serve, "ticketstub-local-plex"):
             yield self
@@ -289,7 +302,7 @@ class LocalPlex:
         from ticketstub.server.listening import Server  # likewise
 
         kept = {server.port: self._settings.media_server_keep_alive_seconds for server in self.media_servers}
-        server = Server(app, self._settings, kept, self._context)
+        server = self._server = Server(app, self._settings, kept, self._context)
         if self._hand is not None:
             self._hand.serves(server, self._places.listening.host, (self._places.port, *self._places.more))
         serving = asyncio.create_task(server.serve(listeners))

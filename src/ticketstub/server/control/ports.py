@@ -116,7 +116,7 @@ class Ports:
             if down is not None:
                 down.filling.close()
                 self._opened.append(down.taken)
-                await self._server.open_port(down.taken)
+                self._server.open_port(down.taken)
 
 
 def _fill(down: _Down) -> None:

@@ -17,7 +17,6 @@ from ticketstub.server.proxy.hosts import Address
 from ticketstub.server.proxy.legs import Pair
 from ticketstub.server.proxy.names import dial
 from ticketstub.server.proxy.passage import Limits
-from ticketstub.server.proxy.threads import running
 
 
 class Door(NamedTuple):
@@ -45,6 +44,8 @@ class Front:
 
     def running(self) -> AbstractContextManager[None]:
         """Run in a thread of its own for as long as the `with` lasts; raises `ListenError`."""
+        from ticketstub.server.listening import running  # loaded only to be run
+
         return running(self.serve, "ticketstub-front")
 
     async def serve(self, ready: Callable[[], None], stop: asyncio.Event) -> None:

@@ -18,7 +18,6 @@ from ticketstub.server.proxy.entrance import Entrance, Gone
 from ticketstub.server.proxy.heads import BadHead, Head, read_head, read_proof
 from ticketstub.server.proxy.hosts import Hosts, Refused
 from ticketstub.server.proxy.passage import Event, Limits, Means, Passage
-from ticketstub.server.proxy.threads import running
 from ticketstub.server.proxy.upstream import Upstream
 
 
@@ -74,6 +73,8 @@ class Proxy:
     @contextlib.contextmanager
     def running(self) -> Generator[Proxy, None, None]:
         """Run in a thread of its own for as long as the `with` lasts."""
+        from ticketstub.server.listening import running  # loaded only to be run
+
         with running(self.serve, "ticketstub-proxy"):
             yield self
 
