@@ -52,7 +52,7 @@ class Certificates:
             return server_context(issued, Path(private))
 
     def _write(self, authority: bytes) -> None:
-        from ticketstub.server.proxy.run_folder import fill
+        from ticketstub.server.proxy.leading import fill
 
         if not self.folder.exists():
             self.folder.mkdir()

@@ -11,13 +11,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
 import click
 
@@ -29,10 +28,12 @@ from ticketstub.cli.starting import explained, inhabited
 from ticketstub.errors import printable
 
 if TYPE_CHECKING:
+    import ssl
+
     from ticketstub.cli.run_journal import RunJournal
     from ticketstub.server.local_plex import LocalPlex
-    from ticketstub.server.proxy.front import Door
-    from ticketstub.server.proxy.upstream import Upstream
+    from ticketstub.server.places import Secure
+    from ticketstub.server.proxy.proxy import Upstream
     from ticketstub.server.proxy.variables import Pointing
     from ticketstub.server.world import World
     from ticketstub.token import Secret
@@ -100,7 +101,7 @@ def run(
         surroundings = _of_its_own if transparent else _behind_proxy
         with (
             run_journal(record, verbose=verbose) as journal,
-            surroundings(_of_a_run(people, journal, control, chaos, seed), journal, offline=offline) as environ,
+            surroundings(partial(_of_a_run, people, journal, control, chaos, seed), journal, offline) as environ,
         ):
             shell = os.environ.get("COMSPEC", "cmd.exe") if os.name == "nt" else os.environ.get("SHELL", "/bin/sh")
             if not command and on_terminal(sys.stderr):
@@ -122,11 +123,13 @@ class _Own(NamedTuple):
         return Pointing(proxy, authority, self.plex.url, control, self.key)
 
 
-def _of_a_run(world: World, journal: RunJournal, control: bool, share: float, seed: int) -> _Own:
+def _of_a_run(
+    world: World, journal: RunJournal, control: bool, share: float, seed: int, secure: Secure | None = None
+) -> _Own:
     from ticketstub.server.local_plex import LocalPlex
 
     if not control and not share:
-        return _Own(LocalPlex(world, on_answer=journal.answered, plex_direct=True), None)
+        return _Own(LocalPlex(world, on_answer=journal.answered, plex_direct=True, secure=secure), None)
     import secrets
 
     from ticketstub.server.chaos import Chaos
@@ -137,16 +140,17 @@ def _of_a_run(world: World, journal: RunJournal, control: bool, share: float, se
     key = Secret(secrets.token_urlsafe(32)) if control else None
     hand = Hand(chaos=Chaos(share, seed) if share else None)
     answering = Control(key) if key else None
-    return _Own(LocalPlex(world, on_answer=journal.answered, plex_direct=True, hand=hand, control=answering), key)
+    plex = LocalPlex(world, on_answer=journal.answered, plex_direct=True, secure=secure, hand=hand, control=answering)
+    return _Own(plex, key)
 
 
 @contextmanager
-def _behind_proxy(own: _Own, journal: RunJournal, *, offline: bool) -> Generator[dict[str, str]]:
+def _behind_proxy(make: Callable[[], _Own], journal: RunJournal, offline: bool) -> Generator[dict[str, str]]:
     """Start all that a program needs which finds a proxy, and yield its environment."""
     from ticketstub.server.proxy.leading import leading
     from ticketstub.server.proxy.variables import added
 
-    given, upstream = dict(os.environ), None if offline else _upstream()
+    own, given, upstream = make(), dict(os.environ), None if offline else _upstream()
     with (
         own.plex.running() as plex,
         leading(plex, given, offline=offline, upstream=upstream, on_event=journal.connected) as way,
@@ -155,57 +159,44 @@ def _behind_proxy(own: _Own, journal: RunJournal, *, offline: bool) -> Generator
 
 
 @contextmanager
-def _of_its_own(own: _Own, journal: RunJournal, *, offline: bool) -> Generator[dict[str, str]]:  # noqa: ARG001  # always so
+def _of_its_own(
+    make: Callable[[Secure], _Own],
+    _journal: RunJournal,
+    _offline: bool,  # always so
+) -> Generator[dict[str, str]]:
     """Start the same in namespaces of the run's own, where Plex's names lead here, and yield the environment."""
     from ticketstub.cli.transparent import enter
-    from ticketstub.server.proxy.authority import issue_for_run, server_context
-    from ticketstub.server.proxy.front import Front
-    from ticketstub.server.proxy.leading import hosts_of
-    from ticketstub.server.proxy.run_folder import fill, run_folder
-    from ticketstub.server.proxy.variables import added
+    from ticketstub.server.places import Secure
+    from ticketstub.server.proxy.leading import certify, run_folder
+    from ticketstub.server.proxy.variables import AUTHORITY, added
 
     given = dict(os.environ)
     with run_folder(given) as folder:
+
+        def context(names: Sequence[str]) -> ssl.SSLContext:
+            return certify(names, folder, given, alone=True)
+
+        own = make(Secure(context, (443, 80)))
         enter(_led_here(own.plex.world), folder)  # before there is any thread
-        with own.plex.running() as plex:
-            issued = issue_for_run(hosts_of(plex, offline=True).names(), datetime.now(UTC))
-            authority = fill(folder, issued.authority, alone=True, environ=given)
-            with Front(_doors(plex), server_context(issued, folder)).running():
-                yield added(own.pointing("", authority), given)
+        with own.plex.running():
+            yield added(own.pointing("", folder / AUTHORITY), given)
 
 
-def _led_here(world: World) -> list[tuple[str, str]]:
-    """Return the addresses that Plex's names lead to, and the names."""
-    from ticketstub.cli.transparent import MEDIA_SERVERS_AT, PLEX_TV_AT
+def _led_here(world: World) -> list[str]:
+    """Return Plex's names, and those of the world's media servers."""
+    from ticketstub.cli.transparent import LEADS_TO
     from ticketstub.server.addresses import plex_direct_digits, plex_direct_name
     from ticketstub.server.proxy.hosts import PLEX_TV
 
     digits = [plex_direct_digits(server.machine_identifier) for server in world.media_servers]
-    names = [plex_direct_name(each, PLEX_TV_AT, 0).partition(":")[0] for each in digits]
-    return [*((PLEX_TV_AT, name) for name in sorted(PLEX_TV)), *((MEDIA_SERVERS_AT, name) for name in names)]
-
-
-def _doors(plex: LocalPlex) -> list[Door]:
-    """Return the ports at which programs come that look Plex's names up."""
-    from ticketstub.cli.transparent import MEDIA_SERVERS_AT, PLEX_TV_AT
-    from ticketstub.server.proxy.front import Door
-    from ticketstub.server.proxy.hosts import Address
-
-    own = urlsplit(plex.url)
-    plex_tv = Address(own.hostname or "", own.port or 0)
-    servers = [Address(server.host, server.port) for server in plex.media_servers]
-    return [
-        Door(Address(PLEX_TV_AT, 443), plex_tv, tls=True),
-        Door(Address(PLEX_TV_AT, 80), plex_tv, tls=False),
-        *(Door(Address(MEDIA_SERVERS_AT, server.port), server, tls=True) for server in servers),
-    ]
+    return [*sorted(PLEX_TV), *(plex_direct_name(each, LEADS_TO, 0).partition(":")[0] for each in digits)]
 
 
 def _upstream() -> Upstream | None:
     """Return the proxy by which this machine reaches the world, if it has one."""
     from ticketstub.errors import Unreachable
     from ticketstub.server.proxy.hosts import Address
-    from ticketstub.server.proxy.upstream import Upstream
+    from ticketstub.server.proxy.proxy import Upstream
     from ticketstub.transports.environment import proxy_for
     from ticketstub.wire.http import Place
 

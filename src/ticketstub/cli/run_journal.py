@@ -22,7 +22,7 @@ from ticketstub.errors import printable
 from ticketstub.server.known_secrets import HiddenSecret
 
 if TYPE_CHECKING:
-    from ticketstub.server.proxy.passage import Event
+    from ticketstub.server.proxy.proxy import Event
     from ticketstub.server.scrubbing import Scrubber
 
 _MOST_REFUSED = 20

@@ -242,14 +242,13 @@ class _Ending:
             stop.set()
 
 
-def _run_until_told(plex: LocalPlex, ready: Callable[[], None], ending: _Ending, *, looks_at_sockets: bool) -> None:
+def _run_until_told(plex: LocalPlex, ready: Callable[[], None], ending: _Ending) -> None:
     """Run a local Plex to its ordered end.
 
     Args:
         plex: that one.
         ready: called once every address answers.
         ending: the order to stop.
-        looks_at_sockets: what its event loop must be able to do (see `new_event_loop`).
     """
     import asyncio
 
@@ -260,7 +259,7 @@ def _run_until_told(plex: LocalPlex, ready: Callable[[], None], ending: _Ending,
         ending.tells(asyncio.get_running_loop(), stop)
         await plex.serve(ready, stop)
 
-    with asyncio.Runner(loop_factory=lambda: new_event_loop(looks_at_sockets=looks_at_sockets)) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(until_told())
 
 

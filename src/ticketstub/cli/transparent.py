@@ -21,17 +21,15 @@ _RECURSIVE, _PRIVATE, _BIND = 0x4000, 1 << 18, 0x1000  # MS_REC, MS_PRIVATE, MS_
 _SET_FLAGS, _UP = 0x8914, 0x1  # SIOCSIFFLAGS, IFF_UP
 _HINT = "leave out --transparent: most programs find the proxy"
 _LIMITED = "their number is limited (user.max_user_namespaces)"
-PLEX_TV_AT = "127.0.0.1"
+LEADS_TO = "127.0.0.1"
 """Where Plex's names lead to, in the run's own network."""
-MEDIA_SERVERS_AT = "127.0.0.2"
-"""Where the media servers' https names lead to: their plain ports are taken on the other address."""
 
 
-def enter(names: Iterable[tuple[str, str]], folder: Path) -> None:
-    """Enter namespaces of this process's own, in which these names lead to these addresses.
+def enter(names: Iterable[str], folder: Path) -> None:
+    """Enter namespaces of this process's own, in which these names lead to loopback.
 
     Args:
-        names: an address and a name each.
+        names: all of them.
         folder: where the file that says so stands; it is seen in place of the system's.
 
     Raises:
@@ -50,7 +48,7 @@ def enter(names: Iterable[tuple[str, str]], folder: Path) -> None:
     except OSError as error:
         _impossible(error)
     hosts = folder / "hosts"
-    lines = "".join(f"{address} {name}\n" for address, name in names)
+    lines = "".join(f"{LEADS_TO} {name}\n" for name in names)
     hosts.write_text(f"{Path('/etc/hosts').read_text('utf-8')}\n{lines}", "utf-8")
     call("mount", b"none", b"/", None, _RECURSIVE | _PRIVATE, None)
     call("mount", os.fsencode(hosts), b"/etc/hosts", None, _BIND, None)

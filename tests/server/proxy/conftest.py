@@ -16,18 +16,20 @@ import pytest
 from ticketstub.server.proxy.authority import Issued, issue_for_run, server_context
 from ticketstub.server.proxy.callers import Callers
 from ticketstub.server.proxy.hosts import Address, Hosts
-from ticketstub.server.proxy.passage import Event, Limits
-from ticketstub.server.proxy.proxy import Proxy
-from ticketstub.server.proxy.upstream import Upstream
+from ticketstub.server.proxy.proxy import Event, Limits, Proxy, Upstream
 
 DIGITS = "5d0c3a9be17f42d8a6b4c2e0f19d7385"
 PATIENCE = 60.0
 
 
 class Backend:
-    """A server of one connection after the other: keeps what came, answers each with the same bytes and closes."""
+    """A server of one connection after the other: keeps what came, answers each with the same bytes and closes.
 
-    def __init__(self, reply: bytes) -> None:
+    It speaks TLS, too, where it has a certificate.
+    """
+
+    def __init__(self, reply: bytes, context: ssl.SSLContext | None = None) -> None:
+        self.context = context
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = Address(*self.listener.getsockname()[:2])
         self.reply = reply
@@ -39,11 +41,16 @@ class Backend:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = self.listener.accept()
-                with connection, contextlib.suppress(OSError):
-                    connection.settimeout(PATIENCE)
+                with contextlib.suppress(OSError), self._in_tls(connection) as connection:
                     self.came.append(connection.recv(65536))
                     if self.came[-1]:
                         connection.sendall(self.reply)
+
+    def _in_tls(self, connection: socket.socket) -> socket.socket:
+        connection.settimeout(PATIENCE)
+        if self.context is None or connection.recv(1, socket.MSG_PEEK) != b"\x16":
+            return connection
+        return self.context.wrap_socket(connection, server_side=True)
 
     def end(self) -> None:
         with contextlib.suppress(OSError):
@@ -55,8 +62,8 @@ class Backend:
 class Client:
     """A connection to the proxy."""
 
-    def __init__(self, proxy: Proxy) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", int(proxy.url.rpartition(":")[2])), timeout=PATIENCE)
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
 
     def say(self, text: bytes) -> None:
         self.socket.sendall(text)
@@ -106,7 +113,7 @@ class Stage:
         self.attic = Backend(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nAttic")
         self.attic_name = f"127-0-0-1.{DIGITS}.plex.direct"
         self.issued = issue_for_run(self.hosts().names(), datetime.now(UTC))
-        self.context = server_context(self.issued, folder)
+        self.plex_tv.context = self.attic.context = server_context(self.issued, folder)
         self.events: list[Event] = []
         self.endings = contextlib.ExitStack()
         self.endings.callback(self.plex_tv.end)
@@ -124,11 +131,11 @@ class Stage:
         callers: Callers | None = None,
     ) -> Proxy:
         hosts, on_event = self.hosts(offline=offline), self.events.append
-        proxy = Proxy(hosts, self.context, limits=limits, upstream=upstream, on_event=on_event, callers=callers)
+        proxy = Proxy(hosts, limits=limits, upstream=upstream, on_event=on_event, callers=callers)
         return self.endings.enter_context(proxy.running())
 
     def client(self, proxy: Proxy) -> Client:
-        client = Client(proxy)
+        client = Client(int(proxy.url.rpartition(":")[2]))
         self.endings.callback(client.close)
         return client
 

@@ -20,11 +20,9 @@ from tests.server.asking import MIRA, world
 from tests.server.proxy.conftest import PATIENCE, Stage
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.proxy.callers import Callers, own_uid, uid_of
-from ticketstub.server.proxy.leading import hosts_of
-from ticketstub.server.proxy.proxy import Proxy
-from ticketstub.server.proxy.run_folder import fill
-from ticketstub.server.proxy.upstream import Upstream
-from ticketstub.server.proxy.variables import Pointing, added
+from ticketstub.server.proxy.leading import certify, hosts_of
+from ticketstub.server.proxy.proxy import Proxy, Upstream
+from ticketstub.server.proxy.variables import AUTHORITY, Pointing, added
 from ticketstub.server.world import World
 from ticketstub.token import Secret
 
@@ -229,18 +227,12 @@ def told(stage: Stage, tmp_path: Path) -> Callable[..., list[str]]:
     for account in described["account"]:
         account.pop("password", None)
     plex = stage.endings.enter_context(LocalPlex(World.from_dict(described), plex_direct=True).running())
-    from datetime import UTC, datetime
-
-    from ticketstub.server.proxy.authority import issue_for_run, server_context
-
     hosts, folder = hosts_of(plex, offline=True), tmp_path / "run"
     folder.mkdir()
-    issued = issue_for_run(hosts.names(), datetime.now(UTC))
-    authority = fill(folder, issued.authority, alone=True, environ={})
-    proxy = Proxy(hosts, server_context(issued, folder), callers=Callers(unknown))
-    stage.endings.enter_context(proxy.running())
+    plex.speak_tls(certify(hosts.names(), folder, {}, alone=True), lambda _port: None)
+    proxy = stage.endings.enter_context(Proxy(hosts, callers=Callers(unknown)).running())
     given = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    environ = added(Pointing(proxy.url, authority), given)
+    environ = added(Pointing(proxy.url, folder / AUTHORITY), given)
 
     def ran(*command: str) -> list[str]:
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environ, check=False)

@@ -12,7 +12,9 @@ import pytest
 from tests.server.proxy.conftest import PATIENCE, Client, Stage
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.proxy.hosts import Address
-from ticketstub.server.proxy.passage import Limits
+from ticketstub.server.proxy.leading import leading
+from ticketstub.server.proxy.proxy import Limits
+from ticketstub.server.settings import Settings
 from ticketstub.server.world import World
 
 CONNECT = b"CONNECT plex.tv:443 HTTP/1.1\r\n\r\n"
@@ -37,31 +39,59 @@ def test_a_long_head(stage: Stage, text: bytes) -> None:
     assert client.rest().startswith(b"HTTP/1.1 431 Request Header Fields Too Large: the head of the request is too")
 
 
-@pytest.mark.parametrize(
-    "garbage", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", b"\x00" * 600]
-)
+class Led:
+    """A local Plex that programs are led to, what was told of their connections, and clients that trust nobody."""
+
+    def __init__(self, stage: Stage, head_seconds: float = 10.0) -> None:
+        enter = stage.endings.enter_context
+        plex = LocalPlex(World.demo(), settings=Settings(head_seconds=head_seconds))
+        self.plex = enter(plex.running())
+        self.way = enter(leading(self.plex, {}, offline=True, on_event=stage.events.append))
+        self.stage = stage
+
+    def client(self, target: str) -> Client:
+        client = Client(urlsplit(self.way.proxy).port or 0)
+        self.stage.endings.callback(client.close)
+        client.tunnel(target)
+        return client
+
+
+NO_TLS = "TLS could not be agreed on: perhaps the program does not trust the run's authority"
+
+
+def test_a_program_that_does_not_trust_the_run(stage: Stage) -> None:
+    """The journal says so, with the name that it asked for: plex.tv's or a media server's."""
+    led = Led(stage)
+    attic = urlsplit(led.plex.media_server("Attic").https_url)
+    for host, port in (("plex.tv", 443), (attic.hostname or "", attic.port)):
+        client = led.client(f"{host}:{port}")
+        with pytest.raises(ssl.SSLCertVerificationError):
+            ssl.create_default_context().wrap_socket(client.socket, server_hostname=host)
+    stage.told(4)
+    failed = [(event.target, event.reason) for event in stage.events if event.outcome == "failed"]
+    assert [("plex.tv:443", NO_TLS), (attic.netloc, NO_TLS)] == failed
+
+
+@pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", b"\x00" * 600])
 def test_no_tls_in_the_tunnel(stage: Stage, garbage: bytes) -> None:
-    """What is not TLS ends the connection, and the journal says so."""
-    client = stage.client(stage.proxy())
-    client.tunnel("plex.tv:443")
+    """What is neither TLS nor http ends the connection."""
+    client = Led(stage).client("plex.tv:443")
     client.say(garbage)
     client.rest()
-    assert [("plex.tv:443", "failed")] == stage.told(1)
+    assert ("plex.tv:443", "taken") == stage.told(1)[0]
 
 
 def test_silence_instead_of_tls(stage: Stage) -> None:
     """A client that takes the tunnel and says nothing does not keep it."""
-    client = stage.client(stage.proxy(limits=Limits(handshake_seconds=0.2)))
-    client.tunnel("plex.tv:443")
-    assert b"" == client.rest()
-    assert [("plex.tv:443", "failed")] == stage.told(1)
+    assert b"" == Led(stage, head_seconds=0.2).client("plex.tv:443").rest()
 
 
 def test_more_than_the_head_before_the_tunnel_is_there(stage: Stage) -> None:
-    """Bytes that were sent ahead of the tunnel are not mixed into TLS."""
+    """Bytes that were sent ahead of the tunnel come first in it."""
     client = stage.client(stage.proxy())
-    client.say(CONNECT + b"early")
-    assert client.rest().startswith(b"HTTP/1.1 400 Bad Request: TLS begins once the tunnel is there")
+    client.say(b"CONNECT plex.tv:80 HTTP/1.1\r\n\r\nearly")
+    assert client.rest().endswith(stage.plex_tv.reply)
+    assert [b"early"] == stage.plex_tv.came
 
 
 def test_a_silent_tunnel(stage: Stage) -> None:
@@ -132,8 +162,7 @@ def test_a_thousand_connections(stage: Stage) -> None:
 
 def test_tls_that_drips(stage: Stage) -> None:
     """Agreeing on TLS ends at its time, however steadily a byte of it comes."""
-    client = stage.client(stage.proxy(limits=Limits(handshake_seconds=0.2)))
-    client.tunnel("plex.tv:443")
+    client = Led(stage, head_seconds=0.2).client("plex.tv:443")
     began, outgoing = time.monotonic(), ssl.MemoryBIO()
     hello = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="plex.tv")
     with pytest.raises(ssl.SSLWantReadError):
@@ -141,7 +170,7 @@ def test_tls_that_drips(stage: Stage) -> None:
     with pytest.raises(ConnectionError):
         _drip(client, outgoing.read())
     assert time.monotonic() - began < 8
-    assert [("plex.tv:443", "failed")] == stage.told(1)
+    assert [("plex.tv:443", "taken"), ("plex.tv:443", "failed")] == stage.told(2)
 
 
 def _drip(client: Client, text: bytes) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from tests.server.proxy.conftest import DIGITS
 from tests.tables import every
-from ticketstub.server.proxy.heads import BadHead, read_head
-from ticketstub.server.proxy.hosts import Address, Hosts, PassedOn, Refused, Taken
+from ticketstub.server.proxy.heads import read_head
+from ticketstub.server.proxy.hosts import Address, Destination, Hosts, Refused
 
 PLEX_TV = Address("127.0.0.1", 8190)
 ATTIC = Address("127.0.0.1", 32401)
@@ -15,17 +15,23 @@ HOSTS = Hosts(PLEX_TV, {DIGITS: ATTIC}, offline=False)
 OFFLINE = Hosts(PLEX_TV, {DIGITS: ATTIC}, offline=True)
 
 
+def refused(hosts: Hosts, target: Address) -> tuple[int, str]:
+    with pytest.raises(Refused) as caught:
+        hosts.decide(target)
+    return caught.value.status, caught.value.reason
+
+
 @pytest.mark.parametrize("host", ["plex.tv", "www.plex.tv", "clients.plex.tv", "app.plex.tv"])
 def test_plex_tv_is_taken(host: str) -> None:
-    """Its four hosts lead to the local Plex: by https in TLS that ends here, by http plain."""
-    assert Taken(PLEX_TV, tls=True) == HOSTS.decide(Address(host, 443))
-    assert Taken(PLEX_TV, tls=False) == HOSTS.decide(Address(host, 80))
-    assert isinstance(HOSTS.decide(Address(host, 8443)), Refused)
+    """Its four hosts lead to the local Plex, by https and by http."""
+    assert Destination(PLEX_TV, is_plex=True, tls=True) == HOSTS.decide(Address(host, 443))
+    assert Destination(PLEX_TV, is_plex=True, tls=False) == HOSTS.decide(Address(host, 80))
+    assert refused(HOSTS, Address(host, 8443))
 
 
 def test_a_media_server_of_the_run_is_taken() -> None:
     """The name below plex.direct leads to the address in it, if that is one of the run's."""
-    assert Taken(ATTIC, tls=True) == HOSTS.decide(Address(f"127-0-0-1.{DIGITS}.plex.direct", 32401))
+    assert Destination(ATTIC, is_plex=True, tls=True) == HOSTS.decide(Address(f"127-0-0-1.{DIGITS}.plex.direct", 32401))
 
 
 @pytest.mark.parametrize(
@@ -40,31 +46,32 @@ def test_a_media_server_of_the_run_is_taken() -> None:
 )
 def test_no_other_name_below_plex_direct_leads_anywhere(host: str, port: int) -> None:
     """Another port, another address, somebody else's server: refused, with the names that there are."""
-    verdict = HOSTS.decide(Address(host, port))
     known = f"127-0-0-1.{DIGITS}.plex.direct:32401"
-    assert Refused(502, f"{host}:{port} is no media server of this run, which has: {known}") == verdict
+    assert (502, f"{host}:{port} is no media server of this run, which has: {known}") == refused(
+        HOSTS, Address(host, port)
+    )
 
 
 @pytest.mark.parametrize("host", ["metadata.provider.plex.tv", "discover.provider.plex.tv", "status.plex.tv"])
 @pytest.mark.parametrize("hosts", [HOSTS, OFFLINE])
 def test_plex_s_other_hosts_are_refused(hosts: Hosts, host: str) -> None:
     """What a local Plex does not answer for is named, and never passed on to the real one."""
-    expected = Refused(502, f"{host}:443 is one of Plex's hosts that a local Plex does not answer for")
-    assert expected == hosts.decide(Address(host, 443))
+    expected = (502, f"{host}:443 is one of Plex's hosts that a local Plex does not answer for")
+    assert expected == refused(hosts, Address(host, 443))
 
 
 @pytest.mark.parametrize("host", ["example.com", "plex.tv.example.com", "notplex.tv", "192.0.2.7", "fd00::1"])
 def test_other_hosts_are_passed_on_or_refused(host: str) -> None:
     """Somebody else's host goes its way, and offline nowhere."""
     address = Address(host, 443)
-    assert PassedOn(address) == HOSTS.decide(address)
-    assert Refused(403, f"{address} is not Plex's, and this run is offline (--offline)") == OFFLINE.decide(address)
+    assert Destination(address) == HOSTS.decide(address)
+    assert (403, f"{address} is not Plex's, and this run is offline (--offline)") == refused(OFFLINE, address)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
 def test_this_machine_is_reached_offline_too(host: str) -> None:
     """A program's own servers on loopback are not the network."""
-    assert PassedOn(Address(host, 8000)) == OFFLINE.decide(Address(host, 8000))
+    assert Destination(Address(host, 8000)) == OFFLINE.decide(Address(host, 8000))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +112,7 @@ def test_where_a_request_is_to_go(raw: bytes, target: Address) -> None:
 )
 def test_what_is_no_request_to_a_proxy(raw: bytes) -> None:
     """Anything doubtful is refused, and nothing of it repeated."""
-    with pytest.raises(BadHead) as caught:
+    with pytest.raises(Refused) as caught:
         read_head(raw)
     assert "secret" not in caught.value.reason
 

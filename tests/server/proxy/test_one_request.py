@@ -11,11 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.server.proxy.conftest import PATIENCE, Stage
-from ticketstub.server.proxy.bodies import Body
-from ticketstub.server.proxy.heads import CHUNKED, BadHead
-from ticketstub.server.proxy.hosts import Address
-from ticketstub.server.proxy.passage import Limits
-from ticketstub.server.proxy.upstream import Upstream
+from ticketstub.server.proxy.heads import CHUNKED, Body
+from ticketstub.server.proxy.hosts import Address, Refused
+from ticketstub.server.proxy.proxy import Limits, Upstream
 from ticketstub.token import Secret
 
 SECOND = (
@@ -165,7 +163,7 @@ def test_a_body_that_two_would_read_differently(stage: Stage, stubborn: Stubborn
 @pytest.mark.parametrize("body", [b"x\r\n", b"-1\r\n", b"1\r\nabc\r\n", b"1\nab", b"0x1\r\na\r\n", b"1" * 5000])
 def test_chunks_that_cannot_be_read(body: bytes) -> None:
     """End the request: where it ends would be a guess."""
-    with pytest.raises(BadHead):
+    with pytest.raises(Refused):
         Body(CHUNKED).take(body)
 
 

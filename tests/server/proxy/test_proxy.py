@@ -11,8 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.server.proxy.conftest import Client, Stage
-from ticketstub.server.proxy.passage import Event
-from ticketstub.server.proxy.upstream import Upstream
+from ticketstub.server.proxy.proxy import Event, Upstream
 from ticketstub.token import Secret
 
 Connect = Callable[[], Client]

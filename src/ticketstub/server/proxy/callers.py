@@ -75,16 +75,19 @@ class Callers:
         """User name and secret, as they stand in the proxy's address."""
         self._proof = b"Basic " + b64encode(self.userinfo.encode())
 
-    def refuse(self, transport: BaseTransport, proof: bytes) -> Refused | None:
-        """Return why a connection is not served, `None` where it is.
+    def check(self, transport: BaseTransport, proof: bytes) -> None:
+        """Refuse a connection of another user's.
 
         Args:
             transport: the connection.
             proof: the value of its request's `Proxy-Authorization`; empty where there is none.
+
+        Raises:
+            Refused: there is no proof. A program that shows the secret only when it is asked for is usual.
         """
-        if self._shows_secret(proof) or self._is_ours(transport):
-            return None
-        return Refused(407, "this proxy serves the programs of its own user only")
+        if not self._shows_secret(proof) and not self._is_ours(transport):
+            is_usual = not proof and not self.knows_users
+            raise Refused(407, "this proxy serves the programs of its own user only", is_usual=is_usual)
 
     def _shows_secret(self, proof: bytes) -> bool:
         scheme, _, given = proof.strip().partition(b" ")

@@ -1,7 +1,8 @@
-"""Reads the head of a request to the proxy: where it is to go, and for plain http what is to be sent there.
+"""Reads a request to the proxy: where it is to go, and for plain http what is to be sent there and where its body ends.
 
 Rule: strict, for it decides where bytes go. One form each for a tunnel (`CONNECT host:port`) and for plain http
-(`GET http://host/…`); anything doubtful is refused with a sentence that repeats nothing of what was sent.
+(`GET http://host/…`); anything doubtful is refused with a sentence that repeats nothing of what was sent. A
+connection by plain http carries one request, which was decided on; what comes behind its body goes nowhere.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ticketstub.server.proxy.hosts import Address
+from ticketstub.server.proxy.hosts import Address, Refused
 
 _LINE = re.compile(rb"([A-Z]{1,20}) (\S+) (HTTP/1\.[01])")
 _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})))(?::([0-9]{1,5}))?")
@@ -20,20 +21,8 @@ CHUNKED = -1
 """The length of a body that says itself where it ends."""
 _BETWEEN = re.compile(rb"proxy-.*|connection|keep-alive|host|upgrade", re.IGNORECASE)
 """Fields that are between client and proxy, and those that the proxy writes itself."""
-
-
-class BadHead(Exception):
-    """A head that is not taken.
-
-    Attributes:
-        reason: the sentence that the client gets.
-        status: the status that it comes with.
-    """
-
-    def __init__(self, reason: str, status: int = 400) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.status = status
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n\x00]*)?\r\n")
+_LONGEST_LINE = 4096
 
 
 class Head(NamedTuple):
@@ -81,12 +70,12 @@ def read_head(raw: bytes) -> Head:
     """Read a head, up to and with its empty line.
 
     Raises:
-        BadHead: it is not one, or not of a request that a proxy takes.
+        Refused: it is not one, or not of a request that a proxy takes.
     """
     line, *fields = raw.removesuffix(b"\r\n\r\n").split(b"\r\n")
     found = _LINE.fullmatch(line)
     if not found or not all(map(_FIELD.fullmatch, fields)):
-        raise BadHead("this is not an HTTP/1.1 request")
+        raise Refused(400, "this is not an HTTP/1.1 request")
     method, asked, version = found.groups()
     kept = tuple(field for field in fields if not _BETWEEN.fullmatch(field.partition(b":")[0]))
     if method == b"CONNECT":
@@ -94,7 +83,7 @@ def read_head(raw: bytes) -> Head:
     absolute = _ABSOLUTE.fullmatch(asked)
     if not absolute:
         # 403: it may be a web page in a browser, which was told that its host is here.
-        raise BadHead("this is a proxy: it takes CONNECT, and http:// addresses in full", 403)
+        raise Refused(403, "this is a proxy: it takes CONNECT, and http:// addresses in full")
     authority, path = absolute.groups()
     if not path.startswith(b"/"):
         path = b"/" + path
@@ -121,16 +110,86 @@ def _length(fields: list[bytes], version: bytes) -> int:
         return int(lengths[0])
     if codings and not lengths and version == b"HTTP/1.1" and [each.lower() for each in codings] == [b"chunked"]:
         return CHUNKED
-    raise BadHead("how long the body is cannot be told")
+    raise Refused(400, "how long the body is cannot be told")
 
 
 def _address(authority: bytes, default: int | None) -> Address:
     found = _AUTHORITY.fullmatch(authority.decode("latin-1"))
     port = int(found[3]) if found and found[3] else default
     if not found or port is None or not 0 < port < 65536:
-        raise BadHead("the address is not HOST:PORT")
+        raise Refused(400, "the address is not HOST:PORT")
     return Address((found[1] or found[2]).lower().rstrip("."), port)
 
 
 def _written(lines: list[bytes]) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+class Body:
+    """Counts the body of one request.
+
+    Args:
+        length: its length, or `CHUNKED`.
+    """
+
+    def __init__(self, length: int) -> None:
+        self._chunks = _Chunks() if length == CHUNKED else None
+        self._left = length
+
+    def take(self, data: bytes) -> bytes:
+        """Return what of the data belongs to the body; raises `Refused` where that cannot be told."""
+        if self._chunks is not None:
+            return data[: self._chunks.count(data)]
+        taken = data[: self._left]
+        self._left -= len(taken)
+        return taken
+
+
+class _Chunks:
+    """Finds the end of a body in chunks."""
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._line = bytearray()
+        self._next = self._size
+
+    def count(self, data: bytes) -> int:
+        """Return how many of these bytes still belong to it."""
+        at = 0
+        while at < len(data) and self._next != self._over:
+            if self._left:
+                step = min(self._left, len(data) - at)
+                self._left -= step
+                at += step
+                continue
+            end = data.find(b"\n", at) + 1 or len(data)
+            self._line += data[at:end]
+            at = end
+            if len(self._line) > _LONGEST_LINE:
+                raise Refused(400, "a line between chunks is too long")
+            if self._line.endswith(b"\n"):
+                line = bytes(self._line)
+                self._line.clear()
+                self._next(line)
+        return at
+
+    def _size(self, line: bytes) -> None:
+        found = _SIZE.fullmatch(line)
+        if not found:
+            raise Refused(400, "the size of a chunk cannot be read")
+        self._left = int(found[1], 16)
+        self._next = self._end if self._left else self._trailer
+
+    def _end(self, line: bytes) -> None:
+        if line != b"\r\n":
+            raise Refused(400, "a chunk does not end where its size says")
+        self._next = self._size
+
+    def _trailer(self, line: bytes) -> None:
+        if not line.endswith(b"\r\n"):
+            raise Refused(400, "a trailer cannot be read")
+        if line == b"\r\n":
+            self._next = self._over
+
+    def _over(self, line: bytes) -> None:
+        """Nothing comes here any more."""

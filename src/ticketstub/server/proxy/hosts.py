@@ -30,27 +30,34 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Taken(NamedTuple):
-    """It is ours: what comes is for this address, in TLS that ends here or plain."""
+class Destination(NamedTuple):
+    """Where a connection goes.
+
+    Attributes:
+        address: that.
+        is_plex: whether it is the local Plex.
+        tls: whether it is for https, and so for tunnels only.
+    """
 
     address: Address
-    tls: bool
+    is_plex: bool = False
+    tls: bool = False
 
 
-class PassedOn(NamedTuple):
-    """It is somebody else's: the bytes go there as they are."""
+class Refused(Exception):
+    """A connection that goes nowhere.
 
-    address: Address
+    Attributes:
+        status: the status that the client gets.
+        reason: the sentence with it.
+        is_usual: whether it is nothing to tell of.
+    """
 
-
-class Refused(NamedTuple):
-    """It is nobody's here; the status and the sentence that the client gets."""
-
-    status: int
-    reason: str
-
-
-Verdict = Taken | PassedOn | Refused
+    def __init__(self, status: int, reason: str, *, is_usual: bool = False) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.is_usual = is_usual
 
 
 class Hosts:
@@ -67,31 +74,31 @@ class Hosts:
         self._media_servers = media_servers
         self._offline = offline
 
-    def decide(self, target: Address) -> Verdict:
-        """Say what happens to a connection that is to go to this address."""
+    def decide(self, target: Address) -> Destination:
+        """Say where a connection goes that is to go to this address; raises `Refused`."""
         host = target.host
         if host in PLEX_TV:
             return self._plex_tv_by(target)
         if host == "plex.direct" or host.endswith(".plex.direct"):
             return self._plex_direct(target)
         if host.endswith(".plex.tv"):
-            return Refused(502, f"{target} is one of Plex's hosts that a local Plex does not answer for")
+            raise Refused(502, f"{target} is one of Plex's hosts that a local Plex does not answer for")
         if self._offline and not is_loopback(host):
-            return Refused(403, f"{target} is not Plex's, and this run is offline (--offline)")
-        return PassedOn(target)
+            raise Refused(403, f"{target} is not Plex's, and this run is offline (--offline)")
+        return Destination(target)
 
-    def _plex_tv_by(self, target: Address) -> Verdict:
+    def _plex_tv_by(self, target: Address) -> Destination:
         if target.port in {_HTTPS, _HTTP}:
-            return Taken(self._plex_tv, tls=target.port == _HTTPS)
-        return Refused(502, f"{target}: plex.tv answers on the ports {_HTTPS} and {_HTTP} only")
+            return Destination(self._plex_tv, is_plex=True, tls=target.port == _HTTPS)
+        raise Refused(502, f"{target}: plex.tv answers on the ports {_HTTPS} and {_HTTP} only")
 
-    def _plex_direct(self, target: Address) -> Verdict:
+    def _plex_direct(self, target: Address) -> Destination:
         found = _PLEX_DIRECT.fullmatch(target.host)
         server = self._media_servers.get(found[2]) if found else None
         if found and server and server == (found[1].replace("-", "."), target.port):
-            return Taken(server, tls=True)
+            return Destination(server, is_plex=True, tls=True)
         known = ", ".join(plex_direct_name(digits, server.host, server.port) for digits, server in self._shown())
-        return Refused(502, f"{target} is no media server of this run, which has: {known or 'none'}")
+        raise Refused(502, f"{target} is no media server of this run, which has: {known or 'none'}")
 
     def _shown(self) -> list[tuple[str, Address]]:
         return sorted(self._media_servers.items(), key=lambda item: item[1].port)[:5]
