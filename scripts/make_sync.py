@@ -17,6 +17,7 @@ FILES = {
     "agroups.py": "groups.py",
     "asign_in.py": "sign_in.py",
     "asigned_in.py": "signed_in.py",
+    "transports/ainjected.py": "transports/injected.py",
 }
 CHANGES = (
     (r"\A# .*\n", ""),

@@ -20,7 +20,7 @@ from tests.transports.conftest import Authority
 from tests.transports.hostile import Server
 from ticketstub import AsyncPlex, CrossOriginRedirect, Device, MalformedReply, Plex, PlexError, RedirectRefused
 from ticketstub.transports.aiohttp import AiohttpTransport
-from ticketstub.transports.standard import StandardTransport
+from ticketstub.transports.http1 import StandardTransport
 
 CANARY = "cAnArY-7f3kQ2vTz8Lm1"
 DEVICE = Device(client_identifier="demo-client-7c1f")

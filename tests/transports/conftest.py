@@ -20,8 +20,8 @@ import trustme
 from ticketstub.errors import PlexError, TimedOut, Unreachable
 from ticketstub.transports.aiohttp import AiohttpTransport
 from ticketstub.transports.base import AsyncTransport, Transport
+from ticketstub.transports.http1 import StandardTransport
 from ticketstub.transports.httpx import AsyncHttpxTransport, HttpxTransport
-from ticketstub.transports.standard import StandardTransport
 from ticketstub.wire.http import Request, Response
 
 CANARY = "canary-5f3a9c71d2e8"

@@ -14,8 +14,8 @@ import pytest
 
 from ticketstub.transports import async_transport_for, transport_for
 from ticketstub.transports.aiohttp import AiohttpTransport
+from ticketstub.transports.http1 import StandardTransport
 from ticketstub.transports.httpx import AsyncHttpxTransport, HttpxTransport
-from ticketstub.transports.standard import StandardTransport
 
 EMPTY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # made at once, the default is slow
 SOURCE = Path(__file__).parents[2] / "src"

@@ -17,7 +17,7 @@ SOURCE = Path(__file__).parents[2] / "src"
 
 SYNC = """
 import sys, time
-from ticketstub.transports.standard import StandardTransport
+from ticketstub.transports.http1 import StandardTransport
 from ticketstub.wire.http import Request
 transport = StandardTransport(resolver=lambda host, port: print("asked", flush=True) or time.sleep(30))
 print("ready", flush=True)

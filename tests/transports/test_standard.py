@@ -14,8 +14,7 @@ from tests.transports import hostile
 from tests.transports.conftest import SHORT, TIMEOUT, failure_of, request, unreached
 from ticketstub.errors import TimedOut, Unreachable
 from ticketstub.names import Address
-from ticketstub.transports.pool import Pool
-from ticketstub.transports.standard import StandardTransport
+from ticketstub.transports.http1 import Pool, StandardTransport
 
 
 def send(transport: StandardTransport, url: str):

@@ -61,7 +61,7 @@ def _asked(control: str, account: str) -> str:
     import json
     import os
 
-    from ticketstub.transports.standard import StandardTransport
+    from ticketstub.transports.http1 import StandardTransport
     from ticketstub.wire.http import Request
 
     key = os.environ.get(_KEY, "")

@@ -35,7 +35,7 @@ def transport_for(client: object | None = None) -> Transport:
         TypeError: it is something else; the message says what is accepted.
     """
     if client is None:
-        from ticketstub.transports.standard import StandardTransport  # see above
+        from ticketstub.transports.http1 import StandardTransport  # see above
 
         return StandardTransport()
     if _kind(client) in ("httpx.Client", "httpx2.Client"):
@@ -85,7 +85,7 @@ def guarded_async_transport_for(client: object | None = None) -> AsyncTransport:
     transport = async_transport_for(client)
     if transport is not client:
         return transport
-    from ticketstub.transports.injected import AsyncGuardedTransport  # see above
+    from ticketstub.transports.ainjected import AsyncGuardedTransport  # see above
 
     return AsyncGuardedTransport(transport)
 

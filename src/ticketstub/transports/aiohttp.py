@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import time
 from contextlib import suppress
 
 import aiohttp
@@ -21,7 +20,7 @@ from yarl import URL
 
 from ticketstub.errors import PlexError
 from ticketstub.names import Resolver, alook_up, system_resolver
-from ticketstub.transports.environment import Proxy, ProxyFor, proxy_for
+from ticketstub.transports.environment import ProxyFor, proxy_for
 from ticketstub.transports.failures import (
     closed_early,
     cut_off,
@@ -31,15 +30,21 @@ from ticketstub.transports.failures import (
     timed_out,
     unreachable,
 )
-from ticketstub.transports.heads import HAVE_LENGTH, checked_fields, read_fields
-from ticketstub.wire.http import MAX_BODY, Place, Request, Response, destination
+from ticketstub.transports.heads import (
+    BREATH,
+    HAVE_LENGTH,
+    LONGEST,
+    AsyncSleeping,
+    check_announced,
+    grow,
+    prepare,
+    read_fields,
+)
+from ticketstub.wire.http import Place, Request, Response
 
 _AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _MOST_CONNECTIONS = 256
 _LONGEST_IDLE = 15.0
-_LONGEST = 86400.0
-# Added to our own deadline, so that a connection which takes all the time is told as one that was never made.
-_BREATH = 0.03
 _NEVER_SENT = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
@@ -48,7 +53,7 @@ _NEVER_SENT = (
 )
 
 
-class AiohttpTransport:
+class AiohttpTransport(AsyncSleeping):
     """Sends for `AsyncPlex`, for many tasks at once, in whatever event loop it is used; see `base.AsyncTransport`.
 
     Args:
@@ -76,21 +81,19 @@ class AiohttpTransport:
 
     async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.Transport.send`; `sent` is True wherever aiohttp leaves it open."""
-        place, target = destination(request.url)
+        place, target, _, left = prepare(request, deadline)
         url = _checked_url(place, target)
-        checked_fields(request)
-        left = min(deadline - time.monotonic(), _LONGEST)
-        if left <= 0:
-            raise timed_out(place, sent=False)
         try:
-            async with asyncio.timeout(left + _BREATH):
+            async with asyncio.timeout(left + BREATH):
                 return await self._exchange(request, place, url, min(connect_timeout, left))
         except Exception as error:  # noqa: BLE001  # tracing, resolver and connector of a session may raise anything
-            failure = error if isinstance(error, PlexError) else _translated(place, error, closed=self._is_closed)
+            closed = self._theirs is not None and self._theirs.closed
+            failure = error if isinstance(error, PlexError) else _translated(place, error, closed=closed)
         raise failure  # outside the handler: aiohttp's error must not become its context
 
     async def _exchange(self, request: Request, place: Place, url: URL, connect_timeout: float) -> Response:
         proxy = None if self._theirs else self._proxy_for(place)
+        credentials = proxy.authorization if proxy else None
         response = await (self._theirs or self._session()).request(
             request.method,
             url,
@@ -102,20 +105,16 @@ class AiohttpTransport:
             auto_decompress=False,
             middlewares=(_once,),
             proxy=URL(f"http://{proxy.place}") if proxy else None,
-            proxy_headers=_proxy_headers(proxy),
-            timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, ceil_threshold=_LONGEST),
+            proxy_headers={"Proxy-Authorization": credentials.reveal()} if credentials else None,
+            timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, ceil_threshold=LONGEST),
         )
         try:
-            return Response(
-                _final(place, response.status), read_fields(response.raw_headers), await _body(place, response)
-            )
+            fields = read_fields(response.raw_headers)
+            check_announced(place, request, response.status, fields)
+            return Response(response.status, fields, await _body(place, response))
         except BaseException:  # cancelled, too
             response.close()
             raise
-
-    @property
-    def _is_closed(self) -> bool:
-        return self._theirs is not None and self._theirs.closed
 
     def _session(self) -> aiohttp.ClientSession:
         """Return our session of the running loop; an aiohttp session cannot leave its loop."""
@@ -133,10 +132,6 @@ class AiohttpTransport:
                 trust_env=False,
             )
         return session
-
-    async def sleep(self, seconds: float) -> None:
-        """As `base.Transport.sleep`."""
-        await asyncio.sleep(seconds)
 
     async def close(self) -> None:
         """Close our session of the running loop. The user's own stays open; those of other loops end with them."""
@@ -171,35 +166,17 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
         raise _Broken from error
 
 
-def _proxy_headers(proxy: Proxy | None) -> dict[str, str] | None:
-    if proxy is None or proxy.authorization is None:
-        return None
-    return {"Proxy-Authorization": proxy.authorization.reveal()}
-
-
-def _final(place: Place, status: int) -> int:
-    if status < 200:
-        raise malformed(place, "it changes the protocol unasked")
-    return status
-
-
 async def _body(place: Place, response: aiohttp.ClientResponse) -> bytes:
     """Read a body as it came, at most `MAX_BODY` bytes of it."""
-    if response.method != "HEAD" and (response.content_length or 0) > MAX_BODY:
-        raise malformed(place, "it is too large")
-    pieces: list[bytes] = []
-    size = 0
+    body = bytearray()
     try:
-        if response.content_length:  # and not too much, as was just seen
+        if response.content_length:  # and not too much, as was seen
             return await response.content.read()
         async for piece in response.content.iter_any():
-            pieces.append(piece)
-            size += len(piece)
-            if size > MAX_BODY:
-                raise malformed(place, "it is too large")
+            grow(place, body, piece)
     except (aiohttp.ClientError, ConnectionError):
         raise cut_off(place) from None
-    return b"".join(pieces)
+    return bytes(body)
 
 
 def _translated(place: Place, error: BaseException, *, closed: bool) -> PlexError:

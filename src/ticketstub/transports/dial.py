@@ -13,7 +13,6 @@ from http.client import HTTPException
 from time import monotonic
 
 from ticketstub.names import Address, Resolver, look_up
-from ticketstub.transports.connection import Connection
 from ticketstub.transports.environment import Proxy, ProxyFor
 from ticketstub.transports.failures import no_tunnel, unreachable
 from ticketstub.transports.reply import Reader, Reply
@@ -34,8 +33,8 @@ class Dialler:
         self._proxy_for = proxy_for
         self._ssl_context = ssl_context
 
-    def dial(self, place: Place, deadline: float) -> Connection:
-        """Connect to a place.
+    def dial(self, place: Place, deadline: float) -> socket.socket:
+        """Connect to a place, through its proxy and with TLS where that is to be.
 
         Raises:
             Unreachable, TimedOut: with `sent=False`.
@@ -45,7 +44,7 @@ class Dialler:
         try:
             if proxy:
                 _tunnel(sock, proxy, place, deadline)
-            return Connection(self._secured(sock, place, deadline) if place.scheme == "https" else sock, place)
+            return self._secured(sock, place, deadline) if place.scheme == "https" else sock
         except OSError as error:
             sock.close()
             raise unreachable(place, error, sent=False) from None

@@ -78,11 +78,6 @@ def closed_early(place: Place) -> Unreachable:
     return Unreachable(f"{place} cannot be reached: {_REASONS[errno.EPIPE][0]}", sent=True)
 
 
-def redirected_nowhere(place: Place) -> MalformedReply:
-    """Say that the library itself took offence at a redirect's address, so that the answer did not get here."""
-    return malformed(place, "it redirects to no address")
-
-
 def no_tunnel(place: Place, proxy: Place | None, status: int | None) -> Unreachable:
     """Say that a proxy made no tunnel; `status` is `None` where its answer was not HTTP."""
     said = "does not speak HTTP" if status is None else f"answered {status}"

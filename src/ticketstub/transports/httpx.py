@@ -10,23 +10,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, closing, suppress
 from importlib import import_module
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from ticketstub.errors import PlexError
 from ticketstub.names import within
-from ticketstub.transports.failures import (
-    closed_early,
-    cut_off,
-    failed_client,
-    malformed,
-    redirected_nowhere,
-    timed_out,
+from ticketstub.transports.failures import closed_early, cut_off, failed_client, malformed, timed_out
+from ticketstub.transports.heads import (
+    BREATH,
+    AsyncSleeping,
+    Sleeping,
+    check_announced,
+    grow,
+    prepare,
+    read_fields,
 )
-from ticketstub.transports.heads import checked_fields, read_fields
-from ticketstub.wire.http import MAX_BODY, Request, Response, destination
+from ticketstub.wire.http import Request, Response
+
+if TYPE_CHECKING:
+    import httpx2
 
 _NEVER_SENT = frozenset({"ConnectTimeout", "PoolTimeout", "ConnectError", "ProxyError", "UnsupportedProtocol"})
 # The only sign by which httpx tells "closed without an answer" from "not HTTP". It also says so of an answer that ends
@@ -34,73 +37,21 @@ _NEVER_SENT = frozenset({"ConnectTimeout", "PoolTimeout", "ConnectError", "Proxy
 _NO_ANSWER = "Server disconnected"
 # httpx works out where a redirect leads although it does not follow it, and fails where that is no address.
 _NO_ADDRESS = "Invalid URL in location header"
-_LONGEST = 86400.0
-# Added to our own deadline, so that a connection which takes all the time is told as one that was never made.
-_BREATH = 0.03
-
-
-class _Fields(Protocol):
-    raw: list[tuple[bytes, bytes]]
-
-
-class _Reply(Protocol):
-    status_code: int
-    headers: _Fields
-
-    def iter_raw(self) -> Iterator[bytes]: ...
-    def aiter_raw(self) -> AsyncIterator[bytes]: ...
-    def close(self) -> None: ...
-    async def aclose(self) -> None: ...
-
-
-class _Client(Protocol):
-    def send(self, request: object, *, stream: bool, auth: None, follow_redirects: bool) -> _Reply: ...
-
-
-class _AsyncClient(Protocol):
-    async def send(self, request: object, *, stream: bool, auth: None, follow_redirects: bool) -> _Reply: ...
-
-
-class _Url(Protocol):
-    scheme: str
-    host: str
-    raw_host: bytes
-    port: int | None
-
-
-class _MakesUrls(Protocol):
-    def __call__(self, *, scheme: str, host: str, port: int, raw_path: bytes) -> _Url: ...
-
-
-class _MakesRequests(Protocol):
-    def __call__(
-        self,
-        method: str,
-        url: _Url,
-        *,
-        headers: list[tuple[bytes, bytes]],
-        content: bytes,
-        extensions: Mapping[str, object],
-    ) -> object: ...
 
 
 class _Exchange:
     """What both transports share: one request of ours, said and judged in the words of the client's library."""
 
     def __init__(self, client: object, request: Request, deadline: float, connect_timeout: float) -> None:
-        self.place, self._target = destination(request.url)
-        self._fields = checked_fields(request)
+        self.place, self._target, self._fields, self.left = prepare(request, deadline)
         self._request = request
         self._connect_timeout = connect_timeout
         self._library = import_module(_library_of(client))
-        self.left = min(deadline - time.monotonic(), _LONGEST)
-        if self.left <= 0:
-            raise timed_out(self.place, sent=False)
         self._client = client
         self._url = self._checked_url()
         self.heard = False
 
-    def _checked_url(self) -> _Url:
+    def _checked_url(self) -> httpx2.URL:
         """Build the library's address from our own parts, and refuse it unless the library finds the same parts in it.
 
         Raises:
@@ -108,7 +59,7 @@ class _Exchange:
         """
         place = self.place
         with suppress(Exception):  # whatever it is, its text repeats the address
-            url = cast("_MakesUrls", self._library.URL)(
+            url = cast("type[httpx2.URL]", self._library.URL)(
                 scheme=place.scheme, host=place.host, port=place.port, raw_path=self._target.encode("ascii")
             )
             # `host` decodes punycode, which the library's request needs: what it cannot decode is refused here.
@@ -116,11 +67,11 @@ class _Exchange:
                 return url
         raise ValueError(f"an address that {self._library.__name__} does not read as it is written cannot be used")
 
-    def message(self) -> object:
+    def message(self) -> httpx2.Request:
         """Return the library's own request: our fields, Host and the length, nothing else."""
         connect = min(self._connect_timeout, self.left)
         limits = {"connect": connect, "read": self.left, "write": self.left, "pool": self.left}
-        return cast("_MakesRequests", self._library.Request)(
+        return cast("type[httpx2.Request]", self._library.Request)(
             self._request.method,
             self._url,
             headers=self._fields,
@@ -128,7 +79,7 @@ class _Exchange:
             extensions={"timeout": limits, "target": self._target.encode("ascii")},  # the target as it is, unquoted
         )
 
-    def begun(self, reply: _Reply) -> dict[str, str]:
+    def begun(self, reply: httpx2.Response) -> dict[str, str]:
         """Take note that the head is there, and return its fields.
 
         Raises:
@@ -136,26 +87,8 @@ class _Exchange:
         """
         self.heard = True
         fields = read_fields(reply.headers.raw)
-        if reply.status_code < 200:
-            raise malformed(self.place, "it changes the protocol unasked")
-        if self._request.method != "HEAD" and int(fields.get("content-length", 0)) > MAX_BODY:
-            raise malformed(self.place, "it is too large")
+        check_announced(self.place, self._request, reply.status_code, fields)
         return fields
-
-    def grown(self, body: bytearray, piece: bytes) -> None:
-        """Add a piece to a body.
-
-        Raises:
-            MalformedReply: it is larger than `MAX_BODY` now.
-        """
-        body += piece
-        if len(body) > MAX_BODY:
-            raise malformed(self.place, "it is too large")
-
-    def hurried(self, deadline: float) -> None:
-        """Raise `TimeoutError` if the deadline has passed."""
-        if time.monotonic() >= deadline:
-            raise TimeoutError
 
     def failure(self, error: Exception) -> PlexError:
         """Turn what the client raised, be it the library's error or that of a hook, into one of ours."""
@@ -168,7 +101,7 @@ class _Exchange:
         if self.heard:
             return cut_off(self.place)
         if "InvalidURL" in kinds or ("RemoteProtocolError" in kinds and str(error).startswith(_NO_ADDRESS)):
-            return redirected_nowhere(self.place)
+            return malformed(self.place, "it redirects to no address")
         if "RemoteProtocolError" in kinds:
             return (
                 closed_early(self.place)
@@ -183,7 +116,7 @@ def _library_of(client: object) -> str:
     return next(name for name in names if name in ("httpx", "httpx2"))
 
 
-class HttpxTransport:
+class HttpxTransport(Sleeping):
     """Sends for `Plex` with the user's `Client`; see `base.Transport`.
 
     httpx bounds each wait but no sum of them, and no name look-up: so each exchange runs on a daemon thread, and the
@@ -194,13 +127,13 @@ class HttpxTransport:
     """
 
     def __init__(self, client: object) -> None:
-        self._client = cast("_Client", client)
+        self._client = cast("httpx2.Client", client)
 
     def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.Transport.send`; `sent` is True wherever httpx leaves it open."""
         exchange = _Exchange(self._client, request, deadline, connect_timeout)
         try:
-            return within(lambda: self._run(exchange, deadline), deadline + _BREATH)
+            return within(lambda: self._run(exchange, deadline), deadline + BREATH)
         except TimeoutError:
             raise timed_out(exchange.place, sent=True) from None
 
@@ -210,22 +143,16 @@ class HttpxTransport:
             with closing(reply):
                 fields, body = exchange.begun(reply), bytearray()
                 for piece in reply.iter_raw():
-                    exchange.grown(body, piece)
-                    exchange.hurried(deadline)
+                    grow(exchange.place, body, piece)
+                    if time.monotonic() >= deadline:
+                        raise TimeoutError  # noqa: TRY301  # it is judged below as httpx's own is
                 return Response(reply.status_code, fields, bytes(body))
         except Exception as error:  # noqa: BLE001  # hooks, transports and auth of the client's may raise anything
             failure = exchange.failure(error)
         raise failure  # outside the handler: httpx's error must not become its context
 
-    def sleep(self, seconds: float) -> None:
-        """As `base.Transport.sleep`."""
-        time.sleep(seconds)
 
-    def close(self) -> None:
-        """Do nothing: the client is the user's."""
-
-
-class AsyncHttpxTransport:
+class AsyncHttpxTransport(AsyncSleeping):
     """Sends for `AsyncPlex` with the user's `AsyncClient`, under asyncio; see `base.AsyncTransport`.
 
     Args:
@@ -233,13 +160,13 @@ class AsyncHttpxTransport:
     """
 
     def __init__(self, client: object) -> None:
-        self._client = cast("_AsyncClient", client)
+        self._client = cast("httpx2.AsyncClient", client)
 
     async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.Transport.send`; `sent` is True wherever httpx leaves it open."""
         exchange = _Exchange(self._client, request, deadline, connect_timeout)
         try:
-            async with asyncio.timeout(exchange.left + _BREATH):
+            async with asyncio.timeout(exchange.left + BREATH):
                 return await self._run(exchange)
         except Exception as error:  # noqa: BLE001  # as above
             failure = exchange.failure(error)
@@ -250,12 +177,5 @@ class AsyncHttpxTransport:
         async with aclosing(reply):
             fields, body = exchange.begun(reply), bytearray()
             async for piece in reply.aiter_raw():
-                exchange.grown(body, piece)
+                grow(exchange.place, body, piece)
             return Response(reply.status_code, fields, bytes(body))
-
-    async def sleep(self, seconds: float) -> None:
-        """As `base.Transport.sleep`."""
-        await asyncio.sleep(seconds)
-
-    async def close(self) -> None:
-        """Do nothing: the client is the user's."""

@@ -8,7 +8,6 @@ and a reply that does not end a connection that was cut. Reads no proxy, no name
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as Late
@@ -17,8 +16,8 @@ from urllib.parse import unquote
 
 from ticketstub.errors import Unreachable
 from ticketstub.transports.failures import closed_early, cut_off, malformed, timed_out
-from ticketstub.transports.heads import HAVE_LENGTH, checked_fields, read_fields
-from ticketstub.wire.http import MAX_BODY, Place, Request, Response, destination
+from ticketstub.transports.heads import HAVE_LENGTH, LONGEST, AsyncSleeping, Sleeping, prepare, read_fields
+from ticketstub.wire.http import MAX_BODY, Place, Request, Response
 
 Message = MutableMapping[str, object]
 Application = Callable[
@@ -30,7 +29,6 @@ Application = Callable[
 Reach = Literal["answers", "refused", "silent"]
 """What comes of connecting to a host and port: an answer, a refused connection, or nothing at all."""
 
-_LONGEST = 86400.0
 _CLIENT = ("127.0.0.1", 1)
 
 
@@ -80,11 +78,8 @@ class Loopback:
             Unreachable: nothing listens there, or the loop has ended.
             ValueError: it cannot be sent.
         """
-        place, target = destination(request.url)
-        scope = _scope(request, place, target)
-        left = min(deadline - time.monotonic(), _LONGEST)
-        if left <= 0:
-            raise timed_out(place, sent=False)
+        place, target, fields, left = prepare(request, deadline)
+        scope = _scope(request, place, target, fields)
         reach = self._reach(place.host, place.port)
         if reach == "refused":
             raise _refused(place)
@@ -111,7 +106,7 @@ class Loopback:
 
 async def _nothing(place: Place) -> Response:
     """Wait for a connection that does not come about."""
-    await asyncio.sleep(_LONGEST)
+    await asyncio.sleep(LONGEST)
     raise timed_out(place, sent=False)
 
 
@@ -141,7 +136,7 @@ class _Reply:
         self.ended = not message.get("more_body", False)
 
 
-class LoopbackTransport:
+class LoopbackTransport(Sleeping):
     """Sends for `Plex` into this process; see `base.Transport`.
 
     Args:
@@ -165,15 +160,8 @@ class LoopbackTransport:
             reply.cancel()
             raise
 
-    def sleep(self, seconds: float) -> None:
-        """As `base.Transport.sleep`."""
-        time.sleep(seconds)
 
-    def close(self) -> None:
-        """Close nothing: there are no connections."""
-
-
-class AsyncLoopbackTransport:
+class AsyncLoopbackTransport(AsyncSleeping):
     """Sends for `AsyncPlex` into this process, from whatever event loop; see `base.AsyncTransport`.
 
     Args:
@@ -196,13 +184,6 @@ class AsyncLoopbackTransport:
                 raise
             raise closed_early(place) from None
 
-    async def sleep(self, seconds: float) -> None:
-        """As `base.AsyncTransport.sleep`."""
-        await asyncio.sleep(seconds)
-
-    async def close(self) -> None:
-        """Close nothing: there are no connections."""
-
 
 def _is_cancelled() -> bool:
     """Tell whether it is the task itself that is to end, and not the server that did."""
@@ -215,8 +196,10 @@ def _refused(place: Place) -> Unreachable:
     return Unreachable(f"{place} cannot be reached: connection refused", sent=False, hint=hint)
 
 
-def _scope(request: Request, place: Place, target: str) -> MutableMapping[str, object]:
-    fields = [(name.lower(), value) for name, value in checked_fields(request)]
+def _scope(
+    request: Request, place: Place, target: str, given: list[tuple[bytes, bytes]]
+) -> MutableMapping[str, object]:
+    fields = [(name.lower(), value) for name, value in given]
     if request.body or request.method in HAVE_LENGTH:
         fields.append((b"content-length", b"%d" % len(request.body)))
     path, _, query = target.partition("?")
