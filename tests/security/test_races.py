@@ -22,7 +22,6 @@ from tests.server.family import IDS, TOKENS
 from tests.server.whole import FORM, PASSWORD, Change, Whole
 from ticketstub.server.instance import Instance
 from ticketstub.server.limits import AttemptKind
-from ticketstub.server.store.auth_keys import Grant
 from ticketstub.server.store.base import SignIn
 from ticketstub.server.store.claims import Exchange
 
@@ -92,11 +91,11 @@ def naive_nonces(instance: Instance) -> None:
     keys, spent = instance.store.auth_keys, set[bytes | None]()
     grants = keys.grant
 
-    async def grant(wanted: Grant) -> bool:
-        if wanted.nonce in spent:
+    async def grant(*, nonce: bytes | None, **wanted: Any) -> bool:
+        if nonce in spent:
             return False
-        done = await grants(replace(wanted, nonce=None))
-        spent.add(wanted.nonce)
+        done = await grants(**wanted, nonce=None)
+        spent.add(nonce)
         return done
 
     put(keys, grant=grant)
@@ -128,14 +127,14 @@ def naive_claims(instance: Instance) -> None:
 def naive_pins(instance: Instance) -> None:
     store: Any = instance.store
 
-    async def link(wanted: Any) -> bool:
-        found = await store.pins.find(wanted.id, wanted.now)
+    async def link(*, pin_id: int, account_id: int, sealed_token: bytes, now: int, **_more: Any) -> bool:
+        found = await store.pins.find(pin_id, now)
         if found is None or found.account_id is not None:
             return False
         await asyncio.sleep(0.005)  # as long as a busy writer takes
 
         def work(connection: sqlite3.Connection) -> bool:
-            values = {"1": wanted.id, "2": wanted.account_id, "3": wanted.now, "4": wanted.sealed_token}
+            values = {"1": pin_id, "2": account_id, "3": now, "4": sealed_token}
             connection.execute(
                 "UPDATE pin SET account_id = $2, linked_at = $3, sealed_token = $4 WHERE id = $1", values
             )

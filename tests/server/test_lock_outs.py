@@ -23,7 +23,6 @@ from ticketstub.server import lock_outs
 from ticketstub.server.instance import Instance
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.store.base import SignIn, StoreUnavailable
-from ticketstub.server.store.pins import PinLink
 from ticketstub.server.world import World
 
 PASSWORD = "paper-lantern-42"
@@ -341,10 +340,10 @@ def test_what_a_failing_database_refuses_is_no_guess() -> None:
     def failing(instance: Instance) -> None:
         right_link, sign_in = instance.store.pins.link, instance.store.sign_in
 
-        async def link_or_fail(link: PinLink) -> bool:
+        async def link_or_fail(**link: Any) -> bool:
             if failures:
                 raise failures.pop()
-            return await right_link(link)
+            return await right_link(**link)
 
         async def sign_in_or_fail(wanted: SignIn) -> bool:
             if failures:

@@ -9,14 +9,10 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from msgspec.structs import replace
-
 from tests.server.asking import START
 from tests.stateful.machine import Plexes
 from ticketstub.server.instance import Instance
-from ticketstub.server.store.accounts import NewPassword
-from ticketstub.server.store.auth_keys import Grant
-from ticketstub.server.store.base import TokenRow
+from ticketstub.server.store.base import SignIn, TokenRow
 
 _REVIVE = """
     UPDATE token SET revoked_at = NULL WHERE revoked_at = $1 AND digest IN (SELECT digest FROM home_switch)
@@ -83,8 +79,8 @@ def a_nonce_is_good_twice(instance: Instance) -> None:
     """It is looked at and not spent."""
     grants = instance.store.auth_keys.grant
 
-    async def grant(wanted: Grant) -> bool:
-        return await grants(replace(wanted, once=False))
+    async def grant(**wanted: Any) -> bool:
+        return await grants(**{**wanted, "once": False})
 
     _put(instance.store.auth_keys, grant=grant)
 
@@ -108,9 +104,9 @@ def a_new_password_signs_nobody_out(instance: Instance) -> None:
     """It gives the new token and ends none of the old ones."""
     changes = instance.store.accounts.change_password
 
-    async def change(wanted: NewPassword) -> bool:
-        done = await changes(replace(wanted, fresh=None))
-        return done and (wanted.fresh is None or await instance.store.sign_in(wanted.fresh))
+    async def change(account_id: int, *, fresh: SignIn | None, **wanted: Any) -> bool:
+        done = await changes(account_id, **wanted)
+        return done and (fresh is None or await instance.store.sign_in(fresh))
 
     _put(instance.store.accounts, change_password=change)
 

@@ -16,7 +16,7 @@ from ticketstub.refusals import PinNotFound, Refusal, TokenExpired, Unauthorized
 from ticketstub.server.instance import Instance
 from ticketstub.server.lock_outs import check_not_locked
 from ticketstub.server.signing import LIFE
-from ticketstub.server.store.auth_keys import Grant, KeyRow, NewKey
+from ticketstub.server.store.auth_keys import KeyRow, NewKey
 from ticketstub.server.store.base import TokenRow
 from ticketstub.server.store.pins import PinRow
 from ticketstub.token import Token
@@ -82,17 +82,15 @@ async def grant(instance: Instance, key: KeyRow, claims: DeviceClaims, *, spend:
     nonce = instance.keys.digest(claims.nonce or "") if spend else None
     answers = instance.answers
     won = await instance.store.auth_keys.grant(
-        Grant(
-            kid=key.kid,
-            client_identifier=key.client_identifier,
-            device_id=key.device_id,
-            digest=instance.keys.digest(text),
-            nonce=nonce,
-            once=answers.nonce_once,
-            first_ends=answers.first_jwt == "ends_token",
-            now=now,
-            expires_at=now + LIFE,
-        )
+        kid=key.kid,
+        client_identifier=key.client_identifier,
+        device_id=key.device_id,
+        digest=instance.keys.digest(text),
+        nonce=nonce,
+        once=answers.nonce_once,
+        first_ends=answers.first_jwt == "ends_token",
+        now=now,
+        expires_at=now + LIFE,
     )
     if not won:
         raise refuse(instance, "nonce")

@@ -20,7 +20,7 @@ from ticketstub.server.instance import Instance
 from ticketstub.server.lock_outs import check_not_locked, vouched
 from ticketstub.server.sign_ins import check_has_no_key
 from ticketstub.server.store.base import DeviceRow
-from ticketstub.server.store.pins import PinLink, PinRow
+from ticketstub.server.store.pins import PinRow
 from ticketstub.token import Token
 from ticketstub.wire.codec import plain, to_json
 
@@ -121,16 +121,14 @@ async def approve(
         await check_has_no_key(instance, account_id, pin.client)
     text = None if pin.jwk else instance.keys.new_token()
     won = await instance.store.pins.link(
-        PinLink(
-            id=pin.id,
-            account_id=account_id,
-            digest=instance.keys.digest(text) if text else None,
-            sealed_token=instance.keys.seal(text) if text else None,
-            now=instance.now(),
-            rotate=instance.answers.rotate_tokens,
-            by=by,
-            asker=asker,
-        )
+        pin_id=pin.id,
+        account_id=account_id,
+        digest=instance.keys.digest(text) if text else None,
+        sealed_token=instance.keys.seal(text) if text else None,
+        now=instance.now(),
+        rotate=instance.answers.rotate_tokens,
+        by=by,
+        asker=asker,
     )
     if won:
         await vouched(instance, account_id)

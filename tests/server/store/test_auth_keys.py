@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from functools import partial
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from tests.server.store.test_conformance import MIRA, NOW, TOM, WORLD
 from ticketstub.server.keys import Keys
 from ticketstub.server.signing import LIFE, Signing
 from ticketstub.server.store import auth_keys
-from ticketstub.server.store.auth_keys import Grant, NewKey, SigningRow
+from ticketstub.server.store.auth_keys import NewKey, SigningRow
 from ticketstub.server.store.base import DeviceRow, SignIn
-from ticketstub.server.store.pins import PinLink, PinRow
+from ticketstub.server.store.pins import PinRow
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sqlite import SqliteStore
 
@@ -43,7 +40,7 @@ def new_key(thumbprint: str = "t" * 43, **changes: Any) -> NewKey:
     return NewKey(**{**facts, **changes})
 
 
-def granting(number: int, nonce: bytes | None, device_id: int, **changes: Any) -> Grant:
+def granting(number: int, nonce: bytes | None, device_id: int, **changes: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "kid": "demo-key-1",
         "client_identifier": CLIENT,
@@ -52,7 +49,7 @@ def granting(number: int, nonce: bytes | None, device_id: int, **changes: Any) -
         "nonce": nonce,
     }
     facts |= {"once": True, "first_ends": True, "now": NOW, "expires_at": NOW + LIFE}
-    return Grant(**{**facts, **changes})
+    return {**facts, **changes}
 
 
 async def winners(store: SqliteStore, rounds: int, at_once: int) -> list[int]:
@@ -64,9 +61,9 @@ async def winners(store: SqliteStore, rounds: int, at_once: int) -> list[int]:
         nonce = b"nonce %d" % number
         assert await store.auth_keys.add_nonce(nonce, CLIENT, NOW, NOW + 300, 1000)
         grants = [granting(number * at_once + index, nonce, device_id) for index in range(at_once)]
-        won = await asyncio.gather(*(store.auth_keys.grant(grant) for grant in grants))
+        won = await asyncio.gather(*(store.auth_keys.grant(**grant) for grant in grants))
         counted.append(sum(won))
-        alive = [await store.find_token(grant.digest, NOW) for grant in grants]
+        alive = [await store.find_token(grant["digest"], NOW) for grant in grants]
         assert won == [row is not None for row in alive], "who won has a token, and nobody else"
     return counted
 
@@ -83,16 +80,13 @@ async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords):
     await seed(store, WORLD, keys, passwords, NOW)
     assert await store.auth_keys.register(new_key())
 
-    async def naive(grant: Grant) -> bool:
-        if store._reader.one(auth_keys._HAS_NONCE, grant.nonce, CLIENT, NOW) is None:
+    async def naive(**grant: Any) -> bool:
+        nonce = (grant["nonce"], CLIENT, NOW)
+        if store._reader.one(auth_keys._HAS_NONCE, *nonce) is None:
             return False
         await asyncio.sleep(0)
-        spend = partial(_delete, {"1": grant.nonce, "2": CLIENT, "3": NOW})
-        await store._writer.run(spend)
-        return await type(store.auth_keys).grant(store.auth_keys, replace(grant, nonce=None))
-
-    def _delete(values: dict[str, object], connection: sqlite3.Connection) -> None:
-        connection.execute(auth_keys._SPEND_NONCE, values)
+        await store.transaction(lambda transaction: transaction.one(auth_keys._SPEND_NONCE, *nonce))
+        return await type(store.auth_keys).grant(store.auth_keys, **{**grant, "nonce": None})
 
     store.auth_keys.grant = naive  # type: ignore[method-assign]  # the defect that the race must notice
     assert max(await winners(store, 3, 64)) > 1
@@ -135,7 +129,7 @@ async def linked(store: SqliteStore, pin_id: int, account: int, client: str = CL
         expires_at=NOW + 900,
     )
     assert "made" == await store.pins.create(made, 9)
-    assert await store.pins.link(PinLink(id=pin_id, account_id=account, digest=None, sealed_token=None, now=NOW))
+    assert await store.pins.link(pin_id=pin_id, account_id=account, digest=None, sealed_token=None, now=NOW)
 
 
 @pytest.mark.parametrize(("pin_id", "account", "now"), [(2, MIRA, NOW), (1, TOM, NOW), (1, MIRA, NOW + 900)])
@@ -172,10 +166,10 @@ async def test_a_jwt_is_the_account_s_that_it_speaks_of(store):
     await linked(store, 1, TOM)
     assert await store.auth_keys.adopt(new_key(account_id=TOM), 1)
     grant = granting(1, None, found.device_id)
-    assert not await store.auth_keys.grant(grant)
-    assert await store.find_token(grant.digest, NOW) is None
+    assert not await store.auth_keys.grant(**grant)
+    assert await store.find_token(grant["digest"], NOW) is None
     moved = await store.auth_keys.find("demo-key-1", CLIENT)
-    assert await store.auth_keys.grant(granting(2, None, moved.device_id))
+    assert await store.auth_keys.grant(**granting(2, None, moved.device_id))
 
 
 async def test_nonces_are_bounded(store):

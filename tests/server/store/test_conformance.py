@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from tests.tables import every
 from ticketstub.server.keys import VERIFICATION, Keys
 from ticketstub.server.store.base import DeviceRow, SignIn, StoreConflict, StoreUnavailable, canonical_login
-from ticketstub.server.store.claims import NewShare
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sqlite import SqliteStore
 from ticketstub.server.world import World
@@ -287,16 +286,14 @@ async def test_a_revoked_share_is_no_resource(store, keys):
 
 async def test_a_share_is_made_anew(store, keys):
     """A share is made, and made anew once it ended or in place of the one before, by the server's owner alone."""
-    first = NewShare(
-        machine_identifier=ATTIC, owner_id=MIRA, guest_id=TOM, digest=b"first", sealed_token=b"sealed", now=NOW
-    )
-    assert not await store.users.share(replace(first, owner_id=TOM))
+    share = partial(store.users.share, ATTIC, guest_id=TOM, sealed_token=b"sealed", now=NOW)
+    assert not await share(owner_id=TOM, digest=b"first")
     assert await store.find_token(keys.digest(TOM_SHARE), NOW)
     assert await store.users.unshare(TOM, ATTIC, NOW)
     assert not await store.users.unshare(TOM, ATTIC, NOW)
-    for share in (first, replace(first, digest=b"second")):
-        assert await store.users.share(share)
-        assert TOM == (await store.find_token(share.digest, NOW)).account_id
+    for digest in (b"first", b"second"):
+        assert await share(owner_id=MIRA, digest=digest)
+        assert TOM == (await store.find_token(digest, NOW)).account_id
     assert [None, None] == [await store.find_token(dead, NOW) for dead in (b"first", keys.digest(TOM_SHARE))]
     assert ["Cellar", "Attic"] == [resource.server.name for resource in await store.resources(TOM)]
 

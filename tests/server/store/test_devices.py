@@ -10,7 +10,7 @@ import pytest
 
 from ticketstub.server.keys import Keys
 from ticketstub.server.store.base import DeviceRow, SignIn, StoreConflict
-from ticketstub.server.store.claims import Claims, Exchange, NewClaim, give
+from ticketstub.server.store.claims import Claims, Exchange, give
 from ticketstub.server.store.database import Statements
 from ticketstub.server.store.devices import MOST, KnownDevice
 from ticketstub.server.store.seed import seed
@@ -71,9 +71,9 @@ async def signed_in(store, keys: Keys, token: str, account_id: int = MIRA, now: 
     assert await store.sign_in(sign_in)
 
 
-def new_claim(digest: bytes, account_id: int = MIRA, **changes) -> NewClaim:
+def new_claim(digest: bytes, account_id: int = MIRA, **changes) -> dict[str, Any]:
     facts = {"now": NOW, "expires_at": NOW + LIVES, "most": 1000, **changes}
-    return NewClaim(digest=digest, account_id=account_id, **facts)
+    return {"digest": digest, "account_id": account_id, **facts}
 
 
 def exchange(digest: bytes, machine: str, number: int = 0, **changes) -> Exchange:
@@ -216,20 +216,20 @@ async def test_a_client_that_calls_itself_a_server_is_none(store, keys):
 
 async def test_an_exchange_gives_the_server_away_once(store):
     """The machine gets an owner, a device and a bound token; the claim token is spent, and so is one that is over."""
-    assert await store.claims.create(new_claim(b"c"))
+    assert await store.claims.create(**new_claim(b"c"))
     assert [MIRA, None] == [await store.claims.exchange(exchange(b"c", LOFT, number)) for number in range(2)]
     row = await store.find_token(b"0 of c", NOW + 1)
     assert ("server", LOFT, MIRA) == (row.kind, row.machine_identifier, await store.claims.owner(LOFT))
-    assert await store.claims.create(new_claim(b"d"))
+    assert await store.claims.create(**new_claim(b"d"))
     assert None is await store.claims.exchange(exchange(b"d", LOFT, now=NOW + LIVES))
     assert None is await store.claims.exchange(exchange(b"never made", LOFT))
 
 
 async def test_a_refused_exchange_spends_nothing(store):
     """For a server of somebody else, one that must be nobody's, or an account that is off: refused and given back."""
-    assert await store.claims.create(new_claim(b"toms", TOM))
-    assert await store.claims.create(new_claim(b"miras"))
-    assert await store.claims.create(new_claim(b"junos", JUNO))
+    assert await store.claims.create(**new_claim(b"toms", TOM))
+    assert await store.claims.create(**new_claim(b"miras"))
+    assert await store.claims.create(**new_claim(b"junos", JUNO))
     assert None is await store.claims.exchange(exchange(b"toms", ATTIC))
     assert None is await store.claims.exchange(exchange(b"miras", ATTIC, first=True))
     assert None is await store.claims.exchange(exchange(b"junos", LOFT))
@@ -243,20 +243,20 @@ async def test_a_refused_exchange_spends_nothing(store):
 async def test_a_claim_ends_with_the_token_that_asked(store, keys):
     """A claim token whose asking token was revoked is refused."""
     await signed_in(store, keys, "a" * 20)
-    assert await store.claims.create(new_claim(b"c", origin=keys.digest("a" * 20)))
+    assert await store.claims.create(**new_claim(b"c", origin=keys.digest("a" * 20)))
     assert await store.revoke_token(keys.digest("a" * 20), NOW)
     assert None is await store.claims.exchange(exchange(b"c", LOFT))
 
 
 async def test_only_so_many_claims_are_alive(store):
     """Beyond `most` none is made; spent ones and those that are over do not count, nor do others'."""
-    made = [await store.claims.create(new_claim(b"%d" % number, most=2)) for number in range(3)]
+    made = [await store.claims.create(**new_claim(b"%d" % number, most=2)) for number in range(3)]
     assert [True, True, False] == made
-    assert await store.claims.create(new_claim(b"toms", TOM, most=2))
+    assert await store.claims.create(**new_claim(b"toms", TOM, most=2))
     assert MIRA == await store.claims.exchange(exchange(b"0", LOFT))
-    assert await store.claims.create(new_claim(b"3", most=2))
-    assert not await store.claims.create(new_claim(b"4", most=2))
-    assert await store.claims.create(new_claim(b"5", most=2, now=NOW + LIVES, expires_at=NOW + 2 * LIVES))
+    assert await store.claims.create(**new_claim(b"3", most=2))
+    assert not await store.claims.create(**new_claim(b"4", most=2))
+    assert await store.claims.create(**new_claim(b"5", most=2, now=NOW + LIVES, expires_at=NOW + 2 * LIVES))
 
 
 class Naive(Claims):
@@ -283,7 +283,7 @@ async def winners(store, claims, rounds: int) -> list[int]:
     counts = []
     for number in range(rounds):
         digest = b"round %d" % number
-        assert await store.claims.create(new_claim(digest))
+        assert await store.claims.create(**new_claim(digest))
         tries = [claims.exchange(exchange(digest, f"{number}-{client}", client)) for client in range(CLIENTS)]
         counts.append([found is not None for found in await asyncio.gather(*tries)].count(True))
     return counts

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from ticketstub.records import Account
 from ticketstub.server.store.base import AccountRow, DeviceRow, StoreConflict
-from ticketstub.server.store.homes import Switch
 from ticketstub.server.store.members import NewHome, Passcode
 from ticketstub.server.store.seed import managed_record, seed
 from ticketstub.server.store.sessions import NewSession
@@ -57,17 +57,17 @@ def managed(number: int) -> AccountRow:
 
 def switching(
     keys, token: str, caller: int = MIRA, to: int = PIP, stored: str | None = None, by: str | None = None
-) -> Switch:
-    return Switch(
-        caller_id=caller,
-        by=keys.digest(by) if by else None,
-        account_id=to,
-        passcode_hash=stored,
-        device=CLIENT,
-        digest=keys.digest(token),
-        sealed_token=keys.seal(token),
-        now=NOW,
-    )
+) -> dict[str, Any]:
+    return {
+        "caller_id": caller,
+        "by": keys.digest(by) if by else None,
+        "account_id": to,
+        "passcode_hash": stored,
+        "device": CLIENT,
+        "digest": keys.digest(token),
+        "sealed_token": keys.seal(token),
+        "now": NOW,
+    }
 
 
 async def record(store, account_id: int) -> Account:
@@ -143,32 +143,32 @@ async def test_what_belongs_to_somebody_else(store, keys, passwords, change):
 
 async def test_a_switch(store, keys):
     """A switch notes the other's device and keeps their token, once, and only within a Home."""
-    assert await store.homes.switch(switching(keys, "t" * 20))
+    assert await store.homes.switch(**switching(keys, "t" * 20))
     row = await store.find_token(keys.digest("t" * 20), NOW)
     assert ("account", PIP) == (row.kind, row.account_id)
     assert row.device_id is not None
     for caller, to in ((NILS, PIP), (MIRA, NILS), (MIRA, GONE), (MIRA, 1), (NILS, MIRA)):
-        assert not await store.homes.switch(switching(keys, "u" * 20, caller, to))
+        assert not await store.homes.switch(**switching(keys, "u" * 20, caller, to))
     assert await store.find_token(keys.digest("u" * 20), NOW) is None
-    assert await store.homes.switch(switching(keys, "v" * 20, NILS, NILS))
+    assert await store.homes.switch(**switching(keys, "v" * 20, NILS, NILS))
 
 
 async def test_a_switch_by_what_was_so(store, keys):
     """A passcode that was set, changed or removed after it was looked at stops the switch."""
     await store.homes.set_passcode(PIP, None, code("1"), NOW)
     for stored in (None, code("2").hash):
-        assert not await store.homes.switch(switching(keys, "t" * 20, stored=stored))
-    assert await store.homes.switch(switching(keys, "t" * 20, stored=code("1").hash))
+        assert not await store.homes.switch(**switching(keys, "t" * 20, stored=stored))
+    assert await store.homes.switch(**switching(keys, "t" * 20, stored=code("1").hash))
     await store.homes.set_passcode(PIP, code("1").hash, None, NOW)
-    assert not await store.homes.switch(switching(keys, "u" * 20, stored=code("1").hash))
+    assert not await store.homes.switch(**switching(keys, "u" * 20, stored=code("1").hash))
 
 
 async def test_a_token_that_ended_switches_to_nobody(store, keys):
     """S6: a token that ended after it was looked at leaves no other's token behind."""
-    assert await store.homes.switch(switching(keys, "t" * 20))
-    assert await store.homes.switch(switching(keys, "u" * 20, PIP, MIRA, by="t" * 20))
+    assert await store.homes.switch(**switching(keys, "t" * 20))
+    assert await store.homes.switch(**switching(keys, "u" * 20, PIP, MIRA, by="t" * 20))
     assert await store.revoke_token(keys.digest("t" * 20), NOW)
-    assert not await store.homes.switch(switching(keys, "v" * 20, PIP, MIRA, by="t" * 20))
+    assert not await store.homes.switch(**switching(keys, "v" * 20, PIP, MIRA, by="t" * 20))
     assert await store.find_token(keys.digest("v" * 20), NOW) is None
 
 
@@ -246,7 +246,7 @@ async def test_a_removal(store, keys):
         switching(keys, tokens["f"], PIP, MIRA, by=PIP_TOKEN),
     ]
     for each in made:
-        assert await store.homes.switch(each)
+        assert await store.homes.switch(**each)
     assert await store.homes.remove(home.id, TOM, NOW)
     alive = {name for name, token in tokens.items() if await store.find_token(keys.digest(token), NOW)}
     assert {"d", "e", "f"} == alive
@@ -260,11 +260,11 @@ async def test_a_removal(store, keys):
 async def test_a_managed_user_ends_with_its_removal(store, keys):
     """Its account is off, and every token of it is dead, the world's known one included."""
     home = await store.homes.of(MIRA)
-    await store.homes.switch(switching(keys, "t" * 20))
+    await store.homes.switch(**switching(keys, "t" * 20))
     assert await store.homes.remove(home.id, PIP, NOW)
     assert [None, None] == [await store.find_token(keys.digest(token), NOW) for token in ("t" * 20, PIP_TOKEN)]
     assert (await store.account(PIP)).disabled
-    assert not await store.homes.switch(switching(keys, "u" * 20))
+    assert not await store.homes.switch(**switching(keys, "u" * 20))
 
 
 async def test_invitations(store):

@@ -9,7 +9,7 @@ import pytest
 
 from ticketstub.server.store.base import DeviceRow, SignIn, StoreUnavailable
 from ticketstub.server.store.database import Statements, in_transaction
-from ticketstub.server.store.pins import PinLink, PinRow, Pins
+from ticketstub.server.store.pins import PinRow, Pins
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sessions import NewSession
 from ticketstub.server.store.sqlite import SqliteStore
@@ -45,9 +45,9 @@ def pin(**changes: Any) -> PinRow:
     return PinRow(**{**facts, "jwk": None, "created_at": NOW, "expires_at": NOW + 900, **changes})
 
 
-def link(keys, pin_id: int = 1402233445, account: int = MIRA, token: str = TOKEN, **changes) -> PinLink:
-    facts: dict[str, Any] = {"id": pin_id, "account_id": account, "now": NOW}
-    return PinLink(**{**facts, "digest": keys.digest(token), "sealed_token": keys.seal(token), **changes})
+def link(keys, pin_id: int = 1402233445, account: int = MIRA, token: str = TOKEN, **changes) -> dict[str, Any]:
+    facts: dict[str, Any] = {"pin_id": pin_id, "account_id": account, "now": NOW}
+    return {**facts, "digest": keys.digest(token), "sealed_token": keys.seal(token), **changes}
 
 
 async def test_what_ended_approves_nothing(store, keys):
@@ -62,7 +62,7 @@ async def test_what_ended_approves_nothing(store, keys):
         else:
             await store.sessions.create(NewSession(digest=asker, account_id=MIRA, now=NOW, expires_at=NOW + 9))
             assert await store.sessions.end(asker, NOW)
-        assert not await store.pins.link(link(keys, number + 1, asker=asker))
+        assert not await store.pins.link(**link(keys, number + 1, asker=asker))
         assert (await store.pins.find(number + 1, NOW)).account_id is None
         assert await store.find_token(keys.digest(TOKEN), NOW) is None
 
@@ -74,7 +74,7 @@ async def test_what_is_alive_approves(store, keys):
     assert await store.sessions.create(NewSession(digest=b"session", account_id=MIRA, now=NOW, expires_at=NOW + 9))
     for number, asker in enumerate((b"token", b"session")):
         await store.pins.create(pin(id=number + 1, code=f"AAA{number}"), ROOM)
-        assert await store.pins.link(link(keys, number + 1, token=f"{number}" * 20, asker=asker))
+        assert await store.pins.link(**link(keys, number + 1, token=f"{number}" * 20, asker=asker))
 
 
 async def test_a_new_pin(store):
@@ -107,7 +107,7 @@ async def test_a_pin_that_is_over(store, keys):
     assert await store.pins.find(1402233445, end - 1)
     assert await store.pins.find(1402233445, end) is None
     assert await store.pins.find_code("H7QK", end) is None
-    assert not await store.pins.link(link(keys, now=end))
+    assert not await store.pins.link(**link(keys, now=end))
     assert not await store.pins.deny(1402233445, end)
     assert not await store.pins.deliver(1402233445, end)
     assert await store.find_token(keys.digest(TOKEN), end) is None
@@ -148,7 +148,7 @@ async def test_room_is_kept_however_many_come_at_once(store):
 async def test_linking(store, keys):
     """A linked PIN has its account and sealed token, and the token works for the PIN's own client."""
     await store.pins.create(pin(), ROOM)
-    assert await store.pins.link(link(keys))
+    assert await store.pins.link(**link(keys))
     found = await store.pins.find(1402233445, NOW + 1)
     assert (MIRA, False, TOKEN) == (
         found.account_id,
@@ -163,9 +163,9 @@ async def test_linking(store, keys):
 async def test_linking_twice(store, keys):
     """The second link of a PIN fails, by the same account and by another, and leaves no token."""
     await store.pins.create(pin(), ROOM)
-    assert await store.pins.link(link(keys))
+    assert await store.pins.link(**link(keys))
     for account in (MIRA, TOM):
-        assert not await store.pins.link(link(keys, account=account, token="Sec-nd789abcdefghij_"))
+        assert not await store.pins.link(**link(keys, account=account, token="Sec-nd789abcdefghij_"))
     assert MIRA == (await store.pins.find(1402233445, NOW)).account_id
     assert await store.find_token(keys.digest("Sec-nd789abcdefghij_"), NOW) is None
 
@@ -174,25 +174,25 @@ async def test_linking_twice(store, keys):
 async def test_an_account_that_is_off(store, keys, account):
     """A link by an account that is off, or none, is no link: nothing is raised or kept, and others can link still."""
     await store.pins.create(pin(), ROOM)
-    assert not await store.pins.link(link(keys, account=account))
+    assert not await store.pins.link(**link(keys, account=account))
     assert await store.find_token(keys.digest(TOKEN), NOW) is None
-    assert await store.pins.link(link(keys, account=TOM))
+    assert await store.pins.link(**link(keys, account=TOM))
 
 
 async def test_a_link_that_cannot_be_kept(store, keys):
     """Where the token cannot be kept the PIN is not linked either: all of a link happens or nothing."""
     for number in (1, 2):
         await store.pins.create(pin(id=number, code=f"A00{number}"), ROOM)
-    assert await store.pins.link(link(keys, 1))
+    assert await store.pins.link(**link(keys, 1))
     with pytest.raises(StoreUnavailable):
-        await store.pins.link(link(keys, 2))  # the same token once more
+        await store.pins.link(**link(keys, 2))  # the same token once more
     assert (await store.pins.find(2, NOW)).account_id is None
 
 
 async def test_a_pin_with_a_key(store, keys):
     """A PIN with a key is linked without a token; its device is noted."""
     await store.pins.create(pin(jwk='{"kid":"demo-key-1"}'), ROOM)
-    assert await store.pins.link(link(keys, digest=None, sealed_token=None))
+    assert await store.pins.link(**link(keys, digest=None, sealed_token=None))
     found = await store.pins.find(1402233445, NOW)
     assert (MIRA, None) == (found.account_id, found.sealed_token)
 
@@ -202,7 +202,7 @@ async def test_rotation(store, keys):
     tokens = ["First-789abcdefghij_", "Second789abcdefghij_", "Third-789abcdefghij_"]
     for number, (token, rotate) in enumerate(zip(tokens, (False, False, True), strict=True), 1):
         await store.pins.create(pin(id=number, code=f"A00{number}"), ROOM)
-        assert await store.pins.link(link(keys, number, token=token, rotate=rotate))
+        assert await store.pins.link(**link(keys, number, token=token, rotate=rotate))
         alive = [bool(await store.find_token(keys.digest(each), NOW)) for each in tokens]
         assert [[True, False, False], [True, True, False], [False, False, True]][number - 1] == alive
 
@@ -212,10 +212,10 @@ async def test_denying(store, keys):
     await store.pins.create(pin(), ROOM)
     assert await store.pins.deny(1402233445, NOW + 5)
     assert not await store.pins.deny(1402233445, NOW + 5)
-    assert not await store.pins.link(link(keys))
+    assert not await store.pins.link(**link(keys))
     assert NOW + 5 == (await store.pins.find_code("H7QK", NOW + 5)).denied_at
     await store.pins.create(pin(id=2, code="A002"), ROOM)
-    assert await store.pins.link(link(keys, 2))
+    assert await store.pins.link(**link(keys, 2))
     assert not await store.pins.deny(2, NOW)
     assert not await store.pins.deny(3, NOW)
 
@@ -236,7 +236,7 @@ async def test_pins_outlive_a_restart(tmp_path, keys, passwords):
     await seed(store, WORLD, keys, passwords, NOW)
     await store.pins.create(pin(), ROOM)
     await store.pins.create(pin(id=2, code="A002"), ROOM)
-    await store.pins.link(link(keys, 2))
+    await store.pins.link(**link(keys, 2))
     await store.close()
     store = SqliteStore(url)
     assert pin() == await store.pins.find(1402233445, NOW)
@@ -251,7 +251,7 @@ async def test_no_token_is_kept_in_clear(tmp_path, keys, passwords):
     store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
     await seed(store, WORLD, keys, passwords, NOW)
     await store.pins.create(pin(), ROOM)
-    await store.pins.link(link(keys))
+    await store.pins.link(**link(keys))
     files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     await store.close()
     assert TOKEN.encode() not in files
@@ -268,7 +268,7 @@ async def raced(stores: list[SqliteStore], keys, accounts: list[int], number: in
     await stores[0].pins.create(pin(id=pin_id, code=f"{number:04}"), ROOM)
     tokens = [f"R{number:03}-{account:015}" for account in accounts]
     links = [link(keys, pin_id, account, token) for account, token in zip(accounts, tokens, strict=True)]
-    won = await asyncio.gather(*(stores[n % len(stores)].pins.link(each) for n, each in enumerate(links)))
+    won = await asyncio.gather(*(stores[n % len(stores)].pins.link(**each) for n, each in enumerate(links)))
     winners = [account for account, yes in zip(accounts, won, strict=True) if yes]
     found = await stores[0].pins.find(pin_id, NOW)
     alive = [
@@ -316,24 +316,32 @@ class NaivePins(Pins):
 
     all_have_looked: asyncio.Barrier
 
-    async def link(self, link: PinLink) -> bool:
-        found = await self.find(link.id, link.now)
+    async def link(self, **link: Any) -> bool:
+        found = await self.find(link["pin_id"], link["now"])
         await self.all_have_looked.wait()
         if found is None or found.account_id is not None or found.denied_at is not None:
             return False
-        return await self._naive_link(link)
+        return await self._naive_link(**link)
 
     @in_transaction
-    def _naive_link(self, transaction: Statements, link: PinLink) -> bool:
-        transaction.run(_NAIVE, link.id, link.account_id, link.now, link.sealed_token)
+    def _naive_link(
+        self,
+        transaction: Statements,
+        pin_id: int,
+        account_id: int,
+        digest: bytes,
+        sealed_token: bytes,
+        now: int,
+    ) -> bool:
+        transaction.run(_NAIVE, pin_id, account_id, now, sealed_token)
         keep_token(
             transaction,
-            digest=link.digest or b"",
-            sealed=link.sealed_token or b"",
+            digest=digest,
+            sealed=sealed_token,
             kind="account",
-            account_id=link.account_id,
-            device_id=note_device(transaction, link.account_id, CLIENT, link.now) or 0,
-            now=link.now,
+            account_id=account_id,
+            device_id=note_device(transaction, account_id, CLIENT, now) or 0,
+            now=now,
         )
         return True
 

@@ -22,7 +22,6 @@ from ticketstub.server.control.declared import COMMANDS, PREFIX, WithCode, WithI
 from ticketstub.server.control.recorded import Recorded
 from ticketstub.server.keys import VERIFICATION
 from ticketstub.server.store.base import AccountRow, DeviceRow, MediaServerRow, SignIn
-from ticketstub.server.store.claims import NewShare
 from ticketstub.server.store.pins import PinRow
 from ticketstub.server.store.seed import seed
 from ticketstub.server.verification import code_at
@@ -200,15 +199,14 @@ class Commands:
         if server.owner_id is None or server.owner_id == row.id:
             raise ValueError("a media server is shared by its owner, with somebody else")
         keys, text = self._instance.keys, self._instance.keys.new_token()
-        new = NewShare(
-            machine_identifier=server.machine_identifier,
+        await self._instance.store.users.share(
+            server.machine_identifier,
             owner_id=server.owner_id,
             guest_id=row.id,
             digest=keys.digest(text),
             sealed_token=keys.seal(text),
             now=self._instance.now(),
         )
-        await self._instance.store.users.share(new)
 
     @command("POST", "/shares/end")
     async def unshare(self, media_server: str, account: AccountName) -> None:

@@ -17,7 +17,6 @@ from ticketstub.server.policies.media_servers import check_may_claim
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Visit
 from ticketstub.server.store.base import TokenRow
-from ticketstub.server.store.claims import NewClaim
 from ticketstub.token import Token
 from ticketstub.wire.call import from_parameters
 from ticketstub.wire.claims import ExchangeClaim, GetClaimToken
@@ -32,7 +31,7 @@ async def get_claim_token(visit: Visit[Instance, TokenRow], _call: GetClaimToken
     """Make a claim token; raises `RateLimited` for who has too many."""
     instance, now = visit.place, visit.place.now()
     text = new_claim(instance)
-    made = NewClaim(
+    made = await instance.store.claims.create(
         digest=instance.keys.digest(text),
         account_id=visit.caller.account_id,
         origin=instance.keys.digest(visit.token),
@@ -40,7 +39,7 @@ async def get_claim_token(visit: Visit[Instance, TokenRow], _call: GetClaimToken
         expires_at=now + LIVES,
         most=MOST,
     )
-    if not await instance.store.claims.create(made):
+    if not made:
         raise RateLimited
     return Token.received(text)
 

@@ -20,7 +20,7 @@ from ticketstub.server.policy import remembered_until
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Visit
 from ticketstub.server.store.base import TokenRow
-from ticketstub.server.store.homes import HomeRow, MemberRow, Switch
+from ticketstub.server.store.homes import HomeRow, MemberRow
 from ticketstub.server.store.members import Passcode
 from ticketstub.server.store.seed import shown_pin
 from ticketstub.token import Secret, Token
@@ -150,16 +150,14 @@ async def _switch(visit: Visited, key: str, typed: Secret | None) -> Account:
     instance, now, text = visit.place, visit.place.now(), visit.place.keys.new_token()
     target, stored = await homes.admitted(instance, visit.caller.account, key, typed)
     won = await instance.store.homes.switch(
-        Switch(
-            caller_id=visit.caller.account_id,
-            by=instance.keys.digest(visit.token),
-            account_id=target.id,
-            passcode_hash=stored,
-            device=client_of(visit.asked),
-            digest=instance.keys.digest(text),
-            sealed_token=instance.keys.seal(text),
-            now=now,
-        )
+        caller_id=visit.caller.account_id,
+        by=instance.keys.digest(visit.token),
+        account_id=target.id,
+        passcode_hash=stored,
+        device=client_of(visit.asked),
+        digest=instance.keys.digest(text),
+        sealed_token=instance.keys.seal(text),
+        now=now,
     )
     if not won:
         changed = await instance.store.homes.passcode_hash(target.id) != stored

@@ -25,7 +25,6 @@ from ticketstub.server.policies.accounts import account_faults, names_of, passwo
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Visit
 from ticketstub.server.sign_ins import Issued
-from ticketstub.server.store.accounts import NewPassword
 from ticketstub.server.store.base import AccountRow, SignIn, TokenRow
 from ticketstub.server.store.seed import account_record
 from ticketstub.server.world import WorldAccount
@@ -124,13 +123,16 @@ async def _changed(visit: Visited, call: ChangePassword, account: AccountRow) ->
         raise Forbidden("A valid password is required to perform this action", status=403, code=1040)
     step, codes = await _step(instance, account, call.verification_code, reserved)
     new = await _hashed(instance, call.password, reserved, codes)
-    change = _change(visit, account, old, new, step, everything=call.remove_other_tokens)
-    if not await instance.store.accounts.change_password(change[0]):
+    fresh, text = _first_token(visit, account.id) if call.remove_other_tokens else (None, visit.token)
+    changed = await instance.store.accounts.change_password(
+        account.id, old=old, new=new, now=instance.now(), verification_step=step, fresh=fresh
+    )
+    if not changed:
         raise _not_proven() if step is not None else Unauthorized()
     for attempt in filter(None, (reserved, codes)):
         await attempt.succeeded()
-    ends = None if change[0].fresh else visit.caller.expires_at
-    return shown(Issued(account, change[1], ends), instance)
+    ends = None if fresh else visit.caller.expires_at
+    return shown(Issued(account, text, ends), instance)
 
 
 async def _step(
@@ -159,16 +161,6 @@ def _not_proven() -> Forbidden:
     return Forbidden(
         "A valid password and verification code are required to perform this action", status=403, code=1045
     )
-
-
-def _change(
-    visit: Visited, account: AccountRow, old: str, new: str, step: int | None, *, everything: bool
-) -> tuple[NewPassword, str]:
-    """Return the change and the token that is alive after it."""
-    now = visit.place.now()
-    fresh, text = _first_token(visit, account.id) if everything else (None, visit.token)
-    change = NewPassword(account_id=account.id, old=old, new=new, now=now, verification_step=step, fresh=fresh)
-    return change, text
 
 
 def _drawn(visit: Visited, call: CreateAccount, hashed: str) -> tuple[AccountRow, SignIn, str]:

@@ -29,7 +29,7 @@ from ticketstub.server.answers import PLEX_TV, Answer
 from ticketstub.server.handlers.home import Visited
 from ticketstub.server.handlers.resources import resources
 from ticketstub.server.store.base import AccountRow
-from ticketstub.server.store.claims import NewShare, ShareRow
+from ticketstub.server.store.claims import ShareRow
 from ticketstub.token import Token
 from ticketstub.wire.codec import Format, document
 from ticketstub.wire.resources import GetResources
@@ -249,15 +249,14 @@ async def create_share(visit: Visited, call: CreateShare) -> Share | Answer:
     if _found(await _people(visit), call.machine_identifier, guest.id):
         return _exists(visit.asked.form)
     text = instance.keys.new_token()
-    new = NewShare(
-        machine_identifier=call.machine_identifier,
+    await instance.store.users.share(
+        call.machine_identifier,
         owner_id=me,
         guest_id=guest.id,
         digest=instance.keys.digest(text),
         sealed_token=instance.keys.seal(text),
         now=instance.now(),
     )
-    await instance.store.users.share(new)
     people = await _people(visit)
     if (made := _found(people, call.machine_identifier, guest.id)) is None:
         raise NotFound  # the server changed hands, or the account ended, a moment ago

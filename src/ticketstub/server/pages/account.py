@@ -16,7 +16,6 @@ from ticketstub.server.pages.visit import PageVisit, ago, shown, span, wait
 from ticketstub.server.policies import home as policy
 from ticketstub.server.requests import whole_number
 from ticketstub.server.store.base import AccountRow
-from ticketstub.server.store.claims import NewClaim
 from ticketstub.server.store.devices import KnownDevice
 from ticketstub.server.store.homes import MemberRow
 from ticketstub.token import Secret
@@ -124,8 +123,10 @@ async def make_claim(visit: PageVisit) -> Answer:
     text, now = new_claim(instance), instance.now()
     digest = instance.keys.digest(text)
     origin = visit.browser.digest if visit.browser.by is not None else None
-    kept = NewClaim(digest=digest, account_id=account.id, origin=origin, now=now, expires_at=now + LIVES, most=MOST)
-    if not await instance.store.claims.create(kept):
+    made = await instance.store.claims.create(
+        digest=digest, account_id=account.id, origin=origin, now=now, expires_at=now + LIVES, most=MOST
+    )
+    if not made:
         raise RateLimited
     return _claim(visit, account, text)
 

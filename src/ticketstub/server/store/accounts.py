@@ -10,30 +10,12 @@ from typing import Literal
 
 import msgspec
 
-from ticketstub.server.store.base import AccountRow, Row, SignIn, canonical_login
+from ticketstub.server.store.base import AccountRow, SignIn, canonical_login
 from ticketstub.server.store.database import Family, Statements, in_transaction
 from ticketstub.server.store.tokens import keep_token, note_device
 
 Unique = Literal["id", "username", "email"]
 """What no two accounts share."""
-
-
-class NewPassword(Row, frozen=True, kw_only=True):
-    """A change of password that policy allowed.
-
-    `old` is the hash that was verified, `verification_step` what the change spends. `fresh` is there where everything
-    else ends: the one token that the account then has.
-    """
-
-    account_id: int
-    old: str
-    new: str
-    now: int
-    verification_step: int | None = None
-    fresh: SignIn | None = None
-
-    def __repr__(self) -> str:
-        return f"NewPassword(account_id={self.account_id})"
 
 
 _SPEND_STEP = "UPDATE account SET last_step = $2 WHERE id = $1 AND last_step < $2 AND disabled_at IS NULL"
@@ -91,18 +73,31 @@ class Accounts(Family):
         return taken
 
     @in_transaction
-    def change_password(self, transaction: Statements, change: NewPassword) -> bool:
-        """Set the hash; `False`, with nothing changed, if it was changed or the step spent before, or it is off."""
-        account_id = change.account_id
-        if transaction.one(_HAS_HASH, account_id, change.old) is None:
+    def change_password(
+        self,
+        transaction: Statements,
+        account_id: int,
+        *,
+        old: str,
+        new: str,
+        now: int,
+        verification_step: int | None = None,
+        fresh: SignIn | None = None,
+    ) -> bool:
+        """Set the hash that replaces `old`, which was verified, and spend the step.
+
+        With `fresh` everything else ends: that is the one token that the account then has. `False`, with nothing
+        changed, if the hash was changed or the step spent before, or the account is off.
+        """
+        if transaction.one(_HAS_HASH, account_id, old) is None:
             return False
-        if not spend_step(transaction, account_id, change.verification_step):
+        if not spend_step(transaction, account_id, verification_step):
             return False
-        transaction.run(_SET_HASH, account_id, change.new)
-        if change.fresh is not None:
+        transaction.run(_SET_HASH, account_id, new)
+        if fresh is not None:
             for statement in _END_ALL:
-                transaction.run(statement, account_id, change.now)
-            sign_in(transaction, change.fresh)
+                transaction.run(statement, account_id, now)
+            sign_in(transaction, fresh)
         return True
 
     async def has_key(self, account_id: int, client_identifier: str) -> bool:

@@ -43,24 +43,6 @@ class NewKey(Row, frozen=True, kw_only=True):
     by: int | None = None
 
 
-class Grant(Row, frozen=True, kw_only=True):
-    """A JWT that policy allowed, and the nonce that it spends.
-
-    `device_id` is the device that the JWT speaks of: the key may have moved since. `nonce` is `None` where none is
-    spent. `once`: the nonce is deleted. `first_ends`: the first JWT ends the tokens that the device had before.
-    """
-
-    kid: str
-    client_identifier: str
-    device_id: int
-    digest: bytes
-    nonce: bytes | None
-    once: bool
-    first_ends: bool
-    now: int
-    expires_at: int
-
-
 class SigningRow(Row, frozen=True, kw_only=True):
     """A key of the instance that signs JWTs: its name, its sealed private part and its public one as JSON."""
 
@@ -96,10 +78,10 @@ _ADD_NONCE = """
     INSERT INTO nonce (digest, client_identifier, expires_at)
     SELECT $1, $2, $3 WHERE (SELECT count(*) FROM nonce WHERE expires_at > $4) < $5
 """
-_SPEND_NONCE = "DELETE FROM nonce WHERE digest = $1 AND client_identifier = $2 AND expires_at > $3"
+_SPEND_NONCE = "DELETE FROM nonce WHERE digest = $1 AND client_identifier = $2 AND expires_at > $3 RETURNING 1"
 _HAS_NONCE = "SELECT 1 FROM nonce WHERE digest = $1 AND client_identifier = $2 AND expires_at > $3"
 _KEY = """
-    SELECT k.device_id, d.account_id, k.first_jwt_at, k.by_account_id
+    SELECT d.account_id, k.first_jwt_at, k.by_account_id
     FROM device_key AS k JOIN device AS d ON d.id = k.device_id JOIN account AS a ON a.id = d.account_id
     WHERE k.kid = $1 AND k.client_identifier = $2 AND k.device_id = $3 AND a.disabled_at IS NULL
 """
@@ -181,27 +163,60 @@ class AuthKeys(Family):
         return transaction.run(_ADD_NONCE, digest, client_identifier, ends, now, most)
 
     @in_transaction
-    def grant(self, transaction: Statements, grant: Grant) -> bool:
-        """Spend the nonce and keep the JWT; `False`, with nothing written, if the nonce or the key is gone."""
-        key = transaction.one(_KEY, grant.kid, grant.client_identifier, grant.device_id)
-        if key is None or not _spend(transaction, grant):  # of many with one nonce one gets past here
+    def grant(
+        self,
+        transaction: Statements,
+        *,
+        kid: str,
+        client_identifier: str,
+        device_id: int,
+        digest: bytes,
+        nonce: bytes | None,
+        once: bool,
+        first_ends: bool,
+        now: int,
+        expires_at: int,
+    ) -> bool:
+        """Spend the nonce and keep the JWT.
+
+        Args:
+            transaction: the writer's.
+            kid: the key that asked.
+            client_identifier: whose key that is.
+            device_id: the device that the JWT speaks of: the key may have moved since.
+            digest: that of the JWT.
+            nonce: the digest of what is spent; `None` where nothing is.
+            once: whether the nonce is deleted.
+            first_ends: whether the first JWT ends the tokens that the device had before.
+            now: seconds since 1970.
+            expires_at: when the JWT ends.
+
+        Returns:
+            `False`, with nothing written, if the nonce or the key is gone.
+        """
+        key = transaction.one(_KEY, kid, client_identifier, device_id)
+        if key is None:
             return False
-        device_id, account_id, first_jwt_at, by = key
+        if nonce is not None:  # of many with one nonce one gets past here
+            spent = transaction.one(_SPEND_NONCE if once else _HAS_NONCE, nonce, client_identifier, now)
+            if spent is None:
+                return False
+        account_id, first_jwt_at, by = key
         if first_jwt_at is None:
-            transaction.run(_NOTE_FIRST, grant.kid, grant.client_identifier, grant.now)
-            if grant.first_ends:
-                transaction.run(_END_OPAQUE, device_id, grant.now)
-        transaction.run(_PRUNE_JWTS, device_id, grant.now - _KEPT)
-        if transaction.one(_IS_KEPT, grant.digest) is None:  # else of the same second and nonce: the same text
+            transaction.run(_NOTE_FIRST, kid, client_identifier, now)
+            if first_ends:
+                transaction.run(_END_OPAQUE, device_id, now)
+        transaction.run(_PRUNE_JWTS, device_id, now - _KEPT)
+        if transaction.one(_IS_KEPT, digest) is None:  # else of the same second and nonce: the same text
             keep_token(
                 transaction,
-                digest=grant.digest,
+                digest=digest,
                 sealed=b"",
                 kind="jwt",
                 account_id=account_id,
                 device_id=device_id,
-                now=grant.now,
-                expires_at=grant.expires_at,
+                now=now,
+                expires_at=expires_at,
                 by=by,
             )
         return True
@@ -224,11 +239,3 @@ class AuthKeys(Family):
     def revoke_signing_key(self, transaction: Statements, kid: str, now: int) -> bool:
         """Take a key out of use at once, with all that it signed; `False` if it was so already, or is unknown."""
         return transaction.run(_REVOKE, kid, now)
-
-
-def _spend(transaction: Statements, grant: Grant) -> bool:
-    if grant.nonce is None:
-        return True
-    if grant.once:
-        return transaction.run(_SPEND_NONCE, grant.nonce, grant.client_identifier, grant.now)
-    return transaction.one(_HAS_NONCE, grant.nonce, grant.client_identifier, grant.now) is not None

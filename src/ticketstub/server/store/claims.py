@@ -16,21 +16,6 @@ from ticketstub.server.store.database import Family, Statements, in_transaction
 from ticketstub.server.store.tokens import is_alive, keep_token, note_device
 
 
-class NewClaim(Row, frozen=True, kw_only=True):
-    """A claim token to keep, unless the account has `most` of them alive.
-
-    `origin` is the digest of the token that asked, or of the session of a browser that had switched to the account: it
-    ends with that. `None` where it was any other page that asked.
-    """
-
-    digest: bytes
-    account_id: int
-    origin: bytes | None = None
-    now: int
-    expires_at: int
-    most: int
-
-
 class Exchange(Row, frozen=True, kw_only=True):
     """A claim token that came back with the server that it is for.
 
@@ -58,17 +43,6 @@ class ShareRow(Row, frozen=True, kw_only=True):
     guest: AccountRow
     sealed_token: bytes
     created_at: int
-
-
-class NewShare(Row, frozen=True, kw_only=True):
-    """A share of the caller's media server, and the guest's token there, in place of the one that the guest had."""
-
-    machine_identifier: str
-    owner_id: int
-    guest_id: int
-    digest: bytes
-    sealed_token: bytes
-    now: int
 
 
 _PRUNE = "DELETE FROM claim WHERE digest IN (SELECT digest FROM claim WHERE expires_at <= $1 LIMIT 100)"
@@ -165,11 +139,24 @@ class Claims(Family):
     """The claims of a store."""
 
     @in_transaction
-    def create(self, transaction: Statements, claim: NewClaim) -> bool:
-        """Keep a claim token; `False`, with nothing written, if the account has too many."""
-        transaction.run(_PRUNE, claim.now)
-        facts = (claim.account_id, claim.now, claim.expires_at, claim.most, claim.origin)
-        return transaction.run(_CREATE, claim.digest, *facts)
+    def create(
+        self,
+        transaction: Statements,
+        *,
+        digest: bytes,
+        account_id: int,
+        now: int,
+        expires_at: int,
+        most: int,
+        origin: bytes | None = None,
+    ) -> bool:
+        """Keep a claim token; `False`, with nothing written, if the account has `most` of them alive.
+
+        `origin` is the digest of the token that asked, or of the session of a browser that had switched to the account:
+        it ends with that. `None` where it was any other page that asked.
+        """
+        transaction.run(_PRUNE, now)
+        return transaction.run(_CREATE, digest, account_id, now, expires_at, most, origin)
 
     async def exchange(self, exchange: Exchange) -> int | None:
         """Give the machine to the account of the claim token, with a device and a token, and return the account's id.
@@ -231,21 +218,34 @@ class Users(Family):
         )
 
     @in_transaction
-    def share(self, transaction: Statements, new: NewShare) -> bool:
-        """Share a media server, or share it anew; `False`, with nothing written, if it is not the owner's any more."""
-        if transaction.one(IS_OWNED_BY, new.machine_identifier, new.owner_id) is None:
+    def share(
+        self,
+        transaction: Statements,
+        machine_identifier: str,
+        *,
+        owner_id: int,
+        guest_id: int,
+        digest: bytes,
+        sealed_token: bytes,
+        now: int,
+    ) -> bool:
+        """Share a media server, or share it anew, with a new token of the guest's in place of the one before.
+
+        `False`, with nothing written, if it is not its owner's any more.
+        """
+        if transaction.one(IS_OWNED_BY, machine_identifier, owner_id) is None:
             return False
-        transaction.run(_END_SHARE, new.guest_id, new.machine_identifier, new.now)
+        transaction.run(_END_SHARE, guest_id, machine_identifier, now)
         keep_token(
             transaction,
-            digest=new.digest,
-            sealed=new.sealed_token,
+            digest=digest,
+            sealed=sealed_token,
             kind="server_share",
-            account_id=new.guest_id,
-            machine_identifier=new.machine_identifier,
-            now=new.now,
+            account_id=guest_id,
+            machine_identifier=machine_identifier,
+            now=now,
         )
-        return transaction.run(ADD_SHARE, new.guest_id, new.machine_identifier, new.digest)
+        return transaction.run(ADD_SHARE, guest_id, machine_identifier, digest)
 
     @in_transaction
     def unshare(self, transaction: Statements, guest_id: int, machine_identifier: str, now: int) -> bool:

@@ -166,11 +166,8 @@ class ThreadWriter:
         going = True
         while going:
             group = [self._queue.get()]
-            while group[-1] is not None and len(group) < _LARGEST_GROUP:
-                try:
-                    group.append(self._queue.get_nowait())
-                except queue.Empty:
-                    break
+            while group[-1] is not None and len(group) < _LARGEST_GROUP and not self._queue.empty():
+                group.append(self._queue.get())
             jobs = [job for job in group if job is not None]
             going = len(jobs) == len(group)
             outcomes = self._outcomes([work for work, _ in jobs])

@@ -43,23 +43,6 @@ class HomeRow(Row, frozen=True, kw_only=True):
     members: tuple[MemberRow, ...]
 
 
-class Switch(Row, frozen=True, kw_only=True):
-    """A switch that policy allowed, and the new token.
-
-    `by` is the digest of the caller's token, which must be alive still; `passcode_hash` what the decision was made by:
-    `None` for no passcode.
-    """
-
-    caller_id: int
-    by: bytes | None
-    account_id: int
-    passcode_hash: str | None
-    device: DeviceRow
-    digest: bytes
-    sealed_token: bytes
-    now: int
-
-
 class InvitationRow(Row, frozen=True, kw_only=True):
     """An invitation to a Home that nobody answered; `other` is who invited, or who is invited, whoever does not ask."""
 
@@ -169,29 +152,51 @@ class Homes(Family):
         return True
 
     @in_transaction
-    def switch(self, transaction: Statements, switch: Switch) -> bool:
+    def switch(
+        self,
+        transaction: Statements,
+        *,
+        caller_id: int,
+        by: bytes | None,
+        account_id: int,
+        passcode_hash: str | None,
+        device: DeviceRow,
+        digest: bytes,
+        sealed_token: bytes,
+        now: int,
+    ) -> bool:
         """Note the device and keep the token.
 
-        `False`, with nothing written, if the two are in no Home together, the passcode changed, or the caller's token
-        ended.
+        Args:
+            transaction: the writer's.
+            caller_id: who switches.
+            by: the digest of the caller's token, which must be alive still.
+            account_id: to whom.
+            passcode_hash: what the decision was made by; `None` for no passcode.
+            device: where.
+            digest: that of the new token.
+            sealed_token: the new token.
+            now: seconds since 1970.
+
+        Returns:
+            `False`, with nothing written, if the two are in no Home together, the passcode changed, or the caller's
+            token ended.
         """
-        if not is_alive(transaction, switch.by, switch.now):
+        if not is_alive(transaction, by, now) or not may_switch(transaction, caller_id, account_id, passcode_hash):
             return False
-        if not may_switch(transaction, switch.caller_id, switch.account_id, switch.passcode_hash):
-            return False
-        device_id = note_device(transaction, switch.account_id, switch.device, switch.now)
+        device_id = note_device(transaction, account_id, device, now)
         if device_id is None:
             return False
         keep_token(
             transaction,
-            digest=switch.digest,
-            sealed=switch.sealed_token,
+            digest=digest,
+            sealed=sealed_token,
             kind="account",
-            account_id=switch.account_id,
+            account_id=account_id,
             device_id=device_id,
-            now=switch.now,
+            now=now,
         )
-        return transaction.run(_SWITCHED, switch.digest, switch.account_id, switch.by, switch.caller_id)
+        return transaction.run(_SWITCHED, digest, account_id, by, caller_id)
 
     async def switched_by(self, digest: bytes) -> int | None:
         """Return the account that had switched to the owner of a token, before the token was given out; mostly none."""

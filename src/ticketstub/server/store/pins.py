@@ -23,7 +23,8 @@ class PinRow(Row, frozen=True, kw_only=True):
     """A PIN that is not over.
 
     `client` is who made it, `jwk` its device key as JSON text, `account_id` and `sealed_token` are there once it was
-    linked. `denied_at`: somebody said no. `delivered_at`: its token was first told. `by`: as in `PinLink`.
+    linked. `denied_at`: somebody said no. `delivered_at`: its token was first told. `by`: who had switched to the
+    account.
     """
 
     id: int
@@ -40,24 +41,6 @@ class PinRow(Row, frozen=True, kw_only=True):
     denied_at: int | None = None
     delivered_at: int | None = None
     by: int | None = None
-
-
-class PinLink(Row, frozen=True, kw_only=True):
-    """An approval that policy allowed. `digest` and `sealed_token` are those of the PIN's new token.
-
-    A PIN with a key is linked without a token: its JWT is made when the key is proven. `by` is the account that had
-    switched to this one, if any: what it switched to ends one day, and this with it. `asker` is the digest of the token
-    or session that approves, which must be alive still.
-    """
-
-    id: int
-    account_id: int
-    digest: bytes | None
-    sealed_token: bytes | None
-    now: int
-    rotate: bool = False
-    by: int | None = None
-    asker: bytes | None = None
 
 
 _PRUNE = "DELETE FROM pin WHERE id IN (SELECT id FROM pin WHERE expires_at <= $1 LIMIT 100)"
@@ -114,28 +97,53 @@ class Pins(Family):
         return _pin(row) if row else None
 
     @in_transaction
-    def link(self, transaction: Statements, link: PinLink) -> bool:
+    def link(
+        self,
+        transaction: Statements,
+        *,
+        pin_id: int,
+        account_id: int,
+        digest: bytes | None,
+        sealed_token: bytes | None,
+        now: int,
+        rotate: bool = False,
+        by: int | None = None,
+        asker: bytes | None = None,
+    ) -> bool:
         """Give the PIN to an account: note its device, keep its token.
 
-        `False`, with nothing written, if it is over, linked or denied, the account is off, or what approves has ended.
+        Args:
+            transaction: the writer's.
+            pin_id: which PIN.
+            account_id: whose it is from now on.
+            digest: that of the PIN's new token; `None` for a PIN with a key, whose JWT is made when the key is proven.
+            sealed_token: the new token.
+            now: seconds since 1970.
+            rotate: whether the device's earlier tokens of this account end.
+            by: the account that had switched to this one, if any: what it switched to ends one day, and this with it.
+            asker: the digest of the token or session that approves, which must be alive still.
+
+        Returns:
+            `False`, with nothing written, if it is over, linked or denied, the account is off, or what approves has
+            ended.
         """
-        if not is_alive(transaction, link.asker, link.now):
+        if not is_alive(transaction, asker, now):
             return False
-        taken = transaction.one(_LINK, link.id, link.account_id, link.now, link.sealed_token, link.by)
+        taken = transaction.one(_LINK, pin_id, account_id, now, sealed_token, by)
         if taken is None:
             return False
-        device_id = note_device(transaction, link.account_id, _decode_client(taken[0]), link.now)
-        if device_id is not None and link.digest is not None and link.sealed_token is not None:
+        device_id = note_device(transaction, account_id, _decode_client(taken[0]), now)
+        if device_id is not None and digest is not None and sealed_token is not None:
             keep_token(
                 transaction,
-                digest=link.digest,
-                sealed=link.sealed_token,
+                digest=digest,
+                sealed=sealed_token,
                 kind="account",
-                account_id=link.account_id,
+                account_id=account_id,
                 device_id=device_id,
-                now=link.now,
-                rotate=link.rotate,
-                by=link.by,
+                now=now,
+                rotate=rotate,
+                by=by,
             )
         return True
 

@@ -69,7 +69,7 @@ _MEDIA_SERVERS = """
 """
 _RESOURCES = """
     SELECT m.machine_identifier, m.name, m.owner_id, m.port, m.version, m.errors, m.platform, m.platform_version,
-        m.created_at, m.sources, t.sealed, o.record
+        m.created_at, m.sources, t.sealed, json_extract(CAST(o.record AS TEXT), '$.username')
     FROM media_server AS m
     JOIN account AS o ON o.id = m.owner_id
     LEFT JOIN share AS s ON s.machine_identifier = m.machine_identifier AND s.account_id = $1
@@ -86,11 +86,6 @@ _REPLACE_HASH = """
 """
 
 
-class _Named(msgspec.Struct):
-    username: str = ""
-
-
-_decode_username = msgspec.json.Decoder(_Named).decode
 _decode_sources = msgspec.json.Decoder(tuple[SourceRow, ...], dec_hook=no_token).decode
 
 
@@ -194,7 +189,7 @@ class SqliteStore(Family):
                 server=_media_server(row[:10]),
                 owned=row[2] == account_id,
                 sealed_token=row[10],
-                owner_username=_decode_username(row[11]).username,
+                owner_username=row[11] or "",
             )
             for row in self._reader.all(_RESOURCES, account_id)
         )
