@@ -62,7 +62,7 @@ def test_without_the_option_nothing_of_it_answers(start: Start) -> None:
 @pytest.mark.parametrize(
     ("content", "mode", "said"),
     [
-        ("k" * 43, 0o644, "can be read by others"),
+        ("k" * 43, 0o644, "can be read or written by others"),
         ("short", 0o600, "holds no key of 32 or more"),
         (None, 0o600, "cannot be made"),
     ],

@@ -224,7 +224,11 @@ def full(directory: Path) -> dict[str, object]:
             os._exit(7 if "cannot be written: File too large" in str(error) else 8)
 
     status = os.waitstatus_to_exitcode(ended(start(save)))
-    return {"status": status, "kept": store.load(PLEX_TV) == kept, "drafts": len([*directory.glob(".draft-*")])}
+    return {
+        "status": status,
+        "kept": store.load(PLEX_TV) == kept,
+        "drafts": len([*directory.glob(".*.draft")]),
+    }
 
 
 TRIALS = {trial.__name__: trial for trial in (each_step, any_time, renewals, orphans, full)}

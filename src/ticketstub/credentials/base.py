@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from ticketstub.errors import CredentialsError
 from ticketstub.token import Secret, Token, sendable
 from ticketstub.wire.http import origin_of
 
@@ -123,6 +124,14 @@ def _bound(token: Token | None, issuer: str) -> Token | None:
     if token.origin is not None:
         raise ValueError("this token was issued by another origin than the credential's issuer")
     return Token.received(token.reveal(), issuer)  # a copy: the caller's own token stays as it is
+
+
+def waited(patience: float) -> CredentialsError:
+    """Make the error of a wait for a lock that was too long."""
+    return CredentialsError(
+        f"another program held these credentials for {patience:g} seconds",
+        hint="it may be renewing them on a slow network: try again, or end it",
+    )
 
 
 class Credentials(Protocol):

@@ -6,14 +6,15 @@ all behave alike.
 
 from __future__ import annotations
 
+import os
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
 
 import msgspec
 
 from ticketstub.credentials import stored
-from ticketstub.credentials.base import COMMAND, DEFAULT_PROFILE, PATIENCE, Credential, Entry
-from ticketstub.credentials.locks import Turns
+from ticketstub.credentials.base import COMMAND, DEFAULT_PROFILE, PATIENCE, Credential, Entry, waited
 from ticketstub.frames import hide_locals
 
 _HINT = "sign in again"
@@ -25,7 +26,7 @@ class MemoryCredentials:
 
     def __init__(self) -> None:
         self._kept: dict[Entry, bytes] = {}
-        self._turns = Turns()
+        self._locks: dict[tuple[int, Entry], threading.Lock] = {}
         self._guard = threading.Lock()
 
     def load(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> Credential | None:
@@ -63,4 +64,15 @@ class MemoryCredentials:
         self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND, *, patience: float = PATIENCE
     ) -> AbstractContextManager[None]:
         """Keep other threads from holding the same lock; see `Credentials.lock`."""
-        return self._turns.turn(" ".join(Entry.of(issuer, profile, app)), patience)
+        return self._hold(Entry.of(issuer, profile, app), patience)
+
+    @contextmanager
+    def _hold(self, entry: Entry, patience: float) -> Generator[None, None, None]:
+        # A forked child has locks of its own: nobody is left there who would free those of its parent.
+        lock = self._locks.setdefault((os.getpid(), entry), threading.Lock())
+        if not lock.acquire(timeout=min(max(patience, 0.0), threading.TIMEOUT_MAX)):
+            raise waited(patience)
+        try:
+            yield
+        finally:
+            lock.release()

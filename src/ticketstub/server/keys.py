@@ -6,16 +6,15 @@ label. Tokens are looked up by `digest`, and what must be shown again is sealed.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import hmac
-import os
 import re
 import secrets
-import stat
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ticketstub import private_files
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -27,9 +26,7 @@ _LENGTH = 32
 _NONCE = 12
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{20}").fullmatch
 _TRANSIENT = re.compile(r"transient-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
-# Neither flag exists on Windows, where the file inherits the folder's access list.
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-_BINARY = getattr(os, "O_BINARY", 0)
+_LARGEST = 4096
 
 
 class KeysError(Exception):
@@ -82,10 +79,12 @@ class Keys:
                 raise KeysError(f"{path} is missing: without it the tokens in {database} cannot be read") from None
         except OSError as error:
             raise KeysError(f"{path} cannot be read: {error.strerror}") from None
+        secret = secrets.token_bytes(_LENGTH)
         try:
-            return cls(_create(path))
+            private_files.write(path, secret)
         except OSError as error:
             raise KeysError(f"{path} cannot be made: {error.strerror}") from None
+        return cls(secret)
 
     def digest(self, token: str) -> bytes:
         """Return what a token is looked up by: HMAC-SHA256 under a key of this instance."""
@@ -143,60 +142,12 @@ class Keys:
 
 
 def _read(path: Path) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | _NO_FOLLOW | _BINARY)
     try:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise KeysError(f"{path} is not a file")
-        if os.name == "posix" and facts.st_mode & 0o077:
-            raise KeysError(f"{path} can be read by others: run chmod 600 on it, or remove it and the database")
-        secret = os.read(descriptor, _LENGTH + 1)
-    finally:
-        os.close(descriptor)
+        secret = private_files.read(path, _LARGEST)
+    except private_files.OpenToOthers as error:
+        raise KeysError(f"{path} {error}: run chmod 600 on it, or remove it and the database") from None
+    except private_files.NotPrivate as error:
+        raise KeysError(f"{path} {error}") from None
     if len(secret) != _LENGTH:
         raise KeysError(f"{path} is damaged: it holds {len(secret)} bytes where {_LENGTH} belong")
     return secret
-
-
-def _create(path: Path) -> bytes:
-    secret = secrets.token_bytes(_LENGTH)
-    write_key_file(path, secret)
-    return secret
-
-
-def write_key_file(path: Path, content: bytes) -> None:
-    """Write a key file, only its owner's to read, so that a crash leaves the whole file or none; raises `OSError`."""
-    draft = Path(f"{path}.draft")
-    draft.unlink(missing_ok=True)  # a start that was killed left it
-    try:
-        _write(draft, content)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def _write(draft: Path, content: bytes) -> None:
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY, 0o600)
-    try:
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the disk keep a folder's names; Windows cannot, and does it by itself."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network file systems sync no folders
-            raise
-    finally:
-        os.close(descriptor)

@@ -6,18 +6,14 @@ or not at all, and one that others can read, or that is a link, is refused. So i
 
 from __future__ import annotations
 
-import os
 import secrets
-import stat
 from pathlib import Path
 
-from ticketstub.server.keys import write_key_file
+from ticketstub import private_files
 from ticketstub.token import Secret
 
 _SHORTEST = 32
 _LONGEST = 4096
-# None of these exists on Windows, where the file inherits the folder's access list. A pipe is not waited for.
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class KeyFileError(Exception):
@@ -30,15 +26,22 @@ def control_key(path: Path) -> Secret:
     Raises:
         KeyFileError: it cannot be read or made, others can read it, it is a link, or its key is too short.
     """
+    done = "read"
     try:
         try:
-            content = _read(path)
+            content = private_files.read(path, _LONGEST)
         except FileNotFoundError:
-            _make(path)
-            content = _read(path)  # another start may have made one at the same time: what is in the file counts
-        return _checked(path, content, ": remove it for a new one")
+            done = "made"
+            private_files.write(path, f"{secrets.token_urlsafe(_SHORTEST)}\n".encode())
+            # Another start may have made one at the same time: what is in the file counts.
+            content = private_files.read(path, _LONGEST)
+    except private_files.OpenToOthers as error:
+        raise KeyFileError(f"{path} {error}: run chmod 600 on it") from None
+    except private_files.NotPrivate as error:
+        raise KeyFileError(f"{path} {error}") from None
     except OSError as error:
-        raise KeyFileError(f"{path} cannot be read: {error.strerror}") from None
+        raise KeyFileError(f"{path} cannot be {done}: {error.strerror}") from None
+    return _checked(path, content, ": remove it for a new one")
 
 
 def given_key(text: str, name: str) -> Secret:
@@ -50,28 +53,8 @@ def given_key(text: str, name: str) -> Secret:
     return _checked(name, text.encode())
 
 
-def _read(path: Path) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | _NO_FOLLOW)
-    try:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise KeyFileError(f"{path} is not a file")
-        if os.name == "posix" and facts.st_mode & 0o077:
-            raise KeyFileError(f"{path} can be read by others: run chmod 600 on it")
-        return os.read(descriptor, _LONGEST)
-    finally:
-        os.close(descriptor)
-
-
 def _checked(place: Path | str, content: bytes, advice: str = "") -> Secret:
     key = content.decode("ascii", "replace").strip()
     if len(key) < _SHORTEST or not key.isascii() or not key.isprintable() or " " in key:
         raise KeyFileError(f"{place} holds no key of {_SHORTEST} or more printable characters{advice}")
     return Secret(key)
-
-
-def _make(path: Path) -> None:
-    try:
-        write_key_file(path, f"{secrets.token_urlsafe(_SHORTEST)}\n".encode())
-    except OSError as error:
-        raise KeyFileError(f"{path} cannot be made: {error.strerror}") from None

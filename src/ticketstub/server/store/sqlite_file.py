@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import cast
 
-from ticketstub.server.keys import sync_folder
+from ticketstub.private_files import sync_folder
 from ticketstub.server.store.base import StoreDamaged, StoreError
 from ticketstub.server.store.schema import APPLICATION_ID, STEPS, TABLES, VERSION
 

@@ -1,0 +1,146 @@
+"""Private files: read only if nobody else can, and written so that a crash leaves the old one, the new one, or none.
+
+Rule: a new file is a draft first (never through a link, never over something), synced to the disk, renamed into place,
+and the folder synced. A draft that a killed process left goes with the next write or removal of its file, which has one
+writer at a time. On POSIX, files have mode 0600; on Windows they have the access list of their folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+
+_POSIX = os.name == "posix"
+# Not all of these exist everywhere. A pipe is not waited for.
+_FLAGS = (
+    getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+)
+
+
+class NotPrivate(Exception):
+    """A file is none that only its owner can read. The text says why, behind the file's name; `advice` what to do."""
+
+    def __init__(self, why: str, advice: str) -> None:
+        super().__init__(why)
+        self.advice = advice
+
+
+class OpenToOthers(NotPrivate):
+    """Others can read or write the file."""
+
+
+def read(path: Path, most: int) -> bytes:
+    """Return a file's bytes.
+
+    Args:
+        path: the file.
+        most: how many bytes it may have.
+
+    Raises:
+        NotPrivate: it is a link, no file, somebody else's, open to others, or too large.
+        OSError: it cannot be read; `FileNotFoundError`: there is none.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _FLAGS)
+    except OSError as error:
+        if is_of_a_link(error):
+            raise _a_link() from None
+        raise
+    try:
+        _demand_private(path, os.fstat(descriptor))
+        found = b""
+        while piece := os.read(descriptor, most + 1 - len(found)):
+            found += piece
+    finally:
+        os.close(descriptor)
+    if len(found) > most:
+        raise NotPrivate("is too large to be ours", "move it away")
+    return found
+
+
+def write(path: Path, content: bytes) -> None:
+    """Put a file there, whole, or leave what is there; its folder exists.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    draft = _draft(path)
+    draft.unlink(missing_ok=True)
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            if _POSIX:
+                os.fchmod(descriptor, 0o600)  # a umask may have taken even our own rights
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        draft.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def remove(path: Path) -> bool:
+    """Delete a file (of a link, the link); tell whether there was one.
+
+    Raises:
+        OSError: it cannot be deleted.
+    """
+    _draft(path).unlink(missing_ok=True)
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    sync_folder(path.parent)
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the disk keep a folder's names; Windows cannot, and does it by itself."""
+    if not _POSIX:
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network file systems sync no folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def is_ours(facts: os.stat_result) -> bool:
+    """Tell whether a file or folder is this user's; root, as in a container, has those of all owners."""
+    return not _POSIX or facts.st_uid == os.geteuid() or os.geteuid() == 0
+
+
+def is_of_a_link(error: OSError) -> bool:
+    """Tell whether something was not opened because it is a link."""
+    return error.errno in {errno.ELOOP, errno.EMLINK}  # the BSDs say the latter
+
+
+def _a_link() -> NotPrivate:
+    return NotPrivate("is a link and was not followed", "delete the link")
+
+
+def _demand_private(path: Path, facts: os.stat_result) -> None:
+    if not _POSIX and path.is_symlink():  # Windows cannot open without following
+        raise _a_link()
+    if not stat.S_ISREG(facts.st_mode):
+        raise NotPrivate("is not a file", "move it away")
+    if not is_ours(facts):
+        raise NotPrivate("belongs to another user", "move it away")
+    if _POSIX and facts.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise OpenToOthers("can be read or written by others", "chmod 600")
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}.draft")
