@@ -113,8 +113,6 @@ class Unreachable(PlexError):
 class TimedOut(Unreachable):
     """No whole answer came in the time allowed."""
 
-    __slots__ = ()
-
 
 class MalformedReply(PlexError):
     """An answer came and cannot be read: HTML, empty, cut off, too large, or not what the call is answered with.
@@ -136,40 +134,26 @@ class MalformedReply(PlexError):
 class SignInFailed(PlexError):
     """No sign-in came of it, and not because a call failed; its kinds say why."""
 
-    __slots__ = ()
-
 
 class PinExpired(SignInFailed):
     """Nobody approved the PIN in its time: 15 minutes for one that is typed, 30 for one that is opened (documented)."""
-
-    __slots__ = ()
 
 
 class Denied(SignInFailed):
     """Somebody denied the sign-in, or Plex no longer knows the PIN although its time is not over."""
 
-    __slots__ = ()
-
 
 class GaveUp(SignInFailed):
     """The time that the program allowed for the sign-in is over; the PIN itself may still be approved."""
-
-    __slots__ = ()
 
 
 class RedirectRefused(PlexError):
     """The answer redirects, and following it would repeat a body, loop, or lead nowhere."""
 
-    __slots__ = ()
-
 
 class CrossOriginRedirect(RedirectRefused):
     """The answer redirects to another origin; the credentials stay here."""
 
-    __slots__ = ()
-
 
 class CredentialsError(PlexError):
     """The token or key at hand does not belong where it was about to go; nothing was sent."""
-
-    __slots__ = ()

@@ -59,7 +59,6 @@ class Refusal(PlexError):
 class BadRequest(Refusal):
     """The request misses something or holds something that Plex does not take (400)."""
 
-    __slots__ = ()
     default_code = 1004
     default_message = "The request was malformed, missed a required parameter or contained invalid values for them"
 
@@ -67,7 +66,6 @@ class BadRequest(Refusal):
 class ClientIdentifierMissing(BadRequest):
     """The request names no client (400, code 1000). This library always names one."""
 
-    __slots__ = ()
     default_code = 1000
     default_message = "X-Plex-Client-Identifier is missing"
 
@@ -75,7 +73,6 @@ class ClientIdentifierMissing(BadRequest):
 class Unauthorized(Refusal):
     """Login and password are wrong, or the token is unknown or no longer valid (401, or 422 "Invalid token")."""
 
-    __slots__ = ()
     default_status = 401
     default_code = 1001
     default_message = "User could not be authenticated"
@@ -84,7 +81,6 @@ class Unauthorized(Refusal):
 class VerificationCodeRequired(Unauthorized):
     """The account asks for a verification code and none was sent (401, code 1029)."""
 
-    __slots__ = ()
     default_code = 1029
     default_message = "Please enter the verification code"
     default_hint = "pass verification_code= with the six digits of the authenticator app"
@@ -93,7 +89,6 @@ class VerificationCodeRequired(Unauthorized):
 class WrongVerificationCode(Unauthorized):
     """The verification code is wrong, too old, or was used before (401, code 1028)."""
 
-    __slots__ = ()
     default_code = 1028
     default_message = "Invalid verification code"
     default_hint = "each code works once; wait for the next one, and check the clock"
@@ -102,7 +97,6 @@ class WrongVerificationCode(Unauthorized):
 class TooManyFailures(Unauthorized):
     """Plex refuses sign-ins from this address or to this account for a while (401, code 1031)."""
 
-    __slots__ = ()
     default_code = 1031
     default_message = (
         "User could not be authenticated. This IP appears to be having trouble signing in to an account "
@@ -114,7 +108,6 @@ class TooManyFailures(Unauthorized):
 class TokenExpired(Unauthorized):
     """The token was a JWT and its time is over (498). It can be renewed with its device key."""
 
-    __slots__ = ()
     default_status = 498
     default_code = 1001
     default_message = "Token expired"
@@ -123,7 +116,6 @@ class TokenExpired(Unauthorized):
 class Forbidden(Refusal):
     """Plex knows who asks, and that one may not (403)."""
 
-    __slots__ = ()
     default_status = 403
     default_code = 1042
     default_message = "User is missing the required role to perform this action"
@@ -132,7 +124,6 @@ class Forbidden(Refusal):
 class PasscodeRequired(Forbidden):
     """The Home user is protected, and the passcode is missing or wrong (403, code 1041)."""
 
-    __slots__ = ()
     default_code = 1041
     default_message = "A valid PIN is required to perform this action"
 
@@ -140,7 +131,6 @@ class PasscodeRequired(Forbidden):
 class NotFound(Refusal):
     """There is no such thing at this address (404)."""
 
-    __slots__ = ()
     default_status = 404
     default_code = 1002
     default_message = "The requested resource or endpoint could not be found"
@@ -149,7 +139,6 @@ class NotFound(Refusal):
 class PinNotFound(NotFound):
     """The PIN is unknown, expired, or another client's (404, code 1020)."""
 
-    __slots__ = ()
     default_code = 1020
     default_message = "Code not found or expired"
 
@@ -157,7 +146,6 @@ class PinNotFound(NotFound):
 class Conflict(Refusal):
     """It exists already, or is in the way of something that does (409)."""
 
-    __slots__ = ()
     default_status = 409
     default_code = None
     default_message = "The request conflicts with what exists"
@@ -166,7 +154,6 @@ class Conflict(Refusal):
 class RateLimited(Refusal):
     """Too many requests (429); `retry_after` says for how long, where Plex does."""
 
-    __slots__ = ()
     default_status = 429
     default_code = 1003
     default_message = "API rate limit exceeded"
@@ -175,7 +162,6 @@ class RateLimited(Refusal):
 class ServerError(Refusal):
     """Plex is in trouble (5xx, or an empty 404, which its edge sends in an outage). It says nothing of the token."""
 
-    __slots__ = ()
     default_status = 500
     default_code = 1007
     default_message = "Internal Server Error. Something went wrong on our end"
