@@ -264,18 +264,23 @@ class Plex(SignedInSender):
         """
         from ticketstub.flows.browser import tell_terminal
         from ticketstub.flows.sign_in import sign_in
-        from ticketstub.flows.wish import Keeping, Showing, Wish, installation
+        from ticketstub.flows.wish import Wish, installation
 
-        showing = Showing(code, forward_url, on_code, open_browser, give_up)
-        keeping = Keeping(app, profile, credentials, storage)
-        wish = Wish.of(
-            login,
-            password,
-            ask_code,
-            showing,
-            keeping,
+        wish = Wish(
+            login=login,
+            password=Secret(password) if isinstance(password, str) else password,
+            ask_code=ask_code,
             remember_me=remember_me,
             device_key=device_key,
+            code=code,
+            forward_url=forward_url,
+            on_code=on_code,
+            open_browser=open_browser,
+            give_up=give_up,
+            app=app,
+            profile=profile,
+            credentials=credentials,
+            storage=storage,
             own_device=client.get("device") is not None,
             tell=tell_terminal,
         )

@@ -19,7 +19,7 @@ from ticketstub.device import Device
 from ticketstub.errors import CredentialsError, Denied, GaveUp, MalformedReply, PinExpired, SignInFailed, Unreachable
 from ticketstub.flows.begun import Begun
 from ticketstub.flows.sign_in import sign_in
-from ticketstub.flows.wish import Keeping, Showing, Wish, installation
+from ticketstub.flows.wish import Wish, installation
 from ticketstub.options import Retry, Settings
 from ticketstub.refusals import TooManyFailures, Unauthorized, VerificationCodeRequired, WrongVerificationCode
 from ticketstub.token import Secret, Token
@@ -67,9 +67,9 @@ class Signing:
         self.store = MemoryCredentials()
         self.screen = screen or Screen()
         self.walker = Walker(answers, settings=ONCE)
-        showing = wish.pop("showing", Showing(on_code=self.screen.on_code, open_browser=False))
-        keeping = Keeping(credentials=self.store)
-        self.wish = Wish(showing=showing, keeping=keeping, identifier=lambda: "fresh-identifier", **wish)
+        if not wish.keys() & {"code", "on_code", "open_browser", "give_up"}:
+            wish |= {"on_code": self.screen.on_code, "open_browser": False}
+        self.wish = Wish(credentials=self.store, identifier=lambda: "fresh-identifier", **wish)
 
     def keep(self, token: str = OLDER, **changes: Any) -> Signing:
         given = Credential(issuer=HERE, token=Token.received(token, HERE), client_identifier="demo-client-7c1f")
@@ -175,7 +175,7 @@ def test_another_accounts_sign_in_is_replaced() -> None:
 def test_an_outage_gives_nobody_anothers_sign_in(login: str, used: bool) -> None:
     """In an outage, a kept sign-in that is known to be another account's is not used in place of a login."""
     signing = by_password(RESET, *([] if used else [RESET])).keep(username="mira_quill")
-    signing.wish = signing.wish._replace(login=login)
+    signing.wish = msgspec.structs.replace(signing.wish, login=login)
     if used:
         assert ("unchecked", OLDER) == ((now := signing.run()).signed_in.before, now().reveal())
     else:
@@ -186,7 +186,7 @@ def test_an_outage_gives_nobody_anothers_sign_in(login: str, used: bool) -> None
 def test_the_same_account_needs_no_password(login: str) -> None:
     """A login that is the kept account's, by whichever of its names, sends no password."""
     signing = by_password(ok(USER)).keep()
-    signing.wish = signing.wish._replace(login=login)
+    signing.wish = msgspec.structs.replace(signing.wish, login=login)
     signing.run()
     assert ["get_token_details"] == signing.walker.calls
 
@@ -247,7 +247,7 @@ class Full(MemoryCredentials):
 def test_a_token_that_cannot_be_stored_is_ended(ended: Any) -> None:
     """Nobody would have it, and it would live at Plex: it is signed out; what is raised is why it was not stored."""
     signing = Signing(MADE, linked(), ended)
-    signing.wish = signing.wish._replace(keeping=Keeping(credentials=Full()))
+    signing.wish = msgspec.structs.replace(signing.wish, credentials=Full())
     assert "no space is left" in str(signing.fails(CredentialsError))
     last = signing.walker.sent[-1]
     assert ("DELETE", OPAQUE) == (last.method, last.headers["X-Plex-Token"])
@@ -257,7 +257,7 @@ def test_a_token_that_cannot_be_stored_is_ended(ended: Any) -> None:
 def test_the_browser_is_opened() -> None:
     """Without a screen of its own, a program has the address opened, once."""
     screen = Screen()
-    signing = Signing(MADE, linked(), ok(USER), screen=screen, showing=Showing(open_browser=screen.open))
+    signing = Signing(MADE, linked(), ok(USER), screen=screen, open_browser=screen.open)
     signing.run()
     assert 1 == len(screen.opened)
     assert screen.opened[0].startswith(f"{HERE}/auth#?")
@@ -267,14 +267,14 @@ def test_shown_and_opened() -> None:
     """A program with a screen of its own may have the address opened too; that it cannot be does not matter."""
     screen = Screen()
     for opener in (screen.open, lambda _url: False):
-        showing = Showing(on_code=screen.on_code, open_browser=opener)
-        Signing(MADE, linked(), ok(USER), screen=screen, showing=showing).run()
+        shown = {"on_code": screen.on_code, "open_browser": opener}
+        Signing(MADE, linked(), ok(USER), screen=screen, **shown).run()
     assert (2, 1) == (len(screen.shown), len(screen.opened))
 
 
 def test_no_browser_and_nobody_to_show_it_to() -> None:
     """Where no browser can be opened and the program has no screen, the error says what to pass."""
-    signing = Signing(MADE, showing=Showing(open_browser=lambda _url: False))
+    signing = Signing(MADE, open_browser=lambda _url: False)
     told = str(signing.fails(SignInFailed))
     for words in (f"{HERE}/auth#?clientID=", "on_code=", "code=True", "password=", "token="):
         assert words in told
@@ -286,7 +286,7 @@ class Terminal:
     def __init__(self, signing: Signing) -> None:
         self.told: list[tuple[float, str]] = []
         self.walker = signing.walker
-        signing.wish = signing.wish._replace(tell=self)
+        signing.wish = msgspec.structs.replace(signing.wish, tell=self)
 
     def __call__(self, text: str) -> bool:
         self.told.append((self.walker.clock, text))
@@ -295,7 +295,7 @@ class Terminal:
 
 def test_no_browser_on_a_terminal() -> None:
     """Where no browser can be opened, address, code and QR code go to the terminal, and the wait goes on."""
-    signing = Signing(MADE, PENDING, linked(), ok(USER), showing=Showing(open_browser=lambda _url: False))
+    signing = Signing(MADE, PENDING, linked(), ok(USER), open_browser=lambda _url: False)
     terminal = Terminal(signing)
     assert "browser" == signing.run().signed_in.how
     ((moment, text),) = terminal.told
@@ -306,13 +306,13 @@ def test_no_browser_on_a_terminal() -> None:
 
 def test_a_browser_that_shows_nothing() -> None:
     """Where a browser was opened and nothing comes back for five seconds, the terminal is told, once."""
-    signing = Signing(MADE, *[PENDING] * 20, linked(), ok(USER), showing=Showing(open_browser=lambda _url: True))
+    signing = Signing(MADE, *[PENDING] * 20, linked(), ok(USER), open_browser=lambda _url: True)
     terminal = Terminal(signing)
     signing.run()
     ((moment, text),) = terminal.told
     assert 1005.0 == moment
     assert f"  {HERE}/auth#?clientID=" in text
-    quick = Signing(MADE, *[PENDING] * 4, linked(), ok(USER), showing=Showing(open_browser=lambda _url: True))
+    quick = Signing(MADE, *[PENDING] * 4, linked(), ok(USER), open_browser=lambda _url: True)
     assert [] == Terminal(quick).told
     quick.run()
 
@@ -321,8 +321,8 @@ def test_a_browser_that_shows_nothing() -> None:
 def test_a_screen_of_its_own_is_the_only_one(*, opens: bool) -> None:
     """A program that shows the sign-in itself has nothing written to its terminal."""
     screen = Screen()
-    showing = Showing(on_code=screen.on_code, open_browser=lambda _url: opens)
-    signing = Signing(MADE, *[PENDING] * 20, linked(), ok(USER), screen=screen, showing=showing)
+    shown = {"on_code": screen.on_code, "open_browser": lambda _url: opens}
+    signing = Signing(MADE, *[PENDING] * 20, linked(), ok(USER), screen=screen, **shown)
     terminal = Terminal(signing)
     signing.run()
     assert (1, []) == (len(screen.shown), terminal.told)
@@ -331,7 +331,7 @@ def test_a_screen_of_its_own_is_the_only_one(*, opens: bool) -> None:
 def test_a_code_to_type_on_a_terminal() -> None:
     """With `code=True` and no `on_code`, the terminal has the page and the code."""
     made = ok('{"id":7,"code":"H7QK","expiresIn":900,"authToken":null}', 201)
-    signing = Signing(made, linked(), ok(USER), showing=Showing(code=True, open_browser=lambda _url: False))
+    signing = Signing(made, linked(), ok(USER), code=True, open_browser=lambda _url: False)
     terminal = Terminal(signing)
     signing.run()
     assert f"type the code H7QK on {HERE}/link" in terminal.told[0][1]
@@ -342,7 +342,7 @@ def test_the_first_time_it_says_where_it_is_kept(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setattr("keyring.core._keyring_backend", NullKeyring())
     signing = Signing(MADE, linked(), ok(USER), ok(USER))
-    signing.wish = signing.wish._replace(keeping=Keeping(app="My App"))
+    signing.wish = msgspec.structs.replace(signing.wish, app="My App", credentials=None)
     terminal = Terminal(signing)
     signed_in = signing.walker.run(partial(_twice, signing.wish))
     assert [f"Signed in. The sign-in is kept {signed_in.where}.\n"] == [text for _, text in terminal.told]
@@ -358,8 +358,8 @@ def test_a_code_is_shown_and_nothing_opened() -> None:
     """A code to be typed is of a weak PIN; the screen shows it, and no browser is opened beside it."""
     screen = Screen()
     made = ok('{"id":7,"code":"H7QK","expiresIn":900,"authToken":null}', 201)
-    showing = Showing(code=True, on_code=screen.on_code, open_browser=screen.open)
-    signing = Signing(made, linked(), ok(USER), screen=screen, showing=showing)
+    shown = {"on_code": screen.on_code, "open_browser": screen.open}
+    signing = Signing(made, linked(), ok(USER), screen=screen, code=True, **shown)
     now = signing.run()
     assert b"strong=false" == signing.walker.sent[0].body
     assert ("H7QK", f"{HERE}/link", "code") == (screen.shown[0].code, screen.shown[0].link_page, now.signed_in.how)
@@ -376,11 +376,11 @@ def test_a_code_is_shown_and_nothing_opened() -> None:
 )
 def test_a_program_without_a_user(answers: Any, changes: Any, words: str) -> None:
     """With neither screen nor browser, what is kept is used, and if it does not work the error says why."""
-    signing = Signing(*answers, showing=Showing(open_browser=False))
+    signing = Signing(*answers, open_browser=False)
     if changes is not None:
         signing.keep(**changes)
     assert words in str(signing.fails(SignInFailed))
-    works = Signing(ok(USER), showing=Showing(open_browser=False)).keep()
+    works = Signing(ok(USER), open_browser=False).keep()
     assert OLDER == works.run()().reveal()
 
 
@@ -400,8 +400,8 @@ def test_what_ends_it_leaves_what_was_kept(answer: Any, kind: Any) -> None:
 
 def test_giving_up() -> None:
     """`give_up` ends the wait."""
-    showing = Showing(on_code=lambda _begun: None, open_browser=False, give_up=1.5)
-    Signing(MADE, PENDING, PENDING, PENDING, showing=showing).fails(GaveUp)
+    shown: dict[str, Any] = {"on_code": lambda _begun: None, "open_browser": False}
+    Signing(MADE, PENDING, PENDING, PENDING, give_up=1.5, **shown).fails(GaveUp)
 
 
 def test_no_pin_no_sign_in() -> None:
@@ -464,7 +464,7 @@ def test_what_ask_code_returns_is_checked() -> None:
     """A number is no code: leading zeros would be lost."""
     signing = by_password(CODE_PLEASE)
     number: Any = lambda: 123456  # noqa: E731  # a program without types
-    signing.wish = signing.wish._replace(ask_code=number)
+    signing.wish = msgspec.structs.replace(signing.wish, ask_code=number)
     with pytest.raises(TypeError):
         signing.run()
 
@@ -620,32 +620,26 @@ def test_a_devices_own_identifier_is_kept() -> None:
 # What is refused before anything is sent.
 
 
-def wished(**given: Any) -> Wish:
-    known: dict[str, Any] = {"login": None, "password": None, "ask_code": None, "showing": Showing()}
-    known |= {"keeping": Keeping(), "remember_me": False, "device_key": False, "own_device": False}
-    return Wish.of(**(known | given))
-
-
 @pytest.mark.parametrize(
     "given",
     [
         {"login": "mira_quill"},
-        {"password": "hunter2"},
-        {"showing": Showing(forward_url="myapp://done")},
-        {"keeping": Keeping(profile="no such/profile")},
-        {"keeping": Keeping(profile="")},
+        {"password": Secret("hunter2")},
+        {"forward_url": "myapp://done"},
+        {"profile": "no such/profile"},
+        {"profile": ""},
     ],
 )
 def test_what_does_not_fit_together(given: Any) -> None:
     """A wish that cannot be fulfilled is an error before anything is sent, and repeats no secret."""
     with pytest.raises(ValueError, match=r".") as caught:
-        wished(**given)
+        Wish(**given)
     assert "hunter2" not in str(caught.value)
 
 
 def test_a_password_does_not_show() -> None:
     """A wish prints no password."""
-    assert "hunter2" not in repr(wished(login="mira_quill", password="hunter2"))
+    assert "hunter2" not in repr(Wish(login="mira_quill", password=Secret("hunter2")))
 
 
 def test_each_program_and_profile_is_a_device_of_its_own(tmp_path: Path) -> None:

@@ -150,15 +150,13 @@ class _SignIn(NamedTuple):
             WrongUsage: it is another account's.
         """
         from ticketstub.flows.resume import resumed
-        from ticketstub.flows.wish import Keeping, Wish
 
         credential = self.store.load(*self.entry)
         if credential is None or credential.token is None:
             return False
         found = keeping.Found(self.store, credential)
-        wish = Wish(login=self.login, keeping=Keeping(profile=self.entry.profile))
         with kept(self.reach, found) as client:
-            standing = client.follow(partial(resumed, wish, store=self.store, there=credential))[0]
+            standing = client.follow(partial(resumed, self.login, store=self.store, there=credential))[0]
         if standing == "another":
             hint = "--again replaces it; --profile NAME keeps the other beside it"
             raise WrongUsage(f"the profile {found.name} is another account's, and still works", hint=hint)

@@ -16,35 +16,41 @@ from ticketstub.flows.begun import Standing
 from ticketstub.flows.caller import Caller
 from ticketstub.flows.kept import Kept
 from ticketstub.flows.steps import Flow, do
-from ticketstub.flows.wish import Wish
 from ticketstub.records import Account
 from ticketstub.refusals import TokenExpired, TooManyFailures, Unauthorized
 
 
 def resumed(
-    wish: Wish, caller: Caller, store: Credentials, there: Credential | None
+    login: str | None, caller: Caller, store: Credentials, there: Credential | None
 ) -> Flow[tuple[Standing, Kept | None]]:
-    """Return how the kept sign-in stands, and the sign-in itself if it can be used."""
+    """Return how the kept sign-in stands, and the sign-in itself if it can be used.
+
+    Args:
+        login: the account that it has to be of; `None` for any.
+        caller: who asks.
+        store: where it is kept.
+        there: what is kept.
+    """
     if there is None or there.token is None:
         return "none", None
     where = yield from do(partial(store.where, *there.entry))
     kept = Kept(caller, store, there, where=where)
-    kept.before = yield from _standing(wish, kept, caller)
+    kept.before = yield from _standing(login, kept, caller)
     usable = kept.before in ("good", "renewed", "unchecked")
     return kept.before, kept if usable else None
 
 
-def _standing(wish: Wish, kept: Kept, caller: Caller) -> Flow[Standing]:
+def _standing(login: str | None, kept: Kept, caller: Caller) -> Flow[Standing]:
     there = kept.credential
     try:
         account = yield from learn(kept, caller)
-    except TooManyFailures:
-        return _unchecked(wish, there)
-    except Unauthorized as refusal:
-        return "expired" if isinstance(refusal, TokenExpired) or _is_past(there, caller) else "revoked"
-    except PlexError:
-        return _unchecked(wish, there)
-    if wish.login is not None and not _is_called(account, wish.login):
+    except PlexError as failure:
+        if not isinstance(failure, Unauthorized) or isinstance(failure, TooManyFailures):
+            return _unchecked(login, there)
+        past = there.expires_at is not None and caller.senses.now() >= there.expires_at
+        return "expired" if past or isinstance(failure, TokenExpired) else "revoked"
+    names = {name.casefold() for name in (account.username, account.email, account.title) if name}
+    if login is not None and login.strip().casefold() not in names:
         return "another"
     return "good" if kept.credential.token == there.token else "renewed"
 
@@ -64,17 +70,8 @@ def learn(kept: Kept, caller: Caller) -> Flow[Account]:
     return account
 
 
-def _unchecked(wish: Wish, there: Credential) -> Standing:
+def _unchecked(login: str | None, there: Credential) -> Standing:
     """Take it as it is, unless it is known to be another account's than the one that was asked for."""
-    login = wish.login or there.username or ""
+    login = login or there.username or ""
     known = there.username is not None and "@" not in login
     return "another" if known and login.strip().casefold() != (there.username or "").casefold() else "unchecked"
-
-
-def _is_past(credential: Credential, caller: Caller) -> bool:
-    return credential.expires_at is not None and caller.senses.now() >= credential.expires_at
-
-
-def _is_called(account: Account, login: str) -> bool:
-    names = (account.username, account.email, account.title)
-    return login.strip().casefold() in {name.casefold() for name in names if name}

@@ -7,6 +7,7 @@ user; a browser is opened once.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -39,14 +40,13 @@ _NEEDED: dict[Standing, str] = {
 
 def sign_in(wish: Wish, caller: Caller) -> Flow[Kept]:
     """Sign in, and return the sign-in, kept."""
-    keeping = wish.keeping
-    entry = Entry.of(caller.issuer, keeping.profile, keeping.app)
-    store = keeping.credentials or (yield from do(partial(default_credentials, keeping.storage, wanted=entry)))
+    entry = Entry.of(caller.issuer, wish.profile, wish.app)
+    store = wish.credentials or (yield from do(partial(default_credentials, wish.storage, wanted=entry)))
     there = yield from do(partial(store.load, *entry))
-    standing, kept = yield from resumed(wish, caller, store, there)
+    standing, kept = yield from resumed(wish.login, caller, store, there)
     if kept is None:
         kept = yield from _anew(wish, caller, store, standing, there)
-        if standing == "none" and keeping.credentials is None and keeping.storage == "auto":
+        if standing == "none" and wish.credentials is None and wish.storage == "auto":
             yield from do(partial(wish.tell, f"Signed in. The sign-in is kept {kept.where}.\n"))
     if wish.device_key and standing != "unchecked" and not _has_jwt(kept):
         yield from _moved_to_key(kept, caller)
@@ -65,28 +65,21 @@ def _anew(wish: Wish, caller: Caller, store: Credentials, because: Standing, the
         kept = yield from _by_pin(wish, caller, because, there)
     kept = yield from _stored(wish, kept, caller, store, because)
     if kept.credential.username is None:
-        yield from _try_to_learn(kept, caller)
+        with contextlib.suppress(PlexError):  # whose it is, to show it later without network
+            yield from learn(kept, caller)
     return kept
 
 
 def _stored(wish: Wish, kept: Kept, caller: Caller, store: Credentials, because: Standing) -> Flow[Kept]:
     """Store the new sign-in; one that cannot be is ended at Plex, for nobody would have its token."""
     try:
-        return (yield from stored(kept, store, wish.keeping.app, wish.keeping.profile, caller, before=because))
+        return (yield from stored(kept, store, wish.app, wish.profile, caller, before=because))
     except CredentialsError:
         from ticketstub.wire.accounts import SignOut  # loaded where a call is made, as everywhere in flows
 
         with contextlib.suppress(PlexError):
             yield from caller.with_token(kept()).trying(1).call(SignOut())
         raise
-
-
-def _try_to_learn(kept: Kept, caller: Caller) -> Flow[None]:
-    """Ask whose it is, to show it later without network; that it fails does not matter."""
-    try:
-        yield from learn(kept, caller)
-    except PlexError:
-        return
 
 
 def _by_password(wish: Wish, caller: Caller) -> Flow[Kept]:
@@ -103,8 +96,7 @@ def _by_password(wish: Wish, caller: Caller) -> Flow[Kept]:
 
 
 def _by_pin(wish: Wish, caller: Caller, because: Standing, there: Credential | None) -> Flow[Kept]:
-    showing = wish.showing
-    if showing.on_code is None and showing.open_browser is False:
+    if wish.on_code is None and wish.open_browser is False:
         raise SignInFailed(_NEEDED.get(because, _NOBODY), hint="pass on_code=, or open_browser=True, to sign in anew")
     key: DeviceKey | None = None
     if wish.device_key:
@@ -112,12 +104,12 @@ def _by_pin(wish: Wish, caller: Caller, because: Standing, there: Credential | N
         if not wish.own_device:
             caller = caller.as_client(there.client_identifier if there and key else wish.identifier())
         key = key or (yield from do(make_key))
-    pin = yield from begin(caller, strong=not showing.code, forward_url=showing.forward_url, key=key)
+    pin = yield from begin(caller, strong=not wish.code, forward_url=wish.forward_url, key=key)
     begun = Begun(pin, because)
-    opened_alone = yield from _shown(wish, begun)
-    text = f"No approval yet. Did no browser open?\n{begun.text(typed=showing.code)}" if opened_alone else ""
-    remind = partial(wish.tell, text) if opened_alone else None
-    return (yield from until_approved(pin, key, caller, give_up=showing.give_up, remind=remind))
+    remind: Callable[[], object] | None = None
+    if (yield from _shown(wish, begun)):
+        remind = partial(wish.tell, f"No approval yet. Did no browser open?\n{begun.text(typed=wish.code)}")
+    return (yield from until_approved(pin, key, caller, give_up=wish.give_up, remind=remind))
 
 
 def _shown(wish: Wish, begun: Begun) -> Flow[bool]:
@@ -126,15 +118,14 @@ def _shown(wish: Wish, begun: Begun) -> Flow[bool]:
     Raises:
         SignInFailed: there is none.
     """
-    showing = wish.showing
-    if showing.on_code is not None:
-        yield from put(partial(showing.on_code, begun))
-        if showing.code:  # the user types it, on this or another device
+    if wish.on_code is not None:
+        yield from put(partial(wish.on_code, begun))
+        if wish.code:  # the user types it, on this or another device
             return False
-    there = yield from do(partial(opened, showing.open_browser, begun.url))
-    if there or showing.on_code is not None:
-        return there and showing.on_code is None
-    if not (yield from do(partial(wish.tell, begun.text(typed=showing.code)))):
+    there = yield from do(partial(opened, wish.open_browser, begun.url))
+    if there or wish.on_code is not None:
+        return there and wish.on_code is None
+    if not (yield from do(partial(wish.tell, begun.text(typed=wish.code)))):
         raise SignInFailed(
             f"no browser can be opened here, and there is no terminal to show the address: {printable(begun.url, 500)}",
             hint="pass on_code= to show it yourself, with code=True for a code that is typed on any device; or sign in "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 from uuid import uuid4
 
 import msgspec
@@ -26,30 +26,17 @@ OnCode: TypeAlias = Callable[[Begun], "object | Awaitable[object]"]
 _EXAMPLE = "https://plex.tv"
 
 
-class Showing(NamedTuple):
-    """How a sign-in in the browser is shown, and for how long."""
-
-    code: bool = False
-    forward_url: str | None = None
-    on_code: OnCode | None = None
-    open_browser: bool | OpenBrowser = True
-    give_up: float | None = None
-
-
-class Keeping(NamedTuple):
-    """Where a sign-in is kept, for which program, and under which name."""
-
-    app: str = COMMAND
-    profile: str = DEFAULT_PROFILE
-    credentials: Credentials | None = None
-    storage: Storage = "auto"
-
-
-class Wish(NamedTuple):
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What is wanted of a sign-in.
 
+    `login`, `password`, `ask_code`, `remember_me`: how to sign in by password. `device_key`: whether to live on one.
+    `code`, `forward_url`, `on_code`, `open_browser`, `give_up`: how a sign-in in the browser is shown, for how long.
+    `app`, `profile`, `credentials`, `storage`: for which program it is kept, under which name, and where.
     `own_device`: whether the program named its device itself. `identifier` makes a new client identifier. `tell` shows
     a text to whoever sits at the terminal, and says whether anybody does.
+
+    Raises:
+        ValueError: it does not fit together, or a name or address is none.
     """
 
     login: str | None = None
@@ -57,47 +44,24 @@ class Wish(NamedTuple):
     ask_code: AskCode | None = None
     remember_me: bool = False
     device_key: bool = False
-    showing: Showing = Showing()
-    keeping: Keeping = Keeping()
+    code: bool = False
+    forward_url: str | None = None
+    on_code: OnCode | None = None
+    open_browser: bool | OpenBrowser = True
+    give_up: float | None = None
+    app: str = COMMAND
+    profile: str = DEFAULT_PROFILE
+    credentials: Credentials | None = None
+    storage: Storage = "auto"
     own_device: bool = False
     identifier: Callable[[], str] = lambda: str(uuid4())
     tell: Callable[[str], bool] = lambda _text: False
 
-    @classmethod
-    def of(
-        cls,
-        login: str | None,
-        password: str | Secret | None,
-        ask_code: AskCode | None,
-        showing: Showing,
-        keeping: Keeping,
-        *,
-        remember_me: bool,
-        device_key: bool,
-        own_device: bool,
-        tell: Callable[[str], bool] = lambda _text: False,
-    ) -> Wish:
-        """Check and take what a façade was given.
-
-        Raises:
-            ValueError: it does not fit together, or a name or address is none.
-        """
-        if (login is None) is not (password is None):
+    def __post_init__(self) -> None:
+        if (self.login is None) is not (self.password is None):
             raise ValueError("login and password go together: pass both, or neither")
-        checked_forward_url(showing.forward_url)
-        Entry.of(_EXAMPLE, keeping.profile, keeping.app)
-        secret = Secret(password) if isinstance(password, str) else password
-        return cls(
-            login=login,
-            password=secret,
-            ask_code=ask_code,
-            remember_me=remember_me,
-            device_key=device_key,
-            showing=showing,
-            keeping=keeping,
-            own_device=own_device,
-            tell=tell,
-        )
+        checked_forward_url(self.forward_url)
+        Entry.of(_EXAMPLE, self.profile, self.app)
 
 
 def installation(app: str, profile: str = DEFAULT_PROFILE, directory: Path | None = None) -> Device:
