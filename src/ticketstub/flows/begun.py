@@ -5,6 +5,7 @@ Rule: no network, no clock, no token and no private key in it. The addresses are
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlencode
@@ -151,7 +152,7 @@ def loaded(data: str | bytes, plex_tv: str | None, key: DeviceKey | None) -> Beg
             repeated.
     """
     pin = _decoded(data)
-    if pin is None or not _sound(pin):
+    if pin is None:
         raise ValueError("this is no begun sign-in of this version, or it is damaged: begin a new one")
     if pin.plex_tv != plex_tv:
         raise ValueError("this sign-in was begun at another plex.tv than this client's: pass that client as plex=")
@@ -161,28 +162,23 @@ def loaded(data: str | bytes, plex_tv: str | None, key: DeviceKey | None) -> Beg
 
 
 def _decoded(data: str | bytes) -> BegunPin | None:
-    try:
-        return msgspec.json.decode(data, type=_Dump).pin
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
-        return None
+    """Read a dump; `None` where it is damaged, or has addresses that are none."""
+    with suppress(msgspec.MsgspecError, RecursionError, ValueError):
+        pin = msgspec.json.decode(data, type=_Dump).pin
+        origin_of(pin.plex_tv)
+        checked_forward_url(pin.forward_url)
+        return pin if pin.expires_at < 253402300799 else None
+    return None
 
 
-def _sound(pin: BegunPin) -> bool:
-    try:
-        return bool(origin_of(pin.plex_tv)) and checked_forward_url(pin.forward_url) and pin.expires_at < 253402300799
-    except ValueError:
-        return False
-
-
-def checked_forward_url(url: str | None) -> bool:
-    """Tell that a place to forward to is one that Plex honours.
+def checked_forward_url(url: str | None) -> None:
+    """Check that a place to forward to is one that Plex honours.
 
     Raises:
         ValueError: it is no http or https address; Plex sends the browser elsewhere then (observed).
     """
     if url is not None:
         origin_of(url)
-    return True
 
 
 def auth_url(pin: BegunPin) -> str:

@@ -85,10 +85,12 @@ def check(token: Token, caller: Caller) -> Flow[Checked]:
 
 
 def _asked_plex_tv(token: Token, caller: Caller) -> Flow[Checked]:
+    from ticketstub.keys.plex_jwt import peek  # no library is loaded by it
     from ticketstub.wire.accounts import GetTokenDetails
 
+    seen = peek(token) if token.kind == "jwt" else None
     kind: CheckedKind = "jwt" if token.kind == "jwt" else "unknown"
-    until, asked = _until(token), ("plex.tv",)
+    until, asked = moment(seen.expires_at) if seen else None, ("plex.tv",)
     try:
         account = yield from caller.with_token(token).call(GetTokenDetails())
     except TooManyFailures as error:
@@ -103,21 +105,10 @@ def _asked_plex_tv(token: Token, caller: Caller) -> Flow[Checked]:
     except PlexError as error:
         return Checked(kind=kind, alive=None, reason="plex.tv did not answer", asked=asked, unreachable=str(error))
     if kind == "unknown":
-        kind, until = "account", _remembered_until(account, caller)
+        # The end of a token that lasts for 14 days; the same field of others is in the past (observed).
+        ends = account.remember_expires_at
+        kind, until = "account", moment(ends) if ends is not None and ends > caller.senses.now() else None
     return Checked(kind=kind, alive=True, reason="plex.tv takes it", whose=account, until=until, asked=asked)
-
-
-def _until(token: Token) -> datetime | None:
-    from ticketstub.keys.plex_jwt import peek  # no library is loaded by it
-
-    seen = peek(token) if token.kind == "jwt" else None
-    return moment(seen.expires_at) if seen else None
-
-
-def _remembered_until(account: Account, caller: Caller) -> datetime | None:
-    """Return the end of a token that lasts for 14 days; the same field of others is in the past (observed)."""
-    ends = account.remember_expires_at
-    return moment(ends) if ends is not None and ends > caller.senses.now() else None
 
 
 def _listed(token: Token, caller: Caller, here: Checked) -> Flow[Checked]:
@@ -176,7 +167,11 @@ def _takes(token: Token, caller: Caller) -> Flow[bool | None]:
         yield from caller._replace(settings=named).call(GetServerInformation())
     except (Unauthorized, Forbidden):
         return False
-    return None if (yield from _admits_anybody(caller)) else True
+    try:
+        yield from caller._replace(settings=with_token(caller.settings, None)).call(GetServerInformation())
+    except PlexError:
+        return True
+    return None
 
 
 def _asked_server(token: Token, caller: Caller, here: Checked) -> Flow[Checked]:
@@ -198,14 +193,3 @@ def _asked_server(token: Token, caller: Caller, here: Checked) -> Flow[Checked]:
         reason = "the media server does not take it, and plex.tv did not answer"
         return msgspec.structs.replace(here, alive=None, reason=reason)
     return msgspec.structs.replace(here, alive=False, reason="the media server does not take it")
-
-
-def _admits_anybody(caller: Caller) -> Flow[bool]:
-    """Tell whether the media server answers without a token too: then its answer said nothing about one."""
-    from ticketstub.wire.media_server import GetServerInformation
-
-    try:
-        yield from caller._replace(settings=with_token(caller.settings, None)).call(GetServerInformation())
-    except PlexError:
-        return False
-    return True

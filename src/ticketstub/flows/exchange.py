@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from functools import cache
-from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin
 
@@ -33,8 +31,6 @@ from ticketstub.wire.call import Call, malformed
 from ticketstub.wire.http import Request, Response, origin_of
 
 if TYPE_CHECKING:
-    from logging import Logger
-
     from ticketstub.flows.caller import Caller
 
 V = TypeVar("V")
@@ -237,10 +233,4 @@ def _bound(value: V, origin: str) -> V:
 def _log(line: str, *facts: object) -> None:
     """Log at DEBUG. Whoever wants logs has imported logging; whoever has not saves its import."""
     if logging := sys.modules.get("logging"):
-        _logger(logging).debug(line, *facts)
-
-
-@cache
-def _logger(logging: ModuleType) -> Logger:
-    found: Logger = logging.getLogger("ticketstub")
-    return found
+        logging.getLogger("ticketstub").debug(line, *facts)

@@ -38,7 +38,7 @@ def fresh(
 ) -> Flow[Kept]:
     """Make a sign-in of a new token, kept in memory for now."""
     now = caller.senses.now()
-    life = None if claims is None else claims.expires_at - claims.issued_at
+    remembered = account.remember_expires_at if account else None
     credential = Credential(
         issuer=caller.issuer,
         token=token,
@@ -47,16 +47,12 @@ def fresh(
         account_id=account.id if account else claims.user.id if claims else None,
         username=account.username if account else claims.user.username if claims else None,
         created_at=now,
-        expires_at=now + life if life is not None else _remembered_until(account),
+        expires_at=now + claims.expires_at - claims.issued_at if claims else remembered,
         checked_at=now,
     )
     store = MemoryCredentials()
     saved = store.save(credential, replacing=None)
     return Kept(caller, store, saved or credential, where=store.where(caller.issuer), how=how)
-
-
-def _remembered_until(account: Account | None) -> float | None:
-    return None if account is None or account.remember_expires_at is None else float(account.remember_expires_at)
 
 
 def kept_as(kept: Kept, credentials: Credentials | None, app: str | None, profile: str, caller: Caller) -> Flow[Kept]:
@@ -90,11 +86,7 @@ def stored(kept: Kept, store: Credentials, app: str, profile: str, caller: Calle
 def _saved(store: Credentials, wanted: Credential) -> Credential:
     """Replace what is kept, even if others change it at the same time."""
     for _ in range(_TRIES):
-        saved = store.save(wanted, replacing=_there(store, wanted))
+        saved = store.save(wanted, replacing=store.load(*wanted.entry))
         if saved is not None:
             return saved
     raise CredentialsError("others keep changing these credentials", hint="sign in with one program at a time")
-
-
-def _there(store: Credentials, wanted: Credential) -> Credential | None:
-    return store.load(*wanted.entry)

@@ -85,19 +85,12 @@ def chosen(users: Iterable[HomeUser], wanted: str | int) -> HomeUser:
     """
     text = str(wanted).strip().casefold()
     known = list(users)
-    for names in (_own_names, _shown_names):
-        found = [user for user in known if text in {name.casefold() for name in names(user)}]
+    for names in (("uuid", "id", "username", "email"), ("title", "friendly_name")):
+        called = [{str(value).casefold() for name in names if (value := getattr(user, name))} for user in known]
+        found = [user for user, own in zip(known, called, strict=True) if text in own]
         if len(found) == 1:
             return found[0]
         if found:
             raise SignInFailed("several users of this Home are called so", hint="name one by its id or uuid")
     titles = ", ".join(printable(user.title) for user in known if user.title)
     raise SignInFailed("this Home has no user of that name", hint=f"it has {titles}" if titles else None)
-
-
-def _own_names(user: HomeUser) -> list[str]:
-    return [str(name) for name in (user.uuid, user.id, user.username, user.email) if name]
-
-
-def _shown_names(user: HomeUser) -> list[str]:
-    return [name for name in (user.title, user.friendly_name) if name]

@@ -21,24 +21,13 @@ AGAIN_AFTER = 5 * 60.0
 """How many seconds pass at least between two fetches because of an unknown key."""
 
 
-class Published:
+class Published(dict[str, "tuple[PublishedKeys, float]"]):
     """The keys of each issuer, and when they were fetched; shared by the clients that share connections."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, tuple[PublishedKeys, float]] = {}
-
-    def known(self, issuer: str) -> tuple[PublishedKeys, float] | None:
-        """Return the keys of an issuer and when they were fetched."""
-        return self._kept.get(issuer)
-
-    def keep(self, issuer: str, keys: PublishedKeys, at: float) -> None:
-        """Remember an issuer's keys."""
-        self._kept[issuer] = keys, at
 
 
 def prepare(caller: Caller) -> Flow[None]:
     """Fetch the published keys if none are known yet."""
-    if caller.published.known(caller.issuer) is None:
+    if caller.issuer not in caller.published:
         yield from _fetch(caller)
 
 
@@ -69,7 +58,7 @@ _HINTS = {"not_yet": "check this computer's clock", "expired": "check this compu
 
 def _checked(caller: Caller, token: Token, kid: str | None, now: float) -> Flow[PlexJwt | str]:
     """Verify with the keys that are known; return the reason where it fails."""
-    known = caller.published.known(caller.issuer)
+    known = caller.published.get(caller.issuer)
     if known is None:
         raise CredentialsError("no published keys are known")
     return (yield from do(partial(_verify, token, known[0], caller.client_identifier, kid, now)))
@@ -86,7 +75,7 @@ def _verify(token: Token, keys: PublishedKeys, client_identifier: str, kid: str 
 
 def _fetched_again(caller: Caller) -> Flow[bool]:
     """Fetch the keys again unless that was done a moment ago; tell whether it was."""
-    known = caller.published.known(caller.issuer)
+    known = caller.published.get(caller.issuer)
     if known is not None and caller.senses.clock() - known[1] < AGAIN_AFTER and known[1] != 0:
         return False
     yield from _fetch(caller)
@@ -98,4 +87,4 @@ def _fetch(caller: Caller) -> Flow[None]:
     from ticketstub.wire.auth_keys import GetPublishedKeys
 
     keys = yield from caller.call(GetPublishedKeys())
-    caller.published.keep(caller.issuer, PublishedKeys(keys=keys), caller.senses.clock())
+    caller.published[caller.issuer] = PublishedKeys(keys=keys), caller.senses.clock()

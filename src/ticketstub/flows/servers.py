@@ -47,10 +47,6 @@ def reaches(account: Account, found: Iterable[Resource], server: str, *, owned: 
         resource.is_media_server
         and server in (resource.client_identifier, resource.name)
         and owned in (None, bool(resource.owned))
-        and owner in (None, _owner(resource, account))
+        and owner in (None, account.id if resource.owned and resource.owner_id is None else resource.owner_id)
         for resource in found
     )
-
-
-def _owner(resource: Resource, account: Account) -> int | None:
-    return account.id if resource.owned and resource.owner_id is None else resource.owner_id

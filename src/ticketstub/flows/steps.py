@@ -18,55 +18,40 @@ from ticketstub.wire.http import Request, Response
 T = TypeVar("T")
 
 
-class Send:
+class Send(NamedTuple):
     """Send one request before the deadline."""
 
-    __slots__ = ("connect_timeout", "deadline", "request")
-
-    def __init__(self, request: Request, deadline: float, connect_timeout: float) -> None:
-        self.request = request
-        self.deadline = deadline
-        self.connect_timeout = connect_timeout
+    request: Request
+    deadline: float
+    connect_timeout: float
 
 
-class Sleep:
+class Sleep(NamedTuple):
     """Wait this many seconds."""
 
-    __slots__ = ("seconds",)
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    seconds: float
 
 
-class Ask:
+class Ask(NamedTuple):
     """Ask a token source for a token; where `refused` is given, tell it first that Plex refused that one."""
 
-    __slots__ = ("refused", "source")
-
-    def __init__(self, source: TokenSource, refused: Token | None = None) -> None:
-        self.source = source
-        self.refused = refused
+    source: TokenSource
+    refused: Token | None = None
 
 
-class Put:
+class Put(NamedTuple):
     """Put a question to the program, or tell it something: call this, and await what it returns if that is to be."""
 
-    __slots__ = ("question",)
-
-    def __init__(self, question: Callable[[], object]) -> None:
-        self.question = question
+    question: Callable[[], object]
 
 
-class Do:
+class Do(NamedTuple):
     """Do what blocks for a while: read or write a store, work with keys. The async driver does it in a thread.
 
     Where the flow is given up meanwhile, the work goes on to its end and nobody hears of it.
     """
 
-    __slots__ = ("work",)
-
-    def __init__(self, work: Callable[[], object]) -> None:
-        self.work = work
+    work: Callable[[], object]
 
 
 Step: TypeAlias = Send | Sleep | Ask | Put | Do
