@@ -14,15 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
+from tests.examples import choose_profile
 from ticketstub.server import passwords
 
 pytest_plugins = ["tests.strangers.gathering"]  # here: with xdist, the first process sees no deeper conftest.py
-
-# By default hypothesis fails an example that takes 200 ms, which on a busy machine any may.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
 
 Require = Callable[[str, str], str]
 REAL_COST = passwords.COST
@@ -58,8 +54,9 @@ LONG = (
 FIRST = ("contract", "faults", "strangers", "e2e", "docs", "cli", "stateful")
 
 
-def pytest_configure() -> None:
-    """Let programs that tests start be interrupted, also where a shell began the tests in the background."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the number of examples; let programs be interrupted that tests start, also in a shell's background."""
+    choose_profile(short=config.option.short)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # programs inherit that
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

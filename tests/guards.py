@@ -10,7 +10,8 @@ import ast
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -34,17 +35,19 @@ def ids_in(text: str) -> set[str]:
     return {*_ID.findall(text), *spans, *named}
 
 
-def test_files() -> Iterator[tuple[str, ast.Module]]:
-    """Yield the name and the syntax tree of each file of tests."""
-    for path in sorted(HERE.rglob("test_*.py")):
-        yield path.relative_to(HERE).as_posix(), ast.parse(path.read_text("utf-8"))
+@cache
+def test_files() -> tuple[tuple[str, ast.Module], ...]:
+    """Return the name and the syntax tree of each file of tests."""
+    paths = sorted(HERE.rglob("test_*.py"))
+    return tuple((path.relative_to(HERE).as_posix(), ast.parse(path.read_text("utf-8"))) for path in paths)
 
 
 def tests_in(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Return the tests of a file."""
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     return [
         node
-        for node in ast.walk(tree)
+        for node in [*tree.body, *(member for each in classes for member in each.body)]
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
     ]
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.credentials.conftest import ELSEWHERE, JWT, KEY, PLEX_TV, SERVER, signed_in
 from tests.credentials.test_credential import BAD_ISSUERS, BAD_PROFILES
+from tests.examples import examples
 from tests.tables import every
 from ticketstub.credentials import Credential, Credentials, Entry
 from ticketstub.errors import CredentialsError
@@ -46,7 +47,7 @@ def test_what_was_saved_is_loaded(store: Credentials) -> None:
     account=st.integers(-(2**63), 2**64 - 1) | st.none(),
     name=st.text(st.characters(exclude_categories=["Cs"])) | st.none(),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(25)
 def test_whatever_is_saved_is_loaded(
     store: Credentials, key: str, token: str, moment: Any, account: Any, name: Any
 ) -> None:

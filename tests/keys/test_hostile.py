@@ -8,9 +8,10 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.keys.forging import SMALL_ORDER, Valid, b64, part, raw_private
 from tests.keys.hostile import (
     KIDS,
@@ -175,7 +176,7 @@ def _is_json(value: object) -> bool:
     return True
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(
     st.text()
     | st.binary().map(lambda data: data.decode("latin-1"))

@@ -91,6 +91,7 @@ def test_each_place_can_say_that_it_is_reached(tmp_path: Path) -> None:
     assert ["comparison", "number", "return", "number"] == [sites[number].mutant.kind for number in said]
 
 
+@pytest.mark.long
 def test_the_chosen_mutants() -> None:
     """They are of every package and kind, and those that are still there can be made."""
     mutants, sites = read(), all_sites(ROOT / PACKAGE)

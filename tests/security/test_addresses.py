@@ -14,10 +14,11 @@ import httpx
 import httpx2
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
+from tests.examples import examples
 from tests.security.test_redirects import CANARY, DEVICE, Sink, client_of
 from ticketstub import AsyncPlex, Plex, SignIn, Unreachable, check
 from ticketstub.transports.environment import proxy_for
@@ -170,7 +171,7 @@ def _is_same(seen: tuple[str, str | None, int | None], place: Place) -> bool:
 @example("http://127.0.0.1:9\\@evil.example/x")
 @example("http://127.0.0.1\\.evil.example/")
 @example("http://[::ffff:127.0.0.1]:00080/")
-@settings(max_examples=1500, deadline=None)
+@examples(1500)
 def test_c1_parsers_agree(url: str) -> None:
     """In every address that we take, each library that may send it finds the scheme, host and port that we find."""
     assert {} == disagreements(url)
@@ -193,7 +194,7 @@ def test_c1_the_comparison_has_power(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @given(ADDRESSES)
 @example("http://xn--e1afmkfdxn--e1afmkfd")  # no punycode that can be decoded
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_c1_the_library_gets_our_parts(url: str) -> None:
     """The address object that an httpx client is given has our scheme, host and port, or nothing is sent."""
     for client in (_HTTPX, _HTTPX2):

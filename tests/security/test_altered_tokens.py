@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.security.stage import PHONE, Stage
 from tests.server.asking import Answered
 from tests.server.whole import FORM
@@ -158,7 +159,7 @@ def edited(text: str, edit: tuple[str, int, str]) -> str:
     return _put_in(text, at, more) if name == "put in" else EDITS[name](text, at)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(kind=st.sampled_from(sorted(USES)), edit=edits)
 @example("account", ("put in", 0, " "))
 @example("account", ("put in", 20, " "))
@@ -183,7 +184,7 @@ def test_any_edit_is_no_token(stage: Stage, kind: str, edit: tuple[str, int, str
 LAST = st.sampled_from([-1, -2, -3])
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     kind=st.sampled_from(["jwt", "device jwt"]), part=st.integers(0, 2), at=LAST, letter=st.sampled_from(LETTERS[:64])
 )

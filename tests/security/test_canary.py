@@ -16,11 +16,12 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.client.conftest import DEVICE
 from tests.client.doubles import Recording, usual
+from tests.examples import examples
 from tests.tables import every
 from tests.transports.hostile import Server, closed_port
 from ticketstub import (
@@ -138,7 +139,7 @@ SHORT = st.text(
 
 
 @given(secret=SHORT, status=st.sampled_from([400, 401, 422, 500]), form=st.sampled_from(Format))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_c6_any_password(secret: str, status: int, form: Format) -> None:
     """Any password that a server writes back, in any usual form, is in nothing that the error shows."""
 

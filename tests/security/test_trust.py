@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.client.doubles import AsyncRecording, Recording, usual
+from tests.examples import examples
 from tests.tables import every
 from ticketstub import AsyncPlex, CredentialsError, Device, Plex, Token
 from ticketstub.wire.http import Request, Response, origin_of
@@ -157,7 +158,7 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS, first=st.sampled_from(["mine", "canary"]), server=st.sampled_from([None, *ORIGINS]))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_c2_any_way_of_deriving(steps: list[tuple[str, str, Any]], first: str, server: str | None) -> None:
     """Whatever clients are derived in whatever order, a token arrives only where it was named."""
     tokens = {"mine": Token(MINE, origin=PLEX), "canary": Token(CANARY, origin=ATTIC), None: None}
@@ -190,7 +191,7 @@ def _step(client: Any, kind: str, origin: str, choice: Any, tokens: dict[Any, An
         max_size=6,
     )
 )
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_c2_each_server_gets_its_own_token(resources: list[tuple[str, str | None]]) -> None:
     """Over any list of resources, a media server only ever sees its own token, and none where it has none."""
     transport = Recording()

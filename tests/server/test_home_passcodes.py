@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.server.asking import Answered, ask
 from tests.server.conftest import Start
 from tests.server.family import BOS, IDS, TOKENS, TOMS, call, family, refused, switch, user
@@ -120,7 +121,7 @@ def lasting() -> Iterator[LocalPlex]:
 ASCII = set("0123456789")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60)
 @given(
     text=st.one_of(
         st.text(st.characters(codec="utf-8"), min_size=1, max_size=6),

@@ -6,9 +6,10 @@ import re
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.server.asking import ask
 from tests.server.pin_asking import CLIENT, XML
 from tests.tables import every
@@ -16,7 +17,7 @@ from ticketstub.server.local_plex import LocalPlex
 
 
 @given(product=st.text(max_size=40))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_any_text_as_a_product(plex: LocalPlex, product: str) -> None:
     """Control and direction characters in a product become spaces; what nothing is left of is "0"; XML stays XML."""
     try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.server.asking import MIRA, TOM, TOM_ON_ATTIC, Clock, ask, get
 from tests.server.pin_asking import FORM, JSON, code_of, create, link, over, poll
 from ticketstub.server.local_plex import LocalPlex
@@ -78,7 +79,7 @@ def test_wrong_codes(plex: LocalPlex, clock: Clock, code: str) -> None:
 
 
 @given(code=st.text(max_size=30))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_any_text_as_a_code(plex: LocalPlex, clock: Clock, code: str) -> None:
     """Whatever is sent as a code is refused as 404, 400 where it is empty: never an error, never a link."""
     clock.now += 1000

@@ -18,9 +18,10 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.tables import every
 from ticketstub.server.known_secrets import KnownSecrets
 from ticketstub.server.recording import Recorder, scrubbed, secrets_of
@@ -113,7 +114,7 @@ PLACES = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(CANARIES, st.sampled_from(sorted(FORMS)), st.sampled_from(sorted(ENCODINGS)), PLACES)
 def test_no_secret_reaches_the_disk(text: str, form: str, encoding: str, place: str) -> None:
     """A secret with a form, in any place of JSON, XML, query or path and in any encoding, is in no file or name."""
@@ -121,14 +122,14 @@ def test_no_secret_reaches_the_disk(text: str, form: str, encoding: str, place: 
     _assert_kept_without(secret, ENCODINGS[encoding](secret), place)
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.sampled_from(sorted(ONLY_KNOWN)), PLACES)
 def test_no_known_secret_reaches_the_disk(encoding: str, place: str) -> None:
     """A known secret is found in hexadecimal and in other letters, too."""
     _assert_kept_without(TOKEN, ONLY_KNOWN[encoding](TOKEN), place)
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(
     CANARIES,
     st.sampled_from(["authToken", "X-Plex-Token", "access_token", "plex:password", "apiKey", "Cookie", "pin", "jwt"]),

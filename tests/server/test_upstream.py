@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.server.asking import MIRA, TOM_ON_ATTIC, Answered, ask, transient, world
@@ -512,7 +512,6 @@ DATA = st.recursive(
 )
 
 
-@settings(deadline=None)  # a busy machine takes longer than anybody's guess
 @given(DATA)
 def test_scrubbed_json_is_still_json(data: Any) -> None:
     """Whatever the texts hold, what is written can be read, and tokens by name are gone."""

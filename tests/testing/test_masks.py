@@ -11,9 +11,10 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.server.asking import ask
 from ticketstub.testing import PlexInHand, local_plex
 
@@ -101,7 +102,7 @@ def _texts(value: object) -> list[str]:
 
 
 @given(request=requests())
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_no_secret_that_was_sent_is_told(
     stage: PlexInHand, request: tuple[str, str, dict[str, str], str, list[str]]
 ) -> None:

@@ -8,9 +8,10 @@ from http.client import HTTPException
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.tables import every
 from tests.transports import hostile
 from ticketstub.transports.reply import BadReply, Reader, Reply
@@ -40,7 +41,7 @@ def read(pieces: list[bytes]) -> tuple[Response, bool]:
 
 
 @given(st.lists(st.integers(0, len(CHUNKED)), max_size=10))
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_pieces_do_not_matter(cuts: list[int]) -> None:
     """A reply reads the same however the network cuts it."""
     edges = [0, *sorted(cuts), len(CHUNKED)]
@@ -52,7 +53,7 @@ def test_pieces_do_not_matter(cuts: list[int]) -> None:
 @example(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nabc")
 @example(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 5000 + b"\r\nabc")
 @example(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n")
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_any_bytes(some: bytes) -> None:
     """Whatever bytes come, they are a reply, or the error is one of those that become `MalformedReply`."""
     try:

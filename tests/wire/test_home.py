@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests import strategies
+from tests.examples import examples
 from tests.samples.reading import answer, sample
 from tests.tables import every
 from ticketstub.errors import MalformedReply
@@ -337,7 +338,7 @@ KNOWN = {"id": 10500456, "pin": None, "updated_at": 1592234475}
 @pytest.mark.parametrize("form", Format)
 @pytest.mark.parametrize("iso", [True, False])
 @given(users=USERS)
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_a_home_in_every_form(form: Format, iso: bool, users: tuple[HomeUser, ...]) -> None:  # a case of the table
     """Home users that one end writes the other reads back the same, however dates are written."""
     listed = tuple(msgspec.structs.replace(user, **KNOWN) for user in users)

@@ -9,10 +9,11 @@ import zlib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import strategies
+from tests.examples import examples
 from tests.samples.reading import sample
 from tests.tables import every
 from ticketstub.errors import MalformedReply
@@ -46,7 +47,7 @@ CALLS: dict[str, Call[Any]] = {
     )
 }
 LONGEST = 2.0
-SOME = settings(max_examples=25, deadline=None)
+SOME = examples(25)
 
 BOMB = b"""<?xml version="1.0"?>
 <!DOCTYPE lolz [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.samples.reading import sample
 from tests.tables import every
 from ticketstub.refusals import (
@@ -290,7 +291,7 @@ def test_echoed_secret(secret: str, echo, form: Format) -> None:
 
 
 @given(secret=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_any_echoed_secret(secret: str) -> None:
     """Whatever the secret is, its text is not in the message."""
     body = refused.write(Refusal(f"(({secret}))", status=401, code=1001), Format.JSON)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import strategies
+from tests.examples import examples
 from ticketstub.records import Account, Identity, Resource, ServerInformation, Source, TransientToken
 from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData
 from ticketstub.wire.call import Call, from_parameters
@@ -23,7 +24,7 @@ from ticketstub.wire.security import (
     TransientTokenType,
 )
 
-ROUND = settings(max_examples=15, deadline=None)
+ROUND = examples(15)
 
 RECORDS: dict[str, tuple[Call[Any], st.SearchStrategy]] = {
     "account": (GetTokenDetails(), strategies.of(Account)),

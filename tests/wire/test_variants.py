@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.samples.reading import sample
 from tests.tables import every
 from ticketstub.errors import MalformedReply, PlexError
@@ -255,7 +256,7 @@ ODD = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_no_approved_pin_looks_pending(data: st.DataObject) -> None:
     """Wrapping, renaming and nulling an approved PIN gives the token or a PlexError: never a PIN that is pending."""
     body = {key: value for key, value in PIN.items() if key != "authToken"}

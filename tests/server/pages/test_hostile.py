@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.server.pages.browsing import Browser, Html, html
 from tests.server.pages.conftest import MakePin, auth
 from ticketstub.errors import printable
@@ -178,7 +179,7 @@ NASTY = st.text(st.characters(codec="utf-8"), max_size=200) | st.sampled_from(
 
 
 @given(NASTY, NASTY)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_names_are_text_and_nothing_else(name: str, product: str) -> None:
     """S23: whatever a device calls itself, the page has the same elements, and its text says just that."""
     plain = _approval("name", "product")
@@ -205,7 +206,7 @@ def _approval(name: str, product: str) -> Html:
 
 
 @given(name=NASTY)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40)
 def test_names_over_the_wire(name: str, signed_in: Browser, make_pin: MakePin) -> None:
     """S23: a name of any kind in the app's request is cut to 128 printable characters and shown as text."""
     pin = make_pin(Device_Name=name)
