@@ -8,7 +8,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
 from typing import Any
+
+import pytest
 
 Test = Callable[..., Any]
 
@@ -51,6 +54,20 @@ def every(names: str | tuple[str, ...], rows: Mapping[Any, Any] | Iterable[Any])
         return chosen
 
     return decorate
+
+
+def paired(*dimensions: Iterable[Any]) -> list[Any]:
+    """Return every combination for `parametrize`; `make test` runs so many that each value is in one of them."""
+    values = [list(dimension) for dimension in dimensions]
+    longest = max(map(len, values))
+    short = {tuple(number % len(each) for each in values) for number in range(longest)}
+    return [
+        pytest.param(
+            *(each[at] for each, at in zip(values, places, strict=True)),
+            marks=() if places in short else pytest.mark.long,
+        )
+        for places in product(*(range(len(each)) for each in values))
+    ]
 
 
 class Failures:

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from tests.tables import every
+from tests.tables import every, paired
 
 
 def test_each_row_that_fails_is_named() -> None:
@@ -62,3 +62,10 @@ def test_no_rows_are_no_test() -> None:
 
     with pytest.raises(AssertionError, match="there are no rows"):
         test()
+
+
+def test_pairs() -> None:
+    """Every combination is there; the short run has each value once, and not more than it must."""
+    cases = paired("abc", [1, 2])
+    assert {case.values for case in cases} == set(itertools.product("abc", [1, 2]))
+    assert {("a", 1), ("b", 2), ("c", 1)} == {case.values for case in cases if not case.marks}

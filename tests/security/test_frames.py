@@ -266,7 +266,7 @@ def test_c6_frames_of_failed_calls(kind: str, failure: str, servers: Servers) ->
     # A sign-out of a token that Plex does not know any more is no failure.
     uses = {name: use for name, use in uses.items() if (name, failure) != ("sign_out", "refused")}
     with staged(kind) as stage:
-        stage.seconds = 0.3 if failure == "silent" else Stage.seconds
+        stage.seconds = 0.1 if failure == "silent" else Stage.seconds
         for use in uses.values():
             with pytest.raises(kinds) as caught:
                 use(stage, url)

@@ -16,6 +16,7 @@ import httpx2
 import pytest
 
 from tests.client.conftest import View
+from tests.tables import paired
 from tests.transports.conftest import Authority
 from tests.transports.hostile import Server
 from ticketstub import AsyncPlex, CrossOriginRedirect, Device, MalformedReply, Plex, PlexError, RedirectRefused
@@ -182,7 +183,7 @@ def refused(attic: Any, way: dict[str, Any], path: str) -> PlexError:
     return caught.value
 
 
-@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize(("facade", "status"), paired(FACADES, STATUSES))
 def test_c1_no_byte_elsewhere(attic: Any, status: int, moved: Server, sink: Sink) -> None:
     """Every redirect status × method × place of the credential × target is refused; the sink hears not one byte."""
     for place in PLACES.values():
@@ -195,7 +196,7 @@ def test_c1_no_byte_elsewhere(attic: Any, status: int, moved: Server, sink: Sink
     assert (0, b"") == (sink.connections, sink.heard)
 
 
-@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize(("facade", "status"), paired(FACADES, STATUSES))
 def test_c1_hostile_locations(attic: Any, status: int, moved: Server, sink: Sink) -> None:
     """A location that URL parsers read differently, or that is no address, is refused by each client alike."""
     for name, hostile in HOSTILE.items():

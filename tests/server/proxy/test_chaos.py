@@ -73,7 +73,7 @@ def by_httpx(there: Behind) -> str:
         return "no answer"
 
 
-@pytest.mark.parametrize("ask", [by_standard_library, by_httpx])
+@pytest.mark.parametrize("ask", [by_standard_library, pytest.param(by_httpx, marks=pytest.mark.long)])
 def test_clients_of_others_see_each_trouble_the_same_with_the_same_seed(ask: Callable[[Behind], str]) -> None:
     """Refused, whole, cut off in the middle, and without a first byte: in a sequence that is the seed's."""
     runs: list[list[str]] = []
