@@ -463,16 +463,20 @@ def test_an_open_standard_input_is_no_obstacle(start: Start, here: list[str], tm
     assert 0 == running.popen.wait(60)
 
 
-@pytest.mark.parametrize("variables", [{"HOME": "/dev/null", "XDG_DATA_HOME": "/dev/null"}])
 def test_a_home_that_cannot_be_written_costs_the_identifier(
-    process: Command, here: list[str], variables: dict[str, str]
+    command: Command, process: Command, here: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a token that is given, each command goes on, with a note."""
-    for name in ("whoami", "check", "ping", "servers", "devices list", "home list"):
-        ran = process(*name.split(), *here, stdin=TOKEN, env=variables)
+    variables = {"HOME": "/dev/null", "XDG_DATA_HOME": "/dev/null"}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    for name in ("check", "ping", "servers", "devices list", "home list"):
+        ran = command(*name.split(), *here, stdin=TOKEN)
         assert 0 == ran.code, ran.err
-        assert ran.err.startswith("note: this installation's identifier can neither be read nor kept")
-    ran = process("login", "--password", *here, stdin=f"tom\n{text_of(TOM.password)}\n", env=variables)
+    ran = process("whoami", *here, stdin=TOKEN, env=variables)  # a process says it once
+    assert 0 == ran.code, ran.err
+    assert ran.err.startswith("note: this installation's identifier can neither be read nor kept")
+    ran = command("login", "--password", *here, stdin=f"tom\n{text_of(TOM.password)}\n")
     assert (1, "") == (ran.code, ran.out)
     assert "nobody was signed in" in ran.err
     printed = ["login", "--password", "--print-token", *here]

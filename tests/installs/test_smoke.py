@@ -44,6 +44,8 @@ COMMANDS = [
     ("demo", ["demo"], "", "transient"),
 ]
 """A command, how it is called, the token in its environment, and something that it prints."""
+SHORT = {"whoami", "source", "code", "demo"}
+"""Those that the short run has as processes: with a token, at a media server, by themselves, with a local Plex."""
 
 ELSEWHERE = {"serve", "run", "record", "login", "status", "profiles", "renew", "logout"}
 """Commands with a test of their own."""
@@ -139,7 +141,10 @@ def fill_in(served: dict[str, str]) -> Callable[..., str]:
     return fill
 
 
-@pytest.mark.parametrize(("name", "line", "token", "shown"), COMMANDS, ids=[name for name, *_ in COMMANDS])
+@pytest.mark.parametrize(
+    ("name", "line", "token", "shown"),
+    [pytest.param(*row, id=row[0], marks=() if row[0] in SHORT else pytest.mark.long) for row in COMMANDS],
+)
 def test_command(
     installation: Installation,
     served: dict[str, str],

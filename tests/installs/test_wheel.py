@@ -15,6 +15,7 @@ PACKAGE = ROOT / "src" / "ticketstub"
 KINDS = {".py", ".toml", ".html", ".css", ".js", ".svg", ".typed", ".pyi"}
 
 
+@pytest.mark.long
 def test_files(wheel: Path) -> None:
     """The wheel holds every file of the package and its own metadata, and nothing else."""
     tracked = subprocess.run(

@@ -85,7 +85,9 @@ def asked(server: Server, names: list[str], limit: int = MOST_MEMORY) -> dict[st
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the size of a process is read from /proc")
-@pytest.mark.parametrize("names", [[*PLAIN], [*BOMBS]], ids=["plain", "packed"])
+@pytest.mark.parametrize(
+    "names", [pytest.param([*PLAIN], id="plain", marks=pytest.mark.long), pytest.param([*BOMBS], id="packed")]
+)
 def test_c7_memory_and_time_are_bounded(server: Server, names: list[str]) -> None:
     """Huge, deep, entity-laden, packed and wrong answers end in MalformedReply, in 50 MiB and two seconds of work."""
     known = dict(zip(PLAIN, HOSTILE, strict=True))

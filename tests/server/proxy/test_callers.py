@@ -248,7 +248,9 @@ URLS = tuple(
 )
 
 
-@pytest.mark.parametrize("library", PYTHON)
+@pytest.mark.parametrize(
+    "library", [each if each == "urllib" else pytest.param(each, marks=pytest.mark.long) for each in PYTHON]
+)
 def test_python_sends_the_secret(told: Callable[..., list[str]], library: str) -> None:
     """urllib, requests, httpx, httpx2 and aiohttp send the secret of the proxy's address, by https and by http."""
     pytest.importorskip(library)
@@ -256,6 +258,7 @@ def test_python_sends_the_secret(told: Callable[..., list[str]], library: str) -
     assert [{"pong": True}] * 2 == list(map(json.loads, told(sys.executable, "-c", text, *URLS)))
 
 
+@pytest.mark.long
 def test_other_languages_send_the_secret(told: Callable[..., list[str]], tmp_path: Path) -> None:
     """So do curl, Node.js where it reads the proxy, and Go."""
     (tmp_path / "main.go").write_text(GO)
