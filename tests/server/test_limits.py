@@ -256,14 +256,8 @@ class Large:
 async def serving(settings: Settings, open_: contextlib.AsyncExitStack) -> tuple[Server, str]:
     """Serve the large answer until the stack ends."""
     server, listener = Server(Large(), settings, {}), listen("127.0.0.1", 0)
-    task = asyncio.create_task(server.serve([listener]))
-
-    async def end() -> None:
-        server.end()
-        server.abandon()
-        await task
-
-    open_.push_async_callback(end)
+    server.open_port(listener)
+    open_.push_async_callback(server.close)
     return server, f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
@@ -280,8 +274,8 @@ async def test_s14_a_client_that_reads_nothing() -> None:
         connections = [open_.enter_context(raw(url)) for _ in range(3)]
         for each in connections:
             await asyncio.to_thread(each.sendall, PING + b"\r\n")
-        await until(lambda: server.server_state.total_requests == 3)
-        await until(lambda: not server.server_state.connections)
+        await until(lambda: server.state.total_requests == 3)
+        await until(lambda: not server.state.connections)
         for each in connections:
             assert len(await asyncio.to_thread(all_of, each)) < Large.size
 
@@ -292,8 +286,8 @@ async def test_a_client_that_reads_slowly_gets_everything() -> None:
         server, url = await serving(Settings(unread_seconds=3600), open_)
         connection = open_.enter_context(raw(url))
         await asyncio.to_thread(connection.sendall, PING + b"\r\n")
-        await until(lambda: server.server_state.total_requests == 1)
-        (served,) = server.server_state.connections
+        await until(lambda: server.state.total_requests == 1)
+        (served,) = server.state.connections
         assert isinstance(served, Connection)
         left, received = served.transport.get_write_buffer_size(), 0
         while left:  # at each look of the server, some of it was read since the last one

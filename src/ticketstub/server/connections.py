@@ -18,6 +18,7 @@ from http import HTTPStatus
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from ticketstub.server.answers import STAND_IN
 from ticketstub.server.requests import Scope
@@ -39,53 +40,53 @@ _PIECE = 1024
 _OFFER = re.compile(rb"(?im)^upgrade(?=[ \t]*:)")
 
 
-class Config(uvicorn.Config):
-    """The server library's configuration.
+def library_config(app: Application, settings: Settings) -> uvicorn.Config:
+    """Return the server library's configuration for an application, ready to be used."""
+    config = uvicorn.Config(
+        app,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,  # the application writes it, by its own clock
+        headers=[STAND_IN],
+        limit_concurrency=settings.connections,
+        timeout_keep_alive=settings.keep_alive_seconds,
+    )
+    config.load()
+    return config
+
+
+class Connection(HttpToolsProtocol):
+    """One connection.
 
     Args:
-        app: the application.
+        config: the server library's.
+        state: what the server library knows of all connections.
         settings: the limits.
         keep_alive: seconds that idle connections are kept, by port, where they are not the settings'.
     """
 
-    def __init__(self, app: Application, settings: Settings, keep_alive: Mapping[int, int]) -> None:
-        super().__init__(
-            app,
-            http=Connection,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            date_header=False,  # the application writes it, by its own clock
-            headers=[STAND_IN],
-            backlog=BACKLOG,
-            limit_concurrency=settings.connections,
-            timeout_keep_alive=settings.keep_alive_seconds,
-            timeout_graceful_shutdown=settings.stop_seconds,
-        )
-        self.settings = settings
-        self.keep_alive = keep_alive
-
-
-class Connection(HttpToolsProtocol):
-    """One connection."""
-
-    config: Config
-    _late: asyncio.TimerHandle | None = None
-    _in_head = False
-    _in_body = False
-    _head = 0
-    _piece = 0
-    _unread: asyncio.TimerHandle | None = None
-    _left = 0
+    def __init__(
+        self, config: uvicorn.Config, state: ServerState, settings: Settings, keep_alive: Mapping[int, int]
+    ) -> None:
+        super().__init__(config, state, {})
+        self._settings = settings
+        self._keep_alive = keep_alive
+        self._late: asyncio.TimerHandle | None = None
+        self._in_head = self._in_body = False
+        self._head = self._piece = 0
+        self._unread: asyncio.TimerHandle | None = None
+        self._left = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base has it
         """Begin, with the idle time of this port."""
         super().connection_made(transport)
         port = self.server[1] if self.server else None
-        self.timeout_keep_alive = self.config.keep_alive.get(port or 0, self.timeout_keep_alive)
+        self.timeout_keep_alive = self._keep_alive.get(port or 0, self.timeout_keep_alive)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -130,7 +131,7 @@ class Connection(HttpToolsProtocol):
             self._piece = len(piece)
             super().data_received(piece if self._in_body else _without_offer(piece))
             self._head += len(piece)
-            if self._in_head and self._head > self.config.settings.head_bytes:
+            if self._in_head and self._head > self._settings.head_bytes:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             if self.transport.is_closing():
                 return
@@ -162,7 +163,7 @@ class Connection(HttpToolsProtocol):
         self._stop_watching()
         self._left = self.transport.get_write_buffer_size()
         if self._left:
-            self._unread = self.loop.call_later(self.config.settings.unread_seconds, self._check_reading)
+            self._unread = self.loop.call_later(self._settings.unread_seconds, self._check_reading)
 
     def _stop_watching(self) -> None:
         if self._unread is not None:
@@ -182,7 +183,7 @@ class Connection(HttpToolsProtocol):
         return not asked and self.timeout_keep_alive_task is None and not self.transport.is_closing()
 
     def _await_head(self) -> None:
-        self._late = self.loop.call_later(self.config.settings.head_seconds, self._head_is_late)
+        self._late = self.loop.call_later(self._settings.head_seconds, self._head_is_late)
 
     def _stop_clock(self) -> None:
         if self._late is not None:

@@ -2,7 +2,7 @@
 
 Rule: an address is taken before anything is said about it, and never shared with another program. One port speaks http
 and, where there is a certificate, https, as the first byte of a connection says: a real media server does so at its one
-port (observed). The server library is kept from handling signals: those decide the command's exit status.
+port (observed). Of the server library only the connections are used.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
-import uvicorn
+from uvicorn.server import ServerState
 
-from ticketstub.server.connections import BACKLOG, Application, Config, Connection
+from ticketstub.server.connections import BACKLOG, Application, Connection, library_config
 from ticketstub.server.requests import Scope
 from ticketstub.server.settings import Settings
 
@@ -120,6 +121,8 @@ class Doorkeeper:
         self._pause = pause
         self._listeners: list[socket.socket] = []
         self._undecided: dict[asyncio.Task[None], int] = {}  # and the port that each came to
+        self.entering = 0
+        """How many are being let in, of whom nobody else knows yet."""
 
     def open(self, listener: socket.socket) -> None:
         """Accept what comes to a listening socket, until it is closed here."""
@@ -155,7 +158,7 @@ class Doorkeeper:
         port = listener.getsockname()[1]
         task = self._loop.create_task(self._let_in(comer, port))
         self._undecided[task] = port
-        task.add_done_callback(self._undecided.pop)
+        task.add_done_callback(lambda done: self._undecided.pop(done, None))
 
     async def _let_in(self, comer: socket.socket, port: int) -> None:
         secure: dict[str, Any] = {}
@@ -165,7 +168,13 @@ class Doorkeeper:
                     first = await self._first_byte(comer)
                 if first == _HANDSHAKE:
                     secure = {"ssl": self.context, "ssl_handshake_timeout": self._seconds}
-            await self._loop.connect_accepted_socket(self._protocol, comer, **secure)
+            if not secure and (task := asyncio.current_task()):
+                self._undecided.pop(task)  # a request may begin at once, and is not cut any more
+            self.entering += 1
+            try:
+                await self._loop.connect_accepted_socket(self._protocol, comer, **secure)
+            finally:
+                self.entering -= 1
         except OSError:  # gone, silent, or no TLS that can be agreed on
             comer.close()
             if secure:
@@ -184,8 +193,8 @@ class Doorkeeper:
         return comer.recv(1, socket.MSG_PEEK)
 
 
-class Server(uvicorn.Server):
-    """The HTTP server, ended by `end` alone.
+class Server:
+    """The HTTP server.
 
     Args:
         app: the application.
@@ -201,52 +210,20 @@ class Server(uvicorn.Server):
         keep_alive: Mapping[int, int],
         context: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(Config(app, settings, keep_alive))
+        config = library_config(app, settings)
+        self.state = ServerState()
+        """What connections and requests there are."""
+        self.state.default_headers = config.encoded_headers
         self._settings = settings
-        self._over = asyncio.Event()
-        self.doorkeeper = Doorkeeper(self._connection, seconds=settings.head_seconds, most=settings.connections)
+        protocol = partial(Connection, config, self.state, settings, keep_alive)
+        self.doorkeeper = Doorkeeper(protocol, seconds=settings.head_seconds, most=settings.connections)
         """Accepts connections, and speaks TLS once it has a context."""
         self.doorkeeper.context = context
 
-    def end(self) -> None:
-        """Accept nothing more, answer what is under way, and return from `serve`."""
-        self.should_exit = True
-        self._over.set()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to accept connections."""
-        await super().startup([])
-        for listener in sockets or []:
-            self.doorkeeper.open(listener)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # the library's own
-        """Accept nothing more, and end once all is answered or the settings' seconds are over.
-
-        The library's own does the same, and sleeps a tenth of a second where there is nothing to wait for.
-        """
-        self.doorkeeper.close()
-        state = self.server_state
-        for connection in list(state.connections):
-            connection.shutdown()
-        ends, wait = time.monotonic() + self._settings.stop_seconds, 0.0
-        while (state.connections or state.tasks) and time.monotonic() < ends:
-            await asyncio.sleep(wait)
-            wait = min(wait + 0.001, _TICK)
-        for task in list(state.tasks):
-            task.cancel()
-
-    def _connection(self) -> Connection:
-        return Connection(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Leave signals to the command, whose exit status they decide."""
-        yield
-
-    async def main_loop(self) -> None:
-        """Wait for the end; what the library does once a second, it needs to do once (it writes no dates here)."""
-        await self.on_tick(0)
-        await self._over.wait()
+    def open_port(self, listener: socket.socket) -> None:
+        """Listen at an address that is taken."""
+        listener.listen(BACKLOG)
+        self.doorkeeper.open(listener)
 
     async def close_port(self, port: int) -> None:
         """Listen on a port no longer, and cut its connections."""
@@ -258,27 +235,31 @@ class Server(uvicorn.Server):
             await asyncio.sleep(0.001)
         await asyncio.sleep(0)
 
-    def _connections_of(self, port: int) -> list[Connection]:
-        connections: list[object] = list(self.server_state.connections)
-        found = [each for each in connections if isinstance(each, Connection)]
-        return [each for each in found if each.server is not None and each.server[1] == port]
-
-    def open_port(self, listener: socket.socket) -> None:
-        """Listen at an address that is taken, as at those that this one started with."""
-        listener.listen(BACKLOG)
-        self.doorkeeper.open(listener)
-
-    def abandon(self) -> None:
-        """Cut whatever connection is left."""
-        for connection in list(self.server_state.connections):
+    async def close(self) -> None:
+        """Accept nothing more, answer what is under way for the settings' seconds, then cut what is left."""
+        self.doorkeeper.close()
+        state, ends, wait = self.state, time.monotonic() + self._settings.stop_seconds, 0.0
+        while (state.connections or state.tasks or self.doorkeeper.entering) and time.monotonic() < ends:
+            for connection in self._connections():  # also those that came at the last moment
+                connection.shutdown()
+            await asyncio.sleep(wait)
+            wait = min(wait + 0.001, _TICK)
+        for task in list(self.state.tasks):
+            task.cancel()
+        for connection in self._connections():
             connection.transport.abort()
+        await asyncio.sleep(0)  # the connections learn of it before the loop ends
 
     def cut(self, scope: Scope) -> None:
         """End the connection of a request, once what was sent on it has left."""
-        connections: list[object] = list(self.server_state.connections)
-        for connection in connections:
-            if isinstance(connection, Connection):
-                connection.close_if_it_serves(scope)
+        for connection in self._connections():
+            connection.close_if_it_serves(scope)
+
+    def _connections_of(self, port: int) -> list[Connection]:
+        return [each for each in self._connections() if each.server is not None and each.server[1] == port]
+
+    def _connections(self) -> list[Connection]:
+        return cast("list[Connection]", list(self.state.connections))
 
 
 Serve = Callable[[Callable[[], None], asyncio.Event], Awaitable[None]]

@@ -305,23 +305,13 @@ class LocalPlex:
         server = self._server = Server(app, self._settings, kept, self._context)
         if self._hand is not None:
             self._hand.serves(server, self._places.listening.host, (self._places.port, *self._places.more))
-        serving = asyncio.create_task(server.serve(listeners))
-        while not server.started and not serving.done():  # noqa: ASYNC110  # the library says it in no other way
-            await asyncio.sleep(0)
-        if serving.done():
-            serving.result()
-        ready()
-        waiting = asyncio.create_task(stop.wait())
-        await asyncio.wait([waiting, serving], return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        await self._end(app, server, serving)
-
-    async def _end(self, app: App, server: Server, serving: asyncio.Task[None]) -> None:
-        """Answer what is under way, then cut what is left."""
-        app.stop_waiting()
-        if self.passwords is not None:
-            self.passwords.close()
-        server.end()
-        await serving
-        server.abandon()
-        await asyncio.sleep(0)  # the connections learn of it before the loop ends
+        for listener in listeners:
+            server.open_port(listener)
+        try:
+            ready()
+            await stop.wait()
+        finally:
+            app.stop_waiting()
+            if self.passwords is not None:
+                self.passwords.close()
+            await server.close()
