@@ -119,7 +119,7 @@ class Stage:
         }
         self.names = self._named()
         self._kept = self._connection.serialize()
-        self._transients = {name: dict(box.transient._alive) for name, box in plex.boxes.items()}
+        self._transients = {name: dict(server.transient._alive) for name, server in plex.media_servers.items()}
 
     def _named(self) -> dict[str, object]:
         """Make one thing of each kind that has an id, and name what stands in paths and bodies."""
@@ -150,8 +150,8 @@ class Stage:
         store: Any = self.plex.instance.store
         self._connection.deserialize(self._kept)  # faster than a new stage by a factor of a thousand
         store._reader.forget()
-        for name, box in self.plex.boxes.items():
-            box.transient._alive = dict(self._transients[name])
+        for name, server in self.plex.media_servers.items():
+            server.transient._alive = dict(self._transients[name])
 
     def close(self) -> None:
         self.plex.__exit__()

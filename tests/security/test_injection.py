@@ -14,8 +14,8 @@ from tests.security.stage import household
 from tests.server.asking import ATTIC, MIRA, PASSWORDS
 from tests.server.whole import FORM, PLEX_TV, Whole
 from tests.tables import every
-from ticketstub.server.media_server import routes as media_server_routes
-from ticketstub.server.plex_tv import routes as plex_tv_routes
+from ticketstub.server.media_server import ROUTES as MEDIA_SERVER_ROUTES
+from ticketstub.server.plex_tv import ROUTES as PLEX_TV_ROUTES
 from ticketstub.server.routes import Route, Table
 from ticketstub.server.store.database import Reader
 
@@ -50,7 +50,7 @@ def _put_together(path: Path) -> Iterator[bool]:
 
 
 def described() -> list[tuple[str, Route[Any, Any]]]:
-    tables: dict[str, Table[Any, Any]] = {PLEX_TV: plex_tv_routes(), "Attic": media_server_routes()}
+    tables: dict[str, Table[Any, Any]] = {PLEX_TV: PLEX_TV_ROUTES, "Attic": MEDIA_SERVER_ROUTES}
     return [(at, route) for at, table in tables.items() for route in table.all()]
 
 

@@ -16,8 +16,8 @@ from tests.server.asking import ATTIC, Answered
 from tests.server.family import UUIDS
 from tests.server.test_auth_keys import Key
 from tests.server.whole import CLIENT, FORM, PASSWORD, PLEX_TV
-from ticketstub.server.media_server import routes as media_server_routes
-from ticketstub.server.plex_tv import routes as plex_tv_routes
+from ticketstub.server.media_server import ROUTES as MEDIA_SERVER_ROUTES
+from ticketstub.server.plex_tv import ROUTES as PLEX_TV_ROUTES
 
 # Which column of the tables each kind of token is in.
 ON_PLEX_TV = {
@@ -199,8 +199,8 @@ def ask(stage: Stage, at: str, route: str, token: str | None) -> Answered:
 
 def test_every_route_is_in_the_tables() -> None:
     """A route that the tables do not name fails here, and so does one that they name and nobody answers."""
-    on_plex_tv = {f"{route.method} {route.template}" for route in plex_tv_routes().all()}
-    on_a_server = {f"{route.method.replace('*', 'POST')} {route.template}" for route in media_server_routes().all()}
+    on_plex_tv = {f"{route.method} {route.template}" for route in PLEX_TV_ROUTES.all()}
+    on_a_server = {f"{route.method.replace('*', 'POST')} {route.template}" for route in MEDIA_SERVER_ROUTES.all()}
     assert EXPECTED[PLEX_TV].keys() == on_plex_tv
     assert EXPECTED["Attic"].keys() == on_a_server
 

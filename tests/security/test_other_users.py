@@ -16,7 +16,7 @@ from tests.server.asking import ATTIC, Answered
 from tests.server.family import IDS, NILS, UUIDS, VERA
 from tests.server.test_auth_keys import Key
 from tests.server.whole import Browser
-from ticketstub.server.plex_tv import routes
+from ticketstub.server.plex_tv import ROUTES
 
 OTHERS = {"nils": NILS, "vera": VERA}
 
@@ -79,7 +79,7 @@ def ask(stage: Stage, row: Row, token: str | None) -> Answered:
 def test_every_route_with_an_id_is_here() -> None:
     """A route of plex.tv whose path holds an id is in one of the tables."""
     known = {row.route for row in (*ROWS, *INVITED)} | WITHOUT_TOKEN
-    assert {f"{route.method} {route.template}" for route in routes().all() if "{" in route.template} == known
+    assert {f"{route.method} {route.template}" for route in ROUTES.all() if "{" in route.template} == known
 
 
 @pytest.mark.parametrize("row", [*ROWS, *INVITED], ids=lambda row: row.target)

@@ -55,7 +55,7 @@ def test_it_is_served_to_everybody(place: openapi.Place, fresh: LocalPlex) -> No
 
 def test_every_route_is_in_it() -> None:
     """All of both tables are there, with method, success, mark and what they ask for; and so is every page."""
-    tables: list[list[Route[Any, Any]]] = [plex_tv.routes().all(), media_server.routes().all()]
+    tables: list[list[Route[Any, Any]]] = [plex_tv.ROUTES.all(), media_server.ROUTES.all()]
     for place, table in zip(PLACES, tables, strict=True):
         paths = document(place)["paths"]
         for route in table:

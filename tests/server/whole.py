@@ -18,7 +18,6 @@ from argon2 import PasswordHasher
 from tests.server.asking import Answered, Clock
 from ticketstub.server.addresses import addresses
 from ticketstub.server.app import App, OnAnswer
-from ticketstub.server.box import Box
 from ticketstub.server.instance import Instance
 from ticketstub.server.keys import Keys
 from ticketstub.server.limits import Rates
@@ -28,7 +27,6 @@ from ticketstub.server.plex_tv import PlexTv
 from ticketstub.server.settings import Settings
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sqlite import SqliteStore
-from ticketstub.server.transient import TransientTokens
 from ticketstub.server.world import World
 
 PLEX_TV = "plex.tv"
@@ -86,7 +84,7 @@ class Whole:
     ) -> None:
         self.clock = clock or Clock()
         self.instance: Instance
-        self.boxes: dict[str, Box]
+        self.media_servers: dict[str, MediaServer]
         self._world = World.from_dict(world)
         self._db = db
         self._settings = settings
@@ -204,10 +202,9 @@ class Whole:
 
     async def _assemble(self) -> None:
         rows = await self.instance.store.media_servers()
-        most = self._settings.transient_tokens, self._settings.transient_tokens_each
-        self.boxes = {row.name: Box(row, self.instance, TransientTokens(self._keys, *most)) for row in rows}
-        self._ports = {PLEX_TV: 1} | {name: 2 + index for index, name in enumerate(self.boxes)}
-        sites = {self._ports[name]: MediaServer(box, 20) for name, box in self.boxes.items()}
+        self.media_servers = {row.name: MediaServer(row, self.instance) for row in rows}
+        self._ports = {PLEX_TV: 1} | {name: 2 + index for index, name in enumerate(self.media_servers)}
+        sites = {self._ports[name]: server for name, server in self.media_servers.items()}
         for row in rows:
             self.instance.addresses[row.machine_identifier] = addresses("127.0.0.1", self._ports[row.name])
         self._app = App(PlexTv(self.instance), sites, self._settings, self._on_answer)

@@ -115,10 +115,10 @@ class TransientTokensLiveOn(Plexes):
     """Media servers remember their transient tokens over a restart."""
 
     def restart(self) -> None:
-        before = {name: box.transient for name, box in self.plex.boxes.items()}
+        before = {name: server.transient for name, server in self.plex.media_servers.items()}
         super().restart()
-        for name, box in self.plex.boxes.items():
-            box.transient = before[name]
+        for name, server in self.plex.media_servers.items():
+            server.transient = before[name]
 
 
 def changed(change: Any) -> type[Plexes]:

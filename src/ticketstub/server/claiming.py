@@ -6,7 +6,7 @@ this alone. One statement of the store takes it; whatever is wrong with it is re
 
 from __future__ import annotations
 
-from ticketstub.refusals import Refusal
+from ticketstub.refusals import RateLimited, Refusal
 from ticketstub.server.instance import Instance
 from ticketstub.server.store.base import DeviceRow
 from ticketstub.server.store.claims import Exchange
@@ -20,9 +20,25 @@ MOST = 100
 """Claim tokens of one account that are alive at once, whoever made them (ours)."""
 
 
-def new_claim(instance: Instance) -> str:
-    """Make a claim token."""
-    return PREFIX + instance.keys.new_token()
+async def make_claim(instance: Instance, account_id: int, origin: bytes | None) -> str:
+    """Make a claim token for an account.
+
+    Args:
+        instance: the local Plex.
+        account_id: whose media server it is to be.
+        origin: the digest of the token or session that asks, if the claim token is to end with that.
+
+    Raises:
+        RateLimited: the account has too many.
+    """
+    text, now = PREFIX + instance.keys.new_token(), instance.now()
+    digest = instance.keys.digest(text)
+    made = await instance.store.claims.create(
+        digest=digest, account_id=account_id, origin=origin, now=now, expires_at=now + LIVES, most=MOST
+    )
+    if not made:
+        raise RateLimited
+    return text
 
 
 async def claim(instance: Instance, given: Secret, server: DeviceRow, *, first: bool = False) -> tuple[int, Token]:

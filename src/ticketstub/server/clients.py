@@ -1,8 +1,9 @@
-"""What a client says of itself, as plex.tv keeps it in its list of devices, and when it was last there.
+"""Who asks plex.tv: the account behind a token, and what its client says of itself.
 
-Rule: every `X-Plex-…` parameter is somebody else's text: it is made printable and cut here, once, before anything
-keeps or shows it. Which parameter becomes which column of `/devices.xml` is observed. That a device was there is
-written down after the answer, and once an hour at most: no request waits for it.
+Rule: a token is looked up anew at each request; whatever ended it counts from the moment it was acknowledged. Every
+`X-Plex-…` parameter is somebody else's text: it is made printable and cut here, once, before anything keeps or shows
+it. Which parameter becomes which column of `/devices.xml` is observed. That a device was there is written down after
+the answer, and once an hour at most: no request waits for it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 
 from ticketstub.errors import printable
+from ticketstub.server import jwts
 from ticketstub.server.instance import Instance
 from ticketstub.server.requests import Asked
 from ticketstub.server.store.base import DeviceRow, StoreError, TokenRow
@@ -84,3 +86,16 @@ class Noted:
     async def _unknown(self, account_id: int, asked: Asked, now: int) -> None:
         with contextlib.suppress(StoreError):  # likewise
             await self._instance.store.devices.note(account_id, client_of(asked), now)
+
+
+async def caller(instance: Instance, token: str) -> TokenRow | None:
+    """Return what is known of a token, or `None` where it is unknown or dead.
+
+    Raises:
+        TokenExpired: it is a JWT, and its time is over.
+    """
+    if jwts.looks_like_one(token):
+        return await jwts.caller(instance, token)
+    if not instance.keys.well_formed(token):
+        return None
+    return await instance.store.find_token(instance.keys.digest(token), instance.now())

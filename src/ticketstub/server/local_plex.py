@@ -23,9 +23,13 @@ from ticketstub.server.settings import Settings
 from ticketstub.server.world import World, WorldAccount
 
 if TYPE_CHECKING:
+    from ticketstub.server.media_server import MediaServer
+    from ticketstub.server.plex_tv import PlexTv
+
+    Sites = tuple[PlexTv, dict[int, MediaServer]]
     from ticketstub.server.app import App, OnAnswer
     from ticketstub.server.control.hand import Hand
-    from ticketstub.server.control.sites import Control, Sites
+    from ticketstub.server.control.sites import Control
     from ticketstub.server.elsewhere import Elsewhere
     from ticketstub.server.instance import Clock, Instance
     from ticketstub.server.listening import Server
@@ -261,8 +265,7 @@ class LocalPlex:
         from ticketstub.server.app import App  # likewise
 
         if self._hand is None:
-            sites = self._sites(instance, rows)
-            return App(sites.plex_tv, sites.media_servers, self._settings, self._on_answer, self._clock)
+            return App(*self._sites(instance, rows), self._settings, self._on_answer, self._clock)
 
         async def again() -> Sites:
             return self._sites(instance, await instance.store.media_servers())
@@ -279,22 +282,17 @@ class LocalPlex:
 
     def _sites(self, instance: Instance, rows: tuple[MediaServerRow, ...]) -> Sites:
         """Make plex.tv and the media servers, with nothing in memory."""
-        from ticketstub.server.box import Box  # likewise
-        from ticketstub.server.control.sites import Sites  # likewise
         from ticketstub.server.media_server import MediaServer  # likewise
         from ticketstub.server.plex_tv import PlexTv  # likewise
-        from ticketstub.server.transient import TransientTokens  # likewise
 
-        settings, sites, transient = self._settings, dict[int, MediaServer](), list[TransientTokens]()
+        sites: dict[int, MediaServer] = {}
         whole = {server.machine_identifier: server for server in self.world.media_servers}
         for row, running in zip(rows, self.media_servers, strict=True):
             given = whole[row.machine_identifier].addresses if row.machine_identifier in whole else None
             reached_at = self._places.listening.reached_at
             instance.addresses[row.machine_identifier] = addresses(reached_at, running.port, given)
-            transient.append(TransientTokens(instance.keys, settings.transient_tokens, settings.transient_tokens_each))
-            box, more = Box(row, instance, transient[-1]), self._elsewhere[row.machine_identifier]
-            sites[running.port] = MediaServer(box, settings.media_server_keep_alive_seconds, more)
-        return Sites(PlexTv(instance), sites, transient)
+            sites[running.port] = MediaServer(row, instance, self._elsewhere[row.machine_identifier])
+        return PlexTv(instance), sites
 
     async def _run(
         self, app: App, listeners: list[socket.socket], ready: Callable[[], None], stop: asyncio.Event

@@ -8,84 +8,86 @@ for 400 and 401 on `/security/*`.
 
 from __future__ import annotations
 
-from ticketstub.refusals import Forbidden, NotFound, Refusal, Unauthorized
-from ticketstub.server import openapi
+import msgspec
+
+from ticketstub.refusals import Forbidden, NotFound, Refusal, TokenExpired, Unauthorized
+from ticketstub.server import jwts, openapi
 from ticketstub.server.answers import MEDIA_SERVER, MEDIA_SERVER_PAGE, Answer
-from ticketstub.server.box import Box, Guest
 from ticketstub.server.elsewhere import Elsewhere
 from ticketstub.server.handlers import media_server as handlers
-from ticketstub.server.handlers import media_server_owner as owner
-from ticketstub.server.handlers import security
+from ticketstub.server.instance import Instance
 from ticketstub.server.known_secrets import KnownSecrets
-from ticketstub.server.policies.media_servers import is_this_machine
+from ticketstub.server.policies.media_servers import access, is_this_machine
+from ticketstub.server.policy import Access
 from ticketstub.server.reply_names import stem
 from ticketstub.server.requests import Asked, Headers
 from ticketstub.server.routes import ANY_METHOD, Route, Table, Visit
+from ticketstub.server.store.base import MediaServerRow, TokenRow
+from ticketstub.server.transient import TransientTokens
 from ticketstub.wire import refused
-from ticketstub.wire.claims import ClaimServer, GetClaimedServer, UnclaimServer
 from ticketstub.wire.codec import Format
-from ticketstub.wire.media_server import GetIdentity, GetServerInformation
-from ticketstub.wire.security import GetSourceConnectionInformation, GetTransientToken
 
 
-def routes() -> Table[Box, Guest]:
-    """Make the table of a media server's calls."""
-    return Table(
-        [
-            Route(GetIdentity, handlers.identity),
-            Route(GetServerInformation, handlers.server_information),
-            Route(handlers.GetSections, handlers.sections),
-            Route(GetTransientToken, security.get_transient_token, any_method=True),
-            Route(
-                GetSourceConnectionInformation,
-                security.get_source_connection_information,
-                write=security.write_told,
-                allow=security.allow_sources,
-            ),
-            Route(owner.GetAccounts, owner.accounts, allow=owner.allow_owner),
-            Route(owner.GetSystemDevices, owner.system_devices, allow=owner.allow_owner),
-            Route(owner.GetStatistics, owner.statistics, allow=owner.allow_owner),
-            Route(owner.GetClients, owner.clients),
-            Route(GetClaimedServer, owner.claimed_server, allow=owner.allow_my_plex),
-            Route(UnclaimServer, owner.unclaim_server, allow=owner.allow_owner),
-            Route(ClaimServer, owner.claim_server),
-        ]
-    )
+class Guest(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks a media server: with which access, by which token's digest, and until when if by a transient token.
+
+    There is no digest for who needs no token: this machine, while nobody owns the server.
+    """
+
+    access: Access
+    origin: bytes | None
+    ends: int | None = None
 
 
-_ROUTES = routes()
-_OPEN = frozenset((route.method, route.template) for route in _ROUTES.all() if not route.needs_token)
+ROUTES: Table[MediaServer, Guest] = Table(handlers.ROUTES)
+"""A media server's calls."""
+
+_OPEN = frozenset((route.method, route.template) for route in handlers.ROUTES if not route.needs_token)
 
 
 class MediaServer:
     """A media server, on a port of its own.
 
+    A token is looked up anew at each request, a transient one through the token that it stands for, and so is whom the
+    server belongs to: whatever ends or loses its rights does so here at once.
+
     Args:
-        box: what it is and knows.
-        keep_alive: seconds that an idle connection is kept, as it announces.
+        row: what the store knew of it at the start; whom it belongs to may change, see `owner_id`.
+        instance: the local Plex that it belongs to.
         elsewhere: answers what it does not know itself.
     """
 
-    def __init__(self, box: Box, keep_alive: int, elsewhere: Elsewhere | None = None) -> None:
-        self._box = box
+    def __init__(self, row: MediaServerRow, instance: Instance, elsewhere: Elsewhere | None = None) -> None:
+        settings = instance.rates.settings
+        self.row = row
+        self.instance = instance
+        self.transient = TransientTokens(instance.keys, settings.transient_tokens, settings.transient_tokens_each)
         self._elsewhere = elsewhere
-        self.default = Format(box.instance.answers.default_format)
+        self.default = Format(instance.answers.default_format)
         self.traces = False
+        keep_alive = settings.media_server_keep_alive_seconds
         self._kept: Headers = [(b"connection", b"Keep-Alive"), (b"keep-alive", b"timeout=%d" % keep_alive)]
 
     async def answer(self, asked: Asked) -> Answer:
         """Answer a request; raises a `Refusal`, or what stores raise."""
         if asked.path == openapi.PATH and asked.method == "GET":
             return openapi.answer("media server")
-        visit: Visit[Box, Guest] = Visit(self._box, asked)
+        visit: Visit[MediaServer, Guest] = Visit(self, asked)
         if (asked.method, _path(asked)) not in _OPEN:
-            visit.caller = await self._guest(asked)
+            try:
+                visit.caller = await self._guest(asked)
+            except Unauthorized:  # whether `/security/*` says 401 or 403 to nobody is disputed
+                if self.instance.answers.security_without_token == 403 and asked.path.startswith("/security/"):
+                    raise Forbidden from None
+                raise
         if self._elsewhere is not None and _is_known_elsewhere(asked):
             # An unclaimed server lets its own machine in: that proves nothing to what is upstream.
             token = (_token(asked) if visit.caller.origin else "") or ""
             if not KnownSecrets((token,)).found_in(asked.path):  # else nobody logs it
                 asked.template = "/" + stem(asked.path, {})
-            return self._kept_open(await self._elsewhere.answer(asked, token), asked)
+            answer = await self._elsewhere.answer(asked, token)
+            answer.headers = self._with_connection(answer.headers, asked)
+            return answer
         route = self.find(asked)
         if route is None:
             raise NotFound
@@ -94,19 +96,47 @@ class MediaServer:
             return reply
         return Answer(route.status, self._with_connection(MEDIA_SERVER[asked.form], asked), reply)
 
-    async def _guest(self, asked: Asked) -> Guest:
-        """Return who asks; whether `/security/*` says 401 or 403 to nobody is disputed."""
-        try:
-            this_machine = is_this_machine(asked.address) and asked.has_local_host and not asked.is_cross_site
-            return await self._box.guest(_token(asked), this_machine=this_machine)
-        except Unauthorized:
-            if self._box.instance.answers.security_without_token == 403 and asked.path.startswith("/security/"):
-                raise Forbidden from None
-            raise
+    async def owner_id(self) -> int | None:
+        """Return the id of the account that the server belongs to now; `None` where it is not claimed."""
+        return await self.instance.store.claims.owner(self.row.machine_identifier)
 
-    def find(self, asked: Asked) -> Route[Box, Guest] | None:
+    async def _guest(self, asked: Asked) -> Guest:
+        """Return who asks.
+
+        A server that nobody owns has no use for tokens: it lets in its own machine (observed), and nobody else.
+
+        Raises:
+            Unauthorized: the token is missing, dead, or nothing that this server takes.
+        """
+        owner_id, token, instance, now = await self.owner_id(), _token(asked), self.instance, self.instance.now()
+        if owner_id is None:
+            if not is_this_machine(asked.address) or not asked.has_local_host or asked.is_cross_site:
+                raise Unauthorized
+            return Guest(access="owner", origin=None)
+        if not token:
+            raise Unauthorized
+        row: TokenRow | None
+        if held := self.transient.find(token, now):
+            row, origin, ends = await instance.store.find_token(held.origin, now), held.origin, held.ends
+        else:
+            row, origin, ends = await self._known(token, now), instance.keys.digest(token), None
+        return Guest(access=access(row, self.row.machine_identifier, owner_id), origin=origin, ends=ends)
+
+    async def _known(self, token: str, now: int) -> TokenRow | None:
+        """Look a token up; a JWT only where media servers take it (observed: they do not, though documented)."""
+        keys = self.instance.keys
+        if keys.well_formed(token):
+            return await self.instance.store.find_token(keys.digest(token), now)
+        if self.instance.answers.jwt_on_media_server == "refuse" or not jwts.looks_like_one(token):
+            return None
+        try:
+            return await jwts.caller(self.instance, token)
+        except TokenExpired:
+            return None
+
+    def find(self, asked: Asked) -> Route[MediaServer, Guest] | None:
         """Find what answers a request, and note which call it is; `None` where there is nothing."""
-        methods = _ROUTES.find(asked, _path(asked)) or {}
+        methods = ROUTES.find(asked, _path(asked)) or {}
         route = methods.get(asked.method) or methods.get(ANY_METHOD)
         if route is not None:
             asked.template = route.template
@@ -116,14 +146,11 @@ class MediaServer:
         """Write a refusal."""
         status = refusal.status or 500
         fields, body = MEDIA_SERVER_PAGE, refused.write_page(status, at_root=asked.path == "/")
-        if status in {400, 401} and self._box.row.errors == "documented" and asked.path.startswith("/security/"):
+        if status in {400, 401} and self.row.errors == "documented" and asked.path.startswith("/security/"):
             fields, body = MEDIA_SERVER[Format.JSON], refused.write(refusal, Format.JSON)
         if status == 401:
             return Answer(status, fields, body, closes=True)
         return Answer(status, self._with_connection(fields, asked), body)
-
-    def _kept_open(self, answer: Answer, asked: Asked) -> Answer:
-        return Answer(answer.status, self._with_connection(answer.headers, asked), answer.body)
 
     def _with_connection(self, fields: Headers, asked: Asked) -> Headers:
         return [*fields, *self._kept] if asked.keeps_alive else fields
@@ -137,7 +164,7 @@ def _token(asked: Asked) -> str | None:
 def _is_known_elsewhere(asked: Asked) -> bool:
     """Tell whether a folder or an upstream answers: what has no route here, and the libraries, which are empty here."""
     path = _path(asked)
-    return path == handlers.GetSections.http.path or _ROUTES.find(asked, path) is None
+    return path == handlers.GetSections.http.path or ROUTES.find(asked, path) is None
 
 
 def _path(asked: Asked) -> str:

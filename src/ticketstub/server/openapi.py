@@ -113,7 +113,7 @@ def _calls(place: Place, shapes: Shapes) -> dict[str, Schema]:
     """Describe every call, by path; plex.tv has the pages, too."""
     from ticketstub.server import media_server, plex_tv  # these answer requests for it
 
-    found: Iterable[AnyRoute] = (plex_tv if place == "plex.tv" else media_server).routes().all()
+    found: Iterable[AnyRoute] = (plex_tv if place == "plex.tv" else media_server).ROUTES.all()
     described = _Calls(place, shapes)
     paths: dict[str, Schema] = {}
     for route in sorted(found, key=lambda route: route.kind.http.path):

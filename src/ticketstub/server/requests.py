@@ -197,8 +197,8 @@ class Asked:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The parameters of a call without a body of its own: those of the query, else those of a GET's form."""
-        return self.fields | self.query if self.method == "GET" and self.fields else self.query
+        """The parameters of a call: the query's and the body's; in a GET the query's count first, else the body's."""
+        return self.fields | self.query if self.method == "GET" else self.query | self.fields
 
     @property
     def _media_type(self) -> bytes:

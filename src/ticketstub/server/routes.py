@@ -88,7 +88,7 @@ class Route(Generic[Place, Caller]):
         handle: Callable[[Visit[Place, Caller], C], Awaitable[V | Answer]],
         *,
         read: Callable[[Asked], C] | None = None,
-        write: Callable[[V, Format], bytes] | None = None,
+        write: Callable[[V, Visit[Place, Caller]], bytes] | None = None,
         allow: Callable[[Place, Caller], None] | None = None,
         identifier: Identifier = "not asked",
         kinds: frozenset[TokenKind] = ANYBODY,
@@ -121,7 +121,7 @@ class Route(Generic[Place, Caller]):
         if isinstance(value, Answer):
             return value
         if self._write is not None:
-            return self._write(value, visit.asked.form)
+            return self._write(value, visit)
         return call.write(value, visit.asked.form)
 
 
@@ -171,6 +171,4 @@ def _reader(kind: type[C]) -> Callable[[Asked], C]:
     if not kind.__struct_fields__:
         always = kind()
         return lambda _asked: always
-    if kind.http.in_body:
-        return lambda asked: from_parameters(kind, asked.query | asked.fields | asked.in_path)
     return lambda asked: from_parameters(kind, asked.parameters | asked.in_path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ticketstub.refusals import ServerError
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from ticketstub.server.app import OnAnswer
     from ticketstub.server.chaos import Chaos
     from ticketstub.server.control.ports import Ports
-    from ticketstub.server.control.sites import Control, Sites
+    from ticketstub.server.control.sites import Control
     from ticketstub.server.control.watched import WatchedApp
     from ticketstub.server.instance import Clock, Instance
     from ticketstub.server.listening import Server
+    from ticketstub.server.media_server import MediaServer
+    from ticketstub.server.plex_tv import PlexTv
     from ticketstub.server.requests import Scope
     from ticketstub.server.settings import Settings
     from ticketstub.server.store.rewinding import Moment
-    from ticketstub.server.transient import TransientTokens
     from ticketstub.server.world import World
 
 T = TypeVar("T")
@@ -97,8 +98,8 @@ class Hand:
         self._instance: Instance | None = None
         self._ports: Ports | None = None
         self._moment: Moment
-        self._sites: Callable[[], Awaitable[Sites]]
-        self._transient: Sequence[TransientTokens]
+        self._sites: Callable[[], Awaitable[tuple[PlexTv, dict[int, MediaServer]]]]
+        self._media_servers: Mapping[int, MediaServer]
 
     def runs_on(self, clock: Clock) -> ShiftedClock:
         """Return the clock for a local Plex that is to run on this one."""
@@ -109,7 +110,7 @@ class Hand:
         self,
         instance: Instance,
         world: World,
-        sites: Callable[[], Awaitable[Sites]],
+        sites: Callable[[], Awaitable[tuple[PlexTv, dict[int, MediaServer]]]],
         *,
         settings: Settings,
         places: Mapping[int, str],
@@ -132,10 +133,9 @@ class Hand:
 
         self._instance, self.world, self._sites, self.places = instance, world, sites, places
         self.loop = asyncio.get_running_loop()
-        made = await sites()
-        self._transient = made.transient
+        plex_tv, self._media_servers = await sites()
         site = (control.port, ControlSite(self, control.key)) if control else None
-        self.app = WatchedApp(self, made, settings, control=site, on_answer=on_answer)
+        self.app = WatchedApp(self, plex_tv, self._media_servers, settings, on_answer, control=site)
         self._moment = await instance.store.rewinding.moment()
         return self.app
 
@@ -195,7 +195,7 @@ class Hand:
 
     def end_transient(self, token: str) -> bool:
         """End a transient token; `False` where no media server has it."""
-        return any(held.end(token, self.instance.now()) for held in self._transient)
+        return any(server.transient.end(token, self.instance.now()) for server in self._media_servers.values())
 
     async def reset(self) -> None:
         """Put everything back as it was at the start."""
@@ -210,6 +210,5 @@ class Hand:
         self.clock.shift = 0.0
         self.instance.rates.forget()
         await self.instance.store.rewinding.go_back(self._moment)
-        fresh = await self._sites()
-        self._transient = fresh.transient
-        self.app.renew(fresh)
+        plex_tv, self._media_servers = await self._sites()
+        self.app.renew(plex_tv, self._media_servers)

@@ -7,7 +7,7 @@ half of the body leaves, or nothing at all where there is none or none is to be,
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from ticketstub.refusals import RateLimited, ServerError, TokenExpired, Unauthorized
@@ -24,7 +24,6 @@ from ticketstub.server.settings import Settings
 
 if TYPE_CHECKING:
     from ticketstub.server.control.hand import Hand
-    from ticketstub.server.control.sites import Sites
 
 
 class WatchedApp(App):
@@ -32,31 +31,33 @@ class WatchedApp(App):
 
     Args:
         hand: that one.
-        sites: plex.tv, and the media servers by port.
+        plex_tv: answers on every port that is no media server's.
+        media_servers: by port.
         settings: the limits.
-        control: the control API's port and site, where there is one.
         on_answer: told of each answer.
+        control: the control API's port and site, where there is one.
     """
 
     def __init__(
         self,
         hand: Hand,
-        sites: Sites,
+        plex_tv: PlexTv,
+        media_servers: Mapping[int, MediaServer],
         settings: Settings,
+        on_answer: OnAnswer | None,
         *,
-        control: tuple[int, Site] | None = None,
-        on_answer: OnAnswer | None = None,
+        control: tuple[int, Site] | None,
     ) -> None:
-        super().__init__(sites.plex_tv, sites.media_servers, settings, on_answer, hand.clock)
+        super().__init__(plex_tv, media_servers, settings, on_answer, hand.clock)
         self._hand = hand
         self._control = dict([control] if control else [])
         self._undisturbed = frozenset(rendering.static_files())
-        self.renew(sites)
+        self.renew(plex_tv, media_servers)
 
-    def renew(self, sites: Sites) -> None:
+    def renew(self, plex_tv: PlexTv, media_servers: Mapping[int, MediaServer]) -> None:
         """Answer with these from now on."""
-        self._plex_tv = sites.plex_tv
-        self._media_servers = {**sites.media_servers, **self._control}
+        self._plex_tv = plex_tv
+        self._media_servers = {**media_servers, **self._control}
 
     def stop_waiting(self) -> None:
         """End every wait: for the rest of a body, now and from now on, and of calls that are to be late."""

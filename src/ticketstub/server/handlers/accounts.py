@@ -1,36 +1,84 @@
-"""plex.tv's answers about accounts: whose token is this, sign in with a password and out, ping.
+"""plex.tv's answers about accounts: whose token is this, sign in with a password and out, ping; both forms.
 
 Rule: what a sign-in costs and tells is decided in sign_ins.py, the same for all that take a password. A sign-out ends
-the one token that asks, and is acknowledged once that is so.
+the one token that asks, and is acknowledged once that is so. The older sign-in is read from wherever old clients put
+it: a form, the query, or HTTP Basic. A client identifier is not asked for there (observed); without one the token has
+no device, for a device without identifier would be everybody's (ours). Its refusals say less than those of v2, in one
+sentence without code.
+
+The account as a token shows it is written once per account and format, not once per request: only the token differs,
+and its alphabet needs no escaping in either format, so it is put into the place that a mark of the same alphabet held.
+The mark is chosen at random when the process starts; should it stand anywhere else in a body, or is there more that
+differs, the body is written in full.
 """
 
 from __future__ import annotations
+
+import binascii
+import secrets
+from base64 import b64decode
 
 from msgspec.structs import replace
 
 from ticketstub.records import Account
 from ticketstub.refusals import BadRequest, Unauthorized
 from ticketstub.server import policy, sign_ins
-from ticketstub.server.account_bodies import Shown
-from ticketstub.server.clients import client_of
-from ticketstub.server.instance import Instance
+from ticketstub.server.clients import caller, client_of
+from ticketstub.server.handlers import Routes, Visited
 from ticketstub.server.requests import Asked
-from ticketstub.server.routes import Visit
-from ticketstub.server.sign_ins import Issued
-from ticketstub.server.store.base import TokenRow
+from ticketstub.server.routes import ANYBODY, Route
+from ticketstub.server.store.base import AccountRow, TokenRow
 from ticketstub.token import Secret, Token
 from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData, SignOut
 from ticketstub.wire.call import from_parameters
+from ticketstub.wire.codec import Format
+from ticketstub.wire.legacy_accounts import WRONG_LOGIN, LegacyAccount, LegacySignIn
+
+# Observed in clients, each of these pairs, in a form and in the query.
+_NAMES = (("user[login]", "user[password]"), ("login", "password"), ("username", "password"))
+_MOST = 2048
 
 
-async def get_token_details(visit: Visit[Instance, TokenRow], _call: GetTokenDetails) -> Shown:
+def shown(record: Account, token: str, until: int | None) -> Account:
+    """Describe an account with a token of its own, and until when that is remembered."""
+    return replace(record, auth_token=Token.received(token), remember_expires_at=until)
+
+
+async def get_token_details(visit: Visited, _call: GetTokenDetails) -> TokenRow:
     """Tell whose token it is."""
-    account, ends = visit.caller.account, visit.caller.expires_at
-    until = policy.remembered_until(account.record.joined_at or 0, ends)
-    return Shown(account, visit.token, until, ends=ends is not None)
+    return visit.caller
 
 
-async def ping(_visit: Visit[Instance, TokenRow], _call: Ping) -> bool:
+class AccountBodies:
+    """Bodies around a token, for the accounts that were asked for last."""
+
+    def __init__(self) -> None:
+        self._mark = secrets.token_urlsafe(15)
+        self._kept: dict[tuple[int, Format], tuple[AccountRow, list[bytes]]] = {}
+
+    def write(self, caller: TokenRow, visit: Visited) -> bytes:
+        """Write the reply to whose token this is."""
+        row, form = caller.account, visit.asked.form
+        parts = self._parts(row, form) if caller.expires_at is None else []
+        return visit.token.encode().join(parts) if len(parts) == 2 else _written(row, visit.token, form, caller)
+
+    def _parts(self, row: AccountRow, form: Format) -> list[bytes]:
+        kept, parts = self._kept.get((row.id, form), (None, list[bytes]()))
+        # The store hands out the same row for as long as nothing in it changed.
+        if kept is not row:
+            parts = _written(row, self._mark, form).split(self._mark.encode())
+            if len(self._kept) >= _MOST:
+                del self._kept[next(iter(self._kept))]
+            self._kept[row.id, form] = (row, parts)
+        return parts
+
+
+def _written(row: AccountRow, token: str, form: Format, caller: TokenRow | None = None) -> bytes:
+    until = policy.remembered_until(row.record.joined_at or 0, caller.expires_at if caller else None)
+    return GetTokenDetails().write(shown(row.record, token, until), form)
+
+
+async def ping(_visit: Visited, _call: Ping) -> bool:
     """Answer a ping: the token was checked already."""
     return True
 
@@ -49,19 +97,14 @@ def read_sign_in(asked: Asked) -> PostUsersSignInData:
     return replace(call, password=Secret(asked.fields["password"]))
 
 
-async def sign_in(visit: Visit[Instance, TokenRow], call: PostUsersSignInData) -> Account:
+async def sign_in(visit: Visited, call: PostUsersSignInData) -> Account:
     """Sign somebody in; raises as `sign_ins.sign_in`."""
     instance, asked = visit.place, visit.asked
-    return shown(await sign_ins.sign_in(instance, call, client_of(asked)), instance)
+    issued = await sign_ins.sign_in(instance, call, client_of(asked))
+    return shown(issued.account.record, issued.token, policy.remembered_until(instance.now(), issued.ends))
 
 
-def shown(issued: Issued, instance: Instance) -> Account:
-    """Describe an account with the token that was just given out."""
-    until = policy.remembered_until(instance.now(), issued.ends)
-    return replace(issued.account.record, auth_token=Token.received(issued.token), remember_expires_at=until)
-
-
-async def sign_out(visit: Visit[Instance, TokenRow], _call: SignOut) -> None:
+async def sign_out(visit: Visited, _call: SignOut) -> None:
     """End the token that asks; with `[answers] sign_out_device = "remove"` its device and all that is of it goes too.
 
     Raises:
@@ -74,3 +117,90 @@ async def sign_out(visit: Visit[Instance, TokenRow], _call: SignOut) -> None:
         ended = await instance.store.revoke_token(instance.keys.digest(visit.token), now)
     if not ended:
         raise Unauthorized
+
+
+def read_legacy_sign_in(asked: Asked) -> LegacySignIn:
+    """Read a sign-in from its form, its query or its HTTP Basic field; a login without password has an empty one.
+
+    Raises:
+        BadRequest: `rememberMe` is neither true nor false.
+    """
+    given = asked.query | asked.fields
+    remember = given.get("rememberMe") or given.get("user[rememberMe]") or ""
+    call = from_parameters(LegacySignIn, {"rememberMe": remember})
+    login, password = _typed(given) or _basic(asked) or (None, None)
+    return replace(call, login=login, password=None if password is None else Secret(password))
+
+
+async def legacy_sign_in(visit: Visited, call: LegacySignIn) -> Account:
+    """Sign somebody in, or tell whose token it is where nothing but a token was sent.
+
+    Raises:
+        Unauthorized: in one of its kinds; a wrong login or password, and a dead token, each in its own words.
+    """
+    if call.login is None or call.password is None:
+        return await _validated(visit)
+    instance, asked = visit.place, visit.asked
+    wanted = PostUsersSignInData(login=call.login, password=call.password, remember_me=call.remember_me)
+    client = client_of(asked) if asked.client_identifier else None
+    try:
+        issued = await sign_ins.sign_in(instance, wanted, client)
+    except Unauthorized as refused:
+        raise _worded(refused) from None
+    return shown(issued.account.record, issued.token, issued.ends)
+
+
+async def legacy_account(visit: Visited, _call: LegacyAccount) -> Account:
+    """Tell whose token it is."""
+    return shown(visit.caller.account.record, visit.token, visit.caller.expires_at)
+
+
+async def _validated(visit: Visited) -> Account:
+    token = visit.asked.token
+    if token is None:
+        raise _wrong_login()
+    row = policy.check_kind(await caller(visit.place, token), ANYBODY)
+    return shown(row.account.record, token, row.expires_at)
+
+
+def _worded(refused: Unauthorized) -> Unauthorized:
+    """Say it in this API's words where it has some: those of codes and lock-outs it shares with v2 (observed)."""
+    return _wrong_login() if refused.code in {1001, 1030} else refused
+
+
+def _wrong_login() -> Unauthorized:
+    return Unauthorized(WRONG_LOGIN, status=401, code=1001)
+
+
+def _typed(given: dict[str, str]) -> tuple[str, str] | None:
+    for login, password in _NAMES:
+        if given.get(login):
+            return given[login], given.get(password, "")
+    return None
+
+
+def _basic(asked: Asked) -> tuple[str, str] | None:
+    """Read HTTP Basic (RFC 7617); what is none is none."""
+    scheme, _, packed = asked.header(b"authorization").partition(b" ")
+    if scheme.lower() != b"basic":
+        return None
+    try:
+        pair = b64decode(packed.strip(), validate=True)
+    except binascii.Error:
+        return None
+    try:
+        text = pair.decode()
+    except UnicodeDecodeError:
+        text = pair.decode("latin-1")
+    login, colon, password = text.partition(":")
+    return (login, password) if colon and login else None
+
+
+ROUTES: Routes = [
+    Route(GetTokenDetails, get_token_details, write=AccountBodies().write, identifier="disputed"),
+    Route(PostUsersSignInData, sign_in, read=read_sign_in, identifier="required"),
+    Route(Ping, ping, identifier="disputed"),
+    Route(SignOut, sign_out, identifier="disputed"),
+    Route(LegacySignIn, legacy_sign_in, read=read_legacy_sign_in, dialect="legacy"),
+    Route(LegacyAccount, legacy_account, dialect="legacy"),
+]

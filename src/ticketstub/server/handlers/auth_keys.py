@@ -18,11 +18,10 @@ from ticketstub.refusals import BadRequest, Refusal
 from ticketstub.server import jwts
 from ticketstub.server.answers import PLEX_TV, Answer
 from ticketstub.server.clients import client_of
-from ticketstub.server.instance import Instance
+from ticketstub.server.handlers import OWN, Routes, Visited
 from ticketstub.server.requests import Asked
-from ticketstub.server.routes import Visit
+from ticketstub.server.routes import Route
 from ticketstub.server.store.auth_keys import KeyRow, NewKey
-from ticketstub.server.store.base import TokenRow
 from ticketstub.token import Token
 from ticketstub.wire.auth_keys import ExchangeDeviceJwt, GetNonce, GetPublishedKeys, RegisterKey
 from ticketstub.wire.codec import plain, to_json
@@ -45,7 +44,7 @@ def read_register(asked: Asked) -> RegisterKey:
         raise BadRequest(f"The jwk was refused: {refused}", status=400, code=1004) from None
 
 
-async def register(visit: Visit[Instance, TokenRow], call: RegisterKey) -> Answer | None:
+async def register(visit: Visited, call: RegisterKey) -> Answer | None:
     """Register a key for the caller's device."""
     instance, jwk = visit.place, call.jwk
     if visit.caller.device_id is None and not visit.asked.client_identifier:
@@ -71,7 +70,7 @@ async def register(visit: Visit[Instance, TokenRow], call: RegisterKey) -> Answe
     return None
 
 
-async def nonce(visit: Visit[Instance, TokenRow], _call: GetNonce) -> str:
+async def nonce(visit: Visited, _call: GetNonce) -> str:
     """Give a nonce to a client, whether it has a key or not."""
     instance, client = visit.place, visit.asked.client_identifier
     if not client:
@@ -85,7 +84,7 @@ async def nonce(visit: Visit[Instance, TokenRow], _call: GetNonce) -> str:
     return text
 
 
-async def exchange(visit: Visit[Instance, TokenRow], call: ExchangeDeviceJwt) -> Token:
+async def exchange(visit: Visited, call: ExchangeDeviceJwt) -> Token:
     """Give a JWT for a device JWT."""
     instance = visit.place
     key = await _key(visit, call.jwt.reveal())
@@ -102,7 +101,7 @@ async def exchange(visit: Visit[Instance, TokenRow], call: ExchangeDeviceJwt) ->
     return await jwts.grant(instance, key, claims, spend=True)
 
 
-async def _key(visit: Visit[Instance, TokenRow], text: str) -> KeyRow:
+async def _key(visit: Visited, text: str) -> KeyRow:
     """Find the key that a device JWT names, among those of the client that asks."""
     try:
         kid = read_jwt(text, algorithms=(EDDSA, RS256), typ_optional=True).kid
@@ -118,8 +117,16 @@ def _jwk(key: KeyRow) -> Jwk:
     return msgspec.json.decode(key.jwk, type=Jwk)
 
 
-async def published(visit: Visit[Instance, TokenRow], _call: GetPublishedKeys) -> tuple[Jwk, ...]:
+async def published(visit: Visited, _call: GetPublishedKeys) -> tuple[Jwk, ...]:
     """Tell the public keys, the newest last."""
     now = visit.place.now()
     await visit.place.signing.current(now)  # so that there is one
     return tuple((await visit.place.signing.published(now)).values())
+
+
+ROUTES: Routes = [
+    Route(RegisterKey, register, read=read_register, kinds=OWN),
+    Route(GetNonce, nonce, identifier="by the handler"),
+    Route(ExchangeDeviceJwt, exchange, identifier="required"),
+    Route(GetPublishedKeys, published),
+]

@@ -15,9 +15,8 @@ from string import ascii_uppercase, digits
 
 from ticketstub.refusals import NotFound
 from ticketstub.server.answers import PLEX_TV_EMPTY, Answer
-from ticketstub.server.instance import Instance
-from ticketstub.server.routes import Visit
-from ticketstub.server.store.base import TokenRow
+from ticketstub.server.handlers import Routes, Visited
+from ticketstub.server.routes import Route
 from ticketstub.wire.call import Call, Http
 from ticketstub.wire.codec import Format
 
@@ -46,7 +45,7 @@ class GetAvatar(Call[bytes], frozen=True, kw_only=True):
         return value
 
 
-async def get_avatar(visit: Visit[Instance, TokenRow], call: GetAvatar) -> Answer:
+async def get_avatar(visit: Visited, call: GetAvatar) -> Answer:
     """Draw an account's picture; raises `NotFound` for a uuid that nobody has."""
     account = await visit.place.store.account_by_uuid(call.uuid)
     if account is None:
@@ -87,3 +86,6 @@ def draw(uuid: str, letter: str) -> bytes:
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+ROUTES: Routes = [Route(GetAvatar, get_avatar)]

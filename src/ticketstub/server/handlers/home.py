@@ -1,78 +1,64 @@
-"""plex.tv's answers about Plex Home: who is in it, becoming somebody else, passcodes.
+"""plex.tv's answers about Plex Home: who is in it, becoming somebody else, passcodes, who comes into it and goes.
 
 Rule: load, decide (policies/home.py), one store verb. A passcode costs one argon2 verification where there is one to
-verify and the limits allow it, and none otherwise. Who comes and goes is in home_members.py.
+verify and the limits allow it, and none otherwise. Nobody becomes a member without a word of their own: whoever is
+invited accepts with a token of theirs, for anybody in a Home could switch to them from then on. What is done to a Home
+by the older calls is refused as v2 refuses, with codes, for a client could not tell a wrong passcode from a dead token
+otherwise (ours).
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+import secrets
 
-import msgspec
+from msgspec.structs import replace
 
-from ticketstub.records import Account, Home, HomeUser
+from ticketstub.errors import printable
+from ticketstub.records import Account, Home, HomeUser, Invitation
 from ticketstub.refusals import BadRequest, Conflict, NotFound, PasscodeRequired
 from ticketstub.server import homes
+from ticketstub.server.answers import Answer
 from ticketstub.server.clients import client_of
-from ticketstub.server.instance import Instance
+from ticketstub.server.handlers import OWN, Routes, Visited
+from ticketstub.server.handlers.accounts import shown
+from ticketstub.server.handlers.users import gone
 from ticketstub.server.policies import home as policy
 from ticketstub.server.policy import remembered_until
 from ticketstub.server.requests import Asked
-from ticketstub.server.routes import Visit
-from ticketstub.server.store.base import TokenRow
-from ticketstub.server.store.homes import HomeRow, MemberRow
-from ticketstub.server.store.members import Passcode
-from ticketstub.server.store.seed import shown_pin
-from ticketstub.token import Secret, Token
-from ticketstub.wire.call import Call, from_parameters
+from ticketstub.server.routes import Route
+from ticketstub.server.store.base import AccountRow
+from ticketstub.server.store.homes import InvitationRow, MemberRow
+from ticketstub.server.store.members import NewHome, Passcode
+from ticketstub.server.store.seed import managed_record, shown_pin
+from ticketstub.server.world_homes import WorldManaged
+from ticketstub.token import Secret
+from ticketstub.wire.call import from_parameters
 from ticketstub.wire.codec import Format
 from ticketstub.wire.home import (
+    AddHomeUser,
     GetHome,
     GetHomeUsers,
     GetLegacyHomeUsers,
+    RemoveHomeUser,
     SetManagedPasscode,
     SetPasscode,
     SwitchHomeUser,
     SwitchLegacyHomeUser,
     write_home,
 )
+from ticketstub.wire.users import (
+    AcceptInvitation,
+    GetReceivedInvitations,
+    GetSentInvitations,
+    RefuseInvitation,
+    WithdrawInvitation,
+)
 
-Visited = Visit[Instance, TokenRow]
-C = TypeVar("C", bound="Call[None] | Call[Account]")
-
-
-class Listed(msgspec.Struct, frozen=True):
-    """A Home to be listed, and how."""
-
-    home: Home
-    iso: bool
-    profiles: bool
+_LONGEST_TITLE = 255
 
 
-async def get_home(visit: Visited, _call: GetHome) -> Home:
-    """Tell about the caller's Home."""
-    return await _home(visit)
-
-
-async def get_home_users(visit: Visited, _call: GetHomeUsers) -> Listed:
-    """List who is in it."""
-    answers = visit.place.answers
-    iso = answers.home_users_updated_at == "iso"
-    return Listed(await _home(visit), iso, answers.home_users_restriction_profile)
-
-
-def write_listed(listed: Listed, form: Format) -> bytes:
-    """Write the list."""
-    return write_home(listed.home, form, iso=listed.iso, profiles=listed.profiles)
-
-
-async def get_legacy_home_users(visit: Visited, _call: GetLegacyHomeUsers) -> Home:
-    """List who is in it, for the older form."""
-    return await _home(visit)
-
-
-async def _home(visit: Visited) -> Home:
-    """Describe the caller's Home; raises `NotFound` without one, where the world has it so."""
+async def get_home(visit: Visited, _call: GetHome | GetHomeUsers | GetLegacyHomeUsers) -> Home:
+    """Tell about the caller's Home and who is in it; raises `NotFound` without one, where the world has it so."""
     caller = visit.caller.account
     found = await visit.place.store.homes.of(caller.id)
     if found is None and visit.place.answers.no_home == "not_found":
@@ -91,6 +77,13 @@ async def _home(visit: Visited) -> Home:
         subscription=bool(paid and paid.active),
         users=tuple(home_user(member) for member in members),
     )
+
+
+def write_users(home: Home, visit: Visited) -> bytes:
+    """Write the list of who is in a Home."""
+    answers = visit.place.answers
+    iso, profiles = answers.home_users_updated_at == "iso", answers.home_users_restriction_profile
+    return write_home(home, visit.asked.form, iso=iso, profiles=profiles)
 
 
 def home_user(member: MemberRow) -> HomeUser:
@@ -112,21 +105,6 @@ def home_user(member: MemberRow) -> HomeUser:
         guest=record.guest,
         protected=record.protected,
     )
-
-
-def given(kind: type[C], asked: Asked) -> C:
-    """Read a call whose parameters stand in the query or in a form (observed: clients do either)."""
-    return from_parameters(kind, asked.query | asked.fields | asked.in_path)
-
-
-def read_switch(asked: Asked) -> SwitchHomeUser:
-    """Read a switch."""
-    return given(SwitchHomeUser, asked)
-
-
-def read_legacy_switch(asked: Asked) -> SwitchLegacyHomeUser:
-    """Read a switch in the older way."""
-    return given(SwitchLegacyHomeUser, asked)
 
 
 async def switch(visit: Visited, call: SwitchHomeUser) -> Account:
@@ -162,8 +140,7 @@ async def _switch(visit: Visited, key: str, typed: Secret | None) -> Account:
     if not won:
         changed = await instance.store.homes.passcode_hash(target.id) != stored
         raise PasscodeRequired if changed else NotFound
-    until = remembered_until(now, None)
-    return msgspec.structs.replace(target.record, auth_token=Token.received(text), remember_expires_at=until)
+    return shown(target.record, text, remembered_until(now, None))
 
 
 def read_set_passcode(asked: Asked) -> SetPasscode:
@@ -176,7 +153,7 @@ def read_set_passcode(asked: Asked) -> SetPasscode:
     if "pin" not in sent:
         raise BadRequest
     call = from_parameters(SetPasscode, sent | asked.in_path | {"pin": sent["pin"] or "-"})
-    return msgspec.structs.replace(call, passcode=Secret(sent["pin"]))
+    return replace(call, passcode=Secret(sent["pin"]))
 
 
 async def set_passcode(visit: Visited, call: SetPasscode) -> None:
@@ -200,7 +177,7 @@ async def _is_current(visit: Visited, stored: str, typed: Secret | None) -> bool
 
 def read_set_managed(asked: Asked) -> SetManagedPasscode:
     """Read a change of a managed user's passcode: exactly one of a new one and `removePin=1`."""
-    call = given(SetManagedPasscode, asked)
+    call = from_parameters(SetManagedPasscode, asked.parameters | asked.in_path)
     if (call.passcode is None) is not bool(call.remove):
         raise BadRequest
     return call
@@ -220,7 +197,7 @@ async def set_managed_passcode(visit: Visited, call: SetManagedPasscode) -> None
 async def _administered(visit: Visited, key: str) -> MemberRow:
     """Find a member of the Home that the caller administers."""
     caller = visit.caller.account
-    found: HomeRow | None = await visit.place.store.homes.of(caller.id)
+    found = await visit.place.store.homes.of(caller.id)
     policy.check_admin(found, caller)
     return policy.member(found, caller, key)
 
@@ -232,3 +209,128 @@ async def _keep(visit: Visited, account_id: int, stored: str | None, passcode: S
         new = Passcode(hash=await instance.passwords.hash(passcode), shown=shown_pin())
     if not await instance.store.homes.set_passcode(account_id, stored, new, instance.now()):
         raise Conflict
+
+
+def read_add(asked: Asked) -> AddHomeUser:
+    """Read whom to add: exactly one of a title and an e-mail address; the body is not looked at (observed: JSON)."""
+    call = from_parameters(AddHomeUser, asked.query)
+    if (call.title is None) is (call.invited_email is None):
+        raise BadRequest
+    return call
+
+
+async def add_home_user(visit: Visited, call: AddHomeUser) -> HomeUser:
+    """Make a managed user, or invite an account."""
+    caller = visit.caller.account
+    policy.check_admin(await visit.place.store.homes.of(caller.id), caller)
+    if call.invited_email is not None:
+        return await _invite(visit, call.invited_email)
+    return await _make(visit, printable(call.title or "").strip()[:_LONGEST_TITLE])
+
+
+async def _make(visit: Visited, title: str) -> HomeUser:
+    if not title:
+        raise BadRequest
+    store, now = visit.place.store, visit.place.now()
+    made = WorldManaged(title=title, id=_new_id(), uuid=secrets.token_hex(8))
+    new = AccountRow(id=made.id, record=managed_record(made, now))
+    if not await store.homes.add_managed(_new_home(visit), new, now):
+        raise policy.cannot()
+    account = await store.account(made.id)
+    if account is None:
+        raise policy.cannot()
+    return home_user(MemberRow(account=account, admin=False, changed_at=now))
+
+
+async def _invite(visit: Visited, login: str) -> HomeUser:
+    store, now = visit.place.store, visit.place.now()
+    account = await store.find_account(login)
+    if account is None or account.disabled:
+        raise NotFound
+    if not await store.homes.invite(_new_home(visit), account.id, now):
+        raise policy.exists()
+    return home_user(MemberRow(account=account, admin=False, changed_at=now))
+
+
+def _new_home(visit: Visited) -> NewHome:
+    """Describe the Home that an account gets with its first member."""
+    caller = visit.caller.account
+    return NewHome(id=_new_id(), name=f"{caller.record.title}'s home", admin_id=caller.id)
+
+
+def _new_id() -> int:
+    return 100_000_000 + secrets.randbelow(900_000_000)
+
+
+async def remove_home_user(visit: Visited, call: RemoveHomeUser) -> None:
+    """Take a member out of the Home; a managed user ends with it, and so do the tokens that others got by it."""
+    store, caller = visit.place.store, visit.caller.account
+    home = await store.homes.of(caller.id)
+    found = policy.member(home, caller, str(call.id))
+    left = policy.removable(home, caller, found)
+    if not await store.homes.remove(left.id, found.account.id, visit.place.now()):
+        raise NotFound
+
+
+async def invitations(
+    visit: Visited, call: GetReceivedInvitations | GetSentInvitations
+) -> tuple[Invitation, ...] | Answer:
+    """List the invitations to the caller, or the caller's own, or say that this is gone, as the world has it."""
+    if visit.place.answers.invitation_lists == "gone":
+        return gone()
+    sent = isinstance(call, GetSentInvitations)
+    rows = await visit.place.store.homes.invitations(visit.caller.account_id, sent=sent)
+    return tuple(_invitation(row) for row in rows)
+
+
+def _invitation(row: InvitationRow) -> Invitation:
+    other: AccountRow = row.other
+    return Invitation(
+        id=row.id,
+        created_at=row.created_at,
+        friend=False,
+        home=True,
+        server=False,
+        username=other.record.username,
+        email=other.record.email,
+        thumb=other.record.thumb,
+        friendly_name=other.record.friendly_name,
+    )
+
+
+async def accept_invitation(visit: Visited, call: AcceptInvitation) -> None:
+    """Become a member."""
+    if not await visit.place.store.homes.accept(call.id, visit.caller.account_id, visit.place.now()):
+        raise NotFound
+
+
+async def drop_invitation(visit: Visited, call: RefuseInvitation | WithdrawInvitation) -> None:
+    """Say no, or take an invitation back."""
+    sent = isinstance(call, WithdrawInvitation)
+    if not await visit.place.store.homes.drop_invitation(call.id, visit.caller.account_id, sent=sent):
+        raise NotFound
+
+
+ROUTES: Routes = [
+    Route(GetHome, get_home, identifier="required"),
+    Route(GetHomeUsers, get_home, write=write_users, identifier="required"),
+    Route(GetLegacyHomeUsers, get_home, dialect="legacy", form=Format.XML),
+    Route(SwitchHomeUser, switch, identifier="required", kinds=OWN),
+    Route(
+        SwitchLegacyHomeUser,
+        legacy_switch,
+        identifier="required",
+        kinds=OWN,
+        dialect="legacy",
+        form=Format.XML,
+    ),
+    Route(SetPasscode, set_passcode, read=read_set_passcode, kinds=OWN),
+    Route(SetManagedPasscode, set_managed_passcode, read=read_set_managed, kinds=OWN),
+    Route(AddHomeUser, add_home_user, read=read_add, kinds=OWN),
+    Route(RemoveHomeUser, remove_home_user, kinds=OWN),
+    Route(GetReceivedInvitations, invitations, dialect="legacy", form=Format.XML),
+    Route(GetSentInvitations, invitations, dialect="legacy", form=Format.XML),
+    Route(AcceptInvitation, accept_invitation, kinds=OWN),
+    Route(RefuseInvitation, drop_invitation, kinds=OWN),
+    Route(WithdrawInvitation, drop_invitation, kinds=OWN),
+]

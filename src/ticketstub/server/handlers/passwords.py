@@ -8,7 +8,6 @@ sign-ins, so that none that it should end slips through. What the parameters of 
 from __future__ import annotations
 
 import secrets
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -17,22 +16,20 @@ from ticketstub.refusals import BadRequest, Forbidden, RateLimited, Refusal, Too
 from ticketstub.server import lock_outs, policy, sign_ins
 from ticketstub.server.answers import PLEX_TV, Answer
 from ticketstub.server.clients import client_of
+from ticketstub.server.handlers import OWN, Routes, Visited
 from ticketstub.server.handlers.accounts import shown
 from ticketstub.server.instance import Instance
 from ticketstub.server.lock_outs import Attempt
 from ticketstub.server.passwords import Overloaded
 from ticketstub.server.policies.accounts import account_faults, names_of, password_faults, taken_faults
 from ticketstub.server.requests import Asked
-from ticketstub.server.routes import Visit
-from ticketstub.server.sign_ins import Issued
-from ticketstub.server.store.base import AccountRow, SignIn, TokenRow
+from ticketstub.server.routes import Route
+from ticketstub.server.store.base import AccountRow, SignIn
 from ticketstub.server.store.seed import account_record
 from ticketstub.server.world import WorldAccount
-from ticketstub.token import Secret, Token
+from ticketstub.token import Secret
 from ticketstub.wire.accounts import ChangePassword, CreateAccount, Fault, write_faults
 from ticketstub.wire.call import from_parameters
-
-Visited = Visit[Instance, TokenRow]
 
 _TRIES = 20
 
@@ -44,7 +41,7 @@ def read_create(asked: Asked) -> CreateAccount:
         email=given.get("email", ""),
         username=given.get("username", ""),
         password=Secret(given.get("password", "")),
-        password_confirmation=_optional(given, "passwordConfirmation"),
+        password_confirmation=_confirmation(given),
     )
 
 
@@ -53,16 +50,12 @@ def read_change(asked: Asked) -> ChangePassword:
     given = asked.fields
     # Both passwords may be empty, which is wrong but not missing.
     call = from_parameters(ChangePassword, given | {"currentPassword": "-", "password": "-"})
-    typed: dict[str, Any] = {
-        "current_password": Secret(given.get("currentPassword", "")),
-        "password": Secret(given.get("password", "")),
-        "password_confirmation": _optional(given, "passwordConfirmation"),
-    }
-    return replace(call, **typed)
+    current, new = Secret(given.get("currentPassword", "")), Secret(given.get("password", ""))
+    return replace(call, current_password=current, password=new, password_confirmation=_confirmation(given))
 
 
-def _optional(given: dict[str, str], name: str) -> Secret | None:
-    return Secret(given[name]) if name in given else None
+def _confirmation(given: dict[str, str]) -> Secret | None:
+    return Secret(given["passwordConfirmation"]) if "passwordConfirmation" in given else None
 
 
 async def create_account(visit: Visited, call: CreateAccount) -> Account | Answer:
@@ -83,7 +76,7 @@ async def create_account(visit: Visited, call: CreateAccount) -> Account | Answe
         new, first, text = _drawn(visit, call, hashed)
         taken = await instance.store.accounts.create(new, first)
         if not taken:
-            return replace(_with_token(new.record, text), remember_expires_at=policy.remembered_until(first.now, None))
+            return shown(new.record, text, policy.remembered_until(first.now, None))
         if faults := taken_faults(taken):
             return _faulty(visit, faults)
     raise BadRequest  # every id that was drawn is somebody's: there is no room
@@ -122,17 +115,23 @@ async def _changed(visit: Visited, call: ChangePassword, account: AccountRow) ->
     if not await sign_ins.verified(instance, reserved, account, call.current_password) or old is None:
         raise Forbidden("A valid password is required to perform this action", status=403, code=1040)
     step, codes = await _step(instance, account, call.verification_code, reserved)
-    new = await _hashed(instance, call.password, reserved, codes)
+    try:
+        new = await instance.passwords.hash(call.password)
+    except Overloaded:
+        for attempt in filter(None, (reserved, codes)):
+            await attempt.give_back()
+        raise
+    now = instance.now()
     fresh, text = _first_token(visit, account.id) if call.remove_other_tokens else (None, visit.token)
     changed = await instance.store.accounts.change_password(
-        account.id, old=old, new=new, now=instance.now(), verification_step=step, fresh=fresh
+        account.id, old=old, new=new, now=now, verification_step=step, fresh=fresh
     )
     if not changed:
         raise _not_proven() if step is not None else Unauthorized()
     for attempt in filter(None, (reserved, codes)):
         await attempt.succeeded()
     ends = None if fresh else visit.caller.expires_at
-    return shown(Issued(account, text, ends), instance)
+    return shown(account.record, text, policy.remembered_until(now, ends))
 
 
 async def _step(
@@ -146,15 +145,6 @@ async def _step(
         if isinstance(refused, RateLimited | TooManyFailures):
             raise RateLimited(retry_after=refused.retry_after) from None
         raise _not_proven() from None
-
-
-async def _hashed(instance: Instance, password: Secret, *attempts: Attempt | None) -> str:
-    try:
-        return await instance.passwords.hash(password)
-    except Overloaded:
-        for attempt in filter(None, attempts):
-            await attempt.give_back()
-        raise
 
 
 def _not_proven() -> Forbidden:
@@ -191,10 +181,12 @@ def _first_token(visit: Visited, account_id: int) -> tuple[SignIn, str]:
     return first, text
 
 
-def _with_token(record: Account, text: str) -> Account:
-    return replace(record, auth_token=Token.received(text))
-
-
 def _faulty(visit: Visited, faults: list[Fault]) -> Answer:
     form = visit.asked.form
     return Answer(422, PLEX_TV[form], write_faults(faults, form))
+
+
+ROUTES: Routes = [
+    Route(CreateAccount, create_account, read=read_create, identifier="required"),
+    Route(ChangePassword, change_password, read=read_change, kinds=OWN),
+]

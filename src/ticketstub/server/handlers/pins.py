@@ -21,19 +21,18 @@ from ticketstub.refusals import BadRequest, PinNotFound, Unauthorized
 from ticketstub.server import lock_outs, pins
 from ticketstub.server.answers import PLEX_TV, PLEX_TV_EMPTY, Answer
 from ticketstub.server.clients import client_of
+from ticketstub.server.handlers import OWN, Routes, Visited, id_in_path
 from ticketstub.server.instance import Instance
 from ticketstub.server.own_address import auth_page, link_page, own_address
 from ticketstub.server.requests import Asked
-from ticketstub.server.routes import Visit
-from ticketstub.server.store.base import StoreUnavailable, TokenRow
+from ticketstub.server.routes import Route
+from ticketstub.server.store.base import StoreUnavailable
 from ticketstub.server.store.pins import PinRow
 from ticketstub.token import Secret, Token
 from ticketstub.wire.call import from_parameters
 from ticketstub.wire.codec import Format
 from ticketstub.wire.pins import CreateLegacyPin, CreatePin, GetLegacyPin, GetPin, GetPinQr, LinkPin
 from ticketstub.wire.plain import is_members
-
-Visited = Visit[Instance, TokenRow]
 
 
 def read_create(asked: Asked) -> CreatePin:
@@ -66,15 +65,10 @@ def _shown(visit: Visited, pin: Pin) -> Pin:
 
 def read_get(asked: Asked) -> GetPin:
     """Read which PIN is asked for."""
-    return GetPin(id=_id(asked), device_jwt=Secret(text) if (text := asked.parameters.get("deviceJWT")) else None)
-
-
-def _id(asked: Asked) -> int:
-    """Read an id; what is none is no PIN's."""
-    text = asked.in_path.get("id", "")
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise PinNotFound
-    return int(text)
+    return GetPin(
+        id=id_in_path(asked, PinNotFound),
+        device_jwt=Secret(text) if (text := asked.parameters.get("deviceJWT")) else None,
+    )
 
 
 async def get_pin(visit: Visited, call: GetPin) -> Pin:
@@ -200,12 +194,23 @@ async def create_legacy_pin(visit: Visited, call: CreateLegacyPin) -> Answer:
     return Answer(call.http.status, fields, call.write(pins.shown_legacy(pin, None), visit.asked.form))
 
 
-def read_get_legacy(asked: Asked) -> GetLegacyPin:
-    """Read which PIN of the older kind is asked for."""
-    return GetLegacyPin(id=_id(asked))
-
-
 async def get_legacy_pin(visit: Visited, call: GetLegacyPin) -> LegacyPin:
     """Tell how a PIN of the older kind stands."""
     pin = await _own(visit, call.id, visit.place.now(), legacy=True)
     return pins.shown_legacy(pin, await _token(visit, pin, None))
+
+
+ROUTES: Routes = [
+    Route(CreatePin, create_pin, read=read_create, identifier="required"),
+    Route(GetPin, get_pin, read=read_get, identifier="required"),
+    Route(LinkPin, link_pin, identifier="required", kinds=OWN),
+    Route(GetPinQr, get_pin_qr),
+    Route(CreateLegacyPin, create_legacy_pin, identifier="required", dialect="legacy"),
+    Route(
+        GetLegacyPin,
+        get_legacy_pin,
+        read=lambda asked: GetLegacyPin(id=id_in_path(asked, PinNotFound)),
+        identifier="required",
+        dialect="legacy",
+    ),
+]

@@ -26,8 +26,9 @@ from ticketstub.records import (
 from ticketstub.refusals import Forbidden, NotFound
 from ticketstub.server.addresses import public
 from ticketstub.server.answers import PLEX_TV, Answer
-from ticketstub.server.handlers.home import Visited
-from ticketstub.server.handlers.resources import resources
+from ticketstub.server.handlers import OWN, Routes, Visited
+from ticketstub.server.handlers.devices import resources
+from ticketstub.server.routes import Route
 from ticketstub.server.store.base import AccountRow
 from ticketstub.server.store.claims import ShareRow
 from ticketstub.token import Token
@@ -35,9 +36,11 @@ from ticketstub.wire.codec import Format, document
 from ticketstub.wire.resources import GetResources
 from ticketstub.wire.users import (
     CreateShare,
+    GetAnsweredShares,
     GetFriends,
     GetOwnedShares,
     GetPendingShares,
+    GetSentShares,
     GetServer,
     GetServers,
     GetSharedServers,
@@ -330,3 +333,18 @@ def _published(resource: Resource, *, token: bool = True) -> PublishedServer:
         owned=resource.owned,
         synced=resource.synced,
     )
+
+
+ROUTES: Routes = [
+    Route(GetUsers, get_users, form=Format.XML),
+    Route(GetFriends, get_friends, identifier="required"),
+    Route(RemoveFriend, remove_friend, kinds=OWN, form=Format.XML),
+    Route(GetSharedServers, shared_servers, kinds=OWN, dialect="legacy", form=Format.XML),
+    Route(GetServers, servers, dialect="legacy", form=Format.XML),
+    Route(GetServer, server),
+    Route(GetOwnedShares, owned_shares, identifier="required"),
+    Route(GetAnsweredShares, owned_shares, identifier="required"),
+    Route(GetPendingShares, pending_shares, identifier="required"),
+    Route(GetSentShares, pending_shares, identifier="required"),
+    Route(CreateShare, create_share, identifier="required", kinds=OWN),
+]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from ticketstub.refusals import NotFound, PasscodeRequired, RateLimited
 from ticketstub.server import homes
 from ticketstub.server.answers import Answer
-from ticketstub.server.claiming import LIVES, MOST, new_claim
+from ticketstub.server.claiming import LIVES, make_claim
 from ticketstub.server.pages.visit import PageVisit, ago, shown, span, wait
 from ticketstub.server.policies import home as policy
 from ticketstub.server.requests import whole_number
@@ -115,19 +115,13 @@ async def show_claim(visit: PageVisit) -> Answer:
     return _claim(visit, visit.account("/claim"))
 
 
-async def make_claim(visit: PageVisit) -> Answer:
+async def take_claim(visit: PageVisit) -> Answer:
     """Make one and show it; raises `RateLimited` for who has too many."""
     account, instance = visit.account("/claim"), visit.instance
     if account.record.restricted:
         return _claim(visit, account)
-    text, now = new_claim(instance), instance.now()
-    digest = instance.keys.digest(text)
     origin = visit.browser.digest if visit.browser.by is not None else None
-    made = await instance.store.claims.create(
-        digest=digest, account_id=account.id, origin=origin, now=now, expires_at=now + LIVES, most=MOST
-    )
-    if not made:
-        raise RateLimited
+    text = await make_claim(instance, account.id, origin)
     return _claim(visit, account, text)
 
 
