@@ -24,7 +24,7 @@ CHANGES = (
     (r".*# async only.*\n\n?", ""),
     (r"\b(?:async|await) ", ""),
     (r"\bAsync(?=[A-Z])", ""),
-    (r"\bguarded_async_transport_for\b", "guarded_transport_for"),
+    (r"\basync_transport_for\b", "transport_for"),
     (r"\b__a(?=enter__|exit__)", "__"),
     (r"\ba(?=check\b|run\b)", ""),
     (r"\bticketstub\.a(?=(?:client|groups|sign_in|signed_in)\b)", "ticketstub."),

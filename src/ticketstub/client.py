@@ -43,7 +43,7 @@ from ticketstub.options import (
 )
 from ticketstub.signed_in import Sender, SignedInSender
 from ticketstub.token import Secret, Token
-from ticketstub.transports import guarded_transport_for
+from ticketstub.transports import transport_for
 from ticketstub.wire.http import Response
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Plex(SignedInSender):
             headers=allowed(headers or {}),
             hooks=Hooks(on_request=on_request, on_response=on_response, on_retry=on_retry),
         )
-        link = Link(lambda: guarded_transport_for(transport))
+        link = Link(lambda: transport_for(transport))
         super().__init__(with_token(settings, token, beside=server), link)
 
     @property

@@ -38,12 +38,12 @@ class TheirClient(httpx2.Client):
 
 
 def test_sync() -> None:
-    """Nothing gives our own transport, a client its adapter, a transport itself."""
+    """Nothing gives our own transport, a client its adapter, a transport itself behind a guard."""
     assert StandardTransport is type(transport_for(None))
     with httpx2.Client(verify=EMPTY) as two, httpx.Client(verify=EMPTY) as one, TheirClient(verify=EMPTY) as derived:
         assert {HttpxTransport} == {type(transport_for(client)) for client in (one, two, derived)}
     mine = Mine()
-    assert mine is transport_for(mine)
+    assert mine is vars(transport_for(mine))["_inner"]
 
 
 async def test_async() -> None:
@@ -57,7 +57,7 @@ async def test_async() -> None:
         assert AiohttpTransport is type(async_transport_for(session))
         assert {AsyncHttpxTransport} == {type(async_transport_for(client)) for client in (one, two)}
     mine = MineAwaited()
-    assert mine is async_transport_for(mine)
+    assert mine is vars(async_transport_for(mine))["_inner"]
 
 
 async def test_anything_else() -> None:

@@ -16,8 +16,6 @@ __all__ = [
     "AsyncTransport",
     "Transport",
     "async_transport_for",
-    "guarded_async_transport_for",
-    "guarded_transport_for",
     "transport_for",
 ]
 
@@ -26,7 +24,7 @@ _ASYNC = "an aiohttp.ClientSession, an httpx2.AsyncClient or httpx.AsyncClient, 
 
 
 def transport_for(client: object | None = None) -> Transport:
-    """Return the transport that `Plex` sends with.
+    """Return the transport that `Plex` sends with; from one of the program's own, nothing but a `PlexError` comes.
 
     Args:
         client: the user's own HTTP client, a transport, or `None` for ours.
@@ -43,12 +41,14 @@ def transport_for(client: object | None = None) -> Transport:
 
         return HttpxTransport(client)
     if _is_transport(client, awaited=False):
-        return cast("Transport", client)
-    raise TypeError(f"Plex sends with {_SYNC}; {_described(client)} is none of these")
+        from ticketstub.transports.injected import GuardedTransport  # see above
+
+        return GuardedTransport(cast("Transport", client))
+    raise TypeError(f"Plex sends with {_SYNC}; {_class_of(client)} is none of these")
 
 
 def async_transport_for(client: object | None = None) -> AsyncTransport:
-    """Return the transport that `AsyncPlex` sends with.
+    """Return the transport that `AsyncPlex` sends with; as `transport_for`.
 
     Args:
         client: the user's own HTTP client, a transport, or `None` for ours.
@@ -66,28 +66,10 @@ def async_transport_for(client: object | None = None) -> AsyncTransport:
 
         return AsyncHttpxTransport(client)
     if _is_transport(client, awaited=True):
-        return cast("AsyncTransport", client)
-    raise TypeError(f"AsyncPlex sends with {_ASYNC}; {_described(client)} is none of these")
+        from ticketstub.transports.ainjected import AsyncGuardedTransport  # see above
 
-
-def guarded_transport_for(client: object | None = None) -> Transport:
-    """As `transport_for`; from a transport of the program's own, nothing but a `PlexError` comes."""
-    transport = transport_for(client)
-    if transport is not client:
-        return transport
-    from ticketstub.transports.injected import GuardedTransport  # see above
-
-    return GuardedTransport(transport)
-
-
-def guarded_async_transport_for(client: object | None = None) -> AsyncTransport:
-    """As `guarded_transport_for`, awaited."""
-    transport = async_transport_for(client)
-    if transport is not client:
-        return transport
-    from ticketstub.transports.ainjected import AsyncGuardedTransport  # see above
-
-    return AsyncGuardedTransport(transport)
+        return AsyncGuardedTransport(cast("AsyncTransport", client))
+    raise TypeError(f"AsyncPlex sends with {_ASYNC}; {_class_of(client)} is none of these")
 
 
 def _kind(client: object) -> str | None:
@@ -106,5 +88,5 @@ def _is_transport(client: object, *, awaited: bool) -> bool:
     return all(callable(method) and iscoroutinefunction(method) is awaited for method in methods)
 
 
-def _described(client: object) -> str:
+def _class_of(client: object) -> str:
     return f"{type(client).__module__}.{type(client).__qualname__}"

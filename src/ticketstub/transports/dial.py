@@ -115,18 +115,12 @@ def _tunnel(sock: socket.socket, proxy: Proxy, place: Place, deadline: float) ->
         lines.append(f"Proxy-Authorization: {proxy.authorization.reveal()}")
     sock.settimeout(_left(deadline))
     sock.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
-    status = _answer(sock, deadline)
-    if status is None or not 200 <= status < 300:
-        raise no_tunnel(place, proxy.place, status)
-
-
-def _answer(sock: socket.socket, deadline: float) -> int | None:
-    """Return the status that a proxy answers with, `None` where its answer is not HTTP or goes on behind its end."""
     reader = Reader(sock)
     reader.deadline = deadline
     reply = Reply(reader, "CONNECT")
     try:
         reply.begin()
     except HTTPException:
-        return None
-    return None if reply.status < 300 and reader.leftover else reply.status
+        raise no_tunnel(place, proxy.place, None) from None
+    if not 200 <= reply.status < 300 or reader.leftover:  # its answer may not go on behind its end
+        raise no_tunnel(place, proxy.place, reply.status if reply.status >= 300 else None)

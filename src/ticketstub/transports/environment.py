@@ -38,7 +38,8 @@ def proxy_for(place: Place, environ: Mapping[str, str] = os.environ) -> Proxy | 
     if place.scheme != "https":
         return None
     url = _variable(environ, "https_proxy") or _variable(environ, "all_proxy")
-    if not url or _is_loopback(place.host) or _excepted(place, _variable(environ, "no_proxy")):
+    exceptions = [entry.strip().lower() for entry in _variable(environ, "no_proxy").split(",") if entry.strip()]
+    if not url or _is_loopback(place.host) or any(_names(place, entry) for entry in exceptions):
         return None
     return _parsed(url)
 
@@ -54,24 +55,18 @@ def _parsed(url: str) -> Proxy:
         place, _ = destination(f"{scheme if separator else 'http'}://{authority}")
         destination(f"http://proxy/{credentials}")  # a proxy's address is the only one with a user name
     except ValueError:
-        raise _unusable() from None
-    if place.scheme != "http":
-        raise _unusable()
+        place = None
+    if place is None or place.scheme != "http":
+        raise Unreachable(
+            "the proxy that the environment names cannot be used",
+            sent=False,
+            hint="HTTPS_PROXY or ALL_PROXY must be http://HOST:PORT; NO_PROXY makes exceptions",
+        )
+    if not credentials:
+        return Proxy(place, None)
     user, _, password = credentials.partition(":")
-    return Proxy(place, _authorization(user, password) if credentials else None)
-
-
-def _unusable() -> Unreachable:
-    return Unreachable(
-        "the proxy that the environment names cannot be used",
-        sent=False,
-        hint="HTTPS_PROXY or ALL_PROXY must be http://HOST:PORT; NO_PROXY makes exceptions",
-    )
-
-
-def _authorization(user: str, password: str) -> Secret:
-    credentials = f"{unquote(user)}:{unquote(password)}"
-    return Secret("Basic " + b64encode(credentials.encode()).decode("ascii"))
+    packed = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode("ascii")
+    return Proxy(place, Secret(f"Basic {packed}"))
 
 
 def _is_loopback(host: str) -> bool:
@@ -87,12 +82,8 @@ def _is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def _excepted(place: Place, no_proxy: str) -> bool:
-    """Whether NO_PROXY names a place: `*`, a name and all below it, an address, a network; a port may follow."""
-    return any(_names(place, entry.strip().lower()) for entry in no_proxy.split(",") if entry.strip())
-
-
 def _names(place: Place, entry: str) -> bool:
+    """Whether an entry of NO_PROXY names a place: `*`, a name and all below, an address, a network; maybe a port."""
     host, colon, port = entry.rpartition(":")
     if colon and port.isdigit() and (host.startswith("[") or ":" not in host):
         return int(port) == place.port and _names(place, host)

@@ -15,7 +15,6 @@ import ssl
 from http.client import HTTPException
 from threading import Lock
 from time import monotonic
-from typing import NamedTuple
 
 from ticketstub.names import Resolver, system_resolver
 from ticketstub.transports.dial import Dialler
@@ -145,18 +144,13 @@ class Connection:
         self._sock.close()
 
 
-class _Idle(NamedTuple):
-    connection: Connection
-    since: float
-
-
 class _Shelf:
     """One process's idle connections, the oldest first, and their lock."""
 
     def __init__(self) -> None:
         self.process = os.getpid()
         self.lock = Lock()
-        self.idle: list[_Idle] = []
+        self.idle: list[tuple[Connection, float]] = []
 
 
 class Pool:
@@ -176,8 +170,8 @@ class Pool:
     def _shelf(self) -> _Shelf:
         if (shelf := self._own).process != os.getpid():  # a child: the lock may be held by a thread that is not here
             self._own = _Shelf()
-            for entry in shelf.idle:  # closes the child's copies only: nothing goes out, the parent's go on
-                entry.connection.close()
+            for connection, _ in shelf.idle:  # closes the child's copies only: nothing goes out, the parent's go on
+                connection.close()
         return self._own
 
     def take(self, place: Place) -> Connection | None:
@@ -191,25 +185,25 @@ class Pool:
     def _last(self, place: Place) -> Connection | None:
         shelf, oldest = self._shelf, monotonic() - self._seconds
         with shelf.lock:
-            while shelf.idle and shelf.idle[0].since < oldest:
-                shelf.idle.pop(0).connection.close()
+            while shelf.idle and shelf.idle[0][1] < oldest:
+                shelf.idle.pop(0)[0].close()
             for index in range(len(shelf.idle) - 1, -1, -1):
-                if shelf.idle[index].connection.place == place:
-                    return shelf.idle.pop(index).connection
+                if shelf.idle[index][0].place == place:
+                    return shelf.idle.pop(index)[0]
         return None
 
     def give(self, connection: Connection) -> None:
         """Keep a connection whose exchange has ended well."""
         shelf = self._shelf
         with shelf.lock:
-            shelf.idle.append(_Idle(connection, monotonic()))
+            shelf.idle.append((connection, monotonic()))
             if len(shelf.idle) > self._most:
-                shelf.idle.pop(0).connection.close()
+                shelf.idle.pop(0)[0].close()
 
     def close(self) -> None:
         """Close every idle connection."""
         shelf = self._shelf
         with shelf.lock:
             idle, shelf.idle = shelf.idle, []
-        for entry in idle:
-            entry.connection.close()
+        for connection, _ in idle:
+            connection.close()

@@ -46,7 +46,8 @@ class _Exchange:
         self.place, self._target, self._fields, self.left = prepare(request, deadline)
         self._request = request
         self._connect_timeout = connect_timeout
-        self._library = import_module(_library_of(client))
+        kinds = [base.__module__.partition(".")[0] for base in type(client).__mro__]
+        self._library = import_module("httpx2" if "httpx2" in kinds else "httpx")
         self._client = client
         self._url = self._checked_url()
         self.heard = False
@@ -109,11 +110,6 @@ class _Exchange:
                 else malformed(self.place, "it is not HTTP")
             )
         return failed_client(self.place, error, sent=sent)
-
-
-def _library_of(client: object) -> str:
-    names = (base.__module__.partition(".")[0] for base in type(client).__mro__)
-    return next(name for name in names if name in ("httpx", "httpx2"))
 
 
 class HttpxTransport(Sleeping):

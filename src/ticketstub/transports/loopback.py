@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as Late
-from typing import Literal, NamedTuple, cast
+from typing import Literal, cast
 from urllib.parse import unquote
 
 from ticketstub.errors import Unreachable
@@ -30,22 +30,6 @@ Reach = Literal["answers", "refused", "silent"]
 """What comes of connecting to a host and port: an answer, a refused connection, or nothing at all."""
 
 _CLIENT = ("127.0.0.1", 1)
-
-
-class Begun(NamedTuple):
-    """A request that was handed over.
-
-    Attributes:
-        place: where it goes.
-        reply: the reply to come.
-        left: the seconds that are left for it.
-        sent: whether it has arrived.
-    """
-
-    place: Place
-    reply: Future[Response]
-    left: float
-    sent: bool
 
 
 class Loopback:
@@ -70,8 +54,13 @@ class Loopback:
         self._reach = reach
         self._always = always or {}
 
-    def begin(self, request: Request, deadline: float, connect_timeout: float) -> Begun:
+    def begin(
+        self, request: Request, deadline: float, connect_timeout: float
+    ) -> tuple[Place, Future[Response], float, bool]:
         """Hand a request over.
+
+        Returns:
+            Where it goes, the reply to come, the seconds that are left for it, and whether it has arrived.
 
         Raises:
             TimedOut: the deadline is over.
@@ -87,7 +76,7 @@ class Loopback:
         answered = self._answered(scope, request.body, place) if is_sent else _nothing(place)
         left = left if is_sent else min(left, connect_timeout)
         try:
-            return Begun(place, asyncio.run_coroutine_threadsafe(answered, self._loop), left, is_sent)
+            return place, asyncio.run_coroutine_threadsafe(answered, self._loop), left, is_sent
         except RuntimeError:  # the loop is closed
             answered.close()
             raise _refused(place) from None
@@ -180,15 +169,11 @@ class AsyncLoopbackTransport(AsyncSleeping):
         except TimeoutError:
             raise timed_out(place, sent=sent) from None
         except asyncio.CancelledError:
-            if not reply.cancelled() or _is_cancelled():
+            task = asyncio.current_task()
+            # Either the task itself is to end, or the server did.
+            if not reply.cancelled() or (task is not None and task.cancelling()):
                 raise
             raise closed_early(place) from None
-
-
-def _is_cancelled() -> bool:
-    """Tell whether it is the task itself that is to end, and not the server that did."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _refused(place: Place) -> Unreachable:
