@@ -48,36 +48,30 @@ def introduce(
     print(f"Ticketstub {version()}: a local stand-in for Plex, not Plex. Never type a real Plex password here.")
     if host in ON_THIS_MACHINE:
         print(f"Listening on {host}: on every network of this machine. Whoever reaches it can use it.")
-    _addresses(plex, host)
+    url = _reached(plex.url, host)
+    print()
+    show.heading("Addresses")
+    servers = [(server.name, _reached(server.url, host)) for server in plex.media_servers]
+    show.facts([("plex.tv", url), ("in a browser", f"{url}/"), *servers])
     _accounts(overview, file)
-    _how_to(_reached(plex.url, host))
+    print()
+    show.heading("Point a client at it")
+    ways = [("Python", f'Plex(plex_tv="{url}")'), ("shell", f"export TICKETSTUB_PLEX_TV={url}")]
+    show.facts([*ways, ("other SDKs", f"server address {url}/api/v2")])
     if plex.control_url and key:
         print(f"\nControl: {_reached(plex.control_url, host)}/control/v1, with the key in {printable(str(key))}")
     if tls:
-        _https(plex, tls)
+        ports = ", ".join(map(str, plex.more_ports))
+        print(f"\nhttps: on every port above, and plex.tv's also on {ports}, for Plex's names:")
+        names = [(each.name, each.https_url) for each in plex.media_servers]
+        show.facts([("plex.tv", "and www., clients., app."), *names])
+        print(f"  Until {tls.until:%Y-%m-%d}, trust {printable(str(tls.folder / AUTHORITY))}, or what is beside it")
     print(f"\nState: {f'kept in {printable(db)}' if db else 'in memory, gone when this ends'}.")
     print("ready (Ctrl-C ends it)", flush=True)
 
 
 def _reached(url: str, host: str) -> str:
     return url.replace(host, ON_THIS_MACHINE[host], 1) if host in ON_THIS_MACHINE else url
-
-
-def _addresses(plex: LocalPlex, host: str) -> None:
-    print()
-    show.heading("Addresses")
-    servers = [(server.name, _reached(server.url, host)) for server in plex.media_servers]
-    url = _reached(plex.url, host)
-    show.facts([("plex.tv", url), ("in a browser", f"{url}/"), *servers])
-
-
-def _https(plex: LocalPlex, tls: Certificates) -> None:
-    """Say how https is had."""
-    print(
-        f"\nhttps: on every port above, and plex.tv's also on {', '.join(map(str, plex.more_ports))}, for Plex's names:"
-    )
-    show.facts([("plex.tv", "and www., clients., app."), *((each.name, each.https_url) for each in plex.media_servers)])
-    print(f"  Until {tls.until:%Y-%m-%d}, trust {printable(str(tls.folder / AUTHORITY))}, or what is beside it")
 
 
 def _accounts(overview: Overview, file: Path | None) -> None:
@@ -112,18 +106,6 @@ def _account(account: AccountSummary, *, secrets: bool) -> Iterable[tuple[str, s
         text = ", ".join(f"{name} {secret.reveal()}" for name, secret in pairs if secret and name in shown)
         if text:
             yield "", text
-
-
-def _how_to(url: str) -> None:
-    print()
-    show.heading("Point a client at it")
-    show.facts(
-        [
-            ("Python", f'Plex(plex_tv="{url}")'),
-            ("shell", f"export TICKETSTUB_PLEX_TV={url}"),
-            ("other SDKs", f"server address {url}/api/v2"),
-        ]
-    )
 
 
 class Journal:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -64,10 +64,10 @@ def env(
     if form == "compose":
         _print_compose(world, address, service, image)
     else:
-        _print_variables(_WRITTEN[form], proxy, ca)
+        _print_variables(form, proxy, ca)
 
 
-def _print_variables(write: Callable[[str, str], str], proxy: str | None, ca: Path | None) -> None:
+def _print_variables(form: str, proxy: str | None, ca: Path | None) -> None:
     from ticketstub.server.proxy.variables import ADDRESS, Pointing, variables
     from ticketstub.token import Secret
 
@@ -94,7 +94,7 @@ def _print_variables(write: Callable[[str, str], str], proxy: str | None, ca: Pa
         Secret(key) if key else None,
     )
     for name, value in variables(pointing, given).items():
-        print(write(name, value))
+        print(_assignment(form, name, value))
 
 
 def _print_compose(world: Path | None, address: str, service: str, image: str) -> None:
@@ -113,27 +113,12 @@ def _print_compose(world: Path | None, address: str, service: str, image: str) -
         print(compose(Wanted(service, where, image, world), inhabited(world, demo=world is None)))
 
 
-def _sh(name: str, value: str) -> str:
-    return f"export {name}={shlex.quote(value)}"
-
-
-def _fish(name: str, value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"set -gx {name} '{escaped}';"
-
-
-def _powershell(name: str, value: str) -> str:
-    escaped = value.replace("'", "''")
-    return f"$env:{name} = '{escaped}'"
-
-
-def _dotenv(name: str, value: str) -> str:
-    return f"{name}={value}"
-
-
-_WRITTEN: Mapping[str, Callable[[str, str], str]] = {
-    "sh": _sh,
-    "fish": _fish,
-    "powershell": _powershell,
-    "dotenv": _dotenv,
-}
+def _assignment(form: str, name: str, value: str) -> str:
+    """Write a variable as a shell, or a file of variables, has it."""
+    if form == "fish":
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+        return f"set -gx {name} '{escaped}';"
+    if form == "powershell":
+        escaped = value.replace("'", "''")
+        return f"$env:{name} = '{escaped}'"
+    return f"{name}={value}" if form == "dotenv" else f"export {name}={shlex.quote(value)}"

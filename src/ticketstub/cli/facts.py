@@ -40,10 +40,11 @@ def plain(value: object, key: str = "") -> Plain:
 
 
 def _single(value: str | float | datetime | Path | Secret | None, key: str) -> Plain:
-    if isinstance(value, datetime):
-        return _iso(value)
     if isinstance(value, int | float) and not isinstance(value, bool) and key.endswith("_at"):
-        return _iso_since_1970(value)
+        value = _moment(value)
+    if isinstance(value, datetime):
+        known = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return known.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     if isinstance(value, Secret):
         return str(value) if isinstance(value, Token) else "hidden"
     return str(value) if isinstance(value, Path) else value
@@ -53,7 +54,10 @@ def _members(values: Mapping[str, object]) -> dict[str, Plain]:
     """Turn named values into plain data; where something is kept becomes a word and, for a file, its path."""
     found = {name: plain(member, name) for name, member in values.items()}
     if isinstance(where := found.get("kept"), str):
-        found["kept"], found["path"] = _place(where)
+        file = _IN_FILE.fullmatch(where)
+        elsewhere = "memory" if where.startswith("in memory") else "elsewhere"
+        found["kept"] = "file" if file else "keyring" if "keyring" in where else elsewhere
+        found["path"] = file[1] if file else None
     return found
 
 
@@ -62,21 +66,10 @@ def _fields(record: object) -> dict[str, Plain]:
     return {name: plain(getattr(record, name), name) for name in names}
 
 
-def _place(where: str) -> tuple[str, str | None]:
-    """Read what a store says of itself."""
-    if found := _IN_FILE.fullmatch(where):
-        return "file", found[1]
-    return ("keyring" if "keyring" in where else "memory" if where.startswith("in memory") else "elsewhere"), None
-
-
-def _iso(when: datetime) -> str:
-    known = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return known.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _iso_since_1970(seconds: float) -> str | None:
+def _moment(seconds: float) -> datetime | None:
+    """Return the moment that epoch seconds mean, if a calendar has it."""
     try:
-        return _iso(datetime.fromtimestamp(seconds, UTC))
+        return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -98,15 +91,13 @@ def moment(when: datetime | None) -> str | None:
 
 def since_1970(seconds: float | None) -> str | None:
     """Write epoch seconds in this computer's time."""
-    try:
-        return None if seconds is None else moment(datetime.fromtimestamp(seconds, UTC))
-    except (ValueError, OverflowError, OSError):
-        return None
+    return None if seconds is None else moment(_moment(seconds))
 
 
 def of_account(account: Account) -> list[tuple[str, str | None]]:
     """List what a person wants to know of an account."""
     paid = account.subscription
+    role = "administrator" if account.home_admin else "guest" if account.guest else "member"
     return [
         ("name", account.friendly_name or account.title),
         ("e-mail", account.email),
@@ -114,17 +105,10 @@ def of_account(account: Account) -> list[tuple[str, str | None]]:
         ("uuid", account.uuid),
         ("country", account.country),
         ("subscription", (paid.plan or paid.status or "active") if paid and paid.active else "none"),
-        ("home", _home(account)),
+        ("home", f"{role}{', managed' if account.restricted else ''}" if account.home else None),
         ("token", token_text(account.auth_token)),
         ("not understood", ", ".join(account.problems)),
     ]
-
-
-def _home(account: Account) -> str | None:
-    if not account.home:
-        return None
-    role = "administrator" if account.home_admin else "guest" if account.guest else "member"
-    return f"{role}, managed" if account.restricted else role
 
 
 def of_source(source: Source) -> list[tuple[str, str | None]]:
@@ -139,12 +123,11 @@ def of_source(source: Source) -> list[tuple[str, str | None]]:
 
 def addresses(connections: tuple[Connection, ...]) -> list[str]:
     """List addresses with what sets them apart: `http://192.0.2.1:32400 (local)`."""
-    return [(one.uri or one.address or "?") + _nature(one) for one in connections]
-
-
-def _nature(connection: Connection) -> str:
-    marks = [name for name in ("local", "relay") if getattr(connection, name)]
-    return f" ({', '.join(marks)})" if marks else ""
+    texts: list[str] = []
+    for one in connections:
+        marks = [name for name, is_one in (("local", one.local), ("relay", one.relay)) if is_one]
+        texts.append((one.uri or one.address or "?") + (f" ({', '.join(marks)})" if marks else ""))
+    return texts
 
 
 def of_resource(resource: Resource) -> tuple[str, ...]:

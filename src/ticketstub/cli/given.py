@@ -69,9 +69,7 @@ def token_text(is_kept: Callable[[], bool], *, read_input: bool = True) -> tuple
 
 def _piped(is_kept: Callable[[], bool]) -> str | None:
     """Return the token that was piped; `None` where standard input holds none and need not."""
-    if on_terminal(sys.stdin):
-        return None
-    if sys.stdin is None or sys.stdin.closed:  # pyright: ignore[reportUnnecessaryComparison]  # it is None where it was closed at the start
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison]  # it is None where it was closed at the start
         return None
     found: str | None
     try:
@@ -113,13 +111,7 @@ def first_line(descriptor: int, is_kept: Callable[[], bool], patience: Patience 
             return None
         told = "the token on standard input has no end" if came else "no token came on standard input, which is open"
         raise WrongUsage(told, hint=f"give it in {VARIABLE}, or sign in: ticketstub login")
-    try:
-        found = b"".join(came).decode()
-    except UnicodeDecodeError:
-        raise WrongUsage("standard input is not text that can be read (UTF-8)") from None
-    if len(found) > _LONGEST_LINE:
-        raise WrongUsage(f"a line of standard input is longer than {_LONGEST_LINE} characters")
-    return found.partition("\n")[0]
+    return _text(lambda: b"".join(came).decode()).partition("\n")[0]
 
 
 def _read_line(descriptor: int, came: list[bytes], ended: threading.Event) -> None:
@@ -156,13 +148,18 @@ def line() -> str:
     if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  # it is None where it was closed at the start
         return ""
     stream = getattr(sys.stdin, "buffer", None)
+    most = _LONGEST_LINE + 1
+    return _text(lambda: stream.readline(most).decode() if stream else sys.stdin.readline(most)).rstrip("\r\n")
+
+
+def _text(read: Callable[[], str]) -> str:
     try:
-        found = stream.readline(_LONGEST_LINE + 1).decode() if stream else sys.stdin.readline(_LONGEST_LINE + 1)
-    except (UnicodeDecodeError, OSError, ValueError):
+        found = read()
+    except (OSError, ValueError):
         raise WrongUsage("standard input is not text that can be read (UTF-8)") from None
     if len(found) > _LONGEST_LINE:
         raise WrongUsage(f"a line of standard input is longer than {_LONGEST_LINE} characters")
-    return found.rstrip("\r\n")
+    return found
 
 
 def ask(question: str) -> bool:
@@ -210,11 +207,9 @@ def verification_code(*, again: bool = False) -> Secret | None:
     Args:
         again: whether one was given before and was wrong.
     """
-    if not on_terminal(sys.stdin):
-        return Secret(code) if (code := line().strip()) else None
-    if again:
-        print("This code is wrong, or was used before.", file=sys.stderr)
-    print("Verification code: ", end="", file=sys.stderr, flush=True)
+    if on_terminal(sys.stdin):
+        told = "This code is wrong, or was used before.\n" if again else ""
+        print(f"{told}Verification code: ", end="", file=sys.stderr, flush=True)
     return Secret(code) if (code := line().strip()) else None
 
 

@@ -202,26 +202,19 @@ def choose(storage: Storage, wanted: Entry) -> Credentials:
         Complaint: there is no keyring, and no file can be written.
         CredentialsError: the named keyring is none.
     """
+    from ticketstub.credentials import default_credentials
     from ticketstub.credentials.memory import MemoryCredentials
 
-    if storage == "memory":
-        return MemoryCredentials()
-    keyring, here = stores()
-    if storage != "auto":
-        chosen = keyring if storage == "keyring" else here
-        chosen.where(*wanted)  # a keyring that is none is said now, not after the sign-in
-        return chosen
-    if found := find(wanted):
+    if storage == "auto" and (found := find(wanted)):
         return found.store
-    from ticketstub.credentials import default_credentials
-
+    directory = None if storage == "memory" else stores()[1].directory
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PlexWarning)  # the complaint says it
-        store = default_credentials(directory=here.directory)
-    if isinstance(store, MemoryCredentials):
-        why = f"there is no keyring, and {here.directory} cannot be written"
+        store = default_credentials(storage, directory)
+    if storage == "auto" and isinstance(store, MemoryCredentials):
         raise Complaint(
-            f"nobody was signed in, for it could not be kept: {why}",
+            f"nobody was signed in, for it could not be kept: there is no keyring, and {directory} cannot be written",
             hint="set HOME to a folder that can be written, or add --print-token to have the token written out",
         )
+    store.where(*wanted)  # a keyring that is none is said now, not after the sign-in
     return store

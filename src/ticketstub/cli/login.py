@@ -12,8 +12,9 @@ import math
 import os
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import click
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from ticketstub.credentials.base import Credential, Credentials, Entry
     from ticketstub.credentials.choice import Storage
     from ticketstub.flows.begun import Begun
-    from ticketstub.options import ClientOptions
 
 
 @click.command(cls=Command)
@@ -98,120 +98,89 @@ def login(
     if device_key and storage == "memory":
         raise WrongUsage("--device-key needs a place for the key: without one, its token ends in 7 days for good")
     entry = keeping.entry(reach.issuer, reach.profile)
-    signing = _SignIn(
-        reach=reach,
-        entry=entry,
-        store=keeping.choose(storage, entry),
-        code=by_code,
-        password=by_password,
-        login=name,
-        remember_me=remember_me,
-        device_key=device_key,
-        browser=browser and given.can_ask(),
-        wait=wait,
-    )
-    with signing.client(again=again) as client:
+    store = keeping.choose(storage, entry)
+    sign_in = partial(_sign_in, reach, entry, device_key=device_key)
+    if by_password and (again or not _is_still_good(reach, entry, store, name)):
+        client = _by_password(sign_in, store, name, remember_me=remember_me)
+    else:  # which also takes up what is kept, and gives it a device key if that is wanted
+        opener = _opened_in_browser if browser and given.can_ask() else False
+        client = _by_pin(sign_in, _anew(store) if again else store, typed=by_code, opener=opener, wait=wait)
+    with client:
         if print_token and client.token:
             print(client.token.reveal())
         else:
             _show(client, as_json=as_json)
 
 
-class _SignIn(NamedTuple):
-    """How to sign in: by a typed code, by password, or else in the browser; and where to keep it."""
+def _sign_in(reach: Reach, entry: Entry, *, device_key: bool, store: Credentials, **way: Any) -> Plex:  # noqa: ANN401  # as it takes
+    """Sign in as this command, in some way."""
+    from ticketstub.client import Plex
 
-    reach: Reach
-    entry: Entry
-    store: Credentials
-    code: bool
-    password: bool
-    login: str | None
-    remember_me: bool
-    device_key: bool
-    browser: bool
-    wait: float | None
+    named = reach.client_identifier
+    return Plex.sign_in(
+        PRODUCT,
+        device_key=device_key,
+        profile=entry.profile,
+        credentials=store,
+        # The library names the device, so that a device key gets an identifier of its own.
+        device=own_device(named) if named else None,
+        headers={"X-Plex-Version": version()},
+        plex_tv=reach.plex_tv,
+        timeout=reach.timeout,
+        **way,
+    )
 
-    def client(self, *, again: bool) -> Plex:
-        """Sign in, and return the client that is signed in.
 
-        Args:
-            again: whether what is kept is replaced even if it still works.
-        """
-        if not self.password:
-            return self._by_pin(_anew(self.store) if again else self.store)
-        if not again and self._is_still_good():
-            return self._by_pin(self.store)  # takes up what is kept, and gives it a device key if that is wanted
-        return self._by_password()
+def _by_pin(
+    sign_in: Callable[..., Plex],
+    store: Credentials,
+    *,
+    typed: bool,
+    opener: Callable[[str], bool] | bool,
+    wait: float | None,
+) -> Plex:
+    with _Waiting(typed=typed, patience=wait) as waiting:
+        return sign_in(store=store, code=typed, on_code=waiting.show, open_browser=opener, give_up=wait)
 
-    def _is_still_good(self) -> bool:
-        """Tell whether what is kept still works, before anybody is asked for a password.
 
-        Raises:
-            WrongUsage: it is another account's.
-        """
-        from ticketstub.flows.resume import resumed
+def _by_password(sign_in: Callable[..., Plex], store: Credentials, login: str | None, *, remember_me: bool) -> Plex:
+    login, password = login or given.login(), given.password()
+    asked = itertools.count()
+    try:
+        return sign_in(
+            store=_anew(store),
+            login=login,
+            password=password,
+            ask_code=lambda: given.verification_code(again=next(asked) > 0),
+            remember_me=remember_me,
+        )
+    except keeping.NOT_THE_TOKEN:
+        raise
+    except Unauthorized as error:
+        error.hint = error.hint or "check the user name or e-mail address and the password"
+        raise
 
-        credential = self.store.load(*self.entry)
-        if credential is None or credential.token is None:
-            return False
-        found = keeping.Found(self.store, credential)
-        with kept(self.reach, found) as client:
-            standing = client.follow(partial(resumed, self.login, store=self.store, there=credential))[0]
-        if standing == "another":
-            hint = "--again replaces it; --profile NAME keeps the other beside it"
-            raise WrongUsage(f"the profile {found.name} is another account's, and still works", hint=hint)
-        if reason := keeping.REASONS.get(standing):
-            print(f"The sign-in that was kept no longer works: {reason}.", file=sys.stderr)
-        return reason is None
 
-    def _by_pin(self, store: Credentials) -> Plex:
-        from ticketstub.client import Plex
+def _is_still_good(reach: Reach, entry: Entry, store: Credentials, login: str | None) -> bool:
+    """Tell whether what is kept still works, before anybody is asked for a password.
 
-        with _Waiting(typed=self.code, patience=self.wait) as waiting:
-            return Plex.sign_in(
-                PRODUCT,
-                device_key=self.device_key,
-                profile=self.entry.profile,
-                code=self.code,
-                on_code=waiting.show,
-                open_browser=_opened_in_browser if self.browser else False,
-                give_up=self.wait,
-                credentials=store,
-                **self._options(),
-            )
+    Raises:
+        WrongUsage: it is another account's.
+    """
+    from ticketstub.flows.resume import resumed
 
-    def _by_password(self) -> Plex:
-        from ticketstub.client import Plex
-
-        login, password = self.login or given.login(), given.password()
-        asked = itertools.count()
-        try:
-            return Plex.sign_in(
-                PRODUCT,
-                login=login,
-                password=password,
-                ask_code=lambda: given.verification_code(again=next(asked) > 0),
-                remember_me=self.remember_me,
-                device_key=self.device_key,
-                profile=self.entry.profile,
-                credentials=_anew(self.store),
-                **self._options(),
-            )
-        except keeping.NOT_THE_TOKEN:
-            raise
-        except Unauthorized as error:
-            error.hint = error.hint or "check the user name or e-mail address and the password"
-            raise
-
-    def _options(self) -> ClientOptions:
-        named = self.reach.client_identifier
-        return {
-            # The library names the device, so that a device key gets an identifier of its own.
-            "device": own_device(named) if named else None,
-            "headers": {"X-Plex-Version": version()},
-            "plex_tv": self.reach.plex_tv,
-            "timeout": self.reach.timeout,
-        }
+    credential = store.load(*entry)
+    if credential is None or credential.token is None:
+        return False
+    found = keeping.Found(store, credential)
+    with kept(reach, found) as client:
+        standing = client.follow(partial(resumed, login, store=store, there=credential))[0]
+    if standing == "another":
+        hint = "--again replaces it; --profile NAME keeps the other beside it"
+        raise WrongUsage(f"the profile {found.name} is another account's, and still works", hint=hint)
+    if reason := keeping.REASONS.get(standing):
+        print(f"The sign-in that was kept no longer works: {reason}.", file=sys.stderr)
+    return reason is None
 
 
 class _Anew:

@@ -24,7 +24,7 @@ from ticketstub.cli import options
 from ticketstub.cli.complaints import Complaint
 from ticketstub.cli.given import on_terminal
 from ticketstub.cli.help import Command, argument
-from ticketstub.cli.starting import explained, inhabited
+from ticketstub.cli.starting import explained, in_hand, inhabited
 from ticketstub.errors import printable
 
 if TYPE_CHECKING:
@@ -126,20 +126,13 @@ class _Own(NamedTuple):
 def _of_a_run(
     world: World, journal: RunJournal, control: bool, share: float, seed: int, secure: Secure | None = None
 ) -> _Own:
-    from ticketstub.server.local_plex import LocalPlex
-
-    if not control and not share:
-        return _Own(LocalPlex(world, on_answer=journal.answered, plex_direct=True, secure=secure), None)
     import secrets
 
-    from ticketstub.server.chaos import Chaos
-    from ticketstub.server.control.hand import Hand
-    from ticketstub.server.control.sites import Control
+    from ticketstub.server.local_plex import LocalPlex
     from ticketstub.token import Secret
 
     key = Secret(secrets.token_urlsafe(32)) if control else None
-    hand = Hand(chaos=Chaos(share, seed) if share else None)
-    answering = Control(key) if key else None
+    hand, answering = in_hand(key, share, seed)
     plex = LocalPlex(world, on_answer=journal.answered, plex_direct=True, secure=secure, hand=hand, control=answering)
     return _Own(plex, key)
 

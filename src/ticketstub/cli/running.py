@@ -36,7 +36,8 @@ def run(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    _show_what_the_terminal_cannot()
+    for stream in _streams():
+        stream.reconfigure(errors="replace")  # what the terminal's encoding lacks must not end the command
     code = 0
     try:
         code = _invoked(arguments)
@@ -54,44 +55,40 @@ def run(arguments: list[str]) -> int:
 
 
 def _invoked(arguments: list[str]) -> int:
-    as_json = "--json" in arguments
+    from ticketstub.cli.app import app
+
+    told: Complaint | PlexError
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", PlexWarning)
             warnings.showwarning = _note  # type: ignore[assignment]  # it takes all that is passed
-            return _answered(arguments)
+            if instruction := os.environ.get(completion.VARIABLE):
+                return completion.complete(instruction)
+            with app.make_context("ticketstub", list(arguments)) as context:
+                code: object = app.invoke(context)
+            return code if isinstance(code, int) else 0
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (Complaint, PlexError) as error:
-        return complain(error, as_json=as_json)
+    except Exit as done:
+        return done.exit_code
+    except SystemExit as leaving:  # Rich ends the process itself where nobody reads: that has a code of its own here
+        raise leaving.__context__ or leaving from None
     except BrokenPipeError:
         raise
+    except (Complaint, PlexError) as error:
+        told = error
+    except ClickException as error:
+        told = _usage(error)
     except UnicodeEncodeError:  # bytes of the command line that are no letters, on their way to Plex
-        return complain(WrongUsage("an argument is not text (UTF-8)"), as_json=as_json)
+        told = WrongUsage("an argument is not text (UTF-8)")
     except Exception as error:  # noqa: BLE001  # a mistake of ours still ends with a sentence
-        return complain(_mistake(error), as_json=as_json)
+        told = _mistake(error)
+    return complain(told, as_json="--json" in arguments)
 
 
 def _note(message: Warning | str, *_where: object) -> None:
     if sys.stderr:
         print(f"note: {message}", file=sys.stderr)
-
-
-def _answered(arguments: list[str]) -> int:
-    from ticketstub.cli.app import app
-
-    try:
-        if instruction := os.environ.get(completion.VARIABLE):
-            return completion.complete(instruction)
-        with app.make_context("ticketstub", list(arguments)) as context:
-            code: object = app.invoke(context)
-    except SystemExit as leaving:  # Rich ends the process itself where nobody reads: that has a code of its own here
-        raise leaving.__context__ or leaving from None
-    except Exit as done:
-        return done.exit_code
-    except ClickException as error:
-        raise _usage(error) from None
-    return code if isinstance(code, int) else 0
 
 
 def _usage(error: ClickException) -> WrongUsage:
@@ -118,12 +115,6 @@ def _mistake(error: Exception) -> Complaint:
 
 def _streams() -> list[TextIOWrapper]:
     return [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)]
-
-
-def _show_what_the_terminal_cannot() -> None:
-    """Let letters that the terminal's encoding lacks be replaced instead of ending the command."""
-    for stream in _streams():
-        stream.reconfigure(errors="replace")
 
 
 def _write_nowhere(*streams: TextIO | None) -> None:

@@ -21,16 +21,15 @@ from ticketstub.cli import options
 from ticketstub.cli.complaints import Complaint, WrongUsage
 from ticketstub.cli.given import on_terminal
 from ticketstub.cli.help import Command
-from ticketstub.cli.starting import explained, inhabited
+from ticketstub.cli.starting import explained, in_hand, inhabited
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Generator
     from types import FrameType
 
-    from ticketstub.server.control.hand import Hand
-    from ticketstub.server.control.sites import Control
     from ticketstub.server.local_plex import LocalPlex
+    from ticketstub.token import Secret
 
 CONTROL_KEY = "TICKETSTUB_SERVE_CONTROL_KEY"
 """The variable that may hold the control API's key: containers are given secrets so."""
@@ -163,7 +162,7 @@ def serve(
             raise WrongUsage("--record keeps what comes from upstream, and no media server of this world has one")
         logging = on_terminal(sys.stdout) if log is None else log
         told = Journal().write if logging else None
-        hand, answering = _in_hand(control, control_port, chaos, seed)
+        hand, answering = in_hand(_control_key(control), chaos, seed, control_port)
         certificates = Certificates(tls, os.environ) if tls else None
         ports = (443, 80) if tls_port == 443 else (tls_port,)
         overview = Overview(people, secrets=demo or show_secrets, invented=demo)
@@ -191,26 +190,19 @@ def serve(
         )
 
 
-def _in_hand(key_file: Path | None, port: int, share: float, seed: int) -> tuple[Hand | None, Control | None]:
-    """Make what the control API and chaos need; nothing where neither is wanted.
+def _control_key(file: Path | None) -> Secret | None:
+    """Return the control API's key, if it is to answer: of the file, or else of the variable.
 
     Raises:
         Complaint: the key cannot be used.
     """
-    given = os.environ.get(CONTROL_KEY, "")
-    if key_file is None and not share and not given:
-        return None, None
-    from ticketstub.server.chaos import Chaos
-    from ticketstub.server.control.hand import Hand
     from ticketstub.server.control.key_file import KeyFileError, control_key, given_key
-    from ticketstub.server.control.sites import Control
 
-    hand = Hand(chaos=Chaos(share, seed) if share else None)
+    given = os.environ.get(CONTROL_KEY, "")
     try:
-        key = control_key(key_file) if key_file else given_key(given, CONTROL_KEY) if given else None
+        return control_key(file) if file else given_key(given, CONTROL_KEY) if given else None
     except KeyFileError as error:
         raise Complaint(str(error)) from None
-    return hand, Control(key, port) if key else None
 
 
 class _Ending:

@@ -76,30 +76,25 @@ def records(
 
 def listed(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table; where the terminal is too narrow for it, each row as facts instead."""
+    from rich.cells import cell_len
+    from rich.table import Table
+    from rich.text import Text
+
     texts = [["\n".join(map(printable, cell.split("\n"))) for cell in row] for row in rows]
     out = console()
-    needed = sum(max(map(_widest, column)) + 2 for column in zip(columns, *texts, strict=True))
+    widths = [
+        max(cell_len(line) for cell in column for line in cell.split("\n"))
+        for column in zip(columns, *texts, strict=True)
+    ]
+    needed = sum(width + 2 for width in widths)
     if out.is_terminal and needed > out.width:
         for first, *others in texts:
             heading(first)
             facts((name, value.replace("\n", " ")) for name, value in zip(columns[1:], others, strict=True))
-    else:
-        _table(needed, columns, texts)
-
-
-def _widest(cell: str) -> int:
-    from rich.cells import cell_len
-
-    return max(map(cell_len, cell.split("\n")))
-
-
-def _table(width: int, columns: Sequence[str], texts: Sequence[Sequence[str]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
+        return
     table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         table.add_column(column, no_wrap=True)
     for row in texts:
         table.add_row(*map(Text, row))
-    console(width=width).print(table)
+    console(width=needed).print(table)

@@ -14,7 +14,10 @@ from ticketstub.cli.complaints import Complaint, WrongUsage
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from ticketstub.server.control.hand import Hand
+    from ticketstub.server.control.sites import Control
     from ticketstub.server.world import World
+    from ticketstub.token import Secret
 
 _A_WORLD = (
     r"""printf '[[account]]\nusername = "ana"\nemail = "ana@example.test"\npassword = "only-here"\n' > world.toml"""
@@ -36,17 +39,29 @@ def inhabited(file: Path | None, *, demo: bool) -> World:
     try:
         return World.load(file)
     except WorldError as error:
-        count = len(error.faults)
-        message = f"{file} cannot be used: " + ("1 fault" if count == 1 else f"{count} faults")
-        raise WrongUsage(message, details=error.faults) from None
+        count = "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
+        raise WrongUsage(f"{file} cannot be used: {count}", details=error.faults) from None
 
 
 @contextmanager
 def explained() -> Generator[None]:
     """Turn what is in the server's way into a complaint; a part that is not installed is named."""
     try:
-        with _server_errors_explained():
+        from ticketstub.server.keys import KeysError
+        from ticketstub.server.listening import ListenError, PortInUse
+        from ticketstub.server.store.base import StoreConflict, StoreDamaged, StoreError
+
+        try:
             yield
+        except ListenError as error:
+            hint = "plex.tv's port is set by --port and --tls-port, a media server's in the world or by --media-port"
+            raise Complaint(str(error), hint=hint if isinstance(error, PortInUse) else None) from None
+        except StoreConflict as error:
+            raise Complaint(f"the world does not fit the database: {error}", hint="--reset starts over") from None
+        except StoreDamaged as error:
+            raise Complaint(str(error), hint="put a copy of it in its place, or start over with --reset") from None
+        except (StoreError, KeysError) as error:
+            raise Complaint(str(error)) from None
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("ticketstub"):
             raise
@@ -54,20 +69,19 @@ def explained() -> Generator[None]:
         raise Complaint(f"the local Plex needs {error.name}, which is not installed", hint=hint) from None
 
 
-@contextmanager
-def _server_errors_explained() -> Generator[None]:
-    from ticketstub.server.keys import KeysError
-    from ticketstub.server.listening import ListenError, PortInUse
-    from ticketstub.server.store.base import StoreConflict, StoreDamaged, StoreError
+def in_hand(key: Secret | None, share: float, seed: int, port: int = 0) -> tuple[Hand | None, Control | None]:
+    """Make what a local Plex needs whose calls may go wrong, or that has a control API; nothing for neither.
 
-    try:
-        yield
-    except ListenError as error:
-        hint = "plex.tv's port is set by --port and --tls-port, a media server's in the world or by --media-port"
-        raise Complaint(str(error), hint=hint if isinstance(error, PortInUse) else None) from None
-    except StoreConflict as error:
-        raise Complaint(f"the world does not fit the database: {error}", hint="--reset starts over") from None
-    except StoreDamaged as error:
-        raise Complaint(str(error), hint="put a copy of it in its place, or start over with --reset") from None
-    except (StoreError, KeysError) as error:
-        raise Complaint(str(error)) from None
+    Args:
+        key: the control API's key, if there is to be one.
+        share: which share of the calls goes wrong.
+        seed: which sequence of them that is.
+        port: the control API's port; 0 for a free one.
+    """
+    if key is None and not share:
+        return None, None
+    from ticketstub.server.chaos import Chaos
+    from ticketstub.server.control.hand import Hand
+    from ticketstub.server.control.sites import Control
+
+    return Hand(chaos=Chaos(share, seed) if share else None), Control(key, port) if key else None
