@@ -219,8 +219,7 @@ class PlexInHand(Commands):
         by_https = {server.https_url for server in self.media_servers}
         if f"https://{host}:{port}" not in by_https and (port not in own or host not in names):
             return "refused"
-        ports = self.hand.ports
-        return "refused" if ports.is_down(port) else "silent" if ports.hangs(port) else "answers"
+        return self.hand.ports.reach(port)
 
     def __repr__(self) -> str:
         return f"<PlexInHand {self.url}>"

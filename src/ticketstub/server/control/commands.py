@@ -341,7 +341,7 @@ class Commands:
     @command("GET", "/requests", told="requests")
     async def _requests(self) -> list[Recorded]:
         """Tell what came in."""
-        return list(self.hand.requests)
+        return self.hand.requests
 
     @command("DELETE", "/requests")
     async def _forget_requests(self) -> None:

@@ -8,25 +8,21 @@ connection comes about, elsewhere none is ever answered. The control port is no 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from ticketstub.server.listening import PortInUse, Server, take
+from ticketstub.server.listening import Server, take
 
-_CLOSING = 100
-"""How often to look whether the event loop has let go of a port, a millisecond apart."""
 _FILLING = 3
 """Connections that nobody accepts, of which the first one or two fill the queue of a port."""
 
 
 class _Down(NamedTuple):
-    """A port that is taken, and the connections that keep others out."""
+    """A port that is taken, and the connections that keep others out, where it hangs."""
 
     taken: socket.socket
-    filling: contextlib.ExitStack
-    hangs: bool
+    filling: list[socket.socket]
 
 
 class Ports:
@@ -43,7 +39,6 @@ class Ports:
         self._host = host
         self._places = places
         self._down: dict[int, _Down] = {}
-        self._opened: list[socket.socket] = []
         self._one_after_the_other = asyncio.Lock()
 
     async def take_down(self, place: str, *, hangs: bool = False) -> None:
@@ -54,7 +49,11 @@ class Ports:
         """
         for port in self._ports(place):
             async with self._one_after_the_other:
-                await self._close(port, hangs=hangs)
+                if before := self._down.pop(port, None):
+                    _close(before.taken, *before.filling)
+                await self._server.close_port(port)
+                taken = take(self._host, port)
+                self._down[port] = _Down(taken, _filled(taken) if hangs else [])
 
     async def bring_up(self, place: str) -> None:
         """Let a place be reached again, if it is down.
@@ -70,23 +69,16 @@ class Ports:
         for port in list(self._down):
             await self._open(port)
 
-    def is_down(self, port: int) -> bool:
-        """Tell whether connections to a port are refused."""
+    def reach(self, port: int) -> Literal["refused", "silent", "answers"]:
+        """Tell what becomes of connections to a port."""
         down = self._down.get(port)
-        return down is not None and not down.hangs
-
-    def hangs(self, port: int) -> bool:
-        """Tell whether connections to a port come to nothing."""
-        down = self._down.get(port)
-        return down is not None and down.hangs
+        return "answers" if down is None else "silent" if down.filling else "refused"
 
     def close(self) -> None:
-        """Let go of the ports that are down, or were."""
+        """Let go of the ports that are down."""
         for down in self._down.values():
-            _let_go(down)
+            _close(down.taken, *down.filling)
         self._down.clear()
-        for listener in self._opened:
-            listener.close()
 
     def _ports(self, place: str) -> tuple[int, ...]:
         ports = self._places.get(place)
@@ -94,40 +86,23 @@ class Ports:
             raise LookupError(f"there is no such place; there are {', '.join(self._places)}")
         return ports
 
-    async def _close(self, port: int, *, hangs: bool) -> None:
-        if (before := self._down.pop(port, None)) is not None:
-            _let_go(before)
-        await self._server.close_port(port)
-        down = self._down[port] = _Down(await self._taken(port), contextlib.ExitStack(), hangs)
-        if hangs:
-            _fill(down)
-
-    async def _taken(self, port: int) -> socket.socket:
-        """Take a port that was just closed: the event loop lets go of it a little later."""
-        for _ in range(_CLOSING):
-            with contextlib.suppress(PortInUse):
-                return take(self._host, port)
-            await asyncio.sleep(0.001)
-        return take(self._host, port)
-
     async def _open(self, port: int) -> None:
         async with self._one_after_the_other:
-            down = self._down.pop(port, None)
-            if down is not None:
-                down.filling.close()
-                self._opened.append(down.taken)
+            if down := self._down.pop(port, None):
+                _close(*down.filling)
                 self._server.open_port(down.taken)
 
 
-def _fill(down: _Down) -> None:
+def _filled(taken: socket.socket) -> list[socket.socket]:
     """Fill the queue of those that wait to be accepted: whoever comes then gets no answer, not even a refusal."""
-    down.taken.listen(0)
-    for _ in range(_FILLING):
-        one = down.filling.enter_context(socket.socket(down.taken.family, socket.SOCK_STREAM))
+    taken.listen(0)
+    filling = [socket.socket(taken.family, socket.SOCK_STREAM) for _ in range(_FILLING)]
+    for one in filling:
         one.settimeout(0)
-        one.connect_ex(down.taken.getsockname())
+        one.connect_ex(taken.getsockname())
+    return filling
 
 
-def _let_go(down: _Down) -> None:
-    down.filling.close()
-    down.taken.close()
+def _close(*sockets: socket.socket) -> None:
+    for each in sockets:
+        each.close()

@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import overload
 
 import msgspec
 
@@ -70,22 +67,14 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.method} {self.path}{where}: {self.status}"
 
 
-class Requests(Sequence[Recorded]):
+class Requests(list[Recorded]):
     """The requests that came in, oldest first; any thread may read them."""
-
-    def __init__(self, most: int = MOST) -> None:
-        self._ring: deque[Recorded] = deque(maxlen=most)
-        self._lock = threading.Lock()
 
     def add(self, recorded: Recorded) -> None:
         """Keep one more."""
-        with self._lock:
-            self._ring.append(recorded)
-
-    def clear(self) -> None:
-        """Forget them."""
-        with self._lock:
-            self._ring.clear()
+        self.append(recorded)
+        if len(self) > MOST:
+            del self[0]
 
     def of(self, call: str, at: str | None = None) -> list[Recorded]:
         """Return those of some calls.
@@ -99,29 +88,10 @@ class Requests(Sequence[Recorded]):
         """
         pattern = Pattern.read(call, at)
         # What has a route is told by that: its path may be masked.
-        return [each for each in self._all() if pattern.means(each.method, _path(each, pattern), each.place)]
-
-    def _all(self) -> list[Recorded]:
-        with self._lock:
-            return list(self._ring)
-
-    def __len__(self) -> int:
-        return len(self._ring)
-
-    def __iter__(self) -> Iterator[Recorded]:
-        return iter(self._all())
-
-    @overload
-    def __getitem__(self, index: int) -> Recorded: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Recorded]: ...
-
-    def __getitem__(self, index: int | slice) -> Recorded | list[Recorded]:
-        return self._all()[index]
+        return [each for each in self if pattern.means(each.method, _path(each, pattern), each.place)]
 
     def __repr__(self) -> str:
-        return f"<Requests: {', '.join(map(str, self._all())) or 'none'}>"
+        return f"<Requests: {', '.join(map(str, self)) or 'none'}>"
 
 
 def _path(recorded: Recorded, pattern: Pattern) -> str:
