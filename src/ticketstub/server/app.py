@@ -12,13 +12,14 @@ import logging
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from email.utils import formatdate
+from functools import lru_cache
 from time import perf_counter, time
 from typing import Protocol
 
 from ticketstub.refusals import Refusal, ServerError
 from ticketstub.server.answers import Answer
 from ticketstub.server.bodies import Bodies, Gone
-from ticketstub.server.dates import Dates
 from ticketstub.server.passwords import Overloaded
 from ticketstub.server.requests import Asked, Headers, Receive, Scope, Send
 from ticketstub.server.settings import Settings
@@ -74,7 +75,7 @@ class App:
         self._bodies = Bodies(settings.body_bytes, settings.body_seconds)
         self._on_answer = on_answer
         self._ids = _request_ids()
-        self._dates = Dates(clock)
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; see the ASGI specification."""
@@ -115,7 +116,7 @@ class App:
 
     async def _send(self, answer: Answer, asked: Asked, site: Site, began: float, send: Send) -> None:
         request_id = next(self._ids)
-        headers = [*answer.headers, (b"date", self._dates.now())]
+        headers = [*answer.headers, (b"date", _date(int(self._clock())))]
         if answer.status != 204:  # which has none (RFC 9110, 8.6)
             headers.append((b"content-length", b"%d" % len(answer.body)))
         if site.traces:
@@ -129,6 +130,16 @@ class App:
             milliseconds = (perf_counter() - began) * 1000
             method = "HEAD" if asked.bodiless else asked.method
             self._on_answer(method, asked.template, answer.status, milliseconds, request_id)
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> bytes:
+    """Write a Date (RFC 9110, 5.6.7), once a second.
+
+    It is by the instance's own clock: a client learns from it what Plex's clock shows (a PIN's end, the time in a
+    device JWT), also where that one is moved.
+    """
+    return formatdate(second, usegmt=True).encode()
 
 
 def _ending(answer: Answer, refusal: Refusal) -> Answer:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ticketstub.errors import printable
-from ticketstub.server.keys import VERIFICATION
 from ticketstub.server.passwords import Overloaded
-from ticketstub.server.verification import SECONDS, code_at
+from ticketstub.server.verification import SECONDS, current_code
+from ticketstub.server.world import WorldAccount
+from ticketstub.server.world_homes import WorldManaged
 from ticketstub.token import Secret, Token
 
 if TYPE_CHECKING:
@@ -58,14 +59,6 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     seconds: int = 30
 
 
-class _Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What the world says of one account or managed user."""
-
-    password: Secret | None = None
-    passcode: Secret | None = None
-    token: Token | None = None
-
-
 class Overview:
     """Summarises one local Plex.
 
@@ -81,9 +74,10 @@ class Overview:
         self.invented = invented
         self.at_start = Summary()
         """The summary of the moment in which the local Plex started."""
-        self._known = {account.id: _known(account) for account in world.accounts}
-        self._known |= {managed.id: _known(managed) for home in world.homes for managed in home.managed}
+        self._known: dict[int, WorldAccount | WorldManaged] = {account.id: account for account in world.accounts}
+        self._known |= {managed.id: managed for home in world.homes for managed in home.managed}
         self._works: dict[tuple[str, str], bool] = {}
+        self._all_work = False
 
     async def begin(self, instance: Instance, *, seeded: bool) -> None:
         """Make the first summary.
@@ -92,15 +86,9 @@ class Overview:
             instance: the local Plex.
             seeded: whether its database was made of this world a moment ago, so that all passwords are right.
         """
-        if seeded:
-            _, rows = await self._rows(instance)
-            for row in rows:
-                known = self._known.get(row.id, _Known())
-                passcode = await instance.store.homes.passcode_hash(row.id)
-                for stored, secret in ((row.password_hash, known.password), (passcode, known.passcode)):
-                    if stored and secret:
-                        self._works[stored, secret.reveal()] = True
+        self._all_work = seeded
         self.at_start = await self.summarise(instance, secrets=self.secrets)
+        self._all_work = False
 
     def knows(self, account_id: int) -> bool:
         """Tell whether an account is one of the world."""
@@ -122,9 +110,9 @@ class Overview:
         return count, [*first, *(row for row in others if not self.knows(row.id))][:MOST]
 
     async def _account(self, instance: Instance, row: AccountRow, *, secrets: bool) -> AccountSummary:
-        known, record = self._known.get(row.id, _Known()), row.record
+        known, record = self._known.get(row.id), row.record
         passcode = await instance.store.homes.passcode_hash(row.id)
-        token = await _if_alive(instance, row, known.token)
+        token = await _if_alive(instance, row, known.token) if known else None
         summary = AccountSummary(
             id=row.id,
             name=printable(record.friendly_name or record.title or record.username or str(row.id)),
@@ -132,13 +120,14 @@ class Overview:
             email=printable(record.email or ""),
             ways=tuple(_ways(row, passcode, token)),
         )
-        if not secrets or not self.knows(row.id):
+        if not secrets or known is None:
             return summary
+        password = known.password if isinstance(known, WorldAccount) else None
         return msgspec.structs.replace(
             summary,
-            password=await self._if_it_works(instance.passwords, row.password_hash, known.password),
+            password=await self._if_it_works(instance.passwords, row.password_hash, password),
             passcode=await self._if_it_works(instance.passwords, passcode, known.passcode),
-            code=_code(instance, row),
+            code=Secret(code) if (code := current_code(instance.keys, row, instance.now())) else None,
             token=token,
             server_tokens=tuple([pair async for pair in self._server_tokens(instance, row)]),
         )
@@ -157,7 +146,7 @@ class Overview:
         pair = (stored, secret.reveal())
         if pair not in self._works:
             try:
-                self._works[pair] = await passwords.verify(stored, secret)
+                self._works[pair] = self._all_work or await passwords.verify(stored, secret)
             except Overloaded:  # not known now, and no reason to fail
                 return None
         return secret if self._works[pair] else None
@@ -172,11 +161,6 @@ def _members(home: HomeRow) -> Iterable[str]:
         yield f"{name} ({kind})" if kind else name
 
 
-def _known(of: object) -> _Known:
-    names: Iterable[str] = _Known.__struct_fields__
-    return _Known(**{name: getattr(of, name, None) for name in names})
-
-
 def _ways(row: AccountRow, passcode: str | None, token: Token | None) -> Iterable[str]:
     facts: tuple[tuple[object, str], ...] = (
         (row.record.restricted, "managed user"),
@@ -187,13 +171,6 @@ def _ways(row: AccountRow, passcode: str | None, token: Token | None) -> Iterabl
         (row.disabled, "disabled"),
     )
     return (text for there, text in facts if there)
-
-
-def _code(instance: Instance, row: AccountRow) -> Secret | None:
-    if row.sealed_verification is None:
-        return None
-    secret = Secret(instance.keys.unseal(row.sealed_verification, VERIFICATION))
-    return Secret(code_at(secret, instance.now()))
 
 
 async def _if_alive(instance: Instance, row: AccountRow, token: Token | None) -> Token | None:

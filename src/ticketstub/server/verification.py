@@ -10,10 +10,13 @@ from base64 import b32decode
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
+from ticketstub.server.keys import VERIFICATION, Keys
 from ticketstub.token import Secret
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.twofactor.totp import TOTP
+
+    from ticketstub.server.store.base import AccountRow
 
 SECONDS = 30
 """How long a code lasts."""
@@ -41,6 +44,12 @@ def code_at(secret: Secret, now: float) -> str:
         now: seconds since 1970.
     """
     return _codes(secret).generate(now).decode("ascii")
+
+
+def current_code(keys: Keys, account: AccountRow, now: float) -> str | None:
+    """Return an account's code of now; `None` where it asks for no codes."""
+    sealed = account.sealed_verification
+    return code_at(Secret(keys.unseal(sealed, VERIFICATION)), now) if sealed is not None else None
 
 
 def matching_step(secret: Secret, code: Secret, now: int) -> int | None:

@@ -20,11 +20,10 @@ from ticketstub.server.chaos import Chaos
 from ticketstub.server.control.calls import Pattern, Rule
 from ticketstub.server.control.declared import COMMANDS, PREFIX, WithCode, WithId, command
 from ticketstub.server.control.recorded import Recorded
-from ticketstub.server.keys import VERIFICATION
 from ticketstub.server.store.base import AccountRow, DeviceRow, MediaServerRow, SignIn
 from ticketstub.server.store.pins import PinRow
 from ticketstub.server.store.seed import seed
-from ticketstub.server.verification import code_at
+from ticketstub.server.verification import current_code
 from ticketstub.server.world import World
 from ticketstub.token import Secret, Token
 
@@ -164,11 +163,10 @@ class Commands:
     @command("POST", "/codes", told="code")
     async def code_for(self, account: AccountName | None = None) -> str:
         """Return an account's verification code of now. Each works once; `advance(seconds=30)` leads to the next."""
-        row = await self._account(account)
-        if row.sealed_verification is None:
+        code = current_code(self._instance.keys, await self._account(account), self._instance.now())
+        if code is None:
             raise LookupError("this account asks for no verification codes")
-        secret = Secret(self._instance.keys.unseal(row.sealed_verification, VERIFICATION))
-        return code_at(secret, self._instance.now())
+        return code
 
     @command("POST", "/accounts")
     async def _add_account(
