@@ -15,6 +15,7 @@ from ticketstub.records import Account, Service
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World
 from ticketstub.token import Secret, Token
+from ticketstub.transports.http1 import StandardTransport
 
 DEAD = "this-token-was-ended"
 ATTIC_SOURCE = "server://9b1f0c7de2a84536f1c0aa57be93d2440e6671f8"
@@ -261,6 +262,7 @@ def test_the_environment_wins_over_standard_input(command: Command, here: list[s
 def test_an_identifier_that_cannot_be_kept(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no home folder can be written, that is noted, and the command goes on."""
     monkeypatch.setattr("ticketstub.device._FOR_NOW", {})  # it is said once in a process
+    monkeypatch.setattr(StandardTransport, "sleep", lambda _self, _seconds: None)
     monkeypatch.setenv("XDG_DATA_HOME", "/dev/null")
     monkeypatch.setenv("HOME", "/dev/null")
     ran = command("ping", "--plex-tv", "http://127.0.0.1:1", token=DEAD)

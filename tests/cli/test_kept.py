@@ -20,6 +20,7 @@ from ticketstub.cli.given import Patience, first_line
 from ticketstub.credentials import Credential
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.token import Token
+from ticketstub.transports.http1 import StandardTransport
 
 TOKEN = text_of(TOM.token)
 NOBODY = "http://127.0.0.1:9"
@@ -356,8 +357,11 @@ def test_profiles_lists_all_apps(command: Command, here: list[str], tmp_path: Pa
     assert "another-token-entirely" not in shown + str(told)
 
 
-def test_logout_all_ends_those_of_all_apps(command: Command, fresh: LocalPlex, tmp_path: Path) -> None:
+def test_logout_all_ends_those_of_all_apps(
+    command: Command, fresh: LocalPlex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It says what it will end and asks; those that Plex cannot be told of stay kept, and the exit code says so."""
+    monkeypatch.setattr(StandardTransport, "sleep", lambda _self, _seconds: None)
     keep(tmp_path, fresh.url, TOKEN)
     keep_for(tmp_path, fresh.url, "Photo Frame", text_of(MIRA.token), "mira_quill")
     keep_for(tmp_path, NOBODY, "Admin Tool", "another-token-entirely", "juno")
@@ -452,9 +456,10 @@ def test_half_a_token_is_none(pipe: tuple[int, int]) -> None:
     """A token without an end on a pipe that stays open is an error: what is kept is not used in its place."""
     os.write(pipe[1], b"some-to")
     with pytest.raises(WrongUsage, match="has no end"):
-        first_line(pipe[0], lambda: True, Patience(untold=0.0, kept=2.0, nothing_kept=2.0))
+        first_line(pipe[0], lambda: True, Patience(untold=0.0, kept=0.2, nothing_kept=0.2))
 
 
+@pytest.mark.long
 def test_an_open_standard_input_is_no_obstacle(start: Start, here: list[str], tmp_path: Path) -> None:
     """`docker run -i` and ssh leave standard input open: `whoami` uses what is kept, and ends."""
     keep(tmp_path, here[1], TOKEN)

@@ -16,7 +16,7 @@ import pytest
 
 from tests.client.doubles import AsyncRecording, usual
 from tests.server.asking import ATTIC, MIRA, PASSWORDS, START, TOM, Clock, ask, code_at, world
-from ticketstub import AsyncPlex, AsyncSignIn, Plex, SignIn, acheck, check, errors
+from ticketstub import AsyncPlex, AsyncSignIn, Plex, Retry, SignIn, acheck, check, errors
 from ticketstub.credentials import FileCredentials, MemoryCredentials
 from ticketstub.device import Device
 from ticketstub.errors import CredentialsError, GaveUp, PinExpired, SignInFailed, Unreachable
@@ -281,7 +281,7 @@ def test_without_a_network_the_error_is_short(facade: Facade) -> None:
     """A first program that reaches nobody, or is refused, ends with the error and few frames of ours."""
     for given, kind in (({"plex_tv": "http://127.0.0.1:1"}, Unreachable), ({"password": "wrong"}, Unauthorized)):
         with pytest.raises(kind) as caught:
-            facade.sign_in(login="tom", **{"password": "no matter", **given})
+            facade.sign_in(login="tom", retry=Retry(attempts=1), **{"password": "no matter", **given})
         ours = [entry for entry in caught.traceback if Path(entry.path).is_relative_to(Path(errors.__file__).parent)]
         assert len(ours) <= 3
 

@@ -53,6 +53,7 @@ from ticketstub import (
     check,
 )
 from ticketstub.compat import plex_api
+from ticketstub.compat.plex_api.utils import BackoffStrategy, RetryConfig
 from ticketstub.errors import MalformedReply
 from ticketstub.server.world import World, WorldError
 from ticketstub.wire.http import Request, Response
@@ -319,6 +320,7 @@ def test_c6_frames_of_mistakes(kind: str, use: Use) -> None:
     assert_hidden(caught.value)
 
 
+NO_RETRY = RetryConfig("none", BackoffStrategy(0, 0, 0.0, 0), retry_connection_errors=False)
 DIRECTLY: dict[str, Callable[[], object]] = {
     "Token": lambda: Token(f"{CANARY} {CANARY}"),
     "Secret": lambda: Secret(CANARY.encode()),  # type: ignore[arg-type]  # programs without types
@@ -326,7 +328,7 @@ DIRECTLY: dict[str, Callable[[], object]] = {
     "DeviceKey.load": lambda: DeviceKey.load(CANARY),
     "plex_api": lambda: plex_api.PlexAPI(access_token=f"{CANARY} {CANARY}", ip="127.0.0.1"),
     "plex_api, refused": lambda: plex_api.PlexAPI(
-        access_token=CANARY, ip="127.0.0.1", port=str(closed_port())
+        access_token=CANARY, ip="127.0.0.1", port=str(closed_port()), retry_config=NO_RETRY
     ).authentication.get_transient_token(type_="delegation", scope="all"),
 }
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.server.asking import MIRA, SECRET, Answered, Clock, ask, get, world
+from tests.tables import paired
 from ticketstub.server.control.commands import COMMANDS
 from ticketstub.server.control.hand import Hand
 from ticketstub.server.control.key_file import KeyFileError, control_key
@@ -68,33 +69,32 @@ def poll(plex: LocalPlex, pin: Mapping[str, Any]) -> Answered:
 EVERY_VERB = [(method, path.removeprefix("/control/v1")) for path, methods in COMMANDS.items() for method in methods]
 
 
-@pytest.mark.parametrize(("method", "verb"), EVERY_VERB)
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({}, 401),
-        ({"Authorization": "Bearer "}, 401),
-        ({"Authorization": f"Bearer {KEY}x"}, 401),
-        ({"Authorization": f"Bearer {KEY[:-1]}"}, 401),
-        ({"Authorization": f"Bearer  {KEY}"}, 401),
-        ({"Authorization": f"Basic {KEY}"}, 401),
-        ({"Authorization": KEY}, 401),
-        ({"X-Plex-Token": KEY}, 401),
-        ({"X-Plex-Token": MIRA}, 401),
-        ({**BEARER, "Origin": "http://127.0.0.1:8190"}, 403),
-        ({**BEARER, "Origin": "null"}, 403),
-        ({**BEARER, "Sec-Fetch-Site": "cross-site"}, 403),
-        ({**BEARER, "Sec-Fetch-Site": "same-site"}, 403),
-        ({"Origin": "https://evil.example"}, 403),
-    ],
-)
+UNWELCOME: list[tuple[dict[str, str], int]] = [
+    ({}, 401),
+    ({"Authorization": "Bearer "}, 401),
+    ({"Authorization": f"Bearer {KEY}x"}, 401),
+    ({"Authorization": f"Bearer {KEY[:-1]}"}, 401),
+    ({"Authorization": f"Bearer  {KEY}"}, 401),
+    ({"Authorization": f"Basic {KEY}"}, 401),
+    ({"Authorization": KEY}, 401),
+    ({"X-Plex-Token": KEY}, 401),
+    ({"X-Plex-Token": MIRA}, 401),
+    ({**BEARER, "Origin": "http://127.0.0.1:8190"}, 403),
+    ({**BEARER, "Origin": "null"}, 403),
+    ({**BEARER, "Sec-Fetch-Site": "cross-site"}, 403),
+    ({**BEARER, "Sec-Fetch-Site": "same-site"}, 403),
+    ({"Origin": "https://evil.example"}, 403),
+]
+
+
+@pytest.mark.parametrize(("asked", "how"), paired(EVERY_VERB, UNWELCOME))
 def test_nobody_asks_without_the_key_nor_a_browser_for_a_page(
-    plex: LocalPlex, method: str, verb: str, headers: dict[str, str], status: int
+    plex: LocalPlex, asked: tuple[str, str], how: tuple[dict[str, str], int]
 ) -> None:
     """Every verb: no key, a wrong one, one in another place is 401; a page's request is 403 whatever it knows."""
-    refused = told(
-        plex, method, verb, {"token": MIRA, "account": "tom", "pin": 1} if method == "POST" else None, headers
-    )
+    (method, verb), (headers, status) = asked, how
+    body = {"token": MIRA, "account": "tom", "pin": 1} if method == "POST" else None
+    refused = told(plex, method, verb, body, headers)
     assert status == refused.status
     assert ["error"] == list(refused.json)
     assert (status == 401) == ("www-authenticate" in refused.headers)

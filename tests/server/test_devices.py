@@ -59,7 +59,7 @@ def in_xml(url: str, token: str) -> Any:
 
 def eventually(true: Callable[[], bool]) -> bool:
     """Wait for what is written down after an answer."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not true() and time.monotonic() < until:
         time.sleep(0.01)
     return true()

@@ -149,7 +149,7 @@ def test_who_cannot_decide_is_let_go(tmp_path: Path, said: bytes) -> None:
         client.sendall(said)
         began = time.monotonic()
         assert closed(client)
-        assert 2 > time.monotonic() - began
+        assert 8 > time.monotonic() - began
 
 
 def test_so_many_may_be_undecided(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_it_ends_beside_the_undecided(tmp_path: Path) -> None:
                 clients.enter_context(stage.connect(stage.port)).sendall(said)
             time.sleep(0.02)
             began = time.monotonic()
-        assert 2 > time.monotonic() - began
+        assert 8 > time.monotonic() - began
 
 
 def test_a_client_that_goes_away_early(stage: Stage) -> None:

@@ -194,14 +194,14 @@ def test_a_pattern_means_any_piece_and_any_method(stage: PlexInHand) -> None:
 
 def test_an_answer_is_delayed(stage: PlexInHand) -> None:
     """The next call of this kind waits, and the one after does not."""
-    stage.delay("GET /identity", 0.05)
+    stage.delay("GET /identity", 0.5)
     url = stage.media_server("Attic").url
     taken = []
     for _ in range(2):
         began = time.perf_counter()
         get(url, "/identity")
         taken.append(time.perf_counter() - began)
-    assert taken[0] >= 0.05 > taken[1]
+    assert taken[0] >= 0.5 > taken[1]
     with pytest.raises(ValueError, match="3600"):
         stage.delay("GET /identity", 4000)
 
@@ -212,11 +212,11 @@ def test_the_clock_moves_forwards_until_a_reset(stage: PlexInHand) -> None:
     begun = anyone.begin_sign_in()
     before = stage.now
     stage.advance(minutes=30, seconds=1)
-    assert 1801 <= stage.now - before <= 1803
+    assert 1801 <= stage.now - before <= 1861
     with pytest.raises(PinExpired):
         begun.finish()
     stage.reset()
-    assert 0 <= stage.now - before <= 3
+    assert 0 <= stage.now - before <= 60
     with pytest.raises(ValueError, match=r">= 0.0 - at `\$.days`"):
         stage.advance(days=-1)
     with pytest.raises(ValueError, match=r"`\$.seconds`"):

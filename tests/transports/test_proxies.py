@@ -118,7 +118,7 @@ def test_f_cl_2_hostile_proxy(own: str, behave: hostile.Behaviour, make_sender: 
         sender = make_sender(own, **through(proxy.port))
         begun = time.monotonic()
         with pytest.raises((Unreachable, MalformedReply)) as caught:
-            sender.send(request("https://plex.example.test"), timeout=0.5)
+            sender.send(request("https://plex.example.test"), timeout=0.2)
         assert time.monotonic() - begun < 30  # the slowest of them goes on for longer
         assert_no_canary(caught.value)
         assert all(CANARY.encode() not in came for came in proxy.requests)

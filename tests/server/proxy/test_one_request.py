@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.server.proxy.conftest import PATIENCE, Stage
 from ticketstub.server.proxy.heads import CHUNKED, Body
 from ticketstub.server.proxy.hosts import Address, Refused
-from ticketstub.server.proxy.proxy import Limits, Upstream
+from ticketstub.server.proxy.proxy import Upstream
 from ticketstub.token import Secret
 
 SECOND = (
@@ -106,13 +106,14 @@ def test_a_refused_tunnel_carries_nothing(stage: Stage, status: str, early: bool
     """Where a further proxy does not agree to a tunnel, what is sent into it is no request to that proxy."""
     further = Stubborn(f"HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nno".encode())
     stage.endings.callback(further.close)
-    proxy = stage.proxy(limits=Limits(idle_seconds=2.0), upstream=Upstream(further.address, Secret("Basic dTpw")))
+    proxy = stage.proxy(upstream=Upstream(further.address, Secret("Basic dTpw")))
     client = stage.client(proxy)
     client.say(b"CONNECT media.example:80 HTTP/1.1\r\n\r\n" + (SECOND if early else b""))
     if not early:
         client.head()
         with contextlib.suppress(ConnectionError):
             client.say(SECOND)
+    client.ends_its_half()
     assert client.rest().endswith(b"no")
     assert further.ended.wait(60)
     assert b"discover" not in further.came
