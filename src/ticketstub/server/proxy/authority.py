@@ -68,11 +68,13 @@ class Authority:
         self._until = now + lasts
         self._key = _new_key()
         name = _name(NAME)
-        builder = self._signable(name, self._key, name)
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        builder = builder.add_extension(_constraints(), critical=True)
-        builder = builder.add_extension(_usage(ca=True), critical=True)
-        self.certificate = builder.sign(self._key, hashes.SHA256())
+        self.certificate = (
+            self._signable(name, self._key, name)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_constraints(), critical=True)
+            .add_extension(_usage(ca=True), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
         """The authority's certificate."""
 
     def issue(self, names: Iterable[str]) -> tuple[x509.Certificate, EllipticCurvePrivateKey]:
@@ -82,23 +84,29 @@ class Authority:
 
         key, issuer = _new_key(), self.certificate.subject
         alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
-        builder = self._signable(_name("Ticketstub"), key, issuer)
-        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        builder = builder.add_extension(alternatives, critical=False)
-        builder = builder.add_extension(_usage(ca=False), critical=True)
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        return builder.add_extension(identifier, critical=False).sign(self._key, hashes.SHA256()), key
+        certificate = (
+            self._signable(_name("Ticketstub"), key, issuer)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(alternatives, critical=False)
+            .add_extension(_usage(ca=False), critical=True)
+            .add_extension(identifier, critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        return certificate, key
 
     def _signable(self, subject: x509.Name, key: EllipticCurvePrivateKey, issuer: x509.Name) -> x509.CertificateBuilder:
         from cryptography import x509
         from cryptography.x509.oid import ExtendedKeyUsageOID
 
-        builder = x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key.public_key())
-        builder = builder.serial_number(x509.random_serial_number())
-        builder = builder.not_valid_before(self._now - _EARLIER).not_valid_after(self._until)
-        identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-        server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
-        return builder.add_extension(identifier, critical=False).add_extension(server, critical=False)
+        return (
+            x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(self._now - _EARLIER)
+            .not_valid_after(self._until)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        )
 
 
 def issue_for_run(names: Iterable[str], now: datetime, lasts: timedelta = LASTS) -> Issued:

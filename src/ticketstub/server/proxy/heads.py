@@ -22,6 +22,8 @@ CHUNKED = -1
 _BETWEEN = re.compile(rb"proxy-.*|connection|keep-alive|host|upgrade", re.IGNORECASE)
 """Fields that are between client and proxy, and those that the proxy writes itself."""
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n\x00]*)?\r\n")
+_END_OF_CHUNK = re.compile(rb"\r\n")
+_TRAILER = re.compile(rb"(?s:.)*\r\n")
 _LONGEST_LINE = 4096
 
 
@@ -126,70 +128,47 @@ def _written(lines: list[bytes]) -> bytes:
 
 
 class Body:
-    """Counts the body of one request.
+    """Finds the end of the body of one request.
 
     Args:
         length: its length, or `CHUNKED`.
     """
 
     def __init__(self, length: int) -> None:
-        self._chunks = _Chunks() if length == CHUNKED else None
-        self._left = length
+        self._is_chunked = length == CHUNKED
+        self._left = max(length, 0)  # bytes until the next line between chunks, or the end
+        self._is_over = length == 0
+        self._line = bytearray()
+        self._expected = _SIZE
 
     def take(self, data: bytes) -> bytes:
         """Return what of the data belongs to the body; raises `Refused` where that cannot be told."""
-        if self._chunks is not None:
-            return data[: self._chunks.count(data)]
-        taken = data[: self._left]
-        self._left -= len(taken)
-        return taken
-
-
-class _Chunks:
-    """Finds the end of a body in chunks."""
-
-    def __init__(self) -> None:
-        self._left = 0
-        self._line = bytearray()
-        self._next = self._size
-
-    def count(self, data: bytes) -> int:
-        """Return how many of these bytes still belong to it."""
         at = 0
-        while at < len(data) and self._next != self._over:
+        while at < len(data) and not self._is_over:
             if self._left:
                 step = min(self._left, len(data) - at)
                 self._left -= step
-                at += step
-                continue
-            end = data.find(b"\n", at) + 1 or len(data)
-            self._line += data[at:end]
-            at = end
-            if len(self._line) > _LONGEST_LINE:
-                raise Refused(400, "a line between chunks is too long")
-            if self._line.endswith(b"\n"):
-                line = bytes(self._line)
-                self._line.clear()
-                self._next(line)
-        return at
+                self._is_over = not self._left and not self._is_chunked
+            else:
+                step = (data.find(b"\n", at) + 1 or len(data)) - at
+                self._read(data[at : at + step])
+            at += step
+        return data[:at]
 
-    def _size(self, line: bytes) -> None:
-        found = _SIZE.fullmatch(line)
-        if not found:
-            raise Refused(400, "the size of a chunk cannot be read")
-        self._left = int(found[1], 16)
-        self._next = self._end if self._left else self._trailer
-
-    def _end(self, line: bytes) -> None:
-        if line != b"\r\n":
-            raise Refused(400, "a chunk does not end where its size says")
-        self._next = self._size
-
-    def _trailer(self, line: bytes) -> None:
-        if not line.endswith(b"\r\n"):
-            raise Refused(400, "a trailer cannot be read")
-        if line == b"\r\n":
-            self._next = self._over
-
-    def _over(self, line: bytes) -> None:
-        """Nothing comes here any more."""
+    def _read(self, piece: bytes) -> None:
+        """Read a line between chunks, or a piece of one."""
+        self._line += piece
+        if len(self._line) <= _LONGEST_LINE and not self._line.endswith(b"\n"):
+            return
+        line = bytes(self._line)
+        self._line.clear()
+        found = self._expected.fullmatch(line)
+        if found is None or len(line) > _LONGEST_LINE:
+            raise Refused(400, "the chunks of the body cannot be read")
+        if self._expected is _SIZE:
+            self._left = int(found[1], 16)
+            self._expected = _END_OF_CHUNK if self._left else _TRAILER
+        elif self._expected is _END_OF_CHUNK:
+            self._expected = _SIZE
+        else:
+            self._is_over = line == b"\r\n"

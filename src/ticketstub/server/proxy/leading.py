@@ -67,7 +67,6 @@ def leading(
         on_event: told what became of each connection.
     """
     hosts = hosts_of(plex, offline=offline)
-
     names = {server.port: server.https_url.removeprefix("https://") for server in plex.media_servers}
 
     def no_tls(port: int) -> None:
@@ -78,7 +77,9 @@ def leading(
         plex.speak_tls(certify(hosts.names(), folder, environ, alone=offline), no_tls)
         proxy = Proxy(hosts, upstream=upstream, on_event=on_event)
         with proxy.running():
-            keep_address(folder, proxy.url)
+            address = folder / ADDRESS  # where `ticketstub env` finds it; its secret is on no command line then
+            address.touch(0o600)
+            address.write_text(proxy.url, "utf-8")
             yield Way(proxy.url, folder / AUTHORITY)
 
 
@@ -106,7 +107,9 @@ def run_folder(environ: Mapping[str, str]) -> Generator[Path, None, None]:
     Args:
         environ: may say where folders of running programs belong.
     """
-    path = _parent(environ) / f"ticketstub-run-{secrets.token_hex(8)}"
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    usable = os.path.isabs(runtime) and os.path.isdir(runtime) and os.access(runtime, os.W_OK)  # noqa: PTH112, PTH117  # it may be any text
+    path = Path(runtime if usable else tempfile.gettempdir(), f"ticketstub-run-{secrets.token_hex(8)}")
     # It is there before the folder is. A session of its own: no terminal's signal ends it early.
     cleaner = subprocess.Popen(  # noqa: S603  # ourselves
         [sys.executable, "-I", "-S", "-c", _CLEANER, str(path)],
@@ -126,14 +129,8 @@ def run_folder(environ: Mapping[str, str]) -> Generator[Path, None, None]:
         cleaner.communicate()
 
 
-def _parent(environ: Mapping[str, str]) -> Path:
-    runtime = environ.get("XDG_RUNTIME_DIR", "")
-    usable = os.path.isabs(runtime) and os.path.isdir(runtime) and os.access(runtime, os.W_OK)  # noqa: PTH112, PTH117  # it may be any text
-    return Path(runtime if usable else tempfile.gettempdir())
-
-
-def fill(folder: Path, authority: bytes, *, alone: bool, environ: Mapping[str, str]) -> Path:
-    """Write the files that programs are to trust, and return the authority's.
+def fill(folder: Path, authority: bytes, *, alone: bool, environ: Mapping[str, str]) -> None:
+    """Write the files that programs are to trust.
 
     Args:
         folder: where to.
@@ -142,21 +139,8 @@ def fill(folder: Path, authority: bytes, *, alone: bool, environ: Mapping[str, s
         environ: may name a file with who else is.
     """
     bundle = authority if alone else b"\n".join([authority, trusted(environ)])
-    for name, content in (
-        (AUTHORITY, authority),
-        (BUNDLE, bundle),
-        (TRUST_STORE, _trust_store(bundle)),
-    ):
+    for name, content in ((AUTHORITY, authority), (BUNDLE, bundle), (TRUST_STORE, _trust_store(bundle))):
         (folder / name).write_bytes(content)
-    return folder / AUTHORITY
-
-
-def keep_address(folder: Path, proxy: str) -> None:
-    """Write the proxy's address where `ticketstub env` finds it; its secret is on no command line then."""
-    with os.fdopen(
-        os.open(folder / ADDRESS, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-    ) as file:
-        file.write(proxy)
 
 
 def trusted(environ: Mapping[str, str]) -> bytes:
