@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin
 
@@ -31,6 +33,8 @@ from ticketstub.wire.call import Call, malformed
 from ticketstub.wire.http import Request, Response, origin_of
 
 if TYPE_CHECKING:
+    from logging import Logger
+
     from ticketstub.flows.caller import Caller
 
 V = TypeVar("V")
@@ -166,28 +170,20 @@ def _followed(request: Request, settings: Settings, clock: Callable[[], float], 
 
 
 def _redirected(request: Request, response: Response) -> Request:
-    target = _target(request.url, response.headers.get("location", "").partition("#")[0])
-    if target is None:
+    location = response.headers.get("location", "").partition("#")[0]
+    target = origin = ""
+    with suppress(ValueError):
+        target = urljoin(request.url, location)
+        origin = origin_of(target)
+    if not origin or not _LOCATION.fullmatch(location):
         raise _refuse(RedirectRefused, "the answer redirects to no address", response)
-    if origin_of(target) != origin_of(request.url):
+    if origin != origin_of(request.url):
         raise _refuse(
             CrossOriginRedirect, "the answer redirects to another origin; the credentials stay here", response
         )
     if request.method not in ("GET", "HEAD"):
         raise _refuse(RedirectRefused, "the answer redirects, and only GET and HEAD are sent twice", response)
     return Request(request.call, request.method, target, request.headers)
-
-
-def _target(url: str, location: str) -> str | None:
-    """Join a redirect's location to the address that it came from; `None` where that gives no address."""
-    if not _LOCATION.fullmatch(location):
-        return None
-    try:
-        target = urljoin(url, location)
-        origin_of(target)
-    except ValueError:
-        return None
-    return target
 
 
 def _refuse(kind: type[RedirectRefused], message: str, response: Response) -> RedirectRefused:
@@ -232,5 +228,12 @@ def _bound(value: V, origin: str) -> V:
 
 def _log(line: str, *facts: object) -> None:
     """Log at DEBUG. Whoever wants logs has imported logging; whoever has not saves its import."""
-    if logging := sys.modules.get("logging"):
-        logging.getLogger("ticketstub").debug(line, *facts)
+    if "logging" in sys.modules:
+        _logger().debug(line, *facts)
+
+
+@cache
+def _logger() -> Logger:
+    import logging  # it is there already
+
+    return logging.getLogger("ticketstub")
