@@ -7,12 +7,21 @@ Sources: codes and messages observed in public clients' error tables and issues;
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from ticketstub.errors import PlexError
 
 if TYPE_CHECKING:
     from ticketstub.wire.http import Response
+
+
+class Default(NamedTuple):
+    """What a refusal says where nothing else is said: status, code, message, and what to do about it."""
+
+    status: int
+    code: int | None
+    message: str
+    hint: str | None = None
 
 
 class Refusal(PlexError):
@@ -23,10 +32,7 @@ class Refusal(PlexError):
     """
 
     __slots__ = ("retry_after",)
-    default_status: ClassVar[int] = 400
-    default_code: ClassVar[int | None] = 1999
-    default_message: ClassVar[str] = "The request was refused"
-    default_hint: ClassVar[str | None] = None
+    default: ClassVar[Default] = Default(400, 1999, "The request was refused")
 
     def __init__(
         self,
@@ -40,10 +46,10 @@ class Refusal(PlexError):
     ) -> None:
         given = message is not None or status is not None
         super().__init__(
-            message or self.default_message,
-            hint=hint or self.default_hint,
-            status=status or self.default_status,
-            code=code if given else self.default_code,
+            message or self.default.message,
+            hint=hint or self.default.hint,
+            status=status or self.default.status,
+            code=code if given else self.default.code,
             response=response,
         )
         self.retry_after = retry_after
@@ -59,113 +65,107 @@ class Refusal(PlexError):
 class BadRequest(Refusal):
     """The request misses something or holds something that Plex does not take (400)."""
 
-    default_code = 1004
-    default_message = "The request was malformed, missed a required parameter or contained invalid values for them"
+    default = Default(
+        400, 1004, "The request was malformed, missed a required parameter or contained invalid values for them"
+    )
 
 
 class ClientIdentifierMissing(BadRequest):
     """The request names no client (400, code 1000). This library always names one."""
 
-    default_code = 1000
-    default_message = "X-Plex-Client-Identifier is missing"
+    default = Default(400, 1000, "X-Plex-Client-Identifier is missing")
 
 
 class Unauthorized(Refusal):
     """Login and password are wrong, or the token is unknown or no longer valid (401, or 422 "Invalid token")."""
 
-    default_status = 401
-    default_code = 1001
-    default_message = "User could not be authenticated"
+    default = Default(401, 1001, "User could not be authenticated")
 
 
 class VerificationCodeRequired(Unauthorized):
     """The account asks for a verification code and none was sent (401, code 1029)."""
 
-    default_code = 1029
-    default_message = "Please enter the verification code"
-    default_hint = "pass verification_code= with the six digits of the authenticator app"
+    default = Default(
+        401,
+        1029,
+        "Please enter the verification code",
+        "pass verification_code= with the six digits of the authenticator app",
+    )
 
 
 class WrongVerificationCode(Unauthorized):
     """The verification code is wrong, too old, or was used before (401, code 1028)."""
 
-    default_code = 1028
-    default_message = "Invalid verification code"
-    default_hint = "each code works once; wait for the next one, and check the clock"
+    default = Default(
+        401, 1028, "Invalid verification code", "each code works once; wait for the next one, and check the clock"
+    )
 
 
 class TooManyFailures(Unauthorized):
     """Plex refuses sign-ins from this address or to this account for a while (401, code 1031)."""
 
-    default_code = 1031
-    default_message = (
-        "User could not be authenticated. This IP appears to be having trouble signing in to an account "
-        "(detected repeated failures)"
+    default = Default(
+        401,
+        1031,
+        (
+            "User could not be authenticated. This IP appears to be having trouble signing in to an account "
+            "(detected repeated failures)"
+        ),
+        "wait before the next try, hours if need be; every further try makes it longer",
     )
-    default_hint = "wait before the next try, hours if need be; every further try makes it longer"
 
 
 class TokenExpired(Unauthorized):
     """The token was a JWT and its time is over (498). It can be renewed with its device key."""
 
-    default_status = 498
-    default_code = 1001
-    default_message = "Token expired"
+    default = Default(498, 1001, "Token expired")
 
 
 class Forbidden(Refusal):
     """Plex knows who asks, and that one may not (403)."""
 
-    default_status = 403
-    default_code = 1042
-    default_message = "User is missing the required role to perform this action"
+    default = Default(403, 1042, "User is missing the required role to perform this action")
 
 
 class PasscodeRequired(Forbidden):
     """The Home user is protected, and the passcode is missing or wrong (403, code 1041)."""
 
-    default_code = 1041
-    default_message = "A valid PIN is required to perform this action"
+    default = Default(403, 1041, "A valid PIN is required to perform this action")
 
 
 class NotFound(Refusal):
     """There is no such thing at this address (404)."""
 
-    default_status = 404
-    default_code = 1002
-    default_message = "The requested resource or endpoint could not be found"
+    default = Default(404, 1002, "The requested resource or endpoint could not be found")
 
 
 class PinNotFound(NotFound):
     """The PIN is unknown, expired, or another client's (404, code 1020)."""
 
-    default_code = 1020
-    default_message = "Code not found or expired"
+    default = Default(404, 1020, "Code not found or expired")
 
 
 class Conflict(Refusal):
     """It exists already, or is in the way of something that does (409)."""
 
-    default_status = 409
-    default_code = None
-    default_message = "The request conflicts with what exists"
+    default = Default(409, None, "The request conflicts with what exists")
 
 
 class RateLimited(Refusal):
     """Too many requests (429); `retry_after` says for how long, where Plex does."""
 
-    default_status = 429
-    default_code = 1003
-    default_message = "API rate limit exceeded"
+    default = Default(429, 1003, "API rate limit exceeded")
 
 
 class ServerError(Refusal):
     """Plex is in trouble (5xx, or an empty 404, which its edge sends in an outage). It says nothing of the token."""
 
-    default_status = 500
-    default_code = 1007
-    default_message = "Internal Server Error. Something went wrong on our end"
-    default_hint = "this says nothing about the token; try again later"
+    default = Default(
+        500,
+        1007,
+        "Internal Server Error. Something went wrong on our end",
+        "this says nothing about the token; try again later",
+    )
 
 
 # Most specific first: a row matches when what it names (status, code, or both) is what the answer has.
@@ -229,5 +229,5 @@ def refusal(
         response: the answer, kept on the error.
     """
     kind = kind_of(status, code, message)
-    text = message or kind.default_message if kind is not Refusal else message or f"Plex answered {status}"
+    text = message or kind.default.message if kind is not Refusal else message or f"Plex answered {status}"
     return kind(text, status=status, code=code, hint=_HINTS.get(code or 0), response=response)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import string
 
-from ticketstub.refusals import NotFound, Refusal
+from ticketstub.refusals import Default, NotFound, Refusal
 from ticketstub.server import openapi, policy
 from ticketstub.server.answers import PLEX_TV, PLEX_TV_401, PLEX_TV_EMPTY, Answer
 from ticketstub.server.clients import Noted, caller
@@ -35,9 +35,7 @@ class MethodNotAllowed(Refusal):
     """
 
     __slots__ = ("allowed",)
-    default_status = 405
-    default_code = 1005
-    default_message = "The request method is not allowed for this endpoint"
+    default = Default(405, 1005, "The request method is not allowed for this endpoint")
 
     def __init__(self, allowed: list[str]) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_items, is_members
 
 _KNOWN_STATUSES = frozenset(HTTPStatus)
-_KNOWN_TEXTS = {row.default_message for row in KINDS}
+_KNOWN_TEXTS = {row.default.message for row in KINDS}
 
 
 def read(response: Response, *, base: str, secrets: tuple[str, ...] = ()) -> Refusal:
@@ -116,7 +116,7 @@ def write_as(refused: Refusal, form: Format, dialect: str, dead_token: int = 422
     status = refused.status or 500
     if dialect != "legacy":
         return status, write(refused, form)
-    dead = (status, refused.code) == (401, 1001) and refused.message == refused.default_message
+    dead = (status, refused.code) == (401, 1001) and refused.message == refused.default.message
     error = {"error": "Invalid token" if dead else refused.message}
     body = codec.to_json(error) if form is Format.JSON else xml.write_rails("errors", error)
     return dead_token if dead else status, body

@@ -239,7 +239,7 @@ class Commands:
             at: `plex.tv`, or a media server by name; by default wherever it is asked.
         """
         kind = kind_of(status, code, message)
-        refusal = kind(message or kind.default_message, status=status, code=code or kind.default_code)
+        refusal = kind(message or kind.default.message, status=status, code=code or kind.default.code)
 
         def refuse(site: Site, asked: Asked) -> Answer:
             answer = site.refuse(refusal, asked)

@@ -67,15 +67,15 @@ def proof_wanted(answers: Answers, caller: AccountRow, stored: str | None, given
 
 def wrong_passcode(status: int) -> Refusal:
     """Refuse a switch on the older API, with the status that the world has it."""
-    return PasscodeRequired(PasscodeRequired.default_message, status=status, code=PasscodeRequired.default_code)
+    return PasscodeRequired(PasscodeRequired.default.message, status=status, code=PasscodeRequired.default.code)
 
 
 def wrong_current(status: int) -> Refusal:
     """Refuse to change a passcode without the one so far: 401 with code 1001, or 403 with code 1041."""
-    if status == Forbidden.default_status:
+    if status == Forbidden.default.status:
         return PasscodeRequired()
     # Not the text of a dead token: the caller's is as good as before.
-    return Unauthorized(PasscodeRequired.default_message, status=status, code=Unauthorized.default_code)
+    return Unauthorized(PasscodeRequired.default.message, status=status, code=Unauthorized.default.code)
 
 
 def check_new_passcode(passcode: Secret) -> None:
