@@ -6,7 +6,7 @@ One tour through every way to sign in, and what a signed-in program does, agains
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 import pytest
 from argon2 import PasswordHasher
@@ -17,6 +17,7 @@ from ticketstub.server.disputed import Answers
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.settings import Settings
 from ticketstub.server.world import World
+from ticketstub.server.world_reading import keys_of
 
 ATTIC = "9b1f0c7de2a84536f1c0aa57be93d2440e6671f8"
 MIRA, TOM_ON_ATTIC = "Xk3mPz_9Q-vT7rLb2NfW", "Qw7-Zr2_LmN8tYb4HsKd"
@@ -28,8 +29,8 @@ HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
 def other_ways() -> Iterator[tuple[str, object]]:
     """List each disputed answer with each way that is not the default."""
     usual = Answers()
-    for name, kind in get_type_hints(Answers).items():
-        for way in (True, False) if kind is bool else get_args(kind):
+    for name, key in keys_of(Answers).items():
+        for way in (True, False) if key.type is bool else get_args(key.type):
             if way != getattr(usual, name):
                 yield name, way
 

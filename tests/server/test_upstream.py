@@ -31,8 +31,7 @@ from ticketstub.server.elsewhere import MOST
 from ticketstub.server.recording import Recorder, scrubbed
 from ticketstub.server.requests import Asked, Scope
 from ticketstub.server.upstream import Upstream, UpstreamFailed
-from ticketstub.server.world import World, WorldError
-from ticketstub.server.world_replies import Whole
+from ticketstub.server.world import World, WorldError, WorldMediaServer
 from ticketstub.token import Token
 from ticketstub.wire.codec import Format
 
@@ -341,7 +340,7 @@ def test_no_path_leads_to_another_host(path: str) -> None:
         "http_version": "1.1",
     }
     with pytest.raises(BadRequest):
-        Upstream(Whole(upstream="http://127.0.0.1:1")).target(Asked(scope, Format.XML), MIRA)
+        Upstream(WorldMediaServer(name="Attic", upstream="http://127.0.0.1:1")).target(Asked(scope, Format.XML), MIRA)
 
 
 @pytest.mark.parametrize(
@@ -393,7 +392,7 @@ async def test_an_upstream_that_speaks_no_http_is_told_in_words(scheme: str, ans
     async with await asyncio.start_server(talk, "127.0.0.1", 0) as stranger:
         at = f"{scheme}://127.0.0.1:{stranger.sockets[0].getsockname()[1]}"
         with pytest.raises(UpstreamFailed, match=f"^{at} cannot be asked: {why}[.]$"):
-            await Upstream(Whole(upstream=at)).fetch("GET", "/", {})
+            await Upstream(WorldMediaServer(name="Attic", upstream=at)).fetch("GET", "/", {})
 
 
 async def test_an_upstream_without_an_address_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,14 +403,14 @@ async def test_an_upstream_without_an_address_is_told_in_words(monkeypatch: pyte
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(UpstreamFailed, match=r"cannot be asked: the name could not be looked up\.$"):
-        await Upstream(Whole(upstream="http://attic.invalid:32400")).fetch("GET", "/", {})
+        await Upstream(WorldMediaServer(name="Attic", upstream="http://attic.invalid:32400")).fetch("GET", "/", {})
 
 
 async def test_an_upstream_that_takes_too_long_is_a_504(real: Real) -> None:
     """The time is bounded, whatever it does."""
     real.seconds = 0.3
     with pytest.raises(UpstreamFailed, match=r"did not answer within 0\.05 seconds") as raised:
-        await Upstream(Whole(upstream=real.url), seconds=0.05).fetch("GET", "/", {})
+        await Upstream(WorldMediaServer(name="Attic", upstream=real.url), seconds=0.05).fetch("GET", "/", {})
     assert 504 == raised.value.status
 
 
@@ -419,15 +418,15 @@ async def test_more_than_the_most_is_not_passed_on(real: Real) -> None:
     """16 MiB and not a byte more."""
     real.body = b" " * (MOST + 1)
     with pytest.raises(UpstreamFailed, match="more than 16777216 bytes"):
-        await Upstream(Whole(upstream=real.url)).fetch("GET", "/", {})
+        await Upstream(WorldMediaServer(name="Attic", upstream=real.url)).fetch("GET", "/", {})
     real.body = b" " * MOST
-    assert MOST == len((await Upstream(Whole(upstream=real.url)).fetch("GET", "/", {})).body)
+    assert MOST == len((await Upstream(WorldMediaServer(name="Attic", upstream=real.url)).fetch("GET", "/", {})).body)
 
 
 async def test_addresses_outside_are_not_asked() -> None:
     """Nothing is sent to a public address unless the world allows it."""
     with pytest.raises(UpstreamFailed, match="upstream_outside in a world"):
-        await Upstream(Whole(upstream="http://192.88.99.1:9")).fetch("GET", "/", {})
+        await Upstream(WorldMediaServer(name="Attic", upstream="http://192.88.99.1:9")).fetch("GET", "/", {})
 
 
 def test_only_reading_is_passed_on(attic: str, real: Real, start: Start) -> None:
@@ -539,4 +538,4 @@ def test_scrubbing_takes_no_time_on_what_looks_like_much() -> None:
 
 def test_no_token_shows() -> None:
     """Neither in a world's repr nor in a fault."""
-    assert UP not in repr(Whole(upstream="http://host", upstream_token=Token(UP)))
+    assert UP not in repr(WorldMediaServer(name="Attic", upstream="http://host", upstream_token=Token(UP)))

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ticketstub.server.world import World, WorldError
-from ticketstub.server.world_homes import WorldMember
+from ticketstub.server.world import World, WorldError, WorldMember
 from ticketstub.token import Secret, Token
 
 MIRA = {"username": "mira_quill", "email": "mira@example.test"}

@@ -46,15 +46,15 @@ def record(*, url: str, folder: Path, paths: tuple[str, ...], outside: bool) -> 
 def _both(url: str, folder: Path, *, outside: bool) -> tuple[Upstream, Recorder]:
     from ticketstub.server.recording import Recorder
     from ticketstub.server.upstream import Upstream
-    from ticketstub.server.world_replies import Whole, base
-    from ticketstub.server.world_values import Unfit
+    from ticketstub.server.world import WorldMediaServer
+    from ticketstub.server.world_values import Unfit, base
 
     try:
         at = base(url)
     except Unfit as fault:
         raise WrongUsage(f"the address {fault}") from None
     token = given.token()
-    upstream = Upstream(Whole(upstream=at, upstream_token=token, upstream_outside=outside))
+    upstream = Upstream(WorldMediaServer(name="", upstream=at, upstream_token=token, upstream_outside=outside))
     return upstream, Recorder(folder, (token.reveal(),) if token else ())
 
 

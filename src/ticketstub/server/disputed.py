@@ -6,15 +6,12 @@ docs/reference/world.md says what each means. A key is a value of the world, so 
 
 from __future__ import annotations
 
-from typing import Literal, get_args, get_type_hints
+from typing import Literal
 
-import msgspec
-
-from ticketstub.server import world_values as check
-from ticketstub.server.world_reading import Key, table, value
+from ticketstub.server.world_reading import Part
 
 
-class Answers(msgspec.Struct, frozen=True, kw_only=True):
+class Answers(Part, frozen=True, kw_only=True):
     """How a local Plex answers where nobody knows for sure, or where both were seen."""
 
     default_format: Literal["xml", "json"] = "xml"
@@ -64,11 +61,3 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     source_device: Literal["object", "list"] = "object"
     my_plex_account: Literal["without_token", "with_token", "forbidden"] = "without_token"
     server_tokens: Literal["accept", "forbidden"] = "accept"
-
-
-def _answer(annotation: object) -> Key:
-    """Take what the type of a field of `Answers` allows."""
-    return Key(value(check.flag) if annotation is bool else value(check.choice(*get_args(annotation))))
-
-
-ANSWERS = table(Answers, {name: _answer(kind) for name, kind in get_type_hints(Answers).items()})

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ticketstub.server.answers import MEDIA_SERVER, MEDIA_SERVER_PAGE, Answer
 from ticketstub.server.requests import Asked, Headers
-from ticketstub.server.world_replies import Whole
+from ticketstub.server.world import WorldMediaServer
 from ticketstub.wire.codec import Format
 
 MOST = 16 * 1024 * 1024
@@ -30,7 +30,7 @@ class Elsewhere(Protocol):
         ...
 
 
-def elsewhere(server: Whole, name: str, record: Path | None, world: object = None) -> Elsewhere | None:
+def elsewhere(server: WorldMediaServer, name: str, record: Path | None, world: object = None) -> Elsewhere | None:
     """Return what answers for a media server, as its world has it; `None` where it answers alone.
 
     Args:

@@ -14,8 +14,7 @@ import msgspec
 from ticketstub.errors import printable
 from ticketstub.server.passwords import Overloaded
 from ticketstub.server.verification import SECONDS, current_code
-from ticketstub.server.world import WorldAccount
-from ticketstub.server.world_homes import WorldManaged
+from ticketstub.server.world import WorldAccount, WorldManaged
 from ticketstub.token import Secret, Token
 
 if TYPE_CHECKING:

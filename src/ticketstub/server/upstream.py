@@ -24,7 +24,7 @@ from ticketstub.server.answers import Answer
 from ticketstub.server.elsewhere import MOST, page, typed
 from ticketstub.server.known_secrets import ARCHIVES, HiddenSecret, KnownSecrets
 from ticketstub.server.requests import Asked
-from ticketstub.server.world_replies import Whole
+from ticketstub.server.world import WorldMediaServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +78,9 @@ class Upstream:
         seconds: how long it may take in all.
     """
 
-    def __init__(self, server: Whole, recorder: Recorder | None = None, *, seconds: float = _SECONDS) -> None:
+    def __init__(
+        self, server: WorldMediaServer, recorder: Recorder | None = None, *, seconds: float = _SECONDS
+    ) -> None:
         self._base = server.upstream
         self._token = server.upstream_token.reveal() if server.upstream_token else ""
         self._secret = KnownSecrets((self._token,))

@@ -1,8 +1,8 @@
-"""The world: the accounts, media servers, shares and sources of a local Plex.
+"""The world: the accounts, media servers, shares, sources and Homes of a local Plex.
 
 Rule: a world is data that somebody wrote, in TOML or as a Python mapping, and is taken whole or refused with every
 faulty key at once. What it leaves out is derived from the names in it, so that the same file always makes the same
-world. Keys are added, never changed.
+world. Keys are added, never changed; each is declared once, as a field: world_reading.py reads what the fields say.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from hashlib import sha1, sha256
 from pathlib import Path
-from typing import Literal, cast
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -20,16 +21,19 @@ from msgspec.structs import force_setattr
 from ticketstub.errors import printable
 from ticketstub.frames import hide_locals
 from ticketstub.records.record import MILLISECONDS
-from ticketstub.server import world_replies
 from ticketstub.server import world_values as check
-from ticketstub.server.disputed import ANSWERS, Answers
-from ticketstub.server.store.base import canonical_login
-from ticketstub.server.world_homes import HOME, WorldHome, WorldManaged, managed_named, one_home_each, passcode
-from ticketstub.server.world_reading import Key, Reading, each, suggestion, table, value
+from ticketstub.server.disputed import Answers
+from ticketstub.server.store.base import ROOM, canonical_login
+from ticketstub.server.world_reading import Key, Part, Reading, suggestion
 from ticketstub.token import Secret, Token
 
 CURRENT_VERSION = "1.43.4.10903-0a1b2c3d4"
 _JOINED = 1_552_593_531  # for accounts that do not say when: a world has no clock
+
+Id = Annotated[int, Key(partial(check.whole, 1, 2**53 - 1), unique="id")]  # what a Node client can read exactly
+Uuid = Annotated[str, Key(check.uuid, unique="uuid")]
+KnownToken = Annotated[Token | None, Key(check.token, unique="token")]
+Passcode = Annotated[Secret | None, Key(check.passcode)]
 
 
 class WorldError(ValueError):
@@ -45,11 +49,7 @@ class WorldError(ValueError):
         super().__init__("\n".join(self.faults))
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True):
-    """Some part of a world."""
-
-
-class WorldSubscription(_Part, frozen=True, kw_only=True):
+class WorldSubscription(Part, frozen=True, kw_only=True):
     """What an account pays for."""
 
     active: bool = False
@@ -58,27 +58,29 @@ class WorldSubscription(_Part, frozen=True, kw_only=True):
     features: tuple[str, ...] = ()
 
 
-class WorldAccount(_Part, frozen=True, kw_only=True):
+class WorldAccount(Part, frozen=True, kw_only=True):
     """An account. Without password and hash it cannot sign in by password; with a verification secret it wants codes.
 
     `id`, `uuid`, `title`, `thumb` are derived from the user name where they are not given.
     """
 
-    username: str
-    email: str
-    password: Secret | None = None
-    password_hash: str | None = None
-    verification_secret: Secret | None = None
-    passcode: Secret | None = None
-    token: Token | None = None
+    beside: ClassVar = {("password_hash", "password"): ": give one of the two"}
+
+    username: Annotated[str, Key(unique="login", names=True)]
+    email: Annotated[str, Key(check.email, unique="login")]
+    password: Annotated[Secret | None, Key(check.password)] = None
+    password_hash: Annotated[str | None, Key(check.password_hash)] = None
+    verification_secret: Annotated[Secret | None, Key(check.verification_secret)] = None
+    passcode: Passcode = None
+    token: KnownToken = None
     friendly_name: str = ""
     title: str = ""
-    id: int = 0
-    uuid: str = ""
-    country: str = "US"
+    id: Id = 0
+    uuid: Uuid = ""
+    country: Annotated[str, Key(check.country)] = "US"
     locale: str | None = None
-    thumb: str = ""
-    joined_at: int = _JOINED
+    thumb: Annotated[str, Key(check.address)] = ""
+    joined_at: Annotated[int, Key(partial(check.whole, 0, MILLISECONDS - 1))] = _JOINED
     confirmed: bool = True
     disabled: bool = False
     email_only_auth: bool = False
@@ -88,10 +90,9 @@ class WorldAccount(_Part, frozen=True, kw_only=True):
     entitlements: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        name = sha256(canonical_login(self.username).encode()).digest()
-        # Nine digits, and sixteen of base 16: as Plex's own are (observed).
-        _default(self, "id", 100_000_000 + int.from_bytes(name[:8], "big") % 900_000_000)
-        _default(self, "uuid", name[8:16].hex())
+        made_id, made_uuid = derived(self.username)
+        _default(self, "id", made_id)
+        _default(self, "uuid", made_uuid)
         _default(self, "title", self.friendly_name or self.username)
         _default(self, "thumb", f"https://plex.tv/users/{self.uuid}/avatar?c={self.joined_at}")
 
@@ -114,78 +115,179 @@ class WorldAccount(_Part, frozen=True, kw_only=True):
         return f"WorldAccount(username={self.username!r})"
 
 
-class WorldShare(_Part, frozen=True, kw_only=True):
+class WorldShare(Part, frozen=True, kw_only=True):
     """Somebody else who may use a media server, and their token there (made at random if none is given).
 
     An account by its user name, or a managed user by its title, with the name of its Home where there are several.
     """
 
-    account: str = ""
+    beside: ClassVar = {("managed", "account"): ": give one of the two"}
+    without: ClassVar = {("home", "managed"): ", whose Home it is"}
+
+    account: Annotated[str, Key(refers=True, unique="login@list")] = ""
     managed: str = ""
     home: str = ""
-    token: Token | None = None
+    token: KnownToken = None
+
+    @classmethod
+    def faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
+        """Yield what is missing."""
+        if "account" not in values and "managed" not in values:
+            yield "account", "is missing"
 
 
-class WorldConnection(_Part, frozen=True, kw_only=True):
-    """One address of a source."""
+class WorldConnection(Part, frozen=True, kw_only=True):
+    """One address of a source: a table, or its `uri` alone."""
 
-    uri: str
+    short: ClassVar = "uri"
+
+    uri: Annotated[str, Key(check.address)]
     local: bool = False
     relay: bool = False
 
 
-class WorldAddress(_Part, frozen=True, kw_only=True):
+class WorldAddress(Part, frozen=True, kw_only=True):
     """One address of a media server: `uri` as it is written, or a host and a port, each by default where it answers."""
 
-    uri: str | None = None
-    host: str | None = None
-    port: int | None = None
+    beside: ClassVar = {
+        ("host", "uri"): ", which has its own",
+        ("port", "uri"): ", which has its own",
+        ("relay", "local"): " = true: a relay is not in the server's own network",
+    }
+
+    uri: Annotated[str | None, Key(check.address)] = None
+    host: Annotated[str | None, Key(check.host)] = None
+    port: Annotated[int | None, Key(check.port)] = None
     local: bool = False
     relay: bool = False
 
 
-class WorldSource(_Part, frozen=True, kw_only=True):
+class WorldSource(Part, frozen=True, kw_only=True):
     """What `/security/resources` can be asked about on a media server."""
 
-    identifier: str
+    identifier: Annotated[str, Key(check.source, unique="source@list")]
     name: str
     connections: tuple[WorldConnection, ...] = ()
 
 
-class WorldMediaServer(world_replies.Whole, frozen=True, kw_only=True):
+class WorldMediaServer(Part, frozen=True, kw_only=True):
     """A media server. Without a port it takes a free one; without a machine identifier it has one made of its name.
 
     `token` is the server's own, made at random if none is given. One that is not `claimed` has no owner. Without
-    `addresses` it is listed where it answers, once as a local and once as a remote address.
+    `addresses` it is listed where it answers, once as a local and once as a remote address. What the local Plex does
+    not know, the folder `replies` answers, or the media server at `upstream`: that is asked with `upstream_token`, may
+    be elsewhere than on this machine or in a private network (`upstream_outside`), and is passed other methods than GET
+    and HEAD (`upstream_writes`).
     """
 
-    name: str
-    owner: str = ""
+    beside: ClassVar = {("upstream", "replies"): ": give one of the two"}
+    without: ClassVar = {
+        ("upstream_token", "upstream"): "",
+        ("upstream_outside", "upstream"): "",
+        ("upstream_writes", "upstream"): "",
+    }
+
+    name: Annotated[str, Key(unique="server")]
+    owner: Annotated[str, Key(refers=True)] = ""
     claimed: bool = True
-    token: Token | None = None
-    machine_identifier: str = ""
-    port: int | None = None
-    version: str = CURRENT_VERSION
+    token: KnownToken = None
+    machine_identifier: Annotated[str, Key(check.machine_identifier, unique="machine")] = ""
+    port: Annotated[int | None, Key(check.port, unique="port")] = None
+    version: Annotated[str, Key(check.version)] = CURRENT_VERSION
     errors: Literal["observed", "documented"] = "observed"
     platform: str = "Linux"
     platform_version: str = ""
-    addresses: tuple[WorldAddress, ...] | None = None
-    shares: tuple[WorldShare, ...] = ()
-    sources: tuple[WorldSource, ...] = ()
+    replies: str = ""
+    upstream: Annotated[str, Key(check.base)] = ""
+    upstream_token: Annotated[Token | None, Key(check.any_token)] = None
+    upstream_outside: bool = False
+    upstream_writes: bool = False
+    addresses: tuple[WorldAddress, ...] | None = msgspec.field(name="address", default=None)
+    shares: tuple[WorldShare, ...] = msgspec.field(name="share", default=())
+    sources: tuple[WorldSource, ...] = msgspec.field(name="source", default=())
 
     def __post_init__(self) -> None:
         # The shape is Plex's (observed): the SHA-1 of some identifier and this very text.
         made = sha1(f"{self.name}- Plex Media Server".encode(), usedforsecurity=False)
         _default(self, "machine_identifier", made.hexdigest())
 
+    @classmethod
+    def faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
+        """Yield what an owner needs, and what a server without one cannot have."""
+        if not values.get("claimed", True):
+            if "upstream" in values:
+                yield "claimed", "stands beside upstream: false would let anybody on this machine ask with its token"
+            for key in ("owner", "token", "share"):
+                if values.get(key):
+                    yield key, "stands beside claimed = false: nobody owns this server"
+        elif "owner" not in values:
+            yield "owner", "is missing"
+        owner = canonical_login(values.get("owner", ""))
+        for index, share in enumerate(values.get("share", ())):
+            if share and share.account and canonical_login(share.account) == owner:
+                yield f"share[{index}].account", "owns this server: it needs no share"
+
+
+class WorldMember(Part, frozen=True, kw_only=True):
+    """An account that is a member of a Home, or a guest in it."""
+
+    account: Annotated[str, Key(refers=True, unique="login@list")]
+    guest: bool = False
+
+
+class WorldManaged(Part, frozen=True, kw_only=True):
+    """A managed user, named by its title within its Home: no account of the world, without e-mail address and password.
+
+    `id` and `uuid` are derived from Home and title if not given.
+    """
+
+    title: Annotated[str, Key(unique="login@list")]  # compared as names are
+    restriction_profile: Literal["little_kid", "older_kid", "teen"] | None = None
+    passcode: Passcode = None
+    id: Id = 0
+    uuid: Uuid = ""
+    token: KnownToken = None
+
+
+class WorldHome(Part, frozen=True, kw_only=True):
+    """A Plex Home. An account is in at most one, as its administrator or as a member."""
+
+    name: Annotated[str, Key(unique="home")]
+    admin: Annotated[str, Key(refers=True)]
+    members: tuple[WorldMember, ...] = msgspec.field(name="member", default=())
+    managed: tuple[WorldManaged, ...] = ()
+
+    def __post_init__(self) -> None:
+        for managed in self.managed:
+            made_id, made_uuid = derived(f"home {self.name}/{managed.title}")
+            _default(managed, "id", made_id)
+            _default(managed, "uuid", made_uuid)
+
+    @property
+    def id(self) -> int:
+        """Its id, derived from its name."""
+        return derived(f"home {self.name}")[0]
+
+    @property
+    def accounts(self) -> tuple[tuple[str, str], ...]:
+        """The path and name of each account that is in it."""
+        members = tuple((f"member[{index}].account", member.account) for index, member in enumerate(self.members))
+        return (("admin", self.admin), *members)
+
+    @classmethod
+    def faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
+        """Yield who has no room."""
+        if 1 + len(values.get("member", ())) + len(values.get("managed", ())) > ROOM:
+            yield "member", f"makes more than {ROOM} with the administrator and the managed users"
+
 
 @hide_locals
-class World(_Part, frozen=True, kw_only=True):
+class World(Part, frozen=True, kw_only=True):
     """All that a local Plex is started with."""
 
-    accounts: tuple[WorldAccount, ...] = ()
-    media_servers: tuple[WorldMediaServer, ...] = ()
-    homes: tuple[WorldHome, ...] = ()
+    accounts: tuple[WorldAccount, ...] = msgspec.field(name="account", default=())
+    media_servers: tuple[WorldMediaServer, ...] = msgspec.field(name="media_server", default=())
+    homes: tuple[WorldHome, ...] = msgspec.field(name="home", default=())
     answers: Answers = Answers()
 
     def account(self, login: str) -> WorldAccount:
@@ -217,7 +319,16 @@ class World(_Part, frozen=True, kw_only=True):
             raise WorldError([f"{path} cannot be read: {error.strerror}"]) from None
         except UnicodeDecodeError as error:
             raise WorldError([f"not UTF-8 text: see byte {error.start}"]) from None
-        placed, missing = world_replies.beside(world.media_servers, Path(path).parent)
+        folder = Path(path).parent
+        placed = tuple(
+            msgspec.structs.replace(server, replies=str(folder / server.replies)) if server.replies else server
+            for server in world.media_servers
+        )
+        missing = [
+            f"media_server[{index}].replies: there is no folder {server.replies}"
+            for index, server in enumerate(placed)
+            if server.replies and not Path(server.replies).is_dir()
+        ]
         if missing:
             raise WorldError(missing)
         return msgspec.structs.replace(world, media_servers=placed)
@@ -226,11 +337,35 @@ class World(_Part, frozen=True, kw_only=True):
     def from_dict(cls, mapping: Mapping[str, object]) -> World:
         """Read a world from what TOML would give; raises `WorldError`."""
         reading = Reading()
-        world = _WORLD(mapping, "", reading)
-        reading.finish(_usernames(mapping))
-        if reading.faults:
+        world = reading.read(cls, mapping)
+        reading.finish()
+        if world is None or reading.faults:
             raise WorldError(reading.faults)
-        return cast("World", world)
+        return world
+
+    @classmethod
+    def faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
+        """Yield each account in a second Home, and each share whose managed user is not one, or has it already."""
+        homes: tuple[WorldHome | None, ...] = values.get("home", ())
+        known = [home for home in homes if home]
+        places: dict[str, str] = {}
+        for index, home in enumerate(homes):
+            for key, name in home.accounts if home else ():
+                path = f"home[{index}].{key}"
+                before = places.setdefault(canonical_login(name), path)
+                if before != path:
+                    yield path, f"is in a Home already: see {before}"
+        if len(known) < len(homes):
+            return  # a faulty Home may have the user: its own faults are told
+        servers: tuple[WorldMediaServer | None, ...] = values.get("media_server", ())
+        for index, server in enumerate(servers):
+            first: dict[int, str] = {}
+            for number, share in enumerate(server.shares if server else ()):
+                path, found = f"media_server[{index}].share[{number}]", managed_named(known, share.managed, share.home)
+                if share.managed and len(found) != 1:
+                    yield f"{path}.managed", _not_one(share.managed, found, known)
+                elif share.managed and (before := first.setdefault(found[0].id, path)) != path:
+                    yield f"{path}.managed", f"is the same as {before}.managed"
 
     @classmethod
     def demo(cls) -> World:
@@ -240,68 +375,22 @@ class World(_Part, frozen=True, kw_only=True):
         return cls.parse((resources.files("ticketstub.server") / "demo_world.toml").read_text("utf-8"))
 
 
-def _default(part: msgspec.Struct, field: str, derived: object) -> None:
+def derived(name: str) -> tuple[int, str]:
+    """Make nine digits and sixteen of base 16 of a name, as Plex's own ids are (observed)."""
+    made = sha256(canonical_login(name).encode()).digest()
+    return 100_000_000 + int.from_bytes(made[:8], "big") % 900_000_000, made[8:16].hex()
+
+
+def _default(part: Part, field: str, made: object) -> None:
     if not getattr(part, field):
-        force_setattr(part, field, derived)
+        force_setattr(part, field, made)
 
 
-def _usernames(mapping: Mapping[str, object]) -> Iterable[str]:
-    """Return every user name of the accounts, those of faulty accounts too."""
-    accounts = mapping.get("account")
-    entries = cast("list[object]", accounts) if isinstance(accounts, (list, tuple)) else []
-    tables = [cast("Mapping[str, object]", entry) for entry in entries if isinstance(entry, Mapping)]
-    return [name for entry in tables if isinstance(name := entry.get("username"), str)]
-
-
-def _one_password(values: dict[str, object]) -> Iterable[tuple[str, str]]:
-    if "password" in values and "password_hash" in values:
-        yield "password_hash", "stands beside password: give one of the two"
-
-
-def _one_person(values: dict[str, object]) -> Iterable[tuple[str, str]]:
-    if "account" in values and "managed" in values:
-        yield "managed", "stands beside account: give one of the two"
-    elif "account" not in values and "managed" not in values:
-        yield "account", "is missing"
-    if "home" in values and "managed" not in values:
-        yield "home", "stands without managed, whose Home it is"
-
-
-def _not_the_owner(values: dict[str, object]) -> Iterable[tuple[str, str]]:
-    owner = canonical_login(str(values.get("owner", "")))
-    shares = cast("tuple[WorldShare | None, ...]", values.get("share", ()))
-    for index, share in enumerate(shares):
-        if share and share.account and canonical_login(share.account) == owner:
-            yield f"share[{index}].account", "owns this server: it needs no share"
-
-
-def _owned_or_unclaimed(values: dict[str, object]) -> Iterable[tuple[str, str]]:
-    yield from world_replies.one_of_both(values)
-    if values.get("claimed", True):
-        if "owner" not in values:
-            yield "owner", "is missing"
-        yield from _not_the_owner(values)
-        return
-    for key in ("owner", "token", "share"):
-        if values.get(key):
-            yield key, "stands beside claimed = false: nobody owns this server"
-
-
-def _one_managed_user_each(values: dict[str, object]) -> Iterable[tuple[str, str]]:
-    """Yield each share whose managed user is in no Home, or in several, or has the share already."""
-    homes = cast("tuple[WorldHome | None, ...]", values.get("home", ()))
-    known = [home for home in homes if home]
-    if len(known) < len(homes):
-        return  # a faulty Home may have the user: its own faults are told
-    servers = cast("tuple[WorldMediaServer | None, ...]", values.get("media_server", ()))
-    for index, server in enumerate(servers):
-        first: dict[int, str] = {}
-        for number, share in enumerate(server.shares if server else ()):
-            path, found = f"media_server[{index}].share[{number}]", managed_named(known, share.managed, share.home)
-            if share.managed and len(found) != 1:
-                yield f"{path}.managed", _not_one(share.managed, found, known)
-            elif share.managed and (before := first.setdefault(found[0].id, path)) != path:
-                yield f"{path}.managed", f"is the same as {before}.managed"
+def managed_named(homes: Iterable[WorldHome], title: str, home: str = "") -> list[WorldManaged]:
+    """Return the managed users of this title, in this Home if one is named."""
+    named = [each for each in homes if not home or canonical_login(each.name) == canonical_login(home)]
+    wanted = canonical_login(title)
+    return [each for one in named for each in one.managed if canonical_login(each.title) == wanted]
 
 
 def _not_one(title: str, found: Sequence[WorldManaged], homes: Sequence[WorldHome]) -> str:
@@ -309,122 +398,3 @@ def _not_one(title: str, found: Sequence[WorldManaged], homes: Sequence[WorldHom
         return "is in more than one Home: name the one with home"
     titles = [each.title for home in homes for each in home.managed]
     return f'there is no managed user "{printable(title)}"' + suggestion(title, titles)
-
-
-def _whole(values: dict[str, object]) -> Iterable[tuple[str, str]]:
-    yield from one_home_each(values)
-    yield from _one_managed_user_each(values)
-
-
-def _one_kind_of_address(values: dict[str, object]) -> Iterable[tuple[str, str]]:
-    for key in ("host", "port"):
-        if "uri" in values and key in values:
-            yield key, "stands beside uri, which has its own"
-    if values.get("local") and values.get("relay"):
-        yield "relay", "stands beside local = true: a relay is not in the server's own network"
-
-
-def _connection(raw: object, path: str, reading: Reading) -> object:
-    """Read an address, or a table with an address."""
-    return _CONNECTION({"uri": raw} if isinstance(raw, str) else raw, path, reading)
-
-
-_text, _flag, _texts = value(check.text), value(check.flag), each(value(check.text))
-
-_CONNECTION = table(
-    WorldConnection,
-    {"uri": Key(value(check.address), required=True), "local": Key(_flag), "relay": Key(_flag)},
-)
-_SOURCE = table(
-    WorldSource,
-    {
-        "identifier": Key(value(check.source), required=True, unique="source@list"),
-        "name": Key(_text, required=True),
-        "connections": Key(each(_connection)),
-    },
-)
-_ADDRESS = table(
-    WorldAddress,
-    {
-        "uri": Key(value(check.address)),
-        "host": Key(value(check.host)),
-        "port": Key(value(check.whole(1, 65535))),
-        "local": Key(_flag),
-        "relay": Key(_flag),
-    },
-    _one_kind_of_address,
-)
-_SHARE = table(
-    WorldShare,
-    {
-        "account": Key(_text, refers=True, unique="login@list"),
-        "managed": Key(_text),
-        "home": Key(_text),
-        "token": Key(value(check.token), unique="token"),
-    },
-    _one_person,
-)
-_MEDIA_SERVER = table(
-    WorldMediaServer,
-    {
-        "name": Key(_text, required=True, unique="server"),
-        "owner": Key(_text, refers=True),
-        "claimed": Key(_flag),
-        "token": Key(value(check.token), unique="token"),
-        "machine_identifier": Key(value(check.machine_identifier), unique="machine"),
-        "port": Key(value(check.whole(1, 65535)), unique="port"),
-        "version": Key(value(check.version)),
-        "errors": Key(value(check.choice("observed", "documented"))),
-        "platform": Key(_text),
-        "platform_version": Key(_text),
-        **world_replies.KEYS,
-        "address": Key(each(_ADDRESS), into="addresses"),
-        "share": Key(each(_SHARE), into="shares"),
-        "source": Key(each(_SOURCE), into="sources"),
-    },
-    _owned_or_unclaimed,
-)
-_SUBSCRIPTION = table(
-    WorldSubscription,
-    {"active": Key(_flag), "plan": Key(_text), "status": Key(_text), "features": Key(_texts)},
-)
-_ACCOUNT = table(
-    WorldAccount,
-    {
-        "username": Key(_text, required=True, unique="login"),
-        "email": Key(value(check.email), required=True, unique="login"),
-        "password": Key(value(check.password)),
-        "password_hash": Key(value(check.password_hash)),
-        "verification_secret": Key(value(check.verification_secret)),
-        "passcode": Key(value(passcode)),
-        "token": Key(value(check.token), unique="token"),
-        "friendly_name": Key(_text),
-        "title": Key(_text),
-        "id": Key(value(check.whole(1, 2**53 - 1)), unique="id"),  # what a Node client can read exactly
-        "uuid": Key(value(check.uuid), unique="uuid"),
-        "country": Key(value(check.country)),
-        "locale": Key(_text),
-        "thumb": Key(value(check.address)),
-        "joined_at": Key(value(check.whole(0, MILLISECONDS - 1))),
-        "confirmed": Key(_flag),
-        "disabled": Key(_flag),
-        "email_only_auth": Key(_flag),
-        "subscription": Key(_SUBSCRIPTION),
-        "subscription_description": Key(_text),
-        "roles": Key(_texts),
-        "entitlements": Key(_texts),
-    },
-    _one_password,
-)
-
-
-_WORLD = table(
-    World,
-    {
-        "account": Key(each(_ACCOUNT), into="accounts"),
-        "media_server": Key(each(_MEDIA_SERVER), into="media_servers"),
-        "home": Key(each(HOME), into="homes"),
-        "answers": Key(ANSWERS),
-    },
-    _whole,
-)

@@ -1,20 +1,56 @@
-"""How a world is read: by tables of keys, with every fault found in one go.
+"""How a world is read: by the fields of its structs, with every fault found in one go.
 
-Rule: a reader takes what stands at a path and returns what the world keeps there, or notes faults and returns `None`.
-Nothing is guessed and nothing is ignored. What is unique and what refers to something is noted while reading and
-decided at the end, so that one wrong key does not make others look wrong.
+Rule: what stands at a path becomes what the world keeps there, or faults are noted and it becomes `None`. Nothing is
+guessed and nothing is ignored. What is unique and what refers to something is noted while reading and decided at the
+end, so that one wrong key does not make others look wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from functools import cache
+from types import NoneType
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
 from ticketstub.errors import printable
+from ticketstub.server import world_values
 from ticketstub.server.store.base import canonical_login
 from ticketstub.server.world_values import Unfit
+
+P = TypeVar("P", bound="Part")
+T = TypeVar("T")
+
+
+class Key(msgspec.Struct, frozen=True):
+    """What a field of a table takes beside its type.
+
+    `check` is one line of text by default. `unique` names the group in which the value may occur once (`@list` after
+    it: once in that list). `names`: it is an account's user name; `refers`: it is that of an account of the world.
+    """
+
+    check: Callable[[object], object] = world_values.text
+    unique: str | None = None
+    names: bool = False
+    refers: bool = False
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """A table of a world. Its fields are its keys; those without a default are required."""
+
+    short: ClassVar[str | None] = None
+    """The key that is meant where a text stands in place of the table."""
+    beside: ClassVar[dict[tuple[str, str], str]] = {}
+    """What does not go together: a key, the other one, and the end of the reason."""
+    without: ClassVar[dict[tuple[str, str], str]] = {}
+    """What does not stand alone: a key, the one that it needs, and the end of the reason."""
+
+    @classmethod
+    def faults(cls, _values: dict[str, Any]) -> Iterable[tuple[str, str]]:
+        """Yield what else does not go together: a key and the reason."""
+        return ()
 
 
 class Reading:
@@ -23,122 +59,107 @@ class Reading:
     def __init__(self) -> None:
         self.faults: list[str] = []
         self._seen: dict[tuple[str, object], str] = {}
+        self._names: list[str] = []
         self._references: list[tuple[str, str]] = []
+
+    def read(self, kind: type[T], raw: object, path: str = "") -> T | None:
+        """Read what stands at a path as its type says; `None` where it is faulty."""
+        try:
+            found: T = self._converted(kind, raw, path)
+        except Unfit as fault:
+            self.fault(path, str(fault))
+            return None
+        return found
 
     def fault(self, path: str, reason: str) -> None:
         """Note a fault at a path."""
         self.faults.append(f"{path}: {reason}" if path else reason)
 
-    def unique(self, group: str, value: object, path: str) -> None:
-        """Note a value of which there may be one in its group; a table may repeat itself (user name and e-mail)."""
-        first = self._seen.setdefault((group, value), path)
-        if first != path and _table(first) != _table(path):
-            self.fault(path, f"is the same as {first}")
-
-    def refers(self, path: str, login: str) -> None:
-        """Note that an account is named here."""
-        self._references.append((path, login))
-
-    def finish(self, usernames: Iterable[str]) -> None:
+    def finish(self) -> None:
         """Decide about what refers to accounts, by all the names there are."""
-        names = list(usernames)
-        known = {canonical_login(name) for name in names}
+        known = {canonical_login(name) for name in self._names}
         for path, login in self._references:
             if canonical_login(login) not in known:
-                self.fault(path, f'there is no account "{printable(login)}"' + suggestion(login, names))
+                self.fault(path, f'there is no account "{printable(login)}"' + suggestion(login, self._names))
 
+    def _converted(self, kind: Any, raw: object, path: str) -> Any:  # noqa: ANN401  # a type, and a value of it
+        if NoneType in get_args(kind):  # it may be left out
+            kind = get_args(kind)[0]
+        origin, arguments = get_origin(kind), get_args(kind)
+        if origin is tuple:
+            if not isinstance(raw, (list, tuple)):
+                raise Unfit("must be a list")
+            entries: list[object] = list(raw)  # pyright: ignore[reportUnknownArgumentType]  # each is looked at
+            return tuple(self.read(arguments[0], each, f"{path}[{index}]") for index, each in enumerate(entries))
+        if origin is Literal:
+            return world_values.one_of(arguments, raw)
+        if origin is Annotated:
+            return self._value(arguments[1], raw, path)
+        if issubclass(kind, Part):
+            return self._table(kind, raw, path)
+        return _PLAIN[kind](raw)
 
-Reader = Callable[[object, str, Reading], object]
-
-
-class Key(msgspec.Struct, frozen=True):
-    """What may stand under one key of a table.
-
-    `unique` names the group in which the value may occur once (`@list` after it: once in that list), `refers` says that
-    it is an account's user name, `into` is the field's name where it is not the key's.
-    """
-
-    read: Reader
-    required: bool = False
-    unique: str | None = None
-    refers: bool = False
-    into: str | None = None
-
-
-def value(check: Callable[[object], object]) -> Reader:
-    """Read a single value by its check."""
-
-    def read(raw: object, path: str, reading: Reading) -> object:
-        try:
-            return check(raw)
-        except Unfit as fault:
-            reading.fault(path, str(fault))
-            return None
-
-    return read
-
-
-def each(reader: Reader) -> Reader:
-    """Read a list of what `reader` reads."""
-
-    def read(raw: object, path: str, reading: Reading) -> object:
-        if not isinstance(raw, (list, tuple)):
-            reading.fault(path, "must be a list")
-            return None
-        entries: list[object] = list(raw)  # pyright: ignore[reportUnknownArgumentType]  # the reader looks at each
-        return tuple(reader(entry, f"{path}[{index}]", reading) for index, entry in enumerate(entries))
-
-    return read
-
-
-def table(
-    make: Callable[..., object],
-    keys: Mapping[str, Key],
-    rule: Callable[[dict[str, object]], Iterable[tuple[str, str]]] = lambda _values: (),
-) -> Reader:
-    """Read a table of `keys` and make something of it; `rule` yields (key, reason) for what does not go together."""
-
-    def read(raw: object, path: str, reading: Reading) -> object:
+    def _table(self, kind: type[P], raw: object, path: str) -> P | None:
+        if kind.short and isinstance(raw, str):
+            raw = {kind.short: raw}
         if not isinstance(raw, Mapping):
-            reading.fault(path, "must be a table")
-            return None
+            raise Unfit("must be a table")
         given: dict[str, object] = {str(name): entry for name, entry in raw.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # anything may be in it
-        before = len(reading.faults)
-        for name in sorted(given.keys() - keys.keys()):
-            reading.fault(_join(path, printable(name)), "is no key of a world here" + suggestion(name, keys))
-        values = {
-            name: found
-            for name, key in keys.items()
-            if (found := _at(given, name, key, _join(path, name), reading)) is not None
-        }
-        for name, reason in rule(values):
-            reading.fault(_join(path, name), reason)
-        if len(reading.faults) > before:
+        fields, before, values = keys_of(kind), len(self.faults), dict[str, Any]()
+        for name in sorted(given.keys() - fields.keys()):
+            self.fault(_join(path, printable(name)), "is no key of a world here" + suggestion(name, fields))
+        for name, field in fields.items():
+            if name in given:
+                values[name] = self.read(field.type, given[name], _join(path, name))
+            elif field.required:
+                self.fault(_join(path, name), "is missing")
+        values = {name: found for name, found in values.items() if found is not None}
+        for name, reason in _faults(kind, values):
+            self.fault(_join(path, name), reason)
+        if len(self.faults) > before:
             return None
-        return make(**{keys[name].into or name: found for name, found in values.items()})
+        return kind(**{fields[name].name: found for name, found in values.items()})
 
-    return read
+    def _value(self, key: Key, raw: object, path: str) -> object:
+        """Read a single value, and note what it is unique among and whom it names."""
+        found = key.check(raw)
+        if key.names:
+            self._names.append(str(found))
+        if key.refers:
+            self._references.append((path, str(found)))
+        if key.unique:
+            self._note(key.unique, found, path)
+        return found
 
-
-def _at(given: Mapping[str, object], name: str, key: Key, path: str, reading: Reading) -> object:
-    """Read what stands under one key, and note what it is unique among and whom it names."""
-    if name not in given:
-        if key.required:
-            reading.fault(path, "is missing")
-        return None
-    found = key.read(given[name], path, reading)
-    if found is None:
-        return None
-    if key.refers:
-        reading.refers(path, str(found))
-    if key.unique:
-        group, _, among = key.unique.partition("@")
+    def _note(self, unique: str, found: object, path: str) -> None:
+        """Note a value of which there may be one in its group; a table may repeat itself (user name and e-mail)."""
+        group, _, among = unique.partition("@")
         form = canonical_login(str(found)) if group == "login" else found
-        reading.unique(f"{group}@{_table(path).rpartition('[')[0]}" if among else group, form, path)
-    return found
+        first = self._seen.setdefault((f"{group}@{_parent(path).rpartition('[')[0]}" if among else group, form), path)
+        if first != path and _parent(first) != _parent(path):
+            self.fault(path, f"is the same as {first}")
 
 
-def _table(path: str) -> str:
+_PLAIN: dict[type, Callable[[object], object]] = {str: world_values.text, bool: world_values.flag}
+
+
+@cache
+def keys_of(kind: type[Part]) -> dict[str, msgspec.structs.FieldInfo]:
+    """Return the keys of a table."""
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
+
+
+def _faults(kind: type[Part], values: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    for (key, other), reason in kind.beside.items():
+        if values.get(key) and values.get(other):
+            yield key, f"stands beside {other}{reason}"
+    for (key, other), reason in kind.without.items():
+        if key in values and other not in values:
+            yield key, f"stands without {other}{reason}"
+    yield from kind.faults(values)
+
+
+def _parent(path: str) -> str:
     return path.rpartition(".")[0]
 
 

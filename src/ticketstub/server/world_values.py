@@ -7,7 +7,7 @@ reason that completes the sentence "`account[0].email` …". A reason never repe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from functools import partial
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -37,42 +37,27 @@ def flag(raw: object) -> bool:
     return raw
 
 
-def whole(lowest: int, highest: int) -> Callable[[object], int]:
+def whole(lowest: int, highest: int, raw: object) -> int:
     """A whole number in a range."""
-
-    def check(raw: object) -> int:
-        if not isinstance(raw, int) or isinstance(raw, bool):
-            raise Unfit(f"must be a whole number, not {_kind(raw)}")
-        if not lowest <= raw <= highest:
-            raise Unfit(f"must be {lowest} to {highest}")
-        return raw
-
-    return check
+    if not isinstance(raw, int) or isinstance(raw, bool):
+        raise Unfit(f"must be a whole number, not {_kind(raw)}")
+    if not lowest <= raw <= highest:
+        raise Unfit(f"must be {lowest} to {highest}")
+    return raw
 
 
-def choice(*values: str | int) -> Callable[[object], str | int]:
+def one_of(values: tuple[str | int, ...], raw: object) -> str | int:
     """One of a few words or numbers."""
-
-    def check(raw: object) -> str | int:
-        if not isinstance(raw, str | int) or isinstance(raw, bool) or raw not in values:
-            raise Unfit(
-                "must be " + " or ".join(f'"{value}"' if isinstance(value, str) else f"{value}" for value in values)
-            )
-        return raw
-
-    return check
+    if not isinstance(raw, str | int) or isinstance(raw, bool) or raw not in values:
+        allowed = (f'"{value}"' if isinstance(value, str) else f"{value}" for value in values)
+        raise Unfit("must be " + " or ".join(allowed))
+    return raw
 
 
-def shaped(pattern: str, reason: str) -> Callable[[object], str]:
-    """Text of a regular shape."""
-    matches = re.compile(pattern).fullmatch
-
-    def check(raw: object) -> str:
-        if not matches(text(raw)):
-            raise Unfit(reason)
-        return str(raw)
-
-    return check
+def _shaped(pattern: str, reason: str, raw: object) -> str:
+    if not re.fullmatch(pattern, text(raw)):
+        raise Unfit(reason)
+    return str(raw)
 
 
 def email(raw: object) -> str:
@@ -142,11 +127,38 @@ def host(raw: object) -> str:
         raise Unfit("must be an IP address; an address with a name is a uri") from None
 
 
-machine_identifier = shaped(r"[0-9a-f]{40}", "must be exactly 40 characters of 0-9 and a-f")
-uuid = shaped(r"[0-9a-f]{16}", "must be exactly 16 characters of 0-9 and a-f")
-version = shaped(r"\d{1,5}(\.\d{1,5}){2,3}(-[0-9a-z]{1,20})?", 'must be a version like "1.42.2.10156"')
-country = shaped(r"[A-Z]{2}", "must be two capital letters")
-source = shaped(r"(server|provider)://[!-~]+", "must begin with server:// or provider:// and go on without spaces")
+def passcode(raw: object) -> Secret:
+    """A Home user's passcode."""
+    if isinstance(raw, int):
+        raise Unfit("must be text, not a number: put it in quotes")
+    return Secret(_shaped("[0-9]{4}", "must be exactly four digits 0 to 9", raw))
+
+
+def base(raw: object) -> str:
+    """The address of a media server."""
+    given = address(raw).rstrip("/")
+    if given.count("/") != 2 or "?" in given or "#" in given:
+        raise Unfit("must be an address without a path, as http://host:32400")
+    return given
+
+
+def any_token(raw: object) -> Token:
+    """The token of a server that is none of ours: any text that can stand in a header."""
+    given = text(raw)
+    try:
+        return Token(given)
+    except ValueError:
+        raise Unfit("is no token") from None
+
+
+machine_identifier = partial(_shaped, r"[0-9a-f]{40}", "must be exactly 40 characters of 0-9 and a-f")
+uuid = partial(_shaped, r"[0-9a-f]{16}", "must be exactly 16 characters of 0-9 and a-f")
+version = partial(_shaped, r"\d{1,5}(\.\d{1,5}){2,3}(-[0-9a-z]{1,20})?", 'must be a version like "1.42.2.10156"')
+country = partial(_shaped, r"[A-Z]{2}", "must be two capital letters")
+source = partial(
+    _shaped, r"(server|provider)://[!-~]+", "must begin with server:// or provider:// and go on without spaces"
+)
+port = partial(whole, 1, 65535)
 
 
 def _encoded(raw: str) -> bytes:

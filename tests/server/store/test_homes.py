@@ -14,8 +14,7 @@ from ticketstub.server.store.members import NewHome, Passcode
 from ticketstub.server.store.seed import managed_record, seed
 from ticketstub.server.store.sessions import NewSession
 from ticketstub.server.store.sqlite import SqliteStore
-from ticketstub.server.world import World
-from ticketstub.server.world_homes import WorldManaged
+from ticketstub.server.world import World, WorldManaged
 from ticketstub.token import Secret
 
 NOW = 1_795_000_000

@@ -30,7 +30,7 @@ from ticketstub.server.store.base import AccountRow
 from ticketstub.server.store.homes import InvitationRow, MemberRow
 from ticketstub.server.store.members import NewHome, Passcode
 from ticketstub.server.store.seed import managed_record, shown_pin
-from ticketstub.server.world_homes import WorldManaged
+from ticketstub.server.world import WorldManaged
 from ticketstub.token import Secret
 from ticketstub.wire.call import from_parameters
 from ticketstub.wire.codec import Format

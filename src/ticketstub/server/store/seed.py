@@ -32,8 +32,17 @@ from ticketstub.server.store.database import Statements
 from ticketstub.server.store.members import ADD_HOME, Passcode, add_managed, describe, join, keep_passcode
 from ticketstub.server.store.sqlite import SqliteStore
 from ticketstub.server.store.tokens import note_device
-from ticketstub.server.world import World, WorldAccount, WorldConnection, WorldMediaServer, WorldShare, WorldSource
-from ticketstub.server.world_homes import WorldHome, WorldManaged, managed_named
+from ticketstub.server.world import (
+    World,
+    WorldAccount,
+    WorldConnection,
+    WorldHome,
+    WorldManaged,
+    WorldMediaServer,
+    WorldShare,
+    WorldSource,
+    managed_named,
+)
 from ticketstub.token import Secret, Token
 
 _ACCOUNT_OF = "SELECT account_id FROM login WHERE name = $1 AND is_username = 1"
