@@ -9,11 +9,12 @@ those of variables.py, for a program that needs no proxy.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ticketstub.cli.starting import plex_names
 from ticketstub.server.proxy.variables import (
     AUTHORITY,
     BUNDLE,
@@ -99,20 +100,9 @@ def _local_plex(wanted: Wanted, world: World) -> dict[str, Value]:
             "timeout": "5s",
             "retries": 15,
         },
-        "networks": {"plex": {"ipv4_address": str(wanted.address), "aliases": list(aliases(wanted.address, world))}},
+        "networks": {"plex": {"ipv4_address": str(wanted.address), "aliases": plex_names(world, str(wanted.address))}},
         "volumes": [f"ticketstub-tls:{CERTIFICATES}", *volumes],
     }
-
-
-def aliases(address: IPv4Address, world: World) -> Iterator[str]:
-    """Yield the names that lead to the local Plex: plex.tv's, and its media servers' below plex.direct."""
-    from ticketstub.server.addresses import plex_direct_digits, plex_direct_name
-    from ticketstub.server.proxy.hosts import PLEX_TV
-
-    yield from sorted(PLEX_TV)
-    for server in world.media_servers:
-        digits = plex_direct_digits(server.machine_identifier)
-        yield plex_direct_name(digits, str(address), 0).partition(":")[0]
 
 
 def _world(wanted: Wanted, world: World) -> tuple[list[str], list[Value]]:

@@ -24,11 +24,10 @@ from ticketstub.errors import PlexError, printable
 from ticketstub.wire.http import Request, Response, origin_of
 
 if TYPE_CHECKING:
-    from ticketstub.client import MediaServer, Plex
+    from ticketstub.client import Plex
     from ticketstub.records import Resource
     from ticketstub.server.local_plex import LocalPlex
     from ticketstub.server.world import WorldAccount
-    from ticketstub.token import Secret
 
 _NOBODY_S_TOKEN = "this-token-was-ended"  # noqa: S105  # it opens nothing: that is what it is for
 LINES = """\
@@ -104,7 +103,7 @@ def _sign_in(story: _Story, plex: Plex, mira: WorldAccount) -> Plex:
     """Sign in, and return the client of who has signed in."""
     story.section("Sign in", "with a password and a verification code")
     account = plex.authentication.post_users_sign_in_data(
-        login=mira.username, password=_password(mira), verification_code=mira.code()
+        login=mira.username, password=mira.password or "", verification_code=mira.code()
     )
     story.record("Account", [("user name", account.username), *facts.of_account(account)])
     return plex.with_options(token=account.auth_token)
@@ -146,12 +145,8 @@ def _use_a_transient_token(story: _Story, mine: Plex, attic: Resource) -> None:
     story.section("Ask with it how to reach a source", "another media server, and a provider")
     guest = mine.at(server.url, token=transient.token)
     for source in (f"server://{attic.client_identifier}", "provider://tv.plex.provider.attic-guide"):
-        _ask_for_source(story, guest, source)
-
-
-def _ask_for_source(story: _Story, guest: MediaServer, source: str) -> None:
-    found = guest.authentication.get_source_connection_information(source=source)
-    story.record("Source", [("name", found.name), ("asked for", source), *facts.of_source(found)])
+        found = guest.authentication.get_source_connection_information(source=source)
+        story.record("Source", [("name", found.name), ("asked for", source), *facts.of_source(found)])
 
 
 def _fail(story: _Story, plex: Plex, mira: WorldAccount) -> None:
@@ -159,23 +154,15 @@ def _fail(story: _Story, plex: Plex, mira: WorldAccount) -> None:
     from ticketstub.token import Token
 
     sign_in = plex.authentication.post_users_sign_in_data
-    story.section("A wrong password")
-    story.expect(lambda: sign_in(login=mira.username, password="not-the-password"))  # noqa: S106  # a wrong one
-    story.section("A verification code is wanted, and none was sent")
-    story.expect(lambda: sign_in(login=mira.username, password=_password(mira)))
-    story.section("A dead token")
-    dead = Token(_NOBODY_S_TOKEN)
-    story.expect(plex.with_options(token=dead).authentication.get_token_details)
-    story.section("A media server that is not there")
+    wrong, right = "not-the-password", mira.password or ""
+    story.expect("A wrong password", lambda: sign_in(login=mira.username, password=wrong))
+    without_code = "A verification code is wanted, and none was sent"
+    story.expect(without_code, lambda: sign_in(login=mira.username, password=right))
+    dead = plex.with_options(token=Token(_NOBODY_S_TOKEN))
+    story.expect("A dead token", dead.authentication.get_token_details)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         nowhere = f"http://127.0.0.1:{listener.getsockname()[1]}"  # a port that was free a moment ago
-    story.expect(plex.at(nowhere).identity)
-
-
-def _password(account: WorldAccount) -> Secret:
-    if account.password is None:
-        raise LookupError("the demonstration's first account has a password")
-    return account.password
+    story.expect("A media server that is not there", plex.at(nowhere).identity)
 
 
 def _show_code() -> None:
@@ -242,8 +229,9 @@ class _Story:
         show.console().print(Text(f"   {kind}", style="italic"))
         show.facts(pairs, indent=5)
 
-    def expect(self, call: Callable[[], object]) -> None:
-        """Make a call that fails, and print the error as a program sees it."""
+    def expect(self, title: str, call: Callable[[], object]) -> None:
+        """Begin a section, make a call that fails, and print the error as a program sees it."""
+        self.section(title)
         try:
             call()
         except PlexError as error:

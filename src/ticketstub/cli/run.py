@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,7 +24,7 @@ from ticketstub.cli import options
 from ticketstub.cli.complaints import Complaint
 from ticketstub.cli.given import on_terminal
 from ticketstub.cli.help import Command, argument
-from ticketstub.cli.starting import explained, in_hand, inhabited
+from ticketstub.cli.starting import explained, in_hand, inhabited, plex_names
 from ticketstub.errors import printable
 
 if TYPE_CHECKING:
@@ -32,10 +32,8 @@ if TYPE_CHECKING:
 
     from ticketstub.cli.run_journal import RunJournal
     from ticketstub.server.local_plex import LocalPlex
-    from ticketstub.server.places import Secure
     from ticketstub.server.proxy.proxy import Upstream
     from ticketstub.server.proxy.variables import Pointing
-    from ticketstub.server.world import World
     from ticketstub.token import Secret
 
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as shells have it
@@ -93,72 +91,62 @@ def run(
     from logging import NullHandler, getLogger
 
     with explained():
+        import secrets
+
         from ticketstub.cli.run_journal import run_journal
+        from ticketstub.server.local_plex import LocalPlex
+        from ticketstub.token import Secret
 
         # As in `serve`: else Python prints the server library's warnings among the program's lines.
         getLogger("uvicorn").addHandler(NullHandler())
         people = inhabited(world, demo=world is None)
+        key = Secret(secrets.token_urlsafe(32)) if control else None
+        hand, answering = in_hand(key, chaos, seed)
         surroundings = _of_its_own if transparent else _behind_proxy
-        with (
-            run_journal(record, verbose=verbose) as journal,
-            surroundings(partial(_of_a_run, people, journal, control, chaos, seed), journal, offline) as environ,
-        ):
-            shell = os.environ.get("COMSPEC", "cmd.exe") if os.name == "nt" else os.environ.get("SHELL", "/bin/sh")
-            if not command and on_terminal(sys.stderr):
-                _welcome(environ)
-            return _run_child(command or (shell,), environ)
+        with run_journal(record, verbose=verbose) as journal:
+            make = partial(
+                LocalPlex, people, on_answer=journal.answered, plex_direct=True, hand=hand, control=answering
+            )
+            with surroundings(make, key, journal, offline) as environ:
+                shell = os.environ.get("COMSPEC", "cmd.exe") if os.name == "nt" else os.environ.get("SHELL", "/bin/sh")
+                if not command and on_terminal(sys.stderr):
+                    _welcome(environ)
+                return _run_child(command or (shell,), environ)
 
 
-class _Own(NamedTuple):
-    """The local Plex of a run, and the key of its control API where it has one."""
+def _pointing(plex: LocalPlex, key: Secret | None, proxy: str, authority: Path) -> Pointing:
+    """Return where programs are pointed."""
+    from ticketstub.server.proxy.variables import Pointing
 
-    plex: LocalPlex
-    key: Secret | None
-
-    def pointing(self, proxy: str, authority: Path) -> Pointing:
-        """Return where programs are pointed, once it runs."""
-        from ticketstub.server.proxy.variables import Pointing
-
-        control = f"{self.plex.control_url}/control/v1" if self.key else ""
-        return Pointing(proxy, authority, self.plex.url, control, self.key)
-
-
-def _of_a_run(
-    world: World, journal: RunJournal, control: bool, share: float, seed: int, secure: Secure | None = None
-) -> _Own:
-    import secrets
-
-    from ticketstub.server.local_plex import LocalPlex
-    from ticketstub.token import Secret
-
-    key = Secret(secrets.token_urlsafe(32)) if control else None
-    hand, answering = in_hand(key, share, seed)
-    plex = LocalPlex(world, on_answer=journal.answered, plex_direct=True, secure=secure, hand=hand, control=answering)
-    return _Own(plex, key)
+    control = f"{plex.control_url}/control/v1" if key else ""
+    return Pointing(proxy, authority, plex.url, control, key)
 
 
 @contextmanager
-def _behind_proxy(make: Callable[[], _Own], journal: RunJournal, offline: bool) -> Generator[dict[str, str]]:
+def _behind_proxy(
+    make: Callable[[], LocalPlex], key: Secret | None, journal: RunJournal, offline: bool
+) -> Generator[dict[str, str]]:
     """Start all that a program needs which finds a proxy, and yield its environment."""
     from ticketstub.server.proxy.leading import leading
     from ticketstub.server.proxy.variables import added
 
-    own, given, upstream = make(), dict(os.environ), None if offline else _upstream()
+    given, upstream = dict(os.environ), None if offline else _upstream()
     with (
-        own.plex.running() as plex,
+        make().running() as plex,
         leading(plex, given, offline=offline, upstream=upstream, on_event=journal.connected) as way,
     ):
-        yield added(own.pointing(*way), given)
+        yield added(_pointing(plex, key, *way), given)
 
 
 @contextmanager
 def _of_its_own(
-    make: Callable[[Secure], _Own],
+    make: Callable[..., LocalPlex],
+    key: Secret | None,
     _journal: RunJournal,
     _offline: bool,  # always so
 ) -> Generator[dict[str, str]]:
     """Start the same in namespaces of the run's own, where Plex's names lead here, and yield the environment."""
-    from ticketstub.cli.transparent import enter
+    from ticketstub.cli.transparent import LEADS_TO, enter
     from ticketstub.server.places import Secure
     from ticketstub.server.proxy.leading import certify, run_folder
     from ticketstub.server.proxy.variables import AUTHORITY, added
@@ -169,20 +157,10 @@ def _of_its_own(
         def context(names: Sequence[str]) -> ssl.SSLContext:
             return certify(names, folder, given, alone=True)
 
-        own = make(Secure(context, (443, 80)))
-        enter(_led_here(own.plex.world), folder)  # before there is any thread
-        with own.plex.running():
-            yield added(own.pointing("", folder / AUTHORITY), given)
-
-
-def _led_here(world: World) -> list[str]:
-    """Return Plex's names, and those of the world's media servers."""
-    from ticketstub.cli.transparent import LEADS_TO
-    from ticketstub.server.addresses import plex_direct_digits, plex_direct_name
-    from ticketstub.server.proxy.hosts import PLEX_TV
-
-    digits = [plex_direct_digits(server.machine_identifier) for server in world.media_servers]
-    return [*sorted(PLEX_TV), *(plex_direct_name(each, LEADS_TO, 0).partition(":")[0] for each in digits)]
+        plex = make(secure=Secure(context, (443, 80)))
+        enter(plex_names(plex.world, LEADS_TO), folder)  # before there is any thread
+        with plex.running():
+            yield added(_pointing(plex, key, "", folder / AUTHORITY), given)
 
 
 def _upstream() -> Upstream | None:

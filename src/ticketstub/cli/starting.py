@@ -85,3 +85,12 @@ def in_hand(key: Secret | None, share: float, seed: int, port: int = 0) -> tuple
     from ticketstub.server.control.sites import Control
 
     return Hand(chaos=Chaos(share, seed) if share else None), Control(key, port) if key else None
+
+
+def plex_names(world: World, address: str) -> list[str]:
+    """List plex.tv's names, and those of a world's media servers below plex.direct at an address."""
+    from ticketstub.server.addresses import plex_direct_digits, plex_direct_name
+    from ticketstub.server.proxy.hosts import PLEX_TV
+
+    digits = [plex_direct_digits(server.machine_identifier) for server in world.media_servers]
+    return [*sorted(PLEX_TV), *(plex_direct_name(each, address, 0).partition(":")[0] for each in digits)]

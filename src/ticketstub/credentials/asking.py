@@ -10,9 +10,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from typing import Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from ticketstub.errors import CredentialsError
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
 
 T = TypeVar("T")
 
@@ -26,23 +29,7 @@ _RECOMMENDED = 1.0  # keyring's own measure: what is below is not safe everywher
 _INSTEAD = 'or keep the sign-in in a file: storage="file"'
 
 
-class Backend(Protocol):
-    """What is used of a backend of the keyring library."""
-
-    def get_password(self, service: str, username: str, /) -> str | None:
-        """Return what is kept, or `None`."""
-        ...
-
-    def set_password(self, service: str, username: str, password: str, /) -> None:
-        """Keep it."""
-        ...
-
-    def delete_password(self, service: str, username: str, /) -> None:
-        """Delete it."""
-        ...
-
-
-def keyring_available(backend: Backend | None = None, *, patience: float = DETECTION) -> bool:
+def keyring_available(backend: KeyringBackend | None = None, *, patience: float = DETECTION) -> bool:
     """Tell whether there is a keyring that is safe to use unasked: one that the keyring library recommends.
 
     One that keeps nothing or writes plain files is none, and so is one that does not answer in `patience` seconds.
@@ -57,7 +44,7 @@ def keyring_available(backend: Backend | None = None, *, patience: float = DETEC
         return False
 
 
-def usable() -> Backend:
+def usable() -> KeyringBackend:
     """Return the keyring that was found, or that the user configured, if it keeps anything at all.
 
     Raises:
@@ -69,14 +56,14 @@ def usable() -> Backend:
     return backend
 
 
-def found() -> Backend:
+def found() -> KeyringBackend:
     """Ask the keyring library for its keyring. It may search the disk and ask D-Bus."""
     import keyring  # what it loads costs time
 
-    return cast("Backend", keyring.get_keyring())
+    return keyring.get_keyring()
 
 
-def name_of(backend: Backend) -> str:
+def name_of(backend: KeyringBackend) -> str:
     """Return a keyring's name for people (`SecretService Keyring`)."""
     return str(getattr(backend, "name", type(backend).__name__))
 
@@ -126,7 +113,7 @@ def _failed(kinds: list[str], patience: float, size: int) -> CredentialsError:
     return CredentialsError(f"the keyring failed ({kinds[0]})", hint=f"try again, {_INSTEAD}")
 
 
-def _priority(backend: Backend) -> float:
+def _priority(backend: KeyringBackend) -> float:
     """Return what the keyring library thinks of a backend; of a chain, of the one in it that is written to."""
     chained = getattr(backend, "backends", None)
     if chained is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,6 +20,9 @@ from ticketstub.credentials.file import data_directory
 from ticketstub.credentials.folder import SUFFIX, WRITING, FolderStore, file_name
 from ticketstub.errors import CredentialsError
 from ticketstub.frames import hide_locals
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
 
 SERVICE = "ticketstub"
 ANSWERING = 60.0
@@ -45,7 +49,7 @@ class KeyringCredentials(FolderStore):
 
     def __init__(
         self,
-        backend: asking.Backend | None = None,
+        backend: KeyringBackend | None = None,
         *,
         directory: str | os.PathLike[str] | None = None,
         answering: float = ANSWERING,
@@ -79,7 +83,7 @@ class KeyringCredentials(FolderStore):
         service, _ = _service(entry, earlier=self._is_still_there(entry))
         return f"in this computer's keyring ({asking.name_of(self._keyring())}), as {service}"
 
-    def _keyring(self) -> asking.Backend:
+    def _keyring(self) -> KeyringBackend:
         with self._guard:
             self._backend = self._backend or asking.usable()
             return self._backend
@@ -102,7 +106,7 @@ class KeyringCredentials(FolderStore):
         backend, (service, user) = self._keyring(), _service(entry)
 
         def kept() -> bool:
-            backend.set_password(service, user, text)
+            backend.set_password(service, user, text)  # pyright: ignore[reportUnknownMemberType]  # it is wrapped
             return backend.get_password(service, user) == text
 
         if not asking.within(self._answering, kept, size=len(text)):
