@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.tables import every
 from ticketstub.server.known_secrets import KnownSecrets
-from ticketstub.server.recording import Recorder, scrubbed, secrets_of
+from ticketstub.server.recording import Recorder, secrets_of
 from ticketstub.server.replies import Replies
 from ticketstub.server.requests import Asked, Scope
 from ticketstub.server.scrubbing import Scrubber
@@ -336,7 +336,7 @@ def test_ordinary_words_stay() -> None:
         '<a title="The Password" codec="h264" languageCode="eng" file="/media/films/Secret (1999).mkv" time="12:30"/>',
         '<Video ratingKey="7" addedAt="1700000000" version="1.40.1.8227"><Media id="9"/></Video>',
     ):
-        assert text == scrubbed(text)
+        assert text == Scrubber().scrub(text)
 
 
 def test_many_answers_with_secrets_of_their_own_are_recorded_in_time(

@@ -35,11 +35,6 @@ _FORMS = re.compile(
 )
 
 
-def scrubbed(text: str, secrets: Iterable[str] = ()) -> str:
-    """Take secrets out of a text, known ones and others; raises `HiddenSecret`."""
-    return Scrubber(secrets).scrub(text)
-
-
 def secrets_of(value: object) -> Iterator[str]:
     """Find the secrets in a world, or a part of one."""
     if isinstance(value, Secret):
@@ -89,7 +84,7 @@ class Recorder:
             except HiddenSecret:
                 return None
             at = self._folder / (name + ending)
-            if content is None or self._scrubber.known.found_in(str(at.relative_to(self._folder))):
+            if content is None or KnownSecrets(self._scrubber.texts).found_in(str(at.relative_to(self._folder))):
                 return None
             self._clean_earlier()
             self._write(at, content)
@@ -112,7 +107,8 @@ class Recorder:
                 text = body.decode("latin-1")
             if text is not None:
                 return self._scrubber.scrub(text).encode("utf-8", "replace"), ending
-        has_secret = body.startswith(ARCHIVES) or _FORMS.search(body) or self._scrubber.known.found_in(body)
+        known = KnownSecrets(self._scrubber.texts)
+        has_secret = body.startswith(ARCHIVES) or _FORMS.search(body) or known.found_in(body)
         return (None if has_secret else body), ending
 
     def _clean_earlier(self) -> None:

@@ -12,10 +12,12 @@ import json
 import re
 import threading
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from html import escape, unescape
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, ip_address
 from urllib.parse import quote, unquote
 
 from ticketstub.server.known_secrets import KnownSecrets
@@ -87,7 +89,7 @@ class Scrubber:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets = {secret for secret in secrets if secret}
         self._others: dict[str, str] = {}
-        self._counts: dict[str, int] = {}
+        self._counts = Counter[str]()
         self._lock = threading.RLock()
 
     def remember(self, secret: str) -> None:
@@ -104,32 +106,23 @@ class Scrubber:
         """What must be in nothing that is kept."""
         return frozenset((*self._secrets, *self._others))
 
-    @property
-    def known(self) -> KnownSecrets:
-        """The same, to be looked for."""
-        return KnownSecrets(self.texts)
-
-    def scrub(self, text: str) -> str:
+    def scrub(self, text: str, name: str = "") -> str:
         """Return a text without its secrets; JSON stays JSON, and XML stays XML.
+
+        Args:
+            text: that.
+            name: of the parameter or header field whose value it is.
 
         Raises:
             HiddenSecret: one of them is encoded in a way in which it cannot be replaced.
         """
         with self._lock:
-            return self._finished(self._value("", text, below=False, depth=0))
-
-    def scrub_value(self, name: str, text: str) -> str:
-        """Return the value of a parameter or header field of this name; raises `HiddenSecret`."""
-        with self._lock:
-            return self._finished(self._value(name, text, below=False, depth=0))
-
-    def _finished(self, text: str) -> str:
-        """Replace what is known by now and stands there as it is or encoded."""
-        for original, other in self._others.items():
-            text = text.replace(original, other)
-        left = KnownSecrets([*self._secrets, *self._others])
-        raw = text.encode("utf-8", "surrogatepass")
-        return left.replace(raw, SCRUBBED.encode()).decode("utf-8", "surrogatepass")
+            text = self._value(name, text, below=False, depth=0)
+            for original, other in self._others.items():
+                text = text.replace(original, other)
+            # What is known by now, and stands there as it is or encoded.
+            found = KnownSecrets(self.texts).replace(text.encode("utf-8", "surrogatepass"), SCRUBBED.encode())
+            return found.decode("utf-8", "surrogatepass")
 
     def _value(self, name: str, text: str, *, below: bool, depth: int) -> str:
         """Scrub the text of a member, an attribute, an element, or what is within one."""
@@ -175,7 +168,7 @@ class Scrubber:
         """Scrub XML or HTML, token by token; nothing else of it changes."""
         done: list[str] = []
         open_elements: list[tuple[str, bool]] = []
-        at = 0
+        as_text, at = partial(escape, quote=False), 0
 
         def content(piece: str, write: Callable[[str], str], read: Callable[[str], str] = unescape) -> str:
             name, below = open_elements[-1] if open_elements else ("", False)
@@ -186,7 +179,7 @@ class Scrubber:
             return piece if found == plain else write(found)
 
         for found in _MARKUP.finditer(text):
-            done.append(content(text[at : found.start()], _as_text))
+            done.append(content(text[at : found.start()], as_text))
             at = found.end()
             if found["comment"] is not None:
                 done.append(f"<!--{content(found['comment'], _as_comment, str)}-->")
@@ -200,12 +193,11 @@ class Scrubber:
                 if found["closed"] in names:
                     del open_elements[len(names) - 1 - names[::-1].index(found["closed"]) :]
             else:
-                below = bool(open_elements) and open_elements[-1][1]
-                below = below or is_secret(found["tag"])
+                below = is_secret(found["tag"]) or (bool(open_elements) and open_elements[-1][1])
                 done.append(f"<{found['tag']}{self._attributes(found['attributes'], depth, below=below)}>")
                 if not found["attributes"].rstrip().endswith("/"):
                     open_elements.append((found["tag"], below))
-        done.append(content(text[at:], _as_text))
+        done.append(content(text[at:], as_text))
         return "".join(done)
 
     def _attributes(self, text: str, depth: int, *, below: bool) -> str:
@@ -231,7 +223,7 @@ class Scrubber:
         if "&" in text and unescape(text) != text:
             text = self._again(text, unescape, escape, depth)
         if "\\" in text:
-            text = self._again(text, _without_escapes, json_escaped, depth)
+            text = self._again(text, _without_escapes, lambda s: json.dumps(s, ensure_ascii=False)[1:-1], depth)
         return _BASE64.sub(lambda found: self._again(found[0], _from_base64, lambda _: SCRUBBED, depth), text)
 
     def _again(self, text: str, read: Callable[[str], str], write: Callable[[str], str], depth: int) -> str:
@@ -248,13 +240,12 @@ class Scrubber:
         text = _FORMS.sub(self._form, text)
         if is_secret(text):
             text = _TOKEN.sub(self._form, text)
-        text = _EMAIL.sub(lambda found: self._email(found[0]), text)
+        text = _EMAIL.sub(lambda found: self._other("email", found[0]), text)
         text = _PLEX_DIRECT.sub(self._plex_direct, text)
-        text = _DIGITS.sub(lambda found: self._other("digits", found[1].lower(), "{:032x}"), text)
-        if "version" in name.lower():
-            return text
-        text = _IPV4.sub(lambda found: self._address(found[0]), text)
-        return _IPV6.sub(lambda found: self._address(found[0]), text)
+        text = _DIGITS.sub(lambda found: self._other("digits", found[1].lower()), text)
+        for pattern in () if "version" in name.lower() else (_IPV4, _IPV6):
+            text = pattern.sub(lambda found: self._address(found[0]), text)
+        return text
 
     def _pair(self, found: re.Match[str]) -> str:
         if not found["value"] or not is_secret(found["name"]) or found["value"] == SCRUBBED:
@@ -266,16 +257,11 @@ class Scrubber:
         self.remember(found[0])
         return SCRUBBED
 
-    def _email(self, address: str) -> str:
-        if address.endswith("@example.test") and address in self._others.values():
-            return address
-        return self._other("email", address, "somebody-{}@example.test")
-
     def _plex_direct(self, found: re.Match[str]) -> str:
         dashed, digits = found[1], found[2].lower()
         host = dashed.replace("-", "." if dashed.count("-") == 3 and dashed.replace("-", "").isdigit() else ":")
         other = self._address(host)
-        return f"{other.replace('.', '-').replace(':', '-')}.{self._other('digits', digits, '{:032x}')}"
+        return f"{other.replace('.', '-').replace(':', '-')}.{self._other('digits', digits)}"
 
     def _address(self, text: str, *, always: bool = False) -> str:
         """Return a documentation address in place of a public one."""
@@ -283,28 +269,20 @@ class Scrubber:
             address = ip_address(text)
         except ValueError:
             return SCRUBBED if always else text
-        if text in self._others.values() or not (always or address.is_global):
-            return text
-        if isinstance(address, IPv6Address):
-            return self._other("v6", text, "2001:db8::{:x}")
-        return self._other("v4", text, "v4")
+        return self._other(f"v{address.version}", text) if always or address.is_global else text
 
-    def _other(self, kind: str, original: str, form: str) -> str:
+    def _other(self, kind: str, original: str) -> str:
         """Return what stands in the place of something, the same each time."""
-        if original in self._others.values():
-            return original
-        if original not in self._others:
-            number = self._counts[kind] = self._counts.get(kind, 0) + 1
-            self._others[original] = _documentation(number) if form == "v4" else form.format(number)
-            if kind == "email" and number == 1:
-                self._others[original] = "somebody@example.test"
-        return self._others[original]
+        if original not in self._others and original not in self._others.values():
+            self._counts[kind] += 1
+            self._others[original] = _OTHERS[kind](self._counts[kind])
+        return self._others.get(original, original)
 
 
 def scrubbed_stem(scrubber: Scrubber, path: str, query: Mapping[str, str]) -> str:
     """Name the file that answers a request, without its secrets; raises `HiddenSecret`."""
-    pieces = [scrubber.scrub_value("", piece).replace("/", "%2F") for piece in path.split("/")]
-    kept = {scrubber.scrub_value("", name): scrubber.scrub_value(name, text) for name, text in query.items()}
+    pieces = [scrubber.scrub(piece).replace("/", "%2F") for piece in path.split("/")]
+    kept = {scrubber.scrub(name): scrubber.scrub(text, name) for name, text in query.items()}
     return stem("/".join(pieces), kept)
 
 
@@ -312,6 +290,14 @@ def _documentation(number: int) -> str:
     """Return an IPv4 address of those that are for documentation; beyond their number they repeat."""
     nets = ("192.0.2.0", "198.51.100.0", "203.0.113.0")
     return str(IPv4Address(nets[(number - 1) // 254 % 3]) + (number - 1) % 254 + 1)
+
+
+_OTHERS: dict[str, Callable[[int], str]] = {
+    "email": lambda number: f"somebody-{number}@example.test" if number > 1 else "somebody@example.test",
+    "digits": "{:032x}".format,
+    "v4": _documentation,
+    "v6": "2001:db8::{:x}".format,
+}
 
 
 def _is_telling(members: Mapping[str, object]) -> bool:
@@ -332,10 +318,6 @@ def write_json(document: object) -> str:
     return text
 
 
-def _as_text(text: str) -> str:
-    return escape(text, quote=False)
-
-
 def _as_comment(text: str) -> str:
     return text.replace("--", "- -").removesuffix("-")
 
@@ -346,11 +328,6 @@ def _as_cdata(text: str) -> str:
 
 def _without_escapes(text: str) -> str:
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
-
-
-def json_escaped(text: str) -> str:
-    """Write a text as it may stand within a JSON string."""
-    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def _from_base64(text: str) -> str:
