@@ -111,26 +111,9 @@ def test_there_are_so_many_and_no_more(start: Start) -> None:
     assert alive(attic, transient(attic, MIRA))
 
 
-def test_those_of_a_share_leave_the_owner_room(start: Start) -> None:
-    """One token has only so many (429), and however many those with a share make, the owner gets one (503 for them)."""
-    settings = Settings(transient_tokens=3, transient_tokens_each=2)
-    plex = start(settings=settings)
-    attic, make = plex.media_server("Attic").url, "/security/token?type=delegation&scope=all"
-    assert [200, 200, 429] == [get(attic, make, TOM_ON_ATTIC).status for _ in range(3)]
-    assert [200, 200, 429] == [get(attic, make, MIRA).status for _ in range(3)]
-    owners = sign_in(plex.url, "mira_quill", PASSWORDS["mira_quill"]).json["authToken"]
-    assert [200, 503] == [get(attic, make, owners).status for _ in range(2)]
-    shared = TransientTokens(Keys.ephemeral(), 3, 2)
-    for origin in (b"a", b"a", b"b"):
-        shared.make(origin, "shared", ends=100, now=0)
-    with pytest.raises(ServerError):
-        shared.make(b"c", "shared", ends=100, now=0)
-    shared.make(b"o", "owner", ends=100, now=0)
-
-
 def test_one_that_is_ended_makes_room() -> None:
-    """One that is ended before its time, or found to be over, is counted no longer."""
-    tokens = TransientTokens(Keys.ephemeral(), 1, 1)
+    """One that is ended before its time, or over, is counted no longer."""
+    tokens = TransientTokens(Keys.ephemeral(), 1)
     first = tokens.make(b"a", "owner", ends=100, now=0)
     assert tokens.end(first.reveal(), 1)
     assert not tokens.end(first.reveal(), 1)
@@ -141,7 +124,7 @@ def test_one_that_is_ended_makes_room() -> None:
 
 def test_expired_ones_make_room_whichever_they_are() -> None:
     """Room is made by what is over, wherever it stands, not by what is oldest."""
-    tokens = TransientTokens(Keys.ephemeral(), 2, 2)
+    tokens = TransientTokens(Keys.ephemeral(), 2)
     long, short = tokens.make(b"a", "owner", ends=100, now=0), tokens.make(b"a", "owner", ends=10, now=0)
     with pytest.raises(ServerError):
         tokens.make(b"a", "owner", ends=100, now=9)

@@ -86,8 +86,6 @@ def corrected(limit: Limit, tally: Tally, now: int) -> Tally:
     A lock then lasts no longer than the longest one, and an attempt of the future counts as one of now. The result must
     be kept: otherwise it would be corrected again at each look, and never end.
     """
-    if tally.until <= now + limit.longest and not any(at > now for at in tally.times):
-        return tally
     times = tuple(min(at, now) for at in tally.times)
     return msgspec.structs.replace(tally, times=times, until=min(tally.until, now + limit.longest))
 
@@ -99,7 +97,10 @@ def taken(limit: Limit, tally: Tally, now: int) -> tuple[Tally, int | None]:
         The next tally and `None`; or, where none is allowed, the tally, corrected, and the seconds to wait.
     """
     tally = corrected(limit, tally, now)
-    if (wait := waiting(limit, tally, now)) is not None:
+    wait = locked(tally, now)
+    if wait is None:
+        wait = limit.longest if stopped(limit, tally) else _until_room(limit, tally.times, now)
+    if wait is not None:
         return tally, wait
     oldest = now - max(window.seconds for window in limit.windows)
     times = (*(at for at in tally.times if at > oldest), now)
@@ -135,15 +136,6 @@ def stopped(limit: Limit, tally: Tally) -> bool:
     return bool(limit.stop) and tally.total >= limit.stop
 
 
-def waiting(limit: Limit, tally: Tally, now: int) -> int | None:
-    """Return the seconds until the next attempt is allowed, or `None` where it is now."""
-    if (lock := locked(tally, now)) is not None:
-        return lock
-    if stopped(limit, tally):
-        return limit.longest
-    return _until_room(limit, tally.times, now)
-
-
 def forgotten_at(limit: Limit, tally: Tally, now: int) -> int | None:
     """Say when a tally may be forgotten; `None`: never, for it is stopped."""
     if stopped(limit, tally):
@@ -156,45 +148,33 @@ def _until_room(limit: Limit, times: tuple[int, ...], now: int) -> int | None:
 
     An attempt that lies in the future counts too: the clock was set back.
     """
-    waits = (_until_room_in(window, times, now) for window in limit.windows)
-    return max((wait for wait in waits if wait is not None), default=None)
-
-
-def _until_room_in(window: Window, times: tuple[int, ...], now: int) -> int | None:
-    within = [at for at in times if at > now - window.seconds]
-    if len(within) < window.most:
-        return None
-    # The attempt that must grow old before there is room; never longer than the window, whatever the clock did.
-    return min(within[-window.most] + window.seconds - now, window.seconds)
-
-
-class Rate(msgspec.Struct, frozen=True):
-    """So many at once, and one more each so many seconds."""
-
-    burst: int
-    seconds_each: float
+    waits: list[int] = []
+    for window in limit.windows:
+        within = [at for at in times if at > now - window.seconds]
+        if len(within) >= window.most:
+            # What must grow old before there is room; never longer than the window, whatever the clock did.
+            waits.append(min(within[-window.most] + window.seconds - now, window.seconds))
+    return max(waits, default=None)
 
 
 class Buckets:
-    """One rate, kept for each subject.
+    """One rate, kept for each subject: so many at once, and one more each so many seconds.
 
     Args:
-        rate: what each may do.
+        burst: how many at once.
+        seconds_each: the time until there is room for one more.
         most: how many subjects are remembered; beyond, who asked longest ago starts anew.
     """
 
-    def __init__(self, rate: Rate, most: int = MOST_SUBJECTS) -> None:
-        self._rate = rate
+    def __init__(self, burst: int, seconds_each: float, most: int = MOST_SUBJECTS) -> None:
+        self._burst = burst
+        self._each = seconds_each
         self._most = most
         self._empty_at: dict[Hashable, float] = {}
 
-    def __len__(self) -> int:
-        return len(self._empty_at)
-
     def take(self, subject: Hashable, now: float) -> float | None:
         """Count one for a subject: `None` where it is allowed, else the seconds to wait; then nothing is counted."""
-        each = self._rate.seconds_each
-        room = self._rate.burst * each
+        each, room = self._each, self._burst * self._each
         # What was asked lies in the bucket until then; a clock that was set back never makes it more than full.
         empty_at = min(max(self._empty_at.pop(subject, now), now), now + room)
         wait = empty_at + each - now - room
@@ -223,9 +203,9 @@ class Rates:
         """Forget everything that was counted."""
         given = self.settings
         self._buckets = {
-            "poll": Buckets(Rate(given.poll_burst, 1 / given.polls_a_second)),
-            "switch": Buckets(Rate(given.switches_a_second, 1 / given.switches_a_second)),
-            "nonce": Buckets(Rate(given.nonces_a_minute, 60 / given.nonces_a_minute)),
+            "poll": Buckets(given.poll_burst, 1 / given.polls_a_second),
+            "switch": Buckets(given.switches_a_second, 1 / given.switches_a_second),
+            "nonce": Buckets(given.nonces_a_minute, 60 / given.nonces_a_minute),
         }
 
     def count(self, kind: RateKind, subject: Hashable) -> None:

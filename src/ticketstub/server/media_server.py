@@ -61,7 +61,7 @@ class MediaServer:
         settings = instance.rates.settings
         self.row = row
         self.instance = instance
-        self.transient = TransientTokens(instance.keys, settings.transient_tokens, settings.transient_tokens_each)
+        self.transient = TransientTokens(instance.keys, settings.transient_tokens)
         self._elsewhere = elsewhere
         self.default = Format(instance.answers.default_format)
         self.traces = False

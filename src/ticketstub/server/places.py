@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address
+from itertools import count, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -111,43 +112,39 @@ class Places:
 
     def take_the_rest(self, rows: Sequence[MediaServerRow], sockets: contextlib.ExitStack) -> list[socket.socket]:
         """Take each media server's port, the named ones first so that no other is in their way, and control's."""
+        from ticketstub.server.listening import ListenError  # loaded only to be run
+
         free, found = self._open_ports(rows), dict[str, socket.socket]()
         for row in sorted(rows, key=lambda row: row.port is None):
-            self._check(row)
+            if row.port and row.port in {self.port, *self.more}:
+                raise ListenError(f"port {row.port} is {row.name}'s in the world: name another one for plex.tv's API")
             found[row.machine_identifier] = self._take(row.port or next(free), sockets)
-        self.media_servers = tuple(self._running(row, found[row.machine_identifier]) for row in rows)
-        return [*found.values(), *self._take_control(sockets)]
+        self.media_servers = tuple(
+            RunningMediaServer(
+                name=row.name,
+                machine_identifier=row.machine_identifier,
+                host=self.listening.advertise or self.listening.host,
+                port=found[row.machine_identifier].getsockname()[1],
+            )
+            for row in rows
+        )
+        if self.control is None:
+            return [*found.values()]
+        listener = self._take(self.control.port, sockets)
+        self.control = self.control._replace(port=listener.getsockname()[1])
+        return [*found.values(), listener]
 
     def _take(self, port: int, sockets: contextlib.ExitStack) -> socket.socket:
-        from ticketstub.server.listening import listen  # loaded only to be run
+        from ticketstub.server.listening import listen  # likewise
 
         return sockets.enter_context(listen(self.listening.host, port))
-
-    def _check(self, row: MediaServerRow) -> None:
-        if row.port and row.port in {self.port, *self.more}:
-            from ticketstub.server.listening import ListenError  # as in _take
-
-            raise ListenError(f"port {row.port} is {row.name}'s in the world: name another one for plex.tv's API")
 
     def _open_ports(self, rows: Sequence[MediaServerRow]) -> Iterator[int]:
         """Yield a port for each media server that has none in the world."""
         taken = {self.port, *self.more, self.control.port if self.control else 0, *(row.port for row in rows)} - {0}
-        port = self.listening.media_port or 0
-        while True:
+        for port in count(self.listening.media_port) if self.listening.media_port else repeat(0):
             if port not in taken:
                 yield port
-            port += bool(port)
-
-    def _running(self, row: MediaServerRow, listener: socket.socket) -> RunningMediaServer:
-        host, port = self.listening.advertise or self.listening.host, listener.getsockname()[1]
-        return RunningMediaServer(name=row.name, machine_identifier=row.machine_identifier, host=host, port=port)
-
-    def _take_control(self, sockets: contextlib.ExitStack) -> list[socket.socket]:
-        if self.control is None:
-            return []
-        listener = self._take(self.control.port, sockets)
-        self.control = self.control._replace(port=listener.getsockname()[1])
-        return [listener]
 
 
 def url_of(host: str, port: int) -> str:
@@ -164,12 +161,8 @@ def found_address(host: str) -> str | None:
             probe.connect(("192.0.2.1", 9))  # nothing is sent: it only tells which of its addresses would be used
             found = str(probe.getsockname()[0])
         except OSError:  # a network that leads nowhere
-            found = _by_name()
+            found = ""
+    if not found:
+        with contextlib.suppress(OSError):
+            found = socket.gethostbyname(socket.gethostname())
     return found if found and ip_address(found).is_private else "127.0.0.1"
-
-
-def _by_name() -> str:
-    try:
-        return socket.gethostbyname(socket.gethostname())
-    except OSError:
-        return ""

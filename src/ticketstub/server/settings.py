@@ -22,9 +22,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         keep_alive_seconds: how long plex.tv's port keeps an idle connection.
         media_server_keep_alive_seconds: how long a media server does; it announces that (observed: 20).
         stop_seconds: how long answers under way may take after the order to stop.
-        transient_tokens: how many transient tokens of its owner one media server keeps alive at once, and how many of
-            everybody else (503 beyond).
-        transient_tokens_each: how many of them may stand for one token (429 beyond).
+        transient_tokens: how many transient tokens one media server keeps alive at once (503 beyond).
         account_creation: whether programs may create accounts (403 otherwise).
         pins: how many PINs may live at once (503 beyond).
         poll_burst: how many polls of one PIN may come at once.
@@ -43,7 +41,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     media_server_keep_alive_seconds: int = 20
     stop_seconds: int = 1
     transient_tokens: int = 10_000
-    transient_tokens_each: int = 1000
     account_creation: bool = True
     pins: int = 10_000
     poll_burst: int = 20
