@@ -85,6 +85,9 @@ def test_help_loads_neither_rich_nor_a_client_nor_the_server(process: Command) -
     loaded = set(process(code=show.format(arguments=["--help"])).out.split())
     assert set() == {f"ticketstub.cli.{module}" for module, _ in COMMANDS.values()} & loaded
     assert set() == loaded & {"rich", "http.client", "msgspec", "aiohttp", "asyncio", "ticketstub.client"}
+    for name in ("whoami", "login", "logout", "serve", "run"):
+        loaded = set(process(code=show.format(arguments=[name, "--help"])).out.split())
+        assert set() == loaded & {"rich", "http.client", "msgspec", "aiohttp", "asyncio", "ticketstub.client"}
     asking = ["ping", "--plex-tv", "http://127.0.0.1:1", "--timeout", "0.1"]
     loaded = set(process(code=show.format(arguments=asking), stdin="this-token-was-ended\n").out.split())
     assert "http.client" in loaded

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple, TextIO
 
-from ticketstub.cli.complaints import WrongUsage
+from ticketstub.cli.complaints import WrongUsage, blaming
 from ticketstub.errors import printable
 from ticketstub.token import Secret, Token
 
@@ -133,10 +133,8 @@ def token(is_kept: Callable[[], bool] = lambda: True, *, read_input: bool = True
     if found is None:
         return None
     text, where = found
-    try:
+    with blaming(where):
         return Token(text)
-    except ValueError as error:
-        raise WrongUsage(f"{where}: {error}") from None
 
 
 def line() -> str:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ticketstub.cli.complaints import Complaint, WrongUsage, blaming
 from ticketstub.cli.given import PROFILE
-from ticketstub.credentials.base import COMMAND, DEFAULT_PROFILE, Credential, Credentials, Entry
 from ticketstub.errors import CredentialsError, PlexWarning, printable
 from ticketstub.refusals import (
     TokenExpired,
@@ -28,6 +27,7 @@ from ticketstub.refusals import (
 )
 
 if TYPE_CHECKING:
+    from ticketstub.credentials.base import Credential, Credentials, Entry
     from ticketstub.credentials.choice import Storage
     from ticketstub.credentials.file import FileCredentials
     from ticketstub.credentials.keyring import KeyringCredentials
@@ -66,6 +66,8 @@ def entry(issuer: str, profile: str | None) -> Entry:
     Raises:
         WrongUsage: one of them cannot be what it is.
     """
+    from ticketstub.credentials.base import DEFAULT_PROFILE, Entry
+
     with blaming("--profile"):
         return Entry.of(issuer, profile or os.environ.get(PROFILE, "").strip() or DEFAULT_PROFILE)
 
@@ -112,6 +114,8 @@ def names() -> list[Entry]:
     Raises:
         CredentialsError: as `everything`.
     """
+    from ticketstub.credentials.base import COMMAND
+
     keyring, here = stores()
     return [one for one in (*keyring.noted(), *here.profiles()) if one.app == COMMAND]
 
@@ -190,6 +194,8 @@ def explained(found: Found) -> Generator[None]:
 
 def to_type(command: str, wanted: Entry) -> str:
     """Write a command for an issuer and a profile, as a person would type it."""
+    from ticketstub.credentials.base import DEFAULT_PROFILE
+
     issuer = "" if wanted.issuer == "https://plex.tv" else f" --plex-tv {wanted.issuer}"
     profile = "" if wanted.profile == DEFAULT_PROFILE else f" --profile {wanted.profile}"
     return f"ticketstub {command}{issuer}{profile}"

@@ -16,7 +16,6 @@ from ticketstub.cli import facts, given, keeping, options, show
 from ticketstub.cli.complaints import WrongUsage
 from ticketstub.cli.connection import Reach, kept
 from ticketstub.cli.help import Command
-from ticketstub.credentials.base import COMMAND
 
 if TYPE_CHECKING:
     from ticketstub.cli.keeping import Found
@@ -34,6 +33,8 @@ def status(*, profile: str | None, as_json: bool) -> None:
     Nobody is asked, so it does not say whether it still works: `ticketstub check` does. What other programs keep is
     listed by `ticketstub profiles`.
     """
+    from ticketstub.credentials.base import COMMAND
+
     found = keeping.everything(COMMAND, profile)
     if profile is not None and not found:
         raise WrongUsage(f"nothing is kept under the profile {profile}", hint="ticketstub status")
