@@ -1,5 +1,6 @@
 """`ticketstub code`: the current verification code of a local Plex's account."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,21 @@ def test_a_running_one_answers_by_its_own_clock(command: Command, monkeypatch: p
         assert "the key is missing or wrong" in command("code", "cleo").err
     assert 5 == command("code", "cleo").code
     assert 2 == command("code", "cleo", "--control", "nowhere").code
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "the control API refused: 200"),
+        (b'HTTP/1.1 500 No\r\nContent-Length: 17\r\n\r\n{"code":"123456"}', "the control API refused: 500"),
+    ],
+    ids=["no code", "a failure"],
+)
+def test_an_answer_that_is_no_code(
+    command: Command, canned: Callable[[bytes], str], monkeypatch: pytest.MonkeyPatch, answer: bytes, said: str
+) -> None:
+    """Only a good answer that has a code is printed."""
+    monkeypatch.setenv("TICKETSTUB_CONTROL_KEY", KEY)
+    done = command("code", "cleo", "--control", canned(answer))
+    assert (1, "") == (done.code, done.out)
+    assert said in done.err

@@ -10,7 +10,7 @@ import pytest
 
 from tests.client.doubles import Recording, unused
 from tests.tables import every
-from ticketstub import Device, Plex, Retry, Token
+from ticketstub import Device, HomeUser, Plex, Retry, Token
 from ticketstub.options import allowed, based
 
 TOKEN = "Xk3mPz_9Q-vT7rLb2NfW"
@@ -84,6 +84,7 @@ MISTAKES: dict[str, Callable[[], object]] = {
     "source without name": lambda: plex(server=HERE).authentication.get_source_connection_information(
         source="server://"
     ),
+    "a Home user without uuid": lambda: plex().home.switch(HomeUser(id=7, title="Pip")),
     "no media server named": plex(token=None).authentication.get_transient_token,
     "e-mail as token": lambda: plex(token="mira@example.test"),
     "claim as token": lambda: plex(token="claim-A1b2C3d4E5f6G7h8I9j0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ def test_a_new_managed_user(url: str) -> None:
     assert {"title": "Ada & Co", "restricted": "1", "username": ""}.items() <= made.xml.attrib.items()
     assert ["mira_quill", "Tom & <Co>", "elsa", "Pip", "Bo", "Ada & Co"] == titles(url)
     assert [6, 6, 6] == [user(url, who)["homeSize"] for who in ("mira", "tom", "pip")]
+    assert re.fullmatch("[0-9a-f]{16}", made.xml.get("uuid") or "")
     ada = call(url, "POST", f"/api/v2/home/users/{made.xml.get('uuid')}/switch")
     assert (201, "Ada & Co", "", 6, START) == (
         ada.status,

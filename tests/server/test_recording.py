@@ -295,6 +295,15 @@ def test_texts_of_other_encodings_are_read(tmp_path: Path, encoding: str) -> Non
     assert ("scrubbed", "somebody@example.test", "café") == (root.get("t"), root.get("e"), root.text)
 
 
+def test_addresses_of_people_are_replaced_by_the_same_ones(tmp_path: Path) -> None:
+    """Each e-mail address becomes another, also one that looks like ours and was none of ours."""
+    recorder = Recorder(tmp_path)
+    for name in ("a", "b"):
+        recorder.keep_at(f"/{name}", {}, "application/json", b'["me@mail.example", "tom@example.test"]')
+        found = json.loads((tmp_path / f"{name}.json").read_text())
+        assert ["somebody@example.test", "somebody-2@example.test"] == found
+
+
 def test_unknown_types_are_scrubbed_as_text(tmp_path: Path) -> None:
     """A type that nobody knows is a text if it reads as one."""
     body = f"Authorization: Bearer {TOKEN[::-1]}\nCookie: a=1; session={TOKEN[1:]}\nx={TOKEN}\n".encode()

@@ -122,6 +122,17 @@ def test_c7_hostile(call: Call[Any], body: bytes) -> None:
     assert len(str(caught.value)) < 200
 
 
+def test_what_is_wrong_with_xml_is_said() -> None:
+    """A DTD, too deep a nesting and what is no XML are each named."""
+    for name, reason in (
+        ("billion laughs", "has a DTD"),
+        ("deep XML", "too deeply"),
+        ("not closed", "not well-formed"),
+    ):
+        with pytest.raises(MalformedReply, match=reason):
+            GetTokenDetails().read(Response(200, {}, HOSTILE[name]))
+
+
 @every("name", [name for name in HOSTILE if name not in SLOW - {"many elements"}])
 def test_c7_hostile_refusal(name: str) -> None:
     """The same bodies with a status of failure are a refusal of that status, within two seconds."""
