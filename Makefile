@@ -24,7 +24,7 @@ args ?=
 help:
 	@echo 'make demo       sign in to a local Plex and look around (the first time: half a minute of set-up)'
 	@echo 'make setup      set up .venv for development'
-	@echo 'make test       run the tests of a working day: two to three minutes  (make test args="-k token -x")'
+	@echo 'make test       run the tests of a working day: a minute  (make test args="-k token -x")'
 	@echo 'make test-all   run every test: published clients, browsers, documentation pages, fresh installs (half an hour)'
 	@echo 'make test-installs  build the wheel, and try it with the newest and the oldest dependencies'
 	@echo 'make strangers  run the published clients, and write docs/strangers.md of what was found'
