@@ -64,8 +64,13 @@ def read(path: Path, most: int) -> bytes:
     return found
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes, *, synced: bool = True) -> None:
     """Put a file there, whole, or leave what is there; its folder exists.
+
+    Args:
+        path: the file.
+        content: what is to be in it.
+        synced: whether the disk has it afterwards, for what cannot be lost.
 
     Raises:
         OSError: it cannot be written.
@@ -79,13 +84,22 @@ def write(path: Path, content: bytes) -> None:
                 os.fchmod(descriptor, 0o600)  # a umask may have taken even our own rights
             file.write(content)
             file.flush()
-            os.fsync(descriptor)
+            if synced:
+                os.fsync(descriptor)
         draft.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             draft.unlink()
         raise
-    sync_folder(path.parent)
+    if synced:
+        sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, for this user alone whatever the umask is."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(0o700, exist_ok=True)
 
 
 def remove(path: Path) -> bool:

@@ -109,10 +109,8 @@ class PrivateFolder:
             lock.release()
 
     def _make(self) -> None:
-        """Make the folder and its parents, for this user alone whatever the umask is."""
-        missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
-        for folder in reversed(missing):
-            folder.mkdir(0o700, exist_ok=True)
+        """Make the folder, and refuse one that others could change."""
+        private_files.make_folder(self.path)
         facts = self.path.stat()
         if not private_files.is_ours(facts):
             raise CredentialsError(f"the folder {self.path} is another user's", hint="choose one of your own")

@@ -7,16 +7,15 @@ its owner can read it, from the first byte on. All ours.
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from secrets import token_hex
 
 import msgspec
 
+from ticketstub import private_files
 from ticketstub.server.known_secrets import ARCHIVES, HiddenSecret, KnownSecrets
 from ticketstub.server.replies import TYPES
 from ticketstub.server.reply_names import PAGING, counted
@@ -128,25 +127,9 @@ class Recorder:
                     self._write(file, self._scrubber.scrub(raw.decode()).encode())
 
     def _write(self, at: Path, content: bytes) -> None:
-        _make(at.parent)
-        unfinished = at.with_name(f".{token_hex(8)}.part")
-        try:
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            os.replace(unfinished, at)  # noqa: PTH105  # Path.replace is this, with another name
-        finally:
-            with suppress(FileNotFoundError):
-                unfinished.unlink()
+        private_files.make_folder(at.parent)
+        private_files.write(at, content, synced=False)
         self._written.add(at)
-
-
-def _make(folder: Path) -> None:
-    """Make a folder and those above it, each for its owner alone."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    for each in reversed(missing):
-        with suppress(FileExistsError):
-            each.mkdir(0o700)
 
 
 def _text(media_type: str, body: bytes) -> str | None:
