@@ -1,7 +1,7 @@
 """How a call is made: where to, as whom, with which token, for how long, how often.
 
 Rule: settings never change; a derived client has new ones. A token goes to the origins that were named together with
-it and to no other: that is decided here, once, for every call (`Settings.admits`).
+it and to no other: that is decided here, once, for every call (`Settings.trusted`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,14 @@ TokenSource: TypeAlias = Callable[[], str | Token | Awaitable[str | Token | None
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _UNSENDABLE = re.compile(r"[\r\n\0\ud800-\udfff]")
-_IDENTIFIER = HEADERS["client_identifier"].lower()
-_OUR_OWN = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+_CONNECTIONS = "{name} is set by the connection itself and cannot be replaced"
+_NOT_HEADERS = {
+    **dict.fromkeys(("host", "content-length", "transfer-encoding", "connection"), _CONNECTIONS),
+    "x-plex-token": "pass the token as token=, so that it stays secret and goes nowhere else",
+    HEADERS["client_identifier"].lower(): (
+        "pass the client identifier as client_identifier= or device=, so that it is never missing"
+    ),
+}
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,10 +145,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             origins[which] = origin_of(self.base(which))
         return origins[which]
 
-    def admits(self, origin: str) -> bool:
-        """Tell whether the token may be sent to this origin."""
-        return origin in self.trusted
-
     def fixed_headers(self, device: Device) -> dict[str, str]:
         """Return the headers that are the same for every call, made once."""
         cached: dict[str, str] | None = vars(self).get("made_headers")
@@ -216,12 +218,8 @@ def allowed(headers: Mapping[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if not _NAME.fullmatch(name) or _UNSENDABLE.search(value):
             raise ValueError("a header's name holds only letters, digits and hyphens; its value, no line break or NUL")
-        if name.lower() in _OUR_OWN:
-            raise ValueError(f"{name} is set by the connection itself and cannot be replaced")
-        if name.lower() == "x-plex-token":
-            raise ValueError("pass the token as token=, so that it stays secret and goes nowhere else")
-        if name.lower() == _IDENTIFIER:
-            raise ValueError("pass the client identifier as client_identifier= or device=, so that it is never missing")
+        if reason := _NOT_HEADERS.get(name.lower()):
+            raise ValueError(reason.format(name=name))
     return merged({}, headers)
 
 

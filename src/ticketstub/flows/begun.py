@@ -73,9 +73,17 @@ class Begun:
     @property
     def url(self) -> str:
         """The page to open: the Auth App's, or the link page with the code filled in (documented)."""
-        if self._pin.strong:
-            return auth_url(self._pin)
-        return f"{self.link_page}/?pin={quote(self.code, safe='')}"
+        pin = self._pin
+        if not pin.strong:
+            return f"{self.link_page}/?pin={quote(self.code, safe='')}"
+        given = {"clientID": pin.device.client_identifier, "code": pin.code}
+        if pin.device.product:
+            given["context[device][product]"] = pin.device.product
+        if pin.forward_url:
+            given["forwardUrl"] = pin.forward_url
+        base = _AUTH_APP if pin.plex_tv in _OFFICIAL else pin.plex_tv
+        # The parameters are in the fragment, which no server sees (documented).
+        return f"{base}/auth#?{urlencode(given, quote_via=quote, safe='')}"
 
     @property
     def code(self) -> str:
@@ -85,7 +93,7 @@ class Begun:
     @property
     def link_page(self) -> str:
         """The page where a code of 4 characters is typed: `https://plex.tv/link`, or a local Plex's."""
-        return link_page(self._pin)
+        return f"{PLEX_TV if self._pin.plex_tv in _OFFICIAL else self._pin.plex_tv}/link"
 
     @property
     def pin_id(self) -> int:
@@ -179,19 +187,3 @@ def checked_forward_url(url: str | None) -> None:
     """
     if url is not None:
         origin_of(url)
-
-
-def auth_url(pin: BegunPin) -> str:
-    """Write the Auth App's address; its parameters are in the fragment, which no server sees (documented)."""
-    given = {"clientID": pin.device.client_identifier, "code": pin.code}
-    if pin.device.product:
-        given["context[device][product]"] = pin.device.product
-    if pin.forward_url:
-        given["forwardUrl"] = pin.forward_url
-    base = _AUTH_APP if pin.plex_tv in _OFFICIAL else pin.plex_tv
-    return f"{base}/auth#?{urlencode(given, quote_via=quote, safe='')}"
-
-
-def link_page(pin: BegunPin) -> str:
-    """Write the link page's address (documented)."""
-    return f"{PLEX_TV if pin.plex_tv in _OFFICIAL else pin.plex_tv}/link"

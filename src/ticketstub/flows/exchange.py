@@ -145,7 +145,7 @@ def _add_token(headers: dict[str, str], call: Call[V], settings: Settings, token
         if call.http.base == "plex.tv":
             raise CredentialsError("this call needs a token", hint="sign in, or pass token=")
         return  # observed: a media server may admit its own network without one
-    if not settings.admits(settings.origin(call.http.base)):
+    if settings.origin(call.http.base) not in settings.trusted:
         hint = "name the address and the token together: at(url, token=…)"
         raise CredentialsError("the token was not named together with this address, so it is not sent there", hint=hint)
     if call.http.base == "plex.tv" and token.kind in {"transient", "local"}:

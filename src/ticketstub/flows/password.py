@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from ticketstub.flows.caller import Caller
-from ticketstub.flows.steps import Flow, put
+from ticketstub.flows.steps import Flow, Put
 from ticketstub.records import Account
 from ticketstub.refusals import VerificationCodeRequired, WrongVerificationCode
 from ticketstub.token import Secret
@@ -47,7 +47,7 @@ def with_password(
 
 
 def _answer(ask_code: AskCode) -> Flow[Secret | None]:
-    answer = yield from put(ask_code)
+    answer = yield Put(ask_code)
     if isinstance(answer, str):
         answer = Secret(answer.strip())
     if answer is not None and not isinstance(answer, Secret):

@@ -25,7 +25,7 @@ from ticketstub.flows.kept import Kept, with_jwt
 from ticketstub.flows.password import with_password
 from ticketstub.flows.pin import begin, until_approved
 from ticketstub.flows.resume import learn, resumed
-from ticketstub.flows.steps import Flow, do, put
+from ticketstub.flows.steps import Flow, Put, do
 from ticketstub.flows.wish import Wish
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _shown(wish: Wish, begun: Begun) -> Flow[bool]:
         SignInFailed: there is none.
     """
     if wish.on_code is not None:
-        yield from put(partial(wish.on_code, begun))
+        yield Put(partial(wish.on_code, begun))
         if wish.code:  # the user types it, on this or another device
             return False
     there = yield from do(partial(opened, wish.open_browser, begun.url))

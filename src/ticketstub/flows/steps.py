@@ -92,11 +92,6 @@ def ask(source: TokenSource, refused: Token | None = None) -> Flow[Token | None]
     return Token(answer)
 
 
-def put(question: Callable[[], object]) -> Flow[object]:
-    """Yield the question and take whatever the program answers."""
-    return (yield Put(question))
-
-
 def do(work: Callable[[], T]) -> Flow[T]:
     """Yield the work and take what it returns."""
     return cast("T", (yield Do(work)))  # a driver answers Do with what the work returned

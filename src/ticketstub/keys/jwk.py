@@ -144,25 +144,19 @@ def thumbprint(jwk: Jwk) -> str:
     return to_base64url(sha256(to_json(members)).digest())
 
 
+@lru_cache(maxsize=1024)
 def public_key(jwk: Jwk) -> OKPKey | RSAKey | None:
-    """Return what the library verifies with, or `None` where the key is refused, whatever its name and use.
+    """Return what the library verifies with, or `None` where the key is refused.
 
     It is checked and made once a key, because both cost as much as a verification.
     """
-    return _public_key(jwk.kty, jwk.crv, jwk.x, jwk.n, jwk.e)
-
-
-@lru_cache(maxsize=1024)
-def _public_key(
-    kty: str | None, crv: str | None, x: str | None, n: str | None, e: str | None
-) -> OKPKey | RSAKey | None:
-    if fault(Jwk(kty=kty, crv=crv, x=x, n=n, e=e, kid="any"), rsa=True):
+    if fault(jwk, rsa=True):
         return None
     from joserfc.jwk import OKPKey, RSAKey
 
-    if kty == "RSA":
-        return RSAKey.import_key({"kty": "RSA", "n": n or "", "e": e or ""})
-    return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": x or ""})
+    if jwk.kty == "RSA":
+        return RSAKey.import_key({"kty": "RSA", "n": jwk.n or "", "e": jwk.e or ""})
+    return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": jwk.x or ""})
 
 
 def _wrong_okp(jwk: Jwk) -> str | None:
