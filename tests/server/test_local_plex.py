@@ -31,7 +31,7 @@ def test_addresses(plex: LocalPlex) -> None:
     urls = [plex.url, *(server.url for server in plex.media_servers)]
     assert 5 == len(set(urls))
     assert all(url.startswith("http://127.0.0.1:") for url in urls)
-    assert "mira_quill" == plex.accounts[0].username
+    assert "mira_quill" == plex.world.accounts[0].username
     with pytest.raises(LookupError):
         plex.media_server("Cellar")
 

@@ -12,6 +12,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,23 +21,20 @@ from ticketstub.server.keys import Keys
 from ticketstub.server.limits import Rates
 from ticketstub.server.places import Listening, Places, RunningMediaServer, Secure, url_of
 from ticketstub.server.settings import Settings
-from ticketstub.server.world import World, WorldAccount
+from ticketstub.server.world import World
 
 if TYPE_CHECKING:
-    from ticketstub.server.media_server import MediaServer
-    from ticketstub.server.plex_tv import PlexTv
-
-    Sites = tuple[PlexTv, dict[int, MediaServer]]
-    from ticketstub.server.app import App, OnAnswer
+    from ticketstub.server.app import OnAnswer
     from ticketstub.server.control.hand import Hand
     from ticketstub.server.control.sites import Control
     from ticketstub.server.elsewhere import Elsewhere
     from ticketstub.server.instance import Clock, Instance
     from ticketstub.server.listening import Server
+    from ticketstub.server.media_server import MediaServer
     from ticketstub.server.overview import Overview
     from ticketstub.server.passwords import Passwords
+    from ticketstub.server.plex_tv import PlexTv
     from ticketstub.server.store.base import MediaServerRow
-    from ticketstub.server.store.sqlite import SqliteStore
 
 
 class LocalPlex:
@@ -104,6 +102,7 @@ class LocalPlex:
         self._secure = secure
         self._overview = overview
         self._plex_direct = plex_direct or secure is not None
+        self._of_world = {server.machine_identifier: server for server in world.media_servers}
         self._elsewhere: dict[str, Elsewhere | None] = {}
         self._context: ssl.SSLContext | None = None
         self._server: Server | None = None
@@ -123,11 +122,6 @@ class LocalPlex:
         """The base address of the control API, once started; `None` where it is not asked for."""
         control = self._places.control
         return url_of(self._places.listening.host, control.port) if control else None
-
-    @property
-    def accounts(self) -> tuple[WorldAccount, ...]:
-        """The world's accounts."""
-        return self.world.accounts
 
     @property
     def media_servers(self) -> tuple[RunningMediaServer, ...]:
@@ -169,11 +163,10 @@ class LocalPlex:
                 held.enter_context(hold(path))
             if path is not None and self._reset:
                 await self._start_over(path, listeners, held)
-            async with self._opened(path) as (instance, rows):
+            async with self._opened(path) as instance:
                 if not self._reset:
-                    self._take_the_rest(rows, listeners, held)
-                app = await self._assembled(instance, rows)
-                await self._run(app, listeners, ready, stop)
+                    self._take_the_rest(await instance.store.media_servers(), listeners, held)
+                await self._run(instance, listeners, ready, stop)
 
     @contextlib.contextmanager
     def running(self) -> Generator[LocalPlex, None, None]:
@@ -215,9 +208,8 @@ class LocalPlex:
         from ticketstub.server.elsewhere import elsewhere  # likewise
 
         listeners += self._places.take_the_rest(rows, held)
-        whole = {server.machine_identifier: server for server in self.world.media_servers}
         for row in rows:
-            found = whole.get(row.machine_identifier)
+            found = self._of_world.get(row.machine_identifier)
             more = elsewhere(found, row.name, self._record, self.world) if found else None
             self._elsewhere[row.machine_identifier] = more
         if self._secure:
@@ -225,15 +217,19 @@ class LocalPlex:
             self._context = self._secure.context(certified_names(digits))
 
     @contextlib.asynccontextmanager
-    async def _opened(self, path: Path | None) -> AsyncGenerator[tuple[Instance, tuple[MediaServerRow, ...]], None]:
+    async def _opened(self, path: Path | None) -> AsyncGenerator[Instance, None]:
         """Open the database and bring the world in."""
         from ticketstub.server.instance import Instance  # likewise
         from ticketstub.server.passwords import Passwords  # likewise
         from ticketstub.server.store.seed import seed  # likewise
+        from ticketstub.server.store.sqlite import SqliteStore  # likewise
 
-        keys, store = self._database(path)
+        # The keys first: a database without its key is refused before it is touched.
+        keys = Keys.for_database(path) if path else Keys.ephemeral()
+        store = SqliteStore(f"sqlite:///{path}", instance=keys.id) if path else SqliteStore()
         passwords = self.passwords = Passwords(remembers=path is None)
-        instance = Instance(store, keys, passwords, self._clock, self.world.answers, {}, self._rates())
+        rates = Rates(self._settings, self._hand.clock.ticks if self._hand else time.monotonic)
+        instance = Instance(store, keys, passwords, self._clock, self.world.answers, {}, rates)
         instance.plex_direct = self._plex_direct
         try:
             await seed(store, self.world, keys, passwords, instance.now())
@@ -241,7 +237,7 @@ class LocalPlex:
             if self._overview is not None:
                 instance.overview = self._overview
                 await self._overview.begin(instance, seeded=self._db is None)
-            yield instance, await store.media_servers()
+            yield instance
         finally:
             if self._hand is not None:
                 self._hand.let_go()
@@ -249,60 +245,38 @@ class LocalPlex:
             await instance.settle()
             await store.close()
 
-    def _rates(self) -> Rates:
-        return Rates(self._settings) if self._hand is None else Rates(self._settings, self._hand.clock.ticks)
-
-    def _database(self, path: Path | None) -> tuple[Keys, SqliteStore]:
-        from ticketstub.server.store.sqlite import SqliteStore  # likewise
-
-        if path is None:
-            return Keys.ephemeral(), SqliteStore()
-        # The keys first: a database without its key is refused before it is touched.
-        keys = Keys.for_database(path)
-        return keys, SqliteStore(f"sqlite:///{path}", instance=keys.id)
-
-    async def _assembled(self, instance: Instance, rows: tuple[MediaServerRow, ...]) -> App:
-        from ticketstub.server.app import App  # likewise
-
-        if self._hand is None:
-            return App(*self._sites(instance, rows), self._settings, self._on_answer, self._clock)
-
-        async def again() -> Sites:
-            return self._sites(instance, await instance.store.media_servers())
-
-        return await self._hand.take(
-            instance,
-            self.world,
-            again,
-            settings=self._settings,
-            places={server.port: server.name for server in self.media_servers},
-            control=self._places.control,
-            on_answer=self._on_answer,
-        )
-
-    def _sites(self, instance: Instance, rows: tuple[MediaServerRow, ...]) -> Sites:
+    async def _sites(self, instance: Instance) -> tuple[PlexTv, dict[int, MediaServer]]:
         """Make plex.tv and the media servers, with nothing in memory."""
         from ticketstub.server.media_server import MediaServer  # likewise
         from ticketstub.server.plex_tv import PlexTv  # likewise
 
         sites: dict[int, MediaServer] = {}
-        whole = {server.machine_identifier: server for server in self.world.media_servers}
-        for row, running in zip(rows, self.media_servers, strict=True):
-            given = whole[row.machine_identifier].addresses if row.machine_identifier in whole else None
-            reached_at = self._places.listening.reached_at
+        for row, running in zip(await instance.store.media_servers(), self.media_servers, strict=True):
+            found, reached_at = self._of_world.get(row.machine_identifier), self._places.listening.reached_at
+            given = found.addresses if found else None
             instance.addresses[row.machine_identifier] = addresses(reached_at, running.port, given)
             sites[running.port] = MediaServer(row, instance, self._elsewhere[row.machine_identifier])
         return PlexTv(instance), sites
 
     async def _run(
-        self, app: App, listeners: list[socket.socket], ready: Callable[[], None], stop: asyncio.Event
+        self, instance: Instance, listeners: list[socket.socket], ready: Callable[[], None], stop: asyncio.Event
     ) -> None:
+        from ticketstub.server.app import App  # likewise
         from ticketstub.server.listening import Server  # likewise
 
-        kept = {server.port: self._settings.media_server_keep_alive_seconds for server in self.media_servers}
-        server = self._server = Server(app, self._settings, kept, self._context)
-        if self._hand is not None:
-            self._hand.serves(server, self._places.listening.host, (self._places.port, *self._places.more))
+        settings, sites, hand = self._settings, partial(self._sites, instance), self._hand
+        if hand is None:
+            app = App(*await sites(), settings, self._on_answer, self._clock)
+        else:
+            names = {server.port: server.name for server in self.media_servers}
+            control, on_answer = self._places.control, self._on_answer
+            app = await hand.take(
+                instance, self.world, sites, settings=settings, places=names, control=control, on_answer=on_answer
+            )
+        kept = {server.port: settings.media_server_keep_alive_seconds for server in self.media_servers}
+        server = self._server = Server(app, settings, kept, self._context)
+        if hand is not None:
+            hand.serves(server, self._places.listening.host, (self._places.port, *self._places.more))
         for listener in listeners:
             server.open_port(listener)
         try:
@@ -310,6 +284,5 @@ class LocalPlex:
             await stop.wait()
         finally:
             app.stop_waiting()
-            if self.passwords is not None:
-                self.passwords.close()
+            instance.passwords.close()
             await server.close()
