@@ -81,7 +81,7 @@ def _tell(local: LocalPlex) -> None:
     story.introduce("Ticketstub: a local Plex in this process, a stand-in and not Plex, and a client that talks to it")
     device = Device(client_identifier="ticketstub-demo", product="Ticketstub", device_name="Demonstration")
     once = Retry(attempts=1)  # what fails is shown at once
-    mira = local.accounts[0]
+    mira = local.world.accounts[0]
     with Plex(
         device=device,
         plex_tv=local.url,
