@@ -480,11 +480,3 @@ def test_client_identifier_may_be_required(plex: LocalPlex, start: Start) -> Non
         assert (400, NO_IDENTIFIER[0]) == (refused.status, refused.body)
         assert 200 == ask(strict.url, "GET", path, TOKEN).status
     assert 200 == get(strict.media_server("Attic").url, "/", MIRA, **{"X-Plex-Client-Identifier": ""}).status
-
-
-def test_xml_without_prolog(start) -> None:
-    """With `xml_prolog = false` plex.tv's XML, refusals too, begins with its first element."""
-    plex = start({"xml_prolog": False})
-    headers = {"X-Plex-Client-Identifier": "demo-client-7c1f"}
-    bodies = [ask(plex.url, "GET", "/api/v2/user", headers | {"X-Plex-Token": token}).body for token in (MIRA, "dead")]
-    assert [b"<user id=", b"<errors><e"] == [bodies[0][:9], bodies[1][:10]]

@@ -229,19 +229,6 @@ def test_a_right_password_is_no_guess(begin: Begin) -> None:
     assert 201 == sign_in_v2(plex.url, "elsa@example.test", PASSWORD).status
 
 
-@pytest.mark.parametrize("retry_after", [False, True])
-def test_locked_sign_in_429(begin: Begin, retry_after: bool) -> None:
-    """With `locked_sign_in = 429` a locked sign-in is 429, code 1003, with the seconds to wait if they are told."""
-    plex = begin(locked_sign_in=429, retry_after=retry_after)
-    fail(plex.url)
-    answer = sign_in_v2(plex.url, "mira_quill", PASSWORD)
-    assert (429, LIMITED, "900" if retry_after else None) == (
-        answer.status,
-        answer.body,
-        answer.headers.get("retry-after"),
-    )
-
-
 def test_wrong_codes(begin: Begin, clock: Clock) -> None:
     """S12: five wrong codes in five minutes are allowed; then even the right one waits, and no password is at fault."""
     clock.now += 3600

@@ -103,8 +103,8 @@ def test_what_is_no_key(fresh: LocalPlex, name: str) -> None:
 
 
 def test_head_makes_no_jwt(swift: Start) -> None:
-    """HEAD registers no key, ends no token and tells nothing: the GET after it has the JWT, also where that is once."""
-    plex = swift({"linked_pin": "once"}, clock=Clock())
+    """HEAD registers no key, ends no token and tells nothing: the GET after it has the JWT."""
+    plex = swift(clock=Clock())
     before = create(plex.url)
     link(plex.url, before["code"])
     opaque = poll(plex.url, before["id"]).json["authToken"]
@@ -173,19 +173,15 @@ def test_rsa(fresh: LocalPlex) -> None:
 
 @pytest.mark.parametrize("linked", [False, True])
 def test_without_a_device_jwt(swift: Start, linked: bool) -> None:
-    """`jwk_pin_without_jwt`: a poll without proof looks pending, or is refused, whether the PIN is linked or not."""
-    for way in ("pending", "refuse"):
-        plex = swift({"jwk_pin_without_jwt": way}, clock=Clock())
-        made = create_with(plex.url, jwk_of(KEY)).json
-        if linked:
-            link(plex.url, made["code"])
-        for query in ("", "?deviceJWT="):
-            found = poll(plex.url, made["id"], query)
-            if way == "pending":
-                assert (200, None, None) == (found.status, found.json["authToken"], found.json["newRegistration"])
-            else:
-                assert (422, 1008) == code_of(found)
-        assert bool(proven(plex.url, made, device_jwt()).json["authToken"]) == linked
+    """A poll without proof looks pending, whether the PIN is linked or not."""
+    plex = swift(clock=Clock())
+    made = create_with(plex.url, jwk_of(KEY)).json
+    if linked:
+        link(plex.url, made["code"])
+    for query in ("", "?deviceJWT="):
+        found = poll(plex.url, made["id"], query)
+        assert (200, None, None) == (found.status, found.json["authToken"], found.json["newRegistration"])
+    assert bool(proven(plex.url, made, device_jwt()).json["authToken"]) == linked
 
 
 BAD_JWTS = {
@@ -206,20 +202,19 @@ BAD_JWTS = {
 }
 
 
-@pytest.mark.parametrize("status", [422, 401])
 @pytest.mark.parametrize("linked", [False, True])
-def test_bad_device_jwts(swift: Start, status: int, linked: bool) -> None:
-    """`device_jwt_refused`: each bad device JWT is 422 or 401 with code 1008, or 1097 for another's `iss`.
+def test_bad_device_jwts(swift: Start, linked: bool) -> None:
+    """Each bad device JWT is 422 with code 1008, or 1097 for another's `iss`.
 
     It is refused at a pending PIN as at a linked one, tells nothing, and a good one works after all of them.
     """
-    plex = swift({"device_jwt_refused": status}, clock=Clock())
+    plex = swift(clock=Clock())
     made = create_with(plex.url, jwk_of(KEY), strong=True).json
     if linked:
         link(plex.url, made["code"])
     for name, (bad, code) in BAD_JWTS.items():
         found = proven(plex.url, made, bad())
-        assert (status, code) == code_of(found), name
+        assert (422, code) == code_of(found), name
         assert b"authToken" not in found.body
     assert bool(proven(plex.url, made, device_jwt()).json["authToken"]) == linked
 
@@ -240,30 +235,14 @@ def test_a_plain_pin_ignores_it(fresh: LocalPlex) -> None:
         assert 20 == len(proven(fresh.url, made, jwt).json["authToken"])
 
 
-def test_told_once(swift: Start) -> None:
-    """`linked_pin = "once"` holds for JWTs too: the first proven poll has it, and one without proof uses nothing up."""
-    plex = swift({"linked_pin": "once"}, clock=Clock())
-    made = create_with(plex.url, jwk_of(KEY)).json
-    link(plex.url, made["code"])
-    assert poll(plex.url, made["id"]).json["authToken"] is None
-    assert 422 == proven(plex.url, made, "junk").status
-    assert proven(plex.url, made, device_jwt()).json["authToken"]
-    assert proven(plex.url, made, device_jwt()).json["authToken"] is None
-
-
-@pytest.mark.parametrize(("way", "status"), [("accept", 204), ("refuse", 422)])
-def test_a_plain_pin_after_a_key(swift: Start, way: str, status: int) -> None:
-    """`sign_in_after_jwt`: a client that has a key is approved without one, or refused (422, code 1008)."""
-    plex = swift({"sign_in_after_jwt": way}, clock=Clock())
+def test_a_plain_pin_after_a_key(swift: Start) -> None:
+    """A client that has a key is approved without one, too."""
+    plex = swift(clock=Clock())
     made = create_with(plex.url, jwk_of(KEY)).json
     link(plex.url, made["code"], TOM)
     assert proven(plex.url, made, device_jwt()).json["authToken"]
     plain = create(plex.url)
-    linked = link(plex.url, plain["code"], TOM)
-    assert status == linked.status
-    if status == 422:
-        assert (422, 1008) == code_of(linked)
-        assert 204 == link(plex.url, plain["code"]).status, "another account has no key of this client"
+    assert 204 == link(plex.url, plain["code"], TOM).status
 
 
 def test_a_jwt_may_approve(fresh: LocalPlex) -> None:

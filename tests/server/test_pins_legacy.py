@@ -136,15 +136,6 @@ def test_the_json_twin(fresh: LocalPlex) -> None:
     assert (404, {"error": "Code not found or expired"}) == (refused.status, refused.json)
 
 
-def test_told_once(swift: Start) -> None:
-    """`linked_pin = "once"` holds here too: the user's id and the token are told to the first poll only."""
-    plex = swift({"linked_pin": "once"}, clock=Clock())
-    pin_id, code = make(plex.url)
-    link(plex.url, code)
-    assert stands(plex.url, pin_id).xml.findtext("auth_token")
-    assert pending(pin_id, code) == stands(plex.url, pin_id).body.decode()
-
-
 @pytest.mark.parametrize("way", ["pending", "not_found"])
 def test_denied(swift: Start, tmp_path: Path, way: str) -> None:
     """`denied_pin` holds here too."""

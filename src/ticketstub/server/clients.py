@@ -9,7 +9,6 @@ the answer, and once an hour at most: no request waits for it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Coroutine
 
 from ticketstub.errors import printable
 from ticketstub.server import jwts
@@ -20,7 +19,6 @@ from ticketstub.server.store.base import DeviceRow, StoreError, TokenRow
 _LONGEST = 255
 _MOST_KNOWN = 4096
 _RARELY = 300  # seconds; the store itself writes once an hour at most
-_Work = Callable[[int, Asked, int], Coroutine[object, object, None]]
 
 
 def client_of(asked: Asked) -> DeviceRow:
@@ -57,35 +55,21 @@ class Noted:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self._times: dict[object, int] = {}
+        self._times: dict[int, int] = {}
 
-    def note(self, caller: TokenRow, asked: Asked) -> None:
-        """Note the device of a request that was let in.
-
-        Whether one that never signed in, but names itself in a call, makes a device too, is not known: `[answers]
-        unknown_client` says.
-        """
-        if caller.device_id is not None:
-            self._rarely(caller.device_id, self._seen, caller.device_id, asked)
-        if self._instance.answers.unknown_client == "note" and asked.client_identifier:
-            self._rarely((caller.account_id, asked.client_identifier), self._unknown, caller.account_id, asked)
-
-    def _rarely(self, which: object, work: _Work, whose: int, asked: Asked) -> None:
+    def note(self, device_id: int | None, asked: Asked) -> None:
+        """Note the device of a request that was let in; one that never signed in makes none (assumed)."""
         now = self._instance.now()
-        if now < self._times.get(which, now - _RARELY) + _RARELY:
+        if device_id is None or now < self._times.get(device_id, now - _RARELY) + _RARELY:
             return
         if len(self._times) >= _MOST_KNOWN:
             del self._times[next(iter(self._times))]
-        self._times[which] = now
-        self._instance.afterwards(work(whose, asked, now))
+        self._times[device_id] = now
+        self._instance.afterwards(self._seen(device_id, asked, now))
 
     async def _seen(self, device_id: int, asked: Asked, now: int) -> None:
         with contextlib.suppress(StoreError):  # another time will do
             await self._instance.store.devices.seen(device_id, asked.address or None, now)
-
-    async def _unknown(self, account_id: int, asked: Asked, now: int) -> None:
-        with contextlib.suppress(StoreError):  # likewise
-            await self._instance.store.devices.note(account_id, client_of(asked), now)
 
 
 async def caller(instance: Instance, token: str) -> TokenRow | None:

@@ -12,7 +12,7 @@ import msgspec
 
 from ticketstub.keys import DeviceClaims, Jwk, JwtRefused, thumbprint, verify_own
 from ticketstub.records import Account
-from ticketstub.refusals import PinNotFound, Refusal, TokenExpired, Unauthorized
+from ticketstub.refusals import PinNotFound, Refusal, TokenExpired
 from ticketstub.server.instance import Instance
 from ticketstub.server.lock_outs import check_not_locked
 from ticketstub.server.signing import LIFE
@@ -40,26 +40,23 @@ async def caller(instance: Instance, token: str) -> TokenRow | None:
     """Return what is known of a JWT that came as a token; `None` where it is not ours or was ended.
 
     Raises:
-        TokenExpired: it is ours, and its time is over (498, or 401 as the world has it).
+        TokenExpired: it is ours, and its time is over (498).
     """
     now = instance.now()
     try:
         verify_own(token, await instance.signing.published(now), now=now)
     except JwtRefused as refused:
         if refused.reason == "expired":
-            raise TokenExpired if instance.answers.expired_jwt == 498 else Unauthorized from None
+            raise TokenExpired from None
         return None
     row = await instance.store.find_token(instance.keys.digest(token), now)
     return row if row is not None and row.kind == "jwt" else None
 
 
-def refuse(instance: Instance, reason: str) -> Refusal:
-    """Return the refusal of a device JWT: 422 as documented, or 401; with the code for another's `iss` (observed)."""
+def refuse(reason: str) -> Refusal:
+    """Return the refusal of a device JWT: 422 as documented; with the code for another's `iss` (observed)."""
     message = f"The device JWT was refused: {reason}"  # ours: the real text is not known
-    code = 1097 if reason == "issuer" else 1008
-    if instance.answers.device_jwt_refused == 401:
-        return Unauthorized(message, status=401, code=code)
-    return Refusal(message, status=422, code=code)
+    return Refusal(message, status=422, code=1097 if reason == "issuer" else 1008)
 
 
 async def grant(instance: Instance, key: KeyRow, claims: DeviceClaims, *, spend: bool) -> Token:
@@ -80,20 +77,18 @@ async def grant(instance: Instance, key: KeyRow, claims: DeviceClaims, *, spend:
     signing = await instance.signing.current(now)
     text = signing.sign(_claims(key, claims, now))
     nonce = instance.keys.digest(claims.nonce or "") if spend else None
-    answers = instance.answers
     won = await instance.store.auth_keys.grant(
         kid=key.kid,
         client_identifier=key.client_identifier,
         device_id=key.device_id,
         digest=instance.keys.digest(text),
         nonce=nonce,
-        once=answers.nonce_once,
-        first_ends=answers.first_jwt == "ends_token",
+        first_ends=instance.answers.first_jwt == "ends_token",
         now=now,
         expires_at=now + LIFE,
     )
     if not won:
-        raise refuse(instance, "nonce")
+        raise refuse("nonce")
     return Token.received(text)
 
 
@@ -115,7 +110,6 @@ async def grant_for_pin(instance: Instance, pin: PinRow, claims: DeviceClaims, n
             client=pin.client,
             digest=None,
             now=now,
-            again=True,
             by=pin.by,
         ),
         pin.id,

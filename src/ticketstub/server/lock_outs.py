@@ -57,14 +57,14 @@ async def attempt(instance: Instance, kind: AttemptKind, subject: str) -> Attemp
         subject: the account's id as text, or what `subject_of` says.
 
     Raises:
-        TooManyFailures: no more sign-ins now (1031), as long as `[answers] locked_sign_in` is 401.
+        TooManyFailures: no more sign-ins now (1031).
         RateLimited: no more attempts now (1003).
     """
     now = instance.now()
     seconds = await instance.store.attempts.take(kind, subject, now)
     if seconds is None:
         return Attempt(instance, kind, subject, now)
-    if kind in {"password", "verification_code"} and instance.answers.locked_sign_in == 401:
+    if kind in {"password", "verification_code"}:
         raise TooManyFailures(retry_after=seconds)
     raise RateLimited(retry_after=seconds)
 

@@ -16,9 +16,9 @@ from ticketstub.keys.device_jwt import DeviceClaims
 from ticketstub.keys.jwk import Jwk
 from ticketstub.records import LegacyPin, Location, Pin
 from ticketstub.refusals import ServerError
+from ticketstub.server import jwts
 from ticketstub.server.instance import Instance
 from ticketstub.server.lock_outs import check_not_locked, vouched
-from ticketstub.server.sign_ins import check_has_no_key
 from ticketstub.server.store.base import DeviceRow
 from ticketstub.server.store.pins import PinRow
 from ticketstub.token import Token
@@ -114,11 +114,7 @@ async def approve(
     A PIN without key gets its token now; one with a key gets its JWT when its client proves to have that key. `by` is
     the account that had switched to this one, if any; `asker` the digest of the token or session that approves.
 
-    Raises:
-        Refusal: the client has a key already and shows none now, where the world refuses that (422).
     """
-    if pin.jwk is None:
-        await check_has_no_key(instance, account_id, pin.client)
     text = None if pin.jwk else instance.keys.new_token()
     won = await instance.store.pins.link(
         pin_id=pin.id,
@@ -126,25 +122,12 @@ async def approve(
         digest=instance.keys.digest(text) if text else None,
         sealed_token=instance.keys.seal(text) if text else None,
         now=instance.now(),
-        rotate=instance.answers.rotate_tokens,
         by=by,
         asker=asker,
     )
     if won:
         await vouched(instance, account_id)
     return won
-
-
-async def looked_at(instance: Instance, pin: PinRow) -> Token | None:
-    """Return what `told` would, as far as that changes nothing: for HEAD, whose answer has a length and no body.
-
-    A PIN with a key looks pending, for its JWT is made by telling it.
-    """
-    used_up = pin.delivered_at is not None and instance.answers.linked_pin == "once"
-    if pin.account_id is None or pin.jwk or used_up:
-        return None
-    await check_not_locked(instance, pin.account_id)
-    return Token.received(instance.keys.unseal(pin.sealed_token or b""))
 
 
 async def told(instance: Instance, pin: PinRow, claims: DeviceClaims | None) -> Token | None:
@@ -162,12 +145,7 @@ async def told(instance: Instance, pin: PinRow, claims: DeviceClaims | None) -> 
     if pin.account_id is None or (pin.jwk and claims is None):
         return None
     await check_not_locked(instance, pin.account_id)
-    first = pin.delivered_at is None and await instance.store.pins.deliver(pin.id, instance.now())
-    if not first and instance.answers.linked_pin == "once":
-        return None
     if claims is not None and pin.jwk:
-        from ticketstub.server import jwts  # only PINs with a key need it
-
         return await jwts.grant_for_pin(instance, pin, claims, instance.now())
     return Token.received(instance.keys.unseal(pin.sealed_token or b""))
 

@@ -21,9 +21,7 @@ from ticketstub.server.routes import Route, Table, Visit
 from ticketstub.server.store.base import TokenRow
 from ticketstub.wire import refused
 from ticketstub.wire.codec import Format
-from ticketstub.wire.xml import PROLOG
 
-_PROLOG = PROLOG.encode()
 _OF_NAMES = frozenset(b"-_, " + string.ascii_letters.encode() + string.digits.encode())
 
 
@@ -92,11 +90,11 @@ class PlexTv:
             visit.caller = policy.check_kind(await caller(self._instance, visit.token), route.kinds)
             if visit.caller.kind == "server" and self._instance.answers.server_tokens == "forbidden":
                 policy.forbid_v2(asked.path)
-            self._noted.note(visit.caller, asked)
+            self._noted.note(visit.caller.device_id, asked)
         reply = await route.reply(visit)
         if isinstance(reply, Answer):
             return reply
-        return Answer(route.status, PLEX_TV[asked.form] if reply else PLEX_TV_EMPTY, self._begun(reply))
+        return Answer(route.status, PLEX_TV[asked.form] if reply else PLEX_TV_EMPTY, reply)
 
     def refuse(self, refusal: Refusal, asked: Asked) -> Answer:
         """Write a refusal."""
@@ -109,13 +107,7 @@ class PlexTv:
         fields = (PLEX_TV_401 if status == 401 else PLEX_TV)[form]
         if isinstance(refusal, MethodNotAllowed):
             fields = [*fields, (b"allow", refusal.allowed.encode())]
-        if status == 429 and refusal.retry_after is not None and self._instance.answers.retry_after:
-            fields = [*fields, (b"retry-after", b"%d" % refusal.retry_after)]
-        return self._for_browsers(Answer(status, fields, self._begun(body)))
-
-    def _begun(self, body: bytes) -> bytes:
-        """Let XML begin with its prolog or without, as the world has it."""
-        return body if self._instance.answers.xml_prolog else body.removeprefix(_PROLOG)
+        return self._for_browsers(Answer(status, fields, body))
 
     def find(self, asked: Asked) -> Route[Instance, TokenRow] | None:
         """Find what answers a request, and note which call it is and how it is answered; `None`: there is nothing."""

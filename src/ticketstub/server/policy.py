@@ -87,12 +87,9 @@ def check_code(code: Secret | None, step: int | None) -> int:
     return step
 
 
-def token_ends(now: int, *, remember: bool, plain: Literal["lives", "expires"]) -> int | None:
-    """Say when the token of a sign-in ends: after 14 days if it is to be remembered (observed), else never (assumed).
-
-    With `[answers] plain_sign_in = "expires"` both end after 14 days.
-    """
-    return now + REMEMBERED if remember or plain == "expires" else None
+def token_ends(now: int, *, remember: bool) -> int | None:
+    """Say when a sign-in's token ends: after 14 days if it is to be remembered (observed), else never (assumed)."""
+    return now + REMEMBERED if remember else None
 
 
 def remembered_until(since: int, ends: int | None) -> int:

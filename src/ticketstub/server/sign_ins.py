@@ -42,15 +42,12 @@ async def sign_in(instance: Instance, call: PostUsersSignInData, client: DeviceR
         client: the device that gets the token; `None` for a client without identifier, whose token has no device.
 
     Raises:
-        Refusal: as `prove`; or this device has a key and must sign in with that (422, code 1008; only where the world
-            says so).
+        Refusal: as `prove`.
     """
     text, now = instance.keys.new_token(), instance.now()
-    ends = policy.token_ends(now, remember=call.remember_me, plain=instance.answers.plain_sign_in)
+    ends = policy.token_ends(now, remember=call.remember_me)
 
     async def issue(account: AccountRow, step: int | None) -> bool:
-        if client is not None:
-            await check_has_no_key(instance, account.id, client)
         return await instance.store.sign_in(
             SignIn(
                 account_id=account.id,
@@ -60,7 +57,6 @@ async def sign_in(instance: Instance, call: PostUsersSignInData, client: DeviceR
                 now=now,
                 expires_at=ends,
                 verification_step=step,
-                rotate=instance.answers.rotate_tokens,
             )
         )
 
@@ -73,7 +69,6 @@ async def prove(instance: Instance, call: PostUsersSignInData, issue: Issue) -> 
     Raises:
         BadRequest: the password is too long.
         Unauthorized: in one of its kinds, among them `TooManyFailures`.
-        RateLimited: that, where the world says 429.
         Overloaded: too many wait; nothing was verified or counted.
     """
     policy.check_password_length(call.password)
@@ -128,13 +123,3 @@ async def code_attempt(
     attempt = await lock_outs.attempt(instance, "verification_code", str(account.id))
     secret = Secret(instance.keys.unseal(account.sealed_verification, VERIFICATION))
     return policy.check_code(code, matching_step(secret, code, instance.now())), attempt
-
-
-async def check_has_no_key(instance: Instance, account_id: int, client: DeviceRow) -> None:
-    """Refuse an opaque token to a device that has a key; raises `Refusal` (422, 1008), where the world says so."""
-    if instance.answers.sign_in_after_jwt == "accept":
-        return
-    if await instance.store.accounts.has_key(account_id, client.client_identifier):
-        raise Refusal(
-            "The server could not perform the action required with the entity provided", status=422, code=1008
-        )

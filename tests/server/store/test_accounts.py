@@ -73,7 +73,7 @@ async def test_a_sign_in_without_device(store):
     assert (None, NORA) == ((row := await store.find_token(b"2", NOW)).device_id, row.account_id)
     assert not await store.sign_in(first(b"3", 42, device=None))
     assert not await store.sign_in(first(b"4", 42))
-    assert await store.sign_in(first(b"5", device=None, rotate=True))
+    assert await store.sign_in(first(b"5", device=None))
     assert [True, True, False, False, True] == await found(store, b"1", b"2", b"3", b"4", b"5")
 
 

@@ -35,7 +35,6 @@ def new_key(thumbprint: str = "t" * 43, **changes: Any) -> NewKey:
         "client": DeviceRow(client_identifier=CLIENT),
         "digest": None,
         "now": NOW,
-        "again": False,
     }
     return NewKey(**{**facts, **changes})
 
@@ -48,8 +47,11 @@ def granting(number: int, nonce: bytes | None, device_id: int, **changes: Any) -
         "digest": b"jwt %d" % number,
         "nonce": nonce,
     }
-    facts |= {"once": True, "first_ends": True, "now": NOW, "expires_at": NOW + LIFE}
+    facts |= {"first_ends": True, "now": NOW, "expires_at": NOW + LIFE}
     return {**facts, **changes}
+
+
+HAS_NONCE = "SELECT 1 FROM nonce WHERE digest = $1 AND client_identifier = $2 AND expires_at > $3"
 
 
 async def winners(store: SqliteStore, rounds: int, at_once: int) -> list[int]:
@@ -82,7 +84,7 @@ async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords):
 
     async def naive(**grant: Any) -> bool:
         nonce = (grant["nonce"], CLIENT, NOW)
-        if store._reader.one(auth_keys._HAS_NONCE, *nonce) is None:
+        if store._reader.one(HAS_NONCE, *nonce) is None:
             return False
         await asyncio.sleep(0)
         await store.transaction(lambda transaction: transaction.one(auth_keys._SPEND_NONCE, *nonce))

@@ -12,7 +12,7 @@ from ticketstub.server.keys import Keys
 from ticketstub.server.store.base import DeviceRow, SignIn, StoreConflict
 from ticketstub.server.store.claims import Claims, Exchange, give
 from ticketstub.server.store.database import Statements
-from ticketstub.server.store.devices import MOST, KnownDevice
+from ticketstub.server.store.devices import KnownDevice
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sqlite import SqliteStore
 from ticketstub.server.world import World
@@ -119,25 +119,6 @@ async def test_seen_is_written_once_an_hour(store, keys):
     assert await store.devices.seen(kitchen.id, None, NOW + 2 * HOUR)
     _, kitchen = await store.devices.of(MIRA, NOW)
     assert (NOW, NOW + 2 * HOUR, "198.51.100.7") == (kitchen.created_at, kitchen.last_seen_at, kitchen.client.address)
-
-
-async def test_a_noted_device_has_no_token_and_changes_none(store, keys):
-    """A device that only called is added once; one that signed in keeps what it said, a disabled account gets none."""
-    stranger = DeviceRow(client_identifier="stranger-1", product="Bare")
-    assert [True, False] == [await store.devices.note(MIRA, stranger, NOW) for _ in range(2)]
-    await signed_in(store, keys, "a" * 20)
-    assert not await store.devices.note(MIRA, DeviceRow(client_identifier="kitchen-1"), NOW + 1)
-    assert not await store.devices.note(JUNO, stranger, NOW)
-    _, noted, kitchen = await store.devices.of(MIRA, NOW)
-    assert (stranger, None, KITCHEN) == (noted.client, noted.sealed_token, kitchen.client)
-
-
-async def test_only_so_many_devices_are_noted(store):
-    """Calls under ever new names do not fill the database: beyond a number nothing is added."""
-    clients = [DeviceRow(client_identifier=f"c{number}") for number in range(MOST + 3)]
-    made = await asyncio.gather(*(store.devices.note(TOM, client, NOW) for client in clients[:900]))
-    made += await asyncio.gather(*(store.devices.note(TOM, client, NOW) for client in clients[900:]))
-    assert (MOST, [False] * 3) == (sum(made), made[MOST:])
 
 
 async def test_seeding_gives_media_servers_their_device(store, keys, passwords):

@@ -78,17 +78,16 @@ async def test_what_is_alive_approves(store, keys):
 
 
 async def test_a_new_pin(store):
-    """A PIN is found by its id and by its code, just as it was made, with nothing linked, denied or delivered."""
+    """A PIN is found by its id and by its code, just as it was made, with nothing linked or denied."""
     made = pin(strong=True, code="k3v9x0q7r2m5t8w1y4z6a0b3c", jwk='{"kid":"demo-key-1"}')
     assert "made" == await store.pins.create(made, ROOM)
     assert made == await store.pins.find(made.id, NOW)
     assert made == await store.pins.find_code(made.code, NOW)
-    assert (None, None, None, None, None) == (
+    assert (None, None, None, None) == (
         made.account_id,
         made.sealed_token,
         made.new_registration,
         made.denied_at,
-        made.delivered_at,
     )
 
 
@@ -101,7 +100,7 @@ async def test_what_is_not_there(store):
 
 
 async def test_a_pin_that_is_over(store, keys):
-    """From the second it ends at a PIN is as good as none: not found, linked, denied or delivered, nobody cleaning."""
+    """From the second it ends at a PIN is as good as none: not found, linked or denied, nobody cleaning."""
     await store.pins.create(pin(), ROOM)
     end = NOW + 900
     assert await store.pins.find(1402233445, end - 1)
@@ -109,7 +108,6 @@ async def test_a_pin_that_is_over(store, keys):
     assert await store.pins.find_code("H7QK", end) is None
     assert not await store.pins.link(**link(keys, now=end))
     assert not await store.pins.deny(1402233445, end)
-    assert not await store.pins.deliver(1402233445, end)
     assert await store.find_token(keys.digest(TOKEN), end) is None
 
 
@@ -197,16 +195,6 @@ async def test_a_pin_with_a_key(store, keys):
     assert (MIRA, None) == (found.account_id, found.sealed_token)
 
 
-async def test_rotation(store, keys):
-    """With `rotate` a new link of a device ends its earlier token of that account; without, both live."""
-    tokens = ["First-789abcdefghij_", "Second789abcdefghij_", "Third-789abcdefghij_"]
-    for number, (token, rotate) in enumerate(zip(tokens, (False, False, True), strict=True), 1):
-        await store.pins.create(pin(id=number, code=f"A00{number}"), ROOM)
-        assert await store.pins.link(**link(keys, number, token=token, rotate=rotate))
-        alive = [bool(await store.find_token(keys.digest(each), NOW)) for each in tokens]
-        assert [[True, False, False], [True, True, False], [False, False, True]][number - 1] == alive
-
-
 async def test_denying(store, keys):
     """A denied PIN can neither be linked nor denied again, a linked one not be denied; both are still found."""
     await store.pins.create(pin(), ROOM)
@@ -218,15 +206,6 @@ async def test_denying(store, keys):
     assert await store.pins.link(**link(keys, 2))
     assert not await store.pins.deny(2, NOW)
     assert not await store.pins.deny(3, NOW)
-
-
-async def test_delivering(store):
-    """Of 16 that note the delivery at once one is the first, and the time of that stays."""
-    await store.pins.create(pin(), ROOM)
-    first = await asyncio.gather(*(store.pins.deliver(1402233445, NOW + 7) for _ in range(16)))
-    assert 1 == first.count(True)
-    assert not await store.pins.deliver(1402233445, NOW + 8)
-    assert NOW + 7 == (await store.pins.find(1402233445, NOW + 8)).delivered_at
 
 
 async def test_pins_outlive_a_restart(tmp_path, keys, passwords):

@@ -111,7 +111,7 @@ class Commands:
     def expire(self, what: Token | PinName) -> None:
         """End the time of a token (a `Token`), or of a PIN (its id, its code, or what has one).
 
-        A JWT is refused as one whose time is over (498, as far as the world says so).
+        A JWT is refused as one whose time is over (498).
         """
         if isinstance(what, Token):
             self._expire_token(what)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
-from ticketstub.refusals import RateLimited, ServerError, TokenExpired, Unauthorized
+from ticketstub.refusals import RateLimited, ServerError, TokenExpired
 from ticketstub.server.answers import Answer
 from ticketstub.server.app import Answering, App, OnAnswer, Site
 from ticketstub.server.chaos import Disturbance
@@ -110,7 +110,7 @@ class WatchedApp(App):
             return rule.answer(site, asked)
         needs_token = place == PLEX_TV and route is not None and route.needs_token
         if needs_token and hand.instance.keys.digest(asked.token or "") in hand.expired:
-            raise TokenExpired if hand.instance.answers.expired_jwt == 498 else Unauthorized
+            raise TokenExpired
         return None
 
     async def _trouble(self, disturbance: Disturbance | None) -> float:

@@ -16,7 +16,6 @@ from ticketstub.keys.jwk import Jwk
 from ticketstub.keys.jwt import EDDSA, RS256
 from ticketstub.refusals import BadRequest, Refusal
 from ticketstub.server import jwts
-from ticketstub.server.answers import PLEX_TV, Answer
 from ticketstub.server.clients import client_of
 from ticketstub.server.handlers import OWN, Routes, Visited
 from ticketstub.server.requests import Asked
@@ -44,7 +43,7 @@ def read_register(asked: Asked) -> RegisterKey:
         raise BadRequest(f"The jwk was refused: {refused}", status=400, code=1004) from None
 
 
-async def register(visit: Visited, call: RegisterKey) -> Answer | None:
+async def register(visit: Visited, call: RegisterKey) -> None:
     """Register a key for the caller's device."""
     instance, jwk = visit.place, call.jwk
     if visit.caller.device_id is None and not visit.asked.client_identifier:
@@ -59,23 +58,18 @@ async def register(visit: Visited, call: RegisterKey) -> Answer | None:
             client=client_of(visit.asked),
             digest=instance.keys.digest(visit.token),
             now=instance.now(),
-            again=instance.answers.same_key_again == "accept",
             by=await instance.store.homes.switched_by(instance.keys.digest(visit.token)),
         )
     )
     if not won:
         raise jwts.taken()
-    if instance.answers.registered_key == "object":
-        return Answer(201, PLEX_TV[visit.asked.form], RegisterKey(jwk=jwk).body()[0])
-    return None
 
 
 async def nonce(visit: Visited, _call: GetNonce) -> str:
     """Give a nonce to a client, whether it has a key or not."""
     instance, client = visit.place, visit.asked.client_identifier
     if not client:
-        status = instance.answers.nonce_without_identifier
-        raise Refusal("X-Plex-Client-Identifier is missing", status=status, code=1000)
+        raise Refusal("X-Plex-Client-Identifier is missing", status=422, code=1000)
     instance.rates.count("nonce", hash(client))  # a number, however long the identifier is
     text, now = str(uuid.uuid4()), instance.now()
     digest = instance.keys.digest(text)
@@ -97,7 +91,7 @@ async def exchange(visit: Visited, call: ExchangeDeviceJwt) -> Token:
             nonce_required=True,
         )
     except JwtRefused as refused:
-        raise jwts.refuse(instance, refused.reason) from None
+        raise jwts.refuse(refused.reason) from None
     return await jwts.grant(instance, key, claims, spend=True)
 
 
@@ -106,10 +100,10 @@ async def _key(visit: Visited, text: str) -> KeyRow:
     try:
         kid = read_jwt(text, algorithms=(EDDSA, RS256), typ_optional=True).kid
     except JwtRefused as refused:
-        raise jwts.refuse(visit.place, refused.reason) from None
+        raise jwts.refuse(refused.reason) from None
     found = await visit.place.store.auth_keys.find(kid, visit.asked.client_identifier or "")
     if found is None:
-        raise jwts.refuse(visit.place, "kid")
+        raise jwts.refuse("kid")
     return found
 
 

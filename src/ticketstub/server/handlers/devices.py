@@ -64,7 +64,7 @@ async def remove_device(visit: Visited, call: RemoveDevice) -> Answer:
     instance = visit.place
     if not await instance.store.devices.remove(visit.caller.account_id, call.id, instance.now()):
         raise NotFound
-    return Answer(instance.answers.removed_device, PLEX_TV_EMPTY, b"")
+    return Answer(204, PLEX_TV_EMPTY, b"")
 
 
 async def public_address(visit: Visited, _call: GetPublicAddress) -> Answer:

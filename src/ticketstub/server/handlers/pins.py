@@ -18,11 +18,10 @@ from ticketstub.keys.jwk import Jwk, KeyRefused, read_public_key
 from ticketstub.keys.jwt import JwtRefused
 from ticketstub.records import LegacyPin, Pin
 from ticketstub.refusals import BadRequest, PinNotFound, Unauthorized
-from ticketstub.server import lock_outs, pins
+from ticketstub.server import jwts, lock_outs, pins
 from ticketstub.server.answers import PLEX_TV, PLEX_TV_EMPTY, Answer
 from ticketstub.server.clients import client_of
 from ticketstub.server.handlers import OWN, Routes, Visited, id_in_path
-from ticketstub.server.instance import Instance
 from ticketstub.server.own_address import auth_page, link_page, own_address
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Route
@@ -30,7 +29,6 @@ from ticketstub.server.store.base import StoreUnavailable
 from ticketstub.server.store.pins import PinRow
 from ticketstub.token import Secret, Token
 from ticketstub.wire.call import from_parameters
-from ticketstub.wire.codec import Format
 from ticketstub.wire.pins import CreateLegacyPin, CreatePin, GetLegacyPin, GetPin, GetPinQr, LinkPin
 from ticketstub.wire.plain import is_members
 
@@ -54,13 +52,7 @@ async def create_pin(visit: Visited, call: CreatePin) -> Pin:
     """Make a PIN."""
     asked = visit.asked
     pin = await pins.make(visit.place, client_of(asked), strong=call.strong, jwk=call.jwk)
-    return _shown(visit, pins.shown(pin, None, pin.created_at, own_address(asked)))
-
-
-def _shown(visit: Visited, pin: Pin) -> Pin:
-    """Leave the location out of XML where the world has it so."""
-    without = visit.asked.form is Format.XML and not visit.place.answers.pin_location_in_xml
-    return replace(pin, location=None) if without else pin
+    return pins.shown(pin, None, pin.created_at, own_address(asked))
 
 
 def read_get(asked: Asked) -> GetPin:
@@ -73,18 +65,16 @@ def read_get(asked: Asked) -> GetPin:
 
 async def get_pin(visit: Visited, call: GetPin) -> Pin:
     """Tell how a PIN stands."""
-    instance, now = visit.place, visit.place.now()
+    now = visit.place.now()
     pin = await _own(visit, call.id, now, legacy=False)
-    claims = _proven(instance, pin, call.device_jwt, now)
+    claims = _proven(pin, call.device_jwt, now)
     token = await _token(visit, pin, claims)
-    return _shown(visit, pins.shown(pin, token, now, own_address(visit.asked)))
+    return pins.shown(pin, token, now, own_address(visit.asked))
 
 
 async def _token(visit: Visited, pin: PinRow, claims: DeviceClaims | None) -> Token | None:
-    """Return the token to be told; HEAD, which tells nobody, does not use up the one telling."""
-    if visit.asked.bodiless:
-        return await pins.looked_at(visit.place, pin)
-    return await pins.told(visit.place, pin, claims)
+    """Return the token to be told; HEAD, which tells nobody, makes no JWT."""
+    return None if pin.jwk and visit.asked.bodiless else await pins.told(visit.place, pin, claims)
 
 
 async def _own(visit: Visited, pin_id: int, now: int, *, legacy: bool) -> PinRow:
@@ -104,18 +94,12 @@ async def _own(visit: Visited, pin_id: int, now: int, *, legacy: bool) -> PinRow
     return pin
 
 
-def _proven(instance: Instance, pin: PinRow, device_jwt: Secret | None, now: int) -> DeviceClaims | None:
-    """Verify that the client has the PIN's key; `None` where the PIN has none, or nothing was shown and that is taken.
+def _proven(pin: PinRow, device_jwt: Secret | None, now: int) -> DeviceClaims | None:
+    """Verify that the client has the PIN's key; `None` where the PIN has none, or nothing was shown.
 
     The nonce is only read: a client shows the same JWT at every poll (observed).
     """
-    from ticketstub.server import jwts  # it loads what signs
-
-    if pin.jwk is None:
-        return None
-    if device_jwt is None:
-        if instance.answers.jwk_pin_without_jwt == "refuse":
-            raise jwts.refuse(instance, "malformed")
+    if pin.jwk is None or device_jwt is None:
         return None
     try:
         return verify_device_jwt(
@@ -126,7 +110,7 @@ def _proven(instance: Instance, pin: PinRow, device_jwt: Secret | None, now: int
             nonce_required=False,
         )
     except JwtRefused as refused:
-        raise jwts.refuse(instance, refused.reason) from None
+        raise jwts.refuse(refused.reason) from None
 
 
 async def link_pin(visit: Visited, call: LinkPin) -> None:
@@ -134,7 +118,7 @@ async def link_pin(visit: Visited, call: LinkPin) -> None:
     instance, account_id = visit.place, visit.caller.account_id
     await lock_outs.check_not_locked(instance, account_id)
     attempt = await lock_outs.attempt(instance, "link_code", str(account_id))
-    code = pins.code_of(call.code.reveal(), any_case=instance.answers.link_code_case == "ignore")
+    code = pins.code_of(call.code.reveal(), any_case=True)
     try:
         linked = code is not None and await _linked(visit, code, account_id, instance.now())
     except StoreUnavailable:  # nobody learnt whether it was right
@@ -158,8 +142,7 @@ async def _linked(visit: Visited, code: str, account_id: int, now: int) -> bool:
     account = await instance.store.account(account_id)
     if account is None or account.disabled:  # since its token was looked at
         raise Unauthorized
-    pin = await instance.store.pins.find_code(code, now)
-    return pin is not None and pin.account_id == account_id and instance.answers.link_again == "accept"
+    return False
 
 
 async def get_pin_qr(visit: Visited, call: GetPinQr) -> Answer:

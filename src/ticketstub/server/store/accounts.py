@@ -46,10 +46,6 @@ _END_ALL = (
     "DELETE FROM pin WHERE account_id = $1 OR by_account_id = $1",
     "DELETE FROM claim WHERE account_id = $1",
 )
-_HAS_KEY = """
-    SELECT 1 FROM device_key AS k JOIN device AS d ON d.id = k.device_id
-    WHERE d.account_id = $1 AND d.client_identifier = $2
-"""
 
 
 class Accounts(Family):
@@ -100,10 +96,6 @@ class Accounts(Family):
             sign_in(transaction, fresh)
         return True
 
-    async def has_key(self, account_id: int, client_identifier: str) -> bool:
-        """Tell whether a device of the account has a registered key."""
-        return self._reader.one(_HAS_KEY, account_id, client_identifier) is not None
-
 
 def add_account(transaction: Statements, new: AccountRow, now: int) -> None:
     """Add an account and the names by which it is found; a managed user has none."""
@@ -137,7 +129,6 @@ def sign_in(transaction: Statements, wanted: SignIn) -> bool:
         device_id=device_id,
         now=wanted.now,
         expires_at=wanted.expires_at,
-        rotate=wanted.rotate,
     )
     return True
 

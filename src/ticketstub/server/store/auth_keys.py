@@ -38,8 +38,6 @@ class NewKey(Row, frozen=True, kw_only=True):
     client: DeviceRow
     digest: bytes | None
     now: int
-    again: bool
-    """Whether the same device may register the same key once more."""
     by: int | None = None
 
 
@@ -63,7 +61,6 @@ _REGISTER = """
     SELECT $1, $2, $3, id, client_identifier, $5, $6 FROM device WHERE id = $4
     ON CONFLICT DO NOTHING
 """
-_IS_ITS_OWN = "SELECT 1 FROM device_key WHERE thumbprint = $1 AND kid = $2 AND device_id = $3"
 _MOVE = """
     UPDATE device_key SET device_id = $3, by_account_id = $4,
         first_jwt_at = CASE WHEN device_id = $3 THEN first_jwt_at END
@@ -79,7 +76,6 @@ _ADD_NONCE = """
     SELECT $1, $2, $3 WHERE (SELECT count(*) FROM nonce WHERE expires_at > $4) < $5
 """
 _SPEND_NONCE = "DELETE FROM nonce WHERE digest = $1 AND client_identifier = $2 AND expires_at > $3 RETURNING 1"
-_HAS_NONCE = "SELECT 1 FROM nonce WHERE digest = $1 AND client_identifier = $2 AND expires_at > $3"
 _KEY = """
     SELECT d.account_id, k.first_jwt_at, k.by_account_id
     FROM device_key AS k JOIN device AS d ON d.id = k.device_id JOIN account AS a ON a.id = d.account_id
@@ -114,7 +110,7 @@ class AuthKeys(Family):
 
     @in_transaction
     def register(self, transaction: Statements, key: NewKey) -> bool:
-        """Register a key; `False`, with nothing written, if key or name is another's, or `again` forbids it.
+        """Register a key; `False`, with nothing written, if key or name is registered already.
 
         So it is for a token that has ended meanwhile.
         """
@@ -126,9 +122,7 @@ class AuthKeys(Family):
             if device_id is None:
                 return False
             transaction.run(_BIND, key.digest, device_id)
-        if transaction.run(_REGISTER, key.thumbprint, key.kid, key.jwk, device_id, key.now, key.by):
-            return True
-        return key.again and transaction.one(_IS_ITS_OWN, key.thumbprint, key.kid, device_id) is not None
+        return transaction.run(_REGISTER, key.thumbprint, key.kid, key.jwk, device_id, key.now, key.by)
 
     @in_transaction
     def adopt(self, transaction: Statements, key: NewKey, pin_id: int) -> bool:
@@ -172,7 +166,6 @@ class AuthKeys(Family):
         device_id: int,
         digest: bytes,
         nonce: bytes | None,
-        once: bool,
         first_ends: bool,
         now: int,
         expires_at: int,
@@ -186,7 +179,6 @@ class AuthKeys(Family):
             device_id: the device that the JWT speaks of: the key may have moved since.
             digest: that of the JWT.
             nonce: the digest of what is spent; `None` where nothing is.
-            once: whether the nonce is deleted.
             first_ends: whether the first JWT ends the tokens that the device had before.
             now: seconds since 1970.
             expires_at: when the JWT ends.
@@ -197,10 +189,8 @@ class AuthKeys(Family):
         key = transaction.one(_KEY, kid, client_identifier, device_id)
         if key is None:
             return False
-        if nonce is not None:  # of many with one nonce one gets past here
-            spent = transaction.one(_SPEND_NONCE if once else _HAS_NONCE, nonce, client_identifier, now)
-            if spent is None:
-                return False
+        if nonce is not None and transaction.one(_SPEND_NONCE, nonce, client_identifier, now) is None:
+            return False  # of many with one nonce one gets past here
         account_id, first_jwt_at, by = key
         if first_jwt_at is None:
             transaction.run(_NOTE_FIRST, kid, client_identifier, now)

@@ -93,8 +93,7 @@ class DeviceRow(Row, frozen=True, kw_only=True):
 class SignIn(Row, frozen=True, kw_only=True):
     """A sign-in that policy allowed: the new token, its device, and the verification step that it spends, if any.
 
-    `device` is `None` for a client that names itself by no identifier: a token without device. `rotate`: the device's
-    earlier tokens of this account end with it.
+    `device` is `None` for a client that names itself by no identifier: a token without device.
     """
 
     account_id: int
@@ -104,7 +103,6 @@ class SignIn(Row, frozen=True, kw_only=True):
     now: int
     expires_at: int | None = None
     verification_step: int | None = None
-    rotate: bool = False
 
 
 class SourceRow(Row, frozen=True, kw_only=True):

@@ -7,8 +7,6 @@ transaction; where it is a media server, that server belongs to nobody from then
 
 from __future__ import annotations
 
-import msgspec
-
 from ticketstub.server.store.base import DeviceRow, Row
 from ticketstub.server.store.claims import forget, take
 from ticketstub.server.store.database import Columns, Family, Statements, in_transaction
@@ -48,12 +46,6 @@ _FIND = "SELECT client_identifier FROM device WHERE id = $1 AND account_id = $2"
 _SEEN = """
     UPDATE device SET last_seen_at = $3, address = coalesce($2, address) WHERE id = $1 AND last_seen_at <= $3 - $4
 """
-_NOTE = f"""
-    INSERT INTO device (account_id, {_COLUMNS}, created_at, last_seen_at)
-    SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14 FROM account
-    WHERE id = $1 AND disabled_at IS NULL AND (SELECT count(*) FROM device WHERE account_id = $1) < $15
-    ON CONFLICT (account_id, client_identifier) DO NOTHING
-"""  # noqa: S608  # likewise
 
 
 class Devices(Family):
@@ -77,11 +69,6 @@ class Devices(Family):
     def seen(self, transaction: Statements, device_id: int, address: str | None, now: int) -> bool:
         """Note that a device was here; `False` if that was noted within the last hour."""
         return transaction.run(_SEEN, device_id, address, now, RARELY)
-
-    @in_transaction
-    def note(self, transaction: Statements, account_id: int, client: DeviceRow, now: int) -> bool:
-        """Add a device that has no token; `False` if it is there already, or the account has too many."""
-        return transaction.run(_NOTE, account_id, *msgspec.structs.astuple(client), now, MOST)
 
 
 def _device(row: Columns) -> KnownDevice:

@@ -23,7 +23,7 @@ class PinRow(Row, frozen=True, kw_only=True):
     """A PIN that is not over.
 
     `client` is who made it, `jwk` its device key as JSON text, `account_id` and `sealed_token` are there once it was
-    linked. `denied_at`: somebody said no. `delivered_at`: its token was first told. `by`: who had switched to the
+    linked. `denied_at`: somebody said no. `by`: who had switched to the
     account.
     """
 
@@ -39,7 +39,6 @@ class PinRow(Row, frozen=True, kw_only=True):
     sealed_token: bytes | None = None
     new_registration: bool | None = None
     denied_at: int | None = None
-    delivered_at: int | None = None
     by: int | None = None
 
 
@@ -52,7 +51,7 @@ _CREATE = """
 _LIVING = "SELECT count(*) FROM pin WHERE expires_at > $1"
 _SELECT = """
     SELECT id, code, strong, legacy, client, jwk, created_at, expires_at, account_id, sealed_token, new_registration,
-        denied_at, delivered_at, by_account_id
+        denied_at, by_account_id
     FROM pin
 """
 _FIND = _SELECT + "WHERE id = $1 AND expires_at > $2"
@@ -67,7 +66,6 @@ _DENY = """
     UPDATE pin SET denied_at = $2
     WHERE id = $1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > $2
 """
-_DELIVER = "UPDATE pin SET delivered_at = $2 WHERE id = $1 AND delivered_at IS NULL AND expires_at > $2"
 
 _decode_client = msgspec.json.Decoder(DeviceRow).decode
 
@@ -106,7 +104,6 @@ class Pins(Family):
         digest: bytes | None,
         sealed_token: bytes | None,
         now: int,
-        rotate: bool = False,
         by: int | None = None,
         asker: bytes | None = None,
     ) -> bool:
@@ -119,7 +116,6 @@ class Pins(Family):
             digest: that of the PIN's new token; `None` for a PIN with a key, whose JWT is made when the key is proven.
             sealed_token: the new token.
             now: seconds since 1970.
-            rotate: whether the device's earlier tokens of this account end.
             by: the account that had switched to this one, if any: what it switched to ends one day, and this with it.
             asker: the digest of the token or session that approves, which must be alive still.
 
@@ -142,7 +138,6 @@ class Pins(Family):
                 account_id=account_id,
                 device_id=device_id,
                 now=now,
-                rotate=rotate,
                 by=by,
             )
         return True
@@ -151,11 +146,6 @@ class Pins(Family):
     def deny(self, transaction: Statements, pin_id: int, now: int) -> bool:
         """Say no; `False` if the PIN is over, linked or denied already."""
         return transaction.run(_DENY, pin_id, now)
-
-    @in_transaction
-    def deliver(self, transaction: Statements, pin_id: int, now: int) -> bool:
-        """Note that the token was told; `True` for the first time only."""
-        return transaction.run(_DELIVER, pin_id, now)
 
 
 def _pin(row: Columns) -> PinRow:
@@ -173,6 +163,5 @@ def _pin(row: Columns) -> PinRow:
         sealed_token=row[9],
         new_registration=None if linked is None else bool(linked),
         denied_at=row[11],
-        delivered_at=row[12],
-        by=row[13],
+        by=row[12],
     )

@@ -1,7 +1,7 @@
 """Giving out tokens: the statements that several operations share.
 
 Rule: each runs inside a transaction of the writer. A device is one row for each account and client identifier; a new
-token notes it anew, and ends its earlier ones where that was asked for.
+token notes it anew.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ _IS_ALIVE = """
     SELECT 1 FROM token WHERE digest = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
     UNION ALL SELECT 1 FROM session WHERE digest = $1 AND expires_at > $2
 """
-_END_OTHERS = "UPDATE token SET revoked_at = $2 WHERE device_id = $1 AND revoked_at IS NULL"
 
 
 def note_device(transaction: Statements, account_id: int, device: DeviceRow, now: int) -> int | None:
@@ -59,12 +58,9 @@ def keep_token(
     machine_identifier: str | None = None,
     now: int,
     expires_at: int | None = None,
-    rotate: bool = False,
     by: int | None = None,
 ) -> None:
-    """Keep a new token; with `rotate`, end the device's earlier ones. `by` is who had switched to the account."""
-    if rotate:
-        transaction.run(_END_OTHERS, device_id, now)
+    """Keep a new token. `by` is who had switched to the account."""
     facts = (kind, account_id, device_id, machine_identifier, now, expires_at)
     transaction.run(_KEEP, digest, sealed, *facts)
     if by is not None:
