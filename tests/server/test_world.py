@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.tables import every
+from ticketstub.server.disputed import Answers
 from ticketstub.server.world import World, WorldAccount, WorldConnection, WorldError, WorldMediaServer
 from ticketstub.token import Secret, Token
 
@@ -131,6 +132,13 @@ def test_absurd_files_are_refused(text):
     """What makes the parser give up is a fault, not a crash."""
     with pytest.raises(WorldError):
         World.parse(text)
+
+
+@pytest.mark.parametrize("name", Answers.gone)
+def test_an_answer_that_is_no_choice_any_more_is_named(name):
+    """A file of an earlier version is refused by a message that names the key, and says how it is now."""
+    with pytest.raises(WorldError, match=f"answers.{name}: is no choice any more: it is always {Answers.gone[name]}"):
+        World.parse(f"[answers]\n{name} = {Answers.gone[name]}\n")
 
 
 def test_all_faults_at_once():

@@ -14,6 +14,29 @@ from ticketstub.server.world_reading import Part
 class Answers(Part, frozen=True, kw_only=True):
     """How a local Plex answers where nobody knows for sure, or where both were seen."""
 
+    gone = {  # noqa: RUF012  # a class's own
+        "linked_pin": '"repeat"',
+        "link_again": '"refuse"',
+        "link_code_case": '"ignore"',
+        "pin_location_in_xml": "true",
+        "xml_prolog": "true",
+        "sign_out_device": '"keep"',
+        "rotate_tokens": "false",
+        "plain_sign_in": '"lives"',
+        "unknown_client": '"ignore"',
+        "locked_sign_in": "401",
+        "retry_after": "false",
+        "removed_device": "204",
+        "expired_jwt": "498",
+        "device_jwt_refused": "422",
+        "nonce_once": "true",
+        "nonce_without_identifier": "422",
+        "same_key_again": '"refuse"',
+        "registered_key": '"empty"',
+        "jwk_pin_without_jwt": '"pending"',
+        "sign_in_after_jwt": '"accept"',
+    }
+
     default_format: Literal["xml", "json"] = "xml"
     require_client_identifier: bool = False
     denied_pin: Literal["pending", "not_found"] = "pending"

@@ -44,6 +44,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """The key that is meant where a text stands in place of the table."""
     beside: ClassVar[dict[tuple[str, str], str]] = {}
     """What does not go together: a key, the other one, and the end of the reason."""
+    gone: ClassVar[dict[str, str]] = {}
+    """Keys of earlier versions, and the one value that each has now."""
     without: ClassVar[dict[tuple[str, str], str]] = {}
     """What does not stand alone: a key, the one that it needs, and the end of the reason."""
 
@@ -107,7 +109,8 @@ class Reading:
         given: dict[str, object] = {str(name): entry for name, entry in raw.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # anything may be in it
         fields, before, values = keys_of(kind), len(self.faults), dict[str, Any]()
         for name in sorted(given.keys() - fields.keys()):
-            self.fault(_join(path, printable(name)), "is no key of a world here" + suggestion(name, fields))
+            gone = f"is no choice any more: it is always {kind.gone[name]}" if name in kind.gone else ""
+            self.fault(_join(path, printable(name)), gone or "is no key of a world here" + suggestion(name, fields))
         for name, field in fields.items():
             if name in given:
                 values[name] = self.read(field.type, given[name], _join(path, name))
