@@ -123,6 +123,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         if self.client_identifier is not None:
             Device(client_identifier=self.client_identifier)  # refuses what no header can carry
 
+    __rich_repr__ = None  # type: ignore[assignment]  # msgspec's would show rich all that `__repr__` leaves out
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.base_url or self.server or self.plex_tv}>"  # headers may hold secrets
 

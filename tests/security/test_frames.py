@@ -23,6 +23,7 @@ import aiohttp
 import httpx
 import httpx2
 import pytest
+from rich.pretty import pretty_repr
 
 from tests.client.conftest import DEVICE, View
 from tests.security.test_canary import CANARY, forms
@@ -55,8 +56,11 @@ from ticketstub import (
 from ticketstub.compat import plex_api
 from ticketstub.compat.plex_api.utils import BackoffStrategy, RetryConfig
 from ticketstub.errors import MalformedReply
+from ticketstub.flows.begun import BegunPin
+from ticketstub.options import Settings
 from ticketstub.server.world import World, WorldError
 from ticketstub.wire.http import Request, Response
+from ticketstub.wire.media_server import RawRequest
 
 TESTS = str(Path(__file__).parents[1])
 ONCE = Retry(attempts=1)
@@ -448,6 +452,15 @@ def test_c6_every_public_method_hides_its_locals(kind: type) -> None:
     methods = {name: member for name, member in own.items() if isinstance(member, FunctionType)}
     assert [] == [name for name, member in methods.items() if not hasattr(member, "__wrapped__")]
     assert methods or "__init__" in vars(kind)
+
+
+def test_c6_rich_shows_no_more_than_repr() -> None:
+    """Rich, which prints local variables of tracebacks, shows of each of these what its `repr` shows."""
+    pin = BegunPin(plex_tv="http://a", device=DEVICE, pin_id=7, code=CANARY, strong=True, expires_at=1.0)
+    raw = RawRequest(at=f"/a?X-Plex-Token={CANARY}", query={"a": CANARY}, content=CANARY.encode())
+    for kept in (pin, raw, Settings(headers={"X-A": CANARY}), Request("x", "GET", f"http://a/?t={CANARY}", {})):
+        assert repr(kept) == pretty_repr(kept)
+        assert CANARY not in repr(kept)
 
 
 def test_c6_no_pickle_of_messages() -> None:

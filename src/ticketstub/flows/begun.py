@@ -55,6 +55,8 @@ class BegunPin(msgspec.Struct, frozen=True, kw_only=True):
     forward_url: str | None = None
     kid: str | None = None
 
+    __rich_repr__ = None  # type: ignore[assignment]  # msgspec's would show rich all that `__repr__` leaves out
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.pin_id}>"
 

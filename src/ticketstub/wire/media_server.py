@@ -76,6 +76,8 @@ class RawRequest(Call[Response], frozen=True, kw_only=True):
         if self.content_type is not None and not _MEDIA_TYPE.fullmatch(self.content_type):
             raise ValueError("a media type is printable ASCII")
 
+    __rich_repr__ = None  # type: ignore[assignment]  # msgspec's would show rich all that `__repr__` leaves out
+
     def __repr__(self) -> str:
         return f"RawRequest({self.verb} {self.at.partition('?')[0]})"  # query and body may hold secrets
 
