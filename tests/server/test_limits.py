@@ -293,7 +293,7 @@ async def test_a_client_that_reads_slowly_gets_everything() -> None:
             while served.transport.get_write_buffer_size() == left:
                 received += len(await asyncio.to_thread(connection.recv, 1 << 20))
             left = served.transport.get_write_buffer_size()
-            served._check_reading()
+            served.check_reading()
         assert Large.size < received + len(await asyncio.to_thread(all_of, connection))
 
 

@@ -79,7 +79,7 @@ class Connection(HttpToolsProtocol):
         self._late: asyncio.TimerHandle | None = None
         self._in_head = self._in_body = False
         self._head = self._piece = 0
-        self._unread: asyncio.TimerHandle | None = None
+        self._looked_at: object = None
         self._left = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base has it
@@ -92,7 +92,6 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         self._stop_clock()
-        self._stop_watching()
         super().connection_lost(exc)
 
     def close_if_it_serves(self, scope: Scope) -> None:
@@ -138,44 +137,12 @@ class Connection(HttpToolsProtocol):
         if self._late is None and self._is_unwatched():
             self._await_head()
 
-    def on_response_complete(self) -> None:
-        """Begin the next request; if this answer was the last one, the client must read it."""
-        super().on_response_complete()
-        if self.transport.is_closing():
-            self._watch_reading()
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Close an idle connection, whether or not its client has read everything."""
-        super().timeout_keep_alive_handler()
-        self._watch_reading()
-
-    def pause_writing(self) -> None:
-        """Answer nothing more until the client has read; it must not take too long."""
-        super().pause_writing()
-        self._watch_reading()
-
-    def resume_writing(self) -> None:
-        """Go on answering."""
-        self._stop_watching()
-        super().resume_writing()
-
-    def _watch_reading(self) -> None:
-        self._stop_watching()
-        self._left = self.transport.get_write_buffer_size()
-        if self._left:
-            self._unread = self.loop.call_later(self._settings.unread_seconds, self._check_reading)
-
-    def _stop_watching(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
-
-    def _check_reading(self) -> None:
-        """Drop a client that has read nothing since the last look; a slow one has until the next."""
-        if self.transport.get_write_buffer_size() >= self._left:
+    def check_reading(self) -> None:
+        """Drop a client that since the last look has read nothing of the same answer; a slow one has until the next."""
+        left = self.transport.get_write_buffer_size()
+        if self._looked_at == self.cycle and 0 < self._left <= left:
             reset(self.transport)
-        else:
-            self._watch_reading()
+        self._looked_at, self._left = self.cycle, left
 
     def _is_unwatched(self) -> bool:
         """Whether nothing is being answered and no clock of the library runs."""
@@ -196,14 +163,12 @@ class Connection(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
         else:
             self.transport.close()
-            self._watch_reading()
 
     def _refuse(self, status: HTTPStatus) -> None:
         fields = b"".join(b"%s: %s\r\n" % pair for pair in self.server_state.default_headers)
         ending = b"connection: close\r\ncontent-length: 0\r\n\r\n"
         self.transport.write(b"HTTP/1.1 %d %s\r\n%s%s" % (status, status.phrase.encode(), fields, ending))
         self.transport.close()
-        self._watch_reading()
 
 
 def reset(transport: asyncio.Transport) -> None:

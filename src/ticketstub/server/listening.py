@@ -219,6 +219,13 @@ class Server:
         self.doorkeeper = Doorkeeper(protocol, seconds=settings.head_seconds, most=settings.connections)
         """Accepts connections, and speaks TLS once it has a context."""
         self.doorkeeper.context = context
+        self._look()
+
+    def _look(self) -> None:
+        """See to it that clients read what they are sent."""
+        for connection in self._connections():
+            connection.check_reading()
+        self._next_look = asyncio.get_running_loop().call_later(self._settings.unread_seconds, self._look)
 
     def open_port(self, listener: socket.socket) -> None:
         """Listen at an address that is taken."""
@@ -238,6 +245,7 @@ class Server:
     async def close(self) -> None:
         """Accept nothing more, answer what is under way for the settings' seconds, then cut what is left."""
         self.doorkeeper.close()
+        self._next_look.cancel()
         state, ends, wait = self.state, time.monotonic() + self._settings.stop_seconds, 0.0
         while (state.connections or state.tasks or self.doorkeeper.entering) and time.monotonic() < ends:
             for connection in self._connections():  # also those that came at the last moment
