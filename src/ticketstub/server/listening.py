@@ -76,9 +76,7 @@ def take(host: str, port: int) -> socket.socket:
 def _explained(host: str, port: int, error: OSError) -> ListenError:
     import errno  # only failures need it
 
-    if error.errno in {errno.EADDRINUSE, errno.EACCES} and port and sys.platform == "win32":
-        return PortInUse(host, port)
-    if error.errno == errno.EADDRINUSE:
+    if error.errno == errno.EADDRINUSE or (error.errno == errno.EACCES and port and sys.platform == "win32"):
         return PortInUse(host, port)
     if error.errno == errno.EACCES:
         return ListenError(f"port {port} of {host} is not for this user to take: name another one")

@@ -19,6 +19,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from ticketstub.names import alook_up
 from ticketstub.refusals import BadRequest
 from ticketstub.server.answers import Answer
 from ticketstub.server.elsewhere import MOST, page, typed
@@ -114,13 +115,9 @@ class Upstream:
         """Ask for what somebody asked; raises `UpstreamFailed`, or `BadRequest` as `target`."""
         target, headers = self.target(asked, token), self._headers(asked, token)
         found = await self.fetch(asked.method, target, headers)
-        if (
-            found.status == 206
-            and "range" in headers
-            and not found.headers.get("Content-Type", "").lower().startswith(_PIECES_OF)
-        ):
-            headers = {name: text for name, text in headers.items() if name != "range"}
-            found = await self.fetch(asked.method, target, headers)
+        is_of_pictures = found.headers.get("Content-Type", "").lower().startswith(_PIECES_OF)
+        if found.status == 206 and not is_of_pictures and headers.pop("range", None):
+            return await self.fetch(asked.method, target, headers)
         return found
 
     def target(self, asked: Asked, token: str) -> str:
@@ -177,9 +174,8 @@ class Upstream:
 
     async def _address(self, host: str, port: int) -> str:
         """Look the host up once and return the address that is asked; raises `UpstreamFailed` for one outside."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        address = min((ip_address(each[4][0]) for each in found), key=lambda each: each.version)
+        found = await alook_up(host, port)
+        address = min((ip_address(each.ip) for each in found), key=lambda each: each.version)
         if not self._outside and not (address.is_loopback or address.is_private):
             raise UpstreamFailed(
                 502, f"{host} is in no private network: upstream_outside in a world, or --outside, allows it."
