@@ -14,6 +14,7 @@ import pytest
 
 from tests.server.asking import ATTIC, MIRA, TOM_ON_ATTIC, Answered, Clock, ask, get
 from tests.server.conftest import Start
+from tests.server.counting import verifications
 from tests.server.family import (
     BOS,
     IDS,
@@ -260,31 +261,27 @@ def _timed(start: Start) -> tuple[LocalPlex, Clock]:
     return start(world=family(), settings=QUICK, clock=clock), clock
 
 
-def verifications(plex: LocalPlex) -> int:
-    assert plex.passwords is not None
-    return plex.passwords.verifications
-
-
 def test_what_a_switch_costs(timed: tuple[LocalPlex, Clock]) -> None:
     """One argon2 verification where a passcode is checked, none where there is nothing to check."""
     plex, _ = timed
     for passcode, expected in ((TOMS, 1), ("0000", 1), (None, 0), ("471", 0)):
-        before = verifications(plex)
+        before = verifications(plex.passwords)
         switch(plex.url, "tom", passcode)
-        assert expected == verifications(plex) - before
-    before = verifications(plex)
+        assert expected == verifications(plex.passwords) - before
+    before = verifications(plex.passwords)
     assert 201 == switch(plex.url, "pip", "0000").status
-    assert 0 == verifications(plex) - before
+    assert 0 == verifications(plex.passwords) - before
 
 
 def test_guesses_are_few(timed: tuple[LocalPlex, Clock]) -> None:
     """S12: five wrong ones in a quarter of an hour, then 429 with code 1003 whatever is sent, whoever asks."""
     plex, clock = timed
+    assert 0 == verifications(plex.passwords)
     assert [(403, 1041)] * 5 == [refused(switch(plex.url, "tom", f"000{n}")) for n in range(5)]
     for who in ("mira", "pip", "elsa"):
         assert (429, 1003) == refused(switch(plex.url, "tom", TOMS, who))
     assert 429 == legacy(plex.url, "tom", "?pin=4711").status
-    assert 5 == verifications(plex)
+    assert 5 == verifications(plex.passwords)
     assert [201, 201] == [switch(plex.url, who, code).status for who, code in (("bo", BOS), ("pip", None))]
     clock.now += 15 * 60
     assert 201 == switch(plex.url, "tom", TOMS).status
@@ -293,6 +290,7 @@ def test_guesses_are_few(timed: tuple[LocalPlex, Clock]) -> None:
 def test_guesses_are_shared_by_all_ways(timed: tuple[LocalPlex, Clock]) -> None:
     """S12: a switch, the older switch and a change of the passcode count together, by the account, not its name."""
     plex, _ = timed
+    assert 0 == verifications(plex.passwords)
     path = f"/api/home/users/{IDS['tom']}?pin=9999&currentPin=0000"
     assert 403 == switch(plex.url, "tom", "0000").status
     assert 403 == call(plex.url, "POST", f"/api/v2/home/users/{UUIDS['tom']}/switch?pin=0001").status
@@ -300,7 +298,7 @@ def test_guesses_are_shared_by_all_ways(timed: tuple[LocalPlex, Clock]) -> None:
     assert [401, 401] == [call(plex.url, "PUT", path, "tom").status for _ in range(2)]
     assert (429, 1003) == refused(call(plex.url, "PUT", path, "tom"))
     assert (429, 1003) == refused(switch(plex.url, "tom", TOMS))
-    assert 5 == verifications(plex)
+    assert 5 == verifications(plex.passwords)
 
 
 def test_a_right_one_forgets_the_wrong_ones(timed: tuple[LocalPlex, Clock]) -> None:
@@ -328,8 +326,9 @@ def test_of_many_guesses_at_once_exactly_five_are_looked_at(start: Start, tmp_pa
     """S12: 64 wrong passcodes at once: five are verified, and no right one is afterwards."""
     db = None if where == "memory" else f"sqlite:///{tmp_path / 'plex.db'}"
     plex = start(world=family(), settings=QUICK, clock=Clock(), db=db)
+    assert 0 == verifications(plex.passwords)
     statuses = at_once(64, lambda number: switch(plex.url, "tom", f"{5000 + number}").status)
-    assert (5, 5) == (verifications(plex), statuses.count(403))
+    assert (5, 5) == (verifications(plex.passwords), statuses.count(403))
     assert {403, 429, 503} >= set(statuses)
     assert (429, 1003) == refused(switch(plex.url, "tom", TOMS))
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.server.asking import MIRA, PASSWORDS, TOM, TOM_ON_ATTIC, Answered, Clock, ask, code_at, get, world
 from tests.server.conftest import Start
+from tests.server.counting import verifications
 from tests.tables import every
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World
@@ -165,9 +166,9 @@ REFUSED: list[tuple[str, str, str, dict[str, str]]] = [
 def test_refused_sign_ins(plex: LocalPlex, login: str, password: str) -> None:
     """S3: whatever is wrong with login or password, the answer is one, in JSON and XML, at the cost of one argon2."""
     assert plex.passwords is not None
-    before = plex.passwords.verifications
+    before = verifications(plex.passwords)
     in_json = ask(plex.url, "POST", PATH, FORM, form(login=login, password=password))
-    assert 1 == plex.passwords.verifications - before
+    assert 1 == verifications(plex.passwords) - before
     in_xml = ask(plex.url, "POST", "/users/sign_in.xml", basic(login, password))
     assert (401, WRONG) == (in_json.status, in_json.body)
     assert (401, WRONG_XML) == (in_xml.status, in_xml.body.decode())

@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 
 from tests.server.asking import SECRET, TOM, Answered, Clock, ask, code_at
 from tests.server.asking import sign_in as sign_in_v2
+from tests.server.counting import counted
 from tests.server.family import TOMS, call, family, switch
 from tests.server.pin_asking import link
 from tests.server.test_auth_keys import CLIENT, Key, exchange, post
@@ -148,9 +149,10 @@ def test_a_refused_attempt_costs_what_any_costs(begin: Begin) -> None:
     fail(plex.url, "nobody")
     assert plex.passwords is not None
     for login, password in (("mira_quill", "x"), ("mira_quill", PASSWORD), ("nobody", "x"), ("mira_quill", "")):
-        before, idle = plex.passwords.verifications, plex.passwords.against_nobody
+        count = counted(plex.passwords)
+        before, idle = count.made, count.for_nobody
         assert LOCKED == sign_in_v2(plex.url, login, password).body
-        assert (1, 1) == (plex.passwords.verifications - before, plex.passwords.against_nobody - idle)
+        assert (1, 1) == (count.made - before, count.for_nobody - idle)
 
 
 def test_a_lock_ends_by_itself_and_doubles(begin: Begin, clock: Clock) -> None:
@@ -262,8 +264,9 @@ def test_64_wrong_passwords_at_once(begin: Begin) -> None:
     """S12: of 64 wrong passwords at once no more than ten are held against the account's hash."""
     plex = begin()
     assert plex.passwords is not None
+    count = counted(plex.passwords)
     answers = at_once(64, lambda: sign_in_v2(plex.url, "mira_quill", "x"))
-    guesses = plex.passwords.verifications - plex.passwords.against_nobody
+    guesses = count.made - count.for_nobody
     codes = [(each.status, each.json["errors"][0]["code"]) for each in answers]
     assert 2 <= guesses <= 10
     assert guesses == codes.count((401, 1001))

@@ -13,6 +13,7 @@ import pytest
 
 from tests.server.asking import MIRA, PASSWORDS, SECRET, START, Answered, Clock, ask, code_at, get, sign_in
 from tests.server.conftest import Start
+from tests.server.counting import verifications
 from tests.tables import every
 from ticketstub.server.local_plex import LocalPlex
 
@@ -22,11 +23,6 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded", "X-Plex-Client-Iden
 
 def code_of(answer: Answered) -> tuple[int, int]:
     return answer.status, answer.json["errors"][0]["code"]
-
-
-def verifications(plex: LocalPlex) -> int:
-    assert plex.passwords is not None
-    return plex.passwords.verifications
 
 
 def refused(code: int, status: int = 401) -> tuple[int, int]:
@@ -85,9 +81,9 @@ def test_refused_sign_ins_cost_one_verification(
     plex: LocalPlex, login: str, password: str, fields: Any, code: int
 ) -> None:
     """S3: whatever is wrong, one argon2 verification is made, and what is wrong is told only behind the password."""
-    before = verifications(plex)
+    before = verifications(plex.passwords)
     answer = sign_in(plex.url, login, password, **fields)
-    assert (refused(code), 1) == (code_of(answer), verifications(plex) - before)
+    assert (refused(code), 1) == (code_of(answer), verifications(plex.passwords) - before)
 
 
 def test_good_sign_ins_cost_one_verification(plex: LocalPlex, clock: Clock) -> None:
@@ -101,10 +97,10 @@ def test_good_sign_ins_cost_one_verification(plex: LocalPlex, clock: Clock) -> N
         ("digits", PASSWORDS["digits"], {}),
     ]
     for login, password, fields in sign_ins:
-        before = verifications(plex)
+        before = verifications(plex.passwords)
         assert (201, 1) == (
             sign_in(plex.url, login, password, **fields).status,
-            verifications(plex) - before,
+            verifications(plex.passwords) - before,
         )
 
 
@@ -202,11 +198,11 @@ BODIES = [
 @every(("kind", "body", "status"), BODIES)
 def test_bodies(plex: LocalPlex, kind: str, body: str, status: int | tuple[int, ...]) -> None:
     """A form and a JSON object are taken; anything else, broken or too long, is 400 with code 1004, never an error."""
-    before = verifications(plex)
+    before = verifications(plex.passwords)
     answer = ask(plex.url, "POST", PATH, {**FORM, "Accept": "application/json", "Content-Type": kind}, body)
     assert answer.status in (status if isinstance(status, tuple) else (status,)), answer.body
     if answer.status == 400:
-        assert (1004, 0) == (code_of(answer)[1], verifications(plex) - before)
+        assert (1004, 0) == (code_of(answer)[1], verifications(plex.passwords) - before)
 
 
 def test_login_and_password_are_read_from_the_body_alone(plex: LocalPlex) -> None:

@@ -97,11 +97,6 @@ class Passwords:
         self._pool = ThreadPoolExecutor(workers, "ticketstub-hashing", _step_back)
         self._permits = threading.Semaphore(workers + waiting)
         self._closed = False
-        self._counting = threading.Lock()
-        self.verifications = 0
-        """How many argon2 verifications were made."""
-        self.against_nobody = 0
-        """How many of these were for no account, or none with a password: they could not have guessed one."""
 
     async def verify(self, stored: str | None, password: Secret) -> bool:
         """Tell whether a password belongs to a stored hash, at the cost of one verification in every case.
@@ -128,9 +123,6 @@ class Passwords:
             stored = ""
         known = (self._remembered or {}).get(stored)
         phc = stored if hash_fault(stored) is None else self._dummy
-        with self._counting:
-            self.verifications += 1
-            self.against_nobody += phc is self._dummy and known is None
         try:
             self._hasher.verify(phc, typed)
         except (VerificationError, InvalidHashError):

@@ -116,7 +116,8 @@ class Upstream:
         target, headers = self.target(asked, token), self._headers(asked, token)
         found = await self.fetch(asked.method, target, headers)
         is_of_pictures = found.headers.get("Content-Type", "").lower().startswith(_PIECES_OF)
-        if found.status == 206 and not is_of_pictures and headers.pop("range", None):
+        if found.status == 206 and "range" in headers and not is_of_pictures:
+            del headers["range"]
             return await self.fetch(asked.method, target, headers)
         return found
 

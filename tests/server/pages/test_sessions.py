@@ -4,16 +4,12 @@ import pytest
 
 from tests.server.asking import PASSWORDS, Clock, ask, code_at
 from tests.server.conftest import Start
+from tests.server.counting import verifications
 from tests.server.pages.browsing import Browser, html
 from tests.server.pages.conftest import MakePin, auth
 from ticketstub.server.local_plex import LocalPlex
 
 PLANTED = "A" * 43
-
-
-def verifications(plex: LocalPlex) -> int:
-    assert plex.passwords is not None
-    return plex.passwords.verifications
 
 
 def value(cookie: str) -> str:
@@ -136,15 +132,15 @@ def test_wrong_sign_ins_look_alike(plex: LocalPlex) -> None:
     """S3: unknown, wrong, disabled and without password: one answer, at one verification each, like a right one."""
     bodies = set[str]()
     for login in ("nobody", "tom", "gone", "silent"):
-        before = verifications(plex)
+        before = verifications(plex.passwords)
         answer = Browser(plex).sign_in(login, "wrong-password-1")
         assert 401 == answer.status
-        assert 1 == verifications(plex) - before
+        assert 1 == verifications(plex.passwords) - before
         bodies.add(html(answer).text.replace(login, "X"))
     assert 1 == len(bodies)
-    before = verifications(plex)
+    before = verifications(plex.passwords)
     Browser(plex).signed_in("tom")
-    assert 1 == verifications(plex) - before
+    assert 1 == verifications(plex.passwords) - before
 
 
 def test_sign_in_by_mail_address_only(browser: Browser) -> None:
@@ -162,13 +158,13 @@ def test_code_at_the_end_of_the_password(browser: Browser, clock: Clock) -> None
 def test_code_step_costs_no_second_verification(browser: Browser, plex: LocalPlex, clock: Clock) -> None:
     """The whole sign-in with a code costs one verification, and a code is good once."""
     clock.now += 60
-    before = verifications(plex)
+    before = verifications(plex.passwords)
     page = html(browser.sign_in("vera"))
     assert "asks for a code too" in page.text
     assert PASSWORDS["vera"] not in str(page.forms)
     form = page.form("/sign-in") | {"verificationCode": code_at(clock.now)}
     assert 303 == browser.post("/sign-in", form).status
-    assert 1 == verifications(plex) - before
+    assert 1 == verifications(plex.passwords) - before
     other = Browser(plex)
     form = html(other.sign_in("vera")).form("/sign-in") | {"verificationCode": form["verificationCode"]}
     again = other.post("/sign-in", form)
