@@ -28,8 +28,8 @@ from keyring.backends.null import Keyring as NullKeyring
 from tests.cli.approving import Watched
 from ticketstub.cli.running import run
 from ticketstub.credentials import Credential, FileCredentials
-from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand, local_plex
 from ticketstub.token import Secret, Token
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -114,28 +114,28 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
 
 @pytest.fixture(scope="session")
-def local() -> Iterator[LocalPlex]:
+def local() -> Iterator[PlexInHand]:
     """A local Plex with the demonstration world, in this process. A verification code works once in it."""
-    with LocalPlex(DEMO).running() as plex:
+    with local_plex(DEMO) as plex:
         yield plex
 
 
 @pytest.fixture
-def here(local: LocalPlex) -> list[str]:
+def here(local: PlexInHand) -> list[str]:
     """The option that names it."""
     return ["--plex-tv", local.url]
 
 
 @pytest.fixture
-def attic(local: LocalPlex) -> list[str]:
+def attic(local: PlexInHand) -> list[str]:
     """The option that names its media server Attic."""
     return ["--server", local.media_server("Attic").url]
 
 
 @pytest.fixture
-def fresh() -> Iterator[LocalPlex]:
+def fresh() -> Iterator[PlexInHand]:
     """A local Plex of this test's own, in which anything may be ended."""
-    with LocalPlex(DEMO).running() as plex:
+    with local_plex(DEMO) as plex:
         yield plex
 
 

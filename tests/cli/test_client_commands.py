@@ -12,8 +12,8 @@ from tests.cli.conftest import JUNO, MIRA, TOM, Command, text_of
 from tests.tables import every
 from ticketstub.cli.facts import plain
 from ticketstub.records import Account, Service
-from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World
+from ticketstub.testing import local_plex
 from ticketstub.token import Secret, Token
 from ticketstub.transports.http1 import StandardTransport
 
@@ -248,7 +248,7 @@ def test_a_given_identifier_is_sent_and_none_is_kept(command: Command, tmp_path:
             "account": [{"username": "ana", "email": "ana@example.test", "token": "ana-0123456789abcdef"}],
         }
     )
-    with LocalPlex(world).running() as plex:
+    with local_plex(world) as plex:
         ran = command("ping", "--plex-tv", plex.url, "--client-identifier", "Postman", token="ana-0123456789abcdef")
     assert 0 == ran.code
     assert [] == list(tmp_path.iterdir())

@@ -15,7 +15,7 @@ from tests.cli.conftest import JUNO, MIRA, TOM, Command, text_of
 from tests.cli.declared import every_command
 from ticketstub import AuthorizedDevice, Token
 from ticketstub.cli import facts
-from ticketstub.server.local_plex import LocalPlex
+from ticketstub.testing import PlexInHand
 from ticketstub.token import Secret
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ").fullmatch
@@ -88,7 +88,7 @@ def _is_right(key: str, value: Any, home: Path) -> bool:
     return isinstance(value, dict) if key in {"account", "user", "source", "checked"} else key not in RENAMED
 
 
-def test_every_command_says_the_same_thing_in_the_same_way(command: Command, fresh: LocalPlex, tmp_path: Path) -> None:
+def test_every_command_says_the_same_thing_in_the_same_way(command: Command, fresh: PlexInHand, tmp_path: Path) -> None:
     """Times are ISO 8601 in UTC, tokens fingerprints, paths paths, what is unknown null, and names agree everywhere."""
     stdin = {
         "login --password": f"mira_quill\n{text_of(MIRA.password)}\n{MIRA.code()}\n",

@@ -18,7 +18,7 @@ from tests.cli.conftest import MIRA, TOM, Command, Start, keep, store_in, text_o
 from ticketstub.cli.complaints import WrongUsage
 from ticketstub.cli.given import Patience, first_line
 from ticketstub.credentials import Credential
-from ticketstub.server.local_plex import LocalPlex
+from ticketstub.testing import PlexInHand
 from ticketstub.token import Token
 from ticketstub.transports.http1 import StandardTransport
 
@@ -95,7 +95,7 @@ def test_l9_a_profile_belongs_to_its_issuer(command: Command, here: list[str], t
 
 
 def test_l9_a_kept_token_goes_to_no_other_media_server(
-    command: Command, here: list[str], fresh: LocalPlex, tmp_path: Path
+    command: Command, here: list[str], fresh: PlexInHand, tmp_path: Path
 ) -> None:
     """A media server gets its own token, as plex.tv lists it; one that is not listed gets nothing."""
     keep(tmp_path, here[1], text_of(MIRA.token), username="mira_quill", account_id=MIRA.id)
@@ -169,7 +169,7 @@ def test_status_tells_a_file_that_others_can_read(command: Command, tmp_path: Pa
     assert not file.exists()
 
 
-def test_logout_ends_the_token_and_forgets_it(command: Command, fresh: LocalPlex, tmp_path: Path) -> None:
+def test_logout_ends_the_token_and_forgets_it(command: Command, fresh: PlexInHand, tmp_path: Path) -> None:
     """The token is dead at Plex afterwards, and nothing is kept."""
     here = ["--plex-tv", fresh.url]
     keep(tmp_path, fresh.url, TOKEN)
@@ -192,7 +192,7 @@ def test_l5_what_plex_cannot_be_told_stays_kept(command: Command, tmp_path: Path
     assert store_in(tmp_path).load(NOBODY) is None
 
 
-def test_logout_of_a_dead_token_forgets_it(command: Command, fresh: LocalPlex, tmp_path: Path) -> None:
+def test_logout_of_a_dead_token_forgets_it(command: Command, fresh: PlexInHand, tmp_path: Path) -> None:
     keep(tmp_path, fresh.url, "this-token-was-ended")
     assert 0 == command("logout", "--plex-tv", fresh.url).code
     assert store_in(tmp_path).load(fresh.url) is None
@@ -358,7 +358,7 @@ def test_profiles_lists_all_apps(command: Command, here: list[str], tmp_path: Pa
 
 
 def test_logout_all_ends_those_of_all_apps(
-    command: Command, fresh: LocalPlex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, fresh: PlexInHand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says what it will end and asks; those that Plex cannot be told of stay kept, and the exit code says so."""
     monkeypatch.setattr(StandardTransport, "sleep", lambda _self, _seconds: None)

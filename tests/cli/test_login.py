@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from tests.cli.conftest import JUNO, MIRA, TOM, Command, text_of
-from ticketstub.server.local_plex import LocalPlex
+from ticketstub.testing import PlexInHand
 
 LOGIN = ("login", "--password", "--storage", "memory")
 PASSWORD = text_of(MIRA.password)
@@ -22,7 +22,7 @@ def test_two_lines_sign_in(command: Command, here: list[str]) -> None:
     assert "--print-token" in ran.out
 
 
-def test_a_third_line_is_the_code(command: Command, fresh: LocalPlex) -> None:
+def test_a_third_line_is_the_code(command: Command, fresh: PlexInHand) -> None:
     ran = command(*LOGIN, "--plex-tv", fresh.url, stdin=f"mira_quill\n{PASSWORD}\n{code()}\n")
     assert (0, "Signed in as mira_quill") == (ran.code, ran.out.splitlines()[0])
 
@@ -53,7 +53,7 @@ def test_a_wrong_code_is_exit_code_4(command: Command, here: list[str]) -> None:
 
 
 def test_on_a_terminal_it_asks_for_a_code_where_plex_does(
-    command: Command, fresh: LocalPlex, monkeypatch: pytest.MonkeyPatch
+    command: Command, fresh: PlexInHand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Login, password (without an echo) and, only then, the code are asked for on standard error."""
     asked: list[str] = []

@@ -7,8 +7,7 @@ import pytest
 
 from tests.cli.conftest import Command, Start
 from tests.server.asking import ATTIC, MIRA, TOM, ask, world
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.world import World
+from ticketstub.testing import local_plex
 
 SECTIONS = '{"MediaContainer":{"Directory":[{"key":"1","title":"Films"}],"owner":"mira@example.org"}}'
 
@@ -26,7 +25,7 @@ def source(tmp_path: Path):
     for account in described["account"]:
         account.pop("password", None)
     described["media_server"][0]["replies"] = str(replies)
-    with LocalPlex(World.from_dict(described)).running() as running:
+    with local_plex(described) as running:
         yield running.media_server("Attic").url
 
 

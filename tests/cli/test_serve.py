@@ -13,7 +13,6 @@ from tests.cli.conftest import JUNO, MIRA, TOM, Command, Start, assert_no_secret
 from tests.server.asking import SECRET
 from ticketstub.cli.demo import LINES
 from ticketstub.cli.serve import serve
-from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World
 from ticketstub.testing import local_plex
 
@@ -162,7 +161,7 @@ def test_a_second_start_keeps_and_adds_and_reset_starts_over(start: Start, tmp_p
 
     ana, ben = "ana-0123456789abcdef", "ben-0123456789abcdef"
     world.write_text(account("ana", token=ana), "utf-8")
-    with LocalPlex(World.load(world), db=db).running() as first:
+    with local_plex(World.load(world), db=db) as first:
         assert 200 == status_of(f"{first.url}/api/v2/user?X-Plex-Token={ana}")
     world.write_text(account("ben", token=ben), "utf-8")
     assert [200, 200] == served(tokens=(ana, ben))

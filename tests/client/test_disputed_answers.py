@@ -14,10 +14,10 @@ from argon2 import PasswordHasher
 from tests.tables import every
 from ticketstub import Device, DeviceKey, MemoryCredentials, NotFound, Plex, Refusal, SignIn, Token, check
 from ticketstub.server.disputed import Answers
-from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.settings import Settings
 from ticketstub.server.world import World
 from ticketstub.server.world_reading import keys_of
+from ticketstub.testing import PlexInHand, local_plex
 
 ATTIC = "9b1f0c7de2a84536f1c0aa57be93d2440e6671f8"
 MIRA, TOM_ON_ATTIC = "Xk3mPz_9Q-vT7rLb2NfW", "Qw7-Zr2_LmN8tYb4HsKd"
@@ -83,7 +83,7 @@ def test_the_tour_with_many_answered_otherwise(answers: dict[str, object]) -> No
 
 def tour(answers: dict[str, object]) -> None:
     settings = Settings(poll_burst=100)
-    with LocalPlex(world(answers), settings=settings).running() as local, client_of(local, "approver") as plex:
+    with local_plex(world(answers), settings=settings) as local, client_of(local, "approver") as plex:
         approver = plex.with_options(token=MIRA)
         by_password(local)
         by_browser(local, approver)
@@ -93,11 +93,11 @@ def tour(answers: dict[str, object]) -> None:
         with_devices_and_claims(local, approver)
 
 
-def client_of(local: LocalPlex, name: str) -> Plex:
+def client_of(local: PlexInHand, name: str) -> Plex:
     return Plex(plex_tv=local.url, device=Device(client_identifier=name, product="Demo App", device_name="Desk"))
 
 
-def by_password(local: LocalPlex) -> None:
+def by_password(local: PlexInHand) -> None:
     """A kept sign-in by password is taken up again, and ends with the sign-out."""
     kept = MemoryCredentials()
     device = Device(client_identifier="by-password", product="Demo App")
@@ -113,7 +113,7 @@ def by_password(local: LocalPlex) -> None:
     assert check(token, plex_tv=local.url).alive is False
 
 
-def by_browser(local: LocalPlex, approver: Plex) -> None:
+def by_browser(local: PlexInHand, approver: Plex) -> None:
     """Begun here, approved elsewhere, finished from its dump; the link code likewise."""
     with client_of(local, "by-browser") as plex:
         begun = plex.begin_sign_in(forward_url="http://127.0.0.1:9/done")
@@ -128,7 +128,7 @@ def by_browser(local: LocalPlex, approver: Plex) -> None:
         assert "mira_quill" == typed.finish().account().name
 
 
-def by_device_key(local: LocalPlex, approver: Plex) -> None:
+def by_device_key(local: PlexInHand, approver: Plex) -> None:
     """A device key through a PIN gives a JWT, which is renewed; the media servers get a token that they take."""
     key = DeviceKey.generate()
     with client_of(local, "by-key") as plex:
@@ -163,7 +163,7 @@ def at_home(approver: Plex) -> None:
     tom.home.set_passcode(10500321, "4711", current="1234")
 
 
-def on_media_servers(local: LocalPlex, approver: Plex) -> None:
+def on_media_servers(local: PlexInHand, approver: Plex) -> None:
     """Transient tokens and sources; refusals by meaning."""
     attic = approver.at(local.media_server("Attic").url, token=MIRA)
     transient = attic.authentication.get_transient_token().token
@@ -180,12 +180,12 @@ def on_media_servers(local: LocalPlex, approver: Plex) -> None:
         approver.at(attic.url).authentication.get_transient_token()
 
 
-def _alive(token: Token, local: LocalPlex, server: str) -> tuple[bool | None, str]:
+def _alive(token: Token, local: PlexInHand, server: str) -> tuple[bool | None, str]:
     found = check(token, plex_tv=local.url, server=server)
     return found.alive, found.kind
 
 
-def with_devices_and_claims(local: LocalPlex, approver: Plex) -> None:
+def with_devices_and_claims(local: PlexInHand, approver: Plex) -> None:
     """Devices are listed and removed, which ends their tokens; claim tokens are given."""
     with client_of(local, "to-be-removed") as plex:
         begun = plex.begin_sign_in()

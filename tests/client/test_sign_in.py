@@ -24,6 +24,7 @@ from ticketstub.refusals import PasscodeRequired, TokenExpired, Unauthorized, Wr
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.settings import Settings
 from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand, local_plex
 from ticketstub.wire.http import Request, Response
 
 DEVICE = Device(client_identifier="demo-client-7c1f", product="Demo App")
@@ -33,7 +34,7 @@ WEEK = 7 * 86400
 class Facade:
     """One façade, seen synchronously."""
 
-    def __init__(self, name: str, local: LocalPlex) -> None:
+    def __init__(self, name: str, local: LocalPlex | PlexInHand) -> None:
         self.name = name
         self.local = local
         self.runner = asyncio.Runner()
@@ -85,18 +86,18 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def local(clock: Clock) -> Iterator[LocalPlex]:
+def local(clock: Clock) -> Iterator[PlexInHand]:
     given = world()
     given["home"] = [
         {"name": "Quill home", "admin": "mira_quill", "member": [{"account": "tom"}], "managed": [{"title": "Pip"}]}
     ]
     given["account"][1]["passcode"] = "4711"
-    with LocalPlex(World.from_dict(given), clock=clock, settings=Settings(poll_burst=100)).running() as running:
+    with local_plex(given, clock=clock, settings=Settings(poll_burst=100)) as running:
         yield running
 
 
 @pytest.fixture(params=["sync", "async"])
-def facade(request: pytest.FixtureRequest, local: LocalPlex) -> Iterator[Facade]:
+def facade(request: pytest.FixtureRequest, local: PlexInHand) -> Iterator[Facade]:
     found = Facade(request.param, local)
     yield found
     found.close()
@@ -123,7 +124,7 @@ def test_the_browser(facade: Facade) -> None:
         facade.run(plex.ping())
 
 
-def test_a_coroutine_shows_it_too(local: LocalPlex) -> None:
+def test_a_coroutine_shows_it_too(local: PlexInHand) -> None:
     """The async façade awaits an `on_code` and an `ask_code` that are coroutines."""
     facade = Facade("async", local)
 
@@ -401,7 +402,7 @@ class Counting:
         self.calls.append(request.call)
 
 
-def test_one_renewal_for_many_threads(local: LocalPlex, clock: Clock, tmp_path: Path) -> None:
+def test_one_renewal_for_many_threads(local: PlexInHand, clock: Clock, tmp_path: Path) -> None:
     """Sixteen threads of two clients with one store find a JWT over at once: one of them renews, once."""
     facade, counting = Facade("sync", local), Counting()
     store = FileCredentials(tmp_path)
@@ -418,7 +419,7 @@ def test_one_renewal_for_many_threads(local: LocalPlex, clock: Clock, tmp_path: 
     facade.close()
 
 
-async def test_one_renewal_for_many_tasks(local: LocalPlex, clock: Clock) -> None:
+async def test_one_renewal_for_many_tasks(local: PlexInHand, clock: Clock) -> None:
     """Sixteen tasks likewise."""
     counting, store = Counting(), MemoryCredentials()
     facade = Facade("async", local)

@@ -6,32 +6,31 @@ import pytest
 
 from tests.client.conftest import serve
 from tests.server.asking import world
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand, local_plex
 
 __all__ = ["serve"]
 
 
 @pytest.fixture(scope="module")
-def plex() -> Iterator[LocalPlex]:
+def plex() -> Iterator[PlexInHand]:
     """A local Plex that no test changes."""
-    with LocalPlex(World.from_dict(world())).running() as running:
+    with local_plex(world()) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def plex_tv(plex: LocalPlex) -> str:
+def plex_tv(plex: PlexInHand) -> str:
     """plex.tv's address, as the SDKs want it."""
     return f"{plex.url}/api/v2"
 
 
 @pytest.fixture(scope="module")
-def attic(plex: LocalPlex) -> str:
+def attic(plex: PlexInHand) -> str:
     """The address of a media server that refuses as it was observed."""
     return plex.media_server("Attic").url
 
 
 @pytest.fixture(scope="module")
-def documented(plex: LocalPlex) -> str:
+def documented(plex: PlexInHand) -> str:
     """The address of a media server that refuses as the pages say."""
     return plex.media_server("Documented").url

@@ -27,8 +27,8 @@ from ticketstub import (
     TransientTokenScope,
     TransientTokenType,
 )
-from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand, local_plex
 
 LOGIN = "mira@example.test"
 PASSWORD = PASSWORDS["mira_quill"]
@@ -57,7 +57,7 @@ def world_of(mode: str) -> World:
 class Local:
     """A running local Plex, its clock, and the wires before it."""
 
-    plex: LocalPlex
+    plex: PlexInHand
     clock: Clock
     closing: ExitStack
     wires: dict[str, Server] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Local:
 def running(mode: str, **options: Any) -> Generator[Local]:
     """Run a local Plex of this mode."""
     clock = Clock()
-    with LocalPlex(world_of(mode), clock=clock, **options).running() as plex, ExitStack() as closing:
+    with local_plex(world_of(mode), clock=clock, **options) as plex, ExitStack() as closing:
         yield Local(plex, clock, closing)
 
 

@@ -18,11 +18,10 @@ from tests.server.asking import ATTIC, Answered, Clock, ask, get, world
 from tests.server.test_auth_keys import CLIENT, Key, claims, exchange, nonce, post, registered, unpacked
 from ticketstub.keys import SigningKey
 from ticketstub.server.keys import Keys
-from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.settings import Settings
 from ticketstub.server.signing import SIGNING
 from ticketstub.server.store.sqlite import SqliteStore
-from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand, local_plex
 
 assert ATTIC
 
@@ -30,7 +29,7 @@ assert ATTIC
 class Stage:
     """A local Plex, a device with a key and its JWT, and the private key that the local Plex signs with."""
 
-    def __init__(self, plex: LocalPlex, clock: Clock, database: Path) -> None:
+    def __init__(self, plex: PlexInHand, clock: Clock, database: Path) -> None:
         self.url, self.attic = plex.url, plex.media_server("Toms").url
         self.clock = clock
         self.key, _ = registered(self.url)
@@ -61,8 +60,7 @@ class Stage:
 def _stage(tmp_path_factory: Any) -> Iterator[Stage]:
     clock, database = Clock(), tmp_path_factory.mktemp("hostile") / "plex.db"
     settings = Settings(poll_burst=1000)
-    local = LocalPlex(World.from_dict(world()), clock=clock, db=f"sqlite:///{database}", settings=settings)
-    with local.running() as plex:
+    with local_plex(world(), clock=clock, db=f"sqlite:///{database}", settings=settings) as plex:
         yield Stage(plex, clock, database)
 
 
