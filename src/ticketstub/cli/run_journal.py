@@ -23,7 +23,6 @@ from ticketstub.server.known_secrets import HiddenSecret
 
 if TYPE_CHECKING:
     from ticketstub.server.proxy.proxy import Event
-    from ticketstub.server.scrubbing import Scrubber
 
 _MOST_REFUSED = 20
 
@@ -40,7 +39,10 @@ class RunJournal:
         self._record = record
         self._verbose = verbose
         self._refused: dict[str, None] = {}
-        self._scrubber: Scrubber | None = None
+        if record is not None:
+            from ticketstub.server.scrubbing import Scrubber
+
+            self._scrub = Scrubber().scrub
         self._lock = threading.Lock()
 
     def answered(self, method: str, route: str, status: int, milliseconds: float, request_id: str) -> None:
@@ -71,19 +73,12 @@ class RunJournal:
         with self._lock:
             if self._record is not None:
                 with suppress(OSError, ValueError, HiddenSecret):  # a full disk ends the record, not the program
-                    noted = {"at": now.isoformat(timespec="milliseconds"), **self._scrubbed(facts)}
+                    clean = {name: self._scrub(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
+                    noted = {"at": now.isoformat(timespec="milliseconds"), **clean}
                     self._record.write(json.dumps(noted) + "\n")
                     self._record.flush()
             if self._verbose:
                 _say(f"{now.astimezone().strftime('%H:%M:%S')}  {printable(line)}")
-
-    def _scrubbed(self, facts: dict[str, object]) -> dict[str, object]:
-        if self._scrubber is None:
-            from ticketstub.server.scrubbing import Scrubber
-
-            self._scrubber = Scrubber()
-        scrub = self._scrubber.scrub
-        return {name: scrub(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
 
 
 @contextmanager

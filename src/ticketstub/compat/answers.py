@@ -6,7 +6,7 @@ operation or name is an `AttributeError`, so that `hasattr` and `getattr` with a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ticketstub.wire.http import Response
 
@@ -35,51 +35,39 @@ def missing(where: str, name: str) -> AttributeError:
     )
 
 
-class Headers(Mapping[str, str]):
-    """An answer's headers; a name is found however it is written."""
-
-    def __init__(self, fields: Mapping[str, str]) -> None:
-        self._fields = fields
+class Headers(dict[str, str]):
+    """An answer's headers, whose names are in lower case; a name is found however it is written."""
 
     def __getitem__(self, name: str) -> str:
-        return self._fields[name.lower()]
+        return super().__getitem__(name.lower())
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.lower())
 
-    def __len__(self) -> int:
-        return len(self._fields)
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401  # as a dictionary's
+        """Return the header of that name, or `default`."""
+        return super().get(name.lower(), default)
 
     def __repr__(self) -> str:
         return f"<Headers {', '.join(self)}>"
 
 
-class RawResponse:
+class RawResponse(Response):
     """The answer itself, with the names that requests and httpx share: status_code, headers, text, content, json()."""
 
     def __init__(self, response: Response) -> None:
-        self._response = response
+        super().__init__(response.status, Headers(response.headers), response.body)
         self.status_code = response.status
-        self.headers = Headers(response.headers)
 
     @property
     def content(self) -> bytes:
         """The body's bytes. May hold secrets."""
-        return self._response.body
-
-    @property
-    def text(self) -> str:
-        """The body as text. May hold secrets."""
-        return self._response.text
+        return self.body
 
     @property
     def content_type(self) -> str:
         """The header of that name, or an empty text."""
         return self.headers.get("content-type", "")
-
-    def json(self) -> object:
-        """Read the body as JSON; a `ValueError` where it is none."""
-        return self._response.json()
 
     def __repr__(self) -> str:
         return f"<RawResponse [{self.status_code}]>"

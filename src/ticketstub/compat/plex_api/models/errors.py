@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ticketstub.compat.answers import Headers, RawResponse, missing
+from ticketstub.compat.answers import RawResponse, missing
 from ticketstub.errors import PlexError
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_items, is_members
@@ -48,8 +48,8 @@ class SDKError(PlexError):
         return self.raw_response.status_code
 
     @property
-    def headers(self) -> Headers:
-        """The answer's headers."""
+    def headers(self) -> dict[str, str]:
+        """The answer's headers; a name is found however it is written."""
         return self.raw_response.headers
 
     @property
