@@ -7,6 +7,7 @@ winners there. How the store's own verbs race, over several stores and 200 round
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
@@ -84,16 +85,33 @@ def raced(plex: Whole, method: str, path: str, token: str | None = None, **more:
 numbers = iter(range(10**6))
 
 
-# The naive stores: each looks first, and writes what it decided a moment later.
+# The naive stores: each looks first, and writes what it decided when others have looked, too.
+
+
+class Crowd:
+    """Who has looked waits for so many others to have looked: a race that is lost by no chance."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._looked = 0
+        self._enough = asyncio.Event()
+
+    async def gathers(self) -> None:
+        self._looked += 1
+        if self._looked >= self._size:
+            self._enough.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._enough.wait(), 60)
 
 
 def naive_nonces(instance: Instance) -> None:
-    keys, spent = instance.store.auth_keys, set[bytes | None]()
+    keys, spent, crowd = instance.store.auth_keys, set[bytes | None](), Crowd(2)
     grants = keys.grant
 
     async def grant(*, nonce: bytes | None, **wanted: Any) -> bool:
         if nonce in spent:
             return False
+        await crowd.gathers()
         done = await grants(**wanted, nonce=None)
         spent.add(nonce)
         return done
@@ -111,12 +129,13 @@ def naive_codes(instance: Instance) -> None:
 
 
 def naive_claims(instance: Instance) -> None:
-    claims, spent = instance.store.claims, set[bytes]()
+    claims, spent, crowd = instance.store.claims, set[bytes](), Crowd(2)
     exchanges = claims.exchange
 
     async def exchange(wanted: Exchange) -> int | None:
         if wanted.digest in spent:
             return None
+        await crowd.gathers()
         done = await exchanges(replace(wanted, once=False))
         spent.add(wanted.digest)
         return done
@@ -126,12 +145,13 @@ def naive_claims(instance: Instance) -> None:
 
 def naive_pins(instance: Instance) -> None:
     store: Any = instance.store
+    crowd = Crowd(2)
 
     async def link(*, pin_id: int, account_id: int, sealed_token: bytes, now: int, **_more: Any) -> bool:
         found = await store.pins.find(pin_id, now)
         if found is None or found.account_id is not None:
             return False
-        await asyncio.sleep(0.005)  # as long as a busy writer takes
+        await crowd.gathers()
 
         def work(connection: sqlite3.Connection) -> bool:
             values = {"1": pin_id, "2": account_id, "3": now, "4": sealed_token}
@@ -146,13 +166,13 @@ def naive_pins(instance: Instance) -> None:
 
 
 def naive_counts(instance: Instance) -> None:
-    tried = Counter[tuple[str, str]]()
+    tried, crowd = Counter[tuple[str, str]](), Crowd(6)
 
     async def take(kind: AttemptKind, subject: str, now: int) -> int | None:
         day = now // 86400
         if tried[kind, f"{subject} {day}"] >= 5:
             return 900
-        await asyncio.sleep(0.001)
+        await crowd.gathers()
         tried[kind, f"{subject} {day}"] += 1
         return None
 

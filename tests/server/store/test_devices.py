@@ -244,8 +244,9 @@ class Naive(Claims):
     """What `exchange` must not be: it looks first and writes then."""
 
     async def exchange(self, exchange: Exchange) -> int | None:
-        """Read, think, write."""
+        """Read, think, write: of many at once all have read before the first writes."""
         found = self._reader.one("SELECT account_id FROM claim WHERE digest = $1 AND spent_at IS NULL", exchange.digest)
+        await asyncio.sleep(0)
         if found is None:
             return None
 
