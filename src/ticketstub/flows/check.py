@@ -128,20 +128,16 @@ def _listed(token: Token, caller: Caller, here: Checked) -> Flow[Checked]:
 
 def _on_its_server(token: Token, caller: Caller, here: Checked) -> Flow[Checked]:
     """Ask the named media server about an account's token, if plex.tv lists that token for it (security rule)."""
-    if token.kind == "jwt":
-        return msgspec.structs.replace(here, on_server=False)  # media servers refuse them (observed)
-    try:
-        listed = yield from _is_listed(token, caller)
-    except PlexError as error:
-        return msgspec.structs.replace(here, unreachable=str(error))
-    if not listed:
-        return msgspec.structs.replace(here, on_server=False)
-    asked = msgspec.structs.replace(here, asked=(*here.asked, "media server"))
-    try:
-        takes: bool | None = yield from _takes(token, caller)
-    except PlexError as error:
-        return msgspec.structs.replace(asked, unreachable=str(error))
-    return msgspec.structs.replace(asked, on_server=takes)
+    asked = here.asked
+    takes: bool | None = False
+    if token.kind != "jwt":  # media servers refuse them (observed)
+        try:
+            if (yield from _is_listed(token, caller)):
+                asked = (*asked, "media server")
+                takes = yield from _takes(token, caller)
+        except PlexError as error:
+            return msgspec.structs.replace(here, asked=asked, unreachable=str(error))
+    return msgspec.structs.replace(here, asked=asked, on_server=takes)
 
 
 def _is_listed(token: Token, caller: Caller) -> Flow[bool]:

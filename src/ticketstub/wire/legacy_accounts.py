@@ -139,11 +139,11 @@ def _as_element(account: Account) -> Element:
             Element("entitlements", {"all": "all" in account.entitlements}, _listed("entitlement", others)),
             Element("profile_settings", settings),
             Element("providers", {}),
-            Element("services", {}, tuple(_service(service) for service in account.services) or None),
-            Element("username", {}, account.username or None),
-            Element("email", {}, account.email or None),
-            Element("joined-at", {"type": "datetime"}, f"{joined:%Y-%m-%d %H:%M:%S} UTC" if joined else None),
-            Element("authentication-token", {}, _token(account) or None),
+            Element("services", {}, tuple(_service(service) for service in account.services)),
+            Element("username", {}, text=account.username or None),
+            Element("email", {}, text=account.email or None),
+            Element("joined-at", {"type": "datetime"}, text=f"{joined:%Y-%m-%d %H:%M:%S} UTC" if joined else None),
+            Element("authentication-token", {}, text=_token(account) or None),
         ),
     )
 
@@ -154,8 +154,8 @@ _PROFILE_SETTINGS = (
 )
 
 
-def _listed(name: str, ids: Iterable[str]) -> tuple[Element, ...] | None:
-    return tuple(Element(name, {"id": each}) for each in ids) or None
+def _listed(name: str, ids: Iterable[str]) -> tuple[Element, ...]:
+    return tuple(Element(name, {"id": each}) for each in ids)
 
 
 def _attributes(account: Account) -> dict[str, object]:

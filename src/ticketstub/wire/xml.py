@@ -111,11 +111,12 @@ def _add(parent: dict[str, object], name: str, content: object) -> None:
 
 
 class Element(NamedTuple):
-    """An element: its attributes in order, then its children or text; `None` for one that ends where it begins."""
+    """An element: its attributes in order, then its children or text; without either it ends where it begins."""
 
     name: str
     attributes: Mapping[str, object]
-    content: tuple[Element, ...] | object = None
+    children: tuple[Element, ...] = ()
+    text: object = None
 
 
 def write(root: str, content: object) -> bytes:
@@ -138,7 +139,7 @@ def write_rails(root: str, members: Mapping[str, object], types: Mapping[str, ty
         kind = _RAILS_TYPES.get((types or {}).get(name, type(None)) if value is None else type(value))
         attributes = {"type": kind} if kind else {}
         text = str(value).lower() if isinstance(value, bool) else value
-        listed.append(Element(name, attributes | {"nil": "true"} if value is None else attributes, text))
+        listed.append(Element(name, attributes | {"nil": "true"} if value is None else attributes, (), text))
     return write_out(Element(root, {}, tuple(listed)))
 
 
@@ -153,17 +154,15 @@ def write_out(root: Element) -> bytes:
 
 
 def _write(parts: list[str], element: Element) -> None:
-    name, attributes, content = element
+    name, attributes, children, text = element
     written = "".join([f' {key}="{_scalar(key, value)}"' for key, value in attributes.items()])
-    parts.append(f"<{name}{written}{'/>' if content is None else '>'}")
-    if content is None:
+    if not children and text is None:
+        parts.append(f"<{name}{written}/>")
         return
-    if isinstance(content, tuple):
-        for child in content:
-            _write(parts, child)
-    else:
-        parts.append(_scalar(name, content))
-    parts.append(f"</{name}>")
+    parts.append(f"<{name}{written}>")
+    for child in children:
+        _write(parts, child)
+    parts.append(f"{_scalar(name, text)}</{name}>")
 
 
 def _element(parts: list[str], name: str, content: object) -> None:
