@@ -158,28 +158,6 @@ def test_alone(home: LocalPlex) -> None:
     assert (False, 1, False) == tuple(user(home.url, "nils")[name] for name in ("home", "homeSize", "homeAdmin"))
 
 
-def test_alone_or_not_found(start: Start) -> None:
-    """With `no_home = "not_found"` it has none: 404, in each of the three; a Home stays one."""
-    url = start({"no_home": "not_found"}, world=family()).url
-    for path in ("/api/v2/home", "/api/v2/home/users"):
-        assert (404, 1002) == refused(call(url, "GET", path, "nils"))
-        assert 200 == call(url, "GET", path).status
-    assert 404 == ask(url, "GET", "/api/home/users", {"X-Plex-Token": TOKENS["nils"]}).status
-
-
-def test_how_it_is_listed_otherwise(start: Start, clock: Clock) -> None:
-    """`updatedAt` may be text, and `restrictionProfile` may be left out of v2's list; the older one keeps it."""
-    answers: dict[str, object] = {"home_users_updated_at": "iso", "home_users_restriction_profile": False}
-    url = start(answers, world=family(), clock=clock).url
-    users = call(url, "GET", "/api/v2/home/users").json["users"]
-    assert {"2026-11-18T11:06:40Z"} == {each["updatedAt"] for each in users}
-    assert not [each for each in users if "restrictionProfile" in each]
-    in_xml = ask(url, "GET", "/api/v2/home/users.xml", {**XML, "X-Plex-Token": MIRA}).xml
-    assert None is in_xml.find("users/user").get("restrictionProfile")
-    legacy = ask(url, "GET", "/api/home/users", {"X-Plex-Token": MIRA}).xml
-    assert "little_kid" == legacy[3].get("restrictionProfile")
-
-
 ACCOUNTS: dict[str, dict[str, object]] = {
     "mira": {"homeAdmin": True, "guest": False, "restricted": False, "protected": False},
     "tom": {"homeAdmin": False, "guest": False, "restricted": False, "protected": True},

@@ -198,14 +198,6 @@ def test_without_a_passcode_where_that_passes(start: Start) -> None:
     assert [201, 201] == [switch(url, "tom", TOMS, who=who).status for who in ("pip", "elsa")]
 
 
-def test_how_the_older_switch_refuses(start: Start) -> None:
-    """`legacy_switch_refused = 401`: that status there, never the text of a dead token; v2 stays at 403."""
-    url = start({"legacy_switch_refused": 401}, world=family(), settings=QUICK).url
-    for answer in (legacy(url, "tom"), legacy(url, "tom", "?pin=4712")):
-        assert (401, "A valid PIN is required to perform this action") == (answer.status, answer.xml.findtext("error"))
-    assert (403, 1041) == refused(switch(url, "tom"))
-
-
 def test_who_is_not_there(url: str) -> None:
     """S21: somebody of another Home, of none, or of nowhere is 404 with code 1002, and nothing is made."""
     for key in (IDS["vera"], IDS["nils"], 999, UUIDS["pip"].upper(), "%20", "10500456x"):

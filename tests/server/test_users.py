@@ -172,14 +172,6 @@ def test_friends_in_xml(url: str) -> None:
     assert ("0", []) == (root[0].find("sharingSettings").get("allowTuners"), list(root[0].find("sharedServers")))
 
 
-def test_friends_that_are_gone(start: Start) -> None:
-    """`friends = "gone"`: 410 with the older API's single response; removing a friend always is."""
-    url = start({"friends": "gone"}, world=family()).url
-    for method, path in (("GET", "/api/v2/friends"), ("DELETE", "/api/friends/10500321")):
-        answer = call(url, method, path)
-        assert (410, XML, GONE) == (answer.status, answer.headers["content-type"], answer.body)
-
-
 def test_removing_a_friend_is_gone(url: str) -> None:
     """Observed since 2024: 410, whoever it is; nothing changes."""
     answer = call(url, "DELETE", f"/api/friends/{IDS['vera']}")

@@ -35,6 +35,11 @@ class Answers(Part, frozen=True, kw_only=True):
         "registered_key": '"empty"',
         "jwk_pin_without_jwt": '"pending"',
         "sign_in_after_jwt": '"accept"',
+        "no_home": '"alone"',
+        "home_users_updated_at": '"epoch"',
+        "home_users_restriction_profile": "true",
+        "friends": '"list"',
+        "legacy_switch_refused": "403",
     }
 
     default_format: Literal["xml", "json"] = "xml"
@@ -45,11 +50,6 @@ class Answers(Part, frozen=True, kw_only=True):
     first_jwt: Literal["ends_token", "keeps_token"] = "ends_token"
     switch_without_passcode: Literal["refuse", "allow"] = "refuse"
     wrong_current_passcode: Literal[401, 403] = 401
-    legacy_switch_refused: Literal[403, 401] = 403
-    no_home: Literal["alone", "not_found"] = "alone"
-    home_users_updated_at: Literal["epoch", "iso"] = "epoch"
-    home_users_restriction_profile: bool = True
-    friends: Literal["list", "gone"] = "list"
     invitation_lists: Literal["gone", "list"] = "gone"
     shared_server_tokens: Literal["present", "missing"] = "present"
     legacy_server_lists: Literal["full", "empty"] = "full"

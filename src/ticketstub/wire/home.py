@@ -6,8 +6,6 @@ change passcodes are observed in public clients only, and how v2 lists a Home in
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import msgspec
 
 from ticketstub.records import Account, Home, HomeUser
@@ -54,26 +52,9 @@ class GetHomeUsers(Call[tuple[HomeUser, ...]], frozen=True, kw_only=True):
         return write_home(Home(users=value), form)
 
 
-def write_home(home: Home, form: Format, *, iso: bool = False, profiles: bool = True) -> bytes:
-    """Write a Home and who is in it.
-
-    Args:
-        home: the Home.
-        form: JSON, or XML in the shape that v2 has elsewhere (assumed).
-        iso: whether `updatedAt` is a date as text; both are read by clients, neither is sure.
-        profiles: whether `restrictionProfile` is among a user's members (observed in 2020, doubted since).
-    """
-    users = [_listed(user, iso=iso, profiles=profiles) for user in home.users]
-    return document("home", {**plain(home), "users": users}, form)
-
-
-def _listed(user: HomeUser, *, iso: bool, profiles: bool) -> dict[str, object]:
-    members = plain(user)
-    if iso and user.updated_at is not None:
-        members["updatedAt"] = datetime.fromtimestamp(user.updated_at, UTC)
-    if not profiles:
-        del members["restrictionProfile"]
-    return members
+def write_home(home: Home, form: Format) -> bytes:
+    """Write a Home and who is in it: JSON, or XML in the shape that v2 has elsewhere (assumed)."""
+    return document("home", {**plain(home), "users": [plain(user) for user in home.users]}, form)
 
 
 class GetLegacyHomeUsers(Call[Home], frozen=True, kw_only=True):

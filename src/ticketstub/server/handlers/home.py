@@ -58,11 +58,9 @@ _LONGEST_TITLE = 255
 
 
 async def get_home(visit: Visited, _call: GetHome | GetHomeUsers | GetLegacyHomeUsers) -> Home:
-    """Tell about the caller's Home and who is in it; raises `NotFound` without one, where the world has it so."""
+    """Tell about the caller's Home and who is in it; without one, a caller is a Home of one (assumed)."""
     caller = visit.caller.account
     found = await visit.place.store.homes.of(caller.id)
-    if found is None and visit.place.answers.no_home == "not_found":
-        raise NotFound
     members = policy.members(found, caller)
     name = found.name if found else f"{caller.record.title}'s home"
     home_id = found.id if found else caller.id
@@ -77,13 +75,6 @@ async def get_home(visit: Visited, _call: GetHome | GetHomeUsers | GetLegacyHome
         subscription=bool(paid and paid.active),
         users=tuple(home_user(member) for member in members),
     )
-
-
-def write_users(home: Home, visit: Visited) -> bytes:
-    """Write the list of who is in a Home."""
-    answers = visit.place.answers
-    iso, profiles = answers.home_users_updated_at == "iso", answers.home_users_restriction_profile
-    return write_home(home, visit.asked.form, iso=iso, profiles=profiles)
 
 
 def home_user(member: MemberRow) -> HomeUser:
@@ -107,26 +98,14 @@ def home_user(member: MemberRow) -> HomeUser:
     )
 
 
-async def switch(visit: Visited, call: SwitchHomeUser) -> Account:
-    """Become the user with this uuid or numeric id."""
-    return await _switch(visit, call.uuid, call.passcode)
-
-
-async def legacy_switch(visit: Visited, call: SwitchLegacyHomeUser) -> Account:
-    """Become the user with this numeric id; a wrong passcode is refused as the world has it."""
-    try:
-        return await _switch(visit, str(call.id), call.passcode)
-    except PasscodeRequired:
-        raise policy.wrong_passcode(visit.place.answers.legacy_switch_refused) from None
-
-
-async def _switch(visit: Visited, key: str, typed: Secret | None) -> Account:
-    """Give the client a token of another user of the Home, and describe that user.
+async def switch(visit: Visited, call: SwitchHomeUser | SwitchLegacyHomeUser) -> Account:
+    """Give the client a token of another user of the Home, by uuid or numeric id, and describe that user.
 
     The token is opaque, also where a JWT asked (observed), and has no end.
     """
+    key = call.uuid if isinstance(call, SwitchHomeUser) else str(call.id)
     instance, now, text = visit.place, visit.place.now(), visit.place.keys.new_token()
-    target, stored = await homes.admitted(instance, visit.caller.account, key, typed)
+    target, stored = await homes.admitted(instance, visit.caller.account, key, call.passcode)
     won = await instance.store.homes.switch(
         caller_id=visit.caller.account_id,
         by=instance.keys.digest(visit.token),
@@ -313,12 +292,17 @@ async def drop_invitation(visit: Visited, call: RefuseInvitation | WithdrawInvit
 
 ROUTES: Routes = [
     Route(GetHome, get_home, identifier="required"),
-    Route(GetHomeUsers, get_home, write=write_users, identifier="required"),
+    Route(
+        GetHomeUsers,
+        get_home,
+        write=lambda home, visit: write_home(home, visit.asked.form),
+        identifier="required",
+    ),
     Route(GetLegacyHomeUsers, get_home, dialect="legacy", form=Format.XML),
     Route(SwitchHomeUser, switch, identifier="required", kinds=OWN),
     Route(
         SwitchLegacyHomeUser,
-        legacy_switch,
+        switch,
         identifier="required",
         kinds=OWN,
         dialect="legacy",

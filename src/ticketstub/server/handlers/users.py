@@ -79,10 +79,8 @@ async def get_users(visit: Visited, _call: GetUsers) -> tuple[User, ...]:
     return tuple(_user(person, people, now) for person in people.found)
 
 
-async def get_friends(visit: Visited, call: GetFriends) -> tuple[Friend, ...] | Answer:
-    """List them as v2 does, or say that this is gone, as the world has it; there are none but accepted ones."""
-    if visit.place.answers.friends == "gone":
-        return gone()
+async def get_friends(visit: Visited, call: GetFriends) -> tuple[Friend, ...]:
+    """List them as v2 does; there are none but accepted ones."""
     if call.having and _ACCEPTED not in call.having.split(","):
         return ()
     people = await _people(visit)

@@ -65,11 +65,6 @@ def proof_wanted(answers: Answers, caller: AccountRow, stored: str | None, given
     return given
 
 
-def wrong_passcode(status: int) -> Refusal:
-    """Refuse a switch on the older API, with the status that the world has it."""
-    return PasscodeRequired(PasscodeRequired.default.message, status=status, code=PasscodeRequired.default.code)
-
-
 def wrong_current(status: int) -> Refusal:
     """Refuse to change a passcode without the one so far: 401 with code 1001, or 403 with code 1041."""
     if status == Forbidden.default.status:
