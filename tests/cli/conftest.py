@@ -308,7 +308,7 @@ def process(tmp_path: Path) -> Command:
             text=True,
             encoding="utf-8",
             errors="replace",
-            timeout=20,
+            timeout=60,
             check=False,
         )
         assert "Traceback" not in done.stderr

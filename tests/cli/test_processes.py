@@ -28,7 +28,7 @@ def shell(line: str, home: Path, **more: str) -> subprocess.CompletedProcess[str
         env=environment(home, **more),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
 

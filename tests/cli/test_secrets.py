@@ -83,7 +83,7 @@ def test_l1_no_secret_is_an_argument_of_a_process(fresh: PlexInHand, tmp_path: P
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=True,
     )
     kept = store_in(tmp_path).load(fresh.url)
@@ -229,7 +229,7 @@ def test_l8_nothing_is_read_from_the_current_folder(here: list[str], tmp_path: P
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
             check=False,
         )
         assert 0 == done.returncode, done.stderr
@@ -281,7 +281,7 @@ def test_l2_an_open_umask_opens_nothing(here: list[str], tmp_path: Path) -> None
         umask=0,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=True,
     )
     assert "Signed in as juno_vale" in done.stdout

@@ -100,7 +100,7 @@ def test_l2_another_users_file_is_refused(files: FileCredentials, tmp_path: Path
         capture_output=True,
         text=True,
         check=False,
-        timeout=20,
+        timeout=60,
     )
     assert ("", 2) == (done.stderr, done.stdout.count("CredentialsError"))
 

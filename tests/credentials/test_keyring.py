@@ -306,7 +306,7 @@ def test_no_keyring_on_this_computer(name: str, said: str, tmp_path: Path) -> No
         capture_output=True,
         text=True,
         check=False,
-        timeout=20,
+        timeout=60,
     )
     available, _, error = done.stdout.partition("\n")
     assert ("", "False") == (done.stderr, available)

@@ -72,6 +72,6 @@ def test_nothing_takes_long():
     ]
     worst += [json.dumps({"a": "\\ud800" * 900 + "[" * 40}), '{"a":' + "9" * 4300 + "}", '{"a":1e' + "9" * 5000 + "}"]
     for text in worst:
-        start = time.process_time()
+        start = time.thread_time()
         from_json(text.encode())
-        assert time.process_time() - start < 0.1
+        assert time.thread_time() - start < 1  # by its square it would be minutes

@@ -71,7 +71,7 @@ def ran(stage: PlexInHand, program: str, url: str = USER) -> str:
     elsewhere = {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "plex.tv", "no_proxy": "plex.tv"}
     given = {**os.environ, **elsewhere, **stage.env}
     done = subprocess.run(
-        [*start, url, stage.token_for().reveal()], env=given, capture_output=True, text=True, timeout=20, check=True
+        [*start, url, stage.token_for().reveal()], env=given, capture_output=True, text=True, timeout=60, check=True
     )
     return done.stdout
 
