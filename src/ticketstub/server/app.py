@@ -91,10 +91,6 @@ class App:
             return
         await self._send(answer, asked, site, began, send)
 
-    def stop_waiting(self) -> None:
-        """End every wait for the rest of a body, now and from now on."""
-        self._bodies.stop_waiting()
-
     async def _answered(
         self, site: Site, asked: Asked, scope: Scope, receive: Receive, answering: Answering | None = None
     ) -> Answer:

@@ -1,7 +1,7 @@
 """Reading a request's body: as long as allowed, as slow as allowed, and not a byte more.
 
 Rule: the length is counted on the stream whatever was declared, and a declared one that is too long is refused before
-anything is read. When the local Plex stops, nobody is waited for any more.
+anything is read.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ class Bodies:
     def __init__(self, most: int, seconds: float) -> None:
         self._most = most
         self._seconds = seconds
-        self._waits: set[asyncio.Timeout] = set()
 
     async def read(self, asked: Asked, receive: Receive) -> None:
         """Read the body of a request that may have one; that of another is left, and the connection then ends.
@@ -45,26 +44,13 @@ class Bodies:
         if declared > self._most:
             raise _too_long()
         if asked.takes_body:
-            body = await self._whole(receive)
+            try:
+                async with asyncio.timeout(self._seconds):
+                    body = await self._pieces(receive)
+            except TimeoutError:
+                raise Refusal("The request's body did not come in time", status=408, code=1999) from None
             asked.keeps_alive = kept
             asked.read_body(body)
-
-    def stop_waiting(self) -> None:
-        """End every wait, now and from now on."""
-        self._seconds = 0
-        for wait in self._waits:
-            wait.reschedule(0)
-
-    async def _whole(self, receive: Receive) -> bytes:
-        try:
-            async with asyncio.timeout(self._seconds) as wait:
-                self._waits.add(wait)
-                try:
-                    return await self._pieces(receive)
-                finally:
-                    self._waits.discard(wait)
-        except TimeoutError:
-            raise Refusal("The request's body did not come in time", status=408, code=1999) from None
 
     async def _pieces(self, receive: Receive) -> bytes:
         body, more = b"", True

@@ -94,6 +94,13 @@ class Connection(HttpToolsProtocol):
         self._stop_clock()
         super().connection_lost(exc)
 
+    def end(self) -> None:
+        """Close once what was asked is answered; at once where nothing was, or a body is still to come."""
+        if self._in_body:
+            self.transport.abort()
+        else:
+            self.shutdown()
+
     def close_if_it_serves(self, scope: Scope) -> None:
         """End this connection if a request came on it: once what was sent has left, or by a reset if nothing was."""
         if self.client != scope["client"] or self.server != scope["server"]:

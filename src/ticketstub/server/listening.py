@@ -247,7 +247,7 @@ class Server:
         state, ends, wait = self.state, time.monotonic() + self._settings.stop_seconds, 0.0
         while (state.connections or state.tasks or self.doorkeeper.entering) and time.monotonic() < ends:
             for connection in self._connections():  # also those that came at the last moment
-                connection.shutdown()
+                connection.end()
             await asyncio.sleep(wait)
             wait = min(wait + 0.001, _TICK)
         for task in list(self.state.tasks):

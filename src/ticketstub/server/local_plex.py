@@ -283,6 +283,7 @@ class LocalPlex:
             ready()
             await stop.wait()
         finally:
-            app.stop_waiting()
+            if self._hand is not None:
+                self._hand.end_waits()
             instance.passwords.close()
             await server.close()

@@ -59,11 +59,6 @@ class WatchedApp(App):
         self._plex_tv = plex_tv
         self._media_servers = {**media_servers, **self._control}
 
-    def stop_waiting(self) -> None:
-        """End every wait: for the rest of a body, now and from now on, and of calls that are to be late."""
-        super().stop_waiting()
-        self._hand.end_waits()
-
     async def _answered(
         self, site: Site, asked: Asked, scope: Scope, receive: Receive, answering: Answering | None = None
     ) -> Answer:
