@@ -99,6 +99,20 @@ def _literal(host: str, port: int) -> Address | None:
     return Address(family, host, port)
 
 
+def is_loopback(host: str) -> bool:
+    """Tell whether a host, by its name or in digits, is this machine itself."""
+    from ipaddress import ip_address  # few need it
+
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)  # ::ffff:127.0.0.1
+    return (mapped or address).is_loopback
+
+
 def _at_least_one(addresses: Sequence[Address]) -> Sequence[Address]:
     """Return the addresses; a name that has none could not be looked up."""
     if not addresses:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from ticketstub.errors import Unreachable
+from ticketstub.names import is_loopback
 from ticketstub.token import Secret
 from ticketstub.wire.http import Place, destination
 
@@ -39,7 +40,7 @@ def proxy_for(place: Place, environ: Mapping[str, str] = os.environ) -> Proxy | 
         return None
     url = _variable(environ, "https_proxy") or _variable(environ, "all_proxy")
     exceptions = [entry.strip().lower() for entry in _variable(environ, "no_proxy").split(",") if entry.strip()]
-    if not url or _is_loopback(place.host) or any(_names(place, entry) for entry in exceptions):
+    if not url or is_loopback(place.host) or any(_names(place, entry) for entry in exceptions):
         return None
     return _parsed(url)
 
@@ -67,19 +68,6 @@ def _parsed(url: str) -> Proxy:
     user, _, password = credentials.partition(":")
     packed = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode("ascii")
     return Proxy(place, Secret(f"Basic {packed}"))
-
-
-def _is_loopback(host: str) -> bool:
-    from ipaddress import ip_address  # only programs with a proxy need it
-
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)  # ::ffff:127.0.0.1
-    return (mapped or address).is_loopback
 
 
 def _names(place: Place, entry: str) -> bool:

@@ -112,7 +112,7 @@ class Stage:
         self.plex_tv = Backend(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nplex.tv")
         self.attic = Backend(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nAttic")
         self.attic_name = f"127-0-0-1.{DIGITS}.plex.direct"
-        self.issued = issue_for_run(self.hosts().names(), datetime.now(UTC))
+        self.issued = issue_for_run(self.hosts().names, datetime.now(UTC))
         self.plex_tv.context = self.attic.context = server_context(self.issued, folder)
         self.events: list[Event] = []
         self.endings = contextlib.ExitStack()

@@ -229,7 +229,7 @@ def told(stage: Stage, tmp_path: Path) -> Callable[..., list[str]]:
     plex = stage.endings.enter_context(LocalPlex(World.from_dict(described), plex_direct=True).running())
     hosts, folder = hosts_of(plex, offline=True), tmp_path / "run"
     folder.mkdir()
-    plex.speak_tls(certify(hosts.names(), folder, {}, alone=True), lambda _port: None)
+    plex.speak_tls(certify(hosts.names, folder, {}, alone=True), lambda _port: None)
     proxy = stage.endings.enter_context(Proxy(hosts, callers=Callers(unknown)).running())
     given = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     environ = added(Pointing(proxy.url, folder / AUTHORITY), given)

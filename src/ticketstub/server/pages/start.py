@@ -7,9 +7,9 @@ password, so it is there only where the password itself would be shown.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from ticketstub.names import is_loopback
 from ticketstub.refusals import Forbidden
 from ticketstub.server import lock_outs, openapi
 from ticketstub.server.addresses import connections
@@ -37,7 +37,7 @@ def is_asked_for(asked: Asked) -> bool:
     """Tell whether a browser on this machine asks for the start page."""
     if asked.path != PATH or b"text/html" not in asked.header(b"accept").lower():
         return False
-    return _is_loopback(asked.host_name or "")
+    return is_loopback((asked.host_name or "").lower())
 
 
 async def show(visit: PageVisit) -> Answer:
@@ -84,13 +84,4 @@ def _address(instance: Instance, machine_identifier: str) -> str | None:
 
 def _may_see(visit: PageVisit, overview: Overview) -> bool:
     """Tell whether this browser is shown secrets: those of a world of its owner's are for this machine alone."""
-    return overview.secrets and (overview.invented or _is_loopback(visit.asked.address))
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return overview.secrets and (overview.invented or is_loopback(visit.asked.address))

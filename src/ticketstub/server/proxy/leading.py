@@ -74,7 +74,7 @@ def leading(
             on_event(Event(target=names.get(port, "plex.tv:443"), outcome="failed", reason=_NO_TLS))
 
     with run_folder(environ) as folder:
-        plex.speak_tls(certify(hosts.names(), folder, environ, alone=offline), no_tls)
+        plex.speak_tls(certify(hosts.names, folder, environ, alone=offline), no_tls)
         proxy = Proxy(hosts, upstream=upstream, on_event=on_event)
         with proxy.running():
             address = folder / ADDRESS  # where `ticketstub env` finds it; its secret is on no command line then

@@ -18,10 +18,10 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from ticketstub.names import alook_up
+from ticketstub.names import alook_up, is_loopback
 from ticketstub.server.proxy.callers import Callers
 from ticketstub.server.proxy.heads import Body, Head, read_head, read_proof
-from ticketstub.server.proxy.hosts import Address, Destination, Hosts, Refused, is_loopback
+from ticketstub.server.proxy.hosts import Address, Destination, Hosts, Refused
 from ticketstub.token import Secret
 
 _END = b"\r\n\r\n"
