@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import pkgutil
 import re
 import sqlite3
@@ -22,26 +24,31 @@ SMALL = {"media_server", "m", "signing_key"}
 # What reads the rows of a table in their own order and stops after as many as it lists.
 BOUNDED = {"sqlite._LIST_ACCOUNTS": "account"}
 # What may look at every row: the start page counts accounts, for a person at this machine.
-COUNTING = {"sqlite._COUNT_ACCOUNTS": "account"}
+COUNTING = {"sqlite.list_accounts": "account"}
 SCAN = re.compile(r"SCAN (\w+)")
+STATEMENT = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE)\s")
 
 
 def texts(module: ModuleType) -> Iterator[tuple[str, str]]:
-    """List the statements that a module has as constants."""
+    """List the statements that a module has as constants, and those that stand where they are run."""
     for name, value in vars(module).items():
         for text in value if isinstance(value, tuple) else (value,):
-            if isinstance(text, str) and re.match(r"\s*(?:SELECT|INSERT|UPDATE|DELETE)\s", text):
+            if isinstance(text, str) and STATEMENT.match(text):
                 yield name, text
+    for function in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and STATEMENT.match(node.value):
+                    yield function.name, node.value
 
 
 def statements() -> dict[str, str]:
     """List all that requests run; what is only the beginning of another is none."""
-    modules = [name for _, name, _ in pkgutil.iter_modules(store.__path__)]
     found = {
-        f"{name}.{constant} {number}": text
-        for name in modules
+        f"{name}.{place} {number}": text
+        for _, name, _ in pkgutil.iter_modules(store.__path__)
         if name not in NOT_OF_REQUESTS
-        for number, (constant, text) in enumerate(texts(import_module(f"{store.__name__}.{name}")))
+        for number, (place, text) in enumerate(texts(import_module(f"{store.__name__}.{name}")))
     }
     return {name: text for name, text in found.items() if name.split(".")[1].split()[0] != "_SELECT"}
 

@@ -19,7 +19,6 @@ Unique = Literal["id", "username", "email"]
 
 
 _SPEND_STEP = "UPDATE account SET last_step = $2 WHERE id = $1 AND last_step < $2 AND disabled_at IS NULL"
-_IS_ON = "SELECT 1 FROM account WHERE id = $1 AND disabled_at IS NULL"
 _HAS_ID = "SELECT 1 FROM account WHERE id = $1"
 _HAS_LOGIN = "SELECT 1 FROM login WHERE name = $1"
 _ADD = """
@@ -28,7 +27,6 @@ _ADD = """
 """
 _ADD_LOGIN = "INSERT INTO login (name, account_id, is_username) VALUES ($1, $2, $3)"
 _HAS_HASH = "SELECT 1 FROM account WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL"
-_SET_HASH = "UPDATE account SET password_hash = $2, version = version + 1 WHERE id = $1"
 # Everything by which anybody is signed in to the account, and whom it switched to. Its shares on others' media
 # servers stay: they are what others gave it.
 _END_ALL = (
@@ -89,7 +87,7 @@ class Accounts(Family):
             return False
         if not spend_step(transaction, account_id, verification_step):
             return False
-        transaction.run(_SET_HASH, account_id, new)
+        transaction.run("UPDATE account SET password_hash = $2, version = version + 1 WHERE id = $1", account_id, new)
         if fresh is not None:
             for statement in _END_ALL:
                 transaction.run(statement, account_id, now)
@@ -118,7 +116,7 @@ def sign_in(transaction: Statements, wanted: SignIn) -> bool:
         device_id = note_device(transaction, wanted.account_id, wanted.device, wanted.now)
         if device_id is None:
             return False
-    elif transaction.one(_IS_ON, wanted.account_id) is None:
+    elif transaction.one("SELECT 1 FROM account WHERE id = $1 AND disabled_at IS NULL", wanted.account_id) is None:
         return False
     keep_token(
         transaction,

@@ -94,8 +94,6 @@ _SIGNING_KEYS = """
     SELECT kid, sealed, jwk, created_at FROM signing_key
     WHERE revoked_at IS NULL AND (replaced_at IS NULL OR replaced_at > $1) ORDER BY number
 """
-_NEWEST = "SELECT kid FROM signing_key WHERE replaced_at IS NULL AND revoked_at IS NULL"
-_REPLACE = "UPDATE signing_key SET replaced_at = $1 WHERE replaced_at IS NULL"
 _ADD_SIGNING_KEY = "INSERT INTO signing_key (kid, sealed, jwk, created_at) VALUES ($1, $2, $3, $4)"
 _REVOKE = """
     UPDATE signing_key SET revoked_at = $2, replaced_at = coalesce(replaced_at, $2)
@@ -219,10 +217,10 @@ class AuthKeys(Family):
     @in_transaction
     def add_signing_key(self, transaction: Statements, key: SigningRow, *, replacing: str | None) -> bool:
         """Add a key that signs from now on; `False` if the newest one is no longer `replacing`."""
-        newest = transaction.one(_NEWEST)
+        newest = transaction.one("SELECT kid FROM signing_key WHERE replaced_at IS NULL AND revoked_at IS NULL")
         if (newest[0] if newest else None) != replacing:
             return False
-        transaction.run(_REPLACE, key.created_at)
+        transaction.run("UPDATE signing_key SET replaced_at = $1 WHERE replaced_at IS NULL", key.created_at)
         return transaction.run(_ADD_SIGNING_KEY, key.kid, key.sealed, key.jwk, key.created_at)
 
     @in_transaction

@@ -93,7 +93,6 @@ _OWN = """
     UPDATE media_server SET owner_id = $2
     WHERE machine_identifier = $1 AND (owner_id IS NULL OR owner_id = $2 AND NOT $3)
 """
-_IS_OURS = "SELECT 1 FROM media_server WHERE machine_identifier = $1"
 IS_OWNED_BY = "SELECT 1 FROM media_server WHERE machine_identifier = $1 AND owner_id = $2"
 _LEAVE = """
     UPDATE media_server SET owner_id = NULL WHERE machine_identifier = $1 AND owner_id = $2
@@ -107,7 +106,6 @@ ADD_SHARE = """
     ON CONFLICT (account_id, machine_identifier) DO UPDATE SET digest = excluded.digest
 """
 _END_SHARED = "UPDATE token SET revoked_at = $2 WHERE machine_identifier = $1 AND revoked_at IS NULL"
-_END_SHARES = "DELETE FROM share WHERE machine_identifier = $1"
 _END_SERVER_TOKENS = "UPDATE token SET revoked_at = $2 WHERE device_id = $1 AND kind = 'server' AND revoked_at IS NULL"
 # Dead tokens stay, so that a known one of a world cannot come back; they let go of the device.
 _END_TOKENS = "UPDATE token SET revoked_at = coalesce(revoked_at, $2), device_id = NULL WHERE device_id = $1"
@@ -259,7 +257,7 @@ def give(transaction: Statements, account_id: int, new: Exchange) -> bool:
     `False` if it is a media server of somebody else, or the account is off.
     """
     machine = new.server.client_identifier
-    ours = transaction.one(_IS_OURS, machine) is not None
+    ours = transaction.one("SELECT 1 FROM media_server WHERE machine_identifier = $1", machine) is not None
     if ours and not transaction.run(_OWN, machine, account_id, new.first):
         return False
     device_id = note_device(transaction, account_id, new.server, new.now)
@@ -283,7 +281,7 @@ def take(transaction: Statements, account_id: int, machine: str, now: int) -> bo
     """Take a media server from this account, with its device, token and shares; `False` if it is not its own."""
     if not transaction.run(_LEAVE, machine, account_id):
         return False
-    transaction.run(_END_SHARES, machine)
+    transaction.run("DELETE FROM share WHERE machine_identifier = $1", machine)
     transaction.run(_END_SHARED, machine, now)
     if device := transaction.one(DEVICE, account_id, machine):
         forget(transaction, device[0], now)

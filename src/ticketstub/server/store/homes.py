@@ -61,8 +61,6 @@ _OF = """
     WHERE mine.account_id = $1 AND mine.left_at IS NULL AND a.disabled_at IS NULL
     ORDER BY a.id <> h.admin_id, m.number
 """
-_CHANGED = "UPDATE home_member SET changed_at = $2 WHERE account_id = $1"
-_FORGET_PASSCODE = "DELETE FROM passcode WHERE account_id = $1"
 _SWITCHED = """
     INSERT INTO home_switch (digest, account_id, by_account_id)
     VALUES ($1, $2, coalesce((SELECT by_account_id FROM home_switch WHERE digest = $3), $4))
@@ -72,7 +70,6 @@ _LEAVE = """
     WHERE account_id = $2 AND home_id = $1 AND left_at IS NULL
         AND NOT EXISTS (SELECT 1 FROM home WHERE id = $1 AND admin_id = $2)
 """
-_SWITCHED_BY = "SELECT by_account_id FROM home_switch WHERE digest = $1"
 _END_SWITCHED = """
     UPDATE token SET revoked_at = $2
     WHERE revoked_at IS NULL AND digest IN (
@@ -89,7 +86,6 @@ _FORGET_SWITCHED = (
     "DELETE FROM session WHERE (by_account_id = $1 OR account_id = $1) AND by_account_id <> account_id",
 )
 _END_ALL = "UPDATE token SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL"
-_END_ACCOUNT = "UPDATE account SET disabled_at = $2, version = version + 1 WHERE id = $1"
 _MOST = 15  # that wait for one Home: as many as it holds (ours)
 _INVITE = """
     INSERT INTO home_invitation (home_id, account_id, created_at)
@@ -144,11 +140,11 @@ class Homes(Family):
         if passcode_of(transaction, account_id) != old:
             return False
         if new is None:
-            transaction.run(_FORGET_PASSCODE, account_id)
+            transaction.run("DELETE FROM passcode WHERE account_id = $1", account_id)
             amend(transaction, account_id, {"protected": False, "pin": None})
         else:
             keep_passcode(transaction, account_id, new)
-        transaction.run(_CHANGED, account_id, now)
+        transaction.run("UPDATE home_member SET changed_at = $2 WHERE account_id = $1", account_id, now)
         return True
 
     @in_transaction
@@ -200,7 +196,7 @@ class Homes(Family):
 
     async def switched_by(self, digest: bytes) -> int | None:
         """Return the account that had switched to the owner of a token, before the token was given out; mostly none."""
-        row = self._reader.one(_SWITCHED_BY, digest)
+        row = self._reader.one("SELECT by_account_id FROM home_switch WHERE digest = $1", digest)
         return row[0] if row else None
 
     @in_transaction
@@ -229,7 +225,7 @@ class Homes(Family):
             transaction.run(statement, account_id)
         if left_alone(transaction, account_id):
             transaction.run(_END_ALL, account_id, now)
-            transaction.run(_END_ACCOUNT, account_id, now)
+            transaction.run("UPDATE account SET disabled_at = $2, version = version + 1 WHERE id = $1", account_id, now)
         describe(transaction, home_id)
         return True
 

@@ -33,7 +33,6 @@ class NewHome(Row, frozen=True, kw_only=True):
 
 _RECORD = "SELECT record FROM account WHERE id = $1"
 _AMEND = "UPDATE account SET record = $2, version = version + 1 WHERE id = $1"
-_PASSCODE = "SELECT hash FROM passcode WHERE account_id = $1"
 _SAME = """
     SELECT 1 FROM home_member AS one JOIN home_member AS other ON other.home_id = one.home_id
     JOIN account AS a ON a.id = other.account_id
@@ -62,12 +61,11 @@ _JOIN = """
         guest = excluded.guest, changed_at = excluded.changed_at, left_at = NULL
         WHERE home_member.left_at IS NOT NULL
 """
-_DROP_INVITATIONS = "DELETE FROM home_invitation WHERE account_id = $1"
 
 
 def passcode_of(statements: Statements, account_id: int) -> str | None:
     """Return the hash of an account's passcode."""
-    row = statements.one(_PASSCODE, account_id)
+    row = statements.one("SELECT hash FROM passcode WHERE account_id = $1", account_id)
     return row[0] if row else None
 
 
@@ -125,7 +123,7 @@ def join(transaction: Statements, account_id: int, home_id: int, *, guest: bool,
     """Make an account a member; `False` if the Home is full or the account in another one."""
     joined = transaction.run(_JOIN, account_id, home_id, guest, now, ROOM)
     if joined:
-        transaction.run(_DROP_INVITATIONS, account_id)
+        transaction.run("DELETE FROM home_invitation WHERE account_id = $1", account_id)
     return joined
 
 

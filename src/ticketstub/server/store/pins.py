@@ -42,13 +42,11 @@ class PinRow(Row, frozen=True, kw_only=True):
     by: int | None = None
 
 
-_PRUNE = "DELETE FROM pin WHERE id IN (SELECT id FROM pin WHERE expires_at <= $1 LIMIT 100)"
 _CREATE = """
     INSERT INTO pin (id, code, strong, legacy, client_identifier, client, jwk, created_at, expires_at)
     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
     WHERE NOT EXISTS (SELECT 1 FROM pin WHERE id = $1) AND NOT EXISTS (SELECT 1 FROM pin WHERE code = $2)
 """
-_LIVING = "SELECT count(*) FROM pin WHERE expires_at > $1"
 _SELECT = """
     SELECT id, code, strong, legacy, client, jwk, created_at, expires_at, account_id, sealed_token, new_registration,
         denied_at, by_account_id
@@ -77,8 +75,8 @@ class Pins(Family):
     def create(self, transaction: Statements, pin: PinRow, most: int) -> Created:
         """Keep a new PIN unless `most` live already; all but `"made"` have written nothing."""
         now = pin.created_at
-        transaction.run(_PRUNE, now)
-        if transaction.all(_LIVING, now)[0][0] >= most:
+        transaction.run("DELETE FROM pin WHERE id IN (SELECT id FROM pin WHERE expires_at <= $1 LIMIT 100)", now)
+        if transaction.all("SELECT count(*) FROM pin WHERE expires_at > $1", now)[0][0] >= most:
             return "full"
         client = (pin.client.client_identifier, msgspec.json.encode(pin.client))
         facts = (pin.strong, pin.legacy, *client, pin.jwk, now, pin.expires_at)

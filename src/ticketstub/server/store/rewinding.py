@@ -16,7 +16,6 @@ _END_OF_ONE = """
     UPDATE token SET expires_at = $2
     WHERE digest = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
 """
-_END_OF_PIN = "UPDATE pin SET expires_at = $2 WHERE id = $1 AND expires_at > $2"
 
 
 class Rewinding(Family):
@@ -51,4 +50,4 @@ class Rewinding(Family):
     @in_transaction
     def expire_pin(self, transaction: Statements, pin_id: int, now: int) -> bool:
         """End a PIN's time; `False` if there is none, or it is over already."""
-        return transaction.run(_END_OF_PIN, pin_id, now)
+        return transaction.run("UPDATE pin SET expires_at = $2 WHERE id = $1 AND expires_at > $2", pin_id, now)

@@ -45,9 +45,7 @@ from ticketstub.server.world import (
 )
 from ticketstub.token import Secret, Token
 
-_ACCOUNT_OF = "SELECT account_id FROM login WHERE name = $1 AND is_username = 1"
 _IS_MANAGED = "SELECT json_extract(CAST(record AS TEXT), '$.restricted') FROM account WHERE id = $1"
-_WAS_MEMBER = "SELECT 1 FROM home_member WHERE account_id = $1"
 _HAS_SHARE = "SELECT 1 FROM share WHERE account_id = $1 AND machine_identifier = $2"
 _KEEP = """
     INSERT INTO token (digest, sealed, kind, account_id, device_id, machine_identifier, created_at)
@@ -107,7 +105,7 @@ class _Seeding:
 
     def _add_account(self, account: WorldAccount) -> None:
         name = canonical_login(account.username)
-        known = self._transaction.one(_ACCOUNT_OF, name)
+        known = self._transaction.one("SELECT account_id FROM login WHERE name = $1 AND is_username = 1", name)
         self._ids[name] = known[0] if known else account.id
         if known is None:
             self._add_new_account(account)
@@ -206,7 +204,7 @@ class _Seeding:
 
     def _bring_in(self, account_id: int, home: WorldHome, *, guest: bool) -> None:
         """Make an account a member unless it was one before, of whatever Home: that is how it was left."""
-        if self._transaction.one(_WAS_MEMBER, account_id) is None:
+        if self._transaction.one("SELECT 1 FROM home_member WHERE account_id = $1", account_id) is None:
             join(self._transaction, account_id, home.id, guest=guest, now=self._now)
 
     def _add_managed(self, managed: WorldManaged, home: WorldHome) -> None:

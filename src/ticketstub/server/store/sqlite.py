@@ -50,7 +50,6 @@ _ACCOUNT = """
     SELECT id, version, record, password_hash, sealed_verification, email_only_auth, disabled_at
     FROM account WHERE id = $1
 """
-_COUNT_ACCOUNTS = "SELECT count(*) FROM account"
 _ACCOUNT_BY_UUID = """
     SELECT id, version, record, password_hash, sealed_verification, email_only_auth, disabled_at
     FROM account WHERE json_extract(CAST(record AS TEXT), '$.uuid') = $1
@@ -157,7 +156,7 @@ class SqliteStore(Family):
 
     async def list_accounts(self, most: int) -> tuple[int, tuple[AccountRow, ...]]:
         """Return how many accounts and managed users there are, and the first of them by id."""
-        ((count,),) = self._reader.all(_COUNT_ACCOUNTS)
+        ((count,),) = self._reader.all("SELECT count(*) FROM account")
         return count, tuple(self._reader.account(row) for row in self._reader.all(_LIST_ACCOUNTS, most))
 
     @in_transaction
