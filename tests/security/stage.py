@@ -147,9 +147,7 @@ class Stage:
 
     def again(self) -> None:
         """Take back whatever was done since the beginning."""
-        store: Any = self.plex.instance.store
         self._connection.deserialize(self._kept)  # faster than a new stage by a factor of a thousand
-        store._reader.forget()
         for name, server in self.plex.media_servers.items():
             server.transient._alive = dict(self._transients[name])
 

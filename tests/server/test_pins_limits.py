@@ -166,7 +166,7 @@ async def test_disabled_in_between() -> None:
         store = plex.instance.store
         made = (await make(plex)).json
         row = await store.find_token(plex.instance.keys.digest(TOM), int(plex.clock.now))
-        off = "UPDATE account SET disabled_at = 1, version = version + 1 WHERE id = 10500321"
+        off = "UPDATE account SET disabled_at = 1 WHERE id = 10500321"
         await store._writer.run(lambda connection: connection.execute(off).rowcount)
         with pytest.raises(Unauthorized):
             await link_pin(visit_of(plex, row, TOM), LinkPin(code=Secret(made["code"])))

@@ -44,6 +44,7 @@ def make_version_2(path):
     run(path, "DROP INDEX account_of_uuid")
     run(path, "ALTER TABLE pin ADD COLUMN counted_for TEXT")
     run(path, "CREATE INDEX pin_counted_for ON pin (counted_for, expires_at)")
+    run(path, "ALTER TABLE account ADD COLUMN version INTEGER NOT NULL DEFAULT 1")
     run(path, "PRAGMA user_version = 2")
 
 

@@ -87,7 +87,7 @@ class Accounts(Family):
             return False
         if not spend_step(transaction, account_id, verification_step):
             return False
-        transaction.run("UPDATE account SET password_hash = $2, version = version + 1 WHERE id = $1", account_id, new)
+        transaction.run("UPDATE account SET password_hash = $2 WHERE id = $1", account_id, new)
         if fresh is not None:
             for statement in _END_ALL:
                 transaction.run(statement, account_id, now)

@@ -52,7 +52,7 @@ class SigningRow(Row, frozen=True, kw_only=True):
 
 _FIND = """
     SELECT k.kid, k.jwk, k.device_id, d.client_identifier,
-        a.id, a.version, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
+        a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
     FROM device_key AS k JOIN device AS d ON d.id = k.device_id JOIN account AS a ON a.id = d.account_id
     WHERE k.kid = $1 AND k.client_identifier = $2 AND a.disabled_at IS NULL
 """

@@ -70,7 +70,7 @@ _SERVERS_OWN = """
     ORDER BY created_at DESC, digest LIMIT 1
 """
 _GUESTS = """
-    SELECT a.id, a.version, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
+    SELECT a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
     FROM share AS s JOIN token AS t ON t.digest = s.digest JOIN account AS a ON a.id = s.account_id
     WHERE s.machine_identifier = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)
         AND a.disabled_at IS NULL
@@ -79,8 +79,8 @@ _GUESTS = """
 
 _SHARES = """
     SELECT m.number, m.machine_identifier, m.name, t.sealed, t.created_at,
-        o.id, o.version, o.record, o.password_hash, o.sealed_verification, o.email_only_auth, o.disabled_at,
-        g.id, g.version, g.record, g.password_hash, g.sealed_verification, g.email_only_auth, g.disabled_at
+        o.id, o.record, o.password_hash, o.sealed_verification, o.email_only_auth, o.disabled_at,
+        g.id, g.record, g.password_hash, g.sealed_verification, g.email_only_auth, g.disabled_at
     FROM share AS s
     JOIN media_server AS m ON m.machine_identifier = s.machine_identifier
     JOIN token AS t ON t.digest = s.digest AND t.revoked_at IS NULL
@@ -209,8 +209,8 @@ class Users(Family):
                 server_name=row[2],
                 sealed_token=row[3],
                 created_at=row[4],
-                owner=self._reader.account(row[5:12]),
-                guest=self._reader.account(row[12:19]),
+                owner=self._reader.account(row[5:11]),
+                guest=self._reader.account(row[11:17]),
             )
             for row in self._reader.all(_SHARES, account_id)
         )

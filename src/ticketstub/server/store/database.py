@@ -15,7 +15,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, cast
 
 import msgspec
@@ -67,7 +67,7 @@ class Reader(Statements):
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
-        self._accounts: dict[int, tuple[int, AccountRow]] = {}
+        self._account = lru_cache(_MOST_CACHED)(_account)
 
     def all(self, statement: str, *values: object) -> list[Columns]:
         """Return all rows; raises `StoreUnavailable`."""
@@ -77,41 +77,40 @@ class Reader(Statements):
             raise StoreUnavailable(f"the database cannot be read: {error}") from error
 
     def account(self, row: Columns) -> AccountRow:
-        """Make an account of its columns, or take the one made before of the same version."""
-        account_id, version, record, password_hash, sealed_verification, email_only_auth, disabled_at = row
-        cached = self._accounts.get(account_id)
-        if cached is not None and cached[0] == version:
-            return cached[1]
-        account = AccountRow(
-            id=account_id,
-            record=_decode_account(record),
-            password_hash=password_hash,
-            sealed_verification=sealed_verification,
-            email_only_auth=bool(email_only_auth),
-            disabled=disabled_at is not None,
-        )
-        if len(self._accounts) >= _MOST_CACHED:
-            del self._accounts[next(iter(self._accounts))]
-        self._accounts[account_id] = (version, account)
-        return account
-
-    def forget(self) -> None:
-        """Drop what is remembered: rows were put back as they once were."""
-        self._accounts.clear()
+        """Make an account of its columns: the one made before, where none of them changed."""
+        return self._account(*row)
 
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()
 
 
-def no_token(kind: type, value: object) -> object:
-    """Read a secret text of a record: an account's `pin` is random (see homes.py), and tokens are never kept in one."""
+def _account(
+    account_id: int,
+    record: bytes,
+    password_hash: str | None,
+    sealed_verification: bytes | None,
+    email_only_auth: int,
+    disabled_at: int | None,
+) -> AccountRow:
+    return AccountRow(
+        id=account_id,
+        record=_decode_account(record),
+        password_hash=password_hash,
+        sealed_verification=sealed_verification,
+        email_only_auth=bool(email_only_auth),
+        disabled=disabled_at is not None,
+    )
+
+
+def _no_token(kind: type, value: object) -> object:
+    """Read a secret text of a record: an account's `pin` is random (see seed.py), and tokens are never kept in one."""
     if kind is Secret and isinstance(value, str):
         return Secret(value)
     raise ValueError(f"a {kind.__name__} is never kept in a record")
 
 
-_decode_account = msgspec.json.Decoder(Account, dec_hook=no_token).decode
+_decode_account = msgspec.json.Decoder(Account, dec_hook=_no_token).decode
 
 
 class DirectWriter:

@@ -52,7 +52,7 @@ class InvitationRow(Row, frozen=True, kw_only=True):
 
 
 _OF = """
-    SELECT a.id, a.version, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at,
+    SELECT a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at,
         h.id, h.name, h.admin_id, m.changed_at
     FROM home_member AS mine
     JOIN home AS h ON h.id = mine.home_id
@@ -95,13 +95,13 @@ _INVITE = """
     ON CONFLICT (home_id, account_id) DO NOTHING
 """
 _RECEIVED = """
-    SELECT i.id, i.created_at, a.id, a.version, a.record, a.password_hash, a.sealed_verification, a.email_only_auth,
+    SELECT i.id, i.created_at, a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth,
         a.disabled_at
     FROM home_invitation AS i JOIN home AS h ON h.id = i.home_id JOIN account AS a ON a.id = h.admin_id
     WHERE i.account_id = $1 ORDER BY i.id
 """
 _SENT = """
-    SELECT i.id, i.created_at, a.id, a.version, a.record, a.password_hash, a.sealed_verification, a.email_only_auth,
+    SELECT i.id, i.created_at, a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth,
         a.disabled_at
     FROM home_invitation AS i JOIN home AS h ON h.id = i.home_id JOIN account AS a ON a.id = i.account_id
     WHERE h.admin_id = $1 ORDER BY i.id
@@ -121,9 +121,9 @@ class Homes(Family):
         rows = self._reader.all(_OF, account_id)
         if not rows:
             return None
-        home_id, name, admin_id = rows[0][7:10]
+        home_id, name, admin_id = rows[0][6:9]
         members = tuple(
-            MemberRow(account=self._reader.account(row[:7]), admin=row[0] == admin_id, changed_at=row[10])
+            MemberRow(account=self._reader.account(row[:6]), admin=row[0] == admin_id, changed_at=row[9])
             for row in rows
         )
         return HomeRow(id=home_id, name=name, admin_id=admin_id, members=members)
@@ -225,7 +225,7 @@ class Homes(Family):
             transaction.run(statement, account_id)
         if left_alone(transaction, account_id):
             transaction.run(_END_ALL, account_id, now)
-            transaction.run("UPDATE account SET disabled_at = $2, version = version + 1 WHERE id = $1", account_id, now)
+            transaction.run("UPDATE account SET disabled_at = $2 WHERE id = $1", account_id, now)
         describe(transaction, home_id)
         return True
 

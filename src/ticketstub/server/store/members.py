@@ -1,7 +1,7 @@
 """Members of Homes: what several operations and a world share, and how accounts describe their Home.
 
 Rule: each runs inside a transaction of the writer. Whatever changes in a Home is written into the records of all its
-members at once, with their versions raised, so that the next request shows it.
+members at once, so that the next request shows it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class NewHome(Row, frozen=True, kw_only=True):
 
 
 _RECORD = "SELECT record FROM account WHERE id = $1"
-_AMEND = "UPDATE account SET record = $2, version = version + 1 WHERE id = $1"
+_AMEND = "UPDATE account SET record = $2 WHERE id = $1"
 _SAME = """
     SELECT 1 FROM home_member AS one JOIN home_member AS other ON other.home_id = one.home_id
     JOIN account AS a ON a.id = other.account_id

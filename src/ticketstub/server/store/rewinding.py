@@ -27,13 +27,9 @@ class Rewinding(Family):
         names = [name for (name,) in transaction.all(_TABLES)]
         return {name: transaction.all(f'SELECT * FROM "{name}"') for name in names}  # noqa: S608  # our tables
 
-    async def go_back(self, moment: Moment) -> None:
-        """Replace what is in the database by what was there then."""
-        await self._put_back(moment)
-        self._reader.forget()
-
     @in_transaction
-    def _put_back(self, transaction: Statements, moment: Moment) -> None:
+    def go_back(self, transaction: Statements, moment: Moment) -> None:
+        """Replace what is in the database by what was there then."""
         transaction.run("PRAGMA defer_foreign_keys = ON")  # until this transaction ends
         for name in moment:
             transaction.run(f'DELETE FROM "{name}"')  # noqa: S608  # likewise

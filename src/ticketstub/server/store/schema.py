@@ -14,7 +14,6 @@ _ACCOUNTS = (
     """
     CREATE TABLE account (
         id INTEGER PRIMARY KEY,
-        version INTEGER NOT NULL DEFAULT 1,     -- raised by every change of what AccountRow shows
         record BLOB NOT NULL,
         password_hash TEXT,
         sealed_verification BLOB,
@@ -254,9 +253,13 @@ _INSTANCE = ("CREATE TABLE instance (id TEXT NOT NULL)",)  # `Keys.id` of the ke
 
 _UUIDS = ("CREATE INDEX account_of_uuid ON account (json_extract(CAST(record AS TEXT), '$.uuid'))",)
 
-_NO_COUNTED = ("DROP INDEX pin_counted_for", "ALTER TABLE pin DROP COLUMN counted_for")
+_FEWER_COLUMNS = (
+    "DROP INDEX pin_counted_for",
+    "ALTER TABLE pin DROP COLUMN counted_for",
+    "ALTER TABLE account DROP COLUMN version",
+)
 
-STEPS = {2: _INSTANCE, 3: _UUIDS, 4: _NO_COUNTED}
+STEPS = {2: _INSTANCE, 3: _UUIDS, 4: _FEWER_COLUMNS}
 """What leads from a version to the next one."""
 
 TABLES = (*_INSTANCE, *_ACCOUNTS, *_PINS, *_ATTEMPTS, *_AUTH_KEYS, *_SESSIONS, *_CLAIMS, *_HOMES, *_UUIDS)

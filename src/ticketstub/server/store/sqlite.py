@@ -31,7 +31,6 @@ from ticketstub.server.store.database import (
     Statements,
     ThreadWriter,
     in_transaction,
-    no_token,
 )
 from ticketstub.server.store.devices import Devices
 from ticketstub.server.store.homes import Homes
@@ -41,25 +40,25 @@ from ticketstub.server.store.sessions import Sessions
 
 _FIND = """
     SELECT t.kind, t.device_id, t.machine_identifier, t.expires_at,
-        a.id, a.version, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
+        a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
     FROM token AS t JOIN account AS a ON a.id = t.account_id
     WHERE t.digest = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)
         AND a.disabled_at IS NULL
 """
 _ACCOUNT = """
-    SELECT id, version, record, password_hash, sealed_verification, email_only_auth, disabled_at
+    SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at
     FROM account WHERE id = $1
 """
 _ACCOUNT_BY_UUID = """
-    SELECT id, version, record, password_hash, sealed_verification, email_only_auth, disabled_at
+    SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at
     FROM account WHERE json_extract(CAST(record AS TEXT), '$.uuid') = $1
 """
 _LIST_ACCOUNTS = """
-    SELECT id, version, record, password_hash, sealed_verification, email_only_auth, disabled_at
+    SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at
     FROM account ORDER BY id LIMIT $1
 """
 _FIND_ACCOUNT = """
-    SELECT a.id, a.version, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
+    SELECT a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
     FROM login AS l JOIN account AS a ON a.id = l.account_id WHERE l.name = $1
 """
 _MEDIA_SERVERS = """
@@ -81,11 +80,11 @@ _REVOKE = """
     WHERE digest = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
 """
 _REPLACE_HASH = """
-    UPDATE account SET password_hash = $3, version = version + 1 WHERE id = $1 AND password_hash = $2
+    UPDATE account SET password_hash = $3 WHERE id = $1 AND password_hash = $2
 """
 
 
-_decode_sources = msgspec.json.Decoder(tuple[SourceRow, ...], dec_hook=no_token).decode
+_decode_sources = msgspec.json.Decoder(tuple[SourceRow, ...]).decode
 
 
 class SqliteStore(Family):
