@@ -51,7 +51,7 @@ def granting(number: int, nonce: bytes | None, device_id: int, **changes: Any) -
     return {**facts, **changes}
 
 
-HAS_NONCE = "SELECT 1 FROM nonce WHERE digest = $1 AND client_identifier = $2 AND expires_at > $3"
+HAS_NONCE = "SELECT 1 FROM nonce WHERE digest = ?1 AND client_identifier = ?2 AND expires_at > ?3"
 
 
 async def winners(store: SqliteStore, rounds: int, at_once: int) -> list[int]:

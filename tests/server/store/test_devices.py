@@ -245,14 +245,14 @@ class Naive(Claims):
 
     async def exchange(self, exchange: Exchange) -> int | None:
         """Read, think, write: of many at once all have read before the first writes."""
-        found = self._reader.one("SELECT account_id FROM claim WHERE digest = $1 AND spent_at IS NULL", exchange.digest)
+        found = self._reader.one("SELECT account_id FROM claim WHERE digest = ?1 AND spent_at IS NULL", exchange.digest)
         await asyncio.sleep(0)
         if found is None:
             return None
 
         def write(connection: sqlite3.Connection) -> None:
             transaction = Statements(connection)
-            transaction.run("UPDATE claim SET spent_at = $2 WHERE digest = $1", exchange.digest, 1)
+            transaction.run("UPDATE claim SET spent_at = ?2 WHERE digest = ?1", exchange.digest, 1)
             give(transaction, found[0], exchange)
 
         await self._writer.run(write)

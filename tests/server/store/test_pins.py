@@ -286,7 +286,7 @@ async def test_of_64_that_link_at_once_one_wins(many, keys):
 
 
 _NAIVE = """
-    UPDATE pin SET account_id = $2, linked_at = $3, sealed_token = $4, new_registration = 0 WHERE id = $1
+    UPDATE pin SET account_id = ?2, linked_at = ?3, sealed_token = ?4, new_registration = 0 WHERE id = ?1
 """
 
 

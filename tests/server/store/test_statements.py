@@ -58,7 +58,7 @@ STATEMENTS = statements()
 
 def scanned(connection: sqlite3.Connection, text: str) -> set[str]:
     """Return the tables that a statement reads from end to end."""
-    values = dict.fromkeys(re.findall(r"\$(\d+)", text))
+    values = [None] * max(map(int, re.findall(r"\?(\d+)", text)), default=0)
     plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()
     return {found[1] for *_, step in plan if (found := SCAN.match(step))} - {"CONSTANT"}
 
@@ -87,18 +87,18 @@ def test_no_table_is_read_from_end_to_end(name: str, database: sqlite3.Connectio
 def test_a_bounded_list_reads_no_more_rows_than_it_lists(name: str, table: str, database: sqlite3.Connection) -> None:
     """A statement that begins with the first row of a table has a limit, and sorts nothing before it."""
     text = next(text for each, text in STATEMENTS.items() if each.startswith(f"{name} "))
-    plan = [step for *_, step in database.execute(f"EXPLAIN QUERY PLAN {text}", {"1": 1})]
+    plan = [step for *_, step in database.execute(f"EXPLAIN QUERY PLAN {text}", [1])]
     assert [f"SCAN {table}"] == plan
-    assert re.search(r"LIMIT \$\d+\s*$", text)
+    assert re.search(r"LIMIT \?\d+\s*$", text)
 
 
 def test_keys_are_checked_by_an_index(database: sqlite3.Connection) -> None:
     """Deleting a token or device looks for what refers to it by an index too; SQLite's plan tells of that."""
-    assert set() == scanned(database, "DELETE FROM token WHERE digest = $1")
-    assert set() == scanned(database, "DELETE FROM device WHERE id = $1")
+    assert set() == scanned(database, "DELETE FROM token WHERE digest = ?1")
+    assert set() == scanned(database, "DELETE FROM device WHERE id = ?1")
 
 
 def test_a_scan_is_seen(database: sqlite3.Connection) -> None:
     """The test above can fail."""
-    assert {"token"} == scanned(database, "SELECT sealed FROM token WHERE created_at = $1")
-    assert {"token"} == scanned(database, "UPDATE token SET revoked_at = $2 WHERE kind = $1")
+    assert {"token"} == scanned(database, "SELECT sealed FROM token WHERE created_at = ?1")
+    assert {"token"} == scanned(database, "UPDATE token SET revoked_at = ?2 WHERE kind = ?1")

@@ -18,31 +18,27 @@ Unique = Literal["id", "username", "email"]
 """What no two accounts share."""
 
 
-_SPEND_STEP = "UPDATE account SET last_step = $2 WHERE id = $1 AND last_step < $2 AND disabled_at IS NULL"
-_HAS_ID = "SELECT 1 FROM account WHERE id = $1"
-_HAS_LOGIN = "SELECT 1 FROM login WHERE name = $1"
+_SPEND_STEP = "UPDATE account SET last_step = ?2 WHERE id = ?1 AND last_step < ?2 AND disabled_at IS NULL"
+_HAS_ID = "SELECT 1 FROM account WHERE id = ?1"
+_HAS_LOGIN = "SELECT 1 FROM login WHERE name = ?1"
 _ADD = """
     INSERT INTO account (id, record, password_hash, sealed_verification, email_only_auth, disabled_at)
-    VALUES ($1, $2, $3, $4, $5, $6)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 """
-_ADD_LOGIN = "INSERT INTO login (name, account_id, is_username) VALUES ($1, $2, $3)"
-_HAS_HASH = "SELECT 1 FROM account WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL"
+_ADD_LOGIN = "INSERT INTO login (name, account_id, is_username) VALUES (?1, ?2, ?3)"
+_HAS_HASH = "SELECT 1 FROM account WHERE id = ?1 AND password_hash = ?2 AND disabled_at IS NULL"
 # Everything by which anybody is signed in to the account, and whom it switched to. Its shares on others' media
 # servers stay: they are what others gave it.
-_END_ALL = (
-    """
-    UPDATE token SET revoked_at = $2
-    WHERE account_id = $1 AND kind IN ('account', 'jwt', 'server') AND revoked_at IS NULL
-    """,
-    """
-    UPDATE token SET revoked_at = $2
-    WHERE digest IN (SELECT digest FROM home_switch WHERE by_account_id = $1) AND revoked_at IS NULL
-    """,
-    "DELETE FROM device_key WHERE device_id IN (SELECT id FROM device WHERE account_id = $1)",
-    "DELETE FROM device_key WHERE by_account_id = $1",
-    "DELETE FROM session WHERE account_id = $1 OR by_account_id = $1",
-    "DELETE FROM pin WHERE account_id = $1 OR by_account_id = $1",
-    "DELETE FROM claim WHERE account_id = $1",
+_END_TOKENS = """
+    UPDATE token SET revoked_at = ?2
+    WHERE revoked_at IS NULL AND (account_id = ?1 AND kind IN ('account', 'jwt', 'server')
+        OR digest IN (SELECT digest FROM home_switch WHERE by_account_id = ?1))
+"""
+_FORGET = (
+    "DELETE FROM device_key WHERE by_account_id = ?1 OR device_id IN (SELECT id FROM device WHERE account_id = ?1)",
+    "DELETE FROM session WHERE account_id = ?1 OR by_account_id = ?1",
+    "DELETE FROM pin WHERE account_id = ?1 OR by_account_id = ?1",
+    "DELETE FROM claim WHERE account_id = ?1",
 )
 
 
@@ -87,10 +83,11 @@ class Accounts(Family):
             return False
         if not spend_step(transaction, account_id, verification_step):
             return False
-        transaction.run("UPDATE account SET password_hash = $2 WHERE id = $1", account_id, new)
+        transaction.run("UPDATE account SET password_hash = ?2 WHERE id = ?1", account_id, new)
         if fresh is not None:
-            for statement in _END_ALL:
-                transaction.run(statement, account_id, now)
+            transaction.run(_END_TOKENS, account_id, now)
+            for statement in _FORGET:
+                transaction.run(statement, account_id)
             sign_in(transaction, fresh)
         return True
 
@@ -116,7 +113,7 @@ def sign_in(transaction: Statements, wanted: SignIn) -> bool:
         device_id = note_device(transaction, wanted.account_id, wanted.device, wanted.now)
         if device_id is None:
             return False
-    elif transaction.one("SELECT 1 FROM account WHERE id = $1 AND disabled_at IS NULL", wanted.account_id) is None:
+    elif transaction.one("SELECT 1 FROM account WHERE id = ?1 AND disabled_at IS NULL", wanted.account_id) is None:
         return False
     keep_token(
         transaction,

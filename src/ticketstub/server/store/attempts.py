@@ -25,10 +25,10 @@ from ticketstub.server.limits import (
 from ticketstub.server.store.database import Family, Statements, T, in_transaction
 
 _PRUNE = """
-    DELETE FROM attempt WHERE (kind, subject) IN (SELECT kind, subject FROM attempt WHERE forgotten_at <= $1 LIMIT 100)
+    DELETE FROM attempt WHERE (kind, subject) IN (SELECT kind, subject FROM attempt WHERE forgotten_at <= ?1 LIMIT 100)
 """
 _KEEP = """
-    INSERT INTO attempt (kind, subject, tally, forgotten_at) VALUES ($1, $2, $3, $4)
+    INSERT INTO attempt (kind, subject, tally, forgotten_at) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT (kind, subject) DO UPDATE SET tally = excluded.tally, forgotten_at = excluded.forgotten_at
 """
 
@@ -49,7 +49,7 @@ class Attempts(Family):
     @in_transaction
     def clear(self, transaction: Statements, kind: AttemptKind, subject: str) -> None:
         """Forget all attempts: there was a success."""
-        transaction.run("DELETE FROM attempt WHERE kind = $1 AND subject = $2", kind, subject)
+        transaction.run("DELETE FROM attempt WHERE kind = ?1 AND subject = ?2", kind, subject)
 
     async def locked(self, kind: AttemptKind, subject: str, now: int) -> int | None:
         """Return the seconds that a lock goes on, or `None`; nothing is reserved."""
@@ -87,5 +87,5 @@ class Attempts(Family):
 
 
 def _find(statements: Statements, kind: AttemptKind, subject: str) -> Tally:
-    row = statements.one("SELECT tally FROM attempt WHERE kind = $1 AND subject = $2", kind, subject)
+    row = statements.one("SELECT tally FROM attempt WHERE kind = ?1 AND subject = ?2", kind, subject)
     return _decode(row[0]) if row else Tally()

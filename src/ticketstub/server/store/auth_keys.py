@@ -54,50 +54,50 @@ _FIND = """
     SELECT k.kid, k.jwk, k.device_id, d.client_identifier,
         a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
     FROM device_key AS k JOIN device AS d ON d.id = k.device_id JOIN account AS a ON a.id = d.account_id
-    WHERE k.kid = $1 AND k.client_identifier = $2 AND a.disabled_at IS NULL
+    WHERE k.kid = ?1 AND k.client_identifier = ?2 AND a.disabled_at IS NULL
 """
 _REGISTER = """
     INSERT INTO device_key (thumbprint, kid, jwk, device_id, client_identifier, created_at, by_account_id)
-    SELECT $1, $2, $3, id, client_identifier, $5, $6 FROM device WHERE id = $4
+    SELECT ?1, ?2, ?3, id, client_identifier, ?5, ?6 FROM device WHERE id = ?4
     ON CONFLICT DO NOTHING
 """
 _MOVE = """
-    UPDATE device_key SET device_id = $3, by_account_id = $4,
-        first_jwt_at = CASE WHEN device_id = $3 THEN first_jwt_at END
-    WHERE thumbprint = $1 AND kid = $2 AND client_identifier = (SELECT client_identifier FROM device WHERE id = $3)
+    UPDATE device_key SET device_id = ?3, by_account_id = ?4,
+        first_jwt_at = CASE WHEN device_id = ?3 THEN first_jwt_at END
+    WHERE thumbprint = ?1 AND kid = ?2 AND client_identifier = (SELECT client_identifier FROM device WHERE id = ?3)
 """
-_IS_LINKED = "SELECT 1 FROM pin WHERE id = $1 AND account_id = $2 AND expires_at > $3"
-_BIND = "UPDATE token SET device_id = $2 WHERE digest = $1 AND device_id IS NULL"
-_DEVICE_OF = "SELECT id FROM device WHERE account_id = $1 AND client_identifier = $2"
+_IS_LINKED = "SELECT 1 FROM pin WHERE id = ?1 AND account_id = ?2 AND expires_at > ?3"
+_BIND = "UPDATE token SET device_id = ?2 WHERE digest = ?1 AND device_id IS NULL"
+_DEVICE_OF = "SELECT id FROM device WHERE account_id = ?1 AND client_identifier = ?2"
 
-_PRUNE_NONCES = "DELETE FROM nonce WHERE digest IN (SELECT digest FROM nonce WHERE expires_at <= $1 LIMIT 100)"
+_PRUNE_NONCES = "DELETE FROM nonce WHERE digest IN (SELECT digest FROM nonce WHERE expires_at <= ?1 LIMIT 100)"
 _ADD_NONCE = """
     INSERT INTO nonce (digest, client_identifier, expires_at)
-    SELECT $1, $2, $3 WHERE (SELECT count(*) FROM nonce WHERE expires_at > $4) < $5
+    SELECT ?1, ?2, ?3 WHERE (SELECT count(*) FROM nonce WHERE expires_at > ?4) < ?5
 """
-_SPEND_NONCE = "DELETE FROM nonce WHERE digest = $1 AND client_identifier = $2 AND expires_at > $3 RETURNING 1"
+_SPEND_NONCE = "DELETE FROM nonce WHERE digest = ?1 AND client_identifier = ?2 AND expires_at > ?3 RETURNING 1"
 _KEY = """
     SELECT d.account_id, k.first_jwt_at, k.by_account_id
     FROM device_key AS k JOIN device AS d ON d.id = k.device_id JOIN account AS a ON a.id = d.account_id
-    WHERE k.kid = $1 AND k.client_identifier = $2 AND k.device_id = $3 AND a.disabled_at IS NULL
+    WHERE k.kid = ?1 AND k.client_identifier = ?2 AND k.device_id = ?3 AND a.disabled_at IS NULL
 """
-_NOTE_FIRST = "UPDATE device_key SET first_jwt_at = $3 WHERE kid = $1 AND client_identifier = $2"
-_END_OPAQUE = "UPDATE token SET revoked_at = $2 WHERE device_id = $1 AND kind = 'account' AND revoked_at IS NULL"
-_IS_KEPT = "SELECT 1 FROM token WHERE digest = $1"
+_NOTE_FIRST = "UPDATE device_key SET first_jwt_at = ?3 WHERE kid = ?1 AND client_identifier = ?2"
+_END_OPAQUE = "UPDATE token SET revoked_at = ?2 WHERE device_id = ?1 AND kind = 'account' AND revoked_at IS NULL"
+_IS_KEPT = "SELECT 1 FROM token WHERE digest = ?1"
 _PRUNE_JWTS = """
     DELETE FROM token WHERE digest IN (
-        SELECT digest FROM token WHERE device_id = $1 AND kind = 'jwt' AND expires_at <= $2
+        SELECT digest FROM token WHERE device_id = ?1 AND kind = 'jwt' AND expires_at <= ?2
     )
 """
 
 _SIGNING_KEYS = """
     SELECT kid, sealed, jwk, created_at FROM signing_key
-    WHERE revoked_at IS NULL AND (replaced_at IS NULL OR replaced_at > $1) ORDER BY number
+    WHERE revoked_at IS NULL AND (replaced_at IS NULL OR replaced_at > ?1) ORDER BY number
 """
-_ADD_SIGNING_KEY = "INSERT INTO signing_key (kid, sealed, jwk, created_at) VALUES ($1, $2, $3, $4)"
+_ADD_SIGNING_KEY = "INSERT INTO signing_key (kid, sealed, jwk, created_at) VALUES (?1, ?2, ?3, ?4)"
 _REVOKE = """
-    UPDATE signing_key SET revoked_at = $2, replaced_at = coalesce(replaced_at, $2)
-    WHERE kid = $1 AND revoked_at IS NULL
+    UPDATE signing_key SET revoked_at = ?2, replaced_at = coalesce(replaced_at, ?2)
+    WHERE kid = ?1 AND revoked_at IS NULL
 """
 
 _KEPT = 24 * 3600  # seconds that a JWT which is over stays known
@@ -220,7 +220,7 @@ class AuthKeys(Family):
         newest = transaction.one("SELECT kid FROM signing_key WHERE replaced_at IS NULL AND revoked_at IS NULL")
         if (newest[0] if newest else None) != replacing:
             return False
-        transaction.run("UPDATE signing_key SET replaced_at = $1 WHERE replaced_at IS NULL", key.created_at)
+        transaction.run("UPDATE signing_key SET replaced_at = ?1 WHERE replaced_at IS NULL", key.created_at)
         return transaction.run(_ADD_SIGNING_KEY, key.kid, key.sealed, key.jwk, key.created_at)
 
     @in_transaction

@@ -45,34 +45,34 @@ class ShareRow(Row, frozen=True, kw_only=True):
     created_at: int
 
 
-_PRUNE = "DELETE FROM claim WHERE digest IN (SELECT digest FROM claim WHERE expires_at <= $1 LIMIT 100)"
+_PRUNE = "DELETE FROM claim WHERE digest IN (SELECT digest FROM claim WHERE expires_at <= ?1 LIMIT 100)"
 _CREATE = """
     INSERT INTO claim (digest, account_id, expires_at, origin)
-    SELECT $1, $2, $4, $6
-    WHERE (SELECT count(*) FROM claim WHERE account_id = $2 AND expires_at > $3 AND spent_at IS NULL) < $5
+    SELECT ?1, ?2, ?4, ?6
+    WHERE (SELECT count(*) FROM claim WHERE account_id = ?2 AND expires_at > ?3 AND spent_at IS NULL) < ?5
 """
 _SPEND = """
-    UPDATE claim SET spent_at = $2
-    WHERE digest = $1 AND expires_at > $2 AND (spent_at IS NULL OR NOT $3)
+    UPDATE claim SET spent_at = ?2
+    WHERE digest = ?1 AND expires_at > ?2 AND (spent_at IS NULL OR NOT ?3)
     RETURNING account_id, origin
 """
 # Who had switched to the account ends one day, and what was claimed for it with that.
 _SWITCHED = """
-    INSERT INTO home_switch (digest, account_id, by_account_id) SELECT $1, $2, by_account_id FROM (
-        SELECT by_account_id FROM home_switch WHERE digest = $3
-        UNION ALL SELECT by_account_id FROM session WHERE digest = $3 AND by_account_id IS NOT NULL
+    INSERT INTO home_switch (digest, account_id, by_account_id) SELECT ?1, ?2, by_account_id FROM (
+        SELECT by_account_id FROM home_switch WHERE digest = ?3
+        UNION ALL SELECT by_account_id FROM session WHERE digest = ?3 AND by_account_id IS NOT NULL
     )
 """
-_OWNER = "SELECT owner_id FROM media_server WHERE machine_identifier = $1"
+_OWNER = "SELECT owner_id FROM media_server WHERE machine_identifier = ?1"
 _SERVERS_OWN = """
     SELECT sealed FROM token
-    WHERE machine_identifier = $1 AND kind = 'server' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+    WHERE machine_identifier = ?1 AND kind = 'server' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
     ORDER BY created_at DESC, digest LIMIT 1
 """
 _GUESTS = """
     SELECT a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
     FROM share AS s JOIN token AS t ON t.digest = s.digest JOIN account AS a ON a.id = s.account_id
-    WHERE s.machine_identifier = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)
+    WHERE s.machine_identifier = ?1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > ?2)
         AND a.disabled_at IS NULL
     ORDER BY a.id
 """
@@ -86,51 +86,51 @@ _SHARES = """
     JOIN token AS t ON t.digest = s.digest AND t.revoked_at IS NULL
     JOIN account AS o ON o.id = m.owner_id AND o.disabled_at IS NULL
     JOIN account AS g ON g.id = s.account_id AND g.disabled_at IS NULL
-    WHERE s.account_id = $1 OR s.machine_identifier IN (SELECT machine_identifier FROM media_server WHERE owner_id = $1)
+    WHERE s.account_id = ?1 OR s.machine_identifier IN (SELECT machine_identifier FROM media_server WHERE owner_id = ?1)
     ORDER BY m.number, g.id
 """
 _OWN = """
-    UPDATE media_server SET owner_id = $2
-    WHERE machine_identifier = $1 AND (owner_id IS NULL OR owner_id = $2 AND NOT $3)
+    UPDATE media_server SET owner_id = ?2
+    WHERE machine_identifier = ?1 AND (owner_id IS NULL OR owner_id = ?2 AND NOT ?3)
 """
-IS_OWNED_BY = "SELECT 1 FROM media_server WHERE machine_identifier = $1 AND owner_id = $2"
+IS_OWNED_BY = "SELECT 1 FROM media_server WHERE machine_identifier = ?1 AND owner_id = ?2"
 _LEAVE = """
-    UPDATE media_server SET owner_id = NULL WHERE machine_identifier = $1 AND owner_id = $2
+    UPDATE media_server SET owner_id = NULL WHERE machine_identifier = ?1 AND owner_id = ?2
 """
 _END_SHARE = """
-    UPDATE token SET revoked_at = $3 WHERE revoked_at IS NULL
-        AND digest = (SELECT digest FROM share WHERE account_id = $1 AND machine_identifier = $2)
+    UPDATE token SET revoked_at = ?3 WHERE revoked_at IS NULL
+        AND digest = (SELECT digest FROM share WHERE account_id = ?1 AND machine_identifier = ?2)
 """
 ADD_SHARE = """
-    INSERT INTO share (account_id, machine_identifier, digest) VALUES ($1, $2, $3)
+    INSERT INTO share (account_id, machine_identifier, digest) VALUES (?1, ?2, ?3)
     ON CONFLICT (account_id, machine_identifier) DO UPDATE SET digest = excluded.digest
 """
-_END_SHARED = "UPDATE token SET revoked_at = $2 WHERE machine_identifier = $1 AND revoked_at IS NULL"
-_END_SERVER_TOKENS = "UPDATE token SET revoked_at = $2 WHERE device_id = $1 AND kind = 'server' AND revoked_at IS NULL"
+_END_SHARED = "UPDATE token SET revoked_at = ?2 WHERE machine_identifier = ?1 AND revoked_at IS NULL"
+_END_SERVER_TOKENS = "UPDATE token SET revoked_at = ?2 WHERE device_id = ?1 AND kind = 'server' AND revoked_at IS NULL"
 # Dead tokens stay, so that a known one of a world cannot come back; they let go of the device.
-_END_TOKENS = "UPDATE token SET revoked_at = coalesce(revoked_at, $2), device_id = NULL WHERE device_id = $1"
+_END_TOKENS = "UPDATE token SET revoked_at = coalesce(revoked_at, ?2), device_id = NULL WHERE device_id = ?1"
 # What the device's account switched to there goes too: it could switch back (ours).
 _END_SWITCHED = """
-    UPDATE token SET revoked_at = $2 WHERE revoked_at IS NULL AND digest IN (
+    UPDATE token SET revoked_at = ?2 WHERE revoked_at IS NULL AND digest IN (
         SELECT h.digest FROM device AS d
         JOIN home_switch AS h ON h.by_account_id = d.account_id
         JOIN token AS t ON t.digest = h.digest
         JOIN device AS o ON o.id = t.device_id AND o.client_identifier = d.client_identifier
-        WHERE d.id = $1
+        WHERE d.id = ?1
     )
 """
 # So do the keys that were registered there, and PINs that could give out a token there once more.
 _FORGET_KEYS = """
-    DELETE FROM device_key WHERE by_account_id = (SELECT account_id FROM device WHERE id = $1)
-        AND client_identifier = (SELECT client_identifier FROM device WHERE id = $1)
+    DELETE FROM device_key WHERE by_account_id = (SELECT account_id FROM device WHERE id = ?1)
+        AND client_identifier = (SELECT client_identifier FROM device WHERE id = ?1)
 """
 _FORGET_PINS = """
-    DELETE FROM pin WHERE client_identifier = (SELECT client_identifier FROM device WHERE id = $1)
-        AND (account_id = (SELECT account_id FROM device WHERE id = $1)
-            OR by_account_id = (SELECT account_id FROM device WHERE id = $1))
+    DELETE FROM pin WHERE client_identifier = (SELECT client_identifier FROM device WHERE id = ?1)
+        AND (account_id = (SELECT account_id FROM device WHERE id = ?1)
+            OR by_account_id = (SELECT account_id FROM device WHERE id = ?1))
 """
-_FORGET = "DELETE FROM device WHERE id = $1"
-DEVICE = "SELECT id FROM device WHERE account_id = $1 AND client_identifier = $2"
+_FORGET = "DELETE FROM device WHERE id = ?1"
+DEVICE = "SELECT id FROM device WHERE account_id = ?1 AND client_identifier = ?2"
 
 
 class Claims(Family):
@@ -257,7 +257,7 @@ def give(transaction: Statements, account_id: int, new: Exchange) -> bool:
     `False` if it is a media server of somebody else, or the account is off.
     """
     machine = new.server.client_identifier
-    ours = transaction.one("SELECT 1 FROM media_server WHERE machine_identifier = $1", machine) is not None
+    ours = transaction.one("SELECT 1 FROM media_server WHERE machine_identifier = ?1", machine) is not None
     if ours and not transaction.run(_OWN, machine, account_id, new.first):
         return False
     device_id = note_device(transaction, account_id, new.server, new.now)
@@ -281,7 +281,7 @@ def take(transaction: Statements, account_id: int, machine: str, now: int) -> bo
     """Take a media server from this account, with its device, token and shares; `False` if it is not its own."""
     if not transaction.run(_LEAVE, machine, account_id):
         return False
-    transaction.run("DELETE FROM share WHERE machine_identifier = $1", machine)
+    transaction.run("DELETE FROM share WHERE machine_identifier = ?1", machine)
     transaction.run(_END_SHARED, machine, now)
     if device := transaction.one(DEVICE, account_id, machine):
         forget(transaction, device[0], now)

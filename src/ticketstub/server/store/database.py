@@ -32,21 +32,20 @@ Connect: TypeAlias = Callable[[], sqlite3.Connection]
 # A row of sqlite3: the types of its columns are those of the statement and the tables, which no checker reads.
 Columns: TypeAlias = tuple[Any, ...]
 
-_PLACES = tuple(str(number) for number in range(1, 33))
 _MOST_CACHED = 4096
 _LARGEST_GROUP = 128
 _LONGEST_QUEUE = 1000
 
 
 class Statements:
-    """Runs statements on one connection. Values are bound to `$1`, `$2` … in their order."""
+    """Runs statements on one connection. Values are bound to `?1`, `?2` … in their order."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
 
     def all(self, statement: str, *values: object) -> list[Columns]:
         """Return all rows."""
-        return self._execute(statement, values).fetchall()
+        return self.connection.execute(statement, values).fetchall()
 
     def one(self, statement: str, *values: object) -> Columns | None:
         """Return the first row, if there is one."""
@@ -55,11 +54,7 @@ class Statements:
 
     def run(self, statement: str, *values: object) -> bool:
         """Run a statement that writes; tell whether it changed a row."""
-        return self._execute(statement, values).rowcount > 0
-
-    def _execute(self, statement: str, values: tuple[object, ...]) -> sqlite3.Cursor:
-        # By name: SQLite binds a plain sequence by first appearance instead.
-        return self.connection.execute(statement, dict(zip(_PLACES, values, strict=False)))
+        return self.connection.execute(statement, values).rowcount > 0
 
 
 class Reader(Statements):
@@ -72,7 +67,7 @@ class Reader(Statements):
     def all(self, statement: str, *values: object) -> list[Columns]:
         """Return all rows; raises `StoreUnavailable`."""
         try:
-            return super().all(statement, *values)
+            return self.connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the database cannot be read: {error}") from error
 

@@ -37,14 +37,14 @@ _OF = f"""
     SELECT id, created_at, last_seen_at, (
         SELECT sealed FROM token AS t
         WHERE t.device_id = d.id AND t.kind <> 'jwt' AND t.revoked_at IS NULL
-            AND (t.expires_at IS NULL OR t.expires_at > $2)
+            AND (t.expires_at IS NULL OR t.expires_at > ?2)
         ORDER BY t.created_at DESC, t.digest LIMIT 1
     ), {_COLUMNS}
-    FROM device AS d WHERE account_id = $1 ORDER BY id
+    FROM device AS d WHERE account_id = ?1 ORDER BY id
 """  # noqa: S608  # put together from constants only
-_FIND = "SELECT client_identifier FROM device WHERE id = $1 AND account_id = $2"
+_FIND = "SELECT client_identifier FROM device WHERE id = ?1 AND account_id = ?2"
 _SEEN = """
-    UPDATE device SET last_seen_at = $3, address = coalesce($2, address) WHERE id = $1 AND last_seen_at <= $3 - $4
+    UPDATE device SET last_seen_at = ?3, address = coalesce(?2, address) WHERE id = ?1 AND last_seen_at <= ?3 - ?4
 """
 
 

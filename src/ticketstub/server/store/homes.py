@@ -58,57 +58,57 @@ _OF = """
     JOIN home AS h ON h.id = mine.home_id
     JOIN home_member AS m ON m.home_id = h.id AND m.left_at IS NULL
     JOIN account AS a ON a.id = m.account_id
-    WHERE mine.account_id = $1 AND mine.left_at IS NULL AND a.disabled_at IS NULL
+    WHERE mine.account_id = ?1 AND mine.left_at IS NULL AND a.disabled_at IS NULL
     ORDER BY a.id <> h.admin_id, m.number
 """
 _SWITCHED = """
     INSERT INTO home_switch (digest, account_id, by_account_id)
-    VALUES ($1, $2, coalesce((SELECT by_account_id FROM home_switch WHERE digest = $3), $4))
+    VALUES (?1, ?2, coalesce((SELECT by_account_id FROM home_switch WHERE digest = ?3), ?4))
 """
 _LEAVE = """
-    UPDATE home_member SET left_at = $3, changed_at = $3
-    WHERE account_id = $2 AND home_id = $1 AND left_at IS NULL
-        AND NOT EXISTS (SELECT 1 FROM home WHERE id = $1 AND admin_id = $2)
+    UPDATE home_member SET left_at = ?3, changed_at = ?3
+    WHERE account_id = ?2 AND home_id = ?1 AND left_at IS NULL
+        AND NOT EXISTS (SELECT 1 FROM home WHERE id = ?1 AND admin_id = ?2)
 """
 _END_SWITCHED = """
-    UPDATE token SET revoked_at = $2
+    UPDATE token SET revoked_at = ?2
     WHERE revoked_at IS NULL AND digest IN (
-        SELECT digest FROM home_switch WHERE (account_id = $1 OR by_account_id = $1) AND account_id <> by_account_id
+        SELECT digest FROM home_switch WHERE (account_id = ?1 OR by_account_id = ?1) AND account_id <> by_account_id
     )
 """
 # What was made with such tokens and could give out others.
 _FORGET_SWITCHED = (
     """
-    DELETE FROM device_key WHERE (by_account_id = $1 OR device_id IN (SELECT id FROM device WHERE account_id = $1))
+    DELETE FROM device_key WHERE (by_account_id = ?1 OR device_id IN (SELECT id FROM device WHERE account_id = ?1))
         AND by_account_id <> (SELECT account_id FROM device WHERE device.id = device_key.device_id)
     """,
-    "DELETE FROM pin WHERE (by_account_id = $1 OR account_id = $1) AND by_account_id <> account_id",
-    "DELETE FROM session WHERE (by_account_id = $1 OR account_id = $1) AND by_account_id <> account_id",
+    "DELETE FROM pin WHERE (by_account_id = ?1 OR account_id = ?1) AND by_account_id <> account_id",
+    "DELETE FROM session WHERE (by_account_id = ?1 OR account_id = ?1) AND by_account_id <> account_id",
 )
-_END_ALL = "UPDATE token SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL"
+_END_ALL = "UPDATE token SET revoked_at = ?2 WHERE account_id = ?1 AND revoked_at IS NULL"
 _MOST = 15  # that wait for one Home: as many as it holds (ours)
 _INVITE = """
     INSERT INTO home_invitation (home_id, account_id, created_at)
-    SELECT $1, $2, $3
-    WHERE NOT EXISTS (SELECT 1 FROM home_member WHERE account_id = $2 AND left_at IS NULL)
-        AND (SELECT count(*) FROM home_invitation WHERE home_id = $1) < $4
+    SELECT ?1, ?2, ?3
+    WHERE NOT EXISTS (SELECT 1 FROM home_member WHERE account_id = ?2 AND left_at IS NULL)
+        AND (SELECT count(*) FROM home_invitation WHERE home_id = ?1) < ?4
     ON CONFLICT (home_id, account_id) DO NOTHING
 """
 _RECEIVED = """
     SELECT i.id, i.created_at, a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth,
         a.disabled_at
     FROM home_invitation AS i JOIN home AS h ON h.id = i.home_id JOIN account AS a ON a.id = h.admin_id
-    WHERE i.account_id = $1 ORDER BY i.id
+    WHERE i.account_id = ?1 ORDER BY i.id
 """
 _SENT = """
     SELECT i.id, i.created_at, a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth,
         a.disabled_at
     FROM home_invitation AS i JOIN home AS h ON h.id = i.home_id JOIN account AS a ON a.id = i.account_id
-    WHERE h.admin_id = $1 ORDER BY i.id
+    WHERE h.admin_id = ?1 ORDER BY i.id
 """
-_TAKE = "DELETE FROM home_invitation WHERE id = $1 AND account_id = $2 RETURNING home_id"
+_TAKE = "DELETE FROM home_invitation WHERE id = ?1 AND account_id = ?2 RETURNING home_id"
 _WITHDRAW = """
-    DELETE FROM home_invitation WHERE id = $1 AND home_id IN (SELECT id FROM home WHERE admin_id = $2)
+    DELETE FROM home_invitation WHERE id = ?1 AND home_id IN (SELECT id FROM home WHERE admin_id = ?2)
     RETURNING home_id
 """
 
@@ -140,11 +140,11 @@ class Homes(Family):
         if passcode_of(transaction, account_id) != old:
             return False
         if new is None:
-            transaction.run("DELETE FROM passcode WHERE account_id = $1", account_id)
+            transaction.run("DELETE FROM passcode WHERE account_id = ?1", account_id)
             amend(transaction, account_id, {"protected": False, "pin": None})
         else:
             keep_passcode(transaction, account_id, new)
-        transaction.run("UPDATE home_member SET changed_at = $2 WHERE account_id = $1", account_id, now)
+        transaction.run("UPDATE home_member SET changed_at = ?2 WHERE account_id = ?1", account_id, now)
         return True
 
     @in_transaction
@@ -196,7 +196,7 @@ class Homes(Family):
 
     async def switched_by(self, digest: bytes) -> int | None:
         """Return the account that had switched to the owner of a token, before the token was given out; mostly none."""
-        row = self._reader.one("SELECT by_account_id FROM home_switch WHERE digest = $1", digest)
+        row = self._reader.one("SELECT by_account_id FROM home_switch WHERE digest = ?1", digest)
         return row[0] if row else None
 
     @in_transaction
@@ -225,7 +225,7 @@ class Homes(Family):
             transaction.run(statement, account_id)
         if left_alone(transaction, account_id):
             transaction.run(_END_ALL, account_id, now)
-            transaction.run("UPDATE account SET disabled_at = $2 WHERE id = $1", account_id, now)
+            transaction.run("UPDATE account SET disabled_at = ?2 WHERE id = ?1", account_id, now)
         describe(transaction, home_id)
         return True
 

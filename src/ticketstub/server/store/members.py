@@ -31,32 +31,32 @@ class NewHome(Row, frozen=True, kw_only=True):
     admin_id: int
 
 
-_RECORD = "SELECT record FROM account WHERE id = $1"
-_AMEND = "UPDATE account SET record = $2 WHERE id = $1"
+_RECORD = "SELECT record FROM account WHERE id = ?1"
+_AMEND = "UPDATE account SET record = ?2 WHERE id = ?1"
 _SAME = """
     SELECT 1 FROM home_member AS one JOIN home_member AS other ON other.home_id = one.home_id
     JOIN account AS a ON a.id = other.account_id
-    WHERE one.account_id = $1 AND other.account_id = $2 AND one.left_at IS NULL AND other.left_at IS NULL
+    WHERE one.account_id = ?1 AND other.account_id = ?2 AND one.left_at IS NULL AND other.left_at IS NULL
         AND a.disabled_at IS NULL
 """
 _KEEP_PASSCODE = """
-    INSERT INTO passcode (account_id, hash) VALUES ($1, $2) ON CONFLICT (account_id) DO UPDATE SET hash = excluded.hash
+    INSERT INTO passcode (account_id, hash) VALUES (?1, ?2) ON CONFLICT (account_id) DO UPDATE SET hash = excluded.hash
 """
 _MEMBERS = """
     SELECT m.account_id, m.guest, h.admin_id FROM home_member AS m JOIN home AS h ON h.id = m.home_id
-    WHERE m.home_id = $1 AND m.left_at IS NULL
+    WHERE m.home_id = ?1 AND m.left_at IS NULL
 """
 _OWN = """
-    SELECT h.id FROM home AS h JOIN home_member AS m ON m.home_id = h.id AND m.account_id = $1 AND m.left_at IS NULL
-    WHERE h.admin_id = $1
+    SELECT h.id FROM home AS h JOIN home_member AS m ON m.home_id = h.id AND m.account_id = ?1 AND m.left_at IS NULL
+    WHERE h.admin_id = ?1
 """
-ADD_HOME = "INSERT INTO home (id, name, admin_id) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING"
+ADD_HOME = "INSERT INTO home (id, name, admin_id) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING"
 # Where there is still room, and for an account that is on and in no Home; one that was in one before may come back.
 _JOIN = """
     INSERT INTO home_member (account_id, home_id, number, guest, changed_at)
-    SELECT a.id, $2, (SELECT count(*) FROM home_member WHERE home_id = $2), $3, $4 FROM account AS a
-    WHERE a.id = $1 AND a.disabled_at IS NULL
-        AND (SELECT count(*) FROM home_member WHERE home_id = $2 AND left_at IS NULL) < $5
+    SELECT a.id, ?2, (SELECT count(*) FROM home_member WHERE home_id = ?2), ?3, ?4 FROM account AS a
+    WHERE a.id = ?1 AND a.disabled_at IS NULL
+        AND (SELECT count(*) FROM home_member WHERE home_id = ?2 AND left_at IS NULL) < ?5
     ON CONFLICT (account_id) DO UPDATE SET home_id = excluded.home_id, number = excluded.number,
         guest = excluded.guest, changed_at = excluded.changed_at, left_at = NULL
         WHERE home_member.left_at IS NOT NULL
@@ -65,7 +65,7 @@ _JOIN = """
 
 def passcode_of(statements: Statements, account_id: int) -> str | None:
     """Return the hash of an account's passcode."""
-    row = statements.one("SELECT hash FROM passcode WHERE account_id = $1", account_id)
+    row = statements.one("SELECT hash FROM passcode WHERE account_id = ?1", account_id)
     return row[0] if row else None
 
 
@@ -123,7 +123,7 @@ def join(transaction: Statements, account_id: int, home_id: int, *, guest: bool,
     """Make an account a member; `False` if the Home is full or the account in another one."""
     joined = transaction.run(_JOIN, account_id, home_id, guest, now, ROOM)
     if joined:
-        transaction.run("DELETE FROM home_invitation WHERE account_id = $1", account_id)
+        transaction.run("DELETE FROM home_invitation WHERE account_id = ?1", account_id)
     return joined
 
 

@@ -44,25 +44,25 @@ class PinRow(Row, frozen=True, kw_only=True):
 
 _CREATE = """
     INSERT INTO pin (id, code, strong, legacy, client_identifier, client, jwk, created_at, expires_at)
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
-    WHERE NOT EXISTS (SELECT 1 FROM pin WHERE id = $1) AND NOT EXISTS (SELECT 1 FROM pin WHERE code = $2)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
+    WHERE NOT EXISTS (SELECT 1 FROM pin WHERE id = ?1) AND NOT EXISTS (SELECT 1 FROM pin WHERE code = ?2)
 """
 _SELECT = """
     SELECT id, code, strong, legacy, client, jwk, created_at, expires_at, account_id, sealed_token, new_registration,
         denied_at, by_account_id
     FROM pin
 """
-_FIND = _SELECT + "WHERE id = $1 AND expires_at > $2"
-_FIND_CODE = _SELECT + "WHERE code = $1 AND expires_at > $2"
+_FIND = _SELECT + "WHERE id = ?1 AND expires_at > ?2"
+_FIND_CODE = _SELECT + "WHERE code = ?1 AND expires_at > ?2"
 _LINK = """
-    UPDATE pin SET account_id = $2, linked_at = $3, sealed_token = $4, new_registration = 0, by_account_id = $5
-    WHERE id = $1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > $3
-        AND EXISTS (SELECT 1 FROM account WHERE id = $2 AND disabled_at IS NULL)
+    UPDATE pin SET account_id = ?2, linked_at = ?3, sealed_token = ?4, new_registration = 0, by_account_id = ?5
+    WHERE id = ?1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > ?3
+        AND EXISTS (SELECT 1 FROM account WHERE id = ?2 AND disabled_at IS NULL)
     RETURNING client
 """
 _DENY = """
-    UPDATE pin SET denied_at = $2
-    WHERE id = $1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > $2
+    UPDATE pin SET denied_at = ?2
+    WHERE id = ?1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > ?2
 """
 
 _decode_client = msgspec.json.Decoder(DeviceRow).decode
@@ -75,8 +75,8 @@ class Pins(Family):
     def create(self, transaction: Statements, pin: PinRow, most: int) -> Created:
         """Keep a new PIN unless `most` live already; all but `"made"` have written nothing."""
         now = pin.created_at
-        transaction.run("DELETE FROM pin WHERE id IN (SELECT id FROM pin WHERE expires_at <= $1 LIMIT 100)", now)
-        if transaction.all("SELECT count(*) FROM pin WHERE expires_at > $1", now)[0][0] >= most:
+        transaction.run("DELETE FROM pin WHERE id IN (SELECT id FROM pin WHERE expires_at <= ?1 LIMIT 100)", now)
+        if transaction.all("SELECT count(*) FROM pin WHERE expires_at > ?1", now)[0][0] >= most:
             return "full"
         client = (pin.client.client_identifier, msgspec.json.encode(pin.client))
         facts = (pin.strong, pin.legacy, *client, pin.jwk, now, pin.expires_at)

@@ -13,8 +13,8 @@ Moment = dict[str, list[tuple[object, ...]]]
 """The rows of each table."""
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
 _END_OF_ONE = """
-    UPDATE token SET expires_at = $2
-    WHERE digest = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+    UPDATE token SET expires_at = ?2
+    WHERE digest = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
 """
 
 
@@ -46,4 +46,4 @@ class Rewinding(Family):
     @in_transaction
     def expire_pin(self, transaction: Statements, pin_id: int, now: int) -> bool:
         """End a PIN's time; `False` if there is none, or it is over already."""
-        return transaction.run("UPDATE pin SET expires_at = $2 WHERE id = $1 AND expires_at > $2", pin_id, now)
+        return transaction.run("UPDATE pin SET expires_at = ?2 WHERE id = ?1 AND expires_at > ?2", pin_id, now)

@@ -45,20 +45,20 @@ from ticketstub.server.world import (
 )
 from ticketstub.token import Secret, Token
 
-_IS_MANAGED = "SELECT json_extract(CAST(record AS TEXT), '$.restricted') FROM account WHERE id = $1"
-_HAS_SHARE = "SELECT 1 FROM share WHERE account_id = $1 AND machine_identifier = $2"
+_IS_MANAGED = "SELECT json_extract(CAST(record AS TEXT), '$.restricted') FROM account WHERE id = ?1"
+_HAS_SHARE = "SELECT 1 FROM share WHERE account_id = ?1 AND machine_identifier = ?2"
 _KEEP = """
     INSERT INTO token (digest, sealed, kind, account_id, device_id, machine_identifier, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (digest) DO NOTHING
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (digest) DO NOTHING
 """
-_BELONGS = "SELECT 1 FROM token WHERE digest = $1 AND kind = $2 AND account_id = $3 AND machine_identifier IS $4"
+_BELONGS = "SELECT 1 FROM token WHERE digest = ?1 AND kind = ?2 AND account_id = ?3 AND machine_identifier IS ?4"
 _ADD_SERVER = """
     INSERT INTO media_server (machine_identifier, owner_id, name, port, version, errors, platform, platform_version,
         created_at, sources)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (machine_identifier) DO NOTHING
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (machine_identifier) DO NOTHING
 """
-_SOURCES = "SELECT sources FROM media_server WHERE machine_identifier = $1"
-_SET_SOURCES = "UPDATE media_server SET sources = $2 WHERE machine_identifier = $1"
+_SOURCES = "SELECT sources FROM media_server WHERE machine_identifier = ?1"
+_SET_SOURCES = "UPDATE media_server SET sources = ?2 WHERE machine_identifier = ?1"
 
 
 async def seed(store: SqliteStore, world: World, keys: Keys, passwords: Passwords, now: int) -> None:
@@ -105,7 +105,7 @@ class _Seeding:
 
     def _add_account(self, account: WorldAccount) -> None:
         name = canonical_login(account.username)
-        known = self._transaction.one("SELECT account_id FROM login WHERE name = $1 AND is_username = 1", name)
+        known = self._transaction.one("SELECT account_id FROM login WHERE name = ?1 AND is_username = 1", name)
         self._ids[name] = known[0] if known else account.id
         if known is None:
             self._add_new_account(account)
@@ -204,7 +204,7 @@ class _Seeding:
 
     def _bring_in(self, account_id: int, home: WorldHome, *, guest: bool) -> None:
         """Make an account a member unless it was one before, of whatever Home: that is how it was left."""
-        if self._transaction.one("SELECT 1 FROM home_member WHERE account_id = $1", account_id) is None:
+        if self._transaction.one("SELECT 1 FROM home_member WHERE account_id = ?1", account_id) is None:
             join(self._transaction, account_id, home.id, guest=guest, now=self._now)
 
     def _add_managed(self, managed: WorldManaged, home: WorldHome) -> None:

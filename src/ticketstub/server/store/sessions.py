@@ -39,18 +39,18 @@ class NewSession(Row, frozen=True, kw_only=True):
     passcode_hash: str | None = None
 
 
-_PRUNE = "DELETE FROM session WHERE digest IN (SELECT digest FROM session WHERE expires_at <= $1 LIMIT 100)"
+_PRUNE = "DELETE FROM session WHERE digest IN (SELECT digest FROM session WHERE expires_at <= ?1 LIMIT 100)"
 _CREATE = """
     INSERT INTO session (digest, account_id, created_at, expires_at, by_account_id)
-    SELECT $1, id, $3, $4, $5 FROM account WHERE id = $2 AND disabled_at IS NULL
+    SELECT ?1, id, ?3, ?4, ?5 FROM account WHERE id = ?2 AND disabled_at IS NULL
 """
 _FIND = """
     SELECT s.account_id, s.created_at, s.expires_at, s.by_account_id
     FROM session AS s JOIN account AS a ON a.id = s.account_id
-    WHERE s.digest = $1 AND s.expires_at > $2 AND a.disabled_at IS NULL
+    WHERE s.digest = ?1 AND s.expires_at > ?2 AND a.disabled_at IS NULL
 """
 _END = """
-    DELETE FROM session WHERE digest = $1 AND expires_at > $2
+    DELETE FROM session WHERE digest = ?1 AND expires_at > ?2
     AND EXISTS (SELECT 1 FROM account WHERE id = session.account_id AND disabled_at IS NULL)
 """
 

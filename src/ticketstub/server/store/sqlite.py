@@ -1,6 +1,6 @@
 """The database of a local Plex, on SQLite. One store serves one event loop; each family of operations is a part of it.
 
-Rule: statements are constant text with `$1` parameters. What reads and what writes, and when, is in database.py.
+Rule: statements are constant text with `?1` parameters. What reads and what writes, and when, is in database.py.
 """
 
 from __future__ import annotations
@@ -42,24 +42,24 @@ _FIND = """
     SELECT t.kind, t.device_id, t.machine_identifier, t.expires_at,
         a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
     FROM token AS t JOIN account AS a ON a.id = t.account_id
-    WHERE t.digest = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)
+    WHERE t.digest = ?1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > ?2)
         AND a.disabled_at IS NULL
 """
 _ACCOUNT = """
     SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at
-    FROM account WHERE id = $1
+    FROM account WHERE id = ?1
 """
 _ACCOUNT_BY_UUID = """
     SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at
-    FROM account WHERE json_extract(CAST(record AS TEXT), '$.uuid') = $1
+    FROM account WHERE json_extract(CAST(record AS TEXT), '$.uuid') = ?1
 """
 _LIST_ACCOUNTS = """
     SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at
-    FROM account ORDER BY id LIMIT $1
+    FROM account ORDER BY id LIMIT ?1
 """
 _FIND_ACCOUNT = """
     SELECT a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
-    FROM login AS l JOIN account AS a ON a.id = l.account_id WHERE l.name = $1
+    FROM login AS l JOIN account AS a ON a.id = l.account_id WHERE l.name = ?1
 """
 _MEDIA_SERVERS = """
     SELECT machine_identifier, name, owner_id, port, version, errors, platform, platform_version, created_at, sources
@@ -70,17 +70,17 @@ _RESOURCES = """
         m.created_at, m.sources, t.sealed, json_extract(CAST(o.record AS TEXT), '$.username')
     FROM media_server AS m
     JOIN account AS o ON o.id = m.owner_id
-    LEFT JOIN share AS s ON s.machine_identifier = m.machine_identifier AND s.account_id = $1
+    LEFT JOIN share AS s ON s.machine_identifier = m.machine_identifier AND s.account_id = ?1
     LEFT JOIN token AS t ON t.digest = s.digest AND t.revoked_at IS NULL
-    WHERE m.owner_id = $1 OR t.digest IS NOT NULL
-    ORDER BY m.owner_id <> $1, m.number
+    WHERE m.owner_id = ?1 OR t.digest IS NOT NULL
+    ORDER BY m.owner_id <> ?1, m.number
 """
 _REVOKE = """
-    UPDATE token SET revoked_at = $2
-    WHERE digest = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+    UPDATE token SET revoked_at = ?2
+    WHERE digest = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
 """
 _REPLACE_HASH = """
-    UPDATE account SET password_hash = $3 WHERE id = $1 AND password_hash = $2
+    UPDATE account SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2
 """
 
 

@@ -225,7 +225,7 @@ def _identify(connection: sqlite3.Connection, instance: str, path: Path) -> None
             f"{path}.key belongs to another database: it holds key {instance}, {path} was made with {made_under[0]}"
         )
     if not named:
-        connection.execute("INSERT INTO instance (id) VALUES ($1)", {"1": instance})
+        connection.execute("INSERT INTO instance (id) VALUES (?1)", (instance,))
 
 
 def _create(connection: sqlite3.Connection) -> None:

@@ -14,8 +14,8 @@ from ticketstub.server.store.database import Statements
 _NOTE_DEVICE = """
     INSERT INTO device (account_id, client_identifier, product, version, platform, platform_version, device, name,
         model, vendor, provides, screen_resolution, address, created_at, last_seen_at)
-    SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14
-    FROM account WHERE id = $1 AND disabled_at IS NULL
+    SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14
+    FROM account WHERE id = ?1 AND disabled_at IS NULL
     ON CONFLICT (account_id, client_identifier) DO UPDATE SET product = excluded.product, version = excluded.version,
         platform = excluded.platform, platform_version = excluded.platform_version, device = excluded.device,
         name = excluded.name, model = excluded.model, vendor = excluded.vendor, provides = excluded.provides,
@@ -24,12 +24,12 @@ _NOTE_DEVICE = """
 """
 _KEEP = """
     INSERT INTO token (digest, sealed, kind, account_id, device_id, machine_identifier, created_at, expires_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 """
-_SWITCHED = "INSERT INTO home_switch (digest, account_id, by_account_id) VALUES ($1, $2, $3)"
+_SWITCHED = "INSERT INTO home_switch (digest, account_id, by_account_id) VALUES (?1, ?2, ?3)"
 _IS_ALIVE = """
-    SELECT 1 FROM token WHERE digest = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
-    UNION ALL SELECT 1 FROM session WHERE digest = $1 AND expires_at > $2
+    SELECT 1 FROM token WHERE digest = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
+    UNION ALL SELECT 1 FROM session WHERE digest = ?1 AND expires_at > ?2
 """
 
 
