@@ -97,7 +97,7 @@ def test_help_loads_neither_rich_nor_a_client_nor_the_server(process: Command) -
 @pytest.mark.parametrize("width", [30, 40, 80])
 def test_help_fits_a_narrow_terminal(width: int) -> None:
     """At 30, 40 and 80 columns no line of any command's help is broken by the terminal."""
-    for path, command in every_command():
+    for path, command in [("", app), *every_command()]:
         context = command.context_class(command, info_name=f"ticketstub {path}", terminal_width=width)
         _, *lines = command.get_help(context).splitlines()  # the first one has the command's own name
         assert [] == [line for line in lines if len(line) > width and " " in line.strip()], path

@@ -44,16 +44,11 @@ COMMANDS = {
 and what the list says of it."""
 
 _ABOUT = "Sign in to Plex, and run a local Plex to build and test against. Not affiliated with Plex."
-_EPILOGUE = """\b
-Environment:
-  TICKETSTUB_TOKEN    the token; else read from standard input if it is piped,
-                      else it is the kept one
-  TICKETSTUB_PROFILE  used where --profile is not given
-  TICKETSTUB_PLEX_TV  used where --plex-tv is not given
-
-\b
-Exit codes:
-""" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())
+_ENVIRONMENT = (
+    ("TICKETSTUB_TOKEN", "the token; else read from standard input if it is piped, else it is the kept one"),
+    ("TICKETSTUB_PROFILE", "used where --profile is not given"),
+    ("TICKETSTUB_PLEX_TV", "used where --plex-tv is not given"),
+)
 
 
 class OnDemand(Group):
@@ -65,6 +60,13 @@ class OnDemand(Group):
             return None
         found: click.Command = getattr(import_module(f"ticketstub.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
         return found
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # likewise
+        """Write which variables are read, and what the exit codes mean."""
+        with formatter.section("Environment"):
+            formatter.write_dl(_ENVIRONMENT)
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(f"{code:>3}", meaning) for code, meaning in EXIT_CODES.items()])
 
 
 def _show_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -89,7 +91,6 @@ app = OnDemand(
         show_completion,
     ],
     help=_ABOUT,
-    epilog=_EPILOGUE,
     context_settings={
         "terminal_width": min(shutil.get_terminal_size().columns, 100),
         "help_option_names": ["-h", "--help"],
