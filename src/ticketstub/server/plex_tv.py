@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import string
 
-from ticketstub.refusals import Default, NotFound, Refusal
+from ticketstub.refusals import ClientIdentifierMissing, Default, Forbidden, NotFound, Refusal
 from ticketstub.server import openapi, policy
 from ticketstub.server.answers import PLEX_TV, PLEX_TV_401, PLEX_TV_EMPTY, Answer
 from ticketstub.server.clients import Noted, caller
@@ -83,13 +83,15 @@ class PlexTv:
         required = route.identifier == "required" or (
             route.identifier == "disputed" and self._instance.answers.require_client_identifier
         )
-        policy.check_identifier(asked.client_identifier, required=required)
+        if required and not asked.client_identifier:
+            raise ClientIdentifierMissing
         visit: Visit[Instance, TokenRow] = Visit(self._instance, asked)
         if route.needs_token:
             visit.token = asked.token or ""
             visit.caller = policy.check_kind(await caller(self._instance, visit.token), route.kinds)
-            if visit.caller.kind == "server" and self._instance.answers.server_tokens == "forbidden":
-                policy.forbid_v2(asked.path)
+            is_forbidden = visit.caller.kind == "server" and self._instance.answers.server_tokens == "forbidden"
+            if is_forbidden and asked.path.startswith("/api/v2/"):
+                raise Forbidden
             self._noted.note(visit.caller.device_id, asked)
         reply = await route.reply(visit)
         if isinstance(reply, Answer):

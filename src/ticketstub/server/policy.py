@@ -11,12 +11,9 @@ from typing import Literal
 
 from ticketstub.refusals import (
     BadRequest,
-    ClientIdentifierMissing,
     Forbidden,
     NotFound,
     Unauthorized,
-    VerificationCodeRequired,
-    WrongVerificationCode,
 )
 from ticketstub.server.passwords import LONGEST
 from ticketstub.server.store.base import AccountRow, MediaServerRow, SourceRow, TokenKind, TokenRow, canonical_login
@@ -33,12 +30,6 @@ TRANSIENT = 48 * 3600
 
 _KNOWS_SOURCES = (1, 15, 4)
 _SIX_DIGITS = re.compile(r"(.*)([0-9]{6})", re.DOTALL).fullmatch
-
-
-def check_identifier(given: str | None, *, required: bool) -> None:
-    """Refuse a request that names no client where it must (400, code 1000)."""
-    if required and not given:
-        raise ClientIdentifierMissing
 
 
 def check_password_length(password: Secret) -> None:
@@ -73,46 +64,12 @@ def signed_in(account: AccountRow | None, login: str, *, right: bool) -> Account
     return account
 
 
-def check_code(code: Secret | None, step: int | None) -> int:
-    """Return the step that a code spends.
-
-    Raises:
-        VerificationCodeRequired: there is no code (1029).
-        WrongVerificationCode: it is none of now (1028).
-    """
-    if code is None:
-        raise VerificationCodeRequired
-    if step is None:
-        raise WrongVerificationCode
-    return step
-
-
-def token_ends(now: int, *, remember: bool) -> int | None:
-    """Say when a sign-in's token ends: after 14 days if it is to be remembered (observed), else never (assumed)."""
-    return now + REMEMBERED if remember else None
-
-
 def remembered_until(since: int, ends: int | None) -> int:
     """Say what `rememberExpiresAt` tells: when the token ends; for one that never does, 14 days after `since`.
 
     Observed bodies always hold a number there, for older tokens one of the past; clients made of them take no null.
     """
     return ends or since + REMEMBERED
-
-
-def transient_ends(now: int, parent: int | None) -> int:
-    """Say when a transient token ends: after 48 hours, but never after the transient token that it was made by."""
-    return min(now + TRANSIENT, parent or now + TRANSIENT)
-
-
-def forbid_v2(path: str) -> None:
-    """Refuse a call of the v2 API.
-
-    Raises:
-        Forbidden: the path is one of that API.
-    """
-    if path.startswith("/api/v2/"):
-        raise Forbidden
 
 
 def check_kind(row: TokenRow | None, kinds: frozenset[TokenKind]) -> TokenRow:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from ticketstub.refusals import RateLimited, Refusal, TooManyFailures, Unauthorized, WrongVerificationCode
+from ticketstub.refusals import Refusal, TooManyFailures, Unauthorized, VerificationCodeRequired, WrongVerificationCode
 from ticketstub.server import lock_outs, policy
 from ticketstub.server.instance import Instance
 from ticketstub.server.keys import VERIFICATION
@@ -45,7 +45,7 @@ async def sign_in(instance: Instance, call: PostUsersSignInData, client: DeviceR
         Refusal: as `prove`.
     """
     text, now = instance.keys.new_token(), instance.now()
-    ends = policy.token_ends(now, remember=call.remember_me)
+    ends = now + policy.REMEMBERED if call.remember_me else None  # a token of any other sign-in never ends (assumed)
 
     async def issue(account: AccountRow, step: int | None) -> bool:
         return await instance.store.sign_in(
@@ -78,7 +78,7 @@ async def prove(instance: Instance, call: PostUsersSignInData, issue: Issue) -> 
         password, code = policy.split_password(account, call.password, call.verification_code)
         try:
             reserved = await lock_outs.attempt(instance, "password", subject)
-        except (TooManyFailures, RateLimited):
+        except TooManyFailures:
             await instance.passwords.verify(None, password)  # a locked account costs what an open one costs
             raise
         right = await verified(instance, reserved, account, password)
@@ -119,7 +119,10 @@ async def code_attempt(
     if account.sealed_verification is None:
         return None, None
     if code is None:
-        return policy.check_code(None, None), None
+        raise VerificationCodeRequired
     attempt = await lock_outs.attempt(instance, "verification_code", str(account.id))
     secret = Secret(instance.keys.unseal(account.sealed_verification, VERIFICATION))
-    return policy.check_code(code, matching_step(secret, code, instance.now())), attempt
+    step = matching_step(secret, code, instance.now())
+    if step is None:
+        raise WrongVerificationCode
+    return step, attempt

@@ -284,7 +284,9 @@ def _made_for(visit: Visited) -> Token:
     now, guest = visit.place.instance.now(), visit.caller
     if guest.origin is None:
         raise Forbidden
-    return visit.place.transient.make(guest.origin, guest.access, policy.transient_ends(now, guest.ends), now)
+    # Never after the transient token that it is made by.
+    ends = min(now + policy.TRANSIENT, guest.ends or now + policy.TRANSIENT)
+    return visit.place.transient.make(guest.origin, guest.access, ends, now)
 
 
 def _addresses(instance: Instance, found: SourceRow) -> tuple[Connection, ...]:
