@@ -131,8 +131,15 @@ def _look_around(story: _Story, mine: Plex) -> Resource:
     found = mine.resources()
     for one in found:
         name, access, product, token, addresses = facts.of_resource(one)
-        known = [("name", f"{name}, {access}"), ("product", product), ("token", token)]
-        story.record("Resource", [*known, *(("address", address) for address in addresses.split("\n"))])
+        story.record(
+            "Resource",
+            [
+                ("name", f"{name}, {access}"),
+                ("product", product),
+                ("token", token),
+                *(("address", address) for address in addresses.split("\n")),
+            ],
+        )
     return next(one for one in found if one.name == "Attic")
 
 

@@ -26,9 +26,14 @@ def list_them(*, reach: Reach, as_json: bool) -> None:
     with signed_in(reach) as client:
         found = sorted(client.devices.list(), key=lambda one: one.last_seen_at or 0, reverse=True)
         rows = [facts.of_device(one, this=_is_this(one, client)) for one in found]
-    columns = ("id", "name", "product", "platform", "seen last", "token")
-    nothing = "This account has no authorized device."
-    show.records("devices", found, columns, rows, nothing=nothing, as_json=as_json)
+    show.records(
+        "devices",
+        found,
+        columns=("id", "name", "product", "platform", "seen last", "token"),
+        rows=rows,
+        nothing="This account has no authorized device.",
+        as_json=as_json,
+    )
 
 
 @devices.command()

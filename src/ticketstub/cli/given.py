@@ -83,8 +83,10 @@ def _piped(is_kept: Callable[[], bool]) -> str | None:
         found = first_line(descriptor, is_kept)
     if found is None or found.strip():
         return found and found.strip()
-    hint = "to use what is kept: --profile NAME, or take standard input from /dev/null"
-    raise WrongUsage("standard input is empty, and a token was expected there", hint=hint)
+    raise WrongUsage(
+        "standard input is empty, and a token was expected there",
+        hint="to use what is kept: --profile NAME, or take standard input from /dev/null",
+    )
 
 
 def first_line(descriptor: int, is_kept: Callable[[], bool], patience: Patience = Patience()) -> str | None:  # noqa: B008  # frozen

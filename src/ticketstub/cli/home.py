@@ -42,9 +42,14 @@ def list_them(*, reach: Reach, as_json: bool) -> None:
     """List the users of the Home. Each has a role, and may be protected by a passcode."""
     with signed_in(reach) as client:
         found = client.home.users()
-    columns = ("id", "name", "role", "passcode", "e-mail")
-    rows = map(facts.of_home_user, found)
-    show.records("users", found, columns, rows, nothing="This account is in no Home.", as_json=as_json)
+    show.records(
+        "users",
+        found,
+        columns=("id", "name", "role", "passcode", "e-mail"),
+        rows=map(facts.of_home_user, found),
+        nothing="This account is in no Home.",
+        as_json=as_json,
+    )
 
 
 @home.command()
@@ -65,20 +70,31 @@ def switch(*, reach: Reach, as_json: bool, user: str, kept_as: str | None, again
         wanted = keeping.entry(reach.issuer, kept_as or _profile_of(member))
         there = keeping.find(wanted)
         if there is not None and there.credential.account_id != member.id and not again:
-            hint = "choose a name for the new one with --as NAME, or replace it with --again"
-            raise WrongUsage(f"the profile {there.name} is another account's", hint=hint)
+            raise WrongUsage(
+                f"the profile {there.name} is another account's",
+                hint="choose a name for the new one with --as NAME, or replace it with --again",
+            )
         store = keeping.choose(storage, wanted)
         kept = client.follow(partial(_keep, _switched(client, member), store, wanted))
     state = kept.signed_in
     if as_json:
-        account = {"id": state.account_id, "username": state.username}
-        known = {"profile": state.profile, "issuer": state.issuer, "kept": state.where}
-        show.print_json({"account": account, **known})
+        show.print_json(
+            {
+                "account": {"id": state.account_id, "username": state.username},
+                "profile": state.profile,
+                "issuer": state.issuer,
+                "kept": state.where,
+            }
+        )
         return
     show.heading(f"Signed in as {state.username}")
-    use = keeping.to_type("whoami", wanted)
     show.facts(
-        [("token", facts.token_text(kept())), ("profile", state.profile), ("kept", state.where), ("to use", use)]
+        [
+            ("token", facts.token_text(kept())),
+            ("profile", state.profile),
+            ("kept", state.where),
+            ("to use", keeping.to_type("whoami", wanted)),
+        ]
     )
 
 

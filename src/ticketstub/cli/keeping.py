@@ -84,8 +84,9 @@ def stores() -> tuple[KeyringCredentials, FileCredentials]:
     try:
         here = FileCredentials()
     except (CredentialsError, RuntimeError):  # there is no HOME, and the system knows of none
-        hint = "set HOME to your home folder, from its root"
-        raise Complaint("there is no folder to keep sign-ins in", hint=hint) from None
+        raise Complaint(
+            "there is no folder to keep sign-ins in", hint="set HOME to your home folder, from its root"
+        ) from None
     return KeyringCredentials(directory=here.directory / "keyring"), here
 
 
@@ -187,9 +188,11 @@ def explained(found: Found) -> Generator[None]:
     except Unauthorized as error:
         ends = found.credential.expires_at
         past = isinstance(error, TokenExpired) or (ends is not None and time.time() >= ends)
-        told = f"the sign-in that is kept as {found.name} no longer works: {REASONS['expired' if past else 'revoked']}"
-        hint = f"sign in again: {to_type('login', found.credential.entry)}"
-        raise Complaint(told, hint=hint, refusal=error) from None
+        raise Complaint(
+            f"the sign-in that is kept as {found.name} no longer works: {REASONS['expired' if past else 'revoked']}",
+            hint=f"sign in again: {to_type('login', found.credential.entry)}",
+            refusal=error,
+        ) from None
 
 
 def to_type(command: str, wanted: Entry) -> str:

@@ -176,8 +176,10 @@ def _is_still_good(reach: Reach, entry: Entry, store: Credentials, login: str | 
     with kept(reach, found) as client:
         standing = client.follow(partial(resumed, login, store=store, there=credential))[0]
     if standing == "another":
-        hint = "--again replaces it; --profile NAME keeps the other beside it"
-        raise WrongUsage(f"the profile {found.name} is another account's, and still works", hint=hint)
+        raise WrongUsage(
+            f"the profile {found.name} is another account's, and still works",
+            hint="--again replaces it; --profile NAME keeps the other beside it",
+        )
     if reason := keeping.REASONS.get(standing):
         print(f"The sign-in that was kept no longer works: {reason}.", file=sys.stderr)
     return reason is None

@@ -34,8 +34,9 @@ def logout(*, reach: Reach, as_json: bool, local: bool, everything: bool, yes: b
     wanted = keeping.entry(reach.issuer, reach.profile)
     told = _forget(wanted) if local else _end(reach, wanted)
     if as_json:
-        known = {"profile": wanted.profile, "issuer": wanted.issuer}
-        show.print_json({**known, "ended_at_plex": not local, "still_kept": False})
+        show.print_json(
+            {"profile": wanted.profile, "issuer": wanted.issuer, "ended_at_plex": not local, "still_kept": False}
+        )
         return
     show.heading(told)
     if local:
@@ -94,8 +95,7 @@ def _end_all(reach: Reach, *, local: bool, yes: bool, as_json: bool) -> None:
         if not as_json:
             show.heading(f"{'Forgotten here' if local else 'Signed out'}: {one.name_with_app}")
     if as_json:
-        known = {"ended_at_plex": not local, "kept": bool(failures)}
-        show.print_json({"profiles": [plain(one) for one in ended], **known})
+        show.print_json({"profiles": [plain(one) for one in ended], "ended_at_plex": not local, "kept": bool(failures)})
     elif not found:
         show.heading("Nothing is kept: nobody is signed in.")
     if failures:

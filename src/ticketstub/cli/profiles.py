@@ -80,8 +80,15 @@ def renew(*, reach: Reach, as_json: bool) -> None:
     with kept(reach, found) as client, keeping.explained(found):
         state, token = client.renew(), client.token
     if as_json:
-        known = {"token": token, "expires_at": state.until, "profile": state.profile, "kept": state.where}
-        show.print_json({"renewed": state.device_key, **known})
+        show.print_json(
+            {
+                "renewed": state.device_key,
+                "token": token,
+                "expires_at": state.until,
+                "profile": state.profile,
+                "kept": state.where,
+            }
+        )
         return
     if state.device_key:
         show.heading(f"Renewed: {found.name}")

@@ -97,8 +97,10 @@ def _usage(error: ClickException) -> WrongUsage:
     path = context.command_path if context else "ticketstub"
     message = error.format_message().rstrip(".").replace("\n", " ")
     if "extra argument" in message:
-        hint = f"tokens and passwords are no arguments, for others can read them there: {path} --help"
-        return WrongUsage("there is an argument too many", hint=hint)
+        return WrongUsage(
+            "there is an argument too many",
+            hint=f"tokens and passwords are no arguments, for others can read them there: {path} --help",
+        )
     if message.startswith("No such command"):
         message = without_secrets(message)
     message = _NUMBER.sub(lambda kind: _NUMBERS[kind[1]], _VALUE.sub(": this is", message))

@@ -20,9 +20,14 @@ def servers(*, reach: Reach, as_json: bool) -> None:
     """
     with signed_in(reach) as client:
         found = [one for one in client.resources() if one.is_media_server]
-    columns = ("name", "access", "version", "token", "identifier", "addresses")
-    nothing = "This account can reach no media server."
-    show.records("servers", found, columns, map(facts.of_server, found), nothing=nothing, as_json=as_json)
+    show.records(
+        "servers",
+        found,
+        columns=("name", "access", "version", "token", "identifier", "addresses"),
+        rows=map(facts.of_server, found),
+        nothing="This account can reach no media server.",
+        as_json=as_json,
+    )
 
 
 @click.command(cls=Command)
@@ -34,9 +39,14 @@ def resources(*, reach: Reach, as_json: bool) -> None:
     """
     with signed_in(reach) as client:
         found = client.resources()
-    columns = ("name", "access", "product", "token", "addresses")
-    nothing = "This account can reach no media server or player."
-    show.records("resources", found, columns, map(facts.of_resource, found), nothing=nothing, as_json=as_json)
+    show.records(
+        "resources",
+        found,
+        columns=("name", "access", "product", "token", "addresses"),
+        rows=map(facts.of_resource, found),
+        nothing="This account can reach no media server or player.",
+        as_json=as_json,
+    )
 
 
 @click.command(cls=Command)

@@ -57,9 +57,9 @@ def facts(pairs: Facts, *, indent: int = 2) -> None:
 def records(
     name: str,
     found: Sequence[Record],
+    *,
     columns: Sequence[str],
     rows: Iterable[Sequence[str]],
-    *,
     nothing: str,
     as_json: bool,
 ) -> None:

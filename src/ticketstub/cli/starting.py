@@ -65,8 +65,10 @@ def explained() -> Generator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("ticketstub"):
             raise
-        hint = 'pip install "ticketstub[server]", or in a checkout pip install ".[server]"'
-        raise Complaint(f"the local Plex needs {error.name}, which is not installed", hint=hint) from None
+        raise Complaint(
+            f"the local Plex needs {error.name}, which is not installed",
+            hint='pip install "ticketstub[server]", or in a checkout pip install ".[server]"',
+        ) from None
 
 
 def in_hand(key: Secret | None, share: float, seed: int, port: int = 0) -> tuple[Hand | None, Control | None]:

@@ -88,8 +88,15 @@ def _make_transient(reach: Reach, server: str | None, *, print_token: bool, as_j
         print(made.reveal())
         return
     if as_json:
-        known = {"token": made, "token_kind": made.kind, "origin": made.origin}
-        show.print_json({**known, "max_seconds": 48 * 3600, "made_from_token": mine})
+        show.print_json(
+            {
+                "token": made,
+                "token_kind": made.kind,
+                "origin": made.origin,
+                "max_seconds": 48 * 3600,
+                "made_from_token": mine,
+            }
+        )
         return
     show.heading("A transient token")
     show.facts(
@@ -185,8 +192,10 @@ def _check(reach: Reach, server: str | None) -> Checked:
             raise WrongUsage(str(error)) from None
     found = keeping.needed(reach.issuer, reach.profile, or_token=True)
     if server is not None:
-        hint = "to check a media server's token, give it in TICKETSTUB_TOKEN or standard input"
-        raise WrongUsage("a kept token is not sent to a media server: leave out --server", hint=hint)
+        raise WrongUsage(
+            "a kept token is not sent to a media server: leave out --server",
+            hint="to check a media server's token, give it in TICKETSTUB_TOKEN or standard input",
+        )
     if found.credential.token is None:
         raise keeping.missing(found.credential.entry)
     device = own_device(found.credential.client_identifier or reach.client_identifier)

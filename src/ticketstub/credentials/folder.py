@@ -101,8 +101,9 @@ class PrivateFolder:
             except Timeout:
                 raise waited(patience) from None
             except NotImplementedError:
-                told = "the file system of the credentials has no locks"
-                raise CredentialsError(told, hint="choose a directory on a local disk") from None
+                raise CredentialsError(
+                    "the file system of the credentials has no locks", hint="choose a directory on a local disk"
+                ) from None
         try:
             yield
         finally:
@@ -123,8 +124,10 @@ def _faults(path: Path, done: str) -> Generator[None, None, None]:
     try:
         yield
     except private_files.OpenToOthers as error:
-        hint = f"sign out and in again; to use it nevertheless: chmod 600 {path}"
-        raise CredentialsError(f"{path} {error}, who may have its token", hint=hint) from None
+        raise CredentialsError(
+            f"{path} {error}, who may have its token",
+            hint=f"sign out and in again; to use it nevertheless: chmod 600 {path}",
+        ) from None
     except private_files.NotPrivate as error:
         raise CredentialsError(f"{path} {error}", hint=f"{error.advice} and sign in again") from None
     except OSError as error:
