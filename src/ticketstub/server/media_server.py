@@ -73,14 +73,16 @@ class MediaServer:
         if asked.path == openapi.PATH and asked.method == "GET":
             return openapi.answer("media server")
         visit: Visit[MediaServer, Guest] = Visit(self, asked)
-        if (asked.method, _path(asked)) not in _OPEN:
+        path = _path(asked)
+        if (asked.method, path) not in _OPEN:
             try:
                 visit.caller = await self._guest(asked)
             except Unauthorized:  # whether `/security/*` says 401 or 403 to nobody is disputed
                 if self.instance.answers.security_without_token == 403 and asked.path.startswith("/security/"):
                     raise Forbidden from None
                 raise
-        if self._elsewhere is not None and _is_known_elsewhere(asked):
+        # A folder or an upstream has what has no route here, and the libraries, which are empty here.
+        if self._elsewhere and (path == handlers.GetSections.http.path or ROUTES.find(asked, path) is None):
             # An unclaimed server lets its own machine in: that proves nothing to what is upstream.
             token = (_token(asked) if visit.caller.origin else "") or ""
             if not KnownSecrets((token,)).found_in(asked.path):  # else nobody logs it
@@ -159,12 +161,6 @@ class MediaServer:
 def _token(asked: Asked) -> str | None:
     """Take the token from header or query; a media server looks into no body for it (ours)."""
     return asked.x_plex("X-Plex-Token", in_body=False)
-
-
-def _is_known_elsewhere(asked: Asked) -> bool:
-    """Tell whether a folder or an upstream answers: what has no route here, and the libraries, which are empty here."""
-    path = _path(asked)
-    return path == handlers.GetSections.http.path or ROUTES.find(asked, path) is None
 
 
 def _path(asked: Asked) -> str:

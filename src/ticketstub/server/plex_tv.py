@@ -15,7 +15,7 @@ from ticketstub.server.clients import Noted, caller
 from ticketstub.server.handlers import accounts, auth_keys, avatars, devices, home, passwords, pins, users
 from ticketstub.server.instance import Instance
 from ticketstub.server.negotiation import without_suffix
-from ticketstub.server.pages.site import Pages
+from ticketstub.server.pages import site
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Route, Table, Visit
 from ticketstub.server.store.base import TokenRow
@@ -55,7 +55,7 @@ class PlexTv:
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._noted = Noted(instance)
-        self._pages = Pages(instance)
+        self._pages = site.Pages(instance)
         self.default = Format(instance.answers.default_format)
         self.traces = True
         """Whether its answers carry a request id and the time they took (observed)."""
@@ -101,7 +101,7 @@ class PlexTv:
     def refuse(self, refusal: Refusal, asked: Asked) -> Answer:
         """Write a refusal."""
         if self._pages.has(asked):
-            return self._pages.refuse(refusal, asked)
+            return site.refused(refusal.status or 500)
         if asked.template == "-":  # its head or its body was refused before anybody looked for its route
             self.find(asked)
         form = asked.form

@@ -8,7 +8,7 @@ case-insensitive in the header and exact in the others (observed). What cannot b
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from functools import cache
 from ipaddress import ip_address
 from itertools import chain
@@ -56,11 +56,11 @@ class Asked:
         dialect: how a refusal is written.
         template: the path of the route that answers, for logs.
         secure: whether it came over TLS.
+        headers: all header fields, names in lower case.
         keeps_alive: whether the connection goes on after the answer: not where something of the request is left on it.
     """
 
     __slots__ = (
-        "_headers",
         "_persistent",
         "_raw_target",
         "address",
@@ -69,6 +69,7 @@ class Asked:
         "document",
         "fields",
         "form",
+        "headers",
         "in_path",
         "keeps_alive",
         "method",
@@ -95,7 +96,7 @@ class Asked:
         self.document: dict[str, object] = {}
         self.in_path: dict[str, str] = {}
         self.dialect = "v2"
-        self._headers: dict[bytes, bytes] = {}
+        self.headers: dict[bytes, bytes] = {}
         self._raw_target: tuple[bytes, bytes] = (scope["raw_path"], scope["query_string"])  # type: ignore[assignment]  # ASGI: bytes
 
     def read_head(self, headers: Headers, most: int) -> None:
@@ -109,10 +110,10 @@ class Asked:
             Refusal: too long (431).
             BadRequest: the target is not UTF-8 or its percent-encoding is broken.
         """
-        self._headers = dict(headers)
-        if len(self._headers) != len(headers):
-            self._headers = _merged(headers)
-        self.form = accepted(self._headers.get(b"accept", b""), self.form)
+        self.headers = dict(headers)
+        if len(self.headers) != len(headers):
+            self.headers = _merged(headers)
+        self.form = accepted(self.headers.get(b"accept", b""), self.form)
         raw_path, query = self._raw_target
         if len(raw_path) + len(query) + sum(map(len, chain.from_iterable(headers))) > most:
             raise Refusal("The header fields of the request are too large", status=431, code=1999)
@@ -120,23 +121,18 @@ class Asked:
             _check_encoding(raw_path)
         if query:
             self.query = _parameters(query)
-        self.keeps_alive = self._persistent and b"close" not in self._headers.get(b"connection", b"").lower()
+        self.keeps_alive = self._persistent and b"close" not in self.headers.get(b"connection", b"").lower()
 
     def header(self, name: bytes) -> bytes:
         """Return a header field by its name in lower case; empty where there is none."""
-        return self._headers.get(name, b"")
+        return self.headers.get(name, b"")
 
     def x_plex(self, name: str, *, in_body: bool = True) -> str | None:
         """Return an `X-Plex-…` parameter by its full name, wherever it stands; `None` where it is absent or empty."""
-        value = self._headers.get(_as_header(name))
+        value = self.headers.get(_as_header(name))
         if value:
             return _text(value)
         return self.query.get(name) or (self.fields.get(name) if in_body else None) or None
-
-    @property
-    def headers(self) -> Mapping[bytes, bytes]:
-        """All header fields, names in lower case."""
-        return self._headers
 
     @property
     def raw_target(self) -> tuple[str, str]:
@@ -155,17 +151,12 @@ class Asked:
         return self.x_plex("X-Plex-Client-Identifier")
 
     @property
-    def origin(self) -> str:
-        """The origin of the web page that asks, as its browser says; empty for a program."""
-        return self.header(b"origin").decode("latin-1")
-
-    @property
     def is_cross_site(self) -> bool:
         """Whether a browser sends this for a page of another origin, by what the browser itself says."""
         if site := self.header(b"sec-fetch-site"):
             return site not in _SAME_SITE
-        host = self.header(b"host")
-        return bool(self.origin) and self.header(b"origin") not in {b"http://" + host, b"https://" + host}
+        origin, host = self.header(b"origin"), self.header(b"host")
+        return bool(origin) and origin not in {b"http://" + host, b"https://" + host}
 
     @property
     def has_local_host(self) -> bool:
@@ -185,9 +176,9 @@ class Asked:
     @property
     def declared_length(self) -> int:
         """The length of the body as declared: 0 where there is none, -1 where it is not said beforehand."""
-        if b"transfer-encoding" in self._headers:
+        if b"transfer-encoding" in self.headers:
             return -1
-        length = self._headers.get(b"content-length", b"0")
+        length = self.headers.get(b"content-length", b"0")
         return int(length) if length.isdigit() else 0
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 
 import msgspec
@@ -109,6 +109,7 @@ def record(asked: Asked, headers: Headers, status: int, *, place: str, at: float
         place: where it was asked.
         at: when.
     """
+    fields = [(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in headers]
     hidden = {value for name, value in asked.in_path.items() if is_secret(name)}
     return Recorded(
         at=at,
@@ -117,14 +118,14 @@ def record(asked: Asked, headers: Headers, status: int, *, place: str, at: float
         path="/".join(_piece(piece, hidden) for piece in asked.path.split("/")),
         template=asked.template,
         status=status,
-        headers={name: str(masked(name, value)) for name, value in _as_text(headers)},
+        headers={name: str(masked(name, value)) for name, value in fields},
         query={name: str(masked(name, value)) for name, value in asked.query.items()},
         body=masked_members(asked.document or asked.fields),
     )
 
 
 def _piece(piece: str, hidden: set[str]) -> str:
-    is_hidden = _is_token(piece) or piece in hidden or without_suffix(piece)[0] in hidden
+    is_hidden = Token.received(piece).kind != "unknown" or piece in hidden or without_suffix(piece)[0] in hidden
     return _MASK if is_hidden else _without_looks(piece)
 
 
@@ -166,11 +167,3 @@ def _without_looks(text: str) -> str:
 def is_secret(name: str) -> bool:
     """Tell whether what has this name is a secret."""
     return _SECRET(name) is not None
-
-
-def _is_token(piece: str) -> bool:
-    return Token.received(piece).kind != "unknown"
-
-
-def _as_text(headers: Headers) -> Iterator[tuple[str, str]]:
-    return ((name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in headers)

@@ -137,8 +137,8 @@ async def legacy_sign_in(visit: Visited, call: LegacySignIn) -> Account:
     client = client_of(asked) if asked.client_identifier else None
     try:
         issued = await sign_ins.sign_in(instance, wanted, client)
-    except Unauthorized as refused:
-        raise _worded(refused) from None
+    except Unauthorized as refused:  # in this API's words where it has some: the rest is as in v2 (observed)
+        raise (_wrong_login() if refused.code in {1001, 1030} else refused) from None
     return shown(issued.account.record, issued.token, issued.ends)
 
 
@@ -153,11 +153,6 @@ async def _validated(visit: Visited) -> Account:
         raise _wrong_login()
     row = policy.check_kind(await caller(visit.place, token), ANYBODY)
     return shown(row.account.record, token, row.expires_at)
-
-
-def _worded(refused: Unauthorized) -> Unauthorized:
-    """Say it in this API's words where it has some: those of codes and lock-outs it shares with v2 (observed)."""
-    return _wrong_login() if refused.code in {1001, 1030} else refused
 
 
 def _wrong_login() -> Unauthorized:

@@ -85,7 +85,7 @@ async def exchange(visit: Visited, call: ExchangeDeviceJwt) -> Token:
     try:
         claims = verify_device_jwt(
             call.jwt.reveal(),
-            _jwk(key),
+            msgspec.json.decode(key.jwk, type=Jwk),
             client_identifier=key.client_identifier,
             now=instance.now(),
             nonce_required=True,
@@ -105,10 +105,6 @@ async def _key(visit: Visited, text: str) -> KeyRow:
     if found is None:
         raise jwts.refuse("kid")
     return found
-
-
-def _jwk(key: KeyRow) -> Jwk:
-    return msgspec.json.decode(key.jwk, type=Jwk)
 
 
 async def published(visit: Visited, _call: GetPublishedKeys) -> tuple[Jwk, ...]:

@@ -139,7 +139,8 @@ async def _at_home(visit: Visited) -> frozenset[int]:
 
 def _server(visit: Visited, row: ResourceRow, call: GetResources, *, home: bool) -> Resource:
     server, instance = row.server, visit.place
-    https = call.include_https and _reaches_https(visit)
+    can_reach_https = instance.plex_direct or (instance.leads_by_name and by_plex_s_name(visit.asked))
+    https = call.include_https and can_reach_https
     addresses, machine = instance.addresses.get(server.machine_identifier, ()), server.machine_identifier
     listed = connections(addresses, machine, https=https, relay=call.include_relay, ipv6=call.include_ipv6)
     outside = public(connections(addresses, machine))
@@ -168,11 +169,6 @@ def _server(visit: Visited, row: ResourceRow, call: GetResources, *, home: bool)
         nat_loopback_supported=False,
         connections=listed,
     )
-
-
-def _reaches_https(visit: Visited) -> bool:
-    """Tell whether a caller can use an https address."""
-    return visit.place.plex_direct or (visit.place.leads_by_name and by_plex_s_name(visit.asked))
 
 
 def _token(visit: Visited, row: ResourceRow) -> Token | None:

@@ -143,15 +143,10 @@ async def set_passcode(visit: Visited, call: SetPasscode) -> None:
     stored = await visit.place.store.homes.passcode_hash(caller.id)
     if call.passcode:
         policy.check_new_passcode(call.passcode)
-    if stored is not None and not await _is_current(visit, stored, call.current):
+    typed = call.current if call.current and policy.is_passcode(call.current.reveal()) else None
+    if stored is not None and not (typed and await homes.proven(visit.place, caller.id, stored, typed)):
         raise policy.wrong_current(visit.place.answers.wrong_current_passcode)
     await _keep(visit, caller.id, stored, call.passcode)
-
-
-async def _is_current(visit: Visited, stored: str, typed: Secret | None) -> bool:
-    if typed is None or not policy.is_passcode(typed.reveal()):
-        return False
-    return await homes.proven(visit.place, visit.caller.account_id, stored, typed)
 
 
 def read_set_managed(asked: Asked) -> SetManagedPasscode:

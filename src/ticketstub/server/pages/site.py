@@ -103,10 +103,6 @@ class Pages:
         except SignInFirst as first:
             return visit.go("/sign-in", **{"continue": first.then})
 
-    def refuse(self, refusal: Refusal, _asked: Asked) -> Answer:
-        """Say no on a page."""
-        return _refused(refusal.status or 500)
-
 
 def _check_form(asked: Asked, browser: Browser) -> None:
     """Refuse a POST that is no form (415), comes from elsewhere or is not this browser's (403)."""
@@ -117,12 +113,13 @@ def _check_form(asked: Asked, browser: Browser) -> None:
 
 
 def _wrong_method(allowed: str) -> Answer:
-    answer = _refused(405)
+    answer = refused(405)
     answer.headers = [*answer.headers, (b"allow", allowed.encode())]
     return answer
 
 
-def _refused(status: int) -> Answer:
+def refused(status: int) -> Answer:
+    """Say no on a page."""
     known = status in _TEXTS
     title = HTTPStatus(status).phrase if known else "That did not work"
     values: dict[str, object] = {"me": "", "form_token": "", "here": "", "ways": [("/account", "Account")]}
