@@ -84,8 +84,8 @@ class AsyncSignIn(Begun):
             PinExpired, Denied, GaveUp: no approval came.
             Unauthorized, BadRequest, Refusal: Plex does not take the question itself.
         """
-        from ticketstub.flows.fresh import kept_as
         from ticketstub.flows.pin import until_approved
+        from ticketstub.flows.session import kept_as
 
         if self._kept is None:
             self._kept = await self._plex.follow(partial(until_approved, self._pin, self._key, give_up=give_up))

@@ -276,7 +276,7 @@ class AsyncSignedInSender(AsyncSender):
             Refusal: Plex no longer takes the key, or the token.
             CredentialsError: this client was not made by a sign-in; nothing was sent.
         """
-        from ticketstub.flows.renew import renew
+        from ticketstub.flows.session import renew
 
         return await self.follow(renew, **options)
 
@@ -291,7 +291,7 @@ class AsyncSignedInSender(AsyncSender):
         Raises:
             Unauthorized: the token is unknown or revoked; sign in again. Other errors of the call mean: try later.
         """
-        from ticketstub.flows.renew import keep_alive
+        from ticketstub.flows.session import keep_alive
 
         return await self.follow(keep_alive, **options)
 
@@ -304,6 +304,6 @@ class AsyncSignedInSender(AsyncSender):
             Unreachable, ServerError: the token still lives.
             CredentialsError: the client has no token, or what was kept cannot be removed.
         """
-        from ticketstub.flows.sign_out import sign_out
+        from ticketstub.flows.session import sign_out
 
         await self.follow(sign_out, **options)

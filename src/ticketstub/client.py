@@ -51,8 +51,7 @@ if TYPE_CHECKING:
     from ticketstub.device import Device
     from ticketstub.flows.browser import OpenBrowser
     from ticketstub.flows.check import Checked
-    from ticketstub.flows.password import AskCode
-    from ticketstub.flows.wish import OnCode
+    from ticketstub.flows.wish import AskCode, OnCode
     from ticketstub.keys import DeviceKey
     from ticketstub.sign_in import SignIn
     from ticketstub.wire.media_server import Verb

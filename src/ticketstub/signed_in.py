@@ -274,7 +274,7 @@ class SignedInSender(Sender):
             Refusal: Plex no longer takes the key, or the token.
             CredentialsError: this client was not made by a sign-in; nothing was sent.
         """
-        from ticketstub.flows.renew import renew
+        from ticketstub.flows.session import renew
 
         return self.follow(renew, **options)
 
@@ -289,7 +289,7 @@ class SignedInSender(Sender):
         Raises:
             Unauthorized: the token is unknown or revoked; sign in again. Other errors of the call mean: try later.
         """
-        from ticketstub.flows.renew import keep_alive
+        from ticketstub.flows.session import keep_alive
 
         return self.follow(keep_alive, **options)
 
@@ -302,6 +302,6 @@ class SignedInSender(Sender):
             Unreachable, ServerError: the token still lives.
             CredentialsError: the client has no token, or what was kept cannot be removed.
         """
-        from ticketstub.flows.sign_out import sign_out
+        from ticketstub.flows.session import sign_out
 
         self.follow(sign_out, **options)

@@ -549,7 +549,7 @@ async def test_a_cancelled_renewal_frees_the_lock() -> None:
 
 async def test_a_cancelled_wait_for_the_lock() -> None:
     """A call that is cancelled while it waits for somebody else's renewal does not get the lock afterwards."""
-    from ticketstub.flows.turn import Turn
+    from ticketstub.flows.kept import Turn
 
     store = MemoryCredentials()
     turn = Turn(lambda: store.lock("https://plex.tv", patience=0.0))

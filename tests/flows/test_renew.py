@@ -26,10 +26,9 @@ from tests.flows.walking import NOW, OPAQUE, RESET, SLOW, UNAUTHORIZED, USER, Wa
 from tests.tables import every
 from ticketstub.credentials import Credential, MemoryCredentials
 from ticketstub.errors import CredentialsError, MalformedReply, TimedOut, Unreachable
-from ticketstub.flows.device_keys import granted, register
+from ticketstub.flows.device_keys import AGAIN_AFTER, granted, register
 from ticketstub.flows.kept import Kept
-from ticketstub.flows.published import AGAIN_AFTER
-from ticketstub.flows.renew import keep_alive, renew
+from ticketstub.flows.session import keep_alive, renew
 from ticketstub.flows.steps import Do, Send
 from ticketstub.options import Retry, Settings
 from ticketstub.refusals import Forbidden, RateLimited, Refusal, ServerError, TokenExpired, Unauthorized

@@ -19,7 +19,7 @@ from ticketstub.errors import MalformedReply, SignInFailed, Unreachable
 from ticketstub.flows.home import media_server_token, switched
 from ticketstub.flows.kept import Kept
 from ticketstub.flows.servers import reaches, resources
-from ticketstub.flows.sign_out import sign_out
+from ticketstub.flows.session import sign_out
 from ticketstub.options import Retry, Settings
 from ticketstub.records import Account, HomeUser, Resource
 from ticketstub.refusals import PasscodeRequired, ServerError, Unauthorized

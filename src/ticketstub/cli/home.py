@@ -124,7 +124,7 @@ def _keep(account: Account, store: Credentials, wanted: Entry, caller: Caller) -
     import msgspec
 
     from ticketstub.errors import MalformedReply
-    from ticketstub.flows.fresh import fresh, kept_as
+    from ticketstub.flows.session import fresh, kept_as
 
     if account.auth_token is None:
         raise MalformedReply("plex.tv gave no token for this user")

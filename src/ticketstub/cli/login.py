@@ -167,7 +167,7 @@ def _is_still_good(reach: Reach, entry: Entry, store: Credentials, login: str | 
     Raises:
         WrongUsage: it is another account's.
     """
-    from ticketstub.flows.resume import resumed
+    from ticketstub.flows.session import resumed
 
     credential = store.load(*entry)
     if credential is None or credential.token is None:

@@ -6,18 +6,20 @@ Rule: a flow reads no clock and throws no dice of its own; it is given them, so 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import msgspec
 
 from ticketstub.device import Device
 from ticketstub.flows.exchange import exchange
-from ticketstub.flows.published import Published
 from ticketstub.flows.steps import Flow
 from ticketstub.options import Settings, with_token
 from ticketstub.token import Token
 from ticketstub.wire.call import Call
 from ticketstub.wire.http import Response, origin_of
+
+if TYPE_CHECKING:
+    from ticketstub.keys import PublishedKeys
 
 V = TypeVar("V")
 
@@ -32,6 +34,10 @@ class Senses(NamedTuple):
     clock: Callable[[], float]
     now: Callable[[], float]
     chance: Callable[[], float]
+
+
+class Published(dict[str, "tuple[PublishedKeys, float]"]):
+    """The keys of each issuer, and when they were fetched; shared by the clients that share connections."""
 
 
 class Caller(NamedTuple):

@@ -1,27 +1,126 @@
-"""Device keys in flows: register one with a token, and get Plex's JWT for one.
+"""Device keys in flows: Plex's clock and published keys, registering a key with a token, getting Plex's JWT for one.
 
 Rule: what has been registered is kept before it is used, by whoever calls this: the first JWT ends the device's opaque
 token (documented), so a key that is lost between the two would be a lost sign-in. A nonce is asked for each try anew.
+Published keys come from the issuer's own address. They are fetched before a JWT is asked for, so that an outage costs
+no sign-in, and again for a name that none of them has, but not more than once in five minutes (security rule). Of
+Plex's clock an answer's Date counts; where none came, what was learnt before; else this computer's clock.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from ticketstub.errors import Unreachable
-from ticketstub.flows.caller import Caller
-from ticketstub.flows.published import prepare, verified
-from ticketstub.flows.server_time import ServerTime
+from ticketstub.errors import CredentialsError, MalformedReply, Unreachable
+from ticketstub.flows.caller import Caller, Senses
 from ticketstub.flows.steps import Flow, do
 from ticketstub.refusals import Refusal, Unauthorized
 from ticketstub.token import Secret, Token
+from ticketstub.wire.http import Response
 
 if TYPE_CHECKING:
-    from ticketstub.keys import DeviceKey, PlexJwt
+    from ticketstub.flows.caller import Caller
+    from ticketstub.keys import DeviceKey, PlexJwt, PublishedKeys
+
+AGAIN_AFTER = 5 * 60.0
+"""How many seconds pass at least between two fetches because of an unknown key."""
 
 _WRONG_DEVICE = 1097
 _TRIES = 2
+_OTHERWISE = "is something answering in Plex's place? The token was not taken"
+_HINTS = {"not_yet": "check this computer's clock", "expired": "check this computer's clock"}
+
+
+class ServerTime:
+    """Plex's clock, carried on by the clock that only grows.
+
+    Args:
+        senses: this computer's clocks.
+        ahead: by how many seconds Plex's was ahead when it was last seen.
+    """
+
+    def __init__(self, senses: Senses, ahead: float = 0.0) -> None:
+        self._senses = senses
+        self._offset = senses.now() + ahead - senses.clock()
+
+    def heard(self, response: Response) -> None:
+        """Learn from an answer."""
+        with suppress(KeyError, ValueError, TypeError, OverflowError):  # whole seconds, where there is a Date
+            served_at = parsedate_to_datetime(response.headers["date"]).timestamp()
+            self._offset = served_at - self._senses.clock()
+
+    def now(self) -> float:
+        """Return Plex's epoch seconds."""
+        return self._senses.clock() + self._offset
+
+    @property
+    def ahead(self) -> float:
+        """By how many seconds it is ahead of this computer's clock."""
+        return self.now() - self._senses.now()
+
+
+def prepare(caller: Caller) -> Flow[None]:
+    """Fetch the published keys if none are known yet."""
+    if caller.issuer not in caller.published:
+        yield from _fetch(caller)
+
+
+def verified(caller: Caller, token: Token, *, kid: str | None, now: float) -> Flow[PlexJwt]:
+    """Verify the JWT that Plex gave to this device.
+
+    Args:
+        caller: who got it.
+        token: the JWT.
+        kid: the name of the device key that it was given for, where it is known.
+        now: epoch seconds, by Plex's clock where that is known.
+
+    Raises:
+        MalformedReply: it is not what it should be.
+    """
+    yield from prepare(caller)
+    found = yield from _checked(caller, token, kid, now)
+    if found == "kid" and (yield from _fetched_again(caller)):
+        found = yield from _checked(caller, token, kid, now)
+    if isinstance(found, str):
+        raise MalformedReply(f"Plex gave a JWT that cannot be verified ({found})", hint=_HINTS.get(found, _OTHERWISE))
+    return found
+
+
+def _checked(caller: Caller, token: Token, kid: str | None, now: float) -> Flow[PlexJwt | str]:
+    """Verify with the keys that are known; return the reason where it fails."""
+    known = caller.published.get(caller.issuer)
+    if known is None:
+        raise CredentialsError("no published keys are known")
+    return (yield from do(partial(_verify, token, known[0], caller.client_identifier, kid, now)))
+
+
+def _verify(token: Token, keys: PublishedKeys, client_identifier: str, kid: str | None, now: float) -> PlexJwt | str:
+    from ticketstub.keys import JwtRefused, verify_plex_jwt  # loads cryptography
+
+    try:
+        return verify_plex_jwt(token, keys, client_identifier=client_identifier, now=now, thumbprint=kid)
+    except JwtRefused as refused:
+        return refused.reason
+
+
+def _fetched_again(caller: Caller) -> Flow[bool]:
+    """Fetch the keys again unless that was done a moment ago; tell whether it was."""
+    known = caller.published.get(caller.issuer)
+    if known is not None and caller.senses.clock() - known[1] < AGAIN_AFTER and known[1] != 0:
+        return False
+    yield from _fetch(caller)
+    return True
+
+
+def _fetch(caller: Caller) -> Flow[None]:
+    from ticketstub.keys.plex_jwt import PublishedKeys  # no library is loaded by it
+    from ticketstub.wire.auth_keys import GetPublishedKeys
+
+    keys = yield from caller.call(GetPublishedKeys())
+    caller.published[caller.issuer] = PublishedKeys(keys=keys), caller.senses.clock()
 
 
 class Granted(NamedTuple):

@@ -3,12 +3,17 @@
 Rule: a JWT is renewed before its end and on 498, by one at a time among threads, tasks and processes: whoever has to
 wait takes the other's result. What is kept is replaced only if nobody changed it meanwhile. A renewal that fails costs
 nothing as long as the old token lasts, and a JWT that cannot be stored is used all the same: its key is kept.
+A flow that is given up while its thread is just getting the lock must not leave it held: whoever leaves first, the flow
+or the thread, the lock is free in the end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
+from threading import Lock
 from typing import Literal
 
 import msgspec
@@ -18,15 +23,16 @@ from ticketstub.credentials.keep_alive import PING_EVERY, RENEW_BY, RENEW_FROM, 
 from ticketstub.device import Device
 from ticketstub.errors import CredentialsError, PlexError
 from ticketstub.flows.begun import Standing
-from ticketstub.flows.caller import Caller, Senses
+from ticketstub.flows.caller import Caller, Published, Senses
 from ticketstub.flows.device_keys import Granted, granted, load_key
-from ticketstub.flows.published import Published
-from ticketstub.flows.steps import Flow, Refused, do
-from ticketstub.flows.turn import Turn
+from ticketstub.flows.steps import Flow, Refused, Sleep, do
 from ticketstub.options import Settings
 from ticketstub.records import Account
 from ticketstub.refusals import RateLimited, Refusal, ServerError, TokenExpired, Unauthorized
 from ticketstub.token import Token
+
+PAUSE = 0.05
+"""How many seconds pass between two tries; a renewal takes longer (ours)."""
 
 How = Literal["kept", "browser", "code", "password"]
 
@@ -34,6 +40,54 @@ _AFTER_A_FAILURE = 60.0
 """How many seconds pass before a renewal that is not pressing is tried again (ours)."""
 
 _SOON = 60.0
+
+
+class Turn:
+    """One turn at a lock.
+
+    Args:
+        lock: makes a context manager that is entered at once or raises a `CredentialsError`; it may be left in another
+            thread than it was entered in.
+    """
+
+    def __init__(self, lock: Callable[[], AbstractContextManager[None]]) -> None:
+        self._lock = lock
+        self._held: AbstractContextManager[None] | None = None
+        self._left = False
+        self._guard = Lock()
+
+    def wait(self, senses: Senses, patience: float) -> Flow[None]:
+        """Wait for the turn, at most so many seconds.
+
+        Raises:
+            CredentialsError: it did not come.
+        """
+        deadline = senses.clock() + patience
+        while True:
+            try:
+                yield from do(self._take)
+            except CredentialsError:
+                if senses.clock() >= deadline:
+                    raise
+            else:
+                return
+            yield Sleep(PAUSE)
+
+    def _take(self) -> None:
+        held = self._lock()
+        held.__enter__()
+        with self._guard:
+            if not self._left:
+                self._held = held
+                return
+        held.__exit__(None, None, None)  # the flow is gone
+
+    def leave(self) -> None:
+        """Give the turn back; nothing happens if it is not held."""
+        with self._guard:
+            held, self._held, self._left = self._held, None, True
+        if held is not None:
+            held.__exit__(None, None, None)
 
 
 class SignedIn(msgspec.Struct, frozen=True, kw_only=True):

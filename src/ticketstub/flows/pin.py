@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 from ticketstub.errors import CredentialsError, Denied, GaveUp, MalformedReply, PinExpired, PlexError
 from ticketstub.flows.begun import BegunPin, checked_forward_url
 from ticketstub.flows.caller import Caller
-from ticketstub.flows.fresh import fresh
+from ticketstub.flows.device_keys import ServerTime, prepare, verified
 from ticketstub.flows.kept import How, Kept
-from ticketstub.flows.published import prepare, verified
-from ticketstub.flows.server_time import ServerTime
+from ticketstub.flows.session import fresh
 from ticketstub.flows.steps import Flow, Sleep, do
 from ticketstub.records import Pin
 from ticketstub.refusals import NotFound, PinNotFound, RateLimited, Refusal, ServerError

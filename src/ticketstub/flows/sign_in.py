@@ -20,22 +20,58 @@ from ticketstub.flows.begun import Begun, Standing
 from ticketstub.flows.browser import opened
 from ticketstub.flows.caller import Caller
 from ticketstub.flows.device_keys import granted, load_key, make_key, register
-from ticketstub.flows.fresh import fresh, stored
 from ticketstub.flows.kept import Kept, with_jwt
-from ticketstub.flows.password import with_password
 from ticketstub.flows.pin import begin, until_approved
-from ticketstub.flows.resume import learn, resumed
+from ticketstub.flows.session import fresh, learn, resumed, stored
 from ticketstub.flows.steps import Flow, Put, do
-from ticketstub.flows.wish import Wish
+from ticketstub.flows.wish import AskCode, Wish
+from ticketstub.records import Account
+from ticketstub.refusals import VerificationCodeRequired, WrongVerificationCode
+from ticketstub.token import Secret
 
 if TYPE_CHECKING:
     from ticketstub.keys import DeviceKey
 
+_MOST_QUESTIONS = 2
 _NOBODY = "nobody is signed in"
 _NEEDED: dict[Standing, str] = {
     "revoked": "the kept sign-in was ended at Plex",
     "expired": "the time of the kept sign-in is over",
 }
+
+
+def with_password(
+    caller: Caller, login: str, password: Secret, ask_code: AskCode | None, *, remember_me: bool
+) -> Flow[Account]:
+    """Sign in with login and password.
+
+    Raises:
+        VerificationCodeRequired, WrongVerificationCode: there is nobody to ask, or no right answer.
+        Unauthorized, TooManyFailures: Plex refused.
+    """
+    from ticketstub.wire.accounts import PostUsersSignInData
+
+    code: Secret | None = None
+    questions = 0
+    while True:
+        try:
+            return (yield from caller.call(PostUsersSignInData.of(login, password, code, remember_me=remember_me)))
+        except (VerificationCodeRequired, WrongVerificationCode):
+            if ask_code is None or questions == _MOST_QUESTIONS:
+                raise
+            code = yield from _answer(ask_code)
+            questions += 1
+            if code is None:
+                raise
+
+
+def _answer(ask_code: AskCode) -> Flow[Secret | None]:
+    answer = yield Put(ask_code)
+    if isinstance(answer, str):
+        answer = Secret(answer.strip())
+    if answer is not None and not isinstance(answer, Secret):
+        raise TypeError(f"ask_code returns text, a Secret or None, not {type(answer).__name__}")
+    return answer or None
 
 
 def sign_in(wish: Wish, caller: Caller) -> Flow[Kept]:

@@ -17,11 +17,13 @@ from ticketstub.credentials.choice import Storage
 from ticketstub.device import Device, file_name
 from ticketstub.flows.begun import Begun, checked_forward_url
 from ticketstub.flows.browser import OpenBrowser
-from ticketstub.flows.password import AskCode
 from ticketstub.token import Secret
 
 OnCode: TypeAlias = Callable[[Begun], "object | Awaitable[object]"]
 """Shows a begun sign-in to the user; what it returns is awaited if that can be, and not looked at."""
+
+AskCode: TypeAlias = Callable[[], "str | Secret | Awaitable[str | Secret | None] | None"]
+"""Asks the user for a verification code; empty or `None` means that there is none."""
 
 _EXAMPLE = "https://plex.tv"
 
