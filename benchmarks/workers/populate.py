@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ticketstub.server.keys import Keys
 from ticketstub.server.passwords import Passwords
+from ticketstub.server.store.accounts import keep_token
 from ticketstub.server.store.database import Statements
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sqlite import SqliteStore
-from ticketstub.server.store.tokens import keep_token
 from ticketstub.server.world import World
 
 database, count = Path(sys.argv[1]), int(sys.argv[2])

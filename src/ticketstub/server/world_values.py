@@ -81,7 +81,11 @@ def password(raw: object) -> Secret:
     """A password of up to 1024 bytes."""
     if not isinstance(raw, str):
         raise Unfit(f"must be text, not {_kind(raw)}: put it in quotes")
-    if not 1 <= len(_encoded(raw)) <= LONGEST:
+    try:
+        length = len(raw.encode())
+    except UnicodeEncodeError:
+        raise Unfit("must be text that UTF-8 can write") from None
+    if not 1 <= length <= LONGEST:
         raise Unfit(f"must have 1 to {LONGEST} bytes")
     return Secret(raw)
 
@@ -159,13 +163,6 @@ source = partial(
     _shaped, r"(server|provider)://[!-~]+", "must begin with server:// or provider:// and go on without spaces"
 )
 port = partial(whole, 1, 65535)
-
-
-def _encoded(raw: str) -> bytes:
-    try:
-        return raw.encode()
-    except UnicodeEncodeError:
-        raise Unfit("must be text that UTF-8 can write") from None
 
 
 _KINDS: dict[type, str] = {

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from ticketstub.server.store.accounts import keep_token, note_device
 from ticketstub.server.store.base import DeviceRow, SignIn, StoreUnavailable
 from ticketstub.server.store.database import Statements, in_transaction
 from ticketstub.server.store.pins import PinRow, Pins
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sessions import NewSession
 from ticketstub.server.store.sqlite import SqliteStore
-from ticketstub.server.store.tokens import keep_token, note_device
 from ticketstub.server.world import World
 
 NOW = 1_795_000_000

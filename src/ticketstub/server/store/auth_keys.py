@@ -7,9 +7,9 @@ when something new comes; nothing depends on that.
 
 from __future__ import annotations
 
+from ticketstub.server.store.accounts import is_alive, keep_token, note_device
 from ticketstub.server.store.base import AccountRow, DeviceRow, Row
 from ticketstub.server.store.database import Family, Statements, in_transaction
-from ticketstub.server.store.tokens import is_alive, keep_token, note_device
 
 
 class KeyRow(Row, frozen=True, kw_only=True):

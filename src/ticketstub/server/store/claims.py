@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from ticketstub.server.store.accounts import is_alive, keep_token, note_device
 from ticketstub.server.store.base import AccountRow, DeviceRow, Row
 from ticketstub.server.store.database import Family, Statements, in_transaction
-from ticketstub.server.store.tokens import is_alive, keep_token, note_device
 
 
 class Exchange(Row, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ An invitation is answered once: whoever deletes its row first has answered it.
 
 from __future__ import annotations
 
+from ticketstub.server.store.accounts import is_alive, keep_token, note_device
 from ticketstub.server.store.base import AccountRow, DeviceRow, Row
 from ticketstub.server.store.database import Family, Statements, in_transaction
 from ticketstub.server.store.members import (
@@ -23,7 +24,6 @@ from ticketstub.server.store.members import (
     may_switch,
     passcode_of,
 )
-from ticketstub.server.store.tokens import is_alive, keep_token, note_device
 
 
 class MemberRow(Row, frozen=True, kw_only=True):

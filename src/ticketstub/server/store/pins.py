@@ -11,9 +11,9 @@ from typing import Literal
 
 import msgspec
 
+from ticketstub.server.store.accounts import is_alive, keep_token, note_device
 from ticketstub.server.store.base import DeviceRow, Row
 from ticketstub.server.store.database import Columns, Family, Statements, in_transaction
-from ticketstub.server.store.tokens import is_alive, keep_token, note_device
 
 Created = Literal["made", "taken", "full"]
 """How making a PIN went: its id or code is another living PIN's, or there are too many."""

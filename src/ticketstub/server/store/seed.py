@@ -17,7 +17,7 @@ import msgspec
 from ticketstub.records import Account, Connection, CustomRestrictions, Profile, Subscription
 from ticketstub.server.keys import VERIFICATION, Keys
 from ticketstub.server.passwords import Passwords
-from ticketstub.server.store.accounts import add_account
+from ticketstub.server.store.accounts import add_account, note_device
 from ticketstub.server.store.base import (
     AccountRow,
     DeviceRow,
@@ -31,7 +31,6 @@ from ticketstub.server.store.claims import ADD_SHARE, DEVICE, IS_OWNED_BY
 from ticketstub.server.store.database import Statements
 from ticketstub.server.store.members import ADD_HOME, Passcode, add_managed, describe, join, keep_passcode
 from ticketstub.server.store.sqlite import SqliteStore
-from ticketstub.server.store.tokens import note_device
 from ticketstub.server.world import (
     World,
     WorldAccount,
@@ -40,7 +39,6 @@ from ticketstub.server.world import (
     WorldManaged,
     WorldMediaServer,
     WorldShare,
-    WorldSource,
     managed_named,
 )
 from ticketstub.token import Secret, Token
@@ -156,7 +154,12 @@ class _Seeding:
         machine_identifier = server.machine_identifier
         owner_id = self._account_id(server.owner) if server.owner else None
         facts = (server.name, server.port, server.version, server.errors, server.platform, server.platform_version)
-        sources = tuple(_source(source) for source in server.sources)
+        sources = tuple(
+            SourceRow(
+                identifier=source.identifier, name=source.name, connections=tuple(map(_connection, source.connections))
+            )
+            for source in server.sources
+        )
         encoded = msgspec.json.encode(sources)
         if not self._transaction.run(_ADD_SERVER, machine_identifier, owner_id, *facts, self._now, encoded):
             ((kept,),) = self._transaction.all(_SOURCES, machine_identifier)
@@ -333,11 +336,6 @@ def machine(server: WorldMediaServer | MediaServerRow) -> DeviceRow:
         name=server.name,
         provides="server",
     )
-
-
-def _source(source: WorldSource) -> SourceRow:
-    connections = tuple(_connection(connection) for connection in source.connections)
-    return SourceRow(identifier=source.identifier, name=source.name, connections=connections)
 
 
 def _connection(connection: WorldConnection) -> Connection:
