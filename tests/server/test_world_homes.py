@@ -119,7 +119,7 @@ def test_one_home_each() -> None:
         {"name": "Other", "admin": "vera", "member": [{"account": "Tom"}]},
         accounts=(MIRA, TOM, {"username": "vera", "email": "vera@example.test"}),
     )
-    assert ("home[0].member[1].account: is the same as home[0].member[0].account",) == faults(
+    assert ("home[0].member[1].account: is in a Home already: see home[0].member[0].account",) == faults(
         home(member=[{"account": "tom"}, {"account": "TOM"}])
     )
 

@@ -34,6 +34,7 @@ Id = Annotated[int, Key(partial(check.whole, 1, 2**53 - 1), unique="id")]  # wha
 Uuid = Annotated[str, Key(check.uuid, unique="uuid")]
 KnownToken = Annotated[Token | None, Key(check.token, unique="token")]
 Passcode = Annotated[Secret | None, Key(check.passcode)]
+InHome = Annotated[str, Key(refers=True, unique="login in a home", twice="is in a Home already: see")]
 
 
 class WorldError(ValueError):
@@ -231,7 +232,7 @@ class WorldMediaServer(Part, frozen=True, kw_only=True):
 class WorldMember(Part, frozen=True, kw_only=True):
     """An account that is a member of a Home, or a guest in it."""
 
-    account: Annotated[str, Key(refers=True, unique="login@list")]
+    account: InHome
     guest: bool = False
 
 
@@ -253,7 +254,7 @@ class WorldHome(Part, frozen=True, kw_only=True):
     """A Plex Home. An account is in at most one, as its administrator or as a member."""
 
     name: Annotated[str, Key(unique="home")]
-    admin: Annotated[str, Key(refers=True)]
+    admin: InHome
     members: tuple[WorldMember, ...] = msgspec.field(name="member", default=())
     managed: tuple[WorldManaged, ...] = ()
 
@@ -267,12 +268,6 @@ class WorldHome(Part, frozen=True, kw_only=True):
     def id(self) -> int:
         """Its id, derived from its name."""
         return derived(f"home {self.name}")[0]
-
-    @property
-    def accounts(self) -> tuple[tuple[str, str], ...]:
-        """The path and name of each account that is in it."""
-        members = tuple((f"member[{index}].account", member.account) for index, member in enumerate(self.members))
-        return (("admin", self.admin), *members)
 
     @classmethod
     def faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
@@ -345,16 +340,9 @@ class World(Part, frozen=True, kw_only=True):
 
     @classmethod
     def faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
-        """Yield each account in a second Home, and each share whose managed user is not one, or has it already."""
+        """Yield each share whose managed user is in no Home, or in several, or has the share already."""
         homes: tuple[WorldHome | None, ...] = values.get("home", ())
         known = [home for home in homes if home]
-        places: dict[str, str] = {}
-        for index, home in enumerate(homes):
-            for key, name in home.accounts if home else ():
-                path = f"home[{index}].{key}"
-                before = places.setdefault(canonical_login(name), path)
-                if before != path:
-                    yield path, f"is in a Home already: see {before}"
         if len(known) < len(homes):
             return  # a faulty Home may have the user: its own faults are told
         servers: tuple[WorldMediaServer | None, ...] = values.get("media_server", ())

@@ -28,11 +28,13 @@ class Key(msgspec.Struct, frozen=True):
     """What a field of a table takes beside its type.
 
     `check` is one line of text by default. `unique` names the group in which the value may occur once (`@list` after
-    it: once in that list). `names`: it is an account's user name; `refers`: it is that of an account of the world.
+    it: once in that list), `twice` is what is said of the second one. `names`: it is an account's user name; `refers`:
+    it is that of an account of the world.
     """
 
     check: Callable[[object], object] = world_values.text
     unique: str | None = None
+    twice: str = "is the same as"
     names: bool = False
     refers: bool = False
 
@@ -131,16 +133,15 @@ class Reading:
         if key.refers:
             self._references.append((path, str(found)))
         if key.unique:
-            self._note(key.unique, found, path)
+            group, _, among = key.unique.partition("@")
+            form = canonical_login(str(found)) if group.startswith("login") else found
+            place = f"{group}@{_parent(path).rpartition('[')[0]}" if among else group
+            first = self._seen.setdefault((place, form), path)
+            if first != path and _parent(first) != _parent(
+                path
+            ):  # a user name may be an e-mail address, too
+                self.fault(path, f"{key.twice} {first}")
         return found
-
-    def _note(self, unique: str, found: object, path: str) -> None:
-        """Note a value of which there may be one in its group; a table may repeat itself (user name and e-mail)."""
-        group, _, among = unique.partition("@")
-        form = canonical_login(str(found)) if group == "login" else found
-        first = self._seen.setdefault((f"{group}@{_parent(path).rpartition('[')[0]}" if among else group, form), path)
-        if first != path and _parent(first) != _parent(path):
-            self.fault(path, f"is the same as {first}")
 
 
 _PLAIN: dict[type, Callable[[object], object]] = {str: world_values.text, bool: world_values.flag}
