@@ -73,12 +73,10 @@ def test_a_browser_of_the_terminal_counts_as_none(tmp_path: Path) -> None:
 
 def test_a_browser_that_stays_has_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A script that does not come back until its window is closed holds nothing up."""
-    from ticketstub.flows import browser
-
     path = script(tmp_path, f'exec 3<"{tmp_path}/closing"; touch "{tmp_path}/closed"')
     os.mkfifo(tmp_path / "closing")
     monkeypatch.setattr("webbrowser.get", lambda: webbrowser.GenericBrowser(str(path)))
-    assert browser._opened(URL, 0.2)
+    assert opened(how=True, url=URL, patience=0.2)
     assert not (tmp_path / "closed").exists()
     (tmp_path / "closing").write_bytes(b"")
     deadline = time.monotonic() + 60

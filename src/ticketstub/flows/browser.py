@@ -23,19 +23,16 @@ _STARTING = 3.0
 """How many seconds a browser has to say that it cannot be opened (ours)."""
 
 
-def opened(how: bool | OpenBrowser, url: str) -> bool:
+def opened(how: bool | OpenBrowser, url: str, patience: float = _STARTING) -> bool:
     """Open an address and tell whether that worked.
 
     Args:
         how: the function that does it; `True` for this computer's browser, `False` for not at all.
         url: the address.
+        patience: how many seconds this computer's browser has to say that it cannot be opened.
     """
-    if how is True:
-        return _opened(url)
-    return how is not False and how(url) is not False
-
-
-def _opened(url: str, patience: float = _STARTING) -> bool:
+    if how is not True:
+        return how is not False and how(url) is not False
     try:
         browser = webbrowser.get()
     except webbrowser.Error:

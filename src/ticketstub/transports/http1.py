@@ -20,7 +20,7 @@ from ticketstub.names import Resolver, system_resolver
 from ticketstub.transports.dial import Dialler
 from ticketstub.transports.environment import ProxyFor, proxy_for
 from ticketstub.transports.failures import cut_off, malformed, timed_out, unreachable
-from ticketstub.transports.heads import HAVE_LENGTH, Prepared, Sleeping, prepare
+from ticketstub.transports.heads import HAVE_LENGTH, Sleeping, prepare
 from ticketstub.transports.reply import BadReply, Reader, Reply
 from ticketstub.wire.http import Place, Request, Response
 
@@ -46,8 +46,12 @@ class StandardTransport(Sleeping):
 
     def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.Transport.send`."""
-        place, _, _, left = prepared = prepare(request, deadline)
-        message = written(request, prepared)
+        place, target, fields, left = prepare(request, deadline)
+        lines = [f"{request.method} {target} HTTP/1.1\r\nHost: {place.host_header}".encode("ascii")]
+        lines += [name + b": " + value for name, value in fields]
+        if request.body or request.method in HAVE_LENGTH:
+            lines.append(b"Content-Length: %d" % len(request.body))
+        message = b"\r\n".join(lines) + b"\r\n\r\n" + request.body
         deadline = monotonic() + left
         connection = self._pool.take(place)
         if connection is None:
@@ -67,16 +71,6 @@ class StandardTransport(Sleeping):
     def close(self) -> None:
         """Close the idle connections."""
         self._pool.close()
-
-
-def written(request: Request, prepared: Prepared) -> bytes:
-    """Write a request as HTTP/1.1, head and body."""
-    place, target, fields, _ = prepared
-    lines = [f"{request.method} {target} HTTP/1.1\r\nHost: {place.host_header}".encode("ascii")]
-    lines += [name + b": " + value for name, value in fields]
-    if request.body or request.method in HAVE_LENGTH:
-        lines.append(b"Content-Length: %d" % len(request.body))
-    return b"\r\n".join(lines) + b"\r\n\r\n" + request.body
 
 
 class Connection:
