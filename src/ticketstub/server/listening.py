@@ -14,7 +14,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -268,7 +268,7 @@ class Server:
         return cast("list[Connection]", list(self.state.connections))
 
 
-Serve = Callable[[Callable[[], None], asyncio.Event], Awaitable[None]]
+Serve = Callable[[Callable[[], None], asyncio.Event], Coroutine[None, None, None]]
 """Serves until the event is set; calls the function when it is ready."""
 
 
@@ -282,17 +282,13 @@ def running(serve: Serve, name: str) -> Generator[None, None, None]:
         serve: what is run.
         name: the thread's.
     """
-    ready, endings, failure = threading.Event(), list[Callable[[], object]](), list[BaseException]()
-
-    async def until_told() -> None:
-        stop, loop = asyncio.Event(), asyncio.get_running_loop()
-        endings.append(lambda: loop.call_soon_threadsafe(stop.set))
-        await serve(ready.set, stop)
+    ready, failure = threading.Event(), list[BaseException]()
+    runner, stop = asyncio.Runner(loop_factory=new_event_loop), asyncio.Event()
 
     def run() -> None:
         try:
-            with asyncio.Runner(loop_factory=new_event_loop) as runner:
-                runner.run(until_told())
+            with runner:
+                runner.run(serve(ready.set, stop))
         except BaseException as error:  # noqa: BLE001  # it is raised again where it was entered
             failure.append(error)
         finally:
@@ -305,8 +301,8 @@ def running(serve: Serve, name: str) -> Generator[None, None, None]:
         if not failure:
             yield
     finally:
-        with contextlib.suppress(RuntimeError, IndexError):  # it ended by itself
-            endings[0]()
+        with contextlib.suppress(RuntimeError):  # it ended by itself
+            runner.get_loop().call_soon_threadsafe(stop.set)
         thread.join(_STOPS_WITHIN)
     if failure:
         raise failure[0]
