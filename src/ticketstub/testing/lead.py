@@ -12,7 +12,6 @@ import ssl
 import sys
 import threading
 from collections.abc import Generator, Mapping
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -78,12 +77,13 @@ def lead_this_process(variables: Mapping[str, str]) -> Generator[None, None, Non
     with contextlib.ExitStack() as ends:
         ends.callback(_set, before)
         _set(variables)
-        if asking := sys.modules.get("urllib.request"):
-            ends.enter_context(_replaced(asking, "_opener", None))
-        ends.callback(_forget_opener, "urllib.request" in sys.modules)
+        ends.callback(_install_opener, getattr(sys.modules.get("urllib.request"), "_opener", None))
+        _install_opener(None)
         if connector := sys.modules.get("aiohttp.connector"):
+            from unittest import mock  # it loads much
+
             context = ssl.create_default_context(cafile=variables["SSL_CERT_FILE"])
-            ends.enter_context(_replaced(connector, "_SSL_CONTEXT_VERIFIED", context))
+            ends.enter_context(mock.patch.object(connector, "_SSL_CONTEXT_VERIFIED", context, create=True))
         yield
 
 
@@ -95,22 +95,8 @@ def _set(variables: Mapping[str, str | None]) -> None:
             os.environ[name] = value
 
 
-@contextlib.contextmanager
-def _replaced(module: ModuleType, name: str, value: object) -> Generator[None, None, None]:
-    """Give a module another value for a name that it has, and its own one back."""
-    if not hasattr(module, name):  # another version of the library
-        yield
-        return
-    before: object = getattr(module, name)
-    setattr(module, name, value)
-    try:
-        yield
-    finally:
-        setattr(module, name, before)
-
-
-def _forget_opener(known_before: bool) -> None:
-    """Where urllib was loaded within the `with`, its opener goes by a proxy that ends."""
+def _install_opener(opener: object) -> None:
+    """Give urllib an opener, or none: one that was made within the `with` goes by a proxy that ends."""
     asking: Any = sys.modules.get("urllib.request")
-    if asking and not known_before:
-        asking.install_opener(None)
+    if asking:
+        asking.install_opener(opener)
