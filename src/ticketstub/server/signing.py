@@ -15,7 +15,7 @@ import msgspec
 from ticketstub.keys import Jwk, SigningKey
 from ticketstub.server.keys import Keys
 from ticketstub.server.store.auth_keys import SigningRow
-from ticketstub.wire.codec import to_json
+from ticketstub.wire.codec import plain, to_json
 
 if TYPE_CHECKING:
     from ticketstub.server.store.sqlite import SqliteStore
@@ -65,7 +65,7 @@ class Signing:
         row = SigningRow(
             kid=made.kid,
             sealed=self._keys.seal(made.dump().reveal(), SIGNING),
-            jwk=to_json(_members(made.jwk)).decode(),
+            jwk=to_json(plain(made.jwk, nulls=False)).decode(),
             created_at=now,
         )
         await self._store.auth_keys.add_signing_key(row, replacing=rows[-1].kid if rows else None)
@@ -78,10 +78,6 @@ class Signing:
         if self._opened is None or self._opened[0] != row.kid:
             self._opened = (row.kid, SigningKey.load(self._keys.unseal(row.sealed, SIGNING)))
         return self._opened[1]
-
-
-def _members(jwk: Jwk) -> dict[str, str]:
-    return {name: value for name in jwk.__struct_fields__ if (value := getattr(jwk, name)) is not None}
 
 
 @lru_cache(maxsize=64)
