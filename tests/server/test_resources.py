@@ -262,13 +262,6 @@ def test_a_share_in_the_list_opens_that_server_alone(plex: LocalPlex) -> None:
         assert {TOM, TOM_ON_ATTIC} == set(re.findall(f"{MIRA}|{MIRA_ON_TOMS}|{TOM_ON_ATTIC}|{TOM}", body))
 
 
-def test_controllers_are_listed_where_the_world_says_so(start: Start) -> None:
-    """With `controllers = "listed"` a device that only controls others is a resource too."""
-    plex = start({"controllers": "listed"}, world=small())
-    signed_in(plex.url, **{"X-Plex-Client-Identifier": "remote-1", "X-Plex-Provides": " controller , sync-target"})
-    assert "remote-1" in {each["clientIdentifier"] for each in listed(plex.url)}
-
-
 def test_an_owned_server_has_an_empty_owner_in_xml(plex: LocalPlex) -> None:
     """`ownerId` is empty for what the caller owns, and the owner's id for what is shared (observed)."""
     root = ask(plex.url, "GET", "/api/v2/resources", {"X-Plex-Token": MIRA, "X-Plex-Client-Identifier": "x"}).xml

@@ -51,8 +51,7 @@ async def claim(instance: Instance, given: Secret, server: DeviceRow, *, first: 
         first: whether a machine that the account has already is refused as well.
 
     Raises:
-        Refusal: the claim token is unknown, over or spent, or the machine is somebody else's (404, or as the world
-            has it; the text is ours).
+        Refusal: the claim token is unknown, over or spent, or the machine is somebody else's (404; the text is ours).
     """
     keys, text, claimed = instance.keys, given.reveal(), instance.keys.new_token()
     account_id = None
@@ -60,7 +59,6 @@ async def claim(instance: Instance, given: Secret, server: DeviceRow, *, first: 
         account_id = await instance.store.claims.exchange(
             Exchange(
                 digest=keys.digest(text),
-                once=instance.answers.claim_once,
                 server=server,
                 token_digest=keys.digest(claimed),
                 sealed_token=keys.seal(claimed),
@@ -69,5 +67,5 @@ async def claim(instance: Instance, given: Secret, server: DeviceRow, *, first: 
             )
         )
     if account_id is None:
-        raise Refusal("The claim token is unknown, expired or used", status=instance.answers.claim_refused, code=None)
+        raise Refusal("The claim token is unknown, expired or used", status=404, code=None)
     return account_id, Token.received(claimed)

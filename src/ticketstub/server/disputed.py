@@ -40,6 +40,9 @@ class Answers(Part, frozen=True, kw_only=True):
         "home_users_restriction_profile": "true",
         "friends": '"list"',
         "legacy_switch_refused": "403",
+        "controllers": '"unlisted"',
+        "claim_refused": "404",
+        "claim_once": "true",
     }
 
     default_format: Literal["xml", "json"] = "xml"
@@ -53,10 +56,7 @@ class Answers(Part, frozen=True, kw_only=True):
     invitation_lists: Literal["gone", "list"] = "gone"
     shared_server_tokens: Literal["present", "missing"] = "present"
     legacy_server_lists: Literal["full", "empty"] = "full"
-    controllers: Literal["unlisted", "listed"] = "unlisted"
     cors: Literal["allow", "none"] = "allow"
-    claim_refused: Literal[404, 401, 422] = 404
-    claim_once: bool = True
     shared_on_owner_route: Literal[403, 401] = 403
     security_without_token: Literal[401, 403] = 401
     unknown_source: Literal[404, 400] = 404

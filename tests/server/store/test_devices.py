@@ -77,7 +77,7 @@ def new_claim(digest: bytes, account_id: int = MIRA, **changes) -> dict[str, Any
 
 
 def exchange(digest: bytes, machine: str, number: int = 0, **changes) -> Exchange:
-    facts = {"once": True, "now": NOW + 1, "sealed_token": b"sealed", **changes}
+    facts = {"now": NOW + 1, "sealed_token": b"sealed", **changes}
     server = DeviceRow(client_identifier=machine, provides="server")
     return Exchange(digest=digest, server=server, token_digest=b"%d of %b" % (number, digest), **facts)
 

@@ -114,8 +114,7 @@ async def resources(visit: Visited, call: GetResources) -> tuple[Resource, ...]:
     at_home = await _at_home(visit) if any(not row.owned for row in rows) else frozenset[int]()
     devices = await store.devices.of(account_id, visit.place.now())
     servers = [_server(visit, row, call, home=row.server.owner_id in at_home) for row in rows]
-    listed = _PLAYERS | ({"controller"} if visit.place.answers.controllers == "listed" else set[str]())
-    return (*servers, *(_player(visit, row) for row in devices if not listed.isdisjoint(_provided(row))))
+    return (*servers, *(_player(visit, row) for row in devices if not _PLAYERS.isdisjoint(_provided(row))))
 
 
 async def legacy_resources(visit: Visited, call: GetResources) -> tuple[Resource, ...]:

@@ -20,12 +20,10 @@ class Exchange(Row, frozen=True, kw_only=True):
     """A claim token that came back with the server that it is for.
 
     `digest` is the claim's, `server` what the machine says of itself, `token_digest` and `sealed_token` are those of
-    the server's new token. `once`: the claim token is spent with it. `first`: a machine that the account has already is
-    refused as well.
+    the server's new token. `first`: a machine that the account has already is refused as well.
     """
 
     digest: bytes
-    once: bool
     server: DeviceRow
     token_digest: bytes
     sealed_token: bytes
@@ -53,7 +51,7 @@ _CREATE = """
 """
 _SPEND = """
     UPDATE claim SET spent_at = ?2
-    WHERE digest = ?1 AND expires_at > ?2 AND (spent_at IS NULL OR NOT ?3)
+    WHERE digest = ?1 AND expires_at > ?2 AND spent_at IS NULL
     RETURNING account_id, origin
 """
 # Who had switched to the account ends one day, and what was claimed for it with that.
@@ -167,7 +165,7 @@ class Claims(Family):
     @in_transaction
     def _exchange(self, transaction: Statements, exchange: Exchange) -> int | Literal[False]:
         """Take the claim token first: side effects only for who has it."""
-        taken = transaction.one(_SPEND, exchange.digest, exchange.now, exchange.once)
+        taken = transaction.one(_SPEND, exchange.digest, exchange.now)
         if taken is None:
             return False
         account_id: int = taken[0]
