@@ -137,9 +137,7 @@ class Reading:
             form = canonical_login(str(found)) if group.startswith("login") else found
             place = f"{group}@{_parent(path).rpartition('[')[0]}" if among else group
             first = self._seen.setdefault((place, form), path)
-            if first != path and _parent(first) != _parent(
-                path
-            ):  # a user name may be an e-mail address, too
+            if first != path and _parent(first) != _parent(path):  # a user name may be an e-mail address, too
                 self.fault(path, f"{key.twice} {first}")
         return found
 
