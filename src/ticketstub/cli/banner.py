@@ -51,20 +51,31 @@ def introduce(
     url = _reached(plex.url, host)
     print()
     show.heading("Addresses")
-    servers = [(server.name, _reached(server.url, host)) for server in plex.media_servers]
-    show.facts([("plex.tv", url), ("in a browser", f"{url}/"), *servers])
+    show.facts(
+        [
+            ("plex.tv", url),
+            ("in a browser", f"{url}/"),
+            *((server.name, _reached(server.url, host)) for server in plex.media_servers),
+        ]
+    )
     _accounts(overview, file)
     print()
     show.heading("Point a client at it")
-    ways = [("Python", f'Plex(plex_tv="{url}")'), ("shell", f"export TICKETSTUB_PLEX_TV={url}")]
-    show.facts([*ways, ("other SDKs", f"server address {url}/api/v2")])
+    show.facts(
+        [
+            ("Python", f'Plex(plex_tv="{url}")'),
+            ("shell", f"export TICKETSTUB_PLEX_TV={url}"),
+            ("other SDKs", f"server address {url}/api/v2"),
+        ]
+    )
     if plex.control_url and key:
         print(f"\nControl: {_reached(plex.control_url, host)}/control/v1, with the key in {printable(str(key))}")
     if tls:
         ports = ", ".join(map(str, plex.more_ports))
         print(f"\nhttps: on every port above, and plex.tv's also on {ports}, for Plex's names:")
-        names = [(each.name, each.https_url) for each in plex.media_servers]
-        show.facts([("plex.tv", "and www., clients., app."), *names])
+        show.facts(
+            [("plex.tv", "and www., clients., app."), *((each.name, each.https_url) for each in plex.media_servers)]
+        )
         print(f"  Until {tls.until:%Y-%m-%d}, trust {printable(str(tls.folder / AUTHORITY))}, or what is beside it")
     print(f"\nState: {f'kept in {printable(db)}' if db else 'in memory, gone when this ends'}.")
     print("ready (Ctrl-C ends it)", flush=True)

@@ -72,8 +72,11 @@ def _asked(control: str, account: str) -> str:
     url = f"{control.rstrip('/').removesuffix('/control/v1')}/control/v1/codes"
     with closing(StandardTransport()) as transport:
         try:
-            request = Request("code", "POST", url, headers, body)
-            return _read(transport.send(request, deadline=time.monotonic() + 15, connect_timeout=5))
+            return _read(
+                transport.send(
+                    Request("code", "POST", url, headers, body), deadline=time.monotonic() + 15, connect_timeout=5
+                )
+            )
         except ValueError:
             raise WrongUsage("--control: this is the address of a control API, such as http://127.0.0.1:8191") from None
 

@@ -251,5 +251,7 @@ class _Story:
     def _error(self, error: PlexError) -> None:
         kind, parent = type(error).__mro__[:2]
         numbers = " / ".join(str(number) for number in (error.status, error.code) if number is not None)
-        facts = [("message", error.message), ("hint", error.hint), ("status / code", numbers)]
-        self.record(f"{kind.__name__}, a kind of {parent.__name__}", facts)
+        self.record(
+            f"{kind.__name__}, a kind of {parent.__name__}",
+            [("message", error.message), ("hint", error.hint), ("status / code", numbers)],
+        )

@@ -61,8 +61,7 @@ def token_text(is_kept: Callable[[], bool], *, read_input: bool = True) -> tuple
     """
     if text := os.environ.get(VARIABLE, "").strip():
         return text, VARIABLE
-    named = os.environ.get(PROFILE, "").strip()
-    if read_input and not named and (piped := _piped(is_kept)):
+    if read_input and not os.environ.get(PROFILE, "").strip() and (piped := _piped(is_kept)):
         return piped, "standard input"
     return None
 

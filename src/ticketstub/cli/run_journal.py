@@ -74,8 +74,7 @@ class RunJournal:
             if self._record is not None:
                 with suppress(OSError, ValueError, HiddenSecret):  # a full disk ends the record, not the program
                     clean = {name: self._scrub(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
-                    noted = {"at": now.isoformat(timespec="milliseconds"), **clean}
-                    self._record.write(json.dumps(noted) + "\n")
+                    self._record.write(json.dumps({"at": now.isoformat(timespec="milliseconds"), **clean}) + "\n")
                     self._record.flush()
             if self._verbose:
                 _say(f"{now.astimezone().strftime('%H:%M:%S')}  {printable(line)}")

@@ -80,8 +80,10 @@ class Authentication:
         wanted = type_ if type_ is not None else type
         if wanted is None or scope is None:
             raise TypeError("get_transient_token needs type= (or type_=) and scope=")
-        call = GetTransientToken(type=TransientTokenType(wanted), scope=TransientTokenScope(scope))
-        found, raw = self._made(call, errors.GetTransientTokenResponseBody)
+        found, raw = self._made(
+            GetTransientToken(type=TransientTokenType(wanted), scope=TransientTokenScope(scope)),
+            errors.GetTransientTokenResponseBody,
+        )
         return GetTransientTokenResponse(
             content_type=raw.content_type, status_code=raw.status_code, raw_response=raw, token=found.token
         )
@@ -96,8 +98,9 @@ class Authentication:
             errors.GetSourceConnectionInformationResponseBody: 401 in JSON. errors.SDKError: any other refusal.
             Unreachable: no answer came.
         """
-        call = GetSourceConnectionInformation(source=source)
-        found, raw = self._made(call, errors.GetSourceConnectionInformationResponseBody)
+        found, raw = self._made(
+            GetSourceConnectionInformation(source=source), errors.GetSourceConnectionInformationResponseBody
+        )
         return GetSourceConnectionInformationResponse(
             content_type=raw.content_type, status_code=raw.status_code, raw_response=raw, source=found
         )
