@@ -19,7 +19,7 @@ pytest := PYTHONDONTWRITEBYTECODE= $(bin)/python -m pytest -n auto --dist loadfi
 args ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-installs strangers bench check format pins clean
+.PHONY: help setup demo test test-all test-installs mutants strangers bench check format pins clean
 
 help:
 	@echo 'make demo       sign in to a local Plex and look around (the first time: half a minute of set-up)'
@@ -27,6 +27,7 @@ help:
 	@echo 'make test       run the tests of a working day: a minute  (make test args="-k token -x")'
 	@echo 'make test-all   run every test: published clients, browsers, documentation pages, fresh installs (half an hour)'
 	@echo 'make test-installs  build the wheel, and try it with the newest and the oldest dependencies'
+	@echo 'make mutants    change the source in 150 places, one after the other, and see which change make test notices'
 	@echo 'make strangers  run the published clients, and write docs/strangers.md of what was found'
 	@echo 'make bench      measure against peers and floors'
 	@echo 'make check      linters and type checkers'
@@ -48,6 +49,9 @@ test-all: $(stamp) $(project)
 
 test-installs: $(stamp) $(project)
 	@$(bin)/python -m pytest tests/installs $(args)
+
+mutants: $(stamp) $(project)
+	@$(bin)/python -m tests.mutants run $(args)
 
 strangers: $(stamp) $(project)
 	@$(bin)/python -m pytest tests/strangers -n auto --dist loadfile --write-strangers $(args)
