@@ -18,6 +18,8 @@ from tests.transports.hostile import Server, silent
 from ticketstub import CredentialsError, CrossOriginRedirect, Device, TimedOut
 
 MOMENT = 0.03  # seconds for a call that gets no answer
+MOMENTS = (0.1, 1.0, 10.0)
+"""The same where it must have been sent: a busy machine needs more of them."""
 
 
 def asked_of(row: Row) -> list[str]:
@@ -137,16 +139,21 @@ def test_timeout(stage: Stage, row: Row) -> None:
 @shows
 def test_deadline(stage: Stage, row: Row) -> None:
     """One deadline bounds several calls together; after it nothing is sent."""
-    client, until = stage.client(), time.monotonic() + 0.4
-    assert is_whole("details", ask(client, "details", deadline=until))
-    with Server(silent) as hanging:
-        with pytest.raises(TimedOut):
-            ask(client, "source", deadline=until, base_url=hanging.url, token=TOKEN)
-        assert 0 <= time.monotonic() - until < 30
-        for operation in asked_of(row):
+    client = stage.client()
+    assert is_whole("details", ask(client, "details", deadline=time.monotonic() + 60))
+    for moment in MOMENTS:
+        with Server(silent) as hanging:
+            until = time.monotonic() + moment
             with pytest.raises(TimedOut):
-                ask(client, operation, deadline=until)
-        assert (1, 1) == (len(stage.came), len(hanging.requests))
+                ask(client, "source", deadline=until, base_url=hanging.url, token=TOKEN)
+            assert -0.05 < time.monotonic() - until < 30
+            for operation in asked_of(row):
+                with pytest.raises(TimedOut):
+                    ask(client, operation, deadline=until)
+            assert 1 == len(stage.came)
+            if hanging.requests:
+                return
+    pytest.fail("the call was never sent")
 
 
 @shows
@@ -157,9 +164,11 @@ def test_cancellation(stage: Stage, row: Row) -> None:
             client = stage.client(plex_tv=hanging.url, server=hanging.url, token=TOKEN)
             if stage.facade == "async":
                 client.runner.run(_cancelled(client.inner, operation, hanging))
-            else:
+            for moment in MOMENTS if stage.facade == "sync" else ():
                 with pytest.raises(TimedOut):
-                    ask(client, operation, deadline=time.monotonic() + MOMENT)
+                    ask(client, operation, deadline=time.monotonic() + moment)
+                if hanging.requests:
+                    break
             assert hanging.ended.wait(60)
             assert [operations()[operation].request] == [
                 head_of(came)[0].split(" HTTP/")[0].partition("?")[0] for came in hanging.requests

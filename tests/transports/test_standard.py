@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -121,19 +122,22 @@ def test_no_address_answers(make_sender) -> None:
 
 def test_bytes_on_an_idle_connection(make_sender) -> None:
     """Bytes that come on an idle connection, unasked, are never taken for a reply."""
+    answered, came = threading.Semaphore(0), threading.Semaphore(0)
 
     def behave(server: hostile.Server, sock: socket.socket) -> None:
         server.read(sock)
         sock.sendall(hostile.OK)
-        server.stopped.wait(0.01)
+        answered.acquire(timeout=60)
         sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+        came.release()
         server.read(sock)
 
     with hostile.Server(behave) as server:
         sender = make_sender("standard")
         for _ in range(2):
             assert b"ok" == sender.send(request(server.url)).body
-            sender.pause(0.04)
+            answered.release()
+            assert came.acquire(timeout=60)
         assert 2 == server.connections
 
 
