@@ -24,6 +24,7 @@ class Server:
     Attributes:
         requests: what came, one entry a request, whole.
         connections: how many connections were accepted.
+        closed: how many of them were closed here.
         ended: set when a connection's other side has closed it (for behaviours that wait for that).
     """
 
@@ -36,6 +37,7 @@ class Server:
         self.port: int = self._listener.getsockname()[1]
         self.requests: list[bytes] = []
         self.connections = 0
+        self.closed = 0
         self.stopped = Event()
         self.ended = Event()
 
@@ -80,6 +82,7 @@ class Server:
             self._behave(self, sock)
         with suppress(OSError):
             sock.close()
+        self.closed += 1
 
     def read(self, sock: socket.socket) -> bytes:
         """Read one request, head and body; empty when the other side has closed."""
