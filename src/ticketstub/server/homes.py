@@ -1,7 +1,7 @@
 """What the API and the pages share of Plex Homes: proving a passcode, and who may go on as whom.
 
 Rule: an attempt is reserved before a passcode is verified, and comes back where it was right or was never looked at.
-A switch is one store verb, which looks once more at what was decided by.
+A switch is one store operation, which looks once more at what was decided by.
 """
 
 from __future__ import annotations

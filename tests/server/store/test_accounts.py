@@ -1,4 +1,4 @@
-"""Making and changing accounts: what every store does, whichever engine."""
+"""Making and changing accounts, in memory and in a file."""
 
 from __future__ import annotations
 

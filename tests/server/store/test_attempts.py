@@ -1,4 +1,4 @@
-"""Counting attempts: what every store does, whichever engine, and the one table of limits."""
+"""Counting attempts, in memory and in a file, and the one table of limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every store does, whichever engine: one suite, a factory for each, concurrency included."""
+"""What every store does, in memory and in a file, concurrency included."""
 
 from __future__ import annotations
 

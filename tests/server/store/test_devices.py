@@ -1,4 +1,4 @@
-"""Devices, claim tokens and whom a media server belongs to: what every store does, whichever engine."""
+"""Devices, claim tokens and whom a media server belongs to, in memory and in a file."""
 
 from __future__ import annotations
 

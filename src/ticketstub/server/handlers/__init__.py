@@ -1,4 +1,4 @@
-"""The answers to the wire's calls, a family of calls a file with its routes: load, decide, one store verb, return.
+"""The answers to the wire's calls, a family of calls a file with its routes: load, decide, one store operation, return.
 
 Rule: deciding is policy.py's and its neighbours'. A call that gives out a token, or changes anything, takes an
 account's own tokens only. The older lists are XML whatever is accepted (observed).

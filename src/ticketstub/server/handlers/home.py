@@ -1,7 +1,7 @@
 """plex.tv's answers about Plex Home: who is in it, becoming somebody else, passcodes, who comes into it and goes.
 
-Rule: load, decide (policies/home.py), one store verb. A passcode costs one argon2 verification where there is one to
-verify and the limits allow it, and none otherwise. Nobody becomes a member without a word of their own: whoever is
+Rule: load, decide (policies/home.py), one store operation. A passcode costs one argon2 verification where there is one
+to verify and the limits allow it, and none otherwise. Nobody becomes a member without a word of their own: whoever is
 invited accepts with a token of theirs, for anybody in a Home could switch to them from then on. What is done to a Home
 by the older calls is refused as v2 refuses, with codes, for a client could not tell a wrong passcode from a dead token
 otherwise (ours).
