@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import wraps
 from types import FrameType, FunctionType, TracebackType
 from typing import Any, TypeVar, cast
@@ -104,7 +105,8 @@ def clear_locals(error: BaseException) -> None:
         seen.add(id(link))
         for frame in _frames(link.__traceback__):
             if _is_below(frame):
-                _empty(frame)
+                with suppress(RuntimeError):  # it still runs: an outer guard empties it
+                    frame.clear()
         left += _kept_behind(link)
         if isinstance(link, BaseExceptionGroup):
             left += cast("BaseExceptionGroup[BaseException]", link).exceptions
@@ -150,10 +152,3 @@ def _module(frame: FrameType) -> str:
 def _is_below(frame: FrameType) -> bool:
     module = _module(frame)
     return module == _OURS or module in _BELOW_US or module in sys.stdlib_module_names
-
-
-def _empty(frame: FrameType) -> None:
-    try:
-        frame.clear()
-    except RuntimeError:  # it still runs: an outer guard empties it
-        return

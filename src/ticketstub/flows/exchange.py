@@ -57,15 +57,17 @@ def exchange(call: Call[V], caller: Caller) -> Flow[tuple[V, Response]]:
         The reply's value, and the response it was read from.
     """
     settings, clock = caller.settings, caller.senses.clock
+    retry = settings.retry
     deadline = clock() + settings.timeout
     if settings.deadline is not None:
         deadline = min(deadline, settings.deadline)
-    for attempt in range(settings.retry.attempts):
+    for attempt in range(retry.attempts):
         try:
             return (yield from _authorized(call, caller, deadline))
         except (Unreachable, Refusal, MalformedReply) as failure:
-            wait = _wait(failure, settings, attempt)
-            last = attempt + 1 == settings.retry.attempts
+            asked = failure.retry_after if isinstance(failure, Refusal) and retry.respect_retry_after else None
+            wait = retry.backoff * 2.0**attempt if asked is None else asked
+            last = attempt + 1 == retry.attempts
             if last or not _worth_repeating(call, failure, settings) or clock() + wait >= deadline:
                 raise
             if settings.hooks.on_retry:
@@ -81,12 +83,6 @@ def _worth_repeating(call: Call[V], failure: Unreachable | Refusal | MalformedRe
     if isinstance(failure, MalformedReply):
         return call.may_repeat() and failure.cut_off
     return call.may_repeat() and failure.status in settings.retry.statuses
-
-
-def _wait(failure: PlexError, settings: Settings, attempt: int) -> float:
-    if settings.retry.respect_retry_after and isinstance(failure, Refusal) and failure.retry_after is not None:
-        return failure.retry_after
-    return settings.retry.backoff * 2.0**attempt
 
 
 def _authorized(call: Call[V], caller: Caller, deadline: float) -> Flow[tuple[V, Response]]:

@@ -7,6 +7,7 @@ opaque token in its place (observed).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from ticketstub.errors import MalformedReply, SignInFailed, printable
 from ticketstub.flows.caller import Caller
@@ -27,8 +28,10 @@ def media_server_token(passcode: str | Secret | None, caller: Caller) -> Flow[To
 
     kept = kept_in(caller.settings)
     beside = kept.credential.server_token if kept else None
-    if beside is not None and (yield from _is_alive(beside, caller)):
-        return beside
+    if beside is not None:
+        with suppress(Unauthorized):  # it is dead
+            yield from caller.with_token(beside).call(GetTokenDetails())
+            return beside
     account = yield from caller.call(GetTokenDetails())
     token = kept() if kept else account.auth_token
     if token is not None and token.kind != "jwt":
@@ -41,16 +44,6 @@ def media_server_token(passcode: str | Secret | None, caller: Caller) -> Flow[To
     if kept is not None:
         yield from kept.note(server_token=found)
     return found
-
-
-def _is_alive(token: Token, caller: Caller) -> Flow[bool]:
-    from ticketstub.wire.accounts import GetTokenDetails
-
-    try:
-        yield from caller.with_token(token).call(GetTokenDetails())
-    except Unauthorized:
-        return False
-    return True
 
 
 def _switch(uuid: str, passcode: str | Secret | None, caller: Caller) -> Flow[Account]:

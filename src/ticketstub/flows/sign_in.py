@@ -84,14 +84,10 @@ def sign_in(wish: Wish, caller: Caller) -> Flow[Kept]:
         kept = yield from _anew(wish, caller, store, standing, there)
         if standing == "none" and wish.credentials is None and wish.storage == "auto":
             yield from do(partial(wish.tell, f"Signed in. The sign-in is kept {kept.where}.\n"))
-    if wish.device_key and standing != "unchecked" and not _has_jwt(kept):
+    token = kept()
+    if wish.device_key and standing != "unchecked" and not (token and token.kind == "jwt"):
         yield from _moved_to_key(kept, caller)
     return kept
-
-
-def _has_jwt(kept: Kept) -> bool:
-    token = kept()
-    return token is not None and token.kind == "jwt"
 
 
 def _anew(wish: Wish, caller: Caller, store: Credentials, because: Standing, there: Credential | None) -> Flow[Kept]:

@@ -89,22 +89,15 @@ def parse(body: bytes) -> object:
         return _parse_xml(text)
     if text.count(b"[") + text.count(b"{") > _MOST_PARTS:  # each costs 64 bytes: two of a body become 50 of memory
         raise Unreadable("the JSON has too many parts")
+    # Errors of both readers hold the whole body: nothing is raised while one is handled.
     try:
-        data: object = msgspec.json.decode(text)
+        return msgspec.json.decode(text)
     except RecursionError:
         raise Unreadable("the JSON is nested too deeply") from None
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        data = ...
-    return _parse_odd(text) if data is ... else data
-
-
-def _parse_odd(text: bytes) -> object:
-    """Read JSON that msgspec refuses though it can be read: NaN, numbers out of range, stray bytes in a text."""
-    import json  # an answer that needs it is rare
-
-    with suppress(ValueError, RecursionError):  # these hold the whole body: nothing is raised while one is handled
-        odd: object = json.loads(text.decode("utf-8", "replace"), strict=False)
-        return odd
+        import json  # an answer that needs it is rare: NaN, numbers out of range, stray bytes in a text
+    with suppress(ValueError, RecursionError):
+        return json.loads(text.decode("utf-8", "replace"), strict=False)
     raise Unreadable("the body is neither JSON nor XML, or it was cut off")
 
 
