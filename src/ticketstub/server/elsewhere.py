@@ -9,12 +9,16 @@ from __future__ import annotations
 from html import escape
 from http import HTTPStatus
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from ticketstub.server.answers import MEDIA_SERVER, MEDIA_SERVER_PAGE, Answer
-from ticketstub.server.requests import Asked, Headers
+from ticketstub.server.requests import Headers
 from ticketstub.server.world import WorldMediaServer
 from ticketstub.wire.codec import Format
+
+if TYPE_CHECKING:
+    from ticketstub.server.replies import Replies
+    from ticketstub.server.upstream import Upstream
 
 MOST = 16 * 1024 * 1024
 """Bytes of the longest body that is answered, passed on or kept."""
@@ -22,15 +26,9 @@ MOST = 16 * 1024 * 1024
 _FIELDS: Headers = [field for field in MEDIA_SERVER_PAGE if field[0] != b"content-type"]
 
 
-class Elsewhere(Protocol):
-    """Answers what a media server of the local Plex does not know."""
-
-    async def answer(self, asked: Asked, token: str) -> Answer:
-        """Answer a request of somebody who may ask; `token` is theirs, empty where none is needed."""
-        ...
-
-
-def elsewhere(server: WorldMediaServer, name: str, record: Path | None, world: object = None) -> Elsewhere | None:
+def elsewhere(
+    server: WorldMediaServer, name: str, record: Path | None, world: object = None
+) -> Replies | Upstream | None:
     """Return what answers for a media server, as its world has it; `None` where it answers alone.
 
     Args:

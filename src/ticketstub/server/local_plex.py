@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     from ticketstub.server.app import OnAnswer
     from ticketstub.server.control.hand import Hand
     from ticketstub.server.control.sites import Control
-    from ticketstub.server.elsewhere import Elsewhere
     from ticketstub.server.instance import Clock, Instance
     from ticketstub.server.listening import Server
     from ticketstub.server.media_server import MediaServer
     from ticketstub.server.overview import Overview
     from ticketstub.server.passwords import Passwords
     from ticketstub.server.plex_tv import PlexTv
+    from ticketstub.server.replies import Replies
     from ticketstub.server.store.base import MediaServerRow
+    from ticketstub.server.upstream import Upstream
 
 
 class LocalPlex:
@@ -103,7 +104,7 @@ class LocalPlex:
         self._overview = overview
         self._plex_direct = plex_direct or secure is not None
         self._of_world = {server.machine_identifier: server for server in world.media_servers}
-        self._elsewhere: dict[str, Elsewhere | None] = {}
+        self._elsewhere: dict[str, Replies | Upstream | None] = {}
         self._context: ssl.SSLContext | None = None
         self._server: Server | None = None
 

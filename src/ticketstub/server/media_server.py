@@ -8,12 +8,13 @@ for 400 and 401 on `/security/*`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from ticketstub.refusals import Forbidden, NotFound, Refusal, TokenExpired, Unauthorized
 from ticketstub.server import jwts, openapi
 from ticketstub.server.answers import MEDIA_SERVER, MEDIA_SERVER_PAGE, Answer
-from ticketstub.server.elsewhere import Elsewhere
 from ticketstub.server.handlers import media_server as handlers
 from ticketstub.server.instance import Instance
 from ticketstub.server.known_secrets import KnownSecrets
@@ -26,6 +27,10 @@ from ticketstub.server.store.base import MediaServerRow, TokenRow
 from ticketstub.server.transient import TransientTokens
 from ticketstub.wire import refused
 from ticketstub.wire.codec import Format
+
+if TYPE_CHECKING:
+    from ticketstub.server.replies import Replies
+    from ticketstub.server.upstream import Upstream
 
 
 class Guest(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +62,7 @@ class MediaServer:
         elsewhere: answers what it does not know itself.
     """
 
-    def __init__(self, row: MediaServerRow, instance: Instance, elsewhere: Elsewhere | None = None) -> None:
+    def __init__(self, row: MediaServerRow, instance: Instance, elsewhere: Replies | Upstream | None = None) -> None:
         settings = instance.rates.settings
         self.row = row
         self.instance = instance

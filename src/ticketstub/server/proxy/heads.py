@@ -55,17 +55,10 @@ class Head(NamedTuple):
         """Whether it asks for a tunnel; else it is a request by plain http."""
         return self.method == b"CONNECT"
 
-    def for_server(self) -> bytes:
-        """Write a plain request for its server. One connection carries one: the next may be for somebody else."""
-        line = b" ".join((self.method, self.path, self.version))
-        return _written([line, b"Host: " + self.authority, *self.fields, b"Connection: close"])
-
-    def for_proxy(self, authorization: bytes | None) -> bytes:
-        """Write the request for a further proxy, with what proves to it who asks."""
-        line = b" ".join((self.method, self.asked, self.version))
-        proof = [] if authorization is None else [b"Proxy-Authorization: " + authorization]
-        ending = [] if self.tunnel else [b"Connection: close"]
-        return _written([line, b"Host: " + self.authority, *self.fields, *proof, *ending])
+    def written(self, asked: bytes, *more: bytes) -> bytes:
+        """Write the request, with what is asked for in its next place's form, and further fields."""
+        line = b" ".join((self.method, asked, self.version))
+        return b"\r\n".join([line, b"Host: " + self.authority, *self.fields, *more]) + b"\r\n\r\n"
 
 
 def read_head(raw: bytes) -> Head:
@@ -121,10 +114,6 @@ def _address(authority: bytes, default: int | None) -> Address:
     if not found or port is None or not 0 < port < 65536:
         raise Refused(400, "the address is not HOST:PORT")
     return Address((found[1] or found[2]).lower().rstrip("."), port)
-
-
-def _written(lines: list[bytes]) -> bytes:
-    return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 class Body:

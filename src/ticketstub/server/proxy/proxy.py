@@ -25,6 +25,7 @@ from ticketstub.server.proxy.hosts import Address, Destination, Hosts, Refused
 from ticketstub.token import Secret
 
 _END = b"\r\n\r\n"
+_LAST = b"Connection: close"  # of one request each: the next may be for somebody else
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
 _PIECE = 65536
@@ -148,7 +149,6 @@ class Proxy:
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         target, self._served = "", self._served + 1
         try:
-            self._check_room()
             head = await self._head(reader, writer)
             target = str(head.target)
             await self._pass(reader, writer, head, self._hosts.decide(head.target))
@@ -159,12 +159,10 @@ class Proxy:
         finally:
             self._served -= 1
 
-    def _check_room(self) -> None:
+    async def _head(self, reader: StreamReader, writer: StreamWriter) -> Head:
+        """Read the head of a client's request; raises `Refused`, for one of another user's whatever it is."""
         if self._served > self._limits.connections:
             raise Refused(503, "there are too many connections at once")
-
-    async def _head(self, reader: StreamReader, writer: StreamWriter) -> Head:
-        """Read the head of a client's request; raises `Refused`, first of all where it is not this user's."""
         seconds, refused, raw = self._limits.head_seconds, None, b""
         try:
             async with asyncio.timeout(seconds):
@@ -186,14 +184,18 @@ class Proxy:
         upstream = self._upstream if is_further else None
         far_reader, far_writer = await self._dial(head.target, upstream.address if upstream else destination.address)
         try:
+            host, port, *_ = far_writer.get_extra_info("peername") or ("", 0)
+            if port == self._port and is_loopback(host):
+                raise Refused(508, f"{head.target} is this proxy itself")
             body = None if head.tunnel else Body(head.length)
             if upstream:
                 secret = upstream.authorization
-                far_writer.write(head.for_proxy(secret.reveal().encode("ascii") if secret else None))
+                proof = [b"Proxy-Authorization: " + secret.reveal().encode("ascii")] if secret else []
+                far_writer.write(head.written(head.asked, *proof, *([] if head.tunnel else [_LAST])))
             elif head.tunnel:
                 writer.write(_ESTABLISHED)
             else:
-                far_writer.write(head.for_server())
+                far_writer.write(head.written(head.path, _LAST))
             self._tell(str(head.target), "taken" if destination.is_plex else "passed on")
             if head.tunnel and upstream and not await self._is_agreed(far_reader, writer):
                 body = Body(0)  # what comes would be a request of its own there
@@ -215,19 +217,12 @@ class Proxy:
                     except OSError as error:
                         failure = error
                     else:
-                        return self._not_itself(target, far)
+                        return far
         except OSError as error:
             failure = error
         if isinstance(failure, TimeoutError):
             raise Refused(504, f"{target} did not answer in time")
         raise Refused(502, f"{target} cannot be reached: {failure.strerror or failure}")
-
-    def _not_itself(self, target: Address, far: tuple[StreamReader, StreamWriter]) -> tuple[StreamReader, StreamWriter]:
-        peer: tuple[str, int] | None = far[1].get_extra_info("peername")
-        if peer is not None and peer[1] == self._port and is_loopback(peer[0]):
-            far[1].transport.abort()
-            raise Refused(508, f"{target} is this proxy itself")
-        return far
 
     async def _is_agreed(self, far_reader: StreamReader, writer: StreamWriter) -> bool:
         """Pass on what a further proxy answers to CONNECT, and tell whether the tunnel is there."""
