@@ -70,6 +70,11 @@ def paired(*dimensions: Iterable[Any]) -> list[Any]:
     ]
 
 
+def first_of(rows: Iterable[Any]) -> list[Any]:
+    """Return every row for `parametrize`; `make test` runs the first alone, for the others differ from it in little."""
+    return [pytest.param(row, marks=pytest.mark.long if number else ()) for number, row in enumerate(rows)]
+
+
 class Failures:
     """What failed of the rows of a test, by their names."""
 

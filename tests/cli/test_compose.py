@@ -187,6 +187,7 @@ def test_the_image_does_what_the_compose_file_counts_on() -> None:
     assert any("--owner=ticketstub /tls" in text for name, text in said if name == "RUN")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
 def test_the_image_s_command_runs_and_is_healthy(start: Start) -> None:
     """The image's own command line serves the demonstration; its health check fails before, and no more then."""

@@ -88,6 +88,7 @@ def test_errors_are_shown_with_class_message_and_hint(ran: Ran) -> None:
         assert line in ran.out
 
 
+@pytest.mark.long
 def test_it_works_on_a_narrow_terminal_without_utf_8_or_colours(process: Command) -> None:
     """As a process with ASCII output, 60 columns and NO_COLOR it says the same, in plain text."""
     env = {"PYTHONIOENCODING": "ascii", "COLUMNS": "60", "NO_COLOR": "1", "LC_ALL": "C", "TERM": "dumb"}

@@ -76,6 +76,7 @@ def test_nothing_recorded_is_a_failure(command: Command, source: str, tmp_path: 
     assert not (tmp_path / "recorded").exists()
 
 
+@pytest.mark.long
 def test_serving_records_what_comes_from_upstream(start: Start, source: str, tmp_path: Path) -> None:
     """A folder for each media server, written while it serves; no token stands in it. What is not written is said."""
     account = f'[[account]]\nusername = "mira"\nemail = "m@example.test"\ntoken = "{TOM}"\n'

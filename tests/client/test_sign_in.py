@@ -451,6 +451,7 @@ with Plex.sign_in("Demo App", plex_tv=url, device=device, credentials=kept, open
 """
 
 
+@pytest.mark.long
 def test_one_renewal_for_many_processes(clock: Clock, tmp_path: Path) -> None:
     """Four processes find a kept JWT over at once: one of them renews, and all use what it got."""
     asked: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.tables import first_of
 from tests.test_architecture import in_a_fresh_interpreter
 
 HEAVY = ("ticketstub.credentials", "ticketstub.keys", "cryptography", "joserfc", "keyring", "segno", "webbrowser")
@@ -17,7 +18,7 @@ print(*sorted(name for name in sys.modules if name.startswith({heavy!r})))
 USES = ["plex.ping()", "plex.resources()", "plex.token", "plex.signed_in", "plex.account().can_reach('Attic')"]
 
 
-@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("use", first_of(USES))
 def test_a_client_with_a_token_loads_no_keys_and_no_stores(use: str) -> None:
     """A client that was given its token loads nothing of credentials, keys or their libraries."""
     assert "" == in_a_fresh_interpreter(PROGRAM.format(use=use, heavy=HEAVY))
