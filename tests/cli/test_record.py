@@ -22,8 +22,6 @@ def source(tmp_path: Path):
     (replies / "library/sections/1/all.xml").write_text('<MediaContainer accessToken="abc" title="All"/>')
     (replies / "hubs@count=2.json").write_text("{}")
     described = world()
-    for account in described["account"]:
-        account.pop("password", None)
     described["media_server"][0]["replies"] = str(replies)
     with local_plex(described) as running:
         yield running.media_server("Attic").url

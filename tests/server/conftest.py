@@ -27,22 +27,9 @@ def start() -> Iterator[Start]:
 
 
 @pytest.fixture
-def swift(start: Start) -> Start:
-    """As `start`, for tests without sign-ins: the accounts have no passwords, whose hashing takes its time."""
-
-    def begin(answers: dict[str, object] | None = None, **options: Any) -> LocalPlex:
-        described = world()
-        for account in described["account"]:
-            account.pop("password", None)
-        return start(answers, world=described, **options)
-
-    return begin
-
-
-@pytest.fixture
-def fresh(swift: Start) -> LocalPlex:
-    """A local Plex of one test's own, without passwords, whose clock stands still."""
-    return swift(clock=Clock())
+def fresh(start: Start) -> LocalPlex:
+    """A local Plex of one test's own, whose clock stands still."""
+    return start(clock=Clock())
 
 
 @pytest.fixture(scope="module")

@@ -31,8 +31,6 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes
 @pytest.fixture(scope="module", name="plex")
 def _plex() -> Iterator[LocalPlex]:
     described = world(denied_pin="not_found")
-    for account in described["account"]:
-        account.pop("password", None)
     local = LocalPlex(World.from_dict(described), clock=Clock(), hand=Hand(), control=Control(Secret(KEY)))
     with local.running():
         yield local

@@ -83,9 +83,9 @@ def test_the_control_api_has_one_too() -> None:
     assert [{"key": []}] == approve["security"]
 
 
-def test_the_control_port_serves_it_to_who_has_the_key(swift: Start) -> None:
+def test_the_control_port_serves_it_to_who_has_the_key(start: Start) -> None:
     """401 without the key, as all else there."""
-    plex = swift(hand=Hand(), control=Control(Secret("the-key-of-this-test"), 0))
+    plex = start(hand=Hand(), control=Control(Secret("the-key-of-this-test"), 0))
     url = plex.control_url or ""
     assert 401 == ask(url, "GET", "/ticketstub/openapi.json").status
     found = ask(url, "GET", "/ticketstub/openapi.json", {"Authorization": "Bearer the-key-of-this-test"})
@@ -143,9 +143,9 @@ def test_what_is_wrong_before_its_route_is_found_is_said_in_its_routes_way(fresh
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_quotes_break_nothing(place: openapi.Place, swift: Start) -> None:
+def test_quotes_break_nothing(place: openapi.Place, start: Start) -> None:
     """Wherever the document has room for a text, one made for SQL is answered, and never with 5xx."""
-    plex = swift()
+    plex = start()
     url = plex.url if place == "plex.tv" else plex.media_server("Attic").url
     head = {"X-Plex-Token": MIRA, "X-Plex-Client-Identifier": "' OR 1=1 --"}
     form = {"Content-Type": "application/x-www-form-urlencoded", **head}

@@ -231,10 +231,10 @@ def test_a_token_does_not_matter(plex: LocalPlex) -> None:
 
 
 @pytest.mark.parametrize("strong", [True, False])
-def test_linked(swift: Start, strong: bool) -> None:
+def test_linked(start: Start, strong: bool) -> None:
     """An approved PIN tells its client a token of the approver's account, the same at each poll until it ends."""
     clock = Clock()
-    plex = swift(clock=clock)
+    plex = start(clock=clock)
     made = create(plex.url, "?strong=true" if strong else "")
     linked = link(plex.url, made["code"], TOM)
     assert (204, b"", None) == (linked.status, linked.body, linked.headers.get("content-type"))
@@ -264,10 +264,10 @@ def test_linked_in_xml(fresh: LocalPlex) -> None:
     assert (200, 20, "0") == (found.status, len(found.xml.get("authToken")), found.xml.get("newRegistration"))
 
 
-def test_it_counts_down(swift: Start) -> None:
+def test_it_counts_down(start: Start) -> None:
     """`expiresIn` is what is left; the dates stay. A code as a parameter does no harm."""
     clock = Clock()
-    plex = swift(clock=clock)
+    plex = start(clock=clock)
     made = create(plex.url)
     clock.now += 24
     found = poll(plex.url, made["id"], f"?code={made['code']}")
@@ -275,10 +275,10 @@ def test_it_counts_down(swift: Start) -> None:
     assert 200 == poll(plex.url, made["id"], "?code=wrong").status
 
 
-def test_over(swift: Start) -> None:
+def test_over(start: Start) -> None:
     """Unlinked, a PIN ends after 900 seconds, a strong one after 1800; it can then be neither polled nor linked."""
     clock = Clock()
-    plex = swift(clock=clock)
+    plex = start(clock=clock)
     typed, strong = create(plex.url), create(plex.url, "?strong=true")
     clock.now = START + 899
     assert 1 == poll(plex.url, typed["id"]).json["expiresIn"]

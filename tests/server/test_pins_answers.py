@@ -13,9 +13,9 @@ from tests.server.pin_asking import CLIENT, JSON, XML, create, link, over, poll
 from ticketstub.server.local_plex import LocalPlex
 
 
-def test_a_linked_pin_told_again(swift: Start) -> None:
+def test_a_linked_pin_told_again(start: Start) -> None:
     """Each poll tells the token, also in XML."""
-    plex = swift()
+    plex = start()
     made = create(plex.url)
     link(plex.url, made["code"])
     token = poll(plex.url, made["id"]).json["authToken"]
@@ -24,9 +24,9 @@ def test_a_linked_pin_told_again(swift: Start) -> None:
     assert token == ask(plex.url, "GET", f"/api/v2/pins/{made['id']}", XML).xml.get("authToken")
 
 
-def test_head_is_as_long_as_the_answer(swift: Start) -> None:
+def test_head_is_as_long_as_the_answer(start: Start) -> None:
     """HEAD tells no body and so no token, and the length of what GET tells; also the older form."""
-    plex = swift()
+    plex = start()
     made = create(plex.url)
     link(plex.url, made["code"])
     looks = [ask(plex.url, "HEAD", f"/api/v2/pins/{made['id']}", JSON) for _ in range(2)]
@@ -41,9 +41,9 @@ def test_head_is_as_long_as_the_answer(swift: Start) -> None:
     assert ask(plex.url, "GET", path, XML).xml.findtext("auth_token")
 
 
-def test_linking_again(swift: Start) -> None:
+def test_linking_again(start: Start) -> None:
     """The account that linked a PIN is told 404, as any other is; the token stays the one it was."""
-    plex = swift()
+    plex = start()
     made = create(plex.url)
     assert 204 == link(plex.url, made["code"], TOM).status
     token = poll(plex.url, made["id"]).json["authToken"]
@@ -52,9 +52,9 @@ def test_linking_again(swift: Start) -> None:
     assert "tom" == get(plex.url, "/api/v2/user", token).json["username"]
 
 
-def test_the_case_of_a_typed_code(swift: Start) -> None:
+def test_the_case_of_a_typed_code(start: Start) -> None:
     """4 characters typed small are the code, too."""
-    plex = swift()
+    plex = start()
     made = create(plex.url)
     while made["code"] == made["code"].lower():  # digits alone
         made = create(plex.url)
@@ -62,9 +62,9 @@ def test_the_case_of_a_typed_code(swift: Start) -> None:
     assert 204 == link(plex.url, create(plex.url)["code"]).status
 
 
-def test_the_case_of_a_strong_code(swift: Start) -> None:
+def test_the_case_of_a_strong_code(start: Start) -> None:
     """A strong code is nobody's to type: it counts in its own letters only."""
-    plex = swift()
+    plex = start()
     made = create(plex.url, "?strong=true")
     assert over(link(plex.url, made["code"].upper()))
     assert 204 == link(plex.url, made["code"]).status
@@ -78,10 +78,10 @@ def deny(path: Path, pin_id: int) -> None:
 
 
 @pytest.mark.parametrize("way", ["pending", "not_found"])
-def test_denied(swift: Start, tmp_path: Path, way: str) -> None:
+def test_denied(start: Start, tmp_path: Path, way: str) -> None:
     """`denied_pin`: a denied PIN stays without token until it ends, or is 404 at once; nobody can link it then."""
     clock = Clock()
-    plex = swift({"denied_pin": way}, db=f"sqlite:///{tmp_path}/plex.db", clock=clock)
+    plex = start({"denied_pin": way}, db=f"sqlite:///{tmp_path}/plex.db", clock=clock)
     made = create(plex.url)
     deny(tmp_path / "plex.db", made["id"])
     assert over(link(plex.url, made["code"]))
@@ -94,9 +94,9 @@ def test_denied(swift: Start, tmp_path: Path, way: str) -> None:
     assert over(poll(plex.url, made["id"]))
 
 
-def test_the_location_in_xml(swift: Start) -> None:
+def test_the_location_in_xml(start: Start) -> None:
     """The XML has the location as a child; JSON has it, too."""
-    plex = swift()
+    plex = start()
     made = ask(plex.url, "POST", "/api/v2/pins", XML).xml
     polled = ask(plex.url, "GET", f"/api/v2/pins/{made.get('id')}", XML).xml
     for found in (made, polled):
@@ -107,9 +107,9 @@ def test_the_location_in_xml(swift: Start) -> None:
 
 
 @pytest.mark.parametrize("form", ["xml", "json"])
-def test_the_format_that_comes_unasked(swift: Start, form: str) -> None:
+def test_the_format_that_comes_unasked(start: Start, form: str) -> None:
     """`default_format` says what a PIN is written as where nothing is asked for."""
-    made = ask(swift({"default_format": form}).url, "POST", "/api/v2/pins", {"X-Plex-Client-Identifier": CLIENT})
+    made = ask(start({"default_format": form}).url, "POST", "/api/v2/pins", {"X-Plex-Client-Identifier": CLIENT})
     assert f"application/{form}; charset=utf-8" == made.headers["content-type"]
 
 
@@ -118,13 +118,13 @@ def wrong_codes(plex: LocalPlex, many: int) -> None:
         assert over(link(plex.url, f"zz{number:02}".replace("z", "!")))
 
 
-def test_wrong_codes_are_counted(swift: Start) -> None:
+def test_wrong_codes_are_counted(start: Start) -> None:
     """S12: after 5 wrong codes in 15 minutes an account is told 429, code 1003, with Retry-After where the world says.
 
     A right code does not help then; another account and other calls are not held up; after 15 minutes it works again.
     """
     clock = Clock()
-    plex = swift(clock=clock)
+    plex = start(clock=clock)
     made = create(plex.url)
     wrong_codes(plex, 5)
     for code in ("!!!!", made["code"]):
@@ -139,9 +139,9 @@ def test_wrong_codes_are_counted(swift: Start) -> None:
     assert 204 == link(plex.url, create(plex.url)["code"]).status
 
 
-def test_right_codes_do_not_count(swift: Start) -> None:
+def test_right_codes_do_not_count(start: Start) -> None:
     """Who links one PIN after the other is not held up, and wins no further guesses by it."""
-    plex = swift(clock=Clock())
+    plex = start(clock=Clock())
     wrong_codes(plex, 3)
     for _ in range(8):
         assert 204 == link(plex.url, create(plex.url)["code"]).status
@@ -176,9 +176,9 @@ def test_a_revoked_approver(start: Start) -> None:
     assert poll(plex.url, made["id"]).json["authToken"] is None
 
 
-def test_a_disabled_approver(swift: Start, tmp_path: Path) -> None:
+def test_a_disabled_approver(start: Start, tmp_path: Path) -> None:
     """S6: an account that is off links nothing, and what it linked before is dead."""
-    plex = swift(db=f"sqlite:///{tmp_path}/plex.db")
+    plex = start(db=f"sqlite:///{tmp_path}/plex.db")
     made, other = create(plex.url), create(plex.url)
     assert 204 == link(plex.url, made["code"], TOM).status
     token = poll(plex.url, made["id"]).json["authToken"]

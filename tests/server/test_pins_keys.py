@@ -102,9 +102,9 @@ def test_what_is_no_key(fresh: LocalPlex, name: str) -> None:
     assert b64(b"k" * 32).encode() not in made.body
 
 
-def test_head_makes_no_jwt(swift: Start) -> None:
+def test_head_makes_no_jwt(start: Start) -> None:
     """HEAD registers no key, ends no token and tells nothing: the GET after it has the JWT."""
-    plex = swift(clock=Clock())
+    plex = start(clock=Clock())
     before = create(plex.url)
     link(plex.url, before["code"])
     opaque = poll(plex.url, before["id"]).json["authToken"]
@@ -147,10 +147,10 @@ def test_the_whole_way(fresh: LocalPlex) -> None:
     assert 200 == exchanged.status, "the nonce was spent by a poll"
 
 
-def test_polled_again(swift: Start) -> None:
+def test_polled_again(start: Start) -> None:
     """Each further poll with a good device JWT tells a JWT that works, until the PIN ends; the last one lives on."""
     clock = Clock()
-    plex = swift(clock=clock)
+    plex = start(clock=clock)
     made = create_with(plex.url, jwk_of(KEY), strong=True).json
     link(plex.url, made["code"], TOM)
     tokens = []
@@ -172,9 +172,9 @@ def test_rsa(fresh: LocalPlex) -> None:
 
 
 @pytest.mark.parametrize("linked", [False, True])
-def test_without_a_device_jwt(swift: Start, linked: bool) -> None:
+def test_without_a_device_jwt(start: Start, linked: bool) -> None:
     """A poll without proof looks pending, whether the PIN is linked or not."""
-    plex = swift(clock=Clock())
+    plex = start(clock=Clock())
     made = create_with(plex.url, jwk_of(KEY)).json
     if linked:
         link(plex.url, made["code"])
@@ -203,12 +203,12 @@ BAD_JWTS = {
 
 
 @pytest.mark.parametrize("linked", [False, True])
-def test_bad_device_jwts(swift: Start, linked: bool) -> None:
+def test_bad_device_jwts(start: Start, linked: bool) -> None:
     """Each bad device JWT is 422 with code 1008, or 1097 for another's `iss`.
 
     It is refused at a pending PIN as at a linked one, tells nothing, and a good one works after all of them.
     """
-    plex = swift(clock=Clock())
+    plex = start(clock=Clock())
     made = create_with(plex.url, jwk_of(KEY), strong=True).json
     if linked:
         link(plex.url, made["code"])
@@ -235,9 +235,9 @@ def test_a_plain_pin_ignores_it(fresh: LocalPlex) -> None:
         assert 20 == len(proven(fresh.url, made, jwt).json["authToken"])
 
 
-def test_a_plain_pin_after_a_key(swift: Start) -> None:
+def test_a_plain_pin_after_a_key(start: Start) -> None:
     """A client that has a key is approved without one, too."""
-    plex = swift(clock=Clock())
+    plex = start(clock=Clock())
     made = create_with(plex.url, jwk_of(KEY)).json
     link(plex.url, made["code"], TOM)
     assert proven(plex.url, made, device_jwt()).json["authToken"]

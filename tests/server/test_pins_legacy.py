@@ -77,10 +77,10 @@ def test_linked(fresh: LocalPlex) -> None:
     assert (200, "tom") == (account.status, account.xml.get("username"))
 
 
-def test_over(swift: Start) -> None:
+def test_over(start: Start) -> None:
     """After 300 seconds it is 404 in the older API's words, linked or not, and cannot be linked."""
     clock = Clock()
-    plex = swift(clock=clock)
+    plex = start(clock=clock)
     (linked, code), (waiting, other) = make(plex.url), make(plex.url)
     link(plex.url, code)
     clock.now = START + 299
@@ -137,9 +137,9 @@ def test_the_json_twin(fresh: LocalPlex) -> None:
 
 
 @pytest.mark.parametrize("way", ["pending", "not_found"])
-def test_denied(swift: Start, tmp_path: Path, way: str) -> None:
+def test_denied(start: Start, tmp_path: Path, way: str) -> None:
     """`denied_pin` holds here too."""
-    plex = swift({"denied_pin": way}, db=f"sqlite:///{tmp_path}/plex.db", clock=Clock())
+    plex = start({"denied_pin": way}, db=f"sqlite:///{tmp_path}/plex.db", clock=Clock())
     pin_id, code = make(plex.url)
     with sqlite3.connect(tmp_path / "plex.db") as database:
         database.execute("UPDATE pin SET denied_at = ?", (START,))

@@ -129,10 +129,10 @@ def test_under_plex_s_own_names(fresh: LocalPlex) -> None:
     )
 
 
-def test_as_long_as_the_pin_lives(swift: Start) -> None:
+def test_as_long_as_the_pin_lives(start: Start) -> None:
     """A linked PIN still has its picture, one that is over has none."""
     clock = Clock()
-    plex = swift(clock=clock)
+    plex = start(clock=clock)
     made = create(plex.url)
     link(plex.url, made["code"])
     assert picture(plex.url, made["code"])

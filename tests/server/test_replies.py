@@ -39,8 +39,6 @@ def attic(folder: Path, start: Start) -> str:
     """A media server with these replies."""
     described = world()
     described["media_server"][0]["replies"] = str(folder)
-    for account in described["account"]:
-        account.pop("password", None)
     url: str = start(world=described).media_server("Attic").url
     return url
 

@@ -104,8 +104,6 @@ def real() -> Iterator[Real]:
 def described(real: Real, **keys: object) -> dict[str, Any]:
     found = world()
     found["media_server"][0] |= {"upstream": real.url, "upstream_token": UP, **keys}
-    for account in found["account"]:
-        account.pop("password", None)
     return found
 
 
