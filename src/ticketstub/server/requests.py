@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import cache
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import chain
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -165,7 +165,7 @@ class Asked:
         A page of such a name would be of this site for its browser (DNS rebinding). No browser leaves the Host out.
         """
         name = self.host_name
-        return name is not None and ("." not in name or _is_address(name) or f".{name}".endswith(_OUR_NAMES))
+        return name is not None and ("." not in name or ip_of(name) is not None or f".{name}".endswith(_OUR_NAMES))
 
     @property
     def host_name(self) -> str | None:
@@ -214,12 +214,13 @@ def whole_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
-def _is_address(name: str) -> bool:
+def ip_of(text: str) -> IPv4Address | IPv6Address | None:
+    """Read an address, the IPv4 one of what is mapped, without its zone; `None` for what is none."""
     try:
-        ip_address(name)
+        found = ip_address(text.partition("%")[0])
     except ValueError:
-        return False
-    return True
+        return None
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
 
 
 def _merged(headers: Headers) -> dict[bytes, bytes]:

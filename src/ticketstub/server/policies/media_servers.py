@@ -6,10 +6,9 @@ network (observed); a claimed one lets in its owner and who has a share of it.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
-
 from ticketstub.refusals import Forbidden, Refusal, Unauthorized
 from ticketstub.server.policy import Access
+from ticketstub.server.requests import ip_of
 from ticketstub.server.store.base import TokenRow
 
 
@@ -59,19 +58,11 @@ def check_may_claim(row: TokenRow) -> None:
 
 def is_this_machine(address: str) -> bool:
     """Tell whether a client is on the server's own machine."""
-    found = _address(address)
+    found = ip_of(address)
     return found is not None and found.is_loopback
 
 
 def is_same_network(address: str) -> bool:
     """Tell whether a client may be in the server's own network: any private or link-local address counts (ours)."""
-    found = _address(address)
+    found = ip_of(address)
     return found is not None and (found.is_loopback or found.is_private or found.is_link_local)
-
-
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        found = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
