@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from ticketstub.errors import printable
 from ticketstub.records import Account, Home, HomeUser, Invitation
-from ticketstub.refusals import BadRequest, Conflict, NotFound, PasscodeRequired
+from ticketstub.refusals import BadRequest, Conflict, Forbidden, NotFound, PasscodeRequired
 from ticketstub.server import homes
 from ticketstub.server.answers import Answer
 from ticketstub.server.clients import client_of
@@ -139,7 +139,9 @@ async def set_passcode(visit: Visited, call: SetPasscode) -> None:
     """Set, change or remove one's own passcode."""
     caller = visit.caller.account
     found = policy.member(await visit.place.store.homes.of(caller.id), caller, str(call.id))
-    policy.check_not_managed(policy.own(found, caller).account)
+    if found.account.id != caller.id:
+        raise Forbidden
+    policy.check_not_managed(caller)
     stored = await visit.place.store.homes.passcode_hash(caller.id)
     if call.passcode:
         policy.check_new_passcode(call.passcode)
@@ -159,21 +161,16 @@ def read_set_managed(asked: Asked) -> SetManagedPasscode:
 
 async def set_managed_passcode(visit: Visited, call: SetManagedPasscode) -> None:
     """Set or remove a managed user's passcode, as the administrator; wrong tries of before are forgotten with it."""
-    store = visit.place.store
-    found = await _administered(visit, str(call.id))
-    account_id = policy.managed_user(found).account.id
+    caller, store = visit.caller.account, visit.place.store
+    home = await store.homes.of(caller.id)
+    policy.check_admin(home, caller)
+    account = policy.member(home, caller, str(call.id)).account
+    if not account.record.restricted:
+        raise policy.not_for_this_user()
     if call.passcode is not None:
         policy.check_new_passcode(call.passcode)
-    await _keep(visit, account_id, await store.homes.passcode_hash(account_id), call.passcode or Secret(""))
-    await store.attempts.clear("passcode", str(account_id))
-
-
-async def _administered(visit: Visited, key: str) -> MemberRow:
-    """Find a member of the Home that the caller administers."""
-    caller = visit.caller.account
-    found = await visit.place.store.homes.of(caller.id)
-    policy.check_admin(found, caller)
-    return policy.member(found, caller, key)
+    await _keep(visit, account.id, await store.homes.passcode_hash(account.id), call.passcode or Secret(""))
+    await store.attempts.clear("passcode", str(account.id))
 
 
 async def _keep(visit: Visited, account_id: int, stored: str | None, passcode: Secret) -> None:
@@ -195,41 +192,24 @@ def read_add(asked: Asked) -> AddHomeUser:
 
 async def add_home_user(visit: Visited, call: AddHomeUser) -> HomeUser:
     """Make a managed user, or invite an account."""
-    caller = visit.caller.account
-    policy.check_admin(await visit.place.store.homes.of(caller.id), caller)
+    caller, store, now = visit.caller.account, visit.place.store, visit.place.now()
+    policy.check_admin(await store.homes.of(caller.id), caller)
+    home = NewHome(id=_new_id(), name=f"{caller.record.title}'s home", admin_id=caller.id)  # with its first member
     if call.invited_email is not None:
-        return await _invite(visit, call.invited_email)
-    return await _make(visit, printable(call.title or "").strip()[:_LONGEST_TITLE])
-
-
-async def _make(visit: Visited, title: str) -> HomeUser:
-    if not title:
-        raise BadRequest
-    store, now = visit.place.store, visit.place.now()
-    made = WorldManaged(title=title, id=_new_id(), uuid=secrets.token_hex(8))
-    new = AccountRow(id=made.id, record=managed_record(made, now))
-    if not await store.homes.add_managed(_new_home(visit), new, now):
-        raise policy.cannot()
-    account = await store.account(made.id)
-    if account is None:
-        raise policy.cannot()
+        account = await store.find_account(call.invited_email)
+        if account is None or account.disabled:
+            raise NotFound
+        if not await store.homes.invite(home, account.id, now):
+            raise policy.exists()
+    else:
+        title = printable(call.title or "").strip()[:_LONGEST_TITLE]
+        if not title:
+            raise BadRequest
+        made = WorldManaged(title=title, id=_new_id(), uuid=secrets.token_hex(8))
+        account = AccountRow(id=made.id, record=managed_record(made, now))
+        if not await store.homes.add_managed(home, account, now):
+            raise policy.cannot()
     return home_user(MemberRow(account=account, admin=False, changed_at=now))
-
-
-async def _invite(visit: Visited, login: str) -> HomeUser:
-    store, now = visit.place.store, visit.place.now()
-    account = await store.find_account(login)
-    if account is None or account.disabled:
-        raise NotFound
-    if not await store.homes.invite(_new_home(visit), account.id, now):
-        raise policy.exists()
-    return home_user(MemberRow(account=account, admin=False, changed_at=now))
-
-
-def _new_home(visit: Visited) -> NewHome:
-    """Describe the Home that an account gets with its first member."""
-    caller = visit.caller.account
-    return NewHome(id=_new_id(), name=f"{caller.record.title}'s home", admin_id=caller.id)
 
 
 def _new_id() -> int:

@@ -92,20 +92,6 @@ def check_admin(home: HomeRow | None, caller: AccountRow) -> None:
         raise Forbidden
 
 
-def managed_user(found: MemberRow) -> MemberRow:
-    """Return a managed user; raises `Forbidden` (403, code 1043) for any other member."""
-    if not found.account.record.restricted:
-        raise _not_for_this_user()
-    return found
-
-
-def own(found: MemberRow, caller: AccountRow) -> MemberRow:
-    """Return the caller's own membership; raises `Forbidden` (403, code 1042) for somebody else's."""
-    if found.account.id != caller.id:
-        raise Forbidden
-    return found
-
-
 def removable(home: HomeRow | None, caller: AccountRow, found: MemberRow) -> HomeRow:
     """Return the Home that a member may be taken out of: by its administrator, or by itself unless it is managed.
 
@@ -116,11 +102,12 @@ def removable(home: HomeRow | None, caller: AccountRow, found: MemberRow) -> Hom
         check_admin(home, caller)
     check_not_managed(caller)
     if home is None or found.admin:
-        raise _not_for_this_user()
+        raise not_for_this_user()
     return home
 
 
-def _not_for_this_user() -> Forbidden:
+def not_for_this_user() -> Forbidden:
+    """Refuse what is for others: it is no managed user, or the administrator (403, code 1043)."""
     return Forbidden("This action is not available for this user", status=403, code=1043)
 
 
