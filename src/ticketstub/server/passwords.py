@@ -17,6 +17,7 @@ import secrets
 import sys
 import threading
 from base64 import b64encode
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
@@ -35,16 +36,7 @@ _NICENESS = 5
 
 
 class Overloaded(Exception):
-    """There is more work than can be done soon; nothing was done.
-
-    Attributes:
-        retry_after: whole seconds after which to try again.
-    """
-
-    retry_after = 1
-
-    def __init__(self) -> None:
-        super().__init__("too much is waiting already; try again in a second")
+    """There is more work than can be done soon; nothing was done."""
 
 
 class Cost(NamedTuple):
@@ -174,12 +166,6 @@ def _step_back() -> None:
             os.setpriority(os.PRIO_PROCESS, thread, _NICENESS)
 
 
-class _Queue:
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.length = 0
-
-
 class Turns:
     """One after the other, for each account by itself.
 
@@ -193,19 +179,19 @@ class Turns:
 
     def __init__(self, waiting: int = WAITING) -> None:
         self._most = waiting + 1
-        self._queues: dict[str, _Queue] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._lengths = Counter[str]()
 
     @contextlib.asynccontextmanager
     async def of(self, subject: str) -> AsyncGenerator[None, None]:
         """Wait for one's turn and have it; raises `Overloaded` where too many wait."""
-        queue = self._queues.setdefault(subject, _Queue())
-        if queue.length >= self._most:
+        if self._lengths[subject] >= self._most:
             raise Overloaded
-        queue.length += 1
+        self._lengths[subject] += 1
         try:
-            async with queue.lock:
+            async with self._locks.setdefault(subject, asyncio.Lock()):
                 yield
         finally:
-            queue.length -= 1
-            if not queue.length:
-                del self._queues[subject]
+            self._lengths[subject] -= 1
+            if not self._lengths[subject]:
+                del self._lengths[subject], self._locks[subject]
