@@ -11,7 +11,7 @@ from tests.server.asking import ATTIC, MIRA, MIRA_ON_TOMS, START, TOM, TOM_ON_AT
 from tests.server.conftest import Start
 from tests.server.small import LOFT, rows, signed_in, small
 from tests.tables import every
-from ticketstub.refusals import Forbidden, Unauthorized
+from ticketstub.refusals import Unauthorized
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.policies import media_servers as policy
 from ticketstub.server.world import World, WorldError
@@ -199,12 +199,6 @@ def test_plex_tv_may_refuse_the_tokens_of_media_servers(begin: Start) -> None:
     assert {"accept": [[200, 200, 200]] * 2, "forbidden": [[200, 200, 200], [403, 403, 200]]} == statuses
 
 
-def test_a_share_may_be_refused_as_nobody(begin: Start) -> None:
-    """With `shared_on_owner_route = 401` who has a share gets the 401 page there, and elsewhere its answer."""
-    attic = begin({"shared_on_owner_route": 401}).media_server("Attic").url
-    assert [401, 200] == [get(attic, path, TOM_ON_ATTIC).status for path in ("/accounts", "/clients")]
-
-
 def test_a_token_in_the_query(attic: str) -> None:
     """`X-Plex-Token` in the query opens as the header does."""
     assert [200, 401] == [ask(attic, "GET", f"/accounts?X-Plex-Token={token}").status for token in (MIRA, TOM)]
@@ -366,15 +360,6 @@ def test_who_is_near(address: str, *, this_machine: bool, same_network: bool) ->
         policy.check_claimable(10500123, address)
 
 
-def test_what_is_refused_with_what() -> None:
-    """403 unless the world says 401; the owner is never refused."""
-    policy.check_owner("owner", 403)
-    with pytest.raises(Forbidden):
-        policy.check_owner("shared", 403)
-    with pytest.raises(Unauthorized):
-        policy.check_owner("shared", 401)
-
-
 @pytest.mark.parametrize("status", [401, 403])
 def test_security_without_a_token(begin: Start, status: int) -> None:
     """`security_without_token` is about `/security/*` only: no token, and a dead one, in the page of that status."""
@@ -393,12 +378,11 @@ def test_an_unknown_source(begin: Start, status: int) -> None:
     assert [status, 200] == [get(attic, path, MIRA).status for path in (SOURCE + "x", SOURCE)]
 
 
-@pytest.mark.parametrize("status", [404, 400])
-def test_an_old_media_server(begin: Start, status: int) -> None:
-    """`old_media_server` says how one older than 1.15.4 refuses; it makes transient tokens all the same."""
+def test_an_old_media_server(begin: Start) -> None:
+    """One older than 1.15.4 refuses with 404; it makes transient tokens all the same."""
     old: dict[str, object] = {"version": "1.15.3.858-fbfb913f7"}
-    attic = begin({"old_media_server": status}, old).media_server("Attic").url
-    assert [status, status] == [get(attic, SOURCE, token).status for token in (MIRA, TOM_ON_ATTIC)]
+    attic = begin({}, old).media_server("Attic").url
+    assert [404, 404] == [get(attic, SOURCE, token).status for token in (MIRA, TOM_ON_ATTIC)]
     assert 200 == get(attic, TRANSIENT, MIRA).status
 
 

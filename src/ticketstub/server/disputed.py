@@ -43,6 +43,8 @@ class Answers(Part, frozen=True, kw_only=True):
         "controllers": '"unlisted"',
         "claim_refused": "404",
         "claim_once": "true",
+        "shared_on_owner_route": "403",
+        "old_media_server": "404",
     }
 
     default_format: Literal["xml", "json"] = "xml"
@@ -57,10 +59,8 @@ class Answers(Part, frozen=True, kw_only=True):
     shared_server_tokens: Literal["present", "missing"] = "present"
     legacy_server_lists: Literal["full", "empty"] = "full"
     cors: Literal["allow", "none"] = "allow"
-    shared_on_owner_route: Literal[403, 401] = 403
     security_without_token: Literal[401, 403] = 401
     unknown_source: Literal[404, 400] = 404
-    old_media_server: Literal[404, 400] = 404
     source_device: Literal["object", "list"] = "object"
     my_plex_account: Literal["without_token", "with_token", "forbidden"] = "without_token"
     server_tokens: Literal["accept", "forbidden"] = "accept"

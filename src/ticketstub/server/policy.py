@@ -83,20 +83,15 @@ def check_kind(row: TokenRow | None, kinds: frozenset[TokenKind]) -> TokenRow:
     return row
 
 
-def check_sources(server: MediaServerRow, level: Access, *, old: int = 404) -> None:
+def check_sources(server: MediaServerRow, level: Access) -> None:
     """Refuse to tell about sources.
 
-    Args:
-        server: the media server.
-        level: what the caller may do there.
-        old: how one older than 1.15.4 refuses (documented that it does; 404 is assumed).
-
     Raises:
-        NotFound: the media server is older than 1.15.4, or `BadRequest` where `old` is 400.
+        NotFound: the media server is older than 1.15.4 (documented that it refuses; 404 is assumed).
         Forbidden: only its owner is told, and who has a transient token made from the owner's (documented).
     """
     if _release(server.version) < _KNOWS_SOURCES:
-        raise NotFound if old == 404 else BadRequest
+        raise NotFound
     if level != "owner":
         raise Forbidden
 

@@ -6,7 +6,7 @@ network (observed); a claimed one lets in its owner and who has a share of it.
 
 from __future__ import annotations
 
-from ticketstub.refusals import Forbidden, Refusal, Unauthorized
+from ticketstub.refusals import Refusal, Unauthorized
 from ticketstub.server.policy import Access
 from ticketstub.server.requests import ip_of
 from ticketstub.server.store.base import TokenRow
@@ -31,17 +31,6 @@ def access(row: TokenRow | None, machine_identifier: str, owner_id: int | None) 
         if row.kind == "server" and row.account_id == owner_id:
             return "owner"
     raise Unauthorized
-
-
-def check_owner(level: Access, refused_with: int) -> None:
-    """Refuse who is not the owner.
-
-    Raises:
-        Forbidden: with a share only (observed: 403).
-        Unauthorized: likewise, where the world says 401.
-    """
-    if level != "owner":
-        raise Forbidden if refused_with == 403 else Unauthorized
 
 
 def check_claimable(owner_id: int | None, address: str) -> None:
