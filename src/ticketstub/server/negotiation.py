@@ -6,6 +6,7 @@ wildcard and every other type leave it to the default (observed: plex.tv answers
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from ticketstub.wire.codec import Format
@@ -16,6 +17,7 @@ _FORMATS = {
     "application/xml": Format.XML,
     "text/xml": Format.XML,
 }
+_QUALITY = re.compile(r"q\s*=\s*([0-9]+(?:\.[0-9]*)?)").fullmatch
 _SUFFIXES = {".json": Format.JSON, ".xml": Format.XML}
 
 
@@ -35,14 +37,7 @@ def accepted(accept: bytes, default: Format) -> Format:
 
 def _weight(parameters: list[str]) -> float:
     """Read the q value; one that cannot be read counts as none."""
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 1.0
-    return 1.0
+    return next((float(match[1]) for each in parameters if (match := _QUALITY(each))), 1.0)
 
 
 def without_suffix(path: str) -> tuple[str, Format | None]:

@@ -18,7 +18,7 @@ import msgspec
 from ticketstub.token import Secret, Token
 
 if TYPE_CHECKING:
-    from ticketstub.server.control.hand import Hand
+    from ticketstub.server.control.commands import Commands
 
 PREFIX = "/control/v1"
 
@@ -38,13 +38,7 @@ class WithId(Protocol):
     id: int
 
 
-class Commanding(Protocol):
-    """What commands are methods of: something with a hand on a local Plex."""
-
-    hand: Hand
-
-
-Own = TypeVar("Own", bound=Commanding)
+Own = TypeVar("Own", bound="Commands")
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 Work = Callable[Concatenate[Own, Given], Coroutine[Any, Any, Result]]
@@ -79,7 +73,7 @@ class Command:
                 fields.append((name, _in_json(hints[name]), msgspec.field(default=default)))
         return msgspec.defstruct(self.work.__name__.strip("_"), fields, kw_only=True, forbid_unknown_fields=True)
 
-    async def do(self, commands: Commanding, order: Mapping[str, object]) -> Any:  # noqa: ANN401  # what it is, its own type says
+    async def do(self, commands: Commands, order: Mapping[str, object]) -> Any:  # noqa: ANN401  # what it is, its own type says
         """Do it as an order says.
 
         Raises:
