@@ -57,10 +57,6 @@ class _People(Struct, frozen=True):
     at_home: frozenset[int]
     shares: tuple[ShareRow, ...]
 
-    def given_to(self, person: AccountRow) -> list[ShareRow]:
-        """Return the shares of the caller's servers that somebody has."""
-        return [share for share in self.shares if share.owner.id == self.me and share.guest.id == person.id]
-
 
 async def _people(visit: Visited) -> _People:
     """Find the others of the caller's Home, then everybody there is a share with."""
@@ -121,7 +117,7 @@ def gone() -> Answer:
 
 
 def _user(person: AccountRow, people: _People, now: int) -> User:
-    record = person.record
+    record, given = person.record, [each for each in people.shares if each.owner.id == people.me]
     return User(
         id=record.id,
         title=record.title,
@@ -142,7 +138,7 @@ def _user(person: AccountRow, people: _People, now: int) -> User:
         filter_photos="",
         filter_television="",
         restricted=record.restricted,
-        servers=tuple(_shared_with(share, now) for share in people.given_to(person)),
+        servers=tuple(_shared_with(share, now) for share in given if share.guest.id == person.id),
     )
 
 

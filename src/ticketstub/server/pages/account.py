@@ -68,27 +68,23 @@ def _device(device: KnownDevice, now: int) -> dict[str, object]:
     }
 
 
-async def show_home(visit: PageVisit) -> Answer:
-    """Show the Home's users."""
-    return await _home(visit)
-
-
 async def switch(visit: PageVisit) -> Answer:
     """Go on as another user; raises `NotFound` for who is not in this Home."""
     account, user, typed = visit.account("/account/home"), visit.given.get("user", ""), visit.given.get("passcode")
     try:
         target, stored = await homes.admitted(visit.instance, account, user, Secret(typed) if typed else None)
     except PasscodeRequired:
-        return await _home(visit, "This passcode is wrong.", user, 403)
+        return await show_home(visit, "This passcode is wrong.", user, 403)
     except RateLimited as refusal:
         seconds = int(refusal.retry_after or 1)
-        return await _home(visit, f"This was tried too often. Wait {wait(seconds)}, then try again.", user, 429)
+        return await show_home(visit, f"This was tried too often. Wait {wait(seconds)}, then try again.", user, 429)
     if not await visit.browser.switch(target.id, stored):
         raise NotFound
     return visit.go("/account")
 
 
-async def _home(visit: PageVisit, error: str = "", failed: str = "", status: int = 200) -> Answer:
+async def show_home(visit: PageVisit, error: str = "", failed: str = "", status: int = 200) -> Answer:
+    """Show the Home's users, and why one was not switched to."""
     account = visit.account("/account/home")
     home = await visit.instance.store.homes.of(account.id)
     users = [await _user(visit, member, account, failed) for member in policy.members(home, account)]
