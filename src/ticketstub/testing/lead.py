@@ -12,13 +12,13 @@ import ssl
 import sys
 import threading
 from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ticketstub.server.local_plex import LocalPlex
 
 
-class Lead(contextlib.AbstractContextManager["Lead"]):
+class Lead(contextlib.ExitStack):
     """Leads to one running local Plex. Entering it starts nothing; leaving it ends all that was started.
 
     Args:
@@ -26,11 +26,12 @@ class Lead(contextlib.AbstractContextManager["Lead"]):
     """
 
     def __init__(self, plex: LocalPlex) -> None:
+        super().__init__()
         self._plex = plex
         self._lock = threading.Lock()
-        self._endings = contextlib.ExitStack()
         self._variables: dict[str, str] | None = None
         self._over = False
+        self.callback(self._end)
 
     def variables(self) -> dict[str, str]:
         """Return the variables of a program's environment; the first time, start what they lead to.
@@ -38,29 +39,19 @@ class Lead(contextlib.AbstractContextManager["Lead"]):
         Raises:
             RuntimeError: the local Plex has ended.
         """
+        from ticketstub.server.proxy.leading import leading  # loaded only to be run
+        from ticketstub.server.proxy.variables import Pointing, variables  # likewise
+
         with self._lock:
             if self._over:
                 raise RuntimeError("the local Plex has ended")
             if self._variables is None:
-                self._variables = self._begin()
+                way = self.enter_context(leading(self._plex, {}, offline=True))
+                self._variables = variables(Pointing(*way, self._plex.url), {})
             return dict(self._variables)
 
-    def _begin(self) -> dict[str, str]:
-        from ticketstub.server.proxy.leading import leading  # loaded only to be run
-        from ticketstub.server.proxy.variables import Pointing, variables  # likewise
-
-        way = self._endings.enter_context(leading(self._plex, {}, offline=True))
-        return variables(Pointing(*way, self._plex.url), {})
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End."""
-        with self._lock:
-            self._over = True
-            self._endings.close()
+    def _end(self) -> None:
+        self._over = True
 
 
 @contextlib.contextmanager
