@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ticketstub.server.addresses import addresses, certified_names, plex_direct_digits
 from ticketstub.server.keys import Keys
 from ticketstub.server.limits import Rates
-from ticketstub.server.places import Listening, Places, RunningMediaServer, Secure, url_of
+from ticketstub.server.places import Places, Secure
 from ticketstub.server.settings import Settings
 from ticketstub.server.world import World
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ticketstub.server.upstream import Upstream
 
 
-class LocalPlex:
+class LocalPlex(Places):
     """A local Plex. Constructing one starts nothing.
 
     Args:
@@ -93,8 +93,7 @@ class LocalPlex:
         """What checks passwords and passcodes, once started."""
         self._db = db
         self._reset = reset
-        more = secure.ports if secure else ()
-        self._places = Places(Listening(host, port, advertise, media_port, more), control)
+        super().__init__(host, port, secure.ports if secure else (), advertise, media_port, control)
         self._clock = clock if hand is None else hand.runs_on(clock)
         self._hand = hand
         self._settings = settings or Settings()
@@ -107,34 +106,6 @@ class LocalPlex:
         self._elsewhere: dict[str, Replies | Upstream | None] = {}
         self._context: ssl.SSLContext | None = None
         self._server: Server | None = None
-
-    @property
-    def url(self) -> str:
-        """The base address of plex.tv's API, once started."""
-        return url_of(self._places.listening.host, self._places.port)
-
-    @property
-    def more_ports(self) -> tuple[int, ...]:
-        """The further ports of plex.tv's, once started."""
-        return self._places.more
-
-    @property
-    def control_url(self) -> str | None:
-        """The base address of the control API, once started; `None` where it is not asked for."""
-        control = self._places.control
-        return url_of(self._places.listening.host, control.port) if control else None
-
-    @property
-    def media_servers(self) -> tuple[RunningMediaServer, ...]:
-        """The media servers, once started."""
-        return self._places.media_servers
-
-    def media_server(self, name: str) -> RunningMediaServer:
-        """Return a media server by its name or machine identifier; raises `LookupError` where there is none."""
-        for server in self.media_servers:
-            if name in {server.name, server.machine_identifier}:
-                return server
-        raise LookupError(f"no media server is called {name!r}")
 
     def speak_tls(self, context: ssl.SSLContext, on_failure: Callable[[int], None]) -> None:
         """Answer https too on every port from now on, once started; from any thread.
@@ -157,7 +128,7 @@ class LocalPlex:
         """
         path = self._database_path()
         with contextlib.ExitStack() as held:
-            listeners = self._places.take_plex_tv(held)
+            listeners = self.take_plex_tv(held)
             if path is not None:
                 from ticketstub.server.store.sqlite_lock import hold  # loaded only to be run
 
@@ -208,7 +179,7 @@ class LocalPlex:
         """Take the media servers' addresses, and make what can fail of that which answers there."""
         from ticketstub.server.elsewhere import elsewhere  # likewise
 
-        listeners += self._places.take_the_rest(rows, held)
+        listeners += self.take_the_rest(rows, held)
         for row in rows:
             found = self._of_world.get(row.machine_identifier)
             more = elsewhere(found, row.name, self._record, self.world) if found else None
@@ -253,7 +224,7 @@ class LocalPlex:
 
         sites: dict[int, MediaServer] = {}
         for row, running in zip(await instance.store.media_servers(), self.media_servers, strict=True):
-            found, reached_at = self._of_world.get(row.machine_identifier), self._places.listening.reached_at
+            found, reached_at = self._of_world.get(row.machine_identifier), self.reached_at
             given = found.addresses if found else None
             instance.addresses[row.machine_identifier] = addresses(reached_at, running.port, given)
             sites[running.port] = MediaServer(row, instance, self._elsewhere[row.machine_identifier])
@@ -270,14 +241,14 @@ class LocalPlex:
             app = App(*await sites(), settings, self._on_answer, self._clock)
         else:
             names = {server.port: server.name for server in self.media_servers}
-            control, on_answer = self._places.control, self._on_answer
+            control, on_answer = self.control, self._on_answer
             app = await hand.take(
                 instance, self.world, sites, settings=settings, places=names, control=control, on_answer=on_answer
             )
         kept = {server.port: settings.media_server_keep_alive_seconds for server in self.media_servers}
         server = self._server = Server(app, settings, kept, self._context)
         if hand is not None:
-            hand.serves(server, self._places.listening.host, (self._places.port, *self._places.more))
+            hand.serves(server, self.host, (self.port, *self.more_ports))
         for listener in listeners:
             server.open_port(listener)
         try:

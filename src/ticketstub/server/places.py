@@ -39,31 +39,6 @@ class Secure(NamedTuple):
     ports: tuple[int, ...] = (443, 80)
 
 
-class Listening(NamedTuple):
-    """Where a local Plex is to listen.
-
-    Attributes:
-        host: the address.
-        port: plex.tv's port; 0 takes a free one.
-        advertise: the address that media servers are listed at; left out, it is `host`, and for all addresses of this
-            machine its loopback one.
-        media_port: the port of the first media server whose port the world leaves open, the next ones after it; left
-            out, they take free ones.
-        more: more ports of plex.tv's.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 0
-    advertise: str | None = None
-    media_port: int | None = None
-    more: tuple[int, ...] = ()
-
-    @property
-    def reached_at(self) -> str:
-        """The address that media servers are listed at."""
-        return self.advertise or ON_THIS_MACHINE.get(self.host, self.host)
-
-
 class RunningMediaServer(msgspec.Struct, frozen=True, kw_only=True):
     """A media server of a running local Plex, and where it answers."""
 
@@ -87,27 +62,65 @@ class Places:
     """The addresses of one local Plex. Constructing it takes none.
 
     Args:
-        listening: where.
+        host: the address to listen on.
+        port: plex.tv's port; 0 takes a free one.
+        more_ports: more ports of plex.tv's.
+        advertise: the address that media servers are listed at; left out, it is `host`, and for all addresses of this
+            machine its loopback one.
+        media_port: the port of the first media server whose port the world leaves open, the next ones after it; left
+            out, they take free ones.
         control: the control API, if it is asked for.
     """
 
-    def __init__(self, listening: Listening, control: Control | None = None) -> None:
-        self.listening = listening
-        self.port = listening.port
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        more_ports: tuple[int, ...],
+        advertise: str | None,
+        media_port: int | None,
+        control: Control | None,
+    ) -> None:
+        self.host = host
+        self.port = port
         """plex.tv's port; once taken, the true one, as below."""
-        self.more = listening.more
+        self.more_ports = more_ports
         """plex.tv's further ports."""
         self.control = control
         """The control API's key and port."""
         self.media_servers: tuple[RunningMediaServer, ...] = ()
         """The media servers, once taken."""
+        self._advertise = advertise
+        self._media_port = media_port
+
+    @property
+    def url(self) -> str:
+        """The base address of plex.tv's API, once started."""
+        return url_of(self.host, self.port)
+
+    @property
+    def control_url(self) -> str | None:
+        """The base address of the control API, once started; `None` where it is not asked for."""
+        return url_of(self.host, self.control.port) if self.control else None
+
+    @property
+    def reached_at(self) -> str:
+        """The address that media servers are listed at."""
+        return self._advertise or ON_THIS_MACHINE.get(self.host, self.host)
+
+    def media_server(self, name: str) -> RunningMediaServer:
+        """Return a media server by its name or machine identifier; raises `LookupError` where there is none."""
+        for server in self.media_servers:
+            if name in {server.name, server.machine_identifier}:
+                return server
+        raise LookupError(f"no media server is called {name!r}")
 
     def take_plex_tv(self, sockets: contextlib.ExitStack) -> list[socket.socket]:
         """Take plex.tv's ports; raises `ListenError`, as below."""
-        ports = (self.port, *(port for port in self.more if port == 0 or port != self.port))
+        ports = (self.port, *(port for port in self.more_ports if port == 0 or port != self.port))
         taken = [self._take(port, sockets) for port in ports]
         self.port, *more = [each.getsockname()[1] for each in taken]
-        self.more = tuple(more)
+        self.more_ports = tuple(more)
         return taken
 
     def take_the_rest(self, rows: Sequence[MediaServerRow], sockets: contextlib.ExitStack) -> list[socket.socket]:
@@ -116,14 +129,14 @@ class Places:
 
         free, found = self._open_ports(rows), dict[str, socket.socket]()
         for row in sorted(rows, key=lambda row: row.port is None):
-            if row.port and row.port in {self.port, *self.more}:
+            if row.port and row.port in {self.port, *self.more_ports}:
                 raise ListenError(f"port {row.port} is {row.name}'s in the world: name another one for plex.tv's API")
             found[row.machine_identifier] = self._take(row.port or next(free), sockets)
         self.media_servers = tuple(
             RunningMediaServer(
                 name=row.name,
                 machine_identifier=row.machine_identifier,
-                host=self.listening.advertise or self.listening.host,
+                host=self._advertise or self.host,
                 port=found[row.machine_identifier].getsockname()[1],
             )
             for row in rows
@@ -137,12 +150,14 @@ class Places:
     def _take(self, port: int, sockets: contextlib.ExitStack) -> socket.socket:
         from ticketstub.server.listening import listen  # likewise
 
-        return sockets.enter_context(listen(self.listening.host, port))
+        return sockets.enter_context(listen(self.host, port))
 
     def _open_ports(self, rows: Sequence[MediaServerRow]) -> Iterator[int]:
         """Yield a port for each media server that has none in the world."""
-        taken = {self.port, *self.more, self.control.port if self.control else 0, *(row.port for row in rows)} - {0}
-        for port in count(self.listening.media_port) if self.listening.media_port else repeat(0):
+        taken = {self.port, *self.more_ports, self.control.port if self.control else 0, *(row.port for row in rows)} - {
+            0
+        }
+        for port in count(self._media_port) if self._media_port else repeat(0):
             if port not in taken:
                 yield port
 
