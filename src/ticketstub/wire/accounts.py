@@ -13,32 +13,22 @@ import msgspec
 from ticketstub.frames import hide_locals
 from ticketstub.records import Account
 from ticketstub.token import Secret
-from ticketstub.wire.call import Call, Http, Silent, data_of, malformed, one, written
+from ticketstub.wire.call import Call, Http, Silent, data_of, in_root, malformed
 from ticketstub.wire.codec import Format, document
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_members
 
-
-class AccountCall(Call[Account], frozen=True, kw_only=True):
-    """What is answered with an account, and mostly with a new token of it."""
-
-    def read(self, response: Response) -> Account:
-        return one(Account, response, ("auth_token",))
-
-    def write(self, value: Account, form: Format) -> bytes:
-        return written("user", value, form)
+NEW_TOKEN = in_root(Account, "user", "auth_token")
+"""An account, mostly with a new token of it."""
 
 
-class GetTokenDetails(AccountCall, frozen=True, kw_only=True):
+class GetTokenDetails(Call[Account], frozen=True, kw_only=True):
     """Ask whose token this is: `GET /api/v2/user`, 200 (documented)."""
 
-    http = Http("GET", "/api/v2/user", "get_token_details")
-
-    def read(self, response: Response) -> Account:
-        return one(Account, response, ("id", "uuid", "auth_token"))
+    http = Http("GET", "/api/v2/user", "get_token_details", reply=in_root(Account, "user", "id", "uuid", "auth_token"))
 
 
-class PostUsersSignInData(AccountCall, frozen=True, kw_only=True):
+class PostUsersSignInData(Call[Account], frozen=True, kw_only=True):
     """Sign in with login and password: `POST /api/v2/users/signin`, 201 (documented).
 
     Args:
@@ -56,6 +46,7 @@ class PostUsersSignInData(AccountCall, frozen=True, kw_only=True):
         in_body=True,
         repeatable=False,
         status=201,
+        reply=NEW_TOKEN,
     )
 
     login: str
@@ -111,7 +102,7 @@ def write_faults(faults: Sequence[Fault], form: Format) -> bytes:
     return document("errors", items, form, wrapped=True)
 
 
-class CreateAccount(AccountCall, frozen=True, kw_only=True):
+class CreateAccount(Call[Account], frozen=True, kw_only=True):
     """Make an account and sign in to it: `POST /api/v2/users`, 201 (observed but for the answer, which is assumed).
 
     What is wrong with its fields is refused all at once (422; codes 1010, 1011, 1032 to 1037, 1039, 1047, 1048).
@@ -132,6 +123,7 @@ class CreateAccount(AccountCall, frozen=True, kw_only=True):
         repeatable=False,
         status=201,
         mark="assumed",
+        reply=NEW_TOKEN,
     )
 
     email: str
@@ -140,7 +132,7 @@ class CreateAccount(AccountCall, frozen=True, kw_only=True):
     password_confirmation: Secret | None = None
 
 
-class ChangePassword(AccountCall, frozen=True, kw_only=True):
+class ChangePassword(Call[Account], frozen=True, kw_only=True):
     """Change the caller's password: `POST /api/v2/users/password`, 200 (that it exists is observed, all else ours).
 
     Args:
@@ -152,7 +144,15 @@ class ChangePassword(AccountCall, frozen=True, kw_only=True):
             the only one of the account.
     """
 
-    http = Http("POST", "/api/v2/users/password", "change_password", in_body=True, repeatable=False, mark="assumed")
+    http = Http(
+        "POST",
+        "/api/v2/users/password",
+        "change_password",
+        in_body=True,
+        repeatable=False,
+        mark="assumed",
+        reply=NEW_TOKEN,
+    )
 
     current_password: Secret
     password: Secret

@@ -7,9 +7,9 @@ Plex checks them. Every call carries a mark: documented, observed or assumed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from string import Formatter
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
@@ -34,6 +34,16 @@ Base = Literal["plex.tv", "server"]
 Mark = Literal["documented", "observed", "assumed"]
 
 
+class Reply(NamedTuple):
+    """How a call's reply is read from an answer of success, and how it is written; by itself, one that says nothing.
+
+    `read` raises `MalformedReply` where the answer is not what the call is answered with.
+    """
+
+    read: Callable[[Response], Any] = lambda _response: None
+    write: Callable[[Any, Format], bytes] = lambda _value, _form: b""
+
+
 class Http(NamedTuple):
     """How a call goes over HTTP.
 
@@ -49,6 +59,7 @@ class Http(NamedTuple):
         status: the status of its success.
         media_type: the media type of its success, where that is neither JSON nor XML.
         mark: where our knowledge of it comes from.
+        reply: how its reply is read and written, where the call has no methods of its own for that.
     """
 
     method: str
@@ -62,6 +73,7 @@ class Http(NamedTuple):
     status: int = 200
     media_type: str | None = None
     mark: Mark = "documented"
+    reply: Reply = Reply()
 
 
 class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"):
@@ -125,21 +137,16 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
         Raises:
             MalformedReply: the answer is not what this call is answered with.
         """
-        raise NotImplementedError(self.http.name)  # every call below says what its reply is
+        found: V = self.http.reply.read(response)
+        return found
 
     def write(self, value: V, form: Format) -> bytes:
         """Write its reply's body."""
-        raise NotImplementedError(self.http.name)  # every call below says what its reply is
+        return self.http.reply.write(value, form)
 
 
 class Silent(Call[None], frozen=True, kw_only=True):
     """A call whose success says nothing more: whatever its body holds is not looked at."""
-
-    def read(self, response: Response) -> None:
-        return None
-
-    def write(self, value: None, form: Format) -> bytes:
-        return b""
 
 
 C = TypeVar("C", bound="Call[Any]")  # whatever its reply is
@@ -320,3 +327,13 @@ def written(root: str, value: Record, form: Format) -> bytes:
 def contained(value: Record, form: Format, *, size: int = 0) -> bytes:
     """Write one record as a media server does: in a `MediaContainer`, after its size, and without nulls (observed)."""
     return codec.document(CONTAINER, {"size": size, **codec.plain(value, nulls=False)}, form, wrapped=True)
+
+
+def in_root(kind: type[Record], root: str, *evidence: str) -> Reply:
+    """Make the reply that is one record under this root (see `one` and `written`)."""
+    return Reply(partial(one, kind, evidence=evidence), partial(written, root))
+
+
+def in_container(kind: type[Record], *evidence: str) -> Reply:
+    """Make the reply that is one record in a media server's container (see `one` and `contained`)."""
+    return Reply(partial(one, kind, evidence=evidence), contained)

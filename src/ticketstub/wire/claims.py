@@ -6,14 +6,14 @@ public clients and images.
 
 from __future__ import annotations
 
+from functools import partial
+
 from ticketstub.records import Account, Record
 from ticketstub.token import Secret, Token
-from ticketstub.wire.call import Call, Http, malformed, one, written
+from ticketstub.wire.call import Call, Http, Reply, malformed, one, written
 from ticketstub.wire.codec import Format, document, plain, to_json
 from ticketstub.wire.http import Response
-from ticketstub.wire.legacy_accounts import LegacyAccount
-
-_AS_ACCOUNT = LegacyAccount()
+from ticketstub.wire.legacy_accounts import LEGACY_ACCOUNT
 
 
 class _Claim(Record, frozen=True, kw_only=True):
@@ -56,48 +56,65 @@ class GetClaimToken(Call[Token], frozen=True, kw_only=True):
 class ExchangeClaim(Call[Account], frozen=True, kw_only=True):
     """Exchange a claim token for a server's own token, as the server: `POST /api/claim/exchange`, 200 (observed)."""
 
-    http = Http("POST", "/api/claim/exchange", "exchange_claim", needs_token=False, repeatable=False, mark="observed")
+    http = Http(
+        "POST",
+        "/api/claim/exchange",
+        "exchange_claim",
+        needs_token=False,
+        repeatable=False,
+        mark="observed",
+        reply=LEGACY_ACCOUNT,
+    )
 
     token: Secret
 
-    def read(self, response: Response) -> Account:
-        return _AS_ACCOUNT.read(response)
-
     def write(self, value: Account, form: Format) -> bytes:
         """Write the account with the server's token: in XML as the older API, in JSON at the top level (assumed)."""
-        return _AS_ACCOUNT.write(value, form) if form is Format.XML else written("user", value, form)
+        return super().write(value, form) if form is Format.XML else written("user", value, form)
 
 
-class _ServerCall(Call[ClaimedServer], frozen=True, kw_only=True):
-    """What a media server answers about its owner."""
-
-    def read(self, response: Response) -> ClaimedServer:
-        return one(ClaimedServer, response, ("sign_in_state", "username", "mapping_state"))
-
-    def write(self, value: ClaimedServer, form: Format) -> bytes:
-        return document("MyPlex", plain(value, nulls=False), form, wrapped=True)
+def _write_server(value: ClaimedServer, form: Format) -> bytes:
+    return document("MyPlex", plain(value, nulls=False), form, wrapped=True)
 
 
-class ClaimServer(_ServerCall, frozen=True, kw_only=True):
+_SERVER = Reply(partial(one, ClaimedServer, evidence=("sign_in_state", "username", "mapping_state")), _write_server)
+
+
+class ClaimServer(Call[ClaimedServer], frozen=True, kw_only=True):
     """Hand a claim token to a media server that nobody owns yet: `POST /myplex/claim`, 200 (observed).
 
     It takes one only from its own machine or network.
     """
 
     http = Http(
-        "POST", "/myplex/claim", "claim_server", base="server", needs_token=False, repeatable=False, mark="observed"
+        "POST",
+        "/myplex/claim",
+        "claim_server",
+        base="server",
+        needs_token=False,
+        repeatable=False,
+        mark="observed",
+        reply=_SERVER,
     )
 
     token: Secret
 
 
-class GetClaimedServer(_ServerCall, frozen=True, kw_only=True):
+class GetClaimedServer(Call[ClaimedServer], frozen=True, kw_only=True):
     """Ask a media server how it stands with plex.tv: `GET /myplex/account`, 200; the owner only (observed)."""
 
-    http = Http("GET", "/myplex/account", "claimed_server", base="server", mark="observed")
+    http = Http("GET", "/myplex/account", "claimed_server", base="server", mark="observed", reply=_SERVER)
 
 
-class UnclaimServer(_ServerCall, frozen=True, kw_only=True):
+class UnclaimServer(Call[ClaimedServer], frozen=True, kw_only=True):
     """Take a media server out of its owner's account: `DELETE /myplex/account`, 200; the owner only (observed)."""
 
-    http = Http("DELETE", "/myplex/account", "unclaim_server", base="server", repeatable=False, mark="observed")
+    http = Http(
+        "DELETE",
+        "/myplex/account",
+        "unclaim_server",
+        base="server",
+        repeatable=False,
+        mark="observed",
+        reply=_SERVER,
+    )

@@ -11,11 +11,11 @@ import msgspec
 from ticketstub.records import Account, Home, HomeUser
 from ticketstub.token import Secret
 from ticketstub.wire import tolerant
-from ticketstub.wire.accounts import AccountCall
-from ticketstub.wire.call import CONTAINER, Call, Http, Silent, data_of, malformed, one, written
+from ticketstub.wire.accounts import NEW_TOKEN
+from ticketstub.wire.call import CONTAINER, Call, Http, Reply, Silent, data_of, in_root, malformed
 from ticketstub.wire.codec import Format, document, plain
 from ticketstub.wire.http import Response
-from ticketstub.wire.legacy_accounts import LegacyAccount
+from ticketstub.wire.legacy_accounts import LEGACY_ACCOUNT
 from ticketstub.wire.plain import is_members
 from ticketstub.wire.users import container, inside
 
@@ -23,13 +23,16 @@ from ticketstub.wire.users import container, inside
 class GetHome(Call[Home], frozen=True, kw_only=True):
     """Ask about the caller's Home, without its members: `GET /api/v2/home`, 200 (observed)."""
 
-    http = Http("GET", "/api/v2/home", "home", mark="observed")
-
-    def read(self, response: Response) -> Home:
-        return one(Home, response, ("id", "name", "guest_enabled", "subscription"))
+    http = Http(
+        "GET",
+        "/api/v2/home",
+        "home",
+        mark="observed",
+        reply=in_root(Home, "home", "id", "name", "guest_enabled", "subscription"),
+    )
 
     def write(self, value: Home, form: Format) -> bytes:
-        return written("home", msgspec.structs.replace(value, users=()), form)
+        return super().write(msgspec.structs.replace(value, users=()), form)
 
 
 class GetHomeUsers(Call[tuple[HomeUser, ...]], frozen=True, kw_only=True):
@@ -88,7 +91,7 @@ _BEFORE = (
 # fmt: on
 
 
-class SwitchHomeUser(AccountCall, frozen=True, kw_only=True):
+class SwitchHomeUser(Call[Account], frozen=True, kw_only=True):
     """Become another user of the Home: `POST /api/v2/home/users/{uuid}/switch`, 201 (observed).
 
     The account that comes back is the other's, and so is its token; that is never a JWT (observed).
@@ -99,30 +102,43 @@ class SwitchHomeUser(AccountCall, frozen=True, kw_only=True):
     """
 
     http = Http(
-        "POST", "/api/v2/home/users/{uuid}/switch", "switch_home_user", repeatable=False, status=201, mark="observed"
+        "POST",
+        "/api/v2/home/users/{uuid}/switch",
+        "switch_home_user",
+        repeatable=False,
+        status=201,
+        mark="observed",
+        reply=NEW_TOKEN,
     )
 
     uuid: str
     passcode: Secret | None = msgspec.field(name="pin", default=None)
 
 
-class SwitchLegacyHomeUser(AccountCall, frozen=True, kw_only=True):
+def _write_switched(value: Account, form: Format) -> bytes:
+    # As the older API shows any account: clients find the token as `authenticationToken` only (observed). The new
+    # token has no end, so there is nothing to remember.
+    return LEGACY_ACCOUNT.write(msgspec.structs.replace(value, remember_expires_at=None), form)
+
+
+class SwitchLegacyHomeUser(Call[Account], frozen=True, kw_only=True):
     """Become another user of the Home, in the older way: `POST /api/home/users/{id}/switch`, 201 (observed).
 
     The passcode may stand in the query or in a form. Whether success is 200 or 201 is not known; clients take both.
     """
 
     http = Http(
-        "POST", "/api/home/users/{id}/switch", "switch_legacy_home_user", repeatable=False, status=201, mark="observed"
+        "POST",
+        "/api/home/users/{id}/switch",
+        "switch_legacy_home_user",
+        repeatable=False,
+        status=201,
+        mark="observed",
+        reply=Reply(NEW_TOKEN.read, _write_switched),
     )
 
     id: int
     passcode: Secret | None = msgspec.field(name="pin", default=None)
-
-    def write(self, value: Account, form: Format) -> bytes:
-        # As the older API shows any account: clients find the token as `authenticationToken` only (observed). The new
-        # token has no end, so there is nothing to remember.
-        return LegacyAccount().write(msgspec.structs.replace(value, remember_expires_at=None), form)
 
 
 class SetPasscode(Silent, frozen=True, kw_only=True):
@@ -164,13 +180,17 @@ class AddHomeUser(Call[HomeUser], frozen=True, kw_only=True):
         invited_email: the e-mail address of an account.
     """
 
-    http = Http("POST", "/api/home/users", "add_home_user", repeatable=False, mark="observed")
+    http = Http(
+        "POST",
+        "/api/home/users",
+        "add_home_user",
+        repeatable=False,
+        mark="observed",
+        reply=in_root(HomeUser, "User", "id"),
+    )
 
     title: str | None = None
     invited_email: str | None = None
-
-    def read(self, response: Response) -> HomeUser:
-        return one(HomeUser, response, ("id",))
 
     def write(self, value: HomeUser, form: Format) -> bytes:
         return document("User", _as_before(value), form)

@@ -15,7 +15,7 @@ import msgspec
 from ticketstub.records import Account, Profile, Service, Subscription
 from ticketstub.token import Secret
 from ticketstub.wire import tolerant
-from ticketstub.wire.call import Call, Http, data_of, malformed, unwrapped
+from ticketstub.wire.call import Call, Http, Reply, data_of, malformed, unwrapped
 from ticketstub.wire.codec import Format, to_json
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_items, is_members
@@ -25,21 +25,23 @@ WRONG_LOGIN = "Invalid email, username, or password."
 """What a refused sign-in says (observed in quotations; the exact text is uncertain)."""
 
 
-class _LegacyAccountCall(Call[Account], frozen=True, kw_only=True):
-    """What both calls answer."""
-
-    def read(self, response: Response) -> Account:
-        user = unwrapped(Account, data_of(response), ("id", "uuid", "auth_token"))
-        found = tolerant.record(Account, _as_in_v2(user) if is_members(user) else user)
-        if found is None or found.auth_token is None:
-            raise malformed(response, "the answer holds no Account")
-        return found
-
-    def write(self, value: Account, form: Format) -> bytes:
-        return write_out(_as_element(value)) if form is Format.XML else to_json({"user": _as_members(value)})
+def _read(response: Response) -> Account:
+    user = unwrapped(Account, data_of(response), ("id", "uuid", "auth_token"))
+    found = tolerant.record(Account, _as_in_v2(user) if is_members(user) else user)
+    if found is None or found.auth_token is None:
+        raise malformed(response, "the answer holds no Account")
+    return found
 
 
-class LegacySignIn(_LegacyAccountCall, frozen=True, kw_only=True):
+def _write(value: Account, form: Format) -> bytes:
+    return write_out(_as_element(value)) if form is Format.XML else to_json({"user": _as_members(value)})
+
+
+LEGACY_ACCOUNT = Reply(_read, _write)
+"""What both calls answer."""
+
+
+class LegacySignIn(Call[Account], frozen=True, kw_only=True):
     """Sign in with login and password in the older form: `POST /users/sign_in.json`, 201 (observed).
 
     It asks for no client identifier. A verification code is appended to the password (observed).
@@ -59,6 +61,7 @@ class LegacySignIn(_LegacyAccountCall, frozen=True, kw_only=True):
         repeatable=False,
         status=201,
         mark="observed",
+        reply=LEGACY_ACCOUNT,
     )
 
     login: str | None = msgspec.field(name="user[login]", default=None)
@@ -66,13 +69,13 @@ class LegacySignIn(_LegacyAccountCall, frozen=True, kw_only=True):
     remember_me: bool = False
 
 
-class LegacyAccount(_LegacyAccountCall, frozen=True, kw_only=True):
+class LegacyAccount(Call[Account], frozen=True, kw_only=True):
     """Ask whose token this is, in the older form: `GET /users/account.json`, 200 (observed).
 
     It asks for no client identifier. A dead token is refused with 422 "Invalid token", or with 401 (observed both).
     """
 
-    http = Http("GET", "/users/account.json", "legacy_account", mark="observed")
+    http = Http("GET", "/users/account.json", "legacy_account", mark="observed", reply=LEGACY_ACCOUNT)
 
 
 def _as_in_v2(user: dict[str, object]) -> dict[str, object]:

@@ -12,8 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from ticketstub.records import Identity, ServerInformation
-from ticketstub.wire.call import Call, Http, contained, one
-from ticketstub.wire.codec import Format
+from ticketstub.wire.call import Call, Http, in_container
 from ticketstub.wire.http import Response
 
 Verb = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -26,25 +25,27 @@ _PATH = re.compile(r"/(?!/)[!$-\[\]-~]*")  # printable ASCII but for space, quot
 class GetIdentity(Call[Identity], frozen=True, kw_only=True):
     """Ask a media server who it is: `GET /identity`, 200, no token (documented)."""
 
-    http = Http("GET", "/identity", "identity", base="server", needs_token=False)
-
-    def read(self, response: Response) -> Identity:
-        return one(Identity, response, ("machine_identifier",))
-
-    def write(self, value: Identity, form: Format) -> bytes:
-        return contained(value, form)
+    http = Http(
+        "GET",
+        "/identity",
+        "identity",
+        base="server",
+        needs_token=False,
+        reply=in_container(Identity, "machine_identifier"),
+    )
 
 
 class GetServerInformation(Call[ServerInformation], frozen=True, kw_only=True):
     """Ask a media server about itself: `GET /`, 200 (observed)."""
 
-    http = Http("GET", "/", "server_information", base="server", mark="observed")
-
-    def read(self, response: Response) -> ServerInformation:
-        return one(ServerInformation, response, ("machine_identifier",))
-
-    def write(self, value: ServerInformation, form: Format) -> bytes:
-        return contained(value, form)
+    http = Http(
+        "GET",
+        "/",
+        "server_information",
+        base="server",
+        mark="observed",
+        reply=in_container(ServerInformation, "machine_identifier"),
+    )
 
 
 class RawRequest(Call[Response], frozen=True, kw_only=True):

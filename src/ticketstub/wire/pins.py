@@ -6,6 +6,7 @@ looks in XML, the JSON of the older kind, and what a picture is answered with bu
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -14,7 +15,7 @@ from ticketstub.keys.jwk import Jwk
 from ticketstub.records import LegacyPin, Pin
 from ticketstub.token import Secret
 from ticketstub.wire import tolerant
-from ticketstub.wire.call import Call, Http, Silent, malformed, one, written
+from ticketstub.wire.call import Call, Http, Reply, Silent, malformed, one, written
 from ticketstub.wire.codec import Format, plain, to_json
 from ticketstub.wire.http import Response
 from ticketstub.wire.xml import write_rails
@@ -30,7 +31,17 @@ def _pin(kind: type[P], response: Response) -> P:
     return found
 
 
+def _write_legacy(value: LegacyPin, form: Format) -> bytes:
+    """Write a PIN of the older kind: elements with Rails' types, the token under two names (observed)."""
+    members = plain(value)
+    if form is Format.JSON:
+        return to_json({"pin": {name.replace("-", "_"): member for name, member in members.items()}})
+    return write_rails("pin", members | {"auth_token": members["auth-token"]}, {"user-id": int})
+
+
 P = TypeVar("P", Pin, LegacyPin)
+_PIN = Reply(partial(_pin, Pin), partial(written, "pin"))
+_LEGACY_PIN = Reply(partial(_pin, LegacyPin), _write_legacy)
 
 
 class CreatePin(Call[Pin], frozen=True, kw_only=True):
@@ -41,7 +52,7 @@ class CreatePin(Call[Pin], frozen=True, kw_only=True):
         jwk: the public device key that the token is to be bound to; the token is a JWT then.
     """
 
-    http = Http("POST", "/api/v2/pins", "create_pin", needs_token=False, in_body=True, status=201)
+    http = Http("POST", "/api/v2/pins", "create_pin", needs_token=False, in_body=True, status=201, reply=_PIN)
 
     strong: bool = False
     jwk: Jwk | None = None
@@ -49,12 +60,6 @@ class CreatePin(Call[Pin], frozen=True, kw_only=True):
     def body(self) -> tuple[bytes, str | None]:
         """Write its body: a form, or JSON where a key goes with it (observed)."""
         return self.json_body() if self.jwk else super().body()
-
-    def read(self, response: Response) -> Pin:
-        return _pin(Pin, response)
-
-    def write(self, value: Pin, form: Format) -> bytes:
-        return written("pin", value, form)
 
 
 class GetPin(Call[Pin], frozen=True, kw_only=True):
@@ -64,16 +69,10 @@ class GetPin(Call[Pin], frozen=True, kw_only=True):
     only to who proves with a device JWT to have that key.
     """
 
-    http = Http("GET", "/api/v2/pins/{id}", "get_pin", needs_token=False)
+    http = Http("GET", "/api/v2/pins/{id}", "get_pin", needs_token=False, reply=_PIN)
 
     id: int
     device_jwt: Secret | None = msgspec.field(name="deviceJWT", default=None)
-
-    def read(self, response: Response) -> Pin:
-        return _pin(Pin, response)
-
-    def write(self, value: Pin, form: Format) -> bytes:
-        return written("pin", value, form)
 
 
 class LinkPin(Silent, frozen=True, kw_only=True):
@@ -102,28 +101,23 @@ class GetPinQr(Call[bytes], frozen=True, kw_only=True):
         return value
 
 
-class _LegacyPinCall(Call[LegacyPin], frozen=True, kw_only=True):
-    """What both calls of the older kind answer: elements with Rails' types, the token under two names (observed)."""
-
-    def read(self, response: Response) -> LegacyPin:
-        return _pin(LegacyPin, response)
-
-    def write(self, value: LegacyPin, form: Format) -> bytes:
-        members = plain(value)
-        if form is Format.JSON:
-            return to_json({"pin": {name.replace("-", "_"): member for name, member in members.items()}})
-        return write_rails("pin", members | {"auth_token": members["auth-token"]}, {"user-id": int})
-
-
-class CreateLegacyPin(_LegacyPinCall, frozen=True, kw_only=True):
+class CreateLegacyPin(Call[LegacyPin], frozen=True, kw_only=True):
     """Make a PIN of the older kind: `POST /pins.xml`, 201, no token (observed)."""
 
-    http = Http("POST", "/pins.xml", "create_legacy_pin", needs_token=False, status=201, mark="observed")
+    http = Http(
+        "POST",
+        "/pins.xml",
+        "create_legacy_pin",
+        needs_token=False,
+        status=201,
+        mark="observed",
+        reply=_LEGACY_PIN,
+    )
 
 
-class GetLegacyPin(_LegacyPinCall, frozen=True, kw_only=True):
+class GetLegacyPin(Call[LegacyPin], frozen=True, kw_only=True):
     """Ask how a PIN of the older kind stands: `GET /pins/{id}.xml`, 200, no token (observed)."""
 
-    http = Http("GET", "/pins/{id}.xml", "get_legacy_pin", needs_token=False, mark="observed")
+    http = Http("GET", "/pins/{id}.xml", "get_legacy_pin", needs_token=False, mark="observed", reply=_LEGACY_PIN)
 
     id: int

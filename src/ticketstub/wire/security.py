@@ -11,7 +11,7 @@ from enum import Enum
 import msgspec
 
 from ticketstub.records import Record, Source, TransientToken
-from ticketstub.wire.call import Call, Http, contained, malformed, one
+from ticketstub.wire.call import Call, Http, Reply, contained, in_container, malformed, one
 from ticketstub.wire.codec import Format
 from ticketstub.wire.http import Response
 
@@ -38,22 +38,36 @@ class _SourceList(Record, frozen=True, kw_only=True):
     device: tuple[Source, ...] = msgspec.field(name="Device", default=())
 
 
+def write_source(source: Source, form: Format, *, in_list: bool = False) -> bytes:
+    """Write a source.
+
+    Args:
+        source: it.
+        form: JSON or XML.
+        in_list: whether JSON has it in a list of one: the published description says an object, no body was observed.
+    """
+    if in_list:
+        return contained(_SourceList(device=(source,)), form, size=1)
+    return contained(_Sources(device=source), form, size=1)
+
+
 class GetTransientToken(Call[TransientToken], frozen=True, kw_only=True):
     """Get a token for at most 48 hours with the caller's rights: `POST /security/token`, 200 (documented).
 
     It ends when the media server restarts. The server takes any method; POST keeps it out of caches.
     """
 
-    http = Http("POST", "/security/token", "get_transient_token", base="server", repeatable=False)
+    http = Http(
+        "POST",
+        "/security/token",
+        "get_transient_token",
+        base="server",
+        repeatable=False,
+        reply=in_container(TransientToken, "token"),
+    )
 
     type: TransientTokenType
     scope: TransientTokenScope
-
-    def read(self, response: Response) -> TransientToken:
-        return one(TransientToken, response, ("token",))
-
-    def write(self, value: TransientToken, form: Format) -> bytes:
-        return contained(value, form)
 
 
 class GetSourceConnectionInformation(Call[Source], frozen=True, kw_only=True):
@@ -66,7 +80,13 @@ class GetSourceConnectionInformation(Call[Source], frozen=True, kw_only=True):
         refresh: whether the server asks anew instead of answering from memory.
     """
 
-    http = Http("GET", "/security/resources", "get_source_connection_information", base="server")
+    http = Http(
+        "GET",
+        "/security/resources",
+        "get_source_connection_information",
+        base="server",
+        reply=Reply(write=write_source),
+    )
 
     source: str
     refresh: bool = False
@@ -80,19 +100,3 @@ class GetSourceConnectionInformation(Call[Source], frozen=True, kw_only=True):
         if found is None or not (found.access_token or found.connections):
             raise malformed(response, "the answer names neither an address nor a token")
         return found
-
-    def write(self, value: Source, form: Format) -> bytes:
-        return write_source(value, form)
-
-
-def write_source(source: Source, form: Format, *, in_list: bool = False) -> bytes:
-    """Write a source.
-
-    Args:
-        source: it.
-        form: JSON or XML.
-        in_list: whether JSON has it in a list of one: the published description says an object, no body was observed.
-    """
-    if in_list:
-        return contained(_SourceList(device=(source,)), form, size=1)
-    return contained(_Sources(device=source), form, size=1)

@@ -7,6 +7,7 @@ for; what v2's lists hold beyond their first members is assumed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from hashlib import sha1
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ import msgspec
 
 from ticketstub.records import Friend, Invitation, PublishedServer, Record, Share, SharedServer, User
 from ticketstub.wire import tolerant
-from ticketstub.wire.call import CONTAINER, Call, Http, Silent, data_of, malformed, one
+from ticketstub.wire.call import CONTAINER, Call, Http, Reply, Silent, data_of, in_root, malformed
 from ticketstub.wire.codec import Format, document, plain
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_items, is_members
@@ -63,19 +64,22 @@ def _listed(kind: type[R], response: Response, name: str = "") -> tuple[R, ...]:
     return found
 
 
+def _older(kind: type[Record], name: str) -> Reply:
+    """Make the reply that is a list in the older API's container."""
+
+    def write(value: tuple[Record, ...], form: Format) -> bytes:
+        return container(name, [plain(each) for each in value], form)
+
+    return Reply(partial(_listed, kind, name=name), write)
+
+
 class GetUsers(Call[tuple[User, ...]], frozen=True, kw_only=True):
     """List friends and Home users, with the caller's media servers that each may use: `GET /api/users`, 200.
 
     Documented as JSON, observed as XML, whatever is accepted.
     """
 
-    http = Http("GET", "/api/users", "users")
-
-    def read(self, response: Response) -> tuple[User, ...]:
-        return _listed(User, response, "User")
-
-    def write(self, value: tuple[User, ...], form: Format) -> bytes:
-        return container("User", [plain(user) for user in value], form)
+    http = Http("GET", "/api/users", "users", reply=_older(User, "User"))
 
 
 class GetFriends(Call[tuple[Friend, ...]], frozen=True, kw_only=True):
@@ -122,12 +126,15 @@ class GetSharedServers(Call[tuple[SharedServer, ...]], frozen=True, kw_only=True
     `GET /api/servers/{machineIdentifier}/shared_servers`, 200, XML. Owner only.
     """
 
-    http = Http("GET", "/api/servers/{machineIdentifier}/shared_servers", "shared_servers", mark="observed")
+    http = Http(
+        "GET",
+        "/api/servers/{machineIdentifier}/shared_servers",
+        "shared_servers",
+        mark="observed",
+        reply=_older(SharedServer, "SharedServer"),
+    )
 
     machine_identifier: str
-
-    def read(self, response: Response) -> tuple[SharedServer, ...]:
-        return _listed(SharedServer, response, "SharedServer")
 
     def write(self, value: tuple[SharedServer, ...], form: Format) -> bytes:
         listed = [plain(share) for share in value]
@@ -137,24 +144,21 @@ class GetSharedServers(Call[tuple[SharedServer, ...]], frozen=True, kw_only=True
 class GetServers(Call[tuple[PublishedServer, ...]], frozen=True, kw_only=True):
     """List the media servers that the caller can reach, in the older form: `GET /api/servers`, 200, XML (observed)."""
 
-    http = Http("GET", "/api/servers", "servers", mark="observed")
-
-    def read(self, response: Response) -> tuple[PublishedServer, ...]:
-        return _listed(PublishedServer, response, "Server")
-
-    def write(self, value: tuple[PublishedServer, ...], form: Format) -> bytes:
-        return container("Server", [plain(server) for server in value], form)
+    http = Http("GET", "/api/servers", "servers", mark="observed", reply=_older(PublishedServer, "Server"))
 
 
 class GetServer(Call[PublishedServer], frozen=True, kw_only=True):
     """Ask about one media server: `GET /api/v2/servers/{machineIdentifier}`, 200 (observed in JSON)."""
 
-    http = Http("GET", "/api/v2/servers/{machineIdentifier}", "server", mark="observed")
+    http = Http(
+        "GET",
+        "/api/v2/servers/{machineIdentifier}",
+        "server",
+        mark="observed",
+        reply=in_root(PublishedServer, "server", "machine_identifier"),
+    )
 
     machine_identifier: str
-
-    def read(self, response: Response) -> PublishedServer:
-        return one(PublishedServer, response, ("machine_identifier",))
 
     def write(self, value: PublishedServer, form: Format) -> bytes:
         return document("server", {**plain(value), "librarySections": _NOTHING}, form)
@@ -213,17 +217,18 @@ class CreateShare(Call[Share], frozen=True, kw_only=True):
         repeatable=False,
         status=201,
         mark="observed",
+        reply=in_root(Share, "sharedServer", "id", "machine_identifier"),
     )
 
     machine_identifier: str
     invited_id: int | None = None
     invited_email: str | None = None
 
-    def read(self, response: Response) -> Share:
-        return one(Share, response, ("id", "machine_identifier"))
-
     def write(self, value: Share, form: Format) -> bytes:
         return document("sharedServer", {**plain(value), "libraries": _NOTHING}, form)
+
+
+INVITATIONS = _older(Invitation, "Invite")
 
 
 class GetReceivedInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=True):
@@ -232,19 +237,13 @@ class GetReceivedInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=
     Since 2025 it is gone (410), and so is the next one (observed).
     """
 
-    http = Http("GET", "/api/invites/requests", "received_invitations", mark="observed")
-
-    def read(self, response: Response) -> tuple[Invitation, ...]:
-        return _listed(Invitation, response, "Invite")
-
-    def write(self, value: tuple[Invitation, ...], form: Format) -> bytes:
-        return container("Invite", [plain(invitation) for invitation in value], form)
+    http = Http("GET", "/api/invites/requests", "received_invitations", mark="observed", reply=INVITATIONS)
 
 
-class GetSentInvitations(GetReceivedInvitations, frozen=True, kw_only=True):
+class GetSentInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=True):
     """List the invitations that the caller sent and nobody answered: `GET /api/invites/requested` (observed)."""
 
-    http = Http("GET", "/api/invites/requested", "sent_invitations", mark="observed")
+    http = Http("GET", "/api/invites/requested", "sent_invitations", mark="observed", reply=INVITATIONS)
 
 
 class _AnsweredInvitation(Silent, frozen=True, kw_only=True):

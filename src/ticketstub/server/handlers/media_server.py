@@ -26,7 +26,7 @@ from ticketstub.server.routes import Route, Visit
 from ticketstub.server.store.base import AccountRow, SourceRow
 from ticketstub.server.store.seed import machine
 from ticketstub.token import Token
-from ticketstub.wire.call import CONTAINER, Call, Http, contained
+from ticketstub.wire.call import CONTAINER, Call, Http, Reply, contained
 from ticketstub.wire.claims import ClaimedServer, ClaimServer, GetClaimedServer, UnclaimServer
 from ticketstub.wire.codec import Format, document
 from ticketstub.wire.media_server import GetIdentity, GetServerInformation
@@ -50,11 +50,7 @@ class Sections(Record, frozen=True, kw_only=True):
 class GetSections(Call[Sections], frozen=True, kw_only=True):
     """List a media server's libraries: `GET /library/sections`, 200 (observed). The client asks for it as it is."""
 
-    http = Http("GET", "/library/sections", "sections", base="server", mark="observed")
-
-    def write(self, value: Sections, form: Format) -> bytes:
-        """Write its reply."""
-        return contained(value, form)
+    http = Http("GET", "/library/sections", "sections", base="server", mark="observed", reply=Reply(write=contained))
 
 
 class _List(Call[Members], frozen=True, kw_only=True):
