@@ -29,7 +29,6 @@ from ticketstub.link import DEFAULT_PROGRAM, Link
 from ticketstub.options import (
     PLEX_TV,
     ClientOptions,
-    Hooks,
     OnRequest,
     OnResponse,
     OnRetry,
@@ -154,7 +153,9 @@ class AsyncPlex(AsyncSignedInSender):
             connect_timeout=connect_timeout,
             retry=retry,
             headers=allowed(headers or {}),
-            hooks=Hooks(on_request=on_request, on_response=on_response, on_retry=on_retry),
+            on_request=on_request,
+            on_response=on_response,
+            on_retry=on_retry,
         )
         link = Link(lambda: async_transport_for(transport))
         super().__init__(with_token(settings, token, beside=server), link)

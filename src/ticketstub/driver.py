@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from ticketstub.errors import PlexError
 from ticketstub.flows.caller import Senses
-from ticketstub.flows.steps import Ask, Do, Flow, Send, Sleep, Step
+from ticketstub.flows.steps import Do, Flow, Send, Sleep, Step
 from ticketstub.transports.base import AsyncTransport, Transport
 
 V = TypeVar("V")
@@ -51,10 +51,6 @@ def _do(step: Step, transport: Transport) -> object:
     if isinstance(step, Sleep):
         transport.sleep(step.seconds)
         return None
-    if isinstance(step, Ask):
-        if step.refused is not None and (tell := getattr(step.source, "refused", None)):
-            tell(step.refused)
-        return step.source()
     return step.work() if isinstance(step, Do) else step.question()
 
 
@@ -86,14 +82,7 @@ async def _ado(step: Step, transport: AsyncTransport) -> object:
         from asyncio import to_thread  # `Plex` loads none of it
 
         return await to_thread(step.work)
-    if isinstance(step, Ask):
-        if step.refused is not None and (tell := getattr(step.source, "refused", None)):
-            await _awaited(tell(step.refused))
-        return await _awaited(step.source())
-    return await _awaited(step.question())
-
-
-async def _awaited(answer: object) -> object:
     from inspect import isawaitable  # as above
 
+    answer = step.question()
     return await answer if isawaitable(answer) else answer

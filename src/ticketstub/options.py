@@ -77,14 +77,6 @@ OnResponse: TypeAlias = Callable[[Request, Response, float], None]
 OnRetry: TypeAlias = Callable[[PlexError, float], None]
 
 
-class Hooks(msgspec.Struct, frozen=True, kw_only=True):
-    """Plain functions, told of each request, each response and each new try."""
-
-    on_request: OnRequest | None = None
-    on_response: OnResponse | None = None
-    on_retry: OnRetry | None = None
-
-
 class ClientOptions(TypedDict, total=False):
     """What `Plex.sign_in` and `check` take of the constructor's arguments, with the constructor's meanings."""
 
@@ -115,7 +107,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     connect_timeout: float = 5.0
     deadline: float | None = None
     retry: Retry = Retry()
-    hooks: Hooks = Hooks()
+    on_request: OnRequest | None = None
+    on_response: OnResponse | None = None
+    on_retry: OnRetry | None = None
 
     def __post_init__(self) -> None:
         if not (self.timeout > 0 and self.connect_timeout > 0):  # so that NaN is refused too

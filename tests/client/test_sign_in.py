@@ -565,7 +565,7 @@ async def test_a_cancelled_wait_for_the_lock() -> None:
     turn._lock = slowly
     task = asyncio.ensure_future(asyncio.to_thread(turn._take))
     await asyncio.to_thread(entered.wait)
-    turn.leave()
+    turn.close()
     go.set()
     await task
     with store.lock("https://plex.tv", patience=0.0):

@@ -35,7 +35,7 @@ from ticketstub.errors import (
 )
 from ticketstub.flows.exchange import exchange
 from ticketstub.flows.steps import Send
-from ticketstub.options import Hooks, Retry, Settings, derived, with_token
+from ticketstub.options import Retry, Settings, derived, with_token
 from ticketstub.refusals import BadRequest, RateLimited, ServerError, Unauthorized
 from ticketstub.wire.accounts import GetTokenDetails, Ping
 from ticketstub.wire.call import Call
@@ -197,13 +197,13 @@ def test_deadline_that_has_passed() -> None:
 def test_hooks() -> None:
     """Hooks see each request, each response with its seconds, each failure that is tried again with the wait."""
     seen: list[tuple[Any, ...]] = []
-    hooks = Hooks(
+    settings = Settings(
+        plex_tv=HERE,
         on_request=lambda request: seen.append(("request", request.call)),
         on_response=lambda request, response, seconds: seen.append(("response", request.url, response.status, seconds)),
         on_retry=lambda error, wait: seen.append(("retry", type(error), wait)),
     )
-    settings = with_token(Settings(plex_tv=HERE, hooks=hooks), TOKEN)
-    Stepper([UNREACHABLE, moved("/x"), PONG]).run(Ping(), settings)
+    Stepper([UNREACHABLE, moved("/x"), PONG]).run(Ping(), with_token(settings, TOKEN))
     assert [
         ("request", "ping"),
         ("retry", Unreachable, 0.5),

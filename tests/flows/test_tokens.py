@@ -20,7 +20,7 @@ from tests.flows.stepping import (
 from ticketstub.errors import (
     CredentialsError,
 )
-from ticketstub.flows.steps import Ask
+from ticketstub.flows.steps import Put
 from ticketstub.options import Settings, derived, placed, with_token
 from ticketstub.refusals import Forbidden, Unauthorized
 from ticketstub.token import Token
@@ -45,12 +45,9 @@ class Source:
 
 
 def asked(step: Any) -> object:
-    """Answer an `Ask` as a driver does."""
-    assert type(step) is Ask
-    if step.refused is not None:
-        told: Any = step.source
-        told.refused(step.refused)
-    return step.source()
+    """Answer a `Put` as a driver does."""
+    assert type(step) is Put
+    return step.question()
 
 
 def sourced(source: Source) -> Settings:
@@ -69,7 +66,7 @@ def test_source_is_asked_for_each_request() -> None:
 def test_source_is_told_and_asked_once_more() -> None:
     """A refused token is told to its source, and a new one is tried once, without a wait."""
     source = Source("old", "new")
-    stepper = Stepper([asked, refusal(401), asked, PONG])
+    stepper = Stepper([asked, refusal(401), asked, asked, PONG])
     assert True is stepper.run(Ping(), sourced(source))
     assert [Token("old")] == source.told
     assert (["old", "new"], []) == ([sent.headers["X-Plex-Token"] for sent in stepper.sent], stepper.slept)
@@ -79,14 +76,14 @@ def test_source_is_told_and_asked_once_more() -> None:
 def test_source_without_a_new_token(second: str | None) -> None:
     """Where the source has no other token, the refusal is raised and nothing more is sent."""
     source = Source("old", second)
-    stepper = Stepper([asked, refusal(401), asked])
+    stepper = Stepper([asked, refusal(401), asked, asked])
     failed(stepper, Ping(), sourced(source), Unauthorized)
     assert ([Token("old")], 1) == (source.told, len(stepper.sent))
 
 
 def test_source_whose_new_token_is_refused_too() -> None:
     """A second refusal is the last."""
-    stepper = Stepper([asked, refusal(401), asked, refusal(401)])
+    stepper = Stepper([asked, refusal(401), asked, asked, refusal(401)])
     failed(stepper, Ping(), sourced(Source("old", "new")), Unauthorized)
     assert 2 == len(stepper.sent)
 
@@ -94,7 +91,7 @@ def test_source_whose_new_token_is_refused_too() -> None:
 def test_post_is_not_repeated_with_a_new_token() -> None:
     """A POST whose token was refused tells the source and is not sent again."""
     source = Source("old", "new")
-    stepper = Stepper([asked, refusal(401), asked])
+    stepper = Stepper([asked, refusal(401), asked, asked])
     failed(stepper, TRANSIENT, sourced(source), Unauthorized)
     assert ([Token("old")], 1) == (source.told, len(stepper.sent))
 

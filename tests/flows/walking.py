@@ -1,7 +1,7 @@
 """Walks a flow of several calls by hand: clocks of ours that only sleeping moves, and a list of answers.
 
 Rule: each `Send` takes the next answer; an answer that is an error is thrown in, one that is callable is called with
-the request. What else a flow asks for (`Do`, `Put`, `Ask`) really happens.
+the request. What else a flow asks for (`Do`, `Put`) really happens.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from tests.flows.stepping import DEVICE, HERE
 from ticketstub.errors import PlexError, TimedOut, Unreachable
 from ticketstub.flows.caller import Caller, Published, Senses
-from ticketstub.flows.steps import Ask, Do, Put, Send, Sleep, Step
+from ticketstub.flows.steps import Do, Put, Send, Sleep, Step
 from ticketstub.options import Settings, with_token
 from ticketstub.token import Token
 from ticketstub.wire.http import Request, Response
@@ -87,8 +87,6 @@ class Walker:
             return step.work()
         if isinstance(step, Put):
             return step.question()
-        if isinstance(step, Ask):
-            return step.source()
         assert self.left, f"no answer left for {step.request!r}"
         answer = self.left.pop(0)
         if isinstance(answer, PlexError):

@@ -10,8 +10,7 @@ import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urljoin
 
 from ticketstub.device import Device
@@ -23,7 +22,7 @@ from ticketstub.errors import (
     RedirectRefused,
     Unreachable,
 )
-from ticketstub.flows.steps import Flow, Living, Refused, Send, Sleep, ask, send
+from ticketstub.flows.steps import Flow, Living, Refused, Send, Sleep, ask
 from ticketstub.frames import clear_locals
 from ticketstub.options import Settings
 from ticketstub.refusals import Refusal, TokenExpired, Unauthorized
@@ -33,8 +32,6 @@ from ticketstub.wire.call import Call, malformed
 from ticketstub.wire.http import Request, Response, origin_of
 
 if TYPE_CHECKING:
-    from logging import Logger
-
     from ticketstub.flows.caller import Caller
 
 V = TypeVar("V")
@@ -70,9 +67,9 @@ def exchange(call: Call[V], caller: Caller) -> Flow[tuple[V, Response]]:
             last = attempt + 1 == retry.attempts
             if last or not _worth_repeating(call, failure, settings) or clock() + wait >= deadline:
                 raise
-            if settings.hooks.on_retry:
+            if settings.on_retry:
                 clear_locals(failure)  # the hook may hand it to an error tracker
-                settings.hooks.on_retry(failure, wait)
+                settings.on_retry(failure, wait)
             yield Sleep(wait)
     raise AssertionError("a retry has at least one attempt")
 
@@ -188,19 +185,18 @@ def _refuse(kind: type[RedirectRefused], message: str, response: Response) -> Re
 
 
 def _sent(request: Request, settings: Settings, clock: Callable[[], float], deadline: float) -> Flow[Response]:
-    hooks = settings.hooks
     started = clock()
-    if hooks.on_request:
-        hooks.on_request(request)
+    if settings.on_request:
+        settings.on_request(request)
     try:
-        response = yield from send(Send(request, deadline, settings.connect_timeout))
+        response = cast("Response", (yield Send(request, deadline, settings.connect_timeout)))
     except PlexError as error:
         _log("%s: %s after %.0f ms", request.call, type(error).__name__, (clock() - started) * 1000)
         raise
     seconds = clock() - started
     _log("%s: %d after %.0f ms", request.call, response.status, seconds * 1000)
-    if hooks.on_response:
-        hooks.on_response(request, response, seconds)
+    if settings.on_response:
+        settings.on_response(request, response, seconds)
     return _unpacked(response)
 
 
@@ -224,12 +220,5 @@ def _bound(value: V, origin: str) -> V:
 
 def _log(line: str, *facts: object) -> None:
     """Log at DEBUG. Whoever wants logs has imported logging; whoever has not saves its import."""
-    if "logging" in sys.modules:
-        _logger().debug(line, *facts)
-
-
-@cache
-def _logger() -> Logger:
-    import logging  # it is there already
-
-    return logging.getLogger("ticketstub")
+    if logging := sys.modules.get("logging"):
+        logging.getLogger("ticketstub").debug(line, *facts)

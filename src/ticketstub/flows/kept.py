@@ -10,7 +10,7 @@ or the thread, the lock is free in the end.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
@@ -82,7 +82,7 @@ class Turn:
                 return
         held.__exit__(None, None, None)  # the flow is gone
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Give the turn back; nothing happens if it is not held."""
         with self._guard:
             held, self._held, self._left = self._held, None, True
@@ -246,8 +246,7 @@ class Kept:
                 new JWT, that is in use already.
             Refusal, Unreachable, MalformedReply: Plex gave none.
         """
-        turn = Turn(partial(self.store.lock, *self.credential.entry, patience=0.0))
-        try:
+        with closing(Turn(partial(self.store.lock, *self.credential.entry, patience=0.0))) as turn:
             yield from turn.wait(self._senses, patience)
             now = yield from do(self._load)
             if now is not None and now.token == seen:
@@ -256,8 +255,6 @@ class Kept:
                 return False
             self.credential = now
             return True
-        finally:
-            turn.leave()
 
     def _with_new_jwt(self, caller: Caller, now: Credential) -> Flow[Credential | None]:
         key = (yield from do(partial(load_key, now.device_key))) if now.device_key else None

@@ -10,6 +10,7 @@ so that it can be ended later; what Plex no longer knows is forgotten.
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -224,11 +225,8 @@ def _ended(caller: Caller) -> Flow[None]:
 def _forgotten(caller: Caller, kept: Kept) -> Flow[None]:
     """Remove what was kept, unless somebody signed in again under this profile meanwhile."""
     entry = kept.credential.entry
-    turn = Turn(partial(kept.store.lock, *entry, patience=0.0))
-    try:
+    with closing(Turn(partial(kept.store.lock, *entry, patience=0.0))) as turn:
         yield from turn.wait(caller.senses, PATIENCE)
         now = yield from do(partial(kept.store.load, *entry))
         if now is not None and kept.is_of(now):
             yield from do(partial(kept.store.remove, *entry))
-    finally:
-        turn.leave()

@@ -7,13 +7,14 @@ no clock of its own and imports no HTTP library, so it is written once for both 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 from ticketstub.device import Device
 from ticketstub.options import Settings, TokenSource
 from ticketstub.refusals import Unauthorized
 from ticketstub.token import Token
-from ticketstub.wire.http import Request, Response
+from ticketstub.wire.http import Request
 
 T = TypeVar("T")
 
@@ -32,13 +33,6 @@ class Sleep(NamedTuple):
     seconds: float
 
 
-class Ask(NamedTuple):
-    """Ask a token source for a token; where `refused` is given, tell it first that Plex refused that one."""
-
-    source: TokenSource
-    refused: Token | None = None
-
-
 class Put(NamedTuple):
     """Put a question to the program, or tell it something: call this, and await what it returns if that is to be."""
 
@@ -54,7 +48,7 @@ class Do(NamedTuple):
     work: Callable[[], object]
 
 
-Step: TypeAlias = Send | Sleep | Ask | Put | Do
+Step: TypeAlias = Send | Sleep | Put | Do
 Flow: TypeAlias = Generator[Step, object, T]
 
 
@@ -74,17 +68,11 @@ class Living(Protocol):
         ...
 
 
-def send(step: Send) -> Flow[Response]:
-    """Yield the step and take its answer for what it is."""
-    answer = yield step
-    if not isinstance(answer, Response):
-        raise TypeError("a driver answers Send with a Response")
-    return answer
-
-
 def ask(source: TokenSource, refused: Token | None = None) -> Flow[Token | None]:
-    """Yield the question and take the answer as a token, or none."""
-    answer = yield Ask(source, refused)
+    """Ask a token source for a token, or none; where `refused` is given, tell it first that Plex refused that one."""
+    if refused is not None and (tell := getattr(source, "refused", None)):
+        yield Put(partial(tell, refused))
+    answer = yield Put(source)
     if answer is None or isinstance(answer, Token):
         return answer
     if not isinstance(answer, str):

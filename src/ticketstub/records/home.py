@@ -13,13 +13,8 @@ from ticketstub.records.record import Record, Seconds
 from ticketstub.token import Secret
 
 
-class HomeUser(Record, frozen=True, kw_only=True):
-    """A member of a Home. Managed ones (`restricted`) have neither user name nor e-mail address.
-
-    `protected`: switching to it needs its passcode.
-    """
-
-    left_out: ClassVar[frozenset[str]] = frozenset({"pin"})
+class Named(Record, frozen=True, kw_only=True):
+    """Somebody by all the names that v2 has for people. Managed users have neither user name nor e-mail address."""
 
     id: int | None = None
     uuid: str | None = None
@@ -28,6 +23,13 @@ class HomeUser(Record, frozen=True, kw_only=True):
     email: str | None = None
     friendly_name: str | None = None
     thumb: str | None = None
+
+
+class HomeUser(Named, frozen=True, kw_only=True):
+    """A member of a Home; managed ones are `restricted`. `protected`: switching to it needs its passcode."""
+
+    left_out: ClassVar[frozenset[str]] = frozenset({"pin"})
+
     has_password: bool | None = None
     restricted: bool | None = None
     updated_at: Seconds | None = None

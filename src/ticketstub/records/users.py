@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import msgspec
 
+from ticketstub.records.home import Named
 from ticketstub.records.record import Moment, Record, Seconds
 from ticketstub.token import Token
 
@@ -68,16 +69,9 @@ class SharedServer(Record, frozen=True, kw_only=True):
     machine_identifier: str | None = None
 
 
-class Person(Record, frozen=True, kw_only=True):
-    """Somebody else, as v2 names them. Managed users have neither user name nor e-mail address."""
+class Person(Named, frozen=True, kw_only=True):
+    """Somebody else, as v2 names them."""
 
-    id: int | None = None
-    uuid: str | None = None
-    title: str | None = None
-    username: str | None = None
-    email: str | None = None
-    friendly_name: str | None = None
-    thumb: str | None = None
     restricted: bool | None = None
     home: bool | None = None
 
