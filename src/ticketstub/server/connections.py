@@ -141,7 +141,8 @@ class Connection(HttpToolsProtocol):
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             if self.transport.is_closing():
                 return
-        if self._late is None and self._is_unwatched():
+        asked = self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]  # unset first
+        if self._late is None and self.timeout_keep_alive_task is None and not asked:  # no clock of the library runs
             self._await_head()
 
     def check_reading(self) -> None:
@@ -150,11 +151,6 @@ class Connection(HttpToolsProtocol):
         if self._looked_at == self.cycle and 0 < self._left <= left:
             reset(self.transport)
         self._looked_at, self._left = self.cycle, left
-
-    def _is_unwatched(self) -> bool:
-        """Whether nothing is being answered and no clock of the library runs."""
-        asked = self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]  # unset first
-        return not asked and self.timeout_keep_alive_task is None and not self.transport.is_closing()
 
     def _await_head(self) -> None:
         self._late = self.loop.call_later(self._settings.head_seconds, self._head_is_late)
