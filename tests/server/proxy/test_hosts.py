@@ -26,7 +26,7 @@ def test_plex_tv_is_taken(host: str) -> None:
     """Its four hosts lead to the local Plex, by https and by http."""
     assert Destination(PLEX_TV, is_plex=True, tls=True) == HOSTS.decide(Address(host, 443))
     assert Destination(PLEX_TV, is_plex=True, tls=False) == HOSTS.decide(Address(host, 80))
-    assert refused(HOSTS, Address(host, 8443))
+    assert 502 == refused(HOSTS, Address(host, 8443))[0]
 
 
 def test_a_media_server_of_the_run_is_taken() -> None:
