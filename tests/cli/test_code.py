@@ -8,8 +8,8 @@ import pytest
 from tests.cli.conftest import MIRA, Command
 from tests.server.asking import SECRET, Clock, code_at
 from ticketstub.server.control.hand import Hand
-from ticketstub.server.control.sites import Control
 from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.places import Control
 from ticketstub.server.world import World
 from ticketstub.testing import PlexInHand
 from ticketstub.testing.lead import Lead

@@ -6,8 +6,8 @@ import pytest
 
 from tests.server.asking import world
 from ticketstub.server.control.hand import Hand
-from ticketstub.server.control.sites import Control
 from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.places import Control
 from ticketstub.server.settings import Settings
 from ticketstub.server.world import World
 from ticketstub.token import Secret

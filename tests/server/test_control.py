@@ -18,8 +18,8 @@ from tests.tables import paired
 from ticketstub.server.control.commands import COMMANDS
 from ticketstub.server.control.hand import Hand
 from ticketstub.server.control.key_file import KeyFileError, control_key
-from ticketstub.server.control.sites import Control
 from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.places import Control
 from ticketstub.server.world import World
 from ticketstub.token import Secret
 

@@ -13,10 +13,10 @@ from tests.server.conftest import Start
 from ticketstub.server import media_server, openapi, plex_tv
 from ticketstub.server.control.commands import COMMANDS
 from ticketstub.server.control.hand import Hand
-from ticketstub.server.control.sites import Control
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.pages import start
 from ticketstub.server.pages.site import PAGES
+from ticketstub.server.places import Control
 from ticketstub.server.routes import Route
 from ticketstub.token import Secret
 

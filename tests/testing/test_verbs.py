@@ -16,8 +16,8 @@ from tests.tables import every
 from tests.testing.hands import KEY, InPython, Ours, OverHttp, Program, Raw, Verbs, client_of
 from ticketstub.server.chaos import Chaos, Disturbance
 from ticketstub.server.control.hand import Hand
-from ticketstub.server.control.sites import Control
 from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.places import Control
 from ticketstub.server.world import World
 from ticketstub.testing import PlexInHand
 from ticketstub.testing.lead import Lead

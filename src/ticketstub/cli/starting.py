@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from ticketstub.server.control.hand import Hand
-    from ticketstub.server.control.sites import Control
+    from ticketstub.server.places import Control
     from ticketstub.server.world import World
     from ticketstub.token import Secret
 
@@ -84,7 +84,7 @@ def in_hand(key: Secret | None, share: float, seed: int, port: int = 0) -> tuple
         return None, None
     from ticketstub.server.chaos import Chaos
     from ticketstub.server.control.hand import Hand
-    from ticketstub.server.control.sites import Control
+    from ticketstub.server.places import Control
 
     return Hand(chaos=Chaos(share, seed) if share else None), Control(key, port) if key else None
 

@@ -26,12 +26,12 @@ from ticketstub.server.world import World
 if TYPE_CHECKING:
     from ticketstub.server.app import OnAnswer
     from ticketstub.server.control.hand import Hand
-    from ticketstub.server.control.sites import Control
     from ticketstub.server.instance import Clock, Instance
     from ticketstub.server.listening import Server
     from ticketstub.server.media_server import MediaServer
     from ticketstub.server.overview import Overview
     from ticketstub.server.passwords import Passwords
+    from ticketstub.server.places import Control
     from ticketstub.server.plex_tv import PlexTv
     from ticketstub.server.replies import Replies
     from ticketstub.server.store.base import MediaServerRow

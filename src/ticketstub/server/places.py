@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from ticketstub.server.addresses import plex_direct_digits, plex_direct_name
+from ticketstub.token import Secret
 
 if TYPE_CHECKING:
-    from ticketstub.server.control.sites import Control
     from ticketstub.server.store.base import MediaServerRow
 
 
@@ -37,6 +37,13 @@ class Secure(NamedTuple):
 
     context: Callable[[Sequence[str]], ssl.SSLContext]
     ports: tuple[int, ...] = (443, 80)
+
+
+class Control(NamedTuple):
+    """Where the control API is to answer: its key, and a port; 0 takes a free one."""
+
+    key: Secret
+    port: int = 0
 
 
 class RunningMediaServer(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from ticketstub.server.app import OnAnswer
     from ticketstub.server.chaos import Chaos
     from ticketstub.server.control.ports import Ports
-    from ticketstub.server.control.sites import Control
     from ticketstub.server.control.watched import WatchedApp
     from ticketstub.server.instance import Clock, Instance
     from ticketstub.server.listening import Server
     from ticketstub.server.media_server import MediaServer
+    from ticketstub.server.places import Control
     from ticketstub.server.plex_tv import PlexTv
     from ticketstub.server.requests import Scope
     from ticketstub.server.settings import Settings
