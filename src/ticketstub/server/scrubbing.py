@@ -182,9 +182,11 @@ class Scrubber:
             done.append(content(text[at : found.start()], as_text))
             at = found.end()
             if found["comment"] is not None:
-                done.append(f"<!--{content(found['comment'], _as_comment, str)}-->")
+                scrubbed = content(found["comment"], lambda plain: plain.replace("--", "- -").removesuffix("-"), str)
+                done.append(f"<!--{scrubbed}-->")
             elif found["cdata"] is not None:
-                done.append(f"<![CDATA[{content(found['cdata'], _as_cdata, str)}]]>")
+                scrubbed = content(found["cdata"], lambda plain: plain.replace("]]>", "]]]]><![CDATA[>"), str)
+                done.append(f"<![CDATA[{scrubbed}]]>")
             elif found["other"] is not None:
                 done.append(f"<{self._decoded(self._plain(found['other'], ''), depth)}>")
             elif found["closed"] is not None:
@@ -223,7 +225,12 @@ class Scrubber:
         if "&" in text and unescape(text) != text:
             text = self._again(text, unescape, escape, depth)
         if "\\" in text:
-            text = self._again(text, _without_escapes, lambda s: json.dumps(s, ensure_ascii=False)[1:-1], depth)
+            text = self._again(
+                text,
+                _without_escapes,
+                lambda s: json.dumps(s, ensure_ascii=False)[1:-1],
+                depth,
+            )
         return _BASE64.sub(lambda found: self._again(found[0], _from_base64, lambda _: SCRUBBED, depth), text)
 
     def _again(self, text: str, read: Callable[[str], str], write: Callable[[str], str], depth: int) -> str:
@@ -316,14 +323,6 @@ def write_json(document: object) -> str:
     except UnicodeEncodeError:  # half a character, which only an escape can write
         return json.dumps(document, separators=(",", ":"))
     return text
-
-
-def _as_comment(text: str) -> str:
-    return text.replace("--", "- -").removesuffix("-")
-
-
-def _as_cdata(text: str) -> str:
-    return text.replace("]]>", "]]]]><![CDATA[>")
 
 
 def _without_escapes(text: str) -> str:

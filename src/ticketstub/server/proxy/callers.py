@@ -85,14 +85,11 @@ class Callers:
         Raises:
             Refused: there is no proof. A program that shows the secret only when it is asked for is usual.
         """
-        if not self._shows_secret(proof) and not self._is_ours(transport):
-            is_usual = not proof and not self.knows_users
-            raise Refused(407, "this proxy serves the programs of its own user only", is_usual=is_usual)
-
-    def _shows_secret(self, proof: bytes) -> bool:
         scheme, _, given = proof.strip().partition(b" ")
-        return compare_digest(scheme.title() + b" " + given.strip(), self._proof)
-
-    def _is_ours(self, transport: BaseTransport) -> bool:
+        if compare_digest(scheme.title() + b" " + given.strip(), self._proof):
+            return
         peer, own = (transport.get_extra_info(name) for name in ("peername", "sockname"))
-        return bool(self._own is not None and peer and own) and self._uid_of(peer[:2], own[:2]) == self._own
+        if self._own is not None and peer and own and self._uid_of(peer[:2], own[:2]) == self._own:
+            return
+        is_usual = not proof and not self.knows_users
+        raise Refused(407, "this proxy serves the programs of its own user only", is_usual=is_usual)
