@@ -50,7 +50,10 @@ class Signing:
         if not rows:
             await self.rotate(now)
             rows = await self._store.auth_keys.signing_keys(now)
-        return self._open(rows[-1])
+        row = rows[-1]
+        if self._opened is None or self._opened[0] != row.kid:
+            self._opened = (row.kid, SigningKey.load(self._keys.unseal(row.sealed, SIGNING)))
+        return self._opened[1]
 
     async def refresh(self, now: int) -> None:
         """Replace a key that has signed for long enough; for the start of an instance."""
@@ -69,15 +72,6 @@ class Signing:
             created_at=now,
         )
         await self._store.auth_keys.add_signing_key(row, replacing=rows[-1].kid if rows else None)
-
-    async def revoke(self, kid: str, now: int) -> bool:
-        """Take a key out of use, and with it every JWT that it signed; `False` where it is none."""
-        return await self._store.auth_keys.revoke_signing_key(kid, now)
-
-    def _open(self, row: SigningRow) -> SigningKey:
-        if self._opened is None or self._opened[0] != row.kid:
-            self._opened = (row.kid, SigningKey.load(self._keys.unseal(row.sealed, SIGNING)))
-        return self._opened[1]
 
 
 @lru_cache(maxsize=64)

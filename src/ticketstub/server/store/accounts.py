@@ -18,48 +18,14 @@ from ticketstub.server.store.database import Family, Statements, in_transaction
 Unique = Literal["id", "username", "email"]
 """What no two accounts share."""
 
-_SPEND_STEP = "UPDATE account SET last_step = ?2 WHERE id = ?1 AND last_step < ?2 AND disabled_at IS NULL"
 _HAS_ID = "SELECT 1 FROM account WHERE id = ?1"
 _HAS_LOGIN = "SELECT 1 FROM login WHERE name = ?1"
-_ADD = """
-    INSERT INTO account (id, record, password_hash, sealed_verification, email_only_auth, disabled_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-"""
-_ADD_LOGIN = "INSERT INTO login (name, account_id, is_username) VALUES (?1, ?2, ?3)"
-_HAS_HASH = "SELECT 1 FROM account WHERE id = ?1 AND password_hash = ?2 AND disabled_at IS NULL"
-# Everything by which anybody is signed in to the account, and whom it switched to. Its shares on others' media
-# servers stay: they are what others gave it.
-_END_TOKENS = """
-    UPDATE token SET revoked_at = ?2
-    WHERE revoked_at IS NULL AND (account_id = ?1 AND kind IN ('account', 'jwt', 'server')
-        OR digest IN (SELECT digest FROM home_switch WHERE by_account_id = ?1))
-"""
 _FORGET = (
     "DELETE FROM device_key WHERE by_account_id = ?1 OR device_id IN (SELECT id FROM device WHERE account_id = ?1)",
     "DELETE FROM session WHERE account_id = ?1 OR by_account_id = ?1",
     "DELETE FROM pin WHERE account_id = ?1 OR by_account_id = ?1",
     "DELETE FROM claim WHERE account_id = ?1",
 )
-_NOTE_DEVICE = """
-    INSERT INTO device (account_id, client_identifier, product, version, platform, platform_version, device, name,
-        model, vendor, provides, screen_resolution, address, created_at, last_seen_at)
-    SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14
-    FROM account WHERE id = ?1 AND disabled_at IS NULL
-    ON CONFLICT (account_id, client_identifier) DO UPDATE SET product = excluded.product, version = excluded.version,
-        platform = excluded.platform, platform_version = excluded.platform_version, device = excluded.device,
-        name = excluded.name, model = excluded.model, vendor = excluded.vendor, provides = excluded.provides,
-        screen_resolution = excluded.screen_resolution, address = excluded.address, last_seen_at = excluded.last_seen_at
-    RETURNING id
-"""
-_KEEP = """
-    INSERT INTO token (digest, sealed, kind, account_id, device_id, machine_identifier, created_at, expires_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-"""
-_SWITCHED = "INSERT INTO home_switch (digest, account_id, by_account_id) VALUES (?1, ?2, ?3)"
-_IS_ALIVE = """
-    SELECT 1 FROM token WHERE digest = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
-    UNION ALL SELECT 1 FROM session WHERE digest = ?1 AND expires_at > ?2
-"""
 
 
 class Accounts(Family):
@@ -99,13 +65,25 @@ class Accounts(Family):
         With `fresh` everything else ends: that is the one token that the account then has. `False`, with nothing
         changed, if the hash was changed or the step spent before, or the account is off.
         """
-        if transaction.one(_HAS_HASH, account_id, old) is None:
+        if not transaction.has(
+            "SELECT 1 FROM account WHERE id = ?1 AND password_hash = ?2 AND disabled_at IS NULL", account_id, old
+        ):
             return False
         if not spend_step(transaction, account_id, verification_step):
             return False
         transaction.run("UPDATE account SET password_hash = ?2 WHERE id = ?1", account_id, new)
         if fresh is not None:
-            transaction.run(_END_TOKENS, account_id, now)
+            # Everything by which anybody is signed in to the account, and whom it switched to. Its shares on others'
+            # media servers stay: they are what others gave it.
+            transaction.run(
+                """
+                UPDATE token SET revoked_at = ?2
+                WHERE revoked_at IS NULL AND (account_id = ?1 AND kind IN ('account', 'jwt', 'server')
+                    OR digest IN (SELECT digest FROM home_switch WHERE by_account_id = ?1))
+                """,
+                account_id,
+                now,
+            )
             for statement in _FORGET:
                 transaction.run(statement, account_id)
             sign_in(transaction, fresh)
@@ -118,10 +96,20 @@ def add_account(transaction: Statements, new: AccountRow, now: int) -> None:
     fields: dict[str, object] = msgspec.to_builtins(new.record)
     record = msgspec.json.encode({name: value for name, value in fields.items() if value is not None})
     facts = (new.password_hash, new.sealed_verification, new.email_only_auth, now if new.disabled else None)
-    transaction.run(_ADD, new.id, record, *facts)
+    transaction.run(
+        """
+        INSERT INTO account (id, record, password_hash, sealed_verification, email_only_auth, disabled_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        """,
+        new.id,
+        record,
+        *facts,
+    )
     username = canonical_login(new.record.username or "")
     for login in {username, canonical_login(new.record.email or "")} - {""}:
-        transaction.run(_ADD_LOGIN, login, new.id, login == username)
+        transaction.run(
+            "INSERT INTO login (name, account_id, is_username) VALUES (?1, ?2, ?3)", login, new.id, login == username
+        )
 
 
 def sign_in(transaction: Statements, wanted: SignIn) -> bool:
@@ -133,7 +121,7 @@ def sign_in(transaction: Statements, wanted: SignIn) -> bool:
         device_id = note_device(transaction, wanted.account_id, wanted.device, wanted.now)
         if device_id is None:
             return False
-    elif transaction.one("SELECT 1 FROM account WHERE id = ?1 AND disabled_at IS NULL", wanted.account_id) is None:
+    elif not transaction.has("SELECT 1 FROM account WHERE id = ?1 AND disabled_at IS NULL", wanted.account_id):
         return False
     keep_token(
         transaction,
@@ -150,12 +138,31 @@ def sign_in(transaction: Statements, wanted: SignIn) -> bool:
 
 def spend_step(transaction: Statements, account_id: int, step: int | None) -> bool:
     """Spend a verification step, if there is one; steps only ever rise."""
-    return step is None or transaction.run(_SPEND_STEP, account_id, step)
+    return step is None or transaction.run(
+        "UPDATE account SET last_step = ?2 WHERE id = ?1 AND last_step < ?2 AND disabled_at IS NULL", account_id, step
+    )
 
 
 def note_device(transaction: Statements, account_id: int, device: DeviceRow, now: int) -> int | None:
     """Note an account's device and return its id; `None`, with nothing written, for an account that is off."""
-    noted = transaction.one(_NOTE_DEVICE, account_id, *msgspec.structs.astuple(device), now)
+    noted = transaction.one(
+        """
+        INSERT INTO device (account_id, client_identifier, product, version, platform, platform_version, device, name,
+            model, vendor, provides, screen_resolution, address, created_at, last_seen_at)
+        SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14
+        FROM account WHERE id = ?1 AND disabled_at IS NULL
+        ON CONFLICT (account_id, client_identifier) DO UPDATE SET
+            product = excluded.product, version = excluded.version, platform = excluded.platform,
+            platform_version = excluded.platform_version, device = excluded.device,
+            name = excluded.name, model = excluded.model, vendor = excluded.vendor, provides = excluded.provides,
+            screen_resolution = excluded.screen_resolution, address = excluded.address,
+            last_seen_at = excluded.last_seen_at
+        RETURNING id
+        """,
+        account_id,
+        *msgspec.structs.astuple(device),
+        now,
+    )
     return noted[0] if noted else None
 
 
@@ -164,7 +171,14 @@ def is_alive(transaction: Statements, digest: bytes | None, now: int) -> bool:
 
     `None` is for what nobody's token asked for.
     """
-    return digest is None or transaction.one(_IS_ALIVE, digest, now) is not None
+    return digest is None or transaction.has(
+        """
+        SELECT 1 FROM token WHERE digest = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
+        UNION ALL SELECT 1 FROM session WHERE digest = ?1 AND expires_at > ?2
+        """,
+        digest,
+        now,
+    )
 
 
 def keep_token(
@@ -182,6 +196,16 @@ def keep_token(
 ) -> None:
     """Keep a new token. `by` is who had switched to the account."""
     facts = (kind, account_id, device_id, machine_identifier, now, expires_at)
-    transaction.run(_KEEP, digest, sealed, *facts)
+    transaction.run(
+        """
+        INSERT INTO token (digest, sealed, kind, account_id, device_id, machine_identifier, created_at, expires_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        """,
+        digest,
+        sealed,
+        *facts,
+    )
     if by is not None:
-        transaction.run(_SWITCHED, digest, account_id, by)
+        transaction.run(
+            "INSERT INTO home_switch (digest, account_id, by_account_id) VALUES (?1, ?2, ?3)", digest, account_id, by
+        )

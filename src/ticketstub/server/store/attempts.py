@@ -24,14 +24,6 @@ from ticketstub.server.limits import (
 )
 from ticketstub.server.store.database import Family, Statements, T, in_transaction
 
-_PRUNE = """
-    DELETE FROM attempt WHERE (kind, subject) IN (SELECT kind, subject FROM attempt WHERE forgotten_at <= ?1 LIMIT 100)
-"""
-_KEEP = """
-    INSERT INTO attempt (kind, subject, tally, forgotten_at) VALUES (?1, ?2, ?3, ?4)
-    ON CONFLICT (kind, subject) DO UPDATE SET tally = excluded.tally, forgotten_at = excluded.forgotten_at
-"""
-
 _decode = msgspec.json.Decoder(Tally).decode
 
 
@@ -77,12 +69,28 @@ class Attempts(Family):
         change: Callable[[Tally], tuple[Tally, T]],
     ) -> T:
         """Replace the tally of a subject by what `change` makes of it, and return what that says beside it."""
-        transaction.run(_PRUNE, now)
+        transaction.run(
+            """
+            DELETE FROM attempt WHERE (kind, subject) IN (
+                SELECT kind, subject FROM attempt WHERE forgotten_at <= ?1 LIMIT 100
+            )
+            """,
+            now,
+        )
         before = _find(transaction, kind, subject)
         tally, answer = change(before)
         if tally != before:
             until = forgotten_at(LIMITS[kind], tally, now)
-            transaction.run(_KEEP, kind, subject, msgspec.json.encode(tally), until)
+            transaction.run(
+                """
+                INSERT INTO attempt (kind, subject, tally, forgotten_at) VALUES (?1, ?2, ?3, ?4)
+                ON CONFLICT (kind, subject) DO UPDATE SET tally = excluded.tally, forgotten_at = excluded.forgotten_at
+                """,
+                kind,
+                subject,
+                msgspec.json.encode(tally),
+                until,
+            )
         return answer
 
 

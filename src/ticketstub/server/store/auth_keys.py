@@ -50,55 +50,14 @@ class SigningRow(Row, frozen=True, kw_only=True):
     created_at: int
 
 
-_FIND = """
-    SELECT k.kid, k.jwk, k.device_id, d.client_identifier,
-        a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
-    FROM device_key AS k JOIN device AS d ON d.id = k.device_id JOIN account AS a ON a.id = d.account_id
-    WHERE k.kid = ?1 AND k.client_identifier = ?2 AND a.disabled_at IS NULL
-"""
 _REGISTER = """
     INSERT INTO device_key (thumbprint, kid, jwk, device_id, client_identifier, created_at, by_account_id)
     SELECT ?1, ?2, ?3, id, client_identifier, ?5, ?6 FROM device WHERE id = ?4
     ON CONFLICT DO NOTHING
 """
-_MOVE = """
-    UPDATE device_key SET device_id = ?3, by_account_id = ?4,
-        first_jwt_at = CASE WHEN device_id = ?3 THEN first_jwt_at END
-    WHERE thumbprint = ?1 AND kid = ?2 AND client_identifier = (SELECT client_identifier FROM device WHERE id = ?3)
-"""
-_IS_LINKED = "SELECT 1 FROM pin WHERE id = ?1 AND account_id = ?2 AND expires_at > ?3"
-_BIND = "UPDATE token SET device_id = ?2 WHERE digest = ?1 AND device_id IS NULL"
-_DEVICE_OF = "SELECT id FROM device WHERE account_id = ?1 AND client_identifier = ?2"
 
-_PRUNE_NONCES = "DELETE FROM nonce WHERE digest IN (SELECT digest FROM nonce WHERE expires_at <= ?1 LIMIT 100)"
-_ADD_NONCE = """
-    INSERT INTO nonce (digest, client_identifier, expires_at)
-    SELECT ?1, ?2, ?3 WHERE (SELECT count(*) FROM nonce WHERE expires_at > ?4) < ?5
-"""
 _SPEND_NONCE = "DELETE FROM nonce WHERE digest = ?1 AND client_identifier = ?2 AND expires_at > ?3 RETURNING 1"
-_KEY = """
-    SELECT d.account_id, k.first_jwt_at, k.by_account_id
-    FROM device_key AS k JOIN device AS d ON d.id = k.device_id JOIN account AS a ON a.id = d.account_id
-    WHERE k.kid = ?1 AND k.client_identifier = ?2 AND k.device_id = ?3 AND a.disabled_at IS NULL
-"""
-_NOTE_FIRST = "UPDATE device_key SET first_jwt_at = ?3 WHERE kid = ?1 AND client_identifier = ?2"
-_END_OPAQUE = "UPDATE token SET revoked_at = ?2 WHERE device_id = ?1 AND kind = 'account' AND revoked_at IS NULL"
-_IS_KEPT = "SELECT 1 FROM token WHERE digest = ?1"
-_PRUNE_JWTS = """
-    DELETE FROM token WHERE digest IN (
-        SELECT digest FROM token WHERE device_id = ?1 AND kind = 'jwt' AND expires_at <= ?2
-    )
-"""
 
-_SIGNING_KEYS = """
-    SELECT kid, sealed, jwk, created_at FROM signing_key
-    WHERE revoked_at IS NULL AND (replaced_at IS NULL OR replaced_at > ?1) ORDER BY number
-"""
-_ADD_SIGNING_KEY = "INSERT INTO signing_key (kid, sealed, jwk, created_at) VALUES (?1, ?2, ?3, ?4)"
-_REVOKE = """
-    UPDATE signing_key SET revoked_at = ?2, replaced_at = coalesce(replaced_at, ?2)
-    WHERE kid = ?1 AND revoked_at IS NULL
-"""
 
 _KEPT = 24 * 3600  # seconds that a JWT which is over stays known
 
@@ -119,7 +78,9 @@ class AuthKeys(Family):
             device_id = note_device(transaction, key.account_id, key.client, key.now)
             if device_id is None:
                 return False
-            transaction.run(_BIND, key.digest, device_id)
+            transaction.run(
+                "UPDATE token SET device_id = ?2 WHERE digest = ?1 AND device_id IS NULL", key.digest, device_id
+            )
         return transaction.run(_REGISTER, key.thumbprint, key.kid, key.jwk, device_id, key.now, key.by)
 
     @in_transaction
@@ -129,18 +90,47 @@ class AuthKeys(Family):
         `False` if it is another client's, or the PIN is gone or another account's: a removed device and a changed
         password take it away.
         """
-        if transaction.one(_IS_LINKED, pin_id, key.account_id, key.now) is None:
+        if not transaction.has(
+            "SELECT 1 FROM pin WHERE id = ?1 AND account_id = ?2 AND expires_at > ?3",
+            pin_id,
+            key.account_id,
+            key.now,
+        ):
             return False
-        device = transaction.one(_DEVICE_OF, key.account_id, key.client.client_identifier)
+        device = transaction.one(
+            "SELECT id FROM device WHERE account_id = ?1 AND client_identifier = ?2",
+            key.account_id,
+            key.client.client_identifier,
+        )
         if device is None:
             return False
         if transaction.run(_REGISTER, key.thumbprint, key.kid, key.jwk, device[0], key.now, key.by):
             return True
-        return transaction.run(_MOVE, key.thumbprint, key.kid, device[0], key.by)
+        return transaction.run(
+            """
+            UPDATE device_key SET device_id = ?3, by_account_id = ?4,
+                first_jwt_at = CASE WHEN device_id = ?3 THEN first_jwt_at END
+            WHERE thumbprint = ?1 AND kid = ?2
+                AND client_identifier = (SELECT client_identifier FROM device WHERE id = ?3)
+            """,
+            key.thumbprint,
+            key.kid,
+            device[0],
+            key.by,
+        )
 
     async def find(self, kid: str, client_identifier: str) -> KeyRow | None:
         """Return a key by its name and its client, unless its account is off."""
-        row = self._reader.one(_FIND, kid, client_identifier)
+        row = self._reader.one(
+            """
+            SELECT k.kid, k.jwk, k.device_id, d.client_identifier,
+                a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
+            FROM device_key AS k JOIN device AS d ON d.id = k.device_id JOIN account AS a ON a.id = d.account_id
+            WHERE k.kid = ?1 AND k.client_identifier = ?2 AND a.disabled_at IS NULL
+            """,
+            kid,
+            client_identifier,
+        )
         if row is None:
             return None
         account = self._reader.account(row[4:])
@@ -151,8 +141,20 @@ class AuthKeys(Family):
         self, transaction: Statements, digest: bytes, client_identifier: str, now: int, ends: int, most: int
     ) -> bool:
         """Keep a nonce; `False` if `most` of them are alive."""
-        transaction.run(_PRUNE_NONCES, now)
-        return transaction.run(_ADD_NONCE, digest, client_identifier, ends, now, most)
+        transaction.run(
+            "DELETE FROM nonce WHERE digest IN (SELECT digest FROM nonce WHERE expires_at <= ?1 LIMIT 100)", now
+        )
+        return transaction.run(
+            """
+            INSERT INTO nonce (digest, client_identifier, expires_at)
+            SELECT ?1, ?2, ?3 WHERE (SELECT count(*) FROM nonce WHERE expires_at > ?4) < ?5
+            """,
+            digest,
+            client_identifier,
+            ends,
+            now,
+            most,
+        )
 
     @in_transaction
     def grant(
@@ -184,18 +186,46 @@ class AuthKeys(Family):
         Returns:
             `False`, with nothing written, if the nonce or the key is gone.
         """
-        key = transaction.one(_KEY, kid, client_identifier, device_id)
+        key = transaction.one(
+            """
+            SELECT d.account_id, k.first_jwt_at, k.by_account_id
+            FROM device_key AS k JOIN device AS d ON d.id = k.device_id JOIN account AS a ON a.id = d.account_id
+            WHERE k.kid = ?1 AND k.client_identifier = ?2 AND k.device_id = ?3 AND a.disabled_at IS NULL
+            """,
+            kid,
+            client_identifier,
+            device_id,
+        )
         if key is None:
             return False
-        if nonce is not None and transaction.one(_SPEND_NONCE, nonce, client_identifier, now) is None:
+        if nonce is not None and not transaction.has(_SPEND_NONCE, nonce, client_identifier, now):
             return False  # of many with one nonce one gets past here
         account_id, first_jwt_at, by = key
         if first_jwt_at is None:
-            transaction.run(_NOTE_FIRST, kid, client_identifier, now)
+            transaction.run(
+                "UPDATE device_key SET first_jwt_at = ?3 WHERE kid = ?1 AND client_identifier = ?2",
+                kid,
+                client_identifier,
+                now,
+            )
             if first_ends:
-                transaction.run(_END_OPAQUE, device_id, now)
-        transaction.run(_PRUNE_JWTS, device_id, now - _KEPT)
-        if transaction.one(_IS_KEPT, digest) is None:  # else of the same second and nonce: the same text
+                transaction.run(
+                    "UPDATE token SET revoked_at = ?2 WHERE device_id = ?1 AND kind = 'account' AND revoked_at IS NULL",
+                    device_id,
+                    now,
+                )
+        transaction.run(
+            """
+            DELETE FROM token WHERE digest IN (
+                SELECT digest FROM token WHERE device_id = ?1 AND kind = 'jwt' AND expires_at <= ?2
+            )
+            """,
+            device_id,
+            now - _KEPT,
+        )
+        if not transaction.has(
+            "SELECT 1 FROM token WHERE digest = ?1", digest
+        ):  # else of the same second and nonce: the same text
             keep_token(
                 transaction,
                 digest=digest,
@@ -211,7 +241,13 @@ class AuthKeys(Family):
 
     async def signing_keys(self, since: int) -> tuple[SigningRow, ...]:
         """Return the keys that sign, or that signed until `since`, the newest last; revoked ones are left out."""
-        rows = self._reader.all(_SIGNING_KEYS, since)
+        rows = self._reader.all(
+            """
+            SELECT kid, sealed, jwk, created_at FROM signing_key
+            WHERE revoked_at IS NULL AND (replaced_at IS NULL OR replaced_at > ?1) ORDER BY number
+            """,
+            since,
+        )
         return tuple(SigningRow(kid=row[0], sealed=row[1], jwk=row[2], created_at=row[3]) for row in rows)
 
     @in_transaction
@@ -221,9 +257,10 @@ class AuthKeys(Family):
         if (newest[0] if newest else None) != replacing:
             return False
         transaction.run("UPDATE signing_key SET replaced_at = ?1 WHERE replaced_at IS NULL", key.created_at)
-        return transaction.run(_ADD_SIGNING_KEY, key.kid, key.sealed, key.jwk, key.created_at)
-
-    @in_transaction
-    def revoke_signing_key(self, transaction: Statements, kid: str, now: int) -> bool:
-        """Take a key out of use at once, with all that it signed; `False` if it was so already, or is unknown."""
-        return transaction.run(_REVOKE, kid, now)
+        return transaction.run(
+            "INSERT INTO signing_key (kid, sealed, jwk, created_at) VALUES (?1, ?2, ?3, ?4)",
+            key.kid,
+            key.sealed,
+            key.jwk,
+            key.created_at,
+        )

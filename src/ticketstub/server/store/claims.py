@@ -43,58 +43,9 @@ class ShareRow(Row, frozen=True, kw_only=True):
     created_at: int
 
 
-_PRUNE = "DELETE FROM claim WHERE digest IN (SELECT digest FROM claim WHERE expires_at <= ?1 LIMIT 100)"
-_CREATE = """
-    INSERT INTO claim (digest, account_id, expires_at, origin)
-    SELECT ?1, ?2, ?4, ?6
-    WHERE (SELECT count(*) FROM claim WHERE account_id = ?2 AND expires_at > ?3 AND spent_at IS NULL) < ?5
-"""
-_SPEND = """
-    UPDATE claim SET spent_at = ?2
-    WHERE digest = ?1 AND expires_at > ?2 AND spent_at IS NULL
-    RETURNING account_id, origin
-"""
-# Who had switched to the account ends one day, and what was claimed for it with that.
-_SWITCHED = """
-    INSERT INTO home_switch (digest, account_id, by_account_id) SELECT ?1, ?2, by_account_id FROM (
-        SELECT by_account_id FROM home_switch WHERE digest = ?3
-        UNION ALL SELECT by_account_id FROM session WHERE digest = ?3 AND by_account_id IS NOT NULL
-    )
-"""
 _OWNER = "SELECT owner_id FROM media_server WHERE machine_identifier = ?1"
-_SERVERS_OWN = """
-    SELECT sealed FROM token
-    WHERE machine_identifier = ?1 AND kind = 'server' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
-    ORDER BY created_at DESC, digest LIMIT 1
-"""
-_GUESTS = """
-    SELECT a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
-    FROM share AS s JOIN token AS t ON t.digest = s.digest JOIN account AS a ON a.id = s.account_id
-    WHERE s.machine_identifier = ?1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > ?2)
-        AND a.disabled_at IS NULL
-    ORDER BY a.id
-"""
 
-_SHARES = """
-    SELECT m.number, m.machine_identifier, m.name, t.sealed, t.created_at,
-        o.id, o.record, o.password_hash, o.sealed_verification, o.email_only_auth, o.disabled_at,
-        g.id, g.record, g.password_hash, g.sealed_verification, g.email_only_auth, g.disabled_at
-    FROM share AS s
-    JOIN media_server AS m ON m.machine_identifier = s.machine_identifier
-    JOIN token AS t ON t.digest = s.digest AND t.revoked_at IS NULL
-    JOIN account AS o ON o.id = m.owner_id AND o.disabled_at IS NULL
-    JOIN account AS g ON g.id = s.account_id AND g.disabled_at IS NULL
-    WHERE s.account_id = ?1 OR s.machine_identifier IN (SELECT machine_identifier FROM media_server WHERE owner_id = ?1)
-    ORDER BY m.number, g.id
-"""
-_OWN = """
-    UPDATE media_server SET owner_id = ?2
-    WHERE machine_identifier = ?1 AND (owner_id IS NULL OR owner_id = ?2 AND NOT ?3)
-"""
 IS_OWNED_BY = "SELECT 1 FROM media_server WHERE machine_identifier = ?1 AND owner_id = ?2"
-_LEAVE = """
-    UPDATE media_server SET owner_id = NULL WHERE machine_identifier = ?1 AND owner_id = ?2
-"""
 _END_SHARE = """
     UPDATE token SET revoked_at = ?3 WHERE revoked_at IS NULL
         AND digest = (SELECT digest FROM share WHERE account_id = ?1 AND machine_identifier = ?2)
@@ -102,20 +53,6 @@ _END_SHARE = """
 ADD_SHARE = """
     INSERT INTO share (account_id, machine_identifier, digest) VALUES (?1, ?2, ?3)
     ON CONFLICT (account_id, machine_identifier) DO UPDATE SET digest = excluded.digest
-"""
-_END_SHARED = "UPDATE token SET revoked_at = ?2 WHERE machine_identifier = ?1 AND revoked_at IS NULL"
-_END_SERVER_TOKENS = "UPDATE token SET revoked_at = ?2 WHERE device_id = ?1 AND kind = 'server' AND revoked_at IS NULL"
-# Dead tokens stay, so that a known one of a world cannot come back; they let go of the device.
-_END_TOKENS = "UPDATE token SET revoked_at = coalesce(revoked_at, ?2), device_id = NULL WHERE device_id = ?1"
-# What the device's account switched to there goes too: it could switch back (ours).
-_END_SWITCHED = """
-    UPDATE token SET revoked_at = ?2 WHERE revoked_at IS NULL AND digest IN (
-        SELECT h.digest FROM device AS d
-        JOIN home_switch AS h ON h.by_account_id = d.account_id
-        JOIN token AS t ON t.digest = h.digest
-        JOIN device AS o ON o.id = t.device_id AND o.client_identifier = d.client_identifier
-        WHERE d.id = ?1
-    )
 """
 # So do the keys that were registered there, and PINs that could give out a token there once more.
 _FORGET_KEYS = """
@@ -151,8 +88,22 @@ class Claims(Family):
         `origin` is the digest of the token that asked, or of the session of a browser that had switched to the account:
         it ends with that. `None` where it was any other page that asked.
         """
-        transaction.run(_PRUNE, now)
-        return transaction.run(_CREATE, digest, account_id, now, expires_at, most, origin)
+        transaction.run(
+            "DELETE FROM claim WHERE digest IN (SELECT digest FROM claim WHERE expires_at <= ?1 LIMIT 100)", now
+        )
+        return transaction.run(
+            """
+            INSERT INTO claim (digest, account_id, expires_at, origin)
+            SELECT ?1, ?2, ?4, ?6
+            WHERE (SELECT count(*) FROM claim WHERE account_id = ?2 AND expires_at > ?3 AND spent_at IS NULL) < ?5
+            """,
+            digest,
+            account_id,
+            now,
+            expires_at,
+            most,
+            origin,
+        )
 
     async def exchange(self, exchange: Exchange) -> int | None:
         """Give the machine to the account of the claim token, with a device and a token, and return the account's id.
@@ -165,13 +116,32 @@ class Claims(Family):
     @in_transaction
     def _exchange(self, transaction: Statements, exchange: Exchange) -> int | Literal[False]:
         """Take the claim token first: side effects only for who has it."""
-        taken = transaction.one(_SPEND, exchange.digest, exchange.now)
+        taken = transaction.one(
+            """
+            UPDATE claim SET spent_at = ?2
+            WHERE digest = ?1 AND expires_at > ?2 AND spent_at IS NULL
+            RETURNING account_id, origin
+            """,
+            exchange.digest,
+            exchange.now,
+        )
         if taken is None:
             return False
         account_id: int = taken[0]
         if not is_alive(transaction, taken[1], exchange.now) or not give(transaction, account_id, exchange):
             return False
-        transaction.run(_SWITCHED, exchange.token_digest, account_id, taken[1])
+        # Who had switched to the account ends one day, and what was claimed for it with that.
+        transaction.run(
+            """
+            INSERT INTO home_switch (digest, account_id, by_account_id) SELECT ?1, ?2, by_account_id FROM (
+                SELECT by_account_id FROM home_switch WHERE digest = ?3
+                UNION ALL SELECT by_account_id FROM session WHERE digest = ?3 AND by_account_id IS NOT NULL
+            )
+            """,
+            exchange.token_digest,
+            account_id,
+            taken[1],
+        )
         return account_id
 
     async def owner(self, machine_identifier: str) -> int | None:
@@ -181,12 +151,34 @@ class Claims(Family):
 
     async def server_token(self, machine_identifier: str, now: int) -> bytes | None:
         """Return a media server's own token, sealed."""
-        row = self._reader.one(_SERVERS_OWN, machine_identifier, now)
+        row = self._reader.one(
+            """
+            SELECT sealed FROM token
+            WHERE machine_identifier = ?1 AND kind = 'server' AND revoked_at IS NULL
+                AND (expires_at IS NULL OR expires_at > ?2)
+            ORDER BY created_at DESC, digest LIMIT 1
+            """,
+            machine_identifier,
+            now,
+        )
         return row[0] if row else None
 
     async def guests(self, machine_identifier: str, now: int) -> tuple[AccountRow, ...]:
         """Return the accounts that have a living share of a media server."""
-        return tuple(self._reader.account(row) for row in self._reader.all(_GUESTS, machine_identifier, now))
+        return tuple(
+            self._reader.account(row)
+            for row in self._reader.all(
+                """
+                SELECT a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
+                FROM share AS s JOIN token AS t ON t.digest = s.digest JOIN account AS a ON a.id = s.account_id
+                WHERE s.machine_identifier = ?1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > ?2)
+                    AND a.disabled_at IS NULL
+                ORDER BY a.id
+                """,
+                machine_identifier,
+                now,
+            )
+        )
 
     @in_transaction
     def release(self, transaction: Statements, machine_identifier: str, now: int) -> bool:
@@ -210,7 +202,22 @@ class Users(Family):
                 owner=self._reader.account(row[5:11]),
                 guest=self._reader.account(row[11:17]),
             )
-            for row in self._reader.all(_SHARES, account_id)
+            for row in self._reader.all(
+                """
+                SELECT m.number, m.machine_identifier, m.name, t.sealed, t.created_at,
+                    o.id, o.record, o.password_hash, o.sealed_verification, o.email_only_auth, o.disabled_at,
+                    g.id, g.record, g.password_hash, g.sealed_verification, g.email_only_auth, g.disabled_at
+                FROM share AS s
+                JOIN media_server AS m ON m.machine_identifier = s.machine_identifier
+                JOIN token AS t ON t.digest = s.digest AND t.revoked_at IS NULL
+                JOIN account AS o ON o.id = m.owner_id AND o.disabled_at IS NULL
+                JOIN account AS g ON g.id = s.account_id AND g.disabled_at IS NULL
+                WHERE s.account_id = ?1
+                    OR s.machine_identifier IN (SELECT machine_identifier FROM media_server WHERE owner_id = ?1)
+                ORDER BY m.number, g.id
+                """,
+                account_id,
+            )
         )
 
     @in_transaction
@@ -229,7 +236,7 @@ class Users(Family):
 
         `False`, with nothing written, if it is not its owner's any more.
         """
-        if transaction.one(IS_OWNED_BY, machine_identifier, owner_id) is None:
+        if not transaction.has(IS_OWNED_BY, machine_identifier, owner_id):
             return False
         transaction.run(_END_SHARE, guest_id, machine_identifier, now)
         keep_token(
@@ -255,13 +262,25 @@ def give(transaction: Statements, account_id: int, new: Exchange) -> bool:
     `False` if it is a media server of somebody else, or the account is off.
     """
     machine = new.server.client_identifier
-    ours = transaction.one("SELECT 1 FROM media_server WHERE machine_identifier = ?1", machine) is not None
-    if ours and not transaction.run(_OWN, machine, account_id, new.first):
+    ours = transaction.has("SELECT 1 FROM media_server WHERE machine_identifier = ?1", machine)
+    if ours and not transaction.run(
+        """
+        UPDATE media_server SET owner_id = ?2
+        WHERE machine_identifier = ?1 AND (owner_id IS NULL OR owner_id = ?2 AND NOT ?3)
+        """,
+        machine,
+        account_id,
+        new.first,
+    ):
         return False
     device_id = note_device(transaction, account_id, new.server, new.now)
     if device_id is None:
         return False
-    transaction.run(_END_SERVER_TOKENS, device_id, new.now)
+    transaction.run(
+        "UPDATE token SET revoked_at = ?2 WHERE device_id = ?1 AND kind = 'server' AND revoked_at IS NULL",
+        device_id,
+        new.now,
+    )
     keep_token(
         transaction,
         digest=new.token_digest,
@@ -277,10 +296,18 @@ def give(transaction: Statements, account_id: int, new: Exchange) -> bool:
 
 def take(transaction: Statements, account_id: int, machine: str, now: int) -> bool:
     """Take a media server from this account, with its device, token and shares; `False` if it is not its own."""
-    if not transaction.run(_LEAVE, machine, account_id):
+    if not transaction.run(
+        """
+        UPDATE media_server SET owner_id = NULL WHERE machine_identifier = ?1 AND owner_id = ?2
+        """,
+        machine,
+        account_id,
+    ):
         return False
     transaction.run("DELETE FROM share WHERE machine_identifier = ?1", machine)
-    transaction.run(_END_SHARED, machine, now)
+    transaction.run(
+        "UPDATE token SET revoked_at = ?2 WHERE machine_identifier = ?1 AND revoked_at IS NULL", machine, now
+    )
     if device := transaction.one(DEVICE, account_id, machine):
         forget(transaction, device[0], now)
     return True
@@ -288,7 +315,23 @@ def take(transaction: Statements, account_id: int, machine: str, now: int) -> bo
 
 def forget(transaction: Statements, device_id: int, now: int) -> None:
     """Remove a device and end its tokens, and those that it switched to; its key goes with the row."""
-    transaction.run(_END_SWITCHED, device_id, now)
-    transaction.run(_END_TOKENS, device_id, now)
+    # What the device's account switched to there goes too: it could switch back (ours).
+    transaction.run(
+        """
+        UPDATE token SET revoked_at = ?2 WHERE revoked_at IS NULL AND digest IN (
+            SELECT h.digest FROM device AS d
+            JOIN home_switch AS h ON h.by_account_id = d.account_id
+            JOIN token AS t ON t.digest = h.digest
+            JOIN device AS o ON o.id = t.device_id AND o.client_identifier = d.client_identifier
+            WHERE d.id = ?1
+        )
+        """,
+        device_id,
+        now,
+    )
+    # Dead tokens stay, so that a known one of a world cannot come back; they let go of the device.
+    transaction.run(
+        "UPDATE token SET revoked_at = coalesce(revoked_at, ?2), device_id = NULL WHERE device_id = ?1", device_id, now
+    )
     for statement in (_FORGET_KEYS, _FORGET_PINS, _FORGET):
         transaction.run(statement, device_id)

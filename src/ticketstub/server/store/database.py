@@ -52,6 +52,10 @@ class Statements:
         rows = self.all(statement, *values)
         return rows[0] if rows else None
 
+    def has(self, statement: str, *values: object) -> bool:
+        """Tell whether there is such a row."""
+        return self.one(statement, *values) is not None
+
     def run(self, statement: str, *values: object) -> bool:
         """Run a statement that writes; tell whether it changed a row."""
         return self.connection.execute(statement, values).rowcount > 0

@@ -42,10 +42,6 @@ _OF = f"""
     ), {_COLUMNS}
     FROM device AS d WHERE account_id = ?1 ORDER BY id
 """  # noqa: S608  # put together from constants only
-_FIND = "SELECT client_identifier FROM device WHERE id = ?1 AND account_id = ?2"
-_SEEN = """
-    UPDATE device SET last_seen_at = ?3, address = coalesce(?2, address) WHERE id = ?1 AND last_seen_at <= ?3 - ?4
-"""
 
 
 class Devices(Family):
@@ -58,7 +54,9 @@ class Devices(Family):
     @in_transaction
     def remove(self, transaction: Statements, account_id: int, device_id: int, now: int) -> bool:
         """Remove a device and end its tokens and its key; `False`, with nothing changed, if it is not the account's."""
-        found = transaction.one(_FIND, device_id, account_id)
+        found = transaction.one(
+            "SELECT client_identifier FROM device WHERE id = ?1 AND account_id = ?2", device_id, account_id
+        )
         if found is None:
             return False
         if not take(transaction, account_id, found[0], now):  # else it went with the server that it is
@@ -68,7 +66,16 @@ class Devices(Family):
     @in_transaction
     def seen(self, transaction: Statements, device_id: int, address: str | None, now: int) -> bool:
         """Note that a device was here; `False` if that was noted within the last hour."""
-        return transaction.run(_SEEN, device_id, address, now, RARELY)
+        return transaction.run(
+            """
+            UPDATE device SET last_seen_at = ?3, address = coalesce(?2, address)
+            WHERE id = ?1 AND last_seen_at <= ?3 - ?4
+            """,
+            device_id,
+            address,
+            now,
+            RARELY,
+        )
 
 
 def _device(row: Columns) -> KnownDevice:

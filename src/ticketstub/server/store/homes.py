@@ -51,31 +51,6 @@ class InvitationRow(Row, frozen=True, kw_only=True):
     other: AccountRow
 
 
-_OF = """
-    SELECT a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at,
-        h.id, h.name, h.admin_id, m.changed_at
-    FROM home_member AS mine
-    JOIN home AS h ON h.id = mine.home_id
-    JOIN home_member AS m ON m.home_id = h.id AND m.left_at IS NULL
-    JOIN account AS a ON a.id = m.account_id
-    WHERE mine.account_id = ?1 AND mine.left_at IS NULL AND a.disabled_at IS NULL
-    ORDER BY a.id <> h.admin_id, m.number
-"""
-_SWITCHED = """
-    INSERT INTO home_switch (digest, account_id, by_account_id)
-    VALUES (?1, ?2, coalesce((SELECT by_account_id FROM home_switch WHERE digest = ?3), ?4))
-"""
-_LEAVE = """
-    UPDATE home_member SET left_at = ?3, changed_at = ?3
-    WHERE account_id = ?2 AND home_id = ?1 AND left_at IS NULL
-        AND NOT EXISTS (SELECT 1 FROM home WHERE id = ?1 AND admin_id = ?2)
-"""
-_END_SWITCHED = """
-    UPDATE token SET revoked_at = ?2
-    WHERE revoked_at IS NULL AND digest IN (
-        SELECT digest FROM home_switch WHERE (account_id = ?1 OR by_account_id = ?1) AND account_id <> by_account_id
-    )
-"""
 # What was made with such tokens and could give out others.
 _FORGET_SWITCHED = (
     """
@@ -85,15 +60,7 @@ _FORGET_SWITCHED = (
     "DELETE FROM pin WHERE (by_account_id = ?1 OR account_id = ?1) AND by_account_id <> account_id",
     "DELETE FROM session WHERE (by_account_id = ?1 OR account_id = ?1) AND by_account_id <> account_id",
 )
-_END_ALL = "UPDATE token SET revoked_at = ?2 WHERE account_id = ?1 AND revoked_at IS NULL"
 _MOST = 15  # that wait for one Home: as many as it holds (ours)
-_INVITE = """
-    INSERT INTO home_invitation (home_id, account_id, created_at)
-    SELECT ?1, ?2, ?3
-    WHERE NOT EXISTS (SELECT 1 FROM home_member WHERE account_id = ?2 AND left_at IS NULL)
-        AND (SELECT count(*) FROM home_invitation WHERE home_id = ?1) < ?4
-    ON CONFLICT (home_id, account_id) DO NOTHING
-"""
 _RECEIVED = """
     SELECT i.id, i.created_at, a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth,
         a.disabled_at
@@ -118,7 +85,19 @@ class Homes(Family):
 
     async def of(self, account_id: int) -> HomeRow | None:
         """Return the Home that an account is in."""
-        rows = self._reader.all(_OF, account_id)
+        rows = self._reader.all(
+            """
+            SELECT a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at,
+                h.id, h.name, h.admin_id, m.changed_at
+            FROM home_member AS mine
+            JOIN home AS h ON h.id = mine.home_id
+            JOIN home_member AS m ON m.home_id = h.id AND m.left_at IS NULL
+            JOIN account AS a ON a.id = m.account_id
+            WHERE mine.account_id = ?1 AND mine.left_at IS NULL AND a.disabled_at IS NULL
+            ORDER BY a.id <> h.admin_id, m.number
+            """,
+            account_id,
+        )
         if not rows:
             return None
         home_id, name, admin_id = rows[0][6:9]
@@ -192,7 +171,16 @@ class Homes(Family):
             device_id=device_id,
             now=now,
         )
-        return transaction.run(_SWITCHED, digest, account_id, by, caller_id)
+        return transaction.run(
+            """
+            INSERT INTO home_switch (digest, account_id, by_account_id)
+            VALUES (?1, ?2, coalesce((SELECT by_account_id FROM home_switch WHERE digest = ?3), ?4))
+            """,
+            digest,
+            account_id,
+            by,
+            caller_id,
+        )
 
     async def switched_by(self, digest: bytes) -> int | None:
         """Return the account that had switched to the owner of a token, before the token was given out; mostly none."""
@@ -218,13 +206,34 @@ class Homes(Family):
         What the member got by switching, and what others got by switching to it, ends: tokens, keys registered with
         these, PINs approved with them, sessions. A managed user's account ends with all its tokens.
         """
-        if not transaction.run(_LEAVE, home_id, account_id, now):
+        if not transaction.run(
+            """
+            UPDATE home_member SET left_at = ?3, changed_at = ?3
+            WHERE account_id = ?2 AND home_id = ?1 AND left_at IS NULL
+                AND NOT EXISTS (SELECT 1 FROM home WHERE id = ?1 AND admin_id = ?2)
+            """,
+            home_id,
+            account_id,
+            now,
+        ):
             return False
-        transaction.run(_END_SWITCHED, account_id, now)
+        transaction.run(
+            """
+            UPDATE token SET revoked_at = ?2
+            WHERE revoked_at IS NULL AND digest IN (
+                SELECT digest FROM home_switch
+                WHERE (account_id = ?1 OR by_account_id = ?1) AND account_id <> by_account_id
+            )
+            """,
+            account_id,
+            now,
+        )
         for statement in _FORGET_SWITCHED:
             transaction.run(statement, account_id)
         if left_alone(transaction, account_id):
-            transaction.run(_END_ALL, account_id, now)
+            transaction.run(
+                "UPDATE token SET revoked_at = ?2 WHERE account_id = ?1 AND revoked_at IS NULL", account_id, now
+            )
             transaction.run("UPDATE account SET disabled_at = ?2 WHERE id = ?1", account_id, now)
         describe(transaction, home_id)
         return True
@@ -233,7 +242,19 @@ class Homes(Family):
     def invite(self, transaction: Statements, home: NewHome, account_id: int, now: int) -> bool:
         """Invite an account that is in no Home to an administrator's Home, or to this new one; `False` if it cannot."""
         home_id = home_of_admin(transaction, home, now)
-        if home_id is None or not transaction.run(_INVITE, home_id, account_id, now, _MOST):
+        if home_id is None or not transaction.run(
+            """
+            INSERT INTO home_invitation (home_id, account_id, created_at)
+            SELECT ?1, ?2, ?3
+            WHERE NOT EXISTS (SELECT 1 FROM home_member WHERE account_id = ?2 AND left_at IS NULL)
+                AND (SELECT count(*) FROM home_invitation WHERE home_id = ?1) < ?4
+            ON CONFLICT (home_id, account_id) DO NOTHING
+            """,
+            home_id,
+            account_id,
+            now,
+            _MOST,
+        ):
             return False
         describe(transaction, home_id)
         return True
@@ -255,4 +276,4 @@ class Homes(Family):
     @in_transaction
     def drop_invitation(self, transaction: Statements, invitation_id: int, account_id: int, *, sent: bool) -> bool:
         """Refuse an invitation to this account, or take back one that it sent; `False` if there is none."""
-        return transaction.one(_WITHDRAW if sent else _TAKE, invitation_id, account_id) is not None
+        return transaction.has(_WITHDRAW if sent else _TAKE, invitation_id, account_id)

@@ -42,11 +42,6 @@ class PinRow(Row, frozen=True, kw_only=True):
     by: int | None = None
 
 
-_CREATE = """
-    INSERT INTO pin (id, code, strong, legacy, client_identifier, client, jwk, created_at, expires_at)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
-    WHERE NOT EXISTS (SELECT 1 FROM pin WHERE id = ?1) AND NOT EXISTS (SELECT 1 FROM pin WHERE code = ?2)
-"""
 _SELECT = """
     SELECT id, code, strong, legacy, client, jwk, created_at, expires_at, account_id, sealed_token, new_registration,
         denied_at, by_account_id
@@ -54,16 +49,6 @@ _SELECT = """
 """
 _FIND = _SELECT + "WHERE id = ?1 AND expires_at > ?2"
 _FIND_CODE = _SELECT + "WHERE code = ?1 AND expires_at > ?2"
-_LINK = """
-    UPDATE pin SET account_id = ?2, linked_at = ?3, sealed_token = ?4, new_registration = 0, by_account_id = ?5
-    WHERE id = ?1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > ?3
-        AND EXISTS (SELECT 1 FROM account WHERE id = ?2 AND disabled_at IS NULL)
-    RETURNING client
-"""
-_DENY = """
-    UPDATE pin SET denied_at = ?2
-    WHERE id = ?1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > ?2
-"""
 
 _decode_client = msgspec.json.Decoder(DeviceRow).decode
 
@@ -80,7 +65,17 @@ class Pins(Family):
             return "full"
         client = (pin.client.client_identifier, msgspec.json.encode(pin.client))
         facts = (pin.strong, pin.legacy, *client, pin.jwk, now, pin.expires_at)
-        return "made" if transaction.run(_CREATE, pin.id, pin.code, *facts) else "taken"
+        made = transaction.run(
+            """
+            INSERT INTO pin (id, code, strong, legacy, client_identifier, client, jwk, created_at, expires_at)
+            SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
+            WHERE NOT EXISTS (SELECT 1 FROM pin WHERE id = ?1) AND NOT EXISTS (SELECT 1 FROM pin WHERE code = ?2)
+            """,
+            pin.id,
+            pin.code,
+            *facts,
+        )
+        return "made" if made else "taken"
 
     async def find(self, pin_id: int, now: int) -> PinRow | None:
         """Return the PIN of this id unless it is over."""
@@ -123,7 +118,19 @@ class Pins(Family):
         """
         if not is_alive(transaction, asker, now):
             return False
-        taken = transaction.one(_LINK, pin_id, account_id, now, sealed_token, by)
+        taken = transaction.one(
+            """
+            UPDATE pin SET account_id = ?2, linked_at = ?3, sealed_token = ?4, new_registration = 0, by_account_id = ?5
+            WHERE id = ?1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > ?3
+                AND EXISTS (SELECT 1 FROM account WHERE id = ?2 AND disabled_at IS NULL)
+            RETURNING client
+            """,
+            pin_id,
+            account_id,
+            now,
+            sealed_token,
+            by,
+        )
         if taken is None:
             return False
         device_id = note_device(transaction, account_id, _decode_client(taken[0]), now)
@@ -143,7 +150,14 @@ class Pins(Family):
     @in_transaction
     def deny(self, transaction: Statements, pin_id: int, now: int) -> bool:
         """Say no; `False` if the PIN is over, linked or denied already."""
-        return transaction.run(_DENY, pin_id, now)
+        return transaction.run(
+            """
+            UPDATE pin SET denied_at = ?2
+            WHERE id = ?1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > ?2
+            """,
+            pin_id,
+            now,
+        )
 
 
 def _pin(row: Columns) -> PinRow:

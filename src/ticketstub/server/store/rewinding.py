@@ -11,11 +11,6 @@ from ticketstub.server.store.database import Family, Statements, in_transaction
 
 Moment = dict[str, list[tuple[object, ...]]]
 """The rows of each table."""
-_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
-_END_OF_ONE = """
-    UPDATE token SET expires_at = ?2
-    WHERE digest = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
-"""
 
 
 class Rewinding(Family):
@@ -24,7 +19,12 @@ class Rewinding(Family):
     @in_transaction
     def moment(self, transaction: Statements) -> Moment:
         """Return what is in the database now."""
-        names = [name for (name,) in transaction.all(_TABLES)]
+        names = [
+            name
+            for (name,) in transaction.all(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+            )
+        ]
         return {name: transaction.all(f'SELECT * FROM "{name}"') for name in names}  # noqa: S608  # our tables
 
     @in_transaction
@@ -41,7 +41,14 @@ class Rewinding(Family):
     @in_transaction
     def expire_token(self, transaction: Statements, digest: bytes, now: int) -> bool:
         """End a token's time; `False` if there was none alive."""
-        return transaction.run(_END_OF_ONE, digest, now)
+        return transaction.run(
+            """
+            UPDATE token SET expires_at = ?2
+            WHERE digest = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
+            """,
+            digest,
+            now,
+        )
 
     @in_transaction
     def expire_pin(self, transaction: Statements, pin_id: int, now: int) -> bool:

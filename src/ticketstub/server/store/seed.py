@@ -43,21 +43,6 @@ from ticketstub.server.world import (
 )
 from ticketstub.token import Secret, Token
 
-_IS_MANAGED = "SELECT json_extract(CAST(record AS TEXT), '$.restricted') FROM account WHERE id = ?1"
-_HAS_SHARE = "SELECT 1 FROM share WHERE account_id = ?1 AND machine_identifier = ?2"
-_KEEP = """
-    INSERT INTO token (digest, sealed, kind, account_id, device_id, machine_identifier, created_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (digest) DO NOTHING
-"""
-_BELONGS = "SELECT 1 FROM token WHERE digest = ?1 AND kind = ?2 AND account_id = ?3 AND machine_identifier IS ?4"
-_ADD_SERVER = """
-    INSERT INTO media_server (machine_identifier, owner_id, name, port, version, errors, platform, platform_version,
-        created_at, sources)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (machine_identifier) DO NOTHING
-"""
-_SOURCES = "SELECT sources FROM media_server WHERE machine_identifier = ?1"
-_SET_SOURCES = "UPDATE media_server SET sources = ?2 WHERE machine_identifier = ?1"
-
 
 async def seed(store: SqliteStore, world: World, keys: Keys, passwords: Passwords, now: int) -> None:
     """Add to a store what a world has anew. In a file, each new password takes about 20 ms.
@@ -145,8 +130,20 @@ class _Seeding:
         text = given.reveal() if given else self._keys.new_token()
         digest, sealed = self._keys.digest(text), self._keys.seal(text)
         facts = (digest, sealed, kind, account_id, device_id, machine_identifier, self._now)
-        self._transaction.run(_KEEP, *facts)
-        if self._transaction.one(_BELONGS, digest, kind, account_id, machine_identifier) is None:
+        self._transaction.run(
+            """
+            INSERT INTO token (digest, sealed, kind, account_id, device_id, machine_identifier, created_at)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (digest) DO NOTHING
+            """,
+            *facts,
+        )
+        if not self._transaction.has(
+            "SELECT 1 FROM token WHERE digest = ?1 AND kind = ?2 AND account_id = ?3 AND machine_identifier IS ?4",
+            digest,
+            kind,
+            account_id,
+            machine_identifier,
+        ):
             raise StoreConflict(f"a token given to {whose} belongs to somebody else in this database")
         return digest
 
@@ -161,12 +158,29 @@ class _Seeding:
             for source in server.sources
         )
         encoded = msgspec.json.encode(sources)
-        if not self._transaction.run(_ADD_SERVER, machine_identifier, owner_id, *facts, self._now, encoded):
-            ((kept,),) = self._transaction.all(_SOURCES, machine_identifier)
+        if not self._transaction.run(
+            """
+            INSERT INTO media_server (machine_identifier, owner_id, name, port, version, errors, platform,
+                platform_version, created_at, sources)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (machine_identifier) DO NOTHING
+            """,
+            machine_identifier,
+            owner_id,
+            *facts,
+            self._now,
+            encoded,
+        ):
+            ((kept,),) = self._transaction.all(
+                "SELECT sources FROM media_server WHERE machine_identifier = ?1", machine_identifier
+            )
             known = msgspec.json.decode(kept, type=tuple[SourceRow, ...])
             names = {source.identifier for source in known}
             if missing := tuple(source for source in sources if source.identifier not in names):
-                self._transaction.run(_SET_SOURCES, machine_identifier, msgspec.json.encode(known + missing))
+                self._transaction.run(
+                    "UPDATE media_server SET sources = ?2 WHERE machine_identifier = ?1",
+                    machine_identifier,
+                    msgspec.json.encode(known + missing),
+                )
         if owner_id is not None and self._transaction.one(IS_OWNED_BY, machine_identifier, owner_id):
             self._add_identity(server, owner_id)
 
@@ -187,9 +201,11 @@ class _Seeding:
             managed_named(homes, share.managed, share.home)[0].id if share.managed else self._account_id(share.account),
             server.machine_identifier,
         )
-        if self._transaction.one(IS_OWNED_BY, server.machine_identifier, self._account_id(server.owner)) is None:
+        if not self._transaction.has(IS_OWNED_BY, server.machine_identifier, self._account_id(server.owner)):
             return
-        if share.token is None and self._transaction.one(_HAS_SHARE, *pair):
+        if share.token is None and self._transaction.one(
+            "SELECT 1 FROM share WHERE account_id = ?1 AND machine_identifier = ?2", *pair
+        ):
             return
         whose = f'"{share.account or share.managed}"'
         digest = self._add_token(share.token, "server_share", pair[0], whose, machine_identifier=pair[1])
@@ -207,11 +223,13 @@ class _Seeding:
 
     def _bring_in(self, account_id: int, home: WorldHome, *, guest: bool) -> None:
         """Make an account a member unless it was one before, of whatever Home: that is how it was left."""
-        if self._transaction.one("SELECT 1 FROM home_member WHERE account_id = ?1", account_id) is None:
+        if not self._transaction.has("SELECT 1 FROM home_member WHERE account_id = ?1", account_id):
             join(self._transaction, account_id, home.id, guest=guest, now=self._now)
 
     def _add_managed(self, managed: WorldManaged, home: WorldHome) -> None:
-        known = self._transaction.one(_IS_MANAGED, managed.id)
+        known = self._transaction.one(
+            "SELECT json_extract(CAST(record AS TEXT), '$.restricted') FROM account WHERE id = ?1", managed.id
+        )
         if known is None:
             new = AccountRow(id=managed.id, record=managed_record(managed))
             if add_managed(self._transaction, home.id, new, self._now):

@@ -39,11 +39,6 @@ class NewSession(Row, frozen=True, kw_only=True):
     passcode_hash: str | None = None
 
 
-_PRUNE = "DELETE FROM session WHERE digest IN (SELECT digest FROM session WHERE expires_at <= ?1 LIMIT 100)"
-_CREATE = """
-    INSERT INTO session (digest, account_id, created_at, expires_at, by_account_id)
-    SELECT ?1, id, ?3, ?4, ?5 FROM account WHERE id = ?2 AND disabled_at IS NULL
-"""
 _FIND = """
     SELECT s.account_id, s.created_at, s.expires_at, s.by_account_id
     FROM session AS s JOIN account AS a ON a.id = s.account_id
@@ -63,7 +58,10 @@ class Sessions(Family):
         """Begin a session; `False`, with nothing written, if the account is off or the step was spent before."""
         if not spend_step(transaction, session.account_id, session.verification_step):
             return False
-        transaction.run(_PRUNE, session.now)
+        transaction.run(
+            "DELETE FROM session WHERE digest IN (SELECT digest FROM session WHERE expires_at <= ?1 LIMIT 100)",
+            session.now,
+        )
         if not _keep(transaction, session):
             return False
         if session.replaces is not None:
@@ -95,4 +93,11 @@ class Sessions(Family):
 
 def _keep(transaction: Statements, session: NewSession) -> bool:
     facts = (session.account_id, session.now, session.expires_at, session.by)
-    return transaction.run(_CREATE, session.digest, *facts)
+    return transaction.run(
+        """
+        INSERT INTO session (digest, account_id, created_at, expires_at, by_account_id)
+        SELECT ?1, id, ?3, ?4, ?5 FROM account WHERE id = ?2 AND disabled_at IS NULL
+        """,
+        session.digest,
+        *facts,
+    )

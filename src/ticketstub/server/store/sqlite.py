@@ -38,49 +38,9 @@ from ticketstub.server.store.pins import Pins
 from ticketstub.server.store.rewinding import Rewinding
 from ticketstub.server.store.sessions import Sessions
 
-_FIND = """
-    SELECT t.kind, t.device_id, t.machine_identifier, t.expires_at,
-        a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
-    FROM token AS t JOIN account AS a ON a.id = t.account_id
-    WHERE t.digest = ?1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > ?2)
-        AND a.disabled_at IS NULL
-"""
-_ACCOUNT = """
-    SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at
-    FROM account WHERE id = ?1
-"""
-_ACCOUNT_BY_UUID = """
-    SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at
-    FROM account WHERE json_extract(CAST(record AS TEXT), '$.uuid') = ?1
-"""
 _LIST_ACCOUNTS = """
     SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at
     FROM account ORDER BY id LIMIT ?1
-"""
-_FIND_ACCOUNT = """
-    SELECT a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
-    FROM login AS l JOIN account AS a ON a.id = l.account_id WHERE l.name = ?1
-"""
-_MEDIA_SERVERS = """
-    SELECT machine_identifier, name, owner_id, port, version, errors, platform, platform_version, created_at, sources
-    FROM media_server ORDER BY number
-"""
-_RESOURCES = """
-    SELECT m.machine_identifier, m.name, m.owner_id, m.port, m.version, m.errors, m.platform, m.platform_version,
-        m.created_at, m.sources, t.sealed, json_extract(CAST(o.record AS TEXT), '$.username')
-    FROM media_server AS m
-    JOIN account AS o ON o.id = m.owner_id
-    LEFT JOIN share AS s ON s.machine_identifier = m.machine_identifier AND s.account_id = ?1
-    LEFT JOIN token AS t ON t.digest = s.digest AND t.revoked_at IS NULL
-    WHERE m.owner_id = ?1 OR t.digest IS NOT NULL
-    ORDER BY m.owner_id <> ?1, m.number
-"""
-_REVOKE = """
-    UPDATE token SET revoked_at = ?2
-    WHERE digest = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
-"""
-_REPLACE_HASH = """
-    UPDATE account SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2
 """
 
 
@@ -123,7 +83,17 @@ class SqliteStore(Family):
 
     async def find_token(self, digest: bytes, now: int) -> TokenRow | None:
         """Return the token of this digest with its account, unless it expired, was revoked or the account is off."""
-        row = self._reader.one(_FIND, digest, now)
+        row = self._reader.one(
+            """
+            SELECT t.kind, t.device_id, t.machine_identifier, t.expires_at,
+                a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
+            FROM token AS t JOIN account AS a ON a.id = t.account_id
+            WHERE t.digest = ?1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > ?2)
+                AND a.disabled_at IS NULL
+            """,
+            digest,
+            now,
+        )
         if row is None:
             return None
         return TokenRow(
@@ -138,19 +108,37 @@ class SqliteStore(Family):
     async def find_account(self, login: str) -> AccountRow | None:
         """Return the account of this user name or e-mail address in any spelling; it may be disabled."""
         try:
-            row = self._reader.one(_FIND_ACCOUNT, canonical_login(login))
+            row = self._reader.one(
+                """
+                SELECT a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
+                FROM login AS l JOIN account AS a ON a.id = l.account_id WHERE l.name = ?1
+                """,
+                canonical_login(login),
+            )
         except UnicodeEncodeError:  # half a surrogate pair: no account is called so
             return None
         return self._reader.account(row) if row else None
 
     async def account(self, account_id: int) -> AccountRow | None:
         """Return the account of this id; it may be disabled."""
-        row = self._reader.one(_ACCOUNT, account_id)
+        row = self._reader.one(
+            """
+            SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at
+            FROM account WHERE id = ?1
+            """,
+            account_id,
+        )
         return self._reader.account(row) if row else None
 
     async def account_by_uuid(self, uuid: str) -> AccountRow | None:
         """Return the account or managed user of this uuid; it may be disabled."""
-        row = self._reader.one(_ACCOUNT_BY_UUID, uuid)
+        row = self._reader.one(
+            """
+            SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at
+            FROM account WHERE json_extract(CAST(record AS TEXT), '$.uuid') = ?1
+            """,
+            uuid,
+        )
         return self._reader.account(row) if row else None
 
     async def list_accounts(self, most: int) -> tuple[int, tuple[AccountRow, ...]]:
@@ -169,16 +157,36 @@ class SqliteStore(Family):
     @in_transaction
     def revoke_token(self, transaction: Statements, digest: bytes, now: int) -> bool:
         """End a token for ever; `False` if there was none alive."""
-        return transaction.run(_REVOKE, digest, now)
+        return transaction.run(
+            """
+            UPDATE token SET revoked_at = ?2
+            WHERE digest = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
+            """,
+            digest,
+            now,
+        )
 
     @in_transaction
     def replace_password_hash(self, transaction: Statements, account_id: int, old: str, new: str) -> bool:
         """Set the hash if it still is `old`; `False` if somebody was faster."""
-        return transaction.run(_REPLACE_HASH, account_id, old, new)
+        return transaction.run(
+            """
+            UPDATE account SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2
+            """,
+            account_id,
+            old,
+            new,
+        )
 
     async def media_servers(self) -> tuple[MediaServerRow, ...]:
         """Return all media servers, in the order they were added."""
-        return tuple(_media_server(row) for row in self._reader.all(_MEDIA_SERVERS))
+        return tuple(
+            _media_server(row)
+            for row in self._reader.all(
+                "SELECT machine_identifier, name, owner_id, port, version, errors, platform, platform_version,"
+                " created_at, sources FROM media_server ORDER BY number"
+            )
+        )
 
     async def resources(self, account_id: int) -> tuple[ResourceRow, ...]:
         """Return the media servers that an account owns or has a share of, own ones first."""
@@ -189,7 +197,20 @@ class SqliteStore(Family):
                 sealed_token=row[10],
                 owner_username=row[11] or "",
             )
-            for row in self._reader.all(_RESOURCES, account_id)
+            for row in self._reader.all(
+                """
+                SELECT m.machine_identifier, m.name, m.owner_id, m.port, m.version, m.errors, m.platform,
+                    m.platform_version, m.created_at, m.sources, t.sealed,
+                    json_extract(CAST(o.record AS TEXT), '$.username')
+                FROM media_server AS m
+                JOIN account AS o ON o.id = m.owner_id
+                LEFT JOIN share AS s ON s.machine_identifier = m.machine_identifier AND s.account_id = ?1
+                LEFT JOIN token AS t ON t.digest = s.digest AND t.revoked_at IS NULL
+                WHERE m.owner_id = ?1 OR t.digest IS NOT NULL
+                ORDER BY m.owner_id <> ?1, m.number
+                """,
+                account_id,
+            )
         )
 
     async def close(self) -> None:
