@@ -6,10 +6,11 @@ this alone. One statement of the store takes it; whatever is wrong with it is re
 
 from __future__ import annotations
 
+from typing import Literal
+
 from ticketstub.refusals import RateLimited, Refusal
 from ticketstub.server.instance import Instance
 from ticketstub.server.store.base import DeviceRow
-from ticketstub.server.store.claims import Exchange
 from ticketstub.token import Secret, Token
 
 PREFIX = "claim-"
@@ -54,18 +55,16 @@ async def claim(instance: Instance, given: Secret, server: DeviceRow, *, first: 
         Refusal: the claim token is unknown, over or spent, or the machine is somebody else's (404; the text is ours).
     """
     keys, text, claimed = instance.keys, given.reveal(), instance.keys.new_token()
-    account_id = None
+    account_id: int | Literal[False] = False
     if text.startswith(PREFIX) and keys.well_formed(text.removeprefix(PREFIX)):
         account_id = await instance.store.claims.exchange(
-            Exchange(
-                digest=keys.digest(text),
-                server=server,
-                token_digest=keys.digest(claimed),
-                sealed_token=keys.seal(claimed),
-                now=instance.now(),
-                first=first,
-            )
+            digest=keys.digest(text),
+            server=server,
+            token_digest=keys.digest(claimed),
+            sealed_token=keys.seal(claimed),
+            now=instance.now(),
+            first=first,
         )
-    if account_id is None:
+    if account_id is False:
         raise Refusal("The claim token is unknown, expired or used", status=404, code=None)
     return account_id, Token.received(claimed)

@@ -16,7 +16,7 @@ from ticketstub.refusals import PinNotFound, Refusal, TokenExpired
 from ticketstub.server.instance import Instance
 from ticketstub.server.lock_outs import check_not_locked
 from ticketstub.server.signing import LIFE
-from ticketstub.server.store.auth_keys import KeyRow, NewKey
+from ticketstub.server.store.auth_keys import KeyRow
 from ticketstub.server.store.base import TokenRow
 from ticketstub.server.store.pins import PinRow
 from ticketstub.token import Token
@@ -101,18 +101,14 @@ async def grant_for_pin(instance: Instance, pin: PinRow, claims: DeviceClaims, n
     """
     jwk = msgspec.json.decode(pin.jwk or "{}", type=Jwk)
     adopted = await instance.store.auth_keys.adopt(
-        NewKey(
-            thumbprint=thumbprint(jwk),
-            kid=jwk.kid or "",
-            jwk=pin.jwk or "",
-            account_id=pin.account_id or 0,
-            device_id=None,
-            client=pin.client,
-            digest=None,
-            now=now,
-            by=pin.by,
-        ),
         pin.id,
+        thumbprint=thumbprint(jwk),
+        kid=jwk.kid or "",
+        jwk=pin.jwk or "",
+        account_id=pin.account_id or 0,
+        client=pin.client,
+        now=now,
+        by=pin.by,
     )
     if not adopted and await instance.store.pins.find(pin.id, now) is None:
         raise PinNotFound

@@ -10,7 +10,7 @@ import pytest
 from tests.server.store.test_conformance import MIRA, NOW, TOM, WORLD
 from ticketstub.server.keys import Keys
 from ticketstub.server.signing import LIFE, Signing
-from ticketstub.server.store.auth_keys import NewKey, SigningRow
+from ticketstub.server.store.auth_keys import SigningRow
 from ticketstub.server.store.base import DeviceRow, SignIn
 from ticketstub.server.store.pins import PinRow
 from ticketstub.server.store.seed import seed
@@ -27,7 +27,7 @@ async def _store(request, tmp_path, keys, passwords):
     await store.close()
 
 
-def new_key(thumbprint: str = "t" * 43, **changes: Any) -> NewKey:
+def new_key(thumbprint: str = "t" * 43, **changes: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {"thumbprint": thumbprint, "kid": "demo-key-1", "jwk": "{}", "account_id": MIRA}
     facts |= {
         "device_id": None,
@@ -35,7 +35,12 @@ def new_key(thumbprint: str = "t" * 43, **changes: Any) -> NewKey:
         "digest": None,
         "now": NOW,
     }
-    return NewKey(**{**facts, **changes})
+    return {**facts, **changes}
+
+
+def adopting(pin_id: int, **changes: Any) -> dict[str, Any]:
+    facts = new_key(**changes)
+    return {"pin_id": pin_id} | {name: fact for name, fact in facts.items() if name not in {"device_id", "digest"}}
 
 
 def granting(number: int, nonce: bytes | None, device_id: int, **changes: Any) -> dict[str, Any]:
@@ -72,7 +77,7 @@ async def winners(store: SqliteStore, rounds: int, at_once: int) -> list[int]:
 
 async def test_one_of_64_spends_a_nonce(store):
     """S4: 64 exchanges with one nonce at once, 200 rounds: exactly one wins each."""
-    assert await store.auth_keys.register(new_key())
+    assert await store.auth_keys.register(**new_key())
     assert [1] * 200 == await winners(store, 200, 64)
 
 
@@ -80,7 +85,7 @@ async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords):
     """The race above has power: a store that looks first and deletes later lets several win."""
     store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
     await seed(store, WORLD, keys, passwords, NOW)
-    assert await store.auth_keys.register(new_key())
+    assert await store.auth_keys.register(**new_key())
 
     async def naive(**grant: Any) -> bool:
         nonce = (grant["nonce"], CLIENT, NOW)
@@ -97,11 +102,11 @@ async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords):
 
 async def test_refused_registrations_write_nothing(store):
     """A key of another client, or a name that the client uses already, is refused, and its device is not noted."""
-    assert await store.auth_keys.register(new_key())
+    assert await store.auth_keys.register(**new_key())
     other = DeviceRow(client_identifier="another")
-    assert not await store.auth_keys.register(new_key(client=other, kid="other-name"))
-    assert not await store.auth_keys.register(new_key("u" * 43))
-    assert not await store.auth_keys.register(new_key(account_id=404, thumbprint="v" * 43, kid="v"))
+    assert not await store.auth_keys.register(**new_key(client=other, kid="other-name"))
+    assert not await store.auth_keys.register(**new_key("u" * 43))
+    assert not await store.auth_keys.register(**new_key(account_id=404, thumbprint="v" * 43, kid="v"))
     assert [(CLIENT,)] == store._reader.all(
         "SELECT client_identifier FROM device WHERE client_identifier NOT LIKE '%0%'"
     )
@@ -109,13 +114,13 @@ async def test_refused_registrations_write_nothing(store):
 
 async def test_adopting_moves_a_key_of_the_same_client(store):
     """A PIN's key goes to the account that linked the PIN last; another client's key stays where it is."""
-    assert await store.auth_keys.register(new_key())
+    assert await store.auth_keys.register(**new_key())
     await linked(store, 1, TOM)
-    assert await store.auth_keys.adopt(new_key(account_id=TOM), 1)
-    assert await store.auth_keys.adopt(new_key(account_id=TOM), 1), "again is fine"
+    assert await store.auth_keys.adopt(**adopting(1, account_id=TOM))
+    assert await store.auth_keys.adopt(**adopting(1, account_id=TOM)), "again is fine"
     assert TOM == (await store.auth_keys.find("demo-key-1", CLIENT)).account.id
     await linked(store, 2, TOM, "another")
-    assert not await store.auth_keys.adopt(new_key(account_id=TOM, client=DeviceRow(client_identifier="another")), 2)
+    assert not await store.auth_keys.adopt(**adopting(2, account_id=TOM, client=DeviceRow(client_identifier="another")))
 
 
 async def linked(store: SqliteStore, pin_id: int, account: int, client: str = CLIENT) -> None:
@@ -139,7 +144,7 @@ async def test_a_pin_that_is_gone_registers_no_key(store, pin_id, account, now):
     """S6: a key comes in by a PIN only while that is there and its account's: a changed password takes it away."""
     await linked(store, 1, MIRA)
     await store.sign_in(signing_in(TOM, b"t" * 32))
-    assert not await store.auth_keys.adopt(new_key(account_id=account, now=now), pin_id)
+    assert not await store.auth_keys.adopt(**adopting(pin_id, account_id=account, now=now))
     assert await store.auth_keys.find("demo-key-1", CLIENT) is None
 
 
@@ -157,16 +162,16 @@ async def test_a_token_that_ended_registers_no_key(store):
     """S6: a token that ended after it was looked at leaves no key behind."""
     await store.sign_in(signing_in(MIRA, b"t" * 32))
     await store.revoke_token(b"t" * 32, NOW)
-    assert not await store.auth_keys.register(new_key(digest=b"t" * 32))
+    assert not await store.auth_keys.register(**new_key(digest=b"t" * 32))
     assert await store.auth_keys.find("demo-key-1", CLIENT) is None
 
 
 async def test_a_jwt_is_the_account_s_that_it_speaks_of(store):
     """A JWT that was signed for one account is not kept for another, to which the key moved meanwhile."""
-    assert await store.auth_keys.register(new_key())
+    assert await store.auth_keys.register(**new_key())
     found = await store.auth_keys.find("demo-key-1", CLIENT)
     await linked(store, 1, TOM)
-    assert await store.auth_keys.adopt(new_key(account_id=TOM), 1)
+    assert await store.auth_keys.adopt(**adopting(1, account_id=TOM))
     grant = granting(1, None, found.device_id)
     assert not await store.auth_keys.grant(**grant)
     assert await store.find_token(grant["digest"], NOW) is None

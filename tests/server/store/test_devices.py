@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from ticketstub.server.keys import Keys
 from ticketstub.server.store.base import DeviceRow, SignIn, StoreConflict
-from ticketstub.server.store.claims import Claims, Exchange, give
-from ticketstub.server.store.database import Statements
+from ticketstub.server.store.claims import Claims
 from ticketstub.server.store.devices import KnownDevice
 from ticketstub.server.store.seed import seed
 from ticketstub.server.store.sqlite import SqliteStore
@@ -76,10 +74,10 @@ def new_claim(digest: bytes, account_id: int = MIRA, **changes) -> dict[str, Any
     return {"digest": digest, "account_id": account_id, **facts}
 
 
-def exchange(digest: bytes, machine: str, number: int = 0, **changes) -> Exchange:
+def exchange(digest: bytes, machine: str, number: int = 0, **changes) -> dict[str, Any]:
     facts = {"now": NOW + 1, "sealed_token": b"sealed", **changes}
     server = DeviceRow(client_identifier=machine, provides="server")
-    return Exchange(digest=digest, server=server, token_digest=b"%d of %b" % (number, digest), **facts)
+    return {"digest": digest, "server": server, "token_digest": b"%d of %b" % (number, digest), **facts}
 
 
 async def test_a_device_is_kept_whole(store, keys):
@@ -198,12 +196,12 @@ async def test_a_client_that_calls_itself_a_server_is_none(store, keys):
 async def test_an_exchange_gives_the_server_away_once(store):
     """The machine gets an owner, a device and a bound token; the claim token is spent, and so is one that is over."""
     assert await store.claims.create(**new_claim(b"c"))
-    assert [MIRA, None] == [await store.claims.exchange(exchange(b"c", LOFT, number)) for number in range(2)]
+    assert [MIRA, False] == [await store.claims.exchange(**exchange(b"c", LOFT, number)) for number in range(2)]
     row = await store.find_token(b"0 of c", NOW + 1)
     assert ("server", LOFT, MIRA) == (row.kind, row.machine_identifier, await store.claims.owner(LOFT))
     assert await store.claims.create(**new_claim(b"d"))
-    assert None is await store.claims.exchange(exchange(b"d", LOFT, now=NOW + LIVES))
-    assert None is await store.claims.exchange(exchange(b"never made", LOFT))
+    assert False is await store.claims.exchange(**exchange(b"d", LOFT, now=NOW + LIVES))
+    assert False is await store.claims.exchange(**exchange(b"never made", LOFT))
 
 
 async def test_a_refused_exchange_spends_nothing(store):
@@ -211,13 +209,13 @@ async def test_a_refused_exchange_spends_nothing(store):
     assert await store.claims.create(**new_claim(b"toms", TOM))
     assert await store.claims.create(**new_claim(b"miras"))
     assert await store.claims.create(**new_claim(b"junos", JUNO))
-    assert None is await store.claims.exchange(exchange(b"toms", ATTIC))
-    assert None is await store.claims.exchange(exchange(b"miras", ATTIC, first=True))
-    assert None is await store.claims.exchange(exchange(b"junos", LOFT))
+    assert False is await store.claims.exchange(**exchange(b"toms", ATTIC))
+    assert False is await store.claims.exchange(**exchange(b"miras", ATTIC, first=True))
+    assert False is await store.claims.exchange(**exchange(b"junos", LOFT))
     assert [MIRA, None] == [await store.claims.owner(machine) for machine in (ATTIC, LOFT)]
     assert [TOM, MIRA] == [
-        await store.claims.exchange(exchange(b"toms", LOFT)),
-        await store.claims.exchange(exchange(b"miras", ATTIC)),
+        await store.claims.exchange(**exchange(b"toms", LOFT)),
+        await store.claims.exchange(**exchange(b"miras", ATTIC)),
     ]
 
 
@@ -226,7 +224,7 @@ async def test_a_claim_ends_with_the_token_that_asked(store, keys):
     await signed_in(store, keys, "a" * 20)
     assert await store.claims.create(**new_claim(b"c", origin=keys.digest("a" * 20)))
     assert await store.revoke_token(keys.digest("a" * 20), NOW)
-    assert None is await store.claims.exchange(exchange(b"c", LOFT))
+    assert False is await store.claims.exchange(**exchange(b"c", LOFT))
 
 
 async def test_only_so_many_claims_are_alive(store):
@@ -234,7 +232,7 @@ async def test_only_so_many_claims_are_alive(store):
     made = [await store.claims.create(**new_claim(b"%d" % number, most=2)) for number in range(3)]
     assert [True, True, False] == made
     assert await store.claims.create(**new_claim(b"toms", TOM, most=2))
-    assert MIRA == await store.claims.exchange(exchange(b"0", LOFT))
+    assert MIRA == await store.claims.exchange(**exchange(b"0", LOFT))
     assert await store.claims.create(**new_claim(b"3", most=2))
     assert not await store.claims.create(**new_claim(b"4", most=2))
     assert await store.claims.create(**new_claim(b"5", most=2, now=NOW + LIVES, expires_at=NOW + 2 * LIVES))
@@ -243,19 +241,15 @@ async def test_only_so_many_claims_are_alive(store):
 class Naive(Claims):
     """What `exchange` must not be: it looks first and writes then."""
 
-    async def exchange(self, exchange: Exchange) -> int | None:
+    async def exchange(self, *, digest: bytes, **_exchange: Any) -> int | Literal[False]:
         """Read, think, write: of many at once all have read before the first writes."""
-        found = self._reader.one("SELECT account_id FROM claim WHERE digest = ?1 AND spent_at IS NULL", exchange.digest)
+        found = self._reader.one("SELECT account_id FROM claim WHERE digest = ?1 AND spent_at IS NULL", digest)
         await asyncio.sleep(0)
         if found is None:
-            return None
-
-        def write(connection: sqlite3.Connection) -> None:
-            transaction = Statements(connection)
-            transaction.run("UPDATE claim SET spent_at = ?2 WHERE digest = ?1", exchange.digest, 1)
-            give(transaction, found[0], exchange)
-
-        await self._writer.run(write)
+            return False
+        await self.transaction(
+            lambda transaction: transaction.run("UPDATE claim SET spent_at = ?2 WHERE digest = ?1", digest, 1)
+        )
         account_id: int = found[0]
         return account_id
 
@@ -266,8 +260,8 @@ async def winners(store, claims, rounds: int) -> list[int]:
     for number in range(rounds):
         digest = b"round %d" % number
         assert await store.claims.create(**new_claim(digest))
-        tries = [claims.exchange(exchange(digest, f"{number}-{client}", client)) for client in range(CLIENTS)]
-        counts.append([found is not None for found in await asyncio.gather(*tries)].count(True))
+        tries = [claims.exchange(**exchange(digest, f"{number}-{client}", client)) for client in range(CLIENTS)]
+        counts.append([found is not False for found in await asyncio.gather(*tries)].count(True))
     return counts
 
 

@@ -20,7 +20,7 @@ from ticketstub.server.clients import client_of
 from ticketstub.server.handlers import OWN, Routes, Visited
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Route
-from ticketstub.server.store.auth_keys import KeyRow, NewKey
+from ticketstub.server.store.auth_keys import KeyRow
 from ticketstub.token import Token
 from ticketstub.wire.auth_keys import ExchangeDeviceJwt, GetNonce, GetPublishedKeys, RegisterKey
 from ticketstub.wire.codec import plain, to_json
@@ -49,17 +49,15 @@ async def register(visit: Visited, call: RegisterKey) -> None:
     if visit.caller.device_id is None and not visit.asked.client_identifier:
         raise BadRequest
     won = await instance.store.auth_keys.register(
-        NewKey(
-            thumbprint=thumbprint(jwk),
-            kid=jwk.kid or "",
-            jwk=to_json(plain(jwk, nulls=False)).decode(),
-            account_id=visit.caller.account_id,
-            device_id=visit.caller.device_id,
-            client=client_of(visit.asked),
-            digest=instance.keys.digest(visit.token),
-            now=instance.now(),
-            by=await instance.store.homes.switched_by(instance.keys.digest(visit.token)),
-        )
+        thumbprint=thumbprint(jwk),
+        kid=jwk.kid or "",
+        jwk=to_json(plain(jwk, nulls=False)).decode(),
+        account_id=visit.caller.account_id,
+        device_id=visit.caller.device_id,
+        client=client_of(visit.asked),
+        digest=instance.keys.digest(visit.token),
+        now=instance.now(),
+        by=await instance.store.homes.switched_by(instance.keys.digest(visit.token)),
     )
     if not won:
         raise jwts.taken()

@@ -22,25 +22,6 @@ class KeyRow(Row, frozen=True, kw_only=True):
     client_identifier: str
 
 
-class NewKey(Row, frozen=True, kw_only=True):
-    """A key to register for a device of an account.
-
-    `device_id` is the device of the token that asks; where that token has none, `client` says which one it is, and
-    the token of `digest`, which must be alive still, becomes that device's. `by` is the account that had switched to
-    this one, if any.
-    """
-
-    thumbprint: str
-    kid: str
-    jwk: str
-    account_id: int
-    device_id: int | None
-    client: DeviceRow
-    digest: bytes | None
-    now: int
-    by: int | None = None
-
-
 class SigningRow(Row, frozen=True, kw_only=True):
     """A key of the instance that signs JWTs: its name, its sealed private part and its public one as JSON."""
 
@@ -66,25 +47,62 @@ class AuthKeys(Family):
     """The keys and nonces of a store."""
 
     @in_transaction
-    def register(self, transaction: Statements, key: NewKey) -> bool:
-        """Register a key; `False`, with nothing written, if key or name is registered already.
+    def register(
+        self,
+        transaction: Statements,
+        *,
+        thumbprint: str,
+        kid: str,
+        jwk: str,
+        account_id: int,
+        device_id: int | None,
+        client: DeviceRow,
+        digest: bytes | None,
+        now: int,
+        by: int | None = None,
+    ) -> bool:
+        """Register a key for a device of an account.
 
-        So it is for a token that has ended meanwhile.
+        Args:
+            transaction: the writer's.
+            thumbprint: the key's.
+            kid: its name.
+            jwk: its JSON.
+            account_id: whose device it is for.
+            device_id: the device of the token that asks, if that has one.
+            client: what says which device it is where the token has none; the token becomes that device's then.
+            digest: that of the token, which must be alive still.
+            now: seconds since 1970.
+            by: the account that had switched to this one, if any.
+
+        Returns:
+            `False`, with nothing written, if key or name is registered already, or the token has ended meanwhile.
         """
-        if not is_alive(transaction, key.digest, key.now):
+        if not is_alive(transaction, digest, now):
             return False
-        device_id = key.device_id
         if device_id is None:  # a token without a device is given the one that its client names
-            device_id = note_device(transaction, key.account_id, key.client, key.now)
+            device_id = note_device(transaction, account_id, client, now)
             if device_id is None:
                 return False
             transaction.run(
-                "UPDATE token SET device_id = ?2 WHERE digest = ?1 AND device_id IS NULL", key.digest, device_id
+                "UPDATE token SET device_id = ?2 WHERE digest = ?1 AND device_id IS NULL", digest, device_id
             )
-        return transaction.run(_REGISTER, key.thumbprint, key.kid, key.jwk, device_id, key.now, key.by)
+        return transaction.run(_REGISTER, thumbprint, kid, jwk, device_id, now, by)
 
     @in_transaction
-    def adopt(self, transaction: Statements, key: NewKey, pin_id: int) -> bool:
+    def adopt(
+        self,
+        transaction: Statements,
+        pin_id: int,
+        *,
+        thumbprint: str,
+        kid: str,
+        jwk: str,
+        account_id: int,
+        client: DeviceRow,
+        now: int,
+        by: int | None = None,
+    ) -> bool:
         """Register the key that a linked PIN brought along, or move it to the account that linked it now.
 
         `False` if it is another client's, or the PIN is gone or another account's: a removed device and a changed
@@ -93,18 +111,18 @@ class AuthKeys(Family):
         if not transaction.has(
             "SELECT 1 FROM pin WHERE id = ?1 AND account_id = ?2 AND expires_at > ?3",
             pin_id,
-            key.account_id,
-            key.now,
+            account_id,
+            now,
         ):
             return False
         device = transaction.one(
             "SELECT id FROM device WHERE account_id = ?1 AND client_identifier = ?2",
-            key.account_id,
-            key.client.client_identifier,
+            account_id,
+            client.client_identifier,
         )
         if device is None:
             return False
-        if transaction.run(_REGISTER, key.thumbprint, key.kid, key.jwk, device[0], key.now, key.by):
+        if transaction.run(_REGISTER, thumbprint, kid, jwk, device[0], now, by):
             return True
         return transaction.run(
             """
@@ -113,10 +131,10 @@ class AuthKeys(Family):
             WHERE thumbprint = ?1 AND kid = ?2
                 AND client_identifier = (SELECT client_identifier FROM device WHERE id = ?3)
             """,
-            key.thumbprint,
-            key.kid,
+            thumbprint,
+            kid,
             device[0],
-            key.by,
+            by,
         )
 
     async def find(self, kid: str, client_identifier: str) -> KeyRow | None:

@@ -16,21 +16,6 @@ from ticketstub.server.store.base import AccountRow, DeviceRow, Row
 from ticketstub.server.store.database import Family, Statements, in_transaction
 
 
-class Exchange(Row, frozen=True, kw_only=True):
-    """A claim token that came back with the server that it is for.
-
-    `digest` is the claim's, `server` what the machine says of itself, `token_digest` and `sealed_token` are those of
-    the server's new token. `first`: a machine that the account has already is refused as well.
-    """
-
-    digest: bytes
-    server: DeviceRow
-    token_digest: bytes
-    sealed_token: bytes
-    now: int
-    first: bool = False
-
-
 class ShareRow(Row, frozen=True, kw_only=True):
     """A share of a media server: its owner, who was given it, and that one's token there."""
 
@@ -105,31 +90,79 @@ class Claims(Family):
             origin,
         )
 
-    async def exchange(self, exchange: Exchange) -> int | None:
-        """Give the machine to the account of the claim token, with a device and a token, and return the account's id.
-
-        `None`, with nothing written, if the claim token is unknown, over or spent, its account or the token that asked
-        for it is off, or the machine is a media server of somebody else. The tokens that the machine had before end.
-        """
-        return await self._exchange(exchange) or None
-
     @in_transaction
-    def _exchange(self, transaction: Statements, exchange: Exchange) -> int | Literal[False]:
-        """Take the claim token first: side effects only for who has it."""
+    def exchange(
+        self,
+        transaction: Statements,
+        *,
+        digest: bytes,
+        server: DeviceRow,
+        token_digest: bytes,
+        sealed_token: bytes,
+        now: int,
+        first: bool = False,
+    ) -> int | Literal[False]:
+        """Give a machine to the account of the claim token, with a device and a token, and return the account's id.
+
+        The tokens that the machine had before end.
+
+        Args:
+            transaction: the writer's.
+            digest: that of the claim token.
+            server: what the machine says of itself.
+            token_digest: that of the server's new token.
+            sealed_token: the new token.
+            now: seconds since 1970.
+            first: whether a machine that the account has already is refused as well.
+
+        Returns:
+            `False`, with nothing written, if the claim token is unknown, over or spent, its account or the token that
+            asked for it is off, or the machine is a media server of somebody else.
+        """
         taken = transaction.one(
             """
             UPDATE claim SET spent_at = ?2
             WHERE digest = ?1 AND expires_at > ?2 AND spent_at IS NULL
             RETURNING account_id, origin
             """,
-            exchange.digest,
-            exchange.now,
+            digest,
+            now,
         )
         if taken is None:
             return False
         account_id: int = taken[0]
-        if not is_alive(transaction, taken[1], exchange.now) or not give(transaction, account_id, exchange):
+        if not is_alive(transaction, taken[1], now):
             return False
+        machine = server.client_identifier
+        ours = transaction.has("SELECT 1 FROM media_server WHERE machine_identifier = ?1", machine)
+        if ours and not transaction.run(
+            """
+            UPDATE media_server SET owner_id = ?2
+            WHERE machine_identifier = ?1 AND (owner_id IS NULL OR owner_id = ?2 AND NOT ?3)
+            """,
+            machine,
+            account_id,
+            first,
+        ):
+            return False
+        device_id = note_device(transaction, account_id, server, now)
+        if device_id is None:
+            return False
+        transaction.run(
+            "UPDATE token SET revoked_at = ?2 WHERE device_id = ?1 AND kind = 'server' AND revoked_at IS NULL",
+            device_id,
+            now,
+        )
+        keep_token(
+            transaction,
+            digest=token_digest,
+            sealed=sealed_token,
+            kind="server",
+            account_id=account_id,
+            device_id=device_id,
+            machine_identifier=machine if ours else None,
+            now=now,
+        )
         # Who had switched to the account ends one day, and what was claimed for it with that.
         transaction.run(
             """
@@ -138,7 +171,7 @@ class Claims(Family):
                 UNION ALL SELECT by_account_id FROM session WHERE digest = ?3 AND by_account_id IS NOT NULL
             )
             """,
-            exchange.token_digest,
+            token_digest,
             account_id,
             taken[1],
         )
@@ -254,44 +287,6 @@ class Users(Family):
     def unshare(self, transaction: Statements, guest_id: int, machine_identifier: str, now: int) -> bool:
         """End a share with its token; `False` if there was none alive."""
         return transaction.run(_END_SHARE, guest_id, machine_identifier, now)
-
-
-def give(transaction: Statements, account_id: int, new: Exchange) -> bool:
-    """Give a machine to an account, with a device and a new token; the tokens it had as a server end.
-
-    `False` if it is a media server of somebody else, or the account is off.
-    """
-    machine = new.server.client_identifier
-    ours = transaction.has("SELECT 1 FROM media_server WHERE machine_identifier = ?1", machine)
-    if ours and not transaction.run(
-        """
-        UPDATE media_server SET owner_id = ?2
-        WHERE machine_identifier = ?1 AND (owner_id IS NULL OR owner_id = ?2 AND NOT ?3)
-        """,
-        machine,
-        account_id,
-        new.first,
-    ):
-        return False
-    device_id = note_device(transaction, account_id, new.server, new.now)
-    if device_id is None:
-        return False
-    transaction.run(
-        "UPDATE token SET revoked_at = ?2 WHERE device_id = ?1 AND kind = 'server' AND revoked_at IS NULL",
-        device_id,
-        new.now,
-    )
-    keep_token(
-        transaction,
-        digest=new.token_digest,
-        sealed=new.sealed_token,
-        kind="server",
-        account_id=account_id,
-        device_id=device_id,
-        machine_identifier=machine if ours else None,
-        now=new.now,
-    )
-    return True
 
 
 def take(transaction: Statements, account_id: int, machine: str, now: int) -> bool:
