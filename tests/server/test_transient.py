@@ -114,20 +114,20 @@ def test_there_are_so_many_and_no_more(start: Start) -> None:
 def test_one_that_is_ended_makes_room() -> None:
     """One that is ended before its time, or over, is counted no longer."""
     tokens = TransientTokens(Keys.ephemeral(), 1)
-    first = tokens.make(b"a", "owner", ends=100, now=0)
+    first = tokens.make(b"a", ends=100, now=0)
     assert tokens.end(first.reveal(), 1)
     assert not tokens.end(first.reveal(), 1)
-    second = tokens.make(b"a", "owner", ends=10, now=1)
+    second = tokens.make(b"a", ends=10, now=1)
     assert tokens.find(second.reveal(), 10) is None
-    tokens.make(b"b", "owner", ends=100, now=10)
+    tokens.make(b"b", ends=100, now=10)
 
 
 def test_expired_ones_make_room_whichever_they_are() -> None:
     """Room is made by what is over, wherever it stands, not by what is oldest."""
     tokens = TransientTokens(Keys.ephemeral(), 2)
-    long, short = tokens.make(b"a", "owner", ends=100, now=0), tokens.make(b"a", "owner", ends=10, now=0)
+    long, short = tokens.make(b"a", ends=100, now=0), tokens.make(b"a", ends=10, now=0)
     with pytest.raises(ServerError):
-        tokens.make(b"a", "owner", ends=100, now=9)
-    tokens.make(b"a", "owner", ends=100, now=10)
+        tokens.make(b"a", ends=100, now=9)
+    tokens.make(b"a", ends=100, now=10)
     assert tokens.find(long.reveal(), 11) is not None
     assert tokens.find(short.reveal(), 11) is None

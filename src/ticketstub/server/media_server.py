@@ -124,7 +124,7 @@ class MediaServer:
             raise Unauthorized
         row: TokenRow | None
         if held := self.transient.find(token, now):
-            row, origin, ends = await instance.store.find_token(held.origin, now), held.origin, held.ends
+            row, (origin, ends) = await instance.store.find_token(held[0], now), held
         else:
             row, origin, ends = await self._known(token, now), instance.keys.digest(token), None
         return Guest(access=access(row, self.row.machine_identifier, owner_id), origin=origin, ends=ends)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ticketstub.server.instance import Instance
     from ticketstub.server.passwords import Passwords
     from ticketstub.server.store.base import AccountRow
-    from ticketstub.server.store.homes import HomeRow
+    from ticketstub.server.store.members import HomeRow
     from ticketstub.server.world import World
 
 MOST = 20

@@ -7,20 +7,9 @@ crowd of them is refused rather than allowed to push out those that live. Source
 
 from __future__ import annotations
 
-import msgspec
-
 from ticketstub.refusals import ServerError
 from ticketstub.server.keys import Keys
-from ticketstub.server.policy import Access
 from ticketstub.token import Token
-
-
-class Transient(msgspec.Struct, frozen=True):
-    """What is known of a transient token: the digest of the token it stands for, what that may do, when it ends."""
-
-    origin: bytes
-    access: Access
-    ends: int
 
 
 class TransientTokens:
@@ -34,14 +23,13 @@ class TransientTokens:
     def __init__(self, keys: Keys, most: int) -> None:
         self._keys = keys
         self._most = most
-        self._alive: dict[bytes, Transient] = {}
+        self._alive: dict[bytes, tuple[bytes, int]] = {}
 
-    def make(self, origin: bytes, access: Access, ends: int, now: int) -> Token:
+    def make(self, origin: bytes, ends: int, now: int) -> Token:
         """Make a token.
 
         Args:
             origin: the digest of the account's or share's token that it stands for.
-            access: what that token may do.
             ends: when it ends, seconds since 1970.
             now: likewise.
 
@@ -49,19 +37,19 @@ class TransientTokens:
             ServerError: too many are alive (503, ours).
         """
         if len(self._alive) >= self._most:
-            self._alive = {digest: held for digest, held in self._alive.items() if held.ends > now}
+            self._alive = {digest: held for digest, held in self._alive.items() if held[1] > now}
         if len(self._alive) >= self._most:
             raise ServerError("The server cannot handle the request", status=503, code=1013)
         text = self._keys.new_transient_token()
-        self._alive[self._keys.digest(text)] = Transient(origin, access, ends)
+        self._alive[self._keys.digest(text)] = (origin, ends)
         return Token.received(text)
 
-    def find(self, text: str, now: int) -> Transient | None:
-        """Return what is known of a token, or `None` where it is unknown or over."""
+    def find(self, text: str, now: int) -> tuple[bytes, int] | None:
+        """Return the digest that a token stands for and when it ends, or `None` where it is unknown or over."""
         if not self._keys.well_formed_transient(text):
             return None
         held = self._alive.get(self._keys.digest(text))
-        return held if held is not None and held.ends > now else None
+        return held if held is not None and held[1] > now else None
 
     def end(self, text: str, now: int) -> bool:
         """End a token at once; `False` if it is unknown or over."""

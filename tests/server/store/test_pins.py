@@ -12,7 +12,6 @@ from ticketstub.server.store.base import DeviceRow, SignIn, StoreUnavailable
 from ticketstub.server.store.database import Statements, in_transaction
 from ticketstub.server.store.pins import PinRow, Pins
 from ticketstub.server.store.seed import seed
-from ticketstub.server.store.sessions import NewSession
 from ticketstub.server.store.sqlite import SqliteStore
 from ticketstub.server.world import World
 
@@ -60,7 +59,7 @@ async def test_what_ended_approves_nothing(store, keys):
             assert await store.sign_in(signing)
             assert await store.revoke_token(asker, NOW)
         else:
-            await store.sessions.create(NewSession(digest=asker, account_id=MIRA, now=NOW, expires_at=NOW + 9))
+            await store.sessions.create(digest=asker, account_id=MIRA, now=NOW, expires_at=NOW + 9)
             assert await store.sessions.end(asker, NOW)
         assert not await store.pins.link(**link(keys, number + 1, asker=asker))
         assert (await store.pins.find(number + 1, NOW)).account_id is None
@@ -71,7 +70,7 @@ async def test_what_is_alive_approves(store, keys):
     """A living token and a living session do."""
     signing = SignIn(account_id=MIRA, device=CLIENT, digest=b"token", sealed_token=b"s", now=NOW)
     assert await store.sign_in(signing)
-    assert await store.sessions.create(NewSession(digest=b"session", account_id=MIRA, now=NOW, expires_at=NOW + 9))
+    assert await store.sessions.create(digest=b"session", account_id=MIRA, now=NOW, expires_at=NOW + 9)
     for number, asker in enumerate((b"token", b"session")):
         await store.pins.create(pin(id=number + 1, code=f"AAA{number}"), ROOM)
         assert await store.pins.link(**link(keys, number + 1, token=f"{number}" * 20, asker=asker))

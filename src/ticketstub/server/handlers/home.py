@@ -27,9 +27,9 @@ from ticketstub.server.policy import remembered_until
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Route
 from ticketstub.server.store.base import AccountRow
-from ticketstub.server.store.homes import InvitationRow, MemberRow
-from ticketstub.server.store.members import NewHome, Passcode
-from ticketstub.server.store.seed import managed_record, shown_pin
+from ticketstub.server.store.homes import InvitationRow
+from ticketstub.server.store.members import HomeRow, MemberRow
+from ticketstub.server.store.seed import managed_record
 from ticketstub.server.world import WorldManaged
 from ticketstub.token import Secret
 from ticketstub.wire.call import from_parameters
@@ -175,9 +175,8 @@ async def set_managed_passcode(visit: Visited, call: SetManagedPasscode) -> None
 
 async def _keep(visit: Visited, account_id: int, stored: str | None, passcode: Secret) -> None:
     """Keep a new passcode, or none for an empty one, unless somebody was faster."""
-    instance, new = visit.place, None
-    if passcode:
-        new = Passcode(hash=await instance.passwords.hash(passcode), shown=shown_pin())
+    instance = visit.place
+    new = await instance.passwords.hash(passcode) if passcode else None
     if not await instance.store.homes.set_passcode(account_id, stored, new, instance.now()):
         raise Conflict
 
@@ -194,7 +193,7 @@ async def add_home_user(visit: Visited, call: AddHomeUser) -> HomeUser:
     """Make a managed user, or invite an account."""
     caller, store, now = visit.caller.account, visit.place.store, visit.place.now()
     policy.check_admin(await store.homes.of(caller.id), caller)
-    home = NewHome(id=_new_id(), name=f"{caller.record.title}'s home", admin_id=caller.id)  # with its first member
+    home = HomeRow(id=_new_id(), name=f"{caller.record.title}'s home", admin_id=caller.id)  # with its first member
     if call.invited_email is not None:
         account = await store.find_account(call.invited_email)
         if account is None or account.disabled:

@@ -283,7 +283,7 @@ def _made_for(visit: Visited) -> Token:
         raise Forbidden
     # Never after the transient token that it is made by.
     ends = min(now + policy.TRANSIENT, guest.ends or now + policy.TRANSIENT)
-    return visit.place.transient.make(guest.origin, guest.access, ends, now)
+    return visit.place.transient.make(guest.origin, ends, now)
 
 
 def _addresses(instance: Instance, found: SourceRow) -> tuple[Connection, ...]:

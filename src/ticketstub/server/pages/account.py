@@ -17,7 +17,7 @@ from ticketstub.server.policies import home as policy
 from ticketstub.server.requests import whole_number
 from ticketstub.server.store.base import AccountRow
 from ticketstub.server.store.devices import KnownDevice
-from ticketstub.server.store.homes import MemberRow
+from ticketstub.server.store.members import MemberRow
 from ticketstub.token import Secret
 
 _PLACES = [

@@ -15,12 +15,10 @@ from hmac import compare_digest
 from typing import Literal
 
 import msgspec
-from msgspec.structs import replace
 
 from ticketstub.server.instance import Instance
 from ticketstub.server.requests import Asked
 from ticketstub.server.store.base import AccountRow
-from ticketstub.server.store.sessions import NewSession
 
 LIFE = 12 * 3600
 """Seconds after which a session ends, used or not (ours)."""
@@ -88,15 +86,29 @@ class Browser:
 
     async def sign_in(self, account: AccountRow, step: int | None) -> bool:
         """Sign an account in, in place of whoever is; `False` if the step was spent before or the account is off."""
-        value = _new_value()
-        won = await self._instance.store.sessions.create(self._session(value, account.id, step))
+        value, now = _new_value(), self._instance.now()
+        won = await self._instance.store.sessions.create(
+            digest=self._digest(value),
+            account_id=account.id,
+            now=now,
+            expires_at=now + LIFE,
+            replaces=self.digest,
+            verification_step=step,
+        )
         return won and self._become(value)
 
     async def switch(self, account_id: int, stored: str | None) -> bool:
         """Go on as another user of the Home, whose passcode has this hash; `False` if that is no longer allowed."""
-        value, before = _new_value(), self.account.id if self.account else None
-        switched = replace(self._session(value, account_id), by=self.by or before, passcode_hash=stored)
-        won = await self._instance.store.sessions.rotate(switched)
+        value, now = _new_value(), self._instance.now()
+        won = await self._instance.store.sessions.rotate(
+            digest=self._digest(value),
+            account_id=account_id,
+            now=now,
+            expires_at=now + LIFE,
+            replaces=self.digest,
+            by=self.by or (self.account.id if self.account else None),
+            passcode_hash=stored,
+        )
         return won and self._become(value)
 
     async def sign_out(self) -> None:
@@ -104,17 +116,6 @@ class Browser:
         await self._instance.store.sessions.end(self.digest, self._instance.now())
         self._become(_new_value())
         self.account = None
-
-    def _session(self, value: str, account_id: int, step: int | None = None) -> NewSession:
-        now = self._instance.now()
-        return NewSession(
-            digest=self._digest(value),
-            account_id=account_id,
-            now=now,
-            expires_at=now + LIFE,
-            replaces=self.digest,
-            verification_step=step,
-        )
 
     def _digest(self, value: str) -> bytes:
         return self._instance.keys.digest(f"session {value}")

@@ -14,7 +14,7 @@ from hashlib import sha256
 from ticketstub.refusals import BadRequest, Forbidden, NotFound, PasscodeRequired, Refusal, Unauthorized
 from ticketstub.server.disputed import Answers
 from ticketstub.server.store.base import AccountRow
-from ticketstub.server.store.homes import HomeRow, MemberRow
+from ticketstub.server.store.members import HomeRow, MemberRow
 from ticketstub.token import Secret
 
 _FOUR_DIGITS = re.compile("[0-9]{4}").fullmatch

@@ -12,8 +12,8 @@ from ticketstub.server.store.accounts import is_alive, keep_token, note_device
 from ticketstub.server.store.base import AccountRow, DeviceRow, Row
 from ticketstub.server.store.database import Family, Statements, in_transaction
 from ticketstub.server.store.members import (
-    NewHome,
-    Passcode,
+    HomeRow,
+    MemberRow,
     add_managed,
     amend,
     describe,
@@ -24,23 +24,6 @@ from ticketstub.server.store.members import (
     may_switch,
     passcode_of,
 )
-
-
-class MemberRow(Row, frozen=True, kw_only=True):
-    """A member of a Home; its account says whether it is managed (`restricted`), a guest, protected."""
-
-    account: AccountRow
-    admin: bool
-    changed_at: int
-
-
-class HomeRow(Row, frozen=True, kw_only=True):
-    """A Home and its members, the administrator first."""
-
-    id: int
-    name: str
-    admin_id: int
-    members: tuple[MemberRow, ...]
 
 
 class InvitationRow(Row, frozen=True, kw_only=True):
@@ -113,9 +96,9 @@ class Homes(Family):
 
     @in_transaction
     def set_passcode(
-        self, transaction: Statements, account_id: int, old: str | None, new: Passcode | None, now: int
+        self, transaction: Statements, account_id: int, old: str | None, new: str | None, now: int
     ) -> bool:
-        """Set, change or (`None`) remove a passcode whose hash is `old`; `False` if somebody was faster."""
+        """Set, change or (`None`) remove a passcode, whose hash is `old`; `False` if somebody was faster."""
         if passcode_of(transaction, account_id) != old:
             return False
         if new is None:
@@ -188,7 +171,7 @@ class Homes(Family):
         return row[0] if row else None
 
     @in_transaction
-    def add_managed(self, transaction: Statements, home: NewHome, new: AccountRow, now: int) -> bool:
+    def add_managed(self, transaction: Statements, home: HomeRow, new: AccountRow, now: int) -> bool:
         """Add a managed user to the Home of its administrator, or to this new Home where they are in none.
 
         `False`, with nothing written: the Home is full, somebody else's, or an id is taken.
@@ -239,7 +222,7 @@ class Homes(Family):
         return True
 
     @in_transaction
-    def invite(self, transaction: Statements, home: NewHome, account_id: int, now: int) -> bool:
+    def invite(self, transaction: Statements, home: HomeRow, account_id: int, now: int) -> bool:
         """Invite an account that is in no Home to an administrator's Home, or to this new one; `False` if it cannot."""
         home_id = home_of_admin(transaction, home, now)
         if home_id is None or not transaction.run(

@@ -6,6 +6,8 @@ members at once, so that the next request shows it.
 
 from __future__ import annotations
 
+import secrets
+
 import msgspec
 
 from ticketstub.server.store.accounts import add_account
@@ -13,22 +15,21 @@ from ticketstub.server.store.base import ROOM, AccountRow, Row
 from ticketstub.server.store.database import Statements
 
 
-class Passcode(Row, frozen=True, kw_only=True):
-    """A passcode to keep. `shown` is random text that bodies show as `pin`; it has nothing to do with the digits."""
+class MemberRow(Row, frozen=True, kw_only=True):
+    """A member of a Home; its account says whether it is managed (`restricted`), a guest, protected."""
 
-    hash: str
-    shown: str
-
-    def __repr__(self) -> str:
-        return "Passcode()"
+    account: AccountRow
+    admin: bool
+    changed_at: int
 
 
-class NewHome(Row, frozen=True, kw_only=True):
-    """A Home to make where its administrator is in none."""
+class HomeRow(Row, frozen=True, kw_only=True):
+    """A Home and its members, the administrator first."""
 
     id: int
     name: str
     admin_id: int
+    members: tuple[MemberRow, ...] = ()
 
 
 _RECORD = "SELECT record FROM account WHERE id = ?1"
@@ -56,17 +57,20 @@ def may_switch(transaction: Statements, caller_id: int, account_id: int, passcod
     return together and passcode_of(transaction, account_id) == passcode_hash
 
 
-def keep_passcode(transaction: Statements, account_id: int, passcode: Passcode) -> None:
-    """Keep a passcode in place of the one before."""
+def keep_passcode(transaction: Statements, account_id: int, passcode_hash: str) -> None:
+    """Keep a passcode in place of the one before.
+
+    What bodies show as `pin` looks like a hash (observed) and is random, so that nobody can guess by it.
+    """
     transaction.run(
         """
         INSERT INTO passcode (account_id, hash) VALUES (?1, ?2)
         ON CONFLICT (account_id) DO UPDATE SET hash = excluded.hash
         """,
         account_id,
-        passcode.hash,
+        passcode_hash,
     )
-    amend(transaction, account_id, {"protected": True, "pin": passcode.shown})
+    amend(transaction, account_id, {"protected": True, "pin": secrets.token_hex(16)})
 
 
 def amend(transaction: Statements, account_id: int, changes: dict[str, object]) -> dict[str, object]:
@@ -104,7 +108,7 @@ def left_alone(transaction: Statements, account_id: int) -> bool:
     return amend(transaction, account_id, facts).get("restricted") is True
 
 
-def home_of_admin(transaction: Statements, home: NewHome, now: int) -> int | None:
+def home_of_admin(transaction: Statements, home: HomeRow, now: int) -> int | None:
     """Return the Home of an administrator; of an account that is in none, this new one. `None` for other members."""
     own: list[tuple[int]] = transaction.all(
         """

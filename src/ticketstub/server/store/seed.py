@@ -8,7 +8,6 @@ is random. A media server is a device of its owner like any other, with a token 
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
 from urllib.parse import urlsplit
 
@@ -29,7 +28,7 @@ from ticketstub.server.store.base import (
 )
 from ticketstub.server.store.claims import ADD_SHARE, DEVICE, IS_OWNED_BY
 from ticketstub.server.store.database import Statements
-from ticketstub.server.store.members import ADD_HOME, Passcode, add_managed, describe, join, keep_passcode
+from ticketstub.server.store.members import ADD_HOME, add_managed, describe, join, keep_passcode
 from ticketstub.server.store.sqlite import SqliteStore
 from ticketstub.server.world import (
     World,
@@ -114,8 +113,7 @@ class _Seeding:
 
     def _keep_passcode(self, account_id: int, code: Secret | None) -> None:
         if code is not None:
-            passcode = Passcode(hash=self._hash(code), shown=shown_pin())
-            keep_passcode(self._transaction, account_id, passcode)
+            keep_passcode(self._transaction, account_id, self._hash(code))
 
     def _add_token(
         self,
@@ -294,11 +292,6 @@ _PROFILE = Profile(
     watched_indicator=1,
     media_reviews_visibility=0,
 )
-
-
-def shown_pin() -> str:
-    """Make what bodies show as `pin`: it looks like a hash (observed) and is random, so that nobody can guess by it."""
-    return secrets.token_hex(16)
 
 
 def managed_record(managed: WorldManaged, joined_at: int = 1_552_593_531) -> Account:

@@ -22,23 +22,10 @@ class SessionRow(Row, frozen=True, kw_only=True):
     by: int | None = None
 
 
-class NewSession(Row, frozen=True, kw_only=True):
-    """A session that policy allowed.
-
-    `replaces` is the digest of the one that ends with it; `verification_step` the step that the sign-in spends; `by`
-    the account that switched to this one, and `passcode_hash` what that was decided by.
-    """
-
-    digest: bytes
-    account_id: int
-    now: int
-    expires_at: int
-    replaces: bytes | None = None
-    verification_step: int | None = None
-    by: int | None = None
-    passcode_hash: str | None = None
-
-
+_CREATE = """
+    INSERT INTO session (digest, account_id, created_at, expires_at, by_account_id)
+    SELECT ?1, id, ?3, ?4, ?5 FROM account WHERE id = ?2 AND disabled_at IS NULL
+"""
 _FIND = """
     SELECT s.account_id, s.created_at, s.expires_at, s.by_account_id
     FROM session AS s JOIN account AS a ON a.id = s.account_id
@@ -54,18 +41,30 @@ class Sessions(Family):
     """The sessions of a store."""
 
     @in_transaction
-    def create(self, transaction: Statements, session: NewSession) -> bool:
-        """Begin a session; `False`, with nothing written, if the account is off or the step was spent before."""
-        if not spend_step(transaction, session.account_id, session.verification_step):
+    def create(
+        self,
+        transaction: Statements,
+        *,
+        digest: bytes,
+        account_id: int,
+        now: int,
+        expires_at: int,
+        replaces: bytes | None = None,
+        verification_step: int | None = None,
+    ) -> bool:
+        """Begin a session, in place of the one whose digest is `replaces`, and spend the step of the sign-in.
+
+        `False`, with nothing written, if the account is off or the step was spent before.
+        """
+        if not spend_step(transaction, account_id, verification_step):
             return False
         transaction.run(
-            "DELETE FROM session WHERE digest IN (SELECT digest FROM session WHERE expires_at <= ?1 LIMIT 100)",
-            session.now,
+            "DELETE FROM session WHERE digest IN (SELECT digest FROM session WHERE expires_at <= ?1 LIMIT 100)", now
         )
-        if not _keep(transaction, session):
+        if not transaction.run(_CREATE, digest, account_id, now, expires_at, None):
             return False
-        if session.replaces is not None:
-            transaction.run(_END, session.replaces, session.now)
+        if replaces is not None:
+            transaction.run(_END, replaces, now)
         return True
 
     async def find(self, digest: bytes, now: int) -> SessionRow | None:
@@ -74,30 +73,30 @@ class Sessions(Family):
         return SessionRow(account_id=row[0], created_at=row[1], expires_at=row[2], by=row[3]) if row else None
 
     @in_transaction
-    def rotate(self, transaction: Statements, session: NewSession) -> bool:
+    def rotate(
+        self,
+        transaction: Statements,
+        *,
+        digest: bytes,
+        account_id: int,
+        now: int,
+        expires_at: int,
+        replaces: bytes | None = None,
+        by: int | None = None,
+        passcode_hash: str | None = None,
+    ) -> bool:
         """Begin a session for another user of the Home, in place of the one that it replaces.
 
         `False`, with nothing written, if that is not alive, the two are in no Home together, the passcode is no longer
-        that of `passcode_hash`, or the account is off.
+        that of `passcode_hash`, or the account is off. `by` is the account that switches.
         """
-        before = transaction.one(_FIND, session.replaces, session.now)
-        if before is None or not may_switch(transaction, before[0], session.account_id, session.passcode_hash):
+        before = transaction.one(_FIND, replaces, now)
+        if before is None or not may_switch(transaction, before[0], account_id, passcode_hash):
             return False
-        return _keep(transaction, session) and transaction.run(_END, session.replaces, session.now)
+        created = transaction.run(_CREATE, digest, account_id, now, expires_at, by)
+        return created and transaction.run(_END, replaces, now)
 
     @in_transaction
     def end(self, transaction: Statements, digest: bytes, now: int) -> bool:
         """End a session for ever; `False` if there was none alive."""
         return transaction.run(_END, digest, now)
-
-
-def _keep(transaction: Statements, session: NewSession) -> bool:
-    facts = (session.account_id, session.now, session.expires_at, session.by)
-    return transaction.run(
-        """
-        INSERT INTO session (digest, account_id, created_at, expires_at, by_account_id)
-        SELECT ?1, id, ?3, ?4, ?5 FROM account WHERE id = ?2 AND disabled_at IS NULL
-        """,
-        session.digest,
-        *facts,
-    )
