@@ -24,7 +24,7 @@ from tests.server.whole import FORM, PASSWORD, Change, Whole
 from ticketstub.server.instance import Instance
 from ticketstub.server.limits import AttemptKind
 from ticketstub.server.store.base import SignIn
-from ticketstub.server.store.claims import Claims, Exchange
+from ticketstub.server.store.claims import Claims
 from ticketstub.server.store.database import Statements
 
 MANY = 64
@@ -131,19 +131,18 @@ def naive_codes(instance: Instance) -> None:
 
 def naive_claims(instance: Instance) -> None:
     claims, spent, crowd = instance.store.claims, set[bytes](), Crowd(2)
-    exchanges: Any = Claims._exchange
+    exchanges: Any = Claims.exchange
 
-    def exchange_once_more(transaction: Statements, wanted: Exchange) -> int | None:
-        transaction.run("UPDATE claim SET spent_at = NULL WHERE digest = ?1", wanted.digest)
-        done: int | None = exchanges.__wrapped__(claims, transaction, wanted) or None
-        return done
+    async def exchange(**wanted: Any) -> Any:
+        def once_more(transaction: Statements) -> Any:
+            transaction.run("UPDATE claim SET spent_at = NULL WHERE digest = ?1", wanted["digest"])
+            return exchanges.__wrapped__(claims, transaction, **wanted)
 
-    async def exchange(wanted: Exchange) -> int | None:
-        if wanted.digest in spent:
-            return None
+        if wanted["digest"] in spent:
+            return False
         await crowd.gathers()
-        done = await claims.transaction(lambda transaction: exchange_once_more(transaction, wanted))
-        spent.add(wanted.digest)
+        done = await claims.transaction(once_more)
+        spent.add(wanted["digest"])
         return done
 
     put(claims, exchange=exchange)

@@ -185,6 +185,7 @@ async def test_a_passcode(store):
     assert await store.homes.set_passcode(TOM, None, code("1"), NOW + 5)
     tom = await record(store, TOM)
     assert tom.protected
+    assert tom.pin is not None
     assert 32 == len(tom.pin.reveal())
     assert code("1") == await store.homes.passcode_hash(TOM)
     home = await store.homes.of(TOM)
