@@ -55,15 +55,14 @@ class PlexTv:
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._noted = Noted(instance)
-        self._pages = site.Pages(instance)
         self.default = Format(instance.answers.default_format)
         self.traces = True
         """Whether its answers carry a request id and the time they took (observed)."""
 
     async def answer(self, asked: Asked) -> Answer:
         """Answer a request; raises a `Refusal`, or what stores and passwords raise."""
-        if self._pages.has(asked):
-            return await self._pages.answer(asked)
+        if site.has(self._instance, asked):
+            return await site.answer(self._instance, asked)
         return self._for_browsers(await self._answer(asked))
 
     def _for_browsers(self, answer: Answer) -> Answer:
@@ -100,7 +99,7 @@ class PlexTv:
 
     def refuse(self, refusal: Refusal, asked: Asked) -> Answer:
         """Write a refusal."""
-        if self._pages.has(asked):
+        if site.has(self._instance, asked):
             return site.refused(refusal.status or 500)
         if asked.template == "-":  # its head or its body was refused before anybody looked for its route
             self.find(asked)

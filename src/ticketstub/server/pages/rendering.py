@@ -50,8 +50,9 @@ def redirect(location: str) -> Answer:
     return Answer(303, [(b"location", location.encode("ascii")), *_UNKEPT], b"")
 
 
+@cache
 def static_files() -> dict[str, Answer]:
-    """Return what is under `/static/`, by path; all of it is made when the pages are."""
+    """Return what is under `/static/`, by path; all of it is read the first time."""
     files = sorted((_HERE / "static").iterdir())
     return {f"/static/{file.name}": _static(file) for file in files if file.suffix in _TYPES}
 

@@ -67,41 +67,31 @@ PAGES = {
 }
 
 
-class Pages:
-    """The pages of a local Plex.
+def has(instance: Instance, asked: Asked) -> bool:
+    """Tell whether a request is for one of the pages."""
+    if asked.path == start.PATH:
+        return instance.overview is not None and start.is_asked_for(asked)
+    return asked.path in PAGES or asked.path in rendering.static_files()
 
-    Args:
-        instance: the local Plex.
-    """
 
-    def __init__(self, instance: Instance) -> None:
-        self._instance = instance
-        self._static = rendering.static_files()
-
-    def has(self, asked: Asked) -> bool:
-        """Tell whether a request is for one of the pages."""
-        if asked.path == start.PATH:
-            return self._instance.overview is not None and start.is_asked_for(asked)
-        return asked.path in PAGES or asked.path in self._static
-
-    async def answer(self, asked: Asked) -> Answer:
-        """Answer a request for one of the pages; raises a `Refusal`, or what stores and passwords raise."""
-        asked.template = asked.path
-        if asked.path in self._static:
-            return self._static[asked.path] if asked.method == "GET" else _wrong_method("GET, HEAD")
-        page = PAGES[asked.path]
-        handler = {"GET": page.show, "POST": page.take}.get(asked.method)
-        if handler is None:
-            return _wrong_method(page.allowed)
-        browser = Browser(self._instance, asked)
-        if asked.method == "POST":
-            _check_form(asked, browser)
-        await browser.recognise()
-        visit = PageVisit(self._instance, asked, browser)
-        try:
-            return await handler(visit)
-        except SignInFirst as first:
-            return visit.go("/sign-in", **{"continue": first.then})
+async def answer(instance: Instance, asked: Asked) -> Answer:
+    """Answer a request for one of the pages; raises a `Refusal`, or what stores and passwords raise."""
+    asked.template = asked.path
+    if file := rendering.static_files().get(asked.path):
+        return file if asked.method == "GET" else _wrong_method("GET, HEAD")
+    page = PAGES[asked.path]
+    handler = {"GET": page.show, "POST": page.take}.get(asked.method)
+    if handler is None:
+        return _wrong_method(page.allowed)
+    browser = Browser(instance, asked)
+    if asked.method == "POST":
+        _check_form(asked, browser)
+    await browser.recognise()
+    visit = PageVisit(instance, asked, browser)
+    try:
+        return await handler(visit)
+    except SignInFirst as first:
+        return visit.go("/sign-in", **{"continue": first.then})
 
 
 def _check_form(asked: Asked, browser: Browser) -> None:
