@@ -348,8 +348,6 @@ async def acheck(token: str | Token, *, server: str | None = None, **client: Unp
         ValueError: the text is no token at all (an e-mail address, a whole header); nothing was sent.
     """
     from ticketstub.flows.check import check as flow
-    from ticketstub.flows.check import taken
 
-    given = taken(token)
     async with AsyncPlex(server=server, **client) as plex:
-        return await plex.follow(partial(flow, given))
+        return await plex.follow(partial(flow, token))

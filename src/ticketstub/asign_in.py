@@ -84,10 +84,14 @@ class AsyncSignIn(Begun):
             PinExpired, Denied, GaveUp: no approval came.
             Unauthorized, BadRequest, Refusal: Plex does not take the question itself.
         """
+        from ticketstub.credentials.base import COMMAND
         from ticketstub.flows.pin import until_approved
-        from ticketstub.flows.session import kept_as
+        from ticketstub.flows.session import stored
 
         if self._kept is None:
             self._kept = await self._plex.follow(partial(until_approved, self._pin, self._key, give_up=give_up))
-        kept = await self._plex.follow(partial(kept_as, self._kept, credentials, app, profile))
+        kept = self._kept
+        if credentials is not None:
+            app = app or kept.device.product or COMMAND
+            kept = await self._plex.follow(partial(stored, kept, credentials, app, profile, before="none"))
         return self._plex.with_options(token=kept, device=kept.device)

@@ -348,8 +348,6 @@ def check(token: str | Token, *, server: str | None = None, **client: Unpack[Cli
         ValueError: the text is no token at all (an e-mail address, a whole header); nothing was sent.
     """
     from ticketstub.flows.check import check as flow
-    from ticketstub.flows.check import taken
 
-    given = taken(token)
     with Plex(server=server, **client) as plex:
-        return plex.follow(partial(flow, given))
+        return plex.follow(partial(flow, token))

@@ -20,10 +20,10 @@ from ticketstub.errors import PlexError
 F = TypeVar("F", bound=Callable[..., object])
 
 _COROUTINE = 0x80  # inspect.CO_COROUTINE; importing inspect costs 10 ms
-_OURS = "ticketstub"
-# Where an interrupted or cancelled call may be at the time.
+# We, and where an interrupted or cancelled call may be at the time.
 _BELOW_US = frozenset(
     {
+        "ticketstub",
         *("aiohttp", "yarl", "multidict", "aiohappyeyeballs", "aiosignal", "uvloop"),
         *("httpx", "httpx2", "httpcore", "httpcore2", "h11", "h2", "anyio", "sniffio"),
         *("cryptography", "filelock", "joserfc", "jaraco", "jeepney", "jwt", "keyring", "msgspec", "secretstorage"),
@@ -135,7 +135,7 @@ def _began_below(error: BaseException) -> bool:
     for frame in _frames(error.__traceback__):
         module = _module(frame)
         if module not in sys.stdlib_module_names:
-            return module == _OURS or module in _BELOW_US
+            return module in _BELOW_US
     return True
 
 
@@ -151,4 +151,4 @@ def _module(frame: FrameType) -> str:
 
 def _is_below(frame: FrameType) -> bool:
     module = _module(frame)
-    return module == _OURS or module in _BELOW_US or module in sys.stdlib_module_names
+    return module in _BELOW_US or module in sys.stdlib_module_names

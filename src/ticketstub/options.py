@@ -21,7 +21,7 @@ PLEX_TV = "https://plex.tv"
 TokenSource: TypeAlias = Callable[[], str | Token | Awaitable[str | Token | None] | None]
 """Asked for a token before each request. If it has a method `refused(token)`, that is told when Plex refused one."""
 
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _UNSENDABLE = re.compile(r"[\r\n\0\ud800-\udfff]")
 _CONNECTIONS = "{name} is set by the connection itself and cannot be replaced"
 _NOT_HEADERS = {
@@ -212,7 +212,7 @@ def allowed(headers: Mapping[str, str]) -> dict[str, str]:
         ValueError: a name belongs to the connection, or is the token's or the client identifier's.
     """
     for name, value in headers.items():
-        if not _NAME.fullmatch(name) or _UNSENDABLE.search(value):
+        if not HEADER_NAME.fullmatch(name) or _UNSENDABLE.search(value):
             raise ValueError("a header's name holds only letters, digits and hyphens; its value, no line break or NUL")
         if reason := _NOT_HEADERS.get(name.lower()):
             raise ValueError(reason.format(name=name))

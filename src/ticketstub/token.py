@@ -7,8 +7,6 @@ nothing of a password or code, which could be guessed from them; `reveal()` is t
 
 from __future__ import annotations
 
-_HEADER = "x-plex-token"
-
 
 class Secret:
     """Text that never prints itself: a password, a code, a key."""
@@ -127,7 +125,7 @@ def _mistaken(text: str) -> str | None:
     """Say what a pasted text is when it is not a token, without repeating any of it."""
     if not text:
         return "the token is empty"
-    if text.lower().startswith(_HEADER):
+    if text.lower().startswith("x-plex-token"):
         return "this is a whole X-Plex-Token header or parameter: pass only what follows the colon or equals sign"
     if text.startswith("claim-"):
         return "this is a claim token: it adds a server to an account and signs nobody in"

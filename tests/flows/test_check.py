@@ -9,7 +9,7 @@ import pytest
 from tests.flows.jwts import plex_jwt
 from tests.flows.stepping import ATTIC, HERE
 from tests.flows.walking import NOW, OPAQUE, RESET, UNAUTHORIZED, USER, Walker, error, ok
-from ticketstub.flows.check import check, taken
+from ticketstub.flows.check import check
 from ticketstub.options import Retry, Settings
 from ticketstub.token import Token
 
@@ -28,10 +28,9 @@ def devices(token: str = OPAQUE, provides: str = "controller") -> Any:
     )
 
 
-def checking(token: str, *answers: object, server: str | None = None) -> tuple[Any, Walker]:
+def checking(token: str | Token, *answers: object, server: str | None = None) -> tuple[Any, Walker]:
     walker = Walker(answers, settings=Settings(plex_tv=HERE, server=server, retry=Retry(attempts=1)))
-    given = taken(token)
-    return walker.run(lambda caller: check(given, caller)), walker
+    return walker.run(lambda caller: check(token, caller)), walker
 
 
 def carried(walker: Walker) -> list[tuple[str, str | None]]:
@@ -198,13 +197,13 @@ def test_a_jwt_is_never_sent_to_a_server() -> None:
 def test_what_is_no_token(text: str) -> None:
     """What cannot be a token is an error before anything is sent."""
     with pytest.raises(ValueError, match=r"(?i)token"):
-        taken(text)
+        checking(text)
 
 
 def test_a_token_is_taken_as_it_is() -> None:
     """A `Token` is used as it is."""
-    token = Token(OPAQUE)
-    assert token is taken(token)
+    found, walker = checking(Token(OPAQUE), ok(USER), devices())
+    assert (True, OPAQUE) == (found.alive, walker.sent[0].headers["X-Plex-Token"])
 
 
 def test_nothing_of_it_prints_the_token() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from tests.keys.forging import SMALL_ORDER, Valid, b64, raw_private
 from tests.keys.samples import CLIENT, NONCE, NOW, device_key, plex_claims, signing_key
-from ticketstub.keys import Jwk, JwtRefused, JwtUser, Peeked, PlexJwt, PublishedKeys, peek, verify_plex_jwt
-from ticketstub.token import Token
+from ticketstub.keys import Jwk, JwtRefused, JwtUser, PlexJwt, PublishedKeys, peek, verify_plex_jwt
+from ticketstub.token import Secret, Token
 from ticketstub.wire import codec, tolerant
 
 KEY = signing_key()
@@ -53,7 +53,7 @@ def test_a_documented_one():
 
 def test_a_token_is_taken():
     """A Token is taken as it is; nothing else of it is looked at."""
-    assert NONCE == verify_plex_jwt(Token(VALID.token()), KEYS, client_identifier=CLIENT, now=NOW).nonce
+    assert NONCE == verify_plex_jwt(VALID.token(), KEYS, client_identifier=CLIENT, now=NOW).nonce
 
 
 @pytest.mark.parametrize(
@@ -148,14 +148,11 @@ def test_published_keys_on_the_wire():
 
 
 def test_peek():
-    """A look at one's own JWT tells its times, its clients and its account, whoever signed it."""
-    expected = Peeked(1793675700, 1794280500, ("demo-client-7c1f",), 10500123)
+    """A look at one's own JWT tells its end, whoever signed it."""
     stranger = Valid(VALID.header, VALID.claims, raw_private(device_key()))
-    for text in (VALID.token(), Token(VALID.token()), stranger.token()):
-        assert expected == peek(text)
-    assert Peeked(NOW, NOW + 604_800, (), None) == peek(
-        Valid(VALID.header, {**VALID.claims, "aud": "plex.tv", "user": 1}, VALID.private).token()
-    )
+    assert [1794280500] * 2 == [peek(Token(valid.token())) for valid in (VALID, stranger)]
+    odd = Valid(VALID.header, {**VALID.claims, "aud": "plex.tv", "user": 1}, VALID.private)
+    assert NOW + 604_800 == peek(Token(odd.token()))
 
 
 @pytest.mark.parametrize(
@@ -163,6 +160,6 @@ def test_peek():
 )
 def test_peek_at_other_tokens(text: str):
     """What is no JWT, or one without times, has nothing to look at."""
-    assert None is peek(text)
+    assert None is peek(Secret(text))
     for claims in ({}, {"aud": "plex.tv", "iat": NOW}, {"aud": "plex.tv", "exp": NOW}, {"iat": NOW, "exp": NOW + 1}):
-        assert None is peek(VALID.token(claims=claims))
+        assert None is peek(Secret(VALID.token(claims=claims)))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tables import every
-from ticketstub.keys.strict import from_base64url, from_json, to_base64url, to_json
+from ticketstub.keys.strict import from_base64url, from_json, to_base64url
 
 
 @given(st.binary(max_size=100))
@@ -40,7 +40,6 @@ def test_json():
         '{"a":[1,2.5,null,true,{"é":"✦\\ud83d\\ude00"}]}'.encode()
     )
     assert {} == from_json(b" { } ")
-    assert b'{"b":1,"a":"\xc3\xa9"}' == to_json({"b": 1, "a": "é"})
 
 
 @every("text", ["", "[]", "1", "null", '"a"', "{", '{"a":1,"a":1}', '{"a":NaN}', "{}{}", "{'a':1}", '{"a":"\\ud800"}'])

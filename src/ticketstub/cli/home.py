@@ -124,14 +124,14 @@ def _keep(account: Account, store: Credentials, wanted: Entry, caller: Caller) -
     import msgspec
 
     from ticketstub.errors import MalformedReply
-    from ticketstub.flows.session import fresh, kept_as
+    from ticketstub.flows.session import fresh, stored
 
     if account.auth_token is None:
         raise MalformedReply("plex.tv gave no token for this user")
     name = account.username or account.title or str(account.id)
     known = msgspec.structs.replace(account, username=name, remember_expires_at=None)
     kept = yield from fresh(caller, account.auth_token, how="kept", account=known)
-    return (yield from kept_as(kept, store, wanted.app, wanted.profile, caller))
+    return (yield from stored(kept, store, wanted.app, wanted.profile, caller, before="none"))
 
 
 passcode = Group("passcode", help="The digits that protect a Home user.")

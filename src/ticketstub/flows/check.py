@@ -51,20 +51,14 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     unreachable: str | None = None
 
 
-def taken(token: str | Token) -> Token:
-    """Take a token for a check: whatever could be one, claim tokens included.
+def check(token: str | Token, caller: Caller) -> Flow[Checked]:
+    """Find out about a token: whatever could be one, claim tokens included.
 
     Raises:
         ValueError: it is none.
     """
-    if isinstance(token, Token):
-        return token
-    text = token.strip()
-    return Token.received(text) if text.startswith("claim-") else Token(text)
-
-
-def check(token: Token, caller: Caller) -> Flow[Checked]:
-    """Find out about a token."""
+    if isinstance(token, str):
+        token = Token.received(token.strip()) if token.strip().startswith("claim-") else Token(token)
     if token.kind == "claim":
         return Checked(
             kind="claim",
@@ -88,9 +82,8 @@ def _asked_plex_tv(token: Token, caller: Caller) -> Flow[Checked]:
     from ticketstub.keys.plex_jwt import peek  # no library is loaded by it
     from ticketstub.wire.accounts import GetTokenDetails
 
-    seen = peek(token) if token.kind == "jwt" else None
     kind: CheckedKind = "jwt" if token.kind == "jwt" else "unknown"
-    until, asked = moment(seen.expires_at) if seen else None, ("plex.tv",)
+    until, asked = moment(peek(token)) if token.kind == "jwt" else None, ("plex.tv",)
     try:
         account = yield from caller.with_token(token).call(GetTokenDetails())
     except TooManyFailures as error:

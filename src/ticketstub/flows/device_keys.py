@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from ticketstub.errors import CredentialsError, MalformedReply, Unreachable
+from ticketstub.errors import MalformedReply, Unreachable
 from ticketstub.flows.caller import Caller, Senses
 from ticketstub.flows.steps import Flow, do
 from ticketstub.refusals import Refusal, Unauthorized
@@ -82,7 +82,8 @@ def verified(caller: Caller, token: Token, *, kid: str | None, now: float) -> Fl
     """
     yield from prepare(caller)
     found = yield from _checked(caller, token, kid, now)
-    if found == "kid" and (yield from _fetched_again(caller)):
+    if found == "kid" and caller.senses.clock() - caller.published[caller.issuer][1] >= AGAIN_AFTER:
+        yield from _fetch(caller)
         found = yield from _checked(caller, token, kid, now)
     if isinstance(found, str):
         raise MalformedReply(f"Plex gave a JWT that cannot be verified ({found})", hint=_HINTS.get(found, _OTHERWISE))
@@ -91,28 +92,17 @@ def verified(caller: Caller, token: Token, *, kid: str | None, now: float) -> Fl
 
 def _checked(caller: Caller, token: Token, kid: str | None, now: float) -> Flow[PlexJwt | str]:
     """Verify with the keys that are known; return the reason where it fails."""
-    known = caller.published.get(caller.issuer)
-    if known is None:
-        raise CredentialsError("no published keys are known")
-    return (yield from do(partial(_verify, token, known[0], caller.client_identifier, kid, now)))
+    keys, _ = caller.published[caller.issuer]
+    return (yield from do(partial(_verify, token, keys, caller.client_identifier, kid, now)))
 
 
 def _verify(token: Token, keys: PublishedKeys, client_identifier: str, kid: str | None, now: float) -> PlexJwt | str:
     from ticketstub.keys import JwtRefused, verify_plex_jwt  # loads cryptography
 
     try:
-        return verify_plex_jwt(token, keys, client_identifier=client_identifier, now=now, thumbprint=kid)
+        return verify_plex_jwt(token.reveal(), keys, client_identifier=client_identifier, now=now, thumbprint=kid)
     except JwtRefused as refused:
         return refused.reason
-
-
-def _fetched_again(caller: Caller) -> Flow[bool]:
-    """Fetch the keys again unless that was done a moment ago; tell whether it was."""
-    known = caller.published.get(caller.issuer)
-    if known is not None and caller.senses.clock() - known[1] < AGAIN_AFTER and known[1] != 0:
-        return False
-    yield from _fetch(caller)
-    return True
 
 
 def _fetch(caller: Caller) -> Flow[None]:
@@ -167,8 +157,7 @@ def register(caller: Caller, key: DeviceKey) -> Flow[None]:
         except Refusal as refusal:
             if refusal.status != 422:
                 raise
-            return None
-    raise AssertionError("there is at least one try")
+            return
 
 
 def granted(caller: Caller, key: DeviceKey) -> Flow[Granted]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ticketstub.credentials.base import COMMAND, PATIENCE, Credential, Credentials
+from ticketstub.credentials.base import PATIENCE, Credential, Credentials
 from ticketstub.credentials.keep_alive import PING_EVERY, next_ping, renewal_due
 from ticketstub.credentials.memory import MemoryCredentials
 from ticketstub.errors import CredentialsError, PlexError
@@ -60,22 +60,6 @@ def fresh(
     store = MemoryCredentials()
     saved = store.save(credential, replacing=None)
     return Kept(caller, store, saved or credential, where=store.where(caller.issuer), how=how)
-
-
-def kept_as(kept: Kept, credentials: Credentials | None, app: str | None, profile: str, caller: Caller) -> Flow[Kept]:
-    """Keep a new sign-in in a store, in place of whatever is there; without a store it stays in memory.
-
-    Args:
-        kept: the new sign-in.
-        credentials: the store.
-        app: the program that it is for; by default the product that its device names.
-        profile: under which name.
-        caller: who signed in.
-    """
-    if credentials is None:
-        return kept
-    app = app or kept.device.product or COMMAND
-    return (yield from stored(kept, credentials, app, profile, caller, before="none"))
 
 
 def stored(kept: Kept, store: Credentials, app: str, profile: str, caller: Caller, *, before: Standing) -> Flow[Kept]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -27,13 +27,12 @@ from ticketstub.flows.steps import Flow, Put, do
 from ticketstub.flows.wish import AskCode, Wish
 from ticketstub.records import Account
 from ticketstub.refusals import VerificationCodeRequired, WrongVerificationCode
-from ticketstub.token import Secret
+from ticketstub.token import Secret, Token
 
 if TYPE_CHECKING:
     from ticketstub.keys import DeviceKey
 
 _MOST_QUESTIONS = 2
-_NOBODY = "nobody is signed in"
 _NEEDED: dict[Standing, str] = {
     "revoked": "the kept sign-in was ended at Plex",
     "expired": "the time of the kept sign-in is over",
@@ -92,7 +91,7 @@ def sign_in(wish: Wish, caller: Caller) -> Flow[Kept]:
 
 def _anew(wish: Wish, caller: Caller, store: Credentials, because: Standing, there: Credential | None) -> Flow[Kept]:
     if wish.login is not None and wish.password is not None:
-        kept = yield from _by_password(wish, caller)
+        kept = yield from _by_password(wish, wish.login, wish.password, caller)
     else:
         kept = yield from _by_pin(wish, caller, because, there)
     kept = yield from _stored(wish, kept, caller, store, because)
@@ -114,22 +113,21 @@ def _stored(wish: Wish, kept: Kept, caller: Caller, store: Credentials, because:
         raise
 
 
-def _by_password(wish: Wish, caller: Caller) -> Flow[Kept]:
-    if wish.login is None or wish.password is None:
-        raise TypeError("a sign-in by password has a login and a password")
+def _by_password(wish: Wish, login: str, password: Secret, caller: Caller) -> Flow[Kept]:
     if wish.device_key and not wish.own_device:
         # An identifier that once had a JWT gets no opaque token again (observed), so each such sign-in has its own.
         caller = caller.as_client(wish.identifier())
-    account = yield from with_password(caller, wish.login, wish.password, wish.ask_code, remember_me=wish.remember_me)
-    if account.auth_token is None:
-        raise TypeError("a sign-in's answer holds a token")
+    account = yield from with_password(caller, login, password, wish.ask_code, remember_me=wish.remember_me)
+    token = cast("Token", account.auth_token)  # an answer without one is a `MalformedReply`
     remembered = account if wish.remember_me else msgspec.structs.replace(account, remember_expires_at=None)
-    return (yield from fresh(caller, account.auth_token, how="password", account=remembered))
+    return (yield from fresh(caller, token, how="password", account=remembered))
 
 
 def _by_pin(wish: Wish, caller: Caller, because: Standing, there: Credential | None) -> Flow[Kept]:
     if wish.on_code is None and wish.open_browser is False:
-        raise SignInFailed(_NEEDED.get(because, _NOBODY), hint="pass on_code=, or open_browser=True, to sign in anew")
+        raise SignInFailed(
+            _NEEDED.get(because, "nobody is signed in"), hint="pass on_code=, or open_browser=True, to sign in anew"
+        )
     key: DeviceKey | None = None
     if wish.device_key:
         key = (yield from do(partial(load_key, there.device_key))) if there and there.device_key else None

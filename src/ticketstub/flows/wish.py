@@ -17,6 +17,7 @@ from ticketstub.credentials.choice import Storage
 from ticketstub.device import Device, file_name
 from ticketstub.flows.begun import Begun, checked_forward_url
 from ticketstub.flows.browser import OpenBrowser
+from ticketstub.options import PLEX_TV
 from ticketstub.token import Secret
 
 OnCode: TypeAlias = Callable[[Begun], "object | Awaitable[object]"]
@@ -24,8 +25,6 @@ OnCode: TypeAlias = Callable[[Begun], "object | Awaitable[object]"]
 
 AskCode: TypeAlias = Callable[[], "str | Secret | Awaitable[str | Secret | None] | None"]
 """Asks the user for a verification code; empty or `None` means that there is none."""
-
-_EXAMPLE = "https://plex.tv"
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +62,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
         if (self.login is None) is not (self.password is None):
             raise ValueError("login and password go together: pass both, or neither")
         checked_forward_url(self.forward_url)
-        Entry.of(_EXAMPLE, self.profile, self.app)
+        Entry.of(PLEX_TV, self.profile, self.app)
 
 
 def installation(app: str, profile: str = DEFAULT_PROFILE, directory: Path | None = None) -> Device:

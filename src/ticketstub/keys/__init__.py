@@ -11,9 +11,9 @@ signature. Nothing raised here repeats a part of a token or of a private key. So
 from __future__ import annotations
 
 from ticketstub.keys.device_jwt import DeviceClaims, verify_device_jwt
-from ticketstub.keys.jwk import Jwk, KeyRefused, check_public_key, read_public_key, thumbprint
+from ticketstub.keys.jwk import Jwk, KeyRefused, read_public_key, thumbprint
 from ticketstub.keys.jwt import EDDSA, RS256, JwtRefused, Reason, Unverified, read_jwt
-from ticketstub.keys.plex_jwt import JwtUser, Peeked, PlexJwt, PublishedKeys, peek, verify_own, verify_plex_jwt
+from ticketstub.keys.plex_jwt import JwtUser, PlexJwt, PublishedKeys, peek, verify_own, verify_plex_jwt
 from ticketstub.keys.private_key import SCOPES, DeviceKey, SigningKey
 
 __all__ = [
@@ -26,13 +26,11 @@ __all__ = [
     "JwtRefused",
     "JwtUser",
     "KeyRefused",
-    "Peeked",
     "PlexJwt",
     "PublishedKeys",
     "Reason",
     "SigningKey",
     "Unverified",
-    "check_public_key",
     "peek",
     "read_jwt",
     "read_public_key",

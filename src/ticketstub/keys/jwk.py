@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
+import msgspec
 
-from ticketstub.keys.strict import from_base64url, to_base64url, to_json
+from ticketstub.keys.strict import from_base64url, to_base64url
 from ticketstub.records import Record
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 _KID = re.compile(r"[A-Za-z0-9_.-]{1,128}").fullmatch
 _PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
-_ALGORITHM = {"OKP": "EdDSA", "RSA": "RS256"}
+ALGORITHMS = {"OKP": "EdDSA", "RSA": "RS256"}
+"""The one algorithm that a key of each kind signs with."""
+
 _EXPONENT = "AQAB"  # 65537
 _X_LENGTH = 43  # 32 bytes of base64url
 _NO_POINT = "x is not 32 bytes of base64url without padding"
@@ -79,7 +81,8 @@ def read_public_key(data: Mapping[str, object], *, rsa: bool) -> Jwk:
         elif value is not None:
             raise KeyRefused(f"{name} is not text")
     key = named(Jwk(**members))
-    check_public_key(key, rsa=rsa)
+    if reason := fault(key, rsa=rsa):
+        raise KeyRefused(reason)
     return key
 
 
@@ -88,33 +91,26 @@ def named(key: Jwk) -> Jwk:
     if key.kid is not None:
         return key
     with contextlib.suppress(KeyRefused):
-        return replace(key, kid=thumbprint(key))
+        return msgspec.structs.replace(key, kid=thumbprint(key))
     return key
 
 
-def check_public_key(jwk: Jwk, *, rsa: bool) -> None:
-    """Refuse a key that no signature should be verified with.
+def fault(jwk: Jwk, *, rsa: bool) -> str | None:
+    """Say why no signature should be verified with a key; `None` where it is one that is taken.
+
+    It has no proper `kid`, another kind or use, or a value that is weak or no key at all.
 
     Args:
         jwk: the key; `read_public_key` reads one so that private members are seen too.
         rsa: whether RSA keys are taken too.
-
-    Raises:
-        KeyRefused: it has no proper `kid`, another kind or use, or a value that is weak or no key at all.
     """
-    if reason := fault(jwk, rsa=rsa):
-        raise KeyRefused(reason)
-
-
-def fault(jwk: Jwk, *, rsa: bool) -> str | None:
-    """Say why a key is refused, as `check_public_key`; `None` where it is not."""
     if jwk.kid is None or not is_kid(jwk.kid):
         return "kid must be 1 to 128 of A-Z a-z 0-9 _ . -"
-    if jwk.kty is None or jwk.kty not in _ALGORITHM or (jwk.kty == "RSA" and not rsa):
+    if jwk.kty is None or jwk.kty not in ALGORITHMS or (jwk.kty == "RSA" and not rsa):
         return "kty is not one that is taken"
     if jwk.use not in {None, "sig"}:
         return "use is not sig"
-    if jwk.alg not in {None, _ALGORITHM[jwk.kty]}:
+    if jwk.alg not in {None, ALGORITHMS[jwk.kty]}:
         return "alg does not fit kty"
     return _wrong_rsa(jwk) if jwk.kty == "RSA" else _wrong_okp(jwk)
 
@@ -122,11 +118,6 @@ def fault(jwk: Jwk, *, rsa: bool) -> str | None:
 def is_kid(text: str) -> bool:
     """Tell whether a text can name a key (ours: seen are 64 hexadecimal digits, UUIDs and RFC 7638 thumbprints)."""
     return _KID(text) is not None
-
-
-def algorithm_of(jwk: Jwk) -> str | None:
-    """Name the one algorithm that a key of this kind signs with."""
-    return _ALGORITHM.get(jwk.kty or "")
 
 
 def thumbprint(jwk: Jwk) -> str:
@@ -141,7 +132,7 @@ def thumbprint(jwk: Jwk) -> str:
     members = {name: value for name in names if isinstance(value := getattr(jwk, name), str)}
     if not members or len(members) != len(names):
         raise KeyRefused("the key lacks what its thumbprint is made of")
-    return to_base64url(sha256(to_json(members)).digest())
+    return to_base64url(sha256(msgspec.json.encode(members)).digest())
 
 
 @lru_cache(maxsize=1024)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from ticketstub.keys.jwk import Jwk, algorithm_of, is_kid, public_key
+from ticketstub.keys.jwk import ALGORITHMS, Jwk, is_kid, public_key
 from ticketstub.keys.strict import from_base64url, is_header_plain, is_list, read_parts
 
 EDDSA: Final = "EdDSA"
@@ -87,7 +87,7 @@ class Unverified:
         Raises:
             JwtRefused: the key is none that is taken (`kid`), signs with another algorithm, or did not sign this.
         """
-        if self._algorithm != algorithm_of(jwk):
+        if self._algorithm != ALGORITHMS.get(jwk.kty or ""):
             raise JwtRefused("algorithm")
         # The library's own reader is passed by: it takes `jku` and `jwk` headers without a word, reads a member twice,
         # and warns at each use of the name EdDSA, which is Plex's choice.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import NamedTuple
 
 import msgspec
 
@@ -68,17 +67,8 @@ class PlexJwt(Record, frozen=True, kw_only=True):
     user: JwtUser = JwtUser()
 
 
-class Peeked(NamedTuple):
-    """What a JWT says of itself, believed by nobody: see `peek`."""
-
-    issued_at: int
-    expires_at: int
-    client_identifiers: tuple[str, ...]
-    account_id: int | None
-
-
 def verify_plex_jwt(
-    token: Secret | str,
+    text: str,
     keys: PublishedKeys,
     *,
     client_identifier: str | None,
@@ -90,7 +80,7 @@ def verify_plex_jwt(
     """Verify a JWT that Plex gave to this device.
 
     Args:
-        token: the JWT.
+        text: the JWT.
         keys: the published keys, from the issuer's own address.
         client_identifier: this device's, which `aud` must hold beside `plex.tv`; `None` for a JWT of another device.
         now: the time, in seconds since 1970.
@@ -102,7 +92,7 @@ def verify_plex_jwt(
         JwtRefused: it is not Plex's, or not for this device. `kid`: none of these keys, fetch them again;
             `expired`: everything else is right, and it can be renewed.
     """
-    claims, readers = _believed(_text(token), keys.find, issuer)
+    claims, readers = _believed(text, keys.find, issuer)
     if client_identifier not in {None, *readers}:
         raise JwtRefused("audience")
     found = str(claims["thumbprint"])
@@ -157,23 +147,17 @@ def _believed(
     return claims, readers
 
 
-def peek(token: Secret | str) -> Peeked | None:
-    """Look at one's own JWT without verifying it, to plan its renewal; `None` where it is none that can be read.
+def peek(token: Secret) -> int | None:
+    """Look until when one's own JWT lasts, without verifying it; `None` where it is none that can be read.
 
     Nothing may be allowed or shown as true because of what this returns: anybody can write such a text.
     """
     try:
-        claims = read_jwt(_text(token)).claims
-        readers = audience(claims)
-        issued_at, expires_at = both_times(claims, now=0, leeway=float("inf"))  # at whatever time
+        claims = read_jwt(token.reveal()).claims
+        audience(claims)
+        return both_times(claims, now=0, leeway=float("inf"))[1]  # at whatever time
     except JwtRefused:
         return None
-    others = tuple(name for name in readers if name != _PLEX)
-    return Peeked(issued_at, expires_at, others, _user(claims.get("user")).id)
-
-
-def _text(token: Secret | str) -> str:
-    return token.reveal() if isinstance(token, Secret) else token
 
 
 def _user(data: object) -> JwtUser:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 
+import msgspec
+
 from ticketstub.frames import hide_locals
 from ticketstub.keys.jwk import Jwk, KeyRefused, is_kid, thumbprint
-from ticketstub.keys.strict import from_base64url, from_json, to_base64url, to_json
+from ticketstub.keys.strict import from_base64url, from_json, to_base64url
 from ticketstub.token import Secret
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ class PrivateKey:
         """Return the whole key as JSON text, to be kept where secrets are kept."""
         members: dict[str, object] = {"kind": self.kind, "version": _VERSION, "kid": self.kid}
         members |= {"public": self._public().x, "private": to_base64url(self._key.private_bytes_raw())}
-        return Secret(to_json(members).decode())
+        return Secret(msgspec.json.encode(members).decode())
 
     @property
     def jwk(self) -> Jwk:
@@ -92,8 +94,8 @@ class PrivateKey:
     def _public(self) -> Jwk:
         return Jwk(kty="OKP", crv="Ed25519", x=to_base64url(self._key.public_key().public_bytes_raw()))
 
-    def _signed(self, header: Mapping[str, object], claims: Mapping[str, object]) -> str:
-        text = f"{to_base64url(to_json(header))}.{to_base64url(to_json(claims))}"
+    def _signed(self, header: dict[str, object], claims: dict[str, object]) -> str:
+        text = f"{to_base64url(msgspec.json.encode(header))}.{to_base64url(msgspec.json.encode(claims))}"
         return f"{text}.{to_base64url(self._key.sign(text.encode('ascii')))}"
 
     def __repr__(self) -> str:
@@ -156,6 +158,6 @@ class SigningKey(PrivateKey):
     __slots__ = ()
     kind: ClassVar[str] = "signing key"
 
-    def sign(self, claims: Mapping[str, object]) -> str:
+    def sign(self, claims: dict[str, object]) -> str:
         """Sign these claims, in their order, as a JWT whose header is `kid`, `typ`, `alg` (observed)."""
         return self._signed({"kid": self.kid, "typ": "JWT", "alg": "EdDSA"}, claims)

@@ -35,13 +35,6 @@ def from_base64url(text: str) -> bytes | None:
     return data if to_base64url(data) == text else None
 
 
-def to_json(members: Mapping[str, object]) -> bytes:
-    """Write a JSON object with its members in their order."""
-    import msgspec
-
-    return msgspec.json.encode(dict(members))
-
-
 def from_json(data: bytes) -> dict[str, object] | None:
     """Read a JSON object, or return `None` where it is none, or not a plain one."""
     try:

@@ -8,6 +8,9 @@ the original behind it, for that may hold the request. Mistakes in the request i
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from ticketstub.errors import MalformedReply, PlexError, Unreachable
 from ticketstub.transports.base import AsyncTransport
@@ -25,37 +28,29 @@ class AsyncGuardedTransport:
     async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.AsyncTransport.send`; `sent` is True wherever the transport itself does not say otherwise."""
         place = prepare(request, math.inf).place  # its deadline is the transport's affair
-        try:
-            answer: object = await self._inner.send(request, deadline=deadline, connect_timeout=connect_timeout)
-        except PlexError:
-            raise
-        except Exception as error:  # noqa: BLE001  # it is the program's own, and may raise anything
-            failure = failed_client(place, error, sent=True)
-        else:
-            if isinstance(answer, Response):  # pyright: ignore[reportUnnecessaryIsInstance]  # programs without types
-                return answer
+        sending = partial(self._inner.send, request, deadline=deadline, connect_timeout=connect_timeout)
+        answer: object = await _guarded(sending, partial(failed_client, place, sent=True))
+        if not isinstance(answer, Response):
             raise MalformedReply(f"the transport that was passed returned no Response from {place}")
-        raise failure  # outside the handler: the foreign error must not become its context
+        return answer
 
     async def sleep(self, seconds: float) -> None:
         """As `base.AsyncTransport.sleep`."""
-        try:
-            return await self._inner.sleep(seconds)
-        except PlexError:
-            raise
-        except Exception as error:  # noqa: BLE001  # as above
-            failure = _cannot("wait", error)
-        raise failure
+        await _guarded(partial(self._inner.sleep, seconds), partial(_cannot, "wait"))
 
     async def close(self) -> None:
         """As `base.AsyncTransport.close`."""
-        try:
-            return await self._inner.close()
-        except PlexError:
-            raise
-        except Exception as error:  # noqa: BLE001  # as above
-            failure = _cannot("close", error)
-        raise failure
+        await _guarded(self._inner.close, partial(_cannot, "close"))
+
+
+async def _guarded(work: Callable[[], Any], failed: Callable[[Exception], Unreachable]) -> object:
+    try:
+        return await work()
+    except PlexError:
+        raise
+    except Exception as error:  # noqa: BLE001  # it is the program's own, and may raise anything
+        failure = failed(error)
+    raise failure  # outside the handler: the foreign error must not become its context
 
 
 def _cannot(what: str, error: Exception) -> Unreachable:

@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
+from ticketstub.options import HEADER_NAME
 from ticketstub.transports.failures import malformed, timed_out
 from ticketstub.wire.http import MAX_BODY, Place, Request, destination
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BREAKS = re.compile(r"[\r\n\0]")
 _OURS = frozenset({"host", "content-length", "transfer-encoding"})
 HAVE_LENGTH = frozenset({"POST", "PUT", "PATCH"})
@@ -68,7 +68,7 @@ def prepare(request: Request, deadline: float) -> Prepared:
         TimedOut: the deadline has passed.
     """
     place, target = destination(request.url)
-    if not _TOKEN.fullmatch(request.method):
+    if not HEADER_NAME.fullmatch(request.method):
         raise ValueError("the method is not a word")
     fields = [_checked(name, value) for name, value in request.headers.items()]
     left = min(deadline - time.monotonic(), LONGEST)
@@ -89,7 +89,7 @@ def _checked(name: str, value: str) -> tuple[bytes, bytes]:
 
 @lru_cache(maxsize=128)
 def _name(name: str) -> bytes:
-    if not _TOKEN.fullmatch(name):
+    if not HEADER_NAME.fullmatch(name):
         raise ValueError("a header's name holds a character that no header name may hold")
     if name.lower() in _OURS:
         raise ValueError(f"the header {name} is written by the transport")

@@ -221,7 +221,6 @@ def _holds(found: Record, evidence: tuple[str, ...]) -> bool:
 
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_ERRORS = frozenset({"error", "errors"})
 
 
 def _may_hold_more(found: Record, body: bytes) -> bool:
@@ -238,7 +237,7 @@ def _may_hold_more(found: Record, body: bytes) -> bool:
     from ticketstub.wire import tolerant
 
     names = tolerant.names_of(type(found))
-    return any(name in _ERRORS or tolerant.plain_name(name) in names for name in members.keys() - exact)
+    return any(name in ("error", "errors") or tolerant.plain_name(name) in names for name in members.keys() - exact)
 
 
 @cache

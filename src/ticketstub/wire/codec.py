@@ -25,7 +25,6 @@ R = TypeVar("R", bound=Record)
 
 _MOST_PARTS = 200_000
 _GZIP_OR_ZLIB = 47  # zlib's window bits: either header, told apart by itself
-_MEDIA_TYPES = {"json": "application/json; charset=utf-8", "xml": "application/xml; charset=utf-8"}
 
 
 class Format(Enum):
@@ -37,7 +36,7 @@ class Format(Enum):
     @property
     def media_type(self) -> str:
         """What plex.tv sends as Content-Type."""
-        return _MEDIA_TYPES[self.value]
+        return f"application/{self.value}; charset=utf-8"
 
 
 class Unreadable(ValueError):

@@ -24,7 +24,6 @@ _ADDRESS = re.compile(
 _ALLOWED = re.compile(r"[!-\[\]-~]+")
 _PATH = re.compile(r"[A-Za-z]+://[^/?#]*([^?#]*)")
 _PORTS = {"http": 80, "https": 443}
-_HIGHEST_PORT = 65535
 
 
 class Place(NamedTuple):
@@ -182,7 +181,7 @@ def _place(scheme: str, host: str, port: str) -> Place:
     elif not host.strip("."):
         raise ValueError("an address names a host")
     number = int(port) if port else _PORTS[scheme]
-    if not 0 < number <= _HIGHEST_PORT:
+    if not 0 < number <= 65535:
         raise ValueError("an address has a number from 1 to 65535 for a port")
     return Place(scheme, host, number)
 
