@@ -74,8 +74,20 @@ async def grant(instance: Instance, key: KeyRow, claims: DeviceClaims, *, spend:
     """
     await check_not_locked(instance, key.account.id)
     now = instance.now()
-    signing = await instance.signing.current(now)
-    text = signing.sign(_claims(key, claims, now))
+    signing, record = await instance.signing.current(now), key.account.record
+    user: dict[str, object] = {"id": record.id, "uuid": record.uuid}
+    user |= {name: read(record) for name, read in _READERS.items() if name in claims.scope}
+    text = signing.sign(
+        {
+            "nonce": claims.nonce,
+            "thumbprint": key.kid,
+            "iss": "plex.tv",
+            "aud": ["plex.tv", key.client_identifier],
+            "iat": now,
+            "exp": now + LIFE,
+            "user": user,
+        }
+    )
     nonce = instance.keys.digest(claims.nonce or "") if spend else None
     won = await instance.store.auth_keys.grant(
         kid=key.kid,
@@ -121,18 +133,3 @@ async def grant_for_pin(instance: Instance, pin: PinRow, claims: DeviceClaims, n
 def taken() -> Refusal:
     """Return the refusal of a key that another device has (documented: 422; code and text are ours)."""
     return Refusal("Thumbprint has already been taken", status=422, code=1011)
-
-
-def _claims(key: KeyRow, asked: DeviceClaims, now: int) -> dict[str, object]:
-    record = key.account.record
-    user: dict[str, object] = {"id": record.id, "uuid": record.uuid}
-    user |= {name: read(record) for name, read in _READERS.items() if name in asked.scope}
-    return {
-        "nonce": asked.nonce,
-        "thumbprint": key.kid,
-        "iss": "plex.tv",
-        "aud": ["plex.tv", key.client_identifier],
-        "iat": now,
-        "exp": now + LIFE,
-        "user": user,
-    }

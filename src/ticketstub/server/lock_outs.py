@@ -7,37 +7,45 @@ account's failures. Every step that gives out a token asks `check_not_locked`: a
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import NamedTuple
 
 from ticketstub.refusals import RateLimited, TooManyFailures
 from ticketstub.server.instance import Instance
 from ticketstub.server.limits import AttemptKind
+from ticketstub.server.passwords import Overloaded
 from ticketstub.server.store.base import AccountRow, StoreUnavailable, canonical_login
+from ticketstub.token import Secret
 
 
-class Attempt:
+class Attempt(NamedTuple):
     """An attempt that is allowed. One that fails just ends; the others end with one of these.
 
     Where neither can be written, the attempt stays counted: what was decided is answered all the same.
     """
 
-    __slots__ = ("_at", "_instance", "_kind", "_subject")
+    instance: Instance
+    kind: AttemptKind
+    subject: str
+    at: int
 
-    def __init__(self, instance: Instance, kind: AttemptKind, subject: str, at: int) -> None:
-        self._instance = instance
-        self._kind: AttemptKind = kind
-        self._subject = subject
-        self._at = at
+    async def verify(self, stored: str | None, typed: Secret) -> bool:
+        """Tell whether this is the password or passcode of a hash; not counted where there is no time to find out."""
+        try:
+            return await self.instance.passwords.verify(stored, typed)
+        except Overloaded:
+            await self.give_back()
+            raise
 
     async def succeeded(self) -> None:
         """Forget the account's failures."""
         with suppress(StoreUnavailable):
-            await self._instance.store.attempts.clear(self._kind, self._subject)
+            await self.instance.store.attempts.clear(self.kind, self.subject)
 
     async def give_back(self) -> None:
         """Have it not counted: nothing was verified, or what was verified was right."""
-        now = self._instance.now()
+        now = self.instance.now()
         with suppress(StoreUnavailable):
-            await self._instance.store.attempts.give_back(self._kind, self._subject, self._at, now)
+            await self.instance.store.attempts.give_back(self.kind, self.subject, self.at, now)
 
 
 def subject_of(account: AccountRow | None, login: str, instance: Instance) -> str:

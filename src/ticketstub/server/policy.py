@@ -16,19 +16,17 @@ from ticketstub.refusals import (
     Unauthorized,
 )
 from ticketstub.server.passwords import LONGEST
-from ticketstub.server.store.base import AccountRow, MediaServerRow, SourceRow, TokenKind, TokenRow, canonical_login
+from ticketstub.server.store.base import AccountRow, MediaServerRow, TokenKind, TokenRow, canonical_login
 from ticketstub.token import Secret
 
 Access = Literal["owner", "shared"]
 
-_DAY = 24 * 3600
-REMEMBERED = 14 * _DAY
+REMEMBERED = 14 * 24 * 3600
 """Seconds after which a token from a sign-in with `rememberMe` ends (observed)."""
 
 TRANSIENT = 48 * 3600
 """Seconds after which a transient token ends at the latest (documented)."""
 
-_KNOWS_SOURCES = (1, 15, 4)
 _SIX_DIGITS = re.compile(r"(.*)([0-9]{6})", re.DOTALL).fullmatch
 
 
@@ -72,6 +70,12 @@ def remembered_until(since: int, ends: int | None) -> int:
     return ends or since + REMEMBERED
 
 
+def check_not_managed(account: AccountRow) -> None:
+    """Refuse a managed user (403, code 1009)."""
+    if account.record.restricted:
+        raise Forbidden("Managed users aren't allowed to perform this action", status=403, code=1009)
+
+
 def check_kind(row: TokenRow | None, kinds: frozenset[TokenKind]) -> TokenRow:
     """Return a token of one of these kinds.
 
@@ -90,20 +94,7 @@ def check_sources(server: MediaServerRow, level: Access) -> None:
         NotFound: the media server is older than 1.15.4 (documented that it refuses; 404 is assumed).
         Forbidden: only its owner is told, and who has a transient token made from the owner's (documented).
     """
-    if _release(server.version) < _KNOWS_SOURCES:
+    if [int(number) for number in re.findall("[0-9]+", server.version)[:3]] < [1, 15, 4]:
         raise NotFound
     if level != "owner":
         raise Forbidden
-
-
-def source(server: MediaServerRow, identifier: str, *, unknown: int = 404) -> SourceRow:
-    """Find a source; raises `NotFound` for an unknown one (assumed), or `BadRequest` where `unknown` is 400."""
-    for known in server.sources:
-        if known.identifier == identifier:
-            return known
-    raise NotFound if unknown == 404 else BadRequest
-
-
-def _release(version: str) -> tuple[int, ...]:
-    numbers = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
-    return tuple(int(number) for number in numbers[0].split(".")[:3]) if numbers else ()

@@ -15,7 +15,6 @@ from ticketstub.server import lock_outs, policy
 from ticketstub.server.instance import Instance
 from ticketstub.server.keys import VERIFICATION
 from ticketstub.server.lock_outs import Attempt
-from ticketstub.server.passwords import Overloaded
 from ticketstub.server.store.base import AccountRow, DeviceRow, SignIn, StoreUnavailable
 from ticketstub.server.verification import matching_step
 from ticketstub.token import Secret
@@ -81,7 +80,7 @@ async def prove(instance: Instance, call: PostUsersSignInData, issue: Issue) -> 
         except TooManyFailures:
             await instance.passwords.verify(None, password)  # a locked account costs what an open one costs
             raise
-        right = await verified(instance, reserved, account, password)
+        right = await reserved.verify(account.password_hash if account else None, password)
         try:
             known = policy.signed_in(account, call.login, right=right)
             step, codes = await code_attempt(instance, known, code)
@@ -95,15 +94,6 @@ async def prove(instance: Instance, call: PostUsersSignInData, issue: Issue) -> 
             if attempt is not None:
                 await attempt.succeeded()
     return known
-
-
-async def verified(instance: Instance, reserved: Attempt, account: AccountRow | None, password: Secret) -> bool:
-    """Tell whether the password is the account's; the attempt is given back where there was no time to find out."""
-    try:
-        return await instance.passwords.verify(account.password_hash if account else None, password)
-    except Overloaded:
-        await reserved.give_back()
-        raise
 
 
 async def code_attempt(

@@ -32,7 +32,7 @@ from ticketstub.server.clients import client_of
 from ticketstub.server.handlers import OWN, Routes, Visited, id_in_path
 from ticketstub.server.instance import Instance
 from ticketstub.server.own_address import by_plex_s_name
-from ticketstub.server.policies.media_servers import check_may_claim
+from ticketstub.server.policy import check_not_managed
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Route
 from ticketstub.server.store.base import ResourceRow
@@ -214,7 +214,7 @@ def _when(seconds: int) -> datetime:
 
 async def get_claim_token(visit: Visited, _call: GetClaimToken) -> Token:
     """Make a claim token; raises `RateLimited` for who has too many, and `Refusal` for whom no server can belong to."""
-    check_may_claim(visit.caller)
+    check_not_managed(visit.caller.account)
     instance = visit.place
     return Token.received(await make_claim(instance, visit.caller.account_id, instance.keys.digest(visit.token)))
 

@@ -1,6 +1,6 @@
 """plex.tv's answers about Plex Home: who is in it, becoming somebody else, passcodes, who comes into it and goes.
 
-Rule: load, decide (policies/home.py), one store operation. A passcode costs one argon2 verification where there is one
+Rule: load, decide (homes.py), one store operation. A passcode costs one argon2 verification where there is one
 to verify and the limits allow it, and none otherwise. Nobody becomes a member without a word of their own: whoever is
 invited accepts with a token of theirs, for anybody in a Home could switch to them from then on. What is done to a Home
 by the older calls is refused as v2 refuses, with codes, for a client could not tell a wrong passcode from a dead token
@@ -10,20 +10,20 @@ otherwise (ours).
 from __future__ import annotations
 
 import secrets
+from hashlib import sha256
 
 from msgspec.structs import replace
 
 from ticketstub.errors import printable
 from ticketstub.records import Account, Home, HomeUser, Invitation
-from ticketstub.refusals import BadRequest, Conflict, Forbidden, NotFound, PasscodeRequired
+from ticketstub.refusals import BadRequest, Conflict, Forbidden, NotFound, PasscodeRequired, Refusal, Unauthorized
 from ticketstub.server import homes
 from ticketstub.server.answers import Answer
 from ticketstub.server.clients import client_of
 from ticketstub.server.handlers import OWN, Routes, Visited
 from ticketstub.server.handlers.accounts import shown
 from ticketstub.server.handlers.users import gone
-from ticketstub.server.policies import home as policy
-from ticketstub.server.policy import remembered_until
+from ticketstub.server.policy import check_not_managed, remembered_until
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Route
 from ticketstub.server.store.base import AccountRow
@@ -61,16 +61,16 @@ async def get_home(visit: Visited, _call: GetHome | GetHomeUsers | GetLegacyHome
     """Tell about the caller's Home and who is in it; without one, a caller is a Home of one (assumed)."""
     caller = visit.caller.account
     found = await visit.place.store.homes.of(caller.id)
-    members = policy.members(found, caller)
+    members = homes.members(found, caller)
     name = found.name if found else f"{caller.record.title}'s home"
     home_id = found.id if found else caller.id
-    guest_id, guest_uuid = policy.guest_of(home_id)
+    guest = sha256(f"guest of home {home_id}".encode()).digest()
     paid = members[0].account.record.subscription
     return Home(
         id=home_id,
         name=name,
-        guest_user_id=guest_id,
-        guest_user_uuid=guest_uuid,
+        guest_user_id=30_000_000 + int.from_bytes(guest[:8], "big") % 9_000_000,
+        guest_user_uuid=guest[8:16].hex(),
         guest_enabled=False,
         subscription=bool(paid and paid.active),
         users=tuple(home_user(member) for member in members),
@@ -138,16 +138,20 @@ def read_set_passcode(asked: Asked) -> SetPasscode:
 async def set_passcode(visit: Visited, call: SetPasscode) -> None:
     """Set, change or remove one's own passcode."""
     caller = visit.caller.account
-    found = policy.member(await visit.place.store.homes.of(caller.id), caller, str(call.id))
+    found = homes.member(await visit.place.store.homes.of(caller.id), caller, str(call.id))
     if found.account.id != caller.id:
         raise Forbidden
-    policy.check_not_managed(caller)
+    check_not_managed(caller)
     stored = await visit.place.store.homes.passcode_hash(caller.id)
     if call.passcode:
-        policy.check_new_passcode(call.passcode)
-    typed = call.current if call.current and policy.is_passcode(call.current.reveal()) else None
+        homes.check_new_passcode(call.passcode)
+    typed = call.current if call.current and homes.is_passcode(call.current) else None
     if stored is not None and not (typed and await homes.proven(visit.place, caller.id, stored, typed)):
-        raise policy.wrong_current(visit.place.answers.wrong_current_passcode)
+        status, refusal = visit.place.answers.wrong_current_passcode, PasscodeRequired.default
+        if status == refusal.status:
+            raise PasscodeRequired
+        # Not the text of a dead token: the caller's is as good as before.
+        raise Unauthorized(refusal.message, status=status, code=Unauthorized.default.code)
     await _keep(visit, caller.id, stored, call.passcode)
 
 
@@ -163,12 +167,12 @@ async def set_managed_passcode(visit: Visited, call: SetManagedPasscode) -> None
     """Set or remove a managed user's passcode, as the administrator; wrong tries of before are forgotten with it."""
     caller, store = visit.caller.account, visit.place.store
     home = await store.homes.of(caller.id)
-    policy.check_admin(home, caller)
-    account = policy.member(home, caller, str(call.id)).account
+    homes.check_admin(home, caller)
+    account = homes.member(home, caller, str(call.id)).account
     if not account.record.restricted:
-        raise policy.not_for_this_user()
+        raise homes.not_for_this_user()
     if call.passcode is not None:
-        policy.check_new_passcode(call.passcode)
+        homes.check_new_passcode(call.passcode)
     await _keep(visit, account.id, await store.homes.passcode_hash(account.id), call.passcode or Secret(""))
     await store.attempts.clear("passcode", str(account.id))
 
@@ -192,14 +196,14 @@ def read_add(asked: Asked) -> AddHomeUser:
 async def add_home_user(visit: Visited, call: AddHomeUser) -> HomeUser:
     """Make a managed user, or invite an account."""
     caller, store, now = visit.caller.account, visit.place.store, visit.place.now()
-    policy.check_admin(await store.homes.of(caller.id), caller)
+    homes.check_admin(await store.homes.of(caller.id), caller)
     home = HomeRow(id=_new_id(), name=f"{caller.record.title}'s home", admin_id=caller.id)  # with its first member
     if call.invited_email is not None:
         account = await store.find_account(call.invited_email)
         if account is None or account.disabled:
             raise NotFound
         if not await store.homes.invite(home, account.id, now):
-            raise policy.exists()
+            raise Refusal("Already exists", status=422, code=1014)  # or it is in a Home
     else:
         title = printable(call.title or "").strip()[:_LONGEST_TITLE]
         if not title:
@@ -207,7 +211,9 @@ async def add_home_user(visit: Visited, call: AddHomeUser) -> HomeUser:
         made = WorldManaged(title=title, id=_new_id(), uuid=secrets.token_hex(8))
         account = AccountRow(id=made.id, record=managed_record(made, now))
         if not await store.homes.add_managed(home, account, now):
-            raise policy.cannot()
+            # There is no room, or the Home changed in the meantime (assumed).
+            message = "The server could not perform the action required with the entity provided"
+            raise Refusal(message, status=422, code=1008)
     return home_user(MemberRow(account=account, admin=False, changed_at=now))
 
 
@@ -216,12 +222,23 @@ def _new_id() -> int:
 
 
 async def remove_home_user(visit: Visited, call: RemoveHomeUser) -> None:
-    """Take a member out of the Home; a managed user ends with it, and so do the tokens that others got by it."""
+    """Take a member out of the Home; a managed user ends with it, and so do the tokens that others got by it.
+
+    The administrator may, and a member itself unless it is managed.
+
+    Raises:
+        Forbidden: by nobody else (1009, 1042); and the administrator stays (1043).
+        NotFound: there is no such member.
+    """
     store, caller = visit.place.store, visit.caller.account
     home = await store.homes.of(caller.id)
-    found = policy.member(home, caller, str(call.id))
-    left = policy.removable(home, caller, found)
-    if not await store.homes.remove(left.id, found.account.id, visit.place.now()):
+    found = homes.member(home, caller, str(call.id))
+    if found.account.id != caller.id:
+        homes.check_admin(home, caller)
+    check_not_managed(caller)
+    if home is None or found.admin:
+        raise homes.not_for_this_user()
+    if not await store.homes.remove(home.id, found.account.id, visit.place.now()):
         raise NotFound
 
 

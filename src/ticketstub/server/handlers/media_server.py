@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from ticketstub.records import Connection, Identity, Record, ServerInformation, Source, TransientToken
-from ticketstub.refusals import Forbidden
+from ticketstub.refusals import BadRequest, Forbidden, NotFound
 from ticketstub.server import policy
 from ticketstub.server.addresses import connections, public
 from ticketstub.server.claiming import claim
@@ -262,8 +262,9 @@ async def get_transient_token(visit: Visited, _call: GetTransientToken) -> Trans
 
 async def get_source_connection_information(visit: Visited, call: GetSourceConnectionInformation) -> Source:
     """Tell how to reach a source, with a transient token for it; nothing is remembered that `refresh` could renew."""
-    answers = visit.place.instance.answers
-    found = policy.source(visit.place.row, call.source, unknown=answers.unknown_source)
+    found = next((each for each in visit.place.row.sources if each.identifier == call.source), None)
+    if found is None:  # 404 is assumed
+        raise NotFound if visit.place.instance.answers.unknown_source == 404 else BadRequest
     return Source(
         name=found.name,
         client_identifier=found.identifier.partition("://")[2],

@@ -93,8 +93,7 @@ async def change_password(visit: Visited, call: ChangePassword) -> Account | Ans
     instance = visit.place
     for password in (call.current_password, call.password):
         policy.check_password_length(password)
-    if visit.caller.account.record.restricted:
-        raise Forbidden("Managed users aren't allowed to perform this action", status=403, code=1009)
+    policy.check_not_managed(visit.caller.account)
     async with instance.turns.of(str(visit.caller.account_id)):
         account = await instance.store.account(visit.caller.account_id)
         if account is None or account.disabled:
@@ -112,7 +111,7 @@ async def _changed(visit: Visited, call: ChangePassword, account: AccountRow) ->
     except TooManyFailures as refused:  # not 401, which says that the token is dead
         raise RateLimited(retry_after=refused.retry_after) from None
     old = account.password_hash
-    if not await sign_ins.verified(instance, reserved, account, call.current_password) or old is None:
+    if not await reserved.verify(old, call.current_password) or old is None:
         raise Forbidden("A valid password is required to perform this action", status=403, code=1040)
     step, codes = await _step(instance, account, call.verification_code, reserved)
     try:

@@ -13,7 +13,6 @@ from ticketstub.server import homes
 from ticketstub.server.answers import Answer
 from ticketstub.server.claiming import LIVES, make_claim
 from ticketstub.server.pages.visit import PageVisit, ago, shown, span, wait
-from ticketstub.server.policies import home as policy
 from ticketstub.server.requests import whole_number
 from ticketstub.server.store.base import AccountRow
 from ticketstub.server.store.devices import KnownDevice
@@ -87,7 +86,7 @@ async def show_home(visit: PageVisit, error: str = "", failed: str = "", status:
     """Show the Home's users, and why one was not switched to."""
     account = visit.account("/account/home")
     home = await visit.instance.store.homes.of(account.id)
-    users = [await _user(visit, member, account, failed) for member in policy.members(home, account)]
+    users = [await _user(visit, member, account, failed) for member in homes.members(home, account)]
     name = (shown(home.name) if home else "") or "Plex Home"
     return visit.page("home.html", status, name=name, users=users, error=error)
 

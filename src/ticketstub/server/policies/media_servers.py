@@ -6,7 +6,7 @@ network (observed); a claimed one lets in its owner and who has a share of it.
 
 from __future__ import annotations
 
-from ticketstub.refusals import Refusal, Unauthorized
+from ticketstub.refusals import Unauthorized
 from ticketstub.server.policy import Access
 from ticketstub.server.requests import ip_of
 from ticketstub.server.store.base import TokenRow
@@ -37,12 +37,6 @@ def check_claimable(owner_id: int | None, address: str) -> None:
     """Refuse to be claimed; raises `Unauthorized` where there is an owner, or from another network (observed)."""
     if owner_id is not None or not is_same_network(address):
         raise Unauthorized
-
-
-def check_may_claim(row: TokenRow) -> None:
-    """Refuse a claim token to who may own no server; raises `Refusal` for managed users (403, code 1009)."""
-    if row.account.record.restricted:
-        raise Refusal("Managed users aren't allowed to perform this action", status=403, code=1009)
 
 
 def is_this_machine(address: str) -> bool:
