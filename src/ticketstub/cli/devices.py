@@ -52,11 +52,12 @@ def remove(*, reach: Reach, as_json: bool, device: str, yes: bool) -> None:
         if chosen.id is None:
             raise Complaint("plex.tv lists this device without an id, so it cannot be removed here")
         client.devices.remove(chosen.id)
-    if as_json:
-        show.print_json({"removed": True, "device": facts.with_problems(chosen), "this_device": this})
-        return
-    show.heading(f"Removed: {facts.device_name(chosen)}")
-    if this:
+    show.result(
+        {"removed": True, "device": facts.with_problems(chosen), "this_device": this},
+        f"Removed: {facts.device_name(chosen)}",
+        as_json=as_json,
+    )
+    if this and not as_json:
         print("That was this device: its token is dead. To forget it here, too: ticketstub logout --local")
 
 

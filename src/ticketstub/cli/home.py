@@ -77,24 +77,21 @@ def switch(*, reach: Reach, as_json: bool, user: str, kept_as: str | None, again
         store = keeping.choose(storage, wanted)
         kept = client.follow(partial(_keep, _switched(client, member), store, wanted))
     state = kept.signed_in
-    if as_json:
-        show.print_json(
-            {
-                "account": {"id": state.account_id, "username": state.username},
-                "profile": state.profile,
-                "issuer": state.issuer,
-                "kept": state.where,
-            }
-        )
-        return
-    show.heading(f"Signed in as {state.username}")
-    show.facts(
+    show.result(
+        {
+            "account": {"id": state.account_id, "username": state.username},
+            "profile": state.profile,
+            "issuer": state.issuer,
+            "kept": state.where,
+        },
+        f"Signed in as {state.username}",
         [
             ("token", facts.token_text(kept())),
             ("profile", state.profile),
             ("kept", state.where),
             ("to use", keeping.to_type("whoami", wanted)),
-        ]
+        ],
+        as_json=as_json,
     )
 
 
@@ -204,8 +201,9 @@ def _explained() -> Generator[None]:
 
 
 def _say(member: HomeUser, *, protected: bool, as_json: bool) -> None:
-    if as_json:
-        show.print_json({"user": {"id": member.id, "title": member.title}, "protected": protected})
-        return
     change = "is protected by the new passcode" if protected else "is no longer protected by a passcode"
-    show.heading(f"{member.title or 'The user'} {change}")
+    show.result(
+        {"user": {"id": member.id, "title": member.title}, "protected": protected},
+        f"{member.title or 'The user'} {change}",
+        as_json=as_json,
+    )

@@ -13,8 +13,9 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -27,7 +28,6 @@ from ticketstub.refusals import Unauthorized
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.live import Live
     from rich.text import Text
 
     from ticketstub.client import Plex
@@ -139,8 +139,9 @@ def _by_pin(
     opener: Callable[[str], bool] | bool,
     wait: float | None,
 ) -> Plex:
-    with _Waiting(typed=typed, patience=wait) as waiting:
-        return sign_in(store=store, code=typed, on_code=waiting.show, open_browser=opener, give_up=wait)
+    with ExitStack() as shown:
+        show_begun = partial(_show_begun, shown, typed, wait)
+        return sign_in(store=store, code=typed, on_code=show_begun, open_browser=opener, give_up=wait)
 
 
 def _by_password(sign_in: Callable[..., Plex], store: Credentials, login: str | None, *, remember_me: bool) -> Plex:
@@ -206,73 +207,57 @@ def _anew(store: Credentials) -> Credentials:
     return cast("Credentials", _Anew(store))
 
 
-class _Waiting:
-    """Shows a begun sign-in, and that it is waited for.
+def _show_begun(shown: ExitStack, typed: bool, patience: float | None, begun: Begun) -> None:  # noqa: FBT001  # bound by position
+    """Show a begun sign-in, and that it is waited for.
 
     Args:
+        shown: ends what counts down on a terminal.
         typed: whether the code is to be typed, and not the address to be opened.
         patience: after how many seconds the command gives up, if before the PIN's own time.
+        begun: the sign-in.
     """
+    out = show.console(sys.stderr)
+    if reason := keeping.REASONS.get(begun.because):
+        out.print(f"The sign-in that was kept no longer works: {reason}.\n")
+    _tell(out, begun, typed=typed)
+    left = max(begun.expires_at.timestamp() - time.time(), 0.0)
+    left = left if patience is None else min(left, patience)
+    if _can_draw(out):
+        from rich.live import Live
 
-    def __init__(self, *, typed: bool, patience: float | None) -> None:
-        self._typed = typed
-        self._patience = patience
-        self._ends = 0.0
-        self._live: Live | None = None
+        line = partial(_time_left, time.monotonic() + left)
+        shown.enter_context(Live(get_renderable=line, console=out, refresh_per_second=4, transient=True))
+    else:
+        about = f"{math.ceil(left / 60)} minutes" if left > 60 else f"{math.ceil(left)} s"
+        out.print(f"Waiting for the approval, {about} at most.")
+        out.file.flush()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_exception: object) -> None:
-        if self._live is not None:
-            self._live.stop()
+def _tell(out: Console, begun: Begun, *, typed: bool) -> None:
+    from rich.text import Text
 
-    def show(self, begun: Begun) -> None:
-        """Show it, and begin to count down."""
-        out = show.console(sys.stderr)
-        if reason := keeping.REASONS.get(begun.because):
-            out.print(f"The sign-in that was kept no longer works: {reason}.\n")
-        self._tell(out, begun)
-        left = max(begun.expires_at.timestamp() - time.time(), 0.0)
-        self._ends = time.monotonic() + min(left, self._patience if self._patience is not None else left)
-        if _can_draw(out):
-            from rich.live import Live
+    url, code = printable(begun.url, 2000), printable(begun.code)
+    picture = begun.qr() if _can_draw(out) else ""
+    if typed:
+        out.print("To sign in, open this page on any device and type the code:\n")
+        out.print(Text(f"  {printable(begun.link_page, 500)}"))
+        out.print(Text.assemble("  code  ", (code, "bold")))
+        out.print(Text(f"\nor, with the code in it:  {url}"))
+    else:
+        out.print("To sign in, open this page, here or on another device:\n")
+        out.print(Text(f"  {url}"))
+        out.print(Text.assemble("\n  code to compare  ", (code, "bold")))
+    if picture and max(map(len, picture.splitlines())) <= out.width:
+        out.print(f"\n{picture}", end="")
+    out.print()
 
-            self._live = Live(get_renderable=self._line, console=out, refresh_per_second=4, transient=True)
-            self._live.start()
-        else:
-            left = self._left()
-            about = f"{math.ceil(left / 60)} minutes" if left > 60 else f"{math.ceil(left)} s"
-            out.print(f"Waiting for the approval, {about} at most.")
-            out.file.flush()
 
-    def _tell(self, out: Console, begun: Begun) -> None:
-        from rich.text import Text
+def _time_left(ends: float) -> Text:
+    from rich.text import Text
 
-        url, code = printable(begun.url, 2000), printable(begun.code)
-        picture = begun.qr() if _can_draw(out) else ""
-        if self._typed:
-            out.print("To sign in, open this page on any device and type the code:\n")
-            out.print(Text(f"  {printable(begun.link_page, 500)}"))
-            out.print(Text.assemble("  code  ", (code, "bold")))
-            out.print(Text(f"\nor, with the code in it:  {url}"))
-        else:
-            out.print("To sign in, open this page, here or on another device:\n")
-            out.print(Text(f"  {url}"))
-            out.print(Text.assemble("\n  code to compare  ", (code, "bold")))
-        if picture and max(map(len, picture.splitlines())) <= out.width:
-            out.print(f"\n{picture}", end="")
-        out.print()
-
-    def _line(self) -> Text:
-        from rich.text import Text
-
-        minutes, seconds = divmod(round(self._left()), 60)
-        left = f"{minutes}:{seconds:02}" if minutes else f"{seconds} s"
-        return Text(f"Waiting: {left} left (Ctrl-C gives up)", style="dim")
-
-    def _left(self) -> float:
-        return max(self._ends - time.monotonic(), 0.0)
+    minutes, seconds = divmod(round(max(ends - time.monotonic(), 0.0)), 60)
+    left = f"{minutes}:{seconds:02}" if minutes else f"{seconds} s"
+    return Text(f"Waiting: {left} left (Ctrl-C gives up)", style="dim")
 
 
 def _can_draw(out: Console) -> bool:
@@ -295,28 +280,24 @@ def _show(client: Plex, *, as_json: bool) -> None:
     if state is None:
         raise TypeError("a client that signed in knows how")
     nowhere = state.where.startswith("in memory")
-    if as_json:
-        show.print_json(
-            {
-                "account": {"id": state.account_id, "username": state.username},
-                "token": client.token,
-                "expires_at": state.until,
-                "device_key": state.device_key,
-                "how": state.how,
-                "before": state.before,
-                "profile": state.profile,
-                "issuer": state.issuer,
-                "client_identifier": state.client_identifier,
-                "kept": None if nowhere else state.where,
-            }
-        )
-        return
     who = state.username or "somebody, plex.tv did not say who"
+    title = f"{'Already signed' if state.how == 'kept' else 'Signed'} in as {who}"
     if state.before == "unchecked":
-        show.heading(f"Signed in as {who} so far: plex.tv did not answer, so what is kept was not checked")
-    else:
-        show.heading(f"Already signed in as {who}" if state.how == "kept" else f"Signed in as {who}")
-    show.facts(
+        title = f"Signed in as {who} so far: plex.tv did not answer, so what is kept was not checked"
+    show.result(
+        {
+            "account": {"id": state.account_id, "username": state.username},
+            "token": client.token,
+            "expires_at": state.until,
+            "device_key": state.device_key,
+            "how": state.how,
+            "before": state.before,
+            "profile": state.profile,
+            "issuer": state.issuer,
+            "client_identifier": state.client_identifier,
+            "kept": None if nowhere else state.where,
+        },
+        title,
         [
             ("id", str(state.account_id) if state.account_id is not None else None),
             ("token", facts.token_text(client.token)),
@@ -325,8 +306,11 @@ def _show(client: Plex, *, as_json: bool) -> None:
             ("profile", state.profile),
             ("at", state.issuer),
             ("kept", "nowhere: add --print-token to have the token written out" if nowhere else state.where),
-        ]
+        ],
+        as_json=as_json,
     )
+    if as_json:
+        return
     if state.how == "kept":
         print("To sign in anew: --again. To keep another sign-in beside it: --profile NAME.", file=sys.stderr)
     if os.environ.get(given.VARIABLE, "").strip():

@@ -33,13 +33,12 @@ def logout(*, reach: Reach, as_json: bool, local: bool, everything: bool, yes: b
         return
     wanted = keeping.entry(reach.issuer, reach.profile)
     told = _forget(wanted) if local else _end(reach, wanted)
-    if as_json:
-        show.print_json(
-            {"profile": wanted.profile, "issuer": wanted.issuer, "ended_at_plex": not local, "still_kept": False}
-        )
-        return
-    show.heading(told)
-    if local:
+    show.result(
+        {"profile": wanted.profile, "issuer": wanted.issuer, "ended_at_plex": not local, "still_kept": False},
+        told,
+        as_json=as_json,
+    )
+    if local and not as_json:
         print("Its token still lives at Plex: remove this device in the account's list of devices to end it.")
 
 

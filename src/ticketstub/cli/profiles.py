@@ -79,22 +79,19 @@ def renew(*, reach: Reach, as_json: bool) -> None:
     found = keeping.needed(reach.issuer, reach.profile)
     with kept(reach, found) as client, keeping.explained(found):
         state, token = client.renew(), client.token
-    if as_json:
-        show.print_json(
-            {
-                "renewed": state.device_key,
-                "token": token,
-                "expires_at": state.until,
-                "profile": state.profile,
-                "kept": state.where,
-            }
-        )
-        return
-    if state.device_key:
-        show.heading(f"Renewed: {found.name}")
-    else:
-        show.heading(f"Still good: {found.name}. It has no device key, so its token stays the same.")
-    show.facts([("token", facts.token_text(token)), ("until", facts.moment(state.until)), ("kept", state.where)])
+    same = f"Still good: {found.name}. It has no device key, so its token stays the same."
+    show.result(
+        {
+            "renewed": state.device_key,
+            "token": token,
+            "expires_at": state.until,
+            "profile": state.profile,
+            "kept": state.where,
+        },
+        f"Renewed: {found.name}" if state.device_key else same,
+        [("token", facts.token_text(token)), ("until", facts.moment(state.until)), ("kept", state.where)],
+        as_json=as_json,
+    )
 
 
 def plain(found: Found) -> dict[str, object]:

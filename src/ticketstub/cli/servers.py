@@ -63,8 +63,4 @@ def source(*, reach: Reach, as_json: bool, source: str, server: str, refresh: bo
     """
     with media_server(reach, server) as (client, _token), blaming("SOURCE"):
         found = client.authentication.get_source_connection_information(source=source, refresh=refresh)
-    if as_json:
-        show.print_json({"source": facts.with_problems(found)})
-        return
-    show.heading(found.name or source)
-    show.facts(facts.of_source(found))
+    show.result({"source": facts.with_problems(found)}, found.name or source, facts.of_source(found), as_json=as_json)

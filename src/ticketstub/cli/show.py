@@ -43,6 +43,15 @@ def heading(text: str) -> None:
     console().print(Text(printable(text), style="bold"))
 
 
+def result(as_plain: object, title: str, pairs: Facts = (), *, as_json: bool) -> None:
+    """Print what came of a command: for a person a heading and facts, or the same as JSON."""
+    if as_json:
+        print_json(as_plain)
+    else:
+        heading(title)
+        facts(pairs)
+
+
 def facts(pairs: Facts, *, indent: int = 2) -> None:
     """Print facts, a line each, their values aligned."""
     from rich.text import Text

@@ -87,26 +87,23 @@ def _make_transient(reach: Reach, server: str | None, *, print_token: bool, as_j
     if print_token:
         print(made.reveal())
         return
-    if as_json:
-        show.print_json(
-            {
-                "token": made,
-                "token_kind": made.kind,
-                "origin": made.origin,
-                "max_seconds": 48 * 3600,
-                "made_from_token": mine,
-            }
-        )
-        return
-    show.heading("A transient token")
-    show.facts(
+    show.result(
+        {
+            "token": made,
+            "token_kind": made.kind,
+            "origin": made.origin,
+            "max_seconds": 48 * 3600,
+            "made_from_token": mine,
+        },
+        "A transient token",
         [
             ("token", facts.token_text(made)),
             ("for", made.origin),
             ("rights of", str(mine)),
             ("lives", "at most 48 hours, and until the media server restarts"),
             ("kept", "nowhere: add --print-token to have it written out"),
-        ]
+        ],
+        as_json=as_json,
     )
 
 
@@ -135,11 +132,8 @@ def whoami(*, reach: Reach, as_json: bool) -> None:
     """Say who is signed in. A token in TICKETSTUB_TOKEN or standard input comes before the kept sign-in."""
     with signed_in(reach) as client:
         account = client.authentication.get_token_details()
-    if as_json:
-        show.print_json({"account": facts.with_problems(account)})
-        return
-    show.heading(account.username or account.title or "(no user name)")
-    show.facts(facts.of_account(account))
+    name = account.username or account.title or "(no user name)"
+    show.result({"account": facts.with_problems(account)}, name, facts.of_account(account), as_json=as_json)
 
 
 @click.command(cls=Command)
@@ -151,10 +145,7 @@ def ping(*, reach: Reach, as_json: bool) -> None:
     """
     with signed_in(reach) as client:
         pong, mine = client.ping(), client.token
-    if as_json:
-        show.print_json({"pong": pong, "token": mine})
-    else:
-        show.heading(f"pong: the token {mine} is alive")
+    show.result({"pong": pong, "token": mine}, f"pong: the token {mine} is alive", as_json=as_json)
 
 
 @click.command(cls=Command)
@@ -172,11 +163,12 @@ def check(*, reach: Reach, as_json: bool, server: str | None) -> int:
         code, state = UNREACHABLE if found.unreachable else _UNKNOWN, "nobody can tell whether it is alive"
     else:
         code, state = (0, "alive") if found.alive else (_DEAD, "dead")
-    if as_json:
-        show.print_json({"checked": facts.of_checked_json(found), "exit_code": code})
-    else:
-        show.heading(f"{_KINDS[found.kind]}: {state}")
-        show.facts(facts.of_checked(found))
+    show.result(
+        {"checked": facts.of_checked_json(found), "exit_code": code},
+        f"{_KINDS[found.kind]}: {state}",
+        facts.of_checked(found),
+        as_json=as_json,
+    )
     return code
 
 
