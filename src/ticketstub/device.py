@@ -12,14 +12,11 @@ import re
 import socket
 import sys
 import warnings
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import msgspec
 
 from ticketstub.errors import PlexWarning
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _PLATFORMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -164,8 +161,6 @@ def holders_of(identifier: str | None, directory: Path | None = None) -> frozens
 
 
 def _data_directory() -> Path:
-    from pathlib import Path
-
     import platformdirs  # only where no directory was given
 
     found = Path(platformdirs.user_data_dir("ticketstub", appauthor=False))

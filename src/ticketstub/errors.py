@@ -20,6 +20,7 @@ Rule: whatever Plex or the network does reaches the caller as a `PlexError`; a m
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,16 +34,12 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u
 
 def printable(text: str, most: int = _LONGEST_MESSAGE) -> str:
     """Make text from the other side safe to show: no control or direction characters, at most `most` characters."""
-    return _plain(text)[:most]
+    return _UNPRINTABLE.sub(" ", text).strip()[:most]
 
 
 def without_secrets(text: str) -> str:
     """Make text from the other side safe to show and leave out every run of characters that may be a token."""
-    return _SECRET_LOOKING.sub("…", _plain(text))[:_LONGEST_MESSAGE]  # shortened last: half a token is too short to see
-
-
-def _plain(text: str) -> str:
-    return _UNPRINTABLE.sub(" ", text).strip()
+    return printable(_SECRET_LOOKING.sub("…", text))  # shortened last: half a token is too short to see
 
 
 class PlexWarning(RuntimeWarning):
@@ -82,15 +79,9 @@ class PlexError(Exception):
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.message, self._facts())
-
-    def _facts(self) -> dict[str, object]:
-        """List what a pickle keeps beside the message."""
-        return {"hint": self.hint, "status": self.status, "code": self.code}
-
-
-def _rebuild(kind: type[PlexError], message: str, facts: dict[str, object]) -> PlexError:
-    return kind(message, **facts)  # type: ignore[arg-type]  # the names are those of _facts
+        names = {name for kind in type(self).__mro__ for name in vars(kind).get("__slots__", ())}
+        facts = {name: getattr(self, name) for name in names - {"message", "response"}}
+        return partial(type(self), **facts), (self.message,)
 
 
 class Unreachable(PlexError):
@@ -105,9 +96,6 @@ class Unreachable(PlexError):
     def __init__(self, message: str, *, sent: bool = True, hint: str | None = None, **facts: object) -> None:
         super().__init__(message, hint=hint, **facts)  # type: ignore[arg-type]  # those of PlexError
         self.sent = sent
-
-    def _facts(self) -> dict[str, object]:
-        return {"hint": self.hint, "sent": self.sent}
 
 
 class TimedOut(Unreachable):
@@ -126,9 +114,6 @@ class MalformedReply(PlexError):
     def __init__(self, message: str, *, cut_off: bool = False, **facts: object) -> None:
         super().__init__(message, **facts)  # type: ignore[arg-type]  # those of PlexError
         self.cut_off = cut_off
-
-    def _facts(self) -> dict[str, object]:
-        return {**super()._facts(), "cut_off": self.cut_off}
 
 
 class SignInFailed(PlexError):

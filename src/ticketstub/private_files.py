@@ -53,7 +53,15 @@ def read(path: Path, most: int) -> bytes:
             raise _a_link() from None
         raise
     try:
-        _demand_private(path, os.fstat(descriptor))
+        facts = os.fstat(descriptor)
+        if not _POSIX and path.is_symlink():  # Windows cannot open without following
+            raise _a_link()
+        if not stat.S_ISREG(facts.st_mode):
+            raise NotPrivate("is not a file", "move it away")
+        if not is_ours(facts):
+            raise NotPrivate("belongs to another user", "move it away")
+        if _POSIX and facts.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise OpenToOthers("can be read or written by others", "chmod 600")
         found = b""
         while piece := os.read(descriptor, most + 1 - len(found)):
             found += piece
@@ -143,17 +151,6 @@ def is_of_a_link(error: OSError) -> bool:
 
 def _a_link() -> NotPrivate:
     return NotPrivate("is a link and was not followed", "delete the link")
-
-
-def _demand_private(path: Path, facts: os.stat_result) -> None:
-    if not _POSIX and path.is_symlink():  # Windows cannot open without following
-        raise _a_link()
-    if not stat.S_ISREG(facts.st_mode):
-        raise NotPrivate("is not a file", "move it away")
-    if not is_ours(facts):
-        raise NotPrivate("belongs to another user", "move it away")
-    if _POSIX and facts.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise OpenToOthers("can be read or written by others", "chmod 600")
 
 
 def _draft(path: Path) -> Path:

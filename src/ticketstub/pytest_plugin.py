@@ -25,16 +25,19 @@ _SHOWN = 20
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Know the ini option `ticketstub_world`."""
-    about = (
-        "the world of the fixture local_plex: a TOML file, from the folder of this file; by default the demonstration"
+    parser.addini(
+        _INI,
+        "the world of the fixture local_plex: a TOML file, from the folder of this file; by default the demonstration",
+        type="paths",
     )
-    parser.addini(_INI, about, type="paths")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Know the marker `ticketstub_world`."""
-    about = "ticketstub_world(world): the world of this test's local_plex: a mapping, TOML text, a file, or a World"
-    config.addinivalue_line("markers", about)
+    config.addinivalue_line(
+        "markers",
+        "ticketstub_world(world): the world of this test's local_plex: a mapping, TOML text, a file, or a World",
+    )
 
 
 class LocalPlexes:

@@ -54,9 +54,6 @@ class Refusal(PlexError):
         )
         self.retry_after = retry_after
 
-    def _facts(self) -> dict[str, object]:
-        return {**super()._facts(), "retry_after": self.retry_after}
-
     def __str__(self) -> str:
         mark = f"{self.status}/{self.code}" if self.code else f"{self.status}"
         return f"{self.message} [{mark}]" + (f" ({self.hint})" if self.hint else "")

@@ -207,7 +207,7 @@ def _anew(store: Credentials) -> Credentials:
     return cast("Credentials", _Anew(store))
 
 
-def _show_begun(shown: ExitStack, typed: bool, patience: float | None, begun: Begun) -> None:  # noqa: FBT001  # bound by position
+def _show_begun(shown: ExitStack, typed: bool, patience: float | None, begun: Begun) -> None:
     """Show a begun sign-in, and that it is waited for.
 
     Args:

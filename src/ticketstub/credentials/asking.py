@@ -7,11 +7,11 @@ without its text, which could hold what we gave it; it is not even behind ours.
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
+from ticketstub import names
 from ticketstub.errors import CredentialsError
 
 if TYPE_CHECKING:
@@ -63,11 +63,6 @@ def found() -> KeyringBackend:
     return keyring.get_keyring()
 
 
-def name_of(backend: KeyringBackend) -> str:
-    """Return a keyring's name for people (`SecretService Keyring`)."""
-    return str(getattr(backend, "name", type(backend).__name__))
-
-
 def within(patience: float, question: Callable[[], T], *, size: int = 0) -> T:
     """Ask on a thread of its own, and wait for the answer.
 
@@ -79,22 +74,11 @@ def within(patience: float, question: Callable[[], T], *, size: int = 0) -> T:
     Raises:
         CredentialsError: the keyring failed or did not answer in time.
     """
-    answers: queue.SimpleQueue[tuple[T] | str] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            answers.put((question(),))
-        except Exception as error:  # noqa: BLE001  # each backend raises errors of its own library
-            answers.put(" ".join(kind.__name__ for kind in type(error).__mro__))
-
-    threading.Thread(target=ask, name="ticketstub keyring", daemon=True).start()
     try:
-        answer = answers.get(timeout=patience)
-    except queue.Empty:
-        answer = "TimeoutError"
-    if isinstance(answer, tuple):
-        return answer[0]
-    raise _failed(answer.split(), patience, size)
+        return names.within(question, monotonic() + patience)
+    except Exception as error:  # noqa: BLE001  # each backend raises errors of its own library
+        kinds = [kind.__name__ for kind in type(error).__mro__]
+    raise _failed(kinds, patience, size)
 
 
 def _failed(kinds: list[str], patience: float, size: int) -> CredentialsError:

@@ -143,7 +143,6 @@ class Credentials(Protocol):
 
     def load(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> Credential | None:
         """Return what is kept, or `None`."""
-        ...
 
     def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
         """Keep it if what is kept now is still what `replacing` was loaded as (`None`: nothing); all or nothing.
@@ -151,19 +150,15 @@ class Credentials(Protocol):
         Returns what is now kept, with its version, which is what the next save replaces; or `None`, and nothing is
         changed, if somebody else changed it since: load again, and decide anew.
         """
-        ...
 
     def remove(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> bool:
         """Forget it, also if it cannot be read; tell whether there was anything. Ends no token at Plex."""
-        ...
 
     def profiles(self) -> tuple[Entry, ...]:
         """List what something is kept for, of all issuers, profiles and apps, sorted."""
-        ...
 
     def where(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> str:
         """Say in plain words where it is, or would be, kept."""
-        ...
 
     def lock(
         self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND, *, patience: float = PATIENCE
@@ -176,4 +171,3 @@ class Credentials(Protocol):
         Raises:
             CredentialsError: it was not free within `patience` seconds.
         """
-        ...

@@ -65,18 +65,14 @@ def _chosen(keyring: KeyringCredentials, files: FileCredentials, wanted: Entry |
     from ticketstub.credentials.asking import keyring_available  # the keyring library is loaded by it
 
     available = keyring_available()
-    if wanted and available and _noted(keyring, wanted):
+    noted = keyring.noted()  # what it has no note of it is not asked for
+    if wanted and available and any(note[:2] == wanted[:2] for note in noted) and _has(keyring, wanted):
         return keyring
     if wanted and _has(files, wanted):
         return files
-    if available and (keyring.noted() or not files.in_use()):
+    if available and (noted or not files.in_use()):
         return keyring
     return files if files.writable() else _nowhere(f"{files.directory} cannot be written")
-
-
-def _noted(keyring: KeyringCredentials, wanted: Entry) -> bool:
-    """Tell whether the keyring has it; a keyring that has no note of it is not asked."""
-    return any(note[:2] == wanted[:2] for note in keyring.noted()) and _has(keyring, wanted)
 
 
 def _has(store: Credentials, wanted: Entry) -> bool:

@@ -28,8 +28,6 @@ SUFFIX = ".kept"
 WRITING = 10.0
 """How many seconds a save waits for another one: each takes some milliseconds (ours)."""
 
-_ASKED_EVERY = 0.01  # seconds
-
 
 class PrivateFolder:
     """A folder that is made when the first file is written.
@@ -84,30 +82,22 @@ class PrivateFolder:
         Raises:
             CredentialsError: one was not free in time, or the file system has no locks.
         """
-        with ExitStack() as held:
-            for name in names:
-                held.enter_context(self._lock(self.path / f"{name}.lock", patience))
-            yield
-
-    @contextmanager
-    def _lock(self, path: Path, patience: float) -> Generator[None, None, None]:
         from filelock import FileLock, Timeout  # only who writes pays for it
 
-        lock = FileLock(path, thread_local=False, fallback_to_soft=False, mode=0o600, poll_interval=_ASKED_EVERY)
-        with _faults(path, "locked"):
-            self._make()
-            try:
-                lock.acquire(timeout=max(patience, 0.0))
-            except Timeout:
-                raise waited(patience) from None
-            except NotImplementedError:
-                raise CredentialsError(
-                    "the file system of the credentials has no locks", hint="choose a directory on a local disk"
-                ) from None
-        try:
+        with ExitStack() as held:
+            for path in [self.path / f"{name}.lock" for name in names]:
+                lock = FileLock(path, thread_local=False, fallback_to_soft=False, mode=0o600, poll_interval=0.01)
+                with _faults(path, "locked"):
+                    self._make()
+                    try:
+                        held.enter_context(lock.acquire(timeout=max(patience, 0.0)))
+                    except Timeout:
+                        raise waited(patience) from None
+                    except NotImplementedError:
+                        raise CredentialsError(
+                            "the file system of the credentials has no locks", hint="choose a directory on a local disk"
+                        ) from None
             yield
-        finally:
-            lock.release()
 
     def _make(self) -> None:
         """Make the folder, and refuse one that others could change."""

@@ -81,7 +81,8 @@ class KeyringCredentials(FolderStore):
         """Name the keyring and the entry."""
         entry = Entry.of(issuer, profile, app)
         service, _ = _service(entry, earlier=self._is_still_there(entry))
-        return f"in this computer's keyring ({asking.name_of(self._keyring())}), as {service}"
+        backend = self._keyring()
+        return f"in this computer's keyring ({getattr(backend, 'name', type(backend).__name__)}), as {service}"
 
     def _keyring(self) -> KeyringBackend:
         with self._guard:

@@ -12,9 +12,9 @@ from any thread, and return when it is done. Clients made here reach it without 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 try:
     import ticketstub.server.listening  # noqa: F401  # pyright: ignore[reportUnusedImport]  # it needs the rest of the extra
@@ -22,17 +22,13 @@ try:
     from ticketstub.server.control.declared import WithCode
     from ticketstub.server.control.hand import Hand
     from ticketstub.server.local_plex import LocalPlex
+    from ticketstub.server.settings import Settings
     from ticketstub.server.world import World
     from ticketstub.testing.in_hand import DEVICE, AccountInHand, PlexInHand
     from ticketstub.testing.lead import Lead
 except ModuleNotFoundError as error:
     told = f'the local Plex needs {error.name}, which is not installed: pip install "ticketstub[server]"'
     raise ModuleNotFoundError(told, name=error.name) from None
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ticketstub.server.settings import Settings
 
 __all__ = ["DEVICE", "AccountInHand", "LocalOptions", "PlexInHand", "TooLate", "WithCode", "local_plex", "world_of"]
 

@@ -8,16 +8,15 @@ never was answered stays ours: `ticketstub.Unreachable`, where the releases let 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ticketstub.compat.answers import RawResponse, missing
 from ticketstub.errors import PlexError
+from ticketstub.records import Record
 from ticketstub.wire.http import Response
 from ticketstub.wire.plain import is_items, is_members
+from ticketstub.wire.tolerant import records
 
 
-@dataclass(frozen=True)
-class ListedError:
+class ListedError(Record):
     """One entry of the `errors` in a refusal's body."""
 
     code: int | None = None
@@ -72,7 +71,7 @@ class _Unauthorized(SDKError):
         except (ValueError, RecursionError):
             return None
         found = body.get("errors") if is_members(body) else None
-        return [_listed(entry) for entry in found if is_members(entry)] if is_items(found) else None
+        return [*records(ListedError, found)] if is_items(found) else None
 
 
 class GetTransientTokenResponseBody(_Unauthorized):
@@ -85,15 +84,6 @@ class GetSourceConnectionInformationResponseBody(_Unauthorized):
     """A source's connection information was refused with 401 in JSON."""
 
     __slots__ = ()
-
-
-def _listed(entry: dict[str, object]) -> ListedError:
-    code, message, status = (entry.get(name) for name in ("code", "message", "status"))
-    return ListedError(
-        code=code if isinstance(code, int) else None,
-        message=message if isinstance(message, str) else None,
-        status=status if isinstance(status, int) else None,
-    )
 
 
 def __getattr__(name: str) -> object:
