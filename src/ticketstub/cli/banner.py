@@ -11,17 +11,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ticketstub.cli import show, version
+from ticketstub.cli.certificates import Certificates
 from ticketstub.errors import printable
+from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.overview import AccountSummary, Overview
 from ticketstub.server.places import ON_THIS_MACHINE
 from ticketstub.server.proxy.variables import AUTHORITY
-
-if TYPE_CHECKING:
-    from ticketstub.cli.certificates import Certificates
-    from ticketstub.server.local_plex import LocalPlex
-    from ticketstub.server.overview import AccountSummary, Overview
 
 
 def introduce(

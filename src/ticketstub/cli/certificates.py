@@ -6,17 +6,14 @@ whole. A folder that holds somebody else's files of these names is left alone.
 
 from __future__ import annotations
 
+import ssl
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ticketstub.cli.complaints import Complaint
 from ticketstub.server.proxy.variables import AUTHORITY, BUNDLE, TRUST_STORE
-
-if TYPE_CHECKING:
-    import ssl
 
 LASTS = timedelta(days=30)
 """How long the authority of a local Plex that serves is good for: containers live longer than runs."""
@@ -52,25 +49,21 @@ class Certificates:
             return server_context(issued, Path(private))
 
     def _write(self, authority: bytes) -> None:
+        """Write the files, but into no folder in which one of them is not ours; raises `Complaint`."""
+        from ticketstub.server.proxy.authority import is_ours
         from ticketstub.server.proxy.leading import fill
 
         if not self.folder.exists():
             self.folder.mkdir()
             self.folder.chmod(0o755)  # whatever the umask is
-        self._check()
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder) as new:
-            fill(Path(new), authority, alone=False, environ=self._environ)
-            for name in FILES:
-                Path(new, name).chmod(0o644)  # public, for the users of other containers
-                Path(new, name).replace(self.folder / name)
-
-    def _check(self) -> None:
-        """Refuse a folder in which one of the files is not ours; raises `Complaint`."""
-        from ticketstub.server.proxy.authority import is_ours
-
         there = {name: (self.folder / name).read_bytes() for name in FILES if (self.folder / name).exists()}
         ours = {name for name in (AUTHORITY, BUNDLE) if is_ours(there.get(name, b""))}
         # Java's cannot be told by itself: it is ours where another one is.
         strange = [name for name in there if name not in ours and not (name == TRUST_STORE and ours)]
         if strange:
             raise Complaint(f"{self.folder} has a {strange[0]} that is not ours: name another folder, or an empty one")
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder) as new:
+            fill(Path(new), authority, alone=False, environ=self._environ)
+            for name in FILES:
+                Path(new, name).chmod(0o644)  # public, for the users of other containers
+                Path(new, name).replace(self.folder / name)

@@ -10,7 +10,6 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -19,9 +18,6 @@ from ticketstub.cli.complaints import Complaint, WrongUsage
 from ticketstub.cli.help import Command, argument
 from ticketstub.cli.starting import explained, inhabited
 from ticketstub.errors import printable
-
-if TYPE_CHECKING:
-    from ticketstub.wire.http import Response
 
 _KEY = "TICKETSTUB_CONTROL_KEY"
 
@@ -61,6 +57,8 @@ def _asked(control: str, account: str) -> str:
     import json
     import os
 
+    import msgspec
+
     from ticketstub.transports.http1 import StandardTransport
     from ticketstub.wire.http import Request
 
@@ -71,19 +69,11 @@ def _asked(control: str, account: str) -> str:
     body = json.dumps({"account": account}).encode()
     url = f"{control.rstrip('/').removesuffix('/control/v1')}/control/v1/codes"
     with closing(StandardTransport()) as transport:
+        request = Request("code", "POST", url, headers, body)
         try:
-            return _read(
-                transport.send(
-                    Request("code", "POST", url, headers, body), deadline=time.monotonic() + 15, connect_timeout=5
-                )
-            )
+            response = transport.send(request, deadline=time.monotonic() + 15, connect_timeout=5)
         except ValueError:
             raise WrongUsage("--control: this is the address of a control API, such as http://127.0.0.1:8191") from None
-
-
-def _read(response: Response) -> str:
-    import msgspec
-
     try:
         told = msgspec.json.decode(response.body, type=dict[str, str])
     except msgspec.DecodeError:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from ticketstub.errors import CredentialsError, MalformedReply, PlexError, RedirectRefused, Unreachable, printable
+from ticketstub.errors import MalformedReply, PlexError, RedirectRefused, Unreachable, printable
 from ticketstub.refusals import (
     Forbidden,
     NotFound,
@@ -148,16 +148,14 @@ def _code_of(error: PlexError) -> int:
     return next(code for kind, code in _CODES if isinstance(error, kind))
 
 
-def _hint_of(error: PlexError) -> str | None:
+def _hint_of(error: PlexError) -> str:
     """Return what to do about it, in terms of the command."""
     for kind, hint in _HINTS:
         if isinstance(error, kind):
             return hint
     if type(error) is Unauthorized and not error.hint:
         return _PLAIN_REFUSAL
-    if not isinstance(error, CredentialsError) or not error.hint:
-        return error.hint
-    hint = error.hint
+    hint = error.hint or ""
     for argument, option in _IN_OPTIONS.items():
         hint = hint.replace(argument, option)
     return hint

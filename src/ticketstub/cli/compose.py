@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ticketstub.cli.starting import plex_names
 from ticketstub.server.proxy.variables import (
@@ -24,9 +24,7 @@ from ticketstub.server.proxy.variables import (
     Kind,
     trust_store_options,
 )
-
-if TYPE_CHECKING:
-    from ticketstub.server.world import World
+from ticketstub.server.world import World
 
 ADDRESS = "172.31.99.2"
 """Where the local Plex is in the network that is made for it."""
@@ -65,9 +63,15 @@ class Wanted(NamedTuple):
 
 def compose(wanted: Wanted, world: World) -> str:
     """Return the file."""
+    program: dict[str, Value] = {
+        "environment": environment(wanted.address),
+        "depends_on": {_US: {"condition": "service_healthy"}},
+        "networks": {"default": {}, "plex": {}},
+        "volumes": [f"ticketstub-tls:{CERTIFICATES}:ro"],
+    }
     file: dict[str, Value] = {
         "x-ticketstub": "A local stand-in for Plex, not Plex. Made by `ticketstub env --format compose`.",
-        "services": {_US: _local_plex(wanted, world), wanted.service: _program(wanted)},
+        "services": {_US: _local_plex(wanted, world), wanted.service: program},
         "networks": {"plex": {"ipam": {"config": [{"subnet": str(_subnet(wanted.address))}]}}},
         "volumes": {"ticketstub-tls": {}},
     }
@@ -120,15 +124,6 @@ def _world(wanted: Wanted, world: World) -> tuple[list[str], list[Value]]:
 def _as_it_is(text: str) -> str:
     """Write a text of the user's so that Compose puts no variable into it."""
     return text.replace("$", "$$")
-
-
-def _program(wanted: Wanted) -> dict[str, Value]:
-    return {
-        "environment": environment(wanted.address),
-        "depends_on": {_US: {"condition": "service_healthy"}},
-        "networks": {"default": {}, "plex": {}},
-        "volumes": [f"ticketstub-tls:{CERTIFICATES}:ro"],
-    }
 
 
 def environment(address: IPv4Address) -> dict[str, str]:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from ticketstub.server.local_plex import LocalPlex
     from ticketstub.server.world import WorldAccount
 
-_NOBODY_S_TOKEN = "this-token-was-ended"  # noqa: S105  # it opens nothing: that is what it is for
 LINES = """\
 from ticketstub import Plex
 from ticketstub.server.world import World
@@ -165,7 +164,7 @@ def _fail(story: _Story, plex: Plex, mira: WorldAccount) -> None:
     story.expect("A wrong password", lambda: sign_in(login=mira.username, password=wrong))
     without_code = "A verification code is wanted, and none was sent"
     story.expect(without_code, lambda: sign_in(login=mira.username, password=right))
-    dead = plex.with_options(token=Token(_NOBODY_S_TOKEN))
+    dead = plex.with_options(token=Token("this-token-was-ended"))
     story.expect("A dead token", dead.authentication.get_token_details)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         nowhere = f"http://127.0.0.1:{listener.getsockname()[1]}"  # a port that was free a moment ago
@@ -244,14 +243,11 @@ class _Story:
         except PlexError as error:
             if self._unanswered:
                 self._line(self._unanswered, "no answer", "red", perf_counter() - self._asked_at)
-            self._error(error)
+            kind, parent = type(error).__mro__[:2]
+            numbers = " / ".join(str(number) for number in (error.status, error.code) if number is not None)
+            self.record(
+                f"{kind.__name__}, a kind of {parent.__name__}",
+                [("message", error.message), ("hint", error.hint), ("status / code", numbers)],
+            )
         else:
             raise AssertionError("this was to fail")
-
-    def _error(self, error: PlexError) -> None:
-        kind, parent = type(error).__mro__[:2]
-        numbers = " / ".join(str(number) for number in (error.status, error.code) if number is not None)
-        self.record(
-            f"{kind.__name__}, a kind of {parent.__name__}",
-            [("message", error.message), ("hint", error.hint), ("status / code", numbers)],
-        )

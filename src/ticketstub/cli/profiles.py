@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from ticketstub.cli.keeping import Found
     from ticketstub.credentials.base import Credential
 
-_COLUMNS = ("app", "profile", "account", "at", "kept")
-
 
 @click.command(cls=Command)
 @options.profile
@@ -64,7 +62,7 @@ def profiles(*, as_json: bool) -> None:
     if as_json:
         show.print_json({"profiles": [plain(one) for one in found]})
     elif found:
-        show.listed(_COLUMNS, map(_row, found))
+        show.listed(("app", "profile", "account", "at", "kept"), map(_row, found))
     else:
         _say_that_nothing_is_kept()
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ticketstub.server.upstream import Received, Upstream
 
 _SECTIONS = "/library/sections"
-_SILENT = "is it running, and are these its address and port?"
 
 
 @click.command(cls=Command)
@@ -39,23 +38,18 @@ def record(*, url: str, folder: Path, paths: tuple[str, ...], outside: bool) -> 
     if wrong:
         raise WrongUsage(f"a path begins with a slash: {printable(wrong[0])}")
     with explained():
-        upstream, recorder = _both(url, folder, outside=outside)
-        asyncio.run(_record(upstream, recorder, paths))
+        from ticketstub.server.recording import Recorder
+        from ticketstub.server.upstream import Upstream
+        from ticketstub.server.world import WorldMediaServer
+        from ticketstub.server.world_values import Unfit, base
 
-
-def _both(url: str, folder: Path, *, outside: bool) -> tuple[Upstream, Recorder]:
-    from ticketstub.server.recording import Recorder
-    from ticketstub.server.upstream import Upstream
-    from ticketstub.server.world import WorldMediaServer
-    from ticketstub.server.world_values import Unfit, base
-
-    try:
-        at = base(url)
-    except Unfit as fault:
-        raise WrongUsage(f"the address {fault}") from None
-    token = given.token()
-    upstream = Upstream(WorldMediaServer(name="", upstream=at, upstream_token=token, upstream_outside=outside))
-    return upstream, Recorder(folder, (token.reveal(),) if token else ())
+        try:
+            at = base(url)
+        except Unfit as fault:
+            raise WrongUsage(f"the address {fault}") from None
+        token = given.token()
+        server = WorldMediaServer(name="", upstream=at, upstream_token=token, upstream_outside=outside)
+        asyncio.run(_record(Upstream(server), Recorder(folder, (token.reveal(),) if token else ()), paths))
 
 
 async def _record(upstream: Upstream, recorder: Recorder, paths: tuple[str, ...]) -> None:
@@ -84,8 +78,11 @@ async def _keep(upstream: Upstream, recorder: Recorder, path: str) -> tuple[byte
         try:
             answered = await upstream.ask(path, accept)
         except UpstreamFailed as failed:
-            hint, code = (_SILENT, UNREACHABLE) if failed.is_silence else (None, FAILED)
-            raise Complaint(str(failed).rstrip("."), hint=hint, exit_code=code) from None
+            raise Complaint(
+                str(failed).rstrip("."),
+                hint="is it running, and are these its address and port?" if failed.is_silence else None,
+                exit_code=UNREACHABLE if failed.is_silence else FAILED,
+            ) from None
         if answered.status != 200:
             print(f"{answered.status}  {printable(recorder.scrub(path))}")
             return b"", 0

@@ -24,7 +24,7 @@ from ticketstub.cli import options
 from ticketstub.cli.complaints import Complaint
 from ticketstub.cli.given import on_terminal
 from ticketstub.cli.help import Command, argument
-from ticketstub.cli.starting import explained, in_hand, inhabited, plex_names
+from ticketstub.cli.starting import explained, handling, in_hand, inhabited, plex_names
 from ticketstub.errors import printable
 
 if TYPE_CHECKING:
@@ -196,7 +196,20 @@ def _run_child(command: Sequence[str], environ: Mapping[str, str]) -> int:
     Raises:
         Complaint: it is not there (exit code 127), or cannot be run (126), as shells have it.
     """
-    with _Relay().listening() as relay:
+    child: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        if signal.Signals(number).name in _OF_TERMINALS and _in_foreground():
+            return
+        if child is None:
+            early.append(number)
+        else:
+            child.send_signal(number)
+
+    there = [getattr(signal, name) for name in _PASSED_ON if hasattr(signal, name)]
+    # What is ignored stays so, here and in the program.
+    with handling([each for each in there if signal.getsignal(each) is not signal.SIG_IGN], pass_on):
         try:
             child = subprocess.Popen(command, env=environ)  # noqa: S603  # the user's own program is the point
         except FileNotFoundError:
@@ -204,45 +217,10 @@ def _run_child(command: Sequence[str], environ: Mapping[str, str]) -> int:
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "its arguments cannot be passed"
             raise Complaint(f"{printable(command[0])} cannot be run: {why}", exit_code=_NOT_EXECUTABLE) from None
-        relay.passes_to(child)
+        for number in early:
+            child.send_signal(number)
         code = child.wait()
     return 128 - code if code < 0 else code
-
-
-class _Relay:
-    """Passes signals on, also those that came before there was anybody to pass them to."""
-
-    def __init__(self) -> None:
-        self._child: subprocess.Popen[bytes] | None = None
-        self._early: list[int] = []
-
-    @contextmanager
-    def listening(self) -> Generator[_Relay]:
-        """Take the signals for as long as the `with` lasts; those that are ignored stay so, here and in the program."""
-        there = [getattr(signal, name) for name in _PASSED_ON if hasattr(signal, name)]
-        before = {each: signal.getsignal(each) for each in there}
-        before = {each: handler for each, handler in before.items() if handler is not signal.SIG_IGN}
-        for each in before:
-            signal.signal(each, self._take)
-        try:
-            yield self
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
-
-    def passes_to(self, child: subprocess.Popen[bytes]) -> None:
-        """Name the program."""
-        self._child = child
-        for number in self._early:
-            child.send_signal(number)
-
-    def _take(self, number: int, _frame: FrameType | None) -> None:
-        if signal.Signals(number).name in _OF_TERMINALS and _in_foreground():
-            return
-        if self._child is None:
-            self._early.append(number)
-        else:
-            self._child.send_signal(number)
 
 
 def _in_foreground() -> bool:

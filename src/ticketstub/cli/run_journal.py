@@ -15,14 +15,12 @@ from collections.abc import Generator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from ticketstub.cli.complaints import WrongUsage
 from ticketstub.errors import printable
 from ticketstub.server.known_secrets import HiddenSecret
-
-if TYPE_CHECKING:
-    from ticketstub.server.proxy.proxy import Event
+from ticketstub.server.proxy.proxy import Event
 
 _MOST_REFUSED = 20
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from ipaddress import ip_address
 from logging import NullHandler, getLogger
 from pathlib import Path
@@ -21,11 +21,11 @@ from ticketstub.cli import options
 from ticketstub.cli.complaints import Complaint, WrongUsage
 from ticketstub.cli.given import on_terminal
 from ticketstub.cli.help import Command
-from ticketstub.cli.starting import explained, in_hand, inhabited
+from ticketstub.cli.starting import explained, handling, in_hand, inhabited
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from types import FrameType
 
     from ticketstub.server.local_plex import LocalPlex
@@ -148,7 +148,7 @@ def serve(
     if tls and ":" in (advertise or host):
         raise WrongUsage("--tls needs an IPv4 address: Plex's https names stand for those")
     ending = _Ending()
-    with ending.on_signals(), explained():
+    with handling((signal.SIGINT, signal.SIGTERM), ending.order), explained():
         from ticketstub.cli.banner import Journal, introduce
         from ticketstub.cli.certificates import Certificates
         from ticketstub.server.local_plex import LocalPlex
@@ -212,17 +212,8 @@ class _Ending:
         self._ordered = False
         self._tell: Callable[[], object] = lambda: None
 
-    @contextmanager
-    def on_signals(self) -> Generator[None]:
-        """Take SIGINT and SIGTERM as the order, for as long as the `with` lasts."""
-        before = {each: signal.signal(each, self._order) for each in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
-
-    def _order(self, _signal: int, _frame: FrameType | None) -> None:
+    def order(self, _signal: int, _frame: FrameType | None) -> None:
+        """Take a signal as the order."""
         self._ordered = True
         with suppress(RuntimeError):  # the loop is closed: it has ended already
             self._tell()

@@ -5,15 +5,16 @@ Rule: nothing here starts one. What the server part raises becomes a complaint t
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from ticketstub.cli.complaints import Complaint, WrongUsage
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from ticketstub.server.control.hand import Hand
     from ticketstub.server.places import Control
     from ticketstub.server.world import World
@@ -87,6 +88,17 @@ def in_hand(key: Secret | None, share: float, seed: int, port: int = 0) -> tuple
     from ticketstub.server.places import Control
 
     return Hand(chaos=Chaos(share, seed) if share else None), Control(key, port) if key else None
+
+
+@contextmanager
+def handling(signals: Iterable[int], handler: Callable[[int, FrameType | None], None]) -> Generator[None]:
+    """Handle these signals so, for as long as the `with` lasts."""
+    before = {each: signal.signal(each, handler) for each in signals}
+    try:
+        yield
+    finally:
+        for each, theirs in before.items():
+            signal.signal(each, theirs)
 
 
 def plex_names(world: World, address: str) -> list[str]:

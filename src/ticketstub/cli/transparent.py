@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,7 +20,6 @@ _NEW_MOUNTS, _NEW_USER, _NEW_NETWORK = 0x00020000, 0x10000000, 0x40000000  # CLO
 _RECURSIVE, _PRIVATE, _BIND = 0x4000, 1 << 18, 0x1000  # MS_REC, MS_PRIVATE, MS_BIND
 _SET_FLAGS, _UP = 0x8914, 0x1  # SIOCSIFFLAGS, IFF_UP
 _HINT = "leave out --transparent: most programs find the proxy"
-_LIMITED = "their number is limited (user.max_user_namespaces)"
 LEADS_TO = "127.0.0.1"
 """Where Plex's names lead to, in the run's own network."""
 
@@ -37,47 +36,38 @@ def enter(names: Iterable[str], folder: Path) -> None:
     """
     if sys.platform != "linux":
         raise WrongUsage("--transparent needs Linux's namespaces", hint=_HINT)
+    import fcntl
+    import socket
+    import struct
+
     user, group = os.getuid(), os.getgid()
-    call = _caller()
-    call("unshare", _NEW_USER | _NEW_MOUNTS | _NEW_NETWORK)
+    _call("unshare", _NEW_USER | _NEW_MOUNTS | _NEW_NETWORK)
     try:
         Path("/proc/self/setgroups").write_text("deny", "ascii")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1", "ascii")
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1", "ascii")
-        _raise_loopback()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            fcntl.ioctl(any_socket, _SET_FLAGS, struct.pack("16sH22x", b"lo", _UP))
     except OSError as error:
         _impossible(error)
     hosts = folder / "hosts"
     lines = "".join(f"{LEADS_TO} {name}\n" for name in names)
     hosts.write_text(f"{Path('/etc/hosts').read_text('utf-8')}\n{lines}", "utf-8")
-    call("mount", b"none", b"/", None, _RECURSIVE | _PRIVATE, None)
-    call("mount", os.fsencode(hosts), b"/etc/hosts", None, _BIND, None)
+    _call("mount", b"none", b"/", None, _RECURSIVE | _PRIVATE, None)
+    _call("mount", os.fsencode(hosts), b"/etc/hosts", None, _BIND, None)
 
 
-def _caller() -> Callable[..., None]:
-    """Return what calls a function of the system's library and complains where it fails."""
+def _call(name: str, *arguments: int | bytes | None) -> None:
+    """Call a function of the system's library, and complain where it fails."""
     import ctypes
 
-    library = ctypes.CDLL(None, use_errno=True)
-
-    def call(name: str, *arguments: int | bytes | None) -> None:
-        ulong = [ctypes.c_ulong(each) if isinstance(each, int) and name == "mount" else each for each in arguments]
-        if getattr(library, name)(*ulong):
-            number = ctypes.get_errno()
-            _impossible(OSError(number, os.strerror(number)))
-
-    return call
+    ulong = [ctypes.c_ulong(each) if isinstance(each, int) and name == "mount" else each for each in arguments]
+    if getattr(ctypes.CDLL(None, use_errno=True), name)(*ulong):
+        number = ctypes.get_errno()
+        _impossible(OSError(number, os.strerror(number)))
 
 
 def _impossible(error: OSError) -> NoReturn:
-    why = _LIMITED if error.errno == errno.ENOSPC else error.strerror
+    limited = "their number is limited (user.max_user_namespaces)"
+    why = limited if error.errno == errno.ENOSPC else error.strerror
     raise WrongUsage(f"this system does not let its users have namespaces of their own: {why}", hint=_HINT) from None
-
-
-def _raise_loopback() -> None:
-    import fcntl
-    import socket
-    import struct
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, _SET_FLAGS, struct.pack("16sH22x", b"lo", _UP))

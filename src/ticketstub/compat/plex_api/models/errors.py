@@ -16,7 +16,7 @@ from ticketstub.wire.plain import is_items, is_members
 from ticketstub.wire.tolerant import records
 
 
-class ListedError(Record):
+class ListedError(Record, frozen=True, kw_only=True):
     """One entry of the `errors` in a refusal's body."""
 
     code: int | None = None
