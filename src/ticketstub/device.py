@@ -18,9 +18,6 @@ import msgspec
 
 from ticketstub.errors import PlexWarning
 
-_PLATFORMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 _SENDABLE = re.compile(r"[^\x00-\x1f\x7f]+")
 
 _FOR_NOW: dict[str, str] = {}
@@ -90,7 +87,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
             ValueError: the name is none of that kind.
             OSError: the identifier can neither be read nor kept.
         """
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
             raise ValueError("a device's name is letters, digits, dots, hyphens and underscores, 64 at most")
         return cls._here(_kept(directory or _data_directory(), name), name, version)
 
@@ -117,7 +114,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def _here(cls, identifier: str, product: str, version: str | None) -> Device:
-        platform = _PLATFORMS.get(sys.platform, sys.platform)
+        platform = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}.get(sys.platform, sys.platform)
         return cls(
             client_identifier=identifier,
             product=product,
@@ -135,7 +132,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
 def file_name(app: str, profile: str = "default") -> str:
     """Return the name under which a program's identifier is remembered for a profile."""
-    name = _NOT_IN_NAMES.sub("-", app).strip(".-_")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", app).strip(".-_")
     if name != app or len(name) > 40 or profile != "default":
         from hashlib import sha256
 

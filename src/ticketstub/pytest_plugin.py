@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ticketstub.testing import PlexInHand
 
 _INI = "ticketstub_world"
-_SHOWN = 20
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -117,6 +116,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     plex: PlexInHand | None = getattr(item, "funcargs", {}).get("local_plex")
     if plex is not None and report.failed and report.when == "call":
-        lines = [str(each) for each in plex.requests][-_SHOWN:]
+        lines = [str(each) for each in plex.requests][-20:]
         report.sections.append(("what the local Plex was asked", "\n".join(lines or ["nothing"])))
     return report

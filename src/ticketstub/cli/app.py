@@ -43,13 +43,6 @@ COMMANDS = {
 """Each command in the order in which they are listed: the module below `ticketstub.cli` that holds it under its name,
 and what the list says of it."""
 
-_ABOUT = "Sign in to Plex, and run a local Plex to build and test against. Not affiliated with Plex."
-_ENVIRONMENT = (
-    ("TICKETSTUB_TOKEN", "the token; else read from standard input if it is piped, else it is the kept one"),
-    ("TICKETSTUB_PROFILE", "used where --profile is not given"),
-    ("TICKETSTUB_PLEX_TV", "used where --plex-tv is not given"),
-)
-
 
 class OnDemand(Group):
     """The commands, each loaded when it is named."""
@@ -64,7 +57,16 @@ class OnDemand(Group):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # likewise
         """Write which variables are read, and what the exit codes mean."""
         with formatter.section("Environment"):
-            formatter.write_dl(_ENVIRONMENT)
+            formatter.write_dl(
+                [
+                    (
+                        "TICKETSTUB_TOKEN",
+                        "the token; else read from standard input if it is piped, else it is the kept one",
+                    ),
+                    ("TICKETSTUB_PROFILE", "used where --profile is not given"),
+                    ("TICKETSTUB_PLEX_TV", "used where --plex-tv is not given"),
+                ]
+            )
         with formatter.section("Exit codes"):
             formatter.write_dl([(f"{code:>3}", meaning) for code, meaning in EXIT_CODES.items()])
 
@@ -90,7 +92,7 @@ app = OnDemand(
         install_completion,
         show_completion,
     ],
-    help=_ABOUT,
+    help="Sign in to Plex, and run a local Plex to build and test against. Not affiliated with Plex.",
     context_settings={
         "terminal_width": min(shutil.get_terminal_size().columns, 100),
         "help_option_names": ["-h", "--help"],

@@ -67,7 +67,6 @@ _HINTS: tuple[tuple[type[PlexError], str], ...] = (
     (NotFound, "is the address right (plex.tv or a media server), and does it know what was asked for?"),
 )
 _LONGEST = 400  # paths may be long
-_PLAIN_REFUSAL = "the token is unknown, was revoked or is meant for another place; to get one: ticketstub login"
 _IN_OPTIONS = {'storage="file"': "--storage file", "sign in again": "sign in again: ticketstub login"}
 
 
@@ -154,7 +153,7 @@ def _hint_of(error: PlexError) -> str:
         if isinstance(error, kind):
             return hint
     if type(error) is Unauthorized and not error.hint:
-        return _PLAIN_REFUSAL
+        return "the token is unknown, was revoked or is meant for another place; to get one: ticketstub login"
     hint = error.hint or ""
     for argument, option in _IN_OPTIONS.items():
         hint = hint.replace(argument, option)

@@ -14,7 +14,6 @@ import click
 VARIABLE = "_TICKETSTUB_COMPLETE"
 """The variable in which a shell's script says what it wants."""
 
-_SHELLS = ("bash", "zsh", "fish", "powershell")
 _HERE = "powershell" if os.name == "nt" else os.environ.get("SHELL", "").rpartition("/")[2]
 _PLACES = {
     "bash": (".bash_completions/ticketstub.sh", ".bashrc", "source '{script}'"),
@@ -79,7 +78,7 @@ def _option(
 ) -> click.Option:
     return click.Option(
         [name],
-        type=click.Choice(_SHELLS),
+        type=click.Choice(["bash", "zsh", "fish", "powershell"]),
         is_flag=False,
         flag_value=_HERE,
         is_eager=True,

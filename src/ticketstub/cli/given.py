@@ -23,7 +23,6 @@ from ticketstub.token import Secret, Token
 VARIABLE = "TICKETSTUB_TOKEN"
 PROFILE = "TICKETSTUB_PROFILE"
 _LONGEST_LINE = 8192
-_LONGEST_QUESTION = 500
 
 
 class Patience(NamedTuple):
@@ -163,7 +162,7 @@ def _text(read: Callable[[], str]) -> str:
 
 def ask(question: str) -> bool:
     """Ask on the terminal for a yes; anything else is a no. Names from the other side may be in the question."""
-    print(f"{printable(question, _LONGEST_QUESTION)} [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"{printable(question, 500)} [y/N] ", end="", file=sys.stderr, flush=True)
     return line().strip().casefold() in {"y", "yes"}
 
 

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as shells have it
 _PASSED_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
-_OF_TERMINALS = ("SIGINT", "SIGQUIT")
 
 
 @click.command(cls=Command, context_settings={"allow_interspersed_args": False})  # what follows the program is its own
@@ -200,7 +199,7 @@ def _run_child(command: Sequence[str], environ: Mapping[str, str]) -> int:
     early: list[int] = []
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
-        if signal.Signals(number).name in _OF_TERMINALS and _in_foreground():
+        if signal.Signals(number).name in {"SIGINT", "SIGQUIT"} and _in_foreground():
             return
         if child is None:
             early.append(number)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import suppress
 from ipaddress import ip_address
 from logging import NullHandler, getLogger
 from pathlib import Path
@@ -24,15 +23,15 @@ from ticketstub.cli.help import Command
 from ticketstub.cli.starting import explained, handling, in_hand, inhabited
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable
-    from types import FrameType
+    from collections.abc import Callable, Sequence
 
     from ticketstub.server.local_plex import LocalPlex
     from ticketstub.token import Secret
 
 CONTROL_KEY = "TICKETSTUB_SERVE_CONTROL_KEY"
 """The variable that may hold the control API's key: containers are given secrets so."""
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def _allowed_host(_context: click.Context, parameter: click.Parameter, host: str | None) -> str | None:
@@ -147,8 +146,8 @@ def serve(
         raise WrongUsage("--reset starts a database over: name it with --db")
     if tls and ":" in (advertise or host):
         raise WrongUsage("--tls needs an IPv4 address: Plex's https names stand for those")
-    ending = _Ending()
-    with handling((signal.SIGINT, signal.SIGTERM), ending.order), explained():
+    ordered: list[int] = []
+    with handling(_ENDING, lambda number, _: ordered.append(number)), explained():
         from ticketstub.cli.banner import Journal, introduce
         from ticketstub.cli.certificates import Certificates
         from ticketstub.server.local_plex import LocalPlex
@@ -186,7 +185,7 @@ def serve(
             lambda: introduce(
                 plex, overview, db=db, host=host, file=world, key=control or CONTROL_KEY, tls=certificates
             ),
-            ending,
+            ordered,
         )
 
 
@@ -205,42 +204,24 @@ def _control_key(file: Path | None) -> Secret | None:
         raise Complaint(str(error)) from None
 
 
-class _Ending:
-    """The order to stop, which may come before there is an event loop to tell."""
-
-    def __init__(self) -> None:
-        self._ordered = False
-        self._tell: Callable[[], object] = lambda: None
-
-    def order(self, _signal: int, _frame: FrameType | None) -> None:
-        """Take a signal as the order."""
-        self._ordered = True
-        with suppress(RuntimeError):  # the loop is closed: it has ended already
-            self._tell()
-
-    def tells(self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-        """Pass the order on to this event, also one that came before."""
-        self._tell = lambda: loop.call_soon_threadsafe(stop.set)
-        if self._ordered:
-            stop.set()
-
-
-def _run_until_told(plex: LocalPlex, ready: Callable[[], None], ending: _Ending) -> None:
+def _run_until_told(plex: LocalPlex, ready: Callable[[], None], ordered: Sequence[int]) -> None:
     """Run a local Plex to its ordered end.
 
     Args:
         plex: that one.
         ready: called once every address answers.
-        ending: the order to stop.
+        ordered: has a signal in it if the order to stop has come already.
     """
     import asyncio
 
     from ticketstub.server.listening import new_event_loop
 
     async def until_told() -> None:
-        stop = asyncio.Event()
-        ending.tells(asyncio.get_running_loop(), stop)
-        await plex.serve(ready, stop)
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        with handling(_ENDING, lambda *_: loop.call_soon_threadsafe(stop.set)):
+            if ordered:
+                stop.set()
+            await plex.serve(ready, stop)
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(until_told())

@@ -5,23 +5,19 @@
         kept = store.load(issuer, profile)
 
 Rule: every store keeps the same `Credential`s and promises the same (`Credentials`, in base.py): whole or not at all,
-one writer at a time, found again after a crash, and never another issuer's. A store is loaded when it is first named.
+one writer at a time, found again after a crash, and never another issuer's. The keyring library is loaded with the
+first question to a keyring.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+from ticketstub.credentials.asking import keyring_available
 from ticketstub.credentials.base import DEFAULT_PROFILE, Credential, Credentials, Entry
 from ticketstub.credentials.choice import Storage, default_credentials
+from ticketstub.credentials.file import FileCredentials
 from ticketstub.credentials.keep_alive import Renewal, next_ping, renewal_due
-
-if TYPE_CHECKING:
-    from ticketstub.credentials.asking import keyring_available
-    from ticketstub.credentials.file import FileCredentials
-    from ticketstub.credentials.keyring import KeyringCredentials
-    from ticketstub.credentials.memory import MemoryCredentials
+from ticketstub.credentials.keyring import KeyringCredentials
+from ticketstub.credentials.memory import MemoryCredentials
 
 __all__ = [
     "DEFAULT_PROFILE",
@@ -38,18 +34,3 @@ __all__ = [
     "next_ping",
     "renewal_due",
 ]
-
-_LATER = {
-    "FileCredentials": "file",
-    "KeyringCredentials": "keyring",
-    "MemoryCredentials": "memory",
-    "keyring_available": "asking",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
-    globals()[name] = found
-    return found

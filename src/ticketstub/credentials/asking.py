@@ -25,7 +25,6 @@ DETECTION = 3.0
 LARGEST = 1280
 """What Windows keeps in one entry: 2560 bytes, two for each character (documented)."""
 
-_RECOMMENDED = 1.0  # keyring's own measure: what is below is not safe everywhere, or not a store at all
 _INSTEAD = 'or keep the sign-in in a file: storage="file"'
 
 
@@ -38,8 +37,8 @@ def keyring_available(backend: KeyringBackend | None = None, *, patience: float 
         backend: the keyring to judge; by default the one that the keyring library finds.
         patience: seconds.
     """
-    try:
-        return within(patience, lambda: _priority(backend or found()) >= _RECOMMENDED)
+    try:  # keyring's own measure: what is below 1 is not safe everywhere, or not a store at all
+        return within(patience, lambda: _priority(backend or found()) >= 1)
     except CredentialsError:
         return False
 

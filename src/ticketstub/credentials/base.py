@@ -28,9 +28,6 @@ FORMAT = 1
 PATIENCE = 30.0
 """How many seconds `lock` waits: longer than another process needs for a renewal and its tries (ours)."""
 
-_PROFILE = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_APP = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
-
 
 class Entry(NamedTuple):
     """What one credential is kept under: the issuer's origin, the profile's name, and the app's."""
@@ -46,9 +43,9 @@ class Entry(NamedTuple):
         Raises:
             ValueError: it is no http or https address, no name of a profile, or no name of an app.
         """
-        if not _PROFILE.fullmatch(profile):
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", profile):
             raise ValueError("a profile's name is letters, digits, dots, hyphens and underscores, 64 at most")
-        if not (_APP.fullmatch(app) and app.strip()):
+        if not (re.fullmatch(r"[^\x00-\x1f\x7f\ud800-\udfff]+", app) and app.strip()):
             raise ValueError("an app's name is text without control characters, and not empty")
         return cls(origin_of(issuer), profile, COMMAND if app.casefold() == COMMAND else app)
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from ticketstub.credentials.asking import keyring_available
 from ticketstub.credentials.base import Credentials, Entry
+from ticketstub.credentials.file import FileCredentials
+from ticketstub.credentials.keyring import KeyringCredentials
+from ticketstub.credentials.memory import MemoryCredentials
 from ticketstub.errors import CredentialsError, PlexWarning
-
-if TYPE_CHECKING:
-    from ticketstub.credentials.file import FileCredentials
-    from ticketstub.credentials.keyring import KeyringCredentials
 
 Storage = Literal["auto", "keyring", "file", "memory"]
 
@@ -41,12 +41,8 @@ def default_credentials(
     """
     if storage not in {"auto", "keyring", "file", "memory"}:
         raise ValueError('storage is "auto", "keyring", "file" or "memory"')
-    from ticketstub.credentials.memory import MemoryCredentials  # each store is loaded when it is chosen
-
     if storage == "memory":
         return MemoryCredentials()
-    from ticketstub.credentials.file import FileCredentials  # likewise
-
     try:
         files = FileCredentials(directory)
     except CredentialsError as error:  # no home folder is known
@@ -55,15 +51,11 @@ def default_credentials(
         raise
     if storage == "file":
         return files
-    from ticketstub.credentials.keyring import KeyringCredentials  # likewise
-
     keyring = KeyringCredentials(directory=files.directory / "keyring")
     return keyring if storage == "keyring" else _chosen(keyring, files, wanted)
 
 
 def _chosen(keyring: KeyringCredentials, files: FileCredentials, wanted: Entry | None) -> Credentials:
-    from ticketstub.credentials.asking import keyring_available  # the keyring library is loaded by it
-
     available = keyring_available()
     noted = keyring.noted()  # what it has no note of it is not asked for
     if wanted and available and any(note[:2] == wanted[:2] for note in noted) and _has(keyring, wanted):
@@ -83,8 +75,6 @@ def _has(store: Credentials, wanted: Entry) -> bool:
 
 
 def _nowhere(why: str) -> Credentials:
-    from ticketstub.credentials.memory import MemoryCredentials
-
     told = f"sign-ins are kept in memory only, and forgotten when this program ends: there is no keyring, and {why}"
     warnings.warn(told, PlexWarning, stacklevel=3)
     return MemoryCredentials()

@@ -214,7 +214,7 @@ class FolderStore(ABC):
     def _lock_names(self, entry: Entry) -> list[str]:
         """Name the lock, and that of an earlier version while both may use the same sign-in."""
         own = [stored.name_of(entry)]
-        return [*own, legacy.lock_of(entry)] if self._is_moving(entry) else own
+        return [*own, legacy.name_of(entry).removesuffix(legacy.SUFFIX)] if self._is_moving(entry) else own
 
     def _load(self, entry: Entry) -> Credential | None:
         return self._read(entry) or self._before(entry)

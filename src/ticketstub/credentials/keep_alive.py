@@ -48,9 +48,8 @@ def renewal_due(credential: Credential, now: float, *, chance: float = 0.0) -> R
         chance: from 0 to 1, the same each time one program asks: moves its "may" from 0.5 towards 0.9 of the life, so
             that many installations that signed in at once do not renew at once.
     """
-    if credential.token is None or credential.token.kind != "jwt" or credential.device_key is None:
-        return "no"
-    if credential.signed_out_at is not None:
+    cannot = credential.token is None or credential.token.kind != "jwt" or credential.device_key is None
+    if cannot or credential.signed_out_at is not None:
         return "no"
     if credential.created_at is None or credential.expires_at is None:
         return "may" if credential.expires_at is None or now < credential.expires_at else "must"

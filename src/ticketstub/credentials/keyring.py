@@ -8,7 +8,7 @@ common entry. Each entry has a service name of its own, for on Windows entries o
 from __future__ import annotations
 
 import os
-import threading
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,6 @@ from ticketstub.frames import hide_locals
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
 
-SERVICE = "ticketstub"
 ANSWERING = 60.0
 """How many seconds a keyring has for an answer: a person may have to unlock it (ours)."""
 
@@ -58,7 +57,6 @@ class KeyringCredentials(FolderStore):
         folder = Path(directory) if directory is not None else data_directory() / "keyring"
         super().__init__(folder, devices, WRITING + 3 * answering)  # a writer may be waiting for a person
         self._backend = backend
-        self._guard = threading.Lock()
         self._answering = answering
 
     def profiles(self) -> tuple[Entry, ...]:
@@ -81,18 +79,17 @@ class KeyringCredentials(FolderStore):
         """Name the keyring and the entry."""
         entry = Entry.of(issuer, profile, app)
         service, _ = _service(entry, earlier=self._is_still_there(entry))
-        backend = self._keyring()
+        backend = self._keyring
         return f"in this computer's keyring ({getattr(backend, 'name', type(backend).__name__)}), as {service}"
 
+    @cached_property
     def _keyring(self) -> KeyringBackend:
-        with self._guard:
-            self._backend = self._backend or asking.usable()
-            return self._backend
+        return self._backend or asking.usable()
 
     def _read(self, entry: Entry, *, earlier: bool = False) -> Credential | None:
         if earlier and self._folder.read(file_name(entry, earlier=True)) is None:
             return None  # the keyring is not asked for what there is no note of
-        backend, service = self._keyring(), _service(entry, earlier=earlier)
+        backend, service = self._keyring, _service(entry, earlier=earlier)
         text = asking.within(self._answering, lambda: backend.get_password(*service))
         if text is None:
             return None
@@ -104,7 +101,7 @@ class KeyringCredentials(FolderStore):
         # The note comes first: a note without an entry is harmless, an entry without a note would be forgotten.
         self._folder.write(file_name(entry), msgspec.json.encode(_Note(*entry)))
         text = stored.written(credential).decode()
-        backend, (service, user) = self._keyring(), _service(entry)
+        backend, (service, user) = self._keyring, _service(entry)
 
         def kept() -> bool:
             backend.set_password(service, user, text)  # pyright: ignore[reportUnknownMemberType]  # it is wrapped
@@ -114,7 +111,7 @@ class KeyringCredentials(FolderStore):
             raise CredentialsError("the keyring did not keep what it took", hint='use storage="file" instead')
 
     def _delete(self, entry: Entry, *, earlier: bool = False) -> bool:
-        backend, service = self._keyring(), _service(entry, earlier=earlier)
+        backend, service = self._keyring, _service(entry, earlier=earlier)
         there = asking.within(self._answering, lambda: backend.get_password(*service)) is not None
         if there:
             asking.within(self._answering, lambda: backend.delete_password(*service))
@@ -141,4 +138,4 @@ class KeyringCredentials(FolderStore):
 def _service(entry: Entry, *, earlier: bool = False) -> tuple[str, str]:
     """Return the service's and the user's name of an entry, as the keyring library calls them."""
     app = "" if earlier else f" {entry.app}"
-    return f"{SERVICE} {entry.issuer}{app} {entry.profile}", entry.profile
+    return f"ticketstub {entry.issuer}{app} {entry.profile}", entry.profile

@@ -28,11 +28,6 @@ def name_of(entry: Entry) -> str:
     return f"{stored.plain(entry.issuer)[:60]}-{entry.profile}-{digest}{SUFFIX}"
 
 
-def lock_of(entry: Entry) -> str:
-    """Return the name of the lock that an earlier version holds for this issuer and profile."""
-    return name_of(entry).removesuffix(SUFFIX)
-
-
 def app_of(credential: Credential, devices: Path | None) -> str:
     """Return the app that a sign-in belongs to; of one whose name is not known, the name of its identifier's file.
 

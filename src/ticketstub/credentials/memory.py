@@ -17,8 +17,6 @@ from ticketstub.credentials import stored
 from ticketstub.credentials.base import COMMAND, DEFAULT_PROFILE, PATIENCE, Credential, Entry, waited
 from ticketstub.frames import hide_locals
 
-_HINT = "sign in again"
-
 
 @hide_locals
 class MemoryCredentials:
@@ -33,7 +31,7 @@ class MemoryCredentials:
         """Return what is kept, or `None`."""
         entry = Entry.of(issuer, profile, app)
         data = self._kept.get(entry)
-        return stored.read_of(entry, data, "the memory", hint=_HINT) if data else None
+        return stored.read_of(entry, data, "the memory", hint="sign in again") if data else None
 
     def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
         """Keep it if nothing changed since `replacing` was loaded; see `Credentials.save`."""

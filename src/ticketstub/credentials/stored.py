@@ -18,8 +18,6 @@ from ticketstub.token import Secret, Token
 
 T = TypeVar("T")
 
-_NOT_IN_NAMES = re.compile(r"[^a-z0-9.]+")
-
 
 class _Head(msgspec.Struct):
     format: int
@@ -81,7 +79,7 @@ def name_of(entry: Entry) -> str:
 
 def plain(text: str) -> str:
     """Replace what file systems might not take."""
-    return _NOT_IN_NAMES.sub("-", text)
+    return re.sub(r"[^a-z0-9.]+", "-", text)
 
 
 def _decoded(data: bytes | str, kind: type[T]) -> T | None:

@@ -200,10 +200,8 @@ class PlexInHand(Commands):
         return AsyncPlex(token=self.token_for(account) if signed_in else None, **given)
 
     def _with_defaults(self, options: ClientOptions, transport: object) -> ClientOptions:
-        options.setdefault("device", DEVICE)
-        options.setdefault("plex_tv", self.url)
-        options.setdefault("transport", transport)
-        return options
+        defaults: ClientOptions = {"device": DEVICE, "plex_tv": self.url, "transport": transport}
+        return {**defaults, **options}
 
     def loopback(self) -> Loopback:
         """Return what the transports without sockets send into."""

@@ -12,10 +12,9 @@ import ssl
 import sys
 import threading
 from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ticketstub.server.local_plex import LocalPlex
+from ticketstub.server.local_plex import LocalPlex
 
 
 class Lead(contextlib.ExitStack):

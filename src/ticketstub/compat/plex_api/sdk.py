@@ -37,11 +37,6 @@ from ticketstub.wire.security import (
 
 V = TypeVar("V")
 
-_NO_ADDRESS = (
-    "no media server was named: PlexAPI(server_url='http://host:32400', …) or PlexAPI(ip='host', …); the SDK's own "
-    "default is an address of somebody else's network, and a token goes only where you said"
-)
-
 
 class ServerProtocol(StrEnum):
     """How the media server is reached."""
@@ -107,7 +102,10 @@ class Authentication:
 
     def _made(self, call: Call[V], unauthorized: type[errors.SDKError]) -> tuple[V, RawResponse]:
         if not self._named:
-            raise ValueError(_NO_ADDRESS)
+            raise ValueError(
+                "no media server was named: PlexAPI(server_url='http://host:32400', …) or PlexAPI(ip='host', …); the "
+                "SDK's own default is an address of somebody else's network, and a token goes only where you said"
+            )
         outcome = self._plex.attempt(call)
         if not isinstance(outcome, Err):
             return outcome.value, RawResponse(outcome.response)
