@@ -218,7 +218,7 @@ def _run_until_told(plex: LocalPlex, ready: Callable[[], None], ordered: Sequenc
 
     async def until_told() -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        with handling(_ENDING, lambda *_: loop.call_soon_threadsafe(stop.set)):
+        with handling(_ENDING, lambda _number, _frame: loop.call_soon_threadsafe(stop.set)):
             if ordered:
                 stop.set()
             await plex.serve(ready, stop)

@@ -91,7 +91,7 @@ def in_hand(key: Secret | None, share: float, seed: int, port: int = 0) -> tuple
 
 
 @contextmanager
-def handling(signals: Iterable[int], handler: Callable[[int, FrameType | None], None]) -> Generator[None]:
+def handling(signals: Iterable[int], handler: Callable[[int, FrameType | None], object]) -> Generator[None]:
     """Handle these signals so, for as long as the `with` lasts."""
     before = {each: signal.signal(each, handler) for each in signals}
     try:

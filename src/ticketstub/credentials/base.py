@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import abstractmethod
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -138,9 +139,11 @@ class Credentials(Protocol):
     `CredentialsError` for whatever the storage does wrong; its hint says what to do.
     """
 
+    @abstractmethod
     def load(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> Credential | None:
         """Return what is kept, or `None`."""
 
+    @abstractmethod
     def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
         """Keep it if what is kept now is still what `replacing` was loaded as (`None`: nothing); all or nothing.
 
@@ -148,15 +151,19 @@ class Credentials(Protocol):
         changed, if somebody else changed it since: load again, and decide anew.
         """
 
+    @abstractmethod
     def remove(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> bool:
         """Forget it, also if it cannot be read; tell whether there was anything. Ends no token at Plex."""
 
+    @abstractmethod
     def profiles(self) -> tuple[Entry, ...]:
         """List what something is kept for, of all issuers, profiles and apps, sorted."""
 
+    @abstractmethod
     def where(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> str:
         """Say in plain words where it is, or would be, kept."""
 
+    @abstractmethod
     def lock(
         self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND, *, patience: float = PATIENCE
     ) -> AbstractContextManager[None]:
