@@ -10,7 +10,7 @@ import time
 from typing import TypeVar
 
 from ticketstub.errors import PlexError
-from ticketstub.flows.caller import Senses
+from ticketstub.flows.exchange import Senses
 from ticketstub.flows.steps import Do, Flow, Send, Sleep, Step
 from ticketstub.transports.base import AsyncTransport, Transport
 

@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 from ticketstub.device import Device
-from ticketstub.flows.caller import Published
+from ticketstub.flows.exchange import Published
 
 T = TypeVar("T")
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 from ticketstub.driver import SENSES, run
 from ticketstub.errors import PlexError
-from ticketstub.flows.caller import Caller
-from ticketstub.flows.exchange import exchange
+from ticketstub.flows.exchange import Caller, exchange
 from ticketstub.flows.steps import Flow, Living, do
 from ticketstub.frames import hide_locals, without_this_frame
 from ticketstub.link import Link
@@ -176,11 +175,7 @@ class SignedInSender(Sender):
     def token(self) -> Token | None:
         """The account's token as it is now, if it is not a callable's affair. A JWT is another one after a renewal."""
         held = self._settings.token
-        if held is None or isinstance(held, Token):
-            return held
-        from ticketstub.flows.kept import token_in
-
-        return token_in(self._settings)
+        return held() if isinstance(held, Living) else held if isinstance(held, Token) else None
 
     def account(self, **options: Unpack[Options]) -> SignedInAccount:
         """Ask plex.tv whose account this is.

@@ -12,8 +12,7 @@ from ticketstub.device import Device
 from ticketstub.errors import (
     PlexError,
 )
-from ticketstub.flows.caller import Caller, Published, Senses
-from ticketstub.flows.exchange import exchange
+from ticketstub.flows.exchange import Caller, Published, Senses, exchange
 from ticketstub.flows.steps import Send, Sleep, Step
 from ticketstub.options import Settings, with_token
 from ticketstub.token import Token

@@ -58,8 +58,8 @@ def test_a_jwt_for_a_key() -> None:
     assert ("plex.tv", "demo-client-7c1f", NONCE) == (claims["aud"], claims["iss"], claims["nonce"])
     assert "username,email,friendly_name,restricted,anonymous,joinedAt" == claims["scope"]
     assert (int(NOW), int(NOW) + 300) == (claims["iat"], claims["exp"])
-    assert (NEW, HERE) == (got.token.reveal(), got.token.origin)
-    assert "mira_quill" == got.claims.user.username
+    assert (NEW, HERE) == (got[0].reveal(), got[0].origin)
+    assert "mira_quill" == got[1].user.username
 
 
 def test_the_device_jwt_is_dated_by_plexs_clock() -> None:
@@ -75,7 +75,7 @@ def test_the_device_jwt_is_dated_by_plexs_clock() -> None:
 def test_one_more_nonce(failure: Any) -> None:
     """A nonce that was refused, or may be spent, is replaced by a new one, once."""
     walker = Walker([published(), nonce(), failure, nonce(), exchanged(NEW)])
-    assert NEW == granting(walker).token.reveal()
+    assert NEW == granting(walker)[0].reveal()
     again = Walker([published(), nonce(), failure, nonce(), failure])
     with pytest.raises((Unreachable, Refusal)):
         granting(again)
@@ -122,7 +122,7 @@ def test_an_unknown_key_is_looked_for_once_in_five_minutes() -> None:
     walker.clock += AGAIN_AFTER
     rotated = plex_jwt(walker.clock + walker.wall, OTHER_SIGNER)
     walker.left = [nonce(), exchanged(rotated), published(SIGNER, OTHER_SIGNER)]
-    assert rotated == granting(walker).token.reveal()
+    assert rotated == granting(walker)[0].reveal()
     third = plex_jwt(walker.clock + walker.wall, type(SIGNER).generate("plex-key-3"))
     walker.left = [nonce(), exchanged(third)]
     walker.fails(lambda caller: granted(caller, KEY), MalformedReply)

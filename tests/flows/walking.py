@@ -15,7 +15,7 @@ import pytest
 
 from tests.flows.stepping import DEVICE, HERE
 from ticketstub.errors import PlexError, TimedOut, Unreachable
-from ticketstub.flows.caller import Caller, Published, Senses
+from ticketstub.flows.exchange import Caller, Published, Senses
 from ticketstub.flows.steps import Do, Put, Send, Sleep, Step
 from ticketstub.options import Settings, with_token
 from ticketstub.token import Token

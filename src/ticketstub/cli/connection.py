@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ticketstub.cli.keeping import Found
     from ticketstub.client import MediaServer, Plex
     from ticketstub.device import Device
-    from ticketstub.flows.caller import Caller
+    from ticketstub.flows.exchange import Caller
     from ticketstub.flows.kept import Kept
     from ticketstub.flows.steps import Flow
     from ticketstub.token import Token

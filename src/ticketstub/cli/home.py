@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ticketstub.client import Plex
     from ticketstub.credentials.base import Credentials, Entry
     from ticketstub.credentials.choice import Storage
-    from ticketstub.flows.caller import Caller
+    from ticketstub.flows.exchange import Caller
     from ticketstub.flows.kept import Kept
     from ticketstub.flows.steps import Flow
     from ticketstub.records import Account, HomeUser

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from ticketstub.errors import PlexError
-from ticketstub.flows.caller import Caller
+from ticketstub.flows.exchange import Caller
 from ticketstub.flows.kept import moment
 from ticketstub.flows.steps import Flow
 from ticketstub.options import with_token

@@ -12,17 +12,19 @@ from __future__ import annotations
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+import msgspec
+
+from ticketstub.credentials.base import Credential
 from ticketstub.errors import MalformedReply, Unreachable
-from ticketstub.flows.caller import Caller, Senses
+from ticketstub.flows.exchange import Caller, Senses, exchange
 from ticketstub.flows.steps import Flow, do
 from ticketstub.refusals import Refusal, Unauthorized
 from ticketstub.token import Secret, Token
 from ticketstub.wire.http import Response
 
 if TYPE_CHECKING:
-    from ticketstub.flows.caller import Caller
     from ticketstub.keys import DeviceKey, PlexJwt, PublishedKeys
 
 AGAIN_AFTER = 5 * 60.0
@@ -113,13 +115,6 @@ def _fetch(caller: Caller) -> Flow[None]:
     caller.published[caller.issuer] = PublishedKeys(keys=keys), caller.senses.clock()
 
 
-class Granted(NamedTuple):
-    """A JWT of Plex's, and what it says; `token` knows its issuer."""
-
-    token: Token
-    claims: PlexJwt
-
-
 def make_key() -> DeviceKey:
     """Make a device key. It loads the libraries: for a `Do` step."""
     from ticketstub.keys import DeviceKey
@@ -160,8 +155,8 @@ def register(caller: Caller, key: DeviceKey) -> Flow[None]:
             return
 
 
-def granted(caller: Caller, key: DeviceKey) -> Flow[Granted]:
-    """Get a JWT for a registered key: nonce, signature, exchange, verification (documented).
+def granted(caller: Caller, key: DeviceKey) -> Flow[tuple[Token, PlexJwt]]:
+    """Get a JWT for a registered key, and what it says: nonce, signature, exchange, verification (documented).
 
     Raises:
         Refusal: Plex does not take the key (any more): 422, or 1097 for another device's.
@@ -177,7 +172,7 @@ def granted(caller: Caller, key: DeviceKey) -> Flow[Granted]:
                 raise
         else:
             token.origin = caller.issuer
-            return Granted(token, (yield from verified(caller, token, kid=key.kid, now=time.now())))
+            return token, (yield from verified(caller, token, kid=key.kid, now=time.now()))
     raise AssertionError("there is at least one try")
 
 
@@ -190,7 +185,22 @@ def _exchanged(caller: Caller, key: DeviceKey, time: ServerTime) -> Flow[Token]:
     from ticketstub.keys.private_key import SCOPES
     from ticketstub.wire.auth_keys import ExchangeDeviceJwt, GetNonce
 
-    nonce, response = yield from caller.exchange(GetNonce())
+    nonce, response = yield from exchange(GetNonce(), caller)
     time.heard(response)
     sign = partial(key.sign, caller.client_identifier, now=time.now(), nonce=nonce, scope=SCOPES)
     return (yield from caller.call(ExchangeDeviceJwt(jwt=(yield from do(sign)))))
+
+
+def with_jwt(credential: Credential, token: Token, claims: PlexJwt, now: float) -> Credential:
+    """Put a JWT into a credential; its times are by this computer's clock, as everything that is kept."""
+    life = claims.expires_at - claims.issued_at
+    user = claims.user
+    return msgspec.structs.replace(
+        credential,
+        token=token,
+        created_at=now,
+        expires_at=now + life,
+        checked_at=now,
+        account_id=user.id or credential.account_id,
+        username=user.username or credential.username,
+    )

@@ -1,6 +1,7 @@
-"""One call from end to end: its token, its request, its redirects, its tries, its reply.
+"""One call from end to end: who calls, its token, its request, its redirects, its tries, its reply.
 
-Rule: everything that both façades must do alike is here. Nothing is repeated that could do harm twice, no redirect
+Rule: everything that both façades must do alike is here. A flow reads no clock and throws no dice of its own; it is
+given them, so that tests step it by hand. Nothing is repeated that could do harm twice, no redirect
 takes credentials to another origin, and the call's time bounds tries and waits together.
 """
 
@@ -10,8 +11,10 @@ import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 from urllib.parse import urljoin
+
+import msgspec
 
 from ticketstub.device import Device
 from ticketstub.errors import (
@@ -24,7 +27,7 @@ from ticketstub.errors import (
 )
 from ticketstub.flows.steps import Flow, Living, Refused, Send, Sleep, ask
 from ticketstub.frames import clear_locals
-from ticketstub.options import Settings
+from ticketstub.options import Settings, with_token
 from ticketstub.refusals import Refusal, TokenExpired, Unauthorized
 from ticketstub.token import Token
 from ticketstub.wire import codec
@@ -32,7 +35,7 @@ from ticketstub.wire.call import Call, malformed
 from ticketstub.wire.http import Request, Response, origin_of
 
 if TYPE_CHECKING:
-    from ticketstub.flows.caller import Caller
+    from ticketstub.keys import PublishedKeys
 
 V = TypeVar("V")
 
@@ -41,6 +44,65 @@ _MOST_REDIRECTS = 3
 # Printable ASCII without a backslash, which some libraries read as the end of the host; no scheme without a host;
 # not three slashes, which browsers read as two.
 _LOCATION = re.compile(r"(?!///)(?![A-Za-z][A-Za-z0-9+.-]*:(?!//))[!-\[\]-~]+")
+
+
+class Senses(NamedTuple):
+    """What a flow knows of the world.
+
+    `clock`: seconds that only ever grow. `now`: epoch seconds by this computer's clock, which may be wrong. `chance`: a
+    number from 0 to 1, another one each time.
+    """
+
+    clock: Callable[[], float]
+    now: Callable[[], float]
+    chance: Callable[[], float]
+
+
+class Published(dict[str, "tuple[PublishedKeys, float]"]):
+    """The keys of each issuer, and when they were fetched; shared by the clients that share connections."""
+
+
+class Caller(NamedTuple):
+    """Who calls: how, where and as whom (`settings`), from which device, and the published keys known so far."""
+
+    settings: Settings
+    device: Device
+    senses: Senses
+    published: Published
+
+    def call(self, call: Call[V]) -> Flow[V]:
+        """Make a call and return its value."""
+        return (yield from exchange(call, self))[0]
+
+    @property
+    def issuer(self) -> str:
+        """The origin that issues tokens: plex.tv's, or a local Plex's."""
+        return origin_of(self.settings.base("plex.tv"))
+
+    def with_token(self, token: Token | None) -> Caller:
+        """Return the same with another token, which goes to the issuer alone."""
+        changed = with_token(self.settings, token)
+        return self._replace(settings=msgspec.structs.replace(changed, trusted=frozenset({self.issuer})))
+
+    def as_client(self, identifier: str | None) -> Caller:
+        """Return the same with another client identifier; `None` changes nothing."""
+        if identifier is None:
+            return self
+        settings = msgspec.structs.replace(self.settings, client_identifier=None)
+        device = msgspec.structs.replace(self.device, client_identifier=identifier)
+        return self._replace(settings=settings, device=device)
+
+    @property
+    def client_identifier(self) -> str:
+        """The client identifier that is sent."""
+        return self.settings.client_identifier or self.device.client_identifier
+
+    def trying(self, attempts: int, deadline: float | None = None) -> Caller:
+        """Return the same with so many tries, none of them beyond the deadline."""
+        retry = msgspec.structs.replace(self.settings.retry, attempts=attempts)
+        ends = [moment for moment in (deadline, self.settings.deadline) if moment is not None]
+        settings = msgspec.structs.replace(self.settings, retry=retry, deadline=min(ends, default=None))
+        return self._replace(settings=settings)
 
 
 def exchange(call: Call[V], caller: Caller) -> Flow[tuple[V, Response]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from ticketstub.errors import MalformedReply, SignInFailed, printable
-from ticketstub.flows.caller import Caller
+from ticketstub.flows.exchange import Caller
 from ticketstub.flows.kept import kept_in
 from ticketstub.flows.steps import Flow
 from ticketstub.records import Account, HomeUser

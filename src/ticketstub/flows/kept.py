@@ -23,8 +23,8 @@ from ticketstub.credentials.keep_alive import PING_EVERY, RENEW_BY, RENEW_FROM, 
 from ticketstub.device import Device
 from ticketstub.errors import CredentialsError, PlexError
 from ticketstub.flows.begun import Standing
-from ticketstub.flows.caller import Caller, Published, Senses
-from ticketstub.flows.device_keys import Granted, granted, load_key
+from ticketstub.flows.device_keys import granted, load_key, with_jwt
+from ticketstub.flows.exchange import Caller, Published, Senses
 from ticketstub.flows.steps import Flow, Refused, Sleep, do
 from ticketstub.options import Settings
 from ticketstub.records import Account
@@ -263,7 +263,7 @@ class Kept:
         plain = msgspec.structs.replace(caller.settings, base_url=None)
         caller = caller._replace(settings=plain).as_client(now.client_identifier)
         got = yield from granted(caller, key)
-        renewed = with_jwt(now, got, self._senses.now())
+        renewed = with_jwt(now, *got, self._senses.now())
         try:
             return (yield from self.keep(renewed, replacing=now))
         except CredentialsError:
@@ -322,31 +322,9 @@ class Kept:
         return min(max(kept.created_at + part * (kept.expires_at - kept.created_at) - now, _SOON), PING_EVERY)
 
 
-def with_jwt(credential: Credential, got: Granted, now: float) -> Credential:
-    """Put a JWT into a credential; its times are by this computer's clock, as everything that is kept."""
-    life = got.claims.expires_at - got.claims.issued_at
-    user = got.claims.user
-    return msgspec.structs.replace(
-        credential,
-        token=got.token,
-        created_at=now,
-        expires_at=now + life,
-        checked_at=now,
-        account_id=user.id or credential.account_id,
-        username=user.username or credential.username,
-    )
-
-
 def kept_in(settings: Settings) -> Kept | None:
     """Return the sign-in that a client lives on, if it lives on one."""
     return settings.token if isinstance(settings.token, Kept) else None
-
-
-def token_in(settings: Settings) -> Token | None:
-    """Return the token that a client has, if it is not a callable's affair."""
-    if kept := kept_in(settings):
-        return kept()
-    return settings.token if isinstance(settings.token, Token) else None
 
 
 def moment(seconds: float | None) -> datetime | None:

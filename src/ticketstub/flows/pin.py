@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from ticketstub.errors import CredentialsError, Denied, GaveUp, MalformedReply, PinExpired, PlexError
 from ticketstub.flows.begun import BegunPin, checked_forward_url
-from ticketstub.flows.caller import Caller
 from ticketstub.flows.device_keys import ServerTime, prepare, verified
+from ticketstub.flows.exchange import Caller, exchange
 from ticketstub.flows.kept import How, Kept
 from ticketstub.flows.session import fresh
 from ticketstub.flows.steps import Flow, Sleep, do
@@ -63,7 +63,7 @@ def begin(
     if key is not None:
         yield from prepare(caller)  # so that an outage of the keys costs no approval
     time = ServerTime(caller.senses)
-    pin, response = yield from caller.exchange(CreatePin(strong=strong, jwk=key.jwk if key else None))
+    pin, response = yield from exchange(CreatePin(strong=strong, jwk=key.jwk if key else None), caller)
     time.heard(response)
     if pin.id is None or not pin.code:
         raise MalformedReply("the PIN that Plex made has no id or code", status=response.status, response=response)
@@ -183,7 +183,7 @@ class Waiting:
 
         call = GetPin(id=self.pin.pin_id, device_jwt=(yield from self._proof()))
         try:
-            found, response = yield from caller.exchange(call)
+            found, response = yield from exchange(call, caller)
         except PinNotFound as gone:
             raise self._gone(gone) from None
         self.time.heard(response)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ticketstub.flows.caller import Caller
+from ticketstub.flows.exchange import Caller
 from ticketstub.flows.steps import Flow
 from ticketstub.records import Account, Resource
 from ticketstub.refusals import PasscodeRequired

@@ -21,7 +21,7 @@ from ticketstub.credentials.keep_alive import PING_EVERY, next_ping, renewal_due
 from ticketstub.credentials.memory import MemoryCredentials
 from ticketstub.errors import CredentialsError, PlexError
 from ticketstub.flows.begun import Standing
-from ticketstub.flows.caller import Caller
+from ticketstub.flows.exchange import Caller
 from ticketstub.flows.kept import How, Kept, SignedIn, Turn, kept_in
 from ticketstub.flows.steps import Flow, do
 from ticketstub.records import Account

@@ -18,9 +18,9 @@ from ticketstub.credentials.choice import default_credentials
 from ticketstub.errors import CredentialsError, PlexError, SignInFailed, printable
 from ticketstub.flows.begun import Begun, Standing
 from ticketstub.flows.browser import opened
-from ticketstub.flows.caller import Caller
-from ticketstub.flows.device_keys import granted, load_key, make_key, register
-from ticketstub.flows.kept import Kept, with_jwt
+from ticketstub.flows.device_keys import granted, load_key, make_key, register, with_jwt
+from ticketstub.flows.exchange import Caller
+from ticketstub.flows.kept import Kept
 from ticketstub.flows.pin import begin, until_approved
 from ticketstub.flows.session import fresh, learn, resumed, stored
 from ticketstub.flows.steps import Flow, Put, do
@@ -180,5 +180,5 @@ def _moved_to_key(kept: Kept, caller: Caller) -> Flow[None]:
     own = caller.as_client(credential.client_identifier).with_token(credential.token)
     yield from register(own, held)
     got = yield from granted(own, held)
-    renewed = with_jwt(credential, got, caller.senses.now())
+    renewed = with_jwt(credential, *got, caller.senses.now())
     kept.credential = yield from kept.keep(renewed, replacing=credential)

@@ -63,6 +63,10 @@ class Refused(NamedTuple):
 class Living(Protocol):
     """A token source that takes steps of its own to have a token: it loads, renews, stores."""
 
+    def __call__(self) -> Token | None:
+        """Return the token as it is now."""
+        ...
+
     def flow(self, settings: Settings, device: Device, deadline: float, refused: Refused | None) -> Flow[Token | None]:
         """Return the token for a call; after a refusal another one, or `None` if there is none."""
         ...

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
+from typing import ClassVar, NoReturn, Self
 
 import msgspec
 
@@ -19,9 +19,6 @@ from ticketstub.frames import hide_locals
 from ticketstub.keys.jwk import Jwk, KeyRefused, is_kid, thumbprint
 from ticketstub.keys.strict import from_base64url, from_json, to_base64url
 from ticketstub.token import Secret
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 SCOPES = ("username", "email", "friendly_name", "restricted", "anonymous", "joinedAt")
 """What of its user a device may ask to have in Plex's JWT (documented); `id` and `uuid` are always in it."""
@@ -46,7 +43,7 @@ class PrivateKey:
             raise ValueError(f"a {self.kind} has 32 bytes")
         if kid is not None and not is_kid(kid):
             raise KeyRefused("kid must be 1 to 128 of A-Z a-z 0-9 _ . -")
-        self._key: Ed25519PrivateKey = Ed25519PrivateKey.from_private_bytes(raw)
+        self._key = Ed25519PrivateKey.from_private_bytes(raw)
         self.kid: str = thumbprint(self._public()) if kid is None else kid
 
     @classmethod

@@ -5,12 +5,9 @@ Rule: nothing of an HTTP library is loaded before the first client is made, and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import Any, cast
 
 from ticketstub.transports.base import AsyncTransport, Transport
-
-if TYPE_CHECKING:
-    from aiohttp import ClientSession as AiohttpSession
 
 __all__ = [
     "AsyncTransport",
@@ -60,7 +57,7 @@ def async_transport_for(client: object | None = None) -> AsyncTransport:
     if client is None or kind == "aiohttp.ClientSession":
         from ticketstub.transports.aiohttp import AiohttpTransport  # see above
 
-        return AiohttpTransport(cast("AiohttpSession | None", client))
+        return AiohttpTransport(cast("Any", client))
     if kind in ("httpx.AsyncClient", "httpx2.AsyncClient"):
         from ticketstub.transports.httpx import AsyncHttpxTransport  # see above
 

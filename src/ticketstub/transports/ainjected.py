@@ -27,7 +27,7 @@ class AsyncGuardedTransport:
 
     async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.AsyncTransport.send`; `sent` is True wherever the transport itself does not say otherwise."""
-        place = prepare(request, math.inf).place  # its deadline is the transport's affair
+        place, *_ = prepare(request, math.inf)  # its deadline is the transport's affair
         sending = partial(self._inner.send, request, deadline=deadline, connect_timeout=connect_timeout)
         answer: object = await _guarded(sending, partial(failed_client, place, sent=True))
         if not isinstance(answer, Response):

@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
 
 from ticketstub.options import HEADER_NAME
 from ticketstub.transports.failures import malformed, timed_out
@@ -51,17 +50,11 @@ class AsyncSleeping:
         """Close nothing."""
 
 
-class Prepared(NamedTuple):
-    """A request that can be sent: where to, its target there, its fields as they are sent, and the seconds left."""
-
-    place: Place
-    target: str
-    fields: list[tuple[bytes, bytes]]
-    left: float
-
-
-def prepare(request: Request, deadline: float) -> Prepared:
+def prepare(request: Request, deadline: float) -> tuple[Place, str, list[tuple[bytes, bytes]], float]:
     """Check a request that is about to be sent.
+
+    Returns:
+        Where to, its target there, its fields as they are sent, and the seconds left.
 
     Raises:
         ValueError: its address, its method or a field cannot be sent, or a field is the transport's own to write.
@@ -74,7 +67,7 @@ def prepare(request: Request, deadline: float) -> Prepared:
     left = min(deadline - time.monotonic(), LONGEST)
     if left <= 0:
         raise timed_out(place, sent=False)
-    return Prepared(place, target, fields, left)
+    return place, target, fields, left
 
 
 def _checked(name: str, value: str) -> tuple[bytes, bytes]:

@@ -29,8 +29,6 @@ Application = Callable[
 Reach = Literal["answers", "refused", "silent"]
 """What comes of connecting to a host and port: an answer, a refused connection, or nothing at all."""
 
-_CLIENT = ("127.0.0.1", 1)
-
 
 class Loopback:
     """An application, and where it runs.
@@ -199,6 +197,6 @@ def _scope(
         "query_string": query.encode("ascii"),
         "root_path": "",
         "headers": [(b"host", place.host_header.encode("ascii")), *fields],
-        "client": _CLIENT,
+        "client": ("127.0.0.1", 1),
         "server": (place.host, place.port),
     }

@@ -43,19 +43,19 @@ class Unreadable(ValueError):
     """The body is nothing that Plex would send."""
 
 
-def _received(kind: type, raw: object) -> object:
-    if kind is Token or kind is Secret:
-        text = raw.strip() if isinstance(raw, str) and kind is Token else raw
-        if not isinstance(text, str) or not text or (kind is Token and not sendable(text)):
-            raise msgspec.ValidationError("a secret is text")
-        return Token.received(text) if kind is Token else Secret(text)
-    raise NotImplementedError(kind)  # msgspec's own protocol for "not mine"
+def received(kind: type[Secret], raw: object) -> Secret | None:
+    """Take a secret or token as it came; `None` where it is none."""
+    text = raw.strip() if isinstance(raw, str) and kind is Token else raw
+    if not isinstance(text, str) or not text or (kind is Token and not sendable(text)):
+        return None
+    return Token.received(text) if kind is Token else Secret(text)
 
 
-def _sent(value: object) -> str:
-    if isinstance(value, Secret):
-        return value.reveal()
-    raise NotImplementedError(type(value))  # msgspec's own protocol for "not mine"
+def _received(kind: type[Secret], raw: object) -> Secret:
+    found = received(kind, raw)
+    if found is None:
+        raise msgspec.ValidationError("a secret is text")
+    return found
 
 
 @cache
@@ -138,7 +138,7 @@ def plain(value: Record, *, nulls: bool = True) -> dict[str, object]:
         value: the record.
         nulls: whether `None` is written (plex.tv does, but for the names in `left_out`) or left out (media servers).
     """
-    members: dict[str, object] = msgspec.to_builtins(value, builtin_types=(datetime,), enc_hook=_sent)
+    members: dict[str, object] = msgspec.to_builtins(value, builtin_types=(datetime,), enc_hook=Secret.reveal)
     if not nulls:
         return _without_nulls(members)
     for name in value.left_out:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import TypeVar
 
 import msgspec
@@ -19,7 +19,7 @@ from msgspec import inspect
 
 from ticketstub.records import Record
 from ticketstub.records.record import MILLISECONDS
-from ticketstub.token import Secret, Token, sendable
+from ticketstub.wire.codec import received
 from ticketstub.wire.plain import is_items, is_members
 
 R = TypeVar("R", bound=Record)
@@ -143,7 +143,7 @@ def _reader(info: inspect.Type) -> Reader:
     if isinstance(info, inspect.VarTupleType):
         return _many(info.item_type)
     if isinstance(info, inspect.CustomType):
-        return _plain(_token if info.cls is Token else _secret)
+        return _plain(partial(received, info.cls))
     if isinstance(info, inspect.EnumType):
         return _plain(lambda raw: info.cls(raw) if raw in {m.value for m in info.cls} else None)
     counts_time = isinstance(info, inspect.IntType) and info.lt is not None  # records.record.Seconds
@@ -156,15 +156,6 @@ def _plain(convert: Callable[[object], object]) -> Reader:
         return _nothing(data, path, problems) if found is None else found
 
     return read
-
-
-def _secret(data: object) -> Secret | None:
-    return Secret(data) if isinstance(data, str) and data else None
-
-
-def _token(data: object) -> Token | None:
-    text = data.strip() if isinstance(data, str) else ""
-    return Token.received(text) if text and sendable(text) else None
 
 
 def _many(item_type: inspect.Type) -> Reader:
