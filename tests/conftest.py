@@ -165,7 +165,7 @@ def _cheap_hashes() -> Iterator[None]:
     Programs that tests start hash at the real cost, and so does a test that asks for `costly_hashes`.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passwords, "COST", passwords.Cost(rounds=1, kibibytes=8))
+        patch.setattr(passwords, "COST", {"time_cost": 1, "memory_cost": 8})
         yield
 
 

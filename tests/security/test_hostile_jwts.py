@@ -52,7 +52,7 @@ class Stage:
             rows = store._reader.all("SELECT sealed FROM signing_key")
             return Keys.for_database(self._database).unseal(rows[-1][0], SIGNING)
         finally:
-            store._reader.close()
+            store._reader.connection.close()
             store._writer.close()
 
 

@@ -51,8 +51,6 @@ class Noted:
         instance: the local Plex.
     """
 
-    __slots__ = ("_instance", "_times")
-
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._times: dict[int, int] = {}

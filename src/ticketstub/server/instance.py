@@ -17,10 +17,10 @@ from ticketstub.server.limits import Rates
 from ticketstub.server.passwords import Passwords, Turns
 from ticketstub.server.settings import Settings
 from ticketstub.server.signing import Signing
+from ticketstub.server.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from ticketstub.server.overview import Overview
-    from ticketstub.server.store.sqlite import SqliteStore
 
 Clock = Callable[[], float]
 
@@ -37,22 +37,6 @@ class Instance:
         addresses: the addresses of each media server, by machine identifier.
         rates: how fast things may be asked; by default those of `Settings()`.
     """
-
-    __slots__ = (
-        "_later",
-        "addresses",
-        "answers",
-        "clock",
-        "keys",
-        "leads_by_name",
-        "overview",
-        "passwords",
-        "plex_direct",
-        "rates",
-        "signing",
-        "store",
-        "turns",
-    )
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ import hmac
 import re
 import secrets
 import uuid
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,8 +41,6 @@ class Keys:
         secret: 32 random bytes.
     """
 
-    __slots__ = ("_aead", "_inner", "_outer", "_seal", "id")
-
     def __init__(self, secret: bytes) -> None:
         if len(secret) != _LENGTH:
             raise KeysError(f"an instance's secret has {_LENGTH} bytes, not {len(secret)}")
@@ -51,7 +50,6 @@ class Keys:
         self._inner, self._outer = (
             hashlib.sha256(bytes(byte ^ pad for byte in looked_up_by.ljust(64, b"\0"))) for pad in (0x36, 0x5C)
         )
-        self._aead: AESGCM | None = None
         self.id = name[:4].hex()
         """Names the secret without telling it; kept with what was made under it."""
 
@@ -97,7 +95,7 @@ class Keys:
     def seal(self, text: str, purpose: bytes = TOKEN) -> bytes:
         """Encrypt a text so that only this instance, and only for the same purpose, can read and trust it."""
         nonce = secrets.token_bytes(_NONCE)
-        return bytes.fromhex(self.id) + nonce + self._cipher().encrypt(nonce, text.encode(), purpose)
+        return bytes.fromhex(self.id) + nonce + self._cipher.encrypt(nonce, text.encode(), purpose)
 
     def unseal(self, sealed: bytes, purpose: bytes = TOKEN) -> str:
         """Return the text that was sealed.
@@ -109,16 +107,15 @@ class Keys:
 
         nonce, text = sealed[4 : 4 + _NONCE], sealed[4 + _NONCE :]
         try:
-            return self._cipher().decrypt(nonce, text, purpose).decode()
+            return self._cipher.decrypt(nonce, text, purpose).decode()
         except (InvalidTag, ValueError):
             raise KeysError("this was sealed under another key, for another purpose, or was changed") from None
 
+    @cached_property
     def _cipher(self) -> AESGCM:
-        if self._aead is None:
-            from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # only who seals pays for it
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # only who seals pays for it
 
-            self._aead = AESGCM(self._seal)
-        return self._aead
+        return AESGCM(self._seal)
 
     @staticmethod
     def new_token() -> str:

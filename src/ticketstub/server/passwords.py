@@ -20,7 +20,7 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ticketstub.token import Secret
 
@@ -39,18 +39,10 @@ class Overloaded(Exception):
     """There is more work than can be done soon; nothing was done."""
 
 
-class Cost(NamedTuple):
-    """What a hash costs: argon2's rounds, and kibibytes of memory."""
-
-    rounds: int
-    kibibytes: int
-
-
-COST = Cost(rounds=2, kibibytes=19456)  # OWASP's first choice, 20 to 40 ms each
+COST = {"time_cost": 2, "memory_cost": 19456}  # rounds and KiB: OWASP's first choice, 20 to 40 ms each
 _PHC = re.compile(
     r"\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,4}),p=(\d{1,4})\$([A-Za-z0-9+/]{11,64})\$([A-Za-z0-9+/]{16,128})"
 )
-_REMEMBERED = "remembered:"
 
 
 def hash_fault(stored: str) -> str | None:
@@ -80,11 +72,10 @@ class Passwords:
         from argon2 import PasswordHasher  # a world is read without it
 
         workers = workers or max(1, (os.cpu_count() or 1) - 1)
-        rounds, memory = COST
-        self._hasher = PasswordHasher(time_cost=rounds, memory_cost=memory, parallelism=1, hash_len=32, salt_len=16)
+        self._hasher = PasswordHasher(COST["time_cost"], COST["memory_cost"], parallelism=1, hash_len=32, salt_len=16)
         # Verifying against random bytes costs what any verification costs, and no password matches.
         random = "$".join(b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (16, 32))
-        self._dummy = f"$argon2id$v=19$m={memory},t={rounds},p=1${random}"
+        self._dummy = f"$argon2id$v=19$m={COST['memory_cost']},t={COST['time_cost']},p=1${random}"
         self._remembered: dict[str, Secret] | None = {} if remembers else None
         self._pool = ThreadPoolExecutor(workers, "ticketstub-hashing", _step_back)
         self._permits = threading.Semaphore(workers + waiting)
@@ -129,7 +120,7 @@ class Passwords:
         """Return what to store for a password of a world: its hash, or a name under which it is remembered."""
         if self._remembered is None:
             return self.hash_now(password)
-        name = _REMEMBERED + secrets.token_hex(16)
+        name = "remembered:" + secrets.token_hex(16)
         self._remembered[name] = password
         return name
 

@@ -11,6 +11,7 @@ import re
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
+from string import ascii_lowercase, ascii_uppercase, digits
 
 from ticketstub.keys.device_jwt import DeviceClaims
 from ticketstub.keys.jwk import Jwk
@@ -24,14 +25,6 @@ from ticketstub.server.store.pins import PinRow
 from ticketstub.token import Token
 from ticketstub.wire.codec import plain, to_json
 
-STRONG_LIVES = 1800
-TYPED_LIVES = 900
-LEGACY_LIVES = 300
-
-# Ids have 9 or 10 digits and fit into 32 bits with a sign: some clients have no more (observed).
-_LOWEST, _HIGHEST = 10**8, 2**31 - 1
-_TYPED = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-_STRONG = "abcdefghijklmnopqrstuvwxyz0123456789"
 _TRIES = 20
 _CODE = re.compile(r"[A-Za-z0-9]{4}|[a-z0-9]{25}").fullmatch
 
@@ -55,13 +48,13 @@ Below = Callable[[int], int]
 
 
 def new_id(below: Below = secrets.randbelow) -> int:
-    """Draw an id."""
-    return _LOWEST + below(_HIGHEST - _LOWEST + 1)
+    """Draw an id of 9 or 10 digits that fits into 32 bits with a sign: some clients have no more (observed)."""
+    return 10**8 + below(2**31 - 10**8)
 
 
 def new_code(*, strong: bool, below: Below = secrets.randbelow) -> str:
     """Draw a code: 25 lower-case letters and digits, or 4 upper-case ones to be typed."""
-    letters, length = (_STRONG, 25) if strong else (_TYPED, 4)
+    letters, length = (ascii_lowercase + digits, 25) if strong else (ascii_uppercase + digits, 4)
     return "".join(letters[below(len(letters))] for _ in range(length))
 
 
@@ -82,28 +75,24 @@ async def make(
     below: Below = secrets.randbelow,
 ) -> PinRow:
     """Make a PIN for a client; raises `ServerError` (503; ours) where too many live."""
+    now, lives = instance.now(), 300 if legacy else 1800 if strong else 900
     for _ in range(_TRIES):
-        pin = _drawn(client, instance.now(), below, strong=strong, legacy=legacy, jwk=jwk)
+        pin = PinRow(
+            id=new_id(below),
+            code=new_code(strong=strong, below=below),
+            strong=strong,
+            legacy=legacy,
+            client=client,
+            jwk=to_json(plain(jwk, nulls=False)).decode() if jwk else None,
+            created_at=now,
+            expires_at=now + lives,
+        )
         created = await instance.store.pins.create(pin, instance.rates.settings.pins)
         if created == "made":
             return pin
         if created == "full":
             break
     raise ServerError("The server cannot handle the request", status=503, code=1013)
-
-
-def _drawn(client: DeviceRow, now: int, below: Below, *, strong: bool, legacy: bool, jwk: Jwk | None) -> PinRow:
-    lives = LEGACY_LIVES if legacy else STRONG_LIVES if strong else TYPED_LIVES
-    return PinRow(
-        id=new_id(below),
-        code=new_code(strong=strong, below=below),
-        strong=strong,
-        legacy=legacy,
-        client=client,
-        jwk=to_json(plain(jwk, nulls=False)).decode() if jwk else None,
-        created_at=now,
-        expires_at=now + lives,
-    )
 
 
 async def approve(

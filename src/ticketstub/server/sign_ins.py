@@ -8,7 +8,6 @@ verified, and sign-ins to one account take turns.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
 
 from ticketstub.refusals import Refusal, TooManyFailures, Unauthorized, VerificationCodeRequired, WrongVerificationCode
 from ticketstub.server import lock_outs, policy
@@ -24,16 +23,10 @@ Issue = Callable[[AccountRow, int | None], Awaitable[bool]]
 """Gives out what the sign-in is for and spends the step of the code, in one verb; `False` if it was spent before."""
 
 
-class Issued(NamedTuple):
-    """A token that was just given out, whose it is, and when it ends."""
-
-    account: AccountRow
-    token: str
-    ends: int | None
-
-
-async def sign_in(instance: Instance, call: PostUsersSignInData, client: DeviceRow | None) -> Issued:
-    """Sign somebody in and give out a token.
+async def sign_in(
+    instance: Instance, call: PostUsersSignInData, client: DeviceRow | None
+) -> tuple[AccountRow, str, int | None]:
+    """Sign somebody in and give out a token; return whose it is, the token, and when it ends.
 
     Args:
         instance: the local Plex.
@@ -59,7 +52,7 @@ async def sign_in(instance: Instance, call: PostUsersSignInData, client: DeviceR
             )
         )
 
-    return Issued(await prove(instance, call, issue), text, ends)
+    return await prove(instance, call, issue), text, ends
 
 
 async def prove(instance: Instance, call: PostUsersSignInData, issue: Issue) -> AccountRow:

@@ -8,17 +8,14 @@ is sealed under the instance's key. When a key is replaced is ours: at a start, 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from ticketstub.keys import Jwk, SigningKey
 from ticketstub.server.keys import Keys
 from ticketstub.server.store.auth_keys import SigningRow
+from ticketstub.server.store.sqlite import SqliteStore
 from ticketstub.wire.codec import plain, to_json
-
-if TYPE_CHECKING:
-    from ticketstub.server.store.sqlite import SqliteStore
 
 LIFE = 7 * 24 * 3600
 """Seconds that a JWT lives (documented)."""

@@ -100,8 +100,8 @@ def read_sign_in(asked: Asked) -> PostUsersSignInData:
 async def sign_in(visit: Visited, call: PostUsersSignInData) -> Account:
     """Sign somebody in; raises as `sign_ins.sign_in`."""
     instance, asked = visit.place, visit.asked
-    issued = await sign_ins.sign_in(instance, call, client_of(asked))
-    return shown(issued.account.record, issued.token, policy.remembered_until(instance.now(), issued.ends))
+    account, token, ends = await sign_ins.sign_in(instance, call, client_of(asked))
+    return shown(account.record, token, policy.remembered_until(instance.now(), ends))
 
 
 async def sign_out(visit: Visited, _call: SignOut) -> None:
@@ -136,10 +136,10 @@ async def legacy_sign_in(visit: Visited, call: LegacySignIn) -> Account:
     wanted = PostUsersSignInData(login=call.login, password=call.password, remember_me=call.remember_me)
     client = client_of(asked) if asked.client_identifier else None
     try:
-        issued = await sign_ins.sign_in(instance, wanted, client)
+        account, token, ends = await sign_ins.sign_in(instance, wanted, client)
     except Unauthorized as refused:  # in this API's words where it has some: the rest is as in v2 (observed)
         raise (_wrong_login() if refused.code in {1001, 1030} else refused) from None
-    return shown(issued.account.record, issued.token, issued.ends)
+    return shown(account.record, token, ends)
 
 
 async def legacy_account(visit: Visited, _call: LegacyAccount) -> Account:

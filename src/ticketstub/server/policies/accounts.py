@@ -15,9 +15,6 @@ from ticketstub.server.world_values import email as checked_email
 from ticketstub.token import Secret
 from ticketstub.wire.accounts import CreateAccount, Fault
 
-_LONGEST_NAME = 100
-_SHORTEST_PASSWORD = 8
-_FEWEST_CHARACTERS = 4
 _COMMON = frozenset({"password", "password1", "12345678", "123456789", "1234567890", "qwertyui", "qwertyuiop"})
 
 _MESSAGES = {
@@ -76,7 +73,7 @@ def _wrong_with_username(name: str, address: str) -> Iterator[int]:
         yield 1010
     elif not name.isprintable() or name != name.strip():
         yield 1037
-    elif len(name) > _LONGEST_NAME:
+    elif len(name) > 100:
         yield 1047
     elif "@" in name and canonical_login(name) != canonical_login(address):
         yield 1036
@@ -86,11 +83,11 @@ def _wrong_with_password(password: Secret, confirmation: Secret | None, names: C
     text = password.reveal()
     if not text:
         yield 1010
-    elif len(text) < _SHORTEST_PASSWORD:
+    elif len(text) < 8:
         yield 1032
     elif canonical_login(text) in {canonical_login(name) for name in names}:
         yield 1034
-    elif text.lower() in _COMMON or len(set(text)) < _FEWEST_CHARACTERS:
+    elif text.lower() in _COMMON or len(set(text)) < 4:
         yield 1033
     if confirmation is not None and confirmation != password:
         yield 1039

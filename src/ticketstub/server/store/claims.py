@@ -39,17 +39,6 @@ ADD_SHARE = """
     INSERT INTO share (account_id, machine_identifier, digest) VALUES (?1, ?2, ?3)
     ON CONFLICT (account_id, machine_identifier) DO UPDATE SET digest = excluded.digest
 """
-# So do the keys that were registered there, and PINs that could give out a token there once more.
-_FORGET_KEYS = """
-    DELETE FROM device_key WHERE by_account_id = (SELECT account_id FROM device WHERE id = ?1)
-        AND client_identifier = (SELECT client_identifier FROM device WHERE id = ?1)
-"""
-_FORGET_PINS = """
-    DELETE FROM pin WHERE client_identifier = (SELECT client_identifier FROM device WHERE id = ?1)
-        AND (account_id = (SELECT account_id FROM device WHERE id = ?1)
-            OR by_account_id = (SELECT account_id FROM device WHERE id = ?1))
-"""
-_FORGET = "DELETE FROM device WHERE id = ?1"
 DEVICE = "SELECT id FROM device WHERE account_id = ?1 AND client_identifier = ?2"
 
 
@@ -328,5 +317,20 @@ def forget(transaction: Statements, device_id: int, now: int) -> None:
     transaction.run(
         "UPDATE token SET revoked_at = coalesce(revoked_at, ?2), device_id = NULL WHERE device_id = ?1", device_id, now
     )
-    for statement in (_FORGET_KEYS, _FORGET_PINS, _FORGET):
-        transaction.run(statement, device_id)
+    # So do the keys that were registered there, and PINs that could give out a token there once more.
+    transaction.run(
+        """
+        DELETE FROM device_key WHERE by_account_id = (SELECT account_id FROM device WHERE id = ?1)
+            AND client_identifier = (SELECT client_identifier FROM device WHERE id = ?1)
+        """,
+        device_id,
+    )
+    transaction.run(
+        """
+        DELETE FROM pin WHERE client_identifier = (SELECT client_identifier FROM device WHERE id = ?1)
+            AND (account_id = (SELECT account_id FROM device WHERE id = ?1)
+                OR by_account_id = (SELECT account_id FROM device WHERE id = ?1))
+        """,
+        device_id,
+    )
+    transaction.run("DELETE FROM device WHERE id = ?1", device_id)

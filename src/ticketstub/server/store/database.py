@@ -28,7 +28,6 @@ T = TypeVar("T")
 P = ParamSpec("P")
 F = TypeVar("F", bound="Family")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
-Connect: TypeAlias = Callable[[], sqlite3.Connection]
 # A row of sqlite3: the types of its columns are those of the statement and the tables, which no checker reads.
 Columns: TypeAlias = tuple[Any, ...]
 
@@ -78,10 +77,6 @@ class Reader(Statements):
     def account(self, row: Columns) -> AccountRow:
         """Make an account of its columns: the one made before, where none of them changed."""
         return self._account(*row)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self.connection.close()
 
 
 def _account(
@@ -136,7 +131,7 @@ class DirectWriter:
 class ThreadWriter:
     """Writes on one thread of its own, which commits all jobs that wait in one go."""
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect
         self._connection: sqlite3.Connection | None = connect()
         self._queue: queue.SimpleQueue[tuple[Work[Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()

@@ -14,9 +14,6 @@ from ticketstub.server.store.database import Columns, Family, Statements, in_tra
 RARELY = 3600
 """Seconds within which a device is noted as seen once at most (ours)."""
 
-MOST = 1000
-"""How many devices of an account may be made by calls alone (ours)."""
-
 
 class KnownDevice(Row, frozen=True, kw_only=True):
     """A device of an account. `sealed_token` is its newest living token, unless that is a JWT or there is none."""

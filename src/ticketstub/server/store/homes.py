@@ -20,7 +20,6 @@ from ticketstub.server.store.members import (
     home_of_admin,
     join,
     keep_passcode,
-    left_alone,
     may_switch,
     passcode_of,
 )
@@ -213,7 +212,8 @@ class Homes(Family):
         )
         for statement in _FORGET_SWITCHED:
             transaction.run(statement, account_id)
-        if left_alone(transaction, account_id):
+        alone: dict[str, object] = {"home": False, "guest": False, "homeSize": 1, "homeAdmin": False}
+        if amend(transaction, account_id, alone).get("restricted") is True:
             transaction.run(
                 "UPDATE token SET revoked_at = ?2 WHERE account_id = ?1 AND revoked_at IS NULL", account_id, now
             )

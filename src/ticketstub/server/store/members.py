@@ -102,12 +102,6 @@ def describe(transaction: Statements, home_id: int) -> None:
         amend(transaction, account_id, facts)
 
 
-def left_alone(transaction: Statements, account_id: int) -> bool:
-    """Write into the record of who left that it is in no Home; tell whether it was a managed user."""
-    facts: dict[str, object] = {"home": False, "guest": False, "homeSize": 1, "homeAdmin": False}
-    return amend(transaction, account_id, facts).get("restricted") is True
-
-
 def home_of_admin(transaction: Statements, home: HomeRow, now: int) -> int | None:
     """Return the Home of an administrator; of an account that is in none, this new one. `None` for other members."""
     own: list[tuple[int]] = transaction.all(

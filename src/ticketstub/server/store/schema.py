@@ -10,7 +10,23 @@ from __future__ import annotations
 APPLICATION_ID = 0x5453_7462  # "TStb": tells our files from other programs' SQLite files
 VERSION = 5
 
-_ACCOUNTS = (
+_INSTANCE = ("CREATE TABLE instance (id TEXT NOT NULL)",)  # `Keys.id` of the key file that belongs to this database
+
+_UUIDS = ("CREATE INDEX account_of_uuid ON account (json_extract(CAST(record AS TEXT), '$.uuid'))",)
+
+STEPS = {
+    2: _INSTANCE,
+    3: _UUIDS,
+    4: (
+        "DROP INDEX pin_counted_for",
+        "ALTER TABLE pin DROP COLUMN counted_for",
+        "ALTER TABLE account DROP COLUMN version",
+    ),
+}
+"""What leads from a version to the next one."""
+
+TABLES = (
+    *_INSTANCE,
     """
     CREATE TABLE account (
         id INTEGER PRIMARY KEY,
@@ -97,9 +113,6 @@ _ACCOUNTS = (
     """,
     "CREATE INDEX share_of_server ON share (machine_identifier)",
     "CREATE INDEX share_of_token ON share (digest)",
-)
-
-_PINS = (
     """
     CREATE TABLE pin (
         id INTEGER PRIMARY KEY,
@@ -124,9 +137,6 @@ _PINS = (
     "CREATE INDEX pin_that_ends ON pin (expires_at)",
     "CREATE INDEX pin_of_account ON pin (account_id) WHERE account_id IS NOT NULL",
     "CREATE INDEX pin_by_account ON pin (by_account_id) WHERE by_account_id IS NOT NULL",
-)
-
-_AUTH_KEYS = (
     """
     CREATE TABLE device_key (
         thumbprint TEXT PRIMARY KEY,            -- RFC 7638: one key, one device
@@ -161,9 +171,6 @@ _AUTH_KEYS = (
         revoked_at INTEGER                      -- neither is what it signed
     )
     """,
-)
-
-_ATTEMPTS = (
     """
     CREATE TABLE attempt (
         kind TEXT NOT NULL,
@@ -174,9 +181,6 @@ _ATTEMPTS = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX attempt_that_ends ON attempt (forgotten_at)",
-)
-
-_SESSIONS = (
     """
     CREATE TABLE session (                      -- a browser that is signed in to the pages
         digest BLOB PRIMARY KEY,
@@ -189,9 +193,6 @@ _SESSIONS = (
     "CREATE INDEX session_that_ends ON session (expires_at)",
     "CREATE INDEX session_of_account ON session (account_id)",
     "CREATE INDEX session_by_account ON session (by_account_id) WHERE by_account_id IS NOT NULL",
-)
-
-_CLAIMS = (
     """
     CREATE TABLE claim (
         digest BLOB PRIMARY KEY,
@@ -203,9 +204,6 @@ _CLAIMS = (
     """,
     "CREATE INDEX claim_of_account ON claim (account_id)",
     "CREATE INDEX claim_that_ends ON claim (expires_at)",
-)
-
-_HOMES = (
     """
     CREATE TABLE home (
         id INTEGER PRIMARY KEY,
@@ -247,19 +245,5 @@ _HOMES = (
     )
     """,
     "CREATE INDEX home_invitation_of_account ON home_invitation (account_id)",
+    *_UUIDS,
 )
-
-_INSTANCE = ("CREATE TABLE instance (id TEXT NOT NULL)",)  # `Keys.id` of the key file that belongs to this database
-
-_UUIDS = ("CREATE INDEX account_of_uuid ON account (json_extract(CAST(record AS TEXT), '$.uuid'))",)
-
-_FEWER_COLUMNS = (
-    "DROP INDEX pin_counted_for",
-    "ALTER TABLE pin DROP COLUMN counted_for",
-    "ALTER TABLE account DROP COLUMN version",
-)
-
-STEPS = {2: _INSTANCE, 3: _UUIDS, 4: _FEWER_COLUMNS}
-"""What leads from a version to the next one."""
-
-TABLES = (*_INSTANCE, *_ACCOUNTS, *_PINS, *_ATTEMPTS, *_AUTH_KEYS, *_SESSIONS, *_CLAIMS, *_HOMES, *_UUIDS)

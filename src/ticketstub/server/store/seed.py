@@ -40,7 +40,7 @@ from ticketstub.server.world import (
     WorldShare,
     managed_named,
 )
-from ticketstub.token import Secret, Token
+from ticketstub.token import Token
 
 
 async def seed(store: SqliteStore, world: World, keys: Keys, passwords: Passwords, now: int) -> None:
@@ -109,11 +109,8 @@ class _Seeding:
         except sqlite3.IntegrityError:
             reason = f'the id or e-mail address of "{account.username}" belongs to another account of this database'
             raise StoreConflict(reason) from None
-        self._keep_passcode(account.id, account.passcode)
-
-    def _keep_passcode(self, account_id: int, code: Secret | None) -> None:
-        if code is not None:
-            keep_passcode(self._transaction, account_id, self._hash(code))
+        if account.passcode is not None:
+            keep_passcode(self._transaction, account.id, self._hash(account.passcode))
 
     def _add_token(
         self,
@@ -230,8 +227,8 @@ class _Seeding:
         )
         if known is None:
             new = AccountRow(id=managed.id, record=managed_record(managed))
-            if add_managed(self._transaction, home.id, new, self._now):
-                self._keep_passcode(managed.id, managed.passcode)
+            if add_managed(self._transaction, home.id, new, self._now) and managed.passcode is not None:
+                keep_passcode(self._transaction, managed.id, self._hash(managed.passcode))
         elif not known[0]:
             raise StoreConflict(f'the id of a managed user of "{home.name}" is another account\'s in this database')
         if managed.token:

@@ -215,7 +215,7 @@ class SqliteStore(Family):
 
     async def close(self) -> None:
         """Finish what was begun and let go of the database."""
-        self._reader.close()
+        self._reader.connection.close()
         self._writer.close()
 
 
