@@ -108,8 +108,11 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
                 _FOR_NOW[name] = str(uuid.uuid4())
                 why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else error
-                told = f"this installation's identifier can neither be read nor kept, and is a new one each time: {why}"
-                warnings.warn(told, PlexWarning, stacklevel=2)
+                warnings.warn(
+                    f"this installation's identifier can neither be read nor kept, and is a new one each time: {why}",
+                    PlexWarning,
+                    stacklevel=2,
+                )
             return cls._here(_FOR_NOW[name], name, version)
 
     @classmethod

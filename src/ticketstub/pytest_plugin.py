@@ -7,7 +7,7 @@ shows what its local Plex was asked. Everything is a plain fixture: no asyncio p
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -39,32 +39,25 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-class LocalPlexes:
-    """The local Plexes that run in this process, one for each world."""
+@pytest.fixture(scope="session")
+def local_plex_of() -> Generator[Callable[[object], PlexInHand], None, None]:
+    """Returns the local Plex of a world, one for each in this process, as at its start; they end with the session."""
+    started: list[tuple[World, PlexInHand]] = []
 
-    def __init__(self, running: ExitStack) -> None:
-        self._running = running
-        self._known: list[tuple[World, PlexInHand]] = []
-
-    def of(self, world: object) -> PlexInHand:
-        """Return the one of a world, started if there is none, and as at its start."""
+    def local_plex_of(world: object) -> PlexInHand:
         from ticketstub.testing import local_plex, world_of  # not before a test needs it
 
         wanted = world_of(world)  # type: ignore[arg-type]  # whatever a marker holds: what is none is refused there
-        for known, plex in self._known:
+        for known, plex in started:
             if known == wanted:
                 plex.reset()
                 return plex
-        plex = self._running.enter_context(local_plex(wanted))
-        self._known.append((wanted, plex))
+        plex = running.enter_context(local_plex(wanted))
+        started.append((wanted, plex))
         return plex
 
-
-@pytest.fixture(scope="session")
-def local_plexes() -> Generator[LocalPlexes, None, None]:
-    """The local Plexes of this process; they end with the session."""
     with ExitStack() as running:
-        yield LocalPlexes(running)
+        yield local_plex_of
 
 
 @pytest.fixture(scope="session")
@@ -75,12 +68,14 @@ def local_plex_world(pytestconfig: pytest.Config) -> object:
 
 
 @pytest.fixture
-def local_plex(request: pytest.FixtureRequest, local_plexes: LocalPlexes, local_plex_world: object) -> PlexInHand:
+def local_plex(
+    request: pytest.FixtureRequest, local_plex_of: Callable[[object], PlexInHand], local_plex_world: object
+) -> PlexInHand:
     """A running local Plex, as at its start; see `ticketstub.testing.PlexInHand`."""
     marker = request.node.get_closest_marker(_INI)
     world = marker.args[0] if marker is not None and marker.args else local_plex_world
     try:
-        return local_plexes.of(world)
+        return local_plex_of(world)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("ticketstub"):
             raise

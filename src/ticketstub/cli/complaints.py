@@ -123,10 +123,16 @@ def complain(error: Complaint | PlexError, *, as_json: bool) -> int:
     message, hint = printable(error.message, _LONGEST), hint and printable(hint, _LONGEST)
     status, plex_code = (told.status, told.code) if told else (None, None)
     if as_json:
-        facts: dict[str, object] = {"kind": type(told or error).__name__, "message": message, "hint": hint or None}
-        facts |= {"status": status, "code": plex_code, "exit_code": code}
-        listed = {"details": list(details)} if details else {}
-        print(json.dumps({"error": facts | listed}, indent=2), file=sys.stderr)
+        facts: dict[str, object] = {
+            "kind": type(told or error).__name__,
+            "message": message,
+            "hint": hint or None,
+            "status": status,
+            "code": plex_code,
+            "exit_code": code,
+            **({"details": list(details)} if details else {}),
+        }
+        print(json.dumps({"error": facts}, indent=2), file=sys.stderr)
         return code
     from rich.text import Text
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import socket
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -149,22 +149,17 @@ def _at(client: Plex, server: str, token: Token) -> MediaServer:
 
 
 def _listed_token(client: Plex, origin: str) -> Token:
+    from ticketstub.wire.http import origin_of
+
     for resource in client.resources():
-        if resource.access_token and any(_is_at(one.uri, origin) for one in resource.connections):
-            return resource.access_token
+        for one in resource.connections:
+            with suppress(ValueError):  # what is listed is no address
+                if resource.access_token and one.uri and origin_of(one.uri) == origin:
+                    return resource.access_token
     raise Complaint(
         "your account has no media server at this address, so no token was sent there",
         hint="take an address that `ticketstub servers` shows, or give the server's own token in TICKETSTUB_TOKEN",
     )
-
-
-def _is_at(uri: str | None, origin: str) -> bool:
-    from ticketstub.wire.http import origin_of
-
-    try:
-        return uri is not None and origin_of(uri) == origin
-    except ValueError:
-        return False
 
 
 def own_device(client_identifier: str | None) -> Device:

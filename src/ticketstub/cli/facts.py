@@ -43,8 +43,7 @@ def _single(value: str | float | datetime | Path | Secret | None, key: str) -> P
     if isinstance(value, int | float) and not isinstance(value, bool) and key.endswith("_at"):
         value = _moment(value)
     if isinstance(value, datetime):
-        known = value if value.tzinfo else value.replace(tzinfo=UTC)
-        return known.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     if isinstance(value, Secret):
         return str(value) if isinstance(value, Token) else "hidden"
     return str(value) if isinstance(value, Path) else value

@@ -75,6 +75,9 @@ def _has(store: Credentials, wanted: Entry) -> bool:
 
 
 def _nowhere(why: str) -> Credentials:
-    told = f"sign-ins are kept in memory only, and forgotten when this program ends: there is no keyring, and {why}"
-    warnings.warn(told, PlexWarning, stacklevel=3)
+    warnings.warn(
+        f"sign-ins are kept in memory only, and forgotten when this program ends: there is no keyring, and {why}",
+        PlexWarning,
+        stacklevel=3,
+    )
     return MemoryCredentials()

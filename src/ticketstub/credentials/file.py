@@ -67,7 +67,7 @@ class FileCredentials(FolderStore):
         Raises:
             CredentialsError: as `load`, for any of the files.
         """
-        return tuple(sorted(set(filter(None, map(self._entry, self._folder.names(SUFFIX, legacy.SUFFIX))))))
+        return self._entries(SUFFIX, legacy.SUFFIX)
 
     def where(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> str:
         """Name the file."""
@@ -85,10 +85,7 @@ class FileCredentials(FolderStore):
     def _delete(self, entry: Entry, *, earlier: bool = False) -> bool:
         return self._folder.remove(file_name(entry, earlier=earlier))
 
-    def _entry(self, name: str) -> Entry | None:
-        data = self._folder.read(name)
-        if data is None:  # deleted since it was listed
-            return None
+    def _entry(self, name: str, data: bytes) -> Entry:
         found = stored.read(data, self._at(name), hint=self._hint(name))
         if name == file_name(found.entry):
             return found.entry

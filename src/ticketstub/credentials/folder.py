@@ -207,6 +207,15 @@ class FolderStore(ABC):
     def _delete(self, entry: Entry, *, earlier: bool = False) -> bool:
         """Delete what is kept; tell whether there was anything."""
 
+    @abstractmethod
+    def _entry(self, name: str, data: bytes) -> Entry:
+        """Return the entry that a file says it is of."""
+
+    def _entries(self, *suffixes: str) -> tuple[Entry, ...]:
+        """List the entries of the files whose names end so, sorted; one that was deleted meanwhile is left out."""
+        files = [(name, self._folder.read(name)) for name in self._folder.names(*suffixes)]
+        return tuple(sorted({self._entry(name, data) for name, data in files if data is not None}))
+
     def _writing(self, entry: Entry) -> AbstractContextManager[None]:
         """Hold the writers' lock, which is another than that of `lock`: its holder saves, too."""
         return self._folder.locks([f"{name}.writing" for name in self._lock_names(entry)], self._patience)

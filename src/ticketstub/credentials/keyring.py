@@ -67,13 +67,11 @@ class KeyringCredentials(FolderStore):
         Raises:
             CredentialsError: a note is a link, open to others, or damaged; or as `load`, for what has no app.
         """
-        earlier = filter(None, map(self._note, self._folder.names(legacy.SUFFIX)))
-        own = filter(None, map(self._note, self._folder.names(SUFFIX)))
-        return tuple(sorted({*map(self._with_app, earlier), *own}))
+        return tuple(sorted({*map(self._with_app, self._entries(legacy.SUFFIX)), *self._entries(SUFFIX)}))
 
     def noted(self) -> tuple[Entry, ...]:
         """List what is noted, sorted, and never ask the keyring: what has no app is listed as the command's."""
-        return tuple(sorted(set(filter(None, map(self._note, self._folder.names(SUFFIX, legacy.SUFFIX))))))
+        return self._entries(SUFFIX, legacy.SUFFIX)
 
     def where(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> str:
         """Name the keyring and the entry."""
@@ -123,10 +121,7 @@ class KeyringCredentials(FolderStore):
         found = self._read(noted, earlier=True)
         return noted._replace(app=legacy.app_of(found, self._devices)) if found else noted
 
-    def _note(self, name: str) -> Entry | None:
-        data = self._folder.read(name)
-        if data is None:  # deleted since it was listed
-            return None
+    def _entry(self, name: str, data: bytes) -> Entry:
         try:
             note = msgspec.json.decode(data, type=_Note)
             return Entry.of(note.issuer, note.profile, note.app)

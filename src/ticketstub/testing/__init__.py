@@ -27,8 +27,9 @@ try:
     from ticketstub.testing.in_hand import DEVICE, AccountInHand, PlexInHand
     from ticketstub.testing.lead import Lead
 except ModuleNotFoundError as error:
-    told = f'the local Plex needs {error.name}, which is not installed: pip install "ticketstub[server]"'
-    raise ModuleNotFoundError(told, name=error.name) from None
+    raise ModuleNotFoundError(
+        f'the local Plex needs {error.name}, which is not installed: pip install "ticketstub[server]"', name=error.name
+    ) from None
 
 __all__ = ["DEVICE", "AccountInHand", "LocalOptions", "PlexInHand", "TooLate", "WithCode", "local_plex", "world_of"]
 

@@ -12,7 +12,6 @@ import ssl
 import sys
 import threading
 from collections.abc import Generator, Mapping
-from typing import Any
 
 from ticketstub.server.local_plex import LocalPlex
 
@@ -63,15 +62,15 @@ def lead_this_process(variables: Mapping[str, str]) -> Generator[None, None, Non
     Args:
         variables: of the environment, as for a program.
     """
+    from unittest import mock  # it loads much
+
     before = {name: os.environ.get(name) for name in variables}
     with contextlib.ExitStack() as ends:
         ends.callback(_set, before)
         _set(variables)
-        ends.callback(_install_opener, getattr(sys.modules.get("urllib.request"), "_opener", None))
-        _install_opener(None)
+        if asking := sys.modules.get("urllib.request"):
+            ends.enter_context(mock.patch.object(asking, "_opener", None))  # one made in the `with` goes by our proxy
         if connector := sys.modules.get("aiohttp.connector"):
-            from unittest import mock  # it loads much
-
             context = ssl.create_default_context(cafile=variables["SSL_CERT_FILE"])
             ends.enter_context(mock.patch.object(connector, "_SSL_CONTEXT_VERIFIED", context, create=True))
         yield
@@ -83,10 +82,3 @@ def _set(variables: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-
-
-def _install_opener(opener: object) -> None:
-    """Give urllib an opener, or none: one that was made within the `with` goes by a proxy that ends."""
-    asking: Any = sys.modules.get("urllib.request")
-    if asking:
-        asking.install_opener(opener)
