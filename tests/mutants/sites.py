@@ -137,17 +137,17 @@ def all_sites(root: Path) -> list[Site]:
     return [site for path in sorted(root.rglob("*.py")) for site in sites_of(path, root)]
 
 
-def choose(sites: list[Site], count: int, seed: int) -> list[Mutant]:
+def choose(sites: list[Site], count: int, seed: int, *, at_least: int = 1) -> list[Mutant]:
     """Choose mutants: by package in proportion to what can be changed there, and of each kind as many as there can be.
 
-    A package is a folder; each has at least one.
+    A package is a folder; each has so many at least.
     """
     chance = random.Random(seed)
     packages: defaultdict[str, list[Site]] = defaultdict(list)
     for site in sites:
         packages[site.mutant.file.rpartition("/")[0]].append(site)
     shares = {name: count * len(members) / len(sites) for name, members in packages.items()}
-    wanted = {name: max(1, int(share)) for name, share in shares.items()}
+    wanted = {name: max(at_least, int(share)) for name, share in shares.items()}
     by_rest = sorted(shares, key=lambda name: shares[name] % 1, reverse=True)
     for name in by_rest[: max(0, count - sum(wanted.values()))]:
         wanted[name] += 1
