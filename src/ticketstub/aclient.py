@@ -41,7 +41,7 @@ from ticketstub.options import (
     placed,
     with_token,
 )
-from ticketstub.token import Secret, Token
+from ticketstub.token import Secret, Token, as_secret
 from ticketstub.transports import async_transport_for
 from ticketstub.wire.http import Response
 
@@ -268,7 +268,7 @@ class AsyncPlex(AsyncSignedInSender):
 
         wish = Wish(
             login=login,
-            password=Secret(password) if isinstance(password, str) else password,
+            password=as_secret(password),
             ask_code=ask_code,
             remember_me=remember_me,
             device_key=device_key,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Unpack
 from ticketstub.frames import hide_locals
 from ticketstub.options import Options
 from ticketstub.signed_in import Sender
-from ticketstub.token import Secret, Token
+from ticketstub.token import Secret, Token, as_secret
 
 if TYPE_CHECKING:
     from ticketstub.keys import Jwk, PublishedKeys
@@ -168,7 +168,7 @@ class Pins(_Group):
         """
         from ticketstub.wire.pins import LinkPin
 
-        self._sender.send(LinkPin(code=code if isinstance(code, Secret) else Secret(code)), **options)
+        self._sender.send(LinkPin(code=as_secret(code)), **options)
 
 
 @hide_locals
@@ -369,14 +369,9 @@ class ServerClaims(_Group):
         return self._sender.send(UnclaimServer(), **options)
 
 
-def as_secret(text: str | Secret | None) -> Secret | None:
-    """Take a plain text for the secret that it is."""
-    return Secret(text) if isinstance(text, str) else text
-
-
 def as_passcode(given: str | Secret) -> Secret:
     """Take a passcode; raises `ValueError` for what is not four digits."""
-    passcode = given if isinstance(given, Secret) else Secret(given)
+    passcode = as_secret(given)
     digits = passcode.reveal()
     if len(digits) != 4 or not (digits.isascii() and digits.isdigit()):
         raise ValueError("a passcode is four digits")

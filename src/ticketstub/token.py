@@ -7,6 +7,8 @@ nothing of a password or code, which could be guessed from them; `reveal()` is t
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 
 class Secret:
     """Text that never prints itself: a password, a code, a key."""
@@ -53,6 +55,18 @@ class Secret:
 
     def __deepcopy__(self, _memo: object) -> Secret:
         return self
+
+
+S = TypeVar("S", bound=Secret | None)
+
+
+def as_secret(text: str | S) -> Secret | S:
+    """Take a plain text for the secret that it is.
+
+    Raises:
+        TypeError: it is no text.
+    """
+    return text if text is None or isinstance(text, Secret) else Secret(text)
 
 
 class Token(Secret):

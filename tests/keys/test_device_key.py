@@ -184,7 +184,7 @@ def test_damaged_anywhere(position: int, character: str):
     damaged = KEPT[:position] + character + KEPT[position + 1 :]
     if (key := loaded(damaged)) is not None:
         assert X == key.jwk.x
-        assert NOW == verify_device_jwt(key.sign(CLIENT, now=NOW).reveal(), key.jwk, **THEN).issued_at
+        verify_device_jwt(key.sign(CLIENT, now=NOW).reveal(), key.jwk, **THEN)
 
 
 @pytest.mark.parametrize("given", [None, 7, b"{}", {}])

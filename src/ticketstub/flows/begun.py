@@ -5,9 +5,8 @@ Rule: no network, no clock, no token and no private key in it. The addresses are
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -50,10 +49,14 @@ class BegunPin(msgspec.Struct, frozen=True, kw_only=True):
     pin_id: int
     code: str
     strong: bool
-    expires_at: float
+    expires_at: Annotated[float, msgspec.Meta(lt=253402300799)]
     ahead: float = 0.0
     forward_url: str | None = None
     kid: str | None = None
+
+    def __post_init__(self) -> None:
+        origin_of(self.plex_tv)
+        checked_forward_url(self.forward_url)
 
     __rich_repr__ = None  # type: ignore[assignment]  # msgspec's would show rich all that `__repr__` leaves out
 
@@ -161,24 +164,15 @@ def loaded(data: str | bytes, plex_tv: str | None, key: DeviceKey | None) -> Beg
         ValueError: it is damaged, of another version, another plex.tv's, or another device key's; nothing of it is
             repeated.
     """
-    pin = _decoded(data)
-    if pin is None:
-        raise ValueError("this is no begun sign-in of this version, or it is damaged: begin a new one")
+    try:
+        pin = msgspec.json.decode(data, type=_Dump).pin
+    except (msgspec.MsgspecError, RecursionError, ValueError):  # which may repeat a part of it
+        raise ValueError("this is no begun sign-in of this version, or it is damaged: begin a new one") from None
     if pin.plex_tv != plex_tv:
         raise ValueError("this sign-in was begun at another plex.tv than this client's: pass that client as plex=")
     if pin.kid != (key.kid if key else None):
         raise ValueError("this sign-in was begun with another device key, or with one: pass it as device_key=")
     return pin
-
-
-def _decoded(data: str | bytes) -> BegunPin | None:
-    """Read a dump; `None` where it is damaged, or has addresses that are none."""
-    with suppress(msgspec.MsgspecError, RecursionError, ValueError):
-        pin = msgspec.json.decode(data, type=_Dump).pin
-        origin_of(pin.plex_tv)
-        checked_forward_url(pin.forward_url)
-        return pin if pin.expires_at < 253402300799 else None
-    return None
 
 
 def checked_forward_url(url: str | None) -> None:

@@ -15,7 +15,7 @@ from ticketstub.flows.kept import kept_in
 from ticketstub.flows.steps import Flow
 from ticketstub.records import Account, HomeUser
 from ticketstub.refusals import Unauthorized
-from ticketstub.token import Secret, Token
+from ticketstub.token import Secret, Token, as_secret
 
 
 def media_server_token(passcode: str | Secret | None, caller: Caller) -> Flow[Token]:
@@ -49,8 +49,7 @@ def media_server_token(passcode: str | Secret | None, caller: Caller) -> Flow[To
 def _switch(uuid: str, passcode: str | Secret | None, caller: Caller) -> Flow[Account]:
     from ticketstub.wire.home import SwitchHomeUser
 
-    secret = Secret(passcode) if isinstance(passcode, str) else passcode
-    return (yield from caller.call(SwitchHomeUser(uuid=uuid, passcode=secret)))
+    return (yield from caller.call(SwitchHomeUser(uuid=uuid, passcode=as_secret(passcode))))
 
 
 def switched(user: str | int | HomeUser, passcode: str | Secret | None, caller: Caller) -> Flow[Account]:

@@ -21,12 +21,10 @@ _NONCE = re.compile(r"[\x21-\x7e]{1,128}").fullmatch
 
 
 class DeviceClaims(Record, frozen=True, kw_only=True):
-    """What a verified device JWT asks for. Times are seconds since 1970; a device need not say them (observed)."""
+    """What a verified device JWT asks for."""
 
     nonce: str | None = None
     scope: tuple[str, ...] = ()
-    issued_at: int | None = None
-    expires_at: int | None = None
 
 
 def verify_device_jwt(
@@ -71,10 +69,8 @@ def verify_device_jwt(
     if not isinstance(scope, str | None):
         raise JwtRefused("malformed")
     asked = {name.strip() for name in (scope or "").split(",")}
-    issued_at, expires_at = times(claims, now=now, leeway=leeway, grace=leeway, longest=longest)
+    times(claims, now=now, leeway=leeway, grace=leeway, longest=longest)
     return DeviceClaims(
         nonce=nonce,
         scope=tuple(name for name in SCOPES if name in asked),
-        issued_at=issued_at,
-        expires_at=expires_at,
     )

@@ -12,7 +12,7 @@ import msgspec
 
 from ticketstub.frames import hide_locals
 from ticketstub.records import Account
-from ticketstub.token import Secret
+from ticketstub.token import Secret, as_secret
 from ticketstub.wire.call import Call, Http, Silent, data_of, in_root, malformed
 from ticketstub.wire.codec import Format, document
 from ticketstub.wire.http import Response
@@ -60,9 +60,9 @@ class PostUsersSignInData(Call[Account], frozen=True, kw_only=True):
         cls, login: str, password: str | Secret, code: str | Secret | None = None, *, remember_me: bool = False
     ) -> PostUsersSignInData:
         """Make one of plain texts."""
-        secret = password if isinstance(password, Secret) else Secret(password)
-        known = code if code is None or isinstance(code, Secret) else Secret(code)
-        return cls(login=login, password=secret, verification_code=known, remember_me=remember_me)
+        return cls(
+            login=login, password=as_secret(password), verification_code=as_secret(code), remember_me=remember_me
+        )
 
 
 class Ping(Call[bool], frozen=True, kw_only=True):

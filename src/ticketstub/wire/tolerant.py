@@ -218,11 +218,6 @@ def _seconds(data: object) -> int | None:
     return number if number is None or abs(number) < MILLISECONDS else number // 1000
 
 
-def _float(data: object) -> float | None:
-    number = _int(data)
-    return data if isinstance(data, float) else None if number is None else float(number)
-
-
 def _str(data: object) -> str | None:
     if isinstance(data, bool):
         return None
@@ -247,8 +242,6 @@ def _moment(data: object) -> datetime | None:
 _SCALARS: dict[type[inspect.Type], Callable[[object], object]] = {
     inspect.BoolType: _bool,
     inspect.IntType: _int,
-    inspect.FloatType: _float,
     inspect.StrType: _str,
     inspect.DateTimeType: _moment,
-    inspect.AnyType: lambda data: data,
 }
