@@ -20,7 +20,7 @@ from ticketstub.server.routes import Route, Table
 from ticketstub.server.store.database import Reader
 
 STORE = Path(__file__).parents[2] / "src" / "ticketstub" / "server" / "store"
-RUNS_SQL = {"execute", "executemany", "executescript", "one", "all", "has", "run"}
+RUNS_SQL = {"execute", "executemany", "executescript", "one", "all", "value", "has", "run"}
 PUT_TOGETHER = {
     "rewinding.py": 3,  # the names of our own tables, as the schema has them
     "sqlite_file.py": 4,  # two numbers of ours, three times, and settings of ours

@@ -33,9 +33,13 @@ async def make_claim(instance: Instance, account_id: int, origin: bytes | None) 
         RateLimited: the account has too many.
     """
     text, now = PREFIX + instance.keys.new_token(), instance.now()
-    digest = instance.keys.digest(text)
     made = await instance.store.claims.create(
-        digest=digest, account_id=account_id, origin=origin, now=now, expires_at=now + LIVES, most=MOST
+        digest=instance.keys.digest(text),
+        account_id=account_id,
+        origin=origin,
+        now=now,
+        expires_at=now + LIVES,
+        most=MOST,
     )
     if not made:
         raise RateLimited

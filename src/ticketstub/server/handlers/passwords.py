@@ -21,7 +21,7 @@ from ticketstub.server.handlers.accounts import shown
 from ticketstub.server.instance import Instance
 from ticketstub.server.lock_outs import Attempt
 from ticketstub.server.passwords import Overloaded
-from ticketstub.server.policies.accounts import account_faults, names_of, password_faults, taken_faults
+from ticketstub.server.policies.accounts import account_faults, password_faults, taken_faults
 from ticketstub.server.requests import Asked
 from ticketstub.server.routes import Route
 from ticketstub.server.store.base import AccountRow, SignIn
@@ -98,7 +98,8 @@ async def change_password(visit: Visited, call: ChangePassword) -> Account | Ans
         account = await instance.store.account(visit.caller.account_id)
         if account is None or account.disabled:
             raise Unauthorized
-        if faults := password_faults(call.password, call.password_confirmation, names_of(account)):
+        names = (account.record.username or "", account.record.email or "")
+        if faults := password_faults(call.password, call.password_confirmation, names):
             return _faulty(visit, faults)
         return await _changed(visit, call, account)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from ticketstub.server.store.accounts import Unique
-from ticketstub.server.store.base import AccountRow, canonical_login
+from ticketstub.server.store.base import canonical_login
 from ticketstub.server.world_values import Unfit
 from ticketstub.server.world_values import email as checked_email
 from ticketstub.token import Secret
@@ -45,11 +45,6 @@ def account_faults(new: CreateAccount) -> list[Fault]:
 def password_faults(password: Secret, confirmation: Secret | None, names: Collection[str]) -> list[Fault]:
     """List what is wrong with a new password; `names` are the user name and e-mail address that it must not be."""
     return [_fault(code, "password") for code in _wrong_with_password(password, confirmation, names)]
-
-
-def names_of(account: AccountRow) -> tuple[str, str]:
-    """Return the names that an account's password must not be."""
-    return account.record.username or "", account.record.email or ""
 
 
 def taken_faults(taken: Collection[Unique]) -> list[Fault]:

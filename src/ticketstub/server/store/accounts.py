@@ -18,15 +18,6 @@ from ticketstub.server.store.database import Family, Statements, in_transaction
 Unique = Literal["id", "username", "email"]
 """What no two accounts share."""
 
-_HAS_ID = "SELECT 1 FROM account WHERE id = ?1"
-_HAS_LOGIN = "SELECT 1 FROM login WHERE name = ?1"
-_FORGET = (
-    "DELETE FROM device_key WHERE by_account_id = ?1 OR device_id IN (SELECT id FROM device WHERE account_id = ?1)",
-    "DELETE FROM session WHERE account_id = ?1 OR by_account_id = ?1",
-    "DELETE FROM pin WHERE account_id = ?1 OR by_account_id = ?1",
-    "DELETE FROM claim WHERE account_id = ?1",
-)
-
 
 class Accounts(Family):
     """The accounts of a store."""
@@ -35,14 +26,13 @@ class Accounts(Family):
     def create(self, transaction: Statements, new: AccountRow, first: SignIn) -> frozenset[Unique]:
         """Add an account with its first token; nothing is written if the answer names what is somebody else's."""
         record = new.record
-        sought: tuple[tuple[Unique, str, object], ...] = (
-            ("id", _HAS_ID, new.id),
-            ("username", _HAS_LOGIN, canonical_login(record.username or "")),
-            ("email", _HAS_LOGIN, canonical_login(record.email or "")),
-        )
-        taken: frozenset[Unique] = frozenset(
-            name for name, statement, value in sought if transaction.one(statement, value)
-        )
+        has_login = "SELECT 1 FROM login WHERE name = ?1"
+        sought: dict[Unique, bool] = {
+            "id": transaction.has("SELECT 1 FROM account WHERE id = ?1", new.id),
+            "username": transaction.has(has_login, canonical_login(record.username or "")),
+            "email": transaction.has(has_login, canonical_login(record.email or "")),
+        }
+        taken = frozenset(name for name, found in sought.items() if found)
         if not taken:
             add_account(transaction, new, first.now)
             sign_in(transaction, first)
@@ -84,7 +74,15 @@ class Accounts(Family):
                 account_id,
                 now,
             )
-            for statement in _FORGET:
+            for statement in (
+                """
+                DELETE FROM device_key
+                WHERE by_account_id = ?1 OR device_id IN (SELECT id FROM device WHERE account_id = ?1)
+                """,
+                "DELETE FROM session WHERE account_id = ?1 OR by_account_id = ?1",
+                "DELETE FROM pin WHERE account_id = ?1 OR by_account_id = ?1",
+                "DELETE FROM claim WHERE account_id = ?1",
+            ):
                 transaction.run(statement, account_id)
             sign_in(transaction, fresh)
         return True
@@ -145,7 +143,7 @@ def spend_step(transaction: Statements, account_id: int, step: int | None) -> bo
 
 def note_device(transaction: Statements, account_id: int, device: DeviceRow, now: int) -> int | None:
     """Note an account's device and return its id; `None`, with nothing written, for an account that is off."""
-    noted = transaction.one(
+    noted: int | None = transaction.value(
         """
         INSERT INTO device (account_id, client_identifier, product, version, platform, platform_version, device, name,
             model, vendor, provides, screen_resolution, address, created_at, last_seen_at)
@@ -163,7 +161,7 @@ def note_device(transaction: Statements, account_id: int, device: DeviceRow, now
         *msgspec.structs.astuple(device),
         now,
     )
-    return noted[0] if noted else None
+    return noted
 
 
 def is_alive(transaction: Statements, digest: bytes | None, now: int) -> bool:

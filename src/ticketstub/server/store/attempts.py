@@ -24,8 +24,6 @@ from ticketstub.server.limits import (
 )
 from ticketstub.server.store.database import Family, Statements, T, in_transaction
 
-_decode = msgspec.json.Decoder(Tally).decode
-
 
 class Attempts(Family):
     """The attempts of a store. Times are whole seconds since 1970."""
@@ -96,4 +94,4 @@ class Attempts(Family):
 
 def _find(statements: Statements, kind: AttemptKind, subject: str) -> Tally:
     row = statements.one("SELECT tally FROM attempt WHERE kind = ?1 AND subject = ?2", kind, subject)
-    return _decode(row[0]) if row else Tally()
+    return msgspec.json.decode(row[0], type=Tally) if row else Tally()

@@ -40,9 +40,6 @@ _REGISTER = """
 _SPEND_NONCE = "DELETE FROM nonce WHERE digest = ?1 AND client_identifier = ?2 AND expires_at > ?3 RETURNING 1"
 
 
-_KEPT = 24 * 3600  # seconds that a JWT which is over stays known
-
-
 class AuthKeys(Family):
     """The keys and nonces of a store."""
 
@@ -115,14 +112,14 @@ class AuthKeys(Family):
             now,
         ):
             return False
-        device = transaction.one(
+        device_id = transaction.value(
             "SELECT id FROM device WHERE account_id = ?1 AND client_identifier = ?2",
             account_id,
             client.client_identifier,
         )
-        if device is None:
+        if device_id is None:
             return False
-        if transaction.run(_REGISTER, thumbprint, kid, jwk, device[0], now, by):
+        if transaction.run(_REGISTER, thumbprint, kid, jwk, device_id, now, by):
             return True
         return transaction.run(
             """
@@ -133,7 +130,7 @@ class AuthKeys(Family):
             """,
             thumbprint,
             kid,
-            device[0],
+            device_id,
             by,
         )
 
@@ -239,7 +236,7 @@ class AuthKeys(Family):
             )
             """,
             device_id,
-            now - _KEPT,
+            now - 24 * 3600,  # so long a JWT that is over stays known
         )
         if not transaction.has(
             "SELECT 1 FROM token WHERE digest = ?1", digest
@@ -271,8 +268,8 @@ class AuthKeys(Family):
     @in_transaction
     def add_signing_key(self, transaction: Statements, key: SigningRow, *, replacing: str | None) -> bool:
         """Add a key that signs from now on; `False` if the newest one is no longer `replacing`."""
-        newest = transaction.one("SELECT kid FROM signing_key WHERE replaced_at IS NULL AND revoked_at IS NULL")
-        if (newest[0] if newest else None) != replacing:
+        newest = "SELECT kid FROM signing_key WHERE replaced_at IS NULL AND revoked_at IS NULL"
+        if transaction.value(newest) != replacing:
             return False
         transaction.run("UPDATE signing_key SET replaced_at = ?1 WHERE replaced_at IS NULL", key.created_at)
         return transaction.run(

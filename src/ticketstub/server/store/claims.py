@@ -168,12 +168,12 @@ class Claims(Family):
 
     async def owner(self, machine_identifier: str) -> int | None:
         """Return the id of the account that a media server belongs to."""
-        row = self._reader.one(_OWNER, machine_identifier)
-        return row[0] if row else None
+        owner: int | None = self._reader.value(_OWNER, machine_identifier)
+        return owner
 
     async def server_token(self, machine_identifier: str, now: int) -> bytes | None:
         """Return a media server's own token, sealed."""
-        row = self._reader.one(
+        sealed: bytes | None = self._reader.value(
             """
             SELECT sealed FROM token
             WHERE machine_identifier = ?1 AND kind = 'server' AND revoked_at IS NULL
@@ -183,7 +183,7 @@ class Claims(Family):
             machine_identifier,
             now,
         )
-        return row[0] if row else None
+        return sealed
 
     async def guests(self, machine_identifier: str, now: int) -> tuple[AccountRow, ...]:
         """Return the accounts that have a living share of a media server."""
@@ -205,8 +205,8 @@ class Claims(Family):
     @in_transaction
     def release(self, transaction: Statements, machine_identifier: str, now: int) -> bool:
         """Take a media server from its owner, and end its token, device and shares; `False` if it had no owner."""
-        owner = transaction.one(_OWNER, machine_identifier)
-        return owner is not None and take(transaction, owner[0], machine_identifier, now)
+        owner: int | None = transaction.value(_OWNER, machine_identifier)
+        return owner is not None and take(transaction, owner, machine_identifier, now)
 
 
 class Users(Family):
@@ -292,8 +292,8 @@ def take(transaction: Statements, account_id: int, machine: str, now: int) -> bo
     transaction.run(
         "UPDATE token SET revoked_at = ?2 WHERE machine_identifier = ?1 AND revoked_at IS NULL", machine, now
     )
-    if device := transaction.one(DEVICE, account_id, machine):
-        forget(transaction, device[0], now)
+    if device_id := transaction.value(DEVICE, account_id, machine):
+        forget(transaction, device_id, now)
     return True
 
 

@@ -31,7 +31,6 @@ Work: TypeAlias = Callable[[sqlite3.Connection], T]
 # A row of sqlite3: the types of its columns are those of the statement and the tables, which no checker reads.
 Columns: TypeAlias = tuple[Any, ...]
 
-_MOST_CACHED = 4096
 _LARGEST_GROUP = 128
 _LONGEST_QUEUE = 1000
 
@@ -51,6 +50,11 @@ class Statements:
         rows = self.all(statement, *values)
         return rows[0] if rows else None
 
+    def value(self, statement: str, *values: object) -> Any:  # noqa: ANN401  # as a column's
+        """Return the first column of the first row; `None` where there is no row."""
+        row = self.one(statement, *values)
+        return row[0] if row else None
+
     def has(self, statement: str, *values: object) -> bool:
         """Tell whether there is such a row."""
         return self.one(statement, *values) is not None
@@ -65,7 +69,7 @@ class Reader(Statements):
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
-        self._account = lru_cache(_MOST_CACHED)(_account)
+        self._account = lru_cache(4096)(_account)
 
     def all(self, statement: str, *values: object) -> list[Columns]:
         """Return all rows; raises `StoreUnavailable`."""

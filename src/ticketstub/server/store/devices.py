@@ -11,9 +11,6 @@ from ticketstub.server.store.base import DeviceRow, Row
 from ticketstub.server.store.claims import forget, take
 from ticketstub.server.store.database import Columns, Family, Statements, in_transaction
 
-RARELY = 3600
-"""Seconds within which a device is noted as seen once at most (ours)."""
-
 
 class KnownDevice(Row, frozen=True, kw_only=True):
     """A device of an account. `sealed_token` is its newest living token, unless that is a JWT or there is none."""
@@ -25,28 +22,27 @@ class KnownDevice(Row, frozen=True, kw_only=True):
     sealed_token: bytes | None = None
 
 
-_COLUMNS = """
-    client_identifier, product, version, platform, platform_version, device, name, model, vendor, provides,
-        screen_resolution, address
-"""
-# JWTs are never shown again: they are kept as digests alone.
-_OF = f"""
-    SELECT id, created_at, last_seen_at, (
-        SELECT sealed FROM token AS t
-        WHERE t.device_id = d.id AND t.kind <> 'jwt' AND t.revoked_at IS NULL
-            AND (t.expires_at IS NULL OR t.expires_at > ?2)
-        ORDER BY t.created_at DESC, t.digest LIMIT 1
-    ), {_COLUMNS}
-    FROM device AS d WHERE account_id = ?1 ORDER BY id
-"""  # noqa: S608  # put together from constants only
-
-
 class Devices(Family):
     """The devices of a store."""
 
     async def of(self, account_id: int, now: int) -> tuple[KnownDevice, ...]:
         """Return an account's devices, in the order they came."""
-        return tuple(_device(row) for row in self._reader.all(_OF, account_id, now))
+        # JWTs are never shown again: they are kept as digests alone.
+        rows = self._reader.all(
+            """
+            SELECT id, created_at, last_seen_at, (
+                SELECT sealed FROM token AS t
+                WHERE t.device_id = d.id AND t.kind <> 'jwt' AND t.revoked_at IS NULL
+                    AND (t.expires_at IS NULL OR t.expires_at > ?2)
+                ORDER BY t.created_at DESC, t.digest LIMIT 1
+            ), client_identifier, product, version, platform, platform_version, device, name, model, vendor, provides,
+                screen_resolution, address
+            FROM device AS d WHERE account_id = ?1 ORDER BY id
+            """,
+            account_id,
+            now,
+        )
+        return tuple(_device(row) for row in rows)
 
     @in_transaction
     def remove(self, transaction: Statements, account_id: int, device_id: int, now: int) -> bool:
@@ -62,16 +58,15 @@ class Devices(Family):
 
     @in_transaction
     def seen(self, transaction: Statements, device_id: int, address: str | None, now: int) -> bool:
-        """Note that a device was here; `False` if that was noted within the last hour."""
+        """Note that a device was here; `False` if that was noted within the last hour (ours)."""
         return transaction.run(
             """
             UPDATE device SET last_seen_at = ?3, address = coalesce(?2, address)
-            WHERE id = ?1 AND last_seen_at <= ?3 - ?4
+            WHERE id = ?1 AND last_seen_at <= ?3 - 3600
             """,
             device_id,
             address,
             now,
-            RARELY,
         )
 
 

@@ -9,7 +9,7 @@ An invitation is answered once: whoever deletes its row first has answered it.
 from __future__ import annotations
 
 from ticketstub.server.store.accounts import is_alive, keep_token, note_device
-from ticketstub.server.store.base import AccountRow, DeviceRow, Row
+from ticketstub.server.store.base import ROOM, AccountRow, DeviceRow, Row
 from ticketstub.server.store.database import Family, Statements, in_transaction
 from ticketstub.server.store.members import (
     HomeRow,
@@ -33,16 +33,6 @@ class InvitationRow(Row, frozen=True, kw_only=True):
     other: AccountRow
 
 
-# What was made with such tokens and could give out others.
-_FORGET_SWITCHED = (
-    """
-    DELETE FROM device_key WHERE (by_account_id = ?1 OR device_id IN (SELECT id FROM device WHERE account_id = ?1))
-        AND by_account_id <> (SELECT account_id FROM device WHERE device.id = device_key.device_id)
-    """,
-    "DELETE FROM pin WHERE (by_account_id = ?1 OR account_id = ?1) AND by_account_id <> account_id",
-    "DELETE FROM session WHERE (by_account_id = ?1 OR account_id = ?1) AND by_account_id <> account_id",
-)
-_MOST = 15  # that wait for one Home: as many as it holds (ours)
 _RECEIVED = """
     SELECT i.id, i.created_at, a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth,
         a.disabled_at
@@ -166,8 +156,8 @@ class Homes(Family):
 
     async def switched_by(self, digest: bytes) -> int | None:
         """Return the account that had switched to the owner of a token, before the token was given out; mostly none."""
-        row = self._reader.one("SELECT by_account_id FROM home_switch WHERE digest = ?1", digest)
-        return row[0] if row else None
+        by: int | None = self._reader.value("SELECT by_account_id FROM home_switch WHERE digest = ?1", digest)
+        return by
 
     @in_transaction
     def add_managed(self, transaction: Statements, home: HomeRow, new: AccountRow, now: int) -> bool:
@@ -210,7 +200,16 @@ class Homes(Family):
             account_id,
             now,
         )
-        for statement in _FORGET_SWITCHED:
+        # What was made with such tokens and could give out others.
+        for statement in (
+            """
+            DELETE FROM device_key
+            WHERE (by_account_id = ?1 OR device_id IN (SELECT id FROM device WHERE account_id = ?1))
+                AND by_account_id <> (SELECT account_id FROM device WHERE device.id = device_key.device_id)
+            """,
+            "DELETE FROM pin WHERE (by_account_id = ?1 OR account_id = ?1) AND by_account_id <> account_id",
+            "DELETE FROM session WHERE (by_account_id = ?1 OR account_id = ?1) AND by_account_id <> account_id",
+        ):
             transaction.run(statement, account_id)
         alone: dict[str, object] = {"home": False, "guest": False, "homeSize": 1, "homeAdmin": False}
         if amend(transaction, account_id, alone).get("restricted") is True:
@@ -223,7 +222,10 @@ class Homes(Family):
 
     @in_transaction
     def invite(self, transaction: Statements, home: HomeRow, account_id: int, now: int) -> bool:
-        """Invite an account that is in no Home to an administrator's Home, or to this new one; `False` if it cannot."""
+        """Invite an account that is in no Home to an administrator's Home, or to this new one; `False` if it cannot.
+
+        As many may wait for a Home as it holds (ours).
+        """
         home_id = home_of_admin(transaction, home, now)
         if home_id is None or not transaction.run(
             """
@@ -236,7 +238,7 @@ class Homes(Family):
             home_id,
             account_id,
             now,
-            _MOST,
+            ROOM,
         ):
             return False
         describe(transaction, home_id)

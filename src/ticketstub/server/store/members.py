@@ -38,8 +38,8 @@ ADD_HOME = "INSERT INTO home (id, name, admin_id) VALUES (?1, ?2, ?3) ON CONFLIC
 
 def passcode_of(statements: Statements, account_id: int) -> str | None:
     """Return the hash of an account's passcode."""
-    row = statements.one("SELECT hash FROM passcode WHERE account_id = ?1", account_id)
-    return row[0] if row else None
+    found: str | None = statements.value("SELECT hash FROM passcode WHERE account_id = ?1", account_id)
+    return found
 
 
 def may_switch(transaction: Statements, caller_id: int, account_id: int, passcode_hash: str | None) -> bool:

@@ -27,6 +27,7 @@ STEPS = {
 
 TABLES = (
     *_INSTANCE,
+    # Accounts, their devices, media servers, tokens and shares.
     """
     CREATE TABLE account (
         id INTEGER PRIMARY KEY,
@@ -113,6 +114,7 @@ TABLES = (
     """,
     "CREATE INDEX share_of_server ON share (machine_identifier)",
     "CREATE INDEX share_of_token ON share (digest)",
+    # PINs.
     """
     CREATE TABLE pin (
         id INTEGER PRIMARY KEY,
@@ -137,6 +139,7 @@ TABLES = (
     "CREATE INDEX pin_that_ends ON pin (expires_at)",
     "CREATE INDEX pin_of_account ON pin (account_id) WHERE account_id IS NOT NULL",
     "CREATE INDEX pin_by_account ON pin (by_account_id) WHERE by_account_id IS NOT NULL",
+    # Device keys, their nonces, and the keys that sign JWTs.
     """
     CREATE TABLE device_key (
         thumbprint TEXT PRIMARY KEY,            -- RFC 7638: one key, one device
@@ -171,6 +174,7 @@ TABLES = (
         revoked_at INTEGER                      -- neither is what it signed
     )
     """,
+    # How often things were tried.
     """
     CREATE TABLE attempt (
         kind TEXT NOT NULL,
@@ -181,6 +185,7 @@ TABLES = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX attempt_that_ends ON attempt (forgotten_at)",
+    # Browsers.
     """
     CREATE TABLE session (                      -- a browser that is signed in to the pages
         digest BLOB PRIMARY KEY,
@@ -193,6 +198,7 @@ TABLES = (
     "CREATE INDEX session_that_ends ON session (expires_at)",
     "CREATE INDEX session_of_account ON session (account_id)",
     "CREATE INDEX session_by_account ON session (by_account_id) WHERE by_account_id IS NOT NULL",
+    # Claim tokens.
     """
     CREATE TABLE claim (
         digest BLOB PRIMARY KEY,
@@ -204,6 +210,7 @@ TABLES = (
     """,
     "CREATE INDEX claim_of_account ON claim (account_id)",
     "CREATE INDEX claim_that_ends ON claim (expires_at)",
+    # Plex Homes.
     """
     CREATE TABLE home (
         id INTEGER PRIMARY KEY,

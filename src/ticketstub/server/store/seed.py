@@ -87,8 +87,8 @@ class _Seeding:
 
     def _add_account(self, account: WorldAccount) -> None:
         name = canonical_login(account.username)
-        known = self._transaction.one("SELECT account_id FROM login WHERE name = ?1 AND is_username = 1", name)
-        self._ids[name] = known[0] if known else account.id
+        known = self._transaction.value("SELECT account_id FROM login WHERE name = ?1 AND is_username = 1", name)
+        self._ids[name] = known or account.id
         if known is None:
             self._add_new_account(account)
         if account.token:
@@ -182,10 +182,10 @@ class _Seeding:
     def _add_identity(self, server: WorldMediaServer, owner_id: int) -> None:
         """Give a media server its device and token; a token that was chosen is added beside one that it has."""
         machine_identifier = server.machine_identifier
-        device = self._transaction.one(DEVICE, owner_id, machine_identifier)
-        if device and server.token is None:
+        known: int | None = self._transaction.value(DEVICE, owner_id, machine_identifier)
+        if known and server.token is None:
             return
-        device_id = device[0] if device else note_device(self._transaction, owner_id, machine(server), self._now)
+        device_id = known or note_device(self._transaction, owner_id, machine(server), self._now)
         if device_id is not None:  # else the owner is disabled
             whose = f'the media server of "{server.owner}"'
             self._add_token(server.token, "server", owner_id, whose, device_id, machine_identifier)

@@ -91,8 +91,6 @@ def _is_alive(pid: int) -> bool:
         return True  # there, asking so would end it
     try:
         os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (OSError, OverflowError):
-        return False
+    except (OSError, OverflowError) as error:
+        return isinstance(error, PermissionError)
     return True
