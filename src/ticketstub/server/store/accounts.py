@@ -32,7 +32,7 @@ class Accounts(Family):
             "username": transaction.has(has_login, canonical_login(record.username or "")),
             "email": transaction.has(has_login, canonical_login(record.email or "")),
         }
-        taken = frozenset(name for name, found in sought.items() if found)
+        taken: frozenset[Unique] = frozenset(name for name, found in sought.items() if found)
         if not taken:
             add_account(transaction, new, first.now)
             sign_in(transaction, first)

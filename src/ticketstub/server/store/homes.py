@@ -1,6 +1,6 @@
 """What is kept of Plex Homes, and their operations.
 
-Rule: as in base.py. An account is in at most one Home. Who may do what is decided before (policies/home.py), and each
+Rule: as in base.py. An account is in at most one Home. Who may do what is decided before (server/homes.py), and each
 operation writes only while that decision still holds: the same Home, the same administrator, the same passcode. What a
 body shows of it (`home`, `homeSize`, `protected` …) is changed in the same transaction, for every member: members.py.
 An invitation is answered once: whoever deletes its row first has answered it.
