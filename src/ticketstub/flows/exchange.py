@@ -211,17 +211,16 @@ def _add_token(headers: dict[str, str], call: Call[V], settings: Settings, token
     headers["X-Plex-Token"] = token.reveal()
 
 
-def _followed(request: Request, settings: Settings, clock: Callable[[], float], deadline: float) -> Flow[Response]:
-    """Send, and follow redirects as far as that is safe."""
+def _followed(
+    request: Request, settings: Settings, clock: Callable[[], float], deadline: float, left: int = _MOST_REDIRECTS
+) -> Flow[Response]:
+    """Send, and follow redirects as far as that is safe: so many are left."""
     response = yield from _sent(request, settings, clock, deadline)
-    for _ in range(_MOST_REDIRECTS):
-        if response.status not in _REDIRECTS:
-            return response
-        request = _redirected(request, response)
-        response = yield from _sent(request, settings, clock, deadline)
-    if response.status in _REDIRECTS:
+    if response.status not in _REDIRECTS:
+        return response
+    if not left:
         raise _refuse(RedirectRefused, f"more than {_MOST_REDIRECTS} redirects in a row", response)
-    return response
+    return (yield from _followed(_redirected(request, response), settings, clock, deadline, left - 1))
 
 
 def _redirected(request: Request, response: Response) -> Request:

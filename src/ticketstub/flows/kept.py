@@ -24,7 +24,7 @@ from ticketstub.device import Device
 from ticketstub.errors import CredentialsError, PlexError
 from ticketstub.flows.begun import Standing
 from ticketstub.flows.device_keys import granted, load_key, with_jwt
-from ticketstub.flows.exchange import Caller, Published, Senses
+from ticketstub.flows.exchange import Caller, Senses
 from ticketstub.flows.steps import Flow, Refused, Sleep, do
 from ticketstub.options import Settings
 from ticketstub.records import Account
@@ -131,11 +131,10 @@ class Kept:
         how: How = "kept",
         before: Standing = "none",
     ) -> None:
-        self._senses: Senses = caller.senses
-        self._published: Published = caller.published
+        self._caller = caller.as_client(credential.client_identifier)
+        self.device = self._caller.device
         self.chance = caller.senses.chance()
         self._again_at = float("-inf")
-        self.device: Device = caller.as_client(credential.client_identifier).device
         self.store = store
         self.credential = credential
         self.where = where
@@ -174,7 +173,7 @@ class Kept:
 
     def flow(self, settings: Settings, device: Device, deadline: float, refused: Refused | None) -> Flow[Token | None]:
         """Return the token for a call; after a refusal another one, or `None` if there is none."""
-        caller = Caller(settings, device, self._senses, self._published).trying(1, deadline)
+        caller = self._caller._replace(settings=settings, device=device).trying(1, deadline)
         if refused is None:
             yield from self._in_time(caller)
         elif not (yield from self._instead(caller, refused)):
@@ -184,13 +183,13 @@ class Kept:
     def _in_time(self, caller: Caller) -> Flow[None]:
         """Renew if it is time; that it fails does not matter yet."""
         seen = self.credential
-        due = renewal_due(seen, self._senses.now(), chance=self.chance)
-        if due == "no" or self._senses.clock() < self._again_at:
+        due = renewal_due(seen, self._caller.senses.now(), chance=self.chance)
+        if due == "no" or self._caller.senses.clock() < self._again_at:
             return
         try:
             yield from self.renewed(caller, seen.token, patience=self._patience(caller) if due == "must" else 0.0)
         except PlexError:
-            self._again_at = self._senses.clock() + _AFTER_A_FAILURE
+            self._again_at = self._caller.senses.clock() + _AFTER_A_FAILURE
 
     def _instead(self, caller: Caller, refused: Refused) -> Flow[bool]:
         """Get another token than the refused one; tell whether there is one now."""
@@ -214,7 +213,7 @@ class Kept:
     def _patience(self, caller: Caller) -> float:
         """Say how many seconds a call may wait for somebody else who renews: not beyond its own time."""
         deadline = caller.settings.deadline
-        return PATIENCE if deadline is None else max(0.0, min(PATIENCE, deadline - self._senses.clock()))
+        return PATIENCE if deadline is None else max(0.0, min(PATIENCE, deadline - self._caller.senses.clock()))
 
     def _is_over(self, seen: Credential, refusal: Unauthorized) -> bool:
         """Tell whether it is the token's time that is over: some answer 401 for that (assumed)."""
@@ -222,7 +221,7 @@ class Kept:
             return False
         if seen.token.kind != "jwt":  # the first JWT for its key has ended it (documented)
             return True
-        past = seen.expires_at is not None and self._senses.now() >= seen.expires_at
+        past = seen.expires_at is not None and self._caller.senses.now() >= seen.expires_at
         return past or isinstance(refusal, TokenExpired)
 
     def _taken_over(self, seen: Credential) -> Flow[bool]:
@@ -247,7 +246,7 @@ class Kept:
             Refusal, Unreachable, MalformedReply: Plex gave none.
         """
         with closing(Turn(partial(self.store.lock, *self.credential.entry, patience=0.0))) as turn:
-            yield from turn.wait(self._senses, patience)
+            yield from turn.wait(self._caller.senses, patience)
             now = yield from do(self._load)
             if now is not None and now.token == seen:
                 now = yield from self._with_new_jwt(caller, now)
@@ -263,7 +262,7 @@ class Kept:
         plain = msgspec.structs.replace(caller.settings, base_url=None)
         caller = caller._replace(settings=plain).as_client(now.client_identifier)
         got = yield from granted(caller, key)
-        renewed = with_jwt(now, *got, self._senses.now())
+        renewed = with_jwt(now, *got, self._caller.senses.now())
         try:
             return (yield from self.keep(renewed, replacing=now))
         except CredentialsError:
@@ -313,7 +312,7 @@ class Kept:
 
     def next_due(self) -> float:
         """Return in how many seconds something is to be done to stay signed in."""
-        kept, now = self.credential, self._senses.now()
+        kept, now = self.credential, self._caller.senses.now()
         if kept.token is None or kept.token.kind != "jwt" or kept.device_key is None:
             return min(next_ping(kept, now), PING_EVERY)
         if kept.created_at is None or kept.expires_at is None:

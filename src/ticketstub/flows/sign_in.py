@@ -94,23 +94,18 @@ def _anew(wish: Wish, caller: Caller, store: Credentials, because: Standing, the
         kept = yield from _by_password(wish, wish.login, wish.password, caller)
     else:
         kept = yield from _by_pin(wish, caller, because, there)
-    kept = yield from _stored(wish, kept, caller, store, because)
-    if kept.credential.username is None:
-        with contextlib.suppress(PlexError):  # whose it is, to show it later without network
-            yield from learn(kept, caller)
-    return kept
-
-
-def _stored(wish: Wish, kept: Kept, caller: Caller, store: Credentials, because: Standing) -> Flow[Kept]:
-    """Store the new sign-in; one that cannot be is ended at Plex, for nobody would have its token."""
     try:
-        return (yield from stored(kept, store, wish.app, wish.profile, caller, before=because))
-    except CredentialsError:
+        kept = yield from stored(kept, store, wish.app, wish.profile, caller, before=because)
+    except CredentialsError:  # nobody would have its token: it is ended at Plex
         from ticketstub.wire.accounts import SignOut  # loaded where a call is made, as everywhere in flows
 
         with contextlib.suppress(PlexError):
             yield from caller.with_token(kept()).trying(1).call(SignOut())
         raise
+    if kept.credential.username is None:
+        with contextlib.suppress(PlexError):  # whose it is, to show it later without network
+            yield from learn(kept, caller)
+    return kept
 
 
 def _by_password(wish: Wish, login: str, password: Secret, caller: Caller) -> Flow[Kept]:

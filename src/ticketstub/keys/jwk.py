@@ -27,8 +27,6 @@ _PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
 ALGORITHMS = {"OKP": "EdDSA", "RSA": "RS256"}
 """The one algorithm that a key of each kind signs with."""
 
-_EXPONENT = "AQAB"  # 65537
-_X_LENGTH = 43  # 32 bytes of base64url
 _NO_POINT = "x is not 32 bytes of base64url without padding"
 
 # Curve 25519: the field, Edwards' d, and the y of every point whose order divides 8, whatever the sign of its x.
@@ -153,7 +151,7 @@ def public_key(jwk: Jwk) -> OKPKey | RSAKey | None:
 def _wrong_okp(jwk: Jwk) -> str | None:
     if jwk.crv != "Ed25519":
         return "crv is not Ed25519"
-    if len(jwk.x or "") != _X_LENGTH:
+    if len(jwk.x or "") != 43:  # before any arithmetic: 32 bytes of base64url
         return _NO_POINT
     return _wrong_point(jwk.x or "")
 
@@ -176,7 +174,7 @@ def _wrong_point(x: str) -> str | None:
 
 
 def _wrong_rsa(jwk: Jwk) -> str | None:
-    if jwk.e != _EXPONENT:
+    if jwk.e != "AQAB":  # base64url of it
         return "e is not 65537"
     data = from_base64url(jwk.n or "") if len(jwk.n or "") <= 1024 else None
     if not data or data[0] == 0:

@@ -124,7 +124,7 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
 
     def json_body(self) -> tuple[bytes, str | None]:
         """Write its parameters as a JSON object."""
-        return codec.to_json({name: codec.as_member(value) for name, value in self._given()}), "application/json"
+        return msgspec.json.encode(dict(self._given()), enc_hook=Secret.reveal), "application/json"
 
     def secrets(self) -> tuple[str, ...]:
         """List the secrets it sends, so that no message repeats them."""

@@ -147,13 +147,6 @@ def plain(value: Record, *, nulls: bool = True) -> dict[str, object]:
     return members
 
 
-def as_member(value: object) -> object:
-    """Turn a parameter into what JSON has: a record without its nulls, a secret in clear."""
-    if isinstance(value, Record):
-        return plain(value, nulls=False)
-    return value.reveal() if isinstance(value, Secret) else value
-
-
 def _without_nulls(members: dict[str, object]) -> dict[str, object]:
     return {name: _deeper(member) for name, member in members.items() if member is not None}
 
