@@ -46,24 +46,22 @@ def introduce(
     if host in ON_THIS_MACHINE:
         print(f"Listening on {host}: on every network of this machine. Whoever reaches it can use it.")
     url = _reached(plex.url, host)
-    print()
-    show.heading("Addresses")
-    show.facts(
+    _section(
+        "Addresses",
         [
             ("plex.tv", url),
             ("in a browser", f"{url}/"),
             *((server.name, _reached(server.url, host)) for server in plex.media_servers),
-        ]
+        ],
     )
     _accounts(overview, file)
-    print()
-    show.heading("Point a client at it")
-    show.facts(
+    _section(
+        "Point a client at it",
         [
             ("Python", f'Plex(plex_tv="{url}")'),
             ("shell", f"export TICKETSTUB_PLEX_TV={url}"),
             ("other SDKs", f"server address {url}/api/v2"),
-        ]
+        ],
     )
     if plex.control_url and key:
         print(f"\nControl: {_reached(plex.control_url, host)}/control/v1, with the key in {printable(str(key))}")
@@ -78,17 +76,22 @@ def introduce(
     print("ready (Ctrl-C ends it)", flush=True)
 
 
+def _section(title: str, pairs: show.Facts) -> None:
+    print()
+    show.heading(title)
+    show.facts(pairs)
+
+
 def _reached(url: str, host: str) -> str:
     return url.replace(host, ON_THIS_MACHINE[host], 1) if host in ON_THIS_MACHINE else url
 
 
 def _accounts(overview: Overview, file: Path | None) -> None:
     found = overview.at_start
-    print()
-    show.heading(f"Accounts: {found.count}")
+    lines = (line for account in found.accounts for line in _account(account, secrets=overview.secrets))
+    _section(f"Accounts: {found.count}", lines)
     if not found.count:
         print("  none: nobody can sign in")
-    show.facts(line for account in found.accounts for line in _account(account, secrets=overview.secrets))
     if found.count > len(found.accounts):
         print(f"  and {found.count - len(found.accounts)} more")
     if not overview.secrets:
@@ -98,9 +101,7 @@ def _accounts(overview: Overview, file: Path | None) -> None:
         world = f"--world {printable(str(file))}" if file else "--demo"
         print(f"  The codes are valid for {found.seconds} more seconds. The next: ticketstub code {name} {world}")
     if found.homes:
-        print()
-        show.heading("Homes")
-        show.facts((name, ", ".join(members)) for name, members in found.homes)
+        _section("Homes", ((name, ", ".join(members)) for name, members in found.homes))
 
 
 def _account(account: AccountSummary, *, secrets: bool) -> Iterable[tuple[str, str]]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ticketstub.cli import options
-from ticketstub.cli.complaints import Complaint, WrongUsage
+from ticketstub.cli.complaints import WrongUsage
 from ticketstub.cli.given import on_terminal
 from ticketstub.cli.help import Command
 from ticketstub.cli.starting import explained, handling, in_hand, inhabited
@@ -193,15 +193,12 @@ def _control_key(file: Path | None) -> Secret | None:
     """Return the control API's key, if it is to answer: of the file, or else of the variable.
 
     Raises:
-        Complaint: the key cannot be used.
+        KeyFileError: the key cannot be used.
     """
-    from ticketstub.server.control.key_file import KeyFileError, control_key, given_key
+    from ticketstub.server.control.key_file import control_key, given_key
 
     given = os.environ.get(CONTROL_KEY, "")
-    try:
-        return control_key(file) if file else given_key(given, CONTROL_KEY) if given else None
-    except KeyFileError as error:
-        raise Complaint(str(error)) from None
+    return control_key(file) if file else given_key(given, CONTROL_KEY) if given else None
 
 
 def _run_until_told(plex: LocalPlex, ready: Callable[[], None], ordered: Sequence[int]) -> None:

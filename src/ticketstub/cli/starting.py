@@ -48,6 +48,7 @@ def inhabited(file: Path | None, *, demo: bool) -> World:
 def explained() -> Generator[None]:
     """Turn what is in the server's way into a complaint; a part that is not installed is named."""
     try:
+        from ticketstub.server.control.key_file import KeyFileError
         from ticketstub.server.keys import KeysError
         from ticketstub.server.listening import ListenError, PortInUse
         from ticketstub.server.store.base import StoreConflict, StoreDamaged, StoreError
@@ -61,7 +62,7 @@ def explained() -> Generator[None]:
             raise Complaint(f"the world does not fit the database: {error}", hint="--reset starts over") from None
         except StoreDamaged as error:
             raise Complaint(str(error), hint="put a copy of it in its place, or start over with --reset") from None
-        except (StoreError, KeysError) as error:
+        except (StoreError, KeysError, KeyFileError) as error:
             raise Complaint(str(error)) from None
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("ticketstub"):
