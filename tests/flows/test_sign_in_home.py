@@ -96,11 +96,14 @@ def test_switching_to_a_user_at_hand() -> None:
     assert f"{HERE}/api/v2/home/users/10500456/switch" == walker.sent[0].url
 
 
-@pytest.mark.parametrize("user", ["Nobody", "", "Guest"])
-def test_no_such_user_or_several(user: str) -> None:
-    """Nobody of that name, or two: no switch is tried."""
+@pytest.mark.parametrize(
+    ("user", "said"), [("Nobody", "no user of that name"), ("", "no user of that name"), ("Guest", "several users")]
+)
+def test_no_such_user_or_several(user: str, said: str) -> None:
+    """Nobody of that name, or two: no switch is tried, and it is said which of the two."""
     walker = Walker([USERS]).with_token()
     raised = walker.fails(lambda caller: switched(user, None, caller), SignInFailed)
+    assert said in str(raised)
     assert raised.hint
 
 
