@@ -281,7 +281,7 @@ def test_what_cannot_be_looked_into_is_not_written(tmp_path: Path) -> None:
     ],
 )
 def test_secrets_in_broken_or_misnamed_answers_are_not_written(tmp_path: Path, media_type: str, body: bytes) -> None:
-    """A secret with its name is not written: as an element, or where a text has a wrong byte, is cut off or misnamed."""
+    """A secret with its name is not written: as an element, in a text with a wrong byte, cut off or misnamed."""
     secret = "Zk3xQw9LmNpRsTuVbYc1"
     Recorder(tmp_path).keep_at("/a", {}, media_type, body % secret.encode())
     assert secret.lower() not in on_disk(tmp_path)
