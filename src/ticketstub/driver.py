@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from ticketstub.errors import PlexError
 from ticketstub.flows.exchange import Senses
@@ -39,8 +39,7 @@ def run(flow: Flow[V], transport: Transport) -> V:
             else:
                 step = flow.send(answer)
     except StopIteration as end:
-        value: V = end.value
-        return value
+        return cast("V", end.value)
     finally:
         flow.close()
 
@@ -66,8 +65,7 @@ async def arun(flow: Flow[V], transport: AsyncTransport) -> V:
             else:
                 step = flow.send(answer)
     except StopIteration as end:
-        value: V = end.value
-        return value
+        return cast("V", end.value)
     finally:
         flow.close()
 

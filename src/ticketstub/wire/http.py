@@ -125,8 +125,7 @@ class Response:
         """
         import json
 
-        found: object = json.loads(self.body)
-        return found
+        return json.loads(self.body)
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {len(self.body)} bytes>"

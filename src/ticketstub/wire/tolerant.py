@@ -95,11 +95,10 @@ def _names(field: msgspec.structs.FieldInfo) -> tuple[str, ...]:
 
 @cache
 def _structure(kind: type[Record]) -> Reader:
-    info = inspect.type_info(kind)
-    if not isinstance(info, inspect.StructType):
-        raise TypeError(f"{kind} is no record")
-    fields = zip(msgspec.structs.fields(kind), info.fields, strict=True)
-    plan = tuple((field.name, field.encode_name, _names(field), _reader(typed.type)) for field, typed in fields)
+    plan = tuple(
+        (field.name, field.encode_name, _names(field), _reader(inspect.type_info(field.type)))
+        for field in msgspec.structs.fields(kind)
+    )
 
     def read(data: object, path: str, problems: Problems) -> object:
         if is_items(data) and data:
