@@ -228,7 +228,7 @@ class CreateShare(Call[Share], frozen=True, kw_only=True):
         return document("sharedServer", {**plain(value), "libraries": _NOTHING}, form)
 
 
-INVITATIONS = _older(Invitation, "Invite")
+_INVITATIONS = _older(Invitation, "Invite")
 
 
 class GetReceivedInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=True):
@@ -237,13 +237,13 @@ class GetReceivedInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=
     Since 2025 it is gone (410), and so is the next one (observed).
     """
 
-    http = Http("GET", "/api/invites/requests", "received_invitations", mark="observed", reply=INVITATIONS)
+    http = Http("GET", "/api/invites/requests", "received_invitations", mark="observed", reply=_INVITATIONS)
 
 
 class GetSentInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=True):
     """List the invitations that the caller sent and nobody answered: `GET /api/invites/requested` (observed)."""
 
-    http = Http("GET", "/api/invites/requested", "sent_invitations", mark="observed", reply=INVITATIONS)
+    http = Http("GET", "/api/invites/requested", "sent_invitations", mark="observed", reply=_INVITATIONS)
 
 
 class _AnsweredInvitation(Silent, frozen=True, kw_only=True):
