@@ -89,7 +89,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         """
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
             raise ValueError("a device's name is letters, digits, dots, hyphens and underscores, 64 at most")
-        return cls._here(_kept(directory or _data_directory(), name), name, version)
+        return cls.here(_kept(directory or _data_directory(), name), name, version)
 
     @classmethod
     def remembered_or_new(cls, name: str, *, version: str | None = None, directory: Path | None = None) -> Device:
@@ -113,13 +113,18 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
                     PlexWarning,
                     stacklevel=2,
                 )
-            return cls._here(_FOR_NOW[name], name, version)
+            return cls.here(_FOR_NOW[name], name, version)
 
     @classmethod
-    def _here(cls, identifier: str, product: str, version: str | None) -> Device:
+    def here(cls, client_identifier: str, product: str, version: str | None = None) -> Device:
+        """Return a device with this identifier, on this system and under this computer's name; nothing is kept.
+
+        Raises:
+            ValueError: the identifier or the product is none.
+        """
         platform = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}.get(sys.platform, sys.platform)
         return cls(
-            client_identifier=identifier,
+            client_identifier=client_identifier,
             product=product,
             version=version,
             device=platform,

@@ -6,8 +6,6 @@ its issuer, and to a media server only if plex.tv lists that server's own.
 
 from __future__ import annotations
 
-import platform
-import socket
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -172,13 +170,5 @@ def own_device(client_identifier: str | None) -> Device:
 
     if client_identifier is None:
         return Device.remembered_or_new(PRODUCT, version=version())
-    system = platform.system()
     with blaming("--client-identifier"):
-        return Device(
-            client_identifier=client_identifier,
-            product=PRODUCT,
-            version=version(),
-            device=system,
-            device_name=socket.gethostname() or None,
-            platform=system,
-        )
+        return Device.here(client_identifier, PRODUCT, version())
