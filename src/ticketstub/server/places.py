@@ -89,9 +89,9 @@ class Places:
         control: Control | None,
     ) -> None:
         self.host = host
-        self.port = port
+        self.port: int = port
         """plex.tv's port; once taken, the true one, as below."""
-        self.more_ports = more_ports
+        self.more_ports: tuple[int, ...] = more_ports
         """plex.tv's further ports."""
         self.control = control
         """The control API's key and port."""
