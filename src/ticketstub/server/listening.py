@@ -24,6 +24,8 @@ from ticketstub.server.connections import BACKLOG, Application, Connection, libr
 from ticketstub.server.requests import Scope
 from ticketstub.server.settings import Settings
 
+# One would let newcomers wait for many rounds of a busy loop; all who wait would make its rounds long.
+_ACCEPTED_AT_ONCE = 4
 _HANDSHAKE = b"\x16"  # the kind of a TLS record that begins a connection (RFC 8446, 5.1)
 _STOPS_WITHIN = 10.0
 _TICK = 0.02
@@ -141,22 +143,23 @@ class Doorkeeper:
             self._loop.add_reader(listener, self._accept, listener)
 
     def _accept(self, listener: socket.socket) -> None:
-        try:
-            comer, _ = listener.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return
-        except OSError:  # no file is left: asking again at once would help nobody
-            self._loop.remove_reader(listener)
-            self._loop.call_later(self._pause, self._watch, listener)
-            return
-        comer.settimeout(0)
-        if len(self._undecided) >= self._most:
-            comer.close()
-            return
         port = listener.getsockname()[1]
-        task = self._loop.create_task(self._let_in(comer, port))
-        self._undecided[task] = port
-        task.add_done_callback(lambda done: self._undecided.pop(done, None))
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                comer, _address = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError:  # no file is left: asking again at once would help nobody
+                self._loop.remove_reader(listener)
+                self._loop.call_later(self._pause, self._watch, listener)
+                return
+            comer.settimeout(0)
+            if len(self._undecided) >= self._most:
+                comer.close()
+                continue
+            task = self._loop.create_task(self._let_in(comer, port))
+            self._undecided[task] = port
+            task.add_done_callback(lambda done: self._undecided.pop(done, None))
 
     async def _let_in(self, comer: socket.socket, port: int) -> None:
         secure: dict[str, Any] = {}
