@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from tests.server.asking import Clock, world
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand, local_plex
 
-Start = Callable[..., LocalPlex]
+Start = Callable[..., PlexInHand]
 
 
 @pytest.fixture
@@ -18,16 +17,15 @@ def start() -> Iterator[Start]:
     """Start a local Plex with these answers, this `world` and these settings; it ends with the test."""
     with ExitStack() as running:
 
-        def begin(answers: dict[str, object] | None = None, **options: Any) -> LocalPlex:
+        def begin(answers: dict[str, object] | None = None, **options: Any) -> PlexInHand:
             told = options.pop("world", None) or world()
-            plex = LocalPlex(World.from_dict({**told, "answers": answers or {}}), **options)
-            return running.enter_context(plex.running())
+            return running.enter_context(local_plex({**told, "answers": answers or {}}, **options))
 
         yield begin
 
 
 @pytest.fixture
-def fresh(start: Start) -> LocalPlex:
+def fresh(start: Start) -> PlexInHand:
     """A local Plex of one test's own, whose clock stands still."""
     return start(clock=Clock())
 
@@ -39,13 +37,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="module")
-def plex(clock: Clock) -> Iterator[LocalPlex]:
+def plex(clock: Clock) -> Iterator[PlexInHand]:
     """A local Plex for the tests of one file that change nothing another test sees."""
-    with LocalPlex(World.from_dict(world()), clock=clock).running() as running:
+    with local_plex(world(), clock=clock) as running:
         yield running
 
 
 @pytest.fixture
-def attic(plex: LocalPlex) -> str:
+def attic(plex: PlexInHand) -> str:
     """The address of mira's media server."""
     return plex.media_server("Attic").url

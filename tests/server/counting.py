@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from ticketstub.server.passwords import Passwords
+from ticketstub.testing import PlexInHand
 
 
 class Counting:
@@ -28,13 +29,13 @@ class Counting:
         return str(self._hasher.hash(password))
 
 
-def counted(passwords: Passwords | None) -> Counting:
+def counted(plex: PlexInHand) -> Counting:
     """Return what counts; the first call begins with 0."""
-    assert passwords is not None
+    passwords = plex.hand.instance.passwords
     found: object = passwords._hasher
     return found if isinstance(found, Counting) else Counting(passwords)
 
 
-def verifications(passwords: Passwords | None) -> int:
+def verifications(plex: PlexInHand) -> int:
     """Return how many there were since this was first asked."""
-    return counted(passwords).made
+    return counted(plex).made

@@ -15,9 +15,9 @@ from argon2 import PasswordHasher
 from tests.server.asking import SECRET, Answered, Clock, ask, code_at, get, sign_in
 from tests.server.counting import verifications
 from tests.tables import every
-from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.settings import Settings
 from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand, local_plex
 
 PASSWORD, NEW = "paper-lantern-42", "another-lantern-43"
 HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
@@ -59,17 +59,17 @@ def _begin(clock: Clock) -> Iterator[Any]:
     """Start a local Plex; it ends with the test, or with the next one that is started on a file."""
     with ExitStack() as running:
 
-        def begin(**options: Any) -> LocalPlex:
+        def begin(**options: Any) -> PlexInHand:
             if options.get("db"):
                 running.close()
-            return running.enter_context(LocalPlex(WORLD, clock=clock, **options).running())
+            return running.enter_context(local_plex(WORLD, clock=clock, **options))
 
         yield begin
 
 
 @pytest.fixture(name="plex")
-def _plex(begin: Any) -> LocalPlex:
-    running: LocalPlex = begin()
+def _plex(begin: Any) -> PlexInHand:
+    running: PlexInHand = begin()
     return running
 
 
@@ -135,22 +135,22 @@ FAULTS: list[tuple[str, str, str, dict[str, str], list[tuple[int, str]]]] = [
 
 
 @pytest.fixture(name="shared", scope="module")
-def _shared() -> Iterator[LocalPlex]:
+def _shared() -> Iterator[PlexInHand]:
     """A local Plex in which nothing is made."""
-    with LocalPlex(WORLD, clock=Clock()).running() as running:
+    with local_plex(WORLD, clock=Clock()) as running:
         yield running
 
 
 @every(("email", "username", "password", "more", "faults"), FAULTS)
 def test_what_a_new_account_must_not_be(
-    shared: LocalPlex, email: str, username: str, password: str, more: dict[str, str], faults: list[tuple[int, str]]
+    shared: PlexInHand, email: str, username: str, password: str, more: dict[str, str], faults: list[tuple[int, str]]
 ) -> None:
     """422 with everything that is wrong at once, each with its code and field; nothing is made."""
     answer = create(shared.url, email, username, password, **more)
     assert (422, faults) == (answer.status, told(answer))
 
 
-def test_the_form_of_faults(shared: LocalPlex) -> None:
+def test_the_form_of_faults(shared: PlexInHand) -> None:
     """The members are code, message, field and status, in XML as attributes."""
     answer = create(shared.url, "mira@example.test", "nora", PASSWORD)
     assert (
@@ -172,7 +172,7 @@ def test_accounts_may_not_be_made(begin: Any) -> None:
 
 
 @pytest.mark.usefixtures("costly_hashes")
-def test_one_name_is_given_once(plex: LocalPlex) -> None:
+def test_one_name_is_given_once(plex: PlexInHand) -> None:
     """Of eight that want one name at once exactly one gets it."""
     gate = Barrier(8)
 
@@ -185,7 +185,7 @@ def test_one_name_is_given_once(plex: LocalPlex) -> None:
     assert (1, {201, 422}) == (statuses.count(201), set(statuses))
 
 
-def test_a_changed_password(plex: LocalPlex) -> None:
+def test_a_changed_password(plex: PlexInHand) -> None:
     """200 with the account; the new password signs in, the old one does not, and tokens survive (observed)."""
     token = sign_in(plex.url, "mira_quill", PASSWORD).json["authToken"]
     answer = change(plex.url, token)
@@ -224,7 +224,7 @@ def pin_linked_by(url: str, token: str) -> int:
     return number
 
 
-def test_who_may_not_change_it(plex: LocalPlex) -> None:
+def test_who_may_not_change_it(plex: PlexInHand) -> None:
     """A wrong password is 403 with code 1040, one of an account without too; a dead token and a server's is 401."""
     silent = "Si1-ent_ent_ent_ent_"
     answers = [change(plex.url, MIRA, "x"), change(plex.url, MIRA, ""), change(plex.url, silent, "x")]
@@ -245,16 +245,15 @@ def test_who_may_not_change_it(plex: LocalPlex) -> None:
         ("11111111", {"passwordConfirmation": ""}, [1033, 1039]),
     ],
 )
-def test_what_a_new_password_must_not_be(shared: LocalPlex, new: str, more: dict[str, str], codes: list[int]) -> None:
+def test_what_a_new_password_must_not_be(shared: PlexInHand, new: str, more: dict[str, str], codes: list[int]) -> None:
     """A new password is held to what a new account's is; nothing is verified where it is not."""
-    assert shared.passwords is not None
-    before = verifications(shared.passwords)
+    before = verifications(shared)
     answer = change(shared.url, MIRA, new=new, **more)
     assert (422, [(code, "password") for code in codes]) == (answer.status, told(answer))
-    assert before == verifications(shared.passwords)
+    assert before == verifications(shared)
 
 
-def test_a_code_is_wanted_for_a_change_too(plex: LocalPlex, clock: Clock) -> None:
+def test_a_code_is_wanted_for_a_change_too(plex: PlexInHand, clock: Clock) -> None:
     """Where sign-in asks for a code, the change does (403, code 1045), and each code works once."""
     clock.now += 3600
     vera = "Ve7-copper_kettle_88"
@@ -265,7 +264,7 @@ def test_a_code_is_wanted_for_a_change_too(plex: LocalPlex, clock: Clock) -> Non
     assert [(1045, None)] == told(change(plex.url, vera, NEW, PASSWORD, verificationCode=code))
 
 
-def test_changes_are_guesses_too(plex: LocalPlex, clock: Clock) -> None:
+def test_changes_are_guesses_too(plex: PlexInHand, clock: Clock) -> None:
     """S12: wrong passwords here and at the sign-in count together; a locked account is 429 here, not 401."""
     for _ in range(5):
         assert 403 == change(plex.url, MIRA, "x").status
@@ -277,7 +276,7 @@ def test_changes_are_guesses_too(plex: LocalPlex, clock: Clock) -> None:
 
 
 @pytest.mark.usefixtures("costly_hashes")
-def test_no_sign_in_slips_through_a_change(plex: LocalPlex) -> None:
+def test_no_sign_in_slips_through_a_change(plex: PlexInHand) -> None:
     """S6: of sign-ins that race a change which signs everybody out, none lives that the old password gave."""
     token = sign_in(plex.url, "tom", PASSWORD).json["authToken"]
     gate = Barrier(9)

@@ -11,8 +11,8 @@ from tests.server.asking import ATTIC, MIRA, TOM, ask, get
 from tests.server.conftest import Start
 from tests.server.small import rows, small
 from ticketstub.server.addresses import plex_direct_digits
-from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.world import World, WorldAddress, WorldError
+from ticketstub.testing import local_plex
 
 RELAY = "https://198-51-100-7.5d0c3a9be17f42d8a6b4c2e0f19d7385.plex.direct:8443"
 CUSTOM = "https://media.example.test"
@@ -141,11 +141,11 @@ def test_my_plex_tells_both_sides(start: Start) -> None:
     assert "192.168.1.50" == told.get("privateAddress")
 
 
-def test_an_advertised_address_and_a_media_port_are_listed() -> None:
+def test_an_advertised_address_and_a_media_port_are_listed(start: Start) -> None:
     """What `serve --advertise` and `--media-port` say is where both addresses of the default lead."""
-    with LocalPlex(World.from_dict(small()), advertise="127.0.0.9").running() as plex:
-        port = plex.media_server("Attic").port
-        listed = [each["uri"] for each in attic(plex.url, MIRA)["connections"]]
+    plex = start(world=small(), advertise="127.0.0.9")
+    port = plex.media_server("Attic").port
+    listed = [each["uri"] for each in attic(plex.url, MIRA)["connections"]]
     assert [f"http://127.0.0.9:{port}"] * 2 == listed
 
 
@@ -196,6 +196,6 @@ def test_the_addresses_of_a_kept_database_are_the_files(tmp_path: Any) -> None:
     database = f"sqlite:///{tmp_path}/local.db"
     for address, expected in (([{"uri": CUSTOM}], re.escape(CUSTOM)), (None, r"http://127\.0\.0\.1:\d+")):
         described = small(address=address) if address else small()
-        with LocalPlex(World.from_dict(described), db=database).running() as plex:
+        with local_plex(described, db=database) as plex:
             found = attic(plex.url, MIRA)["connections"]
         assert re.fullmatch(expected, found[-1]["uri"])

@@ -13,8 +13,7 @@ import pytest
 from tests.server.asking import MIRA, Clock, ask, get
 from tests.server.family import TOKENS, UUIDS, family
 from ticketstub.server.handlers.avatars import draw, initial
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand, local_plex
 
 JSON = {"Accept": "application/json", "X-Plex-Client-Identifier": "demo-client-7c1f"}
 M = """
@@ -29,8 +28,8 @@ X...X
 
 
 @pytest.fixture(scope="module", name="plex")
-def _plex(clock: Clock) -> Iterator[LocalPlex]:
-    with LocalPlex(World.from_dict(family()), clock=clock).running() as running:
+def _plex(clock: Clock) -> Iterator[PlexInHand]:
+    with local_plex(family(), clock=clock) as running:
         yield running
 
 
@@ -56,7 +55,7 @@ def squares(png: bytes) -> tuple[bytes, list[str]]:
     return chunks[b"PLTE"], ["".join("X" if byte else "." for byte in line[1:]) for line in lines[::8]]
 
 
-def thumbs(plex: LocalPlex) -> set[str]:
+def thumbs(plex: PlexInHand) -> set[str]:
     """List the addresses that plex.tv and a media server tell of pictures."""
     headers = {**JSON, "X-Plex-Token": TOKENS["mira"]}
     found = {ask(plex.url, "GET", "/api/v2/user", headers).json["thumb"]}
@@ -68,7 +67,7 @@ def thumbs(plex: LocalPlex) -> set[str]:
     return found | listed
 
 
-def test_every_thumb_that_is_told_answers_a_picture(plex: LocalPlex) -> None:
+def test_every_thumb_that_is_told_answers_a_picture(plex: PlexInHand) -> None:
     """Each `thumb` of accounts, Home users, friends and a media server's accounts is a PNG, asked for without token."""
     told = thumbs(plex)
     assert len(told) >= 5
@@ -80,7 +79,7 @@ def test_every_thumb_that_is_told_answers_a_picture(plex: LocalPlex) -> None:
         squares(found.body)
 
 
-def test_the_picture_has_the_initial(plex: LocalPlex) -> None:
+def test_the_picture_has_the_initial(plex: PlexInHand) -> None:
     """It shows the first letter of the account's name in white, and is the same, ETag included, each time."""
     found, again = (ask(plex.url, "GET", f"/users/{UUIDS['mira']}/avatar{query}") for query in ("", "?c=1"))
     assert found.body == again.body
@@ -95,7 +94,7 @@ def test_the_picture_has_the_initial(plex: LocalPlex) -> None:
     assert {"..."} == {line[:3] for line in lines} | {line[8:] for line in lines}
 
 
-def test_head_tells_its_length(plex: LocalPlex) -> None:
+def test_head_tells_its_length(plex: PlexInHand) -> None:
     """HEAD has the picture's type and length, and no body."""
     path = f"/users/{UUIDS['tom']}/avatar"
     found, whole = ask(plex.url, "HEAD", path), ask(plex.url, "GET", path)
@@ -104,7 +103,7 @@ def test_head_tells_its_length(plex: LocalPlex) -> None:
 
 
 @pytest.mark.parametrize("uuid", ["0123456789abcdef", "mira_quill", "10500123", UUIDS["mira"].upper()])
-def test_an_unknown_uuid(plex: LocalPlex, uuid: str) -> None:
+def test_an_unknown_uuid(plex: PlexInHand, uuid: str) -> None:
     """A uuid that nobody has is 404 with code 1002, as any path that is not there."""
     found = ask(plex.url, "GET", f"/users/{uuid}/avatar", JSON)
     assert (404, 1002) == (found.status, found.json["errors"][0]["code"])

@@ -15,8 +15,7 @@ import pytest
 from tests.server.asking import ATTIC, MIRA, START, TOM, TOM_ON_ATTIC, Answered, Clock, ask, get, transient
 from tests.server.conftest import Start
 from tests.server.small import JSON, LOFT, remove, rows, signed_in, small
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand, local_plex
 
 CELLAR = "4e6d1c82aa07f35b90c3e1d74b58f2a6630d9e1c"
 SERVER = {
@@ -35,16 +34,16 @@ SERVER = {
 def _begin(start: Start) -> Start:
     """Start with the small world."""
 
-    def begin(answers: dict[str, object] | None = None, **options: Any) -> LocalPlex:
+    def begin(answers: dict[str, object] | None = None, **options: Any) -> PlexInHand:
         return start(answers, world=small(), **options)
 
     return begin
 
 
 @pytest.fixture(name="plex", scope="module")
-def _plex() -> Iterator[LocalPlex]:
+def _plex() -> Iterator[PlexInHand]:
     """One for the tests that claim no media server of its own."""
-    with LocalPlex(World.from_dict(small()), clock=Clock()).running() as running:
+    with local_plex(small(), clock=Clock()) as running:
         yield running
 
 
@@ -70,7 +69,7 @@ def is_claimed(url: str) -> bool:
     return found
 
 
-def test_a_claim_token_is_always_json(plex: LocalPlex) -> None:
+def test_a_claim_token_is_always_json(plex: PlexInHand) -> None:
     """`{"token":"claim-…"}` with 20 characters after the prefix, whatever is accepted; each is new."""
     for accept in ("application/xml", "*/*", "application/json"):
         answer = ask(plex.url, "GET", "/api/claim/token.json", {"X-Plex-Token": MIRA, "Accept": accept})
@@ -80,7 +79,7 @@ def test_a_claim_token_is_always_json(plex: LocalPlex) -> None:
     assert claim_token(plex.url) != claim_token(plex.url)
 
 
-def test_a_claim_token_is_for_an_accounts_own_token(plex: LocalPlex) -> None:
+def test_a_claim_token_is_for_an_accounts_own_token(plex: PlexInHand) -> None:
     """A share's, a media server's own, a transient or dead token and none get none, and the refusal is JSON."""
     own = rows(plex.url, MIRA)[ATTIC]["token"]
     short_lived = transient(plex.media_server("Attic").url, MIRA)
@@ -90,7 +89,7 @@ def test_a_claim_token_is_for_an_accounts_own_token(plex: LocalPlex) -> None:
         assert ["error"] == list(answer.json)
 
 
-def test_an_exchange_in_xml(plex: LocalPlex) -> None:
+def test_an_exchange_in_xml(plex: PlexInHand) -> None:
     """200 and the account's `<user …>` with the server's own token as attribute and as `<authentication-token>`."""
     answer = exchange(plex.url, claim_token(plex.url))
     assert (200, "application/xml; charset=utf-8") == (answer.status, answer.headers["content-type"])
@@ -104,14 +103,14 @@ def test_an_exchange_in_xml(plex: LocalPlex) -> None:
     assert [token] == re.findall(r".*<authentication-token>(.*)</authentication-token>.*", answer.body.decode())
 
 
-def test_an_exchange_in_json(plex: LocalPlex) -> None:
+def test_an_exchange_in_json(plex: PlexInHand) -> None:
     """`authToken` at the top level."""
     answer = exchange(plex.url, claim_token(plex.url, TOM), Accept="application/json")
     assert (200, "tom") == (answer.status, answer.json["username"])
     assert re.fullmatch("[A-Za-z0-9_-]{20}", answer.json["authToken"])
 
 
-def test_the_server_is_a_device_then(plex: LocalPlex) -> None:
+def test_the_server_is_a_device_then(plex: PlexInHand) -> None:
     """The machine is a device of the account with what it said of itself; its token works on plex.tv, as a server's."""
     token = exchange(plex.url, claim_token(plex.url), Accept="application/json").json["authToken"]
     row = rows(plex.url, MIRA)[CELLAR]
@@ -123,7 +122,7 @@ def test_the_server_is_a_device_then(plex: LocalPlex) -> None:
     assert 401 == get(plex.url, "/api/v2/user", token).status
 
 
-def test_a_claim_token_opens_nothing(plex: LocalPlex) -> None:
+def test_a_claim_token_opens_nothing(plex: PlexInHand) -> None:
     """It is no X-Plex-Token, neither on plex.tv nor on a media server, whose answer is the plain 401 page."""
     claim = claim_token(plex.url)
     for path in ("/api/v2/user", "/api/v2/resources", "/devices.xml", "/api/claim/token.json", "/api/resources"):
@@ -173,7 +172,7 @@ def test_a_claim_token_lives_four_minutes(begin: Start) -> None:
     assert 404 == exchange(plex.url, other).status
 
 
-def test_what_an_exchange_must_name(plex: LocalPlex) -> None:
+def test_what_an_exchange_must_name(plex: PlexInHand) -> None:
     """Without a client identifier it is 400, without a claim token too; neither spends one."""
     claim = claim_token(plex.url)
     assert 400 == ask(plex.url, "POST", f"/api/claim/exchange?token={claim}", SERVER).status
@@ -194,7 +193,7 @@ def test_one_account_has_so_many_claim_tokens(begin: Start) -> None:
     claim_token(plex.url)
 
 
-def test_nobody_claims_what_is_somebody_elses(plex: LocalPlex) -> None:
+def test_nobody_claims_what_is_somebody_elses(plex: PlexInHand) -> None:
     """S21: an exchange for a media server of another account is refused like a bad claim token, and spends nothing."""
     claim = claim_token(plex.url, TOM)
     before = rows(plex.url, MIRA)
@@ -304,7 +303,7 @@ def test_it_is_kept_with_the_database(tmp_path: Path, start: Start) -> None:
     db = f"sqlite:///{tmp_path / 'plex.db'}"
     world = small()
     world["media_server"][0]["share"] = [{"account": "tom"}]  # its token is made at random
-    with LocalPlex(World.from_dict(world), db=db).running() as plex:
+    with local_plex(world, db=db) as plex:
         assert 200 == claimed(plex.media_server("Loft").url, claim_token(plex.url, TOM)).status
         own = rows(plex.url, TOM)[LOFT]["token"]
         attic = plex.media_server("Attic").url

@@ -26,8 +26,7 @@ from tests.server.asking import (
 )
 from tests.server.conftest import Start
 from tests.server.small import KITCHEN, remove, rows, signed_in, small
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand, local_plex
 
 HOUR = 3600
 
@@ -38,16 +37,16 @@ def _begin(start: Start) -> Start:
 
     def begin(
         answers: dict[str, object] | None = None, attic: dict[str, object] | None = None, **options: Any
-    ) -> LocalPlex:
+    ) -> PlexInHand:
         return start(answers, world=small(**(attic or {})), **options)
 
     return begin
 
 
 @pytest.fixture(name="plex", scope="module")
-def _plex() -> Iterator[LocalPlex]:
+def _plex() -> Iterator[PlexInHand]:
     """One for the tests that take nothing away."""
-    with LocalPlex(World.from_dict(small()), clock=Clock()).running() as running:
+    with local_plex(small(), clock=Clock()) as running:
         yield running
 
 
@@ -99,7 +98,7 @@ def test_a_device_is_listed_with_all_it_said(begin: Start) -> None:
     assert device.get("id").isdigit()
 
 
-def test_a_media_server_is_a_device(plex: LocalPlex) -> None:
+def test_a_media_server_is_a_device(plex: PlexInHand) -> None:
     """Each media server of the account is there with its address, what it provides, and a token of its own."""
     container = in_xml(plex.url, MIRA)
     attic = container.find(f"Device[@clientIdentifier='{ATTIC}']")
@@ -113,7 +112,7 @@ def test_a_media_server_is_a_device(plex: LocalPlex) -> None:
     assert "Toms" not in {device.get("name") for device in container}
 
 
-def test_what_python_plexapi_needs_is_there(plex: LocalPlex) -> None:
+def test_what_python_plexapi_needs_is_there(plex: PlexInHand) -> None:
     """`size` and ids are numbers, Connection stands right below Device, dates are seconds, and no boolean is empty."""
     signed_in(plex.url)
     container = in_xml(plex.url, MIRA)
@@ -125,7 +124,7 @@ def test_what_python_plexapi_needs_is_there(plex: LocalPlex) -> None:
         assert device.get("provides") is not None
 
 
-def test_the_list_in_json(plex: LocalPlex) -> None:
+def test_the_list_in_json(plex: PlexInHand) -> None:
     """`/devices.json` has the same in one container, numbers as numbers."""
     container = get(plex.url, "/devices.json", TOM).json["MediaContainer"]
     assert {"publicAddress", "size", "Device"} == container.keys()
@@ -137,7 +136,7 @@ def test_the_list_in_json(plex: LocalPlex) -> None:
 
 
 @pytest.mark.parametrize("path", ["/devices.xml", "/devices.json"])
-def test_the_list_is_for_an_accounts_own_token(plex: LocalPlex, path: str) -> None:
+def test_the_list_is_for_an_accounts_own_token(plex: PlexInHand, path: str) -> None:
     """A share's, a transient, a dead token and none get no list: 422 or 401, and no token."""
     own = rows(plex.url, MIRA)[ATTIC]["token"]
     short_lived = transient(plex.media_server("Attic").url, MIRA)
@@ -147,7 +146,7 @@ def test_the_list_is_for_an_accounts_own_token(plex: LocalPlex, path: str) -> No
         assert own.encode() not in answer.body
 
 
-def test_a_media_server_sees_itself(plex: LocalPlex) -> None:
+def test_a_media_server_sees_itself(plex: PlexInHand) -> None:
     """Its own token lists its own row and no other device's token, and removes none, itself neither (ours)."""
     row = rows(plex.url, MIRA)[ATTIC]
     assert {ATTIC: row} == rows(plex.url, row["token"])
@@ -255,7 +254,7 @@ def test_a_removed_media_server_belongs_to_nobody(begin: Start) -> None:
     assert 200 == get(plex.media_server("Shed").url, "/", MIRA).status
 
 
-def test_a_servers_token_opens_plex_tv_and_its_own_server(plex: LocalPlex) -> None:
+def test_a_servers_token_opens_plex_tv_and_its_own_server(plex: PlexInHand) -> None:
     """It is its owner's on plex.tv and on that server, and nothing on another server of the same owner."""
     own = rows(plex.url, MIRA)[ATTIC]["token"]
     assert "mira_quill" == get(plex.url, "/api/v2/user", own).json["username"]
@@ -348,7 +347,7 @@ def test_an_expired_jwt_on_a_media_server_is_401(begin: Start) -> None:
     assert 401 == get(plex.media_server("Attic").url, "/", jwt).status
 
 
-def test_where_a_client_is(plex: LocalPlex) -> None:
+def test_where_a_client_is(plex: PlexInHand) -> None:
     """`GET /:/ip` tells the client's own address in plain text, to everybody and whatever is accepted."""
     for headers in ({}, {"Accept": "application/json"}, {"X-Plex-Token": "Dead_token_012345678"}):
         answer = ask(plex.url, "GET", "/:/ip", headers)

@@ -14,9 +14,8 @@ from tests.examples import examples
 from tests.server.asking import Answered, ask
 from tests.server.conftest import Start
 from tests.server.family import BOS, IDS, TOKENS, TOMS, call, family, refused, switch, user
-from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.settings import Settings
-from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand, local_plex
 
 QUICK = Settings(switches_a_second=100_000)
 
@@ -112,9 +111,9 @@ def test_what_it_must_say(url: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def lasting() -> Iterator[LocalPlex]:
+def lasting() -> Iterator[PlexInHand]:
     """A local Plex in which nothing changes."""
-    with LocalPlex(World.from_dict(family()), settings=QUICK).running() as running:
+    with local_plex(family(), settings=QUICK) as running:
         yield running
 
 
@@ -139,7 +138,7 @@ ASCII = set("0123456789")
 @example("+123")
 @example("1e10")
 @example("12\x004")
-def test_what_is_no_passcode(lasting: LocalPlex, text: str) -> None:
+def test_what_is_no_passcode(lasting: PlexInHand, text: str) -> None:
     """Whatever is not four digits of ASCII is refused with code 1038, by both ways, and switches to nobody."""
     assume(text and not (len(text) == 4 and set(text) <= ASCII))
     sent = quote(text, safe="")

@@ -29,9 +29,8 @@ from tests.server.family import (
     switch,
     user,
 )
-from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.settings import Settings
-from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand, local_plex
 
 QUICK = Settings(switches_a_second=100_000)
 DEAD = "Dead_token_012345678"
@@ -40,7 +39,7 @@ DEAD = "Dead_token_012345678"
 @pytest.fixture(name="url", scope="module")
 def _url() -> Iterator[str]:
     """A local Plex with the family, for tests that leave nobody locked and nothing changed."""
-    with LocalPlex(World.from_dict(family()), settings=QUICK).running() as plex:
+    with local_plex(family(), settings=QUICK) as plex:
         yield plex.url
 
 
@@ -93,7 +92,7 @@ def test_a_share_without_token_of_a_managed_user(start: Start, tmp_path: Path) -
     del described["media_server"][0]["share"][-1]["token"]
     tokens = []
     for _start in range(2):
-        with LocalPlex(World.from_dict(described), db=f"sqlite:///{tmp_path}/local.db").running() as plex:
+        with local_plex(described, db=f"sqlite:///{tmp_path}/local.db") as plex:
             (attic,) = get(plex.url, "/api/v2/resources", TOKENS["pip"]).json
             tokens.append(attic["accessToken"])
             assert 200 == ask(plex.media_server("Attic").url, "GET", "/", {"X-Plex-Token": tokens[-1]}).status
@@ -248,41 +247,41 @@ def test_an_administrator_with_a_passcode_is_closed(start: Start) -> None:
 
 
 @pytest.fixture(name="timed")
-def _timed(start: Start) -> tuple[LocalPlex, Clock]:
+def _timed(start: Start) -> tuple[PlexInHand, Clock]:
     clock = Clock()
     return start(world=family(), settings=QUICK, clock=clock), clock
 
 
-def test_what_a_switch_costs(timed: tuple[LocalPlex, Clock]) -> None:
+def test_what_a_switch_costs(timed: tuple[PlexInHand, Clock]) -> None:
     """One argon2 verification where a passcode is checked, none where there is nothing to check."""
     plex, _ = timed
     for passcode, expected in ((TOMS, 1), ("0000", 1), (None, 0), ("471", 0)):
-        before = verifications(plex.passwords)
+        before = verifications(plex)
         switch(plex.url, "tom", passcode)
-        assert expected == verifications(plex.passwords) - before
-    before = verifications(plex.passwords)
+        assert expected == verifications(plex) - before
+    before = verifications(plex)
     assert 201 == switch(plex.url, "pip", "0000").status
-    assert 0 == verifications(plex.passwords) - before
+    assert 0 == verifications(plex) - before
 
 
-def test_guesses_are_few(timed: tuple[LocalPlex, Clock]) -> None:
+def test_guesses_are_few(timed: tuple[PlexInHand, Clock]) -> None:
     """S12: five wrong ones in a quarter of an hour, then 429 with code 1003 whatever is sent, whoever asks."""
     plex, clock = timed
-    assert 0 == verifications(plex.passwords)
+    assert 0 == verifications(plex)
     assert [(403, 1041)] * 5 == [refused(switch(plex.url, "tom", f"000{n}")) for n in range(5)]
     for who in ("mira", "pip", "elsa"):
         assert (429, 1003) == refused(switch(plex.url, "tom", TOMS, who))
     assert 429 == legacy(plex.url, "tom", "?pin=4711").status
-    assert 5 == verifications(plex.passwords)
+    assert 5 == verifications(plex)
     assert [201, 201] == [switch(plex.url, who, code).status for who, code in (("bo", BOS), ("pip", None))]
     clock.now += 15 * 60
     assert 201 == switch(plex.url, "tom", TOMS).status
 
 
-def test_guesses_are_shared_by_all_ways(timed: tuple[LocalPlex, Clock]) -> None:
+def test_guesses_are_shared_by_all_ways(timed: tuple[PlexInHand, Clock]) -> None:
     """S12: a switch, the older switch and a change of the passcode count together, by the account, not its name."""
     plex, _ = timed
-    assert 0 == verifications(plex.passwords)
+    assert 0 == verifications(plex)
     path = f"/api/home/users/{IDS['tom']}?pin=9999&currentPin=0000"
     assert 403 == switch(plex.url, "tom", "0000").status
     assert 403 == call(plex.url, "POST", f"/api/v2/home/users/{UUIDS['tom']}/switch?pin=0001").status
@@ -290,10 +289,10 @@ def test_guesses_are_shared_by_all_ways(timed: tuple[LocalPlex, Clock]) -> None:
     assert [401, 401] == [call(plex.url, "PUT", path, "tom").status for _ in range(2)]
     assert (429, 1003) == refused(call(plex.url, "PUT", path, "tom"))
     assert (429, 1003) == refused(switch(plex.url, "tom", TOMS))
-    assert 5 == verifications(plex.passwords)
+    assert 5 == verifications(plex)
 
 
-def test_a_right_one_forgets_the_wrong_ones(timed: tuple[LocalPlex, Clock]) -> None:
+def test_a_right_one_forgets_the_wrong_ones(timed: tuple[PlexInHand, Clock]) -> None:
     """Four wrong ones and a right one, over and over, are no guessing."""
     plex, _ = timed
     for _ in range(3):
@@ -318,9 +317,9 @@ def test_of_many_guesses_at_once_exactly_five_are_looked_at(start: Start, tmp_pa
     """S12: 64 wrong passcodes at once: five are verified, and no right one is afterwards."""
     db = None if where == "memory" else f"sqlite:///{tmp_path / 'plex.db'}"
     plex = start(world=family(), settings=QUICK, clock=Clock(), db=db)
-    assert 0 == verifications(plex.passwords)
+    assert 0 == verifications(plex)
     statuses = at_once(64, lambda number: switch(plex.url, "tom", f"{5000 + number}").status)
-    assert (5, 5) == (verifications(plex.passwords), statuses.count(403))
+    assert (5, 5) == (verifications(plex), statuses.count(403))
     assert {403, 429, 503} >= set(statuses)
     assert (429, 1003) == refused(switch(plex.url, "tom", TOMS))
 
@@ -360,8 +359,8 @@ def test_no_token_in_clear_and_no_passcode_is_kept(start: Start, tmp_path: Path)
 def test_it_survives_a_restart(tmp_path: Path) -> None:
     """A switched token, a changed passcode and a removed member are so at the next start, whatever the world says."""
 
-    def begun() -> AbstractContextManager[LocalPlex]:
-        return LocalPlex(World.from_dict(family()), db=f"sqlite:///{tmp_path / 'plex.db'}").running()
+    def begun() -> AbstractContextManager[PlexInHand]:
+        return local_plex(family(), db=f"sqlite:///{tmp_path / 'plex.db'}")
 
     with begun() as plex:
         token = switch(plex.url, "pip").json["authToken"]

@@ -16,6 +16,7 @@ from ticketstub.server.listening import ListenError, PortInUse
 from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.store.base import StoreError
 from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand
 
 
 def taken() -> socket.socket:
@@ -24,14 +25,14 @@ def taken() -> socket.socket:
     return listener
 
 
-def test_addresses(plex: LocalPlex) -> None:
+def test_addresses(plex: PlexInHand) -> None:
     """A running local Plex tells its addresses; each media server has a port of its own."""
     attic = plex.media_server("Attic")
     assert (ATTIC, attic) == (attic.machine_identifier, plex.media_server(ATTIC))
     urls = [plex.url, *(server.url for server in plex.media_servers)]
     assert 5 == len(set(urls))
     assert all(url.startswith("http://127.0.0.1:") for url in urls)
-    assert "mira_quill" == plex.world.accounts[0].username
+    assert "mira_quill" == plex.hand.world.accounts[0].username
     with pytest.raises(LookupError):
         plex.media_server("Cellar")
 
@@ -71,7 +72,7 @@ def test_a_world_that_wants_the_port_of_plex_tv() -> None:
         pass
 
 
-def test_two_of_them_do_not_share_a_port(plex: LocalPlex) -> None:
+def test_two_of_them_do_not_share_a_port(plex: PlexInHand) -> None:
     """A second local Plex on the port of the first is refused."""
     port = int(plex.url.rpartition(":")[2])
     with pytest.raises(PortInUse), LocalPlex(World(), port=port).running():

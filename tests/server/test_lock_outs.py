@@ -22,9 +22,9 @@ from tests.server.whole import FORM, Whole
 from ticketstub.refusals import RateLimited
 from ticketstub.server import lock_outs
 from ticketstub.server.instance import Instance
-from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.store.base import SignIn, StoreUnavailable
 from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand, local_plex
 
 PASSWORD = "paper-lantern-42"
 # Cheap hashes: at 20 ms for each attempt these tests would take minutes.
@@ -43,7 +43,7 @@ LOGINS = {
     "NFKC twin": "\uff4dira_\uff31uill",
 }
 MINUTE = 60
-Begin = Callable[..., LocalPlex]
+Begin = Callable[..., PlexInHand]
 
 
 def account(name: str, **more: object) -> dict[str, object]:
@@ -73,10 +73,10 @@ def _begin(clock: Clock) -> Iterator[Begin]:
     """Start a local Plex; it ends with the test, or with the next one that is started on a file."""
     with ExitStack() as running:
 
-        def begin(db: str | None = None, **answers: object) -> LocalPlex:
+        def begin(db: str | None = None, **answers: object) -> PlexInHand:
             if db:
                 running.close()
-            return running.enter_context(LocalPlex(world(**answers), db=db, clock=clock).running())
+            return running.enter_context(local_plex(world(**answers), db=db, clock=clock))
 
         yield begin
 
@@ -147,9 +147,8 @@ def test_a_refused_attempt_costs_what_any_costs(begin: Begin) -> None:
     plex = begin()
     fail(plex.url)
     fail(plex.url, "nobody")
-    assert plex.passwords is not None
     for login, password in (("mira_quill", "x"), ("mira_quill", PASSWORD), ("nobody", "x"), ("mira_quill", "")):
-        count = counted(plex.passwords)
+        count = counted(plex)
         before, idle = count.made, count.for_nobody
         assert LOCKED == sign_in_v2(plex.url, login, password).body
         assert (1, 1) == (count.made - before, count.for_nobody - idle)
@@ -172,7 +171,7 @@ def test_a_lock_ends_by_itself_and_doubles(begin: Begin, clock: Clock) -> None:
 def test_a_locked_account_gives_out_no_token_in_any_way(clock: Clock) -> None:
     """S12: a PIN linked before the lock, one linked in it, a Home switch, a JWT: all 429 until it is over."""
     named = {"Accept": "application/json", "X-Plex-Client-Identifier": CLIENT}
-    with LocalPlex(World.from_dict(family()), clock=clock).running() as plex:
+    with local_plex(family(), clock=clock) as plex:
         url, key = plex.url, Key()
         assert 201 == post(url, "/api/v2/auth/jwk", {"jwk": key.jwk}, TOM).status
         pins = [ask(url, "POST", "/api/v2/pins", named).json for _ in range(2)]
@@ -263,8 +262,7 @@ def at_once(number: int, attempt: Callable[[], Answered]) -> list[Answered]:
 def test_64_wrong_passwords_at_once(begin: Begin) -> None:
     """S12: of 64 wrong passwords at once no more than ten are held against the account's hash."""
     plex = begin()
-    assert plex.passwords is not None
-    count = counted(plex.passwords)
+    count = counted(plex)
     answers = at_once(64, lambda: sign_in_v2(plex.url, "mira_quill", "x"))
     guesses = count.made - count.for_nobody
     codes = [(each.status, each.json["errors"][0]["code"]) for each in answers]

@@ -18,6 +18,8 @@ from ticketstub.server.pages import start
 from ticketstub.server.pages.site import PAGES
 from ticketstub.server.places import Control
 from ticketstub.server.routes import Route
+from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand
 from ticketstub.token import Secret
 
 PLACES: tuple[openapi.Place, openapi.Place] = ("plex.tv", "media server")
@@ -39,7 +41,7 @@ def test_it_is_an_openapi_document(place: openapi.Place) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_it_is_served_to_everybody(place: openapi.Place, fresh: LocalPlex) -> None:
+def test_it_is_served_to_everybody(place: openapi.Place, fresh: PlexInHand) -> None:
     """Each kind of port serves its own document, without token, as JSON, to pages of other origins too."""
     url = fresh.url if place == "plex.tv" else fresh.media_server("Attic").url
     found = ask(url, "GET", "/ticketstub/openapi.json")
@@ -83,12 +85,13 @@ def test_the_control_api_has_one_too() -> None:
     assert [{"key": []}] == approve["security"]
 
 
-def test_the_control_port_serves_it_to_who_has_the_key(start: Start) -> None:
+def test_the_control_port_serves_it_to_who_has_the_key() -> None:
     """401 without the key, as all else there."""
-    plex = start(hand=Hand(), control=Control(Secret("the-key-of-this-test"), 0))
-    url = plex.control_url or ""
-    assert 401 == ask(url, "GET", "/ticketstub/openapi.json").status
-    found = ask(url, "GET", "/ticketstub/openapi.json", {"Authorization": "Bearer the-key-of-this-test"})
+    plex = LocalPlex(World(), hand=Hand(), control=Control(Secret("the-key-of-this-test"), 0))
+    with plex.running():
+        url = plex.control_url or ""
+        assert 401 == ask(url, "GET", "/ticketstub/openapi.json").status
+        found = ask(url, "GET", "/ticketstub/openapi.json", {"Authorization": "Bearer the-key-of-this-test"})
     assert document("control") == found.json
 
 
@@ -135,7 +138,7 @@ def _enum(schema: dict[str, str], place: openapi.Place) -> Any:
     return document(place)["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["enum"]
 
 
-def test_what_is_wrong_before_its_route_is_found_is_said_in_its_routes_way(fresh: LocalPlex) -> None:
+def test_what_is_wrong_before_its_route_is_found_is_said_in_its_routes_way(fresh: PlexInHand) -> None:
     """A body that is no JSON object is refused by the older API as the older API refuses, and in its format."""
     headers = {"Content-Type": "application/json"}
     assert {"error"} == set(ask(fresh.url, "POST", "/users/sign_in.json", headers, "[1]").json)

@@ -10,7 +10,7 @@ import pytest
 from tests.server.asking import MIRA, PASSWORDS, START, TOM, Clock, ask, get, sign_in
 from tests.server.conftest import Start
 from tests.server.pin_asking import CLIENT, JSON, XML, create, link, over, poll
-from ticketstub.server.local_plex import LocalPlex
+from ticketstub.testing import PlexInHand
 
 
 def test_a_linked_pin_told_again(start: Start) -> None:
@@ -113,7 +113,7 @@ def test_the_format_that_comes_unasked(start: Start, form: str) -> None:
     assert f"application/{form}; charset=utf-8" == made.headers["content-type"]
 
 
-def wrong_codes(plex: LocalPlex, many: int) -> None:
+def wrong_codes(plex: PlexInHand, many: int) -> None:
     for number in range(many):
         assert over(link(plex.url, f"zz{number:02}".replace("z", "!")))
 

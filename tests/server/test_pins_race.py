@@ -13,8 +13,7 @@ from typing import Any
 
 from tests.server.asking import Clock, connect, get
 from tests.server.pin_asking import FORM, JSON, create, poll
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.world import World
+from ticketstub.testing import local_plex
 
 RACERS, ROUNDS = 64, 10
 
@@ -33,8 +32,8 @@ def racers() -> dict[str, Any]:
 def test_of_64_that_link_at_once_one_wins(tmp_path: Path) -> None:
     """Exactly one of 64 is told 204 in each round, the others 404; the PIN's token is the winner's, nobody else's."""
     clock = Clock()
-    plex = LocalPlex(World.from_dict(racers()), db=f"sqlite:///{tmp_path}/plex.db", clock=clock)
-    with plex.running(), ThreadPoolExecutor(RACERS) as pool:
+    database = f"sqlite:///{tmp_path}/plex.db"
+    with local_plex(racers(), db=database, clock=clock) as plex, ThreadPoolExecutor(RACERS) as pool:
         connections = [connect(plex.url) for _ in range(RACERS)]
         gate, winners = Barrier(RACERS), set()
 

@@ -15,7 +15,7 @@ from tests.server.asking import MIRA, PASSWORDS, SECRET, START, Answered, Clock,
 from tests.server.conftest import Start
 from tests.server.counting import verifications
 from tests.tables import every
-from ticketstub.server.local_plex import LocalPlex
+from ticketstub.testing import PlexInHand, local_plex
 
 PATH = "/api/v2/users/signin"
 FORM = {"Content-Type": "application/x-www-form-urlencoded", "X-Plex-Client-Identifier": "demo-client-7c1f"}
@@ -29,7 +29,7 @@ def refused(code: int, status: int = 401) -> tuple[int, int]:
     return status, code
 
 
-def test_sign_in(plex: LocalPlex) -> None:
+def test_sign_in(plex: PlexInHand) -> None:
     """A right password gives 201 and the account with a new token, past subscriptions and trials; the token works."""
     answer = sign_in(plex.url, "tom", PASSWORDS["tom"])
     assert (201, "tom", [], []) == (
@@ -43,7 +43,7 @@ def test_sign_in(plex: LocalPlex) -> None:
     assert "tom" == get(plex.url, "/api/v2/user", token).json["username"]
 
 
-def test_sign_in_in_xml(plex: LocalPlex) -> None:
+def test_sign_in_in_xml(plex: PlexInHand) -> None:
     """XML is the default here too, and the suffix of the path decides."""
     form = urlencode({"login": "tom", "password": PASSWORDS["tom"]})
     answer = ask(plex.url, "POST", PATH, FORM, form)
@@ -53,7 +53,7 @@ def test_sign_in_in_xml(plex: LocalPlex) -> None:
 
 
 @pytest.mark.parametrize("login", ["tom", "TOM", " tom ", "tom@example.test", "Tom@Example.Test"])
-def test_any_spelling_of_a_login(plex: LocalPlex, login: str) -> None:
+def test_any_spelling_of_a_login(plex: PlexInHand, login: str) -> None:
     """User name and e-mail address sign in, however they are capitalised."""
     assert 201 == sign_in(plex.url, login, PASSWORDS["tom"]).status
 
@@ -78,15 +78,15 @@ WRONG = [
 
 @pytest.mark.parametrize(("login", "password", "fields", "code"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
 def test_refused_sign_ins_cost_one_verification(
-    plex: LocalPlex, login: str, password: str, fields: Any, code: int
+    plex: PlexInHand, login: str, password: str, fields: Any, code: int
 ) -> None:
     """S3: whatever is wrong, one argon2 verification is made, and what is wrong is told only behind the password."""
-    before = verifications(plex.passwords)
+    before = verifications(plex)
     answer = sign_in(plex.url, login, password, **fields)
-    assert (refused(code), 1) == (code_of(answer), verifications(plex.passwords) - before)
+    assert (refused(code), 1) == (code_of(answer), verifications(plex) - before)
 
 
-def test_good_sign_ins_cost_one_verification(plex: LocalPlex, clock: Clock) -> None:
+def test_good_sign_ins_cost_one_verification(plex: PlexInHand, clock: Clock) -> None:
     """S3: a good sign-in costs one verification too, with a code of its own, behind the password, or without."""
     clock.now += 3600
     sign_ins: list[tuple[str, str, Any]] = [
@@ -97,20 +97,20 @@ def test_good_sign_ins_cost_one_verification(plex: LocalPlex, clock: Clock) -> N
         ("digits", PASSWORDS["digits"], {}),
     ]
     for login, password, fields in sign_ins:
-        before = verifications(plex.passwords)
+        before = verifications(plex)
         assert (201, 1) == (
             sign_in(plex.url, login, password, **fields).status,
-            verifications(plex.passwords) - before,
+            verifications(plex) - before,
         )
 
 
-def test_unknown_and_known_logins_look_alike(plex: LocalPlex) -> None:
+def test_unknown_and_known_logins_look_alike(plex: PlexInHand) -> None:
     """S3: an unknown login and a wrong password have the same body and the same header fields."""
     unknown, known = sign_in(plex.url, "nobody", "x"), sign_in(plex.url, "tom", "x")
     assert (unknown.body, unknown.headers.keys()) == (known.body, known.headers.keys())
 
 
-def test_a_code_works_once(plex: LocalPlex, clock: Clock) -> None:
+def test_a_code_works_once(plex: PlexInHand, clock: Clock) -> None:
     """S5: a used code and an older one are refused (1028), also with the clock set back; the next one works."""
     clock.now += 3600
 
@@ -196,16 +196,16 @@ BODIES = [
 
 
 @every(("kind", "body", "status"), BODIES)
-def test_bodies(plex: LocalPlex, kind: str, body: str, status: int | tuple[int, ...]) -> None:
+def test_bodies(plex: PlexInHand, kind: str, body: str, status: int | tuple[int, ...]) -> None:
     """A form and a JSON object are taken; anything else, broken or too long, is 400 with code 1004, never an error."""
-    before = verifications(plex.passwords)
+    before = verifications(plex)
     answer = ask(plex.url, "POST", PATH, {**FORM, "Accept": "application/json", "Content-Type": kind}, body)
     assert answer.status in (status if isinstance(status, tuple) else (status,)), answer.body
     if answer.status == 400:
-        assert (1004, 0) == (code_of(answer)[1], verifications(plex.passwords) - before)
+        assert (1004, 0) == (code_of(answer)[1], verifications(plex) - before)
 
 
-def test_login_and_password_are_read_from_the_body_alone(plex: LocalPlex) -> None:
+def test_login_and_password_are_read_from_the_body_alone(plex: PlexInHand) -> None:
     """A password in the query would end in logs: it is not looked at."""
     answer = ask(plex.url, "POST", f"{PATH}?login=tom&password=rainy-harbour-17", FORM, "")
     assert 400 == answer.status
@@ -272,12 +272,11 @@ def test_a_world_s_own_hash_is_kept(start: Start, tmp_path: Path) -> None:
     from argon2 import PasswordHasher
 
     from tests.server.asking import world
-    from ticketstub.server.world import World
 
     bare = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("bare-words-9")
     given = world()
     given["account"].append({"username": "bare", "email": "bare@example.test", "password_hash": bare})
-    with LocalPlex(World.from_dict(given), db=f"sqlite:///{tmp_path}/plex.db").running() as plex:
+    with local_plex(given, db=f"sqlite:///{tmp_path}/plex.db") as plex:
         assert 201 == sign_in(plex.url, "bare", "bare-words-9").status
         with sqlite3.connect(tmp_path / "plex.db") as database:
             hashes = [row[0] for row in database.execute("SELECT password_hash FROM account ORDER BY rowid")]

@@ -8,8 +8,7 @@ import pytest
 from tests.server.asking import MIRA, PASSWORDS, START, TOM, TOM_ON_ATTIC, Answered, Clock, ask, get, sign_in, world
 from tests.server.conftest import Start
 from tests.server.test_auth_keys import exchange, registered
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.world import World
+from ticketstub.testing import local_plex
 
 DEAD = b'{"errors":[{"code":1001,"message":"User could not be authenticated","status":401}]}'
 NAMED = {"X-Plex-Client-Identifier": "demo-client-7c1f", "Accept": "application/json"}
@@ -67,7 +66,7 @@ def test_no_client_identifier_is_needed(start: Start) -> None:
 def test_a_known_token_of_the_world(start: Start, tmp_path: Path) -> None:
     """A world's token that signed out stays dead, also after the next start with the same world."""
     db = f"sqlite:///{tmp_path / 'plex.db'}"
-    with LocalPlex(World.from_dict(world()), db=db).running() as before:
+    with local_plex(world(), db=db) as before:
         assert 204 == sign_out(before.url, MIRA).status
     assert 401 == get(start(db=db).url, "/api/v2/user", MIRA).status
 

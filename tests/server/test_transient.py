@@ -8,9 +8,9 @@ from tests.server.asking import MIRA, PASSWORDS, START, TOM_ON_ATTIC, Clock, get
 from tests.server.conftest import Start
 from ticketstub.refusals import ServerError
 from ticketstub.server.keys import Keys
-from ticketstub.server.local_plex import LocalPlex
 from ticketstub.server.settings import Settings
 from ticketstub.server.transient import TransientTokens
+from ticketstub.testing import PlexInHand, local_plex
 
 HOURS = 3600
 SOURCE = "/security/resources?source=provider://tv.example.movies"
@@ -67,10 +67,9 @@ def test_one_made_by_another_lives_no_longer(start: Start) -> None:
 def test_it_ends_with_the_server(tmp_path: Path, start: Start) -> None:
     """S16: a restart ends transient tokens and no others (documented)."""
     from tests.server.asking import world
-    from ticketstub.server.world import World
 
     database = f"sqlite:///{tmp_path}/plex.db"
-    with LocalPlex(World.from_dict(world()), db=database).running() as before:
+    with local_plex(world(), db=database) as before:
         kept = sign_in(before.url, "mira_quill", PASSWORDS["mira_quill"]).json["authToken"]
         token = transient(before.media_server("Attic").url, kept)
     after = start(db=database)
@@ -92,7 +91,7 @@ def test_it_ends_with_the_token_it_was_made_from(start: Start) -> None:
     assert [False, False] == [alive(attic, token) for token in (first, second)]
 
 
-def test_it_is_one_server_s_own(plex: LocalPlex, attic: str) -> None:
+def test_it_is_one_server_s_own(plex: PlexInHand, attic: str) -> None:
     """It works on the server that made it alone: not on another of the same owner, not on plex.tv."""
     token = transient(attic, MIRA)
     assert not alive(plex.media_server("Documented").url, token)

@@ -11,8 +11,7 @@ import pytest
 from tests.server.asking import ATTIC, MIRA, START, TOM_ON_ATTIC, Answered, Clock, ask
 from tests.server.conftest import Start
 from tests.server.family import IDS, JSON, TOKENS, TOMS_SERVER, UUIDS, VERA_ON_ATTIC, call, family, refused
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.world import World
+from ticketstub.testing import PlexInHand, local_plex
 
 GONE = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<Response code="410" status="This endpoint was deprecated and removed"/>'
@@ -21,14 +20,14 @@ XML = "application/xml; charset=utf-8"
 
 
 @pytest.fixture(scope="module")
-def plex(clock: Clock) -> Iterator[LocalPlex]:
+def plex(clock: Clock) -> Iterator[PlexInHand]:
     """A local Plex with the family, for tests that change nothing."""
-    with LocalPlex(World.from_dict(family()), clock=clock).running() as running:
+    with local_plex(family(), clock=clock) as running:
         yield running
 
 
 @pytest.fixture(name="url")
-def _url(plex: LocalPlex) -> str:
+def _url(plex: PlexInHand) -> str:
     return plex.url
 
 
@@ -209,7 +208,7 @@ def test_shared_servers_by_a_guests_token(url: str) -> None:
         assert 422 == ask(url, "GET", f"/api/servers/{ATTIC}/shared_servers", {"X-Plex-Token": token}).status
 
 
-def test_servers(url: str, plex: LocalPlex) -> None:
+def test_servers(url: str, plex: PlexInHand) -> None:
     """The older list has one address and a token each: the caller's own, or the share's."""
     attic, toms = in_xml(url, "/api/servers", Accept="application/json")
     port = str(plex.media_server("Attic").port)
@@ -231,7 +230,7 @@ def test_servers(url: str, plex: LocalPlex) -> None:
     assert ("Toms", "0", "Mt2_wQ9-kLs5XbVe0RzA") == (toms.get("name"), toms.get("owned"), toms.get("accessToken"))
 
 
-def test_one_server(url: str, plex: LocalPlex) -> None:
+def test_one_server(url: str, plex: PlexInHand) -> None:
     """`/api/v2/servers/{id}` tells about one that the caller reaches, without its token."""
     found = call(url, "GET", f"/api/v2/servers/{ATTIC}", "tom").json
     assert {

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from urllib.parse import urlencode
 
 from tests.server.asking import PASSWORDS, Answered, ask
-from ticketstub.server.local_plex import LocalPlex
+from ticketstub.testing import PlexInHand
 
 VOID = {"meta", "link", "input", "br", "path"}
 
@@ -68,7 +68,7 @@ class Browser:
         plex: the local Plex.
     """
 
-    def __init__(self, plex: LocalPlex) -> None:
+    def __init__(self, plex: PlexInHand) -> None:
         self.url = plex.url
         self.cookie = ""
 

@@ -9,23 +9,23 @@ import pytest
 
 from tests.server.asking import ask, get
 from tests.server.pages.browsing import Browser
-from ticketstub.server.local_plex import LocalPlex
+from ticketstub.testing import PlexInHand
 
 MakePin = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def browser(plex: LocalPlex) -> Browser:
+def browser(plex: PlexInHand) -> Browser:
     return Browser(plex)
 
 
 @pytest.fixture
-def signed_in(plex: LocalPlex) -> Browser:
+def signed_in(plex: PlexInHand) -> Browser:
     return Browser(plex).signed_in()
 
 
 @pytest.fixture
-def make_pin(plex: LocalPlex) -> MakePin:
+def make_pin(plex: PlexInHand) -> MakePin:
     """Make a PIN over the API, as an app that calls itself this."""
 
     def make(*, strong: bool = True, client: str = "demo-client-7c1f", **said: str) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def make_pin(plex: LocalPlex) -> MakePin:
 
 
 @pytest.fixture
-def token_of(plex: LocalPlex) -> Callable[[dict[str, Any]], str | None]:
+def token_of(plex: PlexInHand) -> Callable[[dict[str, Any]], str | None]:
     """What the app of a PIN is told."""
 
     def ask_for(pin: dict[str, Any]) -> str | None:
