@@ -399,15 +399,15 @@ def test_logout_all_asks_on_a_terminal(
     assert ("y" == answer) is (() == store_in(tmp_path).profiles())
 
 
-def test_an_empty_pipe_is_an_error(process: Command, here: list[str], tmp_path: Path) -> None:
+def test_an_empty_pipe_is_an_error(command: Command, here: list[str], tmp_path: Path) -> None:
     """Where a token is expected and the pipe is empty, what is kept is not used; /dev/null is no pipe."""
     keep(tmp_path, here[1], TOKEN)
     for name in ("whoami", "check"):
-        ran = process(name, *here, stdin="")
+        ran = command(name, *here, stdin="")
         assert (2, "") == (ran.code, ran.out)
         assert "standard input is empty" in ran.err
-    assert 0 == process("whoami", *here, "--profile", "default", stdin="").code
-    assert "tom" == process("whoami", *here).out.splitlines()[0]
+    assert 0 == command("whoami", *here, "--profile", "default", stdin="").code
+    assert "tom" == command("whoami", *here).out.splitlines()[0]
 
 
 LITTLE = Patience(untold=0.0, kept=0.05, nothing_kept=0.05)
@@ -469,20 +469,18 @@ def test_an_open_standard_input_is_no_obstacle(start: Start, here: list[str], tm
 
 
 def test_a_home_that_cannot_be_written_costs_the_identifier(
-    command: Command, process: Command, here: list[str], monkeypatch: pytest.MonkeyPatch
+    command: Command, here: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a token that is given, each command goes on, with a note."""
-    variables = {"HOME": "/dev/null", "XDG_DATA_HOME": "/dev/null"}
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    for name in ("check", "ping", "servers", "devices list", "home list"):
+    for name in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, "/dev/null")
+    for name in ("whoami", "check", "ping", "servers", "devices list", "home list"):
+        monkeypatch.setattr("ticketstub.device._FOR_NOW", {})  # a process says it once
         ran = command(*name.split(), *here, stdin=TOKEN)
         assert 0 == ran.code, ran.err
-    ran = process("whoami", *here, stdin=TOKEN, env=variables)  # a process says it once
-    assert 0 == ran.code, ran.err
-    assert ran.err.startswith("note: this installation's identifier can neither be read nor kept")
+        assert ran.err.startswith("note: this installation's identifier can neither be read nor kept")
     ran = command("login", "--password", *here, stdin=f"tom\n{text_of(TOM.password)}\n")
     assert (1, "") == (ran.code, ran.out)
     assert "nobody was signed in" in ran.err
     printed = ["login", "--password", "--print-token", *here]
-    assert 0 == process(*printed, stdin=f"tom\n{text_of(TOM.password)}\n", env=variables).code
+    assert 0 == command(*printed, stdin=f"tom\n{text_of(TOM.password)}\n").code

@@ -1,6 +1,7 @@
 """What the command must never show, believe or read: secrets, escape sequences, the current folder."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -272,19 +273,15 @@ def test_l2_a_planted_link_is_not_followed(command: Command, fresh: PlexInHand, 
 
 
 @posix
-def test_l2_an_open_umask_opens_nothing(here: list[str], tmp_path: Path) -> None:
+def test_l2_an_open_umask_opens_nothing(command: Command, here: list[str], tmp_path: Path) -> None:
     """With a umask of 000 the file is 0600 in a folder of 0700 nevertheless."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ticketstub", "login", "--password", "--login", "juno_vale", "--storage", "file", *here],
-        env=environment(tmp_path),
-        input=text_of(JUNO.password),
-        umask=0,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert "Signed in as juno_vale" in done.stdout
+    login = ["login", "--password", "--login", "juno_vale", "--storage", "file"]
+    before = os.umask(0)
+    try:
+        ran = command(*login, *here, stdin=text_of(JUNO.password))
+    finally:
+        os.umask(before)
+    assert "Signed in as juno_vale" in ran.out
     folder: Any = store_in(tmp_path).directory
     assert 0o700 == folder.stat().st_mode & 0o777
     assert {0o600} == {path.stat().st_mode & 0o777 for path in folder.iterdir()}

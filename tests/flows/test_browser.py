@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 import webbrowser
@@ -11,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.tables import every
 from ticketstub.flows.browser import opened
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="shell scripts")
 URL = "http://127.0.0.1:8190/auth#?clientID=a%20b&code=k3v9"
-PROGRAM = "import sys; from ticketstub.flows.browser import opened; print(opened(True, sys.argv[1]))"
 VARIABLES = {
     "a script": "{}",
     "with a mark": "{} %s",
@@ -33,41 +32,38 @@ def script(folder: Path, body: str, name: str = "browser") -> Path:
     return path
 
 
-def run(variable: str) -> str:
-    """Open the address in a fresh process with this BROWSER, and return what was answered."""
-    kept = {name: value for name, value in os.environ.items() if name not in {"DISPLAY", "WAYLAND_DISPLAY"}}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, URL],
-        env=kept | {"BROWSER": variable},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert "" == done.stderr
-    return done.stdout.strip()
+def run(variable: str) -> bool:
+    """Open the address with this BROWSER, as for the first time, and return what was answered."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+            patch.delenv(name, raising=False)
+        patch.setenv("BROWSER", variable)
+        patch.setattr("webbrowser._tryorder", None)
+        patch.setattr("webbrowser._browsers", {})
+        return opened(how=True, url=URL)
 
 
-@pytest.mark.parametrize("variable", VARIABLES.values(), ids=VARIABLES)
+@every("variable", VARIABLES)
 def test_the_program_that_browser_names_is_used(tmp_path: Path, variable: str) -> None:
     """BROWSER names a script, with spaces, with `%s` or without: it is given the address."""
     spaced = tmp_path / ("with spaces" if "'" in variable or variable == "{}" else "plain")
     path = script(spaced, f'for last; do :; done; printf %s "$last" >"{tmp_path}/seen"')
-    assert "True" == run(variable.format(path))
+    assert run(variable.format(path))
     assert URL == (tmp_path / "seen").read_text("utf-8")
+    (tmp_path / "seen").unlink()
 
 
 def test_a_program_that_fails_has_not_opened_it(tmp_path: Path) -> None:
     """A script that ends with an error, or is not there, counts as no browser."""
-    assert "False" == run(str(script(tmp_path, "exit 3")))
-    assert "False" == run(f"{script(tmp_path, 'exit 3')} %s")
-    assert "False" == run(str(tmp_path / "nothing-here"))
+    assert not run(str(script(tmp_path, "exit 3")))
+    assert not run(f"{script(tmp_path, 'exit 3')} %s")
+    assert not run(str(tmp_path / "nothing-here"))
 
 
 def test_a_browser_of_the_terminal_counts_as_none(tmp_path: Path) -> None:
     """One that would take the terminal from the program is not opened."""
     path = script(tmp_path, f'touch "{tmp_path}/seen"', "w3m")
-    assert "False" == run(str(path))
+    assert not run(str(path))
     assert not (tmp_path / "seen").exists()
 
 

@@ -22,6 +22,12 @@ DIGITS = "5d0c3a9be17f42d8a6b4c2e0f19d7385"
 PATIENCE = 60.0
 
 
+@pytest.fixture(autouse=True)
+def _no_cleaner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep what a run writes in the test's folder, so that no process of its own has to wait to remove that."""
+    monkeypatch.setattr("ticketstub.server.proxy.leading.run_folder", lambda _environ: contextlib.nullcontext(tmp_path))
+
+
 class Backend:
     """A server of one connection after the other: keeps what came, answers each with the same bytes and closes.
 

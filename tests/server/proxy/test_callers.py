@@ -246,9 +246,8 @@ URLS = tuple(
 )
 
 
-@pytest.mark.parametrize(
-    "library", [each if each == "urllib" else pytest.param(each, marks=pytest.mark.long) for each in PYTHON]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("library", PYTHON)
 def test_python_sends_the_secret(told: Callable[..., list[str]], library: str) -> None:
     """urllib, requests, httpx, httpx2 and aiohttp send the secret of the proxy's address, by https and by http."""
     pytest.importorskip(library)
