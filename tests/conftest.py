@@ -50,6 +50,8 @@ LONG = (
     "testing/test_masks.py",
     "testing/test_pages.py",
     "testing/test_plugin.py",
+    "testing/test_without_server.py",
+    "transports/test_interrupts.py",
 )
 FIRST = ("contract", "faults", "strangers", "e2e", "docs", "cli", "stateful")
 

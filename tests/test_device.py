@@ -73,6 +73,7 @@ def _remember(directory: Path) -> str:
     return Device.remembered("my-app", directory=directory).client_identifier
 
 
+@pytest.mark.long
 def test_processes_at_once(tmp_path: Path) -> None:
     """Of several processes that make one at once, all get the first's."""
     with multiprocessing.get_context("spawn").Pool(2) as pool:

@@ -20,6 +20,7 @@ import pytest
 from tests.client.conftest import DEVICE, FACADES, Script, reply
 from tests.client.scripts import head_of
 from tests.samples.reading import sample
+from tests.tables import first_of
 from tests.transports.hostile import Server, silent
 from ticketstub import AsyncPlex, Plex, Unauthorized
 from ticketstub.link import Link
@@ -191,7 +192,7 @@ else:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
-@pytest.mark.parametrize("facade", FACADES)
+@pytest.mark.parametrize("facade", first_of(FACADES))
 def test_ctrl_c(facade: str) -> None:
     """Ctrl-C during a hanging call ends a script at once, with a KeyboardInterrupt."""
     with Server(silent) as server:

@@ -24,6 +24,7 @@ def test_a_client_with_a_token_loads_no_keys_and_no_stores(use: str) -> None:
     assert "" == in_a_fresh_interpreter(PROGRAM.format(use=use, heavy=HEAVY))
 
 
+@pytest.mark.long
 def test_a_pin_loads_no_libraries() -> None:
     """A sign-in that begins in the browser loads neither cryptography nor the drawing of QR codes."""
     use = "plex.begin_sign_in()"

@@ -161,14 +161,10 @@ def test_command(
 
 
 def test_every_command_is_tried(installation: Installation, tmp_path: Path) -> None:
-    """Each command that `ticketstub --help` lists is run by a test here."""
+    """Each command that `ticketstub --help` lists is run by a test here; `--version` answers with the package's."""
+    assert re.search(r"\d+\.\d+", installation.run(tmp_path, "--version").out)
     listed = re.findall(r"(?m)^  ([a-z]+)  +[A-Z]", installation.run(tmp_path, "--help").out.partition("Commands:")[2])
     assert set(listed) == {name for name, *_ in COMMANDS} | ELSEWHERE
-
-
-def test_version(installation: Installation, tmp_path: Path) -> None:
-    """`--version` answers with the package's version."""
-    assert re.search(r"\d+\.\d+", installation.run(tmp_path, "--version").out)
 
 
 def test_a_sign_in_is_kept_in_a_file(installation: Installation, served: dict[str, str], tmp_path: Path) -> None:
@@ -228,12 +224,14 @@ def test_run(installation: Installation, tmp_path: Path) -> None:
     assert "200" == done.out.strip()
 
 
+@pytest.mark.long
 def test_record(installation: Installation, served: dict[str, str], tmp_path: Path) -> None:
     """`record` writes a media server's answers into a folder."""
     installation.run(tmp_path, "record", served["Attic"], "recorded", "/identity", TICKETSTUB_TOKEN=MIRA)
     assert [path for path in (tmp_path / "recorded").rglob("*") if path.is_file()]
 
 
+@pytest.mark.long
 def test_password_and_verification_code(
     installation: Installation, fill_in: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -243,21 +241,25 @@ def test_password_and_verification_code(
     assert "mira_quill transient\nAttic Guide\n" == installation.execute(tmp_path, program)
 
 
+@pytest.mark.long
 def test_async(installation: Installation, fill_in: Callable[..., str], tmp_path: Path) -> None:
     """`AsyncPlex` asks two things at once."""
     assert "tom ['Attic', 'Old Cellar']\n" == installation.execute(tmp_path, fill_in(AWAITED))
 
 
+@pytest.mark.long
 def test_device_key(installation: Installation, fill_in: Callable[..., str], tmp_path: Path) -> None:
     """A sign-in with a device key gets a JWT, and keeps it alive."""
     assert "mira_quill jwt True\n" == installation.execute(tmp_path, fill_in(DEVICE_KEY, token=MIRA))
 
 
+@pytest.mark.long
 def test_injected_client(installation: Installation, fill_in: Callable[..., str], tmp_path: Path) -> None:
     """An httpx2 client, which the extra `all` brings, is used as it is."""
     assert "tom\n" == installation.execute(tmp_path, fill_in(INJECTED, library="httpx2"))
 
 
+@pytest.mark.long
 def test_a_local_plex_in_the_same_process(
     installation: Installation, fill_in: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -265,6 +267,7 @@ def test_a_local_plex_in_the_same_process(
     assert "tom\n" == installation.execute(tmp_path, fill_in(IN_TESTS))
 
 
+@pytest.mark.long
 def test_browser(installation: Installation, fill_in: Callable[..., str], tmp_path: Path) -> None:
     """A web application's sign-in is approved on the local Plex's pages, and finished by another process."""
     url, begun = installation.execute(tmp_path, fill_in(BEGIN)).splitlines()

@@ -136,6 +136,7 @@ def test_an_error_inside_the_with_comes_out_of_it() -> None:
         get(plex.url, "/")
 
 
+@pytest.mark.long
 def test_constructing_one_loads_no_server() -> None:
     """Naming a local Plex and its world loads neither HTTP server nor database nor cryptography."""
     program = (

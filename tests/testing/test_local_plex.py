@@ -428,6 +428,7 @@ def test_our_own_client_sees_a_cut_answer_as_malformed_or_none(stage: PlexInHand
         stage.chaos(0)
 
 
+@pytest.mark.long
 def test_our_own_command_finds_it_by_its_environment(stage: PlexInHand) -> None:
     """`env` is all that a subprocess needs to use this local Plex."""
     program = (

@@ -40,10 +40,7 @@ def run(program: str, *arguments: str, home: Path) -> subprocess.CompletedProces
     )
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["serve --demo", *(pytest.param(name, marks=pytest.mark.long) for name in ("demo", "run -- true", "openapi"))],
-)
+@pytest.mark.parametrize("name", ["serve --demo", "demo", "run -- true", "openapi"])
 def test_each_command_says_what_to_install(tmp_path: Path, name: str) -> None:
     """Commands that run a local Plex name the missing part and how to install it, without a traceback."""
     done = run(COMMAND, *name.split(), home=tmp_path)
@@ -64,7 +61,6 @@ def test_a_script_is_told(tmp_path: Path) -> None:
     assert f"which is not installed: {SAID}" in done.stderr.splitlines()[-1]
 
 
-@pytest.mark.long
 def test_a_fixture_is_told(tmp_path: Path) -> None:
     """A test with the fixture fails with that sentence and no traceback."""
     (tmp_path / "test_it.py").write_text("def test_it(local_plex): pass\n", "utf-8")

@@ -72,6 +72,7 @@ async def test_anything_else() -> None:
                 async_transport_for(wrong)
 
 
+@pytest.mark.long
 def test_nothing_heavy_is_loaded() -> None:
     """Importing the package loads no HTTP library, and choosing the sync transport no async one."""
     program = """

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.tables import first_of
 from tests.transports import hostile
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -55,14 +54,14 @@ transport.send(Request("t", "GET", sys.argv[1], {}), deadline=time.monotonic() +
 """
 
 
-@pytest.mark.parametrize("program", first_of([SYNC, ASYNC, ON_HTTPX]), ids=["standard", "aiohttp", "httpx2"])
+@pytest.mark.parametrize("program", [SYNC, ASYNC, ON_HTTPX], ids=["standard", "aiohttp", "httpx2"])
 def test_during_a_silent_reply(program: str) -> None:
     """Ctrl-C while a server is silent ends the program at once."""
     with hostile.Server(hostile.silent) as server:
         _interrupted(program, f"http://127.0.0.1:{server.port}/", lambda: bool(server.requests))
 
 
-@pytest.mark.parametrize("program", first_of([SYNC, ASYNC]), ids=["standard", "aiohttp"])
+@pytest.mark.parametrize("program", [SYNC, ASYNC], ids=["standard", "aiohttp"])
 def test_during_a_stalled_look_up(program: str) -> None:
     """Ctrl-C while the resolver stalls ends the program at once; nobody waits for the resolver."""
     _interrupted(program, "http://plex.example.test/", None)

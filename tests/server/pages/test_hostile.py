@@ -114,6 +114,7 @@ def test_only_loopback_and_this_site_are_gone_to_by_themselves() -> None:
             assert f"[{parts.hostname}]" in LOOPBACK or parts.hostname in LOOPBACK
 
 
+@pytest.mark.long
 def test_a_browser_reads_each_address_as_we_do(require: Callable[[str, str], str]) -> None:
     """S7: the parser that browsers have (WHATWG, here Node's) finds the very host that is shown."""
     node = require("node", "install Node.js 20 or newer")
