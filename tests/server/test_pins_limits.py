@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.server.asking import MIRA, TOM, Answered
-from tests.server.in_process import InProcess, in_process
+from tests.server.asking import MIRA, TOM, Answered, world
 from tests.server.pin_asking import CLIENT, FORM, JSON, XML
+from tests.server.whole import Whole
 from ticketstub.refusals import PinNotFound, ServerError, Unauthorized
 from ticketstub.server import pins
 from ticketstub.server.handlers.pins import link_pin
@@ -30,66 +30,66 @@ def said(answer: Answered) -> tuple[int, bytes]:
     return answer.status, answer.body
 
 
-async def make(plex: InProcess) -> Answered:
-    return await plex.ask("POST", "/api/v2/pins", JSON)
+def make(plex: Whole) -> Answered:
+    return plex.ask("POST", "/api/v2/pins", headers=JSON)
 
 
-async def poll(plex: InProcess, pin_id: object, client: str = CLIENT, headers: dict[str, str] = JSON) -> Answered:
-    return await plex.ask("GET", f"/api/v2/pins/{pin_id}", headers | {"X-Plex-Client-Identifier": client})
+def poll(plex: Whole, pin_id: object, client: str = CLIENT, headers: dict[str, str] = JSON) -> Answered:
+    return plex.ask("GET", f"/api/v2/pins/{pin_id}", headers=headers | {"X-Plex-Client-Identifier": client})
 
 
-async def test_too_fast_in_each_dialect() -> None:
+def test_too_fast_in_each_dialect() -> None:
     """The refusal has the form of the call: v2's XML, and the older API's."""
-    async with in_process(Settings(poll_burst=1)) as plex:
-        pin_id = (await make(plex)).json["id"]
-        older = (await plex.ask("POST", "/pins.json", JSON)).json["pin"]["id"]
-        assert [200, 200] == [(await poll(plex, pin_id)).status, (await plex.ask("GET", f"/pins/{older}", XML)).status]
+    with Whole(world(), settings=Settings(poll_burst=1)) as plex:
+        pin_id = make(plex).json["id"]
+        older = plex.ask("POST", "/pins.json", headers=JSON).json["pin"]["id"]
+        assert [200, 200] == [poll(plex, pin_id).status, plex.ask("GET", f"/pins/{older}", headers=XML).status]
         prolog = b'<?xml version="1.0" encoding="UTF-8"?>\n<errors>'
         item = b'<error code="1003" message="API rate limit exceeded" status="429"/></errors>'
-        assert (429, prolog + item) == said(await poll(plex, pin_id, headers=XML))
-        refused = await plex.ask("GET", f"/pins/{older}.xml", XML)
+        assert (429, prolog + item) == said(poll(plex, pin_id, headers=XML))
+        refused = plex.ask("GET", f"/pins/{older}.xml", headers=XML)
         assert (429, prolog + b"<error>API rate limit exceeded</error></errors>") == said(refused)
 
 
-async def test_too_many_in_all() -> None:
+def test_too_many_in_all() -> None:
     """Where too many live in all, from whatever address, the next is 503, code 1013, with Retry-After."""
-    async with in_process(Settings(pins=3)) as plex:
-        made = [await make(plex) for _ in range(4)]
+    with Whole(world(), settings=Settings(pins=3)) as plex:
+        made = [make(plex) for _ in range(4)]
         assert [201, 201, 201] == [answer.status for answer in made[:3]]
         assert (*BUSY, "1") == (*said(made[3]), made[3].headers["retry-after"])
         plex.clock.now += 900
-        assert 201 == (await make(plex)).status
+        assert 201 == make(plex).status
 
 
-async def test_a_pin_polled_too_fast() -> None:
+def test_a_pin_polled_too_fast() -> None:
     """A PIN may be polled 20 times at once and then 5 times a second; another one by itself; no Retry-After is told."""
-    async with in_process() as plex:
-        one, other = [(await make(plex)).json["id"] for _ in range(2)]
-        assert [200] * 20 == [(await poll(plex, one)).status for _ in range(20)]
-        refused = await poll(plex, one)
+    with Whole(world(), settings=Settings()) as plex:
+        one, other = [make(plex).json["id"] for _ in range(2)]
+        assert [200] * 20 == [poll(plex, one).status for _ in range(20)]
+        refused = poll(plex, one)
         assert (*TOO_MANY, None) == (*said(refused), refused.headers.get("retry-after"))
-        assert 200 == (await poll(plex, other)).status
+        assert 200 == poll(plex, other).status
         plex.ticks.now += 1
-        assert [200] * 5 + [429] == [(await poll(plex, one)).status for _ in range(6)]
+        assert [200] * 5 + [429] == [poll(plex, one).status for _ in range(6)]
 
 
-async def test_polling_as_documented() -> None:
+def test_polling_as_documented() -> None:
     """One poll a second is never too fast, for the whole life of a PIN; neither are two clients that do so."""
-    async with in_process() as plex:
-        ids = [(await plex.ask("POST", "/api/v2/pins?strong=1", JSON)).json["id"] for _ in range(2)]
+    with Whole(world(), settings=Settings()) as plex:
+        ids = [plex.ask("POST", "/api/v2/pins?strong=1", headers=JSON).json["id"] for _ in range(2)]
         for _ in range(1799):
             plex.ticks.now += 1
             plex.clock.now += 1
-            assert [200, 200] == [(await poll(plex, pin_id)).status for pin_id in ids]
+            assert [200, 200] == [poll(plex, pin_id).status for pin_id in ids]
 
 
-async def test_others_cannot_use_up_a_pin_s_polls() -> None:
+def test_others_cannot_use_up_a_pin_s_polls() -> None:
     """Polls by other clients, which find nothing, do not count for the PIN."""
-    async with in_process() as plex:
-        pin_id = (await make(plex)).json["id"]
-        others = [(await poll(plex, pin_id, "other-client")).status for _ in range(100)]
+    with Whole(world(), settings=Settings()) as plex:
+        pin_id = make(plex).json["id"]
+        others = [poll(plex, pin_id, "other-client").status for _ in range(100)]
         assert {404} == set(others)
-        assert 200 == (await poll(plex, pin_id)).status
+        assert 200 == poll(plex, pin_id).status
 
 
 # Drawing.
@@ -122,29 +122,29 @@ def test_what_is_drawn() -> None:
 CLIENT_ROW = DeviceRow(client_identifier=CLIENT, product="Demo App")
 
 
-async def test_a_draw_that_exists() -> None:
+def test_a_draw_that_exists() -> None:
     """An id or a code that another living PIN has is drawn again."""
-    async with in_process() as plex:
-        first = await pins.make(plex.instance, CLIENT_ROW, below=drawing(7))
+    with Whole(world(), settings=Settings()) as plex:
+        first = plex.run(pins.make(plex.instance, CLIENT_ROW, below=drawing(7)))
         # The same id; then another id with the same code; then both new.
-        second = await pins.make(plex.instance, CLIENT_ROW, below=drawing(*[7] * 5, 8, *[7] * 4, 9, 1, 2, 3, 4))
+        second = plex.run(pins.make(plex.instance, CLIENT_ROW, below=drawing(*[7] * 5, 8, *[7] * 4, 9, 1, 2, 3, 4)))
         assert (100_000_007, "HHHH") == (first.id, first.code)
         assert (100_000_009, "BCDE") == (second.id, second.code)
 
 
-async def test_a_draw_that_never_fits() -> None:
+def test_a_draw_that_never_fits() -> None:
     """Where nothing new is drawn however often, it is 503 and nothing is made."""
-    async with in_process() as plex:
-        await pins.make(plex.instance, CLIENT_ROW, below=drawing(7))
+    with Whole(world(), settings=Settings()) as plex:
+        plex.run(pins.make(plex.instance, CLIENT_ROW, below=drawing(7)))
         with pytest.raises(ServerError) as refused:
-            await pins.make(plex.instance, CLIENT_ROW, below=drawing(7))
+            plex.run(pins.make(plex.instance, CLIENT_ROW, below=drawing(7)))
         assert 503 == refused.value.status
 
 
 # In between.
 
 
-def visit_of(plex: InProcess, account: TokenRow | None, token: str) -> Visit[Instance, TokenRow]:
+def visit_of(plex: Whole, account: TokenRow | None, token: str) -> Visit[Instance, TokenRow]:
     assert account is not None
     scope: dict[str, object] = {
         "method": "PUT",
@@ -160,39 +160,39 @@ def visit_of(plex: InProcess, account: TokenRow | None, token: str) -> Visit[Ins
     return visit
 
 
-async def test_disabled_in_between() -> None:
+def test_disabled_in_between() -> None:
     """An account that is disabled between the look at its token and the link is told 401, and the PIN stays free."""
-    async with in_process() as plex:
+    with Whole(world(), settings=Settings()) as plex:
         store = plex.instance.store
-        made = (await make(plex)).json
-        row = await store.find_token(plex.instance.keys.digest(TOM), int(plex.clock.now))
+        made = make(plex).json
+        row = plex.run(store.find_token(plex.instance.keys.digest(TOM), int(plex.clock.now)))
         off = "UPDATE account SET disabled_at = 1 WHERE id = 10500321"
-        await store._writer.run(lambda connection: connection.execute(off).rowcount)
+        plex.run(store._writer.run(lambda connection: connection.execute(off).rowcount))
         with pytest.raises(Unauthorized):
-            await link_pin(visit_of(plex, row, TOM), LinkPin(code=Secret(made["code"])))
-        assert (await poll(plex, made["id"])).json["authToken"] is None
-        mira = await store.find_token(plex.instance.keys.digest(MIRA), int(plex.clock.now))
-        await link_pin(visit_of(plex, mira, MIRA), LinkPin(code=Secret(made["code"])))
+            plex.run(link_pin(visit_of(plex, row, TOM), LinkPin(code=Secret(made["code"]))))
+        assert poll(plex, made["id"]).json["authToken"] is None
+        mira = plex.run(store.find_token(plex.instance.keys.digest(MIRA), int(plex.clock.now)))
+        plex.run(link_pin(visit_of(plex, mira, MIRA), LinkPin(code=Secret(made["code"]))))
         with pytest.raises(PinNotFound):
-            await link_pin(visit_of(plex, mira, MIRA), LinkPin(code=Secret(made["code"])))
+            plex.run(link_pin(visit_of(plex, mira, MIRA), LinkPin(code=Secret(made["code"]))))
 
 
-async def test_a_removed_device_gets_no_new_jwt() -> None:
+def test_a_removed_device_gets_no_new_jwt() -> None:
     """S6: once the device of a PIN with a key was removed, a further poll gets no JWT for it."""
     from tests.server.test_pins_keys import KEY, device_jwt, jwk_of
 
-    async with in_process() as plex:
+    with Whole(world(), settings=Settings()) as plex:
         headers = JSON | {"Content-Type": "application/json"}
         body = json.dumps({"jwk": jwk_of(KEY)}).encode()
-        made = (await plex.ask("POST", "/api/v2/pins", headers, body)).json
+        made = plex.ask("POST", "/api/v2/pins", headers=headers, body=body).json
         given = JSON | FORM | {"X-Plex-Token": TOM}
-        assert 204 == (await plex.ask("PUT", "/api/v2/pins/link", given, f"code={made['code']}".encode())).status
+        assert 204 == plex.ask("PUT", "/api/v2/pins/link", headers=given, body=f"code={made['code']}".encode()).status
         target = f"/api/v2/pins/{made['id']}?deviceJWT={device_jwt()}"
-        token = (await plex.ask("GET", target, JSON)).json["authToken"]
-        listed = await plex.ask("GET", "/devices.xml", XML | {"X-Plex-Token": TOM})
+        token = plex.ask("GET", target, headers=JSON).json["authToken"]
+        listed = plex.ask("GET", "/devices.xml", headers=XML | {"X-Plex-Token": TOM})
         device = next(one for one in listed.xml if one.get("clientIdentifier") == CLIENT)
-        removed = await plex.ask("DELETE", f"/devices/{device.get('id')}.xml", XML | {"X-Plex-Token": TOM})
+        removed = plex.ask("DELETE", f"/devices/{device.get('id')}.xml", headers=XML | {"X-Plex-Token": TOM})
         assert removed.status in {200, 204}
-        assert 401 == (await plex.ask("GET", "/api/v2/user", JSON | {"X-Plex-Token": token})).status
-        again = await plex.ask("GET", target, JSON)
+        assert 401 == plex.ask("GET", "/api/v2/user", headers=JSON | {"X-Plex-Token": token}).status
+        again = plex.ask("GET", target, headers=JSON)
         assert again.status in {404, 422}

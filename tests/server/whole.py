@@ -82,7 +82,7 @@ class Whole:
         change: Change | None = None,
         on_answer: OnAnswer | None = None,
     ) -> None:
-        self.clock = clock or Clock()
+        self.clock, self.ticks = clock or Clock(), Clock(0)
         self.instance: Instance
         self.media_servers: dict[str, MediaServer]
         self._world = World.from_dict(world)
@@ -191,7 +191,7 @@ class Whole:
 
     async def _begin(self) -> None:
         store, passwords = SqliteStore(self._db), Quick()
-        rates = Rates(self._settings, Clock(0))
+        rates = Rates(self._settings, self.ticks)
         self.instance = Instance(store, self._keys, passwords, self.clock, self._world.answers, {}, rates)
         if self._change is not None:
             self._change(self.instance)
