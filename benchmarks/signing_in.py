@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.measure import Figure, Row, rounds
 from benchmarks.processes import free_port, requests_per_second, serve, server
 from ticketstub import Device, DeviceKey, Plex
-from ticketstub.keys import SigningKey, verify_own
+from ticketstub.crypto import SigningKey, verify_own
 
 _TOKEN = "Xk3mPz_9Q-vT7rLb2NfW"
 _ROUNDS = 5

@@ -13,11 +13,11 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "ticketstub"
 FILES = {
-    "aclient.py": "client.py",
-    "agroups.py": "groups.py",
-    "asign_in.py": "sign_in.py",
-    "asigned_in.py": "signed_in.py",
-    "transports/ainjected.py": "transports/injected.py",
+    "client/async_plex.py": "client/plex.py",
+    "client/async_groups.py": "client/groups.py",
+    "client/async_pending.py": "client/pending.py",
+    "client/async_account.py": "client/account.py",
+    "client/transports/async_injected.py": "client/transports/injected.py",
 }
 CHANGES = (
     (r"\A# .*\n", ""),
@@ -27,7 +27,7 @@ CHANGES = (
     (r"\basync_transport_for\b", "transport_for"),
     (r"\b__a(?=enter__|exit__)", "__"),
     (r"\ba(?=check\b|run\b)", ""),
-    (r"\bticketstub\.a(?=(?:client|groups|sign_in|signed_in)\b)", "ticketstub."),
+    (r"\basync_(?=(?:plex|groups|pending|account)\b)", ""),
 )
 
 

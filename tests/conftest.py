@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.examples import choose_profile
-from ticketstub.server import passwords
+from ticketstub.local_plex.domain import passwords
 
 pytest_plugins = ["tests.strangers.gathering"]  # here: with xdist, the first process sees no deeper conftest.py
 

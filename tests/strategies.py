@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from msgspec import inspect
 
-from ticketstub import records
-from ticketstub.token import Secret, Token
+from ticketstub import models
+from ticketstub.tokens import Secret, Token
 
 TEXTS = st.text(st.characters(exclude_categories=("Cc", "Cs", "Cn")), min_size=1, max_size=20)
 TOKENS = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", min_size=20, max_size=20)
@@ -57,13 +57,13 @@ def of(kind: type[msgspec.Struct]) -> SearchStrategy:
 
 
 _ALWAYS: dict[type, dict[str, SearchStrategy]] = {
-    records.Account: {"id": WHOLE, "auth_token": TOKENS.map(Token.received)},
-    records.Connection: {"uri": TEXTS},
-    records.Identity: {"machine_identifier": TEXTS},
-    records.Resource: {"client_identifier": TEXTS},
-    records.ServerInformation: {"machine_identifier": TEXTS},
-    records.TransientToken: {"token": TOKENS.map(Token.received)},
-    records.Source: {"access_token": TOKENS.map(Token.received)},
+    models.Account: {"id": WHOLE, "auth_token": TOKENS.map(Token.received)},
+    models.Connection: {"uri": TEXTS},
+    models.Identity: {"machine_identifier": TEXTS},
+    models.Resource: {"client_identifier": TEXTS},
+    models.ServerInformation: {"machine_identifier": TEXTS},
+    models.TransientToken: {"token": TOKENS.map(Token.received)},
+    models.Source: {"access_token": TOKENS.map(Token.received)},
 }
 
 BODIES = st.one_of(
@@ -82,7 +82,7 @@ JSON = st.recursive(
 """Any JSON value, with NaN and huge numbers among them."""
 
 
-def odd(kind: type[records.Record]) -> SearchStrategy:
+def odd(kind: type[models.Record]) -> SearchStrategy:
     """Make JSON objects that have a record's names and any values at all."""
     names = [field.encode_name for field in msgspec.structs.fields(kind)]
     return st.dictionaries(st.sampled_from(names), JSON, min_size=1, max_size=6)

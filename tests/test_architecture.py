@@ -21,23 +21,16 @@ VAGUE = {"util", "utils", "helper", "helpers", "common", "manager", "managers", 
 
 # Lower layers never import higher ones. Modules of one row may import each other.
 LAYERS = (
-    {"token", "records", "errors", "refusals", "device", "frames", "names", "private_files"},
-    {"keys"},
-    {"wire"},
+    {"messages", "tokens", "models", "errors", "refusals", "device", "tracebacks", "dns", "private_files"},
+    {"crypto"},
+    {"protocol"},
     {"credentials"},
-    {"flows", "options", "outcome"},
-    {"transports", "link"},
-    {
-        *{"driver", "groups", "agroups", "client", "aclient", "signed_in", "asigned_in", "sign_in", "asign_in"},
-    },
+    {"client"},
     {"compat", "adapters"},
     {"testing", "pytest_plugin", "cli"},
 )
-# The local Plex stands beside the client on the wire, and neither knows the other.
-SERVER_MAY_IMPORT = {
-    *{"server", "wire", "token", "records", "errors", "refusals", "keys", "frames", "private_files", "names"},
-    "__version__",
-}
+# The local Plex stands beside the client on the protocol, and neither knows the other.
+SERVER_MAY_IMPORT = {"local_plex", "__version__", "protocol", "crypto"} | LAYERS[0]
 BOTH_SIDES = {"testing", "pytest_plugin", "cli"}
 
 HTTP_CLIENTS = {"http.client", "aiohttp", "httpx", "httpx2", "requests", "urllib3", "urllib.request"}
@@ -63,7 +56,7 @@ class Module:
 
     @property
     def top(self) -> str:
-        """The first part below the package: `wire` for ticketstub.wire.call, `` for the package itself."""
+        """The first part below the package: `wire` for ticketstub.protocol.call, `` for the package itself."""
         return self.name.partition(".")[2].partition(".")[0]
 
     @property
@@ -125,7 +118,7 @@ def layer_of(top: str) -> int | None:
 
 def test_every_module_has_its_layer() -> None:
     """A new module or package is given its place in the layers here before it is imported anywhere."""
-    placed = set().union(*LAYERS) | {"server", "", "__main__"}
+    placed = set().union(*LAYERS) | {"local_plex", "", "__main__"}
     assert set() == {module.top for module in modules()} - placed
 
 
@@ -151,8 +144,11 @@ def test_client_and_server_do_not_know_each_other() -> None:
         for name, line in module.imports
         if starts_with(name, {"ticketstub"})
         and (
-            (module.top == "server" and name.split(".")[1] not in SERVER_MAY_IMPORT)
-            or (module.top not in BOTH_SIDES | {"server", "__main__"} and starts_with(name, {"ticketstub.server"}))
+            (module.top == "local_plex" and name.split(".")[1] not in SERVER_MAY_IMPORT)
+            or (
+                module.top not in BOTH_SIDES | {"local_plex", "__main__"}
+                and starts_with(name, {"ticketstub.local_plex"})
+            )
         )
     ]
     assert [] == wrong
@@ -173,17 +169,17 @@ def test_http_clients_are_imported_in_transports_only() -> None:
 
     But for one: a media server's upstream is no place that our client asks, and the server knows no transport.
     """
-    assert [] == importers(HTTP_CLIENTS, "transports", "adapters", "server.upstream")
+    assert [] == importers(HTTP_CLIENTS, "client.transports", "adapters", "local_plex.content.upstream")
 
 
 def test_database_drivers_are_imported_in_the_store_only() -> None:
     """Only the store knows which database it is."""
-    assert [] == importers(DATABASE_DRIVERS, "server.store")
+    assert [] == importers(DATABASE_DRIVERS, "local_plex.storage")
 
 
 def test_jose_is_imported_in_keys_only() -> None:
     """Signing and checking of JSON Web Tokens is one module's business."""
-    assert [] == importers({"jwt", "joserfc", "jose", "authlib"}, "keys")
+    assert [] == importers({"jwt", "joserfc", "jose", "authlib"}, "crypto")
 
 
 def test_only_the_command_prints() -> None:
@@ -196,7 +192,7 @@ def test_only_the_command_prints() -> None:
         for module in modules()
         if module.top != "cli"
         for name, line in module.mentions
-        if (module.name, name) != ("ticketstub.flows.browser", "sys.stderr")
+        if (module.name, name) != ("ticketstub.client.flows.browser", "sys.stderr")
         if name in {"print", "sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
     ]
     assert [] == wrong
@@ -204,8 +200,8 @@ def test_only_the_command_prints() -> None:
 
 def test_environment_is_read_in_its_three_places_only() -> None:
     """Nothing else changes with the environment, so that a test or a program decides everything by arguments."""
-    allowed = {"ticketstub.cli", "ticketstub.server.settings", "ticketstub.transports.environment"}
-    allowed.add("ticketstub.testing.lead")  # it sets what the libraries of a test's process read, and puts it back
+    allowed = {"ticketstub.cli", "ticketstub.local_plex.settings", "ticketstub.client.transports.proxies"}
+    allowed.add("ticketstub.testing.programs")  # it sets what the libraries of a test's process read, and puts it back
     reading = {"os.environ", "os.getenv", "os.environb", "urllib.request.getproxies", "getproxies"}
     wrong = [
         f"{module.at(line)} reads {name}"

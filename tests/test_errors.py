@@ -12,8 +12,8 @@ import ticketstub
 from tests.tables import every
 from ticketstub import errors, refusals
 from ticketstub.errors import PlexError, Unreachable, printable, without_secrets
+from ticketstub.messages import Response
 from ticketstub.refusals import KINDS, RateLimited, Refusal, Unauthorized
-from ticketstub.wire.http import Response
 
 RESPONSE = Response(401, {"set-cookie": "s=cAnArY"}, b"cAnArY")
 AGAIN = pickle.loads  # what was pickled here a moment ago

@@ -14,15 +14,24 @@ import pytest
 
 from tests.client.doubles import AsyncRecording, Recording, usual
 from tests.tables import every
-from ticketstub import aclient, agroups, asign_in, asigned_in, client, groups, sign_in, signed_in
+from ticketstub.client import (
+    account,
+    async_account,
+    async_groups,
+    async_pending,
+    async_plex,
+    groups,
+    pending,
+    plex,
+)
 from ticketstub.credentials import MemoryCredentials
+from ticketstub.crypto import Jwk
 from ticketstub.device import Device
-from ticketstub.keys import Jwk
-from ticketstub.token import Secret
-from ticketstub.wire.http import Request, Response
+from ticketstub.messages import Request, Response
+from ticketstub.tokens import Secret
 
 ROOT = Path(__file__).parents[1]
-MODULES = [(client, aclient), (groups, agroups), (sign_in, asign_in), (signed_in, asigned_in)]
+MODULES = [(plex, async_plex), (groups, async_groups), (pending, async_pending), (account, async_account)]
 PAIRS = {
     name: (kind, getattr(awaited, f"Async{name}"))
     for sync, awaited in MODULES
@@ -58,7 +67,7 @@ def test_what_talks_is_awaited() -> None:
 def test_the_async_client_closes_under_either_name() -> None:
     """`aclose` is `close`: what `contextlib.aclosing` and httpx's users look for."""
     transport = AsyncRecording()
-    plex = aclient.AsyncPlex(transport=transport, **GIVEN)
+    plex = async_plex.AsyncPlex(transport=transport, **GIVEN)
     asyncio.run(plex.ping())
     asyncio.run(plex.aclose())
     with pytest.raises(RuntimeError, match="was closed"):
@@ -133,8 +142,8 @@ GIVEN: dict[str, Any] = {
 def test_same_requests(use: Any) -> None:
     """Every method sends the same request from both façades: method, address, headers in order, and body."""
     one, two = Recording(), AsyncRecording()
-    left = use(client.Plex(transport=one, **GIVEN))
-    right = asyncio.run(use(aclient.AsyncPlex(transport=two, **GIVEN)))
+    left = use(plex.Plex(transport=one, **GIVEN))
+    right = asyncio.run(use(async_plex.AsyncPlex(transport=two, **GIVEN)))
     assert 1 == len(one.sent)
     assert [_written(sent) for sent in one.sent] == [_written(sent) for sent in two.sent]
     assert repr(left) == repr(right)
@@ -189,8 +198,8 @@ STORIES: dict[str, Any] = {
 def test_same_stories(story: Any) -> None:
     """What takes several requests sends the same ones from both façades, in the same order, with the same result."""
     one, two = Recording(told), AsyncRecording(told)
-    left = _read(story(client.Plex(transport=one, **GIVEN)))
-    right = asyncio.run(_aread(story(aclient.AsyncPlex(transport=two, **GIVEN))))
+    left = _read(story(plex.Plex(transport=one, **GIVEN)))
+    right = asyncio.run(_aread(story(async_plex.AsyncPlex(transport=two, **GIVEN))))
     assert 1 < len(one.sent)
     assert [_written(sent) for sent in one.sent] == [_written(sent) for sent in two.sent]
     assert left == [re.sub(r"\bAsync(?=[A-Z])", "", found) for found in right]
@@ -224,11 +233,11 @@ async def _aread(story: Any) -> list[str]:
 
 def test_check_is_one_thing_twice() -> None:
     """`check` and `acheck` have one signature, and send the same."""
-    assert inspect.signature(client.check) == inspect.signature(aclient.acheck)
+    assert inspect.signature(plex.check) == inspect.signature(async_plex.acheck)
     one, two = Recording(told), AsyncRecording(told)
     given: dict[str, Any] = {name: GIVEN[name] for name in ("device", "plex_tv")} | {"server": GIVEN["server"]}
-    left = client.check(GIVEN["token"], transport=one, **given)
-    right = asyncio.run(aclient.acheck(GIVEN["token"], transport=two, **given))
+    left = plex.check(GIVEN["token"], transport=one, **given)
+    right = asyncio.run(async_plex.acheck(GIVEN["token"], transport=two, **given))
     assert [_written(sent) for sent in one.sent] == [_written(sent) for sent in two.sent]
     assert left == right
 

@@ -17,15 +17,14 @@ from ticketstub import (
     Plex,
     SignedInAccount,
     SignIn,
-    agroups,
-    groups,
 )
+from ticketstub.client import async_groups, groups
 
 GROUPS = ("Authentication", "Pins", "AuthKeys", "HomeCalls", "Devices", "Claims", "ServerClaims")
 FACES = [
     *(Plex, MediaServer, SignedInAccount, AsyncPlex, AsyncMediaServer, AsyncSignedInAccount),
     *(getattr(groups, name) for name in GROUPS),
-    *(getattr(agroups, f"Async{name}") for name in GROUPS),
+    *(getattr(async_groups, f"Async{name}") for name in GROUPS),
 ]
 
 

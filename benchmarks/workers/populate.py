@@ -5,13 +5,13 @@ import sys
 import time
 from pathlib import Path
 
-from ticketstub.server.keys import Keys
-from ticketstub.server.passwords import Passwords
-from ticketstub.server.store.accounts import keep_token
-from ticketstub.server.store.database import Statements
-from ticketstub.server.store.seed import seed
-from ticketstub.server.store.sqlite import SqliteStore
-from ticketstub.server.world import World
+from ticketstub.local_plex.domain.passwords import Passwords
+from ticketstub.local_plex.storage.accounts import keep_token
+from ticketstub.local_plex.storage.database import Statements
+from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.storage.seed import seed
+from ticketstub.local_plex.storage.sqlite import SqliteStore
+from ticketstub.local_plex.world.schema import World
 
 database, count = Path(sys.argv[1]), int(sys.argv[2])
 

@@ -13,10 +13,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ticketstub.aclient import AsyncMediaServer, AsyncPlex, acheck
-    from ticketstub.asign_in import AsyncSignIn
-    from ticketstub.asigned_in import AsyncSignedInAccount
-    from ticketstub.client import MediaServer, Plex, check
+    from ticketstub.client.account import SignedInAccount
+    from ticketstub.client.async_account import AsyncSignedInAccount
+    from ticketstub.client.async_pending import AsyncSignIn
+    from ticketstub.client.async_plex import AsyncMediaServer, AsyncPlex, acheck
+    from ticketstub.client.config import ClientOptions, Options, Retry
+    from ticketstub.client.flows.check import Checked
+    from ticketstub.client.flows.pending import Begun
+    from ticketstub.client.flows.stored_session import SignedIn
+    from ticketstub.client.outcome import Err, Ok
+    from ticketstub.client.pending import SignIn
+    from ticketstub.client.plex import MediaServer, Plex, check
     from ticketstub.credentials import (
         Credential,
         Credentials,
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
         MemoryCredentials,
         default_credentials,
     )
+    from ticketstub.crypto import DeviceKey, Jwk, PublishedKeys
     from ticketstub.device import Device
     from ticketstub.errors import (
         CredentialsError,
@@ -39,13 +47,8 @@ if TYPE_CHECKING:
         TimedOut,
         Unreachable,
     )
-    from ticketstub.flows.begun import Begun
-    from ticketstub.flows.check import Checked
-    from ticketstub.flows.kept import SignedIn
-    from ticketstub.keys import DeviceKey, Jwk, PublishedKeys
-    from ticketstub.options import ClientOptions, Options, Retry
-    from ticketstub.outcome import Err, Ok
-    from ticketstub.records import (
+    from ticketstub.messages import Request, Response
+    from ticketstub.models import (
         Account,
         AuthorizedDevice,
         Connection,
@@ -58,6 +61,29 @@ if TYPE_CHECKING:
         Source,
         TransientToken,
         User,
+    )
+    from ticketstub.protocol.account import GetTokenDetails, Ping, PostUsersSignInData, SignOut
+    from ticketstub.protocol.claim import (
+        ClaimedServer,
+        ClaimServer,
+        ExchangeClaim,
+        GetClaimedServer,
+        GetClaimToken,
+        UnclaimServer,
+    )
+    from ticketstub.protocol.device import GetDevices, RemoveDevice
+    from ticketstub.protocol.device_key import ExchangeDeviceJwt, GetNonce, GetPublishedKeys, RegisterKey
+    from ticketstub.protocol.home import GetHome, GetHomeUsers, SetManagedPasscode, SetPasscode, SwitchHomeUser
+    from ticketstub.protocol.legacy_resource import GetLegacyResources
+    from ticketstub.protocol.media_server import GetIdentity, GetServerInformation, RawRequest
+    from ticketstub.protocol.people import GetUsers
+    from ticketstub.protocol.pin import CreateLegacyPin, CreatePin, GetLegacyPin, GetPin, LinkPin
+    from ticketstub.protocol.resource import GetResources
+    from ticketstub.protocol.security import (
+        GetSourceConnectionInformation,
+        GetTransientToken,
+        TransientTokenScope,
+        TransientTokenType,
     )
     from ticketstub.refusals import (
         BadRequest,
@@ -76,41 +102,15 @@ if TYPE_CHECKING:
         VerificationCodeRequired,
         WrongVerificationCode,
     )
-    from ticketstub.sign_in import SignIn
-    from ticketstub.signed_in import SignedInAccount
-    from ticketstub.token import Secret, Token
-    from ticketstub.wire.accounts import GetTokenDetails, Ping, PostUsersSignInData, SignOut
-    from ticketstub.wire.auth_keys import ExchangeDeviceJwt, GetNonce, GetPublishedKeys, RegisterKey
-    from ticketstub.wire.claims import (
-        ClaimedServer,
-        ClaimServer,
-        ExchangeClaim,
-        GetClaimedServer,
-        GetClaimToken,
-        UnclaimServer,
-    )
-    from ticketstub.wire.devices import GetDevices, RemoveDevice
-    from ticketstub.wire.home import GetHome, GetHomeUsers, SetManagedPasscode, SetPasscode, SwitchHomeUser
-    from ticketstub.wire.http import Request, Response
-    from ticketstub.wire.legacy_resources import GetLegacyResources
-    from ticketstub.wire.media_server import GetIdentity, GetServerInformation, RawRequest
-    from ticketstub.wire.pins import CreateLegacyPin, CreatePin, GetLegacyPin, GetPin, LinkPin
-    from ticketstub.wire.resources import GetResources
-    from ticketstub.wire.security import (
-        GetSourceConnectionInformation,
-        GetTransientToken,
-        TransientTokenScope,
-        TransientTokenType,
-    )
-    from ticketstub.wire.users import GetUsers
+    from ticketstub.tokens import Secret, Token
 
 __version__: str
 
 _HOMES = {
-    "aclient": ("AsyncMediaServer", "AsyncPlex", "acheck"),
-    "asign_in": ("AsyncSignIn",),
-    "asigned_in": ("AsyncSignedInAccount",),
-    "client": ("MediaServer", "Plex", "check"),
+    "client.async_plex": ("AsyncMediaServer", "AsyncPlex", "acheck"),
+    "client.async_pending": ("AsyncSignIn",),
+    "client.async_account": ("AsyncSignedInAccount",),
+    "client.plex": ("MediaServer", "Plex", "check"),
     "credentials": (
         "Credential",
         "Credentials",
@@ -133,13 +133,13 @@ _HOMES = {
         "TimedOut",
         "Unreachable",
     ),
-    "flows.begun": ("Begun",),
-    "flows.check": ("Checked",),
-    "flows.kept": ("SignedIn",),
-    "keys": ("DeviceKey", "Jwk", "PublishedKeys"),
-    "options": ("ClientOptions", "Options", "Retry"),
-    "outcome": ("Err", "Ok"),
-    "records": (
+    "client.flows.pending": ("Begun",),
+    "client.flows.check": ("Checked",),
+    "client.flows.stored_session": ("SignedIn",),
+    "crypto": ("DeviceKey", "Jwk", "PublishedKeys"),
+    "client.config": ("ClientOptions", "Options", "Retry"),
+    "client.outcome": ("Err", "Ok"),
+    "models": (
         "Account",
         "AuthorizedDevice",
         "Connection",
@@ -170,12 +170,12 @@ _HOMES = {
         "VerificationCodeRequired",
         "WrongVerificationCode",
     ),
-    "sign_in": ("SignIn",),
-    "signed_in": ("SignedInAccount",),
-    "token": ("Secret", "Token"),
-    "wire.accounts": ("GetTokenDetails", "Ping", "PostUsersSignInData", "SignOut"),
-    "wire.auth_keys": ("ExchangeDeviceJwt", "GetNonce", "GetPublishedKeys", "RegisterKey"),
-    "wire.claims": (
+    "client.pending": ("SignIn",),
+    "client.account": ("SignedInAccount",),
+    "tokens": ("Secret", "Token"),
+    "protocol.account": ("GetTokenDetails", "Ping", "PostUsersSignInData", "SignOut"),
+    "protocol.device_key": ("ExchangeDeviceJwt", "GetNonce", "GetPublishedKeys", "RegisterKey"),
+    "protocol.claim": (
         "ClaimServer",
         "ClaimedServer",
         "ExchangeClaim",
@@ -183,20 +183,20 @@ _HOMES = {
         "GetClaimedServer",
         "UnclaimServer",
     ),
-    "wire.devices": ("GetDevices", "RemoveDevice"),
-    "wire.home": ("GetHome", "GetHomeUsers", "SetManagedPasscode", "SetPasscode", "SwitchHomeUser"),
-    "wire.http": ("Request", "Response"),
-    "wire.legacy_resources": ("GetLegacyResources",),
-    "wire.media_server": ("GetIdentity", "GetServerInformation", "RawRequest"),
-    "wire.pins": ("CreateLegacyPin", "CreatePin", "GetLegacyPin", "GetPin", "LinkPin"),
-    "wire.resources": ("GetResources",),
-    "wire.security": (
+    "protocol.device": ("GetDevices", "RemoveDevice"),
+    "protocol.home": ("GetHome", "GetHomeUsers", "SetManagedPasscode", "SetPasscode", "SwitchHomeUser"),
+    "messages": ("Request", "Response"),
+    "protocol.legacy_resource": ("GetLegacyResources",),
+    "protocol.media_server": ("GetIdentity", "GetServerInformation", "RawRequest"),
+    "protocol.pin": ("CreateLegacyPin", "CreatePin", "GetLegacyPin", "GetPin", "LinkPin"),
+    "protocol.resource": ("GetResources",),
+    "protocol.security": (
         "GetSourceConnectionInformation",
         "GetTransientToken",
         "TransientTokenScope",
         "TransientTokenType",
     ),
-    "wire.users": ("GetUsers",),
+    "protocol.people": ("GetUsers",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -24,7 +24,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ticketstub.wire.http import Response
+    from ticketstub.messages import Response
 
 _LONGEST_MESSAGE = 200
 # Long runs without a space in foreign text may be tokens; controls and text-direction marks can rewrite a terminal.

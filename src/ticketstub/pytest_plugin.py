@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from ticketstub.aclient import AsyncPlex
-    from ticketstub.client import Plex
-    from ticketstub.server.world import World
+    from ticketstub.client.async_plex import AsyncPlex
+    from ticketstub.client.plex import Plex
+    from ticketstub.local_plex.world.schema import World
     from ticketstub.testing import PlexInHand
 
 _INI = "ticketstub_world"

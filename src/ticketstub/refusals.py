@@ -1,7 +1,7 @@
 """Plex said no: each meaning is a class, and one table says which status and code it is.
 
 Rule: role-blind. A client raises what `refusal()` picks from an answer; the local Plex raises the same classes, whose
-table row is what it writes. How a refusal looks on the wire (JSON, XML, HTML) is wire/refused.py's business.
+table row is what it writes. How a refusal looks on the wire (JSON, XML, HTML) is protocol/error_bodies.py's business.
 Sources: codes and messages observed in public clients' error tables and issues; hints are ours.
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from ticketstub.errors import PlexError
 
 if TYPE_CHECKING:
-    from ticketstub.wire.http import Response
+    from ticketstub.messages import Response
 
 
 class Default(NamedTuple):

@@ -26,11 +26,11 @@ import pytest
 from keyring.backends.null import Keyring as NullKeyring
 
 from tests.cli.approving import Watched
-from ticketstub.cli.running import run
+from ticketstub.cli.main import run
 from ticketstub.credentials import Credential, FileCredentials
-from ticketstub.server.world import World
+from ticketstub.local_plex.world.schema import World
 from ticketstub.testing import PlexInHand, local_plex
-from ticketstub.token import Secret, Token
+from ticketstub.tokens import Secret, Token
 
 SOURCE = Path(__file__).parents[2] / "src"
 DEMO = World.demo()

@@ -11,11 +11,11 @@ import pytest
 from tests.cli.conftest import JUNO, MIRA, TOM, Command, text_of
 from tests.tables import every
 from ticketstub.cli.facts import plain
-from ticketstub.records import Account, Service
-from ticketstub.server.world import World
+from ticketstub.client.transports.http1 import StandardTransport
+from ticketstub.local_plex.world.schema import World
+from ticketstub.models import Account, Service
 from ticketstub.testing import local_plex
-from ticketstub.token import Secret, Token
-from ticketstub.transports.http1 import StandardTransport
+from ticketstub.tokens import Secret, Token
 
 DEAD = "this-token-was-ended"
 ATTIC_SOURCE = "server://9b1f0c7de2a84536f1c0aa57be93d2440e6671f8"

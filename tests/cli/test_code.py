@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import MIRA, Command
-from tests.server.asking import SECRET, Clock, code_at
-from ticketstub.server.control.hand import Hand
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.places import Control
-from ticketstub.server.world import World
+from tests.local_plex.asking import SECRET, Clock, code_at
+from ticketstub.local_plex.control.controller import Hand
+from ticketstub.local_plex.http.listeners import Control
+from ticketstub.local_plex.local_plex import LocalPlex
+from ticketstub.local_plex.world.schema import World
 from ticketstub.testing import PlexInHand
-from ticketstub.testing.lead import Lead
-from ticketstub.token import Secret
+from ticketstub.testing.programs import Lead
+from ticketstub.tokens import Secret
 
 WORLD = f'[[account]]\nusername = "ana"\nemail = "ana@example.test"\nverification_secret = "{SECRET}"\n'
 MADE = World.parse(WORLD)

@@ -8,7 +8,7 @@ from tests.cli.conftest import Command
 from tests.cli.declared import every_command
 from tests.tables import every
 from ticketstub.cli.app import COMMANDS, app
-from ticketstub.cli.complaints import EXIT_CODES
+from ticketstub.cli.failures import EXIT_CODES
 
 NAMES = list(COMMANDS)
 GROUPS = [
@@ -81,17 +81,17 @@ def test_l6_nothing_turns_the_check_of_certificates_off() -> None:
 
 def test_help_loads_neither_rich_nor_a_client_nor_the_server(process: Command) -> None:
     """What costs time to import is not imported to explain the command, nor the server to use the client."""
-    show = "import sys; from ticketstub.cli.running import run; run({arguments!r}); print(*sys.modules)"
+    show = "import sys; from ticketstub.cli.main import run; run({arguments!r}); print(*sys.modules)"
     loaded = set(process(code=show.format(arguments=["--help"])).out.split())
     assert set() == {f"ticketstub.cli.{module}" for module, _ in COMMANDS.values()} & loaded
-    assert set() == loaded & {"rich", "http.client", "msgspec", "aiohttp", "asyncio", "ticketstub.client"}
+    assert set() == loaded & {"rich", "http.client", "msgspec", "aiohttp", "asyncio", "ticketstub.client.plex"}
     for name in ("whoami", "login", "logout", "serve", "run"):
         loaded = set(process(code=show.format(arguments=[name, "--help"])).out.split())
-        assert set() == loaded & {"rich", "http.client", "msgspec", "aiohttp", "asyncio", "ticketstub.client"}
+        assert set() == loaded & {"rich", "http.client", "msgspec", "aiohttp", "asyncio", "ticketstub.client.plex"}
     asking = ["ping", "--plex-tv", "http://127.0.0.1:1", "--timeout", "0.1"]
     loaded = set(process(code=show.format(arguments=asking), stdin="this-token-was-ended\n").out.split())
     assert "http.client" in loaded
-    assert set() == loaded & {"uvicorn", "ticketstub.server", "aiohttp", "argon2", "sqlite3", "cryptography"}
+    assert set() == loaded & {"uvicorn", "ticketstub.local_plex", "aiohttp", "argon2", "sqlite3", "cryptography"}
 
 
 @pytest.mark.parametrize("width", [30, 40, 80])

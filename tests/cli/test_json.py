@@ -16,7 +16,7 @@ from tests.cli.declared import every_command
 from ticketstub import AuthorizedDevice, Token
 from ticketstub.cli import facts
 from ticketstub.testing import PlexInHand
-from ticketstub.token import Secret
+from ticketstub.tokens import Secret
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ").fullmatch
 FINGERPRINT = re.compile("#[0-9a-f]{6}").fullmatch

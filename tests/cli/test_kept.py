@@ -15,12 +15,12 @@ from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
 
 from tests.cli.conftest import MIRA, TOM, Command, Start, keep, store_in, text_of
-from ticketstub.cli.complaints import WrongUsage
-from ticketstub.cli.given import Patience, first_line
+from ticketstub.cli.failures import WrongUsage
+from ticketstub.cli.prompts import Patience, first_line
+from ticketstub.client.transports.http1 import StandardTransport
 from ticketstub.credentials import Credential
 from ticketstub.testing import PlexInHand
-from ticketstub.token import Token
-from ticketstub.transports.http1 import StandardTransport
+from ticketstub.tokens import Token
 
 TOKEN = text_of(TOM.token)
 NOBODY = "http://127.0.0.1:9"
@@ -227,7 +227,7 @@ def test_token_is_written_alone_into_a_pipe(
     monkeypatch.setenv("TICKETSTUB_TOKEN", "some-token-or-other")
     assert (0, f"{made}\n", "") == ((ran := command("token", *here)).code, ran.out, ran.err)
     assert made not in command("token", "--json", *here).out
-    monkeypatch.setattr("ticketstub.cli.given.on_terminal", lambda _stream: True)
+    monkeypatch.setattr("ticketstub.cli.prompts.on_terminal", lambda _stream: True)
     ran = command("token", *here)
     assert (2, "") == (ran.code, ran.out)
     assert "--yes" in ran.err
@@ -241,7 +241,7 @@ def test_claim_writes_a_claim_token_into_a_pipe(
     keep(tmp_path, here[1], TOKEN)
     assert re.fullmatch(r"claim-[\w-]{20}\n", command("claim", *here).out)
     assert "claim-" not in command("claim", "--json", *here).out
-    monkeypatch.setattr("ticketstub.cli.given.on_terminal", lambda _stream: True)
+    monkeypatch.setattr("ticketstub.cli.prompts.on_terminal", lambda _stream: True)
     ran = command("claim", *here)
     assert (2, "") == (ran.code, ran.out)
     assert command("claim", "--yes", *here).out.startswith("claim-")
@@ -392,7 +392,7 @@ def test_logout_all_asks_on_a_terminal(
 ) -> None:
     """Anything but a yes ends nothing."""
     keep_for(tmp_path, NOBODY, "Admin Tool", "another-token-entirely", "juno")
-    monkeypatch.setattr("ticketstub.cli.given.on_terminal", lambda _stream: True)
+    monkeypatch.setattr("ticketstub.cli.prompts.on_terminal", lambda _stream: True)
     ran = command("logout", "--all", "--local", stdin=f"{answer}\n", terminal=True)
     assert (0 if answer == "y" else 1) == ran.code
     assert "Is this meant? [y/N]" in ran.err

@@ -83,7 +83,7 @@ def test_a_token_is_not_written_to_a_terminal_unless_it_is_meant(
     """--print-token is refused before anything is asked or sent; --yes allows it."""
     arguments = ("login", "--password", "--print-token", *here)
     stdin = f"tom\n{text_of(TOM.password)}\n"
-    monkeypatch.setattr("ticketstub.cli.given.on_terminal", lambda stream: stream is sys.stdout)
+    monkeypatch.setattr("ticketstub.cli.prompts.on_terminal", lambda stream: stream is sys.stdout)
     ran = command(*arguments, stdin=stdin)
     assert (2, "") == (ran.code, ran.out)
     assert "--yes" in ran.err

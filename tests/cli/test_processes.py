@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.approving import link
 from tests.cli.conftest import MIRA, TOM, Process, Start, environment, keep, store_in, text_of
-from ticketstub.server.world import World
+from ticketstub.local_plex.world.schema import World
 from ticketstub.testing import PlexInHand, local_plex
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, shells and terminals")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command, Start
-from tests.server.asking import ATTIC, MIRA, TOM, ask, world
+from tests.local_plex.asking import ATTIC, MIRA, TOM, ask, world
 from ticketstub.testing import local_plex
 
 SECTIONS = '{"MediaContainer":{"Directory":[{"key":"1","title":"Films"}],"owner":"mira@example.org"}}'

@@ -15,7 +15,7 @@ import pytest
 
 from tests.cli.conftest import SECRETS, TOM, Command, Process, Start, assert_no_secret, text_of
 from ticketstub.cli.run_journal import RunJournal
-from ticketstub.server.proxy.proxy import Event
+from ticketstub.local_plex.intercept.proxy import Event
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX shells and signals")
 

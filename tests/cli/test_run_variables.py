@@ -11,8 +11,16 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.docs.pages import page
-from ticketstub.server.proxy.variables import BUNDLE, TRUST_STORE, VARIABLES, Pointing, added, exceptions, variables
-from ticketstub.token import Secret
+from ticketstub.local_plex.intercept.variables import (
+    BUNDLE,
+    TRUST_STORE,
+    VARIABLES,
+    Pointing,
+    added,
+    exceptions,
+    variables,
+)
+from ticketstub.tokens import Secret
 
 PROXY = "http://127.0.0.1:8888"
 CONTROL = "http://127.0.0.1:8191/control/v1"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import JUNO, MIRA, TOM, Command, Start, assert_no_secret, text_of
-from tests.server.asking import SECRET
+from tests.local_plex.asking import SECRET
 from ticketstub.cli.demo import LINES
 from ticketstub.cli.serve import serve
-from ticketstub.server.world import World
+from ticketstub.local_plex.world.schema import World
 from ticketstub.testing import local_plex
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")

@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from tests.cli.conftest import Command, Process, Start, environment
 from tests.conftest import Require
 from ticketstub.cli.certificates import Certificates
-from ticketstub.cli.complaints import Complaint
-from ticketstub.server.places import found_address
+from ticketstub.cli.failures import Complaint
+from ticketstub.local_plex.http.listeners import found_address
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
 ALL = "0.0.0.0"  # noqa: S104  # as containers do

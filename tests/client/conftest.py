@@ -10,16 +10,17 @@ from typing import Any, Self
 
 import pytest
 
-from tests.transports.hostile import Server
-from ticketstub import AsyncPlex, Device, Plex, agroups
-from ticketstub.asigned_in import AsyncSender
+from tests.client.transports.hostile import Server
+from ticketstub import AsyncPlex, Device, Plex
+from ticketstub.client import async_groups
+from ticketstub.client.async_account import AsyncSender
 
 TOKEN = "Xk3mPz_9Q-vT7rLb2NfW"
 DEVICE = Device(client_identifier="demo-client-7c1f", product="Demo App")
 FACADES = ["sync", "async"]
 
 
-GROUPS = tuple(kind for name, kind in vars(agroups).items() if name.startswith("Async"))
+GROUPS = tuple(kind for name, kind in vars(async_groups).items() if name.startswith("Async"))
 
 
 class View:

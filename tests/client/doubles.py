@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ticketstub.wire.http import Request, Response
+from ticketstub.messages import Request, Response
 
 Answer = Callable[[Request], Response]
 

@@ -13,10 +13,10 @@ from argon2 import PasswordHasher
 
 from tests.tables import every
 from ticketstub import Device, DeviceKey, MemoryCredentials, NotFound, Plex, Refusal, SignIn, Token, check
-from ticketstub.server.disputed import Answers
-from ticketstub.server.settings import Settings
-from ticketstub.server.world import World
-from ticketstub.server.world_reading import keys_of
+from ticketstub.local_plex.settings import Settings
+from ticketstub.local_plex.world.quirks import Answers
+from ticketstub.local_plex.world.reading import keys_of
+from ticketstub.local_plex.world.schema import World
 from ticketstub.testing import PlexInHand, local_plex
 
 ATTIC = "9b1f0c7de2a84536f1c0aa57be93d2440e6671f8"

@@ -8,8 +8,8 @@ import pytest
 
 from tests.client.conftest import DEVICE, TOKEN, Make, reply
 from tests.client.scripts import ATTIC, NEVER, OLD, SOON, Serve, head_of, start
+from tests.client.transports.hostile import closed_port
 from tests.samples.reading import sample
-from tests.transports.hostile import closed_port
 from ticketstub import (
     Err,
     GetTokenDetails,

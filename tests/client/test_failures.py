@@ -9,9 +9,9 @@ import pytest
 
 from tests.client.conftest import TOKEN, Make, reply
 from tests.client.scripts import NEVER, SOON, Serve, start
+from tests.client.transports.hostile import BlackHole, Server, closed_port, dripping_body, silent
 from tests.samples.reading import sample
 from tests.tables import every
-from tests.transports.hostile import BlackHole, Server, closed_port, dripping_body, silent
 from ticketstub import (
     Forbidden,
     MalformedReply,

@@ -11,7 +11,7 @@ import pytest
 from tests.client.doubles import Recording, unused
 from tests.tables import every
 from ticketstub import Device, HomeUser, Plex, Retry, Token
-from ticketstub.options import allowed, based
+from ticketstub.client.config import allowed, based
 
 TOKEN = "Xk3mPz_9Q-vT7rLb2NfW"
 HERE = "http://127.0.0.1:8190"

@@ -19,11 +19,11 @@ import pytest
 
 from tests.client.conftest import DEVICE, FACADES, Script, reply
 from tests.client.scripts import head_of
+from tests.client.transports.hostile import Server, silent
 from tests.samples.reading import sample
 from tests.tables import first_of
-from tests.transports.hostile import Server, silent
 from ticketstub import AsyncPlex, Plex, Unauthorized
-from ticketstub.link import Link
+from ticketstub.client.link import Link
 
 Serve = Callable[..., Script]
 

@@ -15,17 +15,17 @@ from typing import Any
 import pytest
 
 from tests.client.doubles import AsyncRecording, usual
-from tests.server.asking import ATTIC, MIRA, PASSWORDS, START, TOM, Clock, ask, code_at, world
+from tests.local_plex.asking import ATTIC, MIRA, PASSWORDS, START, TOM, Clock, ask, code_at, world
 from ticketstub import AsyncPlex, AsyncSignIn, Plex, Retry, SignIn, acheck, check, errors
 from ticketstub.credentials import FileCredentials, MemoryCredentials
 from ticketstub.device import Device
 from ticketstub.errors import CredentialsError, GaveUp, PinExpired, SignInFailed, Unreachable
+from ticketstub.local_plex.local_plex import LocalPlex
+from ticketstub.local_plex.settings import Settings
+from ticketstub.local_plex.world.schema import World
+from ticketstub.messages import Request, Response
 from ticketstub.refusals import PasscodeRequired, TokenExpired, Unauthorized, WrongVerificationCode
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.settings import Settings
-from ticketstub.server.world import World
 from ticketstub.testing import PlexInHand, local_plex
-from ticketstub.wire.http import Request, Response
 
 DEVICE = Device(client_identifier="demo-client-7c1f", product="Demo App")
 WEEK = 7 * 86400
@@ -527,9 +527,9 @@ async def test_a_cancelled_sign_in_cleans_up(call: str) -> None:
 
 async def test_a_cancelled_renewal_frees_the_lock() -> None:
     """A call that is cancelled in the middle of a renewal leaves the lock free and the kept sign-in as it was."""
-    from tests.flows.jwts import KEY, plex_jwt
+    from tests.client.flows.jwts import KEY, plex_jwt
     from ticketstub.credentials import Credential
-    from ticketstub.token import Token
+    from ticketstub.tokens import Token
 
     store = MemoryCredentials()
     given = Credential(
@@ -550,7 +550,7 @@ async def test_a_cancelled_renewal_frees_the_lock() -> None:
 
 async def test_a_cancelled_wait_for_the_lock() -> None:
     """A call that is cancelled while it waits for somebody else's renewal does not get the lock afterwards."""
-    from ticketstub.flows.kept import Turn
+    from ticketstub.client.flows.stored_session import Turn
 
     store = MemoryCredentials()
     turn = Turn(lambda: store.lock("https://plex.tv", patience=0.0))

@@ -7,7 +7,7 @@ import pytest
 from tests.tables import first_of
 from tests.test_architecture import in_a_fresh_interpreter
 
-HEAVY = ("ticketstub.credentials", "ticketstub.keys", "cryptography", "joserfc", "keyring", "segno", "webbrowser")
+HEAVY = ("ticketstub.credentials", "ticketstub.crypto", "cryptography", "joserfc", "keyring", "segno", "webbrowser")
 PROGRAM = """
 from tests.client.doubles import Recording
 from ticketstub import Device, Plex
@@ -31,7 +31,7 @@ def test_a_pin_loads_no_libraries() -> None:
     libraries = HEAVY[2:]
     program = PROGRAM.replace("Recording()", "Recording(answer)").format(use=use, heavy=libraries)
     answer = (
-        "from ticketstub.wire.http import Response\n"
+        "from ticketstub.messages import Response\n"
         'answer = lambda request: Response(201, {}, b\'{"id":7,"code":"H7QK","expiresIn":900}\')\n'
     )
     assert "" == in_a_fresh_interpreter(answer + program)

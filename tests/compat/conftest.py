@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.client.conftest import serve
-from tests.server.asking import world
+from tests.local_plex.asking import world
 from ticketstub.testing import PlexInHand, local_plex
 
 __all__ = ["serve"]

@@ -13,9 +13,9 @@ import pytest
 
 from tests.client.conftest import Script, reply
 from tests.client.scripts import head_of
+from tests.client.transports.hostile import closed_port
+from tests.local_plex.asking import ATTIC, MIRA, TOM_ON_ATTIC
 from tests.samples.reading import sample
-from tests.server.asking import ATTIC, MIRA, TOM_ON_ATTIC
-from tests.transports.hostile import closed_port
 from ticketstub import RedirectRefused, Retry, Unauthorized, Unreachable
 from ticketstub.compat import plex_api
 from ticketstub.compat.answers import OURS, NotCovered

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.server.asking import world
-from ticketstub.server.control.hand import Hand
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.places import Control
-from ticketstub.server.settings import Settings
-from ticketstub.server.world import World
-from ticketstub.token import Secret
+from tests.local_plex.asking import world
+from ticketstub.local_plex.control.controller import Hand
+from ticketstub.local_plex.http.listeners import Control
+from ticketstub.local_plex.local_plex import LocalPlex
+from ticketstub.local_plex.settings import Settings
+from ticketstub.local_plex.world.schema import World
+from ticketstub.tokens import Secret
 
 KEY = "k3y-of-the-test-0123456789-0123456789"
 _MANY = 1_000_000

@@ -14,7 +14,7 @@ from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
 
 from ticketstub.credentials import Credential, Credentials, FileCredentials, KeyringCredentials, MemoryCredentials
-from ticketstub.token import Secret, Token
+from ticketstub.tokens import Secret, Token
 
 ROOT = Path(__file__).parents[2]
 PLEX_TV = "https://plex.tv"

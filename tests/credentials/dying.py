@@ -22,7 +22,7 @@ import msgspec
 
 from ticketstub.credentials import Credential, FileCredentials
 from ticketstub.errors import CredentialsError
-from ticketstub.token import Token
+from ticketstub.tokens import Token
 
 PLEX_TV = "https://plex.tv"
 replace = msgspec.structs.replace

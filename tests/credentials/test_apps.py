@@ -19,7 +19,7 @@ import pytest
 from tests.credentials.conftest import ELSEWHERE, PLEX_TV, Ring, posix
 from ticketstub.credentials import Credential, Entry, FileCredentials, KeyringCredentials
 from ticketstub.errors import CredentialsError
-from ticketstub.token import Token
+from ticketstub.tokens import Token
 
 KEPT = Path(__file__).parent / "kept_without_app"
 FRAME = Entry(PLEX_TV, "default", "Photo Frame")

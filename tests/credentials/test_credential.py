@@ -15,7 +15,7 @@ from tests.credentials.conftest import ELSEWHERE, JWT, PLEX_TV, SECRETS, SERVER,
 from tests.docs.pages import page
 from tests.tables import every
 from ticketstub.credentials import Credential, Entry
-from ticketstub.token import Secret, Token
+from ticketstub.tokens import Secret, Token
 
 
 def test_it_belongs_to_an_origin_and_a_profile() -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.credentials.conftest import PLEX_TV, signed_in
 from tests.tables import every
 from ticketstub.credentials import Credential, next_ping, renewal_due
-from ticketstub.token import Token
+from ticketstub.tokens import Token
 
 DAY = 86400.0
 BORN = 1_793_675_700.0

@@ -28,9 +28,9 @@ from tests.credentials.conftest import (
     signed_in,
 )
 from ticketstub.credentials import Entry, KeyringCredentials, default_credentials, keyring_available
-from ticketstub.credentials.asking import LARGEST
+from ticketstub.credentials.system_keyring import LARGEST
 from ticketstub.errors import CredentialsError
-from ticketstub.token import Secret, Token
+from ticketstub.tokens import Secret, Token
 
 SERVICE = ("ticketstub https://plex.tv ticketstub default", "default")
 
@@ -167,7 +167,7 @@ class Small(Ring):
 
 def test_a_jwt_and_its_key_fit_into_windows_keyring(tmp_path: Path) -> None:
     """A JWT of all scopes (536 characters, observed), a device key and a server's token fit into 2560 bytes."""
-    from ticketstub.keys import DeviceKey
+    from ticketstub.crypto import DeviceKey
 
     whole = signed_in(
         token=Token.received("eyJ" + "x" * 533),

@@ -20,7 +20,7 @@ from tests.examples import examples
 from tests.tables import every
 from ticketstub.credentials import Credential, Credentials, Entry
 from ticketstub.errors import CredentialsError
-from ticketstub.token import Secret, Token
+from ticketstub.tokens import Secret, Token
 
 replace = msgspec.structs.replace
 

@@ -10,7 +10,7 @@ import pytest
 from tests.docs import running
 from tests.docs.pages import ROOT, Page, pages
 from tests.tables import every
-from ticketstub.server.world import World
+from ticketstub.local_plex.world.schema import World
 
 # What may stand there without being run: output, drawings and pieces of a protocol.
 SHOWN = {"text", "http", "json", "xml"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ticketstub.server.limits import LIMITS, AttemptKind
+from ticketstub.local_plex.domain.limits import LIMITS, AttemptKind
 
 PAGE = Path(__file__).parents[2] / "docs" / "limits.md"
 KINDS: dict[str, AttemptKind] = {

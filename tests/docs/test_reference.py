@@ -17,13 +17,13 @@ from tests.docs.pages import ROOT, page
 from tests.tables import every
 from tests.test_architecture import LAYERS
 from ticketstub import errors, refusals
-from ticketstub.cli.complaints import EXIT_CODES
+from ticketstub.cli.failures import EXIT_CODES
+from ticketstub.client.config import Options, Retry
 from ticketstub.device import HEADERS
 from ticketstub.errors import PlexError
-from ticketstub.options import Options, Retry
-from ticketstub.refusals import Refusal
-from ticketstub.server.disputed import Answers
-from ticketstub.server.world import (
+from ticketstub.local_plex.world.quirks import Answers
+from ticketstub.local_plex.world.reading import Part, keys_of
+from ticketstub.local_plex.world.schema import (
     World,
     WorldAccount,
     WorldAddress,
@@ -36,9 +36,9 @@ from ticketstub.server.world import (
     WorldSource,
     WorldSubscription,
 )
-from ticketstub.server.world_reading import Part, keys_of
-from ticketstub.wire.call import Call
-from ticketstub.wire.media_server import RawRequest
+from ticketstub.protocol.call import Call
+from ticketstub.protocol.media_server import RawRequest
+from ticketstub.refusals import Refusal
 
 # The heading under which each table of a world's keys stands.
 WORLD: dict[str, type[Part]] = {

@@ -22,8 +22,8 @@ from tests.docs import running
 from tests.docs.pages import Block, page
 from tests.strangers.environments import _install_node, _kept
 from ticketstub.cli.compose import Wanted, compose
-from ticketstub.server.control.commands import COMMANDS, PREFIX
-from ticketstub.server.world import World
+from ticketstub.local_plex.control.commands import COMMANDS, PREFIX
+from ticketstub.local_plex.world.schema import World
 from ticketstub.testing import PlexInHand
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the page's commands are written for a POSIX shell")

@@ -12,8 +12,8 @@ from urllib.parse import urlencode, urlsplit
 from argon2 import PasswordHasher
 from playwright.sync_api import ConsoleMessage, Page, Request, WebError
 
-from tests.server.asking import code_at
-from ticketstub.server.local_plex import LocalPlex
+from tests.local_plex.asking import code_at
+from ticketstub.local_plex.local_plex import LocalPlex
 
 START = 1_795_000_000
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DP"

@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.e2e.acting import WORLD, App, Clock, Tab
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.overview import Overview
-from ticketstub.server.world import World
+from ticketstub.local_plex.domain.overview import Overview
+from ticketstub.local_plex.local_plex import LocalPlex
+from ticketstub.local_plex.world.schema import World
 
 OpenTab = Callable[..., Tab]
 _FLAGS = [

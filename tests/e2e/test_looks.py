@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.acting import App, Clock, Tab
 from tests.e2e.conftest import OpenTab
-from ticketstub.server.local_plex import LocalPlex
+from ticketstub.local_plex.local_plex import LocalPlex
 
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 SIZES = {"wide": (1280, 860), "narrow": (320, 700)}

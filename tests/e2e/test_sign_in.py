@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.acting import App, Clock, Tab
 from tests.e2e.conftest import OpenTab, WebApplication
-from ticketstub.server.local_plex import LocalPlex
+from ticketstub.local_plex.local_plex import LocalPlex
 
 
 @pytest.mark.parametrize("opening", ["/auth#?", "/auth#!?", "/auth/#!?"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Require
-from tests.server.whole import HASH
+from tests.local_plex.whole import HASH
 
 ANA, BEN = "ana-0123456789abcdef", "ben-0123456789abcdef"
 WORLD = f"""

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from ticketstub.cli import main
-from ticketstub.server.store import sqlite_file
+from ticketstub.local_plex.storage import sqlite_file
 
 
 def normal() -> None:

@@ -20,11 +20,11 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from ticketstub.server.control.key_file import control_key
-from ticketstub.server.keys import Keys
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.store import sqlite_file
-from ticketstub.server.world import World
+from ticketstub.local_plex.control.key_file import control_key
+from ticketstub.local_plex.local_plex import LocalPlex
+from ticketstub.local_plex.storage import sqlite_file
+from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.world.schema import World
 
 ANA, BEN = "ana-0123456789abcdef", "ben-0123456789abcdef"
 CALLS = {"open", "write", "fsync", "unlink", "rename", "replace", "ftruncate", "mkdir", "chmod"}

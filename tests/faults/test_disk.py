@@ -32,9 +32,9 @@ from tests.faults.serving import (
     strace,
     until,
 )
-from tests.server.whole import PASSWORD
-from ticketstub.server.store import sqlite_file
-from ticketstub.server.store.database import ThreadWriter
+from tests.local_plex.whole import PASSWORD
+from ticketstub.local_plex.storage import sqlite_file
+from ticketstub.local_plex.storage.database import ThreadWriter
 
 NORMAL = ("-m", "tests.faults.defective", "normal")
 """The command with `synchronous=NORMAL`: it answers before anything is on the disk."""

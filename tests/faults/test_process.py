@@ -26,12 +26,12 @@ from tests.faults.serving import (
     serving,
     until,
 )
-from tests.server.asking import Clock
-from tests.server.whole import HASH, PASSWORD
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.verification import code_at
-from ticketstub.server.world import World
-from ticketstub.token import Secret
+from tests.local_plex.asking import Clock
+from tests.local_plex.whole import HASH, PASSWORD
+from ticketstub.local_plex.domain.verification_codes import code_at
+from ticketstub.local_plex.local_plex import LocalPlex
+from ticketstub.local_plex.world.schema import World
+from ticketstub.tokens import Secret
 
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 EVA = {"login": "eva", "password": PASSWORD}

@@ -20,11 +20,11 @@ import pytest
 from tests.cli.conftest import environment
 from tests.faults.conftest import ANA, PEOPLE, WORLD
 from tests.faults.serving import HANG, ROUNDS, assert_consistent, begin, end, files_of, serving, strace
-from ticketstub.server.keys import Keys
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.store import sqlite_file
-from ticketstub.server.store.sqlite_lock import DatabaseInUse
-from ticketstub.server.world import World
+from ticketstub.local_plex.local_plex import LocalPlex
+from ticketstub.local_plex.storage import sqlite_file
+from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.storage.sqlite_lock import DatabaseInUse
+from ticketstub.local_plex.world.schema import World
 
 ROOT = Path(__file__).parents[2]
 

@@ -99,8 +99,8 @@ with {library}.Client() as client:
 
 IN_TESTS = """
 from ticketstub import Plex
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.world import World
+from ticketstub.local_plex.local_plex import LocalPlex
+from ticketstub.local_plex.world.schema import World
 
 with LocalPlex(World.demo()).running() as local, Plex(plex_tv=local.url, token="{token}") as plex:
     print(plex.authentication.get_token_details().username)

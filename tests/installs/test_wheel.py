@@ -28,7 +28,7 @@ def test_files(wheel: Path) -> None:
     assert {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"} == metadata
     assert source == {name for name in names if ".dist-info/" not in name}
     assert set() == {Path(name).suffix for name in source} - KINDS
-    assert {"ticketstub/py.typed", "ticketstub/server/demo_world.toml"} <= source
+    assert {"ticketstub/py.typed", "ticketstub/local_plex/world/demo.toml"} <= source
 
 
 @pytest.mark.long

@@ -104,7 +104,7 @@ def test_the_chosen_mutants() -> None:
 
 def test_choosing_is_repeatable() -> None:
     """The same seed chooses the same mutants."""
-    sites = all_sites(ROOT / PACKAGE / "keys")
+    sites = all_sites(ROOT / PACKAGE / "crypto")
     first: list[Mutant] = choose(sites, 30, 5)
     assert first == choose(sites, 30, 5)
     assert first != choose(sites, 30, 6)

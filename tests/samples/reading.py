@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ticketstub.wire.http import Response
+from ticketstub.messages import Response
 
 
 def sample(name: str) -> bytes:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.client.conftest import Make, make, serve
+from tests.local_plex.asking import MIRA, transient
 from tests.sdk_pages.stage import Local, Stage, running
-from tests.server.asking import MIRA, transient
 
 __all__ = ["make", "serve"]  # fixtures of the façades' tests, used here too
 

@@ -15,10 +15,10 @@ from argon2 import PasswordHasher
 
 from tests.client.conftest import Make, Script
 from tests.client.scripts import head_of
+from tests.client.transports.hostile import Server
+from tests.local_plex.asking import ATTIC, MIRA, PASSWORDS, Clock, world
 from tests.sdk_pages.ledger import operations
 from tests.sdk_pages.wire import Wire, recording
-from tests.server.asking import ATTIC, MIRA, PASSWORDS, Clock, world
-from tests.transports.hostile import Server
 from ticketstub import (
     GetSourceConnectionInformation,
     GetTokenDetails,
@@ -27,7 +27,7 @@ from ticketstub import (
     TransientTokenScope,
     TransientTokenType,
 )
-from ticketstub.server.world import World
+from ticketstub.local_plex.world.schema import World
 from ticketstub.testing import PlexInHand, local_plex
 
 LOGIN = "mira@example.test"

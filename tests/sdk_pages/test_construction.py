@@ -6,9 +6,9 @@ import asyncio
 import inspect
 
 from tests.client.conftest import DEVICE
+from tests.local_plex.asking import MIRA
 from tests.sdk_pages.ledger import Row, operations, operations_of, shows
 from tests.sdk_pages.stage import Stage, ask, is_whole
-from tests.server.asking import MIRA
 from ticketstub import AsyncPlex, Device, Plex
 
 

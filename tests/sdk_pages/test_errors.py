@@ -11,9 +11,9 @@ import pytest
 
 from tests.client.conftest import reply
 from tests.client.scripts import NEVER, Serve, start
+from tests.local_plex.asking import MIRA, TOM_ON_ATTIC
 from tests.sdk_pages.ledger import Row, operations, shows
 from tests.sdk_pages.stage import Stage, ask, call
-from tests.server.asking import MIRA, TOM_ON_ATTIC
 from ticketstub import (
     BadRequest,
     Err,

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.local_plex.asking import MIRA, TOM_ON_ATTIC
 from tests.sdk_pages.ledger import Row, operations, shows
 from tests.sdk_pages.stage import SOURCE, Local, Stage, ask, is_whole
-from tests.server.asking import MIRA, TOM_ON_ATTIC
 from ticketstub import Forbidden, NotFound, Unauthorized
 
 HOURS_48 = 48 * 3600

@@ -10,11 +10,11 @@ import pytest
 
 from tests.client.conftest import DEVICE, TOKEN, reply
 from tests.client.scripts import NEVER, Serve, head_of
+from tests.client.transports.hostile import Server, silent
+from tests.local_plex.asking import MIRA
 from tests.samples.reading import sample
 from tests.sdk_pages.ledger import Row, operations, operations_of, shows
 from tests.sdk_pages.stage import Stage, ask, is_whole
-from tests.server.asking import MIRA
-from tests.transports.hostile import Server, silent
 from ticketstub import CredentialsError, CrossOriginRedirect, Device, TimedOut
 
 MOMENT = 0.03  # seconds for a call that gets no answer

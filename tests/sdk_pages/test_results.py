@@ -6,9 +6,9 @@ import pytest
 
 from tests.client.conftest import reply
 from tests.client.scripts import Serve, start
+from tests.local_plex.asking import MIRA
 from tests.sdk_pages.ledger import Row, operations, shows
 from tests.sdk_pages.stage import Stage, ask, is_whole
-from tests.server.asking import MIRA
 from ticketstub import Account, CredentialsError, MalformedReply, Source, Token, TransientToken, Unauthorized
 
 KINDS = {"transient": TransientToken, "source": Source, "details": Account, "sign-in": Account}

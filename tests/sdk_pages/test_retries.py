@@ -10,10 +10,10 @@ import pytest
 
 from tests.client.conftest import Script, reply
 from tests.client.scripts import Serve, start
+from tests.client.transports.hostile import closed_port
 from tests.samples.reading import sample
 from tests.sdk_pages.ledger import Row, operations, operations_of, shows
 from tests.sdk_pages.stage import Stage, ask
-from tests.transports.hostile import closed_port
 from ticketstub import RateLimited, Retry, ServerError, Unreachable
 
 GOOD = {

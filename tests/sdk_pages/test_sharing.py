@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.client.conftest import DEVICE
+from tests.local_plex.asking import MIRA, TOM
 from tests.sdk_pages.ledger import Row, shows
 from tests.sdk_pages.stage import Stage, ask
-from tests.server.asking import MIRA, TOM
 from ticketstub import AsyncPlex, Plex
 
 TOKENS = {MIRA: "mira_quill", TOM: "tom"}

@@ -10,7 +10,7 @@ import re
 import socket
 from urllib.parse import urlsplit
 
-from tests.transports.hostile import Server
+from tests.client.transports.hostile import Server
 
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 

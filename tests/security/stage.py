@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.server.asking import ATTIC, MIRA, MIRA_ON_TOMS, START, TOM, Answered, Clock
-from tests.server.family import IDS, VERA_ON_ATTIC, family
-from tests.server.test_auth_keys import Key, claims
-from tests.server.whole import FORM, HASH, PASSWORD, Browser, Whole
-from ticketstub.server.store.sqlite import SqliteStore
+from tests.local_plex.asking import ATTIC, MIRA, MIRA_ON_TOMS, START, TOM, Answered, Clock
+from tests.local_plex.family import IDS, VERA_ON_ATTIC, family
+from tests.local_plex.test_auth_keys import Key, claims
+from tests.local_plex.whole import FORM, HASH, PASSWORD, Browser, Whole
+from ticketstub.local_plex.storage.sqlite import SqliteStore
 
 ATTICS, TOMS_OWN, GONE = "At1c_the_servers_own", "Tom5-servers_own_tok", "Gone-and_switched_of"
 PHONE, TABLET = "mira-phone-1", "mira-tablet-2"

@@ -21,9 +21,9 @@ from yarl import URL
 from tests.examples import examples
 from tests.security.test_redirects import CANARY, DEVICE, Sink, client_of
 from ticketstub import AsyncPlex, Plex, SignIn, Unreachable, check
-from ticketstub.transports.environment import proxy_for
-from ticketstub.transports.httpx import _Exchange
-from ticketstub.wire.http import LONGEST_ADDRESS, Place, Request, destination
+from ticketstub.client.transports.httpx import _Exchange
+from ticketstub.client.transports.proxies import proxy_for
+from ticketstub.messages import LONGEST_ADDRESS, Place, Request, destination
 
 HERE = "http://127.0.0.1:9"
 HOSTILE = {
@@ -216,7 +216,7 @@ def test_c1_a_library_that_reads_another_host(name: str, sink: Sink, monkeypatch
     """Should a library ever find another host in our parts, nothing is sent."""
     evil = f"http://127.0.0.1:{sink.port}/"
     if name == "aiohttp":
-        monkeypatch.setattr("ticketstub.transports.aiohttp.URL", lambda *_, **__: URL(evil))
+        monkeypatch.setattr("ticketstub.client.transports.aiohttp.URL", lambda *_, **__: URL(evil))
     else:
         library: Any = {"httpx": httpx, "httpx2": httpx2}[name]
         other = library.URL(evil)

@@ -15,9 +15,9 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.examples import examples
+from tests.local_plex.asking import Answered
+from tests.local_plex.whole import FORM
 from tests.security.stage import PHONE, Stage
-from tests.server.asking import Answered
-from tests.server.whole import FORM
 
 Use = Callable[[Stage, str], Answered]
 

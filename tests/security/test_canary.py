@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from tests.client.conftest import DEVICE
 from tests.client.doubles import Recording, usual
+from tests.client.transports.hostile import Server, closed_port
 from tests.examples import examples
 from tests.tables import every
-from tests.transports.hostile import Server, closed_port
 from ticketstub import (
     AsyncPlex,
     CredentialsError,
@@ -41,10 +41,10 @@ from ticketstub import (
     Token,
     Unreachable,
 )
+from ticketstub.messages import Request, Response
+from ticketstub.protocol import error_bodies
+from ticketstub.protocol.codec import Format
 from ticketstub.refusals import KINDS, Refusal
-from ticketstub.wire import refused
-from ticketstub.wire.codec import Format
-from ticketstub.wire.http import Request, Response
 
 CANARY = "cAnArY-7f3kQ2vTz8Lm1"
 HERE = "http://127.0.0.1:8190"
@@ -145,7 +145,7 @@ def test_c6_any_password(secret: str, status: int, form: Format) -> None:
 
     def answer(_request: Request) -> Response:
         said = " | ".join(sorted(forms(secret) - {secret[:10], secret[-10:]}))
-        return Response(status, {}, refused.write(Refusal(said, status=status, code=1999), form))
+        return Response(status, {}, error_bodies.write(Refusal(said, status=status, code=1999), form))
 
     plex = Plex(transport=Recording(answer), plex_tv=HERE, device=DEVICE)
     outcome = plex.attempt(PostUsersSignInData.of("mira", secret))

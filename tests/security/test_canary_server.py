@@ -18,11 +18,11 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from tests.local_plex.asking import MIRA, SECRET, START, TOM, Answered, code_at
+from tests.local_plex.family import IDS, TOKENS
+from tests.local_plex.test_auth_keys import Key
+from tests.local_plex.whole import FORM, HASH, PASSWORD, Whole
 from tests.security.stage import device_jwt, household, sign_in, token_in, transient
-from tests.server.asking import MIRA, SECRET, START, TOM, Answered, code_at
-from tests.server.family import IDS, TOKENS
-from tests.server.test_auth_keys import Key
-from tests.server.whole import FORM, HASH, PASSWORD, Whole
 from ticketstub.cli.banner import Journal
 
 NEW_PASSWORD, WRONG_PASSWORD, FIRST_PASSWORD = "quiet-otter-31-cAnArY", "loud-heron-77-cAnArY", "small-finch-5-cAnArY"

@@ -26,10 +26,10 @@ import pytest
 from rich.pretty import pretty_repr
 
 from tests.client.conftest import DEVICE, View
+from tests.client.transports.hostile import Server, closed_port
 from tests.security.test_canary import CANARY, forms
 from tests.tables import every
 from tests.test_parity import PAIRS
-from tests.transports.hostile import Server, closed_port
 from ticketstub import (
     AsyncPlex,
     AsyncSignIn,
@@ -53,14 +53,14 @@ from ticketstub import (
     acheck,
     check,
 )
+from ticketstub.client.config import Settings
+from ticketstub.client.flows.pending import BegunPin
 from ticketstub.compat import plex_api
 from ticketstub.compat.plex_api.utils import BackoffStrategy, RetryConfig
 from ticketstub.errors import MalformedReply
-from ticketstub.flows.begun import BegunPin
-from ticketstub.options import Settings
-from ticketstub.server.world import World, WorldError
-from ticketstub.wire.http import Request, Response
-from ticketstub.wire.media_server import RawRequest
+from ticketstub.local_plex.world.schema import World, WorldError
+from ticketstub.messages import Request, Response
+from ticketstub.protocol.media_server import RawRequest
 
 TESTS = str(Path(__file__).parents[1])
 ONCE = Retry(attempts=1)

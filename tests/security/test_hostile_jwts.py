@@ -12,15 +12,15 @@ from urllib.parse import quote
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.keys.forging import Valid, raw_private
-from tests.keys.hostile import Hostile, hostile_device_claims, hostile_plex_claims, hostile_tokens
-from tests.server.asking import ATTIC, Answered, Clock, ask, get, world
-from tests.server.test_auth_keys import CLIENT, Key, claims, exchange, nonce, post, registered, unpacked
-from ticketstub.keys import SigningKey
-from ticketstub.server.keys import Keys
-from ticketstub.server.settings import Settings
-from ticketstub.server.signing import SIGNING
-from ticketstub.server.store.sqlite import SqliteStore
+from tests.crypto.forging import Valid, raw_private
+from tests.crypto.hostile import Hostile, hostile_device_claims, hostile_plex_claims, hostile_tokens
+from tests.local_plex.asking import ATTIC, Answered, Clock, ask, get, world
+from tests.local_plex.test_auth_keys import CLIENT, Key, claims, exchange, nonce, post, registered, unpacked
+from ticketstub.crypto import SigningKey
+from ticketstub.local_plex.domain.signing import SIGNING
+from ticketstub.local_plex.settings import Settings
+from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.testing import PlexInHand, local_plex
 
 assert ATTIC

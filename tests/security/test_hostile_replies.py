@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.transports.hostile import Server
-from tests.wire.test_hostile_bodies import HOSTILE, LONGEST
-from ticketstub.wire.http import MAX_BODY
+from tests.client.transports.hostile import Server
+from tests.protocol.test_hostile_bodies import HOSTILE, LONGEST
+from ticketstub.messages import MAX_BODY
 
 resource = pytest.importorskip("resource", reason="this system cannot limit a process's memory")
 SOURCE = Path(__file__).parents[2] / "src"

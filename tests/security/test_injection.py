@@ -10,16 +10,16 @@ from urllib.parse import quote, urlencode
 
 from msgspec.structs import fields as fields_of
 
+from tests.local_plex.asking import ATTIC, MIRA, PASSWORDS
+from tests.local_plex.whole import FORM, PLEX_TV, Whole
 from tests.security.stage import household
-from tests.server.asking import ATTIC, MIRA, PASSWORDS
-from tests.server.whole import FORM, PLEX_TV, Whole
 from tests.tables import every
-from ticketstub.server.media_server import ROUTES as MEDIA_SERVER_ROUTES
-from ticketstub.server.plex_tv import ROUTES as PLEX_TV_ROUTES
-from ticketstub.server.routes import Route, Table
-from ticketstub.server.store.database import Reader
+from ticketstub.local_plex.api.media_server import ROUTES as MEDIA_SERVER_ROUTES
+from ticketstub.local_plex.api.plex_tv import ROUTES as PLEX_TV_ROUTES
+from ticketstub.local_plex.http.router import Route, Table
+from ticketstub.local_plex.storage.database import Reader
 
-STORE = Path(__file__).parents[2] / "src" / "ticketstub" / "server" / "store"
+STORE = Path(__file__).parents[2] / "src" / "ticketstub" / "local_plex" / "storage"
 RUNS_SQL = {"execute", "executemany", "executescript", "one", "all", "value", "has", "run"}
 PUT_TOGETHER = {
     "rewinding.py": 3,  # the names of our own tables, as the schema has them

@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.local_plex.asking import ATTIC, Answered
+from tests.local_plex.family import UUIDS
+from tests.local_plex.test_auth_keys import Key
+from tests.local_plex.whole import CLIENT, FORM, PASSWORD, PLEX_TV
 from tests.security.stage import PHONE, TABLET, Stage, device_jwt
-from tests.server.asking import ATTIC, Answered
-from tests.server.family import UUIDS
-from tests.server.test_auth_keys import Key
-from tests.server.whole import CLIENT, FORM, PASSWORD, PLEX_TV
-from ticketstub.server.media_server import ROUTES as MEDIA_SERVER_ROUTES
-from ticketstub.server.plex_tv import ROUTES as PLEX_TV_ROUTES
+from ticketstub.local_plex.api.media_server import ROUTES as MEDIA_SERVER_ROUTES
+from ticketstub.local_plex.api.plex_tv import ROUTES as PLEX_TV_ROUTES
 
 # Which column of the tables each kind of token is in.
 ON_PLEX_TV = {

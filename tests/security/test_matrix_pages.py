@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.local_plex.whole import PASSWORD, Browser
 from tests.security.stage import Stage, household
-from tests.server.whole import PASSWORD, Browser
-from ticketstub.server.overview import Overview
-from ticketstub.server.pages.site import PAGES
-from ticketstub.server.world import World
+from ticketstub.local_plex.domain.overview import Overview
+from ticketstub.local_plex.pages.site import PAGES
+from ticketstub.local_plex.world.schema import World
 
 COLUMNS = ("nobody", "planted", "signed out", "token", "signed in", "foreign form")
 FORMS = {

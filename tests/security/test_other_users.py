@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.local_plex.asking import ATTIC, Answered
+from tests.local_plex.family import IDS, NILS, UUIDS, VERA
+from tests.local_plex.test_auth_keys import Key
+from tests.local_plex.whole import Browser
 from tests.security.stage import PHONE, Stage, device_jwt
-from tests.server.asking import ATTIC, Answered
-from tests.server.family import IDS, NILS, UUIDS, VERA
-from tests.server.test_auth_keys import Key
-from tests.server.whole import Browser
-from ticketstub.server.plex_tv import ROUTES
+from ticketstub.local_plex.api.plex_tv import ROUTES
 
 OTHERS = {"nils": NILS, "vera": VERA}
 

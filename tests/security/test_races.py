@@ -1,7 +1,7 @@
 """S4, S5, S12: of many who use one thing at once, over handlers and store together, one wins or as many as the limit.
 
 Rule: as a client sees it, on a database in a file. Each race is also run against a naive store and must find more
-winners there. How the store's own verbs race, over several stores and 200 rounds, is in tests/server/store/.
+winners there. How the store's own verbs race, over several stores and 200 rounds, is in tests/local_plex/storage/.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from tests.local_plex.asking import MIRA, SECRET, code_at
+from tests.local_plex.family import IDS, TOKENS
+from tests.local_plex.whole import FORM, PASSWORD, Change, Whole
 from tests.security.stage import PHONE, device_jwt, household, with_key
-from tests.server.asking import MIRA, SECRET, code_at
-from tests.server.family import IDS, TOKENS
-from tests.server.whole import FORM, PASSWORD, Change, Whole
-from ticketstub.server.instance import Instance
-from ticketstub.server.limits import AttemptKind
-from ticketstub.server.store.base import SignIn
-from ticketstub.server.store.claims import Claims
-from ticketstub.server.store.database import Statements
+from ticketstub.local_plex.domain.instance import Instance
+from ticketstub.local_plex.domain.limits import AttemptKind
+from ticketstub.local_plex.storage.base import SignIn
+from ticketstub.local_plex.storage.database import Statements
+from ticketstub.local_plex.storage.media_servers import Claims
 
 MANY = 64
 Counted = Counter[int]

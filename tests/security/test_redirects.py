@@ -16,12 +16,12 @@ import httpx2
 import pytest
 
 from tests.client.conftest import View
+from tests.client.transports.conftest import Authority
+from tests.client.transports.hostile import Server
 from tests.tables import paired
-from tests.transports.conftest import Authority
-from tests.transports.hostile import Server
 from ticketstub import AsyncPlex, CrossOriginRedirect, Device, MalformedReply, Plex, PlexError, RedirectRefused
-from ticketstub.transports.aiohttp import AiohttpTransport
-from ticketstub.transports.http1 import StandardTransport
+from ticketstub.client.transports.aiohttp import AiohttpTransport
+from ticketstub.client.transports.http1 import StandardTransport
 
 CANARY = "cAnArY-7f3kQ2vTz8Lm1"
 DEVICE = Device(client_identifier="demo-client-7c1f")

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.local_plex.asking import MIRA, TOM, Answered
+from tests.local_plex.family import IDS, TOMS
+from tests.local_plex.test_auth_keys import Key
+from tests.local_plex.whole import PASSWORD, Whole
 from tests.security.stage import device_jwt, household, jwt, sign_in, switched, token_in
-from tests.server.asking import MIRA, TOM, Answered
-from tests.server.family import IDS, TOMS
-from tests.server.test_auth_keys import Key
-from tests.server.whole import PASSWORD, Whole
 
 CLIENT = "living-room-tv"
 MACHINE, OTHER_MACHINE = "4e6d1c82aa07f35b90c3e1d74b58f2a6630d9e1c", "5f7e2d93bb18046ca1d4f2e85c690b37741e0f2d"

@@ -15,7 +15,7 @@ from tests.client.doubles import AsyncRecording, Recording, usual
 from tests.examples import examples
 from tests.tables import every
 from ticketstub import AsyncPlex, CredentialsError, Device, Plex, Token
-from ticketstub.wire.http import Request, Response, origin_of
+from ticketstub.messages import Request, Response, origin_of
 
 PLEX = "https://plex.example"
 ATTIC = "http://attic.example:32400"

@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
+from tests.local_plex.asking import ATTIC, START, Answered, Clock
+from tests.local_plex.family import IDS
+from tests.local_plex.test_auth_keys import Key
+from tests.local_plex.whole import PASSWORD, PLEX_TV, Browser, Change, Whole
 from tests.security.stage import device_jwt, household
-from tests.server.asking import ATTIC, START, Answered, Clock
-from tests.server.family import IDS
-from tests.server.test_auth_keys import Key
-from tests.server.whole import PASSWORD, PLEX_TV, Browser, Change, Whole
 from tests.stateful.model import MANAGED, OWN, SERVERS, Held, Model, Pin
 
 TELLS = OWN | {"server"}

@@ -9,11 +9,11 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, initialize, multiple, precondition, rule
 
+from tests.local_plex.asking import ATTIC, MIRA_ON_TOMS, START, TOM_ON_ATTIC
+from tests.local_plex.family import IDS, TOKENS, TOMS_SERVER, VERA_ON_ATTIC
+from tests.local_plex.test_auth_keys import Key
+from tests.local_plex.whole import FORM
 from tests.security.stage import ATTICS, TOMS_OWN, sign_in, token_in
-from tests.server.asking import ATTIC, MIRA_ON_TOMS, START, TOM_ON_ATTIC
-from tests.server.family import IDS, TOKENS, TOMS_SERVER, VERA_ON_ATTIC
-from tests.server.test_auth_keys import Key
-from tests.server.whole import FORM
 from tests.stateful.checked import TELLS, Checked, legacy
 from tests.stateful.model import DAY, LIVES, MANAGED, MINUTE, OWN, SERVERS, Held, Pin
 

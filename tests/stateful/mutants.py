@@ -9,10 +9,10 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from tests.server.asking import START
+from tests.local_plex.asking import START
 from tests.stateful.machine import Plexes
-from ticketstub.server.instance import Instance
-from ticketstub.server.store.base import SignIn, TokenRow
+from ticketstub.local_plex.domain.instance import Instance
+from ticketstub.local_plex.storage.base import SignIn, TokenRow
 
 _REVIVE = """
     UPDATE token SET revoked_at = NULL WHERE revoked_at = $1 AND digest IN (SELECT digest FROM home_switch)

@@ -16,7 +16,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from tests.server.asking import code_at
+from tests.local_plex.asking import code_at
 from tests.strangers import asked
 
 HERE = Path(__file__).parent

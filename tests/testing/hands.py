@@ -10,7 +10,7 @@ import http.client
 import json
 from typing import Any, Protocol
 
-from tests.server.asking import ask, connect
+from tests.local_plex.asking import ask, connect
 from ticketstub import (
     Device,
     Err,
@@ -27,9 +27,9 @@ from ticketstub import (
     Token,
     Unreachable,
 )
+from ticketstub.protocol.call import Call
 from ticketstub.testing import PlexInHand
-from ticketstub.token import Secret
-from ticketstub.wire.call import Call
+from ticketstub.tokens import Secret
 
 Seen = int | str
 """A status, or how it failed: `refused` and `silent` before anything was sent, `late` after it, `malformed`."""

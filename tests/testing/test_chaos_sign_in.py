@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from ticketstub import Device, PlexError, Refusal
-from ticketstub.server.chaos import KINDS, Chaos, Disturbance
-from ticketstub.server.settings import Settings
+from ticketstub.client.transports.in_process import AsyncLoopbackTransport, LoopbackTransport
+from ticketstub.local_plex.control.chaos import KINDS, Chaos, Disturbance
+from ticketstub.local_plex.settings import Settings
+from ticketstub.messages import Request, Response
 from ticketstub.testing import PlexInHand, local_plex
-from ticketstub.transports.loopback import AsyncLoopbackTransport, LoopbackTransport
-from ticketstub.wire.http import Request, Response
 
 WORLD = {"account": [{"username": "ana", "email": "ana@example.test"}]}
 FREE = Settings(poll_burst=10**6, polls_a_second=10.0**6)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.server.asking import MIRA, PASSWORDS, Clock, ask, get, sign_in, transient, world
+from tests.local_plex.asking import MIRA, PASSWORDS, Clock, ask, get, sign_in, transient, world
 from ticketstub import (
     Denied,
     Device,
@@ -35,9 +35,9 @@ from ticketstub import (
     Unauthorized,
     Unreachable,
 )
-from ticketstub.records import Pin
-from ticketstub.server.passwords import Passwords
-from ticketstub.server.world import World, WorldError
+from ticketstub.local_plex.domain.passwords import Passwords
+from ticketstub.local_plex.world.schema import World, WorldError
+from ticketstub.models import Pin
 from ticketstub.testing import PlexInHand, TooLate, local_plex
 
 PEOPLE: dict[str, Any] = {"account": [{"username": "ana", "email": "ana@example.test"}]}

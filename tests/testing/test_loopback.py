@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.server.asking import MIRA, world
+from tests.local_plex.asking import MIRA, world
 from ticketstub import Device, Err, GetTokenDetails, Plex, Retry, ServerError, TimedOut, Unreachable
+from ticketstub.client.transports.in_process import AsyncLoopbackTransport, Loopback, LoopbackTransport
 from ticketstub.errors import MalformedReply
+from ticketstub.messages import MAX_BODY, Request, Response
 from ticketstub.testing import PlexInHand, local_plex
-from ticketstub.transports.loopback import AsyncLoopbackTransport, Loopback, LoopbackTransport
-from ticketstub.wire.http import MAX_BODY, Request, Response
 
 HERE = "http://127.0.0.1:1"
 SOON = 60.0

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.examples import examples
-from tests.server.asking import ask
+from tests.local_plex.asking import ask
 from ticketstub.testing import PlexInHand, local_plex
 
 _TEXT = st.text(string.ascii_letters + string.digits + "-_", min_size=9, max_size=21).map("Zq9{}".format)

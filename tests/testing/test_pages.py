@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.docs.pages import page
-from ticketstub.server.control.commands import COMMANDS, PREFIX
+from ticketstub.local_plex.control.commands import COMMANDS, PREFIX
 from ticketstub.testing import PlexInHand
 
 pytest_plugins = ["pytester"]

@@ -6,7 +6,7 @@ import unittest
 
 import pytest
 
-from tests.server.asking import get
+from tests.local_plex.asking import get
 from ticketstub.testing import PlexInHand, local_plex
 
 ANA = {"account": [{"username": "ana", "email": "ana@example.test"}]}

@@ -11,17 +11,17 @@ from functools import partial
 
 import pytest
 
-from tests.server.asking import ATTIC, MIRA, PASSWORDS, TOM_ON_ATTIC, get, world
+from tests.local_plex.asking import ATTIC, MIRA, PASSWORDS, TOM_ON_ATTIC, get, world
 from tests.tables import every
 from tests.testing.hands import KEY, InPython, Ours, OverHttp, Program, Raw, Verbs, client_of
-from ticketstub.server.chaos import Chaos, Disturbance
-from ticketstub.server.control.hand import Hand
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.places import Control
-from ticketstub.server.world import World
+from ticketstub.local_plex.control.chaos import Chaos, Disturbance
+from ticketstub.local_plex.control.controller import Hand
+from ticketstub.local_plex.http.listeners import Control
+from ticketstub.local_plex.local_plex import LocalPlex
+from ticketstub.local_plex.world.schema import World
 from ticketstub.testing import PlexInHand
-from ticketstub.testing.lead import Lead
-from ticketstub.token import Secret
+from ticketstub.testing.programs import Lead
+from ticketstub.tokens import Secret
 
 
 @pytest.fixture(scope="module", name="running")

@@ -21,7 +21,7 @@ def main() -> NoReturn:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
     try:
-        from ticketstub.cli.running import run
+        from ticketstub.cli.main import run
 
         sys.exit(run(sys.argv[1:]))
     except KeyboardInterrupt:  # while importing

@@ -12,8 +12,8 @@ from importlib import import_module
 import click
 
 from ticketstub.cli import version
-from ticketstub.cli.complaints import EXIT_CODES
 from ticketstub.cli.completion import install_completion, show_completion
+from ticketstub.cli.failures import EXIT_CODES
 from ticketstub.cli.help import Command, Group
 
 COMMANDS = {

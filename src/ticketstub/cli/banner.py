@@ -12,13 +12,13 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from ticketstub.cli import show, version
+from ticketstub.cli import output, version
 from ticketstub.cli.certificates import Certificates
 from ticketstub.errors import printable
-from ticketstub.server.local_plex import LocalPlex
-from ticketstub.server.overview import AccountSummary, Overview
-from ticketstub.server.places import ON_THIS_MACHINE
-from ticketstub.server.proxy.variables import AUTHORITY
+from ticketstub.local_plex.domain.overview import AccountSummary, Overview
+from ticketstub.local_plex.http.listeners import ON_THIS_MACHINE
+from ticketstub.local_plex.intercept.variables import AUTHORITY
+from ticketstub.local_plex.local_plex import LocalPlex
 
 
 def introduce(
@@ -68,7 +68,7 @@ def introduce(
     if tls:
         ports = ", ".join(map(str, plex.more_ports))
         print(f"\nhttps: on every port above, and plex.tv's also on {ports}, for Plex's names:")
-        show.facts(
+        output.facts(
             [("plex.tv", "and www., clients., app."), *((each.name, each.https_url) for each in plex.media_servers)]
         )
         print(f"  Until {tls.until:%Y-%m-%d}, trust {printable(str(tls.folder / AUTHORITY))}, or what is beside it")
@@ -76,10 +76,10 @@ def introduce(
     print("ready (Ctrl-C ends it)", flush=True)
 
 
-def _section(title: str, pairs: show.Facts) -> None:
+def _section(title: str, pairs: output.Facts) -> None:
     print()
-    show.heading(title)
-    show.facts(pairs)
+    output.heading(title)
+    output.facts(pairs)
 
 
 def _reached(url: str, host: str) -> str:
@@ -121,7 +121,7 @@ class Journal:
     """A line for each answer: time, method, route, status, milliseconds. It ends where nobody reads it any more."""
 
     def __init__(self) -> None:
-        out = show.console()
+        out = output.console()
         self._colours = out.color_system is not None and not out.no_color
 
     def write(self, method: str, route: str, status: int, milliseconds: float, _request_id: str) -> None:

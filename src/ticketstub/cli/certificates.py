@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ticketstub.cli.complaints import Complaint
-from ticketstub.server.proxy.variables import AUTHORITY, BUNDLE, TRUST_STORE
+from ticketstub.cli.failures import Complaint
+from ticketstub.local_plex.intercept.variables import AUTHORITY, BUNDLE, TRUST_STORE
 
 LASTS = timedelta(days=30)
 """How long the authority of a local Plex that serves is good for: containers live longer than runs."""
@@ -38,7 +38,7 @@ class Certificates:
 
     def context(self, names: Sequence[str]) -> ssl.SSLContext:
         """Write the files, and return what a server shows with these names; raises `Complaint`."""
-        from ticketstub.server.proxy.authority import issue_for_run, server_context
+        from ticketstub.local_plex.intercept.authority import issue_for_run, server_context
 
         issued = issue_for_run(names, self.until - LASTS, LASTS)
         try:
@@ -50,8 +50,8 @@ class Certificates:
 
     def _write(self, authority: bytes) -> None:
         """Write the files, but into no folder in which one of them is not ours; raises `Complaint`."""
-        from ticketstub.server.proxy.authority import is_ours
-        from ticketstub.server.proxy.leading import fill
+        from ticketstub.local_plex.intercept.authority import is_ours
+        from ticketstub.local_plex.intercept.interception import fill
 
         if not self.folder.exists():
             self.folder.mkdir()

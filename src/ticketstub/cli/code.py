@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 
 from ticketstub.cli import options
-from ticketstub.cli.complaints import Complaint, WrongUsage
+from ticketstub.cli.failures import Complaint, WrongUsage
 from ticketstub.cli.help import Command, argument
-from ticketstub.cli.starting import explained, inhabited
+from ticketstub.cli.local_plex import explained, inhabited
 from ticketstub.errors import printable
 
 _KEY = "TICKETSTUB_CONTROL_KEY"
@@ -59,8 +59,8 @@ def _asked(control: str, account: str) -> str:
 
     import msgspec
 
-    from ticketstub.transports.http1 import StandardTransport
-    from ticketstub.wire.http import Request
+    from ticketstub.client.transports.http1 import StandardTransport
+    from ticketstub.messages import Request
 
     key = os.environ.get(_KEY, "")
     if not key:

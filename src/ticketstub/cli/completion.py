@@ -26,7 +26,7 @@ _PLACES = {
 def profiles(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """List the names of kept profiles that begin so."""
     try:
-        from ticketstub.cli.keeping import names
+        from ticketstub.cli.sign_ins import names
 
         return sorted({entry.profile for entry in names() if entry.profile.startswith(incomplete)})
     except Exception:  # noqa: BLE001  # a traceback would be completed into the command line

@@ -14,8 +14,8 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import NamedTuple
 
-from ticketstub.cli.starting import plex_names
-from ticketstub.server.proxy.variables import (
+from ticketstub.cli.local_plex import plex_names
+from ticketstub.local_plex.intercept.variables import (
     AUTHORITY,
     BUNDLE,
     LOOPBACK,
@@ -24,7 +24,7 @@ from ticketstub.server.proxy.variables import (
     Kind,
     trust_store_options,
 )
-from ticketstub.server.world import World
+from ticketstub.local_plex.world.schema import World
 
 ADDRESS = "172.31.99.2"
 """Where the local Plex is in the network that is made for it."""

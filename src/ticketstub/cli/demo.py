@@ -16,22 +16,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ticketstub.cli import facts, show
+from ticketstub.cli import facts, output
 from ticketstub.cli.help import Command
-from ticketstub.cli.show import Facts
-from ticketstub.cli.starting import explained
+from ticketstub.cli.local_plex import explained
+from ticketstub.cli.output import Facts
 from ticketstub.errors import PlexError, printable
-from ticketstub.wire.http import Request, Response, origin_of
+from ticketstub.messages import Request, Response, origin_of
 
 if TYPE_CHECKING:
-    from ticketstub.client import Plex
-    from ticketstub.records import Resource
-    from ticketstub.server.local_plex import LocalPlex
-    from ticketstub.server.world import WorldAccount
+    from ticketstub.client.plex import Plex
+    from ticketstub.local_plex.local_plex import LocalPlex
+    from ticketstub.local_plex.world.schema import WorldAccount
+    from ticketstub.models import Resource
 
 LINES = """\
 from ticketstub import Plex
-from ticketstub.server.world import World
+from ticketstub.testing import World
 
 mira = World.demo().account("mira_quill")
 plex = Plex(plex_tv="http://127.0.0.1:8190")
@@ -64,17 +64,17 @@ for source in (
 def demo() -> None:
     """Sign in to a local Plex two ways and look around: the four operations, and what failures look like."""
     with tempfile.TemporaryDirectory(prefix="ticketstub-demo-", ignore_cleanup_errors=True) as folder, explained():
-        from ticketstub.server.local_plex import LocalPlex
-        from ticketstub.server.world import World
+        from ticketstub.local_plex.local_plex import LocalPlex
+        from ticketstub.local_plex.world.schema import World
 
         with LocalPlex(World.demo(), db=f"sqlite:///{Path(folder, 'demo.db').as_posix()}").running() as local:
             _tell(local)
 
 
 def _tell(local: LocalPlex) -> None:
-    from ticketstub.client import Plex
+    from ticketstub.client.config import Retry
+    from ticketstub.client.plex import Plex
     from ticketstub.device import Device
-    from ticketstub.options import Retry
 
     story = _Story({local.url: "plex.tv", **{server.url: server.name for server in local.media_servers}})
     story.introduce("Ticketstub: a local Plex in this process, a stand-in and not Plex, and a client that talks to it")
@@ -157,7 +157,7 @@ def _use_a_transient_token(story: _Story, mine: Plex, attic: Resource) -> None:
 
 def _fail(story: _Story, plex: Plex, mira: WorldAccount) -> None:
     """Show what refusals and silence look like to a program."""
-    from ticketstub.token import Token
+    from ticketstub.tokens import Token
 
     sign_in = plex.authentication.post_users_sign_in_data
     wrong, right = "not-the-password", mira.password or ""
@@ -173,7 +173,7 @@ def _fail(story: _Story, plex: Plex, mira: WorldAccount) -> None:
 
 def _show_code() -> None:
     """Print the program, in colours on a terminal and bare in a pipe, so that it can be copied from either."""
-    out = show.console()
+    out = output.console()
     if not out.is_terminal or out.no_color:
         print(LINES, end="")
         return
@@ -199,15 +199,15 @@ class _Story:
 
     def introduce(self, text: str) -> None:
         """Print what this is, and the addresses."""
-        show.heading(text)
-        show.facts((name, url) for url, name in self._places.items())
+        output.heading(text)
+        output.facts((name, url) for url, name in self._places.items())
 
     def section(self, title: str, more: str = "") -> None:
         """Begin a section."""
         from rich.text import Text
 
         self._number += 1
-        show.console().print(
+        output.console().print(
             Text.assemble(f"\n{self._number}  ", (title, "bold"), (f": {more}" if more else "", "dim"))
         )
 
@@ -226,14 +226,14 @@ class _Story:
         place = self._places.get(origin_of(request.url), origin_of(request.url))
         took = f"  {seconds * 1000:.1f} ms"
         line = Text.assemble("   ", (request.method, "cyan"), f" {printable(request.path)}  ", (status, colour), took)
-        show.console().print(line.append(f"  {place}", "dim"))
+        output.console().print(line.append(f"  {place}", "dim"))
 
     def record(self, kind: str, pairs: Facts) -> None:
         """Print what came back: its class and the fields that matter."""
         from rich.text import Text
 
-        show.console().print(Text(f"   {kind}", style="italic"))
-        show.facts(pairs, indent=5)
+        output.console().print(Text(f"   {kind}", style="italic"))
+        output.facts(pairs, indent=5)
 
     def expect(self, title: str, call: Callable[[], object]) -> None:
         """Begin a section, make a call that fails, and print the error as a program sees it."""

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ticketstub.cli import facts, given, options, show
-from ticketstub.cli.complaints import Complaint, WrongUsage
-from ticketstub.cli.connection import Reach, signed_in
+from ticketstub.cli import facts, options, output, prompts
+from ticketstub.cli.clients import Reach, signed_in
+from ticketstub.cli.failures import Complaint, WrongUsage
 from ticketstub.cli.help import Group, argument
 
 if TYPE_CHECKING:
-    from ticketstub.client import Plex
-    from ticketstub.records import AuthorizedDevice
+    from ticketstub.client.plex import Plex
+    from ticketstub.models import AuthorizedDevice
 
 devices = Group("devices", help="The account's authorized devices.")
 
@@ -26,7 +26,7 @@ def list_them(*, reach: Reach, as_json: bool) -> None:
     with signed_in(reach) as client:
         found = sorted(client.devices.list(), key=lambda one: one.last_seen_at or 0, reverse=True)
         rows = [facts.of_device(one, this=_is_this(one, client)) for one in found]
-    show.records(
+    output.records(
         "devices",
         found,
         columns=("id", "name", "product", "platform", "seen last", "token"),
@@ -42,17 +42,17 @@ def list_them(*, reach: Reach, as_json: bool) -> None:
 @options.reaching
 def remove(*, reach: Reach, as_json: bool, device: str, yes: bool) -> None:
     """Remove a device, which ends its tokens. It asks before; to use the device again, sign in again."""
-    given.can_be_confirmed(yes=yes)
+    prompts.can_be_confirmed(yes=yes)
     with signed_in(reach) as client:
         chosen = _chosen(client.devices.list(), device)
         this = _is_this(chosen, client)
         which = f"{facts.device_name(chosen)}{', THIS device' if this else ''}"
-        if not yes and not given.ask(f"Remove {which} and end its tokens?"):
+        if not yes and not prompts.ask(f"Remove {which} and end its tokens?"):
             raise Complaint("nothing was removed")
         if chosen.id is None:
             raise Complaint("plex.tv lists this device without an id, so it cannot be removed here")
         client.devices.remove(chosen.id)
-    show.result(
+    output.result(
         {"removed": True, "device": facts.with_problems(chosen), "this_device": this},
         f"Removed: {facts.device_name(chosen)}",
         as_json=as_json,

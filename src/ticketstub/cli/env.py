@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from ticketstub.cli.complaints import WrongUsage
+from ticketstub.cli.failures import WrongUsage
 from ticketstub.cli.help import Command
 
 
@@ -68,8 +68,8 @@ def env(
 
 
 def _print_variables(form: str, proxy: str | None, ca: Path | None) -> None:
-    from ticketstub.server.proxy.variables import ADDRESS, Pointing, variables
-    from ticketstub.token import Secret
+    from ticketstub.local_plex.intercept.variables import ADDRESS, Pointing, variables
+    from ticketstub.tokens import Secret
 
     if ca is None:
         raise WrongUsage(
@@ -99,7 +99,7 @@ def _print_variables(form: str, proxy: str | None, ca: Path | None) -> None:
 
 def _print_compose(world: Path | None, address: str, service: str, image: str) -> None:
     from ticketstub.cli.compose import Wanted, compose, fits
-    from ticketstub.cli.starting import explained, inhabited
+    from ticketstub.cli.local_plex import explained, inhabited
 
     try:
         where = IPv4Address(address)

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from ticketstub.token import Secret, Token
+from ticketstub.tokens import Secret, Token
 
 if TYPE_CHECKING:
-    from ticketstub.flows.check import Checked
-    from ticketstub.records import Account, AuthorizedDevice, Connection, HomeUser, Record, Resource, Source
+    from ticketstub.client.flows.check import Checked
+    from ticketstub.models import Account, AuthorizedDevice, Connection, HomeUser, Record, Resource, Source
 
 _IN_FILE = re.compile("in the file (.*), which only you can read", re.DOTALL)
 

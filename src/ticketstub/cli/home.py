@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ticketstub.cli import facts, given, keeping, options, show
-from ticketstub.cli.complaints import Complaint, WrongUsage
-from ticketstub.cli.connection import Reach, signed_in
+from ticketstub.cli import facts, options, output, prompts, sign_ins
+from ticketstub.cli.clients import Reach, signed_in
+from ticketstub.cli.failures import Complaint, WrongUsage
 from ticketstub.cli.help import Group, argument
 from ticketstub.refusals import PasscodeRequired, TooManyFailures, Unauthorized
 
 if TYPE_CHECKING:
-    from ticketstub.client import Plex
-    from ticketstub.credentials.base import Credentials, Entry
-    from ticketstub.credentials.choice import Storage
-    from ticketstub.flows.exchange import Caller
-    from ticketstub.flows.kept import Kept
-    from ticketstub.flows.steps import Flow
-    from ticketstub.records import Account, HomeUser
-    from ticketstub.token import Secret
+    from ticketstub.client.flows.request import Caller
+    from ticketstub.client.flows.steps import Flow
+    from ticketstub.client.flows.stored_session import Kept
+    from ticketstub.client.plex import Plex
+    from ticketstub.credentials.default import Storage
+    from ticketstub.credentials.store import Credentials, Entry
+    from ticketstub.models import Account, HomeUser
+    from ticketstub.tokens import Secret
 
 home = Group("home", help="The users of the Plex Home.")
 
@@ -42,7 +42,7 @@ def list_them(*, reach: Reach, as_json: bool) -> None:
     """List the users of the Home. Each has a role, and may be protected by a passcode."""
     with signed_in(reach) as client:
         found = client.home.users()
-    show.records(
+    output.records(
         "users",
         found,
         columns=("id", "name", "role", "passcode", "e-mail"),
@@ -63,21 +63,21 @@ def switch(*, reach: Reach, as_json: bool, user: str, kept_as: str | None, again
 
     A passcode is asked for where the user is protected, or read from standard input when piped.
     """
-    from ticketstub.flows.home import chosen
+    from ticketstub.client.flows.home import chosen
 
     with signed_in(reach, read_input=False) as client:
         member = chosen(client.home.users(), user)
-        wanted = keeping.entry(reach.issuer, kept_as or _profile_of(member))
-        there = keeping.find(wanted)
+        wanted = sign_ins.entry(reach.issuer, kept_as or _profile_of(member))
+        there = sign_ins.find(wanted)
         if there is not None and there.credential.account_id != member.id and not again:
             raise WrongUsage(
                 f"the profile {there.name} is another account's",
                 hint="choose a name for the new one with --as NAME, or replace it with --again",
             )
-        store = keeping.choose(storage, wanted)
+        store = sign_ins.choose(storage, wanted)
         kept = client.follow(partial(_keep, _switched(client, member), store, wanted))
     state = kept.signed_in
-    show.result(
+    output.result(
         {
             "account": {"id": state.account_id, "username": state.username},
             "profile": state.profile,
@@ -89,7 +89,7 @@ def switch(*, reach: Reach, as_json: bool, user: str, kept_as: str | None, again
             ("token", facts.token_text(kept())),
             ("profile", state.profile),
             ("kept", state.where),
-            ("to use", keeping.to_type("whoami", wanted)),
+            ("to use", sign_ins.to_type("whoami", wanted)),
         ],
         as_json=as_json,
     )
@@ -108,7 +108,7 @@ def _switched(client: Plex, member: HomeUser) -> Account:
             return client.home.switch(member)
         except PasscodeRequired:  # since the list was made
             pass
-    digits = given.passcode(f"Passcode of {member.title or 'this user'}: ")
+    digits = prompts.passcode(f"Passcode of {member.title or 'this user'}: ")
     try:
         return client.home.switch(member, passcode=digits)
     except PasscodeRequired as error:
@@ -120,8 +120,8 @@ def _switched(client: Plex, member: HomeUser) -> Account:
 def _keep(account: Account, store: Credentials, wanted: Entry, caller: Caller) -> Flow[Kept]:
     import msgspec
 
+    from ticketstub.client.flows.session import fresh, stored
     from ticketstub.errors import MalformedReply
-    from ticketstub.flows.session import fresh, stored
 
     if account.auth_token is None:
         raise MalformedReply("plex.tv gave no token for this user")
@@ -148,7 +148,7 @@ def set_it(*, reach: Reach, as_json: bool, user: str | None) -> None:
         new = _needed("New passcode (four digits): ")
         with _explained():
             if own:
-                present = given.passcode("Present passcode: ") if member.protected else None
+                present = prompts.passcode("Present passcode: ") if member.protected else None
                 client.home.set_passcode(identifier, new, current=present)
             else:
                 client.home.set_managed_passcode(identifier, new)
@@ -172,7 +172,7 @@ def remove(*, reach: Reach, as_json: bool, user: str | None) -> None:
 
 def _member(client: Plex, user: str | None) -> tuple[HomeUser, int, bool]:
     """Return the user that is meant, the user's id, and whether that is oneself."""
-    from ticketstub.flows.home import chosen
+    from ticketstub.client.flows.home import chosen
 
     me, users = client.account(), client.home.users()
     member = chosen(users, me.id or me.name if user is None else user)
@@ -182,7 +182,7 @@ def _member(client: Plex, user: str | None) -> tuple[HomeUser, int, bool]:
 
 
 def _needed(question: str) -> Secret:
-    if found := given.passcode(question):
+    if found := prompts.passcode(question):
         return found
     raise WrongUsage("no passcode was given", hint="run it on a terminal to be asked, or pipe it in as a line")
 
@@ -202,7 +202,7 @@ def _explained() -> Generator[None]:
 
 def _say(member: HomeUser, *, protected: bool, as_json: bool) -> None:
     change = "is protected by the new passcode" if protected else "is no longer protected by a passcode"
-    show.result(
+    output.result(
         {"user": {"id": member.id, "title": member.title}, "protected": protected},
         f"{member.title or 'The user'} {change}",
         as_json=as_json,

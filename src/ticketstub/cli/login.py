@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from ticketstub.cli import facts, given, keeping, options, show, version
-from ticketstub.cli.complaints import WrongUsage
-from ticketstub.cli.connection import PRODUCT, Reach, kept, own_device
+from ticketstub.cli import facts, options, output, prompts, sign_ins, version
+from ticketstub.cli.clients import PRODUCT, Reach, kept, own_device
+from ticketstub.cli.failures import WrongUsage
 from ticketstub.cli.help import Command
 from ticketstub.errors import printable
 from ticketstub.refusals import Unauthorized
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from ticketstub.client import Plex
-    from ticketstub.credentials.base import Credential, Credentials, Entry
-    from ticketstub.credentials.choice import Storage
-    from ticketstub.flows.begun import Begun
+    from ticketstub.client.flows.pending import Begun
+    from ticketstub.client.plex import Plex
+    from ticketstub.credentials.default import Storage
+    from ticketstub.credentials.store import Credential, Credentials, Entry
 
 
 @click.command(cls=Command)
@@ -87,7 +87,7 @@ def login(
     Piped standard input holds, with --password, a line each: the login (unless --login names it), the password and,
     where the account wants one, the verification code. With --print-token nothing is kept, unless --storage is given.
     """
-    given.may_print_token(wanted=print_token, yes=yes, as_json=as_json)
+    prompts.may_print_token(wanted=print_token, yes=yes, as_json=as_json)
     if by_code and by_password:
         raise WrongUsage("--code and --password are two ways to sign in: leave one out")
     for option, wanted in (("--login", name is not None), ("--remember-me", remember_me)):
@@ -97,13 +97,13 @@ def login(
         storage = "memory"
     if device_key and storage == "memory":
         raise WrongUsage("--device-key needs a place for the key: without one, its token ends in 7 days for good")
-    entry = keeping.entry(reach.issuer, reach.profile)
-    store = keeping.choose(storage, entry)
+    entry = sign_ins.entry(reach.issuer, reach.profile)
+    store = sign_ins.choose(storage, entry)
     sign_in = partial(_sign_in, reach, entry, device_key=device_key)
     if by_password and (again or not _is_still_good(reach, entry, store, name)):
         client = _by_password(sign_in, store, name, remember_me=remember_me)
     else:  # which also takes up what is kept, and gives it a device key if that is wanted
-        opener = _opened_in_browser if browser and given.can_ask() else False
+        opener = _opened_in_browser if browser and prompts.can_ask() else False
         client = _by_pin(sign_in, _anew(store) if again else store, typed=by_code, opener=opener, wait=wait)
     with client:
         if print_token and client.token:
@@ -114,7 +114,7 @@ def login(
 
 def _sign_in(reach: Reach, entry: Entry, *, device_key: bool, store: Credentials, **way: Any) -> Plex:  # noqa: ANN401  # as it takes
     """Sign in as this command, in some way."""
-    from ticketstub.client import Plex
+    from ticketstub.client.plex import Plex
 
     named = reach.client_identifier
     return Plex.sign_in(
@@ -145,17 +145,17 @@ def _by_pin(
 
 
 def _by_password(sign_in: Callable[..., Plex], store: Credentials, login: str | None, *, remember_me: bool) -> Plex:
-    login, password = login or given.login(), given.password()
+    login, password = login or prompts.login(), prompts.password()
     asked = itertools.count()
     try:
         return sign_in(
             store=_anew(store),
             login=login,
             password=password,
-            ask_code=lambda: given.verification_code(again=next(asked) > 0),
+            ask_code=lambda: prompts.verification_code(again=next(asked) > 0),
             remember_me=remember_me,
         )
-    except keeping.NOT_THE_TOKEN:
+    except sign_ins.NOT_THE_TOKEN:
         raise
     except Unauthorized as error:
         error.hint = error.hint or "check the user name or e-mail address and the password"
@@ -168,12 +168,12 @@ def _is_still_good(reach: Reach, entry: Entry, store: Credentials, login: str | 
     Raises:
         WrongUsage: it is another account's.
     """
-    from ticketstub.flows.session import resumed
+    from ticketstub.client.flows.session import resumed
 
     credential = store.load(*entry)
     if credential is None or credential.token is None:
         return False
-    found = keeping.Found(store, credential)
+    found = sign_ins.Found(store, credential)
     with kept(reach, found) as client:
         standing = client.follow(partial(resumed, login, store=store, there=credential))[0]
     if standing == "another":
@@ -181,7 +181,7 @@ def _is_still_good(reach: Reach, entry: Entry, store: Credentials, login: str | 
             f"the profile {found.name} is another account's, and still works",
             hint="--again replaces it; --profile NAME keeps the other beside it",
         )
-    if reason := keeping.REASONS.get(standing):
+    if reason := sign_ins.REASONS.get(standing):
         print(f"The sign-in that was kept no longer works: {reason}.", file=sys.stderr)
     return reason is None
 
@@ -216,8 +216,8 @@ def _show_begun(shown: ExitStack, typed: bool, patience: float | None, begun: Be
         patience: after how many seconds the command gives up, if before the PIN's own time.
         begun: the sign-in.
     """
-    out = show.console(sys.stderr)
-    if reason := keeping.REASONS.get(begun.because):
+    out = output.console(sys.stderr)
+    if reason := sign_ins.REASONS.get(begun.because):
         out.print(f"The sign-in that was kept no longer works: {reason}.\n")
     _tell(out, begun, typed=typed)
     left = max(begun.expires_at.timestamp() - time.time(), 0.0)
@@ -266,7 +266,7 @@ def _can_draw(out: Console) -> bool:
 
 def _opened_in_browser(url: str) -> bool:
     """Open an address in this computer's browser and say so; tell whether that worked."""
-    from ticketstub.flows.browser import opened
+    from ticketstub.client.flows.browser import opened
 
     there = opened(True, url)  # noqa: FBT003  # the function's own meaning of true
     if there:
@@ -284,7 +284,7 @@ def _show(client: Plex, *, as_json: bool) -> None:
     title = f"{'Already signed' if state.how == 'kept' else 'Signed'} in as {who}"
     if state.before == "unchecked":
         title = f"Signed in as {who} so far: plex.tv did not answer, so what is kept was not checked"
-    show.result(
+    output.result(
         {
             "account": {"id": state.account_id, "username": state.username},
             "token": client.token,
@@ -313,5 +313,5 @@ def _show(client: Plex, *, as_json: bool) -> None:
         return
     if state.how == "kept":
         print("To sign in anew: --again. To keep another sign-in beside it: --profile NAME.", file=sys.stderr)
-    if os.environ.get(given.VARIABLE, "").strip():
-        print(f"{given.VARIABLE} is set: its token comes before what is kept.", file=sys.stderr)
+    if os.environ.get(prompts.VARIABLE, "").strip():
+        print(f"{prompts.VARIABLE} is set: its token comes before what is kept.", file=sys.stderr)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ticketstub.cli import given, keeping, options, show
-from ticketstub.cli.complaints import Complaint, WrongUsage
-from ticketstub.cli.connection import Reach, kept
+from ticketstub.cli import options, output, prompts, sign_ins
+from ticketstub.cli.clients import Reach, kept
+from ticketstub.cli.failures import Complaint, WrongUsage
 from ticketstub.cli.help import Command
 from ticketstub.cli.profiles import plain
 from ticketstub.errors import PlexError
 
 if TYPE_CHECKING:
-    from ticketstub.cli.keeping import Found
-    from ticketstub.credentials.base import Entry
+    from ticketstub.cli.sign_ins import Found
+    from ticketstub.credentials.store import Entry
 
 
 @click.command(cls=Command)
@@ -31,9 +31,9 @@ def logout(*, reach: Reach, as_json: bool, local: bool, everything: bool, yes: b
     if everything:
         _end_all(reach, local=local, yes=yes, as_json=as_json)
         return
-    wanted = keeping.entry(reach.issuer, reach.profile)
+    wanted = sign_ins.entry(reach.issuer, reach.profile)
     told = _forget(wanted) if local else _end(reach, wanted)
-    show.result(
+    output.result(
         {"profile": wanted.profile, "issuer": wanted.issuer, "ended_at_plex": not local, "still_kept": False},
         told,
         as_json=as_json,
@@ -44,17 +44,17 @@ def logout(*, reach: Reach, as_json: bool, local: bool, everything: bool, yes: b
 
 def _forget(wanted: Entry) -> str:
     """Forget it in every store, also where it cannot be read."""
-    keyring, files = keeping.stores()
+    keyring, files = sign_ins.stores()
     gone = [files.remove(*wanted), wanted in keyring.noted() and keyring.remove(*wanted)]
     if not any(gone):
-        raise keeping.missing(wanted)
+        raise sign_ins.missing(wanted)
     return f"Forgotten here: the profile {wanted.profile}"
 
 
 def _end(reach: Reach, wanted: Entry) -> str:
-    found = keeping.find(wanted)
+    found = sign_ins.find(wanted)
     if found is None:
-        raise keeping.missing(wanted)
+        raise sign_ins.missing(wanted)
     _end_found(reach, found)
     return f"Signed out: {found.name}"
 
@@ -75,9 +75,9 @@ def _end_all(reach: Reach, *, local: bool, yes: bool, as_json: bool) -> None:
     """End what every program keeps; one that cannot be ended stays, and the others are ended nevertheless."""
     if reach.profile is not None:
         raise WrongUsage("--all means every profile: leave out --profile")
-    found = keeping.everything()
+    found = sign_ins.everything()
     if found:
-        given.can_be_confirmed(yes=yes)
+        prompts.can_be_confirmed(yes=yes)
         _confirm(found, local=local, yes=yes)
     failures: list[Complaint] = []
     ended: list[Found] = []
@@ -92,11 +92,13 @@ def _end_all(reach: Reach, *, local: bool, yes: bool, as_json: bool) -> None:
             continue
         ended.append(one)
         if not as_json:
-            show.heading(f"{'Forgotten here' if local else 'Signed out'}: {one.name_with_app}")
+            output.heading(f"{'Forgotten here' if local else 'Signed out'}: {one.name_with_app}")
     if as_json:
-        show.print_json({"profiles": [plain(one) for one in ended], "ended_at_plex": not local, "kept": bool(failures)})
+        output.print_json(
+            {"profiles": [plain(one) for one in ended], "ended_at_plex": not local, "kept": bool(failures)}
+        )
     elif not found:
-        show.heading("Nothing is kept: nobody is signed in.")
+        output.heading("Nothing is kept: nobody is signed in.")
     if failures:
         first, *others = failures
         first.details = tuple(one.message for one in others)
@@ -107,5 +109,5 @@ def _confirm(found: list[Found], *, local: bool, yes: bool) -> None:
     print("These sign-ins will be forgotten here:" if local else "These sign-ins will be ended:", file=sys.stderr)
     for one in found:
         print(f"  {one.name_with_app} at {one.credential.issuer}", file=sys.stderr)
-    if not yes and not given.ask("Is this meant?"):
+    if not yes and not prompts.ask("Is this meant?"):
         raise Complaint("nothing was ended")

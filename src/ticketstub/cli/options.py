@@ -86,7 +86,7 @@ def reaching(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_reach(
         *, profile: str | None, plex_tv: str, timeout: float, client_identifier: str | None, **others: object
     ) -> object:
-        from ticketstub.cli.connection import Reach
+        from ticketstub.cli.clients import Reach
 
         return command(reach=Reach(plex_tv, timeout, client_identifier, profile), **others)
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ticketstub.cli import facts, given, keeping, options, show
-from ticketstub.cli.complaints import WrongUsage
-from ticketstub.cli.connection import Reach, kept
+from ticketstub.cli import facts, options, output, prompts, sign_ins
+from ticketstub.cli.clients import Reach, kept
+from ticketstub.cli.failures import WrongUsage
 from ticketstub.cli.help import Command
 
 if TYPE_CHECKING:
-    from ticketstub.cli.keeping import Found
-    from ticketstub.credentials.base import Credential
+    from ticketstub.cli.sign_ins import Found
+    from ticketstub.credentials.store import Credential
 
 
 @click.command(cls=Command)
@@ -31,14 +31,14 @@ def status(*, profile: str | None, as_json: bool) -> None:
     Nobody is asked, so it does not say whether it still works: `ticketstub check` does. What other programs keep is
     listed by `ticketstub profiles`.
     """
-    from ticketstub.credentials.base import COMMAND
+    from ticketstub.credentials.store import COMMAND
 
-    found = keeping.everything(COMMAND, profile)
+    found = sign_ins.everything(COMMAND, profile)
     if profile is not None and not found:
         raise WrongUsage(f"nothing is kept under the profile {profile}", hint="ticketstub status")
-    given_beside = bool(os.environ.get(given.VARIABLE, "").strip())
+    given_beside = bool(os.environ.get(prompts.VARIABLE, "").strip())
     if as_json:
-        show.print_json({"profiles": [_details(one) for one in found], "token_in_environment": given_beside})
+        output.print_json({"profiles": [_details(one) for one in found], "token_in_environment": given_beside})
         return
     for number, one in enumerate(found):
         if number:
@@ -47,7 +47,7 @@ def status(*, profile: str | None, as_json: bool) -> None:
     if not found:
         _say_that_nothing_is_kept()
     if given_beside:
-        print(f"\n{given.VARIABLE} is set: its token is used, and not what is kept, unless --profile is given.")
+        print(f"\n{prompts.VARIABLE} is set: its token is used, and not what is kept, unless --profile is given.")
 
 
 @click.command(cls=Command)
@@ -58,11 +58,11 @@ def profiles(*, as_json: bool) -> None:
     Each with its program, profile, account, issuer and place; those of this command have the app `ticketstub`. Nobody
     is asked. `ticketstub logout --all` ends them.
     """
-    found = keeping.everything()
+    found = sign_ins.everything()
     if as_json:
-        show.print_json({"profiles": [plain(one) for one in found]})
+        output.print_json({"profiles": [plain(one) for one in found]})
     elif found:
-        show.listed(("app", "profile", "account", "at", "kept"), map(_row, found))
+        output.listed(("app", "profile", "account", "at", "kept"), map(_row, found))
     else:
         _say_that_nothing_is_kept()
 
@@ -74,11 +74,11 @@ def renew(*, reach: Reach, as_json: bool) -> None:
 
     With a device key it gets a new token; without one, it keeps the token alive with a ping.
     """
-    found = keeping.needed(reach.issuer, reach.profile)
-    with kept(reach, found) as client, keeping.explained(found):
+    found = sign_ins.needed(reach.issuer, reach.profile)
+    with kept(reach, found) as client, sign_ins.explained(found):
         state, token = client.renew(), client.token
     same = f"Still good: {found.name}. It has no device key, so its token stays the same."
-    show.result(
+    output.result(
         {
             "renewed": state.device_key,
             "token": token,
@@ -132,9 +132,9 @@ def _row(found: Found) -> tuple[str, ...]:
 def _show(found: Found) -> None:
     credential = found.credential
     signed_out = facts.since_1970(credential.signed_out_at)
-    to_tell = f"{signed_out}, but Plex could not be told: {keeping.to_type('logout', credential.entry)}"
-    show.heading(found.name)
-    show.facts(
+    to_tell = f"{signed_out}, but Plex could not be told: {sign_ins.to_type('logout', credential.entry)}"
+    output.heading(found.name)
+    output.facts(
         [
             ("at", credential.issuer),
             ("id", str(credential.account_id) if credential.account_id is not None else None),
@@ -160,5 +160,5 @@ def _until(credential: Credential) -> str:
 
 
 def _say_that_nothing_is_kept() -> None:
-    show.heading("Nothing is kept: nobody is signed in.")
+    output.heading("Nothing is kept: nobody is signed in.")
     print("To sign in: ticketstub login", file=sys.stderr)

@@ -14,15 +14,15 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import click
 
-from ticketstub.cli import given
-from ticketstub.cli.complaints import FAILED, UNREACHABLE, Complaint, WrongUsage
+from ticketstub.cli import prompts
+from ticketstub.cli.failures import FAILED, UNREACHABLE, Complaint, WrongUsage
 from ticketstub.cli.help import Command, argument
-from ticketstub.cli.starting import explained
+from ticketstub.cli.local_plex import explained
 from ticketstub.errors import printable
 
 if TYPE_CHECKING:
-    from ticketstub.server.recording import Recorder
-    from ticketstub.server.upstream import Received, Upstream
+    from ticketstub.local_plex.content.recording import Recorder
+    from ticketstub.local_plex.content.upstream import Received, Upstream
 
 _SECTIONS = "/library/sections"
 
@@ -38,16 +38,16 @@ def record(*, url: str, folder: Path, paths: tuple[str, ...], outside: bool) -> 
     if wrong:
         raise WrongUsage(f"a path begins with a slash: {printable(wrong[0])}")
     with explained():
-        from ticketstub.server.recording import Recorder
-        from ticketstub.server.upstream import Upstream
-        from ticketstub.server.world import WorldMediaServer
-        from ticketstub.server.world_values import Unfit, base
+        from ticketstub.local_plex.content.recording import Recorder
+        from ticketstub.local_plex.content.upstream import Upstream
+        from ticketstub.local_plex.world.schema import WorldMediaServer
+        from ticketstub.local_plex.world.values import Unfit, base
 
         try:
             at = base(url)
         except Unfit as fault:
             raise WrongUsage(f"the address {fault}") from None
-        token = given.token()
+        token = prompts.token()
         server = WorldMediaServer(name="", upstream=at, upstream_token=token, upstream_outside=outside)
         asyncio.run(_record(Upstream(server), Recorder(folder, (token.reveal(),) if token else ()), paths))
 
@@ -70,8 +70,8 @@ async def _keep(upstream: Upstream, recorder: Recorder, path: str) -> tuple[byte
     Returns:
         The first one's body, and how many files were written.
     """
-    from ticketstub.server.reply_names import PAGING, counted
-    from ticketstub.server.upstream import UpstreamFailed
+    from ticketstub.local_plex.content.reply_names import PAGING, counted
+    from ticketstub.local_plex.content.upstream import UpstreamFailed
 
     found: dict[str, Received] = {}
     for accept in ("application/json", "text/xml"):

@@ -21,20 +21,20 @@ from typing import TYPE_CHECKING
 import click
 
 from ticketstub.cli import options
-from ticketstub.cli.complaints import Complaint
-from ticketstub.cli.given import on_terminal
+from ticketstub.cli.failures import Complaint
 from ticketstub.cli.help import Command, argument
-from ticketstub.cli.starting import explained, handling, in_hand, inhabited, plex_names
+from ticketstub.cli.local_plex import explained, handling, in_hand, inhabited, plex_names
+from ticketstub.cli.prompts import on_terminal
 from ticketstub.errors import printable
 
 if TYPE_CHECKING:
     import ssl
 
     from ticketstub.cli.run_journal import RunJournal
-    from ticketstub.server.local_plex import LocalPlex
-    from ticketstub.server.proxy.proxy import Upstream
-    from ticketstub.server.proxy.variables import Pointing
-    from ticketstub.token import Secret
+    from ticketstub.local_plex.intercept.proxy import Upstream
+    from ticketstub.local_plex.intercept.variables import Pointing
+    from ticketstub.local_plex.local_plex import LocalPlex
+    from ticketstub.tokens import Secret
 
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as shells have it
 _PASSED_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
@@ -93,8 +93,8 @@ def run(
         import secrets
 
         from ticketstub.cli.run_journal import run_journal
-        from ticketstub.server.local_plex import LocalPlex
-        from ticketstub.token import Secret
+        from ticketstub.local_plex.local_plex import LocalPlex
+        from ticketstub.tokens import Secret
 
         # As in `serve`: else Python prints the server library's warnings among the program's lines.
         getLogger("uvicorn").addHandler(NullHandler())
@@ -115,7 +115,7 @@ def run(
 
 def _pointing(plex: LocalPlex, key: Secret | None, proxy: str, authority: Path) -> Pointing:
     """Return where programs are pointed."""
-    from ticketstub.server.proxy.variables import Pointing
+    from ticketstub.local_plex.intercept.variables import Pointing
 
     control = f"{plex.control_url}/control/v1" if key else ""
     return Pointing(proxy, authority, plex.url, control, key)
@@ -126,8 +126,8 @@ def _behind_proxy(
     make: Callable[[], LocalPlex], key: Secret | None, journal: RunJournal, offline: bool
 ) -> Generator[dict[str, str]]:
     """Start all that a program needs which finds a proxy, and yield its environment."""
-    from ticketstub.server.proxy.leading import leading
-    from ticketstub.server.proxy.variables import added
+    from ticketstub.local_plex.intercept.interception import leading
+    from ticketstub.local_plex.intercept.variables import added
 
     given, upstream = dict(os.environ), None if offline else _upstream()
     with (
@@ -146,9 +146,9 @@ def _of_its_own(
 ) -> Generator[dict[str, str]]:
     """Start the same in namespaces of the run's own, where Plex's names lead here, and yield the environment."""
     from ticketstub.cli.transparent import LEADS_TO, enter
-    from ticketstub.server.places import Secure
-    from ticketstub.server.proxy.leading import certify, run_folder
-    from ticketstub.server.proxy.variables import AUTHORITY, added
+    from ticketstub.local_plex.http.listeners import Secure
+    from ticketstub.local_plex.intercept.interception import certify, run_folder
+    from ticketstub.local_plex.intercept.variables import AUTHORITY, added
 
     given = dict(os.environ)
     with run_folder(given) as folder:
@@ -164,11 +164,11 @@ def _of_its_own(
 
 def _upstream() -> Upstream | None:
     """Return the proxy by which this machine reaches the world, if it has one."""
+    from ticketstub.client.transports.proxies import proxy_for
     from ticketstub.errors import Unreachable
-    from ticketstub.server.proxy.hosts import Address
-    from ticketstub.server.proxy.proxy import Upstream
-    from ticketstub.transports.environment import proxy_for
-    from ticketstub.wire.http import Place
+    from ticketstub.local_plex.intercept.hosts import Address
+    from ticketstub.local_plex.intercept.proxy import Upstream
+    from ticketstub.messages import Place
 
     try:
         found = proxy_for(Place("https", "host.example", 443))

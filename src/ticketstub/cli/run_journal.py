@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from ticketstub.cli.complaints import WrongUsage
+from ticketstub.cli.failures import WrongUsage
 from ticketstub.errors import printable
-from ticketstub.server.known_secrets import HiddenSecret
-from ticketstub.server.proxy.proxy import Event
+from ticketstub.local_plex.intercept.proxy import Event
+from ticketstub.local_plex.redaction.known_secrets import HiddenSecret
 
 _MOST_REFUSED = 20
 
@@ -38,7 +38,7 @@ class RunJournal:
         self._verbose = verbose
         self._refused: dict[str, None] = {}
         if record is not None:
-            from ticketstub.server.scrubbing import Scrubber
+            from ticketstub.local_plex.redaction.scrubbing import Scrubber
 
             self._scrub = Scrubber().scrub
         self._lock = threading.Lock()

@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING
 import click
 
 from ticketstub.cli import options
-from ticketstub.cli.complaints import WrongUsage
-from ticketstub.cli.given import on_terminal
+from ticketstub.cli.failures import WrongUsage
 from ticketstub.cli.help import Command
-from ticketstub.cli.starting import explained, handling, in_hand, inhabited
+from ticketstub.cli.local_plex import explained, handling, in_hand, inhabited
+from ticketstub.cli.prompts import on_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ticketstub.server.local_plex import LocalPlex
-    from ticketstub.token import Secret
+    from ticketstub.local_plex.local_plex import LocalPlex
+    from ticketstub.tokens import Secret
 
 CONTROL_KEY = "TICKETSTUB_SERVE_CONTROL_KEY"
 """The variable that may hold the control API's key: containers are given secrets so."""
@@ -150,9 +150,9 @@ def serve(
     with handling(_ENDING, lambda number, _: ordered.append(number)), explained():
         from ticketstub.cli.banner import Journal, introduce
         from ticketstub.cli.certificates import Certificates
-        from ticketstub.server.local_plex import LocalPlex
-        from ticketstub.server.overview import Overview
-        from ticketstub.server.places import Secure, found_address
+        from ticketstub.local_plex.domain.overview import Overview
+        from ticketstub.local_plex.http.listeners import Secure, found_address
+        from ticketstub.local_plex.local_plex import LocalPlex
 
         # Without any handler, Python would print the server library's warnings among our lines.
         getLogger("uvicorn").addHandler(NullHandler())
@@ -195,7 +195,7 @@ def _control_key(file: Path | None) -> Secret | None:
     Raises:
         KeyFileError: the key cannot be used.
     """
-    from ticketstub.server.control.key_file import control_key, given_key
+    from ticketstub.local_plex.control.key_file import control_key, given_key
 
     given = os.environ.get(CONTROL_KEY, "")
     return control_key(file) if file else given_key(given, CONTROL_KEY) if given else None
@@ -211,7 +211,7 @@ def _run_until_told(plex: LocalPlex, ready: Callable[[], None], ordered: Sequenc
     """
     import asyncio
 
-    from ticketstub.server.listening import new_event_loop
+    from ticketstub.local_plex.http.server import new_event_loop
 
     async def until_told() -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
@@ -232,6 +232,6 @@ def openapi(*, media_server: bool, control: bool) -> None:
     if control and media_server:
         raise WrongUsage("one document at a time: leave out --control, or --media-server")
     with explained():
-        from ticketstub.server.openapi import text
+        from ticketstub.local_plex.openapi.documents import text
 
         print(text("control" if control else "media server" if media_server else "plex.tv"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ticketstub.cli import facts, options, show
-from ticketstub.cli.complaints import blaming
-from ticketstub.cli.connection import Reach, media_server, signed_in
+from ticketstub.cli import facts, options, output
+from ticketstub.cli.clients import Reach, media_server, signed_in
+from ticketstub.cli.failures import blaming
 from ticketstub.cli.help import Command, argument
 
 
@@ -20,7 +20,7 @@ def servers(*, reach: Reach, as_json: bool) -> None:
     """
     with signed_in(reach) as client:
         found = [one for one in client.resources() if one.is_media_server]
-    show.records(
+    output.records(
         "servers",
         found,
         columns=("name", "access", "version", "token", "identifier", "addresses"),
@@ -39,7 +39,7 @@ def resources(*, reach: Reach, as_json: bool) -> None:
     """
     with signed_in(reach) as client:
         found = client.resources()
-    show.records(
+    output.records(
         "resources",
         found,
         columns=("name", "access", "product", "token", "addresses"),
@@ -63,4 +63,4 @@ def source(*, reach: Reach, as_json: bool, source: str, server: str, refresh: bo
     """
     with media_server(reach, server) as (client, _token), blaming("SOURCE"):
         found = client.authentication.get_source_connection_information(source=source, refresh=refresh)
-    show.result({"source": facts.with_problems(found)}, found.name or source, facts.of_source(found), as_json=as_json)
+    output.result({"source": facts.with_problems(found)}, found.name or source, facts.of_source(found), as_json=as_json)

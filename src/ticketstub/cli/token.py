@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ticketstub.cli import facts, given, keeping, options, show
-from ticketstub.cli.complaints import UNREACHABLE, WrongUsage
-from ticketstub.cli.connection import Reach, kept, media_server, own_device, signed_in
+from ticketstub.cli import facts, options, output, prompts, sign_ins
+from ticketstub.cli.clients import Reach, kept, media_server, own_device, signed_in
+from ticketstub.cli.failures import UNREACHABLE, WrongUsage
 from ticketstub.cli.help import Command
 from ticketstub.errors import MalformedReply
 
 if TYPE_CHECKING:
-    from ticketstub.flows.check import Checked
+    from ticketstub.client.flows.check import Checked
 
 _UNKNOWN, _DEAD = 1, 3
 _KINDS = {
@@ -56,23 +56,23 @@ def token(
     the rights of the one that it is made from; add --print-token to have it written out.
     """
     if transient:
-        given.may_print_token(wanted=print_token, yes=yes, as_json=as_json)
+        prompts.may_print_token(wanted=print_token, yes=yes, as_json=as_json)
         _make_transient(reach, server, print_token=print_token, as_json=as_json)
         return
     if server is not None:
         raise WrongUsage("--server goes with --transient", hint="ticketstub token --transient --server URL")
-    given.may_print_token(wanted=not as_json, yes=yes, as_json=False)
+    prompts.may_print_token(wanted=not as_json, yes=yes, as_json=False)
     from ticketstub.credentials.keep_alive import renewal_due
 
-    found = keeping.needed(reach.issuer, reach.profile)
-    with kept(reach, found) as client, keeping.explained(found):
+    found = sign_ins.needed(reach.issuer, reach.profile)
+    with kept(reach, found) as client, sign_ins.explained(found):
         if renewal_due(found.credential, time.time()) == "must":
             client.renew()
         mine = client.media_server_token() if for_servers else client.token
     if mine is None:
-        raise keeping.missing(found.credential.entry)
+        raise sign_ins.missing(found.credential.entry)
     if as_json:
-        show.print_json({"token": mine, "token_kind": mine.kind, "origin": mine.origin})
+        output.print_json({"token": mine, "token_kind": mine.kind, "origin": mine.origin})
     else:
         print(mine.reveal())
 
@@ -87,7 +87,7 @@ def _make_transient(reach: Reach, server: str | None, *, print_token: bool, as_j
     if print_token:
         print(made.reveal())
         return
-    show.result(
+    output.result(
         {
             "token": made,
             "token_kind": made.kind,
@@ -116,12 +116,12 @@ def claim(*, reach: Reach, as_json: bool, yes: bool) -> None:
     It is good once, within four minutes, and adds that server to the account. It goes into the server's container as
     PLEX_CLAIM, for instance. With --json only its fingerprint is written.
     """
-    if not yes and not as_json and given.on_terminal(sys.stdout):
+    if not yes and not as_json and prompts.on_terminal(sys.stdout):
         raise WrongUsage("this would show the claim token on the terminal", hint="pipe it on, or add --yes")
     with signed_in(reach) as client:
         made = client.claims.token()
     if as_json:
-        show.print_json({"token": made, "token_kind": made.kind, "max_seconds": 240})
+        output.print_json({"token": made, "token_kind": made.kind, "max_seconds": 240})
     else:
         print(made.reveal())
 
@@ -133,7 +133,7 @@ def whoami(*, reach: Reach, as_json: bool) -> None:
     with signed_in(reach) as client:
         account = client.authentication.get_token_details()
     name = account.username or account.title or "(no user name)"
-    show.result({"account": facts.with_problems(account)}, name, facts.of_account(account), as_json=as_json)
+    output.result({"account": facts.with_problems(account)}, name, facts.of_account(account), as_json=as_json)
 
 
 @click.command(cls=Command)
@@ -145,7 +145,7 @@ def ping(*, reach: Reach, as_json: bool) -> None:
     """
     with signed_in(reach) as client:
         pong, mine = client.ping(), client.token
-    show.result({"pong": pong, "token": mine}, f"pong: the token {mine} is alive", as_json=as_json)
+    output.result({"pong": pong, "token": mine}, f"pong: the token {mine} is alive", as_json=as_json)
 
 
 @click.command(cls=Command)
@@ -163,7 +163,7 @@ def check(*, reach: Reach, as_json: bool, server: str | None) -> int:
         code, state = UNREACHABLE if found.unreachable else _UNKNOWN, "nobody can tell whether it is alive"
     else:
         code, state = (0, "alive") if found.alive else (_DEAD, "dead")
-    show.result(
+    output.result(
         {"checked": facts.of_checked_json(found), "exit_code": code},
         f"{_KINDS[found.kind]}: {state}",
         facts.of_checked(found),
@@ -173,22 +173,22 @@ def check(*, reach: Reach, as_json: bool, server: str | None) -> int:
 
 
 def _check(reach: Reach, server: str | None) -> Checked:
-    from ticketstub.client import check as ask
+    from ticketstub.client.plex import check as ask
 
-    text = given.token_text(reach.is_kept) if reach.profile is None else None
+    text = prompts.token_text(reach.is_kept) if reach.profile is None else None
     if text is not None:
         device = own_device(reach.client_identifier)
         try:
             return ask(text[0], server=server, plex_tv=reach.plex_tv, timeout=reach.timeout, device=device)
         except ValueError as error:
             raise WrongUsage(str(error)) from None
-    found = keeping.needed(reach.issuer, reach.profile, or_token=True)
+    found = sign_ins.needed(reach.issuer, reach.profile, or_token=True)
     if server is not None:
         raise WrongUsage(
             "a kept token is not sent to a media server: leave out --server",
             hint="to check a media server's token, give it in TICKETSTUB_TOKEN or standard input",
         )
     if found.credential.token is None:
-        raise keeping.missing(found.credential.entry)
+        raise sign_ins.missing(found.credential.entry)
     device = own_device(found.credential.client_identifier or reach.client_identifier)
     return ask(found.credential.token, plex_tv=reach.plex_tv, timeout=reach.timeout, device=device)

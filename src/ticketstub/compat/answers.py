@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ticketstub.wire.http import Response
+from ticketstub.messages import Response
 
 OURS = {
     "get_identity": "Plex.identity()",

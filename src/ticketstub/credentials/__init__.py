@@ -11,13 +11,13 @@ first question to a keyring.
 
 from __future__ import annotations
 
-from ticketstub.credentials.asking import keyring_available
-from ticketstub.credentials.base import DEFAULT_PROFILE, Credential, Credentials, Entry
-from ticketstub.credentials.choice import Storage, default_credentials
+from ticketstub.credentials.default import Storage, default_credentials
 from ticketstub.credentials.file import FileCredentials
 from ticketstub.credentials.keep_alive import Renewal, next_ping, renewal_due
 from ticketstub.credentials.keyring import KeyringCredentials
 from ticketstub.credentials.memory import MemoryCredentials
+from ticketstub.credentials.store import DEFAULT_PROFILE, Credential, Credentials, Entry
+from ticketstub.credentials.system_keyring import keyring_available
 
 __all__ = [
     "DEFAULT_PROFILE",

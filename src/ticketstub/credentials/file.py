@@ -11,10 +11,10 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from ticketstub.credentials import legacy, stored
-from ticketstub.credentials.base import COMMAND, DEFAULT_PROFILE, Credential, Entry
 from ticketstub.credentials.folder import SUFFIX, WRITING, FolderStore, file_name
+from ticketstub.credentials.store import COMMAND, DEFAULT_PROFILE, Credential, Entry
 from ticketstub.errors import CredentialsError
-from ticketstub.frames import hide_locals
+from ticketstub.tracebacks import hide_locals
 
 
 @hide_locals

@@ -18,9 +18,9 @@ import msgspec
 
 from ticketstub import private_files
 from ticketstub.credentials import legacy, stored
-from ticketstub.credentials.base import COMMAND, DEFAULT_PROFILE, PATIENCE, Credential, Entry, waited
+from ticketstub.credentials.store import COMMAND, DEFAULT_PROFILE, PATIENCE, Credential, Entry, waited
 from ticketstub.errors import CredentialsError
-from ticketstub.frames import hide_locals
+from ticketstub.tracebacks import hide_locals
 
 LARGEST = 64 * 1024
 """The most bytes that are read of a file: a credential has about one thousand (ours)."""

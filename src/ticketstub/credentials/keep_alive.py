@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from ticketstub.credentials.base import Credential
+from ticketstub.credentials.store import Credential
 
 PING_EVERY = 24 * 60 * 60.0
 RENEW_FROM = 0.5

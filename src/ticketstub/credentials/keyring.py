@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ticketstub.credentials import asking, legacy, stored
-from ticketstub.credentials.base import COMMAND, DEFAULT_PROFILE, Credential, Entry
+from ticketstub.credentials import legacy, stored, system_keyring
 from ticketstub.credentials.file import data_directory
 from ticketstub.credentials.folder import SUFFIX, WRITING, FolderStore, file_name
+from ticketstub.credentials.store import COMMAND, DEFAULT_PROFILE, Credential, Entry
 from ticketstub.errors import CredentialsError
-from ticketstub.frames import hide_locals
+from ticketstub.tracebacks import hide_locals
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -82,13 +82,13 @@ class KeyringCredentials(FolderStore):
 
     @cached_property
     def _keyring(self) -> KeyringBackend:
-        return self._backend or asking.usable()
+        return self._backend or system_keyring.usable()
 
     def _read(self, entry: Entry, *, earlier: bool = False) -> Credential | None:
         if earlier and self._folder.read(file_name(entry, earlier=True)) is None:
             return None  # the keyring is not asked for what there is no note of
         backend, service = self._keyring, _service(entry, earlier=earlier)
-        text = asking.within(self._answering, lambda: backend.get_password(*service))
+        text = system_keyring.within(self._answering, lambda: backend.get_password(*service))
         if text is None:
             return None
         hint = f"delete this entry of the keyring and sign in again: {service[0]}"
@@ -105,14 +105,14 @@ class KeyringCredentials(FolderStore):
             backend.set_password(service, user, text)  # pyright: ignore[reportUnknownMemberType]  # it is wrapped
             return backend.get_password(service, user) == text
 
-        if not asking.within(self._answering, kept, size=len(text)):
+        if not system_keyring.within(self._answering, kept, size=len(text)):
             raise CredentialsError("the keyring did not keep what it took", hint='use storage="file" instead')
 
     def _delete(self, entry: Entry, *, earlier: bool = False) -> bool:
         backend, service = self._keyring, _service(entry, earlier=earlier)
-        there = asking.within(self._answering, lambda: backend.get_password(*service)) is not None
+        there = system_keyring.within(self._answering, lambda: backend.get_password(*service)) is not None
         if there:
-            asking.within(self._answering, lambda: backend.delete_password(*service))
+            system_keyring.within(self._answering, lambda: backend.delete_password(*service))
         self._folder.remove(file_name(entry, earlier=earlier))
         return there
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ticketstub.credentials import stored
-from ticketstub.credentials.base import COMMAND, Credential, Entry
+from ticketstub.credentials.store import COMMAND, Credential, Entry
 from ticketstub.device import file_name, holders_of
 
 SUFFIX = ".json"

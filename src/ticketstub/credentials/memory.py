@@ -14,8 +14,8 @@ from contextlib import AbstractContextManager, contextmanager
 import msgspec
 
 from ticketstub.credentials import stored
-from ticketstub.credentials.base import COMMAND, DEFAULT_PROFILE, PATIENCE, Credential, Entry, waited
-from ticketstub.frames import hide_locals
+from ticketstub.credentials.store import COMMAND, DEFAULT_PROFILE, PATIENCE, Credential, Entry, waited
+from ticketstub.tracebacks import hide_locals
 
 
 @hide_locals

@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import msgspec
 
-from ticketstub.credentials.base import FORMAT, Credential, Entry
+from ticketstub.credentials.store import FORMAT, Credential, Entry
 from ticketstub.errors import CredentialsError
-from ticketstub.token import Secret, Token
+from ticketstub.tokens import Secret, Token
 
 T = TypeVar("T")
 

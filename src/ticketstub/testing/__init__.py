@@ -17,21 +17,32 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 try:
-    import ticketstub.server.listening  # noqa: F401  # pyright: ignore[reportUnusedImport]  # it needs the rest of the extra
-    from ticketstub.server.control.commands import TooLate
-    from ticketstub.server.control.declared import WithCode
-    from ticketstub.server.control.hand import Hand
-    from ticketstub.server.local_plex import LocalPlex
-    from ticketstub.server.settings import Settings
-    from ticketstub.server.world import World
-    from ticketstub.testing.in_hand import DEVICE, AccountInHand, PlexInHand
-    from ticketstub.testing.lead import Lead
+    import ticketstub.local_plex.http.server  # noqa: F401  # pyright: ignore[reportUnusedImport]  # it needs the rest of the extra
+    from ticketstub.local_plex.control.commands import TooLate
+    from ticketstub.local_plex.control.controller import Hand
+    from ticketstub.local_plex.control.declaration import WithCode
+    from ticketstub.local_plex.local_plex import LocalPlex
+    from ticketstub.local_plex.settings import Settings
+    from ticketstub.local_plex.world.schema import World
+    from ticketstub.testing.controller import DEVICE, AccountInHand, PlexInHand
+    from ticketstub.testing.programs import Lead
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         f'the local Plex needs {error.name}, which is not installed: pip install "ticketstub[server]"', name=error.name
     ) from None
 
-__all__ = ["DEVICE", "AccountInHand", "LocalOptions", "PlexInHand", "TooLate", "WithCode", "local_plex", "world_of"]
+__all__ = [
+    "DEVICE",
+    "AccountInHand",
+    "LocalOptions",
+    "PlexInHand",
+    "Settings",
+    "TooLate",
+    "WithCode",
+    "World",
+    "local_plex",
+    "world_of",
+]
 
 
 class LocalOptions(TypedDict, total=False):

@@ -11,7 +11,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Self, TypeVar
 from weakref import finalize
 
-from ticketstub.client import Plex
+from ticketstub.client.config import Retry
+from ticketstub.client.outcome import Err
+from ticketstub.client.plex import Plex
+from ticketstub.client.transports import transport_for
 from ticketstub.compat.answers import NotCovered, RawResponse, missing
 from ticketstub.compat.plex_api.models import errors
 from ticketstub.compat.plex_api.models.operations import (
@@ -22,18 +25,15 @@ from ticketstub.compat.plex_api.models.operations import (
 )
 from ticketstub.compat.plex_api.utils import RetryConfig, retry_of
 from ticketstub.device import Device
-from ticketstub.frames import hide_locals
-from ticketstub.options import Retry
-from ticketstub.outcome import Err
-from ticketstub.token import Token
-from ticketstub.transports import transport_for
-from ticketstub.wire.call import Call
-from ticketstub.wire.security import (
+from ticketstub.protocol.call import Call
+from ticketstub.protocol.security import (
     GetSourceConnectionInformation,
     GetTransientToken,
     TransientTokenScope,
     TransientTokenType,
 )
+from ticketstub.tokens import Token
+from ticketstub.tracebacks import hide_locals
 
 V = TypeVar("V")
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from ticketstub.compat.answers import RawResponse, missing
 from ticketstub.errors import PlexError
-from ticketstub.records import Record
-from ticketstub.wire.http import Response
-from ticketstub.wire.plain import is_items, is_members
-from ticketstub.wire.tolerant import records
+from ticketstub.messages import Response
+from ticketstub.models import Record
+from ticketstub.protocol.lenient import records
+from ticketstub.protocol.plain import is_items, is_members
 
 
 class ListedError(Record, frozen=True, kw_only=True):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ticketstub.compat.answers import RawResponse, missing
-from ticketstub.records import Source
-from ticketstub.token import Token
+from ticketstub.models import Source
+from ticketstub.tokens import Token
 
 
 class GetTransientTokenQueryParamType(StrEnum):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log2
 
-from ticketstub.options import Retry
+from ticketstub.client.config import Retry
 
 __all__ = ["BackoffStrategy", "RetryConfig"]
 

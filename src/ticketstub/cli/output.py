@@ -1,0 +1,109 @@
+"""How results are shown: facts as aligned lines, lists as tables, everything also as JSON.
+
+Rule: text from the other side is stripped of control and direction characters and never read as markup. Colours only
+on a terminal (Rich also honours NO_COLOR); in a pipe lines are as long as they need to be.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from ticketstub.errors import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ticketstub.models import Record
+
+Facts = Iterable[tuple[str, str | None]]
+"""Names and values; those that are `None` or empty are not shown."""
+
+
+def console(stream: TextIO | None = None, *, width: int | None = None) -> Console:
+    """Make a console on a stream that takes every text for what it is; `width` replaces the terminal's columns."""
+    from rich.console import Console
+
+    return Console(file=stream or sys.stdout, width=width, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON, in the forms of `facts.plain`; letters beyond ASCII are escaped: none moves the cursor."""
+    from ticketstub.cli.facts import plain
+
+    print(json.dumps(plain(value), indent=2))
+
+
+def heading(text: str) -> None:
+    """Print a line that names what follows."""
+    from rich.text import Text
+
+    console().print(Text(printable(text), style="bold"))
+
+
+def result(as_plain: object, title: str, pairs: Facts = (), *, as_json: bool) -> None:
+    """Print what came of a command: for a person a heading and facts, or the same as JSON."""
+    if as_json:
+        print_json(as_plain)
+    else:
+        heading(title)
+        facts(pairs)
+
+
+def facts(pairs: Facts, *, indent: int = 2) -> None:
+    """Print facts, a line each, their values aligned."""
+    from rich.text import Text
+
+    shown = [(name, printable(value)) for name, value in pairs if value]
+    width = max((len(name) for name, _ in shown), default=0)
+    out = console()
+    for name, value in shown:
+        out.print(Text.assemble(" " * indent, (name.ljust(width), "dim"), "  ", value))
+
+
+def records(
+    name: str,
+    found: Sequence[Record],
+    *,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    nothing: str,
+    as_json: bool,
+) -> None:
+    """Print records as a table, or what is to be said where there are none; or as JSON, as the list of this name."""
+    if as_json:
+        from ticketstub.cli.facts import with_problems
+
+        print_json({name: [with_problems(one) for one in found]})
+    elif found:
+        listed(columns, rows)
+    else:
+        heading(nothing)
+
+
+def listed(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; where the terminal is too narrow for it, each row as facts instead."""
+    from rich.cells import cell_len
+    from rich.table import Table
+    from rich.text import Text
+
+    texts = [["\n".join(map(printable, cell.split("\n"))) for cell in row] for row in rows]
+    out = console()
+    widths = [
+        max(cell_len(line) for cell in column for line in cell.split("\n"))
+        for column in zip(columns, *texts, strict=True)
+    ]
+    needed = sum(width + 2 for width in widths)
+    if out.is_terminal and needed > out.width:
+        for first, *others in texts:
+            heading(first)
+            facts((name, value.replace("\n", " ")) for name, value in zip(columns[1:], others, strict=True))
+        return
+    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    for row in texts:
+        table.add_row(*map(Text, row))
+    console(width=needed).print(table)

@@ -1,0 +1,1 @@
+"""The client: both façades, what they share, the flows and the transports."""

@@ -1,0 +1,225 @@
+"""How a call is made: where to, as whom, with which token, for how long, how often.
+
+Rule: settings never change; a derived client has new ones. A token goes to the origins that were named together with
+it and to no other: that is decided here, once, for every call (`Settings.trusted`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias, TypedDict
+
+import msgspec
+
+from ticketstub.device import HEADERS, Device
+from ticketstub.errors import PlexError
+from ticketstub.messages import Request, Response, destination, origin_of
+from ticketstub.tokens import Token
+
+PLEX_TV = "https://plex.tv"
+TokenSource: TypeAlias = Callable[[], str | Token | Awaitable[str | Token | None] | None]
+"""Asked for a token before each request. If it has a method `refused(token)`, that is told when Plex refused one."""
+
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_UNSENDABLE = re.compile(r"[\r\n\0\ud800-\udfff]")
+_CONNECTIONS = "{name} is set by the connection itself and cannot be replaced"
+_NOT_HEADERS = {
+    **dict.fromkeys(("host", "content-length", "transfer-encoding", "connection"), _CONNECTIONS),
+    "x-plex-token": "pass the token as token=, so that it stays secret and goes nowhere else",
+    HEADERS["client_identifier"].lower(): (
+        "pass the client identifier as client_identifier= or device=, so that it is never missing"
+    ),
+}
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
+    """When a call is tried again. Only what does no harm twice is, and never past the call's time.
+
+    Args:
+        attempts: how often it is tried in all; 1 means never again.
+        backoff: seconds before the second try; doubled before each further one.
+        statuses: the statuses that are worth another try.
+        respect_retry_after: whether a `Retry-After` of Plex's replaces the backoff.
+    """
+
+    attempts: int = 3
+    backoff: float = 0.5
+    statuses: frozenset[int] = frozenset({429, 500, 502, 503, 504})
+    respect_retry_after: bool = True
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or self.backoff < 0:
+            raise ValueError("a retry has at least one attempt, and no negative backoff")
+
+
+class Options(TypedDict, total=False):
+    """What every method takes, and `with_options` keeps.
+
+    timeout: seconds for the call in all, tries and waits included. deadline: the same as a point on the clock of
+    `time.monotonic()`, for several calls together. retry: when to try again. headers: further headers. device: who
+    asks. client_identifier: replaces only the device's identifier. token: a text, a `Token`, or a callable. base_url:
+    where the call goes instead; a token is sent there only if it is named beside it.
+    """
+
+    timeout: float
+    deadline: float
+    retry: Retry
+    headers: Mapping[str, str]
+    device: Device
+    client_identifier: str
+    token: str | Token | TokenSource | None
+    base_url: str
+
+
+OnRequest: TypeAlias = Callable[[Request], None]
+OnResponse: TypeAlias = Callable[[Request, Response, float], None]
+OnRetry: TypeAlias = Callable[[PlexError, float], None]
+
+
+class ClientOptions(TypedDict, total=False):
+    """What `Plex.sign_in` and `check` take of the constructor's arguments, with the constructor's meanings."""
+
+    device: Device | None
+    plex_tv: str
+    timeout: float
+    connect_timeout: float
+    retry: Retry
+    headers: Mapping[str, str] | None
+    transport: object | None
+    on_request: OnRequest | None
+    on_response: OnResponse | None
+    on_retry: OnRetry | None
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """Everything a call needs besides itself. `trusted` are the origins that the token may be sent to."""
+
+    plex_tv: str | None = PLEX_TV
+    server: str | None = None
+    base_url: str | None = None
+    token: Token | TokenSource | None = None
+    trusted: frozenset[str] = frozenset()
+    device: Device | None = None
+    client_identifier: str | None = None
+    headers: dict[str, str] = {}
+    timeout: float = 15.0
+    connect_timeout: float = 5.0
+    deadline: float | None = None
+    retry: Retry = Retry()
+    on_request: OnRequest | None = None
+    on_response: OnResponse | None = None
+    on_retry: OnRetry | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.timeout > 0 and self.connect_timeout > 0):  # so that NaN is refused too
+            raise ValueError("timeout and connect_timeout are numbers of seconds above 0")
+        if self.client_identifier is not None:
+            Device(client_identifier=self.client_identifier)  # refuses what no header can carry
+
+    __rich_repr__ = None  # type: ignore[assignment]  # msgspec's would show rich all that `__repr__` leaves out
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.base_url or self.server or self.plex_tv}>"  # headers may hold secrets
+
+    def base(self, which: str) -> str:
+        """Return the address that calls of this base go to.
+
+        Raises:
+            ValueError: it is a media server's call, and no server was named; or the other way about.
+        """
+        found = self.base_url or (self.plex_tv if which == "plex.tv" else self.server)
+        if found is None:
+            known = "name one with server= or at()" if which == "server" else "this is one media server's client"
+            raise ValueError(f"this call goes to {'a media server' if which == 'server' else 'plex.tv'}: {known}")
+        return found
+
+    def origin(self, which: str) -> str:
+        """Return the origin of that base, worked out once."""
+        origins: dict[str, str] = vars(self).setdefault("origins", {})
+        if which not in origins:
+            origins[which] = origin_of(self.base(which))
+        return origins[which]
+
+    def fixed_headers(self, device: Device) -> dict[str, str]:
+        """Return the headers that are the same for every call, made once."""
+        cached: dict[str, str] | None = vars(self).get("made_headers")
+        if cached is None:
+            identity = device.headers()
+            if self.client_identifier:
+                identity[HEADERS["client_identifier"]] = self.client_identifier
+            own = {"Accept": "application/json", "Accept-Encoding": "gzip", **identity}
+            cached = merged(own, self.headers)
+            vars(self)["made_headers"] = cached
+        return cached
+
+
+def derived(settings: Settings, options: Options) -> Settings:
+    """Apply options to settings.
+
+    Raises:
+        ValueError, TypeError: an option cannot be what it is.
+    """
+    if unknown := options.keys() - Options.__annotations__.keys():
+        raise TypeError(f"there is no option {', '.join(sorted(unknown))}")
+    changes: dict[str, object] = dict(options)
+    named = based(options["base_url"]) if "base_url" in options else None
+    if named:
+        changes["base_url"] = named
+    if "headers" in options:
+        changes["headers"] = merged(settings.headers, allowed(options["headers"]))
+    changed = msgspec.structs.replace(settings, **changes)
+    return with_token(changed, options["token"], beside=named) if "token" in options else changed
+
+
+def with_token(settings: Settings, token: str | Token | TokenSource | None, *, beside: str | None = None) -> Settings:
+    """Give settings a token, and say where it may go.
+
+    A token that knows its origin, or whose source does, goes there; one that does not goes to the settings' own bases.
+    Either also goes to the address that was named beside it.
+    """
+    held = Token(token) if isinstance(token, str) else token
+    trusted = {origin_of(base) for base in (settings.plex_tv, settings.server, settings.base_url) if base}
+    if origin := getattr(held, "origin", None):
+        trusted &= {origin}
+    if beside:
+        trusted.add(origin_of(beside))
+    return msgspec.structs.replace(settings, token=held, trusted=frozenset(trusted))
+
+
+def placed(settings: Settings, url: str, token: str | Token | TokenSource | None) -> Settings:
+    """Make the settings of one media server's client: its address, its token, and no other place for that token."""
+    here = msgspec.structs.replace(settings, plex_tv=None, server=based(url), base_url=None)
+    return with_token(here, token, beside=url)
+
+
+def based(url: str) -> str:
+    """Take an address as a base: without trailing slashes, and without the `/api/v2` that generated SDKs want.
+
+    Raises:
+        ValueError: it is no http or https address, or has a query or fragment.
+    """
+    place, path = destination(url)
+    if "?" in url or "#" in url:
+        raise ValueError("a base address has no query or fragment")
+    return place.origin + path.rstrip("/").removesuffix("/v2").removesuffix("/api").rstrip("/")
+
+
+def allowed(headers: Mapping[str, str]) -> dict[str, str]:
+    """Take further headers, refusing those that would break the exchange.
+
+    Raises:
+        ValueError: a name belongs to the connection, or is the token's or the client identifier's.
+    """
+    for name, value in headers.items():
+        if not HEADER_NAME.fullmatch(name) or _UNSENDABLE.search(value):
+            raise ValueError("a header's name holds only letters, digits and hyphens; its value, no line break or NUL")
+        if reason := _NOT_HEADERS.get(name.lower()):
+            raise ValueError(reason.format(name=name))
+    return merged({}, headers)
+
+
+def merged(headers: Mapping[str, str], further: Mapping[str, str]) -> dict[str, str]:
+    """Add headers to others; a name that is there already, however it is capitalised, is replaced."""
+    named = {name.lower(): (name, value) for headers in (headers, further) for name, value in headers.items()}
+    return dict(named.values())

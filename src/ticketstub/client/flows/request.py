@@ -1,0 +1,285 @@
+"""One call from end to end: who calls, its token, its request, its redirects, its tries, its reply.
+
+Rule: everything that both façades must do alike is here. A flow reads no clock and throws no dice of its own; it is
+given them, so that tests step it by hand. Nothing is repeated that could do harm twice, no redirect
+takes credentials to another origin, and the call's time bounds tries and waits together.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+from urllib.parse import urljoin
+
+import msgspec
+
+from ticketstub.client.config import Settings, with_token
+from ticketstub.client.flows.steps import Flow, Living, Refused, Send, Sleep, ask
+from ticketstub.device import Device
+from ticketstub.errors import (
+    CredentialsError,
+    CrossOriginRedirect,
+    MalformedReply,
+    PlexError,
+    RedirectRefused,
+    Unreachable,
+)
+from ticketstub.messages import Request, Response, origin_of
+from ticketstub.protocol import codec
+from ticketstub.protocol.call import Call, malformed
+from ticketstub.refusals import Refusal, TokenExpired, Unauthorized
+from ticketstub.tokens import Token
+from ticketstub.tracebacks import clear_locals
+
+if TYPE_CHECKING:
+    from ticketstub.crypto import PublishedKeys
+
+V = TypeVar("V")
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 3
+# Printable ASCII without a backslash, which some libraries read as the end of the host; no scheme without a host;
+# not three slashes, which browsers read as two.
+_LOCATION = re.compile(r"(?!///)(?![A-Za-z][A-Za-z0-9+.-]*:(?!//))[!-\[\]-~]+")
+
+
+class Senses(NamedTuple):
+    """What a flow knows of the world.
+
+    `clock`: seconds that only ever grow. `now`: epoch seconds by this computer's clock, which may be wrong. `chance`: a
+    number from 0 to 1, another one each time.
+    """
+
+    clock: Callable[[], float]
+    now: Callable[[], float]
+    chance: Callable[[], float]
+
+
+class Published(dict[str, "tuple[PublishedKeys, float]"]):
+    """The keys of each issuer, and when they were fetched; shared by the clients that share connections."""
+
+
+class Caller(NamedTuple):
+    """Who calls: how, where and as whom (`settings`), from which device, and the published keys known so far."""
+
+    settings: Settings
+    device: Device
+    senses: Senses
+    published: Published
+
+    def call(self, call: Call[V]) -> Flow[V]:
+        """Make a call and return its value."""
+        return (yield from exchange(call, self))[0]
+
+    @property
+    def issuer(self) -> str:
+        """The origin that issues tokens: plex.tv's, or a local Plex's."""
+        return origin_of(self.settings.base("plex.tv"))
+
+    def with_token(self, token: Token | None) -> Caller:
+        """Return the same with another token, which goes to the issuer alone."""
+        changed = with_token(self.settings, token)
+        return self._replace(settings=msgspec.structs.replace(changed, trusted=frozenset({self.issuer})))
+
+    def as_client(self, identifier: str | None) -> Caller:
+        """Return the same with another client identifier; `None` changes nothing."""
+        if identifier is None:
+            return self
+        settings = msgspec.structs.replace(self.settings, client_identifier=None)
+        device = msgspec.structs.replace(self.device, client_identifier=identifier)
+        return self._replace(settings=settings, device=device)
+
+    @property
+    def client_identifier(self) -> str:
+        """The client identifier that is sent."""
+        return self.settings.client_identifier or self.device.client_identifier
+
+    def trying(self, attempts: int, deadline: float | None = None) -> Caller:
+        """Return the same with so many tries, none of them beyond the deadline."""
+        retry = msgspec.structs.replace(self.settings.retry, attempts=attempts)
+        ends = [moment for moment in (deadline, self.settings.deadline) if moment is not None]
+        settings = msgspec.structs.replace(self.settings, retry=retry, deadline=min(ends, default=None))
+        return self._replace(settings=settings)
+
+
+def exchange(call: Call[V], caller: Caller) -> Flow[tuple[V, Response]]:
+    """Make a call, and try again where that is wise.
+
+    Args:
+        call: what to ask.
+        caller: who asks; how, where and as whom.
+
+    Returns:
+        The reply's value, and the response it was read from.
+    """
+    settings, clock = caller.settings, caller.senses.clock
+    retry = settings.retry
+    deadline = clock() + settings.timeout
+    if settings.deadline is not None:
+        deadline = min(deadline, settings.deadline)
+    for attempt in range(retry.attempts):
+        try:
+            return (yield from _authorized(call, caller, deadline))
+        except (Unreachable, Refusal, MalformedReply) as failure:
+            asked = failure.retry_after if isinstance(failure, Refusal) and retry.respect_retry_after else None
+            wait = retry.backoff * 2.0**attempt if asked is None else asked
+            last = attempt + 1 == retry.attempts
+            if last or not _worth_repeating(call, failure, settings) or clock() + wait >= deadline:
+                raise
+            if settings.on_retry:
+                clear_locals(failure)  # the hook may hand it to an error tracker
+                settings.on_retry(failure, wait)
+            yield Sleep(wait)
+    raise AssertionError("a retry has at least one attempt")
+
+
+def _worth_repeating(call: Call[V], failure: Unreachable | Refusal | MalformedReply, settings: Settings) -> bool:
+    if isinstance(failure, Unreachable):
+        return call.may_repeat() or not failure.sent
+    if isinstance(failure, MalformedReply):
+        return call.may_repeat() and failure.cut_off
+    return call.may_repeat() and failure.status in settings.retry.statuses
+
+
+def _authorized(call: Call[V], caller: Caller, deadline: float) -> Flow[tuple[V, Response]]:
+    """Make one try; where a token source's token is refused, tell it and try once more with a new one."""
+    settings, device = caller.settings, caller.device
+    source = settings.token
+    if not call.http.needs_token or source is None or isinstance(source, Token):
+        token = source if call.http.needs_token and isinstance(source, Token) else None
+        return (yield from _once(call, caller, deadline, token))
+    if isinstance(source, Living):
+        token = yield from source.flow(settings, device, deadline, None)
+    else:
+        token = yield from ask(source)
+    try:
+        return (yield from _once(call, caller, deadline, token))
+    except Unauthorized as refusal:
+        if isinstance(source, Living):
+            fresh = yield from source.flow(settings, device, deadline, Refused(token, refusal))
+        else:
+            fresh = yield from ask(source, refused=token)
+        if fresh is None or fresh == token or not (call.may_repeat() or isinstance(refusal, TokenExpired)):
+            raise
+        return (yield from _once(call, caller, deadline, fresh))
+
+
+def _once(call: Call[V], caller: Caller, deadline: float, token: Token | None) -> Flow[tuple[V, Response]]:
+    settings = caller.settings
+    request = _request(call, settings, caller.device, token)
+    response = yield from _followed(request, settings, caller.senses.clock, deadline)
+    if 200 <= response.status < 300:
+        return _bound(call.read(response), settings.origin(call.http.base)), response
+    if response.status < 400:
+        raise MalformedReply(
+            f"Plex answered {response.status}, which no call is answered with",
+            status=response.status,
+            response=response,
+        )
+    from ticketstub.protocol import error_bodies
+
+    raise error_bodies.read(response, base=call.http.base, secrets=(*call.secrets(), token.reveal() if token else ""))
+
+
+def _request(call: Call[V], settings: Settings, device: Device, token: Token | None) -> Request:
+    base = settings.base(call.http.base)
+    headers = dict(settings.fixed_headers(device))
+    if call.http.needs_token:
+        _add_token(headers, call, settings, token)
+    body, media_type = call.body()
+    if media_type:
+        headers["Content-Type"] = media_type
+    return Request(call.http.name, call.verb_used(), base + call.target(), headers, body)
+
+
+def _add_token(headers: dict[str, str], call: Call[V], settings: Settings, token: Token | None) -> None:
+    if token is None:
+        if call.http.base == "plex.tv":
+            raise CredentialsError("this call needs a token", hint="sign in, or pass token=")
+        return  # observed: a media server may admit its own network without one
+    if settings.origin(call.http.base) not in settings.trusted:
+        hint = "name the address and the token together: at(url, token=…)"
+        raise CredentialsError("the token was not named together with this address, so it is not sent there", hint=hint)
+    if call.http.base == "plex.tv" and token.kind in {"transient", "local"}:
+        raise CredentialsError(f"a {token.kind} token works only on the media server that made it, not on plex.tv")
+    if call.http.base == "server" and token.kind == "jwt":
+        hint = "pass the server's own token from resources(), or media_server_token()"
+        raise CredentialsError("media servers refuse JWTs, so this one is not sent there", hint=hint)
+    headers["X-Plex-Token"] = token.reveal()
+
+
+def _followed(
+    request: Request, settings: Settings, clock: Callable[[], float], deadline: float, left: int = _MOST_REDIRECTS
+) -> Flow[Response]:
+    """Send, and follow redirects as far as that is safe: so many are left."""
+    response = yield from _sent(request, settings, clock, deadline)
+    if response.status not in _REDIRECTS:
+        return response
+    if not left:
+        raise _refuse(RedirectRefused, f"more than {_MOST_REDIRECTS} redirects in a row", response)
+    return (yield from _followed(_redirected(request, response), settings, clock, deadline, left - 1))
+
+
+def _redirected(request: Request, response: Response) -> Request:
+    location = response.headers.get("location", "").partition("#")[0]
+    target = origin = ""
+    with suppress(ValueError):
+        target = urljoin(request.url, location)
+        origin = origin_of(target)
+    if not origin or not _LOCATION.fullmatch(location):
+        raise _refuse(RedirectRefused, "the answer redirects to no address", response)
+    if origin != origin_of(request.url):
+        raise _refuse(
+            CrossOriginRedirect, "the answer redirects to another origin; the credentials stay here", response
+        )
+    if request.method not in ("GET", "HEAD"):
+        raise _refuse(RedirectRefused, "the answer redirects, and only GET and HEAD are sent twice", response)
+    return Request(request.call, request.method, target, request.headers)
+
+
+def _refuse(kind: type[RedirectRefused], message: str, response: Response) -> RedirectRefused:
+    hint = "is the address right, and is nothing answering in Plex's place?"
+    return kind(message, hint=hint, status=response.status, response=response)
+
+
+def _sent(request: Request, settings: Settings, clock: Callable[[], float], deadline: float) -> Flow[Response]:
+    started = clock()
+    if settings.on_request:
+        settings.on_request(request)
+    try:
+        response = cast("Response", (yield Send(request, deadline, settings.connect_timeout)))
+    except PlexError as error:
+        _log("%s: %s after %.0f ms", request.call, type(error).__name__, (clock() - started) * 1000)
+        raise
+    seconds = clock() - started
+    _log("%s: %d after %.0f ms", request.call, response.status, seconds * 1000)
+    if settings.on_response:
+        settings.on_response(request, response, seconds)
+    return _unpacked(response)
+
+
+def _unpacked(response: Response) -> Response:
+    coding = response.headers.get("content-encoding")
+    if not coding or not response.body:  # the answer to HEAD names the coding of a body that it does not have
+        return response
+    try:
+        return Response(response.status, response.headers, codec.unpacked(response.body, coding.strip().lower()))
+    except codec.Unreadable as error:
+        raise malformed(response, str(error)) from None
+
+
+def _bound(value: V, origin: str) -> V:
+    """Let the tokens in a reply know who issued them."""
+    for token in (getattr(value, name, None) for name in ("auth_token", "token")):
+        if isinstance(token, Token) and token.origin is None:
+            token.origin = origin
+    return value
+
+
+def _log(line: str, *facts: object) -> None:
+    """Log at DEBUG. Whoever wants logs has imported logging; whoever has not saves its import."""
+    if logging := sys.modules.get("logging"):
+        logging.getLogger("ticketstub").debug(line, *facts)

@@ -1,0 +1,89 @@
+"""How requests leave the program: one transport for `Plex`, one for `AsyncPlex`, and adapters for a client you have.
+
+Rule: nothing of an HTTP library is loaded before the first client is made, and then only what that client uses.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from ticketstub.client.transports.base import AsyncTransport, Transport
+
+__all__ = [
+    "AsyncTransport",
+    "Transport",
+    "async_transport_for",
+    "transport_for",
+]
+
+_SYNC = "an httpx2.Client or httpx.Client, or a transport (send, sleep, close)"
+_ASYNC = "an aiohttp.ClientSession, an httpx2.AsyncClient or httpx.AsyncClient, or a transport (send, sleep, close)"
+
+
+def transport_for(client: object | None = None) -> Transport:
+    """Return the transport that `Plex` sends with; from one of the program's own, nothing but a `PlexError` comes.
+
+    Args:
+        client: the user's own HTTP client, a transport, or `None` for ours.
+
+    Raises:
+        TypeError: it is something else; the message says what is accepted.
+    """
+    if client is None:
+        from ticketstub.client.transports.http1 import StandardTransport  # see above
+
+        return StandardTransport()
+    if _kind(client) in ("httpx.Client", "httpx2.Client"):
+        from ticketstub.client.transports.httpx import HttpxTransport  # see above
+
+        return HttpxTransport(client)
+    if _is_transport(client, awaited=False):
+        from ticketstub.client.transports.injected import GuardedTransport  # see above
+
+        return GuardedTransport(cast("Transport", client))
+    raise TypeError(f"Plex sends with {_SYNC}; {_class_of(client)} is none of these")
+
+
+def async_transport_for(client: object | None = None) -> AsyncTransport:
+    """Return the transport that `AsyncPlex` sends with; as `transport_for`.
+
+    Args:
+        client: the user's own HTTP client, a transport, or `None` for ours.
+
+    Raises:
+        TypeError: it is something else; the message says what is accepted.
+    """
+    kind = _kind(client)
+    if client is None or kind == "aiohttp.ClientSession":
+        from ticketstub.client.transports.aiohttp import AiohttpTransport  # see above
+
+        return AiohttpTransport(cast("Any", client))
+    if kind in ("httpx.AsyncClient", "httpx2.AsyncClient"):
+        from ticketstub.client.transports.httpx import AsyncHttpxTransport  # see above
+
+        return AsyncHttpxTransport(client)
+    if _is_transport(client, awaited=True):
+        from ticketstub.client.transports.async_injected import AsyncGuardedTransport  # see above
+
+        return AsyncGuardedTransport(cast("AsyncTransport", client))
+    raise TypeError(f"AsyncPlex sends with {_ASYNC}; {_class_of(client)} is none of these")
+
+
+def _kind(client: object) -> str | None:
+    """Name the library's class that an object is of, itself or by descent, without importing the library."""
+    for base in type(client).__mro__:
+        library = base.__module__.partition(".")[0]
+        if library in ("aiohttp", "httpx", "httpx2") and base.__name__ in ("ClientSession", "Client", "AsyncClient"):
+            return f"{library}.{base.__name__}"
+    return None
+
+
+def _is_transport(client: object, *, awaited: bool) -> bool:
+    from inspect import iscoroutinefunction  # only a transport of the user's own needs it
+
+    methods = [getattr(client, name, None) for name in ("send", "sleep", "close")]
+    return all(callable(method) and iscoroutinefunction(method) is awaited for method in methods)
+
+
+def _class_of(client: object) -> str:
+    return f"{type(client).__module__}.{type(client).__qualname__}"

@@ -1,0 +1,57 @@
+# injected.py is generated from this file by scripts/make_sync.py.
+"""The guard around a transport that the program brings itself.
+
+Rule: whatever such a transport raises, or returns instead of a response, reaches the caller as a `PlexError` without
+the original behind it, for that may hold the request. Mistakes in the request itself are found before it is called.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ticketstub.client.transports.base import AsyncTransport
+from ticketstub.client.transports.failures import failed_client
+from ticketstub.client.transports.heads import prepare
+from ticketstub.errors import MalformedReply, PlexError, Unreachable
+from ticketstub.messages import Request, Response
+
+
+class AsyncGuardedTransport:
+    """Sends for `AsyncPlex` through the program's own transport; see `base.AsyncTransport`."""
+
+    def __init__(self, inner: AsyncTransport) -> None:
+        self._inner = inner
+
+    async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
+        """As `base.AsyncTransport.send`; `sent` is True wherever the transport itself does not say otherwise."""
+        place, *_ = prepare(request, math.inf)  # its deadline is the transport's affair
+        sending = partial(self._inner.send, request, deadline=deadline, connect_timeout=connect_timeout)
+        answer: object = await _guarded(sending, partial(failed_client, place, sent=True))
+        if not isinstance(answer, Response):
+            raise MalformedReply(f"the transport that was passed returned no Response from {place}")
+        return answer
+
+    async def sleep(self, seconds: float) -> None:
+        """As `base.AsyncTransport.sleep`."""
+        await _guarded(partial(self._inner.sleep, seconds), partial(_cannot, "wait"))
+
+    async def close(self) -> None:
+        """As `base.AsyncTransport.close`."""
+        await _guarded(self._inner.close, partial(_cannot, "close"))
+
+
+async def _guarded(work: Callable[[], Any], failed: Callable[[Exception], Unreachable]) -> object:
+    try:
+        return await work()
+    except PlexError:
+        raise
+    except Exception as error:  # noqa: BLE001  # it is the program's own, and may raise anything
+        failure = failed(error)
+    raise failure  # outside the handler: the foreign error must not become its context
+
+
+def _cannot(what: str, error: Exception) -> Unreachable:
+    return Unreachable(f"the transport that was passed cannot {what}: it raised {type(error).__name__}", sent=False)

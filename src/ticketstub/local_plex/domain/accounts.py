@@ -1,0 +1,92 @@
+"""What a new account, or a new password, must be like: decisions without any I/O.
+
+Rule: as in policy.py, but everything that is wrong is told at once, with the field that it is in. Codes are observed in
+a public client's table of errors; which rule has which is ours, and so are the texts of 1047 and 1048.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from ticketstub.local_plex.storage.accounts import Unique
+from ticketstub.local_plex.storage.base import canonical_login
+from ticketstub.local_plex.world.values import Unfit
+from ticketstub.local_plex.world.values import email as checked_email
+from ticketstub.protocol.account import CreateAccount, Fault
+from ticketstub.tokens import Secret
+
+_COMMON = frozenset({"password", "password1", "12345678", "123456789", "1234567890", "qwertyui", "qwertyuiop"})
+
+_MESSAGES = {
+    1010: "Required field cannot be blank",
+    1011: "The value provided for the field has already been taken",
+    1032: "Password must be at least 8 characters long",
+    1033: "Password not allowed (too weak)",
+    1034: "Password cannot be the same as the username or email",
+    1035: "Email must be valid",
+    1036: "A different email address cannot be used as username",
+    1037: "The username includes invalid characters",
+    1039: "The password provided doesn't match the confirmation",
+    1047: "The username is invalid",
+    1048: "The username is unavailable",
+}
+
+
+def account_faults(new: CreateAccount) -> list[Fault]:
+    """List what is wrong with a new account, by itself."""
+    names = (new.username, new.email)
+    return [
+        *(_fault(code, "email") for code in _wrong_with_email(new.email)),
+        *(_fault(code, "username") for code in _wrong_with_username(new.username, new.email)),
+        *password_faults(new.password, new.password_confirmation, names),
+    ]
+
+
+def password_faults(password: Secret, confirmation: Secret | None, names: Collection[str]) -> list[Fault]:
+    """List what is wrong with a new password; `names` are the user name and e-mail address that it must not be."""
+    return [_fault(code, "password") for code in _wrong_with_password(password, confirmation, names)]
+
+
+def taken_faults(taken: Collection[Unique]) -> list[Fault]:
+    """Say which names are somebody else's already."""
+    codes: dict[Unique, int] = {"username": 1048, "email": 1011}
+    return [_fault(code, name) for name, code in codes.items() if name in taken]
+
+
+def _wrong_with_email(address: str) -> Iterator[int]:
+    if not address.strip():
+        yield 1010
+        return
+    try:
+        checked_email(address)
+    except Unfit:
+        yield 1035
+
+
+def _wrong_with_username(name: str, address: str) -> Iterator[int]:
+    if not name.strip():
+        yield 1010
+    elif not name.isprintable() or name != name.strip():
+        yield 1037
+    elif len(name) > 100:
+        yield 1047
+    elif "@" in name and canonical_login(name) != canonical_login(address):
+        yield 1036
+
+
+def _wrong_with_password(password: Secret, confirmation: Secret | None, names: Collection[str]) -> Iterator[int]:
+    text = password.reveal()
+    if not text:
+        yield 1010
+    elif len(text) < 8:
+        yield 1032
+    elif canonical_login(text) in {canonical_login(name) for name in names}:
+        yield 1034
+    elif text.lower() in _COMMON or len(set(text)) < 4:
+        yield 1033
+    if confirmation is not None and confirmation != password:
+        yield 1039
+
+
+def _fault(code: int, field: str) -> Fault:
+    return Fault(code, _MESSAGES[code], field)

@@ -1,0 +1,135 @@
+"""Plex's JWTs: given out for a device key, and taken back as tokens.
+
+Rule: a JWT is a token like any other: its signature says that we made it, the store that nobody ended it. It is given
+for a proven key only, and never for longer than seven days. The claims and their order are observed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from ticketstub.crypto import DeviceClaims, Jwk, JwtRefused, thumbprint, verify_own
+from ticketstub.local_plex.domain.instance import Instance
+from ticketstub.local_plex.domain.lock_outs import check_not_locked
+from ticketstub.local_plex.domain.signing import LIFE
+from ticketstub.local_plex.storage.base import TokenRow
+from ticketstub.local_plex.storage.device_keys import KeyRow
+from ticketstub.local_plex.storage.pins import PinRow
+from ticketstub.models import Account
+from ticketstub.refusals import PinNotFound, Refusal, TokenExpired
+from ticketstub.tokens import Token
+
+_READERS: dict[str, Callable[[Account], object]] = {
+    "username": lambda record: record.username,
+    "email": lambda record: record.email,
+    "friendly_name": lambda record: record.friendly_name,
+    "restricted": lambda record: record.restricted,
+    "anonymous": lambda record: record.anonymous or None,
+    "joinedAt": lambda record: record.joined_at,
+}
+
+
+def looks_like_one(token: str) -> bool:
+    """Tell whether a token is to be read as a JWT."""
+    return token.startswith("eyJ") and token.count(".") == 2
+
+
+async def caller(instance: Instance, token: str) -> TokenRow | None:
+    """Return what is known of a JWT that came as a token; `None` where it is not ours or was ended.
+
+    Raises:
+        TokenExpired: it is ours, and its time is over (498).
+    """
+    now = instance.now()
+    try:
+        verify_own(token, await instance.signing.published(now), now=now)
+    except JwtRefused as refused:
+        if refused.reason == "expired":
+            raise TokenExpired from None
+        return None
+    row = await instance.store.find_token(instance.keys.digest(token), now)
+    return row if row is not None and row.kind == "jwt" else None
+
+
+def refuse(reason: str) -> Refusal:
+    """Return the refusal of a device JWT: 422 as documented; with the code for another's `iss` (observed)."""
+    message = f"The device JWT was refused: {reason}"  # ours: the real text is not known
+    return Refusal(message, status=422, code=1097 if reason == "issuer" else 1008)
+
+
+async def grant(instance: Instance, key: KeyRow, claims: DeviceClaims, *, spend: bool) -> Token:
+    """Give out a JWT for a proven key.
+
+    Args:
+        instance: the local Plex.
+        key: the registered key.
+        claims: what its device JWT asked for.
+        spend: whether the nonce is to be spent with it.
+
+    Raises:
+        RateLimited: wrong passwords have locked the account.
+        Refusal: the nonce is not ours, over or spent.
+    """
+    await check_not_locked(instance, key.account.id)
+    now = instance.now()
+    signing, record = await instance.signing.current(now), key.account.record
+    user: dict[str, object] = {"id": record.id, "uuid": record.uuid}
+    user |= {name: read(record) for name, read in _READERS.items() if name in claims.scope}
+    text = signing.sign(
+        {
+            "nonce": claims.nonce,
+            "thumbprint": key.kid,
+            "iss": "plex.tv",
+            "aud": ["plex.tv", key.client_identifier],
+            "iat": now,
+            "exp": now + LIFE,
+            "user": user,
+        }
+    )
+    nonce = instance.keys.digest(claims.nonce or "") if spend else None
+    won = await instance.store.auth_keys.grant(
+        kid=key.kid,
+        client_identifier=key.client_identifier,
+        device_id=key.device_id,
+        digest=instance.keys.digest(text),
+        nonce=nonce,
+        first_ends=instance.answers.first_jwt == "ends_token",
+        now=now,
+        expires_at=now + LIFE,
+    )
+    if not won:
+        raise refuse("nonce")
+    return Token.received(text)
+
+
+async def grant_for_pin(instance: Instance, pin: PinRow, claims: DeviceClaims, now: int) -> Token:
+    """Give out a JWT for a linked PIN whose key was proven, registering that key for the account's device.
+
+    Raises:
+        PinNotFound: the PIN was taken away in between.
+        Refusal: the key is another device's (422, code 1011).
+    """
+    jwk = msgspec.json.decode(pin.jwk or "{}", type=Jwk)
+    adopted = await instance.store.auth_keys.adopt(
+        pin.id,
+        thumbprint=thumbprint(jwk),
+        kid=jwk.kid or "",
+        jwk=pin.jwk or "",
+        account_id=pin.account_id or 0,
+        client=pin.client,
+        now=now,
+        by=pin.by,
+    )
+    if not adopted and await instance.store.pins.find(pin.id, now) is None:
+        raise PinNotFound
+    key = await instance.store.auth_keys.find(jwk.kid or "", pin.client.client_identifier) if adopted else None
+    if key is None or key.account.id != pin.account_id:  # another PIN with this key was told meanwhile
+        raise taken()
+    return await grant(instance, key, claims, spend=False)
+
+
+def taken() -> Refusal:
+    """Return the refusal of a key that another device has (documented: 422; code and text are ours)."""
+    return Refusal("Thumbprint has already been taken", status=422, code=1011)

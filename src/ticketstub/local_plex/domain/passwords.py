@@ -1,0 +1,188 @@
+"""Passwords and passcodes: argon2id in a bounded pool, and turns for each account.
+
+Rule: every check of a password costs exactly one argon2 verification with some hash, whoever asks and whatever is
+wrong, so that time does not tell which accounts exist. Who cannot be served soon is told at once (`Overloaded`), so
+that token checks go on while sign-ins flood in. A permit belongs to the job, not to whoever waits for it: a client
+that goes away frees nothing until a worker has dropped or done its job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import os
+import re
+import secrets
+import sys
+import threading
+from base64 import b64encode
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from ticketstub.tokens import Secret
+
+T = TypeVar("T")
+
+LONGEST = 1024
+"""Bytes of the longest password that is accepted."""
+
+WAITING = 16
+"""Jobs, or sign-ins to one account, that wait at most: half a second of work at 20 to 40 ms each."""
+
+_NICENESS = 5
+
+
+class Overloaded(Exception):
+    """There is more work than can be done soon; nothing was done."""
+
+
+COST = {"time_cost": 2, "memory_cost": 19456}  # rounds and KiB: OWASP's first choice, 20 to 40 ms each
+_PHC = re.compile(
+    r"\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,4}),p=(\d{1,4})\$([A-Za-z0-9+/]{11,64})\$([A-Za-z0-9+/]{16,128})"
+)
+
+
+def hash_fault(stored: str) -> str | None:
+    """Say why a hash is not verified, or return `None`: one that is too costly could stop the whole machine."""
+    match = _PHC.fullmatch(stored)
+    if match is None:
+        return "must be an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$salt$hash)"
+    memory, rounds, lanes = (int(number) for number in match.groups()[:3])
+    if memory > 256 * 1024 or rounds > 20 or lanes > 4:
+        return "costs too much: at most m=262144 (256 MiB), t=20, p=4"
+    if memory < 8 * lanes or not rounds or not lanes:
+        return "has parameters that argon2 does not allow"
+    return None
+
+
+class Passwords:
+    """Checks and hashes passwords.
+
+    Args:
+        workers: threads; by default one less than there are cores, at least one.
+        waiting: jobs that may wait while all threads are busy.
+        remembers: whether a world's passwords are remembered rather than hashed. That is for a database in memory: it
+            starts at once, and holds nothing that the world does not hold beside it.
+    """
+
+    def __init__(self, workers: int | None = None, waiting: int = WAITING, *, remembers: bool = False) -> None:
+        from argon2 import PasswordHasher  # a world is read without it
+
+        workers = workers or max(1, (os.cpu_count() or 1) - 1)
+        self._hasher = PasswordHasher(COST["time_cost"], COST["memory_cost"], parallelism=1, hash_len=32, salt_len=16)
+        # Verifying against random bytes costs what any verification costs, and no password matches.
+        random = "$".join(b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (16, 32))
+        self._dummy = f"$argon2id$v=19$m={COST['memory_cost']},t={COST['time_cost']},p=1${random}"
+        self._remembered: dict[str, Secret] | None = {} if remembers else None
+        self._pool = ThreadPoolExecutor(workers, "ticketstub-hashing", _step_back)
+        self._permits = threading.Semaphore(workers + waiting)
+        self._closed = False
+
+    async def verify(self, stored: str | None, password: Secret) -> bool:
+        """Tell whether a password belongs to a stored hash, at the cost of one verification in every case.
+
+        Args:
+            stored: the hash, or `None` where there is no such account or it has no password.
+            password: what was typed.
+
+        Raises:
+            Overloaded: too many sign-ins wait; nothing was checked.
+        """
+        return await self._do(lambda: self.verify_now(stored, password))
+
+    async def hash(self, password: Secret) -> str:
+        """Return what to store for a password; raises `Overloaded` as `verify` does."""
+        return await self._do(lambda: self.hash_now(password))
+
+    def verify_now(self, stored: str | None, password: Secret) -> bool:
+        """Do what `verify` does on this very thread, which takes about 20 ms."""
+        from argon2.exceptions import InvalidHashError, VerificationError  # as above
+
+        typed = _bytes(password)
+        if stored is None or len(typed) > LONGEST:
+            stored = ""
+        known = (self._remembered or {}).get(stored)
+        phc = stored if hash_fault(stored) is None else self._dummy
+        try:
+            self._hasher.verify(phc, typed)
+        except (VerificationError, InvalidHashError):
+            return known is not None and hmac.compare_digest(_bytes(known), typed)
+        return True
+
+    def hash_now(self, password: Secret) -> str:
+        """Do what `hash` does on this very thread, which takes about 20 ms."""
+        return self._hasher.hash(_bytes(password))
+
+    def hash_of_world(self, password: Secret) -> str:
+        """Return what to store for a password of a world: its hash, or a name under which it is remembered."""
+        if self._remembered is None:
+            return self.hash_now(password)
+        name = "remembered:" + secrets.token_hex(16)
+        self._remembered[name] = password
+        return name
+
+    def close(self) -> None:
+        """Let the workers finish what they do now; all that waits ends as `Overloaded`."""
+        self._closed = True
+        self._pool.shutdown(wait=False)
+
+    async def _do(self, work: Callable[[], T]) -> T:
+        if self._closed or not self._permits.acquire(blocking=False):
+            raise Overloaded
+        job = self._pool.submit(self._unless_closed, work)
+        job.add_done_callback(lambda _job: self._permits.release())
+        return await asyncio.wrap_future(job)
+
+    def _unless_closed(self, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise Overloaded
+        return work()
+
+
+def _bytes(password: Secret) -> bytes:
+    return password.reveal().encode("utf-8", "surrogatepass")
+
+
+def _step_back() -> None:
+    """Leave the processor to the event loop first, where threads have a priority of their own (Linux).
+
+    Not to every other program: with the lowest priority, a hash of 20 ms took seconds where both cores were busy.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        if os.getpriority(os.PRIO_PROCESS, thread) < _NICENESS:
+            os.setpriority(os.PRIO_PROCESS, thread, _NICENESS)
+
+
+class Turns:
+    """One after the other, for each account by itself.
+
+    Sign-ins to one account wait for each other, so that many right ones at once are not taken for guessing (each is
+    counted before it is verified), and so that none is between a password's check and its change. Nothing is kept of
+    a subject for which nobody waits.
+
+    Args:
+        waiting: how many may wait for the one whose turn it is.
+    """
+
+    def __init__(self, waiting: int = WAITING) -> None:
+        self._most = waiting + 1
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._lengths = Counter[str]()
+
+    @contextlib.asynccontextmanager
+    async def of(self, subject: str) -> AsyncGenerator[None, None]:
+        """Wait for one's turn and have it; raises `Overloaded` where too many wait."""
+        if self._lengths[subject] >= self._most:
+            raise Overloaded
+        self._lengths[subject] += 1
+        try:
+            async with self._locks.setdefault(subject, asyncio.Lock()):
+                yield
+        finally:
+            self._lengths[subject] -= 1
+            if not self._lengths[subject]:
+                del self._lengths[subject], self._locks[subject]

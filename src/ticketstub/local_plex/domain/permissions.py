@@ -1,0 +1,100 @@
+"""Who may do what: decisions without any I/O.
+
+Rule: a function here takes rows and values that were loaded already, and returns or raises a refusal; it asks nothing
+and changes nothing. Everything that is not allowed here is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from ticketstub.local_plex.domain.passwords import LONGEST
+from ticketstub.local_plex.storage.base import AccountRow, MediaServerRow, TokenKind, TokenRow, canonical_login
+from ticketstub.refusals import (
+    BadRequest,
+    Forbidden,
+    NotFound,
+    Unauthorized,
+)
+from ticketstub.tokens import Secret
+
+Access = Literal["owner", "shared"]
+
+REMEMBERED = 14 * 24 * 3600
+"""Seconds after which a token from a sign-in with `rememberMe` ends (observed)."""
+
+TRANSIENT = 48 * 3600
+"""Seconds after which a transient token ends at the latest (documented)."""
+
+_SIX_DIGITS = re.compile(r"(.*)([0-9]{6})", re.DOTALL).fullmatch
+
+
+def check_password_length(password: Secret) -> None:
+    """Refuse a password that is too long to be hashed (400, ours): before any work is spent on it."""
+    if len(password.reveal().encode("utf-8", "surrogatepass")) > LONGEST:
+        raise BadRequest
+
+
+def split_password(account: AccountRow | None, typed: Secret, code: Secret | None) -> tuple[Secret, Secret | None]:
+    """Take the six digits at the end of a password for the code, where one is wanted and none was sent (observed).
+
+    Only the shortened password is verified then, so that every sign-in costs one verification.
+    """
+    wants_code = account is not None and account.sealed_verification is not None
+    match = _SIX_DIGITS(typed.reveal()) if wants_code and code is None else None
+    return (Secret(match[1]), Secret(match[2])) if match else (typed, code)
+
+
+def signed_in(account: AccountRow | None, login: str, *, right: bool) -> AccountRow:
+    """Return the account that a right password belongs to.
+
+    Raises:
+        Unauthorized: unknown, disabled, a wrong password (all alike, 1001), or signed in by user name where only the
+            e-mail address is taken (1030, told to nobody without the password).
+    """
+    if account is None or not right or account.disabled:
+        raise Unauthorized
+    if account.email_only_auth and canonical_login(login) != canonical_login(account.record.email or ""):
+        raise Unauthorized(
+            "User could not be authenticated. This account only allows signing in with email address", code=1030
+        )
+    return account
+
+
+def remembered_until(since: int, ends: int | None) -> int:
+    """Say what `rememberExpiresAt` tells: when the token ends; for one that never does, 14 days after `since`.
+
+    Observed bodies always hold a number there, for older tokens one of the past; clients made of them take no null.
+    """
+    return ends or since + REMEMBERED
+
+
+def check_not_managed(account: AccountRow) -> None:
+    """Refuse a managed user (403, code 1009)."""
+    if account.record.restricted:
+        raise Forbidden("Managed users aren't allowed to perform this action", status=403, code=1009)
+
+
+def check_kind(row: TokenRow | None, kinds: frozenset[TokenKind]) -> TokenRow:
+    """Return a token of one of these kinds.
+
+    Raises:
+        Unauthorized: any other, or none.
+    """
+    if row is None or row.kind not in kinds:
+        raise Unauthorized
+    return row
+
+
+def check_sources(server: MediaServerRow, level: Access) -> None:
+    """Refuse to tell about sources.
+
+    Raises:
+        NotFound: the media server is older than 1.15.4 (documented that it refuses; 404 is assumed).
+        Forbidden: only its owner is told, and who has a transient token made from the owner's (documented).
+    """
+    if [int(number) for number in re.findall("[0-9]+", server.version)[:3]] < [1, 15, 4]:
+        raise NotFound
+    if level != "owner":
+        raise Forbidden

@@ -1,0 +1,1 @@
+"""HTTP for the local Plex: sockets, requests, responses and the router. It knows no route."""

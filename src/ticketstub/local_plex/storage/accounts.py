@@ -1,0 +1,209 @@
+"""Making and changing accounts, signing in to them, and giving out tokens.
+
+Rule: as in base.py. The functions run inside a transaction of the writer, and several families share them. A device is
+one row for each account and client identifier; a new token notes it anew. A change of password that signs everybody out
+ends every token, key, session and waiting PIN in the transaction that sets the new hash: what was acknowledged is over
+for all.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, SignIn, TokenKind, canonical_login
+from ticketstub.local_plex.storage.database import Family, Statements, in_transaction
+
+Unique = Literal["id", "username", "email"]
+"""What no two accounts share."""
+
+
+class Accounts(Family):
+    """The accounts of a store."""
+
+    @in_transaction
+    def create(self, transaction: Statements, new: AccountRow, first: SignIn) -> frozenset[Unique]:
+        """Add an account with its first token; nothing is written if the answer names what is somebody else's."""
+        record = new.record
+        has_login = "SELECT 1 FROM login WHERE name = ?1"
+        sought: dict[Unique, bool] = {
+            "id": transaction.has("SELECT 1 FROM account WHERE id = ?1", new.id),
+            "username": transaction.has(has_login, canonical_login(record.username or "")),
+            "email": transaction.has(has_login, canonical_login(record.email or "")),
+        }
+        taken: frozenset[Unique] = frozenset(name for name, found in sought.items() if found)
+        if not taken:
+            add_account(transaction, new, first.now)
+            sign_in(transaction, first)
+        return taken
+
+    @in_transaction
+    def change_password(
+        self,
+        transaction: Statements,
+        account_id: int,
+        *,
+        old: str,
+        new: str,
+        now: int,
+        verification_step: int | None = None,
+        fresh: SignIn | None = None,
+    ) -> bool:
+        """Set the hash that replaces `old`, which was verified, and spend the step.
+
+        With `fresh` everything else ends: that is the one token that the account then has. `False`, with nothing
+        changed, if the hash was changed or the step spent before, or the account is off.
+        """
+        if not transaction.has(
+            "SELECT 1 FROM account WHERE id = ?1 AND password_hash = ?2 AND disabled_at IS NULL", account_id, old
+        ):
+            return False
+        if not spend_step(transaction, account_id, verification_step):
+            return False
+        transaction.run("UPDATE account SET password_hash = ?2 WHERE id = ?1", account_id, new)
+        if fresh is not None:
+            # Everything by which anybody is signed in to the account, and whom it switched to. Its shares on others'
+            # media servers stay: they are what others gave it.
+            transaction.run(
+                """
+                UPDATE token SET revoked_at = ?2
+                WHERE revoked_at IS NULL AND (account_id = ?1 AND kind IN ('account', 'jwt', 'server')
+                    OR digest IN (SELECT digest FROM home_switch WHERE by_account_id = ?1))
+                """,
+                account_id,
+                now,
+            )
+            for statement in (
+                """
+                DELETE FROM device_key
+                WHERE by_account_id = ?1 OR device_id IN (SELECT id FROM device WHERE account_id = ?1)
+                """,
+                "DELETE FROM session WHERE account_id = ?1 OR by_account_id = ?1",
+                "DELETE FROM pin WHERE account_id = ?1 OR by_account_id = ?1",
+                "DELETE FROM claim WHERE account_id = ?1",
+            ):
+                transaction.run(statement, account_id)
+            sign_in(transaction, fresh)
+        return True
+
+
+def add_account(transaction: Statements, new: AccountRow, now: int) -> None:
+    """Add an account and the names by which it is found; a managed user has none."""
+    # Written without what is unset: decoding gives the same record, from half the bytes.
+    fields: dict[str, object] = msgspec.to_builtins(new.record)
+    record = msgspec.json.encode({name: value for name, value in fields.items() if value is not None})
+    facts = (new.password_hash, new.sealed_verification, new.email_only_auth, now if new.disabled else None)
+    transaction.run(
+        """
+        INSERT INTO account (id, record, password_hash, sealed_verification, email_only_auth, disabled_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        """,
+        new.id,
+        record,
+        *facts,
+    )
+    username = canonical_login(new.record.username or "")
+    for login in {username, canonical_login(new.record.email or "")} - {""}:
+        transaction.run(
+            "INSERT INTO login (name, account_id, is_username) VALUES (?1, ?2, ?3)", login, new.id, login == username
+        )
+
+
+def sign_in(transaction: Statements, wanted: SignIn) -> bool:
+    """Spend, note and keep; `False` if the step was spent before or the account is off."""
+    if not spend_step(transaction, wanted.account_id, wanted.verification_step):
+        return False
+    device_id: int | None = None
+    if wanted.device is not None:
+        device_id = note_device(transaction, wanted.account_id, wanted.device, wanted.now)
+        if device_id is None:
+            return False
+    elif not transaction.has("SELECT 1 FROM account WHERE id = ?1 AND disabled_at IS NULL", wanted.account_id):
+        return False
+    keep_token(
+        transaction,
+        digest=wanted.digest,
+        sealed=wanted.sealed_token,
+        kind="account",
+        account_id=wanted.account_id,
+        device_id=device_id,
+        now=wanted.now,
+        expires_at=wanted.expires_at,
+    )
+    return True
+
+
+def spend_step(transaction: Statements, account_id: int, step: int | None) -> bool:
+    """Spend a verification step, if there is one; steps only ever rise."""
+    return step is None or transaction.run(
+        "UPDATE account SET last_step = ?2 WHERE id = ?1 AND last_step < ?2 AND disabled_at IS NULL", account_id, step
+    )
+
+
+def note_device(transaction: Statements, account_id: int, device: DeviceRow, now: int) -> int | None:
+    """Note an account's device and return its id; `None`, with nothing written, for an account that is off."""
+    noted: int | None = transaction.value(
+        """
+        INSERT INTO device (account_id, client_identifier, product, version, platform, platform_version, device, name,
+            model, vendor, provides, screen_resolution, address, created_at, last_seen_at)
+        SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14
+        FROM account WHERE id = ?1 AND disabled_at IS NULL
+        ON CONFLICT (account_id, client_identifier) DO UPDATE SET
+            product = excluded.product, version = excluded.version, platform = excluded.platform,
+            platform_version = excluded.platform_version, device = excluded.device,
+            name = excluded.name, model = excluded.model, vendor = excluded.vendor, provides = excluded.provides,
+            screen_resolution = excluded.screen_resolution, address = excluded.address,
+            last_seen_at = excluded.last_seen_at
+        RETURNING id
+        """,
+        account_id,
+        *msgspec.structs.astuple(device),
+        now,
+    )
+    return noted
+
+
+def is_alive(transaction: Statements, digest: bytes | None, now: int) -> bool:
+    """Tell whether the token or session that asks is alive still: it may have ended since it was looked at.
+
+    `None` is for what nobody's token asked for.
+    """
+    return digest is None or transaction.has(
+        """
+        SELECT 1 FROM token WHERE digest = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
+        UNION ALL SELECT 1 FROM session WHERE digest = ?1 AND expires_at > ?2
+        """,
+        digest,
+        now,
+    )
+
+
+def keep_token(
+    transaction: Statements,
+    *,
+    digest: bytes,
+    sealed: bytes,
+    kind: TokenKind,
+    account_id: int,
+    device_id: int | None = None,
+    machine_identifier: str | None = None,
+    now: int,
+    expires_at: int | None = None,
+    by: int | None = None,
+) -> None:
+    """Keep a new token. `by` is who had switched to the account."""
+    facts = (kind, account_id, device_id, machine_identifier, now, expires_at)
+    transaction.run(
+        """
+        INSERT INTO token (digest, sealed, kind, account_id, device_id, machine_identifier, created_at, expires_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        """,
+        digest,
+        sealed,
+        *facts,
+    )
+    if by is not None:
+        transaction.run(
+            "INSERT INTO home_switch (digest, account_id, by_account_id) VALUES (?1, ?2, ?3)", digest, account_id, by
+        )

@@ -1,0 +1,264 @@
+"""What is kept of Plex Homes, and their operations.
+
+Rule: as in base.py. An account is in at most one Home. Who may do what is decided before (domain/homes.py), and each
+operation writes only while that decision still holds: the same Home, the same administrator, the same passcode. What a
+body shows of it (`home`, `homeSize`, `protected` …) is changed in the same transaction, for every member: members.py.
+An invitation is answered once: whoever deletes its row first has answered it.
+"""
+
+from __future__ import annotations
+
+from ticketstub.local_plex.storage.accounts import is_alive, keep_token, note_device
+from ticketstub.local_plex.storage.base import ROOM, AccountRow, DeviceRow, Row
+from ticketstub.local_plex.storage.database import Family, Statements, in_transaction
+from ticketstub.local_plex.storage.members import (
+    HomeRow,
+    MemberRow,
+    add_managed,
+    amend,
+    describe,
+    home_of_admin,
+    join,
+    keep_passcode,
+    may_switch,
+    passcode_of,
+)
+
+
+class InvitationRow(Row, frozen=True, kw_only=True):
+    """An invitation to a Home that nobody answered; `other` is who invited, or who is invited, whoever does not ask."""
+
+    id: int
+    created_at: int
+    other: AccountRow
+
+
+_RECEIVED = """
+    SELECT i.id, i.created_at, a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth,
+        a.disabled_at
+    FROM home_invitation AS i JOIN home AS h ON h.id = i.home_id JOIN account AS a ON a.id = h.admin_id
+    WHERE i.account_id = ?1 ORDER BY i.id
+"""
+_SENT = """
+    SELECT i.id, i.created_at, a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth,
+        a.disabled_at
+    FROM home_invitation AS i JOIN home AS h ON h.id = i.home_id JOIN account AS a ON a.id = i.account_id
+    WHERE h.admin_id = ?1 ORDER BY i.id
+"""
+_TAKE = "DELETE FROM home_invitation WHERE id = ?1 AND account_id = ?2 RETURNING home_id"
+_WITHDRAW = """
+    DELETE FROM home_invitation WHERE id = ?1 AND home_id IN (SELECT id FROM home WHERE admin_id = ?2)
+    RETURNING home_id
+"""
+
+
+class Homes(Family):
+    """The Homes of a store."""
+
+    async def of(self, account_id: int) -> HomeRow | None:
+        """Return the Home that an account is in."""
+        rows = self._reader.all(
+            """
+            SELECT a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at,
+                h.id, h.name, h.admin_id, m.changed_at
+            FROM home_member AS mine
+            JOIN home AS h ON h.id = mine.home_id
+            JOIN home_member AS m ON m.home_id = h.id AND m.left_at IS NULL
+            JOIN account AS a ON a.id = m.account_id
+            WHERE mine.account_id = ?1 AND mine.left_at IS NULL AND a.disabled_at IS NULL
+            ORDER BY a.id <> h.admin_id, m.number
+            """,
+            account_id,
+        )
+        if not rows:
+            return None
+        home_id, name, admin_id = rows[0][6:9]
+        members = tuple(
+            MemberRow(account=self._reader.account(row[:6]), admin=row[0] == admin_id, changed_at=row[9])
+            for row in rows
+        )
+        return HomeRow(id=home_id, name=name, admin_id=admin_id, members=members)
+
+    async def passcode_hash(self, account_id: int) -> str | None:
+        """Return the hash of an account's passcode."""
+        return passcode_of(self._reader, account_id)
+
+    @in_transaction
+    def set_passcode(
+        self, transaction: Statements, account_id: int, old: str | None, new: str | None, now: int
+    ) -> bool:
+        """Set, change or (`None`) remove a passcode, whose hash is `old`; `False` if somebody was faster."""
+        if passcode_of(transaction, account_id) != old:
+            return False
+        if new is None:
+            transaction.run("DELETE FROM passcode WHERE account_id = ?1", account_id)
+            amend(transaction, account_id, {"protected": False, "pin": None})
+        else:
+            keep_passcode(transaction, account_id, new)
+        transaction.run("UPDATE home_member SET changed_at = ?2 WHERE account_id = ?1", account_id, now)
+        return True
+
+    @in_transaction
+    def switch(
+        self,
+        transaction: Statements,
+        *,
+        caller_id: int,
+        by: bytes | None,
+        account_id: int,
+        passcode_hash: str | None,
+        device: DeviceRow,
+        digest: bytes,
+        sealed_token: bytes,
+        now: int,
+    ) -> bool:
+        """Note the device and keep the token.
+
+        Args:
+            transaction: the writer's.
+            caller_id: who switches.
+            by: the digest of the caller's token, which must be alive still.
+            account_id: to whom.
+            passcode_hash: what the decision was made by; `None` for no passcode.
+            device: where.
+            digest: that of the new token.
+            sealed_token: the new token.
+            now: seconds since 1970.
+
+        Returns:
+            `False`, with nothing written, if the two are in no Home together, the passcode changed, or the caller's
+            token ended.
+        """
+        if not is_alive(transaction, by, now) or not may_switch(transaction, caller_id, account_id, passcode_hash):
+            return False
+        device_id = note_device(transaction, account_id, device, now)
+        if device_id is None:
+            return False
+        keep_token(
+            transaction,
+            digest=digest,
+            sealed=sealed_token,
+            kind="account",
+            account_id=account_id,
+            device_id=device_id,
+            now=now,
+        )
+        return transaction.run(
+            """
+            INSERT INTO home_switch (digest, account_id, by_account_id)
+            VALUES (?1, ?2, coalesce((SELECT by_account_id FROM home_switch WHERE digest = ?3), ?4))
+            """,
+            digest,
+            account_id,
+            by,
+            caller_id,
+        )
+
+    async def switched_by(self, digest: bytes) -> int | None:
+        """Return the account that had switched to the owner of a token, before the token was given out; mostly none."""
+        by: int | None = self._reader.value("SELECT by_account_id FROM home_switch WHERE digest = ?1", digest)
+        return by
+
+    @in_transaction
+    def add_managed(self, transaction: Statements, home: HomeRow, new: AccountRow, now: int) -> bool:
+        """Add a managed user to the Home of its administrator, or to this new Home where they are in none.
+
+        `False`, with nothing written: the Home is full, somebody else's, or an id is taken.
+        """
+        home_id = home_of_admin(transaction, home, now)
+        if home_id is None or not add_managed(transaction, home_id, new, now):
+            return False
+        describe(transaction, home_id)
+        return True
+
+    @in_transaction
+    def remove(self, transaction: Statements, home_id: int, account_id: int, now: int) -> bool:
+        """Take a member, but not the administrator, out of a Home; `False` if there is none.
+
+        What the member got by switching, and what others got by switching to it, ends: tokens, keys registered with
+        these, PINs approved with them, sessions. A managed user's account ends with all its tokens.
+        """
+        if not transaction.run(
+            """
+            UPDATE home_member SET left_at = ?3, changed_at = ?3
+            WHERE account_id = ?2 AND home_id = ?1 AND left_at IS NULL
+                AND NOT EXISTS (SELECT 1 FROM home WHERE id = ?1 AND admin_id = ?2)
+            """,
+            home_id,
+            account_id,
+            now,
+        ):
+            return False
+        transaction.run(
+            """
+            UPDATE token SET revoked_at = ?2
+            WHERE revoked_at IS NULL AND digest IN (
+                SELECT digest FROM home_switch
+                WHERE (account_id = ?1 OR by_account_id = ?1) AND account_id <> by_account_id
+            )
+            """,
+            account_id,
+            now,
+        )
+        # What was made with such tokens and could give out others.
+        for statement in (
+            """
+            DELETE FROM device_key
+            WHERE (by_account_id = ?1 OR device_id IN (SELECT id FROM device WHERE account_id = ?1))
+                AND by_account_id <> (SELECT account_id FROM device WHERE device.id = device_key.device_id)
+            """,
+            "DELETE FROM pin WHERE (by_account_id = ?1 OR account_id = ?1) AND by_account_id <> account_id",
+            "DELETE FROM session WHERE (by_account_id = ?1 OR account_id = ?1) AND by_account_id <> account_id",
+        ):
+            transaction.run(statement, account_id)
+        alone: dict[str, object] = {"home": False, "guest": False, "homeSize": 1, "homeAdmin": False}
+        if amend(transaction, account_id, alone).get("restricted") is True:
+            transaction.run(
+                "UPDATE token SET revoked_at = ?2 WHERE account_id = ?1 AND revoked_at IS NULL", account_id, now
+            )
+            transaction.run("UPDATE account SET disabled_at = ?2 WHERE id = ?1", account_id, now)
+        describe(transaction, home_id)
+        return True
+
+    @in_transaction
+    def invite(self, transaction: Statements, home: HomeRow, account_id: int, now: int) -> bool:
+        """Invite an account that is in no Home to an administrator's Home, or to this new one; `False` if it cannot.
+
+        As many may wait for a Home as it holds (ours).
+        """
+        home_id = home_of_admin(transaction, home, now)
+        if home_id is None or not transaction.run(
+            """
+            INSERT INTO home_invitation (home_id, account_id, created_at)
+            SELECT ?1, ?2, ?3
+            WHERE NOT EXISTS (SELECT 1 FROM home_member WHERE account_id = ?2 AND left_at IS NULL)
+                AND (SELECT count(*) FROM home_invitation WHERE home_id = ?1) < ?4
+            ON CONFLICT (home_id, account_id) DO NOTHING
+            """,
+            home_id,
+            account_id,
+            now,
+            ROOM,
+        ):
+            return False
+        describe(transaction, home_id)
+        return True
+
+    async def invitations(self, account_id: int, *, sent: bool) -> tuple[InvitationRow, ...]:
+        """Return the invitations to an account, or those that it sent."""
+        rows = self._reader.all(_SENT if sent else _RECEIVED, account_id)
+        return tuple(InvitationRow(id=row[0], created_at=row[1], other=self._reader.account(row[2:])) for row in rows)
+
+    @in_transaction
+    def accept(self, transaction: Statements, invitation_id: int, account_id: int, now: int) -> bool:
+        """Spend an invitation to this account and make it a member; `False` if there is none or the Home is full."""
+        taken = transaction.one(_TAKE, invitation_id, account_id)
+        if taken is None or not join(transaction, account_id, taken[0], guest=False, now=now):
+            return False
+        describe(transaction, taken[0])
+        return True
+
+    @in_transaction
+    def drop_invitation(self, transaction: Statements, invitation_id: int, account_id: int, *, sent: bool) -> bool:
+        """Refuse an invitation to this account, or take back one that it sent; `False` if there is none."""
+        return transaction.has(_WITHDRAW if sent else _TAKE, invitation_id, account_id)

@@ -1,0 +1,336 @@
+"""What is kept of claim tokens, of whom a media server belongs to, and of whom it is shared with.
+
+Rule: as in base.py. `exchange` is one conditional statement and its consequences: of many with one claim token exactly
+one wins. A claim token is no token: it is kept apart from them and found by nothing that looks for one; those that are
+over are deleted when a new one is made, and nothing depends on that. A server's identity is its owner, its device and
+its token, given and taken together: one without an owner has neither token, device nor shares. The token of a machine
+that is none of this database's media servers is bound to its device only. A share is alive for as long as its token.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ticketstub.local_plex.storage.accounts import is_alive, keep_token, note_device
+from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, Row
+from ticketstub.local_plex.storage.database import Family, Statements, in_transaction
+
+
+class ShareRow(Row, frozen=True, kw_only=True):
+    """A share of a media server: its owner, who was given it, and that one's token there."""
+
+    server_number: int
+    machine_identifier: str
+    server_name: str
+    owner: AccountRow
+    guest: AccountRow
+    sealed_token: bytes
+    created_at: int
+
+
+_OWNER = "SELECT owner_id FROM media_server WHERE machine_identifier = ?1"
+
+IS_OWNED_BY = "SELECT 1 FROM media_server WHERE machine_identifier = ?1 AND owner_id = ?2"
+_END_SHARE = """
+    UPDATE token SET revoked_at = ?3 WHERE revoked_at IS NULL
+        AND digest = (SELECT digest FROM share WHERE account_id = ?1 AND machine_identifier = ?2)
+"""
+ADD_SHARE = """
+    INSERT INTO share (account_id, machine_identifier, digest) VALUES (?1, ?2, ?3)
+    ON CONFLICT (account_id, machine_identifier) DO UPDATE SET digest = excluded.digest
+"""
+DEVICE = "SELECT id FROM device WHERE account_id = ?1 AND client_identifier = ?2"
+
+
+class Claims(Family):
+    """The claims of a store."""
+
+    @in_transaction
+    def create(
+        self,
+        transaction: Statements,
+        *,
+        digest: bytes,
+        account_id: int,
+        now: int,
+        expires_at: int,
+        most: int,
+        origin: bytes | None = None,
+    ) -> bool:
+        """Keep a claim token; `False`, with nothing written, if the account has `most` of them alive.
+
+        `origin` is the digest of the token that asked, or of the session of a browser that had switched to the account:
+        it ends with that. `None` where it was any other page that asked.
+        """
+        transaction.run(
+            "DELETE FROM claim WHERE digest IN (SELECT digest FROM claim WHERE expires_at <= ?1 LIMIT 100)", now
+        )
+        return transaction.run(
+            """
+            INSERT INTO claim (digest, account_id, expires_at, origin)
+            SELECT ?1, ?2, ?4, ?6
+            WHERE (SELECT count(*) FROM claim WHERE account_id = ?2 AND expires_at > ?3 AND spent_at IS NULL) < ?5
+            """,
+            digest,
+            account_id,
+            now,
+            expires_at,
+            most,
+            origin,
+        )
+
+    @in_transaction
+    def exchange(
+        self,
+        transaction: Statements,
+        *,
+        digest: bytes,
+        server: DeviceRow,
+        token_digest: bytes,
+        sealed_token: bytes,
+        now: int,
+        first: bool = False,
+    ) -> int | Literal[False]:
+        """Give a machine to the account of the claim token, with a device and a token, and return the account's id.
+
+        The tokens that the machine had before end.
+
+        Args:
+            transaction: the writer's.
+            digest: that of the claim token.
+            server: what the machine says of itself.
+            token_digest: that of the server's new token.
+            sealed_token: the new token.
+            now: seconds since 1970.
+            first: whether a machine that the account has already is refused as well.
+
+        Returns:
+            `False`, with nothing written, if the claim token is unknown, over or spent, its account or the token that
+            asked for it is off, or the machine is a media server of somebody else.
+        """
+        taken = transaction.one(
+            """
+            UPDATE claim SET spent_at = ?2
+            WHERE digest = ?1 AND expires_at > ?2 AND spent_at IS NULL
+            RETURNING account_id, origin
+            """,
+            digest,
+            now,
+        )
+        if taken is None:
+            return False
+        account_id: int = taken[0]
+        if not is_alive(transaction, taken[1], now):
+            return False
+        machine = server.client_identifier
+        ours = transaction.has("SELECT 1 FROM media_server WHERE machine_identifier = ?1", machine)
+        if ours and not transaction.run(
+            """
+            UPDATE media_server SET owner_id = ?2
+            WHERE machine_identifier = ?1 AND (owner_id IS NULL OR owner_id = ?2 AND NOT ?3)
+            """,
+            machine,
+            account_id,
+            first,
+        ):
+            return False
+        device_id = note_device(transaction, account_id, server, now)
+        if device_id is None:
+            return False
+        transaction.run(
+            "UPDATE token SET revoked_at = ?2 WHERE device_id = ?1 AND kind = 'server' AND revoked_at IS NULL",
+            device_id,
+            now,
+        )
+        keep_token(
+            transaction,
+            digest=token_digest,
+            sealed=sealed_token,
+            kind="server",
+            account_id=account_id,
+            device_id=device_id,
+            machine_identifier=machine if ours else None,
+            now=now,
+        )
+        # Who had switched to the account ends one day, and what was claimed for it with that.
+        transaction.run(
+            """
+            INSERT INTO home_switch (digest, account_id, by_account_id) SELECT ?1, ?2, by_account_id FROM (
+                SELECT by_account_id FROM home_switch WHERE digest = ?3
+                UNION ALL SELECT by_account_id FROM session WHERE digest = ?3 AND by_account_id IS NOT NULL
+            )
+            """,
+            token_digest,
+            account_id,
+            taken[1],
+        )
+        return account_id
+
+    async def owner(self, machine_identifier: str) -> int | None:
+        """Return the id of the account that a media server belongs to."""
+        owner: int | None = self._reader.value(_OWNER, machine_identifier)
+        return owner
+
+    async def server_token(self, machine_identifier: str, now: int) -> bytes | None:
+        """Return a media server's own token, sealed."""
+        sealed: bytes | None = self._reader.value(
+            """
+            SELECT sealed FROM token
+            WHERE machine_identifier = ?1 AND kind = 'server' AND revoked_at IS NULL
+                AND (expires_at IS NULL OR expires_at > ?2)
+            ORDER BY created_at DESC, digest LIMIT 1
+            """,
+            machine_identifier,
+            now,
+        )
+        return sealed
+
+    async def guests(self, machine_identifier: str, now: int) -> tuple[AccountRow, ...]:
+        """Return the accounts that have a living share of a media server."""
+        return tuple(
+            self._reader.account(row)
+            for row in self._reader.all(
+                """
+                SELECT a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
+                FROM share AS s JOIN token AS t ON t.digest = s.digest JOIN account AS a ON a.id = s.account_id
+                WHERE s.machine_identifier = ?1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > ?2)
+                    AND a.disabled_at IS NULL
+                ORDER BY a.id
+                """,
+                machine_identifier,
+                now,
+            )
+        )
+
+    @in_transaction
+    def release(self, transaction: Statements, machine_identifier: str, now: int) -> bool:
+        """Take a media server from its owner, and end its token, device and shares; `False` if it had no owner."""
+        owner: int | None = transaction.value(_OWNER, machine_identifier)
+        return owner is not None and take(transaction, owner, machine_identifier, now)
+
+
+class Users(Family):
+    """The people of a store: who shares what with whom."""
+
+    async def shares(self, account_id: int) -> tuple[ShareRow, ...]:
+        """Return the shares that an account gave and was given, in the order of the servers."""
+        return tuple(
+            ShareRow(
+                server_number=row[0],
+                machine_identifier=row[1],
+                server_name=row[2],
+                sealed_token=row[3],
+                created_at=row[4],
+                owner=self._reader.account(row[5:11]),
+                guest=self._reader.account(row[11:17]),
+            )
+            for row in self._reader.all(
+                """
+                SELECT m.number, m.machine_identifier, m.name, t.sealed, t.created_at,
+                    o.id, o.record, o.password_hash, o.sealed_verification, o.email_only_auth, o.disabled_at,
+                    g.id, g.record, g.password_hash, g.sealed_verification, g.email_only_auth, g.disabled_at
+                FROM share AS s
+                JOIN media_server AS m ON m.machine_identifier = s.machine_identifier
+                JOIN token AS t ON t.digest = s.digest AND t.revoked_at IS NULL
+                JOIN account AS o ON o.id = m.owner_id AND o.disabled_at IS NULL
+                JOIN account AS g ON g.id = s.account_id AND g.disabled_at IS NULL
+                WHERE s.account_id = ?1
+                    OR s.machine_identifier IN (SELECT machine_identifier FROM media_server WHERE owner_id = ?1)
+                ORDER BY m.number, g.id
+                """,
+                account_id,
+            )
+        )
+
+    @in_transaction
+    def share(
+        self,
+        transaction: Statements,
+        machine_identifier: str,
+        *,
+        owner_id: int,
+        guest_id: int,
+        digest: bytes,
+        sealed_token: bytes,
+        now: int,
+    ) -> bool:
+        """Share a media server, or share it anew, with a new token of the guest's in place of the one before.
+
+        `False`, with nothing written, if it is not its owner's any more.
+        """
+        if not transaction.has(IS_OWNED_BY, machine_identifier, owner_id):
+            return False
+        transaction.run(_END_SHARE, guest_id, machine_identifier, now)
+        keep_token(
+            transaction,
+            digest=digest,
+            sealed=sealed_token,
+            kind="server_share",
+            account_id=guest_id,
+            machine_identifier=machine_identifier,
+            now=now,
+        )
+        return transaction.run(ADD_SHARE, guest_id, machine_identifier, digest)
+
+    @in_transaction
+    def unshare(self, transaction: Statements, guest_id: int, machine_identifier: str, now: int) -> bool:
+        """End a share with its token; `False` if there was none alive."""
+        return transaction.run(_END_SHARE, guest_id, machine_identifier, now)
+
+
+def take(transaction: Statements, account_id: int, machine: str, now: int) -> bool:
+    """Take a media server from this account, with its device, token and shares; `False` if it is not its own."""
+    if not transaction.run(
+        """
+        UPDATE media_server SET owner_id = NULL WHERE machine_identifier = ?1 AND owner_id = ?2
+        """,
+        machine,
+        account_id,
+    ):
+        return False
+    transaction.run("DELETE FROM share WHERE machine_identifier = ?1", machine)
+    transaction.run(
+        "UPDATE token SET revoked_at = ?2 WHERE machine_identifier = ?1 AND revoked_at IS NULL", machine, now
+    )
+    if device_id := transaction.value(DEVICE, account_id, machine):
+        forget(transaction, device_id, now)
+    return True
+
+
+def forget(transaction: Statements, device_id: int, now: int) -> None:
+    """Remove a device and end its tokens, and those that it switched to; its key goes with the row."""
+    # What the device's account switched to there goes too: it could switch back (ours).
+    transaction.run(
+        """
+        UPDATE token SET revoked_at = ?2 WHERE revoked_at IS NULL AND digest IN (
+            SELECT h.digest FROM device AS d
+            JOIN home_switch AS h ON h.by_account_id = d.account_id
+            JOIN token AS t ON t.digest = h.digest
+            JOIN device AS o ON o.id = t.device_id AND o.client_identifier = d.client_identifier
+            WHERE d.id = ?1
+        )
+        """,
+        device_id,
+        now,
+    )
+    # Dead tokens stay, so that a known one of a world cannot come back; they let go of the device.
+    transaction.run(
+        "UPDATE token SET revoked_at = coalesce(revoked_at, ?2), device_id = NULL WHERE device_id = ?1", device_id, now
+    )
+    # So do the keys that were registered there, and PINs that could give out a token there once more.
+    transaction.run(
+        """
+        DELETE FROM device_key WHERE by_account_id = (SELECT account_id FROM device WHERE id = ?1)
+            AND client_identifier = (SELECT client_identifier FROM device WHERE id = ?1)
+        """,
+        device_id,
+    )
+    transaction.run(
+        """
+        DELETE FROM pin WHERE client_identifier = (SELECT client_identifier FROM device WHERE id = ?1)
+            AND (account_id = (SELECT account_id FROM device WHERE id = ?1)
+                OR by_account_id = (SELECT account_id FROM device WHERE id = ?1))
+        """,
+        device_id,
+    )
+    transaction.run("DELETE FROM device WHERE id = ?1", device_id)

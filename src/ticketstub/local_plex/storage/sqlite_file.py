@@ -1,0 +1,235 @@
+"""Opening SQLite files: which file a URL means, whether it is ours, and how its connections are set.
+
+Rule: a file that is not ours, newer than we know, damaged or another key's is refused before anything is written to it;
+nothing is repaired in silence. Writers sync at every commit (`synchronous=FULL`); only the writer checkpoints.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import cast
+
+from ticketstub.local_plex.storage.base import StoreDamaged, StoreError
+from ticketstub.local_plex.storage.schema import APPLICATION_ID, STEPS, TABLES, VERSION
+from ticketstub.private_files import sync_folder
+
+Trace = Callable[[str], None]
+
+_SCHEME = "sqlite:///"
+_PATIENCE = 2.0  # seconds to wait for another process's lock: then 503 is the better answer
+# Which keys a database was made under, where it does not say so itself: what is sealed names its key.
+_MADE_UNDER = """
+    SELECT lower(hex(substr(sealed, 1, 4))) FROM signing_key
+    UNION ALL SELECT lower(hex(substr(sealed, 1, 4))) FROM token
+    LIMIT 1
+"""
+
+_PEPPERED = """
+    SELECT 1 FROM account WHERE password_hash LIKE 'pepper:%'
+    UNION ALL SELECT 1 FROM passcode WHERE hash LIKE 'pepper:%'
+    LIMIT 1
+"""
+
+
+def database_path(url: str) -> Path:
+    """Return the file that a URL names: `sqlite:///relative.db` or `sqlite:////absolute.db`.
+
+    Raises:
+        StoreError: it is no such URL.
+    """
+    path = url.removeprefix(_SCHEME)
+    if path == url or not path or "?" in path or "\0" in path:
+        raise StoreError("a database is given as sqlite:///relative.db or sqlite:////absolute.db")
+    if Path(path).is_dir():
+        raise StoreError(f"{path} is a folder: name a file in it")
+    return Path(path)
+
+
+@contextmanager
+def replacing(path: Path) -> Generator[Path]:
+    """Replace a database by a new one, once that is whole and closed.
+
+    The new one is made in the file that this yields. What goes wrong before the `with` is over, a crash too, leaves
+    the old one as it is.
+
+    Args:
+        path: the old one's file, which this process alone uses; there may be none.
+
+    Raises:
+        StoreError: the file is another program's, or it cannot be replaced.
+    """
+    if path.exists():
+        _demand_ours(path)
+    draft = Path(f"{path}.draft")
+    _remove(draft)  # a start that was killed left it
+    try:
+        yield draft
+        _replace(path, draft)
+    finally:
+        _remove(draft)
+
+
+def _replace(path: Path, draft: Path) -> None:
+    if Path(f"{draft}-wal").exists():
+        raise StoreError(f"{draft} could not be written to its end")
+    try:
+        for suffix in ("-wal", "-shm"):  # SQLite would take the old one's log for the new one's
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+        draft.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be replaced: {error.strerror}") from None
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("-wal", "-shm", ""):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+def _demand_ours(path: Path) -> None:
+    """Refuse another program's file. Closing the connection leaves all that a healthy one holds in this one file."""
+    with closing(_connect(path)) as connection:
+        try:
+            _version(connection, path)
+        except StoreDamaged:
+            with path.open("rb") as file:
+                head = file.read(72)
+            if head[68:] != APPLICATION_ID.to_bytes(4):
+                raise
+
+
+def in_memory(trace: Trace | None) -> sqlite3.Connection:
+    """Make a database in memory."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA foreign_keys = ON")
+    _create(connection)
+    connection.set_trace_callback(trace)
+    return connection
+
+
+def prepare(path: Path, instance: str | None = None) -> None:
+    """Make sure that a file is a whole database of ours with the present tables, making it where there is none.
+
+    Args:
+        path: the file.
+        instance: the id of the keys that it must have been made under (`Keys.id`); a new one gets it.
+
+    Raises:
+        StoreDamaged: it is damaged.
+        StoreError: it belongs to another program, other keys or a newer version, or cannot be made.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # before SQLite would make it for all to read
+    except OSError as error:
+        raise StoreError(f"{path} cannot be opened: {error.strerror}") from None
+    with closing(_connect(path)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            version = _version(connection, path)
+            if version is None:
+                _create(connection)
+            else:
+                _check(connection, path)
+                _migrate(connection, version, path)
+            if instance is not None:
+                _identify(connection, instance, path)
+            connection.execute("COMMIT")
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.Error as error:
+            raise _refused(path, error) from None
+    if mode != "wal":
+        raise StoreError(f"{path} is on a file system without shared memory: put the database on a local disk")
+
+
+def reader(path: Path) -> sqlite3.Connection:
+    """Open a connection that only reads."""
+    # 32 MiB of cache at most: 200,000 tokens stay in memory.
+    return _connect(path, "query_only = ON", "wal_autocheckpoint = 0", "cache_size = -32768")
+
+
+def writer(path: Path, trace: Trace | None) -> sqlite3.Connection:
+    """Open the connection that writes."""
+    connection = _connect(path, "synchronous = FULL", "foreign_keys = ON")
+    connection.set_trace_callback(trace)
+    return connection
+
+
+def _connect(path: Path, *pragmas: str) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} cannot be opened: {error}") from None
+    try:
+        for pragma in pragmas:  # the first reads the file, and may have to write its log's index
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error as error:
+        connection.close()
+        raise StoreError(f"{path} cannot be opened: {error}") from None
+    return connection
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int | None:
+    """Return the version of our tables, or `None` where there are none yet; refuse what is not ours."""
+    try:
+        application, version, tables = connection.execute(
+            "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)"
+            " FROM pragma_application_id, pragma_user_version"
+        ).fetchone()
+    except sqlite3.DatabaseError as error:
+        raise _refused(path, error) from None
+    if not tables and not application:
+        return None
+    if application != APPLICATION_ID:
+        raise StoreError(f"{path} is a database of another program: name another file")
+    return cast("int", version)
+
+
+def _refused(path: Path, error: sqlite3.Error) -> StoreError:
+    if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT:
+        return StoreDamaged(f"{path} is damaged: {error}")
+    return StoreError(f"{path} cannot be used: {error}")
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a damaged file, and say what the first fault is. 100,000 tokens take about 0.1 s."""
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise StoreDamaged(f"{path} is damaged: {found.splitlines()[-1]}")
+
+
+def _migrate(connection: sqlite3.Connection, version: int, path: Path) -> None:
+    """Lead the tables of an earlier version to the present ones."""
+    if version != VERSION and version not in STEPS:
+        raise StoreError(f"{path} was made by another version of ticketstub (tables {version}, here {VERSION})")
+    if connection.execute(_PEPPERED).fetchone():
+        raise StoreError(
+            f"{path} holds passwords that an earlier version of ticketstub hashed with a pepper, and this one does not "
+            "know: start it over with --reset, or name another file"
+        )
+    for step in range(version, VERSION):
+        for statement in STEPS[step]:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _identify(connection: sqlite3.Connection, instance: str, path: Path) -> None:
+    """Refuse a database that was made under other keys; note these ones where it does not say which."""
+    named = connection.execute("SELECT id FROM instance").fetchone()
+    made_under = named or connection.execute(_MADE_UNDER).fetchone()
+    if made_under and made_under[0] != instance:
+        raise StoreError(
+            f"{path}.key belongs to another database: it holds key {instance}, {path} was made with {made_under[0]}"
+        )
+    if not named:
+        connection.execute("INSERT INTO instance (id) VALUES (?1)", (instance,))
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    for statement in TABLES:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")

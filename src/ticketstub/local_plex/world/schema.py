@@ -1,0 +1,388 @@
+"""The world: the accounts, media servers, shares, sources and Homes of a local Plex.
+
+Rule: a world is data that somebody wrote, in TOML or as a Python mapping, and is taken whole or refused with every
+faulty key at once. What it leaves out is derived from the names in it, so that the same file always makes the same
+world. Keys are added, never changed; each is declared once, as a field: world_reading.py reads what the fields say.
+"""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from hashlib import sha1, sha256
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from ticketstub.errors import printable
+from ticketstub.local_plex.storage.base import ROOM, canonical_login
+from ticketstub.local_plex.world import values as check
+from ticketstub.local_plex.world.quirks import Answers
+from ticketstub.local_plex.world.reading import Key, Part, Reading, suggestion
+from ticketstub.models.base import MILLISECONDS
+from ticketstub.tokens import Secret, Token
+from ticketstub.tracebacks import hide_locals
+
+CURRENT_VERSION = "1.43.4.10903-0a1b2c3d4"
+_JOINED = 1_552_593_531  # for accounts that do not say when: a world has no clock
+
+Id = Annotated[int, Key(partial(check.whole, 1, 2**53 - 1), unique="id")]  # what a Node client can read exactly
+Uuid = Annotated[str, Key(check.uuid, unique="uuid")]
+KnownToken = Annotated[Token | None, Key(check.token, unique="token")]
+Passcode = Annotated[Secret | None, Key(check.passcode)]
+InHome = Annotated[str, Key(refers=True, unique="login in a home", twice="is in a Home already: see")]
+
+
+class WorldError(ValueError):
+    """A world that cannot be taken.
+
+    Attributes:
+        faults: each faulty key by its path, and why (`account[2].email: must contain one @`); never a value that may
+            be a secret.
+    """
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+class WorldSubscription(Part, frozen=True, kw_only=True):
+    """What an account pays for."""
+
+    active: bool = False
+    plan: str | None = None
+    status: str | None = None
+    features: tuple[str, ...] = ()
+
+
+class WorldAccount(Part, frozen=True, kw_only=True):
+    """An account. Without password and hash it cannot sign in by password; with a verification secret it wants codes.
+
+    `id`, `uuid`, `title`, `thumb` are derived from the user name where they are not given.
+    """
+
+    beside: ClassVar = {("password_hash", "password"): ": give one of the two"}
+
+    username: Annotated[str, Key(unique="login", names=True)]
+    email: Annotated[str, Key(check.email, unique="login")]
+    password: Annotated[Secret | None, Key(check.password)] = None
+    password_hash: Annotated[str | None, Key(check.password_hash)] = None
+    verification_secret: Annotated[Secret | None, Key(check.verification_secret)] = None
+    passcode: Passcode = None
+    token: KnownToken = None
+    friendly_name: str = ""
+    title: str = ""
+    id: Id = 0
+    uuid: Uuid = ""
+    country: Annotated[str, Key(check.country)] = "US"
+    locale: str | None = None
+    thumb: Annotated[str, Key(check.address)] = ""
+    joined_at: Annotated[int, Key(partial(check.whole, 0, MILLISECONDS - 1))] = _JOINED
+    confirmed: bool = True
+    disabled: bool = False
+    email_only_auth: bool = False
+    subscription: WorldSubscription = WorldSubscription()
+    subscription_description: str | None = None
+    roles: tuple[str, ...] = ()
+    entitlements: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        made_id, made_uuid = derived(self.username)
+        _default(self, "id", made_id)
+        _default(self, "uuid", made_uuid)
+        _default(self, "title", self.friendly_name or self.username)
+        _default(self, "thumb", f"https://plex.tv/users/{self.uuid}/avatar?c={self.joined_at}")
+
+    def code(self, at: float | None = None) -> str:
+        """Return the verification code that its authenticator app shows. A local Plex takes each code once.
+
+        Args:
+            at: seconds since 1970; the default is now.
+
+        Raises:
+            LookupError: the account has no verification secret.
+        """
+        from ticketstub.local_plex.domain.verification_codes import code_at
+
+        if self.verification_secret is None:
+            raise LookupError("this account asks for no verification codes")
+        return code_at(self.verification_secret, time.time() if at is None else at)
+
+    def __repr__(self) -> str:
+        return f"WorldAccount(username={self.username!r})"
+
+
+class WorldShare(Part, frozen=True, kw_only=True):
+    """Somebody else who may use a media server, and their token there (made at random if none is given).
+
+    An account by its user name, or a managed user by its title, with the name of its Home where there are several.
+    """
+
+    beside: ClassVar = {("managed", "account"): ": give one of the two"}
+    without: ClassVar = {("home", "managed"): ", whose Home it is"}
+
+    account: Annotated[str, Key(refers=True, unique="login@list")] = ""
+    managed: str = ""
+    home: str = ""
+    token: KnownToken = None
+
+    @classmethod
+    def faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
+        """Yield what is missing."""
+        if "account" not in values and "managed" not in values:
+            yield "account", "is missing"
+
+
+class WorldConnection(Part, frozen=True, kw_only=True):
+    """One address of a source: a table, or its `uri` alone."""
+
+    short: ClassVar = "uri"
+
+    uri: Annotated[str, Key(check.address)]
+    local: bool = False
+    relay: bool = False
+
+
+class WorldAddress(Part, frozen=True, kw_only=True):
+    """One address of a media server: `uri` as it is written, or a host and a port, each by default where it answers."""
+
+    beside: ClassVar = {
+        ("host", "uri"): ", which has its own",
+        ("port", "uri"): ", which has its own",
+        ("relay", "local"): " = true: a relay is not in the server's own network",
+    }
+
+    uri: Annotated[str | None, Key(check.address)] = None
+    host: Annotated[str | None, Key(check.host)] = None
+    port: Annotated[int | None, Key(check.port)] = None
+    local: bool = False
+    relay: bool = False
+
+
+class WorldSource(Part, frozen=True, kw_only=True):
+    """What `/security/resources` can be asked about on a media server."""
+
+    identifier: Annotated[str, Key(check.source, unique="source@list")]
+    name: str
+    connections: tuple[WorldConnection, ...] = ()
+
+
+class WorldMediaServer(Part, frozen=True, kw_only=True):
+    """A media server. Without a port it takes a free one; without a machine identifier it has one made of its name.
+
+    `token` is the server's own, made at random if none is given. One that is not `claimed` has no owner. Without
+    `addresses` it is listed where it answers, once as a local and once as a remote address. What the local Plex does
+    not know, the folder `replies` answers, or the media server at `upstream`: that is asked with `upstream_token`, may
+    be elsewhere than on this machine or in a private network (`upstream_outside`), and is passed other methods than GET
+    and HEAD (`upstream_writes`).
+    """
+
+    beside: ClassVar = {("upstream", "replies"): ": give one of the two"}
+    without: ClassVar = {
+        ("upstream_token", "upstream"): "",
+        ("upstream_outside", "upstream"): "",
+        ("upstream_writes", "upstream"): "",
+    }
+
+    name: Annotated[str, Key(unique="server")]
+    owner: Annotated[str, Key(refers=True)] = ""
+    claimed: bool = True
+    token: KnownToken = None
+    machine_identifier: Annotated[str, Key(check.machine_identifier, unique="machine")] = ""
+    port: Annotated[int | None, Key(check.port, unique="port")] = None
+    version: Annotated[str, Key(check.version)] = CURRENT_VERSION
+    errors: Literal["observed", "documented"] = "observed"
+    platform: str = "Linux"
+    platform_version: str = ""
+    replies: str = ""
+    upstream: Annotated[str, Key(check.base)] = ""
+    upstream_token: Annotated[Token | None, Key(check.any_token)] = None
+    upstream_outside: bool = False
+    upstream_writes: bool = False
+    addresses: tuple[WorldAddress, ...] | None = msgspec.field(name="address", default=None)
+    shares: tuple[WorldShare, ...] = msgspec.field(name="share", default=())
+    sources: tuple[WorldSource, ...] = msgspec.field(name="source", default=())
+
+    def __post_init__(self) -> None:
+        # The shape is Plex's (observed): the SHA-1 of some identifier and this very text.
+        made = sha1(f"{self.name}- Plex Media Server".encode(), usedforsecurity=False)
+        _default(self, "machine_identifier", made.hexdigest())
+
+    @classmethod
+    def faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
+        """Yield what an owner needs, and what a server without one cannot have."""
+        if not values.get("claimed", True):
+            if "upstream" in values:
+                yield "claimed", "stands beside upstream: false would let anybody on this machine ask with its token"
+            for key in ("owner", "token", "share"):
+                if values.get(key):
+                    yield key, "stands beside claimed = false: nobody owns this server"
+        elif "owner" not in values:
+            yield "owner", "is missing"
+        owner = canonical_login(values.get("owner", ""))
+        for index, share in enumerate(values.get("share", ())):
+            if share and share.account and canonical_login(share.account) == owner:
+                yield f"share[{index}].account", "owns this server: it needs no share"
+
+
+class WorldMember(Part, frozen=True, kw_only=True):
+    """An account that is a member of a Home, or a guest in it."""
+
+    account: InHome
+    guest: bool = False
+
+
+class WorldManaged(Part, frozen=True, kw_only=True):
+    """A managed user, named by its title within its Home: no account of the world, without e-mail address and password.
+
+    `id` and `uuid` are derived from Home and title if not given.
+    """
+
+    title: Annotated[str, Key(unique="login@list")]  # compared as names are
+    restriction_profile: Literal["little_kid", "older_kid", "teen"] | None = None
+    passcode: Passcode = None
+    id: Id = 0
+    uuid: Uuid = ""
+    token: KnownToken = None
+
+
+class WorldHome(Part, frozen=True, kw_only=True):
+    """A Plex Home. An account is in at most one, as its administrator or as a member."""
+
+    name: Annotated[str, Key(unique="home")]
+    admin: InHome
+    members: tuple[WorldMember, ...] = msgspec.field(name="member", default=())
+    managed: tuple[WorldManaged, ...] = ()
+
+    def __post_init__(self) -> None:
+        for managed in self.managed:
+            made_id, made_uuid = derived(f"home {self.name}/{managed.title}")
+            _default(managed, "id", made_id)
+            _default(managed, "uuid", made_uuid)
+
+    @property
+    def id(self) -> int:
+        """Its id, derived from its name."""
+        return derived(f"home {self.name}")[0]
+
+    @classmethod
+    def faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
+        """Yield who has no room."""
+        if 1 + len(values.get("member", ())) + len(values.get("managed", ())) > ROOM:
+            yield "member", f"makes more than {ROOM} with the administrator and the managed users"
+
+
+@hide_locals
+class World(Part, frozen=True, kw_only=True):
+    """All that a local Plex is started with."""
+
+    accounts: tuple[WorldAccount, ...] = msgspec.field(name="account", default=())
+    media_servers: tuple[WorldMediaServer, ...] = msgspec.field(name="media_server", default=())
+    homes: tuple[WorldHome, ...] = msgspec.field(name="home", default=())
+    answers: Answers = Answers()
+
+    def account(self, login: str) -> WorldAccount:
+        """Return an account by its user name or e-mail address; raises `LookupError` if there is none."""
+        wanted = canonical_login(login)
+        for account in self.accounts:
+            if wanted in {canonical_login(account.username), canonical_login(account.email)}:
+                return account
+        names = ", ".join(account.username for account in self.accounts)
+        raise LookupError(f"there is no such account; the world has {names or 'none'}")
+
+    @classmethod
+    def parse(cls, text: str) -> World:
+        """Read a world from TOML; raises `WorldError`, for a syntax error with its line."""
+        try:
+            found = tomllib.loads(text)
+        except RecursionError:
+            raise WorldError(["not TOML: nested too deeply"]) from None
+        except ValueError as error:
+            raise WorldError([f"not TOML: {error}"]) from None
+        return cls.from_dict(found)
+
+    @classmethod
+    def load(cls, path: str | Path) -> World:
+        """Read a world from a TOML file; raises `WorldError`, also where the file cannot be read."""
+        try:
+            world = cls.parse(Path(path).read_bytes().decode())
+        except OSError as error:
+            raise WorldError([f"{path} cannot be read: {error.strerror}"]) from None
+        except UnicodeDecodeError as error:
+            raise WorldError([f"not UTF-8 text: see byte {error.start}"]) from None
+        folder = Path(path).parent
+        placed = tuple(
+            msgspec.structs.replace(server, replies=str(folder / server.replies)) if server.replies else server
+            for server in world.media_servers
+        )
+        missing = [
+            f"media_server[{index}].replies: there is no folder {server.replies}"
+            for index, server in enumerate(placed)
+            if server.replies and not Path(server.replies).is_dir()
+        ]
+        if missing:
+            raise WorldError(missing)
+        return msgspec.structs.replace(world, media_servers=placed)
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, object]) -> World:
+        """Read a world from what TOML would give; raises `WorldError`."""
+        reading = Reading()
+        world = reading.read(cls, mapping)
+        reading.finish()
+        if world is None or reading.faults:
+            raise WorldError(reading.faults)
+        return world
+
+    @classmethod
+    def faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
+        """Yield each share whose managed user is in no Home, or in several, or has the share already."""
+        homes: tuple[WorldHome | None, ...] = values.get("home", ())
+        known = [home for home in homes if home]
+        if len(known) < len(homes):
+            return  # a faulty Home may have the user: its own faults are told
+        servers: tuple[WorldMediaServer | None, ...] = values.get("media_server", ())
+        for index, server in enumerate(servers):
+            first: dict[int, str] = {}
+            for number, share in enumerate(server.shares if server else ()):
+                path, found = f"media_server[{index}].share[{number}]", managed_named(known, share.managed, share.home)
+                if share.managed and len(found) != 1:
+                    yield f"{path}.managed", _not_one(share.managed, found, known)
+                elif share.managed and (before := first.setdefault(found[0].id, path)) != path:
+                    yield f"{path}.managed", f"is the same as {before}.managed"
+
+    @classmethod
+    def demo(cls) -> World:
+        """Read the demonstration world: invented people, for local use only."""
+        from importlib import resources  # 10 ms that only the demonstration needs
+
+        return cls.parse((resources.files("ticketstub.local_plex.world") / "demo.toml").read_text("utf-8"))
+
+
+def derived(name: str) -> tuple[int, str]:
+    """Make nine digits and sixteen of base 16 of a name, as Plex's own ids are (observed)."""
+    made = sha256(canonical_login(name).encode()).digest()
+    return 100_000_000 + int.from_bytes(made[:8], "big") % 900_000_000, made[8:16].hex()
+
+
+def _default(part: Part, field: str, made: object) -> None:
+    if not getattr(part, field):
+        force_setattr(part, field, made)
+
+
+def managed_named(homes: Iterable[WorldHome], title: str, home: str = "") -> list[WorldManaged]:
+    """Return the managed users of this title, in this Home if one is named."""
+    named = [each for each in homes if not home or canonical_login(each.name) == canonical_login(home)]
+    wanted = canonical_login(title)
+    return [each for one in named for each in one.managed if canonical_login(each.title) == wanted]
+
+
+def _not_one(title: str, found: Sequence[WorldManaged], homes: Sequence[WorldHome]) -> str:
+    if found:
+        return "is in more than one Home: name the one with home"
+    titles = [each.title for home in homes for each in home.managed]
+    return f'there is no managed user "{printable(title)}"' + suggestion(title, titles)

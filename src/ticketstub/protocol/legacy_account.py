@@ -1,0 +1,210 @@
+"""The account and the password sign-in of plex.tv's older API: `/users/sign_in` and `/users/account`.
+
+Rule: as all of wire/, role-blind. Both answer the same account, in a form that follows no rule: in XML booleans are
+0 and 1 but for two of them, names are spelt in three ways, and the token stands there three times. Sources: observed
+bodies; a login that goes along as query or by HTTP Basic is observed in public clients, and read by the local Plex.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import msgspec
+
+from ticketstub.messages import Response
+from ticketstub.models import Account, Profile, Service, Subscription
+from ticketstub.protocol import lenient
+from ticketstub.protocol.call import Call, Http, Reply, data_of, malformed, unwrapped
+from ticketstub.protocol.codec import Format, to_json
+from ticketstub.protocol.plain import is_items, is_members
+from ticketstub.protocol.xml import Element, write_out
+from ticketstub.tokens import Secret
+
+WRONG_LOGIN = "Invalid email, username, or password."
+"""What a refused sign-in says (observed in quotations; the exact text is uncertain)."""
+
+
+def _read(response: Response) -> Account:
+    user = unwrapped(Account, data_of(response), ("id", "uuid", "auth_token"))
+    found = lenient.record(Account, _as_in_v2(user) if is_members(user) else user)
+    if found is None or found.auth_token is None:
+        raise malformed(response, "the answer holds no Account")
+    return found
+
+
+def _write(value: Account, form: Format) -> bytes:
+    return write_out(_as_element(value)) if form is Format.XML else to_json({"user": _as_members(value)})
+
+
+LEGACY_ACCOUNT = Reply(_read, _write)
+"""What both calls answer."""
+
+
+class LegacySignIn(Call[Account], frozen=True, kw_only=True):
+    """Sign in with login and password in the older form: `POST /users/sign_in.json`, 201 (observed).
+
+    It asks for no client identifier. A verification code is appended to the password (observed).
+
+    Args:
+        login: user name or e-mail address. Without one the token that is sent is validated (observed in one client).
+        password: the password, and the six digits of the authenticator app right behind it where they are wanted.
+        remember_me: whether the token ends after 14 days.
+    """
+
+    http = Http(
+        "POST",
+        "/users/sign_in.json",
+        "legacy_sign_in",
+        needs_token=False,
+        in_body=True,
+        repeatable=False,
+        status=201,
+        mark="observed",
+        reply=LEGACY_ACCOUNT,
+    )
+
+    login: str | None = msgspec.field(name="user[login]", default=None)
+    password: Secret | None = msgspec.field(name="user[password]", default=None)
+    remember_me: bool = False
+
+
+class LegacyAccount(Call[Account], frozen=True, kw_only=True):
+    """Ask whose token this is, in the older form: `GET /users/account.json`, 200 (observed).
+
+    It asks for no client identifier. A dead token is refused with 422 "Invalid token", or with 401 (observed both).
+    """
+
+    http = Http("GET", "/users/account.json", "legacy_account", mark="observed", reply=LEGACY_ACCOUNT)
+
+
+def _as_in_v2(user: dict[str, object]) -> dict[str, object]:
+    """Put what the older XML has elsewhere to where the tolerant reader looks; JSON has none of that."""
+    moved = dict(user)
+    paid, entitled = user.get("subscription"), user.get("entitlements")
+    if is_members(paid) and "feature" in paid:
+        moved["subscription"] = {**paid, "features": paid["feature"]}
+    if is_members(entitled):
+        rest = entitled.get("entitlement")
+        everything: list[object] = ["all"] if entitled.get("all") == "1" else []
+        moved["entitlements"] = [*everything, *(rest if is_items(rest) else [rest] if rest else [])]
+    moved.setdefault("profile", user.get("profile_settings"))
+    return moved
+
+
+def _as_members(account: Account) -> dict[str, object]:
+    """Describe an account in JSON (observed members and order). When it was confirmed is not kept: ours."""
+    token = _token(account)
+    paid = account.subscription or Subscription()
+    joined = _moment(account.joined_at)
+    return {
+        "id": account.id,
+        "uuid": account.uuid,
+        "email": account.email,
+        "joined_at": joined,
+        "username": account.username,
+        "title": account.title,
+        "thumb": account.thumb,
+        "hasPassword": account.has_password,
+        "authToken": token,
+        "authentication_token": token,
+        "subscription": {
+            "active": paid.active,
+            "status": paid.status,
+            "plan": paid.plan,
+            "features": paid.features,
+        },
+        "roles": {"roles": account.roles},
+        "entitlements": account.entitlements,
+        "confirmedAt": joined if account.confirmed else None,
+        "forumId": None,
+        "ssoCookie": True,
+        "rememberMe": _is_remembered(account),
+    }
+
+
+def _as_element(account: Account) -> Element:
+    joined = _moment(account.joined_at)
+    paid = account.subscription or Subscription()
+    subscription = {"active": bool(paid.active), "status": paid.status, "plan": paid.plan}
+    # Whether it is everything is observed (`all="0"`), the others as children are assumed.
+    others = [each for each in account.entitlements if each != "all"]
+    profile = msgspec.structs.asdict(account.profile or Profile())
+    settings = {name: profile[name] for name in _PROFILE_SETTINGS} | {
+        "auto_select_audio": bool(profile["auto_select_audio"])
+    }
+    return Element(
+        "user",
+        _attributes(account),
+        (
+            Element("subscription", subscription, _listed("feature", paid.features)),
+            Element("roles", {}, _listed("role", account.roles)),
+            Element("entitlements", {"all": "all" in account.entitlements}, _listed("entitlement", others)),
+            Element("profile_settings", settings),
+            Element("providers", {}),
+            Element("services", {}, tuple(_service(service) for service in account.services)),
+            Element("username", {}, text=account.username or None),
+            Element("email", {}, text=account.email or None),
+            Element("joined-at", {"type": "datetime"}, text=f"{joined:%Y-%m-%d %H:%M:%S} UTC" if joined else None),
+            Element("authentication-token", {}, text=_token(account) or None),
+        ),
+    )
+
+
+_PROFILE_SETTINGS = (
+    *("default_audio_language", "default_subtitle_language", "auto_select_subtitle", "auto_select_audio"),
+    *("default_subtitle_accessibility", "default_subtitle_forced"),
+)
+
+
+def _listed(name: str, ids: Iterable[str]) -> tuple[Element, ...]:
+    return tuple(Element(name, {"id": each}) for each in ids)
+
+
+def _attributes(account: Account) -> dict[str, object]:
+    """List the attributes in the observed order; `pin` is there only where there is a passcode."""
+    token = _token(account)
+    return {
+        "email": account.email,
+        "id": account.id,
+        "uuid": account.uuid,
+        "mailing_list_status": account.mailing_list_status,
+        "thumb": account.thumb,
+        "username": account.username,
+        "title": account.title,
+        "cloudSyncDevice": "",
+        "locale": account.locale,
+        "authenticationToken": token,
+        "authToken": token,
+        "scrobbleTypes": account.scrobble_types,
+        "restricted": account.restricted,
+        "home": account.home,
+        "guest": account.guest,
+        "queueEmail": f"queue+{account.uuid}@save.plex.tv",
+        "queueUid": "",
+        "hasPassword": str(bool(account.has_password)).lower(),
+        "homeSize": account.home_size,
+        "maxHomeSize": account.max_home_size,
+        "rememberMe": str(_is_remembered(account)).lower(),
+        "secure": True,
+        "certificateVersion": 3,
+        **({"pin": account.pin.reveal()} if account.pin else {}),
+    }
+
+
+def _service(service: Service) -> Element:
+    token = service.token.reveal() if service.token else ""
+    facts = {"identifier": service.identifier, "endpoint": service.endpoint, "token": token, "status": service.status}
+    return Element("service", facts)
+
+
+def _token(account: Account) -> str:
+    return account.auth_token.reveal() if account.auth_token else ""
+
+
+def _is_remembered(account: Account) -> bool:
+    return account.remember_expires_at is not None
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,209 @@
+"""Plex's XML, both ways, to and from the plain dicts, lists and text that its JSON has too.
+
+Rule: this file knows the dialect, not the nouns. Attributes are scalars; booleans are written as exactly 0 or 1, null
+as "". A list under a lower-case name stands in a wrapper (`<roles><role id="plexpass"/></roles>`), one under a
+capital (a media server's own answers) stands bare (`<Connection/><Connection/>`). A DTD is refused, whatever it
+holds, and so are more than 64 levels or 100,000 elements. Source: observed bodies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from xml.parsers import expat
+
+from ticketstub.protocol.plain import is_items, is_members
+
+PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+_DEEPEST = 64
+_NESTED = (dict, list, tuple)
+_MOST = 100_000
+# What an attribute or a text cannot hold as it is; the last range is what XML 1.0 has no way to write at all.
+_SPECIAL = re.compile('[&<>"\t\n\r]|[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+# Observed: in XML, and only there, this one is written "2023-03-24 00:00:00 UTC".
+_DATES_IN_WORDS = frozenset({"subscribedAt"})
+
+
+class XmlError(ValueError):
+    """The text is not XML that Plex would send."""
+
+
+def parse(body: bytes) -> tuple[str, object]:
+    """Read an XML document into its root's name and its content.
+
+    Returns:
+        The root element's name, and the content: a dict of attributes and children (a repeated child is a list),
+        the text where an element has text, `None` for `nil="true"` and for an empty attribute (it may have been an
+        empty text: XML cannot tell).
+
+    Raises:
+        XmlError: not well-formed, too deep, too large, or with a DTD.
+    """
+    reader = _Reader()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.text
+    parser.StartDoctypeDeclHandler = reader.doctype
+    try:
+        parser.Parse(body, True)  # noqa: FBT003  # expat's own positional flag
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        raise XmlError("the body is not well-formed XML" if not isinstance(error, XmlError) else str(error)) from None
+    return reader.root
+
+
+class _Reader:
+    """Builds the content from expat's events."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[str, dict[str, object], list[str]]] = []
+        self._count = 0
+        self.root: tuple[str, object] = ("", None)
+
+    def doctype(self, *_declaration: object) -> None:
+        raise XmlError("the XML has a DTD, which Plex never sends")
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if len(self._open) >= _DEEPEST:
+            raise XmlError("the XML is nested too deeply")
+        self._count += 1
+        if self._count > _MOST:
+            raise XmlError("the XML has too many elements")
+        members: dict[str, object] = {key: value or None for key, value in attributes.items()}
+        self._open.append((name, members, []))
+
+    def text(self, data: str) -> None:
+        self._open[-1][2].append(data)
+
+    def end(self, _name: str) -> None:
+        name, members, texts = self._open.pop()
+        content = _content(members, "".join(texts).strip())
+        if not self._open:
+            self.root = (name, content)
+        else:
+            _add(self._open[-1][1], name, content)
+
+
+def _content(members: dict[str, object], text: str) -> object:
+    if members.get("nil") == "true":
+        return None
+    if text:
+        return text
+    return "" if members.keys() <= {"type"} else members  # Rails names a type even where there is no content
+
+
+def _add(parent: dict[str, object], name: str, content: object) -> None:
+    """Add a child; what an attribute said already is not said again by a child of the same name."""
+    present = parent.get(name)
+    if name not in parent:
+        parent[name] = content
+    elif isinstance(present, list):
+        present.append(content)  # pyright: ignore[reportUnknownMemberType]  # made below, and by nobody else
+    elif present is None:
+        parent[name] = content
+    elif not isinstance(present, str):
+        parent[name] = [present, content]
+
+
+class Element(NamedTuple):
+    """An element: its attributes in order, then its children or text; without either it ends where it begins."""
+
+    name: str
+    attributes: Mapping[str, object]
+    children: tuple[Element, ...] = ()
+    text: object = None
+
+
+def write(root: str, content: object) -> bytes:
+    """Write a document whose root has this name and this content (dicts, lists, scalars), with the XML prolog."""
+    parts = [PROLOG]
+    _element(parts, root, content)
+    return "".join(parts).encode()
+
+
+def write_rails(root: str, members: Mapping[str, object], types: Mapping[str, type] | None = None) -> bytes:
+    """Write a document as plex.tv's oldest API does: an element a member, with Rails' types and `nil` (observed).
+
+    Args:
+        root: the root element's name.
+        members: its elements, scalars all.
+        types: the type of a member where it is null, for those that say it even then.
+    """
+    listed: list[Element] = []
+    for name, value in members.items():
+        kind = _RAILS_TYPES.get((types or {}).get(name, type(None)) if value is None else type(value))
+        attributes = {"type": kind} if kind else {}
+        text = str(value).lower() if isinstance(value, bool) else value
+        listed.append(Element(name, attributes | {"nil": "true"} if value is None else attributes, (), text))
+    return write_out(Element(root, {}, tuple(listed)))
+
+
+_RAILS_TYPES: dict[type, str] = {bool: "boolean", int: "integer", datetime: "dateTime"}
+
+
+def write_out(root: Element) -> bytes:
+    """Write a document of elements, with the XML prolog."""
+    parts = [PROLOG]
+    _write(parts, root)
+    return "".join(parts).encode()
+
+
+def _write(parts: list[str], element: Element) -> None:
+    name, attributes, children, text = element
+    written = "".join([f' {key}="{_scalar(key, value)}"' for key, value in attributes.items()])
+    if not children and text is None:
+        parts.append(f"<{name}{written}/>")
+        return
+    parts.append(f"<{name}{written}>")
+    for child in children:
+        _write(parts, child)
+    parts.append(f"{_scalar(name, text)}</{name}>")
+
+
+def _element(parts: list[str], name: str, content: object) -> None:
+    if is_members(content):
+        nested = [key for key, value in content.items() if isinstance(value, _NESTED)]
+        attributes = [
+            f' {key}="{_scalar(key, value)}"' for key, value in content.items() if not isinstance(value, _NESTED)
+        ]
+        parts.append(f"<{name}{''.join(attributes)}{'>' if nested else '/>'}")
+        if not nested:
+            return
+        for key in nested:
+            inner = content[key]
+            if is_items(inner) and key[0].isupper():
+                _items(parts, key, inner)
+            else:
+                _element(parts, key, inner)
+    elif is_items(content):
+        parts.append(f"<{name}>")
+        _items(parts, name.removesuffix("s"), content)
+    else:
+        parts.append(f"<{name}>{_scalar(name, content)}")
+    parts.append(f"</{name}>")
+
+
+def _items(parts: list[str], name: str, values: Sequence[object]) -> None:
+    for item in values:
+        _element(parts, name, item if is_members(item) else {"id": item})
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return _ESCAPES.get(match[0], "")
+
+
+def _scalar(key: str, value: object) -> str:
+    if isinstance(value, str):
+        return _SPECIAL.sub(_escaped, value) if _SPECIAL.search(value) else value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S UTC" if key in _DATES_IN_WORDS else "%Y-%m-%dT%H:%M:%SZ")
+    return str(value)

@@ -1,0 +1,212 @@
+"""`check`, stepped by hand: each kind of token, who is asked about it, and what counts as an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.client.flows.jwts import plex_jwt
+from tests.client.flows.stepping import ATTIC, HERE
+from tests.client.flows.walking import NOW, OPAQUE, RESET, UNAUTHORIZED, USER, Walker, error, ok
+from ticketstub.client.config import Retry, Settings
+from ticketstub.client.flows.check import check
+from ticketstub.tokens import Token
+
+REFUSED = ok(UNAUTHORIZED, 401)
+PAGE_401 = ok("<html><head><title>Unauthorized</title></head><body><h1>401 Unauthorized</h1></body></html>", 401)
+ROOT = ok('{"MediaContainer":{"size":25,"friendlyName":"Attic","machineIdentifier":"9b1f"}}')
+TRANSIENT = "transient-5b7e1c90-2d4f-4a63-9e18-c0d7a4f2b631"
+
+
+def devices(token: str = OPAQUE, provides: str = "controller") -> Any:
+    return ok(
+        '<?xml version="1.0" encoding="UTF-8"?><MediaContainer publicAddress="203.0.113.5">'
+        '<Device name="Phone" id="1" token="aaaaaaaaaaaaaaaaaaaa" provides="player"/>'
+        f'<Device name="Workshop" product="Demo App" provides="{provides}" id="777001" token="{token}"/>'
+        "</MediaContainer>"
+    )
+
+
+def checking(token: str | Token, *answers: object, server: str | None = None) -> tuple[Any, Walker]:
+    walker = Walker(answers, settings=Settings(plex_tv=HERE, server=server, retry=Retry(attempts=1)))
+    return walker.run(lambda caller: check(token, caller)), walker
+
+
+def carried(walker: Walker) -> list[tuple[str, str | None]]:
+    """List where each request went, and with which token."""
+    return [(sent.url, sent.headers.get("X-Plex-Token")) for sent in walker.sent]
+
+
+def test_an_accounts_token() -> None:
+    """An account's token: alive, whose, and on which device."""
+    found, walker = checking(OPAQUE, ok(USER), devices())
+    assert ("account", True, "mira_quill", "Workshop", None) == (
+        found.kind,
+        found.alive,
+        found.whose.username,
+        found.device.name,
+        found.until,
+    )
+    assert [(f"{HERE}/api/v2/user", OPAQUE), (f"{HERE}/devices.xml", OPAQUE)] == carried(walker)
+    assert ("plex.tv",) == found.asked
+
+
+def test_a_servers_own_token() -> None:
+    """A token of a device that provides a media server is that server's own."""
+    assert "server" == checking(OPAQUE, ok(USER), devices(provides="server"))[0].kind
+
+
+@pytest.mark.parametrize("answer", [ok(b"", 503), error(403, 1042), devices(token="bbbbbbbbbbbbbbbbbbbb"), RESET])
+def test_no_list_of_devices(answer: Any) -> None:
+    """Where the device cannot be looked up, the token is alive all the same."""
+    found, _ = checking(OPAQUE, ok(USER), answer)
+    assert ("account", True, None) == (found.kind, found.alive, found.device)
+
+
+def test_a_remembered_token_ends() -> None:
+    """The end of a 14-day token is told; the same field in the past, as other tokens have it, is not."""
+    ends = [
+        checking(OPAQUE, ok(USER.replace(b'"username"', b'"rememberExpiresAt":%d,"username"' % moment)), devices())[0]
+        for moment in (int(NOW) + 86400, int(NOW) - 86400)
+    ]
+    assert [NOW + 86400, None] == [found.until and found.until.timestamp() for found in ends]
+
+
+def test_a_jwt() -> None:
+    """A JWT: alive, whose, and until when it says."""
+    jwt = plex_jwt(NOW)
+    found, _ = checking(jwt, ok(USER), devices())
+    assert ("jwt", True, NOW + 604_800) == (found.kind, found.alive, found.until.timestamp())
+
+
+def test_a_jwt_whose_time_is_over() -> None:
+    """498: dead, since when, and that its device can renew it; no media server is asked about a JWT."""
+    jwt = plex_jwt(NOW - 2 * 604_800)
+    found, walker = checking(jwt, error(498, 1001), server=ATTIC)
+    assert ("jwt", False, NOW - 604_800) == (found.kind, found.alive, found.until.timestamp())
+    assert "renew" in found.reason
+    assert all(url.startswith(HERE) for url, _ in carried(walker))
+
+
+def test_a_claim_token() -> None:
+    """A claim token is recognised and nobody is asked: asking could spend it."""
+    found, walker = checking("claim-A1b2C3d4E5f6G7h8I9j0", server=ATTIC)
+    assert ("claim", None, []) == (found.kind, found.alive, walker.sent)
+
+
+def test_a_dead_token() -> None:
+    """401: plex.tv does not know it, and it may still be one server's own."""
+    found, _ = checking(OPAQUE, REFUSED)
+    assert ("unknown", False, None, None) == (found.kind, found.alive, found.whose, found.unreachable)
+    assert "media server" in found.reason
+
+
+def test_a_shared_servers_token() -> None:
+    """A token that plex.tv does not know and the named media server takes is that server's; no token, no answer."""
+    found, walker = checking(OPAQUE, REFUSED, ROOT, PAGE_401, server=ATTIC)
+    assert ("shared", True, ("plex.tv", "media server")) == (found.kind, found.alive, found.asked)
+    assert [(f"{HERE}/api/v2/user", OPAQUE), (f"{ATTIC}/", OPAQUE), (f"{ATTIC}/", None)] == carried(walker)
+
+
+def test_dead_everywhere() -> None:
+    """Neither plex.tv nor the server takes it."""
+    assert False is checking(OPAQUE, REFUSED, PAGE_401, server=ATTIC)[0].alive
+
+
+def test_a_server_that_admits_anybody_proves_nothing() -> None:
+    """Where the media server answers without a token too, its answer to one says nothing."""
+    assert checking(OPAQUE, REFUSED, ROOT, ROOT, server=ATTIC)[0].alive is None
+
+
+def test_a_local_token_of_a_media_server_never_goes_to_plex_tv() -> None:
+    """plex.tv is not asked about a token that begins with `local-`; the media server that made it is."""
+    text = "local-5b7e1c90-2d4f-4a63-9e18-c0d7a4f2b631"
+    found, walker = checking(text)
+    assert ("local", None, []) == (found.kind, found.alive, walker.sent)
+    found, walker = checking(text, ROOT, PAGE_401, server=ATTIC)
+    assert ("local", True) == (found.kind, found.alive)
+
+
+def test_a_transient_token_needs_its_server() -> None:
+    """plex.tv is not asked about a transient token; without a server nobody can tell."""
+    found, walker = checking(TRANSIENT)
+    assert ("transient", None, []) == (found.kind, found.alive, walker.sent)
+    found, walker = checking(TRANSIENT, ROOT, PAGE_401, server=ATTIC)
+    assert ("transient", True) == (found.kind, found.alive)
+    assert False is checking(TRANSIENT, PAGE_401, server=ATTIC)[0].alive
+
+
+@pytest.mark.parametrize(
+    "outage", [RESET, ok(b"", 503), ok(b"", 404), error(429, 1003), error(401, 1031), ok(b"<html>"), error(403, 1042)]
+)
+def test_an_outage_is_no_verdict(outage: object) -> None:
+    """Where plex.tv does not say, the token is neither alive nor dead, and why is told."""
+    found, _ = checking(OPAQUE, outage)
+    assert (None, True) == (found.alive, bool(found.unreachable))
+
+
+def test_an_outage_of_plex_tv_and_a_server_that_refuses() -> None:
+    """A server's no is no verdict while plex.tv does not answer: it may be an account's token."""
+    assert checking(OPAQUE, RESET, PAGE_401, server=ATTIC)[0].alive is None
+    assert True is checking(OPAQUE, RESET, ROOT, PAGE_401, server=ATTIC)[0].alive
+
+
+def test_an_outage_of_the_server() -> None:
+    """A server that does not answer is told, and nothing is concluded."""
+    found, _ = checking(OPAQUE, REFUSED, RESET, server=ATTIC)
+    assert (None, True) == (found.alive, bool(found.unreachable))
+
+
+IDENTITY = ok('{"MediaContainer":{"machineIdentifier":"9b1f"}}')
+
+
+def listed(token: str | None, identifier: str = "9b1f") -> Any:
+    access = "null" if token is None else f'"{token}"'
+    return ok(f'[{{"name":"Attic","provides":"server","clientIdentifier":"{identifier}","accessToken":{access}}}]')
+
+
+def test_an_accounts_token_on_its_own_server() -> None:
+    """An account's token goes to the named server only because plex.tv lists it for that very server."""
+    found, walker = checking(OPAQUE, ok(USER), devices(), IDENTITY, listed(OPAQUE), ROOT, PAGE_401, server=ATTIC)
+    assert (True, True, ("plex.tv", "media server")) == (found.alive, found.on_server, found.asked)
+    assert [(f"{ATTIC}/identity", None), (f"{HERE}/api/v2/resources", OPAQUE), (f"{ATTIC}/", OPAQUE)] == [
+        (url.partition("?")[0], token) for url, token in carried(walker)[2:5]
+    ]
+
+
+@pytest.mark.parametrize(
+    "answer", [listed("Qw7-Zr2_LmN8tYb4HsKd"), listed(OPAQUE, "another"), listed(None), ok("[]"), RESET]
+)
+def test_an_accounts_token_stays_away_from_other_servers(answer: Any) -> None:
+    """A server that plex.tv does not list with this very token never sees it."""
+    found, walker = checking(OPAQUE, ok(USER), devices(), IDENTITY, answer, server=ATTIC)
+    assert True is found.alive
+    assert found.on_server is (None if answer is RESET else False)
+    assert [None] == [token for url, token in carried(walker) if url.startswith(ATTIC)]
+
+
+def test_a_jwt_is_never_sent_to_a_server() -> None:
+    """Media servers refuse JWTs, so that none is sent there, and that is said."""
+    found, walker = checking(plex_jwt(NOW), ok(USER), devices(), server=ATTIC)
+    assert (True, False) == (found.alive, found.on_server)
+    assert all(url.startswith(HERE) for url, _ in carried(walker))
+
+
+@pytest.mark.parametrize("text", ["", "mira@example.test", "X-Plex-Token: abc", "two words"])
+def test_what_is_no_token(text: str) -> None:
+    """What cannot be a token is an error before anything is sent."""
+    with pytest.raises(ValueError, match=r"(?i)token"):
+        checking(text)
+
+
+def test_a_token_is_taken_as_it_is() -> None:
+    """A `Token` is used as it is."""
+    found, walker = checking(Token(OPAQUE), ok(USER), devices())
+    assert (True, OPAQUE) == (found.alive, walker.sent[0].headers["X-Plex-Token"])
+
+
+def test_nothing_of_it_prints_the_token() -> None:
+    """A result holds no token in its repr."""
+    found, _ = checking(OPAQUE, ok(USER), devices())
+    assert OPAQUE not in repr(found)

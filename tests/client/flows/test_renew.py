@@ -1,0 +1,512 @@
+"""Device keys and renewal, stepped by hand: nonce, exchange, verification, one at a time, and what may fail."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.client.flows.jwts import (
+    KEY,
+    NONCE,
+    OTHER_SIGNER,
+    SIGNER,
+    WEEK,
+    claims_of,
+    device_jwt_of,
+    exchanged,
+    nonce,
+    plex_jwt,
+    published,
+)
+from tests.client.flows.stepping import HERE
+from tests.client.flows.walking import NOW, OPAQUE, RESET, SLOW, UNAUTHORIZED, USER, Walker, error, ok
+from tests.tables import every
+from ticketstub.client.config import Retry, Settings
+from ticketstub.client.flows.device_key import AGAIN_AFTER, granted, register
+from ticketstub.client.flows.session import keep_alive, renew
+from ticketstub.client.flows.steps import Do, Send
+from ticketstub.client.flows.stored_session import Kept
+from ticketstub.credentials import Credential, MemoryCredentials
+from ticketstub.errors import CredentialsError, MalformedReply, TimedOut, Unreachable
+from ticketstub.protocol.account import GetTokenDetails, Ping, SignOut
+from ticketstub.protocol.media_server import GetServerInformation
+from ticketstub.refusals import Forbidden, RateLimited, Refusal, ServerError, TokenExpired, Unauthorized
+from ticketstub.tokens import Token
+
+DAY = 24 * 60 * 60.0
+ONCE = Settings(plex_tv=HERE, retry=Retry(attempts=1))
+EXPIRED = error(498, 1001, "Token expired")
+PONG = ok('{"pong":true}')
+OLD = plex_jwt(NOW - DAY)
+NEW = plex_jwt(NOW)
+
+
+def granting(walker: Walker) -> Any:
+    return walker.run(lambda caller: granted(caller, KEY))
+
+
+def test_a_jwt_for_a_key() -> None:
+    """Nonce, a device JWT with the documented claims, exchange; the JWT that comes is verified and knows its issuer."""
+    walker = Walker([published(), nonce(), exchanged(NEW)])
+    got = granting(walker)
+    assert ["get_published_keys", "get_nonce", "exchange_device_jwt"] == walker.calls
+    assert all("X-Plex-Token" not in sent.headers for sent in walker.sent)
+    claims = claims_of(device_jwt_of(walker.sent[2]))
+    assert ("plex.tv", "demo-client-7c1f", NONCE) == (claims["aud"], claims["iss"], claims["nonce"])
+    assert "username,email,friendly_name,restricted,anonymous,joinedAt" == claims["scope"]
+    assert (int(NOW), int(NOW) + 300) == (claims["iat"], claims["exp"])
+    assert (NEW, HERE) == (got[0].reveal(), got[0].origin)
+    assert "mira_quill" == got[1].user.username
+
+
+def test_the_device_jwt_is_dated_by_plexs_clock() -> None:
+    """Where this computer's clock is an hour off, the times are those of the nonce's answer."""
+    walker = Walker([published(), nonce(date="Tue, 03 Nov 2026 09:15:00 GMT"), exchanged(NEW)], wall=NOW - 4600.0)
+    granting(walker)
+    assert int(NOW) == claims_of(device_jwt_of(walker.sent[2]))["iat"]
+
+
+@pytest.mark.parametrize(
+    "failure", [error(422, 1008), error(401, 1001), RESET, SLOW], ids=["422", "401", "reset", "time-out"]
+)
+def test_one_more_nonce(failure: Any) -> None:
+    """A nonce that was refused, or may be spent, is replaced by a new one, once."""
+    walker = Walker([published(), nonce(), failure, nonce(), exchanged(NEW)])
+    assert NEW == granting(walker)[0].reveal()
+    again = Walker([published(), nonce(), failure, nonce(), failure])
+    with pytest.raises((Unreachable, Refusal)):
+        granting(again)
+
+
+def test_another_devices_key_is_not_tried_again() -> None:
+    """1097 says that the key is another device's: a new nonce would not help."""
+    walker = Walker([published(), nonce(), error(422, 1097)])
+    walker.fails(lambda caller: granted(caller, KEY), Refusal)
+
+
+def test_a_refused_nonce_is_raised() -> None:
+    """Too many nonces: the refusal is the caller's to see, and is not repeated at once."""
+    many = error(429, 1003, retry_after="3600")
+    Walker([published(), many]).fails(lambda caller: granted(caller, KEY), RateLimited)
+
+
+FORGED = {
+    "another signer under the known name": plex_jwt(signer=type(SIGNER).generate("plex-key-1")),
+    "a signer that is not published": plex_jwt(signer=OTHER_SIGNER),
+    "another device": plex_jwt(aud=["plex.tv", "somebody-else"]),
+    "another issuer": plex_jwt(iss="https://plex.tv.example"),
+    "another key": plex_jwt(thumbprint="demo-key-2"),
+    "no thumbprint": plex_jwt(thumbprint=None),
+    "no end": plex_jwt(exp=None),
+    "over": plex_jwt(NOW - 2 * WEEK),
+    "of the future": plex_jwt(NOW + 3600),
+    "no JWT": OPAQUE,
+}
+
+
+@every("jwt", FORGED)
+def test_a_jwt_that_is_not_plexs_is_not_taken(jwt: str) -> None:
+    """What cannot be verified with the published keys is no token."""
+    walker = Walker([published(), nonce(), exchanged(jwt)])
+    raised = walker.fails(lambda caller: granted(caller, KEY), MalformedReply)
+    assert jwt not in str(raised)
+
+
+def test_an_unknown_key_is_looked_for_once_in_five_minutes() -> None:
+    """A JWT by a key that is not known fetches the keys again, but not more than once in five minutes."""
+    walker = Walker([published(SIGNER), nonce(), exchanged(NEW)])
+    granting(walker)
+    walker.clock += AGAIN_AFTER
+    rotated = plex_jwt(walker.clock + walker.wall, OTHER_SIGNER)
+    walker.left = [nonce(), exchanged(rotated), published(SIGNER, OTHER_SIGNER)]
+    assert rotated == granting(walker)[0].reveal()
+    third = plex_jwt(walker.clock + walker.wall, type(SIGNER).generate("plex-key-3"))
+    walker.left = [nonce(), exchanged(third)]
+    walker.fails(lambda caller: granted(caller, KEY), MalformedReply)
+    assert 2 == walker.calls.count("get_published_keys")
+
+
+def test_keys_are_fetched_before_the_nonce() -> None:
+    """An outage of the published keys spends no nonce and ends no token."""
+    broken = Walker([ok(b"", 503)] * 3)
+    broken.fails(lambda caller: granted(caller, KEY), ServerError)
+    assert {"get_published_keys"} == set(broken.calls)
+
+
+def test_registering() -> None:
+    """A key is registered with the device's token and its public part alone."""
+    walker = Walker([ok(b"{}", 201)]).with_token()
+    walker.run(lambda caller: register(caller, KEY))
+    (sent,) = walker.sent
+    assert ("POST", f"{HERE}/api/v2/auth/jwk", OPAQUE) == (sent.method, sent.url, sent.headers["X-Plex-Token"])
+    assert b'"kid":"demo-key-1"' in sent.body
+    assert b'"d":' not in sent.body
+
+
+@pytest.mark.parametrize("answer", [error(422, 1011, "Thumbprint has already been taken"), error(422, 1999)])
+def test_a_key_that_is_registered_already(answer: Any) -> None:
+    """422 is no error: it may be this very key; the exchange will tell."""
+    Walker([answer]).with_token().run(lambda caller: register(caller, KEY))
+
+
+def test_a_lost_answer_to_a_registration() -> None:
+    """A registration whose answer was lost is sent again, once."""
+    Walker([RESET, error(422, 1011)]).with_token().run(lambda caller: register(caller, KEY))
+    Walker([RESET, RESET]).with_token().fails(lambda caller: register(caller, KEY), Unreachable)
+    Walker([ok(UNAUTHORIZED, 401)]).with_token().fails(lambda caller: register(caller, KEY), Unauthorized)
+
+
+def kept_in(
+    walker: Walker, token: str = OLD, *, age: float = DAY, store: MemoryCredentials | None = None, **changes: Any
+) -> Kept:
+    """Keep a sign-in that is a day old, and let the walker's client live on it."""
+    store = store or MemoryCredentials()
+    given = Credential(
+        issuer=HERE,
+        token=Token.received(token, HERE),
+        device_key=KEY.dump(),
+        client_identifier="demo-client-7c1f",
+        created_at=NOW - age,
+        expires_at=NOW - age + WEEK,
+    )
+    saved = store.save(msgspec.structs.replace(given, **changes), replacing=None)
+    assert saved is not None
+    kept = Kept(walker.caller, store, saved, where="in memory")
+    walker.with_token(kept)
+    return kept
+
+
+def stored(kept: Kept) -> Any:
+    """Load what is kept."""
+    return kept.store.load(HERE)
+
+
+def asking(walker: Walker, call: Any = None) -> Any:
+    return walker.run(lambda caller: caller.call(call or GetTokenDetails()))
+
+
+def test_a_young_jwt_is_used_as_it_is() -> None:
+    """A JWT in the first half of its life costs no request."""
+    walker = Walker([ok(USER)])
+    kept_in(walker)
+    asking(walker)
+    assert [OLD] == [sent.headers["X-Plex-Token"] for sent in walker.sent]
+
+
+@pytest.mark.parametrize("age", [3.6 * DAY, 6.5 * DAY, 30 * DAY])
+def test_a_jwt_is_renewed_in_time(age: float) -> None:
+    """From half of its life on a JWT is renewed before the call that finds it so old, and the new one is kept."""
+    walker = Walker([published(), nonce(), exchanged(NEW), ok(USER)])
+    kept = kept_in(walker, age=age)
+    asking(walker)
+    assert NEW == walker.sent[-1].headers["X-Plex-Token"]
+    loaded = stored(kept)
+    assert (NEW, NOW, NOW + WEEK) == (loaded.token.reveal(), loaded.created_at, loaded.expires_at)
+    assert (10500123, "mira_quill") == (loaded.account_id, loaded.username)
+
+
+def test_chance_spreads_renewals() -> None:
+    """Installations that signed in at once do not renew at once: their "may" is anywhere from 0.5 to 0.9."""
+    walker = Walker([ok(USER)], chance=1.0)
+    kept_in(walker, age=6.2 * DAY)
+    asking(walker)
+
+
+@pytest.mark.parametrize("failure", [RESET, ok(b"", 503), error(429, 1003), ok(b"<html>")])
+def test_a_renewal_that_fails_costs_nothing_while_the_old_one_lasts(failure: Any) -> None:
+    """As long as the old JWT lasts, a failed renewal is not noticed, and not tried again with the very next call."""
+    walker = Walker([failure, ok(USER)])
+    kept_in(walker, age=6.5 * DAY)
+    asking(walker)
+    walker.left = [ok(USER)]
+    asking(walker)
+    assert [OLD, OLD] == [sent.headers["X-Plex-Token"] for sent in walker.sent if sent.call == "get_token_details"]
+    walker.clock += 60.0
+    walker.left = [published(), nonce(), exchanged(NEW), ok(USER)]
+    asking(walker)
+    assert NEW == walker.sent[-1].headers["X-Plex-Token"]
+
+
+def test_498_renews_and_repeats_once() -> None:
+    """498 to any call, even one that is never repeated, renews and sends it again; a second 498 is raised."""
+    walker = Walker([EXPIRED, published(), nonce(), exchanged(NEW), ok(b"", 204)])
+    kept_in(walker)
+    asking(walker, SignOut())
+    assert [OLD, NEW] == [sent.headers["X-Plex-Token"] for sent in walker.sent if sent.call == "sign_out"]
+    again = Walker([EXPIRED, published(), nonce(), exchanged(NEW), EXPIRED])
+    kept_in(again)
+    again.fails(lambda caller: caller.call(GetTokenDetails()), TokenExpired)
+
+
+def test_401_for_a_jwt_whose_time_is_over() -> None:
+    """Some answer 401 where 498 is documented: an old JWT is renewed then, too; a young one is not."""
+    over = Walker([RESET, ok(UNAUTHORIZED, 401), published(), nonce(), exchanged(NEW), ok(USER)])
+    kept_in(over, age=8 * DAY)
+    asking(over)
+    young = Walker([ok(UNAUTHORIZED, 401)])
+    kept_in(young)
+    young.fails(lambda caller: caller.call(GetTokenDetails()), Unauthorized)
+
+
+def test_a_key_that_plex_no_longer_takes() -> None:
+    """Where the key is refused, the first refusal is raised and says that a new sign-in is needed."""
+    walker = Walker([EXPIRED, published(), nonce(), error(422, 1097)])
+    kept_in(walker)
+    raised = walker.fails(lambda caller: caller.call(GetTokenDetails()), TokenExpired)
+    assert "sign in again" in str(raised)
+
+
+@pytest.mark.parametrize(
+    ("outage", "kind"), [(RESET, Unreachable), (ok(b"", 503), ServerError), (error(429, 1003), RateLimited)]
+)
+def test_an_outage_during_a_needed_renewal_is_an_outage(outage: Any, kind: Any) -> None:
+    """498 and then no answer, or none that says anything: what is raised says nothing about the token."""
+    walker = Walker([EXPIRED, outage], settings=ONCE)
+    kept_in(walker)
+    walker.fails(lambda caller: caller.call(GetTokenDetails()), kind)
+
+
+def test_a_renewal_is_bounded_by_the_call() -> None:
+    """The requests of a renewal end with the time of the call that needs it."""
+    walker = Walker([EXPIRED, published(), nonce(), exchanged(NEW), ok(USER)])
+    kept_in(walker)
+    asking(walker)
+    assert {1015.0} == {step.deadline for step in walker.steps if hasattr(step, "deadline")}
+
+
+def test_the_lock_is_free_afterwards() -> None:
+    """Whether a renewal works, fails or is dropped in the middle, the lock is free afterwards."""
+    for answers in ([EXPIRED, published(), nonce(), exchanged(NEW), ok(USER)], [EXPIRED, RESET]):
+        walker = Walker(answers, settings=ONCE)
+        kept = kept_in(walker)
+        with contextlib.suppress(Unreachable):
+            asking(walker)
+        with kept.store.lock(HERE, patience=0.0):
+            pass
+    walker = Walker()
+    kept = kept_in(walker, age=6.5 * DAY)
+    flow = walker.caller.call(GetTokenDetails())
+    step = next(flow)
+    while not isinstance(step, Send):
+        step = flow.send(step.work() if isinstance(step, Do) else None)
+    with pytest.raises(CredentialsError), kept.store.lock(HERE, patience=0.0):
+        pass
+    flow.close()
+    with kept.store.lock(HERE, patience=0.0):
+        pass
+
+
+def test_whoever_waits_takes_the_others_result() -> None:
+    """While somebody else renews, a call waits, and uses the JWT that the other one kept; it asks Plex for none."""
+    walker = Walker([EXPIRED])
+    kept = kept_in(walker)
+    turns: list[float] = []
+    lock = kept.store.lock(HERE)
+    lock.__enter__()
+
+    def somebody_else() -> None:
+        there = stored(kept)
+        kept.store.save(msgspec.structs.replace(there, token=Token.received(NEW, HERE)), replacing=there)
+        lock.__exit__(None, None, None)
+
+    def watched(caller: Any) -> Any:
+        flow = caller.call(GetTokenDetails())
+        answer = yield next(flow)
+        while True:
+            try:
+                step = flow.send(answer) if not isinstance(answer, Exception) else flow.throw(answer)
+            except StopIteration as end:
+                return end.value
+            if type(step).__name__ == "Sleep":
+                turns.append(step.seconds)
+                if len(turns) == 3:
+                    somebody_else()
+                    walker.left.append(ok(USER))
+            try:
+                answer = yield step
+            except CredentialsError as failure:
+                answer = failure
+
+    walker.run(watched)
+    assert [OLD, NEW] == [sent.headers["X-Plex-Token"] for sent in walker.sent]
+    assert 3 == len(turns)
+
+
+@pytest.mark.parametrize(("timeout", "waited"), [(5.0, 5.0), (15.0, 15.0), (60.0, 30.0)])
+def test_a_lock_that_is_never_free_is_an_error(timeout: float, waited: float) -> None:
+    """A renewal that is needed waits for as long as its call may take, and half a minute of the clock at most."""
+    walker = Walker([EXPIRED], settings=Settings(plex_tv=HERE, timeout=timeout))
+    kept = kept_in(walker)
+    with kept.store.lock(HERE):
+        walker.fails(lambda caller: caller.call(GetTokenDetails()), CredentialsError)
+    assert waited <= walker.clock - 1000.0 <= waited + 1.0
+
+
+class Full(MemoryCredentials):
+    """A store on a full disk: it reads, and saves nothing more."""
+
+    full = False
+
+    def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
+        if self.full:
+            raise CredentialsError("no space is left")
+        return super().save(credential, replacing=replacing)
+
+
+def kept_in_full(walker: Walker, age: float = DAY) -> Kept:
+    store = Full()
+    kept = kept_in(walker, age=age, store=store)
+    store.full = True
+    return kept
+
+
+def test_a_jwt_that_cannot_be_stored_is_used() -> None:
+    """A full disk costs no sign-in: a new JWT is used where it came to be, and the key that is kept gives others."""
+    walker = Walker([EXPIRED, published(), nonce(), exchanged(NEW), ok(USER)])
+    kept = kept_in_full(walker)
+    asking(walker)
+    assert (NEW, OLD) == (kept().reveal(), stored(kept).token.reveal())  # type: ignore[union-attr]  # it has one
+
+
+def test_a_renewal_in_time_that_cannot_be_stored() -> None:
+    """Nor does it cost a call when it was only time to renew; nothing is asked for twice."""
+    walker = Walker([published(), nonce(), exchanged(NEW), ok(USER)])
+    kept_in_full(walker, age=4 * DAY)
+    asking(walker)
+    walker.left = [ok(USER)]
+    asking(walker)
+    assert [NEW, NEW] == [sent.headers["X-Plex-Token"] for sent in walker.sent if "X-Plex-Token" in sent.headers]
+
+
+def test_renewing_aloud_says_that_it_cannot_be_stored() -> None:
+    """Who asks for a renewal is told that it was not stored; the client lives on the new JWT all the same."""
+    walker = Walker([published(), nonce(), exchanged(NEW)])
+    kept = kept_in_full(walker)
+    walker.fails(renew, CredentialsError)
+    assert NEW == kept().reveal()  # type: ignore[union-attr]  # it has one
+
+
+def test_a_renewal_that_may_wait_does_not_wait_for_the_lock() -> None:
+    """In the middle of a JWT's life somebody else's renewal delays no call."""
+    walker = Walker([ok(USER)])
+    kept = kept_in(walker, age=4 * DAY)
+    with kept.store.lock(HERE):
+        asking(walker)
+    assert [] == walker.slept
+
+
+def test_what_was_removed_is_not_brought_back() -> None:
+    """After somebody signed out elsewhere, the key is used no more and nothing is kept again."""
+    walker = Walker([EXPIRED])
+    kept = kept_in(walker)
+    kept.store.remove(HERE)
+    walker.fails(lambda caller: caller.call(GetTokenDetails()), TokenExpired)
+    assert stored(kept) is None
+
+
+def test_a_later_sign_in_wins_over_a_renewal() -> None:
+    """Somebody signs in again while a renewal is under way: theirs stays kept."""
+    walker = Walker()
+    kept = kept_in(walker)
+
+    def meanwhile(_request: Any) -> Any:
+        there = stored(kept)
+        kept.store.save(msgspec.structs.replace(there, token=Token.received(OPAQUE, HERE)), replacing=there)
+        return exchanged(NEW)
+
+    walker.left = [EXPIRED, published(), nonce(), meanwhile, ok(USER)]
+    asking(walker)
+    loaded = stored(kept)
+    assert OPAQUE == loaded.token.reveal()
+    assert OPAQUE == walker.sent[-1].headers["X-Plex-Token"]
+
+
+def test_an_opaque_token_that_somebody_replaced() -> None:
+    """401 to an opaque token takes over what another process signed in with meanwhile."""
+    walker = Walker([ok(UNAUTHORIZED, 401), ok(USER)])
+    kept = kept_in(walker, OPAQUE, device_key=None, expires_at=None)
+    there = stored(kept)
+    kept.store.save(msgspec.structs.replace(there, token=Token.received("Qw7-Zr2_LmN8tYb4HsKd", HERE)), replacing=there)
+    asking(walker)
+    assert "Qw7-Zr2_LmN8tYb4HsKd" == walker.sent[-1].headers["X-Plex-Token"]
+
+
+def test_an_opaque_token_beside_a_key_that_was_used() -> None:
+    """A program that was killed between the first JWT and keeping it signs in again by its key."""
+    walker = Walker([ok(UNAUTHORIZED, 401), published(), nonce(), exchanged(NEW), ok(USER)])
+    kept_in(walker, OPAQUE, expires_at=None)
+    asking(walker)
+    assert NEW == walker.sent[-1].headers["X-Plex-Token"]
+
+
+def test_the_token_goes_to_the_issuer_alone() -> None:
+    """A client that lives on a kept sign-in sends its token nowhere but to the issuer, not even to its own server."""
+    walker = Walker(settings=Settings(plex_tv=HERE, server="http://127.0.0.1:32401"))
+    kept_in(walker)
+    walker.fails(lambda caller: caller.call(GetServerInformation()), CredentialsError)
+    assert [] == walker.sent
+
+
+def test_renewing_at_once() -> None:
+    """`renew` gets a new JWT whether or not it is time, and says until when."""
+    walker = Walker([published(), nonce(), exchanged(NEW)])
+    kept_in(walker)
+    now = walker.run(renew)
+    assert NOW + WEEK == now.until.timestamp()
+    assert ("mira_quill", True) == (now.username, now.device_key)
+
+
+def test_renewing_an_opaque_token_is_a_ping() -> None:
+    """`renew` keeps an opaque token alive, and notes that Plex took it."""
+    walker = Walker([PONG])
+    kept = kept_in(walker, OPAQUE, device_key=None, expires_at=None)
+    walker.run(renew)
+    assert ["ping"] == walker.calls
+    assert NOW == stored(kept).checked_at
+
+
+def test_renewing_fails_aloud() -> None:
+    """`renew` raises what went wrong; a client that was given its token has nothing to renew."""
+    for failure, kind in ((RESET, Unreachable), (SLOW, TimedOut), (error(403, 1042), Forbidden)):
+        tries = 1 if kind is Forbidden else 2  # a nonce that may be spent is replaced once
+        walker = Walker([published(), *[failure] * tries], settings=ONCE)
+        kept_in(walker)
+        walker.fails(renew, kind)
+    Walker().with_token().fails(renew, CredentialsError)
+
+
+def test_keep_alive_pings_once_a_day() -> None:
+    """An opaque token is pinged when a day has passed since Plex took it, and the next time is said."""
+    walker = Walker()
+    kept_in(walker, OPAQUE, device_key=None, expires_at=None, created_at=NOW - 3600.0)
+    assert DAY - 3600.0 == walker.run(keep_alive)
+    walker.clock += DAY - 3600.0
+    walker.left = [PONG]
+    assert DAY == walker.run(keep_alive)
+
+
+def test_keep_alive_renews_when_due() -> None:
+    """A JWT is renewed when half of its life is over, and looked at again within a day."""
+    walker = Walker()
+    kept_in(walker)
+    assert DAY == walker.run(keep_alive)
+    walker.clock += 3 * DAY
+    walker.left = [published(), nonce(), exchanged(plex_jwt(walker.clock + walker.wall))]
+    assert DAY == walker.run(keep_alive)
+
+
+def test_keep_alive_of_a_given_token() -> None:
+    """A client that was given its token pings each time."""
+    assert DAY == Walker([PONG]).with_token().run(keep_alive)
+    Walker([ok(UNAUTHORIZED, 401)]).with_token().fails(keep_alive, Unauthorized)
+
+
+def test_a_ping_is_a_call_like_others() -> None:
+    """A call with an opaque kept token costs one request."""
+    walker = Walker([PONG])
+    kept_in(walker, OPAQUE, device_key=None, expires_at=None)
+    asking(walker, Ping())
+    assert [OPAQUE] == [sent.headers["X-Plex-Token"] for sent in walker.sent]

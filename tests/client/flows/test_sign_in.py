@@ -1,0 +1,656 @@
+"""The whole sign-in, stepped by hand: what is kept, how it stands, and each way to a new one."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from keyring.backends.null import Keyring as NullKeyring
+
+from tests.client.flows.jwts import KEY, WEEK, claims_of, exchanged, nonce, plex_jwt, published
+from tests.client.flows.stepping import HERE
+from tests.client.flows.walking import NOW, OPAQUE, RESET, UNAUTHORIZED, USER, Walker, error, ok
+from ticketstub.client.config import Retry, Settings
+from ticketstub.client.flows.pending import Begun
+from ticketstub.client.flows.sign_in import sign_in
+from ticketstub.client.flows.sign_in_options import Wish, installation
+from ticketstub.credentials import Credential, MemoryCredentials
+from ticketstub.device import Device
+from ticketstub.errors import CredentialsError, Denied, GaveUp, MalformedReply, PinExpired, SignInFailed, Unreachable
+from ticketstub.refusals import TooManyFailures, Unauthorized, VerificationCodeRequired, WrongVerificationCode
+from ticketstub.tokens import Secret, Token
+
+OLDER = "Qw7-Zr2_LmN8tYb4HsKd"
+ONCE = Settings(plex_tv=HERE, retry=Retry(attempts=1))
+SIGNED_IN = ok(USER, 201)
+MADE = ok(
+    '{"id":1402233445,"code":"k3v9x0q7r2m5t8w1y4z6a0b3c","expiresIn":1800,"authToken":null}',
+    201,
+    date="Tue, 03 Nov 2026 09:15:00 GMT",
+)
+PENDING = ok('{"id":1402233445,"code":"k3v9x0q7r2m5t8w1y4z6a0b3c","authToken":null}')
+CODE_PLEASE = error(401, 1029, "Please enter the verification code")
+WRONG_CODE = error(401, 1028, "Invalid verification code")
+
+
+def linked(token: str = OPAQUE) -> Any:
+    return ok(json.dumps({"id": 1402233445, "code": "k3v9x0q7r2m5t8w1y4z6a0b3c", "authToken": token}))
+
+
+class Screen:
+    """What a program shows, and what its user answers."""
+
+    def __init__(self, *codes: str | None) -> None:
+        self.shown: list[Begun] = []
+        self.opened: list[str] = []
+        self.codes = list(codes)
+
+    def on_code(self, begun: Begun) -> None:
+        self.shown.append(begun)
+
+    def open(self, url: str) -> bool:
+        self.opened.append(url)
+        return True
+
+    def ask_code(self) -> str | None:
+        return self.codes.pop(0)
+
+
+class Signing:
+    """A sign-in with a store of its own, walked by hand."""
+
+    def __init__(self, *answers: object, screen: Screen | None = None, **wish: Any) -> None:
+        self.store = MemoryCredentials()
+        self.screen = screen or Screen()
+        self.walker = Walker(answers, settings=ONCE)
+        if not wish.keys() & {"code", "on_code", "open_browser", "give_up"}:
+            wish |= {"on_code": self.screen.on_code, "open_browser": False}
+        self.wish = Wish(credentials=self.store, identifier=lambda: "fresh-identifier", **wish)
+
+    def keep(self, token: str = OLDER, **changes: Any) -> Signing:
+        given = Credential(issuer=HERE, token=Token.received(token, HERE), client_identifier="demo-client-7c1f")
+        self.store.save(msgspec.structs.replace(given, **changes), replacing=None)
+        return self
+
+    def run(self) -> Any:
+        return self.walker.run(partial(sign_in, self.wish))
+
+    def fails(self, kind: Any) -> Any:
+        return self.walker.fails(partial(sign_in, self.wish), kind)
+
+    @property
+    def kept(self) -> Any:
+        return self.store.load(HERE)
+
+
+def by_password(*answers: object, screen: Screen | None = None, **wish: Any) -> Signing:
+    screen = screen or Screen()
+    ask = screen.ask_code if screen.codes else None
+    return Signing(*answers, screen=screen, login="mira_quill", password=Secret("hunter2"), ask_code=ask, **wish)
+
+
+# What is kept.
+
+
+def test_a_kept_sign_in_that_works_is_used() -> None:
+    """plex.tv is asked once whether the kept token still works; nobody is shown anything."""
+    signing = Signing(ok(USER)).keep()
+    now = signing.run()
+    assert (OLDER, [], ["get_token_details"]) == (now().reveal(), signing.screen.shown, signing.walker.calls)
+    assert [OLDER] == [sent.headers["X-Plex-Token"] for sent in signing.walker.sent]
+    assert ("kept", "good", "mira_quill") == (now.signed_in.how, now.signed_in.before, now.signed_in.username)
+    assert (NOW, 10500123, "mira_quill") == (
+        signing.kept.checked_at,
+        signing.kept.account_id,
+        signing.kept.username,
+    )
+
+
+def test_the_kept_client_identifier_is_used() -> None:
+    """A token is used with the client identifier that it belongs to, whatever this installation's own is now."""
+    signing = Signing(ok(USER)).keep(client_identifier="as-it-was")
+    now = signing.run()
+    assert ["as-it-was"] == [sent.headers["X-Plex-Client-Identifier"] for sent in signing.walker.sent]
+    assert "as-it-was" == now.device.client_identifier
+
+
+OUTAGES = {
+    "reset": RESET,
+    "503": ok(b"", 503),
+    "429": error(429, 1003),
+    "empty 404": ok(b"", 404),
+    "page": ok(b"<html>"),
+    "locked out": error(401, 1031),
+    "forbidden": error(403, 1042),
+}
+
+
+@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
+def test_an_outage_keeps_the_sign_in(outage: object) -> None:
+    """Where plex.tv does not say whether the kept token works, it is taken as it is, and that is told."""
+    signing = Signing(outage).keep()
+    now = signing.run()
+    assert (OLDER, "unchecked", []) == (now().reveal(), now.signed_in.before, signing.screen.shown)
+    assert OLDER == signing.kept.token.reveal()
+
+
+@pytest.mark.parametrize(
+    ("answer", "changes", "because"),
+    [
+        (ok(UNAUTHORIZED, 401), {}, "revoked"),
+        (ok(b'{"error":"Invalid token"}', 422), {}, "revoked"),
+        (ok(UNAUTHORIZED, 401), {"expires_at": NOW - 1.0}, "expired"),
+        (error(498, 1001), {}, "expired"),
+    ],
+)
+def test_a_token_that_is_over_is_replaced_and_the_user_told_why(answer: Any, changes: Any, because: str) -> None:
+    """A token that plex.tv refuses leads to a new sign-in, which says why: revoked or expired."""
+    signing = Signing(answer, MADE, linked(), ok(USER)).keep(**changes)
+    now = signing.run()
+    assert [because] == [begun.because for begun in signing.screen.shown]
+    assert (OPAQUE, because, "browser") == (now().reveal(), now.signed_in.before, now.signed_in.how)
+    assert OPAQUE == signing.kept.token.reveal()
+
+
+def test_a_damaged_store_is_an_error() -> None:
+    """What is kept and cannot be read is not silently replaced."""
+    signing = Signing()
+    signing.store._kept[Credential(issuer=HERE).entry] = b"{"
+    signing.fails(CredentialsError)
+    assert [b"{"] == list(signing.store._kept.values())
+
+
+def test_another_accounts_sign_in_is_replaced() -> None:
+    """With the login of another account than the kept one's, that account is signed in."""
+    signing = by_password(ok(USER.replace(b"mira_quill", b"pip").replace(b"mira@", b"pip@")), SIGNED_IN).keep()
+    now = signing.run()
+    assert (OPAQUE, "another") == (now().reveal(), now.signed_in.before)
+
+
+@pytest.mark.parametrize(("login", "used"), [("pip", False), ("mira_quill", True), ("mira@example.test", True)])
+def test_an_outage_gives_nobody_anothers_sign_in(login: str, used: bool) -> None:
+    """In an outage, a kept sign-in that is known to be another account's is not used in place of a login."""
+    signing = by_password(RESET, *([] if used else [RESET])).keep(username="mira_quill")
+    signing.wish = msgspec.structs.replace(signing.wish, login=login)
+    if used:
+        assert ("unchecked", OLDER) == ((now := signing.run()).signed_in.before, now().reveal())
+    else:
+        signing.fails(Unreachable)
+
+
+@pytest.mark.parametrize("login", ["mira_quill", "MIRA@example.test"])
+def test_the_same_account_needs_no_password(login: str) -> None:
+    """A login that is the kept account's, by whichever of its names, sends no password."""
+    signing = by_password(ok(USER)).keep()
+    signing.wish = msgspec.structs.replace(signing.wish, login=login)
+    signing.run()
+    assert ["get_token_details"] == signing.walker.calls
+
+
+def test_a_kept_jwt_is_renewed() -> None:
+    """A kept JWT whose time is over is renewed without the user."""
+    new = plex_jwt(NOW)
+    signing = Signing(published(), nonce(), exchanged(new), ok(USER), device_key=True)
+    signing.keep(plex_jwt(NOW - 8 * 86400), device_key=KEY.dump(), created_at=NOW - 8 * 86400, expires_at=NOW - 86400)
+    now = signing.run()
+    assert (new, "renewed", NOW + WEEK) == (now().reveal(), now.signed_in.before, signing.kept.expires_at)
+
+
+def test_a_kept_key_that_plex_no_longer_takes() -> None:
+    """Where the device was removed, the user is asked again; the same key and identifier are used again."""
+    signing = Signing(
+        error(498, 1001), published(), nonce(), error(422, 1097), MADE, linked(plex_jwt(NOW)), device_key=True
+    )
+    signing.keep(plex_jwt(NOW - 86400), device_key=KEY.dump(), created_at=NOW - 86400, expires_at=NOW + 6 * 86400)
+    now = signing.run()
+    assert ["expired"] == [begun.because for begun in signing.screen.shown]
+    assert (KEY.dump(), "demo-client-7c1f") == (now.credential.device_key, now.credential.client_identifier)
+
+
+# In the browser.
+
+
+def test_the_browser() -> None:
+    """With nothing kept: a strong PIN is made and shown, and its token kept at once, then asked whose it is."""
+    signing = Signing(MADE, PENDING, linked(), ok(USER))
+    now = signing.run()
+    (begun,) = signing.screen.shown
+    assert ("none", 1402233445) == (begun.because, begun.pin_id)
+    assert begun.url.startswith(f"{HERE}/auth#?clientID=demo-client-7c1f&code=k3v9x0q7r2m5t8w1y4z6a0b3c")
+    assert ("browser", "none", "mira_quill") == (now.signed_in.how, now.signed_in.before, now.signed_in.username)
+    assert (OPAQUE, "mira_quill", "demo-client-7c1f") == (
+        signing.kept.token.reveal(),
+        signing.kept.username,
+        signing.kept.client_identifier,
+    )
+
+
+def test_it_is_kept_before_anything_else_is_asked() -> None:
+    """The token is kept the moment it is there: that whose it is cannot be asked does not matter."""
+    signing = Signing(MADE, linked(), RESET)
+    now = signing.run()
+    assert (OPAQUE, None) == (signing.kept.token.reveal(), now.signed_in.username)
+
+
+class Full(MemoryCredentials):
+    """A store on a full disk: it reads, and saves nothing."""
+
+    def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
+        raise CredentialsError("no space is left")
+
+
+@pytest.mark.parametrize("ended", [ok(status=204), RESET, error(401, 1001)])
+def test_a_token_that_cannot_be_stored_is_ended(ended: Any) -> None:
+    """Nobody would have it, and it would live at Plex: it is signed out; what is raised is why it was not stored."""
+    signing = Signing(MADE, linked(), ended)
+    signing.wish = msgspec.structs.replace(signing.wish, credentials=Full())
+    assert "no space is left" in str(signing.fails(CredentialsError))
+    last = signing.walker.sent[-1]
+    assert ("DELETE", OPAQUE) == (last.method, last.headers["X-Plex-Token"])
+    assert HERE in last.url
+
+
+def test_the_browser_is_opened() -> None:
+    """Without a screen of its own, a program has the address opened, once."""
+    screen = Screen()
+    signing = Signing(MADE, linked(), ok(USER), screen=screen, open_browser=screen.open)
+    signing.run()
+    assert 1 == len(screen.opened)
+    assert screen.opened[0].startswith(f"{HERE}/auth#?")
+
+
+def test_shown_and_opened() -> None:
+    """A program with a screen of its own may have the address opened too; that it cannot be does not matter."""
+    screen = Screen()
+    for opener in (screen.open, lambda _url: False):
+        shown = {"on_code": screen.on_code, "open_browser": opener}
+        Signing(MADE, linked(), ok(USER), screen=screen, **shown).run()
+    assert (2, 1) == (len(screen.shown), len(screen.opened))
+
+
+def test_no_browser_and_nobody_to_show_it_to() -> None:
+    """Where no browser can be opened and the program has no screen, the error says what to pass."""
+    signing = Signing(MADE, open_browser=lambda _url: False)
+    told = str(signing.fails(SignInFailed))
+    for words in (f"{HERE}/auth#?clientID=", "on_code=", "code=True", "password=", "token="):
+        assert words in told
+
+
+class Terminal:
+    """Standard error as a terminal that somebody reads, at the times of the walked clock."""
+
+    def __init__(self, signing: Signing) -> None:
+        self.told: list[tuple[float, str]] = []
+        self.walker = signing.walker
+        signing.wish = msgspec.structs.replace(signing.wish, tell=self)
+
+    def __call__(self, text: str) -> bool:
+        self.told.append((self.walker.clock, text))
+        return True
+
+
+def test_no_browser_on_a_terminal() -> None:
+    """Where no browser can be opened, address, code and QR code go to the terminal, and the wait goes on."""
+    signing = Signing(MADE, PENDING, linked(), ok(USER), open_browser=lambda _url: False)
+    terminal = Terminal(signing)
+    assert "browser" == signing.run().signed_in.how
+    ((moment, text),) = terminal.told
+    assert 1000.0 == moment
+    for words in (f"  {HERE}/auth#?clientID=", "code to compare  k3v9x0q7r2m5t8w1y4z6a0b3c", "\u2580"):
+        assert words in text
+
+
+def test_a_browser_that_shows_nothing() -> None:
+    """Where a browser was opened and nothing comes back for five seconds, the terminal is told, once."""
+    signing = Signing(MADE, *[PENDING] * 20, linked(), ok(USER), open_browser=lambda _url: True)
+    terminal = Terminal(signing)
+    signing.run()
+    ((moment, text),) = terminal.told
+    assert 1005.0 == moment
+    assert f"  {HERE}/auth#?clientID=" in text
+    quick = Signing(MADE, *[PENDING] * 4, linked(), ok(USER), open_browser=lambda _url: True)
+    assert [] == Terminal(quick).told
+    quick.run()
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_a_screen_of_its_own_is_the_only_one(*, opens: bool) -> None:
+    """A program that shows the sign-in itself has nothing written to its terminal."""
+    screen = Screen()
+    shown = {"on_code": screen.on_code, "open_browser": lambda _url: opens}
+    signing = Signing(MADE, *[PENDING] * 20, linked(), ok(USER), screen=screen, **shown)
+    terminal = Terminal(signing)
+    signing.run()
+    assert (1, []) == (len(screen.shown), terminal.told)
+
+
+def test_a_code_to_type_on_a_terminal() -> None:
+    """With `code=True` and no `on_code`, the terminal has the page and the code."""
+    made = ok('{"id":7,"code":"H7QK","expiresIn":900,"authToken":null}', 201)
+    signing = Signing(made, linked(), ok(USER), code=True, open_browser=lambda _url: False)
+    terminal = Terminal(signing)
+    signing.run()
+    assert f"type the code H7QK on {HERE}/link" in terminal.told[0][1]
+
+
+def test_the_first_time_it_says_where_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sign-in that is kept for the first time, where nobody chose the place, is told with its place."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr("keyring.core._keyring_backend", NullKeyring())
+    signing = Signing(MADE, linked(), ok(USER), ok(USER))
+    signing.wish = msgspec.structs.replace(signing.wish, app="My App", credentials=None)
+    terminal = Terminal(signing)
+    signed_in = signing.walker.run(partial(_twice, signing.wish))
+    assert [f"Signed in. The sign-in is kept {signed_in.where}.\n"] == [text for _, text in terminal.told]
+    assert str(tmp_path) in signed_in.where
+
+
+def _twice(wish: Wish, caller: Any) -> Any:
+    yield from sign_in(wish, caller)
+    return (yield from sign_in(wish, caller)).signed_in
+
+
+def test_a_code_is_shown_and_nothing_opened() -> None:
+    """A code to be typed is of a weak PIN; the screen shows it, and no browser is opened beside it."""
+    screen = Screen()
+    made = ok('{"id":7,"code":"H7QK","expiresIn":900,"authToken":null}', 201)
+    shown = {"on_code": screen.on_code, "open_browser": screen.open}
+    signing = Signing(made, linked(), ok(USER), screen=screen, code=True, **shown)
+    now = signing.run()
+    assert b"strong=false" == signing.walker.sent[0].body
+    assert ("H7QK", f"{HERE}/link", "code") == (screen.shown[0].code, screen.shown[0].link_page, now.signed_in.how)
+    assert [] == screen.opened
+
+
+@pytest.mark.parametrize(
+    ("answers", "changes", "words"),
+    [
+        ([], None, "nobody is signed in"),
+        ([ok(UNAUTHORIZED, 401)], {}, "ended at Plex"),
+        ([ok(UNAUTHORIZED, 401)], {"expires_at": NOW - 1}, "time"),
+    ],
+)
+def test_a_program_without_a_user(answers: Any, changes: Any, words: str) -> None:
+    """With neither screen nor browser, what is kept is used, and if it does not work the error says why."""
+    signing = Signing(*answers, open_browser=False)
+    if changes is not None:
+        signing.keep(**changes)
+    assert words in str(signing.fails(SignInFailed))
+    works = Signing(ok(USER), open_browser=False).keep()
+    assert OLDER == works.run()().reveal()
+
+
+GONE = ok('{"errors":[{"code":1020,"message":"Code not found or expired"}]}', 404)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [(GONE, Denied), (ok(GONE.body, 404, date="Tue, 03 Nov 2026 09:45:01 GMT"), PinExpired)],
+)
+def test_what_ends_it_leaves_what_was_kept(answer: Any, kind: Any) -> None:
+    """A denied or expired sign-in changes nothing of what was kept."""
+    signing = Signing(ok(UNAUTHORIZED, 401), MADE, answer).keep()
+    signing.fails(kind)
+    assert OLDER == signing.kept.token.reveal()
+
+
+def test_giving_up() -> None:
+    """`give_up` ends the wait."""
+    shown: dict[str, Any] = {"on_code": lambda _begun: None, "open_browser": False}
+    Signing(MADE, PENDING, PENDING, PENDING, give_up=1.5, **shown).fails(GaveUp)
+
+
+def test_no_pin_no_sign_in() -> None:
+    """That no PIN can be made is raised as it is; it is repeated only by the client's own retries."""
+    Signing(RESET).fails(Unreachable)
+
+
+def test_the_last_sign_in_wins() -> None:
+    """Somebody else signs in under this profile meanwhile: the later sign-in is kept."""
+    signing = Signing()
+
+    def meanwhile(_request: Any) -> Any:
+        signing.keep()
+        return linked()
+
+    signing.walker.left = [MADE, meanwhile, ok(USER)]
+    signing.run()
+    assert OPAQUE == signing.kept.token.reveal()
+
+
+# By password.
+
+
+def test_by_password() -> None:
+    """Login and password are sent once; the answer says whose it is."""
+    signing = by_password(SIGNED_IN)
+    now = signing.run()
+    assert [b"login=mira_quill&password=hunter2&rememberMe=false"] == [sent.body for sent in signing.walker.sent]
+    assert ("password", "mira_quill", None) == (now.signed_in.how, now.signed_in.username, now.signed_in.until)
+    assert OPAQUE == signing.kept.token.reveal()
+
+
+def test_a_code_is_asked_for_when_plex_wants_one() -> None:
+    """Nobody is asked for a code before Plex wants one; it goes with the second try."""
+    signing = by_password(CODE_PLEASE, SIGNED_IN, screen=Screen(" 123456\n"))
+    signing.run()
+    assert b"login=mira_quill&password=hunter2&rememberMe=false&verificationCode=123456" == signing.walker.sent[1].body
+
+
+def test_a_wrong_code_is_asked_for_once_more() -> None:
+    """A wrong code is asked for once more, and not a third time."""
+    by_password(CODE_PLEASE, WRONG_CODE, SIGNED_IN, screen=Screen("111111", "222222")).run()
+    again = by_password(CODE_PLEASE, WRONG_CODE, WRONG_CODE, screen=Screen("111111", "222222"))
+    again.fails(WrongVerificationCode)
+    assert again.kept is None
+
+
+@pytest.mark.parametrize("answer", ["", "  ", None])
+def test_no_code_no_further_try(answer: str | None) -> None:
+    """Where the user has no code, Plex's question is what is raised."""
+    by_password(CODE_PLEASE, screen=Screen(answer)).fails(VerificationCodeRequired)
+
+
+def test_nobody_to_ask() -> None:
+    """Without `ask_code`, Plex's question is raised."""
+    by_password(CODE_PLEASE).fails(VerificationCodeRequired)
+
+
+def test_what_ask_code_returns_is_checked() -> None:
+    """A number is no code: leading zeros would be lost."""
+    signing = by_password(CODE_PLEASE)
+    number: Any = lambda: 123456  # noqa: E731  # a program without types
+    signing.wish = msgspec.structs.replace(signing.wish, ask_code=number)
+    with pytest.raises(TypeError):
+        signing.run()
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (ok(UNAUTHORIZED, 401), Unauthorized),
+        (error(401, 1031), TooManyFailures),
+        (RESET, Unreachable),
+        (ok(b"<html>", 201), MalformedReply),
+    ],
+)
+def test_a_password_is_never_sent_again_by_itself(answer: Any, kind: Any) -> None:
+    """Whatever goes wrong, the password was sent once."""
+    signing = by_password(answer)
+    signing.walker.caller = signing.walker.caller._replace(settings=Settings(plex_tv=HERE))
+    signing.fails(kind)
+    assert 1 == len(signing.walker.sent)
+
+
+def test_remember_me() -> None:
+    """`remember_me` is sent, and the end that Plex names is kept; without it that field means nothing."""
+    body = USER.replace(b'"username"', b'"rememberExpiresAt":1794906900,"username"')
+    remembered = by_password(ok(body, 201), remember_me=True).run()
+    assert 1794906900 == remembered.signed_in.until.timestamp()
+    assert by_password(ok(body, 201)).run().signed_in.until is None
+
+
+# With a device key.
+
+
+def test_a_key_through_a_pin() -> None:
+    """The PIN is made with a new key and identifier; each poll proves the key; the JWT is verified and kept with it."""
+    jwt = plex_jwt(NOW, aud=["plex.tv", "fresh-identifier"], thumbprint=None)
+    signing = Signing(device_key=True)
+
+    def with_kid(request: Any) -> Any:
+        kid = json.loads(signing.walker.sent[1].body)["jwk"]["kid"]
+        assert "deviceJWT=" in request.url
+        return linked(plex_jwt(NOW, aud=["plex.tv", "fresh-identifier"], thumbprint=kid))
+
+    signing.walker.left = [published(), MADE, PENDING, with_kid]
+    now = signing.run()
+    assert {"fresh-identifier"} == {sent.headers["X-Plex-Client-Identifier"] for sent in signing.walker.sent[1:]}
+    made = json.loads(signing.walker.sent[1].body)
+    assert {"kty", "crv", "x", "use", "alg", "kid"} == made["jwk"].keys()
+    assert ("fresh-identifier", "mira_quill", True) == (
+        now.signed_in.client_identifier,
+        now.signed_in.username,
+        now.signed_in.device_key,
+    )
+    assert signing.kept.device_key
+    assert NOW + WEEK + signing.walker.clock - 1000.0 == signing.kept.expires_at
+    assert jwt
+
+
+def test_a_device_jwt_is_signed_again_before_it_ends() -> None:
+    """A wait of many minutes proves the key with a device JWT that is not over, and does not sign for each poll."""
+    signing = Signing(device_key=True)
+    proofs: list[str] = []
+
+    def polled(request: Any) -> Any:
+        proofs.append(request.url.partition("deviceJWT=")[2])
+        if signing.walker.clock < 2000.0:
+            signing.walker.left.append(polled)
+            return PENDING
+        kid = json.loads(signing.walker.sent[1].body)["jwk"]["kid"]
+        return linked(plex_jwt(NOW + 1000, aud=["plex.tv", "fresh-identifier"], thumbprint=kid))
+
+    signing.walker.left = [published(), MADE, polled]
+    signing.run()
+    assert 1001 == len(proofs)
+    assert 4 <= len(set(proofs)) <= 6
+    for second, proof in enumerate(proofs):
+        assert claims_of(proof)["exp"] - (NOW + second) >= 59
+
+
+def test_a_pin_whose_jwt_cannot_be_verified() -> None:
+    """What is not signed by Plex is not taken, and nothing is kept."""
+    signing = Signing(published(), MADE, linked(plex_jwt(NOW)), device_key=True)
+    signing.fails(MalformedReply)
+    assert signing.kept is None
+
+
+def test_no_published_keys_no_pin() -> None:
+    """Where the published keys cannot be had, no user is bothered."""
+    signing = Signing(ok(b"", 503), device_key=True)
+    with pytest.raises(Exception, match="5"):
+        signing.run()
+    assert [] == signing.screen.shown
+
+
+def test_a_key_through_a_password() -> None:
+    """With a password: an opaque token for a fresh identifier, its key registered, and a JWT, which ends the former."""
+    signing = by_password(device_key=True)
+    steps: list[Any] = []
+
+    def registering(request: Any) -> Any:
+        steps.append(signing.kept)
+        return ok(b"", 201)
+
+    def exchanging(request: Any) -> Any:
+        kid = json.loads(signing.walker.sent[1].body)["jwk"]["kid"]
+        return exchanged(plex_jwt(NOW, aud=["plex.tv", "fresh-identifier"], thumbprint=kid))
+
+    signing.walker.left = [SIGNED_IN, registering, published(), nonce(), exchanging]
+    now = signing.run()
+    assert ["post_users_sign_in_data", "register_key", "get_published_keys", "get_nonce", "exchange_device_jwt"] == (
+        signing.walker.calls
+    )
+    assert {"fresh-identifier"} == {sent.headers["X-Plex-Client-Identifier"] for sent in signing.walker.sent}
+    assert OPAQUE == signing.walker.sent[1].headers["X-Plex-Token"]
+    assert steps[0].device_key, "the key is kept before it is registered"
+    assert (now(), "jwt") == (signing.kept.token, now().kind)
+
+
+def test_a_kept_opaque_token_moves_to_a_key() -> None:
+    """A program that comes to want a device key registers one with the token that it has."""
+    signing = Signing(device_key=True).keep()
+
+    def exchanging(request: Any) -> Any:
+        kid = json.loads(signing.walker.sent[1].body)["jwk"]["kid"]
+        return exchanged(plex_jwt(NOW, thumbprint=kid))
+
+    signing.walker.left = [ok(USER), error(422, 1011), published(), nonce(), exchanging]
+    now = signing.run()
+    assert ("good", "jwt", "demo-client-7c1f") == (
+        now.signed_in.before,
+        now().kind,
+        now.signed_in.client_identifier,
+    )
+
+
+def test_an_outage_moves_nothing() -> None:
+    """A token that could not be checked is not moved to a key."""
+    signing = Signing(RESET, device_key=True).keep()
+    assert OLDER == signing.run()().reveal()
+
+
+def test_a_devices_own_identifier_is_kept() -> None:
+    """A device that the program named itself keeps its identifier, also with a key."""
+    signing = Signing(device_key=True, own_device=True)
+
+    def with_kid(request: Any) -> Any:
+        kid = json.loads(signing.walker.sent[1].body)["jwk"]["kid"]
+        return linked(plex_jwt(NOW, thumbprint=kid))
+
+    signing.walker.left = [published(), MADE, with_kid]
+    assert "demo-client-7c1f" == signing.run().signed_in.client_identifier
+
+
+# What is refused before anything is sent.
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"login": "mira_quill"},
+        {"password": Secret("hunter2")},
+        {"forward_url": "myapp://done"},
+        {"profile": "no such/profile"},
+        {"profile": ""},
+    ],
+)
+def test_what_does_not_fit_together(given: Any) -> None:
+    """A wish that cannot be fulfilled is an error before anything is sent, and repeats no secret."""
+    with pytest.raises(ValueError, match=r".") as caught:
+        Wish(**given)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_password_does_not_show() -> None:
+    """A wish prints no password."""
+    assert "hunter2" not in repr(Wish(login="mira_quill", password=Secret("hunter2")))
+
+
+def test_each_program_and_profile_is_a_device_of_its_own(tmp_path: Path) -> None:
+    """The identifier of a program and profile is made once; others have others; the product is the program's name."""
+    names = [("My App", "default"), ("My-App", "default"), ("My App", "work"), ("Küche/1", "default"), ("x" * 90, "a")]
+    found = {name: installation(*name, tmp_path) for name in names}
+    assert 5 == len({device.client_identifier for device in found.values()})
+    assert [name for name, _ in names] == [device.product for device in found.values()]
+    assert found == {name: installation(*name, tmp_path) for name in names}
+
+
+def test_a_plain_name_is_the_device_that_is_remembered(tmp_path: Path) -> None:
+    """`Device.remembered("my-app")` and a sign-in of "my-app" are one installation."""
+    assert Device.remembered("my-app", directory=tmp_path) == installation("my-app", directory=tmp_path)

@@ -1,0 +1,130 @@
+"""Walks a flow of several calls by hand: clocks of ours that only sleeping moves, and a list of answers.
+
+Rule: each `Send` takes the next answer; an answer that is an error is thrown in, one that is callable is called with
+the request. What else a flow asks for (`Do`, `Put`) really happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+
+from tests.client.flows.stepping import DEVICE, HERE
+from ticketstub.client.config import Settings, with_token
+from ticketstub.client.flows.request import Caller, Published, Senses
+from ticketstub.client.flows.steps import Do, Put, Send, Sleep, Step
+from ticketstub.errors import PlexError, TimedOut, Unreachable
+from ticketstub.messages import Request, Response
+from ticketstub.tokens import Token
+
+NOW = 1_793_697_300.0  # 2026-11-03T09:15:00Z
+OPAQUE = "Xk3mPz_9Q-vT7rLb2NfW"
+USER = b'{"id":10500123,"uuid":"3f9c2b7a5d1e8f04","username":"mira_quill","email":"mira@example.test","authToken":"Xk3mPz_9Q-vT7rLb2NfW"}'  # noqa: E501  # as it came
+UNAUTHORIZED = b'{"errors":[{"code":1001,"message":"User could not be authenticated","status":401}]}'
+RESET = Unreachable("the connection was reset")
+SLOW = TimedOut("no answer in time")
+
+
+@dataclass
+class Walker:
+    """Walks a flow, and remembers its steps.
+
+    Attributes:
+        answers: for each `Send`, in order.
+        clock: the clock that only grows. wall: this computer's clock is so many seconds ahead of it.
+        chance: what chance says, always.
+    """
+
+    answers: Sequence[object] = ()
+    clock: float = 1000.0
+    wall: float = NOW - 1000.0
+    chance: float = 0.0
+    settings: Settings = field(default_factory=lambda: Settings(plex_tv=HERE))
+    steps: list[Any] = field(default_factory=list)
+    moments: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.left: list[Any] = list(self.answers)
+        senses = Senses(lambda: self.clock, lambda: self.clock + self.wall, lambda: self.chance)
+        self.caller = Caller(self.settings, DEVICE, senses, Published())
+
+    def with_token(self, token: Any = OPAQUE) -> Walker:
+        held = Token.received(token, HERE) if isinstance(token, str) else token
+        self.caller = self.caller._replace(settings=with_token(self.settings, held))
+        return self
+
+    def run(self, make: Callable[[Caller], Any]) -> Any:
+        """Walk to the end."""
+        flow = make(self.caller)
+        try:
+            step = next(flow)
+            while True:
+                self.steps.append(step)
+                self.moments.append(self.clock)
+                step = self._answer(flow, step)
+        except StopIteration as end:
+            assert [] == self.left, "answers left over"
+            return end.value
+        finally:
+            flow.close()
+
+    def _answer(self, flow: Any, step: Step) -> Step:
+        try:
+            answer = self._done(step)
+        except PlexError as failure:
+            return flow.throw(failure)
+        return flow.send(answer)
+
+    def _done(self, step: Step) -> object:
+        if isinstance(step, Sleep):
+            self.clock += step.seconds
+            return None
+        if isinstance(step, Do):
+            return step.work()
+        if isinstance(step, Put):
+            return step.question()
+        assert self.left, f"no answer left for {step.request!r}"
+        answer = self.left.pop(0)
+        if isinstance(answer, PlexError):
+            raise answer
+        return answer(step.request) if callable(answer) else answer
+
+    def fails(self, make: Callable[[Caller], Any], kind: type[PlexError]) -> Any:
+        """Walk, and expect exactly this error, after the last answer."""
+        with pytest.raises(PlexError) as caught:
+            self.run(make)
+        assert kind is type(caught.value), repr(caught.value)
+        assert [] == self.left, "answers left over"
+        return caught.value
+
+    @property
+    def sent(self) -> list[Request]:
+        return [step.request for step in self.steps if isinstance(step, Send)]
+
+    @property
+    def calls(self) -> list[str]:
+        return [request.call for request in self.sent]
+
+    @property
+    def slept(self) -> list[float]:
+        return [step.seconds for step in self.steps if isinstance(step, Sleep)]
+
+    def date(self, ahead: float = 0.0) -> dict[str, str]:
+        """Write a Date header, by a clock that is so many seconds ahead of this computer's."""
+        return {"date": formatdate(self.clock + self.wall + ahead, usegmt=True)}
+
+
+def ok(body: bytes | str = b"", status: int = 200, **headers: str) -> Response:
+    """Make an answer; names of headers with underscores for hyphens."""
+    text = body.encode() if isinstance(body, str) else body
+    return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, text)
+
+
+def error(status: int, code: int, message: str = "no", **headers: str) -> Response:
+    """Make a refusal as plex.tv writes one."""
+    body = f'{{"errors":[{{"code":{code},"message":"{message}","status":{status}}}]}}'
+    return ok(body, status, **headers)

@@ -1,0 +1,81 @@
+"""What is the async transport's alone: cancelling, event loops, and a session that the user brings."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import aiohttp
+
+from tests.client.transports import hostile
+from tests.client.transports.conftest import SHORT, TIMEOUT, request
+from ticketstub.client.transports.aiohttp import AiohttpTransport
+
+
+async def send(transport: AiohttpTransport, url: str):
+    return await transport.send(request(url), deadline=time.monotonic() + TIMEOUT, connect_timeout=TIMEOUT)
+
+
+async def test_cancel_closes_the_exchange() -> None:
+    """Cancelling a send closes its connection: the server sees it."""
+    transport = AiohttpTransport()
+    for behave in (hostile.silent, hostile.dripping_body):
+        with hostile.Server(behave) as server:
+            task = asyncio.create_task(send(transport, server.url))
+            await asyncio.sleep(SHORT)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert task.cancelled()
+            if behave is hostile.silent:
+                assert await asyncio.to_thread(server.ended.wait, 1)
+    await transport.close()
+
+
+def test_a_session_for_each_loop() -> None:
+    """One transport serves one event loop after the other."""
+    transport = AiohttpTransport()
+
+    async def once(url: str) -> bytes:
+        try:
+            return (await send(transport, url)).body
+        finally:
+            await transport.close()
+
+    with hostile.Server(hostile.answer(hostile.OK)) as server:
+        for _ in range(2):
+            assert b"ok" == asyncio.run(once(server.url))
+
+
+async def test_many_at_once() -> None:
+    """Many tasks send through one transport."""
+    transport = AiohttpTransport()
+    with hostile.Server(hostile.answer(hostile.OK)) as server:
+        answers = await asyncio.gather(*(send(transport, server.url) for _ in range(50)))
+    await transport.close()
+    assert [b"ok"] * 50 == [answer.body for answer in answers]
+
+
+async def test_their_session_stays_open() -> None:
+    """The user's session is used and never closed; its headers are the user's choice and take part."""
+    with hostile.Server(hostile.answer(hostile.OK)) as server:
+        async with aiohttp.ClientSession(headers={"X-Mine": "1"}, raise_for_status=True) as session:
+            transport = AiohttpTransport(session)
+            await send(transport, server.url)
+            await transport.close()
+            assert not session.closed
+        assert b"X-Mine: 1" in server.requests[0]
+        assert b"User-Agent" not in server.requests[0]
+
+
+async def test_their_status_check_is_off() -> None:
+    """A session that raises for refusals does not do so for ours."""
+    with hostile.Server(hostile.answer(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")) as server:
+        async with aiohttp.ClientSession(raise_for_status=True) as session:
+            assert 401 == (await send(AiohttpTransport(session), server.url)).status
+
+
+async def test_sleep() -> None:
+    """Sleeping waits and lets others run."""
+    begun = time.monotonic()
+    await AiohttpTransport().sleep(0.02)
+    assert time.monotonic() - begun >= 0.015

@@ -1,0 +1,88 @@
+"""Which transport serves which client, and that choosing loads nothing that is not used."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import httpx
+import httpx2
+import pytest
+
+from ticketstub.client.transports import async_transport_for, transport_for
+from ticketstub.client.transports.aiohttp import AiohttpTransport
+from ticketstub.client.transports.http1 import StandardTransport
+from ticketstub.client.transports.httpx import AsyncHttpxTransport, HttpxTransport
+
+EMPTY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # made at once, the default is slow
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+class Mine:
+    def send(self, request, *, deadline, connect_timeout): ...
+    def sleep(self, seconds): ...
+    def close(self): ...
+
+
+class MineAwaited:
+    async def send(self, request, *, deadline, connect_timeout): ...
+    async def sleep(self, seconds): ...
+    async def close(self): ...
+
+
+class TheirClient(httpx2.Client):
+    pass
+
+
+def test_sync() -> None:
+    """Nothing gives our own transport, a client its adapter, a transport itself behind a guard."""
+    assert StandardTransport is type(transport_for(None))
+    with httpx2.Client(verify=EMPTY) as two, httpx.Client(verify=EMPTY) as one, TheirClient(verify=EMPTY) as derived:
+        assert {HttpxTransport} == {type(transport_for(client)) for client in (one, two, derived)}
+    mine = Mine()
+    assert mine is vars(transport_for(mine))["_inner"]
+
+
+async def test_async() -> None:
+    """The same, awaited."""
+    assert AiohttpTransport is type(async_transport_for(None))
+    async with (
+        aiohttp.ClientSession() as session,
+        httpx2.AsyncClient(verify=EMPTY) as two,
+        httpx.AsyncClient(verify=EMPTY) as one,
+    ):
+        assert AiohttpTransport is type(async_transport_for(session))
+        assert {AsyncHttpxTransport} == {type(async_transport_for(client)) for client in (one, two)}
+    mine = MineAwaited()
+    assert mine is vars(async_transport_for(mine))["_inner"]
+
+
+async def test_anything_else() -> None:
+    """What cannot serve is a TypeError that says what can."""
+    async with httpx2.AsyncClient(verify=EMPTY) as asynchronous:
+        for wrong in (asynchronous, MineAwaited(), object(), "http://127.0.0.1"):
+            with pytest.raises(TypeError, match=r"Plex sends with an httpx2.Client or httpx.Client, or a transport"):
+                transport_for(wrong)
+    with httpx2.Client(verify=EMPTY) as synchronous:
+        for wrong in (synchronous, Mine(), object()):
+            with pytest.raises(TypeError, match=r"AsyncPlex sends with an aiohttp.ClientSession, .* is none of these"):
+                async_transport_for(wrong)
+
+
+@pytest.mark.long
+def test_nothing_heavy_is_loaded() -> None:
+    """Importing the package loads no HTTP library, and choosing the sync transport no async one."""
+    program = """
+import sys
+import ticketstub.client.transports as transports
+print([name for name in ("http.client", "ssl", "socket", "asyncio", "aiohttp", "httpx2") if name in sys.modules])
+transports.transport_for(None)
+print([name for name in ("asyncio", "aiohttp", "httpx2", "httpx", "yarl") if name in sys.modules])
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": str(SOURCE)}, capture_output=True, text=True, check=True
+    )
+    assert "[]\n[]\n" == run.stdout

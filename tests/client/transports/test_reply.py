@@ -1,0 +1,138 @@
+"""The reader of replies: the same whatever pieces the bytes come in, and never anything but its own errors."""
+
+from __future__ import annotations
+
+import socket
+import time
+from http.client import HTTPException
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.client.transports import hostile
+from tests.examples import examples
+from tests.tables import every
+from ticketstub.client.transports.reply import BadReply, Reader, Reply
+from ticketstub.messages import MAX_BODY, Place, Response, destination
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n3;x\r\nefg\r\n0\r\n\r\n"
+
+
+class Pieces(socket.socket):
+    """A socket from which these pieces come, and then the end."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        super().__init__()
+        self._pieces = [piece for piece in pieces if piece]
+
+    def recv(self, _size: int, _flags: int = 0) -> bytes:
+        return self._pieces.pop(0) if self._pieces else b""
+
+
+def read(pieces: list[bytes]) -> tuple[Response, bool]:
+    with Pieces(pieces) as sock:
+        reader = Reader(sock)
+        reader.deadline = time.monotonic() + 5
+        reply = Reply(reader, "GET")
+        reply.begin()
+        return reply.whole(), reply.reusable
+
+
+@given(st.lists(st.integers(0, len(CHUNKED)), max_size=10))
+@examples(50)
+def test_pieces_do_not_matter(cuts: list[int]) -> None:
+    """A reply reads the same however the network cuts it."""
+    edges = [0, *sorted(cuts), len(CHUNKED)]
+    response, reusable = read([CHUNKED[start:end] for start, end in pairwise(edges)])
+    assert (200, b"abcdefg", True) == (response.status, response.body, reusable)
+
+
+@given(st.one_of(st.binary(max_size=200), st.binary(max_size=80).map(lambda some: CHUNKED[:60] + some)))
+@example(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nabc")
+@example(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 5000 + b"\r\nabc")
+@example(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n")
+@examples(150)
+def test_any_bytes(some: bytes) -> None:
+    """Whatever bytes come, they are a reply, or the error is one of those that become `MalformedReply`."""
+    try:
+        response, _ = read([some])
+    except (HTTPException, OSError):
+        return
+    assert len(response.body) <= len(some)
+
+
+@every(
+    "head",
+    [
+        b"X-A : b",
+        b" folded: b",
+        b"X-A: b\r\n folded",
+        b"X-A\0: b",
+        b"X-A: b\0",
+        b"X-A: b\rX-B: c",
+        b"Content-Length: 1\r\nContent-Length: 2",
+        b"Content-Length: 1, 1",
+        b"Content-Length: -1",
+        b"Content-Length: 1_0",
+        b"Transfer-Encoding: gzip, chunked",
+        b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+        b"X-A: " + b"b" * 20_000,
+    ],
+)
+def test_heads_refused(head: bytes) -> None:
+    """A head that two readers could read in two ways is refused."""
+    with pytest.raises(BadReply):
+        read([b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n"])
+
+
+@every(
+    ("head", "reusable"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: Close\r\n\r\n", False),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", False),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: Keep-Alive\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nmore", False),
+    ],
+)
+def test_reusable(head: bytes, reusable: bool) -> None:
+    """A connection is used again only where the end of the reply is beyond doubt."""
+    assert reusable is read([head])[1]
+
+
+def test_largest_body() -> None:
+    """One byte beyond the largest body is too large, chunked or until the end of the connection."""
+    large = b"a" * (MAX_BODY + 1)
+    for raw in (b"\r\n" + large, b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(large), large)):
+        with pytest.raises(BadReply, match="it is too large"):
+            read([b"HTTP/1.1 200 OK\r\n" + raw])
+
+
+@pytest.mark.parametrize(
+    ("url", "place", "target", "host"),
+    [
+        ("http://a.test", Place("http", "a.test", 80), "/", "a.test"),
+        ("https://A.test:443?q", Place("https", "a.test", 443), "/?q", "a.test"),
+        ("https://a.test:32400/p;x?q=1#gone", Place("https", "a.test", 32400), "/p;x?q=1", "a.test:32400"),
+        ("http://[::1]:80/", Place("http", "::1", 80), "/", "[::1]"),
+        ("http://[::1]:81/", Place("http", "::1", 81), "/", "[::1]:81"),
+    ],
+)
+def test_destination(url: str, place: Place, target: str, host: str) -> None:
+    """An address is split into where it leads and what is asked for there."""
+    assert (place, target) == destination(url)
+    assert host == place.host_header
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this computer has no IPv6")
+def test_ipv6(own: str, make_sender) -> None:
+    """An IPv6 address in brackets is dialled as such."""
+    from tests.client.transports.conftest import failure_of, request
+
+    error = failure_of(make_sender(own), request(f"http://[::1]:{hostile.closed_port()}"))
+    assert str(error).startswith("[::1]:")

@@ -1,0 +1,244 @@
+"""The local Plex's own key, its JWTs when they come back, and devices' JWTs as it reads them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from tests.crypto.forging import Valid, b64, part, raw_private, unb64
+from tests.crypto.samples import (
+    CLIENT,
+    NONCE,
+    NOW,
+    PRIVATE,
+    device_claims,
+    device_key,
+    plex_claims,
+    signing_key,
+    spellings,
+)
+from ticketstub.crypto import (
+    DeviceClaims,
+    DeviceKey,
+    Jwk,
+    JwtRefused,
+    SigningKey,
+    read_jwt,
+    verify_device_jwt,
+    verify_own,
+)
+
+KEY = signing_key()
+DEVICE = device_key()
+VALID = Valid({"kid": "demo-key-1", "alg": "EdDSA", "typ": "JWT"}, device_claims(), raw_private(DEVICE))
+
+
+def own(text: str, **given: Any) -> str | None:
+    try:
+        verify_own(text, **{"keys": {KEY.kid: KEY.jwk}, "now": NOW, **given})
+    except JwtRefused as refused:
+        return refused.reason
+    return None
+
+
+def device(text: str, jwk: Jwk = DEVICE.jwk, **given: Any) -> DeviceClaims:
+    return verify_device_jwt(text, jwk, **{"client_identifier": CLIENT, "now": NOW, "nonce_required": True, **given})
+
+
+def reason(text: str, jwk: Jwk = DEVICE.jwk, **given: Any) -> str | None:
+    try:
+        device(text, jwk, **given)
+    except JwtRefused as refused:
+        return refused.reason
+    return None
+
+
+def test_what_it_signs():
+    """A JWT of the local Plex has the documented header and claims in their order, and a right signature."""
+    header, claims, signature = KEY.sign(plex_claims()).split(".")
+    Ed25519PublicKey.from_public_bytes(unb64(KEY.jwk.x or "")).verify(unb64(signature), f"{header}.{claims}".encode())
+    assert f'{{"kid":"{KEY.kid}","typ":"JWT","alg":"EdDSA"}}' == unb64(header).decode()
+    assert (
+        '{"nonce":"0d9f6c1e-3b2a-4e57-9c88-71a5d2f4b603","thumbprint":"demo-key-1","iss":"plex.tv",'
+        '"aud":["plex.tv","demo-client-7c1f"],"iat":1793675700,"exp":1794280500,'
+        '"user":{"id":10500123,"uuid":"3f9c2b7a5d1e8f04","username":"mira_quill","email":"mira@example.test",'
+        '"friendly_name":"Mira","restricted":false,"anonymous":null,"joinedAt":1552593531}}'
+    ) == unb64(claims).decode()
+    assert KEY.sign(plex_claims()).startswith("eyJ")
+
+
+def test_its_name():
+    """Its name has 43 characters of base64url, as those of Plex's own keys have."""
+    for key in (KEY, SigningKey.generate()):
+        assert re.fullmatch(r"[A-Za-z0-9_-]{43}", key.kid)
+        assert (key.kid, "sig", "EdDSA") == (key.jwk.kid, key.jwk.use, key.jwk.alg)
+
+
+def test_keeping_it():
+    """It comes back from what was kept; a device's key is not taken in its place, and nothing is repeated."""
+    assert KEY.jwk == SigningKey.load(KEY.dump()).jwk
+    with pytest.raises(ValueError, match=r"^this is no signing key, or it is damaged$") as caught:
+        SigningKey.load(DEVICE.dump())
+    assert not any(secret in repr(caught.value) for secret in spellings(PRIVATE))
+    assert f"<SigningKey {KEY.kid}>" == repr(KEY)
+
+
+def test_names_beyond_ascii():
+    """A name is signed as it is."""
+    text = KEY.sign({**plex_claims(), "user": {"friendly_name": "Mïra ✦"}})
+    assert {"friendly_name": "Mïra ✦"} == verify_own(text, {KEY.kid: KEY.jwk}, now=NOW)["user"]
+
+
+def test_what_comes_back():
+    """Its own JWT comes back with the claims that it signed."""
+    assert plex_claims() == verify_own(KEY.sign(plex_claims()), {KEY.kid: KEY.jwk}, now=NOW)
+
+
+def test_its_time():
+    """By its own clock no grace is given at the end; a clock of another process may be a minute behind."""
+    end = NOW + 604_800
+    expected = {NOW - 61: "not_yet", NOW - 60: None, NOW: None, end - 0.1: None, end: "expired", end + 10**8: "expired"}
+    assert expected == {now: own(KEY.sign(plex_claims()), now=now) for now in expected}
+
+
+def test_rotation():
+    """A JWT counts for as long as its key does (T-S25): beside a newer one yes, after its removal no."""
+    new = signing_key(9)
+    text = KEY.sign(plex_claims())
+    assert None is own(text, keys={KEY.kid: KEY.jwk, new.kid: new.jwk})
+    assert "kid" == own(text, keys={new.kid: new.jwk})
+    assert "kid" == own(text, keys={})
+    assert "signature" == own(text, keys={KEY.kid: new.jwk})
+
+
+def test_another_issuer():
+    """An instance that does not sign as plex.tv takes its own name, and no other."""
+    text = KEY.sign({**plex_claims(), "iss": "stand-in", "aud": ["stand-in", CLIENT]})
+    assert None is own(text, issuer="stand-in")
+    assert "issuer" == own(text)
+    assert "issuer" == own(KEY.sign(plex_claims()), issuer="stand-in")
+    assert "audience" == own(KEY.sign({**plex_claims(), "iss": "stand-in"}), issuer="stand-in")
+
+
+def test_a_device_jwt():
+    """What a device's JWT asks for: its nonce, the scopes that are documented in their order."""
+    expected = DeviceClaims(nonce=NONCE, scope=("username", "email", "friendly_name"))
+    assert expected == device(VALID.token())
+    signed = DEVICE.sign(CLIENT, now=NOW, nonce=NONCE, scope=["friendly_name", "email", "username"])
+    assert expected == device(signed.reveal())
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        (None, ()),
+        ("", ()),
+        ("joinedAt", ("joinedAt",)),
+        ("email, username", ("username", "email")),
+        ("email,email,admin,,Username", ("email",)),
+    ],
+)
+def test_scopes(scope: str | None, expected: tuple[str, ...]):
+    """Names that are not documented ask for nothing."""
+    assert expected == device(VALID.says(scope=scope)).scope
+
+
+def test_aud_as_a_list():
+    """`aud` is plex.tv, as text or as a list of just that."""
+    assert None is reason(VALID.says(aud=["plex.tv"]))
+    assert "audience" == reason(VALID.says(aud=["plex.tv", "plex.tv"]))
+
+
+def test_without_times():
+    """A device need not say when it signed (observed: one client does not), and may leave out one of both."""
+    bare = {name: value for name, value in VALID.claims.items() if name not in {"iat", "exp"}}
+    for token in (VALID.token(claims=bare), VALID.without("exp"), VALID.without("iat")):
+        assert NONCE == device(token).nonce
+    assert "expired" == reason(VALID.without("iat"), now=NOW + 360)
+
+
+def test_device_clocks():
+    """A device's clock may be a minute off; a JWT may last for a day and not longer."""
+    expected = {NOW - 61: "not_yet", NOW - 60: None, NOW + 359: None, NOW + 360: "expired"}
+    assert expected == {now: reason(VALID.token(), now=now) for now in expected}
+    assert (None, "lifetime") == (reason(VALID.says(exp=NOW + 86_400)), reason(VALID.says(exp=NOW + 86_401)))
+    assert None is reason(VALID.says(iat=NOW - 3000, exp=NOW + 600))
+    assert (None, "lifetime") == (reason(VALID.token(), longest=300), reason(VALID.token(), longest=299))
+
+
+def test_without_a_nonce():
+    """The poll of a PIN needs no nonce; where one comes along it is read all the same."""
+    assert None is device(VALID.without("nonce"), nonce_required=False).nonce
+    assert NONCE == device(VALID.token(), nonce_required=False).nonce
+    assert "nonce" == reason(VALID.says(nonce=7), nonce_required=False)
+    assert "nonce" == reason(VALID.without("nonce"))
+
+
+def test_typ_may_be_missing():
+    """A device need not say that its JWT is one."""
+    assert None is reason(VALID.headless("typ"))
+
+
+def test_whose_it_is():
+    """`iss` is the client identifier of the device that the key belongs to, to the letter."""
+    assert "issuer" == reason(VALID.token(), client_identifier="demo-client-0000")
+    assert "issuer" == reason(VALID.token(), client_identifier=CLIENT.upper())
+    assert "kid" == reason(VALID.token(), device_key("demo-key-2").jwk)
+    assert "signature" == reason(VALID.token(), DeviceKey.generate("demo-key-1").jwk)
+
+
+RSA = rsa.generate_private_key(65537, 2048)
+
+
+def rsa_jwk(private: rsa.RSAPrivateKey = RSA) -> Jwk:
+    numbers = private.public_key().public_numbers()
+    return Jwk(kty="RSA", n=b64(numbers.n.to_bytes((numbers.n.bit_length() + 7) // 8)), e="AQAB", kid="demo-key-1")
+
+
+def rsa_signed(alg: str = "RS256", private: rsa.RSAPrivateKey = RSA, pad: Any = None) -> str:
+    text = f"{part({'kid': 'demo-key-1', 'alg': alg, 'typ': 'JWT'})}.{part(device_claims())}"
+    return f"{text}.{b64(private.sign(text.encode(), pad or padding.PKCS1v15(), hashes.SHA256()))}"
+
+
+def test_rsa():
+    """A device may sign with an RSA key by RS256 (documented), and by nothing else."""
+    assert NONCE == device(rsa_signed(), rsa_jwk()).nonce
+    assert "algorithm" == reason(rsa_signed("EdDSA"), rsa_jwk())
+    assert "algorithm" == reason(rsa_signed("PS256", pad=padding.PSS(padding.MGF1(hashes.SHA256()), 32)), rsa_jwk())
+    assert "algorithm" == reason(rsa_signed())
+    assert "algorithm" == reason(VALID.token(), rsa_jwk())
+    other = rsa.generate_private_key(65537, 2048)
+    assert "signature" == reason(rsa_signed(private=other), rsa_jwk())
+    text = rsa_signed()
+    signed, _, signature = text.rpartition(".")
+    for wrong in (bytes(256), b"\xff" * 256, unb64(signature)[:-1], unb64(signature) + b"\0", b"\x01"):
+        assert "signature" == reason(f"{signed}.{b64(wrong)}", rsa_jwk())
+
+
+def test_a_weak_rsa_key_verifies_nothing():
+    """An RSA key of 1024 bits is refused also where it was stored already."""
+    weak = rsa.generate_private_key(65537, 1024)  # noqa: S505  # weak on purpose
+    assert "kid" == reason(rsa_signed(private=weak), rsa_jwk(weak))
+
+
+def test_verify_alone():
+    """The plain verification returns the claims and checks none of them; only the algorithms that are named count."""
+    text = VALID.token(claims={"anything": 1})
+    assert {"anything": 1} == read_jwt(text, algorithms=("EdDSA",)).verified(DEVICE.jwk)
+    with pytest.raises(JwtRefused, match="alg"):
+        read_jwt(text, algorithms=("RS256",)).verified(DEVICE.jwk)
+    with pytest.raises(JwtRefused, match="alg"):
+        read_jwt(text, algorithms=()).verified(DEVICE.jwk)
+
+
+def test_claims_that_are_no_json():
+    """What cannot be written as JSON is a mistake of the program, found before anything is signed."""
+    with pytest.raises(TypeError):
+        KEY.sign({"iss": object()})
+    assert "plex.tv" == json.loads(unb64(KEY.sign({"iss": "plex.tv"}).split(".")[1]))["iss"]

@@ -1,0 +1,272 @@
+"""The proxy serves this user's programs only, by the secret of its address or by what the system says of the peer."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.local_plex.asking import MIRA, world
+from tests.local_plex.intercept.conftest import PATIENCE, Stage
+from ticketstub.local_plex.intercept.interception import certify, hosts_of
+from ticketstub.local_plex.intercept.peers import Callers, own_uid, uid_of
+from ticketstub.local_plex.intercept.proxy import Proxy, Upstream
+from ticketstub.local_plex.intercept.variables import AUTHORITY, Pointing, added
+from ticketstub.local_plex.local_plex import LocalPlex
+from ticketstub.local_plex.world.schema import World
+from ticketstub.tokens import Secret
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux says whose a connection is")
+UNPROVEN = b"HTTP/1.1 407 Proxy Authentication Required: this proxy serves the programs of its own user only\r\n"
+REQUESTS = (
+    b"CONNECT plex.tv:443 HTTP/1.1\r\nHost: plex.tv:443\r\n\r\n",
+    b"CONNECT media.example:443 HTTP/1.1\r\n\r\n",
+    b"GET http://plex.tv/api/v2/user HTTP/1.1\r\nHost: plex.tv\r\n\r\n",
+    b"GET http://media.example/ HTTP/1.1\r\nHost: media.example\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    b"no request at all\r\n\r\n",
+)
+NOBODY = 65534
+"""Another user's number: there need not be such a user."""
+# Every request on a connection of its own: port, requests in hexadecimal; prints what comes in hexadecimal.
+ASKING = """
+import socket, sys
+for text in sys.argv[2:]:
+    with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=60) as connection:
+        connection.sendall(bytes.fromhex(text))
+        came = b""
+        while piece := connection.recv(65536):
+            came += piece
+            if b"Connection established" in came:
+                break
+        print(came.hex())
+"""
+
+
+def unknown(_near: tuple[str, int], _far: tuple[str, int]) -> None:
+    """Say nothing of whose a connection is, as systems other than Linux."""
+
+
+def proof(proxy: Proxy) -> bytes:
+    """Write the field that programs send who were told this proxy's address."""
+    parts = urlsplit(proxy.url)
+    return b"Proxy-Authorization: Basic " + b64encode(f"{parts.username}:{parts.password}".encode()) + b"\r\n"
+
+
+def with_field(request: bytes, field: bytes) -> bytes:
+    return request.replace(b"\r\n", b"\r\n" + field, 1)
+
+
+@linux
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root can be another user")
+def test_another_users_program_is_not_served(stage: Stage) -> None:
+    """A process of another user gets 407 for whatever it sends; with the secret it is served."""
+    further = stage.backend(b"HTTP/1.1 200 OK\r\n\r\n")
+    proxy = stage.proxy(upstream=Upstream(further.address, Secret("Basic dTpw")))
+    port = proxy.url.rpartition(":")[2]
+    python = shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin") or sys.executable
+
+    def asked(*requests: bytes) -> list[bytes]:
+        command = [python, "-I", "-S", "-c", ASKING, port, *(request.hex() for request in requests)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, user=NOBODY, cwd="/", check=True)
+        return [bytes.fromhex(line) for line in done.stdout.split()]
+
+    for answer in asked(*REQUESTS):
+        assert answer.startswith(UNPROVEN)
+        assert b"plex.tv" not in answer
+        assert 1 == answer.count(b"HTTP/1.1")
+    assert ([], [], []) == (further.came, stage.plex_tv.came, stage.attic.came)
+    assert {("", "refused")} == set(stage.told(len(REQUESTS)))
+    served = asked(with_field(REQUESTS[0], proof(proxy)))
+    assert [b"HTTP/1.1 200 Connection established\r\n\r\n"] == served
+
+
+@linux
+def test_this_users_program_needs_no_secret(stage: Stage) -> None:
+    """Java sends none: the system says whose the connection is."""
+    client = stage.client(stage.proxy())
+    assert client.tunnel("plex.tv:443").startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_without_proof_nothing_is_served(stage: Stage, request_: bytes) -> None:
+    """Where the system does not say whose a connection is, the secret decides: none or another is 407."""
+    further = stage.backend(b"HTTP/1.1 200 OK\r\n\r\n")
+    proxy = stage.proxy(upstream=Upstream(further.address, Secret("Basic dTpw")), callers=Callers(unknown))
+    right = proof(proxy)
+    wrong = (b"", right[:-4] + b"\r\n", right.replace(b"Basic", b"Bearer"), right * 2, b"Proxy-Authorization:\r\n")
+    for field in wrong:
+        client = stage.client(proxy)
+        client.say(with_field(request_, field))
+        said = client.rest()
+        assert said.startswith(UNPROVEN)
+        assert b'\r\nProxy-Authenticate: Basic realm="ticketstub run"\r\n' in said
+        assert 1 == said.count(b"HTTP/1.1 ")
+    assert ([], []) == (further.came, stage.plex_tv.came)
+
+
+def test_the_secret_opens_and_goes_no_further(stage: Stage) -> None:
+    """With it requests are served, and neither a server, another proxy nor the journal gets it."""
+    further = stage.backend(b"HTTP/1.1 200 OK\r\n\r\n")
+    proxy = stage.proxy(upstream=Upstream(further.address, Secret("Basic dTpw")), callers=Callers(unknown))
+    for request in REQUESTS[:4]:
+        client = stage.client(proxy)
+        client.say(with_field(request, proof(proxy)))
+        if b"CONNECT plex.tv" in request:
+            assert client.head().startswith(b"HTTP/1.1 200 ")
+            client.close()
+        else:
+            assert client.rest().startswith(b"HTTP/1.1 200 ")
+    assert (2, 2) == (len(further.came), len(stage.plex_tv.came))
+    assert all(b"Proxy-Authorization: Basic dTpw\r\n" in came for came in further.came)
+    password = urlsplit(proxy.url).password or "-"
+    seen = b"".join([*further.came, *stage.plex_tv.came]) + repr(stage.events).encode()
+    assert password.encode() not in seen
+    assert proof(proxy).split()[-1] not in seen
+
+
+def test_a_web_page_gets_a_403(stage: Stage, connect: Callable[[], object]) -> None:
+    """A page in this user's browser, told that its host is here, gets 403 for what a browser can send, and the end."""
+    port = stage.proxy().url.rpartition(":")[2]
+    host = f"Host: evil.example:{port}\r\nOrigin: http://evil.example:{port}\r\n".encode()
+    smuggled = b"CONNECT plex.tv:443 HTTP/1.1\r\n\r\n"
+    bodies = (
+        b"GET / HTTP/1.1\r\n" + host + b"\r\n",
+        b"OPTIONS * HTTP/1.1\r\n" + host + b"\r\n",
+        b"POST /api HTTP/1.1\r\n" + host + b"Content-Length: %d\r\n\r\n" % len(smuggled) + smuggled,
+        b"GET //plex.tv/api HTTP/1.1\r\n" + host + b"\r\n" + smuggled,
+    )
+    for text in bodies:
+        with socket.create_connection(("127.0.0.1", int(port)), timeout=PATIENCE) as browser:
+            browser.sendall(text)
+            came = b""
+            while piece := browser.recv(65536):
+                came += piece
+        assert came.startswith(b"HTTP/1.1 403 ")
+        assert 1 == came.count(b"HTTP/1.1 ")
+    assert [] == stage.plex_tv.came
+
+
+@linux
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_the_system_says_whose_a_connection_is(family: socket.AddressFamily) -> None:
+    """By IPv4 and by IPv4 in IPv6; of one that was closed it says nothing, although it names a user."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        with socket.socket(family) as client:
+            client.connect(address if family == socket.AF_INET else (f"::ffff:{address[0]}", address[1]))
+            near = ("127.0.0.1", client.getsockname()[1])
+            far, _ = listener.accept()
+            assert os.getuid() == uid_of(near, address)
+            assert uid_of(("127.0.0.1", 1), address) is None
+            client.shutdown(socket.SHUT_WR)
+            assert os.getuid() == uid_of(near, address)
+        with far:
+            deadline = time.monotonic() + 60
+            while uid_of(near, address) is not None:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+    assert own_uid() in {None, os.getuid()}
+
+
+PYTHON = {
+    "urllib": "import urllib.request\nask = lambda url: urllib.request.urlopen(url, timeout=60).read().decode()",
+    "requests": "import requests\nask = lambda url: requests.get(url, timeout=60).text",
+    "httpx": "import httpx\nask = lambda url: httpx.get(url, timeout=60).text",
+    "httpx2": "import httpx2\nask = lambda url: httpx2.get(url, timeout=60).text",
+    "aiohttp": (
+        "import aiohttp, asyncio\n"
+        "async def answer(url):\n"
+        "    async with aiohttp.ClientSession(trust_env=True) as session, session.get(url) as found:\n"
+        "        return await found.text()\n"
+        "ask = lambda url: asyncio.run(answer(url))"
+    ),
+}
+NODE = """
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 21)) { console.log('old'); process.exit(); }
+(async () => { for (const url of process.argv.slice(1)) console.log(await (await fetch(url)).text()); })();
+"""
+GO = """
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+)
+
+func main() {
+	for _, url := range os.Args[1:] {
+		response, err := http.Get(url)
+		if err != nil {
+			panic(err)
+		}
+		body, _ := io.ReadAll(response.Body)
+		fmt.Println(string(body))
+	}
+}
+"""
+
+
+@pytest.fixture
+def told(stage: Stage, tmp_path: Path) -> Callable[..., list[str]]:
+    """Run a program in the environment of a run whose system does not say whose a connection is; return its lines."""
+    described = world()
+    plex = stage.endings.enter_context(LocalPlex(World.from_dict(described), plex_direct=True).running())
+    hosts, folder = hosts_of(plex, offline=True), tmp_path / "run"
+    folder.mkdir()
+    plex.speak_tls(certify(hosts.names, folder, {}, alone=True), lambda _port: None)
+    proxy = stage.endings.enter_context(Proxy(hosts, callers=Callers(unknown)).running())
+    given = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    environ = added(Pointing(proxy.url, folder / AUTHORITY), given)
+
+    def ran(*command: str) -> list[str]:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environ, check=False)
+        assert 0 == done.returncode, done.stderr
+        return [line for line in done.stdout.splitlines() if line.strip()]
+
+    return ran
+
+
+URLS = tuple(
+    f"{scheme}://plex.tv/api/v2/ping.json?X-Plex-Token={MIRA}&X-Plex-Client-Identifier=here"
+    for scheme in ("https", "http")
+)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("library", PYTHON)
+def test_python_sends_the_secret(told: Callable[..., list[str]], library: str) -> None:
+    """urllib, requests, httpx, httpx2 and aiohttp send the secret of the proxy's address, by https and by http."""
+    pytest.importorskip(library)
+    text = f"{PYTHON[library]}\nimport sys\nfor url in sys.argv[1:]: print(ask(url))"
+    assert [{"pong": True}] * 2 == list(map(json.loads, told(sys.executable, "-c", text, *URLS)))
+
+
+@pytest.mark.long
+def test_other_languages_send_the_secret(told: Callable[..., list[str]], tmp_path: Path) -> None:
+    """So do curl, Node.js where it reads the proxy, and Go."""
+    (tmp_path / "main.go").write_text(GO)
+    commands: dict[str, list[tuple[str, ...]]] = {
+        "curl": [("-sS", "-w", "\\n", url) for url in URLS],
+        "node": [("-e", NODE, *URLS)],
+        "go": [("run", str(tmp_path / "main.go"), *URLS)],
+    }
+    found = [name for name in commands if shutil.which(name)]
+    if not found:
+        pytest.skip("none of curl, Node.js and Go is installed")
+    for name in found:
+        said = [line for arguments in commands[name] for line in told(name, *arguments)]
+        assert said in (['{"pong":true}'] * 2, ["old"]), name

@@ -1,0 +1,226 @@
+"""Device keys, nonces and signing keys in the store: of many at once one wins."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.local_plex.storage.test_conformance import MIRA, NOW, TOM, WORLD
+from ticketstub.local_plex.domain.signing import LIFE, Signing
+from ticketstub.local_plex.storage.base import DeviceRow, SignIn
+from ticketstub.local_plex.storage.device_keys import SigningRow
+from ticketstub.local_plex.storage.pins import PinRow
+from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.storage.seed import seed
+from ticketstub.local_plex.storage.sqlite import SqliteStore
+
+CLIENT = "demo-client-7c1f"
+
+
+@pytest.fixture(name="store", params=["memory", "file"])
+async def _store(request, tmp_path, keys, passwords):
+    store = SqliteStore(None if request.param == "memory" else f"sqlite:///{tmp_path / 'plex.db'}")
+    await seed(store, WORLD, keys, passwords, NOW)
+    yield store
+    await store.close()
+
+
+def new_key(thumbprint: str = "t" * 43, **changes: Any) -> dict[str, Any]:
+    facts: dict[str, Any] = {"thumbprint": thumbprint, "kid": "demo-key-1", "jwk": "{}", "account_id": MIRA}
+    facts |= {
+        "device_id": None,
+        "client": DeviceRow(client_identifier=CLIENT),
+        "digest": None,
+        "now": NOW,
+    }
+    return {**facts, **changes}
+
+
+def adopting(pin_id: int, **changes: Any) -> dict[str, Any]:
+    facts = new_key(**changes)
+    return {"pin_id": pin_id} | {name: fact for name, fact in facts.items() if name not in {"device_id", "digest"}}
+
+
+def granting(number: int, nonce: bytes | None, device_id: int, **changes: Any) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "kid": "demo-key-1",
+        "client_identifier": CLIENT,
+        "device_id": device_id,
+        "digest": b"jwt %d" % number,
+        "nonce": nonce,
+    }
+    facts |= {"first_ends": True, "now": NOW, "expires_at": NOW + LIFE}
+    return {**facts, **changes}
+
+
+HAS_NONCE = "SELECT 1 FROM nonce WHERE digest = ?1 AND client_identifier = ?2 AND expires_at > ?3"
+SPEND_NONCE = "DELETE FROM nonce WHERE digest = ?1 AND client_identifier = ?2 AND expires_at > ?3 RETURNING 1"
+
+
+async def winners(store: SqliteStore, rounds: int, at_once: int) -> list[int]:
+    """Let many grants spend one nonce at once, round after round, and count how many won in each."""
+    counted, key = [], await store.auth_keys.find("demo-key-1", CLIENT)
+    assert key
+    device_id = key.device_id
+    for number in range(rounds):
+        nonce = b"nonce %d" % number
+        assert await store.auth_keys.add_nonce(nonce, CLIENT, NOW, NOW + 300, 1000)
+        grants = [granting(number * at_once + index, nonce, device_id) for index in range(at_once)]
+        won = await asyncio.gather(*(store.auth_keys.grant(**grant) for grant in grants))
+        counted.append(sum(won))
+        alive = [await store.find_token(grant["digest"], NOW) for grant in grants]
+        assert won == [row is not None for row in alive], "who won has a token, and nobody else"
+    return counted
+
+
+async def test_one_of_64_spends_a_nonce(store):
+    """S4: 64 exchanges with one nonce at once, 200 rounds: exactly one wins each."""
+    assert await store.auth_keys.register(**new_key())
+    assert [1] * 200 == await winners(store, 200, 64)
+
+
+async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords):
+    """The race above has power: a store that looks first and deletes later lets several win."""
+    store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
+    await seed(store, WORLD, keys, passwords, NOW)
+    assert await store.auth_keys.register(**new_key())
+
+    async def naive(**grant: Any) -> bool:
+        nonce = (grant["nonce"], CLIENT, NOW)
+        if store._reader.one(HAS_NONCE, *nonce) is None:
+            return False
+        await asyncio.sleep(0)
+        await store.transaction(lambda transaction: transaction.one(SPEND_NONCE, *nonce))
+        return await type(store.auth_keys).grant(store.auth_keys, **{**grant, "nonce": None})
+
+    store.auth_keys.grant = naive  # type: ignore[method-assign]  # the defect that the race must notice
+    assert max(await winners(store, 3, 64)) > 1
+    await store.close()
+
+
+async def test_refused_registrations_write_nothing(store):
+    """A key of another client, or a name that the client uses already, is refused, and its device is not noted."""
+    assert await store.auth_keys.register(**new_key())
+    other = DeviceRow(client_identifier="another")
+    assert not await store.auth_keys.register(**new_key(client=other, kid="other-name"))
+    assert not await store.auth_keys.register(**new_key("u" * 43))
+    assert not await store.auth_keys.register(**new_key(account_id=404, thumbprint="v" * 43, kid="v"))
+    assert [(CLIENT,)] == store._reader.all(
+        "SELECT client_identifier FROM device WHERE client_identifier NOT LIKE '%0%'"
+    )
+
+
+async def test_adopting_moves_a_key_of_the_same_client(store):
+    """A PIN's key goes to the account that linked the PIN last; another client's key stays where it is."""
+    assert await store.auth_keys.register(**new_key())
+    await linked(store, 1, TOM)
+    assert await store.auth_keys.adopt(**adopting(1, account_id=TOM))
+    assert await store.auth_keys.adopt(**adopting(1, account_id=TOM)), "again is fine"
+    assert TOM == (await store.auth_keys.find("demo-key-1", CLIENT)).account.id
+    await linked(store, 2, TOM, "another")
+    assert not await store.auth_keys.adopt(**adopting(2, account_id=TOM, client=DeviceRow(client_identifier="another")))
+
+
+async def linked(store: SqliteStore, pin_id: int, account: int, client: str = CLIENT) -> None:
+    """Make a PIN with a key and approve it."""
+    made = PinRow(
+        id=pin_id,
+        code=f"{pin_id:04}",
+        strong=False,
+        legacy=False,
+        client=DeviceRow(client_identifier=client),
+        jwk="{}",
+        created_at=NOW,
+        expires_at=NOW + 900,
+    )
+    assert "made" == await store.pins.create(made, 9)
+    assert await store.pins.link(pin_id=pin_id, account_id=account, digest=None, sealed_token=None, now=NOW)
+
+
+@pytest.mark.parametrize(("pin_id", "account", "now"), [(2, MIRA, NOW), (1, TOM, NOW), (1, MIRA, NOW + 900)])
+async def test_a_pin_that_is_gone_registers_no_key(store, pin_id, account, now):
+    """S6: a key comes in by a PIN only while that is there and its account's: a changed password takes it away."""
+    await linked(store, 1, MIRA)
+    await store.sign_in(signing_in(TOM, b"t" * 32))
+    assert not await store.auth_keys.adopt(**adopting(pin_id, account_id=account, now=now))
+    assert await store.auth_keys.find("demo-key-1", CLIENT) is None
+
+
+def signing_in(account: int, digest: bytes) -> SignIn:
+    return SignIn(
+        account_id=account,
+        device=DeviceRow(client_identifier=CLIENT),
+        digest=digest,
+        sealed_token=b"s",
+        now=NOW,
+    )
+
+
+async def test_a_token_that_ended_registers_no_key(store):
+    """S6: a token that ended after it was looked at leaves no key behind."""
+    await store.sign_in(signing_in(MIRA, b"t" * 32))
+    await store.revoke_token(b"t" * 32, NOW)
+    assert not await store.auth_keys.register(**new_key(digest=b"t" * 32))
+    assert await store.auth_keys.find("demo-key-1", CLIENT) is None
+
+
+async def test_a_jwt_is_the_account_s_that_it_speaks_of(store):
+    """A JWT that was signed for one account is not kept for another, to which the key moved meanwhile."""
+    assert await store.auth_keys.register(**new_key())
+    found = await store.auth_keys.find("demo-key-1", CLIENT)
+    await linked(store, 1, TOM)
+    assert await store.auth_keys.adopt(**adopting(1, account_id=TOM))
+    grant = granting(1, None, found.device_id)
+    assert not await store.auth_keys.grant(**grant)
+    assert await store.find_token(grant["digest"], NOW) is None
+    moved = await store.auth_keys.find("demo-key-1", CLIENT)
+    assert await store.auth_keys.grant(**granting(2, None, moved.device_id))
+
+
+async def test_nonces_are_bounded(store):
+    """No more than the given number of nonces live at once; those that are over do not count."""
+    assert [True, True, False] == [
+        await store.auth_keys.add_nonce(b"%d" % n, CLIENT, NOW, NOW + 300, 2) for n in range(3)
+    ]
+    assert await store.auth_keys.add_nonce(b"9", CLIENT, NOW + 300, NOW + 600, 2)
+
+
+async def test_rotation(store, keys):
+    """S25: a replaced key is published for as long as its JWTs live, then no more; a revoked one is not, at once."""
+    signing = Signing(store, keys)
+    first = (await signing.current(NOW)).kid
+    await signing.rotate(NOW + 100)
+    second = (await signing.current(NOW + 100)).kid
+    assert [first, second] == list(await signing.published(NOW + 100))
+    assert [first, second] == list(await signing.published(NOW + 100 + LIFE - 1))
+    assert [second] == list(await signing.published(NOW + 100 + LIFE))
+    revoked = (second, NOW + 200)  # nothing of ours does that: whoever has the database can
+    await store.transaction(lambda one: one.run("UPDATE signing_key SET revoked_at = ?2 WHERE kid = ?1", *revoked))
+    assert [first] == list(await signing.published(NOW + 200))
+    assert second != (await signing.current(NOW + 201)).kid, "a new one signs"
+
+
+async def test_two_rotations_at_once_make_one_key(store, keys):
+    """Of two that replace the same key one does."""
+    row = SigningRow(kid="a", sealed=b"", jwk="{}", created_at=NOW)
+    assert [True, False] == sorted(
+        await asyncio.gather(
+            store.auth_keys.add_signing_key(row, replacing=None),
+            store.auth_keys.add_signing_key(SigningRow(kid="b", sealed=b"", jwk="{}", created_at=NOW), replacing=None),
+        ),
+        reverse=True,
+    )
+
+
+async def test_a_key_is_replaced_when_it_is_old(store, keys):
+    """At a start a signing key of 90 days is replaced, a younger one kept; another instance's cannot be opened."""
+    signing = Signing(store, keys)
+    first = (await signing.current(NOW)).kid
+    await signing.refresh(NOW + 89 * 24 * 3600)
+    assert first == (await signing.current(NOW + 89 * 24 * 3600)).kid
+    await signing.refresh(NOW + 90 * 24 * 3600)
+    assert first != (await signing.current(NOW + 90 * 24 * 3600)).kid
+    with pytest.raises(Exception, match="sealed under another key"):
+        await Signing(store, Keys.ephemeral()).current(NOW + 90 * 24 * 3600)

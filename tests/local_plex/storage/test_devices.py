@@ -1,0 +1,283 @@
+"""Devices, claim tokens and whom a media server belongs to, in memory and in a file."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal
+
+import pytest
+
+from ticketstub.local_plex.storage.base import DeviceRow, SignIn, StoreConflict
+from ticketstub.local_plex.storage.devices import KnownDevice
+from ticketstub.local_plex.storage.media_servers import Claims
+from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.storage.seed import seed
+from ticketstub.local_plex.storage.sqlite import SqliteStore
+from ticketstub.local_plex.world.schema import World
+
+NOW, LIVES, HOUR = 1_795_000_000, 240, 3600
+MIRA, TOM, JUNO = 10500123, 10500321, 10500456
+MIRAS, TOM_SHARE, SERVERS = "Xk3mPz_9Q-vT7rLb2NfW", "Qw7-Zr2_LmN8tYb4HsKd", "Zp2Vw9LkTq7Xs4RbNd8H"
+ATTIC, LOFT = "9b1f0c7de2a84536f1c0aa57be93d2440e6671f8", "0123456789abcdef0123456789abcdef01234567"
+WORLD: dict[str, Any] = {
+    "account": [
+        {"username": "mira_quill", "email": "mira@example.test", "id": MIRA, "token": MIRAS},
+        {"username": "tom", "email": "tom@example.test", "id": TOM},
+        {"username": "juno", "email": "juno@example.test", "id": JUNO, "disabled": True},
+    ],
+    "media_server": [
+        {"name": "Attic", "machine_identifier": ATTIC, "owner": "mira_quill", "token": SERVERS}
+        | {"share": [{"account": "tom", "token": TOM_SHARE}]},
+        {"name": "Loft", "machine_identifier": LOFT, "claimed": False},
+        {"name": "Junos", "owner": "juno"},
+    ],
+}
+KITCHEN = DeviceRow(
+    client_identifier="kitchen-1",
+    product="Demo",
+    version="1.2",
+    platform="Linux",
+    platform_version="6.1",
+    device="PC",
+    name="Kitchen",
+    model="bundled",
+    vendor="Example",
+    provides="player",
+    screen_resolution="1440x900",
+    address="192.0.2.7",
+)
+ROUNDS, CLIENTS = 50, 64
+
+
+@pytest.fixture(name="store", params=["memory", "file"])
+async def _store(request, tmp_path, keys, passwords):
+    store = SqliteStore(None if request.param == "memory" else f"sqlite:///{tmp_path / 'plex.db'}")
+    await seed(store, World.from_dict(WORLD), keys, passwords, NOW)
+    yield store
+    await store.close()
+
+
+async def signed_in(store, keys: Keys, token: str, account_id: int = MIRA, now: int = NOW, **changes) -> None:
+    sign_in = SignIn(
+        account_id=account_id,
+        device=KITCHEN,
+        digest=keys.digest(token),
+        sealed_token=keys.seal(token),
+        now=now,
+        **changes,
+    )
+    assert await store.sign_in(sign_in)
+
+
+def new_claim(digest: bytes, account_id: int = MIRA, **changes) -> dict[str, Any]:
+    facts = {"now": NOW, "expires_at": NOW + LIVES, "most": 1000, **changes}
+    return {"digest": digest, "account_id": account_id, **facts}
+
+
+def exchange(digest: bytes, machine: str, number: int = 0, **changes) -> dict[str, Any]:
+    facts = {"now": NOW + 1, "sealed_token": b"sealed", **changes}
+    server = DeviceRow(client_identifier=machine, provides="server")
+    return {"digest": digest, "server": server, "token_digest": b"%d of %b" % (number, digest), **facts}
+
+
+async def test_a_device_is_kept_whole(store, keys):
+    """All that a client said of itself is returned, with both times and its newest living token, sealed."""
+    await signed_in(store, keys, "a" * 20)
+    await signed_in(store, keys, "b" * 20, now=NOW + 5, expires_at=NOW + 100)
+    attic, kitchen = await store.devices.of(MIRA, NOW + 6)
+    assert (
+        KnownDevice(
+            id=kitchen.id, client=KITCHEN, created_at=NOW, last_seen_at=NOW + 5, sealed_token=kitchen.sealed_token
+        )
+        == kitchen
+    )
+    assert ["b" * 20, SERVERS] == [keys.unseal(row.sealed_token) for row in (kitchen, attic)]
+    (_, kitchen) = await store.devices.of(MIRA, NOW + 100)
+    assert "a" * 20 == keys.unseal(kitchen.sealed_token)
+
+
+async def test_removing_ends_every_token_of_the_device(store, keys):
+    """The row and all its tokens go in one step; the same client's row of another account stays."""
+    for token, account_id in (("a" * 20, MIRA), ("b" * 20, MIRA), ("c" * 20, TOM)):
+        await signed_in(store, keys, token, account_id)
+    _, kitchen = await store.devices.of(MIRA, NOW)
+    assert not await store.devices.remove(TOM, kitchen.id, NOW + 1)
+    assert await store.devices.remove(MIRA, kitchen.id, NOW + 1)
+    assert not await store.devices.remove(MIRA, kitchen.id, NOW + 1)
+    alive = [await store.find_token(keys.digest(letter * 20), NOW + 1) is not None for letter in "abc"]
+    assert [False, False, True] == alive
+
+
+async def test_seen_is_written_once_an_hour(store, keys):
+    """Within the hour nothing is written; after it time and address are, and no address leaves the old one."""
+    await signed_in(store, keys, "a" * 20)
+    _, kitchen = await store.devices.of(MIRA, NOW)
+    assert not await store.devices.seen(kitchen.id, "198.51.100.7", NOW + HOUR - 1)
+    assert await store.devices.seen(kitchen.id, "198.51.100.7", NOW + HOUR)
+    assert await store.devices.seen(kitchen.id, None, NOW + 2 * HOUR)
+    _, kitchen = await store.devices.of(MIRA, NOW)
+    assert (NOW, NOW + 2 * HOUR, "198.51.100.7") == (kitchen.created_at, kitchen.last_seen_at, kitchen.client.address)
+
+
+async def test_seeding_gives_media_servers_their_device(store, keys, passwords):
+    """A claimed server has a device and a token bound to it, once; nobody's, or a disabled account's, has none."""
+    await seed(store, World.from_dict(WORLD), keys, passwords, NOW + 9)
+    (attic,) = await store.devices.of(MIRA, NOW)
+    row = await store.find_token(keys.digest(SERVERS), NOW)
+    assert (ATTIC, "server") == (attic.client.client_identifier, attic.client.provides)
+    assert ("server", MIRA, attic.id, ATTIC) == (row.kind, row.account_id, row.device_id, row.machine_identifier)
+    assert [MIRA, None] == [await store.claims.owner(machine) for machine in (ATTIC, LOFT)]
+    assert SERVERS == keys.unseal(await store.claims.server_token(ATTIC, NOW))
+    assert None is await store.claims.server_token(LOFT, NOW)
+    assert () == await store.devices.of(JUNO, NOW)
+    assert [TOM] == [row.id for row in await store.claims.guests(ATTIC, NOW)]
+
+
+async def test_a_servers_token_of_somebody_else_is_refused(store, keys, passwords):
+    """A world that names an account's token, or another server's, for a server is refused without repeating it."""
+    for token in (MIRAS, TOM_SHARE, SERVERS):
+        server = {"name": "New", "owner": "tom", "token": token}
+        world = World.from_dict({"account": [WORLD["account"][1]], "media_server": [server]})
+        with pytest.raises(StoreConflict) as caught:
+            await seed(store, world, keys, passwords, NOW)
+        assert token not in str(caught.value)
+        assert 3 == len(await store.media_servers())
+
+
+async def test_a_chosen_token_is_added_later(store, keys, passwords):
+    """A world that names a server's token at a later start has it beside the one that was there."""
+    grown = {**WORLD, "media_server": [{**WORLD["media_server"][0], "token": "Zz9-zz_zz_zz_zz_zz_9"}]}
+    await seed(store, World.from_dict(grown), keys, passwords, NOW + 1)
+    kinds = {(await store.find_token(keys.digest(text), NOW)).kind for text in (SERVERS, "Zz9-zz_zz_zz_zz_zz_9")}
+    assert {"server"} == kinds
+    assert 1 == len(await store.devices.of(MIRA, NOW))
+
+
+async def test_a_server_is_released(store, keys, passwords):
+    """Its token, its shares and its device end together, it is nobody's resource, and seeding brings nothing back."""
+    assert [True, False] == [await store.claims.release(ATTIC, NOW + 1) for _ in range(2)]
+    assert not await store.claims.release("no such machine", NOW + 1)
+    await seed(store, World.from_dict(WORLD), keys, passwords, NOW + 2)
+    for token in (SERVERS, TOM_SHARE):
+        assert None is await store.find_token(keys.digest(token), NOW + 2)
+    assert (None, (), ()) == (
+        await store.claims.owner(ATTIC),
+        await store.devices.of(MIRA, NOW),
+        await store.claims.guests(ATTIC, NOW),
+    )
+    assert ([], []) == ([*await store.resources(MIRA)], [*await store.resources(TOM)])
+    assert await store.find_token(keys.digest(MIRAS), NOW + 2)
+
+
+async def test_removing_the_device_of_a_server_releases_it(store, keys):
+    """The same by its device's number."""
+    (attic,) = await store.devices.of(MIRA, NOW)
+    assert await store.devices.remove(MIRA, attic.id, NOW + 1)
+    assert (None, None) == (await store.claims.owner(ATTIC), await store.find_token(keys.digest(TOM_SHARE), NOW + 1))
+
+
+async def test_a_client_that_calls_itself_a_server_is_none(store, keys):
+    """Removing a device whose identifier is another account's media server leaves that server alone."""
+    token = "a" * 20
+    posing = SignIn(
+        account_id=TOM,
+        device=DeviceRow(client_identifier=ATTIC),
+        digest=keys.digest(token),
+        sealed_token=keys.seal(token),
+        now=NOW,
+    )
+    assert await store.sign_in(posing)
+    (posed,) = await store.devices.of(TOM, NOW)
+    assert await store.devices.remove(TOM, posed.id, NOW + 1)
+    assert MIRA == await store.claims.owner(ATTIC)
+    assert await store.find_token(keys.digest(SERVERS), NOW + 1)
+
+
+async def test_an_exchange_gives_the_server_away_once(store):
+    """The machine gets an owner, a device and a bound token; the claim token is spent, and so is one that is over."""
+    assert await store.claims.create(**new_claim(b"c"))
+    assert [MIRA, False] == [await store.claims.exchange(**exchange(b"c", LOFT, number)) for number in range(2)]
+    row = await store.find_token(b"0 of c", NOW + 1)
+    assert ("server", LOFT, MIRA) == (row.kind, row.machine_identifier, await store.claims.owner(LOFT))
+    assert await store.claims.create(**new_claim(b"d"))
+    assert False is await store.claims.exchange(**exchange(b"d", LOFT, now=NOW + LIVES))
+    assert False is await store.claims.exchange(**exchange(b"never made", LOFT))
+
+
+async def test_a_refused_exchange_spends_nothing(store):
+    """For a server of somebody else, one that must be nobody's, or an account that is off: refused and given back."""
+    assert await store.claims.create(**new_claim(b"toms", TOM))
+    assert await store.claims.create(**new_claim(b"miras"))
+    assert await store.claims.create(**new_claim(b"junos", JUNO))
+    assert False is await store.claims.exchange(**exchange(b"toms", ATTIC))
+    assert False is await store.claims.exchange(**exchange(b"miras", ATTIC, first=True))
+    assert False is await store.claims.exchange(**exchange(b"junos", LOFT))
+    assert [MIRA, None] == [await store.claims.owner(machine) for machine in (ATTIC, LOFT)]
+    assert [TOM, MIRA] == [
+        await store.claims.exchange(**exchange(b"toms", LOFT)),
+        await store.claims.exchange(**exchange(b"miras", ATTIC)),
+    ]
+
+
+async def test_a_claim_ends_with_the_token_that_asked(store, keys):
+    """A claim token whose asking token was revoked is refused."""
+    await signed_in(store, keys, "a" * 20)
+    assert await store.claims.create(**new_claim(b"c", origin=keys.digest("a" * 20)))
+    assert await store.revoke_token(keys.digest("a" * 20), NOW)
+    assert False is await store.claims.exchange(**exchange(b"c", LOFT))
+
+
+async def test_only_so_many_claims_are_alive(store):
+    """Beyond `most` none is made; spent ones and those that are over do not count, nor do others'."""
+    made = [await store.claims.create(**new_claim(b"%d" % number, most=2)) for number in range(3)]
+    assert [True, True, False] == made
+    assert await store.claims.create(**new_claim(b"toms", TOM, most=2))
+    assert MIRA == await store.claims.exchange(**exchange(b"0", LOFT))
+    assert await store.claims.create(**new_claim(b"3", most=2))
+    assert not await store.claims.create(**new_claim(b"4", most=2))
+    assert await store.claims.create(**new_claim(b"5", most=2, now=NOW + LIVES, expires_at=NOW + 2 * LIVES))
+
+
+class Naive(Claims):
+    """What `exchange` must not be: it looks first and writes then."""
+
+    async def exchange(self, *, digest: bytes, **_exchange: Any) -> int | Literal[False]:
+        """Read, think, write: of many at once all have read before the first writes."""
+        found = self._reader.one("SELECT account_id FROM claim WHERE digest = ?1 AND spent_at IS NULL", digest)
+        await asyncio.sleep(0)
+        if found is None:
+            return False
+        await self.transaction(
+            lambda transaction: transaction.run("UPDATE claim SET spent_at = ?2 WHERE digest = ?1", digest, 1)
+        )
+        account_id: int = found[0]
+        return account_id
+
+
+async def winners(store, claims, rounds: int) -> list[int]:
+    """Count the winners of each round: so many machines exchange one claim token at once."""
+    counts = []
+    for number in range(rounds):
+        digest = b"round %d" % number
+        assert await store.claims.create(**new_claim(digest))
+        tries = [claims.exchange(**exchange(digest, f"{number}-{client}", client)) for client in range(CLIENTS)]
+        counts.append([found is not False for found in await asyncio.gather(*tries)].count(True))
+    return counts
+
+
+async def test_of_64_at_once_one_wins_in_each_of_50_rounds(tmp_path, keys, passwords):
+    """S4: one winner a round, and one device a round for it."""
+    store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
+    await seed(store, World.from_dict(WORLD), keys, passwords, NOW)
+    assert [1] * ROUNDS == await winners(store, store.claims, ROUNDS)
+    assert 1 + ROUNDS == len(await store.devices.of(MIRA, NOW))
+    await store.close()
+
+
+async def test_the_race_is_one_that_can_be_lost(tmp_path, keys, passwords):
+    """S4: the same with a naive exchange has more winners, so that the test above can fail."""
+    store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
+    await seed(store, World.from_dict(WORLD), keys, passwords, NOW)
+    naive = Naive(store._reader, store._writer)
+    assert max(await winners(store, naive, 3)) > 1
+    await store.close()

@@ -1,0 +1,234 @@
+"""What is SQLite's own: the file, its durability, and commits in groups."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from ticketstub.local_plex.storage import sqlite_file
+from ticketstub.local_plex.storage.base import DeviceRow, SignIn, StoreError, StoreUnavailable
+from ticketstub.local_plex.storage.database import ThreadWriter
+from ticketstub.local_plex.storage.schema import VERSION
+from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.storage.seed import seed
+from ticketstub.local_plex.storage.sqlite import SqliteStore
+from ticketstub.local_plex.world.schema import World
+
+NOW, MIRA, TOKEN = 1_790_000_000, 10500123, "Xk3mPz_9Q-vT7rLb2NfW"
+
+
+@pytest.fixture(name="path")
+def _path(tmp_path):
+    return tmp_path / "plex.db"
+
+
+@pytest.fixture(name="opening")
+async def _opening(path):
+    """Return a function that opens the file; what it opened is closed at the end."""
+    stores = []
+
+    def opening(**options):
+        stores.append(SqliteStore(f"sqlite:///{path}", **options))
+        return stores[-1]
+
+    yield opening
+    for store in stores:
+        await store.close()
+
+
+def signing_in(keys: Keys, token: str, step: int | None = None) -> SignIn:
+    device = DeviceRow(client_identifier="demo-client-7c1f")
+    sealed = keys.seal(token)
+    return SignIn(
+        account_id=MIRA, device=device, digest=keys.digest(token), sealed_token=sealed, now=NOW, verification_step=step
+    )
+
+
+async def test_no_secret_in_any_file(opening, path, keys, passwords):
+    """S2: no token, password or verification secret is in the database, its log or its index, in any usual form."""
+    store, world, fresh = opening(), World.demo(), keys.new_token()
+    await seed(store, world, keys, passwords, NOW)
+    assert await store.sign_in(signing_in(keys, fresh, 1))
+    accounts = world.accounts
+    kept = [secret for a in accounts for secret in (a.password, a.verification_secret, a.token) if secret]
+    kept += [share.token for server in world.media_servers for share in server.shares if share.token]
+    assert 7 == len(kept)
+    secrets = [secret.reveal() for secret in kept] + [fresh]
+    files = [file for file in path.parent.iterdir() if file.name != "plex.db.key"]
+    assert {"plex.db", "plex.db-wal", "plex.db-shm"} == {file.name for file in files}
+    written = b"".join(file.read_bytes() for file in files)
+    assert b"mira@example.test" in written
+    for secret in secrets:
+        for form in (secret.encode(), secret.encode("utf-16-le"), base64.b64encode(secret.encode()).rstrip(b"=")):
+            assert form not in written
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
+async def test_only_the_owner_reads_it(opening, path):
+    """The file and what SQLite puts beside it are for the owner alone."""
+    store = opening()
+    assert await store.find_account("x") is None
+    assert {0o600} == {file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+
+
+async def test_what_was_acknowledged_survives(opening, path, keys, passwords):
+    """A write that was answered is there after the file is opened again, and for another connection at once."""
+    first = opening()
+    await seed(first, World.demo(), keys, passwords, NOW)
+    token = keys.new_token()
+    assert await first.sign_in(signing_in(keys, token, 5))
+    second = opening()
+    assert MIRA == (await second.find_token(keys.digest(token), NOW)).account_id
+    await first.close()
+    third = opening()
+    assert MIRA == (await third.find_token(keys.digest(token), NOW)).account_id
+    assert not await third.sign_in(signing_in(keys, keys.new_token(), 5))
+
+
+async def test_commits_are_durable(path, real_syncs):
+    """I1: the writer syncs at every commit, in WAL mode, with foreign keys; the reader cannot write."""
+    sqlite_file.prepare(path)
+    with closing(sqlite_file.writer(path, None)) as writer, closing(sqlite_file.reader(path)) as reader:
+        asked = [
+            writer.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode", "foreign_keys")
+        ]
+        assert [2, "wal", 1] == asked
+        assert VERSION == reader.execute("PRAGMA user_version").fetchone()[0]
+        with pytest.raises(sqlite3.OperationalError):
+            reader.execute("DELETE FROM account")
+
+
+async def test_commits_are_grouped(opening, keys, passwords):
+    """Sign-ins that wait while one is being written share one commit, and each is answered."""
+    statements: list[str] = []
+    store = opening(trace=statements.append)
+    await seed(store, World.demo(), keys, passwords, NOW)
+    hold, held = threading.Event(), threading.Event()
+
+    def wait(_connection):
+        held.set()
+        assert hold.wait(60)
+
+    blocking = asyncio.create_task(store._writer.run(wait))
+    assert await asyncio.to_thread(held.wait, 5)
+    statements.clear()
+    tokens = [keys.new_token() for _ in range(20)]
+    waiting = [asyncio.create_task(store.sign_in(signing_in(keys, token))) for token in tokens]
+    await asyncio.sleep(0)
+    hold.set()
+    assert [True] * 20 == await asyncio.gather(*waiting)
+    await blocking
+    assert 2 == statements.count("COMMIT")
+    assert 20 == statements.count("SAVEPOINT job")
+    assert all([await store.find_token(keys.digest(token), NOW) for token in tokens])
+
+
+async def test_one_failure_takes_no_other_with_it(opening, keys, passwords):
+    """In a group, a job that fails is undone alone."""
+    store = opening()
+    await seed(store, World.demo(), keys, passwords, NOW)
+    good = [keys.new_token() for _ in range(4)]
+    jobs = [store.sign_in(signing_in(keys, token)) for token in (*good[:2], TOKEN, *good[2:])]
+    first, second, failed, third, fourth = await asyncio.gather(*jobs, return_exceptions=True)
+    assert [True] * 4 == [first, second, third, fourth]
+    assert isinstance(failed, StoreUnavailable)
+    assert TOKEN not in str(failed)
+
+
+def test_one_winner_among_threads(path, keys, passwords):
+    """S5: of 32 threads with one code, over two openings of the file, exactly one signs in."""
+    stores = [SqliteStore(f"sqlite:///{path}") for _ in range(2)]
+    asyncio.run(seed(stores[0], World.demo(), keys, passwords, NOW))
+    gate = threading.Barrier(32)
+
+    def attempt(number):
+        sign_in = signing_in(keys, keys.new_token(), 7)
+        gate.wait(60)
+        return asyncio.run(stores[number % 2].sign_in(sign_in))
+
+    with ThreadPoolExecutor(32) as threads:
+        answers = list(threads.map(attempt, range(32)))
+    for store in stores:
+        asyncio.run(store.close())
+    assert 1 == sum(answers)
+
+
+class Failing(sqlite3.Connection):
+    """A connection whose commits fail as on a broken disk."""
+
+    def execute(self, statement, *values):
+        if statement == "COMMIT":
+            raise sqlite3.OperationalError("disk I/O error")
+        return super().execute(statement, *values)
+
+
+async def test_a_failed_commit_fails_all_in_it(path):
+    """A commit that fails acknowledges nothing; the connection is not used again, and the next one works."""
+    kinds = [Failing, sqlite3.Connection]
+    sqlite_file.prepare(path)
+
+    def connect():
+        return sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=kinds.pop(0))
+
+    writer = ThreadWriter(connect)
+    insert = "INSERT INTO account (id, record, email_only_auth) VALUES (1, '{}', 0)"
+    with pytest.raises(StoreUnavailable, match="disk I/O error"):
+        await writer.run(lambda connection: connection.execute(insert).rowcount)
+    assert 1 == await writer.run(lambda connection: connection.execute(insert).rowcount)
+    assert [] == kinds
+    writer.close()
+
+
+async def test_a_lock_elsewhere_is_unavailable(opening, path, monkeypatch, keys):
+    """F-SQ-8: while another process writes, ours fail as unavailable, reads go on, and all is well afterwards."""
+    monkeypatch.setattr(sqlite_file, "_PATIENCE", 0.05)
+    store = opening()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            await store.revoke_token(b"x", NOW)
+        assert await store.find_token(b"x", NOW) is None
+        other.execute("ROLLBACK")
+    assert not await store.revoke_token(b"x", NOW)
+
+
+async def test_a_waiter_that_left_is_no_matter(opening, keys, passwords):
+    """A sign-in whose client went away is kept or not, and the next one is served."""
+    store = opening()
+    await seed(store, World.demo(), keys, passwords, NOW)
+    leaving = asyncio.create_task(store.sign_in(signing_in(keys, keys.new_token())))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert await store.sign_in(signing_in(keys, keys.new_token()))
+
+
+async def test_a_closed_store_is_unavailable(opening):
+    """After closing nothing is promised."""
+    store = opening()
+    await store.close()
+    with pytest.raises(StoreUnavailable):
+        await store.revoke_token(b"x", NOW)
+    with pytest.raises(StoreUnavailable):
+        await store.find_token(b"x", NOW)
+
+
+@pytest.mark.parametrize(
+    "url", ["plex.db", "sqlite://plex.db", "sqlite:///", "postgresql://x/y", "sqlite:///x?mode=ro"]
+)
+def test_urls_that_are_none(url):
+    """Only the two forms of a SQLite URL are taken."""
+    with pytest.raises(StoreError, match=r"sqlite:///relative\.db"):
+        SqliteStore(url)
+
+
+def test_urls():
+    """Three slashes mean a path from here, four one from the root."""
+    assert "local-plex.db" == str(sqlite_file.database_path("sqlite:///local-plex.db"))
+    assert "/srv/local-plex.db" == sqlite_file.database_path("sqlite:////srv/local-plex.db").as_posix()

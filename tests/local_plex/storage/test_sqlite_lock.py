@@ -1,0 +1,95 @@
+"""The lock of a database: who has it, and what others are told."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from ticketstub.local_plex.storage.base import StoreError
+from ticketstub.local_plex.storage.sqlite_lock import DatabaseInUse, hold
+
+HOLDER = """
+import sys
+from pathlib import Path
+from ticketstub.local_plex.storage.sqlite_lock import hold
+with hold(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(name="path")
+def _path(tmp_path):
+    return tmp_path / "plex.db"
+
+
+@pytest.fixture(name="holder")
+def _holder(path):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert "held\n" == process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def test_one_at_a_time(path, holder):
+    """While a process holds a database, another one is refused with its pid; killed, it holds it no longer."""
+    with pytest.raises(DatabaseInUse, match=f"plex.db is in use by process {holder.pid}:") as caught, hold(path):
+        pass
+    assert holder.pid == caught.value.pid
+    holder.kill()
+    holder.wait(60)
+    with hold(path):
+        assert f" {os.getpid()} {socket.gethostname()}" == path.with_name("plex.db.lock").read_text("utf-8")
+
+
+def test_within_one_process(path):
+    """Two local Plexes of one process do not share a database either, and the second can have it afterwards."""
+    for _ in range(2):
+        with hold(path), pytest.raises(DatabaseInUse) as caught, hold(path):
+            pass
+        assert os.getpid() == caught.value.pid
+
+
+@pytest.mark.parametrize(
+    "said", ["", " 999999999 {host}", " -1 {host}", " nonsense", " 99999999999999999999999 {host}"]
+)
+def test_a_stale_pid_is_not_told(path, said):
+    """What the lock file says of a process that does not exist is not repeated."""
+    with hold(path):
+        path.with_name("plex.db.lock").write_text(said.format(host=socket.gethostname()), "utf-8")
+        with pytest.raises(DatabaseInUse, match="in use by another process:") as caught, hold(path):
+            pass
+    assert caught.value.pid is None
+
+
+def test_a_holder_elsewhere(path):
+    """A holder in another container is told with its host, and without what a terminal would obey."""
+    with hold(path):
+        path.with_name("plex.db.lock").write_text(" 7 box\x1b[2J-1", "utf-8")
+        with pytest.raises(DatabaseInUse, match=r"process 7 on box\[2J-1:"), hold(path):
+            pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes, and links need rights")
+def test_the_lock_file(path, tmp_path):
+    """Only its owner reads the lock file; a link in its place is not followed."""
+    with hold(path):
+        assert 0o600 == path.with_name("plex.db.lock").stat().st_mode & 0o777
+    (tmp_path / "other.db.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="cannot be locked"), hold(tmp_path / "other.db"):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_no_folder_is_made(tmp_path):
+    """A database in a folder that does not exist is refused, and the folder is not made."""
+    with pytest.raises(StoreError, match="no folder"), hold(tmp_path / "nowhere" / "plex.db"):
+        pass
+    assert [] == list(tmp_path.iterdir())

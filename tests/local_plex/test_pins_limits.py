@@ -1,0 +1,189 @@
+"""How many PINs, and how fast, with the clocks in the test's hand; and drawing ids and codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.local_plex.asking import MIRA, TOM, Answered, world
+from tests.local_plex.pin_asking import CLIENT, FORM, JSON, XML
+from tests.local_plex.whole import Whole
+from ticketstub.refusals import PinNotFound, ServerError, Unauthorized
+from ticketstub.tokens import Secret
+
+TOO_MANY = (429, b'{"errors":[{"code":1003,"message":"API rate limit exceeded","status":429}]}')
+BUSY = (503, b'{"errors":[{"code":1013,"message":"The server cannot handle the request","status":503}]}')
+
+
+def said(answer: Answered) -> tuple[int, bytes]:
+    return answer.status, answer.body
+
+
+def make(plex: Whole) -> Answered:
+    return plex.ask("POST", "/api/v2/pins", headers=JSON)
+
+
+def poll(plex: Whole, pin_id: object, client: str = CLIENT, headers: dict[str, str] = JSON) -> Answered:
+    return plex.ask("GET", f"/api/v2/pins/{pin_id}", headers=headers | {"X-Plex-Client-Identifier": client})
+
+
+def test_too_fast_in_each_dialect() -> None:
+    """The refusal has the form of the call: v2's XML, and the older API's."""
+    with Whole(world(), settings=Settings(poll_burst=1)) as plex:
+        pin_id = make(plex).json["id"]
+        older = plex.ask("POST", "/pins.json", headers=JSON).json["pin"]["id"]
+        assert [200, 200] == [poll(plex, pin_id).status, plex.ask("GET", f"/pins/{older}", headers=XML).status]
+        prolog = b'<?xml version="1.0" encoding="UTF-8"?>\n<errors>'
+        item = b'<error code="1003" message="API rate limit exceeded" status="429"/></errors>'
+        assert (429, prolog + item) == said(poll(plex, pin_id, headers=XML))
+        refused = plex.ask("GET", f"/pins/{older}.xml", headers=XML)
+        assert (429, prolog + b"<error>API rate limit exceeded</error></errors>") == said(refused)
+
+
+def test_too_many_in_all() -> None:
+    """Where too many live in all, from whatever address, the next is 503, code 1013, with Retry-After."""
+    with Whole(world(), settings=Settings(pins=3)) as plex:
+        made = [make(plex) for _ in range(4)]
+        assert [201, 201, 201] == [answer.status for answer in made[:3]]
+        assert (*BUSY, "1") == (*said(made[3]), made[3].headers["retry-after"])
+        plex.clock.now += 900
+        assert 201 == make(plex).status
+
+
+def test_a_pin_polled_too_fast() -> None:
+    """A PIN may be polled 20 times at once and then 5 times a second; another one by itself; no Retry-After is told."""
+    with Whole(world(), settings=Settings()) as plex:
+        one, other = [make(plex).json["id"] for _ in range(2)]
+        assert [200] * 20 == [poll(plex, one).status for _ in range(20)]
+        refused = poll(plex, one)
+        assert (*TOO_MANY, None) == (*said(refused), refused.headers.get("retry-after"))
+        assert 200 == poll(plex, other).status
+        plex.ticks.now += 1
+        assert [200] * 5 + [429] == [poll(plex, one).status for _ in range(6)]
+
+
+def test_polling_as_documented() -> None:
+    """One poll a second is never too fast, for the whole life of a PIN; neither are two clients that do so."""
+    with Whole(world(), settings=Settings()) as plex:
+        ids = [plex.ask("POST", "/api/v2/pins?strong=1", headers=JSON).json["id"] for _ in range(2)]
+        for _ in range(1799):
+            plex.ticks.now += 1
+            plex.clock.now += 1
+            assert [200, 200] == [poll(plex, pin_id).status for pin_id in ids]
+
+
+def test_others_cannot_use_up_a_pin_s_polls() -> None:
+    """Polls by other clients, which find nothing, do not count for the PIN."""
+    with Whole(world(), settings=Settings()) as plex:
+        pin_id = make(plex).json["id"]
+        others = [poll(plex, pin_id, "other-client").status for _ in range(100)]
+        assert {404} == set(others)
+        assert 200 == poll(plex, pin_id).status
+
+
+# Drawing.
+
+
+def drawing(*numbers: int) -> pins.Below:
+    """Draw these numbers in turn, and the last one for ever."""
+    left: Iterator[int] = iter(numbers)
+    last = [0]
+
+    def below(most: int) -> int:
+        last[0] = next(left, last[0])
+        return last[0] % most
+
+    return below
+
+
+def test_what_is_drawn() -> None:
+    """The lowest and the highest ids have 9 and 10 digits and fit 31 bits; every letter and digit can be in a code."""
+    assert (100_000_000, 2_147_483_647) == (pins.new_id(lambda _most: 0), pins.new_id(lambda most: most - 1))
+    assert ("AAAA", "9999") == (
+        pins.new_code(strong=False, below=lambda _most: 0),
+        pins.new_code(strong=False, below=lambda most: most - 1),
+    )
+    typed = {pins.new_code(strong=False, below=lambda most, n=n: n % most)[0] for n in range(36)}  # type: ignore[misc]  # n is bound
+    assert set("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == typed
+    assert 25 == len(pins.new_code(strong=True))
+
+
+CLIENT_ROW = DeviceRow(client_identifier=CLIENT, product="Demo App")
+
+
+def test_a_draw_that_exists() -> None:
+    """An id or a code that another living PIN has is drawn again."""
+    with Whole(world(), settings=Settings()) as plex:
+        first = plex.run(pins.make(plex.instance, CLIENT_ROW, below=drawing(7)))
+        # The same id; then another id with the same code; then both new.
+        second = plex.run(pins.make(plex.instance, CLIENT_ROW, below=drawing(*[7] * 5, 8, *[7] * 4, 9, 1, 2, 3, 4)))
+        assert (100_000_007, "HHHH") == (first.id, first.code)
+        assert (100_000_009, "BCDE") == (second.id, second.code)
+
+
+def test_a_draw_that_never_fits() -> None:
+    """Where nothing new is drawn however often, it is 503 and nothing is made."""
+    with Whole(world(), settings=Settings()) as plex:
+        plex.run(pins.make(plex.instance, CLIENT_ROW, below=drawing(7)))
+        with pytest.raises(ServerError) as refused:
+            plex.run(pins.make(plex.instance, CLIENT_ROW, below=drawing(7)))
+        assert 503 == refused.value.status
+
+
+# In between.
+
+
+def visit_of(plex: Whole, account: TokenRow | None, token: str) -> Visit[Instance, TokenRow]:
+    assert account is not None
+    scope: dict[str, object] = {
+        "method": "PUT",
+        "path": "/",
+        "client": None,
+        "http_version": "1.1",
+        "raw_path": b"",
+        "query_string": b"",
+    }
+    visit: Visit[Instance, TokenRow] = Visit(plex.instance, Asked(scope, Format.JSON))
+    visit.token = token
+    visit.caller = account
+    return visit
+
+
+def test_disabled_in_between() -> None:
+    """An account that is disabled between the look at its token and the link is told 401, and the PIN stays free."""
+    with Whole(world(), settings=Settings()) as plex:
+        store = plex.instance.store
+        made = make(plex).json
+        row = plex.run(store.find_token(plex.instance.keys.digest(TOM), int(plex.clock.now)))
+        off = "UPDATE account SET disabled_at = 1 WHERE id = 10500321"
+        plex.run(store._writer.run(lambda connection: connection.execute(off).rowcount))
+        with pytest.raises(Unauthorized):
+            plex.run(link_pin(visit_of(plex, row, TOM), LinkPin(code=Secret(made["code"]))))
+        assert poll(plex, made["id"]).json["authToken"] is None
+        mira = plex.run(store.find_token(plex.instance.keys.digest(MIRA), int(plex.clock.now)))
+        plex.run(link_pin(visit_of(plex, mira, MIRA), LinkPin(code=Secret(made["code"]))))
+        with pytest.raises(PinNotFound):
+            plex.run(link_pin(visit_of(plex, mira, MIRA), LinkPin(code=Secret(made["code"]))))
+
+
+def test_a_removed_device_gets_no_new_jwt() -> None:
+    """S6: once the device of a PIN with a key was removed, a further poll gets no JWT for it."""
+    from tests.local_plex.test_pins_keys import KEY, device_jwt, jwk_of
+
+    with Whole(world(), settings=Settings()) as plex:
+        headers = JSON | {"Content-Type": "application/json"}
+        body = json.dumps({"jwk": jwk_of(KEY)}).encode()
+        made = plex.ask("POST", "/api/v2/pins", headers=headers, body=body).json
+        given = JSON | FORM | {"X-Plex-Token": TOM}
+        assert 204 == plex.ask("PUT", "/api/v2/pins/link", headers=given, body=f"code={made['code']}".encode()).status
+        target = f"/api/v2/pins/{made['id']}?deviceJWT={device_jwt()}"
+        token = plex.ask("GET", target, headers=JSON).json["authToken"]
+        listed = plex.ask("GET", "/devices.xml", headers=XML | {"X-Plex-Token": TOM})
+        device = next(one for one in listed.xml if one.get("clientIdentifier") == CLIENT)
+        removed = plex.ask("DELETE", f"/devices/{device.get('id')}.xml", headers=XML | {"X-Plex-Token": TOM})
+        assert removed.status in {200, 204}
+        assert 401 == plex.ask("GET", "/api/v2/user", headers=JSON | {"X-Plex-Token": token}).status
+        again = plex.ask("GET", target, headers=JSON)
+        assert again.status in {404, 422}
