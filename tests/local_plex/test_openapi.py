@@ -42,7 +42,7 @@ def test_it_is_an_openapi_document(place: documents.Place) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_it_is_served_to_everybody(place: document.Place, fresh: PlexInHand) -> None:
+def test_it_is_served_to_everybody(place: documents.Place, fresh: PlexInHand) -> None:
     """Each kind of port serves its own document, without token, as JSON, to pages of other origins too."""
     url = fresh.url if place == "plex.tv" else fresh.media_server("Attic").url
     found = ask(url, "GET", "/ticketstub/openapi.json")
