@@ -10,6 +10,15 @@ import pytest
 from tests.local_plex.asking import MIRA, TOM, Answered, world
 from tests.local_plex.pin_asking import CLIENT, FORM, JSON, XML
 from tests.local_plex.whole import Whole
+from ticketstub.local_plex.api.pins import link_pin
+from ticketstub.local_plex.domain import pins
+from ticketstub.local_plex.domain.instance import Instance
+from ticketstub.local_plex.http.request import Asked
+from ticketstub.local_plex.http.router import Visit
+from ticketstub.local_plex.settings import Settings
+from ticketstub.local_plex.storage.base import DeviceRow, TokenRow
+from ticketstub.protocol.codec import Format
+from ticketstub.protocol.pin import LinkPin
 from ticketstub.refusals import PinNotFound, ServerError, Unauthorized
 from ticketstub.tokens import Secret
 
