@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from benchmarks.measure import Row, rounds
 from ticketstub import Plex
-from ticketstub.testing import DEVICE, PlexInHand, local_plex
+from ticketstub.testing import DEVICE, LocalPlexController, local_plex
 
 _CALLS = 200
 _RESETS = 20
@@ -38,7 +38,7 @@ def _set_up() -> Row:
     return Row("local_plex set up", "ms", figures, "≤ 30 ms", f"{figures['ours'].median:.0f} ms")
 
 
-def _reset(plex: PlexInHand) -> Row:
+def _reset(plex: LocalPlexController) -> Row:
     def run() -> float:
         taken = 0.0
         for _ in range(_RESETS):
@@ -53,7 +53,7 @@ def _reset(plex: PlexInHand) -> Row:
     return Row("local_plex reset", "ms", figures, "≤ 3 ms", f"{figures['ours'].median:.1f} ms")
 
 
-def _call(plex: PlexInHand) -> Row:
+def _call(plex: LocalPlexController) -> Row:
     token = plex.token_for()
     with plex.client() as inside, Plex(plex_tv=plex.url, token=token, device=DEVICE) as outside:
         figures = rounds({"no socket": lambda: _each(inside), "loopback": lambda: _each(outside)})

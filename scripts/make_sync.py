@@ -24,7 +24,7 @@ CHANGES = (
     (r".*# async only.*\n\n?", ""),
     (r"\b(?:async|await) ", ""),
     (r"\bAsync(?=[A-Z])", ""),
-    (r"\basync_transport_for\b", "transport_for"),
+    (r"\bcreate_async_transport\b", "create_transport"),
     (r"\b__a(?=enter__|exit__)", "__"),
     (r"\ba(?=check\b|run\b)", ""),
     (r"\basync_(?=(?:plex|groups|pending|account)\b)", ""),

@@ -21,7 +21,7 @@ from ticketstub.local_plex.domain import passwords
 pytest_plugins = ["tests.strangers.gathering"]  # here: with xdist, the first process sees no deeper conftest.py
 
 Require = Callable[[str, str], str]
-REAL_COST = passwords.COST
+REAL_COST = passwords.ARGON2_COST
 REAL_FSYNC, REAL_CONNECT = os.fsync, sqlite3.connect
 HERE = Path(__file__).parent
 
@@ -43,6 +43,7 @@ LONG = (
     "cli/test_serve.py",
     "cli/test_serve_control.py",
     "cli/test_serve_tls.py",
+    "client/transports/test_interrupts.py",
     "compat/test_same_programs.py",
     "credentials/test_crashes.py",
     "testing/test_chaos_sign_in.py",
@@ -51,7 +52,6 @@ LONG = (
     "testing/test_pages.py",
     "testing/test_plugin.py",
     "testing/test_without_server.py",
-    "transports/test_interrupts.py",
 )
 FIRST = ("contract", "faults", "strangers", "e2e", "docs", "cli", "stateful")
 
@@ -167,11 +167,11 @@ def _cheap_hashes() -> Iterator[None]:
     Programs that tests start hash at the real cost, and so does a test that asks for `costly_hashes`.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passwords, "COST", {"time_cost": 1, "memory_cost": 8})
+        patch.setattr(passwords, "ARGON2_COST", {"time_cost": 1, "memory_cost": 8})
         yield
 
 
 @pytest.fixture
 def costly_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hash at the real cost, where that is what is tested, or where many at once must find a worker busy."""
-    monkeypatch.setattr(passwords, "COST", REAL_COST)
+    monkeypatch.setattr(passwords, "ARGON2_COST", REAL_COST)

@@ -19,9 +19,11 @@ from ticketstub.tokens import Secret, Token
 
 TEXTS = st.text(st.characters(exclude_categories=("Cc", "Cs", "Cn")), min_size=1, max_size=20)
 TOKENS = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", min_size=20, max_size=20)
-MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2099, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001  # bounds are naive by hypothesis' rule
-    lambda moment: moment.replace(microsecond=0)
-)
+MOMENTS = st.datetimes(
+    datetime(2000, 1, 1),  # noqa: DTZ001  # bounds are naive by hypothesis' rule
+    datetime(2099, 1, 1),  # noqa: DTZ001  # as above
+    timezones=st.just(UTC),
+).map(lambda moment: moment.replace(microsecond=0))
 WHOLE = st.integers(0, 2**53 - 1)
 
 _SCALARS: dict[type[inspect.Type], SearchStrategy] = {
@@ -41,7 +43,7 @@ def _values(info: inspect.Type) -> SearchStrategy:
     if isinstance(info, inspect.VarTupleType):
         return st.lists(_values(info.item_type), max_size=3).map(tuple)
     if isinstance(info, inspect.CustomType):
-        return TOKENS.map(Token.received) if info.cls is Token else TEXTS.map(Secret)
+        return TOKENS.map(Token.from_wire) if info.cls is Token else TEXTS.map(Secret)
     if isinstance(info, inspect.IntType) and info.lt is not None:  # seconds since 1970
         return st.integers(0, int(info.lt) - 1)
     return _SCALARS[type(info)]
@@ -57,13 +59,13 @@ def of(kind: type[msgspec.Struct]) -> SearchStrategy:
 
 
 _ALWAYS: dict[type, dict[str, SearchStrategy]] = {
-    models.Account: {"id": WHOLE, "auth_token": TOKENS.map(Token.received)},
+    models.Account: {"id": WHOLE, "auth_token": TOKENS.map(Token.from_wire)},
     models.Connection: {"uri": TEXTS},
     models.Identity: {"machine_identifier": TEXTS},
     models.Resource: {"client_identifier": TEXTS},
     models.ServerInformation: {"machine_identifier": TEXTS},
-    models.TransientToken: {"token": TOKENS.map(Token.received)},
-    models.Source: {"access_token": TOKENS.map(Token.received)},
+    models.TransientToken: {"token": TOKENS.map(Token.from_wire)},
+    models.Source: {"access_token": TOKENS.map(Token.from_wire)},
 }
 
 BODIES = st.one_of(
@@ -82,7 +84,7 @@ JSON = st.recursive(
 """Any JSON value, with NaN and huge numbers among them."""
 
 
-def odd(kind: type[models.Record]) -> SearchStrategy:
+def odd(kind: type[models.Model]) -> SearchStrategy:
     """Make JSON objects that have a record's names and any values at all."""
     names = [field.encode_name for field in msgspec.structs.fields(kind)]
     return st.dictionaries(st.sampled_from(names), JSON, min_size=1, max_size=6)

@@ -37,8 +37,8 @@ def test_headers() -> None:
         "X-Plex-Model": "x86_64",
         "X-Plex-Device-Vendor": "ACME",
         "X-Plex-Provides": "controller",
-    } == device.headers()
-    assert {"X-Plex-Client-Identifier": "Postman"} == Device(client_identifier="Postman").headers()
+    } == device.to_headers()
+    assert {"X-Plex-Client-Identifier": "Postman"} == Device(client_identifier="Postman").to_headers()
 
 
 @pytest.mark.parametrize("text", ["", "a\r\nX-Evil: 1", "a\n", "\x00", "a\x7f"])
@@ -52,9 +52,9 @@ def test_unsendable(text: str) -> None:
 
 def test_remembered(tmp_path: Path) -> None:
     """An identifier is made once and kept, one for each program, in a folder and file of the user's own."""
-    first = Device.remembered("my-app", version="1.0", directory=tmp_path / "devices")
-    again = Device.remembered("my-app", version="2.0", directory=tmp_path / "devices")
-    other = Device.remembered("other", directory=tmp_path / "devices")
+    first = Device.load_or_create("my-app", version="1.0", directory=tmp_path / "devices")
+    again = Device.load_or_create("my-app", version="2.0", directory=tmp_path / "devices")
+    other = Device.load_or_create("other", directory=tmp_path / "devices")
     assert first.client_identifier == again.client_identifier != other.client_identifier
     assert ("my-app", "2.0", 36) == (again.product, again.version, len(again.client_identifier))
     assert ["my-app.txt", "other.txt"] == sorted(path.name for path in (tmp_path / "devices").iterdir())
@@ -65,12 +65,14 @@ def test_remembered(tmp_path: Path) -> None:
 def test_threads_at_once(tmp_path: Path) -> None:
     """Of several threads that make one at once, all get the first's."""
     with ThreadPoolExecutor(8) as pool:
-        found = set(pool.map(lambda _: Device.remembered("my-app", directory=tmp_path).client_identifier, range(16)))
+        found = set(
+            pool.map(lambda _: Device.load_or_create("my-app", directory=tmp_path).client_identifier, range(16))
+        )
     assert (1, ["my-app.txt"]) == (len(found), [path.name for path in tmp_path.iterdir()])
 
 
 def _remember(directory: Path) -> str:
-    return Device.remembered("my-app", directory=directory).client_identifier
+    return Device.load_or_create("my-app", directory=directory).client_identifier
 
 
 @pytest.mark.long
@@ -85,18 +87,18 @@ def test_processes_at_once(tmp_path: Path) -> None:
 def test_names_of_programs(name: str, tmp_path: Path) -> None:
     """A name that could leave the folder is a ValueError."""
     with pytest.raises(ValueError, match="a device's name"):
-        Device.remembered(name, directory=tmp_path)
+        Device.load_or_create(name, directory=tmp_path)
 
 
 def test_spoilt_file(tmp_path: Path) -> None:
     """A file that holds no identifier is an OSError that says what to do, not a new phantom device."""
     (tmp_path / "my-app.txt").write_text("\n", "utf-8")
     with pytest.raises(OSError, match="delete it"):
-        Device.remembered("my-app", directory=tmp_path)
+        Device.load_or_create("my-app", directory=tmp_path)
 
 
 def test_unwritable_folder(tmp_path: Path) -> None:
     """Where the identifier cannot be kept, that is an OSError."""
     (tmp_path / "file").write_text("", "utf-8")
     with pytest.raises(OSError, match="file"):
-        Device.remembered("my-app", directory=tmp_path / "file")
+        Device.load_or_create("my-app", directory=tmp_path / "file")

@@ -11,14 +11,14 @@ import pytest
 import ticketstub
 from tests.tables import every
 from ticketstub import errors, refusals
-from ticketstub.errors import PlexError, Unreachable, printable, without_secrets
+from ticketstub.errors import PlexError, Unreachable, redact_secrets, sanitize_text
 from ticketstub.messages import Response
-from ticketstub.refusals import KINDS, RateLimited, Refusal, Unauthorized
+from ticketstub.refusals import REFUSAL_CLASSES, RateLimited, Refusal, Unauthorized
 
 RESPONSE = Response(401, {"set-cookie": "s=cAnArY"}, b"cAnArY")
 AGAIN = pickle.loads  # what was pickled here a moment ago
 CLASSES = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, PlexError)] + list(
-    KINDS
+    REFUSAL_CLASSES
 )
 
 
@@ -93,7 +93,7 @@ def test_defaults() -> None:
 )
 def test_printable(given: str, shown: str) -> None:
     """Foreign text loses control and direction characters, and all beyond 200 characters."""
-    assert shown == printable(given)
+    assert shown == sanitize_text(given)
 
 
 @pytest.mark.parametrize(
@@ -107,4 +107,4 @@ def test_printable(given: str, shown: str) -> None:
 )
 def test_without_secrets(given: str, shown: str) -> None:
     """Whatever is long enough to be a token is left out of foreign text."""
-    assert shown == without_secrets(given)
+    assert shown == redact_secrets(given)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.tables import every
 from ticketstub import models
-from ticketstub.models import Account, Connection, Record, Resource, Service, Source, Subscription, TransientToken
+from ticketstub.models import Account, Connection, Model, Resource, Service, Source, Subscription, TransientToken
 from ticketstub.protocol import codec, lenient
 from ticketstub.tokens import Secret, Token
 
@@ -38,7 +38,7 @@ NAMES = {
 
 
 @every(("kind", "field"), list(NAMES))
-def test_wire_names(kind: type[Record], field: str) -> None:
+def test_wire_names(kind: type[Model], field: str) -> None:
     """The wire's names are exactly Plex's, also where camel case alone would not give them."""
     names = {found.name: found.encode_name for found in msgspec.structs.fields(kind)}
     assert NAMES[kind, field] == names[field]
@@ -46,7 +46,7 @@ def test_wire_names(kind: type[Record], field: str) -> None:
 
 def test_everything_may_be_missing() -> None:
     """Each record can be made of nothing: every field has a default of None or empty."""
-    kinds = [kind for name in models.__all__ if (kind := getattr(models, name)) is not Record]
+    kinds = [kind for name in models.__all__ if (kind := getattr(models, name)) is not Model]
     assert 27 == len(kinds)
     for kind in kinds:
         assert {None, ()} >= {getattr(kind(), field) for field in kind.__struct_fields__}
@@ -70,7 +70,7 @@ def test_secrets_do_not_print() -> None:
 
 def test_problems() -> None:
     """`problems` names what could not be read, and is empty for a record made by a program."""
-    found = lenient.record(Account, {"id": [], "subscription": {"active": "perhaps"}})
+    found = lenient.read_model(Account, {"id": [], "subscription": {"active": "perhaps"}})
     assert found is not None
     assert ("id", "subscription.active") == found.problems
     assert () == Account().problems
@@ -91,7 +91,9 @@ def test_media_server_or_player() -> None:
 
 def test_what_is_left_out() -> None:
     """plex.tv writes null but leaves some members out altogether; a media server leaves out whatever is null."""
-    written = codec.plain(Account(id=1))
+    written = codec.to_builtins(Account(id=1))
     assert {"pin", "roles", "restrictionProfile", "customRestrictions"} & written.keys() == set()
     assert (None, ()) == (written["country"], written["entitlements"])
-    assert {"Connection": [{"port": 1}]} == codec.plain(Source(connections=(Connection(port=1),)), nulls=False)
+    assert {"Connection": [{"port": 1}]} == codec.to_builtins(
+        Source(connections=(Connection(port=1),)), include_nulls=False
+    )

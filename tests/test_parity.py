@@ -24,7 +24,7 @@ from ticketstub.client import (
     pending,
     plex,
 )
-from ticketstub.credentials import MemoryCredentials
+from ticketstub.credentials import MemoryStore
 from ticketstub.crypto import Jwk
 from ticketstub.device import Device
 from ticketstub.messages import Request, Response
@@ -99,23 +99,23 @@ USES: dict[str, Any] = {
     "pins get": lambda plex: plex.pins.get(1402233445, device_jwt=Secret("a.b.c")),
     "pins link": lambda plex: plex.pins.link("H7QK"),
     "auth_keys register": lambda plex: plex.auth_keys.register(JWK),
-    "auth_keys nonce": lambda plex: plex.auth_keys.nonce(),
+    "auth_keys get_nonce": lambda plex: plex.auth_keys.get_nonce(),
     "auth_keys exchange": lambda plex: plex.auth_keys.exchange(Secret("a.b.c")),
-    "auth_keys published": lambda plex: plex.auth_keys.published(),
-    "home details": lambda plex: plex.home.details(),
-    "home users": lambda plex: plex.home.users(),
-    "home switch": lambda plex: plex.home.switch("b71d04e96c2fa835", passcode="1234"),
+    "auth_keys get_published_keys": lambda plex: plex.auth_keys.get_published_keys(),
+    "home get": lambda plex: plex.home.get(),
+    "home list_users": lambda plex: plex.home.list_users(),
+    "home switch_user": lambda plex: plex.home.switch_user("b71d04e96c2fa835", passcode="1234"),
     "home set_passcode": lambda plex: plex.home.set_passcode(10500123, "1234", current="9876"),
     "home remove_passcode": lambda plex: plex.home.remove_passcode(10500123, current="9876"),
     "home set_managed_passcode": lambda plex: plex.home.set_managed_passcode(10500456, "1234"),
     "home remove_managed_passcode": lambda plex: plex.home.remove_managed_passcode(10500456),
     "devices list": lambda plex: plex.devices.list(),
     "devices remove": lambda plex: plex.devices.remove(777001),
-    "claims token": lambda plex: plex.claims.token(),
+    "claims create_token": lambda plex: plex.claims.create_token(),
     "claims exchange": lambda plex: plex.claims.exchange(Secret("claim-A1b2C3d4E5f6G7h8I9j0")),
-    "at claims state": lambda plex: plex.at("http://attic.example", token="t" * 20).claims.state(),
+    "at claims get_state": lambda plex: plex.at("http://attic.example", token="t" * 20).claims.get_state(),
     "at claims claim": lambda plex: plex.at("http://attic.example").claims.claim(Secret("claim-A1b2C3d4E5f6G7h8I9j0")),
-    "at claims end": lambda plex: plex.at("http://attic.example", token="t" * 20).claims.end(),
+    "at claims unclaim": lambda plex: plex.at("http://attic.example", token="t" * 20).claims.unclaim(),
     "options": lambda plex: plex.with_options(client_identifier="Postman", headers={"X-A": "1"}).ping(
         base_url="http://other.example/api/v2/", token="u" * 20
     ),
@@ -172,10 +172,10 @@ def _begun(plex: Any) -> Any:
 
 def _kept(plex: Any) -> Any:
     given: dict[str, Any] = {name: GIVEN[name] for name in ("device", "plex_tv")}
-    given |= {"transport": plex._link.open(), "credentials": MemoryCredentials(), "open_browser": False}
+    given |= {"transport": plex._shared.get_transport(), "store": MemoryStore(), "open_browser": False}
     yield type(plex).sign_in("Demo App", on_code=lambda _begun: None, **given)
     mine = yield type(plex).sign_in("Demo App", on_code=lambda _begun: None, **given)
-    assert ("kept", "good") == (mine.signed_in.how, mine.signed_in.before)
+    assert ("kept", "good") == (mine.sign_in_state.method, mine.sign_in_state.previous_status)
     yield mine.renew()
     yield mine.keep_alive()
     yield mine.media_server_token()
@@ -188,7 +188,7 @@ def _switched(plex: Any) -> Any:
 
 STORIES: dict[str, Any] = {
     "account can_reach": _account,
-    "begin_sign_in load is_done finish follow": _begun,
+    "begin_sign_in load is_done finish run_flow": _begun,
     "sign_in renew keep_alive media_server_token sign_out": _kept,
     "switch_home_user": _switched,
 }
@@ -261,6 +261,18 @@ def test_every_method_is_used_above() -> None:
     """No public method of the façades is left out of the comparison of requests."""
     public = {member for _, member in MEMBERS if not member.startswith("_")}
     parts = {"authentication", "url", "token", "close"}
-    parts |= {"pins", "auth_keys", "home", "devices", "claims", "plex_tv", "signed_in", "details", "id", "uuid", "name"}
+    parts |= {
+        "pins",
+        "auth_keys",
+        "home",
+        "devices",
+        "claims",
+        "plex_tv",
+        "sign_in_state",
+        "details",
+        "id",
+        "uuid",
+        "name",
+    }
     used = " ".join([*USES, *STORIES]) + " with_options at get request send attempt"
     assert set() == {member for member in public - parts if member not in used}

@@ -8,27 +8,35 @@ import typing
 import ticketstub
 from tests.tables import every
 from ticketstub import (
+    AccountHandle,
+    AsyncAccountHandle,
     AsyncMediaServer,
+    AsyncPendingSignIn,
     AsyncPlex,
-    AsyncSignedInAccount,
-    AsyncSignIn,
     MediaServer,
     Options,
+    PendingSignIn,
     Plex,
-    SignedInAccount,
-    SignIn,
 )
 from ticketstub.client import async_groups, groups
 
-GROUPS = ("Authentication", "Pins", "AuthKeys", "HomeCalls", "Devices", "Claims", "ServerClaims")
+GROUPS = (
+    "AuthenticationCalls",
+    "PinCalls",
+    "AuthKeyCalls",
+    "HomeCalls",
+    "DeviceCalls",
+    "ClaimCalls",
+    "ServerClaimCalls",
+)
 FACES = [
-    *(Plex, MediaServer, SignedInAccount, AsyncPlex, AsyncMediaServer, AsyncSignedInAccount),
+    *(Plex, MediaServer, AccountHandle, AsyncPlex, AsyncMediaServer, AsyncAccountHandle),
     *(getattr(groups, name) for name in GROUPS),
     *(getattr(async_groups, f"Async{name}") for name in GROUPS),
 ]
 
 
-@every("kind", [*FACES, SignIn, AsyncSignIn])
+@every("kind", [*FACES, PendingSignIn, AsyncPendingSignIn])
 def test_no_any(kind: type) -> None:
     """No public method takes or returns `Any`, in whatever depth."""
     for name, member in inspect.getmembers(kind, callable):

@@ -60,7 +60,7 @@ def test_copies_are_itself() -> None:
 
 def test_equality_and_hash() -> None:
     """Secrets of the same text are equal and one in a set; a text is not its secret."""
-    assert Token(TEXT) == Token(f" {TEXT}\n") == Token.received(TEXT)
+    assert Token(TEXT) == Token(f" {TEXT}\n") == Token.from_wire(TEXT)
     assert Token(TEXT) != Token(TEXT[:-1])
     assert TEXT != Token(TEXT)
     assert 1 == len({Token(TEXT), Token(TEXT, origin="https://plex.tv")})
@@ -88,7 +88,7 @@ def test_kind(text: str) -> None:
 
 def test_kind_of_a_claim() -> None:
     """A claim token that came over the wire is one; pasted as a token it is refused."""
-    assert "claim" == Token.received("claim-A1b2C3d4E5f6G7h8I9j0").kind
+    assert "claim" == Token.from_wire("claim-A1b2C3d4E5f6G7h8I9j0").kind
 
 
 MISTAKES = {
@@ -124,5 +124,5 @@ def test_wrong_type(given: object) -> None:
 
 def test_received_is_taken_as_it_is() -> None:
     """A token that Plex sent is taken whatever it looks like."""
-    assert "x y" == Token.received("x y").reveal()
-    assert "https://plex.tv" == Token.received(TEXT, "https://plex.tv").origin
+    assert "x y" == Token.from_wire("x y").reveal()
+    assert "https://plex.tv" == Token.from_wire(TEXT, "https://plex.tv").origin

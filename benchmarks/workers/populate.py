@@ -5,10 +5,10 @@ import sys
 import time
 from pathlib import Path
 
-from ticketstub.local_plex.domain.passwords import Passwords
-from ticketstub.local_plex.storage.accounts import keep_token
-from ticketstub.local_plex.storage.database import Statements
-from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.domain.passwords import PasswordChecker
+from ticketstub.local_plex.storage.accounts import insert_token
+from ticketstub.local_plex.storage.database import Transaction
+from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.storage.seed import seed
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.local_plex.world.schema import World
@@ -17,20 +17,20 @@ database, count = Path(sys.argv[1]), int(sys.argv[2])
 
 
 async def main() -> None:
-    keys = Keys.for_database(database)
+    keys = InstanceKeys.load_or_create(database)
     store = SqliteStore(f"sqlite:///{database}")
     now = int(time.time())
-    await seed(store, World.demo(), keys, Passwords(), now)
-    texts = (keys.new_token() for _ in range(count))
-    tom = await store.find_account("tom")
+    await seed(store, World.demo(), keys, PasswordChecker(), now)
+    texts = (keys.generate_token() for _ in range(count))
+    tom = await store.find_account_by_login("tom")
     assert tom is not None
 
-    def keep(transaction: Statements) -> None:
+    def keep(transaction: Transaction) -> None:
         for text in texts:
             digest, sealed = keys.digest(text), keys.seal(text)
-            keep_token(transaction, digest=digest, sealed=sealed, kind="account", account_id=tom.id, now=now)
+            insert_token(transaction, digest=digest, sealed=sealed, kind="account", account_id=tom.id, now=now)
 
-    await store.transaction(keep)
+    await store.run_in_transaction(keep)
     await store.close()
 
 

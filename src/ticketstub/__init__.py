@@ -13,24 +13,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ticketstub.client.account import SignedInAccount
-    from ticketstub.client.async_account import AsyncSignedInAccount
-    from ticketstub.client.async_pending import AsyncSignIn
+    from ticketstub.client.account import AccountHandle
+    from ticketstub.client.async_account import AsyncAccountHandle
+    from ticketstub.client.async_pending import AsyncPendingSignIn
     from ticketstub.client.async_plex import AsyncMediaServer, AsyncPlex, acheck
     from ticketstub.client.config import ClientOptions, Options, Retry
-    from ticketstub.client.flows.check import Checked
-    from ticketstub.client.flows.pending import Begun
-    from ticketstub.client.flows.stored_session import SignedIn
+    from ticketstub.client.flows.check import TokenCheck
+    from ticketstub.client.flows.pending import PendingState
+    from ticketstub.client.flows.stored_session import SignInState
     from ticketstub.client.outcome import Err, Ok
-    from ticketstub.client.pending import SignIn
+    from ticketstub.client.pending import PendingSignIn
     from ticketstub.client.plex import MediaServer, Plex, check
     from ticketstub.credentials import (
         Credential,
-        Credentials,
-        FileCredentials,
-        KeyringCredentials,
-        MemoryCredentials,
-        default_credentials,
+        CredentialStore,
+        FileStore,
+        KeyringStore,
+        MemoryStore,
+        default_store,
     )
     from ticketstub.crypto import DeviceKey, Jwk, PublishedKeys
     from ticketstub.device import Device
@@ -64,10 +64,10 @@ if TYPE_CHECKING:
     )
     from ticketstub.protocol.account import GetTokenDetails, Ping, PostUsersSignInData, SignOut
     from ticketstub.protocol.claim import (
-        ClaimedServer,
         ClaimServer,
+        ClaimStatus,
         ExchangeClaim,
-        GetClaimedServer,
+        GetClaimStatus,
         GetClaimToken,
         UnclaimServer,
     )
@@ -108,16 +108,16 @@ __version__: str
 
 _HOMES = {
     "client.async_plex": ("AsyncMediaServer", "AsyncPlex", "acheck"),
-    "client.async_pending": ("AsyncSignIn",),
-    "client.async_account": ("AsyncSignedInAccount",),
+    "client.async_pending": ("AsyncPendingSignIn",),
+    "client.async_account": ("AsyncAccountHandle",),
     "client.plex": ("MediaServer", "Plex", "check"),
     "credentials": (
         "Credential",
-        "Credentials",
-        "FileCredentials",
-        "KeyringCredentials",
-        "MemoryCredentials",
-        "default_credentials",
+        "CredentialStore",
+        "FileStore",
+        "KeyringStore",
+        "MemoryStore",
+        "default_store",
     ),
     "device": ("Device",),
     "errors": (
@@ -133,9 +133,9 @@ _HOMES = {
         "TimedOut",
         "Unreachable",
     ),
-    "client.flows.pending": ("Begun",),
-    "client.flows.check": ("Checked",),
-    "client.flows.stored_session": ("SignedIn",),
+    "client.flows.pending": ("PendingState",),
+    "client.flows.check": ("TokenCheck",),
+    "client.flows.stored_session": ("SignInState",),
     "crypto": ("DeviceKey", "Jwk", "PublishedKeys"),
     "client.config": ("ClientOptions", "Options", "Retry"),
     "client.outcome": ("Err", "Ok"),
@@ -170,17 +170,17 @@ _HOMES = {
         "VerificationCodeRequired",
         "WrongVerificationCode",
     ),
-    "client.pending": ("SignIn",),
-    "client.account": ("SignedInAccount",),
+    "client.pending": ("PendingSignIn",),
+    "client.account": ("AccountHandle",),
     "tokens": ("Secret", "Token"),
     "protocol.account": ("GetTokenDetails", "Ping", "PostUsersSignInData", "SignOut"),
     "protocol.device_key": ("ExchangeDeviceJwt", "GetNonce", "GetPublishedKeys", "RegisterKey"),
     "protocol.claim": (
         "ClaimServer",
-        "ClaimedServer",
+        "ClaimStatus",
         "ExchangeClaim",
         "GetClaimToken",
-        "GetClaimedServer",
+        "GetClaimStatus",
         "UnclaimServer",
     ),
     "protocol.device": ("GetDevices", "RemoveDevice"),
@@ -202,16 +202,15 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Account",
+    "AccountHandle",
+    "AsyncAccountHandle",
     "AsyncMediaServer",
+    "AsyncPendingSignIn",
     "AsyncPlex",
-    "AsyncSignIn",
-    "AsyncSignedInAccount",
     "AuthorizedDevice",
     "BadRequest",
-    "Begun",
-    "Checked",
     "ClaimServer",
-    "ClaimedServer",
+    "ClaimStatus",
     "ClientIdentifierMissing",
     "ClientOptions",
     "Conflict",
@@ -219,7 +218,7 @@ __all__ = [
     "CreateLegacyPin",
     "CreatePin",
     "Credential",
-    "Credentials",
+    "CredentialStore",
     "CredentialsError",
     "CrossOriginRedirect",
     "Denied",
@@ -228,11 +227,11 @@ __all__ = [
     "Err",
     "ExchangeClaim",
     "ExchangeDeviceJwt",
-    "FileCredentials",
+    "FileStore",
     "Forbidden",
     "GaveUp",
+    "GetClaimStatus",
     "GetClaimToken",
-    "GetClaimedServer",
     "GetDevices",
     "GetHome",
     "GetHomeUsers",
@@ -252,15 +251,17 @@ __all__ = [
     "HomeUser",
     "Identity",
     "Jwk",
-    "KeyringCredentials",
+    "KeyringStore",
     "LinkPin",
     "MalformedReply",
     "MediaServer",
-    "MemoryCredentials",
+    "MemoryStore",
     "NotFound",
     "Ok",
     "Options",
     "PasscodeRequired",
+    "PendingSignIn",
+    "PendingState",
     "Pin",
     "PinExpired",
     "PinNotFound",
@@ -284,15 +285,14 @@ __all__ = [
     "ServerInformation",
     "SetManagedPasscode",
     "SetPasscode",
-    "SignIn",
     "SignInFailed",
+    "SignInState",
     "SignOut",
-    "SignedIn",
-    "SignedInAccount",
     "Source",
     "SwitchHomeUser",
     "TimedOut",
     "Token",
+    "TokenCheck",
     "TokenExpired",
     "TooManyFailures",
     "TransientToken",
@@ -306,7 +306,7 @@ __all__ = [
     "WrongVerificationCode",
     "acheck",
     "check",
-    "default_credentials",
+    "default_store",
 ]
 
 

@@ -18,12 +18,12 @@ import msgspec
 
 from ticketstub.errors import PlexWarning
 
-_SENDABLE = re.compile(r"[^\x00-\x1f\x7f]+")
+_HEADER_VALUE = re.compile(r"[^\x00-\x1f\x7f]+")
 
-_FOR_NOW: dict[str, str] = {}
+_TEMPORARY_IDENTIFIERS: dict[str, str] = {}
 """The identifiers that could not be remembered, by the program's name."""
 
-HEADERS = {
+DEVICE_HEADERS = {
     "client_identifier": "X-Plex-Client-Identifier",
     "product": "X-Plex-Product",
     "version": "X-Plex-Version",
@@ -69,13 +69,13 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     provides: str | None = None
 
     def __post_init__(self) -> None:
-        for field in HEADERS:
+        for field in DEVICE_HEADERS:
             value = getattr(self, field)
-            if value is not None and not _SENDABLE.fullmatch(value):
+            if value is not None and not _HEADER_VALUE.fullmatch(value):
                 raise ValueError(f"a device's {field} is text without control characters, and not empty")
 
     @classmethod
-    def remembered(cls, name: str, *, version: str | None = None, directory: Path | None = None) -> Device:
+    def load_or_create(cls, name: str, *, version: str | None = None, directory: Path | None = None) -> Device:
         """Return this installation's device for a program, making its identifier the first time and keeping it.
 
         Args:
@@ -89,11 +89,13 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         """
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
             raise ValueError("a device's name is letters, digits, dots, hyphens and underscores, 64 at most")
-        return cls.here(_kept(directory or _data_directory(), name), name, version)
+        return cls.for_this_computer(
+            _load_or_create_identifier(directory or _get_data_directory(), name), name, version
+        )
 
     @classmethod
-    def remembered_or_new(cls, name: str, *, version: str | None = None, directory: Path | None = None) -> Device:
-        """Return what `remembered` does, or a device for as long as this process runs, with a `PlexWarning`.
+    def load_or_use_temporary(cls, name: str, *, version: str | None = None, directory: Path | None = None) -> Device:
+        """Return what `load_or_create` does, or a device for as long as this process runs, with a `PlexWarning`.
 
         A home folder that is missing or cannot be written costs the identifier and nothing else.
 
@@ -101,22 +103,25 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
             ValueError: the name is none of that kind.
         """
         try:
-            return cls.remembered(name, version=version, directory=directory)
+            return cls.load_or_create(name, version=version, directory=directory)
         except (OSError, RuntimeError) as error:  # RuntimeError: no home folder is known
-            if name not in _FOR_NOW:
+            if name not in _TEMPORARY_IDENTIFIERS:
                 import uuid
 
-                _FOR_NOW[name] = str(uuid.uuid4())
-                why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else error
+                _TEMPORARY_IDENTIFIERS[name] = str(uuid.uuid4())
+                reason = (
+                    f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else error
+                )
                 warnings.warn(
-                    f"this installation's identifier can neither be read nor kept, and is a new one each time: {why}",
+                    "this installation's identifier can neither be read nor kept, and is a new one each time: "
+                    f"{reason}",
                     PlexWarning,
                     stacklevel=2,
                 )
-            return cls.here(_FOR_NOW[name], name, version)
+            return cls.for_this_computer(_TEMPORARY_IDENTIFIERS[name], name, version)
 
     @classmethod
-    def here(cls, client_identifier: str, product: str, version: str | None = None) -> Device:
+    def for_this_computer(cls, client_identifier: str, product: str, version: str | None = None) -> Device:
         """Return a device with this identifier, on this system and under this computer's name; nothing is kept.
 
         Raises:
@@ -132,13 +137,13 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
             platform=platform,
         )
 
-    def headers(self) -> dict[str, str]:
+    def to_headers(self) -> dict[str, str]:
         """List the headers it is sent as."""
-        values = ((header, getattr(self, field)) for field, header in HEADERS.items())
+        values = ((header, getattr(self, field)) for field, header in DEVICE_HEADERS.items())
         return {header: value for header, value in values if value is not None}
 
 
-def file_name(app: str, profile: str = "default") -> str:
+def build_file_name(app: str, profile: str = "default") -> str:
     """Return the name under which a program's identifier is remembered for a profile."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", app).strip(".-_")
     if name != app or len(name) > 40 or profile != "default":
@@ -149,7 +154,7 @@ def file_name(app: str, profile: str = "default") -> str:
     return name
 
 
-def holders_of(identifier: str | None, directory: Path | None = None) -> frozenset[str]:
+def find_device_names(identifier: str | None, directory: Path | None = None) -> frozenset[str]:
     """Return the names under which this client identifier is remembered; what cannot be read holds none.
 
     Args:
@@ -158,14 +163,14 @@ def holders_of(identifier: str | None, directory: Path | None = None) -> frozens
     """
     found: set[str] = set()
     with contextlib.suppress(OSError):
-        for path in (directory or _data_directory()).glob("*.txt"):
+        for path in (directory or _get_data_directory()).glob("*.txt"):
             with contextlib.suppress(OSError, ValueError):
-                if _read(path) == identifier:
+                if _read_identifier(path) == identifier:
                     found.add(path.stem)
     return frozenset(found)
 
 
-def _data_directory() -> Path:
+def _get_data_directory() -> Path:
     import platformdirs  # only where no directory was given
 
     found = Path(platformdirs.user_data_dir("ticketstub", appauthor=False))
@@ -174,11 +179,11 @@ def _data_directory() -> Path:
     return found / "devices"
 
 
-def _kept(directory: Path, name: str) -> str:
+def _load_or_create_identifier(directory: Path, name: str) -> str:
     """Read the identifier, or make one; of several processes that make one at once, all return the first's."""
     path = directory / f"{name}.txt"
     try:
-        return _read(path)
+        return _read_identifier(path)
     except FileNotFoundError:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     import uuid
@@ -193,11 +198,11 @@ def _kept(directory: Path, name: str) -> str:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-    return _read(path)
+    return _read_identifier(path)
 
 
-def _read(path: Path) -> str:
+def _read_identifier(path: Path) -> str:
     found = path.read_text("utf-8").strip()
-    if not _SENDABLE.fullmatch(found):
+    if not _HEADER_VALUE.fullmatch(found):
         raise OSError(f"{path} holds no client identifier: delete it, and a new one is made")
     return found

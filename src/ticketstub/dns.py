@@ -18,28 +18,28 @@ from typing import Generic, NamedTuple, TypeVar
 T = TypeVar("T")
 
 # Windows does not interrupt a wait for Ctrl-C: there, and so everywhere, we look up this often.
-_GLANCE = 0.05
+_POLL_INTERVAL = 0.05
 
 
-class Address(NamedTuple):
+class ResolvedAddress(NamedTuple):
     """One address that a name stands for, ready to be dialled."""
 
     family: int
     ip: str
     port: int
-    scope: int = 0
+    scope_id: int = 0
 
     @property
     def sockaddr(self) -> tuple[str, int] | tuple[str, int, int, int]:
         """The address as `socket.connect` takes it."""
-        return (self.ip, self.port, 0, self.scope) if self.family == socket.AF_INET6 else (self.ip, self.port)
+        return (self.ip, self.port, 0, self.scope_id) if self.family == socket.AF_INET6 else (self.ip, self.port)
 
 
-Resolver = Callable[[str, int], Sequence[Address]]
+Resolver = Callable[[str, int], Sequence[ResolvedAddress]]
 """Turns a host's name and a port into addresses, the best first; may take its time; raises OSError if it has none."""
 
 
-def system_resolver(host: str, port: int) -> list[Address]:
+def resolve_with_system(host: str, port: int) -> list[ResolvedAddress]:
     """Look a name up as the operating system does.
 
     Raises:
@@ -50,11 +50,12 @@ def system_resolver(host: str, port: int) -> list[Address]:
     except UnicodeError:
         raise socket.gaierror(socket.EAI_NONAME, "not a host name") from None
     return [
-        Address(family, str(at[0]), int(at[1]), int(at[3]) if len(at) == 4 else 0) for family, _, _, _, at in answers
+        ResolvedAddress(family, str(sockaddr[0]), int(sockaddr[1]), int(sockaddr[3]) if len(sockaddr) == 4 else 0)
+        for family, _, _, _, sockaddr in answers
     ]
 
 
-def look_up(host: str, port: int, resolver: Resolver, deadline: float) -> Sequence[Address]:
+def look_up(host: str, port: int, resolver: Resolver, deadline: float) -> Sequence[ResolvedAddress]:
     """Return a host's addresses, at least one.
 
     Args:
@@ -67,16 +68,16 @@ def look_up(host: str, port: int, resolver: Resolver, deadline: float) -> Sequen
         TimeoutError: the deadline passed.
         OSError: the name could not be looked up.
     """
-    if (address := _literal(host, port)) is not None:
+    if (address := _parse_ip(host, port)) is not None:
         return [address]
-    return _at_least_one(within(lambda: resolver(host, port), deadline))
+    return _require_addresses(run_with_deadline(lambda: resolver(host, port), deadline))
 
 
-async def alook_up(host: str, port: int, resolver: Resolver = system_resolver) -> Sequence[Address]:
+async def alook_up(host: str, port: int, resolver: Resolver = resolve_with_system) -> Sequence[ResolvedAddress]:
     """As `look_up`, awaited; cancelling it is how to stop waiting."""
     from asyncio import Event, get_running_loop  # `Plex` loads none of it
 
-    if (address := _literal(host, port)) is not None:
+    if (address := _parse_ip(host, port)) is not None:
         return [address]
     loop, done = get_running_loop(), Event()
 
@@ -84,19 +85,19 @@ async def alook_up(host: str, port: int, resolver: Resolver = system_resolver) -
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(done.set)
 
-    work = Detached(lambda: resolver(host, port), wake)
+    task = DetachedTask(lambda: resolver(host, port), wake)
     await done.wait()
-    return _at_least_one(work.outcome())
+    return _require_addresses(task.get_result())
 
 
-def _literal(host: str, port: int) -> Address | None:
+def _parse_ip(host: str, port: int) -> ResolvedAddress | None:
     """Return the address that a host spelt in digits is, `None` for a name."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.inet_pton(family, host)
     except OSError:
         return None
-    return Address(family, host, port)
+    return ResolvedAddress(family, host, port)
 
 
 def is_loopback(host: str) -> bool:
@@ -113,49 +114,49 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def _at_least_one(addresses: Sequence[Address]) -> Sequence[Address]:
+def _require_addresses(addresses: Sequence[ResolvedAddress]) -> Sequence[ResolvedAddress]:
     """Return the addresses; a name that has none could not be looked up."""
     if not addresses:
         raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
     return addresses
 
 
-def within(work: Callable[[], T], deadline: float) -> T:
+def run_with_deadline(work: Callable[[], T], deadline: float) -> T:
     """Do work that nobody can interrupt, and stop waiting for it at the deadline.
 
     Raises:
         TimeoutError: the deadline passed; the work goes on unseen until it ends by itself.
     """
     done = Event()
-    detached = Detached(work, done.set)
-    while not done.wait(max(0.0, min(_GLANCE, deadline - monotonic()))):
+    task = DetachedTask(work, done.set)
+    while not done.wait(max(0.0, min(_POLL_INTERVAL, deadline - monotonic()))):
         if monotonic() >= deadline:
             raise TimeoutError
-    return detached.outcome()
+    return task.get_result()
 
 
-class Detached(Generic[T]):
+class DetachedTask(Generic[T]):
     """Work on a daemon thread of its own.
 
     Args:
         work: what is done.
-        ended: called on that thread when it is done, well or badly.
+        on_done: called on that thread when it is done, well or badly.
     """
 
-    def __init__(self, work: Callable[[], T], ended: Callable[[], object]) -> None:
+    def __init__(self, work: Callable[[], T], on_done: Callable[[], object]) -> None:
         self._results: list[T] = []
         self._error: BaseException | None = None
         context = copy_context()  # what the caller's own hooks look for
-        Thread(target=context.run, args=(self._run, work, ended), name="ticketstub-detached", daemon=True).start()
+        Thread(target=context.run, args=(self._run, work, on_done), name="ticketstub-detached", daemon=True).start()
 
-    def _run(self, work: Callable[[], T], ended: Callable[[], object]) -> None:
+    def _run(self, work: Callable[[], T], on_done: Callable[[], object]) -> None:
         try:
             self._results.append(work())
         except BaseException as error:  # noqa: BLE001  # it is raised where the result is asked for
             self._error = error
-        ended()
+        on_done()
 
-    def outcome(self) -> T:
+    def get_result(self) -> T:
         """Return what the work returned or raise what it raised; only once it has ended."""
         if self._error is not None:
             raise self._error

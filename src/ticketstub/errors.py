@@ -26,20 +26,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ticketstub.messages import Response
 
-_LONGEST_MESSAGE = 200
+_MAX_MESSAGE_LENGTH = 200
 # Long runs without a space in foreign text may be tokens; controls and text-direction marks can rewrite a terminal.
-_SECRET_LOOKING = re.compile(r"[^\s\"'<>=&?,;()]{16,}")
+_POSSIBLE_SECRET = re.compile(r"[^\s\"'<>=&?,;()]{16,}")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 
 
-def printable(text: str, most: int = _LONGEST_MESSAGE) -> str:
-    """Make text from the other side safe to show: no control or direction characters, at most `most` characters."""
-    return _UNPRINTABLE.sub(" ", text).strip()[:most]
+def sanitize_text(text: str, max_length: int = _MAX_MESSAGE_LENGTH) -> str:
+    """Make text from the other side safe to show: no control or direction characters, at most `max_length` of them."""
+    return _UNPRINTABLE.sub(" ", text).strip()[:max_length]
 
 
-def without_secrets(text: str) -> str:
+def redact_secrets(text: str) -> str:
     """Make text from the other side safe to show and leave out every run of characters that may be a token."""
-    return printable(_SECRET_LOOKING.sub("…", text))  # shortened last: half a token is too short to see
+    return sanitize_text(_POSSIBLE_SECRET.sub("…", text))  # shortened last: half a token is too short to see
 
 
 class PlexWarning(RuntimeWarning):
@@ -80,8 +80,8 @@ class PlexError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         names = {name for kind in type(self).__mro__ for name in vars(kind).get("__slots__", ())}
-        facts = {name: getattr(self, name) for name in names - {"message", "response"}}
-        return partial(type(self), **facts), (self.message,)
+        attributes = {name: getattr(self, name) for name in names - {"message", "response"}}
+        return partial(type(self), **attributes), (self.message,)
 
 
 class Unreachable(PlexError):
@@ -93,8 +93,8 @@ class Unreachable(PlexError):
 
     __slots__ = ("sent",)
 
-    def __init__(self, message: str, *, sent: bool = True, hint: str | None = None, **facts: object) -> None:
-        super().__init__(message, hint=hint, **facts)  # type: ignore[arg-type]  # those of PlexError
+    def __init__(self, message: str, *, sent: bool = True, hint: str | None = None, **details: object) -> None:
+        super().__init__(message, hint=hint, **details)  # type: ignore[arg-type]  # those of PlexError
         self.sent = sent
 
 
@@ -109,11 +109,11 @@ class MalformedReply(PlexError):
         cut_off: whether the connection ended in the middle of it: it may well be whole the next time.
     """
 
-    __slots__ = ("cut_off",)
+    __slots__ = ("truncated",)
 
-    def __init__(self, message: str, *, cut_off: bool = False, **facts: object) -> None:
-        super().__init__(message, **facts)  # type: ignore[arg-type]  # those of PlexError
-        self.cut_off = cut_off
+    def __init__(self, message: str, *, truncated: bool = False, **details: object) -> None:
+        super().__init__(message, **details)  # type: ignore[arg-type]  # those of PlexError
+        self.truncated = truncated
 
 
 class SignInFailed(PlexError):

@@ -10,23 +10,23 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-MAX_BODY = 2 * 1024 * 1024
+MAX_BODY_SIZE = 2 * 1024 * 1024
 """The largest body, in bytes, that a client reads (security rule: hostile replies are bounded)."""
 
-LONGEST_ADDRESS = 32 * 1024
+MAX_URL_LENGTH = 32 * 1024
 """The longest address, in characters, that is sent. Servers refuse much shorter ones; httpx refuses 64 KiB."""
 
 # Stricter than RFC 3986: every library has to find the same host in it. A backslash, a user name, a percent-encoded or
 # a non-ASCII host is read differently by different libraries.
-_ADDRESS = re.compile(
+_URL = re.compile(
     r"(https?)://(\[[0-9a-f:.]+\]|[0-9a-z_.-]+)(?::([0-9]{0,5}))?((?:[/?][!-\[\]-~]*)?)", re.ASCII | re.IGNORECASE
 )
-_ALLOWED = re.compile(r"[!-\[\]-~]+")
+_URL_CHARACTERS = re.compile(r"[!-\[\]-~]+")
 _PATH = re.compile(r"[A-Za-z]+://[^/?#]*([^?#]*)")
-_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Place(NamedTuple):
+class Origin(NamedTuple):
     """Where a request goes; as text `host:port`, which is all of an address that an error may show."""
 
     scheme: str
@@ -34,25 +34,25 @@ class Place(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"{self.bracketed}:{self.port}"
+        return f"{self.url_host}:{self.port}"
 
     @property
-    def bracketed(self) -> str:
+    def url_host(self) -> str:
         """The host as an address spells it: an IPv6 address in brackets."""
         return f"[{self.host}]" if ":" in self.host else self.host
 
     @property
     def host_header(self) -> str:
         """The value of the Host header."""
-        return self.bracketed if self.port == self.default_port else str(self)
+        return self.url_host if self.port == self.default_port else str(self)
 
     @property
     def default_port(self) -> int:
         """The scheme's port where an address names none."""
-        return _PORTS[self.scheme]
+        return _DEFAULT_PORTS[self.scheme]
 
     @property
-    def origin(self) -> str:
+    def url(self) -> str:
         """Scheme, host, and port where it is not the default."""
         return f"{self.scheme}://{self.host_header}"
 
@@ -140,16 +140,16 @@ class Response:
         raise TypeError("a Response is not pickled, for it may hold secrets: keep its status, headers or body")
 
 
-def origin_of(url: str) -> str:
+def get_origin(url: str) -> str:
     """Return the origin (scheme, host, port where it is not the default) of an absolute http or https address.
 
     Raises:
         ValueError: as `destination`.
     """
-    return destination(url)[0].origin
+    return split_url(url)[0].url
 
 
-def destination(url: str) -> tuple[Place, str]:
+def split_url(url: str) -> tuple[Origin, str]:
     """Split an absolute address into its place and its request target (path and query, unchanged).
 
     Every address that a client takes is parsed here and nowhere else, and every transport builds its library's own
@@ -159,16 +159,16 @@ def destination(url: str) -> tuple[Place, str]:
         ValueError: it is no http or https address; it has a user name, a backslash, white space, a control or non-ASCII
             character; its host or port cannot be one; or it is too long. The message does not repeat the address.
     """
-    start, sign, _ = url.partition("#")
-    found = _ADDRESS.fullmatch(start)
-    if found is None or len(url) > LONGEST_ADDRESS or (sign and not _ALLOWED.fullmatch(url)):
-        raise ValueError(_mistake(url))
+    without_fragment, hash_sign, _ = url.partition("#")
+    found = _URL.fullmatch(without_fragment)
+    if found is None or len(url) > MAX_URL_LENGTH or (hash_sign and not _URL_CHARACTERS.fullmatch(url)):
+        raise ValueError(_describe_url_error(url))
     scheme, host, port, target = found.groups()
-    return _place(scheme, host, port or ""), target if target[:1] == "/" else f"/{target}"
+    return _build_origin(scheme, host, port or ""), target if target[:1] == "/" else f"/{target}"
 
 
 @lru_cache(maxsize=64)  # a client goes to the same few places
-def _place(scheme: str, host: str, port: str) -> Place:
+def _build_origin(scheme: str, host: str, port: str) -> Origin:
     scheme, host = scheme.lower(), host.lower().strip("[]")
     if ":" in host:
         import socket  # few addresses are of this kind
@@ -179,24 +179,24 @@ def _place(scheme: str, host: str, port: str) -> Place:
             raise ValueError("an address has an IPv6 address in its brackets") from None
     elif not host.strip("."):
         raise ValueError("an address names a host")
-    number = int(port) if port else _PORTS[scheme]
+    number = int(port) if port else _DEFAULT_PORTS[scheme]
     if not 0 < number <= 65535:
         raise ValueError("an address has a number from 1 to 65535 for a port")
-    return Place(scheme, host, number)
+    return Origin(scheme, host, number)
 
 
-_MISTAKES = (
+_URL_ERRORS = (
     (re.compile(r"(?!https?://[^/?#:])", re.IGNORECASE), "an address starts with http:// or https:// and names a host"),
     (re.compile(r"[a-z]+://[^/?#]*@", re.IGNORECASE), "an address carries no user name or password"),
     (re.compile(r"[a-z]+://([^/?#\[\]:]*|\[[^/?#]*\]):", re.IGNORECASE), "an address has a number for a port"),
 )
 
 
-def _mistake(url: str) -> str:
+def _describe_url_error(url: str) -> str:
     """Say what is wrong with an address without repeating any of it."""
-    if len(url) > LONGEST_ADDRESS:
-        return f"an address has at most {LONGEST_ADDRESS} characters"
-    if url and not _ALLOWED.fullmatch(url):
+    if len(url) > MAX_URL_LENGTH:
+        return f"an address has at most {MAX_URL_LENGTH} characters"
+    if url and not _URL_CHARACTERS.fullmatch(url):
         return "an address holds printable ASCII only, no backslash and no space; percent-encode the rest"
-    otherwise = "an address has a host of letters, digits, hyphens and dots, or an IPv6 address in brackets"
-    return next((said for pattern, said in _MISTAKES if pattern.match(url)), otherwise)
+    default = "an address has a host of letters, digits, hyphens and dots, or an IPv6 address in brackets"
+    return next((message for pattern, message in _URL_ERRORS if pattern.match(url)), default)

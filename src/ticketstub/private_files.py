@@ -15,7 +15,7 @@ from pathlib import Path
 
 _POSIX = os.name == "posix"
 # Not all of these exist everywhere. A pipe is not waited for.
-_FLAGS = (
+_OPEN_FLAGS = (
     getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
@@ -23,83 +23,83 @@ _FLAGS = (
 )
 
 
-class NotPrivate(Exception):
+class UnsafeFileError(Exception):
     """A file is none that only its owner can read. The text says why, behind the file's name; `advice` what to do."""
 
-    def __init__(self, why: str, advice: str) -> None:
-        super().__init__(why)
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(reason)
         self.advice = advice
 
 
-class OpenToOthers(NotPrivate):
+class UnsafePermissionsError(UnsafeFileError):
     """Others can read or write the file."""
 
 
-def read(path: Path, most: int) -> bytes:
+def read(path: Path, max_size: int) -> bytes:
     """Return a file's bytes.
 
     Args:
         path: the file.
-        most: how many bytes it may have.
+        max_size: how many bytes it may have.
 
     Raises:
-        NotPrivate: it is a link, no file, somebody else's, open to others, or too large.
+        UnsafeFileError: it is a link, no file, somebody else's, open to others, or too large.
         OSError: it cannot be read; `FileNotFoundError`: there is none.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | _FLAGS)
+        descriptor = os.open(path, os.O_RDONLY | _OPEN_FLAGS)
     except OSError as error:
-        if is_of_a_link(error):
-            raise _a_link() from None
+        if is_symlink_error(error):
+            raise _build_symlink_error() from None
         raise
     try:
-        facts = os.fstat(descriptor)
+        file_stat = os.fstat(descriptor)
         if not _POSIX and path.is_symlink():  # Windows cannot open without following
-            raise _a_link()
-        if not stat.S_ISREG(facts.st_mode):
-            raise NotPrivate("is not a file", "move it away")
-        if not is_ours(facts):
-            raise NotPrivate("belongs to another user", "move it away")
-        if _POSIX and facts.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise OpenToOthers("can be read or written by others", "chmod 600")
+            raise _build_symlink_error()
+        if not stat.S_ISREG(file_stat.st_mode):
+            raise UnsafeFileError("is not a file", "move it away")
+        if not is_owned_by_user(file_stat):
+            raise UnsafeFileError("belongs to another user", "move it away")
+        if _POSIX and file_stat.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise UnsafePermissionsError("can be read or written by others", "chmod 600")
         found = b""
-        while piece := os.read(descriptor, most + 1 - len(found)):
+        while piece := os.read(descriptor, max_size + 1 - len(found)):
             found += piece
     finally:
         os.close(descriptor)
-    if len(found) > most:
-        raise NotPrivate("is too large to be ours", "move it away")
+    if len(found) > max_size:
+        raise UnsafeFileError("is too large to be ours", "move it away")
     return found
 
 
-def write(path: Path, content: bytes, *, synced: bool = True) -> None:
+def write(path: Path, content: bytes, *, sync: bool = True) -> None:
     """Put a file there, whole, or leave what is there; its folder exists.
 
     Args:
         path: the file.
         content: what is to be in it.
-        synced: whether the disk has it afterwards, for what cannot be lost.
+        sync: whether the disk has it afterwards, for what cannot be lost.
 
     Raises:
         OSError: it cannot be written.
     """
-    draft = _draft(path)
+    draft = _get_draft_path(path)
     draft.unlink(missing_ok=True)
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN_FLAGS, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             if _POSIX:
                 os.fchmod(descriptor, 0o600)  # a umask may have taken even our own rights
             file.write(content)
             file.flush()
-            if synced:
+            if sync:
                 os.fsync(descriptor)
         draft.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             draft.unlink()
         raise
-    if synced:
+    if sync:
         sync_folder(path.parent)
 
 
@@ -116,7 +116,7 @@ def remove(path: Path) -> bool:
     Raises:
         OSError: it cannot be deleted.
     """
-    _draft(path).unlink(missing_ok=True)
+    _get_draft_path(path).unlink(missing_ok=True)
     try:
         path.unlink()
     except FileNotFoundError:
@@ -139,19 +139,19 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def is_ours(facts: os.stat_result) -> bool:
+def is_owned_by_user(file_stat: os.stat_result) -> bool:
     """Tell whether a file or folder is this user's; root, as in a container, has those of all owners."""
-    return not _POSIX or facts.st_uid == os.geteuid() or os.geteuid() == 0
+    return not _POSIX or file_stat.st_uid == os.geteuid() or os.geteuid() == 0
 
 
-def is_of_a_link(error: OSError) -> bool:
+def is_symlink_error(error: OSError) -> bool:
     """Tell whether something was not opened because it is a link."""
     return error.errno in {errno.ELOOP, errno.EMLINK}  # the BSDs say the latter
 
 
-def _a_link() -> NotPrivate:
-    return NotPrivate("is a link and was not followed", "delete the link")
+def _build_symlink_error() -> UnsafeFileError:
+    return UnsafeFileError("is a link and was not followed", "delete the link")
 
 
-def _draft(path: Path) -> Path:
+def _get_draft_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.draft")

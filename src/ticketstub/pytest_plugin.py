@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from ticketstub.client.async_plex import AsyncPlex
     from ticketstub.client.plex import Plex
     from ticketstub.local_plex.world.schema import World
-    from ticketstub.testing import PlexInHand
+    from ticketstub.testing import LocalPlexController
 
-_INI = "ticketstub_world"
+_OPTION = "ticketstub_world"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Know the ini option `ticketstub_world`."""
     parser.addini(
-        _INI,
+        _OPTION,
         "the world of the fixture local_plex: a TOML file, from the folder of this file; by default the demonstration",
         type="paths",
     )
@@ -40,39 +40,39 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def local_plex_of() -> Generator[Callable[[object], PlexInHand], None, None]:
+def local_plex_of() -> Generator[Callable[[object], LocalPlexController], None, None]:
     """Returns the local Plex of a world, one for each in this process, as at its start; they end with the session."""
-    started: list[tuple[World, PlexInHand]] = []
+    started: list[tuple[World, LocalPlexController]] = []
 
-    def local_plex_of(world: object) -> PlexInHand:
-        from ticketstub.testing import local_plex, world_of  # not before a test needs it
+    def get_local_plex(world: object) -> LocalPlexController:
+        from ticketstub.testing import local_plex, to_world  # not before a test needs it
 
-        wanted = world_of(world)  # type: ignore[arg-type]  # whatever a marker holds: what is none is refused there
+        requested = to_world(world)  # type: ignore[arg-type]  # whatever a marker holds: what is none is refused there
         for known, plex in started:
-            if known == wanted:
+            if known == requested:
                 plex.reset()
                 return plex
-        plex = running.enter_context(local_plex(wanted))
-        started.append((wanted, plex))
+        plex = stack.enter_context(local_plex(requested))
+        started.append((requested, plex))
         return plex
 
-    with ExitStack() as running:
-        yield local_plex_of
+    with ExitStack() as stack:
+        yield get_local_plex
 
 
 @pytest.fixture(scope="session")
 def local_plex_world(pytestconfig: pytest.Config) -> object:
     """The world of `local_plex`: override this fixture, in whatever scope, to have another one."""
-    paths = pytestconfig.getini(_INI)
+    paths = pytestconfig.getini(_OPTION)
     return paths[0] if paths else None
 
 
 @pytest.fixture
 def local_plex(
-    request: pytest.FixtureRequest, local_plex_of: Callable[[object], PlexInHand], local_plex_world: object
-) -> PlexInHand:
-    """A running local Plex, as at its start; see `ticketstub.testing.PlexInHand`."""
-    marker = request.node.get_closest_marker(_INI)
+    request: pytest.FixtureRequest, local_plex_of: Callable[[object], LocalPlexController], local_plex_world: object
+) -> LocalPlexController:
+    """A running local Plex, as at its start; see `ticketstub.testing.LocalPlexController`."""
+    marker = request.node.get_closest_marker(_OPTION)
     world = marker.args[0] if marker is not None and marker.args else local_plex_world
     try:
         return local_plex_of(world)
@@ -86,21 +86,21 @@ def local_plex(
 
 
 @pytest.fixture
-def plex_tv_is_local(local_plex: PlexInHand) -> Generator[PlexInHand, None, None]:
-    """`local_plex`, while the test's own HTTP libraries find it at `https://plex.tv`; see `PlexInHand.lead`."""
-    with local_plex.lead():
+def plex_tv_is_local(local_plex: LocalPlexController) -> Generator[LocalPlexController, None, None]:
+    """`local_plex`, while the test's own HTTP libraries find it at `https://plex.tv`; see `intercept`."""
+    with local_plex.intercept():
         yield local_plex
 
 
 @pytest.fixture
-def plex(local_plex: PlexInHand) -> Generator[Plex, None, None]:
+def plex(local_plex: LocalPlexController) -> Generator[Plex, None, None]:
     """A `Plex`, signed in to `local_plex` as the world's first account; it needs no socket."""
     with local_plex.client() as client:
         yield client
 
 
 @pytest.fixture
-def async_plex(local_plex: PlexInHand) -> AsyncPlex:
+def async_plex(local_plex: LocalPlexController) -> AsyncPlex:
     """An `AsyncPlex`, signed in as `plex` is."""
     return local_plex.async_client()  # there is nothing to close
 
@@ -109,7 +109,7 @@ def async_plex(local_plex: PlexInHand) -> AsyncPlex:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what a failed test's local Plex was asked."""
     report = yield
-    plex: PlexInHand | None = getattr(item, "funcargs", {}).get("local_plex")
+    plex: LocalPlexController | None = getattr(item, "funcargs", {}).get("local_plex")
     if plex is not None and report.failed and report.when == "call":
         lines = [str(each) for each in plex.requests][-20:]
         report.sections.append(("what the local Plex was asked", "\n".join(lines or ["nothing"])))

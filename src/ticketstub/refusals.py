@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ticketstub.messages import Response
 
 
-class Default(NamedTuple):
+class RefusalDefaults(NamedTuple):
     """What a refusal says where nothing else is said: status, code, message, and what to do about it."""
 
     status: int
@@ -32,7 +32,7 @@ class Refusal(PlexError):
     """
 
     __slots__ = ("retry_after",)
-    default: ClassVar[Default] = Default(400, 1999, "The request was refused")
+    default: ClassVar[RefusalDefaults] = RefusalDefaults(400, 1999, "The request was refused")
 
     def __init__(
         self,
@@ -44,25 +44,25 @@ class Refusal(PlexError):
         response: Response | None = None,
         retry_after: float | None = None,
     ) -> None:
-        given = message is not None or status is not None
+        is_custom = message is not None or status is not None
         super().__init__(
             message or self.default.message,
             hint=hint or self.default.hint,
             status=status or self.default.status,
-            code=code if given else self.default.code,
+            code=code if is_custom else self.default.code,
             response=response,
         )
         self.retry_after = retry_after
 
     def __str__(self) -> str:
-        mark = f"{self.status}/{self.code}" if self.code else f"{self.status}"
-        return f"{self.message} [{mark}]" + (f" ({self.hint})" if self.hint else "")
+        label = f"{self.status}/{self.code}" if self.code else f"{self.status}"
+        return f"{self.message} [{label}]" + (f" ({self.hint})" if self.hint else "")
 
 
 class BadRequest(Refusal):
     """The request misses something or holds something that Plex does not take (400)."""
 
-    default = Default(
+    default = RefusalDefaults(
         400, 1004, "The request was malformed, missed a required parameter or contained invalid values for them"
     )
 
@@ -70,19 +70,19 @@ class BadRequest(Refusal):
 class ClientIdentifierMissing(BadRequest):
     """The request names no client (400, code 1000). This library always names one."""
 
-    default = Default(400, 1000, "X-Plex-Client-Identifier is missing")
+    default = RefusalDefaults(400, 1000, "X-Plex-Client-Identifier is missing")
 
 
 class Unauthorized(Refusal):
     """Login and password are wrong, or the token is unknown or no longer valid (401, or 422 "Invalid token")."""
 
-    default = Default(401, 1001, "User could not be authenticated")
+    default = RefusalDefaults(401, 1001, "User could not be authenticated")
 
 
 class VerificationCodeRequired(Unauthorized):
     """The account asks for a verification code and none was sent (401, code 1029)."""
 
-    default = Default(
+    default = RefusalDefaults(
         401,
         1029,
         "Please enter the verification code",
@@ -93,7 +93,7 @@ class VerificationCodeRequired(Unauthorized):
 class WrongVerificationCode(Unauthorized):
     """The verification code is wrong, too old, or was used before (401, code 1028)."""
 
-    default = Default(
+    default = RefusalDefaults(
         401, 1028, "Invalid verification code", "each code works once; wait for the next one, and check the clock"
     )
 
@@ -101,7 +101,7 @@ class WrongVerificationCode(Unauthorized):
 class TooManyFailures(Unauthorized):
     """Plex refuses sign-ins from this address or to this account for a while (401, code 1031)."""
 
-    default = Default(
+    default = RefusalDefaults(
         401,
         1031,
         (
@@ -115,49 +115,49 @@ class TooManyFailures(Unauthorized):
 class TokenExpired(Unauthorized):
     """The token was a JWT and its time is over (498). It can be renewed with its device key."""
 
-    default = Default(498, 1001, "Token expired")
+    default = RefusalDefaults(498, 1001, "Token expired")
 
 
 class Forbidden(Refusal):
     """Plex knows who asks, and that one may not (403)."""
 
-    default = Default(403, 1042, "User is missing the required role to perform this action")
+    default = RefusalDefaults(403, 1042, "User is missing the required role to perform this action")
 
 
 class PasscodeRequired(Forbidden):
     """The Home user is protected, and the passcode is missing or wrong (403, code 1041)."""
 
-    default = Default(403, 1041, "A valid PIN is required to perform this action")
+    default = RefusalDefaults(403, 1041, "A valid PIN is required to perform this action")
 
 
 class NotFound(Refusal):
     """There is no such thing at this address (404)."""
 
-    default = Default(404, 1002, "The requested resource or endpoint could not be found")
+    default = RefusalDefaults(404, 1002, "The requested resource or endpoint could not be found")
 
 
 class PinNotFound(NotFound):
     """The PIN is unknown, expired, or another client's (404, code 1020)."""
 
-    default = Default(404, 1020, "Code not found or expired")
+    default = RefusalDefaults(404, 1020, "Code not found or expired")
 
 
 class Conflict(Refusal):
     """It exists already, or is in the way of something that does (409)."""
 
-    default = Default(409, None, "The request conflicts with what exists")
+    default = RefusalDefaults(409, None, "The request conflicts with what exists")
 
 
 class RateLimited(Refusal):
     """Too many requests (429); `retry_after` says for how long, where Plex does."""
 
-    default = Default(429, 1003, "API rate limit exceeded")
+    default = RefusalDefaults(429, 1003, "API rate limit exceeded")
 
 
 class ServerError(Refusal):
     """Plex is in trouble (5xx, or an empty 404, which its edge sends in an outage). It says nothing of the token."""
 
-    default = Default(
+    default = RefusalDefaults(
         500,
         1007,
         "Internal Server Error. Something went wrong on our end",
@@ -166,7 +166,7 @@ class ServerError(Refusal):
 
 
 # Most specific first: a row matches when what it names (status, code, or both) is what the answer has.
-_KINDS: tuple[tuple[int | None, int | None, type[Refusal]], ...] = (
+_REFUSAL_TABLE: tuple[tuple[int | None, int | None, type[Refusal]], ...] = (
     (400, 1000, ClientIdentifierMissing),
     (None, 1028, WrongVerificationCode),
     (None, 1029, VerificationCodeRequired),
@@ -183,7 +183,7 @@ _KINDS: tuple[tuple[int | None, int | None, type[Refusal]], ...] = (
 )
 
 # Texts by which older answers, which carry no code, say the same (lower case; observed unless marked).
-_TEXTS: tuple[tuple[int, str, int], ...] = (
+_MESSAGE_CODES: tuple[tuple[int, str, int], ...] = (
     (401, "please enter the verification code", 1029),
     (401, "invalid verification code", 1028),
     (401, "detected repeated failures", 1031),
@@ -197,24 +197,26 @@ _HINTS = {
 }
 
 
-KINDS: tuple[type[Refusal], ...] = (Refusal, ServerError, *(kind for _, _, kind in _KINDS))
+REFUSAL_CLASSES: tuple[type[Refusal], ...] = (Refusal, ServerError, *(kind for _, _, kind in _REFUSAL_TABLE))
 """Every class of refusal."""
 
 
-def kind_of(status: int, code: int | None, message: str | None) -> type[Refusal]:
+def find_refusal_class(status: int, code: int | None, message: str | None) -> type[Refusal]:
     """Pick the class for a refusal by status and code, or by its text where there is no code."""
     text = (message or "").lower()
     if code is None:
-        code = next((known for at, words, known in _TEXTS if at == status and words in text), None)
+        code = next(
+            (row_code for row_status, words, row_code in _MESSAGE_CODES if row_status == status and words in text), None
+        )
     if status == 422 and "invalid token" in text:
         return Unauthorized
     if status >= 500:
         return ServerError
-    rows = (kind for at, known, kind in _KINDS if at in (None, status) and known in (None, code))
+    rows = (kind for at, known, kind in _REFUSAL_TABLE if at in (None, status) and known in (None, code))
     return next(rows, Refusal)
 
 
-def refusal(
+def build_refusal(
     status: int, code: int | None = None, message: str | None = None, *, response: Response | None = None
 ) -> Refusal:
     """Make the refusal that an answer stands for.
@@ -225,6 +227,6 @@ def refusal(
         message: what the body says, already free of secrets.
         response: the answer, kept on the error.
     """
-    kind = kind_of(status, code, message)
+    kind = find_refusal_class(status, code, message)
     text = message or kind.default.message if kind is not Refusal else message or f"Plex answered {status}"
     return kind(text, status=status, code=code, hint=_HINTS.get(code or 0), response=response)

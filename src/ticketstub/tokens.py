@@ -60,7 +60,7 @@ class Secret:
 S = TypeVar("S", bound=Secret | None)
 
 
-def as_secret(text: str | S) -> Secret | S:
+def to_secret(text: str | S) -> Secret | S:
     """Take a plain text for the secret that it is.
 
     Raises:
@@ -88,12 +88,12 @@ class Token(Secret):
         super().__init__(text)
         self._text = text.strip()
         self.origin = origin
-        if mistake := _mistaken(self._text):
+        if mistake := _describe_mistake(self._text):
             del text  # as above
             raise ValueError(mistake)
 
     @classmethod
-    def received(cls, text: str, origin: str | None = None) -> Token:
+    def from_wire(cls, text: str, origin: str | None = None) -> Token:
         """Take a token as it came over the wire, whatever it looks like (observed: tokens may start with `-`)."""
         token = cls.__new__(cls)
         Secret.__init__(token, text)
@@ -130,12 +130,12 @@ class Token(Secret):
         return "opaque" if len(self._text) == 20 and plain.isalnum() and plain.isascii() else "unknown"
 
 
-def sendable(text: str) -> bool:
+def is_header_safe(text: str) -> bool:
     """Tell whether a header can carry this text. What none can carry is no token, whoever sent it."""
     return text.isascii() and text.isprintable()
 
 
-def _mistaken(text: str) -> str | None:
+def _describe_mistake(text: str) -> str | None:
     """Say what a pasted text is when it is not a token, without repeating any of it."""
     if not text:
         return "the token is empty"

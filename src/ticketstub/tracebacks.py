@@ -19,9 +19,9 @@ from ticketstub.errors import PlexError
 
 F = TypeVar("F", bound=Callable[..., object])
 
-_COROUTINE = 0x80  # inspect.CO_COROUTINE; importing inspect costs 10 ms
+_COROUTINE_FLAG = 0x80  # inspect.CO_COROUTINE; importing inspect costs 10 ms
 # We, and where an interrupted or cancelled call may be at the time.
-_BELOW_US = frozenset(
+_INTERNAL_PACKAGES = frozenset(
     {
         "ticketstub",
         *("aiohttp", "yarl", "multidict", "aiohappyeyeballs", "aiosignal", "uvloop"),
@@ -37,55 +37,55 @@ def hide_locals(target: F) -> F:
 
     The frames of the program that calls, and of its hooks and callbacks that are called, stay as they are.
     """
-    whole: object = target
-    if not isinstance(whole, type):
-        return cast("F", _guarded(target))
-    for name, member in list(vars(whole).items()):
+    decorated: object = target
+    if not isinstance(decorated, type):
+        return cast("F", _guard(target))
+    for name, member in list(vars(decorated).items()):
         if name.startswith("_") and name != "__init__":
             continue
         if isinstance(member, FunctionType):
-            setattr(whole, name, _guarded(member))
+            setattr(decorated, name, _guard(member))
         elif isinstance(member, classmethod):
             inner = cast("classmethod[Any, ..., Any]", member).__func__
-            setattr(whole, name, classmethod(_guarded(inner)))
+            setattr(decorated, name, classmethod(_guard(inner)))
     return target
 
 
-def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
-    if function.__code__.co_flags & _COROUTINE:
+def _guard(function: Callable[..., Any]) -> Callable[..., Any]:
+    if function.__code__.co_flags & _COROUTINE_FLAG:
 
         @wraps(function)
-        async def awaited(*args: object, **named: object) -> object:
+        async def async_wrapper(*args: object, **kwargs: object) -> object:
             try:
-                return await function(*args, **named)
+                return await function(*args, **kwargs)
             except BaseException as error:
-                del args, named
+                del args, kwargs
                 clear_locals(error)
                 raise
 
-        return awaited
+        return async_wrapper
 
     @wraps(function)
-    def called(*args: object, **named: object) -> object:
+    def wrapper(*args: object, **kwargs: object) -> object:
         try:
-            return function(*args, **named)
+            return function(*args, **kwargs)
         except BaseException as error:
-            del args, named
+            del args, kwargs
             clear_locals(error)
             raise
 
-    return called
+    return wrapper
 
 
-def without_this_frame(error: PlexError) -> PlexError:
+def drop_current_frame(error: PlexError) -> PlexError:
     """Clear an error that is returned instead of raised; the frame that caught it is taken out of its traceback."""
     clear_locals(error)
     return error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
 
 
-def without_our_frames(error: PlexError) -> PlexError:
+def drop_internal_frames(error: PlexError) -> PlexError:
     """Take our frames out of an error's traceback; all of them stay where a callback of the program raised it."""
-    if all(map(_is_below, _frames(error.__traceback__))):
+    if all(map(_is_internal_frame, _iter_frames(error.__traceback__))):
         error.__traceback__ = None
     return error
 
@@ -97,58 +97,58 @@ def clear_locals(error: BaseException) -> None:
     addresses and headers. What the calling program was handling when it called us stays, with its frames.
     """
     seen: set[int] = set()
-    left = [error]
-    while left:
-        link = left.pop()
-        if id(link) in seen:
+    pending = [error]
+    while pending:
+        current = pending.pop()
+        if id(current) in seen:
             continue
-        seen.add(id(link))
-        for frame in _frames(link.__traceback__):
-            if _is_below(frame):
+        seen.add(id(current))
+        for frame in _iter_frames(current.__traceback__):
+            if _is_internal_frame(frame):
                 with suppress(RuntimeError):  # it still runs: an outer guard empties it
                     frame.clear()
-        left += _kept_behind(link)
-        if isinstance(link, BaseExceptionGroup):
-            left += cast("BaseExceptionGroup[BaseException]", link).exceptions
+        pending += _prune_chain(current)
+        if isinstance(current, BaseExceptionGroup):
+            pending += cast("BaseExceptionGroup[BaseException]", current).exceptions
 
 
-def _kept_behind(error: BaseException) -> list[BaseException]:
+def _prune_chain(error: BaseException) -> list[BaseException]:
     """Take away what is behind an exception and may not be seen; return what stays and has our frames."""
-    kept: list[BaseException] = []
-    if (cause := error.__cause__) is not None and _began_below(cause):
+    remaining: list[BaseException] = []
+    if (cause := error.__cause__) is not None and _is_internal_error(cause):
         if isinstance(error, PlexError) and not isinstance(cause, PlexError):
             error.__cause__ = None
         else:
-            kept.append(cause)
-    if (context := error.__context__) is not None and context is not cause and _began_below(context):
+            remaining.append(cause)
+    if (context := error.__context__) is not None and context is not cause and _is_internal_error(context):
         if error.__suppress_context__ or not isinstance(context, PlexError):
             error.__context__ = None
         else:
-            kept.append(context)
+            remaining.append(context)
     elif context is cause and error.__cause__ is None:
         error.__context__ = None
-    return kept
+    return remaining
 
 
-def _began_below(error: BaseException) -> bool:
+def _is_internal_error(error: BaseException) -> bool:
     """Tell whether an exception was caught by us or a library below us, and not by the program that called us."""
-    for frame in _frames(error.__traceback__):
-        module = _module(frame)
+    for frame in _iter_frames(error.__traceback__):
+        module = _get_package(frame)
         if module not in sys.stdlib_module_names:
-            return module in _BELOW_US
+            return module in _INTERNAL_PACKAGES
     return True
 
 
-def _frames(traceback: TracebackType | None) -> Iterator[FrameType]:
+def _iter_frames(traceback: TracebackType | None) -> Iterator[FrameType]:
     while traceback is not None:
         yield traceback.tb_frame
         traceback = traceback.tb_next
 
 
-def _module(frame: FrameType) -> str:
+def _get_package(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
-def _is_below(frame: FrameType) -> bool:
-    module = _module(frame)
-    return module in _BELOW_US or module in sys.stdlib_module_names
+def _is_internal_frame(frame: FrameType) -> bool:
+    module = _get_package(frame)
+    return module in _INTERNAL_PACKAGES or module in sys.stdlib_module_names

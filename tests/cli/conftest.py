@@ -26,10 +26,10 @@ import pytest
 from keyring.backends.null import Keyring as NullKeyring
 
 from tests.cli.approving import Watched
-from ticketstub.cli.main import run
-from ticketstub.credentials import Credential, FileCredentials
+from ticketstub.cli.main import run_command
+from ticketstub.credentials import Credential, FileStore
 from ticketstub.local_plex.world.schema import World
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 from ticketstub.tokens import Secret, Token
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -104,7 +104,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         with Path(os.devnull).open(encoding="utf-8") if nothing else stdin_of(stdin or "", terminal=terminal) as stream:
             monkeypatch.setattr(sys, "stdin", stream)
             capsys.readouterr()
-            code = run(list(arguments))
+            code = run_command(list(arguments))
         captured = capsys.readouterr()
         assert "Traceback" not in captured.err
         assert_no_secret(captured.out, captured.err)
@@ -114,34 +114,34 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
 
 @pytest.fixture(scope="session")
-def local() -> Iterator[PlexInHand]:
+def local() -> Iterator[LocalPlexController]:
     """A local Plex with the demonstration world, in this process. A verification code works once in it."""
     with local_plex(DEMO) as plex:
         yield plex
 
 
 @pytest.fixture
-def here(local: PlexInHand) -> list[str]:
+def here(local: LocalPlexController) -> list[str]:
     """The option that names it."""
     return ["--plex-tv", local.url]
 
 
 @pytest.fixture
-def attic(local: PlexInHand) -> list[str]:
+def attic(local: LocalPlexController) -> list[str]:
     """The option that names its media server Attic."""
     return ["--server", local.media_server("Attic").url]
 
 
 @pytest.fixture
-def fresh() -> Iterator[PlexInHand]:
+def fresh() -> Iterator[LocalPlexController]:
     """A local Plex of this test's own, in which anything may be ended."""
     with local_plex(DEMO) as plex:
         yield plex
 
 
-def store_in(home: Path) -> FileCredentials:
+def store_in(home: Path) -> FileStore:
     """The files that the command keeps sign-ins in, with that home."""
-    return FileCredentials(home / "ticketstub" / "credentials")
+    return FileStore(home / "ticketstub" / "credentials")
 
 
 def keep(

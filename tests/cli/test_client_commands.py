@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.conftest import JUNO, MIRA, TOM, Command, text_of
 from tests.tables import every
-from ticketstub.cli.facts import plain
+from ticketstub.cli.facts import to_json
 from ticketstub.client.transports.http1 import StandardTransport
 from ticketstub.local_plex.world.schema import World
 from ticketstub.models import Account, Service
@@ -46,8 +46,8 @@ def test_whoami_in_json_has_fingerprints_for_secrets(command: Command, here: lis
 
 def test_a_secret_that_could_be_guessed_has_no_fingerprint() -> None:
     """A Home PIN is four digits: its fingerprint would give it away."""
-    service: Any = plain(Service(token=Token(DEAD), secret=Secret("12")))
-    account: Any = plain(Account(pin=Secret("4821")))
+    service: Any = to_json(Service(token=Token(DEAD), secret=Secret("12")))
+    account: Any = to_json(Account(pin=Secret("4821")))
     assert ("hidden", "hidden", str(Token(DEAD))) == (account["pin"], service["secret"], service["token"])
 
 
@@ -261,7 +261,7 @@ def test_the_environment_wins_over_standard_input(command: Command, here: list[s
 
 def test_an_identifier_that_cannot_be_kept(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no home folder can be written, that is noted, and the command goes on."""
-    monkeypatch.setattr("ticketstub.device._FOR_NOW", {})  # it is said once in a process
+    monkeypatch.setattr("ticketstub.device._TEMPORARY_IDENTIFIERS", {})  # it is said once in a process
     monkeypatch.setattr(StandardTransport, "sleep", lambda _self, _seconds: None)
     monkeypatch.setenv("XDG_DATA_HOME", "/dev/null")
     monkeypatch.setenv("HOME", "/dev/null")

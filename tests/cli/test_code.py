@@ -7,12 +7,12 @@ import pytest
 
 from tests.cli.conftest import MIRA, Command
 from tests.local_plex.asking import SECRET, Clock, code_at
-from ticketstub.local_plex.control.controller import Hand
-from ticketstub.local_plex.http.listeners import Control
+from ticketstub.local_plex.control.controller import Controller
+from ticketstub.local_plex.http.listeners import ControlConfig
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.world.schema import World
-from ticketstub.testing import PlexInHand
-from ticketstub.testing.programs import Lead
+from ticketstub.testing import LocalPlexController
+from ticketstub.testing.programs import Interceptor
 from ticketstub.tokens import Secret
 
 WORLD = f'[[account]]\nusername = "ana"\nemail = "ana@example.test"\nverification_secret = "{SECRET}"\n'
@@ -55,9 +55,12 @@ def test_what_is_wrong_is_said(command: Command, arguments: list[str], code: int
 @pytest.mark.parametrize("given", ["", "/", "/control/v1"])
 def test_a_running_one_answers_by_its_own_clock(command: Command, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     """With --control the code is of that local Plex's clock, and of an account that was added later."""
-    clock, hand = Clock(), Hand()
-    with LocalPlex(MADE, clock=clock, hand=hand, control=Control(Secret(KEY))).running() as local, Lead(local) as lead:
-        plex = PlexInHand(local, hand, lead)
+    clock, hand = Clock(), Controller()
+    with (
+        LocalPlex(MADE, clock=clock, controller=hand, control=ControlConfig(Secret(KEY))).run_in_thread() as local,
+        Interceptor(local) as lead,
+    ):
+        plex = LocalPlexController(local, hand, lead)
         plex.advance(minutes=5)
         plex.add_account("cleo", verification_secret=SECRET)
         monkeypatch.setenv("TICKETSTUB_CONTROL_KEY", KEY)

@@ -15,7 +15,7 @@ import yaml  # type: ignore[import-untyped]  # it has no types of its own
 from tests.cli.conftest import Command, Start
 from tests.docs.pages import ROOT
 from tests.tables import every
-from ticketstub.cli.compose import HEALTHY
+from ticketstub.cli.compose import HEALTH_CHECK
 
 ATTIC = "68dff64cefbaedb2011a916d24f43b47"
 CELLAR = "81e318029c980bc4d2d2f94b3b734494"
@@ -64,7 +64,7 @@ def test_the_local_plex_has_the_names_and_an_address_of_its_own(command: Command
     assert {"plex": {"ipv4_address": "172.31.99.2", "aliases": expected}} == local["networks"]
     assert {"plex": {"ipam": {"config": [{"subnet": "172.31.99.0/24"}]}}} == file["networks"]
     assert ("ticketstub", "never") == (local["image"], local["pull_policy"])
-    assert ["CMD", "python", "-c", HEALTHY] == local["healthcheck"]["test"]
+    assert ["CMD", "python", "-c", HEALTH_CHECK] == local["healthcheck"]["test"]
     command_line = "serve --demo --host 0.0.0.0 --advertise 172.31.99.2 --media-port 32400 --tls /tls --log"
     assert shlex.split(command_line) == local["command"]
     assert {"TICKETSTUB_SERVE_CONTROL_KEY": "${TICKETSTUB_CONTROL_KEY:-}"} == local["environment"]

@@ -81,7 +81,7 @@ def test_l6_nothing_turns_the_check_of_certificates_off() -> None:
 
 def test_help_loads_neither_rich_nor_a_client_nor_the_server(process: Command) -> None:
     """What costs time to import is not imported to explain the command, nor the server to use the client."""
-    show = "import sys; from ticketstub.cli.main import run; run({arguments!r}); print(*sys.modules)"
+    show = "import sys; from ticketstub.cli.main import run_command; run_command({arguments!r}); print(*sys.modules)"
     loaded = set(process(code=show.format(arguments=["--help"])).out.split())
     assert set() == {f"ticketstub.cli.{module}" for module, _ in COMMANDS.values()} & loaded
     assert set() == loaded & {"rich", "http.client", "msgspec", "aiohttp", "asyncio", "ticketstub.client.plex"}

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import JUNO, MIRA, TOM, Command, Watch, keep, text_of
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 TOKEN = text_of(MIRA.token)
 PASSCODE = "4711"
 
 
 @pytest.fixture
-def mira(command: Command, fresh: PlexInHand, tmp_path: Path) -> list[str]:
+def mira(command: Command, fresh: LocalPlexController, tmp_path: Path) -> list[str]:
     """Mira is signed in at a local Plex of this test's own; returns the option that names it."""
     keep(tmp_path, fresh.url, TOKEN, username="mira_quill", account_id=MIRA.id, client_identifier="tests-mira")
     return ["--plex-tv", fresh.url]
@@ -73,7 +73,7 @@ def test_a_passcode_is_asked_for_on_a_terminal(
     assert 1 == len(asked)
 
 
-def test_a_name_that_is_taken(command: Command, mira: list[str], fresh: PlexInHand, tmp_path: Path) -> None:
+def test_a_name_that_is_taken(command: Command, mira: list[str], fresh: LocalPlexController, tmp_path: Path) -> None:
     """A profile of another account is not replaced without --again; one of the same user is."""
     keep(tmp_path, fresh.url, text_of(TOM.token), "pip")
     ran = command("home", "switch", "Pip", *mira)
@@ -155,7 +155,7 @@ def test_no_such_device(command: Command, mira: list[str]) -> None:
 
 
 def test_where_a_switch_is_kept_is_settled_before_it(
-    command: Command, fresh: PlexInHand, monkeypatch: pytest.MonkeyPatch
+    command: Command, fresh: LocalPlexController, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a token from the environment and no place to keep anything, nobody is switched to."""
     monkeypatch.setenv("XDG_DATA_HOME", "/dev/null")

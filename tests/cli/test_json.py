@@ -15,7 +15,7 @@ from tests.cli.conftest import JUNO, MIRA, TOM, Command, text_of
 from tests.cli.declared import every_command
 from ticketstub import AuthorizedDevice, Token
 from ticketstub.cli import facts
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 from ticketstub.tokens import Secret
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ").fullmatch
@@ -88,7 +88,9 @@ def _is_right(key: str, value: Any, home: Path) -> bool:
     return isinstance(value, dict) if key in {"account", "user", "source", "checked"} else key not in RENAMED
 
 
-def test_every_command_says_the_same_thing_in_the_same_way(command: Command, fresh: PlexInHand, tmp_path: Path) -> None:
+def test_every_command_says_the_same_thing_in_the_same_way(
+    command: Command, fresh: LocalPlexController, tmp_path: Path
+) -> None:
     """Times are ISO 8601 in UTC, tokens fingerprints, paths paths, what is unknown null, and names agree everywhere."""
     stdin = {
         "login --password": f"mira_quill\n{text_of(MIRA.password)}\n{MIRA.code()}\n",
@@ -140,9 +142,9 @@ def test_one_function_gives_each_kind_its_form() -> None:
         "token": str(TOM.token),
         "pin": "hidden",
         "unknown": None,
-    } == facts.plain(made)
-    assert {"created_at": None, "sent": True, "count_at": False} == facts.plain(
+    } == facts.to_json(made)
+    assert {"created_at": None, "sent": True, "count_at": False} == facts.to_json(
         {"created_at": 10**18, "sent": True, "count_at": False}
     )
-    device: Any = facts.plain(AuthorizedDevice(created_at=int(when.timestamp())))
+    device: Any = facts.to_json(AuthorizedDevice(created_at=int(when.timestamp())))
     assert written == device["created_at"]

@@ -15,11 +15,11 @@ from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
 
 from tests.cli.conftest import MIRA, TOM, Command, Start, keep, store_in, text_of
-from ticketstub.cli.failures import WrongUsage
-from ticketstub.cli.prompts import Patience, first_line
+from ticketstub.cli.failures import InvalidUsage
+from ticketstub.cli.prompts import InputTimeouts, read_first_line
 from ticketstub.client.transports.http1 import StandardTransport
 from ticketstub.credentials import Credential
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 from ticketstub.tokens import Token
 
 TOKEN = text_of(TOM.token)
@@ -95,7 +95,7 @@ def test_l9_a_profile_belongs_to_its_issuer(command: Command, here: list[str], t
 
 
 def test_l9_a_kept_token_goes_to_no_other_media_server(
-    command: Command, here: list[str], fresh: PlexInHand, tmp_path: Path
+    command: Command, here: list[str], fresh: LocalPlexController, tmp_path: Path
 ) -> None:
     """A media server gets its own token, as plex.tv lists it; one that is not listed gets nothing."""
     keep(tmp_path, here[1], text_of(MIRA.token), username="mira_quill", account_id=MIRA.id)
@@ -169,7 +169,7 @@ def test_status_tells_a_file_that_others_can_read(command: Command, tmp_path: Pa
     assert not file.exists()
 
 
-def test_logout_ends_the_token_and_forgets_it(command: Command, fresh: PlexInHand, tmp_path: Path) -> None:
+def test_logout_ends_the_token_and_forgets_it(command: Command, fresh: LocalPlexController, tmp_path: Path) -> None:
     """The token is dead at Plex afterwards, and nothing is kept."""
     here = ["--plex-tv", fresh.url]
     keep(tmp_path, fresh.url, TOKEN)
@@ -192,7 +192,7 @@ def test_l5_what_plex_cannot_be_told_stays_kept(command: Command, tmp_path: Path
     assert store_in(tmp_path).load(NOBODY) is None
 
 
-def test_logout_of_a_dead_token_forgets_it(command: Command, fresh: PlexInHand, tmp_path: Path) -> None:
+def test_logout_of_a_dead_token_forgets_it(command: Command, fresh: LocalPlexController, tmp_path: Path) -> None:
     keep(tmp_path, fresh.url, "this-token-was-ended")
     assert 0 == command("logout", "--plex-tv", fresh.url).code
     assert store_in(tmp_path).load(fresh.url) is None
@@ -227,7 +227,7 @@ def test_token_is_written_alone_into_a_pipe(
     monkeypatch.setenv("TICKETSTUB_TOKEN", "some-token-or-other")
     assert (0, f"{made}\n", "") == ((ran := command("token", *here)).code, ran.out, ran.err)
     assert made not in command("token", "--json", *here).out
-    monkeypatch.setattr("ticketstub.cli.prompts.on_terminal", lambda _stream: True)
+    monkeypatch.setattr("ticketstub.cli.prompts.is_terminal", lambda _stream: True)
     ran = command("token", *here)
     assert (2, "") == (ran.code, ran.out)
     assert "--yes" in ran.err
@@ -241,7 +241,7 @@ def test_claim_writes_a_claim_token_into_a_pipe(
     keep(tmp_path, here[1], TOKEN)
     assert re.fullmatch(r"claim-[\w-]{20}\n", command("claim", *here).out)
     assert "claim-" not in command("claim", "--json", *here).out
-    monkeypatch.setattr("ticketstub.cli.prompts.on_terminal", lambda _stream: True)
+    monkeypatch.setattr("ticketstub.cli.prompts.is_terminal", lambda _stream: True)
     ran = command("claim", *here)
     assert (2, "") == (ran.code, ran.out)
     assert command("claim", "--yes", *here).out.startswith("claim-")
@@ -358,7 +358,7 @@ def test_profiles_lists_all_apps(command: Command, here: list[str], tmp_path: Pa
 
 
 def test_logout_all_ends_those_of_all_apps(
-    command: Command, fresh: PlexInHand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, fresh: LocalPlexController, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says what it will end and asks; those that Plex cannot be told of stay kept, and the exit code says so."""
     monkeypatch.setattr(StandardTransport, "sleep", lambda _self, _seconds: None)
@@ -369,7 +369,7 @@ def test_logout_all_ends_those_of_all_apps(
     assert (2, "") == (ran.code, ran.out)
     assert "--yes" in ran.err
     assert 2 == command("logout", "--all", "--yes", "--profile", "work").code
-    assert 3 == len(store_in(tmp_path).profiles())
+    assert 3 == len(store_in(tmp_path).list_entries())
     ran = command("logout", "--all", "--yes", "--timeout", "5")
     assert (5, {"Signed out: Photo Frame: default (mira_quill)", "Signed out: ticketstub: default (tom)"}) == (
         ran.code,
@@ -377,12 +377,12 @@ def test_logout_all_ends_those_of_all_apps(
     )
     assert f"  Photo Frame: default (mira_quill) at {fresh.url}" in ran.err.splitlines()
     assert "is not signed out, and still kept" in ran.err
-    assert ["Admin Tool"] == [one.app for one in store_in(tmp_path).profiles()]
+    assert ["Admin Tool"] == [one.app for one in store_in(tmp_path).list_entries()]
     for token in (TOM.token, MIRA.token):
         assert 3 == command("whoami", "--plex-tv", fresh.url, token=token).code
     local = command("logout", "--all", "--local", "--yes", "--json")
     assert (0, ["Admin Tool"]) == (local.code, [one["app"] for one in json.loads(local.out)["profiles"]])
-    assert () == store_in(tmp_path).profiles()
+    assert () == store_in(tmp_path).list_entries()
     assert 0 == command("logout", "--all", "--yes").code
 
 
@@ -392,11 +392,11 @@ def test_logout_all_asks_on_a_terminal(
 ) -> None:
     """Anything but a yes ends nothing."""
     keep_for(tmp_path, NOBODY, "Admin Tool", "another-token-entirely", "juno")
-    monkeypatch.setattr("ticketstub.cli.prompts.on_terminal", lambda _stream: True)
+    monkeypatch.setattr("ticketstub.cli.prompts.is_terminal", lambda _stream: True)
     ran = command("logout", "--all", "--local", stdin=f"{answer}\n", terminal=True)
     assert (0 if answer == "y" else 1) == ran.code
     assert "Is this meant? [y/N]" in ran.err
-    assert ("y" == answer) is (() == store_in(tmp_path).profiles())
+    assert ("y" == answer) is (() == store_in(tmp_path).list_entries())
 
 
 def test_an_empty_pipe_is_an_error(command: Command, here: list[str], tmp_path: Path) -> None:
@@ -410,8 +410,8 @@ def test_an_empty_pipe_is_an_error(command: Command, here: list[str], tmp_path: 
     assert "tom" == command("whoami", *here).out.splitlines()[0]
 
 
-LITTLE = Patience(untold=0.0, kept=0.05, nothing_kept=0.05)
-MUCH = Patience(untold=0.0, kept=60.0, nothing_kept=60.0)
+LITTLE = InputTimeouts(before_notice=0.0, when_signed_in=0.05, when_signed_out=0.05)
+MUCH = InputTimeouts(before_notice=0.0, when_signed_in=60.0, when_signed_out=60.0)
 
 
 @pytest.fixture
@@ -426,10 +426,10 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 def test_an_open_silent_pipe_hangs_nothing(pipe: tuple[int, int], capsys: pytest.CaptureFixture[str]) -> None:
     """After a bounded wait what is kept is used, with a note; where nothing is kept, it is an error that says so."""
-    assert first_line(pipe[0], lambda: True, LITTLE) is None
+    assert read_first_line(pipe[0], lambda: True, LITTLE) is None
     assert "no token came on standard input" in capsys.readouterr().err
-    with pytest.raises(WrongUsage, match="no token came on standard input"):
-        first_line(pipe[0], lambda: False, LITTLE)
+    with pytest.raises(InvalidUsage, match="no token came on standard input"):
+        read_first_line(pipe[0], lambda: False, LITTLE)
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -448,15 +448,17 @@ def test_a_slow_writer_is_waited_for(pipe: tuple[int, int], *, kept: bool) -> No
 
     writer = threading.Thread(target=write)
     writer.start()
-    assert "some-token" == first_line(pipe[0], is_kept, MUCH)
+    assert "some-token" == read_first_line(pipe[0], is_kept, MUCH)
     writer.join(60)
 
 
 def test_half_a_token_is_none(pipe: tuple[int, int]) -> None:
     """A token without an end on a pipe that stays open is an error: what is kept is not used in its place."""
     os.write(pipe[1], b"some-to")
-    with pytest.raises(WrongUsage, match="has no end"):
-        first_line(pipe[0], lambda: True, Patience(untold=0.0, kept=0.2, nothing_kept=0.2))
+    with pytest.raises(InvalidUsage, match="has no end"):
+        read_first_line(
+            pipe[0], lambda: True, InputTimeouts(before_notice=0.0, when_signed_in=0.2, when_signed_out=0.2)
+        )
 
 
 @pytest.mark.long
@@ -475,7 +477,7 @@ def test_a_home_that_cannot_be_written_costs_the_identifier(
     for name in ("HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, "/dev/null")
     for name in ("whoami", "check", "ping", "servers", "devices list", "home list"):
-        monkeypatch.setattr("ticketstub.device._FOR_NOW", {})  # a process says it once
+        monkeypatch.setattr("ticketstub.device._TEMPORARY_IDENTIFIERS", {})  # a process says it once
         ran = command(*name.split(), *here, stdin=TOKEN)
         assert 0 == ran.code, ran.err
         assert ran.err.startswith("note: this installation's identifier can neither be read nor kept")

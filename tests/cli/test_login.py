@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from tests.cli.conftest import JUNO, MIRA, TOM, Command, text_of
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 LOGIN = ("login", "--password", "--storage", "memory")
 PASSWORD = text_of(MIRA.password)
@@ -22,7 +22,7 @@ def test_two_lines_sign_in(command: Command, here: list[str]) -> None:
     assert "--print-token" in ran.out
 
 
-def test_a_third_line_is_the_code(command: Command, fresh: PlexInHand) -> None:
+def test_a_third_line_is_the_code(command: Command, fresh: LocalPlexController) -> None:
     ran = command(*LOGIN, "--plex-tv", fresh.url, stdin=f"mira_quill\n{PASSWORD}\n{code()}\n")
     assert (0, "Signed in as mira_quill") == (ran.code, ran.out.splitlines()[0])
 
@@ -53,7 +53,7 @@ def test_a_wrong_code_is_exit_code_4(command: Command, here: list[str]) -> None:
 
 
 def test_on_a_terminal_it_asks_for_a_code_where_plex_does(
-    command: Command, fresh: PlexInHand, monkeypatch: pytest.MonkeyPatch
+    command: Command, fresh: LocalPlexController, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Login, password (without an echo) and, only then, the code are asked for on standard error."""
     asked: list[str] = []
@@ -83,7 +83,7 @@ def test_a_token_is_not_written_to_a_terminal_unless_it_is_meant(
     """--print-token is refused before anything is asked or sent; --yes allows it."""
     arguments = ("login", "--password", "--print-token", *here)
     stdin = f"tom\n{text_of(TOM.password)}\n"
-    monkeypatch.setattr("ticketstub.cli.prompts.on_terminal", lambda stream: stream is sys.stdout)
+    monkeypatch.setattr("ticketstub.cli.prompts.is_terminal", lambda stream: stream is sys.stdout)
     ran = command(*arguments, stdin=stdin)
     assert (2, "") == (ran.code, ran.out)
     assert "--yes" in ran.err

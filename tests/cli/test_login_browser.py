@@ -9,12 +9,14 @@ import pytest
 
 from tests.cli.approving import link
 from tests.cli.conftest import JUNO, TOM, Command, Watch, keep, store_in, text_of
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 TOKEN = text_of(TOM.token)
 
 
-def test_in_the_browser_and_kept_in_a_file(command: Command, fresh: PlexInHand, watch: Watch, tmp_path: Path) -> None:
+def test_in_the_browser_and_kept_in_a_file(
+    command: Command, fresh: LocalPlexController, watch: Watch, tmp_path: Path
+) -> None:
     """It shows address and code, waits for the approval, says who signed in and where it is kept; whoami uses it."""
     codes = watch(lambda code: link(fresh.url, code, TOKEN))
     ran = command("login", "--storage", "file", "--plex-tv", fresh.url)
@@ -32,7 +34,7 @@ def test_in_the_browser_and_kept_in_a_file(command: Command, fresh: PlexInHand, 
     assert "tom" == command("whoami", "--plex-tv", fresh.url).out.splitlines()[0]
 
 
-def test_by_a_code_to_be_typed(command: Command, fresh: PlexInHand, watch: Watch) -> None:
+def test_by_a_code_to_be_typed(command: Command, fresh: LocalPlexController, watch: Watch) -> None:
     """--code shows 4 characters and the page to type them on."""
     codes = watch(lambda code: link(fresh.url, code, TOKEN))
     ran = command("login", "--code", "--storage", "memory", "--plex-tv", fresh.url)
@@ -42,7 +44,7 @@ def test_by_a_code_to_be_typed(command: Command, fresh: PlexInHand, watch: Watch
     assert f"{fresh.url}/link/?pin={codes[0]}" in ran.err
 
 
-def test_json_tells_how_and_where(command: Command, fresh: PlexInHand, watch: Watch, tmp_path: Path) -> None:
+def test_json_tells_how_and_where(command: Command, fresh: LocalPlexController, watch: Watch, tmp_path: Path) -> None:
     """With --json standard output is one object, and the address is on standard error."""
     watch(lambda code: link(fresh.url, code, TOKEN))
     ran = command("login", "--json", "--storage", "file", "--profile", "work", "--plex-tv", fresh.url)
@@ -55,7 +57,7 @@ def test_json_tells_how_and_where(command: Command, fresh: PlexInHand, watch: Wa
     assert "/auth#?" in ran.err
 
 
-def test_who_is_signed_in_already_is_told_so(command: Command, fresh: PlexInHand, tmp_path: Path) -> None:
+def test_who_is_signed_in_already_is_told_so(command: Command, fresh: LocalPlexController, tmp_path: Path) -> None:
     """What still works is used as it is, and the ways to another sign-in are named."""
     keep(tmp_path, fresh.url, TOKEN)
     ran = command("login", "--plex-tv", fresh.url)
@@ -65,7 +67,7 @@ def test_who_is_signed_in_already_is_told_so(command: Command, fresh: PlexInHand
     assert "TICKETSTUB_TOKEN is set" in command("login", "--plex-tv", fresh.url, token="some-token-or-other").err
 
 
-def test_again_signs_in_anew(command: Command, fresh: PlexInHand, watch: Watch, tmp_path: Path) -> None:
+def test_again_signs_in_anew(command: Command, fresh: LocalPlexController, watch: Watch, tmp_path: Path) -> None:
     """--again replaces what is kept, when the new sign-in is there."""
     before = keep(tmp_path, fresh.url, TOKEN)
     watch(lambda code: link(fresh.url, code, TOKEN))
@@ -75,7 +77,9 @@ def test_again_signs_in_anew(command: Command, fresh: PlexInHand, watch: Watch, 
     assert before.token != after.token
 
 
-def test_what_no_longer_works_is_explained(command: Command, fresh: PlexInHand, watch: Watch, tmp_path: Path) -> None:
+def test_what_no_longer_works_is_explained(
+    command: Command, fresh: LocalPlexController, watch: Watch, tmp_path: Path
+) -> None:
     """A kept token that Plex no longer knows: it is said why there is a new sign-in."""
     keep(tmp_path, fresh.url, "this-token-was-ended")
     watch(lambda code: link(fresh.url, code, TOKEN))
@@ -92,14 +96,14 @@ def test_what_cannot_be_checked_is_kept(command: Command, tmp_path: Path) -> Non
     assert "plex.tv did not answer" in ran.out.splitlines()[0]
 
 
-def test_a_password_is_not_asked_for_in_vain(command: Command, fresh: PlexInHand, tmp_path: Path) -> None:
+def test_a_password_is_not_asked_for_in_vain(command: Command, fresh: LocalPlexController, tmp_path: Path) -> None:
     """Whoever is signed in already is told so before a password is read."""
     keep(tmp_path, fresh.url, TOKEN)
     ran = command("login", "--password", "--plex-tv", fresh.url, stdin=b"\xff\xff")
     assert (0, "Already signed in as tom") == (ran.code, ran.out.splitlines()[0])
 
 
-def test_another_account_is_not_replaced_unasked(command: Command, fresh: PlexInHand, tmp_path: Path) -> None:
+def test_another_account_is_not_replaced_unasked(command: Command, fresh: LocalPlexController, tmp_path: Path) -> None:
     """A profile that works is not given to another account without --again."""
     keep(tmp_path, fresh.url, TOKEN)
     login = ["login", "--password", "--login", "juno_vale", "--plex-tv", fresh.url]
@@ -110,7 +114,7 @@ def test_another_account_is_not_replaced_unasked(command: Command, fresh: PlexIn
     assert (0, "Signed in as juno_vale") == (again.code, again.out.splitlines()[0])
 
 
-def test_a_device_key(command: Command, fresh: PlexInHand, watch: Watch, tmp_path: Path) -> None:
+def test_a_device_key(command: Command, fresh: LocalPlexController, watch: Watch, tmp_path: Path) -> None:
     """With --device-key the token is a JWT, renew gets another one, and token writes one that works."""
     here = ["--plex-tv", fresh.url]
     watch(lambda code: link(fresh.url, code, TOKEN))
@@ -127,7 +131,7 @@ def test_a_device_key(command: Command, fresh: PlexInHand, watch: Watch, tmp_pat
 
 
 def test_a_sign_in_that_is_kept_can_get_a_device_key(
-    command: Command, fresh: PlexInHand, watch: Watch, tmp_path: Path
+    command: Command, fresh: LocalPlexController, watch: Watch, tmp_path: Path
 ) -> None:
     """`login --device-key` moves a kept sign-in onto a key without another approval."""
     here = ["--plex-tv", fresh.url]
@@ -137,7 +141,7 @@ def test_a_sign_in_that_is_kept_can_get_a_device_key(
     assert "(jwt)" in command("login", "--password", *here).out
 
 
-def test_the_time_is_over(command: Command, fresh: PlexInHand) -> None:
+def test_the_time_is_over(command: Command, fresh: LocalPlexController) -> None:
     """--wait ends the wait with exit code 1, and nothing is kept."""
     ran = command("login", "--wait", "0.2", "--storage", "file", "--plex-tv", fresh.url)
     assert (1, "") == (ran.code, ran.out)
@@ -146,7 +150,7 @@ def test_the_time_is_over(command: Command, fresh: PlexInHand) -> None:
 
 
 def test_a_terminal_gets_picture_and_countdown(
-    command: Command, fresh: PlexInHand, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    command: Command, fresh: LocalPlexController, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a terminal there is a QR code, and a line that counts down and is gone afterwards."""
     monkeypatch.setenv("COLUMNS", "100")
@@ -160,7 +164,9 @@ def test_a_terminal_gets_picture_and_countdown(
 
 
 @pytest.mark.parametrize("more", [["--device-key"], []], ids=["key", "no key"])
-def test_this_device_is_marked_in_the_list(command: Command, fresh: PlexInHand, watch: Watch, more: list[str]) -> None:
+def test_this_device_is_marked_in_the_list(
+    command: Command, fresh: LocalPlexController, watch: Watch, more: list[str]
+) -> None:
     """Also one that lives on a device key, whose tokens the list does not have."""
     here = ["--plex-tv", fresh.url]
     watch(lambda code: link(fresh.url, code, TOKEN))
@@ -169,7 +175,7 @@ def test_this_device_is_marked_in_the_list(command: Command, fresh: PlexInHand, 
 
 
 def test_a_dumb_terminal_gets_lines(
-    command: Command, fresh: PlexInHand, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    command: Command, fresh: LocalPlexController, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the cursor cannot be moved nothing is drawn."""
     monkeypatch.setenv("TERM", "dumb")
@@ -181,7 +187,7 @@ def test_a_dumb_terminal_gets_lines(
 
 
 def test_a_narrow_terminal_gets_no_picture(
-    command: Command, fresh: PlexInHand, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    command: Command, fresh: LocalPlexController, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In 40 columns the picture would be torn, so it is left out; the address stays in one piece."""
     monkeypatch.setenv("COLUMNS", "40")
@@ -198,7 +204,7 @@ def test_a_narrow_terminal_gets_no_picture(
 
 @pytest.mark.filterwarnings("ignore:subprocess:ResourceWarning")  # the standard library forgets the browser it started
 def test_the_browser_is_opened_on_a_terminal_alone(
-    command: Command, fresh: PlexInHand, watch: Watch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    command: Command, fresh: LocalPlexController, watch: Watch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The address is given to the browser where somebody sits there, and not with --no-browser or in a pipe."""
     opened = tmp_path / "opened.txt"
@@ -230,7 +236,7 @@ def _read(path: Path) -> str:
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_l2_without_a_keyring_it_is_a_private_file(
-    command: Command, fresh: PlexInHand, watch: Watch, tmp_path: Path, *, terminal: bool
+    command: Command, fresh: LocalPlexController, watch: Watch, tmp_path: Path, *, terminal: bool
 ) -> None:
     """With or without a terminal nobody is asked: it is kept in a file that only this user can read, which is named."""
     watch(lambda code: link(fresh.url, code, TOKEN), terminal=terminal)
@@ -243,7 +249,7 @@ def test_l2_without_a_keyring_it_is_a_private_file(
 
 
 def test_l2_where_nothing_can_be_kept_nothing_is_sent(
-    command: Command, fresh: PlexInHand, monkeypatch: pytest.MonkeyPatch
+    command: Command, fresh: LocalPlexController, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a keyring and a folder that can be written, nobody is signed in, and the ways out are named."""
     monkeypatch.setenv("XDG_DATA_HOME", "/dev/null")

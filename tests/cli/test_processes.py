@@ -14,7 +14,7 @@ import pytest
 from tests.cli.approving import link
 from tests.cli.conftest import MIRA, TOM, Process, Start, environment, keep, store_in, text_of
 from ticketstub.local_plex.world.schema import World
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, shells and terminals")
 DEAD = "this-token-was-ended"
@@ -52,7 +52,9 @@ def test_a_token_goes_from_pipe_to_pipe(here: list[str], tmp_path: Path) -> None
         ("unset TICKETSTUB_TOKEN; $TS whoami <&-", 2),
     ],
 )
-def test_closed_streams_are_no_reason_to_stumble(local: PlexInHand, tmp_path: Path, line: str, code: int) -> None:
+def test_closed_streams_are_no_reason_to_stumble(
+    local: LocalPlexController, tmp_path: Path, line: str, code: int
+) -> None:
     """With a reader that leaves, or a stream that was never open, it ends with its code and without a traceback."""
     done = shell(line, tmp_path, TICKETSTUB_TOKEN=text_of(TOM.token), TICKETSTUB_PLEX_TV=local.url)
     assert code == done.returncode, done.stderr
@@ -125,7 +127,7 @@ def test_ctrl_c_ends_the_wait_and_leaves_nothing(
     assert time.monotonic() - began < 60
     assert waiting.popen.stderr
     assert not {"Traceback", "Error"} & set(re.findall(r"\w+", waiting.popen.stderr.read()))
-    assert not store_in(tmp_path).in_use()
+    assert not store_in(tmp_path).has_files()
     assert [] == list(tmp_path.rglob(".draft*"))
 
 
@@ -156,7 +158,7 @@ def test_an_outage_does_not_end_the_wait(start: Start, tmp_path: Path) -> None:
 
 
 @posix
-def test_a_reader_that_leaves_costs_no_sign_in(local: PlexInHand, tmp_path: Path) -> None:
+def test_a_reader_that_leaves_costs_no_sign_in(local: LocalPlexController, tmp_path: Path) -> None:
     """Where nobody reads the result, the sign-in is kept nevertheless; the exit code says that nobody read."""
     line = "(printf 'tom\\n%s\\n' \"$PASSWORD\" | $TS login --password --storage file; echo $? >code) | true"
     more = {"PASSWORD": text_of(TOM.password), "TICKETSTUB_PLEX_TV": local.url}
@@ -193,7 +195,7 @@ def read_until(terminal: int, wanted: str, shown: str = "") -> str:
 
 
 @posix
-def test_a_whole_sign_in_on_a_terminal(local: PlexInHand, tmp_path: Path) -> None:
+def test_a_whole_sign_in_on_a_terminal(local: LocalPlexController, tmp_path: Path) -> None:
     """Address, countdown, approval: the cursor is back, the account is told, the file is there, and nobody is asked."""
     child, terminal = on_a_terminal(tmp_path, "login", "--no-browser", "--plex-tv", local.url)
     shown = read_until(terminal, "Waiting")
@@ -209,7 +211,7 @@ def test_a_whole_sign_in_on_a_terminal(local: PlexInHand, tmp_path: Path) -> Non
 
 
 @posix
-def test_ctrl_c_on_a_terminal_gives_the_cursor_back(local: PlexInHand, tmp_path: Path) -> None:
+def test_ctrl_c_on_a_terminal_gives_the_cursor_back(local: LocalPlexController, tmp_path: Path) -> None:
     """In 40 columns, too, no line is longer than the terminal but the address."""
     arguments = ["login", "--no-browser", "--storage", "file", "--plex-tv", local.url]
     child, terminal = on_a_terminal(tmp_path, *arguments, columns=40)
@@ -220,7 +222,7 @@ def test_ctrl_c_on_a_terminal_gives_the_cursor_back(local: PlexInHand, tmp_path:
     os.close(terminal)
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
     assert "█" not in shown
-    assert not store_in(tmp_path).in_use()
+    assert not store_in(tmp_path).has_files()
 
 
 PROMPTS: dict[str, tuple[list[str], list[str]]] = {
@@ -238,7 +240,9 @@ PROMPTS: dict[str, tuple[list[str], list[str]]] = {
 
 @posix
 @pytest.mark.parametrize(("arguments", "questions"), PROMPTS.values(), ids=PROMPTS)
-def test_ctrl_c_at_each_prompt(local: PlexInHand, tmp_path: Path, arguments: list[str], questions: list[str]) -> None:
+def test_ctrl_c_at_each_prompt(
+    local: LocalPlexController, tmp_path: Path, arguments: list[str], questions: list[str]
+) -> None:
     """Ctrl-C at a question ends with 130 and no traceback; a wrong code is called wrong before it is asked again."""
     kept = keep(tmp_path, local.url, text_of(MIRA.token), "work")
     profile = "another" if arguments[0] == "login" else "" if "--all" in arguments else "work"
@@ -268,7 +272,7 @@ def test_no_home_at_all(here: list[str], tmp_path: Path) -> None:
 
 
 @posix
-def test_on_a_terminal_the_password_has_no_echo(local: PlexInHand, tmp_path: Path) -> None:
+def test_on_a_terminal_the_password_has_no_echo(local: LocalPlexController, tmp_path: Path) -> None:
     """A person is asked for login and password; what they type as the password appears nowhere."""
     arguments = ["login", "--password", "--storage", "file", "--plex-tv", local.url]
     child, terminal = on_a_terminal(tmp_path, *arguments)

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import SECRETS, TOM, Command, Process, Start, assert_no_secret, text_of
-from ticketstub.cli.run_journal import RunJournal
-from ticketstub.local_plex.intercept.proxy import Event
+from ticketstub.cli.run_journal import RunLog
+from ticketstub.local_plex.intercept.proxy import ConnectionEvent
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX shells and signals")
 
@@ -141,11 +141,11 @@ def test_a_record_has_no_public_address_and_no_token(tmp_path: Path) -> None:
     file = tmp_path / "seen.jsonl"
     digits = "0123456789abcdef0123456789abcdef"
     with file.open("w") as lines:
-        journal = RunJournal(lines, verbose=False)
-        journal.connected(
-            Event(target=f"8-8-4-4.{digits}.plex.direct:32400", outcome="refused", reason="8.8.4.4 is not")
+        journal = RunLog(lines, verbose=False)
+        journal.log_connection(
+            ConnectionEvent(target=f"8-8-4-4.{digits}.plex.direct:32400", outcome="refused", reason="8.8.4.4 is not")
         )
-        journal.answered("GET", "/x/transient-01234567-89ab-cdef-0123-456789abcdef", 200, 1.0, "abc")
+        journal.log_answer("GET", "/x/transient-01234567-89ab-cdef-0123-456789abcdef", 200, 1.0, "abc")
     text = file.read_text()
     assert not [each for each in ("8-8-4-4", "8.8.4.4", digits, "transient-") if each in text]
     assert "192-0-2-1." in text

@@ -12,13 +12,13 @@ import pytest
 from tests.cli.conftest import Command
 from tests.docs.pages import page
 from ticketstub.local_plex.intercept.variables import (
-    BUNDLE,
-    TRUST_STORE,
+    BUNDLE_FILE,
+    TRUST_STORE_FILE,
     VARIABLES,
-    Pointing,
-    added,
-    exceptions,
-    variables,
+    ProgramSettings,
+    build_no_proxy,
+    build_variables,
+    merge_environment,
 )
 from ticketstub.tokens import Secret
 
@@ -27,10 +27,10 @@ CONTROL = "http://127.0.0.1:8191/control/v1"
 
 
 @pytest.fixture
-def pointing(tmp_path: Path) -> Pointing:
-    for name in ("ca.pem", BUNDLE, TRUST_STORE):
+def pointing(tmp_path: Path) -> ProgramSettings:
+    for name in ("ca.pem", BUNDLE_FILE, TRUST_STORE_FILE):
         (tmp_path / name).write_text("x")
-    return Pointing(PROXY, tmp_path / "ca.pem", "http://127.0.0.1:8190", CONTROL, Secret("k" * 43))
+    return ProgramSettings(PROXY, tmp_path / "ca.pem", "http://127.0.0.1:8190", CONTROL, Secret("k" * 43))
 
 
 def test_every_variable_is_in_the_page() -> None:
@@ -40,22 +40,22 @@ def test_every_variable_is_in_the_page() -> None:
     assert expected == list(zip(table.column("variable"), table.column("read by"), strict=True))
 
 
-def test_values(pointing: Pointing) -> None:
+def test_values(pointing: ProgramSettings) -> None:
     """Proxies in both cases of letters; the bundle where it replaces what is trusted, else the authority."""
-    found = variables(pointing, {})
+    found = build_variables(pointing, {})
     assert {name for name, _, _ in VARIABLES} == set(found)
     assert {PROXY} == {found[name] for name in ("HTTPS_PROXY", "https_proxy", "http_proxy", "ALL_PROXY")}
     assert (CONTROL, "k" * 43) == (found["TICKETSTUB_CONTROL"], found["TICKETSTUB_CONTROL_KEY"])
     assert str(pointing.authority) == found["NODE_EXTRA_CA_CERTS"]
-    assert str(pointing.authority.with_name(BUNDLE)) == found["SSL_CERT_FILE"] == found["REQUESTS_CA_BUNDLE"]
+    assert str(pointing.authority.with_name(BUNDLE_FILE)) == found["SSL_CERT_FILE"] == found["REQUESTS_CA_BUNDLE"]
     assert "-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=8888" in found["JAVA_TOOL_OPTIONS"]
-    assert f"-Djavax.net.ssl.trustStore={pointing.authority.with_name(TRUST_STORE)}" in found["JAVA_TOOL_OPTIONS"]
+    assert f"-Djavax.net.ssl.trustStore={pointing.authority.with_name(TRUST_STORE_FILE)}" in found["JAVA_TOOL_OPTIONS"]
 
 
-def test_what_the_user_has_set_is_kept_where_it_does_no_harm(pointing: Pointing) -> None:
+def test_what_the_user_has_set_is_kept_where_it_does_no_harm(pointing: ProgramSettings) -> None:
     """Options of Java go on; another proxy does not."""
     given = {"JAVA_TOOL_OPTIONS": "-Xmx1g", "HTTPS_PROXY": "http://proxy.example:3128", "HOME": "there"}
-    found = added(pointing, given)
+    found = merge_environment(pointing, given)
     assert found["JAVA_TOOL_OPTIONS"].startswith("-Xmx1g -Dhttp.proxyHost=127.0.0.1 ")
     assert (PROXY, "there") == (found["HTTPS_PROXY"], found["HOME"])
 
@@ -73,7 +73,7 @@ def test_what_the_user_has_set_is_kept_where_it_does_no_harm(pointing: Pointing)
 def test_exceptions_from_the_proxy(given: str, kept: list[str] | None) -> None:
     """Loopback is excepted, the user's own exceptions stay, and none of them leads around to the real Plex."""
     expected = ["localhost", "127.0.0.1", "::1", *(given.split(",") if kept is None else kept)]
-    assert expected == exceptions({"NO_PROXY": given, "no_proxy": given}).split(",")
+    assert expected == build_no_proxy({"NO_PROXY": given, "no_proxy": given}).split(",")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")

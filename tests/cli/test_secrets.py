@@ -24,7 +24,7 @@ from tests.cli.conftest import (
     store_in,
     text_of,
 )
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX users, shells and modes")
 ASKING = [
@@ -45,7 +45,7 @@ def options_of(name: str, plex_tv: str) -> list[str]:
 @pytest.mark.parametrize("alive", [True, False], ids=["alive", "dead"])
 @pytest.mark.parametrize("more", [[], ["--json"]], ids=["text", "json"])
 def test_l3_no_command_shows_a_secret(
-    command: Command, local: PlexInHand, tmp_path: Path, name: str, alive: bool, more: list[str]
+    command: Command, local: LocalPlexController, tmp_path: Path, name: str, alive: bool, more: list[str]
 ) -> None:
     """No output has the kept token in it, whole or in part, whatever comes of it; two commands are to write one."""
     if name in WRITING_SECRETS and not more:
@@ -56,7 +56,7 @@ def test_l3_no_command_shows_a_secret(
 @pytest.mark.parametrize("alive", [True, False], ids=["alive", "dead"])
 @pytest.mark.parametrize("more", [[], ["--json"]], ids=["text", "json"])
 def test_l3_nor_does_signing_out(
-    command: Command, fresh: PlexInHand, tmp_path: Path, alive: bool, more: list[str]
+    command: Command, fresh: LocalPlexController, tmp_path: Path, alive: bool, more: list[str]
 ) -> None:
     """The last to be told of a token does not tell it on."""
     assert_hidden(command, tmp_path, fresh.url, "logout", more, alive=alive)
@@ -72,7 +72,7 @@ def assert_hidden(command: Command, home: Path, plex_tv: str, name: str, more: l
 
 
 @posix
-def test_l1_no_secret_is_an_argument_of_a_process(fresh: PlexInHand, tmp_path: Path) -> None:
+def test_l1_no_secret_is_an_argument_of_a_process(fresh: LocalPlexController, tmp_path: Path) -> None:
     """The only program that is started is the browser: its arguments are the address, which holds no token."""
     seen, browser = tmp_path / "seen.txt", tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$@" >{seen}.draft && mv {seen}.draft {seen}\n', "utf-8")
@@ -100,12 +100,12 @@ import io, sys, time
 from pathlib import Path
 from tests.cli.approving import Watched, link
 from tests.cli.conftest import FakeTerminal
-from ticketstub.cli.main import run
+from ticketstub.cli.main import run_command
 
 url, token, seen = sys.argv[1:]
 sys.stdin = FakeTerminal(io.BytesIO())
 sys.stderr = Watched(sys.stderr, lambda code: link(url, code, token), terminal=True)
-code = run(["login", "--storage", "file", "--plex-tv", url])
+code = run_command(["login", "--storage", "file", "--plex-tv", url])
 deadline = time.monotonic() + 10
 while not Path(seen).exists() and time.monotonic() < deadline:
     time.sleep(0.01)
@@ -113,7 +113,7 @@ sys.exit(code)
 """
 
 
-def test_l7_no_listener_waits_for_the_browser(fresh: PlexInHand, tmp_path: Path) -> None:
+def test_l7_no_listener_waits_for_the_browser(fresh: LocalPlexController, tmp_path: Path) -> None:
     """A sign-in in the browser polls Plex: no port is opened that another program could take or call."""
     child = subprocess.run(
         [sys.executable, "-c", _WITHOUT_A_LISTENER, fresh.url, text_of(TOM.token)],
@@ -134,13 +134,13 @@ def test_l7_no_listener_waits_for_the_browser(fresh: PlexInHand, tmp_path: Path)
 _WITHOUT_A_LISTENER = """
 import sys
 from tests.cli.approving import Watched, link
-from ticketstub.cli.main import run
+from ticketstub.cli.main import run_command
 
 url, token = sys.argv[1:]
 heard = set()
 sys.addaudithook(lambda event, _: heard.add(event) if event in ("socket.bind", "socket.connect") else None)
 sys.stderr = Watched(sys.stderr, lambda code: link(url, code, token), terminal=False)
-code = run(["login", "--storage", "file", "--plex-tv", url])
+code = run_command(["login", "--storage", "file", "--plex-tv", url])
 print("heard:", sorted(heard))
 sys.exit(code)
 """
@@ -257,7 +257,9 @@ def test_l8_no_home_is_no_reason_to_use_the_current_folder(
 
 
 @posix
-def test_l2_a_planted_link_is_not_followed(command: Command, fresh: PlexInHand, watch: Watch, tmp_path: Path) -> None:
+def test_l2_a_planted_link_is_not_followed(
+    command: Command, fresh: LocalPlexController, watch: Watch, tmp_path: Path
+) -> None:
     """A link where the file should be is an error, and what it leads to stays as it was."""
     keep(tmp_path, fresh.url, text_of(TOM.token))
     (file,) = store_in(tmp_path).directory.glob("*.kept")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.conftest import JUNO, MIRA, TOM, Command, Start, assert_no_secret, text_of
 from tests.local_plex.asking import SECRET
-from ticketstub.cli.demo import LINES
+from ticketstub.cli.demo import PROGRAM
 from ticketstub.cli.serve import serve
 from ticketstub.local_plex.world.schema import World
 from ticketstub.testing import local_plex
@@ -232,8 +232,8 @@ def test_the_lines_at_the_end_of_the_demo_run_beside_serve_demo(start: Start, pr
     """The program that the demonstration shows does what the demonstration did, word for word but the port."""
     serving = start("serve", "--demo", "--port", "0")
     serving.wait_for("ready")
-    assert '"http://127.0.0.1:8190"' in LINES
-    ran = process(code=LINES.replace("http://127.0.0.1:8190", serving.address("plex.tv")))
+    assert '"http://127.0.0.1:8190"' in PROGRAM
+    ran = process(code=PROGRAM.replace("http://127.0.0.1:8190", serving.address("plex.tv")))
     assert (0, "") == (ran.code, ran.err)
     first, attic, guide = ran.out.splitlines()
     assert "mira@example.test" == first
@@ -244,4 +244,4 @@ def test_the_lines_at_the_end_of_the_demo_run_beside_serve_demo(start: Start, pr
 
 def test_the_shown_program_names_the_default_port() -> None:
     """The address in the shown program is where `serve --demo` is without --port."""
-    assert f":{next(option.default for option in serve.params if option.name == 'port')}" in LINES
+    assert f":{next(option.default for option in serve.params if option.name == 'port')}" in PROGRAM

@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from tests.cli.conftest import Command, Process, Start, environment
 from tests.conftest import Require
-from ticketstub.cli.certificates import Certificates
-from ticketstub.cli.failures import Complaint
-from ticketstub.local_plex.http.listeners import found_address
+from ticketstub.cli.certificates import CertificateFolder
+from ticketstub.cli.failures import CommandError
+from ticketstub.local_plex.http.listeners import find_private_address
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
 ALL = "0.0.0.0"  # noqa: S104  # as containers do
@@ -86,7 +86,7 @@ def test_the_certificates_last_for_a_month_and_java_finds_them(tmp_path: Path) -
     now = datetime.now(UTC)
     (tmp_path / "others.pem").write_text("-----BEGIN CERTIFICATE-----\nothers\n-----END CERTIFICATE-----\n")
     folder = tmp_path / "tls"
-    Certificates(folder, {"SSL_CERT_FILE": str(tmp_path / "others.pem")}, now).context(["plex.tv"])
+    CertificateFolder(folder, {"SSL_CERT_FILE": str(tmp_path / "others.pem")}, now).create_ssl_context(["plex.tv"])
     authority = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
     assert (now + timedelta(days=30)).replace(microsecond=0) == authority.not_valid_after_utc
     bundle = (folder / "bundle.pem").read_text()
@@ -99,10 +99,10 @@ def test_the_certificates_last_for_a_month_and_java_finds_them(tmp_path: Path) -
 def test_a_second_start_replaces_the_first_one_s(tmp_path: Path) -> None:
     """Each start has an authority of its own; nothing else is left in the folder, and other files stay."""
     folder = tmp_path / "tls"
-    Certificates(folder, {}).context(["plex.tv"])
+    CertificateFolder(folder, {}).create_ssl_context(["plex.tv"])
     before = (folder / "ca.pem").read_bytes()
     (folder / "notes").write_text("mine")
-    Certificates(folder, {}).context(["plex.tv"])
+    CertificateFolder(folder, {}).create_ssl_context(["plex.tv"])
     assert before != (folder / "ca.pem").read_bytes()
     assert [*FILES[:2], "notes", "trust.p12"] == sorted(path.name for path in folder.iterdir())
 
@@ -111,17 +111,17 @@ def test_a_second_start_replaces_the_first_one_s(tmp_path: Path) -> None:
 def test_somebody_else_s_files_are_left_alone(tmp_path: Path, name: str) -> None:
     """A folder with an authority, a bundle or a trust store that is not ours is refused, and stays as it was."""
     (tmp_path / name).write_bytes(b"somebody else's")
-    with pytest.raises(Complaint, match="not ours"):
-        Certificates(tmp_path, {}).context(["plex.tv"])
+    with pytest.raises(CommandError, match="not ours"):
+        CertificateFolder(tmp_path, {}).create_ssl_context(["plex.tv"])
     assert [b"somebody else's"] == [path.read_bytes() for path in tmp_path.iterdir()]
 
 
 def test_a_bundle_of_somebody_else_s_beside_an_authority_of_ours_is_left_alone(tmp_path: Path) -> None:
     """Each file is looked at, not the first one alone."""
-    Certificates(tmp_path, {}).context(["plex.tv"])
+    CertificateFolder(tmp_path, {}).create_ssl_context(["plex.tv"])
     (tmp_path / "bundle.pem").write_bytes(b"somebody else's")
-    with pytest.raises(Complaint, match=r"bundle\.pem that is not ours"):
-        Certificates(tmp_path, {}).context(["plex.tv"])
+    with pytest.raises(CommandError, match=r"bundle\.pem that is not ours"):
+        CertificateFolder(tmp_path, {}).create_ssl_context(["plex.tv"])
     assert b"somebody else's" == (tmp_path / "bundle.pem").read_bytes()
 
 
@@ -130,7 +130,7 @@ def test_everybody_may_read_what_is_to_be_trusted(tmp_path: Path) -> None:
     """Whatever the umask is: the other container's user is another one."""
     before = os.umask(0o077)
     try:
-        Certificates(tmp_path / "tls", {}).context(["plex.tv"])
+        CertificateFolder(tmp_path / "tls", {}).create_ssl_context(["plex.tv"])
     finally:
         os.umask(before)
     modes = {stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / "tls").iterdir()}
@@ -175,8 +175,8 @@ def test_the_control_api_takes_its_key_from_the_environment(start: Start) -> Non
 
 def test_an_address_is_found_only_where_all_are_listened_on() -> None:
     """A named address is the one that is listed; for all of them it is a private one of this machine's."""
-    assert None is found_address("172.31.99.2")
-    found = found_address(ALL)
+    assert None is find_private_address("172.31.99.2")
+    found = find_private_address(ALL)
     assert found is not None
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
         own.bind((found, 0))

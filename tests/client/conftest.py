@@ -13,7 +13,7 @@ import pytest
 from tests.client.transports.hostile import Server
 from ticketstub import AsyncPlex, Device, Plex
 from ticketstub.client import async_groups
-from ticketstub.client.async_account import AsyncSender
+from ticketstub.client.async_account import AsyncBaseClient
 
 TOKEN = "Xk3mPz_9Q-vT7rLb2NfW"
 DEVICE = Device(client_identifier="demo-client-7c1f", product="Demo App")
@@ -36,7 +36,7 @@ class View:
     def _seen(self, value: object) -> Any:
         if inspect.iscoroutine(value):
             value = self.runner.run(value)
-        if isinstance(value, (AsyncSender, *GROUPS)):
+        if isinstance(value, (AsyncBaseClient, *GROUPS)):
             return View(value, self.runner)
         if inspect.ismethod(value):
             return lambda *args, **named: self._seen(value(*args, **named))

@@ -12,12 +12,12 @@ import pytest
 from argon2 import PasswordHasher
 
 from tests.tables import every
-from ticketstub import Device, DeviceKey, MemoryCredentials, NotFound, Plex, Refusal, SignIn, Token, check
+from ticketstub import Device, DeviceKey, MemoryStore, NotFound, PendingSignIn, Plex, Refusal, Token, check
 from ticketstub.local_plex.settings import Settings
-from ticketstub.local_plex.world.quirks import Answers
-from ticketstub.local_plex.world.reading import keys_of
+from ticketstub.local_plex.world.quirks import Quirks
+from ticketstub.local_plex.world.reading import get_fields
 from ticketstub.local_plex.world.schema import World
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 ATTIC = "9b1f0c7de2a84536f1c0aa57be93d2440e6671f8"
 MIRA, TOM_ON_ATTIC = "Xk3mPz_9Q-vT7rLb2NfW", "Qw7-Zr2_LmN8tYb4HsKd"
@@ -28,8 +28,8 @@ HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
 
 def other_ways() -> Iterator[tuple[str, object]]:
     """List each disputed answer with each way that is not the default."""
-    usual = Answers()
-    for name, key in keys_of(Answers).items():
+    usual = Quirks()
+    for name, key in get_fields(Quirks).items():
         for way in (True, False) if key.type is bool else get_args(key.type):
             if way != getattr(usual, name):
                 yield name, way
@@ -93,33 +93,33 @@ def tour(answers: dict[str, object]) -> None:
         with_devices_and_claims(local, approver)
 
 
-def client_of(local: PlexInHand, name: str) -> Plex:
+def client_of(local: LocalPlexController, name: str) -> Plex:
     return Plex(plex_tv=local.url, device=Device(client_identifier=name, product="Demo App", device_name="Desk"))
 
 
-def by_password(local: PlexInHand) -> None:
+def by_password(local: LocalPlexController) -> None:
     """A kept sign-in by password is taken up again, and ends with the sign-out."""
-    kept = MemoryCredentials()
+    kept = MemoryStore()
     device = Device(client_identifier="by-password", product="Demo App")
-    options: dict[str, Any] = {"credentials": kept, "plex_tv": local.url, "device": device}
+    options: dict[str, Any] = {"store": kept, "plex_tv": local.url, "device": device}
     with Plex.sign_in("Demo App", login="mira_quill", password=PASSWORD, **options) as plex:
         assert "mira_quill" == plex.account().name
     with Plex.sign_in("Demo App", **options) as again:
         token = again.token
         assert token
         found = check(token, plex_tv=local.url)
-        assert ("account", True, True) == (found.kind, found.alive, found.whose is not None)
+        assert ("account", True, True) == (found.kind, found.alive, found.account is not None)
         again.sign_out()
     assert check(token, plex_tv=local.url).alive is False
 
 
-def by_browser(local: PlexInHand, approver: Plex) -> None:
+def by_browser(local: LocalPlexController, approver: Plex) -> None:
     """Begun here, approved elsewhere, finished from its dump; the link code likewise."""
     with client_of(local, "by-browser") as plex:
         begun = plex.begin_sign_in(forward_url="http://127.0.0.1:9/done")
         assert not begun.is_done()
         approver.pins.link(begun.code)
-        signed_in = SignIn.load(begun.dump(), plex=plex).finish()
+        signed_in = PendingSignIn.load(begun.dump(), plex=plex).finish()
         assert signed_in.account().can_reach("Attic")
         typed = plex.begin_sign_in(code=True)
         assert 4 == len(typed.code)
@@ -128,7 +128,7 @@ def by_browser(local: PlexInHand, approver: Plex) -> None:
         assert "mira_quill" == typed.finish().account().name
 
 
-def by_device_key(local: PlexInHand, approver: Plex) -> None:
+def by_device_key(local: LocalPlexController, approver: Plex) -> None:
     """A device key through a PIN gives a JWT, which is renewed; the media servers get a token that they take."""
     key = DeviceKey.generate()
     with client_of(local, "by-key") as plex:
@@ -150,7 +150,7 @@ def by_device_key(local: PlexInHand, approver: Plex) -> None:
 
 def at_home(approver: Plex) -> None:
     """Home users are listed and switched to, protected ones with their passcode."""
-    users = {user.title: user for user in approver.home.users()}
+    users = {user.title: user for user in approver.home.list_users()}
     assert {"tom", "Pip", "mira_quill"} == users.keys()
     assert "Pip" == approver.switch_home_user("Pip").account().name
     assert "tom" == approver.switch_home_user("tom", passcode="4711").account().name
@@ -163,7 +163,7 @@ def at_home(approver: Plex) -> None:
     tom.home.set_passcode(10500321, "4711", current="1234")
 
 
-def on_media_servers(local: PlexInHand, approver: Plex) -> None:
+def on_media_servers(local: LocalPlexController, approver: Plex) -> None:
     """Transient tokens and sources; refusals by meaning."""
     attic = approver.at(local.media_server("Attic").url, token=MIRA)
     transient = attic.authentication.get_transient_token().token
@@ -180,12 +180,12 @@ def on_media_servers(local: PlexInHand, approver: Plex) -> None:
         approver.at(attic.url).authentication.get_transient_token()
 
 
-def _alive(token: Token, local: PlexInHand, server: str) -> tuple[bool | None, str]:
+def _alive(token: Token, local: LocalPlexController, server: str) -> tuple[bool | None, str]:
     found = check(token, plex_tv=local.url, server=server)
     return found.alive, found.kind
 
 
-def with_devices_and_claims(local: PlexInHand, approver: Plex) -> None:
+def with_devices_and_claims(local: LocalPlexController, approver: Plex) -> None:
     """Devices are listed and removed, which ends their tokens; claim tokens are given."""
     with client_of(local, "to-be-removed") as plex:
         begun = plex.begin_sign_in()
@@ -197,4 +197,4 @@ def with_devices_and_claims(local: PlexInHand, approver: Plex) -> None:
             signed_in.account()
     with pytest.raises(NotFound):
         approver.devices.remove(999_999_999)
-    assert "claim" == approver.claims.token().kind
+    assert "claim" == approver.claims.create_token().kind

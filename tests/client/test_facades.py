@@ -143,7 +143,7 @@ def test_calls_are_values(make: Make, serve: Serve) -> None:
 def test_attempt_without_an_answer(make: Make) -> None:
     """Where no answer came, `attempt` gives an Err without a response; a mistake in the program is still raised."""
     client = make(plex_tv=f"http://127.0.0.1:{closed_port()}", retry=NEVER)
-    outcome = client.attempt(PostUsersSignInData.of("mira", "hunter2"))
+    outcome = client.attempt(PostUsersSignInData.from_text("mira", "hunter2"))
     assert (Err, Unreachable, None) == (type(outcome), type(outcome.error), outcome.response)
     with pytest.raises(TypeError):
         client.attempt(GetTokenDetails(), timout=1)

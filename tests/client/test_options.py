@@ -11,7 +11,7 @@ import pytest
 from tests.client.doubles import Recording, unused
 from tests.tables import every
 from ticketstub import Device, HomeUser, Plex, Retry, Token
-from ticketstub.client.config import allowed, based
+from ticketstub.client.config import normalize_base_url, validate_headers
 
 TOKEN = "Xk3mPz_9Q-vT7rLb2NfW"
 HERE = "http://127.0.0.1:8190"
@@ -40,7 +40,7 @@ BASES = {
 @every("url", list(BASES))
 def test_base(url: str) -> None:
     """A base is taken without trailing slashes and without the `/api/v2` that generated SDKs want."""
-    assert BASES[url] == based(url)
+    assert BASES[url] == normalize_base_url(url)
 
 
 NO_ADDRESS = [
@@ -84,7 +84,7 @@ MISTAKES: dict[str, Callable[[], object]] = {
     "source without name": lambda: plex(server=HERE).authentication.get_source_connection_information(
         source="server://"
     ),
-    "a Home user without uuid": lambda: plex().home.switch(HomeUser(id=7, title="Pip")),
+    "a Home user without uuid": lambda: plex().home.switch_user(HomeUser(id=7, title="Pip")),
     "no media server named": plex(token=None).authentication.get_transient_token,
     "e-mail as token": lambda: plex(token="mira@example.test"),
     "claim as token": lambda: plex(token="claim-A1b2C3d4E5f6G7h8I9j0"),
@@ -236,7 +236,7 @@ def test_constructor_does_nothing() -> None:
     """Constructing a client, a media server's client and a derived one does no I/O and makes no transport."""
     made: list[object] = []
     client = Plex()
-    client._link._make = lambda: made.append(1)  # type: ignore[assignment, return-value]  # a double
+    client._shared._factory = lambda: made.append(1)  # type: ignore[assignment, return-value]  # a double
     repr(client.at("http://127.0.0.1:1").with_options(timeout=1.0))
     assert [] == made
     client.close()
@@ -269,12 +269,12 @@ def test_header_of_another_capitalisation_replaces() -> None:
 def test_client_identifier_is_no_header(name: str) -> None:
     """The identifier has an option of its own, so that no empty header can take it away."""
     with pytest.raises(ValueError, match="client_identifier="):
-        allowed({name: ""})
+        validate_headers({name: ""})
 
 
 def test_allowed_headers_are_copied() -> None:
     """Headers are copied: changing the program's own dict later changes nothing."""
     given = {"X-Note": "a"}
-    taken = allowed(given)
+    taken = validate_headers(given)
     given["X-Note"] = "b"
     assert {"X-Note": "a"} == taken

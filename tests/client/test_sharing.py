@@ -23,7 +23,7 @@ from tests.client.transports.hostile import Server, silent
 from tests.samples.reading import sample
 from tests.tables import first_of
 from ticketstub import AsyncPlex, Plex, Unauthorized
-from ticketstub.client.link import Link
+from ticketstub.client.link import SharedTransport
 
 Serve = Callable[..., Script]
 
@@ -63,9 +63,9 @@ def test_two_first_calls_make_one_transport() -> None:
         made.append(object())
         return made[-1]
 
-    link = Link(make)
+    link = SharedTransport(make)
     with ThreadPoolExecutor(8) as pool:
-        opened = set(pool.map(lambda _: link.open(), range(8)))
+        opened = set(pool.map(lambda _: link.get_transport(), range(8)))
     assert (1, 1) == (len(made), len(opened))
 
 

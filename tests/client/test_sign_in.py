@@ -16,8 +16,8 @@ import pytest
 
 from tests.client.doubles import AsyncRecording, usual
 from tests.local_plex.asking import ATTIC, MIRA, PASSWORDS, START, TOM, Clock, ask, code_at, world
-from ticketstub import AsyncPlex, AsyncSignIn, Plex, Retry, SignIn, acheck, check, errors
-from ticketstub.credentials import FileCredentials, MemoryCredentials
+from ticketstub import AsyncPendingSignIn, AsyncPlex, PendingSignIn, Plex, Retry, acheck, check, errors
+from ticketstub.credentials import FileStore, MemoryStore
 from ticketstub.device import Device
 from ticketstub.errors import CredentialsError, GaveUp, PinExpired, SignInFailed, Unreachable
 from ticketstub.local_plex.local_plex import LocalPlex
@@ -25,7 +25,7 @@ from ticketstub.local_plex.settings import Settings
 from ticketstub.local_plex.world.schema import World
 from ticketstub.messages import Request, Response
 from ticketstub.refusals import PasscodeRequired, TokenExpired, Unauthorized, WrongVerificationCode
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 DEVICE = Device(client_identifier="demo-client-7c1f", product="Demo App")
 WEEK = 7 * 86400
@@ -34,13 +34,13 @@ WEEK = 7 * 86400
 class Facade:
     """One façade, seen synchronously."""
 
-    def __init__(self, name: str, local: LocalPlex | PlexInHand) -> None:
+    def __init__(self, name: str, local: LocalPlex | LocalPlexController) -> None:
         self.name = name
         self.local = local
         self.runner = asyncio.Runner()
         self.made: list[Any] = []
         self.plex: Any = Plex if name == "sync" else AsyncPlex
-        self.begun: Any = SignIn if name == "sync" else AsyncSignIn
+        self.begun: Any = PendingSignIn if name == "sync" else AsyncPendingSignIn
 
     def run(self, answer: Any) -> Any:
         """Await what is to be awaited."""
@@ -86,7 +86,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def local(clock: Clock) -> Iterator[PlexInHand]:
+def local(clock: Clock) -> Iterator[LocalPlexController]:
     given = world()
     given["home"] = [
         {"name": "Quill home", "admin": "mira_quill", "member": [{"account": "tom"}], "managed": [{"title": "Pip"}]}
@@ -97,7 +97,7 @@ def local(clock: Clock) -> Iterator[PlexInHand]:
 
 
 @pytest.fixture(params=["sync", "async"])
-def facade(request: pytest.FixtureRequest, local: PlexInHand) -> Iterator[Facade]:
+def facade(request: pytest.FixtureRequest, local: LocalPlexController) -> Iterator[Facade]:
     found = Facade(request.param, local)
     yield found
     found.close()
@@ -105,26 +105,35 @@ def facade(request: pytest.FixtureRequest, local: PlexInHand) -> Iterator[Facade
 
 def test_the_browser(facade: Facade) -> None:
     """Shown, approved elsewhere, signed in; the next time what is kept is used, until it is signed out."""
-    kept, shown = MemoryCredentials(), list[Any]()
+    kept, shown = MemoryStore(), list[Any]()
 
     def on_code(begun: Any) -> None:
         shown.append(begun)
         facade.approve(begun)
 
-    plex = facade.sign_in(on_code=on_code, credentials=kept)
+    plex = facade.sign_in(on_code=on_code, store=kept)
     assert f"{facade.local.url}/auth#?clientID=demo-client-7c1f&code={shown[0].code}" in shown[0].url
-    assert ("browser", "none", "mira_quill") == (plex.signed_in.how, plex.signed_in.before, plex.signed_in.username)
+    assert ("browser", "none", "mira_quill") == (
+        plex.sign_in_state.method,
+        plex.sign_in_state.previous_status,
+        plex.sign_in_state.username,
+    )
     account = facade.run(plex.account())
     assert ("mira_quill", True) == (account.name, facade.run(account.can_reach(ATTIC, owner=10500123)))
-    again = facade.sign_in(on_code=on_code, credentials=kept)
-    assert ("kept", "good", 1, plex.token) == (again.signed_in.how, again.signed_in.before, len(shown), again.token)
+    again = facade.sign_in(on_code=on_code, store=kept)
+    assert ("kept", "good", 1, plex.token) == (
+        again.sign_in_state.method,
+        again.sign_in_state.previous_status,
+        len(shown),
+        again.token,
+    )
     facade.run(again.sign_out())
     assert kept.load(facade.local.url, app="Demo App") is None
     with pytest.raises(Unauthorized):
         facade.run(plex.ping())
 
 
-def test_a_coroutine_shows_it_too(local: PlexInHand) -> None:
+def test_a_coroutine_shows_it_too(local: LocalPlexController) -> None:
     """The async façade awaits an `on_code` and an `ask_code` that are coroutines."""
     facade = Facade("async", local)
 
@@ -150,43 +159,43 @@ def test_a_link_code(facade: Facade) -> None:
         facade.approve(begun)
 
     plex = facade.sign_in(code=True, on_code=on_code)
-    assert ([4], "code") == ([len(code) for code in codes], plex.signed_in.how)
+    assert ([4], "code") == ([len(code) for code in codes], plex.sign_in_state.method)
 
 
 def test_a_password_with_a_code(facade: Facade, clock: Clock) -> None:
     """A code is asked for on demand; a wrong one once more, and no third time."""
     answers = iter(["000000", code_at(clock())])
     plex = facade.sign_in(login="vera", password=PASSWORDS["vera"], ask_code=lambda: next(answers))
-    assert ("password", "vera") == (plex.signed_in.how, plex.signed_in.username)
+    assert ("password", "vera") == (plex.sign_in_state.method, plex.sign_in_state.username)
     with pytest.raises(WrongVerificationCode):
         facade.sign_in(login="vera", password=PASSWORDS["vera"], ask_code=lambda: "000000")
 
 
 def test_revoked_and_why(facade: Facade) -> None:
     """A kept token that Plex ended leads to a new sign-in that says so."""
-    kept, because = MemoryCredentials(), list[str]()
+    kept, because = MemoryStore(), list[str]()
 
     def on_code(begun: Any) -> None:
-        because.append(begun.because)
+        because.append(begun.reason)
         facade.approve(begun)
 
-    plex = facade.sign_in(on_code=on_code, credentials=kept)
+    plex = facade.sign_in(on_code=on_code, store=kept)
     facade.run(facade.client(token=plex.token).sign_out())
-    new = facade.sign_in(on_code=on_code, credentials=kept)
-    assert (["none", "revoked"], "revoked") == (because, new.signed_in.before)
+    new = facade.sign_in(on_code=on_code, store=kept)
+    assert (["none", "revoked"], "revoked") == (because, new.sign_in_state.previous_status)
 
 
 def test_unreachable_keeps_it(facade: Facade) -> None:
     """Where plex.tv cannot be reached, the kept sign-in is used as it is."""
-    kept = MemoryCredentials()
-    plex = facade.sign_in(on_code=facade.approve, credentials=kept)
+    kept = MemoryStore()
+    plex = facade.sign_in(on_code=facade.approve, store=kept)
 
     def down(_request: Request) -> Response:
         return Response(503, {}, b"")
 
     transport: Any = AsyncRecording(down) if facade.name == "async" else AsyncRecording(down).inner
-    again = facade.sign_in(on_code=facade.approve, credentials=kept, transport=transport)
-    assert ("unchecked", plex.token) == (again.signed_in.before, again.token)
+    again = facade.sign_in(on_code=facade.approve, store=kept, transport=transport)
+    assert ("unchecked", plex.token) == (again.sign_in_state.previous_status, again.token)
 
 
 def test_begun_here_finished_there(facade: Facade) -> None:
@@ -203,7 +212,7 @@ def test_begun_here_finished_there(facade: Facade) -> None:
     signed_in = facade.run(loaded.finish())
     assert "mira_quill" == facade.run(signed_in.account()).name
     assert signed_in.token.reveal() not in kept
-    assert "demo-client-7c1f" == signed_in.signed_in.client_identifier
+    assert "demo-client-7c1f" == signed_in.sign_in_state.client_identifier
 
 
 def test_dumps_that_are_not_taken(facade: Facade) -> None:
@@ -236,7 +245,7 @@ def test_gone_and_given_up(facade: Facade, clock: Clock) -> None:
     """A program's patience ends; a PIN's time ends; what is gone before its time was denied."""
     begun = facade.run(facade.client().begin_sign_in())
     with pytest.raises(GaveUp):
-        facade.run(begun.finish(give_up=0.0))
+        facade.run(begun.finish(max_wait=0.0))
     clock.now += 1801
     with pytest.raises(PinExpired):
         facade.run(begun.finish())
@@ -244,26 +253,26 @@ def test_gone_and_given_up(facade: Facade, clock: Clock) -> None:
 
 def test_each_app_has_its_own_sign_in(facade: Facade) -> None:
     """What one program keeps is never seen, replaced, upgraded to a device key or ended by another one."""
-    kept = MemoryCredentials()
+    kept = MemoryStore()
 
     def sign_in(app: str, **given: Any) -> Any:
-        return facade.sign_in(app=app, credentials=kept, **given)
+        return facade.sign_in(app=app, store=kept, **given)
 
     frame = sign_in("Photo Frame", on_code=facade.approve)
     with pytest.raises(SignInFailed, match="nobody is signed in"):
         sign_in("Admin Tool")
     admin = sign_in("Admin Tool", on_code=lambda begun: facade.approve(begun, TOM), device_key=True)
-    assert ("tom", "mira_quill") == (admin.signed_in.username, sign_in("Photo Frame").signed_in.username)
+    assert ("tom", "mira_quill") == (admin.sign_in_state.username, sign_in("Photo Frame").sign_in_state.username)
     assert ("jwt", "opaque") == (admin.token.kind, sign_in("Photo Frame").token.kind)
-    assert ("Photo Frame", "Admin Tool") == (frame.signed_in.app, admin.signed_in.app)
+    assert ("Photo Frame", "Admin Tool") == (frame.sign_in_state.app, admin.sign_in_state.app)
     begun = facade.run(facade.client(device=Device(client_identifier="web", product="Web App")).begin_sign_in())
     facade.approve(begun, TOM)
-    web = facade.run(begun.finish(credentials=kept))
-    assert ("Web App", "tom") == (web.signed_in.app, sign_in("Web App").signed_in.username)
+    web = facade.run(begun.finish(store=kept))
+    assert ("Web App", "tom") == (web.sign_in_state.app, sign_in("Web App").sign_in_state.username)
     facade.run(frame.keep_alive())
     facade.run(admin.renew())
     facade.run(admin.sign_out())
-    assert ["Photo Frame", "Web App"] == [entry.app for entry in kept.profiles()]
+    assert ["Photo Frame", "Web App"] == [entry.app for entry in kept.list_entries()]
     assert "mira_quill" == facade.run(sign_in("Photo Frame").account()).name
     facade.run(web.close())
 
@@ -304,12 +313,12 @@ def with_key(facade: Facade, **given: Any) -> Any:
 
 def test_a_device_key(facade: Facade) -> None:
     """A JWT by a key through a PIN: renewed at will, taken by plex.tv, and replaced for the media server."""
-    kept = MemoryCredentials()
-    plex = with_key(facade, credentials=kept)
+    kept = MemoryStore()
+    plex = with_key(facade, store=kept)
     first = plex.token
-    assert ("jwt", True) == (first.kind, plex.signed_in.device_key)
+    assert ("jwt", True) == (first.kind, plex.sign_in_state.has_device_key)
     state = facade.run(plex.renew())
-    assert (True, True) == (plex.token != first, state.until is not None)
+    assert (True, True) == (plex.token != first, state.expires_at is not None)
     loaded = kept.load(facade.local.url, app="Demo App")
     assert loaded is not None
     assert loaded.token == plex.token
@@ -329,10 +338,14 @@ def test_a_device_key(facade: Facade) -> None:
 
 def test_a_device_key_by_password(facade: Facade) -> None:
     """With a password, the key is registered with the token that it gave, under an identifier of its own."""
-    kept = MemoryCredentials()
-    given: dict[str, Any] = {"login": "mira_quill", "password": PASSWORDS["mira_quill"], "credentials": kept}
+    kept = MemoryStore()
+    given: dict[str, Any] = {"login": "mira_quill", "password": PASSWORDS["mira_quill"], "store": kept}
     plex = with_key(facade, **given)
-    assert ("jwt", "mira_quill", "password") == (plex.token.kind, plex.signed_in.username, plex.signed_in.how)
+    assert ("jwt", "mira_quill", "password") == (
+        plex.token.kind,
+        plex.sign_in_state.username,
+        plex.sign_in_state.method,
+    )
     assert "mira_quill" == facade.run(plex.account()).name
 
 
@@ -365,12 +378,12 @@ def test_checking(facade: Facade) -> None:
     assert ("account", True, "tom") == (
         facade.check(TOM).kind,
         facade.check(TOM).alive,
-        facade.check(TOM).whose.username,
+        facade.check(TOM).account.username,
     )
     assert ("account", True, True) == (
         facade.check(MIRA, server=attic).kind,
         facade.check(MIRA, server=attic).alive,
-        facade.check(MIRA, server=attic).on_server,
+        facade.check(MIRA, server=attic).accepted_by_server,
     )
     shared = "Qw7-Zr2_LmN8tYb4HsKd"
     assert ("shared", True) == (facade.check(shared, server=attic).kind, facade.check(shared, server=attic).alive)
@@ -402,12 +415,12 @@ class Counting:
         self.calls.append(request.call)
 
 
-def test_one_renewal_for_many_threads(local: PlexInHand, clock: Clock, tmp_path: Path) -> None:
+def test_one_renewal_for_many_threads(local: LocalPlexController, clock: Clock, tmp_path: Path) -> None:
     """Sixteen threads of two clients with one store find a JWT over at once: one of them renews, once."""
     facade, counting = Facade("sync", local), Counting()
-    store = FileCredentials(tmp_path)
-    one = with_key(facade, credentials=store, on_request=counting)
-    other = facade.sign_in(credentials=FileCredentials(tmp_path), on_request=counting)
+    store = FileStore(tmp_path)
+    one = with_key(facade, store=store, on_request=counting)
+    other = facade.sign_in(store=FileStore(tmp_path), on_request=counting)
     clock.now += WEEK + 120
     counting.calls.clear()
     with ThreadPoolExecutor(16) as threads:
@@ -419,11 +432,11 @@ def test_one_renewal_for_many_threads(local: PlexInHand, clock: Clock, tmp_path:
     facade.close()
 
 
-async def test_one_renewal_for_many_tasks(local: PlexInHand, clock: Clock) -> None:
+async def test_one_renewal_for_many_tasks(local: LocalPlexController, clock: Clock) -> None:
     """Sixteen tasks likewise."""
-    counting, store = Counting(), MemoryCredentials()
+    counting, store = Counting(), MemoryStore()
     facade = Facade("async", local)
-    given: dict[str, Any] = {"plex_tv": local.url, "device": DEVICE, "credentials": store, "on_request": counting}
+    given: dict[str, Any] = {"plex_tv": local.url, "device": DEVICE, "store": store, "on_request": counting}
 
     async def on_code(begun: Any) -> None:
         await asyncio.to_thread(facade.approve, begun)
@@ -440,13 +453,13 @@ async def test_one_renewal_for_many_tasks(local: PlexInHand, clock: Clock) -> No
 PROGRAM = """
 import sys
 from ticketstub import Device, Plex
-from ticketstub.credentials import FileCredentials
+from ticketstub.credentials import FileStore
 
 url, folder = sys.argv[1:]
 device = Device(client_identifier="demo-client-7c1f")
 sys.stdin.readline()
-kept = FileCredentials(folder)
-with Plex.sign_in("Demo App", plex_tv=url, device=device, credentials=kept, open_browser=False) as plex:
+kept = FileStore(folder)
+with Plex.sign_in("Demo App", plex_tv=url, device=device, store=kept, open_browser=False) as plex:
     print(plex.ping(), plex.token.fingerprint)
 """
 
@@ -456,9 +469,9 @@ def test_one_renewal_for_many_processes(clock: Clock, tmp_path: Path) -> None:
     """Four processes find a kept JWT over at once: one of them renews, and all use what it got."""
     asked: list[str] = []
     plex_tv = LocalPlex(World.from_dict(world()), clock=clock, on_answer=lambda *told: asked.append(told[1]))
-    with plex_tv.running() as local:
+    with plex_tv.run_in_thread() as local:
         facade = Facade("sync", local)
-        with_key(facade, credentials=FileCredentials(tmp_path))
+        with_key(facade, store=FileStore(tmp_path))
         clock.now += WEEK + 120
         asked.clear()
         command = [sys.executable, "-c", PROGRAM, local.url, str(tmp_path)]
@@ -519,10 +532,10 @@ def pins(request: Request) -> Response:
 @pytest.mark.parametrize("call", ["create_pin", "get_pin"])
 async def test_a_cancelled_sign_in_cleans_up(call: str) -> None:
     """A sign-in that is cancelled in the middle lets go of its exchange, closes its client and keeps nothing."""
-    transport, store = Hanging(call, pins), MemoryCredentials()
-    given: dict[str, Any] = {"device": DEVICE, "transport": transport, "credentials": store}
+    transport, store = Hanging(call, pins), MemoryStore()
+    given: dict[str, Any] = {"device": DEVICE, "transport": transport, "store": store}
     await broken_off(transport, AsyncPlex.sign_in("Demo App", on_code=lambda _begun: None, open_browser=False, **given))
-    assert (True, 1, ()) == (transport.let_go, transport.inner.closed, store.profiles())
+    assert (True, 1, ()) == (transport.let_go, transport.inner.closed, store.list_entries())
 
 
 async def test_a_cancelled_renewal_frees_the_lock() -> None:
@@ -531,9 +544,9 @@ async def test_a_cancelled_renewal_frees_the_lock() -> None:
     from ticketstub.credentials import Credential
     from ticketstub.tokens import Token
 
-    store = MemoryCredentials()
+    store = MemoryStore()
     given = Credential(
-        issuer="https://plex.tv", app="Demo App", token=Token.received(plex_jwt(1000)), device_key=KEY.dump()
+        issuer="https://plex.tv", app="Demo App", token=Token.from_wire(plex_jwt(1000)), device_key=KEY.dump()
     )
     saved = store.save(given, replacing=None)
 
@@ -541,19 +554,19 @@ async def test_a_cancelled_renewal_frees_the_lock() -> None:
         return Response(498, {}, b"") if request.call == "get_token_details" else usual(request)
 
     transport = Hanging("get_published_keys", over)
-    work = AsyncPlex.sign_in("Demo App", device=DEVICE, transport=transport, credentials=store)
+    work = AsyncPlex.sign_in("Demo App", device=DEVICE, transport=transport, store=store)
     await broken_off(transport, work)
-    with store.lock("https://plex.tv", app="Demo App", patience=0.0):
+    with store.lock("https://plex.tv", app="Demo App", timeout=0.0):
         assert saved == store.load("https://plex.tv", app="Demo App")
     assert (True, 1) == (transport.let_go, transport.inner.closed)
 
 
 async def test_a_cancelled_wait_for_the_lock() -> None:
     """A call that is cancelled while it waits for somebody else's renewal does not get the lock afterwards."""
-    from ticketstub.client.flows.stored_session import Turn
+    from ticketstub.client.flows.stored_session import RenewalLock
 
-    store = MemoryCredentials()
-    turn = Turn(lambda: store.lock("https://plex.tv", patience=0.0))
+    store = MemoryStore()
+    turn = RenewalLock(lambda: store.lock("https://plex.tv", timeout=0.0))
     entered, go = threading.Event(), threading.Event()
     lock = turn._lock
 
@@ -563,12 +576,12 @@ async def test_a_cancelled_wait_for_the_lock() -> None:
         return lock()
 
     turn._lock = slowly
-    task = asyncio.ensure_future(asyncio.to_thread(turn._take))
+    task = asyncio.ensure_future(asyncio.to_thread(turn._try_acquire))
     await asyncio.to_thread(entered.wait)
     turn.close()
     go.set()
     await task
-    with store.lock("https://plex.tv", patience=0.0):
+    with store.lock("https://plex.tv", timeout=0.0):
         pass
 
 

@@ -15,7 +15,7 @@ plex = Plex(device=Device(client_identifier="x"), token="Xk3mPz_9Q-vT7rLb2NfW", 
 {use}
 print(*sorted(name for name in sys.modules if name.startswith({heavy!r})))
 """
-USES = ["plex.ping()", "plex.resources()", "plex.token", "plex.signed_in", "plex.account().can_reach('Attic')"]
+USES = ["plex.ping()", "plex.resources()", "plex.token", "plex.sign_in_state", "plex.account().can_reach('Attic')"]
 
 
 @pytest.mark.parametrize("use", first_of(USES))

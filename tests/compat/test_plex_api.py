@@ -18,9 +18,9 @@ from tests.local_plex.asking import ATTIC, MIRA, TOM_ON_ATTIC
 from tests.samples.reading import sample
 from ticketstub import RedirectRefused, Retry, Unauthorized, Unreachable
 from ticketstub.compat import plex_api
-from ticketstub.compat.answers import OURS, NotCovered
+from ticketstub.compat.answers import REPLACEMENTS, UnsupportedArgument
 from ticketstub.compat.plex_api.models import errors, operations
-from ticketstub.compat.plex_api.utils import BackoffStrategy, RetryConfig, retry_of
+from ticketstub.compat.plex_api.utils import BackoffStrategy, RetryConfig, convert_retry
 
 Serve = Callable[..., Script]
 
@@ -240,7 +240,7 @@ def test_arguments_that_cannot_be() -> None:
 
         def send(self) -> None: ...
 
-    with pytest.raises(NotCovered, match=r"httpx2\.Client"):
+    with pytest.raises(UnsupportedArgument, match=r"httpx2\.Client"):
         plex_api.PlexAPI(access_token=MIRA, client=Session())
 
 
@@ -285,7 +285,7 @@ def test_what_is_named_instead_exists() -> None:
     """Each name of ours that an error gives is there."""
     import ticketstub
 
-    for ours in OURS.values():
+    for ours in REPLACEMENTS.values():
         owner, _, method = ours.removesuffix("()").partition(".")
         assert callable(getattr(getattr(ticketstub, owner), method))
 
@@ -374,7 +374,7 @@ def test_address_of_the_constructor(given: dict[str, Any], address: str) -> None
 def test_what_a_retry_configuration_becomes(config: RetryConfig, retry: tuple[int, float, set[int]]) -> None:
     """As many doubling waits as fit into the elapsed time, seconds for milliseconds, the statuses of the override."""
     attempts, backoff, statuses = retry
-    assert Retry(attempts=attempts, backoff=backoff, statuses=frozenset(statuses)) == retry_of(config)
+    assert Retry(attempts=attempts, backoff=backoff, statuses=frozenset(statuses)) == convert_retry(config)
 
 
 def test_retry_configuration_is_used(serve: Serve) -> None:

@@ -54,7 +54,7 @@ def comparable(outcome: dict[str, Any], token: str | None) -> dict[str, Any]:
     found = json.loads(json.dumps(outcome))
     result = found.get("result", {})
     if result.get("token") and result["token"] != token:
-        result["token"] = Token.received(result["token"]).kind
+        result["token"] = Token.from_wire(result["token"]).kind
     return found
 
 

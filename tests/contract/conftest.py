@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.local_plex.asking import world
-from ticketstub.local_plex.control.controller import Hand
-from ticketstub.local_plex.http.listeners import Control
+from ticketstub.local_plex.control.controller import Controller
+from ticketstub.local_plex.http.listeners import ControlConfig
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.settings import Settings
 from ticketstub.local_plex.world.schema import World
@@ -15,11 +15,11 @@ from ticketstub.tokens import Secret
 KEY = "k3y-of-the-test-0123456789-0123456789"
 _MANY = 1_000_000
 PATIENT = Settings(
-    pins=_MANY,
+    max_pins=_MANY,
     poll_burst=_MANY,
-    polls_a_second=_MANY,
-    switches_a_second=_MANY,
-    nonces_a_minute=_MANY,
+    polls_per_second=_MANY,
+    switches_per_second=_MANY,
+    nonces_per_minute=_MANY,
 )
 
 
@@ -29,6 +29,8 @@ def patient() -> Iterator[LocalPlex]:
     described = world(legacy_dead_token=401)
     for account in described["account"]:
         account.pop("password", None)
-    local = LocalPlex(World.from_dict(described), settings=PATIENT, hand=Hand(), control=Control(Secret(KEY)))
-    with local.running() as running:
+    local = LocalPlex(
+        World.from_dict(described), settings=PATIENT, controller=Controller(), control=ControlConfig(Secret(KEY))
+    )
+    with local.run_in_thread() as running:
         yield running

@@ -91,11 +91,11 @@ def contract(patient: LocalPlex, tmp_path: Path) -> Contract:
     ],
 )
 def test_what_is_answered_is_what_the_document_says(
-    place: documents.Place, accept: str, phases: str, patient: LocalPlex, contract: Contract
+    place: documents.ApiName, accept: str, phases: str, patient: LocalPlex, contract: Contract
 ) -> None:
     """No 5xx; statuses, content types and bodies are the document's; nothing that needs a token comes without one."""
     url = patient.url if place == "plex.tv" else patient.media_server("Attic").url
-    document = documents.document(place)
+    document = documents.build_document(place)
     more = ["--exclude-checks", UNKNOWN_METHODS] if place == "media server" else []
     code, said, statuses = contract.run(
         document, url, *as_mira(accept), "--phases", phases, "--max-examples", "4", *more
@@ -109,14 +109,14 @@ def test_what_is_answered_is_what_the_document_says(
 def test_the_control_api_is_what_its_document_says(patient: LocalPlex, contract: Contract) -> None:
     """Every verb with its key: no 5xx, what does not fit is refused, and nothing is done without the key."""
     options = ("-H", f"Authorization: Bearer {KEY}", "--phases", "coverage,fuzzing,stateful", "--max-examples", "4")
-    code, said, statuses = contract.run(documents.document("control"), patient.control_url or "", *options)
+    code, said, statuses = contract.run(documents.build_document("control"), patient.control_url or "", *options)
     assert 0 == code, said[-4000:]
     assert {"200", "204", "400", "401", "404", "405"} <= set(statuses), "the run did not get anywhere"
 
 
 def test_a_wrong_document_is_found_out(patient: LocalPlex, contract: Contract) -> None:
     """The run can fail: for a document whose ping is answered with a text, in JSON and in XML."""
-    document = json.loads(documents.text("plex.tv"))
+    document = json.loads(documents.format_document("plex.tv"))
     content = document["paths"]["/api/v2/ping"]["get"]["responses"]["200"]["content"]
     content["application/json"]["schema"]["properties"]["pong"] = {"type": "string"}
     content["application/xml"]["schema"]["xml"]["name"] = "gnop"

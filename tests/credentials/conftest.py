@@ -13,7 +13,7 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
 
-from ticketstub.credentials import Credential, Credentials, FileCredentials, KeyringCredentials, MemoryCredentials
+from ticketstub.credentials import Credential, CredentialStore, FileStore, KeyringStore, MemoryStore
 from ticketstub.tokens import Secret, Token
 
 ROOT = Path(__file__).parents[2]
@@ -52,27 +52,27 @@ class Ring(KeyringBackend):
                 raise PasswordDeleteError("No such password!")
 
 
-STORES: dict[str, Callable[[Path], Credentials]] = {
-    "memory": lambda _folder: MemoryCredentials(),
-    "file": lambda folder: FileCredentials(folder / "kept"),
-    "keyring": lambda folder: KeyringCredentials(Ring(), directory=folder / "notes"),
+STORES: dict[str, Callable[[Path], CredentialStore]] = {
+    "memory": lambda _folder: MemoryStore(),
+    "file": lambda folder: FileStore(folder / "kept"),
+    "keyring": lambda folder: KeyringStore(Ring(), directory=folder / "notes"),
 }
 
 
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Credentials:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> CredentialStore:
     return STORES[request.param](tmp_path)
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> FileCredentials:
-    return FileCredentials(tmp_path / "kept")
+def files(tmp_path: Path) -> FileStore:
+    return FileStore(tmp_path / "kept")
 
 
 def signed_in(issuer: str = PLEX_TV, profile: str = "default", app: str = "ticketstub", **more: Any) -> Credential:
     """Make a credential with everything in it."""
     facts: dict[str, Any] = {
-        "token": Token.received(JWT),
+        "token": Token.from_wire(JWT),
         "device_key": Secret(KEY),
         "client_identifier": "7c1f2e9a-demo-client",
         "account_id": 10500123,
@@ -80,13 +80,13 @@ def signed_in(issuer: str = PLEX_TV, profile: str = "default", app: str = "ticke
         "created_at": 1793675700.25,
         "expires_at": 1794280500.0,
         "checked_at": 1793675701.0,
-        "server_token": Token.received(SERVER),
+        "server_token": Token.from_wire(SERVER),
         "signed_out_at": None,
     }
     return Credential(issuer=issuer, profile=profile, app=app, **(facts | more))
 
 
-def the_file(store: FileCredentials) -> Path:
+def the_file(store: FileStore) -> Path:
     """Return the only credential's file."""
     (path,) = store.directory.glob("*.kept")
     return path

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from ticketstub.credentials import Credential, FileCredentials
+from ticketstub.credentials import Credential, FileStore
 from ticketstub.errors import CredentialsError
 from ticketstub.tokens import Token
 
@@ -50,7 +50,7 @@ def ended(pid: int) -> int:
 def next_of(kept: Credential) -> Credential:
     """Count up, with a token whose every byte tells which one it is."""
     count = (kept.account_id or 0) + 1
-    return replace(kept, account_id=count, token=Token.received(chr(65 + count % 26) * 540))
+    return replace(kept, account_id=count, token=Token.from_wire(chr(65 + count % 26) * 540))
 
 
 def fits(kept: Credential | None) -> bool:
@@ -58,7 +58,7 @@ def fits(kept: Credential | None) -> bool:
     return kept is not None and kept.token == next_of(replace(kept, account_id=(kept.account_id or 0) - 1)).token
 
 
-def first(store: FileCredentials) -> Credential:
+def first(store: FileStore) -> Credential:
     kept = store.save(next_of(Credential(issuer=PLEX_TV, account_id=0)), replacing=None)
     assert kept
     return kept
@@ -66,7 +66,7 @@ def first(store: FileCredentials) -> Credential:
 
 def each_step(directory: Path) -> dict[str, object]:
     """Kill a save before and after each of its calls to the system, one after the other, until one lives."""
-    store = FileCredentials(directory)
+    store = FileStore(directory)
     kept, outcomes, steps = first(store), {"old": 0, "new": 0, "torn": 0}, 0
     while True:
         pid = start(lambda old=kept, step=steps: _save_until(store, old, step))  # type: ignore[misc]  # mypy knows no such lambda
@@ -75,12 +75,12 @@ def each_step(directory: Path) -> dict[str, object]:
         if not os.WIFSIGNALED(status):
             return {"outcomes": outcomes, "steps": steps, "last": status, "saved": found != kept}
         outcomes["torn" if found is None or not fits(found) else "old" if found == kept else "new"] += 1
-        with store.lock(PLEX_TV, patience=0):  # also the dead one's lock is free
+        with store.lock(PLEX_TV, timeout=0):  # also the dead one's lock is free
             kept = found or kept
         steps += 1
 
 
-def _save_until(store: FileCredentials, kept: Credential, step: int) -> None:
+def _save_until(store: FileStore, kept: Credential, step: int) -> None:
     calls = 0
 
     def count(_frame: object, event: str, function: object) -> None:
@@ -99,7 +99,7 @@ def _save_until(store: FileCredentials, kept: Credential, step: int) -> None:
 
 def any_time(directory: Path) -> dict[str, object]:
     """Kill a process that saves and saves at 100 random moments."""
-    store, chance = FileCredentials(directory), random.Random(4)
+    store, chance = FileStore(directory), random.Random(4)
     counts = [first(store).account_id or 0]
 
     def save_for_ever(said: int) -> None:
@@ -127,7 +127,7 @@ def any_time(directory: Path) -> dict[str, object]:
 
 def renewals(directory: Path) -> dict[str, object]:
     """Run 8 processes that each renew 50 times under the lock, and kill and replace 24 of them."""
-    store, chance = FileCredentials(directory / "kept"), random.Random(11)
+    store, chance = FileStore(directory / "kept"), random.Random(11)
     first(store)
     journal = os.open(directory / "journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     alive = {start(lambda: _renew(store, journal, 50)) for _ in range(8)}
@@ -150,7 +150,7 @@ def renewals(directory: Path) -> dict[str, object]:
     return {"torn": torn, "failed": worst, "left": len(alive), "killed": len(killed)} | _judge(events, killed, seen)
 
 
-def _renew(store: FileCredentials, journal: int, times: int) -> None:
+def _renew(store: FileStore, journal: int, times: int) -> None:
     me = os.getpid()
     for _ in range(times):
         with store.lock(PLEX_TV):
@@ -186,7 +186,7 @@ def _judge(events: list[list[str]], killed: set[int], last: int) -> dict[str, ob
 
 def orphans(directory: Path) -> dict[str, object]:
     """Kill a holder that has forked, and see whether its child, which lives on, keeps the lock."""
-    store = FileCredentials(directory)
+    store = FileStore(directory)
     first(store)
     waiting, go = os.pipe()
 
@@ -199,12 +199,12 @@ def orphans(directory: Path) -> dict[str, object]:
     heard, said = os.pipe()
     holder = start(hold)
     os.read(heard, 1)
-    with contextlib.suppress(CredentialsError), store.lock(PLEX_TV, patience=0.05):
+    with contextlib.suppress(CredentialsError), store.lock(PLEX_TV, timeout=0.05):
         return {"held": False}
     kill(holder)
     ended(holder)
     try:
-        with store.lock(PLEX_TV, patience=1):
+        with store.lock(PLEX_TV, timeout=1):
             return {"held": True, "free": True}
     finally:
         os.write(go, b".")
@@ -212,7 +212,7 @@ def orphans(directory: Path) -> dict[str, object]:
 
 def full(directory: Path) -> dict[str, object]:
     """Save where no file may become larger than 100 bytes, as on a full disk."""
-    store = FileCredentials(directory)
+    store = FileStore(directory)
     kept = first(store)
 
     def save() -> None:

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from tests.credentials.conftest import ELSEWHERE, PLEX_TV, Ring, posix
-from ticketstub.credentials import Credential, Entry, FileCredentials, KeyringCredentials
+from ticketstub.credentials import Credential, Entry, FileStore, KeyringStore
 from ticketstub.errors import CredentialsError
 from ticketstub.tokens import Token
 
@@ -49,11 +49,11 @@ class Kept:
         for service, user, text in entries:
             self.ring.set_password(service, user, text)
 
-    def store(self) -> FileCredentials | KeyringCredentials:
+    def store(self) -> FileStore | KeyringStore:
         devices = self.folder / "devices"
         if self.kind == "file":
-            return FileCredentials(self.folder / "files", devices=devices)
-        return KeyringCredentials(self.ring, directory=self.folder / "keyring", devices=devices)
+            return FileStore(self.folder / "files", device_directory=devices)
+        return KeyringStore(self.ring, directory=self.folder / "keyring", device_directory=devices)
 
     def earlier(self) -> set[tuple[str, str]]:
         """The issuers and profiles that an earlier version still finds, as it looks for them."""
@@ -85,7 +85,7 @@ def test_each_goes_to_the_app_whose_identifier_it_carries(kept: Kept) -> None:
 def test_listing_names_the_app_or_its_identifiers_file(kept: Kept) -> None:
     """A list has each sign-in once, under a name that loads it; loading and listing move nothing."""
     store, before = kept.store(), kept.earlier()
-    listed = store.profiles()
+    listed = store.list_entries()
     assert {"ticketstub": 2, "admin": 1} == {
         app: [entry.app for entry in listed].count(app) for app in ("ticketstub", "admin")
     }
@@ -104,7 +104,7 @@ def test_a_save_moves_it(kept: Kept, entry: Entry) -> None:
     assert saved == store.load(*entry) == kept.store().load(*entry)
     assert (there.version + 1, "renamed") == (saved and saved.version, saved and saved.username)
     assert before - {entry[:2]} == kept.earlier()
-    assert len(OWNERS) == len(store.profiles())
+    assert len(OWNERS) == len(store.list_entries())
     assert store.remove(*entry)
     assert store.load(*entry) is None
 
@@ -123,7 +123,7 @@ def test_another_apps_sign_in_leaves_it(kept: Kept) -> None:
     """What another app signs in to under the same profile is kept beside it, and has a lock of its own."""
     store, before = kept.store(), kept.earlier()
     mine = Credential(issuer=PLEX_TV, app="Admin Tool", token=Token("another-token-entirely"))
-    with store.lock(*FRAME), store.lock(*mine.entry, patience=0.0):
+    with store.lock(*FRAME), store.lock(*mine.entry, timeout=0.0):
         assert store.save(mine, replacing=None)
     assert before == kept.earlier()
     assert 10500124 == getattr(store.load(*FRAME), "account_id", None)
@@ -133,14 +133,14 @@ def test_an_earlier_versions_locks_are_respected(kept: Kept) -> None:
     """While both versions may renew the same sign-in, they wait for each other; other apps do not."""
     store = kept.store()
     lock = FRAMES_FILE.removesuffix(".json")
-    with store._folder.locks([lock], 0.0):
-        with pytest.raises(CredentialsError, match="held these credentials"), store.lock(*FRAME, patience=0.0):
+    with store._folder.hold_locks([lock], 0.0):
+        with pytest.raises(CredentialsError, match="held these credentials"), store.lock(*FRAME, timeout=0.0):
             pass
-        with store.lock(PLEX_TV, app="Admin Tool", patience=0.0):
+        with store.lock(PLEX_TV, app="Admin Tool", timeout=0.0):
             pass
     there = store.load(*FRAME)
     assert store.save(there or Credential(issuer=PLEX_TV), replacing=there)
-    with store._folder.locks([lock], 0.0), store.lock(*FRAME, patience=0.0):
+    with store._folder.hold_locks([lock], 0.0), store.lock(*FRAME, timeout=0.0):
         pass
 
 
@@ -168,10 +168,10 @@ def test_f_cl_1_killed_at_each_step_of_a_move(tmp_path: Path, kind: str, work: s
         assert there is not None
         if _stopped_at(step, kept, lambda: _do(work, kept.store(), there)):  # noqa: B023  # called at once
             found = kept.store().load(*FRAME)
-            assert found is None or found.token in {there.token, Token.received("newly-signed-in", PLEX_TV)}
+            assert found is None or found.token in {there.token, Token.from_wire("newly-signed-in", PLEX_TV)}
             assert found is not None or work == "remove"
             store = kept.store()
-            left = {entry[:2] for entry in store.profiles() if store.load(*entry)}
+            left = {entry[:2] for entry in store.list_entries() if store.load(*entry)}
             assert {entry[:2] for entry in OWNERS if found or entry != FRAME} == left
             if found:
                 assert kept.store().save(found, replacing=found)
@@ -188,7 +188,7 @@ class _StoppedError(Exception):
     """The process ended here. A keyring's thread tells an `Exception` at once, and would be waited for otherwise."""
 
 
-def _do(work: str, store: FileCredentials | KeyringCredentials, there: Credential) -> None:
+def _do(work: str, store: FileStore | KeyringStore, there: Credential) -> None:
     if work == "save":
         store.save(replace(there, token=Token("newly-signed-in")), replacing=there)
     else:

@@ -64,7 +64,7 @@ def test_no_issuer(issuer: str) -> None:
 def test_no_token(token: str) -> None:
     """What no header can carry is not kept as a token."""
     with pytest.raises(ValueError, match="no header can carry it"):
-        Credential(issuer=PLEX_TV, token=Token.received(token))
+        Credential(issuer=PLEX_TV, token=Token.from_wire(token))
 
 
 @every("moment", [float("nan"), float("inf"), float("-inf")])
@@ -79,7 +79,15 @@ def test_no_time(name: str, moment: float) -> None:
 def test_c6_it_shows_no_secret() -> None:
     """C6: neither text nor format, copy, error, pickle or JSON of a credential shows a secret."""
     kept = signed_in()
-    shown = [repr(kept), str(kept), f"{kept}", f"{kept!r:.2000}", "%s" % kept, repr([kept]), repr(copy.deepcopy(kept))]  # noqa: UP031  # the old way too
+    shown = [
+        repr(kept),
+        str(kept),
+        f"{kept}",
+        f"{kept!r:.2000}",
+        "%s" % kept,  # noqa: UP031
+        repr([kept]),
+        repr(copy.deepcopy(kept)),
+    ]  # the old way too
     shown += [repr(msgspec.structs.asdict(kept)), repr(msgspec.structs.astuple(kept))]
     for leak in (pickle.dumps, json.dumps, msgspec.json.encode):
         with pytest.raises(TypeError) as caught:

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.credentials.conftest import ELSEWHERE, PLEX_TV, SECRETS, posix, signed_in, the_file
-from ticketstub.credentials import Entry, FileCredentials
+from ticketstub.credentials import Entry, FileStore
 from ticketstub.credentials.folder import PrivateFolder
-from ticketstub.credentials.stored import name_of
+from ticketstub.credentials.stored import get_entry_name
 from ticketstub.errors import CredentialsError
 
 
@@ -36,7 +36,7 @@ def mode(path: Path) -> int:
 @posix
 def test_l2_nobody_else_can_read(no_umask: None, tmp_path: Path) -> None:
     """L2: with no umask at all, folders made here are 0700 and every file in them is 0600, locks included."""
-    store = FileCredentials(tmp_path / "data" / "ticketstub" / "kept")
+    store = FileStore(tmp_path / "data" / "ticketstub" / "kept")
     store.save(signed_in(), replacing=None)
     with store.lock(PLEX_TV):
         made = sorted((tmp_path / "data").rglob("*"))
@@ -47,7 +47,7 @@ def test_l2_nobody_else_can_read(no_umask: None, tmp_path: Path) -> None:
 @posix
 def test_l2_a_umask_that_forbids_everything(tmp_path: Path) -> None:
     """What a umask takes from ourselves is given back, so that the next run can read it."""
-    store = FileCredentials(tmp_path / "kept")
+    store = FileStore(tmp_path / "kept")
     store.directory.mkdir(0o700)
     before = os.umask(0o777)
     try:
@@ -59,11 +59,11 @@ def test_l2_a_umask_that_forbids_everything(tmp_path: Path) -> None:
 
 @posix
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o620, 0o602, 0o610, 0o666])
-def test_l2_a_file_open_to_others_is_refused(files: FileCredentials, bits: int) -> None:
+def test_l2_a_file_open_to_others_is_refused(files: FileStore, bits: int) -> None:
     """L2: a file that others can read or write is not used; the error says what to do, and the file stays."""
     files.save(signed_in(), replacing=None)
     the_file(files).chmod(bits)
-    for attempt in (lambda: files.load(PLEX_TV), lambda: files.save(signed_in(), replacing=None), files.profiles):
+    for attempt in (lambda: files.load(PLEX_TV), lambda: files.save(signed_in(), replacing=None), files.list_entries):
         with pytest.raises(CredentialsError, match=f"by others.*chmod 600 {re.escape(str(the_file(files)))}"):
             attempt()
     assert bits == mode(the_file(files))
@@ -76,13 +76,13 @@ def test_l2_a_folder_open_to_others_is_not_written_to(tmp_path: Path) -> None:
     shared.mkdir()
     shared.chmod(0o777)
     with pytest.raises(CredentialsError, match=f"others can write in .*chmod 700 {shared}"):
-        FileCredentials(shared).save(signed_in(), replacing=None)
+        FileStore(shared).save(signed_in(), replacing=None)
     assert [] == list(shared.iterdir())
 
 
 @posix
 @pytest.mark.skipif(sys.platform != "win32" and os.geteuid() != 0, reason="only root can become somebody else")
-def test_l2_another_users_file_is_refused(files: FileCredentials, tmp_path: Path) -> None:
+def test_l2_another_users_file_is_refused(files: FileStore, tmp_path: Path) -> None:
     """L2: a file or folder that belongs to another user is refused: its owner could change it."""
     shown = _open_to_all(tmp_path)
     shown.chmod(0o755)
@@ -108,14 +108,14 @@ def _open_to_all(tmp_path: Path) -> Path:
 
 
 @posix
-def test_l2_a_link_is_not_followed(files: FileCredentials, tmp_path: Path) -> None:
+def test_l2_a_link_is_not_followed(files: FileStore, tmp_path: Path) -> None:
     """L2: with a link in its place a credential is neither read through it nor written through it."""
     files.save(signed_in(), replacing=None)
     path, target = the_file(files), tmp_path / "elsewhere"
     path.rename(target)
     before = target.read_bytes()
     path.symlink_to(target)
-    for attempt in (lambda: files.load(PLEX_TV), lambda: files.save(signed_in(), replacing=None), files.profiles):
+    for attempt in (lambda: files.load(PLEX_TV), lambda: files.save(signed_in(), replacing=None), files.list_entries):
         with pytest.raises(CredentialsError, match="is a link and was not followed"):
             attempt()
     assert (True, before) == (path.is_symlink(), target.read_bytes())
@@ -124,7 +124,7 @@ def test_l2_a_link_is_not_followed(files: FileCredentials, tmp_path: Path) -> No
 
 
 @posix
-def test_l2_a_link_in_the_lock_files_place(files: FileCredentials, tmp_path: Path) -> None:
+def test_l2_a_link_in_the_lock_files_place(files: FileStore, tmp_path: Path) -> None:
     """L2: a lock is not made through a link either."""
     with files.lock(PLEX_TV):
         pass
@@ -140,7 +140,7 @@ def test_l2_a_link_in_the_lock_files_place(files: FileCredentials, tmp_path: Pat
 @pytest.mark.parametrize(
     "make", [lambda path: os.mkfifo(path, 0o600), lambda path: path.mkdir(0o700)], ids=["pipe", "folder"]
 )
-def test_what_is_no_file_is_refused(files: FileCredentials, make: Callable[[Path], None]) -> None:
+def test_what_is_no_file_is_refused(files: FileStore, make: Callable[[Path], None]) -> None:
     """A pipe, which would be waited for, or a folder in a file's place is refused at once."""
     files.save(signed_in(), replacing=None)
     path = the_file(files)
@@ -170,13 +170,13 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_file_is_refused_and_stays(files: FileCredentials, damage: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_file_is_refused_and_stays(files: FileStore, damage: Callable[[bytes], bytes]) -> None:
     """A file that cannot be read is an error that names it and shows nothing of it; only `remove` deletes it."""
     files.save(signed_in(), replacing=None)
     path = the_file(files)
     damaged = damage(path.read_bytes())
     path.write_bytes(damaged)
-    for attempt in (lambda: files.load(PLEX_TV), lambda: files.save(signed_in(), replacing=None), files.profiles):
+    for attempt in (lambda: files.load(PLEX_TV), lambda: files.save(signed_in(), replacing=None), files.list_entries):
         with pytest.raises(CredentialsError, match=r"is damaged.*delete .* and sign in again") as caught:
             attempt()
         assert (None, None) == (caught.value.__cause__, caught.value.__context__)
@@ -186,7 +186,7 @@ def test_a_damaged_file_is_refused_and_stays(files: FileCredentials, damage: Cal
     assert files.save(signed_in(), replacing=None)
 
 
-def test_a_later_form_is_refused(files: FileCredentials) -> None:
+def test_a_later_form_is_refused(files: FileStore) -> None:
     """A file of a later Ticketstub is not damaged: the error says to update."""
     files.save(signed_in(), replacing=None)
     the_file(files).write_text(json.dumps({"format": 2, "sealed": "x"}))
@@ -194,7 +194,7 @@ def test_a_later_form_is_refused(files: FileCredentials) -> None:
         files.load(PLEX_TV)
 
 
-def test_a_huge_file_is_not_read(files: FileCredentials) -> None:
+def test_a_huge_file_is_not_read(files: FileStore) -> None:
     """More than 64 KiB is none of ours."""
     files.save(signed_in(), replacing=None)
     with the_file(files).open("ab") as file:
@@ -203,17 +203,17 @@ def test_a_huge_file_is_not_read(files: FileCredentials) -> None:
         files.load(PLEX_TV)
 
 
-def test_l9_a_file_in_another_ones_place_is_refused(files: FileCredentials) -> None:
+def test_l9_a_file_in_another_ones_place_is_refused(files: FileStore) -> None:
     """L9: a credential that was copied or renamed to another issuer's place is used for neither."""
     files.save(signed_in(), replacing=None)
     path = the_file(files)
-    path.rename(files.directory / f"{name_of(Entry(ELSEWHERE, 'default'))}.kept")
-    for attempt in (lambda: files.load(ELSEWHERE), lambda: files.remove(PLEX_TV) or files.profiles()):
+    path.rename(files.directory / f"{get_entry_name(Entry(ELSEWHERE, 'default'))}.kept")
+    for attempt in (lambda: files.load(ELSEWHERE), lambda: files.remove(PLEX_TV) or files.list_entries()):
         with pytest.raises(CredentialsError, match="belongs to another issuer, app or profile"):
             attempt()
 
 
-def test_the_form_of_a_file(files: FileCredentials) -> None:
+def test_the_form_of_a_file(files: FileStore) -> None:
     """The file is one JSON object with these names: later versions read it."""
     files.save(signed_in(), replacing=None)
     found = whole(the_file(files))
@@ -224,10 +224,10 @@ def test_the_form_of_a_file(files: FileCredentials) -> None:
     assert {*names.split(), "format", "version", "issuer", "app", "profile", "username"} == set(found)
 
 
-def test_a_file_of_this_form_is_read(files: FileCredentials) -> None:
+def test_a_file_of_this_form_is_read(files: FileStore) -> None:
     """A file written by hand or by a later version with more names is read; what it lacks is unknown."""
     files.directory.mkdir(0o700)
-    path = files.directory / f"{name_of(Entry(PLEX_TV, 'default'))}.kept"
+    path = files.directory / f"{get_entry_name(Entry(PLEX_TV, 'default'))}.kept"
     path.write_text('{"format":1,"issuer":"https://plex.tv","token":"abc","version":7,"mood":"good"}', "utf-8")
     path.chmod(0o600)
     found = files.load(PLEX_TV)
@@ -243,7 +243,7 @@ HOSTS = st.from_regex(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,70}[a-zA-Z0-9])?", fullmatch
     ["[::1]", "con.x"]
 )
 ENTRIES = st.builds(
-    lambda scheme, host, port, profile: Entry.of(f"{scheme}://{host}{port}", profile),
+    lambda scheme, host, port, profile: Entry.create(f"{scheme}://{host}{port}", profile),
     st.sampled_from(["http", "https"]),
     HOSTS,
     st.just("") | st.integers(1, 65535).map(lambda port: f":{port}"),
@@ -254,29 +254,29 @@ ENTRIES = st.builds(
 @given(ENTRIES, ENTRIES)
 def test_names_of_files(one: Entry, other: Entry) -> None:
     """No name leaves the folder, hides, is reserved or too long anywhere, or is that of another entry on any system."""
-    name = f"{name_of(one)}.writing.lock"
+    name = f"{get_entry_name(one)}.writing.lock"
     assert (name, name) == (PurePosixPath("x", name).name, PureWindowsPath("x", name).name)
     assert re.fullmatch(r"http[A-Za-z0-9._-]{1,190}", name)
-    assert (one == other) == (name_of(one).casefold() == name_of(other).casefold())
+    assert (one == other) == (get_entry_name(one).casefold() == get_entry_name(other).casefold())
 
 
 @pytest.mark.parametrize("profile", ["..", ".", "con", "a.json", ".draft-", "-rf"])
-def test_odd_names_are_fine(files: FileCredentials, profile: str) -> None:
+def test_odd_names_are_fine(files: FileStore, profile: str) -> None:
     """Names that mean something to a file system or a shell mean nothing here."""
     assert files.save(signed_in(profile=profile), replacing=None)
     assert files.load(PLEX_TV, profile)
-    assert (Entry(PLEX_TV, profile),) == files.profiles()
+    assert (Entry(PLEX_TV, profile),) == files.list_entries()
     assert the_file(files).parent == files.directory
 
 
-def test_where_names_the_file(files: FileCredentials) -> None:
+def test_where_names_the_file(files: FileStore) -> None:
     """`where` names the very file."""
     files.save(signed_in(), replacing=None)
-    assert f"in the file {the_file(files)}, which only you can read" == files.where(PLEX_TV)
+    assert f"in the file {the_file(files)}, which only you can read" == files.describe_location(PLEX_TV)
 
 
 @pytest.mark.parametrize("act", ["save", "remove"])
-def test_drafts_of_killed_processes_are_deleted(files: FileCredentials, act: str) -> None:
+def test_drafts_of_killed_processes_are_deleted(files: FileStore, act: str) -> None:
     """The next save or removal deletes the draft that a killed save of the same sign-in left, and no other file."""
     kept = files.save(signed_in(), replacing=None)
     draft = the_file(files).with_name(f".{the_file(files).name}.draft")
@@ -289,7 +289,7 @@ def test_drafts_of_killed_processes_are_deleted(files: FileCredentials, act: str
 
 
 @posix
-def test_a_deleted_lock_file_locks_nothing(files: FileCredentials) -> None:
+def test_a_deleted_lock_file_locks_nothing(files: FileStore) -> None:
     """A lock on a file that somebody deleted meanwhile, or replaced, does not count: others would lock the new one."""
     with files.lock(PLEX_TV):
         pass
@@ -299,20 +299,20 @@ def test_a_deleted_lock_file_locks_nothing(files: FileCredentials) -> None:
 
         fcntl.flock(file, fcntl.LOCK_EX)
         with ThreadPoolExecutor(1) as thread:
-            held = files.lock(PLEX_TV, patience=60)
+            held = files.lock(PLEX_TV, timeout=60)
             waiting = thread.submit(held.__enter__)
             while not waiting.running():
                 pass
             lock.unlink()
             waiting.result()  # it locks a new file, not the one that nobody else would find
         assert lock.exists()
-        with pytest.raises(CredentialsError), files.lock(PLEX_TV, patience=0):
+        with pytest.raises(CredentialsError), files.lock(PLEX_TV, timeout=0):
             pass
         held.__exit__(None, None, None)
 
 
 @posix
-def test_l10_synced_before_it_is_renamed(files: FileCredentials, real_syncs: None) -> None:
+def test_l10_synced_before_it_is_renamed(files: FileStore, real_syncs: None) -> None:
     """L10: the draft is on the disk before it takes the file's place, and the folder before `save` returns."""
     files.save(signed_in(), replacing=None)
     calls: list[str] = []

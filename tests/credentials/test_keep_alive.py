@@ -9,12 +9,12 @@ import pytest
 
 from tests.credentials.conftest import PLEX_TV, signed_in
 from tests.tables import every
-from ticketstub.credentials import Credential, next_ping, renewal_due
+from ticketstub.credentials import Credential, check_renewal, get_ping_delay
 from ticketstub.tokens import Token
 
 DAY = 86400.0
 BORN = 1_793_675_700.0
-OPAQUE = Token.received("Xk3mPz_9Q-vT7rLb2NfW")
+OPAQUE = Token.from_wire("Xk3mPz_9Q-vT7rLb2NfW")
 LIFE = 604_800.0  # of Plex's JWTs, documented
 
 
@@ -41,7 +41,7 @@ def opaque(created: float | None = None, checked: float | None = None) -> Creden
 )
 def test_pings(credential: Credential, now: float, seconds: float) -> None:
     """An opaque token wants a ping a day after Plex last took it, at once if nobody knows when; a JWT wants none."""
-    assert seconds == next_ping(credential, now)
+    assert seconds == get_ping_delay(credential, now)
 
 
 def jwt(created: float | None = BORN, expires: float | None = BORN + LIFE, **more: Any) -> Credential:
@@ -71,11 +71,11 @@ def jwt(created: float | None = BORN, expires: float | None = BORN + LIFE, **mor
 )
 def test_renewals(credential: Credential, now: float, due: str) -> None:
     """A JWT may be renewed from half of its life on and must be from nine tenths; without a key it cannot be."""
-    assert due == renewal_due(credential, now)
+    assert due == check_renewal(credential, now)
 
 
 @pytest.mark.parametrize(("chance", "begins"), [(0.0, 0.5), (0.5, 0.7), (1.0, 0.9)])
 def test_renewals_are_spread(chance: float, begins: float) -> None:
     """C8: by its chance each installation begins somewhere from 50 to 90 % of the life."""
-    assert "no" == renewal_due(jwt(), BORN + (begins - 0.01) * LIFE, chance=chance)
-    assert "no" != renewal_due(jwt(), BORN + (begins + 0.01) * LIFE, chance=chance)
+    assert "no" == check_renewal(jwt(), BORN + (begins - 0.01) * LIFE, jitter=chance)
+    assert "no" != check_renewal(jwt(), BORN + (begins + 0.01) * LIFE, jitter=chance)

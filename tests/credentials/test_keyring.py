@@ -27,8 +27,8 @@ from tests.credentials.conftest import (
     posix,
     signed_in,
 )
-from ticketstub.credentials import Entry, KeyringCredentials, default_credentials, keyring_available
-from ticketstub.credentials.system_keyring import LARGEST
+from ticketstub.credentials import Entry, KeyringStore, default_store, is_keyring_available
+from ticketstub.credentials.system_keyring import WINDOWS_MAX_LENGTH
 from ticketstub.errors import CredentialsError
 from ticketstub.tokens import Secret, Token
 
@@ -38,7 +38,7 @@ SERVICE = ("ticketstub https://plex.tv ticketstub default", "default")
 def test_secrets_are_in_the_keyring_alone(tmp_path: Path) -> None:
     """The entry has its own service name; the notes and locks beside it hold no secret and no user's name."""
     ring = Ring()
-    store = KeyringCredentials(ring, directory=tmp_path)
+    store = KeyringStore(ring, directory=tmp_path)
     store.save(signed_in(), replacing=None)
     assert [SERVICE] == list(ring.kept)
     assert JWT in ring.kept[SERVICE]
@@ -53,29 +53,29 @@ def test_secrets_are_in_the_keyring_alone(tmp_path: Path) -> None:
 def test_what_the_keyring_holds_is_found_without_notes(tmp_path: Path) -> None:
     """Loading asks the keyring, not the notes; a save notes anew what was lost."""
     ring = Ring()
-    kept = KeyringCredentials(ring, directory=tmp_path / "a").save(signed_in(), replacing=None)
-    store = KeyringCredentials(ring, directory=tmp_path / "b")
-    assert (kept, ()) == (store.load(PLEX_TV), store.profiles())
+    kept = KeyringStore(ring, directory=tmp_path / "a").save(signed_in(), replacing=None)
+    store = KeyringStore(ring, directory=tmp_path / "b")
+    assert (kept, ()) == (store.load(PLEX_TV), store.list_entries())
     store.save(signed_in(), replacing=kept)
-    assert (Entry(PLEX_TV, "default"),) == store.profiles()
+    assert (Entry(PLEX_TV, "default"),) == store.list_entries()
 
 
 def test_removing_removes_the_entry_and_the_note(tmp_path: Path) -> None:
     """After a removal neither is left; what was deleted in the keyring itself is forgotten, too."""
     ring = Ring()
-    store = KeyringCredentials(ring, directory=tmp_path)
+    store = KeyringStore(ring, directory=tmp_path)
     for gone_already in (False, True):
         store.save(signed_in(), replacing=None)
         if gone_already:
             ring.kept.clear()
         assert gone_already is not store.remove(PLEX_TV)
-        assert ({}, ()) == (ring.kept, store.profiles())
+        assert ({}, ()) == (ring.kept, store.list_entries())
 
 
 def test_l9_an_entry_in_anothers_place_is_refused(tmp_path: Path) -> None:
     """L9: an entry that was copied to another issuer's name is not used there."""
     ring = Ring()
-    store = KeyringCredentials(ring, directory=tmp_path)
+    store = KeyringStore(ring, directory=tmp_path)
     store.save(signed_in(), replacing=None)
     ring.kept[f"ticketstub {ELSEWHERE} ticketstub default", "default"] = ring.kept[SERVICE]
     with pytest.raises(CredentialsError, match="belongs to another issuer"):
@@ -87,7 +87,7 @@ def test_a_damaged_entry_is_refused_and_stays(tmp_path: Path, text: str) -> None
     """An entry that cannot be read is an error that names it and shows nothing of it."""
     ring = Ring()
     ring.kept[SERVICE] = text
-    store = KeyringCredentials(ring, directory=tmp_path)
+    store = KeyringStore(ring, directory=tmp_path)
     for attempt in (lambda: store.load(PLEX_TV), lambda: store.save(signed_in(), replacing=None)):
         with pytest.raises(CredentialsError, match=f"is damaged.*{SERVICE[0]}") as caught:
             attempt()
@@ -98,13 +98,13 @@ def test_a_damaged_entry_is_refused_and_stays(tmp_path: Path, text: str) -> None
 
 def test_a_damaged_note_is_refused(tmp_path: Path) -> None:
     """A note that cannot be read is an error that says it holds no secret."""
-    store = KeyringCredentials(Ring(), directory=tmp_path)
+    store = KeyringStore(Ring(), directory=tmp_path)
     store.save(signed_in(), replacing=None)
     (note,) = tmp_path.glob("*.kept")
     for text in ("", "{}", '{"issuer":"x","profile":"default"}', "[" * 5000):
         note.write_text(text, "utf-8")
         with pytest.raises(CredentialsError, match="it holds no secret"):
-            store.profiles()
+            store.list_entries()
 
 
 class Failing(Ring):
@@ -147,7 +147,7 @@ FAILURES: dict[str, tuple[Callable[[str], Exception], str]] = {
 @pytest.mark.parametrize("kind", [Failing, Refusing])
 def test_whatever_it_raises(kind: type[Failing], make: Callable[[str], Exception], said: str, tmp_path: Path) -> None:
     """Every error of a keyring is a CredentialsError with a hint, and shows nothing of what the keyring was given."""
-    store = KeyringCredentials(kind(make), directory=tmp_path)
+    store = KeyringStore(kind(make), directory=tmp_path)
     with pytest.raises(CredentialsError, match=said) as caught:
         store.save(signed_in(), replacing=None)
     assert caught.value.hint
@@ -170,22 +170,22 @@ def test_a_jwt_and_its_key_fit_into_windows_keyring(tmp_path: Path) -> None:
     from ticketstub.crypto import DeviceKey
 
     whole = signed_in(
-        token=Token.received("eyJ" + "x" * 533),
+        token=Token.from_wire("eyJ" + "x" * 533),
         device_key=DeviceKey.generate().dump(),
         client_identifier="7c1f2e9a-2d4f-4a63-9e18-c0d7a4f2b631",
         username="u" * 40,
         created_at=1793675700.123456,
         signed_out_at=1793675700.123456,
     )
-    store = KeyringCredentials(Small(), directory=tmp_path)
+    store = KeyringStore(Small(), directory=tmp_path)
     assert store.save(whole, replacing=None) == store.load(PLEX_TV)
 
 
 def test_too_much_for_windows_says_so(tmp_path: Path) -> None:
     """What does not fit is refused with its size and the way out."""
-    store = KeyringCredentials(Small(), directory=tmp_path)
+    store = KeyringStore(Small(), directory=tmp_path)
     with pytest.raises(
-        CredentialsError, match=rf'did not take \d+ characters: Windows takes {LARGEST}.*storage="file"'
+        CredentialsError, match=rf'did not take \d+ characters: Windows takes {WINDOWS_MAX_LENGTH}.*storage="file"'
     ):
         store.save(signed_in(device_key=Secret("k" * 1300)), replacing=None)
     assert store.load(PLEX_TV) is None
@@ -201,7 +201,7 @@ class Forgetful(Ring):
 @pytest.mark.parametrize("ring", [Forgetful(), NullRing()])
 def test_what_is_not_kept_is_not_said_to_be(ring: Ring | NullRing, tmp_path: Path) -> None:
     """A keyring that keeps nothing, or the beginning, is found out by the save."""
-    store = KeyringCredentials(ring, directory=tmp_path)
+    store = KeyringStore(ring, directory=tmp_path)
     with pytest.raises(CredentialsError, match="did not keep"):
         store.save(signed_in(), replacing=None)
 
@@ -221,7 +221,7 @@ class Silent(Ring):
 def test_a_keyring_that_does_not_answer(tmp_path: Path) -> None:
     """A keyring that waits to be unlocked where nobody is, as over SSH, is given up; unlocked, it is used."""
     ring = Silent()
-    store = KeyringCredentials(ring, directory=tmp_path, answering=0.03)
+    store = KeyringStore(ring, directory=tmp_path, answer_timeout=0.03)
     start = time.monotonic()
     with pytest.raises(CredentialsError, match=r"did not answer within 0\.03 seconds.*unlocked"):
         store.load(PLEX_TV)
@@ -268,14 +268,14 @@ AVAILABLE = {Ring: True, SafeChain: True, NoRing: False, NullRing: False, Plain:
 @pytest.mark.parametrize(("kind", "available"), AVAILABLE.items(), ids=lambda one: getattr(one, "__name__", ""))
 def test_l2_which_keyring_is_one(kind: Callable[[], Ring], available: bool) -> None:
     """L2: none, one that keeps nothing, an empty chain and one that writes plain files are none to use unasked."""
-    assert available is keyring_available(kind())
+    assert available is is_keyring_available(kind())
 
 
 def test_a_slow_keyring_is_none() -> None:
     """Whether there is a keyring is known after a bounded time."""
     ring = Slow()
     start = time.monotonic()
-    assert not keyring_available(ring, patience=0.03)
+    assert not is_keyring_available(ring, timeout=0.03)
     assert time.monotonic() - start < 30
     ring.waits.set()
 
@@ -293,35 +293,35 @@ def test_no_keyring_on_this_computer(name: str, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("keyring.core._keyring_backend", None)  # as in a process that has not asked for one yet
     for variable, value in environment(tmp_path, PYTHON_KEYRING_BACKEND=name).items():
         monkeypatch.setenv(variable, value)
-    assert not keyring_available()
+    assert not is_keyring_available()
     with pytest.raises(CredentialsError, match=KEYRINGS[name]) as refused:
-        default_credentials(storage="keyring").load(PLEX_TV)
+        default_store(storage="keyring").load(PLEX_TV)
     assert 'storage="file"' in str(refused.value)
 
 
 def test_where_names_the_keyring_and_the_entry(tmp_path: Path) -> None:
     """`where` names what to look for in the keyring's own window."""
-    store = KeyringCredentials(Ring(), directory=tmp_path)
-    assert store.where(PLEX_TV).endswith("Ring), as ticketstub https://plex.tv ticketstub default")
+    store = KeyringStore(Ring(), directory=tmp_path)
+    assert store.describe_location(PLEX_TV).endswith("Ring), as ticketstub https://plex.tv ticketstub default")
     assert [] == list(tmp_path.iterdir())
 
 
 @posix
 def test_notes_are_as_private_as_files(tmp_path: Path) -> None:
     """A note that is a link is refused; all is 0600."""
-    store = KeyringCredentials(Ring(), directory=tmp_path / "notes")
+    store = KeyringStore(Ring(), directory=tmp_path / "notes")
     store.save(signed_in(), replacing=None)
     (note,) = (tmp_path / "notes").glob("*.kept")
     assert (0o600, 0o700) == (note.stat().st_mode & 0o777, note.parent.stat().st_mode & 0o777)
     note.rename(tmp_path / "elsewhere")
     note.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(CredentialsError, match="is a link"):
-        store.profiles()
+        store.list_entries()
 
 
 def test_what_a_test_keyring_holds_is_whole(tmp_path: Path) -> None:
     """All three secrets are in the one entry, so that a token and its key are never of two sign-ins."""
     ring = Ring()
-    KeyringCredentials(ring, directory=tmp_path).save(signed_in(device_key=Secret("k0")), replacing=None)
+    KeyringStore(ring, directory=tmp_path).save(signed_in(device_key=Secret("k0")), replacing=None)
     assert all(text in ring.kept[SERVICE] for text in (JWT, SERVER, '"device_key":"k0"'))
     assert KEY not in ring.kept[SERVICE]

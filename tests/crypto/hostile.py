@@ -46,7 +46,7 @@ SCOPES: Values = (1, ["username"], {}, True)
 
 
 class Hostile(NamedTuple):
-    """A JWT that must be refused, and the reason that `JwtRefused` gives."""
+    """A JWT that must be refused, and the reason that `InvalidJwt` gives."""
 
     text: str
     reason: str

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from tests.crypto.forging import unb64
 from tests.crypto.samples import CLIENT, NONCE, NOW, PRIVATE, THUMBPRINT, X, device_key, signing_key, spellings
 from tests.tables import every
-from ticketstub.crypto import SCOPES, DeviceKey, Jwk, KeyRefused, SigningKey, verify_device_jwt
-from ticketstub.crypto.jwk import fault
+from ticketstub.crypto import SCOPES, DeviceKey, InvalidKey, Jwk, SigningKey, verify_device_jwt
+from ticketstub.crypto.jwk import find_key_fault
 from ticketstub.tokens import Secret
 
 
@@ -86,14 +86,14 @@ def test_mistakes(given: dict[str, Any]):
 def test_jwk():
     """What is registered is the public half with its name, use and algorithm."""
     assert Jwk(kty="OKP", crv="Ed25519", x=X, kid="demo-key-1", use="sig", alg="EdDSA") == device_key().jwk
-    assert None is fault(device_key().jwk, rsa=False)
+    assert None is find_key_fault(device_key().jwk, allow_rsa=False)
 
 
 def test_its_name():
     """Without a name of its own a key is called by its RFC 7638 thumbprint; a name that is none is refused."""
     assert THUMBPRINT == device_key(None).kid == device_key(None).jwk.kid
     for kid in ("", "k" * 129, "a/b", "k\n"):
-        with pytest.raises(KeyRefused):
+        with pytest.raises(InvalidKey):
             DeviceKey.generate(kid)
 
 
@@ -122,7 +122,7 @@ def test_what_is_kept():
     } == json.loads(device_key().dump().reveal())
 
 
-THEN: Any = {"client_identifier": CLIENT, "now": NOW, "nonce_required": False}
+THEN: Any = {"client_identifier": CLIENT, "now": NOW, "require_nonce": False}
 KEPT = device_key().dump().reveal()
 
 

@@ -24,13 +24,13 @@ from tests.crypto.samples import CLIENT, NOW, device_claims, device_key, plex_cl
 from tests.examples import examples
 from tests.tables import every
 from ticketstub.crypto import (
+    InvalidJwt,
     Jwk,
-    JwtRefused,
     PublishedKeys,
-    peek,
+    peek_expiry,
     read_jwt,
     verify_device_jwt,
-    verify_own,
+    verify_issued_jwt,
     verify_plex_jwt,
 )
 from ticketstub.tokens import Secret
@@ -43,11 +43,11 @@ PLEX_JWT = Valid({"kid": PLEX.kid, "typ": "JWT", "alg": "EdDSA"}, plex_claims(),
 
 
 def as_device(text: str) -> object:
-    return verify_device_jwt(text, DEVICE.jwk, client_identifier=CLIENT, now=NOW, nonce_required=True)
+    return verify_device_jwt(text, DEVICE.jwk, client_identifier=CLIENT, now=NOW, require_nonce=True)
 
 
 def as_own(text: str) -> object:
-    return verify_own(text, {key.kid or "": key for key in (PLEX.jwk, *OTHERS)}, now=NOW)
+    return verify_issued_jwt(text, {key.kid or "": key for key in (PLEX.jwk, *OTHERS)}, now=NOW)
 
 
 def as_plex(text: str) -> object:
@@ -77,7 +77,7 @@ def refusal(verification: Verification, text: str) -> str | None:
     """Name the reason for which this is refused; any other exception fails the test."""
     try:
         verification(text)
-    except JwtRefused as refused:
+    except InvalidJwt as refused:
         return refused.reason
     return None
 
@@ -153,7 +153,7 @@ def test_any_claims(end: str, changes: dict[str, object], data: st.DataObject):
     claims = {**valid.claims, **changes}
     claims.pop(data.draw(st.sampled_from([*NAMES, ""])), None)
     refusal(verification, valid.token(claims=claims))
-    peek(Secret(valid.token(claims=claims)))
+    peek_expiry(Secret(valid.token(claims=claims)))
 
 
 @each_end
@@ -187,7 +187,7 @@ def test_any_text(text: str):
     """Whatever text comes as a JWT, it is refused and nothing else happens."""
     for verification, _ in ENDS.values():
         assert "malformed" == refusal(verification, text)
-    assert None is peek(Secret(text))
+    assert None is peek_expiry(Secret(text))
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60), st.binary(max_size=70))
@@ -205,11 +205,11 @@ def test_a_key_of_small_order_verifies_nothing(point: str):
     forged = ""
     for first in (identity, *SMALL_ORDER):
         forged = f"{text}.{b64(bytes.fromhex(first) + bytes(32))}"
-        with pytest.raises(JwtRefused) as caught:
-            verify_device_jwt(forged, jwk, client_identifier=CLIENT, now=NOW, nonce_required=True)
+        with pytest.raises(InvalidJwt) as caught:
+            verify_device_jwt(forged, jwk, client_identifier=CLIENT, now=NOW, require_nonce=True)
         assert "kid" == caught.value.reason
     plex = PublishedKeys(keys=(jwk,))
-    with pytest.raises(JwtRefused) as caught:
+    with pytest.raises(InvalidJwt) as caught:
         verify_plex_jwt(forged, plex, client_identifier=CLIENT, now=NOW)
     assert "kid" == caught.value.reason
 
@@ -218,15 +218,15 @@ def test_a_key_that_is_none_verifies_nothing():
     """A key of another curve or kind, or with nothing in it, is refused and raises nothing else."""
     text = DEVICE_JWT.token()
     for members in ({}, {"kty": "OKP"}, {"kty": "OKP", "crv": "Ed448"}, {"kty": "EC"}, {"kty": "oct"}, {"kty": "RSA"}):
-        with pytest.raises(JwtRefused):
-            read_jwt(text, algorithms=("EdDSA", "RS256")).verified(Jwk(**members))
+        with pytest.raises(InvalidJwt):
+            read_jwt(text, algorithms=("EdDSA", "RS256")).verify(Jwk(**members))
 
 
 def test_expired_only_where_all_else_is_right():
     """What is over and wrong besides is refused for what is wrong: nobody renews a forgery."""
     later = NOW + 8 * 86_400
     keys = {PLEX.kid: PLEX.jwk}
-    own: Verification = lambda text: verify_own(text, keys, now=later)  # noqa: E731  # a verification like the others
+    own: Verification = lambda text: verify_issued_jwt(text, keys, now=later)  # noqa: E731  # a verification like the others
     assert "expired" == refusal(own, PLEX_JWT.token())
     others = {name: made for name, made in table("own").items() if made.reason not in {"expired", "not_yet"}}
     assert [] == [name for name, made in others.items() if refusal(own, made.text) in {None, "expired"}]
@@ -237,7 +237,7 @@ def test_the_refusal_repeats_nothing():
     for end, (verification, valid) in ENDS.items():
         texts = [made.text for made in table(end).values()]
         for text in texts:
-            with pytest.raises(JwtRefused) as caught:
+            with pytest.raises(InvalidJwt) as caught:
                 verification(text)
             error = caught.value
             assert (None, None) == (error.__context__, error.__cause__)
@@ -250,7 +250,7 @@ def test_the_refusal_repeats_nothing():
 def test_what_is_read_does_not_print_the_token():
     """An unverified JWT shows the name of its key and nothing else."""
     shown = repr(read_jwt(PLEX_JWT.token()))
-    assert f"Unverified(kid='{PLEX.kid}')" == shown
+    assert f"UnverifiedJwt(kid='{PLEX.kid}')" == shown
 
 
 def test_kid_of_another_key():
@@ -264,7 +264,7 @@ def test_kid_of_another_key():
 @every("kid", KIDS)
 def test_the_reader_gives_no_odd_name(kid: object):
     """A name that is none does not get as far as a look-up; one that nobody knows does."""
-    with pytest.raises(JwtRefused) as caught:
+    with pytest.raises(InvalidJwt) as caught:
         read_jwt(PLEX_JWT.head(kid=kid))
     assert "kid" == caught.value.reason
     assert "nobodys-key" == read_jwt(PLEX_JWT.head(kid="nobodys-key")).kid

@@ -9,7 +9,7 @@ import pytest
 
 from tests.crypto.forging import SMALL_ORDER, Valid, b64, raw_private
 from tests.crypto.samples import CLIENT, NONCE, NOW, device_key, plex_claims, signing_key
-from ticketstub.crypto import Jwk, JwtRefused, JwtUser, PlexJwt, PublishedKeys, peek, verify_plex_jwt
+from ticketstub.crypto import InvalidJwt, Jwk, JwtUser, PlexJwt, PublishedKeys, peek_expiry, verify_plex_jwt
 from ticketstub.protocol import codec, lenient
 from ticketstub.tokens import Secret, Token
 
@@ -25,7 +25,7 @@ def verified(text: str, **given: Any) -> PlexJwt:
 def reason(text: str, **given: Any) -> str | None:
     try:
         verified(text, **given)
-    except JwtRefused as refused:
+    except InvalidJwt as refused:
         return refused.reason
     return None
 
@@ -143,16 +143,16 @@ def test_unfit_keys_are_passed_over():
 def test_published_keys_on_the_wire():
     """The documented body of the keys is read as it is, and written so."""
     member = {"kty": "OKP", "crv": "Ed25519", "x": KEY.jwk.x, "use": "sig", "alg": "EdDSA", "kid": KEY.kid}
-    assert KEYS == lenient.record(PublishedKeys, {"keys": [member]})
-    assert {"keys": [member]} == json.loads(codec.to_json(codec.plain(KEYS)))
+    assert KEYS == lenient.read_model(PublishedKeys, {"keys": [member]})
+    assert {"keys": [member]} == json.loads(codec.to_json(codec.to_builtins(KEYS)))
 
 
 def test_peek():
     """A look at one's own JWT tells its end, whoever signed it."""
     stranger = Valid(VALID.header, VALID.claims, raw_private(device_key()))
-    assert [1794280500] * 2 == [peek(Token(valid.token())) for valid in (VALID, stranger)]
+    assert [1794280500] * 2 == [peek_expiry(Token(valid.token())) for valid in (VALID, stranger)]
     odd = Valid(VALID.header, {**VALID.claims, "aud": "plex.tv", "user": 1}, VALID.private)
-    assert NOW + 604_800 == peek(Token(odd.token()))
+    assert NOW + 604_800 == peek_expiry(Token(odd.token()))
 
 
 @pytest.mark.parametrize(
@@ -160,6 +160,6 @@ def test_peek():
 )
 def test_peek_at_other_tokens(text: str):
     """What is no JWT, or one without times, has nothing to look at."""
-    assert None is peek(Secret(text))
+    assert None is peek_expiry(Secret(text))
     for claims in ({}, {"aud": "plex.tv", "iat": NOW}, {"aud": "plex.tv", "exp": NOW}, {"iat": NOW, "exp": NOW + 1}):
-        assert None is peek(Secret(VALID.token(claims=claims)))
+        assert None is peek_expiry(Secret(VALID.token(claims=claims)))

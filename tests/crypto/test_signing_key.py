@@ -26,12 +26,12 @@ from tests.crypto.samples import (
 from ticketstub.crypto import (
     DeviceClaims,
     DeviceKey,
+    InvalidJwt,
     Jwk,
-    JwtRefused,
     SigningKey,
     read_jwt,
     verify_device_jwt,
-    verify_own,
+    verify_issued_jwt,
 )
 
 KEY = signing_key()
@@ -41,20 +41,20 @@ VALID = Valid({"kid": "demo-key-1", "alg": "EdDSA", "typ": "JWT"}, device_claims
 
 def own(text: str, **given: Any) -> str | None:
     try:
-        verify_own(text, **{"keys": {KEY.kid: KEY.jwk}, "now": NOW, **given})
-    except JwtRefused as refused:
+        verify_issued_jwt(text, **{"keys": {KEY.kid: KEY.jwk}, "now": NOW, **given})
+    except InvalidJwt as refused:
         return refused.reason
     return None
 
 
 def device(text: str, jwk: Jwk = DEVICE.jwk, **given: Any) -> DeviceClaims:
-    return verify_device_jwt(text, jwk, **{"client_identifier": CLIENT, "now": NOW, "nonce_required": True, **given})
+    return verify_device_jwt(text, jwk, **{"client_identifier": CLIENT, "now": NOW, "require_nonce": True, **given})
 
 
 def reason(text: str, jwk: Jwk = DEVICE.jwk, **given: Any) -> str | None:
     try:
         device(text, jwk, **given)
-    except JwtRefused as refused:
+    except InvalidJwt as refused:
         return refused.reason
     return None
 
@@ -92,12 +92,12 @@ def test_keeping_it():
 def test_names_beyond_ascii():
     """A name is signed as it is."""
     text = KEY.sign({**plex_claims(), "user": {"friendly_name": "Mïra ✦"}})
-    assert {"friendly_name": "Mïra ✦"} == verify_own(text, {KEY.kid: KEY.jwk}, now=NOW)["user"]
+    assert {"friendly_name": "Mïra ✦"} == verify_issued_jwt(text, {KEY.kid: KEY.jwk}, now=NOW)["user"]
 
 
 def test_what_comes_back():
     """Its own JWT comes back with the claims that it signed."""
-    assert plex_claims() == verify_own(KEY.sign(plex_claims()), {KEY.kid: KEY.jwk}, now=NOW)
+    assert plex_claims() == verify_issued_jwt(KEY.sign(plex_claims()), {KEY.kid: KEY.jwk}, now=NOW)
 
 
 def test_its_time():
@@ -169,14 +169,14 @@ def test_device_clocks():
     assert expected == {now: reason(VALID.token(), now=now) for now in expected}
     assert (None, "lifetime") == (reason(VALID.says(exp=NOW + 86_400)), reason(VALID.says(exp=NOW + 86_401)))
     assert None is reason(VALID.says(iat=NOW - 3000, exp=NOW + 600))
-    assert (None, "lifetime") == (reason(VALID.token(), longest=300), reason(VALID.token(), longest=299))
+    assert (None, "lifetime") == (reason(VALID.token(), max_lifetime=300), reason(VALID.token(), max_lifetime=299))
 
 
 def test_without_a_nonce():
     """The poll of a PIN needs no nonce; where one comes along it is read all the same."""
-    assert None is device(VALID.without("nonce"), nonce_required=False).nonce
-    assert NONCE == device(VALID.token(), nonce_required=False).nonce
-    assert "nonce" == reason(VALID.says(nonce=7), nonce_required=False)
+    assert None is device(VALID.without("nonce"), require_nonce=False).nonce
+    assert NONCE == device(VALID.token(), require_nonce=False).nonce
+    assert "nonce" == reason(VALID.says(nonce=7), require_nonce=False)
     assert "nonce" == reason(VALID.without("nonce"))
 
 
@@ -230,11 +230,11 @@ def test_a_weak_rsa_key_verifies_nothing():
 def test_verify_alone():
     """The plain verification returns the claims and checks none of them; only the algorithms that are named count."""
     text = VALID.token(claims={"anything": 1})
-    assert {"anything": 1} == read_jwt(text, algorithms=("EdDSA",)).verified(DEVICE.jwk)
-    with pytest.raises(JwtRefused, match="alg"):
-        read_jwt(text, algorithms=("RS256",)).verified(DEVICE.jwk)
-    with pytest.raises(JwtRefused, match="alg"):
-        read_jwt(text, algorithms=()).verified(DEVICE.jwk)
+    assert {"anything": 1} == read_jwt(text, algorithms=("EdDSA",)).verify(DEVICE.jwk)
+    with pytest.raises(InvalidJwt, match="alg"):
+        read_jwt(text, algorithms=("RS256",)).verify(DEVICE.jwk)
+    with pytest.raises(InvalidJwt, match="alg"):
+        read_jwt(text, algorithms=()).verify(DEVICE.jwk)
 
 
 def test_claims_that_are_no_json():

@@ -10,53 +10,53 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tables import every
-from ticketstub.crypto.strict import from_base64url, from_json, to_base64url
+from ticketstub.crypto.strict import decode_base64url, encode_base64url, parse_json_object
 
 
 @given(st.binary(max_size=100))
 def test_base64url_round_trips(data: bytes):
     """Any bytes have one spelling: Python's own without the padding."""
     text = base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-    assert text == to_base64url(data)
-    assert data == from_base64url(text)
+    assert text == encode_base64url(data)
+    assert data == decode_base64url(text)
 
 
 @given(st.text("AQgwZz09-_+/=\n é", max_size=9))
 def test_base64url_has_one_spelling(text: str):
     """What is read is written the same; everything else is nothing."""
-    found = from_base64url(text)
-    assert found is None or text == to_base64url(found)
+    found = decode_base64url(text)
+    assert found is None or text == encode_base64url(found)
 
 
 @every("text", ["A", "AB", "AA==", "AA=", "A+", "A/", "AA\n", " AA", "AAAAA", "ÀA", "\ud800A", "=", "===="])
 def test_not_base64url(text: str):
     """Padding, stray bits, another alphabet, white space and half a byte are not read."""
-    assert None is from_base64url(text)
+    assert None is decode_base64url(text)
 
 
 def test_json():
     """A plain object is read, with members in other scripts and escapes that are whole."""
-    assert {"a": [1, 2.5, None, True, {"é": "✦😀"}]} == from_json(
+    assert {"a": [1, 2.5, None, True, {"é": "✦😀"}]} == parse_json_object(
         '{"a":[1,2.5,null,true,{"é":"✦\\ud83d\\ude00"}]}'.encode()
     )
-    assert {} == from_json(b" { } ")
+    assert {} == parse_json_object(b" { } ")
 
 
 @every("text", ["", "[]", "1", "null", '"a"', "{", '{"a":1,"a":1}', '{"a":NaN}', "{}{}", "{'a':1}", '{"a":"\\ud800"}'])
 def test_not_a_plain_object(text: str):
     """What is no object, or none that every reader takes for the same, is not read."""
-    assert None is from_json(text.encode())
+    assert None is parse_json_object(text.encode())
 
 
 def test_depth():
     """32 lists and objects within each other are read and 33 are not; brackets in texts are no lists."""
     for depth, expected in ((32, True), (33, False)):
         text = '{"a":' + "[" * (depth - 1) + "]" * (depth - 1) + "}"
-        assert expected == (from_json(text.encode()) is not None)
+        assert expected == (parse_json_object(text.encode()) is not None)
         objects = '{"a":' * depth + "1" + "}" * depth
-        assert expected == (from_json(objects.encode()) is not None)
+        assert expected == (parse_json_object(objects.encode()) is not None)
     for text in ("[" * 500, '\\"' + "{" * 500, "\\\\"):
-        assert from_json(f'{{"a":"{text}","b":[{"[]," * 50}[]]}}'.encode()) is not None
+        assert parse_json_object(f'{{"a":"{text}","b":[{"[]," * 50}[]]}}'.encode()) is not None
 
 
 def test_nothing_takes_long():
@@ -72,5 +72,5 @@ def test_nothing_takes_long():
     worst += [json.dumps({"a": "\\ud800" * 900 + "[" * 40}), '{"a":' + "9" * 4300 + "}", '{"a":1e' + "9" * 5000 + "}"]
     for text in worst:
         start = time.thread_time()
-        from_json(text.encode())
+        parse_json_object(text.encode())
         assert time.thread_time() - start < 1  # by its square it would be minutes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ticketstub.local_plex.domain.limits import LIMITS, AttemptKind
+from ticketstub.local_plex.domain.limits import ATTEMPT_LIMITS, AttemptKind
 
 PAGE = Path(__file__).parents[2] / "docs" / "limits.md"
 KINDS: dict[str, AttemptKind] = {
@@ -17,9 +17,9 @@ PERIODS = {300: "5 minutes", 900: "15 minutes", 3600: "an hour", 86400: "a day"}
 
 
 def in_words(kind: AttemptKind) -> str:
-    limit = LIMITS[kind]
-    windows = ", ".join(f"{window.most} in {PERIODS[window.seconds]}" for window in limit.windows)
-    return f"{windows}, then locked" if limit.lock else windows
+    limit = ATTEMPT_LIMITS[kind]
+    windows = ", ".join(f"{window.max_attempts} in {PERIODS[window.seconds]}" for window in limit.windows)
+    return f"{windows}, then locked" if limit.lock_seconds else windows
 
 
 def test_the_table_of_guesses() -> None:
@@ -27,4 +27,4 @@ def test_the_table_of_guesses() -> None:
     lines = PAGE.read_text("utf-8").partition("<!-- limits -->")[2].strip().splitlines()[2:]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[: len(KINDS)]]
     assert [[name, in_words(kind)] for name, kind in KINDS.items()] == rows
-    assert set(LIMITS) == set(KINDS.values())
+    assert set(ATTEMPT_LIMITS) == set(KINDS.values())

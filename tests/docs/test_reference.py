@@ -19,10 +19,10 @@ from tests.test_architecture import LAYERS
 from ticketstub import errors, refusals
 from ticketstub.cli.failures import EXIT_CODES
 from ticketstub.client.config import Options, Retry
-from ticketstub.device import HEADERS
+from ticketstub.device import DEVICE_HEADERS
 from ticketstub.errors import PlexError
-from ticketstub.local_plex.world.quirks import Answers
-from ticketstub.local_plex.world.reading import Part, keys_of
+from ticketstub.local_plex.world.quirks import Quirks
+from ticketstub.local_plex.world.reading import WorldTable, get_fields
 from ticketstub.local_plex.world.schema import (
     World,
     WorldAccount,
@@ -41,7 +41,7 @@ from ticketstub.protocol.media_server import RawRequest
 from ticketstub.refusals import Refusal
 
 # The heading under which each table of a world's keys stands.
-WORLD: dict[str, type[Part]] = {
+WORLD: dict[str, type[WorldTable]] = {
     "[[account]]": WorldAccount,
     "subscription": WorldSubscription,
     "[[media_server]]": WorldMediaServer,
@@ -52,7 +52,7 @@ WORLD: dict[str, type[Part]] = {
     "[[home]]": WorldHome,
     "[[home.member]]": WorldMember,
     "[[home.managed]]": WorldManaged,
-    "[answers]": Answers,
+    "[answers]": Quirks,
 }
 
 
@@ -139,19 +139,19 @@ def test_every_option_is_in_the_page() -> None:
 def test_every_field_of_a_device_is_in_the_page_with_its_header() -> None:
     """The device's table is that of the code."""
     listed = rows("docs/reference/options.md", "Who asks: the device", "field of Device", "sent as")
-    assert list(HEADERS.items()) == listed
+    assert list(DEVICE_HEADERS.items()) == listed
 
 
 def test_every_table_of_a_world_has_a_heading() -> None:
     """No table of keys is left out of the page."""
-    assert {*WORLD.values(), World} == set(Part.__subclasses__())
-    assert {"account", "media_server", "home", "answers"} == keys_of(World).keys()
+    assert {*WORLD.values(), World} == set(WorldTable.__subclasses__())
+    assert {"account", "media_server", "home", "answers"} == get_fields(World).keys()
 
 
 @every(("heading", "kind"), WORLD.items())
-def test_every_key_of_a_world_is_in_the_page(heading: str, kind: type[Part]) -> None:
+def test_every_key_of_a_world_is_in_the_page(heading: str, kind: type[WorldTable]) -> None:
     """The table below a heading has each key that is read there, in their order, and says which are required."""
-    known = [(name, "yes" if key.required else "") for name, key in keys_of(kind).items()]
+    known = [(name, "yes" if key.required else "") for name, key in get_fields(kind).items()]
     assert known == rows("docs/reference/world.md", heading, "key", "required")
 
 

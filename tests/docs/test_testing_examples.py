@@ -21,10 +21,10 @@ import yaml  # type: ignore[import-untyped]  # comes with schemathesis; its type
 from tests.docs import running
 from tests.docs.pages import Block, page
 from tests.strangers.environments import _install_node, _kept
-from ticketstub.cli.compose import Wanted, compose
+from ticketstub.cli.compose import ComposeOptions, render_compose_file
 from ticketstub.local_plex.control.commands import COMMANDS, PREFIX
 from ticketstub.local_plex.world.schema import World
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the page's commands are written for a POSIX shell")
 
@@ -192,7 +192,7 @@ def test_what_to_test_can_be_brought_about() -> None:
     table = PAGE.table("What to test")
     fixture = {name for text in table.column("fixture") for name in re.findall(r"(\w+)\(", text)}
     control = {path for text in table.column("control API") for path in text.split(", ") if path}
-    assert set() == fixture - set(dir(PlexInHand))
+    assert set() == fixture - set(dir(LocalPlexController))
     assert set() == control - {path.removeprefix(PREFIX) for path in COMMANDS}
     assert fixture
     assert control
@@ -225,7 +225,7 @@ def test_workflow_has_each_language() -> None:
 def test_compose() -> None:
     """The user's file of Compose has the service that the command's own makes trust the local Plex."""
     own = yaml.safe_load(dict(files("compose"))["compose.yaml"])["services"]
-    ours = yaml.safe_load(compose(Wanted(), World.demo()))["services"]
+    ours = yaml.safe_load(render_compose_file(ComposeOptions(), World.demo()))["services"]
     assert {*own, "ticketstub"} == set(ours)
     typed = [command for block in shown("typescript", "24") for command, _ in running.commands(block.text)]
     assert own["tests"]["command"] in [command.partition(" -- ")[2] for command in typed]

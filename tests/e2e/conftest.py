@@ -53,8 +53,8 @@ def clock() -> Clock:
 @pytest.fixture
 def plex(clock: Clock) -> Iterator[LocalPlex]:
     world = World.from_dict(WORLD)
-    overview = Overview(world, secrets=True, invented=True)
-    with LocalPlex(world, clock=clock, overview=overview).running() as running:
+    overview = Overview(world, show_secrets=True, is_demo=True)
+    with LocalPlex(world, clock=clock, overview=overview).run_in_thread() as running:
         yield running
 
 

@@ -15,14 +15,14 @@ from ticketstub.local_plex.storage import sqlite_file
 
 def normal() -> None:
     """Sync at checkpoints only."""
-    right = sqlite_file.writer
+    right = sqlite_file.open_writer
 
-    def writer(path: Path, trace: sqlite_file.Trace | None) -> sqlite3.Connection:
+    def writer(path: Path, trace: sqlite_file.TraceCallback | None) -> sqlite3.Connection:
         connection = right(path, trace)
         connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 
-    sqlite_file.writer = writer
+    sqlite_file.open_writer = writer
 
 
 if __name__ == "__main__":

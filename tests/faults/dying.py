@@ -20,10 +20,10 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from ticketstub.local_plex.control.key_file import control_key
+from ticketstub.local_plex.control.key_file import load_or_create_key
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.storage import sqlite_file
-from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.world.schema import World
 
 ANA, BEN = "ana-0123456789abcdef", "ben-0123456789abcdef"
@@ -79,12 +79,12 @@ def _counts(function: object) -> bool:
 
 def key_file(folder: Path) -> dict[str, object]:
     """Kill the making of a database's key file."""
-    return _killed_at_each_step(folder / "plex.db.key", lambda: Keys.for_database(folder / "plex.db"))
+    return _killed_at_each_step(folder / "plex.db.key", lambda: InstanceKeys.load_or_create(folder / "plex.db"))
 
 
 def control_key_file(folder: Path) -> dict[str, object]:
     """Kill the making of a control key's file."""
-    return _killed_at_each_step(folder / "control.key", lambda: control_key(folder / "control.key"))
+    return _killed_at_each_step(folder / "control.key", lambda: load_or_create_key(folder / "control.key"))
 
 
 def _killed_at_each_step(key: Path, make: Callable[[], object]) -> dict[str, object]:
@@ -142,8 +142,8 @@ def reset(folder: Path) -> dict[str, object]:
 
 def _holds(database: Path) -> str:
     """Say whose database it is, once it was opened as a start does: whole, and with the key that it was made under."""
-    keys = Keys.for_database(database)
-    sqlite_file.prepare(database, keys.id)
+    keys = InstanceKeys.load_or_create(database)
+    sqlite_file.prepare_database(database, keys.id)
     with closing(sqlite3.connect(database)) as connection:
         digests = {digest for (digest,) in connection.execute("SELECT digest FROM token")}
     return {(True, False): "old", (False, True): "new"}.get(

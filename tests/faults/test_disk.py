@@ -263,8 +263,8 @@ async def test_f_sq_10_forced_checkpoints(tmp_path: Path) -> None:
     SQLite before 3.51.3 could, with two connections that checkpoint: ours never checkpoints but by the one that writes.
     """
     path = tmp_path / "plex.db"
-    sqlite_file.prepare(path)
-    writer = ThreadWriter(lambda: sqlite_file.writer(path, None))
+    sqlite_file.prepare_database(path)
+    writer = ThreadWriter(lambda: sqlite_file.open_writer(path, None))
     over, truncated = threading.Event(), [0]
 
     def truncate() -> None:
@@ -296,5 +296,5 @@ async def test_f_sq_10_forced_checkpoints(tmp_path: Path) -> None:
         assert [("ok",)] == connection.execute("PRAGMA integrity_check").fetchall()
         assert done >= 8 * 200 * ROUNDS
         assert (done,) == connection.execute("SELECT count(*) FROM attempt").fetchone()
-    with closing(sqlite_file.reader(path)) as reader:
+    with closing(sqlite_file.open_reader(path)) as reader:
         assert (0,) == reader.execute("PRAGMA wal_autocheckpoint").fetchone()

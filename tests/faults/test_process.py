@@ -28,7 +28,7 @@ from tests.faults.serving import (
 )
 from tests.local_plex.asking import Clock
 from tests.local_plex.whole import HASH, PASSWORD
-from ticketstub.local_plex.domain.verification_codes import code_at
+from ticketstub.local_plex.domain.verification_codes import generate_code
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.world.schema import World
 from ticketstub.tokens import Secret
@@ -68,10 +68,10 @@ def test_f_sq_11_a_clock_that_jumps(tmp_path: Path, jump: int) -> None:
         assert answer is not None
         return answer.status
 
-    code = code_at(Secret(SECRET), clock.now)
+    code = generate_code(Secret(SECRET), clock.now)
     pin: Answer | None = None
     for jumped in (False, True, True):
-        with LocalPlex(world, db=database, clock=clock).running() as plex:
+        with LocalPlex(world, db=database, clock=clock).run_in_thread() as plex:
             port = int(plex.url.rpartition(":")[2])
             if not jumped:
                 assert [401] * 10 == [sign_in(port, "eva", "wrong") for _ in range(10)]

@@ -22,7 +22,7 @@ from tests.faults.conftest import ANA, PEOPLE, WORLD
 from tests.faults.serving import HANG, ROUNDS, assert_consistent, begin, end, files_of, serving, strace
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.storage import sqlite_file
-from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.storage.sqlite_lock import DatabaseInUse
 from ticketstub.local_plex.world.schema import World
 
@@ -89,7 +89,7 @@ def test_a_second_one_on_the_same_database(folder: Path) -> None:
                 assert f"plex.db is in use by process {first.pid}: " in said, said
         for reset in (False, True):
             local = LocalPlex(World.parse(PEOPLE + WORLD), db=f"sqlite:///{folder}/plex.db", reset=reset)
-            with pytest.raises(DatabaseInUse, match=str(first.pid)), local.running():
+            with pytest.raises(DatabaseInUse, match=str(first.pid)), local.run_in_thread():
                 pass
         assert before == files_of(folder)
         assert 401 == first.ask("GET", "/api/v2/user", ANA).status  # type: ignore[union-attr]
@@ -101,11 +101,11 @@ def test_other_names_of_the_same_database(folder: Path, monkeypatch: pytest.Monk
     (folder / "more" / "linked.db").symlink_to(folder / "plex.db")
     (folder / "here").symlink_to(folder)
     monkeypatch.chdir(folder / "more")
-    with LocalPlex(World.parse(PEOPLE + WORLD), db=f"sqlite:///{folder}/plex.db").running():
+    with LocalPlex(World.parse(PEOPLE + WORLD), db=f"sqlite:///{folder}/plex.db").run_in_thread():
         for name in ("../plex.db", "linked.db", f"{folder}/here/plex.db"):
-            with pytest.raises(DatabaseInUse), LocalPlex(World(), db=f"sqlite:///{name}", reset=True).running():
+            with pytest.raises(DatabaseInUse), LocalPlex(World(), db=f"sqlite:///{name}", reset=True).run_in_thread():
                 pass
-    with LocalPlex(World(), db="sqlite:///linked.db").running():
+    with LocalPlex(World(), db="sqlite:///linked.db").run_in_thread():
         pass
     assert ["linked.db"] == [file.name for file in (folder / "more").iterdir()]
 
@@ -189,5 +189,5 @@ def test_kills_at_system_calls_of_a_reset(folder: Path, tracer: str, call: str) 
         end(process)
         assert (old / "plex.db.key").read_bytes() == (folder / "plex.db.key").read_bytes()
         assert_consistent(folder)
-        sqlite_file.prepare(folder / "plex.db", Keys.for_database(folder / "plex.db").id)
+        sqlite_file.prepare_database(folder / "plex.db", InstanceKeys.load_or_create(folder / "plex.db").id)
     assert 0 == ready, "no power: it outlived what was to kill it"

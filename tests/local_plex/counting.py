@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from ticketstub.local_plex.domain.passwords import Passwords
-from ticketstub.testing import PlexInHand
+from ticketstub.local_plex.domain.passwords import PasswordChecker
+from ticketstub.testing import LocalPlexController
 
 
 class Counting:
     """A hasher that counts what it verifies, and how much of that was for nobody's password."""
 
-    def __init__(self, passwords: Passwords) -> None:
+    def __init__(self, passwords: PasswordChecker) -> None:
         self._hasher: Any = passwords._hasher
         self._nobodys = passwords._dummy
         self._lock = threading.Lock()
@@ -29,13 +29,13 @@ class Counting:
         return str(self._hasher.hash(password))
 
 
-def counted(plex: PlexInHand) -> Counting:
+def counted(plex: LocalPlexController) -> Counting:
     """Return what counts; the first call begins with 0."""
-    passwords = plex.hand.instance.passwords
+    passwords = plex.controller.instance.passwords
     found: object = passwords._hasher
     return found if isinstance(found, Counting) else Counting(passwords)
 
 
-def verifications(plex: PlexInHand) -> int:
+def verifications(plex: LocalPlexController) -> int:
     """Return how many there were since this was first asked."""
     return counted(plex).made

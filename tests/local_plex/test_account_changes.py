@@ -17,7 +17,7 @@ from tests.local_plex.counting import verifications
 from tests.tables import every
 from ticketstub.local_plex.settings import Settings
 from ticketstub.local_plex.world.schema import World
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 PASSWORD, NEW = "paper-lantern-42", "another-lantern-43"
 HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
@@ -59,7 +59,7 @@ def _begin(clock: Clock) -> Iterator[Any]:
     """Start a local Plex; it ends with the test, or with the next one that is started on a file."""
     with ExitStack() as running:
 
-        def begin(**options: Any) -> PlexInHand:
+        def begin(**options: Any) -> LocalPlexController:
             if options.get("db"):
                 running.close()
             return running.enter_context(local_plex(WORLD, clock=clock, **options))
@@ -68,8 +68,8 @@ def _begin(clock: Clock) -> Iterator[Any]:
 
 
 @pytest.fixture(name="plex")
-def _plex(begin: Any) -> PlexInHand:
-    running: PlexInHand = begin()
+def _plex(begin: Any) -> LocalPlexController:
+    running: LocalPlexController = begin()
     return running
 
 
@@ -135,7 +135,7 @@ FAULTS: list[tuple[str, str, str, dict[str, str], list[tuple[int, str]]]] = [
 
 
 @pytest.fixture(name="shared", scope="module")
-def _shared() -> Iterator[PlexInHand]:
+def _shared() -> Iterator[LocalPlexController]:
     """A local Plex in which nothing is made."""
     with local_plex(WORLD, clock=Clock()) as running:
         yield running
@@ -143,14 +143,19 @@ def _shared() -> Iterator[PlexInHand]:
 
 @every(("email", "username", "password", "more", "faults"), FAULTS)
 def test_what_a_new_account_must_not_be(
-    shared: PlexInHand, email: str, username: str, password: str, more: dict[str, str], faults: list[tuple[int, str]]
+    shared: LocalPlexController,
+    email: str,
+    username: str,
+    password: str,
+    more: dict[str, str],
+    faults: list[tuple[int, str]],
 ) -> None:
     """422 with everything that is wrong at once, each with its code and field; nothing is made."""
     answer = create(shared.url, email, username, password, **more)
     assert (422, faults) == (answer.status, told(answer))
 
 
-def test_the_form_of_faults(shared: PlexInHand) -> None:
+def test_the_form_of_faults(shared: LocalPlexController) -> None:
     """The members are code, message, field and status, in XML as attributes."""
     answer = create(shared.url, "mira@example.test", "nora", PASSWORD)
     assert (
@@ -167,12 +172,12 @@ def test_the_form_of_faults(shared: PlexInHand) -> None:
 
 def test_accounts_may_not_be_made(begin: Any) -> None:
     """Where the settings say so, 403; without client identifier 400."""
-    answer = create(begin(settings=Settings(account_creation=False)).url, "nora@example.test", "nora", PASSWORD)
+    answer = create(begin(settings=Settings(allow_account_creation=False)).url, "nora@example.test", "nora", PASSWORD)
     assert (403, [(1043, None)]) == (answer.status, told(answer))
 
 
 @pytest.mark.usefixtures("costly_hashes")
-def test_one_name_is_given_once(plex: PlexInHand) -> None:
+def test_one_name_is_given_once(plex: LocalPlexController) -> None:
     """Of eight that want one name at once exactly one gets it."""
     gate = Barrier(8)
 
@@ -185,7 +190,7 @@ def test_one_name_is_given_once(plex: PlexInHand) -> None:
     assert (1, {201, 422}) == (statuses.count(201), set(statuses))
 
 
-def test_a_changed_password(plex: PlexInHand) -> None:
+def test_a_changed_password(plex: LocalPlexController) -> None:
     """200 with the account; the new password signs in, the old one does not, and tokens survive (observed)."""
     token = sign_in(plex.url, "mira_quill", PASSWORD).json["authToken"]
     answer = change(plex.url, token)
@@ -224,7 +229,7 @@ def pin_linked_by(url: str, token: str) -> int:
     return number
 
 
-def test_who_may_not_change_it(plex: PlexInHand) -> None:
+def test_who_may_not_change_it(plex: LocalPlexController) -> None:
     """A wrong password is 403 with code 1040, one of an account without too; a dead token and a server's is 401."""
     silent = "Si1-ent_ent_ent_ent_"
     answers = [change(plex.url, MIRA, "x"), change(plex.url, MIRA, ""), change(plex.url, silent, "x")]
@@ -245,7 +250,9 @@ def test_who_may_not_change_it(plex: PlexInHand) -> None:
         ("11111111", {"passwordConfirmation": ""}, [1033, 1039]),
     ],
 )
-def test_what_a_new_password_must_not_be(shared: PlexInHand, new: str, more: dict[str, str], codes: list[int]) -> None:
+def test_what_a_new_password_must_not_be(
+    shared: LocalPlexController, new: str, more: dict[str, str], codes: list[int]
+) -> None:
     """A new password is held to what a new account's is; nothing is verified where it is not."""
     before = verifications(shared)
     answer = change(shared.url, MIRA, new=new, **more)
@@ -253,7 +260,7 @@ def test_what_a_new_password_must_not_be(shared: PlexInHand, new: str, more: dic
     assert before == verifications(shared)
 
 
-def test_a_code_is_wanted_for_a_change_too(plex: PlexInHand, clock: Clock) -> None:
+def test_a_code_is_wanted_for_a_change_too(plex: LocalPlexController, clock: Clock) -> None:
     """Where sign-in asks for a code, the change does (403, code 1045), and each code works once."""
     clock.now += 3600
     vera = "Ve7-copper_kettle_88"
@@ -264,7 +271,7 @@ def test_a_code_is_wanted_for_a_change_too(plex: PlexInHand, clock: Clock) -> No
     assert [(1045, None)] == told(change(plex.url, vera, NEW, PASSWORD, verificationCode=code))
 
 
-def test_changes_are_guesses_too(plex: PlexInHand, clock: Clock) -> None:
+def test_changes_are_guesses_too(plex: LocalPlexController, clock: Clock) -> None:
     """S12: wrong passwords here and at the sign-in count together; a locked account is 429 here, not 401."""
     for _ in range(5):
         assert 403 == change(plex.url, MIRA, "x").status
@@ -276,7 +283,7 @@ def test_changes_are_guesses_too(plex: PlexInHand, clock: Clock) -> None:
 
 
 @pytest.mark.usefixtures("costly_hashes")
-def test_no_sign_in_slips_through_a_change(plex: PlexInHand) -> None:
+def test_no_sign_in_slips_through_a_change(plex: LocalPlexController) -> None:
     """S6: of sign-ins that race a change which signs everybody out, none lives that the old password gave."""
     token = sign_in(plex.url, "tom", PASSWORD).json["authToken"]
     gate = Barrier(9)

@@ -10,7 +10,7 @@ import pytest
 from tests.local_plex.asking import ATTIC, MIRA, TOM, ask, get
 from tests.local_plex.conftest import Start
 from tests.local_plex.small import rows, small
-from ticketstub.local_plex.domain.addresses import plex_direct_digits
+from ticketstub.local_plex.domain.addresses import derive_plex_direct_id
 from ticketstub.local_plex.world.schema import World, WorldAddress, WorldError
 from ticketstub.testing import local_plex
 
@@ -87,7 +87,7 @@ def test_the_older_form_marks_relays_alone(start: Start) -> None:
 def test_https_names_are_for_addresses_that_the_world_does_not_write_out(start: Start) -> None:
     """With `includeHttps=1`, where TLS is answered, a host in digits has its name below plex.direct."""
     plex = start(world=small(address=NAMED), plex_direct=True)
-    names = [f"https://192-168-1-50.{plex_direct_digits(ATTIC)}.plex.direct:32400", CUSTOM]
+    names = [f"https://192-168-1-50.{derive_plex_direct_id(ATTIC)}.plex.direct:32400", CUSTOM]
     assert names == uris(plex.url, "/api/v2/resources", "?includeHttps=1")[1:]
     assert "http://192.168.1.50:32400" in uris(plex.url, "/api/v2/resources", "")
 

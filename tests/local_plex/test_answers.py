@@ -9,7 +9,7 @@ import pytest
 from tests.local_plex.asking import ATTIC, MIRA, MIRA_ON_TOMS, TOM, TOM_ON_ATTIC, ask, get, sign_in
 from tests.local_plex.conftest import Start
 from tests.tables import every
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 TOKEN = {"X-Plex-Token": MIRA, "X-Plex-Client-Identifier": "demo-client-7c1f"}
 JSON = {"Accept": "application/json"}
@@ -81,7 +81,7 @@ def in_xml(value: object) -> str:
     return "" if value is None else str(int(value)) if isinstance(value, bool) else str(value)
 
 
-def test_account_in_json(plex: PlexInHand) -> None:
+def test_account_in_json(plex: LocalPlexController) -> None:
     """`GET /api/v2/user` has the members of the real body, the caller's token echoed, and none with a token besides."""
     found = get(plex.url, "/api/v2/user", MIRA)
     assert (200, "application/json; charset=utf-8") == (found.status, found.headers["content-type"])
@@ -90,7 +90,7 @@ def test_account_in_json(plex: PlexInHand) -> None:
     assert found.body.count(MIRA.encode()) == 1
 
 
-def test_account_in_xml(plex: PlexInHand) -> None:
+def test_account_in_xml(plex: LocalPlexController) -> None:
     """The same account in XML: scalars are attributes, lists have wrappers, booleans are 0 or 1, null is empty."""
     found = ask(plex.url, "GET", "/api/v2/user", TOKEN)
     assert (200, "application/xml; charset=utf-8") == (found.status, found.headers["content-type"])
@@ -108,7 +108,7 @@ def test_account_in_xml(plex: PlexInHand) -> None:
     assert user.find("roles") is None  # observed: absent without any
 
 
-def test_account_with_roles_and_odd_letters(plex: PlexInHand) -> None:
+def test_account_with_roles_and_odd_letters(plex: LocalPlexController) -> None:
     """Names are escaped in XML, and roles are given where there are some."""
     user = ask(plex.url, "GET", "/api/v2/user", {"X-Plex-Token": TOM}).xml
     assert ("Tom & <Co>", "plexpass", "lifetime") == (
@@ -119,14 +119,14 @@ def test_account_with_roles_and_odd_letters(plex: PlexInHand) -> None:
 
 
 @pytest.mark.parametrize(("path", "format_"), [("/api/v2/ping", "xml"), ("/api/v2/ping.json", "json")])
-def test_ping(plex: PlexInHand, path: str, format_: str) -> None:
+def test_ping(plex: LocalPlexController, path: str, format_: str) -> None:
     """A ping is answered with a true `pong`, as text of the root in XML."""
     found = ask(plex.url, "GET", path, TOKEN)
     body = b'{"pong":true}' if format_ == "json" else b'<?xml version="1.0" encoding="UTF-8"?>\n<pong>true</pong>'
     assert (200, body) == (found.status, found.body)
 
 
-def expected_resources(plex: PlexInHand) -> dict[str, dict[str, Any]]:
+def expected_resources(plex: LocalPlexController) -> dict[str, dict[str, Any]]:
     ports = {server.name: server.port for server in plex.media_servers}
     owned = {"owned": True, "ownerId": None, "sourceTitle": None, "accessToken": MIRA}
     shared = {"owned": False, "ownerId": 10500321, "sourceTitle": "tom", "accessToken": MIRA_ON_TOMS}
@@ -163,7 +163,7 @@ def expected_resources(plex: PlexInHand) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("query", ["", "?includeHttps=1&includeRelay=1&includeIPv6=1", "?includeHttps=0&includeRelay="])
-def test_resources_in_json(plex: PlexInHand, query: str) -> None:
+def test_resources_in_json(plex: LocalPlexController, query: str) -> None:
     """Resources are a bare list: own servers with the caller's token, shared ones with the share's, real addresses."""
     found = get(plex.url, f"/api/v2/resources{query}", MIRA)
     expected = expected_resources(plex)
@@ -181,7 +181,7 @@ def test_resources_in_json(plex: PlexInHand, query: str) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", attic["createdAt"])
 
 
-def test_resources_in_xml(plex: PlexInHand) -> None:
+def test_resources_in_xml(plex: LocalPlexController) -> None:
     """In XML they are `<resource>` with a `<connections>` wrapper, booleans 0 or 1."""
     root = ask(plex.url, "GET", "/api/v2/resources", TOKEN).xml
     expected = expected_resources(plex)
@@ -194,7 +194,7 @@ def test_resources_in_xml(plex: PlexInHand) -> None:
         assert [{name: in_xml(value) for name, value in each.items()} for each in members["connections"]] == connections
 
 
-def test_identity(plex: PlexInHand, attic: str) -> None:
+def test_identity(plex: LocalPlexController, attic: str) -> None:
     """A media server tells who it is without a token, and with a dead one too."""
     expected = {"machineIdentifier": ATTIC, "version": "1.43.4.10903-0a1b2c3d4", "claimed": True}
     for token in (None, "Dead_token_0123456789"[:20], "claim-0123456789abcdefghij"):
@@ -329,7 +329,7 @@ REFUSALS = [
 
 @every(("method", "path", "headers", "status", "bodies"), REFUSALS)
 def test_refusals(
-    plex: PlexInHand, method: str, path: str, headers: dict[str, str], status: int, bodies: tuple[bytes, bytes]
+    plex: LocalPlexController, method: str, path: str, headers: dict[str, str], status: int, bodies: tuple[bytes, bytes]
 ) -> None:
     """plex.tv's refusals have the observed status, code, text and order of members, in the format asked for."""
     in_json = ask(plex.url, method, path, {**headers, **JSON})
@@ -344,7 +344,7 @@ def test_refusals(
     )
 
 
-def test_length_of_an_observed_refusal(plex: PlexInHand) -> None:
+def test_length_of_an_observed_refusal(plex: LocalPlexController) -> None:
     """The 401 in JSON has exactly the 83 bytes that were seen."""
     assert 83 == len(get(plex.url, "/api/v2/user").body)
 
@@ -389,7 +389,7 @@ PAGES = [
 @every(("server", "path", "token", "status", "body"), PAGES)
 @every("accept", ["application/json", "*/*"])
 def test_refusals_of_media_servers(
-    plex: PlexInHand, server: str, path: str, token: str | None, status: int, body: bytes, accept: str
+    plex: LocalPlexController, server: str, path: str, token: str | None, status: int, body: bytes, accept: str
 ) -> None:
     """A media server refuses with pages whatever is accepted; with `errors = "documented"` 400 and 401 are JSON."""
     found = get(plex.media_server(server).url, path, token, Accept=accept)
@@ -399,7 +399,7 @@ def test_refusals_of_media_servers(
     assert "www-authenticate" not in found.headers
 
 
-def test_fields_of_plex_tv(plex: PlexInHand) -> None:
+def test_fields_of_plex_tv(plex: LocalPlexController) -> None:
     """Every answer of plex.tv has the observed header fields, and says that it is none of Plex's."""
     expected = {
         "cache-control": "max-age=0, private, must-revalidate",
@@ -434,7 +434,7 @@ def test_fields_of_media_servers(attic: str) -> None:
     assert "timeout=20" == get(attic, "/identity").headers["keep-alive"]
 
 
-def test_head_is_get_without_a_body(plex: PlexInHand, attic: str) -> None:
+def test_head_is_get_without_a_body(plex: LocalPlexController, attic: str) -> None:
     """HEAD has the status and fields of GET, and no body; clients probe with it."""
     head, whole = ask(plex.url, "HEAD", "/api/v2/user", TOKEN), ask(plex.url, "GET", "/api/v2/user", TOKEN)
     assert (200, b"", str(len(whole.body))) == (head.status, head.body, head.headers["content-length"])
@@ -442,7 +442,7 @@ def test_head_is_get_without_a_body(plex: PlexInHand, attic: str) -> None:
     assert (200, b"") == ask(attic, "HEAD", "/", {"X-Plex-Token": MIRA})[::2]
 
 
-def test_browsers_may_send_any_field(plex: PlexInHand) -> None:
+def test_browsers_may_send_any_field(plex: LocalPlexController) -> None:
     """A browser's preflight is allowed whatever fields it names; what is no field name is not sent back."""
     wanted = {"Origin": "https://app.example.test", "Access-Control-Request-Headers": "x-plex-token, x-plex-product"}
     found = ask(plex.url, "OPTIONS", "/api/v2/user", wanted)
@@ -455,7 +455,7 @@ def test_browsers_may_send_any_field(plex: PlexInHand) -> None:
     assert "ab" == odd.headers["access-control-allow-headers"]
 
 
-def test_any_host_is_answered(plex: PlexInHand) -> None:
+def test_any_host_is_answered(plex: LocalPlexController) -> None:
     """Whatever name a client reached it by is fine: the port says what is asked."""
     for host in ("plex.tv", "clients.plex.tv", "127.0.0.1", "nobody.example.test:99"):
         assert 200 == ask(plex.url, "GET", "/api/v2/user", {**TOKEN, "Host": host}).status
@@ -471,7 +471,7 @@ def test_json_may_be_the_default(start: Start) -> None:
     assert "user" == ask(plex.url, "GET", "/api/v2/user.xml", TOKEN).xml.tag
 
 
-def test_client_identifier_may_be_required(plex: PlexInHand, start: Start) -> None:
+def test_client_identifier_may_be_required(plex: LocalPlexController, start: Start) -> None:
     """The account and ping need no client identifier, or with `require_client_identifier` they do (400, 1000)."""
     strict = start({"require_client_identifier": True})
     for path in ("/api/v2/user", "/api/v2/ping"):

@@ -9,8 +9,8 @@ import pytest
 
 from ticketstub.local_plex.domain.passwords import Overloaded
 from ticketstub.local_plex.http.application import App
-from ticketstub.local_plex.http.request import Asked, Message, Scope
-from ticketstub.local_plex.http.response import PLEX_TV, Answer
+from ticketstub.local_plex.http.request import IncomingRequest, Message, Scope
+from ticketstub.local_plex.http.response import PLEX_TV_HEADERS, OutgoingResponse
 from ticketstub.local_plex.settings import Settings
 from ticketstub.local_plex.storage.base import StoreUnavailable
 from ticketstub.protocol import error_bodies
@@ -23,17 +23,21 @@ CANARY = "cAnArY-7f3kQ2vTz8Lm1"
 class Failing:
     """A place where every answer fails in the same way."""
 
-    default = Format.JSON
-    traces = True
+    default_format = Format.JSON
+    has_trace_headers = True
 
     def __init__(self, failure: Exception) -> None:
         self.failure = failure
 
-    async def answer(self, asked: Asked) -> Answer:
+    async def answer(self, asked: IncomingRequest) -> OutgoingResponse:
         raise self.failure
 
-    def refuse(self, refusal: Refusal, asked: Asked) -> Answer:
-        return Answer(refusal.status or 0, PLEX_TV[asked.form], error_bodies.write(refusal, asked.form))
+    def write_refusal(self, refusal: Refusal, request: IncomingRequest) -> OutgoingResponse:
+        return OutgoingResponse(
+            refusal.status or 0,
+            PLEX_TV_HEADERS[request.response_format],
+            error_bodies.write_refusal(refusal, request.response_format),
+        )
 
 
 def scope(method: str = "GET", path: str = "/", **headers: str) -> Scope:

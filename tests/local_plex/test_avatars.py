@@ -12,8 +12,8 @@ import pytest
 
 from tests.local_plex.asking import MIRA, Clock, ask, get
 from tests.local_plex.family import TOKENS, UUIDS, family
-from ticketstub.local_plex.api.avatars import draw, initial
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.local_plex.api.avatars import draw_avatar, get_initial
+from ticketstub.testing import LocalPlexController, local_plex
 
 JSON = {"Accept": "application/json", "X-Plex-Client-Identifier": "demo-client-7c1f"}
 M = """
@@ -28,7 +28,7 @@ X...X
 
 
 @pytest.fixture(scope="module", name="plex")
-def _plex(clock: Clock) -> Iterator[PlexInHand]:
+def _plex(clock: Clock) -> Iterator[LocalPlexController]:
     with local_plex(family(), clock=clock) as running:
         yield running
 
@@ -55,7 +55,7 @@ def squares(png: bytes) -> tuple[bytes, list[str]]:
     return chunks[b"PLTE"], ["".join("X" if byte else "." for byte in line[1:]) for line in lines[::8]]
 
 
-def thumbs(plex: PlexInHand) -> set[str]:
+def thumbs(plex: LocalPlexController) -> set[str]:
     """List the addresses that plex.tv and a media server tell of pictures."""
     headers = {**JSON, "X-Plex-Token": TOKENS["mira"]}
     found = {ask(plex.url, "GET", "/api/v2/user", headers).json["thumb"]}
@@ -67,7 +67,7 @@ def thumbs(plex: PlexInHand) -> set[str]:
     return found | listed
 
 
-def test_every_thumb_that_is_told_answers_a_picture(plex: PlexInHand) -> None:
+def test_every_thumb_that_is_told_answers_a_picture(plex: LocalPlexController) -> None:
     """Each `thumb` of accounts, Home users, friends and a media server's accounts is a PNG, asked for without token."""
     told = thumbs(plex)
     assert len(told) >= 5
@@ -79,7 +79,7 @@ def test_every_thumb_that_is_told_answers_a_picture(plex: PlexInHand) -> None:
         squares(found.body)
 
 
-def test_the_picture_has_the_initial(plex: PlexInHand) -> None:
+def test_the_picture_has_the_initial(plex: LocalPlexController) -> None:
     """It shows the first letter of the account's name in white, and is the same, ETag included, each time."""
     found, again = (ask(plex.url, "GET", f"/users/{UUIDS['mira']}/avatar{query}") for query in ("", "?c=1"))
     assert found.body == again.body
@@ -94,7 +94,7 @@ def test_the_picture_has_the_initial(plex: PlexInHand) -> None:
     assert {"..."} == {line[:3] for line in lines} | {line[8:] for line in lines}
 
 
-def test_head_tells_its_length(plex: PlexInHand) -> None:
+def test_head_tells_its_length(plex: LocalPlexController) -> None:
     """HEAD has the picture's type and length, and no body."""
     path = f"/users/{UUIDS['tom']}/avatar"
     found, whole = ask(plex.url, "HEAD", path), ask(plex.url, "GET", path)
@@ -103,7 +103,7 @@ def test_head_tells_its_length(plex: PlexInHand) -> None:
 
 
 @pytest.mark.parametrize("uuid", ["0123456789abcdef", "mira_quill", "10500123", UUIDS["mira"].upper()])
-def test_an_unknown_uuid(plex: PlexInHand, uuid: str) -> None:
+def test_an_unknown_uuid(plex: LocalPlexController, uuid: str) -> None:
     """A uuid that nobody has is 404 with code 1002, as any path that is not there."""
     found = ask(plex.url, "GET", f"/users/{uuid}/avatar", JSON)
     assert (404, 1002) == (found.status, found.json["errors"][0]["code"])
@@ -111,10 +111,10 @@ def test_an_unknown_uuid(plex: PlexInHand, uuid: str) -> None:
 
 def test_every_letter_is_drawn_differently() -> None:
     """Each letter and digit that we draw has a form of its own; any other is left out."""
-    drawn = {letter: draw("0" * 16, letter) for letter in ascii_uppercase + digits}
+    drawn = {letter: draw_avatar("0" * 16, letter) for letter in ascii_uppercase + digits}
     assert len({*drawn.values()}) == 36
-    assert draw("0" * 16, "") == draw("0" * 16, "李") not in drawn.values()
-    assert draw("1" * 16, "A") != drawn["A"]
+    assert draw_avatar("0" * 16, "") == draw_avatar("0" * 16, "李") not in drawn.values()
+    assert draw_avatar("1" * 16, "A") != drawn["A"]
 
 
 @pytest.mark.parametrize(
@@ -122,4 +122,4 @@ def test_every_letter_is_drawn_differently() -> None:
 )
 def test_initials(name: str, letter: str) -> None:
     """The initial is the first letter or digit, without accents."""
-    assert letter == initial(name)
+    assert letter == get_initial(name)

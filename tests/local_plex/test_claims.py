@@ -15,7 +15,7 @@ import pytest
 from tests.local_plex.asking import ATTIC, MIRA, START, TOM, TOM_ON_ATTIC, Answered, Clock, ask, get, transient
 from tests.local_plex.conftest import Start
 from tests.local_plex.small import JSON, LOFT, remove, rows, signed_in, small
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 CELLAR = "4e6d1c82aa07f35b90c3e1d74b58f2a6630d9e1c"
 SERVER = {
@@ -34,14 +34,14 @@ SERVER = {
 def _begin(start: Start) -> Start:
     """Start with the small world."""
 
-    def begin(answers: dict[str, object] | None = None, **options: Any) -> PlexInHand:
+    def begin(answers: dict[str, object] | None = None, **options: Any) -> LocalPlexController:
         return start(answers, world=small(), **options)
 
     return begin
 
 
 @pytest.fixture(name="plex", scope="module")
-def _plex() -> Iterator[PlexInHand]:
+def _plex() -> Iterator[LocalPlexController]:
     """One for the tests that claim no media server of its own."""
     with local_plex(small(), clock=Clock()) as running:
         yield running
@@ -69,7 +69,7 @@ def is_claimed(url: str) -> bool:
     return found
 
 
-def test_a_claim_token_is_always_json(plex: PlexInHand) -> None:
+def test_a_claim_token_is_always_json(plex: LocalPlexController) -> None:
     """`{"token":"claim-…"}` with 20 characters after the prefix, whatever is accepted; each is new."""
     for accept in ("application/xml", "*/*", "application/json"):
         answer = ask(plex.url, "GET", "/api/claim/token.json", {"X-Plex-Token": MIRA, "Accept": accept})
@@ -79,7 +79,7 @@ def test_a_claim_token_is_always_json(plex: PlexInHand) -> None:
     assert claim_token(plex.url) != claim_token(plex.url)
 
 
-def test_a_claim_token_is_for_an_accounts_own_token(plex: PlexInHand) -> None:
+def test_a_claim_token_is_for_an_accounts_own_token(plex: LocalPlexController) -> None:
     """A share's, a media server's own, a transient or dead token and none get none, and the refusal is JSON."""
     own = rows(plex.url, MIRA)[ATTIC]["token"]
     short_lived = transient(plex.media_server("Attic").url, MIRA)
@@ -89,7 +89,7 @@ def test_a_claim_token_is_for_an_accounts_own_token(plex: PlexInHand) -> None:
         assert ["error"] == list(answer.json)
 
 
-def test_an_exchange_in_xml(plex: PlexInHand) -> None:
+def test_an_exchange_in_xml(plex: LocalPlexController) -> None:
     """200 and the account's `<user …>` with the server's own token as attribute and as `<authentication-token>`."""
     answer = exchange(plex.url, claim_token(plex.url))
     assert (200, "application/xml; charset=utf-8") == (answer.status, answer.headers["content-type"])
@@ -103,14 +103,14 @@ def test_an_exchange_in_xml(plex: PlexInHand) -> None:
     assert [token] == re.findall(r".*<authentication-token>(.*)</authentication-token>.*", answer.body.decode())
 
 
-def test_an_exchange_in_json(plex: PlexInHand) -> None:
+def test_an_exchange_in_json(plex: LocalPlexController) -> None:
     """`authToken` at the top level."""
     answer = exchange(plex.url, claim_token(plex.url, TOM), Accept="application/json")
     assert (200, "tom") == (answer.status, answer.json["username"])
     assert re.fullmatch("[A-Za-z0-9_-]{20}", answer.json["authToken"])
 
 
-def test_the_server_is_a_device_then(plex: PlexInHand) -> None:
+def test_the_server_is_a_device_then(plex: LocalPlexController) -> None:
     """The machine is a device of the account with what it said of itself; its token works on plex.tv, as a server's."""
     token = exchange(plex.url, claim_token(plex.url), Accept="application/json").json["authToken"]
     row = rows(plex.url, MIRA)[CELLAR]
@@ -122,7 +122,7 @@ def test_the_server_is_a_device_then(plex: PlexInHand) -> None:
     assert 401 == get(plex.url, "/api/v2/user", token).status
 
 
-def test_a_claim_token_opens_nothing(plex: PlexInHand) -> None:
+def test_a_claim_token_opens_nothing(plex: LocalPlexController) -> None:
     """It is no X-Plex-Token, neither on plex.tv nor on a media server, whose answer is the plain 401 page."""
     claim = claim_token(plex.url)
     for path in ("/api/v2/user", "/api/v2/resources", "/devices.xml", "/api/claim/token.json", "/api/resources"):
@@ -172,7 +172,7 @@ def test_a_claim_token_lives_four_minutes(begin: Start) -> None:
     assert 404 == exchange(plex.url, other).status
 
 
-def test_what_an_exchange_must_name(plex: PlexInHand) -> None:
+def test_what_an_exchange_must_name(plex: LocalPlexController) -> None:
     """Without a client identifier it is 400, without a claim token too; neither spends one."""
     claim = claim_token(plex.url)
     assert 400 == ask(plex.url, "POST", f"/api/claim/exchange?token={claim}", SERVER).status
@@ -193,7 +193,7 @@ def test_one_account_has_so_many_claim_tokens(begin: Start) -> None:
     claim_token(plex.url)
 
 
-def test_nobody_claims_what_is_somebody_elses(plex: PlexInHand) -> None:
+def test_nobody_claims_what_is_somebody_elses(plex: LocalPlexController) -> None:
     """S21: an exchange for a media server of another account is refused like a bad claim token, and spends nothing."""
     claim = claim_token(plex.url, TOM)
     before = rows(plex.url, MIRA)

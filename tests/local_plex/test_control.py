@@ -16,9 +16,9 @@ import pytest
 from tests.local_plex.asking import MIRA, SECRET, Answered, Clock, ask, get, world
 from tests.tables import paired
 from ticketstub.local_plex.control.commands import COMMANDS
-from ticketstub.local_plex.control.controller import Hand
-from ticketstub.local_plex.control.key_file import KeyFileError, control_key
-from ticketstub.local_plex.http.listeners import Control
+from ticketstub.local_plex.control.controller import Controller
+from ticketstub.local_plex.control.key_file import KeyFileError, load_or_create_key
+from ticketstub.local_plex.http.listeners import ControlConfig
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.world.schema import World
 from ticketstub.tokens import Secret
@@ -31,8 +31,10 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes
 @pytest.fixture(scope="module", name="plex")
 def _plex() -> Iterator[LocalPlex]:
     described = world(denied_pin="not_found")
-    local = LocalPlex(World.from_dict(described), clock=Clock(), hand=Hand(), control=Control(Secret(KEY)))
-    with local.running():
+    local = LocalPlex(
+        World.from_dict(described), clock=Clock(), controller=Controller(), control=ControlConfig(Secret(KEY))
+    )
+    with local.run_in_thread():
         yield local
 
 
@@ -120,7 +122,7 @@ def test_without_asking_for_it_there_is_none() -> None:
     """A local Plex has no control port unless it is given a key, and takes none without a hand."""
     assert LocalPlex(World.from_dict({})).control_url is None
     with pytest.raises(ValueError, match="hand"):
-        LocalPlex(World.from_dict({}), control=Control(Secret(KEY)))
+        LocalPlex(World.from_dict({}), control=ControlConfig(Secret(KEY)))
 
 
 @pytest.mark.parametrize(
@@ -238,11 +240,11 @@ def test_what_came_in_is_told_and_forgotten(plex: LocalPlex) -> None:
 def test_the_key_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     """A missing file is made with mode 0600 and a key of 256 random bits, and taken again at the next start."""
     path = tmp_path / "control.key"
-    key = control_key(path)
+    key = load_or_create_key(path)
     assert 0o600 == stat.S_IMODE(path.stat().st_mode)
     assert len(key.reveal()) >= 43
-    assert key == control_key(path)
-    assert key != control_key(tmp_path / "another.key")
+    assert key == load_or_create_key(path)
+    assert key != load_or_create_key(tmp_path / "another.key")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no such pipes")
@@ -250,7 +252,7 @@ def test_a_pipe_is_no_key_file(tmp_path: Path) -> None:
     """It is refused at once: nobody waits for what might come."""
     os.mkfifo(tmp_path / "pipe", 0o600)
     with pytest.raises(KeyFileError, match="is not a file"):
-        control_key(tmp_path / "pipe")
+        load_or_create_key(tmp_path / "pipe")
 
 
 @posix
@@ -260,15 +262,15 @@ def test_a_key_file_that_is_not_safe_is_refused(tmp_path: Path) -> None:
     path.write_text(KEY, "utf-8")
     path.chmod(0o640)
     with pytest.raises(KeyFileError, match="chmod 600") as refused:
-        control_key(path)
+        load_or_create_key(path)
     assert KEY not in str(refused.value)
     path.chmod(0o600)
-    assert Secret(KEY) == control_key(path)
+    assert Secret(KEY) == load_or_create_key(path)
     (tmp_path / "link.key").symlink_to(path)
     for faulty in (tmp_path / "link.key", tmp_path, tmp_path / "no" / "such" / "folder.key"):
         with pytest.raises(KeyFileError):
-            control_key(faulty)
+            load_or_create_key(faulty)
     for short in ("", "short", "with a space in the middle of it all 0123456789"):
         path.write_text(short, "utf-8")
         with pytest.raises(KeyFileError, match="32"):
-            control_key(path)
+            load_or_create_key(path)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.local_plex.asking import ATTIC, MIRA, START, TOM, TOM_ON_ATTIC, Answered, Clock, ask, get, transient
 from tests.local_plex.conftest import Start
 from tests.local_plex.small import KITCHEN, remove, rows, signed_in, small
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 HOUR = 3600
 
@@ -26,14 +26,14 @@ def _begin(start: Start) -> Start:
 
     def begin(
         answers: dict[str, object] | None = None, attic: dict[str, object] | None = None, **options: Any
-    ) -> PlexInHand:
+    ) -> LocalPlexController:
         return start(answers, world=small(**(attic or {})), **options)
 
     return begin
 
 
 @pytest.fixture(name="plex", scope="module")
-def _plex() -> Iterator[PlexInHand]:
+def _plex() -> Iterator[LocalPlexController]:
     """One for the tests that take nothing away."""
     with local_plex(small(), clock=Clock()) as running:
         yield running
@@ -87,7 +87,7 @@ def test_a_device_is_listed_with_all_it_said(begin: Start) -> None:
     assert device.get("id").isdigit()
 
 
-def test_a_media_server_is_a_device(plex: PlexInHand) -> None:
+def test_a_media_server_is_a_device(plex: LocalPlexController) -> None:
     """Each media server of the account is there with its address, what it provides, and a token of its own."""
     container = in_xml(plex.url, MIRA)
     attic = container.find(f"Device[@clientIdentifier='{ATTIC}']")
@@ -101,7 +101,7 @@ def test_a_media_server_is_a_device(plex: PlexInHand) -> None:
     assert "Toms" not in {device.get("name") for device in container}
 
 
-def test_what_python_plexapi_needs_is_there(plex: PlexInHand) -> None:
+def test_what_python_plexapi_needs_is_there(plex: LocalPlexController) -> None:
     """`size` and ids are numbers, Connection stands right below Device, dates are seconds, and no boolean is empty."""
     signed_in(plex.url)
     container = in_xml(plex.url, MIRA)
@@ -113,7 +113,7 @@ def test_what_python_plexapi_needs_is_there(plex: PlexInHand) -> None:
         assert device.get("provides") is not None
 
 
-def test_the_list_in_json(plex: PlexInHand) -> None:
+def test_the_list_in_json(plex: LocalPlexController) -> None:
     """`/devices.json` has the same in one container, numbers as numbers."""
     container = get(plex.url, "/devices.json", TOM).json["MediaContainer"]
     assert {"publicAddress", "size", "Device"} == container.keys()
@@ -125,7 +125,7 @@ def test_the_list_in_json(plex: PlexInHand) -> None:
 
 
 @pytest.mark.parametrize("path", ["/devices.xml", "/devices.json"])
-def test_the_list_is_for_an_accounts_own_token(plex: PlexInHand, path: str) -> None:
+def test_the_list_is_for_an_accounts_own_token(plex: LocalPlexController, path: str) -> None:
     """A share's, a transient, a dead token and none get no list: 422 or 401, and no token."""
     own = rows(plex.url, MIRA)[ATTIC]["token"]
     short_lived = transient(plex.media_server("Attic").url, MIRA)
@@ -135,7 +135,7 @@ def test_the_list_is_for_an_accounts_own_token(plex: PlexInHand, path: str) -> N
         assert own.encode() not in answer.body
 
 
-def test_a_media_server_sees_itself(plex: PlexInHand) -> None:
+def test_a_media_server_sees_itself(plex: LocalPlexController) -> None:
     """Its own token lists its own row and no other device's token, and removes none, itself neither (ours)."""
     row = rows(plex.url, MIRA)[ATTIC]
     assert {ATTIC: row} == rows(plex.url, row["token"])
@@ -243,7 +243,7 @@ def test_a_removed_media_server_belongs_to_nobody(begin: Start) -> None:
     assert 200 == get(plex.media_server("Shed").url, "/", MIRA).status
 
 
-def test_a_servers_token_opens_plex_tv_and_its_own_server(plex: PlexInHand) -> None:
+def test_a_servers_token_opens_plex_tv_and_its_own_server(plex: LocalPlexController) -> None:
     """It is its owner's on plex.tv and on that server, and nothing on another server of the same owner."""
     own = rows(plex.url, MIRA)[ATTIC]["token"]
     assert "mira_quill" == get(plex.url, "/api/v2/user", own).json["username"]
@@ -336,7 +336,7 @@ def test_an_expired_jwt_on_a_media_server_is_401(begin: Start) -> None:
     assert 401 == get(plex.media_server("Attic").url, "/", jwt).status
 
 
-def test_where_a_client_is(plex: PlexInHand) -> None:
+def test_where_a_client_is(plex: LocalPlexController) -> None:
     """`GET /:/ip` tells the client's own address in plain text, to everybody and whatever is accepted."""
     for headers in ({}, {"Accept": "application/json"}, {"X-Plex-Token": "Dead_token_012345678"}):
         answer = ask(plex.url, "GET", "/:/ip", headers)

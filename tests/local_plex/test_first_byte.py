@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from ticketstub.local_plex.http.server import Doorkeeper
-from ticketstub.local_plex.intercept.authority import issue_for_run, server_context
+from ticketstub.local_plex.http.server import ConnectionAcceptor
+from ticketstub.local_plex.intercept.authority import create_server_context, issue_certificate
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pytest's event loop there cannot look at sockets")
 
@@ -49,17 +49,17 @@ class Busy(socket.socket):
 
 class Stage:
     def __init__(self, folder: Path, listener: socket.socket) -> None:
-        issued = issue_for_run(["plex.tv"], datetime.now(UTC))
+        issued = issue_certificate(["plex.tv"], datetime.now(UTC))
         self.trusting = ssl.create_default_context(cadata=issued.authority.decode())
-        self.keeper = Doorkeeper(Echo, seconds=5, most=5, pause=0.01)
-        self.keeper.context = server_context(issued, folder)
+        self.keeper = ConnectionAcceptor(Echo, timeout=5, max_pending=5, retry_seconds=0.01)
+        self.keeper.ssl_context = create_server_context(issued, folder)
         self.failures: list[int] = []
-        self.keeper.on_failure = self.failures.append
+        self.keeper.on_tls_failure = self.failures.append
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         listener.settimeout(0)
         self.port = listener.getsockname()[1]
-        self.keeper.open(listener)
+        self.keeper.add_listener(listener)
 
     async def says(self, text: bytes, *, tls: bool = False) -> bytes:
         context, name = (self.trusting, "plex.tv") if tls else (None, None)
@@ -114,15 +114,17 @@ async def test_whoever_is_undecided_at_a_port_goes_with_it(stage: Stage, said: b
 
 async def test_without_a_certificate_nobody_is_looked_at(stage: Stage) -> None:
     """A keeper that has none lets everybody in at once, whatever they say; once it has one, it speaks TLS."""
-    context, stage.keeper.context = stage.keeper.context, None
+    context, stage.keeper.ssl_context = stage.keeper.ssl_context, None
     assert b"plain \x16" == await stage.says(b"\x16")
-    stage.keeper.context = context
+    stage.keeper.ssl_context = context
     assert b"tls GET /" == await stage.says(b"GET /", tls=True)
 
 
 async def test_a_failure_is_told_with_its_port(stage: Stage) -> None:
     """Who trusts somebody else, or speaks no TLS behind its first byte, is told of; who speaks plain http is not."""
-    stage.trusting = ssl.create_default_context(cadata=issue_for_run(["plex.tv"], datetime.now(UTC)).authority.decode())
+    stage.trusting = ssl.create_default_context(
+        cadata=issue_certificate(["plex.tv"], datetime.now(UTC)).authority.decode()
+    )
     with pytest.raises(ssl.SSLCertVerificationError):
         await stage.says(b"GET /", tls=True)
     with suppress(ConnectionResetError):

@@ -10,13 +10,13 @@ import pytest
 from tests.local_plex.asking import MIRA, START, Clock, ask
 from tests.local_plex.conftest import Start
 from tests.local_plex.family import IDS, JSON, TOKENS, UUIDS, XML, call, family, refused, switch, user
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 GUEST = {"guestUserID", "guestUserUUID"}
 
 
 @pytest.fixture(scope="module")
-def home(clock: Clock) -> Iterator[PlexInHand]:
+def home(clock: Clock) -> Iterator[LocalPlexController]:
     """A local Plex with the family, for tests that change nothing."""
     with local_plex(family(), clock=clock) as running:
         yield running
@@ -70,7 +70,7 @@ PIPS = listed(
 )
 
 
-def test_home_users_in_json(home: PlexInHand) -> None:
+def test_home_users_in_json(home: LocalPlexController) -> None:
     """A Home and its members, the administrator first; managed users have null for user name and address."""
     found = call(home.url, "GET", "/api/v2/home/users").json
     assert ("Quill home", False, True) == (found["name"], found["guestEnabled"], found["subscription"])
@@ -83,7 +83,7 @@ def test_home_users_in_json(home: PlexInHand) -> None:
     assert (True, False, True) == (elsa["guest"], pip["guest"], bo["protected"])
 
 
-def test_the_home_alone(home: PlexInHand) -> None:
+def test_the_home_alone(home: LocalPlexController) -> None:
     """`GET /api/v2/home` is the same without its users."""
     full, bare = (call(home.url, "GET", f"/api/v2/home{path}").json for path in ("/users", ""))
     assert {name: value for name, value in full.items() if name != "users"} == bare
@@ -94,7 +94,7 @@ def in_xml(value: object) -> str:
     return "" if value is None else str(int(value)) if isinstance(value, bool) else str(value)
 
 
-def test_home_users_in_xml(home: PlexInHand) -> None:
+def test_home_users_in_xml(home: LocalPlexController) -> None:
     """The assumed XML is v2's usual one: attributes, a wrapper, booleans 0 or 1, null empty."""
     root = ask(home.url, "GET", "/api/v2/home/users", {**XML, "X-Plex-Token": MIRA}).xml
     assert "home" == root.tag
@@ -106,7 +106,7 @@ def test_home_users_in_xml(home: PlexInHand) -> None:
 
 
 @pytest.mark.parametrize("headers", [XML, JSON, {}], ids=["xml", "json", "token alone"])
-def test_legacy_home_users(home: PlexInHand, headers: dict[str, str]) -> None:
+def test_legacy_home_users(home: LocalPlexController, headers: dict[str, str]) -> None:
     """The older list is a MediaContainer in XML, whatever is accepted, and asks for no client identifier."""
     found = ask(home.url, "GET", "/api/home/users", {**headers, "X-Plex-Token": MIRA})
     assert (200, "application/xml; charset=utf-8") == (found.status, found.headers["content-type"])
@@ -131,7 +131,7 @@ def test_legacy_home_users(home: PlexInHand, headers: dict[str, str]) -> None:
     } == root[3].attrib
 
 
-def test_everybody_in_it_sees_the_same(home: PlexInHand) -> None:
+def test_everybody_in_it_sees_the_same(home: LocalPlexController) -> None:
     """Each member gets the same list, and nobody else's Home holds any of them."""
     seen = {who: call(home.url, "GET", "/api/v2/home/users", who).json for who in TOKENS}
     assert all(seen[who] == seen["mira"] for who in ("tom", "elsa", "pip", "bo"))
@@ -139,7 +139,7 @@ def test_everybody_in_it_sees_the_same(home: PlexInHand) -> None:
     assert "Next door" == seen["vera"]["name"]
 
 
-def test_who_must_be_named(home: PlexInHand) -> None:
+def test_who_must_be_named(home: LocalPlexController) -> None:
     """v2 wants a client identifier (400, code 1000) and a living token (401, code 1001); the older list 422."""
     for path in ("/api/v2/home", "/api/v2/home/users"):
         headers = {"Accept": "application/json", "X-Plex-Token": MIRA}
@@ -149,7 +149,7 @@ def test_who_must_be_named(home: PlexInHand) -> None:
     assert (422, "Invalid token") == (dead.status, dead.xml.findtext("error"))
 
 
-def test_alone(home: PlexInHand) -> None:
+def test_alone(home: LocalPlexController) -> None:
     """Assumed: an account without a Home is a Home of one, in which it is the administrator."""
     found = call(home.url, "GET", "/api/v2/home/users", "nils").json
     assert [(10500800, True, "nils")] == [(each["id"], each["admin"], each["username"]) for each in found["users"]]
@@ -167,13 +167,13 @@ ACCOUNTS: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("who", ACCOUNTS)
-def test_what_an_account_says_of_its_home(home: PlexInHand, who: str) -> None:
+def test_what_an_account_says_of_its_home(home: LocalPlexController, who: str) -> None:
     """`/api/v2/user` tells who is in a Home, and as what."""
     expected = {"home": True, "homeSize": 5, "maxHomeSize": 15, **ACCOUNTS[who]}
     assert expected.items() <= user(home.url, who).items()
 
 
-def test_a_managed_users_account(home: PlexInHand) -> None:
+def test_a_managed_users_account(home: LocalPlexController) -> None:
     """Managed users have empty user name and address, no mailing list, and their restrictions."""
     pip = user(home.url, "pip")
     assert ("", "", "Pip", "Pip", None, "little_kid") == tuple(

@@ -12,7 +12,7 @@ from tests.local_plex.conftest import Start
 from tests.local_plex.family import IDS, TOKENS, TOMS, call, family, refused, switch, user
 from ticketstub.local_plex.settings import Settings
 
-QUICK = Settings(switches_a_second=100_000)
+QUICK = Settings(switches_per_second=100_000)
 GONE = {"home": False, "homeSize": 1, "homeAdmin": False, "guest": False}
 
 

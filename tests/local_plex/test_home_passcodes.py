@@ -15,9 +15,9 @@ from tests.local_plex.asking import Answered, ask
 from tests.local_plex.conftest import Start
 from tests.local_plex.family import BOS, IDS, TOKENS, TOMS, call, family, refused, switch, user
 from ticketstub.local_plex.settings import Settings
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
-QUICK = Settings(switches_a_second=100_000)
+QUICK = Settings(switches_per_second=100_000)
 
 
 @pytest.fixture(name="url")
@@ -111,7 +111,7 @@ def test_what_it_must_say(url: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def lasting() -> Iterator[PlexInHand]:
+def lasting() -> Iterator[LocalPlexController]:
     """A local Plex in which nothing changes."""
     with local_plex(family(), settings=QUICK) as running:
         yield running
@@ -138,7 +138,7 @@ ASCII = set("0123456789")
 @example("+123")
 @example("1e10")
 @example("12\x004")
-def test_what_is_no_passcode(lasting: PlexInHand, text: str) -> None:
+def test_what_is_no_passcode(lasting: LocalPlexController, text: str) -> None:
     """Whatever is not four digits of ASCII is refused with code 1038, by both ways, and switches to nobody."""
     assume(text and not (len(text) == 4 and set(text) <= ASCII))
     sent = quote(text, safe="")

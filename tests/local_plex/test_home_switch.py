@@ -17,9 +17,9 @@ from tests.local_plex.conftest import Start
 from tests.local_plex.counting import verifications
 from tests.local_plex.family import BOS, IDS, JSON, TOKENS, TOMS, UUIDS, XML, call, family, refused, switch, user
 from ticketstub.local_plex.settings import Settings
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
-QUICK = Settings(switches_a_second=100_000)
+QUICK = Settings(switches_per_second=100_000)
 DEAD = "Dead_token_012345678"
 
 
@@ -234,12 +234,12 @@ def test_an_administrator_with_a_passcode_is_closed(start: Start) -> None:
 
 
 @pytest.fixture(name="timed")
-def _timed(start: Start) -> tuple[PlexInHand, Clock]:
+def _timed(start: Start) -> tuple[LocalPlexController, Clock]:
     clock = Clock()
     return start(world=family(), settings=QUICK, clock=clock), clock
 
 
-def test_what_a_switch_costs(timed: tuple[PlexInHand, Clock]) -> None:
+def test_what_a_switch_costs(timed: tuple[LocalPlexController, Clock]) -> None:
     """One argon2 verification where a passcode is checked, none where there is nothing to check."""
     plex, _ = timed
     for passcode, expected in ((TOMS, 1), ("0000", 1), (None, 0), ("471", 0)):
@@ -251,7 +251,7 @@ def test_what_a_switch_costs(timed: tuple[PlexInHand, Clock]) -> None:
     assert 0 == verifications(plex) - before
 
 
-def test_guesses_are_few(timed: tuple[PlexInHand, Clock]) -> None:
+def test_guesses_are_few(timed: tuple[LocalPlexController, Clock]) -> None:
     """S12: five wrong ones in a quarter of an hour, then 429 with code 1003 whatever is sent, whoever asks."""
     plex, clock = timed
     assert 0 == verifications(plex)
@@ -265,7 +265,7 @@ def test_guesses_are_few(timed: tuple[PlexInHand, Clock]) -> None:
     assert 201 == switch(plex.url, "tom", TOMS).status
 
 
-def test_guesses_are_shared_by_all_ways(timed: tuple[PlexInHand, Clock]) -> None:
+def test_guesses_are_shared_by_all_ways(timed: tuple[LocalPlexController, Clock]) -> None:
     """S12: a switch, the older switch and a change of the passcode count together, by the account, not its name."""
     plex, _ = timed
     assert 0 == verifications(plex)
@@ -279,7 +279,7 @@ def test_guesses_are_shared_by_all_ways(timed: tuple[PlexInHand, Clock]) -> None
     assert 5 == verifications(plex)
 
 
-def test_a_right_one_forgets_the_wrong_ones(timed: tuple[PlexInHand, Clock]) -> None:
+def test_a_right_one_forgets_the_wrong_ones(timed: tuple[LocalPlexController, Clock]) -> None:
     """Four wrong ones and a right one, over and over, are no guessing."""
     plex, _ = timed
     for _ in range(3):
@@ -346,7 +346,7 @@ def test_no_token_in_clear_and_no_passcode_is_kept(start: Start, tmp_path: Path)
 def test_it_survives_a_restart(tmp_path: Path) -> None:
     """A switched token, a changed passcode and a removed member are so at the next start, whatever the world says."""
 
-    def begun() -> AbstractContextManager[PlexInHand]:
+    def begun() -> AbstractContextManager[LocalPlexController]:
         return local_plex(family(), db=f"sqlite:///{tmp_path / 'plex.db'}")
 
     with begun() as plex:

@@ -9,64 +9,64 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ticketstub.local_plex.storage.seal import TOKEN, VERIFICATION, Keys, KeysError
+from ticketstub.local_plex.storage.seal import TOKEN_PURPOSE, VERIFICATION_PURPOSE, InstanceKeys, InstanceKeysError
 
 CANARY = "cAnArY-7f3kQ2vTz8Lm1"
 
 
 def test_digest_is_hmac_sha256():
     """A token is looked up by HMAC-SHA256 (RFC 2104) under a key that is not the secret itself."""
-    keys = Keys(b"s" * 32)
+    keys = InstanceKeys(b"s" * 32)
     key = hmac.digest(b"s" * 32, b"digest 1", "sha256")
     assert hmac.digest(key, CANARY.encode(), "sha256") == keys.digest(CANARY)
 
 
 def test_each_instance_has_its_own():
     """Nothing of one instance fits another."""
-    one, other = Keys.ephemeral(), Keys.ephemeral()
+    one, other = InstanceKeys.create_ephemeral(), InstanceKeys.create_ephemeral()
     assert one.digest(CANARY) != other.digest(CANARY)
     assert one.id != other.id
-    with pytest.raises(KeysError):
+    with pytest.raises(InstanceKeysError):
         other.unseal(one.seal(CANARY))
 
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_sealing_round_trips(text):
     """What was sealed opens for the same purpose, and never looks the same twice."""
-    keys = Keys(b"s" * 32)
-    assert text == keys.unseal(keys.seal(text, VERIFICATION), VERIFICATION)
+    keys = InstanceKeys(b"s" * 32)
+    assert text == keys.unseal(keys.seal(text, VERIFICATION_PURPOSE), VERIFICATION_PURPOSE)
     assert keys.seal(text) != keys.seal(text)
 
 
 @given(st.integers(0, 51), st.integers(1, 255))
 def test_a_changed_seal_is_refused(position, change):
     """No byte of what was sealed can be changed, the name of the key apart."""
-    keys = Keys(b"s" * 32)
+    keys = InstanceKeys(b"s" * 32)
     sealed = bytearray(keys.seal(CANARY))
     sealed[position] ^= change
     if position < 4:
         assert CANARY == keys.unseal(bytes(sealed))
     else:
-        with pytest.raises(KeysError) as caught:
+        with pytest.raises(InstanceKeysError) as caught:
             keys.unseal(bytes(sealed))
         assert CANARY not in str(caught.value)
 
 
 def test_a_seal_has_one_purpose():
     """A sealed token is no sealed verification secret, and what is too short is refused as calmly."""
-    keys = Keys(b"s" * 32)
-    with pytest.raises(KeysError):
-        keys.unseal(keys.seal(CANARY, TOKEN), VERIFICATION)
-    with pytest.raises(KeysError):
+    keys = InstanceKeys(b"s" * 32)
+    with pytest.raises(InstanceKeysError):
+        keys.unseal(keys.seal(CANARY, TOKEN_PURPOSE), VERIFICATION_PURPOSE)
+    with pytest.raises(InstanceKeysError):
         keys.unseal(b"")
 
 
 def test_new_tokens_have_plex_shape():
     """Tokens are 20 characters of the alphabet, transient ones `transient-` and a UUID; each is new."""
-    made = {Keys.new_token() for _ in range(200)}
+    made = {InstanceKeys.generate_token() for _ in range(200)}
     assert 200 == len(made)
-    assert all(Keys.well_formed(token) for token in made)
-    assert Keys.well_formed_transient(Keys.new_transient_token())
+    assert all(InstanceKeys.is_token_shaped(token) for token in made)
+    assert InstanceKeys.is_transient_token_shaped(InstanceKeys.generate_transient_token())
 
 
 @pytest.mark.parametrize(
@@ -74,15 +74,15 @@ def test_new_tokens_have_plex_shape():
 )
 def test_only_exact_shapes_are_well_formed(token):
     """S17: no other length and no other character is looked up."""
-    assert not Keys.well_formed(token)
-    assert not Keys.well_formed_transient(f"transient-{token}")
+    assert not InstanceKeys.is_token_shaped(token)
+    assert not InstanceKeys.is_transient_token_shaped(f"transient-{token}")
 
 
 def test_a_file_keeps_them(tmp_path):
     """The second start has the keys of the first, from a file of 32 bytes that only its owner reads."""
     database = tmp_path / "plex.db"
-    first = Keys.for_database(database)
-    assert first.digest(CANARY) == Keys.for_database(database).digest(CANARY)
+    first = InstanceKeys.load_or_create(database)
+    assert first.digest(CANARY) == InstanceKeys.load_or_create(database).digest(CANARY)
     assert 32 == len((tmp_path / "plex.db.key").read_bytes())
     if os.name == "posix":
         assert 0o600 == (tmp_path / "plex.db.key").stat().st_mode & 0o777
@@ -91,18 +91,18 @@ def test_a_file_keeps_them(tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
 def test_a_file_for_all_to_read_is_refused(tmp_path):
     """A key file that group or world can read is refused, and the error says what to do."""
-    Keys.for_database(tmp_path / "plex.db")
+    InstanceKeys.load_or_create(tmp_path / "plex.db")
     (tmp_path / "plex.db.key").chmod(0o640)
-    with pytest.raises(KeysError, match="chmod 600"):
-        Keys.for_database(tmp_path / "plex.db")
+    with pytest.raises(InstanceKeysError, match="chmod 600"):
+        InstanceKeys.load_or_create(tmp_path / "plex.db")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
 def test_a_link_is_refused(tmp_path):
     """A link in place of the key file is not followed, neither to read nor to write."""
     (tmp_path / "plex.db.key").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(KeysError, match="is a link"):
-        Keys.for_database(tmp_path / "plex.db")
+    with pytest.raises(InstanceKeysError, match="is a link"):
+        InstanceKeys.load_or_create(tmp_path / "plex.db")
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -110,19 +110,19 @@ def test_a_damaged_file_is_refused(tmp_path):
     """A key file of the wrong length is named as damaged."""
     (tmp_path / "plex.db.key").write_bytes(b"short")
     (tmp_path / "plex.db.key").chmod(0o600)
-    with pytest.raises(KeysError, match="damaged"):
-        Keys.for_database(tmp_path / "plex.db")
+    with pytest.raises(InstanceKeysError, match="damaged"):
+        InstanceKeys.load_or_create(tmp_path / "plex.db")
 
 
 def test_a_lost_file_is_not_replaced(tmp_path):
     """Where a database exists without its keys, no new ones are made: they would make all its tokens dead."""
     (tmp_path / "plex.db").write_bytes(b"something")
-    with pytest.raises(KeysError, match="is missing"):
-        Keys.for_database(tmp_path / "plex.db")
+    with pytest.raises(InstanceKeysError, match="is missing"):
+        InstanceKeys.load_or_create(tmp_path / "plex.db")
     assert not (tmp_path / "plex.db.key").exists()
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
     """A key file that cannot be made is an error that says where."""
-    with pytest.raises(KeysError, match="nowhere"):
-        Keys.for_database(tmp_path / "nowhere" / "plex.db")
+    with pytest.raises(InstanceKeysError, match="nowhere"):
+        InstanceKeys.load_or_create(tmp_path / "nowhere" / "plex.db")

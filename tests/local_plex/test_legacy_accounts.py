@@ -12,7 +12,7 @@ from tests.local_plex.asking import MIRA, PASSWORDS, TOM, TOM_ON_ATTIC, Answered
 from tests.local_plex.conftest import Start
 from tests.local_plex.counting import verifications
 from tests.tables import every
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 PATH = "/users/sign_in.json"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -22,7 +22,7 @@ PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
 @pytest.fixture(scope="module")
-def plex() -> Iterator[PlexInHand]:
+def plex() -> Iterator[LocalPlexController]:
     """A local Plex whose mira has everything that the observed account has."""
     given = world()
     given["account"][0] |= {
@@ -58,7 +58,9 @@ WAYS: list[tuple[str, dict[str, str], str]] = [
 
 
 @every(("query", "headers", "body"), WAYS)
-def test_wherever_login_and_password_are(plex: PlexInHand, query: str, headers: dict[str, str], body: str) -> None:
+def test_wherever_login_and_password_are(
+    plex: LocalPlexController, query: str, headers: dict[str, str], body: str
+) -> None:
     """A form with three pairs of names, the same as query, and HTTP Basic with an empty body sign in; no identifier."""
     answer = ask(plex.url, "POST", PATH + query, headers, body)
     user = answer.json["user"]
@@ -66,7 +68,7 @@ def test_wherever_login_and_password_are(plex: PlexInHand, query: str, headers: 
     assert "tom" == get(plex.url, "/api/v2/user", user["authToken"]).json["username"]
 
 
-def test_the_body_in_json(plex: PlexInHand) -> None:
+def test_the_body_in_json(plex: LocalPlexController) -> None:
     """The JSON has exactly the observed members, in their order."""
     answer = ask(plex.url, "POST", PATH, FORM, "login=mira_quill&password=paper-lantern-42&rememberMe=1")
     token = answer.json["user"]["authToken"]
@@ -101,7 +103,7 @@ ACCOUNT_XML = (
 )
 
 
-def test_the_account_in_xml(plex: PlexInHand) -> None:
+def test_the_account_in_xml(plex: LocalPlexController) -> None:
     """`/users/account` is XML: two styles of booleans, three of names, and the token three times."""
     for path in ("/users/account", "/users/account.xml"):
         answer = ask(plex.url, "GET", path, {"X-Plex-Token": MIRA})
@@ -109,7 +111,7 @@ def test_the_account_in_xml(plex: PlexInHand) -> None:
         assert PROLOG + ACCOUNT_XML.format(token=MIRA) == answer.body.decode()
 
 
-def test_the_account_in_json(plex: PlexInHand) -> None:
+def test_the_account_in_json(plex: LocalPlexController) -> None:
     """`/users/account.json` has the members of the sign-in, and the token that asks."""
     answer = ask(plex.url, "GET", f"/users/account.json?X-Plex-Token={TOM}")
     user = answer.json["user"]
@@ -126,7 +128,7 @@ def test_the_account_in_json(plex: PlexInHand) -> None:
     )
 
 
-def test_sign_in_in_xml(plex: PlexInHand) -> None:
+def test_sign_in_in_xml(plex: LocalPlexController) -> None:
     """`sign_in.xml` answers the account's XML, with 201 and the literal `authenticationToken="…"` that clients seek."""
     answer = ask(plex.url, "POST", "/users/sign_in.xml", basic("mira_quill", PASSWORDS["mira_quill"]))
     (token,) = re.findall('authenticationToken="([^"]+)"', answer.body.decode())
@@ -134,13 +136,13 @@ def test_sign_in_in_xml(plex: PlexInHand) -> None:
     assert 200 == get(plex.url, "/api/v2/user", token).status
 
 
-def test_what_is_special_in_xml(plex: PlexInHand) -> None:
+def test_what_is_special_in_xml(plex: LocalPlexController) -> None:
     """A name with markup in it is text."""
     assert "Tom & <Co>" == ask(plex.url, "GET", "/users/account", {"X-Plex-Token": TOM}).xml.get("title")
 
 
 @pytest.mark.parametrize("where", ["header", "query", "form"])
-def test_a_token_without_credentials_is_validated(plex: PlexInHand, where: str) -> None:
+def test_a_token_without_credentials_is_validated(plex: LocalPlexController, where: str) -> None:
     """With a token and no credentials the account comes back, with the same token and nothing new."""
     headers = {"X-Plex-Token": TOM} if where == "header" else FORM
     query = f"?X-Plex-Token={TOM}" if where == "query" else ""
@@ -162,7 +164,7 @@ REFUSED: list[tuple[str, str, str, dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("login", "password"), [each[1:3] for each in REFUSED], ids=[each[0] for each in REFUSED])
-def test_refused_sign_ins(plex: PlexInHand, login: str, password: str) -> None:
+def test_refused_sign_ins(plex: LocalPlexController, login: str, password: str) -> None:
     """S3: whatever is wrong with login or password, the answer is one, in JSON and XML, at the cost of one argon2."""
     before = verifications(plex)
     in_json = ask(plex.url, "POST", PATH, FORM, form(login=login, password=password))
@@ -189,7 +191,7 @@ ODD: list[tuple[dict[str, str], str, int]] = [
 
 
 @every(("headers", "body", "status"), ODD)
-def test_odd_sign_ins(plex: PlexInHand, headers: dict[str, str], body: str, status: int) -> None:
+def test_odd_sign_ins(plex: LocalPlexController, headers: dict[str, str], body: str, status: int) -> None:
     """What is no sign-in is refused in this API's words, never an error of ours."""
     answer = ask(plex.url, "POST", PATH, headers, body)
     assert status == answer.status
@@ -225,7 +227,7 @@ DEAD_TOKENS: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize("answers", [422, 401])
-def test_dead_tokens(plex: PlexInHand, start: Start, answers: int) -> None:
+def test_dead_tokens(plex: LocalPlexController, start: Start, answers: int) -> None:
     """A dead token, and a server's shared one, is 422 "Invalid token", or 401 where the world has it so."""
     if answers == 401:
         plex = start({"legacy_dead_token": 401})
@@ -270,14 +272,14 @@ def test_the_device_of_an_old_client(start: Start) -> None:
     assert 201 == named.status
 
 
-def test_methods_and_unknown_formats(plex: PlexInHand) -> None:
+def test_methods_and_unknown_formats(plex: LocalPlexController) -> None:
     """Another method is 405, in v2's words as for every path."""
     assert 405 == ask(plex.url, "GET", PATH).status
     assert 405 == ask(plex.url, "POST", "/users/account").status
     assert 404 == ask(plex.url, "GET", "/users/account.html").status
 
 
-def test_quoting(plex: PlexInHand) -> None:
+def test_quoting(plex: LocalPlexController) -> None:
     """A password with any character in it is taken from each place as it is."""
     answers = [
         ask(plex.url, "POST", f"{PATH}?login=odd&password={quote(ODD_PASSWORD, safe='')}"),

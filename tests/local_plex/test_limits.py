@@ -15,12 +15,12 @@ import pytest
 
 from tests.local_plex.asking import MIRA, ask, get, world
 from tests.local_plex.conftest import Start
-from ticketstub.local_plex.http.connections import MOST_QUEUED, Connection
-from ticketstub.local_plex.http.server import Server, listen
+from ticketstub.local_plex.http.connections import MAX_QUEUED_REQUESTS, HttpConnection
+from ticketstub.local_plex.http.server import HttpServer, listen
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.settings import Settings
 from ticketstub.local_plex.world.schema import World
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 HASTY = Settings(head_seconds=0.3, body_seconds=0.3, keep_alive_seconds=1, media_server_keep_alive_seconds=1)
 SIGN_IN = (
@@ -58,7 +58,7 @@ def status_of(answer: bytes) -> int:
     return int(answer.split(b" ", 2)[1])
 
 
-def test_a_long_head(plex: PlexInHand, attic: str) -> None:
+def test_a_long_head(plex: LocalPlexController, attic: str) -> None:
     """A head of more than 16 KiB is 431 in the format asked for; a media server answers with a page."""
     long = {"X-Plex-Product": "x" * 16 * 1024}
     assert 431 == get(plex.url, "/api/v2/user", MIRA, **long).json["errors"][0]["status"]
@@ -71,7 +71,7 @@ def test_a_long_head(plex: PlexInHand, attic: str) -> None:
     assert 200 == get(plex.url, "/api/v2/user", MIRA, **{"X-Plex-Product": "x" * 15 * 1024}).status
 
 
-def test_an_endless_head(plex: PlexInHand) -> None:
+def test_an_endless_head(plex: LocalPlexController) -> None:
     """A head that never ends is 431 as soon as it is too long, and not kept in memory until it ends."""
     with raw(plex.url) as connection:
         connection.sendall(b"GET /api/v2/user HTTP/1.1\r\n")
@@ -82,7 +82,7 @@ def test_an_endless_head(plex: PlexInHand) -> None:
         assert 431 == status_of(all_of(connection))
 
 
-def test_a_long_body(plex: PlexInHand, attic: str) -> None:
+def test_a_long_body(plex: LocalPlexController, attic: str) -> None:
     """A body of more than 16 KiB is 413: at once where it is declared, and counted where it is not."""
     declared = talk(plex.url, SIGN_IN + "Content-Length: 104857600\r\n\r\n")
     assert 413 == status_of(declared)  # to wait for it would be 408
@@ -93,7 +93,7 @@ def test_a_long_body(plex: PlexInHand, attic: str) -> None:
     assert 413 == status_of(talk(attic, "POST /security/token HTTP/1.1\r\nHost: x\r\nContent-Length: 16385\r\n\r\n"))
 
 
-def test_a_body_in_pieces(plex: PlexInHand) -> None:
+def test_a_body_in_pieces(plex: LocalPlexController) -> None:
     """A body may come in pieces, chunked or not."""
     body = "login=tom&password=rainy-harbour-17"
     whole = talk(plex.url, SIGN_IN + f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n", body[:10], body[10:])
@@ -128,7 +128,7 @@ def test_an_idle_connection_is_closed(start: Start) -> None:
             assert 0.8 < seconds < 30
 
 
-def test_a_body_that_is_not_wanted(plex: PlexInHand) -> None:
+def test_a_body_that_is_not_wanted(plex: LocalPlexController) -> None:
     """A GET with a body is answered, and the connection then ends: what is left on it is no request."""
     smuggled = "GET /api/v2/ping HTTP/1.1\r\nHost: x\r\n\r\n"
     answer = talk(
@@ -152,13 +152,13 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("request_", BROKEN)
-def test_broken_requests(plex: PlexInHand, request_: str) -> None:
+def test_broken_requests(plex: LocalPlexController, request_: str) -> None:
     """S13: what is no request is 400 and the connection ends; it says who answered even then."""
     answer = talk(plex.url, request_)
     assert (400, True) == (status_of(answer), b"x-ticketstub: local" in answer)
 
 
-def test_odd_requests_that_are_fine(plex: PlexInHand) -> None:
+def test_odd_requests_that_are_fine(plex: LocalPlexController) -> None:
     """S13: two Hosts, a whole address as target and forwarded fields change nothing of what is answered."""
     for target, more in (
         ("/api/v2/user", "Host: a\r\nHost: b"),
@@ -173,7 +173,7 @@ def test_odd_requests_that_are_fine(plex: PlexInHand) -> None:
 
 @pytest.mark.parametrize("name", ["Upgrade", "upgrade", "UPGRADE"])
 @pytest.mark.parametrize("pieces", [1, 2])
-def test_an_offer_of_another_protocol(plex: PlexInHand, pieces: int, name: str) -> None:
+def test_an_offer_of_another_protocol(plex: LocalPlexController, pieces: int, name: str) -> None:
     """An offer of HTTP/2, as Java's HTTP library makes it with every request, is not taken, and no body is lost."""
     form = b"login=nobody&password=\r\nupgrade: not+this"
     head = (
@@ -191,7 +191,7 @@ def test_an_offer_of_another_protocol(plex: PlexInHand, pieces: int, name: str) 
     assert 2 == answers.count(b"HTTP/1.1 401")
 
 
-def test_old_clients(plex: PlexInHand, attic: str) -> None:
+def test_old_clients(plex: LocalPlexController, attic: str) -> None:
     """HTTP/1.0 is answered, and its connection ends without promising to stay."""
     for url, path in ((plex.url, "/api/v2/user"), (attic, "/identity")):
         answer = talk(url, f"GET {path} HTTP/1.0\r\nX-Plex-Token: {MIRA}\r\n\r\n").lower()
@@ -201,7 +201,7 @@ def test_old_clients(plex: PlexInHand, attic: str) -> None:
 PING = b"GET /api/v2/ping HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n"
 
 
-def test_the_heads_of_several_requests_are_counted_apart(plex: PlexInHand) -> None:
+def test_the_heads_of_several_requests_are_counted_apart(plex: LocalPlexController) -> None:
     """Twelve requests of 2 KiB each that come at once are answered, also where the last one comes in two pieces."""
     request_ = PING + b"X-Plex-Product: %s\r\n\r\n" % (b"x" * 2000)
     requests = request_ * 11 + PING + b"Connection: close\r\n\r\n"
@@ -212,7 +212,7 @@ def test_the_heads_of_several_requests_are_counted_apart(plex: PlexInHand) -> No
         assert 12 == (received + all_of(connection)).count(b"HTTP/1.1 401 ")
 
 
-def test_as_many_requests_as_may_wait(plex: PlexInHand) -> None:
+def test_as_many_requests_as_may_wait(plex: LocalPlexController) -> None:
     """A request that is answered and 16 that wait behind it are all answered, in this order."""
     paths = [f"/api/v2/pins/{number}" for number in range(16)]
     fields = "Host: x\r\nAccept: application/json\r\nX-Plex-Client-Identifier: x\r\n\r\n"
@@ -222,7 +222,7 @@ def test_as_many_requests_as_may_wait(plex: PlexInHand) -> None:
 
 
 @pytest.mark.parametrize("reads", [True, False])
-def test_s14_too_many_requests_at_once(plex: PlexInHand, reads: bool) -> None:
+def test_s14_too_many_requests_at_once(plex: LocalPlexController, reads: bool) -> None:
     """Connections that send 250 KB of requests without waiting are closed, read or not, while others are answered."""
     flood = (PING + b"\r\n") * 4000
     with contextlib.ExitStack() as open_:
@@ -231,10 +231,10 @@ def test_s14_too_many_requests_at_once(plex: PlexInHand, reads: bool) -> None:
             with contextlib.suppress(ConnectionError):
                 each.sendall(flood)
             if reads:
-                assert all_of(each).count(b"HTTP/1.1 ") <= 1 + MOST_QUEUED
+                assert all_of(each).count(b"HTTP/1.1 ") <= 1 + MAX_QUEUED_REQUESTS
             assert 200 == get(plex.url, "/api/v2/user", MIRA).status
         for each in connections:
-            assert all_of(each).count(b"HTTP/1.1 ") <= 1 + MOST_QUEUED  # and it ends
+            assert all_of(each).count(b"HTTP/1.1 ") <= 1 + MAX_QUEUED_REQUESTS  # and it ends
 
 
 class Large:
@@ -253,9 +253,9 @@ class Large:
         await send({"type": "http.response.body", "body": bytes(self.size)})
 
 
-async def serving(settings: Settings, open_: contextlib.AsyncExitStack) -> tuple[Server, str]:
+async def serving(settings: Settings, open_: contextlib.AsyncExitStack) -> tuple[HttpServer, str]:
     """Serve the large answer until the stack ends."""
-    server, listener = Server(Large(), settings, {}), listen("127.0.0.1", 0)
+    server, listener = HttpServer(Large(), settings, {}), listen("127.0.0.1", 0)
     server.open_port(listener)
     open_.push_async_callback(server.close)
     return server, f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -288,17 +288,17 @@ async def test_a_client_that_reads_slowly_gets_everything() -> None:
         await asyncio.to_thread(connection.sendall, PING + b"\r\n")
         await until(lambda: server.state.total_requests == 1)
         (served,) = server.state.connections
-        assert isinstance(served, Connection)
+        assert isinstance(served, HttpConnection)
         left, received = served.transport.get_write_buffer_size(), 0
         while left:  # at each look of the server, some of it was read since the last one
             while served.transport.get_write_buffer_size() == left:
                 received += len(await asyncio.to_thread(connection.recv, 1 << 20))
             left = served.transport.get_write_buffer_size()
-            served.check_reading()
+            served.drop_if_stalled()
         assert Large.size < received + len(await asyncio.to_thread(all_of, connection))
 
 
-def stalled(plex: PlexInHand, open_: contextlib.ExitStack) -> list[socket.socket]:
+def stalled(plex: LocalPlexController, open_: contextlib.ExitStack) -> list[socket.socket]:
     """Open connections of every kind that keeps a server waiting."""
     url, attic = plex.url, plex.media_server("Attic").url
     sockets = [open_.enter_context(raw(url)) for _ in range(6)] + [open_.enter_context(raw(attic))]

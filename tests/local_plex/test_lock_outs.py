@@ -21,10 +21,10 @@ from tests.local_plex.test_auth_keys import CLIENT, Key, exchange, post
 from tests.local_plex.whole import FORM, Whole
 from ticketstub.local_plex.domain import lock_outs
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.storage.base import SignIn, StoreUnavailable
+from ticketstub.local_plex.storage.base import NewSignIn, StoreUnavailable
 from ticketstub.local_plex.world.schema import World
 from ticketstub.refusals import RateLimited
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 PASSWORD = "paper-lantern-42"
 # Cheap hashes: at 20 ms for each attempt these tests would take minutes.
@@ -43,7 +43,7 @@ LOGINS = {
     "NFKC twin": "\uff4dira_\uff31uill",
 }
 MINUTE = 60
-Begin = Callable[..., PlexInHand]
+Begin = Callable[..., LocalPlexController]
 
 
 def account(name: str, **more: object) -> dict[str, object]:
@@ -73,7 +73,7 @@ def _begin(clock: Clock) -> Iterator[Begin]:
     """Start a local Plex; it ends with the test, or with the next one that is started on a file."""
     with ExitStack() as running:
 
-        def begin(db: str | None = None, **answers: object) -> PlexInHand:
+        def begin(db: str | None = None, **answers: object) -> LocalPlexController:
             if db:
                 running.close()
             return running.enter_context(local_plex(world(**answers), db=db, clock=clock))
@@ -333,10 +333,10 @@ def test_what_a_failing_database_refuses_is_no_guess() -> None:
                 raise failures.pop()
             return await right_link(**link)
 
-        async def sign_in_or_fail(wanted: SignIn) -> bool:
+        async def sign_in_or_fail(new: NewSignIn) -> bool:
             if failures:
                 raise failures.pop()
-            return await sign_in(wanted)
+            return await sign_in(new)
 
         instance.store.pins.link = link_or_fail  # type: ignore[method-assign]
         instance.store.sign_in = sign_in_or_fail  # type: ignore[method-assign]

@@ -14,7 +14,7 @@ from tests.tables import every
 from ticketstub.local_plex.domain import media_servers as policy
 from ticketstub.local_plex.world.schema import World, WorldError
 from ticketstub.refusals import Unauthorized
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 PAGE = b"<html><head><title>%b</title></head><body><h1>%d %b</h1></body></html>"
 OWNERS = ["/accounts", "/devices", "/statistics/resources?timespan=6", "/myplex/account"]
@@ -26,26 +26,26 @@ SOURCE = "/security/resources?source=provider://tv.example.movies"
 def _begin(start: Start) -> Start:
     """Start with the small world; `attic` changes keys of its first media server."""
 
-    def begin(answers: dict[str, object] | None = None, attic: dict[str, object] | None = None) -> PlexInHand:
+    def begin(answers: dict[str, object] | None = None, attic: dict[str, object] | None = None) -> LocalPlexController:
         return start(answers, world=small(**(attic or {})), clock=Clock())
 
     return begin
 
 
 @pytest.fixture(name="plex", scope="module")
-def _plex() -> Iterator[PlexInHand]:
+def _plex() -> Iterator[LocalPlexController]:
     """One for the tests that change nothing."""
     with local_plex(small(), clock=Clock()) as running:
         yield running
 
 
 @pytest.fixture(name="attic")
-def _attic(plex: PlexInHand) -> str:
+def _attic(plex: LocalPlexController) -> str:
     return plex.media_server("Attic").url
 
 
 @pytest.fixture(name="loft")
-def _loft(plex: PlexInHand) -> str:
+def _loft(plex: LocalPlexController) -> str:
     return plex.media_server("Loft").url
 
 
@@ -77,7 +77,7 @@ def test_accounts(attic: str) -> None:
     )
 
 
-def test_devices(plex: PlexInHand, attic: str) -> None:
+def test_devices(plex: LocalPlexController, attic: str) -> None:
     """The owner's devices but for media servers: number, name, platform, identifier, since when in seconds."""
     signed_in(plex.url)
     container = in_xml(attic, "/devices")
@@ -118,7 +118,7 @@ def test_every_list_has_a_size_that_is_a_number(attic: str) -> None:
     assert {"1"} == set(booleans)
 
 
-def test_how_it_stands_with_plex_tv(plex: PlexInHand, attic: str) -> None:
+def test_how_it_stands_with_plex_tv(plex: LocalPlexController, attic: str) -> None:
     """`MyPlex`, in JSON without a container: whose it is, where, and what is paid; the server's token no longer."""
     host, port = "127.0.0.1", plex.media_server("Attic").port
     expected = {
@@ -148,7 +148,7 @@ def test_how_it_stands_with_plex_tv(plex: PlexInHand, attic: str) -> None:
 
 
 @pytest.mark.parametrize("path", OWNERS)
-def test_what_is_the_owners_is_nobody_elses(plex: PlexInHand, attic: str, path: str) -> None:
+def test_what_is_the_owners_is_nobody_elses(plex: LocalPlexController, attic: str, path: str) -> None:
     """A share and what was made from it get the 403 page; other accounts, other servers and nobody the 401 page."""
     shared = [get(attic, path, token) for token in (TOM_ON_ATTIC, transient(attic, TOM_ON_ATTIC))]
     assert [(403, PAGE % (b"Forbidden", 403, b"Forbidden"))] * 2 == [(one.status, one.body) for one in shared]
@@ -287,7 +287,7 @@ def test_nobodys_server_makes_no_transient_tokens(loft: str) -> None:
     assert 400 == get(loft, "/security/token").status
 
 
-def test_nobodys_server_is_no_resource(plex: PlexInHand) -> None:
+def test_nobodys_server_is_no_resource(plex: LocalPlexController) -> None:
     """Nobody's list has it, neither as a resource nor as a device."""
     for token in (MIRA, TOM):
         assert LOFT not in rows(plex.url, token)
@@ -349,7 +349,7 @@ def test_who_owns_a_worlds_server(server: dict[str, object], faults: tuple[str, 
 )
 def test_who_is_near(address: str, *, this_machine: bool, same_network: bool) -> None:
     """Only loopback is this machine; private and link-local addresses may be its network; a name is neither."""
-    assert this_machine is policy.is_this_machine(address)
+    assert this_machine is policy.is_local_machine(address)
     assert same_network is policy.is_same_network(address)
     if same_network:
         policy.check_claimable(None, address)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.tables import every
-from ticketstub.local_plex.http.negotiation import accepted, without_suffix
+from ticketstub.local_plex.http.negotiation import choose_format, split_suffix
 from ticketstub.protocol.codec import Format
 
 JSON, XML = Format.JSON, Format.XML
@@ -33,7 +33,7 @@ ACCEPTED = [
 @every(("accept", "expected"), ACCEPTED)
 def test_accept(accept: str, expected: Format | None, default: Format) -> None:
     """JSON and XML are chosen by weight, then by place; a wildcard or nothing leaves it to the default."""
-    assert (expected or default) == accepted(accept.encode(), default)
+    assert (expected or default) == choose_format(accept.encode(), default)
 
 
 @pytest.mark.parametrize(
@@ -49,4 +49,4 @@ def test_accept(accept: str, expected: Format | None, default: Format) -> None:
 )
 def test_suffix(path: str, expected: tuple[str, Format | None]) -> None:
     """A suffix names the format and is no part of what is asked for; a last slash is none either."""
-    assert expected == without_suffix(path)
+    assert expected == split_suffix(path)

@@ -12,28 +12,28 @@ from tests.local_plex.asking import ATTIC, MIRA, ask
 from tests.local_plex.conftest import Start
 from ticketstub.local_plex.api import media_server, plex_tv
 from ticketstub.local_plex.control.commands import COMMANDS
-from ticketstub.local_plex.control.controller import Hand
-from ticketstub.local_plex.http.listeners import Control
+from ticketstub.local_plex.control.controller import Controller
+from ticketstub.local_plex.http.listeners import ControlConfig
 from ticketstub.local_plex.http.router import Route
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.openapi import documents
 from ticketstub.local_plex.pages import start
 from ticketstub.local_plex.pages.site import PAGES
 from ticketstub.local_plex.world.schema import World
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 from ticketstub.tokens import Secret
 
-PLACES: tuple[documents.Place, documents.Place] = ("plex.tv", "media server")
+PLACES: tuple[documents.ApiName, documents.ApiName] = ("plex.tv", "media server")
 QUOTES = ("'", "1' OR '1'='1", '"); DROP TABLE tokens;--', "\\'; --", "%27", "1;SELECT/**/1", "\x00'")
 
 
-def document(place: documents.Place) -> Any:
+def document(place: documents.ApiName) -> Any:
     """Return a document as a client reads it."""
-    return json.loads(documents.text(place))
+    return json.loads(documents.format_document(place))
 
 
 @pytest.mark.parametrize("place", [*PLACES, "control"])
-def test_it_is_an_openapi_document(place: documents.Place) -> None:
+def test_it_is_an_openapi_document(place: documents.ApiName) -> None:
     """A validator that is not ours takes it as OpenAPI 3.1, and each of its schemas as a JSON Schema."""
     found = document(place)
     schemathesis.openapi.from_dict(found).validate()
@@ -42,7 +42,7 @@ def test_it_is_an_openapi_document(place: documents.Place) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_it_is_served_to_everybody(place: documents.Place, fresh: PlexInHand) -> None:
+def test_it_is_served_to_everybody(place: documents.ApiName, fresh: LocalPlexController) -> None:
     """Each kind of port serves its own document, without token, as JSON, to pages of other origins too."""
     url = fresh.url if place == "plex.tv" else fresh.media_server("Attic").url
     found = ask(url, "GET", "/ticketstub/openapi.json")
@@ -58,13 +58,13 @@ def test_it_is_served_to_everybody(place: documents.Place, fresh: PlexInHand) ->
 
 def test_every_route_is_in_it() -> None:
     """All of both tables are there, with method, success, mark and what they ask for; and so is every page."""
-    tables: list[list[Route[Any, Any]]] = [plex_tv.ROUTES.all(), media_server.ROUTES.all()]
+    tables: list[list[Route[Any, Any]]] = [plex_tv.ROUTES.list_routes(), media_server.ROUTES.list_routes()]
     for place, table in zip(PLACES, tables, strict=True):
         paths = document(place)["paths"]
         for route in table:
-            operation = paths[route.kind.http.path][route.kind.http.method.lower()]
-            assert route.kind.http.name == operation["operationId"]
-            assert route.kind.http.mark == operation["x-mark"]
+            operation = paths[route.call_type.http.path][route.call_type.http.method.lower()]
+            assert route.call_type.http.name == operation["operationId"]
+            assert route.call_type.http.mark == operation["x-mark"]
             assert str(route.status) in operation["responses"]
             assert ([{"token": []}] if route.needs_token else []) == operation["security"]
     listed = document("plex.tv")["paths"]
@@ -88,8 +88,8 @@ def test_the_control_api_has_one_too() -> None:
 
 def test_the_control_port_serves_it_to_who_has_the_key() -> None:
     """401 without the key, as all else there."""
-    plex = LocalPlex(World(), hand=Hand(), control=Control(Secret("the-key-of-this-test"), 0))
-    with plex.running():
+    plex = LocalPlex(World(), controller=Controller(), control=ControlConfig(Secret("the-key-of-this-test"), 0))
+    with plex.run_in_thread():
         url = plex.control_url or ""
         assert 401 == ask(url, "GET", "/ticketstub/openapi.json").status
         found = ask(url, "GET", "/ticketstub/openapi.json", {"Authorization": "Bearer the-key-of-this-test"})
@@ -135,11 +135,11 @@ def test_parameters_and_wrappers_as_the_document_has_them() -> None:
     assert ["application/json"] == list(legacy["/pins.json"]["post"]["responses"]["201"]["content"])
 
 
-def _enum(schema: dict[str, str], place: documents.Place) -> Any:
+def _enum(schema: dict[str, str], place: documents.ApiName) -> Any:
     return document(place)["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["enum"]
 
 
-def test_what_is_wrong_before_its_route_is_found_is_said_in_its_routes_way(fresh: PlexInHand) -> None:
+def test_what_is_wrong_before_its_route_is_found_is_said_in_its_routes_way(fresh: LocalPlexController) -> None:
     """A body that is no JSON object is refused by the older API as the older API refuses, and in its format."""
     headers = {"Content-Type": "application/json"}
     assert {"error"} == set(ask(fresh.url, "POST", "/users/sign_in.json", headers, "[1]").json)
@@ -147,7 +147,7 @@ def test_what_is_wrong_before_its_route_is_found_is_said_in_its_routes_way(fresh
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_quotes_break_nothing(place: documents.Place, start: Start) -> None:
+def test_quotes_break_nothing(place: documents.ApiName, start: Start) -> None:
     """Wherever the document has room for a text, one made for SQL is answered, and never with 5xx."""
     plex = start()
     url = plex.url if place == "plex.tv" else plex.media_server("Attic").url
@@ -169,7 +169,7 @@ def test_quotes_break_nothing(place: documents.Place, start: Start) -> None:
     assert ATTIC in ask(plex.url, "GET", "/api/v2/resources", head).body.decode()
 
 
-def _operations(place: documents.Place) -> list[tuple[str, str, Any]]:
+def _operations(place: documents.ApiName) -> list[tuple[str, str, Any]]:
     ending = {"sign_out", "unclaim_server"}
     paths = document(place)["paths"].items()
     return [

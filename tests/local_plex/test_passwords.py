@@ -11,8 +11,14 @@ import pytest
 from argon2 import PasswordHasher, Type
 
 from tests.tables import every
-from ticketstub.local_plex.domain.passwords import LONGEST, Overloaded, Passwords, Turns, hash_fault
-from ticketstub.local_plex.domain.verification_codes import matching_step
+from ticketstub.local_plex.domain.passwords import (
+    MAX_PASSWORD_BYTES,
+    KeyedLock,
+    Overloaded,
+    PasswordChecker,
+    find_hash_fault,
+)
+from ticketstub.local_plex.domain.verification_codes import find_matching_step
 from ticketstub.tokens import Secret
 
 pytestmark = pytest.mark.usefixtures("costly_hashes")
@@ -22,7 +28,7 @@ BARE = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(RIGHT.rev
 
 @pytest.fixture(name="passwords")
 def _passwords():
-    passwords = Passwords(workers=1)
+    passwords = PasswordChecker(workers=1)
     yield passwords
     passwords.close()
 
@@ -37,19 +43,19 @@ async def test_hash_and_verify(passwords):
 
 def test_a_hash_of_a_world(passwords):
     """A world's `password_hash` is verified as it is."""
-    assert passwords.verify_now(BARE, RIGHT)
-    assert not passwords.verify_now(BARE, WRONG)
+    assert passwords.verify_blocking(BARE, RIGHT)
+    assert not passwords.verify_blocking(BARE, WRONG)
 
 
 def test_a_password_of_a_world():
     """In memory a world's password is remembered, under a name that tells nothing; for a file it is hashed."""
-    passwords = Passwords(workers=1, remembers=True)
-    names = [passwords.hash_of_world(RIGHT) for _ in range(2)]
+    passwords = PasswordChecker(workers=1, remember=True)
+    names = [passwords.hash_or_remember(RIGHT) for _ in range(2)]
     assert 2 == len(set(names))
     assert not any(RIGHT.reveal() in name or name.startswith("$argon2id$") for name in names)
-    assert [True, False] == [passwords.verify_now(names[0], typed) for typed in (RIGHT, WRONG)]
-    assert not Passwords(workers=1, remembers=True).verify_now(names[0], RIGHT)
-    assert Passwords(workers=1).hash_of_world(RIGHT).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert [True, False] == [passwords.verify_blocking(names[0], typed) for typed in (RIGHT, WRONG)]
+    assert not PasswordChecker(workers=1, remember=True).verify_blocking(names[0], RIGHT)
+    assert PasswordChecker(workers=1).hash_or_remember(RIGHT).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
 class Counting:
@@ -68,20 +74,20 @@ class Counting:
     "stored",
     [None, "", "nonsense", BARE, "remembered:" + "0" * 32, BARE.replace("m=64", "m=999999"), BARE[:-3] + "AAA"],
 )
-@pytest.mark.parametrize("typed", [RIGHT, Secret(""), Secret("x" * (LONGEST + 1)), Secret("\ud800")])
+@pytest.mark.parametrize("typed", [RIGHT, Secret(""), Secret("x" * (MAX_PASSWORD_BYTES + 1)), Secret("\ud800")])
 async def test_exactly_one_verification(passwords, stored, typed):
     """S3: each check costs one argon2 verification, whatever is stored and whatever was typed."""
     passwords._hasher = counting = Counting(passwords._hasher)
     answer = await passwords.verify(stored, typed)
     (phc,) = counting.verified
-    assert hash_fault(phc) is None
+    assert find_hash_fault(phc) is None
     assert answer == (stored == BARE and typed == RIGHT)
 
 
 def test_the_dummy_costs_what_a_real_one_does(passwords):
     """S3: where there is no account, the parameters verified are those that passwords are hashed with now."""
-    assert passwords.hash_now(RIGHT).split("$")[:4] == passwords._dummy.split("$")[:4]
-    assert hash_fault(passwords._dummy) is None
+    assert passwords.hash_blocking(RIGHT).split("$")[:4] == passwords._dummy.split("$")[:4]
+    assert find_hash_fault(passwords._dummy) is None
 
 
 @pytest.mark.parametrize(
@@ -98,14 +104,14 @@ def test_the_dummy_costs_what_a_real_one_does(passwords):
 def test_costly_hashes_are_refused(change, reason):
     """S14: a foreign hash cannot take all memory or time; the reason does not repeat it."""
     changed = BARE.replace(*change)
-    fault = str(hash_fault(changed))
+    fault = str(find_hash_fault(changed))
     assert reason in fault
     assert BARE.split("$")[-1] not in fault
 
 
 def test_other_kinds_of_argon2_are_refused():
     """Only argon2id is taken."""
-    assert hash_fault(PasswordHasher(time_cost=1, memory_cost=64, parallelism=1, type=Type.D).hash("x"))
+    assert find_hash_fault(PasswordHasher(time_cost=1, memory_cost=64, parallelism=1, type=Type.D).hash("x"))
 
 
 class Gate:
@@ -129,11 +135,11 @@ async def _begun(gate):
 
 async def test_overload_is_told_at_once():
     """S14: one runs, 16 wait, and the next is refused while they still do."""
-    gate, pool = Gate(), Passwords(1)
-    tasks = [asyncio.create_task(pool._do(gate)) for _ in range(17)]
+    gate, pool = Gate(), PasswordChecker(1)
+    tasks = [asyncio.create_task(pool._run_in_pool(gate)) for _ in range(17)]
     await _begun(gate)
     with pytest.raises(Overloaded):
-        await pool._do(gate)
+        await pool._run_in_pool(gate)
     gate.end.set()
     assert list(range(1, 18)) == sorted(await asyncio.gather(*tasks))
     pool.close()
@@ -141,21 +147,21 @@ async def test_overload_is_told_at_once():
 
 async def test_the_permit_belongs_to_the_job():
     """A client that goes away frees no slot while its job runs, and a job that waits is dropped unrun."""
-    gate, pool = Gate(), Passwords(1, 1)
-    running = asyncio.create_task(pool._do(gate))
+    gate, pool = Gate(), PasswordChecker(1, 1)
+    running = asyncio.create_task(pool._run_in_pool(gate))
     await _begun(gate)
-    waiting = asyncio.create_task(pool._do(gate))
+    waiting = asyncio.create_task(pool._run_in_pool(gate))
     await asyncio.sleep(0)
     with pytest.raises(Overloaded):
-        await pool._do(gate)
+        await pool._run_in_pool(gate)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     with pytest.raises(Overloaded):
-        await pool._do(gate)
+        await pool._run_in_pool(gate)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     gate.end.set()
-    assert 2 == await pool._do(gate)
+    assert 2 == await pool._run_in_pool(gate)
     pool.close()
     await asyncio.to_thread(pool._pool.shutdown)
     assert 2 == pool._permits._value
@@ -163,10 +169,10 @@ async def test_the_permit_belongs_to_the_job():
 
 async def test_closing_drops_what_waits():
     """A closed pool finishes what runs, drops what waits and takes nothing more."""
-    gate, pool = Gate(), Passwords(1)
-    running = asyncio.create_task(pool._do(gate))
+    gate, pool = Gate(), PasswordChecker(1)
+    running = asyncio.create_task(pool._run_in_pool(gate))
     await _begun(gate)
-    waiting = asyncio.create_task(pool._do(gate))
+    waiting = asyncio.create_task(pool._run_in_pool(gate))
     await asyncio.sleep(0)
     pool.close()
     gate.end.set()
@@ -174,23 +180,23 @@ async def test_closing_drops_what_waits():
     with pytest.raises(Overloaded):
         await waiting
     with pytest.raises(Overloaded):
-        await pool._do(gate)
+        await pool._run_in_pool(gate)
 
 
 async def test_errors_reach_whoever_waits():
     """An exception of the work is raised where it was asked for, and the worker lives on."""
-    pool = Passwords(1)
+    pool = PasswordChecker(1)
     with pytest.raises(ZeroDivisionError):
-        await pool._do(lambda: 1 / 0)
-    assert 1 == await pool._do(lambda: 1)
+        await pool._run_in_pool(lambda: 1 / 0)
+    assert 1 == await pool._run_in_pool(lambda: 1)
     pool.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux threads have a niceness")
 async def test_workers_step_back():
     """A worker's niceness is 5: the event loop wins, and a busy machine does not starve sign-ins."""
-    pool = Passwords(1)
-    niceness = await pool._do(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    pool = PasswordChecker(1)
+    niceness = await pool._run_in_pool(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
     assert max(5, os.getpriority(os.PRIO_PROCESS, 0)) == niceness
     pool.close()
 
@@ -199,15 +205,15 @@ def test_one_worker_on_two_cores(monkeypatch):
     """One core is left to the event loop, and there is always a worker."""
     for cores, workers in ((1, 1), (2, 1), (8, 7), (None, 1)):
         monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
-        assert workers == Passwords()._pool._max_workers
+        assert workers == PasswordChecker()._pool._max_workers
 
 
 async def test_one_after_the_other_for_each_subject() -> None:
     """Those of one subject have their turn in the order they came, those of others do not wait for them."""
-    turns, seen, gate = Turns(), list[str](), asyncio.Event()
+    turns, seen, gate = KeyedLock(), list[str](), asyncio.Event()
 
     async def take(subject: str, name: str) -> None:
-        async with turns.of(subject):
+        async with turns.hold(subject):
             seen.append(name)
             if subject == "a":
                 await gate.wait()
@@ -225,10 +231,10 @@ async def test_one_after_the_other_for_each_subject() -> None:
 
 async def test_too_many_are_told_at_once() -> None:
     """Beyond one at work and two that wait everybody is told, and who gives up waiting makes room."""
-    turns, gate = Turns(waiting=2), asyncio.Event()
+    turns, gate = KeyedLock(max_waiting=2), asyncio.Event()
 
     async def take() -> None:
-        async with turns.of("a"):
+        async with turns.hold("a"):
             await gate.wait()
 
     tasks = [asyncio.create_task(take()) for _ in range(3)]
@@ -246,11 +252,11 @@ async def test_too_many_are_told_at_once() -> None:
 
 async def test_a_failure_ends_a_turn() -> None:
     """What goes wrong in a turn lets the next one have theirs."""
-    turns = Turns()
+    turns = KeyedLock()
     with pytest.raises(ZeroDivisionError):
-        async with turns.of("a"):
+        async with turns.hold("a"):
             raise ZeroDivisionError
-    async with turns.of("a"):
+    async with turns.hold("a"):
         assert ["a"] == list(turns._locks)
     assert {} == turns._locks
 
@@ -280,4 +286,4 @@ RFC_6238 = Secret("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")
 )
 def test_matching_step(now, code, step):
     """S5: a code tells the step it belongs to, which the store then spends."""
-    assert step == matching_step(RFC_6238, Secret(code), now)
+    assert step == find_matching_step(RFC_6238, Secret(code), now)

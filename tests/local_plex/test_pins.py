@@ -16,8 +16,8 @@ from tests.local_plex.asking import MIRA, START, TOM, Clock, ask, get
 from tests.local_plex.conftest import Start
 from tests.local_plex.pin_asking import CLIENT, FORM, JSON, XML, code_of, create, link, over, poll
 from tests.tables import every
-from ticketstub.local_plex.http.connections import MOST_QUEUED
-from ticketstub.testing import PlexInHand
+from ticketstub.local_plex.http.connections import MAX_QUEUED_REQUESTS
+from ticketstub.testing import LocalPlexController
 
 MADE, STRONG_ENDS, TYPED_ENDS = "2026-11-18T11:06:40Z", "2026-11-18T11:36:40Z", "2026-11-18T11:21:40Z"
 # Ours: a place that is none, with every member.
@@ -60,7 +60,7 @@ def expected_json(url: str, found: dict[str, Any], **changes: object) -> dict[st
     }
 
 
-def test_a_strong_pin(fresh: PlexInHand) -> None:
+def test_a_strong_pin(fresh: LocalPlexController) -> None:
     """A strong PIN is 201 with twelve members in this order: 25 small letters and digits, 1800 seconds, no token."""
     made = ask(fresh.url, "POST", "/api/v2/pins?strong=true", JSON)
     assert (201, "application/json; charset=utf-8") == (made.status, made.headers["content-type"])
@@ -72,14 +72,14 @@ def test_a_strong_pin(fresh: PlexInHand) -> None:
     assert "*" == made.headers["access-control-allow-origin"]
 
 
-def test_a_pin_to_be_typed(fresh: PlexInHand) -> None:
+def test_a_pin_to_be_typed(fresh: LocalPlexController) -> None:
     """A PIN that is not strong has 4 capital letters and digits, and 900 seconds."""
     made = create(fresh.url)
     assert expected_json(fresh.url, made, expiresIn=900, expiresAt=TYPED_ENDS) == made
     assert re.fullmatch("[A-Z0-9]{4}", made["code"])
 
 
-def test_in_xml(fresh: PlexInHand) -> None:
+def test_in_xml(fresh: LocalPlexController) -> None:
     """In XML the scalars are attributes, booleans 0 or 1, null empty, and the location a child."""
     made = ask(fresh.url, "POST", "/api/v2/pins?strong=1", XML)
     pin_id, code = made.xml.get("id"), made.xml.get("code")
@@ -98,7 +98,7 @@ def test_in_xml(fresh: PlexInHand) -> None:
     assert (200, expected) == (polled.status, polled.body.decode())
 
 
-def test_xml_is_what_comes_unasked(plex: PlexInHand) -> None:
+def test_xml_is_what_comes_unasked(plex: LocalPlexController) -> None:
     """Without Accept, and with a wildcard, the answer is XML; the suffix of the path goes before Accept."""
     for accept, path, kind in [
         ("*/*", "/api/v2/pins", "xml"),
@@ -112,7 +112,7 @@ def test_xml_is_what_comes_unasked(plex: PlexInHand) -> None:
         assert (201, f"application/{kind}; charset=utf-8") == (made.status, made.headers["content-type"])
 
 
-def test_the_suffix_of_a_poll_and_of_a_link(fresh: PlexInHand) -> None:
+def test_the_suffix_of_a_poll_and_of_a_link(fresh: LocalPlexController) -> None:
     """`/pins/{id}.json` and `/pins/link.json` are what go and Rust clients ask for."""
     made = create(fresh.url)
     bare = {"X-Plex-Client-Identifier": CLIENT}
@@ -153,7 +153,7 @@ STRONG: list[tuple[str, dict[str, str], str | None, bool]] = [
 
 @every(("query", "kind", "body", "strong"), STRONG)
 def test_where_strong_stands(
-    plex: PlexInHand, query: str, kind: dict[str, str], body: str | None, strong: bool
+    plex: LocalPlexController, query: str, kind: dict[str, str], body: str | None, strong: bool
 ) -> None:
     """`strong` is read from query, form and JSON, in each spelling that clients use; one posts a JSON text alone."""
     made = ask(plex.url, "POST", f"/api/v2/pins{query}", JSON | kind, body)
@@ -169,7 +169,7 @@ def test_where_strong_stands(
         ("", FORM, "strong=%zz"),
     ],
 )
-def test_what_cannot_be_read(plex: PlexInHand, query: str, kind: dict[str, str], body: str | None) -> None:
+def test_what_cannot_be_read(plex: LocalPlexController, query: str, kind: dict[str, str], body: str | None) -> None:
     """A `strong` that is neither, and a body that is not what it is declared as, are 400 with code 1004."""
     assert (400, 1004) == code_of(ask(plex.url, "POST", f"/api/v2/pins{query}", JSON | kind, body))
 
@@ -183,7 +183,7 @@ ENTITY = {
 
 
 @pytest.mark.parametrize("place", ["header", "query", "form"])
-def test_who_asks_may_stand_anywhere(plex: PlexInHand, place: str) -> None:
+def test_who_asks_may_stand_anywhere(plex: LocalPlexController, place: str) -> None:
     """X-Plex-* are taken from header, query or form: plexauth sends them all in the form, authentik in the query."""
     text = urlencode(ENTITY)
     asked: dict[str, tuple[str, dict[str, str], str | None]] = {
@@ -211,7 +211,7 @@ MISSING_XML = (
 )
 
 
-def test_no_client_identifier(plex: PlexInHand) -> None:
+def test_no_client_identifier(plex: LocalPlexController) -> None:
     """Making, polling and linking without a client identifier are 400 with code 1000, in both formats."""
     for method, path in [("POST", "/api/v2/pins"), ("GET", "/api/v2/pins/1402233445"), ("PUT", "/api/v2/pins/link")]:
         answered = ask(plex.url, method, path, NOBODY | {"X-Plex-Token": MIRA})
@@ -219,13 +219,13 @@ def test_no_client_identifier(plex: PlexInHand) -> None:
         assert (400, MISSING_XML) == ((found := ask(plex.url, method, path)).status, found.body)
 
 
-def test_no_product(plex: PlexInHand) -> None:
+def test_no_product(plex: LocalPlexController) -> None:
     """Without a product it is "0", as observed."""
     made = ask(plex.url, "POST", "/api/v2/pins", NOBODY | {"X-Plex-Client-Identifier": CLIENT})
     assert "0" == made.json["product"]
 
 
-def test_a_token_does_not_matter(plex: PlexInHand) -> None:
+def test_a_token_does_not_matter(plex: LocalPlexController) -> None:
     """A PIN is made and polled with any token or none: neither good nor dead ones are looked at."""
     for token in (MIRA, "dead" * 5, "junk"):
         made = create(plex.url, headers={"X-Plex-Token": token})
@@ -258,7 +258,7 @@ def test_linked(start: Start, strong: bool) -> None:
     assert "tom" == get(plex.url, "/api/v2/user", token).json["username"]
 
 
-def test_linked_in_xml(fresh: PlexInHand) -> None:
+def test_linked_in_xml(fresh: LocalPlexController) -> None:
     """In XML a linked PIN's token is an attribute, and `newRegistration` is 0."""
     made = create(fresh.url)
     link(fresh.url, made["code"])
@@ -293,7 +293,7 @@ def test_over(start: Start) -> None:
     assert over(link(plex.url, strong["code"]))
 
 
-def test_only_its_own_client_is_told(fresh: PlexInHand) -> None:
+def test_only_its_own_client_is_told(fresh: LocalPlexController) -> None:
     """S11: to another client a PIN, pending or linked, is not there: the very answer of an unknown id."""
     made = create(fresh.url)
     unknown = poll(fresh.url, made["id"] ^ 1)
@@ -311,7 +311,7 @@ ODD = ["0", "-1", "+5", "1.5", "abc", "9" * 18, "9" * 19, "9" * 400, "%00", "1%2
 
 
 @every("pin_id", ODD)
-def test_odd_ids(plex: PlexInHand, pin_id: str) -> None:
+def test_odd_ids(plex: LocalPlexController, pin_id: str) -> None:
     """What is no id is no PIN's: 404 with code 1020, never an error."""
     assert over(poll(plex.url, pin_id))
 
@@ -323,8 +323,8 @@ def pipelined(url: str, ids: list[int]) -> Iterator[tuple[bytes, bytes]]:
     asked = [f"GET /api/v2/pins/{one} HTTP/1.1\r\n{fields}\r\n".encode() for one in ids]
     place = urlsplit(url).hostname, urlsplit(url).port
     with socket.create_connection(place, 60) as connection, connection.makefile("rb") as answers:
-        for first in range(0, len(asked), MOST_QUEUED):
-            window = asked[first : first + MOST_QUEUED]
+        for first in range(0, len(asked), MAX_QUEUED_REQUESTS):
+            window = asked[first : first + MAX_QUEUED_REQUESTS]
             connection.sendall(b"".join(window))
             for _ in window:
                 status, *head = iter(answers.readline, b"\r\n")
@@ -332,7 +332,7 @@ def pipelined(url: str, ids: list[int]) -> Iterator[tuple[bytes, bytes]]:
                 yield status, answers.read(int(length.partition(b":")[2]))
 
 
-def test_ten_thousand_random_ids(plex: PlexInHand) -> None:
+def test_ten_thousand_random_ids(plex: LocalPlexController) -> None:
     """S11: 10,000 random ids, in windows of 16 on one connection, are all 404 with code 1020 while PINs are alive."""
     made = {create(plex.url)["id"] for _ in range(20)}
     ids = sorted(set(random.Random(20261124).sample(range(10**8, 2**31), 10_000)) - made)
@@ -341,7 +341,7 @@ def test_ten_thousand_random_ids(plex: PlexInHand) -> None:
     assert {(b"HTTP/1.1 404 Not Found\r\n", missing): len(ids)} == answers
 
 
-def test_ids_and_codes_do_not_collide(plex: PlexInHand) -> None:
+def test_ids_and_codes_do_not_collide(plex: LocalPlexController) -> None:
     """Each of 300 PINs has its own id and code, in no order."""
     made = [create(plex.url, "?strong=1" if n % 2 else "") for n in range(300)]
     ids = [pin["id"] for pin in made]
@@ -349,7 +349,7 @@ def test_ids_and_codes_do_not_collide(plex: PlexInHand) -> None:
     assert sorted(ids) != ids
 
 
-def test_xml_of_what_is_not_there(plex: PlexInHand) -> None:
+def test_xml_of_what_is_not_there(plex: LocalPlexController) -> None:
     """In XML the refusal has code and message, and no status either."""
     found = ask(plex.url, "GET", "/api/v2/pins/5", XML)
     expected = (
@@ -391,7 +391,7 @@ LOCATION_SHAPE: dict[str, type] = {
 
 
 @pytest.mark.parametrize("linked", [False, True])
-def test_strict_decoders(fresh: PlexInHand, linked: bool) -> None:
+def test_strict_decoders(fresh: LocalPlexController, linked: bool) -> None:
     """Every member is there with its one type, pending and linked; dates are RFC 3339 with `Z` and no fraction."""
     made = create(fresh.url, "?strong=true")
     if linked:
@@ -405,7 +405,7 @@ def test_strict_decoders(fresh: PlexInHand, linked: bool) -> None:
             assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", moment)
 
 
-def test_browsers_may_poll(plex: PlexInHand) -> None:
+def test_browsers_may_poll(plex: LocalPlexController) -> None:
     """A page of any origin may make and poll PINs with whatever X-Plex-* fields: preflights are 200 and allow them."""
     wanted = "x-plex-client-identifier, x-plex-product, x-plex-device-name, accept, content-type"
     for path in ("/api/v2/pins", "/api/v2/pins/1402233445", "/api/v2/pins/link", "/pins.xml", "/pins/5.xml"):
@@ -429,7 +429,7 @@ def test_browsers_may_poll(plex: PlexInHand) -> None:
         ("POST", "/api/v2/pins/qr/H7QK", "GET, HEAD, OPTIONS"),
     ],
 )
-def test_other_methods(plex: PlexInHand, method: str, path: str, allowed: str) -> None:
+def test_other_methods(plex: LocalPlexController, method: str, path: str, allowed: str) -> None:
     """A known path with another method is 405 with code 1005 and says which it takes."""
     answered = ask(plex.url, method, path, JSON)
     assert (405, 1005) == code_of(answered)

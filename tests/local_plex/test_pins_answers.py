@@ -10,7 +10,7 @@ import pytest
 from tests.local_plex.asking import MIRA, PASSWORDS, START, TOM, Clock, ask, get, sign_in
 from tests.local_plex.conftest import Start
 from tests.local_plex.pin_asking import CLIENT, JSON, XML, create, link, over, poll
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 
 def test_a_linked_pin_told_again(start: Start) -> None:
@@ -113,7 +113,7 @@ def test_the_format_that_comes_unasked(start: Start, form: str) -> None:
     assert f"application/{form}; charset=utf-8" == made.headers["content-type"]
 
 
-def wrong_codes(plex: PlexInHand, many: int) -> None:
+def wrong_codes(plex: LocalPlexController, many: int) -> None:
     for number in range(many):
         assert over(link(plex.url, f"zz{number:02}".replace("z", "!")))
 

@@ -13,12 +13,12 @@ from tests.examples import examples
 from tests.local_plex.asking import ask
 from tests.local_plex.pin_asking import CLIENT, XML
 from tests.tables import every
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 
 @given(product=st.text(max_size=40))
 @examples(60)
-def test_any_text_as_a_product(plex: PlexInHand, product: str) -> None:
+def test_any_text_as_a_product(plex: LocalPlexController, product: str) -> None:
     """Control and direction characters in a product become spaces; what nothing is left of is "0"; XML stays XML."""
     try:
         sent = quote(product.encode())
@@ -47,7 +47,7 @@ def test_any_text_as_a_product(plex: PlexInHand, product: str) -> None:
         ("Werkst\u00e4tte \U0001f3ac", "Werkst\u00e4tte \U0001f3ac"),
     ],
 )
-def test_products(plex: PlexInHand, sent: str, shown: str) -> None:
+def test_products(plex: LocalPlexController, sent: str, shown: str) -> None:
     """A product is shown as it was said, without what a terminal or page could trip over, 255 characters at most."""
     made = ask(plex.url, "POST", f"/api/v2/pins.json?X-Plex-Product={quote(sent)}&X-Plex-Client-Identifier={CLIENT}")
     assert (201, shown) == (made.status, made.json["product"])
@@ -56,7 +56,7 @@ def test_products(plex: PlexInHand, sent: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize("identifier", ["Postman", "0x2fc00000001", "x" * 1000, "\u00e9\u00e8", "a b&c=d", '<&">'])
-def test_any_identifier(plex: PlexInHand, identifier: str) -> None:
+def test_any_identifier(plex: LocalPlexController, identifier: str) -> None:
     """Any identifier is legal, is told as it came, and is the one that may poll."""
     named = quote(identifier)
     made = ask(plex.url, "POST", f"/api/v2/pins.json?X-Plex-Client-Identifier={named}")

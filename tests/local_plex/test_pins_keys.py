@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.local_plex.asking import START, TOM, Answered, Clock, ask, get
 from tests.local_plex.conftest import Start
 from tests.local_plex.pin_asking import CLIENT, JSON, code_of, create, link, over, poll
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 KEY = ed25519.Ed25519PrivateKey.from_private_bytes(b"k" * 32)
 OTHER = ed25519.Ed25519PrivateKey.from_private_bytes(b"o" * 32)
@@ -67,7 +67,7 @@ def payload(jwt: str) -> Any:
 
 
 @pytest.mark.parametrize(("strong", "length"), [({"strong": True}, 25), ({}, 4), ({"strong": False}, 4)])
-def test_a_pin_with_a_key(fresh: PlexInHand, strong: dict[str, bool], length: int) -> None:
+def test_a_pin_with_a_key(fresh: LocalPlexController, strong: dict[str, bool], length: int) -> None:
     """A PIN with a key is a PIN like any other: 201, typed unless strong, pending."""
     made = create_with(fresh.url, jwk_of(KEY), **strong)
     assert (201, length, None) == (made.status, len(made.json["code"]), made.json["authToken"])
@@ -95,7 +95,7 @@ BAD_KEYS: dict[str, object] = {
 
 
 @pytest.mark.parametrize("name", BAD_KEYS)
-def test_what_is_no_key(fresh: PlexInHand, name: str) -> None:
+def test_what_is_no_key(fresh: LocalPlexController, name: str) -> None:
     """A `jwk` that is no public Ed25519 or RSA key is 400 with code 1004, and no private part is repeated."""
     made = create_with(fresh.url, BAD_KEYS[name], strong=True)
     assert (400, 1004) == code_of(made)
@@ -117,7 +117,7 @@ def test_head_makes_no_jwt(start: Start) -> None:
     assert 401 == get(plex.url, "/api/v2/user", opaque).status
 
 
-def test_the_whole_way(fresh: PlexInHand) -> None:
+def test_the_whole_way(fresh: LocalPlexController) -> None:
     """Pending polls tell nothing and spend no nonce; once linked, the same device JWT gets Plex's."""
     made = create_with(fresh.url, jwk_of(KEY), strong=True).json
     nonce = get(fresh.url, "/api/v2/auth/nonce").json["nonce"]
@@ -163,7 +163,7 @@ def test_polled_again(start: Start) -> None:
     assert 200 == get(plex.url, "/api/v2/user", tokens[-1]).status
 
 
-def test_rsa(fresh: PlexInHand) -> None:
+def test_rsa(fresh: LocalPlexController) -> None:
     """An RSA key works as well (documented)."""
     made = create_with(fresh.url, rsa_jwk()).json
     link(fresh.url, made["code"], TOM)
@@ -219,7 +219,7 @@ def test_bad_device_jwts(start: Start, linked: bool) -> None:
     assert bool(proven(plex.url, made, device_jwt()).json["authToken"]) == linked
 
 
-def test_a_jwt_of_its_pin_s_client_only(fresh: PlexInHand) -> None:
+def test_a_jwt_of_its_pin_s_client_only(fresh: LocalPlexController) -> None:
     """Another client does not get the token with a good device JWT, its own or the right one."""
     made = create_with(fresh.url, jwk_of(KEY)).json
     link(fresh.url, made["code"])
@@ -227,7 +227,7 @@ def test_a_jwt_of_its_pin_s_client_only(fresh: PlexInHand) -> None:
         assert over(proven(fresh.url, made, jwt, **{"X-Plex-Client-Identifier": "other-client"}))
 
 
-def test_a_plain_pin_ignores_it(fresh: PlexInHand) -> None:
+def test_a_plain_pin_ignores_it(fresh: LocalPlexController) -> None:
     """A PIN without key gives its opaque token whatever `deviceJWT` says."""
     made = create(fresh.url)
     link(fresh.url, made["code"])
@@ -245,7 +245,7 @@ def test_a_plain_pin_after_a_key(start: Start) -> None:
     assert 204 == link(plex.url, plain["code"], TOM).status
 
 
-def test_a_jwt_may_approve(fresh: PlexInHand) -> None:
+def test_a_jwt_may_approve(fresh: LocalPlexController) -> None:
     """A JWT links a PIN as an opaque token does."""
     made = create_with(fresh.url, jwk_of(KEY)).json
     link(fresh.url, made["code"], TOM)

@@ -11,7 +11,7 @@ import pytest
 from tests.local_plex.asking import MIRA, START, TOM, Answered, Clock, ask, get
 from tests.local_plex.conftest import Start
 from tests.local_plex.pin_asking import CLIENT, create, link, over, poll
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 WHO = {"X-Plex-Client-Identifier": CLIENT, "X-Plex-Product": "Demo App"}
 PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -38,7 +38,7 @@ def pending(pin_id: str, code: str) -> str:
     )
 
 
-def test_made(fresh: PlexInHand) -> None:
+def test_made(fresh: LocalPlexController) -> None:
     """`POST /pins.xml` with an empty body is 201 with the PIN's address, Rails' types and nulls, and 300 seconds."""
     made = ask(fresh.url, "POST", "/pins.xml", WHO, "")
     pin_id, code = made.xml.findtext("id"), made.xml.findtext("code")
@@ -52,7 +52,7 @@ def test_made(fresh: PlexInHand) -> None:
     assert 10**8 <= int(pin_id) < 2**31
 
 
-def test_pending(fresh: PlexInHand) -> None:
+def test_pending(fresh: LocalPlexController) -> None:
     """A poll is 200 with the same body while nobody has approved it, by the address that was given too."""
     pin_id, code = make(fresh.url)
     for path in (f"/pins/{pin_id}.xml", f"/pins/{pin_id}"):
@@ -60,7 +60,7 @@ def test_pending(fresh: PlexInHand) -> None:
         assert (200, pending(pin_id, code)) == (found.status, found.body.decode())
 
 
-def test_linked(fresh: PlexInHand) -> None:
+def test_linked(fresh: LocalPlexController) -> None:
     """Once linked it has the user's id and the token under both names; the token is good on the older API."""
     pin_id, code = make(fresh.url)
     assert 204 == link(fresh.url, code, TOM).status
@@ -92,7 +92,7 @@ def test_over(start: Start) -> None:
     assert over(link(plex.url, other))
 
 
-def test_another_client(fresh: PlexInHand) -> None:
+def test_another_client(fresh: LocalPlexController) -> None:
     """To another client it is not there; without a client identifier making and asking are 400."""
     pin_id, code = make(fresh.url)
     link(fresh.url, code)
@@ -104,14 +104,14 @@ def test_another_client(fresh: PlexInHand) -> None:
         assert (400, expected) == (refused.status, refused.body.decode())
 
 
-def test_each_kind_by_its_own_path(fresh: PlexInHand) -> None:
+def test_each_kind_by_its_own_path(fresh: LocalPlexController) -> None:
     """A PIN is asked for as it was made (ours): neither kind is there for the other path."""
     pin_id, _ = make(fresh.url)
     assert over(poll(fresh.url, pin_id))
     assert GONE[0] == stands(fresh.url, create(fresh.url)["id"]).status
 
 
-def test_the_json_twin(fresh: PlexInHand) -> None:
+def test_the_json_twin(fresh: LocalPlexController) -> None:
     """`/pins.json` has the same members in a `pin`, in snake case; so has a refusal its text."""
     made = ask(fresh.url, "POST", "/pins.json", WHO)
     pin_id, code = made.json["pin"]["id"], made.json["pin"]["code"]
@@ -149,7 +149,7 @@ def test_denied(start: Start, tmp_path: Path, way: str) -> None:
     assert expected == (found.status, found.body.decode())
 
 
-def test_as_a_media_centre_does(fresh: PlexInHand) -> None:
+def test_as_a_media_centre_does(fresh: LocalPlexController) -> None:
     """An old media centre's whole way: make, show the code, ask each second, take `auth_token`, read the account."""
     pin_id, code = make(fresh.url)
     for _ in range(3):

@@ -13,8 +13,8 @@ from tests.local_plex.whole import Whole
 from ticketstub.local_plex.api.pins import link_pin
 from ticketstub.local_plex.domain import pins
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.http.request import Asked
-from ticketstub.local_plex.http.router import Visit
+from ticketstub.local_plex.http.request import IncomingRequest
+from ticketstub.local_plex.http.router import RequestContext
 from ticketstub.local_plex.settings import Settings
 from ticketstub.local_plex.storage.base import DeviceRow, TokenRow
 from ticketstub.protocol.codec import Format
@@ -53,7 +53,7 @@ def test_too_fast_in_each_dialect() -> None:
 
 def test_too_many_in_all() -> None:
     """Where too many live in all, from whatever address, the next is 503, code 1013, with Retry-After."""
-    with Whole(world(), settings=Settings(pins=3)) as plex:
+    with Whole(world(), settings=Settings(max_pins=3)) as plex:
         made = [make(plex) for _ in range(4)]
         assert [201, 201, 201] == [answer.status for answer in made[:3]]
         assert (*BUSY, "1") == (*said(made[3]), made[3].headers["retry-after"])
@@ -95,7 +95,7 @@ def test_others_cannot_use_up_a_pin_s_polls() -> None:
 # Drawing.
 
 
-def drawing(*numbers: int) -> pins.Below:
+def drawing(*numbers: int) -> pins.RandomBelow:
     """Draw these numbers in turn, and the last one for ever."""
     left: Iterator[int] = iter(numbers)
     last = [0]
@@ -109,14 +109,17 @@ def drawing(*numbers: int) -> pins.Below:
 
 def test_what_is_drawn() -> None:
     """The lowest and the highest ids have 9 and 10 digits and fit 31 bits; every letter and digit can be in a code."""
-    assert (100_000_000, 2_147_483_647) == (pins.new_id(lambda _most: 0), pins.new_id(lambda most: most - 1))
-    assert ("AAAA", "9999") == (
-        pins.new_code(strong=False, below=lambda _most: 0),
-        pins.new_code(strong=False, below=lambda most: most - 1),
+    assert (100_000_000, 2_147_483_647) == (
+        pins.generate_pin_id(lambda _most: 0),
+        pins.generate_pin_id(lambda most: most - 1),
     )
-    typed = {pins.new_code(strong=False, below=lambda most, n=n: n % most)[0] for n in range(36)}  # type: ignore[misc]  # n is bound
+    assert ("AAAA", "9999") == (
+        pins.generate_pin_code(strong=False, randbelow=lambda _most: 0),
+        pins.generate_pin_code(strong=False, randbelow=lambda most: most - 1),
+    )
+    typed = {pins.generate_pin_code(strong=False, randbelow=lambda most, n=n: n % most)[0] for n in range(36)}  # type: ignore[misc]  # n is bound
     assert set("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == typed
-    assert 25 == len(pins.new_code(strong=True))
+    assert 25 == len(pins.generate_pin_code(strong=True))
 
 
 CLIENT_ROW = DeviceRow(client_identifier=CLIENT, product="Demo App")
@@ -125,9 +128,11 @@ CLIENT_ROW = DeviceRow(client_identifier=CLIENT, product="Demo App")
 def test_a_draw_that_exists() -> None:
     """An id or a code that another living PIN has is drawn again."""
     with Whole(world(), settings=Settings()) as plex:
-        first = plex.run(pins.make(plex.instance, CLIENT_ROW, below=drawing(7)))
+        first = plex.run(pins.create_pin(plex.instance, CLIENT_ROW, randbelow=drawing(7)))
         # The same id; then another id with the same code; then both new.
-        second = plex.run(pins.make(plex.instance, CLIENT_ROW, below=drawing(*[7] * 5, 8, *[7] * 4, 9, 1, 2, 3, 4)))
+        second = plex.run(
+            pins.create_pin(plex.instance, CLIENT_ROW, randbelow=drawing(*[7] * 5, 8, *[7] * 4, 9, 1, 2, 3, 4))
+        )
         assert (100_000_007, "HHHH") == (first.id, first.code)
         assert (100_000_009, "BCDE") == (second.id, second.code)
 
@@ -135,16 +140,16 @@ def test_a_draw_that_exists() -> None:
 def test_a_draw_that_never_fits() -> None:
     """Where nothing new is drawn however often, it is 503 and nothing is made."""
     with Whole(world(), settings=Settings()) as plex:
-        plex.run(pins.make(plex.instance, CLIENT_ROW, below=drawing(7)))
+        plex.run(pins.create_pin(plex.instance, CLIENT_ROW, randbelow=drawing(7)))
         with pytest.raises(ServerError) as refused:
-            plex.run(pins.make(plex.instance, CLIENT_ROW, below=drawing(7)))
+            plex.run(pins.create_pin(plex.instance, CLIENT_ROW, randbelow=drawing(7)))
         assert 503 == refused.value.status
 
 
 # In between.
 
 
-def visit_of(plex: Whole, account: TokenRow | None, token: str) -> Visit[Instance, TokenRow]:
+def visit_of(plex: Whole, account: TokenRow | None, token: str) -> RequestContext[Instance, TokenRow]:
     assert account is not None
     scope: dict[str, object] = {
         "method": "PUT",
@@ -154,7 +159,7 @@ def visit_of(plex: Whole, account: TokenRow | None, token: str) -> Visit[Instanc
         "raw_path": b"",
         "query_string": b"",
     }
-    visit: Visit[Instance, TokenRow] = Visit(plex.instance, Asked(scope, Format.JSON))
+    visit: RequestContext[Instance, TokenRow] = RequestContext(plex.instance, IncomingRequest(scope, Format.JSON))
     visit.token = token
     visit.caller = account
     return visit

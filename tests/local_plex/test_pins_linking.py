@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.local_plex.asking import MIRA, TOM, TOM_ON_ATTIC, Clock, ask, get
 from tests.local_plex.pin_asking import FORM, JSON, code_of, create, link, over, poll
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 
 @pytest.mark.parametrize("where", ["form", "query", "json"])
-def test_where_the_code_stands(fresh: PlexInHand, where: str) -> None:
+def test_where_the_code_stands(fresh: LocalPlexController, where: str) -> None:
     """The code is taken from form or query, and from JSON; 204 has no body."""
     made = create(fresh.url)
     given = JSON | {"X-Plex-Token": MIRA}
@@ -30,7 +30,7 @@ def test_where_the_code_stands(fresh: PlexInHand, where: str) -> None:
     assert poll(fresh.url, made["id"]).json["authToken"]
 
 
-def test_no_code(plex: PlexInHand) -> None:
+def test_no_code(plex: LocalPlexController) -> None:
     """Linking without a code is 400 with code 1004, with a good token; without one the token comes first."""
     for body in ("", "code=", "other=1"):
         given = JSON | FORM | {"X-Plex-Token": MIRA}
@@ -39,7 +39,7 @@ def test_no_code(plex: PlexInHand) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "junk", "x" * 20, TOM_ON_ATTIC])
-def test_who_may_not_link(fresh: PlexInHand, token: str) -> None:
+def test_who_may_not_link(fresh: LocalPlexController, token: str) -> None:
     """No token, a dead one and a share's are 401 with code 1001, and the PIN stays as it was."""
     made = create(fresh.url)
     refused = link(fresh.url, made["code"], token)
@@ -48,7 +48,7 @@ def test_who_may_not_link(fresh: PlexInHand, token: str) -> None:
     assert 204 == link(fresh.url, made["code"]).status
 
 
-def test_linking_twice(fresh: PlexInHand) -> None:
+def test_linking_twice(fresh: LocalPlexController) -> None:
     """A linked PIN can be linked by nobody again (404, code 1020), and stays with the account that was first."""
     made = create(fresh.url)
     assert 204 == link(fresh.url, made["code"], TOM).status
@@ -57,7 +57,7 @@ def test_linking_twice(fresh: PlexInHand) -> None:
     assert "tom" == get(fresh.url, "/api/v2/user", poll(fresh.url, made["id"]).json["authToken"]).json["username"]
 
 
-def test_a_pin_s_token_is_its_own(fresh: PlexInHand) -> None:
+def test_a_pin_s_token_is_its_own(fresh: LocalPlexController) -> None:
     """Two PINs of one client have two tokens; both live."""
     tokens = []
     for _ in range(2):
@@ -72,7 +72,7 @@ WRONG_CODES = ["ZZZZ!", "x" * 25, "X" * 25, "%00", "%EF%BC%A8%EF%BC%97QK", "H7Q"
 
 
 @pytest.mark.parametrize("code", WRONG_CODES)
-def test_wrong_codes(plex: PlexInHand, clock: Clock, code: str) -> None:
+def test_wrong_codes(plex: LocalPlexController, clock: Clock, code: str) -> None:
     """What is no code, and a code of nobody, are 404 with code 1020."""
     clock.now += 1000  # earlier attempts are forgotten
     assert over(link(plex.url, code))
@@ -80,7 +80,7 @@ def test_wrong_codes(plex: PlexInHand, clock: Clock, code: str) -> None:
 
 @given(code=st.text(max_size=30))
 @examples(40)
-def test_any_text_as_a_code(plex: PlexInHand, clock: Clock, code: str) -> None:
+def test_any_text_as_a_code(plex: LocalPlexController, clock: Clock, code: str) -> None:
     """Whatever is sent as a code is refused as 404, 400 where it is empty: never an error, never a link."""
     clock.now += 1000
     body = json.dumps({"code": code})

@@ -15,7 +15,7 @@ from tests.local_plex.asking import Clock, ask
 from tests.local_plex.conftest import Start
 from tests.local_plex.pin_asking import CLIENT, JSON, create, link, over
 from tests.tables import every
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 QUIET = 4  # modules of margin that a QR code has around it
 
@@ -59,19 +59,19 @@ def picture(url: str, code: str, **headers: str) -> bytes:
     return found.body
 
 
-def test_the_reading_by_hand_can_fail(fresh: PlexInHand) -> None:
+def test_the_reading_by_hand_can_fail(fresh: LocalPlexController) -> None:
     """Two texts are two pictures."""
     code = create(fresh.url)["code"]
     assert leads_to(f"{fresh.url}/link?pin=XXXX") != modules(picture(fresh.url, code))
 
 
-def test_a_typed_code(fresh: PlexInHand) -> None:
+def test_a_typed_code(fresh: LocalPlexController) -> None:
     """The picture of a code to be typed leads to the link page with the code in it; nobody is asked for."""
     made = create(fresh.url)
     assert leads_to(f"{fresh.url}/link?pin={made['code']}") == modules(picture(fresh.url, made["code"]))
 
 
-def test_a_strong_code(fresh: PlexInHand) -> None:
+def test_a_strong_code(fresh: LocalPlexController) -> None:
     """The picture of a strong code leads to the approval page, with client, code and product in the fragment."""
     made = create(fresh.url, "?strong=true")
     page = (
@@ -80,7 +80,7 @@ def test_a_strong_code(fresh: PlexInHand) -> None:
     assert leads_to(page) == modules(picture(fresh.url, made["code"]))
 
 
-def test_where_a_pin_says_it_is(fresh: PlexInHand) -> None:
+def test_where_a_pin_says_it_is(fresh: LocalPlexController) -> None:
     """`qr` in a PIN's body is the address of its picture."""
     made = create(fresh.url)
     found = ask(fresh.url, "GET", urlsplit(made["qr"]).path)
@@ -109,7 +109,7 @@ HOSTS = [
 
 
 @every(("host", "base"), HOSTS)
-def test_what_a_host_makes_of_it(plex: PlexInHand, host: str, base: str) -> None:
+def test_what_a_host_makes_of_it(plex: LocalPlexController, host: str, base: str) -> None:
     """The address is the one that was asked, if it looks like one; under Plex's names, and else, it is plex.tv's."""
     made: Any = ask(plex.url, "POST", "/api/v2/pins", {**JSON, "Host": host.encode().decode("latin-1")})
     if made.status == 400 and not made.headers.get("x-request-id"):
@@ -117,7 +117,7 @@ def test_what_a_host_makes_of_it(plex: PlexInHand, host: str, base: str) -> None
     assert f"{base}/api/v2/pins/qr/{made.json['code']}" == made.json["qr"]
 
 
-def test_under_plex_s_own_names(fresh: PlexInHand) -> None:
+def test_under_plex_s_own_names(fresh: LocalPlexController) -> None:
     """Who came by plex.tv is led to plex.tv's pages: what leads it here leads the camera's owner too."""
     typed, strong = create(fresh.url), create(fresh.url, "?strong=true")
     assert leads_to(f"https://plex.tv/link?pin={typed['code']}") == modules(
@@ -141,7 +141,7 @@ def test_as_long_as_the_pin_lives(start: Start) -> None:
 
 
 @pytest.mark.parametrize("code", ["ZZZZ", "!!!!", "x" * 25, "%00", "a" * 3000, "..%5C..", "h7qk"])
-def test_codes_of_nobody(plex: PlexInHand, code: str) -> None:
+def test_codes_of_nobody(plex: LocalPlexController, code: str) -> None:
     """A code of no PIN has no picture: 404 with code 1020, in XML where nothing is asked for."""
     assert over(ask(plex.url, "GET", f"/api/v2/pins/qr/{code}", JSON))
     assert re.search(b'<error code="1020"', ask(plex.url, "GET", f"/api/v2/pins/qr/{code}").body)

@@ -9,42 +9,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.local_plex.asking import Clock
-from ticketstub.local_plex.domain.limits import Buckets, Rates
+from ticketstub.local_plex.domain.limits import RateLimiter, RateLimits
 from ticketstub.local_plex.settings import Settings
 from ticketstub.refusals import RateLimited
 
 
 def test_a_burst_and_then_its_pace() -> None:
     """So many at once, then one each so many seconds; who is refused is told how long to wait, and loses nothing."""
-    buckets = Buckets(3, 2.0)
-    assert [None, None, None, 2.0, 2.0] == [buckets.take("a", 100.0) for _ in range(5)]
-    assert 0.5 == buckets.take("a", 101.5)
-    assert [None, 2.0] == [buckets.take("a", 102.0) for _ in range(2)]
-    assert [None, None, None, 2.0] == [buckets.take("a", 200.0) for _ in range(4)]
+    buckets = RateLimiter(3, 2.0)
+    assert [None, None, None, 2.0, 2.0] == [buckets.acquire("a", 100.0) for _ in range(5)]
+    assert 0.5 == buckets.acquire("a", 101.5)
+    assert [None, 2.0] == [buckets.acquire("a", 102.0) for _ in range(2)]
+    assert [None, None, None, 2.0] == [buckets.acquire("a", 200.0) for _ in range(4)]
 
 
 def test_each_by_itself() -> None:
     """One who asks too much is in nobody else's way."""
-    buckets = Buckets(1, 60.0)
-    assert [None, 60.0, None] == [buckets.take(who, 0.0) for who in ("a", "a", "b")]
+    buckets = RateLimiter(1, 60.0)
+    assert [None, 60.0, None] == [buckets.acquire(who, 0.0) for who in ("a", "a", "b")]
 
 
 def test_a_clock_that_was_set_back() -> None:
     """A clock that goes back makes nobody wait longer than the rate says."""
-    buckets = Buckets(2, 10.0)
+    buckets = RateLimiter(2, 10.0)
     for _ in range(2):
-        buckets.take("a", 1000.0)
-    assert 10.0 == buckets.take("a", 0.0)
-    assert buckets.take("a", 10.0) is None
+        buckets.acquire("a", 1000.0)
+    assert 10.0 == buckets.acquire("a", 0.0)
+    assert buckets.acquire("a", 10.0) is None
 
 
 @given(st.lists(st.floats(0, 5), min_size=1, max_size=200))
 def test_never_more_than_the_rate(gaps: list[float]) -> None:
     """In any time there are no more than the burst and what the pace allows, whenever they come."""
-    buckets, now, allowed = Buckets(4, 1.0), 0.0, list[float]()
+    buckets, now, allowed = RateLimiter(4, 1.0), 0.0, list[float]()
     for gap in gaps:
         now += gap
-        if buckets.take("a", now) is None:
+        if buckets.acquire("a", now) is None:
             allowed.append(now)
     for first, begin in enumerate(allowed):
         for last in range(first, len(allowed)):
@@ -54,22 +54,22 @@ def test_never_more_than_the_rate(gaps: list[float]) -> None:
 @given(st.lists(st.floats(0, 5), min_size=1, max_size=50))
 def test_waiting_as_told_is_enough(gaps: list[float]) -> None:
     """Who waits as long as was said is allowed then."""
-    buckets, now = Buckets(2, 1.0), 0.0
+    buckets, now = RateLimiter(2, 1.0), 0.0
     for gap in gaps:
         now += gap
-        if (wait := buckets.take("a", now)) is not None:
+        if (wait := buckets.acquire("a", now)) is not None:
             now += wait
-            assert buckets.take("a", now) is None
+            assert buckets.acquire("a", now) is None
 
 
 def test_memory_is_bounded() -> None:
     """However many ask, no more are remembered than said, and those that asked last are."""
-    buckets = Buckets(1, 60.0, most=100)
+    buckets = RateLimiter(1, 60.0, max_subjects=100)
     for number in range(10_000):
-        assert buckets.take(number, number / 1000) is None
+        assert buckets.acquire(number, number / 1000) is None
     assert 100 == len(buckets._empty_at)
-    assert buckets.take(9_999, 10.0) is not None
-    assert buckets.take(0, 10.0) is None
+    assert buckets.acquire(9_999, 10.0) is not None
+    assert buckets.acquire(0, 10.0) is None
 
 
 def limited(count: Callable[[], None]) -> int:
@@ -85,7 +85,7 @@ def limited(count: Callable[[], None]) -> int:
 def test_the_numbers() -> None:
     """20 polls of a PIN at once and then five a second, ten switches a second, ten nonces a minute for a client."""
     ticks = Clock(0)
-    rates = Rates(Settings(), ticks)
+    rates = RateLimits(Settings(), ticks)
     assert 20 == limited(lambda: rates.count("poll", 1402233445))
     assert 10 == limited(lambda: rates.count("switch", 10500123))
     assert 10 == limited(lambda: rates.count("nonce", "demo-client-7c1f"))
@@ -98,13 +98,13 @@ def test_the_numbers() -> None:
     )
     ticks.now += 59
     assert 10 == limited(lambda: rates.count("nonce", "demo-client-7c1f"))
-    rates.forget()
+    rates.reset()
     assert 20 == limited(lambda: rates.count("poll", 1402233445))
 
 
 def test_what_a_refusal_says() -> None:
     """It is 429, code 1003, with the whole seconds to wait."""
-    rates = Rates(Settings(nonces_a_minute=1), Clock(0))
+    rates = RateLimits(Settings(nonces_per_minute=1), Clock(0))
     rates.count("nonce", "demo-client-7c1f")
     with pytest.raises(RateLimited) as refused:
         rates.count("nonce", "demo-client-7c1f")

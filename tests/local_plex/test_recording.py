@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from tests.tables import every
-from ticketstub.local_plex.content.recording import Recorder, secrets_of
-from ticketstub.local_plex.content.replies import Replies
-from ticketstub.local_plex.http.request import Asked, Scope
+from ticketstub.local_plex.content.recording import Recorder, find_secrets
+from ticketstub.local_plex.content.replies import ReplyFolder
+from ticketstub.local_plex.http.request import IncomingRequest, Scope
 from ticketstub.local_plex.redaction.known_secrets import KnownSecrets
 from ticketstub.local_plex.redaction.scrubbing import Scrubber
 from ticketstub.local_plex.world.schema import World
@@ -93,7 +93,7 @@ def on_disk(folder: Path) -> str:
     return readings(b"\n".join(parts))
 
 
-def asking(path: str, query: str = "", **headers: str) -> Asked:
+def asking(path: str, query: str = "", **headers: str) -> IncomingRequest:
     """Make a request as the server reads it."""
     scope: Scope = {
         "method": "GET",
@@ -103,8 +103,10 @@ def asking(path: str, query: str = "", **headers: str) -> Asked:
         "client": None,
         "http_version": "1.1",
     }
-    asked = Asked(scope, Format.JSON)
-    asked.read_head([(name.lower().replace("_", "-").encode(), text.encode()) for name, text in headers.items()], 65536)
+    asked = IncomingRequest(scope, Format.JSON)
+    asked.parse_head(
+        [(name.lower().replace("_", "-").encode(), text.encode()) for name, text in headers.items()], 65536
+    )
     return asked
 
 
@@ -141,10 +143,10 @@ def test_what_has_a_secrets_name_reaches_the_disk_nowhere(text: str, name: str, 
         folder = Path(made) / "kept"
         recorder = Recorder(folder)
         earlier = json.dumps({"title": f"about {text} and so on"}).encode()
-        assert recorder.keep_at("/earlier", {}, "application/json", earlier)
-        assert recorder.keep_at(f"/path/{text}", {"a": text}, "application/json", b'{"kept":1}')
+        assert recorder.record_path("/earlier", {}, "application/json", earlier)
+        assert recorder.record_path(f"/path/{text}", {"a": text}, "application/json", b'{"kept":1}')
         body = {"MediaContainer": {name: {"deep": [text]}, "title": f"({text})", "x": ENCODINGS[encoding](text)}}
-        assert recorder.keep_at("/later", {}, "application/json", json.dumps(body).encode())
+        assert recorder.record_path("/later", {}, "application/json", json.dumps(body).encode())
         assert text.lower() not in on_disk(folder)
         assert [True] == [path.name == "later.json" for path in folder.glob("later*")]
         assert "about" in (folder / "earlier.json").read_text()
@@ -169,11 +171,11 @@ def _assert_kept_without(secret: str, written: str, place: str) -> None:
         recorder = Recorder(folder, (TOKEN,))
         asked = asking(f"/x/{quote(written, safe='')}", f"q={quote(written, safe='')}&type=1", X_Plex_Token=TOKEN)
         for request in (asked, asking("/plain")):
-            recorder.keep(request, media_type, body.encode())
+            recorder.record(request, media_type, body.encode())
         assert secret.lower() not in on_disk(folder)
-        if recorder.keep(asking("/plain"), media_type, body.encode()) is None:
+        if recorder.record(asking("/plain"), media_type, body.encode()) is None:
             return  # it says so, and writes nothing
-        found = Replies(folder)._answer(asking("/plain"), TOKEN)
+        found = ReplyFolder(folder)._answer(asking("/plain"), TOKEN)
         assert 200 == found.status
         if media_type == "application/json":
             assert type(json.loads(body)) is type(json.loads(found.body))
@@ -197,7 +199,7 @@ def test_what_can_be_scrubbed_is_written(place: str, encoding: str) -> None:
     text = json.dumps(written) if place == "member" else written
     text = html.escape(text) if place in {"attribute", "element"} else text
     with tempfile.TemporaryDirectory() as made:
-        file = Recorder(Path(made), (TOKEN,)).keep_at("/a", {}, media_type, (body % text).encode())
+        file = Recorder(Path(made), (TOKEN,)).record_path("/a", {}, media_type, (body % text).encode())
         assert file
         assert "scrubbed" in file.read_text()
 
@@ -218,8 +220,8 @@ def test_public_addresses_and_names_are_replaced_by_the_same_ones(tmp_path: Path
         "version": "1.2.3.4",
         "at": "12:30:45",
     }
-    recorder.keep_at("/a", {}, "application/json", json.dumps(body).encode())
-    recorder.keep_at("/b", {}, "text/xml", f"<a host='{DIGITS}.plex.direct' at='1.1.1.1'/>".encode())
+    recorder.record_path("/a", {}, "application/json", json.dumps(body).encode())
+    recorder.record_path("/b", {}, "text/xml", f"<a host='{DIGITS}.plex.direct' at='1.1.1.1'/>".encode())
     found = json.loads((tmp_path / "a.json").read_text())
     other = f"{1:032x}"
     assert [
@@ -242,7 +244,7 @@ def test_only_its_owner_can_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     try:
         with monkeypatch.context() as kept:
             kept.setattr(Path, "unlink", lambda *_, **__: None)  # the unfinished file stays, to be looked at
-            Recorder(tmp_path / "one/two").keep_at("/a/b", {}, "text/plain", b"x")
+            Recorder(tmp_path / "one/two").record_path("/a/b", {}, "text/plain", b"x")
     finally:
         os.umask(before)
     modes = {str(path.relative_to(tmp_path)): stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
@@ -254,7 +256,7 @@ def test_what_cannot_be_looked_into_is_not_written(tmp_path: Path) -> None:
     """Archives, and pictures and bytes with a known secret or one with a form in them; other pictures are."""
     recorder = Recorder(tmp_path, (TOKEN,))
     picture = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-    assert recorder.keep_at("/good", {}, "image/png", picture)
+    assert recorder.record_path("/good", {}, "image/png", picture)
     for media_type, body in (
         ("image/png", picture + TOKEN.encode()),
         ("image/png", picture + base64.b64encode(b"x" + TOKEN.encode())),
@@ -262,7 +264,7 @@ def test_what_cannot_be_looked_into_is_not_written(tmp_path: Path) -> None:
         ("application/zip", b"PK\x03\x04\0\0\0"),
         ("application/gzip", b"\x1f\x8b\0\0"),
     ):
-        assert recorder.keep_at("/bad", {}, media_type, body) is None
+        assert recorder.record_path("/bad", {}, media_type, body) is None
     assert ["good.png"] == [path.name for path in tmp_path.iterdir()]
 
 
@@ -283,7 +285,7 @@ def test_what_cannot_be_looked_into_is_not_written(tmp_path: Path) -> None:
 def test_secrets_in_broken_or_misnamed_answers_are_not_written(tmp_path: Path, media_type: str, body: bytes) -> None:
     """A secret with its name is not written: as an element, in a text with a wrong byte, cut off or misnamed."""
     secret = "Zk3xQw9LmNpRsTuVbYc1"
-    Recorder(tmp_path).keep_at("/a", {}, media_type, body % secret.encode())
+    Recorder(tmp_path).record_path("/a", {}, media_type, body % secret.encode())
     assert secret.lower() not in on_disk(tmp_path)
 
 
@@ -291,7 +293,7 @@ def test_secrets_in_broken_or_misnamed_answers_are_not_written(tmp_path: Path, m
 def test_texts_of_other_encodings_are_read(tmp_path: Path, encoding: str) -> None:
     """They are written as UTF-8, which is what they say of themselves then."""
     text = f"<?xml version='1.0' encoding='{encoding}'?><a t='{TOKEN}' e='me@mail.example'>café</a>"
-    file = Recorder(tmp_path, (TOKEN,)).keep_at("/a", {}, "text/xml", text.encode(encoding))
+    file = Recorder(tmp_path, (TOKEN,)).record_path("/a", {}, "text/xml", text.encode(encoding))
     assert file
     root = ET.fromstring(file.read_bytes())  # noqa: S314  # written above
     assert ("scrubbed", "somebody@example.test", "café") == (root.get("t"), root.get("e"), root.text)
@@ -301,7 +303,7 @@ def test_addresses_of_people_are_replaced_by_the_same_ones(tmp_path: Path) -> No
     """Each e-mail address becomes another, also one that looks like ours and was none of ours."""
     recorder = Recorder(tmp_path)
     for name in ("a", "b"):
-        recorder.keep_at(f"/{name}", {}, "application/json", b'["me@mail.example", "tom@example.test"]')
+        recorder.record_path(f"/{name}", {}, "application/json", b'["me@mail.example", "tom@example.test"]')
         found = json.loads((tmp_path / f"{name}.json").read_text())
         assert ["somebody@example.test", "somebody-2@example.test"] == found
 
@@ -309,7 +311,7 @@ def test_addresses_of_people_are_replaced_by_the_same_ones(tmp_path: Path) -> No
 def test_unknown_types_are_scrubbed_as_text(tmp_path: Path) -> None:
     """A type that nobody knows is a text if it reads as one."""
     body = f"Authorization: Bearer {TOKEN[::-1]}\nCookie: a=1; session={TOKEN[1:]}\nx={TOKEN}\n".encode()
-    file = Recorder(tmp_path, (TOKEN,)).keep_at("/log", {}, "application/x-log", body)
+    file = Recorder(tmp_path, (TOKEN,)).record_path("/log", {}, "application/x-log", body)
     assert file
     assert "Authorization: scrubbed\nCookie: scrubbed\nx=scrubbed\n" == file.read_text()
 
@@ -323,7 +325,7 @@ def test_what_a_request_sent_is_known(tmp_path: Path) -> None:
     }
     asked = asking("/echo", "accessToken=Dd4-another0ne&type=1", **sent)
     said = [*sent.values(), "Dd4-another0ne"]
-    Recorder(tmp_path).keep(asked, "text/html", f"<p>{' '.join(said)}</p>".encode())
+    Recorder(tmp_path).record(asked, "text/html", f"<p>{' '.join(said)}</p>".encode())
     written = on_disk(tmp_path)
     assert [] == [text for text in said if text.lower() in written]
 
@@ -331,7 +333,7 @@ def test_what_a_request_sent_is_known(tmp_path: Path) -> None:
 def test_the_secrets_of_a_world_are_known() -> None:
     """Passwords and tokens of accounts, servers and shares."""
     world = World.demo()
-    found = set(secrets_of(world))
+    found = set(find_secrets(world))
     for account in world.accounts:
         for secret in (account.password, account.token, account.verification_secret):
             assert secret is None or secret.reveal() in found
@@ -355,20 +357,20 @@ def test_many_answers_with_secrets_of_their_own_are_recorded_in_time(
 ) -> None:
     """A file is looked through once for each secret: twice the answers are at most six times the work, not eight."""
     looked = 0
-    found_in = KnownSecrets.found_in
+    found_in = KnownSecrets.is_found_in
 
     def counting(self: KnownSecrets, data: str | bytes) -> bool:
         nonlocal looked
         looked += len(self._texts)
         return found_in(self, data)
 
-    monkeypatch.setattr(KnownSecrets, "found_in", counting)
+    monkeypatch.setattr(KnownSecrets, "is_found_in", counting)
     work: list[int] = []
     for many in (30, 60):
         recorder, looked = Recorder(tmp_path / str(many)), 0
         for number in range(many):
             body = b'{"email":"u%d@mail.example","accessToken":"Zk3xQw9LmNpRs%07d"}' % (number, number)
-            assert recorder.keep_at(f"/{number}", {}, "application/json", body)
+            assert recorder.record_path(f"/{number}", {}, "application/json", body)
         work.append(looked)
     assert work[1] <= 6 * work[0]
 

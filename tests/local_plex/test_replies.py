@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.local_plex.asking import ATTIC, MIRA, TOM, TOM_ON_ATTIC, ask, transient, world
 from tests.local_plex.conftest import Start
-from ticketstub.local_plex.content.fallback import MOST
-from ticketstub.local_plex.content.reply_names import stem
+from ticketstub.local_plex.content.fallback import MAX_BODY_BYTES
+from ticketstub.local_plex.content.reply_names import build_reply_name
 from ticketstub.local_plex.world.schema import World, WorldError
 
 SECTIONS = b'{"MediaContainer":{"size":1,"Directory":[{"key":"1","title":"Films"}]}}'
@@ -161,7 +161,7 @@ def test_letters_count_as_they_are(attic: str) -> None:
 def test_a_file_that_is_too_long_is_said_to_be(attic: str, folder: Path) -> None:
     """More than 16 MiB are not answered."""
     with (folder / "long.bin").open("wb") as long:
-        long.truncate(MOST + 1)
+        long.truncate(MAX_BODY_BYTES + 1)
     found = get(attic, "/long")
     assert 404 == found.status
     assert b"longer than 16777216 bytes" in found.body
@@ -173,7 +173,7 @@ METHODS = st.text(f"{ascii_uppercase}-", max_size=16)  # the server's parser let
 @given(st.text(max_size=40), st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3), METHODS)
 def test_no_name_leads_out_of_the_folder(path: str, query: dict[str, str], method: str) -> None:
     """Whatever is asked for, its file's name is made of harmless pieces and stays below the folder."""
-    name = stem(f"/{path}", query, method)
+    name = build_reply_name(f"/{path}", query, method)
     pieces = name.split("/")
     assert all(pieces), name
     assert set() == {".", ".."} & set(pieces)
@@ -187,19 +187,19 @@ def test_no_name_leads_out_of_the_folder(path: str, query: dict[str, str], metho
 def test_two_paths_have_two_names(one: str, other: str) -> None:
     """No two pieces of a path share a file."""
     one, other = one.replace("/", ""), other.replace("/", "")
-    assert (one == other) == (stem(f"/x{one}", {}) == stem(f"/x{other}", {}))
+    assert (one == other) == (build_reply_name(f"/x{one}", {}) == build_reply_name(f"/x{other}", {}))
 
 
 def test_names_are_the_documented_ones() -> None:
     """Examples, written out."""
-    assert "library/sections/1/all@sort=titleSort%3Adesc&type=1" == stem(
+    assert "library/sections/1/all@sort=titleSort%3Adesc&type=1" == build_reply_name(
         "/library/sections/1/all", {"type": "1", "sort": "titleSort:desc"}
     )
-    assert "%3A/timeline~PUT" == stem("/:/timeline/", {}, "PUT")
-    assert "%2E%2E/a%40b" == stem("/../a@b", {})
-    assert "caf%C3%A9" == stem("/café", {})
-    assert quote("é") in stem("/café", {})
-    assert "a@sha256-" == stem("/a", {"q": "x" * 200})[:9]
+    assert "%3A/timeline~PUT" == build_reply_name("/:/timeline/", {}, "PUT")
+    assert "%2E%2E/a%40b" == build_reply_name("/../a@b", {})
+    assert "caf%C3%A9" == build_reply_name("/café", {})
+    assert quote("é") in build_reply_name("/café", {})
+    assert "a@sha256-" == build_reply_name("/a", {"q": "x" * 200})[:9]
 
 
 def test_a_world_says_where_the_folder_is(tmp_path: Path) -> None:

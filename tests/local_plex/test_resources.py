@@ -12,7 +12,7 @@ from tests.local_plex.asking import ATTIC, MIRA, MIRA_ON_TOMS, START, TOM, TOM_O
 from tests.local_plex.conftest import Start
 from tests.local_plex.family import PIP, VERA, family, switch
 from tests.local_plex.small import rows, signed_in, small
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 ATTICS_OWN = "At9-the_attics_own_0"
 OLDER = ["/api/resources", "/pms/resources"]
@@ -20,7 +20,7 @@ BOOLEANS = "owned synced relay presence httpsRequired publicAddressMatches dnsRe
 
 
 @pytest.fixture(name="plex", scope="module")
-def _plex() -> Iterator[PlexInHand]:
+def _plex() -> Iterator[LocalPlexController]:
     """The small world, with a player, a controller and a plain application of mira's."""
     with local_plex(small(), clock=Clock()) as running:
         signed_in(running.url)
@@ -42,7 +42,7 @@ def older(url: str, path: str = "/api/resources", token: str = MIRA, **headers: 
     return answer.xml
 
 
-def test_players_are_resources_too(plex: PlexInHand) -> None:
+def test_players_are_resources_too(plex: LocalPlexController) -> None:
     """Devices that provide a player or client come after the servers, without token and addresses.
 
     What only servers say is missing; a plain application is not listed, nor is a device that only controls others.
@@ -80,7 +80,7 @@ def test_players_are_resources_too(plex: PlexInHand) -> None:
     assert {"server"} == {each["provides"] for each in listed(plex.url, TOM)}  # others' devices are nobody's business
 
 
-def test_no_boolean_is_empty_in_xml(plex: PlexInHand) -> None:
+def test_no_boolean_is_empty_in_xml(plex: LocalPlexController) -> None:
     """python-plexapi refuses a boolean that is neither 0 nor 1: each there is one, also of players."""
     answer = ask(plex.url, "GET", "/api/v2/resources", {"X-Plex-Token": MIRA, "X-Plex-Client-Identifier": "x"})
     assert ("resources", 4) == (answer.xml.tag, len(answer.xml))
@@ -93,7 +93,7 @@ def test_no_boolean_is_empty_in_xml(plex: PlexInHand) -> None:
             assert {"0", "1"} >= {connection.get(name) for name in ("local", "relay", "IPv6")}
 
 
-def test_the_token_of_each_server(plex: PlexInHand) -> None:
+def test_the_token_of_each_server(plex: LocalPlexController) -> None:
     """Owned: the very token that asked, also a device's; shared: that share's; nobody is told any other."""
     token = signed_in(plex.url)
     for asking in (MIRA, token):
@@ -117,7 +117,7 @@ def test_a_servers_own_token_is_told_no_other(start: Start) -> None:
 
 
 @pytest.mark.parametrize("path", OLDER)
-def test_the_older_form(plex: PlexInHand, path: str) -> None:
+def test_the_older_form(plex: LocalPlexController, path: str) -> None:
     """MediaContainer, Device, Connection; dates in seconds; no `connections`, no IPv6; no `relay` of an address."""
     container = older(plex.url, path)
     assert ("MediaContainer", "4") == (container.tag, container.get("size"))
@@ -157,12 +157,12 @@ def test_the_older_form(plex: PlexInHand, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [*OLDER, "/api/resources/", "/api/resources.json"])
-def test_the_older_form_is_xml_whatever_is_accepted(plex: PlexInHand, path: str) -> None:
+def test_the_older_form_is_xml_whatever_is_accepted(plex: LocalPlexController, path: str) -> None:
     """Clients ask for JSON and read XML; they need no client identifier either."""
     older(plex.url, path, Accept="application/json")
 
 
-def test_the_oldest_form(plex: PlexInHand) -> None:
+def test_the_oldest_form(plex: LocalPlexController) -> None:
     """`/pms/servers.xml` lists servers only, each with one address."""
     container = older(plex.url, "/pms/servers.xml")
     assert (["Server"] * 3, "3") == ([each.tag for each in container], container.get("size"))
@@ -198,7 +198,7 @@ def test_a_dead_token_on_the_older_forms(start: Start, status: int) -> None:
         assert [("errors", "Invalid token")] * 2 == [(one.xml.tag, one.xml.findtext("error")) for one in answers]
 
 
-def test_only_the_present_form_asks_for_a_client_identifier(plex: PlexInHand) -> None:
+def test_only_the_present_form_asks_for_a_client_identifier(plex: LocalPlexController) -> None:
     """400 with code 1000 there, 200 on the older ones."""
     headers = {"X-Plex-Token": MIRA, "Accept": "application/json"}
     answer = ask(plex.url, "GET", "/api/v2/resources", headers)
@@ -209,7 +209,7 @@ def test_only_the_present_form_asks_for_a_client_identifier(plex: PlexInHand) ->
 
 
 @pytest.mark.parametrize("path", ["/api/v2/resources", *OLDER])
-def test_what_is_included_is_0_or_1(plex: PlexInHand, path: str) -> None:
+def test_what_is_included_is_0_or_1(plex: LocalPlexController, path: str) -> None:
     """Anything else is 400, on the older forms too."""
     assert 400 == get(plex.url, f"{path}?includeRelay=yes", MIRA).status
     assert 200 == get(plex.url, f"{path}?includeHttps=1&includeRelay=1&includeIPv6=1", MIRA).status
@@ -251,7 +251,7 @@ def test_a_removed_device_loses_whom_it_switched_to(start: Start) -> None:
     assert [401, 401, 200, 200, 200] == found
 
 
-def test_a_share_in_the_list_opens_that_server_alone(plex: PlexInHand) -> None:
+def test_a_share_in_the_list_opens_that_server_alone(plex: LocalPlexController) -> None:
     """What is listed for tom opens Attic and nothing else; a token of the list is never printed elsewhere."""
     assert [200, 401, 401] == [
         get(plex.media_server(name).url, "/", TOM_ON_ATTIC).status for name in ("Attic", "Shed", "Toms")
@@ -261,7 +261,7 @@ def test_a_share_in_the_list_opens_that_server_alone(plex: PlexInHand) -> None:
         assert {TOM, TOM_ON_ATTIC} == set(re.findall(f"{MIRA}|{MIRA_ON_TOMS}|{TOM_ON_ATTIC}|{TOM}", body))
 
 
-def test_an_owned_server_has_an_empty_owner_in_xml(plex: PlexInHand) -> None:
+def test_an_owned_server_has_an_empty_owner_in_xml(plex: LocalPlexController) -> None:
     """`ownerId` is empty for what the caller owns, and the owner's id for what is shared (observed)."""
     root = ask(plex.url, "GET", "/api/v2/resources", {"X-Plex-Token": MIRA, "X-Plex-Client-Identifier": "x"}).xml
     assert {"Attic": "", "Toms": "10500321"}.items() <= {each.get("name"): each.get("ownerId") for each in root}.items()
@@ -275,7 +275,7 @@ def test_the_older_lists_may_be_empty(start: Start) -> None:
     assert {"Attic", "Shed", "Toms"} == {each["name"] for each in listed(plex.url)}
 
 
-def test_cors_may_be_missing(start: Start, plex: PlexInHand) -> None:
+def test_cors_may_be_missing(start: Start, plex: LocalPlexController) -> None:
     """With `cors = "none"` neither preflights, answers nor refusals let pages of other origins read them."""
     without = start({"cors": "none"}, world=small())
     field = "access-control-allow-origin"

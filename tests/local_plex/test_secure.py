@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ticketstub.local_plex.http.listeners import Secure
-from ticketstub.local_plex.intercept.authority import Issued, issue_for_run, server_context
+from ticketstub.local_plex.http.listeners import TlsConfig
+from ticketstub.local_plex.intercept.authority import IssuedCertificate, create_server_context, issue_certificate
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.settings import Settings
 from ticketstub.local_plex.world.schema import World
@@ -32,13 +32,13 @@ class Stage:
     def __init__(self, folder: Path, settings: Settings | None = None) -> None:
         self.folder = folder
         self.asked_for: list[tuple[str, ...]] = []
-        self.issued: list[Issued] = []
-        self.plex = LocalPlex(World.demo(), secure=Secure(self._context, (0,)), settings=settings)
+        self.issued: list[IssuedCertificate] = []
+        self.plex = LocalPlex(World.demo(), tls=TlsConfig(self._context, (0,)), settings=settings)
 
     def _context(self, names: Sequence[str]) -> ssl.SSLContext:
         self.asked_for.append(tuple(names))
-        self.issued.append(issue_for_run(names, datetime.now(UTC)))
-        return server_context(self.issued[0], self.folder)
+        self.issued.append(issue_certificate(names, datetime.now(UTC)))
+        return create_server_context(self.issued[0], self.folder)
 
     def connect(self, port: int) -> socket.socket:
         return socket.create_connection(("127.0.0.1", port), timeout=60)
@@ -62,7 +62,7 @@ def asked(connection: socket.socket, path: str, host: str = "plex.tv", more: str
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     stage = Stage(tmp_path)
-    with stage.plex.running():
+    with stage.plex.run_in_thread():
         yield stage
 
 
@@ -127,9 +127,9 @@ def test_the_client_s_own_address_is_seen(stage: Stage) -> None:
 def test_who_trusts_somebody_else_gets_nothing(stage: Stage) -> None:
     """A client that does not know the authority breaks off, and the next one is answered."""
     with pytest.raises(ssl.SSLCertVerificationError), stage.connect(stage.port) as plain:
-        ssl.create_default_context(cadata=issue_for_run(["plex.tv"], datetime.now(UTC)).authority.decode()).wrap_socket(
-            plain, server_hostname="plex.tv"
-        )
+        ssl.create_default_context(
+            cadata=issue_certificate(["plex.tv"], datetime.now(UTC)).authority.decode()
+        ).wrap_socket(plain, server_hostname="plex.tv")
     assert 200 == asked(stage.tls(stage.port, "plex.tv"), "/:/ip")[0]
 
 
@@ -145,7 +145,7 @@ def closed(connection: socket.socket) -> bool:
 def test_who_cannot_decide_is_let_go(tmp_path: Path, said: bytes) -> None:
     """Silence, half a handshake and none at all end within the time that a head may take."""
     stage = Stage(tmp_path, Settings(head_seconds=0.05))
-    with stage.plex.running(), stage.connect(stage.port) as client:
+    with stage.plex.run_in_thread(), stage.connect(stage.port) as client:
         client.sendall(said)
         began = time.monotonic()
         assert closed(client)
@@ -154,8 +154,8 @@ def test_who_cannot_decide_is_let_go(tmp_path: Path, said: bytes) -> None:
 
 def test_so_many_may_be_undecided(tmp_path: Path) -> None:
     """Beyond the number of connections a further silent one is closed at once, and those that speak get in after."""
-    stage = Stage(tmp_path, Settings(connections=2))
-    with stage.plex.running(), ExitStack() as clients:
+    stage = Stage(tmp_path, Settings(max_connections=2))
+    with stage.plex.run_in_thread(), ExitStack() as clients:
         silent = [clients.enter_context(stage.connect(stage.port)) for _ in range(2)]
         time.sleep(0.02)
         assert closed(clients.enter_context(stage.connect(stage.port)))
@@ -166,7 +166,7 @@ def test_it_ends_beside_the_undecided(tmp_path: Path) -> None:
     """Silent clients and half a handshake do not keep it from ending."""
     stage, began = Stage(tmp_path), time.monotonic()
     with ExitStack() as clients:
-        with stage.plex.running():
+        with stage.plex.run_in_thread():
             for said in (b"", b"\x16\x03"):
                 clients.enter_context(stage.connect(stage.port)).sendall(said)
             time.sleep(0.02)

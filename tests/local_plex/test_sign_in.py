@@ -15,7 +15,7 @@ from tests.local_plex.asking import MIRA, PASSWORDS, SECRET, START, Answered, Cl
 from tests.local_plex.conftest import Start
 from tests.local_plex.counting import verifications
 from tests.tables import every
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 PATH = "/api/v2/users/signin"
 FORM = {"Content-Type": "application/x-www-form-urlencoded", "X-Plex-Client-Identifier": "demo-client-7c1f"}
@@ -29,7 +29,7 @@ def refused(code: int, status: int = 401) -> tuple[int, int]:
     return status, code
 
 
-def test_sign_in(plex: PlexInHand) -> None:
+def test_sign_in(plex: LocalPlexController) -> None:
     """A right password gives 201 and the account with a new token, past subscriptions and trials; the token works."""
     answer = sign_in(plex.url, "tom", PASSWORDS["tom"])
     assert (201, "tom", [], []) == (
@@ -43,7 +43,7 @@ def test_sign_in(plex: PlexInHand) -> None:
     assert "tom" == get(plex.url, "/api/v2/user", token).json["username"]
 
 
-def test_sign_in_in_xml(plex: PlexInHand) -> None:
+def test_sign_in_in_xml(plex: LocalPlexController) -> None:
     """XML is the default here too, and the suffix of the path decides."""
     form = urlencode({"login": "tom", "password": PASSWORDS["tom"]})
     answer = ask(plex.url, "POST", PATH, FORM, form)
@@ -53,7 +53,7 @@ def test_sign_in_in_xml(plex: PlexInHand) -> None:
 
 
 @pytest.mark.parametrize("login", ["tom", "TOM", " tom ", "tom@example.test", "Tom@Example.Test"])
-def test_any_spelling_of_a_login(plex: PlexInHand, login: str) -> None:
+def test_any_spelling_of_a_login(plex: LocalPlexController, login: str) -> None:
     """User name and e-mail address sign in, however they are capitalised."""
     assert 201 == sign_in(plex.url, login, PASSWORDS["tom"]).status
 
@@ -78,7 +78,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("login", "password", "fields", "code"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
 def test_refused_sign_ins_cost_one_verification(
-    plex: PlexInHand, login: str, password: str, fields: Any, code: int
+    plex: LocalPlexController, login: str, password: str, fields: Any, code: int
 ) -> None:
     """S3: whatever is wrong, one argon2 verification is made, and what is wrong is told only behind the password."""
     before = verifications(plex)
@@ -86,7 +86,7 @@ def test_refused_sign_ins_cost_one_verification(
     assert (refused(code), 1) == (code_of(answer), verifications(plex) - before)
 
 
-def test_good_sign_ins_cost_one_verification(plex: PlexInHand, clock: Clock) -> None:
+def test_good_sign_ins_cost_one_verification(plex: LocalPlexController, clock: Clock) -> None:
     """S3: a good sign-in costs one verification too, with a code of its own, behind the password, or without."""
     clock.now += 3600
     sign_ins: list[tuple[str, str, Any]] = [
@@ -104,13 +104,13 @@ def test_good_sign_ins_cost_one_verification(plex: PlexInHand, clock: Clock) -> 
         )
 
 
-def test_unknown_and_known_logins_look_alike(plex: PlexInHand) -> None:
+def test_unknown_and_known_logins_look_alike(plex: LocalPlexController) -> None:
     """S3: an unknown login and a wrong password have the same body and the same header fields."""
     unknown, known = sign_in(plex.url, "nobody", "x"), sign_in(plex.url, "tom", "x")
     assert (unknown.body, unknown.headers.keys()) == (known.body, known.headers.keys())
 
 
-def test_a_code_works_once(plex: PlexInHand, clock: Clock) -> None:
+def test_a_code_works_once(plex: LocalPlexController, clock: Clock) -> None:
     """S5: a used code and an older one are refused (1028), also with the clock set back; the next one works."""
     clock.now += 3600
 
@@ -196,7 +196,7 @@ BODIES = [
 
 
 @every(("kind", "body", "status"), BODIES)
-def test_bodies(plex: PlexInHand, kind: str, body: str, status: int | tuple[int, ...]) -> None:
+def test_bodies(plex: LocalPlexController, kind: str, body: str, status: int | tuple[int, ...]) -> None:
     """A form and a JSON object are taken; anything else, broken or too long, is 400 with code 1004, never an error."""
     before = verifications(plex)
     answer = ask(plex.url, "POST", PATH, {**FORM, "Accept": "application/json", "Content-Type": kind}, body)
@@ -205,7 +205,7 @@ def test_bodies(plex: PlexInHand, kind: str, body: str, status: int | tuple[int,
         assert (1004, 0) == (code_of(answer)[1], verifications(plex) - before)
 
 
-def test_login_and_password_are_read_from_the_body_alone(plex: PlexInHand) -> None:
+def test_login_and_password_are_read_from_the_body_alone(plex: LocalPlexController) -> None:
     """A password in the query would end in logs: it is not looked at."""
     answer = ask(plex.url, "POST", f"{PATH}?login=tom&password=rainy-harbour-17", FORM, "")
     assert 400 == answer.status

@@ -3,10 +3,10 @@
 from urllib.parse import urlencode
 
 from tests.local_plex.asking import MIRA, MIRA_ON_TOMS, TOM, TOM_ON_ATTIC, ask, connect, get
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 
-def test_an_account_sees_its_own_things_only(plex: PlexInHand) -> None:
+def test_an_account_sees_its_own_things_only(plex: LocalPlexController) -> None:
     """S21: nobody is told another's account, server or token."""
     mira, tom = (get(plex.url, "/api/v2/resources", token).json for token in (MIRA, TOM))
     assert {MIRA, MIRA_ON_TOMS} == {each["accessToken"] for each in mira}
@@ -21,7 +21,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "applicat
 DEAD = "Dead_token_012345678"
 
 
-def test_where_a_token_is_read_from(plex: PlexInHand) -> None:
+def test_where_a_token_is_read_from(plex: LocalPlexController) -> None:
     """Header (in any case), else query (in exactly this case); an empty header leaves it to the query."""
     ok, path = (200, 401), "/api/v2/user"
     assert ok[0] == ask(plex.url, "GET", path, {"x-pLEX-token": MIRA}).status
@@ -32,7 +32,7 @@ def test_where_a_token_is_read_from(plex: PlexInHand) -> None:
     assert ok[1] == ask(plex.url, "GET", f"{path}?x-plex-token={MIRA}").status
 
 
-def test_a_token_is_read_from_nowhere_else(plex: PlexInHand, attic: str) -> None:
+def test_a_token_is_read_from_nowhere_else(plex: LocalPlexController, attic: str) -> None:
     """Not from a cookie, an Authorization header, the path, a body on a media server, or other parameters."""
     for headers in (
         {"Cookie": f"X-Plex-Token={MIRA}; authToken={MIRA}"},
@@ -48,7 +48,7 @@ def test_a_token_is_read_from_nowhere_else(plex: PlexInHand, attic: str) -> None
     assert 200 == ask(attic, "POST", f"{path}&X-Plex-Token={MIRA}", FORM, "").status
 
 
-def test_parameters_are_read_from_header_query_and_form(plex: PlexInHand) -> None:
+def test_parameters_are_read_from_header_query_and_form(plex: LocalPlexController) -> None:
     """The client identifier may stand in any of the three, with the names' case free in the header alone."""
     form, path = "login=tom&password=rainy-harbour-17", "/api/v2/users/signin"
     identifier = "X-Plex-Client-Identifier"
@@ -63,7 +63,7 @@ def test_parameters_are_read_from_header_query_and_form(plex: PlexInHand) -> Non
         assert (400, 1000) == (wrong.status, wrong.json["errors"][0]["code"])
 
 
-def test_a_form_in_the_body_of_a_get(plex: PlexInHand) -> None:
+def test_a_form_in_the_body_of_a_get(plex: LocalPlexController) -> None:
     """It counts as parameters, as Plex's own guide sends them: the token, the client, and what a call takes."""
     said = urlencode({"X-Plex-Token": MIRA, "X-Plex-Client-Identifier": "a", "X-Plex-Product": "Guide"})
     assert "mira_quill" == ask(plex.url, "GET", "/api/v2/user", FORM, said).json["username"]
@@ -76,7 +76,7 @@ def test_a_form_in_the_body_of_a_get(plex: PlexInHand) -> None:
     assert 404 == ask(plex.url, "GET", f"/api/v2/pins/{made['id']}", FORM, "X-Plex-Client-Identifier=b").status
 
 
-def test_what_a_call_takes_in_the_form_of_a_get(plex: PlexInHand, attic: str) -> None:
+def test_what_a_call_takes_in_the_form_of_a_get(plex: LocalPlexController, attic: str) -> None:
     """A call's own parameters count there too, behind those of the query, on plex.tv and on media servers."""
     headers = FORM | {"X-Plex-Token": MIRA, "X-Plex-Client-Identifier": "a"}
     both = "type=delegation&scope=all"
@@ -87,7 +87,7 @@ def test_what_a_call_takes_in_the_form_of_a_get(plex: PlexInHand, attic: str) ->
     assert 200 == ask(plex.url, "GET", "/api/v2/resources", headers, "includeHttps=1").status
 
 
-def test_the_form_of_a_get_is_bounded(plex: PlexInHand) -> None:
+def test_the_form_of_a_get_is_bounded(plex: LocalPlexController) -> None:
     """It may be as long as any body, and the connection goes on after it."""
     headers = FORM | {"X-Plex-Token": MIRA}
     assert 413 == ask(plex.url, "GET", "/api/v2/user", headers, "x=" + "y" * 17_000).status

@@ -8,9 +8,9 @@ from tests.local_plex.asking import MIRA, PASSWORDS, START, TOM_ON_ATTIC, Clock,
 from tests.local_plex.conftest import Start
 from ticketstub.local_plex.domain.transient_tokens import TransientTokens
 from ticketstub.local_plex.settings import Settings
-from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.refusals import ServerError
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 HOURS = 3600
 SOURCE = "/security/resources?source=provider://tv.example.movies"
@@ -91,7 +91,7 @@ def test_it_ends_with_the_token_it_was_made_from(start: Start) -> None:
     assert [False, False] == [alive(attic, token) for token in (first, second)]
 
 
-def test_it_is_one_server_s_own(plex: PlexInHand, attic: str) -> None:
+def test_it_is_one_server_s_own(plex: LocalPlexController, attic: str) -> None:
     """It works on the server that made it alone: not on another of the same owner, not on plex.tv."""
     token = transient(attic, MIRA)
     assert not alive(plex.media_server("Documented").url, token)
@@ -101,7 +101,7 @@ def test_it_is_one_server_s_own(plex: PlexInHand, attic: str) -> None:
 def test_there_are_so_many_and_no_more(start: Start) -> None:
     """A crowd of them is refused (503) and ends none that lives; those whose time is over make room."""
     clock = Clock()
-    attic = start(clock=clock, settings=Settings(transient_tokens=3)).media_server("Attic").url
+    attic = start(clock=clock, settings=Settings(max_transient_tokens=3)).media_server("Attic").url
     tokens = [transient(attic, MIRA) for _ in range(3)]
     refused = get(attic, "/security/token?type=delegation&scope=all", MIRA)
     assert (503, "1") == (refused.status, refused.headers["retry-after"])
@@ -112,21 +112,21 @@ def test_there_are_so_many_and_no_more(start: Start) -> None:
 
 def test_one_that_is_ended_makes_room() -> None:
     """One that is ended before its time, or over, is counted no longer."""
-    tokens = TransientTokens(Keys.ephemeral(), 1)
-    first = tokens.make(b"a", ends=100, now=0)
-    assert tokens.end(first.reveal(), 1)
-    assert not tokens.end(first.reveal(), 1)
-    second = tokens.make(b"a", ends=10, now=1)
+    tokens = TransientTokens(InstanceKeys.create_ephemeral(), 1)
+    first = tokens.issue(b"a", expires_at=100, now=0)
+    assert tokens.revoke(first.reveal(), 1)
+    assert not tokens.revoke(first.reveal(), 1)
+    second = tokens.issue(b"a", expires_at=10, now=1)
     assert tokens.find(second.reveal(), 10) is None
-    tokens.make(b"b", ends=100, now=10)
+    tokens.issue(b"b", expires_at=100, now=10)
 
 
 def test_expired_ones_make_room_whichever_they_are() -> None:
     """Room is made by what is over, wherever it stands, not by what is oldest."""
-    tokens = TransientTokens(Keys.ephemeral(), 2)
-    long, short = tokens.make(b"a", ends=100, now=0), tokens.make(b"a", ends=10, now=0)
+    tokens = TransientTokens(InstanceKeys.create_ephemeral(), 2)
+    long, short = tokens.issue(b"a", expires_at=100, now=0), tokens.issue(b"a", expires_at=10, now=0)
     with pytest.raises(ServerError):
-        tokens.make(b"a", ends=100, now=9)
-    tokens.make(b"a", ends=100, now=10)
+        tokens.issue(b"a", expires_at=100, now=9)
+    tokens.issue(b"a", expires_at=100, now=10)
     assert tokens.find(long.reveal(), 11) is not None
     assert tokens.find(short.reveal(), 11) is None

@@ -26,10 +26,10 @@ from hypothesis import strategies as st
 
 from tests.local_plex.asking import MIRA, TOM_ON_ATTIC, Answered, ask, transient, world
 from tests.local_plex.conftest import Start
-from ticketstub.local_plex.content.fallback import MOST
+from ticketstub.local_plex.content.fallback import MAX_BODY_BYTES
 from ticketstub.local_plex.content.recording import Recorder
-from ticketstub.local_plex.content.upstream import Upstream, UpstreamFailed
-from ticketstub.local_plex.http.request import Asked, Scope
+from ticketstub.local_plex.content.upstream import Upstream, UpstreamError
+from ticketstub.local_plex.http.request import IncomingRequest, Scope
 from ticketstub.local_plex.redaction.scrubbing import Scrubber
 from ticketstub.local_plex.world.schema import World, WorldError, WorldMediaServer
 from ticketstub.protocol.codec import Format
@@ -339,7 +339,9 @@ def test_no_path_leads_to_another_host(path: str) -> None:
         "http_version": "1.1",
     }
     with pytest.raises(BadRequest):
-        Upstream(WorldMediaServer(name="Attic", upstream="http://127.0.0.1:1")).target(Asked(scope, Format.XML), MIRA)
+        Upstream(WorldMediaServer(name="Attic", upstream="http://127.0.0.1:1")).build_target(
+            IncomingRequest(scope, Format.XML), MIRA
+        )
 
 
 @pytest.mark.parametrize(
@@ -390,7 +392,7 @@ async def test_an_upstream_that_speaks_no_http_is_told_in_words(scheme: str, ans
 
     async with await asyncio.start_server(talk, "127.0.0.1", 0) as stranger:
         at = f"{scheme}://127.0.0.1:{stranger.sockets[0].getsockname()[1]}"
-        with pytest.raises(UpstreamFailed, match=f"^{at} cannot be asked: {why}[.]$"):
+        with pytest.raises(UpstreamError, match=f"^{at} cannot be asked: {why}[.]$"):
             await Upstream(WorldMediaServer(name="Attic", upstream=at)).fetch("GET", "/", {})
 
 
@@ -401,30 +403,32 @@ async def test_an_upstream_without_an_address_is_told_in_words(monkeypatch: pyte
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    with pytest.raises(UpstreamFailed, match=r"cannot be asked: the name could not be looked up\.$"):
+    with pytest.raises(UpstreamError, match=r"cannot be asked: the name could not be looked up\.$"):
         await Upstream(WorldMediaServer(name="Attic", upstream="http://attic.invalid:32400")).fetch("GET", "/", {})
 
 
 async def test_an_upstream_that_takes_too_long_is_a_504(real: Real) -> None:
     """The time is bounded, whatever it does."""
     real.seconds = 0.3
-    with pytest.raises(UpstreamFailed, match=r"did not answer within 0\.05 seconds") as raised:
+    with pytest.raises(UpstreamError, match=r"did not answer within 0\.05 seconds") as raised:
         await Upstream(WorldMediaServer(name="Attic", upstream=real.url), seconds=0.05).fetch("GET", "/", {})
     assert 504 == raised.value.status
 
 
 async def test_more_than_the_most_is_not_passed_on(real: Real) -> None:
     """16 MiB and not a byte more."""
-    real.body = b" " * (MOST + 1)
-    with pytest.raises(UpstreamFailed, match="more than 16777216 bytes"):
+    real.body = b" " * (MAX_BODY_BYTES + 1)
+    with pytest.raises(UpstreamError, match="more than 16777216 bytes"):
         await Upstream(WorldMediaServer(name="Attic", upstream=real.url)).fetch("GET", "/", {})
-    real.body = b" " * MOST
-    assert MOST == len((await Upstream(WorldMediaServer(name="Attic", upstream=real.url)).fetch("GET", "/", {})).body)
+    real.body = b" " * MAX_BODY_BYTES
+    assert MAX_BODY_BYTES == len(
+        (await Upstream(WorldMediaServer(name="Attic", upstream=real.url)).fetch("GET", "/", {})).body
+    )
 
 
 async def test_addresses_outside_are_not_asked() -> None:
     """Nothing is sent to a public address unless the world allows it."""
-    with pytest.raises(UpstreamFailed, match="upstream_outside in a world"):
+    with pytest.raises(UpstreamError, match="upstream_outside in a world"):
         await Upstream(WorldMediaServer(name="Attic", upstream="http://192.88.99.1:9")).fetch("GET", "/", {})
 
 
@@ -496,7 +500,7 @@ def test_what_is_not_recorded_is_said(
 def test_a_name_holds_no_secret_either(tmp_path: Path) -> None:
     """What is scrubbed in a body is scrubbed in the name of its file."""
     recorder = Recorder(tmp_path, (UP,))
-    file = recorder.keep_at("/photo", {"url": f"/x?X-Plex-Token={UP}"}, "image/jpeg", b"\xff\xd8")
+    file = recorder.record_path("/photo", {"url": f"/x?X-Plex-Token={UP}"}, "image/jpeg", b"\xff\xd8")
     assert file
     assert UP not in str(file)
     assert ".jpg" == file.suffix

@@ -11,7 +11,7 @@ import pytest
 from tests.local_plex.asking import ATTIC, MIRA, START, TOM_ON_ATTIC, Answered, Clock, ask
 from tests.local_plex.conftest import Start
 from tests.local_plex.family import IDS, JSON, TOKENS, TOMS_SERVER, UUIDS, VERA_ON_ATTIC, call, family, refused
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 GONE = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<Response code="410" status="This endpoint was deprecated and removed"/>'
@@ -20,14 +20,14 @@ XML = "application/xml; charset=utf-8"
 
 
 @pytest.fixture(scope="module")
-def plex(clock: Clock) -> Iterator[PlexInHand]:
+def plex(clock: Clock) -> Iterator[LocalPlexController]:
     """A local Plex with the family, for tests that change nothing."""
     with local_plex(family(), clock=clock) as running:
         yield running
 
 
 @pytest.fixture(name="url")
-def _url(plex: PlexInHand) -> str:
+def _url(plex: LocalPlexController) -> str:
     return plex.url
 
 
@@ -208,7 +208,7 @@ def test_shared_servers_by_a_guests_token(url: str) -> None:
         assert 422 == ask(url, "GET", f"/api/servers/{ATTIC}/shared_servers", {"X-Plex-Token": token}).status
 
 
-def test_servers(url: str, plex: PlexInHand) -> None:
+def test_servers(url: str, plex: LocalPlexController) -> None:
     """The older list has one address and a token each: the caller's own, or the share's."""
     attic, toms = in_xml(url, "/api/servers", Accept="application/json")
     port = str(plex.media_server("Attic").port)
@@ -230,7 +230,7 @@ def test_servers(url: str, plex: PlexInHand) -> None:
     assert ("Toms", "0", "Mt2_wQ9-kLs5XbVe0RzA") == (toms.get("name"), toms.get("owned"), toms.get("accessToken"))
 
 
-def test_one_server(url: str, plex: PlexInHand) -> None:
+def test_one_server(url: str, plex: LocalPlexController) -> None:
     """`/api/v2/servers/{id}` tells about one that the caller reaches, without its token."""
     found = call(url, "GET", f"/api/v2/servers/{ATTIC}", "tom").json
     assert {

@@ -27,8 +27,8 @@ SHORTEST = "JBSWY3DPEHPK3PXP"
 )
 def test_codes_are_those_of_rfc_6238(now, code):
     """Codes are the last six digits of the RFC's own table, and each belongs to its step."""
-    assert code == verification_codes.code_at(RFC_SECRET, now)
-    assert now // 30 == verification_codes.matching_step(RFC_SECRET, Secret(code), now)
+    assert code == verification_codes.generate_code(RFC_SECRET, now)
+    assert now // 30 == verification_codes.find_matching_step(RFC_SECRET, Secret(code), now)
 
 
 @pytest.mark.parametrize(

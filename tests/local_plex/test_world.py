@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.tables import every
-from ticketstub.local_plex.world.quirks import Answers
+from ticketstub.local_plex.world.quirks import Quirks
 from ticketstub.local_plex.world.schema import World, WorldAccount, WorldConnection, WorldError, WorldMediaServer
 from ticketstub.tokens import Secret, Token
 
@@ -134,11 +134,13 @@ def test_absurd_files_are_refused(text):
         World.parse(text)
 
 
-@pytest.mark.parametrize("name", Answers.gone)
+@pytest.mark.parametrize("name", Quirks.removed_keys)
 def test_an_answer_that_is_no_choice_any_more_is_named(name):
     """A file of an earlier version is refused by a message that names the key, and says how it is now."""
-    with pytest.raises(WorldError, match=f"answers.{name}: is no choice any more: it is always {Answers.gone[name]}"):
-        World.parse(f"[answers]\n{name} = {Answers.gone[name]}\n")
+    with pytest.raises(
+        WorldError, match=f"answers.{name}: is no choice any more: it is always {Quirks.removed_keys[name]}"
+    ):
+        World.parse(f"[answers]\n{name} = {Quirks.removed_keys[name]}\n")
 
 
 def test_all_faults_at_once():

@@ -16,15 +16,15 @@ from urllib.parse import unquote, urlencode
 from argon2 import PasswordHasher
 
 from tests.local_plex.asking import Answered, Clock
-from ticketstub.local_plex.api.media_server import MediaServer
+from ticketstub.local_plex.api.media_server import MediaServerSite
 from ticketstub.local_plex.api.plex_tv import PlexTv
-from ticketstub.local_plex.domain.addresses import addresses
+from ticketstub.local_plex.domain.addresses import build_addresses
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.domain.limits import Rates
-from ticketstub.local_plex.domain.passwords import Passwords
+from ticketstub.local_plex.domain.limits import RateLimits
+from ticketstub.local_plex.domain.passwords import PasswordChecker
 from ticketstub.local_plex.http.application import App, OnAnswer
 from ticketstub.local_plex.settings import Settings
-from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.storage.seed import seed
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.local_plex.world.schema import World
@@ -41,9 +41,9 @@ HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 JSON = {"Content-Type": "application/json"}
 FREE = Settings(
     poll_burst=10**6,
-    polls_a_second=10.0**6,
-    switches_a_second=10**6,
-    nonces_a_minute=10**6,
+    polls_per_second=10.0**6,
+    switches_per_second=10**6,
+    nonces_per_minute=10**6,
 )
 """Without rates: those are tested elsewhere."""
 
@@ -51,7 +51,7 @@ T = TypeVar("T")
 Change = Callable[[Instance], None]
 
 
-class Quick(Passwords):
+class Quick(PasswordChecker):
     """Hashes as cheaply as argon2 allows; all else is as it is."""
 
     def __init__(self) -> None:
@@ -84,13 +84,13 @@ class Whole:
     ) -> None:
         self.clock, self.ticks = clock or Clock(), Clock(0)
         self.instance: Instance
-        self.media_servers: dict[str, MediaServer]
+        self.media_servers: dict[str, MediaServerSite]
         self._world = World.from_dict(world)
         self._db = db
         self._settings = settings
         self._change = change
         self._on_answer = on_answer
-        self._keys = Keys(b"w" * 32)
+        self._keys = InstanceKeys(b"w" * 32)
 
     def __enter__(self) -> Self:
         self._runner = asyncio.Runner()
@@ -191,28 +191,28 @@ class Whole:
 
     async def _begin(self) -> None:
         store, passwords = SqliteStore(self._db), Quick()
-        rates = Rates(self._settings, self.ticks)
+        rates = RateLimits(self._settings, self.ticks)
         self.instance = Instance(store, self._keys, passwords, self.clock, self._world.answers, {}, rates)
         if self._change is not None:
             self._change(self.instance)
         now = self.instance.now()
         await seed(store, self._world, self._keys, passwords, now)
-        await self.instance.signing.refresh(now)
+        await self.instance.signing_keys.rotate_if_old(now)
         await self._assemble()
 
     async def _assemble(self) -> None:
-        rows = await self.instance.store.media_servers()
-        self.media_servers = {row.name: MediaServer(row, self.instance) for row in rows}
+        rows = await self.instance.store.list_media_servers()
+        self.media_servers = {row.name: MediaServerSite(row, self.instance) for row in rows}
         self._ports = {PLEX_TV: 1} | {name: 2 + index for index, name in enumerate(self.media_servers)}
         sites = {self._ports[name]: server for name, server in self.media_servers.items()}
         for row in rows:
-            self.instance.addresses[row.machine_identifier] = addresses("127.0.0.1", self._ports[row.name])
+            self.instance.addresses[row.machine_identifier] = build_addresses("127.0.0.1", self._ports[row.name])
         self._app = App(PlexTv(self.instance), sites, self._settings, self._on_answer)
 
     async def _stop(self) -> None:
         await asyncio.sleep(0)
         self.instance.passwords.close()
-        await self.instance.settle()
+        await self.instance.cancel_background_tasks()
         await self.instance.store.close()
 
     def rows(self, *without: str) -> dict[str, list[Any]]:

@@ -31,7 +31,7 @@ ATTIC = "9b1f0c7de2a84536f1c0aa57be93d2440e6671f8"
 DIRECT = "5d0c3a9be17f42d8a6b4c2e0f19d7385.plex.direct"
 VERSION = "1.43.4.10903-0a1b2c3d4"
 
-SIGN_IN = PostUsersSignInData.of("mira_quill", "hunter2")
+SIGN_IN = PostUsersSignInData.from_text("mira_quill", "hunter2")
 TRANSIENT = GetTransientToken(type=TransientTokenType.DELEGATION, scope=TransientTokenScope.ALL)
 SOURCE = GetSourceConnectionInformation(source=f"server://{ATTIC}")
 

@@ -55,7 +55,7 @@ def test_account(name: str) -> None:
 def test_sign_in(variant: Variant) -> None:
     """A variant of a sign-in's body yields the token, whatever else is wrong with it."""
     response = Response(variant.status, variant.headers, variant.body)
-    account = PostUsersSignInData.of("mira_quill", "hunter2").read(response)
+    account = PostUsersSignInData.from_text("mira_quill", "hunter2").read(response)
     assert TOKEN == account.auth_token
     check(account, variant)
 
@@ -98,4 +98,4 @@ def test_no_account_at_all() -> None:
 def test_sign_in_without_token() -> None:
     """A sign-in's answer without a token is no answer, whatever else it holds."""
     with pytest.raises(MalformedReply, match="holds no Account"):
-        PostUsersSignInData.of("a", "b").read(Response(201, {}, b'{"id":10500123,"authToken":null}'))
+        PostUsersSignInData.from_text("a", "b").read(Response(201, {}, b'{"id":10500123,"authToken":null}'))

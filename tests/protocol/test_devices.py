@@ -13,16 +13,16 @@ from ticketstub.errors import MalformedReply
 from ticketstub.messages import Response
 from ticketstub.models import AuthorizedDevice, Connection, Resource
 from ticketstub.protocol.claim import (
-    ClaimedServer,
     ClaimServer,
+    ClaimStatus,
     ExchangeClaim,
-    GetClaimedServer,
+    GetClaimStatus,
     GetClaimToken,
     UnclaimServer,
 )
 from ticketstub.protocol.codec import Format
 from ticketstub.protocol.device import GetDevices, GetPublicAddress, RemoveDevice
-from ticketstub.protocol.legacy_resource import GetLegacyResources, GetServerList, GetServersResources
+from ticketstub.protocol.legacy_resource import GetLegacyResources, GetPmsResources, GetServerList
 from ticketstub.tokens import Secret, Token
 
 ATTIC = "9b1f0c7de2a84536f1c0aa57be93d2440e6671f8"
@@ -44,7 +44,7 @@ WORKSHOP = AuthorizedDevice(
     last_seen_at=1793675745,
     screen_resolution="1440x900",
 )
-MINE = ClaimedServer(
+MINE = ClaimStatus(
     auth_token=SERVERS,
     username="mira@example.test",
     mapping_state="mapped",
@@ -113,13 +113,13 @@ def test_devices_are_written() -> None:
 def test_a_removal_is_asked_for_by_number() -> None:
     """`DELETE /devices/{id}.xml`, and neither 200 with a body nor 204 says more than that it was done."""
     call: Any = RemoveDevice(id=777001)
-    assert ("DELETE", "/devices/777001.xml") == (call.http.method, call.target())
+    assert ("DELETE", "/devices/777001.xml") == (call.http.method, call.build_target())
     assert None is call.read(received(b"<x/>")) is call.read(Response(204, {}, b""))
 
 
 def test_an_address_is_plain_text() -> None:
     """`GET /:/ip` is read without its line break; a web page is no address."""
-    assert ("/:/ip", False) == (GetPublicAddress().target(), GetPublicAddress.http.needs_token)
+    assert ("/:/ip", False) == (GetPublicAddress().build_target(), GetPublicAddress.http.needs_token)
     assert "203.0.113.5" == GetPublicAddress().read(received(b"203.0.113.5\n"))
     assert "2001:db8::7" == GetPublicAddress().read(received(b"2001:db8::7"))
     for body in (b"", b"<html><body>203.0.113.5", b"your address is 203.0.113.5"):
@@ -129,7 +129,7 @@ def test_an_address_is_plain_text() -> None:
 
 def test_a_claim_token_is_read() -> None:
     """The token of `/api/claim/token.json`, whatever the Content-Type."""
-    assert Token.received("claim-A1b2C3d4E5f6G7h8I9j0") == GetClaimToken().read(answer("claim_token.json"))
+    assert Token.from_wire("claim-A1b2C3d4E5f6G7h8I9j0") == GetClaimToken().read(answer("claim_token.json"))
     with pytest.raises(MalformedReply):
         GetClaimToken().read(received(b'{"error":"no"}'))
 
@@ -137,7 +137,7 @@ def test_a_claim_token_is_read() -> None:
 def test_an_exchange_gives_the_servers_token() -> None:
     """The server's token is found as attribute or element in XML, and at the top level in JSON; it goes as a query."""
     call = ExchangeClaim(token=Secret("claim-A1b2C3d4E5f6G7h8I9j0"))
-    assert "/api/claim/exchange?token=claim-A1b2C3d4E5f6G7h8I9j0" == call.target()
+    assert "/api/claim/exchange?token=claim-A1b2C3d4E5f6G7h8I9j0" == call.build_target()
     assert "A1b2" not in repr(call)
     found: Any = call.read(answer("claim_exchange.xml"))
     assert (10500123, SERVERS) == (found.id, found.auth_token)
@@ -149,7 +149,7 @@ def test_an_exchange_gives_the_servers_token() -> None:
 @pytest.mark.parametrize("name", ["my_plex.json", "my_plex.xml"])
 def test_how_a_server_stands_is_read(name: str) -> None:
     """`MyPlex` in JSON, which has no MediaContainer, and in XML; ports are numbers, the subscription a boolean."""
-    found = GetClaimedServer().read(answer(name))
+    found = GetClaimStatus().read(answer(name))
     assert MINE == replace(found, mapping_error=None)
     assert "" == (found.mapping_error or "")
     assert () == found.problems
@@ -159,8 +159,8 @@ def test_what_a_server_is_asked() -> None:
     """Claiming, asking and giving up are `/myplex/…` of the server itself; only claiming needs no token."""
     claim = ClaimServer(token=Secret("claim-A1b2C3d4E5f6G7h8I9j0"))
     asked = [
-        (call.http.base, call.http.method, call.target(), call.http.needs_token)
-        for call in (claim, GetClaimedServer(), UnclaimServer())
+        (call.http.base, call.http.method, call.build_target(), call.http.needs_token)
+        for call in (claim, GetClaimStatus(), UnclaimServer())
     ]
     assert [
         ("server", "POST", "/myplex/claim?token=claim-A1b2C3d4E5f6G7h8I9j0", False),
@@ -169,7 +169,7 @@ def test_what_a_server_is_asked() -> None:
     ] == asked
 
 
-@pytest.mark.parametrize("call", [GetLegacyResources(), GetServersResources()])
+@pytest.mark.parametrize("call", [GetLegacyResources(), GetPmsResources()])
 def test_the_older_list_is_read(call: GetLegacyResources) -> None:
     """MediaContainer, Device, Connection; dates that count seconds; a player without token."""
     attic, laptop = call.read(answer("resources_legacy.xml"))
@@ -184,7 +184,7 @@ def test_the_older_list_is_read(call: GetLegacyResources) -> None:
 
 def test_where_the_older_lists_are() -> None:
     """Three paths, the last one in XML by its name."""
-    paths = [call.http.path for call in (GetLegacyResources, GetServersResources, GetServerList)]
+    paths = [call.http.path for call in (GetLegacyResources, GetPmsResources, GetServerList)]
     assert ["/api/resources", "/pms/resources", "/pms/servers.xml"] == paths
 
 

@@ -17,6 +17,7 @@ from tests.tables import every
 from ticketstub.errors import MalformedReply
 from ticketstub.messages import Response
 from ticketstub.models import (
+    AccessibleServer,
     Friend,
     Home,
     HomeUser,
@@ -24,12 +25,11 @@ from ticketstub.models import (
     PublishedServer,
     Share,
     SharedServer,
-    SharedWith,
     SharingSettings,
     User,
 )
 from ticketstub.protocol.call import Call
-from ticketstub.protocol.codec import Format, document, plain
+from ticketstub.protocol.codec import Format, to_builtins, write_document
 from ticketstub.protocol.home import (
     AddHomeUser,
     GetHome,
@@ -110,7 +110,7 @@ OAK = User(
     allow_subtitle_admin=False,
     restricted=False,
     servers=(
-        SharedWith(
+        AccessibleServer(
             id=900100200,
             server_id=9999999,
             machine_identifier=ATTIC,
@@ -312,9 +312,9 @@ SENT: dict[str, tuple[Call[Any], str]] = {
 def test_sent(name: str) -> None:
     """Each call has this method, path and query, no body, and is not tried again where it changes something."""
     call, expected = SENT[name]
-    assert expected == f"{call.verb_used()} {call.target()}"
-    assert (b"", None) == call.body()
-    assert (call.http.method == "GET") is call.may_repeat()
+    assert expected == f"{call.get_method()} {call.build_target()}"
+    assert (b"", None) == call.build_body()
+    assert (call.http.method == "GET") is call.is_retryable()
     assert call.http.needs_token
 
 
@@ -325,7 +325,7 @@ def test_passcodes_are_secrets() -> None:
         SetPasscode(id=1, passcode=Secret("4711"), current=Secret("4711")),
         SetManagedPasscode(id=1, passcode=Secret("4711")),
     ):
-        assert "4711" in call.secrets()
+        assert "4711" in call.list_secrets()
         assert "4711" not in f"{call!r}"
 
 
@@ -341,8 +341,8 @@ KNOWN = {"id": 10500456, "pin": None, "updated_at": 1592234475}
 def test_a_home_in_every_form(form: Format, iso: bool, users: tuple[HomeUser, ...]) -> None:  # a case of the table
     """Home users that one end writes the other reads back the same, however dates are written."""
     listed = tuple(msgspec.structs.replace(user, **KNOWN) for user in users)
-    told = [plain(user) | ({"updatedAt": "2020-06-15T15:21:15Z"} if iso else {}) for user in listed]
-    body = document("home", {"id": 778899, "name": "Quill home", "users": told}, form)
+    told = [to_builtins(user) | ({"updatedAt": "2020-06-15T15:21:15Z"} if iso else {}) for user in listed]
+    body = write_document("home", {"id": 778899, "name": "Quill home", "users": told}, form)
     assert listed == GetHomeUsers().read(Response(200, {}, body))
 
 

@@ -17,12 +17,12 @@ from tests.examples import examples
 from tests.samples.reading import sample
 from tests.tables import every
 from ticketstub.errors import MalformedReply
-from ticketstub.messages import MAX_BODY, Response
-from ticketstub.models import Account, Identity, Record, Resource, ServerInformation
+from ticketstub.messages import MAX_BODY_SIZE, Response
+from ticketstub.models import Account, Identity, Model, Resource, ServerInformation
 from ticketstub.protocol import codec, error_bodies
 from ticketstub.protocol.account import GetTokenDetails, Ping, PostUsersSignInData
 from ticketstub.protocol.call import Call
-from ticketstub.protocol.codec import Unreadable
+from ticketstub.protocol.codec import DecodeError
 from ticketstub.protocol.media_server import GetIdentity, GetServerInformation
 from ticketstub.protocol.resource import GetResources
 from ticketstub.protocol.security import (
@@ -37,7 +37,7 @@ CALLS: dict[str, Call[Any]] = {
     call.http.name: call
     for call in (
         GetTokenDetails(),
-        PostUsersSignInData.of("mira", "hunter2"),
+        PostUsersSignInData.from_text("mira", "hunter2"),
         Ping(),
         GetResources(),
         GetIdentity(),
@@ -89,10 +89,10 @@ HOSTILE = {
     "deep XML, an account inside": b"<a>" * 64 + sample("account.xml").partition(b"?>")[2] + b"</a>" * 64,
     "deep XML": b"<a>" * 100_000,
     "deep XML, closed": b"<a>" * 100_000 + b"</a>" * 100_000,
-    "many elements": b"<r>" + b"<a/>" * (MAX_BODY // 4 - 4) + b"</r>",
+    "many elements": b"<r>" + b"<a/>" * (MAX_BODY_SIZE // 4 - 4) + b"</r>",
     "many resources": b"<resources>" + b'<resource nam=""/>' * 100_000 + b"</resources>",
     "many attributes": b"<r " + b" ".join(b'a%d=""' % number for number in range(150_000)) + b"/>",
-    "long attribute": b"<r a='" + b"x" * (MAX_BODY - 100) + b"'/>",
+    "long attribute": b"<r a='" + b"x" * (MAX_BODY_SIZE - 100) + b"'/>",
     "NUL in XML": b"<user\x00 id='1'/>",
     "declared encoding that is none": b'<?xml version="1.0" encoding="klingon"?><r/>',
     "declared encoding that is no text": b'<?xml version="1.0" encoding="hex"?><r/>',
@@ -137,7 +137,7 @@ def test_what_is_wrong_with_xml_is_said() -> None:
 def test_c7_hostile_refusal(name: str) -> None:
     """The same bodies with a status of failure are a refusal of that status, within two seconds."""
     begun = time.thread_time()  # what it costs; how busy the machine is has no say
-    found = error_bodies.read(Response(403, {}, HOSTILE[name]), base="plex.tv")
+    found = error_bodies.read_refusal(Response(403, {}, HOSTILE[name]), base="plex.tv")
     assert time.thread_time() - begun < LONGEST
     assert 403 == found.status
     assert len(str(found)) < 350
@@ -168,7 +168,7 @@ def test_spoiled_samples(call: Call[Any], data: st.DataObject) -> None:
     _read(call, bytes(body))
 
 
-RECORDS: dict[str, type[Record]] = {
+RECORDS: dict[str, type[Model]] = {
     "get_token_details": Account,
     "post_users_sign_in_data": Account,
     "identity": Identity,
@@ -200,7 +200,7 @@ def _read(call: Call[Any], body: bytes) -> None:
 def test_any_error_body(value: object, status: int) -> None:
     """An error body of any shape is read as a refusal of that status, which prints without a fault."""
     for body in (value, {"errors": value}, {"errors": [value]}, {"errors": [{"code": value, "message": value}]}):
-        found = error_bodies.read(Response(status, {}, json.dumps(body).encode()), base="server")
+        found = error_bodies.read_refusal(Response(status, {}, json.dumps(body).encode()), base="server")
         assert status == found.status
         assert f"[{status}" in str(found)
 
@@ -209,7 +209,7 @@ def test_any_error_body(value: object, status: int) -> None:
 @SOME
 def test_any_retry_after(text: str) -> None:
     """A Retry-After of any kind is a number of seconds, or None."""
-    found = error_bodies.retry_after(text, "Tue, 03 Nov 2026 09:15:00 GMT")
+    found = error_bodies.parse_retry_after(text, "Tue, 03 Nov 2026 09:15:00 GMT")
     assert found is None or found >= 0
 
 
@@ -247,14 +247,14 @@ PACKED: dict[str, Any] = {"gzip": gzip.compress, "x-gzip": gzip.compress, "defla
 @pytest.mark.parametrize("coding", PACKED)
 def test_unpacks(coding: str) -> None:
     """A compressed body is unpacked, up to exactly the size that is allowed."""
-    for body in (b"", b"{}", b"a" * MAX_BODY):
-        assert body == codec.unpacked(PACKED[coding](body), coding)
+    for body in (b"", b"{}", b"a" * MAX_BODY_SIZE):
+        assert body == codec.decompress(PACKED[coding](body), coding)
 
 
 BROKEN = {
-    "a bomb": ("gzip", gzip.compress(bytes(MAX_BODY + 1))),
-    "a large bomb": ("gzip", gzip.compress(bytes(8 * MAX_BODY))),
-    "a bomb in deflate": ("deflate", zlib.compress(bytes(8 * MAX_BODY))),
+    "a bomb": ("gzip", gzip.compress(bytes(MAX_BODY_SIZE + 1))),
+    "a large bomb": ("gzip", gzip.compress(bytes(8 * MAX_BODY_SIZE))),
+    "a bomb in deflate": ("deflate", zlib.compress(bytes(8 * MAX_BODY_SIZE))),
     "cut off": ("gzip", gzip.compress(b"{}" * 100)[:-9]),
     "not packed at all": ("gzip", b"{}"),
     "spoiled": ("gzip", gzip.compress(b"{}" * 100).replace(b"\x00", b"\x01")),
@@ -270,9 +270,9 @@ def test_c7_refuses_to_unpack(coding: str, body: bytes) -> None:
 
     begun = time.thread_time()  # what it costs; how busy the machine is has no say
     tracemalloc.start()
-    with pytest.raises(Unreadable):
-        codec.unpacked(body, coding)
+    with pytest.raises(DecodeError):
+        codec.decompress(body, coding)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert time.thread_time() - begun < LONGEST
-    assert most < 3 * MAX_BODY
+    assert most < 3 * MAX_BODY_SIZE

@@ -13,11 +13,11 @@ from tests.samples.reading import answer
 from ticketstub.errors import MalformedReply
 from ticketstub.messages import Response
 from ticketstub.models import Account, Profile, Subscription
-from ticketstub.protocol.account import ChangePassword, CreateAccount, Fault, write_faults
+from ticketstub.protocol.account import ChangePassword, CreateAccount, FieldError, write_field_errors
 from ticketstub.protocol.call import Call
 from ticketstub.protocol.codec import Format
-from ticketstub.protocol.error_bodies import read as read_refusal
-from ticketstub.protocol.legacy_account import LegacyAccount, LegacySignIn
+from ticketstub.protocol.error_bodies import read_refusal as read_refusal  # noqa: PLC0414
+from ticketstub.protocol.legacy_account import GetLegacyAccount, LegacySignIn
 from ticketstub.tokens import Secret, Token
 
 SIGN_IN = LegacySignIn(login="mira@example.test", password=Secret("paper-lantern-42123456"))
@@ -33,7 +33,7 @@ ROWS = {
         repeats=False,
         status=201,
     ),
-    "account": Row(LegacyAccount(), "GET", "/users/account.json"),
+    "account": Row(GetLegacyAccount(), "GET", "/users/account.json"),
     "new account": Row(
         CreateAccount(email="nora@example.test", username="nora", password=Secret("paper-lantern-42")),
         "POST",
@@ -61,19 +61,19 @@ def test_requests(name: str) -> None:
     row = ROWS[name]
     call = row.call
     assert (row.method, row.target, (row.body, row.media_type), row.token, row.repeats, row.status) == (
-        call.verb_used(),
-        call.target(),
-        call.body(),
+        call.get_method(),
+        call.build_target(),
+        call.build_body(),
         call.http.needs_token,
-        call.may_repeat(),
+        call.is_retryable(),
         call.http.status,
     )
 
 
 def test_secrets() -> None:
     """Every password in a call is known as a secret, so that no message repeats it."""
-    assert ("paper-lantern-42123456",) == SIGN_IN.secrets()
-    assert ("old-words", "new-words") == ROWS["new password"].call.secrets()
+    assert ("paper-lantern-42123456",) == SIGN_IN.list_secrets()
+    assert ("old-words", "new-words") == ROWS["new password"].call.list_secrets()
 
 
 # What GetTokenDetails does not find in the older XML, the older call does.
@@ -91,7 +91,7 @@ WHOLE = replace(
 )
 
 
-@pytest.mark.parametrize("call", [LegacyAccount(), SIGN_IN], ids=["account", "sign-in"])
+@pytest.mark.parametrize("call", [GetLegacyAccount(), SIGN_IN], ids=["account", "sign-in"])
 @pytest.mark.parametrize(("name", "expected"), [("account_legacy.xml", WHOLE), ("account_legacy.json", LEGACY_JSON)])
 def test_reads(call: Call[Any], name: str, expected: Account) -> None:
     """Both calls read the real service's account in either format into exactly these values, without problems."""
@@ -102,21 +102,21 @@ def test_reads(call: Call[Any], name: str, expected: Account) -> None:
 def test_entitled_to_everything() -> None:
     """`entitlements all="1"` is the entitlement `all`, before any others."""
     body = b'<user authToken="Xk3mPz_9Q-vT7rLb2NfW"><entitlements all="1"><entitlement id="ios"/></entitlements></user>'
-    assert ("all", "ios") == LegacyAccount().read(Response(200, {}, body)).entitlements
+    assert ("all", "ios") == GetLegacyAccount().read(Response(200, {}, body)).entitlements
 
 
 @pytest.mark.parametrize("body", [b"", b"<user/>", b'{"user":{}}', b'{"user":[]}', b"[]", b"<html></html>", b"1"])
 def test_what_is_no_account(body: bytes) -> None:
     """An answer without a token is none."""
     with pytest.raises(MalformedReply):
-        LegacyAccount().read(Response(200, {}, body))
+        GetLegacyAccount().read(Response(200, {}, body))
 
 
 @pytest.mark.parametrize("form", Format)
 def test_what_is_written_is_read(form: Format) -> None:
     """What one end writes the other reads, but for what this form has no place for."""
     written = SIGN_IN.write(replace(WHOLE, entitlements=("all", "ios")), form)
-    found = LegacyAccount().read(Response(200, {}, written))
+    found = GetLegacyAccount().read(Response(200, {}, written))
     assert ((), WHOLE.id, WHOLE.auth_token, WHOLE.subscription, WHOLE.roles, ("all", "ios")) == (
         found.problems,
         found.id,
@@ -130,8 +130,8 @@ def test_what_is_written_is_read(form: Format) -> None:
 
 def test_a_passcode_s_hash_is_an_attribute_only_where_there_is_one() -> None:
     """`pin` stands in the XML of an account with a passcode, and in no other."""
-    assert b' pin="abc123"' in LegacyAccount().write(replace(WHOLE, pin=Secret("abc123")), Format.XML)
-    assert b" pin=" not in LegacyAccount().write(WHOLE, Format.XML)
+    assert b' pin="abc123"' in GetLegacyAccount().write(replace(WHOLE, pin=Secret("abc123")), Format.XML)
+    assert b" pin=" not in GetLegacyAccount().write(WHOLE, Format.XML)
 
 
 def test_nothing_but_a_token() -> None:
@@ -139,14 +139,18 @@ def test_nothing_but_a_token() -> None:
     empty = Account(auth_token=Token("Xk3mPz_9Q-vT7rLb2NfW"))
     for form in Format:
         assert (
-            empty.auth_token == LegacyAccount().read(Response(200, {}, LegacyAccount().write(empty, form))).auth_token
+            empty.auth_token
+            == GetLegacyAccount().read(Response(200, {}, GetLegacyAccount().write(empty, form))).auth_token
         )
 
 
 def test_faults() -> None:
     """Several faults stand in one list, and a client tells the first."""
-    faults = [Fault(1048, "The username is unavailable", "username"), Fault(1010, "Required field …", "email")]
-    body = write_faults(faults, Format.JSON)
+    faults = [
+        FieldError(1048, "The username is unavailable", "username"),
+        FieldError(1010, "Required field …", "email"),
+    ]
+    body = write_field_errors(faults, Format.JSON)
     assert (
         '{"errors":[{"code":1048,"message":"The username is unavailable","field":"username","status":422},'
         '{"code":1010,"message":"Required field …","field":"email","status":422}]}'

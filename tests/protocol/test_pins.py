@@ -91,18 +91,24 @@ REQUESTS: dict[str, tuple[Call[Any], tuple[object, ...]]] = {
 def test_requests(name: str) -> None:
     """Each call is exactly this request: method, target, body, media type, with a token or none, and its status."""
     call, expected = REQUESTS[name]
-    assert expected == (call.verb_used(), call.target(), *call.body(), call.http.needs_token, call.http.status)
+    assert expected == (
+        call.get_method(),
+        call.build_target(),
+        *call.build_body(),
+        call.http.needs_token,
+        call.http.status,
+    )
 
 
 def test_what_may_be_asked_twice() -> None:
     """A poll may be repeated; a link may not, since the second answer would be 404."""
-    assert (True, False) == (GetPin(id=1).may_repeat(), LinkPin(code=Secret("H7QK")).may_repeat())
+    assert (True, False) == (GetPin(id=1).is_retryable(), LinkPin(code=Secret("H7QK")).is_retryable())
 
 
 def test_codes_and_device_jwts_are_secrets() -> None:
     """No error repeats the code that is approved, nor the JWT that proves a key."""
-    assert ("H7QK",) == LinkPin(code=Secret("H7QK")).secrets()
-    assert ("eyJ.e30.c2ln",) == GetPin(id=1, device_jwt=Secret("eyJ.e30.c2ln")).secrets()
+    assert ("H7QK",) == LinkPin(code=Secret("H7QK")).list_secrets()
+    assert ("eyJ.e30.c2ln",) == GetPin(id=1, device_jwt=Secret("eyJ.e30.c2ln")).list_secrets()
 
 
 READ: dict[str, Pin] = {
@@ -198,14 +204,14 @@ def test_what_is_no_pin(call: Call[Any], body: bytes) -> None:
 @pytest.mark.parametrize("form", [Format.JSON, Format.XML])
 def test_over_is_over(form: Format) -> None:
     """Code 1020 is `PinNotFound` and has no status in its body, in both formats."""
-    body = error_bodies.write(PinNotFound(), form)
+    body = error_bodies.write_refusal(PinNotFound(), form)
     expected = {
         Format.JSON: b'{"errors":[{"code":1020,"message":"Code not found or expired"}]}',
         Format.XML: b'<?xml version="1.0" encoding="UTF-8"?>\n'
         b'<errors><error code="1020" message="Code not found or expired"/></errors>',
     }
     assert expected[form] == body
-    assert isinstance(error_bodies.read(Response(404, {}, body), base="plex.tv"), PinNotFound)
+    assert isinstance(error_bodies.read_refusal(Response(404, {}, body), base="plex.tv"), PinNotFound)
 
 
 def test_writes_json() -> None:

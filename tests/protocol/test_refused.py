@@ -17,7 +17,7 @@ from ticketstub.messages import Response
 from ticketstub.protocol import error_bodies
 from ticketstub.protocol.codec import Format
 from ticketstub.refusals import (
-    KINDS,
+    REFUSAL_CLASSES,
     BadRequest,
     ClientIdentifierMissing,
     Conflict,
@@ -183,7 +183,7 @@ TABLE = {
 def test_meaning(row: Row) -> None:
     """A status and body is exactly this class, with its code, message, hint and wait."""
     response = Response(row.status, row.headers, row.body)
-    found = error_bodies.read(response, base=row.base)
+    found = error_bodies.read_refusal(response, base=row.base)
     assert row.kind is type(found)
     assert (row.status, row.code, row.message) == (found.status, found.code, found.message)
     assert row.retry_after == found.retry_after
@@ -198,9 +198,9 @@ def test_meaning(row: Row) -> None:
 def test_retry_after_as_a_date() -> None:
     """Retry-After may be a date; it is the seconds from the answer's own Date until then, unknown without one."""
     date = "Tue, 03 Nov 2026 09:15:00 GMT"
-    assert 90.0 == error_bodies.retry_after("Tue, 03 Nov 2026 09:16:30 GMT", date)
-    assert 0.0 == error_bodies.retry_after("Tue, 03 Nov 2026 09:14:59 GMT", date)
-    assert error_bodies.retry_after("Tue, 03 Nov 2026 09:16:30 GMT", "") is None
+    assert 90.0 == error_bodies.parse_retry_after("Tue, 03 Nov 2026 09:16:30 GMT", date)
+    assert 0.0 == error_bodies.parse_retry_after("Tue, 03 Nov 2026 09:14:59 GMT", date)
+    assert error_bodies.parse_retry_after("Tue, 03 Nov 2026 09:16:30 GMT", "") is None
 
 
 def test_kinds_of_unauthorized() -> None:
@@ -229,7 +229,7 @@ WRITTEN_JSON = {
 @every(("found", "expected"), WRITTEN_JSON.items())
 def test_written_in_json(found: Refusal, expected: bytes) -> None:
     """Written as JSON, a refusal is the observed text: code, message, status in this order; 1020 without status."""
-    assert expected == error_bodies.write(found, Format.JSON)
+    assert expected == error_bodies.write_refusal(found, Format.JSON)
 
 
 WRITTEN_XML = {
@@ -245,24 +245,26 @@ WRITTEN_XML = {
 @pytest.mark.parametrize(("found", "expected"), WRITTEN_XML.items(), ids=[type(key).__name__ for key in WRITTEN_XML])
 def test_written_in_xml(found: Refusal, expected: bytes) -> None:
     """Written as XML, a refusal is the observed text behind the prolog."""
-    assert b'<?xml version="1.0" encoding="UTF-8"?>\n' + expected == error_bodies.write(found, Format.XML)
+    assert b'<?xml version="1.0" encoding="UTF-8"?>\n' + expected == error_bodies.write_refusal(found, Format.XML)
 
 
 @every("form", Format)
-@every("kind", [kind for kind in KINDS if kind is not Refusal])
+@every("kind", [kind for kind in REFUSAL_CLASSES if kind is not Refusal])
 def test_round(kind: type[Refusal], form: Format) -> None:
     """Every kind, written by one end in either format, is the same kind with the same message at the other."""
     written = kind()
-    found = error_bodies.read(Response(written.status or 0, {}, error_bodies.write(written, form)), base="plex.tv")
+    found = error_bodies.read_refusal(
+        Response(written.status or 0, {}, error_bodies.write_refusal(written, form)), base="plex.tv"
+    )
     assert (type(written), written.code, written.message) == (type(found), found.code, found.message)
 
 
 def test_pages() -> None:
     """A media server's pages are the observed ones, byte for byte."""
-    assert sample("page_401.html") == error_bodies.write_page(401)
-    assert sample("page_401_root.html") == error_bodies.write_page(401, at_root=True)
+    assert sample("page_401.html") == error_bodies.write_error_page(401)
+    assert sample("page_401_root.html") == error_bodies.write_error_page(401, is_root=True)
     forbidden = b"<html><head><title>Forbidden</title></head><body><h1>403 Forbidden</h1></body></html>"
-    assert forbidden == error_bodies.write_page(403) == error_bodies.write_page(403, at_root=True)
+    assert forbidden == error_bodies.write_error_page(403) == error_bodies.write_error_page(403, is_root=True)
 
 
 SECRETS = ("hunter2", "correct horse & <battery> staple", "pä55+wörd/=", "123456", "Xk3mPz_9Q-vT7rLb2NfW")
@@ -282,8 +284,8 @@ ECHOES = {
 def test_echoed_secret(secret: str, echo, form: Format) -> None:
     """A secret of the request that a server writes back, in any usual form, is in nothing that the error prints."""
     said = f"no user {echo(secret)} here, {echo(secret)}!"
-    body = error_bodies.write(Refusal(said, status=401, code=1001), form)
-    found = error_bodies.read(Response(401, {}, body), base="plex.tv", secrets=(secret, ""))
+    body = error_bodies.write_refusal(Refusal(said, status=401, code=1001), form)
+    found = error_bodies.read_refusal(Response(401, {}, body), base="plex.tv", secrets=(secret, ""))
     for shown in (str(found), repr(found), found.message, repr(found.args)):
         assert echo(secret) not in shown
         assert secret not in shown
@@ -294,16 +296,16 @@ def test_echoed_secret(secret: str, echo, form: Format) -> None:
 @examples(60)
 def test_any_echoed_secret(secret: str) -> None:
     """Whatever the secret is, its text is not in the message."""
-    body = error_bodies.write(Refusal(f"(({secret}))", status=401, code=1001), Format.JSON)
-    found = error_bodies.read(Response(401, {}, body), base="plex.tv", secrets=(secret,))
+    body = error_bodies.write_refusal(Refusal(f"(({secret}))", status=401, code=1001), Format.JSON)
+    found = error_bodies.read_refusal(Response(401, {}, body), base="plex.tv", secrets=(secret,))
     assert secret in "(())…" or secret not in found.message
 
 
 def test_foreign_text_is_made_safe() -> None:
     """A message of another's is short, without control or direction characters, and without what may be a token."""
     said = "bad\x1b[31m \u202etoken\x00 Qw7-Zr2_LmN8tYb4HsKd \n" + "x y " * 200
-    body = error_bodies.write(Refusal(said, status=400, code=1004), Format.JSON)
-    message = error_bodies.read(Response(400, {}, body), base="plex.tv").message
+    body = error_bodies.write_refusal(Refusal(said, status=400, code=1004), Format.JSON)
+    message = error_bodies.read_refusal(Response(400, {}, body), base="plex.tv").message
     assert "Qw7" not in message
     assert message.isprintable()
     assert 200 >= len(message)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.tables import every
 from ticketstub.protocol.account import GetTokenDetails, Ping, PostUsersSignInData
-from ticketstub.protocol.call import Call, from_parameters
+from ticketstub.protocol.call import Call, read_call
 from ticketstub.protocol.media_server import GetIdentity, GetServerInformation, RawRequest
 from ticketstub.protocol.resource import GetResources
 from ticketstub.protocol.security import (
@@ -44,7 +44,7 @@ TABLE = {
     "token details": Row(GetTokenDetails(), "GET", "/api/v2/user"),
     "ping": Row(Ping(), "GET", "/api/v2/ping"),
     "sign-in": Row(
-        PostUsersSignInData.of("mira_quill", "hunter2"),
+        PostUsersSignInData.from_text("mira_quill", "hunter2"),
         "POST",
         "/api/v2/users/signin",
         b"login=mira_quill&password=hunter2&rememberMe=false",
@@ -54,7 +54,7 @@ TABLE = {
         status=201,
     ),
     "sign-in with a code": Row(
-        PostUsersSignInData.of("mira@example.test", "a b&c=d+é", "123456", remember_me=True),
+        PostUsersSignInData.from_text("mira@example.test", "a b&c=d+é", "123456", remember_me=True),
         "POST",
         "/api/v2/users/signin",
         b"login=mira%40example.test&password=a+b%26c%3Dd%2B%C3%A9&rememberMe=true&verificationCode=123456",
@@ -86,13 +86,13 @@ TABLE = {
     ),
     "identity": Row(GetIdentity(), "GET", "/identity", base="server", token=False),
     "information": Row(GetServerInformation(), "GET", "/", base="server"),
-    "raw": Row(RawRequest(at="/library/sections"), "GET", "/library/sections", base="server"),
+    "raw": Row(RawRequest(path="/library/sections"), "GET", "/library/sections", base="server"),
     "raw with a query": Row(
-        RawRequest(at="/a%20b", query={"q": "ü &=", "n": "1"}), "GET", "/a%20b?q=%C3%BC+%26%3D&n=1", base="server"
+        RawRequest(path="/a%20b", query={"q": "ü &=", "n": "1"}), "GET", "/a%20b?q=%C3%BC+%26%3D&n=1", base="server"
     ),
-    "raw with two queries": Row(RawRequest(at="/a?x=1", query={"y": "2"}), "GET", "/a?x=1&y=2", base="server"),
+    "raw with two queries": Row(RawRequest(path="/a?x=1", query={"y": "2"}), "GET", "/a?x=1&y=2", base="server"),
     "raw put": Row(
-        RawRequest(verb="PUT", at="/a", content=b"{}", content_type="application/json"),
+        RawRequest(method="PUT", path="/a", content=b"{}", content_type="application/json"),
         "PUT",
         "/a",
         b"{}",
@@ -107,7 +107,14 @@ TABLE = {
 def test_request(row: Row) -> None:
     """Each call is exactly this request: method, target, body, media type, base, token or none, repeatable or not."""
     call = row.call
-    actual = (call.verb_used(), call.target(), *call.body(), call.http.base, call.http.needs_token, call.may_repeat())
+    actual = (
+        call.get_method(),
+        call.build_target(),
+        *call.build_body(),
+        call.http.base,
+        call.http.needs_token,
+        call.is_retryable(),
+    )
     assert (row.method, row.target, row.body, row.media_type, row.base, row.token, row.repeats) == actual
     assert row.status == call.http.status
 
@@ -116,7 +123,7 @@ def test_request(row: Row) -> None:
 def test_reads_itself_from_its_parameters(name: str) -> None:
     """What a call writes as parameters, the other end reads back as the same call."""
     call = TABLE[name].call
-    assert call == from_parameters(type(call), dict(call.parameters()))
+    assert call == read_call(type(call), dict(call.list_parameters()))
 
 
 READABLE = [
@@ -126,12 +133,12 @@ READABLE = [
     (
         PostUsersSignInData,
         {"login": "a", "password": "b", "rememberMe": "True", "verificationCode": ""},
-        PostUsersSignInData.of("a", "b", remember_me=True),
+        PostUsersSignInData.from_text("a", "b", remember_me=True),
     ),
     (
         PostUsersSignInData,
         {"login": "a", "password": "-b", "verificationCode": "123456"},
-        PostUsersSignInData.of("a", "-b", Secret("123456")),
+        PostUsersSignInData.from_text("a", "-b", Secret("123456")),
     ),
 ]
 
@@ -139,7 +146,7 @@ READABLE = [
 @pytest.mark.parametrize(("kind", "given", "expected"), READABLE)
 def test_reads_what_other_clients_send(kind, given: dict[str, str], expected) -> None:
     """Python's `True`, missing and empty optional parameters and unknown ones are read as they are meant."""
-    assert expected == from_parameters(kind, given)
+    assert expected == read_call(kind, given)
 
 
 UNREADABLE = [
@@ -162,7 +169,7 @@ UNREADABLE = [
 def test_wrong_parameters_are_a_bad_request(kind, given: dict[str, str]) -> None:
     """A missing parameter, or a value that it cannot have, is a `BadRequest` for the local Plex to answer with."""
     with pytest.raises(BadRequest) as caught:
-        from_parameters(kind, given)
+        read_call(kind, given)
     assert (400, 1004) == (caught.value.status, caught.value.code)
 
 
@@ -174,19 +181,19 @@ def test_source_without_prefix(source: str) -> None:
 
 
 RAW = [
-    ({"at": "library"}, "path"),
-    ({"at": ""}, "path"),
-    ({"at": "//evil.example/x"}, "path"),
-    ({"at": "/a b"}, "path"),
-    ({"at": "/ü"}, "path"),
-    ({"at": "/a\r\nHost: x"}, "path"),
-    ({"at": "/a\n"}, "path"),
-    ({"at": "/a#b"}, "path"),
-    ({"at": "http://evil.example/"}, "path"),
-    ({"at": "/", "verb": "GET\r\nX: y"}, "method"),
-    ({"at": "/", "verb": "get"}, "method"),
-    ({"at": "/", "content_type": "text/xml\r\nX: y"}, "media type"),
-    ({"at": "/", "content_type": ""}, "media type"),
+    ({"path": "library"}, "path"),
+    ({"path": ""}, "path"),
+    ({"path": "//evil.example/x"}, "path"),
+    ({"path": "/a b"}, "path"),
+    ({"path": "/ü"}, "path"),
+    ({"path": "/a\r\nHost: x"}, "path"),
+    ({"path": "/a\n"}, "path"),
+    ({"path": "/a#b"}, "path"),
+    ({"path": "http://evil.example/"}, "path"),
+    ({"path": "/", "method": "GET\r\nX: y"}, "method"),
+    ({"path": "/", "method": "get"}, "method"),
+    ({"path": "/", "content_type": "text/xml\r\nX: y"}, "media type"),
+    ({"path": "/", "content_type": ""}, "media type"),
 ]
 
 
@@ -199,5 +206,5 @@ def test_raw_request_that_would_break_out(given: dict[str, Any], what: str) -> N
 
 def test_calls_list_their_secrets() -> None:
     """A call knows which of its parameters are secrets, so that no message repeats them."""
-    assert ("hunter2", "123456") == PostUsersSignInData.of("mira", "hunter2", "123456").secrets()
-    assert () == TRANSIENT.secrets()
+    assert ("hunter2", "123456") == PostUsersSignInData.from_text("mira", "hunter2", "123456").list_secrets()
+    assert () == TRANSIENT.list_secrets()

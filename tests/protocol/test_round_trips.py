@@ -13,7 +13,7 @@ from tests.examples import examples
 from ticketstub.messages import Response
 from ticketstub.models import Account, Identity, Resource, ServerInformation, Source, TransientToken
 from ticketstub.protocol.account import GetTokenDetails, Ping, PostUsersSignInData
-from ticketstub.protocol.call import Call, from_parameters
+from ticketstub.protocol.call import Call, read_call
 from ticketstub.protocol.codec import Format
 from ticketstub.protocol.media_server import GetIdentity, GetServerInformation
 from ticketstub.protocol.resource import GetResources
@@ -28,7 +28,7 @@ ROUND = examples(15)
 
 RECORDS: dict[str, tuple[Call[Any], st.SearchStrategy]] = {
     "account": (GetTokenDetails(), strategies.of(Account)),
-    "sign-in": (PostUsersSignInData.of("a", "b"), strategies.of(Account)),
+    "sign-in": (PostUsersSignInData.from_text("a", "b"), strategies.of(Account)),
     "identity": (GetIdentity(), strategies.of(Identity)),
     "information": (GetServerInformation(), strategies.of(ServerInformation)),
     "transient": (
@@ -56,7 +56,7 @@ def test_records(name: str, form: Format, data: st.DataObject) -> None:
 
 CALLS: dict[type[Call[Any]], st.SearchStrategy] = {
     PostUsersSignInData: st.builds(
-        PostUsersSignInData.of,
+        PostUsersSignInData.from_text,
         strategies.TEXTS,
         strategies.TEXTS,
         st.none() | strategies.TEXTS,
@@ -79,5 +79,5 @@ def test_calls(kind: type[Call[Any]], data: st.DataObject) -> None:
     from urllib.parse import parse_qsl, urlsplit
 
     expected = data.draw(CALLS[kind])
-    written = expected.body()[0].decode() if kind.http.in_body else urlsplit(expected.target()).query
-    assert expected == from_parameters(kind, dict(parse_qsl(written)))
+    written = expected.build_body()[0].decode() if kind.http.in_body else urlsplit(expected.build_target()).query
+    assert expected == read_call(kind, dict(parse_qsl(written)))

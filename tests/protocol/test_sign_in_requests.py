@@ -8,7 +8,7 @@ from tests.protocol.test_requests import FORM, Row
 from tests.tables import every
 from ticketstub.crypto import Jwk
 from ticketstub.protocol.account import SignOut
-from ticketstub.protocol.claim import ClaimServer, ExchangeClaim, GetClaimedServer, GetClaimToken, UnclaimServer
+from ticketstub.protocol.claim import ClaimServer, ExchangeClaim, GetClaimStatus, GetClaimToken, UnclaimServer
 from ticketstub.protocol.device import GetDevices, RemoveDevice
 from ticketstub.protocol.device_key import ExchangeDeviceJwt, GetNonce, GetPublishedKeys, RegisterKey
 from ticketstub.protocol.home import GetHome, GetHomeUsers, SetManagedPasscode, SetPasscode, SwitchHomeUser
@@ -124,7 +124,7 @@ TABLE = {
         token=False,
         repeats=False,
     ),
-    "claimed server": Row(GetClaimedServer(), "GET", "/myplex/account", base="server"),
+    "claimed server": Row(GetClaimStatus(), "GET", "/myplex/account", base="server"),
     "unclaim": Row(UnclaimServer(), "DELETE", "/myplex/account", base="server", repeats=False),
 }
 
@@ -133,21 +133,28 @@ TABLE = {
 def test_request(row: Row) -> None:
     """Each call is exactly this request: method, target, body, media type, base, token or none, repeatable or not."""
     call = row.call
-    actual = (call.verb_used(), call.target(), *call.body(), call.http.base, call.http.needs_token, call.may_repeat())
+    actual = (
+        call.get_method(),
+        call.build_target(),
+        *call.build_body(),
+        call.http.base,
+        call.http.needs_token,
+        call.is_retryable(),
+    )
     assert (row.method, row.target, row.body, row.media_type, row.base, row.token, row.repeats) == actual
     assert row.status == call.http.status
 
 
 def test_a_path_cannot_be_left() -> None:
     """What stands in a path is percent-encoded, slashes and dots of a relative path included."""
-    assert "/api/v2/home/users/..%2F..%2Fuser/switch" == SwitchHomeUser(uuid="../../user").target()
+    assert "/api/v2/home/users/..%2F..%2Fuser/switch" == SwitchHomeUser(uuid="../../user").build_target()
     for uuid in ("", ".", ".."):
         with pytest.raises(ValueError, match="this is no identifier"):
-            SwitchHomeUser(uuid=uuid).target()
+            SwitchHomeUser(uuid=uuid).build_target()
 
 
 def test_secrets_are_known() -> None:
     """Codes, passcodes, claim tokens and device JWTs are among the secrets that no message repeats."""
-    assert ("a.b.c",) == ExchangeDeviceJwt(jwt=Secret("a.b.c")).secrets()
-    assert ("H7QK",) == LinkPin(code=Secret("H7QK")).secrets()
-    assert ("1234", "9876") == SetPasscode(id=1, passcode=Secret("1234"), current=Secret("9876")).secrets()
+    assert ("a.b.c",) == ExchangeDeviceJwt(jwt=Secret("a.b.c")).list_secrets()
+    assert ("H7QK",) == LinkPin(code=Secret("H7QK")).list_secrets()
+    assert ("1234", "9876") == SetPasscode(id=1, passcode=Secret("1234"), current=Secret("9876")).list_secrets()

@@ -24,7 +24,7 @@ from ticketstub.protocol.account import GetTokenDetails, PostUsersSignInData
 from ticketstub.protocol.call import Call
 from ticketstub.protocol.claim import GetClaimToken
 from ticketstub.protocol.device_key import GetNonce
-from ticketstub.protocol.legacy_account import LegacyAccount
+from ticketstub.protocol.legacy_account import GetLegacyAccount
 from ticketstub.protocol.legacy_resource import GetLegacyResources
 from ticketstub.protocol.people import GetFriends
 from ticketstub.protocol.pin import CreatePin, GetLegacyPin, GetPin
@@ -118,7 +118,7 @@ def variants() -> Iterator[tuple[str, Call[Any], object]]:
             yield f"account, XML {form}, {name}", WHO, xml("user", ACCOUNT, name, elements=elements)
             yield f"older pin, XML {form}, {name}", LEGACY, xml("pin", PIN, name, elements=elements)
         yield f"older pin, JSON, {name}", LEGACY, {"pin": renamed(PIN, name)}
-        yield f"older account, JSON, {name}", LegacyAccount(), {"user": renamed(ACCOUNT, name)}
+        yield f"older account, JSON, {name}", GetLegacyAccount(), {"user": renamed(ACCOUNT, name)}
 
 
 VARIANTS = {name: (call, body) for name, call, body in variants()}
@@ -176,7 +176,16 @@ REFUSALS: dict[str, object] = {
 @every("name", list(REFUSALS))
 @every(
     "call",
-    [POLL, CreatePin(), LEGACY, WHO, PostUsersSignInData.of("a", "b"), LegacyAccount(), GetResources(), GetFriends()],
+    [
+        POLL,
+        CreatePin(),
+        LEGACY,
+        WHO,
+        PostUsersSignInData.from_text("a", "b"),
+        GetLegacyAccount(),
+        GetResources(),
+        GetFriends(),
+    ],
 )
 @every("status", [200, 201])
 def test_a_refusal_with_a_status_of_success(call: Call[Any], name: str, status: int) -> None:

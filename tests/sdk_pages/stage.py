@@ -28,7 +28,7 @@ from ticketstub import (
     TransientTokenType,
 )
 from ticketstub.local_plex.world.schema import World
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 LOGIN = "mira@example.test"
 PASSWORD = PASSWORDS["mira_quill"]
@@ -57,7 +57,7 @@ def world_of(mode: str) -> World:
 class Local:
     """A running local Plex, its clock, and the wires before it."""
 
-    plex: PlexInHand
+    plex: LocalPlexController
     clock: Clock
     closing: ExitStack
     wires: dict[str, Server] = field(default_factory=dict)
@@ -138,7 +138,7 @@ def call(operation: str, source: str = SOURCE) -> Any:
         return GetTransientToken(type=TransientTokenType.DELEGATION, scope=TransientTokenScope.ALL)
     if operation == "source":
         return GetSourceConnectionInformation(source=source)
-    return GetTokenDetails() if operation == "details" else PostUsersSignInData.of(LOGIN, PASSWORD, CODE)
+    return GetTokenDetails() if operation == "details" else PostUsersSignInData.from_text(LOGIN, PASSWORD, CODE)
 
 
 def is_whole(operation: str, value: Any) -> bool:

@@ -50,7 +50,7 @@ class Unprefixed(GetSourceConnectionInformation, frozen=True, kw_only=True):
 class Garbled(GetTokenDetails, frozen=True, kw_only=True):
     """A call whose query is no percent-encoding."""
 
-    def target(self) -> str:
+    def build_target(self) -> str:
         """Write it so."""
         return f"{self.http.path}?name=%zz"
 

@@ -119,7 +119,7 @@ class Stage:
         }
         self.names = self._named()
         self._kept = self._connection.serialize()
-        self._transients = {name: dict(server.transient._alive) for name, server in plex.media_servers.items()}
+        self._transients = {name: dict(server.transient_tokens._tokens) for name, server in plex.media_servers.items()}
 
     def _named(self) -> dict[str, object]:
         """Make one thing of each kind that has an id, and name what stands in paths and bodies."""
@@ -149,7 +149,7 @@ class Stage:
         """Take back whatever was done since the beginning."""
         self._connection.deserialize(self._kept)  # faster than a new stage by a factor of a thousand
         for name, server in self.plex.media_servers.items():
-            server.transient._alive = dict(self._transients[name])
+            server.transient_tokens._tokens = dict(self._transients[name])
 
     def close(self) -> None:
         self.plex.__exit__()

@@ -20,10 +20,10 @@ from yarl import URL
 
 from tests.examples import examples
 from tests.security.test_redirects import CANARY, DEVICE, Sink, client_of
-from ticketstub import AsyncPlex, Plex, SignIn, Unreachable, check
-from ticketstub.client.transports.httpx import _Exchange
-from ticketstub.client.transports.proxies import proxy_for
-from ticketstub.messages import LONGEST_ADDRESS, Place, Request, destination
+from ticketstub import AsyncPlex, PendingSignIn, Plex, Unreachable, check
+from ticketstub.client.transports.httpx import _HttpxExchange
+from ticketstub.client.transports.proxies import find_proxy
+from ticketstub.messages import MAX_URL_LENGTH, Origin, Request, split_url
 
 HERE = "http://127.0.0.1:9"
 HOSTILE = {
@@ -59,7 +59,7 @@ HOSTILE = {
     "name in brackets": "http://[localhost]:9",
     "IPv6 with a zone": "http://[::1%25lo]:9",
     "two ports": "http://127.0.0.1:9:9",
-    "overlong": HERE + "/" + LONGEST_ADDRESS * "a",
+    "overlong": HERE + "/" + MAX_URL_LENGTH * "a",
 }
 TAKEN: dict[str, Callable[[str], object]] = {
     "plex_tv=": lambda url: Plex(device=DEVICE, token=CANARY, plex_tv=url).ping(),
@@ -74,7 +74,7 @@ TAKEN: dict[str, Callable[[str], object]] = {
     "async at": lambda url: AsyncPlex(device=DEVICE).at(url, token=CANARY),
     "forward_url=": lambda url: Plex(device=DEVICE, plex_tv=HERE).begin_sign_in(forward_url=url),
     "sign_in(forward_url=)": lambda url: Plex.sign_in(forward_url=url, plex_tv=HERE, device=DEVICE),
-    "SignIn.load": lambda url: SignIn.load(_dump(url), plex=Plex(device=DEVICE)),
+    "SignIn.load": lambda url: PendingSignIn.load(_dump(url), plex=Plex(device=DEVICE)),
 }
 
 
@@ -146,7 +146,7 @@ PARSERS: dict[str, Callable[[str], tuple[str, str | None, int | None]]] = {
 def disagreements(url: str) -> dict[str, object]:
     """List what parsers find in an address that we take, where it is something else than we find and no refusal."""
     try:
-        place, _ = destination(url)
+        place, _ = split_url(url)
     except ValueError:
         return {}
     found: dict[str, object] = {}
@@ -158,7 +158,7 @@ def disagreements(url: str) -> dict[str, object]:
     return found
 
 
-def _is_same(seen: tuple[str, str | None, int | None], place: Place) -> bool:
+def _is_same(seen: tuple[str, str | None, int | None], place: Origin) -> bool:
     """Tell whether a parser found the same place, be it in other capitals or with a shorter spelling of IPv6."""
     scheme, host, port = seen
     same_host = host is not None and host.lower() == place.host
@@ -180,15 +180,15 @@ def test_c1_parsers_agree(url: str) -> None:
 def test_c1_punycode_is_taken() -> None:
     """A host in punycode, which httpx shows decoded, is one that each library sends to."""
     for client in (_HTTPX, _HTTPX2):
-        message: Any = _Exchange(
+        message: Any = _HttpxExchange(
             client, Request("test", "GET", "http://xn--e1afmkfd/", {}), float("inf"), 1.0
-        ).message()
+        ).build_request()
         assert "xn--e1afmkfd" == message.headers["host"]
 
 
 def test_c1_the_comparison_has_power(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison above finds the address that misled us before: were a backslash allowed, it would say so."""
-    monkeypatch.setattr("tests.security.test_addresses.destination", lambda _: (Place("http", "a", 80), "/"))
+    monkeypatch.setattr("tests.security.test_addresses.split_url", lambda _: (Origin("http", "a", 80), "/"))
     assert {"httpx", "httpx2"} <= disagreements("http://a\\@evil.example/x").keys()
 
 
@@ -199,11 +199,11 @@ def test_c1_the_library_gets_our_parts(url: str) -> None:
     """The address object that an httpx client is given has our scheme, host and port, or nothing is sent."""
     for client in (_HTTPX, _HTTPX2):
         try:
-            exchange = _Exchange(client, Request("test", "GET", url, {}), float("inf"), 1.0)
+            exchange = _HttpxExchange(client, Request("test", "GET", url, {}), float("inf"), 1.0)
         except ValueError:
             continue
-        sent = exchange.message().url
-        place, _ = destination(url)
+        sent = exchange.build_request().url
+        place, _ = split_url(url)
         assert place == (sent.scheme, sent.raw_host.decode(), sent.port or place.default_port)
 
 
@@ -240,9 +240,9 @@ def test_c1_a_library_that_reads_another_host(name: str, sink: Sink, monkeypatch
 )
 def test_c1_proxies(given_as: str, host: str) -> None:
     """A proxy of the environment may have a user name, as no other address may."""
-    found = proxy_for(destination("https://plex.tv")[0], {"https_proxy": given_as})
+    found = find_proxy(split_url("https://plex.tv")[0], {"https_proxy": given_as})
     assert found is not None
-    assert (host, "@" in given_as) == (found.place.host, found.authorization is not None)
+    assert (host, "@" in given_as) == (found.origin.host, found.authorization is not None)
 
 
 @pytest.mark.parametrize(
@@ -251,5 +251,5 @@ def test_c1_proxies(given_as: str, host: str) -> None:
 def test_c1_hostile_proxies(hostile: str) -> None:
     """A proxy's address with a backslash or a control character is refused, and not repeated."""
     with pytest.raises(Unreachable, match="the proxy that the environment names cannot be used") as caught:
-        proxy_for(destination("https://plex.tv")[0], {"https_proxy": hostile})
+        find_proxy(split_url("https://plex.tv")[0], {"https_proxy": hostile})
     assert "evil" not in str(caught.value)

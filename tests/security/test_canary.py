@@ -44,7 +44,7 @@ from ticketstub import (
 from ticketstub.messages import Request, Response
 from ticketstub.protocol import error_bodies
 from ticketstub.protocol.codec import Format
-from ticketstub.refusals import KINDS, Refusal
+from ticketstub.refusals import REFUSAL_CLASSES, Refusal
 
 CANARY = "cAnArY-7f3kQ2vTz8Lm1"
 HERE = "http://127.0.0.1:8190"
@@ -145,10 +145,10 @@ def test_c6_any_password(secret: str, status: int, form: Format) -> None:
 
     def answer(_request: Request) -> Response:
         said = " | ".join(sorted(forms(secret) - {secret[:10], secret[-10:]}))
-        return Response(status, {}, error_bodies.write(Refusal(said, status=status, code=1999), form))
+        return Response(status, {}, error_bodies.write_refusal(Refusal(said, status=status, code=1999), form))
 
     plex = Plex(transport=Recording(answer), plex_tv=HERE, device=DEVICE)
-    outcome = plex.attempt(PostUsersSignInData.of("mira", secret))
+    outcome = plex.attempt(PostUsersSignInData.from_text("mira", secret))
     assert isinstance(outcome, Err)
     for text in (str(outcome.error), repr(outcome.error), repr(outcome), outcome.error.message):
         for one in forms(secret) - {secret[:10], secret[-10:]}:
@@ -198,7 +198,7 @@ async def _async(url: str) -> PlexError:
 
 OTHERS = (Unreachable, TimedOut, MalformedReply, RedirectRefused, CrossOriginRedirect, CredentialsError)
 RAISED: dict[str, Callable[[], PlexError]] = {
-    **{kind.__name__: kind for kind in KINDS},
+    **{kind.__name__: kind for kind in REFUSAL_CLASSES},
     **{kind.__name__: partial(kind, "x") for kind in OTHERS},
 }
 
@@ -217,8 +217,8 @@ def test_c6_every_class(make: Callable[[], PlexError]) -> None:
 def test_c6_values_and_outcomes() -> None:
     """Calls, records, outcomes and clients that hold it print without it, however they are put into text."""
     plex = Plex(transport=Recording(usual), plex_tv=HERE, device=DEVICE, token=CANARY, headers={"Cookie": CANARY})
-    call = PostUsersSignInData.of("mira", CANARY, CANARY)
-    raw = RawRequest(at=f"/x?token={CANARY}", query={"a": CANARY}, content=CANARY.encode())
+    call = PostUsersSignInData.from_text("mira", CANARY, CANARY)
+    raw = RawRequest(path=f"/x?token={CANARY}", query={"a": CANARY}, content=CANARY.encode())
     token = Token(CANARY, origin=HERE)
     outcome = plex.attempt(call)
     assert isinstance(outcome, Ok)

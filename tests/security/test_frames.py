@@ -31,21 +31,21 @@ from tests.security.test_canary import CANARY, forms
 from tests.tables import every
 from tests.test_parity import PAIRS
 from ticketstub import (
+    AsyncPendingSignIn,
     AsyncPlex,
-    AsyncSignIn,
     Credential,
     CredentialsError,
     DeviceKey,
     Err,
-    FileCredentials,
-    MemoryCredentials,
+    FileStore,
+    MemoryStore,
+    PendingSignIn,
     Plex,
     PlexError,
     PostUsersSignInData,
     RedirectRefused,
     Retry,
     Secret,
-    SignIn,
     TimedOut,
     Token,
     Unauthorized,
@@ -53,8 +53,8 @@ from ticketstub import (
     acheck,
     check,
 )
-from ticketstub.client.config import Settings
-from ticketstub.client.flows.pending import BegunPin
+from ticketstub.client.config import CallSettings
+from ticketstub.client.flows.pending import PendingPin
 from ticketstub.compat import plex_api
 from ticketstub.compat.plex_api.utils import BackoffStrategy, RetryConfig
 from ticketstub.errors import MalformedReply
@@ -186,11 +186,11 @@ USES: dict[str, Use] = {
         login="mira", password="another one", verification_code=CANARY
     ),
     "sign_in": lambda on, url: on.sign_in(
-        login="mira", password=CANARY, plex_tv=url, credentials=MemoryCredentials(), ask_code=lambda: CANARY
+        login="mira", password=CANARY, plex_tv=url, store=MemoryStore(), ask_code=lambda: CANARY
     ),
     "header": lambda on, url: on.plex(url, token="t" * 20).ping(headers={"Cookie": CANARY}),
     "header of the constructor": lambda on, url: on.plex(url, token="t" * 20, headers={"Cookie": CANARY}).ping(),
-    "passcode": lambda on, url: on.plex(url, token="t" * 20).home.switch("b71d04e96c2fa835", passcode=CANARY),
+    "passcode": lambda on, url: on.plex(url, token="t" * 20).home.switch_user("b71d04e96c2fa835", passcode=CANARY),
     "current passcode": lambda on, url: on.plex(url, token="t" * 20).home.set_passcode(1, "1234", current=CANARY),
     "removed passcode": lambda on, url: on.plex(url, token="t" * 20).home.remove_passcode(1, current=CANARY),
     "switch_home_user": lambda on, url: on.plex(url, token="t" * 20).switch_home_user("Pip", passcode=CANARY),
@@ -311,7 +311,9 @@ MISTAKES: dict[str, Use] = {
     "a profile": lambda on, url: on.sign_in(login="mira", password=CANARY, plex_tv=url, profile="\n"),
     "no server": lambda on, url: on.plex(url, token=CANARY).identity(token=CANARY),
     "an argument too many": lambda on, url: on.plex(url).authentication.get_token_details(CANARY),
-    "a begun sign-in": lambda on, _: (SignIn if on.facade == "sync" else AsyncSignIn).load(f'{{"a":"{CANARY}"}}'),
+    "a begun sign-in": lambda on, _: (PendingSignIn if on.facade == "sync" else AsyncPendingSignIn).load(
+        f'{{"a":"{CANARY}"}}'
+    ),
 }
 
 
@@ -328,7 +330,7 @@ NO_RETRY = RetryConfig("none", BackoffStrategy(0, 0, 0.0, 0), retry_connection_e
 DIRECTLY: dict[str, Callable[[], object]] = {
     "Token": lambda: Token(f"{CANARY} {CANARY}"),
     "Secret": lambda: Secret(CANARY.encode()),  # type: ignore[arg-type]  # programs without types
-    "PostUsersSignInData.of": lambda: PostUsersSignInData.of("mira", CANARY.encode()),  # type: ignore[arg-type]
+    "PostUsersSignInData.of": lambda: PostUsersSignInData.from_text("mira", CANARY.encode()),  # type: ignore[arg-type]
     "DeviceKey.load": lambda: DeviceKey.load(CANARY),
     "plex_api": lambda: plex_api.PlexAPI(access_token=f"{CANARY} {CANARY}", ip="127.0.0.1"),
     "plex_api, refused": lambda: plex_api.PlexAPI(
@@ -362,7 +364,7 @@ def test_c6_frames_of_returned_errors(kind: str, servers: Servers) -> None:
         with pytest.raises(Unreachable):
             plex.ping()
         assert 1 == len(told)
-        outcome = plex.attempt(PostUsersSignInData.of("mira", CANARY), token=CANARY)
+        outcome = plex.attempt(PostUsersSignInData.from_text("mira", CANARY), token=CANARY)
     assert isinstance(outcome, Err)
     assert_hidden(outcome.error)
 
@@ -424,13 +426,13 @@ def test_c6_frames_stay_useful(servers: Servers) -> None:
         USES["password"](stage, servers.failures["refused"][0])
     named = [frame.f_code.co_name for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
     assert "post_users_sign_in_data" in named
-    assert "_once" in named
+    assert "_send_once" in named
     assert [caught.value] == list(chain(caught.value))
 
 
 def test_c6_frames_of_stores(tmp_path: Path) -> None:
     """A store of credentials that cannot write or read shows nothing of what it was to keep."""
-    store = FileCredentials(tmp_path / "kept")
+    store = FileStore(tmp_path / "kept")
     credential = Credential(issuer="https://plex.tv", token=Token(CANARY), device_key=Secret(CANARY))
     assert store.save(credential, replacing=None)
     for file in (tmp_path / "kept").glob("*.kept"):
@@ -441,7 +443,7 @@ def test_c6_frames_of_stores(tmp_path: Path) -> None:
     other = tmp_path / "a file"
     other.touch()
     with pytest.raises(CredentialsError) as caught:
-        FileCredentials(other / "kept").save(credential, replacing=None)
+        FileStore(other / "kept").save(credential, replacing=None)
     assert_hidden(caught.value)
 
 
@@ -456,9 +458,9 @@ def test_c6_every_public_method_hides_its_locals(kind: type) -> None:
 
 def test_c6_rich_shows_no_more_than_repr() -> None:
     """Rich, which prints local variables of tracebacks, shows of each of these what its `repr` shows."""
-    pin = BegunPin(plex_tv="http://a", device=DEVICE, pin_id=7, code=CANARY, strong=True, expires_at=1.0)
-    raw = RawRequest(at=f"/a?X-Plex-Token={CANARY}", query={"a": CANARY}, content=CANARY.encode())
-    for kept in (pin, raw, Settings(headers={"X-A": CANARY}), Request("x", "GET", f"http://a/?t={CANARY}", {})):
+    pin = PendingPin(plex_tv="http://a", device=DEVICE, pin_id=7, code=CANARY, strong=True, expires_at=1.0)
+    raw = RawRequest(path=f"/a?X-Plex-Token={CANARY}", query={"a": CANARY}, content=CANARY.encode())
+    for kept in (pin, raw, CallSettings(headers={"X-A": CANARY}), Request("x", "GET", f"http://a/?t={CANARY}", {})):
         assert repr(kept) == pretty_repr(kept)
         assert CANARY not in repr(kept)
 

@@ -17,11 +17,11 @@ from tests.crypto.hostile import Hostile, hostile_device_claims, hostile_plex_cl
 from tests.local_plex.asking import ATTIC, Answered, Clock, ask, get, world
 from tests.local_plex.test_auth_keys import CLIENT, Key, claims, exchange, nonce, post, registered, unpacked
 from ticketstub.crypto import SigningKey
-from ticketstub.local_plex.domain.signing import SIGNING
+from ticketstub.local_plex.domain.signing import SIGNING_PURPOSE
 from ticketstub.local_plex.settings import Settings
-from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.storage.sqlite import SqliteStore
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 assert ATTIC
 
@@ -29,7 +29,7 @@ assert ATTIC
 class Stage:
     """A local Plex, a device with a key and its JWT, and the private key that the local Plex signs with."""
 
-    def __init__(self, plex: PlexInHand, clock: Clock, database: Path) -> None:
+    def __init__(self, plex: LocalPlexController, clock: Clock, database: Path) -> None:
         self.url, self.attic = plex.url, plex.media_server("Toms").url
         self.clock = clock
         self.key, _ = registered(self.url)
@@ -49,8 +49,8 @@ class Stage:
     def _dumped(self) -> str:
         store = SqliteStore(f"sqlite:///{self._database}")
         try:
-            rows = store._reader.all("SELECT sealed FROM signing_key")
-            return Keys.for_database(self._database).unseal(rows[-1][0], SIGNING)
+            rows = store._reader.fetch_all("SELECT sealed FROM signing_key")
+            return InstanceKeys.load_or_create(self._database).unseal(rows[-1][0], SIGNING_PURPOSE)
         finally:
             store._reader.connection.close()
             store._writer.close()

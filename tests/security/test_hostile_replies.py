@@ -14,7 +14,7 @@ import pytest
 
 from tests.client.transports.hostile import Server
 from tests.protocol.test_hostile_bodies import HOSTILE, LONGEST
-from ticketstub.messages import MAX_BODY
+from ticketstub.messages import MAX_BODY_SIZE
 
 resource = pytest.importorskip("resource", reason="this system cannot limit a process's memory")
 SOURCE = Path(__file__).parents[2] / "src"
@@ -49,8 +49,8 @@ print(json.dumps({name: ask(name) for name in names}))
 PLAIN = {f"body{number}": body for number, body in enumerate(HOSTILE.values())}
 BOMBS = {
     "bomb": gzip.compress(bytes(64 * MEBIBYTE), 9),
-    "bomb-of-lists": gzip.compress(b"[" * 8 * MAX_BODY, 9),
-    "bomb-at-the-limit": gzip.compress(b"[" + b"[]," * (MAX_BODY // 3 - 2) + b"[]]", 9),
+    "bomb-of-lists": gzip.compress(b"[" * 8 * MAX_BODY_SIZE, 9),
+    "bomb-at-the-limit": gzip.compress(b"[" + b"[]," * (MAX_BODY_SIZE // 3 - 2) + b"[]]", 9),
 }
 WARM = {"warm": b'{"id":1', "warm-xml": b"<user", "warm-gzip": gzip.compress(b"{")}
 

@@ -16,11 +16,11 @@ from tests.security.stage import household
 from tests.tables import every
 from ticketstub.local_plex.api.media_server import ROUTES as MEDIA_SERVER_ROUTES
 from ticketstub.local_plex.api.plex_tv import ROUTES as PLEX_TV_ROUTES
-from ticketstub.local_plex.http.router import Route, Table
-from ticketstub.local_plex.storage.database import Reader
+from ticketstub.local_plex.http.router import Route, Router
+from ticketstub.local_plex.storage.database import ReadConnection
 
 STORE = Path(__file__).parents[2] / "src" / "ticketstub" / "local_plex" / "storage"
-RUNS_SQL = {"execute", "executemany", "executescript", "one", "all", "value", "has", "run"}
+RUNS_SQL = {"execute", "executemany", "executescript", "fetch_one", "fetch_all", "fetch_value", "has_row"}
 PUT_TOGETHER = {
     "rewinding.py": 3,  # the names of our own tables, as the schema has them
     "sqlite_file.py": 4,  # two numbers of ours, three times, and settings of ours
@@ -50,8 +50,8 @@ def _put_together(path: Path) -> Iterator[bool]:
 
 
 def described() -> list[tuple[str, Route[Any, Any]]]:
-    tables: dict[str, Table[Any, Any]] = {PLEX_TV: PLEX_TV_ROUTES, "Attic": MEDIA_SERVER_ROUTES}
-    return [(at, route) for at, table in tables.items() for route in table.all()]
+    tables: dict[str, Router[Any, Any]] = {PLEX_TV: PLEX_TV_ROUTES, "Attic": MEDIA_SERVER_ROUTES}
+    return [(at, route) for at, table in tables.items() for route in table.list_routes()]
 
 
 @every(("at", "route"), described())
@@ -69,9 +69,11 @@ def test_s18_quotes_are_text_everywhere(at: str, route: Route[Any, Any]) -> None
 
 def _ask_everywhere(plex: Whole, at: str, route: Route[Any, Any], payload: str) -> None:
     method = "GET" if route.method == "*" else route.method
-    path = "/".join(quote(payload, safe="") if piece.startswith("{") else piece for piece in route.template.split("/"))
+    path = "/".join(
+        quote(payload, safe="") if piece.startswith("{") else piece for piece in route.path_template.split("/")
+    )
     # What is a number or a yes or no is refused at once, and would hide the texts beside it.
-    named = [field.encode_name for field in fields_of(route.kind) if {bool, int}.isdisjoint(_types(field.type))]
+    named = [field.encode_name for field in fields_of(route.call_type) if {bool, int}.isdisjoint(_types(field.type))]
     given = dict.fromkeys((*named, "login", "code", "token"), payload)
     fields = dict.fromkeys(NAMES[2:], payload)
     form = urlencode(given | fields)
@@ -94,9 +96,12 @@ def _types(of: Any) -> set[Any]:
 
 def _tables(plex: Whole) -> dict[str, set[str]]:
     """Return what identifies the rows of each table."""
-    reader: Reader = plex.instance.store._reader
-    names = [row[0] for row in reader.all("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    return {name: {repr(row[0]) for row in reader.all(f'SELECT * FROM "{name}"')} for name in names}  # noqa: S608  # names of tables
+    reader: ReadConnection = plex.instance.store._reader
+    names = [row[0] for row in reader.fetch_all("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return {
+        name: {repr(row[0]) for row in reader.fetch_all(f'SELECT * FROM "{name}"')}  # noqa: S608  # names of tables
+        for name in names
+    }
 
 
 def test_s18_a_sign_in_by_a_statement() -> None:

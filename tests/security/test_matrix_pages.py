@@ -75,7 +75,7 @@ EXPECTED = {
 @pytest.fixture(name="stage", scope="module")
 def _stage() -> Iterator[Stage]:
     stage = Stage()
-    stage.plex.instance.overview = Overview(World.from_dict(household()), secrets=True, invented=True)
+    stage.plex.instance.overview = Overview(World.from_dict(household()), show_secrets=True, is_demo=True)
     yield stage
     stage.close()
 

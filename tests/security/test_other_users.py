@@ -79,7 +79,9 @@ def ask(stage: Stage, row: Row, token: str | None) -> Answered:
 def test_every_route_with_an_id_is_here() -> None:
     """A route of plex.tv whose path holds an id is in one of the tables."""
     known = {row.route for row in (*ROWS, *INVITED)} | WITHOUT_TOKEN
-    assert {f"{route.method} {route.template}" for route in ROUTES.all() if "{" in route.template} == known
+    assert {
+        f"{route.method} {route.path_template}" for route in ROUTES.list_routes() if "{" in route.path_template
+    } == known
 
 
 @pytest.mark.parametrize("row", [*ROWS, *INVITED], ids=lambda row: row.target)

@@ -23,9 +23,9 @@ from tests.local_plex.whole import FORM, PASSWORD, Change, Whole
 from tests.security.stage import PHONE, device_jwt, household, with_key
 from ticketstub.local_plex.domain.instance import Instance
 from ticketstub.local_plex.domain.limits import AttemptKind
-from ticketstub.local_plex.storage.base import SignIn
-from ticketstub.local_plex.storage.database import Statements
-from ticketstub.local_plex.storage.media_servers import Claims
+from ticketstub.local_plex.storage.base import NewSignIn
+from ticketstub.local_plex.storage.database import Transaction
+from ticketstub.local_plex.storage.media_servers import ClaimRepository
 
 MANY = 64
 Counted = Counter[int]
@@ -107,23 +107,23 @@ class Crowd:
 
 def naive_nonces(instance: Instance) -> None:
     keys, spent, crowd = instance.store.auth_keys, set[bytes | None](), Crowd(2)
-    grants = keys.grant
+    grants = keys.add_jwt
 
-    async def grant(*, nonce: bytes | None, **wanted: Any) -> bool:
-        if nonce in spent:
+    async def add_jwt(*, nonce_digest: bytes | None, **wanted: Any) -> bool:
+        if nonce_digest in spent:
             return False
         await crowd.gathers()
-        done = await grants(**wanted, nonce=None)
-        spent.add(nonce)
+        done = await grants(**wanted, nonce_digest=None)
+        spent.add(nonce_digest)
         return done
 
-    put(keys, grant=grant)
+    put(keys, add_jwt=add_jwt)
 
 
 def naive_codes(instance: Instance) -> None:
     signs_in = instance.store.sign_in
 
-    async def sign_in(wanted: SignIn) -> bool:
+    async def sign_in(wanted: NewSignIn) -> bool:
         return await signs_in(replace(wanted, verification_step=None))
 
     put(instance.store, sign_in=sign_in)
@@ -131,17 +131,17 @@ def naive_codes(instance: Instance) -> None:
 
 def naive_claims(instance: Instance) -> None:
     claims, spent, crowd = instance.store.claims, set[bytes](), Crowd(2)
-    exchanges: Any = Claims.exchange
+    exchanges: Any = ClaimRepository.exchange
 
     async def exchange(**wanted: Any) -> Any:
-        def once_more(transaction: Statements) -> Any:
-            transaction.run("UPDATE claim SET spent_at = NULL WHERE digest = ?1", wanted["digest"])
+        def once_more(transaction: Transaction) -> Any:
+            transaction.execute("UPDATE claim SET spent_at = NULL WHERE digest = ?1", wanted["digest"])
             return exchanges.__wrapped__(claims, transaction, **wanted)
 
         if wanted["digest"] in spent:
             return False
         await crowd.gathers()
-        done = await claims.transaction(once_more)
+        done = await claims.run_in_transaction(once_more)
         spent.add(wanted["digest"])
         return done
 
@@ -173,7 +173,7 @@ def naive_pins(instance: Instance) -> None:
 def naive_counts(instance: Instance) -> None:
     tried, crowd = Counter[tuple[str, str]](), Crowd(6)
 
-    async def take(kind: AttemptKind, subject: str, now: int) -> int | None:
+    async def reserve(kind: AttemptKind, subject: str, now: int) -> int | None:
         day = now // 86400
         if tried[kind, f"{subject} {day}"] >= 5:
             return 900
@@ -181,20 +181,21 @@ def naive_counts(instance: Instance) -> None:
         tried[kind, f"{subject} {day}"] += 1
         return None
 
-    put(instance.store.attempts, take=take)
+    put(instance.store.attempts, reserve=reserve)
 
 
 def no_counts(instance: Instance) -> None:
     """Passcodes of one user take turns, so looking first is no harm there; not counting is."""
 
-    async def take(_kind: AttemptKind, _subject: str, _now: int) -> int | None:
+    async def reserve(_kind: AttemptKind, _subject: str, _now: int) -> int | None:
         return None
 
-    put(instance.store.attempts, take=take)
+    put(instance.store.attempts, reserve=reserve)
 
 
 def put(place: object, **verbs: Any) -> None:
     for name, verb in verbs.items():
+        assert hasattr(place, name)
         setattr(place, name, verb)
 
 

@@ -15,7 +15,7 @@ from tests.client.doubles import AsyncRecording, Recording, usual
 from tests.examples import examples
 from tests.tables import every
 from ticketstub import AsyncPlex, CredentialsError, Device, Plex, Token
-from ticketstub.messages import Request, Response, origin_of
+from ticketstub.messages import Request, Response, get_origin
 
 PLEX = "https://plex.example"
 ATTIC = "http://attic.example:32400"
@@ -118,7 +118,7 @@ def test_c2_where_a_token_goes(row: Row) -> None:
 
 
 def _arrived(transport: Recording) -> list[str]:
-    return [origin_of(sent.url) for sent in transport.sent if CANARY in _all(sent)]
+    return [get_origin(sent.url) for sent in transport.sent if CANARY in _all(sent)]
 
 
 def _all(request: Request) -> str:
@@ -143,7 +143,7 @@ def _ping() -> Any:
 def _raw() -> Any:
     from ticketstub import RawRequest
 
-    return RawRequest(at="/x")
+    return RawRequest(path="/x")
 
 
 STEPS = st.lists(
@@ -199,7 +199,7 @@ def test_c2_each_server_gets_its_own_token(resources: list[tuple[str, str | None
     for url, own in resources:
         client.at(url, token=own).get("/x")
     assert [(url, own) for url, own in resources] == [
-        (origin_of(sent.url), sent.headers.get("X-Plex-Token")) for sent in transport.sent
+        (get_origin(sent.url), sent.headers.get("X-Plex-Token")) for sent in transport.sent
     ]
     assert [] == _arrived(transport)
 

@@ -122,7 +122,7 @@ class Checked(RuleBasedStateMachine):
 
     def devices(self, owner: str) -> dict[str, int]:
         """The numbers of an account's devices by client identifier."""
-        rows = self.plex.run(self.plex.instance.store.devices.of(IDS[owner], self.plex.instance.now()))
+        rows = self.plex.run(self.plex.instance.store.devices.list_devices(IDS[owner], self.plex.instance.now()))
         return {row.client.client_identifier: row.id for row in rows}
 
     def removal_of(self, status: int, owner: str, leaves: str) -> int:

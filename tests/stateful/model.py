@@ -34,7 +34,7 @@ class Held:
 
 @dataclass(eq=False)
 class Pin:
-    """A PIN; `given` is the token that it has once it is approved."""
+    """A PIN; `parameters` is the token that it has once it is approved."""
 
     client: str
     kind: str

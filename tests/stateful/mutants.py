@@ -12,7 +12,7 @@ from typing import Any
 from tests.local_plex.asking import START
 from tests.stateful.machine import Plexes
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.storage.base import SignIn, TokenRow
+from ticketstub.local_plex.storage.base import NewSignIn, TokenRow
 
 _REVIVE = """
     UPDATE token SET revoked_at = NULL WHERE revoked_at = $1 AND digest IN (SELECT digest FROM home_switch)
@@ -77,21 +77,21 @@ def a_removed_device_keeps_its_tokens(instance: Instance) -> None:
 
 def a_nonce_is_good_twice(instance: Instance) -> None:
     """It is spent, and there again."""
-    keys, grants = instance.store.auth_keys, instance.store.auth_keys.grant
+    keys, grants = instance.store.auth_keys, instance.store.auth_keys.add_jwt
 
     async def grant(**wanted: Any) -> bool:
         done = await grants(**wanted)
-        if done and wanted["nonce"] is not None:
+        if done and wanted["nonce_digest"] is not None:
             now = wanted["now"]
-            await keys.add_nonce(wanted["nonce"], wanted["client_identifier"], now, now + 300, 1_000_000)
+            await keys.add_nonce(wanted["nonce_digest"], wanted["client_identifier"], now, now + 300, 1_000_000)
         return done
 
-    _put(instance.store.auth_keys, grant=grant)
+    _put(instance.store.auth_keys, add_jwt=grant)
 
 
 def who_leaves_a_home_is_kept(instance: Instance) -> None:
     """The Home is smaller, and what was switched to stays alive."""
-    removes = instance.store.homes.remove
+    removes = instance.store.homes.remove_member
 
     async def remove(home_id: int, account_id: int, now: int) -> bool:
         def revive(connection: sqlite3.Connection) -> None:
@@ -101,16 +101,16 @@ def who_leaves_a_home_is_kept(instance: Instance) -> None:
         await _writer(instance).run(revive)
         return done
 
-    _put(instance.store.homes, remove=remove)
+    _put(instance.store.homes, remove_member=remove)
 
 
 def a_new_password_signs_nobody_out(instance: Instance) -> None:
     """It gives the new token and ends none of the old ones."""
     changes = instance.store.accounts.change_password
 
-    async def change(account_id: int, *, fresh: SignIn | None, **wanted: Any) -> bool:
+    async def change(account_id: int, *, new_sign_in: NewSignIn | None, **wanted: Any) -> bool:
         done = await changes(account_id, **wanted)
-        return done and (fresh is None or await instance.store.sign_in(fresh))
+        return done and (new_sign_in is None or await instance.store.sign_in(new_sign_in))
 
     _put(instance.store.accounts, change_password=change)
 
@@ -119,10 +119,10 @@ class TransientTokensLiveOn(Plexes):
     """Media servers remember their transient tokens over a restart."""
 
     def restart(self) -> None:
-        before = {name: server.transient for name, server in self.plex.media_servers.items()}
+        before = {name: server.transient_tokens for name, server in self.plex.media_servers.items()}
         super().restart()
         for name, server in self.plex.media_servers.items():
-            server.transient = before[name]
+            server.transient_tokens = before[name]
 
 
 def changed(change: Any) -> type[Plexes]:
@@ -199,6 +199,7 @@ QUICKLY_FOUND = tuple(
 
 def _put(place: object, **verbs: Any) -> None:
     for name, verb in verbs.items():
+        assert hasattr(place, name)
         setattr(place, name, verb)
 
 

@@ -1,8 +1,8 @@
 """Runs within `ticketstub run`, between a test and the stranger's program: it starts the program and passes lines on.
 
-Rule: a line with a `hand` in it is for the tester's hand, the control API, one with a `look` in it is for the local
-Plex: what a person sees in Plex's own app. Both may be out of the test's reach. Everything else is the program's, which
-sees nothing of the test, of the hand or of our packages. Standard library only.
+Rule: a line with a `controller` in it is for the tester's hand, the control API, one with a `look` in it is for the
+local Plex: what a person sees in Plex's own app. Both may be out of the test's reach. Everything else is the
+program's, which sees nothing of the test, of the hand or of our packages. Standard library only.
 """
 
 import json

@@ -28,7 +28,7 @@ from ticketstub import (
     Unreachable,
 )
 from ticketstub.protocol.call import Call
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 from ticketstub.tokens import Secret
 
 Seen = int | str
@@ -70,7 +70,7 @@ class OverHttp:
 class InPython:
     """The fixture's own methods."""
 
-    def __init__(self, plex: PlexInHand) -> None:
+    def __init__(self, plex: LocalPlexController) -> None:
         self._plex = plex
 
     def do(self, verb: str, **order: Any) -> Any:
@@ -81,7 +81,7 @@ class InPython:
             "pins/expire": lambda: plex.expire(rest["pin"]),
             "tokens": lambda: {"token": plex.token_for(rest.get("account")).reveal()},
             "tokens/revoke": lambda: plex.revoke(rest["token"]),
-            "tokens/expire": lambda: plex.expire(Token.received(rest["token"])),
+            "tokens/expire": lambda: plex.expire(Token.from_wire(rest["token"])),
             "codes": lambda: {"code": plex.code_for(rest.get("account"))},
             "accounts": lambda: plex.add_account(rest.pop("username"), **rest),
             "shares": lambda: plex.share(rest["media_server"], rest["account"]),
@@ -124,7 +124,7 @@ class Ours:
         self._client = client
 
     def who(self, token: str, within: float = PATIENT) -> Seen:
-        return self._seen(GetTokenDetails(), token=Token.received(token), timeout=within)
+        return self._seen(GetTokenDetails(), token=Token.from_wire(token), timeout=within)
 
     def sign_in(self, login: str, password: str, code: str | None = None) -> Seen:
         given = None if code is None else Secret(code)
@@ -145,7 +145,7 @@ class Ours:
         return _failure(outcome) if isinstance(outcome, Err) else outcome.response.status
 
     def servers(self, token: str) -> set[str]:
-        found = self._client.send(GetResources(), token=Token.received(token))
+        found = self._client.send(GetResources(), token=Token.from_wire(token))
         return {each.name or "" for each in found if "server" in (each.provides or "")}
 
     def _seen(self, call: Call[Any], **options: Any) -> Seen:
@@ -167,7 +167,7 @@ def _failure(outcome: Err) -> Seen:
             return type(other).__name__
 
 
-def client_of(plex: PlexInHand, *, sockets: bool) -> Plex:
+def client_of(plex: LocalPlexController, *, sockets: bool) -> Plex:
     """Make our own client, as somebody else's program has it or as the fixtures do."""
     once = Retry(attempts=1)
     if not sockets:
@@ -179,7 +179,7 @@ def client_of(plex: PlexInHand, *, sockets: bool) -> Plex:
 class Raw:
     """Sockets, and JSON read as it comes."""
 
-    def __init__(self, plex: PlexInHand) -> None:
+    def __init__(self, plex: LocalPlexController) -> None:
         self._url = plex.url
 
     def who(self, token: str, within: float = PATIENT) -> Seen:

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from ticketstub import Device, PlexError, Refusal
-from ticketstub.client.transports.in_process import AsyncLoopbackTransport, LoopbackTransport
-from ticketstub.local_plex.control.chaos import KINDS, Chaos, Disturbance
+from ticketstub.client.transports.in_process import AsyncInProcessTransport, InProcessTransport
+from ticketstub.local_plex.control.chaos import FAULT_KINDS, Chaos, InjectedFault
 from ticketstub.local_plex.settings import Settings
 from ticketstub.messages import Request, Response
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 WORLD = {"account": [{"username": "ana", "email": "ana@example.test"}]}
-FREE = Settings(poll_burst=10**6, polls_a_second=10.0**6)
+FREE = Settings(poll_burst=10**6, polls_per_second=10.0**6)
 DEVICE = Device(client_identifier="chaos", product="Chaos")
 RUNS = 1000
 
@@ -25,8 +25,8 @@ RUNS = 1000
 class Restless:
     """A transport that never sleeps: what waits for seconds is asked again at once."""
 
-    def __init__(self, plex: PlexInHand) -> None:
-        self._inner = LoopbackTransport(plex.loopback())
+    def __init__(self, plex: LocalPlexController) -> None:
+        self._inner = InProcessTransport(plex.create_loopback())
         self.slept: list[float] = []
 
     def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
@@ -39,7 +39,7 @@ class Restless:
         pass
 
 
-class AsyncRestless(AsyncLoopbackTransport):
+class AsyncRestless(AsyncInProcessTransport):
     """The same, awaited."""
 
     async def sleep(self, seconds: float) -> None:
@@ -47,12 +47,12 @@ class AsyncRestless(AsyncLoopbackTransport):
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[PlexInHand]:
+def stage() -> Iterator[LocalPlexController]:
     with local_plex(WORLD, settings=FREE) as plex:
         yield plex
 
 
-def sign_in(plex: PlexInHand, transport: Any) -> str:
+def sign_in(plex: LocalPlexController, transport: Any) -> str:
     """Sign in by PIN, and say how it went: signed in, or the error's name."""
     try:
         client = plex.client(signed_in=False, transport=transport, device=DEVICE)
@@ -64,7 +64,7 @@ def sign_in(plex: PlexInHand, transport: Any) -> str:
     return f"signed in as {name}"
 
 
-def test_a_sign_in_survives_one_call_of_twenty_going_wrong(stage: PlexInHand) -> None:
+def test_a_sign_in_survives_one_call_of_twenty_going_wrong(stage: LocalPlexController) -> None:
     """Of 1,000 sign-ins by PIN with 5 % chaos at least 999 succeed, and the others end in a typed error."""
     stage.reset()
     stage.chaos(0.05, seed=7, longest=0)
@@ -74,7 +74,7 @@ def test_a_sign_in_survives_one_call_of_twenty_going_wrong(stage: PlexInHand) ->
     assert len(transport.slept) > RUNS / 20, "nothing went wrong"
 
 
-def test_a_sign_in_under_heavy_chaos_ends_in_a_typed_error_or_succeeds(stage: PlexInHand) -> None:
+def test_a_sign_in_under_heavy_chaos_ends_in_a_typed_error_or_succeeds(stage: LocalPlexController) -> None:
     """With half of the calls disturbed every sign-in still ends, signed in or with one of our errors."""
     stage.reset()
     stage.chaos(0.5, seed=11, longest=0)
@@ -84,11 +84,11 @@ def test_a_sign_in_under_heavy_chaos_ends_in_a_typed_error_or_succeeds(stage: Pl
     assert outcomes["signed in as ana"] > 50
 
 
-async def test_async_sign_ins_survive_too(stage: PlexInHand) -> None:
+async def test_async_sign_ins_survive_too(stage: LocalPlexController) -> None:
     """The async façade does as the sync one."""
     stage.reset()
     stage.chaos(0.05, seed=7, longest=0)
-    client = stage.async_client(signed_in=False, transport=AsyncRestless(stage.loopback()), device=DEVICE)
+    client = stage.async_client(signed_in=False, transport=AsyncRestless(stage.create_loopback()), device=DEVICE)
     for _ in range(50):
         begun = await client.begin_sign_in()
         stage.approve(begun)
@@ -96,7 +96,7 @@ async def test_async_sign_ins_survive_too(stage: PlexInHand) -> None:
         assert "ana" == details.username
 
 
-def test_a_password_is_never_sent_twice_under_chaos(stage: PlexInHand) -> None:
+def test_a_password_is_never_sent_twice_under_chaos(stage: LocalPlexController) -> None:
     """Whatever goes wrong with its answer, a sign-in by password reaches plex.tv once (see options.md, `retry`)."""
     stage.reset()
     stage.account("kim", password="quiet-anchor-12")
@@ -108,24 +108,24 @@ def test_a_password_is_never_sent_twice_under_chaos(stage: PlexInHand) -> None:
             client.authentication.post_users_sign_in_data(login="kim", password="quiet-anchor-12")
         except PlexError as failure:
             refused += isinstance(failure, Refusal)
-        assert turn == len(stage.requests.of("POST /api/v2/users/signin"))
+        assert turn == len(stage.requests.filter("POST /api/v2/users/signin"))
     assert refused
 
 
 def test_the_same_seed_is_the_same_sequence() -> None:
     """A sequence is its seed's, starts again with `restart`, and has all kinds in about equal shares."""
     first, again, other = (Chaos(0.3, seed) for seed in (7, 7, 8))
-    drawn = [first.next() for _ in range(4000)]
-    assert drawn == [again.next() for _ in range(4000)]
-    assert drawn != [other.next() for _ in range(4000)]
+    drawn = [first.draw_fault() for _ in range(4000)]
+    assert drawn == [again.draw_fault() for _ in range(4000)]
+    assert drawn != [other.draw_fault() for _ in range(4000)]
     first.restart()
-    assert drawn[:50] == [first.next() for _ in range(50)]
+    assert drawn[:50] == [first.draw_fault() for _ in range(50)]
     kinds = Counter(each.kind for each in drawn if each is not None)
     assert 0.25 < kinds.total() / 4000 < 0.35
-    assert all(0.15 < kinds[kind] / kinds.total() < 0.25 for kind in KINDS)
+    assert all(0.15 < kinds[kind] / kinds.total() < 0.25 for kind in FAULT_KINDS)
     assert all(0 <= each.seconds <= 0.5 for each in drawn if each is not None)
-    assert [None] * 100 == [Chaos(0).next() for _ in range(100)]
-    assert isinstance(Chaos(1).next(), Disturbance)
+    assert [None] * 100 == [Chaos(0).draw_fault() for _ in range(100)]
+    assert isinstance(Chaos(1).draw_fault(), InjectedFault)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from ticketstub import Plex
-from ticketstub.testing import DEVICE, PlexInHand, local_plex
+from ticketstub.testing import DEVICE, LocalPlexController, local_plex
 
 USER = "https://plex.tv/api/v2/user"
 BY_URLLIB = """
@@ -54,18 +54,18 @@ with local_plex() as plex:
 
 
 @pytest.fixture(scope="module", name="plex_in_hand")
-def _plex_in_hand() -> Iterator[PlexInHand]:
+def _plex_in_hand() -> Iterator[LocalPlexController]:
     with local_plex() as plex:
         yield plex
 
 
 @pytest.fixture(name="stage")
-def _stage(plex_in_hand: PlexInHand) -> PlexInHand:
+def _stage(plex_in_hand: LocalPlexController) -> LocalPlexController:
     plex_in_hand.reset()
     return plex_in_hand
 
 
-def ran(stage: PlexInHand, program: str, url: str = USER) -> str:
+def ran(stage: LocalPlexController, program: str, url: str = USER) -> str:
     """Run a program of Python's or the shell's with an address and a token, where another proxy was in use."""
     start = ["sh", "-c", program] if program is BY_CURL else [sys.executable, "-c", program]
     elsewhere = {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "plex.tv", "no_proxy": "plex.tv"}
@@ -86,7 +86,7 @@ def ran(stage: PlexInHand, program: str, url: str = USER) -> str:
         ),
     ],
 )
-def test_programs_of_others_ask_plex_tv_and_are_answered_here(stage: PlexInHand, program: str) -> None:
+def test_programs_of_others_ask_plex_tv_and_are_answered_here(stage: LocalPlexController, program: str) -> None:
     """https://plex.tv is the local Plex, which saw the request, also after a reset."""
     for _ in range(2):
         assert '"username":"mira_quill"' in ran(stage, program).replace(" ", "")
@@ -94,14 +94,14 @@ def test_programs_of_others_ask_plex_tv_and_are_answered_here(stage: PlexInHand,
         stage.reset()
 
 
-def test_media_servers_are_found_by_https(stage: PlexInHand) -> None:
+def test_media_servers_are_found_by_https(stage: LocalPlexController) -> None:
     """Each is listed by its name below plex.direct, and answers there."""
     attic = stage.media_server("Attic")
     assert f"{attic.https_url} Attic {attic.machine_identifier}" in ran(stage, MEDIA_SERVERS, "-").splitlines()
     assert {"plex.tv", "Attic"} <= {each.place for each in stage.requests}
 
 
-def test_clients_in_the_test_s_own_process_go_on_as_before(stage: PlexInHand) -> None:
+def test_clients_in_the_test_s_own_process_go_on_as_before(stage: LocalPlexController) -> None:
     """Who asks by the address of the local Plex is told addresses that it reaches, in process and by sockets."""
     assert stage.env
     outside = Plex(plex_tv=stage.url, token=stage.token_for(), device=DEVICE)
@@ -115,7 +115,7 @@ def test_clients_in_the_test_s_own_process_go_on_as_before(stage: PlexInHand) ->
         assert attic_in_hand.machine_identifier == identity.machine_identifier
 
 
-def test_the_test_s_own_process_may_be_led_too(stage: PlexInHand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_test_s_own_process_may_be_led_too(stage: LocalPlexController, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the variables set for the test, what reads them when it is used reaches the local Plex by Plex's name."""
     for name, value in stage.env.items():
         monkeypatch.setenv(name, value)
@@ -128,7 +128,7 @@ def test_the_test_s_own_process_may_be_led_too(stage: PlexInHand, monkeypatch: p
     assert [200, 200] == [each.status for each in stage.requests]
 
 
-def test_nothing_else_is_reached(stage: PlexInHand) -> None:
+def test_nothing_else_is_reached(stage: LocalPlexController) -> None:
     """Another host is refused by name; this machine's own addresses are not."""
     assert "example.com:443 is not Plex's" in ran(stage, BY_URLLIB, "https://example.com/")
     assert "mira_quill" in ran(stage, BY_URLLIB, f"{stage.url}/api/v2/user")

@@ -1,4 +1,4 @@
-"""`local_plex.lead()`: unmodified libraries in the test's own process find the local Plex at Plex's names."""
+"""`local_plex.intercept()`: unmodified libraries in the test's own process find the local Plex at Plex's names."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ import pytest
 import requests
 
 from ticketstub import AsyncPlex, Plex
-from ticketstub.testing import DEVICE, PlexInHand, local_plex
+from ticketstub.testing import DEVICE, LocalPlexController, local_plex
 
 USER = "https://plex.tv/api/v2/user"
 
 
 @pytest.fixture(scope="module", name="plex_in_hand")
-def _plex_in_hand() -> Iterator[PlexInHand]:
+def _plex_in_hand() -> Iterator[LocalPlexController]:
     with local_plex() as plex:
         yield plex
 
@@ -79,23 +79,23 @@ LIBRARIES = [by_requests, by_urllib, by_httpx, by_httpx2, by_aiohttp, by_plex, b
 
 
 @pytest.mark.parametrize("ask", LIBRARIES, ids=lambda ask: ask.__name__.removeprefix("by_"))
-def test_a_library_finds_it_at_plex_tv(plex_in_hand: PlexInHand, ask: Callable[[str], str]) -> None:
-    """Within `lead()` a library that knows only https://plex.tv asks the local Plex, also twice in a row."""
+def test_a_library_finds_it_at_plex_tv(plex_in_hand: LocalPlexController, ask: Callable[[str], str]) -> None:
+    """Within `intercept()` a library that knows only https://plex.tv asks the local Plex, also twice in a row."""
     token = plex_in_hand.token_for("tom").reveal()
     for _ in range(2):
         plex_in_hand.requests.clear()
-        with plex_in_hand.lead():
+        with plex_in_hand.intercept():
             assert "tom" == ask(token)
         assert ["/api/v2/user"] == [each.path for each in plex_in_hand.requests]
 
 
-def test_everything_is_put_back(plex_in_hand: PlexInHand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_is_put_back(plex_in_hand: LocalPlexController, monkeypatch: pytest.MonkeyPatch) -> None:
     """Afterwards environment, urllib's opener and aiohttp's certificates are what they were, also after an error."""
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setattr(urllib.request, "_opener", opener := urllib.request.build_opener())
     environment, context = dict(os.environ), aiohttp.connector._SSL_CONTEXT_VERIFIED
-    with contextlib.suppress(KeyError), plex_in_hand.lead():
+    with contextlib.suppress(KeyError), plex_in_hand.intercept():
         assert "proxy.example" not in os.environ["HTTPS_PROXY"]
         assert os.environ["SSL_CERT_FILE"]
         assert context is not aiohttp.connector._SSL_CONTEXT_VERIFIED
@@ -105,10 +105,10 @@ def test_everything_is_put_back(plex_in_hand: PlexInHand, monkeypatch: pytest.Mo
     assert context is aiohttp.connector._SSL_CONTEXT_VERIFIED
 
 
-def test_media_servers_are_found_by_their_names(plex_in_hand: PlexInHand) -> None:
+def test_media_servers_are_found_by_their_names(plex_in_hand: LocalPlexController) -> None:
     """What plex.tv lists leads to the media servers, by https and by their names below plex.direct."""
     token = plex_in_hand.token_for().reveal()
-    with plex_in_hand.lead():
+    with plex_in_hand.intercept():
         listed = requests.get(
             "https://clients.plex.tv/api/v2/resources?includeHttps=1",
             headers=fields(token) | {"X-Plex-Client-Identifier": "here"},
@@ -120,26 +120,26 @@ def test_media_servers_are_found_by_their_names(plex_in_hand: PlexInHand) -> Non
     assert plex_in_hand.media_server("Attic").machine_identifier == found["MediaContainer"]["machineIdentifier"]
 
 
-def test_a_picture_is_found_at_its_address(plex_in_hand: PlexInHand) -> None:
+def test_a_picture_is_found_at_its_address(plex_in_hand: LocalPlexController) -> None:
     """The `thumb` of an account, an address at plex.tv, answers a picture to a program that just opens it."""
     token = plex_in_hand.token_for().reveal()
-    with plex_in_hand.lead():
+    with plex_in_hand.intercept():
         thumb = requests.get(USER, headers=fields(token), timeout=30).json()["thumb"]
         found = requests.get(thumb, timeout=30)
     assert thumb.startswith("https://plex.tv/users/")
     assert (200, "image/png") == (found.status_code, found.headers["Content-Type"])
 
 
-def test_nobody_else_is_reached(plex_in_hand: PlexInHand) -> None:
+def test_nobody_else_is_reached(plex_in_hand: LocalPlexController) -> None:
     """Other hosts are refused, so that a test cannot reach anybody by mistake."""
-    with plex_in_hand.lead(), pytest.raises(requests.exceptions.ProxyError):
+    with plex_in_hand.intercept(), pytest.raises(requests.exceptions.ProxyError):
         requests.get("https://somebody.example/", timeout=30)
 
 
-def test_threads_of_the_test_are_led_too(plex_in_hand: PlexInHand) -> None:
+def test_threads_of_the_test_are_led_too(plex_in_hand: LocalPlexController) -> None:
     """The variables are the process's: a thread that the test starts asks the local Plex, too."""
     token, found = plex_in_hand.token_for("tom").reveal(), list[str]()
-    with plex_in_hand.lead():
+    with plex_in_hand.intercept():
         thread = threading.Thread(target=lambda: found.append(by_requests(token)))
         thread.start()
         thread.join()

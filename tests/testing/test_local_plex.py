@@ -35,10 +35,10 @@ from ticketstub import (
     Unauthorized,
     Unreachable,
 )
-from ticketstub.local_plex.domain.passwords import Passwords
+from ticketstub.local_plex.domain.passwords import PasswordChecker
 from ticketstub.local_plex.world.schema import World, WorldError
 from ticketstub.models import Pin
-from ticketstub.testing import PlexInHand, TooLate, local_plex
+from ticketstub.testing import LocalPlexController, TooLate, local_plex
 
 PEOPLE: dict[str, Any] = {"account": [{"username": "ana", "email": "ana@example.test"}]}
 _ONCE, _DEVICE, _DETAILS = Retry(attempts=1), Device(client_identifier="c"), GetTokenDetails()
@@ -46,13 +46,13 @@ CANARIES = ("paper-lantern-42", "cAnArY-7f3kQ2vTz8Lm1", "Xk3mPz_9Q-vT7rLb2NfW")
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[PlexInHand]:
+def running() -> Iterator[LocalPlexController]:
     with local_plex(world()) as plex:
         yield plex
 
 
 @pytest.fixture
-def stage(running: PlexInHand) -> PlexInHand:
+def stage(running: LocalPlexController) -> LocalPlexController:
     running.reset()
     return running
 
@@ -77,7 +77,7 @@ def test_worlds_are_taken_as_they_come(tmp_path: Path) -> None:
 
 def test_nothing_is_hashed_before_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """In memory no password is hashed at start, for a new account or at a reset; each is right all the same."""
-    monkeypatch.setattr(Passwords, "hash_now", lambda _self, _password: pytest.fail("a password was hashed"))
+    monkeypatch.setattr(PasswordChecker, "hash_blocking", lambda _self, _password: pytest.fail("a password was hashed"))
     with local_plex() as plex:
         plex.add_account("nora", password="rainy-harbour-17")
         assert 201 == sign_in(plex.url, "nora", "rainy-harbour-17").status
@@ -88,7 +88,7 @@ def test_nothing_is_hashed_before_it_must_be(monkeypatch: pytest.MonkeyPatch) ->
                 assert 201 == sign_in(plex.url, account.username, account.password.reveal()).status
 
 
-def test_a_pin_is_approved_and_denied_by_whatever_names_it(stage: PlexInHand) -> None:
+def test_a_pin_is_approved_and_denied_by_whatever_names_it(stage: LocalPlexController) -> None:
     """By id, by code in small letters too, by the PIN itself or a begun sign-in; for the first account or another."""
     anyone = stage.client(signed_in=False)
     named: dict[str, Callable[[Pin], int | str | Pin]] = {
@@ -115,7 +115,7 @@ def test_a_denied_pin_ends_the_sign_in() -> None:
             begun.finish()
 
 
-def test_what_cannot_be_approved_is_said(stage: PlexInHand) -> None:
+def test_what_cannot_be_approved_is_said(stage: LocalPlexController) -> None:
     """An unknown PIN and account are a LookupError that names nothing secret; what was decided is decided."""
     pin = stage.client(signed_in=False).pins.create()
     with pytest.raises(LookupError, match="no living PIN"):
@@ -132,7 +132,7 @@ def test_what_cannot_be_approved_is_said(stage: PlexInHand) -> None:
         stage.approve(disabled, account="gone")
 
 
-def test_a_call_is_refused_so_many_times_and_no_other(stage: PlexInHand) -> None:
+def test_a_call_is_refused_so_many_times_and_no_other(stage: LocalPlexController) -> None:
     """The next calls of this kind get the status, Plex's code and message, and Retry-After; then it is as before."""
     stage.refuse_next("POST /api/v2/users/signin", status=429, times=2, retry_after=7)
     assert 200 == get(stage.url, "/api/v2/ping", stage.token_for().reveal()).status
@@ -153,7 +153,7 @@ def test_a_call_is_refused_so_many_times_and_no_other(stage: PlexInHand) -> None
     ],
 )
 def test_a_refusal_is_written_as_the_place_writes_its_own(
-    stage: PlexInHand, path: str, accept: str, body: bytes
+    stage: LocalPlexController, path: str, accept: str, body: bytes
 ) -> None:
     """In JSON, XML, or the older XML, as the client asked."""
     stage.refuse_next(f"POST {path}", status=500, message="Busy today")
@@ -162,7 +162,7 @@ def test_a_refusal_is_written_as_the_place_writes_its_own(
     assert body in refused.body.replace(b"\n", b"").replace(b"  ", b"")
 
 
-def test_a_media_server_refuses_as_it_does_and_alone(stage: PlexInHand) -> None:
+def test_a_media_server_refuses_as_it_does_and_alone(stage: LocalPlexController) -> None:
     """`at` names the place: the other one answers; a media server says no with its web page, or with a body given."""
     attic, toms = stage.media_server("Attic").url, stage.media_server("Toms").url
     stage.refuse_next("GET /identity", status=503, times=2, at="Attic")
@@ -174,7 +174,7 @@ def test_a_media_server_refuses_as_it_does_and_alone(stage: PlexInHand) -> None:
     assert 503 == get(attic, "/identity").status
 
 
-def test_a_pattern_means_any_piece_and_any_method(stage: PlexInHand) -> None:
+def test_a_pattern_means_any_piece_and_any_method(stage: LocalPlexController) -> None:
     """`{id}` is one piece, `*` any method; nothing of a refused call happens; what is no call is a ValueError."""
     anyone = stage.client(signed_in=False)
     pin = anyone.pins.create()
@@ -192,7 +192,7 @@ def test_a_pattern_means_any_piece_and_any_method(stage: PlexInHand) -> None:
         stage.refuse_next("GET /", times=0)
 
 
-def test_an_answer_is_delayed(stage: PlexInHand) -> None:
+def test_an_answer_is_delayed(stage: LocalPlexController) -> None:
     """The next call of this kind waits, and the one after does not."""
     stage.delay("GET /identity", 0.5)
     url = stage.media_server("Attic").url
@@ -206,7 +206,7 @@ def test_an_answer_is_delayed(stage: PlexInHand) -> None:
         stage.delay("GET /identity", 4000)
 
 
-def test_the_clock_moves_forwards_until_a_reset(stage: PlexInHand) -> None:
+def test_the_clock_moves_forwards_until_a_reset(stage: LocalPlexController) -> None:
     """A moved clock ends PINs and shows in Date; limits of pace have room again; a reset puts it back."""
     anyone = stage.client(signed_in=False)
     begun = anyone.begin_sign_in()
@@ -225,7 +225,7 @@ def test_the_clock_moves_forwards_until_a_reset(stage: PlexInHand) -> None:
         stage.advance(seconds=3e11)
 
 
-def test_tokens_are_revoked_and_expire(stage: PlexInHand) -> None:
+def test_tokens_are_revoked_and_expire(stage: LocalPlexController) -> None:
     """A revoked or expired token is unknown (401); one that is not alive cannot be ended."""
     for end in (stage.revoke, stage.expire):
         token = stage.token_for("tom")
@@ -240,7 +240,7 @@ def test_tokens_are_revoked_and_expire(stage: PlexInHand) -> None:
     stage.revoke(stage.token_for().reveal())
 
 
-def test_transient_tokens_end_too(stage: PlexInHand) -> None:
+def test_transient_tokens_end_too(stage: LocalPlexController) -> None:
     """What a media server gave out is ended by the same verbs."""
     attic, token = stage.media_server("Attic").url, stage.token_for()
     for end in (stage.revoke, stage.expire):
@@ -250,7 +250,7 @@ def test_transient_tokens_end_too(stage: PlexInHand) -> None:
         assert 401 == get(attic, "/", made).status
 
 
-def test_a_jwt_expires_as_one_whose_time_is_over(stage: PlexInHand) -> None:
+def test_a_jwt_expires_as_one_whose_time_is_over(stage: LocalPlexController) -> None:
     """After `expire` plex.tv says 498 to a JWT, as it does seven days later."""
     anyone = stage.client(signed_in=False)
     begun = anyone.begin_sign_in(device_key=DeviceKey.generate())
@@ -264,7 +264,7 @@ def test_a_jwt_expires_as_one_whose_time_is_over(stage: PlexInHand) -> None:
     assert 498 == refused.value.status
 
 
-def test_a_pin_expires_before_its_time(stage: PlexInHand) -> None:
+def test_a_pin_expires_before_its_time(stage: LocalPlexController) -> None:
     """A PIN whose time was ended is gone at once."""
     anyone = stage.client(signed_in=False)
     pin = anyone.pins.create()
@@ -273,7 +273,7 @@ def test_a_pin_expires_before_its_time(stage: PlexInHand) -> None:
         anyone.pins.get(pin.id or 0)
 
 
-def test_accounts_are_found_made_and_given_passwords(stage: PlexInHand) -> None:
+def test_accounts_are_found_made_and_given_passwords(stage: LocalPlexController) -> None:
     """`account` finds or makes one; a password given signs it in; a faulty description is a WorldError."""
     made = stage.account("nora", password="silver-thimble-3")
     assert ("nora", "nora@example.test") == (made.username, made.email)
@@ -289,7 +289,7 @@ def test_accounts_are_found_made_and_given_passwords(stage: PlexInHand) -> None:
     assert "account" in repr(stage.account()).lower()
 
 
-def test_a_verification_code_signs_in(stage: PlexInHand) -> None:
+def test_a_verification_code_signs_in(stage: LocalPlexController) -> None:
     """`code_for` is the code of now, and the next one comes half a minute later."""
     for _ in range(2):
         code = stage.code_for("vera")
@@ -299,7 +299,7 @@ def test_a_verification_code_signs_in(stage: PlexInHand) -> None:
         stage.code_for("tom")
 
 
-def test_what_came_in_is_told_without_secrets(stage: PlexInHand) -> None:
+def test_what_came_in_is_told_without_secrets(stage: LocalPlexController) -> None:
     """Method, path, route, status, fields and body are there; no token, password, code or cookie is."""
     sign_in(stage.url, "mira_quill", CANARIES[0], {"Cookie": f"a={CANARIES[1]}"}, verificationCode="123456")
     get(stage.url, f"/api/v2/user?X-Plex-Token={CANARIES[2]}", Referer=f"http://x.test/?t={CANARIES[1]}")
@@ -323,13 +323,13 @@ def test_what_came_in_is_told_without_secrets(stage: PlexInHand) -> None:
     assert ("/nowhere/…", "-", 404) == (fifth.path, fifth.template, fifth.status)
     said = repr(stage.requests) + "".join(map(repr, stage.requests))
     assert [] == [canary for canary in CANARIES if canary in said]
-    assert [first] == stage.requests.of("POST /api/v2/users/signin")
-    assert [fourth] == stage.requests.of("GET /api/v2/pins/qr/{code}", at="plex.tv")
+    assert [first] == stage.requests.filter("POST /api/v2/users/signin")
+    assert [fourth] == stage.requests.filter("GET /api/v2/pins/qr/{code}", at="plex.tv")
     stage.requests.clear()
     assert [] == list(stage.requests)
 
 
-def test_what_came_in_at_a_media_server_names_it(stage: PlexInHand) -> None:
+def test_what_came_in_at_a_media_server_names_it(stage: LocalPlexController) -> None:
     """A request is told with the server's name and its route, a refused one too."""
     get(stage.media_server("Attic").url, "/security/token?type=delegation&scope=all")
     (only,) = stage.requests
@@ -337,7 +337,7 @@ def test_what_came_in_at_a_media_server_names_it(stage: PlexInHand) -> None:
     assert "GET /security/token at Attic: 401" == str(only)
 
 
-def test_only_the_last_requests_are_kept(stage: PlexInHand) -> None:
+def test_only_the_last_requests_are_kept(stage: LocalPlexController) -> None:
     """A thousand are, and the oldest go first."""
     client = stage.client(signed_in=False)
     for _ in range(1010):
@@ -345,7 +345,7 @@ def test_only_the_last_requests_are_kept(stage: PlexInHand) -> None:
     assert 1000 == len(stage.requests)
 
 
-def test_a_reset_leaves_nothing(stage: PlexInHand) -> None:
+def test_a_reset_leaves_nothing(stage: LocalPlexController) -> None:
     """Accounts, tokens, PINs, passwords, transient tokens, refusals, chaos and requests are as at the start."""
     attic, token = stage.media_server("Attic").url, stage.token_for()
     handed_on = transient(attic, token.reveal())
@@ -367,7 +367,7 @@ def test_a_reset_leaves_nothing(stage: PlexInHand) -> None:
     assert 200 == get(attic, "/identity").status
 
 
-def test_a_known_token_of_the_world_lives_again_after_a_reset(stage: PlexInHand) -> None:
+def test_a_known_token_of_the_world_lives_again_after_a_reset(stage: LocalPlexController) -> None:
     """A world's own token that was signed out is alive again, and so is the account's record."""
     stage.revoke(MIRA)
     assert 401 == get(stage.url, "/api/v2/user", MIRA).status
@@ -393,7 +393,7 @@ def test_its_clock_may_be_the_tests_own() -> None:
             plex.account()
 
 
-def test_chaos_refuses_delays_and_cuts_off_over_sockets(stage: PlexInHand) -> None:
+def test_chaos_refuses_delays_and_cuts_off_over_sockets(stage: LocalPlexController) -> None:
     """With every call disturbed, a raw client sees 429, 503, late answers, bodies cut off in the middle, and none."""
     token = stage.token_for().reveal()
     stage.chaos(1.0, seed=3, longest=0.01)
@@ -403,7 +403,7 @@ def test_chaos_refuses_delays_and_cuts_off_over_sockets(stage: PlexInHand) -> No
     assert ["200"] * 20 == [_seen(stage.url, token) for _ in range(20)]
 
 
-def test_chaos_repeats_itself(stage: PlexInHand) -> None:
+def test_chaos_repeats_itself(stage: LocalPlexController) -> None:
     """The same seed and the same calls make the same trouble, and another seed another."""
     token = stage.token_for().reveal()
     runs = []
@@ -413,7 +413,7 @@ def test_chaos_repeats_itself(stage: PlexInHand) -> None:
     assert runs[0] == runs[1] != runs[2]
 
 
-def test_our_own_client_sees_a_cut_answer_as_malformed_or_none(stage: PlexInHand) -> None:
+def test_our_own_client_sees_a_cut_answer_as_malformed_or_none(stage: LocalPlexController) -> None:
     """Cut off in the middle is a MalformedReply, before that Unreachable, over loopback as over sockets."""
     token = stage.token_for()
     for client in (stage.client(retry=_ONCE), Plex(plex_tv=stage.url, token=token, retry=_ONCE, device=_DEVICE)):
@@ -429,7 +429,7 @@ def test_our_own_client_sees_a_cut_answer_as_malformed_or_none(stage: PlexInHand
 
 
 @pytest.mark.long
-def test_our_own_command_finds_it_by_its_environment(stage: PlexInHand) -> None:
+def test_our_own_command_finds_it_by_its_environment(stage: LocalPlexController) -> None:
     """`env` is all that a subprocess needs to use this local Plex."""
     program = (
         "import os; from ticketstub import Plex; p = Plex(plex_tv=os.environ['TICKETSTUB_PLEX_TV']); print(p.plex_tv)"

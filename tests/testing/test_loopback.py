@@ -12,10 +12,10 @@ import pytest
 
 from tests.local_plex.asking import MIRA, world
 from ticketstub import Device, Err, GetTokenDetails, Plex, Retry, ServerError, TimedOut, Unreachable
-from ticketstub.client.transports.in_process import AsyncLoopbackTransport, Loopback, LoopbackTransport
+from ticketstub.client.transports.in_process import AsyncInProcessTransport, InProcessApp, InProcessTransport
 from ticketstub.errors import MalformedReply
-from ticketstub.messages import MAX_BODY, Request, Response
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.messages import MAX_BODY_SIZE, Request, Response
+from ticketstub.testing import LocalPlexController, local_plex
 
 HERE = "http://127.0.0.1:1"
 SOON = 60.0
@@ -24,7 +24,7 @@ MOMENTS = (0.05, 1.0, 10.0)
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[PlexInHand]:
+def stage() -> Iterator[LocalPlexController]:
     described = world()
     for account in described["account"]:
         account.pop("password", None)
@@ -43,11 +43,11 @@ def _loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop.close()
 
 
-def transport(app: Any, loop: asyncio.AbstractEventLoop) -> LoopbackTransport:
-    return LoopbackTransport(Loopback(app, loop, lambda _host, port: "answers" if port == 1 else "refused"))
+def transport(app: Any, loop: asyncio.AbstractEventLoop) -> InProcessTransport:
+    return InProcessTransport(InProcessApp(app, loop, lambda _host, port: "answers" if port == 1 else "refused"))
 
 
-def send(sender: LoopbackTransport, url: str = HERE, *, within: float = SOON, **request: Any) -> Response:
+def send(sender: InProcessTransport, url: str = HERE, *, within: float = SOON, **request: Any) -> Response:
     made = Request("call", request.get("method", "GET"), url, request.get("headers", {}), request.get("body", b""))
     return sender.send(made, deadline=time.monotonic() + within, connect_timeout=within)
 
@@ -96,7 +96,7 @@ def test_what_goes_wrong_is_told_as_by_every_transport(loop: asyncio.AbstractEve
     with pytest.raises(MalformedReply):
         send(transport(Replying(start(), body(b"half", more=True)), loop))
     with pytest.raises(MalformedReply):
-        send(transport(Replying(start(), body(b"x" * (MAX_BODY + 1))), loop))
+        send(transport(Replying(start(), body(b"x" * (MAX_BODY_SIZE + 1))), loop))
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:2 cannot be reached: connection refused") as closed:
         send(transport(Replying(), loop), "http://127.0.0.1:2/secret?X-Plex-Token=t")
     assert not closed.value.sent
@@ -140,7 +140,7 @@ async def test_an_async_deadline_is_kept_and_a_cancel_passes_on(loop: asyncio.Ab
         finally:
             here.call_soon_threadsafe(ended.set)
 
-    sender = AsyncLoopbackTransport(Loopback(never, loop, lambda _host, _port: "answers"))
+    sender = AsyncInProcessTransport(InProcessApp(never, loop, lambda _host, _port: "answers"))
     request = Request("call", "GET", HERE, {})
     for moment in MOMENTS:
         with pytest.raises(TimedOut):
@@ -190,12 +190,12 @@ def test_a_local_plex_that_stops_in_the_middle_ends_the_call() -> None:
     assert isinstance(outcome.error, Unreachable | ServerError)
 
 
-def _waits(plex: PlexInHand) -> bool:
+def _waits(plex: LocalPlexController) -> bool:
     """Tell whether the delay of the user's details was used up."""
-    return len(plex.hand.delays) < 1
+    return len(plex.controller.delay_rules) < 1
 
 
-def test_it_answers_as_over_sockets(stage: PlexInHand) -> None:
+def test_it_answers_as_over_sockets(stage: LocalPlexController) -> None:
     """Status, fields and body are those of HTTP, but for what differs from answer to answer."""
     answers = []
     for client in (stage.client(signed_in=False), Plex(plex_tv=stage.url, device=_DEVICE)):
@@ -208,7 +208,7 @@ def test_it_answers_as_over_sockets(stage: PlexInHand) -> None:
     assert "local" == answers[0][1]["x-ticketstub"]
 
 
-def test_other_places_are_not_reached(stage: PlexInHand) -> None:
+def test_other_places_are_not_reached(stage: LocalPlexController) -> None:
     """Only the local Plex's own addresses are; everything else is a closed port."""
     outcome = stage.client(signed_in=False, plex_tv="http://127.0.0.1:9", retry=Retry(attempts=1)).attempt(
         GetTokenDetails(), token="t" * 20

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from tests.local_plex.asking import ask
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 _TEXT = st.text(string.ascii_letters + string.digits + "-_", min_size=9, max_size=21).map("Zq9{}".format)
 _DIGITS = st.text(string.digits, min_size=8, max_size=8).map("9071{}".format)
@@ -44,7 +44,7 @@ CALLS = (
 
 
 @pytest.fixture(scope="module", name="stage")
-def _stage() -> Iterator[PlexInHand]:
+def _stage() -> Iterator[LocalPlexController]:
     with local_plex({"account": [{"username": "ana", "email": "ana@example.test"}]}) as plex:
         yield plex
 
@@ -104,7 +104,7 @@ def _texts(value: object) -> list[str]:
 @given(request=requests())
 @examples(150)
 def test_no_secret_that_was_sent_is_told(
-    stage: PlexInHand, request: tuple[str, str, dict[str, str], str, list[str]]
+    stage: LocalPlexController, request: tuple[str, str, dict[str, str], str, list[str]]
 ) -> None:
     """Tokens, passwords, codes, JWTs, cookies, Basic auth, claim tokens and passcodes are in no form of `requests`."""
     stage.requests.clear()
@@ -122,7 +122,7 @@ def test_no_secret_that_was_sent_is_told(
     assert method == only.method
 
 
-def test_what_is_no_secret_is_told(stage: PlexInHand) -> None:
+def test_what_is_no_secret_is_told(stage: LocalPlexController) -> None:
     """Who asks, for what and as whom stays readable: identifiers, products, logins, addresses."""
     stage.requests.clear()
     fields = {"X-Plex-Client-Identifier": "demo-client-7c1f-0001", "X-Plex-Product": "A pinball, decoded; eyJ"}
@@ -149,7 +149,7 @@ AS_TEXT = {
 
 
 @pytest.mark.parametrize("text", AS_TEXT.values(), ids=[*AS_TEXT])
-def test_json_within_a_text_is_masked(stage: PlexInHand, text: str) -> None:
+def test_json_within_a_text_is_masked(stage: LocalPlexController, text: str) -> None:
     """A member of a secret's name is masked in JSON that is a text: a parameter, a header field, a member of a body."""
     secret = "Xk3mPz_9Q-vT7rLb2NfW"
     sent = text.replace("%s", secret)
@@ -163,7 +163,7 @@ def test_json_within_a_text_is_masked(stage: PlexInHand, text: str) -> None:
     assert secret not in msgspec.json.encode(only).decode()
 
 
-def test_json_within_a_text_stays_readable(stage: PlexInHand) -> None:
+def test_json_within_a_text_stays_readable(stage: LocalPlexController) -> None:
     """Of such JSON all else is told, half a character and a number included; a token becomes its fingerprint."""
     stage.requests.clear()
     text = '{"title": "Café", "authToken": "Xk3mPz_9Q-vT7rLb2NfW", "count": 2, "half": "\\ud800"}'

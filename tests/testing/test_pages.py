@@ -7,7 +7,7 @@ import pytest
 
 from tests.docs.pages import page
 from ticketstub.local_plex.control.commands import COMMANDS, PREFIX
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 pytest_plugins = ["pytester"]
 
@@ -28,7 +28,7 @@ def test_every_verb_of_the_control_api_is_in_the_page() -> None:
     written = dict(zip(table.column("verb"), table.column("body"), strict=True))
     meant = {
         f"{method} {path.removeprefix(PREFIX)}".strip(): ", ".join(
-            field.name if field.required else f"[{field.name}]" for field in msgspec.structs.fields(verb.order)
+            field.name if field.required else f"[{field.name}]" for field in msgspec.structs.fields(verb.arguments_type)
         )
         for path, methods in COMMANDS.items()
         for method, verb in methods.items()
@@ -39,6 +39,6 @@ def test_every_verb_of_the_control_api_is_in_the_page() -> None:
 def test_every_verb_of_the_fixture_is_in_the_page() -> None:
     """The table of verbs names all that a local Plex in hand has, but for what the text above it tells."""
     section = page("docs/testing/pytest.md").section("Verbs")
-    told = {"url", "media_server", "media_servers", "env", "now", "loopback"}
-    names = {name for name in vars(PlexInHand) if not name.startswith("_")} - told
+    told = {"url", "media_server", "media_servers", "env", "now", "create_loopback"}
+    names = {name for name in vars(LocalPlexController) if not name.startswith("_")} - told
     assert [] == sorted(name for name in names if f"`{name}" not in section)

@@ -7,7 +7,7 @@ import unittest
 import pytest
 
 from tests.local_plex.asking import get
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 ANA = {"account": [{"username": "ana", "email": "ana@example.test"}]}
 
@@ -30,7 +30,7 @@ class OneEach(unittest.TestCase):
 class OneForAll(unittest.TestCase):
     """One for the class, put back before each test."""
 
-    plex: PlexInHand
+    plex: LocalPlexController
 
     @classmethod
     def setUpClass(cls) -> None:

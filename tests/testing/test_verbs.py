@@ -14,37 +14,42 @@ import pytest
 from tests.local_plex.asking import ATTIC, MIRA, PASSWORDS, TOM_ON_ATTIC, get, world
 from tests.tables import every
 from tests.testing.hands import KEY, InPython, Ours, OverHttp, Program, Raw, Verbs, client_of
-from ticketstub.local_plex.control.chaos import Chaos, Disturbance
-from ticketstub.local_plex.control.controller import Hand
-from ticketstub.local_plex.http.listeners import Control
+from ticketstub.local_plex.control.chaos import Chaos, InjectedFault
+from ticketstub.local_plex.control.controller import Controller
+from ticketstub.local_plex.http.listeners import ControlConfig
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.world.schema import World
-from ticketstub.testing import PlexInHand
-from ticketstub.testing.programs import Lead
+from ticketstub.testing import LocalPlexController
+from ticketstub.testing.programs import Interceptor
 from ticketstub.tokens import Secret
 
 
 @pytest.fixture(scope="module", name="running")
-def _running() -> Iterator[tuple[PlexInHand, LocalPlex]]:
-    hand = Hand()
+def _running() -> Iterator[tuple[LocalPlexController, LocalPlex]]:
+    hand = Controller()
     described = World.from_dict(world(denied_pin="not_found"))
-    with LocalPlex(described, hand=hand, control=Control(Secret(KEY))).running() as local, Lead(local) as lead:
-        yield PlexInHand(local, hand, lead), local
+    with (
+        LocalPlex(described, controller=hand, control=ControlConfig(Secret(KEY))).run_in_thread() as local,
+        Interceptor(local) as lead,
+    ):
+        yield LocalPlexController(local, hand, lead), local
 
 
 @pytest.fixture(name="stage")
-def _stage(running: tuple[PlexInHand, LocalPlex]) -> PlexInHand:
+def _stage(running: tuple[LocalPlexController, LocalPlex]) -> LocalPlexController:
     running[0].reset()
     return running[0]
 
 
 @pytest.fixture(name="hand", params=["python", "http"])
-def _hand(request: pytest.FixtureRequest, running: tuple[PlexInHand, LocalPlex], stage: PlexInHand) -> Verbs:
+def _hand(
+    request: pytest.FixtureRequest, running: tuple[LocalPlexController, LocalPlex], stage: LocalPlexController
+) -> Verbs:
     return InPython(stage) if request.param == "python" else OverHttp(running[1].control_url or "")
 
 
 @pytest.fixture(name="program", params=["in process", "our sockets", "raw sockets"])
-def _program(request: pytest.FixtureRequest, stage: PlexInHand) -> Iterator[Program]:
+def _program(request: pytest.FixtureRequest, stage: LocalPlexController) -> Iterator[Program]:
     if request.param == "raw sockets":
         yield Raw(stage)
         return
@@ -123,7 +128,7 @@ def test_refuse_next(hand: Verbs, program: Program) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 418, 451, 498, 499, 520, 599])
-def test_any_status_on_a_media_server(stage: PlexInHand, status: int) -> None:
+def test_any_status_on_a_media_server(stage: LocalPlexController, status: int) -> None:
     """A media server refuses with whatever status is asked for, also with one that HTTP has no name for."""
     attic = stage.media_server("Attic").url
     for path in ("/", "/identity", "/security/token"):
@@ -137,12 +142,12 @@ def test_any_status_on_a_media_server(stage: PlexInHand, status: int) -> None:
 @pytest.mark.parametrize("kind", ["delay", "chaos"])
 def test_a_call_that_waits_at_a_reset(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     """A call that is to be late is refused (503) at once when all is reset or ends; nothing is logged as an error."""
-    hand = Hand()
-    plex = LocalPlex(World.from_dict(world()), hand=hand)
+    hand = Controller()
+    plex = LocalPlex(World.from_dict(world()), controller=hand)
     late = 3600.0
     with ThreadPoolExecutor(1) as pool, ExitStack() as running:
-        running.enter_context(plex.running())
-        stage = PlexInHand(plex, hand, running.enter_context(Lead(plex)))
+        running.enter_context(plex.run_in_thread())
+        stage = LocalPlexController(plex, hand, running.enter_context(Interceptor(plex)))
         for end in (stage.reset, running.close):
             asleep = threading.Event()
 
@@ -169,11 +174,11 @@ class Late(Chaos):
         super().__init__(1.0)
         self.seconds = seconds
 
-    def next(self) -> Disturbance:
-        return Disturbance("late", self.seconds)
+    def draw_fault(self) -> InjectedFault:
+        return InjectedFault("late", self.seconds)
 
 
-def test_answer_next(hand: Verbs, stage: PlexInHand, program: Program) -> None:
+def test_answer_next(hand: Verbs, stage: LocalPlexController, program: Program) -> None:
     """A captive portal's page in place of an answer is no answer of Plex's; afterwards all is as before."""
     page = "<html><title>Hotel</title>Please accept our terms</html>"
     hand.do("answers", call="GET /api/v2/user", body=page)
@@ -204,7 +209,9 @@ def test_chaos(hand: Verbs, program: Program) -> None:
 
 
 @pytest.mark.parametrize(("hangs", "seen"), [(False, "refused"), (True, "silent")])
-def test_a_place_is_down_and_up_again(hand: Verbs, stage: PlexInHand, program: Program, hangs: bool, seen: str) -> None:
+def test_a_place_is_down_and_up_again(
+    hand: Verbs, stage: LocalPlexController, program: Program, hangs: bool, seen: str
+) -> None:
     """A media server that is down refuses connections or does not say a word; the others answer; then it is back."""
     attic, toms = stage.media_server("Attic").url, stage.media_server("Toms").url
     assert 200 == program.identity(attic)
@@ -243,7 +250,7 @@ def test_shares(hand: Verbs, program: Program) -> None:
         hand.do("shares", media_server="Attic", account="mira_quill")
 
 
-def test_the_token_of_a_share_dies_with_it(hand: Verbs, stage: PlexInHand) -> None:
+def test_the_token_of_a_share_dies_with_it(hand: Verbs, stage: LocalPlexController) -> None:
     """What opened the server for somebody opens it no more; shared again, it is by another token."""
     attic = stage.media_server("Attic").url
     assert 200 == get(attic, "/library/sections", TOM_ON_ATTIC).status
@@ -287,7 +294,9 @@ def test_numbers_that_nothing_has(hand: Verbs, number: int | str) -> None:
         hand.do("tokens", account=number)
 
 
-def test_a_place_that_several_take_down_at_once(running: tuple[PlexInHand, LocalPlex], stage: PlexInHand) -> None:
+def test_a_place_that_several_take_down_at_once(
+    running: tuple[LocalPlexController, LocalPlex], stage: LocalPlexController
+) -> None:
     """Each of them has done so, and it comes up again where it was."""
     down = [partial(stage.take_down, "Attic", hangs=hangs) for hangs in (True, False, True, False)]
     for _ in range(5):

@@ -8,20 +8,20 @@ from __future__ import annotations
 from typing import assert_type
 
 from ticketstub import (
+    AccountHandle,
+    AsyncAccountHandle,
+    AsyncPendingSignIn,
     AsyncPlex,
-    AsyncSignedInAccount,
-    AsyncSignIn,
-    Begun,
-    Checked,
     Device,
     DeviceKey,
-    MemoryCredentials,
+    MemoryStore,
+    PendingSignIn,
+    PendingState,
     Plex,
     Secret,
-    SignedIn,
-    SignedInAccount,
-    SignIn,
+    SignInState,
     Token,
+    TokenCheck,
     acheck,
     check,
 )
@@ -31,16 +31,16 @@ class Mine(Plex):
     """A program's own kind of client."""
 
 
-def shown(begun: Begun) -> None:
+def shown(begun: PendingState) -> None:
     """What a program shows."""
     assert_type(begun.url, str)
     assert_type(begun.code, str)
     assert_type(begun.link_page, str)
     assert_type(begun.pin_id, int)
-    assert_type(begun.qr(), str)
+    assert_type(begun.render_qr(), str)
 
 
-async def shown_later(begun: Begun) -> None:
+async def shown_later(begun: PendingState) -> None:
     """The same, awaited."""
     shown(begun)
 
@@ -49,34 +49,34 @@ def sync(device: Device, key: DeviceKey) -> None:
     """The sync façade."""
     assert_type(Plex.sign_in("My App"), Plex)
     assert_type(Mine.sign_in("My App", login="a", password=Secret("b"), ask_code=lambda: "123456"), Mine)
-    plex = Plex.sign_in("My App", on_code=shown, credentials=MemoryCredentials(), device=device, timeout=3.0)
-    assert_type(plex.signed_in, SignedIn | None)
+    plex = Plex.sign_in("My App", on_code=shown, store=MemoryStore(), device=device, timeout=3.0)
+    assert_type(plex.sign_in_state, SignInState | None)
     assert_type(plex.token, Token | None)
-    assert_type(plex.account(), SignedInAccount)
+    assert_type(plex.account(), AccountHandle)
     assert_type(plex.account().can_reach("Attic", owned=True), bool)
     assert_type(plex.switch_home_user("Pip", passcode="1234"), Plex)
-    assert_type(plex.renew(), SignedIn)
+    assert_type(plex.renew(), SignInState)
     assert_type(plex.keep_alive(), float)
     assert_type(plex.media_server_token(), Token)
     assert_type(plex.sign_out(), None)
     begun = plex.begin_sign_in(forward_url="https://app.example.test/done", device_key=key)
-    assert_type(begun, SignIn)
+    assert_type(begun, PendingSignIn)
     assert_type(begun.dump(), str)
-    assert_type(SignIn.load(begun.dump()).finish(give_up=1.0), Plex)
+    assert_type(PendingSignIn.load(begun.dump()).finish(max_wait=1.0), Plex)
     assert_type(begun.is_done(), bool)
-    assert_type(check("token", server="http://host:32400", plex_tv="https://plex.tv"), Checked)
+    assert_type(check("token", server="http://host:32400", plex_tv="https://plex.tv"), TokenCheck)
 
 
 async def awaited(device: Device) -> None:
     """The async façade."""
     plex = await AsyncPlex.sign_in("My App", on_code=shown_later, open_browser=False)
     assert_type(plex, AsyncPlex)
-    assert_type(await plex.account(), AsyncSignedInAccount)
+    assert_type(await plex.account(), AsyncAccountHandle)
     assert_type(await (await plex.account()).can_reach("Attic"), bool)
     begun = await plex.begin_sign_in(code=True)
-    assert_type(begun, AsyncSignIn)
-    assert_type(await AsyncSignIn.load(begun.dump()).finish(), AsyncPlex)
-    assert_type(await acheck("token", device=device), Checked)
+    assert_type(begun, AsyncPendingSignIn)
+    assert_type(await AsyncPendingSignIn.load(begun.dump()).finish(), AsyncPlex)
+    assert_type(await acheck("token", device=device), TokenCheck)
 
 
 def mistakes() -> None:

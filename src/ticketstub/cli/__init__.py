@@ -21,14 +21,14 @@ def main() -> NoReturn:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
     try:
-        from ticketstub.cli.main import run
+        from ticketstub.cli.main import run_command
 
-        sys.exit(run(sys.argv[1:]))
+        sys.exit(run_command(sys.argv[1:]))
     except KeyboardInterrupt:  # while importing
         sys.exit(130)
 
 
-def version() -> str:
+def get_version() -> str:
     """Return the installed version, or `0` with a note where nothing is installed, as in a checkout."""
     from importlib import metadata
 

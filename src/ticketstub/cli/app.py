@@ -11,10 +11,10 @@ from importlib import import_module
 
 import click
 
-from ticketstub.cli import version
-from ticketstub.cli.completion import install_completion, show_completion
+from ticketstub.cli import get_version
+from ticketstub.cli.completion import install_completion_option, show_completion_option
 from ticketstub.cli.failures import EXIT_CODES
-from ticketstub.cli.help import Command, Group
+from ticketstub.cli.help import CliCommand, CliGroup
 
 COMMANDS = {
     "login": ("login", "Sign in to Plex, and keep the sign-in."),
@@ -44,15 +44,15 @@ COMMANDS = {
 and what the list says of it."""
 
 
-class OnDemand(Group):
+class LazyGroup(CliGroup):
     """The commands, each loaded when it is named."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click names it
         """Load a command; `None` where there is none of this name."""
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = getattr(import_module(f"ticketstub.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
-        return found
+        command: click.Command = getattr(import_module(f"ticketstub.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        return command
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # likewise
         """Write which variables are read, and what the exit codes mean."""
@@ -71,15 +71,15 @@ class OnDemand(Group):
             formatter.write_dl([(f"{code:>3}", meaning) for code, meaning in EXIT_CODES.items()])
 
 
-def _show_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
-    if wanted:
-        print(f"ticketstub {version()}")
+def _show_version(context: click.Context, _parameter: click.Parameter, requested: bool) -> None:
+    if requested:
+        print(f"ticketstub {get_version()}")
         context.exit()
 
 
-app = OnDemand(
+app = LazyGroup(
     "ticketstub",
-    commands={name: Command(name, help=about) for name, (_, about) in COMMANDS.items()},
+    commands={name: CliCommand(name, help=about) for name, (_, about) in COMMANDS.items()},
     params=[
         click.Option(
             ["--version"],
@@ -89,8 +89,8 @@ app = OnDemand(
             callback=_show_version,
             help="Show the version and exit.",
         ),
-        install_completion,
-        show_completion,
+        install_completion_option,
+        show_completion_option,
     ],
     help="Sign in to Plex, and run a local Plex to build and test against. Not affiliated with Plex.",
     context_settings={

@@ -12,16 +12,16 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ticketstub.cli.failures import Complaint
-from ticketstub.local_plex.intercept.variables import AUTHORITY, BUNDLE, TRUST_STORE
+from ticketstub.cli.failures import CommandError
+from ticketstub.local_plex.intercept.variables import AUTHORITY_FILE, BUNDLE_FILE, TRUST_STORE_FILE
 
-LASTS = timedelta(days=30)
+VALIDITY = timedelta(days=30)
 """How long the authority of a local Plex that serves is good for: containers live longer than runs."""
-FILES = (AUTHORITY, BUNDLE, TRUST_STORE)
+FILE_NAMES = (AUTHORITY_FILE, BUNDLE_FILE, TRUST_STORE_FILE)
 """What is in the folder: the authority, the same with what is trusted here, and that for Java."""
 
 
-class Certificates:
+class CertificateFolder:
     """Makes an authority, writes what is to be trusted into a folder, and gives what TLS is spoken with.
 
     Args:
@@ -32,38 +32,40 @@ class Certificates:
 
     def __init__(self, folder: Path, environ: Mapping[str, str], now: datetime | None = None) -> None:
         self.folder = folder
-        self.until = (now or datetime.now(UTC)) + LASTS
+        self.expires_at = (now or datetime.now(UTC)) + VALIDITY
         """When the certificates end."""
         self._environ = environ
 
-    def context(self, names: Sequence[str]) -> ssl.SSLContext:
-        """Write the files, and return what a server shows with these names; raises `Complaint`."""
-        from ticketstub.local_plex.intercept.authority import issue_for_run, server_context
+    def create_ssl_context(self, names: Sequence[str]) -> ssl.SSLContext:
+        """Write the files, and return what a server shows with these names; raises `CommandError`."""
+        from ticketstub.local_plex.intercept.authority import create_server_context, issue_certificate
 
-        issued = issue_for_run(names, self.until - LASTS, LASTS)
+        issued = issue_certificate(names, self.expires_at - VALIDITY, VALIDITY)
         try:
-            self._write(issued.authority)
+            self._write_files(issued.authority)
         except OSError as error:
-            raise Complaint(f"{self.folder} cannot be written to: {error.strerror}") from None
+            raise CommandError(f"{self.folder} cannot be written to: {error.strerror}") from None
         with tempfile.TemporaryDirectory() as private:
-            return server_context(issued, Path(private))
+            return create_server_context(issued, Path(private))
 
-    def _write(self, authority: bytes) -> None:
-        """Write the files, but into no folder in which one of them is not ours; raises `Complaint`."""
-        from ticketstub.local_plex.intercept.authority import is_ours
-        from ticketstub.local_plex.intercept.interception import fill
+    def _write_files(self, authority: bytes) -> None:
+        """Write the files, but into no folder in which one of them is not ours; raises `CommandError`."""
+        from ticketstub.local_plex.intercept.authority import is_ticketstub_authority
+        from ticketstub.local_plex.intercept.interception import write_trust_files
 
         if not self.folder.exists():
             self.folder.mkdir()
             self.folder.chmod(0o755)  # whatever the umask is
-        there = {name: (self.folder / name).read_bytes() for name in FILES if (self.folder / name).exists()}
-        ours = {name for name in (AUTHORITY, BUNDLE) if is_ours(there.get(name, b""))}
+        existing = {name: (self.folder / name).read_bytes() for name in FILE_NAMES if (self.folder / name).exists()}
+        ours = {name for name in (AUTHORITY_FILE, BUNDLE_FILE) if is_ticketstub_authority(existing.get(name, b""))}
         # Java's cannot be told by itself: it is ours where another one is.
-        strange = [name for name in there if name not in ours and not (name == TRUST_STORE and ours)]
-        if strange:
-            raise Complaint(f"{self.folder} has a {strange[0]} that is not ours: name another folder, or an empty one")
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder) as new:
-            fill(Path(new), authority, alone=False, environ=self._environ)
-            for name in FILES:
-                Path(new, name).chmod(0o644)  # public, for the users of other containers
-                Path(new, name).replace(self.folder / name)
+        foreign = [name for name in existing if name not in ours and not (name == TRUST_STORE_FILE and ours)]
+        if foreign:
+            raise CommandError(
+                f"{self.folder} has a {foreign[0]} that is not ours: name another folder, or an empty one"
+            )
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder) as temporary:
+            write_trust_files(Path(temporary), authority, exclusive=False, environ=self._environ)
+            for name in FILE_NAMES:
+                Path(temporary, name).chmod(0o644)  # public, for the users of other containers
+                Path(temporary, name).replace(self.folder / name)

@@ -11,15 +11,15 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from ticketstub.cli import prompts, version
-from ticketstub.cli.failures import Complaint, blaming
+from ticketstub.cli import get_version, prompts
+from ticketstub.cli.failures import CommandError, wrap_value_errors
 from ticketstub.errors import CredentialsError
 
 if TYPE_CHECKING:
-    from ticketstub.cli.sign_ins import Found
-    from ticketstub.client.flows.request import Caller
+    from ticketstub.cli.stores import StoredCredential
+    from ticketstub.client.flows.request import FlowContext
     from ticketstub.client.flows.steps import Flow
-    from ticketstub.client.flows.stored_session import Kept
+    from ticketstub.client.flows.stored_session import StoredSession
     from ticketstub.client.plex import MediaServer, Plex
     from ticketstub.device import Device
     from ticketstub.tokens import Token
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PRODUCT = "Ticketstub"
 
 
-class Reach(NamedTuple):
+class ConnectionOptions(NamedTuple):
     """What the options say about reaching Plex: where, for how long, as whom, with which kept sign-in."""
 
     plex_tv: str
@@ -40,83 +40,87 @@ class Reach(NamedTuple):
         """The origin of plex.tv or of the local Plex.
 
         Raises:
-            WrongUsage: the address is none.
+            InvalidUsage: the address is none.
         """
-        from ticketstub.client.config import based
-        from ticketstub.messages import origin_of
+        from ticketstub.client.config import normalize_base_url
+        from ticketstub.messages import get_origin
 
-        with blaming("--plex-tv"):
-            return origin_of(based(self.plex_tv))
+        with wrap_value_errors("--plex-tv"):
+            return get_origin(normalize_base_url(self.plex_tv))
 
-    def is_kept(self) -> bool:
+    def has_stored_sign_in(self) -> bool:
         """Tell whether there is a sign-in to use where no token is given; no keyring is asked."""
-        from ticketstub.cli import sign_ins
+        from ticketstub.cli import stores
 
         try:
-            return sign_ins.entry(self.issuer, self.profile) in sign_ins.names()
+            return stores.resolve_entry(self.issuer, self.profile) in stores.list_entries()
         except CredentialsError:
             return True  # its error is told when it is used
-        except Complaint:
+        except CommandError:
             return False
 
 
-def plex(reach: Reach, token: Token | None = None, *, device: Device | None = None) -> Plex:
+def create_client(connection: ConnectionOptions, token: Token | None = None, *, device: Device | None = None) -> Plex:
     """Make the client for plex.tv.
 
     Raises:
-        WrongUsage: an option cannot be what it is.
+        InvalidUsage: an option cannot be what it is.
     """
     from ticketstub.client.plex import Plex
 
-    device = device or own_device(reach.client_identifier)
-    with blaming("--plex-tv"):
-        return Plex(device=device, token=token, plex_tv=reach.plex_tv, timeout=reach.timeout)
+    device = device or resolve_device(connection.client_identifier)
+    with wrap_value_errors("--plex-tv"):
+        return Plex(device=device, token=token, plex_tv=connection.plex_tv, timeout=connection.timeout)
 
 
 @contextmanager
-def signed_in(reach: Reach, *, read_input: bool = True) -> Generator[Plex]:
+def open_client(connection: ConnectionOptions, *, read_input: bool = True) -> Generator[Plex]:
     """Yield a client with the token that was given; else with the kept sign-in.
 
     Args:
-        reach: where and with what.
+        connection: where and with what.
         read_input: whether standard input may hold the token.
 
     Raises:
-        WrongUsage: there is neither, or --profile names none.
+        InvalidUsage: there is neither, or --profile names none.
         Complaint: inside the `with`: Plex no longer takes what is kept.
     """
-    if reach.profile is None and (mine := prompts.token(reach.is_kept, read_input=read_input)):
-        with plex(reach, mine) as client:
+    if connection.profile is None and (
+        given_token := prompts.read_token(connection.has_stored_sign_in, read_input=read_input)
+    ):
+        with create_client(connection, given_token) as client:
             yield client
         return
-    from ticketstub.cli import sign_ins
+    from ticketstub.cli import stores
 
-    found = sign_ins.needed(reach.issuer, reach.profile, or_token=True)
-    with kept(reach, found) as client, sign_ins.explained(found):
+    stored = stores.require_sign_in(connection.issuer, connection.profile, or_token=True)
+    with resume_client(connection, stored) as client, stores.explain_refused_token(stored):
         yield client
 
 
 @contextmanager
-def kept(reach: Reach, found: Found) -> Generator[Plex]:
+def resume_client(connection: ConnectionOptions, stored: StoredCredential) -> Generator[Plex]:
     """Yield a client that lives on what is kept. Nothing is sent for that."""
-    with plex(reach, device=own_device(found.credential.client_identifier or reach.client_identifier)) as client:
-        source = client.follow(partial(_taken_up, found))
-        living = client.with_options(token=source, device=source.device)
-        if reach.client_identifier:
-            living = living.with_options(client_identifier=reach.client_identifier)
-        yield living
+    with create_client(
+        connection, device=resolve_device(stored.credential.client_identifier or connection.client_identifier)
+    ) as client:
+        source = client.run_flow(partial(_restore_session, stored))
+        session_client = client.with_options(token=source, device=source.device)
+        if connection.client_identifier:
+            session_client = session_client.with_options(client_identifier=connection.client_identifier)
+        yield session_client
 
 
-def _taken_up(found: Found, caller: Caller) -> Flow[Kept]:
-    from ticketstub.client.flows.steps import do
-    from ticketstub.client.flows.stored_session import Kept
+def _restore_session(stored: StoredCredential, caller: FlowContext) -> Flow[StoredSession]:
+    from ticketstub.client.flows.steps import run_blocking
+    from ticketstub.client.flows.stored_session import StoredSession
 
-    where = yield from do(partial(found.store.where, *found.credential.entry))
-    return Kept(caller, found.store, found.credential, where=where)
+    location = yield from run_blocking(partial(stored.store.describe_location, *stored.credential.entry))
+    return StoredSession(caller, stored.store, stored.credential, location=location)
 
 
 @contextmanager
-def media_server(reach: Reach, server: str) -> Generator[tuple[MediaServer, Token]]:
+def open_media_server(connection: ConnectionOptions, server: str) -> Generator[tuple[MediaServer, Token]]:
     """Yield the client of one media server, and its token.
 
     Naming the server beside a given token vouches that the token belongs there. With a kept sign-in it is that server's
@@ -125,50 +129,50 @@ def media_server(reach: Reach, server: str) -> Generator[tuple[MediaServer, Toke
     Raises:
         Complaint: the account has no server at that address.
     """
-    if reach.profile is None and (mine := prompts.token(reach.is_kept)):
-        with plex(reach, mine) as client:
-            yield _at(client, server, mine), mine
+    if connection.profile is None and (given_token := prompts.read_token(connection.has_stored_sign_in)):
+        with create_client(connection, given_token) as client:
+            yield _create_media_server(client, server, given_token), given_token
         return
-    from ticketstub.cli import sign_ins
-    from ticketstub.messages import origin_of
+    from ticketstub.cli import stores
+    from ticketstub.messages import get_origin
 
-    with blaming("--server"):
-        origin = origin_of(server)
-    found = sign_ins.needed(reach.issuer, reach.profile, or_token=True)
-    with kept(reach, found) as client:
-        with sign_ins.explained(found):
-            own = _listed_token(client, origin)
-        yield _at(client, server, own), own
+    with wrap_value_errors("--server"):
+        origin = get_origin(server)
+    stored = stores.require_sign_in(connection.issuer, connection.profile, or_token=True)
+    with resume_client(connection, stored) as client:
+        with stores.explain_refused_token(stored):
+            server_token = _find_server_token(client, origin)
+        yield _create_media_server(client, server, server_token), server_token
 
 
-def _at(client: Plex, server: str, token: Token) -> MediaServer:
-    with blaming("--server"):
+def _create_media_server(client: Plex, server: str, token: Token) -> MediaServer:
+    with wrap_value_errors("--server"):
         return client.at(server, token=token)
 
 
-def _listed_token(client: Plex, origin: str) -> Token:
-    from ticketstub.messages import origin_of
+def _find_server_token(client: Plex, origin: str) -> Token:
+    from ticketstub.messages import get_origin
 
     for resource in client.resources():
-        for one in resource.connections:
+        for connection in resource.connections:
             with suppress(ValueError):  # what is listed is no address
-                if resource.access_token and one.uri and origin_of(one.uri) == origin:
+                if resource.access_token and connection.uri and get_origin(connection.uri) == origin:
                     return resource.access_token
-    raise Complaint(
+    raise CommandError(
         "your account has no media server at this address, so no token was sent there",
         hint="take an address that `ticketstub servers` shows, or give the server's own token in TICKETSTUB_TOKEN",
     )
 
 
-def own_device(client_identifier: str | None) -> Device:
+def resolve_device(client_identifier: str | None) -> Device:
     """Return the device with the identifier that was named, or this installation's own.
 
     Raises:
-        WrongUsage: the identifier is none.
+        InvalidUsage: the identifier is none.
     """
     from ticketstub.device import Device
 
     if client_identifier is None:
-        return Device.remembered_or_new(PRODUCT, version=version())
-    with blaming("--client-identifier"):
-        return Device.here(client_identifier, PRODUCT, version())
+        return Device.load_or_use_temporary(PRODUCT, version=get_version())
+    with wrap_value_errors("--client-identifier"):
+        return Device.for_this_computer(client_identifier, PRODUCT, get_version())

@@ -14,15 +14,15 @@ from pathlib import Path
 import click
 
 from ticketstub.cli import options
-from ticketstub.cli.failures import Complaint, WrongUsage
-from ticketstub.cli.help import Command, argument
-from ticketstub.cli.local_plex import explained, inhabited
-from ticketstub.errors import printable
+from ticketstub.cli.failures import CommandError, InvalidUsage
+from ticketstub.cli.help import CliCommand, argument
+from ticketstub.cli.local_plex import explain_server_errors, load_world
+from ticketstub.errors import sanitize_text
 
-_KEY = "TICKETSTUB_CONTROL_KEY"
+_KEY_VARIABLE = "TICKETSTUB_CONTROL_KEY"
 
 
-@click.command(cls=Command)
+@click.command(cls=CliCommand)
 @argument("account", metavar="ACCOUNT", help="A user name or e-mail address.")
 @options.world
 @options.demo
@@ -31,7 +31,7 @@ _KEY = "TICKETSTUB_CONTROL_KEY"
     metavar="URL",
     envvar="TICKETSTUB_CONTROL",
     show_envvar=True,
-    help=f"Ask this control API instead, with the key in {_KEY}: by its clock, and of accounts made later.",
+    help=f"Ask this control API instead, with the key in {_KEY_VARIABLE}: by its clock, and of accounts made later.",
 )
 def code(*, account: str, world: Path | None, demo: bool, control: str | None) -> None:
     """Write the current verification code of a local Plex's account.
@@ -40,20 +40,20 @@ def code(*, account: str, world: Path | None, demo: bool, control: str | None) -
     A code is valid for 30 seconds, and signs in once.
     """
     if control and not (world or demo):
-        print(_asked(control, account))
+        print(_fetch_code(control, account))
         return
-    with explained():
-        people = inhabited(world, demo=demo)
+    with explain_server_errors():
+        loaded_world = load_world(world, demo=demo)
         try:
-            print(people.account(account).code())
+            print(loaded_world.account(account).code())
         except LookupError as error:
-            raise Complaint(str(error)) from None
+            raise CommandError(str(error)) from None
     if sys.stdout.isatty():
         print(f"for {30 - int(time.time()) % 30} seconds more, and once", file=sys.stderr)
 
 
-def _asked(control: str, account: str) -> str:
-    """Ask a control API; raises `Complaint` for its refusal, `WrongUsage` for an address or key that is none."""
+def _fetch_code(control: str, account: str) -> str:
+    """Ask a control API; raises `CommandError` for its refusal, `InvalidUsage` for an address or key that is none."""
     import json
     import os
 
@@ -62,9 +62,9 @@ def _asked(control: str, account: str) -> str:
     from ticketstub.client.transports.http1 import StandardTransport
     from ticketstub.messages import Request
 
-    key = os.environ.get(_KEY, "")
+    key = os.environ.get(_KEY_VARIABLE, "")
     if not key:
-        raise WrongUsage(f"the control API wants its key: set {_KEY}")
+        raise InvalidUsage(f"the control API wants its key: set {_KEY_VARIABLE}")
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
     body = json.dumps({"account": account}).encode()
     url = f"{control.rstrip('/').removesuffix('/control/v1')}/control/v1/codes"
@@ -73,11 +73,13 @@ def _asked(control: str, account: str) -> str:
         try:
             response = transport.send(request, deadline=time.monotonic() + 15, connect_timeout=5)
         except ValueError:
-            raise WrongUsage("--control: this is the address of a control API, such as http://127.0.0.1:8191") from None
+            raise InvalidUsage(
+                "--control: this is the address of a control API, such as http://127.0.0.1:8191"
+            ) from None
     try:
-        told = msgspec.json.decode(response.body, type=dict[str, str])
+        reply = msgspec.json.decode(response.body, type=dict[str, str])
     except msgspec.DecodeError:
-        told = {}
-    if response.status == 200 and "code" in told:
-        return printable(told["code"])
-    raise Complaint(f"the control API refused: {printable(str(told.get('error', response.status)))}")
+        reply = {}
+    if response.status == 200 and "code" in reply:
+        return sanitize_text(reply["code"])
+    raise CommandError(f"the control API refused: {sanitize_text(str(reply.get('error', response.status)))}")

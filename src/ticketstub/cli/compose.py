@@ -14,38 +14,38 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import NamedTuple
 
-from ticketstub.cli.local_plex import plex_names
+from ticketstub.cli.local_plex import list_plex_names
 from ticketstub.local_plex.intercept.variables import (
-    AUTHORITY,
-    BUNDLE,
+    AUTHORITY_FILE,
+    BUNDLE_FILE,
     LOOPBACK,
-    TRUST_STORE,
+    TRUST_STORE_FILE,
     VARIABLES,
-    Kind,
-    trust_store_options,
+    ValueKind,
+    build_trust_store_options,
 )
 from ticketstub.local_plex.world.schema import World
 
 ADDRESS = "172.31.99.2"
 """Where the local Plex is in the network that is made for it."""
-CERTIFICATES = "/tls"
+TLS_FOLDER = "/tls"
 """Where what is to be trusted stands, in both containers."""
 CONTROL_PORT = 8191
 MEDIA_PORT = 32400
 """The port of the first media server whose port the world leaves open: what real ones have."""
-HEALTHY = (
+HEALTH_CHECK = (
     "import socket, ssl; "
-    f"ssl.create_default_context(cafile='{CERTIFICATES}/{AUTHORITY}').wrap_socket("
+    f"ssl.create_default_context(cafile='{TLS_FOLDER}/{AUTHORITY_FILE}').wrap_socket("
     "socket.create_connection(('127.0.0.1', 443), 3), server_hostname='plex.tv')"
 )
 """A program that fails until the local Plex in its container answers: TLS is agreed on, and nothing asked."""
-_US = "ticketstub"
-_KEY_OR_NOTHING = "${TICKETSTUB_CONTROL_KEY:-}"
+_SERVICE_NAME = "ticketstub"
+_OPTIONAL_CONTROL_KEY = "${TICKETSTUB_CONTROL_KEY:-}"
 
-Value = str | int | bool | Sequence["Value"] | Mapping[str, "Value"]
+ComposeValue = str | int | bool | Sequence["ComposeValue"] | Mapping[str, "ComposeValue"]
 
 
-class Wanted(NamedTuple):
+class ComposeOptions(NamedTuple):
     """What the file is made for.
 
     Attributes:
@@ -57,85 +57,101 @@ class Wanted(NamedTuple):
 
     service: str = "tests"
     address: IPv4Address = IPv4Address(ADDRESS)
-    image: str = _US
-    file: Path | None = None
+    image: str = _SERVICE_NAME
+    world_file: Path | None = None
 
 
-def compose(wanted: Wanted, world: World) -> str:
+def render_compose_file(options: ComposeOptions, world: World) -> str:
     """Return the file."""
-    program: dict[str, Value] = {
-        "environment": environment(wanted.address),
-        "depends_on": {_US: {"condition": "service_healthy"}},
+    client_service: dict[str, ComposeValue] = {
+        "environment": build_environment(options.address),
+        "depends_on": {_SERVICE_NAME: {"condition": "service_healthy"}},
         "networks": {"default": {}, "plex": {}},
-        "volumes": [f"ticketstub-tls:{CERTIFICATES}:ro"],
+        "volumes": [f"ticketstub-tls:{TLS_FOLDER}:ro"],
     }
-    file: dict[str, Value] = {
+    document: dict[str, ComposeValue] = {
         "x-ticketstub": "A local stand-in for Plex, not Plex. Made by `ticketstub env --format compose`.",
-        "services": {_US: _local_plex(wanted, world), wanted.service: program},
-        "networks": {"plex": {"ipam": {"config": [{"subnet": str(_subnet(wanted.address))}]}}},
+        "services": {_SERVICE_NAME: _build_local_plex_service(options, world), options.service: client_service},
+        "networks": {"plex": {"ipam": {"config": [{"subnet": str(_get_subnet(options.address))}]}}},
         "volumes": {"ticketstub-tls": {}},
     }
-    return json.dumps(file, indent=2, ensure_ascii=False)  # YAML has no pairs of surrogates
+    return json.dumps(document, indent=2, ensure_ascii=False)  # YAML has no pairs of surrogates
 
 
-def fits(address: IPv4Address) -> bool:
+def is_usable_address(address: IPv4Address) -> bool:
     """Tell whether the local Plex can have an address: private, and none that its network needs for itself."""
-    subnet = _subnet(address)
-    taken = {subnet.network_address, subnet.network_address + 1, subnet.broadcast_address}
-    return address.is_private and not address.is_loopback and address not in taken
+    subnet = _get_subnet(address)
+    reserved = {subnet.network_address, subnet.network_address + 1, subnet.broadcast_address}
+    return address.is_private and not address.is_loopback and address not in reserved
 
 
-def _subnet(address: IPv4Address) -> IPv4Network:
+def _get_subnet(address: IPv4Address) -> IPv4Network:
     return IPv4Network(f"{address}/24", strict=False)
 
 
-def _local_plex(wanted: Wanted, world: World) -> dict[str, Value]:
-    place, volumes = _world(wanted, world)
-    options = ["--host", "0.0.0.0", "--advertise", str(wanted.address), "--media-port", str(MEDIA_PORT)]  # noqa: S104  # within a container
+def _build_local_plex_service(options: ComposeOptions, world: World) -> dict[str, ComposeValue]:
+    world_arguments, volumes = _build_world_mount(options, world)
+    listen_arguments = [
+        "--host",
+        "0.0.0.0",  # noqa: S104  # within a container
+        "--advertise",
+        str(options.address),
+        "--media-port",
+        str(MEDIA_PORT),
+    ]  # within a container
     return {
-        "image": _as_it_is(wanted.image),
+        "image": _escape_dollars(options.image),
         # A name without a place is one of this machine's images: nobody else's of that name is to be fetched.
-        **({} if "/" in wanted.image else {"pull_policy": "never"}),
-        "command": ["serve", *place, *options, "--tls", CERTIFICATES, "--log"],
-        "environment": {"TICKETSTUB_SERVE_CONTROL_KEY": _KEY_OR_NOTHING},
+        **({} if "/" in options.image else {"pull_policy": "never"}),
+        "command": ["serve", *world_arguments, *listen_arguments, "--tls", TLS_FOLDER, "--log"],
+        "environment": {"TICKETSTUB_SERVE_CONTROL_KEY": _OPTIONAL_CONTROL_KEY},
         "healthcheck": {
-            "test": ["CMD", "python", "-c", HEALTHY],
+            "test": ["CMD", "python", "-c", HEALTH_CHECK],
             "interval": "2s",
             "timeout": "5s",
             "retries": 15,
         },
-        "networks": {"plex": {"ipv4_address": str(wanted.address), "aliases": plex_names(world, str(wanted.address))}},
-        "volumes": [f"ticketstub-tls:{CERTIFICATES}", *volumes],
+        "networks": {
+            "plex": {"ipv4_address": str(options.address), "aliases": list_plex_names(world, str(options.address))}
+        },
+        "volumes": [f"ticketstub-tls:{TLS_FOLDER}", *volumes],
     }
 
 
-def _world(wanted: Wanted, world: World) -> tuple[list[str], list[Value]]:
+def _build_world_mount(options: ComposeOptions, world: World) -> tuple[list[str], list[ComposeValue]]:
     """Return the options that name the world, and what is mounted for it: with its folder where it names folders."""
-    if wanted.file is None:
+    if options.world_file is None:
         return ["--demo"], []
-    whole = any(server.replies for server in world.media_servers)
-    source = wanted.file.parent if whole else wanted.file
-    shown = source.as_posix() if source.is_absolute() else f"./{source.as_posix()}"
-    inside = "/world" if whole else "/world.toml"
-    mounted: dict[str, Value] = {"type": "bind", "source": _as_it_is(shown), "target": inside, "read_only": True}
-    return ["--world", f"/world/{_as_it_is(wanted.file.name)}" if whole else inside], [mounted]
+    mounts_folder = any(server.replies for server in world.media_servers)
+    source = options.world_file.parent if mounts_folder else options.world_file
+    source_path = source.as_posix() if source.is_absolute() else f"./{source.as_posix()}"
+    target = "/world" if mounts_folder else "/world.toml"
+    mount: dict[str, ComposeValue] = {
+        "type": "bind",
+        "source": _escape_dollars(source_path),
+        "target": target,
+        "read_only": True,
+    }
+    return ["--world", f"/world/{_escape_dollars(options.world_file.name)}" if mounts_folder else target], [mount]
 
 
-def _as_it_is(text: str) -> str:
+def _escape_dollars(text: str) -> str:
     """Write a text of the user's so that Compose puts no variable into it."""
     return text.replace("$", "$$")
 
 
-def environment(address: IPv4Address) -> dict[str, str]:
+def build_environment(address: IPv4Address) -> dict[str, str]:
     """Return the variables of a program in a container, to which Plex's names lead here."""
-    java = trust_store_options(f"{CERTIFICATES}/{TRUST_STORE}")
-    values: dict[Kind, str] = {
+    java = build_trust_store_options(f"{TLS_FOLDER}/{TRUST_STORE_FILE}")
+    values: dict[ValueKind, str] = {
         # For containers that are given a proxy: it would lead to the real Plex.
-        "exceptions": ",".join([*LOOPBACK, "plex.tv", ".plex.tv", "plex.direct", ".plex.direct", _US, str(address)]),
-        "authority": f"{CERTIFICATES}/{AUTHORITY}",
-        "bundle": f"{CERTIFICATES}/{BUNDLE}",
+        "exceptions": ",".join(
+            [*LOOPBACK, "plex.tv", ".plex.tv", "plex.direct", ".plex.direct", _SERVICE_NAME, str(address)]
+        ),
+        "authority": f"{TLS_FOLDER}/{AUTHORITY_FILE}",
+        "bundle": f"{TLS_FOLDER}/{BUNDLE_FILE}",
         "java": " ".join(f"-D{name}={value}" for name, value in java.items()),
-        "control": f"http://{_US}:{CONTROL_PORT}/control/v1",
-        "key": _KEY_OR_NOTHING,
+        "control": f"http://{_SERVICE_NAME}:{CONTROL_PORT}/control/v1",
+        "key": _OPTIONAL_CONTROL_KEY,
     }
-    return {name: values[holds] for name, holds, _ in VARIABLES if holds in values}
+    return {name: values[kind] for name, kind, _ in VARIABLES if kind in values}

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ticketstub.cli import facts, output
-from ticketstub.cli.help import Command
-from ticketstub.cli.local_plex import explained
-from ticketstub.cli.output import Facts
-from ticketstub.errors import PlexError, printable
-from ticketstub.messages import Request, Response, origin_of
+from ticketstub.cli.help import CliCommand
+from ticketstub.cli.local_plex import explain_server_errors
+from ticketstub.cli.output import Fields
+from ticketstub.errors import PlexError, sanitize_text
+from ticketstub.messages import Request, Response, get_origin
 
 if TYPE_CHECKING:
     from ticketstub.client.plex import Plex
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ticketstub.local_plex.world.schema import WorldAccount
     from ticketstub.models import Resource
 
-LINES = """\
+PROGRAM = """\
 from ticketstub import Plex
 from ticketstub.testing import World
 
@@ -60,77 +60,82 @@ for source in (
 """The program; in a terminal of 72 columns no line is broken."""
 
 
-@click.command(cls=Command)
+@click.command(cls=CliCommand)
 def demo() -> None:
     """Sign in to a local Plex two ways and look around: the four operations, and what failures look like."""
-    with tempfile.TemporaryDirectory(prefix="ticketstub-demo-", ignore_cleanup_errors=True) as folder, explained():
+    with (
+        tempfile.TemporaryDirectory(prefix="ticketstub-demo-", ignore_cleanup_errors=True) as folder,
+        explain_server_errors(),
+    ):
         from ticketstub.local_plex.local_plex import LocalPlex
         from ticketstub.local_plex.world.schema import World
 
-        with LocalPlex(World.demo(), db=f"sqlite:///{Path(folder, 'demo.db').as_posix()}").running() as local:
-            _tell(local)
+        with LocalPlex(World.demo(), db=f"sqlite:///{Path(folder, 'demo.db').as_posix()}").run_in_thread() as local:
+            _run_demo(local)
 
 
-def _tell(local: LocalPlex) -> None:
+def _run_demo(local: LocalPlex) -> None:
     from ticketstub.client.config import Retry
     from ticketstub.client.plex import Plex
     from ticketstub.device import Device
 
-    story = _Story({local.url: "plex.tv", **{server.url: server.name for server in local.media_servers}})
-    story.introduce("Ticketstub: a local Plex in this process, a stand-in and not Plex, and a client that talks to it")
+    transcript = _Transcript({local.url: "plex.tv", **{server.url: server.name for server in local.media_servers}})
+    transcript.print_introduction(
+        "Ticketstub: a local Plex in this process, a stand-in and not Plex, and a client that talks to it"
+    )
     device = Device(client_identifier="ticketstub-demo", product="Ticketstub", device_name="Demonstration")
-    once = Retry(attempts=1)  # what fails is shown at once
+    no_retry = Retry(attempts=1)  # what fails is shown at once
     mira = local.world.accounts[0]
     with Plex(
         device=device,
         plex_tv=local.url,
-        retry=once,
+        retry=no_retry,
         timeout=5,
-        on_request=story.on_request,
-        on_response=story.on_response,
+        on_request=transcript.on_request,
+        on_response=transcript.on_response,
     ) as plex:
-        mine = _sign_in(story, plex, mira)
-        _link(story, plex, mine)
-        attic = _look_around(story, mine)
-        _use_a_transient_token(story, mine, attic)
-        _fail(story, plex, mira)
-    story.section("The same in Python", "beside `ticketstub serve --demo`, as it stands")
-    _show_code()
+        account_client = _sign_in(transcript, plex, mira)
+        _link_device(transcript, plex, account_client)
+        attic = _show_account_and_servers(transcript, account_client)
+        _use_transient_token(transcript, account_client, attic)
+        _show_errors(transcript, plex, mira)
+    transcript.start_section("The same in Python", "beside `ticketstub serve --demo`, as it stands")
+    _print_program()
 
 
-def _sign_in(story: _Story, plex: Plex, mira: WorldAccount) -> Plex:
+def _sign_in(transcript: _Transcript, plex: Plex, mira: WorldAccount) -> Plex:
     """Sign in, and return the client of who has signed in."""
-    story.section("Sign in", "with a password and a verification code")
+    transcript.start_section("Sign in", "with a password and a verification code")
     account = plex.authentication.post_users_sign_in_data(
         login=mira.username, password=mira.password or "", verification_code=mira.code()
     )
-    story.record("Account", [("user name", account.username), *facts.of_account(account)])
+    transcript.print_record("Account", [("user name", account.username), *facts.format_account(account)])
     return plex.with_options(token=account.auth_token)
 
 
-def _link(story: _Story, plex: Plex, mine: Plex) -> None:
+def _link_device(transcript: _Transcript, plex: Plex, account_client: Plex) -> None:
     """Sign another device in by a code, which its user types on the link page; here the first client does it."""
-    story.section("Sign in another device by a link code", "in a browser you would type it at /link")
+    transcript.start_section("Sign in another device by a link code", "in a browser you would type it at /link")
     television = plex.with_options(client_identifier="ticketstub-demo-tv")
-    begun = television.begin_sign_in(code=True)
-    story.record("SignIn", [("code", begun.code), ("type it at", begun.link_page)])
-    mine.pins.link(begun.code)
-    account = begun.finish().account()
-    story.record(
-        "SignedInAccount", [("user name", account.name), ("token", facts.token_text(account.details.auth_token))]
+    pending = television.begin_sign_in(code=True)
+    transcript.print_record("SignIn", [("code", pending.code), ("type it at", pending.link_page)])
+    account_client.pins.link(pending.code)
+    account = pending.finish().account()
+    transcript.print_record(
+        "SignedInAccount", [("user name", account.name), ("token", facts.format_token(account.details.auth_token))]
     )
 
 
-def _look_around(story: _Story, mine: Plex) -> Resource:
+def _show_account_and_servers(transcript: _Transcript, account_client: Plex) -> Resource:
     """Read the token's account and its media servers, and return the one called Attic."""
-    story.section("Whose token is this?")
-    account = mine.authentication.get_token_details()
-    story.record("Account", [("user name", account.username), *facts.of_account(account)])
-    story.section("Which media servers can it reach?")
-    found = mine.resources()
-    for one in found:
-        name, access, product, token, addresses = facts.of_resource(one)
-        story.record(
+    transcript.start_section("Whose token is this?")
+    account = account_client.authentication.get_token_details()
+    transcript.print_record("Account", [("user name", account.username), *facts.format_account(account)])
+    transcript.start_section("Which media servers can it reach?")
+    resources = account_client.resources()
+    for resource in resources:
+        name, access, product, token, addresses = facts.format_resource_row(resource)
+        transcript.print_record(
             "Resource",
             [
                 ("name", f"{name}, {access}"),
@@ -139,113 +144,119 @@ def _look_around(story: _Story, mine: Plex) -> Resource:
                 *(("address", address) for address in addresses.split("\n")),
             ],
         )
-    return next(one for one in found if one.name == "Attic")
+    return next(one for one in resources if one.name == "Attic")
 
 
-def _use_a_transient_token(story: _Story, mine: Plex, attic: Resource) -> None:
+def _use_transient_token(transcript: _Transcript, account_client: Plex, attic: Resource) -> None:
     """Get a transient token from the media server, and ask with it how to reach two sources."""
-    server = mine.at(attic.connections[0].uri or "", token=attic.access_token)
-    story.section("Get a transient token", "the same rights, for at most 48 hours")
+    server = account_client.at(attic.connections[0].uri or "", token=attic.access_token)
+    transcript.start_section("Get a transient token", "the same rights, for at most 48 hours")
     transient = server.authentication.get_transient_token()
-    story.record("TransientToken", [("token", facts.token_text(transient.token)), ("made from", str(server.token))])
-    story.section("Ask with it how to reach a source", "another media server, and a provider")
-    guest = mine.at(server.url, token=transient.token)
+    transcript.print_record(
+        "TransientToken", [("token", facts.format_token(transient.token)), ("made from", str(server.token))]
+    )
+    transcript.start_section("Ask with it how to reach a source", "another media server, and a provider")
+    transient_client = account_client.at(server.url, token=transient.token)
     for source in (f"server://{attic.client_identifier}", "provider://tv.plex.provider.attic-guide"):
-        found = guest.authentication.get_source_connection_information(source=source)
-        story.record("Source", [("name", found.name), ("asked for", source), *facts.of_source(found)])
+        information = transient_client.authentication.get_source_connection_information(source=source)
+        transcript.print_record(
+            "Source", [("name", information.name), ("asked for", source), *facts.format_source(information)]
+        )
 
 
-def _fail(story: _Story, plex: Plex, mira: WorldAccount) -> None:
+def _show_errors(transcript: _Transcript, plex: Plex, mira: WorldAccount) -> None:
     """Show what refusals and silence look like to a program."""
     from ticketstub.tokens import Token
 
     sign_in = plex.authentication.post_users_sign_in_data
     wrong, right = "not-the-password", mira.password or ""
-    story.expect("A wrong password", lambda: sign_in(login=mira.username, password=wrong))
+    transcript.expect_error("A wrong password", lambda: sign_in(login=mira.username, password=wrong))
     without_code = "A verification code is wanted, and none was sent"
-    story.expect(without_code, lambda: sign_in(login=mira.username, password=right))
+    transcript.expect_error(without_code, lambda: sign_in(login=mira.username, password=right))
     dead = plex.with_options(token=Token("this-token-was-ended"))
-    story.expect("A dead token", dead.authentication.get_token_details)
+    transcript.expect_error("A dead token", dead.authentication.get_token_details)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         nowhere = f"http://127.0.0.1:{listener.getsockname()[1]}"  # a port that was free a moment ago
-    story.expect("A media server that is not there", plex.at(nowhere).identity)
+    transcript.expect_error("A media server that is not there", plex.at(nowhere).identity)
 
 
-def _show_code() -> None:
+def _print_program() -> None:
     """Print the program, in colours on a terminal and bare in a pipe, so that it can be copied from either."""
-    out = output.console()
+    out = output.create_console()
     if not out.is_terminal or out.no_color:
-        print(LINES, end="")
+        print(PROGRAM, end="")
         return
     from rich.syntax import Syntax
 
-    coloured = Syntax(LINES, "python", theme="ansi_dark", background_color="default").highlight(LINES)
+    coloured = Syntax(PROGRAM, "python", theme="ansi_dark", background_color="default").highlight(PROGRAM)
     coloured.rstrip()
     out.print(coloured)
 
 
-class _Story:
+class _Transcript:
     """Tells what happens, as it happens.
 
     Args:
-        places: the name of each address.
+        names: the name of each address.
     """
 
-    def __init__(self, places: Mapping[str, str]) -> None:
-        self._places = places
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
         self._number = 0
-        self._unanswered: Request | None = None
-        self._asked_at = 0.0
+        self._pending_request: Request | None = None
+        self._sent_at = 0.0
 
-    def introduce(self, text: str) -> None:
+    def print_introduction(self, text: str) -> None:
         """Print what this is, and the addresses."""
-        output.heading(text)
-        output.facts((name, url) for url, name in self._places.items())
+        output.print_heading(text)
+        output.print_fields((name, url) for url, name in self._names.items())
 
-    def section(self, title: str, more: str = "") -> None:
+    def start_section(self, title: str, subtitle: str = "") -> None:
         """Begin a section."""
         from rich.text import Text
 
         self._number += 1
-        output.console().print(
-            Text.assemble(f"\n{self._number}  ", (title, "bold"), (f": {more}" if more else "", "dim"))
+        output.create_console().print(
+            Text.assemble(f"\n{self._number}  ", (title, "bold"), (f": {subtitle}" if subtitle else "", "dim"))
         )
 
     def on_request(self, request: Request) -> None:
         """Remember a request until its answer comes."""
-        self._unanswered, self._asked_at = request, perf_counter()
+        self._pending_request, self._sent_at = request, perf_counter()
 
     def on_response(self, request: Request, response: Response, seconds: float) -> None:
         """Print a request and how it was answered."""
-        self._unanswered = None
-        self._line(request, str(response.status), "green" if response.status < 400 else "red", seconds)
+        self._pending_request = None
+        self._print_exchange(request, str(response.status), "green" if response.status < 400 else "red", seconds)
 
-    def _line(self, request: Request, status: str, colour: str, seconds: float) -> None:
+    def _print_exchange(self, request: Request, status: str, colour: str, seconds: float) -> None:
         from rich.text import Text
 
-        place = self._places.get(origin_of(request.url), origin_of(request.url))
-        took = f"  {seconds * 1000:.1f} ms"
-        line = Text.assemble("   ", (request.method, "cyan"), f" {printable(request.path)}  ", (status, colour), took)
-        output.console().print(line.append(f"  {place}", "dim"))
+        name = self._names.get(get_origin(request.url), get_origin(request.url))
+        duration = f"  {seconds * 1000:.1f} ms"
+        line = Text.assemble(
+            "   ", (request.method, "cyan"), f" {sanitize_text(request.path)}  ", (status, colour), duration
+        )
+        output.create_console().print(line.append(f"  {name}", "dim"))
 
-    def record(self, kind: str, pairs: Facts) -> None:
+    def print_record(self, class_name: str, pairs: Fields) -> None:
         """Print what came back: its class and the fields that matter."""
         from rich.text import Text
 
-        output.console().print(Text(f"   {kind}", style="italic"))
-        output.facts(pairs, indent=5)
+        output.create_console().print(Text(f"   {class_name}", style="italic"))
+        output.print_fields(pairs, indent=5)
 
-    def expect(self, title: str, call: Callable[[], object]) -> None:
+    def expect_error(self, title: str, call: Callable[[], object]) -> None:
         """Begin a section, make a call that fails, and print the error as a program sees it."""
-        self.section(title)
+        self.start_section(title)
         try:
             call()
         except PlexError as error:
-            if self._unanswered:
-                self._line(self._unanswered, "no answer", "red", perf_counter() - self._asked_at)
+            if self._pending_request:
+                self._print_exchange(self._pending_request, "no answer", "red", perf_counter() - self._sent_at)
             kind, parent = type(error).__mro__[:2]
             numbers = " / ".join(str(number) for number in (error.status, error.code) if number is not None)
-            self.record(
+            self.print_record(
                 f"{kind.__name__}, a kind of {parent.__name__}",
                 [("message", error.message), ("hint", error.hint), ("status / code", numbers)],
             )

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import click
 
-from ticketstub.cli.failures import WrongUsage
-from ticketstub.cli.help import Command
+from ticketstub.cli.failures import InvalidUsage
+from ticketstub.cli.help import CliCommand
 
 
-@click.command(cls=Command)
+@click.command(cls=CliCommand)
 @click.option(
     "--format",
     "form",
@@ -68,52 +68,56 @@ def env(
 
 
 def _print_variables(form: str, proxy: str | None, ca: Path | None) -> None:
-    from ticketstub.local_plex.intercept.variables import ADDRESS, Pointing, variables
+    from ticketstub.local_plex.intercept.variables import PROXY_FILE, ProgramSettings, build_variables
     from ticketstub.tokens import Secret
 
     if ca is None:
-        raise WrongUsage(
+        raise InvalidUsage(
             "there is no run to point at: name its --ca",
             hint="start one with `ticketstub run`: its shell says it, and inside it this command knows it",
         )
     if not ca.is_file():
-        raise WrongUsage(f"{ca}: there is no such file", hint="has that run ended?")
+        raise InvalidUsage(f"{ca}: there is no such file", hint="has that run ended?")
     if proxy is None:
-        beside = ca.with_name(ADDRESS)
-        proxy = beside.read_text("utf-8") if beside.is_file() else ""
-    here = (os.environ.get("TICKETSTUB_PROXY", ""), os.environ.get("TICKETSTUB_CA")) == (proxy, str(ca))
-    known: Mapping[str, str] = os.environ if here else {}
-    key = known.get("TICKETSTUB_CONTROL_KEY")
+        address_file = ca.with_name(PROXY_FILE)
+        proxy = address_file.read_text("utf-8") if address_file.is_file() else ""
+    inside_run = (os.environ.get("TICKETSTUB_PROXY", ""), os.environ.get("TICKETSTUB_CA")) == (proxy, str(ca))
+    run_environ: Mapping[str, str] = os.environ if inside_run else {}
+    key = run_environ.get("TICKETSTUB_CONTROL_KEY")
     # The run's own options of Java are there already: they are not added twice.
-    given = {name: text for name, text in os.environ.items() if not (here and name == "JAVA_TOOL_OPTIONS")}
-    pointing = Pointing(
+    base_environ = {name: text for name, text in os.environ.items() if not (inside_run and name == "JAVA_TOOL_OPTIONS")}
+    endpoints = ProgramSettings(
         proxy,
         ca.absolute(),
-        known.get("TICKETSTUB_PLEX_TV", ""),
-        known.get("TICKETSTUB_CONTROL", ""),
+        run_environ.get("TICKETSTUB_PLEX_TV", ""),
+        run_environ.get("TICKETSTUB_CONTROL", ""),
         Secret(key) if key else None,
     )
-    for name, value in variables(pointing, given).items():
-        print(_assignment(form, name, value))
+    for name, value in build_variables(endpoints, base_environ).items():
+        print(_format_assignment(form, name, value))
 
 
 def _print_compose(world: Path | None, address: str, service: str, image: str) -> None:
-    from ticketstub.cli.compose import Wanted, compose, fits
-    from ticketstub.cli.local_plex import explained, inhabited
+    from ticketstub.cli.compose import ComposeOptions, is_usable_address, render_compose_file
+    from ticketstub.cli.local_plex import explain_server_errors, load_world
 
     try:
-        where = IPv4Address(address)
+        ip_address = IPv4Address(address)
     except ValueError:
         raise click.BadParameter(f"{address} is no IPv4 address", param_hint="--address") from None
-    if not fits(where):
+    if not is_usable_address(ip_address):
         raise click.BadParameter("it is a private address, not its network's first two or last", param_hint="--address")
     if not re.fullmatch(r"[a-zA-Z0-9._-]+", service) or service == "ticketstub":
         raise click.BadParameter("it is a service of yours: letters, digits, . _ -", param_hint="--service")
-    with explained():
-        print(compose(Wanted(service, where, image, world), inhabited(world, demo=world is None)))
+    with explain_server_errors():
+        print(
+            render_compose_file(
+                ComposeOptions(service, ip_address, image, world), load_world(world, demo=world is None)
+            )
+        )
 
 
-def _assignment(form: str, name: str, value: str) -> str:
+def _format_assignment(form: str, name: str, value: str) -> str:
     """Write a variable as a shell, or a file of variables, has it."""
     if form == "fish":
         escaped = value.replace("\\", "\\\\").replace("'", "\\'")

@@ -1,6 +1,6 @@
 """How a failure is told: one clear sentence and a hint on standard error, or the same as JSON, and an exit code.
 
-Rule: no traceback, and no text from the other side without `printable`. A complaint never holds a secret. Scripts
+Rule: no traceback, and no text from the other side without `sanitize_text`. A complaint never holds a secret. Scripts
 branch on the exit codes: none is ever given another meaning.
 """
 
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from ticketstub.errors import MalformedReply, PlexError, RedirectRefused, Unreachable, printable
+from ticketstub.errors import MalformedReply, PlexError, RedirectRefused, Unreachable, sanitize_text
 from ticketstub.refusals import (
     Forbidden,
     NotFound,
@@ -29,7 +29,7 @@ FAILED = 1
 USAGE = 2
 UNREACHABLE = 5
 INTERRUPTED = 130
-NOBODY_READS = 141
+BROKEN_PIPE = 141
 
 EXIT_CODES = {
     0: "it worked",
@@ -41,12 +41,12 @@ EXIT_CODES = {
     6: "the answer cannot be read, or redirects elsewhere",
     7: "too many requests or failed sign-ins: wait",
     INTERRUPTED: "interrupted by Ctrl-C",
-    NOBODY_READS: "whoever read the output went away",
+    BROKEN_PIPE: "whoever read the output went away",
 }
 """Each exit code and its meaning."""
 
 # Most specific first: 1028, 1029 and 1031 are kinds of Unauthorized.
-_CODES: tuple[tuple[type[PlexError], int], ...] = (
+_ERROR_EXIT_CODES: tuple[tuple[type[PlexError], int], ...] = (
     (VerificationCodeRequired, 4),
     (WrongVerificationCode, 4),
     (TooManyFailures, 7),
@@ -66,11 +66,11 @@ _HINTS: tuple[tuple[type[PlexError], str], ...] = (
     (Forbidden, "the token is valid, and somebody else's may do this: the owner's, for instance"),
     (NotFound, "is the address right (plex.tv or a media server), and does it know what was asked for?"),
 )
-_LONGEST = 400  # paths may be long
-_IN_OPTIONS = {'storage="file"': "--storage file", "sign in again": "sign in again: ticketstub login"}
+_MAX_LENGTH = 400  # paths may be long
+_COMMAND_WORDING = {'storage="file"': "--storage file", "sign in again": "sign in again: ticketstub login"}
 
 
-class Complaint(Exception):
+class CommandError(Exception):
     """Something on this side is in the way.
 
     Args:
@@ -94,11 +94,11 @@ class Complaint(Exception):
         self.message = message
         self.hint = hint
         self.details = details
-        self.exit_code = exit_code if exit_code is not None else _code_of(refusal) if refusal else FAILED
+        self.exit_code = exit_code if exit_code is not None else _get_exit_code(refusal) if refusal else FAILED
         self.refusal = refusal
 
 
-class WrongUsage(Complaint):
+class InvalidUsage(CommandError):
     """The command line or what came on standard input cannot be used."""
 
     def __init__(self, message: str, *, hint: str | None = None, details: tuple[str, ...] = ()) -> None:
@@ -106,25 +106,25 @@ class WrongUsage(Complaint):
 
 
 @contextmanager
-def blaming(name: str) -> Generator[None]:
+def wrap_value_errors(option: str) -> Generator[None]:
     """Say of a `ValueError` that this option's or argument's value is wrong; the value, maybe a secret, is not told."""
     try:
         yield
     except ValueError as error:
-        raise WrongUsage(f"{name}: {error}") from None
+        raise InvalidUsage(f"{option}: {error}") from None
 
 
-def complain(error: Complaint | PlexError, *, as_json: bool) -> int:
+def report_error(error: CommandError | PlexError, *, as_json: bool) -> int:
     """Tell what went wrong and return the exit code."""
-    if isinstance(error, Complaint):
-        code, details, told, hint = error.exit_code, error.details, error.refusal, error.hint
+    if isinstance(error, CommandError):
+        code, details, refusal, hint = error.exit_code, error.details, error.refusal, error.hint
     else:
-        code, details, told, hint = _code_of(error), (), error, _hint_of(error)
-    message, hint = printable(error.message, _LONGEST), hint and printable(hint, _LONGEST)
-    status, plex_code = (told.status, told.code) if told else (None, None)
+        code, details, refusal, hint = _get_exit_code(error), (), error, _get_hint(error)
+    message, hint = sanitize_text(error.message, _MAX_LENGTH), hint and sanitize_text(hint, _MAX_LENGTH)
+    status, plex_code = (refusal.status, refusal.code) if refusal else (None, None)
     if as_json:
-        facts: dict[str, object] = {
-            "kind": type(told or error).__name__,
+        fields: dict[str, object] = {
+            "kind": type(refusal or error).__name__,
             "message": message,
             "hint": hint or None,
             "status": status,
@@ -132,28 +132,28 @@ def complain(error: Complaint | PlexError, *, as_json: bool) -> int:
             "exit_code": code,
             **({"details": list(details)} if details else {}),
         }
-        print(json.dumps({"error": facts}, indent=2), file=sys.stderr)
+        print(json.dumps({"error": fields}, indent=2), file=sys.stderr)
         return code
     from rich.text import Text
 
-    from ticketstub.cli.output import console
+    from ticketstub.cli.output import create_console
 
-    mark = "/".join(str(number) for number in (status, plex_code) if number)
-    out = console(sys.stderr)
-    out.print(Text.assemble(("error: ", "bold red"), message, f" [{mark}]" if mark else ""))
+    status_mark = "/".join(str(number) for number in (status, plex_code) if number)
+    out = create_console(sys.stderr)
+    out.print(Text.assemble(("error: ", "bold red"), message, f" [{status_mark}]" if status_mark else ""))
     for detail in details:
-        out.print(Text(f"  {printable(detail)}"))
+        out.print(Text(f"  {sanitize_text(detail)}"))
     if hint:
         out.print(Text.assemble(("hint: ", "bold"), hint))
     return code
 
 
-def _code_of(error: PlexError) -> int:
+def _get_exit_code(error: PlexError) -> int:
     """Return the exit code for what Plex or the network did."""
-    return next(code for kind, code in _CODES if isinstance(error, kind))
+    return next(code for kind, code in _ERROR_EXIT_CODES if isinstance(error, kind))
 
 
-def _hint_of(error: PlexError) -> str:
+def _get_hint(error: PlexError) -> str:
     """Return what to do about it, in terms of the command."""
     for kind, hint in _HINTS:
         if isinstance(error, kind):
@@ -161,6 +161,6 @@ def _hint_of(error: PlexError) -> str:
     if type(error) is Unauthorized and not error.hint:
         return "the token is unknown, was revoked or is meant for another place; to get one: ticketstub login"
     hint = error.hint or ""
-    for argument, option in _IN_OPTIONS.items():
+    for argument, option in _COMMAND_WORDING.items():
         hint = hint.replace(argument, option)
     return hint

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 
-class Formatter(click.HelpFormatter):
+class CliHelpFormatter(click.HelpFormatter):
     """Writes names beside what they mean, or above it where there is not the room."""
 
     def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
@@ -21,43 +21,43 @@ class Formatter(click.HelpFormatter):
         super().write_dl(rows, min(col_max, self.width * 3 // 8), col_spacing)
 
 
-class Context(click.Context):
+class CliContext(click.Context):
     """A call of a command."""
 
-    formatter_class = Formatter
+    formatter_class = CliHelpFormatter
 
 
-class Argument(click.Argument):
+class CliArgument(click.Argument):
     """An argument that its command's help explains."""
 
-    def __init__(self, declarations: Sequence[str], *, help: str, **facts: Any) -> None:  # noqa: A002, ANN401  # as click
-        super().__init__(declarations, **facts)
-        self.meaning = help  # not `help`: newer versions of click write that too
+    def __init__(self, declarations: Sequence[str], *, help: str, **attributes: Any) -> None:  # noqa: A002, ANN401  # as click
+        super().__init__(declarations, **attributes)
+        self.help_text = help  # not `help`: newer versions of click write that too
 
 
-argument = partial(click.argument, cls=Argument)
+argument = partial(click.argument, cls=CliArgument)
 """Declares an argument; as `click.argument`, with `help`."""
 
 
-class Command(click.Command):
+class CliCommand(click.Command):
     """A command."""
 
-    context_class = Context
+    context_class = CliContext
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write what the arguments are, and then the options."""
-        arguments = [(each.metavar or "", each.meaning) for each in self.params if isinstance(each, Argument)]
+        arguments = [(each.metavar or "", each.help_text) for each in self.params if isinstance(each, CliArgument)]
         if arguments:
             with formatter.section("Arguments"):
                 formatter.write_dl(arguments)
         super().format_options(ctx, formatter)
 
 
-class Group(click.Group):
+class CliGroup(click.Group):
     """Commands below a command, in the order in which they were added."""
 
-    context_class = Context
-    command_class = Command
+    context_class = CliContext
+    command_class = CliCommand
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click names it
         """List the commands' names."""

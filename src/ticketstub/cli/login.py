@@ -19,24 +19,24 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from ticketstub.cli import facts, options, output, prompts, sign_ins, version
-from ticketstub.cli.clients import PRODUCT, Reach, kept, own_device
-from ticketstub.cli.failures import WrongUsage
-from ticketstub.cli.help import Command
-from ticketstub.errors import printable
+from ticketstub.cli import facts, get_version, options, output, prompts, stores
+from ticketstub.cli.clients import PRODUCT, ConnectionOptions, resolve_device, resume_client
+from ticketstub.cli.failures import InvalidUsage
+from ticketstub.cli.help import CliCommand
+from ticketstub.errors import sanitize_text
 from ticketstub.refusals import Unauthorized
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from ticketstub.client.flows.pending import Begun
+    from ticketstub.client.flows.pending import PendingState
     from ticketstub.client.plex import Plex
-    from ticketstub.credentials.default import Storage
-    from ticketstub.credentials.store import Credential, Credentials, Entry
+    from ticketstub.credentials.default import StoreKind
+    from ticketstub.credentials.store import Credential, CredentialStore, Entry
 
 
-@click.command(cls=Command)
+@click.command(cls=CliCommand)
 @click.option(
     "--code",
     "by_code",
@@ -58,16 +58,16 @@ if TYPE_CHECKING:
     "--wait",
     metavar="SECONDS",
     type=float,
-    callback=options.finite,
+    callback=options.validate_seconds,
     help="Give up after so long; by default after 30 minutes, with --code after 15.",
 )
 @options.storage
 @options.print_token
 @click.option("--yes", is_flag=True, help="Let --print-token write to a terminal.")
-@options.reaching
+@options.pass_connection
 def login(
     *,
-    reach: Reach,
+    connection: ConnectionOptions,
     as_json: bool,
     by_code: bool,
     by_password: bool,
@@ -77,7 +77,7 @@ def login(
     again: bool,
     browser: bool,
     wait: float | None,
-    storage: Storage,
+    storage: StoreKind,
     print_token: bool,
     yes: bool,
 ) -> None:
@@ -87,231 +87,246 @@ def login(
     Piped standard input holds, with --password, a line each: the login (unless --login names it), the password and,
     where the account wants one, the verification code. With --print-token nothing is kept, unless --storage is given.
     """
-    prompts.may_print_token(wanted=print_token, yes=yes, as_json=as_json)
+    prompts.ensure_can_print_token(requested=print_token, yes=yes, as_json=as_json)
     if by_code and by_password:
-        raise WrongUsage("--code and --password are two ways to sign in: leave one out")
-    for option, wanted in (("--login", name is not None), ("--remember-me", remember_me)):
-        if wanted and not by_password:
-            raise WrongUsage(f"{option} goes with --password: in the browser you say there who you are")
+        raise InvalidUsage("--code and --password are two ways to sign in: leave one out")
+    for option, given_option in (("--login", name is not None), ("--remember-me", remember_me)):
+        if given_option and not by_password:
+            raise InvalidUsage(f"{option} goes with --password: in the browser you say there who you are")
     if print_token and storage == "auto":
         storage = "memory"
     if device_key and storage == "memory":
-        raise WrongUsage("--device-key needs a place for the key: without one, its token ends in 7 days for good")
-    entry = sign_ins.entry(reach.issuer, reach.profile)
-    store = sign_ins.choose(storage, entry)
-    sign_in = partial(_sign_in, reach, entry, device_key=device_key)
-    if by_password and (again or not _is_still_good(reach, entry, store, name)):
-        client = _by_password(sign_in, store, name, remember_me=remember_me)
+        raise InvalidUsage("--device-key needs a place for the key: without one, its token ends in 7 days for good")
+    entry = stores.resolve_entry(connection.issuer, connection.profile)
+    store = stores.choose_store(storage, entry)
+    sign_in = partial(_sign_in, connection, entry, device_key=device_key)
+    if by_password and (again or not _is_still_valid(connection, entry, store, name)):
+        client = _sign_in_by_password(sign_in, store, name, remember_me=remember_me)
     else:  # which also takes up what is kept, and gives it a device key if that is wanted
-        opener = _opened_in_browser if browser and prompts.can_ask() else False
-        client = _by_pin(sign_in, _anew(store) if again else store, typed=by_code, opener=opener, wait=wait)
+        open_browser = _open_in_browser if browser and prompts.can_prompt() else False
+        client = _sign_in_by_pin(
+            sign_in,
+            _make_replacing_store(store) if again else store,
+            by_code=by_code,
+            open_browser=open_browser,
+            wait=wait,
+        )
     with client:
         if print_token and client.token:
             print(client.token.reveal())
         else:
-            _show(client, as_json=as_json)
+            _print_result(client, as_json=as_json)
 
 
-def _sign_in(reach: Reach, entry: Entry, *, device_key: bool, store: Credentials, **way: Any) -> Plex:  # noqa: ANN401  # as it takes
+def _sign_in(
+    connection: ConnectionOptions,
+    entry: Entry,
+    *,
+    device_key: bool,
+    store: CredentialStore,
+    **method_arguments: Any,  # noqa: ANN401  # as it takes
+) -> Plex:  # as it takes
     """Sign in as this command, in some way."""
     from ticketstub.client.plex import Plex
 
-    named = reach.client_identifier
+    client_identifier = connection.client_identifier
     return Plex.sign_in(
         PRODUCT,
         device_key=device_key,
         profile=entry.profile,
-        credentials=store,
+        store=store,
         # The library names the device, so that a device key gets an identifier of its own.
-        device=own_device(named) if named else None,
-        headers={"X-Plex-Version": version()},
-        plex_tv=reach.plex_tv,
-        timeout=reach.timeout,
-        **way,
+        device=resolve_device(client_identifier) if client_identifier else None,
+        headers={"X-Plex-Version": get_version()},
+        plex_tv=connection.plex_tv,
+        timeout=connection.timeout,
+        **method_arguments,
     )
 
 
-def _by_pin(
+def _sign_in_by_pin(
     sign_in: Callable[..., Plex],
-    store: Credentials,
+    store: CredentialStore,
     *,
-    typed: bool,
-    opener: Callable[[str], bool] | bool,
+    by_code: bool,
+    open_browser: Callable[[str], bool] | bool,
     wait: float | None,
 ) -> Plex:
-    with ExitStack() as shown:
-        show_begun = partial(_show_begun, shown, typed, wait)
-        return sign_in(store=store, code=typed, on_code=show_begun, open_browser=opener, give_up=wait)
+    with ExitStack() as display:
+        on_code = partial(_show_pending_sign_in, display, by_code, wait)
+        return sign_in(store=store, code=by_code, on_code=on_code, open_browser=open_browser, max_wait=wait)
 
 
-def _by_password(sign_in: Callable[..., Plex], store: Credentials, login: str | None, *, remember_me: bool) -> Plex:
-    login, password = login or prompts.login(), prompts.password()
-    asked = itertools.count()
+def _sign_in_by_password(
+    sign_in: Callable[..., Plex], store: CredentialStore, login: str | None, *, remember_me: bool
+) -> Plex:
+    login, password = login or prompts.read_login(), prompts.read_password()
+    attempts = itertools.count()
     try:
         return sign_in(
-            store=_anew(store),
+            store=_make_replacing_store(store),
             login=login,
             password=password,
-            ask_code=lambda: prompts.verification_code(again=next(asked) > 0),
+            ask_code=lambda: prompts.read_verification_code(is_retry=next(attempts) > 0),
             remember_me=remember_me,
         )
-    except sign_ins.NOT_THE_TOKEN:
+    except stores.NON_TOKEN_REFUSALS:
         raise
     except Unauthorized as error:
         error.hint = error.hint or "check the user name or e-mail address and the password"
         raise
 
 
-def _is_still_good(reach: Reach, entry: Entry, store: Credentials, login: str | None) -> bool:
+def _is_still_valid(connection: ConnectionOptions, entry: Entry, store: CredentialStore, login: str | None) -> bool:
     """Tell whether what is kept still works, before anybody is asked for a password.
 
     Raises:
-        WrongUsage: it is another account's.
+        InvalidUsage: it is another account's.
     """
-    from ticketstub.client.flows.session import resumed
+    from ticketstub.client.flows.session import resume_session
 
     credential = store.load(*entry)
     if credential is None or credential.token is None:
         return False
-    found = sign_ins.Found(store, credential)
-    with kept(reach, found) as client:
-        standing = client.follow(partial(resumed, login, store=store, there=credential))[0]
-    if standing == "another":
-        raise WrongUsage(
-            f"the profile {found.name} is another account's, and still works",
+    stored = stores.StoredCredential(store, credential)
+    with resume_client(connection, stored) as client:
+        token_status = client.run_flow(partial(resume_session, login, store=store, credential=credential))[0]
+    if token_status == "another":  # noqa: S105  # no password
+        raise InvalidUsage(
+            f"the profile {stored.name} is another account's, and still works",
             hint="--again replaces it; --profile NAME keeps the other beside it",
         )
-    if reason := sign_ins.REASONS.get(standing):
+    if reason := stores.END_REASONS.get(token_status):
         print(f"The sign-in that was kept no longer works: {reason}.", file=sys.stderr)
     return reason is None
 
 
-class _Anew:
+class _ReplacingStore:
     """A store whose first `load` finds nothing: what is kept is replaced once the new sign-in is there."""
 
-    def __init__(self, store: Credentials) -> None:
+    def __init__(self, store: CredentialStore) -> None:
         self._store = store
-        self._asked = False
+        self._loaded = False
 
     def load(self, *entry: str) -> Credential | None:
-        if self._asked:
+        if self._loaded:
             return self._store.load(*entry)
-        self._asked = True
+        self._loaded = True
         return None
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
 
-def _anew(store: Credentials) -> Credentials:
-    return cast("Credentials", _Anew(store))
+def _make_replacing_store(store: CredentialStore) -> CredentialStore:
+    return cast("CredentialStore", _ReplacingStore(store))
 
 
-def _show_begun(shown: ExitStack, typed: bool, patience: float | None, begun: Begun) -> None:
+def _show_pending_sign_in(display: ExitStack, by_code: bool, max_wait: float | None, pending: PendingState) -> None:
     """Show a begun sign-in, and that it is waited for.
 
     Args:
-        shown: ends what counts down on a terminal.
-        typed: whether the code is to be typed, and not the address to be opened.
-        patience: after how many seconds the command gives up, if before the PIN's own time.
-        begun: the sign-in.
+        display: ends what counts down on a terminal.
+        by_code: whether the code is to be typed, and not the address to be opened.
+        max_wait: after how many seconds the command gives up, if before the PIN's own time.
+        pending: the sign-in.
     """
-    out = output.console(sys.stderr)
-    if reason := sign_ins.REASONS.get(begun.because):
+    out = output.create_console(sys.stderr)
+    if reason := stores.END_REASONS.get(pending.reason):
         out.print(f"The sign-in that was kept no longer works: {reason}.\n")
-    _tell(out, begun, typed=typed)
-    left = max(begun.expires_at.timestamp() - time.time(), 0.0)
-    left = left if patience is None else min(left, patience)
-    if _can_draw(out):
+    _print_instructions(out, pending, by_code=by_code)
+    left = max(pending.expires_at.timestamp() - time.time(), 0.0)
+    left = left if max_wait is None else min(left, max_wait)
+    if _can_render(out):
         from rich.live import Live
 
-        line = partial(_time_left, time.monotonic() + left)
-        shown.enter_context(Live(get_renderable=line, console=out, refresh_per_second=4, transient=True))
+        render = partial(_render_time_left, time.monotonic() + left)
+        display.enter_context(Live(get_renderable=render, console=out, refresh_per_second=4, transient=True))
     else:
-        about = f"{math.ceil(left / 60)} minutes" if left > 60 else f"{math.ceil(left)} s"
-        out.print(f"Waiting for the approval, {about} at most.")
+        duration = f"{math.ceil(left / 60)} minutes" if left > 60 else f"{math.ceil(left)} s"
+        out.print(f"Waiting for the approval, {duration} at most.")
         out.file.flush()
 
 
-def _tell(out: Console, begun: Begun, *, typed: bool) -> None:
+def _print_instructions(out: Console, pending: PendingState, *, by_code: bool) -> None:
     from rich.text import Text
 
-    url, code = printable(begun.url, 2000), printable(begun.code)
-    picture = begun.qr() if _can_draw(out) else ""
-    if typed:
+    url, code = sanitize_text(pending.url, 2000), sanitize_text(pending.code)
+    qr_code = pending.render_qr() if _can_render(out) else ""
+    if by_code:
         out.print("To sign in, open this page on any device and type the code:\n")
-        out.print(Text(f"  {printable(begun.link_page, 500)}"))
+        out.print(Text(f"  {sanitize_text(pending.link_page, 500)}"))
         out.print(Text.assemble("  code  ", (code, "bold")))
         out.print(Text(f"\nor, with the code in it:  {url}"))
     else:
         out.print("To sign in, open this page, here or on another device:\n")
         out.print(Text(f"  {url}"))
         out.print(Text.assemble("\n  code to compare  ", (code, "bold")))
-    if picture and max(map(len, picture.splitlines())) <= out.width:
-        out.print(f"\n{picture}", end="")
+    if qr_code and max(map(len, qr_code.splitlines())) <= out.width:
+        out.print(f"\n{qr_code}", end="")
     out.print()
 
 
-def _time_left(ends: float) -> Text:
+def _render_time_left(deadline: float) -> Text:
     from rich.text import Text
 
-    minutes, seconds = divmod(round(max(ends - time.monotonic(), 0.0)), 60)
+    minutes, seconds = divmod(round(max(deadline - time.monotonic(), 0.0)), 60)
     left = f"{minutes}:{seconds:02}" if minutes else f"{seconds} s"
     return Text(f"Waiting: {left} left (Ctrl-C gives up)", style="dim")
 
 
-def _can_draw(out: Console) -> bool:
+def _can_render(out: Console) -> bool:
     return out.is_terminal and not out.is_dumb_terminal  # of a dumb one not even the width is known
 
 
-def _opened_in_browser(url: str) -> bool:
+def _open_in_browser(url: str) -> bool:
     """Open an address in this computer's browser and say so; tell whether that worked."""
-    from ticketstub.client.flows.browser import opened
+    from ticketstub.client.flows.browser import open_browser
 
-    there = opened(True, url)  # noqa: FBT003  # the function's own meaning of true
-    if there:
+    success = open_browser(True, url)  # noqa: FBT003  # the function's own meaning of true
+    if success:
         print("Your browser was asked to open it.", file=sys.stderr, flush=True)
-    return there
+    return success
 
 
-def _show(client: Plex, *, as_json: bool) -> None:
+def _print_result(client: Plex, *, as_json: bool) -> None:
     """Tell who is signed in now, how that came about, and where it is kept."""
-    state = client.signed_in
+    state = client.sign_in_state
     if state is None:
         raise TypeError("a client that signed in knows how")
-    nowhere = state.where.startswith("in memory")
+    in_memory = state.location.startswith("in memory")
     who = state.username or "somebody, plex.tv did not say who"
-    title = f"{'Already signed' if state.how == 'kept' else 'Signed'} in as {who}"
-    if state.before == "unchecked":
+    title = f"{'Already signed' if state.method == 'kept' else 'Signed'} in as {who}"
+    if state.previous_status == "unchecked":
         title = f"Signed in as {who} so far: plex.tv did not answer, so what is kept was not checked"
-    output.result(
+    output.print_result(
         {
             "account": {"id": state.account_id, "username": state.username},
             "token": client.token,
-            "expires_at": state.until,
-            "device_key": state.device_key,
-            "how": state.how,
-            "before": state.before,
+            "expires_at": state.expires_at,
+            "device_key": state.has_device_key,
+            "how": state.method,
+            "before": state.previous_status,
             "profile": state.profile,
             "issuer": state.issuer,
             "client_identifier": state.client_identifier,
-            "kept": None if nowhere else state.where,
+            "kept": None if in_memory else state.location,
         },
         title,
         [
             ("id", str(state.account_id) if state.account_id is not None else None),
-            ("token", facts.token_text(client.token)),
-            ("until", facts.moment(state.until)),
-            ("device key", "yes: the token is renewed with it" if state.device_key else None),
+            ("token", facts.format_token(client.token)),
+            ("until", facts.format_time(state.expires_at)),
+            ("device key", "yes: the token is renewed with it" if state.has_device_key else None),
             ("profile", state.profile),
             ("at", state.issuer),
-            ("kept", "nowhere: add --print-token to have the token written out" if nowhere else state.where),
+            ("kept", "nowhere: add --print-token to have the token written out" if in_memory else state.location),
         ],
         as_json=as_json,
     )
     if as_json:
         return
-    if state.how == "kept":
+    if state.method == "kept":
         print("To sign in anew: --again. To keep another sign-in beside it: --profile NAME.", file=sys.stderr)
-    if os.environ.get(prompts.VARIABLE, "").strip():
-        print(f"{prompts.VARIABLE} is set: its token comes before what is kept.", file=sys.stderr)
+    if os.environ.get(prompts.TOKEN_VARIABLE, "").strip():
+        print(f"{prompts.TOKEN_VARIABLE} is set: its token comes before what is kept.", file=sys.stderr)

@@ -7,107 +7,107 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ticketstub.cli import options, output, prompts, sign_ins
-from ticketstub.cli.clients import Reach, kept
-from ticketstub.cli.failures import Complaint, WrongUsage
-from ticketstub.cli.help import Command
-from ticketstub.cli.profiles import plain
+from ticketstub.cli import options, output, prompts, stores
+from ticketstub.cli.clients import ConnectionOptions, resume_client
+from ticketstub.cli.failures import CommandError, InvalidUsage
+from ticketstub.cli.help import CliCommand
+from ticketstub.cli.profiles import summarize_sign_in
 from ticketstub.errors import PlexError
 
 if TYPE_CHECKING:
-    from ticketstub.cli.sign_ins import Found
+    from ticketstub.cli.stores import StoredCredential
     from ticketstub.credentials.store import Entry
 
 
-@click.command(cls=Command)
+@click.command(cls=CliCommand)
 @click.option("--local", is_flag=True, help="Forget it here only; its token lives on at Plex. Needs no network.")
 @click.option(
     "--all", "everything", is_flag=True, help="Of all programs, profiles and addresses; it lists them and asks before."
 )
 @click.option("--yes", is_flag=True, help="With --all: do not ask whether it is meant.")
-@options.reaching
-def logout(*, reach: Reach, as_json: bool, local: bool, everything: bool, yes: bool) -> None:
+@options.pass_connection
+def logout(*, connection: ConnectionOptions, as_json: bool, local: bool, everything: bool, yes: bool) -> None:
     """Sign out: end the kept token at Plex, then forget it. If Plex cannot be told, it stays kept."""
     if everything:
-        _end_all(reach, local=local, yes=yes, as_json=as_json)
+        _sign_out_all(connection, local=local, yes=yes, as_json=as_json)
         return
-    wanted = sign_ins.entry(reach.issuer, reach.profile)
-    told = _forget(wanted) if local else _end(reach, wanted)
-    output.result(
-        {"profile": wanted.profile, "issuer": wanted.issuer, "ended_at_plex": not local, "still_kept": False},
-        told,
+    entry = stores.resolve_entry(connection.issuer, connection.profile)
+    message = _forget_entry(entry) if local else _sign_out_entry(connection, entry)
+    output.print_result(
+        {"profile": entry.profile, "issuer": entry.issuer, "ended_at_plex": not local, "still_kept": False},
+        message,
         as_json=as_json,
     )
     if local and not as_json:
         print("Its token still lives at Plex: remove this device in the account's list of devices to end it.")
 
 
-def _forget(wanted: Entry) -> str:
+def _forget_entry(entry: Entry) -> str:
     """Forget it in every store, also where it cannot be read."""
-    keyring, files = sign_ins.stores()
-    gone = [files.remove(*wanted), wanted in keyring.noted() and keyring.remove(*wanted)]
-    if not any(gone):
-        raise sign_ins.missing(wanted)
-    return f"Forgotten here: the profile {wanted.profile}"
+    keyring, files = stores.open_stores()
+    removed = [files.remove(*entry), entry in keyring.list_notes() and keyring.remove(*entry)]
+    if not any(removed):
+        raise stores.make_not_signed_in_error(entry)
+    return f"Forgotten here: the profile {entry.profile}"
 
 
-def _end(reach: Reach, wanted: Entry) -> str:
-    found = sign_ins.find(wanted)
-    if found is None:
-        raise sign_ins.missing(wanted)
-    _end_found(reach, found)
-    return f"Signed out: {found.name}"
+def _sign_out_entry(connection: ConnectionOptions, entry: Entry) -> str:
+    stored = stores.find_sign_in(entry)
+    if stored is None:
+        raise stores.make_not_signed_in_error(entry)
+    _sign_out(connection, stored)
+    return f"Signed out: {stored.name}"
 
 
-def _end_found(reach: Reach, found: Found) -> None:
-    with kept(reach, found) as client:
+def _sign_out(connection: ConnectionOptions, stored: StoredCredential) -> None:
+    with resume_client(connection, stored) as client:
         try:
             client.sign_out()
         except PlexError as error:
-            raise Complaint(
-                f"{found.name} is not signed out, and still kept: {error.message}",
+            raise CommandError(
+                f"{stored.name} is not signed out, and still kept: {error.message}",
                 hint="try again later; --local forgets it here now, while its token lives on at Plex",
                 refusal=error,
             ) from None
 
 
-def _end_all(reach: Reach, *, local: bool, yes: bool, as_json: bool) -> None:
+def _sign_out_all(connection: ConnectionOptions, *, local: bool, yes: bool, as_json: bool) -> None:
     """End what every program keeps; one that cannot be ended stays, and the others are ended nevertheless."""
-    if reach.profile is not None:
-        raise WrongUsage("--all means every profile: leave out --profile")
-    found = sign_ins.everything()
-    if found:
-        prompts.can_be_confirmed(yes=yes)
-        _confirm(found, local=local, yes=yes)
-    failures: list[Complaint] = []
-    ended: list[Found] = []
-    for one in found:
+    if connection.profile is not None:
+        raise InvalidUsage("--all means every profile: leave out --profile")
+    sign_ins = stores.load_all()
+    if sign_ins:
+        prompts.ensure_can_confirm(yes=yes)
+        _confirm_all(sign_ins, local=local, yes=yes)
+    failures: list[CommandError] = []
+    ended: list[StoredCredential] = []
+    for stored in sign_ins:
         try:
             if local:
-                one.store.remove(*one.credential.entry)
+                stored.store.remove(*stored.credential.entry)
             else:
-                _end_found(reach._replace(plex_tv=one.credential.issuer), one)
-        except Complaint as failure:
+                _sign_out(connection._replace(plex_tv=stored.credential.issuer), stored)
+        except CommandError as failure:
             failures.append(failure)
             continue
-        ended.append(one)
+        ended.append(stored)
         if not as_json:
-            output.heading(f"{'Forgotten here' if local else 'Signed out'}: {one.name_with_app}")
+            output.print_heading(f"{'Forgotten here' if local else 'Signed out'}: {stored.name_with_app}")
     if as_json:
         output.print_json(
-            {"profiles": [plain(one) for one in ended], "ended_at_plex": not local, "kept": bool(failures)}
+            {"profiles": [summarize_sign_in(one) for one in ended], "ended_at_plex": not local, "kept": bool(failures)}
         )
-    elif not found:
-        output.heading("Nothing is kept: nobody is signed in.")
+    elif not sign_ins:
+        output.print_heading("Nothing is kept: nobody is signed in.")
     if failures:
         first, *others = failures
         first.details = tuple(one.message for one in others)
         raise first
 
 
-def _confirm(found: list[Found], *, local: bool, yes: bool) -> None:
+def _confirm_all(sign_ins: list[StoredCredential], *, local: bool, yes: bool) -> None:
     print("These sign-ins will be forgotten here:" if local else "These sign-ins will be ended:", file=sys.stderr)
-    for one in found:
-        print(f"  {one.name_with_app} at {one.credential.issuer}", file=sys.stderr)
-    if not yes and not prompts.ask("Is this meant?"):
-        raise Complaint("nothing was ended")
+    for stored in sign_ins:
+        print(f"  {stored.name_with_app} at {stored.credential.issuer}", file=sys.stderr)
+    if not yes and not prompts.confirm("Is this meant?"):
+        raise CommandError("nothing was ended")

@@ -13,10 +13,10 @@ from typing import Any
 
 import click
 
-from ticketstub.cli.completion import profiles
+from ticketstub.cli.completion import complete_profiles
 
 
-def finite(_context: click.Context, _parameter: click.Parameter, seconds: float | None) -> float | None:
+def validate_seconds(_context: click.Context, _parameter: click.Parameter, seconds: float | None) -> float | None:
     """Take a number of seconds above 0, or none at all."""
     if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
         raise click.BadParameter("this is a number of seconds above 0")
@@ -26,7 +26,7 @@ def finite(_context: click.Context, _parameter: click.Parameter, seconds: float 
 profile = click.option(
     "--profile",
     metavar="NAME",
-    shell_complete=profiles,
+    shell_complete=complete_profiles,
     help="The sign-in that is kept under this name; TICKETSTUB_TOKEN and standard input are not looked at then.",
 )
 plex_tv = click.option(
@@ -45,7 +45,7 @@ timeout = click.option(
     metavar="SECONDS",
     type=float,
     default=15.0,
-    callback=finite,
+    callback=validate_seconds,
     help="How long the call may take in all.",
 )
 client_identifier = click.option(
@@ -54,7 +54,7 @@ client_identifier = click.option(
 print_token = click.option(
     "--print-token", is_flag=True, help="Write only the token itself, nothing else, to standard output."
 )
-yes_show = click.option("--yes", is_flag=True, help="Write it to a terminal, too.")
+yes_to_print = click.option("--yes", is_flag=True, help="Write it to a terminal, too.")
 storage = click.option(
     "--storage",
     metavar="WHERE",
@@ -74,8 +74,8 @@ chaos = click.option(
 seed = click.option("--seed", metavar="N", type=int, default=0, help="Which sequence of them that is.")
 
 
-def reaching(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of a command that asks Plex something; it is given `reach`, a `Reach`, and `as_json`."""
+def pass_connection(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a command that asks Plex something; it is given `connection` and `as_json`."""
 
     @profile
     @plex_tv
@@ -83,11 +83,11 @@ def reaching(command: Callable[..., Any]) -> Callable[..., Any]:
     @timeout
     @client_identifier
     @wraps(command)
-    def with_reach(
-        *, profile: str | None, plex_tv: str, timeout: float, client_identifier: str | None, **others: object
+    def wrapper(
+        *, profile: str | None, plex_tv: str, timeout: float, client_identifier: str | None, **arguments: object
     ) -> object:
-        from ticketstub.cli.clients import Reach
+        from ticketstub.cli.clients import ConnectionOptions
 
-        return command(reach=Reach(plex_tv, timeout, client_identifier, profile), **others)
+        return command(connection=ConnectionOptions(plex_tv, timeout, client_identifier, profile), **arguments)
 
-    return with_reach
+    return wrapper

@@ -11,18 +11,18 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from ticketstub.errors import printable
+from ticketstub.errors import sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ticketstub.models import Record
+    from ticketstub.models import Model
 
-Facts = Iterable[tuple[str, str | None]]
+Fields = Iterable[tuple[str, str | None]]
 """Names and values; those that are `None` or empty are not shown."""
 
 
-def console(stream: TextIO | None = None, *, width: int | None = None) -> Console:
+def create_console(stream: TextIO | None = None, *, width: int | None = None) -> Console:
     """Make a console on a stream that takes every text for what it is; `width` replaces the terminal's columns."""
     from rich.console import Console
 
@@ -31,79 +31,79 @@ def console(stream: TextIO | None = None, *, width: int | None = None) -> Consol
 
 def print_json(value: object) -> None:
     """Print a value as JSON, in the forms of `facts.plain`; letters beyond ASCII are escaped: none moves the cursor."""
-    from ticketstub.cli.facts import plain
+    from ticketstub.cli.facts import to_json
 
-    print(json.dumps(plain(value), indent=2))
+    print(json.dumps(to_json(value), indent=2))
 
 
-def heading(text: str) -> None:
+def print_heading(text: str) -> None:
     """Print a line that names what follows."""
     from rich.text import Text
 
-    console().print(Text(printable(text), style="bold"))
+    create_console().print(Text(sanitize_text(text), style="bold"))
 
 
-def result(as_plain: object, title: str, pairs: Facts = (), *, as_json: bool) -> None:
+def print_result(data: object, title: str, fields: Fields = (), *, as_json: bool) -> None:
     """Print what came of a command: for a person a heading and facts, or the same as JSON."""
     if as_json:
-        print_json(as_plain)
+        print_json(data)
     else:
-        heading(title)
-        facts(pairs)
+        print_heading(title)
+        print_fields(fields)
 
 
-def facts(pairs: Facts, *, indent: int = 2) -> None:
+def print_fields(fields: Fields, *, indent: int = 2) -> None:
     """Print facts, a line each, their values aligned."""
     from rich.text import Text
 
-    shown = [(name, printable(value)) for name, value in pairs if value]
-    width = max((len(name) for name, _ in shown), default=0)
-    out = console()
-    for name, value in shown:
+    visible = [(name, sanitize_text(value)) for name, value in fields if value]
+    width = max((len(name) for name, _ in visible), default=0)
+    out = create_console()
+    for name, value in visible:
         out.print(Text.assemble(" " * indent, (name.ljust(width), "dim"), "  ", value))
 
 
-def records(
+def print_records(
     name: str,
-    found: Sequence[Record],
+    items: Sequence[Model],
     *,
     columns: Sequence[str],
     rows: Iterable[Sequence[str]],
-    nothing: str,
+    empty_message: str,
     as_json: bool,
 ) -> None:
     """Print records as a table, or what is to be said where there are none; or as JSON, as the list of this name."""
     if as_json:
-        from ticketstub.cli.facts import with_problems
+        from ticketstub.cli.facts import record_to_json
 
-        print_json({name: [with_problems(one) for one in found]})
-    elif found:
-        listed(columns, rows)
+        print_json({name: [record_to_json(one) for one in items]})
+    elif items:
+        print_table(columns, rows)
     else:
-        heading(nothing)
+        print_heading(empty_message)
 
 
-def listed(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table; where the terminal is too narrow for it, each row as facts instead."""
     from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
-    texts = [["\n".join(map(printable, cell.split("\n"))) for cell in row] for row in rows]
-    out = console()
+    texts = [["\n".join(map(sanitize_text, cell.split("\n"))) for cell in row] for row in rows]
+    out = create_console()
     widths = [
         max(cell_len(line) for cell in column for line in cell.split("\n"))
         for column in zip(columns, *texts, strict=True)
     ]
-    needed = sum(width + 2 for width in widths)
-    if out.is_terminal and needed > out.width:
+    needed_width = sum(width + 2 for width in widths)
+    if out.is_terminal and needed_width > out.width:
         for first, *others in texts:
-            heading(first)
-            facts((name, value.replace("\n", " ")) for name, value in zip(columns[1:], others, strict=True))
+            print_heading(first)
+            print_fields((name, value.replace("\n", " ")) for name, value in zip(columns[1:], others, strict=True))
         return
     table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         table.add_column(column, no_wrap=True)
     for row in texts:
         table.add_row(*map(Text, row))
-    console(width=needed).print(table)
+    create_console(width=needed_width).print(table)

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ticketstub.cli import facts, options, output, prompts, sign_ins
-from ticketstub.cli.clients import Reach, kept
-from ticketstub.cli.failures import WrongUsage
-from ticketstub.cli.help import Command
+from ticketstub.cli import facts, options, output, prompts, stores
+from ticketstub.cli.clients import ConnectionOptions, resume_client
+from ticketstub.cli.failures import InvalidUsage
+from ticketstub.cli.help import CliCommand
 
 if TYPE_CHECKING:
-    from ticketstub.cli.sign_ins import Found
+    from ticketstub.cli.stores import StoredCredential
     from ticketstub.credentials.store import Credential
 
 
-@click.command(cls=Command)
+@click.command(cls=CliCommand)
 @options.profile
 @options.as_json
 def status(*, profile: str | None, as_json: bool) -> None:
@@ -31,26 +31,31 @@ def status(*, profile: str | None, as_json: bool) -> None:
     Nobody is asked, so it does not say whether it still works: `ticketstub check` does. What other programs keep is
     listed by `ticketstub profiles`.
     """
-    from ticketstub.credentials.store import COMMAND
+    from ticketstub.credentials.store import COMMAND_APP
 
-    found = sign_ins.everything(COMMAND, profile)
-    if profile is not None and not found:
-        raise WrongUsage(f"nothing is kept under the profile {profile}", hint="ticketstub status")
-    given_beside = bool(os.environ.get(prompts.VARIABLE, "").strip())
+    sign_ins = stores.load_all(COMMAND_APP, profile)
+    if profile is not None and not sign_ins:
+        raise InvalidUsage(f"nothing is kept under the profile {profile}", hint="ticketstub status")
+    token_in_environment = bool(os.environ.get(prompts.TOKEN_VARIABLE, "").strip())
     if as_json:
-        output.print_json({"profiles": [_details(one) for one in found], "token_in_environment": given_beside})
+        output.print_json(
+            {
+                "profiles": [_collect_details(stored) for stored in sign_ins],
+                "token_in_environment": token_in_environment,
+            }
+        )
         return
-    for number, one in enumerate(found):
+    for number, one in enumerate(sign_ins):
         if number:
             print()
-        _show(one)
-    if not found:
-        _say_that_nothing_is_kept()
-    if given_beside:
-        print(f"\n{prompts.VARIABLE} is set: its token is used, and not what is kept, unless --profile is given.")
+        _print_sign_in(one)
+    if not sign_ins:
+        _print_nothing_stored()
+    if token_in_environment:
+        print(f"\n{prompts.TOKEN_VARIABLE} is set: its token is used, and not what is kept, unless --profile is given.")
 
 
-@click.command(cls=Command)
+@click.command(cls=CliCommand)
 @options.as_json
 def profiles(*, as_json: bool) -> None:
     """List the sign-ins of all programs that are kept here.
@@ -58,57 +63,61 @@ def profiles(*, as_json: bool) -> None:
     Each with its program, profile, account, issuer and place; those of this command have the app `ticketstub`. Nobody
     is asked. `ticketstub logout --all` ends them.
     """
-    found = sign_ins.everything()
+    sign_ins = stores.load_all()
     if as_json:
-        output.print_json({"profiles": [plain(one) for one in found]})
-    elif found:
-        output.listed(("app", "profile", "account", "at", "kept"), map(_row, found))
+        output.print_json({"profiles": [summarize_sign_in(stored) for stored in sign_ins]})
+    elif sign_ins:
+        output.print_table(("app", "profile", "account", "at", "kept"), map(_format_row, sign_ins))
     else:
-        _say_that_nothing_is_kept()
+        _print_nothing_stored()
 
 
-@click.command(cls=Command)
-@options.reaching
-def renew(*, reach: Reach, as_json: bool) -> None:
+@click.command(cls=CliCommand)
+@options.pass_connection
+def renew(*, connection: ConnectionOptions, as_json: bool) -> None:
     """Renew the kept sign-in now.
 
     With a device key it gets a new token; without one, it keeps the token alive with a ping.
     """
-    found = sign_ins.needed(reach.issuer, reach.profile)
-    with kept(reach, found) as client, sign_ins.explained(found):
+    stored = stores.require_sign_in(connection.issuer, connection.profile)
+    with resume_client(connection, stored) as client, stores.explain_refused_token(stored):
         state, token = client.renew(), client.token
-    same = f"Still good: {found.name}. It has no device key, so its token stays the same."
-    output.result(
+    unchanged_message = f"Still good: {stored.name}. It has no device key, so its token stays the same."
+    output.print_result(
         {
-            "renewed": state.device_key,
+            "renewed": state.has_device_key,
             "token": token,
-            "expires_at": state.until,
+            "expires_at": state.expires_at,
             "profile": state.profile,
-            "kept": state.where,
+            "kept": state.location,
         },
-        f"Renewed: {found.name}" if state.device_key else same,
-        [("token", facts.token_text(token)), ("until", facts.moment(state.until)), ("kept", state.where)],
+        f"Renewed: {stored.name}" if state.has_device_key else unchanged_message,
+        [
+            ("token", facts.format_token(token)),
+            ("until", facts.format_time(state.expires_at)),
+            ("kept", state.location),
+        ],
         as_json=as_json,
     )
 
 
-def plain(found: Found) -> dict[str, object]:
+def summarize_sign_in(stored: StoredCredential) -> dict[str, object]:
     """List what `profiles` says of a sign-in, by name and without a secret."""
-    credential = found.credential
+    credential = stored.credential
     return {
         "app": credential.app,
         "profile": credential.profile,
         "issuer": credential.issuer,
         "account": {"id": credential.account_id, "username": credential.username},
-        "kept": found.store.where(*credential.entry),
+        "kept": stored.store.describe_location(*credential.entry),
     }
 
 
-def _details(found: Found) -> dict[str, object]:
-    credential = found.credential
-    known = plain(found)
-    del known["app"]
-    return known | {
+def _collect_details(stored: StoredCredential) -> dict[str, object]:
+    credential = stored.credential
+    summary = summarize_sign_in(stored)
+    del summary["app"]
+    return summary | {
         "token": credential.token,
         "token_kind": credential.token.kind if credential.token else None,
         "device_key": credential.device_key is not None,
@@ -121,44 +130,48 @@ def _details(found: Found) -> dict[str, object]:
     }
 
 
-def _row(found: Found) -> tuple[str, ...]:
-    credential = found.credential
+def _format_row(stored: StoredCredential) -> tuple[str, ...]:
+    credential = stored.credential
     state = " (signed out)" if credential.signed_out_at is not None else ""
-    known = credential.username or ("unknown" if credential.account_id is None else str(credential.account_id))
-    where = found.store.where(*credential.entry)
-    return credential.app, credential.profile, f"{known}{state}", credential.issuer, where
+    account = credential.username or ("unknown" if credential.account_id is None else str(credential.account_id))
+    location = stored.store.describe_location(*credential.entry)
+    return credential.app, credential.profile, f"{account}{state}", credential.issuer, location
 
 
-def _show(found: Found) -> None:
-    credential = found.credential
-    signed_out = facts.since_1970(credential.signed_out_at)
-    to_tell = f"{signed_out}, but Plex could not be told: {sign_ins.to_type('logout', credential.entry)}"
-    output.heading(found.name)
-    output.facts(
+def _print_sign_in(stored: StoredCredential) -> None:
+    credential = stored.credential
+    signed_out = facts.format_timestamp(credential.signed_out_at)
+    signed_out_text = f"{signed_out}, but Plex could not be told: {stores.format_command('logout', credential.entry)}"
+    output.print_heading(stored.name)
+    output.print_fields(
         [
             ("at", credential.issuer),
             ("id", str(credential.account_id) if credential.account_id is not None else None),
-            ("token", facts.token_text(credential.token) or "none"),
-            ("signed out", to_tell if signed_out else None),
-            ("since", facts.since_1970(credential.created_at)),
-            ("until", _until(credential)),
-            ("taken last", facts.since_1970(credential.checked_at)),
+            ("token", facts.format_token(credential.token) or "none"),
+            ("signed out", signed_out_text if signed_out else None),
+            ("since", facts.format_timestamp(credential.created_at)),
+            ("until", _format_expiry(credential)),
+            ("taken last", facts.format_timestamp(credential.checked_at)),
             ("device key", "yes: the token is renewed with it" if credential.device_key else None),
             ("client id", credential.client_identifier),
-            ("kept", found.store.where(*credential.entry)),
+            ("kept", stored.store.describe_location(*credential.entry)),
         ]
     )
 
 
-def _until(credential: Credential) -> str:
+def _format_expiry(credential: Credential) -> str:
     if credential.expires_at is None:
         return "no end is known: until it is ended at Plex"
-    when, over = facts.since_1970(credential.expires_at), credential.expires_at <= time.time()
+    expires_at, expired = facts.format_timestamp(credential.expires_at), credential.expires_at <= time.time()
     if credential.device_key is not None:
-        return f"{when}: its time is over, and it is renewed at the next use" if over else f"{when}, renewed before"
-    return f"{when}: its time is over" if over else str(when)
+        return (
+            f"{expires_at}: its time is over, and it is renewed at the next use"
+            if expired
+            else f"{expires_at}, renewed before"
+        )
+    return f"{expires_at}: its time is over" if expired else str(expires_at)
 
 
-def _say_that_nothing_is_kept() -> None:
-    output.heading("Nothing is kept: nobody is signed in.")
+def _print_nothing_stored() -> None:
+    output.print_heading("Nothing is kept: nobody is signed in.")
     print("To sign in: ticketstub login", file=sys.stderr)

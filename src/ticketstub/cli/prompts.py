@@ -16,223 +16,236 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple, TextIO
 
-from ticketstub.cli.failures import WrongUsage, blaming
-from ticketstub.errors import printable
+from ticketstub.cli.failures import InvalidUsage, wrap_value_errors
+from ticketstub.errors import sanitize_text
 from ticketstub.tokens import Secret, Token
 
-VARIABLE = "TICKETSTUB_TOKEN"
-PROFILE = "TICKETSTUB_PROFILE"
-_LONGEST_LINE = 8192
+TOKEN_VARIABLE = "TICKETSTUB_TOKEN"  # noqa: S105  # its name
+PROFILE_VARIABLE = "TICKETSTUB_PROFILE"
+_MAX_LINE_LENGTH = 8192
 
 
-class Patience(NamedTuple):
+class InputTimeouts(NamedTuple):
     """How many seconds an open and silent standard input is waited for (ours).
 
-    `untold`: before a person is told. `kept`: before what is kept is used. `nothing_kept`: before it is an error.
+    `before_notice`: before a person is told. `when_signed_in`: before what is kept is used. `when_signed_out`: before
+    it is an error.
     """
 
-    untold: float = 1.0
-    kept: float = 3.0
-    nothing_kept: float = 15.0
+    before_notice: float = 1.0
+    when_signed_in: float = 3.0
+    when_signed_out: float = 15.0
 
 
-def on_terminal(stream: TextIO | None) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
     """Tell whether a person sits at this stream; a closed one is no terminal."""
     return stream is not None and not stream.closed and stream.isatty()
 
 
-def can_ask() -> bool:
+def can_prompt() -> bool:
     """Tell whether there is a person who sees a question and can answer it."""
-    return on_terminal(sys.stdin) and on_terminal(sys.stderr)
+    return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
-def token_text(is_kept: Callable[[], bool], *, read_input: bool = True) -> tuple[str, str] | None:
+def read_token_text(has_sign_in: Callable[[], bool], *, read_input: bool = True) -> tuple[str, str] | None:
     """Return the text that was given as a token, and where: TICKETSTUB_TOKEN, or the first line of what is piped.
 
     Standard input is left alone where TICKETSTUB_PROFILE names a kept sign-in.
 
     Args:
-        is_kept: tells whether there is a kept sign-in; then an open and silent pipe is not waited for as long.
+        has_sign_in: tells whether there is a kept sign-in; then an open and silent pipe is not waited for as long.
         read_input: whether standard input may hold a token; not where it holds something else.
 
     Raises:
-        WrongUsage: standard input is a pipe or file without a token, or nothing came and nothing is kept.
+        InvalidUsage: standard input is a pipe or file without a token, or nothing came and nothing is kept.
     """
-    if text := os.environ.get(VARIABLE, "").strip():
-        return text, VARIABLE
-    if read_input and not os.environ.get(PROFILE, "").strip() and (piped := _piped(is_kept)):
-        return piped, "standard input"
+    if text := os.environ.get(TOKEN_VARIABLE, "").strip():
+        return text, TOKEN_VARIABLE
+    if (
+        read_input
+        and not os.environ.get(PROFILE_VARIABLE, "").strip()
+        and (piped_token := _read_piped_token(has_sign_in))
+    ):
+        return piped_token, "standard input"
     return None
 
 
-def _piped(is_kept: Callable[[], bool]) -> str | None:
+def _read_piped_token(has_sign_in: Callable[[], bool]) -> str | None:
     """Return the token that was piped; `None` where standard input holds none and need not."""
     if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison]  # it is None where it was closed at the start
         return None
-    found: str | None
+    text: str | None
     try:
         descriptor = sys.stdin.fileno()
     except (OSError, ValueError):  # a stream of this process's own
-        found = line()
+        text = read_line()
     else:
-        kind = os.fstat(descriptor).st_mode
-        if not (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind) or stat.S_ISREG(kind)):
+        mode = os.fstat(descriptor).st_mode
+        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISREG(mode)):
             return None
-        found = first_line(descriptor, is_kept)
-    if found is None or found.strip():
-        return found and found.strip()
-    raise WrongUsage(
+        text = read_first_line(descriptor, has_sign_in)
+    if text is None or text.strip():
+        return text and text.strip()
+    raise InvalidUsage(
         "standard input is empty, and a token was expected there",
         hint="to use what is kept: --profile NAME, or take standard input from /dev/null",
     )
 
 
-def first_line(descriptor: int, is_kept: Callable[[], bool], patience: Patience = Patience()) -> str | None:  # noqa: B008  # frozen
+def read_first_line(
+    descriptor: int,
+    has_sign_in: Callable[[], bool],
+    timeouts: InputTimeouts = InputTimeouts(),  # noqa: B008  # frozen
+) -> str | None:  # frozen
     """Return what is piped up to the end of its first line, or of the input; `None` where what is kept is to be used.
 
     Args:
         descriptor: what to read.
-        is_kept: tells whether there is a kept sign-in.
-        patience: how long to wait.
+        has_sign_in: tells whether there is a kept sign-in.
+        timeouts: how long to wait.
 
     Raises:
-        WrongUsage: it is no text, or far too long; or it came in part; or nothing came and nothing is kept.
+        InvalidUsage: it is no text, or far too long; or it came in part; or nothing came and nothing is kept.
     """
-    came: list[bytes] = []
-    ended = threading.Event()
+    chunks: list[bytes] = []
+    done = threading.Event()
     # On a thread, for a pipe cannot be asked on every system whether something is in it.
-    threading.Thread(target=_read_line, args=(descriptor, came, ended), name="ticketstub input", daemon=True).start()
-    if not ended.wait(patience.untold) and on_terminal(sys.stderr):
+    threading.Thread(
+        target=_collect_line, args=(descriptor, chunks, done), name="ticketstub input", daemon=True
+    ).start()
+    if not done.wait(timeouts.before_notice) and is_terminal(sys.stderr):
         print("Waiting for a token on standard input (Ctrl-C gives up) ...", file=sys.stderr, flush=True)
-    kept = not ended.is_set() and is_kept()
-    if not ended.wait((patience.kept if kept else patience.nothing_kept) - patience.untold):
-        if kept and not came:
+    signed_in = not done.is_set() and has_sign_in()
+    if not done.wait((timeouts.when_signed_in if signed_in else timeouts.when_signed_out) - timeouts.before_notice):
+        if signed_in and not chunks:
             print("note: no token came on standard input, which is open: going on without one", file=sys.stderr)
             return None
-        told = "the token on standard input has no end" if came else "no token came on standard input, which is open"
-        raise WrongUsage(told, hint=f"give it in {VARIABLE}, or sign in: ticketstub login")
-    return _text(lambda: b"".join(came).decode()).partition("\n")[0]
+        message = (
+            "the token on standard input has no end" if chunks else "no token came on standard input, which is open"
+        )
+        raise InvalidUsage(message, hint=f"give it in {TOKEN_VARIABLE}, or sign in: ticketstub login")
+    return _read_text(lambda: b"".join(chunks).decode()).partition("\n")[0]
 
 
-def _read_line(descriptor: int, came: list[bytes], ended: threading.Event) -> None:
+def _collect_line(descriptor: int, chunks: list[bytes], done: threading.Event) -> None:
     with contextlib.suppress(OSError):
-        while (piece := os.read(descriptor, _LONGEST_LINE + 1)) and sum(map(len, came)) <= _LONGEST_LINE:
-            came.append(piece)
-            if b"\n" in piece:
+        while (chunk := os.read(descriptor, _MAX_LINE_LENGTH + 1)) and sum(map(len, chunks)) <= _MAX_LINE_LENGTH:
+            chunks.append(chunk)
+            if b"\n" in chunk:
                 break
-    ended.set()
+    done.set()
 
 
-def token(is_kept: Callable[[], bool] = lambda: True, *, read_input: bool = True) -> Token | None:
+def read_token(has_sign_in: Callable[[], bool] = lambda: True, *, read_input: bool = True) -> Token | None:
     """Return the token that was given, or `None`.
 
     Raises:
-        WrongUsage: as `token_text`, or the text cannot be a token.
+        InvalidUsage: as `read_token_text`, or the text cannot be a token.
     """
-    found = token_text(is_kept, read_input=read_input)
+    found = read_token_text(has_sign_in, read_input=read_input)
     if found is None:
         return None
-    text, where = found
-    with blaming(where):
+    text, source = found
+    with wrap_value_errors(source):
         return Token(text)
 
 
-def line() -> str:
+def read_line() -> str:
     """Return the next line of standard input without its end; empty where nothing comes.
 
     Raises:
-        WrongUsage: it is not UTF-8 text, or far too long.
+        InvalidUsage: it is not UTF-8 text, or far too long.
     """
     if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  # it is None where it was closed at the start
         return ""
     stream = getattr(sys.stdin, "buffer", None)
-    most = _LONGEST_LINE + 1
-    return _text(lambda: stream.readline(most).decode() if stream else sys.stdin.readline(most)).rstrip("\r\n")
+    limit = _MAX_LINE_LENGTH + 1
+    return _read_text(lambda: stream.readline(limit).decode() if stream else sys.stdin.readline(limit)).rstrip("\r\n")
 
 
-def _text(read: Callable[[], str]) -> str:
+def _read_text(read: Callable[[], str]) -> str:
     try:
-        found = read()
+        text = read()
     except (OSError, ValueError):
-        raise WrongUsage("standard input is not text that can be read (UTF-8)") from None
-    if len(found) > _LONGEST_LINE:
-        raise WrongUsage(f"a line of standard input is longer than {_LONGEST_LINE} characters")
-    return found
+        raise InvalidUsage("standard input is not text that can be read (UTF-8)") from None
+    if len(text) > _MAX_LINE_LENGTH:
+        raise InvalidUsage(f"a line of standard input is longer than {_MAX_LINE_LENGTH} characters")
+    return text
 
 
-def ask(question: str) -> bool:
+def confirm(question: str) -> bool:
     """Ask on the terminal for a yes; anything else is a no. Names from the other side may be in the question."""
-    print(f"{printable(question, 500)} [y/N] ", end="", file=sys.stderr, flush=True)
-    return line().strip().casefold() in {"y", "yes"}
+    print(f"{sanitize_text(question, 500)} [y/N] ", end="", file=sys.stderr, flush=True)
+    return read_line().strip().casefold() in {"y", "yes"}
 
 
-def can_be_confirmed(*, yes: bool) -> None:
+def ensure_can_confirm(*, yes: bool) -> None:
     """Refuse to begin what has to be confirmed where nobody can be asked.
 
     Raises:
-        WrongUsage: there is neither --yes nor a terminal.
+        InvalidUsage: there is neither --yes nor a terminal.
     """
-    if not yes and not can_ask():
-        raise WrongUsage("there is no terminal to ask whether this is meant", hint="add --yes")
+    if not yes and not can_prompt():
+        raise InvalidUsage("there is no terminal to ask whether this is meant", hint="add --yes")
 
 
-def login() -> str:
+def read_login() -> str:
     """Return the user name or e-mail address: asked for, or the next line of standard input."""
-    if on_terminal(sys.stdin):
+    if is_terminal(sys.stdin):
         print("User name or e-mail: ", end="", file=sys.stderr, flush=True)
-    if found := line().strip():
+    if found := read_line().strip():
         return found
-    raise _missing("login")
+    raise _make_missing_error("login")
 
 
-def password() -> Secret:
+def read_password() -> Secret:
     """Return the password: asked for without an echo, or the next line of standard input."""
-    if found := _hidden("Password: ") if on_terminal(sys.stdin) else line():
+    if found := _prompt_hidden("Password: ") if is_terminal(sys.stdin) else read_line():
         return Secret(found)
-    raise _missing("password")
+    raise _make_missing_error("password")
 
 
-def _missing(what: str) -> WrongUsage:
-    if on_terminal(sys.stdin):
+def _make_missing_error(name: str) -> InvalidUsage:
+    if is_terminal(sys.stdin):
         print(file=sys.stderr)  # the question's line was not ended
-        return WrongUsage(f"no {what} was given")
-    return WrongUsage(f"there is no {what}", hint="write login and password as two lines, or run it on a terminal")
+        return InvalidUsage(f"no {name} was given")
+    return InvalidUsage(f"there is no {name}", hint="write login and password as two lines, or run it on a terminal")
 
 
-def verification_code(*, again: bool = False) -> Secret | None:
+def read_verification_code(*, is_retry: bool = False) -> Secret | None:
     """Return the verification code; `None` where nobody can be asked and no further line came.
 
     Args:
-        again: whether one was given before and was wrong.
+        is_retry: whether one was given before and was wrong.
     """
-    if on_terminal(sys.stdin):
-        told = "This code is wrong, or was used before.\n" if again else ""
-        print(f"{told}Verification code: ", end="", file=sys.stderr, flush=True)
-    return Secret(code) if (code := line().strip()) else None
+    if is_terminal(sys.stdin):
+        notice = "This code is wrong, or was used before.\n" if is_retry else ""
+        print(f"{notice}Verification code: ", end="", file=sys.stderr, flush=True)
+    return Secret(code) if (code := read_line().strip()) else None
 
 
-def passcode(question: str = "Passcode: ") -> Secret | None:
+def read_passcode(question: str = "Passcode: ") -> Secret | None:
     """Return a Home user's passcode: asked for without an echo, or the next line of standard input; `None` for none."""
-    found = (_hidden(question) if on_terminal(sys.stdin) else line()).strip()
+    found = (_prompt_hidden(question) if is_terminal(sys.stdin) else read_line()).strip()
     return Secret(found) if found else None
 
 
-def _hidden(question: str) -> str:
+def _prompt_hidden(question: str) -> str:
     import getpass
 
     try:
-        return getpass.getpass(f"{printable(question)} ", stream=sys.stderr)
+        return getpass.getpass(f"{sanitize_text(question)} ", stream=sys.stderr)
     except EOFError:
         return ""
 
 
-def may_print_token(*, wanted: bool, yes: bool, as_json: bool) -> None:
+def ensure_can_print_token(*, requested: bool, yes: bool, as_json: bool) -> None:
     """Refuse to write a token where it was surely not meant to go, before anything is asked for it.
 
     Raises:
-        WrongUsage: onto a terminal without --yes, or into JSON.
+        InvalidUsage: onto a terminal without --yes, or into JSON.
     """
-    if wanted and as_json:
-        raise WrongUsage("--print-token writes the token alone: leave out --json")
-    if wanted and not yes and on_terminal(sys.stdout):
-        raise WrongUsage("this would show the token on the terminal", hint="pipe it on, or add --yes")
+    if requested and as_json:
+        raise InvalidUsage("--print-token writes the token alone: leave out --json")
+    if requested and not yes and is_terminal(sys.stdout):
+        raise InvalidUsage("this would show the token on the terminal", hint="pipe it on, or add --yes")

@@ -21,26 +21,34 @@ from typing import TYPE_CHECKING
 import click
 
 from ticketstub.cli import options
-from ticketstub.cli.failures import Complaint
-from ticketstub.cli.help import Command, argument
-from ticketstub.cli.local_plex import explained, handling, in_hand, inhabited, plex_names
-from ticketstub.cli.prompts import on_terminal
-from ticketstub.errors import printable
+from ticketstub.cli.failures import CommandError
+from ticketstub.cli.help import CliCommand, argument
+from ticketstub.cli.local_plex import (
+    create_controller,
+    explain_server_errors,
+    handle_signals,
+    list_plex_names,
+    load_world,
+)
+from ticketstub.cli.prompts import is_terminal
+from ticketstub.errors import sanitize_text
 
 if TYPE_CHECKING:
     import ssl
 
-    from ticketstub.cli.run_journal import RunJournal
-    from ticketstub.local_plex.intercept.proxy import Upstream
-    from ticketstub.local_plex.intercept.variables import Pointing
+    from ticketstub.cli.run_journal import RunLog
+    from ticketstub.local_plex.intercept.proxy import UpstreamProxy
+    from ticketstub.local_plex.intercept.variables import ProgramSettings
     from ticketstub.local_plex.local_plex import LocalPlex
     from ticketstub.tokens import Secret
 
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as shells have it
-_PASSED_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+_FORWARDED_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
-@click.command(cls=Command, context_settings={"allow_interspersed_args": False})  # what follows the program is its own
+@click.command(
+    cls=CliCommand, context_settings={"allow_interspersed_args": False}
+)  # what follows the program is its own
 @argument(
     "command",
     metavar="[--] [CMD ARGS…]",
@@ -89,95 +97,102 @@ def run(
     """Run a program on a local Plex: it believes that it talks to plex.tv. Without a program: a shell."""
     from logging import NullHandler, getLogger
 
-    with explained():
+    with explain_server_errors():
         import secrets
 
-        from ticketstub.cli.run_journal import run_journal
+        from ticketstub.cli.run_journal import open_run_log
         from ticketstub.local_plex.local_plex import LocalPlex
         from ticketstub.tokens import Secret
 
         # As in `serve`: else Python prints the server library's warnings among the program's lines.
         getLogger("uvicorn").addHandler(NullHandler())
-        people = inhabited(world, demo=world is None)
+        loaded_world = load_world(world, demo=world is None)
         key = Secret(secrets.token_urlsafe(32)) if control else None
-        hand, answering = in_hand(key, chaos, seed)
-        surroundings = _of_its_own if transparent else _behind_proxy
-        with run_journal(record, verbose=verbose) as journal:
-            make = partial(
-                LocalPlex, people, on_answer=journal.answered, plex_direct=True, hand=hand, control=answering
+        controller, control_listener = create_controller(key, chaos, seed)
+        prepare_environment = _start_in_namespaces if transparent else _start_behind_proxy
+        with open_run_log(record, verbose=verbose) as log:
+            create_local_plex = partial(
+                LocalPlex,
+                loaded_world,
+                on_answer=log.log_answer,
+                plex_direct=True,
+                controller=controller,
+                control=control_listener,
             )
-            with surroundings(make, key, journal, offline) as environ:
+            with prepare_environment(create_local_plex, key, log, offline) as environ:
                 shell = os.environ.get("COMSPEC", "cmd.exe") if os.name == "nt" else os.environ.get("SHELL", "/bin/sh")
-                if not command and on_terminal(sys.stderr):
-                    _welcome(environ)
+                if not command and is_terminal(sys.stderr):
+                    _print_welcome(environ)
                 return _run_child(command or (shell,), environ)
 
 
-def _pointing(plex: LocalPlex, key: Secret | None, proxy: str, authority: Path) -> Pointing:
+def _make_endpoints(plex: LocalPlex, key: Secret | None, proxy: str, authority: Path) -> ProgramSettings:
     """Return where programs are pointed."""
-    from ticketstub.local_plex.intercept.variables import Pointing
+    from ticketstub.local_plex.intercept.variables import ProgramSettings
 
     control = f"{plex.control_url}/control/v1" if key else ""
-    return Pointing(proxy, authority, plex.url, control, key)
+    return ProgramSettings(proxy, authority, plex.url, control, key)
 
 
 @contextmanager
-def _behind_proxy(
-    make: Callable[[], LocalPlex], key: Secret | None, journal: RunJournal, offline: bool
+def _start_behind_proxy(
+    create_local_plex: Callable[[], LocalPlex], key: Secret | None, log: RunLog, offline: bool
 ) -> Generator[dict[str, str]]:
     """Start all that a program needs which finds a proxy, and yield its environment."""
-    from ticketstub.local_plex.intercept.interception import leading
-    from ticketstub.local_plex.intercept.variables import added
+    from ticketstub.local_plex.intercept.interception import intercept_traffic
+    from ticketstub.local_plex.intercept.variables import merge_environment
 
-    given, upstream = dict(os.environ), None if offline else _upstream()
+    base_environ, upstream = dict(os.environ), None if offline else _find_upstream_proxy()
     with (
-        make().running() as plex,
-        leading(plex, given, offline=offline, upstream=upstream, on_event=journal.connected) as way,
+        create_local_plex().run_in_thread() as plex,
+        intercept_traffic(
+            plex, base_environ, offline=offline, upstream=upstream, on_event=log.log_connection
+        ) as proxy_and_authority,
     ):
-        yield added(_pointing(plex, key, *way), given)
+        yield merge_environment(_make_endpoints(plex, key, *proxy_and_authority), base_environ)
 
 
 @contextmanager
-def _of_its_own(
-    make: Callable[..., LocalPlex],
+def _start_in_namespaces(
+    create_local_plex: Callable[..., LocalPlex],
     key: Secret | None,
-    _journal: RunJournal,
+    _log: RunLog,
     _offline: bool,  # always so
 ) -> Generator[dict[str, str]]:
     """Start the same in namespaces of the run's own, where Plex's names lead here, and yield the environment."""
-    from ticketstub.cli.transparent import LEADS_TO, enter
-    from ticketstub.local_plex.http.listeners import Secure
-    from ticketstub.local_plex.intercept.interception import certify, run_folder
-    from ticketstub.local_plex.intercept.variables import AUTHORITY, added
+    from ticketstub.cli.transparent import PLEX_ADDRESS, enter_namespaces
+    from ticketstub.local_plex.http.listeners import TlsConfig
+    from ticketstub.local_plex.intercept.interception import create_run_context, create_run_folder
+    from ticketstub.local_plex.intercept.variables import AUTHORITY_FILE, merge_environment
 
-    given = dict(os.environ)
-    with run_folder(given) as folder:
+    base_environ = dict(os.environ)
+    with create_run_folder(base_environ) as folder:
 
-        def context(names: Sequence[str]) -> ssl.SSLContext:
-            return certify(names, folder, given, alone=True)
+        def create_ssl_context(names: Sequence[str]) -> ssl.SSLContext:
+            return create_run_context(names, folder, base_environ, exclusive=True)
 
-        plex = make(secure=Secure(context, (443, 80)))
-        enter(plex_names(plex.world, LEADS_TO), folder)  # before there is any thread
-        with plex.running():
-            yield added(_pointing(plex, key, "", folder / AUTHORITY), given)
+        plex = create_local_plex(tls=TlsConfig(create_ssl_context, (443, 80)))
+        enter_namespaces(list_plex_names(plex.world, PLEX_ADDRESS), folder)  # before there is any thread
+        with plex.run_in_thread():
+            yield merge_environment(_make_endpoints(plex, key, "", folder / AUTHORITY_FILE), base_environ)
 
 
-def _upstream() -> Upstream | None:
+def _find_upstream_proxy() -> UpstreamProxy | None:
     """Return the proxy by which this machine reaches the world, if it has one."""
-    from ticketstub.client.transports.proxies import proxy_for
+    from ticketstub.client.transports.proxies import find_proxy
     from ticketstub.errors import Unreachable
-    from ticketstub.local_plex.intercept.hosts import Address
-    from ticketstub.local_plex.intercept.proxy import Upstream
-    from ticketstub.messages import Place
+    from ticketstub.local_plex.intercept.hosts import HostPort
+    from ticketstub.local_plex.intercept.proxy import UpstreamProxy
+    from ticketstub.messages import Origin
 
     try:
-        found = proxy_for(Place("https", "host.example", 443))
+        proxy = find_proxy(Origin("https", "host.example", 443))
     except Unreachable as error:
-        raise Complaint(error.message, hint=f"{error.hint}; or add --offline") from None
-    return Upstream(Address(found.place.host, found.place.port), found.authorization) if found else None
+        raise CommandError(error.message, hint=f"{error.hint}; or add --offline") from None
+    return UpstreamProxy(HostPort(proxy.origin.host, proxy.origin.port), proxy.authorization) if proxy else None
 
 
-def _welcome(environ: dict[str, str]) -> None:
+def _print_welcome(environ: dict[str, str]) -> None:
     """Say what this shell is, and how another one joins it."""
     authority, plex_tv = environ["TICKETSTUB_CA"], environ["TICKETSTUB_PLEX_TV"]
     print("Ticketstub: in this shell plex.tv is a local stand-in, not Plex. Never type a real Plex password here.")
@@ -196,33 +211,35 @@ def _run_child(command: Sequence[str], environ: Mapping[str, str]) -> int:
         Complaint: it is not there (exit code 127), or cannot be run (126), as shells have it.
     """
     child: subprocess.Popen[bytes] | None = None
-    early: list[int] = []
+    pending_signals: list[int] = []
 
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        if signal.Signals(number).name in {"SIGINT", "SIGQUIT"} and _in_foreground():
+    def forward_signal(number: int, _frame: FrameType | None) -> None:
+        if signal.Signals(number).name in {"SIGINT", "SIGQUIT"} and _is_in_foreground():
             return
         if child is None:
-            early.append(number)
+            pending_signals.append(number)
         else:
             child.send_signal(number)
 
-    there = [getattr(signal, name) for name in _PASSED_ON if hasattr(signal, name)]
+    available_signals = [getattr(signal, name) for name in _FORWARDED_SIGNALS if hasattr(signal, name)]
     # What is ignored stays so, here and in the program.
-    with handling([each for each in there if signal.getsignal(each) is not signal.SIG_IGN], pass_on):
+    with handle_signals(
+        [each for each in available_signals if signal.getsignal(each) is not signal.SIG_IGN], forward_signal
+    ):
         try:
             child = subprocess.Popen(command, env=environ)  # noqa: S603  # the user's own program is the point
         except FileNotFoundError:
-            raise Complaint(f"{printable(command[0])}: there is no such program", exit_code=_NOT_FOUND) from None
+            raise CommandError(f"{sanitize_text(command[0])}: there is no such program", exit_code=_NOT_FOUND) from None
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "its arguments cannot be passed"
-            raise Complaint(f"{printable(command[0])} cannot be run: {why}", exit_code=_NOT_EXECUTABLE) from None
-        for number in early:
+            raise CommandError(f"{sanitize_text(command[0])} cannot be run: {why}", exit_code=_NOT_EXECUTABLE) from None
+        for number in pending_signals:
             child.send_signal(number)
         code = child.wait()
     return 128 - code if code < 0 else code
 
 
-def _in_foreground() -> bool:
+def _is_in_foreground() -> bool:
     """Tell whether a terminal would have sent its signals to the program too."""
     try:
         terminal = os.open("/dev/tty", os.O_RDWR)

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ticketstub.cli import options
-from ticketstub.cli.failures import WrongUsage
-from ticketstub.cli.help import Command
-from ticketstub.cli.local_plex import explained, handling, in_hand, inhabited
-from ticketstub.cli.prompts import on_terminal
+from ticketstub.cli.failures import InvalidUsage
+from ticketstub.cli.help import CliCommand
+from ticketstub.cli.local_plex import create_controller, explain_server_errors, handle_signals, load_world
+from ticketstub.cli.prompts import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from ticketstub.local_plex.local_plex import LocalPlex
     from ticketstub.tokens import Secret
 
-CONTROL_KEY = "TICKETSTUB_SERVE_CONTROL_KEY"
+CONTROL_KEY_VARIABLE = "TICKETSTUB_SERVE_CONTROL_KEY"
 """The variable that may hold the control API's key: containers are given secrets so."""
 
-_ENDING = (signal.SIGINT, signal.SIGTERM)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def _allowed_host(_context: click.Context, parameter: click.Parameter, host: str | None) -> str | None:
+def _validate_host(_context: click.Context, parameter: click.Parameter, host: str | None) -> str | None:
     """Take an address that only this machine, its containers or its own network reach."""
     if host is None or host == "localhost":
         return host and "127.0.0.1"
@@ -49,7 +49,7 @@ def _allowed_host(_context: click.Context, parameter: click.Parameter, host: str
     return host
 
 
-@click.command(cls=Command)
+@click.command(cls=CliCommand)
 @options.world
 @options.demo
 @click.option(
@@ -63,13 +63,13 @@ def _allowed_host(_context: click.Context, parameter: click.Parameter, host: str
     "--host",
     metavar="ADDRESS",
     default="127.0.0.1",
-    callback=_allowed_host,
+    callback=_validate_host,
     help="Where to listen; 0.0.0.0 is every network of this machine, meant for containers.",
 )
 @click.option(
     "--advertise",
     metavar="ADDRESS",
-    callback=_allowed_host,
+    callback=_validate_host,
     help="Where media servers are listed to be, if that is not --host; with --tls and 0.0.0.0 it is found out.",
 )
 @click.option(
@@ -98,7 +98,8 @@ def _allowed_host(_context: click.Context, parameter: click.Parameter, host: str
     "--control",
     metavar="KEYFILE",
     type=click.Path(path_type=Path),
-    help=f"Answer the control API with the key in this file, which is made where there is none; or set {CONTROL_KEY}.",
+    help="Answer the control API with the key in this file, which is made where there is none; "
+    f"or set {CONTROL_KEY_VARIABLE}.",
 )
 @click.option(
     "--control-port",
@@ -143,95 +144,101 @@ def serve(
 ) -> None:
     """Run a local Plex: plex.tv's API on one port, each media server on its own. It is a stand-in, not Plex."""
     if reset and not db:
-        raise WrongUsage("--reset starts a database over: name it with --db")
+        raise InvalidUsage("--reset starts a database over: name it with --db")
     if tls and ":" in (advertise or host):
-        raise WrongUsage("--tls needs an IPv4 address: Plex's https names stand for those")
-    ordered: list[int] = []
-    with handling(_ENDING, lambda number, _: ordered.append(number)), explained():
-        from ticketstub.cli.banner import Journal, introduce
-        from ticketstub.cli.certificates import Certificates
+        raise InvalidUsage("--tls needs an IPv4 address: Plex's https names stand for those")
+    received_signals: list[int] = []
+    with handle_signals(_STOP_SIGNALS, lambda number, _: received_signals.append(number)), explain_server_errors():
+        from ticketstub.cli.banner import AccessLog, print_banner
+        from ticketstub.cli.certificates import CertificateFolder
         from ticketstub.local_plex.domain.overview import Overview
-        from ticketstub.local_plex.http.listeners import Secure, found_address
+        from ticketstub.local_plex.http.listeners import TlsConfig, find_private_address
         from ticketstub.local_plex.local_plex import LocalPlex
 
         # Without any handler, Python would print the server library's warnings among our lines.
         getLogger("uvicorn").addHandler(NullHandler())
-        people = inhabited(world, demo=demo)
-        if record and not any(server.upstream for server in people.media_servers):
-            raise WrongUsage("--record keeps what comes from upstream, and no media server of this world has one")
-        logging = on_terminal(sys.stdout) if log is None else log
-        told = Journal().write if logging else None
-        hand, answering = in_hand(_control_key(control), chaos, seed, control_port)
-        certificates = Certificates(tls, os.environ) if tls else None
-        ports = (443, 80) if tls_port == 443 else (tls_port,)
-        overview = Overview(people, secrets=demo or show_secrets, invented=demo)
+        loaded_world = load_world(world, demo=demo)
+        if record and not any(server.upstream for server in loaded_world.media_servers):
+            raise InvalidUsage("--record keeps what comes from upstream, and no media server of this world has one")
+        log_answers = is_terminal(sys.stdout) if log is None else log
+        on_answer = AccessLog().write if log_answers else None
+        controller, control_listener = create_controller(_load_control_key(control), chaos, seed, control_port)
+        certificate_folder = CertificateFolder(tls, os.environ) if tls else None
+        tls_ports = (443, 80) if tls_port == 443 else (tls_port,)
+        overview = Overview(loaded_world, show_secrets=demo or show_secrets, is_demo=demo)
         plex = LocalPlex(
-            people,
+            loaded_world,
             overview=overview,
             db=db,
             reset=reset,
             host=host,
             port=port,
-            on_answer=told,
+            on_answer=on_answer,
             record=record,
-            advertise=advertise or (found_address(host) if tls else None),
+            advertise=advertise or (find_private_address(host) if tls else None),
             media_port=media_port,
-            secure=Secure(certificates.context, ports) if certificates else None,
-            hand=hand,
-            control=answering,
+            tls=TlsConfig(certificate_folder.create_ssl_context, tls_ports) if certificate_folder else None,
+            controller=controller,
+            control=control_listener,
         )
-        _run_until_told(
+        _run_until_stopped(
             plex,
-            lambda: introduce(
-                plex, overview, db=db, host=host, file=world, key=control or CONTROL_KEY, tls=certificates
+            lambda: print_banner(
+                plex,
+                overview,
+                db=db,
+                host=host,
+                world_file=world,
+                key_source=control or CONTROL_KEY_VARIABLE,
+                tls=certificate_folder,
             ),
-            ordered,
+            received_signals,
         )
 
 
-def _control_key(file: Path | None) -> Secret | None:
+def _load_control_key(file: Path | None) -> Secret | None:
     """Return the control API's key, if it is to answer: of the file, or else of the variable.
 
     Raises:
         KeyFileError: the key cannot be used.
     """
-    from ticketstub.local_plex.control.key_file import control_key, given_key
+    from ticketstub.local_plex.control.key_file import load_or_create_key, parse_key
 
-    given = os.environ.get(CONTROL_KEY, "")
-    return control_key(file) if file else given_key(given, CONTROL_KEY) if given else None
+    variable_key = os.environ.get(CONTROL_KEY_VARIABLE, "")
+    return load_or_create_key(file) if file else parse_key(variable_key, CONTROL_KEY_VARIABLE) if variable_key else None
 
 
-def _run_until_told(plex: LocalPlex, ready: Callable[[], None], ordered: Sequence[int]) -> None:
+def _run_until_stopped(plex: LocalPlex, on_ready: Callable[[], None], received_signals: Sequence[int]) -> None:
     """Run a local Plex to its ordered end.
 
     Args:
         plex: that one.
-        ready: called once every address answers.
-        ordered: has a signal in it if the order to stop has come already.
+        on_ready: called once every address answers.
+        received_signals: has a signal in it if the order to stop has come already.
     """
     import asyncio
 
     from ticketstub.local_plex.http.server import new_event_loop
 
-    async def until_told() -> None:
+    async def serve_until_stopped() -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        with handling(_ENDING, lambda _number, _frame: loop.call_soon_threadsafe(stop.set)):
-            if ordered:
+        with handle_signals(_STOP_SIGNALS, lambda _number, _frame: loop.call_soon_threadsafe(stop.set)):
+            if received_signals:
                 stop.set()
-            await plex.serve(ready, stop)
+            await plex.serve(on_ready, stop)
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(until_told())
+        runner.run(serve_until_stopped())
 
 
-@click.command(cls=Command)
+@click.command(cls=CliCommand)
 @click.option("--media-server", is_flag=True, help="Of a media server, instead of plex.tv's port.")
 @click.option("--control", is_flag=True, help="Of the control API, instead.")
 def openapi(*, media_server: bool, control: bool) -> None:
     """Print the OpenAPI document of what a local Plex answers."""
     if control and media_server:
-        raise WrongUsage("one document at a time: leave out --control, or --media-server")
-    with explained():
-        from ticketstub.local_plex.openapi.documents import text
+        raise InvalidUsage("one document at a time: leave out --control, or --media-server")
+    with explain_server_errors():
+        from ticketstub.local_plex.openapi.documents import format_document
 
-        print(text("control" if control else "media server" if media_server else "plex.tv"))
+        print(format_document("control" if control else "media server" if media_server else "plex.tv"))

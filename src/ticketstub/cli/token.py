@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ticketstub.cli import facts, options, output, prompts, sign_ins
-from ticketstub.cli.clients import Reach, kept, media_server, own_device, signed_in
-from ticketstub.cli.failures import UNREACHABLE, WrongUsage
-from ticketstub.cli.help import Command
+from ticketstub.cli import facts, options, output, prompts, stores
+from ticketstub.cli.clients import ConnectionOptions, open_client, open_media_server, resolve_device, resume_client
+from ticketstub.cli.failures import UNREACHABLE, InvalidUsage
+from ticketstub.cli.help import CliCommand
 from ticketstub.errors import MalformedReply
 
 if TYPE_CHECKING:
-    from ticketstub.client.flows.check import Checked
+    from ticketstub.client.flows.check import TokenCheck
 
-_UNKNOWN, _DEAD = 1, 3
-_KINDS = {
+_EXIT_UNKNOWN, _EXIT_DEAD = 1, 3
+_KIND_TITLES = {
     "account": "An account's token",
     "server": "A media server's own token",
     "shared": "A token for this media server",
@@ -30,18 +30,18 @@ _KINDS = {
 }
 
 
-@click.command(cls=Command)
+@click.command(cls=CliCommand)
 @click.option("--transient", is_flag=True, help="Get one from a media server that lives for at most 48 hours.")
 @click.option("--server", metavar="URL", help="With --transient: that media server's address.")
 @click.option(
     "--for-servers", is_flag=True, help="The token that the account's own media servers take, if not the same."
 )
 @options.print_token
-@options.yes_show
-@options.reaching
+@options.yes_to_print
+@options.pass_connection
 def token(
     *,
-    reach: Reach,
+    connection: ConnectionOptions,
     as_json: bool,
     transient: bool,
     server: str | None,
@@ -56,50 +56,52 @@ def token(
     the rights of the one that it is made from; add --print-token to have it written out.
     """
     if transient:
-        prompts.may_print_token(wanted=print_token, yes=yes, as_json=as_json)
-        _make_transient(reach, server, print_token=print_token, as_json=as_json)
+        prompts.ensure_can_print_token(requested=print_token, yes=yes, as_json=as_json)
+        _create_transient_token(connection, server, print_token=print_token, as_json=as_json)
         return
     if server is not None:
-        raise WrongUsage("--server goes with --transient", hint="ticketstub token --transient --server URL")
-    prompts.may_print_token(wanted=not as_json, yes=yes, as_json=False)
-    from ticketstub.credentials.keep_alive import renewal_due
+        raise InvalidUsage("--server goes with --transient", hint="ticketstub token --transient --server URL")
+    prompts.ensure_can_print_token(requested=not as_json, yes=yes, as_json=False)
+    from ticketstub.credentials.keep_alive import check_renewal
 
-    found = sign_ins.needed(reach.issuer, reach.profile)
-    with kept(reach, found) as client, sign_ins.explained(found):
-        if renewal_due(found.credential, time.time()) == "must":
+    stored = stores.require_sign_in(connection.issuer, connection.profile)
+    with resume_client(connection, stored) as client, stores.explain_refused_token(stored):
+        if check_renewal(stored.credential, time.time()) == "must":
             client.renew()
-        mine = client.media_server_token() if for_servers else client.token
-    if mine is None:
-        raise sign_ins.missing(found.credential.entry)
+        selected_token = client.media_server_token() if for_servers else client.token
+    if selected_token is None:
+        raise stores.make_not_signed_in_error(stored.credential.entry)
     if as_json:
-        output.print_json({"token": mine, "token_kind": mine.kind, "origin": mine.origin})
+        output.print_json({"token": selected_token, "token_kind": selected_token.kind, "origin": selected_token.origin})
     else:
-        print(mine.reveal())
+        print(selected_token.reveal())
 
 
-def _make_transient(reach: Reach, server: str | None, *, print_token: bool, as_json: bool) -> None:
+def _create_transient_token(
+    connection: ConnectionOptions, server: str | None, *, print_token: bool, as_json: bool
+) -> None:
     if server is None:
-        raise WrongUsage("a media server makes it: name one with --server URL")
-    with media_server(reach, server) as (client, mine):
-        made = client.authentication.get_transient_token().token
-    if made is None:
+        raise InvalidUsage("a media server makes it: name one with --server URL")
+    with open_media_server(connection, server) as (client, source_token):
+        transient_token = client.authentication.get_transient_token().token
+    if transient_token is None:
         raise MalformedReply("the answer holds no token")
     if print_token:
-        print(made.reveal())
+        print(transient_token.reveal())
         return
-    output.result(
+    output.print_result(
         {
-            "token": made,
-            "token_kind": made.kind,
-            "origin": made.origin,
+            "token": transient_token,
+            "token_kind": transient_token.kind,
+            "origin": transient_token.origin,
             "max_seconds": 48 * 3600,
-            "made_from_token": mine,
+            "made_from_token": source_token,
         },
         "A transient token",
         [
-            ("token", facts.token_text(made)),
-            ("for", made.origin),
-            ("rights of", str(mine)),
+            ("token", facts.format_token(transient_token)),
+            ("for", transient_token.origin),
+            ("rights of", str(source_token)),
             ("lives", "at most 48 hours, and until the media server restarts"),
             ("kept", "nowhere: add --print-token to have it written out"),
         ],
@@ -107,88 +109,94 @@ def _make_transient(reach: Reach, server: str | None, *, print_token: bool, as_j
     )
 
 
-@click.command(cls=Command)
-@options.yes_show
-@options.reaching
-def claim(*, reach: Reach, as_json: bool, yes: bool) -> None:
+@click.command(cls=CliCommand)
+@options.yes_to_print
+@options.pass_connection
+def claim(*, connection: ConnectionOptions, as_json: bool, yes: bool) -> None:
     """Write a claim token, to add a new media server.
 
     It is good once, within four minutes, and adds that server to the account. It goes into the server's container as
     PLEX_CLAIM, for instance. With --json only its fingerprint is written.
     """
-    if not yes and not as_json and prompts.on_terminal(sys.stdout):
-        raise WrongUsage("this would show the claim token on the terminal", hint="pipe it on, or add --yes")
-    with signed_in(reach) as client:
-        made = client.claims.token()
+    if not yes and not as_json and prompts.is_terminal(sys.stdout):
+        raise InvalidUsage("this would show the claim token on the terminal", hint="pipe it on, or add --yes")
+    with open_client(connection) as client:
+        claim_token = client.claims.create_token()
     if as_json:
-        output.print_json({"token": made, "token_kind": made.kind, "max_seconds": 240})
+        output.print_json({"token": claim_token, "token_kind": claim_token.kind, "max_seconds": 240})
     else:
-        print(made.reveal())
+        print(claim_token.reveal())
 
 
-@click.command(cls=Command)
-@options.reaching
-def whoami(*, reach: Reach, as_json: bool) -> None:
+@click.command(cls=CliCommand)
+@options.pass_connection
+def whoami(*, connection: ConnectionOptions, as_json: bool) -> None:
     """Say who is signed in. A token in TICKETSTUB_TOKEN or standard input comes before the kept sign-in."""
-    with signed_in(reach) as client:
+    with open_client(connection) as client:
         account = client.authentication.get_token_details()
     name = account.username or account.title or "(no user name)"
-    output.result({"account": facts.with_problems(account)}, name, facts.of_account(account), as_json=as_json)
+    output.print_result(
+        {"account": facts.record_to_json(account)}, name, facts.format_account(account), as_json=as_json
+    )
 
 
-@click.command(cls=Command)
-@options.reaching
-def ping(*, reach: Reach, as_json: bool) -> None:
+@click.command(cls=CliCommand)
+@options.pass_connection
+def ping(*, connection: ConnectionOptions, as_json: bool) -> None:
     """Keep a token alive and say whether it is.
 
     A token in TICKETSTUB_TOKEN or standard input comes before the kept sign-in.
     """
-    with signed_in(reach) as client:
-        pong, mine = client.ping(), client.token
-    output.result({"pong": pong, "token": mine}, f"pong: the token {mine} is alive", as_json=as_json)
+    with open_client(connection) as client:
+        pong, current_token = client.ping(), client.token
+    output.print_result(
+        {"pong": pong, "token": current_token}, f"pong: the token {current_token} is alive", as_json=as_json
+    )
 
 
-@click.command(cls=Command)
+@click.command(cls=CliCommand)
 @click.option("--server", metavar="URL", help="Ask this media server, too, and let it see a token that was given.")
-@options.reaching
-def check(*, reach: Reach, as_json: bool, server: str | None) -> int:
+@options.pass_connection
+def check(*, connection: ConnectionOptions, as_json: bool, server: str | None) -> int:
     """Find out about a token.
 
     Its kind, whose it is, until when, whether it is alive: it needs the network. The token is that of TICKETSTUB_TOKEN
     or standard input, or else the kept one. The exit code is 0 for one that is alive, 3 for one that is dead, 5 where
     nobody answered, and 1 where nobody can tell.
     """
-    found = _check(reach, server)
-    if found.alive is None:
-        code, state = UNREACHABLE if found.unreachable else _UNKNOWN, "nobody can tell whether it is alive"
+    result = _check_token(connection, server)
+    if result.alive is None:
+        code, state = UNREACHABLE if result.unreachable else _EXIT_UNKNOWN, "nobody can tell whether it is alive"
     else:
-        code, state = (0, "alive") if found.alive else (_DEAD, "dead")
-    output.result(
-        {"checked": facts.of_checked_json(found), "exit_code": code},
-        f"{_KINDS[found.kind]}: {state}",
-        facts.of_checked(found),
+        code, state = (0, "alive") if result.alive else (_EXIT_DEAD, "dead")
+    output.print_result(
+        {"checked": facts.check_to_json(result), "exit_code": code},
+        f"{_KIND_TITLES[result.kind]}: {state}",
+        facts.format_check(result),
         as_json=as_json,
     )
     return code
 
 
-def _check(reach: Reach, server: str | None) -> Checked:
-    from ticketstub.client.plex import check as ask
+def _check_token(connection: ConnectionOptions, server: str | None) -> TokenCheck:
+    from ticketstub.client.plex import check as check_token
 
-    text = prompts.token_text(reach.is_kept) if reach.profile is None else None
-    if text is not None:
-        device = own_device(reach.client_identifier)
+    given_text = prompts.read_token_text(connection.has_stored_sign_in) if connection.profile is None else None
+    if given_text is not None:
+        device = resolve_device(connection.client_identifier)
         try:
-            return ask(text[0], server=server, plex_tv=reach.plex_tv, timeout=reach.timeout, device=device)
+            return check_token(
+                given_text[0], server=server, plex_tv=connection.plex_tv, timeout=connection.timeout, device=device
+            )
         except ValueError as error:
-            raise WrongUsage(str(error)) from None
-    found = sign_ins.needed(reach.issuer, reach.profile, or_token=True)
+            raise InvalidUsage(str(error)) from None
+    stored = stores.require_sign_in(connection.issuer, connection.profile, or_token=True)
     if server is not None:
-        raise WrongUsage(
+        raise InvalidUsage(
             "a kept token is not sent to a media server: leave out --server",
             hint="to check a media server's token, give it in TICKETSTUB_TOKEN or standard input",
         )
-    if found.credential.token is None:
-        raise sign_ins.missing(found.credential.entry)
-    device = own_device(found.credential.client_identifier or reach.client_identifier)
-    return ask(found.credential.token, plex_tv=reach.plex_tv, timeout=reach.timeout, device=device)
+    if stored.credential.token is None:
+        raise stores.make_not_signed_in_error(stored.credential.entry)
+    device = resolve_device(stored.credential.client_identifier or connection.client_identifier)
+    return check_token(stored.credential.token, plex_tv=connection.plex_tv, timeout=connection.timeout, device=device)

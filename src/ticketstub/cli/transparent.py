@@ -14,17 +14,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
-from ticketstub.cli.failures import WrongUsage
+from ticketstub.cli.failures import InvalidUsage
 
 _NEW_MOUNTS, _NEW_USER, _NEW_NETWORK = 0x00020000, 0x10000000, 0x40000000  # CLONE_NEWNS, _NEWUSER, _NEWNET
 _RECURSIVE, _PRIVATE, _BIND = 0x4000, 1 << 18, 0x1000  # MS_REC, MS_PRIVATE, MS_BIND
 _SET_FLAGS, _UP = 0x8914, 0x1  # SIOCSIFFLAGS, IFF_UP
 _HINT = "leave out --transparent: most programs find the proxy"
-LEADS_TO = "127.0.0.1"
+PLEX_ADDRESS = "127.0.0.1"
 """Where Plex's names lead to, in the run's own network."""
 
 
-def enter(names: Iterable[str], folder: Path) -> None:
+def enter_namespaces(names: Iterable[str], folder: Path) -> None:
     """Enter namespaces of this process's own, in which these names lead to loopback.
 
     Args:
@@ -32,16 +32,16 @@ def enter(names: Iterable[str], folder: Path) -> None:
         folder: where the file that says so stands; it is seen in place of the system's.
 
     Raises:
-        WrongUsage: that is not possible here; the message says why.
+        InvalidUsage: that is not possible here; the message says why.
     """
     if sys.platform != "linux":
-        raise WrongUsage("--transparent needs Linux's namespaces", hint=_HINT)
+        raise InvalidUsage("--transparent needs Linux's namespaces", hint=_HINT)
     import fcntl
     import socket
     import struct
 
     user, group = os.getuid(), os.getgid()
-    _call("unshare", _NEW_USER | _NEW_MOUNTS | _NEW_NETWORK)
+    _call_libc("unshare", _NEW_USER | _NEW_MOUNTS | _NEW_NETWORK)
     try:
         Path("/proc/self/setgroups").write_text("deny", "ascii")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1", "ascii")
@@ -49,25 +49,27 @@ def enter(names: Iterable[str], folder: Path) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
             fcntl.ioctl(any_socket, _SET_FLAGS, struct.pack("16sH22x", b"lo", _UP))
     except OSError as error:
-        _impossible(error)
+        _raise_unsupported(error)
     hosts = folder / "hosts"
-    lines = "".join(f"{LEADS_TO} {name}\n" for name in names)
+    lines = "".join(f"{PLEX_ADDRESS} {name}\n" for name in names)
     hosts.write_text(f"{Path('/etc/hosts').read_text('utf-8')}\n{lines}", "utf-8")
-    _call("mount", b"none", b"/", None, _RECURSIVE | _PRIVATE, None)
-    _call("mount", os.fsencode(hosts), b"/etc/hosts", None, _BIND, None)
+    _call_libc("mount", b"none", b"/", None, _RECURSIVE | _PRIVATE, None)
+    _call_libc("mount", os.fsencode(hosts), b"/etc/hosts", None, _BIND, None)
 
 
-def _call(name: str, *arguments: int | bytes | None) -> None:
+def _call_libc(name: str, *arguments: int | bytes | None) -> None:
     """Call a function of the system's library, and complain where it fails."""
     import ctypes
 
     ulong = [ctypes.c_ulong(each) if isinstance(each, int) and name == "mount" else each for each in arguments]
     if getattr(ctypes.CDLL(None, use_errno=True), name)(*ulong):
         number = ctypes.get_errno()
-        _impossible(OSError(number, os.strerror(number)))
+        _raise_unsupported(OSError(number, os.strerror(number)))
 
 
-def _impossible(error: OSError) -> NoReturn:
-    limited = "their number is limited (user.max_user_namespaces)"
-    why = limited if error.errno == errno.ENOSPC else error.strerror
-    raise WrongUsage(f"this system does not let its users have namespaces of their own: {why}", hint=_HINT) from None
+def _raise_unsupported(error: OSError) -> NoReturn:
+    limit_reason = "their number is limited (user.max_user_namespaces)"
+    reason = limit_reason if error.errno == errno.ENOSPC else error.strerror
+    raise InvalidUsage(
+        f"this system does not let its users have namespaces of their own: {reason}", hint=_HINT
+    ) from None

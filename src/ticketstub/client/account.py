@@ -10,32 +10,32 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
-from ticketstub.client.config import Options, Settings, derived
-from ticketstub.client.driver import SENSES, run
-from ticketstub.client.flows.request import Caller, exchange
-from ticketstub.client.flows.steps import Flow, Living, do
-from ticketstub.client.link import Link
+from ticketstub.client.config import CallSettings, Options, merge_options
+from ticketstub.client.driver import SYSTEM_CLOCK, run
+from ticketstub.client.flows.request import FlowContext, send_call
+from ticketstub.client.flows.steps import Flow, RenewableTokenSource, run_blocking
+from ticketstub.client.link import SharedTransport
 from ticketstub.client.outcome import Err, Ok, Outcome
 from ticketstub.client.transports.base import Transport
 from ticketstub.errors import PlexError
 from ticketstub.protocol.call import Call
 from ticketstub.tokens import Secret, Token
-from ticketstub.tracebacks import hide_locals, without_this_frame
+from ticketstub.tracebacks import drop_current_frame, hide_locals
 
 if TYPE_CHECKING:
-    from ticketstub.client.flows.stored_session import SignedIn
+    from ticketstub.client.flows.stored_session import SignInState
     from ticketstub.models import Account, HomeUser, Identity, Resource, ServerInformation
 
 V = TypeVar("V")
 
 
 @hide_locals
-class Sender:
+class BaseClient:
     """What sends calls: its settings, and the connections that it shares with those derived from it."""
 
-    def __init__(self, settings: Settings, link: Link[Transport]) -> None:
+    def __init__(self, settings: CallSettings, shared: SharedTransport[Transport]) -> None:
         self._settings = settings
-        self._link = link
+        self._shared = shared
 
     def send(self, call: Call[V], **options: Unpack[Options]) -> V:
         """Make a call and return its value.
@@ -48,38 +48,38 @@ class Sender:
             PlexError: whatever Plex or the network did; its kinds are drawn in `ticketstub.errors`.
             ValueError: an option or the call itself is wrong; nothing was sent.
         """
-        return (self.follow(partial(exchange, call), **options))[0]
+        return (self.run_flow(partial(send_call, call), **options))[0]
 
     def attempt(self, call: Call[V], **options: Unpack[Options]) -> Outcome[V]:
         """Make a call and return `Ok(value, response)` or `Err(error, response)`; never raises a `PlexError`."""
         try:
-            return Ok(*self.follow(partial(exchange, call), **options))
+            return Ok(*self.run_flow(partial(send_call, call), **options))
         except PlexError as error:
-            return Err(without_this_frame(error), error.response)
+            return Err(drop_current_frame(error), error.response)
 
-    def follow(self, flow: Callable[[Caller], Flow[V]], **options: Unpack[Options]) -> V:
+    def run_flow(self, flow: Callable[[FlowContext], Flow[V]], **options: Unpack[Options]) -> V:
         """Run a flow: several calls that belong together (see `ticketstub.client.flows`).
 
         Args:
             flow: given who calls, makes the generator.
             options: how (see `Options`), for each of its calls.
         """
-        settings = derived(self._settings, options) if options else self._settings
-        transport = self._link.open()
-        device = settings.device or self._link.remembered
+        settings = merge_options(self._settings, options) if options else self._settings
+        transport = self._shared.get_transport()
+        device = settings.device or self._shared.device
         if device is None:
-            device = run(do(self._link.remember), transport)
-        return run(flow(Caller(settings, device, SENSES, self._link.published)), transport)
+            device = run(run_blocking(self._shared.load_device), transport)
+        return run(flow(FlowContext(settings, device, SYSTEM_CLOCK, self._shared.published_keys)), transport)
 
     def with_options(self, **options: Unpack[Options]) -> Self:
         """Return a client with these options that shares this one's connections; this one stays as it is."""
         copy = object.__new__(type(self))
-        Sender.__init__(copy, derived(self._settings, options), self._link)
+        BaseClient.__init__(copy, merge_options(self._settings, options), self._shared)
         return copy
 
     def close(self) -> None:
         """Close the connections, also of the clients that share them. Using one of them later is an error."""
-        if transport := self._link.close():
+        if transport := self._shared.mark_closed():
             transport.close()
 
     def __enter__(self) -> Self:
@@ -105,11 +105,11 @@ class Sender:
 
 
 @hide_locals
-class SignedInAccount:
+class AccountHandle:
     """The account that a client is signed in to, as it was when it was asked for."""
 
-    def __init__(self, sender: Sender, details: Account) -> None:
-        self._sender = sender
+    def __init__(self, client: BaseClient, details: Account) -> None:
+        self._client = client
         self._details = details
 
     @property
@@ -130,8 +130,8 @@ class SignedInAccount:
     @property
     def name(self) -> str:
         """What to call it: user name, else title, else e-mail address, else its number."""
-        known = self._details
-        return known.username or known.title or known.email or str(known.id)
+        details = self._details
+        return details.username or details.title or details.email or str(details.id)
 
     def can_reach(
         self, server: str, *, owned: bool | None = None, owner: int | None = None, **options: Unpack[Options]
@@ -147,37 +147,37 @@ class SignedInAccount:
             owner: the id of the account that owns it.
             options: how to make the call (see `Options`).
         """
-        from ticketstub.client.flows.servers import reaches
+        from ticketstub.client.flows.servers import can_reach
         from ticketstub.protocol.resource import GetResources
 
-        found = self._sender.send(GetResources(), **options)
-        return reaches(self._details, found, server, owned=owned, owner=owner)
+        resources = self._client.send(GetResources(), **options)
+        return can_reach(self._details, resources, server, owned=owned, owner=owner)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"
 
 
 @hide_locals
-class SignedInSender(Sender):
+class AccountClient(BaseClient):
     """What `Plex` does for the account that it is signed in to."""
 
     @property
-    def signed_in(self) -> SignedIn | None:
+    def sign_in_state(self) -> SignInState | None:
         """How this client was signed in, since when and until when; `None` where it was given its token."""
-        if not isinstance(self._settings.token, Living):
+        if not isinstance(self._settings.token, RenewableTokenSource):
             return None
-        from ticketstub.client.flows.stored_session import kept_in
+        from ticketstub.client.flows.stored_session import get_stored_session
 
-        kept = kept_in(self._settings)
-        return kept.signed_in if kept else None
+        session = get_stored_session(self._settings)
+        return session.state if session else None
 
     @property
     def token(self) -> Token | None:
         """The account's token as it is now, if it is not a callable's affair. A JWT is another one after a renewal."""
-        held = self._settings.token
-        return held() if isinstance(held, Living) else held if isinstance(held, Token) else None
+        source = self._settings.token
+        return source() if isinstance(source, RenewableTokenSource) else source if isinstance(source, Token) else None
 
-    def account(self, **options: Unpack[Options]) -> SignedInAccount:
+    def account(self, **options: Unpack[Options]) -> AccountHandle:
         """Ask plex.tv whose account this is.
 
         Raises:
@@ -186,7 +186,7 @@ class SignedInSender(Sender):
         """
         from ticketstub.protocol.account import GetTokenDetails
 
-        return SignedInAccount(self, self.send(GetTokenDetails(), **options))
+        return AccountHandle(self, self.send(GetTokenDetails(), **options))
 
     def ping(self, **options: Unpack[Options]) -> bool:
         """Keep the token alive; true, or an error (observed)."""
@@ -214,11 +214,11 @@ class SignedInSender(Sender):
             include_ipv6: whether IPv6 addresses are.
             options: how to make the call (see `Options`).
         """
-        from ticketstub.client.flows.servers import resources
+        from ticketstub.client.flows.servers import list_resources
         from ticketstub.protocol.resource import GetResources
 
         call = GetResources(include_https=include_https, include_relay=include_relay, include_ipv6=include_ipv6)
-        return self.follow(partial(resources, call), **options)
+        return self.run_flow(partial(list_resources, call), **options)
 
     def media_server_token(self, *, passcode: str | Secret | None = None, **options: Unpack[Options]) -> Token:
         """Return a token of this account that its own media servers take.
@@ -234,9 +234,9 @@ class SignedInSender(Sender):
             PasscodeRequired: the passcode is missing or wrong.
             CredentialsError: the client has no token; nothing was sent.
         """
-        from ticketstub.client.flows.home import media_server_token
+        from ticketstub.client.flows.home import get_media_server_token
 
-        return self.follow(partial(media_server_token, passcode), **options)
+        return self.run_flow(partial(get_media_server_token, passcode), **options)
 
     def switch_home_user(
         self, user: str | int | HomeUser, *, passcode: str | Secret | None = None, **options: Unpack[Options]
@@ -254,12 +254,12 @@ class SignedInSender(Sender):
             PasscodeRequired: the passcode is missing or wrong.
             SignInFailed: the Home has no such user, or several.
         """
-        from ticketstub.client.flows.home import switched
+        from ticketstub.client.flows.home import switch_home_user
 
-        account = self.follow(partial(switched, user, passcode), **options)
+        account = self.run_flow(partial(switch_home_user, user, passcode), **options)
         return self.with_options(token=account.auth_token)
 
-    def renew(self, **options: Unpack[Options]) -> SignedIn:
+    def renew(self, **options: Unpack[Options]) -> SignInState:
         """Get a new JWT for the device key at once, whether or not it is time; keep an opaque token alive with a ping.
 
         Returns:
@@ -271,7 +271,7 @@ class SignedInSender(Sender):
         """
         from ticketstub.client.flows.session import renew
 
-        return self.follow(renew, **options)
+        return self.run_flow(renew, **options)
 
     def keep_alive(self, **options: Unpack[Options]) -> float:
         """Do what is due now to stay signed in: ping with an opaque token once a day, renew a JWT in time.
@@ -286,7 +286,7 @@ class SignedInSender(Sender):
         """
         from ticketstub.client.flows.session import keep_alive
 
-        return self.follow(keep_alive, **options)
+        return self.run_flow(keep_alive, **options)
 
     def sign_out(self, **options: Unpack[Options]) -> None:
         """End the account's token at Plex, then forget what was kept of the sign-in.
@@ -299,4 +299,4 @@ class SignedInSender(Sender):
         """
         from ticketstub.client.flows.session import sign_out
 
-        self.follow(sign_out, **options)
+        self.run_flow(sign_out, **options)

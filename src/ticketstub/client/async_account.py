@@ -10,32 +10,32 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
-from ticketstub.client.config import Options, Settings, derived
-from ticketstub.client.driver import SENSES, arun
-from ticketstub.client.flows.request import Caller, exchange
-from ticketstub.client.flows.steps import Flow, Living, do
-from ticketstub.client.link import Link
+from ticketstub.client.config import CallSettings, Options, merge_options
+from ticketstub.client.driver import SYSTEM_CLOCK, arun
+from ticketstub.client.flows.request import FlowContext, send_call
+from ticketstub.client.flows.steps import Flow, RenewableTokenSource, run_blocking
+from ticketstub.client.link import SharedTransport
 from ticketstub.client.outcome import Err, Ok, Outcome
 from ticketstub.client.transports.base import AsyncTransport
 from ticketstub.errors import PlexError
 from ticketstub.protocol.call import Call
 from ticketstub.tokens import Secret, Token
-from ticketstub.tracebacks import hide_locals, without_this_frame
+from ticketstub.tracebacks import drop_current_frame, hide_locals
 
 if TYPE_CHECKING:
-    from ticketstub.client.flows.stored_session import SignedIn
+    from ticketstub.client.flows.stored_session import SignInState
     from ticketstub.models import Account, HomeUser, Identity, Resource, ServerInformation
 
 V = TypeVar("V")
 
 
 @hide_locals
-class AsyncSender:
+class AsyncBaseClient:
     """What sends calls: its settings, and the connections that it shares with those derived from it."""
 
-    def __init__(self, settings: Settings, link: Link[AsyncTransport]) -> None:
+    def __init__(self, settings: CallSettings, shared: SharedTransport[AsyncTransport]) -> None:
         self._settings = settings
-        self._link = link
+        self._shared = shared
 
     async def send(self, call: Call[V], **options: Unpack[Options]) -> V:
         """Make a call and return its value.
@@ -48,38 +48,38 @@ class AsyncSender:
             PlexError: whatever Plex or the network did; its kinds are drawn in `ticketstub.errors`.
             ValueError: an option or the call itself is wrong; nothing was sent.
         """
-        return (await self.follow(partial(exchange, call), **options))[0]
+        return (await self.run_flow(partial(send_call, call), **options))[0]
 
     async def attempt(self, call: Call[V], **options: Unpack[Options]) -> Outcome[V]:
         """Make a call and return `Ok(value, response)` or `Err(error, response)`; never raises a `PlexError`."""
         try:
-            return Ok(*await self.follow(partial(exchange, call), **options))
+            return Ok(*await self.run_flow(partial(send_call, call), **options))
         except PlexError as error:
-            return Err(without_this_frame(error), error.response)
+            return Err(drop_current_frame(error), error.response)
 
-    async def follow(self, flow: Callable[[Caller], Flow[V]], **options: Unpack[Options]) -> V:
+    async def run_flow(self, flow: Callable[[FlowContext], Flow[V]], **options: Unpack[Options]) -> V:
         """Run a flow: several calls that belong together (see `ticketstub.client.flows`).
 
         Args:
             flow: given who calls, makes the generator.
             options: how (see `Options`), for each of its calls.
         """
-        settings = derived(self._settings, options) if options else self._settings
-        transport = self._link.open()
-        device = settings.device or self._link.remembered
+        settings = merge_options(self._settings, options) if options else self._settings
+        transport = self._shared.get_transport()
+        device = settings.device or self._shared.device
         if device is None:
-            device = await arun(do(self._link.remember), transport)
-        return await arun(flow(Caller(settings, device, SENSES, self._link.published)), transport)
+            device = await arun(run_blocking(self._shared.load_device), transport)
+        return await arun(flow(FlowContext(settings, device, SYSTEM_CLOCK, self._shared.published_keys)), transport)
 
     def with_options(self, **options: Unpack[Options]) -> Self:
         """Return a client with these options that shares this one's connections; this one stays as it is."""
         copy = object.__new__(type(self))
-        AsyncSender.__init__(copy, derived(self._settings, options), self._link)
+        AsyncBaseClient.__init__(copy, merge_options(self._settings, options), self._shared)
         return copy
 
     async def close(self) -> None:
         """Close the connections, also of the clients that share them. Using one of them later is an error."""
-        if transport := self._link.close():
+        if transport := self._shared.mark_closed():
             await transport.close()
 
     aclose = close  # async only: the name that `contextlib.aclosing` asks for
@@ -107,11 +107,11 @@ class AsyncSender:
 
 
 @hide_locals
-class AsyncSignedInAccount:
+class AsyncAccountHandle:
     """The account that a client is signed in to, as it was when it was asked for."""
 
-    def __init__(self, sender: AsyncSender, details: Account) -> None:
-        self._sender = sender
+    def __init__(self, client: AsyncBaseClient, details: Account) -> None:
+        self._client = client
         self._details = details
 
     @property
@@ -132,8 +132,8 @@ class AsyncSignedInAccount:
     @property
     def name(self) -> str:
         """What to call it: user name, else title, else e-mail address, else its number."""
-        known = self._details
-        return known.username or known.title or known.email or str(known.id)
+        details = self._details
+        return details.username or details.title or details.email or str(details.id)
 
     async def can_reach(
         self, server: str, *, owned: bool | None = None, owner: int | None = None, **options: Unpack[Options]
@@ -149,37 +149,37 @@ class AsyncSignedInAccount:
             owner: the id of the account that owns it.
             options: how to make the call (see `Options`).
         """
-        from ticketstub.client.flows.servers import reaches
+        from ticketstub.client.flows.servers import can_reach
         from ticketstub.protocol.resource import GetResources
 
-        found = await self._sender.send(GetResources(), **options)
-        return reaches(self._details, found, server, owned=owned, owner=owner)
+        resources = await self._client.send(GetResources(), **options)
+        return can_reach(self._details, resources, server, owned=owned, owner=owner)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"
 
 
 @hide_locals
-class AsyncSignedInSender(AsyncSender):
+class AsyncAccountClient(AsyncBaseClient):
     """What `AsyncPlex` does for the account that it is signed in to."""
 
     @property
-    def signed_in(self) -> SignedIn | None:
+    def sign_in_state(self) -> SignInState | None:
         """How this client was signed in, since when and until when; `None` where it was given its token."""
-        if not isinstance(self._settings.token, Living):
+        if not isinstance(self._settings.token, RenewableTokenSource):
             return None
-        from ticketstub.client.flows.stored_session import kept_in
+        from ticketstub.client.flows.stored_session import get_stored_session
 
-        kept = kept_in(self._settings)
-        return kept.signed_in if kept else None
+        session = get_stored_session(self._settings)
+        return session.state if session else None
 
     @property
     def token(self) -> Token | None:
         """The account's token as it is now, if it is not a callable's affair. A JWT is another one after a renewal."""
-        held = self._settings.token
-        return held() if isinstance(held, Living) else held if isinstance(held, Token) else None
+        source = self._settings.token
+        return source() if isinstance(source, RenewableTokenSource) else source if isinstance(source, Token) else None
 
-    async def account(self, **options: Unpack[Options]) -> AsyncSignedInAccount:
+    async def account(self, **options: Unpack[Options]) -> AsyncAccountHandle:
         """Ask plex.tv whose account this is.
 
         Raises:
@@ -188,7 +188,7 @@ class AsyncSignedInSender(AsyncSender):
         """
         from ticketstub.protocol.account import GetTokenDetails
 
-        return AsyncSignedInAccount(self, await self.send(GetTokenDetails(), **options))
+        return AsyncAccountHandle(self, await self.send(GetTokenDetails(), **options))
 
     async def ping(self, **options: Unpack[Options]) -> bool:
         """Keep the token alive; true, or an error (observed)."""
@@ -216,11 +216,11 @@ class AsyncSignedInSender(AsyncSender):
             include_ipv6: whether IPv6 addresses are.
             options: how to make the call (see `Options`).
         """
-        from ticketstub.client.flows.servers import resources
+        from ticketstub.client.flows.servers import list_resources
         from ticketstub.protocol.resource import GetResources
 
         call = GetResources(include_https=include_https, include_relay=include_relay, include_ipv6=include_ipv6)
-        return await self.follow(partial(resources, call), **options)
+        return await self.run_flow(partial(list_resources, call), **options)
 
     async def media_server_token(self, *, passcode: str | Secret | None = None, **options: Unpack[Options]) -> Token:
         """Return a token of this account that its own media servers take.
@@ -236,9 +236,9 @@ class AsyncSignedInSender(AsyncSender):
             PasscodeRequired: the passcode is missing or wrong.
             CredentialsError: the client has no token; nothing was sent.
         """
-        from ticketstub.client.flows.home import media_server_token
+        from ticketstub.client.flows.home import get_media_server_token
 
-        return await self.follow(partial(media_server_token, passcode), **options)
+        return await self.run_flow(partial(get_media_server_token, passcode), **options)
 
     async def switch_home_user(
         self, user: str | int | HomeUser, *, passcode: str | Secret | None = None, **options: Unpack[Options]
@@ -256,12 +256,12 @@ class AsyncSignedInSender(AsyncSender):
             PasscodeRequired: the passcode is missing or wrong.
             SignInFailed: the Home has no such user, or several.
         """
-        from ticketstub.client.flows.home import switched
+        from ticketstub.client.flows.home import switch_home_user
 
-        account = await self.follow(partial(switched, user, passcode), **options)
+        account = await self.run_flow(partial(switch_home_user, user, passcode), **options)
         return self.with_options(token=account.auth_token)
 
-    async def renew(self, **options: Unpack[Options]) -> SignedIn:
+    async def renew(self, **options: Unpack[Options]) -> SignInState:
         """Get a new JWT for the device key at once, whether or not it is time; keep an opaque token alive with a ping.
 
         Returns:
@@ -273,7 +273,7 @@ class AsyncSignedInSender(AsyncSender):
         """
         from ticketstub.client.flows.session import renew
 
-        return await self.follow(renew, **options)
+        return await self.run_flow(renew, **options)
 
     async def keep_alive(self, **options: Unpack[Options]) -> float:
         """Do what is due now to stay signed in: ping with an opaque token once a day, renew a JWT in time.
@@ -288,7 +288,7 @@ class AsyncSignedInSender(AsyncSender):
         """
         from ticketstub.client.flows.session import keep_alive
 
-        return await self.follow(keep_alive, **options)
+        return await self.run_flow(keep_alive, **options)
 
     async def sign_out(self, **options: Unpack[Options]) -> None:
         """End the account's token at Plex, then forget what was kept of the sign-in.
@@ -301,4 +301,4 @@ class AsyncSignedInSender(AsyncSender):
         """
         from ticketstub.client.flows.session import sign_out
 
-        await self.follow(sign_out, **options)
+        await self.run_flow(sign_out, **options)

@@ -8,28 +8,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Unpack
 
-from ticketstub.client.async_account import AsyncSender
+from ticketstub.client.async_account import AsyncBaseClient
 from ticketstub.client.config import Options
-from ticketstub.tokens import Secret, Token, as_secret
+from ticketstub.tokens import Secret, Token, to_secret
 from ticketstub.tracebacks import hide_locals
 
 if TYPE_CHECKING:
     from ticketstub.crypto import Jwk, PublishedKeys
     from ticketstub.models import Account, AuthorizedDevice, Home, HomeUser, Pin, Source, TransientToken
-    from ticketstub.protocol.claim import ClaimedServer
+    from ticketstub.protocol.claim import ClaimStatus
     from ticketstub.protocol.security import TransientTokenScope, TransientTokenType
 
 
 @hide_locals
-class _Group:
+class _CallGroup:
     """Some calls of one sender."""
 
-    def __init__(self, sender: AsyncSender) -> None:
-        self._sender = sender
+    def __init__(self, client: AsyncBaseClient) -> None:
+        self._client = client
 
 
 @hide_locals
-class AsyncSecurityCalls(_Group):
+class AsyncSecurityCalls(_CallGroup):
     """The `authentication` group of a media server."""
 
     async def get_transient_token(
@@ -53,7 +53,7 @@ class AsyncSecurityCalls(_Group):
         from ticketstub.protocol.security import GetTransientToken, TransientTokenScope, TransientTokenType
 
         call = GetTransientToken(type=TransientTokenType(type), scope=TransientTokenScope(scope))
-        return await self._sender.send(call, **options)
+        return await self._client.send(call, **options)
 
     async def get_source_connection_information(
         self, *, source: str, refresh: bool = False, **options: Unpack[Options]
@@ -74,11 +74,11 @@ class AsyncSecurityCalls(_Group):
         """
         from ticketstub.protocol.security import GetSourceConnectionInformation
 
-        return await self._sender.send(GetSourceConnectionInformation(source=source, refresh=refresh), **options)
+        return await self._client.send(GetSourceConnectionInformation(source=source, refresh=refresh), **options)
 
 
 @hide_locals
-class AsyncAuthentication(AsyncSecurityCalls):
+class AsyncAuthenticationCalls(AsyncSecurityCalls):
     """The `authentication` group of `AsyncPlex`: the media server's two calls, and plex.tv's two."""
 
     async def get_token_details(self, **options: Unpack[Options]) -> Account:
@@ -93,7 +93,7 @@ class AsyncAuthentication(AsyncSecurityCalls):
         """
         from ticketstub.protocol.account import GetTokenDetails
 
-        return await self._sender.send(GetTokenDetails(), **options)
+        return await self._client.send(GetTokenDetails(), **options)
 
     async def post_users_sign_in_data(
         self,
@@ -122,12 +122,12 @@ class AsyncAuthentication(AsyncSecurityCalls):
         """
         from ticketstub.protocol.account import PostUsersSignInData
 
-        call = PostUsersSignInData.of(login, password, verification_code, remember_me=remember_me)
-        return await self._sender.send(call, **options)
+        call = PostUsersSignInData.from_text(login, password, verification_code, remember_me=remember_me)
+        return await self._client.send(call, **options)
 
 
 @hide_locals
-class AsyncPins(_Group):
+class AsyncPinCalls(_CallGroup):
     """The `pins` group of `AsyncPlex`: the calls behind a sign-in by browser or link code, one by one.
 
     `AsyncPlex.sign_in` and `begin_sign_in` do all of it; these are for programs that want each step in their own hands.
@@ -143,7 +143,7 @@ class AsyncPins(_Group):
         """
         from ticketstub.protocol.pin import CreatePin
 
-        return await self._sender.send(CreatePin(strong=strong, jwk=jwk), **options)
+        return await self._client.send(CreatePin(strong=strong, jwk=jwk), **options)
 
     async def get(self, pin_id: int, *, device_jwt: Secret | None = None, **options: Unpack[Options]) -> Pin:
         """Ask how a PIN stands (documented): its `auth_token` is there once somebody approved it.
@@ -158,7 +158,7 @@ class AsyncPins(_Group):
         """
         from ticketstub.protocol.pin import GetPin
 
-        return await self._sender.send(GetPin(id=pin_id, device_jwt=device_jwt), **options)
+        return await self._client.send(GetPin(id=pin_id, device_jwt=device_jwt), **options)
 
     async def link(self, code: str | Secret, **options: Unpack[Options]) -> None:
         """Approve a PIN for the client's own account (observed): what Plex's link page does.
@@ -168,11 +168,11 @@ class AsyncPins(_Group):
         """
         from ticketstub.protocol.pin import LinkPin
 
-        await self._sender.send(LinkPin(code=as_secret(code)), **options)
+        await self._client.send(LinkPin(code=to_secret(code)), **options)
 
 
 @hide_locals
-class AsyncAuthKeys(_Group):
+class AsyncAuthKeyCalls(_CallGroup):
     """The `auth_keys` group of `AsyncPlex`: device keys and Plex's JWTs, call by call."""
 
     async def register(self, jwk: Jwk, **options: Unpack[Options]) -> None:
@@ -183,13 +183,13 @@ class AsyncAuthKeys(_Group):
         """
         from ticketstub.protocol.device_key import RegisterKey
 
-        await self._sender.send(RegisterKey(jwk=jwk), **options)
+        await self._client.send(RegisterKey(jwk=jwk), **options)
 
-    async def nonce(self, **options: Unpack[Options]) -> str:
+    async def get_nonce(self, **options: Unpack[Options]) -> str:
         """Get a nonce to sign; it lives for five minutes and is good once (documented)."""
         from ticketstub.protocol.device_key import GetNonce
 
-        return await self._sender.send(GetNonce(), **options)
+        return await self._client.send(GetNonce(), **options)
 
     async def exchange(self, jwt: Secret, **options: Unpack[Options]) -> Token:
         """Exchange what `DeviceKey.sign` made for Plex's JWT, which lives for seven days (documented).
@@ -199,33 +199,33 @@ class AsyncAuthKeys(_Group):
         """
         from ticketstub.protocol.device_key import ExchangeDeviceJwt
 
-        return await self._sender.send(ExchangeDeviceJwt(jwt=jwt), **options)
+        return await self._client.send(ExchangeDeviceJwt(jwt=jwt), **options)
 
-    async def published(self, **options: Unpack[Options]) -> PublishedKeys:
+    async def get_published_keys(self, **options: Unpack[Options]) -> PublishedKeys:
         """Get the keys that Plex signs with (documented)."""
         from ticketstub.crypto import PublishedKeys
         from ticketstub.protocol.device_key import GetPublishedKeys
 
-        return PublishedKeys(keys=await self._sender.send(GetPublishedKeys(), **options))
+        return PublishedKeys(keys=await self._client.send(GetPublishedKeys(), **options))
 
 
 @hide_locals
-class AsyncHomeCalls(_Group):
+class AsyncHomeCalls(_CallGroup):
     """The `home` group of `AsyncPlex`: the users of a Plex Home, and their passcodes."""
 
-    async def details(self, **options: Unpack[Options]) -> Home:
+    async def get(self, **options: Unpack[Options]) -> Home:
         """Ask about the Home itself, without its users (observed)."""
         from ticketstub.protocol.home import GetHome
 
-        return await self._sender.send(GetHome(), **options)
+        return await self._client.send(GetHome(), **options)
 
-    async def users(self, **options: Unpack[Options]) -> tuple[HomeUser, ...]:
+    async def list_users(self, **options: Unpack[Options]) -> tuple[HomeUser, ...]:
         """List the users of the Home (observed)."""
         from ticketstub.protocol.home import GetHomeUsers
 
-        return await self._sender.send(GetHomeUsers(), **options)
+        return await self._client.send(GetHomeUsers(), **options)
 
-    async def switch(
+    async def switch_user(
         self, user: HomeUser | str, *, passcode: str | Secret | None = None, **options: Unpack[Options]
     ) -> Account:
         """Get another user's account and token (observed). The client itself stays as it is.
@@ -244,7 +244,7 @@ class AsyncHomeCalls(_Group):
         uuid = user if isinstance(user, str) else user.uuid
         if not uuid:
             raise ValueError("this user has no uuid")
-        return await self._sender.send(SwitchHomeUser(uuid=uuid, passcode=as_secret(passcode)), **options)
+        return await self._client.send(SwitchHomeUser(uuid=uuid, passcode=to_secret(passcode)), **options)
 
     async def set_passcode(
         self,
@@ -268,14 +268,14 @@ class AsyncHomeCalls(_Group):
         """
         from ticketstub.protocol.home import SetPasscode
 
-        call = SetPasscode(id=user_id, passcode=as_passcode(passcode), current=as_secret(current))
-        await self._sender.send(call, **options)
+        call = SetPasscode(id=user_id, passcode=parse_passcode(passcode), current=to_secret(current))
+        await self._client.send(call, **options)
 
     async def remove_passcode(self, user_id: int, *, current: str | Secret, **options: Unpack[Options]) -> None:
         """Remove one's own passcode (observed); as `set_passcode`."""
         from ticketstub.protocol.home import SetPasscode
 
-        await self._sender.send(SetPasscode(id=user_id, passcode=Secret(""), current=as_secret(current)), **options)
+        await self._client.send(SetPasscode(id=user_id, passcode=Secret(""), current=to_secret(current)), **options)
 
     async def set_managed_passcode(self, user_id: int, passcode: str | Secret, **options: Unpack[Options]) -> None:
         """Set a managed user's passcode, as the Home's administrator (observed).
@@ -285,24 +285,24 @@ class AsyncHomeCalls(_Group):
         """
         from ticketstub.protocol.home import SetManagedPasscode
 
-        await self._sender.send(SetManagedPasscode(id=user_id, passcode=as_passcode(passcode)), **options)
+        await self._client.send(SetManagedPasscode(id=user_id, passcode=parse_passcode(passcode)), **options)
 
     async def remove_managed_passcode(self, user_id: int, **options: Unpack[Options]) -> None:
         """Remove a managed user's passcode, as the Home's administrator (observed)."""
         from ticketstub.protocol.home import SetManagedPasscode
 
-        await self._sender.send(SetManagedPasscode(id=user_id, remove=True), **options)
+        await self._client.send(SetManagedPasscode(id=user_id, remove=True), **options)
 
 
 @hide_locals
-class AsyncDevices(_Group):
+class AsyncDeviceCalls(_CallGroup):
     """The `devices` group of `AsyncPlex`: the account's authorized devices."""
 
     async def list(self, **options: Unpack[Options]) -> tuple[AuthorizedDevice, ...]:
         """List the devices that may act for the account (observed). Plex tells each one's token here."""
         from ticketstub.protocol.device import GetDevices
 
-        return await self._sender.send(GetDevices(), **options)
+        return await self._client.send(GetDevices(), **options)
 
     async def remove(self, device_id: int, **options: Unpack[Options]) -> None:
         """Remove a device, which ends its tokens (observed).
@@ -316,18 +316,18 @@ class AsyncDevices(_Group):
         """
         from ticketstub.protocol.device import RemoveDevice
 
-        await self._sender.send(RemoveDevice(id=device_id), **options)
+        await self._client.send(RemoveDevice(id=device_id), **options)
 
 
 @hide_locals
-class AsyncClaims(_Group):
+class AsyncClaimCalls(_CallGroup):
     """The `claims` group of `AsyncPlex`: adding a media server to the account."""
 
-    async def token(self, **options: Unpack[Options]) -> Token:
+    async def create_token(self, **options: Unpack[Options]) -> Token:
         """Get a claim token; it lives for four minutes and signs nobody in (observed)."""
         from ticketstub.protocol.claim import GetClaimToken
 
-        return await self._sender.send(GetClaimToken(), **options)
+        return await self._client.send(GetClaimToken(), **options)
 
     async def exchange(self, claim_token: Secret, **options: Unpack[Options]) -> Account:
         """Exchange a claim token for a server's own token, as that server: its machine identifier asks (observed).
@@ -338,20 +338,20 @@ class AsyncClaims(_Group):
         """
         from ticketstub.protocol.claim import ExchangeClaim
 
-        return await self._sender.send(ExchangeClaim(token=claim_token), **options)
+        return await self._client.send(ExchangeClaim(token=claim_token), **options)
 
 
 @hide_locals
-class AsyncServerClaims(_Group):
+class AsyncServerClaimCalls(_CallGroup):
     """The `claims` group of a media server: whose it is."""
 
-    async def state(self, **options: Unpack[Options]) -> ClaimedServer:
+    async def get_state(self, **options: Unpack[Options]) -> ClaimStatus:
         """Ask how the server stands with plex.tv; its owner only (observed)."""
-        from ticketstub.protocol.claim import GetClaimedServer
+        from ticketstub.protocol.claim import GetClaimStatus
 
-        return await self._sender.send(GetClaimedServer(), **options)
+        return await self._client.send(GetClaimStatus(), **options)
 
-    async def claim(self, claim_token: Secret, **options: Unpack[Options]) -> ClaimedServer:
+    async def claim(self, claim_token: Secret, **options: Unpack[Options]) -> ClaimStatus:
         """Make an unclaimed server one's own (observed). It takes that only from its own machine or network.
 
         Args:
@@ -360,18 +360,18 @@ class AsyncServerClaims(_Group):
         """
         from ticketstub.protocol.claim import ClaimServer
 
-        return await self._sender.send(ClaimServer(token=claim_token), **options)
+        return await self._client.send(ClaimServer(token=claim_token), **options)
 
-    async def end(self, **options: Unpack[Options]) -> ClaimedServer:
+    async def unclaim(self, **options: Unpack[Options]) -> ClaimStatus:
         """Take the server out of its owner's account (observed)."""
         from ticketstub.protocol.claim import UnclaimServer
 
-        return await self._sender.send(UnclaimServer(), **options)
+        return await self._client.send(UnclaimServer(), **options)
 
 
-def as_passcode(given: str | Secret) -> Secret:
+def parse_passcode(value: str | Secret) -> Secret:
     """Take a passcode; raises `ValueError` for what is not four digits."""
-    passcode = as_secret(given)
+    passcode = to_secret(value)
     digits = passcode.reveal()
     if len(digits) != 4 or not (digits.isascii() and digits.isdigit()):
         raise ValueError("a passcode is four digits")

@@ -10,60 +10,60 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Self, Unpack
 
-from ticketstub.client.async_account import AsyncSender, AsyncSignedInSender
+from ticketstub.client.async_account import AsyncAccountClient, AsyncBaseClient
 from ticketstub.client.async_groups import (
-    AsyncAuthentication,
-    AsyncAuthKeys,
-    AsyncClaims,
-    AsyncDevices,
+    AsyncAuthenticationCalls,
+    AsyncAuthKeyCalls,
+    AsyncClaimCalls,
+    AsyncDeviceCalls,
     AsyncHomeCalls,
-    AsyncPins,
+    AsyncPinCalls,
     AsyncSecurityCalls,
-    AsyncServerClaims,
+    AsyncServerClaimCalls,
 )
 from ticketstub.client.config import (
     PLEX_TV,
+    CallSettings,
     ClientOptions,
     OnRequest,
     OnResponse,
     OnRetry,
     Options,
     Retry,
-    Settings,
     TokenSource,
-    allowed,
-    based,
-    placed,
+    normalize_base_url,
+    validate_headers,
+    with_server,
     with_token,
 )
 from ticketstub.client.driver import arun
-from ticketstub.client.flows.steps import do
-from ticketstub.client.link import DEFAULT_PROGRAM, Link
-from ticketstub.client.transports import async_transport_for
+from ticketstub.client.flows.steps import run_blocking
+from ticketstub.client.link import DEFAULT_APP, SharedTransport
+from ticketstub.client.transports import create_async_transport
 from ticketstub.errors import PlexError
 from ticketstub.messages import Response
-from ticketstub.tokens import Secret, Token, as_secret
-from ticketstub.tracebacks import hide_locals, without_our_frames
+from ticketstub.tokens import Secret, Token, to_secret
+from ticketstub.tracebacks import drop_internal_frames, hide_locals
 
 if TYPE_CHECKING:
-    from ticketstub.client.async_pending import AsyncSignIn
+    from ticketstub.client.async_pending import AsyncPendingSignIn
     from ticketstub.client.flows.browser import OpenBrowser
-    from ticketstub.client.flows.check import Checked
+    from ticketstub.client.flows.check import TokenCheck
     from ticketstub.client.flows.sign_in_options import AskCode, OnCode
-    from ticketstub.credentials import Credentials, Storage
+    from ticketstub.credentials import CredentialStore, StoreKind
     from ticketstub.crypto import DeviceKey
     from ticketstub.device import Device
-    from ticketstub.protocol.media_server import Verb
+    from ticketstub.protocol.media_server import Method
 
 
 @hide_locals
-class AsyncMediaServer(AsyncSender):
+class AsyncMediaServer(AsyncBaseClient):
     """One media server and the token for it; `AsyncPlex.at` makes one."""
 
     @property
     def url(self) -> str:
         """Its address."""
-        return self._settings.base("server")
+        return self._settings.get_base_url("server")
 
     @property
     def token(self) -> Token | None:
@@ -76,9 +76,9 @@ class AsyncMediaServer(AsyncSender):
         return AsyncSecurityCalls(self)
 
     @property
-    def claims(self) -> AsyncServerClaims:
+    def claims(self) -> AsyncServerClaimCalls:
         """Whose the media server is."""
-        return AsyncServerClaims(self)
+        return AsyncServerClaimCalls(self)
 
     async def get(self, path: str, query: Mapping[str, str] | None = None, **options: Unpack[Options]) -> Response:
         """Ask for anything else by GET; `json()` of what comes back reads it.
@@ -95,7 +95,7 @@ class AsyncMediaServer(AsyncSender):
 
     async def request(
         self,
-        method: Verb,
+        method: Method,
         path: str,
         query: Mapping[str, str] | None = None,
         *,
@@ -106,12 +106,12 @@ class AsyncMediaServer(AsyncSender):
         """Ask for anything else by any method; as `get`, with a body and its media type."""
         from ticketstub.protocol.media_server import RawRequest
 
-        call = RawRequest(verb=method, at=path, query=dict(query or {}), content=body, content_type=content_type)
+        call = RawRequest(method=method, path=path, query=dict(query or {}), content=body, content_type=content_type)
         return await self.send(call, **options)
 
 
 @hide_locals
-class AsyncPlex(AsyncSignedInSender):
+class AsyncPlex(AsyncAccountClient):
     """Plex, from a program's point of view: plex.tv and, where one is named, a media server.
 
     Args:
@@ -145,40 +145,40 @@ class AsyncPlex(AsyncSignedInSender):
         on_response: OnResponse | None = None,
         on_retry: OnRetry | None = None,
     ) -> None:
-        settings = Settings(
+        settings = CallSettings(
             device=device,
-            server=based(server) if server else None,
-            plex_tv=based(plex_tv),
+            server=normalize_base_url(server) if server else None,
+            plex_tv=normalize_base_url(plex_tv),
             timeout=timeout,
             connect_timeout=connect_timeout,
             retry=retry,
-            headers=allowed(headers or {}),
+            headers=validate_headers(headers or {}),
             on_request=on_request,
             on_response=on_response,
             on_retry=on_retry,
         )
-        link = Link(lambda: async_transport_for(transport))
-        super().__init__(with_token(settings, token, beside=server), link)
+        shared = SharedTransport(lambda: create_async_transport(transport))
+        super().__init__(with_token(settings, token, trusted_url=server), shared)
 
     @property
     def plex_tv(self) -> str:
         """The address of plex.tv, or of the local Plex that stands for it."""
-        return self._settings.base("plex.tv")
+        return self._settings.get_base_url("plex.tv")
 
     @property
-    def authentication(self) -> AsyncAuthentication:
+    def authentication(self) -> AsyncAuthenticationCalls:
         """The four operations of Plex's Authentication reference pages."""
-        return AsyncAuthentication(self)
+        return AsyncAuthenticationCalls(self)
 
     @property
-    def pins(self) -> AsyncPins:
+    def pins(self) -> AsyncPinCalls:
         """The calls behind a sign-in by browser or link code, one by one."""
-        return AsyncPins(self)
+        return AsyncPinCalls(self)
 
     @property
-    def auth_keys(self) -> AsyncAuthKeys:
+    def auth_keys(self) -> AsyncAuthKeyCalls:
         """Device keys and Plex's JWTs, call by call."""
-        return AsyncAuthKeys(self)
+        return AsyncAuthKeyCalls(self)
 
     @property
     def home(self) -> AsyncHomeCalls:
@@ -186,14 +186,14 @@ class AsyncPlex(AsyncSignedInSender):
         return AsyncHomeCalls(self)
 
     @property
-    def devices(self) -> AsyncDevices:
+    def devices(self) -> AsyncDeviceCalls:
         """The account's authorized devices."""
-        return AsyncDevices(self)
+        return AsyncDeviceCalls(self)
 
     @property
-    def claims(self) -> AsyncClaims:
+    def claims(self) -> AsyncClaimCalls:
         """Adding a media server to the account."""
-        return AsyncClaims(self)
+        return AsyncClaimCalls(self)
 
     def at(self, url: str, *, token: str | Token | TokenSource | None = None) -> AsyncMediaServer:
         """Return the client of one media server, sharing this one's connections.
@@ -202,12 +202,12 @@ class AsyncPlex(AsyncSignedInSender):
             url: its address.
             token: the token for it, which you thereby say belongs there. Without one, none is sent.
         """
-        return AsyncMediaServer(placed(self._settings, url, token), self._link)
+        return AsyncMediaServer(with_server(self._settings, url, token), self._shared)
 
     @classmethod
     async def sign_in(
         cls,
-        app: str = DEFAULT_PROGRAM,
+        app: str = DEFAULT_APP,
         *,
         login: str | None = None,
         password: str | Secret | None = None,
@@ -219,9 +219,9 @@ class AsyncPlex(AsyncSignedInSender):
         forward_url: str | None = None,
         on_code: OnCode | None = None,
         open_browser: bool | OpenBrowser = True,
-        give_up: float | None = None,
-        credentials: Credentials | None = None,
-        storage: Storage = "auto",
+        max_wait: float | None = None,
+        store: CredentialStore | None = None,
+        storage: StoreKind = "auto",
         **client: Unpack[ClientOptions],
     ) -> Self:
         """Sign in, or take up the sign-in that is kept: the usual way to a client.
@@ -243,13 +243,13 @@ class AsyncPlex(AsyncSignedInSender):
             code: whether the user types a code of 4 characters on `plex.tv/link`, on whatever device, instead of
                 opening an address here.
             forward_url: where the browser is sent after the approval.
-            on_code: told of the begun sign-in (`Begun`: `url`, `code`, `qr()`), to show it. Without it, the browser is
-                opened; where that is not possible, or nothing comes back for five seconds, address, code and QR code
-                are written to standard error if that is a terminal, and the wait goes on.
+            on_code: told of the begun sign-in (`PendingState`: `url`, `code`, `qr()`), to show it. Without it, the
+                browser is opened; where that is not possible, or nothing comes back for five seconds, address, code
+                and QR code are written to standard error if that is a terminal, and the wait goes on.
             open_browser: whether the browser is opened, or the function that opens an address. With `code`, only if
                 there is no `on_code`.
-            give_up: after how many seconds to stop waiting; by default the PIN's own time, 15 or 30 minutes.
-            credentials: where sign-ins are kept; by default where `storage` says.
+            max_wait: after how many seconds to stop waiting; by default the PIN's own time, 15 or 30 minutes.
+            store: where sign-ins are kept; by default where `storage` says.
             storage: `auto` (the keyring; else a file that only this user can read), `keyring`, `file`, `memory`.
                 `signed_in.where` says which it is.
             client: as the constructor's arguments of these names.
@@ -262,13 +262,13 @@ class AsyncPlex(AsyncSignedInSender):
             CredentialsError: the store of credentials cannot be read or written.
             ValueError: only one of `login` and `password` is given, or an address or a name is none; nothing was sent.
         """
-        from ticketstub.client.flows.browser import tell_terminal
+        from ticketstub.client.flows.browser import write_to_terminal
         from ticketstub.client.flows.sign_in import sign_in
-        from ticketstub.client.flows.sign_in_options import Wish, installation
+        from ticketstub.client.flows.sign_in_options import SignInOptions, load_app_device
 
-        wish = Wish(
+        options = SignInOptions(
             login=login,
-            password=as_secret(password),
+            password=to_secret(password),
             ask_code=ask_code,
             remember_me=remember_me,
             device_key=device_key,
@@ -276,24 +276,24 @@ class AsyncPlex(AsyncSignedInSender):
             forward_url=forward_url,
             on_code=on_code,
             open_browser=open_browser,
-            give_up=give_up,
+            max_wait=max_wait,
             app=app,
             profile=profile,
-            credentials=credentials,
+            store=store,
             storage=storage,
-            own_device=client.get("device") is not None,
-            tell=tell_terminal,
+            has_custom_device=client.get("device") is not None,
+            show_text=write_to_terminal,
         )
         plex = cls(**client)
         try:
             device = client.get("device")
             if device is None:
-                device = await arun(do(partial(installation, app, profile)), plex._link.open())
-            kept = await plex.follow(partial(sign_in, wish), device=device)
-            return plex.with_options(token=kept, device=kept.device)
+                device = await arun(run_blocking(partial(load_app_device, app, profile)), plex._shared.get_transport())
+            session = await plex.run_flow(partial(sign_in, options), device=device)
+            return plex.with_options(token=session, device=session.device)
         except PlexError as failure:  # for a person to read: our own frames say nothing more
             await plex.close()
-            raise without_our_frames(failure) from failure.__cause__
+            raise drop_internal_frames(failure) from failure.__cause__
         except BaseException:
             await plex.close()
             raise
@@ -305,32 +305,34 @@ class AsyncPlex(AsyncSignedInSender):
         code: bool = False,
         device_key: DeviceKey | None = None,
         **options: Unpack[Options],
-    ) -> AsyncSignIn:
+    ) -> AsyncPendingSignIn:
         """Begin a sign-in in the browser that this program, or another process of it, finishes later.
 
         For web applications: keep what `dump()` returns with the user's session, send the user's browser to `url`, and
-        finish after it comes back to `forward_url`: `await AsyncSignIn.load(kept, plex=plex).finish()`.
+        finish after it comes back to `forward_url`: `await AsyncPendingSignIn.load(kept, plex=plex).finish()`.
 
         Args:
             forward_url: where the browser is sent afterwards, to http or https (observed); Plex adds nothing to it.
             code: whether the user types a code of 4 characters instead.
             device_key: the key that the token is to be bound to; the token is a JWT then. It is not in the dump: keep
-                it where secrets are kept, and pass it to `AsyncSignIn.load`.
+                it where secrets are kept, and pass it to `AsyncPendingSignIn.load`.
             options: how to make the call (see `Options`).
 
         Raises:
             RateLimited: too many PINs were made.
             ValueError: `forward_url` is no http or https address; nothing was sent.
         """
-        from ticketstub.client.async_pending import AsyncSignIn
-        from ticketstub.client.flows.pin import begin
+        from ticketstub.client.async_pending import AsyncPendingSignIn
+        from ticketstub.client.flows.pin import create_pin
 
-        begun = await self.follow(partial(begin, strong=not code, forward_url=forward_url, key=device_key), **options)
-        return AsyncSignIn(self.with_options(**options) if options else self, begun, device_key=device_key)
+        pin = await self.run_flow(
+            partial(create_pin, strong=not code, forward_url=forward_url, key=device_key), **options
+        )
+        return AsyncPendingSignIn(self.with_options(**options) if options else self, pin, device_key=device_key)
 
 
 @hide_locals
-async def acheck(token: str | Token, *, server: str | None = None, **client: Unpack[ClientOptions]) -> Checked:
+async def acheck(token: str | Token, *, server: str | None = None, **client: Unpack[ClientOptions]) -> TokenCheck:
     """Find out about a token by asking plex.tv, over the network, and a media server if one is named.
 
     A token that plex.tv does not know, or of a kind that it never knows, is sent to the named server: name one only if
@@ -347,7 +349,7 @@ async def acheck(token: str | Token, *, server: str | None = None, **client: Unp
     Raises:
         ValueError: the text is no token at all (an e-mail address, a whole header); nothing was sent.
     """
-    from ticketstub.client.flows.check import check as flow
+    from ticketstub.client.flows.check import check_token as flow
 
     async with AsyncPlex(server=server, **client) as plex:
-        return await plex.follow(partial(flow, token))
+        return await plex.run_flow(partial(flow, token))

@@ -12,9 +12,9 @@ from typing import TypeAlias, TypedDict
 
 import msgspec
 
-from ticketstub.device import HEADERS, Device
+from ticketstub.device import DEVICE_HEADERS, Device
 from ticketstub.errors import PlexError
-from ticketstub.messages import Request, Response, destination, origin_of
+from ticketstub.messages import Request, Response, get_origin, split_url
 from ticketstub.tokens import Token
 
 PLEX_TV = "https://plex.tv"
@@ -22,12 +22,12 @@ TokenSource: TypeAlias = Callable[[], str | Token | Awaitable[str | Token | None
 """Asked for a token before each request. If it has a method `refused(token)`, that is told when Plex refused one."""
 
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
-_UNSENDABLE = re.compile(r"[\r\n\0\ud800-\udfff]")
-_CONNECTIONS = "{name} is set by the connection itself and cannot be replaced"
-_NOT_HEADERS = {
-    **dict.fromkeys(("host", "content-length", "transfer-encoding", "connection"), _CONNECTIONS),
+_FORBIDDEN_CHARACTERS = re.compile(r"[\r\n\0\ud800-\udfff]")
+_SET_BY_CONNECTION = "{name} is set by the connection itself and cannot be replaced"
+_RESERVED_HEADERS = {
+    **dict.fromkeys(("host", "content-length", "transfer-encoding", "connection"), _SET_BY_CONNECTION),
     "x-plex-token": "pass the token as token=, so that it stays secret and goes nowhere else",
-    HEADERS["client_identifier"].lower(): (
+    DEVICE_HEADERS["client_identifier"].lower(): (
         "pass the client identifier as client_identifier= or device=, so that it is never missing"
     ),
 }
@@ -92,14 +92,14 @@ class ClientOptions(TypedDict, total=False):
     on_retry: OnRetry | None
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+class CallSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Everything a call needs besides itself. `trusted` are the origins that the token may be sent to."""
 
     plex_tv: str | None = PLEX_TV
     server: str | None = None
     base_url: str | None = None
     token: Token | TokenSource | None = None
-    trusted: frozenset[str] = frozenset()
+    trusted_origins: frozenset[str] = frozenset()
     device: Device | None = None
     client_identifier: str | None = None
     headers: dict[str, str] = {}
@@ -122,39 +122,39 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.base_url or self.server or self.plex_tv}>"  # headers may hold secrets
 
-    def base(self, which: str) -> str:
+    def get_base_url(self, service: str) -> str:
         """Return the address that calls of this base go to.
 
         Raises:
             ValueError: it is a media server's call, and no server was named; or the other way about.
         """
-        found = self.base_url or (self.plex_tv if which == "plex.tv" else self.server)
-        if found is None:
-            known = "name one with server= or at()" if which == "server" else "this is one media server's client"
-            raise ValueError(f"this call goes to {'a media server' if which == 'server' else 'plex.tv'}: {known}")
-        return found
+        address = self.base_url or (self.plex_tv if service == "plex.tv" else self.server)
+        if address is None:
+            hint = "name one with server= or at()" if service == "server" else "this is one media server's client"
+            raise ValueError(f"this call goes to {'a media server' if service == 'server' else 'plex.tv'}: {hint}")
+        return address
 
-    def origin(self, which: str) -> str:
+    def get_origin(self, service: str) -> str:
         """Return the origin of that base, worked out once."""
         origins: dict[str, str] = vars(self).setdefault("origins", {})
-        if which not in origins:
-            origins[which] = origin_of(self.base(which))
-        return origins[which]
+        if service not in origins:
+            origins[service] = get_origin(self.get_base_url(service))
+        return origins[service]
 
-    def fixed_headers(self, device: Device) -> dict[str, str]:
+    def get_fixed_headers(self, device: Device) -> dict[str, str]:
         """Return the headers that are the same for every call, made once."""
         cached: dict[str, str] | None = vars(self).get("made_headers")
         if cached is None:
-            identity = device.headers()
+            identity = device.to_headers()
             if self.client_identifier:
-                identity[HEADERS["client_identifier"]] = self.client_identifier
-            own = {"Accept": "application/json", "Accept-Encoding": "gzip", **identity}
-            cached = merged(own, self.headers)
+                identity[DEVICE_HEADERS["client_identifier"]] = self.client_identifier
+            defaults = {"Accept": "application/json", "Accept-Encoding": "gzip", **identity}
+            cached = merge_headers(defaults, self.headers)
             vars(self)["made_headers"] = cached
         return cached
 
 
-def derived(settings: Settings, options: Options) -> Settings:
+def merge_options(settings: CallSettings, options: Options) -> CallSettings:
     """Apply options to settings.
 
     Raises:
@@ -163,63 +163,65 @@ def derived(settings: Settings, options: Options) -> Settings:
     if unknown := options.keys() - Options.__annotations__.keys():
         raise TypeError(f"there is no option {', '.join(sorted(unknown))}")
     changes: dict[str, object] = dict(options)
-    named = based(options["base_url"]) if "base_url" in options else None
-    if named:
-        changes["base_url"] = named
+    base_url = normalize_base_url(options["base_url"]) if "base_url" in options else None
+    if base_url:
+        changes["base_url"] = base_url
     if "headers" in options:
-        changes["headers"] = merged(settings.headers, allowed(options["headers"]))
+        changes["headers"] = merge_headers(settings.headers, validate_headers(options["headers"]))
     changed = msgspec.structs.replace(settings, **changes)
-    return with_token(changed, options["token"], beside=named) if "token" in options else changed
+    return with_token(changed, options["token"], trusted_url=base_url) if "token" in options else changed
 
 
-def with_token(settings: Settings, token: str | Token | TokenSource | None, *, beside: str | None = None) -> Settings:
+def with_token(
+    settings: CallSettings, token: str | Token | TokenSource | None, *, trusted_url: str | None = None
+) -> CallSettings:
     """Give settings a token, and say where it may go.
 
     A token that knows its origin, or whose source does, goes there; one that does not goes to the settings' own bases.
     Either also goes to the address that was named beside it.
     """
-    held = Token(token) if isinstance(token, str) else token
-    trusted = {origin_of(base) for base in (settings.plex_tv, settings.server, settings.base_url) if base}
-    if origin := getattr(held, "origin", None):
-        trusted &= {origin}
-    if beside:
-        trusted.add(origin_of(beside))
-    return msgspec.structs.replace(settings, token=held, trusted=frozenset(trusted))
+    source = Token(token) if isinstance(token, str) else token
+    trusted_origins = {get_origin(base) for base in (settings.plex_tv, settings.server, settings.base_url) if base}
+    if origin := getattr(source, "origin", None):
+        trusted_origins &= {origin}
+    if trusted_url:
+        trusted_origins.add(get_origin(trusted_url))
+    return msgspec.structs.replace(settings, token=source, trusted_origins=frozenset(trusted_origins))
 
 
-def placed(settings: Settings, url: str, token: str | Token | TokenSource | None) -> Settings:
+def with_server(settings: CallSettings, url: str, token: str | Token | TokenSource | None) -> CallSettings:
     """Make the settings of one media server's client: its address, its token, and no other place for that token."""
-    here = msgspec.structs.replace(settings, plex_tv=None, server=based(url), base_url=None)
-    return with_token(here, token, beside=url)
+    changed = msgspec.structs.replace(settings, plex_tv=None, server=normalize_base_url(url), base_url=None)
+    return with_token(changed, token, trusted_url=url)
 
 
-def based(url: str) -> str:
+def normalize_base_url(url: str) -> str:
     """Take an address as a base: without trailing slashes, and without the `/api/v2` that generated SDKs want.
 
     Raises:
         ValueError: it is no http or https address, or has a query or fragment.
     """
-    place, path = destination(url)
+    origin, path = split_url(url)
     if "?" in url or "#" in url:
         raise ValueError("a base address has no query or fragment")
-    return place.origin + path.rstrip("/").removesuffix("/v2").removesuffix("/api").rstrip("/")
+    return origin.url + path.rstrip("/").removesuffix("/v2").removesuffix("/api").rstrip("/")
 
 
-def allowed(headers: Mapping[str, str]) -> dict[str, str]:
+def validate_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Take further headers, refusing those that would break the exchange.
 
     Raises:
         ValueError: a name belongs to the connection, or is the token's or the client identifier's.
     """
     for name, value in headers.items():
-        if not HEADER_NAME.fullmatch(name) or _UNSENDABLE.search(value):
+        if not HEADER_NAME.fullmatch(name) or _FORBIDDEN_CHARACTERS.search(value):
             raise ValueError("a header's name holds only letters, digits and hyphens; its value, no line break or NUL")
-        if reason := _NOT_HEADERS.get(name.lower()):
+        if reason := _RESERVED_HEADERS.get(name.lower()):
             raise ValueError(reason.format(name=name))
-    return merged({}, headers)
+    return merge_headers({}, headers)
 
 
-def merged(headers: Mapping[str, str], further: Mapping[str, str]) -> dict[str, str]:
+def merge_headers(headers: Mapping[str, str], additional: Mapping[str, str]) -> dict[str, str]:
     """Add headers to others; a name that is there already, however it is capitalised, is replaced."""
-    named = {name.lower(): (name, value) for headers in (headers, further) for name, value in headers.items()}
-    return dict(named.values())
+    by_name = {name.lower(): (name, value) for headers in (headers, additional) for name, value in headers.items()}
+    return dict(by_name.values())

@@ -9,19 +9,19 @@ import os
 import time
 from typing import TypeVar, cast
 
-from ticketstub.client.flows.request import Senses
-from ticketstub.client.flows.steps import Do, Flow, Send, Sleep, Step
+from ticketstub.client.flows.request import Clock
+from ticketstub.client.flows.steps import Flow, RunBlocking, Send, Sleep, Step
 from ticketstub.client.transports.base import AsyncTransport, Transport
 from ticketstub.errors import PlexError
 
 V = TypeVar("V")
 
 
-def _chance() -> float:
+def _random() -> float:
     return int.from_bytes(os.urandom(4), "big") / 2**32
 
 
-SENSES = Senses(time.monotonic, time.time, _chance)
+SYSTEM_CLOCK = Clock(time.monotonic, time.time, _random)
 """The real clocks, and real chance."""
 
 
@@ -31,26 +31,26 @@ def run(flow: Flow[V], transport: Transport) -> V:
         step = next(flow)
         while True:
             try:
-                answer = _do(step, transport)
+                result = _perform_step(step, transport)
             except PlexError as failure:
                 step = flow.throw(failure)
             except StopIteration as stopped:  # or it would pass for the end of the flow
                 raise RuntimeError("a token source or transport raised StopIteration") from stopped
             else:
-                step = flow.send(answer)
+                step = flow.send(result)
     except StopIteration as end:
         return cast("V", end.value)
     finally:
         flow.close()
 
 
-def _do(step: Step, transport: Transport) -> object:
+def _perform_step(step: Step, transport: Transport) -> object:
     if isinstance(step, Send):
         return transport.send(step.request, deadline=step.deadline, connect_timeout=step.connect_timeout)
     if isinstance(step, Sleep):
         transport.sleep(step.seconds)
         return None
-    return step.work() if isinstance(step, Do) else step.question()
+    return step.work() if isinstance(step, RunBlocking) else step.callback()
 
 
 async def arun(flow: Flow[V], transport: AsyncTransport) -> V:
@@ -59,28 +59,28 @@ async def arun(flow: Flow[V], transport: AsyncTransport) -> V:
         step = next(flow)
         while True:
             try:
-                answer = await _ado(step, transport)
+                result = await _aperform_step(step, transport)
             except PlexError as failure:
                 step = flow.throw(failure)
             else:
-                step = flow.send(answer)
+                step = flow.send(result)
     except StopIteration as end:
         return cast("V", end.value)
     finally:
         flow.close()
 
 
-async def _ado(step: Step, transport: AsyncTransport) -> object:
+async def _aperform_step(step: Step, transport: AsyncTransport) -> object:
     if isinstance(step, Send):
         return await transport.send(step.request, deadline=step.deadline, connect_timeout=step.connect_timeout)
     if isinstance(step, Sleep):
         await transport.sleep(step.seconds)
         return None
-    if isinstance(step, Do):
+    if isinstance(step, RunBlocking):
         from asyncio import to_thread  # `Plex` loads none of it
 
         return await to_thread(step.work)
     from inspect import isawaitable  # as above
 
-    answer = step.question()
-    return await answer if isawaitable(answer) else answer
+    result = step.callback()
+    return await result if isawaitable(result) else result

@@ -8,28 +8,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Unpack
 
-from ticketstub.client.account import Sender
+from ticketstub.client.account import BaseClient
 from ticketstub.client.config import Options
-from ticketstub.tokens import Secret, Token, as_secret
+from ticketstub.tokens import Secret, Token, to_secret
 from ticketstub.tracebacks import hide_locals
 
 if TYPE_CHECKING:
     from ticketstub.crypto import Jwk, PublishedKeys
     from ticketstub.models import Account, AuthorizedDevice, Home, HomeUser, Pin, Source, TransientToken
-    from ticketstub.protocol.claim import ClaimedServer
+    from ticketstub.protocol.claim import ClaimStatus
     from ticketstub.protocol.security import TransientTokenScope, TransientTokenType
 
 
 @hide_locals
-class _Group:
+class _CallGroup:
     """Some calls of one sender."""
 
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
+    def __init__(self, client: BaseClient) -> None:
+        self._client = client
 
 
 @hide_locals
-class SecurityCalls(_Group):
+class SecurityCalls(_CallGroup):
     """The `authentication` group of a media server."""
 
     def get_transient_token(
@@ -53,7 +53,7 @@ class SecurityCalls(_Group):
         from ticketstub.protocol.security import GetTransientToken, TransientTokenScope, TransientTokenType
 
         call = GetTransientToken(type=TransientTokenType(type), scope=TransientTokenScope(scope))
-        return self._sender.send(call, **options)
+        return self._client.send(call, **options)
 
     def get_source_connection_information(
         self, *, source: str, refresh: bool = False, **options: Unpack[Options]
@@ -74,11 +74,11 @@ class SecurityCalls(_Group):
         """
         from ticketstub.protocol.security import GetSourceConnectionInformation
 
-        return self._sender.send(GetSourceConnectionInformation(source=source, refresh=refresh), **options)
+        return self._client.send(GetSourceConnectionInformation(source=source, refresh=refresh), **options)
 
 
 @hide_locals
-class Authentication(SecurityCalls):
+class AuthenticationCalls(SecurityCalls):
     """The `authentication` group of `Plex`: the media server's two calls, and plex.tv's two."""
 
     def get_token_details(self, **options: Unpack[Options]) -> Account:
@@ -93,7 +93,7 @@ class Authentication(SecurityCalls):
         """
         from ticketstub.protocol.account import GetTokenDetails
 
-        return self._sender.send(GetTokenDetails(), **options)
+        return self._client.send(GetTokenDetails(), **options)
 
     def post_users_sign_in_data(
         self,
@@ -122,12 +122,12 @@ class Authentication(SecurityCalls):
         """
         from ticketstub.protocol.account import PostUsersSignInData
 
-        call = PostUsersSignInData.of(login, password, verification_code, remember_me=remember_me)
-        return self._sender.send(call, **options)
+        call = PostUsersSignInData.from_text(login, password, verification_code, remember_me=remember_me)
+        return self._client.send(call, **options)
 
 
 @hide_locals
-class Pins(_Group):
+class PinCalls(_CallGroup):
     """The `pins` group of `Plex`: the calls behind a sign-in by browser or link code, one by one.
 
     `Plex.sign_in` and `begin_sign_in` do all of it; these are for programs that want each step in their own hands.
@@ -143,7 +143,7 @@ class Pins(_Group):
         """
         from ticketstub.protocol.pin import CreatePin
 
-        return self._sender.send(CreatePin(strong=strong, jwk=jwk), **options)
+        return self._client.send(CreatePin(strong=strong, jwk=jwk), **options)
 
     def get(self, pin_id: int, *, device_jwt: Secret | None = None, **options: Unpack[Options]) -> Pin:
         """Ask how a PIN stands (documented): its `auth_token` is there once somebody approved it.
@@ -158,7 +158,7 @@ class Pins(_Group):
         """
         from ticketstub.protocol.pin import GetPin
 
-        return self._sender.send(GetPin(id=pin_id, device_jwt=device_jwt), **options)
+        return self._client.send(GetPin(id=pin_id, device_jwt=device_jwt), **options)
 
     def link(self, code: str | Secret, **options: Unpack[Options]) -> None:
         """Approve a PIN for the client's own account (observed): what Plex's link page does.
@@ -168,11 +168,11 @@ class Pins(_Group):
         """
         from ticketstub.protocol.pin import LinkPin
 
-        self._sender.send(LinkPin(code=as_secret(code)), **options)
+        self._client.send(LinkPin(code=to_secret(code)), **options)
 
 
 @hide_locals
-class AuthKeys(_Group):
+class AuthKeyCalls(_CallGroup):
     """The `auth_keys` group of `Plex`: device keys and Plex's JWTs, call by call."""
 
     def register(self, jwk: Jwk, **options: Unpack[Options]) -> None:
@@ -183,13 +183,13 @@ class AuthKeys(_Group):
         """
         from ticketstub.protocol.device_key import RegisterKey
 
-        self._sender.send(RegisterKey(jwk=jwk), **options)
+        self._client.send(RegisterKey(jwk=jwk), **options)
 
-    def nonce(self, **options: Unpack[Options]) -> str:
+    def get_nonce(self, **options: Unpack[Options]) -> str:
         """Get a nonce to sign; it lives for five minutes and is good once (documented)."""
         from ticketstub.protocol.device_key import GetNonce
 
-        return self._sender.send(GetNonce(), **options)
+        return self._client.send(GetNonce(), **options)
 
     def exchange(self, jwt: Secret, **options: Unpack[Options]) -> Token:
         """Exchange what `DeviceKey.sign` made for Plex's JWT, which lives for seven days (documented).
@@ -199,33 +199,33 @@ class AuthKeys(_Group):
         """
         from ticketstub.protocol.device_key import ExchangeDeviceJwt
 
-        return self._sender.send(ExchangeDeviceJwt(jwt=jwt), **options)
+        return self._client.send(ExchangeDeviceJwt(jwt=jwt), **options)
 
-    def published(self, **options: Unpack[Options]) -> PublishedKeys:
+    def get_published_keys(self, **options: Unpack[Options]) -> PublishedKeys:
         """Get the keys that Plex signs with (documented)."""
         from ticketstub.crypto import PublishedKeys
         from ticketstub.protocol.device_key import GetPublishedKeys
 
-        return PublishedKeys(keys=self._sender.send(GetPublishedKeys(), **options))
+        return PublishedKeys(keys=self._client.send(GetPublishedKeys(), **options))
 
 
 @hide_locals
-class HomeCalls(_Group):
+class HomeCalls(_CallGroup):
     """The `home` group of `Plex`: the users of a Plex Home, and their passcodes."""
 
-    def details(self, **options: Unpack[Options]) -> Home:
+    def get(self, **options: Unpack[Options]) -> Home:
         """Ask about the Home itself, without its users (observed)."""
         from ticketstub.protocol.home import GetHome
 
-        return self._sender.send(GetHome(), **options)
+        return self._client.send(GetHome(), **options)
 
-    def users(self, **options: Unpack[Options]) -> tuple[HomeUser, ...]:
+    def list_users(self, **options: Unpack[Options]) -> tuple[HomeUser, ...]:
         """List the users of the Home (observed)."""
         from ticketstub.protocol.home import GetHomeUsers
 
-        return self._sender.send(GetHomeUsers(), **options)
+        return self._client.send(GetHomeUsers(), **options)
 
-    def switch(
+    def switch_user(
         self, user: HomeUser | str, *, passcode: str | Secret | None = None, **options: Unpack[Options]
     ) -> Account:
         """Get another user's account and token (observed). The client itself stays as it is.
@@ -244,7 +244,7 @@ class HomeCalls(_Group):
         uuid = user if isinstance(user, str) else user.uuid
         if not uuid:
             raise ValueError("this user has no uuid")
-        return self._sender.send(SwitchHomeUser(uuid=uuid, passcode=as_secret(passcode)), **options)
+        return self._client.send(SwitchHomeUser(uuid=uuid, passcode=to_secret(passcode)), **options)
 
     def set_passcode(
         self,
@@ -268,14 +268,14 @@ class HomeCalls(_Group):
         """
         from ticketstub.protocol.home import SetPasscode
 
-        call = SetPasscode(id=user_id, passcode=as_passcode(passcode), current=as_secret(current))
-        self._sender.send(call, **options)
+        call = SetPasscode(id=user_id, passcode=parse_passcode(passcode), current=to_secret(current))
+        self._client.send(call, **options)
 
     def remove_passcode(self, user_id: int, *, current: str | Secret, **options: Unpack[Options]) -> None:
         """Remove one's own passcode (observed); as `set_passcode`."""
         from ticketstub.protocol.home import SetPasscode
 
-        self._sender.send(SetPasscode(id=user_id, passcode=Secret(""), current=as_secret(current)), **options)
+        self._client.send(SetPasscode(id=user_id, passcode=Secret(""), current=to_secret(current)), **options)
 
     def set_managed_passcode(self, user_id: int, passcode: str | Secret, **options: Unpack[Options]) -> None:
         """Set a managed user's passcode, as the Home's administrator (observed).
@@ -285,24 +285,24 @@ class HomeCalls(_Group):
         """
         from ticketstub.protocol.home import SetManagedPasscode
 
-        self._sender.send(SetManagedPasscode(id=user_id, passcode=as_passcode(passcode)), **options)
+        self._client.send(SetManagedPasscode(id=user_id, passcode=parse_passcode(passcode)), **options)
 
     def remove_managed_passcode(self, user_id: int, **options: Unpack[Options]) -> None:
         """Remove a managed user's passcode, as the Home's administrator (observed)."""
         from ticketstub.protocol.home import SetManagedPasscode
 
-        self._sender.send(SetManagedPasscode(id=user_id, remove=True), **options)
+        self._client.send(SetManagedPasscode(id=user_id, remove=True), **options)
 
 
 @hide_locals
-class Devices(_Group):
+class DeviceCalls(_CallGroup):
     """The `devices` group of `Plex`: the account's authorized devices."""
 
     def list(self, **options: Unpack[Options]) -> tuple[AuthorizedDevice, ...]:
         """List the devices that may act for the account (observed). Plex tells each one's token here."""
         from ticketstub.protocol.device import GetDevices
 
-        return self._sender.send(GetDevices(), **options)
+        return self._client.send(GetDevices(), **options)
 
     def remove(self, device_id: int, **options: Unpack[Options]) -> None:
         """Remove a device, which ends its tokens (observed).
@@ -316,18 +316,18 @@ class Devices(_Group):
         """
         from ticketstub.protocol.device import RemoveDevice
 
-        self._sender.send(RemoveDevice(id=device_id), **options)
+        self._client.send(RemoveDevice(id=device_id), **options)
 
 
 @hide_locals
-class Claims(_Group):
+class ClaimCalls(_CallGroup):
     """The `claims` group of `Plex`: adding a media server to the account."""
 
-    def token(self, **options: Unpack[Options]) -> Token:
+    def create_token(self, **options: Unpack[Options]) -> Token:
         """Get a claim token; it lives for four minutes and signs nobody in (observed)."""
         from ticketstub.protocol.claim import GetClaimToken
 
-        return self._sender.send(GetClaimToken(), **options)
+        return self._client.send(GetClaimToken(), **options)
 
     def exchange(self, claim_token: Secret, **options: Unpack[Options]) -> Account:
         """Exchange a claim token for a server's own token, as that server: its machine identifier asks (observed).
@@ -338,20 +338,20 @@ class Claims(_Group):
         """
         from ticketstub.protocol.claim import ExchangeClaim
 
-        return self._sender.send(ExchangeClaim(token=claim_token), **options)
+        return self._client.send(ExchangeClaim(token=claim_token), **options)
 
 
 @hide_locals
-class ServerClaims(_Group):
+class ServerClaimCalls(_CallGroup):
     """The `claims` group of a media server: whose it is."""
 
-    def state(self, **options: Unpack[Options]) -> ClaimedServer:
+    def get_state(self, **options: Unpack[Options]) -> ClaimStatus:
         """Ask how the server stands with plex.tv; its owner only (observed)."""
-        from ticketstub.protocol.claim import GetClaimedServer
+        from ticketstub.protocol.claim import GetClaimStatus
 
-        return self._sender.send(GetClaimedServer(), **options)
+        return self._client.send(GetClaimStatus(), **options)
 
-    def claim(self, claim_token: Secret, **options: Unpack[Options]) -> ClaimedServer:
+    def claim(self, claim_token: Secret, **options: Unpack[Options]) -> ClaimStatus:
         """Make an unclaimed server one's own (observed). It takes that only from its own machine or network.
 
         Args:
@@ -360,18 +360,18 @@ class ServerClaims(_Group):
         """
         from ticketstub.protocol.claim import ClaimServer
 
-        return self._sender.send(ClaimServer(token=claim_token), **options)
+        return self._client.send(ClaimServer(token=claim_token), **options)
 
-    def end(self, **options: Unpack[Options]) -> ClaimedServer:
+    def unclaim(self, **options: Unpack[Options]) -> ClaimStatus:
         """Take the server out of its owner's account (observed)."""
         from ticketstub.protocol.claim import UnclaimServer
 
-        return self._sender.send(UnclaimServer(), **options)
+        return self._client.send(UnclaimServer(), **options)
 
 
-def as_passcode(given: str | Secret) -> Secret:
+def parse_passcode(value: str | Secret) -> Secret:
     """Take a passcode; raises `ValueError` for what is not four digits."""
-    passcode = as_secret(given)
+    passcode = to_secret(value)
     digits = passcode.reveal()
     if len(digits) != 4 or not (digits.isascii() and digits.isdigit()):
         raise ValueError("a passcode is four digits")

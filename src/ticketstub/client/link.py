@@ -9,26 +9,26 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Generic, TypeVar
 
-from ticketstub.client.flows.request import Published
+from ticketstub.client.flows.request import PublishedKeyCache
 from ticketstub.device import Device
 
 T = TypeVar("T")
 
-DEFAULT_PROGRAM = "Ticketstub"
+DEFAULT_APP = "Ticketstub"
 
 
-class Link(Generic[T]):
+class SharedTransport(Generic[T]):
     """A transport that is made when it is first needed."""
 
-    def __init__(self, make: Callable[[], T]) -> None:
-        self._make = make
+    def __init__(self, factory: Callable[[], T]) -> None:
+        self._factory = factory
         self._transport: T | None = None
         self._closed = False
         self._lock = Lock()
-        self.remembered: Device | None = None
-        self.published = Published()
+        self.device: Device | None = None
+        self.published_keys = PublishedKeyCache()
 
-    def open(self) -> T:
+    def get_transport(self) -> T:
         """Return the transport.
 
         Raises:
@@ -36,20 +36,20 @@ class Link(Generic[T]):
         """
         if self._closed:
             raise RuntimeError("this client was closed; make a new one")
-        return self._transport or self._first()
+        return self._transport or self._create_transport()
 
-    def _first(self) -> T:
+    def _create_transport(self) -> T:
         with self._lock:  # two first calls at once must not make two
             if self._transport is None:
-                self._transport = self._make()
+                self._transport = self._factory()
             return self._transport
 
-    def close(self) -> T | None:
+    def mark_closed(self) -> T | None:
         """Mark it closed and return the transport, if there is one to close."""
         transport, self._transport, self._closed = self._transport, None, True
         return transport
 
-    def remember(self) -> Device:
+    def load_device(self) -> Device:
         """Read this installation's own device, once for all that share the link. It reads a file."""
-        self.remembered = Device.remembered_or_new(DEFAULT_PROGRAM)
-        return self.remembered
+        self.device = Device.load_or_use_temporary(DEFAULT_APP)
+        return self.device

@@ -9,25 +9,25 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from ticketstub.client.flows.pending import Begun, BegunPin, loaded
+from ticketstub.client.flows.pending import PendingPin, PendingState, load_pending_pin
 from ticketstub.tracebacks import hide_locals
 
 if TYPE_CHECKING:
-    from ticketstub.client.flows.stored_session import Kept
+    from ticketstub.client.flows.stored_session import StoredSession
     from ticketstub.client.plex import Plex
-    from ticketstub.credentials import Credentials
+    from ticketstub.credentials import CredentialStore
     from ticketstub.crypto import DeviceKey
 
 
 @hide_locals
-class SignIn(Begun):
+class PendingSignIn(PendingState):
     """A sign-in that waits for the user's approval; `Plex.begin_sign_in` begins one."""
 
-    def __init__(self, plex: Plex, pin: BegunPin, *, device_key: DeviceKey | None = None) -> None:
+    def __init__(self, plex: Plex, pin: PendingPin, *, device_key: DeviceKey | None = None) -> None:
         super().__init__(pin)
         self._plex = plex
         self._key = device_key
-        self._kept: Kept | None = None
+        self._session: StoredSession | None = None
 
     @classmethod
     def load(cls, data: str | bytes, *, plex: Plex | None = None, device_key: DeviceKey | None = None) -> Self:
@@ -46,7 +46,7 @@ class SignIn(Begun):
         from ticketstub.client.plex import Plex
 
         client = plex or Plex()
-        return cls(client, loaded(data, client.plex_tv, device_key), device_key=device_key)
+        return cls(client, load_pending_pin(data, client.plex_tv, device_key), device_key=device_key)
 
     def is_done(self) -> bool:
         """Ask Plex once whether the user has approved, without waiting; `finish` needs no further question then.
@@ -56,17 +56,17 @@ class SignIn(Begun):
         Raises:
             PinExpired, Denied: there is nothing to wait for any more. Other errors of the call mean: ask again later.
         """
-        from ticketstub.client.flows.pin import once
+        from ticketstub.client.flows.pin import poll_once
 
-        if self._kept is None:
-            self._kept = self._plex.follow(partial(once, self._pin, self._key))
-        return self._kept is not None
+        if self._session is None:
+            self._session = self._plex.run_flow(partial(poll_once, self._pin, self._key))
+        return self._session is not None
 
     def finish(
         self,
         *,
-        give_up: float | None = None,
-        credentials: Credentials | None = None,
+        max_wait: float | None = None,
+        store: CredentialStore | None = None,
         app: str | None = None,
         profile: str = "default",
     ) -> Plex:
@@ -75,8 +75,8 @@ class SignIn(Begun):
         An outage does not end the wait: not a 429, a 5xx, a lost connection, a page in place of an answer.
 
         Args:
-            give_up: after how many seconds to stop waiting; by default the PIN's own time.
-            credentials: where to keep the sign-in; by default nowhere.
+            max_wait: after how many seconds to stop waiting; by default the PIN's own time.
+            store: where to keep the sign-in; by default nowhere.
             app: for which program; by default the product that the sign-in's device names, as in `Plex.sign_in`.
             profile: under which name.
 
@@ -84,14 +84,14 @@ class SignIn(Begun):
             PinExpired, Denied, GaveUp: no approval came.
             Unauthorized, BadRequest, Refusal: Plex does not take the question itself.
         """
-        from ticketstub.client.flows.pin import until_approved
-        from ticketstub.client.flows.session import stored
-        from ticketstub.credentials.store import COMMAND
+        from ticketstub.client.flows.pin import wait_for_approval
+        from ticketstub.client.flows.session import save_session
+        from ticketstub.credentials.store import COMMAND_APP
 
-        if self._kept is None:
-            self._kept = self._plex.follow(partial(until_approved, self._pin, self._key, give_up=give_up))
-        kept = self._kept
-        if credentials is not None:
-            app = app or kept.device.product or COMMAND
-            kept = self._plex.follow(partial(stored, kept, credentials, app, profile, before="none"))
-        return self._plex.with_options(token=kept, device=kept.device)
+        if self._session is None:
+            self._session = self._plex.run_flow(partial(wait_for_approval, self._pin, self._key, max_wait=max_wait))
+        session = self._session
+        if store is not None:
+            app = app or session.device.product or COMMAND_APP
+            session = self._plex.run_flow(partial(save_session, session, store, app, profile, previous_status="none"))
+        return self._plex.with_options(token=session, device=session.device)

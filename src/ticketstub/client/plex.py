@@ -10,60 +10,60 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Self, Unpack
 
-from ticketstub.client.account import Sender, SignedInSender
+from ticketstub.client.account import AccountClient, BaseClient
 from ticketstub.client.config import (
     PLEX_TV,
+    CallSettings,
     ClientOptions,
     OnRequest,
     OnResponse,
     OnRetry,
     Options,
     Retry,
-    Settings,
     TokenSource,
-    allowed,
-    based,
-    placed,
+    normalize_base_url,
+    validate_headers,
+    with_server,
     with_token,
 )
 from ticketstub.client.driver import run
-from ticketstub.client.flows.steps import do
+from ticketstub.client.flows.steps import run_blocking
 from ticketstub.client.groups import (
-    Authentication,
-    AuthKeys,
-    Claims,
-    Devices,
+    AuthenticationCalls,
+    AuthKeyCalls,
+    ClaimCalls,
+    DeviceCalls,
     HomeCalls,
-    Pins,
+    PinCalls,
     SecurityCalls,
-    ServerClaims,
+    ServerClaimCalls,
 )
-from ticketstub.client.link import DEFAULT_PROGRAM, Link
-from ticketstub.client.transports import transport_for
+from ticketstub.client.link import DEFAULT_APP, SharedTransport
+from ticketstub.client.transports import create_transport
 from ticketstub.errors import PlexError
 from ticketstub.messages import Response
-from ticketstub.tokens import Secret, Token, as_secret
-from ticketstub.tracebacks import hide_locals, without_our_frames
+from ticketstub.tokens import Secret, Token, to_secret
+from ticketstub.tracebacks import drop_internal_frames, hide_locals
 
 if TYPE_CHECKING:
     from ticketstub.client.flows.browser import OpenBrowser
-    from ticketstub.client.flows.check import Checked
+    from ticketstub.client.flows.check import TokenCheck
     from ticketstub.client.flows.sign_in_options import AskCode, OnCode
-    from ticketstub.client.pending import SignIn
-    from ticketstub.credentials import Credentials, Storage
+    from ticketstub.client.pending import PendingSignIn
+    from ticketstub.credentials import CredentialStore, StoreKind
     from ticketstub.crypto import DeviceKey
     from ticketstub.device import Device
-    from ticketstub.protocol.media_server import Verb
+    from ticketstub.protocol.media_server import Method
 
 
 @hide_locals
-class MediaServer(Sender):
+class MediaServer(BaseClient):
     """One media server and the token for it; `Plex.at` makes one."""
 
     @property
     def url(self) -> str:
         """Its address."""
-        return self._settings.base("server")
+        return self._settings.get_base_url("server")
 
     @property
     def token(self) -> Token | None:
@@ -76,9 +76,9 @@ class MediaServer(Sender):
         return SecurityCalls(self)
 
     @property
-    def claims(self) -> ServerClaims:
+    def claims(self) -> ServerClaimCalls:
         """Whose the media server is."""
-        return ServerClaims(self)
+        return ServerClaimCalls(self)
 
     def get(self, path: str, query: Mapping[str, str] | None = None, **options: Unpack[Options]) -> Response:
         """Ask for anything else by GET; `json()` of what comes back reads it.
@@ -95,7 +95,7 @@ class MediaServer(Sender):
 
     def request(
         self,
-        method: Verb,
+        method: Method,
         path: str,
         query: Mapping[str, str] | None = None,
         *,
@@ -106,12 +106,12 @@ class MediaServer(Sender):
         """Ask for anything else by any method; as `get`, with a body and its media type."""
         from ticketstub.protocol.media_server import RawRequest
 
-        call = RawRequest(verb=method, at=path, query=dict(query or {}), content=body, content_type=content_type)
+        call = RawRequest(method=method, path=path, query=dict(query or {}), content=body, content_type=content_type)
         return self.send(call, **options)
 
 
 @hide_locals
-class Plex(SignedInSender):
+class Plex(AccountClient):
     """Plex, from a program's point of view: plex.tv and, where one is named, a media server.
 
     Args:
@@ -145,40 +145,40 @@ class Plex(SignedInSender):
         on_response: OnResponse | None = None,
         on_retry: OnRetry | None = None,
     ) -> None:
-        settings = Settings(
+        settings = CallSettings(
             device=device,
-            server=based(server) if server else None,
-            plex_tv=based(plex_tv),
+            server=normalize_base_url(server) if server else None,
+            plex_tv=normalize_base_url(plex_tv),
             timeout=timeout,
             connect_timeout=connect_timeout,
             retry=retry,
-            headers=allowed(headers or {}),
+            headers=validate_headers(headers or {}),
             on_request=on_request,
             on_response=on_response,
             on_retry=on_retry,
         )
-        link = Link(lambda: transport_for(transport))
-        super().__init__(with_token(settings, token, beside=server), link)
+        shared = SharedTransport(lambda: create_transport(transport))
+        super().__init__(with_token(settings, token, trusted_url=server), shared)
 
     @property
     def plex_tv(self) -> str:
         """The address of plex.tv, or of the local Plex that stands for it."""
-        return self._settings.base("plex.tv")
+        return self._settings.get_base_url("plex.tv")
 
     @property
-    def authentication(self) -> Authentication:
+    def authentication(self) -> AuthenticationCalls:
         """The four operations of Plex's Authentication reference pages."""
-        return Authentication(self)
+        return AuthenticationCalls(self)
 
     @property
-    def pins(self) -> Pins:
+    def pins(self) -> PinCalls:
         """The calls behind a sign-in by browser or link code, one by one."""
-        return Pins(self)
+        return PinCalls(self)
 
     @property
-    def auth_keys(self) -> AuthKeys:
+    def auth_keys(self) -> AuthKeyCalls:
         """Device keys and Plex's JWTs, call by call."""
-        return AuthKeys(self)
+        return AuthKeyCalls(self)
 
     @property
     def home(self) -> HomeCalls:
@@ -186,14 +186,14 @@ class Plex(SignedInSender):
         return HomeCalls(self)
 
     @property
-    def devices(self) -> Devices:
+    def devices(self) -> DeviceCalls:
         """The account's authorized devices."""
-        return Devices(self)
+        return DeviceCalls(self)
 
     @property
-    def claims(self) -> Claims:
+    def claims(self) -> ClaimCalls:
         """Adding a media server to the account."""
-        return Claims(self)
+        return ClaimCalls(self)
 
     def at(self, url: str, *, token: str | Token | TokenSource | None = None) -> MediaServer:
         """Return the client of one media server, sharing this one's connections.
@@ -202,12 +202,12 @@ class Plex(SignedInSender):
             url: its address.
             token: the token for it, which you thereby say belongs there. Without one, none is sent.
         """
-        return MediaServer(placed(self._settings, url, token), self._link)
+        return MediaServer(with_server(self._settings, url, token), self._shared)
 
     @classmethod
     def sign_in(
         cls,
-        app: str = DEFAULT_PROGRAM,
+        app: str = DEFAULT_APP,
         *,
         login: str | None = None,
         password: str | Secret | None = None,
@@ -219,9 +219,9 @@ class Plex(SignedInSender):
         forward_url: str | None = None,
         on_code: OnCode | None = None,
         open_browser: bool | OpenBrowser = True,
-        give_up: float | None = None,
-        credentials: Credentials | None = None,
-        storage: Storage = "auto",
+        max_wait: float | None = None,
+        store: CredentialStore | None = None,
+        storage: StoreKind = "auto",
         **client: Unpack[ClientOptions],
     ) -> Self:
         """Sign in, or take up the sign-in that is kept: the usual way to a client.
@@ -243,13 +243,13 @@ class Plex(SignedInSender):
             code: whether the user types a code of 4 characters on `plex.tv/link`, on whatever device, instead of
                 opening an address here.
             forward_url: where the browser is sent after the approval.
-            on_code: told of the begun sign-in (`Begun`: `url`, `code`, `qr()`), to show it. Without it, the browser is
-                opened; where that is not possible, or nothing comes back for five seconds, address, code and QR code
-                are written to standard error if that is a terminal, and the wait goes on.
+            on_code: told of the begun sign-in (`PendingState`: `url`, `code`, `qr()`), to show it. Without it, the
+                browser is opened; where that is not possible, or nothing comes back for five seconds, address, code
+                and QR code are written to standard error if that is a terminal, and the wait goes on.
             open_browser: whether the browser is opened, or the function that opens an address. With `code`, only if
                 there is no `on_code`.
-            give_up: after how many seconds to stop waiting; by default the PIN's own time, 15 or 30 minutes.
-            credentials: where sign-ins are kept; by default where `storage` says.
+            max_wait: after how many seconds to stop waiting; by default the PIN's own time, 15 or 30 minutes.
+            store: where sign-ins are kept; by default where `storage` says.
             storage: `auto` (the keyring; else a file that only this user can read), `keyring`, `file`, `memory`.
                 `signed_in.where` says which it is.
             client: as the constructor's arguments of these names.
@@ -262,13 +262,13 @@ class Plex(SignedInSender):
             CredentialsError: the store of credentials cannot be read or written.
             ValueError: only one of `login` and `password` is given, or an address or a name is none; nothing was sent.
         """
-        from ticketstub.client.flows.browser import tell_terminal
+        from ticketstub.client.flows.browser import write_to_terminal
         from ticketstub.client.flows.sign_in import sign_in
-        from ticketstub.client.flows.sign_in_options import Wish, installation
+        from ticketstub.client.flows.sign_in_options import SignInOptions, load_app_device
 
-        wish = Wish(
+        options = SignInOptions(
             login=login,
-            password=as_secret(password),
+            password=to_secret(password),
             ask_code=ask_code,
             remember_me=remember_me,
             device_key=device_key,
@@ -276,24 +276,24 @@ class Plex(SignedInSender):
             forward_url=forward_url,
             on_code=on_code,
             open_browser=open_browser,
-            give_up=give_up,
+            max_wait=max_wait,
             app=app,
             profile=profile,
-            credentials=credentials,
+            store=store,
             storage=storage,
-            own_device=client.get("device") is not None,
-            tell=tell_terminal,
+            has_custom_device=client.get("device") is not None,
+            show_text=write_to_terminal,
         )
         plex = cls(**client)
         try:
             device = client.get("device")
             if device is None:
-                device = run(do(partial(installation, app, profile)), plex._link.open())
-            kept = plex.follow(partial(sign_in, wish), device=device)
-            return plex.with_options(token=kept, device=kept.device)
+                device = run(run_blocking(partial(load_app_device, app, profile)), plex._shared.get_transport())
+            session = plex.run_flow(partial(sign_in, options), device=device)
+            return plex.with_options(token=session, device=session.device)
         except PlexError as failure:  # for a person to read: our own frames say nothing more
             plex.close()
-            raise without_our_frames(failure) from failure.__cause__
+            raise drop_internal_frames(failure) from failure.__cause__
         except BaseException:
             plex.close()
             raise
@@ -305,32 +305,32 @@ class Plex(SignedInSender):
         code: bool = False,
         device_key: DeviceKey | None = None,
         **options: Unpack[Options],
-    ) -> SignIn:
+    ) -> PendingSignIn:
         """Begin a sign-in in the browser that this program, or another process of it, finishes later.
 
         For web applications: keep what `dump()` returns with the user's session, send the user's browser to `url`, and
-        finish after it comes back to `forward_url`: `SignIn.load(kept, plex=plex).finish()`.
+        finish after it comes back to `forward_url`: `PendingSignIn.load(kept, plex=plex).finish()`.
 
         Args:
             forward_url: where the browser is sent afterwards, to http or https (observed); Plex adds nothing to it.
             code: whether the user types a code of 4 characters instead.
             device_key: the key that the token is to be bound to; the token is a JWT then. It is not in the dump: keep
-                it where secrets are kept, and pass it to `SignIn.load`.
+                it where secrets are kept, and pass it to `PendingSignIn.load`.
             options: how to make the call (see `Options`).
 
         Raises:
             RateLimited: too many PINs were made.
             ValueError: `forward_url` is no http or https address; nothing was sent.
         """
-        from ticketstub.client.flows.pin import begin
-        from ticketstub.client.pending import SignIn
+        from ticketstub.client.flows.pin import create_pin
+        from ticketstub.client.pending import PendingSignIn
 
-        begun = self.follow(partial(begin, strong=not code, forward_url=forward_url, key=device_key), **options)
-        return SignIn(self.with_options(**options) if options else self, begun, device_key=device_key)
+        pin = self.run_flow(partial(create_pin, strong=not code, forward_url=forward_url, key=device_key), **options)
+        return PendingSignIn(self.with_options(**options) if options else self, pin, device_key=device_key)
 
 
 @hide_locals
-def check(token: str | Token, *, server: str | None = None, **client: Unpack[ClientOptions]) -> Checked:
+def check(token: str | Token, *, server: str | None = None, **client: Unpack[ClientOptions]) -> TokenCheck:
     """Find out about a token by asking plex.tv, over the network, and a media server if one is named.
 
     A token that plex.tv does not know, or of a kind that it never knows, is sent to the named server: name one only if
@@ -347,7 +347,7 @@ def check(token: str | Token, *, server: str | None = None, **client: Unpack[Cli
     Raises:
         ValueError: the text is no token at all (an e-mail address, a whole header); nothing was sent.
     """
-    from ticketstub.client.flows.check import check as flow
+    from ticketstub.client.flows.check import check_token as flow
 
     with Plex(server=server, **client) as plex:
-        return plex.follow(partial(flow, token))
+        return plex.run_flow(partial(flow, token))

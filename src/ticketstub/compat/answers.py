@@ -1,7 +1,7 @@
 """What the SDK shows of an answer, and what to say where a snippet goes beyond what is covered.
 
-Rule: a body may hold secrets; only who asks sees it. An argument that cannot be honoured is a `NotCovered`; a group,
-operation or name is an `AttributeError`, so that `hasattr` and `getattr` with a default work.
+Rule: a body may hold secrets; only who asks sees it. An argument that cannot be honoured is a `UnsupportedArgument`;
+a group, operation or name is an `AttributeError`, so that `hasattr` and `getattr` with a default work.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from ticketstub.messages import Response
 
-OURS = {
+REPLACEMENTS = {
     "get_identity": "Plex.identity()",
     "get_server_identity": "Plex.identity()",
     "get_server_info": "Plex.server_information()",
@@ -20,16 +20,18 @@ OURS = {
 }
 """Their operations and our names for them, where we have one."""
 
-_OTHERWISE = "for a media server's other paths, ticketstub.MediaServer.get() and .request(): Plex().at(url, token=…)"
+_DEFAULT_ADVICE = (
+    "for a media server's other paths, ticketstub.MediaServer.get() and .request(): Plex().at(url, token=…)"
+)
 
 
-class NotCovered(TypeError):
+class UnsupportedArgument(TypeError):
     """An argument of the original that is not honoured here; the message names what to use instead."""
 
 
-def missing(where: str, name: str) -> AttributeError:
+def build_missing_error(where: str, name: str) -> AttributeError:
     """Make the error for a name that the original has and this has not."""
-    instead = f"use ticketstub.{OURS[name]}" if name in OURS else _OTHERWISE
+    instead = f"use ticketstub.{REPLACEMENTS[name]}" if name in REPLACEMENTS else _DEFAULT_ADVICE
     return AttributeError(
         f"{where} has no {name}: only what the Authentication reference pages hold is covered; {instead}"
     )

@@ -4,33 +4,33 @@
     with store.lock(issuer, profile):
         kept = store.load(issuer, profile)
 
-Rule: every store keeps the same `Credential`s and promises the same (`Credentials`, in base.py): whole or not at all,
-one writer at a time, found again after a crash, and never another issuer's. The keyring library is loaded with the
+Rule: every store keeps the same `Credential`s and promises the same (`CredentialStore`, in base.py): whole or not at
+all, one writer at a time, found again after a crash, and never another issuer's. The keyring library is loaded with the
 first question to a keyring.
 """
 
 from __future__ import annotations
 
-from ticketstub.credentials.default import Storage, default_credentials
-from ticketstub.credentials.file import FileCredentials
-from ticketstub.credentials.keep_alive import Renewal, next_ping, renewal_due
-from ticketstub.credentials.keyring import KeyringCredentials
-from ticketstub.credentials.memory import MemoryCredentials
-from ticketstub.credentials.store import DEFAULT_PROFILE, Credential, Credentials, Entry
-from ticketstub.credentials.system_keyring import keyring_available
+from ticketstub.credentials.default import StoreKind, default_store
+from ticketstub.credentials.file import FileStore
+from ticketstub.credentials.keep_alive import Renewal, check_renewal, get_ping_delay
+from ticketstub.credentials.keyring import KeyringStore
+from ticketstub.credentials.memory import MemoryStore
+from ticketstub.credentials.store import DEFAULT_PROFILE, Credential, CredentialStore, Entry
+from ticketstub.credentials.system_keyring import is_keyring_available
 
 __all__ = [
     "DEFAULT_PROFILE",
     "Credential",
-    "Credentials",
+    "CredentialStore",
     "Entry",
-    "FileCredentials",
-    "KeyringCredentials",
-    "MemoryCredentials",
+    "FileStore",
+    "KeyringStore",
+    "MemoryStore",
     "Renewal",
-    "Storage",
-    "default_credentials",
-    "keyring_available",
-    "next_ping",
-    "renewal_due",
+    "StoreKind",
+    "check_renewal",
+    "default_store",
+    "get_ping_delay",
+    "is_keyring_available",
 ]

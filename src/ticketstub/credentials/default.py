@@ -10,19 +10,19 @@ import os
 import warnings
 from typing import Literal
 
-from ticketstub.credentials.file import FileCredentials
-from ticketstub.credentials.keyring import KeyringCredentials
-from ticketstub.credentials.memory import MemoryCredentials
-from ticketstub.credentials.store import Credentials, Entry
-from ticketstub.credentials.system_keyring import keyring_available
+from ticketstub.credentials.file import FileStore
+from ticketstub.credentials.keyring import KeyringStore
+from ticketstub.credentials.memory import MemoryStore
+from ticketstub.credentials.store import CredentialStore, Entry
+from ticketstub.credentials.system_keyring import is_keyring_available
 from ticketstub.errors import CredentialsError, PlexWarning
 
-Storage = Literal["auto", "keyring", "file", "memory"]
+StoreKind = Literal["auto", "keyring", "file", "memory"]
 
 
-def default_credentials(
-    storage: Storage = "auto", directory: str | os.PathLike[str] | None = None, *, wanted: Entry | None = None
-) -> Credentials:
+def default_store(
+    storage: StoreKind = "auto", directory: str | os.PathLike[str] | None = None, *, entry: Entry | None = None
+) -> CredentialStore:
     """Return the store that suits this computer, or the one that is named. Nothing is written yet.
 
     Where sign-ins are kept already, that store is taken: first the keyring, then the files. Else the keyring, if there
@@ -33,7 +33,7 @@ def default_credentials(
         storage: the store to take; `auto` chooses.
         directory: the folder of the files, and in it `keyring` for the keyring's notes; by default in the user's data
             directory for Ticketstub.
-        wanted: what is looked for; a store that has it comes first.
+        entry: what is looked for; a store that has it comes first.
 
     Raises:
         ValueError: `storage` is none of these.
@@ -42,42 +42,42 @@ def default_credentials(
     if storage not in {"auto", "keyring", "file", "memory"}:
         raise ValueError('storage is "auto", "keyring", "file" or "memory"')
     if storage == "memory":
-        return MemoryCredentials()
+        return MemoryStore()
     try:
-        files = FileCredentials(directory)
+        files = FileStore(directory)
     except CredentialsError as error:  # no home folder is known
         if storage == "auto":
-            return _nowhere(str(error))
+            return _fall_back_to_memory(str(error))
         raise
     if storage == "file":
         return files
-    keyring = KeyringCredentials(directory=files.directory / "keyring")
-    return keyring if storage == "keyring" else _chosen(keyring, files, wanted)
+    keyring = KeyringStore(directory=files.directory / "keyring")
+    return keyring if storage == "keyring" else _choose_store(keyring, files, entry)
 
 
-def _chosen(keyring: KeyringCredentials, files: FileCredentials, wanted: Entry | None) -> Credentials:
-    available = keyring_available()
-    noted = keyring.noted()  # what it has no note of it is not asked for
-    if wanted and available and any(note[:2] == wanted[:2] for note in noted) and _has(keyring, wanted):
+def _choose_store(keyring: KeyringStore, files: FileStore, entry: Entry | None) -> CredentialStore:
+    available = is_keyring_available()
+    notes = keyring.list_notes()  # what it has no note of it is not asked for
+    if entry and available and any(note[:2] == entry[:2] for note in notes) and _has_entry(keyring, entry):
         return keyring
-    if wanted and _has(files, wanted):
+    if entry and _has_entry(files, entry):
         return files
-    if available and (noted or not files.in_use()):
+    if available and (notes or not files.has_files()):
         return keyring
-    return files if files.writable() else _nowhere(f"{files.directory} cannot be written")
+    return files if files.is_writable() else _fall_back_to_memory(f"{files.directory} cannot be written")
 
 
-def _has(store: Credentials, wanted: Entry) -> bool:
+def _has_entry(store: CredentialStore, entry: Entry) -> bool:
     try:
-        return store.load(*wanted) is not None
+        return store.load(*entry) is not None
     except CredentialsError:  # it is there, and its error is told when it is used
         return True
 
 
-def _nowhere(why: str) -> Credentials:
+def _fall_back_to_memory(reason: str) -> CredentialStore:
     warnings.warn(
-        f"sign-ins are kept in memory only, and forgotten when this program ends: there is no keyring, and {why}",
+        f"sign-ins are kept in memory only, and forgotten when this program ends: there is no keyring, and {reason}",
         PlexWarning,
         stacklevel=3,
     )
-    return MemoryCredentials()
+    return MemoryStore()

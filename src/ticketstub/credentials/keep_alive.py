@@ -12,14 +12,14 @@ from typing import Literal
 
 from ticketstub.credentials.store import Credential
 
-PING_EVERY = 24 * 60 * 60.0
+PING_INTERVAL = 24 * 60 * 60.0
 RENEW_FROM = 0.5
 RENEW_BY = 0.9
 
 Renewal = Literal["no", "may", "must"]
 
 
-def next_ping(credential: Credential, now: float) -> float:
+def get_ping_delay(credential: Credential, now: float) -> float:
     """Return in how many seconds an opaque token wants a ping: a day after Plex last took it; 0 is now.
 
     It is infinite where no ping is due ever: there is no token, its user signed out, or it is a JWT, which is renewed.
@@ -30,13 +30,13 @@ def next_ping(credential: Credential, now: float) -> float:
     """
     if credential.token is None or credential.token.kind == "jwt" or credential.signed_out_at is not None:
         return math.inf
-    known = [moment for moment in (credential.checked_at, credential.created_at) if moment is not None]
-    if not known:
+    times = [moment for moment in (credential.checked_at, credential.created_at) if moment is not None]
+    if not times:
         return 0.0
-    return min(max(max(known) + PING_EVERY - now, 0.0), PING_EVERY)  # also where the clock was set back
+    return min(max(max(times) + PING_INTERVAL - now, 0.0), PING_INTERVAL)  # also where the clock was set back
 
 
-def renewal_due(credential: Credential, now: float, *, chance: float = 0.0) -> Renewal:
+def check_renewal(credential: Credential, now: float, *, jitter: float = 0.0) -> Renewal:
     """Tell whether a JWT is to be renewed: not yet, it may be, or it must be before it is used again.
 
     It may be from half of its life on and must be from nine tenths. What has no device key cannot be, and an opaque
@@ -45,15 +45,15 @@ def renewal_due(credential: Credential, now: float, *, chance: float = 0.0) -> R
     Args:
         credential: what is kept.
         now: epoch seconds.
-        chance: from 0 to 1, the same each time one program asks: moves its "may" from 0.5 towards 0.9 of the life, so
+        jitter: from 0 to 1, the same each time one program asks: moves its "may" from 0.5 towards 0.9 of the life, so
             that many installations that signed in at once do not renew at once.
     """
-    cannot = credential.token is None or credential.token.kind != "jwt" or credential.device_key is None
-    if cannot or credential.signed_out_at is not None:
+    is_not_renewable = credential.token is None or credential.token.kind != "jwt" or credential.device_key is None
+    if is_not_renewable or credential.signed_out_at is not None:
         return "no"
     if credential.created_at is None or credential.expires_at is None:
         return "may" if credential.expires_at is None or now < credential.expires_at else "must"
-    life, lived = credential.expires_at - credential.created_at, now - credential.created_at
-    if lived >= RENEW_BY * life:
+    lifetime, age = credential.expires_at - credential.created_at, now - credential.created_at
+    if age >= RENEW_BY * lifetime:
         return "must"
-    return "may" if lived >= (RENEW_FROM + chance * (RENEW_BY - RENEW_FROM)) * life else "no"
+    return "may" if age >= (RENEW_FROM + jitter * (RENEW_BY - RENEW_FROM)) * lifetime else "no"

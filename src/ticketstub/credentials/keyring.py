@@ -15,35 +15,35 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ticketstub.credentials import legacy, stored, system_keyring
-from ticketstub.credentials.file import data_directory
-from ticketstub.credentials.folder import SUFFIX, WRITING, FolderStore, file_name
-from ticketstub.credentials.store import COMMAND, DEFAULT_PROFILE, Credential, Entry
+from ticketstub.credentials.file import get_data_directory
+from ticketstub.credentials.folder import SUFFIX, WRITE_TIMEOUT, FolderStore, get_file_name
+from ticketstub.credentials.store import COMMAND_APP, DEFAULT_PROFILE, Credential, Entry
 from ticketstub.errors import CredentialsError
 from ticketstub.tracebacks import hide_locals
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
 
-ANSWERING = 60.0
+ANSWER_TIMEOUT = 60.0
 """How many seconds a keyring has for an answer: a person may have to unlock it (ours)."""
 
 
 class _Note(msgspec.Struct):
     issuer: str
     profile: str
-    app: str = COMMAND
+    app: str = COMMAND_APP
 
 
 @hide_locals
-class KeyringCredentials(FolderStore):
+class KeyringStore(FolderStore):
     """Keeps credentials in the system's keyring.
 
     Args:
         backend: a backend of the keyring library; by default the one that it finds, looked for at the first use.
         directory: the folder for notes of what is kept and for locks, neither with a secret; by default `keyring` in
-            the folder of `FileCredentials`.
-        answering: how many seconds the keyring has for each answer.
-        devices: the folder of remembered client identifiers; see `FileCredentials`.
+            the folder of `FileStore`.
+        answer_timeout: how many seconds the keyring has for each answer.
+        device_directory: the folder of remembered client identifiers; see `FileStore`.
     """
 
     def __init__(
@@ -51,15 +51,17 @@ class KeyringCredentials(FolderStore):
         backend: KeyringBackend | None = None,
         *,
         directory: str | os.PathLike[str] | None = None,
-        answering: float = ANSWERING,
-        devices: Path | None = None,
+        answer_timeout: float = ANSWER_TIMEOUT,
+        device_directory: Path | None = None,
     ) -> None:
-        folder = Path(directory) if directory is not None else data_directory() / "keyring"
-        super().__init__(folder, devices, WRITING + 3 * answering)  # a writer may be waiting for a person
+        folder = Path(directory) if directory is not None else get_data_directory() / "keyring"
+        super().__init__(
+            folder, device_directory, WRITE_TIMEOUT + 3 * answer_timeout
+        )  # a writer may be waiting for a person
         self._backend = backend
-        self._answering = answering
+        self._answer_timeout = answer_timeout
 
-    def profiles(self) -> tuple[Entry, ...]:
+    def list_entries(self) -> tuple[Entry, ...]:
         """List what is noted, sorted. What was deleted in the keyring itself is still noted.
 
         The keyring is asked only for what an earlier version kept without an app.
@@ -67,70 +69,74 @@ class KeyringCredentials(FolderStore):
         Raises:
             CredentialsError: a note is a link, open to others, or damaged; or as `load`, for what has no app.
         """
-        return tuple(sorted({*map(self._with_app, self._entries(legacy.SUFFIX)), *self._entries(SUFFIX)}))
+        return tuple(
+            sorted({*map(self._resolve_app, self._parse_entries(legacy.SUFFIX)), *self._parse_entries(SUFFIX)})
+        )
 
-    def noted(self) -> tuple[Entry, ...]:
+    def list_notes(self) -> tuple[Entry, ...]:
         """List what is noted, sorted, and never ask the keyring: what has no app is listed as the command's."""
-        return self._entries(SUFFIX, legacy.SUFFIX)
+        return self._parse_entries(SUFFIX, legacy.SUFFIX)
 
-    def where(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> str:
+    def describe_location(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> str:
         """Name the keyring and the entry."""
-        entry = Entry.of(issuer, profile, app)
-        service, _ = _service(entry, earlier=self._is_still_there(entry))
+        entry = Entry.create(issuer, profile, app)
+        service, _ = _get_service_and_user(entry, is_legacy=self._is_stored_as_legacy(entry))
         backend = self._keyring
         return f"in this computer's keyring ({getattr(backend, 'name', type(backend).__name__)}), as {service}"
 
     @cached_property
     def _keyring(self) -> KeyringBackend:
-        return self._backend or system_keyring.usable()
+        return self._backend or system_keyring.get_usable_keyring()
 
-    def _read(self, entry: Entry, *, earlier: bool = False) -> Credential | None:
-        if earlier and self._folder.read(file_name(entry, earlier=True)) is None:
+    def _read(self, entry: Entry, *, is_legacy: bool = False) -> Credential | None:
+        if is_legacy and self._folder.read(get_file_name(entry, is_legacy=True)) is None:
             return None  # the keyring is not asked for what there is no note of
-        backend, service = self._keyring, _service(entry, earlier=earlier)
-        text = system_keyring.within(self._answering, lambda: backend.get_password(*service))
+        backend, service = self._keyring, _get_service_and_user(entry, is_legacy=is_legacy)
+        text = system_keyring.call_with_timeout(self._answer_timeout, lambda: backend.get_password(*service))
         if text is None:
             return None
         hint = f"delete this entry of the keyring and sign in again: {service[0]}"
-        return stored.read_of(entry, text, "what the keyring holds for this profile", hint=hint)
+        return stored.decode_for_entry(entry, text, "what the keyring holds for this profile", hint=hint)
 
-    def _keep(self, entry: Entry, credential: Credential) -> None:
+    def _write(self, entry: Entry, credential: Credential) -> None:
         """Have the keyring keep it, and see that it did: some take everything and keep nothing, or the beginning."""
         # The note comes first: a note without an entry is harmless, an entry without a note would be forgotten.
-        self._folder.write(file_name(entry), msgspec.json.encode(_Note(*entry)))
-        text = stored.written(credential).decode()
-        backend, (service, user) = self._keyring, _service(entry)
+        self._folder.write(get_file_name(entry), msgspec.json.encode(_Note(*entry)))
+        text = stored.encode_credential(credential).decode()
+        backend, (service, user) = self._keyring, _get_service_and_user(entry)
 
-        def kept() -> bool:
+        def write_and_verify() -> bool:
             backend.set_password(service, user, text)  # pyright: ignore[reportUnknownMemberType]  # it is wrapped
             return backend.get_password(service, user) == text
 
-        if not system_keyring.within(self._answering, kept, size=len(text)):
+        if not system_keyring.call_with_timeout(self._answer_timeout, write_and_verify, size=len(text)):
             raise CredentialsError("the keyring did not keep what it took", hint='use storage="file" instead')
 
-    def _delete(self, entry: Entry, *, earlier: bool = False) -> bool:
-        backend, service = self._keyring, _service(entry, earlier=earlier)
-        there = system_keyring.within(self._answering, lambda: backend.get_password(*service)) is not None
-        if there:
-            system_keyring.within(self._answering, lambda: backend.delete_password(*service))
-        self._folder.remove(file_name(entry, earlier=earlier))
-        return there
+    def _delete(self, entry: Entry, *, is_legacy: bool = False) -> bool:
+        backend, service = self._keyring, _get_service_and_user(entry, is_legacy=is_legacy)
+        existed = (
+            system_keyring.call_with_timeout(self._answer_timeout, lambda: backend.get_password(*service)) is not None
+        )
+        if existed:
+            system_keyring.call_with_timeout(self._answer_timeout, lambda: backend.delete_password(*service))
+        self._folder.remove(get_file_name(entry, is_legacy=is_legacy))
+        return existed
 
-    def _with_app(self, noted: Entry) -> Entry:
+    def _resolve_app(self, entry: Entry) -> Entry:
         """Find out whose a sign-in is that an earlier version kept."""
-        found = self._read(noted, earlier=True)
-        return noted._replace(app=legacy.app_of(found, self._devices)) if found else noted
+        found = self._read(entry, is_legacy=True)
+        return entry._replace(app=legacy.find_app(found, self._device_directory)) if found else entry
 
-    def _entry(self, name: str, data: bytes) -> Entry:
+    def _parse_entry(self, name: str, data: bytes) -> Entry:
         try:
             note = msgspec.json.decode(data, type=_Note)
-            return Entry.of(note.issuer, note.profile, note.app)
+            return Entry.create(note.issuer, note.profile, note.app)
         except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
             path = self._folder.path / name
             raise CredentialsError(f"{path} is damaged", hint=f"delete {path}; it holds no secret") from None
 
 
-def _service(entry: Entry, *, earlier: bool = False) -> tuple[str, str]:
+def _get_service_and_user(entry: Entry, *, is_legacy: bool = False) -> tuple[str, str]:
     """Return the service's and the user's name of an entry, as the keyring library calls them."""
-    app = "" if earlier else f" {entry.app}"
+    app = "" if is_legacy else f" {entry.app}"
     return f"ticketstub {entry.issuer}{app} {entry.profile}", entry.profile

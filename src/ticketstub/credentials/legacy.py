@@ -13,44 +13,46 @@ from pathlib import Path
 import msgspec
 
 from ticketstub.credentials import stored
-from ticketstub.credentials.store import COMMAND, Credential, Entry
-from ticketstub.device import file_name, holders_of
+from ticketstub.credentials.store import COMMAND_APP, Credential, Entry
+from ticketstub.device import build_file_name, find_device_names
 
 SUFFIX = ".json"
 """How files and notes without an app end. Today's end otherwise, so that an earlier version never reads them."""
 
-_COMMANDS = re.compile(r"ticketstub(-[0-9a-f]{12})?", re.IGNORECASE)  # the command's identifiers, one for each profile
+_COMMAND_DEVICE = re.compile(
+    r"ticketstub(-[0-9a-f]{12})?", re.IGNORECASE
+)  # the command's identifiers, one for each profile
 
 
-def name_of(entry: Entry) -> str:
+def get_legacy_name(entry: Entry) -> str:
     """Return the name of the file or note in which an earlier version kept a sign-in of this issuer and profile."""
     digest = hashlib.sha256(f"{entry.issuer}\n{entry.profile}".encode()).hexdigest()[:16]
-    return f"{stored.plain(entry.issuer)[:60]}-{entry.profile}-{digest}{SUFFIX}"
+    return f"{stored.sanitize_name(entry.issuer)[:60]}-{entry.profile}-{digest}{SUFFIX}"
 
 
-def app_of(credential: Credential, devices: Path | None) -> str:
+def find_app(credential: Credential, device_directory: Path | None) -> str:
     """Return the app that a sign-in belongs to; of one whose name is not known, the name of its identifier's file.
 
     Args:
         credential: what an earlier version kept.
-        devices: the folder of remembered identifiers; by default the user's.
+        device_directory: the folder of remembered identifiers; by default the user's.
     """
-    holders = holders_of(credential.client_identifier, devices)
-    if not holders or any(map(_COMMANDS.fullmatch, holders)):
-        return COMMAND
+    holders = find_device_names(credential.client_identifier, device_directory)
+    if not holders or any(map(_COMMAND_DEVICE.fullmatch, holders)):
+        return COMMAND_APP
     return min(holders)
 
 
-def claimed(credential: Credential, entry: Entry, devices: Path | None) -> Credential | None:
+def match_entry(credential: Credential, entry: Entry, device_directory: Path | None) -> Credential | None:
     """Return the sign-in as one of this entry's app if it belongs to it, else `None`."""
-    holders = holders_of(credential.client_identifier, devices)
-    if app_of(credential, devices) == COMMAND:
-        mine = entry.app == COMMAND
+    holders = find_device_names(credential.client_identifier, device_directory)
+    if find_app(credential, device_directory) == COMMAND_APP:
+        is_match = entry.app == COMMAND_APP
     else:
-        mine = bool(holders & {entry.app, file_name(entry.app), file_name(entry.app, entry.profile)})
-    return msgspec.structs.replace(credential, app=entry.app) if mine else None
+        is_match = bool(holders & {entry.app, build_file_name(entry.app), build_file_name(entry.app, entry.profile)})
+    return msgspec.structs.replace(credential, app=entry.app) if is_match else None
 
 
-def same(one: Credential, other: Credential) -> bool:
+def is_same_sign_in(one: Credential, other: Credential) -> bool:
     """Tell whether two are the same sign-in, however often one of them was renewed."""
     return one.token == other.token or (one.device_key is not None and one.device_key == other.device_key)

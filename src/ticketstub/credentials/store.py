@@ -16,17 +16,17 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from ticketstub.errors import CredentialsError
-from ticketstub.messages import origin_of
-from ticketstub.tokens import Secret, Token, sendable
+from ticketstub.messages import get_origin
+from ticketstub.tokens import Secret, Token, is_header_safe
 
 DEFAULT_PROFILE = "default"
-COMMAND = "ticketstub"
+COMMAND_APP = "ticketstub"
 """The app that the command is. Its name, in any capitals, is reserved: Plex shows it as Ticketstub."""
 
-FORMAT = 1
+CREDENTIAL_FORMAT = 1
 """The number of the form in which a credential is kept; a later form has a higher one."""
 
-PATIENCE = 30.0
+LOCK_TIMEOUT = 30.0
 """How many seconds `lock` waits: longer than another process needs for a renewal and its tries (ours)."""
 
 
@@ -35,10 +35,10 @@ class Entry(NamedTuple):
 
     issuer: str
     profile: str
-    app: str = COMMAND
+    app: str = COMMAND_APP
 
     @classmethod
-    def of(cls, issuer: str, profile: str, app: str = COMMAND) -> Entry:
+    def create(cls, issuer: str, profile: str, app: str = COMMAND_APP) -> Entry:
         """Take any address of an issuer, a profile's name and an app's.
 
         Raises:
@@ -48,10 +48,10 @@ class Entry(NamedTuple):
             raise ValueError("a profile's name is letters, digits, dots, hyphens and underscores, 64 at most")
         if not (re.fullmatch(r"[^\x00-\x1f\x7f\ud800-\udfff]+", app) and app.strip()):
             raise ValueError("an app's name is text without control characters, and not empty")
-        return cls(origin_of(issuer), profile, COMMAND if app.casefold() == COMMAND else app)
+        return cls(get_origin(issuer), profile, COMMAND_APP if app.casefold() == COMMAND_APP else app)
 
 
-class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=FORMAT):
+class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=CREDENTIAL_FORMAT):
     """What an app has from one issuer for one profile: a token, a device key, what `status` tells without network.
 
     Args:
@@ -77,7 +77,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", 
     """
 
     issuer: str
-    app: str = COMMAND
+    app: str = COMMAND_APP
     profile: str = DEFAULT_PROFILE
     token: Token | None = None
     device_key: Secret | None = None
@@ -96,8 +96,8 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", 
         bound = {
             "issuer": issuer,
             "app": app,
-            "token": _bound(self.token, issuer),
-            "server_token": _bound(self.server_token, issuer),
+            "token": _bind_to_issuer(self.token, issuer),
+            "server_token": _bind_to_issuer(self.server_token, issuer),
         }
         for name, value in bound.items():
             msgspec.structs.force_setattr(self, name, value)
@@ -108,31 +108,31 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", 
     @property
     def entry(self) -> Entry:
         """What it is kept under."""
-        return Entry.of(self.issuer, self.profile, self.app)
+        return Entry.create(self.issuer, self.profile, self.app)
 
 
-def _bound(token: Token | None, issuer: str) -> Token | None:
+def _bind_to_issuer(token: Token | None, issuer: str) -> Token | None:
     """Return the token with the issuer as its origin."""
     if token is None:
         return None
-    if not (token and sendable(token.reveal())):
+    if not (token and is_header_safe(token.reveal())):
         raise ValueError("this token is none: no header can carry it")
     if token.origin == issuer:
         return token
     if token.origin is not None:
         raise ValueError("this token was issued by another origin than the credential's issuer")
-    return Token.received(token.reveal(), issuer)  # a copy: the caller's own token stays as it is
+    return Token.from_wire(token.reveal(), issuer)  # a copy: the caller's own token stays as it is
 
 
-def waited(patience: float) -> CredentialsError:
+def make_lock_timeout_error(timeout: float) -> CredentialsError:
     """Make the error of a wait for a lock that was too long."""
     return CredentialsError(
-        f"another program held these credentials for {patience:g} seconds",
+        f"another program held these credentials for {timeout:g} seconds",
         hint="it may be renewing them on a slow network: try again, or end it",
     )
 
 
-class Credentials(Protocol):
+class CredentialStore(Protocol):
     """A store of credentials. All its methods may be called from any thread.
 
     Every method raises `ValueError` for an issuer that is no address and for a profile or an app that is no name, and
@@ -140,7 +140,7 @@ class Credentials(Protocol):
     """
 
     @abstractmethod
-    def load(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> Credential | None:
+    def load(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> Credential | None:
         """Return what is kept, or `None`."""
 
     @abstractmethod
@@ -152,20 +152,20 @@ class Credentials(Protocol):
         """
 
     @abstractmethod
-    def remove(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> bool:
+    def remove(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> bool:
         """Forget it, also if it cannot be read; tell whether there was anything. Ends no token at Plex."""
 
     @abstractmethod
-    def profiles(self) -> tuple[Entry, ...]:
+    def list_entries(self) -> tuple[Entry, ...]:
         """List what something is kept for, of all issuers, profiles and apps, sorted."""
 
     @abstractmethod
-    def where(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND) -> str:
+    def describe_location(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> str:
         """Say in plain words where it is, or would be, kept."""
 
     @abstractmethod
     def lock(
-        self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND, *, patience: float = PATIENCE
+        self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP, *, timeout: float = LOCK_TIMEOUT
     ) -> AbstractContextManager[None]:
         """Keep everybody else, threads and processes, from holding the same lock: one of them renews at a time.
 
@@ -173,5 +173,5 @@ class Credentials(Protocol):
         holder dies, or drops it without leaving, it is free.
 
         Raises:
-            CredentialsError: it was not free within `patience` seconds.
+            CredentialsError: it was not free within `timeout` seconds.
         """

@@ -12,88 +12,88 @@ from typing import TypeVar
 
 import msgspec
 
-from ticketstub.credentials.store import FORMAT, Credential, Entry
+from ticketstub.credentials.store import CREDENTIAL_FORMAT, Credential, Entry
 from ticketstub.errors import CredentialsError
 from ticketstub.tokens import Secret, Token
 
 T = TypeVar("T")
 
 
-class _Head(msgspec.Struct):
+class _FormatHeader(msgspec.Struct):
     format: int
 
 
-def written(credential: Credential) -> bytes:
+def encode_credential(credential: Credential) -> bytes:
     """Write a credential, secrets in clear.
 
     Raises:
         ValueError: a text has half of a surrogate pair.
     """
     try:
-        return msgspec.json.encode(credential, enc_hook=_revealed)
+        return msgspec.json.encode(credential, enc_hook=_encode_secret)
     except UnicodeError:  # it has the text in it
         pass
     raise ValueError("a text of this credential has half of a surrogate pair and cannot be kept")
 
 
-def read(data: bytes | str, at: str, *, hint: str) -> Credential:
-    """Read a credential; `at` names the place, `hint` says how to get rid of it.
+def decode_credential(data: bytes | str, location: str, *, hint: str) -> Credential:
+    """Read a credential; `location` names the place, `hint` says how to get rid of it.
 
     Raises:
         CredentialsError: it is damaged, or of a later form.
     """
-    if found := _decoded(data, Credential):
+    if found := _try_decode(data, Credential):
         return found
-    head = _decoded(data, _Head)
-    if head and head.format > FORMAT:
-        raise CredentialsError(f"{at} was written by a later Ticketstub", hint="update Ticketstub")
-    raise CredentialsError(f"{at} is damaged", hint=hint)
+    header = _try_decode(data, _FormatHeader)
+    if header and header.format > CREDENTIAL_FORMAT:
+        raise CredentialsError(f"{location} was written by a later Ticketstub", hint="update Ticketstub")
+    raise CredentialsError(f"{location} is damaged", hint=hint)
 
 
-def read_of(entry: Entry, data: bytes | str, at: str, *, hint: str) -> Credential:
+def decode_for_entry(entry: Entry, data: bytes | str, location: str, *, hint: str) -> Credential:
     """Read the credential of one issuer, profile and app.
 
     Raises:
         CredentialsError: it is damaged, of a later form, or another issuer's, profile's or app's.
     """
-    found = read(data, at, hint=hint)
+    found = decode_credential(data, location, hint=hint)
     if found.entry != entry:
-        raise of_another(at, hint)
+        raise make_wrong_entry_error(location, hint)
     return found
 
 
-def of_another(at: str, hint: str) -> CredentialsError:
+def make_wrong_entry_error(location: str, hint: str) -> CredentialsError:
     """Make the error of a credential that is where another one should be."""
-    return CredentialsError(f"{at} belongs to another issuer, app or profile; it was not used", hint=hint)
+    return CredentialsError(f"{location} belongs to another issuer, app or profile; it was not used", hint=hint)
 
 
-def name_of(entry: Entry) -> str:
+def get_entry_name(entry: Entry) -> str:
     """Return a file's name for an entry: readable, safe on every system, and no other entry's.
 
     The digest tells apart what the readable part, or a file system that ignores case, would not.
     """
     digest = hashlib.sha256(f"{entry.issuer}\n{entry.app}\n{entry.profile}".encode()).hexdigest()[:16]
-    issuer, app = plain(entry.issuer)[:60], plain(entry.app.lower())[:30]
+    issuer, app = sanitize_name(entry.issuer)[:60], sanitize_name(entry.app.lower())[:30]
     return f"{issuer}-{app}-{entry.profile}-{digest}"  # begins with http: neither hidden nor a reserved name of Windows
 
 
-def plain(text: str) -> str:
+def sanitize_name(text: str) -> str:
     """Replace what file systems might not take."""
     return re.sub(r"[^a-z0-9.]+", "-", text)
 
 
-def _decoded(data: bytes | str, kind: type[T]) -> T | None:
+def _try_decode(data: bytes | str, kind: type[T]) -> T | None:
     try:
-        return msgspec.json.decode(data, type=kind, dec_hook=_hidden)
+        return msgspec.json.decode(data, type=kind, dec_hook=_decode_secret)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
 
 
-def _revealed(value: object) -> str:
+def _encode_secret(value: object) -> str:
     if isinstance(value, Secret):
         return value.reveal()
     raise TypeError(f"{type(value).__name__} is not kept")
 
 
-def _hidden(kind: type, value: str) -> Secret:
-    return Token.received(value) if kind is Token else Secret(value)
+def _decode_secret(kind: type, value: str) -> Secret:
+    return Token.from_wire(value) if kind is Token else Secret(value)

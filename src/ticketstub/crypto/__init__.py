@@ -11,9 +11,9 @@ signature. Nothing raised here repeats a part of a token or of a private key. So
 from __future__ import annotations
 
 from ticketstub.crypto.device_jwt import DeviceClaims, verify_device_jwt
-from ticketstub.crypto.jwk import Jwk, KeyRefused, read_public_key, thumbprint
-from ticketstub.crypto.jwt import EDDSA, RS256, JwtRefused, Reason, Unverified, read_jwt
-from ticketstub.crypto.plex_jwt import JwtUser, PlexJwt, PublishedKeys, peek, verify_own, verify_plex_jwt
+from ticketstub.crypto.jwk import InvalidKey, Jwk, compute_thumbprint, read_public_key
+from ticketstub.crypto.jwt import EDDSA, RS256, InvalidJwt, Reason, UnverifiedJwt, read_jwt
+from ticketstub.crypto.plex_jwt import JwtUser, PlexJwt, PublishedKeys, peek_expiry, verify_issued_jwt, verify_plex_jwt
 from ticketstub.crypto.private_key import SCOPES, DeviceKey, SigningKey
 
 __all__ = [
@@ -22,20 +22,20 @@ __all__ = [
     "SCOPES",
     "DeviceClaims",
     "DeviceKey",
+    "InvalidJwt",
+    "InvalidKey",
     "Jwk",
-    "JwtRefused",
     "JwtUser",
-    "KeyRefused",
     "PlexJwt",
     "PublishedKeys",
     "Reason",
     "SigningKey",
-    "Unverified",
-    "peek",
+    "UnverifiedJwt",
+    "compute_thumbprint",
+    "peek_expiry",
     "read_jwt",
     "read_public_key",
-    "thumbprint",
     "verify_device_jwt",
-    "verify_own",
+    "verify_issued_jwt",
     "verify_plex_jwt",
 ]

@@ -10,17 +10,17 @@ import re
 from typing import Final
 
 from ticketstub.crypto.jwk import Jwk
-from ticketstub.crypto.jwt import EDDSA, RS256, JwtRefused, audience, read_jwt, times
+from ticketstub.crypto.jwt import EDDSA, RS256, InvalidJwt, check_times, read_audience, read_jwt
 from ticketstub.crypto.private_key import SCOPES
-from ticketstub.models import Record
+from ticketstub.models import Model
 
-LONGEST_LIFE: Final = 86_400
+MAX_LIFETIME: Final = 86_400
 """How long a device JWT may last, in seconds (ours; observed: 300 to 3600)."""
 
-_NONCE = re.compile(r"[\x21-\x7e]{1,128}").fullmatch
+_match_nonce = re.compile(r"[\x21-\x7e]{1,128}").fullmatch
 
 
-class DeviceClaims(Record, frozen=True, kw_only=True):
+class DeviceClaims(Model, frozen=True, kw_only=True):
     """What a verified device JWT asks for."""
 
     nonce: str | None = None
@@ -33,9 +33,9 @@ def verify_device_jwt(
     *,
     client_identifier: str,
     now: float,
-    nonce_required: bool,
+    require_nonce: bool,
     leeway: float = 60,
-    longest: int = LONGEST_LIFE,
+    max_lifetime: int = MAX_LIFETIME,
 ) -> DeviceClaims:
     """Verify the JWT that a device signed, for its token or for its PIN.
 
@@ -47,30 +47,30 @@ def verify_device_jwt(
         jwk: the key that the device registered, or that its PIN was made with.
         client_identifier: that device's.
         now: the time, in seconds since 1970.
-        nonce_required: whether it must have a nonce; where one is there it is read in any case.
+        require_nonce: whether it must have a nonce; where one is there it is read in any case.
         leeway: by how many seconds the device's clock may be wrong.
-        longest: how many seconds it may last, where it says so.
+        max_lifetime: how many seconds it may last, where it says so.
 
     Raises:
-        JwtRefused: it is not that device's, or not meant for plex.tv now.
+        InvalidJwt: it is not that device's, or not meant for plex.tv now.
     """
     unverified = read_jwt(text, algorithms=(EDDSA, RS256), typ_optional=True)
     if unverified.kid != jwk.kid:
-        raise JwtRefused("kid")
-    claims = unverified.verified(jwk)
+        raise InvalidJwt("kid")
+    claims = unverified.verify(jwk)
     if claims.get("iss") != client_identifier:
-        raise JwtRefused("issuer")
-    if audience(claims) != ("plex.tv",):
-        raise JwtRefused("audience")
+        raise InvalidJwt("issuer")
+    if read_audience(claims) != ("plex.tv",):
+        raise InvalidJwt("audience")
     nonce = claims.get("nonce")
-    if not (nonce is None and not nonce_required) and not (isinstance(nonce, str) and _NONCE(nonce)):
-        raise JwtRefused("nonce")
+    if not (nonce is None and not require_nonce) and not (isinstance(nonce, str) and _match_nonce(nonce)):
+        raise InvalidJwt("nonce")
     scope = claims.get("scope")
     if not isinstance(scope, str | None):
-        raise JwtRefused("malformed")
-    asked = {name.strip() for name in (scope or "").split(",")}
-    times(claims, now=now, leeway=leeway, grace=leeway, longest=longest)
+        raise InvalidJwt("malformed")
+    requested = {name.strip() for name in (scope or "").split(",")}
+    check_times(claims, now=now, leeway=leeway, grace=leeway, max_lifetime=max_lifetime)
     return DeviceClaims(
         nonce=nonce,
-        scope=tuple(name for name in SCOPES if name in asked),
+        scope=tuple(name for name in SCOPES if name in requested),
     )

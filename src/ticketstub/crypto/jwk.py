@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ticketstub.crypto.strict import from_base64url, to_base64url
-from ticketstub.models import Record
+from ticketstub.crypto.strict import decode_base64url, encode_base64url
+from ticketstub.models import Model
 
 if TYPE_CHECKING:
     from joserfc.jwk import OKPKey, RSAKey
 
-_KID = re.compile(r"[A-Za-z0-9_.-]{1,128}").fullmatch
-_PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
+_match_kid = re.compile(r"[A-Za-z0-9_.-]{1,128}").fullmatch
+_PRIVATE_MEMBERS = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
 ALGORITHMS = {"OKP": "EdDSA", "RSA": "RS256"}
 """The one algorithm that a key of each kind signs with."""
 
-_NO_POINT = "x is not 32 bytes of base64url without padding"
+_NOT_A_POINT = "x is not 32 bytes of base64url without padding"
 
 # Curve 25519: the field, Edwards' d, and the y of every point whose order divides 8, whatever the sign of its x.
 _P = 2**255 - 19
@@ -36,11 +36,11 @@ _ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 _SMALL_ORDER = {0, 1, _P - 1, _ORDER_8, _P - _ORDER_8}
 
 
-class KeyRefused(ValueError):
+class InvalidKey(ValueError):
     """This is no key that signatures are verified with; the message says why and repeats nothing of it."""
 
 
-class Jwk(Record, frozen=True, kw_only=True, omit_defaults=True):
+class Jwk(Model, frozen=True, kw_only=True, omit_defaults=True):
     """A public key: `x` of an Ed25519 one, `n` and `e` of an RSA one, base64url. `kid` is its name.
 
     On the wire what it has not is left out, also within other records.
@@ -56,7 +56,7 @@ class Jwk(Record, frozen=True, kw_only=True, omit_defaults=True):
     alg: str | None = None
 
 
-def read_public_key(data: Mapping[str, object], *, rsa: bool) -> Jwk:
+def read_public_key(data: Mapping[str, object], *, allow_rsa: bool) -> Jwk:
     """Take a public key from the JSON object that it came as, and check it.
 
     Members that a `Jwk` does not have are passed over. A key without `kid` is named by its thumbprint: the documented
@@ -64,82 +64,82 @@ def read_public_key(data: Mapping[str, object], *, rsa: bool) -> Jwk:
 
     Args:
         data: the object.
-        rsa: whether RSA keys are taken too.
+        allow_rsa: whether RSA keys are taken too.
 
     Raises:
-        KeyRefused: it is no key that is taken, or holds a private one.
+        InvalidKey: it is no key that is taken, or holds a private one.
     """
-    if any(name in data for name in _PRIVATE):
-        raise KeyRefused("the key holds its private part, which never leaves the device: make a new one")
+    if any(name in data for name in _PRIVATE_MEMBERS):
+        raise InvalidKey("the key holds its private part, which never leaves the device: make a new one")
     members: dict[str, str] = {}
     for name in Jwk.__struct_fields__:
         value = data.get(name)
         if isinstance(value, str):
             members[name] = value
         elif value is not None:
-            raise KeyRefused(f"{name} is not text")
-    key = named(Jwk(**members))
-    if reason := fault(key, rsa=rsa):
-        raise KeyRefused(reason)
+            raise InvalidKey(f"{name} is not text")
+    key = ensure_kid(Jwk(**members))
+    if reason := find_key_fault(key, allow_rsa=allow_rsa):
+        raise InvalidKey(reason)
     return key
 
 
-def named(key: Jwk) -> Jwk:
+def ensure_kid(key: Jwk) -> Jwk:
     """Return the key with its thumbprint (RFC 7638) as `kid` where it has none; as it is where it can have neither."""
     if key.kid is not None:
         return key
-    with contextlib.suppress(KeyRefused):
-        return msgspec.structs.replace(key, kid=thumbprint(key))
+    with contextlib.suppress(InvalidKey):
+        return msgspec.structs.replace(key, kid=compute_thumbprint(key))
     return key
 
 
-def fault(jwk: Jwk, *, rsa: bool) -> str | None:
+def find_key_fault(jwk: Jwk, *, allow_rsa: bool) -> str | None:
     """Say why no signature should be verified with a key; `None` where it is one that is taken.
 
     It has no proper `kid`, another kind or use, or a value that is weak or no key at all.
 
     Args:
         jwk: the key; `read_public_key` reads one so that private members are seen too.
-        rsa: whether RSA keys are taken too.
+        allow_rsa: whether RSA keys are taken too.
     """
     if jwk.kid is None or not is_kid(jwk.kid):
         return "kid must be 1 to 128 of A-Z a-z 0-9 _ . -"
-    if jwk.kty is None or jwk.kty not in ALGORITHMS or (jwk.kty == "RSA" and not rsa):
+    if jwk.kty is None or jwk.kty not in ALGORITHMS or (jwk.kty == "RSA" and not allow_rsa):
         return "kty is not one that is taken"
     if jwk.use not in {None, "sig"}:
         return "use is not sig"
     if jwk.alg not in {None, ALGORITHMS[jwk.kty]}:
         return "alg does not fit kty"
-    return _wrong_rsa(jwk) if jwk.kty == "RSA" else _wrong_okp(jwk)
+    return _find_rsa_fault(jwk) if jwk.kty == "RSA" else _find_okp_fault(jwk)
 
 
 def is_kid(text: str) -> bool:
     """Tell whether a text can name a key (ours: seen are 64 hexadecimal digits, UUIDs and RFC 7638 thumbprints)."""
-    return _KID(text) is not None
+    return _match_kid(text) is not None
 
 
-def thumbprint(jwk: Jwk) -> str:
+def compute_thumbprint(jwk: Jwk) -> str:
     """Name a key by what it is: 43 characters, the same for the same key (RFC 7638).
 
     Raises:
-        KeyRefused: it has not the members that make a key of its kind.
+        InvalidKey: it has not the members that make a key of its kind.
     """
     from hashlib import sha256
 
     names = {"OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}.get(jwk.kty or "", ())
     members = {name: value for name in names if isinstance(value := getattr(jwk, name), str)}
     if not members or len(members) != len(names):
-        raise KeyRefused("the key lacks what its thumbprint is made of")
-    return to_base64url(sha256(msgspec.json.encode(members)).digest())
+        raise InvalidKey("the key lacks what its thumbprint is made of")
+    return encode_base64url(sha256(msgspec.json.encode(members)).digest())
 
 
 @lru_cache(maxsize=1024)
-def public_key(jwk: Jwk) -> OKPKey | RSAKey | None:
+def load_public_key(jwk: Jwk) -> OKPKey | RSAKey | None:
     """Return what the library verifies with, or `None` where the key is refused.
 
     It is checked and made once a key, because both cost as much as a verification.
     """
-    if fault(jwk, rsa=True):
+    if find_key_fault(jwk, allow_rsa=True):
         return None
     from joserfc.jwk import OKPKey, RSAKey
 
@@ -148,20 +148,20 @@ def public_key(jwk: Jwk) -> OKPKey | RSAKey | None:
     return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": jwk.x or ""})
 
 
-def _wrong_okp(jwk: Jwk) -> str | None:
+def _find_okp_fault(jwk: Jwk) -> str | None:
     if jwk.crv != "Ed25519":
         return "crv is not Ed25519"
     if len(jwk.x or "") != 43:  # before any arithmetic: 32 bytes of base64url
-        return _NO_POINT
-    return _wrong_point(jwk.x or "")
+        return _NOT_A_POINT
+    return _find_point_fault(jwk.x or "")
 
 
 @lru_cache(maxsize=1024)
-def _wrong_point(x: str) -> str | None:
+def _find_point_fault(x: str) -> str | None:
     """Say what is wrong with a point; remembered, because the arithmetic costs as much as a verification."""
-    data = from_base64url(x)
+    data = decode_base64url(x)
     if data is None:
-        return _NO_POINT
+        return _NOT_A_POINT
     y = int.from_bytes(data, "little") & (1 << 255) - 1  # without the sign of x
     if y >= _P:
         return "x is not a canonical Ed25519 point"
@@ -173,10 +173,10 @@ def _wrong_point(x: str) -> str | None:
     return None
 
 
-def _wrong_rsa(jwk: Jwk) -> str | None:
+def _find_rsa_fault(jwk: Jwk) -> str | None:
     if jwk.e != "AQAB":  # base64url of it
         return "e is not 65537"
-    data = from_base64url(jwk.n or "") if len(jwk.n or "") <= 1024 else None
+    data = decode_base64url(jwk.n or "") if len(jwk.n or "") <= 1024 else None
     if not data or data[0] == 0:
         return "n is not base64url of a number without padding"
     n = int.from_bytes(data)

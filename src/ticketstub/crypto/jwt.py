@@ -13,13 +13,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from ticketstub.crypto.jwk import ALGORITHMS, Jwk, is_kid, public_key
-from ticketstub.crypto.strict import from_base64url, is_header_plain, is_list, read_parts
+from ticketstub.crypto.jwk import ALGORITHMS, Jwk, is_kid, load_public_key
+from ticketstub.crypto.strict import decode_base64url, is_array, is_header_allowed, read_parts
 
 EDDSA: Final = "EdDSA"
 RS256: Final = "RS256"
 
-_LATEST = 253_402_300_799  # the last second of the year 9999, so that each time makes a date
+_MAX_TIMESTAMP = 253_402_300_799  # the last second of the year 9999, so that each time makes a date
 
 Reason = Literal[
     "malformed",
@@ -36,7 +36,7 @@ Reason = Literal[
     "expired",
 ]
 
-_WORDS: dict[Reason, str] = {
+_REASON_MESSAGES: dict[Reason, str] = {
     "malformed": "it cannot be read",
     "header": "its header holds what is not taken, or lacks typ",
     "algorithm": "its alg is not one that is taken, or does not fit the key",
@@ -52,7 +52,7 @@ _WORDS: dict[Reason, str] = {
 }
 
 
-class JwtRefused(ValueError):
+class InvalidJwt(ValueError):
     """A JWT is not what it should be.
 
     Attributes:
@@ -60,15 +60,15 @@ class JwtRefused(ValueError):
     """
 
     def __init__(self, reason: Reason) -> None:
-        super().__init__(f"the JWT is refused: {_WORDS[reason]}")
+        super().__init__(f"the JWT is refused: {_REASON_MESSAGES[reason]}")
         self.reason: Reason = reason
 
-    def __reduce__(self) -> tuple[type[JwtRefused], tuple[Reason]]:
+    def __reduce__(self) -> tuple[type[InvalidJwt], tuple[Reason]]:
         return type(self), (self.reason,)
 
 
 @dataclass(frozen=True, slots=True)
-class Unverified:
+class UnverifiedJwt:
     """What a JWT says, read and not yet believed: nobody has looked at its signature.
 
     Attributes:
@@ -81,29 +81,29 @@ class Unverified:
     _algorithm: str = field(repr=False)
     _text: str = field(repr=False)
 
-    def verified(self, jwk: Jwk) -> Mapping[str, object]:
+    def verify(self, jwk: Jwk) -> Mapping[str, object]:
         """Return the claims, once the signature is this key's.
 
         Raises:
-            JwtRefused: the key is none that is taken (`kid`), signs with another algorithm, or did not sign this.
+            InvalidJwt: the key is none that is taken (`kid`), signs with another algorithm, or did not sign this.
         """
         if self._algorithm != ALGORITHMS.get(jwk.kty or ""):
-            raise JwtRefused("algorithm")
+            raise InvalidJwt("algorithm")
         # The library's own reader is passed by: it takes `jku` and `jwk` headers without a word, reads a member twice,
         # and warns at each use of the name EdDSA, which is Plex's choice.
         from joserfc.jws import JWSRegistry
 
-        key = public_key(jwk)
+        key = load_public_key(jwk)
         if key is None:
-            raise JwtRefused("kid")
+            raise InvalidJwt("kid")
         signed, _, signature = self._text.rpartition(".")
         algorithm = JWSRegistry.algorithms[self._algorithm]
-        if not algorithm.verify(signed.encode("ascii"), from_base64url(signature) or b"", key):
-            raise JwtRefused("signature")
+        if not algorithm.verify(signed.encode("ascii"), decode_base64url(signature) or b"", key):
+            raise InvalidJwt("signature")
         return self.claims
 
 
-def read_jwt(text: str, *, algorithms: Collection[str] = (EDDSA,), typ_optional: bool = False) -> Unverified:
+def read_jwt(text: str, *, algorithms: Collection[str] = (EDDSA,), typ_optional: bool = False) -> UnverifiedJwt:
     """Read a JWT without looking at its signature.
 
     Args:
@@ -112,38 +112,38 @@ def read_jwt(text: str, *, algorithms: Collection[str] = (EDDSA,), typ_optional:
         typ_optional: whether `typ` may be missing; where it is there it is `JWT`.
 
     Raises:
-        JwtRefused: it is no JWT, or one with a header that is not taken.
+        InvalidJwt: it is no JWT, or one with a header that is not taken.
     """
     found = read_parts(text)
     if found is None:
-        raise JwtRefused("malformed")
+        raise InvalidJwt("malformed")
     header, claims = found
-    if not is_header_plain(header, typ_optional=typ_optional):
-        raise JwtRefused("header")
+    if not is_header_allowed(header, typ_optional=typ_optional):
+        raise InvalidJwt("header")
     kid, algorithm = header.get("kid"), header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in algorithms:
-        raise JwtRefused("algorithm")
+        raise InvalidJwt("algorithm")
     if not isinstance(kid, str) or not is_kid(kid):
-        raise JwtRefused("kid")
-    return Unverified(kid, claims, algorithm, text)
+        raise InvalidJwt("kid")
+    return UnverifiedJwt(kid, claims, algorithm, text)
 
 
-def audience(claims: Mapping[str, object]) -> tuple[str, ...]:
+def read_audience(claims: Mapping[str, object]) -> tuple[str, ...]:
     """Read `aud`, one text or a list of them.
 
     Raises:
-        JwtRefused: it is missing, empty or something else.
+        InvalidJwt: it is missing, empty or something else.
     """
     found = claims.get("aud")
-    listed = found if is_list(found) else [found]
-    names = tuple(name for name in listed if isinstance(name, str))
-    if not names or len(names) != len(listed) or found == "":
-        raise JwtRefused("audience")
+    values = found if is_array(found) else [found]
+    names = tuple(name for name in values if isinstance(name, str))
+    if not names or len(names) != len(values) or found == "":
+        raise InvalidJwt("audience")
     return names
 
 
-def times(
-    claims: Mapping[str, object], *, now: float, leeway: float, grace: float = 0, longest: int | None = None
+def check_times(
+    claims: Mapping[str, object], *, now: float, leeway: float, grace: float = 0, max_lifetime: int | None = None
 ) -> tuple[int | None, int | None]:
     """Check `iat`, `exp` and `nbf`, the last of all checks, and return the first two; `None` where one is missing.
 
@@ -152,39 +152,41 @@ def times(
         now: the time.
         leeway: by how many seconds it may be of the future.
         grace: for how many seconds it is taken after its end.
-        longest: how many seconds it may last; without `iat`, from now on.
+        max_lifetime: how many seconds it may last; without `iat`, from now on.
 
     Raises:
-        JwtRefused: `lifetime`, `not_yet` or, where all else is right, `expired`.
+        InvalidJwt: `lifetime`, `not_yet` or, where all else is right, `expired`.
     """
-    issued_at, expires_at, not_before = (_moment(claims, name) for name in ("iat", "exp", "nbf"))
+    issued_at, expires_at, not_before = (_read_timestamp(claims, name) for name in ("iat", "exp", "nbf"))
     if any(moment is not None and moment > now + leeway for moment in (issued_at, not_before)):
-        raise JwtRefused("not_yet")
+        raise InvalidJwt("not_yet")
     if expires_at is not None:
-        lasts = expires_at - (now + leeway if issued_at is None else issued_at)
-        if (issued_at is not None and lasts <= 0) or (longest is not None and lasts > longest):
-            raise JwtRefused("lifetime")
+        lifetime = expires_at - (now + leeway if issued_at is None else issued_at)
+        if (issued_at is not None and lifetime <= 0) or (max_lifetime is not None and lifetime > max_lifetime):
+            raise InvalidJwt("lifetime")
         if now >= expires_at + grace:
-            raise JwtRefused("expired")
+            raise InvalidJwt("expired")
     return issued_at, expires_at
 
 
-def both_times(claims: Mapping[str, object], *, now: float, leeway: float, grace: float = 0) -> tuple[int, int]:
+def check_required_times(
+    claims: Mapping[str, object], *, now: float, leeway: float, grace: float = 0
+) -> tuple[int, int]:
     """Check the times, as `times`, of a JWT that must have both.
 
     Raises:
-        JwtRefused: see `times`; `lifetime` where one is missing.
+        InvalidJwt: see `times`; `lifetime` where one is missing.
     """
     if not {"iat", "exp"} <= claims.keys():
-        raise JwtRefused("lifetime")
-    issued_at, expires_at = times(claims, now=now, leeway=leeway, grace=grace)
+        raise InvalidJwt("lifetime")
+    issued_at, expires_at = check_times(claims, now=now, leeway=leeway, grace=grace)
     return issued_at or 0, expires_at or 0
 
 
-def _moment(claims: Mapping[str, object], name: str) -> int | None:
+def _read_timestamp(claims: Mapping[str, object], name: str) -> int | None:
     value = claims.get(name)
     if name not in claims:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LATEST:
-        raise JwtRefused("lifetime")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_TIMESTAMP:
+        raise InvalidJwt("lifetime")
     return value

@@ -13,17 +13,17 @@ from contextlib import suppress
 
 import msgspec
 
-from ticketstub.crypto.jwk import Jwk, fault, named
-from ticketstub.crypto.jwt import JwtRefused, audience, both_times, read_jwt
+from ticketstub.crypto.jwk import Jwk, ensure_kid, find_key_fault
+from ticketstub.crypto.jwt import InvalidJwt, check_required_times, read_audience, read_jwt
 from ticketstub.crypto.strict import is_object
-from ticketstub.models import Record
+from ticketstub.models import Model
 from ticketstub.tokens import Secret
 
-_PLEX = "plex.tv"
-_SKEW = 60  # seconds by which the clocks of two processes of one instance may differ
+_PLEX_ISSUER = "plex.tv"
+_MAX_CLOCK_SKEW = 60  # seconds by which the clocks of two processes of one instance may differ
 
 
-class PublishedKeys(Record, frozen=True, kw_only=True):
+class PublishedKeys(Model, frozen=True, kw_only=True):
     """The keys that plex.tv signs with, as it publishes them (`{"keys": […]}`); several, the newest last (observed)."""
 
     keys: tuple[Jwk, ...] = ()
@@ -33,11 +33,11 @@ class PublishedKeys(Record, frozen=True, kw_only=True):
 
         A key that is published without a name is found by its thumbprint.
         """
-        listed = (named(key) for key in reversed(self.keys))
-        return next((key for key in listed if key.kid == kid and not fault(key, rsa=False)), None)
+        listed = (ensure_kid(key) for key in reversed(self.keys))
+        return next((key for key in listed if key.kid == kid and not find_key_fault(key, allow_rsa=False)), None)
 
 
-class JwtUser(Record, frozen=True, kw_only=True):
+class JwtUser(Model, frozen=True, kw_only=True):
     """Whom a JWT is for: `id` and `uuid` always, the rest as its scope asked. `joined_at` is seconds since 1970."""
 
     id: int | None = None
@@ -53,7 +53,7 @@ class JwtUser(Record, frozen=True, kw_only=True):
 _USER_FIELDS = msgspec.structs.fields(JwtUser)
 
 
-class PlexJwt(Record, frozen=True, kw_only=True):
+class PlexJwt(Model, frozen=True, kw_only=True):
     """What a verified JWT of Plex says. Times are seconds since 1970; it lasts for seven days (documented).
 
     `thumbprint` is the `kid` of the device key that it was given for (observed: the registered text itself).
@@ -75,7 +75,7 @@ def verify_plex_jwt(
     now: float,
     thumbprint: str | None = None,
     leeway: float = 60,
-    issuer: str = _PLEX,
+    issuer: str = _PLEX_ISSUER,
 ) -> PlexJwt:
     """Verify a JWT that Plex gave to this device.
 
@@ -89,28 +89,30 @@ def verify_plex_jwt(
         issuer: what `iss` must be, and `aud` must hold.
 
     Raises:
-        JwtRefused: it is not Plex's, or not for this device. `kid`: none of these keys, fetch them again;
+        InvalidJwt: it is not Plex's, or not for this device. `kid`: none of these keys, fetch them again;
             `expired`: everything else is right, and it can be renewed.
     """
-    claims, readers = _believed(text, keys.find, issuer)
-    if client_identifier not in {None, *readers}:
-        raise JwtRefused("audience")
+    claims, audiences = _verify_claims(text, keys.find, issuer)
+    if client_identifier not in {None, *audiences}:
+        raise InvalidJwt("audience")
     found = str(claims["thumbprint"])
     if thumbprint not in {None, found}:
-        raise JwtRefused("thumbprint")
-    issued_at, expires_at = both_times(claims, now=now, leeway=leeway, grace=leeway)
+        raise InvalidJwt("thumbprint")
+    issued_at, expires_at = check_required_times(claims, now=now, leeway=leeway, grace=leeway)
     nonce = claims.get("nonce")
     return PlexJwt(
         issued_at=issued_at,
         expires_at=expires_at,
-        audience=readers,
+        audience=audiences,
         thumbprint=found,
         nonce=nonce if isinstance(nonce, str) else None,
-        user=_user(claims.get("user")),
+        user=_read_user(claims.get("user")),
     )
 
 
-def verify_own(text: str, keys: Mapping[str, Jwk], *, now: float, issuer: str = _PLEX) -> Mapping[str, object]:
+def verify_issued_jwt(
+    text: str, keys: Mapping[str, Jwk], *, now: float, issuer: str = _PLEX_ISSUER
+) -> Mapping[str, object]:
     """Return the claims of a JWT that this instance signed and that comes back as a token.
 
     Args:
@@ -120,47 +122,47 @@ def verify_own(text: str, keys: Mapping[str, Jwk], *, now: float, issuer: str = 
         issuer: what `iss` must be, and `aud` must hold.
 
     Raises:
-        JwtRefused: it is not ours, or not what we sign. `expired` only where everything else is right.
+        InvalidJwt: it is not ours, or not what we sign. `expired` only where everything else is right.
     """
-    claims, _ = _believed(text, keys.get, issuer)
-    both_times(claims, now=now, leeway=_SKEW)
+    claims, _ = _verify_claims(text, keys.get, issuer)
+    check_required_times(claims, now=now, leeway=_MAX_CLOCK_SKEW)
     return claims
 
 
-def _believed(
+def _verify_claims(
     text: str, find: Callable[[str], Jwk | None], issuer: str
 ) -> tuple[Mapping[str, object], tuple[str, ...]]:
     """Verify all but the times of a JWT that Plex or a local Plex signed; return its claims and its readers."""
     unverified = read_jwt(text)
     key = find(unverified.kid)
     if key is None:
-        raise JwtRefused("kid")
-    claims = unverified.verified(key)
+        raise InvalidJwt("kid")
+    claims = unverified.verify(key)
     if claims.get("iss") != issuer:
-        raise JwtRefused("issuer")
-    readers = audience(claims)
-    if issuer not in readers:
-        raise JwtRefused("audience")
+        raise InvalidJwt("issuer")
+    audiences = read_audience(claims)
+    if issuer not in audiences:
+        raise InvalidJwt("audience")
     thumbprint = claims.get("thumbprint")
     if not isinstance(thumbprint, str) or not thumbprint:
-        raise JwtRefused("thumbprint")
-    return claims, readers
+        raise InvalidJwt("thumbprint")
+    return claims, audiences
 
 
-def peek(token: Secret) -> int | None:
+def peek_expiry(token: Secret) -> int | None:
     """Look until when one's own JWT lasts, without verifying it; `None` where it is none that can be read.
 
     Nothing may be allowed or shown as true because of what this returns: anybody can write such a text.
     """
     try:
         claims = read_jwt(token.reveal()).claims
-        audience(claims)
-        return both_times(claims, now=0, leeway=float("inf"))[1]  # at whatever time
-    except JwtRefused:
+        read_audience(claims)
+        return check_required_times(claims, now=0, leeway=float("inf"))[1]  # at whatever time
+    except InvalidJwt:
         return None
 
 
-def _user(data: object) -> JwtUser:
+def _read_user(data: object) -> JwtUser:
     """Read the user, each member by itself: what is odd is `None`."""
     members = data if is_object(data) else {}
     values: dict[str, object] = {}

@@ -15,15 +15,15 @@ from typing import ClassVar, NoReturn, Self
 
 import msgspec
 
-from ticketstub.crypto.jwk import Jwk, KeyRefused, is_kid, thumbprint
-from ticketstub.crypto.strict import from_base64url, from_json, to_base64url
+from ticketstub.crypto.jwk import InvalidKey, Jwk, compute_thumbprint, is_kid
+from ticketstub.crypto.strict import decode_base64url, encode_base64url, parse_json_object
 from ticketstub.tokens import Secret
 from ticketstub.tracebacks import hide_locals
 
 SCOPES = ("username", "email", "friendly_name", "restricted", "anonymous", "joinedAt")
 """What of its user a device may ask to have in Plex's JWT (documented); `id` and `uuid` are always in it."""
 
-_SCOPE = re.compile(r"[A-Za-z0-9_]+").fullmatch
+_match_scope = re.compile(r"[A-Za-z0-9_]+").fullmatch
 _VERSION = 1
 
 
@@ -38,13 +38,13 @@ class PrivateKey:
         """Take 32 bytes as base64url; `generate` and `load` are the ways to a key."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-        raw = from_base64url(private.reveal())
+        raw = decode_base64url(private.reveal())
         if raw is None or len(raw) != 32:
             raise ValueError(f"a {self.kind} has 32 bytes")
         if kid is not None and not is_kid(kid):
-            raise KeyRefused("kid must be 1 to 128 of A-Z a-z 0-9 _ . -")
+            raise InvalidKey("kid must be 1 to 128 of A-Z a-z 0-9 _ . -")
         self._key = Ed25519PrivateKey.from_private_bytes(raw)
-        self.kid: str = thumbprint(self._public()) if kid is None else kid
+        self.kid: str = compute_thumbprint(self._build_public_jwk()) if kid is None else kid
 
     @classmethod
     def generate(cls, kid: str | None = None, *, random: Callable[[int], bytes] = os.urandom) -> Self:
@@ -57,7 +57,7 @@ class PrivateKey:
         Raises:
             ValueError: the name is none.
         """
-        return cls(Secret(to_base64url(random(32))), kid)
+        return cls(Secret(encode_base64url(random(32))), kid)
 
     @classmethod
     def load(cls, text: Secret | str) -> Self:
@@ -67,33 +67,33 @@ class PrivateKey:
             ValueError: the text is damaged or no such key; nothing of it is repeated.
         """
         secret = text if isinstance(text, Secret) else Secret(text)
-        members = from_json(secret.reveal().encode("utf-8", "replace")) or {}
+        members = parse_json_object(secret.reveal().encode("utf-8", "replace")) or {}
         private, kid = members.get("private"), members.get("kid")
-        is_one = (members.get("kind"), members.get("version")) == (cls.kind, _VERSION)
-        if is_one and isinstance(private, str) and isinstance(kid, str):
+        is_expected_kind = (members.get("kind"), members.get("version")) == (cls.kind, _VERSION)
+        if is_expected_kind and isinstance(private, str) and isinstance(kid, str):
             with suppress(ValueError):
                 key = cls(Secret(private), kid)
-                if key._public().x == members.get("public"):
+                if key._build_public_jwk().x == members.get("public"):
                     return key
         raise ValueError(f"this is no {cls.kind}, or it is damaged")
 
     def dump(self) -> Secret:
         """Return the whole key as JSON text, to be kept where secrets are kept."""
         members: dict[str, object] = {"kind": self.kind, "version": _VERSION, "kid": self.kid}
-        members |= {"public": self._public().x, "private": to_base64url(self._key.private_bytes_raw())}
+        members |= {"public": self._build_public_jwk().x, "private": encode_base64url(self._key.private_bytes_raw())}
         return Secret(msgspec.json.encode(members).decode())
 
     @property
     def jwk(self) -> Jwk:
         """The public key, as it is registered and published."""
-        return Jwk(kty="OKP", crv="Ed25519", x=self._public().x, use="sig", alg="EdDSA", kid=self.kid)
+        return Jwk(kty="OKP", crv="Ed25519", x=self._build_public_jwk().x, use="sig", alg="EdDSA", kid=self.kid)
 
-    def _public(self) -> Jwk:
-        return Jwk(kty="OKP", crv="Ed25519", x=to_base64url(self._key.public_key().public_bytes_raw()))
+    def _build_public_jwk(self) -> Jwk:
+        return Jwk(kty="OKP", crv="Ed25519", x=encode_base64url(self._key.public_key().public_bytes_raw()))
 
-    def _signed(self, header: dict[str, object], claims: dict[str, object]) -> str:
-        text = f"{to_base64url(msgspec.json.encode(header))}.{to_base64url(msgspec.json.encode(claims))}"
-        return f"{text}.{to_base64url(self._key.sign(text.encode('ascii')))}"
+    def _sign_jwt(self, header: dict[str, object], claims: dict[str, object]) -> str:
+        text = f"{encode_base64url(msgspec.json.encode(header))}.{encode_base64url(msgspec.json.encode(claims))}"
+        return f"{text}.{encode_base64url(self._key.sign(text.encode('ascii')))}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.kid}>"
@@ -139,14 +139,14 @@ class DeviceKey(PrivateKey):
         """
         if not client_identifier or lifetime <= 0:
             raise ValueError("a device JWT has a client identifier and lasts for some time")
-        asked = None if scope is None else tuple(scope)
-        if isinstance(scope, str) or not all(_SCOPE(name) for name in asked or ()):
+        scopes = None if scope is None else tuple(scope)
+        if isinstance(scope, str) or not all(_match_scope(name) for name in scopes or ()):
             raise ValueError("scope is a collection of names; SCOPES lists them")
         claims: dict[str, object] = {"aud": "plex.tv", "iss": client_identifier}
         claims |= {} if nonce is None else {"nonce": nonce}
-        claims |= {} if asked is None else {"scope": ",".join(asked)}
+        claims |= {} if scopes is None else {"scope": ",".join(scopes)}
         claims |= {"iat": int(now), "exp": int(now) + lifetime}
-        return Secret(self._signed({"kid": self.kid, "alg": "EdDSA", "typ": "JWT"}, claims))
+        return Secret(self._sign_jwt({"kid": self.kid, "alg": "EdDSA", "typ": "JWT"}, claims))
 
 
 class SigningKey(PrivateKey):
@@ -157,4 +157,4 @@ class SigningKey(PrivateKey):
 
     def sign(self, claims: dict[str, object]) -> str:
         """Sign these claims, in their order, as a JWT whose header is `kid`, `typ`, `alg` (observed)."""
-        return self._signed({"kid": self.kid, "typ": "JWT", "alg": "EdDSA"}, claims)
+        return self._sign_jwt({"kid": self.kid, "typ": "JWT", "alg": "EdDSA"}, claims)

@@ -31,19 +31,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         nonces_a_minute: how many nonces one client may ask for (documented: too many are refused).
     """
 
-    head_bytes: int = 16 * 1024
+    max_head_bytes: int = 16 * 1024
     head_seconds: float = 10.0
-    body_bytes: int = 16 * 1024
+    max_body_bytes: int = 16 * 1024
     body_seconds: float = 10.0
     unread_seconds: float = 10.0
-    connections: int = 1000
+    max_connections: int = 1000
     keep_alive_seconds: int = 5
     media_server_keep_alive_seconds: int = 20
     stop_seconds: int = 1
-    transient_tokens: int = 10_000
-    account_creation: bool = True
-    pins: int = 10_000
+    max_transient_tokens: int = 10_000
+    allow_account_creation: bool = True
+    max_pins: int = 10_000
     poll_burst: int = 20
-    polls_a_second: float = 5.0
-    switches_a_second: int = 10
-    nonces_a_minute: int = 10
+    polls_per_second: float = 5.0
+    switches_per_second: int = 10
+    nonces_per_minute: int = 10

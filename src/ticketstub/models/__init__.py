@@ -9,18 +9,18 @@ Plex left out, sent as null or sent with the wrong type is `None` (or empty, for
 from __future__ import annotations
 
 from ticketstub.models.account import Account, CustomRestrictions, PaidSubscription, Profile, Service, Subscription
-from ticketstub.models.base import Record
+from ticketstub.models.base import Model
 from ticketstub.models.device import AuthorizedDevice
 from ticketstub.models.home import Home, HomeUser
 from ticketstub.models.media_server import Identity, ServerInformation, Source, TransientToken
 from ticketstub.models.people import (
+    AccessibleServer,
     Friend,
     Invitation,
     Person,
     PublishedServer,
     Share,
     SharedServer,
-    SharedWith,
     SharingSettings,
     User,
 )
@@ -28,6 +28,7 @@ from ticketstub.models.pin import LegacyPin, Location, Pin
 from ticketstub.models.resource import Connection, Resource
 
 __all__ = [
+    "AccessibleServer",
     "Account",
     "AuthorizedDevice",
     "Connection",
@@ -39,18 +40,17 @@ __all__ = [
     "Invitation",
     "LegacyPin",
     "Location",
+    "Model",
     "PaidSubscription",
     "Person",
     "Pin",
     "Profile",
     "PublishedServer",
-    "Record",
     "Resource",
     "ServerInformation",
     "Service",
     "Share",
     "SharedServer",
-    "SharedWith",
     "SharingSettings",
     "Source",
     "Subscription",

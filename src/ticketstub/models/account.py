@@ -7,36 +7,36 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ticketstub.models.base import Moment, Record, Seconds
+from ticketstub.models.base import AwareDatetime, EpochSeconds, Model
 from ticketstub.tokens import Secret, Token
 
 
-class Subscription(Record, frozen=True, kw_only=True):
+class Subscription(Model, frozen=True, kw_only=True):
     """What an account pays for, or does not; past ones and trials have the last fields."""
 
     active: bool | None = None
-    subscribed_at: Moment | None = None
+    subscribed_at: AwareDatetime | None = None
     status: str | None = None
     payment_service: str | None = None
     plan: str | None = None
     features: tuple[str, ...] = ()
 
 
-class PaidSubscription(Record, frozen=True, kw_only=True):
+class PaidSubscription(Model, frozen=True, kw_only=True):
     """One entry of an account's list of subscriptions, present or past."""
 
     id: str | None = None
     mode: str | None = None
     type: str | None = None
     state: str | None = None
-    renews_at: Moment | None = None
-    ends_at: Moment | None = None
+    renews_at: AwareDatetime | None = None
+    ends_at: AwareDatetime | None = None
     canceled: bool | None = None
     grace_period: bool | None = None
     on_hold: bool | None = None
 
 
-class Profile(Record, frozen=True, kw_only=True):
+class Profile(Model, frozen=True, kw_only=True):
     """How an account likes to watch and listen."""
 
     auto_select_audio: bool | None = None
@@ -53,7 +53,7 @@ class Profile(Record, frozen=True, kw_only=True):
     media_reviews_languages: tuple[str, ...] | None = None
 
 
-class Service(Record, frozen=True, kw_only=True):
+class Service(Model, frozen=True, kw_only=True):
     """A service of Plex that the account may use."""
 
     identifier: str | None = None
@@ -63,7 +63,7 @@ class Service(Record, frozen=True, kw_only=True):
     status: str | None = None
 
 
-class CustomRestrictions(Record, frozen=True, kw_only=True):
+class CustomRestrictions(Model, frozen=True, kw_only=True):
     """What a managed user may not see, as comma lists."""
 
     all: str | None = None
@@ -73,14 +73,14 @@ class CustomRestrictions(Record, frozen=True, kw_only=True):
     television: str | None = None
 
 
-class Account(Record, frozen=True, kw_only=True):
+class Account(Model, frozen=True, kw_only=True):
     """A Plex account, as `GET /api/v2/user` and a sign-in describe it.
 
     `joined_at` and the other times that Plex writes as numbers are seconds since 1970 (UTC). `username` and `email`
     are empty for managed users. `auth_token` echoes the caller's token, or is the new one after a sign-in.
     """
 
-    left_out: ClassVar[frozenset[str]] = frozenset({"pin", "restrictionProfile", "customRestrictions", "roles"})
+    omit_if_empty: ClassVar[frozenset[str]] = frozenset({"pin", "restrictionProfile", "customRestrictions", "roles"})
 
     id: int | None = None
     uuid: str | None = None
@@ -90,7 +90,7 @@ class Account(Record, frozen=True, kw_only=True):
     friendly_name: str | None = None
     locale: str | None = None
     confirmed: bool | None = None
-    joined_at: Seconds | None = None
+    joined_at: EpochSeconds | None = None
     email_only_auth: bool | None = None
     has_password: bool | None = None
     protected: bool | None = None
@@ -112,7 +112,7 @@ class Account(Record, frozen=True, kw_only=True):
     home_size: int | None = None
     home_admin: bool | None = None
     max_home_size: int | None = None
-    remember_expires_at: Seconds | None = None
+    remember_expires_at: EpochSeconds | None = None
     profile: Profile | None = None
     entitlements: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
@@ -121,8 +121,8 @@ class Account(Record, frozen=True, kw_only=True):
     trials: tuple[PaidSubscription, ...] = ()
     services: tuple[Service, ...] = ()
     ads_consent: bool | None = None
-    ads_consent_set_at: Seconds | None = None
-    ads_consent_reminder_at: Seconds | None = None
+    ads_consent_set_at: EpochSeconds | None = None
+    ads_consent_reminder_at: EpochSeconds | None = None
     experimental_features: bool | None = None
     two_factor_enabled: bool | None = None
     backup_codes_created: bool | None = None

@@ -10,20 +10,20 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-MILLISECONDS = 100_000_000_000
+MILLISECONDS_THRESHOLD = 100_000_000_000
 """Seconds since 1970 reach this in the year 5138: a larger number counts milliseconds."""
 
-Seconds = Annotated[int, msgspec.Meta(lt=MILLISECONDS)]
+EpochSeconds = Annotated[int, msgspec.Meta(lt=MILLISECONDS_THRESHOLD)]
 """Seconds since 1970 (UTC), whether Plex wrote them, milliseconds or a date."""
 
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+AwareDatetime = Annotated[datetime, msgspec.Meta(tz=True)]
 """A moment, never without its time zone; Plex's dates without one are UTC."""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=True):
+class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=True):
     """A noun of Plex."""
 
-    left_out: ClassVar[frozenset[str]] = frozenset()
+    omit_if_empty: ClassVar[frozenset[str]] = frozenset()
     """The wire's names that plex.tv leaves out, rather than write null, where there is nothing (observed)."""
 
     @property

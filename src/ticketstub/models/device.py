@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import msgspec
 
-from ticketstub.models.base import Record, Seconds
+from ticketstub.models.base import EpochSeconds, Model
 from ticketstub.models.resource import Connection
 from ticketstub.tokens import Token
 
 
-class AuthorizedDevice(Record, frozen=True, kw_only=True):
+class AuthorizedDevice(Model, frozen=True, kw_only=True):
     """A device that may act for the account. `id` is what it is removed by; times are seconds since 1970 (UTC).
 
     `token` is that device's own token: plex.tv shows each of them to the account (observed).
@@ -32,8 +32,8 @@ class AuthorizedDevice(Record, frozen=True, kw_only=True):
     version: str | None = None
     id: int | None = None
     token: Token | None = None
-    created_at: Seconds | None = None
-    last_seen_at: Seconds | None = None
+    created_at: EpochSeconds | None = None
+    last_seen_at: EpochSeconds | None = None
     screen_resolution: str | None = None
     screen_density: str | None = None
     connections: tuple[Connection, ...] = msgspec.field(name="Connection", default=())

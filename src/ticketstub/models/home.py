@@ -9,11 +9,11 @@ from typing import ClassVar
 
 import msgspec
 
-from ticketstub.models.base import Record, Seconds
+from ticketstub.models.base import EpochSeconds, Model
 from ticketstub.tokens import Secret
 
 
-class Named(Record, frozen=True, kw_only=True):
+class BaseUser(Model, frozen=True, kw_only=True):
     """Somebody by all the names that v2 has for people. Managed users have neither user name nor e-mail address."""
 
     id: int | None = None
@@ -25,14 +25,14 @@ class Named(Record, frozen=True, kw_only=True):
     thumb: str | None = None
 
 
-class HomeUser(Named, frozen=True, kw_only=True):
+class HomeUser(BaseUser, frozen=True, kw_only=True):
     """A member of a Home; managed ones are `restricted`. `protected`: switching to it needs its passcode."""
 
-    left_out: ClassVar[frozenset[str]] = frozenset({"pin"})
+    omit_if_empty: ClassVar[frozenset[str]] = frozenset({"pin"})
 
     has_password: bool | None = None
     restricted: bool | None = None
-    updated_at: Seconds | None = None
+    updated_at: EpochSeconds | None = None
     restriction_profile: str | None = None
     admin: bool | None = None
     guest: bool | None = None
@@ -40,10 +40,10 @@ class HomeUser(Named, frozen=True, kw_only=True):
     pin: Secret | None = None
 
 
-class Home(Record, frozen=True, kw_only=True):
+class Home(Model, frozen=True, kw_only=True):
     """A Home. An account that has none is a Home of its own (assumed)."""
 
-    left_out: ClassVar[frozenset[str]] = frozenset({"users"})
+    omit_if_empty: ClassVar[frozenset[str]] = frozenset({"users"})
 
     id: int | None = None
     name: str | None = None

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import msgspec
 
-from ticketstub.models.base import Record, Seconds
+from ticketstub.models.base import EpochSeconds, Model
 from ticketstub.models.resource import Connection
 from ticketstub.tokens import Token
 
 
-class TransientToken(Record, frozen=True, kw_only=True):
+class TransientToken(Model, frozen=True, kw_only=True):
     """A token that a media server made for at most 48 hours; it dies when that server restarts (documented)."""
 
     token: Token | None = None
 
 
-class Source(Record, frozen=True, kw_only=True):
+class Source(Model, frozen=True, kw_only=True):
     """How to reach a source that a media server knows, and the transient token to reach it with (documented)."""
 
     name: str | None = None
@@ -27,7 +27,7 @@ class Source(Record, frozen=True, kw_only=True):
     connections: tuple[Connection, ...] = msgspec.field(name="Connection", default=())
 
 
-class Identity(Record, frozen=True, kw_only=True):
+class Identity(Model, frozen=True, kw_only=True):
     """Who a media server is; told without a token."""
 
     api_version: str | None = None
@@ -36,7 +36,7 @@ class Identity(Record, frozen=True, kw_only=True):
     version: str | None = None
 
 
-class ServerInformation(Record, frozen=True, kw_only=True):
+class ServerInformation(Model, frozen=True, kw_only=True):
     """What a media server says of itself to somebody with a token."""
 
     machine_identifier: str | None = None
@@ -52,4 +52,4 @@ class ServerInformation(Record, frozen=True, kw_only=True):
     my_plex_subscription: bool | None = None
     owner_features: str | None = None
     transcoder_active_video_sessions: int | None = None
-    updated_at: Seconds | None = None
+    updated_at: EpochSeconds | None = None

@@ -9,26 +9,26 @@ from typing import ClassVar
 
 import msgspec
 
-from ticketstub.models.base import Moment, Record, Seconds
-from ticketstub.models.home import Named
+from ticketstub.models.base import AwareDatetime, EpochSeconds, Model
+from ticketstub.models.home import BaseUser
 from ticketstub.tokens import Token
 
 
-class SharedWith(Record, frozen=True, kw_only=True):
+class AccessibleServer(Model, frozen=True, kw_only=True):
     """A media server that somebody may use."""
 
     id: int | None = None
     server_id: int | None = None
     machine_identifier: str | None = None
     name: str | None = None
-    last_seen_at: Seconds | None = None
+    last_seen_at: EpochSeconds | None = None
     num_libraries: int | None = None
     all_libraries: bool | None = None
     owned: bool | None = None
     pending: bool | None = None
 
 
-class User(Record, frozen=True, kw_only=True):
+class User(Model, frozen=True, kw_only=True):
     """A friend or Home user of the account."""
 
     id: int | None = None
@@ -50,10 +50,10 @@ class User(Record, frozen=True, kw_only=True):
     filter_photos: str | None = None
     filter_television: str | None = None
     restricted: bool | None = None
-    servers: tuple[SharedWith, ...] = msgspec.field(name="Server", default=())
+    servers: tuple[AccessibleServer, ...] = msgspec.field(name="Server", default=())
 
 
-class SharedServer(Record, frozen=True, kw_only=True):
+class SharedServer(Model, frozen=True, kw_only=True):
     """A share of one media server: with whom, and that user's own token there."""
 
     id: int | None = None
@@ -62,21 +62,21 @@ class SharedServer(Record, frozen=True, kw_only=True):
     user_id: int | None = msgspec.field(name="userID", default=None)
     access_token: Token | None = None
     name: str | None = None
-    accepted_at: Seconds | None = None
-    invited_at: Seconds | None = None
+    accepted_at: EpochSeconds | None = None
+    invited_at: EpochSeconds | None = None
     all_libraries: bool | None = None
     owned: bool | None = None
     machine_identifier: str | None = None
 
 
-class Person(Named, frozen=True, kw_only=True):
+class Person(BaseUser, frozen=True, kw_only=True):
     """Somebody else, as v2 names them."""
 
     restricted: bool | None = None
     home: bool | None = None
 
 
-class SharingSettings(Record, frozen=True, kw_only=True):
+class SharingSettings(Model, frozen=True, kw_only=True):
     """What somebody may do on the media servers that they were given a share of."""
 
     allow_channels: bool | None = None
@@ -91,7 +91,7 @@ class SharingSettings(Record, frozen=True, kw_only=True):
     allow_tuners: int | None = None
 
 
-class Share(Record, frozen=True, kw_only=True):
+class Share(Model, frozen=True, kw_only=True):
     """A share of one media server as v2 lists it: who owns it, who was invited."""
 
     id: int | None = None
@@ -101,12 +101,12 @@ class Share(Record, frozen=True, kw_only=True):
     invited_email: str | None = None
     server_id: int | None = None
     accepted: bool | None = None
-    accepted_at: Moment | None = None
-    deleted_at: Moment | None = None
-    left_at: Moment | None = None
+    accepted_at: AwareDatetime | None = None
+    deleted_at: AwareDatetime | None = None
+    left_at: AwareDatetime | None = None
     owned: bool | None = None
     machine_identifier: str | None = None
-    last_seen_at: Moment | None = None
+    last_seen_at: AwareDatetime | None = None
     num_libraries: int | None = None
     invited: Person | None = None
     sharing_settings: SharingSettings | None = None
@@ -119,7 +119,7 @@ class Friend(Person, frozen=True, kw_only=True):
     `shared_servers` is empty in present answers, whatever is shared.
     """
 
-    left_out: ClassVar[frozenset[str]] = frozenset({"restrictionProfile"})
+    omit_if_empty: ClassVar[frozenset[str]] = frozenset({"restrictionProfile"})
 
     status: str | None = None
     sharing_settings: SharingSettings | None = None
@@ -127,10 +127,10 @@ class Friend(Person, frozen=True, kw_only=True):
     restriction_profile: str | None = None
 
 
-class PublishedServer(Record, frozen=True, kw_only=True):
+class PublishedServer(Model, frozen=True, kw_only=True):
     """A media server as it was published to plex.tv. `access_token` stands in the older list only."""
 
-    left_out: ClassVar[frozenset[str]] = frozenset({"accessToken"})
+    omit_if_empty: ClassVar[frozenset[str]] = frozenset({"accessToken"})
 
     access_token: Token | None = None
     name: str | None = None
@@ -141,17 +141,17 @@ class PublishedServer(Record, frozen=True, kw_only=True):
     host: str | None = None
     local_addresses: str | None = None
     machine_identifier: str | None = None
-    created_at: Seconds | None = None
-    updated_at: Seconds | None = None
+    created_at: EpochSeconds | None = None
+    updated_at: EpochSeconds | None = None
     owned: bool | None = None
     synced: bool | None = None
 
 
-class Invitation(Record, frozen=True, kw_only=True):
+class Invitation(Model, frozen=True, kw_only=True):
     """An invitation that waits for an answer: to be friends, to share a Home, to use media servers."""
 
     id: int | None = None
-    created_at: Seconds | None = None
+    created_at: EpochSeconds | None = None
     friend: bool | None = None
     home: bool | None = None
     server: bool | None = None

@@ -9,11 +9,11 @@ from typing import ClassVar
 
 import msgspec
 
-from ticketstub.models.base import Moment, Record
+from ticketstub.models.base import AwareDatetime, Model
 from ticketstub.tokens import Token
 
 
-class Connection(Record, frozen=True, kw_only=True):
+class Connection(Model, frozen=True, kw_only=True):
     """One address of a device. On a media server's own answers, `relay` appears only where it is true."""
 
     protocol: str | None = None
@@ -25,7 +25,7 @@ class Connection(Record, frozen=True, kw_only=True):
     ipv6: bool | None = msgspec.field(name="IPv6", default=None)
 
 
-class Resource(Record, frozen=True, kw_only=True):
+class Resource(Model, frozen=True, kw_only=True):
     """A media server or player that the account can reach.
 
     `owner_id` is `None` where the caller owns it. `access_token` is this server's own token for the caller; players
@@ -33,7 +33,7 @@ class Resource(Record, frozen=True, kw_only=True):
     """
 
     # Observed of players; and an empty one, as XML would have it for null, makes a published client fail.
-    left_out: ClassVar[frozenset[str]] = frozenset({"dnsRebindingProtection", "natLoopbackSupported"})
+    omit_if_empty: ClassVar[frozenset[str]] = frozenset({"dnsRebindingProtection", "natLoopbackSupported"})
 
     name: str | None = None
     product: str | None = None
@@ -42,8 +42,8 @@ class Resource(Record, frozen=True, kw_only=True):
     platform_version: str | None = None
     device: str | None = None
     client_identifier: str | None = None
-    created_at: Moment | None = None
-    last_seen_at: Moment | None = None
+    created_at: AwareDatetime | None = None
+    last_seen_at: AwareDatetime | None = None
     provides: str | None = None
     owner_id: int | None = None
     source_title: str | None = None
@@ -63,9 +63,9 @@ class Resource(Record, frozen=True, kw_only=True):
     @property
     def is_media_server(self) -> bool:
         """Whether it provides a media server (`provides` is a comma list)."""
-        return "server" in self.provided
+        return "server" in self.roles
 
     @property
-    def provided(self) -> tuple[str, ...]:
+    def roles(self) -> tuple[str, ...]:
         """What it provides, one by one."""
         return tuple(part.strip() for part in (self.provides or "").split(","))

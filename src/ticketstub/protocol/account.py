@@ -12,20 +12,29 @@ import msgspec
 
 from ticketstub.messages import Response
 from ticketstub.models import Account
-from ticketstub.protocol.call import Call, Http, Silent, data_of, in_root, malformed
-from ticketstub.protocol.codec import Format, document
-from ticketstub.protocol.plain import is_members
-from ticketstub.tokens import Secret, as_secret
+from ticketstub.protocol.call import (
+    Call,
+    HttpSpec,
+    NoContentCall,
+    build_malformed_reply,
+    build_reply_codec,
+    parse_response,
+)
+from ticketstub.protocol.codec import Format, write_document
+from ticketstub.protocol.plain import is_object
+from ticketstub.tokens import Secret, to_secret
 from ticketstub.tracebacks import hide_locals
 
-NEW_TOKEN = in_root(Account, "user", "auth_token")
+NEW_TOKEN_REPLY = build_reply_codec(Account, "user", "auth_token")
 """An account, mostly with a new token of it."""
 
 
 class GetTokenDetails(Call[Account], frozen=True, kw_only=True):
     """Ask whose token this is: `GET /api/v2/user`, 200 (documented)."""
 
-    http = Http("GET", "/api/v2/user", "get_token_details", reply=in_root(Account, "user", "id", "uuid", "auth_token"))
+    http = HttpSpec(
+        "GET", "/api/v2/user", "get_token_details", reply=build_reply_codec(Account, "user", "id", "uuid", "auth_token")
+    )
 
 
 class PostUsersSignInData(Call[Account], frozen=True, kw_only=True):
@@ -38,15 +47,15 @@ class PostUsersSignInData(Call[Account], frozen=True, kw_only=True):
         verification_code: the six digits of the authenticator app, where the account asks for them.
     """
 
-    http = Http(
+    http = HttpSpec(
         "POST",
         "/api/v2/users/signin",
         "post_users_sign_in_data",
         needs_token=False,
         in_body=True,
-        repeatable=False,
+        retryable=False,
         status=201,
-        reply=NEW_TOKEN,
+        reply=NEW_TOKEN_REPLY,
     )
 
     login: str
@@ -56,38 +65,38 @@ class PostUsersSignInData(Call[Account], frozen=True, kw_only=True):
 
     @classmethod
     @hide_locals
-    def of(
+    def from_text(
         cls, login: str, password: str | Secret, code: str | Secret | None = None, *, remember_me: bool = False
     ) -> PostUsersSignInData:
         """Make one of plain texts."""
         return cls(
-            login=login, password=as_secret(password), verification_code=as_secret(code), remember_me=remember_me
+            login=login, password=to_secret(password), verification_code=to_secret(code), remember_me=remember_me
         )
 
 
 class Ping(Call[bool], frozen=True, kw_only=True):
     """Keep a token alive: `GET /api/v2/ping`, 200 (observed)."""
 
-    http = Http("GET", "/api/v2/ping", "ping", mark="observed")
+    http = HttpSpec("GET", "/api/v2/ping", "ping", mark="observed")
 
     def read(self, response: Response) -> bool:
-        data = data_of(response)
-        pong = data.get("pong") if is_members(data) else data
+        data = parse_response(response)
+        pong = data.get("pong") if is_object(data) else data
         if isinstance(data, int) or str(pong).lower() not in ("true", "1"):
-            raise malformed(response, "the answer to a ping is no pong")
+            raise build_malformed_reply(response, "the answer to a ping is no pong")
         return True
 
     def write(self, value: bool, form: Format) -> bytes:
-        return document("pong", str(value).lower() if form is Format.XML else {"pong": value}, form)
+        return write_document("pong", str(value).lower() if form is Format.XML else {"pong": value}, form)
 
 
-class SignOut(Silent, frozen=True, kw_only=True):
+class SignOut(NoContentCall, frozen=True, kw_only=True):
     """End the token that asks, and no other: `DELETE /api/v2/users/signout`, 204 (observed)."""
 
-    http = Http("DELETE", "/api/v2/users/signout", "sign_out", repeatable=False, status=204, mark="observed")
+    http = HttpSpec("DELETE", "/api/v2/users/signout", "sign_out", retryable=False, status=204, mark="observed")
 
 
-class Fault(msgspec.Struct, frozen=True, rename="camel"):
+class FieldError(msgspec.Struct, frozen=True, rename="camel"):
     """What is wrong with one field of a new account; its members in the observed order."""
 
     code: int
@@ -96,10 +105,10 @@ class Fault(msgspec.Struct, frozen=True, rename="camel"):
     status: int = 422
 
 
-def write_faults(faults: Sequence[Fault], form: Format) -> bytes:
+def write_field_errors(errors: Sequence[FieldError], form: Format) -> bytes:
     """Write all that is wrong with an account as plex.tv's v2 does: errors, each with its field (observed)."""
-    items: list[object] = [msgspec.to_builtins(fault) for fault in faults]
-    return document("errors", items, form, wrapped=True)
+    items: list[object] = [msgspec.to_builtins(fault) for fault in errors]
+    return write_document("errors", items, form, wrap_json=True)
 
 
 class CreateAccount(Call[Account], frozen=True, kw_only=True):
@@ -114,16 +123,16 @@ class CreateAccount(Call[Account], frozen=True, kw_only=True):
         password_confirmation: the same once more, where somebody typed it twice (assumed).
     """
 
-    http = Http(
+    http = HttpSpec(
         "POST",
         "/api/v2/users",
         "create_account",
         needs_token=False,
         in_body=True,
-        repeatable=False,
+        retryable=False,
         status=201,
         mark="assumed",
-        reply=NEW_TOKEN,
+        reply=NEW_TOKEN_REPLY,
     )
 
     email: str
@@ -144,14 +153,14 @@ class ChangePassword(Call[Account], frozen=True, kw_only=True):
             the only one of the account.
     """
 
-    http = Http(
+    http = HttpSpec(
         "POST",
         "/api/v2/users/password",
         "change_password",
         in_body=True,
-        repeatable=False,
+        retryable=False,
         mark="assumed",
-        reply=NEW_TOKEN,
+        reply=NEW_TOKEN_REPLY,
     )
 
     current_password: Secret

@@ -18,15 +18,15 @@ import msgspec
 
 from ticketstub.errors import MalformedReply
 from ticketstub.messages import Response
-from ticketstub.models import Record
+from ticketstub.models import Model
 from ticketstub.protocol import codec
 from ticketstub.protocol.codec import Format
-from ticketstub.protocol.plain import is_items, is_members
+from ticketstub.protocol.plain import is_array, is_object
 from ticketstub.refusals import BadRequest
 from ticketstub.tokens import Secret
 
 V = TypeVar("V")
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=Model)
 
 CONTAINER = "MediaContainer"
 
@@ -34,7 +34,7 @@ Base = Literal["plex.tv", "server"]
 Mark = Literal["documented", "observed", "assumed"]
 
 
-class Reply(NamedTuple):
+class ReplyCodec(NamedTuple):
     """How a call's reply is read from an answer of success, and how it is written; by itself, one that says nothing.
 
     `read` raises `MalformedReply` where the answer is not what the call is answered with.
@@ -44,7 +44,7 @@ class Reply(NamedTuple):
     write: Callable[[Any, Format], bytes] = lambda _value, _form: b""
 
 
-class Http(NamedTuple):
+class HttpSpec(NamedTuple):
     """How a call goes over HTTP.
 
     Attributes:
@@ -69,67 +69,71 @@ class Http(NamedTuple):
     needs_token: bool = True
     in_body: bool = False
     as_json: bool = False
-    repeatable: bool = True
+    retryable: bool = True
     status: int = 200
     media_type: str | None = None
     mark: Mark = "documented"
-    reply: Reply = Reply()
+    reply: ReplyCodec = ReplyCodec()
 
 
 class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"):
     """One exchange as a value; its fields are its parameters, under the wire's names in camel case."""
 
-    http: ClassVar[Http]
+    http: ClassVar[HttpSpec]
 
-    def verb_used(self) -> str:
+    def get_method(self) -> str:
         """Name the HTTP method it is sent with."""
         return self.http.method
 
-    def may_repeat(self) -> bool:
+    def is_retryable(self) -> bool:
         """Tell whether doing it twice does no harm."""
-        return self.http.repeatable
+        return self.http.retryable
 
-    def parameters(self) -> list[tuple[str, str]]:
+    def list_parameters(self) -> list[tuple[str, str]]:
         """List what it sends: the wire's names and texts; a parameter that is `None` is not sent."""
-        return [(name, self._text(value)) for name, value in self._given()]
+        return [(name, self._format_value(value)) for name, value in self._list_values()]
 
-    def _given(self) -> list[tuple[str, object]]:
+    def _list_values(self) -> list[tuple[str, object]]:
         """List the parameters that are sent, but for those that stand in the path."""
-        named = _in_path(self.http.path)
-        given = ((name, getattr(self, field)) for field, name in _names(type(self)) if name not in named)
-        return [(name, value) for name, value in given if value is not None]
+        path_parameters = _find_path_parameters(self.http.path)
+        values = (
+            (name, getattr(self, field)) for field, name in _list_field_names(type(self)) if name not in path_parameters
+        )
+        return [(name, value) for name, value in values if value is not None]
 
-    def _text(self, value: object) -> str:
+    def _format_value(self, value: object) -> str:
         if isinstance(value, bool):
             return str(value).lower() if self.http.in_body else str(int(value))
         if isinstance(value, Secret):
             return value.reveal()
         return str(value.value) if isinstance(value, Enum) else str(value)
 
-    def target(self) -> str:
+    def build_target(self) -> str:
         """Write its path and, unless they go in the body, its parameters."""
-        query = "" if self.http.in_body else urlencode(self.parameters())
+        query = "" if self.http.in_body else urlencode(self.list_parameters())
         path = self.http.path
-        if named := [pair for pair in _names(type(self)) if pair[1] in _in_path(path)]:
-            path = path.format_map({name: _piece(self._text(getattr(self, field))) for field, name in named})
+        if path_fields := [pair for pair in _list_field_names(type(self)) if pair[1] in _find_path_parameters(path)]:
+            path = path.format_map(
+                {name: _quote_path_segment(self._format_value(getattr(self, field))) for field, name in path_fields}
+            )
         return f"{path}?{query}" if query else path
 
-    def body(self) -> tuple[bytes, str | None]:
+    def build_body(self) -> tuple[bytes, str | None]:
         """Write its body and the body's media type."""
         if not self.http.in_body:
             return b"", None
         if self.http.as_json:
-            return self.json_body()
-        return urlencode(self.parameters()).encode(), "application/x-www-form-urlencoded"
+            return self.build_json_body()
+        return urlencode(self.list_parameters()).encode(), "application/x-www-form-urlencoded"
 
-    def json_body(self) -> tuple[bytes, str | None]:
+    def build_json_body(self) -> tuple[bytes, str | None]:
         """Write its parameters as a JSON object."""
-        return msgspec.json.encode(dict(self._given()), enc_hook=Secret.reveal), "application/json"
+        return msgspec.json.encode(dict(self._list_values()), enc_hook=Secret.reveal), "application/json"
 
-    def secrets(self) -> tuple[str, ...]:
+    def list_secrets(self) -> tuple[str, ...]:
         """List the secrets it sends, so that no message repeats them."""
-        given = (getattr(self, field) for field, _ in _names(type(self)))
-        return tuple(value.reveal() for value in given if isinstance(value, Secret))
+        values = (getattr(self, field) for field, _ in _list_field_names(type(self)))
+        return tuple(value.reveal() for value in values if isinstance(value, Secret))
 
     def read(self, response: Response) -> V:
         """Read its reply from an answer of success.
@@ -145,14 +149,14 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
         return self.http.reply.write(value, form)
 
 
-class Silent(Call[None], frozen=True, kw_only=True):
+class NoContentCall(Call[None], frozen=True, kw_only=True):
     """A call whose success says nothing more: whatever its body holds is not looked at."""
 
 
 C = TypeVar("C", bound="Call[Any]")  # whatever its reply is
 
 
-def _piece(text: str) -> str:
+def _quote_path_segment(text: str) -> str:
     """Write a parameter as one piece of a path, which leads nowhere else."""
     if text in {"", ".", ".."}:
         raise ValueError("this is no identifier")
@@ -160,20 +164,20 @@ def _piece(text: str) -> str:
 
 
 @cache
-def _in_path(template: str) -> frozenset[str]:
+def _find_path_parameters(template: str) -> frozenset[str]:
     """Name the parameters that stand in a path."""
     return frozenset(name for _, name, _, _ in Formatter().parse(template) if name)
 
 
 @cache
-def _names(kind: type[Call[V]]) -> tuple[tuple[str, str], ...]:
+def _list_field_names(kind: type[Call[V]]) -> tuple[tuple[str, str], ...]:
     return tuple(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
 
 
-_fields = cache(msgspec.structs.fields)  # once: their types are texts that have to be read
+_get_fields = cache(msgspec.structs.fields)  # once: their types are texts that have to be read
 
 
-def from_parameters(kind: type[C], given: dict[str, str]) -> C:
+def read_call(kind: type[C], parameters: dict[str, str]) -> C:
     """Read a call from the parameters of a request; unknown ones are ignored.
 
     Raises:
@@ -182,10 +186,10 @@ def from_parameters(kind: type[C], given: dict[str, str]) -> C:
     from ticketstub.protocol import lenient
 
     values: dict[str, object] = {}
-    for field in _fields(kind):
-        text = given.get(field.encode_name)
+    for field in _get_fields(kind):
+        text = parameters.get(field.encode_name)
         if text:  # an empty one is as good as none
-            values[field.name] = lenient.value(field.type, text)
+            values[field.name] = lenient.read_value(field.type, text)
         if values.get(field.name, ...) is None or (not text and field.required):
             raise BadRequest
     try:
@@ -194,93 +198,93 @@ def from_parameters(kind: type[C], given: dict[str, str]) -> C:
         raise BadRequest from None
 
 
-def one(kind: type[R], response: Response, evidence: tuple[str, ...]) -> R:
+def read_reply(kind: type[R], response: Response, any_of: tuple[str, ...]) -> R:
     """Read the one record that an answer holds, wherever Plex wrapped it.
 
     Args:
         kind: the record's class.
         response: the answer.
-        evidence: the fields of which at least one must be there for the answer to be this record at all.
+        any_of: the fields of which at least one must be there for the answer to be this record at all.
 
     Raises:
         MalformedReply: none of them is.
     """
-    found = codec.decode(kind, response.body)
-    if found is not None and _holds(found, evidence) and not _may_hold_more(found, response.body):
+    found = codec.decode_json(kind, response.body)
+    if found is not None and _has_any_value(found, any_of) and not _needs_lenient_reader(found, response.body):
         return found
     from ticketstub.protocol import lenient
 
-    found = lenient.record(kind, unwrapped(kind, data_of(response), evidence))
-    if found is None or not _holds(found, evidence):
-        raise malformed(response, f"the answer holds no {kind.__name__.removeprefix('_')}")
+    found = lenient.read_model(kind, unwrap(kind, parse_response(response), any_of))
+    if found is None or not _has_any_value(found, any_of):
+        raise build_malformed_reply(response, f"the answer holds no {kind.__name__.removeprefix('_')}")
     return found
 
 
-def _holds(found: Record, evidence: tuple[str, ...]) -> bool:
+def _has_any_value(found: Model, evidence: tuple[str, ...]) -> bool:
     return any(getattr(found, name) is not None for name in evidence)
 
 
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_MEMBERS_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def _may_hold_more(found: Record, body: bytes) -> bool:
+def _needs_lenient_reader(found: Model, body: bytes) -> bool:
     """Tell whether a body may say what the fast reader passes over: errors, and members in another spelling."""
     if getattr(found, "auth_token", ...) is None:
         return True
     try:
-        members = _MEMBERS.decode(body)
+        members = _MEMBERS_DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):  # a name that is no text, where the fast reader looks at none
         return True
-    exact = _exact_names(type(found))
+    exact = _get_wire_names(type(found))
     if members.keys() <= exact:
         return False
     from ticketstub.protocol import lenient
 
-    names = lenient.names_of(type(found))
-    return any(name in ("error", "errors") or lenient.plain_name(name) in names for name in members.keys() - exact)
+    names = lenient.list_field_names(type(found))
+    return any(name in ("error", "errors") or lenient.normalize_name(name) in names for name in members.keys() - exact)
 
 
 @cache
-def _exact_names(kind: type[Record]) -> frozenset[str]:
+def _get_wire_names(kind: type[Model]) -> frozenset[str]:
     return frozenset(kind.__struct_encode_fields__)
 
 
-def unwrapped(kind: type[Record], data: object, evidence: tuple[str, ...]) -> object:
+def unwrap(kind: type[Model], data: object, any_of: tuple[str, ...]) -> object:
     """Find a record in `{"user": {…}}`, `{"MediaContainer": {…}}`, lists, and wrappers that hold other things too.
 
     It is what has evidence of being the record, and of several the one with the most of its names; else the whole.
     """
     from ticketstub.protocol import lenient
 
-    known, needed = lenient.names_of(kind), lenient.names_of(kind, evidence)
+    known, needed = lenient.list_field_names(kind), lenient.list_field_names(kind, any_of)
     best, most = data, 0
-    for members in inside(data):
-        if lenient.holds(members, needed):
-            count = sum(lenient.plain_name(name) in known or name in known for name in members)
+    for members in walk_objects(data):
+        if lenient.has_any_name(members, needed):
+            count = sum(lenient.normalize_name(name) in known or name in known for name in members)
             if count > most:
                 best, most = members, count
     return best
 
 
-def inside(data: object) -> Iterator[dict[str, object]]:
+def walk_objects(data: object) -> Iterator[dict[str, object]]:
     """Yield the objects of an answer from the outermost on, some levels deep."""
     level: list[object] = [data]
-    for _ in range(_DEEPEST_WRAPPER):
-        below: list[object] = []
+    for _ in range(_MAX_WRAPPER_DEPTH):
+        next_level: list[object] = []
         for each in level:
-            if is_members(each):
+            if is_object(each):
                 yield each
-                below.extend(each.values())
-            elif is_items(each):
-                below.extend(each)
-        level = below[:_MOST_WRAPPED]
+                next_level.extend(each.values())
+            elif is_array(each):
+                next_level.extend(each)
+        level = next_level[:_MAX_OBJECTS_PER_LEVEL]
 
 
-_DEEPEST_WRAPPER = 6
-_MOST_WRAPPED = 10_000
+_MAX_WRAPPER_DEPTH = 6
+_MAX_OBJECTS_PER_LEVEL = 10_000
 
 
-def data_of(response: Response) -> object:
+def parse_response(response: Response) -> object:
     """Read an answer's body into plain data.
 
     Raises:
@@ -288,29 +292,31 @@ def data_of(response: Response) -> object:
     """
     try:
         data = codec.parse(response.body)
-    except codec.Unreadable as error:
-        raise malformed(response, str(error)) from None
+    except codec.DecodeError as error:
+        raise build_malformed_reply(response, str(error)) from None
     if _is_refusal(data):
-        raise malformed(response, "the answer is a refusal")
+        raise build_malformed_reply(response, "the answer is a refusal")
     return data
 
 
 def _is_refusal(data: object) -> bool:
     """Tell whether an answer of success says that something went wrong, as a gateway's or a mistaken server's may."""
-    for members in inside(data):
-        if members.get("errors") not in (None, "", []) or (members.keys() <= _OF_ERRORS and members.keys() & _TELLING):
+    for members in walk_objects(data):
+        if members.get("errors") not in (None, "", []) or (
+            members.keys() <= _ERROR_KEYS and members.keys() & _ERROR_DETAIL_KEYS
+        ):
             return True
-        if not members.keys() <= _WRAPPING:
+        if not members.keys() <= _WRAPPER_KEYS:
             return False
     return False
 
 
-_OF_ERRORS = frozenset({"error", "errors", "message", "code", "status", "statusCode"})
-_TELLING = frozenset({"error", "message", "code"})
-_WRAPPING = _OF_ERRORS | {"response", "Response", "data", "result", "MediaContainer"}
+_ERROR_KEYS = frozenset({"error", "errors", "message", "code", "status", "statusCode"})
+_ERROR_DETAIL_KEYS = frozenset({"error", "message", "code"})
+_WRAPPER_KEYS = _ERROR_KEYS | {"response", "Response", "data", "result", "MediaContainer"}
 
 
-def malformed(response: Response, reason: str) -> MalformedReply:
+def build_malformed_reply(response: Response, reason: str) -> MalformedReply:
     """Make the error for an answer that cannot be read."""
     hint = "is something between you and Plex answering in its place?" if response.body else None
     return MalformedReply(
@@ -318,21 +324,23 @@ def malformed(response: Response, reason: str) -> MalformedReply:
     )
 
 
-def written(root: str, value: Record, form: Format) -> bytes:
+def write_reply(root: str, value: Model, form: Format) -> bytes:
     """Write one record as plex.tv does: under this root in XML, bare in JSON."""
-    return codec.document(root, codec.plain(value), form)
+    return codec.write_document(root, codec.to_builtins(value), form)
 
 
-def contained(value: Record, form: Format, *, size: int = 0) -> bytes:
+def write_container_reply(value: Model, form: Format, *, size: int = 0) -> bytes:
     """Write one record as a media server does: in a `MediaContainer`, after its size, and without nulls (observed)."""
-    return codec.document(CONTAINER, {"size": size, **codec.plain(value, nulls=False)}, form, wrapped=True)
+    return codec.write_document(
+        CONTAINER, {"size": size, **codec.to_builtins(value, include_nulls=False)}, form, wrap_json=True
+    )
 
 
-def in_root(kind: type[Record], root: str, *evidence: str) -> Reply:
+def build_reply_codec(kind: type[Model], root: str, *any_of: str) -> ReplyCodec:
     """Make the reply that is one record under this root (see `one` and `written`)."""
-    return Reply(partial(one, kind, evidence=evidence), partial(written, root))
+    return ReplyCodec(partial(read_reply, kind, any_of=any_of), partial(write_reply, root))
 
 
-def in_container(kind: type[Record], *evidence: str) -> Reply:
-    """Make the reply that is one record in a media server's container (see `one` and `contained`)."""
-    return Reply(partial(one, kind, evidence=evidence), contained)
+def build_container_codec(kind: type[Model], *any_of: str) -> ReplyCodec:
+    """Make the reply that is one record in a media server's container (see `one` and `write_container_reply`)."""
+    return ReplyCodec(partial(read_reply, kind, any_of=any_of), write_container_reply)

@@ -11,24 +11,33 @@ import msgspec
 from ticketstub.messages import Response
 from ticketstub.models import Account, Home, HomeUser
 from ticketstub.protocol import lenient
-from ticketstub.protocol.account import NEW_TOKEN
-from ticketstub.protocol.call import CONTAINER, Call, Http, Reply, Silent, data_of, in_root, malformed
-from ticketstub.protocol.codec import Format, document, plain
-from ticketstub.protocol.legacy_account import LEGACY_ACCOUNT
-from ticketstub.protocol.people import container, inside
-from ticketstub.protocol.plain import is_members
+from ticketstub.protocol.account import NEW_TOKEN_REPLY
+from ticketstub.protocol.call import (
+    CONTAINER,
+    Call,
+    HttpSpec,
+    NoContentCall,
+    ReplyCodec,
+    build_malformed_reply,
+    build_reply_codec,
+    parse_response,
+)
+from ticketstub.protocol.codec import Format, to_builtins, write_document
+from ticketstub.protocol.legacy_account import LEGACY_ACCOUNT_REPLY
+from ticketstub.protocol.people import get_container_items, write_container
+from ticketstub.protocol.plain import is_object
 from ticketstub.tokens import Secret
 
 
 class GetHome(Call[Home], frozen=True, kw_only=True):
     """Ask about the caller's Home, without its members: `GET /api/v2/home`, 200 (observed)."""
 
-    http = Http(
+    http = HttpSpec(
         "GET",
         "/api/v2/home",
         "home",
         mark="observed",
-        reply=in_root(Home, "home", "id", "name", "guest_enabled", "subscription"),
+        reply=build_reply_codec(Home, "home", "id", "name", "guest_enabled", "subscription"),
     )
 
     def write(self, value: Home, form: Format) -> bytes:
@@ -41,14 +50,14 @@ class GetHomeUsers(Call[tuple[HomeUser, ...]], frozen=True, kw_only=True):
     The answer is a Home that holds its users; some clients also take a bare list.
     """
 
-    http = Http("GET", "/api/v2/home/users", "home_users", mark="observed")
+    http = HttpSpec("GET", "/api/v2/home/users", "home_users", mark="observed")
 
     def read(self, response: Response) -> tuple[HomeUser, ...]:
-        data = data_of(response)
-        home = lenient.record(Home, data)
-        found = home.users if home and home.users else lenient.records(HomeUser, data)
+        data = parse_response(response)
+        home = lenient.read_model(Home, data)
+        found = home.users if home and home.users else lenient.read_models(HomeUser, data)
         if not found:
-            raise malformed(response, "the answer lists no Home users")
+            raise build_malformed_reply(response, "the answer lists no Home users")
         return found
 
     def write(self, value: tuple[HomeUser, ...], form: Format) -> bytes:
@@ -57,34 +66,39 @@ class GetHomeUsers(Call[tuple[HomeUser, ...]], frozen=True, kw_only=True):
 
 def write_home(home: Home, form: Format) -> bytes:
     """Write a Home and who is in it: JSON, or XML in the shape that v2 has elsewhere (assumed)."""
-    return document("home", {**plain(home), "users": [plain(user) for user in home.users]}, form)
+    return write_document("home", {**to_builtins(home), "users": [to_builtins(user) for user in home.users]}, form)
 
 
 class GetLegacyHomeUsers(Call[Home], frozen=True, kw_only=True):
     """List the members of the caller's Home, in the older form: `GET /api/home/users`, 200, XML (observed)."""
 
-    http = Http("GET", "/api/home/users", "legacy_home_users", mark="observed")
+    http = HttpSpec("GET", "/api/home/users", "legacy_home_users", mark="observed")
 
     def read(self, response: Response) -> Home:
-        data = data_of(response)
-        users = lenient.records(HomeUser, inside("User", data))
+        data = parse_response(response)
+        users = lenient.read_models(HomeUser, get_container_items("User", data))
         if not users:
-            raise malformed(response, "the answer lists no Home users")
-        home = lenient.record(Home, data.get(CONTAINER, data) if is_members(data) else None) or Home()
+            raise build_malformed_reply(response, "the answer lists no Home users")
+        home = lenient.read_model(Home, data.get(CONTAINER, data) if is_object(data) else None) or Home()
         return msgspec.structs.replace(home, users=users)
 
     def write(self, value: Home, form: Format) -> bytes:
-        return container("User", [_as_before(user) for user in value.users], form, {"guestUserID": value.guest_user_id})
+        return write_container(
+            "User",
+            [_home_user_to_legacy_dict(user) for user in value.users],
+            form,
+            {"guestUserID": value.guest_user_id},
+        )
 
 
-def _as_before(user: HomeUser) -> dict[str, object]:
+def _home_user_to_legacy_dict(user: HomeUser) -> dict[str, object]:
     """Name a user's facts as the older list does: in its order, and without those that came later (observed)."""
-    members = plain(user)
-    return {name: members[name] for name in _BEFORE}
+    members = to_builtins(user)
+    return {name: members[name] for name in _LEGACY_USER_KEYS}
 
 
 # fmt: off
-_BEFORE = (
+_LEGACY_USER_KEYS = (
     "id", "uuid", "admin", "guest", "restricted", "restrictionProfile",
     "hasPassword", "protected", "title", "username", "email", "thumb",
 )
@@ -101,24 +115,24 @@ class SwitchHomeUser(Call[Account], frozen=True, kw_only=True):
         passcode: the user's digits, where it is protected.
     """
 
-    http = Http(
+    http = HttpSpec(
         "POST",
         "/api/v2/home/users/{uuid}/switch",
         "switch_home_user",
-        repeatable=False,
+        retryable=False,
         status=201,
         mark="observed",
-        reply=NEW_TOKEN,
+        reply=NEW_TOKEN_REPLY,
     )
 
     uuid: str
     passcode: Secret | None = msgspec.field(name="pin", default=None)
 
 
-def _write_switched(value: Account, form: Format) -> bytes:
+def _write_switched_account(value: Account, form: Format) -> bytes:
     # As the older API shows any account: clients find the token as `authenticationToken` only (observed). The new
     # token has no end, so there is nothing to remember.
-    return LEGACY_ACCOUNT.write(msgspec.structs.replace(value, remember_expires_at=None), form)
+    return LEGACY_ACCOUNT_REPLY.write(msgspec.structs.replace(value, remember_expires_at=None), form)
 
 
 class SwitchLegacyHomeUser(Call[Account], frozen=True, kw_only=True):
@@ -127,21 +141,21 @@ class SwitchLegacyHomeUser(Call[Account], frozen=True, kw_only=True):
     The passcode may stand in the query or in a form. Whether success is 200 or 201 is not known; clients take both.
     """
 
-    http = Http(
+    http = HttpSpec(
         "POST",
         "/api/home/users/{id}/switch",
         "switch_legacy_home_user",
-        repeatable=False,
+        retryable=False,
         status=201,
         mark="observed",
-        reply=Reply(NEW_TOKEN.read, _write_switched),
+        reply=ReplyCodec(NEW_TOKEN_REPLY.read, _write_switched_account),
     )
 
     id: int
     passcode: Secret | None = msgspec.field(name="pin", default=None)
 
 
-class SetPasscode(Silent, frozen=True, kw_only=True):
+class SetPasscode(NoContentCall, frozen=True, kw_only=True):
     """Set, change or, with an empty one, remove one's own passcode: `PUT /api/home/users/{id}`, 200 (observed).
 
     Args:
@@ -150,20 +164,22 @@ class SetPasscode(Silent, frozen=True, kw_only=True):
         current: the passcode so far, where there is one.
     """
 
-    http = Http("PUT", "/api/home/users/{id}", "set_passcode", repeatable=False, mark="observed")
+    http = HttpSpec("PUT", "/api/home/users/{id}", "set_passcode", retryable=False, mark="observed")
 
     id: int
     passcode: Secret = msgspec.field(name="pin")
     current: Secret | None = msgspec.field(name="currentPin", default=None)
 
 
-class SetManagedPasscode(Silent, frozen=True, kw_only=True):
+class SetManagedPasscode(NoContentCall, frozen=True, kw_only=True):
     """Set or remove a managed user's passcode, as the Home's administrator (observed).
 
     `POST /api/v2/home/users/restricted/{id}`, 200. Exactly one of `passcode` and `remove` is given.
     """
 
-    http = Http("POST", "/api/v2/home/users/restricted/{id}", "set_managed_passcode", repeatable=False, mark="observed")
+    http = HttpSpec(
+        "POST", "/api/v2/home/users/restricted/{id}", "set_managed_passcode", retryable=False, mark="observed"
+    )
 
     id: int
     passcode: Secret | None = msgspec.field(name="pin", default=None)
@@ -180,28 +196,28 @@ class AddHomeUser(Call[HomeUser], frozen=True, kw_only=True):
         invited_email: the e-mail address of an account.
     """
 
-    http = Http(
+    http = HttpSpec(
         "POST",
         "/api/home/users",
         "add_home_user",
-        repeatable=False,
+        retryable=False,
         mark="observed",
-        reply=in_root(HomeUser, "User", "id"),
+        reply=build_reply_codec(HomeUser, "User", "id"),
     )
 
     title: str | None = None
     invited_email: str | None = None
 
     def write(self, value: HomeUser, form: Format) -> bytes:
-        return document("User", _as_before(value), form)
+        return write_document("User", _home_user_to_legacy_dict(value), form)
 
 
-class RemoveHomeUser(Silent, frozen=True, kw_only=True):
+class RemoveHomeUser(NoContentCall, frozen=True, kw_only=True):
     """Remove somebody from the Home: `DELETE /api/home/users/{id}`, 200 (observed).
 
     A managed user's account ends with it.
     """
 
-    http = Http("DELETE", "/api/home/users/{id}", "remove_home_user", repeatable=False, mark="observed")
+    http = HttpSpec("DELETE", "/api/home/users/{id}", "remove_home_user", retryable=False, mark="observed")
 
     id: int

@@ -15,29 +15,31 @@ import msgspec
 from ticketstub.messages import Response
 from ticketstub.models import Account, Profile, Service, Subscription
 from ticketstub.protocol import lenient
-from ticketstub.protocol.call import Call, Http, Reply, data_of, malformed, unwrapped
+from ticketstub.protocol.call import Call, HttpSpec, ReplyCodec, build_malformed_reply, parse_response, unwrap
 from ticketstub.protocol.codec import Format, to_json
-from ticketstub.protocol.plain import is_items, is_members
-from ticketstub.protocol.xml import Element, write_out
+from ticketstub.protocol.plain import is_array, is_object
+from ticketstub.protocol.xml import Element, write_element
 from ticketstub.tokens import Secret
 
-WRONG_LOGIN = "Invalid email, username, or password."
+WRONG_LOGIN_MESSAGE = "Invalid email, username, or password."
 """What a refused sign-in says (observed in quotations; the exact text is uncertain)."""
 
 
-def _read(response: Response) -> Account:
-    user = unwrapped(Account, data_of(response), ("id", "uuid", "auth_token"))
-    found = lenient.record(Account, _as_in_v2(user) if is_members(user) else user)
+def _read_account(response: Response) -> Account:
+    user = unwrap(Account, parse_response(response), ("id", "uuid", "auth_token"))
+    found = lenient.read_model(Account, _convert_to_v2(user) if is_object(user) else user)
     if found is None or found.auth_token is None:
-        raise malformed(response, "the answer holds no Account")
+        raise build_malformed_reply(response, "the answer holds no Account")
     return found
 
 
-def _write(value: Account, form: Format) -> bytes:
-    return write_out(_as_element(value)) if form is Format.XML else to_json({"user": _as_members(value)})
+def _write_account(value: Account, form: Format) -> bytes:
+    return (
+        write_element(_account_to_element(value)) if form is Format.XML else to_json({"user": _account_to_dict(value)})
+    )
 
 
-LEGACY_ACCOUNT = Reply(_read, _write)
+LEGACY_ACCOUNT_REPLY = ReplyCodec(_read_account, _write_account)
 """What both calls answer."""
 
 
@@ -52,16 +54,16 @@ class LegacySignIn(Call[Account], frozen=True, kw_only=True):
         remember_me: whether the token ends after 14 days.
     """
 
-    http = Http(
+    http = HttpSpec(
         "POST",
         "/users/sign_in.json",
         "legacy_sign_in",
         needs_token=False,
         in_body=True,
-        repeatable=False,
+        retryable=False,
         status=201,
         mark="observed",
-        reply=LEGACY_ACCOUNT,
+        reply=LEGACY_ACCOUNT_REPLY,
     )
 
     login: str | None = msgspec.field(name="user[login]", default=None)
@@ -69,34 +71,34 @@ class LegacySignIn(Call[Account], frozen=True, kw_only=True):
     remember_me: bool = False
 
 
-class LegacyAccount(Call[Account], frozen=True, kw_only=True):
+class GetLegacyAccount(Call[Account], frozen=True, kw_only=True):
     """Ask whose token this is, in the older form: `GET /users/account.json`, 200 (observed).
 
     It asks for no client identifier. A dead token is refused with 422 "Invalid token", or with 401 (observed both).
     """
 
-    http = Http("GET", "/users/account.json", "legacy_account", mark="observed", reply=LEGACY_ACCOUNT)
+    http = HttpSpec("GET", "/users/account.json", "legacy_account", mark="observed", reply=LEGACY_ACCOUNT_REPLY)
 
 
-def _as_in_v2(user: dict[str, object]) -> dict[str, object]:
+def _convert_to_v2(user: dict[str, object]) -> dict[str, object]:
     """Put what the older XML has elsewhere to where the tolerant reader looks; JSON has none of that."""
-    moved = dict(user)
-    paid, entitled = user.get("subscription"), user.get("entitlements")
-    if is_members(paid) and "feature" in paid:
-        moved["subscription"] = {**paid, "features": paid["feature"]}
-    if is_members(entitled):
-        rest = entitled.get("entitlement")
-        everything: list[object] = ["all"] if entitled.get("all") == "1" else []
-        moved["entitlements"] = [*everything, *(rest if is_items(rest) else [rest] if rest else [])]
-    moved.setdefault("profile", user.get("profile_settings"))
-    return moved
+    converted = dict(user)
+    paid, entitlements = user.get("subscription"), user.get("entitlements")
+    if is_object(paid) and "feature" in paid:
+        converted["subscription"] = {**paid, "features": paid["feature"]}
+    if is_object(entitlements):
+        rest = entitlements.get("entitlement")
+        wildcard: list[object] = ["all"] if entitlements.get("all") == "1" else []
+        converted["entitlements"] = [*wildcard, *(rest if is_array(rest) else [rest] if rest else [])]
+    converted.setdefault("profile", user.get("profile_settings"))
+    return converted
 
 
-def _as_members(account: Account) -> dict[str, object]:
+def _account_to_dict(account: Account) -> dict[str, object]:
     """Describe an account in JSON (observed members and order). When it was confirmed is not kept: ours."""
-    token = _token(account)
+    token = _reveal_token(account)
     paid = account.subscription or Subscription()
-    joined = _moment(account.joined_at)
+    joined = _to_datetime(account.joined_at)
     return {
         "id": account.id,
         "uuid": account.uuid,
@@ -123,8 +125,8 @@ def _as_members(account: Account) -> dict[str, object]:
     }
 
 
-def _as_element(account: Account) -> Element:
-    joined = _moment(account.joined_at)
+def _account_to_element(account: Account) -> Element:
+    joined = _to_datetime(account.joined_at)
     paid = account.subscription or Subscription()
     subscription = {"active": bool(paid.active), "status": paid.status, "plan": paid.plan}
     # Whether it is everything is observed (`all="0"`), the others as children are assumed.
@@ -135,18 +137,18 @@ def _as_element(account: Account) -> Element:
     }
     return Element(
         "user",
-        _attributes(account),
+        _list_attributes(account),
         (
-            Element("subscription", subscription, _listed("feature", paid.features)),
-            Element("roles", {}, _listed("role", account.roles)),
-            Element("entitlements", {"all": "all" in account.entitlements}, _listed("entitlement", others)),
+            Element("subscription", subscription, _build_id_elements("feature", paid.features)),
+            Element("roles", {}, _build_id_elements("role", account.roles)),
+            Element("entitlements", {"all": "all" in account.entitlements}, _build_id_elements("entitlement", others)),
             Element("profile_settings", settings),
             Element("providers", {}),
-            Element("services", {}, tuple(_service(service) for service in account.services)),
+            Element("services", {}, tuple(_service_to_element(service) for service in account.services)),
             Element("username", {}, text=account.username or None),
             Element("email", {}, text=account.email or None),
             Element("joined-at", {"type": "datetime"}, text=f"{joined:%Y-%m-%d %H:%M:%S} UTC" if joined else None),
-            Element("authentication-token", {}, text=_token(account) or None),
+            Element("authentication-token", {}, text=_reveal_token(account) or None),
         ),
     )
 
@@ -157,13 +159,13 @@ _PROFILE_SETTINGS = (
 )
 
 
-def _listed(name: str, ids: Iterable[str]) -> tuple[Element, ...]:
+def _build_id_elements(name: str, ids: Iterable[str]) -> tuple[Element, ...]:
     return tuple(Element(name, {"id": each}) for each in ids)
 
 
-def _attributes(account: Account) -> dict[str, object]:
+def _list_attributes(account: Account) -> dict[str, object]:
     """List the attributes in the observed order; `pin` is there only where there is a passcode."""
-    token = _token(account)
+    token = _reveal_token(account)
     return {
         "email": account.email,
         "id": account.id,
@@ -192,13 +194,13 @@ def _attributes(account: Account) -> dict[str, object]:
     }
 
 
-def _service(service: Service) -> Element:
+def _service_to_element(service: Service) -> Element:
     token = service.token.reveal() if service.token else ""
     facts = {"identifier": service.identifier, "endpoint": service.endpoint, "token": token, "status": service.status}
     return Element("service", facts)
 
 
-def _token(account: Account) -> str:
+def _reveal_token(account: Account) -> str:
     return account.auth_token.reveal() if account.auth_token else ""
 
 
@@ -206,5 +208,5 @@ def _is_remembered(account: Account) -> bool:
     return account.remember_expires_at is not None
 
 
-def _moment(seconds: int | None) -> datetime | None:
+def _to_datetime(seconds: int | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -13,11 +13,11 @@ import msgspec
 
 from ticketstub.messages import Response
 from ticketstub.models import Identity, ServerInformation
-from ticketstub.protocol.call import Call, Http, in_container
+from ticketstub.protocol.call import Call, HttpSpec, build_container_codec
 
-Verb = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
-_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
+_RETRYABLE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _MEDIA_TYPE = re.compile(r"[ -~]+")
 _PATH = re.compile(r"/(?!/)[!$-\[\]-~]*")  # printable ASCII but for space, quote, number sign and backslash
 
@@ -25,26 +25,26 @@ _PATH = re.compile(r"/(?!/)[!$-\[\]-~]*")  # printable ASCII but for space, quot
 class GetIdentity(Call[Identity], frozen=True, kw_only=True):
     """Ask a media server who it is: `GET /identity`, 200, no token (documented)."""
 
-    http = Http(
+    http = HttpSpec(
         "GET",
         "/identity",
         "identity",
         base="server",
         needs_token=False,
-        reply=in_container(Identity, "machine_identifier"),
+        reply=build_container_codec(Identity, "machine_identifier"),
     )
 
 
 class GetServerInformation(Call[ServerInformation], frozen=True, kw_only=True):
     """Ask a media server about itself: `GET /`, 200 (observed)."""
 
-    http = Http(
+    http = HttpSpec(
         "GET",
         "/",
         "server_information",
         base="server",
         mark="observed",
-        reply=in_container(ServerInformation, "machine_identifier"),
+        reply=build_container_codec(ServerInformation, "machine_identifier"),
     )
 
 
@@ -59,41 +59,41 @@ class RawRequest(Call[Response], frozen=True, kw_only=True):
         content_type: the body's media type.
     """
 
-    http = Http("GET", "", "raw", base="server", mark="assumed")
+    http = HttpSpec("GET", "", "raw", base="server", mark="assumed")
 
-    verb: Verb = "GET"
-    at: str
+    method: Method = "GET"
+    path: str
     query: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     content: bytes = b""
     content_type: str | None = None
 
     def __post_init__(self) -> None:
-        if not _PATH.fullmatch(self.at):
+        if not _PATH.fullmatch(self.path):
             raise ValueError(
                 "a path starts with one slash and holds printable ASCII only, percent-encoded where need be"
             )
-        if self.verb not in get_args(Verb):
-            raise ValueError(f"a raw request's method is one of {', '.join(get_args(Verb))}")
+        if self.method not in get_args(Method):
+            raise ValueError(f"a raw request's method is one of {', '.join(get_args(Method))}")
         if self.content_type is not None and not _MEDIA_TYPE.fullmatch(self.content_type):
             raise ValueError("a media type is printable ASCII")
 
     __rich_repr__ = None  # type: ignore[assignment]  # msgspec's would show rich all that `__repr__` leaves out
 
     def __repr__(self) -> str:
-        return f"RawRequest({self.verb} {self.at.partition('?')[0]})"  # query and body may hold secrets
+        return f"RawRequest({self.method} {self.path.partition('?')[0]})"  # query and body may hold secrets
 
-    def verb_used(self) -> str:
-        return self.verb
+    def get_method(self) -> str:
+        return self.method
 
-    def may_repeat(self) -> bool:
-        return self.verb in _REPEATABLE
+    def is_retryable(self) -> bool:
+        return self.method in _RETRYABLE_METHODS
 
-    def target(self) -> str:
+    def build_target(self) -> str:
         if not self.query:
-            return self.at
-        return f"{self.at}{'&' if '?' in self.at else '?'}{urlencode(self.query)}"
+            return self.path
+        return f"{self.path}{'&' if '?' in self.path else '?'}{urlencode(self.query)}"
 
-    def body(self) -> tuple[bytes, str | None]:
+    def build_body(self) -> tuple[bytes, str | None]:
         return self.content, self.content_type
 
     def read(self, response: Response) -> Response:

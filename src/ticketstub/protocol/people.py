@@ -14,63 +14,74 @@ from typing import TypeVar
 import msgspec
 
 from ticketstub.messages import Response
-from ticketstub.models import Friend, Invitation, PublishedServer, Record, Share, SharedServer, User
+from ticketstub.models import Friend, Invitation, Model, PublishedServer, Share, SharedServer, User
 from ticketstub.protocol import lenient
-from ticketstub.protocol.call import CONTAINER, Call, Http, Reply, Silent, data_of, in_root, malformed
-from ticketstub.protocol.codec import Format, document, plain
-from ticketstub.protocol.plain import is_items, is_members
+from ticketstub.protocol.call import (
+    CONTAINER,
+    Call,
+    HttpSpec,
+    NoContentCall,
+    ReplyCodec,
+    build_malformed_reply,
+    build_reply_codec,
+    parse_response,
+)
+from ticketstub.protocol.codec import Format, to_builtins, write_document
+from ticketstub.protocol.plain import is_array, is_object
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=Model)
 
 # Observed: the older lists of plex.tv name plex.tv itself as if it were a media server.
-_PLEX_TV: dict[str, object] = {
+_PLEX_TV_ATTRIBUTES: dict[str, object] = {
     "friendlyName": "myPlex",
     "identifier": "com.plexapp.plugins.myplex",
     "machineIdentifier": sha1(b"plex.tv", usedforsecurity=False).hexdigest(),
 }
 
 
-def container(
-    name: str, listed: Sequence[dict[str, object]], form: Format, more: Mapping[str, object] | None = None
+def write_container(
+    name: str, items: Sequence[dict[str, object]], form: Format, attributes: Mapping[str, object] | None = None
 ) -> bytes:
     """Write a list as plex.tv's older API does: in a `MediaContainer` with its size (observed).
 
     Args:
         name: what each item is called.
-        listed: the items.
+        items: the items.
         form: XML, as observed, or what the same would be in JSON (ours).
-        more: what else the container says of itself.
+        attributes: what else the container says of itself.
     """
-    counts: dict[str, object] = {"totalSize": len(listed), "size": len(listed)}
-    return document(CONTAINER, {**_PLEX_TV, **counts, **(more or {}), name: list(listed)}, form, wrapped=True)
+    counts: dict[str, object] = {"totalSize": len(items), "size": len(items)}
+    return write_document(
+        CONTAINER, {**_PLEX_TV_ATTRIBUTES, **counts, **(attributes or {}), name: list(items)}, form, wrap_json=True
+    )
 
 
-def inside(name: str, data: object) -> object:
+def get_container_items(name: str, data: object) -> object:
     """Return what a container holds under a name; its own members look like an item's. Other data comes as it is."""
-    if is_members(data) and is_members(inner := data.get(CONTAINER)):
+    if is_object(data) and is_object(inner := data.get(CONTAINER)):
         data = inner
-    return data.get(name, ()) if is_members(data) and _SIZES & data.keys() else data
+    return data.get(name, ()) if is_object(data) and _CONTAINER_KEYS & data.keys() else data
 
 
-_SIZES = frozenset({"size", "totalSize", "identifier"})
+_CONTAINER_KEYS = frozenset({"size", "totalSize", "identifier"})
 
 
-def _listed(kind: type[R], response: Response, name: str = "") -> tuple[R, ...]:
+def _read_list(kind: type[R], response: Response, name: str = "") -> tuple[R, ...]:
     """Read a list, which may be empty; `name` is what its items are called where they stand in a container."""
-    data = data_of(response)
-    found = lenient.records(kind, inside(name, data) if name else data)
-    if not found and ((isinstance(data, str) and data) or not (is_members(data) or is_items(data) or data == "")):
-        raise malformed(response, f"the answer is no list of {kind.__name__}s")
+    data = parse_response(response)
+    found = lenient.read_models(kind, get_container_items(name, data) if name else data)
+    if not found and ((isinstance(data, str) and data) or not (is_object(data) or is_array(data) or data == "")):
+        raise build_malformed_reply(response, f"the answer is no list of {kind.__name__}s")
     return found
 
 
-def _older(kind: type[Record], name: str) -> Reply:
+def _build_list_codec(kind: type[Model], name: str) -> ReplyCodec:
     """Make the reply that is a list in the older API's container."""
 
-    def write(value: tuple[Record, ...], form: Format) -> bytes:
-        return container(name, [plain(each) for each in value], form)
+    def write(value: tuple[Model, ...], form: Format) -> bytes:
+        return write_container(name, [to_builtins(each) for each in value], form)
 
-    return Reply(partial(_listed, kind, name=name), write)
+    return ReplyCodec(partial(_read_list, kind, name=name), write)
 
 
 class GetUsers(Call[tuple[User, ...]], frozen=True, kw_only=True):
@@ -79,43 +90,43 @@ class GetUsers(Call[tuple[User, ...]], frozen=True, kw_only=True):
     Documented as JSON, observed as XML, whatever is accepted.
     """
 
-    http = Http("GET", "/api/users", "users", reply=_older(User, "User"))
+    http = HttpSpec("GET", "/api/users", "users", reply=_build_list_codec(User, "User"))
 
 
 class GetFriends(Call[tuple[Friend, ...]], frozen=True, kw_only=True):
     """List friends: `GET /api/v2/friends`, 200 (observed); reported as gone (410) in 2026.
 
     Args:
-        having: only those of this status: `accepted`, `pending_sent` or `pending_received`, or several with commas.
+        status: only those of this status: `accepted`, `pending_sent` or `pending_received`, or several with commas.
     """
 
-    http = Http("GET", "/api/v2/friends", "friends", mark="observed")
+    http = HttpSpec("GET", "/api/v2/friends", "friends", mark="observed")
 
-    having: str | None = msgspec.field(name="status", default=None)
+    status: str | None = msgspec.field(name="status", default=None)
 
     def read(self, response: Response) -> tuple[Friend, ...]:
-        return _listed(Friend, response)
+        return _read_list(Friend, response)
 
     def write(self, value: tuple[Friend, ...], form: Format) -> bytes:
-        return document("friends", [_friend(friend) for friend in value], form)
+        return write_document("friends", [_friend_to_dict(friend) for friend in value], form)
 
 
-def _friend(friend: Friend) -> dict[str, object]:
+def _friend_to_dict(friend: Friend) -> dict[str, object]:
     """Write a friend in the observed order; `restrictionProfile` stands there for members of the Home only."""
-    members: dict[str, object] = {**plain(friend), "sharedSources": _NOTHING}
+    members: dict[str, object] = {**to_builtins(friend), "sharedSources": _EMPTY_LIST}
     if friend.home:
         members.setdefault("restrictionProfile", None)
     first = ("status", "sharingSettings", "sharedServers", "sharedSources")
     return {name: members[name] for name in first} | members
 
 
-_NOTHING: list[object] = []
+_EMPTY_LIST: list[object] = []
 
 
-class RemoveFriend(Silent, frozen=True, kw_only=True):
+class RemoveFriend(NoContentCall, frozen=True, kw_only=True):
     """Remove a friend, in the way that is gone since 2024: `DELETE /api/friends/{id}`, always 410 (observed)."""
 
-    http = Http("DELETE", "/api/friends/{id}", "remove_friend", repeatable=False, mark="observed")
+    http = HttpSpec("DELETE", "/api/friends/{id}", "remove_friend", retryable=False, mark="observed")
 
     id: int
 
@@ -126,60 +137,62 @@ class GetSharedServers(Call[tuple[SharedServer, ...]], frozen=True, kw_only=True
     `GET /api/servers/{machineIdentifier}/shared_servers`, 200, XML. Owner only.
     """
 
-    http = Http(
+    http = HttpSpec(
         "GET",
         "/api/servers/{machineIdentifier}/shared_servers",
         "shared_servers",
         mark="observed",
-        reply=_older(SharedServer, "SharedServer"),
+        reply=_build_list_codec(SharedServer, "SharedServer"),
     )
 
     machine_identifier: str
 
     def write(self, value: tuple[SharedServer, ...], form: Format) -> bytes:
-        listed = [plain(share) for share in value]
-        return container("SharedServer", listed, form, {"machineIdentifier": self.machine_identifier})
+        listed = [to_builtins(share) for share in value]
+        return write_container("SharedServer", listed, form, {"machineIdentifier": self.machine_identifier})
 
 
 class GetServers(Call[tuple[PublishedServer, ...]], frozen=True, kw_only=True):
     """List the media servers that the caller can reach, in the older form: `GET /api/servers`, 200, XML (observed)."""
 
-    http = Http("GET", "/api/servers", "servers", mark="observed", reply=_older(PublishedServer, "Server"))
+    http = HttpSpec(
+        "GET", "/api/servers", "servers", mark="observed", reply=_build_list_codec(PublishedServer, "Server")
+    )
 
 
 class GetServer(Call[PublishedServer], frozen=True, kw_only=True):
     """Ask about one media server: `GET /api/v2/servers/{machineIdentifier}`, 200 (observed in JSON)."""
 
-    http = Http(
+    http = HttpSpec(
         "GET",
         "/api/v2/servers/{machineIdentifier}",
         "server",
         mark="observed",
-        reply=in_root(PublishedServer, "server", "machine_identifier"),
+        reply=build_reply_codec(PublishedServer, "server", "machine_identifier"),
     )
 
     machine_identifier: str
 
     def write(self, value: PublishedServer, form: Format) -> bytes:
-        return document("server", {**plain(value), "librarySections": _NOTHING}, form)
+        return write_document("server", {**to_builtins(value), "librarySections": _EMPTY_LIST}, form)
 
 
 class GetOwnedShares(Call[tuple[Share, ...]], frozen=True, kw_only=True):
     """List the shares of one's own servers: `GET /api/v2/shared_servers/owned/accepted` (observed)."""
 
-    http = Http("GET", "/api/v2/shared_servers/owned/accepted", "owned_shares", mark="observed")
+    http = HttpSpec("GET", "/api/v2/shared_servers/owned/accepted", "owned_shares", mark="observed")
 
     def read(self, response: Response) -> tuple[Share, ...]:
-        return _listed(Share, response)
+        return _read_list(Share, response)
 
     def write(self, value: tuple[Share, ...], form: Format) -> bytes:
-        return document("sharedServers", [plain(share) for share in value], form)
+        return write_document("sharedServers", [to_builtins(share) for share in value], form)
 
 
 class GetPendingShares(GetOwnedShares, frozen=True, kw_only=True):
     """List the shares that wait for the caller's yes: `GET /api/v2/shared_servers/invites/received/pending`."""
 
-    http = Http("GET", "/api/v2/shared_servers/invites/received/pending", "pending_shares", mark="observed")
+    http = HttpSpec("GET", "/api/v2/shared_servers/invites/received/pending", "pending_shares", mark="observed")
 
 
 class GetSentShares(GetPendingShares, frozen=True, kw_only=True):
@@ -188,13 +201,13 @@ class GetSentShares(GetPendingShares, frozen=True, kw_only=True):
     It and the next one stand in the place of the older lists of invitations, which are gone (410).
     """
 
-    http = Http("GET", "/api/v2/shared_servers/invites/owned/pending", "sent_shares", mark="observed")
+    http = HttpSpec("GET", "/api/v2/shared_servers/invites/owned/pending", "sent_shares", mark="observed")
 
 
-class GetAnsweredShares(GetOwnedShares, frozen=True, kw_only=True):
+class GetAcceptedShares(GetOwnedShares, frozen=True, kw_only=True):
     """List the shares that others accepted: `GET /api/v2/shared_servers/invites/owned/accepted` (observed)."""
 
-    http = Http("GET", "/api/v2/shared_servers/invites/owned/accepted", "answered_shares", mark="observed")
+    http = HttpSpec("GET", "/api/v2/shared_servers/invites/owned/accepted", "answered_shares", mark="observed")
 
 
 class CreateShare(Call[Share], frozen=True, kw_only=True):
@@ -208,16 +221,16 @@ class CreateShare(Call[Share], frozen=True, kw_only=True):
         invited_email: with whom, by e-mail address or user name.
     """
 
-    http = Http(
+    http = HttpSpec(
         "POST",
         "/api/v2/shared_servers",
         "create_share",
         in_body=True,
         as_json=True,
-        repeatable=False,
+        retryable=False,
         status=201,
         mark="observed",
-        reply=in_root(Share, "sharedServer", "id", "machine_identifier"),
+        reply=build_reply_codec(Share, "sharedServer", "id", "machine_identifier"),
     )
 
     machine_identifier: str
@@ -225,10 +238,10 @@ class CreateShare(Call[Share], frozen=True, kw_only=True):
     invited_email: str | None = None
 
     def write(self, value: Share, form: Format) -> bytes:
-        return document("sharedServer", {**plain(value), "libraries": _NOTHING}, form)
+        return write_document("sharedServer", {**to_builtins(value), "libraries": _EMPTY_LIST}, form)
 
 
-_INVITATIONS = _older(Invitation, "Invite")
+_INVITATIONS_REPLY = _build_list_codec(Invitation, "Invite")
 
 
 class GetReceivedInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=True):
@@ -237,16 +250,16 @@ class GetReceivedInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=
     Since 2025 it is gone (410), and so is the next one (observed).
     """
 
-    http = Http("GET", "/api/invites/requests", "received_invitations", mark="observed", reply=_INVITATIONS)
+    http = HttpSpec("GET", "/api/invites/requests", "received_invitations", mark="observed", reply=_INVITATIONS_REPLY)
 
 
 class GetSentInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=True):
     """List the invitations that the caller sent and nobody answered: `GET /api/invites/requested` (observed)."""
 
-    http = Http("GET", "/api/invites/requested", "sent_invitations", mark="observed", reply=_INVITATIONS)
+    http = HttpSpec("GET", "/api/invites/requested", "sent_invitations", mark="observed", reply=_INVITATIONS_REPLY)
 
 
-class _AnsweredInvitation(Silent, frozen=True, kw_only=True):
+class _InvitationCall(NoContentCall, frozen=True, kw_only=True):
     """What both ends of an invitation say of it (observed).
 
     Args:
@@ -262,19 +275,19 @@ class _AnsweredInvitation(Silent, frozen=True, kw_only=True):
     server: bool | None = None
 
 
-class AcceptInvitation(_AnsweredInvitation, frozen=True, kw_only=True):
+class AcceptInvitation(_InvitationCall, frozen=True, kw_only=True):
     """Accept an invitation: `PUT /api/invites/requests/{id}`, 200."""
 
-    http = Http("PUT", "/api/invites/requests/{id}", "accept_invitation", repeatable=False, mark="observed")
+    http = HttpSpec("PUT", "/api/invites/requests/{id}", "accept_invitation", retryable=False, mark="observed")
 
 
-class RefuseInvitation(_AnsweredInvitation, frozen=True, kw_only=True):
+class RefuseInvitation(_InvitationCall, frozen=True, kw_only=True):
     """Refuse an invitation: `DELETE /api/invites/requests/{id}`, 200."""
 
-    http = Http("DELETE", "/api/invites/requests/{id}", "refuse_invitation", repeatable=False, mark="observed")
+    http = HttpSpec("DELETE", "/api/invites/requests/{id}", "refuse_invitation", retryable=False, mark="observed")
 
 
-class WithdrawInvitation(_AnsweredInvitation, frozen=True, kw_only=True):
+class WithdrawInvitation(_InvitationCall, frozen=True, kw_only=True):
     """Take back an invitation: `DELETE /api/invites/requested/{id}`, 200."""
 
-    http = Http("DELETE", "/api/invites/requested/{id}", "withdraw_invitation", repeatable=False, mark="observed")
+    http = HttpSpec("DELETE", "/api/invites/requested/{id}", "withdraw_invitation", retryable=False, mark="observed")

@@ -15,33 +15,41 @@ from ticketstub.crypto.jwk import Jwk
 from ticketstub.messages import Response
 from ticketstub.models import LegacyPin, Pin
 from ticketstub.protocol import lenient
-from ticketstub.protocol.call import Call, Http, Reply, Silent, malformed, one, written
-from ticketstub.protocol.codec import Format, plain, to_json
+from ticketstub.protocol.call import (
+    Call,
+    HttpSpec,
+    NoContentCall,
+    ReplyCodec,
+    build_malformed_reply,
+    read_reply,
+    write_reply,
+)
+from ticketstub.protocol.codec import Format, to_builtins, to_json
 from ticketstub.protocol.xml import write_rails
 from ticketstub.tokens import Secret
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def _pin(kind: type[P], response: Response) -> P:
+def _read_pin(kind: type[P], response: Response) -> P:
     """Read a PIN; one whose token cannot be used is no pending one, and nothing that could be waited for."""
-    found = one(kind, response, ("id", "auth_token"))
-    if found.auth_token is None and any(lenient.plain_name(path) in lenient.TOKEN_NAMES for path in found.problems):
-        raise malformed(response, "the PIN's token cannot be used")
+    found = read_reply(kind, response, ("id", "auth_token"))
+    if found.auth_token is None and any(lenient.normalize_name(path) in lenient.TOKEN_NAMES for path in found.problems):
+        raise build_malformed_reply(response, "the PIN's token cannot be used")
     return found
 
 
-def _write_legacy(value: LegacyPin, form: Format) -> bytes:
+def _write_legacy_pin(value: LegacyPin, form: Format) -> bytes:
     """Write a PIN of the older kind: elements with Rails' types, the token under two names (observed)."""
-    members = plain(value)
+    members = to_builtins(value)
     if form is Format.JSON:
         return to_json({"pin": {name.replace("-", "_"): member for name, member in members.items()}})
     return write_rails("pin", members | {"auth_token": members["auth-token"]}, {"user-id": int})
 
 
 P = TypeVar("P", Pin, LegacyPin)
-_PIN = Reply(partial(_pin, Pin), partial(written, "pin"))
-_LEGACY_PIN = Reply(partial(_pin, LegacyPin), _write_legacy)
+_PIN_REPLY = ReplyCodec(partial(_read_pin, Pin), partial(write_reply, "pin"))
+_LEGACY_PIN_REPLY = ReplyCodec(partial(_read_pin, LegacyPin), _write_legacy_pin)
 
 
 class CreatePin(Call[Pin], frozen=True, kw_only=True):
@@ -52,14 +60,14 @@ class CreatePin(Call[Pin], frozen=True, kw_only=True):
         jwk: the public device key that the token is to be bound to; the token is a JWT then.
     """
 
-    http = Http("POST", "/api/v2/pins", "create_pin", needs_token=False, in_body=True, status=201, reply=_PIN)
+    http = HttpSpec("POST", "/api/v2/pins", "create_pin", needs_token=False, in_body=True, status=201, reply=_PIN_REPLY)
 
     strong: bool = False
     jwk: Jwk | None = None
 
-    def body(self) -> tuple[bytes, str | None]:
+    def build_body(self) -> tuple[bytes, str | None]:
         """Write its body: a form, or JSON where a key goes with it (observed)."""
-        return self.json_body() if self.jwk else super().body()
+        return self.build_json_body() if self.jwk else super().build_body()
 
 
 class GetPin(Call[Pin], frozen=True, kw_only=True):
@@ -69,16 +77,16 @@ class GetPin(Call[Pin], frozen=True, kw_only=True):
     only to who proves with a device JWT to have that key.
     """
 
-    http = Http("GET", "/api/v2/pins/{id}", "get_pin", needs_token=False, reply=_PIN)
+    http = HttpSpec("GET", "/api/v2/pins/{id}", "get_pin", needs_token=False, reply=_PIN_REPLY)
 
     id: int
     device_jwt: Secret | None = msgspec.field(name="deviceJWT", default=None)
 
 
-class LinkPin(Silent, frozen=True, kw_only=True):
+class LinkPin(NoContentCall, frozen=True, kw_only=True):
     """Approve a PIN for the caller's account: `PUT /api/v2/pins/link`, 204 (observed)."""
 
-    http = Http("PUT", "/api/v2/pins/link", "link_pin", in_body=True, repeatable=False, status=204, mark="observed")
+    http = HttpSpec("PUT", "/api/v2/pins/link", "link_pin", in_body=True, retryable=False, status=204, mark="observed")
 
     code: Secret
 
@@ -86,7 +94,7 @@ class LinkPin(Silent, frozen=True, kw_only=True):
 class GetPinQr(Call[bytes], frozen=True, kw_only=True):
     """Get a PIN's QR picture, a PNG: `GET /api/v2/pins/qr/{code}`, 200, no token, no client identifier (observed)."""
 
-    http = Http(
+    http = HttpSpec(
         "GET", "/api/v2/pins/qr/{code}", "get_pin_qr", needs_token=False, media_type="image/png", mark="observed"
     )
 
@@ -94,7 +102,7 @@ class GetPinQr(Call[bytes], frozen=True, kw_only=True):
 
     def read(self, response: Response) -> bytes:
         if not response.body.startswith(_PNG):
-            raise malformed(response, "the answer is no PNG picture")
+            raise build_malformed_reply(response, "the answer is no PNG picture")
         return response.body
 
     def write(self, value: bytes, form: Format) -> bytes:
@@ -104,20 +112,22 @@ class GetPinQr(Call[bytes], frozen=True, kw_only=True):
 class CreateLegacyPin(Call[LegacyPin], frozen=True, kw_only=True):
     """Make a PIN of the older kind: `POST /pins.xml`, 201, no token (observed)."""
 
-    http = Http(
+    http = HttpSpec(
         "POST",
         "/pins.xml",
         "create_legacy_pin",
         needs_token=False,
         status=201,
         mark="observed",
-        reply=_LEGACY_PIN,
+        reply=_LEGACY_PIN_REPLY,
     )
 
 
 class GetLegacyPin(Call[LegacyPin], frozen=True, kw_only=True):
     """Ask how a PIN of the older kind stands: `GET /pins/{id}.xml`, 200, no token (observed)."""
 
-    http = Http("GET", "/pins/{id}.xml", "get_legacy_pin", needs_token=False, mark="observed", reply=_LEGACY_PIN)
+    http = HttpSpec(
+        "GET", "/pins/{id}.xml", "get_legacy_pin", needs_token=False, mark="observed", reply=_LEGACY_PIN_REPLY
+    )
 
     id: int

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TypeGuard
 
 
-def is_members(data: object) -> TypeGuard[dict[str, object]]:
+def is_object(data: object) -> TypeGuard[dict[str, object]]:
     """Tell whether this is a JSON object, or an XML element with attributes or children."""
     return isinstance(data, dict)
 
 
-def is_items(data: object) -> TypeGuard[list[object] | tuple[object, ...]]:
+def is_array(data: object) -> TypeGuard[list[object] | tuple[object, ...]]:
     """Tell whether this is a JSON array, or a repeated XML element."""
     return isinstance(data, list | tuple)

@@ -11,11 +11,19 @@ from enum import Enum
 import msgspec
 
 from ticketstub.messages import Response
-from ticketstub.models import Record, Source, TransientToken
-from ticketstub.protocol.call import Call, Http, Reply, contained, in_container, malformed, one
+from ticketstub.models import Model, Source, TransientToken
+from ticketstub.protocol.call import (
+    Call,
+    HttpSpec,
+    ReplyCodec,
+    build_container_codec,
+    build_malformed_reply,
+    read_reply,
+    write_container_reply,
+)
 from ticketstub.protocol.codec import Format
 
-PREFIXES = ("server://", "provider://")
+SOURCE_PREFIXES = ("server://", "provider://")
 
 
 class TransientTokenType(Enum):
@@ -30,25 +38,25 @@ class TransientTokenScope(Enum):
     ALL = "all"
 
 
-class _Sources(Record, frozen=True, kw_only=True):
+class _SourceContainer(Model, frozen=True, kw_only=True):
     device: Source | None = msgspec.field(name="Device", default=None)
 
 
-class _SourceList(Record, frozen=True, kw_only=True):
+class _SourceListContainer(Model, frozen=True, kw_only=True):
     device: tuple[Source, ...] = msgspec.field(name="Device", default=())
 
 
-def write_source(source: Source, form: Format, *, in_list: bool = False) -> bytes:
+def write_source(source: Source, form: Format, *, as_list: bool = False) -> bytes:
     """Write a source.
 
     Args:
         source: it.
         form: JSON or XML.
-        in_list: whether JSON has it in a list of one: the published description says an object, no body was observed.
+        as_list: whether JSON has it in a list of one: the published description says an object, no body was observed.
     """
-    if in_list:
-        return contained(_SourceList(device=(source,)), form, size=1)
-    return contained(_Sources(device=source), form, size=1)
+    if as_list:
+        return write_container_reply(_SourceListContainer(device=(source,)), form, size=1)
+    return write_container_reply(_SourceContainer(device=source), form, size=1)
 
 
 class GetTransientToken(Call[TransientToken], frozen=True, kw_only=True):
@@ -57,13 +65,13 @@ class GetTransientToken(Call[TransientToken], frozen=True, kw_only=True):
     It ends when the media server restarts. The server takes any method; POST keeps it out of caches.
     """
 
-    http = Http(
+    http = HttpSpec(
         "POST",
         "/security/token",
         "get_transient_token",
         base="server",
-        repeatable=False,
-        reply=in_container(TransientToken, "token"),
+        retryable=False,
+        reply=build_container_codec(TransientToken, "token"),
     )
 
     type: TransientTokenType
@@ -80,23 +88,23 @@ class GetSourceConnectionInformation(Call[Source], frozen=True, kw_only=True):
         refresh: whether the server asks anew instead of answering from memory.
     """
 
-    http = Http(
+    http = HttpSpec(
         "GET",
         "/security/resources",
         "get_source_connection_information",
         base="server",
-        reply=Reply(write=write_source),
+        reply=ReplyCodec(write=write_source),
     )
 
     source: str
     refresh: bool = False
 
     def __post_init__(self) -> None:
-        if not self.source.startswith(PREFIXES) or self.source in PREFIXES:
+        if not self.source.startswith(SOURCE_PREFIXES) or self.source in SOURCE_PREFIXES:
             raise ValueError("a source starts with server:// or provider://, followed by its identifier")
 
     def read(self, response: Response) -> Source:
-        found = one(_Sources, response, ("device",)).device
+        found = read_reply(_SourceContainer, response, ("device",)).device
         if found is None or not (found.access_token or found.connections):
-            raise malformed(response, "the answer names neither an address nor a token")
+            raise build_malformed_reply(response, "the answer names neither an address nor a token")
         return found

@@ -14,18 +14,18 @@ from datetime import datetime
 from typing import NamedTuple
 from xml.parsers import expat
 
-from ticketstub.protocol.plain import is_items, is_members
+from ticketstub.protocol.plain import is_array, is_object
 
 PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
-_DEEPEST = 64
-_NESTED = (dict, list, tuple)
-_MOST = 100_000
+_MAX_DEPTH = 64
+_NESTED_TYPES = (dict, list, tuple)
+_MAX_ELEMENTS = 100_000
 # What an attribute or a text cannot hold as it is; the last range is what XML 1.0 has no way to write at all.
-_SPECIAL = re.compile('[&<>"\t\n\r]|[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
+_SPECIAL_CHARACTERS = re.compile('[&<>"\t\n\r]|[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 # Observed: in XML, and only there, this one is written "2023-03-24 00:00:00 UTC".
-_DATES_IN_WORDS = frozenset({"subscribedAt"})
+_UTC_DATETIME_NAMES = frozenset({"subscribedAt"})
 
 
 class XmlError(ValueError):
@@ -43,13 +43,13 @@ def parse(body: bytes) -> tuple[str, object]:
     Raises:
         XmlError: not well-formed, too deep, too large, or with a DTD.
     """
-    reader = _Reader()
+    reader = _ContentBuilder()
     parser = expat.ParserCreate()
     parser.buffer_text = True
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.text
-    parser.StartDoctypeDeclHandler = reader.doctype
+    parser.StartElementHandler = reader.start_element
+    parser.EndElementHandler = reader.end_element
+    parser.CharacterDataHandler = reader.add_text
+    parser.StartDoctypeDeclHandler = reader.reject_doctype
     try:
         parser.Parse(body, True)  # noqa: FBT003  # expat's own positional flag
     except (expat.ExpatError, ValueError, LookupError) as error:
@@ -57,7 +57,7 @@ def parse(body: bytes) -> tuple[str, object]:
     return reader.root
 
 
-class _Reader:
+class _ContentBuilder:
     """Builds the content from expat's events."""
 
     def __init__(self) -> None:
@@ -65,31 +65,31 @@ class _Reader:
         self._count = 0
         self.root: tuple[str, object] = ("", None)
 
-    def doctype(self, *_declaration: object) -> None:
+    def reject_doctype(self, *_declaration: object) -> None:
         raise XmlError("the XML has a DTD, which Plex never sends")
 
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        if len(self._open) >= _DEEPEST:
+    def start_element(self, name: str, attributes: dict[str, str]) -> None:
+        if len(self._open) >= _MAX_DEPTH:
             raise XmlError("the XML is nested too deeply")
         self._count += 1
-        if self._count > _MOST:
+        if self._count > _MAX_ELEMENTS:
             raise XmlError("the XML has too many elements")
         members: dict[str, object] = {key: value or None for key, value in attributes.items()}
         self._open.append((name, members, []))
 
-    def text(self, data: str) -> None:
+    def add_text(self, data: str) -> None:
         self._open[-1][2].append(data)
 
-    def end(self, _name: str) -> None:
+    def end_element(self, _name: str) -> None:
         name, members, texts = self._open.pop()
-        content = _content(members, "".join(texts).strip())
+        content = _build_content(members, "".join(texts).strip())
         if not self._open:
             self.root = (name, content)
         else:
-            _add(self._open[-1][1], name, content)
+            _add_child(self._open[-1][1], name, content)
 
 
-def _content(members: dict[str, object], text: str) -> object:
+def _build_content(members: dict[str, object], text: str) -> object:
     if members.get("nil") == "true":
         return None
     if text:
@@ -97,7 +97,7 @@ def _content(members: dict[str, object], text: str) -> object:
     return "" if members.keys() <= {"type"} else members  # Rails names a type even where there is no content
 
 
-def _add(parent: dict[str, object], name: str, content: object) -> None:
+def _add_child(parent: dict[str, object], name: str, content: object) -> None:
     """Add a child; what an attribute said already is not said again by a child of the same name."""
     present = parent.get(name)
     if name not in parent:
@@ -122,7 +122,7 @@ class Element(NamedTuple):
 def write(root: str, content: object) -> bytes:
     """Write a document whose root has this name and this content (dicts, lists, scalars), with the XML prolog."""
     parts = [PROLOG]
-    _element(parts, root, content)
+    _append_content(parts, root, content)
     return "".join(parts).encode()
 
 
@@ -134,76 +134,78 @@ def write_rails(root: str, members: Mapping[str, object], types: Mapping[str, ty
         members: its elements, scalars all.
         types: the type of a member where it is null, for those that say it even then.
     """
-    listed: list[Element] = []
+    elements: list[Element] = []
     for name, value in members.items():
         kind = _RAILS_TYPES.get((types or {}).get(name, type(None)) if value is None else type(value))
         attributes = {"type": kind} if kind else {}
         text = str(value).lower() if isinstance(value, bool) else value
-        listed.append(Element(name, attributes | {"nil": "true"} if value is None else attributes, (), text))
-    return write_out(Element(root, {}, tuple(listed)))
+        elements.append(Element(name, attributes | {"nil": "true"} if value is None else attributes, (), text))
+    return write_element(Element(root, {}, tuple(elements)))
 
 
 _RAILS_TYPES: dict[type, str] = {bool: "boolean", int: "integer", datetime: "dateTime"}
 
 
-def write_out(root: Element) -> bytes:
+def write_element(root: Element) -> bytes:
     """Write a document of elements, with the XML prolog."""
     parts = [PROLOG]
-    _write(parts, root)
+    _append_element(parts, root)
     return "".join(parts).encode()
 
 
-def _write(parts: list[str], element: Element) -> None:
+def _append_element(parts: list[str], element: Element) -> None:
     name, attributes, children, text = element
-    written = "".join([f' {key}="{_scalar(key, value)}"' for key, value in attributes.items()])
+    attribute_text = "".join([f' {key}="{_format_scalar(key, value)}"' for key, value in attributes.items()])
     if not children and text is None:
-        parts.append(f"<{name}{written}/>")
+        parts.append(f"<{name}{attribute_text}/>")
         return
-    parts.append(f"<{name}{written}>")
+    parts.append(f"<{name}{attribute_text}>")
     for child in children:
-        _write(parts, child)
-    parts.append(f"{_scalar(name, text)}</{name}>")
+        _append_element(parts, child)
+    parts.append(f"{_format_scalar(name, text)}</{name}>")
 
 
-def _element(parts: list[str], name: str, content: object) -> None:
-    if is_members(content):
-        nested = [key for key, value in content.items() if isinstance(value, _NESTED)]
+def _append_content(parts: list[str], name: str, content: object) -> None:
+    if is_object(content):
+        nested = [key for key, value in content.items() if isinstance(value, _NESTED_TYPES)]
         attributes = [
-            f' {key}="{_scalar(key, value)}"' for key, value in content.items() if not isinstance(value, _NESTED)
+            f' {key}="{_format_scalar(key, value)}"'
+            for key, value in content.items()
+            if not isinstance(value, _NESTED_TYPES)
         ]
         parts.append(f"<{name}{''.join(attributes)}{'>' if nested else '/>'}")
         if not nested:
             return
         for key in nested:
             inner = content[key]
-            if is_items(inner) and key[0].isupper():
-                _items(parts, key, inner)
+            if is_array(inner) and key[0].isupper():
+                _append_items(parts, key, inner)
             else:
-                _element(parts, key, inner)
-    elif is_items(content):
+                _append_content(parts, key, inner)
+    elif is_array(content):
         parts.append(f"<{name}>")
-        _items(parts, name.removesuffix("s"), content)
+        _append_items(parts, name.removesuffix("s"), content)
     else:
-        parts.append(f"<{name}>{_scalar(name, content)}")
+        parts.append(f"<{name}>{_format_scalar(name, content)}")
     parts.append(f"</{name}>")
 
 
-def _items(parts: list[str], name: str, values: Sequence[object]) -> None:
+def _append_items(parts: list[str], name: str, values: Sequence[object]) -> None:
     for item in values:
-        _element(parts, name, item if is_members(item) else {"id": item})
+        _append_content(parts, name, item if is_object(item) else {"id": item})
 
 
-def _escaped(match: re.Match[str]) -> str:
+def _escape(match: re.Match[str]) -> str:
     return _ESCAPES.get(match[0], "")
 
 
-def _scalar(key: str, value: object) -> str:
+def _format_scalar(key: str, value: object) -> str:
     if isinstance(value, str):
-        return _SPECIAL.sub(_escaped, value) if _SPECIAL.search(value) else value
+        return _SPECIAL_CHARACTERS.sub(_escape, value) if _SPECIAL_CHARACTERS.search(value) else value
     if value is None:
         return ""
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S UTC" if key in _DATES_IN_WORDS else "%Y-%m-%dT%H:%M:%SZ")
+        return value.strftime("%Y-%m-%d %H:%M:%S UTC" if key in _UTC_DATETIME_NAMES else "%Y-%m-%dT%H:%M:%SZ")
     return str(value)

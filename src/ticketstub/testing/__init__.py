@@ -19,13 +19,13 @@ from typing import TypedDict, Unpack
 try:
     import ticketstub.local_plex.http.server  # noqa: F401  # pyright: ignore[reportUnusedImport]  # it needs the rest of the extra
     from ticketstub.local_plex.control.commands import TooLate
-    from ticketstub.local_plex.control.controller import Hand
-    from ticketstub.local_plex.control.declaration import WithCode
+    from ticketstub.local_plex.control.controller import Controller
+    from ticketstub.local_plex.control.declaration import HasCode
     from ticketstub.local_plex.local_plex import LocalPlex
     from ticketstub.local_plex.settings import Settings
     from ticketstub.local_plex.world.schema import World
-    from ticketstub.testing.controller import DEVICE, AccountInHand, PlexInHand
-    from ticketstub.testing.programs import Lead
+    from ticketstub.testing.controller import DEVICE, LocalPlexAccount, LocalPlexController
+    from ticketstub.testing.programs import Interceptor
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         f'the local Plex needs {error.name}, which is not installed: pip install "ticketstub[server]"', name=error.name
@@ -33,19 +33,19 @@ except ModuleNotFoundError as error:
 
 __all__ = [
     "DEVICE",
-    "AccountInHand",
-    "LocalOptions",
-    "PlexInHand",
+    "HasCode",
+    "LocalPlexAccount",
+    "LocalPlexController",
+    "LocalPlexOptions",
     "Settings",
     "TooLate",
-    "WithCode",
     "World",
     "local_plex",
-    "world_of",
+    "to_world",
 ]
 
 
-class LocalOptions(TypedDict, total=False):
+class LocalPlexOptions(TypedDict, total=False):
     """How a local Plex is started, apart from its world.
 
     db: `sqlite:///file.db` in place of memory. host, port: where plex.tv answers. clock: seconds since 1970.
@@ -61,24 +61,27 @@ class LocalOptions(TypedDict, total=False):
 
 @contextlib.contextmanager
 def local_plex(
-    world: World | Mapping[str, object] | str | Path | None = None, **options: Unpack[LocalOptions]
-) -> Generator[PlexInHand, None, None]:
+    world: World | Mapping[str, object] | str | Path | None = None, **options: Unpack[LocalPlexOptions]
+) -> Generator[LocalPlexController, None, None]:
     """Run a local Plex for as long as the `with` lasts.
 
     Args:
         world: a `World`, what TOML would give, a TOML text, or a file; by default the demonstration world.
-        options: see `LocalOptions`.
+        options: see `LocalPlexOptions`.
 
     Raises:
         WorldError: the world is faulty.
-        ListenError, StoreError, KeysError: it cannot be started.
+        ListenError, StoreError, InstanceKeysError: it cannot be started.
     """
-    hand = Hand()
-    with LocalPlex(world_of(world), hand=hand, **options).running() as plex, Lead(plex) as lead:
-        yield PlexInHand(plex, hand, lead)
+    controller = Controller()
+    with (
+        LocalPlex(to_world(world), controller=controller, **options).run_in_thread() as plex,
+        Interceptor(plex) as interceptor,
+    ):
+        yield LocalPlexController(plex, controller, interceptor)
 
 
-def world_of(world: World | Mapping[str, object] | str | Path | None) -> World:
+def to_world(world: World | Mapping[str, object] | str | Path | None) -> World:
     """Return a world, however it is given; see `local_plex`."""
     if world is None:
         return World.demo()

@@ -1,7 +1,7 @@
 """A running local Plex with the tester's hand on it, for the thread of a test.
 
-Rule: its commands are `Commands` (local_plex/control/commands.py): each hands its work to the local Plex's own event
-loop and waits for it. Clients made here send into the process itself, by the loopback transports.
+Rule: its commands are `ControlCommands` (local_plex/control/commands.py): each hands its work to the local Plex's own
+event loop and waits for it. Clients made here send into the process itself, by the loopback transports.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING, Unpack
 from urllib.parse import urlsplit
 
 from ticketstub.device import Device
-from ticketstub.local_plex.control.commands import AccountName, Commands
-from ticketstub.local_plex.control.recorder import Requests
+from ticketstub.local_plex.control.commands import AccountReference, ControlCommands
+from ticketstub.local_plex.control.recorder import RequestLog
 from ticketstub.tokens import Secret, Token
 
 if TYPE_CHECKING:
     from ticketstub.client.async_plex import AsyncPlex
     from ticketstub.client.config import ClientOptions
     from ticketstub.client.plex import Plex
-    from ticketstub.client.transports.in_process import Loopback, Reach
-    from ticketstub.local_plex.control.controller import Hand
+    from ticketstub.client.transports.in_process import InProcessApp, Reachability
+    from ticketstub.local_plex.control.controller import Controller
     from ticketstub.local_plex.http.listeners import RunningMediaServer
     from ticketstub.local_plex.local_plex import LocalPlex
-    from ticketstub.testing.programs import Lead
+    from ticketstub.testing.programs import Interceptor
 
 DEVICE = Device(client_identifier="ticketstub-testing", product="Ticketstub", device_name="A test")
 """Whom clients made here say they are."""
 
 
-class AccountInHand:
+class LocalPlexAccount:
     """An account of a local Plex in hand.
 
     Attributes:
@@ -40,7 +40,7 @@ class AccountInHand:
     """
 
     def __init__(
-        self, plex: PlexInHand, account_id: int, username: str | None, email: str | None, password: str | None
+        self, plex: LocalPlexController, account_id: int, username: str | None, email: str | None, password: str | None
     ) -> None:
         self._plex = plex
         self.id = account_id
@@ -48,11 +48,11 @@ class AccountInHand:
         self.email = email or ""
         self.password = None if password is None else Secret(password)
 
-    def token(self) -> Token:
+    def create_token(self) -> Token:
         """Make a new token of its own."""
         return self._plex.token_for(self.id)
 
-    def code(self) -> str:
+    def get_code(self) -> str:
         """Return its verification code of now."""
         return self._plex.code_for(self.id)
 
@@ -64,17 +64,17 @@ class AccountInHand:
         return f"<AccountInHand {self.username}>"
 
 
-class PlexInHand(Commands):
+class LocalPlexController(ControlCommands):
     """A running local Plex and the tester's hand on it.
 
     Its verbs raise `LookupError` for what does not exist, `TooLate` for what was decided already, and `ValueError` for
     what cannot be.
     """
 
-    def __init__(self, plex: LocalPlex, hand: Hand, lead: Lead) -> None:
-        super().__init__(hand)
+    def __init__(self, plex: LocalPlex, controller: Controller, interceptor: Interceptor) -> None:
+        super().__init__(controller)
         self._plex = plex
-        self._lead = lead
+        self._interceptor = interceptor
 
     @property
     def url(self) -> str:
@@ -98,11 +98,11 @@ class PlexInHand(Commands):
         authority. Other hosts are refused, this machine excepted. Who asks plex.tv by its name is told of media servers
         by theirs below plex.direct, as by Plex itself.
         """
-        found = self._lead.variables()
-        self.hand.instance.leads_by_name = True
+        found = self._interceptor.get_variables()
+        self.controller.instance.plex_direct_for_proxied = True
         return found
 
-    def lead(self) -> AbstractContextManager[None]:
+    def intercept(self) -> AbstractContextManager[None]:
         """Lead this process's own HTTP libraries to this local Plex, for as long as the `with` lasts.
 
         Within it, `https://plex.tv` and the media servers' names below plex.direct lead here, for libraries that take
@@ -110,19 +110,19 @@ class PlexInHand(Commands):
         and `Plex` itself. An httpx client is to be made within it. Other hosts are refused, this machine excepted. It
         sets the environment variables of `env`, for all threads, and puts back what was there.
         """
-        from ticketstub.testing.programs import lead_this_process  # loaded only to be used
+        from ticketstub.testing.programs import intercept_this_process  # loaded only to be used
 
-        return lead_this_process(self.env)
+        return intercept_this_process(self.env)
 
     @property
-    def requests(self) -> Requests:
+    def requests(self) -> RequestLog:
         """What came in, oldest first, secrets masked: `requests[-1].status`, `requests.of("POST /api/v2/pins")`."""
-        return self.hand.requests
+        return self.controller.requests
 
     @property
     def now(self) -> int:
         """What its clock shows, in seconds since 1970."""
-        return self.hand.instance.now()
+        return self.controller.instance.now()
 
     def add_account(
         self,
@@ -131,8 +131,8 @@ class PlexInHand(Commands):
         email: str | None = None,
         password: str | None = None,
         verification_secret: str | None = None,
-        **described: object,
-    ) -> AccountInHand:
+        **fields: object,
+    ) -> LocalPlexAccount:
         """Add an account until the next reset.
 
         Args:
@@ -140,15 +140,15 @@ class PlexInHand(Commands):
             email: its address; by default one is made of the user name.
             password: what signs it in; by default nothing does.
             verification_secret: base 32: sign-in then needs a code.
-            described: what else `[[account]]` of a world file may have.
+            fields: what else `[[account]]` of a world file may have.
 
         Raises:
             WorldError: the description is faulty.
         """
-        made = self._add_account(username, email, password, verification_secret, **described)
-        return AccountInHand(self, made.id, made.username, made.email, password)
+        account = self._add_account(username, email, password, verification_secret, **fields)
+        return LocalPlexAccount(self, account.id, account.username, account.email, password)
 
-    def account(self, name: str | int | None = None, *, password: str | None = None) -> AccountInHand:
+    def account(self, name: str | int | None = None, *, password: str | None = None) -> LocalPlexAccount:
         """Return an account, made if there is none of that name.
 
         Args:
@@ -156,18 +156,18 @@ class PlexInHand(Commands):
             password: what signs it in from now on.
         """
         try:
-            row = self.hand.run(self._account(name))
+            row = self.controller.run(self._find_account(name))
         except LookupError:
             if not isinstance(name, str):
                 raise
             return self.add_account(name.partition("@")[0], email=name if "@" in name else None, password=password)
         if password is not None:
-            self.hand.run(self._set_password(row, Secret(password)))
-        return AccountInHand(self, row.id, row.record.username, row.record.email, password)
+            self.controller.run(self._set_password(row, Secret(password)))
+        return LocalPlexAccount(self, row.id, row.record.username, row.record.email, password)
 
     def client(
         self,
-        account: AccountName | None = None,
+        account: AccountReference | None = None,
         *,
         signed_in: bool = True,
         **options: Unpack[ClientOptions],
@@ -180,44 +180,44 @@ class PlexInHand(Commands):
             options: as the constructor's arguments of these names; `transport` in place of ours.
         """
         from ticketstub.client.plex import Plex  # a server alone needs no client
-        from ticketstub.client.transports.in_process import LoopbackTransport  # likewise
+        from ticketstub.client.transports.in_process import InProcessTransport  # likewise
 
-        given = self._with_defaults(options, LoopbackTransport(self.loopback()))
-        return Plex(token=self.token_for(account) if signed_in else None, **given)
+        merged = self._merge_defaults(options, InProcessTransport(self.create_loopback()))
+        return Plex(token=self.token_for(account) if signed_in else None, **merged)
 
     def async_client(
         self,
-        account: AccountName | None = None,
+        account: AccountReference | None = None,
         *,
         signed_in: bool = True,
         **options: Unpack[ClientOptions],
     ) -> AsyncPlex:
         """As `client`, for `AsyncPlex`."""
         from ticketstub.client.async_plex import AsyncPlex  # as above
-        from ticketstub.client.transports.in_process import AsyncLoopbackTransport  # likewise
+        from ticketstub.client.transports.in_process import AsyncInProcessTransport  # likewise
 
-        given = self._with_defaults(options, AsyncLoopbackTransport(self.loopback()))
-        return AsyncPlex(token=self.token_for(account) if signed_in else None, **given)
+        merged = self._merge_defaults(options, AsyncInProcessTransport(self.create_loopback()))
+        return AsyncPlex(token=self.token_for(account) if signed_in else None, **merged)
 
-    def _with_defaults(self, options: ClientOptions, transport: object) -> ClientOptions:
+    def _merge_defaults(self, options: ClientOptions, transport: object) -> ClientOptions:
         defaults: ClientOptions = {"device": DEVICE, "plex_tv": self.url, "transport": transport}
         return {**defaults, **options}
 
-    def loopback(self) -> Loopback:
+    def create_loopback(self) -> InProcessApp:
         """Return what the transports without sockets send into."""
-        from ticketstub.client.transports.in_process import Loopback  # likewise
-        from ticketstub.local_plex.http.response import STAND_IN  # likewise
+        from ticketstub.client.transports.in_process import InProcessApp  # likewise
+        from ticketstub.local_plex.http.response import LOCAL_PLEX_HEADER  # likewise
 
-        name, value = STAND_IN
-        return Loopback(self.hand.app, self.hand.loop, self._reach, {name.lower(): value})
+        name, value = LOCAL_PLEX_HEADER
+        return InProcessApp(self.controller.app, self.controller.loop, self._check_reach, {name.lower(): value})
 
-    def _reach(self, host: str, port: int) -> Reach:
-        own = {urlsplit(self.url).port, *(server.port for server in self.media_servers)}
+    def _check_reach(self, host: str, port: int) -> Reachability:
+        ports = {urlsplit(self.url).port, *(server.port for server in self.media_servers)}
         names = {"127.0.0.1", "localhost", "::1", urlsplit(self.url).hostname}
-        by_https = {server.https_url for server in self.media_servers}
-        if f"https://{host}:{port}" not in by_https and (port not in own or host not in names):
+        https_urls = {server.https_url for server in self.media_servers}
+        if f"https://{host}:{port}" not in https_urls and (port not in ports or host not in names):
             return "refused"
-        return self.hand.ports.reach(port)
+        return self.controller.ports.get_state(port)
 
     def __repr__(self) -> str:
         return f"<PlexInHand {self.url}>"

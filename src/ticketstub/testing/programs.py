@@ -16,7 +16,7 @@ from collections.abc import Generator, Mapping
 from ticketstub.local_plex.local_plex import LocalPlex
 
 
-class Lead(contextlib.ExitStack):
+class Interceptor(contextlib.ExitStack):
     """Leads to one running local Plex. Entering it starts nothing; leaving it ends all that was started.
 
     Args:
@@ -28,32 +28,32 @@ class Lead(contextlib.ExitStack):
         self._plex = plex
         self._lock = threading.Lock()
         self._variables: dict[str, str] | None = None
-        self._over = False
-        self.callback(self._end)
+        self._closed = False
+        self.callback(self._mark_closed)
 
-    def variables(self) -> dict[str, str]:
+    def get_variables(self) -> dict[str, str]:
         """Return the variables of a program's environment; the first time, start what they lead to.
 
         Raises:
             RuntimeError: the local Plex has ended.
         """
-        from ticketstub.local_plex.intercept.interception import leading  # loaded only to be run
-        from ticketstub.local_plex.intercept.variables import Pointing, variables  # likewise
+        from ticketstub.local_plex.intercept.interception import intercept_traffic  # loaded only to be run
+        from ticketstub.local_plex.intercept.variables import ProgramSettings, build_variables  # likewise
 
         with self._lock:
-            if self._over:
+            if self._closed:
                 raise RuntimeError("the local Plex has ended")
             if self._variables is None:
-                way = self.enter_context(leading(self._plex, {}, offline=True))
-                self._variables = variables(Pointing(*way, self._plex.url), {})
+                endpoint = self.enter_context(intercept_traffic(self._plex, {}, offline=True))
+                self._variables = build_variables(ProgramSettings(*endpoint, self._plex.url), {})
             return dict(self._variables)
 
-    def _end(self) -> None:
-        self._over = True
+    def _mark_closed(self) -> None:
+        self._closed = True
 
 
 @contextlib.contextmanager
-def lead_this_process(variables: Mapping[str, str]) -> Generator[None, None, None]:
+def intercept_this_process(variables: Mapping[str, str]) -> Generator[None, None, None]:
     """Lead what runs in this process for as long as the `with` lasts, and put everything back afterwards.
 
     Two libraries do not read the variables each time: urllib keeps the opener of its first `urlopen`, and aiohttp the
@@ -65,18 +65,20 @@ def lead_this_process(variables: Mapping[str, str]) -> Generator[None, None, Non
     from unittest import mock  # it loads much
 
     before = {name: os.environ.get(name) for name in variables}
-    with contextlib.ExitStack() as ends:
-        ends.callback(_set, before)
-        _set(variables)
-        if asking := sys.modules.get("urllib.request"):
-            ends.enter_context(mock.patch.object(asking, "_opener", None))  # one made in the `with` goes by our proxy
+    with contextlib.ExitStack() as stack:
+        stack.callback(_update_environ, before)
+        _update_environ(variables)
+        if urllib_request := sys.modules.get("urllib.request"):
+            stack.enter_context(
+                mock.patch.object(urllib_request, "_opener", None)
+            )  # one made in the `with` goes by our proxy
         if connector := sys.modules.get("aiohttp.connector"):
             context = ssl.create_default_context(cafile=variables["SSL_CERT_FILE"])
-            ends.enter_context(mock.patch.object(connector, "_SSL_CONTEXT_VERIFIED", context, create=True))
+            stack.enter_context(mock.patch.object(connector, "_SSL_CONTEXT_VERIFIED", context, create=True))
         yield
 
 
-def _set(variables: Mapping[str, str | None]) -> None:
+def _update_environ(variables: Mapping[str, str | None]) -> None:
     for name, value in variables.items():
         if value is None:
             os.environ.pop(name, None)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ticketstub.client.config import Settings, with_token
-from ticketstub.client.flows.request import Caller, Published, Senses, exchange
+from ticketstub.client.config import CallSettings, with_token
+from ticketstub.client.flows.request import Clock, FlowContext, PublishedKeyCache, send_call
 from ticketstub.client.flows.steps import Send, Sleep, Step
 from ticketstub.device import Device
 from ticketstub.errors import (
@@ -33,12 +33,12 @@ IDENTITY = {
 }
 WITH_TOKEN = IDENTITY | {"X-Plex-Token": "Xk3mPz_9Q-vT7rLb2NfW"}
 PONG = Response(200, {}, b'{"pong":true}')
-SIGN_IN = PostUsersSignInData.of("mira_quill", "hunter2")
+SIGN_IN = PostUsersSignInData.from_text("mira_quill", "hunter2")
 TRANSIENT = GetTransientToken(type=TransientTokenType.DELEGATION, scope=TransientTokenScope.ALL)
 
 
-def base() -> Settings:
-    return with_token(Settings(plex_tv=HERE, server=ATTIC), TOKEN)
+def base() -> CallSettings:
+    return with_token(CallSettings(plex_tv=HERE, server=ATTIC), TOKEN)
 
 
 def refusal(status: int, headers: dict[str, str] | None = None) -> Response:
@@ -49,7 +49,7 @@ def moved(location: str | None, status: int = 302) -> Response:
     return Response(status, {} if location is None else {"location": location}, b"")
 
 
-class Clock:
+class FakeClock:
     """A clock that stands still but for what a test adds."""
 
     def __init__(self) -> None:
@@ -59,10 +59,10 @@ class Clock:
         return self.now
 
 
-def caller(settings: Settings, clock: Clock | None = None) -> Caller:
+def caller(settings: CallSettings, clock: FakeClock | None = None) -> FlowContext:
     """Make who calls by these settings, from the usual device."""
-    clock = clock or Clock()
-    return Caller(settings, DEVICE, Senses(clock, clock, lambda: 0.5), Published())
+    clock = clock or FakeClock()
+    return FlowContext(settings, DEVICE, Clock(clock, clock, lambda: 0.5), PublishedKeyCache())
 
 
 @dataclass
@@ -73,11 +73,11 @@ class Stepper:
     """
 
     answers: Sequence[object]
-    clock: Clock = field(default_factory=Clock)
+    clock: FakeClock = field(default_factory=FakeClock)
     steps: list[Any] = field(default_factory=list)
 
-    def run(self, call: Call[Any], settings: Settings) -> Any:
-        flow = exchange(call, caller(settings, self.clock))
+    def run(self, call: Call[Any], settings: CallSettings) -> Any:
+        flow = send_call(call, caller(settings, self.clock))
         left = iter(self.answers)
         try:
             step = next(flow)
@@ -106,7 +106,7 @@ class Stepper:
         return [step.seconds for step in self.steps if isinstance(step, Sleep)]
 
 
-def failed(stepper: Stepper, call: Call[Any], settings: Settings, kind: type[PlexError]) -> Any:
+def failed(stepper: Stepper, call: Call[Any], settings: CallSettings, kind: type[PlexError]) -> Any:
     """Run, and expect exactly this error."""
     with pytest.raises(PlexError) as caught:
         stepper.run(call, settings)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.tables import every
-from ticketstub.client.flows.browser import opened
+from ticketstub.client.flows.browser import open_browser
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="shell scripts")
 URL = "http://127.0.0.1:8190/auth#?clientID=a%20b&code=k3v9"
@@ -40,7 +40,7 @@ def run(variable: str) -> bool:
         patch.setenv("BROWSER", variable)
         patch.setattr("webbrowser._tryorder", None)
         patch.setattr("webbrowser._browsers", {})
-        return opened(how=True, url=URL)
+        return open_browser(opener=True, url=URL)
 
 
 @every("variable", VARIABLES)
@@ -72,7 +72,7 @@ def test_a_browser_that_stays_has_opened(tmp_path: Path, monkeypatch: pytest.Mon
     path = script(tmp_path, f'exec 3<"{tmp_path}/closing"; touch "{tmp_path}/closed"')
     os.mkfifo(tmp_path / "closing")
     monkeypatch.setattr("webbrowser.get", lambda: webbrowser.GenericBrowser(str(path)))
-    assert opened(how=True, url=URL, patience=0.2)
+    assert open_browser(opener=True, url=URL, timeout=0.2)
     assert not (tmp_path / "closed").exists()
     (tmp_path / "closing").write_bytes(b"")
     deadline = time.monotonic() + 60
@@ -83,4 +83,4 @@ def test_a_browser_that_stays_has_opened(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_not_at_all() -> None:
     """A program may forbid it, or open it in its own way; only a `False` means that it was not possible."""
-    assert [False, True, False] == [opened(how, URL) for how in (False, lambda _url: None, lambda _url: False)]
+    assert [False, True, False] == [open_browser(how, URL) for how in (False, lambda _url: None, lambda _url: False)]

@@ -9,8 +9,8 @@ import pytest
 from tests.client.flows.jwts import plex_jwt
 from tests.client.flows.stepping import ATTIC, HERE
 from tests.client.flows.walking import NOW, OPAQUE, RESET, UNAUTHORIZED, USER, Walker, error, ok
-from ticketstub.client.config import Retry, Settings
-from ticketstub.client.flows.check import check
+from ticketstub.client.config import CallSettings, Retry
+from ticketstub.client.flows.check import check_token
 from ticketstub.tokens import Token
 
 REFUSED = ok(UNAUTHORIZED, 401)
@@ -29,8 +29,8 @@ def devices(token: str = OPAQUE, provides: str = "controller") -> Any:
 
 
 def checking(token: str | Token, *answers: object, server: str | None = None) -> tuple[Any, Walker]:
-    walker = Walker(answers, settings=Settings(plex_tv=HERE, server=server, retry=Retry(attempts=1)))
-    return walker.run(lambda caller: check(token, caller)), walker
+    walker = Walker(answers, settings=CallSettings(plex_tv=HERE, server=server, retry=Retry(attempts=1)))
+    return walker.run(lambda caller: check_token(token, caller)), walker
 
 
 def carried(walker: Walker) -> list[tuple[str, str | None]]:
@@ -44,12 +44,12 @@ def test_an_accounts_token() -> None:
     assert ("account", True, "mira_quill", "Workshop", None) == (
         found.kind,
         found.alive,
-        found.whose.username,
+        found.account.username,
         found.device.name,
-        found.until,
+        found.expires_at,
     )
     assert [(f"{HERE}/api/v2/user", OPAQUE), (f"{HERE}/devices.xml", OPAQUE)] == carried(walker)
-    assert ("plex.tv",) == found.asked
+    assert ("plex.tv",) == found.checked_with
 
 
 def test_a_servers_own_token() -> None:
@@ -70,21 +70,21 @@ def test_a_remembered_token_ends() -> None:
         checking(OPAQUE, ok(USER.replace(b'"username"', b'"rememberExpiresAt":%d,"username"' % moment)), devices())[0]
         for moment in (int(NOW) + 86400, int(NOW) - 86400)
     ]
-    assert [NOW + 86400, None] == [found.until and found.until.timestamp() for found in ends]
+    assert [NOW + 86400, None] == [found.expires_at and found.expires_at.timestamp() for found in ends]
 
 
 def test_a_jwt() -> None:
     """A JWT: alive, whose, and until when it says."""
     jwt = plex_jwt(NOW)
     found, _ = checking(jwt, ok(USER), devices())
-    assert ("jwt", True, NOW + 604_800) == (found.kind, found.alive, found.until.timestamp())
+    assert ("jwt", True, NOW + 604_800) == (found.kind, found.alive, found.expires_at.timestamp())
 
 
 def test_a_jwt_whose_time_is_over() -> None:
     """498: dead, since when, and that its device can renew it; no media server is asked about a JWT."""
     jwt = plex_jwt(NOW - 2 * 604_800)
     found, walker = checking(jwt, error(498, 1001), server=ATTIC)
-    assert ("jwt", False, NOW - 604_800) == (found.kind, found.alive, found.until.timestamp())
+    assert ("jwt", False, NOW - 604_800) == (found.kind, found.alive, found.expires_at.timestamp())
     assert "renew" in found.reason
     assert all(url.startswith(HERE) for url, _ in carried(walker))
 
@@ -98,14 +98,14 @@ def test_a_claim_token() -> None:
 def test_a_dead_token() -> None:
     """401: plex.tv does not know it, and it may still be one server's own."""
     found, _ = checking(OPAQUE, REFUSED)
-    assert ("unknown", False, None, None) == (found.kind, found.alive, found.whose, found.unreachable)
+    assert ("unknown", False, None, None) == (found.kind, found.alive, found.account, found.unreachable)
     assert "media server" in found.reason
 
 
 def test_a_shared_servers_token() -> None:
     """A token that plex.tv does not know and the named media server takes is that server's; no token, no answer."""
     found, walker = checking(OPAQUE, REFUSED, ROOT, PAGE_401, server=ATTIC)
-    assert ("shared", True, ("plex.tv", "media server")) == (found.kind, found.alive, found.asked)
+    assert ("shared", True, ("plex.tv", "media server")) == (found.kind, found.alive, found.checked_with)
     assert [(f"{HERE}/api/v2/user", OPAQUE), (f"{ATTIC}/", OPAQUE), (f"{ATTIC}/", None)] == carried(walker)
 
 
@@ -169,7 +169,7 @@ def listed(token: str | None, identifier: str = "9b1f") -> Any:
 def test_an_accounts_token_on_its_own_server() -> None:
     """An account's token goes to the named server only because plex.tv lists it for that very server."""
     found, walker = checking(OPAQUE, ok(USER), devices(), IDENTITY, listed(OPAQUE), ROOT, PAGE_401, server=ATTIC)
-    assert (True, True, ("plex.tv", "media server")) == (found.alive, found.on_server, found.asked)
+    assert (True, True, ("plex.tv", "media server")) == (found.alive, found.accepted_by_server, found.checked_with)
     assert [(f"{ATTIC}/identity", None), (f"{HERE}/api/v2/resources", OPAQUE), (f"{ATTIC}/", OPAQUE)] == [
         (url.partition("?")[0], token) for url, token in carried(walker)[2:5]
     ]
@@ -182,14 +182,14 @@ def test_an_accounts_token_stays_away_from_other_servers(answer: Any) -> None:
     """A server that plex.tv does not list with this very token never sees it."""
     found, walker = checking(OPAQUE, ok(USER), devices(), IDENTITY, answer, server=ATTIC)
     assert True is found.alive
-    assert found.on_server is (None if answer is RESET else False)
+    assert found.accepted_by_server is (None if answer is RESET else False)
     assert [None] == [token for url, token in carried(walker) if url.startswith(ATTIC)]
 
 
 def test_a_jwt_is_never_sent_to_a_server() -> None:
     """Media servers refuse JWTs, so that none is sent there, and that is said."""
     found, walker = checking(plex_jwt(NOW), ok(USER), devices(), server=ATTIC)
-    assert (True, False) == (found.alive, found.on_server)
+    assert (True, False) == (found.alive, found.accepted_by_server)
     assert all(url.startswith(HERE) for url, _ in carried(walker))
 
 

@@ -17,7 +17,7 @@ from tests.client.flows.stepping import (
     TOKEN,
     TRANSIENT,
     WITH_TOKEN,
-    Clock,
+    FakeClock,
     Stepper,
     base,
     caller,
@@ -27,8 +27,8 @@ from tests.client.flows.stepping import (
 )
 from tests.tables import every
 from ticketstub.client import driver
-from ticketstub.client.config import Retry, Settings, derived, with_token
-from ticketstub.client.flows.request import exchange
+from ticketstub.client.config import CallSettings, Retry, merge_options, with_token
+from ticketstub.client.flows.request import send_call
 from ticketstub.client.flows.steps import Send
 from ticketstub.errors import (
     MalformedReply,
@@ -53,14 +53,14 @@ REQUESTS = {
     ),
     "transient token": (TRANSIENT, "POST", f"{ATTIC}/security/token?type=delegation&scope=all", WITH_TOKEN, b""),
     "identity": (GetIdentity(), "GET", f"{ATTIC}/identity", IDENTITY, b""),
-    "raw": (RawRequest(at="/library?x=1"), "GET", f"{ATTIC}/library?x=1", WITH_TOKEN, b""),
+    "raw": (RawRequest(path="/library?x=1"), "GET", f"{ATTIC}/library?x=1", WITH_TOKEN, b""),
 }
 
 
 @pytest.mark.parametrize(("call", "method", "url", "headers", "body"), REQUESTS.values(), ids=REQUESTS)
 def test_request(call: Call[Any], method: str, url: str, headers: dict[str, str], body: bytes) -> None:
     """The first step sends exactly this request; the token only where the call needs one, the identity always."""
-    flow = exchange(call, caller(base()))
+    flow = send_call(call, caller(base()))
     step = next(flow)
     assert isinstance(step, Send)
     request = step.request
@@ -84,7 +84,7 @@ RETRIED = {
     "429 with a wait": (Ping(), [refusal(429, {"retry-after": "7"}), PONG], [7.0]),
     "503 with a wait": (Ping(), [refusal(503, {"retry-after": "3"}), PONG], [3.0]),
     "wait of nothing": (Ping(), [refusal(429, {"retry-after": "0"}), PONG], [0.0]),
-    "HEAD": (RawRequest(at="/", verb="HEAD"), [UNREACHABLE, Response(200, {}, b"")], [0.5]),
+    "HEAD": (RawRequest(path="/", method="HEAD"), [UNREACHABLE, Response(200, {}, b"")], [0.5]),
     "sign-in that never left": (SIGN_IN, [UNSENT, UNSENT, Response(201, {}, b'{"authToken":"x"}')], [0.5, 1.0]),
     "transient token that never left": (
         TRANSIENT,
@@ -110,8 +110,8 @@ FINAL = {
     "sign-in, 401": (SIGN_IN, refusal(401), Unauthorized),
     "transient token that may have arrived": (TRANSIENT, UNREACHABLE, Unreachable),
     "transient token, 503": (TRANSIENT, refusal(503), ServerError),
-    "raw POST": (RawRequest(at="/", verb="POST"), UNREACHABLE, Unreachable),
-    "raw DELETE": (RawRequest(at="/", verb="DELETE"), refusal(503), ServerError),
+    "raw POST": (RawRequest(path="/", method="POST"), UNREACHABLE, Unreachable),
+    "raw DELETE": (RawRequest(path="/", method="DELETE"), refusal(503), ServerError),
     "401": (Ping(), refusal(401), Unauthorized),
     "400": (Ping(), refusal(400), BadRequest),
     "501": (Ping(), refusal(501), ServerError),
@@ -132,8 +132,8 @@ def test_c10_not_tried_again(call: Call[Any], answer: object, kind: type[PlexErr
     assert (1, []) == (len(stepper.sent), stepper.slept)
 
 
-def with_retry(retry: Retry) -> Settings:
-    return derived(base(), {"retry": retry})
+def with_retry(retry: Retry) -> CallSettings:
+    return merge_options(base(), {"retry": retry})
 
 
 def test_c10_wait_beyond_the_time_says_how_long() -> None:
@@ -175,29 +175,29 @@ def _slow(stepper: Stepper, seconds: float) -> Response:
 
 def test_deadline_over_several_calls() -> None:
     """A deadline is a point in time for several calls together; the earlier of it and the timeout counts."""
-    clock = Clock()
-    settings = derived(base(), {"deadline": 1010.0})
+    clock = FakeClock()
+    settings = merge_options(base(), {"deadline": 1010.0})
     first, second = Stepper([PONG], clock), Stepper([PONG], clock)
     first.run(Ping(), settings)
     clock.now = 1008.0
     second.run(Ping(), settings)
     assert [1010.0, 1010.0] == [first.steps[0].deadline, second.steps[0].deadline]
-    third = Stepper([PONG], Clock())
-    third.run(Ping(), derived(settings, {"timeout": 2.0}))
+    third = Stepper([PONG], FakeClock())
+    third.run(Ping(), merge_options(settings, {"timeout": 2.0}))
     assert 1002.0 == third.steps[0].deadline
 
 
 def test_deadline_that_has_passed() -> None:
     """Once the deadline has passed, no second try is made."""
     stepper = Stepper([TimedOut("no", sent=False)])
-    failed(stepper, Ping(), derived(base(), {"deadline": 999.0}), TimedOut)
+    failed(stepper, Ping(), merge_options(base(), {"deadline": 999.0}), TimedOut)
     assert (1, []) == (len(stepper.sent), stepper.slept)
 
 
 def test_hooks() -> None:
     """Hooks see each request, each response with its seconds, each failure that is tried again with the wait."""
     seen: list[tuple[Any, ...]] = []
-    settings = Settings(
+    settings = CallSettings(
         plex_tv=HERE,
         on_request=lambda request: seen.append(("request", request.call)),
         on_response=lambda request, response, seconds: seen.append(("response", request.url, response.status, seconds)),
@@ -218,7 +218,7 @@ def test_unpacks() -> None:
     """A compressed answer is unpacked; a coding of a body that is not there, as HEAD has it, is no fault."""
     packed = {"content-encoding": " GZIP "}
     assert True is Stepper([Response(200, packed, gzip.compress(PONG.body))]).run(Ping(), base())
-    answer = Stepper([Response(200, packed, b"")]).run(RawRequest(at="/", verb="HEAD"), base())
+    answer = Stepper([Response(200, packed, b"")]).run(RawRequest(path="/", method="HEAD"), base())
     assert (200, b"") == (answer.status, answer.body)
 
 
@@ -230,7 +230,7 @@ def test_broken_packing() -> None:
 
 def test_an_answer_that_was_cut_off_is_asked_for_again() -> None:
     """Reading is tried again after half an answer; a sign-in is not, nor what came whole and cannot be read."""
-    cut, garbage = MalformedReply("cut", cut_off=True), MalformedReply("garbage")
+    cut, garbage = MalformedReply("cut", truncated=True), MalformedReply("garbage")
     assert True is Stepper([cut, cut, PONG]).run(Ping(), base())
     failed(Stepper([cut]), SIGN_IN, base(), MalformedReply)
     failed(Stepper([garbage]), Ping(), base(), MalformedReply)
@@ -264,7 +264,7 @@ class Transport:
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), ValueError("x"), Unreachable("x")], ids=repr)
 def test_driver_closes_the_flow(failure: BaseException) -> None:
     """Whatever ends a flow, Ctrl-C too, its generator is closed and the failure comes out."""
-    flow: Any = exchange(Ping(), caller(with_retry(Retry(attempts=1))))
+    flow: Any = send_call(Ping(), caller(with_retry(Retry(attempts=1))))
     with pytest.raises(type(failure)) as caught:
         driver.run(flow, Transport(failure))
     assert failure is caught.value
@@ -284,7 +284,7 @@ def test_async_driver_closes_the_flow() -> None:
         async def close(self) -> None:
             pass
 
-    flow: Any = exchange(Ping(), caller(base()))
+    flow: Any = send_call(Ping(), caller(base()))
 
     async def cancelled() -> None:
         with pytest.raises(asyncio.CancelledError):

@@ -11,9 +11,9 @@ import pytest
 from tests.client.flows.stepping import DEVICE, HERE
 from tests.client.flows.walking import NOW, OPAQUE, RESET, SLOW, Walker, error, ok
 from tests.tables import every
-from ticketstub.client.config import Settings
-from ticketstub.client.flows.pending import Begun, BegunPin
-from ticketstub.client.flows.pin import begin, once, until_approved
+from ticketstub.client.config import CallSettings
+from ticketstub.client.flows.pending import PendingPin, PendingState
+from ticketstub.client.flows.pin import create_pin, poll_once, wait_for_approval
 from ticketstub.device import Device
 from ticketstub.errors import Denied, GaveUp, MalformedReply, PinExpired, RedirectRefused
 from ticketstub.refusals import BadRequest, Forbidden, RateLimited
@@ -28,19 +28,21 @@ MADE = ok(
 PENDING = ok('{"id":1402233445,"code":"k3v9x0q7r2m5t8w1y4z6a0b3c","authToken":null}')
 LINKED = ok(f'{{"id":1402233445,"code":"k3v9x0q7r2m5t8w1y4z6a0b3c","authToken":"{OPAQUE}","newRegistration":false}}')
 GONE = ok('{"errors":[{"code":1020,"message":"Code not found or expired"}]}', 404)
-PIN = BegunPin(
+PIN = PendingPin(
     plex_tv=HERE, device=DEVICE, pin_id=1402233445, code="k3v9x0q7r2m5t8w1y4z6a0b3c", strong=True, expires_at=NOW + 1800
 )
 
 
-def waiting(*answers: object, pin: BegunPin = PIN, give_up: float | None = None, **walker: Any) -> tuple[Walker, Any]:
-    return Walker(answers, **walker), partial(until_approved, pin, None, give_up=give_up)
+def waiting(
+    *answers: object, pin: PendingPin = PIN, max_wait: float | None = None, **walker: Any
+) -> tuple[Walker, Any]:
+    return Walker(answers, **walker), partial(wait_for_approval, pin, None, max_wait=max_wait)
 
 
 def test_a_strong_pin_is_asked_for_without_any_token() -> None:
     """A PIN for the browser is strong, is made by this device, and no token is sent along."""
     walker = Walker([MADE]).with_token()
-    pin = walker.run(partial(begin, strong=True))
+    pin = walker.run(partial(create_pin, strong=True))
     (sent,) = walker.sent
     assert ("POST", f"{HERE}/api/v2/pins", b"strong=true") == (sent.method, sent.url, sent.body)
     assert "demo-client-7c1f" == sent.headers["X-Plex-Client-Identifier"]
@@ -50,33 +52,33 @@ def test_a_strong_pin_is_asked_for_without_any_token() -> None:
 
 def test_the_end_is_by_plexs_clock() -> None:
     """A PIN's end counts from the answer's Date and the seconds left, also where this computer's clock is hours off."""
-    pin = Walker([MADE], wall=NOW - 1000.0 - 7200.0).run(partial(begin, strong=True))
+    pin = Walker([MADE], wall=NOW - 1000.0 - 7200.0).run(partial(create_pin, strong=True))
     assert (NOW + 1800, 7200) == (pin.expires_at, pin.ahead)
 
 
 @pytest.mark.parametrize(("strong", "seconds"), [(True, 1800), (False, 900)])
 def test_without_times_the_known_ones_count(strong: bool, seconds: int) -> None:
     """Where Plex says nothing of time, a strong PIN lasts for 1800 s and a typed one for 900 s."""
-    pin = Walker([ok('{"id":1,"code":"H7QK"}', 201)]).run(partial(begin, strong=strong))
+    pin = Walker([ok('{"id":1,"code":"H7QK"}', 201)]).run(partial(create_pin, strong=strong))
     assert NOW + seconds == pin.expires_at
 
 
 def test_expires_at_is_read_where_seconds_are_missing() -> None:
     """`expiresAt` counts where `expiresIn` is missing."""
     made = ok('{"id":1,"code":"H7QK","expiresAt":"2026-11-03T09:30:00Z"}', 201)
-    assert NOW + 900 == Walker([made]).run(partial(begin, strong=False)).expires_at
+    assert NOW + 900 == Walker([made]).run(partial(create_pin, strong=False)).expires_at
 
 
 def test_a_pin_without_id_is_no_pin() -> None:
     """An answer without the id cannot be waited for."""
-    Walker([ok('{"code":"H7QK"}', 201)]).fails(partial(begin, strong=False), MalformedReply)
+    Walker([ok('{"code":"H7QK"}', 201)]).fails(partial(create_pin, strong=False), MalformedReply)
 
 
 @pytest.mark.parametrize("url", ["myapp://done", "javascript:alert(1)", "/done", "ftp://x.example/"])
 def test_only_http_is_forwarded_to(url: str) -> None:
     """A place that Plex would not forward to is an error before anything is sent."""
     with pytest.raises(ValueError, match="http"):
-        Walker().run(partial(begin, strong=True, forward_url=url))
+        Walker().run(partial(create_pin, strong=True, forward_url=url))
 
 
 AUTH_URL = (
@@ -86,14 +88,14 @@ AUTH_URL = (
 )
 
 
-def begun(**changes: Any) -> Begun:
+def begun(**changes: Any) -> PendingState:
     given: dict[str, Any] = {
         "plex_tv": "https://plex.tv",
         "device": DEVICE,
         "pin_id": 1,
         "code": "k3v9x0q7r2m5t8w1y4z6a0b3c",
     }
-    return Begun(BegunPin(**(given | {"strong": True, "expires_at": NOW} | changes)))
+    return PendingState(PendingPin(**(given | {"strong": True, "expires_at": NOW} | changes)))
 
 
 def test_auth_app_address() -> None:
@@ -119,7 +121,7 @@ def test_link_page(plex_tv: str) -> None:
 
 def test_qr_code_is_text() -> None:
     """The QR code is lines of block characters of one width, and holds no escape sequence."""
-    lines = begun(code="H7QK", strong=False).qr().splitlines()
+    lines = begun(code="H7QK", strong=False).render_qr().splitlines()
     assert len(lines) > 10
     assert {len(lines[0])} == {len(line) for line in lines}
     assert set("".join(lines)) <= set(" █▀▄")
@@ -138,7 +140,7 @@ def test_c10_polls_until_linked_a_second_apart() -> None:
 
 def test_another_process_asks_as_the_device_that_began() -> None:
     """A PIN that a client with another identifier finishes is asked for with the identifier of the one that began."""
-    pin = BegunPin(
+    pin = PendingPin(
         plex_tv=HERE,
         device=Device(client_identifier="began"),
         pin_id=7,
@@ -146,8 +148,8 @@ def test_another_process_asks_as_the_device_that_began() -> None:
         strong=False,
         expires_at=NOW + 900,
     )
-    walker = Walker([LINKED], settings=Settings(plex_tv=HERE, client_identifier="finishes"))
-    kept = walker.run(partial(until_approved, pin, None))
+    walker = Walker([LINKED], settings=CallSettings(plex_tv=HERE, client_identifier="finishes"))
+    kept = walker.run(partial(wait_for_approval, pin, None))
     assert ["began"] == [sent.headers["X-Plex-Client-Identifier"] for sent in walker.sent]
     assert "began" == kept.credential.client_identifier
 
@@ -168,7 +170,7 @@ def test_from_approval_to_token(trip: float, approved_after: float) -> None:
         return LINKED if linked else PENDING
 
     walker.left.append(answer)
-    walker.run(partial(until_approved, PIN, None))
+    walker.run(partial(wait_for_approval, PIN, None))
     assert walker.clock - approved_at <= max(1.0, trip) + trip
     starts = [moment for step, moment in zip(walker.steps, walker.moments, strict=True) if hasattr(step, "request")]
     assert all(later - earlier >= 1.0 - 1e-9 for earlier, later in itertools.pairwise(starts))
@@ -230,7 +232,7 @@ def test_expired_when_plex_says_so() -> None:
 def test_a_wrong_clock_makes_no_expiry() -> None:
     """A clock of this computer that runs hours ahead ends nothing, and 1020 is a denial."""
     early = ok(GONE.body, 404, date="Tue, 03 Nov 2026 09:16:00 GMT")
-    pin = BegunPin(plex_tv=HERE, device=DEVICE, pin_id=1, code="x", strong=True, expires_at=NOW + 1800, ahead=-7200.0)
+    pin = PendingPin(plex_tv=HERE, device=DEVICE, pin_id=1, code="x", strong=True, expires_at=NOW + 1800, ahead=-7200.0)
     walker, flow = waiting(PENDING, early, pin=pin, wall=NOW - 1000.0 + 7200.0)
     walker.fails(flow, Denied)
 
@@ -245,10 +247,10 @@ def test_expires_in_that_counts_down_moves_the_end() -> None:
 @pytest.mark.parametrize("last", [PENDING, OUTAGES["502"], RESET], ids=["pending", "502", "reset"])
 def test_c10_the_wait_ends_with_the_pin(last: object) -> None:
     """Where Plex never says 1020, the wait ends by the PIN's own time, and not before."""
-    pin = BegunPin(plex_tv=HERE, device=DEVICE, pin_id=1, code="x", strong=True, expires_at=NOW + 3)
+    pin = PendingPin(plex_tv=HERE, device=DEVICE, pin_id=1, code="x", strong=True, expires_at=NOW + 3)
     walker = Walker([last] * 6)
     with pytest.raises(PinExpired):
-        walker.run(partial(until_approved, pin, None))
+        walker.run(partial(wait_for_approval, pin, None))
     assert 3.0 <= walker.clock - 1000.0 <= 9.0
 
 
@@ -262,17 +264,17 @@ def test_a_question_that_plex_does_not_take_ends_the_wait(answer: object, kind: 
     walker.fails(flow, kind)
 
 
-@pytest.mark.parametrize(("give_up", "polls"), [(0.0, 1), (0.5, 2), (2.0, 3), (2.5, 4)])
-def test_gives_up_when_the_program_says(give_up: float, polls: int) -> None:
+@pytest.mark.parametrize(("max_wait", "polls"), [(0.0, 1), (0.5, 2), (2.0, 3), (2.5, 4)])
+def test_gives_up_when_the_program_says(max_wait: float, polls: int) -> None:
     """After the seconds that the program allows it asks a last time and gives up."""
-    walker, flow = waiting(*[PENDING] * polls, give_up=give_up)
+    walker, flow = waiting(*[PENDING] * polls, max_wait=max_wait)
     walker.fails(flow, GaveUp)
-    assert give_up == walker.clock - 1000.0
+    assert max_wait == walker.clock - 1000.0
 
 
 def test_a_last_answer_counts() -> None:
     """An approval in the last moment is taken."""
-    walker, flow = waiting(PENDING, LINKED, give_up=0.5)
+    walker, flow = waiting(PENDING, LINKED, max_wait=0.5)
     assert OPAQUE == walker.run(flow)().reveal()
 
 
@@ -282,10 +284,10 @@ WHOLE_WAITS = {"pending": (PENDING, 903), "502": (OUTAGES["502"], 70), "reset": 
 @pytest.mark.parametrize(("answer", "most"), WHOLE_WAITS.values(), ids=WHOLE_WAITS)
 def test_c10_requests_of_a_whole_wait(answer: object, most: int) -> None:
     """A PIN that nobody approves costs one request a second, far fewer in an outage, and none past its end."""
-    pin = BegunPin(plex_tv=HERE, device=DEVICE, pin_id=1, code="H7QK", strong=False, expires_at=NOW + 900)
+    pin = PendingPin(plex_tv=HERE, device=DEVICE, pin_id=1, code="H7QK", strong=False, expires_at=NOW + 900)
     walker = Walker([answer] * 2000)
     with pytest.raises(PinExpired):
-        walker.run(partial(until_approved, pin, None))
+        walker.run(partial(wait_for_approval, pin, None))
     starts = [moment for step, moment in zip(walker.steps, walker.moments, strict=True) if hasattr(step, "request")]
     assert 50 <= len(walker.sent) <= most
     assert all(later - earlier >= 1.0 for earlier, later in itertools.pairwise(starts))
@@ -303,10 +305,10 @@ def test_c10_each_poll_is_sent_once() -> None:
 
 def test_asking_once() -> None:
     """One question without waiting: not yet, approved, denied, or an outage that the program sees."""
-    assert Walker([PENDING]).run(partial(once, PIN, None)) is None
-    assert OPAQUE == Walker([LINKED]).run(partial(once, PIN, None))().reveal()
-    Walker([GONE]).fails(partial(once, PIN, None), Denied)
+    assert Walker([PENDING]).run(partial(poll_once, PIN, None)) is None
+    assert OPAQUE == Walker([LINKED]).run(partial(poll_once, PIN, None))().reveal()
+    Walker([GONE]).fails(partial(poll_once, PIN, None), Denied)
     late = Walker([PENDING], clock=1000.0 + 1803.0)
-    late.fails(partial(once, PIN, None), PinExpired)
+    late.fails(partial(poll_once, PIN, None), PinExpired)
     limited = Walker([error(429, 1003, retry_after="3600")])
-    limited.fails(partial(once, PIN, None), RateLimited)
+    limited.fails(partial(poll_once, PIN, None), RateLimited)

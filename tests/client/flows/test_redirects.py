@@ -8,7 +8,7 @@ import pytest
 
 from tests.client.flows.stepping import HERE, PONG, SIGN_IN, TOKEN, TRANSIENT, WITH_TOKEN, Stepper, base, failed, moved
 from tests.tables import every
-from ticketstub.client.config import Settings, with_token
+from ticketstub.client.config import CallSettings, with_token
 from ticketstub.errors import (
     CrossOriginRedirect,
     RedirectRefused,
@@ -103,7 +103,7 @@ def test_redirect_to_another_origin(call: Call[Any], location: str) -> None:
 @pytest.mark.parametrize("location", ["http://plex.example/", "http://plex.example:443/", "//plex.example:80/"])
 def test_redirect_from_https_to_http(location: str) -> None:
     """A redirect that would leave https, or its port, is refused."""
-    settings = with_token(Settings(plex_tv="https://plex.example"), TOKEN)
+    settings = with_token(CallSettings(plex_tv="https://plex.example"), TOKEN)
     stepper = Stepper([moved(location)])
     failed(stepper, Ping(), settings, CrossOriginRedirect)
     assert 1 == len(stepper.sent)
@@ -118,7 +118,7 @@ def test_redirect_to_no_address(location: str | None) -> None:
 
 
 @every("status", [301, 302, 303, 307, 308])
-@every("call", [SIGN_IN, TRANSIENT, RawRequest(at="/", verb="DELETE")])
+@every("call", [SIGN_IN, TRANSIENT, RawRequest(path="/", method="DELETE")])
 def test_redirect_of_what_is_no_get(call: Call[Any], status: int) -> None:
     """What is neither GET nor HEAD is never sent twice, not even within its origin."""
     stepper = Stepper([moved("/other", status)])

@@ -24,12 +24,12 @@ from tests.client.flows.jwts import (
 from tests.client.flows.stepping import HERE
 from tests.client.flows.walking import NOW, OPAQUE, RESET, SLOW, UNAUTHORIZED, USER, Walker, error, ok
 from tests.tables import every
-from ticketstub.client.config import Retry, Settings
-from ticketstub.client.flows.device_key import AGAIN_AFTER, granted, register
+from ticketstub.client.config import CallSettings, Retry
+from ticketstub.client.flows.device_key import REFETCH_INTERVAL, register_key, request_jwt
 from ticketstub.client.flows.session import keep_alive, renew
-from ticketstub.client.flows.steps import Do, Send
-from ticketstub.client.flows.stored_session import Kept
-from ticketstub.credentials import Credential, MemoryCredentials
+from ticketstub.client.flows.steps import RunBlocking, Send
+from ticketstub.client.flows.stored_session import StoredSession
+from ticketstub.credentials import Credential, MemoryStore
 from ticketstub.errors import CredentialsError, MalformedReply, TimedOut, Unreachable
 from ticketstub.protocol.account import GetTokenDetails, Ping, SignOut
 from ticketstub.protocol.media_server import GetServerInformation
@@ -37,7 +37,7 @@ from ticketstub.refusals import Forbidden, RateLimited, Refusal, ServerError, To
 from ticketstub.tokens import Token
 
 DAY = 24 * 60 * 60.0
-ONCE = Settings(plex_tv=HERE, retry=Retry(attempts=1))
+ONCE = CallSettings(plex_tv=HERE, retry=Retry(attempts=1))
 EXPIRED = error(498, 1001, "Token expired")
 PONG = ok('{"pong":true}')
 OLD = plex_jwt(NOW - DAY)
@@ -45,7 +45,7 @@ NEW = plex_jwt(NOW)
 
 
 def granting(walker: Walker) -> Any:
-    return walker.run(lambda caller: granted(caller, KEY))
+    return walker.run(lambda caller: request_jwt(caller, KEY))
 
 
 def test_a_jwt_for_a_key() -> None:
@@ -84,13 +84,13 @@ def test_one_more_nonce(failure: Any) -> None:
 def test_another_devices_key_is_not_tried_again() -> None:
     """1097 says that the key is another device's: a new nonce would not help."""
     walker = Walker([published(), nonce(), error(422, 1097)])
-    walker.fails(lambda caller: granted(caller, KEY), Refusal)
+    walker.fails(lambda caller: request_jwt(caller, KEY), Refusal)
 
 
 def test_a_refused_nonce_is_raised() -> None:
     """Too many nonces: the refusal is the caller's to see, and is not repeated at once."""
     many = error(429, 1003, retry_after="3600")
-    Walker([published(), many]).fails(lambda caller: granted(caller, KEY), RateLimited)
+    Walker([published(), many]).fails(lambda caller: request_jwt(caller, KEY), RateLimited)
 
 
 FORGED = {
@@ -111,7 +111,7 @@ FORGED = {
 def test_a_jwt_that_is_not_plexs_is_not_taken(jwt: str) -> None:
     """What cannot be verified with the published keys is no token."""
     walker = Walker([published(), nonce(), exchanged(jwt)])
-    raised = walker.fails(lambda caller: granted(caller, KEY), MalformedReply)
+    raised = walker.fails(lambda caller: request_jwt(caller, KEY), MalformedReply)
     assert jwt not in str(raised)
 
 
@@ -119,27 +119,27 @@ def test_an_unknown_key_is_looked_for_once_in_five_minutes() -> None:
     """A JWT by a key that is not known fetches the keys again, but not more than once in five minutes."""
     walker = Walker([published(SIGNER), nonce(), exchanged(NEW)])
     granting(walker)
-    walker.clock += AGAIN_AFTER
+    walker.clock += REFETCH_INTERVAL
     rotated = plex_jwt(walker.clock + walker.wall, OTHER_SIGNER)
     walker.left = [nonce(), exchanged(rotated), published(SIGNER, OTHER_SIGNER)]
     assert rotated == granting(walker)[0].reveal()
     third = plex_jwt(walker.clock + walker.wall, type(SIGNER).generate("plex-key-3"))
     walker.left = [nonce(), exchanged(third)]
-    walker.fails(lambda caller: granted(caller, KEY), MalformedReply)
+    walker.fails(lambda caller: request_jwt(caller, KEY), MalformedReply)
     assert 2 == walker.calls.count("get_published_keys")
 
 
 def test_keys_are_fetched_before_the_nonce() -> None:
     """An outage of the published keys spends no nonce and ends no token."""
     broken = Walker([ok(b"", 503)] * 3)
-    broken.fails(lambda caller: granted(caller, KEY), ServerError)
+    broken.fails(lambda caller: request_jwt(caller, KEY), ServerError)
     assert {"get_published_keys"} == set(broken.calls)
 
 
 def test_registering() -> None:
     """A key is registered with the device's token and its public part alone."""
     walker = Walker([ok(b"{}", 201)]).with_token()
-    walker.run(lambda caller: register(caller, KEY))
+    walker.run(lambda caller: register_key(caller, KEY))
     (sent,) = walker.sent
     assert ("POST", f"{HERE}/api/v2/auth/jwk", OPAQUE) == (sent.method, sent.url, sent.headers["X-Plex-Token"])
     assert b'"kid":"demo-key-1"' in sent.body
@@ -149,24 +149,24 @@ def test_registering() -> None:
 @pytest.mark.parametrize("answer", [error(422, 1011, "Thumbprint has already been taken"), error(422, 1999)])
 def test_a_key_that_is_registered_already(answer: Any) -> None:
     """422 is no error: it may be this very key; the exchange will tell."""
-    Walker([answer]).with_token().run(lambda caller: register(caller, KEY))
+    Walker([answer]).with_token().run(lambda caller: register_key(caller, KEY))
 
 
 def test_a_lost_answer_to_a_registration() -> None:
     """A registration whose answer was lost is sent again, once."""
-    Walker([RESET, error(422, 1011)]).with_token().run(lambda caller: register(caller, KEY))
-    Walker([RESET, RESET]).with_token().fails(lambda caller: register(caller, KEY), Unreachable)
-    Walker([ok(UNAUTHORIZED, 401)]).with_token().fails(lambda caller: register(caller, KEY), Unauthorized)
+    Walker([RESET, error(422, 1011)]).with_token().run(lambda caller: register_key(caller, KEY))
+    Walker([RESET, RESET]).with_token().fails(lambda caller: register_key(caller, KEY), Unreachable)
+    Walker([ok(UNAUTHORIZED, 401)]).with_token().fails(lambda caller: register_key(caller, KEY), Unauthorized)
 
 
 def kept_in(
-    walker: Walker, token: str = OLD, *, age: float = DAY, store: MemoryCredentials | None = None, **changes: Any
-) -> Kept:
+    walker: Walker, token: str = OLD, *, age: float = DAY, store: MemoryStore | None = None, **changes: Any
+) -> StoredSession:
     """Keep a sign-in that is a day old, and let the walker's client live on it."""
-    store = store or MemoryCredentials()
+    store = store or MemoryStore()
     given = Credential(
         issuer=HERE,
-        token=Token.received(token, HERE),
+        token=Token.from_wire(token, HERE),
         device_key=KEY.dump(),
         client_identifier="demo-client-7c1f",
         created_at=NOW - age,
@@ -174,12 +174,12 @@ def kept_in(
     )
     saved = store.save(msgspec.structs.replace(given, **changes), replacing=None)
     assert saved is not None
-    kept = Kept(walker.caller, store, saved, where="in memory")
+    kept = StoredSession(walker.caller, store, saved, location="in memory")
     walker.with_token(kept)
     return kept
 
 
-def stored(kept: Kept) -> Any:
+def stored(kept: StoredSession) -> Any:
     """Load what is kept."""
     return kept.store.load(HERE)
 
@@ -284,18 +284,18 @@ def test_the_lock_is_free_afterwards() -> None:
         kept = kept_in(walker)
         with contextlib.suppress(Unreachable):
             asking(walker)
-        with kept.store.lock(HERE, patience=0.0):
+        with kept.store.lock(HERE, timeout=0.0):
             pass
     walker = Walker()
     kept = kept_in(walker, age=6.5 * DAY)
     flow = walker.caller.call(GetTokenDetails())
     step = next(flow)
     while not isinstance(step, Send):
-        step = flow.send(step.work() if isinstance(step, Do) else None)
-    with pytest.raises(CredentialsError), kept.store.lock(HERE, patience=0.0):
+        step = flow.send(step.work() if isinstance(step, RunBlocking) else None)
+    with pytest.raises(CredentialsError), kept.store.lock(HERE, timeout=0.0):
         pass
     flow.close()
-    with kept.store.lock(HERE, patience=0.0):
+    with kept.store.lock(HERE, timeout=0.0):
         pass
 
 
@@ -309,7 +309,7 @@ def test_whoever_waits_takes_the_others_result() -> None:
 
     def somebody_else() -> None:
         there = stored(kept)
-        kept.store.save(msgspec.structs.replace(there, token=Token.received(NEW, HERE)), replacing=there)
+        kept.store.save(msgspec.structs.replace(there, token=Token.from_wire(NEW, HERE)), replacing=there)
         lock.__exit__(None, None, None)
 
     def watched(caller: Any) -> Any:
@@ -338,14 +338,14 @@ def test_whoever_waits_takes_the_others_result() -> None:
 @pytest.mark.parametrize(("timeout", "waited"), [(5.0, 5.0), (15.0, 15.0), (60.0, 30.0)])
 def test_a_lock_that_is_never_free_is_an_error(timeout: float, waited: float) -> None:
     """A renewal that is needed waits for as long as its call may take, and half a minute of the clock at most."""
-    walker = Walker([EXPIRED], settings=Settings(plex_tv=HERE, timeout=timeout))
+    walker = Walker([EXPIRED], settings=CallSettings(plex_tv=HERE, timeout=timeout))
     kept = kept_in(walker)
     with kept.store.lock(HERE):
         walker.fails(lambda caller: caller.call(GetTokenDetails()), CredentialsError)
     assert waited <= walker.clock - 1000.0 <= waited + 1.0
 
 
-class Full(MemoryCredentials):
+class Full(MemoryStore):
     """A store on a full disk: it reads, and saves nothing more."""
 
     full = False
@@ -356,7 +356,7 @@ class Full(MemoryCredentials):
         return super().save(credential, replacing=replacing)
 
 
-def kept_in_full(walker: Walker, age: float = DAY) -> Kept:
+def kept_in_full(walker: Walker, age: float = DAY) -> StoredSession:
     store = Full()
     kept = kept_in(walker, age=age, store=store)
     store.full = True
@@ -414,7 +414,7 @@ def test_a_later_sign_in_wins_over_a_renewal() -> None:
 
     def meanwhile(_request: Any) -> Any:
         there = stored(kept)
-        kept.store.save(msgspec.structs.replace(there, token=Token.received(OPAQUE, HERE)), replacing=there)
+        kept.store.save(msgspec.structs.replace(there, token=Token.from_wire(OPAQUE, HERE)), replacing=there)
         return exchanged(NEW)
 
     walker.left = [EXPIRED, published(), nonce(), meanwhile, ok(USER)]
@@ -429,7 +429,9 @@ def test_an_opaque_token_that_somebody_replaced() -> None:
     walker = Walker([ok(UNAUTHORIZED, 401), ok(USER)])
     kept = kept_in(walker, OPAQUE, device_key=None, expires_at=None)
     there = stored(kept)
-    kept.store.save(msgspec.structs.replace(there, token=Token.received("Qw7-Zr2_LmN8tYb4HsKd", HERE)), replacing=there)
+    kept.store.save(
+        msgspec.structs.replace(there, token=Token.from_wire("Qw7-Zr2_LmN8tYb4HsKd", HERE)), replacing=there
+    )
     asking(walker)
     assert "Qw7-Zr2_LmN8tYb4HsKd" == walker.sent[-1].headers["X-Plex-Token"]
 
@@ -444,7 +446,7 @@ def test_an_opaque_token_beside_a_key_that_was_used() -> None:
 
 def test_the_token_goes_to_the_issuer_alone() -> None:
     """A client that lives on a kept sign-in sends its token nowhere but to the issuer, not even to its own server."""
-    walker = Walker(settings=Settings(plex_tv=HERE, server="http://127.0.0.1:32401"))
+    walker = Walker(settings=CallSettings(plex_tv=HERE, server="http://127.0.0.1:32401"))
     kept_in(walker)
     walker.fails(lambda caller: caller.call(GetServerInformation()), CredentialsError)
     assert [] == walker.sent
@@ -455,8 +457,8 @@ def test_renewing_at_once() -> None:
     walker = Walker([published(), nonce(), exchanged(NEW)])
     kept_in(walker)
     now = walker.run(renew)
-    assert NOW + WEEK == now.until.timestamp()
-    assert ("mira_quill", True) == (now.username, now.device_key)
+    assert NOW + WEEK == now.expires_at.timestamp()
+    assert ("mira_quill", True) == (now.username, now.has_device_key)
 
 
 def test_renewing_an_opaque_token_is_a_ping() -> None:

@@ -14,18 +14,18 @@ from keyring.backends.null import Keyring as NullKeyring
 from tests.client.flows.jwts import KEY, WEEK, claims_of, exchanged, nonce, plex_jwt, published
 from tests.client.flows.stepping import HERE
 from tests.client.flows.walking import NOW, OPAQUE, RESET, UNAUTHORIZED, USER, Walker, error, ok
-from ticketstub.client.config import Retry, Settings
-from ticketstub.client.flows.pending import Begun
+from ticketstub.client.config import CallSettings, Retry
+from ticketstub.client.flows.pending import PendingState
 from ticketstub.client.flows.sign_in import sign_in
-from ticketstub.client.flows.sign_in_options import Wish, installation
-from ticketstub.credentials import Credential, MemoryCredentials
+from ticketstub.client.flows.sign_in_options import SignInOptions, load_app_device
+from ticketstub.credentials import Credential, MemoryStore
 from ticketstub.device import Device
 from ticketstub.errors import CredentialsError, Denied, GaveUp, MalformedReply, PinExpired, SignInFailed, Unreachable
 from ticketstub.refusals import TooManyFailures, Unauthorized, VerificationCodeRequired, WrongVerificationCode
 from ticketstub.tokens import Secret, Token
 
 OLDER = "Qw7-Zr2_LmN8tYb4HsKd"
-ONCE = Settings(plex_tv=HERE, retry=Retry(attempts=1))
+ONCE = CallSettings(plex_tv=HERE, retry=Retry(attempts=1))
 SIGNED_IN = ok(USER, 201)
 MADE = ok(
     '{"id":1402233445,"code":"k3v9x0q7r2m5t8w1y4z6a0b3c","expiresIn":1800,"authToken":null}',
@@ -45,11 +45,11 @@ class Screen:
     """What a program shows, and what its user answers."""
 
     def __init__(self, *codes: str | None) -> None:
-        self.shown: list[Begun] = []
+        self.shown: list[PendingState] = []
         self.opened: list[str] = []
         self.codes = list(codes)
 
-    def on_code(self, begun: Begun) -> None:
+    def on_code(self, begun: PendingState) -> None:
         self.shown.append(begun)
 
     def open(self, url: str) -> bool:
@@ -64,15 +64,15 @@ class Signing:
     """A sign-in with a store of its own, walked by hand."""
 
     def __init__(self, *answers: object, screen: Screen | None = None, **wish: Any) -> None:
-        self.store = MemoryCredentials()
+        self.store = MemoryStore()
         self.screen = screen or Screen()
         self.walker = Walker(answers, settings=ONCE)
-        if not wish.keys() & {"code", "on_code", "open_browser", "give_up"}:
+        if not wish.keys() & {"code", "on_code", "open_browser", "max_wait"}:
             wish |= {"on_code": self.screen.on_code, "open_browser": False}
-        self.wish = Wish(credentials=self.store, identifier=lambda: "fresh-identifier", **wish)
+        self.wish = SignInOptions(store=self.store, make_identifier=lambda: "fresh-identifier", **wish)
 
     def keep(self, token: str = OLDER, **changes: Any) -> Signing:
-        given = Credential(issuer=HERE, token=Token.received(token, HERE), client_identifier="demo-client-7c1f")
+        given = Credential(issuer=HERE, token=Token.from_wire(token, HERE), client_identifier="demo-client-7c1f")
         self.store.save(msgspec.structs.replace(given, **changes), replacing=None)
         return self
 
@@ -102,7 +102,7 @@ def test_a_kept_sign_in_that_works_is_used() -> None:
     now = signing.run()
     assert (OLDER, [], ["get_token_details"]) == (now().reveal(), signing.screen.shown, signing.walker.calls)
     assert [OLDER] == [sent.headers["X-Plex-Token"] for sent in signing.walker.sent]
-    assert ("kept", "good", "mira_quill") == (now.signed_in.how, now.signed_in.before, now.signed_in.username)
+    assert ("kept", "good", "mira_quill") == (now.state.method, now.state.previous_status, now.state.username)
     assert (NOW, 10500123, "mira_quill") == (
         signing.kept.checked_at,
         signing.kept.account_id,
@@ -134,7 +134,7 @@ def test_an_outage_keeps_the_sign_in(outage: object) -> None:
     """Where plex.tv does not say whether the kept token works, it is taken as it is, and that is told."""
     signing = Signing(outage).keep()
     now = signing.run()
-    assert (OLDER, "unchecked", []) == (now().reveal(), now.signed_in.before, signing.screen.shown)
+    assert (OLDER, "unchecked", []) == (now().reveal(), now.state.previous_status, signing.screen.shown)
     assert OLDER == signing.kept.token.reveal()
 
 
@@ -151,24 +151,24 @@ def test_a_token_that_is_over_is_replaced_and_the_user_told_why(answer: Any, cha
     """A token that plex.tv refuses leads to a new sign-in, which says why: revoked or expired."""
     signing = Signing(answer, MADE, linked(), ok(USER)).keep(**changes)
     now = signing.run()
-    assert [because] == [begun.because for begun in signing.screen.shown]
-    assert (OPAQUE, because, "browser") == (now().reveal(), now.signed_in.before, now.signed_in.how)
+    assert [because] == [begun.reason for begun in signing.screen.shown]
+    assert (OPAQUE, because, "browser") == (now().reveal(), now.state.previous_status, now.state.method)
     assert OPAQUE == signing.kept.token.reveal()
 
 
 def test_a_damaged_store_is_an_error() -> None:
     """What is kept and cannot be read is not silently replaced."""
     signing = Signing()
-    signing.store._kept[Credential(issuer=HERE).entry] = b"{"
+    signing.store._data[Credential(issuer=HERE).entry] = b"{"
     signing.fails(CredentialsError)
-    assert [b"{"] == list(signing.store._kept.values())
+    assert [b"{"] == list(signing.store._data.values())
 
 
 def test_another_accounts_sign_in_is_replaced() -> None:
     """With the login of another account than the kept one's, that account is signed in."""
     signing = by_password(ok(USER.replace(b"mira_quill", b"pip").replace(b"mira@", b"pip@")), SIGNED_IN).keep()
     now = signing.run()
-    assert (OPAQUE, "another") == (now().reveal(), now.signed_in.before)
+    assert (OPAQUE, "another") == (now().reveal(), now.state.previous_status)
 
 
 @pytest.mark.parametrize(("login", "used"), [("pip", False), ("mira_quill", True), ("mira@example.test", True)])
@@ -177,7 +177,7 @@ def test_an_outage_gives_nobody_anothers_sign_in(login: str, used: bool) -> None
     signing = by_password(RESET, *([] if used else [RESET])).keep(username="mira_quill")
     signing.wish = msgspec.structs.replace(signing.wish, login=login)
     if used:
-        assert ("unchecked", OLDER) == ((now := signing.run()).signed_in.before, now().reveal())
+        assert ("unchecked", OLDER) == ((now := signing.run()).state.previous_status, now().reveal())
     else:
         signing.fails(Unreachable)
 
@@ -197,7 +197,7 @@ def test_a_kept_jwt_is_renewed() -> None:
     signing = Signing(published(), nonce(), exchanged(new), ok(USER), device_key=True)
     signing.keep(plex_jwt(NOW - 8 * 86400), device_key=KEY.dump(), created_at=NOW - 8 * 86400, expires_at=NOW - 86400)
     now = signing.run()
-    assert (new, "renewed", NOW + WEEK) == (now().reveal(), now.signed_in.before, signing.kept.expires_at)
+    assert (new, "renewed", NOW + WEEK) == (now().reveal(), now.state.previous_status, signing.kept.expires_at)
 
 
 def test_a_kept_key_that_plex_no_longer_takes() -> None:
@@ -207,7 +207,7 @@ def test_a_kept_key_that_plex_no_longer_takes() -> None:
     )
     signing.keep(plex_jwt(NOW - 86400), device_key=KEY.dump(), created_at=NOW - 86400, expires_at=NOW + 6 * 86400)
     now = signing.run()
-    assert ["expired"] == [begun.because for begun in signing.screen.shown]
+    assert ["expired"] == [begun.reason for begun in signing.screen.shown]
     assert (KEY.dump(), "demo-client-7c1f") == (now.credential.device_key, now.credential.client_identifier)
 
 
@@ -219,9 +219,9 @@ def test_the_browser() -> None:
     signing = Signing(MADE, PENDING, linked(), ok(USER))
     now = signing.run()
     (begun,) = signing.screen.shown
-    assert ("none", 1402233445) == (begun.because, begun.pin_id)
+    assert ("none", 1402233445) == (begun.reason, begun.pin_id)
     assert begun.url.startswith(f"{HERE}/auth#?clientID=demo-client-7c1f&code=k3v9x0q7r2m5t8w1y4z6a0b3c")
-    assert ("browser", "none", "mira_quill") == (now.signed_in.how, now.signed_in.before, now.signed_in.username)
+    assert ("browser", "none", "mira_quill") == (now.state.method, now.state.previous_status, now.state.username)
     assert (OPAQUE, "mira_quill", "demo-client-7c1f") == (
         signing.kept.token.reveal(),
         signing.kept.username,
@@ -233,10 +233,10 @@ def test_it_is_kept_before_anything_else_is_asked() -> None:
     """The token is kept the moment it is there: that whose it is cannot be asked does not matter."""
     signing = Signing(MADE, linked(), RESET)
     now = signing.run()
-    assert (OPAQUE, None) == (signing.kept.token.reveal(), now.signed_in.username)
+    assert (OPAQUE, None) == (signing.kept.token.reveal(), now.state.username)
 
 
-class Full(MemoryCredentials):
+class Full(MemoryStore):
     """A store on a full disk: it reads, and saves nothing."""
 
     def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
@@ -247,7 +247,7 @@ class Full(MemoryCredentials):
 def test_a_token_that_cannot_be_stored_is_ended(ended: Any) -> None:
     """Nobody would have it, and it would live at Plex: it is signed out; what is raised is why it was not stored."""
     signing = Signing(MADE, linked(), ended)
-    signing.wish = msgspec.structs.replace(signing.wish, credentials=Full())
+    signing.wish = msgspec.structs.replace(signing.wish, store=Full())
     assert "no space is left" in str(signing.fails(CredentialsError))
     last = signing.walker.sent[-1]
     assert ("DELETE", OPAQUE) == (last.method, last.headers["X-Plex-Token"])
@@ -286,7 +286,7 @@ class Terminal:
     def __init__(self, signing: Signing) -> None:
         self.told: list[tuple[float, str]] = []
         self.walker = signing.walker
-        signing.wish = msgspec.structs.replace(signing.wish, tell=self)
+        signing.wish = msgspec.structs.replace(signing.wish, show_text=self)
 
     def __call__(self, text: str) -> bool:
         self.told.append((self.walker.clock, text))
@@ -297,7 +297,7 @@ def test_no_browser_on_a_terminal() -> None:
     """Where no browser can be opened, address, code and QR code go to the terminal, and the wait goes on."""
     signing = Signing(MADE, PENDING, linked(), ok(USER), open_browser=lambda _url: False)
     terminal = Terminal(signing)
-    assert "browser" == signing.run().signed_in.how
+    assert "browser" == signing.run().state.method
     ((moment, text),) = terminal.told
     assert 1000.0 == moment
     for words in (f"  {HERE}/auth#?clientID=", "code to compare  k3v9x0q7r2m5t8w1y4z6a0b3c", "\u2580"):
@@ -342,16 +342,16 @@ def test_the_first_time_it_says_where_it_is_kept(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setattr("keyring.core._keyring_backend", NullKeyring())
     signing = Signing(MADE, linked(), ok(USER), ok(USER))
-    signing.wish = msgspec.structs.replace(signing.wish, app="My App", credentials=None)
+    signing.wish = msgspec.structs.replace(signing.wish, app="My App", store=None)
     terminal = Terminal(signing)
     signed_in = signing.walker.run(partial(_twice, signing.wish))
-    assert [f"Signed in. The sign-in is kept {signed_in.where}.\n"] == [text for _, text in terminal.told]
-    assert str(tmp_path) in signed_in.where
+    assert [f"Signed in. The sign-in is kept {signed_in.location}.\n"] == [text for _, text in terminal.told]
+    assert str(tmp_path) in signed_in.location
 
 
-def _twice(wish: Wish, caller: Any) -> Any:
+def _twice(wish: SignInOptions, caller: Any) -> Any:
     yield from sign_in(wish, caller)
-    return (yield from sign_in(wish, caller)).signed_in
+    return (yield from sign_in(wish, caller)).state
 
 
 def test_a_code_is_shown_and_nothing_opened() -> None:
@@ -362,7 +362,7 @@ def test_a_code_is_shown_and_nothing_opened() -> None:
     signing = Signing(made, linked(), ok(USER), screen=screen, code=True, **shown)
     now = signing.run()
     assert b"strong=false" == signing.walker.sent[0].body
-    assert ("H7QK", f"{HERE}/link", "code") == (screen.shown[0].code, screen.shown[0].link_page, now.signed_in.how)
+    assert ("H7QK", f"{HERE}/link", "code") == (screen.shown[0].code, screen.shown[0].link_page, now.state.method)
     assert [] == screen.opened
 
 
@@ -399,9 +399,9 @@ def test_what_ends_it_leaves_what_was_kept(answer: Any, kind: Any) -> None:
 
 
 def test_giving_up() -> None:
-    """`give_up` ends the wait."""
+    """`max_wait` ends the wait."""
     shown: dict[str, Any] = {"on_code": lambda _begun: None, "open_browser": False}
-    Signing(MADE, PENDING, PENDING, PENDING, give_up=1.5, **shown).fails(GaveUp)
+    Signing(MADE, PENDING, PENDING, PENDING, max_wait=1.5, **shown).fails(GaveUp)
 
 
 def test_no_pin_no_sign_in() -> None:
@@ -430,7 +430,7 @@ def test_by_password() -> None:
     signing = by_password(SIGNED_IN)
     now = signing.run()
     assert [b"login=mira_quill&password=hunter2&rememberMe=false"] == [sent.body for sent in signing.walker.sent]
-    assert ("password", "mira_quill", None) == (now.signed_in.how, now.signed_in.username, now.signed_in.until)
+    assert ("password", "mira_quill", None) == (now.state.method, now.state.username, now.state.expires_at)
     assert OPAQUE == signing.kept.token.reveal()
 
 
@@ -481,7 +481,7 @@ def test_what_ask_code_returns_is_checked() -> None:
 def test_a_password_is_never_sent_again_by_itself(answer: Any, kind: Any) -> None:
     """Whatever goes wrong, the password was sent once."""
     signing = by_password(answer)
-    signing.walker.caller = signing.walker.caller._replace(settings=Settings(plex_tv=HERE))
+    signing.walker.caller = signing.walker.caller._replace(settings=CallSettings(plex_tv=HERE))
     signing.fails(kind)
     assert 1 == len(signing.walker.sent)
 
@@ -490,8 +490,8 @@ def test_remember_me() -> None:
     """`remember_me` is sent, and the end that Plex names is kept; without it that field means nothing."""
     body = USER.replace(b'"username"', b'"rememberExpiresAt":1794906900,"username"')
     remembered = by_password(ok(body, 201), remember_me=True).run()
-    assert 1794906900 == remembered.signed_in.until.timestamp()
-    assert by_password(ok(body, 201)).run().signed_in.until is None
+    assert 1794906900 == remembered.state.expires_at.timestamp()
+    assert by_password(ok(body, 201)).run().state.expires_at is None
 
 
 # With a device key.
@@ -513,9 +513,9 @@ def test_a_key_through_a_pin() -> None:
     made = json.loads(signing.walker.sent[1].body)
     assert {"kty", "crv", "x", "use", "alg", "kid"} == made["jwk"].keys()
     assert ("fresh-identifier", "mira_quill", True) == (
-        now.signed_in.client_identifier,
-        now.signed_in.username,
-        now.signed_in.device_key,
+        now.state.client_identifier,
+        now.state.username,
+        now.state.has_device_key,
     )
     assert signing.kept.device_key
     assert NOW + WEEK + signing.walker.clock - 1000.0 == signing.kept.expires_at
@@ -593,9 +593,9 @@ def test_a_kept_opaque_token_moves_to_a_key() -> None:
     signing.walker.left = [ok(USER), error(422, 1011), published(), nonce(), exchanging]
     now = signing.run()
     assert ("good", "jwt", "demo-client-7c1f") == (
-        now.signed_in.before,
+        now.state.previous_status,
         now().kind,
-        now.signed_in.client_identifier,
+        now.state.client_identifier,
     )
 
 
@@ -607,14 +607,14 @@ def test_an_outage_moves_nothing() -> None:
 
 def test_a_devices_own_identifier_is_kept() -> None:
     """A device that the program named itself keeps its identifier, also with a key."""
-    signing = Signing(device_key=True, own_device=True)
+    signing = Signing(device_key=True, has_custom_device=True)
 
     def with_kid(request: Any) -> Any:
         kid = json.loads(signing.walker.sent[1].body)["jwk"]["kid"]
         return linked(plex_jwt(NOW, thumbprint=kid))
 
     signing.walker.left = [published(), MADE, with_kid]
-    assert "demo-client-7c1f" == signing.run().signed_in.client_identifier
+    assert "demo-client-7c1f" == signing.run().state.client_identifier
 
 
 # What is refused before anything is sent.
@@ -633,24 +633,24 @@ def test_a_devices_own_identifier_is_kept() -> None:
 def test_what_does_not_fit_together(given: Any) -> None:
     """A wish that cannot be fulfilled is an error before anything is sent, and repeats no secret."""
     with pytest.raises(ValueError, match=r".") as caught:
-        Wish(**given)
+        SignInOptions(**given)
     assert "hunter2" not in str(caught.value)
 
 
 def test_a_password_does_not_show() -> None:
     """A wish prints no password."""
-    assert "hunter2" not in repr(Wish(login="mira_quill", password=Secret("hunter2")))
+    assert "hunter2" not in repr(SignInOptions(login="mira_quill", password=Secret("hunter2")))
 
 
 def test_each_program_and_profile_is_a_device_of_its_own(tmp_path: Path) -> None:
     """The identifier of a program and profile is made once; others have others; the product is the program's name."""
     names = [("My App", "default"), ("My-App", "default"), ("My App", "work"), ("Küche/1", "default"), ("x" * 90, "a")]
-    found = {name: installation(*name, tmp_path) for name in names}
+    found = {name: load_app_device(*name, tmp_path) for name in names}
     assert 5 == len({device.client_identifier for device in found.values()})
     assert [name for name, _ in names] == [device.product for device in found.values()]
-    assert found == {name: installation(*name, tmp_path) for name in names}
+    assert found == {name: load_app_device(*name, tmp_path) for name in names}
 
 
 def test_a_plain_name_is_the_device_that_is_remembered(tmp_path: Path) -> None:
     """`Device.remembered("my-app")` and a sign-in of "my-app" are one installation."""
-    assert Device.remembered("my-app", directory=tmp_path) == installation("my-app", directory=tmp_path)
+    assert Device.load_or_create("my-app", directory=tmp_path) == load_app_device("my-app", directory=tmp_path)

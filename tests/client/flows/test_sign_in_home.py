@@ -14,12 +14,12 @@ from tests.client.flows.jwts import KEY, WEEK, plex_jwt
 from tests.client.flows.stepping import HERE
 from tests.client.flows.walking import NOW, OPAQUE, RESET, UNAUTHORIZED, USER, Walker, error, ok
 from tests.tables import every
-from ticketstub.client.config import Retry, Settings
-from ticketstub.client.flows.home import media_server_token, switched
-from ticketstub.client.flows.servers import reaches, resources
+from ticketstub.client.config import CallSettings, Retry
+from ticketstub.client.flows.home import get_media_server_token, switch_home_user
+from ticketstub.client.flows.servers import can_reach, list_resources
 from ticketstub.client.flows.session import sign_out
-from ticketstub.client.flows.stored_session import Kept
-from ticketstub.credentials import Credential, MemoryCredentials
+from ticketstub.client.flows.stored_session import StoredSession
+from ticketstub.credentials import Credential, MemoryStore
 from ticketstub.errors import MalformedReply, SignInFailed, Unreachable
 from ticketstub.models import Account, HomeUser, Resource
 from ticketstub.protocol.resource import GetResources
@@ -28,7 +28,7 @@ from ticketstub.tokens import Secret, Token
 
 JWT = plex_jwt(NOW)
 SWITCHED = "aB4_tuRq81-ZxPmK0nEv"
-ONCE = Settings(plex_tv=HERE, retry=Retry(attempts=1))
+ONCE = CallSettings(plex_tv=HERE, retry=Retry(attempts=1))
 REFUSED = ok(UNAUTHORIZED, 401)
 PASSCODE = error(403, 1041, "A valid PIN is required to perform this action")
 BECAME = ok(f'{{"id":10500123,"uuid":"3f9c2b7a5d1e8f04","authToken":"{SWITCHED}"}}', 201)
@@ -43,39 +43,39 @@ USERS = ok(
 )
 
 
-def living(token: str, *answers: object, **changes: Any) -> tuple[Walker, Kept]:
+def living(token: str, *answers: object, **changes: Any) -> tuple[Walker, StoredSession]:
     """Let a walker's client live on a kept sign-in."""
     walker = Walker(answers, settings=ONCE)
     given = Credential(
         issuer=HERE,
-        token=Token.received(token, HERE),
+        token=Token.from_wire(token, HERE),
         client_identifier="demo-client-7c1f",
         created_at=NOW,
         device_key=KEY.dump() if token.startswith("eyJ") else None,
         expires_at=NOW + WEEK if token.startswith("eyJ") else None,
     )
-    store = MemoryCredentials()
+    store = MemoryStore()
     saved = store.save(msgspec.structs.replace(given, **changes), replacing=None)
     assert saved is not None
-    kept = Kept(walker.caller, store, saved, where="in memory")
+    kept = StoredSession(walker.caller, store, saved, location="in memory")
     walker.with_token(kept)
     return walker, kept
 
 
-def stored(kept: Kept) -> Any:
+def stored(kept: StoredSession) -> Any:
     """Load what is kept."""
     return kept.store.load(HERE)
 
 
 def server_token(walker: Walker, passcode: Any = None) -> Any:
-    return walker.run(lambda caller: media_server_token(passcode, caller))
+    return walker.run(lambda caller: get_media_server_token(passcode, caller))
 
 
 @pytest.mark.parametrize("user", ["Pip", "pip", "b71d04e96c2fa835", 10500456, "10500456"])
 def test_switching(user: Any) -> None:
     """A Home user is found by title, uuid or id, in any capitals, and switched to by its uuid."""
     walker = Walker([USERS, BECAME]).with_token()
-    account = walker.run(lambda caller: switched(user, None, caller))
+    account = walker.run(lambda caller: switch_home_user(user, None, caller))
     assert f"{HERE}/api/v2/home/users/b71d04e96c2fa835/switch" == walker.sent[1].url
     assert (SWITCHED, HERE) == (account.auth_token.reveal(), account.auth_token.origin)
 
@@ -85,14 +85,14 @@ def test_switching_with_a_passcode(user: str) -> None:
     """The passcode goes along as `pin`; its text or `Secret` alike."""
     for passcode in ("1234", Secret("1234")):
         walker = Walker([USERS, BECAME]).with_token()
-        walker.run(partial(switched, user, passcode))
+        walker.run(partial(switch_home_user, user, passcode))
         assert f"{HERE}/api/v2/home/users/3f9c2b7a5d1e8f04/switch?pin=1234" == walker.sent[1].url
 
 
 def test_switching_to_a_user_at_hand() -> None:
     """A user that the program has already is not looked up again."""
     walker = Walker([BECAME]).with_token()
-    walker.run(lambda caller: switched(HomeUser(id=10500456), None, caller))
+    walker.run(lambda caller: switch_home_user(HomeUser(id=10500456), None, caller))
     assert f"{HERE}/api/v2/home/users/10500456/switch" == walker.sent[0].url
 
 
@@ -102,7 +102,7 @@ def test_switching_to_a_user_at_hand() -> None:
 def test_no_such_user_or_several(user: str, said: str) -> None:
     """Nobody of that name, or two: no switch is tried, and it is said which of the two."""
     walker = Walker([USERS]).with_token()
-    raised = walker.fails(lambda caller: switched(user, None, caller), SignInFailed)
+    raised = walker.fails(lambda caller: switch_home_user(user, None, caller), SignInFailed)
     assert said in str(raised)
     assert raised.hint
 
@@ -110,7 +110,7 @@ def test_no_such_user_or_several(user: str, said: str) -> None:
 def test_the_passcode_is_wrong() -> None:
     """403 with 1041 says that the passcode is missing or wrong; it is tried once."""
     walker = Walker([USERS, PASSCODE]).with_token()
-    raised = walker.fails(lambda caller: switched("Mira", "9999", caller), PasscodeRequired)
+    raised = walker.fails(lambda caller: switch_home_user("Mira", "9999", caller), PasscodeRequired)
     assert "9999" not in f"{raised!r}{raised}"
 
 
@@ -130,9 +130,9 @@ def test_a_token_beside_a_jwt() -> None:
 
 def test_the_token_beside_is_used_while_it_lives() -> None:
     """The kept one is used again if plex.tv still takes it, else there is a new switch."""
-    walker, _ = living(JWT, WHO, server_token=Token.received("Qw7-Zr2_LmN8tYb4HsKd", HERE))
+    walker, _ = living(JWT, WHO, server_token=Token.from_wire("Qw7-Zr2_LmN8tYb4HsKd", HERE))
     assert "Qw7-Zr2_LmN8tYb4HsKd" == server_token(walker).reveal()
-    walker, kept = living(JWT, REFUSED, WHO, BECAME, server_token=Token.received("Qw7-Zr2_LmN8tYb4HsKd", HERE))
+    walker, kept = living(JWT, REFUSED, WHO, BECAME, server_token=Token.from_wire("Qw7-Zr2_LmN8tYb4HsKd", HERE))
     assert SWITCHED == server_token(walker, "1234").reveal()
     assert walker.sent[-1].url.endswith("/switch?pin=1234")
     assert SWITCHED == stored(kept).server_token.reveal()
@@ -141,7 +141,7 @@ def test_the_token_beside_is_used_while_it_lives() -> None:
 def test_a_switch_that_gives_a_jwt_again() -> None:
     """What media servers would refuse is not handed out for them."""
     walker, _ = living(JWT, WHO, ok(f'{{"id":1,"authToken":"{JWT}"}}', 201))
-    walker.fails(lambda caller: media_server_token(None, caller), MalformedReply)
+    walker.fails(lambda caller: get_media_server_token(None, caller), MalformedReply)
 
 
 def listing(*tokens: str | None) -> Any:
@@ -154,7 +154,7 @@ def listing(*tokens: str | None) -> Any:
 
 
 def listed(walker: Walker) -> Any:
-    return walker.run(lambda caller: resources(GetResources(), caller))
+    return walker.run(lambda caller: list_resources(GetResources(), caller))
 
 
 def tokens(found: Any) -> list[str | None]:
@@ -193,7 +193,7 @@ def test_resources_of_a_protected_user() -> None:
 def test_resources_in_an_outage() -> None:
     """That the other token cannot be had now is an error, not a server without token."""
     walker, _ = living(JWT, listing(JWT), WHO, ok(b"", 503))
-    walker.fails(lambda caller: resources(GetResources(), caller), ServerError)
+    walker.fails(lambda caller: list_resources(GetResources(), caller), ServerError)
 
 
 MIRA = Account(id=10500123)
@@ -223,7 +223,7 @@ PLAYER = Resource(name="Phone", client_identifier="p1", provides="client,player"
 )
 def test_reaching(server: str, owned: bool | None, owner: int | None, reached: bool) -> None:
     """A media server is reached by its exact name or identifier, of the owner that is asked for; a player never."""
-    assert reached is reaches(MIRA, [OWN, SHARED, PLAYER], server, owned=owned, owner=owner)
+    assert reached is can_reach(MIRA, [OWN, SHARED, PLAYER], server, owned=owned, owner=owner)
 
 
 GONE = ok(b"", 204)
@@ -239,7 +239,7 @@ def test_signing_out() -> None:
 
 def test_signing_out_ends_both_tokens() -> None:
     """The opaque token beside a JWT is ended, too."""
-    walker, kept = living(JWT, GONE, GONE, server_token=Token.received(SWITCHED, HERE))
+    walker, kept = living(JWT, GONE, GONE, server_token=Token.from_wire(SWITCHED, HERE))
     walker.run(sign_out)
     assert [SWITCHED, JWT] == [sent.headers["X-Plex-Token"] for sent in walker.sent]
     assert stored(kept) is None
@@ -266,7 +266,7 @@ def test_a_later_sign_in_is_not_forgotten() -> None:
 
     def meanwhile(_request: Any) -> Any:
         there = stored(kept)
-        kept.store.save(msgspec.structs.replace(there, token=Token.received(SWITCHED, HERE)), replacing=there)
+        kept.store.save(msgspec.structs.replace(there, token=Token.from_wire(SWITCHED, HERE)), replacing=there)
         return GONE
 
     walker.left = [meanwhile]
@@ -279,7 +279,7 @@ def test_a_renewed_jwt_is_the_same_sign_in() -> None:
     walker, kept = living(JWT, GONE)
     there = stored(kept)
     newer = plex_jwt(NOW + 60)
-    kept.store.save(msgspec.structs.replace(there, token=Token.received(newer, HERE)), replacing=there)
+    kept.store.save(msgspec.structs.replace(there, token=Token.from_wire(newer, HERE)), replacing=there)
     walker.run(sign_out)
     assert [newer] == [sent.headers["X-Plex-Token"] for sent in walker.sent]
     assert stored(kept) is None

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.client.flows.stepping import ATTIC, HERE, PONG, TOKEN, TRANSIENT, Stepper, base, failed, refusal
-from ticketstub.client.config import Settings, derived, placed, with_token
-from ticketstub.client.flows.steps import Put
+from ticketstub.client.config import CallSettings, merge_options, with_server, with_token
+from ticketstub.client.flows.steps import Invoke
 from ticketstub.errors import (
     CredentialsError,
 )
@@ -35,13 +35,13 @@ class Source:
 
 
 def asked(step: Any) -> object:
-    """Answer a `Put` as a driver does."""
-    assert type(step) is Put
-    return step.question()
+    """Answer a `Invoke` as a driver does."""
+    assert type(step) is Invoke
+    return step.callback()
 
 
-def sourced(source: Source) -> Settings:
-    return with_token(Settings(plex_tv=HERE, server=ATTIC), source)
+def sourced(source: Source) -> CallSettings:
+    return with_token(CallSettings(plex_tv=HERE, server=ATTIC), source)
 
 
 def test_source_is_asked_for_each_request() -> None:
@@ -106,7 +106,7 @@ def test_source_without_token() -> None:
     failed(stepper, Ping(), sourced(Source(None)), CredentialsError)
     assert [] == stepper.sent
     open_one = Stepper([asked, Response(200, {}, b"x")])
-    open_one.run(RawRequest(at="/"), sourced(Source(None)))
+    open_one.run(RawRequest(path="/"), sourced(Source(None)))
     assert "X-Plex-Token" not in open_one.sent[0].headers
 
 
@@ -120,20 +120,20 @@ def test_source_of_something_else(given: object, kind: type[Exception]) -> None:
 
 
 UNSENDABLE = {
-    "no token at all": (Ping(), Settings(plex_tv=HERE)),
-    "a transient token for plex.tv": (Ping(), with_token(Settings(plex_tv=HERE), "transient-5b7e1c90")),
-    "a media server's local token for plex.tv": (Ping(), with_token(Settings(plex_tv=HERE), "local-5b7e1c90-2d4f")),
-    "a token of another origin": (Ping(), with_token(Settings(plex_tv=HERE), Token("x", origin="https://plex.tv"))),
-    "an address without its token": (Ping(), derived(base(), {"base_url": "http://127.0.0.1:9"})),
+    "no token at all": (Ping(), CallSettings(plex_tv=HERE)),
+    "a transient token for plex.tv": (Ping(), with_token(CallSettings(plex_tv=HERE), "transient-5b7e1c90")),
+    "a media server's local token for plex.tv": (Ping(), with_token(CallSettings(plex_tv=HERE), "local-5b7e1c90-2d4f")),
+    "a token of another origin": (Ping(), with_token(CallSettings(plex_tv=HERE), Token("x", origin="https://plex.tv"))),
+    "an address without its token": (Ping(), merge_options(base(), {"base_url": "http://127.0.0.1:9"})),
     "an account's token for a media server": (
         TRANSIENT,
-        with_token(Settings(plex_tv=HERE, server=ATTIC), Token("x", origin=HERE)),
+        with_token(CallSettings(plex_tv=HERE, server=ATTIC), Token("x", origin=HERE)),
     ),
 }
 
 
 @pytest.mark.parametrize(("call", "settings"), UNSENDABLE.values(), ids=UNSENDABLE)
-def test_token_that_does_not_belong(call: Call[Any], settings: Settings) -> None:
+def test_token_that_does_not_belong(call: Call[Any], settings: CallSettings) -> None:
     """A token that does not belong where the call goes is an error, and nothing is sent."""
     stepper = Stepper([])
     failed(stepper, call, settings, CredentialsError)
@@ -142,6 +142,6 @@ def test_token_that_does_not_belong(call: Call[Any], settings: Settings) -> None
 
 def test_call_without_its_address() -> None:
     """A call whose address was not named is the program's mistake."""
-    for call, settings in ((TRANSIENT, Settings(plex_tv=HERE)), (Ping(), placed(base(), ATTIC, TOKEN))):
+    for call, settings in ((TRANSIENT, CallSettings(plex_tv=HERE)), (Ping(), with_server(base(), ATTIC, TOKEN))):
         with pytest.raises(ValueError, match="this call goes to"):
             Stepper([]).run(call, settings)

@@ -1,7 +1,7 @@
 """Walks a flow of several calls by hand: clocks of ours that only sleeping moves, and a list of answers.
 
 Rule: each `Send` takes the next answer; an answer that is an error is thrown in, one that is callable is called with
-the request. What else a flow asks for (`Do`, `Put`) really happens.
+the request. What else a flow asks for (`RunBlocking`, `Invoke`) really happens.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from tests.client.flows.stepping import DEVICE, HERE
-from ticketstub.client.config import Settings, with_token
-from ticketstub.client.flows.request import Caller, Published, Senses
-from ticketstub.client.flows.steps import Do, Put, Send, Sleep, Step
+from ticketstub.client.config import CallSettings, with_token
+from ticketstub.client.flows.request import Clock, FlowContext, PublishedKeyCache
+from ticketstub.client.flows.steps import Invoke, RunBlocking, Send, Sleep, Step
 from ticketstub.errors import PlexError, TimedOut, Unreachable
 from ticketstub.messages import Request, Response
 from ticketstub.tokens import Token
@@ -43,21 +43,21 @@ class Walker:
     clock: float = 1000.0
     wall: float = NOW - 1000.0
     chance: float = 0.0
-    settings: Settings = field(default_factory=lambda: Settings(plex_tv=HERE))
+    settings: CallSettings = field(default_factory=lambda: CallSettings(plex_tv=HERE))
     steps: list[Any] = field(default_factory=list)
     moments: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.left: list[Any] = list(self.answers)
-        senses = Senses(lambda: self.clock, lambda: self.clock + self.wall, lambda: self.chance)
-        self.caller = Caller(self.settings, DEVICE, senses, Published())
+        senses = Clock(lambda: self.clock, lambda: self.clock + self.wall, lambda: self.chance)
+        self.caller = FlowContext(self.settings, DEVICE, senses, PublishedKeyCache())
 
     def with_token(self, token: Any = OPAQUE) -> Walker:
-        held = Token.received(token, HERE) if isinstance(token, str) else token
+        held = Token.from_wire(token, HERE) if isinstance(token, str) else token
         self.caller = self.caller._replace(settings=with_token(self.settings, held))
         return self
 
-    def run(self, make: Callable[[Caller], Any]) -> Any:
+    def run(self, make: Callable[[FlowContext], Any]) -> Any:
         """Walk to the end."""
         flow = make(self.caller)
         try:
@@ -83,17 +83,17 @@ class Walker:
         if isinstance(step, Sleep):
             self.clock += step.seconds
             return None
-        if isinstance(step, Do):
+        if isinstance(step, RunBlocking):
             return step.work()
-        if isinstance(step, Put):
-            return step.question()
+        if isinstance(step, Invoke):
+            return step.callback()
         assert self.left, f"no answer left for {step.request!r}"
         answer = self.left.pop(0)
         if isinstance(answer, PlexError):
             raise answer
         return answer(step.request) if callable(answer) else answer
 
-    def fails(self, make: Callable[[Caller], Any], kind: type[PlexError]) -> Any:
+    def fails(self, make: Callable[[FlowContext], Any], kind: type[PlexError]) -> Any:
         """Walk, and expect exactly this error, after the last answer."""
         with pytest.raises(PlexError) as caught:
             self.run(make)

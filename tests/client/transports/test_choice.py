@@ -12,7 +12,7 @@ import httpx
 import httpx2
 import pytest
 
-from ticketstub.client.transports import async_transport_for, transport_for
+from ticketstub.client.transports import create_async_transport, create_transport
 from ticketstub.client.transports.aiohttp import AiohttpTransport
 from ticketstub.client.transports.http1 import StandardTransport
 from ticketstub.client.transports.httpx import AsyncHttpxTransport, HttpxTransport
@@ -39,25 +39,25 @@ class TheirClient(httpx2.Client):
 
 def test_sync() -> None:
     """Nothing gives our own transport, a client its adapter, a transport itself behind a guard."""
-    assert StandardTransport is type(transport_for(None))
+    assert StandardTransport is type(create_transport(None))
     with httpx2.Client(verify=EMPTY) as two, httpx.Client(verify=EMPTY) as one, TheirClient(verify=EMPTY) as derived:
-        assert {HttpxTransport} == {type(transport_for(client)) for client in (one, two, derived)}
+        assert {HttpxTransport} == {type(create_transport(client)) for client in (one, two, derived)}
     mine = Mine()
-    assert mine is vars(transport_for(mine))["_inner"]
+    assert mine is vars(create_transport(mine))["_inner"]
 
 
 async def test_async() -> None:
     """The same, awaited."""
-    assert AiohttpTransport is type(async_transport_for(None))
+    assert AiohttpTransport is type(create_async_transport(None))
     async with (
         aiohttp.ClientSession() as session,
         httpx2.AsyncClient(verify=EMPTY) as two,
         httpx.AsyncClient(verify=EMPTY) as one,
     ):
-        assert AiohttpTransport is type(async_transport_for(session))
-        assert {AsyncHttpxTransport} == {type(async_transport_for(client)) for client in (one, two)}
+        assert AiohttpTransport is type(create_async_transport(session))
+        assert {AsyncHttpxTransport} == {type(create_async_transport(client)) for client in (one, two)}
     mine = MineAwaited()
-    assert mine is vars(async_transport_for(mine))["_inner"]
+    assert mine is vars(create_async_transport(mine))["_inner"]
 
 
 async def test_anything_else() -> None:
@@ -65,11 +65,11 @@ async def test_anything_else() -> None:
     async with httpx2.AsyncClient(verify=EMPTY) as asynchronous:
         for wrong in (asynchronous, MineAwaited(), object(), "http://127.0.0.1"):
             with pytest.raises(TypeError, match=r"Plex sends with an httpx2.Client or httpx.Client, or a transport"):
-                transport_for(wrong)
+                create_transport(wrong)
     with httpx2.Client(verify=EMPTY) as synchronous:
         for wrong in (synchronous, Mine(), object()):
             with pytest.raises(TypeError, match=r"AsyncPlex sends with an aiohttp.ClientSession, .* is none of these"):
-                async_transport_for(wrong)
+                create_async_transport(wrong)
 
 
 @pytest.mark.long
@@ -79,7 +79,7 @@ def test_nothing_heavy_is_loaded() -> None:
 import sys
 import ticketstub.client.transports as transports
 print([name for name in ("http.client", "ssl", "socket", "asyncio", "aiohttp", "httpx2") if name in sys.modules])
-transports.transport_for(None)
+transports.create_transport(None)
 print([name for name in ("asyncio", "aiohttp", "httpx2", "httpx", "yarl") if name in sys.modules])
 """
     run = subprocess.run(

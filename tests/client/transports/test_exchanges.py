@@ -12,7 +12,7 @@ from tests.client.transports import hostile
 from tests.client.transports.conftest import CANARY, SHORT, Sender, request, unreached
 from tests.tables import every
 from ticketstub.errors import TimedOut, Unreachable
-from ticketstub.messages import MAX_BODY, Request
+from ticketstub.messages import MAX_BODY_SIZE, Request
 
 
 def reply(body: bytes, head: bytes = b"") -> bytes:
@@ -87,7 +87,7 @@ def test_fields_of_the_reply(sender: Sender) -> None:
         (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\n\r\n", 304, b""),
         (b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno", 401, b"no"),
         (b"HTTP/1.1 503\r\nContent-Length: 0\r\n\r\n", 503, b""),
-        (reply(b"a" * MAX_BODY), 200, b"a" * MAX_BODY),
+        (reply(b"a" * MAX_BODY_SIZE), 200, b"a" * MAX_BODY_SIZE),
     ],
 )
 def test_replies(sender: Sender, raw: bytes, status: int, body: bytes) -> None:

@@ -12,23 +12,23 @@ import pytest
 from tests.client.transports import hostile
 from tests.client.transports.conftest import CANARY, SHORT, Authority, Sender, assert_no_canary, request, unreached
 from tests.tables import every
-from ticketstub.client.transports.proxies import proxy_for
-from ticketstub.dns import Address
+from ticketstub.client.transports.proxies import find_proxy
+from ticketstub.dns import ResolvedAddress
 from ticketstub.errors import MalformedReply, TimedOut, Unreachable
-from ticketstub.messages import Place
+from ticketstub.messages import Origin
 
 Make = Callable[..., Sender]
-PLEX = Place("https", "plex.example.test", 443)
+PLEX = Origin("https", "plex.example.test", 443)
 
 
-def loopback(_host: str, port: int) -> list[Address]:
-    return [Address(socket.AF_INET, "127.0.0.1", port)]
+def loopback(_host: str, port: int) -> list[ResolvedAddress]:
+    return [ResolvedAddress(socket.AF_INET, "127.0.0.1", port)]
 
 
 def through(port: int, user: str = "") -> dict[str, object]:
     """Return what leads one of our transports through a proxy on loopback; names lead nowhere without it."""
     environ = {"HTTPS_PROXY": f"http://{user}127.0.0.1:{port}", "HTTP_PROXY": f"http://127.0.0.1:{port}"}
-    return {"proxy_for": partial(proxy_for, environ=environ)}
+    return {"find_proxy": partial(find_proxy, environ=environ)}
 
 
 def test_https_goes_through_a_tunnel(own: str, make_sender: Make, authority: Authority) -> None:
@@ -155,32 +155,32 @@ def test_http_and_loopback_go_directly(own: str, make_sender: Make, authority: A
 )
 def test_which_proxy(environ: dict[str, str], expected: str | None) -> None:
     """HTTPS_PROXY comes before ALL_PROXY, small letters before capitals, and NO_PROXY makes exceptions."""
-    proxy = proxy_for(PLEX, environ)
-    assert expected == (None if proxy is None else str(proxy.place))
+    proxy = find_proxy(PLEX, environ)
+    assert expected == (None if proxy is None else str(proxy.origin))
 
 
 @pytest.mark.parametrize("host", ["localhost", "a.localhost", "127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
 def test_loopback_never(host: str) -> None:
     """No spelling of a loopback address goes through a proxy."""
-    assert proxy_for(Place("https", host, 443), {"HTTPS_PROXY": "http://p:1"}) is None
+    assert find_proxy(Origin("https", host, 443), {"HTTPS_PROXY": "http://p:1"}) is None
 
 
 def test_addresses_in_a_network() -> None:
     """NO_PROXY may name a network, an address, or one with a port."""
     for exception in ("192.168.0.0/16", "192.168.1.9", "192.168.1.9:32400"):
-        assert proxy_for(Place("https", "192.168.1.9", 32400), {"HTTPS_PROXY": "p:1", "NO_PROXY": exception}) is None
-    assert proxy_for(Place("https", "fd00::9", 443), {"HTTPS_PROXY": "p:1", "NO_PROXY": "[fd00::9]:443"}) is None
+        assert find_proxy(Origin("https", "192.168.1.9", 32400), {"HTTPS_PROXY": "p:1", "NO_PROXY": exception}) is None
+    assert find_proxy(Origin("https", "fd00::9", 443), {"HTTPS_PROXY": "p:1", "NO_PROXY": "[fd00::9]:443"}) is None
 
 
 @pytest.mark.parametrize("url", [f"socks5://me:{CANARY}@p:1", f"http://me:{CANARY}@p:x", f"https://me:{CANARY}@p"])
 def test_proxy_that_cannot_be_used(url: str) -> None:
     """A proxy of another kind is an error, never a silent way round it; nothing of its address is shown."""
     with pytest.raises(Unreachable) as caught:
-        proxy_for(PLEX, {"ALL_PROXY": url})
+        find_proxy(PLEX, {"ALL_PROXY": url})
     assert_no_canary(caught.value)
     assert caught.value.sent is False
 
 
 def test_credentials_do_not_print() -> None:
     """A proxy's credentials are in no repr."""
-    assert CANARY not in repr(proxy_for(PLEX, {"HTTPS_PROXY": f"http://{CANARY}:{CANARY}@p:1"}))
+    assert CANARY not in repr(find_proxy(PLEX, {"HTTPS_PROXY": f"http://{CANARY}:{CANARY}@p:1"}))

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tests.client.transports import hostile
 from tests.examples import examples
 from tests.tables import every
-from ticketstub.client.transports.reply import BadReply, Reader, Reply
-from ticketstub.messages import MAX_BODY, Place, Response, destination
+from ticketstub.client.transports.reply import BadReply, SocketReader, SocketReply
+from ticketstub.messages import MAX_BODY_SIZE, Origin, Response, split_url
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n3;x\r\nefg\r\n0\r\n\r\n"
 
@@ -33,11 +33,11 @@ class Pieces(socket.socket):
 
 def read(pieces: list[bytes]) -> tuple[Response, bool]:
     with Pieces(pieces) as sock:
-        reader = Reader(sock)
+        reader = SocketReader(sock)
         reader.deadline = time.monotonic() + 5
-        reply = Reply(reader, "GET")
+        reply = SocketReply(reader, "GET")
         reply.begin()
-        return reply.whole(), reply.reusable
+        return reply.read_response(), reply.is_reusable
 
 
 @given(st.lists(st.integers(0, len(CHUNKED)), max_size=10))
@@ -107,7 +107,7 @@ def test_reusable(head: bytes, reusable: bool) -> None:
 
 def test_largest_body() -> None:
     """One byte beyond the largest body is too large, chunked or until the end of the connection."""
-    large = b"a" * (MAX_BODY + 1)
+    large = b"a" * (MAX_BODY_SIZE + 1)
     for raw in (b"\r\n" + large, b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(large), large)):
         with pytest.raises(BadReply, match="it is too large"):
             read([b"HTTP/1.1 200 OK\r\n" + raw])
@@ -116,16 +116,16 @@ def test_largest_body() -> None:
 @pytest.mark.parametrize(
     ("url", "place", "target", "host"),
     [
-        ("http://a.test", Place("http", "a.test", 80), "/", "a.test"),
-        ("https://A.test:443?q", Place("https", "a.test", 443), "/?q", "a.test"),
-        ("https://a.test:32400/p;x?q=1#gone", Place("https", "a.test", 32400), "/p;x?q=1", "a.test:32400"),
-        ("http://[::1]:80/", Place("http", "::1", 80), "/", "[::1]"),
-        ("http://[::1]:81/", Place("http", "::1", 81), "/", "[::1]:81"),
+        ("http://a.test", Origin("http", "a.test", 80), "/", "a.test"),
+        ("https://A.test:443?q", Origin("https", "a.test", 443), "/?q", "a.test"),
+        ("https://a.test:32400/p;x?q=1#gone", Origin("https", "a.test", 32400), "/p;x?q=1", "a.test:32400"),
+        ("http://[::1]:80/", Origin("http", "::1", 80), "/", "[::1]"),
+        ("http://[::1]:81/", Origin("http", "::1", 81), "/", "[::1]:81"),
     ],
 )
-def test_destination(url: str, place: Place, target: str, host: str) -> None:
+def test_destination(url: str, place: Origin, target: str, host: str) -> None:
     """An address is split into where it leads and what is asked for there."""
-    assert (place, target) == destination(url)
+    assert (place, target) == split_url(url)
     assert host == place.host_header
 
 

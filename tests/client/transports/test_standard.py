@@ -13,8 +13,8 @@ import pytest
 
 from tests.client.transports import hostile
 from tests.client.transports.conftest import SHORT, TIMEOUT, failure_of, request, unreached
-from ticketstub.client.transports.http1 import Pool, StandardTransport
-from ticketstub.dns import Address
+from ticketstub.client.transports.http1 import ConnectionPool, StandardTransport
+from ticketstub.dns import ResolvedAddress
 from ticketstub.errors import TimedOut, Unreachable
 
 
@@ -71,7 +71,7 @@ def test_last_used_first(transport: StandardTransport) -> None:
 
 def test_idle_connections_are_few(transport: StandardTransport) -> None:
     """Beyond its number, the pool closes the connection that has been idle longest."""
-    transport._pool = Pool(most=1)
+    transport._pool = ConnectionPool(max_size=1)
     with hostile.Server(hostile.answer(hostile.OK)) as one, hostile.Server(hostile.answer(hostile.OK)) as other:
         send(transport, one.url)
         send(transport, other.url)
@@ -81,7 +81,7 @@ def test_idle_connections_are_few(transport: StandardTransport) -> None:
 
 def test_old_connections_are_dropped(transport: StandardTransport) -> None:
     """A connection that has been idle too long is not used again."""
-    transport._pool = Pool(seconds=0.0)
+    transport._pool = ConnectionPool(max_idle=0.0)
     with hostile.Server(hostile.answer(hostile.OK)) as server:
         send(transport, server.url)
         send(transport, server.url)
@@ -107,14 +107,14 @@ def test_failed_exchange_closes_its_connection(make_sender) -> None:
 def test_dead_first_address(make_sender) -> None:
     """An address that does not answer takes its share of the time only; the next one is tried in what is left."""
     with hostile.Server(hostile.answer(hostile.OK)) as server, hostile.BlackHole() as hole:
-        addresses = [Address(socket.AF_INET, "127.0.0.1", port) for port in (hole.port, server.port)]
+        addresses = [ResolvedAddress(socket.AF_INET, "127.0.0.1", port) for port in (hole.port, server.port)]
         sender = make_sender("standard", resolver=lambda *_: addresses)
         assert b"ok" == sender.send(request("http://plex.example.test"), connect=0.3).body
 
 
 def test_no_address_answers(make_sender) -> None:
     """When no address answers, the first one's reason is told."""
-    addresses = [Address(socket.AF_INET, "127.0.0.1", hostile.closed_port()) for _ in range(2)]
+    addresses = [ResolvedAddress(socket.AF_INET, "127.0.0.1", hostile.closed_port()) for _ in range(2)]
     sender = make_sender("standard", resolver=lambda *_: addresses)
     error = failure_of(sender, request("http://plex.example.test"))
     assert "plex.example.test:80 cannot be reached: connection refused" == error.message
@@ -174,7 +174,7 @@ class TestNames:
     def test_unknown(self, name: str, make_sender) -> None:
         """A name that does not exist says so, with a hint."""
 
-        def resolver(*_: object) -> list[Address]:
+        def resolver(*_: object) -> list[ResolvedAddress]:
             raise socket.gaierror(socket.EAI_NONAME, "no such name")
 
         error = unreached(make_sender(name, resolver=resolver), request("http://plex.example.test"))
@@ -190,7 +190,7 @@ class TestNames:
     def test_leads_anywhere(self, name: str, make_sender) -> None:
         """The name goes into the Host header, the address is what is dialled."""
         with hostile.Server(hostile.answer(hostile.OK)) as server:
-            resolver = lambda _host, port: [Address(socket.AF_INET, "127.0.0.1", port)]  # noqa: E731  # one line is enough
+            resolver = lambda _host, port: [ResolvedAddress(socket.AF_INET, "127.0.0.1", port)]  # noqa: E731  # one line is enough
             make_sender(name, resolver=resolver).send(request(f"http://plex.example.test:{server.port}"))
             assert f"\r\nHost: plex.example.test:{server.port}\r\n".encode() in server.requests[0]
 

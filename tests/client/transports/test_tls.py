@@ -10,7 +10,7 @@ import pytest
 
 from tests.client.transports import hostile
 from tests.client.transports.conftest import NAMES, SHORT, Authority, Sender, failure_of, request, unreached
-from ticketstub.client.transports.dial import default_ssl_context
+from ticketstub.client.transports.dial import create_default_ssl_context
 from ticketstub.errors import TimedOut, Unreachable
 
 Make = Callable[..., Sender]
@@ -84,12 +84,12 @@ def test_silent_handshake(own: str, make_sender: Make, authority: Authority) -> 
 
 def test_default_context_checks() -> None:
     """Without a context of the user's own, names and certificates are checked, and TLS is 1.2 at least."""
-    context = default_ssl_context()
+    context = create_default_ssl_context()
     assert (True, ssl.CERT_REQUIRED) == (context.check_hostname, context.verify_mode)
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
 def _loopback(port: int):
-    from ticketstub.dns import Address
+    from ticketstub.dns import ResolvedAddress
 
-    return Address(socket.AF_INET, "127.0.0.1", port)
+    return ResolvedAddress(socket.AF_INET, "127.0.0.1", port)

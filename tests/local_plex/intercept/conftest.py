@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ticketstub.local_plex.intercept.authority import Issued, issue_for_run, server_context
-from ticketstub.local_plex.intercept.hosts import Address, Hosts
-from ticketstub.local_plex.intercept.peers import Callers
-from ticketstub.local_plex.intercept.proxy import Event, Limits, Proxy, Upstream
+from ticketstub.local_plex.intercept.authority import IssuedCertificate, create_server_context, issue_certificate
+from ticketstub.local_plex.intercept.hosts import HostPort, HostTable
+from ticketstub.local_plex.intercept.peers import ClientAuthenticator
+from ticketstub.local_plex.intercept.proxy import ConnectionEvent, ProxyLimits, ProxyServer, UpstreamProxy
 
 DIGITS = "5d0c3a9be17f42d8a6b4c2e0f19d7385"
 PATIENCE = 60.0
@@ -26,7 +26,8 @@ PATIENCE = 60.0
 def _no_cleaner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep what a run writes in the test's folder, so that no process of its own has to wait to remove that."""
     monkeypatch.setattr(
-        "ticketstub.local_plex.intercept.interception.run_folder", lambda _environ: contextlib.nullcontext(tmp_path)
+        "ticketstub.local_plex.intercept.interception.create_run_folder",
+        lambda _environ: contextlib.nullcontext(tmp_path),
     )
 
 
@@ -39,7 +40,7 @@ class Backend:
     def __init__(self, reply: bytes, context: ssl.SSLContext | None = None) -> None:
         self.context = context
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = Address(*self.listener.getsockname()[:2])
+        self.address = HostPort(*self.listener.getsockname()[:2])
         self.reply = reply
         self.came: list[bytes] = []
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -103,7 +104,7 @@ class Client:
         self.say(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
         return self.head()
 
-    def tls(self, name: str, issued: Issued) -> None:
+    def tls(self, name: str, issued: IssuedCertificate) -> None:
         """Speak TLS from now on, trusting the run's authority alone."""
         context = ssl.create_default_context(cadata=issued.authority.decode())
         self.socket = context.wrap_socket(self.socket, server_hostname=name)
@@ -120,29 +121,29 @@ class Stage:
         self.plex_tv = Backend(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nplex.tv")
         self.attic = Backend(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nAttic")
         self.attic_name = f"127-0-0-1.{DIGITS}.plex.direct"
-        self.issued = issue_for_run(self.hosts().names, datetime.now(UTC))
-        self.plex_tv.context = self.attic.context = server_context(self.issued, folder)
-        self.events: list[Event] = []
+        self.issued = issue_certificate(self.hosts().certificate_names, datetime.now(UTC))
+        self.plex_tv.context = self.attic.context = create_server_context(self.issued, folder)
+        self.events: list[ConnectionEvent] = []
         self.endings = contextlib.ExitStack()
         self.endings.callback(self.plex_tv.end)
         self.endings.callback(self.attic.end)
 
-    def hosts(self, *, offline: bool = False) -> Hosts:
-        return Hosts(self.plex_tv.address, {DIGITS: self.attic.address}, offline=offline)
+    def hosts(self, *, offline: bool = False) -> HostTable:
+        return HostTable(self.plex_tv.address, {DIGITS: self.attic.address}, offline=offline)
 
     def proxy(
         self,
         *,
         offline: bool = False,
-        limits: Limits | None = None,
-        upstream: Upstream | None = None,
-        callers: Callers | None = None,
-    ) -> Proxy:
+        limits: ProxyLimits | None = None,
+        upstream: UpstreamProxy | None = None,
+        callers: ClientAuthenticator | None = None,
+    ) -> ProxyServer:
         hosts, on_event = self.hosts(offline=offline), self.events.append
-        proxy = Proxy(hosts, limits=limits, upstream=upstream, on_event=on_event, callers=callers)
-        return self.endings.enter_context(proxy.running())
+        proxy = ProxyServer(hosts, limits=limits, upstream=upstream, on_event=on_event, authenticator=callers)
+        return self.endings.enter_context(proxy.run_in_thread())
 
-    def client(self, proxy: Proxy) -> Client:
+    def client(self, proxy: ProxyServer) -> Client:
         client = Client(int(proxy.url.rpartition(":")[2]))
         self.endings.callback(client.close)
         return client

@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from ticketstub.local_plex.intercept.authority import Authority, issue_for_run, server_context
+from ticketstub.local_plex.intercept.authority import CertificateAuthority, create_server_context, issue_certificate
 
 NOW = datetime.now(UTC)
 PEM = serialization.Encoding.PEM
@@ -47,7 +47,7 @@ def shake_hands(server: ssl.SSLContext, authority: bytes, name: str) -> None:
 @pytest.mark.parametrize("name", ["plex.tv", "clients.plex.tv", "127-0-0-1.5d0c3a9b.plex.direct"])
 def test_it_speaks_for_plex(tmp_path: Path, name: str) -> None:
     """A client that trusts the authority takes its certificates for Plex's names."""
-    authority = Authority(NOW)
+    authority = CertificateAuthority(NOW)
     server = chain(*authority.issue([name]), tmp_path)
     shake_hands(server, authority.certificate.public_bytes(PEM), name)
 
@@ -55,7 +55,7 @@ def test_it_speaks_for_plex(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["example.com", "notplex.tv", "plex.tv.example.com", "direct", "plex.tv.evil"])
 def test_it_speaks_for_nobody_else(tmp_path: Path, name: str) -> None:
     """Whoever got hold of its key would gain nothing: a certificate for another name is not taken."""
-    authority = Authority(NOW)
+    authority = CertificateAuthority(NOW)
     server = chain(*authority.issue([name]), tmp_path)
     with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
         shake_hands(server, authority.certificate.public_bytes(PEM), name)
@@ -63,9 +63,9 @@ def test_it_speaks_for_nobody_else(tmp_path: Path, name: str) -> None:
 
 def test_it_speaks_for_no_address(tmp_path: Path) -> None:
     """Addresses are not permitted either, though only names are listed."""
-    authority = Authority(NOW)
+    authority = CertificateAuthority(NOW)
     _, key = authority.issue(["plex.tv"])
-    builder = authority._signable(x509.Name([]), key, authority.certificate.subject)
+    builder = authority._create_builder(x509.Name([]), key, authority.certificate.subject)
     names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
     certificate = builder.add_extension(names, critical=True).sign(authority._key, hashes.SHA256())
     with pytest.raises(ssl.SSLCertVerificationError, match="excluded subtree violation"):
@@ -74,23 +74,23 @@ def test_it_speaks_for_no_address(tmp_path: Path) -> None:
 
 def test_it_makes_no_further_authority(tmp_path: Path) -> None:
     """Its certificates are servers', and no authority can come below it."""
-    constraints = Authority(NOW).certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+    constraints = CertificateAuthority(NOW).certificate.extensions.get_extension_for_class(x509.BasicConstraints)
     assert (True, True, 0) == (constraints.critical, constraints.value.ca, constraints.value.path_length)
 
 
 def test_it_lasts_for_hours() -> None:
     """Both certificates end twelve hours from now."""
-    issued = issue_for_run(["plex.tv"], NOW)
+    issued = issue_certificate(["plex.tv"], NOW)
     ends = [x509.load_pem_x509_certificate(each).not_valid_after_utc for each in (issued.authority, issued.certificate)]
     assert [(NOW + timedelta(hours=12)).replace(microsecond=0)] * 2 == ends
 
 
 def test_two_runs_have_nothing_in_common(tmp_path: Path) -> None:
     """What trusts one run's authority does not trust another's."""
-    one, other = issue_for_run(["plex.tv"], NOW), issue_for_run(["plex.tv"], NOW)
-    shake_hands(server_context(one, tmp_path), one.authority, "plex.tv")
+    one, other = issue_certificate(["plex.tv"], NOW), issue_certificate(["plex.tv"], NOW)
+    shake_hands(create_server_context(one, tmp_path), one.authority, "plex.tv")
     with pytest.raises(ssl.SSLCertVerificationError):
-        shake_hands(server_context(one, tmp_path), other.authority, "plex.tv")
+        shake_hands(create_server_context(one, tmp_path), other.authority, "plex.tv")
 
 
 @pytest.mark.parametrize("has_memory_files", [True, False])
@@ -100,8 +100,8 @@ def test_no_key_stays_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, h
         pytest.skip("only Linux has files in memory")
     if not has_memory_files:
         monkeypatch.delattr(os, "memfd_create", raising=False)
-    issued = issue_for_run(["plex.tv"], NOW)
+    issued = issue_certificate(["plex.tv"], NOW)
     assert b"BEGIN ENCRYPTED PRIVATE KEY" in issued.key
-    shake_hands(server_context(issued, tmp_path), issued.authority, "plex.tv")
+    shake_hands(create_server_context(issued, tmp_path), issued.authority, "plex.tv")
     assert [] == list(tmp_path.iterdir())
     assert "Issued(…)" == repr(issued)

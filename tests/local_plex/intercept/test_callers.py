@@ -18,10 +18,10 @@ import pytest
 
 from tests.local_plex.asking import MIRA, world
 from tests.local_plex.intercept.conftest import PATIENCE, Stage
-from ticketstub.local_plex.intercept.interception import certify, hosts_of
-from ticketstub.local_plex.intercept.peers import Callers, own_uid, uid_of
-from ticketstub.local_plex.intercept.proxy import Proxy, Upstream
-from ticketstub.local_plex.intercept.variables import AUTHORITY, Pointing, added
+from ticketstub.local_plex.intercept.interception import build_host_table, create_run_context
+from ticketstub.local_plex.intercept.peers import ClientAuthenticator, find_owner_uid, get_own_uid
+from ticketstub.local_plex.intercept.proxy import ProxyServer, UpstreamProxy
+from ticketstub.local_plex.intercept.variables import AUTHORITY_FILE, ProgramSettings, merge_environment
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.world.schema import World
 from ticketstub.tokens import Secret
@@ -57,7 +57,7 @@ def unknown(_near: tuple[str, int], _far: tuple[str, int]) -> None:
     """Say nothing of whose a connection is, as systems other than Linux."""
 
 
-def proof(proxy: Proxy) -> bytes:
+def proof(proxy: ProxyServer) -> bytes:
     """Write the field that programs send who were told this proxy's address."""
     parts = urlsplit(proxy.url)
     return b"Proxy-Authorization: Basic " + b64encode(f"{parts.username}:{parts.password}".encode()) + b"\r\n"
@@ -72,7 +72,7 @@ def with_field(request: bytes, field: bytes) -> bytes:
 def test_another_users_program_is_not_served(stage: Stage) -> None:
     """A process of another user gets 407 for whatever it sends; with the secret it is served."""
     further = stage.backend(b"HTTP/1.1 200 OK\r\n\r\n")
-    proxy = stage.proxy(upstream=Upstream(further.address, Secret("Basic dTpw")))
+    proxy = stage.proxy(upstream=UpstreamProxy(further.address, Secret("Basic dTpw")))
     port = proxy.url.rpartition(":")[2]
     python = shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin") or sys.executable
 
@@ -102,7 +102,9 @@ def test_this_users_program_needs_no_secret(stage: Stage) -> None:
 def test_without_proof_nothing_is_served(stage: Stage, request_: bytes) -> None:
     """Where the system does not say whose a connection is, the secret decides: none or another is 407."""
     further = stage.backend(b"HTTP/1.1 200 OK\r\n\r\n")
-    proxy = stage.proxy(upstream=Upstream(further.address, Secret("Basic dTpw")), callers=Callers(unknown))
+    proxy = stage.proxy(
+        upstream=UpstreamProxy(further.address, Secret("Basic dTpw")), callers=ClientAuthenticator(unknown)
+    )
     right = proof(proxy)
     wrong = (b"", right[:-4] + b"\r\n", right.replace(b"Basic", b"Bearer"), right * 2, b"Proxy-Authorization:\r\n")
     for field in wrong:
@@ -118,7 +120,9 @@ def test_without_proof_nothing_is_served(stage: Stage, request_: bytes) -> None:
 def test_the_secret_opens_and_goes_no_further(stage: Stage) -> None:
     """With it requests are served, and neither a server, another proxy nor the journal gets it."""
     further = stage.backend(b"HTTP/1.1 200 OK\r\n\r\n")
-    proxy = stage.proxy(upstream=Upstream(further.address, Secret("Basic dTpw")), callers=Callers(unknown))
+    proxy = stage.proxy(
+        upstream=UpstreamProxy(further.address, Secret("Basic dTpw")), callers=ClientAuthenticator(unknown)
+    )
     for request in REQUESTS[:4]:
         client = stage.client(proxy)
         client.say(with_field(request, proof(proxy)))
@@ -167,16 +171,16 @@ def test_the_system_says_whose_a_connection_is(family: socket.AddressFamily) -> 
             client.connect(address if family == socket.AF_INET else (f"::ffff:{address[0]}", address[1]))
             near = ("127.0.0.1", client.getsockname()[1])
             far, _ = listener.accept()
-            assert os.getuid() == uid_of(near, address)
-            assert uid_of(("127.0.0.1", 1), address) is None
+            assert os.getuid() == find_owner_uid(near, address)
+            assert find_owner_uid(("127.0.0.1", 1), address) is None
             client.shutdown(socket.SHUT_WR)
-            assert os.getuid() == uid_of(near, address)
+            assert os.getuid() == find_owner_uid(near, address)
         with far:
             deadline = time.monotonic() + 60
-            while uid_of(near, address) is not None:
+            while find_owner_uid(near, address) is not None:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
-    assert own_uid() in {None, os.getuid()}
+    assert get_own_uid() in {None, os.getuid()}
 
 
 PYTHON = {
@@ -224,13 +228,13 @@ func main() {
 def told(stage: Stage, tmp_path: Path) -> Callable[..., list[str]]:
     """Run a program in the environment of a run whose system does not say whose a connection is; return its lines."""
     described = world()
-    plex = stage.endings.enter_context(LocalPlex(World.from_dict(described), plex_direct=True).running())
-    hosts, folder = hosts_of(plex, offline=True), tmp_path / "run"
+    plex = stage.endings.enter_context(LocalPlex(World.from_dict(described), plex_direct=True).run_in_thread())
+    hosts, folder = build_host_table(plex, offline=True), tmp_path / "run"
     folder.mkdir()
-    plex.speak_tls(certify(hosts.names, folder, {}, alone=True), lambda _port: None)
-    proxy = stage.endings.enter_context(Proxy(hosts, callers=Callers(unknown)).running())
+    plex.enable_tls(create_run_context(hosts.certificate_names, folder, {}, exclusive=True), lambda _port: None)
+    proxy = stage.endings.enter_context(ProxyServer(hosts, authenticator=ClientAuthenticator(unknown)).run_in_thread())
     given = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    environ = added(Pointing(proxy.url, folder / AUTHORITY), given)
+    environ = merge_environment(ProgramSettings(proxy.url, folder / AUTHORITY_FILE), given)
 
     def ran(*command: str) -> list[str]:
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environ, check=False)

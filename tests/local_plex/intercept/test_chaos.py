@@ -15,8 +15,8 @@ import pytest
 
 from tests.local_plex.intercept.conftest import PATIENCE
 from ticketstub.local_plex.control.chaos import Chaos
-from ticketstub.local_plex.control.controller import Hand
-from ticketstub.local_plex.intercept.interception import Way, leading
+from ticketstub.local_plex.control.controller import Controller
+from ticketstub.local_plex.intercept.interception import Interception, intercept_traffic
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.world.schema import World
 
@@ -27,7 +27,7 @@ ALL = {"429", "503", "200", "cut off", "no answer"}
 class Behind:
     """A local Plex of which every call goes wrong, behind a proxy."""
 
-    def __init__(self, way: Way) -> None:
+    def __init__(self, way: Interception) -> None:
         self.proxy = urlsplit(way.proxy)
         self.trusting = ssl.create_default_context(cafile=way.authority)
 
@@ -35,8 +35,8 @@ class Behind:
 @contextlib.contextmanager
 def behind(chaos: Chaos | None) -> Generator[Behind]:
     with (
-        LocalPlex(World.demo(), hand=Hand(chaos=chaos)).running() as plex,
-        leading(plex, {}, offline=True) as way,
+        LocalPlex(World.demo(), controller=Controller(chaos=chaos)).run_in_thread() as plex,
+        intercept_traffic(plex, {}, offline=True) as way,
     ):
         yield Behind(way)
 

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.local_plex.intercept.conftest import PATIENCE, Client, Stage
-from ticketstub.local_plex.intercept.hosts import Address
-from ticketstub.local_plex.intercept.interception import leading
-from ticketstub.local_plex.intercept.proxy import Limits
+from ticketstub.local_plex.intercept.hosts import HostPort
+from ticketstub.local_plex.intercept.interception import intercept_traffic
+from ticketstub.local_plex.intercept.proxy import ProxyLimits
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.settings import Settings
 from ticketstub.local_plex.world.schema import World
@@ -22,7 +22,7 @@ CONNECT = b"CONNECT plex.tv:443 HTTP/1.1\r\n\r\n"
 
 def test_a_slow_head(stage: Stage) -> None:
     """A head that drips is cut off at its time, however steadily it comes."""
-    client = stage.client(stage.proxy(limits=Limits(head_seconds=0.2)))
+    client = stage.client(stage.proxy(limits=ProxyLimits(head_seconds=0.2)))
     began = time.monotonic()
     for each in b"CONNE":
         client.say(bytes([each]))
@@ -34,7 +34,7 @@ def test_a_slow_head(stage: Stage) -> None:
 @pytest.mark.parametrize("text", [b"A" * 3000, b"GET http://plex.tv/ HTTP/1.1\r\nX: " + b"a" * 2000 + b"\r\n\r\n"])
 def test_a_long_head(stage: Stage, text: bytes) -> None:
     """A head is no longer than it may be, whether it ends or not."""
-    client = stage.client(stage.proxy(limits=Limits(head_bytes=1000)))
+    client = stage.client(stage.proxy(limits=ProxyLimits(head_bytes=1000)))
     client.say(text)
     assert client.rest().startswith(b"HTTP/1.1 431 Request Header Fields Too Large: the head of the request is too")
 
@@ -45,8 +45,8 @@ class Led:
     def __init__(self, stage: Stage, head_seconds: float = 10.0) -> None:
         enter = stage.endings.enter_context
         plex = LocalPlex(World.demo(), settings=Settings(head_seconds=head_seconds))
-        self.plex = enter(plex.running())
-        self.way = enter(leading(self.plex, {}, offline=True, on_event=stage.events.append))
+        self.plex = enter(plex.run_in_thread())
+        self.way = enter(intercept_traffic(self.plex, {}, offline=True, on_event=stage.events.append))
         self.stage = stage
 
     def client(self, target: str) -> Client:
@@ -97,7 +97,7 @@ def test_more_than_the_head_before_the_tunnel_is_there(stage: Stage) -> None:
 def test_a_silent_tunnel(stage: Stage) -> None:
     """Where neither side says anything for long, both connections end."""
     with socket.create_server(("127.0.0.1", 0)) as quiet:
-        client = stage.client(stage.proxy(limits=Limits(idle_seconds=0.2)))
+        client = stage.client(stage.proxy(limits=ProxyLimits(idle_seconds=0.2)))
         client.tunnel(f"127.0.0.1:{quiet.getsockname()[1]}")
         far, _ = quiet.accept()
         far.settimeout(PATIENCE)
@@ -139,7 +139,7 @@ def test_half_closed(stage: Stage) -> None:
 
 def test_clients_that_leave_at_once(stage: Stage) -> None:
     """Whoever leaves in the middle of anything leaves nothing behind that is in the way of the next."""
-    proxy = stage.proxy(limits=Limits(connections=5))
+    proxy = stage.proxy(limits=ProxyLimits(connections=5))
     for text in (b"", b"CONN", CONNECT, CONNECT + b"x", b"GET http://plex.tv/ HTTP/1.1\r\n\r\n") * 4:
         client = stage.client(proxy)
         client.say(text)
@@ -152,7 +152,7 @@ def test_clients_that_leave_at_once(stage: Stage) -> None:
 
 def test_a_thousand_connections(stage: Stage) -> None:
     """More clients than it takes at once are told so, and the others are served."""
-    proxy = stage.proxy(limits=Limits(connections=100))
+    proxy = stage.proxy(limits=ProxyLimits(connections=100))
     silent = [stage.client(proxy) for _ in range(100)]
     refused = [stage.client(proxy) for _ in range(150)]
     said = {client.rest().partition(b"\r\n")[0] for client in refused}
@@ -181,7 +181,7 @@ def _drip(client: Client, text: bytes) -> None:
 def test_who_never_reads_is_let_go(stage: Stage) -> None:
     """A client that takes nothing of an answer without end keeps neither the proxy nor the server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = stage.client(stage.proxy(limits=Limits(idle_seconds=0.2)))
+        client = stage.client(stage.proxy(limits=ProxyLimits(idle_seconds=0.2)))
         client.tunnel(f"127.0.0.1:{listener.getsockname()[1]}")
         far, _ = listener.accept()
         far.settimeout(PATIENCE)
@@ -197,9 +197,9 @@ def _pour(connection: socket.socket) -> None:
 def test_a_second_request_behind_the_first(stage: Stage) -> None:
     """Of a connection by plain http the first request alone is answered: another might be for somebody else."""
     second = b"GET http://example.com/ HTTP/1.1\r\nHost: example.com\r\nX-Plex-Token: not-for-us\r\n\r\n"
-    with LocalPlex(World()).running() as plex:
+    with LocalPlex(World()).run_in_thread() as plex:
         own = urlsplit(plex.url)
-        stage.plex_tv.address = Address(own.hostname or "", own.port or 0)
+        stage.plex_tv.address = HostPort(own.hostname or "", own.port or 0)
         proxy = stage.proxy()
         together, after = stage.client(proxy), stage.client(proxy)
         together.say(b"GET http://plex.tv/api/v2/user HTTP/1.1\r\nHost: plex.tv\r\n\r\n" + second)

@@ -6,32 +6,34 @@ import pytest
 
 from tests.local_plex.intercept.conftest import DIGITS
 from tests.tables import every
-from ticketstub.local_plex.intercept.hosts import Address, Destination, Hosts, Refused
-from ticketstub.local_plex.intercept.request_head import read_head
+from ticketstub.local_plex.intercept.hosts import Destination, HostPort, HostTable, ProxyRefusal
+from ticketstub.local_plex.intercept.request_head import parse_head
 
-PLEX_TV = Address("127.0.0.1", 8190)
-ATTIC = Address("127.0.0.1", 32401)
-HOSTS = Hosts(PLEX_TV, {DIGITS: ATTIC}, offline=False)
-OFFLINE = Hosts(PLEX_TV, {DIGITS: ATTIC}, offline=True)
+PLEX_TV = HostPort("127.0.0.1", 8190)
+ATTIC = HostPort("127.0.0.1", 32401)
+HOSTS = HostTable(PLEX_TV, {DIGITS: ATTIC}, offline=False)
+OFFLINE = HostTable(PLEX_TV, {DIGITS: ATTIC}, offline=True)
 
 
-def refused(hosts: Hosts, target: Address) -> tuple[int, str]:
-    with pytest.raises(Refused) as caught:
-        hosts.decide(target)
+def refused(hosts: HostTable, target: HostPort) -> tuple[int, str]:
+    with pytest.raises(ProxyRefusal) as caught:
+        hosts.route(target)
     return caught.value.status, caught.value.reason
 
 
 @pytest.mark.parametrize("host", ["plex.tv", "www.plex.tv", "clients.plex.tv", "app.plex.tv"])
 def test_plex_tv_is_taken(host: str) -> None:
     """Its four hosts lead to the local Plex, by https and by http."""
-    assert Destination(PLEX_TV, is_plex=True, tls=True) == HOSTS.decide(Address(host, 443))
-    assert Destination(PLEX_TV, is_plex=True, tls=False) == HOSTS.decide(Address(host, 80))
-    assert 502 == refused(HOSTS, Address(host, 8443))[0]
+    assert Destination(PLEX_TV, is_plex=True, is_https=True) == HOSTS.route(HostPort(host, 443))
+    assert Destination(PLEX_TV, is_plex=True, is_https=False) == HOSTS.route(HostPort(host, 80))
+    assert 502 == refused(HOSTS, HostPort(host, 8443))[0]
 
 
 def test_a_media_server_of_the_run_is_taken() -> None:
     """The name below plex.direct leads to the address in it, if that is one of the run's."""
-    assert Destination(ATTIC, is_plex=True, tls=True) == HOSTS.decide(Address(f"127-0-0-1.{DIGITS}.plex.direct", 32401))
+    assert Destination(ATTIC, is_plex=True, is_https=True) == HOSTS.route(
+        HostPort(f"127-0-0-1.{DIGITS}.plex.direct", 32401)
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,44 +50,44 @@ def test_no_other_name_below_plex_direct_leads_anywhere(host: str, port: int) ->
     """Another port, another address, somebody else's server: refused, with the names that there are."""
     known = f"127-0-0-1.{DIGITS}.plex.direct:32401"
     assert (502, f"{host}:{port} is no media server of this run, which has: {known}") == refused(
-        HOSTS, Address(host, port)
+        HOSTS, HostPort(host, port)
     )
 
 
 @pytest.mark.parametrize("host", ["metadata.provider.plex.tv", "discover.provider.plex.tv", "status.plex.tv"])
 @pytest.mark.parametrize("hosts", [HOSTS, OFFLINE])
-def test_plex_s_other_hosts_are_refused(hosts: Hosts, host: str) -> None:
+def test_plex_s_other_hosts_are_refused(hosts: HostTable, host: str) -> None:
     """What a local Plex does not answer for is named, and never passed on to the real one."""
     expected = (502, f"{host}:443 is one of Plex's hosts that a local Plex does not answer for")
-    assert expected == refused(hosts, Address(host, 443))
+    assert expected == refused(hosts, HostPort(host, 443))
 
 
 @pytest.mark.parametrize("host", ["example.com", "plex.tv.example.com", "notplex.tv", "192.0.2.7", "fd00::1"])
 def test_other_hosts_are_passed_on_or_refused(host: str) -> None:
     """Somebody else's host goes its way, and offline nowhere."""
-    address = Address(host, 443)
-    assert Destination(address) == HOSTS.decide(address)
+    address = HostPort(host, 443)
+    assert Destination(address) == HOSTS.route(address)
     assert (403, f"{address} is not Plex's, and this run is offline (--offline)") == refused(OFFLINE, address)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
 def test_this_machine_is_reached_offline_too(host: str) -> None:
     """A program's own servers on loopback are not the network."""
-    assert Destination(Address(host, 8000)) == OFFLINE.decide(Address(host, 8000))
+    assert Destination(HostPort(host, 8000)) == OFFLINE.route(HostPort(host, 8000))
 
 
 @pytest.mark.parametrize(
     ("raw", "target"),
     [
-        (b"CONNECT plex.tv:443 HTTP/1.1\r\n\r\n", Address("plex.tv", 443)),
-        (b"CONNECT PLEX.TV.:443 HTTP/1.0\r\nHost: plex.tv\r\n\r\n", Address("plex.tv", 443)),
-        (b"CONNECT [::1]:80 HTTP/1.1\r\n\r\n", Address("::1", 80)),
-        (b"GET http://plex.tv/api/v2/ping?a=b HTTP/1.1\r\n\r\n", Address("plex.tv", 80)),
-        (b"POST HTTP://127.0.0.1:8190 HTTP/1.1\r\n\r\n", Address("127.0.0.1", 8190)),
+        (b"CONNECT plex.tv:443 HTTP/1.1\r\n\r\n", HostPort("plex.tv", 443)),
+        (b"CONNECT PLEX.TV.:443 HTTP/1.0\r\nHost: plex.tv\r\n\r\n", HostPort("plex.tv", 443)),
+        (b"CONNECT [::1]:80 HTTP/1.1\r\n\r\n", HostPort("::1", 80)),
+        (b"GET http://plex.tv/api/v2/ping?a=b HTTP/1.1\r\n\r\n", HostPort("plex.tv", 80)),
+        (b"POST HTTP://127.0.0.1:8190 HTTP/1.1\r\n\r\n", HostPort("127.0.0.1", 8190)),
     ],
 )
-def test_where_a_request_is_to_go(raw: bytes, target: Address) -> None:
-    assert target == read_head(raw).target
+def test_where_a_request_is_to_go(raw: bytes, target: HostPort) -> None:
+    assert target == parse_head(raw).target
 
 
 @every(
@@ -112,8 +114,8 @@ def test_where_a_request_is_to_go(raw: bytes, target: Address) -> None:
 )
 def test_what_is_no_request_to_a_proxy(raw: bytes) -> None:
     """Anything doubtful is refused, and nothing of it repeated."""
-    with pytest.raises(Refused) as caught:
-        read_head(raw)
+    with pytest.raises(ProxyRefusal) as caught:
+        parse_head(raw)
     assert "secret" not in caught.value.reason
 
 
@@ -126,8 +128,8 @@ def test_a_plain_request_as_its_server_gets_it() -> None:
     expected = (
         b"GET /library?X-Plex-Token=t HTTP/1.1\r\nHost: media.example:8080\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     )
-    head = read_head(raw)
-    assert expected == head.written(head.path, b"Connection: close")
+    head = parse_head(raw)
+    assert expected == head.encode(head.path, b"Connection: close")
 
 
 def test_a_request_as_a_further_proxy_gets_it() -> None:
@@ -136,5 +138,5 @@ def test_a_request_as_a_further_proxy_gets_it() -> None:
     expected = (
         b"CONNECT media.example:443 HTTP/1.1\r\nHost: media.example:443\r\nProxy-Authorization: Basic Yg==\r\n\r\n"
     )
-    head = read_head(raw)
-    assert expected == head.written(head.asked, b"Proxy-Authorization: Basic Yg==")
+    head = parse_head(raw)
+    assert expected == head.encode(head.raw_target, b"Proxy-Authorization: Basic Yg==")

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.local_plex.intercept.conftest import PATIENCE, Stage
-from ticketstub.local_plex.intercept.hosts import Address, Refused
-from ticketstub.local_plex.intercept.proxy import Upstream
-from ticketstub.local_plex.intercept.request_head import CHUNKED, Body
+from ticketstub.local_plex.intercept.hosts import HostPort, ProxyRefusal
+from ticketstub.local_plex.intercept.proxy import UpstreamProxy
+from ticketstub.local_plex.intercept.request_head import CHUNKED, BodyParser
 from ticketstub.tokens import Secret
 
 SECOND = (
@@ -26,7 +26,7 @@ class Stubborn:
 
     def __init__(self, answer: bytes) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = Address(*self.listener.getsockname()[:2])
+        self.address = HostPort(*self.listener.getsockname()[:2])
         self.came = bytearray()
         self.ended = threading.Event()
         self._answer = answer
@@ -106,7 +106,7 @@ def test_a_refused_tunnel_carries_nothing(stage: Stage, status: str, early: bool
     """Where a further proxy does not agree to a tunnel, what is sent into it is no request to that proxy."""
     further = Stubborn(f"HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nno".encode())
     stage.endings.callback(further.close)
-    proxy = stage.proxy(upstream=Upstream(further.address, Secret("Basic dTpw")))
+    proxy = stage.proxy(upstream=UpstreamProxy(further.address, Secret("Basic dTpw")))
     client = stage.client(proxy)
     client.say(b"CONNECT media.example:80 HTTP/1.1\r\n\r\n" + (SECOND if early else b""))
     if not early:
@@ -123,7 +123,7 @@ def test_a_refused_tunnel_carries_nothing(stage: Stage, status: str, early: bool
 def test_an_agreed_tunnel_carries_what_was_sent_early(stage: Stage) -> None:
     """After an answer of the 1xx kind and one of the 2xx kind, in pieces, everything passes."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        proxy = stage.proxy(upstream=Upstream(Address(*listener.getsockname()[:2]), None))
+        proxy = stage.proxy(upstream=UpstreamProxy(HostPort(*listener.getsockname()[:2]), None))
         client = stage.client(proxy)
         client.say(b"CONNECT media.example:443 HTTP/1.1\r\n\r\nearly")
         far, _ = listener.accept()
@@ -164,17 +164,17 @@ def test_a_body_that_two_would_read_differently(stage: Stage, stubborn: Stubborn
 @pytest.mark.parametrize("body", [b"x\r\n", b"-1\r\n", b"1\r\nabc\r\n", b"1\nab", b"0x1\r\na\r\n", b"1" * 5000])
 def test_chunks_that_cannot_be_read(body: bytes) -> None:
     """End the request: where it ends would be a guess."""
-    with pytest.raises(Refused):
-        Body(CHUNKED).take(body)
+    with pytest.raises(ProxyRefusal):
+        BodyParser(CHUNKED).feed(body)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40)), st.binary(), st.data())
 def test_a_body_in_chunks_ends_where_it_ends(chunks: list[bytes], behind: bytes, data: st.DataObject) -> None:
     """However it is cut into pieces, the body passes whole, and nothing behind it does."""
     written = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
-    body, left, passed = Body(CHUNKED), written + behind, b""
+    body, left, passed = BodyParser(CHUNKED), written + behind, b""
     while left:
         size = data.draw(st.integers(1, len(left)))
-        passed += body.take(left[:size])
+        passed += body.feed(left[:size])
         left = left[size:]
     assert written == passed

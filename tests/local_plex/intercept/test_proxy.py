@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.local_plex.intercept.conftest import Client, Stage
-from ticketstub.local_plex.intercept.proxy import Event, Upstream
+from ticketstub.local_plex.intercept.proxy import ConnectionEvent, UpstreamProxy
 from ticketstub.tokens import Secret
 
 Connect = Callable[[], Client]
@@ -28,7 +28,7 @@ def test_plex_tv_is_answered_by_the_local_plex(stage: Stage, connect: Connect, n
     client.say(ASKING)
     assert stage.plex_tv.reply == client.rest()
     assert [ASKING] == stage.plex_tv.came
-    assert [Event(target=f"{name}:443", outcome="taken")] == stage.events
+    assert [ConnectionEvent(target=f"{name}:443", outcome="taken")] == stage.events
 
 
 def test_a_media_server_by_its_name_below_plex_direct(stage: Stage, connect: Connect) -> None:
@@ -118,7 +118,7 @@ def test_it_does_not_go_round_in_circles(stage: Stage) -> None:
 def test_a_further_proxy(stage: Stage) -> None:
     """Where the machine has a proxy, others are reached by it with its own proof; Plex's hosts and loopback are not."""
     further = stage.backend(b"HTTP/1.1 200 yes\r\n\r\nand its bytes")
-    proxy = stage.proxy(upstream=Upstream(further.address, Secret("Basic dTpw")))
+    proxy = stage.proxy(upstream=UpstreamProxy(further.address, Secret("Basic dTpw")))
     client = stage.client(proxy)
     client.say(b"CONNECT media.example:443 HTTP/1.1\r\nHost: media.example:443\r\n\r\n")
     assert further.reply == client.rest()

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from urllib.parse import urlencode
 
 from tests.local_plex.asking import PASSWORDS, Answered, ask
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 VOID = {"meta", "link", "input", "br", "path"}
 
@@ -68,7 +68,7 @@ class Browser:
         plex: the local Plex.
     """
 
-    def __init__(self, plex: PlexInHand) -> None:
+    def __init__(self, plex: LocalPlexController) -> None:
         self.url = plex.url
         self.cookie = ""
 

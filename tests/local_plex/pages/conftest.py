@@ -9,23 +9,23 @@ import pytest
 
 from tests.local_plex.asking import ask, get
 from tests.local_plex.pages.browsing import Browser
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 MakePin = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def browser(plex: PlexInHand) -> Browser:
+def browser(plex: LocalPlexController) -> Browser:
     return Browser(plex)
 
 
 @pytest.fixture
-def signed_in(plex: PlexInHand) -> Browser:
+def signed_in(plex: LocalPlexController) -> Browser:
     return Browser(plex).signed_in()
 
 
 @pytest.fixture
-def make_pin(plex: PlexInHand) -> MakePin:
+def make_pin(plex: LocalPlexController) -> MakePin:
     """Make a PIN over the API, as an app that calls itself this."""
 
     def make(*, strong: bool = True, client: str = "demo-client-7c1f", **said: str) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def make_pin(plex: PlexInHand) -> MakePin:
 
 
 @pytest.fixture
-def token_of(plex: PlexInHand) -> Callable[[dict[str, Any]], str | None]:
+def token_of(plex: LocalPlexController) -> Callable[[dict[str, Any]], str | None]:
     """What the app of a PIN is told."""
 
     def ask_for(pin: dict[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ import pytest
 from tests.local_plex.asking import Clock, ask, world
 from tests.local_plex.pages.browsing import Browser, html
 from ticketstub.local_plex.settings import Settings
-from ticketstub.testing import PlexInHand, local_plex
+from ticketstub.testing import LocalPlexController, local_plex
 
 HOME = {
     "name": "Quill home",
@@ -24,8 +24,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="module")
-def plex(clock: Clock) -> Iterator[PlexInHand]:
-    often = Settings(switches_a_second=100)  # these tests are quick
+def plex(clock: Clock) -> Iterator[LocalPlexController]:
+    often = Settings(switches_per_second=100)  # these tests are quick
     with local_plex({**world(), "home": [HOME]}, clock=clock, settings=often) as running:
         yield running
 
@@ -74,7 +74,7 @@ def test_nobody_of_another_home(user: str, signed_in: Browser) -> None:
 
 
 @pytest.mark.parametrize("passcode", ["", "1111", "47110", "\uff14\uff17\uff11\uff11"])
-def test_wrong_passcode(passcode: str, plex: PlexInHand, clock: Clock) -> None:
+def test_wrong_passcode(passcode: str, plex: LocalPlexController, clock: Clock) -> None:
     """A passcode that is missing, wrong or none at all switches nobody."""
     clock.now += 3600
     browser = Browser(plex).signed_in()
@@ -82,7 +82,7 @@ def test_wrong_passcode(passcode: str, plex: PlexInHand, clock: Clock) -> None:
     assert "Account mira_quill" in html(browser.get("/account")).text
 
 
-def test_passcodes_are_not_guessed(plex: PlexInHand, clock: Clock) -> None:
+def test_passcodes_are_not_guessed(plex: LocalPlexController, clock: Clock) -> None:
     """S12: after five wrong ones even the right one waits, and the page says how long."""
     clock.now += 24 * 3600
     browser = Browser(plex).signed_in()
@@ -94,7 +94,7 @@ def test_passcodes_are_not_guessed(plex: PlexInHand, clock: Clock) -> None:
     assert "Wait 15 minutes" in html(answer).text
 
 
-def test_without_a_home(plex: PlexInHand) -> None:
+def test_without_a_home(plex: LocalPlexController) -> None:
     """Who is in no Home is alone, with nobody to switch to."""
     page = Browser(plex).signed_in("tom").page("/account/home")
     assert "Plex Home" in page.text

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.local_plex.pages.browsing import Browser, Html, html
 from tests.local_plex.pages.conftest import MakePin, auth
-from ticketstub.errors import printable
-from ticketstub.local_plex.pages.forward_url import judge
-from ticketstub.local_plex.pages.rendering import page
+from ticketstub.errors import sanitize_text
+from ticketstub.local_plex.pages.forward_url import parse_forward_url
+from ticketstub.local_plex.pages.rendering import render_page
 
 OWN = "127.0.0.1:32400"
 LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
@@ -95,7 +95,7 @@ console.log(JSON.stringify(texts.map(host)));
 
 def test_corpus_is_large() -> None:
     """The generator makes more than enough, and some of it is taken."""
-    taken = [text for text in CORPUS if judge(text, OWN)]
+    taken = [text for text in CORPUS if parse_forward_url(text, OWN)]
     assert len(CORPUS) >= 500
     assert 50 < len(taken) < len(CORPUS) / 5
 
@@ -103,14 +103,14 @@ def test_corpus_is_large() -> None:
 def test_only_loopback_and_this_site_are_gone_to_by_themselves() -> None:
     """S7: whatever is written, the browser is sent on by itself to loopback only, and nothing is added or left out."""
     for text in CORPUS:
-        forward = judge(text, OWN)
+        forward = parse_forward_url(text, OWN)
         if forward is None:
             continue
         assert forward.url.lower() == text.lower()
         parts = urlsplit(forward.url)
         assert parts.netloc == forward.host
         assert "@" not in parts.netloc
-        if forward.by_itself:
+        if forward.is_automatic:
             assert f"[{parts.hostname}]" in LOOPBACK or parts.hostname in LOOPBACK
 
 
@@ -118,12 +118,12 @@ def test_only_loopback_and_this_site_are_gone_to_by_themselves() -> None:
 def test_a_browser_reads_each_address_as_we_do(require: Callable[[str, str], str]) -> None:
     """S7: the parser that browsers have (WHATWG, here Node's) finds the very host that is shown."""
     node = require("node", "install Node.js 20 or newer")
-    taken = [(text, forward) for text in CORPUS if (forward := judge(text, OWN))]
+    taken = [(text, forward) for text in CORPUS if (forward := parse_forward_url(text, OWN))]
     asked = json.dumps([forward.url for _text, forward in taken])
     answer = subprocess.run([node, "-e", ORACLE], input=asked, capture_output=True, text=True, check=True, timeout=30)
     for (text, forward), found in zip(taken, json.loads(answer.stdout), strict=True):
         if found is None:  # not an address for a browser either: the link leads nowhere
-            assert not forward.by_itself, text
+            assert not forward.is_automatic, text
             continue
         scheme, host, user, port = found
         assert scheme in {"http:", "https:"}
@@ -135,7 +135,7 @@ def test_a_browser_reads_each_address_as_we_do(require: Callable[[str, str], str
         assert (port or {"http:": "80", "https:": "443"}[scheme]) == (
             shown_port.lstrip("0") or {"http:": "80", "https:": "443"}[scheme]
         )
-        assert (host in LOOPBACK) == forward.by_itself, text
+        assert (host in LOOPBACK) == forward.is_automatic, text
 
 
 @pytest.mark.parametrize("url", ["https://app.example.test/done?pin=1", "http://app.example.test:8080"])
@@ -160,7 +160,7 @@ def test_hrefs_of_the_done_page(signed_in: Browser, make_pin: MakePin) -> None:
         answer = signed_in.post("/auth", form | {"decision": "approve"})
         assert answer.headers["location"].startswith("/auth/done?outcome=approve&"), url
         done = html(signed_in.get(answer.headers["location"]))
-        forward = judge(url, signed_in.url.removeprefix("http://"))
+        forward = parse_forward_url(url, signed_in.url.removeprefix("http://"))
         known = {"#main", "/account", "/link", "/account/devices", "/account/home"}
         assert ({forward.url} if forward else set()) == set(done.links) - known
 
@@ -186,24 +186,24 @@ def test_names_are_text_and_nothing_else(name: str, product: str) -> None:
     plain = _approval("name", "product")
     found = _approval(name, product)
     assert [tag for tag, _facts in plain.tags] == [tag for tag, _facts in found.tags]
-    assert printable(name) in "".join(found.texts)
-    assert printable(product) in "".join(found.texts)
+    assert sanitize_text(name) in "".join(found.texts)
+    assert sanitize_text(product) in "".join(found.texts)
 
 
 def _approval(name: str, product: str) -> Html:
-    text = printable(name) or "x"
+    text = sanitize_text(name) or "x"
     values: dict[str, Any] = {
         "me": text,
         "form_token": "x",
         "here": "/auth",
-        "product": printable(product),
+        "product": sanitize_text(product),
         "facts": [("Device", text)],
         "kept": {"code": text},
         "forward": None,
         "refused": False,
         "place": text,
     }
-    return Html(page("approve.html", **values).body.decode())
+    return Html(render_page("approve.html", **values).body.decode())
 
 
 @given(name=NASTY)
@@ -214,5 +214,5 @@ def test_names_over_the_wire(name: str, signed_in: Browser, make_pin: MakePin) -
     found = html(signed_in.get(auth(pin)))
     texts = "".join(found.texts)
     assert not {"script", "img", "b", "style"} & {tag for tag, _facts in found.tags}
-    assert printable(name)[:128] in texts
-    assert len(printable(name)) <= 128 or printable(name)[:129] not in texts
+    assert sanitize_text(name)[:128] in texts
+    assert len(sanitize_text(name)) <= 128 or sanitize_text(name)[:129] not in texts

@@ -8,7 +8,7 @@ from tests.local_plex.asking import Clock, ask, get
 from tests.local_plex.pages.browsing import Browser, Html, html
 from tests.local_plex.pages.conftest import MakePin, auth
 from tests.tables import every
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 OPEN = ["/auth", "/auth/", "/sign-in", "/auth?resetPassword="]
 CLOSED = ["/link", "/link/", "/pin", "/claim", "/account", "/account/devices", "/account/home"]
@@ -89,7 +89,7 @@ def test_sign_in_goes_on_within_the_site_only(then: str, browser: Browser) -> No
 
 
 @pytest.mark.parametrize(("path", "kind"), STATIC.items())
-def test_static_files(path: str, kind: str, plex: PlexInHand) -> None:
+def test_static_files(path: str, kind: str, plex: LocalPlexController) -> None:
     """Style, script and icon are served with their types and the same strict fields, and set no cookie."""
     answer = ask(plex.url, "GET", path)
     assert (200, kind, POLICY) == (
@@ -111,7 +111,7 @@ def test_static_files(path: str, kind: str, plex: PlexInHand) -> None:
         ("DELETE", "/static/pages.css", "GET, HEAD"),
     ],
 )
-def test_other_methods(method: str, path: str, allowed: str, plex: PlexInHand) -> None:
+def test_other_methods(method: str, path: str, allowed: str, plex: LocalPlexController) -> None:
     """A page says which methods it takes, to a browser's preflight as well."""
     answer = ask(plex.url, method, path)
     assert 405 == answer.status
@@ -119,13 +119,13 @@ def test_other_methods(method: str, path: str, allowed: str, plex: PlexInHand) -
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_head(plex: PlexInHand) -> None:
+def test_head(plex: LocalPlexController) -> None:
     """HEAD is answered as GET, without the page."""
     answer = ask(plex.url, "HEAD", "/sign-in")
     assert (200, b"") == (answer.status, answer.body)
 
 
-def test_what_cannot_be_read_is_refused_on_a_page(plex: PlexInHand) -> None:
+def test_what_cannot_be_read_is_refused_on_a_page(plex: LocalPlexController) -> None:
     """Where a browser asks, it is told no in HTML, also where the request could not be read."""
     for path, status in (("/link?pin=%ff", 400), (f"/auth?code={'x' * 17_000}", 431)):
         answer = ask(plex.url, "GET", path)
@@ -133,7 +133,7 @@ def test_what_cannot_be_read_is_refused_on_a_page(plex: PlexInHand) -> None:
         assert "text/html; charset=utf-8" == answer.headers["content-type"]
 
 
-def test_the_api_sets_no_cookie(plex: PlexInHand, browser: Browser) -> None:
+def test_the_api_sets_no_cookie(plex: LocalPlexController, browser: Browser) -> None:
     """Answers of the API have no cookies, and a browser's session is no token there."""
     browser.signed_in("tom")
     answer = ask(plex.url, "GET", "/api/v2/user", {"Cookie": browser.cookie, "X-Plex-Client-Identifier": "x"})
@@ -184,7 +184,9 @@ def test_code_of_another_client(place: str, signed_in: Browser, make_pin: MakePi
     assert "Not found or expired" in html(answer).text
 
 
-def test_looking_at_pages_changes_nothing(signed_in: Browser, make_pin: MakePin, token_of, plex: PlexInHand) -> None:
+def test_looking_at_pages_changes_nothing(
+    signed_in: Browser, make_pin: MakePin, token_of, plex: LocalPlexController
+) -> None:
     """S10: however often any page is opened, a PIN stays as it is, and nothing is signed out or removed."""
     strong, typed = make_pin(), make_pin(strong=False)
     for place in (
@@ -235,7 +237,7 @@ def test_what_happened_is_told_to_who_did_it_only(signed_in: Browser) -> None:
     assert (303, "/account") == (answer.status, answer.headers["location"])
 
 
-def test_devices_of_others_stay(signed_in: Browser, plex: PlexInHand, make_pin: MakePin, token_of) -> None:
+def test_devices_of_others_stay(signed_in: Browser, plex: LocalPlexController, make_pin: MakePin, token_of) -> None:
     """S21: the form removes no device of another account, and says what it says of one that never was."""
     pin = make_pin()
     form = html(signed_in.get(auth(pin))).form("/auth")

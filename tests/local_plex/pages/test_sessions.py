@@ -7,7 +7,7 @@ from tests.local_plex.conftest import Start
 from tests.local_plex.counting import verifications
 from tests.local_plex.pages.browsing import Browser, html
 from tests.local_plex.pages.conftest import MakePin, auth
-from ticketstub.testing import PlexInHand
+from ticketstub.testing import LocalPlexController
 
 PLANTED = "A" * 43
 
@@ -26,7 +26,7 @@ def test_cookie(browser: Browser) -> None:
     assert ["Path=/", "HttpOnly", "SameSite=Lax"] == facts
 
 
-def test_planted_cookie_never_becomes_signed_in(browser: Browser, plex: PlexInHand) -> None:
+def test_planted_cookie_never_becomes_signed_in(browser: Browser, plex: LocalPlexController) -> None:
     """S8: a sign-in makes a new cookie; one that somebody planted before stays nobody's."""
     browser.get("/sign-in")
     planted = f"{browser.cookie.partition('=')[0]}={PLANTED}"
@@ -39,7 +39,7 @@ def test_planted_cookie_never_becomes_signed_in(browser: Browser, plex: PlexInHa
     assert 303 == ask(plex.url, "GET", "/account", {"Cookie": planted}).status
 
 
-def test_old_cookie_is_dead_after_signing_in_again_and_out(plex: PlexInHand, browser: Browser) -> None:
+def test_old_cookie_is_dead_after_signing_in_again_and_out(plex: LocalPlexController, browser: Browser) -> None:
     """S8: each sign-in and sign-out ends the session that was there, and changes the cookie."""
     seen = [browser.signed_in("tom").cookie]
     page = browser.page("/account")
@@ -105,7 +105,9 @@ def test_forms_from_elsewhere(
 
 
 @pytest.mark.parametrize("token", ["", "0" * 64, "0" * 63, "é", None])
-def test_form_token(token: str | None, signed_in: Browser, plex: PlexInHand, make_pin: MakePin, token_of) -> None:
+def test_form_token(
+    token: str | None, signed_in: Browser, plex: LocalPlexController, make_pin: MakePin, token_of
+) -> None:
     """S10: a form without its token, or with another browser's, does nothing."""
     pin = make_pin()
     form = html(signed_in.get(auth(pin))).form("/auth") | {"decision": "approve"}
@@ -128,7 +130,7 @@ def test_json_is_no_form(path: str, body: str, signed_in: Browser) -> None:
         assert answer.status in ({415} if kind == "text/plain" or body != "[]" else {400})
 
 
-def test_wrong_sign_ins_look_alike(plex: PlexInHand) -> None:
+def test_wrong_sign_ins_look_alike(plex: LocalPlexController) -> None:
     """S3: unknown, wrong, disabled and without password: one answer, at one verification each, like a right one."""
     bodies = set[str]()
     for login in ("nobody", "tom", "gone", "silent"):
@@ -155,7 +157,7 @@ def test_code_at_the_end_of_the_password(browser: Browser, clock: Clock) -> None
     assert 303 == browser.sign_in("vera", PASSWORDS["vera"] + code_at(clock.now)).status
 
 
-def test_code_step_costs_no_second_verification(browser: Browser, plex: PlexInHand, clock: Clock) -> None:
+def test_code_step_costs_no_second_verification(browser: Browser, plex: LocalPlexController, clock: Clock) -> None:
     """The whole sign-in with a code costs one verification, and a code is good once."""
     clock.now += 60
     before = verifications(plex)
@@ -172,7 +174,7 @@ def test_code_step_costs_no_second_verification(browser: Browser, plex: PlexInHa
     assert "used already" in html(again).text
 
 
-def test_proof_of_a_password(browser: Browser, plex: PlexInHand, clock: Clock) -> None:
+def test_proof_of_a_password(browser: Browser, plex: LocalPlexController, clock: Clock) -> None:
     """The proof is good for this browser, this account and five minutes."""
     clock.now += 60
     form = html(browser.sign_in("vera")).form("/sign-in")

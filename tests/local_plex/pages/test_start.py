@@ -41,7 +41,7 @@ def opened() -> Iterator[Open]:
 
         def begin(*, secrets: bool = True, invented: bool = True) -> Whole:
             whole = ends.enter_context(Whole(WORLD, clock=Clock()))
-            whole.instance.overview = Overview(World.from_dict(WORLD), secrets=secrets, invented=invented)
+            whole.instance.overview = Overview(World.from_dict(WORLD), show_secrets=secrets, is_demo=invented)
             return whole
 
         yield begin
@@ -187,10 +187,10 @@ def test_accounts_made_later_have_no_button(opened: Open) -> None:
 def test_a_dead_token_and_a_changed_password_are_not_shown(opened: Open) -> None:
     """The page shows what works now."""
     plex = opened()
-    instance, row = plex.instance, plex.run(plex.instance.store.find_account("mira_quill"))
+    instance, row = plex.instance, plex.run(plex.instance.store.find_account_by_login("mira_quill"))
     assert row is not None
     assert row.password_hash is not None
-    other = instance.passwords.hash_now(Secret(PASSWORD))
+    other = instance.passwords.hash_blocking(Secret(PASSWORD))
     assert PASSWORD in start_page(plex).text
     plex.run(instance.store.replace_password_hash(row.id, row.password_hash, other))
     assert PASSWORD in start_page(plex).text

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from ticketstub.local_plex.domain.passwords import Passwords
-from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.domain.passwords import PasswordChecker
+from ticketstub.local_plex.storage.seal import InstanceKeys
 
 
 @pytest.fixture(name="keys", scope="session")
 def _keys():
-    return Keys(b"s" * 32)
+    return InstanceKeys(b"s" * 32)
 
 
 @pytest.fixture(name="passwords", scope="session")
 def _passwords():
-    return Passwords()
+    return PasswordChecker()

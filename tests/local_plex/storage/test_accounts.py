@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.tables import every
-from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, SignIn
+from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, NewSignIn
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.models import Account
 
@@ -30,9 +30,9 @@ def nora(number=NORA, username="nora", email="nora@example.test", **more) -> Acc
     return AccountRow(id=number, record=Account(id=number, username=username, email=email), **facts)
 
 
-def first(digest=b"1", number=NORA, **more) -> SignIn:
+def first(digest=b"1", number=NORA, **more) -> NewSignIn:
     facts: dict[str, Any] = {"device": CLIENT, "sealed_token": b"sealed", "now": NOW} | more
-    return SignIn(account_id=number, digest=digest, **facts)
+    return NewSignIn(account_id=number, digest=digest, **facts)
 
 
 async def found(store, *digests: bytes) -> list[bool]:
@@ -43,7 +43,7 @@ async def test_a_new_account_is_there_with_its_token(store):
     """It is found by both names in any spelling, with a device and a token."""
     assert frozenset() == await store.accounts.create(nora(username="Nora", email="N@example.test"), first())
     for login in ("nora", " NORA", "n@EXAMPLE.test"):
-        assert NORA == (await store.find_account(login)).id
+        assert NORA == (await store.find_account_by_login(login)).id
     assert (NORA, True) == ((row := await store.find_token(b"1", NOW)).account_id, row.device_id is not None)
 
 
@@ -63,7 +63,7 @@ async def test_what_is_somebody_elses(store, number, username, email, taken):
     await store.accounts.create(nora(), first())
     assert taken == await store.accounts.create(nora(number, username, email), first(b"2", number))
     assert [False] == await found(store, b"2")
-    assert await store.find_account("else") is None
+    assert await store.find_account_by_login("else") is None
 
 
 async def test_a_sign_in_without_device(store):
@@ -80,10 +80,10 @@ async def test_a_sign_in_without_device(store):
 async def test_a_password_is_changed_once(store):
     """Of several changes from one hash at once exactly one wins, and the rest change nothing."""
     await store.accounts.create(nora(), first())
-    changes = (store.accounts.change_password(NORA, old="old", new=f"new{n}", now=NOW) for n in range(8))
+    changes = (store.accounts.change_password(NORA, old_hash="old", new_hash=f"new{n}", now=NOW) for n in range(8))
     won = await asyncio.gather(*changes)
     assert 1 == won.count(True)
-    assert f"new{won.index(True)}" == (await store.account(NORA)).password_hash
+    assert f"new{won.index(True)}" == (await store.find_account_by_id(NORA)).password_hash
     assert [True] == await found(store, b"1")
 
 
@@ -92,7 +92,9 @@ async def test_a_change_that_ends_everything(store):
     await store.accounts.create(nora(), first())
     await store.accounts.create(nora(7, "tom", "tom@example.test"), first(b"tom", 7))
     await store.sign_in(first(b"2", device=None))
-    change = partial(store.accounts.change_password, NORA, old="old", new="new", now=NOW, fresh=first(b"3"))
+    change = partial(
+        store.accounts.change_password, NORA, old_hash="old", new_hash="new", now=NOW, new_sign_in=first(b"3")
+    )
     assert await change()
     assert [False, False, True, True] == await found(store, b"1", b"2", b"3", b"tom")
     assert not await change()
@@ -103,7 +105,7 @@ async def test_a_step_is_spent_with_the_change(store):
     """A verification step is good for one change; where it was spent before, the hash stays."""
     await store.accounts.create(nora(), first())
     change = partial(store.accounts.change_password, NORA, now=NOW, verification_step=100)
-    assert await change(old="old", new="new")
-    assert not await change(old="new", new="newer")
-    assert "new" == (await store.account(NORA)).password_hash
+    assert await change(old_hash="old", new_hash="new")
+    assert not await change(old_hash="new", new_hash="newer")
+    assert "new" == (await store.find_account_by_id(NORA)).password_hash
     assert not await store.sign_in(first(b"2", verification_step=100))

@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from ticketstub.local_plex.domain.limits import LIMITS
+from ticketstub.local_plex.domain.limits import ATTEMPT_LIMITS
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 
 NOW = 1_795_000_000
@@ -23,7 +23,7 @@ async def _store(request, tmp_path):
 
 async def allowed(store, kind, subject, now, tries) -> int:
     """Count how many of so many tries are allowed."""
-    return [await store.attempts.take(kind, subject, now) for _ in range(tries)].count(None)
+    return [await store.attempts.reserve(kind, subject, now) for _ in range(tries)].count(None)
 
 
 LISTED = [
@@ -36,7 +36,7 @@ LISTED = [
 
 def test_the_table_of_limits():
     """Each kind has the windows that are documented, and no other kind is counted."""
-    found = [(kind, [(w.most, w.seconds) for w in limit.windows]) for kind, limit in LIMITS.items()]
+    found = [(kind, [(w.max_attempts, w.seconds) for w in limit.windows]) for kind, limit in ATTEMPT_LIMITS.items()]
     assert LISTED == found
 
 
@@ -44,23 +44,23 @@ def test_the_table_of_limits():
 async def test_the_eleventh_password_is_refused(store, subject):
     """Ten wrong passwords in five minutes are allowed, the eleventh waits for what is left of 15 minutes."""
     assert 10 == await allowed(store, "password", subject, NOW, 10)
-    assert 15 * MINUTE == await store.attempts.take("password", subject, NOW)
-    assert 15 * MINUTE - 7 == await store.attempts.take("password", subject, NOW + 7)
-    assert await store.attempts.take("password", "another", NOW) is None
+    assert 15 * MINUTE == await store.attempts.reserve("password", subject, NOW)
+    assert 15 * MINUTE - 7 == await store.attempts.reserve("password", subject, NOW + 7)
+    assert await store.attempts.reserve("password", "another", NOW) is None
 
 
 @pytest.mark.parametrize("at_once", [64])
 async def test_of_many_at_once_exactly_the_allowed_number_pass(store, at_once):
     """I3, I5: of 64 attempts at once five are allowed, of each kind that allows five."""
     for kind in ("verification_code", "passcode", "link_code"):
-        taken = await asyncio.gather(*(store.attempts.take(kind, "10500123", NOW) for _ in range(at_once)))
+        taken = await asyncio.gather(*(store.attempts.reserve(kind, "10500123", NOW) for _ in range(at_once)))
         assert 5 == taken.count(None)
 
 
 async def test_of_many_at_once_over_two_stores(tmp_path):
     """I5: two processes that share a database allow no more together than one alone."""
     stores = [SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}") for _ in range(2)]
-    tries = [store.attempts.take("passcode", "7", NOW) for _ in range(32) for store in stores]
+    tries = [store.attempts.reserve("passcode", "7", NOW) for _ in range(32) for store in stores]
     taken = await asyncio.gather(*tries)
     for store in stores:
         await store.close()
@@ -72,11 +72,11 @@ async def test_a_lock_ends_by_itself_and_doubles(store):
     now = NOW
     for minutes in (15, 30, 60, 120, 240, 480, 960, 1440, 1440):
         assert 10 == await allowed(store, "password", "1", now, 10)
-        assert minutes * MINUTE == await store.attempts.take("password", "1", now)
-        assert minutes * MINUTE == await store.attempts.locked("password", "1", now)
+        assert minutes * MINUTE == await store.attempts.reserve("password", "1", now)
+        assert minutes * MINUTE == await store.attempts.get_lock_seconds("password", "1", now)
         now += minutes * MINUTE
-        assert await store.attempts.locked("password", "1", now - 1) == 1
-        assert await store.attempts.locked("password", "1", now) is None
+        assert await store.attempts.get_lock_seconds("password", "1", now - 1) == 1
+        assert await store.attempts.get_lock_seconds("password", "1", now) is None
 
 
 async def test_a_hundred_failures_end_it(store):
@@ -86,9 +86,9 @@ async def test_a_hundred_failures_end_it(store):
         assert 10 == await allowed(store, "password", "1", now, 12)
         now += DAY
     assert 0 == await allowed(store, "password", "1", now + 365 * DAY, 3)
-    assert await store.attempts.take("password", "2", now + 366 * DAY) is None  # another is written, old ones go
-    assert await store.attempts.take("password", "1", now + 366 * DAY) is not None
-    assert await store.attempts.locked("password", "1", now + 366 * DAY) is None
+    assert await store.attempts.reserve("password", "2", now + 366 * DAY) is None  # another is written, old ones go
+    assert await store.attempts.reserve("password", "1", now + 366 * DAY) is not None
+    assert await store.attempts.get_lock_seconds("password", "1", now + 366 * DAY) is None
     await store.attempts.clear("password", "1")
     assert 10 == await allowed(store, "password", "1", now + 366 * DAY, 12)
 
@@ -110,8 +110,8 @@ async def test_several_windows(store):
 async def test_success_clears_one_subject(store):
     """A success forgets that account's attempts and nobody else's."""
     for _ in range(9):
-        assert await store.attempts.take("password", "1", NOW) is None
-    await store.attempts.take("password", "2", NOW)
+        assert await store.attempts.reserve("password", "1", NOW) is None
+    await store.attempts.reserve("password", "2", NOW)
     await store.attempts.clear("password", "1")
     assert 10 == await allowed(store, "password", "1", NOW, 12)
     assert 9 == await allowed(store, "password", "2", NOW, 12)
@@ -120,20 +120,20 @@ async def test_success_clears_one_subject(store):
 async def test_an_attempt_is_given_back(store):
     """What was reserved and never tried is given back, with the lock that it completed, and once only."""
     for _ in range(10):
-        await store.attempts.take("password", "1", NOW)
-    await store.attempts.give_back("password", "1", NOW, NOW + 1)
-    await store.attempts.give_back("password", "1", NOW - 1, NOW + 1)
-    await store.attempts.give_back("password", "unknown", NOW, NOW + 1)
+        await store.attempts.reserve("password", "1", NOW)
+    await store.attempts.release("password", "1", NOW, NOW + 1)
+    await store.attempts.release("password", "1", NOW - 1, NOW + 1)
+    await store.attempts.release("password", "unknown", NOW, NOW + 1)
     assert 1 == await allowed(store, "password", "1", NOW + 1, 3)
-    assert 15 * MINUTE == await store.attempts.locked("password", "1", NOW + 1)
+    assert 15 * MINUTE == await store.attempts.get_lock_seconds("password", "1", NOW + 1)
 
 
 async def test_a_clock_set_back(store):
     """I5: with the clock set back nothing is forgotten, and nobody waits longer than a lock or a window."""
     await allowed(store, "password", "1", NOW, 10)
     await allowed(store, "link_code", "1", NOW, 5)
-    assert 15 * MINUTE + HOUR == await store.attempts.take("password", "1", NOW - HOUR)
-    assert 15 * MINUTE == await store.attempts.take("link_code", "1", NOW - HOUR)
+    assert 15 * MINUTE + HOUR == await store.attempts.reserve("password", "1", NOW - HOUR)
+    assert 15 * MINUTE == await store.attempts.reserve("link_code", "1", NOW - HOUR)
 
 
 @pytest.mark.parametrize("ahead", [10 * HOUR, 365 * DAY])
@@ -141,16 +141,16 @@ async def test_a_clock_that_was_ahead(store, ahead):
     """What was counted while the clock was ahead locks for no longer than the longest lock, however it is looked at."""
     for kind, tries in (("password", 10), ("verification_code", 5), ("link_code", 5)):
         assert tries == await allowed(store, kind, "1", NOW + ahead, tries + 1)
-    looked_at = await store.attempts.locked("password", "1", NOW)
+    looked_at = await store.attempts.get_lock_seconds("password", "1", NOW)
     assert looked_at == min(ahead + 15 * MINUTE, DAY)
-    assert looked_at == await store.attempts.take("password", "1", NOW)
-    assert looked_at - HOUR == await store.attempts.locked("password", "1", NOW + HOUR)
-    assert await store.attempts.take("link_code", "1", NOW) == 15 * MINUTE
-    assert await store.attempts.take("verification_code", "1", NOW) == 5 * MINUTE
-    assert await store.attempts.take("link_code", "1", NOW + 15 * MINUTE) is None
-    assert await store.attempts.take("verification_code", "1", NOW + 5 * MINUTE) is None
-    assert await store.attempts.locked("password", "1", NOW + looked_at) is None
-    assert await store.attempts.take("password", "1", NOW + looked_at) is None
+    assert looked_at == await store.attempts.reserve("password", "1", NOW)
+    assert looked_at - HOUR == await store.attempts.get_lock_seconds("password", "1", NOW + HOUR)
+    assert await store.attempts.reserve("link_code", "1", NOW) == 15 * MINUTE
+    assert await store.attempts.reserve("verification_code", "1", NOW) == 5 * MINUTE
+    assert await store.attempts.reserve("link_code", "1", NOW + 15 * MINUTE) is None
+    assert await store.attempts.reserve("verification_code", "1", NOW + 5 * MINUTE) is None
+    assert await store.attempts.get_lock_seconds("password", "1", NOW + looked_at) is None
+    assert await store.attempts.reserve("password", "1", NOW + looked_at) is None
 
 
 async def test_attempts_survive_a_restart(tmp_path):
@@ -161,8 +161,8 @@ async def test_attempts_survive_a_restart(tmp_path):
     await allowed(first, "link_code", "1", NOW, 1)
     await first.close()
     second = SqliteStore(url)
-    assert 15 * MINUTE - 1 == await second.attempts.take("password", "1", NOW + 1)
-    await second.attempts.take("passcode", "1", NOW + 31 * DAY)
+    assert 15 * MINUTE - 1 == await second.attempts.reserve("password", "1", NOW + 1)
+    await second.attempts.reserve("passcode", "1", NOW + 31 * DAY)
     await second.close()
     with sqlite3.connect(tmp_path / "plex.db") as database:
         assert [("passcode",)] == database.execute("SELECT kind FROM attempt").fetchall()

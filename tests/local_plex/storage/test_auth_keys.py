@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tests.local_plex.storage.test_conformance import MIRA, NOW, TOM, WORLD
-from ticketstub.local_plex.domain.signing import LIFE, Signing
-from ticketstub.local_plex.storage.base import DeviceRow, SignIn
-from ticketstub.local_plex.storage.device_keys import SigningRow
+from ticketstub.local_plex.domain.signing import JWT_SECONDS, SigningKeySet
+from ticketstub.local_plex.storage.base import DeviceRow, NewSignIn
+from ticketstub.local_plex.storage.device_keys import SigningKeyRow
 from ticketstub.local_plex.storage.pins import PinRow
-from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.storage.seed import seed
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 
@@ -32,7 +32,7 @@ def new_key(thumbprint: str = "t" * 43, **changes: Any) -> dict[str, Any]:
     facts |= {
         "device_id": None,
         "client": DeviceRow(client_identifier=CLIENT),
-        "digest": None,
+        "token_digest": None,
         "now": NOW,
     }
     return {**facts, **changes}
@@ -40,7 +40,9 @@ def new_key(thumbprint: str = "t" * 43, **changes: Any) -> dict[str, Any]:
 
 def adopting(pin_id: int, **changes: Any) -> dict[str, Any]:
     facts = new_key(**changes)
-    return {"pin_id": pin_id} | {name: fact for name, fact in facts.items() if name not in {"device_id", "digest"}}
+    return {"pin_id": pin_id} | {
+        name: fact for name, fact in facts.items() if name not in {"device_id", "token_digest"}
+    }
 
 
 def granting(number: int, nonce: bytes | None, device_id: int, **changes: Any) -> dict[str, Any]:
@@ -48,10 +50,10 @@ def granting(number: int, nonce: bytes | None, device_id: int, **changes: Any) -
         "kid": "demo-key-1",
         "client_identifier": CLIENT,
         "device_id": device_id,
-        "digest": b"jwt %d" % number,
-        "nonce": nonce,
+        "jwt_digest": b"jwt %d" % number,
+        "nonce_digest": nonce,
     }
-    facts |= {"first_ends": True, "now": NOW, "expires_at": NOW + LIFE}
+    facts |= {"first_ends_tokens": True, "now": NOW, "expires_at": NOW + JWT_SECONDS}
     return {**facts, **changes}
 
 
@@ -61,16 +63,16 @@ SPEND_NONCE = "DELETE FROM nonce WHERE digest = ?1 AND client_identifier = ?2 AN
 
 async def winners(store: SqliteStore, rounds: int, at_once: int) -> list[int]:
     """Let many grants spend one nonce at once, round after round, and count how many won in each."""
-    counted, key = [], await store.auth_keys.find("demo-key-1", CLIENT)
+    counted, key = [], await store.auth_keys.find_key("demo-key-1", CLIENT)
     assert key
     device_id = key.device_id
     for number in range(rounds):
         nonce = b"nonce %d" % number
         assert await store.auth_keys.add_nonce(nonce, CLIENT, NOW, NOW + 300, 1000)
         grants = [granting(number * at_once + index, nonce, device_id) for index in range(at_once)]
-        won = await asyncio.gather(*(store.auth_keys.grant(**grant) for grant in grants))
+        won = await asyncio.gather(*(store.auth_keys.add_jwt(**grant) for grant in grants))
         counted.append(sum(won))
-        alive = [await store.find_token(grant["digest"], NOW) for grant in grants]
+        alive = [await store.find_token(grant["jwt_digest"], NOW) for grant in grants]
         assert won == [row is not None for row in alive], "who won has a token, and nobody else"
     return counted
 
@@ -88,14 +90,14 @@ async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords):
     assert await store.auth_keys.register(**new_key())
 
     async def naive(**grant: Any) -> bool:
-        nonce = (grant["nonce"], CLIENT, NOW)
-        if store._reader.one(HAS_NONCE, *nonce) is None:
+        nonce = (grant["nonce_digest"], CLIENT, NOW)
+        if store._reader.fetch_one(HAS_NONCE, *nonce) is None:
             return False
         await asyncio.sleep(0)
-        await store.transaction(lambda transaction: transaction.one(SPEND_NONCE, *nonce))
-        return await type(store.auth_keys).grant(store.auth_keys, **{**grant, "nonce": None})
+        await store.run_in_transaction(lambda transaction: transaction.fetch_one(SPEND_NONCE, *nonce))
+        return await type(store.auth_keys).add_jwt(store.auth_keys, **{**grant, "nonce_digest": None})
 
-    store.auth_keys.grant = naive  # type: ignore[method-assign]  # the defect that the race must notice
+    store.auth_keys.add_jwt = naive  # type: ignore[method-assign]  # the defect that the race must notice
     assert max(await winners(store, 3, 64)) > 1
     await store.close()
 
@@ -107,7 +109,7 @@ async def test_refused_registrations_write_nothing(store):
     assert not await store.auth_keys.register(**new_key(client=other, kid="other-name"))
     assert not await store.auth_keys.register(**new_key("u" * 43))
     assert not await store.auth_keys.register(**new_key(account_id=404, thumbprint="v" * 43, kid="v"))
-    assert [(CLIENT,)] == store._reader.all(
+    assert [(CLIENT,)] == store._reader.fetch_all(
         "SELECT client_identifier FROM device WHERE client_identifier NOT LIKE '%0%'"
     )
 
@@ -116,11 +118,13 @@ async def test_adopting_moves_a_key_of_the_same_client(store):
     """A PIN's key goes to the account that linked the PIN last; another client's key stays where it is."""
     assert await store.auth_keys.register(**new_key())
     await linked(store, 1, TOM)
-    assert await store.auth_keys.adopt(**adopting(1, account_id=TOM))
-    assert await store.auth_keys.adopt(**adopting(1, account_id=TOM)), "again is fine"
-    assert TOM == (await store.auth_keys.find("demo-key-1", CLIENT)).account.id
+    assert await store.auth_keys.register_pin_key(**adopting(1, account_id=TOM))
+    assert await store.auth_keys.register_pin_key(**adopting(1, account_id=TOM)), "again is fine"
+    assert TOM == (await store.auth_keys.find_key("demo-key-1", CLIENT)).account.id
     await linked(store, 2, TOM, "another")
-    assert not await store.auth_keys.adopt(**adopting(2, account_id=TOM, client=DeviceRow(client_identifier="another")))
+    assert not await store.auth_keys.register_pin_key(
+        **adopting(2, account_id=TOM, client=DeviceRow(client_identifier="another"))
+    )
 
 
 async def linked(store: SqliteStore, pin_id: int, account: int, client: str = CLIENT) -> None:
@@ -136,7 +140,7 @@ async def linked(store: SqliteStore, pin_id: int, account: int, client: str = CL
         expires_at=NOW + 900,
     )
     assert "made" == await store.pins.create(made, 9)
-    assert await store.pins.link(pin_id=pin_id, account_id=account, digest=None, sealed_token=None, now=NOW)
+    assert await store.pins.link(pin_id=pin_id, account_id=account, token_digest=None, sealed_token=None, now=NOW)
 
 
 @pytest.mark.parametrize(("pin_id", "account", "now"), [(2, MIRA, NOW), (1, TOM, NOW), (1, MIRA, NOW + 900)])
@@ -144,12 +148,12 @@ async def test_a_pin_that_is_gone_registers_no_key(store, pin_id, account, now):
     """S6: a key comes in by a PIN only while that is there and its account's: a changed password takes it away."""
     await linked(store, 1, MIRA)
     await store.sign_in(signing_in(TOM, b"t" * 32))
-    assert not await store.auth_keys.adopt(**adopting(pin_id, account_id=account, now=now))
-    assert await store.auth_keys.find("demo-key-1", CLIENT) is None
+    assert not await store.auth_keys.register_pin_key(**adopting(pin_id, account_id=account, now=now))
+    assert await store.auth_keys.find_key("demo-key-1", CLIENT) is None
 
 
-def signing_in(account: int, digest: bytes) -> SignIn:
-    return SignIn(
+def signing_in(account: int, digest: bytes) -> NewSignIn:
+    return NewSignIn(
         account_id=account,
         device=DeviceRow(client_identifier=CLIENT),
         digest=digest,
@@ -162,21 +166,21 @@ async def test_a_token_that_ended_registers_no_key(store):
     """S6: a token that ended after it was looked at leaves no key behind."""
     await store.sign_in(signing_in(MIRA, b"t" * 32))
     await store.revoke_token(b"t" * 32, NOW)
-    assert not await store.auth_keys.register(**new_key(digest=b"t" * 32))
-    assert await store.auth_keys.find("demo-key-1", CLIENT) is None
+    assert not await store.auth_keys.register(**new_key(token_digest=b"t" * 32))
+    assert await store.auth_keys.find_key("demo-key-1", CLIENT) is None
 
 
 async def test_a_jwt_is_the_account_s_that_it_speaks_of(store):
     """A JWT that was signed for one account is not kept for another, to which the key moved meanwhile."""
     assert await store.auth_keys.register(**new_key())
-    found = await store.auth_keys.find("demo-key-1", CLIENT)
+    found = await store.auth_keys.find_key("demo-key-1", CLIENT)
     await linked(store, 1, TOM)
-    assert await store.auth_keys.adopt(**adopting(1, account_id=TOM))
+    assert await store.auth_keys.register_pin_key(**adopting(1, account_id=TOM))
     grant = granting(1, None, found.device_id)
-    assert not await store.auth_keys.grant(**grant)
-    assert await store.find_token(grant["digest"], NOW) is None
-    moved = await store.auth_keys.find("demo-key-1", CLIENT)
-    assert await store.auth_keys.grant(**granting(2, None, moved.device_id))
+    assert not await store.auth_keys.add_jwt(**grant)
+    assert await store.find_token(grant["jwt_digest"], NOW) is None
+    moved = await store.auth_keys.find_key("demo-key-1", CLIENT)
+    assert await store.auth_keys.add_jwt(**granting(2, None, moved.device_id))
 
 
 async def test_nonces_are_bounded(store):
@@ -189,26 +193,30 @@ async def test_nonces_are_bounded(store):
 
 async def test_rotation(store, keys):
     """S25: a replaced key is published for as long as its JWTs live, then no more; a revoked one is not, at once."""
-    signing = Signing(store, keys)
-    first = (await signing.current(NOW)).kid
+    signing = SigningKeySet(store, keys)
+    first = (await signing.get_current_key(NOW)).kid
     await signing.rotate(NOW + 100)
-    second = (await signing.current(NOW + 100)).kid
-    assert [first, second] == list(await signing.published(NOW + 100))
-    assert [first, second] == list(await signing.published(NOW + 100 + LIFE - 1))
-    assert [second] == list(await signing.published(NOW + 100 + LIFE))
+    second = (await signing.get_current_key(NOW + 100)).kid
+    assert [first, second] == list(await signing.get_public_keys(NOW + 100))
+    assert [first, second] == list(await signing.get_public_keys(NOW + 100 + JWT_SECONDS - 1))
+    assert [second] == list(await signing.get_public_keys(NOW + 100 + JWT_SECONDS))
     revoked = (second, NOW + 200)  # nothing of ours does that: whoever has the database can
-    await store.transaction(lambda one: one.run("UPDATE signing_key SET revoked_at = ?2 WHERE kid = ?1", *revoked))
-    assert [first] == list(await signing.published(NOW + 200))
-    assert second != (await signing.current(NOW + 201)).kid, "a new one signs"
+    await store.run_in_transaction(
+        lambda one: one.execute("UPDATE signing_key SET revoked_at = ?2 WHERE kid = ?1", *revoked)
+    )
+    assert [first] == list(await signing.get_public_keys(NOW + 200))
+    assert second != (await signing.get_current_key(NOW + 201)).kid, "a new one signs"
 
 
 async def test_two_rotations_at_once_make_one_key(store, keys):
     """Of two that replace the same key one does."""
-    row = SigningRow(kid="a", sealed=b"", jwk="{}", created_at=NOW)
+    row = SigningKeyRow(kid="a", sealed=b"", jwk="{}", created_at=NOW)
     assert [True, False] == sorted(
         await asyncio.gather(
-            store.auth_keys.add_signing_key(row, replacing=None),
-            store.auth_keys.add_signing_key(SigningRow(kid="b", sealed=b"", jwk="{}", created_at=NOW), replacing=None),
+            store.auth_keys.add_signing_key(row, replaced_kid=None),
+            store.auth_keys.add_signing_key(
+                SigningKeyRow(kid="b", sealed=b"", jwk="{}", created_at=NOW), replaced_kid=None
+            ),
         ),
         reverse=True,
     )
@@ -216,11 +224,11 @@ async def test_two_rotations_at_once_make_one_key(store, keys):
 
 async def test_a_key_is_replaced_when_it_is_old(store, keys):
     """At a start a signing key of 90 days is replaced, a younger one kept; another instance's cannot be opened."""
-    signing = Signing(store, keys)
-    first = (await signing.current(NOW)).kid
-    await signing.refresh(NOW + 89 * 24 * 3600)
-    assert first == (await signing.current(NOW + 89 * 24 * 3600)).kid
-    await signing.refresh(NOW + 90 * 24 * 3600)
-    assert first != (await signing.current(NOW + 90 * 24 * 3600)).kid
+    signing = SigningKeySet(store, keys)
+    first = (await signing.get_current_key(NOW)).kid
+    await signing.rotate_if_old(NOW + 89 * 24 * 3600)
+    assert first == (await signing.get_current_key(NOW + 89 * 24 * 3600)).kid
+    await signing.rotate_if_old(NOW + 90 * 24 * 3600)
+    assert first != (await signing.get_current_key(NOW + 90 * 24 * 3600)).kid
     with pytest.raises(Exception, match="sealed under another key"):
-        await Signing(store, Keys.ephemeral()).current(NOW + 90 * 24 * 3600)
+        await SigningKeySet(store, InstanceKeys.create_ephemeral()).get_current_key(NOW + 90 * 24 * 3600)

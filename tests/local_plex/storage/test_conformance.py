@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tables import every
-from ticketstub.local_plex.storage.base import DeviceRow, SignIn, StoreConflict, StoreUnavailable, canonical_login
-from ticketstub.local_plex.storage.seal import VERIFICATION, Keys
+from ticketstub.local_plex.storage.base import DeviceRow, NewSignIn, StoreConflict, StoreUnavailable, normalize_login
+from ticketstub.local_plex.storage.seal import VERIFICATION_PURPOSE, InstanceKeys
 from ticketstub.local_plex.storage.seed import seed
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.local_plex.world.schema import World
@@ -69,10 +69,10 @@ async def _store(empty, keys, passwords):
     return empty
 
 
-def signing_in(keys: Keys, token: str, **changes) -> SignIn:
+def signing_in(keys: InstanceKeys, token: str, **changes) -> NewSignIn:
     device = DeviceRow(client_identifier="demo-client-7c1f", product="Demo", name="Kitchen")
     facts = {"account_id": MIRA, "device": device, "digest": keys.digest(token), "sealed_token": keys.seal(token)}
-    return SignIn(**{**facts, "now": NOW, **changes})
+    return NewSignIn(**{**facts, "now": NOW, **changes})
 
 
 async def test_a_known_token(store, keys):
@@ -108,7 +108,7 @@ async def test_tokens_that_are_none(store, keys):
 
 async def test_expiry_is_decided_when_read(store, keys):
     """A token is dead from the second it expires at, with nobody cleaning up."""
-    token = keys.new_token()
+    token = keys.generate_token()
     assert await store.sign_in(signing_in(keys, token, expires_at=NOW + 10))
     assert NOW + 10 == (await store.find_token(keys.digest(token), NOW + 9)).expires_at
     assert await store.find_token(keys.digest(token), NOW + 10) is None
@@ -128,9 +128,9 @@ async def test_revoking(store, keys, passwords):
 async def test_accounts_by_uuid(store):
     """An account is found by its uuid, a disabled one too, and nobody by half of one."""
     for account in WORLD.accounts:
-        assert account.id == (await store.account_by_uuid(account.uuid)).id
+        assert account.id == (await store.find_account_by_uuid(account.uuid)).id
     for unknown in ("", "0" * 16, WORLD.accounts[0].uuid[:8]):
-        assert await store.account_by_uuid(unknown) is None
+        assert await store.find_account_by_uuid(unknown) is None
 
 
 @every(
@@ -138,26 +138,26 @@ async def test_accounts_by_uuid(store):
 )
 async def test_any_spelling_of_a_login(store, login):
     """S12: a user name and an e-mail address find the same account in any spelling."""
-    assert MIRA == (await store.find_account(login)).id
+    assert MIRA == (await store.find_account_by_login(login)).id
 
 
 @every("login", ["", "mira", "mira_quill\0", "\ud800", "' OR 1=1 --", "x" * 100_000])
 async def test_logins_that_are_none(store, login):
     """What nobody is called finds nobody, however odd."""
-    assert await store.find_account(login) is None
+    assert await store.find_account_by_login(login) is None
 
 
 @given(st.text(st.characters(codec="ascii")))
 def test_the_canonical_form_is_settled(login):
     """The canonical form of a canonical form is itself, and case never matters."""
-    assert canonical_login(login) == canonical_login(canonical_login(login)) == canonical_login(login.upper())
+    assert normalize_login(login) == normalize_login(normalize_login(login)) == normalize_login(login.upper())
 
 
 async def test_accounts(store, keys, passwords):
     """An account has what a sign-in needs; one without password or code has neither, a disabled one says so."""
-    mira, tom, juno = [await store.account(account_id) for account_id in (MIRA, TOM, JUNO)]
-    assert passwords.verify_now(mira.password_hash, Secret("paper-lantern-42"))
-    assert "JBSWY3DPEHPK3PXPJBSWY3DP" == keys.unseal(mira.sealed_verification, VERIFICATION)
+    mira, tom, juno = [await store.find_account_by_id(account_id) for account_id in (MIRA, TOM, JUNO)]
+    assert passwords.verify_blocking(mira.password_hash, Secret("paper-lantern-42"))
+    assert "JBSWY3DPEHPK3PXPJBSWY3DP" == keys.unseal(mira.sealed_verification, VERIFICATION_PURPOSE)
     assert (None, None, False, False) == (
         tom.password_hash,
         tom.sealed_verification,
@@ -165,12 +165,12 @@ async def test_accounts(store, keys, passwords):
         tom.record.two_factor_enabled,
     )
     assert [False, False, True] == [mira.disabled, tom.disabled, juno.disabled]
-    assert await store.account(1) is None
+    assert await store.find_account_by_id(1) is None
 
 
 async def test_signing_in_keeps_one_device(store, keys):
     """A device is one row per account and client identifier, with its latest facts; each sign-in has its own token."""
-    tokens = [keys.new_token() for _ in range(3)]
+    tokens = [keys.generate_token() for _ in range(3)]
     assert await store.sign_in(signing_in(keys, tokens[0]))
     assert await store.sign_in(signing_in(keys, tokens[1], device=DeviceRow(client_identifier="demo-client-7c1f")))
     assert await store.sign_in(signing_in(keys, tokens[2], account_id=TOM))
@@ -181,7 +181,7 @@ async def test_signing_in_keeps_one_device(store, keys):
 async def test_a_step_is_spent_once(store, keys):
     """S5: a step works once, an older one never again, and a refused sign-in leaves nothing behind."""
     steps = [100, 101, 101, 100, 102]
-    tokens = [keys.new_token() for _ in steps]
+    tokens = [keys.generate_token() for _ in steps]
     answers = [
         await store.sign_in(signing_in(keys, token, verification_step=step))
         for token, step in zip(tokens, steps, strict=True)
@@ -193,7 +193,7 @@ async def test_a_step_is_spent_once(store, keys):
 
 async def test_one_winner_of_many(store, keys):
     """S5: of 32 tasks with one code exactly one signs in."""
-    tokens = [keys.new_token() for _ in range(32)]
+    tokens = [keys.generate_token() for _ in range(32)]
     sign_ins = [store.sign_in(signing_in(keys, token, verification_step=7)) for token in tokens]
     assert 1 == sum(await asyncio.gather(*sign_ins))
     assert 1 == sum([await store.find_token(keys.digest(token), NOW) is not None for token in tokens])
@@ -202,14 +202,14 @@ async def test_one_winner_of_many(store, keys):
 @pytest.mark.parametrize("step", [None, 5])
 async def test_a_disabled_account_is_not_signed_in(store, keys, step):
     """An account that was disabled since it was read gets no token, with or without a code."""
-    assert not await store.sign_in(signing_in(keys, keys.new_token(), account_id=JUNO, verification_step=step))
+    assert not await store.sign_in(signing_in(keys, keys.generate_token(), account_id=JUNO, verification_step=step))
 
 
 async def test_a_failed_sign_in_spends_nothing(store, keys):
     """All or nothing: where the token cannot be kept, the step is not spent either."""
     with pytest.raises(StoreUnavailable):
         await store.sign_in(signing_in(keys, MIRA_TOKEN, verification_step=9))
-    assert await store.sign_in(signing_in(keys, keys.new_token(), verification_step=9))
+    assert await store.sign_in(signing_in(keys, keys.generate_token(), verification_step=9))
 
 
 async def test_replacing_a_password_hash(store, keys):
@@ -220,7 +220,7 @@ async def test_replacing_a_password_hash(store, keys):
     )
     assert [True, False] == list(answers)
     assert "new" == (await store.find_token(keys.digest(MIRA_TOKEN), NOW)).account.password_hash
-    assert "new" == (await store.account(MIRA)).password_hash
+    assert "new" == (await store.find_account_by_id(MIRA)).password_hash
 
 
 async def test_an_account_is_decoded_once(store, keys):
@@ -231,7 +231,7 @@ async def test_an_account_is_decoded_once(store, keys):
 
 async def test_media_servers(store):
     """All servers come in the order of the world, with their sources."""
-    attic, cellar = await store.media_servers()
+    attic, cellar = await store.list_media_servers()
     assert ("Attic", ATTIC, MIRA, 32401, "observed") == (
         attic.name,
         attic.machine_identifier,
@@ -252,22 +252,22 @@ async def test_media_servers(store):
 
 async def test_resources(store, keys):
     """Each account sees its own servers first, then those shared with it, with the token it has there."""
-    cellar, attic = await store.resources(TOM)
+    cellar, attic = await store.list_resources(TOM)
     assert ("Cellar", True, None, "tom") == (
         cellar.server.name,
-        cellar.owned,
+        cellar.is_owned,
         cellar.sealed_token,
         cellar.owner_username,
     )
-    assert ("Attic", False, "mira_quill") == (attic.server.name, attic.owned, attic.owner_username)
+    assert ("Attic", False, "mira_quill") == (attic.server.name, attic.is_owned, attic.owner_username)
     assert TOM_SHARE == keys.unseal(attic.sealed_token)
-    assert ["Attic", "Cellar"] == [resource.server.name for resource in await store.resources(MIRA)]
-    assert () == await store.resources(JUNO)
+    assert ["Attic", "Cellar"] == [resource.server.name for resource in await store.list_resources(MIRA)]
+    assert () == await store.list_resources(JUNO)
 
 
 async def test_a_share_without_a_token_gets_one(store, keys, passwords):
     """A share's random token works, and stays the same at the next start."""
-    *_, cellar = await store.resources(MIRA)
+    *_, cellar = await store.list_resources(MIRA)
     token = keys.unseal(cellar.sealed_token)
     assert ("server_share", MIRA, CELLAR) == (
         (row := await store.find_token(keys.digest(token), NOW)).kind,
@@ -275,34 +275,38 @@ async def test_a_share_without_a_token_gets_one(store, keys, passwords):
         row.machine_identifier,
     )
     await seed(store, WORLD, keys, passwords, NOW + 5)
-    assert cellar == (await store.resources(MIRA))[-1]
+    assert cellar == (await store.list_resources(MIRA))[-1]
 
 
 async def test_a_revoked_share_is_no_resource(store, keys):
     """A server whose shared token was revoked is not listed any more."""
     assert await store.revoke_token(keys.digest(TOM_SHARE), NOW)
-    assert ["Cellar"] == [resource.server.name for resource in await store.resources(TOM)]
+    assert ["Cellar"] == [resource.server.name for resource in await store.list_resources(TOM)]
 
 
 async def test_a_share_is_made_anew(store, keys):
     """A share is made, and made anew once it ended or in place of the one before, by the server's owner alone."""
-    share = partial(store.users.share, ATTIC, guest_id=TOM, sealed_token=b"sealed", now=NOW)
+    share = partial(store.shares.share, ATTIC, guest_id=TOM, sealed_token=b"sealed", now=NOW)
     assert not await share(owner_id=TOM, digest=b"first")
     assert await store.find_token(keys.digest(TOM_SHARE), NOW)
-    assert await store.users.unshare(TOM, ATTIC, NOW)
-    assert not await store.users.unshare(TOM, ATTIC, NOW)
+    assert await store.shares.unshare(TOM, ATTIC, NOW)
+    assert not await store.shares.unshare(TOM, ATTIC, NOW)
     for digest in (b"first", b"second"):
         assert await share(owner_id=MIRA, digest=digest)
         assert TOM == (await store.find_token(digest, NOW)).account_id
     assert [None, None] == [await store.find_token(dead, NOW) for dead in (b"first", keys.digest(TOM_SHARE))]
-    assert ["Cellar", "Attic"] == [resource.server.name for resource in await store.resources(TOM)]
+    assert ["Cellar", "Attic"] == [resource.server.name for resource in await store.list_resources(TOM)]
 
 
 async def test_seeding_again_changes_nothing(store, keys, passwords):
     """The same world at the next start adds nothing and hashes nothing."""
-    before = [await store.account(MIRA), await store.media_servers(), await store.resources(TOM)]
+    before = [await store.find_account_by_id(MIRA), await store.list_media_servers(), await store.list_resources(TOM)]
     await seed(store, WORLD, keys, passwords, NOW + 1000)
-    assert before == [await store.account(MIRA), await store.media_servers(), await store.resources(TOM)]
+    assert before == [
+        await store.find_account_by_id(MIRA),
+        await store.list_media_servers(),
+        await store.list_resources(TOM),
+    ]
 
 
 async def test_seeding_adds_what_is_new(store, keys, passwords):
@@ -313,16 +317,16 @@ async def test_seeding_adds_what_is_new(store, keys, passwords):
     attic = {**SERVERS[0], "port": 9, "share": [*SERVERS[0]["share"], {"account": "zoe"}], "source": [guide, SOURCE]}
     cellar = {**SERVERS[1], "share": [{"account": "mira_quill", "token": "Mi5-cellar_cellar_20"}]}
     accounts = [{**ACCOUNTS[0], "password_hash": HASH.replace("t=1", "t=2")}, tom, ACCOUNTS[2], new]
-    before = await store.account(MIRA)
+    before = await store.find_account_by_id(MIRA)
     world = World.from_dict({"account": accounts, "media_server": [attic, cellar, {"name": "Loft", "owner": "zoe"}]})
     await seed(store, world, keys, passwords, NOW)
     zoe = await store.find_token(keys.digest("Zo3-zoe_zoe_zoe_zoe_"), NOW)
-    assert ["Loft", "Attic"] == [resource.server.name for resource in await store.resources(zoe.account_id)]
-    assert before == await store.account(MIRA)
+    assert ["Loft", "Attic"] == [resource.server.name for resource in await store.list_resources(zoe.account_id)]
+    assert before == await store.find_account_by_id(MIRA)
     assert "" == (await store.find_token(keys.digest("Tm8-harbour_rainy_17"), NOW)).account.record.friendly_name
-    kept, *_ = await store.media_servers()
+    kept, *_ = await store.list_media_servers()
     assert (32401, ["Attic", "Guide"]) == (kept.port, [source.name for source in kept.sources])
-    assert "Mi5-cellar_cellar_20" == keys.unseal((await store.resources(MIRA))[-1].sealed_token)
+    assert "Mi5-cellar_cellar_20" == keys.unseal((await store.list_resources(MIRA))[-1].sealed_token)
 
 
 @pytest.mark.parametrize(
@@ -341,14 +345,14 @@ async def test_seeding_takes_nothing_from_others(store, keys, passwords, account
     world = World.from_dict({"account": [*accounts, {"username": "new", "email": "new@example.test"}]})
     with pytest.raises(StoreConflict) as caught:
         await seed(store, world, keys, passwords, NOW)
-    assert await store.find_account("new") is None
+    assert await store.find_account_by_login("new") is None
     assert MIRA_TOKEN not in str(caught.value)
     assert TOM_SHARE not in str(caught.value)
 
 
 async def test_rows_do_not_print_hashes(store):
     """A row in a traceback or a failed assertion shows no hash and no sealed secret."""
-    row = await store.account(MIRA)
+    row = await store.find_account_by_id(MIRA)
     assert row.password_hash not in repr(row)
     assert f"AccountRow(id={MIRA})" == repr(row)
     with pytest.raises(AttributeError):

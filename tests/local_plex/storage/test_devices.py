@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import pytest
 
-from ticketstub.local_plex.storage.base import DeviceRow, SignIn, StoreConflict
-from ticketstub.local_plex.storage.devices import KnownDevice
-from ticketstub.local_plex.storage.media_servers import Claims
-from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.storage.base import DeviceRow, NewSignIn, StoreConflict
+from ticketstub.local_plex.storage.devices import RegisteredDevice
+from ticketstub.local_plex.storage.media_servers import ClaimRepository
+from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.storage.seed import seed
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.local_plex.world.schema import World
@@ -57,8 +57,8 @@ async def _store(request, tmp_path, keys, passwords):
     await store.close()
 
 
-async def signed_in(store, keys: Keys, token: str, account_id: int = MIRA, now: int = NOW, **changes) -> None:
-    sign_in = SignIn(
+async def signed_in(store, keys: InstanceKeys, token: str, account_id: int = MIRA, now: int = NOW, **changes) -> None:
+    sign_in = NewSignIn(
         account_id=account_id,
         device=KITCHEN,
         digest=keys.digest(token),
@@ -70,29 +70,29 @@ async def signed_in(store, keys: Keys, token: str, account_id: int = MIRA, now: 
 
 
 def new_claim(digest: bytes, account_id: int = MIRA, **changes) -> dict[str, Any]:
-    facts = {"now": NOW, "expires_at": NOW + LIVES, "most": 1000, **changes}
+    facts = {"now": NOW, "expires_at": NOW + LIVES, "max_claims": 1000, **changes}
     return {"digest": digest, "account_id": account_id, **facts}
 
 
 def exchange(digest: bytes, machine: str, number: int = 0, **changes) -> dict[str, Any]:
     facts = {"now": NOW + 1, "sealed_token": b"sealed", **changes}
     server = DeviceRow(client_identifier=machine, provides="server")
-    return {"digest": digest, "server": server, "token_digest": b"%d of %b" % (number, digest), **facts}
+    return {"digest": digest, "device": server, "token_digest": b"%d of %b" % (number, digest), **facts}
 
 
 async def test_a_device_is_kept_whole(store, keys):
     """All that a client said of itself is returned, with both times and its newest living token, sealed."""
     await signed_in(store, keys, "a" * 20)
     await signed_in(store, keys, "b" * 20, now=NOW + 5, expires_at=NOW + 100)
-    attic, kitchen = await store.devices.of(MIRA, NOW + 6)
+    attic, kitchen = await store.devices.list_devices(MIRA, NOW + 6)
     assert (
-        KnownDevice(
+        RegisteredDevice(
             id=kitchen.id, client=KITCHEN, created_at=NOW, last_seen_at=NOW + 5, sealed_token=kitchen.sealed_token
         )
         == kitchen
     )
     assert ["b" * 20, SERVERS] == [keys.unseal(row.sealed_token) for row in (kitchen, attic)]
-    (_, kitchen) = await store.devices.of(MIRA, NOW + 100)
+    (_, kitchen) = await store.devices.list_devices(MIRA, NOW + 100)
     assert "a" * 20 == keys.unseal(kitchen.sealed_token)
 
 
@@ -100,7 +100,7 @@ async def test_removing_ends_every_token_of_the_device(store, keys):
     """The row and all its tokens go in one step; the same client's row of another account stays."""
     for token, account_id in (("a" * 20, MIRA), ("b" * 20, MIRA), ("c" * 20, TOM)):
         await signed_in(store, keys, token, account_id)
-    _, kitchen = await store.devices.of(MIRA, NOW)
+    _, kitchen = await store.devices.list_devices(MIRA, NOW)
     assert not await store.devices.remove(TOM, kitchen.id, NOW + 1)
     assert await store.devices.remove(MIRA, kitchen.id, NOW + 1)
     assert not await store.devices.remove(MIRA, kitchen.id, NOW + 1)
@@ -111,26 +111,26 @@ async def test_removing_ends_every_token_of_the_device(store, keys):
 async def test_seen_is_written_once_an_hour(store, keys):
     """Within the hour nothing is written; after it time and address are, and no address leaves the old one."""
     await signed_in(store, keys, "a" * 20)
-    _, kitchen = await store.devices.of(MIRA, NOW)
-    assert not await store.devices.seen(kitchen.id, "198.51.100.7", NOW + HOUR - 1)
-    assert await store.devices.seen(kitchen.id, "198.51.100.7", NOW + HOUR)
-    assert await store.devices.seen(kitchen.id, None, NOW + 2 * HOUR)
-    _, kitchen = await store.devices.of(MIRA, NOW)
+    _, kitchen = await store.devices.list_devices(MIRA, NOW)
+    assert not await store.devices.record_last_seen(kitchen.id, "198.51.100.7", NOW + HOUR - 1)
+    assert await store.devices.record_last_seen(kitchen.id, "198.51.100.7", NOW + HOUR)
+    assert await store.devices.record_last_seen(kitchen.id, None, NOW + 2 * HOUR)
+    _, kitchen = await store.devices.list_devices(MIRA, NOW)
     assert (NOW, NOW + 2 * HOUR, "198.51.100.7") == (kitchen.created_at, kitchen.last_seen_at, kitchen.client.address)
 
 
 async def test_seeding_gives_media_servers_their_device(store, keys, passwords):
     """A claimed server has a device and a token bound to it, once; nobody's, or a disabled account's, has none."""
     await seed(store, World.from_dict(WORLD), keys, passwords, NOW + 9)
-    (attic,) = await store.devices.of(MIRA, NOW)
+    (attic,) = await store.devices.list_devices(MIRA, NOW)
     row = await store.find_token(keys.digest(SERVERS), NOW)
     assert (ATTIC, "server") == (attic.client.client_identifier, attic.client.provides)
     assert ("server", MIRA, attic.id, ATTIC) == (row.kind, row.account_id, row.device_id, row.machine_identifier)
-    assert [MIRA, None] == [await store.claims.owner(machine) for machine in (ATTIC, LOFT)]
-    assert SERVERS == keys.unseal(await store.claims.server_token(ATTIC, NOW))
-    assert None is await store.claims.server_token(LOFT, NOW)
-    assert () == await store.devices.of(JUNO, NOW)
-    assert [TOM] == [row.id for row in await store.claims.guests(ATTIC, NOW)]
+    assert [MIRA, None] == [await store.claims.get_owner_id(machine) for machine in (ATTIC, LOFT)]
+    assert SERVERS == keys.unseal(await store.claims.get_sealed_server_token(ATTIC, NOW))
+    assert None is await store.claims.get_sealed_server_token(LOFT, NOW)
+    assert () == await store.devices.list_devices(JUNO, NOW)
+    assert [TOM] == [row.id for row in await store.claims.list_guests(ATTIC, NOW)]
 
 
 async def test_a_servers_token_of_somebody_else_is_refused(store, keys, passwords):
@@ -141,7 +141,7 @@ async def test_a_servers_token_of_somebody_else_is_refused(store, keys, password
         with pytest.raises(StoreConflict) as caught:
             await seed(store, world, keys, passwords, NOW)
         assert token not in str(caught.value)
-        assert 3 == len(await store.media_servers())
+        assert 3 == len(await store.list_media_servers())
 
 
 async def test_a_chosen_token_is_added_later(store, keys, passwords):
@@ -150,36 +150,39 @@ async def test_a_chosen_token_is_added_later(store, keys, passwords):
     await seed(store, World.from_dict(grown), keys, passwords, NOW + 1)
     kinds = {(await store.find_token(keys.digest(text), NOW)).kind for text in (SERVERS, "Zz9-zz_zz_zz_zz_zz_9")}
     assert {"server"} == kinds
-    assert 1 == len(await store.devices.of(MIRA, NOW))
+    assert 1 == len(await store.devices.list_devices(MIRA, NOW))
 
 
 async def test_a_server_is_released(store, keys, passwords):
     """Its token, its shares and its device end together, it is nobody's resource, and seeding brings nothing back."""
-    assert [True, False] == [await store.claims.release(ATTIC, NOW + 1) for _ in range(2)]
-    assert not await store.claims.release("no such machine", NOW + 1)
+    assert [True, False] == [await store.claims.unclaim(ATTIC, NOW + 1) for _ in range(2)]
+    assert not await store.claims.unclaim("no such machine", NOW + 1)
     await seed(store, World.from_dict(WORLD), keys, passwords, NOW + 2)
     for token in (SERVERS, TOM_SHARE):
         assert None is await store.find_token(keys.digest(token), NOW + 2)
     assert (None, (), ()) == (
-        await store.claims.owner(ATTIC),
-        await store.devices.of(MIRA, NOW),
-        await store.claims.guests(ATTIC, NOW),
+        await store.claims.get_owner_id(ATTIC),
+        await store.devices.list_devices(MIRA, NOW),
+        await store.claims.list_guests(ATTIC, NOW),
     )
-    assert ([], []) == ([*await store.resources(MIRA)], [*await store.resources(TOM)])
+    assert ([], []) == ([*await store.list_resources(MIRA)], [*await store.list_resources(TOM)])
     assert await store.find_token(keys.digest(MIRAS), NOW + 2)
 
 
 async def test_removing_the_device_of_a_server_releases_it(store, keys):
     """The same by its device's number."""
-    (attic,) = await store.devices.of(MIRA, NOW)
+    (attic,) = await store.devices.list_devices(MIRA, NOW)
     assert await store.devices.remove(MIRA, attic.id, NOW + 1)
-    assert (None, None) == (await store.claims.owner(ATTIC), await store.find_token(keys.digest(TOM_SHARE), NOW + 1))
+    assert (None, None) == (
+        await store.claims.get_owner_id(ATTIC),
+        await store.find_token(keys.digest(TOM_SHARE), NOW + 1),
+    )
 
 
 async def test_a_client_that_calls_itself_a_server_is_none(store, keys):
     """Removing a device whose identifier is another account's media server leaves that server alone."""
     token = "a" * 20
-    posing = SignIn(
+    posing = NewSignIn(
         account_id=TOM,
         device=DeviceRow(client_identifier=ATTIC),
         digest=keys.digest(token),
@@ -187,9 +190,9 @@ async def test_a_client_that_calls_itself_a_server_is_none(store, keys):
         now=NOW,
     )
     assert await store.sign_in(posing)
-    (posed,) = await store.devices.of(TOM, NOW)
+    (posed,) = await store.devices.list_devices(TOM, NOW)
     assert await store.devices.remove(TOM, posed.id, NOW + 1)
-    assert MIRA == await store.claims.owner(ATTIC)
+    assert MIRA == await store.claims.get_owner_id(ATTIC)
     assert await store.find_token(keys.digest(SERVERS), NOW + 1)
 
 
@@ -198,7 +201,7 @@ async def test_an_exchange_gives_the_server_away_once(store):
     assert await store.claims.create(**new_claim(b"c"))
     assert [MIRA, False] == [await store.claims.exchange(**exchange(b"c", LOFT, number)) for number in range(2)]
     row = await store.find_token(b"0 of c", NOW + 1)
-    assert ("server", LOFT, MIRA) == (row.kind, row.machine_identifier, await store.claims.owner(LOFT))
+    assert ("server", LOFT, MIRA) == (row.kind, row.machine_identifier, await store.claims.get_owner_id(LOFT))
     assert await store.claims.create(**new_claim(b"d"))
     assert False is await store.claims.exchange(**exchange(b"d", LOFT, now=NOW + LIVES))
     assert False is await store.claims.exchange(**exchange(b"never made", LOFT))
@@ -210,9 +213,9 @@ async def test_a_refused_exchange_spends_nothing(store):
     assert await store.claims.create(**new_claim(b"miras"))
     assert await store.claims.create(**new_claim(b"junos", JUNO))
     assert False is await store.claims.exchange(**exchange(b"toms", ATTIC))
-    assert False is await store.claims.exchange(**exchange(b"miras", ATTIC, first=True))
+    assert False is await store.claims.exchange(**exchange(b"miras", ATTIC, refuse_owned=True))
     assert False is await store.claims.exchange(**exchange(b"junos", LOFT))
-    assert [MIRA, None] == [await store.claims.owner(machine) for machine in (ATTIC, LOFT)]
+    assert [MIRA, None] == [await store.claims.get_owner_id(machine) for machine in (ATTIC, LOFT)]
     assert [TOM, MIRA] == [
         await store.claims.exchange(**exchange(b"toms", LOFT)),
         await store.claims.exchange(**exchange(b"miras", ATTIC)),
@@ -222,33 +225,33 @@ async def test_a_refused_exchange_spends_nothing(store):
 async def test_a_claim_ends_with_the_token_that_asked(store, keys):
     """A claim token whose asking token was revoked is refused."""
     await signed_in(store, keys, "a" * 20)
-    assert await store.claims.create(**new_claim(b"c", origin=keys.digest("a" * 20)))
+    assert await store.claims.create(**new_claim(b"c", requester_digest=keys.digest("a" * 20)))
     assert await store.revoke_token(keys.digest("a" * 20), NOW)
     assert False is await store.claims.exchange(**exchange(b"c", LOFT))
 
 
 async def test_only_so_many_claims_are_alive(store):
-    """Beyond `most` none is made; spent ones and those that are over do not count, nor do others'."""
-    made = [await store.claims.create(**new_claim(b"%d" % number, most=2)) for number in range(3)]
+    """Beyond `max_claims` none is made; spent ones and those that are over do not count, nor do others'."""
+    made = [await store.claims.create(**new_claim(b"%d" % number, max_claims=2)) for number in range(3)]
     assert [True, True, False] == made
-    assert await store.claims.create(**new_claim(b"toms", TOM, most=2))
+    assert await store.claims.create(**new_claim(b"toms", TOM, max_claims=2))
     assert MIRA == await store.claims.exchange(**exchange(b"0", LOFT))
-    assert await store.claims.create(**new_claim(b"3", most=2))
-    assert not await store.claims.create(**new_claim(b"4", most=2))
-    assert await store.claims.create(**new_claim(b"5", most=2, now=NOW + LIVES, expires_at=NOW + 2 * LIVES))
+    assert await store.claims.create(**new_claim(b"3", max_claims=2))
+    assert not await store.claims.create(**new_claim(b"4", max_claims=2))
+    assert await store.claims.create(**new_claim(b"5", max_claims=2, now=NOW + LIVES, expires_at=NOW + 2 * LIVES))
 
 
-class Naive(Claims):
+class Naive(ClaimRepository):
     """What `exchange` must not be: it looks first and writes then."""
 
     async def exchange(self, *, digest: bytes, **_exchange: Any) -> int | Literal[False]:
         """Read, think, write: of many at once all have read before the first writes."""
-        found = self._reader.one("SELECT account_id FROM claim WHERE digest = ?1 AND spent_at IS NULL", digest)
+        found = self._reader.fetch_one("SELECT account_id FROM claim WHERE digest = ?1 AND spent_at IS NULL", digest)
         await asyncio.sleep(0)
         if found is None:
             return False
-        await self.transaction(
-            lambda transaction: transaction.run("UPDATE claim SET spent_at = ?2 WHERE digest = ?1", digest, 1)
+        await self.run_in_transaction(
+            lambda transaction: transaction.execute("UPDATE claim SET spent_at = ?2 WHERE digest = ?1", digest, 1)
         )
         account_id: int = found[0]
         return account_id
@@ -270,7 +273,7 @@ async def test_of_64_at_once_one_wins_in_each_of_50_rounds(tmp_path, keys, passw
     store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
     await seed(store, World.from_dict(WORLD), keys, passwords, NOW)
     assert [1] * ROUNDS == await winners(store, store.claims, ROUNDS)
-    assert 1 + ROUNDS == len(await store.devices.of(MIRA, NOW))
+    assert 1 + ROUNDS == len(await store.devices.list_devices(MIRA, NOW))
     await store.close()
 
 

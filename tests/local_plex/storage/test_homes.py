@@ -9,7 +9,7 @@ import pytest
 
 from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, StoreConflict
 from ticketstub.local_plex.storage.members import HomeRow
-from ticketstub.local_plex.storage.seed import managed_record, seed
+from ticketstub.local_plex.storage.seed import build_managed_record, seed
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.local_plex.world.schema import World, WorldManaged
 from ticketstub.models import Account
@@ -48,7 +48,7 @@ def code(text: str) -> str:
 
 def managed(number: int) -> AccountRow:
     made = WorldManaged(title=f"Kid {number}", id=800_000_000 + number, uuid=f"{number:016x}")
-    return AccountRow(id=made.id, record=managed_record(made, NOW))
+    return AccountRow(id=made.id, record=build_managed_record(made, NOW))
 
 
 def switching(
@@ -56,7 +56,7 @@ def switching(
 ) -> dict[str, Any]:
     return {
         "caller_id": caller,
-        "by": keys.digest(by) if by else None,
+        "caller_digest": keys.digest(by) if by else None,
         "account_id": to,
         "passcode_hash": stored,
         "device": CLIENT,
@@ -67,21 +67,21 @@ def switching(
 
 
 async def record(store, account_id: int) -> Account:
-    found = await store.account(account_id)
+    found = await store.find_account_by_id(account_id)
     return found.record
 
 
 async def members(store, account_id: int = MIRA) -> list[int]:
-    home = await store.homes.of(account_id)
+    home = await store.homes.find_home(account_id)
     return [member.account.id for member in home.members] if home else []
 
 
 async def test_a_worlds_home(store, keys):
     """A world's Home has its members, the administrator first, and each account describes it."""
-    home = await store.homes.of(TOM)
+    home = await store.homes.find_home(TOM)
     assert ("Quill home", MIRA, [MIRA, TOM, PIP]) == (home.name, home.admin_id, await members(store))
-    assert [True, False, False] == [member.admin for member in home.members]
-    assert await store.homes.of(NILS) is None
+    assert [True, False, False] == [member.is_admin for member in home.members]
+    assert await store.homes.find_home(NILS) is None
     told = [await record(store, account) for account in (MIRA, TOM, PIP)]
     assert [(True, 3, True, False), (True, 3, False, True), (True, 3, False, False)] == [
         (each.home, each.home_size, each.home_admin, each.guest) for each in told
@@ -97,18 +97,18 @@ async def test_a_worlds_home(store, keys):
 
 async def test_a_managed_user_has_no_login(store):
     """Nobody signs in as a managed user: neither its title nor an empty name is a login."""
-    assert [None, None] == [await store.find_account(login) for login in ("Pip", "")]
+    assert [None, None] == [await store.find_account_by_login(login) for login in ("Pip", "")]
 
 
 async def test_seeding_again_changes_nothing(store, keys, passwords):
     """The same world at a second start leaves Home, members and versions as they were, also who left or was removed."""
-    home = await store.homes.of(MIRA)
-    assert await store.homes.remove(home.id, TOM, NOW)
-    assert await store.homes.remove(home.id, PIP, NOW)
+    home = await store.homes.find_home(MIRA)
+    assert await store.homes.remove_member(home.id, TOM, NOW)
+    assert await store.homes.remove_member(home.id, PIP, NOW)
     assert await store.homes.set_passcode(MIRA, None, code("1"), NOW)
-    before = await store.homes.of(MIRA)
+    before = await store.homes.find_home(MIRA)
     await seed(store, WORLD, keys, passwords, NOW + 1)
-    assert before == await store.homes.of(MIRA)
+    assert before == await store.homes.find_home(MIRA)
     assert [MIRA] == await members(store)
     assert await store.find_token(keys.digest(PIP_TOKEN), NOW) is None
 
@@ -117,7 +117,7 @@ async def test_what_a_world_adds_later(store, keys, passwords):
     """New members and managed users of a known Home come in at the next start."""
     later = {**HOME, "member": [{"account": "tom"}, {"account": "nils"}], "managed": [{"title": "Ada"}]}
     await seed(store, World.from_dict({"account": ACCOUNTS, "home": [later]}), keys, passwords, NOW)
-    home = await store.homes.of(NILS)
+    home = await store.homes.find_home(NILS)
     assert ["mira_quill", "tom", "Pip", "nils", "Ada"] == [member.account.record.title for member in home.members]
     assert {5} == {member.account.record.home_size for member in home.members}
     assert (await record(store, TOM)).guest is True  # as it was
@@ -172,12 +172,12 @@ async def test_a_browser_switches_by_what_is_so(store):
     """A browser goes on as another only while both are in one Home and the passcode is the one that was looked at."""
     lives = {"now": NOW, "expires_at": NOW + 100}
     assert await store.sessions.create(digest=b"mira", account_id=MIRA, **lives)
-    to = {"digest": b"pip", "account_id": PIP, "replaces": b"mira", "by": MIRA, **lives}
+    to = {"digest": b"pip", "account_id": PIP, "replaced_digest": b"mira", "switched_by": MIRA, **lives}
     await store.homes.set_passcode(PIP, None, code("1"), NOW)
-    assert not await store.sessions.rotate(**to)
-    assert not await store.sessions.rotate(**to | {"account_id": NILS})
+    assert not await store.sessions.switch_user(**to)
+    assert not await store.sessions.switch_user(**to | {"account_id": NILS})
     assert await store.sessions.find(b"mira", NOW)
-    assert await store.sessions.rotate(**to, passcode_hash=code("1"))
+    assert await store.sessions.switch_user(**to, passcode_hash=code("1"))
 
 
 async def test_a_passcode(store):
@@ -187,13 +187,13 @@ async def test_a_passcode(store):
     assert tom.protected
     assert tom.pin is not None
     assert 32 == len(tom.pin.reveal())
-    assert code("1") == await store.homes.passcode_hash(TOM)
-    home = await store.homes.of(TOM)
+    assert code("1") == await store.homes.get_passcode_hash(TOM)
+    home = await store.homes.find_home(TOM)
     assert [NOW, NOW + 5, NOW] == [member.changed_at for member in home.members]
     assert not await store.homes.set_passcode(TOM, None, code("2"), NOW)
     assert await store.homes.set_passcode(TOM, code("1"), None, NOW)
     tom = await record(store, TOM)
-    assert (False, None, None) == (tom.protected, tom.pin, await store.homes.passcode_hash(TOM))
+    assert (False, None, None) == (tom.protected, tom.pin, await store.homes.get_passcode_hash(TOM))
 
 
 async def test_of_many_passcodes_at_once_one_is_kept(store):
@@ -202,37 +202,37 @@ async def test_of_many_passcodes_at_once_one_is_kept(store):
     new = [code(f"{number}") for number in range(1, 21)]
     won = await asyncio.gather(*(store.homes.set_passcode(TOM, code("0"), each, NOW) for each in new))
     assert 1 == sum(won)
-    assert new[won.index(True)] == await store.homes.passcode_hash(TOM)
+    assert new[won.index(True)] == await store.homes.get_passcode_hash(TOM)
 
 
 async def test_of_many_new_members_at_once_as_many_come_in_as_there_is_room(store):
     """Thirty managed users at once: twelve come in beside the three, and fifteen is what everybody says."""
     unused = HomeRow(id=700_000_009, name="unused", admin_id=MIRA)
-    won = await asyncio.gather(*(store.homes.add_managed(unused, managed(n), NOW) for n in range(30)))
+    won = await asyncio.gather(*(store.homes.add_managed_user(unused, managed(n), NOW) for n in range(30)))
     assert 12 == sum(won)
     assert 15 == len(await members(store))
     assert {15} == {(await record(store, account)).home_size for account in await members(store)}
     for number, came in enumerate(won):
-        assert came is (await store.account(800_000_000 + number) is not None)
+        assert came is (await store.find_account_by_id(800_000_000 + number) is not None)
 
 
 async def test_only_an_administrator_adds(store):
     """Another member adds nobody; an account without Home gets one, once; an id that is taken is refused."""
     other = HomeRow(id=700_000_002, name="x", admin_id=TOM)
-    assert not await store.homes.add_managed(other, managed(1), NOW)
+    assert not await store.homes.add_managed_user(other, managed(1), NOW)
     assert not await store.homes.invite(other, NILS, NOW)
     assert [MIRA, TOM, PIP] == await members(store, TOM)
-    assert [True, True] == [await store.homes.add_managed(OWN_HOME, managed(number), NOW) for number in (1, 2)]
+    assert [True, True] == [await store.homes.add_managed_user(OWN_HOME, managed(number), NOW) for number in (1, 2)]
     assert [NILS, 800_000_001, 800_000_002] == await members(store, NILS)
-    assert not await store.homes.add_managed(OWN_HOME, managed(2), NOW)
+    assert not await store.homes.add_managed_user(OWN_HOME, managed(2), NOW)
     taken = HomeRow(id=OWN_HOME.id, name="x", admin_id=GONE)
-    assert not await store.homes.add_managed(taken, managed(3), NOW)
-    assert "nils's home" == (await store.homes.of(NILS)).name
+    assert not await store.homes.add_managed_user(taken, managed(3), NOW)
+    assert "nils's home" == (await store.homes.find_home(NILS)).name
 
 
 async def test_a_removal(store, keys):
     """A removal ends what came of switches from and to that member, whoever switched on; oneself stays signed in."""
-    home = await store.homes.of(MIRA)
+    home = await store.homes.find_home(MIRA)
     tokens = {name: name * 20 for name in "abcdef"}
     made = [
         switching(keys, tokens["a"], MIRA, TOM),
@@ -244,23 +244,23 @@ async def test_a_removal(store, keys):
     ]
     for each in made:
         assert await store.homes.switch(**each)
-    assert await store.homes.remove(home.id, TOM, NOW)
+    assert await store.homes.remove_member(home.id, TOM, NOW)
     alive = {name for name, token in tokens.items() if await store.find_token(keys.digest(token), NOW)}
     assert {"d", "e", "f"} == alive
     tom = await record(store, TOM)
     assert (False, False, 1, False) == (tom.home, tom.guest, tom.home_size, tom.home_admin)
-    assert [False, False] == [await store.homes.remove(home.id, account, NOW) for account in (TOM, MIRA)]
-    assert not await store.homes.remove(home.id + 1, PIP, NOW)
+    assert [False, False] == [await store.homes.remove_member(home.id, account, NOW) for account in (TOM, MIRA)]
+    assert not await store.homes.remove_member(home.id + 1, PIP, NOW)
     assert [MIRA, PIP] == await members(store)
 
 
 async def test_a_managed_user_ends_with_its_removal(store, keys):
     """Its account is off, and every token of it is dead, the world's known one included."""
-    home = await store.homes.of(MIRA)
+    home = await store.homes.find_home(MIRA)
     await store.homes.switch(**switching(keys, "t" * 20))
-    assert await store.homes.remove(home.id, PIP, NOW)
+    assert await store.homes.remove_member(home.id, PIP, NOW)
     assert [None, None] == [await store.find_token(keys.digest(token), NOW) for token in ("t" * 20, PIP_TOKEN)]
-    assert (await store.account(PIP)).disabled
+    assert (await store.find_account_by_id(PIP)).disabled
     assert not await store.homes.switch(**switching(keys, "u" * 20))
 
 
@@ -271,17 +271,22 @@ async def test_invitations(store):
     assert not await store.homes.invite(unused, NILS, NOW)
     assert not await store.homes.invite(unused, TOM, NOW)
     (received,), (sent,) = (
-        await store.homes.invitations(NILS, sent=False),
-        await store.homes.invitations(MIRA, sent=True),
+        await store.homes.list_invitations(NILS, sent=False),
+        await store.homes.list_invitations(MIRA, sent=True),
     )
-    assert (received.id, MIRA, NILS, NOW) == (sent.id, received.other.id, sent.other.id, sent.created_at)
-    assert not await store.homes.accept(received.id, TOM, NOW)
-    assert not await store.homes.drop_invitation(received.id, MIRA, sent=False)
-    assert not await store.homes.drop_invitation(received.id, NILS, sent=True)
-    won = await asyncio.gather(*(store.homes.accept(received.id, NILS, NOW) for _ in range(8)))
+    assert (received.id, MIRA, NILS, NOW) == (
+        sent.id,
+        received.other_account.id,
+        sent.other_account.id,
+        sent.created_at,
+    )
+    assert not await store.homes.accept_invitation(received.id, TOM, NOW)
+    assert not await store.homes.delete_invitation(received.id, MIRA, sent=False)
+    assert not await store.homes.delete_invitation(received.id, NILS, sent=True)
+    won = await asyncio.gather(*(store.homes.accept_invitation(received.id, NILS, NOW) for _ in range(8)))
     assert 1 == sum(won)
     assert [MIRA, TOM, PIP, NILS] == await members(store)
     assert ((), ()) == (
-        await store.homes.invitations(NILS, sent=False),
-        await store.homes.invitations(MIRA, sent=True),
+        await store.homes.list_invitations(NILS, sent=False),
+        await store.homes.list_invitations(MIRA, sent=True),
     )

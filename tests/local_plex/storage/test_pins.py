@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ticketstub.local_plex.storage.accounts import keep_token, note_device
-from ticketstub.local_plex.storage.base import DeviceRow, SignIn, StoreUnavailable
-from ticketstub.local_plex.storage.database import Statements, in_transaction
-from ticketstub.local_plex.storage.pins import PinRow, Pins
+from ticketstub.local_plex.storage.accounts import insert_token, upsert_device
+from ticketstub.local_plex.storage.base import DeviceRow, NewSignIn, StoreUnavailable
+from ticketstub.local_plex.storage.database import Transaction, transactional
+from ticketstub.local_plex.storage.pins import PinRepository, PinRow
 from ticketstub.local_plex.storage.seed import seed
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.local_plex.world.schema import World
@@ -46,7 +46,7 @@ def pin(**changes: Any) -> PinRow:
 
 def link(keys, pin_id: int = 1402233445, account: int = MIRA, token: str = TOKEN, **changes) -> dict[str, Any]:
     facts: dict[str, Any] = {"pin_id": pin_id, "account_id": account, "now": NOW}
-    return {**facts, "digest": keys.digest(token), "sealed_token": keys.seal(token), **changes}
+    return {**facts, "token_digest": keys.digest(token), "sealed_token": keys.seal(token), **changes}
 
 
 async def test_what_ended_approves_nothing(store, keys):
@@ -55,25 +55,25 @@ async def test_what_ended_approves_nothing(store, keys):
         await store.pins.create(pin(id=number + 1, code=f"AAA{number}"), ROOM)
         asker = ended.encode()
         if ended == "token":
-            signing = SignIn(account_id=MIRA, device=CLIENT, digest=asker, sealed_token=b"s", now=NOW)
+            signing = NewSignIn(account_id=MIRA, device=CLIENT, digest=asker, sealed_token=b"s", now=NOW)
             assert await store.sign_in(signing)
             assert await store.revoke_token(asker, NOW)
         else:
             await store.sessions.create(digest=asker, account_id=MIRA, now=NOW, expires_at=NOW + 9)
-            assert await store.sessions.end(asker, NOW)
-        assert not await store.pins.link(**link(keys, number + 1, asker=asker))
+            assert await store.sessions.delete(asker, NOW)
+        assert not await store.pins.link(**link(keys, number + 1, approver_digest=asker))
         assert (await store.pins.find(number + 1, NOW)).account_id is None
         assert await store.find_token(keys.digest(TOKEN), NOW) is None
 
 
 async def test_what_is_alive_approves(store, keys):
     """A living token and a living session do."""
-    signing = SignIn(account_id=MIRA, device=CLIENT, digest=b"token", sealed_token=b"s", now=NOW)
+    signing = NewSignIn(account_id=MIRA, device=CLIENT, digest=b"token", sealed_token=b"s", now=NOW)
     assert await store.sign_in(signing)
     assert await store.sessions.create(digest=b"session", account_id=MIRA, now=NOW, expires_at=NOW + 9)
     for number, asker in enumerate((b"token", b"session")):
         await store.pins.create(pin(id=number + 1, code=f"AAA{number}"), ROOM)
-        assert await store.pins.link(**link(keys, number + 1, token=f"{number}" * 20, asker=asker))
+        assert await store.pins.link(**link(keys, number + 1, token=f"{number}" * 20, approver_digest=asker))
 
 
 async def test_a_new_pin(store):
@@ -81,7 +81,7 @@ async def test_a_new_pin(store):
     made = pin(strong=True, code="k3v9x0q7r2m5t8w1y4z6a0b3c", jwk='{"kid":"demo-key-1"}')
     assert "made" == await store.pins.create(made, ROOM)
     assert made == await store.pins.find(made.id, NOW)
-    assert made == await store.pins.find_code(made.code, NOW)
+    assert made == await store.pins.find_by_code(made.code, NOW)
     assert (None, None, None, None) == (
         made.account_id,
         made.sealed_token,
@@ -95,7 +95,7 @@ async def test_what_is_not_there(store):
     await store.pins.create(pin(), ROOM)
     assert await store.pins.find(1402233446, NOW) is None
     for code in ("", "h7qk", "H7QK ", "H7Q", "%", "H7QK\0"):
-        assert await store.pins.find_code(code, NOW) is None
+        assert await store.pins.find_by_code(code, NOW) is None
 
 
 async def test_a_pin_that_is_over(store, keys):
@@ -104,7 +104,7 @@ async def test_a_pin_that_is_over(store, keys):
     end = NOW + 900
     assert await store.pins.find(1402233445, end - 1)
     assert await store.pins.find(1402233445, end) is None
-    assert await store.pins.find_code("H7QK", end) is None
+    assert await store.pins.find_by_code("H7QK", end) is None
     assert not await store.pins.link(**link(keys, now=end))
     assert not await store.pins.deny(1402233445, end)
     assert await store.find_token(keys.digest(TOKEN), end) is None
@@ -115,7 +115,7 @@ async def test_ids_and_codes_are_of_one_living_pin(store):
     assert "made" == await store.pins.create(pin(), ROOM)
     assert "taken" == await store.pins.create(pin(code="OTHR"), ROOM)
     assert "taken" == await store.pins.create(pin(id=1402233446), ROOM)
-    assert await store.pins.find_code("OTHR", NOW) is None
+    assert await store.pins.find_by_code("OTHR", NOW) is None
     later = pin(created_at=NOW + 900, expires_at=NOW + 1800)
     assert "made" == await store.pins.create(later, ROOM)
 
@@ -189,7 +189,7 @@ async def test_a_link_that_cannot_be_kept(store, keys):
 async def test_a_pin_with_a_key(store, keys):
     """A PIN with a key is linked without a token; its device is noted."""
     await store.pins.create(pin(jwk='{"kid":"demo-key-1"}'), ROOM)
-    assert await store.pins.link(**link(keys, digest=None, sealed_token=None))
+    assert await store.pins.link(**link(keys, token_digest=None, sealed_token=None))
     found = await store.pins.find(1402233445, NOW)
     assert (MIRA, None) == (found.account_id, found.sealed_token)
 
@@ -200,7 +200,7 @@ async def test_denying(store, keys):
     assert await store.pins.deny(1402233445, NOW + 5)
     assert not await store.pins.deny(1402233445, NOW + 5)
     assert not await store.pins.link(**link(keys))
-    assert NOW + 5 == (await store.pins.find_code("H7QK", NOW + 5)).denied_at
+    assert NOW + 5 == (await store.pins.find_by_code("H7QK", NOW + 5)).denied_at
     await store.pins.create(pin(id=2, code="A002"), ROOM)
     assert await store.pins.link(**link(keys, 2))
     assert not await store.pins.deny(2, NOW)
@@ -289,7 +289,7 @@ _NAIVE = """
 """
 
 
-class NaivePins(Pins):
+class NaivePins(PinRepository):
     """The mutant: looks first, and links then. All of a round look before the first links: no chance is needed."""
 
     all_have_looked: asyncio.Barrier
@@ -301,24 +301,24 @@ class NaivePins(Pins):
             return False
         return await self._naive_link(**link)
 
-    @in_transaction
+    @transactional
     def _naive_link(
         self,
-        transaction: Statements,
+        transaction: Transaction,
         pin_id: int,
         account_id: int,
-        digest: bytes,
+        token_digest: bytes,
         sealed_token: bytes,
         now: int,
     ) -> bool:
-        transaction.run(_NAIVE, pin_id, account_id, now, sealed_token)
-        keep_token(
+        transaction.execute(_NAIVE, pin_id, account_id, now, sealed_token)
+        insert_token(
             transaction,
-            digest=digest,
+            digest=token_digest,
             sealed=sealed_token,
             kind="account",
             account_id=account_id,
-            device_id=note_device(transaction, account_id, CLIENT, now) or 0,
+            device_id=upsert_device(transaction, account_id, CLIENT, now) or 0,
             now=now,
         )
         return True

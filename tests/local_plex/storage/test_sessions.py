@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ticketstub.local_plex.storage.accounts import add_account
-from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, SignIn
+from ticketstub.local_plex.storage.accounts import insert_account
+from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, NewSignIn
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.models import Account
 
@@ -30,7 +30,7 @@ def account(number: int, *, disabled: bool = False) -> AccountRow:
 async def _store(request: pytest.FixtureRequest, tmp_path):
     store = SqliteStore(None if request.param == "memory" else f"sqlite:///{tmp_path / 'local.db'}")
     for row in (account(MIRA), account(OFF, disabled=True)):
-        await store.transaction(partial(add_account, new=row, now=NOW))
+        await store.run_in_transaction(partial(insert_account, account=row, now=NOW))
     yield store
     await store.close()
 
@@ -49,9 +49,9 @@ async def test_no_session_for_an_account_that_is_off(store: SqliteStore) -> None
     """A disabled account, or one that never was, gets none, and ends nobody's."""
     await store.sessions.create(**new())
     for number in (OFF, 1):
-        other = new(digest=b"other", account_id=number, replaces=b"new")
+        other = new(digest=b"other", account_id=number, replaced_digest=b"new")
         assert not await store.sessions.create(**other)
-        assert not await store.sessions.rotate(**other)
+        assert not await store.sessions.switch_user(**other)
         assert await store.sessions.find(b"other", NOW) is None
     assert await store.sessions.find(b"new", NOW)
 
@@ -59,15 +59,15 @@ async def test_no_session_for_an_account_that_is_off(store: SqliteStore) -> None
 async def test_ending(store: SqliteStore) -> None:
     """A session ends once, for ever."""
     await store.sessions.create(**new())
-    assert await store.sessions.end(b"new", NOW)
+    assert await store.sessions.delete(b"new", NOW)
     assert await store.sessions.find(b"new", NOW) is None
-    assert not await store.sessions.end(b"new", NOW)
+    assert not await store.sessions.delete(b"new", NOW)
 
 
 async def test_signing_in_ends_what_was_there(store: SqliteStore) -> None:
     """A new session takes the place of the one that it names, if there is one."""
-    assert await store.sessions.create(**new(replaces=b"never"))
-    assert await store.sessions.create(**new(digest=b"next", replaces=b"new"))
+    assert await store.sessions.create(**new(replaced_digest=b"never"))
+    assert await store.sessions.create(**new(digest=b"next", replaced_digest=b"new"))
     assert await store.sessions.find(b"new", NOW) is None
     assert await store.sessions.find(b"next", NOW)
 
@@ -75,14 +75,14 @@ async def test_signing_in_ends_what_was_there(store: SqliteStore) -> None:
 async def test_only_a_living_session_rotates(store: SqliteStore) -> None:
     """A switch needs the session that it starts from: of many at once exactly one gets on."""
     await store.sessions.create(**new())
-    wanted = [new(digest=b"%d" % number, replaces=b"new") for number in range(16)]
-    won = await asyncio.gather(*(store.sessions.rotate(**one) for one in wanted))
+    wanted = [new(digest=b"%d" % number, replaced_digest=b"new") for number in range(16)]
+    won = await asyncio.gather(*(store.sessions.switch_user(**one) for one in wanted))
     assert 1 == sum(won)
     alive = [one["digest"] for one in wanted if await store.sessions.find(one["digest"], NOW)]
     assert [wanted[won.index(True)]["digest"]] == alive
-    late = new(digest=b"late", replaces=alive[0], now=NOW + 100, expires_at=NOW + 200)
-    assert not await store.sessions.rotate(**late)
-    assert not await store.sessions.rotate(**new(digest=b"none"))
+    late = new(digest=b"late", replaced_digest=alive[0], now=NOW + 100, expires_at=NOW + 200)
+    assert not await store.sessions.switch_user(**late)
+    assert not await store.sessions.switch_user(**new(digest=b"none"))
 
 
 async def test_a_step_is_spent_once(store: SqliteStore) -> None:
@@ -90,7 +90,7 @@ async def test_a_step_is_spent_once(store: SqliteStore) -> None:
     wanted = [new(digest=b"%d" % number, verification_step=7) for number in range(16)]
     assert 1 == sum(await asyncio.gather(*(store.sessions.create(**one) for one in wanted)))
     for step in (7, 6):
-        over_api = SignIn(
+        over_api = NewSignIn(
             account_id=MIRA,
             device=DeviceRow(client_identifier="x"),
             digest=b"t" * 32,

@@ -13,10 +13,10 @@ from contextlib import closing
 import pytest
 
 from ticketstub.local_plex.storage import sqlite_file
-from ticketstub.local_plex.storage.base import DeviceRow, SignIn, StoreError, StoreUnavailable
+from ticketstub.local_plex.storage.base import DeviceRow, NewSignIn, StoreError, StoreUnavailable
 from ticketstub.local_plex.storage.database import ThreadWriter
-from ticketstub.local_plex.storage.schema import VERSION
-from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.storage.schema import SCHEMA_VERSION
+from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.storage.seed import seed
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.local_plex.world.schema import World
@@ -43,17 +43,17 @@ async def _opening(path):
         await store.close()
 
 
-def signing_in(keys: Keys, token: str, step: int | None = None) -> SignIn:
+def signing_in(keys: InstanceKeys, token: str, step: int | None = None) -> NewSignIn:
     device = DeviceRow(client_identifier="demo-client-7c1f")
     sealed = keys.seal(token)
-    return SignIn(
+    return NewSignIn(
         account_id=MIRA, device=device, digest=keys.digest(token), sealed_token=sealed, now=NOW, verification_step=step
     )
 
 
 async def test_no_secret_in_any_file(opening, path, keys, passwords):
     """S2: no token, password or verification secret is in the database, its log or its index, in any usual form."""
-    store, world, fresh = opening(), World.demo(), keys.new_token()
+    store, world, fresh = opening(), World.demo(), keys.generate_token()
     await seed(store, world, keys, passwords, NOW)
     assert await store.sign_in(signing_in(keys, fresh, 1))
     accounts = world.accounts
@@ -74,7 +74,7 @@ async def test_no_secret_in_any_file(opening, path, keys, passwords):
 async def test_only_the_owner_reads_it(opening, path):
     """The file and what SQLite puts beside it are for the owner alone."""
     store = opening()
-    assert await store.find_account("x") is None
+    assert await store.find_account_by_login("x") is None
     assert {0o600} == {file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
 
 
@@ -82,25 +82,25 @@ async def test_what_was_acknowledged_survives(opening, path, keys, passwords):
     """A write that was answered is there after the file is opened again, and for another connection at once."""
     first = opening()
     await seed(first, World.demo(), keys, passwords, NOW)
-    token = keys.new_token()
+    token = keys.generate_token()
     assert await first.sign_in(signing_in(keys, token, 5))
     second = opening()
     assert MIRA == (await second.find_token(keys.digest(token), NOW)).account_id
     await first.close()
     third = opening()
     assert MIRA == (await third.find_token(keys.digest(token), NOW)).account_id
-    assert not await third.sign_in(signing_in(keys, keys.new_token(), 5))
+    assert not await third.sign_in(signing_in(keys, keys.generate_token(), 5))
 
 
 async def test_commits_are_durable(path, real_syncs):
     """I1: the writer syncs at every commit, in WAL mode, with foreign keys; the reader cannot write."""
-    sqlite_file.prepare(path)
-    with closing(sqlite_file.writer(path, None)) as writer, closing(sqlite_file.reader(path)) as reader:
+    sqlite_file.prepare_database(path)
+    with closing(sqlite_file.open_writer(path, None)) as writer, closing(sqlite_file.open_reader(path)) as reader:
         asked = [
             writer.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode", "foreign_keys")
         ]
         assert [2, "wal", 1] == asked
-        assert VERSION == reader.execute("PRAGMA user_version").fetchone()[0]
+        assert SCHEMA_VERSION == reader.execute("PRAGMA user_version").fetchone()[0]
         with pytest.raises(sqlite3.OperationalError):
             reader.execute("DELETE FROM account")
 
@@ -119,7 +119,7 @@ async def test_commits_are_grouped(opening, keys, passwords):
     blocking = asyncio.create_task(store._writer.run(wait))
     assert await asyncio.to_thread(held.wait, 5)
     statements.clear()
-    tokens = [keys.new_token() for _ in range(20)]
+    tokens = [keys.generate_token() for _ in range(20)]
     waiting = [asyncio.create_task(store.sign_in(signing_in(keys, token))) for token in tokens]
     await asyncio.sleep(0)
     hold.set()
@@ -134,7 +134,7 @@ async def test_one_failure_takes_no_other_with_it(opening, keys, passwords):
     """In a group, a job that fails is undone alone."""
     store = opening()
     await seed(store, World.demo(), keys, passwords, NOW)
-    good = [keys.new_token() for _ in range(4)]
+    good = [keys.generate_token() for _ in range(4)]
     jobs = [store.sign_in(signing_in(keys, token)) for token in (*good[:2], TOKEN, *good[2:])]
     first, second, failed, third, fourth = await asyncio.gather(*jobs, return_exceptions=True)
     assert [True] * 4 == [first, second, third, fourth]
@@ -149,7 +149,7 @@ def test_one_winner_among_threads(path, keys, passwords):
     gate = threading.Barrier(32)
 
     def attempt(number):
-        sign_in = signing_in(keys, keys.new_token(), 7)
+        sign_in = signing_in(keys, keys.generate_token(), 7)
         gate.wait(60)
         return asyncio.run(stores[number % 2].sign_in(sign_in))
 
@@ -172,7 +172,7 @@ class Failing(sqlite3.Connection):
 async def test_a_failed_commit_fails_all_in_it(path):
     """A commit that fails acknowledges nothing; the connection is not used again, and the next one works."""
     kinds = [Failing, sqlite3.Connection]
-    sqlite_file.prepare(path)
+    sqlite_file.prepare_database(path)
 
     def connect():
         return sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=kinds.pop(0))
@@ -188,7 +188,7 @@ async def test_a_failed_commit_fails_all_in_it(path):
 
 async def test_a_lock_elsewhere_is_unavailable(opening, path, monkeypatch, keys):
     """F-SQ-8: while another process writes, ours fail as unavailable, reads go on, and all is well afterwards."""
-    monkeypatch.setattr(sqlite_file, "_PATIENCE", 0.05)
+    monkeypatch.setattr(sqlite_file, "_LOCK_TIMEOUT", 0.05)
     store = opening()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -203,10 +203,10 @@ async def test_a_waiter_that_left_is_no_matter(opening, keys, passwords):
     """A sign-in whose client went away is kept or not, and the next one is served."""
     store = opening()
     await seed(store, World.demo(), keys, passwords, NOW)
-    leaving = asyncio.create_task(store.sign_in(signing_in(keys, keys.new_token())))
+    leaving = asyncio.create_task(store.sign_in(signing_in(keys, keys.generate_token())))
     await asyncio.sleep(0)
     leaving.cancel()
-    assert await store.sign_in(signing_in(keys, keys.new_token()))
+    assert await store.sign_in(signing_in(keys, keys.generate_token()))
 
 
 async def test_a_closed_store_is_unavailable(opening):
@@ -230,5 +230,5 @@ def test_urls_that_are_none(url):
 
 def test_urls():
     """Three slashes mean a path from here, four one from the root."""
-    assert "local-plex.db" == str(sqlite_file.database_path("sqlite:///local-plex.db"))
-    assert "/srv/local-plex.db" == sqlite_file.database_path("sqlite:////srv/local-plex.db").as_posix()
+    assert "local-plex.db" == str(sqlite_file.parse_database_url("sqlite:///local-plex.db"))
+    assert "/srv/local-plex.db" == sqlite_file.parse_database_url("sqlite:////srv/local-plex.db").as_posix()

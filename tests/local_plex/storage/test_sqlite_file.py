@@ -10,8 +10,8 @@ import pytest
 
 from ticketstub.local_plex.storage import sqlite_file
 from ticketstub.local_plex.storage.base import StoreDamaged, StoreError
-from ticketstub.local_plex.storage.schema import TABLES, VERSION
-from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.storage.schema import SCHEMA_VERSION, TABLES
+from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.storage.seed import seed
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.local_plex.world.schema import World
@@ -49,8 +49,8 @@ def make_version_2(path):
 
 
 def replace(path):
-    with sqlite_file.replacing(path) as draft:
-        sqlite_file.prepare(draft)
+    with sqlite_file.replace_database(path) as draft:
+        sqlite_file.prepare_database(draft)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_f_sq_9_files_that_are_not_ours(path, make, reason):
     """F-SQ-9: another program's file is refused by name, unchanged, and never replaced."""
     make(path)
     before = path.read_bytes()
-    for use in (sqlite_file.prepare, replace):
+    for use in (sqlite_file.prepare_database, replace):
         with pytest.raises(StoreError, match=reason) as caught:
             use(path)
         assert str(path) in str(caught.value)
@@ -75,17 +75,17 @@ def test_f_sq_9_files_that_are_not_ours(path, make, reason):
 def test_a_folder_is_no_database(tmp_path):
     """A folder in a database's place is named as such."""
     with pytest.raises(StoreError, match="is a folder"):
-        sqlite_file.database_path(f"sqlite:///{tmp_path}")
+        sqlite_file.parse_database_url(f"sqlite:///{tmp_path}")
 
 
 def test_f_sq_9_a_newer_file(path):
     """F-SQ-9: a file with tables of another version is refused, and can be replaced."""
-    sqlite_file.prepare(path)
-    run(path, f"PRAGMA user_version = {VERSION + 1}")
+    sqlite_file.prepare_database(path)
+    run(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     with pytest.raises(StoreError, match="another version"):
-        sqlite_file.prepare(path)
+        sqlite_file.prepare_database(path)
     replace(path)
-    sqlite_file.prepare(path)
+    sqlite_file.prepare_database(path)
 
 
 async def test_f_sq_9_a_damaged_file(path, keys, passwords):
@@ -99,10 +99,10 @@ async def test_f_sq_9_a_damaged_file(path, keys, passwords):
         damaged = healthy[: page * size] + b"\x5a" * size + healthy[(page + 1) * size :]
         path.write_bytes(damaged)
         with pytest.raises(StoreDamaged, match=rf"{re.escape(str(path))} is damaged: ."):
-            sqlite_file.prepare(path)
+            sqlite_file.prepare_database(path)
         assert damaged == path.read_bytes()
     replace(path)
-    sqlite_file.prepare(path)
+    sqlite_file.prepare_database(path)
 
 
 async def test_a_truncated_file(path, keys, passwords):
@@ -111,7 +111,7 @@ async def test_a_truncated_file(path, keys, passwords):
     half = path.read_bytes()[: path.stat().st_size // 2]
     path.write_bytes(half)
     with pytest.raises(StoreDamaged):
-        sqlite_file.prepare(path)
+        sqlite_file.prepare_database(path)
     assert half == path.read_bytes()
 
 
@@ -120,9 +120,9 @@ async def test_another_instances_keys(path, keys, passwords):
     await make(path, keys, passwords, instance=keys.id)
     before = path.read_bytes()
     with pytest.raises(StoreError, match=r"plex\.db\.key belongs to another database"):
-        sqlite_file.prepare(path, Keys.ephemeral().id)
+        sqlite_file.prepare_database(path, InstanceKeys.create_ephemeral().id)
     assert before == path.read_bytes()
-    sqlite_file.prepare(path, keys.id)
+    sqlite_file.prepare_database(path, keys.id)
 
 
 @pytest.mark.parametrize("left", ["all", "nothing"])
@@ -133,16 +133,16 @@ async def test_a_database_without_an_instance_id(path, keys, passwords, left):
     if left == "nothing":
         run(path, "DELETE FROM token")
     before = path.read_bytes()
-    other = Keys.ephemeral()
+    other = InstanceKeys.create_ephemeral()
     if left != "nothing":
         with pytest.raises(StoreError, match="another database"):
-            sqlite_file.prepare(path, other.id)
+            sqlite_file.prepare_database(path, other.id)
         assert before == path.read_bytes()
-    sqlite_file.prepare(path, keys.id)
+    sqlite_file.prepare_database(path, keys.id)
     assert [(keys.id,)] == run(path, "SELECT id FROM instance")
-    assert [(VERSION,)] == run(path, "PRAGMA user_version")
+    assert [(SCHEMA_VERSION,)] == run(path, "PRAGMA user_version")
     with pytest.raises(StoreError, match="another database"):
-        sqlite_file.prepare(path, other.id)
+        sqlite_file.prepare_database(path, other.id)
 
 
 @pytest.mark.parametrize("statement", ["UPDATE account SET password_hash", "UPDATE passcode SET hash"])
@@ -153,19 +153,19 @@ async def test_a_database_with_a_pepper(path, keys, passwords, statement):
     run(path, f"{statement} = 'pepper:00000000:' || '$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA'")
     before = path.read_bytes()
     with pytest.raises(StoreError, match=rf"{re.escape(str(path))} holds passwords .* pepper.* --reset"):
-        sqlite_file.prepare(path, keys.id)
+        sqlite_file.prepare_database(path, keys.id)
     assert before == path.read_bytes()
     replace(path)
-    sqlite_file.prepare(path, keys.id)
+    sqlite_file.prepare_database(path, keys.id)
 
 
 def test_a_migrated_database_has_the_tables_of_a_new_one(tmp_path):
     """Version 2, led to the present, has exactly the tables that a new database has."""
     old, new = tmp_path / "old.db", tmp_path / "new.db"
     for path in (old, new):
-        sqlite_file.prepare(path)
+        sqlite_file.prepare_database(path)
     make_version_2(old)
-    sqlite_file.prepare(old)
+    sqlite_file.prepare_database(old)
     schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
     assert run(new, schema) == run(old, schema)
     assert len(TABLES) > 10
@@ -174,7 +174,7 @@ def test_a_migrated_database_has_the_tables_of_a_new_one(tmp_path):
 async def test_replacing(path, keys, passwords):
     """A new database takes the old one's place with nothing of it left, also where the old one has a log still."""
     await make(path, keys, passwords)
-    with closing(sqlite_file.writer(path, None)) as writer, closing(sqlite_file.reader(path)) as _:
+    with closing(sqlite_file.open_writer(path, None)) as writer, closing(sqlite_file.open_reader(path)) as _:
         writer.execute("PRAGMA user_version")
         run(path, "UPDATE account SET disabled_at = 1")
         log = path.with_name("plex.db-wal").read_bytes()
@@ -189,8 +189,8 @@ async def test_a_replacement_that_fails(path, keys, passwords):
     await make(path, keys, passwords)
     before = path.read_bytes()
     path.with_name("plex.db.draft").write_bytes(b"of a start that was killed")
-    with pytest.raises(ZeroDivisionError), sqlite_file.replacing(path) as draft:
+    with pytest.raises(ZeroDivisionError), sqlite_file.replace_database(path) as draft:
         draft.write_bytes(b"x" * (1 // 0))
-    with pytest.raises(StoreError, match="to its end"), sqlite_file.replacing(path) as draft:
+    with pytest.raises(StoreError, match="to its end"), sqlite_file.replace_database(path) as draft:
         draft.with_name("plex.db.draft-wal").touch()
     assert {"plex.db": before} == {file.name: file.read_bytes() for file in path.parent.iterdir()}

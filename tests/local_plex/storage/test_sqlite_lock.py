@@ -10,13 +10,13 @@ import sys
 import pytest
 
 from ticketstub.local_plex.storage.base import StoreError
-from ticketstub.local_plex.storage.sqlite_lock import DatabaseInUse, hold
+from ticketstub.local_plex.storage.sqlite_lock import DatabaseInUse, lock_database
 
 HOLDER = """
 import sys
 from pathlib import Path
-from ticketstub.local_plex.storage.sqlite_lock import hold
-with hold(Path(sys.argv[1])):
+from ticketstub.local_plex.storage.sqlite_lock import lock_database
+with lock_database(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -40,19 +40,22 @@ def _holder(path):
 
 def test_one_at_a_time(path, holder):
     """While a process holds a database, another one is refused with its pid; killed, it holds it no longer."""
-    with pytest.raises(DatabaseInUse, match=f"plex.db is in use by process {holder.pid}:") as caught, hold(path):
+    with (
+        pytest.raises(DatabaseInUse, match=f"plex.db is in use by process {holder.pid}:") as caught,
+        lock_database(path),
+    ):
         pass
     assert holder.pid == caught.value.pid
     holder.kill()
     holder.wait(60)
-    with hold(path):
+    with lock_database(path):
         assert f" {os.getpid()} {socket.gethostname()}" == path.with_name("plex.db.lock").read_text("utf-8")
 
 
 def test_within_one_process(path):
     """Two local Plexes of one process do not share a database either, and the second can have it afterwards."""
     for _ in range(2):
-        with hold(path), pytest.raises(DatabaseInUse) as caught, hold(path):
+        with lock_database(path), pytest.raises(DatabaseInUse) as caught, lock_database(path):
             pass
         assert os.getpid() == caught.value.pid
 
@@ -62,34 +65,34 @@ def test_within_one_process(path):
 )
 def test_a_stale_pid_is_not_told(path, said):
     """What the lock file says of a process that does not exist is not repeated."""
-    with hold(path):
+    with lock_database(path):
         path.with_name("plex.db.lock").write_text(said.format(host=socket.gethostname()), "utf-8")
-        with pytest.raises(DatabaseInUse, match="in use by another process:") as caught, hold(path):
+        with pytest.raises(DatabaseInUse, match="in use by another process:") as caught, lock_database(path):
             pass
     assert caught.value.pid is None
 
 
 def test_a_holder_elsewhere(path):
     """A holder in another container is told with its host, and without what a terminal would obey."""
-    with hold(path):
+    with lock_database(path):
         path.with_name("plex.db.lock").write_text(" 7 box\x1b[2J-1", "utf-8")
-        with pytest.raises(DatabaseInUse, match=r"process 7 on box\[2J-1:"), hold(path):
+        with pytest.raises(DatabaseInUse, match=r"process 7 on box\[2J-1:"), lock_database(path):
             pass
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes, and links need rights")
 def test_the_lock_file(path, tmp_path):
     """Only its owner reads the lock file; a link in its place is not followed."""
-    with hold(path):
+    with lock_database(path):
         assert 0o600 == path.with_name("plex.db.lock").stat().st_mode & 0o777
     (tmp_path / "other.db.lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StoreError, match="cannot be locked"), hold(tmp_path / "other.db"):
+    with pytest.raises(StoreError, match="cannot be locked"), lock_database(tmp_path / "other.db"):
         pass
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_no_folder_is_made(tmp_path):
     """A database in a folder that does not exist is refused, and the folder is not made."""
-    with pytest.raises(StoreError, match="no folder"), hold(tmp_path / "nowhere" / "plex.db"):
+    with pytest.raises(StoreError, match="no folder"), lock_database(tmp_path / "nowhere" / "plex.db"):
         pass
     assert [] == list(tmp_path.iterdir())

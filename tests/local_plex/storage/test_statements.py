@@ -22,7 +22,7 @@ NOT_OF_REQUESTS = {"seed", "sqlite_file", "rewinding"}
 # One row for each media server of the world, and each key that signs or has signed: neither grows with use.
 SMALL = {"media_server", "m", "signing_key"}
 # What reads the rows of a table in their own order and stops after as many as it lists.
-BOUNDED = {"sqlite._LIST_ACCOUNTS": "account"}
+BOUNDED = {"sqlite._SELECT_ACCOUNTS": "account"}
 # What may look at every row: the start page counts accounts, for a person at this machine.
 COUNTING = {"sqlite.list_accounts": "account"}
 SCAN = re.compile(r"SCAN (\w+)")
@@ -65,7 +65,7 @@ def scanned(connection: sqlite3.Connection, text: str) -> set[str]:
 
 @pytest.fixture(name="database", scope="module")
 def _database() -> Iterator[sqlite3.Connection]:
-    connection = sqlite_file.in_memory(None)
+    connection = sqlite_file.open_in_memory(None)
     yield connection
     connection.close()
 

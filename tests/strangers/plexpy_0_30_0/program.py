@@ -1,7 +1,7 @@
 """plex-api-client 0.30.0 as its users call it.
 
-One JSON request a line comes in, one JSON outcome a line goes out; `how` is `sync` or `async`. This release offers no
-result for the two calls to a media server: its users read `raw_response`, and so does this program. Where no address
+One JSON request a line comes in, one JSON outcome a line goes out; `method` is `sync` or `async`. This release offers
+no result for the two calls to a media server: its users read `raw_response`, and so does this program. Where no address
 of plex.tv is given (`plex_tv` is null), the SDK's own default is left as it is.
 """
 

@@ -1,6 +1,6 @@
 """plex-api-client 0.36.3 as its users call it.
 
-One JSON request a line comes in, one JSON outcome a line goes out; `how` is `sync` or `async`. Where no address of
+One JSON request a line comes in, one JSON outcome a line goes out; `method` is `sync` or `async`. Where no address of
 plex.tv is given (`plex_tv` is null), the SDK's own default is left as it is.
 """
 

@@ -1,7 +1,7 @@
 """plex-api-client 0.9.0 as its users call it: package `plex_api`, the release line of the Python page.
 
-One JSON request a line comes in, one JSON outcome a line goes out; `how` is always `sync`, this release has no other.
-It offers no result for its two calls: its users read `raw_response`, and so does this program. The page writes
+One JSON request a line comes in, one JSON outcome a line goes out; `method` is always `sync`, this release has no
+other. It offers no result for its two calls: its users read `raw_response`, and so does this program. The page writes
 `type=`, which this release takes only as `type_=`; with `as_on_the_page` the program calls it as the page does.
 """
 

@@ -1,6 +1,6 @@
 """Requests as plexjava and plexcsharp send them, byte for byte, where the SDKs themselves cannot be had.
 
-One JSON request a line comes in, one JSON outcome a line goes out; `how` is the SDK. Rule: a request holds what the
+One JSON request a line comes in, one JSON outcome a line goes out; `method` is the SDK. Rule: a request holds what the
 SDK and its language's own HTTP library write, in their order and no more, and an answer is read by the SDK's own rule
 about status and content type; nothing is decided by what the local Plex does. Standard library only. Where no address
 of plex.tv is given (`plex_tv` is null), it is Plex's own, by https, through the proxy that the environment names.

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 
-from ticketstub.client.flows.request import Caller
+from ticketstub.client.flows.request import FlowContext
 from ticketstub.client.flows.steps import Flow
-from ticketstub.client.flows.stored_session import kept_in
-from ticketstub.errors import MalformedReply, SignInFailed, printable
+from ticketstub.client.flows.stored_session import get_stored_session
+from ticketstub.errors import MalformedReply, SignInFailed, sanitize_text
 from ticketstub.models import Account, HomeUser
 from ticketstub.refusals import Unauthorized
-from ticketstub.tokens import Secret, Token, as_secret
+from ticketstub.tokens import Secret, Token, to_secret
 
 
-def media_server_token(passcode: str | Secret | None, caller: Caller) -> Flow[Token]:
+def get_media_server_token(passcode: str | Secret | None, context: FlowContext) -> Flow[Token]:
     """Return an opaque token of the account, which its own media servers take.
 
     Raises:
@@ -26,33 +26,33 @@ def media_server_token(passcode: str | Secret | None, caller: Caller) -> Flow[To
     """
     from ticketstub.protocol.account import GetTokenDetails
 
-    kept = kept_in(caller.settings)
-    beside = kept.credential.server_token if kept else None
-    if beside is not None:
+    session = get_stored_session(context.settings)
+    server_token = session.credential.server_token if session else None
+    if server_token is not None:
         with suppress(Unauthorized):  # it is dead
-            yield from caller.with_token(beside).call(GetTokenDetails())
-            return beside
-    account = yield from caller.call(GetTokenDetails())
-    token = kept() if kept else account.auth_token
+            yield from context.with_token(server_token).call(GetTokenDetails())
+            return server_token
+    account = yield from context.call(GetTokenDetails())
+    token = session() if session else account.auth_token
     if token is not None and token.kind != "jwt":
         return token
     if account.uuid is None:
         raise MalformedReply("plex.tv does not say who the account is")
-    found = (yield from _switch(account.uuid, passcode, caller)).auth_token
-    if found is None or found.kind == "jwt":
+    opaque_token = (yield from _switch_user(account.uuid, passcode, context)).auth_token
+    if opaque_token is None or opaque_token.kind == "jwt":
         raise MalformedReply("plex.tv gave no opaque token for a JWT")
-    if kept is not None:
-        yield from kept.note(server_token=found)
-    return found
+    if session is not None:
+        yield from session.update(server_token=opaque_token)
+    return opaque_token
 
 
-def _switch(uuid: str, passcode: str | Secret | None, caller: Caller) -> Flow[Account]:
+def _switch_user(uuid: str, passcode: str | Secret | None, context: FlowContext) -> Flow[Account]:
     from ticketstub.protocol.home import SwitchHomeUser
 
-    return (yield from caller.call(SwitchHomeUser(uuid=uuid, passcode=as_secret(passcode))))
+    return (yield from context.call(SwitchHomeUser(uuid=uuid, passcode=to_secret(passcode))))
 
 
-def switched(user: str | int | HomeUser, passcode: str | Secret | None, caller: Caller) -> Flow[Account]:
+def switch_home_user(user: str | int | HomeUser, passcode: str | Secret | None, context: FlowContext) -> Flow[Account]:
     """Switch to another user of the Home; the account that comes back has the other's token.
 
     Raises:
@@ -62,27 +62,29 @@ def switched(user: str | int | HomeUser, passcode: str | Secret | None, caller: 
     from ticketstub.protocol.home import GetHomeUsers
 
     if not isinstance(user, HomeUser):
-        user = chosen((yield from caller.call(GetHomeUsers())), user)
-    name = user.uuid or (str(user.id) if user.id is not None else None)
-    if name is None:
+        user = find_home_user((yield from context.call(GetHomeUsers())), user)
+    identifier = user.uuid or (str(user.id) if user.id is not None else None)
+    if identifier is None:
         raise ValueError("this Home user has neither uuid nor id")
-    return (yield from _switch(name, passcode, caller))
+    return (yield from _switch_user(identifier, passcode, context))
 
 
-def chosen(users: Iterable[HomeUser], wanted: str | int) -> HomeUser:
+def find_home_user(users: Iterable[HomeUser], query: str | int) -> HomeUser:
     """Choose a Home user by uuid, id, user name, e-mail address, title or friendly name, in any capitals.
 
     Raises:
         SignInFailed: there is none, or more than one.
     """
-    text = str(wanted).strip().casefold()
-    known = list(users)
-    for names in (("uuid", "id", "username", "email"), ("title", "friendly_name")):
-        called = [{str(value).casefold() for name in names if (value := getattr(user, name))} for user in known]
-        found = [user for user, own in zip(known, called, strict=True) if text in own]
+    text = str(query).strip().casefold()
+    candidates = list(users)
+    for fields in (("uuid", "id", "username", "email"), ("title", "friendly_name")):
+        values_by_user = [
+            {str(value).casefold() for name in fields if (value := getattr(user, name))} for user in candidates
+        ]
+        found = [user for user, values in zip(candidates, values_by_user, strict=True) if text in values]
         if len(found) == 1:
             return found[0]
         if found:
             raise SignInFailed("several users of this Home are called so", hint="name one by its id or uuid")
-    titles = ", ".join(printable(user.title) for user in known if user.title)
+    titles = ", ".join(sanitize_text(user.title) for user in candidates if user.title)
     raise SignInFailed("this Home has no user of that name", hint=f"it has {titles}" if titles else None)

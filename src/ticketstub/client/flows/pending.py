@@ -13,23 +13,23 @@ import msgspec
 
 from ticketstub.client.config import PLEX_TV
 from ticketstub.device import Device
-from ticketstub.messages import origin_of
+from ticketstub.messages import get_origin
 
 if TYPE_CHECKING:
     from ticketstub.crypto import DeviceKey
 
-Standing = Literal["none", "good", "renewed", "unchecked", "revoked", "expired", "another"]
+TokenStatus = Literal["none", "good", "renewed", "unchecked", "revoked", "expired", "another"]
 """How the kept token stands: there is none; it works; it was renewed; Plex could not be asked, so it was kept; Plex no
 longer knows it; its time is over; it is another account's than the one that was asked for."""
 
-FORMAT = 1
+DUMP_FORMAT = 1
 """The number of the form of a dump; an older or newer one is refused."""
 
-_AUTH_APP = "https://app.plex.tv"
-_OFFICIAL = frozenset({PLEX_TV, "https://clients.plex.tv", "https://www.plex.tv"})
+_AUTH_APP_URL = "https://app.plex.tv"
+_PLEX_TV_URLS = frozenset({PLEX_TV, "https://clients.plex.tv", "https://www.plex.tv"})
 
 
-class BegunPin(msgspec.Struct, frozen=True, kw_only=True):
+class PendingPin(msgspec.Struct, frozen=True, kw_only=True):
     """A PIN that was made, and all that is needed to ask for it.
 
     Args:
@@ -55,8 +55,8 @@ class BegunPin(msgspec.Struct, frozen=True, kw_only=True):
     kid: str | None = None
 
     def __post_init__(self) -> None:
-        origin_of(self.plex_tv)
-        checked_forward_url(self.forward_url)
+        get_origin(self.plex_tv)
+        validate_forward_url(self.forward_url)
 
     __rich_repr__ = None  # type: ignore[assignment]  # msgspec's would show rich all that `__repr__` leaves out
 
@@ -64,16 +64,16 @@ class BegunPin(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__} {self.pin_id}>"
 
 
-class _Dump(msgspec.Struct, frozen=True, kw_only=True, tag_field="sign_in", tag=FORMAT):
-    pin: BegunPin
+class _Dump(msgspec.Struct, frozen=True, kw_only=True, tag_field="sign_in", tag=DUMP_FORMAT):
+    pin: PendingPin
 
 
-class Begun:
+class PendingState:
     """A sign-in that waits for somebody's approval."""
 
-    def __init__(self, pin: BegunPin, because: Standing = "none") -> None:
+    def __init__(self, pin: PendingPin, reason: TokenStatus = "none") -> None:
         self._pin = pin
-        self._because: Standing = because
+        self._reason: TokenStatus = reason
 
     @property
     def url(self) -> str:
@@ -81,14 +81,14 @@ class Begun:
         pin = self._pin
         if not pin.strong:
             return f"{self.link_page}/?pin={quote(self.code, safe='')}"
-        given = {"clientID": pin.device.client_identifier, "code": pin.code}
+        params = {"clientID": pin.device.client_identifier, "code": pin.code}
         if pin.device.product:
-            given["context[device][product]"] = pin.device.product
+            params["context[device][product]"] = pin.device.product
         if pin.forward_url:
-            given["forwardUrl"] = pin.forward_url
-        base = _AUTH_APP if pin.plex_tv in _OFFICIAL else pin.plex_tv
+            params["forwardUrl"] = pin.forward_url
+        base = _AUTH_APP_URL if pin.plex_tv in _PLEX_TV_URLS else pin.plex_tv
         # The parameters are in the fragment, which no server sees (documented).
-        return f"{base}/auth#?{urlencode(given, quote_via=quote, safe='')}"
+        return f"{base}/auth#?{urlencode(params, quote_via=quote, safe='')}"
 
     @property
     def code(self) -> str:
@@ -98,7 +98,7 @@ class Begun:
     @property
     def link_page(self) -> str:
         """The page where a code of 4 characters is typed: `https://plex.tv/link`, or a local Plex's."""
-        return f"{PLEX_TV if self._pin.plex_tv in _OFFICIAL else self._pin.plex_tv}/link"
+        return f"{PLEX_TV if self._pin.plex_tv in _PLEX_TV_URLS else self._pin.plex_tv}/link"
 
     @property
     def pin_id(self) -> int:
@@ -111,11 +111,11 @@ class Begun:
         return datetime.fromtimestamp(self._pin.expires_at, UTC)
 
     @property
-    def because(self) -> Standing:
-        """Why a sign-in is needed: how the kept token stands (see `Standing`)."""
-        return self._because
+    def reason(self) -> TokenStatus:
+        """Why a sign-in is needed: how the kept token stands (see `TokenStatus`)."""
+        return self._reason
 
-    def qr(self, *, border: int = 1) -> str:
+    def render_qr(self, *, border: int = 1) -> str:
         """Draw `url` as a QR code of block characters, for a terminal with a dark background.
 
         Args:
@@ -129,20 +129,20 @@ class Begun:
         segno.make(self.url, error="l", micro=False).terminal(drawing, border=border, compact=True)
         return drawing.getvalue()
 
-    def text(self, *, typed: bool = False) -> str:
+    def render_text(self, *, for_link_page: bool = False) -> str:
         """Write for a terminal what the user needs: the address, the code, and the address as a QR code.
 
         Args:
-            typed: whether the user is to type the code on the link page.
+            for_link_page: whether the user is to type the code on the link page.
         """
-        from ticketstub.errors import printable
+        from ticketstub.errors import sanitize_text
 
-        url, code = printable(self.url, 2000), printable(self.code)
-        if typed:
-            lines = f"type the code {code} on {printable(self.link_page, 500)}, on any device, or open:\n\n  {url}"
+        url, code = sanitize_text(self.url, 2000), sanitize_text(self.code)
+        if for_link_page:
+            lines = f"type the code {code} on {sanitize_text(self.link_page, 500)}, on any device, or open:\n\n  {url}"
         else:
             lines = f"open this page, here or on another device:\n\n  {url}\n\n  code to compare  {code}"
-        return f"To sign in, {lines}\n\n{self.qr()}"
+        return f"To sign in, {lines}\n\n{self.render_qr()}"
 
     def dump(self) -> str:
         """Return it as JSON text that another process can load and finish.
@@ -157,7 +157,7 @@ class Begun:
         return f"<{type(self).__name__} pin {self.pin_id}>"
 
 
-def loaded(data: str | bytes, plex_tv: str | None, key: DeviceKey | None) -> BegunPin:
+def load_pending_pin(data: str | bytes, plex_tv: str | None, key: DeviceKey | None) -> PendingPin:
     """Read a dump for a client, so that a text from a browser cannot choose whom this computer talks to.
 
     Raises:
@@ -175,11 +175,11 @@ def loaded(data: str | bytes, plex_tv: str | None, key: DeviceKey | None) -> Beg
     return pin
 
 
-def checked_forward_url(url: str | None) -> None:
+def validate_forward_url(url: str | None) -> None:
     """Check that a place to forward to is one that Plex honours.
 
     Raises:
         ValueError: it is no http or https address; Plex sends the browser elsewhere then (observed).
     """
     if url is not None:
-        origin_of(url)
+        get_origin(url)

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ticketstub.client.flows.device_key import ServerTime, prepare, verified
-from ticketstub.client.flows.pending import BegunPin, checked_forward_url
-from ticketstub.client.flows.request import Caller, exchange
-from ticketstub.client.flows.session import fresh
-from ticketstub.client.flows.steps import Flow, Sleep, do
-from ticketstub.client.flows.stored_session import How, Kept
+from ticketstub.client.flows.device_key import ServerClock, ensure_published_keys, verify_jwt
+from ticketstub.client.flows.pending import PendingPin, validate_forward_url
+from ticketstub.client.flows.request import FlowContext, send_call
+from ticketstub.client.flows.session import create_session
+from ticketstub.client.flows.steps import Flow, Sleep, run_blocking
+from ticketstub.client.flows.stored_session import SignInMethod, StoredSession
 from ticketstub.errors import CredentialsError, Denied, GaveUp, MalformedReply, PinExpired, PlexError
 from ticketstub.models import Pin
 from ticketstub.refusals import NotFound, PinNotFound, RateLimited, Refusal, ServerError
@@ -25,31 +25,31 @@ from ticketstub.tokens import Secret, Token
 if TYPE_CHECKING:
     from ticketstub.crypto import DeviceKey
 
-INTERVAL = 1.0
+POLL_INTERVAL = 1.0
 """Seconds from the start of a poll to that of the next one (documented: one a second)."""
 
-LONGEST_WAIT = 60.0
+MAX_RETRY_AFTER = 60.0
 """The longest wait that Plex is granted with Retry-After, in seconds (ours)."""
 
-MARGIN = 2.0
+CLOCK_TOLERANCE = 2.0
 """By how many seconds Plex's clock, which tells whole seconds, and ours may differ about the PIN's end (ours)."""
 
-REMIND_AFTER = 5.0
+REMINDER_DELAY = 5.0
 """After how many seconds without an approval the user is shown what was opened, for no page may have come (ours)."""
 
-_LIFETIMES = {True: 1800.0, False: 900.0}  # observed: a strong PIN's, and that of one that is typed
-_SIGNED_FOR = 300
-_SIGN_AGAIN = 60.0
-_LAST_POLL = 5.0
+_PIN_LIFETIMES = {True: 1800.0, False: 900.0}  # observed: a strong PIN's, and that of one that is typed
+_DEVICE_JWT_LIFETIME = 300
+_DEVICE_JWT_MARGIN = 60.0
+_LAST_POLL_TIMEOUT = 5.0
 
 
-def begin(
-    caller: Caller, *, strong: bool, forward_url: str | None = None, key: DeviceKey | None = None
-) -> Flow[BegunPin]:
+def create_pin(
+    context: FlowContext, *, strong: bool, forward_url: str | None = None, key: DeviceKey | None = None
+) -> Flow[PendingPin]:
     """Make a PIN.
 
     Args:
-        caller: the device that the token will be for; its own token is not sent.
+        context: the device that the token will be for; its own token is not sent.
         strong: whether it is to be opened in a browser instead of typed.
         forward_url: where the browser is sent afterwards.
         key: the device key that the token is to be bound to.
@@ -59,153 +59,161 @@ def begin(
     """
     from ticketstub.protocol.pin import CreatePin
 
-    checked_forward_url(forward_url)
+    validate_forward_url(forward_url)
     if key is not None:
-        yield from prepare(caller)  # so that an outage of the keys costs no approval
-    time = ServerTime(caller.senses)
-    pin, response = yield from exchange(CreatePin(strong=strong, jwk=key.jwk if key else None), caller)
-    time.heard(response)
+        yield from ensure_published_keys(context)  # so that an outage of the keys costs no approval
+    server_clock = ServerClock(context.clock)
+    pin, response = yield from send_call(CreatePin(strong=strong, jwk=key.jwk if key else None), context)
+    server_clock.update(response)
     if pin.id is None or not pin.code:
         raise MalformedReply("the PIN that Plex made has no id or code", status=response.status, response=response)
-    return BegunPin(
-        plex_tv=caller.settings.base("plex.tv"),
-        device=caller.as_client(caller.client_identifier).device,
+    return PendingPin(
+        plex_tv=context.settings.get_base_url("plex.tv"),
+        device=context.with_client_identifier(context.client_identifier).device,
         pin_id=pin.id,
         code=pin.code,
         strong=strong,
-        expires_at=_end_of(pin, time) or time.now() + _LIFETIMES[strong],
-        ahead=time.ahead,
+        expires_at=_get_expiry(pin, server_clock) or server_clock.now() + _PIN_LIFETIMES[strong],
+        ahead=server_clock.skew,
         forward_url=forward_url,
         kid=key.kid if key else None,
     )
 
 
-def _end_of(pin: Pin, time: ServerTime) -> float | None:
+def _get_expiry(pin: Pin, server_clock: ServerClock) -> float | None:
     if pin.expires_in is not None:
-        return time.now() + pin.expires_in
+        return server_clock.now() + pin.expires_in
     return pin.expires_at.timestamp() if pin.expires_at else None
 
 
-def once(pin: BegunPin, key: DeviceKey | None, caller: Caller) -> Flow[Kept | None]:
+def poll_once(pin: PendingPin, key: DeviceKey | None, context: FlowContext) -> Flow[StoredSession | None]:
     """Ask once; return the sign-in if it was approved.
 
     Raises:
         PinExpired, Denied: there is nothing to wait for.
     """
-    waiting = Waiting(caller, pin, key)
-    token = yield from waiting.poll(waiting.caller)
-    if token is None and waiting.is_over():
-        raise _expired()
-    return None if token is None else (yield from _approved(waiting, token))
+    poller = PinPoller(context, pin, key)
+    token = yield from poller.poll(poller.context)
+    if token is None and poller.is_expired():
+        raise _make_expired_error()
+    return None if token is None else (yield from _create_approved_session(poller, token))
 
 
-def until_approved(
-    pin: BegunPin,
+def wait_for_approval(
+    pin: PendingPin,
     key: DeviceKey | None,
-    caller: Caller,
+    context: FlowContext,
     *,
-    give_up: float | None = None,
+    max_wait: float | None = None,
     remind: Callable[[], object] | None = None,
-) -> Flow[Kept]:
+) -> Flow[StoredSession]:
     """Ask until it was approved, and return the sign-in, kept in memory.
 
     Args:
         pin: what was begun.
         key: the device key that it was begun with.
-        caller: who asks; as the device that began.
-        give_up: after how many seconds to stop.
-        remind: called once, after `REMIND_AFTER` seconds.
+        context: who asks; as the device that began.
+        max_wait: after how many seconds to stop.
+        remind: called once, after `REMINDER_DELAY` seconds.
 
     Raises:
         PinExpired, Denied, GaveUp: no approval came.
     """
-    clock = caller.senses.clock
-    reminding = clock() + REMIND_AFTER
-    ends = None if give_up is None else clock() + give_up
-    waiting = Waiting(caller, pin, key)
+    monotonic = context.clock.monotonic
+    remind_at = monotonic() + REMINDER_DELAY
+    ends_at = None if max_wait is None else monotonic() + max_wait
+    poller = PinPoller(context, pin, key)
     while True:
-        started = clock()
-        token, wait = yield from waiting.tried(None if ends is None else max(ends, started + _LAST_POLL))
+        started = monotonic()
+        token, wait = yield from poller.poll_with_backoff(
+            None if ends_at is None else max(ends_at, started + _LAST_POLL_TIMEOUT)
+        )
         if token is not None:
-            return (yield from _approved(waiting, token))
-        if waiting.is_over():
-            raise _expired()
-        if ends is not None and clock() >= ends:
+            return (yield from _create_approved_session(poller, token))
+        if poller.is_expired():
+            raise _make_expired_error()
+        if ends_at is not None and monotonic() >= ends_at:
             raise GaveUp("nobody approved the sign-in in the time allowed", hint="begin a new one, or allow more")
-        if remind is not None and clock() >= reminding:
-            yield from do(remind)
+        if remind is not None and monotonic() >= remind_at:
+            yield from run_blocking(remind)
             remind = None
-        next_poll = started + wait if ends is None else min(started + wait, ends)
-        yield Sleep(max(next_poll - clock(), 0.0))
+        next_poll = started + wait if ends_at is None else min(started + wait, ends_at)
+        yield Sleep(max(next_poll - monotonic(), 0.0))
 
 
-class Waiting:
+class PinPoller:
     """The wait for one PIN: what Plex's clock shows, when the PIN ends, and how often the polls failed in a row."""
 
-    def __init__(self, caller: Caller, pin: BegunPin, key: DeviceKey | None) -> None:
-        self.caller = caller._replace(device=pin.device).as_client(pin.device.client_identifier)
+    def __init__(self, context: FlowContext, pin: PendingPin, key: DeviceKey | None) -> None:
+        self.context = context._replace(device=pin.device).with_client_identifier(pin.device.client_identifier)
         self.pin = pin
         self.key = key
-        self.time = ServerTime(caller.senses, pin.ahead)
+        self.server_clock = ServerClock(context.clock, pin.ahead)
         self._expires_at = pin.expires_at
         self._failures = 0
-        self._signed: tuple[Secret, float] | None = None
+        self._device_jwt: tuple[Secret, float] | None = None
 
-    def is_over(self) -> bool:
+    def is_expired(self) -> bool:
         """Tell whether the PIN's time is over, by Plex's clock."""
-        return self.time.now() >= self._expires_at + MARGIN
+        return self.server_clock.now() >= self._expires_at + CLOCK_TOLERANCE
 
-    def tried(self, deadline: float | None) -> Flow[tuple[Token | None, float]]:
+    def poll_with_backoff(self, deadline: float | None) -> Flow[tuple[Token | None, float]]:
         """Poll; return the token, if it is there, and how long to wait from the poll's start to the next one's.
 
         Raises:
             PinExpired, Denied: there is nothing to wait for. Refusal: Plex does not take the question itself.
         """
         try:
-            token = yield from self.poll(self.caller.trying(1, deadline))
+            token = yield from self.poll(self.context.with_attempts(1, deadline))
         except PlexError as failure:
             if not is_outage(failure):
                 raise
             self._failures += 1
-            return None, self._longer(failure)
+            return None, self._get_backoff(failure)
         self._failures = 0
-        return token, INTERVAL
+        return token, POLL_INTERVAL
 
-    def _longer(self, failure: PlexError) -> float:
-        asked = failure.retry_after if isinstance(failure, Refusal) else None
-        left = self._expires_at + MARGIN - self.time.now()  # the last poll is at the PIN's end, not after it
-        wait = min(2.0 ** (self._failures - 1), 15.0, left) if asked is None else min(asked, LONGEST_WAIT - 1.0)
-        return max(wait, INTERVAL) + self.caller.senses.chance()
+    def _get_backoff(self, failure: PlexError) -> float:
+        retry_after = failure.retry_after if isinstance(failure, Refusal) else None
+        remaining = (
+            self._expires_at + CLOCK_TOLERANCE - self.server_clock.now()
+        )  # the last poll is at the PIN's end, not after it
+        wait = (
+            min(2.0 ** (self._failures - 1), 15.0, remaining)
+            if retry_after is None
+            else min(retry_after, MAX_RETRY_AFTER - 1.0)
+        )
+        return max(wait, POLL_INTERVAL) + self.context.clock.random()
 
-    def poll(self, caller: Caller) -> Flow[Token | None]:
+    def poll(self, context: FlowContext) -> Flow[Token | None]:
         """Ask once; return the token if it is there."""
         from ticketstub.protocol.pin import GetPin
 
-        call = GetPin(id=self.pin.pin_id, device_jwt=(yield from self._proof()))
+        call = GetPin(id=self.pin.pin_id, device_jwt=(yield from self._get_device_jwt()))
         try:
-            found, response = yield from exchange(call, caller)
-        except PinNotFound as gone:
-            raise self._gone(gone) from None
-        self.time.heard(response)
-        self._expires_at = _end_of(found, self.time) or self._expires_at
+            found, response = yield from send_call(call, context)
+        except PinNotFound as refusal:
+            raise self._explain_missing_pin(refusal) from None
+        self.server_clock.update(response)
+        self._expires_at = _get_expiry(found, self.server_clock) or self._expires_at
         return found.auth_token or None
 
-    def _gone(self, refusal: PinNotFound) -> PlexError:
+    def _explain_missing_pin(self, refusal: PinNotFound) -> PlexError:
         if refusal.response is not None:
-            self.time.heard(refusal.response)
-        if self.time.now() >= self._expires_at - MARGIN:
-            return _expired()
+            self.server_clock.update(refusal.response)
+        if self.server_clock.now() >= self._expires_at - CLOCK_TOLERANCE:
+            return _make_expired_error()
         return Denied("the sign-in was denied, or Plex no longer knows its PIN", hint="begin a new one if it is wanted")
 
-    def _proof(self) -> Flow[Secret | None]:
+    def _get_device_jwt(self) -> Flow[Secret | None]:
         """Sign that this is the device with the key; again when the signature nears its end."""
         if self.key is None:
             return None
-        now = self.time.now()
-        if self._signed is None or self._signed[1] - now < _SIGN_AGAIN:
-            sign = partial(self.key.sign, self.pin.device.client_identifier, now=now, lifetime=_SIGNED_FOR)
-            self._signed = (yield from do(sign)), now + _SIGNED_FOR
-        return self._signed[0]
+        now = self.server_clock.now()
+        if self._device_jwt is None or self._device_jwt[1] - now < _DEVICE_JWT_MARGIN:
+            sign = partial(self.key.sign, self.pin.device.client_identifier, now=now, lifetime=_DEVICE_JWT_LIFETIME)
+            self._device_jwt = (yield from run_blocking(sign)), now + _DEVICE_JWT_LIFETIME
+        return self._device_jwt[0]
 
 
 def is_outage(failure: PlexError) -> bool:
@@ -216,14 +224,14 @@ def is_outage(failure: PlexError) -> bool:
     return not isinstance(failure, CredentialsError | Denied | PinExpired)
 
 
-def _expired() -> PinExpired:
+def _make_expired_error() -> PinExpired:
     return PinExpired("nobody approved the sign-in in its time", hint="begin a new one")
 
 
-def _approved(waiting: Waiting, token: Token) -> Flow[Kept]:
+def _create_approved_session(poller: PinPoller, token: Token) -> Flow[StoredSession]:
     """Take the token that came."""
-    key, claims = waiting.key, None
+    key, claims = poller.key, None
     if key is not None and token.kind == "jwt":
-        claims = yield from verified(waiting.caller, token, kid=key.kid, now=waiting.time.now())
-    how: How = "browser" if waiting.pin.strong else "code"
-    return (yield from fresh(waiting.caller, token, key=key, claims=claims, how=how))
+        claims = yield from verify_jwt(poller.context, token, kid=key.kid, now=poller.server_clock.now())
+    method: SignInMethod = "browser" if poller.pin.strong else "code"
+    return (yield from create_session(poller.context, token, key=key, claims=claims, method=method))

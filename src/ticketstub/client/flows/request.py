@@ -16,8 +16,8 @@ from urllib.parse import urljoin
 
 import msgspec
 
-from ticketstub.client.config import Settings, with_token
-from ticketstub.client.flows.steps import Flow, Living, Refused, Send, Sleep, ask
+from ticketstub.client.config import CallSettings, with_token
+from ticketstub.client.flows.steps import Flow, RefusedToken, RenewableTokenSource, Send, Sleep, call_token_source
 from ticketstub.device import Device
 from ticketstub.errors import (
     CredentialsError,
@@ -27,9 +27,9 @@ from ticketstub.errors import (
     RedirectRefused,
     Unreachable,
 )
-from ticketstub.messages import Request, Response, origin_of
+from ticketstub.messages import Request, Response, get_origin
 from ticketstub.protocol import codec
-from ticketstub.protocol.call import Call, malformed
+from ticketstub.protocol.call import Call, build_malformed_reply
 from ticketstub.refusals import Refusal, TokenExpired, Unauthorized
 from ticketstub.tokens import Token
 from ticketstub.tracebacks import clear_locals
@@ -39,52 +39,52 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MOST_REDIRECTS = 3
+_REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+_MAX_REDIRECTS = 3
 # Printable ASCII without a backslash, which some libraries read as the end of the host; no scheme without a host;
 # not three slashes, which browsers read as two.
 _LOCATION = re.compile(r"(?!///)(?![A-Za-z][A-Za-z0-9+.-]*:(?!//))[!-\[\]-~]+")
 
 
-class Senses(NamedTuple):
+class Clock(NamedTuple):
     """What a flow knows of the world.
 
-    `clock`: seconds that only ever grow. `now`: epoch seconds by this computer's clock, which may be wrong. `chance`: a
+    `clock`: seconds that only ever grow. `now`: epoch seconds by this computer's clock, which may be wrong. `random`: a
     number from 0 to 1, another one each time.
     """
 
-    clock: Callable[[], float]
+    monotonic: Callable[[], float]
     now: Callable[[], float]
-    chance: Callable[[], float]
+    random: Callable[[], float]
 
 
-class Published(dict[str, "tuple[PublishedKeys, float]"]):
+class PublishedKeyCache(dict[str, "tuple[PublishedKeys, float]"]):
     """The keys of each issuer, and when they were fetched; shared by the clients that share connections."""
 
 
-class Caller(NamedTuple):
+class FlowContext(NamedTuple):
     """Who calls: how, where and as whom (`settings`), from which device, and the published keys known so far."""
 
-    settings: Settings
+    settings: CallSettings
     device: Device
-    senses: Senses
-    published: Published
+    clock: Clock
+    published_keys: PublishedKeyCache
 
     def call(self, call: Call[V]) -> Flow[V]:
         """Make a call and return its value."""
-        return (yield from exchange(call, self))[0]
+        return (yield from send_call(call, self))[0]
 
     @property
     def issuer(self) -> str:
         """The origin that issues tokens: plex.tv's, or a local Plex's."""
-        return origin_of(self.settings.base("plex.tv"))
+        return get_origin(self.settings.get_base_url("plex.tv"))
 
-    def with_token(self, token: Token | None) -> Caller:
+    def with_token(self, token: Token | None) -> FlowContext:
         """Return the same with another token, which goes to the issuer alone."""
         changed = with_token(self.settings, token)
-        return self._replace(settings=msgspec.structs.replace(changed, trusted=frozenset({self.issuer})))
+        return self._replace(settings=msgspec.structs.replace(changed, trusted_origins=frozenset({self.issuer})))
 
-    def as_client(self, identifier: str | None) -> Caller:
+    def with_client_identifier(self, identifier: str | None) -> FlowContext:
         """Return the same with another client identifier; `None` changes nothing."""
         if identifier is None:
             return self
@@ -97,37 +97,37 @@ class Caller(NamedTuple):
         """The client identifier that is sent."""
         return self.settings.client_identifier or self.device.client_identifier
 
-    def trying(self, attempts: int, deadline: float | None = None) -> Caller:
+    def with_attempts(self, attempts: int, deadline: float | None = None) -> FlowContext:
         """Return the same with so many tries, none of them beyond the deadline."""
         retry = msgspec.structs.replace(self.settings.retry, attempts=attempts)
-        ends = [moment for moment in (deadline, self.settings.deadline) if moment is not None]
-        settings = msgspec.structs.replace(self.settings, retry=retry, deadline=min(ends, default=None))
+        deadlines = [moment for moment in (deadline, self.settings.deadline) if moment is not None]
+        settings = msgspec.structs.replace(self.settings, retry=retry, deadline=min(deadlines, default=None))
         return self._replace(settings=settings)
 
 
-def exchange(call: Call[V], caller: Caller) -> Flow[tuple[V, Response]]:
+def send_call(call: Call[V], context: FlowContext) -> Flow[tuple[V, Response]]:
     """Make a call, and try again where that is wise.
 
     Args:
         call: what to ask.
-        caller: who asks; how, where and as whom.
+        context: who asks; how, where and as whom.
 
     Returns:
         The reply's value, and the response it was read from.
     """
-    settings, clock = caller.settings, caller.senses.clock
+    settings, monotonic = context.settings, context.clock.monotonic
     retry = settings.retry
-    deadline = clock() + settings.timeout
+    deadline = monotonic() + settings.timeout
     if settings.deadline is not None:
         deadline = min(deadline, settings.deadline)
     for attempt in range(retry.attempts):
         try:
-            return (yield from _authorized(call, caller, deadline))
+            return (yield from _send_with_token(call, context, deadline))
         except (Unreachable, Refusal, MalformedReply) as failure:
-            asked = failure.retry_after if isinstance(failure, Refusal) and retry.respect_retry_after else None
-            wait = retry.backoff * 2.0**attempt if asked is None else asked
-            last = attempt + 1 == retry.attempts
-            if last or not _worth_repeating(call, failure, settings) or clock() + wait >= deadline:
+            retry_after = failure.retry_after if isinstance(failure, Refusal) and retry.respect_retry_after else None
+            wait = retry.backoff * 2.0**attempt if retry_after is None else retry_after
+            is_last = attempt + 1 == retry.attempts
+            if is_last or not _can_retry(call, failure, settings) or monotonic() + wait >= deadline:
                 raise
             if settings.on_retry:
                 clear_locals(failure)  # the hook may hand it to an error tracker
@@ -136,43 +136,43 @@ def exchange(call: Call[V], caller: Caller) -> Flow[tuple[V, Response]]:
     raise AssertionError("a retry has at least one attempt")
 
 
-def _worth_repeating(call: Call[V], failure: Unreachable | Refusal | MalformedReply, settings: Settings) -> bool:
+def _can_retry(call: Call[V], failure: Unreachable | Refusal | MalformedReply, settings: CallSettings) -> bool:
     if isinstance(failure, Unreachable):
-        return call.may_repeat() or not failure.sent
+        return call.is_retryable() or not failure.sent
     if isinstance(failure, MalformedReply):
-        return call.may_repeat() and failure.cut_off
-    return call.may_repeat() and failure.status in settings.retry.statuses
+        return call.is_retryable() and failure.truncated
+    return call.is_retryable() and failure.status in settings.retry.statuses
 
 
-def _authorized(call: Call[V], caller: Caller, deadline: float) -> Flow[tuple[V, Response]]:
+def _send_with_token(call: Call[V], context: FlowContext, deadline: float) -> Flow[tuple[V, Response]]:
     """Make one try; where a token source's token is refused, tell it and try once more with a new one."""
-    settings, device = caller.settings, caller.device
+    settings, device = context.settings, context.device
     source = settings.token
     if not call.http.needs_token or source is None or isinstance(source, Token):
         token = source if call.http.needs_token and isinstance(source, Token) else None
-        return (yield from _once(call, caller, deadline, token))
-    if isinstance(source, Living):
-        token = yield from source.flow(settings, device, deadline, None)
+        return (yield from _send_once(call, context, deadline, token))
+    if isinstance(source, RenewableTokenSource):
+        token = yield from source.get_token_flow(settings, device, deadline, None)
     else:
-        token = yield from ask(source)
+        token = yield from call_token_source(source)
     try:
-        return (yield from _once(call, caller, deadline, token))
+        return (yield from _send_once(call, context, deadline, token))
     except Unauthorized as refusal:
-        if isinstance(source, Living):
-            fresh = yield from source.flow(settings, device, deadline, Refused(token, refusal))
+        if isinstance(source, RenewableTokenSource):
+            new_token = yield from source.get_token_flow(settings, device, deadline, RefusedToken(token, refusal))
         else:
-            fresh = yield from ask(source, refused=token)
-        if fresh is None or fresh == token or not (call.may_repeat() or isinstance(refusal, TokenExpired)):
+            new_token = yield from call_token_source(source, refused_token=token)
+        if new_token is None or new_token == token or not (call.is_retryable() or isinstance(refusal, TokenExpired)):
             raise
-        return (yield from _once(call, caller, deadline, fresh))
+        return (yield from _send_once(call, context, deadline, new_token))
 
 
-def _once(call: Call[V], caller: Caller, deadline: float, token: Token | None) -> Flow[tuple[V, Response]]:
-    settings = caller.settings
-    request = _request(call, settings, caller.device, token)
-    response = yield from _followed(request, settings, caller.senses.clock, deadline)
+def _send_once(call: Call[V], context: FlowContext, deadline: float, token: Token | None) -> Flow[tuple[V, Response]]:
+    settings = context.settings
+    request = _build_request(call, settings, context.device, token)
+    response = yield from _send_following_redirects(request, settings, context.clock.monotonic, deadline)
     if 200 <= response.status < 300:
-        return _bound(call.read(response), settings.origin(call.http.base)), response
+        return _set_token_origin(call.read(response), settings.get_origin(call.http.base)), response
     if response.status < 400:
         raise MalformedReply(
             f"Plex answered {response.status}, which no call is answered with",
@@ -181,26 +181,28 @@ def _once(call: Call[V], caller: Caller, deadline: float, token: Token | None) -
         )
     from ticketstub.protocol import error_bodies
 
-    raise error_bodies.read(response, base=call.http.base, secrets=(*call.secrets(), token.reveal() if token else ""))
+    raise error_bodies.read_refusal(
+        response, base=call.http.base, secrets=(*call.list_secrets(), token.reveal() if token else "")
+    )
 
 
-def _request(call: Call[V], settings: Settings, device: Device, token: Token | None) -> Request:
-    base = settings.base(call.http.base)
-    headers = dict(settings.fixed_headers(device))
+def _build_request(call: Call[V], settings: CallSettings, device: Device, token: Token | None) -> Request:
+    base = settings.get_base_url(call.http.base)
+    headers = dict(settings.get_fixed_headers(device))
     if call.http.needs_token:
         _add_token(headers, call, settings, token)
-    body, media_type = call.body()
+    body, media_type = call.build_body()
     if media_type:
         headers["Content-Type"] = media_type
-    return Request(call.http.name, call.verb_used(), base + call.target(), headers, body)
+    return Request(call.http.name, call.get_method(), base + call.build_target(), headers, body)
 
 
-def _add_token(headers: dict[str, str], call: Call[V], settings: Settings, token: Token | None) -> None:
+def _add_token(headers: dict[str, str], call: Call[V], settings: CallSettings, token: Token | None) -> None:
     if token is None:
         if call.http.base == "plex.tv":
             raise CredentialsError("this call needs a token", hint="sign in, or pass token=")
         return  # observed: a media server may admit its own network without one
-    if settings.origin(call.http.base) not in settings.trusted:
+    if settings.get_origin(call.http.base) not in settings.trusted_origins:
         hint = "name the address and the token together: at(url, token=…)"
         raise CredentialsError("the token was not named together with this address, so it is not sent there", hint=hint)
     if call.http.base == "plex.tv" and token.kind in {"transient", "local"}:
@@ -211,67 +213,79 @@ def _add_token(headers: dict[str, str], call: Call[V], settings: Settings, token
     headers["X-Plex-Token"] = token.reveal()
 
 
-def _followed(
-    request: Request, settings: Settings, clock: Callable[[], float], deadline: float, left: int = _MOST_REDIRECTS
+def _send_following_redirects(
+    request: Request,
+    settings: CallSettings,
+    monotonic: Callable[[], float],
+    deadline: float,
+    redirects_left: int = _MAX_REDIRECTS,
 ) -> Flow[Response]:
     """Send, and follow redirects as far as that is safe: so many are left."""
-    response = yield from _sent(request, settings, clock, deadline)
-    if response.status not in _REDIRECTS:
+    response = yield from _send_request(request, settings, monotonic, deadline)
+    if response.status not in _REDIRECT_STATUSES:
         return response
-    if not left:
-        raise _refuse(RedirectRefused, f"more than {_MOST_REDIRECTS} redirects in a row", response)
-    return (yield from _followed(_redirected(request, response), settings, clock, deadline, left - 1))
+    if not redirects_left:
+        raise _make_redirect_error(RedirectRefused, f"more than {_MAX_REDIRECTS} redirects in a row", response)
+    return (
+        yield from _send_following_redirects(
+            _build_redirect(request, response), settings, monotonic, deadline, redirects_left - 1
+        )
+    )
 
 
-def _redirected(request: Request, response: Response) -> Request:
+def _build_redirect(request: Request, response: Response) -> Request:
     location = response.headers.get("location", "").partition("#")[0]
     target = origin = ""
     with suppress(ValueError):
         target = urljoin(request.url, location)
-        origin = origin_of(target)
+        origin = get_origin(target)
     if not origin or not _LOCATION.fullmatch(location):
-        raise _refuse(RedirectRefused, "the answer redirects to no address", response)
-    if origin != origin_of(request.url):
-        raise _refuse(
+        raise _make_redirect_error(RedirectRefused, "the answer redirects to no address", response)
+    if origin != get_origin(request.url):
+        raise _make_redirect_error(
             CrossOriginRedirect, "the answer redirects to another origin; the credentials stay here", response
         )
     if request.method not in ("GET", "HEAD"):
-        raise _refuse(RedirectRefused, "the answer redirects, and only GET and HEAD are sent twice", response)
+        raise _make_redirect_error(
+            RedirectRefused, "the answer redirects, and only GET and HEAD are sent twice", response
+        )
     return Request(request.call, request.method, target, request.headers)
 
 
-def _refuse(kind: type[RedirectRefused], message: str, response: Response) -> RedirectRefused:
+def _make_redirect_error(error_class: type[RedirectRefused], message: str, response: Response) -> RedirectRefused:
     hint = "is the address right, and is nothing answering in Plex's place?"
-    return kind(message, hint=hint, status=response.status, response=response)
+    return error_class(message, hint=hint, status=response.status, response=response)
 
 
-def _sent(request: Request, settings: Settings, clock: Callable[[], float], deadline: float) -> Flow[Response]:
-    started = clock()
+def _send_request(
+    request: Request, settings: CallSettings, monotonic: Callable[[], float], deadline: float
+) -> Flow[Response]:
+    started = monotonic()
     if settings.on_request:
         settings.on_request(request)
     try:
         response = cast("Response", (yield Send(request, deadline, settings.connect_timeout)))
     except PlexError as error:
-        _log("%s: %s after %.0f ms", request.call, type(error).__name__, (clock() - started) * 1000)
+        _log("%s: %s after %.0f ms", request.call, type(error).__name__, (monotonic() - started) * 1000)
         raise
-    seconds = clock() - started
+    seconds = monotonic() - started
     _log("%s: %d after %.0f ms", request.call, response.status, seconds * 1000)
     if settings.on_response:
         settings.on_response(request, response, seconds)
-    return _unpacked(response)
+    return _decompress(response)
 
 
-def _unpacked(response: Response) -> Response:
+def _decompress(response: Response) -> Response:
     coding = response.headers.get("content-encoding")
     if not coding or not response.body:  # the answer to HEAD names the coding of a body that it does not have
         return response
     try:
-        return Response(response.status, response.headers, codec.unpacked(response.body, coding.strip().lower()))
-    except codec.Unreadable as error:
-        raise malformed(response, str(error)) from None
+        return Response(response.status, response.headers, codec.decompress(response.body, coding.strip().lower()))
+    except codec.DecodeError as error:
+        raise build_malformed_reply(response, str(error)) from None
 
 
-def _bound(value: V, origin: str) -> V:
+def _set_token_origin(value: V, origin: str) -> V:
     """Let the tokens in a reply know who issued them."""
     for token in (getattr(value, name, None) for name in ("auth_token", "token")):
         if isinstance(token, Token) and token.origin is None:
@@ -279,7 +293,7 @@ def _bound(value: V, origin: str) -> V:
     return value
 
 
-def _log(line: str, *facts: object) -> None:
+def _log(message: str, *values: object) -> None:
     """Log at DEBUG. Whoever wants logs has imported logging; whoever has not saves its import."""
     if logging := sys.modules.get("logging"):
-        logging.getLogger("ticketstub").debug(line, *facts)
+        logging.getLogger("ticketstub").debug(message, *values)

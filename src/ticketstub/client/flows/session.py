@@ -3,9 +3,9 @@
 Rule: a new one is kept the moment it is there; whose it is, for showing it without network, is asked afterwards and may
 fail. The last sign-in of a profile wins, since it may have ended the token before (assumed). 401 and 498 alone say that
 a token is over; whatever else comes says nothing about it (documented), and then it is used as it is. What a client
-does on its own with each call (`Kept.flow`) keeps it alive; `renew` and `keep_alive` are for programs that are silent
-for days, and for people who ask for it. Signing out ends the tokens at Plex first: what still lives there stays kept,
-so that it can be ended later; what Plex no longer knows is forgotten.
+does on its own with each call (`StoredSession.flow`) keeps it alive; `renew` and `keep_alive` are for programs that
+are silent for days, and for people who ask for it. Signing out ends the tokens at Plex first: what still lives there
+stays kept, so that it can be ended later; what Plex no longer knows is forgotten.
 """
 
 from __future__ import annotations
@@ -16,13 +16,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ticketstub.client.flows.pending import Standing
-from ticketstub.client.flows.request import Caller
-from ticketstub.client.flows.steps import Flow, do
-from ticketstub.client.flows.stored_session import How, Kept, SignedIn, Turn, kept_in
-from ticketstub.credentials.keep_alive import PING_EVERY, next_ping, renewal_due
-from ticketstub.credentials.memory import MemoryCredentials
-from ticketstub.credentials.store import PATIENCE, Credential, Credentials
+from ticketstub.client.flows.pending import TokenStatus
+from ticketstub.client.flows.request import FlowContext
+from ticketstub.client.flows.steps import Flow, run_blocking
+from ticketstub.client.flows.stored_session import (
+    RenewalLock,
+    SignInMethod,
+    SignInState,
+    StoredSession,
+    get_stored_session,
+)
+from ticketstub.credentials.keep_alive import PING_INTERVAL, check_renewal, get_ping_delay
+from ticketstub.credentials.memory import MemoryStore
+from ticketstub.credentials.store import LOCK_TIMEOUT, Credential, CredentialStore
 from ticketstub.errors import CredentialsError, PlexError
 from ticketstub.models import Account
 from ticketstub.refusals import TokenExpired, TooManyFailures, Unauthorized
@@ -31,94 +37,111 @@ from ticketstub.tokens import Token
 if TYPE_CHECKING:
     from ticketstub.crypto import DeviceKey, PlexJwt
 
-_TRIES = 5
+_MAX_SAVE_TRIES = 5
 
 
-def fresh(
-    caller: Caller,
+def create_session(
+    context: FlowContext,
     token: Token,
     *,
-    how: How,
+    method: SignInMethod,
     key: DeviceKey | None = None,
     claims: PlexJwt | None = None,
     account: Account | None = None,
-) -> Flow[Kept]:
+) -> Flow[StoredSession]:
     """Make a sign-in of a new token, kept in memory for now."""
-    now = caller.senses.now()
-    remembered = account.remember_expires_at if account else None
+    now = context.clock.now()
+    remembered_until = account.remember_expires_at if account else None
     credential = Credential(
-        issuer=caller.issuer,
+        issuer=context.issuer,
         token=token,
-        device_key=(yield from do(key.dump)) if key else None,
-        client_identifier=caller.client_identifier,
+        device_key=(yield from run_blocking(key.dump)) if key else None,
+        client_identifier=context.client_identifier,
         account_id=account.id if account else claims.user.id if claims else None,
         username=account.username if account else claims.user.username if claims else None,
         created_at=now,
-        expires_at=now + claims.expires_at - claims.issued_at if claims else remembered,
+        expires_at=now + claims.expires_at - claims.issued_at if claims else remembered_until,
         checked_at=now,
     )
-    store = MemoryCredentials()
+    store = MemoryStore()
     saved = store.save(credential, replacing=None)
-    return Kept(caller, store, saved or credential, where=store.where(caller.issuer), how=how)
+    return StoredSession(
+        context, store, saved or credential, location=store.describe_location(context.issuer), method=method
+    )
 
 
-def stored(kept: Kept, store: Credentials, app: str, profile: str, caller: Caller, *, before: Standing) -> Flow[Kept]:
+def save_session(
+    session: StoredSession,
+    store: CredentialStore,
+    app: str,
+    profile: str,
+    context: FlowContext,
+    *,
+    previous_status: TokenStatus,
+) -> Flow[StoredSession]:
     """Keep a new sign-in in a store, in place of whatever is there.
 
     Raises:
         CredentialsError: the store cannot be written.
     """
-    wanted = msgspec.structs.replace(kept.credential, app=app, profile=profile, version=0)
-    saved = yield from do(partial(_saved, store, wanted))
-    where = yield from do(partial(store.where, *wanted.entry))
-    return Kept(caller._replace(device=kept.device), store, saved, where=where, how=kept.how, before=before)
+    credential = msgspec.structs.replace(session.credential, app=app, profile=profile, version=0)
+    saved = yield from run_blocking(partial(_save_credential, store, credential))
+    location = yield from run_blocking(partial(store.describe_location, *credential.entry))
+    return StoredSession(
+        context._replace(device=session.device),
+        store,
+        saved,
+        location=location,
+        method=session.method,
+        previous_status=previous_status,
+    )
 
 
-def _saved(store: Credentials, wanted: Credential) -> Credential:
+def _save_credential(store: CredentialStore, credential: Credential) -> Credential:
     """Replace what is kept, even if others change it at the same time."""
-    for _ in range(_TRIES):
-        saved = store.save(wanted, replacing=store.load(*wanted.entry))
+    for _ in range(_MAX_SAVE_TRIES):
+        saved = store.save(credential, replacing=store.load(*credential.entry))
         if saved is not None:
             return saved
     raise CredentialsError("others keep changing these credentials", hint="sign in with one program at a time")
 
 
-def resumed(
-    login: str | None, caller: Caller, store: Credentials, there: Credential | None
-) -> Flow[tuple[Standing, Kept | None]]:
+def resume_session(
+    login: str | None, context: FlowContext, store: CredentialStore, credential: Credential | None
+) -> Flow[tuple[TokenStatus, StoredSession | None]]:
     """Return how the kept sign-in stands, and the sign-in itself if it can be used.
 
     Args:
         login: the account that it has to be of; `None` for any.
-        caller: who asks.
+        context: who asks.
         store: where it is kept.
-        there: what is kept.
+        credential: what is kept.
     """
-    if there is None or there.token is None:
+    if credential is None or credential.token is None:
         return "none", None
-    where = yield from do(partial(store.where, *there.entry))
-    kept = Kept(caller, store, there, where=where)
-    kept.before = yield from _standing(login, kept, caller)
-    usable = kept.before in ("good", "renewed", "unchecked")
-    return kept.before, kept if usable else None
+    location = yield from run_blocking(partial(store.describe_location, *credential.entry))
+    session = StoredSession(context, store, credential, location=location)
+    session.previous_status = yield from _check_status(login, session, context)
+    usable = session.previous_status in ("good", "renewed", "unchecked")
+    return session.previous_status, session if usable else None
 
 
-def _standing(login: str | None, kept: Kept, caller: Caller) -> Flow[Standing]:
-    there = kept.credential
+def _check_status(login: str | None, session: StoredSession, context: FlowContext) -> Flow[TokenStatus]:
+    credential = session.credential
     try:
-        account = yield from learn(kept, caller)
+        account = yield from refresh_account(session, context)
     except PlexError as failure:
         if not isinstance(failure, Unauthorized) or isinstance(failure, TooManyFailures):
-            return _unchecked(login, there)
-        past = there.expires_at is not None and caller.senses.now() >= there.expires_at
-        return "expired" if past or isinstance(failure, TokenExpired) else "revoked"
+            return _get_offline_status(login, credential)
+        is_past = credential.expires_at is not None and context.clock.now() >= credential.expires_at
+        return "expired" if is_past or isinstance(failure, TokenExpired) else "revoked"
     names = {name.casefold() for name in (account.username, account.email, account.title) if name}
     if login is not None and login.strip().casefold() not in names:
         return "another"
-    return "good" if kept.credential.token == there.token else "renewed"
+    return "good" if session.credential.token == credential.token else "renewed"
 
 
-def learn(kept: Kept, caller: Caller) -> Flow[Account]:
+def refresh_account(session: StoredSession, context: FlowContext) -> Flow[Account]:
     """Ask plex.tv whose token it is, and keep that; a JWT is renewed if need be.
 
     Raises:
@@ -126,91 +149,93 @@ def learn(kept: Kept, caller: Caller) -> Flow[Account]:
     """
     from ticketstub.protocol.account import GetTokenDetails
 
-    own = caller.as_client(kept.credential.client_identifier)
-    settings = msgspec.structs.replace(own.settings, token=kept, trusted=frozenset({kept.origin}))
-    account = yield from own._replace(settings=settings).call(GetTokenDetails())
-    yield from kept.note(account=account, checked_at=caller.senses.now())
+    own_context = context.with_client_identifier(session.credential.client_identifier)
+    settings = msgspec.structs.replace(own_context.settings, token=session, trusted_origins=frozenset({session.origin}))
+    account = yield from own_context._replace(settings=settings).call(GetTokenDetails())
+    yield from session.update(account=account, checked_at=context.clock.now())
     return account
 
 
-def _unchecked(login: str | None, there: Credential) -> Standing:
+def _get_offline_status(login: str | None, credential: Credential) -> TokenStatus:
     """Take it as it is, unless it is known to be another account's than the one that was asked for."""
-    login = login or there.username or ""
-    known = there.username is not None and "@" not in login
-    return "another" if known and login.strip().casefold() != (there.username or "").casefold() else "unchecked"
+    login = login or credential.username or ""
+    can_compare = credential.username is not None and "@" not in login
+    return (
+        "another" if can_compare and login.strip().casefold() != (credential.username or "").casefold() else "unchecked"
+    )
 
 
-def renew(caller: Caller) -> Flow[SignedIn]:
+def renew(context: FlowContext) -> Flow[SignInState]:
     """Renew the JWT at once; ping with an opaque token.
 
     Raises:
         CredentialsError: the client does not live on a sign-in, or it was removed meanwhile.
     """
-    kept = kept_in(caller.settings)
-    if kept is None:
+    session = get_stored_session(context.settings)
+    if session is None:
         raise CredentialsError("this client was given its token, so there is nothing to renew", hint="use sign_in")
-    if kept.credential.device_key is None:
-        yield from _ping(caller, kept)
+    if session.credential.device_key is None:
+        yield from _ping(context, session)
     else:
-        yield from _jwt(caller, kept)
-    return kept.signed_in
+        yield from _renew_jwt(context, session)
+    return session.state
 
 
-def keep_alive(caller: Caller) -> Flow[float]:
+def keep_alive(context: FlowContext) -> Flow[float]:
     """Do what is due; return the seconds until something is again."""
-    kept = kept_in(caller.settings)
-    if kept is None:
-        yield from _ping(caller, None)
-        return PING_EVERY
-    now = caller.senses.now()
-    if renewal_due(kept.credential, now, chance=kept.chance) != "no":
-        yield from _jwt(caller, kept)
-    elif next_ping(kept.credential, now) == 0:
-        yield from _ping(caller, kept)
-    return kept.next_due()
+    session = get_stored_session(context.settings)
+    if session is None:
+        yield from _ping(context, None)
+        return PING_INTERVAL
+    now = context.clock.now()
+    if check_renewal(session.credential, now, jitter=session.jitter) != "no":
+        yield from _renew_jwt(context, session)
+    elif get_ping_delay(session.credential, now) == 0:
+        yield from _ping(context, session)
+    return session.get_next_delay()
 
 
-def _jwt(caller: Caller, kept: Kept) -> Flow[None]:
-    if not (yield from kept.renewed(caller, kept(), patience=PATIENCE)):
+def _renew_jwt(context: FlowContext, session: StoredSession) -> Flow[None]:
+    if not (yield from session.renew_jwt(context, session(), timeout=LOCK_TIMEOUT)):
         raise Unauthorized("this sign-in, or its device key, is no longer where it was kept", hint="sign in again")
 
 
-def _ping(caller: Caller, kept: Kept | None) -> Flow[None]:
+def _ping(context: FlowContext, session: StoredSession | None) -> Flow[None]:
     from ticketstub.protocol.account import Ping
 
-    yield from caller.call(Ping())
-    if kept is not None:
-        yield from kept.note(checked_at=caller.senses.now())
+    yield from context.call(Ping())
+    if session is not None:
+        yield from session.update(checked_at=context.clock.now())
 
 
-def sign_out(caller: Caller) -> Flow[None]:
+def sign_out(context: FlowContext) -> Flow[None]:
     """End the client's token, and the one for media servers beside it; then forget them."""
-    kept = kept_in(caller.settings)
-    if kept is None:
-        return (yield from _ended(caller))
-    yield from kept.refreshed()
-    if beside := kept.credential.server_token:
-        yield from _ended(caller.with_token(beside))
-    yield from _ended(caller)
-    return (yield from _forgotten(caller, kept))
+    session = get_stored_session(context.settings)
+    if session is None:
+        return (yield from _revoke_token(context))
+    yield from session.reload()
+    if server_token := session.credential.server_token:
+        yield from _revoke_token(context.with_token(server_token))
+    yield from _revoke_token(context)
+    return (yield from _remove_session(context, session))
 
 
-def _ended(caller: Caller) -> Flow[None]:
+def _revoke_token(context: FlowContext) -> Flow[None]:
     from ticketstub.protocol.account import SignOut
 
     try:
-        yield from caller.call(SignOut())
+        yield from context.call(SignOut())
     except TooManyFailures:
         raise
     except Unauthorized:  # it is dead already
         return
 
 
-def _forgotten(caller: Caller, kept: Kept) -> Flow[None]:
+def _remove_session(context: FlowContext, session: StoredSession) -> Flow[None]:
     """Remove what was kept, unless somebody signed in again under this profile meanwhile."""
-    entry = kept.credential.entry
-    with closing(Turn(partial(kept.store.lock, *entry, patience=0.0))) as turn:
-        yield from turn.wait(caller.senses, PATIENCE)
-        now = yield from do(partial(kept.store.load, *entry))
-        if now is not None and kept.is_of(now):
-            yield from do(partial(kept.store.remove, *entry))
+    entry = session.credential.entry
+    with closing(RenewalLock(partial(session.store.lock, *entry, timeout=0.0))) as lock:
+        yield from lock.acquire(context.clock, LOCK_TIMEOUT)
+        current = yield from run_blocking(partial(session.store.load, *entry))
+        if current is not None and session.is_same_sign_in(current):
+            yield from run_blocking(partial(session.store.remove, *entry))

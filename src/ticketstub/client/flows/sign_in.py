@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from ticketstub.client.flows.browser import opened
-from ticketstub.client.flows.device_key import granted, load_key, make_key, register, with_jwt
-from ticketstub.client.flows.pending import Begun, Standing
-from ticketstub.client.flows.pin import begin, until_approved
-from ticketstub.client.flows.request import Caller
-from ticketstub.client.flows.session import fresh, learn, resumed, stored
-from ticketstub.client.flows.sign_in_options import AskCode, Wish
-from ticketstub.client.flows.steps import Flow, Put, do
-from ticketstub.client.flows.stored_session import Kept
-from ticketstub.credentials.default import default_credentials
-from ticketstub.credentials.store import Credential, Credentials, Entry
-from ticketstub.errors import CredentialsError, PlexError, SignInFailed, printable
+from ticketstub.client.flows.browser import open_browser
+from ticketstub.client.flows.device_key import generate_key, load_key, register_key, request_jwt, with_jwt
+from ticketstub.client.flows.pending import PendingState, TokenStatus
+from ticketstub.client.flows.pin import create_pin, wait_for_approval
+from ticketstub.client.flows.request import FlowContext
+from ticketstub.client.flows.session import create_session, refresh_account, resume_session, save_session
+from ticketstub.client.flows.sign_in_options import AskCode, SignInOptions
+from ticketstub.client.flows.steps import Flow, Invoke, run_blocking
+from ticketstub.client.flows.stored_session import StoredSession
+from ticketstub.credentials.default import default_store
+from ticketstub.credentials.store import Credential, CredentialStore, Entry
+from ticketstub.errors import CredentialsError, PlexError, SignInFailed, sanitize_text
 from ticketstub.models import Account
 from ticketstub.refusals import VerificationCodeRequired, WrongVerificationCode
 from ticketstub.tokens import Secret, Token
@@ -32,15 +32,15 @@ from ticketstub.tokens import Secret, Token
 if TYPE_CHECKING:
     from ticketstub.crypto import DeviceKey
 
-_MOST_QUESTIONS = 2
-_NEEDED: dict[Standing, str] = {
+_MAX_CODE_PROMPTS = 2
+_REASONS: dict[TokenStatus, str] = {
     "revoked": "the kept sign-in was ended at Plex",
     "expired": "the time of the kept sign-in is over",
 }
 
 
-def with_password(
-    caller: Caller, login: str, password: Secret, ask_code: AskCode | None, *, remember_me: bool
+def sign_in_with_password(
+    context: FlowContext, login: str, password: Secret, ask_code: AskCode | None, *, remember_me: bool
 ) -> Flow[Account]:
     """Sign in with login and password.
 
@@ -51,21 +51,23 @@ def with_password(
     from ticketstub.protocol.account import PostUsersSignInData
 
     code: Secret | None = None
-    questions = 0
+    prompts = 0
     while True:
         try:
-            return (yield from caller.call(PostUsersSignInData.of(login, password, code, remember_me=remember_me)))
+            return (
+                yield from context.call(PostUsersSignInData.from_text(login, password, code, remember_me=remember_me))
+            )
         except (VerificationCodeRequired, WrongVerificationCode):
-            if ask_code is None or questions == _MOST_QUESTIONS:
+            if ask_code is None or prompts == _MAX_CODE_PROMPTS:
                 raise
-            code = yield from _answer(ask_code)
-            questions += 1
+            code = yield from _request_code(ask_code)
+            prompts += 1
             if code is None:
                 raise
 
 
-def _answer(ask_code: AskCode) -> Flow[Secret | None]:
-    answer = yield Put(ask_code)
+def _request_code(ask_code: AskCode) -> Flow[Secret | None]:
+    answer = yield Invoke(ask_code)
     if isinstance(answer, str):
         answer = Secret(answer.strip())
     if answer is not None and not isinstance(answer, Secret):
@@ -73,107 +75,129 @@ def _answer(ask_code: AskCode) -> Flow[Secret | None]:
     return answer or None
 
 
-def sign_in(wish: Wish, caller: Caller) -> Flow[Kept]:
+def sign_in(options: SignInOptions, context: FlowContext) -> Flow[StoredSession]:
     """Sign in, and return the sign-in, kept."""
-    entry = Entry.of(caller.issuer, wish.profile, wish.app)
-    store = wish.credentials or (yield from do(partial(default_credentials, wish.storage, wanted=entry)))
-    there = yield from do(partial(store.load, *entry))
-    standing, kept = yield from resumed(wish.login, caller, store, there)
-    if kept is None:
-        kept = yield from _anew(wish, caller, store, standing, there)
-        if standing == "none" and wish.credentials is None and wish.storage == "auto":
-            yield from do(partial(wish.tell, f"Signed in. The sign-in is kept {kept.where}.\n"))
-    token = kept()
-    if wish.device_key and standing != "unchecked" and not (token and token.kind == "jwt"):
-        yield from _moved_to_key(kept, caller)
-    return kept
+    entry = Entry.create(context.issuer, options.profile, options.app)
+    store = options.store or (yield from run_blocking(partial(default_store, options.storage, entry=entry)))
+    credential = yield from run_blocking(partial(store.load, *entry))
+    status, session = yield from resume_session(options.login, context, store, credential)
+    if session is None:
+        session = yield from _start_new_sign_in(options, context, store, status, credential)
+        if status == "none" and options.store is None and options.storage == "auto":
+            yield from run_blocking(partial(options.show_text, f"Signed in. The sign-in is kept {session.location}.\n"))
+    token = session()
+    if options.device_key and status != "unchecked" and not (token and token.kind == "jwt"):
+        yield from _switch_to_device_key(session, context)
+    return session
 
 
-def _anew(wish: Wish, caller: Caller, store: Credentials, because: Standing, there: Credential | None) -> Flow[Kept]:
-    if wish.login is not None and wish.password is not None:
-        kept = yield from _by_password(wish, wish.login, wish.password, caller)
+def _start_new_sign_in(
+    options: SignInOptions,
+    context: FlowContext,
+    store: CredentialStore,
+    reason: TokenStatus,
+    old_credential: Credential | None,
+) -> Flow[StoredSession]:
+    if options.login is not None and options.password is not None:
+        session = yield from _sign_in_by_password(options, options.login, options.password, context)
     else:
-        kept = yield from _by_pin(wish, caller, because, there)
+        session = yield from _sign_in_by_pin(options, context, reason, old_credential)
     try:
-        kept = yield from stored(kept, store, wish.app, wish.profile, caller, before=because)
+        session = yield from save_session(session, store, options.app, options.profile, context, previous_status=reason)
     except CredentialsError:  # nobody would have its token: it is ended at Plex
         from ticketstub.protocol.account import SignOut  # loaded where a call is made, as everywhere in flows
 
         with contextlib.suppress(PlexError):
-            yield from caller.with_token(kept()).trying(1).call(SignOut())
+            yield from context.with_token(session()).with_attempts(1).call(SignOut())
         raise
-    if kept.credential.username is None:
+    if session.credential.username is None:
         with contextlib.suppress(PlexError):  # whose it is, to show it later without network
-            yield from learn(kept, caller)
-    return kept
+            yield from refresh_account(session, context)
+    return session
 
 
-def _by_password(wish: Wish, login: str, password: Secret, caller: Caller) -> Flow[Kept]:
-    if wish.device_key and not wish.own_device:
+def _sign_in_by_password(
+    options: SignInOptions, login: str, password: Secret, context: FlowContext
+) -> Flow[StoredSession]:
+    if options.device_key and not options.has_custom_device:
         # An identifier that once had a JWT gets no opaque token again (observed), so each such sign-in has its own.
-        caller = caller.as_client(wish.identifier())
-    account = yield from with_password(caller, login, password, wish.ask_code, remember_me=wish.remember_me)
+        context = context.with_client_identifier(options.make_identifier())
+    account = yield from sign_in_with_password(
+        context, login, password, options.ask_code, remember_me=options.remember_me
+    )
     token = cast("Token", account.auth_token)  # an answer without one is a `MalformedReply`
-    remembered = account if wish.remember_me else msgspec.structs.replace(account, remember_expires_at=None)
-    return (yield from fresh(caller, token, how="password", account=remembered))
+    details = account if options.remember_me else msgspec.structs.replace(account, remember_expires_at=None)
+    return (yield from create_session(context, token, method="password", account=details))
 
 
-def _by_pin(wish: Wish, caller: Caller, because: Standing, there: Credential | None) -> Flow[Kept]:
-    if wish.on_code is None and wish.open_browser is False:
+def _sign_in_by_pin(
+    options: SignInOptions, context: FlowContext, reason: TokenStatus, old_credential: Credential | None
+) -> Flow[StoredSession]:
+    if options.on_code is None and options.open_browser is False:
         raise SignInFailed(
-            _NEEDED.get(because, "nobody is signed in"), hint="pass on_code=, or open_browser=True, to sign in anew"
+            _REASONS.get(reason, "nobody is signed in"), hint="pass on_code=, or open_browser=True, to sign in anew"
         )
     key: DeviceKey | None = None
-    if wish.device_key:
-        key = (yield from do(partial(load_key, there.device_key))) if there and there.device_key else None
-        if not wish.own_device:
-            caller = caller.as_client(there.client_identifier if there and key else wish.identifier())
-        key = key or (yield from do(make_key))
-    pin = yield from begin(caller, strong=not wish.code, forward_url=wish.forward_url, key=key)
-    begun = Begun(pin, because)
+    if options.device_key:
+        key = (
+            (yield from run_blocking(partial(load_key, old_credential.device_key)))
+            if old_credential and old_credential.device_key
+            else None
+        )
+        if not options.has_custom_device:
+            context = context.with_client_identifier(
+                old_credential.client_identifier if old_credential and key else options.make_identifier()
+            )
+        key = key or (yield from run_blocking(generate_key))
+    pin = yield from create_pin(context, strong=not options.code, forward_url=options.forward_url, key=key)
+    pending = PendingState(pin, reason)
     remind: Callable[[], object] | None = None
-    if (yield from _shown(wish, begun)):
-        remind = partial(wish.tell, f"No approval yet. Did no browser open?\n{begun.text(typed=wish.code)}")
-    return (yield from until_approved(pin, key, caller, give_up=wish.give_up, remind=remind))
+    if (yield from _show_pending(options, pending)):
+        remind = partial(
+            options.show_text,
+            f"No approval yet. Did no browser open?\n{pending.render_text(for_link_page=options.code)}",
+        )
+    return (yield from wait_for_approval(pin, key, context, max_wait=options.max_wait, remind=remind))
 
 
-def _shown(wish: Wish, begun: Begun) -> Flow[bool]:
+def _show_pending(options: SignInOptions, pending: PendingState) -> Flow[bool]:
     """Show the sign-in by whatever way there is; tell whether the browser is the only one.
 
     Raises:
         SignInFailed: there is none.
     """
-    if wish.on_code is not None:
-        yield Put(partial(wish.on_code, begun))
-        if wish.code:  # the user types it, on this or another device
+    if options.on_code is not None:
+        yield Invoke(partial(options.on_code, pending))
+        if options.code:  # the user types it, on this or another device
             return False
-    there = yield from do(partial(opened, wish.open_browser, begun.url))
-    if there or wish.on_code is not None:
-        return there and wish.on_code is None
-    if not (yield from do(partial(wish.tell, begun.text(typed=wish.code)))):
+    browser_opened = yield from run_blocking(partial(open_browser, options.open_browser, pending.url))
+    if browser_opened or options.on_code is not None:
+        return browser_opened and options.on_code is None
+    if not (yield from run_blocking(partial(options.show_text, pending.render_text(for_link_page=options.code)))):
         raise SignInFailed(
-            f"no browser can be opened here, and there is no terminal to show the address: {printable(begun.url, 500)}",
+            "no browser can be opened here, and there is no terminal to show the address: "
+            f"{sanitize_text(pending.url, 500)}",
             hint="pass on_code= to show it yourself, with code=True for a code that is typed on any device; or sign in "
             "with login= and password=; or give Plex a token=",
         )
     return False
 
 
-def _moved_to_key(kept: Kept, caller: Caller) -> Flow[None]:
+def _switch_to_device_key(session: StoredSession, context: FlowContext) -> Flow[None]:
     """Register a device key with an opaque token, and live on JWTs from then on (documented).
 
     The key is kept first: were it lost after the first JWT, which ends the opaque token, so were the sign-in.
     """
-    credential = kept.credential
+    credential = session.credential
     if credential.device_key is None:
-        key = yield from do(make_key)
-        wanted = msgspec.structs.replace(credential, device_key=(yield from do(key.dump)))
-        credential = kept.credential = yield from kept.keep(wanted, replacing=credential)
-    held = (yield from do(partial(load_key, credential.device_key))) if credential.device_key else None
-    if held is None or credential.token is None or credential.token.kind == "jwt":  # somebody else was faster
+        key = yield from run_blocking(generate_key)
+        with_key = msgspec.structs.replace(credential, device_key=(yield from run_blocking(key.dump)))
+        credential = session.credential = yield from session.save(with_key, replacing=credential)
+    device_key = (yield from run_blocking(partial(load_key, credential.device_key))) if credential.device_key else None
+    if device_key is None or credential.token is None or credential.token.kind == "jwt":  # somebody else was faster
         return
-    own = caller.as_client(credential.client_identifier).with_token(credential.token)
-    yield from register(own, held)
-    got = yield from granted(own, held)
-    renewed = with_jwt(credential, *got, caller.senses.now())
-    kept.credential = yield from kept.keep(renewed, replacing=credential)
+    own_context = context.with_client_identifier(credential.client_identifier).with_token(credential.token)
+    yield from register_key(own_context, device_key)
+    jwt_and_claims = yield from request_jwt(own_context, device_key)
+    renewed = with_jwt(credential, *jwt_and_claims, context.clock.now())
+    session.credential = yield from session.save(renewed, replacing=credential)

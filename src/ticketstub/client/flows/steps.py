@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
-from ticketstub.client.config import Settings, TokenSource
+from ticketstub.client.config import CallSettings, TokenSource
 from ticketstub.device import Device
 from ticketstub.messages import Request
 from ticketstub.refusals import Unauthorized
@@ -33,13 +33,13 @@ class Sleep(NamedTuple):
     seconds: float
 
 
-class Put(NamedTuple):
+class Invoke(NamedTuple):
     """Put a question to the program, or tell it something: call this, and await what it returns if that is to be."""
 
-    question: Callable[[], object]
+    callback: Callable[[], object]
 
 
-class Do(NamedTuple):
+class RunBlocking(NamedTuple):
     """Do what blocks for a while: read or write a store, work with keys. The async driver does it in a thread.
 
     Where the flow is given up meanwhile, the work goes on to its end and nobody hears of it.
@@ -48,11 +48,11 @@ class Do(NamedTuple):
     work: Callable[[], object]
 
 
-Step: TypeAlias = Send | Sleep | Put | Do
+Step: TypeAlias = Send | Sleep | Invoke | RunBlocking
 Flow: TypeAlias = Generator[Step, object, T]
 
 
-class Refused(NamedTuple):
+class RefusedToken(NamedTuple):
     """A token that Plex refused, and how."""
 
     token: Token | None
@@ -60,23 +60,25 @@ class Refused(NamedTuple):
 
 
 @runtime_checkable
-class Living(Protocol):
+class RenewableTokenSource(Protocol):
     """A token source that takes steps of its own to have a token: it loads, renews, stores."""
 
     def __call__(self) -> Token | None:
         """Return the token as it is now."""
         ...
 
-    def flow(self, settings: Settings, device: Device, deadline: float, refused: Refused | None) -> Flow[Token | None]:
+    def get_token_flow(
+        self, settings: CallSettings, device: Device, deadline: float, refused_token: RefusedToken | None
+    ) -> Flow[Token | None]:
         """Return the token for a call; after a refusal another one, or `None` if there is none."""
         ...
 
 
-def ask(source: TokenSource, refused: Token | None = None) -> Flow[Token | None]:
-    """Ask a token source for a token, or none; where `refused` is given, tell it first that Plex refused that one."""
-    if refused is not None and (tell := getattr(source, "refused", None)):
-        yield Put(partial(tell, refused))
-    answer = yield Put(source)
+def call_token_source(source: TokenSource, refused_token: Token | None = None) -> Flow[Token | None]:
+    """Ask a token source for a token, or none; tell it first that Plex refused `refused_token`, if that is given."""
+    if refused_token is not None and (on_refused := getattr(source, "refused", None)):
+        yield Invoke(partial(on_refused, refused_token))
+    answer = yield Invoke(source)
     if answer is None or isinstance(answer, Token):
         return answer
     if not isinstance(answer, str):
@@ -84,6 +86,6 @@ def ask(source: TokenSource, refused: Token | None = None) -> Flow[Token | None]
     return Token(answer)
 
 
-def do(work: Callable[[], T]) -> Flow[T]:
+def run_blocking(work: Callable[[], T]) -> Flow[T]:
     """Yield the work and take what it returns."""
-    return cast("T", (yield Do(work)))  # a driver answers Do with what the work returned
+    return cast("T", (yield RunBlocking(work)))  # a driver answers Do with what the work returned

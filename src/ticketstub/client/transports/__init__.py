@@ -12,15 +12,17 @@ from ticketstub.client.transports.base import AsyncTransport, Transport
 __all__ = [
     "AsyncTransport",
     "Transport",
-    "async_transport_for",
-    "transport_for",
+    "create_async_transport",
+    "create_transport",
 ]
 
-_SYNC = "an httpx2.Client or httpx.Client, or a transport (send, sleep, close)"
-_ASYNC = "an aiohttp.ClientSession, an httpx2.AsyncClient or httpx.AsyncClient, or a transport (send, sleep, close)"
+_SYNC_CLIENTS = "an httpx2.Client or httpx.Client, or a transport (send, sleep, close)"
+_ASYNC_CLIENTS = (
+    "an aiohttp.ClientSession, an httpx2.AsyncClient or httpx.AsyncClient, or a transport (send, sleep, close)"
+)
 
 
-def transport_for(client: object | None = None) -> Transport:
+def create_transport(client: object | None = None) -> Transport:
     """Return the transport that `Plex` sends with; from one of the program's own, nothing but a `PlexError` comes.
 
     Args:
@@ -33,19 +35,19 @@ def transport_for(client: object | None = None) -> Transport:
         from ticketstub.client.transports.http1 import StandardTransport  # see above
 
         return StandardTransport()
-    if _kind(client) in ("httpx.Client", "httpx2.Client"):
+    if _get_library_class(client) in ("httpx.Client", "httpx2.Client"):
         from ticketstub.client.transports.httpx import HttpxTransport  # see above
 
         return HttpxTransport(client)
-    if _is_transport(client, awaited=False):
+    if _is_transport(client, is_async=False):
         from ticketstub.client.transports.injected import GuardedTransport  # see above
 
         return GuardedTransport(cast("Transport", client))
-    raise TypeError(f"Plex sends with {_SYNC}; {_class_of(client)} is none of these")
+    raise TypeError(f"Plex sends with {_SYNC_CLIENTS}; {_get_class_name(client)} is none of these")
 
 
-def async_transport_for(client: object | None = None) -> AsyncTransport:
-    """Return the transport that `AsyncPlex` sends with; as `transport_for`.
+def create_async_transport(client: object | None = None) -> AsyncTransport:
+    """Return the transport that `AsyncPlex` sends with; as `create_transport`.
 
     Args:
         client: the user's own HTTP client, a transport, or `None` for ours.
@@ -53,7 +55,7 @@ def async_transport_for(client: object | None = None) -> AsyncTransport:
     Raises:
         TypeError: it is something else; the message says what is accepted.
     """
-    kind = _kind(client)
+    kind = _get_library_class(client)
     if client is None or kind == "aiohttp.ClientSession":
         from ticketstub.client.transports.aiohttp import AiohttpTransport  # see above
 
@@ -62,14 +64,14 @@ def async_transport_for(client: object | None = None) -> AsyncTransport:
         from ticketstub.client.transports.httpx import AsyncHttpxTransport  # see above
 
         return AsyncHttpxTransport(client)
-    if _is_transport(client, awaited=True):
+    if _is_transport(client, is_async=True):
         from ticketstub.client.transports.async_injected import AsyncGuardedTransport  # see above
 
         return AsyncGuardedTransport(cast("AsyncTransport", client))
-    raise TypeError(f"AsyncPlex sends with {_ASYNC}; {_class_of(client)} is none of these")
+    raise TypeError(f"AsyncPlex sends with {_ASYNC_CLIENTS}; {_get_class_name(client)} is none of these")
 
 
-def _kind(client: object) -> str | None:
+def _get_library_class(client: object) -> str | None:
     """Name the library's class that an object is of, itself or by descent, without importing the library."""
     for base in type(client).__mro__:
         library = base.__module__.partition(".")[0]
@@ -78,12 +80,12 @@ def _kind(client: object) -> str | None:
     return None
 
 
-def _is_transport(client: object, *, awaited: bool) -> bool:
+def _is_transport(client: object, *, is_async: bool) -> bool:
     from inspect import iscoroutinefunction  # only a transport of the user's own needs it
 
     methods = [getattr(client, name, None) for name in ("send", "sleep", "close")]
-    return all(callable(method) and iscoroutinefunction(method) is awaited for method in methods)
+    return all(callable(method) and iscoroutinefunction(method) is is_async for method in methods)
 
 
-def _class_of(client: object) -> str:
+def _get_class_name(client: object) -> str:
     return f"{type(client).__module__}.{type(client).__qualname__}"

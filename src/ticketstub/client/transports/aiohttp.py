@@ -19,33 +19,33 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from ticketstub.client.transports.failures import (
-    closed_early,
-    cut_off,
-    failed_client,
-    malformed,
-    no_tunnel,
-    timed_out,
-    unreachable,
+    make_client_error,
+    make_closed_early_error,
+    make_cut_off_error,
+    make_malformed_error,
+    make_timeout_error,
+    make_tunnel_error,
+    make_unreachable_error,
 )
 from ticketstub.client.transports.heads import (
-    BREATH,
-    HAVE_LENGTH,
-    LONGEST,
-    AsyncSleeping,
-    check_announced,
-    grow,
-    prepare,
+    DEADLINE_GRACE,
+    MAX_WAIT,
+    METHODS_WITH_LENGTH,
+    AsyncSleepMixin,
+    append_to_body,
+    check_response_head,
+    prepare_request,
     read_fields,
 )
-from ticketstub.client.transports.proxies import ProxyFor, proxy_for
-from ticketstub.dns import Resolver, alook_up, system_resolver
+from ticketstub.client.transports.proxies import FindProxy, find_proxy
+from ticketstub.dns import Resolver, alook_up, resolve_with_system
 from ticketstub.errors import PlexError
-from ticketstub.messages import Place, Request, Response
+from ticketstub.messages import Origin, Request, Response
 
-_AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-_MOST_CONNECTIONS = 256
-_LONGEST_IDLE = 15.0
-_NEVER_SENT = (
+_AUTO_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_MAX_CONNECTIONS = 256
+_IDLE_TIMEOUT = 15.0
+_NOT_SENT_ERRORS = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
     aiohttp.ClientHttpProxyError,
@@ -53,7 +53,7 @@ _NEVER_SENT = (
 )
 
 
-class AiohttpTransport(AsyncSleeping):
+class AiohttpTransport(AsyncSleepMixin):
     """Sends for `AsyncPlex`, for many tasks at once, in whatever event loop it is used; see `base.AsyncTransport`.
 
     Args:
@@ -61,7 +61,7 @@ class AiohttpTransport(AsyncSleeping):
             our requests; its default headers, default auth, cookies, proxy settings, resolver, tracing and limits
             remain the user's choice and take part, its middlewares do not.
         resolver: looks names up for our own session.
-        proxy_for: says which places our own session reaches through a proxy; the default asks the environment.
+        find_proxy: says which places our own session reaches through a proxy; the default asks the environment.
         ssl_context: used by our own session as it is; the default checks against the computer's authorities.
     """
 
@@ -69,63 +69,67 @@ class AiohttpTransport(AsyncSleeping):
         self,
         session: aiohttp.ClientSession | None = None,
         *,
-        resolver: Resolver = system_resolver,
-        proxy_for: ProxyFor = proxy_for,
+        resolver: Resolver = resolve_with_system,
+        find_proxy: FindProxy = find_proxy,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        self._theirs = session
-        self._own: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
+        self._user_session = session
+        self._own_sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
         self._resolver = resolver
-        self._proxy_for = proxy_for
+        self._find_proxy = find_proxy
         self._ssl_context = ssl_context
 
     async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.Transport.send`; `sent` is True wherever aiohttp leaves it open."""
-        place, target, _, left = prepare(request, deadline)
-        url = _checked_url(place, target)
+        origin, target, _, left = prepare_request(request, deadline)
+        url = _build_url(origin, target)
         try:
-            async with asyncio.timeout(left + BREATH):
-                return await self._exchange(request, place, url, min(connect_timeout, left))
+            async with asyncio.timeout(left + DEADLINE_GRACE):
+                return await self._exchange(request, origin, url, min(connect_timeout, left))
         except Exception as error:  # noqa: BLE001  # tracing, resolver and connector of a session may raise anything
-            closed = self._theirs is not None and self._theirs.closed
-            failure = error if isinstance(error, PlexError) else _translated(place, error, closed=closed)
+            closed = self._user_session is not None and self._user_session.closed
+            failure = error if isinstance(error, PlexError) else _translate_error(origin, error, closed=closed)
         raise failure  # outside the handler: aiohttp's error must not become its context
 
-    async def _exchange(self, request: Request, place: Place, url: URL, connect_timeout: float) -> Response:
-        proxy = None if self._theirs else self._proxy_for(place)
+    async def _exchange(self, request: Request, origin: Origin, url: URL, connect_timeout: float) -> Response:
+        proxy = None if self._user_session else self._find_proxy(origin)
         credentials = proxy.authorization if proxy else None
-        response = await (self._theirs or self._session()).request(
+        response = await (self._user_session or self._get_session()).request(
             request.method,
             url,
             data=request.body or None,
             headers=request.headers,
-            skip_auto_headers=_AUTOMATIC,
+            skip_auto_headers=_AUTO_HEADERS,
             allow_redirects=False,
             raise_for_status=False,
             auto_decompress=False,
-            middlewares=(_once,),
-            proxy=URL(f"http://{proxy.place}") if proxy else None,
+            middlewares=(_send_once,),
+            proxy=URL(f"http://{proxy.origin}") if proxy else None,
             proxy_headers={"Proxy-Authorization": credentials.reveal()} if credentials else None,
-            timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, ceil_threshold=LONGEST),
+            timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, ceil_threshold=MAX_WAIT),
         )
         try:
             fields = read_fields(response.raw_headers)
-            check_announced(place, request, response.status, fields)
-            return Response(response.status, fields, await _body(place, response))
+            check_response_head(origin, request, response.status, fields)
+            return Response(response.status, fields, await _read_body(origin, response))
         except BaseException:  # cancelled, too
             response.close()
             raise
 
-    def _session(self) -> aiohttp.ClientSession:
+    def _get_session(self) -> aiohttp.ClientSession:
         """Return our session of the running loop; an aiohttp session cannot leave its loop."""
         loop = asyncio.get_running_loop()
-        if (session := self._own.get(loop)) is None:
-            self._own = {known: kept for known, kept in list(self._own.items()) if not known.is_closed()}
-            session = self._own[loop] = aiohttp.ClientSession(
+        if (session := self._own_sessions.get(loop)) is None:
+            self._own_sessions = {
+                open_loop: open_session
+                for open_loop, open_session in list(self._own_sessions.items())
+                if not open_loop.is_closed()
+            }
+            session = self._own_sessions[loop] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=_MOST_CONNECTIONS,
-                    keepalive_timeout=_LONGEST_IDLE,
-                    resolver=_Names(self._resolver),
+                    limit=_MAX_CONNECTIONS,
+                    keepalive_timeout=_IDLE_TIMEOUT,
+                    resolver=_ThreadedResolver(self._resolver),
                     ssl=self._ssl_context or True,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -135,68 +139,68 @@ class AiohttpTransport(AsyncSleeping):
 
     async def close(self) -> None:
         """Close our session of the running loop. The user's own stays open; those of other loops end with them."""
-        if (session := self._own.pop(asyncio.get_running_loop(), None)) is not None:
+        if (session := self._own_sessions.pop(asyncio.get_running_loop(), None)) is not None:
             await session.close()
 
 
-def _checked_url(place: Place, target: str) -> URL:
+def _build_url(origin: Origin, target: str) -> URL:
     """Build aiohttp's address from our own parts, and refuse it unless aiohttp finds the same parts in it.
 
     Raises:
         ValueError: aiohttp does not take it, or reads another host or port in it; nothing was sent.
     """
     with suppress(ValueError):  # its text repeats the address
-        url = URL(place.origin + target, encoded=True)
-        if (url.scheme, url.raw_host, url.port) == place:
+        url = URL(origin.url + target, encoded=True)
+        if (url.scheme, url.raw_host, url.port) == origin:
             return url
     raise ValueError("an address that aiohttp does not read as it is written cannot be used")
 
 
-class _Broken(Exception):
+class _ConnectionLost(Exception):
     """Hides the two kinds of error on which aiohttp repeats a request; carries the error itself as its cause."""
 
 
-async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
     """Send once: aiohttp's own repetition knows nothing of our tries and hooks. Public interface, unlike its switch."""
-    if request.method not in HAVE_LENGTH and request.headers.get("Content-Length") == "0":
+    if request.method not in METHODS_WITH_LENGTH and request.headers.get("Content-Length") == "0":
         del request.headers["Content-Length"]  # aiohttp adds it to a DELETE without a body
     try:
         return await handler(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _Broken from error
+        raise _ConnectionLost from error
 
 
-async def _body(place: Place, response: aiohttp.ClientResponse) -> bytes:
-    """Read a body as it came, at most `MAX_BODY` bytes of it."""
+async def _read_body(origin: Origin, response: aiohttp.ClientResponse) -> bytes:
+    """Read a body as it came, at most `MAX_BODY_SIZE` bytes of it."""
     body = bytearray()
     try:
         if response.content_length:  # and not too much, as was seen
             return await response.content.read()
         async for piece in response.content.iter_any():
-            grow(place, body, piece)
+            append_to_body(origin, body, piece)
     except (aiohttp.ClientError, ConnectionError):
-        raise cut_off(place) from None
+        raise make_cut_off_error(origin) from None
     return bytes(body)
 
 
-def _translated(place: Place, error: BaseException, *, closed: bool) -> PlexError:
+def _translate_error(origin: Origin, error: BaseException, *, closed: bool) -> PlexError:
     """Turn whatever aiohttp or a part of the user's session raised into one of ours."""
-    error = error.__cause__ or error if isinstance(error, _Broken) else error
-    sent = not (closed or isinstance(error, _NEVER_SENT))
+    error = error.__cause__ or error if isinstance(error, _ConnectionLost) else error
+    sent = not (closed or isinstance(error, _NOT_SENT_ERRORS))
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return no_tunnel(place, None, error.status)
+        return make_tunnel_error(origin, None, error.status)
     if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return unreachable(Place("http", error.host, error.port or 80), error, sent=False)
+        return make_unreachable_error(Origin("http", error.host, error.port or 80), error, sent=False)
     if isinstance(error, aiohttp.ClientResponseError):
-        return malformed(place, "it is not HTTP")
+        return make_malformed_error(origin, "it is not HTTP")
     if isinstance(error, TimeoutError):
-        return timed_out(place, sent=sent)
+        return make_timeout_error(origin, sent=sent)
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return closed_early(place)
-    return failed_client(place, error, sent=sent)
+        return make_closed_early_error(origin)
+    return make_client_error(origin, error, sent=sent)
 
 
-class _Names(AbstractResolver):
+class _ThreadedResolver(AbstractResolver):
     """Our look-up on a daemon thread, as aiohttp asks for one."""
 
     def __init__(self, resolver: Resolver) -> None:
@@ -209,7 +213,7 @@ class _Names(AbstractResolver):
         return [
             ResolveResult(
                 hostname=host,
-                host=f"{address.ip}%{address.scope}" if address.scope else address.ip,
+                host=f"{address.ip}%{address.scope_id}" if address.scope_id else address.ip,
                 port=address.port,
                 family=address.family,
                 proto=0,

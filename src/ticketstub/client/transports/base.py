@@ -3,7 +3,7 @@
 Rule: a transport sends exactly what it is given, once. It follows no redirect, repeats nothing, keeps no cookies,
 reads no credentials from files or environment, and adds no header but Host and Content-Length. Whatever goes wrong
 leaves it as `Unreachable`, `TimedOut` or `MalformedReply`, before the deadline and a little; a body comes back as it
-came over the wire (still compressed, if it was), at most `MAX_BODY` bytes of it.
+came over the wire (still compressed, if it was), at most `MAX_BODY_SIZE` bytes of it.
 """
 
 from __future__ import annotations

@@ -14,10 +14,22 @@ from concurrent.futures import TimeoutError as Late
 from typing import Literal, cast
 from urllib.parse import unquote
 
-from ticketstub.client.transports.failures import closed_early, cut_off, malformed, timed_out
-from ticketstub.client.transports.heads import HAVE_LENGTH, LONGEST, AsyncSleeping, Sleeping, prepare, read_fields
+from ticketstub.client.transports.failures import (
+    make_closed_early_error,
+    make_cut_off_error,
+    make_malformed_error,
+    make_timeout_error,
+)
+from ticketstub.client.transports.heads import (
+    MAX_WAIT,
+    METHODS_WITH_LENGTH,
+    AsyncSleepMixin,
+    SleepMixin,
+    prepare_request,
+    read_fields,
+)
 from ticketstub.errors import Unreachable
-from ticketstub.messages import MAX_BODY, Place, Request, Response
+from ticketstub.messages import MAX_BODY_SIZE, Origin, Request, Response
 
 Message = MutableMapping[str, object]
 Application = Callable[
@@ -26,35 +38,35 @@ Application = Callable[
 ]
 """An ASGI application."""
 
-Reach = Literal["answers", "refused", "silent"]
+Reachability = Literal["answers", "refused", "silent"]
 """What comes of connecting to a host and port: an answer, a refused connection, or nothing at all."""
 
 
-class Loopback:
+class InProcessApp:
     """An application, and where it runs.
 
     Args:
         app: that one.
         loop: the event loop that it runs on, in a thread of its own.
-        reach: tells what comes of connecting to a host and port.
-        always: fields that its listener would add to each reply.
+        get_reachability: tells what comes of connecting to a host and port.
+        default_headers: fields that its listener would add to each reply.
     """
 
     def __init__(
         self,
         app: Application,
         loop: asyncio.AbstractEventLoop,
-        reach: Callable[[str, int], Reach],
-        always: dict[str, str] | None = None,
+        get_reachability: Callable[[str, int], Reachability],
+        default_headers: dict[str, str] | None = None,
     ) -> None:
         self._app = app
         self._loop = loop
-        self._reach = reach
-        self._always = always or {}
+        self._get_reachability = get_reachability
+        self._default_headers = default_headers or {}
 
-    def begin(
+    def submit(
         self, request: Request, deadline: float, connect_timeout: float
-    ) -> tuple[Place, Future[Response], float, bool]:
+    ) -> tuple[Origin, Future[Response], float, bool]:
         """Hand a request over.
 
         Returns:
@@ -65,43 +77,43 @@ class Loopback:
             Unreachable: nothing listens there, or the loop has ended.
             ValueError: it cannot be sent.
         """
-        place, target, fields, left = prepare(request, deadline)
-        scope = _scope(request, place, target, fields)
-        reach = self._reach(place.host, place.port)
-        if reach == "refused":
-            raise _refused(place)
-        is_sent = reach == "answers"
-        answered = self._answered(scope, request.body, place) if is_sent else _nothing(place)
+        origin, target, fields, left = prepare_request(request, deadline)
+        scope = _build_scope(request, origin, target, fields)
+        reachability = self._get_reachability(origin.host, origin.port)
+        if reachability == "refused":
+            raise _make_refused_error(origin)
+        is_sent = reachability == "answers"
+        response = self._run_app(scope, request.body, origin) if is_sent else _wait_unanswered(origin)
         left = left if is_sent else min(left, connect_timeout)
         try:
-            return place, asyncio.run_coroutine_threadsafe(answered, self._loop), left, is_sent
+            return origin, asyncio.run_coroutine_threadsafe(response, self._loop), left, is_sent
         except RuntimeError:  # the loop is closed
-            answered.close()
-            raise _refused(place) from None
+            response.close()
+            raise _make_refused_error(origin) from None
 
-    async def _answered(self, scope: MutableMapping[str, object], body: bytes, place: Place) -> Response:
-        reply = _Reply(body)
+    async def _run_app(self, scope: MutableMapping[str, object], body: bytes, origin: Origin) -> Response:
+        reply = _AppReply(body)
         await self._app(scope, reply.receive, reply.send)
         if not reply.started:
-            raise closed_early(place)
+            raise make_closed_early_error(origin)
         if not reply.ended:
-            raise cut_off(place)
-        if len(reply.body) > MAX_BODY:
-            raise malformed(place, f"it is larger than {MAX_BODY} bytes")
-        return Response(reply.status, {**self._always, **read_fields(reply.fields)}, bytes(reply.body))
+            raise make_cut_off_error(origin)
+        if len(reply.body) > MAX_BODY_SIZE:
+            raise make_malformed_error(origin, f"it is larger than {MAX_BODY_SIZE} bytes")
+        return Response(reply.status, {**self._default_headers, **read_fields(reply.fields)}, bytes(reply.body))
 
 
-async def _nothing(place: Place) -> Response:
+async def _wait_unanswered(origin: Origin) -> Response:
     """Wait for a connection that does not come about."""
-    await asyncio.sleep(LONGEST)
-    raise timed_out(place, sent=False)
+    await asyncio.sleep(MAX_WAIT)
+    raise make_timeout_error(origin, sent=False)
 
 
-class _Reply:
+class _AppReply:
     """The application's side of one exchange."""
 
     def __init__(self, body: bytes) -> None:
-        self._to_read: list[bytes] = [body]
+        self._body_parts: list[bytes] = [body]
         self.started = False
         self.ended = False
         self.status = 0
@@ -109,8 +121,8 @@ class _Reply:
         self.body = bytearray()
 
     async def receive(self) -> Message:
-        if self._to_read:
-            return {"type": "http.request", "body": self._to_read.pop(), "more_body": False}
+        if self._body_parts:
+            return {"type": "http.request", "body": self._body_parts.pop(), "more_body": False}
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
@@ -123,67 +135,67 @@ class _Reply:
         self.ended = not message.get("more_body", False)
 
 
-class LoopbackTransport(Sleeping):
+class InProcessTransport(SleepMixin):
     """Sends for `Plex` into this process; see `base.Transport`.
 
     Args:
-        loopback: the application.
+        app: the application.
     """
 
-    def __init__(self, loopback: Loopback) -> None:
-        self._loopback = loopback
+    def __init__(self, app: InProcessApp) -> None:
+        self._app = app
 
     def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.Transport.send`."""
-        place, reply, left, sent = self._loopback.begin(request, deadline, connect_timeout)
+        origin, reply, left, sent = self._app.submit(request, deadline, connect_timeout)
         try:
             return reply.result(left)
         except Late:
             reply.cancel()
-            raise timed_out(place, sent=sent) from None
+            raise make_timeout_error(origin, sent=sent) from None
         except CancelledError:
-            raise closed_early(place) from None
+            raise make_closed_early_error(origin) from None
         except BaseException:  # Ctrl-C
             reply.cancel()
             raise
 
 
-class AsyncLoopbackTransport(AsyncSleeping):
+class AsyncInProcessTransport(AsyncSleepMixin):
     """Sends for `AsyncPlex` into this process, from whatever event loop; see `base.AsyncTransport`.
 
     Args:
-        loopback: the application.
+        app: the application.
     """
 
-    def __init__(self, loopback: Loopback) -> None:
-        self._loopback = loopback
+    def __init__(self, app: InProcessApp) -> None:
+        self._app = app
 
     async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.AsyncTransport.send`."""
-        place, reply, left, sent = self._loopback.begin(request, deadline, connect_timeout)
+        origin, reply, left, sent = self._app.submit(request, deadline, connect_timeout)
         try:
             async with asyncio.timeout(left):
                 return await asyncio.wrap_future(reply)
         except TimeoutError:
-            raise timed_out(place, sent=sent) from None
+            raise make_timeout_error(origin, sent=sent) from None
         except asyncio.CancelledError:
             task = asyncio.current_task()
             # Either the task itself is to end, or the server did.
             if not reply.cancelled() or (task is not None and task.cancelling()):
                 raise
-            raise closed_early(place) from None
+            raise make_closed_early_error(origin) from None
 
 
-def _refused(place: Place) -> Unreachable:
+def _make_refused_error(origin: Origin) -> Unreachable:
     hint = "is the local Plex still running, and is this an address of it?"
-    return Unreachable(f"{place} cannot be reached: connection refused", sent=False, hint=hint)
+    return Unreachable(f"{origin} cannot be reached: connection refused", sent=False, hint=hint)
 
 
-def _scope(
-    request: Request, place: Place, target: str, given: list[tuple[bytes, bytes]]
+def _build_scope(
+    request: Request, origin: Origin, target: str, header_fields: list[tuple[bytes, bytes]]
 ) -> MutableMapping[str, object]:
-    fields = [(name.lower(), value) for name, value in given]
-    if request.body or request.method in HAVE_LENGTH:
+    fields = [(name.lower(), value) for name, value in header_fields]
+    if request.body or request.method in METHODS_WITH_LENGTH:
         fields.append((b"content-length", b"%d" % len(request.body)))
     path, _, query = target.partition("?")
     return {
@@ -196,7 +208,7 @@ def _scope(
         "raw_path": path.encode("ascii"),
         "query_string": query.encode("ascii"),
         "root_path": "",
-        "headers": [(b"host", place.host_header.encode("ascii")), *fields],
+        "headers": [(b"host", origin.host_header.encode("ascii")), *fields],
         "client": ("127.0.0.1", 1),
-        "server": (place.host, place.port),
+        "server": (origin.host, origin.port),
     }

@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any
 
 from ticketstub.client.transports.base import Transport
-from ticketstub.client.transports.failures import failed_client
-from ticketstub.client.transports.heads import prepare
+from ticketstub.client.transports.failures import make_client_error
+from ticketstub.client.transports.heads import prepare_request
 from ticketstub.errors import MalformedReply, PlexError, Unreachable
 from ticketstub.messages import Request, Response
 
@@ -27,31 +27,31 @@ class GuardedTransport:
 
     def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.Transport.send`; `sent` is True wherever the transport itself does not say otherwise."""
-        place, *_ = prepare(request, math.inf)  # its deadline is the transport's affair
-        sending = partial(self._inner.send, request, deadline=deadline, connect_timeout=connect_timeout)
-        answer: object = _guarded(sending, partial(failed_client, place, sent=True))
-        if not isinstance(answer, Response):
-            raise MalformedReply(f"the transport that was passed returned no Response from {place}")
-        return answer
+        origin, *_ = prepare_request(request, math.inf)  # its deadline is the transport's affair
+        send_request = partial(self._inner.send, request, deadline=deadline, connect_timeout=connect_timeout)
+        response: object = _call_safely(send_request, partial(make_client_error, origin, sent=True))
+        if not isinstance(response, Response):
+            raise MalformedReply(f"the transport that was passed returned no Response from {origin}")
+        return response
 
     def sleep(self, seconds: float) -> None:
         """As `base.Transport.sleep`."""
-        _guarded(partial(self._inner.sleep, seconds), partial(_cannot, "wait"))
+        _call_safely(partial(self._inner.sleep, seconds), partial(_make_transport_error, "wait"))
 
     def close(self) -> None:
         """As `base.Transport.close`."""
-        _guarded(self._inner.close, partial(_cannot, "close"))
+        _call_safely(self._inner.close, partial(_make_transport_error, "close"))
 
 
-def _guarded(work: Callable[[], Any], failed: Callable[[Exception], Unreachable]) -> object:
+def _call_safely(work: Callable[[], Any], make_error: Callable[[Exception], Unreachable]) -> object:
     try:
         return work()
     except PlexError:
         raise
     except Exception as error:  # noqa: BLE001  # it is the program's own, and may raise anything
-        failure = failed(error)
+        failure = make_error(error)
     raise failure  # outside the handler: the foreign error must not become its context
 
 
-def _cannot(what: str, error: Exception) -> Unreachable:
-    return Unreachable(f"the transport that was passed cannot {what}: it raised {type(error).__name__}", sent=False)
+def _make_transport_error(action: str, error: Exception) -> Unreachable:
+    return Unreachable(f"the transport that was passed cannot {action}: it raised {type(error).__name__}", sent=False)

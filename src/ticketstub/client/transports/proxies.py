@@ -15,71 +15,71 @@ from urllib.parse import unquote
 
 from ticketstub.dns import is_loopback
 from ticketstub.errors import Unreachable
-from ticketstub.messages import Place, destination
+from ticketstub.messages import Origin, split_url
 from ticketstub.tokens import Secret
 
 
-class Proxy(NamedTuple):
+class ProxyConfig(NamedTuple):
     """A proxy that makes tunnels: where it is, and the value of `Proxy-Authorization`, if it wants one."""
 
-    place: Place
+    origin: Origin
     authorization: Secret | None
 
 
-ProxyFor = Callable[[Place], Proxy | None]
+FindProxy = Callable[[Origin], ProxyConfig | None]
 """Says through which proxy a place is reached; `None` means directly."""
 
 
-def proxy_for(place: Place, environ: Mapping[str, str] = os.environ) -> Proxy | None:
+def find_proxy(origin: Origin, environ: Mapping[str, str] = os.environ) -> ProxyConfig | None:
     """Say through which proxy the environment wants a place to be reached.
 
     Raises:
         Unreachable: a variable names a proxy that we cannot use (only http:// ones); nothing was sent.
     """
-    if place.scheme != "https":
+    if origin.scheme != "https":
         return None
-    url = _variable(environ, "https_proxy") or _variable(environ, "all_proxy")
-    exceptions = [entry.strip().lower() for entry in _variable(environ, "no_proxy").split(",") if entry.strip()]
-    if not url or is_loopback(place.host) or any(_names(place, entry) for entry in exceptions):
+    url = _read_variable(environ, "https_proxy") or _read_variable(environ, "all_proxy")
+    exceptions = [entry.strip().lower() for entry in _read_variable(environ, "no_proxy").split(",") if entry.strip()]
+    if not url or is_loopback(origin.host) or any(_is_exempt(origin, entry) for entry in exceptions):
         return None
-    return _parsed(url)
+    return _parse_proxy(url)
 
 
-def _variable(environ: Mapping[str, str], name: str) -> str:
+def _read_variable(environ: Mapping[str, str], name: str) -> str:
     return (environ.get(name) or environ.get(name.upper()) or "").strip()
 
 
-def _parsed(url: str) -> Proxy:
+def _parse_proxy(url: str) -> ProxyConfig:
     scheme, separator, rest = url.partition("://")
     credentials, _, authority = (rest if separator else url).rpartition("@")
     try:
-        place, _ = destination(f"{scheme if separator else 'http'}://{authority}")
-        destination(f"http://proxy/{credentials}")  # a proxy's address is the only one with a user name
+        origin, _ = split_url(f"{scheme if separator else 'http'}://{authority}")
+        split_url(f"http://proxy/{credentials}")  # a proxy's address is the only one with a user name
     except ValueError:
-        place = None
-    if place is None or place.scheme != "http":
+        origin = None
+    if origin is None or origin.scheme != "http":
         raise Unreachable(
             "the proxy that the environment names cannot be used",
             sent=False,
             hint="HTTPS_PROXY or ALL_PROXY must be http://HOST:PORT; NO_PROXY makes exceptions",
         )
     if not credentials:
-        return Proxy(place, None)
+        return ProxyConfig(origin, None)
     user, _, password = credentials.partition(":")
-    packed = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode("ascii")
-    return Proxy(place, Secret(f"Basic {packed}"))
+    encoded = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode("ascii")
+    return ProxyConfig(origin, Secret(f"Basic {encoded}"))
 
 
-def _names(place: Place, entry: str) -> bool:
+def _is_exempt(origin: Origin, entry: str) -> bool:
     """Whether an entry of NO_PROXY names a place: `*`, a name and all below, an address, a network; maybe a port."""
     host, colon, port = entry.rpartition(":")
     if colon and port.isdigit() and (host.startswith("[") or ":" not in host):
-        return int(port) == place.port and _names(place, host)
+        return int(port) == origin.port and _is_exempt(origin, host)
     entry = entry.strip("[]").removeprefix("*").removeprefix(".")
-    return not entry or place.host == entry or place.host.endswith(f".{entry}") or _in_network(place.host, entry)
+    return not entry or origin.host == entry or origin.host.endswith(f".{entry}") or _is_in_network(origin.host, entry)
 
 
-def _in_network(host: str, network: str) -> bool:
+def _is_in_network(host: str, network: str) -> bool:
     from ipaddress import ip_address, ip_network  # as above
 
     try:

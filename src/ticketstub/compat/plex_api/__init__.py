@@ -8,7 +8,7 @@ Rule: as all of compat/, names and shapes only; what differs is told where it do
 
 from __future__ import annotations
 
-from ticketstub.compat.answers import missing
+from ticketstub.compat.answers import build_missing_error
 from ticketstub.compat.plex_api import models, utils
 from ticketstub.compat.plex_api.sdk import Authentication, PlexAPI, ServerProtocol
 
@@ -16,4 +16,4 @@ __all__ = ["Authentication", "PlexAPI", "ServerProtocol", "models", "utils"]
 
 
 def __getattr__(name: str) -> object:
-    raise missing(__name__, name)
+    raise build_missing_error(__name__, name)

@@ -14,8 +14,8 @@ from weakref import finalize
 from ticketstub.client.config import Retry
 from ticketstub.client.outcome import Err
 from ticketstub.client.plex import Plex
-from ticketstub.client.transports import transport_for
-from ticketstub.compat.answers import NotCovered, RawResponse, missing
+from ticketstub.client.transports import create_transport
+from ticketstub.compat.answers import RawResponse, UnsupportedArgument, build_missing_error
 from ticketstub.compat.plex_api.models import errors
 from ticketstub.compat.plex_api.models.operations import (
     GetSourceConnectionInformationResponse,
@@ -23,7 +23,7 @@ from ticketstub.compat.plex_api.models.operations import (
     GetTransientTokenResponse,
     Scope,
 )
-from ticketstub.compat.plex_api.utils import RetryConfig, retry_of
+from ticketstub.compat.plex_api.utils import RetryConfig, convert_retry
 from ticketstub.device import Device
 from ticketstub.protocol.call import Call
 from ticketstub.protocol.security import (
@@ -49,9 +49,9 @@ class ServerProtocol(StrEnum):
 class Authentication:
     """The page's two operations."""
 
-    def __init__(self, plex: Plex, *, named: bool, owner: object) -> None:
+    def __init__(self, plex: Plex, *, has_server: bool, owner: object) -> None:
         self._plex = plex
-        self._named = named
+        self._has_server = has_server
         self._owner = owner  # kept, for its end closes the connections
 
     def get_transient_token(
@@ -72,11 +72,11 @@ class Authentication:
             errors.GetTransientTokenResponseBody: 401 in JSON. errors.SDKError: any other refusal.
             Unreachable: no answer came.
         """
-        wanted = type_ if type_ is not None else type
-        if wanted is None or scope is None:
+        token_type = type_ if type_ is not None else type
+        if token_type is None or scope is None:
             raise TypeError("get_transient_token needs type= (or type_=) and scope=")
-        found, raw = self._made(
-            GetTransientToken(type=TransientTokenType(wanted), scope=TransientTokenScope(scope)),
+        found, raw = self._send(
+            GetTransientToken(type=TransientTokenType(token_type), scope=TransientTokenScope(scope)),
             errors.GetTransientTokenResponseBody,
         )
         return GetTransientTokenResponse(
@@ -93,15 +93,15 @@ class Authentication:
             errors.GetSourceConnectionInformationResponseBody: 401 in JSON. errors.SDKError: any other refusal.
             Unreachable: no answer came.
         """
-        found, raw = self._made(
+        found, raw = self._send(
             GetSourceConnectionInformation(source=source), errors.GetSourceConnectionInformationResponseBody
         )
         return GetSourceConnectionInformationResponse(
             content_type=raw.content_type, status_code=raw.status_code, raw_response=raw, source=found
         )
 
-    def _made(self, call: Call[V], unauthorized: type[errors.SDKError]) -> tuple[V, RawResponse]:
-        if not self._named:
+    def _send(self, call: Call[V], unauthorized: type[errors.SDKError]) -> tuple[V, RawResponse]:
+        if not self._has_server:
             raise ValueError(
                 "no media server was named: PlexAPI(server_url='http://host:32400', …) or PlexAPI(ip='host', …); the "
                 "SDK's own default is an address of somebody else's network, and a token goes only where you said"
@@ -109,17 +109,19 @@ class Authentication:
         outcome = self._plex.attempt(call)
         if not isinstance(outcome, Err):
             return outcome.value, RawResponse(outcome.response)
-        ours, response = outcome.error, outcome.error.response
+        error, response = outcome.error, outcome.error.response
         if response is None:
-            raise ours
+            raise error
         media_type = RawResponse(response).content_type.partition(";")[0].strip().lower()
-        kind = unauthorized if response.status == 401 and media_type == "application/json" else errors.SDKError
-        raise kind(ours.message, hint=ours.hint, status=response.status, code=ours.code, response=response) from ours
+        error_class = unauthorized if response.status == 401 and media_type == "application/json" else errors.SDKError
+        raise error_class(
+            error.message, hint=error.hint, status=response.status, code=error.code, response=response
+        ) from error
 
     if not TYPE_CHECKING:  # type checkers know what there is
 
         def __getattr__(self, name: str) -> object:
-            raise missing("plex_api's authentication", name)
+            raise build_missing_error("plex_api's authentication", name)
 
 
 @hide_locals
@@ -136,7 +138,7 @@ class PlexAPI:
         retry_config: when to try again (see `compat.plex_api.utils`).
 
     Raises:
-        NotCovered: the client is one that cannot be sent with, such as a `requests.Session`.
+        UnsupportedArgument: the client is one that cannot be sent with, such as a `requests.Session`.
         ValueError: an address or a token is none.
     """
 
@@ -161,17 +163,17 @@ class PlexAPI:
             for name, value in (url_params or {}).items():
                 server = server.replace("{" + name + "}", value)
         try:
-            transport = transport_for(client) if client is not None else None
+            transport = create_transport(client) if client is not None else None
         except TypeError as error:
-            raise NotCovered(f"client=: {error}") from None
+            raise UnsupportedArgument(f"client=: {error}") from None
         self._plex = Plex(
             device=Device(client_identifier=x_plex_client_identifier) if x_plex_client_identifier else None,
             token=access_token,
             server=server,
-            retry=retry_of(retry_config) if retry_config else Retry(),
+            retry=convert_retry(retry_config) if retry_config else Retry(),
             transport=transport,
         )
-        self.authentication = Authentication(self._plex, named=server is not None, owner=self)
+        self.authentication = Authentication(self._plex, has_server=server is not None, owner=self)
         finalize(self, self._plex.close)  # these releases have no way to close, so their programs do not
 
     def close(self) -> None:
@@ -190,4 +192,4 @@ class PlexAPI:
     if not TYPE_CHECKING:  # type checkers know what there is
 
         def __getattr__(self, name: str) -> object:
-            raise missing("plex_api.PlexAPI", name)
+            raise build_missing_error("plex_api.PlexAPI", name)

@@ -5,21 +5,21 @@ account's own tokens only. The older lists are XML whatever is accepted (observe
 """
 
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.http.request import Asked, whole_number
-from ticketstub.local_plex.http.router import Route, Visit
+from ticketstub.local_plex.http.request import IncomingRequest, parse_whole_number
+from ticketstub.local_plex.http.router import RequestContext, Route
 from ticketstub.local_plex.storage.base import TokenKind, TokenRow
 from ticketstub.refusals import Refusal
 
-Visited = Visit[Instance, TokenRow]
+PlexTvContext = RequestContext[Instance, TokenRow]
 Routes = list[Route[Instance, TokenRow]]
 
-OWN: frozenset[TokenKind] = frozenset({"account", "jwt"})
+ACCOUNT_TOKEN_KINDS: frozenset[TokenKind] = frozenset({"account", "jwt"})
 """The kinds of token that are an account's own."""
 
 
-def id_in_path(asked: Asked, otherwise: type[Refusal]) -> int:
+def read_path_id(request: IncomingRequest, refusal: type[Refusal]) -> int:
     """Read the id in a path; what is none is nobody's, and refused as such."""
-    number = whole_number(asked.in_path.get("id", ""))
+    number = parse_whole_number(request.path_parameters.get("id", ""))
     if number is None:
-        raise otherwise
+        raise refusal
     return number

@@ -20,70 +20,74 @@ from base64 import b64decode
 
 from msgspec.structs import replace
 
-from ticketstub.local_plex.api import Routes, Visited
-from ticketstub.local_plex.api.principal import caller, client_of
+from ticketstub.local_plex.api import PlexTvContext, Routes
+from ticketstub.local_plex.api.principal import find_token, read_client
 from ticketstub.local_plex.domain import permissions, sign_ins
-from ticketstub.local_plex.http.request import Asked
-from ticketstub.local_plex.http.router import ANYBODY, Route
+from ticketstub.local_plex.http.request import IncomingRequest
+from ticketstub.local_plex.http.router import DEFAULT_TOKEN_KINDS, Route
 from ticketstub.local_plex.storage.base import AccountRow, TokenRow
 from ticketstub.models import Account
 from ticketstub.protocol.account import GetTokenDetails, Ping, PostUsersSignInData, SignOut
-from ticketstub.protocol.call import from_parameters
+from ticketstub.protocol.call import read_call
 from ticketstub.protocol.codec import Format
-from ticketstub.protocol.legacy_account import WRONG_LOGIN, LegacyAccount, LegacySignIn
+from ticketstub.protocol.legacy_account import WRONG_LOGIN_MESSAGE, GetLegacyAccount, LegacySignIn
 from ticketstub.refusals import BadRequest, Unauthorized
 from ticketstub.tokens import Secret, Token
 
 # Observed in clients, each of these pairs, in a form and in the query.
-_NAMES = (("user[login]", "user[password]"), ("login", "password"), ("username", "password"))
-_MOST = 2048
+_CREDENTIAL_NAMES = (("user[login]", "user[password]"), ("login", "password"), ("username", "password"))
+_MAX_CACHED = 2048
 
 
-def shown(record: Account, token: str, until: int | None) -> Account:
+def with_token(record: Account, token: str, expires_at: int | None) -> Account:
     """Describe an account with a token of its own, and until when that is remembered."""
-    return replace(record, auth_token=Token.received(token), remember_expires_at=until)
+    return replace(record, auth_token=Token.from_wire(token), remember_expires_at=expires_at)
 
 
-async def get_token_details(visit: Visited, _call: GetTokenDetails) -> TokenRow:
+async def get_token_details(context: PlexTvContext, _call: GetTokenDetails) -> TokenRow:
     """Tell whose token it is."""
-    return visit.caller
+    return context.caller
 
 
-class AccountBodies:
+class AccountBodyCache:
     """Bodies around a token, for the accounts that were asked for last."""
 
     def __init__(self) -> None:
-        self._mark = secrets.token_urlsafe(15)
-        self._kept: dict[tuple[int, Format], tuple[AccountRow, list[bytes]]] = {}
+        self._placeholder = secrets.token_urlsafe(15)
+        self._cache: dict[tuple[int, Format], tuple[AccountRow, list[bytes]]] = {}
 
-    def write(self, caller: TokenRow, visit: Visited) -> bytes:
+    def write(self, caller: TokenRow, context: PlexTvContext) -> bytes:
         """Write the reply to whose token this is."""
-        row, form = caller.account, visit.asked.form
-        parts = self._parts(row, form) if caller.expires_at is None else []
-        return visit.token.encode().join(parts) if len(parts) == 2 else _written(row, visit.token, form, caller)
+        row, response_format = caller.account, context.request.response_format
+        parts = self._get_parts(row, response_format) if caller.expires_at is None else []
+        return (
+            context.token.encode().join(parts)
+            if len(parts) == 2
+            else _write_account(row, context.token, response_format, caller)
+        )
 
-    def _parts(self, row: AccountRow, form: Format) -> list[bytes]:
-        kept, parts = self._kept.get((row.id, form), (None, list[bytes]()))
+    def _get_parts(self, row: AccountRow, response_format: Format) -> list[bytes]:
+        cached_row, parts = self._cache.get((row.id, response_format), (None, list[bytes]()))
         # The store hands out the same row for as long as nothing in it changed.
-        if kept is not row:
-            parts = _written(row, self._mark, form).split(self._mark.encode())
-            if len(self._kept) >= _MOST:
-                del self._kept[next(iter(self._kept))]
-            self._kept[row.id, form] = (row, parts)
+        if cached_row is not row:
+            parts = _write_account(row, self._placeholder, response_format).split(self._placeholder.encode())
+            if len(self._cache) >= _MAX_CACHED:
+                del self._cache[next(iter(self._cache))]
+            self._cache[row.id, response_format] = (row, parts)
         return parts
 
 
-def _written(row: AccountRow, token: str, form: Format, caller: TokenRow | None = None) -> bytes:
-    until = permissions.remembered_until(row.record.joined_at or 0, caller.expires_at if caller else None)
-    return GetTokenDetails().write(shown(row.record, token, until), form)
+def _write_account(row: AccountRow, token: str, response_format: Format, caller: TokenRow | None = None) -> bytes:
+    expires_at = permissions.get_remember_expiry(row.record.joined_at or 0, caller.expires_at if caller else None)
+    return GetTokenDetails().write(with_token(row.record, token, expires_at), response_format)
 
 
-async def ping(_visit: Visited, _call: Ping) -> bool:
+async def ping(_context: PlexTvContext, _call: Ping) -> bool:
     """Answer a ping: the token was checked already."""
     return True
 
 
-def read_sign_in(asked: Asked) -> PostUsersSignInData:
+def read_sign_in(request: IncomingRequest) -> PostUsersSignInData:
     """Read a sign-in from its form or JSON object.
 
     An empty password is one that is wrong, not one that is missing: it costs a verification like any other.
@@ -91,88 +95,90 @@ def read_sign_in(asked: Asked) -> PostUsersSignInData:
     Raises:
         BadRequest: login or password is missing, or `rememberMe` is neither true nor false.
     """
-    if "password" not in asked.fields:
+    if "password" not in request.body_parameters:
         raise BadRequest
-    call = from_parameters(PostUsersSignInData, asked.fields | {"password": asked.fields["password"] or "-"})
-    return replace(call, password=Secret(asked.fields["password"]))
+    call = read_call(
+        PostUsersSignInData, request.body_parameters | {"password": request.body_parameters["password"] or "-"}
+    )
+    return replace(call, password=Secret(request.body_parameters["password"]))
 
 
-async def sign_in(visit: Visited, call: PostUsersSignInData) -> Account:
+async def sign_in(context: PlexTvContext, call: PostUsersSignInData) -> Account:
     """Sign somebody in; raises as `sign_ins.sign_in`."""
-    instance, asked = visit.place, visit.asked
-    account, token, ends = await sign_ins.sign_in(instance, call, client_of(asked))
-    return shown(account.record, token, permissions.remembered_until(instance.now(), ends))
+    instance, request = context.server, context.request
+    account, token, expires_at = await sign_ins.sign_in(instance, call, read_client(request))
+    return with_token(account.record, token, permissions.get_remember_expiry(instance.now(), expires_at))
 
 
-async def sign_out(visit: Visited, _call: SignOut) -> None:
+async def sign_out(context: PlexTvContext, _call: SignOut) -> None:
     """End the token that asks; its device stays. Raises `Unauthorized` where it was ended in between."""
-    instance = visit.place
-    if not await instance.store.revoke_token(instance.keys.digest(visit.token), instance.now()):
+    instance = context.server
+    if not await instance.store.revoke_token(instance.keys.digest(context.token), instance.now()):
         raise Unauthorized
 
 
-def read_legacy_sign_in(asked: Asked) -> LegacySignIn:
+def read_legacy_sign_in(request: IncomingRequest) -> LegacySignIn:
     """Read a sign-in from its form, its query or its HTTP Basic field; a login without password has an empty one.
 
     Raises:
         BadRequest: `rememberMe` is neither true nor false.
     """
-    given = asked.query | asked.fields
-    remember = given.get("rememberMe") or given.get("user[rememberMe]") or ""
-    call = from_parameters(LegacySignIn, {"rememberMe": remember})
-    login, password = _typed(given) or _basic(asked) or (None, None)
+    parameters = request.query | request.body_parameters
+    remember = parameters.get("rememberMe") or parameters.get("user[rememberMe]") or ""
+    call = read_call(LegacySignIn, {"rememberMe": remember})
+    login, password = _find_login(parameters) or _read_basic_auth(request) or (None, None)
     return replace(call, login=login, password=None if password is None else Secret(password))
 
 
-async def legacy_sign_in(visit: Visited, call: LegacySignIn) -> Account:
+async def sign_in_legacy(context: PlexTvContext, call: LegacySignIn) -> Account:
     """Sign somebody in, or tell whose token it is where nothing but a token was sent.
 
     Raises:
         Unauthorized: in one of its kinds; a wrong login or password, and a dead token, each in its own words.
     """
     if call.login is None or call.password is None:
-        return await _validated(visit)
-    instance, asked = visit.place, visit.asked
-    wanted = PostUsersSignInData(login=call.login, password=call.password, remember_me=call.remember_me)
-    client = client_of(asked) if asked.client_identifier else None
+        return await _get_account_by_token(context)
+    instance, request = context.server, context.request
+    sign_in_call = PostUsersSignInData(login=call.login, password=call.password, remember_me=call.remember_me)
+    client = read_client(request) if request.client_identifier else None
     try:
-        account, token, ends = await sign_ins.sign_in(instance, wanted, client)
-    except Unauthorized as refused:  # in this API's words where it has some: the rest is as in v2 (observed)
-        raise (_wrong_login() if refused.code in {1001, 1030} else refused) from None
-    return shown(account.record, token, ends)
+        account, token, expires_at = await sign_ins.sign_in(instance, sign_in_call, client)
+    except Unauthorized as refusal:  # in this API's words where it has some: the rest is as in v2 (observed)
+        raise (_build_wrong_login_refusal() if refusal.code in {1001, 1030} else refusal) from None
+    return with_token(account.record, token, expires_at)
 
 
-async def legacy_account(visit: Visited, _call: LegacyAccount) -> Account:
+async def get_legacy_account(context: PlexTvContext, _call: GetLegacyAccount) -> Account:
     """Tell whose token it is."""
-    return shown(visit.caller.account.record, visit.token, visit.caller.expires_at)
+    return with_token(context.caller.account.record, context.token, context.caller.expires_at)
 
 
-async def _validated(visit: Visited) -> Account:
-    token = visit.asked.token
+async def _get_account_by_token(context: PlexTvContext) -> Account:
+    token = context.request.token
     if token is None:
-        raise _wrong_login()
-    row = permissions.check_kind(await caller(visit.place, token), ANYBODY)
-    return shown(row.account.record, token, row.expires_at)
+        raise _build_wrong_login_refusal()
+    row = permissions.check_token_kind(await find_token(context.server, token), DEFAULT_TOKEN_KINDS)
+    return with_token(row.account.record, token, row.expires_at)
 
 
-def _wrong_login() -> Unauthorized:
-    return Unauthorized(WRONG_LOGIN, status=401, code=1001)
+def _build_wrong_login_refusal() -> Unauthorized:
+    return Unauthorized(WRONG_LOGIN_MESSAGE, status=401, code=1001)
 
 
-def _typed(given: dict[str, str]) -> tuple[str, str] | None:
-    for login, password in _NAMES:
-        if given.get(login):
-            return given[login], given.get(password, "")
+def _find_login(parameters: dict[str, str]) -> tuple[str, str] | None:
+    for login, password in _CREDENTIAL_NAMES:
+        if parameters.get(login):
+            return parameters[login], parameters.get(password, "")
     return None
 
 
-def _basic(asked: Asked) -> tuple[str, str] | None:
+def _read_basic_auth(request: IncomingRequest) -> tuple[str, str] | None:
     """Read HTTP Basic (RFC 7617); what is none is none."""
-    scheme, _, packed = asked.header(b"authorization").partition(b" ")
+    scheme, _, encoded = request.get_header(b"authorization").partition(b" ")
     if scheme.lower() != b"basic":
         return None
     try:
-        pair = b64decode(packed.strip(), validate=True)
+        pair = b64decode(encoded.strip(), validate=True)
     except binascii.Error:
         return None
     try:
@@ -184,10 +190,10 @@ def _basic(asked: Asked) -> tuple[str, str] | None:
 
 
 ROUTES: Routes = [
-    Route(GetTokenDetails, get_token_details, write=AccountBodies().write, identifier="disputed"),
-    Route(PostUsersSignInData, sign_in, read=read_sign_in, identifier="required"),
-    Route(Ping, ping, identifier="disputed"),
-    Route(SignOut, sign_out, identifier="disputed"),
-    Route(LegacySignIn, legacy_sign_in, read=read_legacy_sign_in, dialect="legacy"),
-    Route(LegacyAccount, legacy_account, dialect="legacy"),
+    Route(GetTokenDetails, get_token_details, write=AccountBodyCache().write, client_identifier="disputed"),
+    Route(PostUsersSignInData, sign_in, read=read_sign_in, client_identifier="required"),
+    Route(Ping, ping, client_identifier="disputed"),
+    Route(SignOut, sign_out, client_identifier="disputed"),
+    Route(LegacySignIn, sign_in_legacy, read=read_legacy_sign_in, dialect="legacy"),
+    Route(GetLegacyAccount, get_legacy_account, dialect="legacy"),
 ]

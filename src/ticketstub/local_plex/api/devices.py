@@ -23,61 +23,61 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from ticketstub.local_plex.api import OWN, Routes, Visited, id_in_path
-from ticketstub.local_plex.api.principal import client_of
-from ticketstub.local_plex.domain.addresses import connections, public
-from ticketstub.local_plex.domain.claims import claim, make_claim
+from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, PlexTvContext, Routes, read_path_id
+from ticketstub.local_plex.api.principal import read_client
+from ticketstub.local_plex.domain.addresses import build_connections, find_public_connection
+from ticketstub.local_plex.domain.claims import issue_claim_token, redeem_claim
 from ticketstub.local_plex.domain.instance import Instance
 from ticketstub.local_plex.domain.permissions import check_not_managed
-from ticketstub.local_plex.http.own_address import by_plex_s_name
-from ticketstub.local_plex.http.request import Asked
-from ticketstub.local_plex.http.response import PLEX_TV_EMPTY, Answer
+from ticketstub.local_plex.http.own_address import is_plex_host
+from ticketstub.local_plex.http.request import IncomingRequest
+from ticketstub.local_plex.http.response import PLEX_TV_BODILESS_HEADERS, OutgoingResponse
 from ticketstub.local_plex.http.router import Route
 from ticketstub.local_plex.storage.base import ResourceRow
-from ticketstub.local_plex.storage.devices import KnownDevice
+from ticketstub.local_plex.storage.devices import RegisteredDevice
 from ticketstub.models import Account, AuthorizedDevice, Resource
-from ticketstub.protocol.call import from_parameters
+from ticketstub.protocol.call import read_call
 from ticketstub.protocol.claim import ExchangeClaim, GetClaimToken
 from ticketstub.protocol.codec import Format
 from ticketstub.protocol.device import GetDevices, GetPublicAddress, RemoveDevice, write_devices
-from ticketstub.protocol.legacy_resource import GetLegacyResources, GetServerList, GetServersResources
+from ticketstub.protocol.legacy_resource import GetLegacyResources, GetPmsResources, GetServerList
 from ticketstub.protocol.resource import GetResources
 from ticketstub.refusals import NotFound
 from ticketstub.tokens import Token
 
 # Observed: what a request does not ask to be included is not. The call's own defaults are what our client asks for.
-_ABSENT = {"includeHttps": "0", "includeRelay": "0", "includeIPv6": "0"}
+_INCLUDE_DEFAULTS = {"includeHttps": "0", "includeRelay": "0", "includeIPv6": "0"}
 _PLAYERS = frozenset({"client", "player"})
-C = TypeVar("C", bound=GetResources)
+CallT = TypeVar("CallT", bound=GetResources)
 
 
-async def devices(visit: Visited, _call: GetDevices) -> tuple[AuthorizedDevice, ...]:
+async def list_devices(context: PlexTvContext, _call: GetDevices) -> tuple[AuthorizedDevice, ...]:
     """List the account's devices, in the order they came."""
-    instance, caller, address = visit.place, visit.caller, visit.asked.address
-    rows = await instance.store.devices.of(caller.account_id, instance.now())
-    told = (row for row in rows if caller.kind != "server" or row.id == caller.device_id)
-    return tuple(_shown(instance, row, address) for row in told)
+    instance, caller, address = context.server, context.caller, context.request.client_address
+    rows = await instance.store.devices.list_devices(caller.account_id, instance.now())
+    visible_rows = (row for row in rows if caller.kind != "server" or row.id == caller.device_id)
+    return tuple(_describe_device(instance, row, address) for row in visible_rows)
 
 
-async def remove_device(visit: Visited, call: RemoveDevice) -> Answer:
+async def remove_device(context: PlexTvContext, call: RemoveDevice) -> OutgoingResponse:
     """Remove a device of the account; raises `NotFound` for one that is not there, or not the account's."""
-    instance = visit.place
-    if not await instance.store.devices.remove(visit.caller.account_id, call.id, instance.now()):
+    instance = context.server
+    if not await instance.store.devices.remove(context.caller.account_id, call.id, instance.now()):
         raise NotFound
-    return Answer(204, PLEX_TV_EMPTY, b"")
+    return OutgoingResponse(204, PLEX_TV_BODILESS_HEADERS, b"")
 
 
-async def public_address(visit: Visited, _call: GetPublicAddress) -> Answer:
+async def get_public_address(context: PlexTvContext, _call: GetPublicAddress) -> OutgoingResponse:
     """Tell the client where it is, in plain text (observed)."""
-    fields = [(b"content-type", b"text/plain; charset=utf-8"), *PLEX_TV_EMPTY]
-    return Answer(200, fields, visit.asked.address.encode())
+    fields = [(b"content-type", b"text/plain; charset=utf-8"), *PLEX_TV_BODILESS_HEADERS]
+    return OutgoingResponse(200, fields, context.request.client_address.encode())
 
 
-def _shown(instance: Instance, row: KnownDevice, address: str) -> AuthorizedDevice:
+def _describe_device(instance: Instance, row: RegisteredDevice, address: str) -> AuthorizedDevice:
     client = row.client
     # One address may be listed as a local and as a remote one: here nothing would tell the two apart.
-    addresses = connections(instance.addresses.get(client.client_identifier, ()), client.client_identifier)
-    found = {each.uri: each for each in addresses}
+    addresses = build_connections(instance.addresses.get(client.client_identifier, ()), client.client_identifier)
+    connections_by_uri = {each.uri: each for each in addresses}
     return AuthorizedDevice(
         name=client.name or client.product,
         public_address=client.address or address,
@@ -92,57 +92,64 @@ def _shown(instance: Instance, row: KnownDevice, address: str) -> AuthorizedDevi
         client_identifier=client.client_identifier,
         version=client.version,
         id=row.id,
-        token=Token.received(instance.keys.unseal(row.sealed_token)) if row.sealed_token else None,
+        token=Token.from_wire(instance.keys.unseal(row.sealed_token)) if row.sealed_token else None,
         created_at=row.created_at,
-        last_seen_at=instance.now() if found else row.last_seen_at,  # a media server of ours is there, as we are
+        last_seen_at=instance.now()
+        if connections_by_uri
+        else row.last_seen_at,  # a media server of ours is there, as we are
         screen_resolution=client.screen_resolution,
-        connections=tuple(found.values()),
+        connections=tuple(connections_by_uri.values()),
     )
 
 
-def _reader(kind: type[C]) -> Callable[[Asked], C]:
+def _make_reader(call_type: type[CallT]) -> Callable[[IncomingRequest], CallT]:
     """Return what reads a call of this kind; that raises `BadRequest` for what is neither 0 nor 1."""
-    return lambda asked: from_parameters(
-        kind, _ABSENT | {name: text for name, text in asked.parameters.items() if text}
+    return lambda asked: read_call(
+        call_type, _INCLUDE_DEFAULTS | {name: text for name, text in asked.parameters.items() if text}
     )
 
 
-async def resources(visit: Visited, call: GetResources) -> tuple[Resource, ...]:
+async def list_resources(context: PlexTvContext, call: GetResources) -> tuple[Resource, ...]:
     """List the caller's media servers, own ones first, and then the players among its devices."""
-    store, account_id = visit.place.store, visit.caller.account_id
-    rows = await store.resources(account_id)
-    at_home = await _at_home(visit) if any(not row.owned for row in rows) else frozenset[int]()
-    devices = await store.devices.of(account_id, visit.place.now())
-    servers = [_server(visit, row, call, home=row.server.owner_id in at_home) for row in rows]
-    return (*servers, *(_player(visit, row) for row in devices if not _PLAYERS.isdisjoint(_provided(row))))
+    store, account_id = context.server.store, context.caller.account_id
+    rows = await store.list_resources(account_id)
+    home_member_ids = await _get_home_member_ids(context) if any(not row.is_owned for row in rows) else frozenset[int]()
+    devices = await store.devices.list_devices(account_id, context.server.now())
+    servers = [_describe_server(context, row, call, is_in_home=row.server.owner_id in home_member_ids) for row in rows]
+    return (
+        *servers,
+        *(_describe_player(context, row) for row in devices if not _PLAYERS.isdisjoint(_split_provides(row))),
+    )
 
 
-async def legacy_resources(visit: Visited, call: GetResources) -> tuple[Resource, ...]:
+async def list_legacy_resources(context: PlexTvContext, call: GetResources) -> tuple[Resource, ...]:
     """List the same in an older form; the world may have those forms leave out what the caller owns (observed)."""
-    found = await resources(visit, call)
-    if visit.place.answers.legacy_server_lists == "full":
+    found = await list_resources(context, call)
+    if context.server.quirks.legacy_server_lists == "full":
         return found
     return tuple(each for each in found if not (each.owned and each.is_media_server))
 
 
-async def server_list(visit: Visited, call: GetServerList) -> tuple[Resource, ...]:
+async def list_legacy_servers(context: PlexTvContext, call: GetServerList) -> tuple[Resource, ...]:
     """List the same in the oldest form; the world may have it empty (observed)."""
-    return await resources(visit, call) if visit.place.answers.legacy_server_lists == "full" else ()
+    return await list_resources(context, call) if context.server.quirks.legacy_server_lists == "full" else ()
 
 
-async def _at_home(visit: Visited) -> frozenset[int]:
+async def _get_home_member_ids(context: PlexTvContext) -> frozenset[int]:
     """Name the members of the caller's Home: the others' servers are marked `home` (observed)."""
-    home = await visit.place.store.homes.of(visit.caller.account_id)
+    home = await context.server.store.homes.find_home(context.caller.account_id)
     return frozenset(member.account.id for member in home.members) if home else frozenset()
 
 
-def _server(visit: Visited, row: ResourceRow, call: GetResources, *, home: bool) -> Resource:
-    server, instance = row.server, visit.place
-    can_reach_https = instance.plex_direct or (instance.leads_by_name and by_plex_s_name(visit.asked))
+def _describe_server(context: PlexTvContext, row: ResourceRow, call: GetResources, *, is_in_home: bool) -> Resource:
+    server, instance = row.server, context.server
+    can_reach_https = instance.plex_direct or (instance.plex_direct_for_proxied and is_plex_host(context.request))
     https = call.include_https and can_reach_https
-    addresses, machine = instance.addresses.get(server.machine_identifier, ()), server.machine_identifier
-    listed = connections(addresses, machine, https=https, relay=call.include_relay, ipv6=call.include_ipv6)
-    outside = public(connections(addresses, machine))
+    addresses, machine_identifier = instance.addresses.get(server.machine_identifier, ()), server.machine_identifier
+    listed_connections = build_connections(
+        addresses, machine_identifier, https=https, relay=call.include_relay, ipv6=call.include_ipv6
+    )
+    public_connection = find_public_connection(build_connections(addresses, machine_identifier))
     return Resource(
         name=server.name,
         product="Plex Media Server",
@@ -150,15 +157,15 @@ def _server(visit: Visited, row: ResourceRow, call: GetResources, *, home: bool)
         platform=server.platform,
         platform_version=server.platform_version,
         client_identifier=server.machine_identifier,
-        created_at=_when(server.created_at),
-        last_seen_at=_when(instance.now()),
+        created_at=_to_datetime(server.created_at),
+        last_seen_at=_to_datetime(instance.now()),
         provides="server",
-        owner_id=None if row.owned else server.owner_id,
-        source_title=None if row.owned else row.owner_username,
-        public_address=outside.address if outside else None,
-        access_token=_token(visit, row),
-        owned=row.owned,
-        home=home and not row.owned,
+        owner_id=None if row.is_owned else server.owner_id,
+        source_title=None if row.is_owned else row.owner_username,
+        public_address=public_connection.address if public_connection else None,
+        access_token=_select_access_token(context, row),
+        owned=row.is_owned,
+        home=is_in_home and not row.is_owned,
         synced=False,
         relay=any(each.relay for each in addresses),
         presence=bool(addresses),
@@ -166,25 +173,25 @@ def _server(visit: Visited, row: ResourceRow, call: GetResources, *, home: bool)
         public_address_matches=True,
         dns_rebinding_protection=False,
         nat_loopback_supported=False,
-        connections=listed,
+        connections=listed_connections,
     )
 
 
-def _token(visit: Visited, row: ResourceRow) -> Token | None:
-    caller, machine = visit.caller, row.server.machine_identifier
-    if caller.kind == "server" and caller.machine_identifier != machine:
+def _select_access_token(context: PlexTvContext, row: ResourceRow) -> Token | None:
+    caller, machine_identifier = context.caller, row.server.machine_identifier
+    if caller.kind == "server" and caller.machine_identifier != machine_identifier:
         return None
-    if not row.owned:
-        return Token.received(visit.place.keys.unseal(row.sealed_token or b""))
-    return Token.received(visit.token)
+    if not row.is_owned:
+        return Token.from_wire(context.server.keys.unseal(row.sealed_token or b""))
+    return Token.from_wire(context.token)
 
 
-def _provided(row: KnownDevice) -> Iterator[str]:
+def _split_provides(row: RegisteredDevice) -> Iterator[str]:
     """Yield what a device provides; only players are listed, plain applications and controllers are not (observed)."""
     return (part.strip() for part in (row.client.provides or "").split(","))
 
 
-def _player(visit: Visited, row: KnownDevice) -> Resource:
+def _describe_player(context: PlexTvContext, row: RegisteredDevice) -> Resource:
     client = row.client
     return Resource(
         name=client.name or client.product,
@@ -194,8 +201,8 @@ def _player(visit: Visited, row: KnownDevice) -> Resource:
         platform_version=client.platform_version,
         device=client.device,
         client_identifier=client.client_identifier,
-        created_at=_when(row.created_at),
-        last_seen_at=_when(row.last_seen_at),
+        created_at=_to_datetime(row.created_at),
+        last_seen_at=_to_datetime(row.last_seen_at),
         provides=client.provides,
         public_address=client.address,
         owned=True,
@@ -204,48 +211,72 @@ def _player(visit: Visited, row: KnownDevice) -> Resource:
         relay=False,
         presence=False,
         https_required=False,
-        public_address_matches=client.address == visit.asked.address,
+        public_address_matches=client.address == context.request.client_address,
     )
 
 
-def _when(seconds: int) -> datetime:
+def _to_datetime(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-async def get_claim_token(visit: Visited, _call: GetClaimToken) -> Token:
+async def get_claim_token(context: PlexTvContext, _call: GetClaimToken) -> Token:
     """Make a claim token; raises `RateLimited` for who has too many, and `Refusal` for whom no server can belong to."""
-    check_not_managed(visit.caller.account)
-    instance = visit.place
-    return Token.received(await make_claim(instance, visit.caller.account_id, instance.keys.digest(visit.token)))
+    check_not_managed(context.caller.account)
+    instance = context.server
+    return Token.from_wire(
+        await issue_claim_token(instance, context.caller.account_id, instance.keys.digest(context.token))
+    )
 
 
-async def exchange_claim(visit: Visited, call: ExchangeClaim) -> Account:
+async def exchange_claim(context: PlexTvContext, call: ExchangeClaim) -> Account:
     """Give the server its token, shown with the account that it belongs to from now on; raises `Refusal`."""
-    client = client_of(visit.asked)
-    account_id, token = await claim(visit.place, call.token, replace(client, provides=client.provides or "server"))
-    found = await visit.place.store.account(account_id)
+    client = read_client(context.request)
+    account_id, token = await redeem_claim(
+        context.server, call.token, replace(client, provides=client.provides or "server")
+    )
+    found = await context.server.store.find_account_by_id(account_id)
     return replace(found.record if found else Account(id=account_id), auth_token=token)
 
 
 ROUTES: Routes = [
-    Route(GetResources, resources, read=_reader(GetResources), identifier="required"),
-    Route(GetLegacyResources, legacy_resources, read=_reader(GetLegacyResources), dialect="legacy", form=Format.XML),
-    Route(GetServersResources, legacy_resources, read=_reader(GetServersResources), dialect="legacy", form=Format.XML),
-    Route(GetServerList, server_list, read=_reader(GetServerList), dialect="legacy", form=Format.XML),
+    Route(GetResources, list_resources, read=_make_reader(GetResources), client_identifier="required"),
+    Route(
+        GetLegacyResources,
+        list_legacy_resources,
+        read=_make_reader(GetLegacyResources),
+        dialect="legacy",
+        response_format=Format.XML,
+    ),
+    Route(
+        GetPmsResources,
+        list_legacy_resources,
+        read=_make_reader(GetPmsResources),
+        dialect="legacy",
+        response_format=Format.XML,
+    ),
+    Route(
+        GetServerList,
+        list_legacy_servers,
+        read=_make_reader(GetServerList),
+        dialect="legacy",
+        response_format=Format.XML,
+    ),
     Route(
         GetDevices,
-        devices,
-        write=lambda found, visit: write_devices(found, visit.asked.form, visit.asked.address),
+        list_devices,
+        write=lambda found, visit: write_devices(found, visit.request.response_format, visit.request.client_address),
         dialect="legacy",
     ),
     Route(
         RemoveDevice,
         remove_device,
-        read=lambda asked: RemoveDevice(id=id_in_path(asked, NotFound)),  # a client identifier is not taken
-        kinds=OWN,
+        read=lambda asked: RemoveDevice(id=read_path_id(asked, NotFound)),  # a client identifier is not taken
+        token_kinds=ACCOUNT_TOKEN_KINDS,
         dialect="legacy",
     ),
-    Route(GetPublicAddress, public_address),
-    Route(GetClaimToken, get_claim_token, kinds=OWN, dialect="legacy", form=Format.JSON),
-    Route(ExchangeClaim, exchange_claim, identifier="required", dialect="legacy"),
+    Route(GetPublicAddress, get_public_address),
+    Route(
+        GetClaimToken, get_claim_token, token_kinds=ACCOUNT_TOKEN_KINDS, dialect="legacy", response_format=Format.JSON
+    ),
+    Route(ExchangeClaim, exchange_claim, client_identifier="required", dialect="legacy"),
 ]

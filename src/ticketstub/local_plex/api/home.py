@@ -14,23 +14,23 @@ from hashlib import sha256
 
 from msgspec.structs import replace
 
-from ticketstub.errors import printable
-from ticketstub.local_plex.api import OWN, Routes, Visited
-from ticketstub.local_plex.api.account import shown
-from ticketstub.local_plex.api.people import gone
-from ticketstub.local_plex.api.principal import client_of
+from ticketstub.errors import sanitize_text
+from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, PlexTvContext, Routes
+from ticketstub.local_plex.api.account import with_token
+from ticketstub.local_plex.api.people import build_gone_response
+from ticketstub.local_plex.api.principal import read_client
 from ticketstub.local_plex.domain import homes
-from ticketstub.local_plex.domain.permissions import check_not_managed, remembered_until
-from ticketstub.local_plex.http.request import Asked
-from ticketstub.local_plex.http.response import Answer
+from ticketstub.local_plex.domain.permissions import check_not_managed, get_remember_expiry
+from ticketstub.local_plex.http.request import IncomingRequest
+from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.http.router import Route
 from ticketstub.local_plex.storage.base import AccountRow
 from ticketstub.local_plex.storage.homes import InvitationRow
 from ticketstub.local_plex.storage.members import HomeRow, MemberRow
-from ticketstub.local_plex.storage.seed import managed_record
+from ticketstub.local_plex.storage.seed import build_managed_record
 from ticketstub.local_plex.world.schema import WorldManaged
 from ticketstub.models import Account, Home, HomeUser, Invitation
-from ticketstub.protocol.call import from_parameters
+from ticketstub.protocol.call import read_call
 from ticketstub.protocol.codec import Format
 from ticketstub.protocol.home import (
     AddHomeUser,
@@ -54,30 +54,30 @@ from ticketstub.protocol.people import (
 from ticketstub.refusals import BadRequest, Conflict, Forbidden, NotFound, PasscodeRequired, Refusal, Unauthorized
 from ticketstub.tokens import Secret
 
-_LONGEST_TITLE = 255
+_MAX_TITLE_LENGTH = 255
 
 
-async def get_home(visit: Visited, _call: GetHome | GetHomeUsers | GetLegacyHomeUsers) -> Home:
+async def get_home(context: PlexTvContext, _call: GetHome | GetHomeUsers | GetLegacyHomeUsers) -> Home:
     """Tell about the caller's Home and who is in it; without one, a caller is a Home of one (assumed)."""
-    caller = visit.caller.account
-    found = await visit.place.store.homes.of(caller.id)
-    members = homes.members(found, caller)
-    name = found.name if found else f"{caller.record.title}'s home"
-    home_id = found.id if found else caller.id
-    guest = sha256(f"guest of home {home_id}".encode()).digest()
+    caller = context.caller.account
+    stored_home = await context.server.store.homes.find_home(caller.id)
+    members = homes.list_members(stored_home, caller)
+    name = stored_home.name if stored_home else f"{caller.record.title}'s home"
+    home_id = stored_home.id if stored_home else caller.id
+    guest_digest = sha256(f"guest of home {home_id}".encode()).digest()
     paid = members[0].account.record.subscription
     return Home(
         id=home_id,
         name=name,
-        guest_user_id=30_000_000 + int.from_bytes(guest[:8], "big") % 9_000_000,
-        guest_user_uuid=guest[8:16].hex(),
+        guest_user_id=30_000_000 + int.from_bytes(guest_digest[:8], "big") % 9_000_000,
+        guest_user_uuid=guest_digest[8:16].hex(),
         guest_enabled=False,
         subscription=bool(paid and paid.active),
-        users=tuple(home_user(member) for member in members),
+        users=tuple(describe_home_user(member) for member in members),
     )
 
 
-def home_user(member: MemberRow) -> HomeUser:
+def describe_home_user(member: MemberRow) -> HomeUser:
     """Describe a member. Managed users have null where others have user name and e-mail address (observed)."""
     record = member.account.record
     return HomeUser(
@@ -92,136 +92,140 @@ def home_user(member: MemberRow) -> HomeUser:
         restricted=record.restricted,
         updated_at=member.changed_at,
         restriction_profile=record.restriction_profile,
-        admin=member.admin,
+        admin=member.is_admin,
         guest=record.guest,
         protected=record.protected,
     )
 
 
-async def switch(visit: Visited, call: SwitchHomeUser | SwitchLegacyHomeUser) -> Account:
+async def switch_home_user(context: PlexTvContext, call: SwitchHomeUser | SwitchLegacyHomeUser) -> Account:
     """Give the client a token of another user of the Home, by uuid or numeric id, and describe that user.
 
     The token is opaque, also where a JWT asked (observed), and has no end.
     """
     key = call.uuid if isinstance(call, SwitchHomeUser) else str(call.id)
-    instance, now, text = visit.place, visit.place.now(), visit.place.keys.new_token()
-    target, stored = await homes.admitted(instance, visit.caller.account, key, call.passcode)
-    won = await instance.store.homes.switch(
-        caller_id=visit.caller.account_id,
-        by=instance.keys.digest(visit.token),
+    instance, now, text = context.server, context.server.now(), context.server.keys.generate_token()
+    target, passcode_hash = await homes.authorize_switch(instance, context.caller.account, key, call.passcode)
+    switched = await instance.store.homes.switch(
+        caller_id=context.caller.account_id,
+        caller_digest=instance.keys.digest(context.token),
         account_id=target.id,
-        passcode_hash=stored,
-        device=client_of(visit.asked),
+        passcode_hash=passcode_hash,
+        device=read_client(context.request),
         digest=instance.keys.digest(text),
         sealed_token=instance.keys.seal(text),
         now=now,
     )
-    if not won:
-        changed = await instance.store.homes.passcode_hash(target.id) != stored
+    if not switched:
+        changed = await instance.store.homes.get_passcode_hash(target.id) != passcode_hash
         raise PasscodeRequired if changed else NotFound
-    return shown(target.record, text, remembered_until(now, None))
+    return with_token(target.record, text, get_remember_expiry(now, None))
 
 
-def read_set_passcode(asked: Asked) -> SetPasscode:
+def read_set_passcode(request: IncomingRequest) -> SetPasscode:
     """Read a change of one's own passcode, where an empty one says: none any more.
 
     Raises:
         BadRequest: there is none at all.
     """
-    sent = asked.query | asked.fields
-    if "pin" not in sent:
+    parameters = request.query | request.body_parameters
+    if "pin" not in parameters:
         raise BadRequest
-    call = from_parameters(SetPasscode, sent | asked.in_path | {"pin": sent["pin"] or "-"})
-    return replace(call, passcode=Secret(sent["pin"]))
+    call = read_call(SetPasscode, parameters | request.path_parameters | {"pin": parameters["pin"] or "-"})
+    return replace(call, passcode=Secret(parameters["pin"]))
 
 
-async def set_passcode(visit: Visited, call: SetPasscode) -> None:
+async def set_passcode(context: PlexTvContext, call: SetPasscode) -> None:
     """Set, change or remove one's own passcode."""
-    caller = visit.caller.account
-    found = homes.member(await visit.place.store.homes.of(caller.id), caller, str(call.id))
-    if found.account.id != caller.id:
+    caller = context.caller.account
+    member = homes.find_member(await context.server.store.homes.find_home(caller.id), caller, str(call.id))
+    if member.account.id != caller.id:
         raise Forbidden
     check_not_managed(caller)
-    stored = await visit.place.store.homes.passcode_hash(caller.id)
+    passcode_hash = await context.server.store.homes.get_passcode_hash(caller.id)
     if call.passcode:
         homes.check_new_passcode(call.passcode)
     typed = call.current if call.current and homes.is_passcode(call.current) else None
-    if stored is not None and not (typed and await homes.proven(visit.place, caller.id, stored, typed)):
-        status, refusal = visit.place.answers.wrong_current_passcode, PasscodeRequired.default
+    if passcode_hash is not None and not (
+        typed and await homes.verify_passcode(context.server, caller.id, passcode_hash, typed)
+    ):
+        status, refusal = context.server.quirks.wrong_current_passcode, PasscodeRequired.default
         if status == refusal.status:
             raise PasscodeRequired
         # Not the text of a dead token: the caller's is as good as before.
         raise Unauthorized(refusal.message, status=status, code=Unauthorized.default.code)
-    await _keep(visit, caller.id, stored, call.passcode)
+    await _save_passcode(context, caller.id, passcode_hash, call.passcode)
 
 
-def read_set_managed(asked: Asked) -> SetManagedPasscode:
+def read_set_managed_passcode(request: IncomingRequest) -> SetManagedPasscode:
     """Read a change of a managed user's passcode: exactly one of a new one and `removePin=1`."""
-    call = from_parameters(SetManagedPasscode, asked.parameters | asked.in_path)
+    call = read_call(SetManagedPasscode, request.parameters | request.path_parameters)
     if (call.passcode is None) is not bool(call.remove):
         raise BadRequest
     return call
 
 
-async def set_managed_passcode(visit: Visited, call: SetManagedPasscode) -> None:
+async def set_managed_passcode(context: PlexTvContext, call: SetManagedPasscode) -> None:
     """Set or remove a managed user's passcode, as the administrator; wrong tries of before are forgotten with it."""
-    caller, store = visit.caller.account, visit.place.store
-    home = await store.homes.of(caller.id)
+    caller, store = context.caller.account, context.server.store
+    home = await store.homes.find_home(caller.id)
     homes.check_admin(home, caller)
-    account = homes.member(home, caller, str(call.id)).account
+    account = homes.find_member(home, caller, str(call.id)).account
     if not account.record.restricted:
-        raise homes.not_for_this_user()
+        raise homes.build_unavailable_refusal()
     if call.passcode is not None:
         homes.check_new_passcode(call.passcode)
-    await _keep(visit, account.id, await store.homes.passcode_hash(account.id), call.passcode or Secret(""))
+    await _save_passcode(
+        context, account.id, await store.homes.get_passcode_hash(account.id), call.passcode or Secret("")
+    )
     await store.attempts.clear("passcode", str(account.id))
 
 
-async def _keep(visit: Visited, account_id: int, stored: str | None, passcode: Secret) -> None:
+async def _save_passcode(context: PlexTvContext, account_id: int, old_hash: str | None, passcode: Secret) -> None:
     """Keep a new passcode, or none for an empty one, unless somebody was faster."""
-    instance = visit.place
-    new = await instance.passwords.hash(passcode) if passcode else None
-    if not await instance.store.homes.set_passcode(account_id, stored, new, instance.now()):
+    instance = context.server
+    new_hash = await instance.passwords.hash(passcode) if passcode else None
+    if not await instance.store.homes.set_passcode(account_id, old_hash, new_hash, instance.now()):
         raise Conflict
 
 
-def read_add(asked: Asked) -> AddHomeUser:
+def read_add_home_user(request: IncomingRequest) -> AddHomeUser:
     """Read whom to add: exactly one of a title and an e-mail address; the body is not looked at (observed: JSON)."""
-    call = from_parameters(AddHomeUser, asked.query)
+    call = read_call(AddHomeUser, request.query)
     if (call.title is None) is (call.invited_email is None):
         raise BadRequest
     return call
 
 
-async def add_home_user(visit: Visited, call: AddHomeUser) -> HomeUser:
+async def add_home_user(context: PlexTvContext, call: AddHomeUser) -> HomeUser:
     """Make a managed user, or invite an account."""
-    caller, store, now = visit.caller.account, visit.place.store, visit.place.now()
-    homes.check_admin(await store.homes.of(caller.id), caller)
-    home = HomeRow(id=_new_id(), name=f"{caller.record.title}'s home", admin_id=caller.id)  # with its first member
+    caller, store, now = context.caller.account, context.server.store, context.server.now()
+    homes.check_admin(await store.homes.find_home(caller.id), caller)
+    home = HomeRow(id=_generate_id(), name=f"{caller.record.title}'s home", admin_id=caller.id)  # with its first member
     if call.invited_email is not None:
-        account = await store.find_account(call.invited_email)
+        account = await store.find_account_by_login(call.invited_email)
         if account is None or account.disabled:
             raise NotFound
         if not await store.homes.invite(home, account.id, now):
             raise Refusal("Already exists", status=422, code=1014)  # or it is in a Home
     else:
-        title = printable(call.title or "").strip()[:_LONGEST_TITLE]
+        title = sanitize_text(call.title or "").strip()[:_MAX_TITLE_LENGTH]
         if not title:
             raise BadRequest
-        made = WorldManaged(title=title, id=_new_id(), uuid=secrets.token_hex(8))
-        account = AccountRow(id=made.id, record=managed_record(made, now))
-        if not await store.homes.add_managed(home, account, now):
+        managed = WorldManaged(title=title, id=_generate_id(), uuid=secrets.token_hex(8))
+        account = AccountRow(id=managed.id, record=build_managed_record(managed, now))
+        if not await store.homes.add_managed_user(home, account, now):
             # There is no room, or the Home changed in the meantime (assumed).
             message = "The server could not perform the action required with the entity provided"
             raise Refusal(message, status=422, code=1008)
-    return home_user(MemberRow(account=account, admin=False, changed_at=now))
+    return describe_home_user(MemberRow(account=account, is_admin=False, changed_at=now))
 
 
-def _new_id() -> int:
+def _generate_id() -> int:
     return 100_000_000 + secrets.randbelow(900_000_000)
 
 
-async def remove_home_user(visit: Visited, call: RemoveHomeUser) -> None:
+async def remove_home_user(context: PlexTvContext, call: RemoveHomeUser) -> None:
     """Take a member out of the Home; a managed user ends with it, and so do the tokens that others got by it.
 
     The administrator may, and a member itself unless it is managed.
@@ -230,31 +234,31 @@ async def remove_home_user(visit: Visited, call: RemoveHomeUser) -> None:
         Forbidden: by nobody else (1009, 1042); and the administrator stays (1043).
         NotFound: there is no such member.
     """
-    store, caller = visit.place.store, visit.caller.account
-    home = await store.homes.of(caller.id)
-    found = homes.member(home, caller, str(call.id))
-    if found.account.id != caller.id:
+    store, caller = context.server.store, context.caller.account
+    home = await store.homes.find_home(caller.id)
+    member = homes.find_member(home, caller, str(call.id))
+    if member.account.id != caller.id:
         homes.check_admin(home, caller)
     check_not_managed(caller)
-    if home is None or found.admin:
-        raise homes.not_for_this_user()
-    if not await store.homes.remove(home.id, found.account.id, visit.place.now()):
+    if home is None or member.is_admin:
+        raise homes.build_unavailable_refusal()
+    if not await store.homes.remove_member(home.id, member.account.id, context.server.now()):
         raise NotFound
 
 
-async def invitations(
-    visit: Visited, call: GetReceivedInvitations | GetSentInvitations
-) -> tuple[Invitation, ...] | Answer:
+async def list_invitations(
+    context: PlexTvContext, call: GetReceivedInvitations | GetSentInvitations
+) -> tuple[Invitation, ...] | OutgoingResponse:
     """List the invitations to the caller, or the caller's own, or say that this is gone, as the world has it."""
-    if visit.place.answers.invitation_lists == "gone":
-        return gone()
+    if context.server.quirks.invitation_lists == "gone":
+        return build_gone_response()
     sent = isinstance(call, GetSentInvitations)
-    rows = await visit.place.store.homes.invitations(visit.caller.account_id, sent=sent)
-    return tuple(_invitation(row) for row in rows)
+    rows = await context.server.store.homes.list_invitations(context.caller.account_id, sent=sent)
+    return tuple(_describe_invitation(row) for row in rows)
 
 
-def _invitation(row: InvitationRow) -> Invitation:
-    other: AccountRow = row.other
+def _describe_invitation(row: InvitationRow) -> Invitation:
+    other: AccountRow = row.other_account
     return Invitation(
         id=row.id,
         created_at=row.created_at,
@@ -268,44 +272,44 @@ def _invitation(row: InvitationRow) -> Invitation:
     )
 
 
-async def accept_invitation(visit: Visited, call: AcceptInvitation) -> None:
+async def accept_invitation(context: PlexTvContext, call: AcceptInvitation) -> None:
     """Become a member."""
-    if not await visit.place.store.homes.accept(call.id, visit.caller.account_id, visit.place.now()):
+    if not await context.server.store.homes.accept_invitation(call.id, context.caller.account_id, context.server.now()):
         raise NotFound
 
 
-async def drop_invitation(visit: Visited, call: RefuseInvitation | WithdrawInvitation) -> None:
+async def delete_invitation(context: PlexTvContext, call: RefuseInvitation | WithdrawInvitation) -> None:
     """Say no, or take an invitation back."""
     sent = isinstance(call, WithdrawInvitation)
-    if not await visit.place.store.homes.drop_invitation(call.id, visit.caller.account_id, sent=sent):
+    if not await context.server.store.homes.delete_invitation(call.id, context.caller.account_id, sent=sent):
         raise NotFound
 
 
 ROUTES: Routes = [
-    Route(GetHome, get_home, identifier="required"),
+    Route(GetHome, get_home, client_identifier="required"),
     Route(
         GetHomeUsers,
         get_home,
-        write=lambda home, visit: write_home(home, visit.asked.form),
-        identifier="required",
+        write=lambda home, visit: write_home(home, visit.request.response_format),
+        client_identifier="required",
     ),
-    Route(GetLegacyHomeUsers, get_home, dialect="legacy", form=Format.XML),
-    Route(SwitchHomeUser, switch, identifier="required", kinds=OWN),
+    Route(GetLegacyHomeUsers, get_home, dialect="legacy", response_format=Format.XML),
+    Route(SwitchHomeUser, switch_home_user, client_identifier="required", token_kinds=ACCOUNT_TOKEN_KINDS),
     Route(
         SwitchLegacyHomeUser,
-        switch,
-        identifier="required",
-        kinds=OWN,
+        switch_home_user,
+        client_identifier="required",
+        token_kinds=ACCOUNT_TOKEN_KINDS,
         dialect="legacy",
-        form=Format.XML,
+        response_format=Format.XML,
     ),
-    Route(SetPasscode, set_passcode, read=read_set_passcode, kinds=OWN),
-    Route(SetManagedPasscode, set_managed_passcode, read=read_set_managed, kinds=OWN),
-    Route(AddHomeUser, add_home_user, read=read_add, kinds=OWN),
-    Route(RemoveHomeUser, remove_home_user, kinds=OWN),
-    Route(GetReceivedInvitations, invitations, dialect="legacy", form=Format.XML),
-    Route(GetSentInvitations, invitations, dialect="legacy", form=Format.XML),
-    Route(AcceptInvitation, accept_invitation, kinds=OWN),
-    Route(RefuseInvitation, drop_invitation, kinds=OWN),
-    Route(WithdrawInvitation, drop_invitation, kinds=OWN),
+    Route(SetPasscode, set_passcode, read=read_set_passcode, token_kinds=ACCOUNT_TOKEN_KINDS),
+    Route(SetManagedPasscode, set_managed_passcode, read=read_set_managed_passcode, token_kinds=ACCOUNT_TOKEN_KINDS),
+    Route(AddHomeUser, add_home_user, read=read_add_home_user, token_kinds=ACCOUNT_TOKEN_KINDS),
+    Route(RemoveHomeUser, remove_home_user, token_kinds=ACCOUNT_TOKEN_KINDS),
+    Route(GetReceivedInvitations, list_invitations, dialect="legacy", response_format=Format.XML),
+    Route(GetSentInvitations, list_invitations, dialect="legacy", response_format=Format.XML),
+    Route(AcceptInvitation, accept_invitation, token_kinds=ACCOUNT_TOKEN_KINDS),
+    Route(RefuseInvitation, delete_invitation, token_kinds=ACCOUNT_TOKEN_KINDS),
+    Route(WithdrawInvitation, delete_invitation, token_kinds=ACCOUNT_TOKEN_KINDS),
 ]

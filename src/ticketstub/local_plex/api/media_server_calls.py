@@ -16,105 +16,112 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from ticketstub.local_plex.domain import permissions
-from ticketstub.local_plex.domain.addresses import connections, public
-from ticketstub.local_plex.domain.claims import claim
+from ticketstub.local_plex.domain.addresses import build_connections, find_public_connection
+from ticketstub.local_plex.domain.claims import redeem_claim
 from ticketstub.local_plex.domain.instance import Instance
 from ticketstub.local_plex.domain.media_servers import check_claimable
-from ticketstub.local_plex.http.router import Route, Visit
+from ticketstub.local_plex.http.router import RequestContext, Route
 from ticketstub.local_plex.storage.base import AccountRow, SourceRow
-from ticketstub.local_plex.storage.seed import machine
-from ticketstub.models import Connection, Identity, Record, ServerInformation, Source, TransientToken
-from ticketstub.protocol.call import CONTAINER, Call, Http, Reply, contained
-from ticketstub.protocol.claim import ClaimedServer, ClaimServer, GetClaimedServer, UnclaimServer
-from ticketstub.protocol.codec import Format, document
+from ticketstub.local_plex.storage.seed import build_server_device
+from ticketstub.models import Connection, Identity, Model, ServerInformation, Source, TransientToken
+from ticketstub.protocol.call import CONTAINER, Call, HttpSpec, ReplyCodec, write_container_reply
+from ticketstub.protocol.claim import ClaimServer, ClaimStatus, GetClaimStatus, UnclaimServer
+from ticketstub.protocol.codec import Format, write_document
 from ticketstub.protocol.media_server import GetIdentity, GetServerInformation
 from ticketstub.protocol.security import GetSourceConnectionInformation, GetTransientToken, write_source
 from ticketstub.refusals import BadRequest, Forbidden, NotFound
 from ticketstub.tokens import Token
 
 if TYPE_CHECKING:
-    from ticketstub.local_plex.api.media_server import Guest, MediaServer
+    from ticketstub.local_plex.api.media_server import MediaServerSite, Principal
 
-    Visited = Visit[MediaServer, Guest]
+    ServerContext = RequestContext[MediaServerSite, Principal]
 
-Members = dict[str, object]
+JsonObject = dict[str, object]
 
 
-class Sections(Record, frozen=True, kw_only=True):
+class LibrarySections(Model, frozen=True, kw_only=True):
     """The list of libraries of a media server."""
 
     allow_sync: bool = False
     title1: str = "Plex Library"
 
 
-class GetSections(Call[Sections], frozen=True, kw_only=True):
+class GetSections(Call[LibrarySections], frozen=True, kw_only=True):
     """List a media server's libraries: `GET /library/sections`, 200 (observed). The client asks for it as it is."""
 
-    http = Http("GET", "/library/sections", "sections", base="server", mark="observed", reply=Reply(write=contained))
+    http = HttpSpec(
+        "GET",
+        "/library/sections",
+        "sections",
+        base="server",
+        mark="observed",
+        reply=ReplyCodec(write=write_container_reply),
+    )
 
 
-class _List(Call[Members], frozen=True, kw_only=True):
+class _ListCall(Call[JsonObject], frozen=True, kw_only=True):
     """One of a media server's lists; our client asks for them as they are."""
 
-    def write(self, value: Members, form: Format) -> bytes:
+    def write(self, value: JsonObject, form: Format) -> bytes:
         """Write its reply."""
-        return document(CONTAINER, value, form, wrapped=True)
+        return write_document(CONTAINER, value, form, wrap_json=True)
 
 
-class GetAccounts(_List, frozen=True, kw_only=True):
+class GetAccounts(_ListCall, frozen=True, kw_only=True):
     """List who uses a media server: `GET /accounts`, 200, the owner only (observed)."""
 
-    http = Http("GET", "/accounts", "accounts", base="server", mark="observed")
+    http = HttpSpec("GET", "/accounts", "accounts", base="server", mark="observed")
 
 
-class GetSystemDevices(_List, frozen=True, kw_only=True):
+class GetSystemDevices(_ListCall, frozen=True, kw_only=True):
     """List the devices that used it: `GET /devices`, 200, the owner only (that is assumed)."""
 
-    http = Http("GET", "/devices", "system_devices", base="server", mark="observed")
+    http = HttpSpec("GET", "/devices", "system_devices", base="server", mark="observed")
 
 
-class GetStatistics(_List, frozen=True, kw_only=True):
+class GetStatistics(_ListCall, frozen=True, kw_only=True):
     """Tell what it uses of its machine: `GET /statistics/resources`, 200, the owner only (that is assumed)."""
 
-    http = Http("GET", "/statistics/resources", "statistics", base="server", mark="observed")
+    http = HttpSpec("GET", "/statistics/resources", "statistics", base="server", mark="observed")
 
     timespan: int = 6
 
 
-class GetClients(_List, frozen=True, kw_only=True):
+class GetClients(_ListCall, frozen=True, kw_only=True):
     """List the players in its network: `GET /clients`, 200 (observed)."""
 
-    http = Http("GET", "/clients", "clients", base="server", mark="observed")
+    http = HttpSpec("GET", "/clients", "clients", base="server", mark="observed")
 
 
-def allow_owner(_server: MediaServer, guest: Guest) -> None:
+def require_owner(_server: MediaServerSite, principal: Principal) -> None:
     """Refuse who is not the owner; raises `Forbidden` (observed: 403)."""
-    if guest.access != "owner":
+    if principal.access != "owner":
         raise Forbidden
 
 
-def allow_my_plex(server: MediaServer, guest: Guest) -> None:
+def require_my_plex_access(server: MediaServerSite, principal: Principal) -> None:
     """Refuse who is not the owner; where the world says so, the owner too (observed: 403)."""
-    allow_owner(server, guest)
-    if server.instance.answers.my_plex_account == "forbidden":
+    require_owner(server, principal)
+    if server.instance.quirks.my_plex_account == "forbidden":
         raise Forbidden
 
 
-def allow_sources(server: MediaServer, guest: Guest) -> None:
+def require_source_access(server: MediaServerSite, principal: Principal) -> None:
     """Refuse whom the sources are not told; raises `NotFound` or `Forbidden`."""
-    permissions.check_sources(server.row, guest.access)
+    permissions.check_source_access(server.row, principal.access)
 
 
-async def identity(visit: Visited, _call: GetIdentity) -> Identity:
+async def get_identity(context: ServerContext, _call: GetIdentity) -> Identity:
     """Say who it is."""
-    row, owner_id = visit.place.row, await visit.place.owner_id()
+    row, owner_id = context.server.row, await context.server.get_owner_id()
     return Identity(machine_identifier=row.machine_identifier, version=row.version, claimed=owner_id is not None)
 
 
-async def server_information(visit: Visited, _call: GetServerInformation) -> ServerInformation:
+async def get_server_information(context: ServerContext, _call: GetServerInformation) -> ServerInformation:
     """Say what it is, and whose; the words for a server that nobody owns are observed."""
-    row, owner_id = visit.place.row, await visit.place.owner_id()
-    owner = await visit.place.instance.store.account(owner_id) if owner_id else None
+    row, owner_id = context.server.row, await context.server.get_owner_id()
+    owner = await context.server.instance.store.find_account_by_id(owner_id) if owner_id else None
     record = owner.record if owner else None
     subscription = record.subscription if record else None
     return ServerInformation(
@@ -135,25 +142,29 @@ async def server_information(visit: Visited, _call: GetServerInformation) -> Ser
     )
 
 
-async def sections(_visit: Visited, _call: GetSections) -> Sections:
+async def list_sections(_context: ServerContext, _call: GetSections) -> LibrarySections:
     """List the libraries: none."""
-    return Sections()
+    return LibrarySections()
 
 
-async def accounts(visit: Visited, _call: GetAccounts) -> Members:
+async def list_accounts(context: ServerContext, _call: GetAccounts) -> JsonObject:
     """List its accounts: nobody as 0, the owner as 1, and who has a share by the id on plex.tv (observed)."""
-    server = visit.place
-    owner = await _owner(server)
-    guests = await server.instance.store.claims.guests(server.row.machine_identifier, server.instance.now())
-    listed = [_account(0, None), *([_account(1, owner)] if owner else []), *(_account(row.id, row) for row in guests)]
+    server = context.server
+    owner = await _find_owner(server)
+    guests = await server.instance.store.claims.list_guests(server.row.machine_identifier, server.instance.now())
+    listed = [
+        _describe_account(0, None),
+        *([_describe_account(1, owner)] if owner else []),
+        *(_describe_account(row.id, row) for row in guests),
+    ]
     return {"size": len(listed), "identifier": "com.plexapp.system.accounts", "Account": listed}
 
 
-async def system_devices(visit: Visited, _call: GetSystemDevices) -> Members:
+async def list_system_devices(context: ServerContext, _call: GetSystemDevices) -> JsonObject:
     """List devices: those of the owner, but for media servers (ours: this stand-in plays to none)."""
-    server = visit.place
-    owner_id = await server.owner_id()
-    rows = await server.instance.store.devices.of(owner_id, server.instance.now()) if owner_id else ()
+    server = context.server
+    owner_id = await server.get_owner_id()
+    rows = await server.instance.store.devices.list_devices(owner_id, server.instance.now()) if owner_id else ()
     listed = [
         {
             "id": row.id,
@@ -168,25 +179,25 @@ async def system_devices(visit: Visited, _call: GetSystemDevices) -> Members:
     return {"size": len(listed), "identifier": "com.plexapp.system.devices", "Device": listed}
 
 
-async def statistics(visit: Visited, call: GetStatistics) -> Members:
+async def get_statistics(context: ServerContext, call: GetStatistics) -> JsonObject:
     """Tell one measurement of nothing."""
-    idle: Members = {"timespan": call.timespan, "at": visit.place.instance.now()}
+    idle: JsonObject = {"timespan": call.timespan, "at": context.server.instance.now()}
     idle |= dict.fromkeys(("hostCpuUtilization", "processCpuUtilization"), 0.0)
     idle |= dict.fromkeys(("hostMemoryUtilization", "processMemoryUtilization"), 0.0)
     return {"size": 1, "StatisticsResources": [idle]}
 
 
-async def clients(_visit: Visited, _call: GetClients) -> Members:
+async def list_clients(_context: ServerContext, _call: GetClients) -> JsonObject:
     """List the players: none."""
     return {"size": 0}
 
 
-async def claimed_server(visit: Visited, _call: GetClaimedServer) -> ClaimedServer:
+async def get_claimed_server(context: ServerContext, _call: GetClaimStatus) -> ClaimStatus:
     """Tell how it stands with plex.tv."""
-    return await _standing(visit.place, lasting=visit.caller.ends is None)
+    return await _describe_claim(context.server, is_token_permanent=context.caller.expires_at is None)
 
 
-async def claim_server(visit: Visited, call: ClaimServer) -> ClaimedServer:
+async def claim_server(context: ServerContext, call: ClaimServer) -> ClaimStatus:
     """Come into the account of a claim token.
 
     Raises:
@@ -194,54 +205,61 @@ async def claim_server(visit: Visited, call: ClaimServer) -> ClaimedServer:
         Unauthorized: it has an owner, or the client is in another network.
         Refusal: the claim token is not good.
     """
-    server = visit.place
-    if visit.asked.is_cross_site or not visit.asked.has_local_host:
+    server = context.server
+    if context.request.is_cross_site or not context.request.has_local_host:
         raise Forbidden
-    check_claimable(await server.owner_id(), visit.asked.address)
-    await claim(server.instance, call.token, machine(server.row), first=True)
-    return await _standing(server)
+    check_claimable(await server.get_owner_id(), context.request.client_address)
+    await redeem_claim(server.instance, call.token, build_server_device(server.row), refuse_owned=True)
+    return await _describe_claim(server)
 
 
-async def unclaim_server(visit: Visited, _call: UnclaimServer) -> ClaimedServer:
+async def unclaim_server(context: ServerContext, _call: UnclaimServer) -> ClaimStatus:
     """Leave the owner's account: the server's token, its device there and all its shares end."""
-    server = visit.place
-    await server.instance.store.claims.release(server.row.machine_identifier, server.instance.now())
-    return await _standing(server)
+    server = context.server
+    await server.instance.store.claims.unclaim(server.row.machine_identifier, server.instance.now())
+    return await _describe_claim(server)
 
 
-async def _owner(server: MediaServer) -> AccountRow | None:
-    owner_id = await server.owner_id()
-    return await server.instance.store.account(owner_id) if owner_id else None
+async def _find_owner(server: MediaServerSite) -> AccountRow | None:
+    owner_id = await server.get_owner_id()
+    return await server.instance.store.find_account_by_id(owner_id) if owner_id else None
 
 
-async def _standing(server: MediaServer, *, lasting: bool = True) -> ClaimedServer:
+async def _describe_claim(server: MediaServerSite, *, is_token_permanent: bool = True) -> ClaimStatus:
     """Describe it; the server's own token is told where the world says so, and to no token that ends before it."""
-    owner = await _owner(server)
+    owner = await _find_owner(server)
     if owner is None:
-        return ClaimedServer(mapping_state="unknown", sign_in_state="none", subscription_active=False)
-    instance, paid = server.instance, owner.record.subscription
-    tells = instance.answers.my_plex_account == "with_token" and lasting
-    sealed = await instance.store.claims.server_token(server.row.machine_identifier, instance.now()) if tells else None
+        return ClaimStatus(mapping_state="unknown", sign_in_state="none", subscription_active=False)
+    instance, subscription = server.instance, owner.record.subscription
+    include_token = instance.quirks.my_plex_account == "with_token" and is_token_permanent
+    sealed = (
+        await instance.store.claims.get_sealed_server_token(server.row.machine_identifier, instance.now())
+        if include_token
+        else None
+    )
     machine_identifier = server.row.machine_identifier
-    listed = connections(instance.addresses.get(machine_identifier, ()), machine_identifier)
-    outside, inside = public(listed), next((each for each in listed if each.local), None)
-    return ClaimedServer(
-        auth_token=Token.received(instance.keys.unseal(sealed)) if sealed else None,
+    server_connections = build_connections(instance.addresses.get(machine_identifier, ()), machine_identifier)
+    public_connection, local_connection = (
+        find_public_connection(server_connections),
+        next((each for each in server_connections if each.local), None),
+    )
+    return ClaimStatus(
+        auth_token=Token.from_wire(instance.keys.unseal(sealed)) if sealed else None,
         username=owner.record.email,
         mapping_state="mapped",
         mapping_error="",
         sign_in_state="ok",
-        public_address=outside.address if outside else None,
-        public_port=outside.port if outside else None,
-        private_address=inside.address if inside else None,
-        private_port=inside.port if inside else None,
-        subscription_features=",".join(paid.features) if paid else "",
-        subscription_active=bool(paid and paid.active),
-        subscription_state="Active" if paid and paid.active else "Inactive",
+        public_address=public_connection.address if public_connection else None,
+        public_port=public_connection.port if public_connection else None,
+        private_address=local_connection.address if local_connection else None,
+        private_port=local_connection.port if local_connection else None,
+        subscription_features=",".join(subscription.features) if subscription else "",
+        subscription_active=bool(subscription and subscription.active),
+        subscription_state="Active" if subscription and subscription.active else "Inactive",
     )
 
 
-def _account(id_: int, row: AccountRow | None) -> Members:
+def _describe_account(id_: int, row: AccountRow | None) -> JsonObject:
     record = row.record if row else None
     return {
         "id": id_,
@@ -255,61 +273,71 @@ def _account(id_: int, row: AccountRow | None) -> Members:
     }
 
 
-async def get_transient_token(visit: Visited, _call: GetTransientToken) -> TransientToken:
+async def get_transient_token(context: ServerContext, _call: GetTransientToken) -> TransientToken:
     """Make a transient token with the caller's rights; raises `Forbidden` on a server that nobody owns (assumed)."""
-    return TransientToken(token=_made_for(visit))
+    return TransientToken(token=_issue_transient_token(context))
 
 
-async def get_source_connection_information(visit: Visited, call: GetSourceConnectionInformation) -> Source:
+async def get_source_connection_information(context: ServerContext, call: GetSourceConnectionInformation) -> Source:
     """Tell how to reach a source, with a transient token for it; nothing is remembered that `refresh` could renew."""
-    found = next((each for each in visit.place.row.sources if each.identifier == call.source), None)
+    found = next((each for each in context.server.row.sources if each.identifier == call.source), None)
     if found is None:  # 404 is assumed
-        raise NotFound if visit.place.instance.answers.unknown_source == 404 else BadRequest
+        raise NotFound if context.server.instance.quirks.unknown_source == 404 else BadRequest
     return Source(
         name=found.name,
         client_identifier=found.identifier.partition("://")[2],
-        access_token=_made_for(visit),
-        connections=tuple(_shown(each) for each in found.connections or _addresses(visit.place.instance, found)),
+        access_token=_issue_transient_token(context),
+        connections=tuple(
+            _strip_connection(each)
+            for each in found.connections or _list_source_connections(context.server.instance, found)
+        ),
     )
 
 
-def _write_source(source: Source, visit: Visited) -> bytes:
-    in_list = visit.place.instance.answers.source_device == "list"
-    return write_source(source, visit.asked.form, in_list=in_list)
+def _write_source(source: Source, context: ServerContext) -> bytes:
+    in_list = context.server.instance.quirks.source_device == "list"
+    return write_source(source, context.request.response_format, as_list=in_list)
 
 
-def _made_for(visit: Visited) -> Token:
-    now, guest = visit.place.instance.now(), visit.caller
-    if guest.origin is None:
+def _issue_transient_token(context: ServerContext) -> Token:
+    now, principal = context.server.instance.now(), context.caller
+    if principal.token_digest is None:
         raise Forbidden
     # Never after the transient token that it is made by.
-    ends = min(now + permissions.TRANSIENT, guest.ends or now + permissions.TRANSIENT)
-    return visit.place.transient.make(guest.origin, ends, now)
+    expires_at = min(
+        now + permissions.TRANSIENT_TOKEN_SECONDS, principal.expires_at or now + permissions.TRANSIENT_TOKEN_SECONDS
+    )
+    return context.server.transient_tokens.issue(principal.token_digest, expires_at, now)
 
 
-def _addresses(instance: Instance, found: SourceRow) -> tuple[Connection, ...]:
+def _list_source_connections(instance: Instance, source: SourceRow) -> tuple[Connection, ...]:
     """Return the addresses of a source that is a media server of this local Plex; its world need not repeat them."""
-    kind, _, machine = found.identifier.partition("://")
-    listed = instance.addresses.get(machine, ()) if kind == "server" else ()
-    return connections(listed, machine, https=instance.plex_direct, relay=True)
+    kind, _, machine_identifier = source.identifier.partition("://")
+    server_addresses = instance.addresses.get(machine_identifier, ()) if kind == "server" else ()
+    return build_connections(server_addresses, machine_identifier, https=instance.plex_direct, relay=True)
 
 
-def _shown(connection: Connection) -> Connection:
+def _strip_connection(connection: Connection) -> Connection:
     """Leave out what a media server does not say of an address: `relay` unless it is one, and IPv6 (observed)."""
     return replace(connection, relay=connection.relay or None, ipv6=None)
 
 
-ROUTES: list[Route[MediaServer, Guest]] = [
-    Route(GetIdentity, identity),
-    Route(GetServerInformation, server_information),
-    Route(GetSections, sections),
+ROUTES: list[Route[MediaServerSite, Principal]] = [
+    Route(GetIdentity, get_identity),
+    Route(GetServerInformation, get_server_information),
+    Route(GetSections, list_sections),
     Route(GetTransientToken, get_transient_token, any_method=True),
-    Route(GetSourceConnectionInformation, get_source_connection_information, write=_write_source, allow=allow_sources),
-    Route(GetAccounts, accounts, allow=allow_owner),
-    Route(GetSystemDevices, system_devices, allow=allow_owner),
-    Route(GetStatistics, statistics, allow=allow_owner),
-    Route(GetClients, clients),
-    Route(GetClaimedServer, claimed_server, allow=allow_my_plex),
-    Route(UnclaimServer, unclaim_server, allow=allow_owner),
+    Route(
+        GetSourceConnectionInformation,
+        get_source_connection_information,
+        write=_write_source,
+        authorize=require_source_access,
+    ),
+    Route(GetAccounts, list_accounts, authorize=require_owner),
+    Route(GetSystemDevices, list_system_devices, authorize=require_owner),
+    Route(GetStatistics, get_statistics, authorize=require_owner),
+    Route(GetClients, list_clients),
+    Route(GetClaimStatus, get_claimed_server, authorize=require_my_plex_access),
+    Route(UnclaimServer, unclaim_server, authorize=require_owner),
     Route(ClaimServer, claim_server),
 ]

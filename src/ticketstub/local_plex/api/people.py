@@ -12,28 +12,28 @@ from hashlib import sha256
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from ticketstub.local_plex.api import OWN, Routes, Visited
-from ticketstub.local_plex.api.devices import resources
-from ticketstub.local_plex.domain.addresses import public
-from ticketstub.local_plex.http.response import PLEX_TV, Answer
+from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, PlexTvContext, Routes
+from ticketstub.local_plex.api.devices import list_resources
+from ticketstub.local_plex.domain.addresses import find_public_connection
+from ticketstub.local_plex.http.response import PLEX_TV_HEADERS, OutgoingResponse
 from ticketstub.local_plex.http.router import Route
 from ticketstub.local_plex.storage.base import AccountRow
 from ticketstub.local_plex.storage.media_servers import ShareRow
 from ticketstub.models import (
+    AccessibleServer,
     Friend,
     Person,
     PublishedServer,
     Resource,
     Share,
     SharedServer,
-    SharedWith,
     SharingSettings,
     User,
 )
-from ticketstub.protocol.codec import Format, document
+from ticketstub.protocol.codec import Format, write_document
 from ticketstub.protocol.people import (
     CreateShare,
-    GetAnsweredShares,
+    GetAcceptedShares,
     GetFriends,
     GetOwnedShares,
     GetPendingShares,
@@ -49,44 +49,44 @@ from ticketstub.refusals import Forbidden, NotFound
 from ticketstub.tokens import Token
 
 
-class _People(Struct, frozen=True):
+class _Contacts(Struct, frozen=True):
     """The people around a caller: in the same Home or not, and the shares between them."""
 
-    me: int
-    found: tuple[AccountRow, ...]
-    at_home: frozenset[int]
+    account_id: int
+    accounts: tuple[AccountRow, ...]
+    home_member_ids: frozenset[int]
     shares: tuple[ShareRow, ...]
 
 
-async def _people(visit: Visited) -> _People:
+async def _load_contacts(context: PlexTvContext) -> _Contacts:
     """Find the others of the caller's Home, then everybody there is a share with."""
-    me, store = visit.caller.account_id, visit.place.store
-    home, shares = await store.homes.of(me), await store.users.shares(me)
+    account_id, store = context.caller.account_id, context.server.store
+    home, shares = await store.homes.find_home(account_id), await store.shares.list_shares(account_id)
     housemates = [member.account for member in home.members] if home else []
-    sharing = [account for share in shares for account in (share.guest, share.owner)]
-    others = {account.id: account for account in (*housemates, *sharing) if account.id != me}
-    at_home = frozenset(account.id for account in housemates)
-    return _People(me, tuple(others.values()), at_home, shares)
+    share_accounts = [account for share in shares for account in (share.guest, share.owner)]
+    others = {account.id: account for account in (*housemates, *share_accounts) if account.id != account_id}
+    home_member_ids = frozenset(account.id for account in housemates)
+    return _Contacts(account_id, tuple(others.values()), home_member_ids, shares)
 
 
-async def get_users(visit: Visited, _call: GetUsers) -> tuple[User, ...]:
+async def get_users(context: PlexTvContext, _call: GetUsers) -> tuple[User, ...]:
     """List friends and Home users, each with the caller's servers that they may use."""
-    people, now = await _people(visit), visit.place.now()
-    return tuple(_user(person, people, now) for person in people.found)
+    contacts, now = await _load_contacts(context), context.server.now()
+    return tuple(_describe_user(person, contacts, now) for person in contacts.accounts)
 
 
-async def get_friends(visit: Visited, call: GetFriends) -> tuple[Friend, ...]:
+async def get_friends(context: PlexTvContext, call: GetFriends) -> tuple[Friend, ...]:
     """List them as v2 does; there are none but accepted ones."""
-    if call.having and _ACCEPTED not in call.having.split(","):
+    if call.status and _ACCEPTED not in call.status.split(","):
         return ()
-    people = await _people(visit)
-    return tuple(_friend(person, people) for person in people.found)
+    contacts = await _load_contacts(context)
+    return tuple(_describe_friend(person, contacts) for person in contacts.accounts)
 
 
 _ACCEPTED = "accepted"
 
 # What a share allows where nobody said otherwise (observed members, assumed values).
-_SETTINGS = SharingSettings(
+_DEFAULT_SHARING_SETTINGS = SharingSettings(
     allow_channels=False,
     allow_subtitle_admin=False,
     filter_movies="",
@@ -98,26 +98,31 @@ _SETTINGS = SharingSettings(
 )
 
 
-def _friend(person: AccountRow, people: _People) -> Friend:
+def _describe_friend(person: AccountRow, contacts: _Contacts) -> Friend:
     """Describe a friend; `sharedServers` is empty whatever is shared (observed)."""
-    known = _person(person, home=person.id in people.at_home)
+    person_fields = _describe_person(person, is_in_home=person.id in contacts.home_member_ids)
     profile = person.record.restriction_profile
-    return Friend(**asdict(known), status=_ACCEPTED, sharing_settings=_SETTINGS, restriction_profile=profile)
+    return Friend(
+        **asdict(person_fields),
+        status=_ACCEPTED,
+        sharing_settings=_DEFAULT_SHARING_SETTINGS,
+        restriction_profile=profile,
+    )
 
 
-async def remove_friend(_visit: Visited, _call: RemoveFriend) -> Answer:
+async def remove_friend(_context: PlexTvContext, _call: RemoveFriend) -> OutgoingResponse:
     """Say that this is gone (observed)."""
-    return gone()
+    return build_gone_response()
 
 
-def gone() -> Answer:
+def build_gone_response() -> OutgoingResponse:
     """Answer as the older API does for what it no longer has."""
-    body = document("Response", {"code": 410, "status": "This endpoint was deprecated and removed"}, Format.XML)
-    return Answer(410, PLEX_TV[Format.XML], body)
+    body = write_document("Response", {"code": 410, "status": "This endpoint was deprecated and removed"}, Format.XML)
+    return OutgoingResponse(410, PLEX_TV_HEADERS[Format.XML], body)
 
 
-def _user(person: AccountRow, people: _People, now: int) -> User:
-    record, given = person.record, [each for each in people.shares if each.owner.id == people.me]
+def _describe_user(person: AccountRow, contacts: _Contacts, now: int) -> User:
+    record, outgoing_shares = person.record, [each for each in contacts.shares if each.owner.id == contacts.account_id]
     return User(
         id=record.id,
         title=record.title,
@@ -126,7 +131,7 @@ def _user(person: AccountRow, people: _People, now: int) -> User:
         recommendations_playlist_id="",
         thumb=record.thumb,
         protected=record.protected,
-        home=person.id in people.at_home,
+        home=person.id in contacts.home_member_ids,
         allow_tuners=False,
         allow_sync=False,
         allow_camera_upload=False,
@@ -138,13 +143,13 @@ def _user(person: AccountRow, people: _People, now: int) -> User:
         filter_photos="",
         filter_television="",
         restricted=record.restricted,
-        servers=tuple(_shared_with(share, now) for share in given if share.guest.id == person.id),
+        servers=tuple(_describe_user_share(share, now) for share in outgoing_shares if share.guest.id == person.id),
     )
 
 
-def _shared_with(share: ShareRow, now: int) -> SharedWith:
-    return SharedWith(
-        id=_share_id(share),
+def _describe_user_share(share: ShareRow, now: int) -> AccessibleServer:
+    return AccessibleServer(
+        id=_compute_share_id(share),
         server_id=share.server_number,
         machine_identifier=share.machine_identifier,
         name=share.server_name,
@@ -156,13 +161,13 @@ def _shared_with(share: ShareRow, now: int) -> SharedWith:
     )
 
 
-def _share_id(share: ShareRow) -> int:
+def _compute_share_id(share: ShareRow) -> int:
     """Number a share: the same number as long as it lasts (ours; Plex counts)."""
-    made = sha256(f"share {share.machine_identifier} {share.guest.id}".encode()).digest()
-    return 100_000_000 + int.from_bytes(made[:8], "big") % 900_000_000
+    digest = sha256(f"share {share.machine_identifier} {share.guest.id}".encode()).digest()
+    return 100_000_000 + int.from_bytes(digest[:8], "big") % 900_000_000
 
 
-def _person(account: AccountRow, *, home: bool) -> Person:
+def _describe_person(account: AccountRow, *, is_in_home: bool) -> Person:
     record = account.record
     return Person(
         id=record.id,
@@ -173,49 +178,54 @@ def _person(account: AccountRow, *, home: bool) -> Person:
         friendly_name=record.friendly_name or None,
         thumb=record.thumb,
         restricted=record.restricted,
-        home=home,
+        home=is_in_home,
     )
 
 
-def _share(share: ShareRow, people: _People, now: int) -> Share:
-    accepted = datetime.fromtimestamp(share.created_at, UTC)
+def _describe_share(share: ShareRow, contacts: _Contacts, now: int) -> Share:
+    accepted_at = datetime.fromtimestamp(share.created_at, UTC)
     return Share(
-        id=_share_id(share),
+        id=_compute_share_id(share),
         name=share.server_name,
         owner_id=share.owner.id,
         invited_id=share.guest.id,
         server_id=share.server_number,
         accepted=True,
-        accepted_at=accepted,
+        accepted_at=accepted_at,
         owned=True,
         machine_identifier=share.machine_identifier,
         last_seen_at=datetime.fromtimestamp(now, UTC),
         num_libraries=0,
-        invited=_person(share.guest, home=share.guest.id in people.at_home),
-        sharing_settings=_SETTINGS,
+        invited=_describe_person(share.guest, is_in_home=share.guest.id in contacts.home_member_ids),
+        sharing_settings=_DEFAULT_SHARING_SETTINGS,
         all_libraries=True,
     )
 
 
-async def shared_servers(visit: Visited, call: GetSharedServers) -> tuple[SharedServer, ...]:
+async def list_shared_servers(context: PlexTvContext, call: GetSharedServers) -> tuple[SharedServer, ...]:
     """List who may use a server of the caller's, with their tokens there; raises `NotFound` for any other server."""
-    me, store = visit.caller.account_id, visit.place.store
-    rows = await store.resources(me)
-    if not any(row.owned and row.server.machine_identifier == call.machine_identifier for row in rows):
+    account_id, store = context.caller.account_id, context.server.store
+    rows = await store.list_resources(account_id)
+    if not any(row.is_owned and row.server.machine_identifier == call.machine_identifier for row in rows):
         raise NotFound
-    people = await _people(visit)
-    shares = [share for share in people.shares if share.machine_identifier == call.machine_identifier]
-    told = people.at_home if visit.place.answers.shared_server_tokens == "missing" else None
-    return tuple(_with_token(share, visit, told=told is None or share.guest.id in told) for share in shares)
+    contacts = await _load_contacts(context)
+    shares = [share for share in contacts.shares if share.machine_identifier == call.machine_identifier]
+    token_recipients = contacts.home_member_ids if context.server.quirks.shared_server_tokens == "missing" else None
+    return tuple(
+        _describe_shared_server(
+            share, context, include_token=token_recipients is None or share.guest.id in token_recipients
+        )
+        for share in shares
+    )
 
 
-def _with_token(share: ShareRow, visit: Visited, *, told: bool) -> SharedServer:
+def _describe_shared_server(share: ShareRow, context: PlexTvContext, *, include_token: bool) -> SharedServer:
     return SharedServer(
-        id=_share_id(share),
+        id=_compute_share_id(share),
         username=share.guest.record.username or share.guest.record.title,
         email=share.guest.record.email,
         user_id=share.guest.id,
-        access_token=Token.received(visit.place.keys.unseal(share.sealed_token)) if told else None,
+        access_token=Token.from_wire(context.server.keys.unseal(share.sealed_token)) if include_token else None,
         name=share.server_name,
         accepted_at=share.created_at,
         invited_at=share.created_at,
@@ -225,102 +235,108 @@ def _with_token(share: ShareRow, visit: Visited, *, told: bool) -> SharedServer:
     )
 
 
-async def owned_shares(visit: Visited, _call: GetOwnedShares) -> tuple[Share, ...]:
+async def list_owned_shares(context: PlexTvContext, _call: GetOwnedShares) -> tuple[Share, ...]:
     """List the shares of the caller's servers."""
-    people, now = await _people(visit), visit.place.now()
-    return tuple(_share(share, people, now) for share in people.shares if share.owner.id == people.me)
+    contacts, now = await _load_contacts(context), context.server.now()
+    return tuple(
+        _describe_share(share, contacts, now) for share in contacts.shares if share.owner.id == contacts.account_id
+    )
 
 
-async def create_share(visit: Visited, call: CreateShare) -> Share | Answer:
+async def create_share(context: PlexTvContext, call: CreateShare) -> Share | OutgoingResponse:
     """Share a media server of the caller's; it is accepted at once (ours), and one that exists is refused (observed).
 
     Raises:
         NotFound: the caller owns no such media server, or there is no such account.
         Forbidden: it is the owner's own.
     """
-    me, instance = visit.caller.account_id, visit.place
-    rows = await instance.store.resources(me)
-    if not any(row.owned and row.server.machine_identifier == call.machine_identifier for row in rows):
+    account_id, instance = context.caller.account_id, context.server
+    rows = await instance.store.list_resources(account_id)
+    if not any(row.is_owned and row.server.machine_identifier == call.machine_identifier for row in rows):
         raise NotFound
-    guest = await _invited(visit, call)
-    if _found(await _people(visit), call.machine_identifier, guest.id):
-        return _exists(visit.asked.form)
-    text = instance.keys.new_token()
-    await instance.store.users.share(
+    guest = await _find_invited_account(context, call)
+    if _find_share(await _load_contacts(context), call.machine_identifier, guest.id):
+        return _build_share_exists_response(context.request.response_format)
+    token = instance.keys.generate_token()
+    await instance.store.shares.share(
         call.machine_identifier,
-        owner_id=me,
+        owner_id=account_id,
         guest_id=guest.id,
-        digest=instance.keys.digest(text),
-        sealed_token=instance.keys.seal(text),
+        digest=instance.keys.digest(token),
+        sealed_token=instance.keys.seal(token),
         now=instance.now(),
     )
-    people = await _people(visit)
-    if (made := _found(people, call.machine_identifier, guest.id)) is None:
+    contacts = await _load_contacts(context)
+    if (created := _find_share(contacts, call.machine_identifier, guest.id)) is None:
         raise NotFound  # the server changed hands, or the account ended, a moment ago
-    return _share(made, people, instance.now())
+    return _describe_share(created, contacts, instance.now())
 
 
-async def _invited(visit: Visited, call: CreateShare) -> AccountRow:
-    store = visit.place.store
+async def _find_invited_account(context: PlexTvContext, call: CreateShare) -> AccountRow:
+    store = context.server.store
     if call.invited_id is not None:
-        guest = await store.account(call.invited_id)
+        guest = await store.find_account_by_id(call.invited_id)
     else:
-        guest = await store.find_account(call.invited_email or "")
+        guest = await store.find_account_by_login(call.invited_email or "")
     if guest is None or guest.disabled:
         raise NotFound
-    if guest.id == visit.caller.account_id:
+    if guest.id == context.caller.account_id:
         raise Forbidden
     return guest
 
 
-def _found(people: _People, machine_identifier: str, guest_id: int) -> ShareRow | None:
+def _find_share(contacts: _Contacts, machine_identifier: str, guest_id: int) -> ShareRow | None:
     return next(
-        (each for each in people.shares if (each.machine_identifier, each.guest.id) == (machine_identifier, guest_id)),
+        (
+            each
+            for each in contacts.shares
+            if (each.machine_identifier, each.guest.id) == (machine_identifier, guest_id)
+        ),
         None,
     )
 
 
-def _exists(form: Format) -> Answer:
+def _build_share_exists_response(response_format: Format) -> OutgoingResponse:
     """Refuse a share that exists already: 422, but its body says 400 and has no message (observed in XML)."""
     item: list[object] = [{"code": 1999, "field": "base", "status": 400}]
-    body = document("errors", item, form, wrapped=True)
-    return Answer(422, PLEX_TV[form], body)
+    body = write_document("errors", item, response_format, wrap_json=True)
+    return OutgoingResponse(422, PLEX_TV_HEADERS[response_format], body)
 
 
-async def pending_shares(_visit: Visited, _call: GetPendingShares) -> tuple[Share, ...]:
+async def list_pending_shares(_context: PlexTvContext, _call: GetPendingShares) -> tuple[Share, ...]:
     """List nothing: shares come from the world, and nobody has to say yes to them."""
     return ()
 
 
-_DIRECT = GetResources(include_relay=False)
+_WITHOUT_RELAY = GetResources(include_relay=False)
 
 
-async def servers(visit: Visited, _call: GetServers) -> tuple[PublishedServer, ...]:
+async def list_servers(context: PlexTvContext, _call: GetServers) -> tuple[PublishedServer, ...]:
     """List the media servers that the caller can reach."""
-    found = await resources(visit, _DIRECT)
-    return tuple(_published(resource) for resource in found if resource.is_media_server)
+    found = await list_resources(context, _WITHOUT_RELAY)
+    return tuple(_describe_published_server(resource) for resource in found if resource.is_media_server)
 
 
-async def server(visit: Visited, call: GetServer) -> PublishedServer:
+async def get_server(context: PlexTvContext, call: GetServer) -> PublishedServer:
     """Tell about one of them; raises `NotFound` for any other."""
-    for resource in await resources(visit, _DIRECT):
+    for resource in await list_resources(context, _WITHOUT_RELAY):
         if resource.is_media_server and resource.client_identifier == call.machine_identifier:
-            return _published(resource, token=False)
+            return _describe_published_server(resource, include_token=False)
     raise NotFound
 
 
-def _published(resource: Resource, *, token: bool = True) -> PublishedServer:
-    address = public(resource.connections)
-    local = dict.fromkeys(known.address or "" for known in resource.connections if known.local)
+def _describe_published_server(resource: Resource, *, include_token: bool = True) -> PublishedServer:
+    connection = find_public_connection(resource.connections)
+    local_addresses = dict.fromkeys(known.address or "" for known in resource.connections if known.local)
     return PublishedServer(
-        access_token=resource.access_token if token else None,
+        access_token=resource.access_token if include_token else None,
         name=resource.name,
-        address=address.address if address else None,
-        port=address.port if address else None,
+        address=connection.address if connection else None,
+        port=connection.port if connection else None,
         version=resource.product_version,
-        scheme=address.protocol if address else None,
-        host=address.address if address else None,
-        local_addresses=",".join(local),
+        scheme=connection.protocol if connection else None,
+        host=connection.address if connection else None,
+        local_addresses=",".join(local_addresses),
         machine_identifier=resource.client_identifier,
         created_at=int(resource.created_at.timestamp()) if resource.created_at else None,
         updated_at=int(resource.last_seen_at.timestamp()) if resource.last_seen_at else None,
@@ -330,15 +346,21 @@ def _published(resource: Resource, *, token: bool = True) -> PublishedServer:
 
 
 ROUTES: Routes = [
-    Route(GetUsers, get_users, form=Format.XML),
-    Route(GetFriends, get_friends, identifier="required"),
-    Route(RemoveFriend, remove_friend, kinds=OWN, form=Format.XML),
-    Route(GetSharedServers, shared_servers, kinds=OWN, dialect="legacy", form=Format.XML),
-    Route(GetServers, servers, dialect="legacy", form=Format.XML),
-    Route(GetServer, server),
-    Route(GetOwnedShares, owned_shares, identifier="required"),
-    Route(GetAnsweredShares, owned_shares, identifier="required"),
-    Route(GetPendingShares, pending_shares, identifier="required"),
-    Route(GetSentShares, pending_shares, identifier="required"),
-    Route(CreateShare, create_share, identifier="required", kinds=OWN),
+    Route(GetUsers, get_users, response_format=Format.XML),
+    Route(GetFriends, get_friends, client_identifier="required"),
+    Route(RemoveFriend, remove_friend, token_kinds=ACCOUNT_TOKEN_KINDS, response_format=Format.XML),
+    Route(
+        GetSharedServers,
+        list_shared_servers,
+        token_kinds=ACCOUNT_TOKEN_KINDS,
+        dialect="legacy",
+        response_format=Format.XML,
+    ),
+    Route(GetServers, list_servers, dialect="legacy", response_format=Format.XML),
+    Route(GetServer, get_server),
+    Route(GetOwnedShares, list_owned_shares, client_identifier="required"),
+    Route(GetAcceptedShares, list_owned_shares, client_identifier="required"),
+    Route(GetPendingShares, list_pending_shares, client_identifier="required"),
+    Route(GetSentShares, list_pending_shares, client_identifier="required"),
+    Route(CreateShare, create_share, client_identifier="required", token_kinds=ACCOUNT_TOKEN_KINDS),
 ]

@@ -14,87 +14,87 @@ import msgspec
 from msgspec.structs import replace
 
 from ticketstub.crypto.device_jwt import DeviceClaims, verify_device_jwt
-from ticketstub.crypto.jwk import Jwk, KeyRefused, read_public_key
-from ticketstub.crypto.jwt import JwtRefused
-from ticketstub.local_plex.api import OWN, Routes, Visited, id_in_path
-from ticketstub.local_plex.api.principal import client_of
+from ticketstub.crypto.jwk import InvalidKey, Jwk, read_public_key
+from ticketstub.crypto.jwt import InvalidJwt
+from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, PlexTvContext, Routes, read_path_id
+from ticketstub.local_plex.api.principal import read_client
 from ticketstub.local_plex.domain import device_keys, lock_outs, pins
-from ticketstub.local_plex.http.own_address import auth_page, link_page, own_address
-from ticketstub.local_plex.http.request import Asked
-from ticketstub.local_plex.http.response import PLEX_TV, PLEX_TV_EMPTY, Answer
+from ticketstub.local_plex.http.own_address import build_auth_url, build_link_url, get_base_url
+from ticketstub.local_plex.http.request import IncomingRequest
+from ticketstub.local_plex.http.response import PLEX_TV_BODILESS_HEADERS, PLEX_TV_HEADERS, OutgoingResponse
 from ticketstub.local_plex.http.router import Route
 from ticketstub.local_plex.storage.base import StoreUnavailable
 from ticketstub.local_plex.storage.pins import PinRow
 from ticketstub.models import LegacyPin, Pin
-from ticketstub.protocol.call import from_parameters
+from ticketstub.protocol.call import read_call
 from ticketstub.protocol.pin import CreateLegacyPin, CreatePin, GetLegacyPin, GetPin, GetPinQr, LinkPin
-from ticketstub.protocol.plain import is_members
+from ticketstub.protocol.plain import is_object
 from ticketstub.refusals import BadRequest, PinNotFound, Unauthorized
 from ticketstub.tokens import Secret, Token
 
 
-def read_create(asked: Asked) -> CreatePin:
+def read_create_pin(request: IncomingRequest) -> CreatePin:
     """Read what kind of PIN is wanted; raises `BadRequest` for a key that is none, and a `strong` that is unclear."""
-    given = asked.query | asked.fields
-    call = from_parameters(CreatePin, {"strong": given.get("strong", "")})
-    found = asked.document.get("jwk")
-    return call if found is None else replace(call, jwk=_key(found))
+    parameters = request.query | request.body_parameters
+    call = read_call(CreatePin, {"strong": parameters.get("strong", "")})
+    jwk = request.json_body.get("jwk")
+    return call if jwk is None else replace(call, jwk=_read_key(jwk))
 
 
-def _key(found: object) -> Jwk:
+def _read_key(jwk: object) -> Jwk:
     try:
-        return read_public_key(found if is_members(found) else {}, rsa=True)
-    except KeyRefused as refused:
-        raise BadRequest(f"The jwk was refused: {refused}", status=400, code=1004) from None
+        return read_public_key(jwk if is_object(jwk) else {}, allow_rsa=True)
+    except InvalidKey as error:
+        raise BadRequest(f"The jwk was refused: {error}", status=400, code=1004) from None
 
 
-async def create_pin(visit: Visited, call: CreatePin) -> Pin:
+async def create_pin(context: PlexTvContext, call: CreatePin) -> Pin:
     """Make a PIN."""
-    asked = visit.asked
-    pin = await pins.make(visit.place, client_of(asked), strong=call.strong, jwk=call.jwk)
-    return pins.shown(pin, None, pin.created_at, own_address(asked))
+    request = context.request
+    pin = await pins.create_pin(context.server, read_client(request), strong=call.strong, jwk=call.jwk)
+    return pins.render_pin(pin, None, pin.created_at, get_base_url(request))
 
 
-def read_get(asked: Asked) -> GetPin:
+def read_get_pin(request: IncomingRequest) -> GetPin:
     """Read which PIN is asked for."""
     return GetPin(
-        id=id_in_path(asked, PinNotFound),
-        device_jwt=Secret(text) if (text := asked.parameters.get("deviceJWT")) else None,
+        id=read_path_id(request, PinNotFound),
+        device_jwt=Secret(text) if (text := request.parameters.get("deviceJWT")) else None,
     )
 
 
-async def get_pin(visit: Visited, call: GetPin) -> Pin:
+async def get_pin(context: PlexTvContext, call: GetPin) -> Pin:
     """Tell how a PIN stands."""
-    now = visit.place.now()
-    pin = await _own(visit, call.id, now, legacy=False)
-    claims = _proven(pin, call.device_jwt, now)
-    token = await _token(visit, pin, claims)
-    return pins.shown(pin, token, now, own_address(visit.asked))
+    now = context.server.now()
+    pin = await _find_own_pin(context, call.id, now, legacy=False)
+    claims = _verify_device_jwt(pin, call.device_jwt, now)
+    token = await _get_token_once(context, pin, claims)
+    return pins.render_pin(pin, token, now, get_base_url(context.request))
 
 
-async def _token(visit: Visited, pin: PinRow, claims: DeviceClaims | None) -> Token | None:
+async def _get_token_once(context: PlexTvContext, pin: PinRow, claims: DeviceClaims | None) -> Token | None:
     """Return the token to be told; HEAD, which tells nobody, makes no JWT."""
-    return None if pin.jwk and visit.asked.bodiless else await pins.told(visit.place, pin, claims)
+    return None if pin.jwk and context.request.is_head else await pins.get_pin_token(context.server, pin, claims)
 
 
-async def _own(visit: Visited, pin_id: int, now: int, *, legacy: bool) -> PinRow:
+async def _find_own_pin(context: PlexTvContext, pin_id: int, now: int, *, legacy: bool) -> PinRow:
     """Find a PIN of the client that asks.
 
     Raises:
         PinNotFound: it is unknown, over, another client's, of the other kind, or denied, if that is told so.
         RateLimited: it is asked for too often.
     """
-    instance, asked = visit.place, visit.asked
+    instance, request = context.server, context.request
     pin = await instance.store.pins.find(pin_id, now)
-    if pin is None or pin.client.client_identifier != asked.client_identifier or pin.legacy != legacy:
+    if pin is None or pin.client.client_identifier != request.client_identifier or pin.legacy != legacy:
         raise PinNotFound
     instance.rates.count("poll", pin.id)  # its own client's polls: nobody else can use them up
-    if pin.denied_at is not None and instance.answers.denied_pin == "not_found":
+    if pin.denied_at is not None and instance.quirks.denied_pin == "not_found":
         raise PinNotFound
     return pin
 
 
-def _proven(pin: PinRow, device_jwt: Secret | None, now: int) -> DeviceClaims | None:
+def _verify_device_jwt(pin: PinRow, device_jwt: Secret | None, now: int) -> DeviceClaims | None:
     """Verify that the client has the PIN's key; `None` where the PIN has none, or nothing was shown.
 
     The nonce is only read: a client shows the same JWT at every poll (observed).
@@ -107,93 +107,99 @@ def _proven(pin: PinRow, device_jwt: Secret | None, now: int) -> DeviceClaims | 
             msgspec.json.decode(pin.jwk, type=Jwk),
             client_identifier=pin.client.client_identifier,
             now=now,
-            nonce_required=False,
+            require_nonce=False,
         )
-    except JwtRefused as refused:
-        raise device_keys.refuse(refused.reason) from None
+    except InvalidJwt as error:
+        raise device_keys.build_jwt_refusal(error.reason) from None
 
 
-async def link_pin(visit: Visited, call: LinkPin) -> None:
+async def link_pin(context: PlexTvContext, call: LinkPin) -> None:
     """Approve a PIN for the caller's account. Whoever guesses codes is stopped soon; a right one costs no attempt."""
-    instance, account_id = visit.place, visit.caller.account_id
+    instance, account_id = context.server, context.caller.account_id
     await lock_outs.check_not_locked(instance, account_id)
-    attempt = await lock_outs.attempt(instance, "link_code", str(account_id))
-    code = pins.code_of(call.code.reveal(), any_case=True)
+    attempt = await lock_outs.reserve_attempt(instance, "link_code", str(account_id))
+    code = pins.normalize_code(call.code.reveal(), any_case=True)
     try:
-        linked = code is not None and await _linked(visit, code, account_id, instance.now())
+        linked = code is not None and await _approve_by_code(context, code, account_id, instance.now())
     except StoreUnavailable:  # nobody learnt whether it was right
-        await attempt.give_back()
+        await attempt.release()
         raise
     if not linked:
         raise PinNotFound
-    await attempt.give_back()
+    await attempt.release()
 
 
-async def _linked(visit: Visited, code: str, account_id: int, now: int) -> bool:
-    instance = visit.place
-    pin = await instance.store.pins.find_code(code, now)
+async def _approve_by_code(context: PlexTvContext, code: str, account_id: int, now: int) -> bool:
+    instance = context.server
+    pin = await instance.store.pins.find_by_code(code, now)
     if pin is None:
         return False
-    asker = instance.keys.digest(visit.token)
-    by = await instance.store.homes.switched_by(asker)
+    asker = instance.keys.digest(context.token)
+    switched_by = await instance.store.homes.get_switched_by(asker)
     is_open = pin.account_id is None and pin.denied_at is None
-    if is_open and await pins.approve(instance, pin, account_id, by, asker=asker):
+    if is_open and await pins.approve_pin(instance, pin, account_id, switched_by, approver_digest=asker):
         return True
-    account = await instance.store.account(account_id)
+    account = await instance.store.find_account_by_id(account_id)
     if account is None or account.disabled:  # since its token was looked at
         raise Unauthorized
     return False
 
 
-async def get_pin_qr(visit: Visited, call: GetPinQr) -> Answer:
+async def get_pin_qr(context: PlexTvContext, call: GetPinQr) -> OutgoingResponse:
     """Draw the picture that leads a camera to where the PIN is approved."""
-    instance, asked, code = visit.place, visit.asked, call.code.reveal()
-    pin = await instance.store.pins.find_code(code, instance.now()) if pins.code_of(code, any_case=False) else None
+    instance, request, code = context.server, context.request, call.code.reveal()
+    pin = (
+        await instance.store.pins.find_by_code(code, instance.now())
+        if pins.normalize_code(code, any_case=False)
+        else None
+    )
     if pin is None:
         raise PinNotFound
-    base, client = own_address(asked), pin.client
-    leads_to = (
-        auth_page(base, pin.code, client.client_identifier, client.product or "0")
+    base, client = get_base_url(request), pin.client
+    url = (
+        build_auth_url(base, pin.code, client.client_identifier, client.product or "0")
         if pin.strong
-        else link_page(base, pin.code)
+        else build_link_url(base, pin.code)
     )
-    return Answer(200, [(b"content-type", b"image/png"), *PLEX_TV_EMPTY], _picture(leads_to))
+    return OutgoingResponse(200, [(b"content-type", b"image/png"), *PLEX_TV_BODILESS_HEADERS], _render_qr_code(url))
 
 
 @lru_cache(maxsize=128)
-def _picture(text: str) -> bytes:
+def _render_qr_code(text: str) -> bytes:
     import segno  # only pictures need it
 
-    drawn = io.BytesIO()
-    segno.make_qr(text, error="m").save(drawn, kind="png", scale=8)
-    return drawn.getvalue()
+    buffer = io.BytesIO()
+    segno.make_qr(text, error="m").save(buffer, kind="png", scale=8)
+    return buffer.getvalue()
 
 
-async def create_legacy_pin(visit: Visited, call: CreateLegacyPin) -> Answer:
+async def create_legacy_pin(context: PlexTvContext, call: CreateLegacyPin) -> OutgoingResponse:
     """Make a PIN of the older kind, and say where it is."""
-    pin = await pins.make(visit.place, client_of(visit.asked), legacy=True)
-    where = f"{own_address(visit.asked)}/pins/{pin.id}"
-    fields = [*PLEX_TV[visit.asked.form], (b"location", where.encode())]
-    return Answer(call.http.status, fields, call.write(pins.shown_legacy(pin, None), visit.asked.form))
+    pin = await pins.create_pin(context.server, read_client(context.request), legacy=True)
+    location = f"{get_base_url(context.request)}/pins/{pin.id}"
+    headers = [*PLEX_TV_HEADERS[context.request.response_format], (b"location", location.encode())]
+    return OutgoingResponse(
+        call.http.status, headers, call.write(pins.render_legacy_pin(pin, None), context.request.response_format)
+    )
 
 
-async def get_legacy_pin(visit: Visited, call: GetLegacyPin) -> LegacyPin:
+async def get_legacy_pin(context: PlexTvContext, call: GetLegacyPin) -> LegacyPin:
     """Tell how a PIN of the older kind stands."""
-    pin = await _own(visit, call.id, visit.place.now(), legacy=True)
-    return pins.shown_legacy(pin, await _token(visit, pin, None))
+    pin = await _find_own_pin(context, call.id, context.server.now(), legacy=True)
+    return pins.render_legacy_pin(pin, await _get_token_once(context, pin, None))
 
 
 ROUTES: Routes = [
-    Route(CreatePin, create_pin, read=read_create, identifier="required"),
-    Route(GetPin, get_pin, read=read_get, identifier="required"),
-    Route(LinkPin, link_pin, identifier="required", kinds=OWN),
+    Route(CreatePin, create_pin, read=read_create_pin, client_identifier="required"),
+    Route(GetPin, get_pin, read=read_get_pin, client_identifier="required"),
+    Route(LinkPin, link_pin, client_identifier="required", token_kinds=ACCOUNT_TOKEN_KINDS),
     Route(GetPinQr, get_pin_qr),
-    Route(CreateLegacyPin, create_legacy_pin, identifier="required", dialect="legacy"),
+    Route(CreateLegacyPin, create_legacy_pin, client_identifier="required", dialect="legacy"),
     Route(
         GetLegacyPin,
         get_legacy_pin,
-        read=lambda asked: GetLegacyPin(id=id_in_path(asked, PinNotFound)),
-        identifier="required",
+        read=lambda asked: GetLegacyPin(id=read_path_id(asked, PinNotFound)),
+        client_identifier="required",
         dialect="legacy",
     ),
 ]

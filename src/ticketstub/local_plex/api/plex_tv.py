@@ -9,21 +9,26 @@ from __future__ import annotations
 import string
 
 from ticketstub.local_plex.api import account, avatars, device_key, devices, home, passwords, people, pins
-from ticketstub.local_plex.api.principal import Noted, caller
+from ticketstub.local_plex.api.principal import DeviceActivity, find_token
 from ticketstub.local_plex.domain import permissions
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.http.negotiation import without_suffix
-from ticketstub.local_plex.http.request import Asked
-from ticketstub.local_plex.http.response import PLEX_TV, PLEX_TV_401, PLEX_TV_EMPTY, Answer
-from ticketstub.local_plex.http.router import Route, Table, Visit
+from ticketstub.local_plex.http.negotiation import split_suffix
+from ticketstub.local_plex.http.request import IncomingRequest
+from ticketstub.local_plex.http.response import (
+    PLEX_TV_401_HEADERS,
+    PLEX_TV_BODILESS_HEADERS,
+    PLEX_TV_HEADERS,
+    OutgoingResponse,
+)
+from ticketstub.local_plex.http.router import RequestContext, Route, Router
 from ticketstub.local_plex.openapi import documents
 from ticketstub.local_plex.pages import site
 from ticketstub.local_plex.storage.base import TokenRow
 from ticketstub.protocol import error_bodies
 from ticketstub.protocol.codec import Format
-from ticketstub.refusals import ClientIdentifierMissing, Default, Forbidden, NotFound, Refusal
+from ticketstub.refusals import ClientIdentifierMissing, Forbidden, NotFound, Refusal, RefusalDefaults
 
-_OF_NAMES = frozenset(b"-_, " + string.ascii_letters.encode() + string.digits.encode())
+_HEADER_NAME_BYTES = frozenset(b"-_, " + string.ascii_letters.encode() + string.digits.encode())
 
 
 class MethodNotAllowed(Refusal):
@@ -34,15 +39,15 @@ class MethodNotAllowed(Refusal):
     """
 
     __slots__ = ("allowed",)
-    default = Default(405, 1005, "The request method is not allowed for this endpoint")
+    default = RefusalDefaults(405, 1005, "The request method is not allowed for this endpoint")
 
     def __init__(self, allowed: list[str]) -> None:
         super().__init__()
         self.allowed = ", ".join([*allowed, *(["HEAD"] if "GET" in allowed else []), "OPTIONS"])
 
 
-_FAMILIES = (home, people, account, passwords, avatars, pins, device_key, devices)
-ROUTES: Table[Instance, TokenRow] = Table([route for family in _FAMILIES for route in family.ROUTES])
+_HANDLER_MODULES = (home, people, account, passwords, avatars, pins, device_key, devices)
+ROUTES: Router[Instance, TokenRow] = Router([route for family in _HANDLER_MODULES for route in family.ROUTES])
 """plex.tv's calls."""
 
 
@@ -55,78 +60,88 @@ class PlexTv:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self._noted = Noted(instance)
-        self.default = Format(instance.answers.default_format)
-        self.traces = True
+        self._device_tracker = DeviceActivity(instance)
+        self.default_format = Format(instance.quirks.default_format)
+        self.has_trace_headers = True
         """Whether its answers carry a request id and the time they took (observed)."""
 
-    async def answer(self, asked: Asked) -> Answer:
+    async def answer(self, request: IncomingRequest) -> OutgoingResponse:
         """Answer a request; raises a `Refusal`, or what stores and passwords raise."""
-        if site.has(self._instance, asked):
-            return await site.answer(self._instance, asked)
-        return self._for_browsers(await self._answer(asked))
+        if site.is_page_request(self._instance, request):
+            return await site.answer(self._instance, request)
+        return self._apply_cors_quirk(await self._answer_api(request))
 
-    def _for_browsers(self, answer: Answer) -> Answer:
+    def _apply_cors_quirk(self, answer: OutgoingResponse) -> OutgoingResponse:
         """Leave out what lets pages of other origins read an answer, where the world has it so."""
-        if self._instance.answers.cors == "none":
+        if self._instance.quirks.cors == "none":
             answer.headers = [each for each in answer.headers if not each[0].startswith(b"access-control-")]
         return answer
 
-    async def _answer(self, asked: Asked) -> Answer:
-        if asked.method == "OPTIONS":
-            return _preflight(asked)
-        if asked.path == documents.PATH and asked.method == "GET":
+    async def _answer_api(self, request: IncomingRequest) -> OutgoingResponse:
+        if request.method == "OPTIONS":
+            return _answer_preflight(request)
+        if request.path == documents.PATH and request.method == "GET":
             return documents.answer("plex.tv")
-        route = self.find(asked)
+        route = self.find_route(request)
         if route is None:
-            raise self._unknown(asked)
-        required = route.identifier == "required" or (
-            route.identifier == "disputed" and self._instance.answers.require_client_identifier
+            raise self._build_route_refusal(request)
+        required = route.client_identifier == "required" or (
+            route.client_identifier == "disputed" and self._instance.quirks.require_client_identifier
         )
-        if required and not asked.client_identifier:
+        if required and not request.client_identifier:
             raise ClientIdentifierMissing
-        visit: Visit[Instance, TokenRow] = Visit(self._instance, asked)
+        context: RequestContext[Instance, TokenRow] = RequestContext(self._instance, request)
         if route.needs_token:
-            visit.token = asked.token or ""
-            visit.caller = permissions.check_kind(await caller(self._instance, visit.token), route.kinds)
-            is_forbidden = visit.caller.kind == "server" and self._instance.answers.server_tokens == "forbidden"
-            if is_forbidden and asked.path.startswith("/api/v2/"):
+            context.token = request.token or ""
+            context.caller = permissions.check_token_kind(
+                await find_token(self._instance, context.token), route.token_kinds
+            )
+            is_forbidden = context.caller.kind == "server" and self._instance.quirks.server_tokens == "forbidden"
+            if is_forbidden and request.path.startswith("/api/v2/"):
                 raise Forbidden
-            self._noted.note(visit.caller.device_id, asked)
-        reply = await route.reply(visit)
-        if isinstance(reply, Answer):
+            self._device_tracker.record(context.caller.device_id, request)
+        reply = await route.reply(context)
+        if isinstance(reply, OutgoingResponse):
             return reply
-        return Answer(route.status, PLEX_TV[asked.form] if reply else PLEX_TV_EMPTY, reply)
+        return OutgoingResponse(
+            route.status, PLEX_TV_HEADERS[request.response_format] if reply else PLEX_TV_BODILESS_HEADERS, reply
+        )
 
-    def refuse(self, refusal: Refusal, asked: Asked) -> Answer:
+    def write_refusal(self, refusal: Refusal, request: IncomingRequest) -> OutgoingResponse:
         """Write a refusal."""
-        if site.has(self._instance, asked):
-            return site.refused(refusal.status or 500)
-        if asked.template == "-":  # its head or its body was refused before anybody looked for its route
-            self.find(asked)
-        form = asked.form
-        status, body = error_bodies.write_as(refusal, form, asked.dialect, self._instance.answers.legacy_dead_token)
-        fields = (PLEX_TV_401 if status == 401 else PLEX_TV)[form]
+        if site.is_page_request(self._instance, request):
+            return site.render_error(refusal.status or 500)
+        if request.path_template == "-":  # its head or its body was refused before anybody looked for its route
+            self.find_route(request)
+        form = request.response_format
+        status, body = error_bodies.write_in_dialect(
+            refusal, form, request.dialect, self._instance.quirks.legacy_dead_token
+        )
+        fields = (PLEX_TV_401_HEADERS if status == 401 else PLEX_TV_HEADERS)[form]
         if isinstance(refusal, MethodNotAllowed):
             fields = [*fields, (b"allow", refusal.allowed.encode())]
-        return self._for_browsers(Answer(status, fields, body))
+        return self._apply_cors_quirk(OutgoingResponse(status, fields, body))
 
-    def find(self, asked: Asked) -> Route[Instance, TokenRow] | None:
+    def find_route(self, request: IncomingRequest) -> Route[Instance, TokenRow] | None:
         """Find what answers a request, and note which call it is and how it is answered; `None`: there is nothing."""
-        path, form = without_suffix(asked.path)
-        asked.form = form or asked.form
-        route = (ROUTES.find(asked, path) or {}).get(asked.method)
+        path, form = split_suffix(request.path)
+        request.response_format = form or request.response_format
+        route = (ROUTES.find(request, path) or {}).get(request.method)
         if route is not None:
-            asked.template, asked.dialect, asked.form = route.template, route.dialect, route.form or asked.form
+            request.path_template, request.dialect, request.response_format = (
+                route.path_template,
+                route.dialect,
+                route.response_format or request.response_format,
+            )
         return route
 
-    def _unknown(self, asked: Asked) -> Refusal:
+    def _build_route_refusal(self, request: IncomingRequest) -> Refusal:
         """Return the refusal of what has no route: an unknown path (404), or another method's (405)."""
-        methods = ["GET"] if asked.path == documents.PATH else ROUTES.find(asked, without_suffix(asked.path)[0])
+        methods = ["GET"] if request.path == documents.PATH else ROUTES.find(request, split_suffix(request.path)[0])
         return MethodNotAllowed(sorted(methods)) if methods else NotFound()
 
 
-def _preflight(asked: Asked) -> Answer:
+def _answer_preflight(request: IncomingRequest) -> OutgoingResponse:
     """Allow a browser whatever fields it asks for (assumed: any `X-Plex-…` one works on plex.tv)."""
-    wanted = bytes(c for c in asked.header(b"access-control-request-headers") if c in _OF_NAMES)
-    return Answer(200, [*PLEX_TV_EMPTY, (b"access-control-allow-headers", wanted)], b"")
+    allowed_headers = bytes(c for c in request.get_header(b"access-control-request-headers") if c in _HEADER_NAME_BYTES)
+    return OutgoingResponse(200, [*PLEX_TV_BODILESS_HEADERS, (b"access-control-allow-headers", allowed_headers)], b"")

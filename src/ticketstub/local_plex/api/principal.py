@@ -10,41 +10,41 @@ from __future__ import annotations
 
 import contextlib
 
-from ticketstub.errors import printable
+from ticketstub.errors import sanitize_text
 from ticketstub.local_plex.domain import device_keys
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.http.request import Asked
+from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.storage.base import DeviceRow, StoreError, TokenRow
 
-_LONGEST = 255
-_MOST_KNOWN = 4096
-_RARELY = 300  # seconds; the store itself writes once an hour at most
+_MAX_LENGTH = 255
+_MAX_DEVICES = 4096
+_RECORD_INTERVAL = 300  # seconds; the store itself writes once an hour at most
 
 
-def client_of(asked: Asked) -> DeviceRow:
+def read_client(request: IncomingRequest) -> DeviceRow:
     """Read what the client of a request says of itself, and where it is."""
     return DeviceRow(
-        client_identifier=asked.client_identifier or "",
-        product=_said(asked, "X-Plex-Product"),
-        version=_said(asked, "X-Plex-Version"),
-        platform=_said(asked, "X-Plex-Platform"),
-        platform_version=_said(asked, "X-Plex-Platform-Version"),
-        device=_said(asked, "X-Plex-Device"),
-        name=_said(asked, "X-Plex-Device-Name"),
-        model=_said(asked, "X-Plex-Model"),
-        vendor=_said(asked, "X-Plex-Device-Vendor"),
-        provides=_said(asked, "X-Plex-Provides"),
-        screen_resolution=_said(asked, "X-Plex-Device-Screen-Resolution"),
-        address=asked.address or None,
+        client_identifier=request.client_identifier or "",
+        product=_read_parameter(request, "X-Plex-Product"),
+        version=_read_parameter(request, "X-Plex-Version"),
+        platform=_read_parameter(request, "X-Plex-Platform"),
+        platform_version=_read_parameter(request, "X-Plex-Platform-Version"),
+        device=_read_parameter(request, "X-Plex-Device"),
+        name=_read_parameter(request, "X-Plex-Device-Name"),
+        model=_read_parameter(request, "X-Plex-Model"),
+        vendor=_read_parameter(request, "X-Plex-Device-Vendor"),
+        provides=_read_parameter(request, "X-Plex-Provides"),
+        screen_resolution=_read_parameter(request, "X-Plex-Device-Screen-Resolution"),
+        address=request.client_address or None,
     )
 
 
-def _said(asked: Asked, parameter: str) -> str | None:
-    text = asked.x_plex(parameter)
-    return printable(text, _LONGEST) if text else None
+def _read_parameter(request: IncomingRequest, parameter: str) -> str | None:
+    text = request.get_plex_parameter(parameter)
+    return sanitize_text(text, _MAX_LENGTH) if text else None
 
 
-class Noted:
+class DeviceActivity:
     """Which devices were noted a moment ago, so that most requests cost nothing more than a look-up.
 
     Args:
@@ -53,31 +53,31 @@ class Noted:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self._times: dict[int, int] = {}
+        self._recorded_at: dict[int, int] = {}
 
-    def note(self, device_id: int | None, asked: Asked) -> None:
+    def record(self, device_id: int | None, request: IncomingRequest) -> None:
         """Note the device of a request that was let in; one that never signed in makes none (assumed)."""
         now = self._instance.now()
-        if device_id is None or now < self._times.get(device_id, now - _RARELY) + _RARELY:
+        if device_id is None or now < self._recorded_at.get(device_id, now - _RECORD_INTERVAL) + _RECORD_INTERVAL:
             return
-        if len(self._times) >= _MOST_KNOWN:
-            del self._times[next(iter(self._times))]
-        self._times[device_id] = now
-        self._instance.afterwards(self._seen(device_id, asked, now))
+        if len(self._recorded_at) >= _MAX_DEVICES:
+            del self._recorded_at[next(iter(self._recorded_at))]
+        self._recorded_at[device_id] = now
+        self._instance.run_in_background(self._save(device_id, request, now))
 
-    async def _seen(self, device_id: int, asked: Asked, now: int) -> None:
+    async def _save(self, device_id: int, request: IncomingRequest, now: int) -> None:
         with contextlib.suppress(StoreError):  # another time will do
-            await self._instance.store.devices.seen(device_id, asked.address or None, now)
+            await self._instance.store.devices.record_last_seen(device_id, request.client_address or None, now)
 
 
-async def caller(instance: Instance, token: str) -> TokenRow | None:
+async def find_token(instance: Instance, token: str) -> TokenRow | None:
     """Return what is known of a token, or `None` where it is unknown or dead.
 
     Raises:
         TokenExpired: it is a JWT, and its time is over.
     """
-    if device_keys.looks_like_one(token):
-        return await device_keys.caller(instance, token)
-    if not instance.keys.well_formed(token):
+    if device_keys.is_jwt_shaped(token):
+        return await device_keys.find_jwt(instance, token)
+    if not instance.keys.is_token_shaped(token):
         return None
     return await instance.store.find_token(instance.keys.digest(token), instance.now())

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ticketstub.local_plex.content.fallback import MOST, page, typed
-from ticketstub.local_plex.content.reply_names import counted, stems
-from ticketstub.local_plex.http.request import Asked
-from ticketstub.local_plex.http.response import Answer
+from ticketstub.local_plex.content.fallback import MAX_BODY_BYTES, build_headers, render_page
+from ticketstub.local_plex.content.reply_names import drop_plex_parameters, list_reply_names
+from ticketstub.local_plex.http.request import IncomingRequest
+from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.redaction.known_secrets import HiddenSecret
-from ticketstub.local_plex.redaction.scrubbing import Scrubber, scrubbed_stem
+from ticketstub.local_plex.redaction.scrubbing import Scrubber, build_scrubbed_stem
 from ticketstub.protocol.codec import Format
 
-TYPES = {
+MEDIA_TYPES = {
     ".json": "application/json",
     ".xml": "text/xml;charset=utf-8",
     ".jpg": "image/jpeg",
@@ -43,7 +43,7 @@ TYPES = {
 """Media types by a file's ending."""
 
 
-class Replies:
+class ReplyFolder:
     """The answers in a folder.
 
     Args:
@@ -53,61 +53,63 @@ class Replies:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def answer(self, asked: Asked, token: str) -> Answer:
+    async def answer(self, request: IncomingRequest, token: str) -> OutgoingResponse:
         """Answer from a file, or with a page that names the files which would be an answer."""
-        return await asyncio.to_thread(self._answer, asked, token)
+        return await asyncio.to_thread(self._answer, request, token)
 
-    def _answer(self, asked: Asked, token: str) -> Answer:
-        names = stems(asked)
-        for name in [*names, *_recorded(asked, token)]:
-            for ending in _endings(asked.form, name):
-                if found := self._file(name + ending):
-                    return _whole(found, TYPES[ending or found.suffix.lower()])
-        return _missing(names, asked)
+    def _answer(self, request: IncomingRequest, token: str) -> OutgoingResponse:
+        names = list_reply_names(request)
+        for name in [*names, *_build_recorded_stems(request, token)]:
+            for extension in _list_extensions(request.response_format, name):
+                if file := self._find_file(name + extension):
+                    return _answer_with_file(file, MEDIA_TYPES[extension or file.suffix.lower()])
+        return _answer_missing(names, request)
 
-    def _file(self, name: str) -> Path | None:
+    def _find_file(self, name: str) -> Path | None:
         """Find a file by its exact name, inside the folder."""
         try:
-            at = self._folder
+            path = self._folder
             for piece in name.split("/"):
-                if not any(piece == entry.name for entry in at.iterdir()):  # exact where file systems are not, too
+                if not any(piece == entry.name for entry in path.iterdir()):  # exact where file systems are not, too
                     return None
-                at /= piece
-            inside = at.resolve(strict=True).is_relative_to(self._folder.resolve(strict=True))
-            return at if inside and at.is_file() else None
+                path /= piece
+            is_inside = path.resolve(strict=True).is_relative_to(self._folder.resolve(strict=True))
+            return path if is_inside and path.is_file() else None
         except (OSError, ValueError):
             return None
 
 
-def _recorded(asked: Asked, token: str) -> Iterator[str]:
+def _build_recorded_stems(request: IncomingRequest, token: str) -> Iterator[str]:
     """Return the name of a recorded answer, in which no secret of the request stands."""
     with suppress(HiddenSecret):
-        yield scrubbed_stem(Scrubber((token,)), asked.path, counted(asked.query))
+        yield build_scrubbed_stem(Scrubber((token,)), request.path, drop_plex_parameters(request.query))
 
 
-def _endings(form: Format, name: str) -> list[str]:
+def _list_extensions(form: Format, name: str) -> list[str]:
     """List the endings to look for, the one that is accepted first; none at all where the name has a known one."""
-    accepted = [".json", ".xml"] if form is Format.JSON else [".xml", ".json"]
-    own = [""] if "." in name and f".{name.rpartition('.')[2].lower()}" in TYPES else []
-    return [*accepted, *own, *(ending for ending in TYPES if ending not in accepted)]
+    preferred = [".json", ".xml"] if form is Format.JSON else [".xml", ".json"]
+    own = [""] if "." in name and f".{name.rpartition('.')[2].lower()}" in MEDIA_TYPES else []
+    return [*preferred, *own, *(ending for ending in MEDIA_TYPES if ending not in preferred)]
 
 
-def _whole(file: Path, media_type: str) -> Answer:
-    with file.open("rb") as opened:
-        body = opened.read(MOST + 1)
-    if len(body) > MOST:
-        return page(404, f"{file.name} is longer than {MOST} bytes, which is the most that is answered.")
-    return Answer(200, typed(media_type), body)
+def _answer_with_file(file: Path, media_type: str) -> OutgoingResponse:
+    with file.open("rb") as stream:
+        body = stream.read(MAX_BODY_BYTES + 1)
+    if len(body) > MAX_BODY_BYTES:
+        return render_page(
+            404, f"{file.name} is longer than {MAX_BODY_BYTES} bytes, which is the most that is answered."
+        )
+    return OutgoingResponse(200, build_headers(media_type), body)
 
 
-def _missing(names: list[str], asked: Asked) -> Answer:
+def _answer_missing(names: list[str], request: IncomingRequest) -> OutgoingResponse:
     """Name the files that would be an answer."""
-    first = [".json", ".xml"] if asked.form is Format.JSON else [".xml", ".json"]
-    files = ", ".join(name + ending for name in names for ending in first)
-    exact = (names[0] + first[0]).encode()
-    return page(
+    preferred = [".json", ".xml"] if request.response_format is Format.JSON else [".xml", ".json"]
+    files = ", ".join(name + ending for name in names for ending in preferred)
+    exact = (names[0] + preferred[0]).encode()
+    return render_page(
         404,
         "The replies of this media server hold nothing for this request.",
         f"One of these files in their folder would be an answer: {files}",
-        more=[(b"x-ticketstub-missing", exact)],
+        extra=[(b"x-ticketstub-missing", exact)],
     )

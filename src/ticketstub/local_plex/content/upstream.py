@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ticketstub.dns import alook_up
-from ticketstub.local_plex.content.fallback import MOST, page, typed
-from ticketstub.local_plex.http.request import Asked
-from ticketstub.local_plex.http.response import Answer
-from ticketstub.local_plex.redaction.known_secrets import ARCHIVES, HiddenSecret, KnownSecrets
+from ticketstub.local_plex.content.fallback import MAX_BODY_BYTES, build_headers, render_page
+from ticketstub.local_plex.http.request import IncomingRequest
+from ticketstub.local_plex.http.response import OutgoingResponse
+from ticketstub.local_plex.redaction.known_secrets import ARCHIVE_SIGNATURES, HiddenSecret, KnownSecrets
 from ticketstub.local_plex.world.schema import WorldMediaServer
 from ticketstub.refusals import BadRequest
 
@@ -34,35 +34,35 @@ if TYPE_CHECKING:
 
     from ticketstub.local_plex.content.recording import Recorder
 
-_UP = frozenset({b"accept", b"accept-language", b"range", b"user-agent"})
-_DOWN = ("Cache-Control", "Content-Range", "Accept-Ranges", "Last-Modified", "X-Plex-Container-Total-Size")
-_READS = frozenset({"GET"})  # and HEAD, which is asked as GET
-_PIECES_OF = ("image/", "video/", "audio/")
+_REQUEST_HEADERS = frozenset({b"accept", b"accept-language", b"range", b"user-agent"})
+_RESPONSE_HEADERS = ("Cache-Control", "Content-Range", "Accept-Ranges", "Last-Modified", "X-Plex-Container-Total-Size")
+_READ_METHODS = frozenset({"GET"})  # and HEAD, which is asked as GET
+_RANGE_TYPES = ("image/", "video/", "audio/")
 """Types of which a part is passed on: in two parts of a text, half a token each would go unnoticed."""
-_OPEN = frozenset({"", "identity", "gzip", "deflate"})
-_WITHIN = re.compile(  # a token in an address within a parameter, percent-encoded however often
+_READABLE_ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
+_EMBEDDED_TOKEN = re.compile(  # a token in an address within a parameter, percent-encoded however often
     r"(?P<before>^|[?&]|%(?:25)*(?:3F|26))x(?:-|%(?:25)*2D)plex(?:-|%(?:25)*2D)token(?:=|%(?:25)*3D)[\w.~-]*",
     re.IGNORECASE | re.ASCII,
 )
-_SECONDS = 15.0
-_CONNECTS_WITHIN = 5.0
+_TIMEOUT_SECONDS = 15.0
+_CONNECT_SECONDS = 5.0
 _log = logging.getLogger("ticketstub.local_plex")
 
 
-class UpstreamFailed(Exception):
+class UpstreamError(Exception):
     """The upstream gave no answer that can be passed on; the message says why, the status is what is answered.
 
     Attributes:
         is_silence: whether it could not be reached, or did not answer in time.
     """
 
-    def __init__(self, status: int, why: str, *, is_silence: bool = False) -> None:
-        super().__init__(why)
+    def __init__(self, status: int, reason: str, *, is_unreachable: bool = False) -> None:
+        super().__init__(reason)
         self.status = status
-        self.is_silence = is_silence
+        self.is_unreachable = is_unreachable
 
 
-class Received(NamedTuple):
+class UpstreamResponse(NamedTuple):
     """What the upstream answered."""
 
     status: int
@@ -80,166 +80,176 @@ class Upstream:
     """
 
     def __init__(
-        self, server: WorldMediaServer, recorder: Recorder | None = None, *, seconds: float = _SECONDS
+        self, server: WorldMediaServer, recorder: Recorder | None = None, *, seconds: float = _TIMEOUT_SECONDS
     ) -> None:
-        self._base = server.upstream
+        self._base_url = server.upstream
         self._token = server.upstream_token.reveal() if server.upstream_token else ""
-        self._secret = KnownSecrets((self._token,))
-        self._outside = server.upstream_outside
-        self._writes = server.upstream_writes
+        self._known_secrets = KnownSecrets((self._token,))
+        self._allows_public = server.upstream_outside
+        self._allows_writes = server.upstream_writes
         self._recorder = recorder
         self._seconds = seconds
 
-    async def answer(self, asked: Asked, token: str) -> Answer:
+    async def answer(self, request: IncomingRequest, token: str) -> OutgoingResponse:
         """Pass a request on and its answer back; `token` is that of whoever asks."""
         if not token:
-            return page(401, "Only who has a token is passed on upstream.")
-        if asked.method not in _READS and not self._writes:
-            return page(
+            return render_page(401, "Only who has a token is passed on upstream.")
+        if request.method not in _READ_METHODS and not self._allows_writes:
+            return render_page(
                 405, "Only GET and HEAD are passed on upstream; upstream_writes in the world passes on the rest."
             )
-        if asked.declared_length and asked.takes_body:
-            return page(501, "A request with a body is not passed on upstream.")
+        if request.declared_length and request.expects_body:
+            return render_page(501, "A request with a body is not passed on upstream.")
         try:
-            found = await self._asked(asked, token)
-        except UpstreamFailed as failed:
-            return page(failed.status, str(failed))
-        if self._recorder is not None and asked.method in _READS and found.status == 200:
-            await asyncio.to_thread(_record, self._recorder, asked, found, token)
+            response = await self._forward(request, token)
+        except UpstreamError as error:
+            return render_page(error.status, str(error))
+        if self._recorder is not None and request.method in _READ_METHODS and response.status == 200:
+            await asyncio.to_thread(_record, self._recorder, request, response, token)
         try:
-            return await asyncio.to_thread(self._down, found, token)
+            return await asyncio.to_thread(self._build_answer, response, token)
         except HiddenSecret:
-            return page(502, f"{self._base} answers with its token in a form that cannot be replaced.")
+            return render_page(502, f"{self._base_url} answers with its token in a form that cannot be replaced.")
 
-    async def _asked(self, asked: Asked, token: str) -> Received:
-        """Ask for what somebody asked; raises `UpstreamFailed`, or `BadRequest` as `target`."""
-        target, headers = self.target(asked, token), self._headers(asked, token)
-        found = await self.fetch(asked.method, target, headers)
-        is_of_pictures = found.headers.get("Content-Type", "").lower().startswith(_PIECES_OF)
-        if found.status == 206 and "range" in headers and not is_of_pictures:
+    async def _forward(self, request: IncomingRequest, token: str) -> UpstreamResponse:
+        """Ask for what somebody asked; raises `UpstreamError`, or `BadRequest` as `target`."""
+        target, headers = self.build_target(request, token), self._build_headers(request, token)
+        response = await self.fetch(request.method, target, headers)
+        is_media = response.headers.get("Content-Type", "").lower().startswith(_RANGE_TYPES)
+        if response.status == 206 and "range" in headers and not is_media:
             del headers["range"]
-            return await self.fetch(asked.method, target, headers)
-        return found
+            return await self.fetch(request.method, target, headers)
+        return response
 
-    def target(self, asked: Asked, token: str) -> str:
+    def build_target(self, request: IncomingRequest, token: str) -> str:
         """Write path and query for upstream, without parameters that are a token, also in an address within one.
 
         Raises:
             BadRequest: the asker's token stands there in another place or form, or the target is no path.
         """
-        path, query = asked.raw_target
-        kept = "&".join(pair for pair in map(_without_token, query.split("&")) if pair)
-        target = f"{path}?{kept}" if kept else path
-        if not path.startswith("/") or KnownSecrets((token,)).found_in(target):
+        path, query = request.raw_target
+        parameters = "&".join(pair for pair in map(_strip_token, query.split("&")) if pair)
+        target = f"{path}?{parameters}" if parameters else path
+        if not path.startswith("/") or KnownSecrets((token,)).is_found_in(target):
             raise BadRequest
         return target
 
-    async def ask(self, target: str, accept: str) -> Received:
-        """Ask for this path and query, as itself; raises `UpstreamFailed`."""
+    async def get(self, target: str, accept: str) -> UpstreamResponse:
+        """Ask for this path and query, as itself; raises `UpstreamError`."""
         token = {"X-Plex-Token": self._token} if self._token else {}
         return await self.fetch("GET", target, {"Accept": accept, **token})
 
-    async def fetch(self, method: str, target: str, headers: Mapping[str, str]) -> Received:
-        """Ask the upstream once; raises `UpstreamFailed`."""
+    async def fetch(self, method: str, target: str, headers: Mapping[str, str]) -> UpstreamResponse:
+        """Ask the upstream once; raises `UpstreamError`."""
         import aiohttp  # only what has an upstream needs it
 
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._fetched(method, target, headers)
+                return await self._send(method, target, headers)
         except TimeoutError:
-            why = f"{self._base} did not answer within {self._seconds:g} seconds."
-            raise UpstreamFailed(504, why, is_silence=True) from None
+            reason = f"{self._base_url} did not answer within {self._seconds:g} seconds."
+            raise UpstreamError(504, reason, is_unreachable=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            is_silence = not isinstance(error, ValueError)
-            why = f"{self._base} cannot be asked: {_reason(error)}."
-            raise UpstreamFailed(502, why, is_silence=is_silence) from None
+            is_unreachable = not isinstance(error, ValueError)
+            reason = f"{self._base_url} cannot be asked: {_describe_error(error)}."
+            raise UpstreamError(502, reason, is_unreachable=is_unreachable) from None
 
-    async def _fetched(self, method: str, target: str, headers: Mapping[str, str]) -> Received:
+    async def _send(self, method: str, target: str, headers: Mapping[str, str]) -> UpstreamResponse:
         from aiohttp import ClientSession, ClientTimeout, DummyCookieJar
         from yarl import URL
 
-        parts = urlsplit(self._base)
+        parts = urlsplit(self._base_url)
         host = parts.hostname or ""
-        at = await self._address(host, parts.port or (443 if parts.scheme == "https" else 80))
-        name = host if parts.scheme == "https" else None
-        url = URL(f"{parts.scheme}://{at}{target}", encoded=True)
-        if (url.scheme, url.authority) != (parts.scheme, at):
-            raise UpstreamFailed(502, "This path would lead to another host.")
-        everything = {**headers, "Host": parts.netloc, "Accept-Encoding": "identity"}
-        waiting = ClientTimeout(total=self._seconds, connect=_CONNECTS_WITHIN)
+        authority = await self._resolve_address(host, parts.port or (443 if parts.scheme == "https" else 80))
+        server_name = host if parts.scheme == "https" else None
+        url = URL(f"{parts.scheme}://{authority}{target}", encoded=True)
+        if (url.scheme, url.authority) != (parts.scheme, authority):
+            raise UpstreamError(502, "This path would lead to another host.")
+        all_headers = {**headers, "Host": parts.netloc, "Accept-Encoding": "identity"}
+        client_timeout = ClientTimeout(total=self._seconds, connect=_CONNECT_SECONDS)
         async with (
-            ClientSession(cookie_jar=DummyCookieJar(), timeout=waiting, trust_env=False) as session,
-            session.request(method, url, headers=everything, allow_redirects=False, server_hostname=name) as response,
+            ClientSession(cookie_jar=DummyCookieJar(), timeout=client_timeout, trust_env=False) as session,
+            session.request(
+                method, url, headers=all_headers, allow_redirects=False, server_hostname=server_name
+            ) as response,
         ):
-            return await self._read(response)
+            return await self._read_response(response)
 
-    async def _address(self, host: str, port: int) -> str:
-        """Look the host up once and return the address that is asked; raises `UpstreamFailed` for one outside."""
+    async def _resolve_address(self, host: str, port: int) -> str:
+        """Look the host up once and return the address that is asked; raises `UpstreamError` for one outside."""
         found = await alook_up(host, port)
         address = min((ip_address(each.ip) for each in found), key=lambda each: each.version)
-        if not self._outside and not (address.is_loopback or address.is_private):
-            raise UpstreamFailed(
+        if not self._allows_public and not (address.is_loopback or address.is_private):
+            raise UpstreamError(
                 502, f"{host} is in no private network: upstream_outside in a world, or --outside, allows it."
             )
         return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
-    async def _read(self, response: ClientResponse) -> Received:
+    async def _read_response(self, response: ClientResponse) -> UpstreamResponse:
         status = response.status
         if status in {401, 403}:
-            raise UpstreamFailed(502, f"{self._base} refuses the token ({status}): in a world that is upstream_token.")
+            raise UpstreamError(
+                502, f"{self._base_url} refuses the token ({status}): in a world that is upstream_token."
+            )
         if 300 <= status < 400 and status != 304:
-            raise UpstreamFailed(502, f"{self._base} redirects elsewhere, which is not followed.")
-        if response.headers.get("Content-Encoding", "").strip().lower() not in _OPEN:
-            raise UpstreamFailed(502, f"{self._base} answers in an encoding that cannot be looked into.")
-        body = await response.content.read(MOST + 1)
-        while len(body) <= MOST and not response.content.at_eof():
-            body += await response.content.read(MOST + 1 - len(body))
-        if len(body) > MOST:
-            raise UpstreamFailed(502, f"{self._base} answers with more than {MOST} bytes, the most that is passed on.")
-        if body.startswith(ARCHIVES) and self._token:
-            raise UpstreamFailed(502, f"{self._base} answers with an archive: its token could be in there unseen.")
-        return Received(status, {name.title(): text for name, text in response.headers.items()}, body)
+            raise UpstreamError(502, f"{self._base_url} redirects elsewhere, which is not followed.")
+        if response.headers.get("Content-Encoding", "").strip().lower() not in _READABLE_ENCODINGS:
+            raise UpstreamError(502, f"{self._base_url} answers in an encoding that cannot be looked into.")
+        body = await response.content.read(MAX_BODY_BYTES + 1)
+        while len(body) <= MAX_BODY_BYTES and not response.content.at_eof():
+            body += await response.content.read(MAX_BODY_BYTES + 1 - len(body))
+        if len(body) > MAX_BODY_BYTES:
+            raise UpstreamError(
+                502, f"{self._base_url} answers with more than {MAX_BODY_BYTES} bytes, the most that is passed on."
+            )
+        if body.startswith(ARCHIVE_SIGNATURES) and self._token:
+            raise UpstreamError(502, f"{self._base_url} answers with an archive: its token could be in there unseen.")
+        return UpstreamResponse(status, {name.title(): text for name, text in response.headers.items()}, body)
 
-    def _headers(self, asked: Asked, token: str) -> dict[str, str]:
+    def _build_headers(self, request: IncomingRequest, token: str) -> dict[str, str]:
         """Choose the header fields that go up; none that holds the asker's token."""
         found: dict[str, str] = {}
         secret = KnownSecrets((token,))
-        for name, value in asked.headers.items():
-            passes = name in _UP or (name.startswith(b"x-plex-") and name != b"x-plex-token")
-            if passes and not secret.found_in(value) and not secret.found_in(name):
+        for name, value in request.headers.items():
+            is_forwarded = name in _REQUEST_HEADERS or (name.startswith(b"x-plex-") and name != b"x-plex-token")
+            if is_forwarded and not secret.is_found_in(value) and not secret.is_found_in(name):
                 found[name.decode("latin-1")] = value.decode("latin-1")
         return found | ({"X-Plex-Token": self._token} if self._token else {})
 
-    def _down(self, found: Received, token: str) -> Answer:
+    def _build_answer(self, response: UpstreamResponse, token: str) -> OutgoingResponse:
         """Write what comes down, with the asker's token wherever the upstream's stands."""
-        kept = {name: text for name in _DOWN if (text := found.headers.get(name)) is not None}
+        values = {name: text for name in _RESPONSE_HEADERS if (text := response.headers.get(name)) is not None}
         fields = [
             (name.lower().encode(), text.encode("latin-1", "replace"))
-            for name, text in kept.items()
-            if not self._secret.found_in(text)
+            for name, text in values.items()
+            if not self._known_secrets.is_found_in(text)
         ]
-        media_type = found.headers.get("Content-Type", "application/octet-stream")
-        if self._secret.found_in(media_type):
+        media_type = response.headers.get("Content-Type", "application/octet-stream")
+        if self._known_secrets.is_found_in(media_type):
             media_type = "application/octet-stream"
-        return Answer(found.status, typed(media_type, fields), self._secret.replace(found.body, token.encode()))
+        return OutgoingResponse(
+            response.status,
+            build_headers(media_type, fields),
+            self._known_secrets.replace(response.body, token.encode()),
+        )
 
 
-def _record(recorder: Recorder, asked: Asked, found: Received, token: str) -> None:
+def _record(recorder: Recorder, request: IncomingRequest, response: UpstreamResponse, token: str) -> None:
     """Write an answer into the folder, or say that it is not written; the query is not said."""
-    if recorder.keep(asked, found.headers.get("Content-Type", ""), found.body, (token,)) is None:
-        _log.warning("%s is not recorded: a secret in it cannot be replaced", recorder.scrub(asked.template))
+    if recorder.record(request, response.headers.get("Content-Type", ""), response.body, (token,)) is None:
+        _log.warning("%s is not recorded: a secret in it cannot be replaced", recorder.scrub(request.path_template))
 
 
-def _without_token(pair: str) -> str:
+def _strip_token(parameter: str) -> str:
     """Return a parameter as it may go up: empty where it is a token, without the token of an address in its value."""
-    name, equals, text = pair.partition("=")
+    name, equals, text = parameter.partition("=")
     plain = name
     for _ in range(4):
         plain = unquote(plain)
-    return "" if plain.lower() == "x-plex-token" else name + equals + _WITHIN.sub(r"\g<before>", text)
+    return "" if plain.lower() == "x-plex-token" else name + equals + _EMBEDDED_TOKEN.sub(r"\g<before>", text)
 
 
-def _reason(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     """Say why nothing came, without text of the library's: that holds addresses, and names nobody knows."""
     import aiohttp
 

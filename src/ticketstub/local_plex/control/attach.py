@@ -10,27 +10,27 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
-from ticketstub.local_plex.api.media_server import MediaServer
+from ticketstub.local_plex.api.media_server import MediaServerSite
 from ticketstub.local_plex.api.plex_tv import PlexTv
-from ticketstub.local_plex.control.chaos import Disturbance
-from ticketstub.local_plex.control.recorder import record
-from ticketstub.local_plex.control.targets import PLEX_TV, use_up
-from ticketstub.local_plex.http.application import Answering, App, OnAnswer, Site
-from ticketstub.local_plex.http.request import Asked, Headers, Message, Receive, Scope, Send
-from ticketstub.local_plex.http.response import Answer
+from ticketstub.local_plex.control.chaos import InjectedFault
+from ticketstub.local_plex.control.recorder import record_request
+from ticketstub.local_plex.control.targets import PLEX_TV, consume_rule
+from ticketstub.local_plex.http.application import App, OnAnswer, RequestHandler, Site
+from ticketstub.local_plex.http.request import Headers, IncomingRequest, Message, Receive, Scope, Send
+from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.pages import rendering
 from ticketstub.local_plex.settings import Settings
 from ticketstub.refusals import RateLimited, ServerError, TokenExpired
 
 if TYPE_CHECKING:
-    from ticketstub.local_plex.control.controller import Hand
+    from ticketstub.local_plex.control.controller import Controller
 
 
-class WatchedApp(App):
+class ControlledApp(App):
     """The application under a hand.
 
     Args:
-        hand: that one.
+        controller: that one.
         plex_tv: answers on every port that is no media server's.
         media_servers: by port.
         settings: the limits.
@@ -40,105 +40,116 @@ class WatchedApp(App):
 
     def __init__(
         self,
-        hand: Hand,
+        controller: Controller,
         plex_tv: PlexTv,
-        media_servers: Mapping[int, MediaServer],
+        media_servers: Mapping[int, MediaServerSite],
         settings: Settings,
         on_answer: OnAnswer | None,
         *,
         control: tuple[int, Site] | None,
     ) -> None:
-        super().__init__(plex_tv, media_servers, settings, on_answer, hand.clock)
-        self._hand = hand
+        super().__init__(plex_tv, media_servers, settings, on_answer, controller.clock)
+        self._controller = controller
         self._control = dict([control] if control else [])
-        self._undisturbed = frozenset(rendering.static_files())
-        self.renew(plex_tv, media_servers)
+        self._static_paths = frozenset(rendering.load_static_files())
+        self.replace_sites(plex_tv, media_servers)
 
-    def renew(self, plex_tv: PlexTv, media_servers: Mapping[int, MediaServer]) -> None:
+    def replace_sites(self, plex_tv: PlexTv, media_servers: Mapping[int, MediaServerSite]) -> None:
         """Answer with these from now on."""
         self._plex_tv = plex_tv
         self._media_servers = {**media_servers, **self._control}
 
-    async def _answered(
-        self, site: Site, asked: Asked, scope: Scope, receive: Receive, answering: Answering | None = None
-    ) -> Answer:
-        if not isinstance(site, PlexTv | MediaServer):
-            return await super()._answered(site, asked, scope, receive, answering)
-        hand, address = self._hand, cast("tuple[str, int]", scope["server"])  # ASGI: host and port
-        place, leaves = hand.places.get(address[1], PLEX_TV), 1.0
+    async def _answer_safely(
+        self,
+        site: Site,
+        request: IncomingRequest,
+        scope: Scope,
+        receive: Receive,
+        handler: RequestHandler | None = None,
+    ) -> OutgoingResponse:
+        if not isinstance(site, PlexTv | MediaServerSite):
+            return await super()._answer_safely(site, request, scope, receive, handler)
+        controller, address = self._controller, cast("tuple[str, int]", scope["server"])  # ASGI: host and port
+        place, sent_share = controller.media_server_names.get(address[1], PLEX_TV), 1.0
 
-        async def disturbed(asked: Asked) -> Answer:
-            nonlocal leaves
-            if (answer := await self._ruled(site, asked, place)) is not None:
+        async def answer_with_faults(request: IncomingRequest) -> OutgoingResponse:
+            nonlocal sent_share
+            if (answer := await self._apply_rules(site, request, place)) is not None:
                 return answer
-            if hand.chaos is not None and asked.path not in self._undisturbed:
-                leaves = await self._trouble(hand.chaos.next())
-            return await site.answer(asked)
+            if controller.chaos is not None and request.path not in self._static_paths:
+                sent_share = await self._apply_fault(controller.chaos.draw_fault())
+            return await site.answer(request)
 
-        async def cut() -> None:
-            hand.cut(scope)
+        async def abort() -> None:
+            controller.abort_connection(scope)
             while (await receive())["type"] != "http.disconnect":
                 pass
 
-        answer = await super()._answered(site, asked, scope, receive, disturbed)
-        headers, at = cast("Headers", scope["headers"]), hand.clock()
+        answer = await super()._answer_safely(site, request, scope, receive, answer_with_faults)
+        headers, at = cast("Headers", scope["headers"]), controller.clock()
         # What was refused before it was answered has no route yet, but for who reads this later it has one.
-        if asked.template == "-":
-            site.find(asked)
-        hand.requests.add(record(asked, headers, answer.status, place=place, at=at))
-        return _CutOff(answer, leaves, cut) if leaves < 1 else answer
+        if request.path_template == "-":
+            site.find_route(request)
+        controller.requests.add(record_request(request, headers, answer.status, place=place, at=at))
+        return _TruncatedAnswer(answer, sent_share, abort) if sent_share < 1 else answer
 
-    async def _send(self, answer: Answer, asked: Asked, site: Site, began: float, send: Send) -> None:
-        if isinstance(answer, _CutOff):
-            send = answer.instead_of(send, bodiless=asked.bodiless)
-        await super()._send(answer, asked, site, began, send)
+    async def _send(
+        self, answer: OutgoingResponse, request: IncomingRequest, site: Site, started_at: float, send: Send
+    ) -> None:
+        if isinstance(answer, _TruncatedAnswer):
+            send = answer.wrap_send(send, bodiless=request.is_head)
+        await super()._send(answer, request, site, started_at, send)
 
-    async def _ruled(self, site: PlexTv | MediaServer, asked: Asked, place: str) -> Answer | None:
+    async def _apply_rules(
+        self, site: PlexTv | MediaServerSite, request: IncomingRequest, place: str
+    ) -> OutgoingResponse | None:
         """Do to a request what was ordered; return its answer where that is not the site's to give."""
-        hand = self._hand
-        if not (hand.answers or hand.delays or hand.expired or hand.chaos):
+        controller = self._controller
+        if not (
+            controller.answer_rules or controller.delay_rules or controller.expired_jwt_digests or controller.chaos
+        ):
             return None
-        route = site.find(asked)
-        if rule := use_up(hand.delays, asked, place):
-            await hand.wait(rule.seconds)
-        if (rule := use_up(hand.answers, asked, place)) and rule.answer:
-            return rule.answer(site, asked)
+        route = site.find_route(request)
+        if rule := consume_rule(controller.delay_rules, request, place):
+            await controller.wait(rule.delay_seconds)
+        if (rule := consume_rule(controller.answer_rules, request, place)) and rule.respond:
+            return rule.respond(site, request)
         needs_token = place == PLEX_TV and route is not None and route.needs_token
-        if needs_token and hand.instance.keys.digest(asked.token or "") in hand.expired:
+        if needs_token and controller.instance.keys.digest(request.token or "") in controller.expired_jwt_digests:
             raise TokenExpired
         return None
 
-    async def _trouble(self, disturbance: Disturbance | None) -> float:
+    async def _apply_fault(self, fault: InjectedFault | None) -> float:
         """Refuse a call or let it wait; return how much of its answer is to leave."""
-        match disturbance:
-            case Disturbance("too many"):
+        match fault:
+            case InjectedFault("too many"):
                 raise RateLimited
-            case Disturbance("unavailable"):
+            case InjectedFault("unavailable"):
                 raise ServerError("The server cannot handle the request", status=503, code=1013)
-            case Disturbance("late", seconds):
-                await self._hand.wait(seconds)
-            case Disturbance("cut off"):
+            case InjectedFault("late", seconds):
+                await self._controller.wait(seconds)
+            case InjectedFault("cut off"):
                 return 0.5
-            case Disturbance("unanswered"):
+            case InjectedFault("unanswered"):
                 return 0.0
             case _:
                 pass
         return 1.0
 
 
-class _CutOff(Answer):
+class _TruncatedAnswer(OutgoingResponse):
     """An answer of which a part leaves, or nothing."""
 
-    __slots__ = ("_cut", "_leaves")
+    __slots__ = ("_abort", "_sent_share")
 
-    def __init__(self, answer: Answer, leaves: float, cut: Callable[[], Awaitable[None]]) -> None:
-        super().__init__(answer.status, answer.headers, answer.body, closes=True)
-        self._leaves = leaves
-        self._cut = cut
+    def __init__(self, answer: OutgoingResponse, sent_share: float, abort: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(answer.status, answer.headers, answer.body, closes_connection=True)
+        self._sent_share = sent_share
+        self._abort = abort
 
-    def instead_of(self, send: Send, *, bodiless: bool) -> Send:
+    def wrap_send(self, send: Send, *, bodiless: bool) -> Send:
         """Return what sends it."""
-        part = b"" if bodiless else self.body[: int(len(self.body) * self._leaves)]
+        part = b"" if bodiless else self.body[: int(len(self.body) * self._sent_share)]
 
         async def send_part(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -147,6 +158,6 @@ class _CutOff(Answer):
                 return
             if part:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
-            await self._cut()
+            await self._abort()
 
         return send_part

@@ -11,15 +11,15 @@ from __future__ import annotations
 import random
 from typing import Literal, NamedTuple
 
-Trouble = Literal["too many", "unavailable", "late", "cut off", "unanswered"]
+FaultKind = Literal["too many", "unavailable", "late", "cut off", "unanswered"]
 
-KINDS: tuple[Trouble, ...] = ("too many", "unavailable", "late", "cut off", "unanswered")
+FAULT_KINDS: tuple[FaultKind, ...] = ("too many", "unavailable", "late", "cut off", "unanswered")
 
 
-class Disturbance(NamedTuple):
+class InjectedFault(NamedTuple):
     """What happens to one call, and for `late` the seconds that it waits."""
 
-    kind: Trouble
+    kind: FaultKind
     seconds: float
 
 
@@ -42,16 +42,16 @@ class Chaos:
             raise ValueError("a late answer waits 0 to 60 seconds")
         self.share = share
         self.seed = seed
-        self._longest = longest
+        self._max_delay = longest
         self._random = random.Random(seed)  # noqa: S311  # it must repeat itself, and protects nothing
 
-    def next(self) -> Disturbance | None:
+    def draw_fault(self) -> InjectedFault | None:
         """Say what happens to the next call; `None`: nothing."""
         whether, which, how_long = self._random.random(), self._random.random(), self._random.random()
         if whether >= self.share:
             return None
-        kind = KINDS[int(which * len(KINDS))]
-        return Disturbance(kind, how_long * self._longest if kind == "late" else 0.0)
+        kind = FAULT_KINDS[int(which * len(FAULT_KINDS))]
+        return InjectedFault(kind, how_long * self._max_delay if kind == "late" else 0.0)
 
     def restart(self) -> None:
         """Begin the sequence again."""

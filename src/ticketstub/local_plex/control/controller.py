@@ -11,27 +11,27 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ticketstub.local_plex.control.recorder import Requests
-from ticketstub.local_plex.control.targets import PLEX_TV, Rule
+from ticketstub.local_plex.control.recorder import RequestLog
+from ticketstub.local_plex.control.targets import PLEX_TV, CallRule
 from ticketstub.refusals import ServerError
 
 if TYPE_CHECKING:
-    from ticketstub.local_plex.api.media_server import MediaServer
+    from ticketstub.local_plex.api.media_server import MediaServerSite
     from ticketstub.local_plex.api.plex_tv import PlexTv
-    from ticketstub.local_plex.control.attach import WatchedApp
+    from ticketstub.local_plex.control.attach import ControlledApp
     from ticketstub.local_plex.control.chaos import Chaos
     from ticketstub.local_plex.control.ports import Ports
-    from ticketstub.local_plex.domain.instance import Clock, Instance
+    from ticketstub.local_plex.domain.instance import Instance, TimeSource
     from ticketstub.local_plex.http.application import OnAnswer
-    from ticketstub.local_plex.http.listeners import Control
+    from ticketstub.local_plex.http.listeners import ControlConfig
     from ticketstub.local_plex.http.request import Scope
-    from ticketstub.local_plex.http.server import Server
+    from ticketstub.local_plex.http.server import HttpServer
     from ticketstub.local_plex.settings import Settings
-    from ticketstub.local_plex.storage.rewinding import Moment
+    from ticketstub.local_plex.storage.rewinding import Snapshot
     from ticketstub.local_plex.world.schema import World
 
 T = TypeVar("T")
-_PATIENCE = 60.0
+_TIMEOUT_SECONDS = 60.0
 
 
 class ShiftedClock:
@@ -41,23 +41,23 @@ class ShiftedClock:
     Rates have a clock of their own that only rises: it is moved with it, so that waiting a minute is moving a minute.
 
     Args:
-        below: seconds since 1970.
-        ticks: seconds that only rise.
+        wall_clock: seconds since 1970.
+        monotonic_clock: seconds that only rise.
     """
 
-    def __init__(self, below: Clock = time.time, ticks: Clock = time.monotonic) -> None:
-        self._below = below
-        self._ticks = ticks
-        self.shift = 0.0
+    def __init__(self, wall_clock: TimeSource = time.time, monotonic_clock: TimeSource = time.monotonic) -> None:
+        self._wall_clock = wall_clock
+        self._monotonic_clock = monotonic_clock
+        self.offset = 0.0
         """How far it was moved, in seconds."""
 
     def __call__(self) -> float:
         """Return the seconds since 1970, as far as it was moved."""
-        return self._below() + self.shift
+        return self._wall_clock() + self.offset
 
-    def ticks(self) -> float:
+    def monotonic(self) -> float:
         """Return seconds that only rise, moved as far."""
-        return self._ticks() + self.shift
+        return self._monotonic_clock() + self.offset
 
     def advance(self, seconds: float) -> None:
         """Move it forwards.
@@ -67,10 +67,10 @@ class ShiftedClock:
         """
         if not 0 <= seconds < 2e11 - self():
             raise ValueError("a clock is moved forwards, and not beyond the year 8300")
-        self.shift += seconds
+        self.offset += seconds
 
 
-class Hand:
+class Controller:
     """A hand on one local Plex.
 
     Args:
@@ -79,75 +79,80 @@ class Hand:
 
     def __init__(self, *, chaos: Chaos | None = None) -> None:
         self.clock = ShiftedClock()
-        self.requests = Requests()
+        self.requests = RequestLog()
         """What came in."""
-        self.answers: list[Rule] = []
-        self.delays: list[Rule] = []
+        self.answer_rules: list[CallRule] = []
+        self.delay_rules: list[CallRule] = []
         self.chaos = self._chaos_at_start = chaos
-        self.expired: set[bytes] = set()
+        self.expired_jwt_digests: set[bytes] = set()
         """The digests of JWTs whose time is over before it is written in them."""
-        self.places: Mapping[int, str] = {}
+        self.media_server_names: Mapping[int, str] = {}
         """The names of the media servers, by port."""
         self.sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
-        self.cut: Callable[[Scope], None]
+        self.abort_connection: Callable[[Scope], None]
         """Ends the connection of a request."""
         self.world: World
-        self.app: WatchedApp
+        self.app: ControlledApp
         self.loop: asyncio.AbstractEventLoop
-        self._over = asyncio.Event()
+        self._waits_cancelled = asyncio.Event()
         self._instance: Instance | None = None
         self._ports: Ports | None = None
-        self._moment: Moment
-        self._sites: Callable[[], Awaitable[tuple[PlexTv, dict[int, MediaServer]]]]
-        self._media_servers: Mapping[int, MediaServer]
+        self._snapshot: Snapshot
+        self._create_sites: Callable[[], Awaitable[tuple[PlexTv, dict[int, MediaServerSite]]]]
+        self._media_servers: Mapping[int, MediaServerSite]
 
-    def runs_on(self, clock: Clock) -> ShiftedClock:
+    def shift_clock(self, clock: TimeSource) -> ShiftedClock:
         """Return the clock for a local Plex that is to run on this one."""
         self.clock = ShiftedClock(clock)
         return self.clock
 
-    async def take(
+    async def attach(
         self,
         instance: Instance,
         world: World,
-        sites: Callable[[], Awaitable[tuple[PlexTv, dict[int, MediaServer]]]],
+        create_sites: Callable[[], Awaitable[tuple[PlexTv, dict[int, MediaServerSite]]]],
         *,
         settings: Settings,
-        places: Mapping[int, str],
-        control: Control | None,
+        media_server_names: Mapping[int, str],
+        control: ControlConfig | None,
         on_answer: OnAnswer | None,
-    ) -> WatchedApp:
+    ) -> ControlledApp:
         """Take hold of a local Plex that was just seeded, and return its application.
 
         Args:
             instance: that one.
             world: what it was seeded with.
-            sites: makes plex.tv and the media servers anew.
+            create_sites: makes plex.tv and the media servers anew.
             settings: the limits.
-            places: the media servers' names by port.
+            media_server_names: the media servers' names by port.
             control: the control API's key and port, taken by now.
             on_answer: told of each answer.
         """
-        from ticketstub.local_plex.control.attach import WatchedApp
+        from ticketstub.local_plex.control.attach import ControlledApp
         from ticketstub.local_plex.control.http_api import ControlSite
 
-        self._instance, self.world, self._sites, self.places = instance, world, sites, places
+        self._instance, self.world, self._create_sites, self.media_server_names = (
+            instance,
+            world,
+            create_sites,
+            media_server_names,
+        )
         self.loop = asyncio.get_running_loop()
-        plex_tv, self._media_servers = await sites()
+        plex_tv, self._media_servers = await create_sites()
         site = (control.port, ControlSite(self, control.key)) if control else None
-        self.app = WatchedApp(self, plex_tv, self._media_servers, settings, on_answer, control=site)
-        self._moment = await instance.store.rewinding.moment()
+        self.app = ControlledApp(self, plex_tv, self._media_servers, settings, on_answer, control=site)
+        self._snapshot = await instance.store.snapshots.take_snapshot()
         return self.app
 
-    def serves(self, server: Server, host: str, plex_tv: tuple[int, ...]) -> None:
+    def attach_server(self, server: HttpServer, host: str, plex_tv_ports: tuple[int, ...]) -> None:
         """Learn who listens on the ports, where, and which of them are plex.tv's."""
         from ticketstub.local_plex.control.ports import Ports  # the HTTP server is loaded only to be run
 
-        self.cut = server.cut
-        media_servers = {name: (port,) for port, name in self.places.items()}
-        self._ports = Ports(server, host, {PLEX_TV: plex_tv, **media_servers})
+        self.abort_connection = server.close_connection
+        media_server_ports = {name: (port,) for port, name in self.media_server_names.items()}
+        self._ports = Ports(server, host, {PLEX_TV: plex_tv_ports, **media_server_ports})
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Have nothing in hand: the local Plex ends."""
         self._instance = None
         if self._ports is not None:
@@ -167,48 +172,50 @@ class Hand:
             raise RuntimeError("the local Plex does not listen yet")
         return self._ports
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Do something on the local Plex's own event loop, from any other thread, and wait until it is done."""
         try:
-            doing = asyncio.run_coroutine_threadsafe(work, self.loop)
+            future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         except RuntimeError:  # the loop is closed
-            work.close()
+            coroutine.close()
             raise RuntimeError("the local Plex has ended") from None
-        return doing.result(_PATIENCE)
+        return future.result(_TIMEOUT_SECONDS)
 
     async def wait(self, seconds: float) -> None:
         """Wait as long as a call is to wait; raises `ServerError` (503) where a reset or the end comes first."""
-        over = self._over
-        waits = [asyncio.ensure_future(self.sleep(seconds)), asyncio.ensure_future(over.wait())]
+        cancelled = self._waits_cancelled
+        tasks = [asyncio.ensure_future(self.sleep(seconds)), asyncio.ensure_future(cancelled.wait())]
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in waits:
+            for each in tasks:
                 each.cancel()
-        if over.is_set():
+        if cancelled.is_set():
             raise ServerError("The server cannot handle the request", status=503, code=1013)
 
-    def end_waits(self) -> None:
+    def cancel_waits(self) -> None:
         """Refuse the calls that wait: what they would do belongs to a time that is over."""
-        self._over.set()
-        self._over = asyncio.Event()
+        self._waits_cancelled.set()
+        self._waits_cancelled = asyncio.Event()
 
-    def end_transient(self, token: str) -> bool:
+    def revoke_transient_token(self, token: str) -> bool:
         """End a transient token; `False` where no media server has it."""
-        return any(server.transient.end(token, self.instance.now()) for server in self._media_servers.values())
+        return any(
+            server.transient_tokens.revoke(token, self.instance.now()) for server in self._media_servers.values()
+        )
 
     async def reset(self) -> None:
         """Put everything back as it was at the start."""
-        await self.instance.settle()
+        await self.instance.cancel_background_tasks()
         await self.ports.bring_all_up()
-        self.end_waits()
-        for kept in (self.requests, self.answers, self.delays, self.expired):
-            kept.clear()
+        self.cancel_waits()
+        for collection in (self.requests, self.answer_rules, self.delay_rules, self.expired_jwt_digests):
+            collection.clear()
         self.chaos = self._chaos_at_start
         if self.chaos is not None:
             self.chaos.restart()
-        self.clock.shift = 0.0
-        self.instance.rates.forget()
-        await self.instance.store.rewinding.go_back(self._moment)
-        plex_tv, self._media_servers = await self._sites()
-        self.app.renew(plex_tv, self._media_servers)
+        self.clock.offset = 0.0
+        self.instance.rates.reset()
+        await self.instance.store.snapshots.restore_snapshot(self._snapshot)
+        plex_tv, self._media_servers = await self._create_sites()
+        self.app.replace_sites(plex_tv, self._media_servers)

@@ -1,9 +1,9 @@
 """Declaring a tester's command: one typed method, from which Python, HTTP and OpenAPI have it.
 
-Rule: a command is an `async` method of `Commands`, decorated with its HTTP method and path. Called in Python it runs on
-the local Plex's own event loop, and returns when it is done. Over HTTP its arguments are the members of a JSON object.
-Both are read by the same types, with their constraints, and an argument that cannot be is a `ValueError`. What only
-Python has (a `Pin`, an account, a `Token`) is taken by what names it.
+Rule: a command is an `async` method of `ControlCommands`, decorated with its HTTP method and path. Called in Python
+it runs on the local Plex's own event loop, and returns when it is done. Over HTTP its arguments are the members of a
+JSON object. Both are read by the same types, with their constraints, and an argument that cannot be is a
+`ValueError`. What only Python has (a `Pin`, an account, a `Token`) is taken by what names it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import msgspec
 from ticketstub.tokens import Secret, Token
 
 if TYPE_CHECKING:
-    from ticketstub.local_plex.control.commands import Commands
+    from ticketstub.local_plex.control.commands import ControlCommands
 
 PREFIX = "/control/v1"
 
 
-class WithCode(Protocol):
+class HasCode(Protocol):
     """Whatever has a PIN's code: a `Pin`, a `LegacyPin`, a begun `SignIn`."""
 
     @property
@@ -32,48 +32,48 @@ class WithCode(Protocol):
         ...
 
 
-class WithId(Protocol):
-    """Whatever has an account's id: an `AccountInHand`."""
+class HasId(Protocol):
+    """Whatever has an account's id: an `LocalPlexAccount`."""
 
     id: int
 
 
-Own = TypeVar("Own", bound="Commands")
-Given = ParamSpec("Given")
+CommandsT = TypeVar("CommandsT", bound="ControlCommands")
+Params = ParamSpec("Params")
 Result = TypeVar("Result")
-Work = Callable[Concatenate[Own, Given], Coroutine[Any, Any, Result]]
+CommandFunction = Callable[Concatenate[CommandsT, Params], Coroutine[Any, Any, Result]]
 
-_ONLY_IN_PYTHON = (WithCode, WithId, Token)
-_NAMED_BY = {"pin": "code", "account": "id"}
+_PYTHON_ONLY_TYPES = (HasCode, HasId, Token)
+_KEY_ATTRIBUTES = {"pin": "code", "account": "id"}
 
 
-class Command:
+class ControlCommand:
     """A declared command.
 
     Args:
-        work: does it.
-        told: the name under which its result is told over HTTP; `None`: it is told as it is.
+        function: does it.
+        result_name: the name under which its result is told over HTTP; `None`: it is told as it is.
     """
 
-    def __init__(self, work: Work[Any, ..., Any], told: str | None) -> None:
-        self.work = work
-        self.told = told
-        self._signature = signature(work)
+    def __init__(self, function: CommandFunction[Any, ..., Any], result_name: str | None) -> None:
+        self.function = function
+        self.result_name = result_name
+        self._signature = signature(function)
 
     @functools.cached_property
-    def order(self) -> type[msgspec.Struct]:
+    def arguments_type(self) -> type[msgspec.Struct]:
         """The members of its JSON object."""
-        hints = get_type_hints(self.work, include_extras=True)
+        hints = get_type_hints(self.function, include_extras=True)
         fields: list[Any] = []
         for name, parameter in list(self._signature.parameters.items())[1:]:
             if parameter.kind is Parameter.VAR_KEYWORD:
                 fields.append((name, dict[str, Any], msgspec.field(default_factory=dict)))
             else:
                 default = msgspec.NODEFAULT if parameter.default is Parameter.empty else parameter.default
-                fields.append((name, _in_json(hints[name]), msgspec.field(default=default)))
-        return msgspec.defstruct(self.work.__name__.strip("_"), fields, kw_only=True, forbid_unknown_fields=True)
+                fields.append((name, _to_json_type(hints[name]), msgspec.field(default=default)))
+        return msgspec.defstruct(self.function.__name__.strip("_"), fields, kw_only=True, forbid_unknown_fields=True)
 
-    async def do(self, commands: Commands, order: Mapping[str, object]) -> Any:  # noqa: ANN401  # what it is, its own type says
+    async def execute(self, commands: ControlCommands, arguments: Mapping[str, object]) -> Any:  # noqa: ANN401  # what it is, its own type says
         """Do it as an order says.
 
         Raises:
@@ -82,38 +82,40 @@ class Command:
             TooLate: it cannot be done any more.
         """
         try:
-            read = msgspec.structs.asdict(msgspec.convert(order, self.order))
+            parsed = msgspec.structs.asdict(msgspec.convert(arguments, self.arguments_type))
         except msgspec.ValidationError as error:
             raise ValueError(str(error)) from None
-        return await self.work(commands, **{**read.pop("more", {}), **read})
+        return await self.function(commands, **{**parsed.pop("more", {}), **parsed})
 
-    def order_of(self, *given: object, **named: object) -> dict[str, object]:
+    def encode_arguments(self, *args: object, **kwargs: object) -> dict[str, object]:
         """Write the arguments of a call in Python as an order."""
-        bound = self._signature.bind(None, *given, **named).arguments
-        return {name: _plain(name, value) for name, value in list(bound.items())[1:]}
+        bound = self._signature.bind(None, *args, **kwargs).arguments
+        return {name: _to_json_value(name, value) for name, value in list(bound.items())[1:]}
 
 
-COMMANDS: dict[str, dict[str, Command]] = {}
+COMMANDS: dict[str, dict[str, ControlCommand]] = {}
 """The commands by path and HTTP method."""
 
 
 def command(
-    method: str, path: str, *, told: str | None = None
-) -> Callable[[Work[Own, Given, Result]], Callable[Concatenate[Own, Given], Result]]:
+    method: str, path: str, *, result_name: str | None = None
+) -> Callable[[CommandFunction[CommandsT, Params, Result]], Callable[Concatenate[CommandsT, Params], Result]]:
     """Declare a command.
 
     Args:
         method: HTTP's.
         path: below `PREFIX`.
-        told: the name under which its result is told over HTTP.
+        result_name: the name under which its result is told over HTTP.
     """
 
-    def declare(work: Work[Own, Given, Result]) -> Callable[Concatenate[Own, Given], Result]:
-        declared = COMMANDS.setdefault(PREFIX + path, {})[method] = Command(work, told)
+    def declare(
+        function: CommandFunction[CommandsT, Params, Result],
+    ) -> Callable[Concatenate[CommandsT, Params], Result]:
+        entry = COMMANDS.setdefault(PREFIX + path, {})[method] = ControlCommand(function, result_name)
 
-        @functools.wraps(work)
-        def run(commands: Own, /, *given: Given.args, **named: Given.kwargs) -> Result:
-            result: Result = commands.hand.run(declared.do(commands, declared.order_of(*given, **named)))
+        @functools.wraps(function)
+        def run(commands: CommandsT, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
+            result: Result = commands.controller.run(entry.execute(commands, entry.encode_arguments(*args, **kwargs)))
             return result
 
         return run
@@ -121,13 +123,13 @@ def command(
     return declare
 
 
-def _in_json(hint: Any) -> Any:  # noqa: ANN401  # types have no type of their own
+def _to_json_type(hint: Any) -> Any:  # noqa: ANN401  # types have no type of their own
     """Return what JSON can hold of a parameter's type."""
-    kept: list[Any] = [each for each in get_args(hint) if each not in _ONLY_IN_PYTHON]
-    return functools.reduce(lambda some, more: some | more, kept) if len(kept) < len(get_args(hint)) else hint
+    allowed: list[Any] = [each for each in get_args(hint) if each not in _PYTHON_ONLY_TYPES]
+    return functools.reduce(lambda some, more: some | more, allowed) if len(allowed) < len(get_args(hint)) else hint
 
 
-def _plain(name: str, value: object) -> object:
+def _to_json_value(name: str, value: object) -> object:
     if isinstance(value, Secret):
         return value.reveal()
-    return getattr(value, _NAMED_BY.get(name, ""), value)
+    return getattr(value, _KEY_ATTRIBUTES.get(name, ""), value)

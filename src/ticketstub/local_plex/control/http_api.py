@@ -13,89 +13,93 @@ from http import HTTPStatus
 
 import msgspec
 
-from ticketstub.local_plex.control.commands import COMMANDS, Commands, TooLate
-from ticketstub.local_plex.control.controller import Hand
-from ticketstub.local_plex.control.declaration import Command
-from ticketstub.local_plex.http.request import Asked, Headers
-from ticketstub.local_plex.http.response import Answer
+from ticketstub.local_plex.control.commands import COMMANDS, ControlCommands, TooLate
+from ticketstub.local_plex.control.controller import Controller
+from ticketstub.local_plex.control.declaration import ControlCommand
+from ticketstub.local_plex.http.request import Headers, IncomingRequest
+from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.openapi import documents
 from ticketstub.local_plex.storage.base import StoreConflict
 from ticketstub.protocol.codec import Format
 from ticketstub.refusals import Refusal
 from ticketstub.tokens import Secret
 
-_FIELDS: Headers = [
+_HEADERS: Headers = [
     (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
     (b"vary", b"Origin"),
 ]
 _SAME_SITE = frozenset({b"", b"none", b"same-origin"})
-_WRITES_BODY = frozenset({"POST", "PUT", "PATCH"})
+_BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 
 
 class ControlSite:
     """The control port.
 
     Args:
-        hand: does what is asked.
+        controller: does what is asked.
         key: what `Authorization: Bearer …` must hold.
     """
 
-    def __init__(self, hand: Hand, key: Secret) -> None:
-        self.default = Format.JSON
-        self.traces = False
-        self._commands = Commands(hand)
+    def __init__(self, controller: Controller, key: Secret) -> None:
+        self.default_format = Format.JSON
+        self.has_trace_headers = False
+        self._commands = ControlCommands(controller)
         self._key = key.reveal().encode()
 
-    async def answer(self, asked: Asked) -> Answer:
+    async def answer(self, request: IncomingRequest) -> OutgoingResponse:
         """Answer a request."""
-        if (refused := self._refused(asked)) is not None:
-            return refused
-        if asked.path == documents.PATH and asked.method == "GET":
+        if (refusal := self._check_access(request)) is not None:
+            return refusal
+        if request.path == documents.PATH and request.method == "GET":
             return documents.answer("control")
-        methods = COMMANDS.get(asked.path.rstrip("/"))
+        methods = COMMANDS.get(request.path.rstrip("/"))
         if methods is None:
-            return _error(404, "there is no such verb: GET /control/v1 lists them")
-        asked.template = asked.path.rstrip("/")
-        verb = methods.get(asked.method)
-        if verb is None:
-            return _error(405, "this verb takes another method", [(b"allow", ", ".join(methods).encode())])
-        return await self._done(verb, asked)
+            return _build_error(404, "there is no such verb: GET /control/v1 lists them")
+        request.path_template = request.path.rstrip("/")
+        command = methods.get(request.method)
+        if command is None:
+            return _build_error(405, "this verb takes another method", [(b"allow", ", ".join(methods).encode())])
+        return await self._execute(command, request)
 
-    def refuse(self, refusal: Refusal, asked: Asked) -> Answer:  # noqa: ARG002  # every refusal looks alike here
+    def write_refusal(
+        self,
+        refusal: Refusal,
+        request: IncomingRequest,  # noqa: ARG002
+    ) -> OutgoingResponse:  # every refusal looks alike here
         """Write what was refused before it got here: a body that is no JSON, or too long."""
-        return _error(refusal.status or 500, refusal.message)
+        return _build_error(refusal.status or 500, refusal.message)
 
-    def _refused(self, asked: Asked) -> Answer | None:
+    def _check_access(self, request: IncomingRequest) -> OutgoingResponse | None:
         """Refuse a browser's request for another site's page (403), and whoever has not the key (401)."""
-        if asked.header(b"origin") or asked.header(b"sec-fetch-site") not in _SAME_SITE:
-            return _error(403, "the control API is not for web pages")
-        scheme, _, given = asked.header(b"authorization").partition(b" ")
-        if not compare_digest(given, self._key) or scheme.lower() != b"bearer":
-            return _error(401, "the key is missing or wrong: Authorization: Bearer KEY", _CHALLENGE)
+        if request.get_header(b"origin") or request.get_header(b"sec-fetch-site") not in _SAME_SITE:
+            return _build_error(403, "the control API is not for web pages")
+        scheme, _, key = request.get_header(b"authorization").partition(b" ")
+        if not compare_digest(key, self._key) or scheme.lower() != b"bearer":
+            return _build_error(401, "the key is missing or wrong: Authorization: Bearer KEY", _CHALLENGE)
         return None
 
-    async def _done(self, done: Command, asked: Asked) -> Answer:
-        if asked.method in _WRITES_BODY and asked.fields and not asked.document:
-            return _error(415, "a verb takes a JSON object: Content-Type: application/json")
+    async def _execute(self, command: ControlCommand, request: IncomingRequest) -> OutgoingResponse:
+        if request.method in _BODY_METHODS and request.body_parameters and not request.json_body:
+            return _build_error(415, "a verb takes a JSON object: Content-Type: application/json")
         try:
-            result = await done.do(self._commands, asked.document)
+            result = await command.execute(self._commands, request.json_body)
         except LookupError as error:
-            return _error(404, str(error.args[0]))
+            return _build_error(404, str(error.args[0]))
         except (TooLate, StoreConflict) as error:
-            return _error(409, str(error))
+            return _build_error(409, str(error))
         except ValueError as error:  # WorldError, too
-            return _error(400, str(error))
+            return _build_error(400, str(error))
         if result is None:
-            return Answer(204, _FIELDS[1:], b"")
-        told = {done.told: result} if done.told else result
-        return Answer(200, _FIELDS, msgspec.json.encode(told, enc_hook=Secret.reveal))
+            return OutgoingResponse(204, _HEADERS[1:], b"")
+        payload = {command.result_name: result} if command.result_name else result
+        return OutgoingResponse(200, _HEADERS, msgspec.json.encode(payload, enc_hook=Secret.reveal))
 
 
 _CHALLENGE: Headers = [(b"www-authenticate", b'Bearer realm="control"')]
 
 
-def _error(status: int, message: str, more: Headers | None = None) -> Answer:
+def _build_error(status: int, message: str, extra_headers: Headers | None = None) -> OutgoingResponse:
     body = msgspec.json.encode({"error": message or HTTPStatus(status).phrase})
-    return Answer(status, [*_FIELDS, *(more or [])], body)
+    return OutgoingResponse(status, [*_HEADERS, *(extra_headers or [])], body)

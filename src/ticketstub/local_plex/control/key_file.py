@@ -12,49 +12,49 @@ from pathlib import Path
 from ticketstub import private_files
 from ticketstub.tokens import Secret
 
-_SHORTEST = 32
-_LONGEST = 4096
+_MIN_LENGTH = 32
+_MAX_FILE_BYTES = 4096
 
 
 class KeyFileError(Exception):
     """The key file cannot be used; the message says why, without the key."""
 
 
-def control_key(path: Path) -> Secret:
+def load_or_create_key(path: Path) -> Secret:
     """Read the key of a file, or make the file with a new one.
 
     Raises:
         KeyFileError: it cannot be read or made, others can read it, it is a link, or its key is too short.
     """
-    done = "read"
+    action = "read"
     try:
         try:
-            content = private_files.read(path, _LONGEST)
+            content = private_files.read(path, _MAX_FILE_BYTES)
         except FileNotFoundError:
-            done = "made"
-            private_files.write(path, f"{secrets.token_urlsafe(_SHORTEST)}\n".encode())
+            action = "made"
+            private_files.write(path, f"{secrets.token_urlsafe(_MIN_LENGTH)}\n".encode())
             # Another start may have made one at the same time: what is in the file counts.
-            content = private_files.read(path, _LONGEST)
-    except private_files.OpenToOthers as error:
+            content = private_files.read(path, _MAX_FILE_BYTES)
+    except private_files.UnsafePermissionsError as error:
         raise KeyFileError(f"{path} {error}: run chmod 600 on it") from None
-    except private_files.NotPrivate as error:
+    except private_files.UnsafeFileError as error:
         raise KeyFileError(f"{path} {error}") from None
     except OSError as error:
-        raise KeyFileError(f"{path} cannot be {done}: {error.strerror}") from None
-    return _checked(path, content, ": remove it for a new one")
+        raise KeyFileError(f"{path} cannot be {action}: {error.strerror}") from None
+    return _validate_key(path, content, ": remove it for a new one")
 
 
-def given_key(text: str, name: str) -> Secret:
+def parse_key(text: str, source: str) -> Secret:
     """Take a key that was given otherwise, in the variable of this name.
 
     Raises:
         KeyFileError: it is too short, or no key at all.
     """
-    return _checked(name, text.encode())
+    return _validate_key(source, text.encode())
 
 
-def _checked(place: Path | str, content: bytes, advice: str = "") -> Secret:
+def _validate_key(source: Path | str, content: bytes, advice: str = "") -> Secret:
     key = content.decode("ascii", "replace").strip()
-    if len(key) < _SHORTEST or not key.isascii() or not key.isprintable() or " " in key:
-        raise KeyFileError(f"{place} holds no key of {_SHORTEST} or more printable characters{advice}")
+    if len(key) < _MIN_LENGTH or not key.isascii() or not key.isprintable() or " " in key:
+        raise KeyFileError(f"{source} holds no key of {_MIN_LENGTH} or more printable characters{advice}")
     return Secret(key)

@@ -12,17 +12,17 @@ import socket
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from ticketstub.local_plex.http.server import Server, take
+from ticketstub.local_plex.http.server import HttpServer, bind
 
-_FILLING = 3
+_FILLER_COUNT = 3
 """Connections that nobody accepts, of which the first one or two fill the queue of a port."""
 
 
-class _Down(NamedTuple):
+class _ClosedPort(NamedTuple):
     """A port that is taken, and the connections that keep others out, where it hangs."""
 
-    taken: socket.socket
-    filling: list[socket.socket]
+    listener: socket.socket
+    fillers: list[socket.socket]
 
 
 class Ports:
@@ -34,12 +34,12 @@ class Ports:
         places: plex.tv and the media servers, by name.
     """
 
-    def __init__(self, server: Server, host: str, places: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(self, server: HttpServer, host: str, places: Mapping[str, tuple[int, ...]]) -> None:
         self._server = server
         self._host = host
         self._places = places
-        self._down: dict[int, _Down] = {}
-        self._one_after_the_other = asyncio.Lock()
+        self._closed: dict[int, _ClosedPort] = {}
+        self._lock = asyncio.Lock()
 
     async def take_down(self, place: str, *, hangs: bool = False) -> None:
         """Let a place be unreachable; one that is down already is down in this way from now on.
@@ -47,13 +47,13 @@ class Ports:
         Raises:
             LookupError: there is no such place.
         """
-        for port in self._ports(place):
-            async with self._one_after_the_other:
-                if before := self._down.pop(port, None):
-                    _close(before.taken, *before.filling)
+        for port in self._find_ports(place):
+            async with self._lock:
+                if previous := self._closed.pop(port, None):
+                    _close_sockets(previous.listener, *previous.fillers)
                 await self._server.close_port(port)
-                taken = take(self._host, port)
-                self._down[port] = _Down(taken, _filled(taken) if hangs else [])
+                listener = bind(self._host, port)
+                self._closed[port] = _ClosedPort(listener, _fill_backlog(listener) if hangs else [])
 
     async def bring_up(self, place: str) -> None:
         """Let a place be reached again, if it is down.
@@ -61,48 +61,48 @@ class Ports:
         Raises:
             LookupError: there is no such place.
         """
-        for port in self._ports(place):
-            await self._open(port)
+        for port in self._find_ports(place):
+            await self._reopen(port)
 
     async def bring_all_up(self) -> None:
         """Let every place be reached."""
-        for port in list(self._down):
-            await self._open(port)
+        for port in list(self._closed):
+            await self._reopen(port)
 
-    def reach(self, port: int) -> Literal["refused", "silent", "answers"]:
+    def get_state(self, port: int) -> Literal["refused", "silent", "answers"]:
         """Tell what becomes of connections to a port."""
-        down = self._down.get(port)
-        return "answers" if down is None else "silent" if down.filling else "refused"
+        closed = self._closed.get(port)
+        return "answers" if closed is None else "silent" if closed.fillers else "refused"
 
     def close(self) -> None:
         """Let go of the ports that are down."""
-        for down in self._down.values():
-            _close(down.taken, *down.filling)
-        self._down.clear()
+        for closed in self._closed.values():
+            _close_sockets(closed.listener, *closed.fillers)
+        self._closed.clear()
 
-    def _ports(self, place: str) -> tuple[int, ...]:
+    def _find_ports(self, place: str) -> tuple[int, ...]:
         ports = self._places.get(place)
         if ports is None:
             raise LookupError(f"there is no such place; there are {', '.join(self._places)}")
         return ports
 
-    async def _open(self, port: int) -> None:
-        async with self._one_after_the_other:
-            if down := self._down.pop(port, None):
-                _close(*down.filling)
-                self._server.open_port(down.taken)
+    async def _reopen(self, port: int) -> None:
+        async with self._lock:
+            if closed := self._closed.pop(port, None):
+                _close_sockets(*closed.fillers)
+                self._server.open_port(closed.listener)
 
 
-def _filled(taken: socket.socket) -> list[socket.socket]:
+def _fill_backlog(listener: socket.socket) -> list[socket.socket]:
     """Fill the queue of those that wait to be accepted: whoever comes then gets no answer, not even a refusal."""
-    taken.listen(0)
-    filling = [socket.socket(taken.family, socket.SOCK_STREAM) for _ in range(_FILLING)]
-    for one in filling:
-        one.settimeout(0)
-        one.connect_ex(taken.getsockname())
-    return filling
+    listener.listen(0)
+    fillers = [socket.socket(listener.family, socket.SOCK_STREAM) for _ in range(_FILLER_COUNT)]
+    for filler in fillers:
+        filler.settimeout(0)
+        filler.connect_ex(listener.getsockname())
+    return fillers
 
 
-def _close(*sockets: socket.socket) -> None:
+def _close_sockets(*sockets: socket.socket) -> None:
     for each in sockets:
         each.close()

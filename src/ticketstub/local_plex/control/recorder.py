@@ -3,7 +3,7 @@
 Rule: a value is masked by its name before it is kept: a token becomes its fingerprint (`#1a2b3c`), any other secret
 `…`, and so does all that stands below such a name, also in JSON that is sent as a text. What can be told by its looks
 is masked anywhere: JWTs, claim and transient tokens, `token=…` within a text. So neither a failed test's output nor the
-control API can give one away. The oldest are dropped beyond `MOST`.
+control API can give one away. The oldest are dropped beyond `MAX_REQUESTS`.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from contextlib import suppress
 
 import msgspec
 
-from ticketstub.local_plex.control.targets import Pattern
-from ticketstub.local_plex.http.negotiation import without_suffix
-from ticketstub.local_plex.http.request import Asked, Headers
+from ticketstub.local_plex.control.targets import CallPattern
+from ticketstub.local_plex.http.negotiation import split_suffix
+from ticketstub.local_plex.http.request import Headers, IncomingRequest
 from ticketstub.local_plex.redaction.scrubbing import write_json
-from ticketstub.protocol.plain import is_items, is_members
+from ticketstub.protocol.plain import is_array, is_object
 from ticketstub.tokens import Token
 
-MOST = 1000
+MAX_REQUESTS = 1000
 """How many requests are kept."""
 
 _MASK = "…"
-_TOKEN = re.compile(r"(?i)(?:x-plex-|auth_?|access_?|current)?token")
-_SECRET = re.compile("(?i)token|pass|pin|code|jwt|secret|cookie|authori|nonce|claim").search
-_HOLDS_ADDRESS = frozenset({"referer", "forwardurl", "continue"})
+_TOKEN_NAME = re.compile(r"(?i)(?:x-plex-|auth_?|access_?|current)?token")
+_search_secret_name = re.compile("(?i)token|pass|pin|code|jwt|secret|cookie|authori|nonce|claim").search
+_URL_NAMES = frozenset({"referer", "forwardurl", "continue"})
 # By its looks: whole tokens of three kinds, what is named within a text, and a password within an address.
-_LOOKS = re.compile(
+_SECRET_FORM = re.compile(
     r"eyJ[\w-]*\.[\w-]*\.[\w-]*|(?<![\w-])(?:claim|transient)-[\w-]+"
     r"|(?P<named>(?i:token|ssword|\bcode|\bpin|\bjwt)(?:=|\\*[\"']\s*:\s*\\*[\"']?))[^&#\s;,\"']+"
     r"|(?<=://)[^/?#\s@]*:[^/?#\s@]*(?=@)"
@@ -67,16 +67,16 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.method} {self.path}{where}: {self.status}"
 
 
-class Requests(list[Recorded]):
+class RequestLog(list[Recorded]):
     """The requests that came in, oldest first; any thread may read them."""
 
     def add(self, recorded: Recorded) -> None:
         """Keep one more."""
         self.append(recorded)
-        if len(self) > MOST:
+        if len(self) > MAX_REQUESTS:
             del self[0]
 
-    def of(self, call: str, at: str | None = None) -> list[Recorded]:
+    def filter(self, call: str, at: str | None = None) -> list[Recorded]:
         """Return those of some calls.
 
         Args:
@@ -86,84 +86,88 @@ class Requests(list[Recorded]):
         Raises:
             ValueError: the text names no call.
         """
-        pattern = Pattern.read(call, at)
+        pattern = CallPattern.parse(call, at)
         # What has a route is told by that: its path may be masked.
-        return [each for each in self if pattern.means(each.method, _path(each, pattern), each.place)]
+        return [each for each in self if pattern.matches(each.method, _choose_path(each, pattern), each.place)]
 
     def __repr__(self) -> str:
         return f"<Requests: {', '.join(map(str, self)) or 'none'}>"
 
 
-def _path(recorded: Recorded, pattern: Pattern) -> str:
-    as_template = recorded.template != "-" and any(piece.startswith("{") for piece in pattern.pieces)
+def _choose_path(recorded: Recorded, pattern: CallPattern) -> str:
+    as_template = recorded.template != "-" and any(piece.startswith("{") for piece in pattern.segments)
     return recorded.template if as_template else recorded.path
 
 
-def record(asked: Asked, headers: Headers, status: int, *, place: str, at: float) -> Recorded:
+def record_request(request: IncomingRequest, headers: Headers, status: int, *, place: str, at: float) -> Recorded:
     """Describe a request.
 
     Args:
-        asked: the request as it was read.
+        request: the request as it was read.
         headers: its fields as they came.
         status: the answer's.
         place: where it was asked.
         at: when.
     """
     fields = [(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in headers]
-    hidden = {value for name, value in asked.in_path.items() if is_secret(name)}
+    secret_values = {value for name, value in request.path_parameters.items() if is_secret_name(name)}
     return Recorded(
         at=at,
         place=place,
-        method="HEAD" if asked.bodiless else asked.method,
-        path="/".join(_piece(piece, hidden) for piece in asked.path.split("/")),
-        template=asked.template,
+        method="HEAD" if request.is_head else request.method,
+        path="/".join(_mask_segment(piece, secret_values) for piece in request.path.split("/")),
+        template=request.path_template,
         status=status,
-        headers={name: str(masked(name, value)) for name, value in fields},
-        query={name: str(masked(name, value)) for name, value in asked.query.items()},
-        body=masked_members(asked.document or asked.fields),
+        headers={name: str(mask_value(name, value)) for name, value in fields},
+        query={name: str(mask_value(name, value)) for name, value in request.query.items()},
+        body=mask_members(request.json_body or request.body_parameters),
     )
 
 
-def _piece(piece: str, hidden: set[str]) -> str:
-    is_hidden = Token.received(piece).kind != "unknown" or piece in hidden or without_suffix(piece)[0] in hidden
-    return _MASK if is_hidden else _without_looks(piece)
+def _mask_segment(segment: str, secret_values: set[str]) -> str:
+    is_hidden = (
+        Token.from_wire(segment).kind != "unknown"
+        or segment in secret_values
+        or split_suffix(segment)[0] in secret_values
+    )
+    return _MASK if is_hidden else _mask_text(segment)
 
 
-def masked_members(members: Mapping[str, object], *, below: bool = False) -> dict[str, object]:
-    """Mask the secrets among named values; `below` the name of one, all of them."""
-    return {_without_looks(name): masked(name, value, below=below) for name, value in members.items()}
+def mask_members(members: Mapping[str, object], *, inside_secret: bool = False) -> dict[str, object]:
+    """Mask the secrets among named values; `inside_secret` the name of one, all of them."""
+    return {_mask_text(name): mask_value(name, value, inside_secret=inside_secret) for name, value in members.items()}
 
 
-def masked(name: str, value: object, *, below: bool = False) -> object:
+def mask_value(name: str, value: object, *, inside_secret: bool = False) -> object:
     """Return a value as it may be shown."""
-    below = below or is_secret(name)
-    if is_members(value):
-        return masked_members(value, below=below)
-    if is_items(value):
-        return [masked(name, each, below=below) for each in value]
+    inside_secret = inside_secret or is_secret_name(name)
+    if is_object(value):
+        return mask_members(value, inside_secret=inside_secret)
+    if is_array(value):
+        return [mask_value(name, each, inside_secret=inside_secret) for each in value]
     if value is None or value == "" or isinstance(value, bool):
         return value
-    if not below:
-        return _shown(name, value)
-    return f"{Token.received(value)}" if isinstance(value, str) and _TOKEN.fullmatch(name) else _MASK
+    if not inside_secret:
+        return _mask_unnamed(name, value)
+    return f"{Token.from_wire(value)}" if isinstance(value, str) and _TOKEN_NAME.fullmatch(name) else _MASK
 
 
-def _shown(name: str, value: object) -> object:
+def _mask_unnamed(name: str, value: object) -> object:
     """Return what has no secret's name, without what looks like one."""
     if not isinstance(value, str):
         return value
-    if name.lower() in _HOLDS_ADDRESS:
+    if name.lower() in _URL_NAMES:
         value = value.partition("?")[0].partition("#")[0]
     if value.lstrip()[:1] in {"{", "[", '"'}:
         with suppress(ValueError, RecursionError):
-            return write_json(masked(name, json.loads(value)))
-    return _without_looks(value)
+            return write_json(mask_value(name, json.loads(value)))
+    return _mask_text(value)
 
 
-def _without_looks(text: str) -> str:
-    return _LOOKS.sub(rf"\g<named>{_MASK}", text)
+def _mask_text(text: str) -> str:
+    return _SECRET_FORM.sub(rf"\g<named>{_MASK}", text)
 
 
-def is_secret(name: str) -> bool:
+def is_secret_name(name: str) -> bool:
     """Tell whether what has this name is a secret."""
-    return _SECRET(name) is not None
+    return _search_secret_name(name) is not None

@@ -12,31 +12,31 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from ticketstub.local_plex.http.negotiation import without_suffix
+from ticketstub.local_plex.http.negotiation import split_suffix
 
 if TYPE_CHECKING:
     from ticketstub.local_plex.http.application import Site
-    from ticketstub.local_plex.http.request import Asked
-    from ticketstub.local_plex.http.response import Answer
+    from ticketstub.local_plex.http.request import IncomingRequest
+    from ticketstub.local_plex.http.response import OutgoingResponse
 
 PLEX_TV = "plex.tv"
 _CALL = re.compile(r"(\*|[A-Za-z]{3,10}) +(/\S*)")
 
 
-class Pattern(NamedTuple):
+class CallPattern(NamedTuple):
     """Some calls."""
 
     method: str
-    pieces: tuple[str, ...]
-    at: str | None
+    segments: tuple[str, ...]
+    place: str | None
 
     @classmethod
-    def read(cls, text: str, at: str | None = None) -> Pattern:
+    def parse(cls, text: str, place: str | None = None) -> CallPattern:
         """Read a pattern.
 
         Args:
             text: method, space and path.
-            at: `plex.tv`, or a media server by name; `None`: all of them.
+            place: `plex.tv`, or a media server by name; `None`: all of them.
 
         Raises:
             ValueError: the text is none.
@@ -44,53 +44,53 @@ class Pattern(NamedTuple):
         match = _CALL.fullmatch(text.strip())
         if match is None:
             raise ValueError('a call is written as "POST /api/v2/users/signin": method, space, path')
-        return cls(match[1].upper(), _pieces(match[2]), at)
+        return cls(match[1].upper(), _split_path(match[2]), place)
 
-    def means(self, method: str, path: str, place: str) -> bool:
+    def matches(self, method: str, path: str, place: str) -> bool:
         """Tell whether a request is one of these calls."""
-        if self.method not in {"*", method} or self.at not in {None, place}:
+        if self.method not in {"*", method} or self.place not in {None, place}:
             return False
-        given = _pieces(path)
-        return len(given) == len(self.pieces) and all(
-            wanted == piece or (wanted.startswith("{") and piece)
-            for wanted, piece in zip(self.pieces, given, strict=True)
+        segments = _split_path(path)
+        return len(segments) == len(self.segments) and all(
+            expected == actual or (expected.startswith("{") and actual)
+            for expected, actual in zip(self.segments, segments, strict=True)
         )
 
 
-def _pieces(path: str) -> tuple[str, ...]:
-    return tuple((without_suffix(path)[0] or "/").split("/"))
+def _split_path(path: str) -> tuple[str, ...]:
+    return tuple((split_suffix(path)[0] or "/").split("/"))
 
 
-class Rule:
+class CallRule:
     """Something that happens to so many calls.
 
     Args:
         pattern: which calls.
         times: how many of them.
-        answer: answers one in the place's stead.
-        seconds: how long one waits.
+        respond: answers one in the place's stead.
+        delay_seconds: how long one waits.
     """
 
     def __init__(
         self,
-        pattern: Pattern,
+        pattern: CallPattern,
         times: int,
-        answer: Callable[[Site, Asked], Answer] | None = None,
+        respond: Callable[[Site, IncomingRequest], OutgoingResponse] | None = None,
         *,
-        seconds: float = 0.0,
+        delay_seconds: float = 0.0,
     ) -> None:
         self.pattern = pattern
-        self.times = times
-        self.answer = answer
-        self.seconds = seconds
+        self.remaining = times
+        self.respond = respond
+        self.delay_seconds = delay_seconds
 
 
-def use_up(rules: list[Rule], asked: Asked, place: str) -> Rule | None:
+def consume_rule(rules: list[CallRule], request: IncomingRequest, place: str) -> CallRule | None:
     """Return the first rule for a request, if there is one, and count it."""
     for rule in rules:
-        if rule.pattern.means(asked.method, asked.path, place):
-            rule.times -= 1
-            if not rule.times:
+        if rule.pattern.matches(request.method, request.path, place):
+            rule.remaining -= 1
+            if not rule.remaining:
                 rules.remove(rule)
             return rule
     return None

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from ticketstub.local_plex.storage.accounts import Unique
-from ticketstub.local_plex.storage.base import canonical_login
-from ticketstub.local_plex.world.values import Unfit
-from ticketstub.local_plex.world.values import email as checked_email
-from ticketstub.protocol.account import CreateAccount, Fault
+from ticketstub.local_plex.storage.accounts import UniqueField
+from ticketstub.local_plex.storage.base import normalize_login
+from ticketstub.local_plex.world.values import InvalidValue
+from ticketstub.local_plex.world.values import parse_email as checked_email
+from ticketstub.protocol.account import CreateAccount, FieldError
 from ticketstub.tokens import Secret
 
-_COMMON = frozenset({"password", "password1", "12345678", "123456789", "1234567890", "qwertyui", "qwertyuiop"})
+_COMMON_PASSWORDS = frozenset(
+    {"password", "password1", "12345678", "123456789", "1234567890", "qwertyui", "qwertyuiop"}
+)
 
 _MESSAGES = {
     1010: "Required field cannot be blank",
@@ -32,61 +34,61 @@ _MESSAGES = {
 }
 
 
-def account_faults(new: CreateAccount) -> list[Fault]:
+def find_account_faults(account: CreateAccount) -> list[FieldError]:
     """List what is wrong with a new account, by itself."""
-    names = (new.username, new.email)
+    names = (account.username, account.email)
     return [
-        *(_fault(code, "email") for code in _wrong_with_email(new.email)),
-        *(_fault(code, "username") for code in _wrong_with_username(new.username, new.email)),
-        *password_faults(new.password, new.password_confirmation, names),
+        *(_build_fault(code, "email") for code in _find_email_errors(account.email)),
+        *(_build_fault(code, "username") for code in _find_username_errors(account.username, account.email)),
+        *find_password_faults(account.password, account.password_confirmation, names),
     ]
 
 
-def password_faults(password: Secret, confirmation: Secret | None, names: Collection[str]) -> list[Fault]:
+def find_password_faults(password: Secret, confirmation: Secret | None, names: Collection[str]) -> list[FieldError]:
     """List what is wrong with a new password; `names` are the user name and e-mail address that it must not be."""
-    return [_fault(code, "password") for code in _wrong_with_password(password, confirmation, names)]
+    return [_build_fault(code, "password") for code in _find_password_errors(password, confirmation, names)]
 
 
-def taken_faults(taken: Collection[Unique]) -> list[Fault]:
+def build_taken_faults(taken: Collection[UniqueField]) -> list[FieldError]:
     """Say which names are somebody else's already."""
-    codes: dict[Unique, int] = {"username": 1048, "email": 1011}
-    return [_fault(code, name) for name, code in codes.items() if name in taken]
+    codes: dict[UniqueField, int] = {"username": 1048, "email": 1011}
+    return [_build_fault(code, name) for name, code in codes.items() if name in taken]
 
 
-def _wrong_with_email(address: str) -> Iterator[int]:
+def _find_email_errors(address: str) -> Iterator[int]:
     if not address.strip():
         yield 1010
         return
     try:
         checked_email(address)
-    except Unfit:
+    except InvalidValue:
         yield 1035
 
 
-def _wrong_with_username(name: str, address: str) -> Iterator[int]:
+def _find_username_errors(name: str, address: str) -> Iterator[int]:
     if not name.strip():
         yield 1010
     elif not name.isprintable() or name != name.strip():
         yield 1037
     elif len(name) > 100:
         yield 1047
-    elif "@" in name and canonical_login(name) != canonical_login(address):
+    elif "@" in name and normalize_login(name) != normalize_login(address):
         yield 1036
 
 
-def _wrong_with_password(password: Secret, confirmation: Secret | None, names: Collection[str]) -> Iterator[int]:
+def _find_password_errors(password: Secret, confirmation: Secret | None, names: Collection[str]) -> Iterator[int]:
     text = password.reveal()
     if not text:
         yield 1010
     elif len(text) < 8:
         yield 1032
-    elif canonical_login(text) in {canonical_login(name) for name in names}:
+    elif normalize_login(text) in {normalize_login(name) for name in names}:
         yield 1034
-    elif text.lower() in _COMMON or len(set(text)) < 4:
+    elif text.lower() in _COMMON_PASSWORDS or len(set(text)) < 4:
         yield 1033
     if confirmation is not None and confirmation != password:
         yield 1039
 
 
-def _fault(code: int, field: str) -> Fault:
-    return Fault(code, _MESSAGES[code], field)
+def _build_fault(code: int, field: str) -> FieldError:
+    return FieldError(code, _MESSAGES[code], field)

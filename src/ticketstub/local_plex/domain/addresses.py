@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ticketstub.local_plex.world.schema import WorldAddress
 
 
-class Address(NamedTuple):
+class ServerAddress(NamedTuple):
     """An address of a media server. `uri` is set where the world writes it out."""
 
     host: str
@@ -29,49 +29,60 @@ class Address(NamedTuple):
     uri: str | None = None
 
 
-def addresses(host: str, port: int, given: Iterable[WorldAddress] | None = None) -> tuple[Address, ...]:
+def build_addresses(
+    host: str, port: int, world_addresses: Iterable[WorldAddress] | None = None
+) -> tuple[ServerAddress, ...]:
     """Return the addresses of a media server.
 
     Args:
         host: where it answers.
         port: likewise.
-        given: what its world names; `None` for the two of the default.
+        world_addresses: what its world names; `None` for the two of the default.
     """
-    if given is None:
-        return Address(host, port, local=True), Address(host, port, local=False)
-    return tuple(_address(host, port, each) for each in given)
+    if world_addresses is None:
+        return ServerAddress(host, port, local=True), ServerAddress(host, port, local=False)
+    return tuple(_build_address(host, port, each) for each in world_addresses)
 
 
-def _address(host: str, port: int, given: WorldAddress) -> Address:
-    if given.uri is None:
-        return Address(given.host or host, given.port or port, given.local, given.relay)
-    parts = urlsplit(given.uri)
-    standard = 443 if parts.scheme == "https" else 80
-    return Address(parts.hostname or "", parts.port or standard, given.local, given.relay, given.uri)
+def _build_address(host: str, port: int, world_address: WorldAddress) -> ServerAddress:
+    if world_address.uri is None:
+        return ServerAddress(
+            world_address.host or host, world_address.port or port, world_address.local, world_address.relay
+        )
+    parts = urlsplit(world_address.uri)
+    default_port = 443 if parts.scheme == "https" else 80
+    return ServerAddress(
+        parts.hostname or "", parts.port or default_port, world_address.local, world_address.relay, world_address.uri
+    )
 
 
-def connections(
-    listed: Iterable[Address], machine_identifier: str, *, https: bool = False, relay: bool = False, ipv6: bool = True
+def build_connections(
+    addresses: Iterable[ServerAddress],
+    machine_identifier: str,
+    *,
+    https: bool = False,
+    relay: bool = False,
+    ipv6: bool = True,
 ) -> tuple[Connection, ...]:
     """Return addresses of a media server as answers have them.
 
     Args:
-        listed: the addresses that it has.
+        addresses: the addresses that it has.
         machine_identifier: its identifier.
         https: whether they are to be https addresses; those of IPv6 have none.
         relay: whether relays are among them.
         ipv6: whether addresses of IPv6 are.
     """
-    wanted = (each for each in listed if (relay or not each.relay) and (ipv6 or ":" not in each.host))
-    return tuple(_connection(each, machine_identifier, https=https) for each in wanted)
+    selected = (each for each in addresses if (relay or not each.relay) and (ipv6 or ":" not in each.host))
+    return tuple(_build_connection(each, machine_identifier, https=https) for each in selected)
 
 
-def _connection(address: Address, machine_identifier: str, *, https: bool) -> Connection:
+def _build_connection(address: ServerAddress, machine_identifier: str, *, https: bool) -> Connection:
     host, port = address.host, address.port
     if address.uri is not None:
         uri = address.uri
     elif https and ":" not in host:
-        uri = f"https://{plex_direct_name(plex_direct_digits(machine_identifier), host, port)}"
+        uri = f"https://{build_plex_direct_authority(derive_plex_direct_id(machine_identifier), host, port)}"
     else:
         uri = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     return Connection(
@@ -85,22 +96,22 @@ def _connection(address: Address, machine_identifier: str, *, https: bool) -> Co
     )
 
 
-def public(listed: Iterable[Connection]) -> Connection | None:
+def find_public_connection(connections: Iterable[Connection]) -> Connection | None:
     """Return the address by which a media server is known outside its network; else the first that it has."""
-    direct = [each for each in listed if not each.relay]
+    direct = [each for each in connections if not each.relay]
     return next((each for each in direct if not each.local), direct[0] if direct else None)
 
 
-def plex_direct_digits(machine_identifier: str) -> str:
+def derive_plex_direct_id(machine_identifier: str) -> str:
     """Return the 32 digits of a media server's names below plex.direct: always the same, and not its identifier."""
     return sha256(f"plex.direct {machine_identifier}".encode()).hexdigest()[:32]
 
 
-def plex_direct_name(digits: str, host: str, port: int) -> str:
+def build_plex_direct_authority(plex_direct_id: str, host: str, port: int) -> str:
     """Return the name below plex.direct, and the port, that stand for an IPv4 address of a media server (observed)."""
-    return f"{host.replace('.', '-')}.{digits}.plex.direct:{port}"
+    return f"{host.replace('.', '-')}.{plex_direct_id}.plex.direct:{port}"
 
 
-def certified_names(digits: Iterable[str]) -> tuple[str, ...]:
+def list_certificate_names(plex_direct_ids: Iterable[str]) -> tuple[str, ...]:
     """Return the names, with wildcards, of a certificate for plex.tv and the media servers of these digits."""
-    return ("plex.tv", "*.plex.tv", *(f"*.{each}.plex.direct" for each in digits))
+    return ("plex.tv", "*.plex.tv", *(f"*.{each}.plex.direct" for each in plex_direct_ids))

@@ -13,62 +13,64 @@ from ticketstub.local_plex.storage.base import DeviceRow
 from ticketstub.refusals import RateLimited, Refusal
 from ticketstub.tokens import Secret, Token
 
-PREFIX = "claim-"
-LIVES = 240
+CLAIM_PREFIX = "claim-"
+CLAIM_SECONDS = 240
 """Seconds that a claim token lives (observed in clients; no answer says it)."""
 
-MOST = 100
+MAX_CLAIMS = 100
 """Claim tokens of one account that are alive at once, whoever made them (ours)."""
 
 
-async def make_claim(instance: Instance, account_id: int, origin: bytes | None) -> str:
+async def issue_claim_token(instance: Instance, account_id: int, requester_digest: bytes | None) -> str:
     """Make a claim token for an account.
 
     Args:
         instance: the local Plex.
         account_id: whose media server it is to be.
-        origin: the digest of the token or session that asks, if the claim token is to end with that.
+        requester_digest: the digest of the token or session that asks, if the claim token is to end with that.
 
     Raises:
         RateLimited: the account has too many.
     """
-    text, now = PREFIX + instance.keys.new_token(), instance.now()
-    made = await instance.store.claims.create(
+    text, now = CLAIM_PREFIX + instance.keys.generate_token(), instance.now()
+    is_stored = await instance.store.claims.create(
         digest=instance.keys.digest(text),
         account_id=account_id,
-        origin=origin,
+        requester_digest=requester_digest,
         now=now,
-        expires_at=now + LIVES,
-        most=MOST,
+        expires_at=now + CLAIM_SECONDS,
+        max_claims=MAX_CLAIMS,
     )
-    if not made:
+    if not is_stored:
         raise RateLimited
     return text
 
 
-async def claim(instance: Instance, given: Secret, server: DeviceRow, *, first: bool = False) -> tuple[int, Token]:
+async def redeem_claim(
+    instance: Instance, claim_token: Secret, device: DeviceRow, *, refuse_owned: bool = False
+) -> tuple[int, Token]:
     """Give a machine to the account of a claim token; return that account's id and the server's own token.
 
     Args:
         instance: the local Plex.
-        given: the claim token.
-        server: what the machine says of itself.
-        first: whether a machine that the account has already is refused as well.
+        claim_token: the claim token.
+        device: what the machine says of itself.
+        refuse_owned: whether a machine that the account has already is refused as well.
 
     Raises:
         Refusal: the claim token is unknown, over or spent, or the machine is somebody else's (404; the text is ours).
     """
-    keys, text, claimed = instance.keys, given.reveal(), instance.keys.new_token()
+    keys, text, server_token = instance.keys, claim_token.reveal(), instance.keys.generate_token()
     account_id: int | Literal[False] = False
-    if text.startswith(PREFIX) and keys.well_formed(text.removeprefix(PREFIX)):
+    if text.startswith(CLAIM_PREFIX) and keys.is_token_shaped(text.removeprefix(CLAIM_PREFIX)):
         account_id = await instance.store.claims.exchange(
             digest=keys.digest(text),
-            server=server,
-            token_digest=keys.digest(claimed),
-            sealed_token=keys.seal(claimed),
+            device=device,
+            token_digest=keys.digest(server_token),
+            sealed_token=keys.seal(server_token),
             now=instance.now(),
-            first=first,
+            refuse_owned=refuse_owned,
         )
     if account_id is False:
         raise Refusal("The claim token is unknown, expired or used", status=404, code=None)
-    return account_id, Token.received(claimed)
+    return account_id, Token.from_wire(server_token)

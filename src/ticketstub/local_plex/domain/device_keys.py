@@ -10,18 +10,18 @@ from collections.abc import Callable
 
 import msgspec
 
-from ticketstub.crypto import DeviceClaims, Jwk, JwtRefused, thumbprint, verify_own
+from ticketstub.crypto import DeviceClaims, InvalidJwt, Jwk, compute_thumbprint, verify_issued_jwt
 from ticketstub.local_plex.domain.instance import Instance
 from ticketstub.local_plex.domain.lock_outs import check_not_locked
-from ticketstub.local_plex.domain.signing import LIFE
+from ticketstub.local_plex.domain.signing import JWT_SECONDS
 from ticketstub.local_plex.storage.base import TokenRow
-from ticketstub.local_plex.storage.device_keys import KeyRow
+from ticketstub.local_plex.storage.device_keys import DeviceKeyRow
 from ticketstub.local_plex.storage.pins import PinRow
 from ticketstub.models import Account
 from ticketstub.refusals import PinNotFound, Refusal, TokenExpired
 from ticketstub.tokens import Token
 
-_READERS: dict[str, Callable[[Account], object]] = {
+_SCOPE_READERS: dict[str, Callable[[Account], object]] = {
     "username": lambda record: record.username,
     "email": lambda record: record.email,
     "friendly_name": lambda record: record.friendly_name,
@@ -31,12 +31,12 @@ _READERS: dict[str, Callable[[Account], object]] = {
 }
 
 
-def looks_like_one(token: str) -> bool:
+def is_jwt_shaped(token: str) -> bool:
     """Tell whether a token is to be read as a JWT."""
     return token.startswith("eyJ") and token.count(".") == 2
 
 
-async def caller(instance: Instance, token: str) -> TokenRow | None:
+async def find_jwt(instance: Instance, token: str) -> TokenRow | None:
     """Return what is known of a JWT that came as a token; `None` where it is not ours or was ended.
 
     Raises:
@@ -44,8 +44,8 @@ async def caller(instance: Instance, token: str) -> TokenRow | None:
     """
     now = instance.now()
     try:
-        verify_own(token, await instance.signing.published(now), now=now)
-    except JwtRefused as refused:
+        verify_issued_jwt(token, await instance.signing_keys.get_public_keys(now), now=now)
+    except InvalidJwt as refused:
         if refused.reason == "expired":
             raise TokenExpired from None
         return None
@@ -53,20 +53,20 @@ async def caller(instance: Instance, token: str) -> TokenRow | None:
     return row if row is not None and row.kind == "jwt" else None
 
 
-def refuse(reason: str) -> Refusal:
+def build_jwt_refusal(reason: str) -> Refusal:
     """Return the refusal of a device JWT: 422 as documented; with the code for another's `iss` (observed)."""
     message = f"The device JWT was refused: {reason}"  # ours: the real text is not known
     return Refusal(message, status=422, code=1097 if reason == "issuer" else 1008)
 
 
-async def grant(instance: Instance, key: KeyRow, claims: DeviceClaims, *, spend: bool) -> Token:
+async def issue_jwt(instance: Instance, key: DeviceKeyRow, claims: DeviceClaims, *, spend_nonce: bool) -> Token:
     """Give out a JWT for a proven key.
 
     Args:
         instance: the local Plex.
         key: the registered key.
         claims: what its device JWT asked for.
-        spend: whether the nonce is to be spent with it.
+        spend_nonce: whether the nonce is to be spent with it.
 
     Raises:
         RateLimited: wrong passwords have locked the account.
@@ -74,9 +74,9 @@ async def grant(instance: Instance, key: KeyRow, claims: DeviceClaims, *, spend:
     """
     await check_not_locked(instance, key.account.id)
     now = instance.now()
-    signing, record = await instance.signing.current(now), key.account.record
+    signing, record = await instance.signing_keys.get_current_key(now), key.account.record
     user: dict[str, object] = {"id": record.id, "uuid": record.uuid}
-    user |= {name: read(record) for name, read in _READERS.items() if name in claims.scope}
+    user |= {name: read(record) for name, read in _SCOPE_READERS.items() if name in claims.scope}
     text = signing.sign(
         {
             "nonce": claims.nonce,
@@ -84,27 +84,27 @@ async def grant(instance: Instance, key: KeyRow, claims: DeviceClaims, *, spend:
             "iss": "plex.tv",
             "aud": ["plex.tv", key.client_identifier],
             "iat": now,
-            "exp": now + LIFE,
+            "exp": now + JWT_SECONDS,
             "user": user,
         }
     )
-    nonce = instance.keys.digest(claims.nonce or "") if spend else None
-    won = await instance.store.auth_keys.grant(
+    nonce = instance.keys.digest(claims.nonce or "") if spend_nonce else None
+    is_stored = await instance.store.auth_keys.add_jwt(
         kid=key.kid,
         client_identifier=key.client_identifier,
         device_id=key.device_id,
-        digest=instance.keys.digest(text),
-        nonce=nonce,
-        first_ends=instance.answers.first_jwt == "ends_token",
+        jwt_digest=instance.keys.digest(text),
+        nonce_digest=nonce,
+        first_ends_tokens=instance.quirks.first_jwt == "ends_token",
         now=now,
-        expires_at=now + LIFE,
+        expires_at=now + JWT_SECONDS,
     )
-    if not won:
-        raise refuse("nonce")
-    return Token.received(text)
+    if not is_stored:
+        raise build_jwt_refusal("nonce")
+    return Token.from_wire(text)
 
 
-async def grant_for_pin(instance: Instance, pin: PinRow, claims: DeviceClaims, now: int) -> Token:
+async def issue_jwt_for_pin(instance: Instance, pin: PinRow, claims: DeviceClaims, now: int) -> Token:
     """Give out a JWT for a linked PIN whose key was proven, registering that key for the account's device.
 
     Raises:
@@ -112,24 +112,26 @@ async def grant_for_pin(instance: Instance, pin: PinRow, claims: DeviceClaims, n
         Refusal: the key is another device's (422, code 1011).
     """
     jwk = msgspec.json.decode(pin.jwk or "{}", type=Jwk)
-    adopted = await instance.store.auth_keys.adopt(
+    is_registered = await instance.store.auth_keys.register_pin_key(
         pin.id,
-        thumbprint=thumbprint(jwk),
+        thumbprint=compute_thumbprint(jwk),
         kid=jwk.kid or "",
         jwk=pin.jwk or "",
         account_id=pin.account_id or 0,
         client=pin.client,
         now=now,
-        by=pin.by,
+        switched_by=pin.switched_by,
     )
-    if not adopted and await instance.store.pins.find(pin.id, now) is None:
+    if not is_registered and await instance.store.pins.find(pin.id, now) is None:
         raise PinNotFound
-    key = await instance.store.auth_keys.find(jwk.kid or "", pin.client.client_identifier) if adopted else None
+    key = (
+        await instance.store.auth_keys.find_key(jwk.kid or "", pin.client.client_identifier) if is_registered else None
+    )
     if key is None or key.account.id != pin.account_id:  # another PIN with this key was told meanwhile
-        raise taken()
-    return await grant(instance, key, claims, spend=False)
+        raise build_key_taken_refusal()
+    return await issue_jwt(instance, key, claims, spend_nonce=False)
 
 
-def taken() -> Refusal:
+def build_key_taken_refusal() -> Refusal:
     """Return the refusal of a key that another device has (documented: 422; code and text are ours)."""
     return Refusal("Thumbprint has already been taken", status=422, code=1011)

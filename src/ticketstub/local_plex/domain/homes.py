@@ -20,23 +20,23 @@ from ticketstub.refusals import BadRequest, Forbidden, NotFound, PasscodeRequire
 from ticketstub.tokens import Secret
 
 
-def is_passcode(given: Secret) -> bool:
+def is_passcode(passcode: Secret) -> bool:
     """Tell whether this can be a passcode: four digits of ASCII (observed)."""
-    return re.fullmatch("[0-9]{4}", given.reveal()) is not None
+    return re.fullmatch("[0-9]{4}", passcode.reveal()) is not None
 
 
-def members(home: HomeRow | None, caller: AccountRow) -> tuple[MemberRow, ...]:
+def list_members(home: HomeRow | None, caller: AccountRow) -> tuple[MemberRow, ...]:
     """Return the members of the caller's Home; who has none is alone in it (assumed)."""
     if home is not None:
         return home.members
-    return (MemberRow(account=caller, admin=True, changed_at=caller.record.joined_at or 0),)
+    return (MemberRow(account=caller, is_admin=True, changed_at=caller.record.joined_at or 0),)
 
 
-def member(home: HomeRow | None, caller: AccountRow, key: str) -> MemberRow:
+def find_member(home: HomeRow | None, caller: AccountRow, key: str) -> MemberRow:
     """Find a member by numeric id or uuid; raises `NotFound` for everybody else (404, code 1002)."""
-    for known in members(home, caller):
-        if key and key in (str(known.account.id), known.account.record.uuid):
-            return known
+    for candidate in list_members(home, caller):
+        if key and key in (str(candidate.account.id), candidate.account.record.uuid):
+            return candidate
     raise NotFound
 
 
@@ -53,33 +53,33 @@ def check_admin(home: HomeRow | None, caller: AccountRow) -> None:
         raise Forbidden
 
 
-def not_for_this_user() -> Forbidden:
+def build_unavailable_refusal() -> Forbidden:
     """Refuse what is for others: it is no managed user, or the administrator (403, code 1043)."""
     return Forbidden("This action is not available for this user", status=403, code=1043)
 
 
-async def proven(instance: Instance, account_id: int, stored: str, typed: Secret) -> bool:
+async def verify_passcode(instance: Instance, account_id: int, passcode_hash: str, typed: Secret) -> bool:
     """Tell whether this is the passcode of an account; a wrong one counts.
 
     Args:
         instance: the local Plex.
         account_id: whose passcode it is.
-        stored: its hash.
+        passcode_hash: its hash.
         typed: what was sent.
 
     Raises:
         RateLimited: too many were wrong (1003).
         Overloaded: too many wait; nothing was checked, and nothing counts.
     """
-    async with instance.turns.of(f"passcode of {account_id}"):
-        tried = await lock_outs.attempt(instance, "passcode", str(account_id))
-        right = await tried.verify(stored, typed)
-        if right:
-            await tried.succeeded()
-        return right
+    async with instance.locks.hold(f"passcode of {account_id}"):
+        attempt = await lock_outs.reserve_attempt(instance, "passcode", str(account_id))
+        is_correct = await attempt.verify(passcode_hash, typed)
+        if is_correct:
+            await attempt.clear_failures()
+        return is_correct
 
 
-async def admitted(
+async def authorize_switch(
     instance: Instance, caller: AccountRow, key: str, typed: Secret | None
 ) -> tuple[AccountRow, str | None]:
     """Find who is to be switched to, and check the passcode where one is wanted.
@@ -98,16 +98,16 @@ async def admitted(
         RateLimited: this was tried too often, or wrong passwords have locked the user's account.
     """
     instance.rates.count("switch", caller.id)
-    target = member(await instance.store.homes.of(caller.id), caller, key).account
+    target = find_member(await instance.store.homes.find_home(caller.id), caller, key).account
     await lock_outs.check_not_locked(instance, target.id)
-    stored = await instance.store.homes.passcode_hash(target.id)
-    if stored is None:
+    passcode_hash = await instance.store.homes.get_passcode_hash(target.id)
+    if passcode_hash is None:
         return target, None
     # Where one that is missing is none that is wrong (observed for some accounts); never for managed users and guests,
     # who would climb by it (ours).
-    small = caller.record.restricted or caller.record.guest
-    if typed is None and instance.answers.switch_without_passcode == "allow" and not small:
-        return target, stored
-    if typed is None or not is_passcode(typed) or not await proven(instance, target.id, stored, typed):
+    is_limited_user = caller.record.restricted or caller.record.guest
+    if typed is None and instance.quirks.switch_without_passcode == "allow" and not is_limited_user:
+        return target, passcode_hash
+    if typed is None or not is_passcode(typed) or not await verify_passcode(instance, target.id, passcode_hash, typed):
         raise PasscodeRequired
-    return target, stored
+    return target, passcode_hash

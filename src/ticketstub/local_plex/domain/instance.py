@@ -10,19 +10,19 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
 
-from ticketstub.local_plex.domain.addresses import Address
-from ticketstub.local_plex.domain.limits import Rates
-from ticketstub.local_plex.domain.passwords import Passwords, Turns
-from ticketstub.local_plex.domain.signing import Signing
+from ticketstub.local_plex.domain.addresses import ServerAddress
+from ticketstub.local_plex.domain.limits import RateLimits
+from ticketstub.local_plex.domain.passwords import KeyedLock, PasswordChecker
+from ticketstub.local_plex.domain.signing import SigningKeySet
 from ticketstub.local_plex.settings import Settings
-from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.storage.sqlite import SqliteStore
-from ticketstub.local_plex.world.quirks import Answers
+from ticketstub.local_plex.world.quirks import Quirks
 
 if TYPE_CHECKING:
     from ticketstub.local_plex.domain.overview import Overview
 
-Clock = Callable[[], float]
+TimeSource = Callable[[], float]
 
 
 class Instance:
@@ -33,7 +33,7 @@ class Instance:
         keys: its keys.
         passwords: checks passwords and passcodes.
         clock: seconds since 1970.
-        answers: what is disputed about Plex's answers, as the world has it.
+        quirks: what is disputed about Plex's answers, as the world has it.
         addresses: the addresses of each media server, by machine identifier.
         rates: how fast things may be asked; by default those of `Settings()`.
     """
@@ -41,42 +41,42 @@ class Instance:
     def __init__(
         self,
         store: SqliteStore,
-        keys: Keys,
-        passwords: Passwords,
-        clock: Clock,
-        answers: Answers,
-        addresses: dict[str, tuple[Address, ...]],
-        rates: Rates | None = None,
+        keys: InstanceKeys,
+        passwords: PasswordChecker,
+        clock: TimeSource,
+        quirks: Quirks,
+        addresses: dict[str, tuple[ServerAddress, ...]],
+        rates: RateLimits | None = None,
     ) -> None:
         self.store = store
         self.keys = keys
         self.passwords = passwords
         self.clock = clock
-        self.answers = answers
+        self.quirks = quirks
         self.addresses = addresses
         self.plex_direct = False
         """Whether media servers have https names below plex.direct: a proxy of ours leads there, or they speak TLS."""
-        self.leads_by_name = False
+        self.plex_direct_for_proxied = False
         """Whether they have for clients that ask by Plex's own names: those come by such a proxy, others may not."""
         self.overview: Overview | None = None
         """What the start page shows; `None`: there is none."""
-        self.rates = rates or Rates(Settings())
-        self.signing = Signing(store, keys)
-        self.turns = Turns()
-        self._later: set[asyncio.Task[None]] = set()
+        self.rates = rates or RateLimits(Settings())
+        self.signing_keys = SigningKeySet(store, keys)
+        self.locks = KeyedLock()
+        self._background_tasks: set[asyncio.Task[None]] = set()
 
     def now(self) -> int:
         """Return the whole seconds since 1970."""
         return int(self.clock())
 
-    def afterwards(self, work: Coroutine[object, object, None]) -> None:
+    def run_in_background(self, work: Coroutine[object, object, None]) -> None:
         """Do something once the answer is decided."""
         task = asyncio.create_task(work)
-        self._later.add(task)
-        task.add_done_callback(self._later.discard)
+        self._background_tasks.add(task)
+        task.add_done_callback(self._background_tasks.discard)
 
-    async def settle(self) -> None:
+    async def cancel_background_tasks(self) -> None:
         """Give up what was to be done afterwards."""
-        for task in self._later:
+        for task in self._background_tasks:
             task.cancel()
-        await asyncio.gather(*self._later, return_exceptions=True)
+        await asyncio.gather(*self._background_tasks, return_exceptions=True)

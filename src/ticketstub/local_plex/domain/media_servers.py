@@ -6,13 +6,13 @@ network (observed); a claimed one lets in its owner and who has a share of it.
 
 from __future__ import annotations
 
-from ticketstub.local_plex.domain.permissions import Access
-from ticketstub.local_plex.http.request import ip_of
+from ticketstub.local_plex.domain.permissions import AccessLevel
+from ticketstub.local_plex.http.request import parse_ip
 from ticketstub.local_plex.storage.base import TokenRow
 from ticketstub.refusals import Unauthorized
 
 
-def access(row: TokenRow | None, machine_identifier: str, owner_id: int | None) -> Access:
+def determine_access(row: TokenRow | None, machine_identifier: str, owner_id: int | None) -> AccessLevel:
     """Say what a token may do on a claimed media server.
 
     Its owner's own tokens and the server's own may all; a JWT gets here only where the world lets media servers take
@@ -39,13 +39,13 @@ def check_claimable(owner_id: int | None, address: str) -> None:
         raise Unauthorized
 
 
-def is_this_machine(address: str) -> bool:
+def is_local_machine(address: str) -> bool:
     """Tell whether a client is on the server's own machine."""
-    found = ip_of(address)
-    return found is not None and found.is_loopback
+    ip = parse_ip(address)
+    return ip is not None and ip.is_loopback
 
 
 def is_same_network(address: str) -> bool:
     """Tell whether a client may be in the server's own network: any private or link-local address counts (ours)."""
-    found = ip_of(address)
-    return found is not None and (found.is_loopback or found.is_private or found.is_link_local)
+    ip = parse_ip(address)
+    return ip is not None and (ip.is_loopback or ip.is_private or ip.is_link_local)

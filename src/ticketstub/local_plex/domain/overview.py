@@ -11,34 +11,35 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ticketstub.errors import printable
+from ticketstub.errors import sanitize_text
 from ticketstub.local_plex.domain.passwords import Overloaded
-from ticketstub.local_plex.domain.verification_codes import SECONDS, current_code
+from ticketstub.local_plex.domain.verification_codes import STEP_SECONDS, generate_current_code
 from ticketstub.local_plex.world.schema import WorldAccount, WorldManaged
 from ticketstub.tokens import Secret, Token
 
 if TYPE_CHECKING:
     from ticketstub.local_plex.domain.instance import Instance
-    from ticketstub.local_plex.domain.passwords import Passwords
+    from ticketstub.local_plex.domain.passwords import PasswordChecker
     from ticketstub.local_plex.storage.base import AccountRow
     from ticketstub.local_plex.storage.members import HomeRow
     from ticketstub.local_plex.world.schema import World
 
-MOST = 20
+MAX_ACCOUNTS = 20
 """How many accounts are shown; the others are counted."""
 
 
 class AccountSummary(msgspec.Struct, frozen=True, kw_only=True):
     """An account as a person needs it to try the local Plex by hand.
 
-    `ways` says by what it signs in. The secrets are `None` unless the summary was made with them; `code` is current.
+    `sign_in_methods` says by what it signs in. The secrets are `None` unless the summary was made with them; `code`
+    is current.
     """
 
     id: int
     name: str
     username: str
     email: str
-    ways: tuple[str, ...]
+    sign_in_methods: tuple[str, ...]
     password: Secret | None = None
     passcode: Secret | None = None
     code: Secret | None = None
@@ -46,7 +47,7 @@ class AccountSummary(msgspec.Struct, frozen=True, kw_only=True):
     server_tokens: tuple[tuple[str, Token], ...] = ()
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
+class InstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
     """The accounts of a local Plex: how many there are, the first of them, and how long their codes are current.
 
     `homes` has the names of the Homes that these are in, and of each one's members.
@@ -55,7 +56,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     count: int = 0
     accounts: tuple[AccountSummary, ...] = ()
     homes: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    seconds: int = 30
+    code_seconds_left: int = 30
 
 
 class Overview:
@@ -63,104 +64,114 @@ class Overview:
 
     Args:
         world: its world.
-        secrets: whether secrets are shown: yes for the demonstration, for another world only if its owner said so.
-        invented: whether the world is the demonstration: its secrets may be shown to any client.
+        show_secrets: whether secrets are shown: yes for the demonstration, for another world only if its owner said so.
+        is_demo: whether the world is the demonstration: its secrets may be shown to any client.
     """
 
-    def __init__(self, world: World, *, secrets: bool, invented: bool) -> None:
+    def __init__(self, world: World, *, show_secrets: bool, is_demo: bool) -> None:
         self.world = world
-        self.secrets = secrets
-        self.invented = invented
-        self.at_start = Summary()
+        self.show_secrets = show_secrets
+        self.is_demo = is_demo
+        self.initial_summary = InstanceSummary()
         """The summary of the moment in which the local Plex started."""
-        self._known: dict[int, WorldAccount | WorldManaged] = {account.id: account for account in world.accounts}
-        self._known |= {managed.id: managed for home in world.homes for managed in home.managed}
-        self._works: dict[tuple[str, str], bool] = {}
-        self._all_work = False
+        self._world_accounts: dict[int, WorldAccount | WorldManaged] = {
+            account.id: account for account in world.accounts
+        }
+        self._world_accounts |= {managed.id: managed for home in world.homes for managed in home.managed}
+        self._verified: dict[tuple[str, str], bool] = {}
+        self._trust_world = False
 
-    async def begin(self, instance: Instance, *, seeded: bool) -> None:
+    async def create_initial_summary(self, instance: Instance, *, seeded: bool) -> None:
         """Make the first summary.
 
         Args:
             instance: the local Plex.
             seeded: whether its database was made of this world a moment ago, so that all passwords are right.
         """
-        self._all_work = seeded
-        self.at_start = await self.summarise(instance, secrets=self.secrets)
-        self._all_work = False
+        self._trust_world = seeded
+        self.initial_summary = await self.summarise(instance, include_secrets=self.show_secrets)
+        self._trust_world = False
 
-    def knows(self, account_id: int) -> bool:
+    def is_world_account(self, account_id: int) -> bool:
         """Tell whether an account is one of the world."""
-        return account_id in self._known
+        return account_id in self._world_accounts
 
-    async def summarise(self, instance: Instance, *, secrets: bool) -> Summary:
+    async def summarise(self, instance: Instance, *, include_secrets: bool) -> InstanceSummary:
         """Summarise the accounts as they are now."""
-        count, rows = await self._rows(instance)
-        accounts = [await self._account(instance, row, secrets=secrets) for row in rows]
-        found = [home for row in rows if (home := await instance.store.homes.of(row.id))]
-        homes = {home.id: (printable(home.name), tuple(_members(home))) for home in found}
-        seconds = SECONDS - instance.now() % SECONDS
-        return Summary(count=count, accounts=tuple(accounts), homes=tuple(homes.values()), seconds=seconds)
+        count, rows = await self._list_rows(instance)
+        accounts = [await self._summarise_account(instance, row, include_secrets=include_secrets) for row in rows]
+        found = [home for row in rows if (home := await instance.store.homes.find_home(row.id))]
+        homes = {home.id: (sanitize_text(home.name), tuple(_format_members(home))) for home in found}
+        seconds = STEP_SECONDS - instance.now() % STEP_SECONDS
+        return InstanceSummary(
+            count=count, accounts=tuple(accounts), homes=tuple(homes.values()), code_seconds_left=seconds
+        )
 
-    async def _rows(self, instance: Instance) -> tuple[int, list[AccountRow]]:
+    async def _list_rows(self, instance: Instance) -> tuple[int, list[AccountRow]]:
         """Return how many accounts there are, and the first ones: those of the world, in its order, then others."""
-        count, others = await instance.store.list_accounts(MOST)
-        first = [row for number in [*self._known][:MOST] if (row := await instance.store.account(number))]
-        return count, [*first, *(row for row in others if not self.knows(row.id))][:MOST]
+        count, others = await instance.store.list_accounts(MAX_ACCOUNTS)
+        first = [
+            row
+            for number in [*self._world_accounts][:MAX_ACCOUNTS]
+            if (row := await instance.store.find_account_by_id(number))
+        ]
+        return count, [*first, *(row for row in others if not self.is_world_account(row.id))][:MAX_ACCOUNTS]
 
-    async def _account(self, instance: Instance, row: AccountRow, *, secrets: bool) -> AccountSummary:
-        known, record = self._known.get(row.id), row.record
-        passcode = await instance.store.homes.passcode_hash(row.id)
-        token = await _if_alive(instance, row, known.token) if known else None
+    async def _summarise_account(self, instance: Instance, row: AccountRow, *, include_secrets: bool) -> AccountSummary:
+        world_account, record = self._world_accounts.get(row.id), row.record
+        passcode = await instance.store.homes.get_passcode_hash(row.id)
+        token = await _check_token(instance, row, world_account.token) if world_account else None
         summary = AccountSummary(
             id=row.id,
-            name=printable(record.friendly_name or record.title or record.username or str(row.id)),
-            username=printable(record.username or ""),
-            email=printable(record.email or ""),
-            ways=tuple(_ways(row, passcode, token)),
+            name=sanitize_text(record.friendly_name or record.title or record.username or str(row.id)),
+            username=sanitize_text(record.username or ""),
+            email=sanitize_text(record.email or ""),
+            sign_in_methods=tuple(_list_sign_in_methods(row, passcode, token)),
         )
-        if not secrets or known is None:
+        if not include_secrets or world_account is None:
             return summary
-        password = known.password if isinstance(known, WorldAccount) else None
+        password = world_account.password if isinstance(world_account, WorldAccount) else None
         return msgspec.structs.replace(
             summary,
-            password=await self._if_it_works(instance.passwords, row.password_hash, password),
-            passcode=await self._if_it_works(instance.passwords, passcode, known.passcode),
-            code=Secret(code) if (code := current_code(instance.keys, row, instance.now())) else None,
+            password=await self._check_secret(instance.passwords, row.password_hash, password),
+            passcode=await self._check_secret(instance.passwords, passcode, world_account.passcode),
+            code=Secret(code) if (code := generate_current_code(instance.keys, row, instance.now())) else None,
             token=token,
-            server_tokens=tuple([pair async for pair in self._server_tokens(instance, row)]),
+            server_tokens=tuple([pair async for pair in self._iter_server_tokens(instance, row)]),
         )
 
-    async def _server_tokens(self, instance: Instance, row: AccountRow) -> AsyncGenerator[tuple[str, Token]]:
+    async def _iter_server_tokens(self, instance: Instance, row: AccountRow) -> AsyncGenerator[tuple[str, Token]]:
         """Yield the tokens that the world gave the account for media servers of others."""
         for server in self.world.media_servers:
             for share in server.shares:
-                if token := await _if_alive(instance, row, share.token):
+                if token := await _check_token(instance, row, share.token):
                     yield server.name, token
 
-    async def _if_it_works(self, passwords: Passwords, stored: str | None, secret: Secret | None) -> Secret | None:
+    async def _check_secret(
+        self, passwords: PasswordChecker, stored: str | None, secret: Secret | None
+    ) -> Secret | None:
         """Return a password or passcode of the world unless it was changed since."""
         if stored is None or secret is None:
             return None
         pair = (stored, secret.reveal())
-        if pair not in self._works:
+        if pair not in self._verified:
             try:
-                self._works[pair] = self._all_work or await passwords.verify(stored, secret)
+                self._verified[pair] = self._trust_world or await passwords.verify(stored, secret)
             except Overloaded:  # not known now, and no reason to fail
                 return None
-        return secret if self._works[pair] else None
+        return secret if self._verified[pair] else None
 
 
-def _members(home: HomeRow) -> Iterable[str]:
+def _format_members(home: HomeRow) -> Iterable[str]:
     for member in home.members:
         record = member.account.record
-        name = printable(record.username or record.title or str(member.account.id))
-        kind = "administrator" if member.admin else "guest" if record.guest else ""
+        name = sanitize_text(record.username or record.title or str(member.account.id))
+        kind = "administrator" if member.is_admin else "guest" if record.guest else ""
         kind = kind or ("managed" if record.restricted else "")
         yield f"{name} ({kind})" if kind else name
 
 
-def _ways(row: AccountRow, passcode: str | None, token: Token | None) -> Iterable[str]:
+def _list_sign_in_methods(row: AccountRow, passcode: str | None, token: Token | None) -> Iterable[str]:
     facts: tuple[tuple[object, str], ...] = (
         (row.record.restricted, "managed user"),
         (row.password_hash, "password"),
@@ -169,11 +180,11 @@ def _ways(row: AccountRow, passcode: str | None, token: Token | None) -> Iterabl
         (token, f"token {token}"),  # by its fingerprint
         (row.disabled, "disabled"),
     )
-    return (text for there, text in facts if there)
+    return (text for applies, text in facts if applies)
 
 
-async def _if_alive(instance: Instance, row: AccountRow, token: Token | None) -> Token | None:
+async def _check_token(instance: Instance, row: AccountRow, token: Token | None) -> Token | None:
     if token is None:
         return None
-    found = await instance.store.find_token(instance.keys.digest(token.reveal()), instance.now())
-    return token if found is not None and found.account_id == row.id else None
+    token_row = await instance.store.find_token(instance.keys.digest(token.reveal()), instance.now())
+    return token if token_row is not None and token_row.account_id == row.id else None

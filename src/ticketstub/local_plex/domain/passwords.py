@@ -26,10 +26,10 @@ from ticketstub.tokens import Secret
 
 T = TypeVar("T")
 
-LONGEST = 1024
+MAX_PASSWORD_BYTES = 1024
 """Bytes of the longest password that is accepted."""
 
-WAITING = 16
+MAX_WAITING = 16
 """Jobs, or sign-ins to one account, that wait at most: half a second of work at 20 to 40 ms each."""
 
 _NICENESS = 5
@@ -39,13 +39,13 @@ class Overloaded(Exception):
     """There is more work than can be done soon; nothing was done."""
 
 
-COST = {"time_cost": 2, "memory_cost": 19456}  # rounds and KiB: OWASP's first choice, 20 to 40 ms each
+ARGON2_COST = {"time_cost": 2, "memory_cost": 19456}  # rounds and KiB: OWASP's first choice, 20 to 40 ms each
 _PHC = re.compile(
     r"\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,4}),p=(\d{1,4})\$([A-Za-z0-9+/]{11,64})\$([A-Za-z0-9+/]{16,128})"
 )
 
 
-def hash_fault(stored: str) -> str | None:
+def find_hash_fault(stored: str) -> str | None:
     """Say why a hash is not verified, or return `None`: one that is too costly could stop the whole machine."""
     match = _PHC.fullmatch(stored)
     if match is None:
@@ -58,68 +58,70 @@ def hash_fault(stored: str) -> str | None:
     return None
 
 
-class Passwords:
+class PasswordChecker:
     """Checks and hashes passwords.
 
     Args:
         workers: threads; by default one less than there are cores, at least one.
-        waiting: jobs that may wait while all threads are busy.
-        remembers: whether a world's passwords are remembered rather than hashed. That is for a database in memory: it
+        max_waiting: jobs that may wait while all threads are busy.
+        remember: whether a world's passwords are remembered rather than hashed. That is for a database in memory: it
             starts at once, and holds nothing that the world does not hold beside it.
     """
 
-    def __init__(self, workers: int | None = None, waiting: int = WAITING, *, remembers: bool = False) -> None:
+    def __init__(self, workers: int | None = None, max_waiting: int = MAX_WAITING, *, remember: bool = False) -> None:
         from argon2 import PasswordHasher  # a world is read without it
 
         workers = workers or max(1, (os.cpu_count() or 1) - 1)
-        self._hasher = PasswordHasher(COST["time_cost"], COST["memory_cost"], parallelism=1, hash_len=32, salt_len=16)
+        self._hasher = PasswordHasher(
+            ARGON2_COST["time_cost"], ARGON2_COST["memory_cost"], parallelism=1, hash_len=32, salt_len=16
+        )
         # Verifying against random bytes costs what any verification costs, and no password matches.
         random = "$".join(b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (16, 32))
-        self._dummy = f"$argon2id$v=19$m={COST['memory_cost']},t={COST['time_cost']},p=1${random}"
-        self._remembered: dict[str, Secret] | None = {} if remembers else None
-        self._pool = ThreadPoolExecutor(workers, "ticketstub-hashing", _step_back)
-        self._permits = threading.Semaphore(workers + waiting)
+        self._dummy = f"$argon2id$v=19$m={ARGON2_COST['memory_cost']},t={ARGON2_COST['time_cost']},p=1${random}"
+        self._remembered: dict[str, Secret] | None = {} if remember else None
+        self._pool = ThreadPoolExecutor(workers, "ticketstub-hashing", _lower_thread_priority)
+        self._permits = threading.Semaphore(workers + max_waiting)
         self._closed = False
 
-    async def verify(self, stored: str | None, password: Secret) -> bool:
+    async def verify(self, stored_hash: str | None, password: Secret) -> bool:
         """Tell whether a password belongs to a stored hash, at the cost of one verification in every case.
 
         Args:
-            stored: the hash, or `None` where there is no such account or it has no password.
+            stored_hash: the hash, or `None` where there is no such account or it has no password.
             password: what was typed.
 
         Raises:
             Overloaded: too many sign-ins wait; nothing was checked.
         """
-        return await self._do(lambda: self.verify_now(stored, password))
+        return await self._run_in_pool(lambda: self.verify_blocking(stored_hash, password))
 
     async def hash(self, password: Secret) -> str:
         """Return what to store for a password; raises `Overloaded` as `verify` does."""
-        return await self._do(lambda: self.hash_now(password))
+        return await self._run_in_pool(lambda: self.hash_blocking(password))
 
-    def verify_now(self, stored: str | None, password: Secret) -> bool:
+    def verify_blocking(self, stored_hash: str | None, password: Secret) -> bool:
         """Do what `verify` does on this very thread, which takes about 20 ms."""
         from argon2.exceptions import InvalidHashError, VerificationError  # as above
 
-        typed = _bytes(password)
-        if stored is None or len(typed) > LONGEST:
-            stored = ""
-        known = (self._remembered or {}).get(stored)
-        phc = stored if hash_fault(stored) is None else self._dummy
+        typed = _encode(password)
+        if stored_hash is None or len(typed) > MAX_PASSWORD_BYTES:
+            stored_hash = ""
+        known = (self._remembered or {}).get(stored_hash)
+        phc = stored_hash if find_hash_fault(stored_hash) is None else self._dummy
         try:
             self._hasher.verify(phc, typed)
         except (VerificationError, InvalidHashError):
-            return known is not None and hmac.compare_digest(_bytes(known), typed)
+            return known is not None and hmac.compare_digest(_encode(known), typed)
         return True
 
-    def hash_now(self, password: Secret) -> str:
+    def hash_blocking(self, password: Secret) -> str:
         """Do what `hash` does on this very thread, which takes about 20 ms."""
-        return self._hasher.hash(_bytes(password))
+        return self._hasher.hash(_encode(password))
 
-    def hash_of_world(self, password: Secret) -> str:
+    def hash_or_remember(self, password: Secret) -> str:
         """Return what to store for a password of a world: its hash, or a name under which it is remembered."""
         if self._remembered is None:
-            return self.hash_now(password)
+            return self.hash_blocking(password)
         name = "remembered:" + secrets.token_hex(16)
         self._remembered[name] = password
         return name
@@ -129,24 +131,24 @@ class Passwords:
         self._closed = True
         self._pool.shutdown(wait=False)
 
-    async def _do(self, work: Callable[[], T]) -> T:
+    async def _run_in_pool(self, work: Callable[[], T]) -> T:
         if self._closed or not self._permits.acquire(blocking=False):
             raise Overloaded
-        job = self._pool.submit(self._unless_closed, work)
+        job = self._pool.submit(self._run_unless_closed, work)
         job.add_done_callback(lambda _job: self._permits.release())
         return await asyncio.wrap_future(job)
 
-    def _unless_closed(self, work: Callable[[], T]) -> T:
+    def _run_unless_closed(self, work: Callable[[], T]) -> T:
         if self._closed:
             raise Overloaded
         return work()
 
 
-def _bytes(password: Secret) -> bytes:
+def _encode(password: Secret) -> bytes:
     return password.reveal().encode("utf-8", "surrogatepass")
 
 
-def _step_back() -> None:
+def _lower_thread_priority() -> None:
     """Leave the processor to the event loop first, where threads have a priority of their own (Linux).
 
     Not to every other program: with the lowest priority, a hash of 20 ms took seconds where both cores were busy.
@@ -157,7 +159,7 @@ def _step_back() -> None:
             os.setpriority(os.PRIO_PROCESS, thread, _NICENESS)
 
 
-class Turns:
+class KeyedLock:
     """One after the other, for each account by itself.
 
     Sign-ins to one account wait for each other, so that many right ones at once are not taken for guessing (each is
@@ -165,24 +167,24 @@ class Turns:
     a subject for which nobody waits.
 
     Args:
-        waiting: how many may wait for the one whose turn it is.
+        max_waiting: how many may wait for the one whose turn it is.
     """
 
-    def __init__(self, waiting: int = WAITING) -> None:
-        self._most = waiting + 1
+    def __init__(self, max_waiting: int = MAX_WAITING) -> None:
+        self._max_holders = max_waiting + 1
         self._locks: dict[str, asyncio.Lock] = {}
-        self._lengths = Counter[str]()
+        self._queue_lengths = Counter[str]()
 
     @contextlib.asynccontextmanager
-    async def of(self, subject: str) -> AsyncGenerator[None, None]:
+    async def hold(self, key: str) -> AsyncGenerator[None, None]:
         """Wait for one's turn and have it; raises `Overloaded` where too many wait."""
-        if self._lengths[subject] >= self._most:
+        if self._queue_lengths[key] >= self._max_holders:
             raise Overloaded
-        self._lengths[subject] += 1
+        self._queue_lengths[key] += 1
         try:
-            async with self._locks.setdefault(subject, asyncio.Lock()):
+            async with self._locks.setdefault(key, asyncio.Lock()):
                 yield
         finally:
-            self._lengths[subject] -= 1
-            if not self._lengths[subject]:
-                del self._lengths[subject], self._locks[subject]
+            self._queue_lengths[key] -= 1
+            if not self._queue_lengths[key]:
+                del self._queue_lengths[key], self._locks[key]

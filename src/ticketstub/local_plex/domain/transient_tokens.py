@@ -7,7 +7,7 @@ crowd of them is refused rather than allowed to push out those that live. Source
 
 from __future__ import annotations
 
-from ticketstub.local_plex.storage.seal import Keys
+from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.refusals import ServerError
 from ticketstub.tokens import Token
 
@@ -17,42 +17,42 @@ class TransientTokens:
 
     Args:
         keys: make tokens and their digests.
-        most: how many may be alive at once.
+        max_tokens: how many may be alive at once.
     """
 
-    def __init__(self, keys: Keys, most: int) -> None:
+    def __init__(self, keys: InstanceKeys, max_tokens: int) -> None:
         self._keys = keys
-        self._most = most
-        self._alive: dict[bytes, tuple[bytes, int]] = {}
+        self._max_tokens = max_tokens
+        self._tokens: dict[bytes, tuple[bytes, int]] = {}
 
-    def make(self, origin: bytes, ends: int, now: int) -> Token:
+    def issue(self, source_digest: bytes, expires_at: int, now: int) -> Token:
         """Make a token.
 
         Args:
-            origin: the digest of the account's or share's token that it stands for.
-            ends: when it ends, seconds since 1970.
+            source_digest: the digest of the account's or share's token that it stands for.
+            expires_at: when it ends, seconds since 1970.
             now: likewise.
 
         Raises:
             ServerError: too many are alive (503, ours).
         """
-        if len(self._alive) >= self._most:
-            self._alive = {digest: held for digest, held in self._alive.items() if held[1] > now}
-        if len(self._alive) >= self._most:
+        if len(self._tokens) >= self._max_tokens:
+            self._tokens = {digest: entry for digest, entry in self._tokens.items() if entry[1] > now}
+        if len(self._tokens) >= self._max_tokens:
             raise ServerError("The server cannot handle the request", status=503, code=1013)
-        text = self._keys.new_transient_token()
-        self._alive[self._keys.digest(text)] = (origin, ends)
-        return Token.received(text)
+        text = self._keys.generate_transient_token()
+        self._tokens[self._keys.digest(text)] = (source_digest, expires_at)
+        return Token.from_wire(text)
 
     def find(self, text: str, now: int) -> tuple[bytes, int] | None:
         """Return the digest that a token stands for and when it ends, or `None` where it is unknown or over."""
-        if not self._keys.well_formed_transient(text):
+        if not self._keys.is_transient_token_shaped(text):
             return None
-        held = self._alive.get(self._keys.digest(text))
-        return held if held is not None and held[1] > now else None
+        entry = self._tokens.get(self._keys.digest(text))
+        return entry if entry is not None and entry[1] > now else None
 
-    def end(self, text: str, now: int) -> bool:
+    def revoke(self, text: str, now: int) -> bool:
         """End a token at once; `False` if it is unknown or over."""
-        found = self.find(text, now) is not None
-        self._alive.pop(self._keys.digest(text), None)
-        return found
+        is_active = self.find(text, now) is not None
+        self._tokens.pop(self._keys.digest(text), None)
+        return is_active

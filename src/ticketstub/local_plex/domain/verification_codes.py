@@ -10,7 +10,7 @@ from base64 import b32decode
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
-from ticketstub.local_plex.storage.seal import VERIFICATION, Keys
+from ticketstub.local_plex.storage.seal import VERIFICATION_PURPOSE, InstanceKeys
 from ticketstub.tokens import Secret
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ticketstub.local_plex.storage.base import AccountRow
 
-SECONDS = 30
+STEP_SECONDS = 30
 """How long a code lasts."""
 
 
@@ -31,27 +31,27 @@ def normalize_secret(text: str) -> str:
     if not text.isascii():  # upper() makes ASCII letters of some others
         raise ValueError("base 32 is ASCII")
     letters = "".join(text.split()).rstrip("=").upper()
-    _decode(letters)
+    _decode_base32(letters)
     return letters
 
 
-def code_at(secret: Secret, now: float) -> str:
+def generate_code(secret: Secret, now: float) -> str:
     """Return the code that an authenticator app shows.
 
     Args:
         secret: the account's secret in base 32.
         now: seconds since 1970.
     """
-    return _codes(secret).generate(now).decode("ascii")
+    return _create_totp(secret).generate(now).decode("ascii")
 
 
-def current_code(keys: Keys, account: AccountRow, now: float) -> str | None:
+def generate_current_code(keys: InstanceKeys, account: AccountRow, now: float) -> str | None:
     """Return an account's code of now; `None` where it asks for no codes."""
     sealed = account.sealed_verification
-    return code_at(Secret(keys.unseal(sealed, VERIFICATION)), now) if sealed is not None else None
+    return generate_code(Secret(keys.unseal(sealed, VERIFICATION_PURPOSE)), now) if sealed is not None else None
 
 
-def matching_step(secret: Secret, code: Secret, now: int) -> int | None:
+def find_matching_step(secret: Secret, code: Secret, now: int) -> int | None:
     """Return the time step that a verification code belongs to, or `None` if the code is not valid now.
 
     Args:
@@ -60,22 +60,22 @@ def matching_step(secret: Secret, code: Secret, now: int) -> int | None:
         now: seconds since 1970.
     """
     typed = code.reveal().encode("utf-8", "surrogatepass")
-    codes, current = _codes(secret), now // SECONDS
+    codes, current = _create_totp(secret), now // STEP_SECONDS
     # One step of clock difference is allowed either way (RFC 6238, 5.2).
     steps = range(max(current - 1, 0), current + 2)
     # All are compared, so that the time taken does not tell which one matched.
-    matching = [step for step in steps if compare_digest(codes.generate(step * SECONDS), typed)]
+    matching = [step for step in steps if compare_digest(codes.generate(step * STEP_SECONDS), typed)]
     return max(matching, default=None)
 
 
-def _codes(secret: Secret) -> TOTP:
+def _create_totp(secret: Secret) -> TOTP:
     from cryptography.hazmat.primitives.hashes import SHA1  # only accounts that ask for codes need it
     from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
     # Plex's own secrets have 16 characters: 80 bits, fewer than the 128 that RFC 4226 asks for.
-    key = _decode(normalize_secret(secret.reveal()))
-    return TOTP(key, 6, SHA1(), SECONDS, enforce_key_length=False)  # noqa: S303  # as every authenticator app
+    key = _decode_base32(normalize_secret(secret.reveal()))
+    return TOTP(key, 6, SHA1(), STEP_SECONDS, enforce_key_length=False)  # noqa: S303  # as every authenticator app
 
 
-def _decode(letters: str) -> bytes:
+def _decode_base32(letters: str) -> bytes:
     return b32decode(letters + "=" * (-len(letters) % 8))

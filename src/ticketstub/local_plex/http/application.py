@@ -18,9 +18,9 @@ from time import perf_counter, time
 from typing import Protocol
 
 from ticketstub.local_plex.domain.passwords import Overloaded
-from ticketstub.local_plex.http.bodies import Bodies, Gone
-from ticketstub.local_plex.http.request import Asked, Headers, Receive, Scope, Send
-from ticketstub.local_plex.http.response import Answer
+from ticketstub.local_plex.http.bodies import BodyReader, ClientDisconnected
+from ticketstub.local_plex.http.request import Headers, IncomingRequest, Receive, Scope, Send
+from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.settings import Settings
 from ticketstub.local_plex.storage.base import StoreUnavailable
 from ticketstub.protocol.codec import Format
@@ -29,7 +29,7 @@ from ticketstub.refusals import Refusal, ServerError
 OnAnswer = Callable[[str, str, int, float, str], None]
 """Told of each answer: method, path of the route (`-` where there is none), status, milliseconds, request id."""
 
-Answering = Callable[[Asked], Awaitable[Answer]]
+RequestHandler = Callable[[IncomingRequest], Awaitable[OutgoingResponse]]
 """Answers a request whose head and body were read."""
 
 _log = logging.getLogger("ticketstub.local_plex")
@@ -38,14 +38,14 @@ _log = logging.getLogger("ticketstub.local_plex")
 class Site(Protocol):
     """A place that answers requests: plex.tv, or a media server."""
 
-    default: Format
-    traces: bool
+    default_format: Format
+    has_trace_headers: bool
 
-    async def answer(self, asked: Asked) -> Answer:
+    async def answer(self, request: IncomingRequest) -> OutgoingResponse:
         """Answer a request, or raise the refusal."""
         ...
 
-    def refuse(self, refusal: Refusal, asked: Asked) -> Answer:
+    def write_refusal(self, refusal: Refusal, request: IncomingRequest) -> OutgoingResponse:
         """Write a refusal as this place does."""
         ...
 
@@ -71,65 +71,74 @@ class App:
     ) -> None:
         self._plex_tv = plex_tv
         self._media_servers = media_servers
-        self._most = settings.head_bytes
-        self._bodies = Bodies(settings.body_bytes, settings.body_seconds)
+        self._max_head_bytes = settings.max_head_bytes
+        self._bodies = BodyReader(settings.max_body_bytes, settings.body_seconds)
         self._on_answer = on_answer
-        self._ids = _request_ids()
+        self._request_ids = _generate_request_ids()
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; see the ASGI specification."""
         if scope["type"] != "http":
             return
-        began = perf_counter()
+        started_at = perf_counter()
         address: tuple[str, int] = scope["server"]  # type: ignore[assignment]  # ASGI: host and port
         site = self._media_servers.get(address[1], self._plex_tv)
-        asked = Asked(scope, site.default)
+        request = IncomingRequest(scope, site.default_format)
         try:
-            answer = await self._answered(site, asked, scope, receive)
-        except Gone:
+            answer = await self._answer_safely(site, request, scope, receive)
+        except ClientDisconnected:
             return
-        await self._send(answer, asked, site, began, send)
+        await self._send(answer, request, site, started_at, send)
 
-    async def _answered(
-        self, site: Site, asked: Asked, scope: Scope, receive: Receive, answering: Answering | None = None
-    ) -> Answer:
-        """Answer, whatever happens, unless nobody is left to answer (`Gone`)."""
+    async def _answer_safely(
+        self,
+        site: Site,
+        request: IncomingRequest,
+        scope: Scope,
+        receive: Receive,
+        handler: RequestHandler | None = None,
+    ) -> OutgoingResponse:
+        """Answer, whatever happens, unless nobody is left to answer (`ClientDisconnected`)."""
         try:
-            asked.read_head(scope["headers"], self._most)  # type: ignore[arg-type]  # ASGI: pairs of bytes
-            await self._bodies.read(asked, receive)
-            return await (answering or site.answer)(asked)
-        except Gone:
+            request.parse_head(scope["headers"], self._max_head_bytes)  # type: ignore[arg-type]  # ASGI: pairs of bytes
+            await self._bodies.read(request, receive)
+            return await (handler or site.answer)(request)
+        except ClientDisconnected:
             raise
         except Refusal as refusal:
-            return _ending(site.refuse(refusal, asked), refusal)
+            return _add_retry_after(site.write_refusal(refusal, request), refusal)
         except (Overloaded, StoreUnavailable):
             busy = ServerError("The server cannot handle the request", status=503, code=1013)
-            return _ending(site.refuse(busy, asked), busy)
+            return _add_retry_after(site.write_refusal(busy, request), busy)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client gets an answer and no details
-            _log.error("%s %s failed: %s", asked.method, asked.template, _places(error))  # see _places
-            return site.refuse(ServerError(), asked)
+            _log.error(
+                "%s %s failed: %s", request.method, request.path_template, _describe_failure(error)
+            )  # see _places
+            return site.write_refusal(ServerError(), request)
 
-    async def _send(self, answer: Answer, asked: Asked, site: Site, began: float, send: Send) -> None:
-        request_id = next(self._ids)
-        headers = [*answer.headers, (b"date", _date(int(self._clock())))]
+    async def _send(
+        self, answer: OutgoingResponse, request: IncomingRequest, site: Site, started_at: float, send: Send
+    ) -> None:
+        request_id = next(self._request_ids)
+        headers = [*answer.headers, (b"date", _format_date(int(self._clock())))]
         if answer.status != 204:  # which has none (RFC 9110, 8.6)
             headers.append((b"content-length", b"%d" % len(answer.body)))
-        if site.traces:
+        if site.has_trace_headers:
             headers.append((b"x-request-id", request_id.encode()))
-            headers.append((b"x-runtime", b"%.6f" % (perf_counter() - began)))
-        if answer.closes or not asked.keeps_alive:
+            headers.append((b"x-runtime", b"%.6f" % (perf_counter() - started_at)))
+        if answer.closes_connection or not request.keep_alive:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if asked.bodiless else answer.body})
+        await send({"type": "http.response.body", "body": b"" if request.is_head else answer.body})
         if self._on_answer is not None:
-            milliseconds = (perf_counter() - began) * 1000
-            method = "HEAD" if asked.bodiless else asked.method
-            self._on_answer(method, asked.template, answer.status, milliseconds, request_id)
+            milliseconds = (perf_counter() - started_at) * 1000
+            method = "HEAD" if request.is_head else request.method
+            self._on_answer(method, request.path_template, answer.status, milliseconds, request_id)
 
 
 @lru_cache(maxsize=2)
-def _date(second: int) -> bytes:
+def _format_date(second: int) -> bytes:
     """Write a Date (RFC 9110, 5.6.7), once a second.
 
     It is by the instance's own clock: a client learns from it what Plex's clock shows (a PIN's end, the time in a
@@ -138,7 +147,7 @@ def _date(second: int) -> bytes:
     return formatdate(second, usegmt=True).encode()
 
 
-def _ending(answer: Answer, refusal: Refusal) -> Answer:
+def _add_retry_after(answer: OutgoingResponse, refusal: Refusal) -> OutgoingResponse:
     """Add what goes with some refusals wherever they happen."""
     if refusal.status == 503:
         retry: Headers = [(b"retry-after", b"1")]
@@ -146,14 +155,14 @@ def _ending(answer: Answer, refusal: Refusal) -> Answer:
     return answer
 
 
-def _places(error: BaseException) -> str:
+def _describe_failure(error: BaseException) -> str:
     """Say what went wrong and where, without the message: that may hold what a client sent."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     path = " > ".join(f"{frame.filename.rpartition('ticketstub')[2]}:{frame.lineno}" for frame in frames)
     return f"{type(error).__name__} at {path}"
 
 
-def _request_ids() -> Iterator[str]:
+def _generate_request_ids() -> Iterator[str]:
     """Number the answers, in the shape of plex.tv's ids: one random start an instance, then counting."""
     start = str(uuid.uuid4())[:24]
     return (f"{start}{number:012x}" for number in itertools.count(1))

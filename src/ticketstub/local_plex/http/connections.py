@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from ticketstub.local_plex.http.request import Scope
-from ticketstub.local_plex.http.response import STAND_IN
+from ticketstub.local_plex.http.response import LOCAL_PLEX_HEADER
 from ticketstub.local_plex.settings import Settings
 
 Application = Callable[..., Awaitable[None]]
@@ -30,21 +30,21 @@ Application = Callable[..., Awaitable[None]]
 BACKLOG = 512
 """How many connections may wait to be accepted."""
 
-MOST_QUEUED = 16
+MAX_QUEUED_REQUESTS = 16
 """How many requests may wait on one connection behind the one that is being answered (HTTP pipelining)."""
 
 # The parser reads everything that it is given. Small pieces let a connection be closed before all of its requests are
 # parsed, and are how precisely the size of an unfinished head is known.
-_PIECE = 1024
+_PIECE_SIZE = 1024
 
-_OFFER = re.compile(rb"(?im)^upgrade(?=[ \t]*:)")
+_UPGRADE_FIELD = re.compile(rb"(?im)^upgrade(?=[ \t]*:)")
 
 
-def library_config(app: Application, settings: Settings) -> uvicorn.Config:
+def build_uvicorn_config(app: Application, settings: Settings) -> uvicorn.Config:
     """Return the server library's configuration for an application, ready to be used."""
     config = uvicorn.Config(
         app,
-        http=Connection,
+        http=HttpConnection,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -52,15 +52,15 @@ def library_config(app: Application, settings: Settings) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         date_header=False,  # the application writes it, by its own clock
-        headers=[STAND_IN],
-        limit_concurrency=settings.connections,
+        headers=[LOCAL_PLEX_HEADER],
+        limit_concurrency=settings.max_connections,
         timeout_keep_alive=settings.keep_alive_seconds,
     )
     config.load()
     return config
 
 
-class Connection(HttpToolsProtocol):
+class HttpConnection(HttpToolsProtocol):
     """One connection.
 
     Args:
@@ -76,55 +76,55 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, state, {})
         self._settings = settings
         self._keep_alive = keep_alive
-        self._late: asyncio.TimerHandle | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
         self._in_head = self._in_body = False
-        self._head = self._piece = 0
-        self._looked_at: object = None
-        self._left = 0
+        self._head_bytes = self._piece_bytes = 0
+        self._checked_cycle: object = None
+        self._unread_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base has it
         """Begin, with the idle time of this port."""
         super().connection_made(transport)
         port = self.server[1] if self.server else None
         self.timeout_keep_alive = self._keep_alive.get(port or 0, self.timeout_keep_alive)
-        self._await_head()
+        self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
-        self._stop_clock()
+        self._cancel_head_timer()
         super().connection_lost(exc)
 
-    def end(self) -> None:
+    def close_gracefully(self) -> None:
         """Close once what was asked is answered; at once where nothing was, or a body is still to come."""
         if self._in_body:
             self.transport.abort()
         else:
             self.shutdown()
 
-    def close_if_it_serves(self, scope: Scope) -> None:
+    def close_if_serving(self, scope: Scope) -> None:
         """End this connection if a request came on it: once what was sent has left, or by a reset if nothing was."""
         if self.client != scope["client"] or self.server != scope["server"]:
             return
         if self.cycle.response_started:
             self.transport.close()
         else:
-            reset(self.transport)
+            reset_connection(self.transport)
 
     def on_message_begin(self) -> None:
         """Note that a head begins: what came before it in this piece is not part of it."""
-        self._in_head, self._head = True, -self._piece
+        self._in_head, self._head_bytes = True, -self._piece_bytes
         if not self.transport.is_closing():
             super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Note that a head is over; close the connection if too many requests wait on it."""
         self._in_head, self._in_body = False, True
-        self._stop_clock()
+        self._cancel_head_timer()
         if self.transport.is_closing():
             return
         super().on_headers_complete()
-        if len(self.pipeline) > MOST_QUEUED:
-            reset(self.transport)  # what was sent is of no use to a client that did not wait for it
+        if len(self.pipeline) > MAX_QUEUED_REQUESTS:
+            reset_connection(self.transport)  # what was sent is of no use to a client that did not wait for it
 
     def on_message_complete(self) -> None:
         """Note that a body is over."""
@@ -133,48 +133,50 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse piece by piece, and count the bytes of a head that is not over; the application counts whole heads."""
-        for piece in _pieces(data):
-            self._piece = len(piece)
-            super().data_received(piece if self._in_body else _without_offer(piece))
-            self._head += len(piece)
-            if self._in_head and self._head > self._settings.head_bytes:
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        for piece in _split_pieces(data):
+            self._piece_bytes = len(piece)
+            super().data_received(piece if self._in_body else _mask_upgrade(piece))
+            self._head_bytes += len(piece)
+            if self._in_head and self._head_bytes > self._settings.max_head_bytes:
+                self._send_refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             if self.transport.is_closing():
                 return
-        asked = self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]  # unset first
-        if self._late is None and self.timeout_keep_alive_task is None and not asked:  # no clock of the library runs
-            self._await_head()
+        is_responding = self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]  # unset first
+        if (
+            self._head_timer is None and self.timeout_keep_alive_task is None and not is_responding
+        ):  # no clock of the library runs
+            self._start_head_timer()
 
-    def check_reading(self) -> None:
+    def drop_if_stalled(self) -> None:
         """Drop a client that since the last look has read nothing of the same answer; a slow one has until the next."""
-        left = self.transport.get_write_buffer_size()
-        if self._looked_at == self.cycle and 0 < self._left <= left:
-            reset(self.transport)
-        self._looked_at, self._left = self.cycle, left
+        unread_bytes = self.transport.get_write_buffer_size()
+        if self._checked_cycle == self.cycle and 0 < self._unread_bytes <= unread_bytes:
+            reset_connection(self.transport)
+        self._checked_cycle, self._unread_bytes = self.cycle, unread_bytes
 
-    def _await_head(self) -> None:
-        self._late = self.loop.call_later(self._settings.head_seconds, self._head_is_late)
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.loop.call_later(self._settings.head_seconds, self._on_head_timeout)
 
-    def _stop_clock(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _cancel_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
-    def _head_is_late(self) -> None:
-        self._late = None
+    def _on_head_timeout(self) -> None:
+        self._head_timer = None
         if self._in_head:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+            self._send_refusal(HTTPStatus.REQUEST_TIMEOUT)
         else:
             self.transport.close()
 
-    def _refuse(self, status: HTTPStatus) -> None:
+    def _send_refusal(self, status: HTTPStatus) -> None:
         fields = b"".join(b"%s: %s\r\n" % pair for pair in self.server_state.default_headers)
         ending = b"connection: close\r\ncontent-length: 0\r\n\r\n"
         self.transport.write(b"HTTP/1.1 %d %s\r\n%s%s" % (status, status.phrase.encode(), fields, ending))
         self.transport.close()
 
 
-def reset(transport: asyncio.Transport) -> None:
+def reset_connection(transport: asyncio.Transport) -> None:
     """End a connection so that the other side is told of a failure, not of an end."""
     connection = transport.get_extra_info("socket")
     if connection is not None:
@@ -182,19 +184,19 @@ def reset(transport: asyncio.Transport) -> None:
     transport.abort()
 
 
-def _pieces(data: bytes) -> Iterator[bytes]:
+def _split_pieces(data: bytes) -> Iterator[bytes]:
     """Cut data into pieces, between two lines where that is possible."""
     start = 0
     while start < len(data):
-        end = start + _PIECE
+        end = start + _PIECE_SIZE
         if end < len(data):
             end = data.rfind(b"\n", start, end) + 1 or end
         yield data[start:end]
         start = end
 
 
-def _without_offer(data: bytes) -> bytes:
+def _mask_upgrade(data: bytes) -> bytes:
     if b"pgrade" not in data and b"PGRADE" not in data:
         return data
     head, end, body = data.partition(b"\r\n\r\n")
-    return _OFFER.sub(b"x-offer", head) + end + body
+    return _UPGRADE_FIELD.sub(b"x-offer", head) + end + body

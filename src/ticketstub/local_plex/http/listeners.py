@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from ticketstub.local_plex.domain.addresses import plex_direct_digits, plex_direct_name
+from ticketstub.local_plex.domain.addresses import build_plex_direct_authority, derive_plex_direct_id
 from ticketstub.tokens import Secret
 
 if TYPE_CHECKING:
     from ticketstub.local_plex.storage.base import MediaServerRow
 
 
-ON_THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # told apart, not listened on
+LOOPBACK_FOR_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # told apart, not listened on
 """Where this machine itself reaches what listens on all its addresses."""
 
 
-class Secure(NamedTuple):
+class TlsConfig(NamedTuple):
     """How a local Plex answers https too, on every port beside plain http.
 
     Attributes:
@@ -35,11 +35,11 @@ class Secure(NamedTuple):
         ports: more ports of plex.tv's; 0 takes a free one.
     """
 
-    context: Callable[[Sequence[str]], ssl.SSLContext]
+    create_context: Callable[[Sequence[str]], ssl.SSLContext]
     ports: tuple[int, ...] = (443, 80)
 
 
-class Control(NamedTuple):
+class ControlConfig(NamedTuple):
     """Where the control API is to answer: its key, and a port; 0 takes a free one."""
 
     key: Secret
@@ -57,15 +57,16 @@ class RunningMediaServer(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def url(self) -> str:
         """Its base address."""
-        return url_of(self.host, self.port)
+        return build_base_url(self.host, self.port)
 
     @property
     def https_url(self) -> str:
         """Its base address by https, where that is answered: the name below plex.direct, for an IPv4 address."""
-        return f"https://{plex_direct_name(plex_direct_digits(self.machine_identifier), self.host, self.port)}"
+        plex_direct_id = derive_plex_direct_id(self.machine_identifier)
+        return f"https://{build_plex_direct_authority(plex_direct_id, self.host, self.port)}"
 
 
-class Places:
+class Listeners:
     """The addresses of one local Plex. Constructing it takes none.
 
     Args:
@@ -86,7 +87,7 @@ class Places:
         more_ports: tuple[int, ...],
         advertise: str | None,
         media_port: int | None,
-        control: Control | None,
+        control: ControlConfig | None,
     ) -> None:
         self.host = host
         self.port: int = port
@@ -103,17 +104,17 @@ class Places:
     @property
     def url(self) -> str:
         """The base address of plex.tv's API, once started."""
-        return url_of(self.host, self.port)
+        return build_base_url(self.host, self.port)
 
     @property
     def control_url(self) -> str | None:
         """The base address of the control API, once started; `None` where it is not asked for."""
-        return url_of(self.host, self.control.port) if self.control else None
+        return build_base_url(self.host, self.control.port) if self.control else None
 
     @property
-    def reached_at(self) -> str:
+    def advertised_host(self) -> str:
         """The address that media servers are listed at."""
-        return self._advertise or ON_THIS_MACHINE.get(self.host, self.host)
+        return self._advertise or LOOPBACK_FOR_WILDCARD.get(self.host, self.host)
 
     def media_server(self, name: str) -> RunningMediaServer:
         """Return a media server by its name or machine identifier; raises `LookupError` where there is none."""
@@ -122,44 +123,44 @@ class Places:
                 return server
         raise LookupError(f"no media server is called {name!r}")
 
-    def take_plex_tv(self, sockets: contextlib.ExitStack) -> list[socket.socket]:
+    def bind_plex_tv(self, sockets: contextlib.ExitStack) -> list[socket.socket]:
         """Take plex.tv's ports; raises `ListenError`, as below."""
         ports = (self.port, *(port for port in self.more_ports if port == 0 or port != self.port))
-        taken = [self._take(port, sockets) for port in ports]
-        self.port, *more = [each.getsockname()[1] for each in taken]
-        self.more_ports = tuple(more)
-        return taken
+        listeners = [self._listen(port, sockets) for port in ports]
+        self.port, *extra_ports = [each.getsockname()[1] for each in listeners]
+        self.more_ports = tuple(extra_ports)
+        return listeners
 
-    def take_the_rest(self, rows: Sequence[MediaServerRow], sockets: contextlib.ExitStack) -> list[socket.socket]:
+    def bind_other_ports(self, rows: Sequence[MediaServerRow], sockets: contextlib.ExitStack) -> list[socket.socket]:
         """Take each media server's port, the named ones first so that no other is in their way, and control's."""
         from ticketstub.local_plex.http.server import ListenError  # loaded only to be run
 
-        free, found = self._open_ports(rows), dict[str, socket.socket]()
+        free_ports, listeners = self._iter_free_ports(rows), dict[str, socket.socket]()
         for row in sorted(rows, key=lambda row: row.port is None):
             if row.port and row.port in {self.port, *self.more_ports}:
                 raise ListenError(f"port {row.port} is {row.name}'s in the world: name another one for plex.tv's API")
-            found[row.machine_identifier] = self._take(row.port or next(free), sockets)
+            listeners[row.machine_identifier] = self._listen(row.port or next(free_ports), sockets)
         self.media_servers = tuple(
             RunningMediaServer(
                 name=row.name,
                 machine_identifier=row.machine_identifier,
                 host=self._advertise or self.host,
-                port=found[row.machine_identifier].getsockname()[1],
+                port=listeners[row.machine_identifier].getsockname()[1],
             )
             for row in rows
         )
         if self.control is None:
-            return [*found.values()]
-        listener = self._take(self.control.port, sockets)
+            return [*listeners.values()]
+        listener = self._listen(self.control.port, sockets)
         self.control = self.control._replace(port=listener.getsockname()[1])
-        return [*found.values(), listener]
+        return [*listeners.values(), listener]
 
-    def _take(self, port: int, sockets: contextlib.ExitStack) -> socket.socket:
+    def _listen(self, port: int, sockets: contextlib.ExitStack) -> socket.socket:
         from ticketstub.local_plex.http.server import listen  # likewise
 
         return sockets.enter_context(listen(self.host, port))
 
-    def _open_ports(self, rows: Sequence[MediaServerRow]) -> Iterator[int]:
+    def _iter_free_ports(self, rows: Sequence[MediaServerRow]) -> Iterator[int]:
         """Yield a port for each media server that has none in the world."""
         taken = {self.port, *self.more_ports, self.control.port if self.control else 0, *(row.port for row in rows)} - {
             0
@@ -169,22 +170,22 @@ class Places:
                 yield port
 
 
-def url_of(host: str, port: int) -> str:
+def build_base_url(host: str, port: int) -> str:
     """Return the base address of what answers at a host's port."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def found_address(host: str) -> str | None:
+def find_private_address(host: str) -> str | None:
     """Return this machine's private address in its network, as a container has one, where `host` is all of them."""
     if host != "0.0.0.0":  # noqa: S104  # told apart, not listened on
         return None
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # nothing is sent: it only tells which of its addresses would be used
-            found = str(probe.getsockname()[0])
+            address = str(probe.getsockname()[0])
         except OSError:  # a network that leads nowhere
-            found = ""
-    if not found:
+            address = ""
+    if not address:
         with contextlib.suppress(OSError):
-            found = socket.gethostbyname(socket.gethostname())
-    return found if found and ip_address(found).is_private else "127.0.0.1"
+            address = socket.gethostbyname(socket.gethostname())
+    return address if address and ip_address(address).is_private else "127.0.0.1"

@@ -10,13 +10,13 @@ from __future__ import annotations
 from ticketstub.local_plex.http.request import Headers
 from ticketstub.protocol.codec import Format
 
-STAND_IN = ("X-Ticketstub", "local")
+LOCAL_PLEX_HEADER = ("X-Ticketstub", "local")
 
-_METHODS = b"GET, POST, PUT, PATCH, HEAD, DELETE, OPTIONS"
-_ALWAYS: Headers = [
+_ALLOWED_METHODS = b"GET, POST, PUT, PATCH, HEAD, DELETE, OPTIONS"
+_COMMON_HEADERS: Headers = [
     (b"vary", b"Origin"),
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-methods", _METHODS),
+    (b"access-control-allow-methods", _ALLOWED_METHODS),
     (b"access-control-expose-headers", b"Location"),
     (b"access-control-max-age", b"86400"),
     (b"referrer-policy", b"origin-when-cross-origin"),
@@ -24,35 +24,35 @@ _ALWAYS: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"SAMEORIGIN"),
 ]
-_FRESH: Headers = [(b"cache-control", b"max-age=0, private, must-revalidate"), *_ALWAYS]
-_UNKEPT: Headers = [(b"cache-control", b"no-cache"), *_ALWAYS]
+_REVALIDATE_HEADERS: Headers = [(b"cache-control", b"max-age=0, private, must-revalidate"), *_COMMON_HEADERS]
+_NO_CACHE_HEADERS: Headers = [(b"cache-control", b"no-cache"), *_COMMON_HEADERS]
 
 
-def _typed(fields: Headers, media_type: str) -> Headers:
-    return [(b"content-type", media_type.encode()), *fields]
+def _add_content_type(headers: Headers, media_type: str) -> Headers:
+    return [(b"content-type", media_type.encode()), *headers]
 
 
-PLEX_TV = {form: _typed(_FRESH, form.media_type) for form in Format}
+PLEX_TV_HEADERS = {form: _add_content_type(_REVALIDATE_HEADERS, form.media_type) for form in Format}
 """The fields of plex.tv's answers, by format."""
 
-PLEX_TV_401 = {form: _typed(_UNKEPT, form.media_type) for form in Format}
+PLEX_TV_401_HEADERS = {form: _add_content_type(_NO_CACHE_HEADERS, form.media_type) for form in Format}
 """The fields of its 401, which is not kept."""
 
-PLEX_TV_EMPTY = _FRESH
+PLEX_TV_BODILESS_HEADERS = _REVALIDATE_HEADERS
 """The fields of its answers without body."""
 
-_MEDIA_SERVER: Headers = [(b"x-plex-protocol", b"1.0"), (b"cache-control", b"no-cache")]
-MEDIA_SERVER = {
-    Format.XML: _typed(_MEDIA_SERVER, "text/xml;charset=utf-8"),
-    Format.JSON: _typed(_MEDIA_SERVER, "application/json"),
+_MEDIA_SERVER_COMMON_HEADERS: Headers = [(b"x-plex-protocol", b"1.0"), (b"cache-control", b"no-cache")]
+MEDIA_SERVER_HEADERS = {
+    Format.XML: _add_content_type(_MEDIA_SERVER_COMMON_HEADERS, "text/xml;charset=utf-8"),
+    Format.JSON: _add_content_type(_MEDIA_SERVER_COMMON_HEADERS, "application/json"),
 }
 """The fields of a media server's answers, by format."""
 
-MEDIA_SERVER_PAGE = _typed(_MEDIA_SERVER, "text/html")
+MEDIA_SERVER_HTML_HEADERS = _add_content_type(_MEDIA_SERVER_COMMON_HEADERS, "text/html")
 """The fields of its refusals."""
 
 
-class Answer:
+class OutgoingResponse:
     """One answer.
 
     Attributes:
@@ -62,10 +62,10 @@ class Answer:
         closes: whether the connection ends with it.
     """
 
-    __slots__ = ("body", "closes", "headers", "status")
+    __slots__ = ("body", "closes_connection", "headers", "status")
 
-    def __init__(self, status: int, headers: Headers, body: bytes, *, closes: bool = False) -> None:
+    def __init__(self, status: int, headers: Headers, body: bytes, *, closes_connection: bool = False) -> None:
         self.status = status
         self.headers = headers
         self.body = body
-        self.closes = closes
+        self.closes_connection = closes_connection

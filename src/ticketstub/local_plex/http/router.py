@@ -10,26 +10,26 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, Literal, TypeVar
 
-from ticketstub.local_plex.http.negotiation import without_suffix
-from ticketstub.local_plex.http.request import Asked
-from ticketstub.local_plex.http.response import Answer
+from ticketstub.local_plex.http.negotiation import split_suffix
+from ticketstub.local_plex.http.request import IncomingRequest
+from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.storage.base import TokenKind
-from ticketstub.protocol.call import Call, from_parameters
+from ticketstub.protocol.call import Call, read_call
 from ticketstub.protocol.codec import Format
 
-Place = TypeVar("Place")
-Caller = TypeVar("Caller")
-V = TypeVar("V")
-C = TypeVar("C", bound="Call[Any]")  # what it is answered with, its handler says
+ServerT = TypeVar("ServerT")
+CallerT = TypeVar("CallerT")
+ValueT = TypeVar("ValueT")
+CallT = TypeVar("CallT", bound="Call[Any]")  # what it is answered with, its handler says
 
-Identifier = Literal["required", "disputed", "not asked", "by the handler"]
+IdentifierRule = Literal["required", "disputed", "not asked", "by the handler"]
 Dialect = Literal["v2", "legacy"]
 ANY_METHOD = "*"
-ANYBODY: frozenset[TokenKind] = frozenset({"account", "jwt", "server"})
+DEFAULT_TOKEN_KINDS: frozenset[TokenKind] = frozenset({"account", "jwt", "server"})
 """The kinds of token that plex.tv takes where a route says nothing else; a server's shared token is none (ours)."""
 
 
-class Visit(Generic[Place, Caller]):
+class RequestContext(Generic[ServerT, CallerT]):
     """One request being answered.
 
     Attributes:
@@ -39,136 +39,137 @@ class Visit(Generic[Place, Caller]):
         token: that token, as it was sent.
     """
 
-    __slots__ = ("asked", "caller", "place", "token")
-    caller: Caller
+    __slots__ = ("caller", "request", "server", "token")
+    caller: CallerT
     token: str
 
-    def __init__(self, place: Place, asked: Asked) -> None:
-        self.place = place
-        self.asked = asked
+    def __init__(self, server: ServerT, request: IncomingRequest) -> None:
+        self.server = server
+        self.request = request
 
 
-class Route(Generic[Place, Caller]):
+class Route(Generic[ServerT, CallerT]):
     """One call that can be asked, and its handler.
 
     Args:
-        kind: the call.
-        handle: answers it; with the reply's value, or with a whole `Answer` where that is none of JSON and XML.
+        call_type: the call.
+        handle: answers it; with the reply's value, or with a whole `OutgoingResponse` where that is none of JSON and
+            XML.
         read: reads the call from a request; by default from the query (of a GET from a form, too), or from the body
             where the call says so.
         write: writes the reply; by default the call does.
-        allow: refuses callers that this call is not for, before its parameters are looked at.
-        identifier: whether the request must name a client, and whether its handler is the one to say so.
-        kinds: the kinds of token that may ask; any other is refused as unknown.
+        authorize: refuses callers that this call is not for, before its parameters are looked at.
+        client_identifier: whether the request must name a client, and whether its handler is the one to say so.
+        token_kinds: the kinds of token that may ask; any other is refused as unknown.
         dialect: how it says no: as plex.tv's v2, or as its older API.
-        form: the one format of its answers, whatever is asked for.
+        response_format: the one format of its answers, whatever is asked for.
         any_method: whether every HTTP method is taken (documented for one call).
     """
 
     __slots__ = (
-        "_allow",
+        "_authorize",
         "_handle",
         "_read",
         "_write",
+        "call_type",
+        "client_identifier",
         "dialect",
-        "form",
-        "identifier",
-        "kind",
-        "kinds",
+        "has_custom_reader",
         "method",
         "needs_token",
-        "reads_itself",
+        "path_template",
+        "response_format",
         "status",
-        "template",
+        "token_kinds",
     )
 
     def __init__(
         self,
-        kind: type[C],
-        handle: Callable[[Visit[Place, Caller], C], Awaitable[V | Answer]],
+        call_type: type[CallT],
+        handle: Callable[[RequestContext[ServerT, CallerT], CallT], Awaitable[ValueT | OutgoingResponse]],
         *,
-        read: Callable[[Asked], C] | None = None,
-        write: Callable[[V, Visit[Place, Caller]], bytes] | None = None,
-        allow: Callable[[Place, Caller], None] | None = None,
-        identifier: Identifier = "not asked",
-        kinds: frozenset[TokenKind] = ANYBODY,
+        read: Callable[[IncomingRequest], CallT] | None = None,
+        write: Callable[[ValueT, RequestContext[ServerT, CallerT]], bytes] | None = None,
+        authorize: Callable[[ServerT, CallerT], None] | None = None,
+        client_identifier: IdentifierRule = "not asked",
+        token_kinds: frozenset[TokenKind] = DEFAULT_TOKEN_KINDS,
         dialect: Dialect = "v2",
-        form: Format | None = None,
+        response_format: Format | None = None,
         any_method: bool = False,
     ) -> None:
-        self.kind: type[Call[Any]] = kind
-        self.method = ANY_METHOD if any_method else kind.http.method
-        self.template = without_suffix(kind.http.path)[0] or kind.http.path
-        self.kinds = kinds
+        self.call_type: type[Call[Any]] = call_type
+        self.method = ANY_METHOD if any_method else call_type.http.method
+        self.path_template = split_suffix(call_type.http.path)[0] or call_type.http.path
+        self.token_kinds = token_kinds
         self.dialect: Dialect = dialect
-        self.form = form
-        self.needs_token = kind.http.needs_token
-        self.status = kind.http.status
-        self.identifier = identifier
+        self.response_format = response_format
+        self.needs_token = call_type.http.needs_token
+        self.status = call_type.http.status
+        self.client_identifier = client_identifier
         # What a handler returns is what its own call writes: checked by the types above, forgotten in the table.
-        self._read: Callable[[Asked], Call[Any]] = read or _reader(kind)
-        self.reads_itself = read is not None
+        self._read: Callable[[IncomingRequest], Call[Any]] = read or _make_reader(call_type)
+        self.has_custom_reader = read is not None
         self._handle: Callable[..., Awaitable[object]] = handle
         self._write: Callable[..., bytes] | None = write
-        self._allow = allow
+        self._authorize = authorize
 
-    async def reply(self, visit: Visit[Place, Caller]) -> bytes | Answer:
+    async def reply(self, context: RequestContext[ServerT, CallerT]) -> bytes | OutgoingResponse:
         """Answer a visit with the bytes of the reply, or the handler's own answer; raises what handlers raise."""
-        if self._allow is not None:
-            self._allow(visit.place, visit.caller)
-        call = self._read(visit.asked)
-        value = await self._handle(visit, call)
-        if isinstance(value, Answer):
+        if self._authorize is not None:
+            self._authorize(context.server, context.caller)
+        call = self._read(context.request)
+        value = await self._handle(context, call)
+        if isinstance(value, OutgoingResponse):
             return value
         if self._write is not None:
-            return self._write(value, visit)
-        return call.write(value, visit.asked.form)
+            return self._write(value, context)
+        return call.write(value, context.request.response_format)
 
 
-Methods = dict[str, Route[Place, Caller]]
+RoutesByMethod = dict[str, Route[ServerT, CallerT]]
 
 
-class Table(Generic[Place, Caller]):
+class Router(Generic[ServerT, CallerT]):
     """The routes of one kind of place."""
 
-    def __init__(self, routes: Iterable[Route[Place, Caller]]) -> None:
-        self._exact: dict[str, Methods[Place, Caller]] = {}
-        self._patterns: dict[tuple[str, ...], Methods[Place, Caller]] = {}
+    def __init__(self, routes: Iterable[Route[ServerT, CallerT]]) -> None:
+        self._exact: dict[str, RoutesByMethod[ServerT, CallerT]] = {}
+        self._patterns: dict[tuple[str, ...], RoutesByMethod[ServerT, CallerT]] = {}
         for route in routes:
-            if "{" in route.template:
-                self._patterns.setdefault(tuple(route.template.split("/")), {})[route.method] = route
+            if "{" in route.path_template:
+                self._patterns.setdefault(tuple(route.path_template.split("/")), {})[route.method] = route
             else:
-                self._exact.setdefault(route.template, {})[route.method] = route
+                self._exact.setdefault(route.path_template, {})[route.method] = route
 
-    def find(self, asked: Asked, path: str) -> Methods[Place, Caller] | None:
+    def find(self, request: IncomingRequest, path: str) -> RoutesByMethod[ServerT, CallerT] | None:
         """Find the routes of a path, and put what stands in it among the request's parameters."""
         if (methods := self._exact.get(path)) is not None:
             return methods
-        pieces = path.split("/")
-        for pattern, found in self._patterns.items():
-            if len(pattern) == len(pieces) and (named := _matched(pattern, pieces)) is not None:
-                asked.in_path = named
-                return found
+        segments = path.split("/")
+        for pattern, methods_found in self._patterns.items():
+            if len(pattern) == len(segments) and (parameters := _match_segments(pattern, segments)) is not None:
+                request.path_parameters = parameters
+                return methods_found
         return None
 
-    def all(self) -> list[Route[Place, Caller]]:
+    def list_routes(self) -> list[Route[ServerT, CallerT]]:
         """List every route."""
         groups = (*self._exact.values(), *self._patterns.values())
         return [route for methods in groups for route in methods.values()]
 
 
-def _matched(pattern: tuple[str, ...], pieces: list[str]) -> dict[str, str] | None:
-    named: dict[str, str] = {}
-    for expected, piece in zip(pattern, pieces, strict=True):
-        if expected.startswith("{") and piece:
-            named[expected[1:-1]] = piece
-        elif expected != piece:
+def _match_segments(pattern: tuple[str, ...], segments: list[str]) -> dict[str, str] | None:
+    parameters: dict[str, str] = {}
+    for expected, segment in zip(pattern, segments, strict=True):
+        if expected.startswith("{") and segment:
+            parameters[expected[1:-1]] = segment
+        elif expected != segment:
             return None
-    return named
+    return parameters
 
 
-def _reader(kind: type[C]) -> Callable[[Asked], C]:
-    if not kind.__struct_fields__:
-        always = kind()
-        return lambda _asked: always
-    return lambda asked: from_parameters(kind, asked.parameters | asked.in_path)
+def _make_reader(call_type: type[CallT]) -> Callable[[IncomingRequest], CallT]:
+    if not call_type.__struct_fields__:
+        call = call_type()
+        return lambda _asked: call
+    return lambda asked: read_call(call_type, asked.parameters | asked.path_parameters)

@@ -20,16 +20,16 @@ from typing import Any, cast
 
 from uvicorn.server import ServerState
 
-from ticketstub.local_plex.http.connections import BACKLOG, Application, Connection, library_config
+from ticketstub.local_plex.http.connections import BACKLOG, Application, HttpConnection, build_uvicorn_config
 from ticketstub.local_plex.http.request import Scope
 from ticketstub.local_plex.settings import Settings
 
 # One would let newcomers wait for many rounds of a busy loop; all who wait would make its rounds long.
-_ACCEPTED_AT_ONCE = 4
-_HANDSHAKE = b"\x16"  # the kind of a TLS record that begins a connection (RFC 8446, 5.1)
-_STOPS_WITHIN = 10.0
-_TICK = 0.02
-_CUT_WITHIN = 1.0
+_ACCEPTS_PER_ROUND = 4
+_TLS_HANDSHAKE = b"\x16"  # the kind of a TLS record that begins a connection (RFC 8446, 5.1)
+_STOP_TIMEOUT = 10.0
+_MAX_POLL_INTERVAL = 0.02
+_CUT_TIMEOUT = 1.0
 
 
 class ListenError(Exception):
@@ -55,12 +55,12 @@ def listen(host: str, port: int) -> socket.socket:
         PortInUse: another program has it.
         ListenError: it cannot be taken for another reason.
     """
-    listener = take(host, port)
+    listener = bind(host, port)
     listener.listen(BACKLOG)
     return listener
 
 
-def take(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
     """Take an address without listening there: whoever connects is refused. Raises as `listen`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -70,12 +70,12 @@ def take(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise _explained(host, port, error) from None
+        raise _build_listen_error(host, port, error) from None
     listener.settimeout(0)
     return listener
 
 
-def _explained(host: str, port: int, error: OSError) -> ListenError:
+def _build_listen_error(host: str, port: int, error: OSError) -> ListenError:
     import errno  # only failures need it
 
     if error.errno == errno.EADDRINUSE or (error.errno == errno.EACCES and port and sys.platform == "win32"):
@@ -94,7 +94,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-class Doorkeeper:
+class ConnectionAcceptor:
     """Accepts connections, and lets each in by TLS or without it.
 
     The first byte is looked at and not taken, so whoever is let in sees all that came, from the client's own address.
@@ -102,32 +102,32 @@ class Doorkeeper:
 
     Args:
         protocol: makes what is told of a connection that was let in.
-        seconds: how long a client may take to say the first byte, and then to agree on TLS.
-        most: how many may be undecided at once.
-        pause: how long nobody is accepted when the system has no file left for one.
+        timeout: how long a client may take to say the first byte, and then to agree on TLS.
+        max_pending: how many may be undecided at once.
+        retry_seconds: how long nobody is accepted when the system has no file left for one.
     """
 
     def __init__(
-        self, protocol: Callable[[], asyncio.Protocol], *, seconds: float, most: int, pause: float = 1.0
+        self, protocol: Callable[[], asyncio.Protocol], *, timeout: float, max_pending: int, retry_seconds: float = 1.0
     ) -> None:
-        self.context: ssl.SSLContext | None = None
+        self.ssl_context: ssl.SSLContext | None = None
         """What TLS is ended with; without it nobody is looked at."""
-        self.on_failure: Callable[[int], None] = lambda _port: None
+        self.on_tls_failure: Callable[[int], None] = lambda _port: None
         """Told of the port at which TLS could not be agreed on."""
         self._loop = asyncio.get_running_loop()
         self._protocol = protocol
-        self._seconds = seconds
-        self._most = most
-        self._pause = pause
+        self._timeout = timeout
+        self._max_pending = max_pending
+        self._retry_seconds = retry_seconds
         self._listeners: list[socket.socket] = []
-        self._undecided: dict[asyncio.Task[None], int] = {}  # and the port that each came to
-        self.entering = 0
+        self._pending: dict[asyncio.Task[None], int] = {}  # and the port that each came to
+        self.handshaking = 0
         """How many are being let in, of whom nobody else knows yet."""
 
-    def open(self, listener: socket.socket) -> None:
+    def add_listener(self, listener: socket.socket) -> None:
         """Accept what comes to a listening socket, until it is closed here."""
         self._listeners.append(listener)
-        self._watch(listener)
+        self._start_accepting(listener)
 
     def close(self, port: int | None = None) -> None:
         """Close the listening sockets, of one port or all, and let go who is undecided there."""
@@ -135,73 +135,73 @@ class Doorkeeper:
             self._listeners.remove(listener)
             self._loop.remove_reader(listener)
             listener.close()
-        for task in [each for each, at in self._undecided.items() if port in {None, at}]:
+        for task in [each for each, at in self._pending.items() if port in {None, at}]:
             task.cancel()
 
-    def _watch(self, listener: socket.socket) -> None:
+    def _start_accepting(self, listener: socket.socket) -> None:
         if listener in self._listeners:
             self._loop.add_reader(listener, self._accept, listener)
 
     def _accept(self, listener: socket.socket) -> None:
         port = listener.getsockname()[1]
-        for _ in range(_ACCEPTED_AT_ONCE):
+        for _ in range(_ACCEPTS_PER_ROUND):
             try:
-                comer, _address = listener.accept()
+                client, _address = listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError:  # no file is left: asking again at once would help nobody
                 self._loop.remove_reader(listener)
-                self._loop.call_later(self._pause, self._watch, listener)
+                self._loop.call_later(self._retry_seconds, self._start_accepting, listener)
                 return
-            comer.settimeout(0)
-            if len(self._undecided) >= self._most:
-                comer.close()
+            client.settimeout(0)
+            if len(self._pending) >= self._max_pending:
+                client.close()
                 continue
-            task = self._loop.create_task(self._let_in(comer, port))
-            self._undecided[task] = port
-            task.add_done_callback(lambda done: self._undecided.pop(done, None))
+            task = self._loop.create_task(self._admit(client, port))
+            self._pending[task] = port
+            task.add_done_callback(lambda done: self._pending.pop(done, None))
 
-    async def _let_in(self, comer: socket.socket, port: int) -> None:
-        secure: dict[str, Any] = {}
+    async def _admit(self, client: socket.socket, port: int) -> None:
+        tls_options: dict[str, Any] = {}
         try:
-            if self.context is not None:
-                async with asyncio.timeout(self._seconds):
-                    first = await self._first_byte(comer)
-                if first == _HANDSHAKE:
-                    secure = {"ssl": self.context, "ssl_handshake_timeout": self._seconds}
-            if not secure and (task := asyncio.current_task()):
-                self._undecided.pop(task)  # a request may begin at once, and is not cut any more
-            self.entering += 1
+            if self.ssl_context is not None:
+                async with asyncio.timeout(self._timeout):
+                    first = await self._peek_first_byte(client)
+                if first == _TLS_HANDSHAKE:
+                    tls_options = {"ssl": self.ssl_context, "ssl_handshake_timeout": self._timeout}
+            if not tls_options and (task := asyncio.current_task()):
+                self._pending.pop(task)  # a request may begin at once, and is not cut any more
+            self.handshaking += 1
             try:
-                await self._loop.connect_accepted_socket(self._protocol, comer, **secure)
+                await self._loop.connect_accepted_socket(self._protocol, client, **tls_options)
             finally:
-                self.entering -= 1
+                self.handshaking -= 1
         except OSError:  # gone, silent, or no TLS that can be agreed on
-            comer.close()
-            if secure:
-                self.on_failure(port)
+            client.close()
+            if tls_options:
+                self.on_tls_failure(port)
         except asyncio.CancelledError:
-            comer.close()
+            client.close()
             raise
 
-    async def _first_byte(self, comer: socket.socket) -> bytes:
-        came = asyncio.Event()
-        self._loop.add_reader(comer, came.set)
+    async def _peek_first_byte(self, client: socket.socket) -> bytes:
+        readable = asyncio.Event()
+        self._loop.add_reader(client, readable.set)
         try:
-            await came.wait()
+            await readable.wait()
         finally:
-            self._loop.remove_reader(comer)
-        return comer.recv(1, socket.MSG_PEEK)
+            self._loop.remove_reader(client)
+        return client.recv(1, socket.MSG_PEEK)
 
 
-class Server:
+class HttpServer:
     """The HTTP server.
 
     Args:
         app: the application.
         settings: the limits.
         keep_alive: seconds that idle connections are kept, by port, where they are not the settings'.
-        context: what TLS is ended with, on every port beside plain http; left out, there is no TLS at first.
+        ssl_context: what TLS is ended with, on every port beside plain http; left out, there is no TLS at first.
     """
 
     def __init__(
@@ -209,74 +209,78 @@ class Server:
         app: Application,
         settings: Settings,
         keep_alive: Mapping[int, int],
-        context: ssl.SSLContext | None = None,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        config = library_config(app, settings)
+        config = build_uvicorn_config(app, settings)
         self.state = ServerState()
         """What connections and requests there are."""
         self.state.default_headers = config.encoded_headers
         self._settings = settings
-        protocol = partial(Connection, config, self.state, settings, keep_alive)
-        self.doorkeeper = Doorkeeper(protocol, seconds=settings.head_seconds, most=settings.connections)
+        protocol = partial(HttpConnection, config, self.state, settings, keep_alive)
+        self.acceptor = ConnectionAcceptor(
+            protocol, timeout=settings.head_seconds, max_pending=settings.max_connections
+        )
         """Accepts connections, and speaks TLS once it has a context."""
-        self.doorkeeper.context = context
-        self._look()
+        self.acceptor.ssl_context = ssl_context
+        self._drop_stalled_clients()
 
-    def _look(self) -> None:
+    def _drop_stalled_clients(self) -> None:
         """See to it that clients read what they are sent."""
-        for connection in self._connections():
-            connection.check_reading()
-        self._next_look = asyncio.get_running_loop().call_later(self._settings.unread_seconds, self._look)
+        for connection in self._list_connections():
+            connection.drop_if_stalled()
+        self._next_check = asyncio.get_running_loop().call_later(
+            self._settings.unread_seconds, self._drop_stalled_clients
+        )
 
     def open_port(self, listener: socket.socket) -> None:
         """Listen at an address that is taken."""
         listener.listen(BACKLOG)
-        self.doorkeeper.open(listener)
+        self.acceptor.add_listener(listener)
 
     async def close_port(self, port: int) -> None:
         """Listen on a port no longer, and cut its connections."""
-        self.doorkeeper.close(port)
-        for connection in self._connections_of(port):
+        self.acceptor.close(port)
+        for connection in self._list_connections_on(port):
             connection.transport.abort()
-        deadline = time.monotonic() + _CUT_WITHIN
-        while self._connections_of(port) and time.monotonic() < deadline:  # noqa: ASYNC110  # nothing tells of it
+        deadline = time.monotonic() + _CUT_TIMEOUT
+        while self._list_connections_on(port) and time.monotonic() < deadline:  # noqa: ASYNC110  # nothing tells of it
             await asyncio.sleep(0.001)
         await asyncio.sleep(0)
 
     async def close(self) -> None:
         """Accept nothing more, answer what is under way for the settings' seconds, then cut what is left."""
-        self.doorkeeper.close()
-        self._next_look.cancel()
-        state, ends, wait = self.state, time.monotonic() + self._settings.stop_seconds, 0.0
-        while (state.connections or state.tasks or self.doorkeeper.entering) and time.monotonic() < ends:
-            for connection in self._connections():  # also those that came at the last moment
-                connection.end()
+        self.acceptor.close()
+        self._next_check.cancel()
+        state, deadline, wait = self.state, time.monotonic() + self._settings.stop_seconds, 0.0
+        while (state.connections or state.tasks or self.acceptor.handshaking) and time.monotonic() < deadline:
+            for connection in self._list_connections():  # also those that came at the last moment
+                connection.close_gracefully()
             await asyncio.sleep(wait)
-            wait = min(wait + 0.001, _TICK)
+            wait = min(wait + 0.001, _MAX_POLL_INTERVAL)
         for task in list(self.state.tasks):
             task.cancel()
-        for connection in self._connections():
+        for connection in self._list_connections():
             connection.transport.abort()
         await asyncio.sleep(0)  # the connections learn of it before the loop ends
 
-    def cut(self, scope: Scope) -> None:
+    def close_connection(self, scope: Scope) -> None:
         """End the connection of a request, once what was sent on it has left."""
-        for connection in self._connections():
-            connection.close_if_it_serves(scope)
+        for connection in self._list_connections():
+            connection.close_if_serving(scope)
 
-    def _connections_of(self, port: int) -> list[Connection]:
-        return [each for each in self._connections() if each.server is not None and each.server[1] == port]
+    def _list_connections_on(self, port: int) -> list[HttpConnection]:
+        return [each for each in self._list_connections() if each.server is not None and each.server[1] == port]
 
-    def _connections(self) -> list[Connection]:
-        return cast("list[Connection]", list(self.state.connections))
+    def _list_connections(self) -> list[HttpConnection]:
+        return cast("list[HttpConnection]", list(self.state.connections))
 
 
-Serve = Callable[[Callable[[], None], asyncio.Event], Coroutine[None, None, None]]
+ServeFunction = Callable[[Callable[[], None], asyncio.Event], Coroutine[None, None, None]]
 """Serves until the event is set; calls the function when it is ready."""
 
 
 @contextlib.contextmanager
-def running(serve: Serve, name: str) -> Generator[None, None, None]:
+def run_in_thread(serve: ServeFunction, name: str) -> Generator[None, None, None]:
     """Serve for as long as the `with` lasts, in a thread with an event loop of its own.
 
     Whoever enters is let in when it is ready, and what goes wrong is raised there; on leaving it is over in seconds.
@@ -306,6 +310,6 @@ def running(serve: Serve, name: str) -> Generator[None, None, None]:
     finally:
         with contextlib.suppress(RuntimeError):  # it ended by itself
             runner.get_loop().call_soon_threadsafe(stop.set)
-        thread.join(_STOPS_WITHIN)
+        thread.join(_STOP_TIMEOUT)
     if failure:
         raise failure[0]

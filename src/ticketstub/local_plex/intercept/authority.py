@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 DOMAINS = ("plex.tv", "plex.direct")
 """The names, with all below them, that a run's authority may speak for."""
-LASTS = timedelta(hours=12)
+LIFETIME = timedelta(hours=12)
 """How long those of a run are good for."""
-NAME = "Ticketstub local stand-in, not Plex"
+COMMON_NAME = "Ticketstub local stand-in, not Plex"
 """What an authority of ours is called."""
-_EARLIER = timedelta(minutes=5)  # for clients whose clock is a little behind
+_CLOCK_SKEW = timedelta(minutes=5)  # for clients whose clock is a little behind
 
 
-class Issued(msgspec.Struct, frozen=True, kw_only=True):
+class IssuedCertificate(msgspec.Struct, frozen=True, kw_only=True):
     """What a run needs: the authority's certificate as PEM, to be trusted, and what a server shows.
 
     Attributes:
@@ -52,27 +52,27 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True):
         return "Issued(…)"
 
 
-class Authority:
+class CertificateAuthority:
     """An authority. Its private key is never given away and ends with the object.
 
     Args:
         now: when it is made.
-        lasts: how long it and what it issues are good for from then on.
+        lifetime: how long it and what it issues are good for from then on.
     """
 
-    def __init__(self, now: datetime, lasts: timedelta = LASTS) -> None:
+    def __init__(self, now: datetime, lifetime: timedelta = LIFETIME) -> None:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes
 
         self._now = now
-        self._until = now + lasts
-        self._key = _new_key()
-        name = _name(NAME)
+        self._not_after = now + lifetime
+        self._key = _generate_key()
+        name = _build_name(COMMON_NAME)
         self.certificate = (
-            self._signable(name, self._key, name)
+            self._create_builder(name, self._key, name)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_constraints(), critical=True)
-            .add_extension(_usage(ca=True), critical=True)
+            .add_extension(_build_name_constraints(), critical=True)
+            .add_extension(_build_key_usage(ca=True), critical=True)
             .sign(self._key, hashes.SHA256())
         )
         """The authority's certificate."""
@@ -82,50 +82,54 @@ class Authority:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes
 
-        key, issuer = _new_key(), self.certificate.subject
+        key, issuer = _generate_key(), self.certificate.subject
         alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         certificate = (
-            self._signable(_name("Ticketstub"), key, issuer)
+            self._create_builder(_build_name("Ticketstub"), key, issuer)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(alternatives, critical=False)
-            .add_extension(_usage(ca=False), critical=True)
+            .add_extension(_build_key_usage(ca=False), critical=True)
             .add_extension(identifier, critical=False)
             .sign(self._key, hashes.SHA256())
         )
         return certificate, key
 
-    def _signable(self, subject: x509.Name, key: EllipticCurvePrivateKey, issuer: x509.Name) -> x509.CertificateBuilder:
+    def _create_builder(
+        self, subject: x509.Name, key: EllipticCurvePrivateKey, issuer: x509.Name
+    ) -> x509.CertificateBuilder:
         from cryptography import x509
         from cryptography.x509.oid import ExtendedKeyUsageOID
 
         return (
             x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(self._now - _EARLIER)
-            .not_valid_after(self._until)
+            .not_valid_before(self._now - _CLOCK_SKEW)
+            .not_valid_after(self._not_after)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         )
 
 
-def issue_for_run(names: Iterable[str], now: datetime, lasts: timedelta = LASTS) -> Issued:
+def issue_certificate(names: Iterable[str], now: datetime, lifetime: timedelta = LIFETIME) -> IssuedCertificate:
     """Make an authority, let it issue one certificate, and forget its key."""
     from cryptography.hazmat.primitives import serialization
 
-    authority, password = Authority(now, lasts), secrets.token_hex(16).encode()
+    authority, password = CertificateAuthority(now, lifetime), secrets.token_hex(16).encode()
     certificate, key = authority.issue(names)
     pem = serialization.Encoding.PEM
-    sealed = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(password))
-    return Issued(
+    encrypted_key = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(password)
+    )
+    return IssuedCertificate(
         authority=authority.certificate.public_bytes(pem),
         certificate=certificate.public_bytes(pem),
-        key=sealed,
+        key=encrypted_key,
         password=password,
     )
 
 
-def server_context(issued: Issued, folder: Path) -> ssl.SSLContext:
+def create_server_context(issued: IssuedCertificate, folder: Path) -> ssl.SSLContext:
     """Make what a TLS server shows this certificate with: TLS 1.2 at least, HTTP/1.1 only.
 
     Args:
@@ -138,42 +142,42 @@ def server_context(issued: Issued, folder: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    with _as_file(issued.certificate + issued.key, folder) as path:
+    with _write_temporary_file(issued.certificate + issued.key, folder) as path:
         context.load_cert_chain(path, password=issued.password)
     return context
 
 
-def is_ours(certificate: bytes) -> bool:
+def is_ticketstub_authority(certificate: bytes) -> bool:
     """Tell whether a file holds the certificate of an authority of ours, this run's or an earlier one's."""
     from cryptography import x509
 
     try:
-        return x509.load_pem_x509_certificate(certificate).subject == _name(NAME)
+        return x509.load_pem_x509_certificate(certificate).subject == _build_name(COMMON_NAME)
     except ValueError:
         return False
 
 
-def _new_key() -> EllipticCurvePrivateKey:
+def _generate_key() -> EllipticCurvePrivateKey:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def _name(text: str) -> x509.Name:
+def _build_name(text: str) -> x509.Name:
     from cryptography import x509
 
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
 
-def _constraints() -> x509.NameConstraints:
+def _build_name_constraints() -> x509.NameConstraints:
     """Permit Plex's names, and forbid every address: what is not mentioned would be permitted (RFC 5280, 4.2.1.10)."""
     from cryptography import x509
 
-    everywhere = [x509.IPAddress(ip_network(text)) for text in ("0.0.0.0/0", "::/0")]
-    return x509.NameConstraints([x509.DNSName(name) for name in DOMAINS], everywhere)
+    all_addresses = [x509.IPAddress(ip_network(text)) for text in ("0.0.0.0/0", "::/0")]
+    return x509.NameConstraints([x509.DNSName(name) for name in DOMAINS], all_addresses)
 
 
-def _usage(*, ca: bool) -> x509.KeyUsage:
+def _build_key_usage(*, ca: bool) -> x509.KeyUsage:
     from cryptography import x509
 
     return x509.KeyUsage(
@@ -190,7 +194,7 @@ def _usage(*, ca: bool) -> x509.KeyUsage:
 
 
 @contextlib.contextmanager
-def _as_file(content: bytes, folder: Path) -> Generator[str, None, None]:
+def _write_temporary_file(content: bytes, folder: Path) -> Generator[str, None, None]:
     if not hasattr(os, "memfd_create"):
         path = folder / "sealed"
         path.write_bytes(content)

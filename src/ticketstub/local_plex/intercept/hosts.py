@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ticketstub.dns import is_loopback
-from ticketstub.local_plex.domain.addresses import certified_names, plex_direct_name
+from ticketstub.local_plex.domain.addresses import build_plex_direct_authority, list_certificate_names
 
 PLEX_TV = frozenset({"plex.tv", "www.plex.tv", "clients.plex.tv", "app.plex.tv"})
 """The hosts that a local Plex answers for, by its plex.tv port."""
 
 
-class Address(NamedTuple):
+class HostPort(NamedTuple):
     """A host, by name or in digits, and a port."""
 
     host: str
@@ -36,12 +36,12 @@ class Destination(NamedTuple):
         tls: whether it is for https, and so for tunnels only.
     """
 
-    address: Address
+    address: HostPort
     is_plex: bool = False
-    tls: bool = False
+    is_https: bool = False
 
 
-class Refused(Exception):
+class ProxyRefusal(Exception):
     """A connection that goes nowhere.
 
     Attributes:
@@ -50,14 +50,14 @@ class Refused(Exception):
         is_usual: whether it is nothing to tell of.
     """
 
-    def __init__(self, status: int, reason: str, *, is_usual: bool = False) -> None:
+    def __init__(self, status: int, reason: str, *, is_expected: bool = False) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
-        self.is_usual = is_usual
+        self.is_expected = is_expected
 
 
-class Hosts:
+class HostTable:
     """The hosts of one run.
 
     Args:
@@ -66,29 +66,31 @@ class Hosts:
         offline: whether everything that is not this run's is refused, loopback excepted.
     """
 
-    def __init__(self, plex_tv: Address, media_servers: Mapping[str, Address], *, offline: bool) -> None:
+    def __init__(self, plex_tv: HostPort, media_servers: Mapping[str, HostPort], *, offline: bool) -> None:
         self._offline = offline
         self._servers = {
-            plex_direct_name(digits, server.host, server.port): Destination(server, is_plex=True, tls=True)
+            build_plex_direct_authority(digits, server.host, server.port): Destination(
+                server, is_plex=True, is_https=True
+            )
             for digits, server in sorted(media_servers.items(), key=lambda item: item[1].port)
         }
-        https, http = Destination(plex_tv, is_plex=True, tls=True), Destination(plex_tv, is_plex=True)
-        self._plex = {f"{host}:443": https for host in PLEX_TV} | {f"{host}:80": http for host in PLEX_TV}
-        self.names = certified_names(media_servers)
+        https, http = Destination(plex_tv, is_plex=True, is_https=True), Destination(plex_tv, is_plex=True)
+        self._plex_tv = {f"{host}:443": https for host in PLEX_TV} | {f"{host}:80": http for host in PLEX_TV}
+        self.certificate_names = list_certificate_names(media_servers)
         """The names, with wildcards, that a certificate must have for all that is taken."""
 
-    def decide(self, target: Address) -> Destination:
-        """Say where a connection goes that is to go to this address; raises `Refused`."""
-        host, known = target.host, self._plex | self._servers
+    def route(self, target: HostPort) -> Destination:
+        """Say where a connection goes that is to go to this address; raises `ProxyRefusal`."""
+        host, known = target.host, self._plex_tv | self._servers
         if str(target) in known:
             return known[str(target)]
         if host in PLEX_TV:
-            raise Refused(502, f"{target}: plex.tv answers on the ports 443 and 80 only")
+            raise ProxyRefusal(502, f"{target}: plex.tv answers on the ports 443 and 80 only")
         if host == "plex.direct" or host.endswith(".plex.direct"):
-            some = ", ".join([*self._servers][:5])
-            raise Refused(502, f"{target} is no media server of this run, which has: {some or 'none'}")
+            examples = ", ".join([*self._servers][:5])
+            raise ProxyRefusal(502, f"{target} is no media server of this run, which has: {examples or 'none'}")
         if host.endswith(".plex.tv"):
-            raise Refused(502, f"{target} is one of Plex's hosts that a local Plex does not answer for")
+            raise ProxyRefusal(502, f"{target} is one of Plex's hosts that a local Plex does not answer for")
         if self._offline and not is_loopback(host):
-            raise Refused(403, f"{target} is not Plex's, and this run is offline (--offline)")
+            raise ProxyRefusal(403, f"{target} is not Plex's, and this run is offline (--offline)")
         return Destination(target)

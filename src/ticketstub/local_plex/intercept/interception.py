@@ -20,20 +20,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from ticketstub.local_plex.domain.addresses import plex_direct_digits
-from ticketstub.local_plex.intercept.authority import issue_for_run, server_context
-from ticketstub.local_plex.intercept.hosts import Address, Hosts
-from ticketstub.local_plex.intercept.proxy import Event, Proxy, Upstream
-from ticketstub.local_plex.intercept.variables import ADDRESS, AUTHORITY, BUNDLE, TRUST_STORE, TRUST_STORE_PASSWORD
+from ticketstub.local_plex.domain.addresses import derive_plex_direct_id
+from ticketstub.local_plex.intercept.authority import create_server_context, issue_certificate
+from ticketstub.local_plex.intercept.hosts import HostPort, HostTable
+from ticketstub.local_plex.intercept.proxy import ConnectionEvent, ProxyServer, UpstreamProxy
+from ticketstub.local_plex.intercept.variables import (
+    AUTHORITY_FILE,
+    BUNDLE_FILE,
+    PROXY_FILE,
+    TRUST_STORE_FILE,
+    TRUST_STORE_PASSWORD,
+)
 
 if TYPE_CHECKING:
     import ssl
 
     from ticketstub.local_plex.local_plex import LocalPlex
 
-_NO_TLS = "TLS could not be agreed on: perhaps the program does not trust the run's authority"
-_CLEANER = "import shutil, sys; sys.stdin.buffer.read(); shutil.rmtree(sys.argv[1], ignore_errors=True)"
-_KNOWN = (
+_TLS_FAILED = "TLS could not be agreed on: perhaps the program does not trust the run's authority"
+_CLEANUP_SCRIPT = "import shutil, sys; sys.stdin.buffer.read(); shutil.rmtree(sys.argv[1], ignore_errors=True)"
+_KNOWN_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian
     "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora
     "/etc/ssl/ca-bundle.pem",  # openSUSE
@@ -41,7 +47,7 @@ _KNOWN = (
 )
 
 
-class Way(NamedTuple):
+class Interception(NamedTuple):
     """What programs are told: the proxy's address, and the file with the authority."""
 
     proxy: str
@@ -49,14 +55,14 @@ class Way(NamedTuple):
 
 
 @contextmanager
-def leading(
+def intercept_traffic(
     plex: LocalPlex,
     environ: Mapping[str, str],
     *,
     offline: bool,
-    upstream: Upstream | None = None,
-    on_event: Callable[[Event], None] | None = None,
-) -> Generator[Way, None, None]:
+    upstream: UpstreamProxy | None = None,
+    on_event: Callable[[ConnectionEvent], None] | None = None,
+) -> Generator[Interception, None, None]:
     """Lead programs to a running local Plex for as long as the `with` lasts.
 
     Args:
@@ -66,53 +72,57 @@ def leading(
         upstream: the proxy by which everything else is reached.
         on_event: told what became of each connection.
     """
-    hosts = hosts_of(plex, offline=offline)
+    hosts = build_host_table(plex, offline=offline)
     names = {server.port: server.https_url.removeprefix("https://") for server in plex.media_servers}
 
-    def no_tls(port: int) -> None:
+    def report_tls_failure(port: int) -> None:
         if on_event is not None:
-            on_event(Event(target=names.get(port, "plex.tv:443"), outcome="failed", reason=_NO_TLS))
+            on_event(ConnectionEvent(target=names.get(port, "plex.tv:443"), outcome="failed", reason=_TLS_FAILED))
 
-    with run_folder(environ) as folder:
-        plex.speak_tls(certify(hosts.names, folder, environ, alone=offline), no_tls)
-        proxy = Proxy(hosts, upstream=upstream, on_event=on_event)
-        with proxy.running():
-            address = folder / ADDRESS  # where `ticketstub env` finds it; its secret is on no command line then
-            address.touch(0o600)
-            address.write_text(proxy.url, "utf-8")
-            yield Way(proxy.url, folder / AUTHORITY)
+    with create_run_folder(environ) as folder:
+        plex.enable_tls(
+            create_run_context(hosts.certificate_names, folder, environ, exclusive=offline), report_tls_failure
+        )
+        proxy = ProxyServer(hosts, upstream=upstream, on_event=on_event)
+        with proxy.run_in_thread():
+            address_file = folder / PROXY_FILE  # where `ticketstub env` finds it; its secret is on no command line then
+            address_file.touch(0o600)
+            address_file.write_text(proxy.url, "utf-8")
+            yield Interception(proxy.url, folder / AUTHORITY_FILE)
 
 
-def hosts_of(plex: LocalPlex, *, offline: bool) -> Hosts:
+def build_host_table(plex: LocalPlex, *, offline: bool) -> HostTable:
     """Return the hosts of a running local Plex."""
     servers = {
-        plex_direct_digits(server.machine_identifier): Address(server.host, server.port)
+        derive_plex_direct_id(server.machine_identifier): HostPort(server.host, server.port)
         for server in plex.media_servers
     }
     own = urlsplit(plex.url)
-    return Hosts(Address(own.hostname or "", own.port or 0), servers, offline=offline)
+    return HostTable(HostPort(own.hostname or "", own.port or 0), servers, offline=offline)
 
 
-def certify(names: Iterable[str], folder: Path, environ: Mapping[str, str], *, alone: bool) -> ssl.SSLContext:
+def create_run_context(
+    names: Iterable[str], folder: Path, environ: Mapping[str, str], *, exclusive: bool
+) -> ssl.SSLContext:
     """Make an authority, write what programs are to trust into the run's folder, and return what TLS is spoken with."""
-    issued = issue_for_run(names, datetime.now(UTC))
-    fill(folder, issued.authority, alone=alone, environ=environ)
-    return server_context(issued, folder)
+    issued = issue_certificate(names, datetime.now(UTC))
+    write_trust_files(folder, issued.authority, exclusive=exclusive, environ=environ)
+    return create_server_context(issued, folder)
 
 
 @contextmanager
-def run_folder(environ: Mapping[str, str]) -> Generator[Path, None, None]:
+def create_run_folder(environ: Mapping[str, str]) -> Generator[Path, None, None]:
     """Make a folder for as long as the `with` lasts, or this process does.
 
     Args:
         environ: may say where folders of running programs belong.
     """
     runtime = environ.get("XDG_RUNTIME_DIR", "")
-    usable = os.path.isabs(runtime) and os.path.isdir(runtime) and os.access(runtime, os.W_OK)  # noqa: PTH112, PTH117  # it may be any text
-    path = Path(runtime if usable else tempfile.gettempdir(), f"ticketstub-run-{secrets.token_hex(8)}")
+    is_usable = os.path.isabs(runtime) and os.path.isdir(runtime) and os.access(runtime, os.W_OK)  # noqa: PTH112, PTH117  # it may be any text
+    path = Path(runtime if is_usable else tempfile.gettempdir(), f"ticketstub-run-{secrets.token_hex(8)}")
     # It is there before the folder is. A session of its own: no terminal's signal ends it early.
     cleaner = subprocess.Popen(  # noqa: S603  # ourselves
-        [sys.executable, "-I", "-S", "-c", _CLEANER, str(path)],
+        [sys.executable, "-I", "-S", "-c", _CLEANUP_SCRIPT, str(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -129,33 +139,37 @@ def run_folder(environ: Mapping[str, str]) -> Generator[Path, None, None]:
         cleaner.communicate()
 
 
-def fill(folder: Path, authority: bytes, *, alone: bool, environ: Mapping[str, str]) -> None:
+def write_trust_files(folder: Path, authority: bytes, *, exclusive: bool, environ: Mapping[str, str]) -> None:
     """Write the files that programs are to trust.
 
     Args:
         folder: where to.
         authority: the run's authority as PEM.
-        alone: whether nobody else is to be trusted.
+        exclusive: whether nobody else is to be trusted.
         environ: may name a file with who else is.
     """
-    bundle = authority if alone else b"\n".join([authority, trusted(environ)])
-    for name, content in ((AUTHORITY, authority), (BUNDLE, bundle), (TRUST_STORE, _trust_store(bundle))):
+    bundle = authority if exclusive else b"\n".join([authority, read_trusted_authorities(environ)])
+    for name, content in (
+        (AUTHORITY_FILE, authority),
+        (BUNDLE_FILE, bundle),
+        (TRUST_STORE_FILE, _build_java_trust_store(bundle)),
+    ):
         (folder / name).write_bytes(content)
 
 
-def trusted(environ: Mapping[str, str]) -> bytes:
+def read_trusted_authorities(environ: Mapping[str, str]) -> bytes:
     """Return, as PEM, the authorities that programs of this machine trust."""
     import ssl
 
-    named = [environ.get(name) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")]
-    for path in [*named, ssl.get_default_verify_paths().cafile, *_KNOWN]:
+    configured = [environ.get(name) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")]
+    for path in [*configured, ssl.get_default_verify_paths().cafile, *_KNOWN_BUNDLES]:
         if path and os.path.isfile(path):  # noqa: PTH113  # it may be any text
             return Path(path).read_bytes()
     stored = ssl.create_default_context().get_ca_certs(binary_form=True)  # Windows keeps them elsewhere
     return "".join(map(ssl.DER_cert_to_PEM_cert, stored)).encode()
 
 
-def _trust_store(bundle: bytes) -> bytes:
+def _build_java_trust_store(bundle: bytes) -> bytes:
     """Write certificates as Java reads them; those that are no proper certificates are left out."""
     import warnings
 

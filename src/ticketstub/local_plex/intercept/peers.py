@@ -17,38 +17,38 @@ from contextlib import suppress
 from hmac import compare_digest
 from pathlib import Path
 
-from ticketstub.local_plex.intercept.hosts import Refused
+from ticketstub.local_plex.intercept.hosts import ProxyRefusal
 
-_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
-_MAPPED = "0000000000000000FFFF0000"  # an IPv4 address among IPv6 ones
+_TCP_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+_IPV4_MAPPED_PREFIX = "0000000000000000FFFF0000"  # an IPv4 address among IPv6 ones
 
-Peer = tuple[str, int]
+SocketAddress = tuple[str, int]
 
 
-def uid_of(near: Peer, far: Peer) -> int | None:
+def find_owner_uid(local: SocketAddress, remote: SocketAddress) -> int | None:
     """Return the user who holds an end of a connection on this machine, `None` where the system does not say.
 
     Args:
-        near: the address of that end.
-        far: the address of the other one.
+        local: the address of that end.
+        remote: the address of the other one.
     """
-    for table in _TABLES:
+    for table in _TCP_TABLES:
         with suppress(OSError, ValueError, IndexError):
             for line in Path(table).read_text("ascii").splitlines()[1:]:
                 fields = line.split()
-                ends = [end.removeprefix(_MAPPED) for end in fields[1:3]]
+                ends = [end.removeprefix(_IPV4_MAPPED_PREFIX) for end in fields[1:3]]
                 # Nobody holds a socket without an inode: it is left over, and the user that is said means nothing.
-                if ends == [_written(near), _written(far)] and fields[9] != "0":
+                if ends == [_format_table_address(local), _format_table_address(remote)] and fields[9] != "0":
                     return int(fields[7])
     return None
 
 
-def _written(peer: Peer) -> str:
+def _format_table_address(address: SocketAddress) -> str:
     """Write an address as the system's tables have it."""
-    return f"{socket.inet_aton(peer[0])[::-1].hex().upper()}:{peer[1]:04X}"
+    return f"{socket.inet_aton(address[0])[::-1].hex().upper()}:{address[1]:04X}"
 
 
-def own_uid() -> int | None:
+def get_own_uid() -> int | None:
     """Return this process's user; `None` where that says nothing, because others would seem the same."""
     if not hasattr(os, "getuid"):
         return None
@@ -58,38 +58,38 @@ def own_uid() -> int | None:
     return os.getuid()
 
 
-class Callers:
+class ClientAuthenticator:
     """Tells the programs of this user from others.
 
     Args:
-        uid_of: asks the system whose an end of a connection is.
+        find_owner_uid: asks the system whose an end of a connection is.
     """
 
-    def __init__(self, uid_of: Callable[[Peer, Peer], int | None] = uid_of) -> None:
-        self._uid_of = uid_of
-        self._own = own_uid()
-        self.knows_users = self._own is not None and sys.platform == "linux"
+    def __init__(self, find_owner_uid: Callable[[SocketAddress, SocketAddress], int | None] = find_owner_uid) -> None:
+        self._find_owner_uid = find_owner_uid
+        self._own_uid = get_own_uid()
+        self.can_identify_users = self._own_uid is not None and sys.platform == "linux"
         """Whether the system says whose a connection is."""
         secret = secrets.token_hex(16)
         self.userinfo = f"ticketstub:{secret}"
         """User name and secret, as they stand in the proxy's address."""
-        self._proof = b"Basic " + b64encode(self.userinfo.encode())
+        self._expected_credentials = b"Basic " + b64encode(self.userinfo.encode())
 
-    def check(self, transport: BaseTransport, proof: bytes) -> None:
+    def authenticate(self, transport: BaseTransport, credentials: bytes) -> None:
         """Refuse a connection of another user's.
 
         Args:
             transport: the connection.
-            proof: the value of its request's `Proxy-Authorization`; empty where there is none.
+            credentials: the value of its request's `Proxy-Authorization`; empty where there is none.
 
         Raises:
             Refused: there is no proof. A program that shows the secret only when it is asked for is usual.
         """
-        scheme, _, given = proof.strip().partition(b" ")
-        if compare_digest(scheme.title() + b" " + given.strip(), self._proof):
+        scheme, _, value = credentials.strip().partition(b" ")
+        if compare_digest(scheme.title() + b" " + value.strip(), self._expected_credentials):
             return
         peer, own = (transport.get_extra_info(name) for name in ("peername", "sockname"))
-        if self._own is not None and peer and own and self._uid_of(peer[:2], own[:2]) == self._own:
+        if self._own_uid is not None and peer and own and self._find_owner_uid(peer[:2], own[:2]) == self._own_uid:
             return
-        is_usual = not proof and not self.knows_users
-        raise Refused(407, "this proxy serves the programs of its own user only", is_usual=is_usual)
+        is_expected = not credentials and not self.can_identify_users
+        raise ProxyRefusal(407, "this proxy serves the programs of its own user only", is_expected=is_expected)

@@ -16,22 +16,22 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from ticketstub.tokens import Secret
 
-AUTHORITY, BUNDLE, TRUST_STORE = "ca.pem", "bundle.pem", "trust.p12"
+AUTHORITY_FILE, BUNDLE_FILE, TRUST_STORE_FILE = "ca.pem", "bundle.pem", "trust.p12"
 """The files of a run's folder: the authority, the same with what else is trusted, and that for Java."""
-ADDRESS = "proxy"
+PROXY_FILE = "proxy"
 """The file beside them with the proxy's address, in which its secret is."""
 TRUST_STORE_PASSWORD = "changeit"  # noqa: S105  # Java's own default: it guards nothing, the content is public
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_PLEX = ("plex.tv", "plex.direct")
+_PLEX_DOMAINS = ("plex.tv", "plex.direct")
 
-Kind = Literal["proxy", "exceptions", "authority", "bundle", "java", "1", "address", "control", "key"]
+ValueKind = Literal["proxy", "exceptions", "authority", "bundle", "java", "1", "address", "control", "key"]
 
 
 class Variable(NamedTuple):
     """A variable, what it holds, and who reads it."""
 
     name: str
-    holds: Kind
+    kind: ValueKind
     read_by: str
 
 
@@ -61,7 +61,7 @@ VARIABLES = (
 """All of them, in the order in which they are printed."""
 
 
-class Pointing(NamedTuple):
+class ProgramSettings(NamedTuple):
     """Where programs are pointed.
 
     Attributes:
@@ -79,66 +79,66 @@ class Pointing(NamedTuple):
     key: Secret | None = None
 
 
-def variables(pointing: Pointing, given: Mapping[str, str]) -> dict[str, str]:
+def build_variables(settings: ProgramSettings, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables and their values.
 
     Args:
-        pointing: where to.
-        given: the environment that they are added to.
+        settings: where to.
+        environ: the environment that they are added to.
     """
-    values: dict[Kind, str] = {
-        "proxy": pointing.proxy,
-        "exceptions": exceptions(given) if pointing.proxy else "",
-        "authority": str(pointing.authority),
-        "bundle": str(_beside(pointing.authority, BUNDLE)),
-        "java": _java(pointing, given),
-        "1": "1" if pointing.proxy else "",
-        "address": pointing.plex_tv,
-        "control": pointing.control,
-        "key": pointing.key.reveal() if pointing.key else "",  # for the program, as it was asked for
+    values: dict[ValueKind, str] = {
+        "proxy": settings.proxy,
+        "exceptions": build_no_proxy(environ) if settings.proxy else "",
+        "authority": str(settings.authority),
+        "bundle": str(_choose_file(settings.authority, BUNDLE_FILE)),
+        "java": _build_java_options(settings, environ),
+        "1": "1" if settings.proxy else "",
+        "address": settings.plex_tv,
+        "control": settings.control,
+        "key": settings.key.reveal() if settings.key else "",  # for the program, as it was asked for
     }
-    return {name: values[holds] for name, holds, _ in VARIABLES if values[holds]}
+    return {name: values[kind] for name, kind, _ in VARIABLES if values[kind]}
 
 
-def added(pointing: Pointing, given: Mapping[str, str]) -> dict[str, str]:
+def merge_environment(settings: ProgramSettings, environ: Mapping[str, str]) -> dict[str, str]:
     """Return an environment with the variables; what leads to somebody else's is not in it."""
-    theirs = {name for name, holds, _ in VARIABLES if holds in {"proxy", "exceptions", "control", "key"}}
-    return {name: value for name, value in given.items() if name not in theirs} | variables(pointing, given)
+    replaced = {name for name, kind, _ in VARIABLES if kind in {"proxy", "exceptions", "control", "key"}}
+    return {name: value for name, value in environ.items() if name not in replaced} | build_variables(settings, environ)
 
 
-def exceptions(given: Mapping[str, str]) -> str:
+def build_no_proxy(environ: Mapping[str, str]) -> str:
     """Return what is reached without the proxy: loopback, and what the user excepted, if Plex is not in it."""
-    entries = f"{given.get('NO_PROXY', '')},{given.get('no_proxy', '')}".split(",")
-    kept = [entry.strip() for entry in entries if entry.strip() and not _excepts_plex(entry.strip())]
-    return ",".join(dict.fromkeys([*LOOPBACK, *kept]))
+    entries = f"{environ.get('NO_PROXY', '')},{environ.get('no_proxy', '')}".split(",")
+    own = [entry.strip() for entry in entries if entry.strip() and not _matches_plex(entry.strip())]
+    return ",".join(dict.fromkeys([*LOOPBACK, *own]))
 
 
-def _excepts_plex(entry: str) -> bool:
+def _matches_plex(entry: str) -> bool:
     """Tell whether an entry is about one of Plex's hosts, as any program might read it."""
     host = re.sub(r":\d+$", "", entry.lower()).lstrip("*").strip(".")
-    return not host or any(f".{plex}".endswith(f".{host}") or f".{host}".endswith(f".{plex}") for plex in _PLEX)
+    return not host or any(f".{plex}".endswith(f".{host}") or f".{host}".endswith(f".{plex}") for plex in _PLEX_DOMAINS)
 
 
-def _beside(authority: Path, name: str) -> Path:
-    found = authority.with_name(name)
-    return found if found.exists() else authority
+def _choose_file(authority: Path, name: str) -> Path:
+    candidate = authority.with_name(name)
+    return candidate if candidate.exists() else authority
 
 
-def _java(pointing: Pointing, given: Mapping[str, str]) -> str:
+def _build_java_options(settings: ProgramSettings, environ: Mapping[str, str]) -> str:
     options: dict[str, str] = {}
-    if pointing.proxy:
-        proxy = urlsplit(pointing.proxy)
+    if settings.proxy:
+        proxy = urlsplit(settings.proxy)
         for scheme in ("http", "https"):
             options |= {f"{scheme}.proxyHost": proxy.hostname or "", f"{scheme}.proxyPort": str(proxy.port)}
         options["http.nonProxyHosts"] = "localhost|127.*|[::1]"
-    store = pointing.authority.with_name(TRUST_STORE)
+    store = settings.authority.with_name(TRUST_STORE_FILE)
     if store.exists():
-        options |= trust_store_options(f'"{store}"' if " " in str(store) else str(store))
+        options |= build_trust_store_options(f'"{store}"' if " " in str(store) else str(store))
     own = [f"-D{name}={value}" for name, value in options.items()]
-    return " ".join([*filter(None, [given.get("JAVA_TOOL_OPTIONS", "").strip()]), *own])
+    return " ".join([*filter(None, [environ.get("JAVA_TOOL_OPTIONS", "").strip()]), *own])
 
 
-def trust_store_options(store: str) -> dict[str, str]:
+def build_trust_store_options(store: str) -> dict[str, str]:
     """Return the properties by which Java finds a trust store."""
     return {
         "javax.net.ssl.trustStore": store,

@@ -17,128 +17,128 @@ from typing import Literal
 import msgspec
 
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.http.request import Asked
+from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.storage.base import AccountRow
 
-LIFE = 12 * 3600
+SESSION_LIFETIME = 12 * 3600
 """Seconds after which a session ends, used or not (ours)."""
 
-_WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{43}").fullmatch
-_SCHEMES = (b"http://", b"https://")
+_COOKIE_PATTERN = re.compile(r"[A-Za-z0-9_-]{43}").fullmatch
+_ORIGIN_PREFIXES = (b"http://", b"https://")
 
 
-class Browser:
+class BrowserSession:
     """One browser, as one request shows it.
 
     Attributes:
         host: host and port of this site, as the browser names it.
-        account: who is signed in, once `recognise` was asked.
+        account: who is signed in, once `load_account` was asked.
         by: the account that had switched to that one, if any.
         cookie: what its cookie is from now on, where that changes.
     """
 
-    __slots__ = ("_asked", "_instance", "_value", "account", "by", "cookie", "host")
+    __slots__ = ("_asked", "_cookie_value", "_instance", "account", "host", "new_cookie", "switched_by")
 
-    def __init__(self, instance: Instance, asked: Asked) -> None:
+    def __init__(self, instance: Instance, request: IncomingRequest) -> None:
         self._instance = instance
-        self._asked = asked
-        self.host = asked.header(b"host").decode("latin-1")
+        self._asked = request
+        self.host = request.get_header(b"host").decode("latin-1")
         self.account: AccountRow | None = None
-        self.by: int | None = None
-        self.cookie: str | None = None
-        self._value = self._sent()
-        if not self._value:
-            self._become(_new_value())
+        self.switched_by: int | None = None
+        self.new_cookie: str | None = None
+        self._cookie_value = self._read_cookie()
+        if not self._cookie_value:
+            self._set_cookie(_generate_cookie_value())
 
     @property
     def form_token(self) -> str:
         """What a form must hold to be this browser's."""
-        return self.proof("form")
+        return self.make_proof("form")
 
-    def proof(self, *facts: object) -> str:
+    def make_proof(self, *facts: object) -> str:
         """Prove, to this browser and nobody else, that we said this."""
-        text = msgspec.json.encode([self._value, *(str(fact) for fact in facts)]).decode()
+        text = msgspec.json.encode([self._cookie_value, *(str(fact) for fact in facts)]).decode()
         return self._instance.keys.digest(f"page {text}").hex()
 
-    def proves(self, proof: str, *facts: object) -> bool:
+    def is_valid_proof(self, proof: str, *facts: object) -> bool:
         """Tell whether we said this to this browser."""
-        return compare_digest(proof.encode("utf-8", "replace"), self.proof(*facts).encode())
+        return compare_digest(proof.encode("utf-8", "replace"), self.make_proof(*facts).encode())
 
-    def is_here(self) -> bool:
+    def is_same_origin(self) -> bool:
         """Tell whether the request comes from a page of this site, by what the browser itself says; if nothing, no."""
-        origin, site = self._asked.header(b"origin"), self._asked.header(b"sec-fetch-site")
+        origin, site = self._asked.get_header(b"origin"), self._asked.get_header(b"sec-fetch-site")
         if site and site != b"same-origin":
             return False
         if origin:
-            return origin in {scheme + self._asked.header(b"host") for scheme in _SCHEMES}
+            return origin in {scheme + self._asked.get_header(b"host") for scheme in _ORIGIN_PREFIXES}
         return bool(site)
 
     @property
-    def digest(self) -> bytes:
+    def session_digest(self) -> bytes:
         """The digest of its session."""
-        return self._digest(self._value)
+        return self._compute_digest(self._cookie_value)
 
-    async def recognise(self) -> None:
+    async def load_account(self) -> None:
         """Find out who is signed in."""
-        found = await self._instance.store.sessions.find(self.digest, self._instance.now())
-        self.account = await self._instance.store.account(found.account_id) if found else None
-        self.by = found.by if found else None
+        session = await self._instance.store.sessions.find(self.session_digest, self._instance.now())
+        self.account = await self._instance.store.find_account_by_id(session.account_id) if session else None
+        self.switched_by = session.switched_by if session else None
 
-    async def sign_in(self, account: AccountRow, step: int | None) -> bool:
+    async def sign_in(self, account: AccountRow, verification_step: int | None) -> bool:
         """Sign an account in, in place of whoever is; `False` if the step was spent before or the account is off."""
-        value, now = _new_value(), self._instance.now()
-        won = await self._instance.store.sessions.create(
-            digest=self._digest(value),
+        value, now = _generate_cookie_value(), self._instance.now()
+        created = await self._instance.store.sessions.create(
+            digest=self._compute_digest(value),
             account_id=account.id,
             now=now,
-            expires_at=now + LIFE,
-            replaces=self.digest,
-            verification_step=step,
+            expires_at=now + SESSION_LIFETIME,
+            replaced_digest=self.session_digest,
+            verification_step=verification_step,
         )
-        return won and self._become(value)
+        return created and self._set_cookie(value)
 
-    async def switch(self, account_id: int, stored: str | None) -> bool:
+    async def switch_user(self, account_id: int, passcode_hash: str | None) -> bool:
         """Go on as another user of the Home, whose passcode has this hash; `False` if that is no longer allowed."""
-        value, now = _new_value(), self._instance.now()
-        won = await self._instance.store.sessions.rotate(
-            digest=self._digest(value),
+        value, now = _generate_cookie_value(), self._instance.now()
+        rotated = await self._instance.store.sessions.switch_user(
+            digest=self._compute_digest(value),
             account_id=account_id,
             now=now,
-            expires_at=now + LIFE,
-            replaces=self.digest,
-            by=self.by or (self.account.id if self.account else None),
-            passcode_hash=stored,
+            expires_at=now + SESSION_LIFETIME,
+            replaced_digest=self.session_digest,
+            switched_by=self.switched_by or (self.account.id if self.account else None),
+            passcode_hash=passcode_hash,
         )
-        return won and self._become(value)
+        return rotated and self._set_cookie(value)
 
     async def sign_out(self) -> None:
         """End the session."""
-        await self._instance.store.sessions.end(self.digest, self._instance.now())
-        self._become(_new_value())
+        await self._instance.store.sessions.delete(self.session_digest, self._instance.now())
+        self._set_cookie(_generate_cookie_value())
         self.account = None
 
-    def _digest(self, value: str) -> bytes:
+    def _compute_digest(self, value: str) -> bytes:
         return self._instance.keys.digest(f"session {value}")
 
-    def _become(self, value: str) -> Literal[True]:
+    def _set_cookie(self, value: str) -> Literal[True]:
         """Give the browser another cookie."""
-        self._value = value
-        secure = "; Secure" if self._asked.secure else ""
-        self.cookie = f"{self._name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}"
+        self._cookie_value = value
+        secure = "; Secure" if self._asked.is_tls else ""
+        self.new_cookie = f"{self._cookie_name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}"
         return True
 
     @property
-    def _name(self) -> str:
-        return f"{'__Host-' if self._asked.secure else ''}ticketstub-{self._instance.keys.id}"
+    def _cookie_name(self) -> str:
+        return f"{'__Host-' if self._asked.is_tls else ''}ticketstub-{self._instance.keys.id}"
 
-    def _sent(self) -> str:
+    def _read_cookie(self) -> str:
         """Return the cookie that was sent, if it can be one of ours."""
-        for pair in self._asked.header(b"cookie").decode("latin-1").split(";"):
+        for pair in self._asked.get_header(b"cookie").decode("latin-1").split(";"):
             name, _, value = pair.strip().partition("=")
-            if name == self._name and _WELL_FORMED(value):
+            if name == self._cookie_name and _COOKIE_PATTERN(value):
                 return value
         return ""
 
 
-def _new_value() -> str:
+def _generate_cookie_value() -> str:
     return secrets.token_urlsafe(32)

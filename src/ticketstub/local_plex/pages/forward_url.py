@@ -13,7 +13,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 import msgspec
 
-_LONGEST = 2048
+_MAX_LENGTH = 2048
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _URL = re.compile(
     rf"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]{{2,45}}\]|{_LABEL}(?:\.{_LABEL})*)(?P<port>:[0-9]{{1,5}})?"
@@ -22,42 +22,42 @@ _URL = re.compile(
 ).fullmatch
 _ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)").fullmatch
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
-_PORTS = {"http": ":80", "https": ":443"}
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
-class Forward(msgspec.Struct, frozen=True):
+class ForwardUrl(msgspec.Struct, frozen=True):
     """A URL that a browser may be sent to.
 
     Attributes:
         url: the URL, with scheme and host in lower case.
         host: host and port, as they are shown.
-        by_itself: whether the browser goes there without a click.
+        is_automatic: whether the browser goes there without a click.
     """
 
     url: str
     host: str
-    by_itself: bool
+    is_automatic: bool
 
 
-def judge(text: str, own_host: str) -> Forward | None:
+def parse_forward_url(text: str, own_host: str) -> ForwardUrl | None:
     """Judge a `forwardUrl`; `None` where it is not taken.
 
     Args:
         text: the URL, decoded once.
         own_host: host and port of this site, as the browser names it.
     """
-    match = _URL(text) if len(text) <= _LONGEST else None
+    match = _URL(text) if len(text) <= _MAX_LENGTH else None
     if match is None:
         return None
-    scheme, host, port = match["scheme"].lower(), _host(match["host"].lower()), match["port"] or ""
+    scheme, host, port = match["scheme"].lower(), _normalize_host(match["host"].lower()), match["port"] or ""
     if host is None or int(port[1:] or 0) > 65535:
         return None
-    shown = host + port
-    by_itself = host in _LOOPBACK or _origin(scheme, shown) == _origin(scheme, own_host.lower())
-    return Forward(url=f"{scheme}://{shown}{match['rest']}", host=shown, by_itself=by_itself)
+    authority = host + port
+    is_automatic = host in _LOOPBACK or _build_origin(scheme, authority) == _build_origin(scheme, own_host.lower())
+    return ForwardUrl(url=f"{scheme}://{authority}{match['rest']}", host=authority, is_automatic=is_automatic)
 
 
-def _host(host: str) -> str | None:
+def _normalize_host(host: str) -> str | None:
     """Return a host that has one spelling only; an address in any other spelling than its usual one is none."""
     try:
         if host.startswith("["):
@@ -68,5 +68,5 @@ def _host(host: str) -> str | None:
         return None
 
 
-def _origin(scheme: str, authority: str) -> str:
-    return f"{scheme}://{authority.removesuffix(_PORTS[scheme])}"
+def _build_origin(scheme: str, authority: str) -> str:
+    return f"{scheme}://{authority.removesuffix(_DEFAULT_PORTS[scheme])}"

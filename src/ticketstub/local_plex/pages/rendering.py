@@ -12,58 +12,58 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ticketstub.local_plex.http.request import Headers
-from ticketstub.local_plex.http.response import Answer
+from ticketstub.local_plex.http.response import OutgoingResponse
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 _HERE = Path(__file__).parent
-_POLICY = (
+_CONTENT_SECURITY_POLICY = (
     b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
     b"frame-ancestors 'none'; base-uri 'none'"
 )
-_ALWAYS: Headers = [
-    (b"content-security-policy", _POLICY),
+_COMMON_HEADERS: Headers = [
+    (b"content-security-policy", _CONTENT_SECURITY_POLICY),
     (b"referrer-policy", b"same-origin"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-_UNKEPT: Headers = [(b"cache-control", b"no-store"), (b"vary", b"Cookie"), *_ALWAYS]
-_PAGE: Headers = [(b"content-type", b"text/html; charset=utf-8"), *_UNKEPT]
-_TYPES = {".css": b"text/css; charset=utf-8", ".js": b"text/javascript; charset=utf-8", ".svg": b"image/svg+xml"}
+_NO_STORE_HEADERS: Headers = [(b"cache-control", b"no-store"), (b"vary", b"Cookie"), *_COMMON_HEADERS]
+_PAGE_HEADERS: Headers = [(b"content-type", b"text/html; charset=utf-8"), *_NO_STORE_HEADERS]
+_MEDIA_TYPES = {".css": b"text/css; charset=utf-8", ".js": b"text/javascript; charset=utf-8", ".svg": b"image/svg+xml"}
 
 
-def page(template: str, status: int = 200, **values: object) -> Answer:
+def render_page(template: str, status: int = 200, **values: object) -> OutgoingResponse:
     """Make a page of a template and its values."""
-    return Answer(status, _PAGE, _templates().get_template(template).render(values).encode())
+    return OutgoingResponse(status, _PAGE_HEADERS, _load_templates().get_template(template).render(values).encode())
 
 
-def with_own_connections(headers: Headers) -> Headers:
+def allow_own_connections(headers: Headers) -> Headers:
     """Let the page's script ask this site, for codes that change."""
-    allowed = _POLICY + b"; connect-src 'self'"
-    return [(name, allowed if value is _POLICY else value) for name, value in headers]
+    policy = _CONTENT_SECURITY_POLICY + b"; connect-src 'self'"
+    return [(name, policy if value is _CONTENT_SECURITY_POLICY else value) for name, value in headers]
 
 
-def redirect(location: str) -> Answer:
+def build_redirect(location: str) -> OutgoingResponse:
     """Send the browser on, with GET, to a place on this site."""
-    return Answer(303, [(b"location", location.encode("ascii")), *_UNKEPT], b"")
+    return OutgoingResponse(303, [(b"location", location.encode("ascii")), *_NO_STORE_HEADERS], b"")
 
 
 @cache
-def static_files() -> dict[str, Answer]:
+def load_static_files() -> dict[str, OutgoingResponse]:
     """Return what is under `/static/`, by path; all of it is read the first time."""
     files = sorted((_HERE / "static").iterdir())
-    return {f"/static/{file.name}": _static(file) for file in files if file.suffix in _TYPES}
+    return {f"/static/{file.name}": _load_static_file(file) for file in files if file.suffix in _MEDIA_TYPES}
 
 
-def _static(file: Path) -> Answer:
-    headers: Headers = [(b"content-type", _TYPES[file.suffix]), (b"cache-control", b"no-cache"), *_ALWAYS]
-    return Answer(200, headers, file.read_bytes())
+def _load_static_file(file: Path) -> OutgoingResponse:
+    headers: Headers = [(b"content-type", _MEDIA_TYPES[file.suffix]), (b"cache-control", b"no-cache"), *_COMMON_HEADERS]
+    return OutgoingResponse(200, headers, file.read_bytes())
 
 
 @cache
-def _templates() -> Environment:
+def _load_templates() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only who opens a page pays for it
 
     loader = FileSystemLoader(_HERE / "templates")

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ticketstub.local_plex.domain import lock_outs, sign_ins
-from ticketstub.local_plex.http.request import whole_number
-from ticketstub.local_plex.http.response import Answer
-from ticketstub.local_plex.pages.visit import PageVisit, shown, wait
+from ticketstub.local_plex.http.request import parse_whole_number
+from ticketstub.local_plex.http.response import OutgoingResponse
+from ticketstub.local_plex.pages.visit import PageContext, clean_text, format_wait
 from ticketstub.local_plex.storage.base import AccountRow
 from ticketstub.protocol.account import PostUsersSignInData
 from ticketstub.refusals import (
@@ -25,109 +25,125 @@ from ticketstub.refusals import (
 )
 from ticketstub.tokens import Secret
 
-_PROOF_LIVES = 300
-_WRONG = "User name, e-mail address or password is wrong."
+_PROOF_LIFETIME = 300
+_WRONG_LOGIN = "User name, e-mail address or password is wrong."
 _WRONG_CODE = "This code is wrong, or was used already. Wait for the next one."
-_TOO_OLD = "That took too long. Sign in again."
-_EMAIL_ONLY = 1030
+_PROOF_EXPIRED = "That took too long. Sign in again."
+_EMAIL_ONLY_CODE = 1030
 
 
-async def show(visit: PageVisit) -> Answer:
+async def show_sign_in(context: PageContext) -> OutgoingResponse:
     """Show the form; who is signed in already goes on."""
-    if visit.browser.account is not None:
-        return visit.go_on()
-    return _form(visit)
+    if context.browser.account is not None:
+        return context.redirect_to_continue()
+    return _render_form(context)
 
 
-async def take(visit: PageVisit) -> Answer:
+async def submit_sign_in(context: PageContext) -> OutgoingResponse:
     """Sign somebody in, in place of whoever was."""
     try:
-        if "proof" in visit.given:
-            await _sign_in_with_code(visit)
-        elif (account := await _sign_in(visit)) is not None:
-            until = visit.instance.now() + _PROOF_LIVES
-            proof = visit.browser.proof(*_facts(account, until))
-            proven = {"account": str(account.id), "until": str(until), "proof": proof}
-            return _form(visit, proven=proven, login=shown(account.record.username or account.record.title))
+        if "proof" in context.parameters:
+            await _sign_in_with_code(context)
+        elif (account := await _sign_in_with_password(context)) is not None:
+            expires_at = context.instance.now() + _PROOF_LIFETIME
+            proof = context.browser.make_proof(*_build_proof_facts(account, expires_at))
+            proof_fields = {"account": str(account.id), "until": str(expires_at), "proof": proof}
+            return _render_form(
+                context, proof_fields=proof_fields, login=clean_text(account.record.username or account.record.title)
+            )
     except (Unauthorized, RateLimited) as refusal:
-        return _refused(visit, refusal)
-    return visit.go_on()
+        return _render_refusal(context, refusal)
+    return context.redirect_to_continue()
 
 
-async def sign_out(visit: PageVisit) -> Answer:
+async def sign_out(context: PageContext) -> OutgoingResponse:
     """End the session of this browser."""
-    await visit.browser.sign_out()
-    return visit.go_on(otherwise="/sign-in")
+    await context.browser.sign_out()
+    return context.redirect_to_continue(default="/sign-in")
 
 
-async def _sign_in(visit: PageVisit) -> AccountRow | None:
+async def _sign_in_with_password(context: PageContext) -> AccountRow | None:
     """Sign in by a password, and by the six digits at its end where they are a code; return who wants a code, too.
 
     Raises:
-        Refusal: as `sign_ins.prove`.
+        Refusal: as `sign_ins.authenticate`.
     """
-    login, password = visit.given.get("login", ""), Secret(visit.given.get("password", ""))
+    login, password = context.parameters.get("login", ""), Secret(context.parameters.get("password", ""))
     call = PostUsersSignInData(login=login, password=password)
     try:
-        await sign_ins.prove(visit.instance, call, visit.browser.sign_in)
+        await sign_ins.authenticate(context.instance, call, context.browser.sign_in)
     except VerificationCodeRequired:  # told only to who has the password
-        account = await visit.instance.store.find_account(login)
+        account = await context.instance.store.find_account_by_login(login)
         if account is None:
             raise
         return account
     return None
 
 
-async def _sign_in_with_code(visit: PageVisit) -> None:
+async def _sign_in_with_code(context: PageContext) -> None:
     """Sign in by a code, after the password; raises as `_sign_in`, and `Unauthorized` for a proof that is too old."""
-    instance, account = visit.instance, await _proven(visit)
+    instance, account = context.instance, await _load_proven_account(context)
     await lock_outs.check_not_locked(instance, account.id)
-    async with instance.turns.of(str(account.id)):
-        code = "".join(visit.given.get("verificationCode", "").split())
-        step, attempt = await sign_ins.code_attempt(instance, account, Secret(code) if code else None)
-        if not await visit.browser.sign_in(account, step):
+    async with instance.locks.hold(str(account.id)):
+        code = "".join(context.parameters.get("verificationCode", "").split())
+        step, attempt = await sign_ins.verify_code(instance, account, Secret(code) if code else None)
+        if not await context.browser.sign_in(account, step):
             raise WrongVerificationCode if step is not None else Unauthorized
         if attempt is not None:
-            await attempt.succeeded()
+            await attempt.clear_failures()
 
 
-async def _proven(visit: PageVisit) -> AccountRow:
+async def _load_proven_account(context: PageContext) -> AccountRow:
     """Return whose password this browser has proven; raises `Unauthorized` where it has not, or too long ago."""
-    given, instance = visit.given, visit.instance
-    account_id, until = whole_number(given.get("account", "")), whole_number(given.get("until", ""))
-    account = await instance.store.account(account_id) if account_id is not None else None
-    if account is None or account.disabled or until is None or until <= instance.now():
+    parameters, instance = context.parameters, context.instance
+    account_id, expires_at = (
+        parse_whole_number(parameters.get("account", "")),
+        parse_whole_number(parameters.get("until", "")),
+    )
+    account = await instance.store.find_account_by_id(account_id) if account_id is not None else None
+    if account is None or account.disabled or expires_at is None or expires_at <= instance.now():
         raise Unauthorized
-    if not visit.browser.proves(given.get("proof", ""), *_facts(account, until)):
+    if not context.browser.is_valid_proof(parameters.get("proof", ""), *_build_proof_facts(account, expires_at)):
         raise Unauthorized
     return account
 
 
-def _facts(account: AccountRow, until: int) -> tuple[object, ...]:
-    return ("password", account.id, until, account.password_hash)
+def _build_proof_facts(account: AccountRow, expires_at: int) -> tuple[object, ...]:
+    return ("password", account.id, expires_at, account.password_hash)
 
 
-def _refused(visit: PageVisit, refusal: Unauthorized | RateLimited) -> Answer:
+def _render_refusal(context: PageContext, refusal: Unauthorized | RateLimited) -> OutgoingResponse:
     """Show the form again, and why."""
-    given = visit.given
-    again: dict[str, str] = {name: given[name] for name in ("proof", "account", "until") if name in given}
+    parameters = context.parameters
+    proof_fields: dict[str, str] = {
+        name: parameters[name] for name in ("proof", "account", "until") if name in parameters
+    }
     if isinstance(refusal, RateLimited | TooManyFailures):
-        text = f"There were too many failed attempts. Wait {wait(int(refusal.retry_after or 1))}, then try again."
-        return _form(visit, 429, error=text, login=shown(given.get("login")))
+        text = (
+            f"There were too many failed attempts. Wait {format_wait(int(refusal.retry_after or 1))}, then try again."
+        )
+        return _render_form(context, 429, error=text, login=clean_text(parameters.get("login")))
     if isinstance(refusal, WrongVerificationCode):
-        if again:
-            return _form(visit, 401, error=_WRONG_CODE, proven=again, login="this account")
+        if proof_fields:
+            return _render_form(context, 401, error=_WRONG_CODE, proof_fields=proof_fields, login="this account")
         text = _WRONG_CODE
-    elif refusal.code == _EMAIL_ONLY:
+    elif refusal.code == _EMAIL_ONLY_CODE:
         text = "This account signs in with its e-mail address only."
     else:
-        text = _TOO_OLD if again else _WRONG
-    return _form(visit, 401, error=text, login=shown(given.get("login")))
+        text = _PROOF_EXPIRED if proof_fields else _WRONG_LOGIN
+    return _render_form(context, 401, error=text, login=clean_text(parameters.get("login")))
 
 
-def _form(
-    visit: PageVisit, status: int = 200, *, error: str = "", proven: Mapping[str, str] | None = None, login: str = ""
-) -> Answer:
-    then, overview = visit.given.get("continue", ""), visit.instance.overview
-    at_start = overview is not None and overview.secrets
-    return visit.page("sign_in.html", status, error=error, proven=proven, login=login, then=then, at_start=at_start)
+def _render_form(
+    context: PageContext,
+    status: int = 200,
+    *,
+    error: str = "",
+    proof_fields: Mapping[str, str] | None = None,
+    login: str = "",
+) -> OutgoingResponse:
+    continue_to, overview = context.parameters.get("continue", ""), context.instance.overview
+    has_start_page = overview is not None and overview.show_secrets
+    return context.render_page(
+        "sign_in.html", status, error=error, proven=proof_fields, login=login, then=continue_to, at_start=has_start_page
+    )

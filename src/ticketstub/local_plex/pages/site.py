@@ -11,17 +11,17 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.http.request import Asked
-from ticketstub.local_plex.http.response import Answer
+from ticketstub.local_plex.http.request import IncomingRequest
+from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.pages import account, approval, rendering, sign_in, start
-from ticketstub.local_plex.pages.browser import Browser
-from ticketstub.local_plex.pages.visit import PageVisit, SignInFirst
+from ticketstub.local_plex.pages.browser import BrowserSession
+from ticketstub.local_plex.pages.visit import PageContext, SignInRequired
 from ticketstub.refusals import Forbidden, Refusal
 
-Handler = Callable[[PageVisit], Awaitable[Answer]]
+PageHandler = Callable[[PageContext], Awaitable[OutgoingResponse]]
 
-_FORM = b"application/x-www-form-urlencoded"
-_TEXTS = {
+_FORM_TYPE = b"application/x-www-form-urlencoded"
+_MESSAGES = {
     400: "What the browser sent could not be read.",
     403: "The form is too old, or it came from somewhere else. Nothing was done: open the page again.",
     404: "There is nothing at this address.",
@@ -32,85 +32,92 @@ _TEXTS = {
     429: "This was tried too often. Wait a moment, then try again.",
     503: "Too much is going on at once. Wait a moment, then try again.",
 }
-_ELSE = "Something went wrong in the local Plex. Its log says where."
+_UNEXPECTED_ERROR = "Something went wrong in the local Plex. Its log says where."
 
 
 class Page(NamedTuple):
     """A page: what shows it, and what takes its form."""
 
-    show: Handler | None = None
-    take: Handler | None = None
+    show: PageHandler | None = None
+    submit: PageHandler | None = None
 
     @property
-    def allowed(self) -> str:
+    def allowed_methods(self) -> str:
         """The methods that it takes."""
-        return ", ".join([*(["GET", "HEAD"] if self.show else []), *(["POST"] if self.take else [])])
+        return ", ".join([*(["GET", "HEAD"] if self.show else []), *(["POST"] if self.submit else [])])
 
 
-_AUTH, _LINK = Page(approval.show, approval.decide), Page(approval.show_link, approval.take_link)
+_AUTH_PAGE, _LINK_PAGE = (
+    Page(approval.show_approval, approval.submit_decision),
+    Page(approval.show_link_form, approval.submit_code),
+)
 PAGES = {
-    start.PATH: Page(start.show, start.take),
-    "/auth": _AUTH,
-    "/auth/": _AUTH,
-    "/auth/done": Page(approval.done),
-    "/link": _LINK,
-    "/link/": _LINK,
-    "/pin": _LINK,
-    "/pin/": _LINK,
-    "/claim": Page(account.show_claim, account.take_claim),
-    "/claim/": Page(account.show_claim, account.take_claim),
-    "/sign-in": Page(sign_in.show, sign_in.take),
-    "/sign-out": Page(take=sign_in.sign_out),
-    "/account": Page(account.show),
+    start.PATH: Page(start.show_start, start.sign_in_without_password),
+    "/auth": _AUTH_PAGE,
+    "/auth/": _AUTH_PAGE,
+    "/auth/done": Page(approval.show_done),
+    "/link": _LINK_PAGE,
+    "/link/": _LINK_PAGE,
+    "/pin": _LINK_PAGE,
+    "/pin/": _LINK_PAGE,
+    "/claim": Page(account.show_claim, account.create_claim_token),
+    "/claim/": Page(account.show_claim, account.create_claim_token),
+    "/sign-in": Page(sign_in.show_sign_in, sign_in.submit_sign_in),
+    "/sign-out": Page(submit=sign_in.sign_out),
+    "/account": Page(account.show_account),
     "/account/devices": Page(account.show_devices, account.remove_device),
-    "/account/home": Page(account.show_home, account.switch),
+    "/account/home": Page(account.show_home, account.switch_user),
 }
 
 
-def has(instance: Instance, asked: Asked) -> bool:
+def is_page_request(instance: Instance, request: IncomingRequest) -> bool:
     """Tell whether a request is for one of the pages."""
-    if asked.path == start.PATH:
-        return instance.overview is not None and start.is_asked_for(asked)
-    return asked.path in PAGES or asked.path in rendering.static_files()
+    if request.path == start.PATH:
+        return instance.overview is not None and start.is_start_page_request(request)
+    return request.path in PAGES or request.path in rendering.load_static_files()
 
 
-async def answer(instance: Instance, asked: Asked) -> Answer:
+async def answer(instance: Instance, request: IncomingRequest) -> OutgoingResponse:
     """Answer a request for one of the pages; raises a `Refusal`, or what stores and passwords raise."""
-    asked.template = asked.path
-    if file := rendering.static_files().get(asked.path):
-        return file if asked.method == "GET" else _wrong_method("GET, HEAD")
-    page = PAGES[asked.path]
-    handler = {"GET": page.show, "POST": page.take}.get(asked.method)
+    request.path_template = request.path
+    if file := rendering.load_static_files().get(request.path):
+        return file if request.method == "GET" else _render_method_not_allowed("GET, HEAD")
+    page = PAGES[request.path]
+    handler = {"GET": page.show, "POST": page.submit}.get(request.method)
     if handler is None:
-        return _wrong_method(page.allowed)
-    browser = Browser(instance, asked)
-    if asked.method == "POST":
-        _check_form(asked, browser)
-    await browser.recognise()
-    visit = PageVisit(instance, asked, browser)
+        return _render_method_not_allowed(page.allowed_methods)
+    browser = BrowserSession(instance, request)
+    if request.method == "POST":
+        _check_form(request, browser)
+    await browser.load_account()
+    context = PageContext(instance, request, browser)
     try:
-        return await handler(visit)
-    except SignInFirst as first:
-        return visit.go("/sign-in", **{"continue": first.then})
+        return await handler(context)
+    except SignInRequired as error:
+        return context.redirect("/sign-in", **{"continue": error.continue_to})
 
 
-def _check_form(asked: Asked, browser: Browser) -> None:
+def _check_form(request: IncomingRequest, browser: BrowserSession) -> None:
     """Refuse a POST that is no form (415), comes from elsewhere or is not this browser's (403)."""
-    if asked.header(b"content-type").partition(b";")[0].strip().lower() != _FORM:
+    if request.get_header(b"content-type").partition(b";")[0].strip().lower() != _FORM_TYPE:
         raise Refusal("Only forms are taken", status=415, code=1999)
-    if not browser.is_here() or not browser.proves(asked.fields.get("form_token", ""), "form"):
+    if not browser.is_same_origin() or not browser.is_valid_proof(
+        request.body_parameters.get("form_token", ""), "form"
+    ):
         raise Forbidden
 
 
-def _wrong_method(allowed: str) -> Answer:
-    answer = refused(405)
-    answer.headers = [*answer.headers, (b"allow", allowed.encode())]
-    return answer
+def _render_method_not_allowed(allowed_methods: str) -> OutgoingResponse:
+    response = render_error(405)
+    response.headers = [*response.headers, (b"allow", allowed_methods.encode())]
+    return response
 
 
-def refused(status: int) -> Answer:
+def render_error(status: int) -> OutgoingResponse:
     """Say no on a page."""
-    known = status in _TEXTS
-    title = HTTPStatus(status).phrase if known else "That did not work"
+    is_known = status in _MESSAGES
+    title = HTTPStatus(status).phrase if is_known else "That did not work"
     values: dict[str, object] = {"me": "", "form_token": "", "here": "", "ways": [("/account", "Account")]}
-    return rendering.page("message.html", status, title=title, texts=[_TEXTS.get(status, _ELSE)], **values)
+    return rendering.render_page(
+        "message.html", status, title=title, texts=[_MESSAGES.get(status, _UNEXPECTED_ERROR)], **values
+    )

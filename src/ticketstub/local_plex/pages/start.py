@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from ticketstub.dns import is_loopback
 from ticketstub.local_plex.domain import lock_outs
-from ticketstub.local_plex.domain.addresses import connections
-from ticketstub.local_plex.http.request import Asked, whole_number
-from ticketstub.local_plex.http.response import Answer
+from ticketstub.local_plex.domain.addresses import build_connections
+from ticketstub.local_plex.http.request import IncomingRequest, parse_whole_number
+from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.openapi import documents
 from ticketstub.local_plex.pages import rendering
-from ticketstub.local_plex.pages.visit import PageVisit
+from ticketstub.local_plex.pages.visit import PageContext
 from ticketstub.refusals import Forbidden
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ticketstub.local_plex.domain.overview import Overview
 
 PATH = "/"
-_PLACES = [
+_LINKS = [
     ("/link", "Link a device", "Type the code that a device or app shows."),
     ("/account", "Account", "Who is signed in at this browser."),
     ("/account/devices", "Authorised devices", "What is signed in as this account."),
@@ -34,55 +34,60 @@ _PLACES = [
 ]
 
 
-def is_asked_for(asked: Asked) -> bool:
+def is_start_page_request(request: IncomingRequest) -> bool:
     """Tell whether a browser on this machine asks for the start page."""
-    if asked.path != PATH or b"text/html" not in asked.header(b"accept").lower():
+    if request.path != PATH or b"text/html" not in request.get_header(b"accept").lower():
         return False
-    return is_loopback((asked.host_name or "").lower())
+    return is_loopback((request.host_name or "").lower())
 
 
-async def show(visit: PageVisit) -> Answer:
+async def show_start(context: PageContext) -> OutgoingResponse:
     """Show the page."""
-    overview = visit.instance.overview
+    overview = context.instance.overview
     if overview is None:
         raise Forbidden
-    secrets = _may_see(visit, overview)
-    found = await overview.summarise(visit.instance, secrets=secrets)
-    rows = await visit.instance.store.media_servers()
-    servers = [(row.name, _address(visit.instance, row.machine_identifier)) for row in rows]
-    answer = visit.page(
+    show_secrets = _can_see_secrets(context, overview)
+    summary = await overview.summarise(context.instance, include_secrets=show_secrets)
+    rows = await context.instance.store.list_media_servers()
+    servers = [(row.name, _find_first_address(context.instance, row.machine_identifier)) for row in rows]
+    response = context.render_page(
         "start.html",
-        found=found,
-        secrets=secrets,
-        invented=overview.invented,
-        knows=overview.knows,
-        places=_PLACES,
+        found=summary,
+        secrets=show_secrets,
+        invented=overview.is_demo,
+        knows=overview.is_world_account,
+        places=_LINKS,
         servers=[(name, uri) for name, uri in servers if uri],
-        url=f"http://{visit.browser.host}",
+        url=f"http://{context.browser.host}",
     )
-    answer.headers = rendering.with_own_connections(answer.headers)
-    return answer
+    response.headers = rendering.allow_own_connections(response.headers)
+    return response
 
 
-async def take(visit: PageVisit) -> Answer:
+async def sign_in_without_password(context: PageContext) -> OutgoingResponse:
     """Sign this browser in to an account of the world, without its password."""
-    instance, overview = visit.instance, visit.instance.overview
-    wanted = whole_number(visit.given.get("account", ""))
-    if overview is None or wanted is None or not overview.knows(wanted) or not _may_see(visit, overview):
+    instance, overview = context.instance, context.instance.overview
+    account_id = parse_whole_number(context.parameters.get("account", ""))
+    if (
+        overview is None
+        or account_id is None
+        or not overview.is_world_account(account_id)
+        or not _can_see_secrets(context, overview)
+    ):
         raise Forbidden
-    await lock_outs.check_not_locked(instance, wanted)
-    account = await instance.store.account(wanted)
-    if account is None or not await visit.browser.sign_in(account, None):
+    await lock_outs.check_not_locked(instance, account_id)
+    account = await instance.store.find_account_by_id(account_id)
+    if account is None or not await context.browser.sign_in(account, None):
         raise Forbidden
-    return visit.go("/account")
+    return context.redirect("/account")
 
 
-def _address(instance: Instance, machine_identifier: str) -> str | None:
+def _find_first_address(instance: Instance, machine_identifier: str) -> str | None:
     """Return a media server's first address."""
-    found = connections(instance.addresses.get(machine_identifier, ()), machine_identifier)
+    found = build_connections(instance.addresses.get(machine_identifier, ()), machine_identifier)
     return found[0].uri if found else None
 
 
-def _may_see(visit: PageVisit, overview: Overview) -> bool:
+def _can_see_secrets(context: PageContext, overview: Overview) -> bool:
     """Tell whether this browser is shown secrets: those of a world of its owner's are for this machine alone."""
-    return overview.secrets and (overview.invented or is_loopback(visit.asked.address))
+    return overview.show_secrets and (overview.is_demo or is_loopback(context.request.client_address))

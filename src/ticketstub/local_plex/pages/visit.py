@@ -10,98 +10,100 @@ from __future__ import annotations
 import re
 from urllib.parse import urlencode
 
-from ticketstub.errors import printable
+from ticketstub.errors import sanitize_text
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.http.request import Asked
-from ticketstub.local_plex.http.response import Answer
+from ticketstub.local_plex.http.request import IncomingRequest
+from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.pages import rendering
-from ticketstub.local_plex.pages.browser import Browser
+from ticketstub.local_plex.pages.browser import BrowserSession
 from ticketstub.local_plex.storage.base import AccountRow
 
-_LOCAL = re.compile(r"/(?:auth|link|claim|account(?:/devices|/home)?)(?:\?[A-Za-z0-9%&=+._~-]*)?", re.ASCII).fullmatch
+_LOCAL_PATH = re.compile(
+    r"/(?:auth|link|claim|account(?:/devices|/home)?)(?:\?[A-Za-z0-9%&=+._~-]*)?", re.ASCII
+).fullmatch
 
 
-_LONGEST = 128
+_MAX_LENGTH = 128
 _UNITS = ((24 * 3600, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
-class SignInFirst(Exception):
+class SignInRequired(Exception):
     """The page is for somebody who is signed in.
 
     Attributes:
-        then: where to go on afterwards.
+        continue_to: where to go on afterwards.
     """
 
-    def __init__(self, then: str) -> None:
+    def __init__(self, continue_to: str) -> None:
         super().__init__()
-        self.then = then
+        self.continue_to = continue_to
 
 
-class PageVisit:
+class PageContext:
     """One request for a page.
 
     Attributes:
         instance: the local Plex.
-        asked: the request.
+        request: the request.
         browser: who sent it.
     """
 
-    __slots__ = ("asked", "browser", "instance")
+    __slots__ = ("browser", "instance", "request")
 
-    def __init__(self, instance: Instance, asked: Asked, browser: Browser) -> None:
+    def __init__(self, instance: Instance, request: IncomingRequest, browser: BrowserSession) -> None:
         self.instance = instance
-        self.asked = asked
+        self.request = request
         self.browser = browser
 
     @property
-    def given(self) -> dict[str, str]:
+    def parameters(self) -> dict[str, str]:
         """The parameters: the form's for a POST, else the query's."""
-        return self.asked.fields if self.asked.method == "POST" else self.asked.query
+        return self.request.body_parameters if self.request.method == "POST" else self.request.query
 
-    def account(self, path: str, **query: str) -> AccountRow:
-        """Return who is signed in; raises `SignInFirst` with this place to come back to."""
+    def require_account(self, path: str, **query: str) -> AccountRow:
+        """Return who is signed in; raises `SignInRequired` with this place to come back to."""
         if self.browser.account is None:
-            raise SignInFirst(place(path, query))
+            raise SignInRequired(build_path(path, query))
         return self.browser.account
 
-    def page(self, template: str, status: int = 200, **values: object) -> Answer:
+    def render_page(self, template: str, status: int = 200, **values: object) -> OutgoingResponse:
         """Make a page."""
         account = self.browser.account
-        me = shown(account.record.username or account.record.title) if account else ""
-        shared = {"me": me, "form_token": self.browser.form_token, "here": self.asked.path}
-        return self._with_cookie(rendering.page(template, status, **shared, **values))
+        account_name = clean_text(account.record.username or account.record.title) if account else ""
+        common_values = {"me": account_name, "form_token": self.browser.form_token, "here": self.request.path}
+        return self._add_cookie(rendering.render_page(template, status, **common_values, **values))
 
-    def go(self, path: str, **query: str) -> Answer:
+    def redirect(self, path: str, **query: str) -> OutgoingResponse:
         """Send the browser to another page of this site."""
-        return self._with_cookie(rendering.redirect(place(path, query)))
+        return self._add_cookie(rendering.build_redirect(build_path(path, query)))
 
-    def go_on(self, otherwise: str = "/account") -> Answer:
+    def redirect_to_continue(self, default: str = "/account") -> OutgoingResponse:
         """Send the browser where the form says it was going, if that is a page of this site."""
-        then = self.given.get("continue", "")
-        return self._with_cookie(rendering.redirect(then if _LOCAL(then) else otherwise))
+        continue_to = self.parameters.get("continue", "")
+        return self._add_cookie(rendering.build_redirect(continue_to if _LOCAL_PATH(continue_to) else default))
 
-    def _with_cookie(self, answer: Answer) -> Answer:
-        if self.browser.cookie is not None:
-            answer.headers = [*answer.headers, (b"set-cookie", self.browser.cookie.encode("ascii"))]
-        return answer
+    def _add_cookie(self, response: OutgoingResponse) -> OutgoingResponse:
+        if self.browser.new_cookie is not None:
+            response.headers = [*response.headers, (b"set-cookie", self.browser.new_cookie.encode("ascii"))]
+        return response
 
 
-def place(path: str, query: dict[str, str]) -> str:
+def build_path(path: str, query: dict[str, str]) -> str:
     """Write a place on this site."""
     return f"{path}?{urlencode(query)}" if query else path
 
 
-def shown(text: str | None) -> str:
+def clean_text(text: str | None) -> str:
     """Make somebody else's text fit to show; empty where there is none."""
-    return printable(text or "")[:_LONGEST]
+    return sanitize_text(text or "")[:_MAX_LENGTH]
 
 
-def ago(seconds: int) -> str:
+def format_ago(seconds: int) -> str:
     """Say how long ago something was: `23 seconds ago`."""
-    return f"{span(seconds)} ago" if seconds > 0 else "just now"
+    return f"{format_duration(seconds)} ago" if seconds > 0 else "just now"
 
 
-def span(seconds: int) -> str:
+def format_duration(seconds: int) -> str:
     """Say how long something takes, in one unit, rounded down: `2 minutes`."""
     for size, unit in _UNITS:
         if seconds >= size:
@@ -110,7 +112,7 @@ def span(seconds: int) -> str:
     return "a moment"
 
 
-def wait(seconds: int) -> str:
+def format_wait(seconds: int) -> str:
     """Say how long to wait, in one unit, rounded up."""
     size = next((size for size, _unit in _UNITS if seconds >= size), 1)
-    return span(-(-seconds // size) * size)
+    return format_duration(-(-seconds // size) * size)

@@ -12,60 +12,60 @@ from typing import Literal
 
 import msgspec
 
-from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, SignIn, TokenKind, canonical_login
-from ticketstub.local_plex.storage.database import Family, Statements, in_transaction
+from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, NewSignIn, TokenKind, normalize_login
+from ticketstub.local_plex.storage.database import Repository, Transaction, transactional
 
-Unique = Literal["id", "username", "email"]
+UniqueField = Literal["id", "username", "email"]
 """What no two accounts share."""
 
 
-class Accounts(Family):
+class AccountRepository(Repository):
     """The accounts of a store."""
 
-    @in_transaction
-    def create(self, transaction: Statements, new: AccountRow, first: SignIn) -> frozenset[Unique]:
+    @transactional
+    def create(self, transaction: Transaction, account: AccountRow, first_sign_in: NewSignIn) -> frozenset[UniqueField]:
         """Add an account with its first token; nothing is written if the answer names what is somebody else's."""
-        record = new.record
+        record = account.record
         has_login = "SELECT 1 FROM login WHERE name = ?1"
-        sought: dict[Unique, bool] = {
-            "id": transaction.has("SELECT 1 FROM account WHERE id = ?1", new.id),
-            "username": transaction.has(has_login, canonical_login(record.username or "")),
-            "email": transaction.has(has_login, canonical_login(record.email or "")),
+        conflicts: dict[UniqueField, bool] = {
+            "id": transaction.has_row("SELECT 1 FROM account WHERE id = ?1", account.id),
+            "username": transaction.has_row(has_login, normalize_login(record.username or "")),
+            "email": transaction.has_row(has_login, normalize_login(record.email or "")),
         }
-        taken: frozenset[Unique] = frozenset(name for name, found in sought.items() if found)
+        taken: frozenset[UniqueField] = frozenset(name for name, found in conflicts.items() if found)
         if not taken:
-            add_account(transaction, new, first.now)
-            sign_in(transaction, first)
+            insert_account(transaction, account, first_sign_in.now)
+            sign_in(transaction, first_sign_in)
         return taken
 
-    @in_transaction
+    @transactional
     def change_password(
         self,
-        transaction: Statements,
+        transaction: Transaction,
         account_id: int,
         *,
-        old: str,
-        new: str,
+        old_hash: str,
+        new_hash: str,
         now: int,
         verification_step: int | None = None,
-        fresh: SignIn | None = None,
+        new_sign_in: NewSignIn | None = None,
     ) -> bool:
-        """Set the hash that replaces `old`, which was verified, and spend the step.
+        """Set the hash that replaces `old_hash`, which was verified, and spend the step.
 
-        With `fresh` everything else ends: that is the one token that the account then has. `False`, with nothing
+        With `new_sign_in` everything else ends: that is the one token that the account then has. `False`, with nothing
         changed, if the hash was changed or the step spent before, or the account is off.
         """
-        if not transaction.has(
-            "SELECT 1 FROM account WHERE id = ?1 AND password_hash = ?2 AND disabled_at IS NULL", account_id, old
+        if not transaction.has_row(
+            "SELECT 1 FROM account WHERE id = ?1 AND password_hash = ?2 AND disabled_at IS NULL", account_id, old_hash
         ):
             return False
-        if not spend_step(transaction, account_id, verification_step):
+        if not consume_verification_step(transaction, account_id, verification_step):
             return False
-        transaction.run("UPDATE account SET password_hash = ?2 WHERE id = ?1", account_id, new)
-        if fresh is not None:
+        transaction.execute("UPDATE account SET password_hash = ?2 WHERE id = ?1", account_id, new_hash)
+        if new_sign_in is not None:
             # Everything by which anybody is signed in to the account, and whom it switched to. Its shares on others'
             # media servers stay: they are what others gave it.
-            transaction.run(
+            transaction.execute(
                 """
                 UPDATE token SET revoked_at = ?2
                 WHERE revoked_at IS NULL AND (account_id = ?1 AND kind IN ('account', 'jwt', 'server')
@@ -83,67 +83,75 @@ class Accounts(Family):
                 "DELETE FROM pin WHERE account_id = ?1 OR by_account_id = ?1",
                 "DELETE FROM claim WHERE account_id = ?1",
             ):
-                transaction.run(statement, account_id)
-            sign_in(transaction, fresh)
+                transaction.execute(statement, account_id)
+            sign_in(transaction, new_sign_in)
         return True
 
 
-def add_account(transaction: Statements, new: AccountRow, now: int) -> None:
+def insert_account(transaction: Transaction, account: AccountRow, now: int) -> None:
     """Add an account and the names by which it is found; a managed user has none."""
     # Written without what is unset: decoding gives the same record, from half the bytes.
-    fields: dict[str, object] = msgspec.to_builtins(new.record)
+    fields: dict[str, object] = msgspec.to_builtins(account.record)
     record = msgspec.json.encode({name: value for name, value in fields.items() if value is not None})
-    facts = (new.password_hash, new.sealed_verification, new.email_only_auth, now if new.disabled else None)
-    transaction.run(
+    facts = (
+        account.password_hash,
+        account.sealed_verification,
+        account.email_only_auth,
+        now if account.disabled else None,
+    )
+    transaction.execute(
         """
         INSERT INTO account (id, record, password_hash, sealed_verification, email_only_auth, disabled_at)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
         """,
-        new.id,
+        account.id,
         record,
         *facts,
     )
-    username = canonical_login(new.record.username or "")
-    for login in {username, canonical_login(new.record.email or "")} - {""}:
-        transaction.run(
-            "INSERT INTO login (name, account_id, is_username) VALUES (?1, ?2, ?3)", login, new.id, login == username
+    username = normalize_login(account.record.username or "")
+    for login in {username, normalize_login(account.record.email or "")} - {""}:
+        transaction.execute(
+            "INSERT INTO login (name, account_id, is_username) VALUES (?1, ?2, ?3)",
+            login,
+            account.id,
+            login == username,
         )
 
 
-def sign_in(transaction: Statements, wanted: SignIn) -> bool:
+def sign_in(transaction: Transaction, new: NewSignIn) -> bool:
     """Spend, note and keep; `False` if the step was spent before or the account is off."""
-    if not spend_step(transaction, wanted.account_id, wanted.verification_step):
+    if not consume_verification_step(transaction, new.account_id, new.verification_step):
         return False
     device_id: int | None = None
-    if wanted.device is not None:
-        device_id = note_device(transaction, wanted.account_id, wanted.device, wanted.now)
+    if new.device is not None:
+        device_id = upsert_device(transaction, new.account_id, new.device, new.now)
         if device_id is None:
             return False
-    elif not transaction.has("SELECT 1 FROM account WHERE id = ?1 AND disabled_at IS NULL", wanted.account_id):
+    elif not transaction.has_row("SELECT 1 FROM account WHERE id = ?1 AND disabled_at IS NULL", new.account_id):
         return False
-    keep_token(
+    insert_token(
         transaction,
-        digest=wanted.digest,
-        sealed=wanted.sealed_token,
+        digest=new.digest,
+        sealed=new.sealed_token,
         kind="account",
-        account_id=wanted.account_id,
+        account_id=new.account_id,
         device_id=device_id,
-        now=wanted.now,
-        expires_at=wanted.expires_at,
+        now=new.now,
+        expires_at=new.expires_at,
     )
     return True
 
 
-def spend_step(transaction: Statements, account_id: int, step: int | None) -> bool:
+def consume_verification_step(transaction: Transaction, account_id: int, step: int | None) -> bool:
     """Spend a verification step, if there is one; steps only ever rise."""
-    return step is None or transaction.run(
+    return step is None or transaction.execute(
         "UPDATE account SET last_step = ?2 WHERE id = ?1 AND last_step < ?2 AND disabled_at IS NULL", account_id, step
     )
 
 
-def note_device(transaction: Statements, account_id: int, device: DeviceRow, now: int) -> int | None:
+def upsert_device(transaction: Transaction, account_id: int, device: DeviceRow, now: int) -> int | None:
     """Note an account's device and return its id; `None`, with nothing written, for an account that is off."""
-    noted: int | None = transaction.value(
+    device_id: int | None = transaction.fetch_value(
         """
         INSERT INTO device (account_id, client_identifier, product, version, platform, platform_version, device, name,
             model, vendor, provides, screen_resolution, address, created_at, last_seen_at)
@@ -161,15 +169,15 @@ def note_device(transaction: Statements, account_id: int, device: DeviceRow, now
         *msgspec.structs.astuple(device),
         now,
     )
-    return noted
+    return device_id
 
 
-def is_alive(transaction: Statements, digest: bytes | None, now: int) -> bool:
+def is_credential_active(transaction: Transaction, digest: bytes | None, now: int) -> bool:
     """Tell whether the token or session that asks is alive still: it may have ended since it was looked at.
 
     `None` is for what nobody's token asked for.
     """
-    return digest is None or transaction.has(
+    return digest is None or transaction.has_row(
         """
         SELECT 1 FROM token WHERE digest = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
         UNION ALL SELECT 1 FROM session WHERE digest = ?1 AND expires_at > ?2
@@ -179,8 +187,8 @@ def is_alive(transaction: Statements, digest: bytes | None, now: int) -> bool:
     )
 
 
-def keep_token(
-    transaction: Statements,
+def insert_token(
+    transaction: Transaction,
     *,
     digest: bytes,
     sealed: bytes,
@@ -190,11 +198,11 @@ def keep_token(
     machine_identifier: str | None = None,
     now: int,
     expires_at: int | None = None,
-    by: int | None = None,
+    switched_by: int | None = None,
 ) -> None:
-    """Keep a new token. `by` is who had switched to the account."""
+    """Keep a new token. `switched_by` is who had switched to the account."""
     facts = (kind, account_id, device_id, machine_identifier, now, expires_at)
-    transaction.run(
+    transaction.execute(
         """
         INSERT INTO token (digest, sealed, kind, account_id, device_id, machine_identifier, created_at, expires_at)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -203,7 +211,10 @@ def keep_token(
         sealed,
         *facts,
     )
-    if by is not None:
-        transaction.run(
-            "INSERT INTO home_switch (digest, account_id, by_account_id) VALUES (?1, ?2, ?3)", digest, account_id, by
+    if switched_by is not None:
+        transaction.execute(
+            "INSERT INTO home_switch (digest, account_id, by_account_id) VALUES (?1, ?2, ?3)",
+            digest,
+            account_id,
+            switched_by,
         )

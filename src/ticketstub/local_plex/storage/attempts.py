@@ -12,62 +12,64 @@ from collections.abc import Callable
 import msgspec
 
 from ticketstub.local_plex.domain.limits import (
-    LIMITS,
+    ATTEMPT_LIMITS,
     AttemptKind,
     Tally,
-    corrected,
-    forgotten_at,
-    given_back,
-    locked,
-    stopped,
-    taken,
+    compute_expiry,
+    correct_future_times,
+    get_lock_seconds,
+    is_exhausted,
+    release_attempt,
+    reserve_attempt,
 )
-from ticketstub.local_plex.storage.database import Family, Statements, T, in_transaction
+from ticketstub.local_plex.storage.database import Repository, T, Transaction, transactional
 
 
-class Attempts(Family):
+class AttemptRepository(Repository):
     """The attempts of a store. Times are whole seconds since 1970."""
 
-    async def take(self, kind: AttemptKind, subject: str, now: int) -> int | None:
+    async def reserve(self, kind: AttemptKind, subject: str, now: int) -> int | None:
         """Reserve an attempt: `None` where it is allowed, else the whole seconds to wait."""
-        return await self._change(kind, subject, now, lambda tally: taken(LIMITS[kind], tally, now))
+        return await self._update_tally(
+            kind, subject, now, lambda tally: reserve_attempt(ATTEMPT_LIMITS[kind], tally, now)
+        )
 
-    async def give_back(self, kind: AttemptKind, subject: str, at: int, now: int) -> None:
-        """Take back an attempt that was reserved `at` this time, and the lock that it completed."""
-        await self._change(kind, subject, now, lambda tally: (given_back(tally, at, now), None))
+    async def release(self, kind: AttemptKind, subject: str, reserved_at: int, now: int) -> None:
+        """Take back an attempt that was reserved `reserved_at` this time, and the lock that it completed."""
+        await self._update_tally(kind, subject, now, lambda tally: (release_attempt(tally, reserved_at, now), None))
 
-    @in_transaction
-    def clear(self, transaction: Statements, kind: AttemptKind, subject: str) -> None:
+    @transactional
+    def clear(self, transaction: Transaction, kind: AttemptKind, subject: str) -> None:
         """Forget all attempts: there was a success."""
-        transaction.run("DELETE FROM attempt WHERE kind = ?1 AND subject = ?2", kind, subject)
+        transaction.execute("DELETE FROM attempt WHERE kind = ?1 AND subject = ?2", kind, subject)
 
-    async def locked(self, kind: AttemptKind, subject: str, now: int) -> int | None:
+    async def get_lock_seconds(self, kind: AttemptKind, subject: str, now: int) -> int | None:
         """Return the seconds that a lock goes on, or `None`; nothing is reserved."""
 
-        def correct(tally: Tally) -> tuple[Tally, Tally]:
-            right = corrected(LIMITS[kind], tally, now)
+        def correct_tally(tally: Tally) -> tuple[Tally, Tally]:
+            right = correct_future_times(ATTEMPT_LIMITS[kind], tally, now)
             return right, right
 
-        tally = _find(self._reader, kind, subject)
-        if correct(tally)[0] != tally:
-            tally = await self._change(kind, subject, now, correct)
-        return locked(tally, now)
+        tally = _load_tally(self._reader, kind, subject)
+        if correct_tally(tally)[0] != tally:
+            tally = await self._update_tally(kind, subject, now, correct_tally)
+        return get_lock_seconds(tally, now)
 
-    async def stopped(self, kind: AttemptKind, subject: str) -> bool:
+    async def is_stopped(self, kind: AttemptKind, subject: str) -> bool:
         """Tell whether waiting does not help any more, only `clear`; nothing is reserved."""
-        return stopped(LIMITS[kind], _find(self._reader, kind, subject))
+        return is_exhausted(ATTEMPT_LIMITS[kind], _load_tally(self._reader, kind, subject))
 
-    @in_transaction
-    def _change(
+    @transactional
+    def _update_tally(
         self,
-        transaction: Statements,
+        transaction: Transaction,
         kind: AttemptKind,
         subject: str,
         now: int,
-        change: Callable[[Tally], tuple[Tally, T]],
+        update: Callable[[Tally], tuple[Tally, T]],
     ) -> T:
-        """Replace the tally of a subject by what `change` makes of it, and return what that says beside it."""
-        transaction.run(
+        """Replace the tally of a subject by what `update` makes of it, and return what that says beside it."""
+        transaction.execute(
             """
             DELETE FROM attempt WHERE (kind, subject) IN (
                 SELECT kind, subject FROM attempt WHERE forgotten_at <= ?1 LIMIT 100
@@ -75,11 +77,11 @@ class Attempts(Family):
             """,
             now,
         )
-        before = _find(transaction, kind, subject)
-        tally, answer = change(before)
+        before = _load_tally(transaction, kind, subject)
+        tally, answer = update(before)
         if tally != before:
-            until = forgotten_at(LIMITS[kind], tally, now)
-            transaction.run(
+            until = compute_expiry(ATTEMPT_LIMITS[kind], tally, now)
+            transaction.execute(
                 """
                 INSERT INTO attempt (kind, subject, tally, forgotten_at) VALUES (?1, ?2, ?3, ?4)
                 ON CONFLICT (kind, subject) DO UPDATE SET tally = excluded.tally, forgotten_at = excluded.forgotten_at
@@ -92,6 +94,6 @@ class Attempts(Family):
         return answer
 
 
-def _find(statements: Statements, kind: AttemptKind, subject: str) -> Tally:
-    row = statements.one("SELECT tally FROM attempt WHERE kind = ?1 AND subject = ?2", kind, subject)
+def _load_tally(statements: Transaction, kind: AttemptKind, subject: str) -> Tally:
+    row = statements.fetch_one("SELECT tally FROM attempt WHERE kind = ?1 AND subject = ?2", kind, subject)
     return msgspec.json.decode(row[0], type=Tally) if row else Tally()

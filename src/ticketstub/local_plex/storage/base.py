@@ -18,7 +18,7 @@ from ticketstub.models import Account, Connection
 TokenKind = Literal["account", "jwt", "server", "server_share"]
 """An account's own (a switched Home user's too), Plex's JWT for a device key, a media server's own, a share's."""
 
-ROOM = 15
+MAX_HOME_SIZE = 15
 """How many a Home holds at most (observed: `maxHomeSize`)."""
 
 
@@ -38,7 +38,7 @@ class StoreConflict(StoreError):
     """What was to be added belongs to somebody else in this database; nothing was written."""
 
 
-def canonical_login(login: str) -> str:
+def normalize_login(login: str) -> str:
     """Return the form by which user names and e-mail addresses are compared: NFKC, case folded, no outer spaces."""
     folded = unicodedata.normalize("NFKC", login).casefold()
     return unicodedata.normalize("NFKC", folded).strip()
@@ -90,7 +90,7 @@ class DeviceRow(Row, frozen=True, kw_only=True):
     address: str | None = None
 
 
-class SignIn(Row, frozen=True, kw_only=True):
+class NewSignIn(Row, frozen=True, kw_only=True):
     """A sign-in that policy allowed: the new token, its device, and the verification step that it spends, if any.
 
     `device` is `None` for a client that names itself by no identifier: a token without device.
@@ -132,6 +132,6 @@ class ResourceRow(Row, frozen=True, kw_only=True):
     """A media server that an account can reach; `sealed_token` is its shared token, `None` for the owner."""
 
     server: MediaServerRow
-    owned: bool
+    is_owned: bool
     sealed_token: bytes | None
     owner_username: str

@@ -26,64 +26,64 @@ from ticketstub.tokens import Secret
 
 T = TypeVar("T")
 P = ParamSpec("P")
-F = TypeVar("F", bound="Family")
-Work: TypeAlias = Callable[[sqlite3.Connection], T]
+RepositoryT = TypeVar("RepositoryT", bound="Repository")
+Job: TypeAlias = Callable[[sqlite3.Connection], T]
 # A row of sqlite3: the types of its columns are those of the statement and the tables, which no checker reads.
-Columns: TypeAlias = tuple[Any, ...]
+SqlRow: TypeAlias = tuple[Any, ...]
 
-_LARGEST_GROUP = 128
-_LONGEST_QUEUE = 1000
+_MAX_BATCH = 128
+_MAX_QUEUE = 1000
 
 
-class Statements:
+class Transaction:
     """Runs statements on one connection. Values are bound to `?1`, `?2` … in their order."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
 
-    def all(self, statement: str, *values: object) -> list[Columns]:
+    def fetch_all(self, statement: str, *values: object) -> list[SqlRow]:
         """Return all rows."""
         return self.connection.execute(statement, values).fetchall()
 
-    def one(self, statement: str, *values: object) -> Columns | None:
+    def fetch_one(self, statement: str, *values: object) -> SqlRow | None:
         """Return the first row, if there is one."""
-        rows = self.all(statement, *values)
+        rows = self.fetch_all(statement, *values)
         return rows[0] if rows else None
 
-    def value(self, statement: str, *values: object) -> Any:  # noqa: ANN401  # as a column's
+    def fetch_value(self, statement: str, *values: object) -> Any:  # noqa: ANN401  # as a column's
         """Return the first column of the first row; `None` where there is no row."""
-        row = self.one(statement, *values)
+        row = self.fetch_one(statement, *values)
         return row[0] if row else None
 
-    def has(self, statement: str, *values: object) -> bool:
+    def has_row(self, statement: str, *values: object) -> bool:
         """Tell whether there is such a row."""
-        return self.one(statement, *values) is not None
+        return self.fetch_one(statement, *values) is not None
 
-    def run(self, statement: str, *values: object) -> bool:
+    def execute(self, statement: str, *values: object) -> bool:
         """Run a statement that writes; tell whether it changed a row."""
         return self.connection.execute(statement, values).rowcount > 0
 
 
-class Reader(Statements):
+class ReadConnection(Transaction):
     """Reads on one connection, and remembers the accounts that it read."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
-        self._account = lru_cache(4096)(_account)
+        self._build_account = lru_cache(4096)(_build_account)
 
-    def all(self, statement: str, *values: object) -> list[Columns]:
+    def fetch_all(self, statement: str, *values: object) -> list[SqlRow]:
         """Return all rows; raises `StoreUnavailable`."""
         try:
             return self.connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the database cannot be read: {error}") from error
 
-    def account(self, row: Columns) -> AccountRow:
+    def decode_account(self, row: SqlRow) -> AccountRow:
         """Make an account of its columns: the one made before, where none of them changed."""
-        return self._account(*row)
+        return self._build_account(*row)
 
 
-def _account(
+def _build_account(
     account_id: int,
     record: bytes,
     password_hash: str | None,
@@ -101,14 +101,14 @@ def _account(
     )
 
 
-def _no_token(kind: type, value: object) -> object:
+def _decode_secret(kind: type, value: object) -> object:
     """Read a secret text of a record: an account's `pin` is random (see seed.py), and tokens are never kept in one."""
     if kind is Secret and isinstance(value, str):
         return Secret(value)
     raise ValueError(f"a {kind.__name__} is never kept in a record")
 
 
-_decode_account = msgspec.json.Decoder(Account, dec_hook=_no_token).decode
+_decode_account = msgspec.json.Decoder(Account, dec_hook=_decode_secret).decode
 
 
 class DirectWriter:
@@ -117,10 +117,10 @@ class DirectWriter:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    async def run(self, work: Work[T]) -> T:
+    async def run(self, job: Job[T]) -> T:
         """Run a job in a transaction of its own."""
         try:
-            (outcome,) = _commit_together(self._connection, [work])
+            (outcome,) = _commit_together(self._connection, [job])
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the database cannot write: {error}") from error
         if isinstance(outcome, Exception):
@@ -138,19 +138,19 @@ class ThreadWriter:
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect
         self._connection: sqlite3.Connection | None = connect()
-        self._queue: queue.SimpleQueue[tuple[Work[Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[Job[Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
         self._closed = False
-        self._thread = threading.Thread(target=self._serve, name="ticketstub-writer", daemon=True)
+        self._thread = threading.Thread(target=self._run_jobs, name="ticketstub-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, work: Work[T]) -> T:
+    async def run(self, job: Job[T]) -> T:
         """Hand a job to the thread and wait for its commit."""
         if self._closed:
             raise StoreUnavailable("the database is closed")
-        if self._queue.qsize() >= _LONGEST_QUEUE:
+        if self._queue.qsize() >= _MAX_QUEUE:
             raise StoreUnavailable("too many writes are waiting")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put((work, future))
+        self._queue.put((job, future))
         return await future
 
     def close(self) -> None:
@@ -159,30 +159,30 @@ class ThreadWriter:
         self._queue.put(None)
         self._thread.join()
 
-    def _serve(self) -> None:
-        going = True
-        while going:
+    def _run_jobs(self) -> None:
+        is_running = True
+        while is_running:
             group = [self._queue.get()]
-            while group[-1] is not None and len(group) < _LARGEST_GROUP and not self._queue.empty():
+            while group[-1] is not None and len(group) < _MAX_BATCH and not self._queue.empty():
                 group.append(self._queue.get())
             jobs = [job for job in group if job is not None]
-            going = len(jobs) == len(group)
-            outcomes = self._outcomes([work for work, _ in jobs])
+            is_running = len(jobs) == len(group)
+            outcomes = self._run_batch([work for work, _ in jobs])
             for (_, future), outcome in zip(jobs, outcomes, strict=True):
                 with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
                     future.get_loop().call_soon_threadsafe(_resolve, future, outcome)
         self._drop_connection()
 
-    def _outcomes(self, works: Sequence[Work[Any]]) -> list[Any]:
+    def _run_batch(self, jobs: Sequence[Job[Any]]) -> list[Any]:
         """Run the jobs and commit."""
-        if not works:
+        if not jobs:
             return []
         try:
             self._connection = self._connection or self._connect()
-            return _commit_together(self._connection, works)
+            return _commit_together(self._connection, jobs)
         except (sqlite3.Error, StoreError) as error:
             self._drop_connection()
-            return [StoreUnavailable(f"the database cannot write: {error}") for _ in works]
+            return [StoreUnavailable(f"the database cannot write: {error}") for _ in jobs]
 
     def _drop_connection(self) -> None:
         with contextlib.suppress(sqlite3.Error):
@@ -194,11 +194,11 @@ class ThreadWriter:
 Writer: TypeAlias = DirectWriter | ThreadWriter
 
 
-def _commit_together(connection: sqlite3.Connection, works: Sequence[Work[T]]) -> list[T | Exception]:
+def _commit_together(connection: sqlite3.Connection, jobs: Sequence[Job[T]]) -> list[T | Exception]:
     """Run jobs in one transaction and commit; an answer that is an exception is that job's alone."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        outcomes = [_in_savepoint(connection, work) for work in works]
+        outcomes = [_run_in_savepoint(connection, work) for work in jobs]
         connection.execute("COMMIT")
     except BaseException:
         with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back already, and the cause is known
@@ -207,10 +207,10 @@ def _commit_together(connection: sqlite3.Connection, works: Sequence[Work[T]]) -
     return outcomes
 
 
-def _in_savepoint(connection: sqlite3.Connection, work: Work[T]) -> T | Exception:
+def _run_in_savepoint(connection: sqlite3.Connection, job: Job[T]) -> T | Exception:
     connection.execute("SAVEPOINT job")
     try:
-        outcome: T | Exception = work(connection)
+        outcome: T | Exception = job(connection)
     except sqlite3.Error as error:
         outcome = StoreUnavailable(f"the database cannot write: {error}")
     except Exception as error:  # noqa: BLE001  # it is handed to whoever waits
@@ -231,32 +231,32 @@ def _resolve(future: asyncio.Future[Any], outcome: object) -> None:
         future.set_result(outcome)
 
 
-class Family:
+class Repository:
     """Some operations of a store: coroutines that read at once, or are answered once what they wrote is committed."""
 
-    def __init__(self, reader: Reader, writer: Writer) -> None:
+    def __init__(self, reader: ReadConnection, writer: Writer) -> None:
         self._reader = reader
         self._writer = writer
 
-    async def transaction(self, work: Callable[[Statements], T]) -> T:
+    async def run_in_transaction(self, work: Callable[[Transaction], T]) -> T:
         """Run statements in one transaction; what raises or answers `False` has written nothing."""
 
         def job(connection: sqlite3.Connection) -> T:
-            answer = work(Statements(connection))
-            if cast("object", answer) is False:
+            result = work(Transaction(connection))
+            if cast("object", result) is False:
                 connection.execute("ROLLBACK TO job")
-            return answer
+            return result
 
         return await self._writer.run(job)
 
 
-def in_transaction(
-    work: Callable[Concatenate[F, Statements, P], T],
-) -> Callable[Concatenate[F, P], Coroutine[Any, Any, T]]:
+def transactional(
+    work: Callable[Concatenate[RepositoryT, Transaction, P], T],
+) -> Callable[Concatenate[RepositoryT, P], Coroutine[Any, Any, T]]:
     """Make an operation of what it does inside a transaction, which is no argument of the caller's."""
 
     @wraps(work)
-    async def operation(family: F, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await family.transaction(lambda transaction: work(family, transaction, *args, **kwargs))
+    async def run_operation(repository: RepositoryT, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await repository.run_in_transaction(lambda transaction: work(repository, transaction, *args, **kwargs))
 
-    return operation
+    return run_operation

@@ -7,12 +7,12 @@ when something new comes; nothing depends on that.
 
 from __future__ import annotations
 
-from ticketstub.local_plex.storage.accounts import is_alive, keep_token, note_device
+from ticketstub.local_plex.storage.accounts import insert_token, is_credential_active, upsert_device
 from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, Row
-from ticketstub.local_plex.storage.database import Family, Statements, in_transaction
+from ticketstub.local_plex.storage.database import Repository, Transaction, transactional
 
 
-class KeyRow(Row, frozen=True, kw_only=True):
+class DeviceKeyRow(Row, frozen=True, kw_only=True):
     """A registered device key, with the account and device it belongs to. `jwk` is its JSON."""
 
     kid: str
@@ -22,7 +22,7 @@ class KeyRow(Row, frozen=True, kw_only=True):
     client_identifier: str
 
 
-class SigningRow(Row, frozen=True, kw_only=True):
+class SigningKeyRow(Row, frozen=True, kw_only=True):
     """A key of the instance that signs JWTs: its name, its sealed private part and its public one as JSON."""
 
     kid: str
@@ -31,22 +31,22 @@ class SigningRow(Row, frozen=True, kw_only=True):
     created_at: int
 
 
-_REGISTER = """
+_INSERT_KEY = """
     INSERT INTO device_key (thumbprint, kid, jwk, device_id, client_identifier, created_at, by_account_id)
     SELECT ?1, ?2, ?3, id, client_identifier, ?5, ?6 FROM device WHERE id = ?4
     ON CONFLICT DO NOTHING
 """
 
-_SPEND_NONCE = "DELETE FROM nonce WHERE digest = ?1 AND client_identifier = ?2 AND expires_at > ?3 RETURNING 1"
+_CONSUME_NONCE = "DELETE FROM nonce WHERE digest = ?1 AND client_identifier = ?2 AND expires_at > ?3 RETURNING 1"
 
 
-class AuthKeys(Family):
+class AuthKeyRepository(Repository):
     """The keys and nonces of a store."""
 
-    @in_transaction
+    @transactional
     def register(
         self,
-        transaction: Statements,
+        transaction: Transaction,
         *,
         thumbprint: str,
         kid: str,
@@ -54,9 +54,9 @@ class AuthKeys(Family):
         account_id: int,
         device_id: int | None,
         client: DeviceRow,
-        digest: bytes | None,
+        token_digest: bytes | None,
         now: int,
-        by: int | None = None,
+        switched_by: int | None = None,
     ) -> bool:
         """Register a key for a device of an account.
 
@@ -68,28 +68,28 @@ class AuthKeys(Family):
             account_id: whose device it is for.
             device_id: the device of the token that asks, if that has one.
             client: what says which device it is where the token has none; the token becomes that device's then.
-            digest: that of the token, which must be alive still.
+            token_digest: that of the token, which must be alive still.
             now: seconds since 1970.
-            by: the account that had switched to this one, if any.
+            switched_by: the account that had switched to this one, if any.
 
         Returns:
             `False`, with nothing written, if key or name is registered already, or the token has ended meanwhile.
         """
-        if not is_alive(transaction, digest, now):
+        if not is_credential_active(transaction, token_digest, now):
             return False
         if device_id is None:  # a token without a device is given the one that its client names
-            device_id = note_device(transaction, account_id, client, now)
+            device_id = upsert_device(transaction, account_id, client, now)
             if device_id is None:
                 return False
-            transaction.run(
-                "UPDATE token SET device_id = ?2 WHERE digest = ?1 AND device_id IS NULL", digest, device_id
+            transaction.execute(
+                "UPDATE token SET device_id = ?2 WHERE digest = ?1 AND device_id IS NULL", token_digest, device_id
             )
-        return transaction.run(_REGISTER, thumbprint, kid, jwk, device_id, now, by)
+        return transaction.execute(_INSERT_KEY, thumbprint, kid, jwk, device_id, now, switched_by)
 
-    @in_transaction
-    def adopt(
+    @transactional
+    def register_pin_key(
         self,
-        transaction: Statements,
+        transaction: Transaction,
         pin_id: int,
         *,
         thumbprint: str,
@@ -98,30 +98,30 @@ class AuthKeys(Family):
         account_id: int,
         client: DeviceRow,
         now: int,
-        by: int | None = None,
+        switched_by: int | None = None,
     ) -> bool:
         """Register the key that a linked PIN brought along, or move it to the account that linked it now.
 
         `False` if it is another client's, or the PIN is gone or another account's: a removed device and a changed
         password take it away.
         """
-        if not transaction.has(
+        if not transaction.has_row(
             "SELECT 1 FROM pin WHERE id = ?1 AND account_id = ?2 AND expires_at > ?3",
             pin_id,
             account_id,
             now,
         ):
             return False
-        device_id = transaction.value(
+        device_id = transaction.fetch_value(
             "SELECT id FROM device WHERE account_id = ?1 AND client_identifier = ?2",
             account_id,
             client.client_identifier,
         )
         if device_id is None:
             return False
-        if transaction.run(_REGISTER, thumbprint, kid, jwk, device_id, now, by):
+        if transaction.execute(_INSERT_KEY, thumbprint, kid, jwk, device_id, now, switched_by):
             return True
-        return transaction.run(
+        return transaction.execute(
             """
             UPDATE device_key SET device_id = ?3, by_account_id = ?4,
                 first_jwt_at = CASE WHEN device_id = ?3 THEN first_jwt_at END
@@ -131,12 +131,12 @@ class AuthKeys(Family):
             thumbprint,
             kid,
             device_id,
-            by,
+            switched_by,
         )
 
-    async def find(self, kid: str, client_identifier: str) -> KeyRow | None:
+    async def find_key(self, kid: str, client_identifier: str) -> DeviceKeyRow | None:
         """Return a key by its name and its client, unless its account is off."""
-        row = self._reader.one(
+        row = self._reader.fetch_one(
             """
             SELECT k.kid, k.jwk, k.device_id, d.client_identifier,
                 a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
@@ -148,40 +148,46 @@ class AuthKeys(Family):
         )
         if row is None:
             return None
-        account = self._reader.account(row[4:])
-        return KeyRow(kid=row[0], jwk=row[1], account=account, device_id=row[2], client_identifier=row[3])
+        account = self._reader.decode_account(row[4:])
+        return DeviceKeyRow(kid=row[0], jwk=row[1], account=account, device_id=row[2], client_identifier=row[3])
 
-    @in_transaction
+    @transactional
     def add_nonce(
-        self, transaction: Statements, digest: bytes, client_identifier: str, now: int, ends: int, most: int
+        self,
+        transaction: Transaction,
+        digest: bytes,
+        client_identifier: str,
+        now: int,
+        expires_at: int,
+        max_nonces: int,
     ) -> bool:
-        """Keep a nonce; `False` if `most` of them are alive."""
-        transaction.run(
+        """Keep a nonce; `False` if `max_nonces` of them are alive."""
+        transaction.execute(
             "DELETE FROM nonce WHERE digest IN (SELECT digest FROM nonce WHERE expires_at <= ?1 LIMIT 100)", now
         )
-        return transaction.run(
+        return transaction.execute(
             """
             INSERT INTO nonce (digest, client_identifier, expires_at)
             SELECT ?1, ?2, ?3 WHERE (SELECT count(*) FROM nonce WHERE expires_at > ?4) < ?5
             """,
             digest,
             client_identifier,
-            ends,
+            expires_at,
             now,
-            most,
+            max_nonces,
         )
 
-    @in_transaction
-    def grant(
+    @transactional
+    def add_jwt(
         self,
-        transaction: Statements,
+        transaction: Transaction,
         *,
         kid: str,
         client_identifier: str,
         device_id: int,
-        digest: bytes,
-        nonce: bytes | None,
-        first_ends: bool,
+        jwt_digest: bytes,
+        nonce_digest: bytes | None,
+        first_ends_tokens: bool,
         now: int,
         expires_at: int,
     ) -> bool:
@@ -192,16 +198,16 @@ class AuthKeys(Family):
             kid: the key that asked.
             client_identifier: whose key that is.
             device_id: the device that the JWT speaks of: the key may have moved since.
-            digest: that of the JWT.
-            nonce: the digest of what is spent; `None` where nothing is.
-            first_ends: whether the first JWT ends the tokens that the device had before.
+            jwt_digest: that of the JWT.
+            nonce_digest: the digest of what is spent; `None` where nothing is.
+            first_ends_tokens: whether the first JWT ends the tokens that the device had before.
             now: seconds since 1970.
             expires_at: when the JWT ends.
 
         Returns:
             `False`, with nothing written, if the nonce or the key is gone.
         """
-        key = transaction.one(
+        key = transaction.fetch_one(
             """
             SELECT d.account_id, k.first_jwt_at, k.by_account_id
             FROM device_key AS k JOIN device AS d ON d.id = k.device_id JOIN account AS a ON a.id = d.account_id
@@ -213,23 +219,23 @@ class AuthKeys(Family):
         )
         if key is None:
             return False
-        if nonce is not None and not transaction.has(_SPEND_NONCE, nonce, client_identifier, now):
+        if nonce_digest is not None and not transaction.has_row(_CONSUME_NONCE, nonce_digest, client_identifier, now):
             return False  # of many with one nonce one gets past here
-        account_id, first_jwt_at, by = key
+        account_id, first_jwt_at, switched_by = key
         if first_jwt_at is None:
-            transaction.run(
+            transaction.execute(
                 "UPDATE device_key SET first_jwt_at = ?3 WHERE kid = ?1 AND client_identifier = ?2",
                 kid,
                 client_identifier,
                 now,
             )
-            if first_ends:
-                transaction.run(
+            if first_ends_tokens:
+                transaction.execute(
                     "UPDATE token SET revoked_at = ?2 WHERE device_id = ?1 AND kind = 'account' AND revoked_at IS NULL",
                     device_id,
                     now,
                 )
-        transaction.run(
+        transaction.execute(
             """
             DELETE FROM token WHERE digest IN (
                 SELECT digest FROM token WHERE device_id = ?1 AND kind = 'jwt' AND expires_at <= ?2
@@ -238,41 +244,41 @@ class AuthKeys(Family):
             device_id,
             now - 24 * 3600,  # so long a JWT that is over stays known
         )
-        if not transaction.has(
-            "SELECT 1 FROM token WHERE digest = ?1", digest
+        if not transaction.has_row(
+            "SELECT 1 FROM token WHERE digest = ?1", jwt_digest
         ):  # else of the same second and nonce: the same text
-            keep_token(
+            insert_token(
                 transaction,
-                digest=digest,
+                digest=jwt_digest,
                 sealed=b"",
                 kind="jwt",
                 account_id=account_id,
                 device_id=device_id,
                 now=now,
                 expires_at=expires_at,
-                by=by,
+                switched_by=switched_by,
             )
         return True
 
-    async def signing_keys(self, since: int) -> tuple[SigningRow, ...]:
+    async def list_signing_keys(self, since: int) -> tuple[SigningKeyRow, ...]:
         """Return the keys that sign, or that signed until `since`, the newest last; revoked ones are left out."""
-        rows = self._reader.all(
+        rows = self._reader.fetch_all(
             """
             SELECT kid, sealed, jwk, created_at FROM signing_key
             WHERE revoked_at IS NULL AND (replaced_at IS NULL OR replaced_at > ?1) ORDER BY number
             """,
             since,
         )
-        return tuple(SigningRow(kid=row[0], sealed=row[1], jwk=row[2], created_at=row[3]) for row in rows)
+        return tuple(SigningKeyRow(kid=row[0], sealed=row[1], jwk=row[2], created_at=row[3]) for row in rows)
 
-    @in_transaction
-    def add_signing_key(self, transaction: Statements, key: SigningRow, *, replacing: str | None) -> bool:
-        """Add a key that signs from now on; `False` if the newest one is no longer `replacing`."""
+    @transactional
+    def add_signing_key(self, transaction: Transaction, key: SigningKeyRow, *, replaced_kid: str | None) -> bool:
+        """Add a key that signs from now on; `False` if the newest one is no longer `replaced_kid`."""
         newest = "SELECT kid FROM signing_key WHERE replaced_at IS NULL AND revoked_at IS NULL"
-        if transaction.value(newest) != replacing:
+        if transaction.fetch_value(newest) != replaced_kid:
             return False
-        transaction.run("UPDATE signing_key SET replaced_at = ?1 WHERE replaced_at IS NULL", key.created_at)
-        return transaction.run(
+        transaction.execute("UPDATE signing_key SET replaced_at = ?1 WHERE replaced_at IS NULL", key.created_at)
+        return transaction.execute(
             "INSERT INTO signing_key (kid, sealed, jwk, created_at) VALUES (?1, ?2, ?3, ?4)",
             key.kid,
             key.sealed,

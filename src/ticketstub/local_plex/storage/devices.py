@@ -8,11 +8,11 @@ transaction; where it is a media server, that server belongs to nobody from then
 from __future__ import annotations
 
 from ticketstub.local_plex.storage.base import DeviceRow, Row
-from ticketstub.local_plex.storage.database import Columns, Family, Statements, in_transaction
-from ticketstub.local_plex.storage.media_servers import forget, take
+from ticketstub.local_plex.storage.database import Repository, SqlRow, Transaction, transactional
+from ticketstub.local_plex.storage.media_servers import delete_device, remove_owner
 
 
-class KnownDevice(Row, frozen=True, kw_only=True):
+class RegisteredDevice(Row, frozen=True, kw_only=True):
     """A device of an account. `sealed_token` is its newest living token, unless that is a JWT or there is none."""
 
     id: int
@@ -22,13 +22,13 @@ class KnownDevice(Row, frozen=True, kw_only=True):
     sealed_token: bytes | None = None
 
 
-class Devices(Family):
+class DeviceRepository(Repository):
     """The devices of a store."""
 
-    async def of(self, account_id: int, now: int) -> tuple[KnownDevice, ...]:
+    async def list_devices(self, account_id: int, now: int) -> tuple[RegisteredDevice, ...]:
         """Return an account's devices, in the order they came."""
         # JWTs are never shown again: they are kept as digests alone.
-        rows = self._reader.all(
+        rows = self._reader.fetch_all(
             """
             SELECT id, created_at, last_seen_at, (
                 SELECT sealed FROM token AS t
@@ -42,24 +42,24 @@ class Devices(Family):
             account_id,
             now,
         )
-        return tuple(_device(row) for row in rows)
+        return tuple(_decode_device(row) for row in rows)
 
-    @in_transaction
-    def remove(self, transaction: Statements, account_id: int, device_id: int, now: int) -> bool:
+    @transactional
+    def remove(self, transaction: Transaction, account_id: int, device_id: int, now: int) -> bool:
         """Remove a device and end its tokens and its key; `False`, with nothing changed, if it is not the account's."""
-        found = transaction.one(
+        found = transaction.fetch_one(
             "SELECT client_identifier FROM device WHERE id = ?1 AND account_id = ?2", device_id, account_id
         )
         if found is None:
             return False
-        if not take(transaction, account_id, found[0], now):  # else it went with the server that it is
-            forget(transaction, device_id, now)
+        if not remove_owner(transaction, account_id, found[0], now):  # else it went with the server that it is
+            delete_device(transaction, device_id, now)
         return True
 
-    @in_transaction
-    def seen(self, transaction: Statements, device_id: int, address: str | None, now: int) -> bool:
+    @transactional
+    def record_last_seen(self, transaction: Transaction, device_id: int, address: str | None, now: int) -> bool:
         """Note that a device was here; `False` if that was noted within the last hour (ours)."""
-        return transaction.run(
+        return transaction.execute(
             """
             UPDATE device SET last_seen_at = ?3, address = coalesce(?2, address)
             WHERE id = ?1 AND last_seen_at <= ?3 - 3600
@@ -70,9 +70,9 @@ class Devices(Family):
         )
 
 
-def _device(row: Columns) -> KnownDevice:
+def _decode_device(row: SqlRow) -> RegisteredDevice:
     id_, created_at, last_seen_at, sealed, *facts = row
     client = DeviceRow(**dict(zip(DeviceRow.__struct_fields__, facts, strict=True)))
-    return KnownDevice(
+    return RegisteredDevice(
         id=id_, client=client, created_at=created_at, last_seen_at=last_seen_at, sealed_token=sealed or None
     )

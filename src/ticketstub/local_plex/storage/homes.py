@@ -8,20 +8,20 @@ An invitation is answered once: whoever deletes its row first has answered it.
 
 from __future__ import annotations
 
-from ticketstub.local_plex.storage.accounts import is_alive, keep_token, note_device
-from ticketstub.local_plex.storage.base import ROOM, AccountRow, DeviceRow, Row
-from ticketstub.local_plex.storage.database import Family, Statements, in_transaction
+from ticketstub.local_plex.storage.accounts import insert_token, is_credential_active, upsert_device
+from ticketstub.local_plex.storage.base import MAX_HOME_SIZE, AccountRow, DeviceRow, Row
+from ticketstub.local_plex.storage.database import Repository, Transaction, transactional
 from ticketstub.local_plex.storage.members import (
     HomeRow,
     MemberRow,
-    add_managed,
-    amend,
-    describe,
-    home_of_admin,
-    join,
-    keep_passcode,
-    may_switch,
-    passcode_of,
+    add_managed_user,
+    add_member,
+    can_switch,
+    ensure_admin_home,
+    get_passcode_hash,
+    set_passcode_hash,
+    update_home_fields,
+    update_record,
 )
 
 
@@ -30,34 +30,34 @@ class InvitationRow(Row, frozen=True, kw_only=True):
 
     id: int
     created_at: int
-    other: AccountRow
+    other_account: AccountRow
 
 
-_RECEIVED = """
+_SELECT_RECEIVED = """
     SELECT i.id, i.created_at, a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth,
         a.disabled_at
     FROM home_invitation AS i JOIN home AS h ON h.id = i.home_id JOIN account AS a ON a.id = h.admin_id
     WHERE i.account_id = ?1 ORDER BY i.id
 """
-_SENT = """
+_SELECT_SENT = """
     SELECT i.id, i.created_at, a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth,
         a.disabled_at
     FROM home_invitation AS i JOIN home AS h ON h.id = i.home_id JOIN account AS a ON a.id = i.account_id
     WHERE h.admin_id = ?1 ORDER BY i.id
 """
-_TAKE = "DELETE FROM home_invitation WHERE id = ?1 AND account_id = ?2 RETURNING home_id"
-_WITHDRAW = """
+_DELETE_RECEIVED = "DELETE FROM home_invitation WHERE id = ?1 AND account_id = ?2 RETURNING home_id"
+_DELETE_SENT = """
     DELETE FROM home_invitation WHERE id = ?1 AND home_id IN (SELECT id FROM home WHERE admin_id = ?2)
     RETURNING home_id
 """
 
 
-class Homes(Family):
+class HomeRepository(Repository):
     """The Homes of a store."""
 
-    async def of(self, account_id: int) -> HomeRow | None:
+    async def find_home(self, account_id: int) -> HomeRow | None:
         """Return the Home that an account is in."""
-        rows = self._reader.all(
+        rows = self._reader.fetch_all(
             """
             SELECT a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at,
                 h.id, h.name, h.admin_id, m.changed_at
@@ -74,37 +74,37 @@ class Homes(Family):
             return None
         home_id, name, admin_id = rows[0][6:9]
         members = tuple(
-            MemberRow(account=self._reader.account(row[:6]), admin=row[0] == admin_id, changed_at=row[9])
+            MemberRow(account=self._reader.decode_account(row[:6]), is_admin=row[0] == admin_id, changed_at=row[9])
             for row in rows
         )
         return HomeRow(id=home_id, name=name, admin_id=admin_id, members=members)
 
-    async def passcode_hash(self, account_id: int) -> str | None:
+    async def get_passcode_hash(self, account_id: int) -> str | None:
         """Return the hash of an account's passcode."""
-        return passcode_of(self._reader, account_id)
+        return get_passcode_hash(self._reader, account_id)
 
-    @in_transaction
+    @transactional
     def set_passcode(
-        self, transaction: Statements, account_id: int, old: str | None, new: str | None, now: int
+        self, transaction: Transaction, account_id: int, old_hash: str | None, new_hash: str | None, now: int
     ) -> bool:
-        """Set, change or (`None`) remove a passcode, whose hash is `old`; `False` if somebody was faster."""
-        if passcode_of(transaction, account_id) != old:
+        """Set, change or (`None`) remove a passcode, whose hash is `old_hash`; `False` if somebody was faster."""
+        if get_passcode_hash(transaction, account_id) != old_hash:
             return False
-        if new is None:
-            transaction.run("DELETE FROM passcode WHERE account_id = ?1", account_id)
-            amend(transaction, account_id, {"protected": False, "pin": None})
+        if new_hash is None:
+            transaction.execute("DELETE FROM passcode WHERE account_id = ?1", account_id)
+            update_record(transaction, account_id, {"protected": False, "pin": None})
         else:
-            keep_passcode(transaction, account_id, new)
-        transaction.run("UPDATE home_member SET changed_at = ?2 WHERE account_id = ?1", account_id, now)
+            set_passcode_hash(transaction, account_id, new_hash)
+        transaction.execute("UPDATE home_member SET changed_at = ?2 WHERE account_id = ?1", account_id, now)
         return True
 
-    @in_transaction
+    @transactional
     def switch(
         self,
-        transaction: Statements,
+        transaction: Transaction,
         *,
         caller_id: int,
-        by: bytes | None,
+        caller_digest: bytes | None,
         account_id: int,
         passcode_hash: str | None,
         device: DeviceRow,
@@ -117,7 +117,7 @@ class Homes(Family):
         Args:
             transaction: the writer's.
             caller_id: who switches.
-            by: the digest of the caller's token, which must be alive still.
+            caller_digest: the digest of the caller's token, which must be alive still.
             account_id: to whom.
             passcode_hash: what the decision was made by; `None` for no passcode.
             device: where.
@@ -129,12 +129,14 @@ class Homes(Family):
             `False`, with nothing written, if the two are in no Home together, the passcode changed, or the caller's
             token ended.
         """
-        if not is_alive(transaction, by, now) or not may_switch(transaction, caller_id, account_id, passcode_hash):
+        if not is_credential_active(transaction, caller_digest, now) or not can_switch(
+            transaction, caller_id, account_id, passcode_hash
+        ):
             return False
-        device_id = note_device(transaction, account_id, device, now)
+        device_id = upsert_device(transaction, account_id, device, now)
         if device_id is None:
             return False
-        keep_token(
+        insert_token(
             transaction,
             digest=digest,
             sealed=sealed_token,
@@ -143,42 +145,44 @@ class Homes(Family):
             device_id=device_id,
             now=now,
         )
-        return transaction.run(
+        return transaction.execute(
             """
             INSERT INTO home_switch (digest, account_id, by_account_id)
             VALUES (?1, ?2, coalesce((SELECT by_account_id FROM home_switch WHERE digest = ?3), ?4))
             """,
             digest,
             account_id,
-            by,
+            caller_digest,
             caller_id,
         )
 
-    async def switched_by(self, digest: bytes) -> int | None:
+    async def get_switched_by(self, digest: bytes) -> int | None:
         """Return the account that had switched to the owner of a token, before the token was given out; mostly none."""
-        by: int | None = self._reader.value("SELECT by_account_id FROM home_switch WHERE digest = ?1", digest)
-        return by
+        account_id: int | None = self._reader.fetch_value(
+            "SELECT by_account_id FROM home_switch WHERE digest = ?1", digest
+        )
+        return account_id
 
-    @in_transaction
-    def add_managed(self, transaction: Statements, home: HomeRow, new: AccountRow, now: int) -> bool:
+    @transactional
+    def add_managed_user(self, transaction: Transaction, home: HomeRow, account: AccountRow, now: int) -> bool:
         """Add a managed user to the Home of its administrator, or to this new Home where they are in none.
 
         `False`, with nothing written: the Home is full, somebody else's, or an id is taken.
         """
-        home_id = home_of_admin(transaction, home, now)
-        if home_id is None or not add_managed(transaction, home_id, new, now):
+        home_id = ensure_admin_home(transaction, home, now)
+        if home_id is None or not add_managed_user(transaction, home_id, account, now):
             return False
-        describe(transaction, home_id)
+        update_home_fields(transaction, home_id)
         return True
 
-    @in_transaction
-    def remove(self, transaction: Statements, home_id: int, account_id: int, now: int) -> bool:
+    @transactional
+    def remove_member(self, transaction: Transaction, home_id: int, account_id: int, now: int) -> bool:
         """Take a member, but not the administrator, out of a Home; `False` if there is none.
 
         What the member got by switching, and what others got by switching to it, ends: tokens, keys registered with
         these, PINs approved with them, sessions. A managed user's account ends with all its tokens.
         """
-        if not transaction.run(
+        if not transaction.execute(
             """
             UPDATE home_member SET left_at = ?3, changed_at = ?3
             WHERE account_id = ?2 AND home_id = ?1 AND left_at IS NULL
@@ -189,7 +193,7 @@ class Homes(Family):
             now,
         ):
             return False
-        transaction.run(
+        transaction.execute(
             """
             UPDATE token SET revoked_at = ?2
             WHERE revoked_at IS NULL AND digest IN (
@@ -210,24 +214,24 @@ class Homes(Family):
             "DELETE FROM pin WHERE (by_account_id = ?1 OR account_id = ?1) AND by_account_id <> account_id",
             "DELETE FROM session WHERE (by_account_id = ?1 OR account_id = ?1) AND by_account_id <> account_id",
         ):
-            transaction.run(statement, account_id)
-        alone: dict[str, object] = {"home": False, "guest": False, "homeSize": 1, "homeAdmin": False}
-        if amend(transaction, account_id, alone).get("restricted") is True:
-            transaction.run(
+            transaction.execute(statement, account_id)
+        fields_without_home: dict[str, object] = {"home": False, "guest": False, "homeSize": 1, "homeAdmin": False}
+        if update_record(transaction, account_id, fields_without_home).get("restricted") is True:
+            transaction.execute(
                 "UPDATE token SET revoked_at = ?2 WHERE account_id = ?1 AND revoked_at IS NULL", account_id, now
             )
-            transaction.run("UPDATE account SET disabled_at = ?2 WHERE id = ?1", account_id, now)
-        describe(transaction, home_id)
+            transaction.execute("UPDATE account SET disabled_at = ?2 WHERE id = ?1", account_id, now)
+        update_home_fields(transaction, home_id)
         return True
 
-    @in_transaction
-    def invite(self, transaction: Statements, home: HomeRow, account_id: int, now: int) -> bool:
+    @transactional
+    def invite(self, transaction: Transaction, home: HomeRow, account_id: int, now: int) -> bool:
         """Invite an account that is in no Home to an administrator's Home, or to this new one; `False` if it cannot.
 
         As many may wait for a Home as it holds (ours).
         """
-        home_id = home_of_admin(transaction, home, now)
-        if home_id is None or not transaction.run(
+        home_id = ensure_admin_home(transaction, home, now)
+        if home_id is None or not transaction.execute(
             """
             INSERT INTO home_invitation (home_id, account_id, created_at)
             SELECT ?1, ?2, ?3
@@ -238,27 +242,30 @@ class Homes(Family):
             home_id,
             account_id,
             now,
-            ROOM,
+            MAX_HOME_SIZE,
         ):
             return False
-        describe(transaction, home_id)
+        update_home_fields(transaction, home_id)
         return True
 
-    async def invitations(self, account_id: int, *, sent: bool) -> tuple[InvitationRow, ...]:
+    async def list_invitations(self, account_id: int, *, sent: bool) -> tuple[InvitationRow, ...]:
         """Return the invitations to an account, or those that it sent."""
-        rows = self._reader.all(_SENT if sent else _RECEIVED, account_id)
-        return tuple(InvitationRow(id=row[0], created_at=row[1], other=self._reader.account(row[2:])) for row in rows)
+        rows = self._reader.fetch_all(_SELECT_SENT if sent else _SELECT_RECEIVED, account_id)
+        return tuple(
+            InvitationRow(id=row[0], created_at=row[1], other_account=self._reader.decode_account(row[2:]))
+            for row in rows
+        )
 
-    @in_transaction
-    def accept(self, transaction: Statements, invitation_id: int, account_id: int, now: int) -> bool:
+    @transactional
+    def accept_invitation(self, transaction: Transaction, invitation_id: int, account_id: int, now: int) -> bool:
         """Spend an invitation to this account and make it a member; `False` if there is none or the Home is full."""
-        taken = transaction.one(_TAKE, invitation_id, account_id)
-        if taken is None or not join(transaction, account_id, taken[0], guest=False, now=now):
+        invitation = transaction.fetch_one(_DELETE_RECEIVED, invitation_id, account_id)
+        if invitation is None or not add_member(transaction, account_id, invitation[0], guest=False, now=now):
             return False
-        describe(transaction, taken[0])
+        update_home_fields(transaction, invitation[0])
         return True
 
-    @in_transaction
-    def drop_invitation(self, transaction: Statements, invitation_id: int, account_id: int, *, sent: bool) -> bool:
+    @transactional
+    def delete_invitation(self, transaction: Transaction, invitation_id: int, account_id: int, *, sent: bool) -> bool:
         """Refuse an invitation to this account, or take back one that it sent; `False` if there is none."""
-        return transaction.has(_WITHDRAW if sent else _TAKE, invitation_id, account_id)
+        return transaction.has_row(_DELETE_SENT if sent else _DELETE_RECEIVED, invitation_id, account_id)

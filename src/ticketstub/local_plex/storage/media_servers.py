@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ticketstub.local_plex.storage.accounts import is_alive, keep_token, note_device
+from ticketstub.local_plex.storage.accounts import insert_token, is_credential_active, upsert_device
 from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, Row
-from ticketstub.local_plex.storage.database import Family, Statements, in_transaction
+from ticketstub.local_plex.storage.database import Repository, Transaction, transactional
 
 
 class ShareRow(Row, frozen=True, kw_only=True):
@@ -28,44 +28,44 @@ class ShareRow(Row, frozen=True, kw_only=True):
     created_at: int
 
 
-_OWNER = "SELECT owner_id FROM media_server WHERE machine_identifier = ?1"
+_SELECT_OWNER = "SELECT owner_id FROM media_server WHERE machine_identifier = ?1"
 
-IS_OWNED_BY = "SELECT 1 FROM media_server WHERE machine_identifier = ?1 AND owner_id = ?2"
+SELECT_IS_OWNER = "SELECT 1 FROM media_server WHERE machine_identifier = ?1 AND owner_id = ?2"
 _END_SHARE = """
     UPDATE token SET revoked_at = ?3 WHERE revoked_at IS NULL
         AND digest = (SELECT digest FROM share WHERE account_id = ?1 AND machine_identifier = ?2)
 """
-ADD_SHARE = """
+UPSERT_SHARE = """
     INSERT INTO share (account_id, machine_identifier, digest) VALUES (?1, ?2, ?3)
     ON CONFLICT (account_id, machine_identifier) DO UPDATE SET digest = excluded.digest
 """
-DEVICE = "SELECT id FROM device WHERE account_id = ?1 AND client_identifier = ?2"
+SELECT_DEVICE = "SELECT id FROM device WHERE account_id = ?1 AND client_identifier = ?2"
 
 
-class Claims(Family):
+class ClaimRepository(Repository):
     """The claims of a store."""
 
-    @in_transaction
+    @transactional
     def create(
         self,
-        transaction: Statements,
+        transaction: Transaction,
         *,
         digest: bytes,
         account_id: int,
         now: int,
         expires_at: int,
-        most: int,
-        origin: bytes | None = None,
+        max_claims: int,
+        requester_digest: bytes | None = None,
     ) -> bool:
-        """Keep a claim token; `False`, with nothing written, if the account has `most` of them alive.
+        """Keep a claim token; `False`, with nothing written, if the account has `max_claims` of them alive.
 
-        `origin` is the digest of the token that asked, or of the session of a browser that had switched to the account:
-        it ends with that. `None` where it was any other page that asked.
+        `requester_digest` is the digest of the token that asked, or of the session of a browser that had switched to
+        the account: it ends with that. `None` where it was any other page that asked.
         """
-        transaction.run(
+        transaction.execute(
             "DELETE FROM claim WHERE digest IN (SELECT digest FROM claim WHERE expires_at <= ?1 LIMIT 100)", now
         )
-        return transaction.run(
+        return transaction.execute(
             """
             INSERT INTO claim (digest, account_id, expires_at, origin)
             SELECT ?1, ?2, ?4, ?6
@@ -75,21 +75,21 @@ class Claims(Family):
             account_id,
             now,
             expires_at,
-            most,
-            origin,
+            max_claims,
+            requester_digest,
         )
 
-    @in_transaction
+    @transactional
     def exchange(
         self,
-        transaction: Statements,
+        transaction: Transaction,
         *,
         digest: bytes,
-        server: DeviceRow,
+        device: DeviceRow,
         token_digest: bytes,
         sealed_token: bytes,
         now: int,
-        first: bool = False,
+        refuse_owned: bool = False,
     ) -> int | Literal[False]:
         """Give a machine to the account of the claim token, with a device and a token, and return the account's id.
 
@@ -98,17 +98,17 @@ class Claims(Family):
         Args:
             transaction: the writer's.
             digest: that of the claim token.
-            server: what the machine says of itself.
+            device: what the machine says of itself.
             token_digest: that of the server's new token.
             sealed_token: the new token.
             now: seconds since 1970.
-            first: whether a machine that the account has already is refused as well.
+            refuse_owned: whether a machine that the account has already is refused as well.
 
         Returns:
             `False`, with nothing written, if the claim token is unknown, over or spent, its account or the token that
             asked for it is off, or the machine is a media server of somebody else.
         """
-        taken = transaction.one(
+        claim = transaction.fetch_one(
             """
             UPDATE claim SET spent_at = ?2
             WHERE digest = ?1 AND expires_at > ?2 AND spent_at IS NULL
@@ -117,43 +117,43 @@ class Claims(Family):
             digest,
             now,
         )
-        if taken is None:
+        if claim is None:
             return False
-        account_id: int = taken[0]
-        if not is_alive(transaction, taken[1], now):
+        account_id: int = claim[0]
+        if not is_credential_active(transaction, claim[1], now):
             return False
-        machine = server.client_identifier
-        ours = transaction.has("SELECT 1 FROM media_server WHERE machine_identifier = ?1", machine)
-        if ours and not transaction.run(
+        machine = device.client_identifier
+        is_known_server = transaction.has_row("SELECT 1 FROM media_server WHERE machine_identifier = ?1", machine)
+        if is_known_server and not transaction.execute(
             """
             UPDATE media_server SET owner_id = ?2
             WHERE machine_identifier = ?1 AND (owner_id IS NULL OR owner_id = ?2 AND NOT ?3)
             """,
             machine,
             account_id,
-            first,
+            refuse_owned,
         ):
             return False
-        device_id = note_device(transaction, account_id, server, now)
+        device_id = upsert_device(transaction, account_id, device, now)
         if device_id is None:
             return False
-        transaction.run(
+        transaction.execute(
             "UPDATE token SET revoked_at = ?2 WHERE device_id = ?1 AND kind = 'server' AND revoked_at IS NULL",
             device_id,
             now,
         )
-        keep_token(
+        insert_token(
             transaction,
             digest=token_digest,
             sealed=sealed_token,
             kind="server",
             account_id=account_id,
             device_id=device_id,
-            machine_identifier=machine if ours else None,
+            machine_identifier=machine if is_known_server else None,
             now=now,
         )
         # Who had switched to the account ends one day, and what was claimed for it with that.
-        transaction.run(
+        transaction.execute(
             """
             INSERT INTO home_switch (digest, account_id, by_account_id) SELECT ?1, ?2, by_account_id FROM (
                 SELECT by_account_id FROM home_switch WHERE digest = ?3
@@ -162,18 +162,18 @@ class Claims(Family):
             """,
             token_digest,
             account_id,
-            taken[1],
+            claim[1],
         )
         return account_id
 
-    async def owner(self, machine_identifier: str) -> int | None:
+    async def get_owner_id(self, machine_identifier: str) -> int | None:
         """Return the id of the account that a media server belongs to."""
-        owner: int | None = self._reader.value(_OWNER, machine_identifier)
-        return owner
+        owner_id: int | None = self._reader.fetch_value(_SELECT_OWNER, machine_identifier)
+        return owner_id
 
-    async def server_token(self, machine_identifier: str, now: int) -> bytes | None:
+    async def get_sealed_server_token(self, machine_identifier: str, now: int) -> bytes | None:
         """Return a media server's own token, sealed."""
-        sealed: bytes | None = self._reader.value(
+        sealed: bytes | None = self._reader.fetch_value(
             """
             SELECT sealed FROM token
             WHERE machine_identifier = ?1 AND kind = 'server' AND revoked_at IS NULL
@@ -185,11 +185,11 @@ class Claims(Family):
         )
         return sealed
 
-    async def guests(self, machine_identifier: str, now: int) -> tuple[AccountRow, ...]:
+    async def list_guests(self, machine_identifier: str, now: int) -> tuple[AccountRow, ...]:
         """Return the accounts that have a living share of a media server."""
         return tuple(
-            self._reader.account(row)
-            for row in self._reader.all(
+            self._reader.decode_account(row)
+            for row in self._reader.fetch_all(
                 """
                 SELECT a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
                 FROM share AS s JOIN token AS t ON t.digest = s.digest JOIN account AS a ON a.id = s.account_id
@@ -202,17 +202,17 @@ class Claims(Family):
             )
         )
 
-    @in_transaction
-    def release(self, transaction: Statements, machine_identifier: str, now: int) -> bool:
+    @transactional
+    def unclaim(self, transaction: Transaction, machine_identifier: str, now: int) -> bool:
         """Take a media server from its owner, and end its token, device and shares; `False` if it had no owner."""
-        owner: int | None = transaction.value(_OWNER, machine_identifier)
-        return owner is not None and take(transaction, owner, machine_identifier, now)
+        owner: int | None = transaction.fetch_value(_SELECT_OWNER, machine_identifier)
+        return owner is not None and remove_owner(transaction, owner, machine_identifier, now)
 
 
-class Users(Family):
+class ShareRepository(Repository):
     """The people of a store: who shares what with whom."""
 
-    async def shares(self, account_id: int) -> tuple[ShareRow, ...]:
+    async def list_shares(self, account_id: int) -> tuple[ShareRow, ...]:
         """Return the shares that an account gave and was given, in the order of the servers."""
         return tuple(
             ShareRow(
@@ -221,10 +221,10 @@ class Users(Family):
                 server_name=row[2],
                 sealed_token=row[3],
                 created_at=row[4],
-                owner=self._reader.account(row[5:11]),
-                guest=self._reader.account(row[11:17]),
+                owner=self._reader.decode_account(row[5:11]),
+                guest=self._reader.decode_account(row[11:17]),
             )
-            for row in self._reader.all(
+            for row in self._reader.fetch_all(
                 """
                 SELECT m.number, m.machine_identifier, m.name, t.sealed, t.created_at,
                     o.id, o.record, o.password_hash, o.sealed_verification, o.email_only_auth, o.disabled_at,
@@ -242,10 +242,10 @@ class Users(Family):
             )
         )
 
-    @in_transaction
+    @transactional
     def share(
         self,
-        transaction: Statements,
+        transaction: Transaction,
         machine_identifier: str,
         *,
         owner_id: int,
@@ -258,10 +258,10 @@ class Users(Family):
 
         `False`, with nothing written, if it is not its owner's any more.
         """
-        if not transaction.has(IS_OWNED_BY, machine_identifier, owner_id):
+        if not transaction.has_row(SELECT_IS_OWNER, machine_identifier, owner_id):
             return False
-        transaction.run(_END_SHARE, guest_id, machine_identifier, now)
-        keep_token(
+        transaction.execute(_END_SHARE, guest_id, machine_identifier, now)
+        insert_token(
             transaction,
             digest=digest,
             sealed=sealed_token,
@@ -270,37 +270,37 @@ class Users(Family):
             machine_identifier=machine_identifier,
             now=now,
         )
-        return transaction.run(ADD_SHARE, guest_id, machine_identifier, digest)
+        return transaction.execute(UPSERT_SHARE, guest_id, machine_identifier, digest)
 
-    @in_transaction
-    def unshare(self, transaction: Statements, guest_id: int, machine_identifier: str, now: int) -> bool:
+    @transactional
+    def unshare(self, transaction: Transaction, guest_id: int, machine_identifier: str, now: int) -> bool:
         """End a share with its token; `False` if there was none alive."""
-        return transaction.run(_END_SHARE, guest_id, machine_identifier, now)
+        return transaction.execute(_END_SHARE, guest_id, machine_identifier, now)
 
 
-def take(transaction: Statements, account_id: int, machine: str, now: int) -> bool:
+def remove_owner(transaction: Transaction, account_id: int, machine_identifier: str, now: int) -> bool:
     """Take a media server from this account, with its device, token and shares; `False` if it is not its own."""
-    if not transaction.run(
+    if not transaction.execute(
         """
         UPDATE media_server SET owner_id = NULL WHERE machine_identifier = ?1 AND owner_id = ?2
         """,
-        machine,
+        machine_identifier,
         account_id,
     ):
         return False
-    transaction.run("DELETE FROM share WHERE machine_identifier = ?1", machine)
-    transaction.run(
-        "UPDATE token SET revoked_at = ?2 WHERE machine_identifier = ?1 AND revoked_at IS NULL", machine, now
+    transaction.execute("DELETE FROM share WHERE machine_identifier = ?1", machine_identifier)
+    transaction.execute(
+        "UPDATE token SET revoked_at = ?2 WHERE machine_identifier = ?1 AND revoked_at IS NULL", machine_identifier, now
     )
-    if device_id := transaction.value(DEVICE, account_id, machine):
-        forget(transaction, device_id, now)
+    if device_id := transaction.fetch_value(SELECT_DEVICE, account_id, machine_identifier):
+        delete_device(transaction, device_id, now)
     return True
 
 
-def forget(transaction: Statements, device_id: int, now: int) -> None:
+def delete_device(transaction: Transaction, device_id: int, now: int) -> None:
     """Remove a device and end its tokens, and those that it switched to; its key goes with the row."""
     # What the device's account switched to there goes too: it could switch back (ours).
-    transaction.run(
+    transaction.execute(
         """
         UPDATE token SET revoked_at = ?2 WHERE revoked_at IS NULL AND digest IN (
             SELECT h.digest FROM device AS d
@@ -314,18 +314,18 @@ def forget(transaction: Statements, device_id: int, now: int) -> None:
         now,
     )
     # Dead tokens stay, so that a known one of a world cannot come back; they let go of the device.
-    transaction.run(
+    transaction.execute(
         "UPDATE token SET revoked_at = coalesce(revoked_at, ?2), device_id = NULL WHERE device_id = ?1", device_id, now
     )
     # So do the keys that were registered there, and PINs that could give out a token there once more.
-    transaction.run(
+    transaction.execute(
         """
         DELETE FROM device_key WHERE by_account_id = (SELECT account_id FROM device WHERE id = ?1)
             AND client_identifier = (SELECT client_identifier FROM device WHERE id = ?1)
         """,
         device_id,
     )
-    transaction.run(
+    transaction.execute(
         """
         DELETE FROM pin WHERE client_identifier = (SELECT client_identifier FROM device WHERE id = ?1)
             AND (account_id = (SELECT account_id FROM device WHERE id = ?1)
@@ -333,4 +333,4 @@ def forget(transaction: Statements, device_id: int, now: int) -> None:
         """,
         device_id,
     )
-    transaction.run("DELETE FROM device WHERE id = ?1", device_id)
+    transaction.execute("DELETE FROM device WHERE id = ?1", device_id)

@@ -11,11 +11,11 @@ from typing import Literal
 
 import msgspec
 
-from ticketstub.local_plex.storage.accounts import is_alive, keep_token, note_device
+from ticketstub.local_plex.storage.accounts import insert_token, is_credential_active, upsert_device
 from ticketstub.local_plex.storage.base import DeviceRow, Row
-from ticketstub.local_plex.storage.database import Columns, Family, Statements, in_transaction
+from ticketstub.local_plex.storage.database import Repository, SqlRow, Transaction, transactional
 
-Created = Literal["made", "taken", "full"]
+CreateResult = Literal["made", "taken", "full"]
 """How making a PIN went: its id or code is another living PIN's, or there are too many."""
 
 
@@ -23,7 +23,7 @@ class PinRow(Row, frozen=True, kw_only=True):
     """A PIN that is not over.
 
     `client` is who made it, `jwk` its device key as JSON text, `account_id` and `sealed_token` are there once it was
-    linked. `denied_at`: somebody said no. `by`: who had switched to the
+    linked. `denied_at`: somebody said no. `switched_by`: who had switched to the
     account.
     """
 
@@ -39,7 +39,7 @@ class PinRow(Row, frozen=True, kw_only=True):
     sealed_token: bytes | None = None
     new_registration: bool | None = None
     denied_at: int | None = None
-    by: int | None = None
+    switched_by: int | None = None
 
 
 _SELECT = """
@@ -47,25 +47,25 @@ _SELECT = """
         denied_at, by_account_id
     FROM pin
 """
-_FIND = _SELECT + "WHERE id = ?1 AND expires_at > ?2"
-_FIND_CODE = _SELECT + "WHERE code = ?1 AND expires_at > ?2"
+_SELECT_BY_ID = _SELECT + "WHERE id = ?1 AND expires_at > ?2"
+_SELECT_BY_CODE = _SELECT + "WHERE code = ?1 AND expires_at > ?2"
 
 _decode_client = msgspec.json.Decoder(DeviceRow).decode
 
 
-class Pins(Family):
+class PinRepository(Repository):
     """The PINs of a store."""
 
-    @in_transaction
-    def create(self, transaction: Statements, pin: PinRow, most: int) -> Created:
-        """Keep a new PIN unless `most` live already; all but `"made"` have written nothing."""
+    @transactional
+    def create(self, transaction: Transaction, pin: PinRow, max_pins: int) -> CreateResult:
+        """Keep a new PIN unless `max_pins` live already; all but `"made"` have written nothing."""
         now = pin.created_at
-        transaction.run("DELETE FROM pin WHERE id IN (SELECT id FROM pin WHERE expires_at <= ?1 LIMIT 100)", now)
-        if transaction.all("SELECT count(*) FROM pin WHERE expires_at > ?1", now)[0][0] >= most:
+        transaction.execute("DELETE FROM pin WHERE id IN (SELECT id FROM pin WHERE expires_at <= ?1 LIMIT 100)", now)
+        if transaction.fetch_all("SELECT count(*) FROM pin WHERE expires_at > ?1", now)[0][0] >= max_pins:
             return "full"
         client = (pin.client.client_identifier, msgspec.json.encode(pin.client))
         facts = (pin.strong, pin.legacy, *client, pin.jwk, now, pin.expires_at)
-        made = transaction.run(
+        made = transaction.execute(
             """
             INSERT INTO pin (id, code, strong, legacy, client_identifier, client, jwk, created_at, expires_at)
             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
@@ -79,26 +79,26 @@ class Pins(Family):
 
     async def find(self, pin_id: int, now: int) -> PinRow | None:
         """Return the PIN of this id unless it is over."""
-        row = self._reader.one(_FIND, pin_id, now)
-        return _pin(row) if row else None
+        row = self._reader.fetch_one(_SELECT_BY_ID, pin_id, now)
+        return _decode_pin(row) if row else None
 
-    async def find_code(self, code: str, now: int) -> PinRow | None:
+    async def find_by_code(self, code: str, now: int) -> PinRow | None:
         """Return the PIN of this code unless it is over; linked and denied ones are returned too."""
-        row = self._reader.one(_FIND_CODE, code, now)
-        return _pin(row) if row else None
+        row = self._reader.fetch_one(_SELECT_BY_CODE, code, now)
+        return _decode_pin(row) if row else None
 
-    @in_transaction
+    @transactional
     def link(
         self,
-        transaction: Statements,
+        transaction: Transaction,
         *,
         pin_id: int,
         account_id: int,
-        digest: bytes | None,
+        token_digest: bytes | None,
         sealed_token: bytes | None,
         now: int,
-        by: int | None = None,
-        asker: bytes | None = None,
+        switched_by: int | None = None,
+        approver_digest: bytes | None = None,
     ) -> bool:
         """Give the PIN to an account: note its device, keep its token.
 
@@ -106,19 +106,21 @@ class Pins(Family):
             transaction: the writer's.
             pin_id: which PIN.
             account_id: whose it is from now on.
-            digest: that of the PIN's new token; `None` for a PIN with a key, whose JWT is made when the key is proven.
+            token_digest: that of the PIN's new token; `None` for a PIN with a key, whose JWT is made when the key is
+                proven.
             sealed_token: the new token.
             now: seconds since 1970.
-            by: the account that had switched to this one, if any: what it switched to ends one day, and this with it.
-            asker: the digest of the token or session that approves, which must be alive still.
+            switched_by: the account that had switched to this one, if any: what it switched to ends one day, and this
+                with it.
+            approver_digest: the digest of the token or session that approves, which must be alive still.
 
         Returns:
             `False`, with nothing written, if it is over, linked or denied, the account is off, or what approves has
             ended.
         """
-        if not is_alive(transaction, asker, now):
+        if not is_credential_active(transaction, approver_digest, now):
             return False
-        taken = transaction.one(
+        row = transaction.fetch_one(
             """
             UPDATE pin SET account_id = ?2, linked_at = ?3, sealed_token = ?4, new_registration = 0, by_account_id = ?5
             WHERE id = ?1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > ?3
@@ -129,28 +131,28 @@ class Pins(Family):
             account_id,
             now,
             sealed_token,
-            by,
+            switched_by,
         )
-        if taken is None:
+        if row is None:
             return False
-        device_id = note_device(transaction, account_id, _decode_client(taken[0]), now)
-        if device_id is not None and digest is not None and sealed_token is not None:
-            keep_token(
+        device_id = upsert_device(transaction, account_id, _decode_client(row[0]), now)
+        if device_id is not None and token_digest is not None and sealed_token is not None:
+            insert_token(
                 transaction,
-                digest=digest,
+                digest=token_digest,
                 sealed=sealed_token,
                 kind="account",
                 account_id=account_id,
                 device_id=device_id,
                 now=now,
-                by=by,
+                switched_by=switched_by,
             )
         return True
 
-    @in_transaction
-    def deny(self, transaction: Statements, pin_id: int, now: int) -> bool:
+    @transactional
+    def deny(self, transaction: Transaction, pin_id: int, now: int) -> bool:
         """Say no; `False` if the PIN is over, linked or denied already."""
-        return transaction.run(
+        return transaction.execute(
             """
             UPDATE pin SET denied_at = ?2
             WHERE id = ?1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > ?2
@@ -160,7 +162,7 @@ class Pins(Family):
         )
 
 
-def _pin(row: Columns) -> PinRow:
+def _decode_pin(row: SqlRow) -> PinRow:
     linked = row[10]
     return PinRow(
         id=row[0],
@@ -175,5 +177,5 @@ def _pin(row: Columns) -> PinRow:
         sealed_token=row[9],
         new_registration=None if linked is None else bool(linked),
         denied_at=row[11],
-        by=row[12],
+        switched_by=row[12],
     )

@@ -1,22 +1,24 @@
 """The tables, for SQLite.
 
-Rule: a change here raises `VERSION`, and an older file gets a step that leads to it. Columns that hold a login hold
-its canonical form; columns named `sealed_…` are under the instance's key, `digest` is an HMAC; JSON columns hold
+Rule: a change here raises `SCHEMA_VERSION`, and an older file gets a step that leads to it. Columns that hold a login
+hold its canonical form; columns named `sealed_…` are under the instance's key, `digest` is an HMAC; JSON columns hold
 records without any token.
 """
 
 from __future__ import annotations
 
 APPLICATION_ID = 0x5453_7462  # "TStb": tells our files from other programs' SQLite files
-VERSION = 5
+SCHEMA_VERSION = 5
 
-_INSTANCE = ("CREATE TABLE instance (id TEXT NOT NULL)",)  # `Keys.id` of the key file that belongs to this database
+_CREATE_INSTANCE = (
+    "CREATE TABLE instance (id TEXT NOT NULL)",
+)  # `InstanceKeys.id` of the key file that belongs to this database
 
-_UUIDS = ("CREATE INDEX account_of_uuid ON account (json_extract(CAST(record AS TEXT), '$.uuid'))",)
+_CREATE_UUID_INDEX = ("CREATE INDEX account_of_uuid ON account (json_extract(CAST(record AS TEXT), '$.uuid'))",)
 
-STEPS = {
-    2: _INSTANCE,
-    3: _UUIDS,
+MIGRATIONS = {
+    2: _CREATE_INSTANCE,
+    3: _CREATE_UUID_INDEX,
     4: (
         "DROP INDEX pin_counted_for",
         "ALTER TABLE pin DROP COLUMN counted_for",
@@ -26,7 +28,7 @@ STEPS = {
 """What leads from a version to the next one."""
 
 TABLES = (
-    *_INSTANCE,
+    *_CREATE_INSTANCE,
     # Accounts, their devices, media servers, tokens and shares.
     """
     CREATE TABLE account (
@@ -252,5 +254,5 @@ TABLES = (
     )
     """,
     "CREATE INDEX home_invitation_of_account ON home_invitation (account_id)",
-    *_UUIDS,
+    *_CREATE_UUID_INDEX,
 )

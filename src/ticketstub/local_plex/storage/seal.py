@@ -20,21 +20,21 @@ from ticketstub import private_files
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-TOKEN = b"token"
-VERIFICATION = b"verification"
+TOKEN_PURPOSE = b"token"
+VERIFICATION_PURPOSE = b"verification"
 
-_LENGTH = 32
-_NONCE = 12
-_WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{20}").fullmatch
-_TRANSIENT = re.compile(r"transient-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
-_LARGEST = 4096
+_SECRET_BYTES = 32
+_NONCE_BYTES = 12
+_match_token = re.compile(r"[A-Za-z0-9_-]{20}").fullmatch
+_match_transient_token = re.compile(r"transient-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+_MAX_FILE_BYTES = 4096
 
 
-class KeysError(Exception):
+class InstanceKeysError(Exception):
     """The key file cannot be used, or something was sealed under another key; the message says which and why."""
 
 
-class Keys:
+class InstanceKeys:
     """The keys of one instance of the local Plex.
 
     Args:
@@ -42,46 +42,49 @@ class Keys:
     """
 
     def __init__(self, secret: bytes) -> None:
-        if len(secret) != _LENGTH:
-            raise KeysError(f"an instance's secret has {_LENGTH} bytes, not {len(secret)}")
-        looked_up_by, self._seal, name = (
+        if len(secret) != _SECRET_BYTES:
+            raise InstanceKeysError(f"an instance's secret has {_SECRET_BYTES} bytes, not {len(secret)}")
+        digest_key, self._seal_key, name = (
             hmac.digest(secret, label, "sha256") for label in (b"digest 1", b"seal 1", b"name 1")
         )
         self._inner, self._outer = (
-            hashlib.sha256(bytes(byte ^ pad for byte in looked_up_by.ljust(64, b"\0"))) for pad in (0x36, 0x5C)
+            hashlib.sha256(bytes(byte ^ pad for byte in digest_key.ljust(64, b"\0"))) for pad in (0x36, 0x5C)
         )
         self.id = name[:4].hex()
         """Names the secret without telling it; kept with what was made under it."""
 
     @classmethod
-    def ephemeral(cls) -> Keys:
+    def create_ephemeral(cls) -> InstanceKeys:
         """Make keys for a database in memory: nothing is kept."""
-        return cls(secrets.token_bytes(_LENGTH))
+        return cls(secrets.token_bytes(_SECRET_BYTES))
 
     @classmethod
-    def for_database(cls, database: str | Path, *, starts_over: bool = False) -> Keys:
+    def load_or_create(cls, database: str | Path, *, is_reset: bool = False) -> InstanceKeys:
         """Take the keys of a database from the file beside it (`<database>.key`), or make it with a new database.
 
         Args:
             database: its file, which this process alone uses.
-            starts_over: whether nothing of the database is kept, so that a missing key file is no loss.
+            is_reset: whether nothing of the database is kept, so that a missing key file is no loss.
 
         Raises:
-            KeysError: the file is missing although the database exists, can be read by others, is a link, is damaged.
+            InstanceKeysError: the file is missing although the database exists, can be read by others, is a link, is
+                damaged.
         """
         path = Path(f"{database}.key")
         try:
-            return cls(_read(path))
+            return cls(_read_key_file(path))
         except FileNotFoundError:
-            if not starts_over and Path(database).exists() and Path(database).stat().st_size:
-                raise KeysError(f"{path} is missing: without it the tokens in {database} cannot be read") from None
+            if not is_reset and Path(database).exists() and Path(database).stat().st_size:
+                raise InstanceKeysError(
+                    f"{path} is missing: without it the tokens in {database} cannot be read"
+                ) from None
         except OSError as error:
-            raise KeysError(f"{path} cannot be read: {error.strerror}") from None
-        secret = secrets.token_bytes(_LENGTH)
+            raise InstanceKeysError(f"{path} cannot be read: {error.strerror}") from None
+        secret = secrets.token_bytes(_SECRET_BYTES)
         try:
             private_files.write(path, secret)
         except OSError as error:
-            raise KeysError(f"{path} cannot be made: {error.strerror}") from None
+            raise InstanceKeysError(f"{path} cannot be made: {error.strerror}") from None
         return cls(secret)
 
     def digest(self, token: str) -> bytes:
@@ -92,59 +95,59 @@ class Keys:
         outer.update(inner.digest())
         return outer.digest()
 
-    def seal(self, text: str, purpose: bytes = TOKEN) -> bytes:
+    def seal(self, text: str, purpose: bytes = TOKEN_PURPOSE) -> bytes:
         """Encrypt a text so that only this instance, and only for the same purpose, can read and trust it."""
-        nonce = secrets.token_bytes(_NONCE)
+        nonce = secrets.token_bytes(_NONCE_BYTES)
         return bytes.fromhex(self.id) + nonce + self._cipher.encrypt(nonce, text.encode(), purpose)
 
-    def unseal(self, sealed: bytes, purpose: bytes = TOKEN) -> str:
+    def unseal(self, sealed: bytes, purpose: bytes = TOKEN_PURPOSE) -> str:
         """Return the text that was sealed.
 
         Raises:
-            KeysError: it was sealed under another key or for another purpose, or was changed.
+            InstanceKeysError: it was sealed under another key or for another purpose, or was changed.
         """
         from cryptography.exceptions import InvalidTag  # as in _cipher
 
-        nonce, text = sealed[4 : 4 + _NONCE], sealed[4 + _NONCE :]
+        nonce, text = sealed[4 : 4 + _NONCE_BYTES], sealed[4 + _NONCE_BYTES :]
         try:
             return self._cipher.decrypt(nonce, text, purpose).decode()
         except (InvalidTag, ValueError):
-            raise KeysError("this was sealed under another key, for another purpose, or was changed") from None
+            raise InstanceKeysError("this was sealed under another key, for another purpose, or was changed") from None
 
     @cached_property
     def _cipher(self) -> AESGCM:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # only who seals pays for it
 
-        return AESGCM(self._seal)
+        return AESGCM(self._seal_key)
 
     @staticmethod
-    def new_token() -> str:
+    def generate_token() -> str:
         """Make an account's or a server's token: 20 characters of A-Z a-z 0-9 _ and - (observed), 120 random bits."""
         return secrets.token_urlsafe(15)
 
     @staticmethod
-    def new_transient_token() -> str:
+    def generate_transient_token() -> str:
         """Make a transient token: `transient-` and a lower-case UUID (documented)."""
         return f"transient-{uuid.uuid4()}"
 
     @staticmethod
-    def well_formed(token: str) -> bool:
+    def is_token_shaped(token: str) -> bool:
         """Tell whether a text can be an account's or a server's token, by exact length and alphabet."""
-        return _WELL_FORMED(token) is not None
+        return _match_token(token) is not None
 
     @staticmethod
-    def well_formed_transient(token: str) -> bool:
+    def is_transient_token_shaped(token: str) -> bool:
         """Tell whether a text can be a transient token, by exact shape."""
-        return _TRANSIENT(token) is not None
+        return _match_transient_token(token) is not None
 
 
-def _read(path: Path) -> bytes:
+def _read_key_file(path: Path) -> bytes:
     try:
-        secret = private_files.read(path, _LARGEST)
-    except private_files.OpenToOthers as error:
-        raise KeysError(f"{path} {error}: run chmod 600 on it, or remove it and the database") from None
-    except private_files.NotPrivate as error:
-        raise KeysError(f"{path} {error}") from None
-    if len(secret) != _LENGTH:
-        raise KeysError(f"{path} is damaged: it holds {len(secret)} bytes where {_LENGTH} belong")
+        secret = private_files.read(path, _MAX_FILE_BYTES)
+    except private_files.UnsafePermissionsError as error:
+        raise InstanceKeysError(f"{path} {error}: run chmod 600 on it, or remove it and the database") from None
+    except private_files.UnsafeFileError as error:
+        raise InstanceKeysError(f"{path} {error}") from None
+    if len(secret) != _SECRET_BYTES:
+        raise InstanceKeysError(f"{path} is damaged: it holds {len(secret)} bytes where {_SECRET_BYTES} belong")
     return secret

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ticketstub.local_plex.domain.passwords import Passwords
-from ticketstub.local_plex.storage.accounts import add_account, note_device
+from ticketstub.local_plex.domain.passwords import PasswordChecker
+from ticketstub.local_plex.storage.accounts import insert_account, upsert_device
 from ticketstub.local_plex.storage.base import (
     AccountRow,
     DeviceRow,
@@ -22,12 +22,18 @@ from ticketstub.local_plex.storage.base import (
     SourceRow,
     StoreConflict,
     TokenKind,
-    canonical_login,
+    normalize_login,
 )
-from ticketstub.local_plex.storage.database import Statements
-from ticketstub.local_plex.storage.media_servers import ADD_SHARE, DEVICE, IS_OWNED_BY
-from ticketstub.local_plex.storage.members import ADD_HOME, add_managed, describe, join, keep_passcode
-from ticketstub.local_plex.storage.seal import VERIFICATION, Keys
+from ticketstub.local_plex.storage.database import Transaction
+from ticketstub.local_plex.storage.media_servers import SELECT_DEVICE, SELECT_IS_OWNER, UPSERT_SHARE
+from ticketstub.local_plex.storage.members import (
+    INSERT_HOME,
+    add_managed_user,
+    add_member,
+    set_passcode_hash,
+    update_home_fields,
+)
+from ticketstub.local_plex.storage.seal import VERIFICATION_PURPOSE, InstanceKeys
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.local_plex.world.schema import (
     World,
@@ -37,13 +43,13 @@ from ticketstub.local_plex.world.schema import (
     WorldManaged,
     WorldMediaServer,
     WorldShare,
-    managed_named,
+    find_managed_users,
 )
 from ticketstub.models import Account, Connection, CustomRestrictions, Profile, Subscription
 from ticketstub.tokens import Token
 
 
-async def seed(store: SqliteStore, world: World, keys: Keys, passwords: Passwords, now: int) -> None:
+async def seed(store: SqliteStore, world: World, keys: InstanceKeys, passwords: PasswordChecker, now: int) -> None:
     """Add to a store what a world has anew. In a file, each new password takes about 20 ms.
 
     Args:
@@ -57,16 +63,16 @@ async def seed(store: SqliteStore, world: World, keys: Keys, passwords: Password
         StoreConflict: something in the world belongs to somebody else in this store; nothing was added.
         StoreUnavailable: the store cannot write; nothing was added.
     """
-    await store.transaction(lambda transaction: _Seeding(transaction, keys, passwords, now).add(world))
+    await store.run_in_transaction(lambda transaction: _Seeder(transaction, keys, passwords, now).add(world))
 
 
-class _Seeding:
+class _Seeder:
     """One world on its way into a store, inside a transaction."""
 
-    def __init__(self, transaction: Statements, keys: Keys, passwords: Passwords, now: int) -> None:
+    def __init__(self, transaction: Transaction, keys: InstanceKeys, passwords: PasswordChecker, now: int) -> None:
         self._transaction = transaction
         self._keys = keys
-        self._hash = passwords.hash_of_world
+        self._hash_password = passwords.hash_or_remember
         self._now = now
         self._ids: dict[str, int] = {}
 
@@ -83,11 +89,11 @@ class _Seeding:
                 self._add_share(server, share, world.homes)
 
     def _account_id(self, username: str) -> int:
-        return self._ids[canonical_login(username)]
+        return self._ids[normalize_login(username)]
 
     def _add_account(self, account: WorldAccount) -> None:
-        name = canonical_login(account.username)
-        known = self._transaction.value("SELECT account_id FROM login WHERE name = ?1 AND is_username = 1", name)
+        name = normalize_login(account.username)
+        known = self._transaction.fetch_value("SELECT account_id FROM login WHERE name = ?1 AND is_username = 1", name)
         self._ids[name] = known or account.id
         if known is None:
             self._add_new_account(account)
@@ -98,48 +104,48 @@ class _Seeding:
         secret = account.verification_secret
         new = AccountRow(
             id=account.id,
-            record=account_record(account),
-            password_hash=self._hash(account.password) if account.password else account.password_hash,
-            sealed_verification=self._keys.seal(secret.reveal(), VERIFICATION) if secret else None,
+            record=build_account_record(account),
+            password_hash=self._hash_password(account.password) if account.password else account.password_hash,
+            sealed_verification=self._keys.seal(secret.reveal(), VERIFICATION_PURPOSE) if secret else None,
             email_only_auth=account.email_only_auth,
             disabled=account.disabled,
         )
         try:
-            add_account(self._transaction, new, self._now)
+            insert_account(self._transaction, new, self._now)
         except sqlite3.IntegrityError:
             reason = f'the id or e-mail address of "{account.username}" belongs to another account of this database'
             raise StoreConflict(reason) from None
         if account.passcode is not None:
-            keep_passcode(self._transaction, account.id, self._hash(account.passcode))
+            set_passcode_hash(self._transaction, account.id, self._hash_password(account.passcode))
 
     def _add_token(
         self,
-        given: Token | None,
+        token: Token | None,
         kind: TokenKind,
         account_id: int,
-        whose: str,
+        owner_label: str,
         device_id: int | None = None,
         machine_identifier: str | None = None,
     ) -> bytes:
         """Add a token, a random one if none is given, unless it is there: to the same account and server then."""
-        text = given.reveal() if given else self._keys.new_token()
+        text = token.reveal() if token else self._keys.generate_token()
         digest, sealed = self._keys.digest(text), self._keys.seal(text)
         facts = (digest, sealed, kind, account_id, device_id, machine_identifier, self._now)
-        self._transaction.run(
+        self._transaction.execute(
             """
             INSERT INTO token (digest, sealed, kind, account_id, device_id, machine_identifier, created_at)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (digest) DO NOTHING
             """,
             *facts,
         )
-        if not self._transaction.has(
+        if not self._transaction.has_row(
             "SELECT 1 FROM token WHERE digest = ?1 AND kind = ?2 AND account_id = ?3 AND machine_identifier IS ?4",
             digest,
             kind,
             account_id,
             machine_identifier,
         ):
-            raise StoreConflict(f"a token given to {whose} belongs to somebody else in this database")
+            raise StoreConflict(f"a token given to {owner_label} belongs to somebody else in this database")
         return digest
 
     def _add_server(self, server: WorldMediaServer) -> None:
@@ -148,12 +154,14 @@ class _Seeding:
         facts = (server.name, server.port, server.version, server.errors, server.platform, server.platform_version)
         sources = tuple(
             SourceRow(
-                identifier=source.identifier, name=source.name, connections=tuple(map(_connection, source.connections))
+                identifier=source.identifier,
+                name=source.name,
+                connections=tuple(map(_build_connection, source.connections)),
             )
             for source in server.sources
         )
         encoded = msgspec.json.encode(sources)
-        if not self._transaction.run(
+        if not self._transaction.execute(
             """
             INSERT INTO media_server (machine_identifier, owner_id, name, port, version, errors, platform,
                 platform_version, created_at, sources)
@@ -165,79 +173,81 @@ class _Seeding:
             self._now,
             encoded,
         ):
-            ((kept,),) = self._transaction.all(
+            ((stored,),) = self._transaction.fetch_all(
                 "SELECT sources FROM media_server WHERE machine_identifier = ?1", machine_identifier
             )
-            known = msgspec.json.decode(kept, type=tuple[SourceRow, ...])
+            known = msgspec.json.decode(stored, type=tuple[SourceRow, ...])
             names = {source.identifier for source in known}
             if missing := tuple(source for source in sources if source.identifier not in names):
-                self._transaction.run(
+                self._transaction.execute(
                     "UPDATE media_server SET sources = ?2 WHERE machine_identifier = ?1",
                     machine_identifier,
                     msgspec.json.encode(known + missing),
                 )
-        if owner_id is not None and self._transaction.one(IS_OWNED_BY, machine_identifier, owner_id):
-            self._add_identity(server, owner_id)
+        if owner_id is not None and self._transaction.fetch_one(SELECT_IS_OWNER, machine_identifier, owner_id):
+            self._add_server_identity(server, owner_id)
 
-    def _add_identity(self, server: WorldMediaServer, owner_id: int) -> None:
+    def _add_server_identity(self, server: WorldMediaServer, owner_id: int) -> None:
         """Give a media server its device and token; a token that was chosen is added beside one that it has."""
         machine_identifier = server.machine_identifier
-        known: int | None = self._transaction.value(DEVICE, owner_id, machine_identifier)
+        known: int | None = self._transaction.fetch_value(SELECT_DEVICE, owner_id, machine_identifier)
         if known and server.token is None:
             return
-        device_id = known or note_device(self._transaction, owner_id, machine(server), self._now)
+        device_id = known or upsert_device(self._transaction, owner_id, build_server_device(server), self._now)
         if device_id is not None:  # else the owner is disabled
-            whose = f'the media server of "{server.owner}"'
-            self._add_token(server.token, "server", owner_id, whose, device_id, machine_identifier)
+            owner_label = f'the media server of "{server.owner}"'
+            self._add_token(server.token, "server", owner_id, owner_label, device_id, machine_identifier)
 
     def _add_share(self, server: WorldMediaServer, share: WorldShare, homes: tuple[WorldHome, ...]) -> None:
         """Add a share unless it exists or the server has another owner by now; a chosen token is listed in any case."""
         pair = (
-            managed_named(homes, share.managed, share.home)[0].id if share.managed else self._account_id(share.account),
+            find_managed_users(homes, share.managed, share.home)[0].id
+            if share.managed
+            else self._account_id(share.account),
             server.machine_identifier,
         )
-        if not self._transaction.has(IS_OWNED_BY, server.machine_identifier, self._account_id(server.owner)):
+        if not self._transaction.has_row(SELECT_IS_OWNER, server.machine_identifier, self._account_id(server.owner)):
             return
-        if share.token is None and self._transaction.one(
+        if share.token is None and self._transaction.fetch_one(
             "SELECT 1 FROM share WHERE account_id = ?1 AND machine_identifier = ?2", *pair
         ):
             return
-        whose = f'"{share.account or share.managed}"'
-        digest = self._add_token(share.token, "server_share", pair[0], whose, machine_identifier=pair[1])
-        self._transaction.run(ADD_SHARE, *pair, digest)
+        owner_label = f'"{share.account or share.managed}"'
+        digest = self._add_token(share.token, "server_share", pair[0], owner_label, machine_identifier=pair[1])
+        self._transaction.execute(UPSERT_SHARE, *pair, digest)
 
     def _add_home(self, home: WorldHome) -> None:
         admin_id = self._account_id(home.admin)
-        if self._transaction.run(ADD_HOME, home.id, home.name, admin_id):
-            self._bring_in(admin_id, home, guest=False)
+        if self._transaction.execute(INSERT_HOME, home.id, home.name, admin_id):
+            self._add_member(admin_id, home, guest=False)
         for member in home.members:
-            self._bring_in(self._account_id(member.account), home, guest=member.guest)
+            self._add_member(self._account_id(member.account), home, guest=member.guest)
         for managed in home.managed:
-            self._add_managed(managed, home)
-        describe(self._transaction, home.id)
+            self._add_managed_user(managed, home)
+        update_home_fields(self._transaction, home.id)
 
-    def _bring_in(self, account_id: int, home: WorldHome, *, guest: bool) -> None:
+    def _add_member(self, account_id: int, home: WorldHome, *, guest: bool) -> None:
         """Make an account a member unless it was one before, of whatever Home: that is how it was left."""
-        if not self._transaction.has("SELECT 1 FROM home_member WHERE account_id = ?1", account_id):
-            join(self._transaction, account_id, home.id, guest=guest, now=self._now)
+        if not self._transaction.has_row("SELECT 1 FROM home_member WHERE account_id = ?1", account_id):
+            add_member(self._transaction, account_id, home.id, guest=guest, now=self._now)
 
-    def _add_managed(self, managed: WorldManaged, home: WorldHome) -> None:
-        known = self._transaction.one(
+    def _add_managed_user(self, managed: WorldManaged, home: WorldHome) -> None:
+        known = self._transaction.fetch_one(
             "SELECT json_extract(CAST(record AS TEXT), '$.restricted') FROM account WHERE id = ?1", managed.id
         )
         if known is None:
-            new = AccountRow(id=managed.id, record=managed_record(managed))
-            if add_managed(self._transaction, home.id, new, self._now) and managed.passcode is not None:
-                keep_passcode(self._transaction, managed.id, self._hash(managed.passcode))
+            new = AccountRow(id=managed.id, record=build_managed_record(managed))
+            if add_managed_user(self._transaction, home.id, new, self._now) and managed.passcode is not None:
+                set_passcode_hash(self._transaction, managed.id, self._hash_password(managed.passcode))
         elif not known[0]:
             raise StoreConflict(f'the id of a managed user of "{home.name}" is another account\'s in this database')
         if managed.token:
             self._add_token(managed.token, "account", managed.id, f'a managed user of "{home.name}"')
 
 
-def account_record(account: WorldAccount) -> Account:
+def build_account_record(account: WorldAccount) -> Account:
     """Describe a world's account as plex.tv would (observed fields and defaults), without any token."""
-    paid = account.subscription
+    subscription = account.subscription
     has_password = account.password is not None or account.password_hash is not None
     return Account(
         id=account.id,
@@ -258,10 +268,10 @@ def account_record(account: WorldAccount) -> Account:
         scrobble_types="",
         country=account.country,
         subscription=Subscription(
-            active=paid.active,
-            status=paid.status or ("Active" if paid.active else "Inactive"),
-            plan=paid.plan,
-            features=paid.features,
+            active=subscription.active,
+            status=subscription.status or ("Active" if subscription.active else "Inactive"),
+            plan=subscription.plan,
+            features=subscription.features,
         ),
         subscription_description=account.subscription_description,
         restricted=False,
@@ -270,7 +280,7 @@ def account_record(account: WorldAccount) -> Account:
         home_size=1,
         home_admin=False,
         max_home_size=15,
-        profile=_PROFILE,
+        profile=_DEFAULT_PROFILE,
         entitlements=account.entitlements,
         roles=account.roles,
         experimental_features=False,
@@ -280,7 +290,7 @@ def account_record(account: WorldAccount) -> Account:
 
 
 # What the account of somebody who never changed it has (observed).
-_PROFILE = Profile(
+_DEFAULT_PROFILE = Profile(
     auto_select_audio=True,
     default_audio_accessibility=0,
     auto_select_subtitle=1,
@@ -291,7 +301,7 @@ _PROFILE = Profile(
 )
 
 
-def managed_record(managed: WorldManaged, joined_at: int = 1_552_593_531) -> Account:
+def build_managed_record(managed: WorldManaged, joined_at: int = 1_552_593_531) -> Account:
     """Describe a managed user as plex.tv would (observed fields and defaults), without any token."""
     return Account(
         id=managed.id,
@@ -333,7 +343,7 @@ def managed_record(managed: WorldManaged, joined_at: int = 1_552_593_531) -> Acc
     )
 
 
-def machine(server: WorldMediaServer | MediaServerRow) -> DeviceRow:
+def build_server_device(server: WorldMediaServer | MediaServerRow) -> DeviceRow:
     """Describe a media server as a device (observed names and values)."""
     return DeviceRow(
         client_identifier=server.machine_identifier,
@@ -346,7 +356,7 @@ def machine(server: WorldMediaServer | MediaServerRow) -> DeviceRow:
     )
 
 
-def _connection(connection: WorldConnection) -> Connection:
+def _build_connection(connection: WorldConnection) -> Connection:
     parts = urlsplit(connection.uri)
     address = parts.hostname or ""
     return Connection(

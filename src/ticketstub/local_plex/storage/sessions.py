@@ -7,96 +7,96 @@ Those that are over are deleted when a new one begins, and nothing depends on th
 
 from __future__ import annotations
 
-from ticketstub.local_plex.storage.accounts import spend_step
+from ticketstub.local_plex.storage.accounts import consume_verification_step
 from ticketstub.local_plex.storage.base import Row
-from ticketstub.local_plex.storage.database import Family, Statements, in_transaction
-from ticketstub.local_plex.storage.members import may_switch
+from ticketstub.local_plex.storage.database import Repository, Transaction, transactional
+from ticketstub.local_plex.storage.members import can_switch
 
 
 class SessionRow(Row, frozen=True, kw_only=True):
-    """A session that is alive: whose account, and until when; `by` is who had switched to the account, if anybody."""
+    """A session that is alive. `switched_by` is who had switched to the account, if anybody."""
 
     account_id: int
     created_at: int
     expires_at: int
-    by: int | None = None
+    switched_by: int | None = None
 
 
-_CREATE = """
+_INSERT = """
     INSERT INTO session (digest, account_id, created_at, expires_at, by_account_id)
     SELECT ?1, id, ?3, ?4, ?5 FROM account WHERE id = ?2 AND disabled_at IS NULL
 """
-_FIND = """
+_SELECT = """
     SELECT s.account_id, s.created_at, s.expires_at, s.by_account_id
     FROM session AS s JOIN account AS a ON a.id = s.account_id
     WHERE s.digest = ?1 AND s.expires_at > ?2 AND a.disabled_at IS NULL
 """
-_END = """
+_DELETE = """
     DELETE FROM session WHERE digest = ?1 AND expires_at > ?2
     AND EXISTS (SELECT 1 FROM account WHERE id = session.account_id AND disabled_at IS NULL)
 """
 
 
-class Sessions(Family):
+class SessionRepository(Repository):
     """The sessions of a store."""
 
-    @in_transaction
+    @transactional
     def create(
         self,
-        transaction: Statements,
+        transaction: Transaction,
         *,
         digest: bytes,
         account_id: int,
         now: int,
         expires_at: int,
-        replaces: bytes | None = None,
+        replaced_digest: bytes | None = None,
         verification_step: int | None = None,
     ) -> bool:
-        """Begin a session, in place of the one whose digest is `replaces`, and spend the step of the sign-in.
+        """Begin a session, in place of the one whose digest is `replaced_digest`, and spend the step of the sign-in.
 
         `False`, with nothing written, if the account is off or the step was spent before.
         """
-        if not spend_step(transaction, account_id, verification_step):
+        if not consume_verification_step(transaction, account_id, verification_step):
             return False
-        transaction.run(
+        transaction.execute(
             "DELETE FROM session WHERE digest IN (SELECT digest FROM session WHERE expires_at <= ?1 LIMIT 100)", now
         )
-        if not transaction.run(_CREATE, digest, account_id, now, expires_at, None):
+        if not transaction.execute(_INSERT, digest, account_id, now, expires_at, None):
             return False
-        if replaces is not None:
-            transaction.run(_END, replaces, now)
+        if replaced_digest is not None:
+            transaction.execute(_DELETE, replaced_digest, now)
         return True
 
     async def find(self, digest: bytes, now: int) -> SessionRow | None:
         """Return the session of this digest, unless it is over, was ended or its account is off."""
-        row = self._reader.one(_FIND, digest, now)
-        return SessionRow(account_id=row[0], created_at=row[1], expires_at=row[2], by=row[3]) if row else None
+        row = self._reader.fetch_one(_SELECT, digest, now)
+        return SessionRow(account_id=row[0], created_at=row[1], expires_at=row[2], switched_by=row[3]) if row else None
 
-    @in_transaction
-    def rotate(
+    @transactional
+    def switch_user(
         self,
-        transaction: Statements,
+        transaction: Transaction,
         *,
         digest: bytes,
         account_id: int,
         now: int,
         expires_at: int,
-        replaces: bytes | None = None,
-        by: int | None = None,
+        replaced_digest: bytes | None = None,
+        switched_by: int | None = None,
         passcode_hash: str | None = None,
     ) -> bool:
         """Begin a session for another user of the Home, in place of the one that it replaces.
 
         `False`, with nothing written, if that is not alive, the two are in no Home together, the passcode is no longer
-        that of `passcode_hash`, or the account is off. `by` is the account that switches.
+        that of `passcode_hash`, or the account is off. `switched_by` is the account that switches.
         """
-        before = transaction.one(_FIND, replaces, now)
-        if before is None or not may_switch(transaction, before[0], account_id, passcode_hash):
+        before = transaction.fetch_one(_SELECT, replaced_digest, now)
+        if before is None or not can_switch(transaction, before[0], account_id, passcode_hash):
             return False
-        created = transaction.run(_CREATE, digest, account_id, now, expires_at, by)
-        return created and transaction.run(_END, replaces, now)
+        created = transaction.execute(_INSERT, digest, account_id, now, expires_at, switched_by)
+        return created and transaction.execute(_DELETE, replaced_digest, now)
 
-    @in_transaction
-    def end(self, transaction: Statements, digest: bytes, now: int) -> bool:
+    @transactional
+    def delete(self, transaction: Transaction, digest: bytes, now: int) -> bool:
         """End a session for ever; `False` if there was none alive."""
-        return transaction.run(_END, digest, now)
+        return transaction.execute(_DELETE, digest, now)

@@ -10,35 +10,35 @@ from functools import partial
 import msgspec
 
 from ticketstub.local_plex.storage import sqlite_file
-from ticketstub.local_plex.storage.accounts import Accounts, sign_in
-from ticketstub.local_plex.storage.attempts import Attempts
+from ticketstub.local_plex.storage.accounts import AccountRepository, sign_in
+from ticketstub.local_plex.storage.attempts import AttemptRepository
 from ticketstub.local_plex.storage.base import (
     AccountRow,
     MediaServerRow,
+    NewSignIn,
     ResourceRow,
-    SignIn,
     SourceRow,
     TokenRow,
-    canonical_login,
+    normalize_login,
 )
 from ticketstub.local_plex.storage.database import (
-    Columns,
     DirectWriter,
-    Family,
-    Reader,
-    Statements,
+    ReadConnection,
+    Repository,
+    SqlRow,
     ThreadWriter,
-    in_transaction,
+    Transaction,
+    transactional,
 )
-from ticketstub.local_plex.storage.device_keys import AuthKeys
-from ticketstub.local_plex.storage.devices import Devices
-from ticketstub.local_plex.storage.homes import Homes
-from ticketstub.local_plex.storage.media_servers import Claims, Users
-from ticketstub.local_plex.storage.pins import Pins
-from ticketstub.local_plex.storage.rewinding import Rewinding
-from ticketstub.local_plex.storage.sessions import Sessions
+from ticketstub.local_plex.storage.device_keys import AuthKeyRepository
+from ticketstub.local_plex.storage.devices import DeviceRepository
+from ticketstub.local_plex.storage.homes import HomeRepository
+from ticketstub.local_plex.storage.media_servers import ClaimRepository, ShareRepository
+from ticketstub.local_plex.storage.pins import PinRepository
+from ticketstub.local_plex.storage.rewinding import SnapshotRepository
+from ticketstub.local_plex.storage.sessions import SessionRepository
 
-_LIST_ACCOUNTS = """
+_SELECT_ACCOUNTS = """
     SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at
     FROM account ORDER BY id LIMIT ?1
 """
@@ -47,7 +47,7 @@ _LIST_ACCOUNTS = """
 _decode_sources = msgspec.json.Decoder(tuple[SourceRow, ...]).decode
 
 
-class SqliteStore(Family):
+class SqliteStore(Repository):
     """A store in a file, or in memory for as long as it is open.
 
     Args:
@@ -60,30 +60,30 @@ class SqliteStore(Family):
     """
 
     def __init__(
-        self, url: str | None = None, *, instance: str | None = None, trace: sqlite_file.Trace | None = None
+        self, url: str | None = None, *, instance: str | None = None, trace: sqlite_file.TraceCallback | None = None
     ) -> None:
         if url is None:
-            connection = sqlite_file.in_memory(trace)
-            super().__init__(Reader(connection), DirectWriter(connection))
+            connection = sqlite_file.open_in_memory(trace)
+            super().__init__(ReadConnection(connection), DirectWriter(connection))
         else:
-            path = sqlite_file.database_path(url)
-            sqlite_file.prepare(path, instance)
-            reader = Reader(sqlite_file.reader(path))
-            super().__init__(reader, ThreadWriter(partial(sqlite_file.writer, path, trace)))
-        self.accounts = Accounts(self._reader, self._writer)
-        self.attempts = Attempts(self._reader, self._writer)
-        self.auth_keys = AuthKeys(self._reader, self._writer)
-        self.claims = Claims(self._reader, self._writer)
-        self.devices = Devices(self._reader, self._writer)
-        self.homes = Homes(self._reader, self._writer)
-        self.pins = Pins(self._reader, self._writer)
-        self.rewinding = Rewinding(self._reader, self._writer)
-        self.sessions = Sessions(self._reader, self._writer)
-        self.users = Users(self._reader, self._writer)
+            path = sqlite_file.parse_database_url(url)
+            sqlite_file.prepare_database(path, instance)
+            reader = ReadConnection(sqlite_file.open_reader(path))
+            super().__init__(reader, ThreadWriter(partial(sqlite_file.open_writer, path, trace)))
+        self.accounts = AccountRepository(self._reader, self._writer)
+        self.attempts = AttemptRepository(self._reader, self._writer)
+        self.auth_keys = AuthKeyRepository(self._reader, self._writer)
+        self.claims = ClaimRepository(self._reader, self._writer)
+        self.devices = DeviceRepository(self._reader, self._writer)
+        self.homes = HomeRepository(self._reader, self._writer)
+        self.pins = PinRepository(self._reader, self._writer)
+        self.snapshots = SnapshotRepository(self._reader, self._writer)
+        self.sessions = SessionRepository(self._reader, self._writer)
+        self.shares = ShareRepository(self._reader, self._writer)
 
     async def find_token(self, digest: bytes, now: int) -> TokenRow | None:
         """Return the token of this digest with its account, unless it expired, was revoked or the account is off."""
-        row = self._reader.one(
+        row = self._reader.fetch_one(
             """
             SELECT t.kind, t.device_id, t.machine_identifier, t.expires_at,
                 a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
@@ -102,62 +102,62 @@ class SqliteStore(Family):
             device_id=row[1],
             machine_identifier=row[2],
             expires_at=row[3],
-            account=self._reader.account(row[4:]),
+            account=self._reader.decode_account(row[4:]),
         )
 
-    async def find_account(self, login: str) -> AccountRow | None:
+    async def find_account_by_login(self, login: str) -> AccountRow | None:
         """Return the account of this user name or e-mail address in any spelling; it may be disabled."""
         try:
-            row = self._reader.one(
+            row = self._reader.fetch_one(
                 """
                 SELECT a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
                 FROM login AS l JOIN account AS a ON a.id = l.account_id WHERE l.name = ?1
                 """,
-                canonical_login(login),
+                normalize_login(login),
             )
         except UnicodeEncodeError:  # half a surrogate pair: no account is called so
             return None
-        return self._reader.account(row) if row else None
+        return self._reader.decode_account(row) if row else None
 
-    async def account(self, account_id: int) -> AccountRow | None:
+    async def find_account_by_id(self, account_id: int) -> AccountRow | None:
         """Return the account of this id; it may be disabled."""
-        row = self._reader.one(
+        row = self._reader.fetch_one(
             """
             SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at
             FROM account WHERE id = ?1
             """,
             account_id,
         )
-        return self._reader.account(row) if row else None
+        return self._reader.decode_account(row) if row else None
 
-    async def account_by_uuid(self, uuid: str) -> AccountRow | None:
+    async def find_account_by_uuid(self, uuid: str) -> AccountRow | None:
         """Return the account or managed user of this uuid; it may be disabled."""
-        row = self._reader.one(
+        row = self._reader.fetch_one(
             """
             SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at
             FROM account WHERE json_extract(CAST(record AS TEXT), '$.uuid') = ?1
             """,
             uuid,
         )
-        return self._reader.account(row) if row else None
+        return self._reader.decode_account(row) if row else None
 
-    async def list_accounts(self, most: int) -> tuple[int, tuple[AccountRow, ...]]:
+    async def list_accounts(self, limit: int) -> tuple[int, tuple[AccountRow, ...]]:
         """Return how many accounts and managed users there are, and the first of them by id."""
-        ((count,),) = self._reader.all("SELECT count(*) FROM account")
-        return count, tuple(self._reader.account(row) for row in self._reader.all(_LIST_ACCOUNTS, most))
+        ((count,),) = self._reader.fetch_all("SELECT count(*) FROM account")
+        return count, tuple(self._reader.decode_account(row) for row in self._reader.fetch_all(_SELECT_ACCOUNTS, limit))
 
-    @in_transaction
-    def sign_in(self, transaction: Statements, wanted: SignIn) -> bool:
+    @transactional
+    def sign_in(self, transaction: Transaction, new: NewSignIn) -> bool:
         """Spend the step, note the device and keep the token; `False`, with nothing written, if the step was spent.
 
         Steps only ever rise: an older one than the last spent is refused too. A disabled account is refused likewise.
         """
-        return sign_in(transaction, wanted)
+        return sign_in(transaction, new)
 
-    @in_transaction
-    def revoke_token(self, transaction: Statements, digest: bytes, now: int) -> bool:
+    @transactional
+    def revoke_token(self, transaction: Transaction, digest: bytes, now: int) -> bool:
         """End a token for ever; `False` if there was none alive."""
-        return transaction.run(
+        return transaction.execute(
             """
             UPDATE token SET revoked_at = ?2
             WHERE digest = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
@@ -166,38 +166,38 @@ class SqliteStore(Family):
             now,
         )
 
-    @in_transaction
-    def replace_password_hash(self, transaction: Statements, account_id: int, old: str, new: str) -> bool:
-        """Set the hash if it still is `old`; `False` if somebody was faster."""
-        return transaction.run(
+    @transactional
+    def replace_password_hash(self, transaction: Transaction, account_id: int, old_hash: str, new_hash: str) -> bool:
+        """Set the hash if it still is `old_hash`; `False` if somebody was faster."""
+        return transaction.execute(
             """
             UPDATE account SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2
             """,
             account_id,
-            old,
-            new,
+            old_hash,
+            new_hash,
         )
 
-    async def media_servers(self) -> tuple[MediaServerRow, ...]:
+    async def list_media_servers(self) -> tuple[MediaServerRow, ...]:
         """Return all media servers, in the order they were added."""
         return tuple(
-            _media_server(row)
-            for row in self._reader.all(
+            _decode_media_server(row)
+            for row in self._reader.fetch_all(
                 "SELECT machine_identifier, name, owner_id, port, version, errors, platform, platform_version,"
                 " created_at, sources FROM media_server ORDER BY number"
             )
         )
 
-    async def resources(self, account_id: int) -> tuple[ResourceRow, ...]:
+    async def list_resources(self, account_id: int) -> tuple[ResourceRow, ...]:
         """Return the media servers that an account owns or has a share of, own ones first."""
         return tuple(
             ResourceRow(
-                server=_media_server(row[:10]),
-                owned=row[2] == account_id,
+                server=_decode_media_server(row[:10]),
+                is_owned=row[2] == account_id,
                 sealed_token=row[10],
                 owner_username=row[11] or "",
             )
-            for row in self._reader.all(
+            for row in self._reader.fetch_all(
                 """
                 SELECT m.machine_identifier, m.name, m.owner_id, m.port, m.version, m.errors, m.platform,
                     m.platform_version, m.created_at, m.sources, t.sealed,
@@ -219,7 +219,7 @@ class SqliteStore(Family):
         self._writer.close()
 
 
-def _media_server(row: Columns) -> MediaServerRow:
+def _decode_media_server(row: SqlRow) -> MediaServerRow:
     machine_identifier, name, owner_id, port, version, errors, platform, platform_version, created_at, sources = row
     return MediaServerRow(
         machine_identifier=machine_identifier,

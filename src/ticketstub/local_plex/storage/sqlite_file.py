@@ -14,28 +14,28 @@ from pathlib import Path
 from typing import cast
 
 from ticketstub.local_plex.storage.base import StoreDamaged, StoreError
-from ticketstub.local_plex.storage.schema import APPLICATION_ID, STEPS, TABLES, VERSION
+from ticketstub.local_plex.storage.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, TABLES
 from ticketstub.private_files import sync_folder
 
-Trace = Callable[[str], None]
+TraceCallback = Callable[[str], None]
 
 _SCHEME = "sqlite:///"
-_PATIENCE = 2.0  # seconds to wait for another process's lock: then 503 is the better answer
+_LOCK_TIMEOUT = 2.0  # seconds to wait for another process's lock: then 503 is the better answer
 # Which keys a database was made under, where it does not say so itself: what is sealed names its key.
-_MADE_UNDER = """
+_SELECT_KEY_ID = """
     SELECT lower(hex(substr(sealed, 1, 4))) FROM signing_key
     UNION ALL SELECT lower(hex(substr(sealed, 1, 4))) FROM token
     LIMIT 1
 """
 
-_PEPPERED = """
+_SELECT_PEPPERED = """
     SELECT 1 FROM account WHERE password_hash LIKE 'pepper:%'
     UNION ALL SELECT 1 FROM passcode WHERE hash LIKE 'pepper:%'
     LIMIT 1
 """
 
 
-def database_path(url: str) -> Path:
+def parse_database_url(url: str) -> Path:
     """Return the file that a URL names: `sqlite:///relative.db` or `sqlite:////absolute.db`.
 
     Raises:
@@ -50,7 +50,7 @@ def database_path(url: str) -> Path:
 
 
 @contextmanager
-def replacing(path: Path) -> Generator[Path]:
+def replace_database(path: Path) -> Generator[Path]:
     """Replace a database by a new one, once that is whole and closed.
 
     The new one is made in the file that this yields. What goes wrong before the `with` is over, a crash too, leaves
@@ -63,17 +63,17 @@ def replacing(path: Path) -> Generator[Path]:
         StoreError: the file is another program's, or it cannot be replaced.
     """
     if path.exists():
-        _demand_ours(path)
+        _check_application(path)
     draft = Path(f"{path}.draft")
-    _remove(draft)  # a start that was killed left it
+    _delete_files(draft)  # a start that was killed left it
     try:
         yield draft
-        _replace(path, draft)
+        _install_draft(path, draft)
     finally:
-        _remove(draft)
+        _delete_files(draft)
 
 
-def _replace(path: Path, draft: Path) -> None:
+def _install_draft(path: Path, draft: Path) -> None:
     if Path(f"{draft}-wal").exists():
         raise StoreError(f"{draft} could not be written to its end")
     try:
@@ -85,16 +85,16 @@ def _replace(path: Path, draft: Path) -> None:
         raise StoreError(f"{path} cannot be replaced: {error.strerror}") from None
 
 
-def _remove(path: Path) -> None:
+def _delete_files(path: Path) -> None:
     for suffix in ("-wal", "-shm", ""):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
-def _demand_ours(path: Path) -> None:
+def _check_application(path: Path) -> None:
     """Refuse another program's file. Closing the connection leaves all that a healthy one holds in this one file."""
     with closing(_connect(path)) as connection:
         try:
-            _version(connection, path)
+            _read_version(connection, path)
         except StoreDamaged:
             with path.open("rb") as file:
                 head = file.read(72)
@@ -102,21 +102,21 @@ def _demand_ours(path: Path) -> None:
                 raise
 
 
-def in_memory(trace: Trace | None) -> sqlite3.Connection:
+def open_in_memory(trace: TraceCallback | None) -> sqlite3.Connection:
     """Make a database in memory."""
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA foreign_keys = ON")
-    _create(connection)
+    _create_tables(connection)
     connection.set_trace_callback(trace)
     return connection
 
 
-def prepare(path: Path, instance: str | None = None) -> None:
+def prepare_database(path: Path, instance_id: str | None = None) -> None:
     """Make sure that a file is a whole database of ours with the present tables, making it where there is none.
 
     Args:
         path: the file.
-        instance: the id of the keys that it must have been made under (`Keys.id`); a new one gets it.
+        instance_id: the id of the keys that it must have been made under (`InstanceKeys.id`); a new one gets it.
 
     Raises:
         StoreDamaged: it is damaged.
@@ -129,29 +129,29 @@ def prepare(path: Path, instance: str | None = None) -> None:
     with closing(_connect(path)) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
-            version = _version(connection, path)
+            version = _read_version(connection, path)
             if version is None:
-                _create(connection)
+                _create_tables(connection)
             else:
-                _check(connection, path)
+                _check_integrity(connection, path)
                 _migrate(connection, version, path)
-            if instance is not None:
-                _identify(connection, instance, path)
+            if instance_id is not None:
+                _check_instance(connection, instance_id, path)
             connection.execute("COMMIT")
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.Error as error:
-            raise _refused(path, error) from None
+            raise _translate_error(path, error) from None
     if mode != "wal":
         raise StoreError(f"{path} is on a file system without shared memory: put the database on a local disk")
 
 
-def reader(path: Path) -> sqlite3.Connection:
+def open_reader(path: Path) -> sqlite3.Connection:
     """Open a connection that only reads."""
     # 32 MiB of cache at most: 200,000 tokens stay in memory.
     return _connect(path, "query_only = ON", "wal_autocheckpoint = 0", "cache_size = -32768")
 
 
-def writer(path: Path, trace: Trace | None) -> sqlite3.Connection:
+def open_writer(path: Path, trace: TraceCallback | None) -> sqlite3.Connection:
     """Open the connection that writes."""
     connection = _connect(path, "synchronous = FULL", "foreign_keys = ON")
     connection.set_trace_callback(trace)
@@ -160,7 +160,7 @@ def writer(path: Path, trace: Trace | None) -> sqlite3.Connection:
 
 def _connect(path: Path, *pragmas: str) -> sqlite3.Connection:
     try:
-        connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be opened: {error}") from None
     try:
@@ -172,7 +172,7 @@ def _connect(path: Path, *pragmas: str) -> sqlite3.Connection:
     return connection
 
 
-def _version(connection: sqlite3.Connection, path: Path) -> int | None:
+def _read_version(connection: sqlite3.Connection, path: Path) -> int | None:
     """Return the version of our tables, or `None` where there are none yet; refuse what is not ours."""
     try:
         application, version, tables = connection.execute(
@@ -180,7 +180,7 @@ def _version(connection: sqlite3.Connection, path: Path) -> int | None:
             " FROM pragma_application_id, pragma_user_version"
         ).fetchone()
     except sqlite3.DatabaseError as error:
-        raise _refused(path, error) from None
+        raise _translate_error(path, error) from None
     if not tables and not application:
         return None
     if application != APPLICATION_ID:
@@ -188,13 +188,13 @@ def _version(connection: sqlite3.Connection, path: Path) -> int | None:
     return cast("int", version)
 
 
-def _refused(path: Path, error: sqlite3.Error) -> StoreError:
+def _translate_error(path: Path, error: sqlite3.Error) -> StoreError:
     if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT:
         return StoreDamaged(f"{path} is damaged: {error}")
     return StoreError(f"{path} cannot be used: {error}")
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def _check_integrity(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse a damaged file, and say what the first fault is. 100,000 tokens take about 0.1 s."""
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
@@ -203,33 +203,33 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 
 def _migrate(connection: sqlite3.Connection, version: int, path: Path) -> None:
     """Lead the tables of an earlier version to the present ones."""
-    if version != VERSION and version not in STEPS:
-        raise StoreError(f"{path} was made by another version of ticketstub (tables {version}, here {VERSION})")
-    if connection.execute(_PEPPERED).fetchone():
+    if version != SCHEMA_VERSION and version not in MIGRATIONS:
+        raise StoreError(f"{path} was made by another version of ticketstub (tables {version}, here {SCHEMA_VERSION})")
+    if connection.execute(_SELECT_PEPPERED).fetchone():
         raise StoreError(
             f"{path} holds passwords that an earlier version of ticketstub hashed with a pepper, and this one does not "
             "know: start it over with --reset, or name another file"
         )
-    for step in range(version, VERSION):
-        for statement in STEPS[step]:
+    for step in range(version, SCHEMA_VERSION):
+        for statement in MIGRATIONS[step]:
             connection.execute(statement)
-    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def _identify(connection: sqlite3.Connection, instance: str, path: Path) -> None:
+def _check_instance(connection: sqlite3.Connection, instance_id: str, path: Path) -> None:
     """Refuse a database that was made under other keys; note these ones where it does not say which."""
-    named = connection.execute("SELECT id FROM instance").fetchone()
-    made_under = named or connection.execute(_MADE_UNDER).fetchone()
-    if made_under and made_under[0] != instance:
+    stored_id = connection.execute("SELECT id FROM instance").fetchone()
+    key_id = stored_id or connection.execute(_SELECT_KEY_ID).fetchone()
+    if key_id and key_id[0] != instance_id:
         raise StoreError(
-            f"{path}.key belongs to another database: it holds key {instance}, {path} was made with {made_under[0]}"
+            f"{path}.key belongs to another database: it holds key {instance_id}, {path} was made with {key_id[0]}"
         )
-    if not named:
-        connection.execute("INSERT INTO instance (id) VALUES (?1)", (instance,))
+    if not stored_id:
+        connection.execute("INSERT INTO instance (id) VALUES (?1)", (instance_id,))
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def _create_tables(connection: sqlite3.Connection) -> None:
     for statement in TABLES:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

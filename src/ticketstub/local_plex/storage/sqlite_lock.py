@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ticketstub.local_plex.storage.base import StoreError
 
-_LONGEST = 300
+_MAX_HOLDER_BYTES = 300
 # Windows lets nobody else read a locked byte, and byte zero is the one that is locked.
 _LOCKED_BYTE = b" "
 
@@ -34,7 +34,7 @@ class DatabaseInUse(StoreError):
 
 
 @contextlib.contextmanager
-def hold(path: Path) -> Generator[None]:
+def lock_database(path: Path) -> Generator[None]:
     """Keep every other process from using a database for as long as the `with` lasts.
 
     Args:
@@ -74,7 +74,7 @@ def _read_holder(path: Path) -> tuple[int | None, str | None]:
     try:
         with path.open("rb", buffering=0) as file:
             file.seek(len(_LOCKED_BYTE))
-            number, _, host = file.read(_LONGEST).decode("utf-8", "replace").strip().partition(" ")
+            number, _, host = file.read(_MAX_HOLDER_BYTES).decode("utf-8", "replace").strip().partition(" ")
     except OSError:
         return None, None
     if not (number.isascii() and number.isdecimal()):
@@ -82,10 +82,10 @@ def _read_holder(path: Path) -> tuple[int | None, str | None]:
     pid = int(number)
     if host != socket.gethostname():  # a container's, or a machine that shares the folder
         return pid, "".join(each for each in host if each.isprintable())
-    return (pid if _is_alive(pid) else None), None
+    return (pid if _is_running(pid) else None), None
 
 
-def _is_alive(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     """Tell whether there is such a process: a holder that was killed may be named for a moment after it."""
     if os.name != "posix":
         return True  # there, asking so would end it

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ticketstub.local_plex.world.reading import Part
+from ticketstub.local_plex.world.reading import WorldTable
 
 
-class Answers(Part, frozen=True, kw_only=True):
+class Quirks(WorldTable, frozen=True, kw_only=True):
     """How a local Plex answers where nobody knows for sure, or where both were seen."""
 
-    gone = {  # noqa: RUF012  # a class's own
+    removed_keys = {  # noqa: RUF012  # a class's own
         "linked_pin": '"repeat"',
         "link_again": '"refuse"',
         "link_code_case": '"ignore"',

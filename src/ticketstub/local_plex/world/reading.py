@@ -15,161 +15,170 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_ori
 
 import msgspec
 
-from ticketstub.errors import printable
-from ticketstub.local_plex.storage.base import canonical_login
+from ticketstub.errors import sanitize_text
+from ticketstub.local_plex.storage.base import normalize_login
 from ticketstub.local_plex.world import values
-from ticketstub.local_plex.world.values import Unfit
+from ticketstub.local_plex.world.values import InvalidValue
 
-P = TypeVar("P", bound="Part")
+P = TypeVar("P", bound="WorldTable")
 T = TypeVar("T")
 
 
-class Key(msgspec.Struct, frozen=True):
+class FieldRule(msgspec.Struct, frozen=True):
     """What a field of a table takes beside its type.
 
     `check` is one line of text by default. `unique` names the group in which the value may occur once (`@list` after
-    it: once in that list), `twice` is what is said of the second one. `names`: it is an account's user name; `refers`:
-    it is that of an account of the world.
+    it: once in that list), `duplicate_reason` is what is said of the second one. `names`: it is an account's user
+    name; `is_reference`: it is that of an account of the world.
     """
 
-    check: Callable[[object], object] = values.text
+    check: Callable[[object], object] = values.parse_text
     unique: str | None = None
-    twice: str = "is the same as"
-    names: bool = False
-    refers: bool = False
+    duplicate_reason: str = "is the same as"
+    is_username: bool = False
+    is_reference: bool = False
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class WorldTable(msgspec.Struct, frozen=True, kw_only=True):
     """A table of a world. Its fields are its keys; those without a default are required."""
 
-    short: ClassVar[str | None] = None
+    shorthand_key: ClassVar[str | None] = None
     """The key that is meant where a text stands in place of the table."""
-    beside: ClassVar[dict[tuple[str, str], str]] = {}
+    conflicts: ClassVar[dict[tuple[str, str], str]] = {}
     """What does not go together: a key, the other one, and the end of the reason."""
-    gone: ClassVar[dict[str, str]] = {}
+    removed_keys: ClassVar[dict[str, str]] = {}
     """Keys of earlier versions, and the one value that each has now."""
-    without: ClassVar[dict[tuple[str, str], str]] = {}
+    requirements: ClassVar[dict[tuple[str, str], str]] = {}
     """What does not stand alone: a key, the one that it needs, and the end of the reason."""
 
     @classmethod
-    def faults(cls, _values: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    def find_faults(cls, _values: dict[str, Any]) -> Iterable[tuple[str, str]]:
         """Yield what else does not go together: a key and the reason."""
         return ()
 
 
-class Reading:
+class WorldReader:
     """One reading of a world: its faults, and what was seen where."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
-        self._seen: dict[tuple[str, object], str] = {}
-        self._names: list[str] = []
+        self._first_paths: dict[tuple[str, object], str] = {}
+        self._usernames: list[str] = []
         self._references: list[tuple[str, str]] = []
 
     def read(self, kind: type[T], raw: object, path: str = "") -> T | None:
         """Read what stands at a path as its type says; `None` where it is faulty."""
         try:
-            found: T = self._converted(kind, raw, path)
-        except Unfit as fault:
-            self.fault(path, str(fault))
+            value: T = self._convert(kind, raw, path)
+        except InvalidValue as fault:
+            self.add_fault(path, str(fault))
             return None
-        return found
+        return value
 
-    def fault(self, path: str, reason: str) -> None:
+    def add_fault(self, path: str, reason: str) -> None:
         """Note a fault at a path."""
         self.faults.append(f"{path}: {reason}" if path else reason)
 
-    def finish(self) -> None:
+    def check_references(self) -> None:
         """Decide about what refers to accounts, by all the names there are."""
-        known = {canonical_login(name) for name in self._names}
+        known = {normalize_login(name) for name in self._usernames}
         for path, login in self._references:
-            if canonical_login(login) not in known:
-                self.fault(path, f'there is no account "{printable(login)}"' + suggestion(login, self._names))
+            if normalize_login(login) not in known:
+                self.add_fault(
+                    path, f'there is no account "{sanitize_text(login)}"' + format_suggestion(login, self._usernames)
+                )
 
-    def _converted(self, kind: Any, raw: object, path: str) -> Any:  # noqa: ANN401  # a type, and a value of it
+    def _convert(self, kind: Any, raw: object, path: str) -> Any:  # noqa: ANN401  # a type, and a value of it
         if NoneType in get_args(kind):  # it may be left out
             kind = get_args(kind)[0]
         origin, arguments = get_origin(kind), get_args(kind)
         if origin is tuple:
             if not isinstance(raw, (list, tuple)):
-                raise Unfit("must be a list")
+                raise InvalidValue("must be a list")
             entries: list[object] = list(raw)  # pyright: ignore[reportUnknownArgumentType]  # each is looked at
             return tuple(self.read(arguments[0], each, f"{path}[{index}]") for index, each in enumerate(entries))
         if origin is Literal:
-            return values.one_of(arguments, raw)
+            return values.parse_choice(arguments, raw)
         if origin is Annotated:
-            return self._value(arguments[1], raw, path)
-        if issubclass(kind, Part):
-            return self._table(kind, raw, path)
-        return _PLAIN[kind](raw)
+            return self._read_value(arguments[1], raw, path)
+        if issubclass(kind, WorldTable):
+            return self._read_table(kind, raw, path)
+        return _PLAIN_PARSERS[kind](raw)
 
-    def _table(self, kind: type[P], raw: object, path: str) -> P | None:
-        if kind.short and isinstance(raw, str):
-            raw = {kind.short: raw}
+    def _read_table(self, kind: type[P], raw: object, path: str) -> P | None:
+        if kind.shorthand_key and isinstance(raw, str):
+            raw = {kind.shorthand_key: raw}
         if not isinstance(raw, Mapping):
-            raise Unfit("must be a table")
-        given: dict[str, object] = {str(name): entry for name, entry in raw.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # anything may be in it
-        fields, before, values = keys_of(kind), len(self.faults), dict[str, Any]()
-        for name in sorted(given.keys() - fields.keys()):
-            gone = f"is no choice any more: it is always {kind.gone[name]}" if name in kind.gone else ""
-            self.fault(_join(path, printable(name)), gone or "is no key of a world here" + suggestion(name, fields))
+            raise InvalidValue("must be a table")
+        entries: dict[str, object] = {str(name): entry for name, entry in raw.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # anything may be in it
+        fields, fault_count, values = get_fields(kind), len(self.faults), dict[str, Any]()
+        for name in sorted(entries.keys() - fields.keys()):
+            removed_reason = (
+                f"is no choice any more: it is always {kind.removed_keys[name]}" if name in kind.removed_keys else ""
+            )
+            self.add_fault(
+                _join_path(path, sanitize_text(name)),
+                removed_reason or "is no key of a world here" + format_suggestion(name, fields),
+            )
         for name, field in fields.items():
-            if name in given:
-                values[name] = self.read(field.type, given[name], _join(path, name))
+            if name in entries:
+                values[name] = self.read(field.type, entries[name], _join_path(path, name))
             elif field.required:
-                self.fault(_join(path, name), "is missing")
+                self.add_fault(_join_path(path, name), "is missing")
         values = {name: found for name, found in values.items() if found is not None}
-        for name, reason in _faults(kind, values):
-            self.fault(_join(path, name), reason)
-        if len(self.faults) > before:
+        for name, reason in _find_faults(kind, values):
+            self.add_fault(_join_path(path, name), reason)
+        if len(self.faults) > fault_count:
             return None
         return kind(**{fields[name].name: found for name, found in values.items()})
 
-    def _value(self, key: Key, raw: object, path: str) -> object:
+    def _read_value(self, rule: FieldRule, raw: object, path: str) -> object:
         """Read a single value, and note what it is unique among and whom it names."""
-        found = key.check(raw)
-        if key.names:
-            self._names.append(str(found))
-        if key.refers:
-            self._references.append((path, str(found)))
-        if key.unique:
-            group, _, among = key.unique.partition("@")
-            form = canonical_login(str(found)) if group.startswith("login") else found
-            place = f"{group}@{_parent(path).rpartition('[')[0]}" if among else group
-            first = self._seen.setdefault((place, form), path)
-            if first != path and _parent(first) != _parent(path):  # a user name may be an e-mail address, too
-                self.fault(path, f"{key.twice} {first}")
-        return found
+        value = rule.check(raw)
+        if rule.is_username:
+            self._usernames.append(str(value))
+        if rule.is_reference:
+            self._references.append((path, str(value)))
+        if rule.unique:
+            group, _, is_per_list = rule.unique.partition("@")
+            normalized = normalize_login(str(value)) if group.startswith("login") else value
+            scope = f"{group}@{_get_parent_path(path).rpartition('[')[0]}" if is_per_list else group
+            first = self._first_paths.setdefault((scope, normalized), path)
+            if first != path and _get_parent_path(first) != _get_parent_path(
+                path
+            ):  # a user name may be an e-mail address, too
+                self.add_fault(path, f"{rule.duplicate_reason} {first}")
+        return value
 
 
-_PLAIN: dict[type, Callable[[object], object]] = {str: values.text, bool: values.flag}
+_PLAIN_PARSERS: dict[type, Callable[[object], object]] = {str: values.parse_text, bool: values.parse_bool}
 
 
 @cache
-def keys_of(kind: type[Part]) -> dict[str, msgspec.structs.FieldInfo]:
+def get_fields(kind: type[WorldTable]) -> dict[str, msgspec.structs.FieldInfo]:
     """Return the keys of a table."""
     return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
-def _faults(kind: type[Part], values: dict[str, Any]) -> Iterable[tuple[str, str]]:
-    for (key, other), reason in kind.beside.items():
+def _find_faults(kind: type[WorldTable], values: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    for (key, other), reason in kind.conflicts.items():
         if values.get(key) and values.get(other):
             yield key, f"stands beside {other}{reason}"
-    for (key, other), reason in kind.without.items():
+    for (key, other), reason in kind.requirements.items():
         if key in values and other not in values:
             yield key, f"stands without {other}{reason}"
-    yield from kind.faults(values)
+    yield from kind.find_faults(values)
 
 
-def _parent(path: str) -> str:
+def _get_parent_path(path: str) -> str:
     return path.rpartition(".")[0]
 
 
-def _join(path: str, name: str) -> str:
+def _join_path(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def suggestion(name: str, names: Iterable[str]) -> str:
+def format_suggestion(name: str, names: Iterable[str]) -> str:
     """Return the words that name what was probably meant; nothing where nothing is close."""
     close = get_close_matches(name, list(names), 1)
-    return f' (did you mean "{printable(close[0])}"?)' if close else ""
+    return f' (did you mean "{sanitize_text(close[0])}"?)' if close else ""

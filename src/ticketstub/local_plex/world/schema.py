@@ -18,23 +18,27 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec.structs import force_setattr
 
-from ticketstub.errors import printable
-from ticketstub.local_plex.storage.base import ROOM, canonical_login
+from ticketstub.errors import sanitize_text
+from ticketstub.local_plex.storage.base import MAX_HOME_SIZE, normalize_login
 from ticketstub.local_plex.world import values as check
-from ticketstub.local_plex.world.quirks import Answers
-from ticketstub.local_plex.world.reading import Key, Part, Reading, suggestion
-from ticketstub.models.base import MILLISECONDS
+from ticketstub.local_plex.world.quirks import Quirks
+from ticketstub.local_plex.world.reading import FieldRule, WorldReader, WorldTable, format_suggestion
+from ticketstub.models.base import MILLISECONDS_THRESHOLD
 from ticketstub.tokens import Secret, Token
 from ticketstub.tracebacks import hide_locals
 
 CURRENT_VERSION = "1.43.4.10903-0a1b2c3d4"
-_JOINED = 1_552_593_531  # for accounts that do not say when: a world has no clock
+_DEFAULT_JOINED_AT = 1_552_593_531  # for accounts that do not say when: a world has no clock
 
-Id = Annotated[int, Key(partial(check.whole, 1, 2**53 - 1), unique="id")]  # what a Node client can read exactly
-Uuid = Annotated[str, Key(check.uuid, unique="uuid")]
-KnownToken = Annotated[Token | None, Key(check.token, unique="token")]
-Passcode = Annotated[Secret | None, Key(check.passcode)]
-InHome = Annotated[str, Key(refers=True, unique="login in a home", twice="is in a Home already: see")]
+Id = Annotated[
+    int, FieldRule(partial(check.parse_integer, 1, 2**53 - 1), unique="id")
+]  # what a Node client can read exactly
+Uuid = Annotated[str, FieldRule(check.parse_uuid, unique="uuid")]
+WorldToken = Annotated[Token | None, FieldRule(check.parse_token, unique="token")]
+Passcode = Annotated[Secret | None, FieldRule(check.parse_passcode)]
+HomeMemberLogin = Annotated[
+    str, FieldRule(is_reference=True, unique="login in a home", duplicate_reason="is in a Home already: see")
+]
 
 
 class WorldError(ValueError):
@@ -50,7 +54,7 @@ class WorldError(ValueError):
         super().__init__("\n".join(self.faults))
 
 
-class WorldSubscription(Part, frozen=True, kw_only=True):
+class WorldSubscription(WorldTable, frozen=True, kw_only=True):
     """What an account pays for."""
 
     active: bool = False
@@ -59,29 +63,31 @@ class WorldSubscription(Part, frozen=True, kw_only=True):
     features: tuple[str, ...] = ()
 
 
-class WorldAccount(Part, frozen=True, kw_only=True):
+class WorldAccount(WorldTable, frozen=True, kw_only=True):
     """An account. Without password and hash it cannot sign in by password; with a verification secret it wants codes.
 
     `id`, `uuid`, `title`, `thumb` are derived from the user name where they are not given.
     """
 
-    beside: ClassVar = {("password_hash", "password"): ": give one of the two"}
+    conflicts: ClassVar = {("password_hash", "password"): ": give one of the two"}
 
-    username: Annotated[str, Key(unique="login", names=True)]
-    email: Annotated[str, Key(check.email, unique="login")]
-    password: Annotated[Secret | None, Key(check.password)] = None
-    password_hash: Annotated[str | None, Key(check.password_hash)] = None
-    verification_secret: Annotated[Secret | None, Key(check.verification_secret)] = None
+    username: Annotated[str, FieldRule(unique="login", is_username=True)]
+    email: Annotated[str, FieldRule(check.parse_email, unique="login")]
+    password: Annotated[Secret | None, FieldRule(check.parse_password)] = None
+    password_hash: Annotated[str | None, FieldRule(check.parse_password_hash)] = None
+    verification_secret: Annotated[Secret | None, FieldRule(check.parse_verification_secret)] = None
     passcode: Passcode = None
-    token: KnownToken = None
+    token: WorldToken = None
     friendly_name: str = ""
     title: str = ""
     id: Id = 0
     uuid: Uuid = ""
-    country: Annotated[str, Key(check.country)] = "US"
+    country: Annotated[str, FieldRule(check.parse_country)] = "US"
     locale: str | None = None
-    thumb: Annotated[str, Key(check.address)] = ""
-    joined_at: Annotated[int, Key(partial(check.whole, 0, MILLISECONDS - 1))] = _JOINED
+    thumb: Annotated[str, FieldRule(check.parse_url)] = ""
+    joined_at: Annotated[int, FieldRule(partial(check.parse_integer, 0, MILLISECONDS_THRESHOLD - 1))] = (
+        _DEFAULT_JOINED_AT
+    )
     confirmed: bool = True
     disabled: bool = False
     email_only_auth: bool = False
@@ -91,11 +97,11 @@ class WorldAccount(Part, frozen=True, kw_only=True):
     entitlements: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        made_id, made_uuid = derived(self.username)
-        _default(self, "id", made_id)
-        _default(self, "uuid", made_uuid)
-        _default(self, "title", self.friendly_name or self.username)
-        _default(self, "thumb", f"https://plex.tv/users/{self.uuid}/avatar?c={self.joined_at}")
+        default_id, default_uuid = derive_ids(self.username)
+        _set_default(self, "id", default_id)
+        _set_default(self, "uuid", default_uuid)
+        _set_default(self, "title", self.friendly_name or self.username)
+        _set_default(self, "thumb", f"https://plex.tv/users/{self.uuid}/avatar?c={self.joined_at}")
 
     def code(self, at: float | None = None) -> str:
         """Return the verification code that its authenticator app shows. A local Plex takes each code once.
@@ -106,72 +112,72 @@ class WorldAccount(Part, frozen=True, kw_only=True):
         Raises:
             LookupError: the account has no verification secret.
         """
-        from ticketstub.local_plex.domain.verification_codes import code_at
+        from ticketstub.local_plex.domain.verification_codes import generate_code
 
         if self.verification_secret is None:
             raise LookupError("this account asks for no verification codes")
-        return code_at(self.verification_secret, time.time() if at is None else at)
+        return generate_code(self.verification_secret, time.time() if at is None else at)
 
     def __repr__(self) -> str:
         return f"WorldAccount(username={self.username!r})"
 
 
-class WorldShare(Part, frozen=True, kw_only=True):
+class WorldShare(WorldTable, frozen=True, kw_only=True):
     """Somebody else who may use a media server, and their token there (made at random if none is given).
 
     An account by its user name, or a managed user by its title, with the name of its Home where there are several.
     """
 
-    beside: ClassVar = {("managed", "account"): ": give one of the two"}
-    without: ClassVar = {("home", "managed"): ", whose Home it is"}
+    conflicts: ClassVar = {("managed", "account"): ": give one of the two"}
+    requirements: ClassVar = {("home", "managed"): ", whose Home it is"}
 
-    account: Annotated[str, Key(refers=True, unique="login@list")] = ""
+    account: Annotated[str, FieldRule(is_reference=True, unique="login@list")] = ""
     managed: str = ""
     home: str = ""
-    token: KnownToken = None
+    token: WorldToken = None
 
     @classmethod
-    def faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    def find_faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
         """Yield what is missing."""
         if "account" not in values and "managed" not in values:
             yield "account", "is missing"
 
 
-class WorldConnection(Part, frozen=True, kw_only=True):
+class WorldConnection(WorldTable, frozen=True, kw_only=True):
     """One address of a source: a table, or its `uri` alone."""
 
-    short: ClassVar = "uri"
+    shorthand_key: ClassVar = "uri"
 
-    uri: Annotated[str, Key(check.address)]
+    uri: Annotated[str, FieldRule(check.parse_url)]
     local: bool = False
     relay: bool = False
 
 
-class WorldAddress(Part, frozen=True, kw_only=True):
+class WorldAddress(WorldTable, frozen=True, kw_only=True):
     """One address of a media server: `uri` as it is written, or a host and a port, each by default where it answers."""
 
-    beside: ClassVar = {
+    conflicts: ClassVar = {
         ("host", "uri"): ", which has its own",
         ("port", "uri"): ", which has its own",
         ("relay", "local"): " = true: a relay is not in the server's own network",
     }
 
-    uri: Annotated[str | None, Key(check.address)] = None
-    host: Annotated[str | None, Key(check.host)] = None
-    port: Annotated[int | None, Key(check.port)] = None
+    uri: Annotated[str | None, FieldRule(check.parse_url)] = None
+    host: Annotated[str | None, FieldRule(check.parse_ip_address)] = None
+    port: Annotated[int | None, FieldRule(check.parse_port)] = None
     local: bool = False
     relay: bool = False
 
 
-class WorldSource(Part, frozen=True, kw_only=True):
+class WorldSource(WorldTable, frozen=True, kw_only=True):
     """What `/security/resources` can be asked about on a media server."""
 
-    identifier: Annotated[str, Key(check.source, unique="source@list")]
+    identifier: Annotated[str, FieldRule(check.parse_source, unique="source@list")]
     name: str
     connections: tuple[WorldConnection, ...] = ()
 
 
-class WorldMediaServer(Part, frozen=True, kw_only=True):
+class WorldMediaServer(WorldTable, frozen=True, kw_only=True):
     """A media server. Without a port it takes a free one; without a machine identifier it has one made of its name.
 
     `token` is the server's own, made at random if none is given. One that is not `claimed` has no owner. Without
@@ -181,26 +187,26 @@ class WorldMediaServer(Part, frozen=True, kw_only=True):
     and HEAD (`upstream_writes`).
     """
 
-    beside: ClassVar = {("upstream", "replies"): ": give one of the two"}
-    without: ClassVar = {
+    conflicts: ClassVar = {("upstream", "replies"): ": give one of the two"}
+    requirements: ClassVar = {
         ("upstream_token", "upstream"): "",
         ("upstream_outside", "upstream"): "",
         ("upstream_writes", "upstream"): "",
     }
 
-    name: Annotated[str, Key(unique="server")]
-    owner: Annotated[str, Key(refers=True)] = ""
+    name: Annotated[str, FieldRule(unique="server")]
+    owner: Annotated[str, FieldRule(is_reference=True)] = ""
     claimed: bool = True
-    token: KnownToken = None
-    machine_identifier: Annotated[str, Key(check.machine_identifier, unique="machine")] = ""
-    port: Annotated[int | None, Key(check.port, unique="port")] = None
-    version: Annotated[str, Key(check.version)] = CURRENT_VERSION
+    token: WorldToken = None
+    machine_identifier: Annotated[str, FieldRule(check.parse_machine_identifier, unique="machine")] = ""
+    port: Annotated[int | None, FieldRule(check.parse_port, unique="port")] = None
+    version: Annotated[str, FieldRule(check.parse_version)] = CURRENT_VERSION
     errors: Literal["observed", "documented"] = "observed"
     platform: str = "Linux"
     platform_version: str = ""
     replies: str = ""
-    upstream: Annotated[str, Key(check.base)] = ""
-    upstream_token: Annotated[Token | None, Key(check.any_token)] = None
+    upstream: Annotated[str, FieldRule(check.parse_base_url)] = ""
+    upstream_token: Annotated[Token | None, FieldRule(check.parse_foreign_token)] = None
     upstream_outside: bool = False
     upstream_writes: bool = False
     addresses: tuple[WorldAddress, ...] | None = msgspec.field(name="address", default=None)
@@ -209,11 +215,11 @@ class WorldMediaServer(Part, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         # The shape is Plex's (observed): the SHA-1 of some identifier and this very text.
-        made = sha1(f"{self.name}- Plex Media Server".encode(), usedforsecurity=False)
-        _default(self, "machine_identifier", made.hexdigest())
+        digest = sha1(f"{self.name}- Plex Media Server".encode(), usedforsecurity=False)
+        _set_default(self, "machine_identifier", digest.hexdigest())
 
     @classmethod
-    def faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    def find_faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
         """Yield what an owner needs, and what a server without one cannot have."""
         if not values.get("claimed", True):
             if "upstream" in values:
@@ -223,73 +229,73 @@ class WorldMediaServer(Part, frozen=True, kw_only=True):
                     yield key, "stands beside claimed = false: nobody owns this server"
         elif "owner" not in values:
             yield "owner", "is missing"
-        owner = canonical_login(values.get("owner", ""))
+        owner = normalize_login(values.get("owner", ""))
         for index, share in enumerate(values.get("share", ())):
-            if share and share.account and canonical_login(share.account) == owner:
+            if share and share.account and normalize_login(share.account) == owner:
                 yield f"share[{index}].account", "owns this server: it needs no share"
 
 
-class WorldMember(Part, frozen=True, kw_only=True):
+class WorldMember(WorldTable, frozen=True, kw_only=True):
     """An account that is a member of a Home, or a guest in it."""
 
-    account: InHome
+    account: HomeMemberLogin
     guest: bool = False
 
 
-class WorldManaged(Part, frozen=True, kw_only=True):
+class WorldManaged(WorldTable, frozen=True, kw_only=True):
     """A managed user, named by its title within its Home: no account of the world, without e-mail address and password.
 
     `id` and `uuid` are derived from Home and title if not given.
     """
 
-    title: Annotated[str, Key(unique="login@list")]  # compared as names are
+    title: Annotated[str, FieldRule(unique="login@list")]  # compared as names are
     restriction_profile: Literal["little_kid", "older_kid", "teen"] | None = None
     passcode: Passcode = None
     id: Id = 0
     uuid: Uuid = ""
-    token: KnownToken = None
+    token: WorldToken = None
 
 
-class WorldHome(Part, frozen=True, kw_only=True):
+class WorldHome(WorldTable, frozen=True, kw_only=True):
     """A Plex Home. An account is in at most one, as its administrator or as a member."""
 
-    name: Annotated[str, Key(unique="home")]
-    admin: InHome
+    name: Annotated[str, FieldRule(unique="home")]
+    admin: HomeMemberLogin
     members: tuple[WorldMember, ...] = msgspec.field(name="member", default=())
     managed: tuple[WorldManaged, ...] = ()
 
     def __post_init__(self) -> None:
         for managed in self.managed:
-            made_id, made_uuid = derived(f"home {self.name}/{managed.title}")
-            _default(managed, "id", made_id)
-            _default(managed, "uuid", made_uuid)
+            default_id, default_uuid = derive_ids(f"home {self.name}/{managed.title}")
+            _set_default(managed, "id", default_id)
+            _set_default(managed, "uuid", default_uuid)
 
     @property
     def id(self) -> int:
         """Its id, derived from its name."""
-        return derived(f"home {self.name}")[0]
+        return derive_ids(f"home {self.name}")[0]
 
     @classmethod
-    def faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    def find_faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
         """Yield who has no room."""
-        if 1 + len(values.get("member", ())) + len(values.get("managed", ())) > ROOM:
-            yield "member", f"makes more than {ROOM} with the administrator and the managed users"
+        if 1 + len(values.get("member", ())) + len(values.get("managed", ())) > MAX_HOME_SIZE:
+            yield "member", f"makes more than {MAX_HOME_SIZE} with the administrator and the managed users"
 
 
 @hide_locals
-class World(Part, frozen=True, kw_only=True):
+class World(WorldTable, frozen=True, kw_only=True):
     """All that a local Plex is started with."""
 
     accounts: tuple[WorldAccount, ...] = msgspec.field(name="account", default=())
     media_servers: tuple[WorldMediaServer, ...] = msgspec.field(name="media_server", default=())
     homes: tuple[WorldHome, ...] = msgspec.field(name="home", default=())
-    answers: Answers = Answers()
+    answers: Quirks = Quirks()
 
     def account(self, login: str) -> WorldAccount:
         """Return an account by its user name or e-mail address; raises `LookupError` if there is none."""
-        wanted = canonical_login(login)
+        normalized = normalize_login(login)
         for account in self.accounts:
-            if wanted in {canonical_login(account.username), canonical_login(account.email)}:
+            if normalized in {normalize_login(account.username), normalize_login(account.email)}:
                 return account
         names = ", ".join(account.username for account in self.accounts)
         raise LookupError(f"there is no such account; the world has {names or 'none'}")
@@ -298,12 +304,12 @@ class World(Part, frozen=True, kw_only=True):
     def parse(cls, text: str) -> World:
         """Read a world from TOML; raises `WorldError`, for a syntax error with its line."""
         try:
-            found = tomllib.loads(text)
+            data = tomllib.loads(text)
         except RecursionError:
             raise WorldError(["not TOML: nested too deeply"]) from None
         except ValueError as error:
             raise WorldError([f"not TOML: {error}"]) from None
-        return cls.from_dict(found)
+        return cls.from_dict(data)
 
     @classmethod
     def load(cls, path: str | Path) -> World:
@@ -315,45 +321,48 @@ class World(Part, frozen=True, kw_only=True):
         except UnicodeDecodeError as error:
             raise WorldError([f"not UTF-8 text: see byte {error.start}"]) from None
         folder = Path(path).parent
-        placed = tuple(
+        servers = tuple(
             msgspec.structs.replace(server, replies=str(folder / server.replies)) if server.replies else server
             for server in world.media_servers
         )
         missing = [
             f"media_server[{index}].replies: there is no folder {server.replies}"
-            for index, server in enumerate(placed)
+            for index, server in enumerate(servers)
             if server.replies and not Path(server.replies).is_dir()
         ]
         if missing:
             raise WorldError(missing)
-        return msgspec.structs.replace(world, media_servers=placed)
+        return msgspec.structs.replace(world, media_servers=servers)
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, object]) -> World:
         """Read a world from what TOML would give; raises `WorldError`."""
-        reading = Reading()
+        reading = WorldReader()
         world = reading.read(cls, mapping)
-        reading.finish()
+        reading.check_references()
         if world is None or reading.faults:
             raise WorldError(reading.faults)
         return world
 
     @classmethod
-    def faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    def find_faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
         """Yield each share whose managed user is in no Home, or in several, or has the share already."""
         homes: tuple[WorldHome | None, ...] = values.get("home", ())
-        known = [home for home in homes if home]
-        if len(known) < len(homes):
+        valid_homes = [home for home in homes if home]
+        if len(valid_homes) < len(homes):
             return  # a faulty Home may have the user: its own faults are told
         servers: tuple[WorldMediaServer | None, ...] = values.get("media_server", ())
         for index, server in enumerate(servers):
-            first: dict[int, str] = {}
+            first_paths: dict[int, str] = {}
             for number, share in enumerate(server.shares if server else ()):
-                path, found = f"media_server[{index}].share[{number}]", managed_named(known, share.managed, share.home)
-                if share.managed and len(found) != 1:
-                    yield f"{path}.managed", _not_one(share.managed, found, known)
-                elif share.managed and (before := first.setdefault(found[0].id, path)) != path:
-                    yield f"{path}.managed", f"is the same as {before}.managed"
+                path, matches = (
+                    f"media_server[{index}].share[{number}]",
+                    find_managed_users(valid_homes, share.managed, share.home),
+                )
+                if share.managed and len(matches) != 1:
+                    yield f"{path}.managed", _explain_mismatch(share.managed, matches, valid_homes)
+                elif share.managed and (first_path := first_paths.setdefault(matches[0].id, path)) != path:
+                    yield f"{path}.managed", f"is the same as {first_path}.managed"
 
     @classmethod
     def demo(cls) -> World:
@@ -363,26 +372,31 @@ class World(Part, frozen=True, kw_only=True):
         return cls.parse((resources.files("ticketstub.local_plex.world") / "demo.toml").read_text("utf-8"))
 
 
-def derived(name: str) -> tuple[int, str]:
+def derive_ids(name: str) -> tuple[int, str]:
     """Make nine digits and sixteen of base 16 of a name, as Plex's own ids are (observed)."""
-    made = sha256(canonical_login(name).encode()).digest()
-    return 100_000_000 + int.from_bytes(made[:8], "big") % 900_000_000, made[8:16].hex()
+    digest = sha256(normalize_login(name).encode()).digest()
+    return 100_000_000 + int.from_bytes(digest[:8], "big") % 900_000_000, digest[8:16].hex()
 
 
-def _default(part: Part, field: str, made: object) -> None:
+def _set_default(part: WorldTable, field: str, value: object) -> None:
     if not getattr(part, field):
-        force_setattr(part, field, made)
+        force_setattr(part, field, value)
 
 
-def managed_named(homes: Iterable[WorldHome], title: str, home: str = "") -> list[WorldManaged]:
+def find_managed_users(homes: Iterable[WorldHome], title: str, home: str = "") -> list[WorldManaged]:
     """Return the managed users of this title, in this Home if one is named."""
-    named = [each for each in homes if not home or canonical_login(each.name) == canonical_login(home)]
-    wanted = canonical_login(title)
-    return [each for one in named for each in one.managed if canonical_login(each.title) == wanted]
+    matching_homes = [item for item in homes if not home or normalize_login(item.name) == normalize_login(home)]
+    normalized = normalize_login(title)
+    return [
+        each
+        for matching_home in matching_homes
+        for each in matching_home.managed
+        if normalize_login(each.title) == normalized
+    ]
 
 
-def _not_one(title: str, found: Sequence[WorldManaged], homes: Sequence[WorldHome]) -> str:
-    if found:
+def _explain_mismatch(title: str, matches: Sequence[WorldManaged], homes: Sequence[WorldHome]) -> str:
+    if matches:
         return "is in more than one Home: name the one with home"
     titles = [each.title for home in homes for each in home.managed]
-    return f'there is no managed user "{printable(title)}"' + suggestion(title, titles)
+    return f'there is no managed user "{sanitize_text(title)}"' + format_suggestion(title, titles)

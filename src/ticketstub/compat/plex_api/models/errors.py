@@ -8,15 +8,15 @@ never was answered stays ours: `ticketstub.Unreachable`, where the releases let 
 
 from __future__ import annotations
 
-from ticketstub.compat.answers import RawResponse, missing
+from ticketstub.compat.answers import RawResponse, build_missing_error
 from ticketstub.errors import PlexError
 from ticketstub.messages import Response
-from ticketstub.models import Record
-from ticketstub.protocol.lenient import records
-from ticketstub.protocol.plain import is_items, is_members
+from ticketstub.models import Model
+from ticketstub.protocol.lenient import read_models
+from ticketstub.protocol.plain import is_array, is_object
 
 
-class ListedError(Record, frozen=True, kw_only=True):
+class ListedError(Model, frozen=True, kw_only=True):
     """One entry of the `errors` in a refusal's body."""
 
     code: int | None = None
@@ -70,8 +70,8 @@ class _Unauthorized(SDKError):
             body = self.raw_response.json()
         except (ValueError, RecursionError):
             return None
-        found = body.get("errors") if is_members(body) else None
-        return [*records(ListedError, found)] if is_items(found) else None
+        found = body.get("errors") if is_object(body) else None
+        return [*read_models(ListedError, found)] if is_array(found) else None
 
 
 class GetTransientTokenResponseBody(_Unauthorized):
@@ -87,4 +87,4 @@ class GetSourceConnectionInformationResponseBody(_Unauthorized):
 
 
 def __getattr__(name: str) -> object:
-    raise missing(__name__, name)
+    raise build_missing_error(__name__, name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ticketstub.compat.answers import RawResponse, missing
+from ticketstub.compat.answers import RawResponse, build_missing_error
 from ticketstub.models import Source
 from ticketstub.tokens import Token
 
@@ -48,4 +48,4 @@ class GetSourceConnectionInformationResponse(_Response):
 
 
 def __getattr__(name: str) -> object:
-    raise missing(__name__, name)
+    raise build_missing_error(__name__, name)

@@ -36,17 +36,19 @@ class RetryConfig:
     status_codes_override: Sequence[str] | None = None
 
 
-def retry_of(config: RetryConfig | None) -> Retry:
+def convert_retry(config: RetryConfig | None) -> Retry:
     """Translate: as many tries as fit into `max_elapsed_time` with doubling waits; a single one for `None`."""
     if config is None or config.strategy != "backoff":
         return Retry(attempts=1)
     first = max(config.backoff.initial_interval, 1)
-    again = int(log2(max(config.backoff.max_elapsed_time, 0) / first + 1))
-    statuses = frozenset(status for code in config.status_codes_override or ("429",) for status in _statuses(code))
-    return Retry(attempts=1 + again, backoff=first / 1000, statuses=statuses)
+    retries = int(log2(max(config.backoff.max_elapsed_time, 0) / first + 1))
+    statuses = frozenset(
+        status for code in config.status_codes_override or ("429",) for status in _parse_statuses(code)
+    )
+    return Retry(attempts=1 + retries, backoff=first / 1000, statuses=statuses)
 
 
-def _statuses(code: str) -> range:
+def _parse_statuses(code: str) -> range:
     """Read `429`, or `5XX` for all that begin with it."""
     if code.upper().endswith("XX"):
         return range(int(code[0]) * 100, int(code[0]) * 100 + 100)
