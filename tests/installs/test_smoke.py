@@ -102,7 +102,7 @@ from ticketstub import Plex
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.world.schema import World
 
-with LocalPlex(World.demo()).running() as local, Plex(plex_tv=local.url, token="{token}") as plex:
+with LocalPlex(World.demo()).run_in_thread() as local, Plex(plex_tv=local.url, token="{token}") as plex:
     print(plex.authentication.get_token_details().username)
 """
 
@@ -116,10 +116,10 @@ print(begun.dump())
 
 FINISH = """
 import os
-from ticketstub import Plex, SignIn
+from ticketstub import PendingSignIn, Plex
 
 web = Plex(plex_tv="{plex_tv}")
-print(SignIn.load(os.environ["BEGUN"], plex=web).finish().account().name)
+print(PendingSignIn.load(os.environ["BEGUN"], plex=web).finish().account().name)
 """
 
 
