@@ -15,25 +15,25 @@ from ticketstub.local_plex.control.commands import COMMANDS
 from ticketstub.local_plex.control.controller import Controller
 from ticketstub.local_plex.http.listeners import ControlConfig
 from ticketstub.local_plex.http.router import Route
-from ticketstub.local_plex.local_plex import LocalPlex
-from ticketstub.local_plex.openapi import documents
+from ticketstub.local_plex.local_plex import LocalPlex, build_openapi_document
+from ticketstub.local_plex.openapi.documents import ApiName
 from ticketstub.local_plex.pages import start
 from ticketstub.local_plex.pages.site import PAGES
 from ticketstub.local_plex.world.schema import World
 from ticketstub.testing import LocalPlexController
 from ticketstub.tokens import Secret
 
-PLACES: tuple[documents.ApiName, documents.ApiName] = ("plex.tv", "media server")
+PLACES: tuple[ApiName, ApiName] = ("plex.tv", "media server")
 QUOTES = ("'", "1' OR '1'='1", '"); DROP TABLE tokens;--', "\\'; --", "%27", "1;SELECT/**/1", "\x00'")
 
 
-def document(place: documents.ApiName) -> Any:
+def document(place: ApiName) -> Any:
     """Return a document as a client reads it."""
-    return json.loads(documents.format_document(place))
+    return json.loads(build_openapi_document(place))
 
 
 @pytest.mark.parametrize("place", [*PLACES, "control"])
-def test_it_is_an_openapi_document(place: documents.ApiName) -> None:
+def test_it_is_an_openapi_document(place: ApiName) -> None:
     """A validator that is not ours takes it as OpenAPI 3.1, and each of its schemas as a JSON Schema."""
     found = document(place)
     schemathesis.openapi.from_dict(found).validate()
@@ -42,7 +42,7 @@ def test_it_is_an_openapi_document(place: documents.ApiName) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_it_is_served_to_everybody(place: documents.ApiName, fresh: LocalPlexController) -> None:
+def test_it_is_served_to_everybody(place: ApiName, fresh: LocalPlexController) -> None:
     """Each kind of port serves its own document, without token, as JSON, to pages of other origins too."""
     url = fresh.url if place == "plex.tv" else fresh.media_server("Attic").url
     found = ask(url, "GET", "/ticketstub/openapi.json")
@@ -135,7 +135,7 @@ def test_parameters_and_wrappers_as_the_document_has_them() -> None:
     assert ["application/json"] == list(legacy["/pins.json"]["post"]["responses"]["201"]["content"])
 
 
-def _enum(schema: dict[str, str], place: documents.ApiName) -> Any:
+def _enum(schema: dict[str, str], place: ApiName) -> Any:
     return document(place)["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["enum"]
 
 
@@ -147,7 +147,7 @@ def test_what_is_wrong_before_its_route_is_found_is_said_in_its_routes_way(fresh
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_quotes_break_nothing(place: documents.ApiName, start: Start) -> None:
+def test_quotes_break_nothing(place: ApiName, start: Start) -> None:
     """Wherever the document has room for a text, one made for SQL is answered, and never with 5xx."""
     plex = start()
     url = plex.url if place == "plex.tv" else plex.media_server("Attic").url
@@ -169,7 +169,7 @@ def test_quotes_break_nothing(place: documents.ApiName, start: Start) -> None:
     assert ATTIC in ask(plex.url, "GET", "/api/v2/resources", head).body.decode()
 
 
-def _operations(place: documents.ApiName) -> list[tuple[str, str, Any]]:
+def _operations(place: ApiName) -> list[tuple[str, str, Any]]:
     ending = {"sign_out", "unclaim_server"}
     paths = document(place)["paths"].items()
     return [

@@ -239,6 +239,9 @@ def openapi(*, media_server: bool, control: bool) -> None:
     if control and media_server:
         raise InvalidUsage("one document at a time: leave out --control, or --media-server")
     with explain_server_errors():
-        from ticketstub.local_plex.openapi.documents import format_document
+        import msgspec
 
-        print(format_document("control" if control else "media server" if media_server else "plex.tv"))
+        from ticketstub.local_plex.local_plex import build_openapi_document
+
+        document = build_openapi_document("control" if control else "media server" if media_server else "plex.tv")
+        print(msgspec.json.format(document, indent=2).decode())

@@ -12,30 +12,37 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ticketstub.local_plex.domain.addresses import build_addresses, derive_plex_direct_id, list_certificate_names
 from ticketstub.local_plex.domain.limits import RateLimits
 from ticketstub.local_plex.http.listeners import Listeners, TlsConfig
-from ticketstub.local_plex.settings import Settings
+from ticketstub.local_plex.settings import OPENAPI_PATH, Settings
 from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.world.schema import World
 
 if TYPE_CHECKING:
-    from ticketstub.local_plex.api.media_server import MediaServerSite
+    from ticketstub.local_plex.api.media_server import Fallback, MediaServerSite
     from ticketstub.local_plex.api.plex_tv import PlexTv
-    from ticketstub.local_plex.content.replies import ReplyFolder
-    from ticketstub.local_plex.content.upstream import Upstream
     from ticketstub.local_plex.control.controller import Controller
     from ticketstub.local_plex.domain.instance import Instance, TimeSource
     from ticketstub.local_plex.domain.overview import Overview
     from ticketstub.local_plex.domain.passwords import PasswordChecker
-    from ticketstub.local_plex.http.application import OnAnswer
+    from ticketstub.local_plex.http.application import App, OnAnswer
     from ticketstub.local_plex.http.listeners import ControlConfig
+    from ticketstub.local_plex.http.response import OutgoingResponse
     from ticketstub.local_plex.http.server import HttpServer
+    from ticketstub.local_plex.openapi.documents import ApiName
     from ticketstub.local_plex.storage.base import MediaServerRow
+
+_DOCUMENT_HEADERS = [
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-cache"),
+    (b"access-control-allow-origin", b"*"),
+    (b"x-content-type-options", b"nosniff"),
+]
 
 
 class LocalPlex(Listeners):
@@ -103,7 +110,7 @@ class LocalPlex(Listeners):
         self._overview = overview
         self._plex_direct = plex_direct or tls is not None
         self._world_servers = {server.machine_identifier: server for server in world.media_servers}
-        self._fallbacks: dict[str, ReplyFolder | Upstream | None] = {}
+        self._fallbacks: dict[str, Fallback | None] = {}
         self._tls_context: ssl.SSLContext | None = None
         self._server: HttpServer | None = None
 
@@ -227,30 +234,40 @@ class LocalPlex(Listeners):
             world_server, advertised_host = self._world_servers.get(row.machine_identifier), self.advertised_host
             world_addresses = world_server.addresses if world_server else None
             instance.addresses[row.machine_identifier] = build_addresses(advertised_host, running.port, world_addresses)
-            sites[running.port] = MediaServerSite(row, instance, self._fallbacks[row.machine_identifier])
-        return PlexTv(instance), sites
+            fallback = self._fallbacks[row.machine_identifier]
+            sites[running.port] = MediaServerSite(row, instance, fallback, _list_documents("media server"))
+        return PlexTv(instance, _list_documents("plex.tv")), sites
+
+    async def _create_app(self, instance: Instance) -> App:
+        """Make the application, and give the controller its part in it."""
+        from ticketstub.local_plex.http.application import App  # likewise
+
+        plex_tv, media_servers = await self._create_sites(instance)
+        controller = self._controller
+        if controller is None:
+            return App(plex_tv, media_servers, self._settings, self._on_answer, self._clock)
+        from ticketstub.local_plex.control.app import ControlledApp  # likewise
+        from ticketstub.local_plex.control.http_api import ControlSite  # likewise
+
+        control_sites = {}
+        if self.control is not None:
+            control_sites[self.control.port] = ControlSite(controller, self.control.key, _list_documents("control"))
+        app = ControlledApp(controller, plex_tv, media_servers, control_sites, self._settings, self._on_answer)
+
+        async def renew_sites() -> dict[int, MediaServerSite]:
+            plex_tv, media_servers = await self._create_sites(instance)
+            app.replace_sites(plex_tv, media_servers)
+            return media_servers
+
+        await controller.attach(instance, self.world, app, media_servers, renew_sites)
+        return app
 
     async def _run(
         self, instance: Instance, listeners: list[socket.socket], on_ready: Callable[[], None], stop: asyncio.Event
     ) -> None:
-        from ticketstub.local_plex.http.application import App  # likewise
         from ticketstub.local_plex.http.server import HttpServer  # likewise
 
-        settings, create_sites, controller = self._settings, partial(self._create_sites, instance), self._controller
-        if controller is None:
-            app = App(*await create_sites(), settings, self._on_answer, self._clock)
-        else:
-            server_names = {server.port: server.name for server in self.media_servers}
-            control, on_answer = self.control, self._on_answer
-            app = await controller.attach(
-                instance,
-                self.world,
-                create_sites,
-                settings=settings,
-                media_server_names=server_names,
-                control=control,
-                on_answer=on_answer,
-            )
+        settings, controller, app = self._settings, self._controller, await self._create_app(instance)
         keep_alive = {server.port: settings.media_server_keep_alive_seconds for server in self.media_servers}
         server = self._server = HttpServer(app, settings, keep_alive, self._tls_context)
         if controller is not None:
@@ -265,3 +282,33 @@ class LocalPlex(Listeners):
                 self._controller.cancel_waits()
             instance.passwords.close()
             await server.close()
+
+
+@cache
+def build_openapi_document(api: ApiName) -> bytes:
+    """Return the OpenAPI document, as JSON, of one kind of port; it is built once a process."""
+    import msgspec
+
+    from ticketstub.local_plex.api import media_server, plex_tv  # likewise
+    from ticketstub.local_plex.control.commands import COMMANDS  # likewise
+    from ticketstub.local_plex.openapi import documents  # likewise
+    from ticketstub.local_plex.pages.site import PAGES  # likewise
+
+    if api == "control":
+        document = documents.build_control_document(COMMANDS)
+    elif api == "plex.tv":
+        document = documents.build_document(api, plex_tv.ROUTES.list_routes(), PAGES)
+    else:
+        document = documents.build_document(api, media_server.ROUTES.list_routes())
+    return msgspec.json.encode(document)
+
+
+def _list_documents(api: ApiName) -> dict[str, Callable[[], OutgoingResponse]]:
+    """Return what a port of this kind answers with documents, by path."""
+    return {OPENAPI_PATH: partial(_answer_with_document, api)}
+
+
+def _answer_with_document(api: ApiName) -> OutgoingResponse:
+    from ticketstub.local_plex.http.response import OutgoingResponse  # likewise
+
+    return OutgoingResponse(200, _DOCUMENT_HEADERS, build_openapi_document(api))

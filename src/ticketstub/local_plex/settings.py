@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
+OPENAPI_PATH = "/ticketstub/openapi.json"
+"""The path at which every port serves its OpenAPI document."""
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of the local Plex. Sizes are bytes, times seconds; all values are ours.

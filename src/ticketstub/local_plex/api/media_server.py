@@ -8,12 +8,12 @@ for 400 and 401 on `/security/*`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import msgspec
 
 from ticketstub.local_plex.api import media_server_calls as handlers
-from ticketstub.local_plex.content.reply_names import build_reply_name
 from ticketstub.local_plex.domain import device_keys
 from ticketstub.local_plex.domain.instance import Instance
 from ticketstub.local_plex.domain.media_servers import determine_access, is_local_machine
@@ -22,16 +22,18 @@ from ticketstub.local_plex.domain.transient_tokens import TransientTokens
 from ticketstub.local_plex.http.request import Headers, IncomingRequest
 from ticketstub.local_plex.http.response import MEDIA_SERVER_HEADERS, MEDIA_SERVER_HTML_HEADERS, OutgoingResponse
 from ticketstub.local_plex.http.router import ANY_METHOD, RequestContext, Route, Router
-from ticketstub.local_plex.openapi import documents
-from ticketstub.local_plex.redaction.known_secrets import KnownSecrets
 from ticketstub.local_plex.storage.base import MediaServerRow, TokenRow
 from ticketstub.protocol import error_bodies
 from ticketstub.protocol.codec import Format
 from ticketstub.refusals import Forbidden, NotFound, Refusal, TokenExpired, Unauthorized
 
-if TYPE_CHECKING:
-    from ticketstub.local_plex.content.replies import ReplyFolder
-    from ticketstub.local_plex.content.upstream import Upstream
+
+class Fallback(Protocol):
+    """Answers the requests of a media server that the local Plex has no route for."""
+
+    async def answer(self, request: IncomingRequest, token: str) -> OutgoingResponse:
+        """Answer a request whose token was accepted, and set its path template; `token` is empty if none was needed."""
+        ...
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,14 +63,22 @@ class MediaServerSite:
         row: what the store knew of it at the start; whom it belongs to may change, see `owner_id`.
         instance: the local Plex that it belongs to.
         fallback: answers what it does not know itself.
+        documents: what answers GET at further paths, such as the OpenAPI document's.
     """
 
-    def __init__(self, row: MediaServerRow, instance: Instance, fallback: ReplyFolder | Upstream | None = None) -> None:
+    def __init__(
+        self,
+        row: MediaServerRow,
+        instance: Instance,
+        fallback: Fallback | None = None,
+        documents: Mapping[str, Callable[[], OutgoingResponse]] | None = None,
+    ) -> None:
         settings = instance.rates.settings
         self.row = row
         self.instance = instance
         self.transient_tokens = TransientTokens(instance.keys, settings.max_transient_tokens)
         self._fallback = fallback
+        self._documents = documents or {}
         self.default_format = Format(instance.quirks.default_format)
         self.has_trace_headers = False
         keep_alive = settings.media_server_keep_alive_seconds
@@ -79,8 +89,8 @@ class MediaServerSite:
 
     async def answer(self, request: IncomingRequest) -> OutgoingResponse:
         """Answer a request; raises a `Refusal`, or what stores raise."""
-        if request.path == documents.PATH and request.method == "GET":
-            return documents.answer("media server")
+        if request.method == "GET" and (answer_document := self._documents.get(request.path)):
+            return answer_document()
         context: RequestContext[MediaServerSite, Principal] = RequestContext(self, request)
         path = _normalize_path(request)
         if (request.method, path) not in _PUBLIC_ROUTES:
@@ -94,8 +104,6 @@ class MediaServerSite:
         if self._fallback and (path == handlers.GetSections.http.path or ROUTES.find(request, path) is None):
             # An unclaimed server lets its own machine in: that proves nothing to what is upstream.
             token = (_read_token(request) if context.caller.token_digest else "") or ""
-            if not KnownSecrets((token,)).is_found_in(request.path):  # else nobody logs it
-                request.path_template = "/" + build_reply_name(request.path, {})
             answer = await self._fallback.answer(request, token)
             answer.headers = self._add_connection_headers(answer.headers, request)
             return answer

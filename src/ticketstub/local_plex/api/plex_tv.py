@@ -7,6 +7,7 @@ account's 401 with code 1001; all in the format that was asked for.
 from __future__ import annotations
 
 import string
+from collections.abc import Callable, Mapping
 
 from ticketstub.local_plex.api import account, avatars, device_key, devices, home, passwords, people, pins
 from ticketstub.local_plex.api.principal import DeviceActivity, find_token
@@ -21,7 +22,6 @@ from ticketstub.local_plex.http.response import (
     OutgoingResponse,
 )
 from ticketstub.local_plex.http.router import RequestContext, Route, Router
-from ticketstub.local_plex.openapi import documents
 from ticketstub.local_plex.pages import site
 from ticketstub.local_plex.storage.base import TokenRow
 from ticketstub.protocol import error_bodies
@@ -56,10 +56,14 @@ class PlexTv:
 
     Args:
         instance: the local Plex that it belongs to.
+        documents: what answers GET at further paths, such as the OpenAPI document's.
     """
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(
+        self, instance: Instance, documents: Mapping[str, Callable[[], OutgoingResponse]] | None = None
+    ) -> None:
         self._instance = instance
+        self._documents = documents or {}
         self._device_tracker = DeviceActivity(instance)
         self.default_format = Format(instance.quirks.default_format)
         self.has_trace_headers = True
@@ -80,8 +84,8 @@ class PlexTv:
     async def _answer_api(self, request: IncomingRequest) -> OutgoingResponse:
         if request.method == "OPTIONS":
             return _answer_preflight(request)
-        if request.path == documents.PATH and request.method == "GET":
-            return documents.answer("plex.tv")
+        if request.method == "GET" and (answer_document := self._documents.get(request.path)):
+            return answer_document()
         route = self.find_route(request)
         if route is None:
             raise self._build_route_refusal(request)
@@ -137,7 +141,7 @@ class PlexTv:
 
     def _build_route_refusal(self, request: IncomingRequest) -> Refusal:
         """Return the refusal of what has no route: an unknown path (404), or another method's (405)."""
-        methods = ["GET"] if request.path == documents.PATH else ROUTES.find(request, split_suffix(request.path)[0])
+        methods = ["GET"] if request.path in self._documents else ROUTES.find(request, split_suffix(request.path)[0])
         return MethodNotAllowed(sorted(methods)) if methods else NotFound()
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ticketstub.local_plex.content.fallback import MAX_BODY_BYTES, build_headers, render_page
-from ticketstub.local_plex.content.reply_names import drop_plex_parameters, list_reply_names
+from ticketstub.local_plex.content.reply_names import drop_plex_parameters, list_reply_names, set_path_template
 from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.redaction.known_secrets import HiddenSecret
@@ -55,6 +55,7 @@ class ReplyFolder:
 
     async def answer(self, request: IncomingRequest, token: str) -> OutgoingResponse:
         """Answer from a file, or with a page that names the files which would be an answer."""
+        set_path_template(request, token)
         return await asyncio.to_thread(self._answer, request, token)
 
     def _answer(self, request: IncomingRequest, token: str) -> OutgoingResponse:

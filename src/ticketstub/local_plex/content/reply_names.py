@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 from ticketstub.local_plex.http.request import IncomingRequest
+from ticketstub.local_plex.redaction.known_secrets import KnownSecrets
 
 _UNRESERVED = re.compile(r"[A-Za-z0-9._-]")
 PAGING_PARAMETERS = ("X-Plex-Container-Size", "X-Plex-Container-Start")
@@ -25,6 +26,12 @@ def list_reply_names(request: IncomingRequest) -> list[str]:
     query = drop_plex_parameters(request.query)
     names = [build_reply_name(request.path, each, request.method) for each in (query | paging, query, {})]
     return list(dict.fromkeys(names))
+
+
+def set_path_template(request: IncomingRequest, token: str) -> None:
+    """Give a request the path under which it is logged, unless the token is in that."""
+    if not KnownSecrets((token,)).is_found_in(request.path):
+        request.path_template = "/" + build_reply_name(request.path, {})
 
 
 def drop_plex_parameters(query: Mapping[str, str]) -> dict[str, str]:

@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from ticketstub.dns import alook_up
 from ticketstub.local_plex.content.fallback import MAX_BODY_BYTES, build_headers, render_page
+from ticketstub.local_plex.content.reply_names import set_path_template
 from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.redaction.known_secrets import ARCHIVE_SIGNATURES, HiddenSecret, KnownSecrets
@@ -92,6 +93,7 @@ class Upstream:
 
     async def answer(self, request: IncomingRequest, token: str) -> OutgoingResponse:
         """Pass a request on and its answer back; `token` is that of whoever asks."""
+        set_path_template(request, token)
         if not token:
             return render_page(401, "Only who has a token is passed on upstream.")
         if request.method not in _READ_METHODS and not self._allows_writes:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from ticketstub.local_plex.control.chaos import Chaos
-from ticketstub.local_plex.control.declaration import COMMANDS, PREFIX, HasCode, HasId, command
+from ticketstub.local_plex.control.declaration import COMMANDS, PREFIX, CommandSet, HasCode, HasId, command
 from ticketstub.local_plex.control.recorder import Recorded
 from ticketstub.local_plex.control.targets import CallPattern, CallRule
 from ticketstub.local_plex.domain import pins
@@ -28,7 +28,6 @@ from ticketstub.refusals import find_refusal_class
 from ticketstub.tokens import Secret, Token
 
 if TYPE_CHECKING:
-    from ticketstub.local_plex.control.controller import Controller
     from ticketstub.local_plex.domain.instance import Instance
     from ticketstub.local_plex.http.application import Site
     from ticketstub.local_plex.http.request import Headers, IncomingRequest
@@ -65,7 +64,7 @@ class Added(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None
 
 
-class ControlCommands:
+class ControlCommands(CommandSet):
     """What can be done to one local Plex.
 
     Args:
@@ -74,9 +73,6 @@ class ControlCommands:
     They raise `LookupError` for what does not exist, `TooLate` for what was decided already, `ValueError` for what
     cannot be, and `RuntimeError` while the local Plex does not run.
     """
-
-    def __init__(self, controller: Controller) -> None:
-        self.controller = controller
 
     @property
     def _instance(self) -> Instance:

@@ -17,16 +17,12 @@ from ticketstub.refusals import ServerError
 
 if TYPE_CHECKING:
     from ticketstub.local_plex.api.media_server import MediaServerSite
-    from ticketstub.local_plex.api.plex_tv import PlexTv
-    from ticketstub.local_plex.control.attach import ControlledApp
     from ticketstub.local_plex.control.chaos import Chaos
     from ticketstub.local_plex.control.ports import Ports
     from ticketstub.local_plex.domain.instance import Instance, TimeSource
-    from ticketstub.local_plex.http.application import OnAnswer
-    from ticketstub.local_plex.http.listeners import ControlConfig
+    from ticketstub.local_plex.http.application import App
     from ticketstub.local_plex.http.request import Scope
     from ticketstub.local_plex.http.server import HttpServer
-    from ticketstub.local_plex.settings import Settings
     from ticketstub.local_plex.storage.rewinding import Snapshot
     from ticketstub.local_plex.world.schema import World
 
@@ -92,13 +88,13 @@ class Controller:
         self.abort_connection: Callable[[Scope], None]
         """Ends the connection of a request."""
         self.world: World
-        self.app: ControlledApp
+        self.app: App
         self.loop: asyncio.AbstractEventLoop
         self._waits_cancelled = asyncio.Event()
         self._instance: Instance | None = None
         self._ports: Ports | None = None
         self._snapshot: Snapshot
-        self._create_sites: Callable[[], Awaitable[tuple[PlexTv, dict[int, MediaServerSite]]]]
+        self._renew_sites: Callable[[], Awaitable[Mapping[int, MediaServerSite]]]
         self._media_servers: Mapping[int, MediaServerSite]
 
     def shift_clock(self, clock: TimeSource) -> ShiftedClock:
@@ -110,39 +106,24 @@ class Controller:
         self,
         instance: Instance,
         world: World,
-        create_sites: Callable[[], Awaitable[tuple[PlexTv, dict[int, MediaServerSite]]]],
-        *,
-        settings: Settings,
-        media_server_names: Mapping[int, str],
-        control: ControlConfig | None,
-        on_answer: OnAnswer | None,
-    ) -> ControlledApp:
-        """Take hold of a local Plex that was just seeded, and return its application.
+        app: App,
+        media_servers: Mapping[int, MediaServerSite],
+        renew_sites: Callable[[], Awaitable[Mapping[int, MediaServerSite]]],
+    ) -> None:
+        """Take control of a local Plex that was just seeded, on its own event loop.
 
         Args:
-            instance: that one.
-            world: what it was seeded with.
-            create_sites: makes plex.tv and the media servers anew.
-            settings: the limits.
-            media_server_names: the media servers' names by port.
-            control: the control API's key and port, taken by now.
-            on_answer: told of each answer.
+            instance: the local Plex.
+            world: the world that it was seeded with.
+            app: its application.
+            media_servers: its media servers by port.
+            renew_sites: replaces plex.tv and the media servers by new ones, and returns the latter by port.
         """
-        from ticketstub.local_plex.control.attach import ControlledApp
-        from ticketstub.local_plex.control.http_api import ControlSite
-
-        self._instance, self.world, self._create_sites, self.media_server_names = (
-            instance,
-            world,
-            create_sites,
-            media_server_names,
-        )
+        self._instance, self.world, self.app = instance, world, app
+        self._media_servers, self._renew_sites = media_servers, renew_sites
+        self.media_server_names = {port: server.row.name for port, server in media_servers.items()}
         self.loop = asyncio.get_running_loop()
-        plex_tv, self._media_servers = await create_sites()
-        site = (control.port, ControlSite(self, control.key)) if control else None
-        self.app = ControlledApp(self, plex_tv, self._media_servers, settings, on_answer, control=site)
         self._snapshot = await instance.store.snapshots.take_snapshot()
-        return self.app
 
     def attach_server(self, server: HttpServer, host: str, plex_tv_ports: tuple[int, ...]) -> None:
         """Learn who listens on the ports, where, and which of them are plex.tv's."""
@@ -217,5 +198,4 @@ class Controller:
         self.clock.offset = 0.0
         self.instance.rates.reset()
         await self.instance.store.snapshots.restore_snapshot(self._snapshot)
-        plex_tv, self._media_servers = await self._create_sites()
-        self.app.replace_sites(plex_tv, self._media_servers)
+        self._media_servers = await self._renew_sites()

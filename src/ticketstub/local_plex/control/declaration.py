@@ -11,14 +11,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Coroutine, Mapping
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, get_args, get_type_hints
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_args, get_type_hints
 
 import msgspec
 
+from ticketstub.local_plex.control.controller import Controller
 from ticketstub.tokens import Secret, Token
-
-if TYPE_CHECKING:
-    from ticketstub.local_plex.control.commands import ControlCommands
 
 PREFIX = "/control/v1"
 
@@ -38,7 +36,18 @@ class HasId(Protocol):
     id: int
 
 
-CommandsT = TypeVar("CommandsT", bound="ControlCommands")
+class CommandSet:
+    """Something that has commands.
+
+    Args:
+        controller: runs them.
+    """
+
+    def __init__(self, controller: Controller) -> None:
+        self.controller = controller
+
+
+CommandsT = TypeVar("CommandsT", bound=CommandSet)
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
 CommandFunction = Callable[Concatenate[CommandsT, Params], Coroutine[Any, Any, Result]]
@@ -56,7 +65,7 @@ class ControlCommand:
     """
 
     def __init__(self, function: CommandFunction[Any, ..., Any], result_name: str | None) -> None:
-        self.function = function
+        self.function: Callable[..., Coroutine[Any, Any, Any]] = function
         self.result_name = result_name
         self._signature = signature(function)
 
@@ -73,7 +82,7 @@ class ControlCommand:
                 fields.append((name, _to_json_type(hints[name]), msgspec.field(default=default)))
         return msgspec.defstruct(self.function.__name__.strip("_"), fields, kw_only=True, forbid_unknown_fields=True)
 
-    async def execute(self, commands: ControlCommands, arguments: Mapping[str, object]) -> Any:  # noqa: ANN401  # what it is, its own type says
+    async def execute(self, commands: CommandSet, arguments: Mapping[str, object]) -> Any:  # noqa: ANN401  # what it is, its own type says
         """Do it as an order says.
 
         Raises:

@@ -8,6 +8,7 @@ Errors are `{"error": "…"}`: 400 what cannot be, 401 no key, 403 a browser, 40
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from hmac import compare_digest
 from http import HTTPStatus
 
@@ -18,7 +19,6 @@ from ticketstub.local_plex.control.controller import Controller
 from ticketstub.local_plex.control.declaration import ControlCommand
 from ticketstub.local_plex.http.request import Headers, IncomingRequest
 from ticketstub.local_plex.http.response import OutgoingResponse
-from ticketstub.local_plex.openapi import documents
 from ticketstub.local_plex.storage.base import StoreConflict
 from ticketstub.protocol.codec import Format
 from ticketstub.refusals import Refusal
@@ -40,20 +40,24 @@ class ControlSite:
     Args:
         controller: does what is asked.
         key: what `Authorization: Bearer …` must hold.
+        documents: what answers GET at further paths, such as the OpenAPI document's.
     """
 
-    def __init__(self, controller: Controller, key: Secret) -> None:
+    def __init__(
+        self, controller: Controller, key: Secret, documents: Mapping[str, Callable[[], OutgoingResponse]]
+    ) -> None:
         self.default_format = Format.JSON
         self.has_trace_headers = False
         self._commands = ControlCommands(controller)
         self._key = key.reveal().encode()
+        self._documents = documents
 
     async def answer(self, request: IncomingRequest) -> OutgoingResponse:
         """Answer a request."""
         if (refusal := self._check_access(request)) is not None:
             return refusal
-        if request.path == documents.PATH and request.method == "GET":
-            return documents.answer("control")
+        if request.method == "GET" and (answer_document := self._documents.get(request.path)):
+            return answer_document()
         methods = COMMANDS.get(request.path.rstrip("/"))
         if methods is None:
             return _build_error(404, "there is no such verb: GET /control/v1 lists them")

@@ -9,41 +9,28 @@ is at `/`. Ours: the document itself, at `PATH` of every port, for everybody.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from inspect import cleandoc, getdoc
 from string import Formatter
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+from typing import Any, Literal, Protocol, get_type_hints
 
 import msgspec
 
 from ticketstub import __version__
 from ticketstub.local_plex.http.negotiation import split_suffix
-from ticketstub.local_plex.http.request import Headers
-from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.http.router import ANY_METHOD, Route
 from ticketstub.local_plex.openapi.schemas import Schema, SchemaBuilder, get_reply_type
+from ticketstub.local_plex.pages.site import Page
+from ticketstub.local_plex.settings import OPENAPI_PATH
 from ticketstub.protocol import error_bodies
 from ticketstub.protocol.call import Call
 from ticketstub.protocol.codec import Format, parse
 from ticketstub.refusals import REFUSAL_CLASSES
 
-if TYPE_CHECKING:
-    from ticketstub.local_plex.control.declaration import ControlCommand
-    from ticketstub.local_plex.pages.site import Page
-
-PATH = "/ticketstub/openapi.json"
-
 AnyRoute = Route[Any, Any]  # of either table
 ApiName = Literal["plex.tv", "media server", "control"]
 
-_HEADERS: Headers = [
-    (b"content-type", b"application/json"),
-    (b"cache-control", b"no-cache"),
-    (b"access-control-allow-origin", b"*"),
-    (b"x-content-type-options", b"nosniff"),
-]
 _JSON, _XML, _HTML, _FORM = "application/json", "application/xml", "text/html", "application/x-www-form-urlencoded"
 _TEXT_CONTENT = {"schema": {"type": "string"}}
 _COMMON_NOTE = (
@@ -78,49 +65,58 @@ _DOCUMENT_PATH: Schema = {
 }
 
 
-def answer(api: ApiName) -> OutgoingResponse:
-    """Answer a request for the document."""
-    return OutgoingResponse(200, _HEADERS, _encode_document(api))
+class ControlCommand(Protocol):
+    """A command of the control API, as its declaration has it."""
+
+    function: Callable[..., Coroutine[Any, Any, Any]]
+    result_name: str | None
+
+    @property
+    def arguments_type(self) -> type[msgspec.Struct]:
+        """The members of its JSON object."""
+        ...
 
 
-def format_document(api: ApiName) -> str:
-    """Write the document for people: indented."""
-    return msgspec.json.format(_encode_document(api), indent=2).decode()
+def build_document(
+    api: Literal["plex.tv", "media server"], routes: Iterable[AnyRoute], pages: Mapping[str, Page] | None = None
+) -> Schema:
+    """Build the document of what plex.tv's port or a media server answers.
 
-
-@cache
-def _encode_document(api: ApiName) -> bytes:
-    return msgspec.json.encode(build_document(api))
-
-
-def build_document(api: ApiName) -> Schema:
-    """Make the document of what plex.tv's port, a media server or the control port answers."""
-    shapes = SchemaBuilder()
-    paths = _describe_commands(shapes) if api == "control" else _describe_calls(api, shapes)
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": f"A local Plex: {api}", "version": __version__, "description": _DESCRIPTIONS[api]},
-        "servers": [{"url": "/"}],
-        "paths": paths,
-        "components": {
-            "schemas": shapes.components,
-            "securitySchemes": _KEY_SECURITY if api == "control" else _TOKEN_SECURITY,
-        },
-    }
-
-
-def _describe_calls(api: ApiName, shapes: SchemaBuilder) -> dict[str, Schema]:
-    """Describe every call, by path; plex.tv has the pages, too."""
-    from ticketstub.local_plex.api import media_server, plex_tv  # these answer requests for it
-
-    routes: Iterable[AnyRoute] = (plex_tv if api == "plex.tv" else media_server).ROUTES.list_routes()
-    describer = _CallDescriber(api, shapes)
+    Args:
+        api: which of them.
+        routes: the calls that it answers.
+        pages: its pages by path.
+    """
+    schemas = SchemaBuilder()
+    describer = _CallDescriber(api, schemas)
     paths: dict[str, Schema] = {}
     for route in sorted(routes, key=lambda route: route.call_type.http.path):
         for path, formats in _list_paths(route):
             for method in ("get", "post") if route.method == ANY_METHOD else (route.method.lower(),):
                 paths.setdefault(path, {})[method] = describer.describe_operation(route, method, formats)
-    return {**paths, **(_describe_pages() if api == "plex.tv" else {}), PATH: _DOCUMENT_PATH}
+    # A page is listed once, without the slash at its end.
+    paths |= {path: _describe_page(path, page) for path, page in (pages or {}).items() if not path.endswith("/")}
+    return _assemble_document(api, {**paths, OPENAPI_PATH: _DOCUMENT_PATH}, schemas, _TOKEN_SECURITY)
+
+
+def build_control_document(commands: Mapping[str, Mapping[str, ControlCommand]]) -> Schema:
+    """Build the document of the control API; `commands` has its commands by path and HTTP method."""
+    schemas = SchemaBuilder()
+    paths: dict[str, Schema] = {
+        path: {method.lower(): _describe_command(path, method, each, schemas) for method, each in methods.items()}
+        for path, methods in commands.items()
+    }
+    return _assemble_document("control", paths, schemas, _KEY_SECURITY)
+
+
+def _assemble_document(api: ApiName, paths: dict[str, Schema], schemas: SchemaBuilder, security: Schema) -> Schema:
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": f"A local Plex: {api}", "version": __version__, "description": _DESCRIPTIONS[api]},
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {"schemas": schemas.components, "securitySchemes": security},
+    }
 
 
 def _list_paths(route: AnyRoute) -> Iterable[tuple[str, tuple[Format, ...]]]:
@@ -283,16 +279,6 @@ _ERROR_SCHEMA: Schema = {"type": "object", "properties": {"error": {"type": "str
 _ERROR_RESPONSE: Schema = {"description": "What was wrong.", "content": {_JSON: {"schema": _ERROR_SCHEMA}}}
 
 
-def _describe_commands(shapes: SchemaBuilder) -> dict[str, Schema]:
-    """Describe every command, by path."""
-    from ticketstub.local_plex.control.commands import COMMANDS  # they are loaded only where somebody has a hand
-
-    return {
-        path: {method.lower(): _describe_command(path, method, each, shapes) for method, each in methods.items()}
-        for path, methods in COMMANDS.items()
-    }
-
-
 def _describe_command(path: str, method: str, command: ControlCommand, shapes: SchemaBuilder) -> Schema:
     name = "_".join([method.lower(), *(path.split("/")[3:] or ["verbs"])])
     result_type = get_type_hints(command.function)["return"]
@@ -334,13 +320,6 @@ _PAGE_FORM: Schema = {
         }
     },
 }
-
-
-def _describe_pages() -> dict[str, Schema]:
-    """Describe each page, under its address without a slash at the end."""
-    from ticketstub.local_plex.pages.site import PAGES  # as above
-
-    return {path: _describe_page(path, page) for path, page in PAGES.items() if not path.endswith("/")}
 
 
 def _describe_page(path: str, page: Page) -> Schema:

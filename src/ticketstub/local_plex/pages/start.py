@@ -14,9 +14,9 @@ from ticketstub.local_plex.domain import lock_outs
 from ticketstub.local_plex.domain.addresses import build_connections
 from ticketstub.local_plex.http.request import IncomingRequest, parse_whole_number
 from ticketstub.local_plex.http.response import OutgoingResponse
-from ticketstub.local_plex.openapi import documents
 from ticketstub.local_plex.pages import rendering
 from ticketstub.local_plex.pages.visit import PageContext
+from ticketstub.local_plex.settings import OPENAPI_PATH
 from ticketstub.refusals import Forbidden
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _LINKS = [
     ("/account/devices", "Authorised devices", "What is signed in as this account."),
     ("/account/home", "Plex Home", "Switch this browser to another Home user."),
     ("/claim", "Claim a media server", "Get a claim token for a new server."),
-    (documents.PATH, "API document", "OpenAPI 3.1, of all that plex.tv's port answers."),
+    (OPENAPI_PATH, "API document", "OpenAPI 3.1, of all that plex.tv's port answers."),
 ]
 
 

@@ -8,11 +8,12 @@ half of the body leaves, or nothing at all where there is none or none is to be,
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from ticketstub.local_plex.api.media_server import MediaServerSite
 from ticketstub.local_plex.api.plex_tv import PlexTv
 from ticketstub.local_plex.control.chaos import InjectedFault
+from ticketstub.local_plex.control.controller import Controller
 from ticketstub.local_plex.control.recorder import record_request
 from ticketstub.local_plex.control.targets import PLEX_TV, consume_rule
 from ticketstub.local_plex.http.application import App, OnAnswer, RequestHandler, Site
@@ -22,9 +23,6 @@ from ticketstub.local_plex.pages import rendering
 from ticketstub.local_plex.settings import Settings
 from ticketstub.refusals import RateLimited, ServerError, TokenExpired
 
-if TYPE_CHECKING:
-    from ticketstub.local_plex.control.controller import Controller
-
 
 class ControlledApp(App):
     """The application under a hand.
@@ -33,9 +31,9 @@ class ControlledApp(App):
         controller: that one.
         plex_tv: answers on every port that is no media server's.
         media_servers: by port.
+        control_sites: the control API by port, where there is one.
         settings: the limits.
         on_answer: told of each answer.
-        control: the control API's port and site, where there is one.
     """
 
     def __init__(
@@ -43,21 +41,20 @@ class ControlledApp(App):
         controller: Controller,
         plex_tv: PlexTv,
         media_servers: Mapping[int, MediaServerSite],
+        control_sites: Mapping[int, Site],
         settings: Settings,
         on_answer: OnAnswer | None,
-        *,
-        control: tuple[int, Site] | None,
     ) -> None:
         super().__init__(plex_tv, media_servers, settings, on_answer, controller.clock)
         self._controller = controller
-        self._control = dict([control] if control else [])
+        self._control_sites = control_sites
         self._static_paths = frozenset(rendering.load_static_files())
         self.replace_sites(plex_tv, media_servers)
 
     def replace_sites(self, plex_tv: PlexTv, media_servers: Mapping[int, MediaServerSite]) -> None:
         """Answer with these from now on."""
         self._plex_tv = plex_tv
-        self._media_servers = {**media_servers, **self._control}
+        self._media_servers = {**media_servers, **self._control_sites}
 
     async def _answer_safely(
         self,
