@@ -192,7 +192,7 @@ def test_only_the_command_prints() -> None:
         for module in modules()
         if module.top != "cli"
         for name, line in module.mentions
-        if (module.name, name) != ("ticketstub.client.flows.browser", "sys.stderr")
+        if (module.name, name) != ("ticketstub.client.flows.sign_in", "sys.stderr")
         if name in {"print", "sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
     ]
     assert [] == wrong
@@ -200,7 +200,7 @@ def test_only_the_command_prints() -> None:
 
 def test_environment_is_read_in_its_three_places_only() -> None:
     """Nothing else changes with the environment, so that a test or a program decides everything by arguments."""
-    allowed = {"ticketstub.cli", "ticketstub.local_plex.settings", "ticketstub.client.transports.proxies"}
+    allowed = {"ticketstub.cli", "ticketstub.local_plex.settings", "ticketstub.client.transports.dial"}
     allowed.add("ticketstub.testing.programs")  # it sets what the libraries of a test's process read, and puts it back
     reading = {"os.environ", "os.getenv", "os.environb", "urllib.request.getproxies", "getproxies"}
     wrong = [

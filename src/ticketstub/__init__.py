@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ticketstub.client.async_plex import AsyncMediaServer, AsyncPlex, acheck
     from ticketstub.client.config import ClientOptions, Options, Retry
     from ticketstub.client.flows.check import TokenCheck
-    from ticketstub.client.flows.pending import PendingState
-    from ticketstub.client.flows.stored_session import SignInState
+    from ticketstub.client.flows.pin import PendingState
+    from ticketstub.client.flows.session import SignInState
     from ticketstub.client.outcome import Err, Ok
     from ticketstub.client.pending import PendingSignIn
     from ticketstub.client.plex import MediaServer, Plex, check
@@ -133,9 +133,9 @@ _HOMES = {
         "TimedOut",
         "Unreachable",
     ),
-    "client.flows.pending": ("PendingState",),
+    "client.flows.pin": ("PendingState",),
     "client.flows.check": ("TokenCheck",),
-    "client.flows.stored_session": ("SignInState",),
+    "client.flows.session": ("SignInState",),
     "crypto": ("DeviceKey", "Jwk", "PublishedKeys"),
     "client.config": ("ClientOptions", "Options", "Retry"),
     "client.outcome": ("Err", "Ok"),

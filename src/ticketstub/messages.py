@@ -21,6 +21,7 @@ MAX_URL_LENGTH = 32 * 1024
 _URL = re.compile(
     r"(https?)://(\[[0-9a-f:.]+\]|[0-9a-z_.-]+)(?::([0-9]{0,5}))?((?:[/?][!-\[\]-~]*)?)", re.ASCII | re.IGNORECASE
 )
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _URL_CHARACTERS = re.compile(r"[!-\[\]-~]+")
 _PATH = re.compile(r"[A-Za-z]+://[^/?#]*([^?#]*)")
 _DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -21,8 +21,8 @@ from yarl import URL
 from tests.examples import examples
 from tests.security.test_redirects import CANARY, DEVICE, Sink, client_of
 from ticketstub import AsyncPlex, PendingSignIn, Plex, Unreachable, check
+from ticketstub.client.transports.dial import find_proxy
 from ticketstub.client.transports.httpx import _HttpxExchange
-from ticketstub.client.transports.proxies import find_proxy
 from ticketstub.messages import MAX_URL_LENGTH, Origin, Request, split_url
 
 HERE = "http://127.0.0.1:9"

@@ -54,7 +54,7 @@ from ticketstub import (
     check,
 )
 from ticketstub.client.config import CallSettings
-from ticketstub.client.flows.pending import PendingPin
+from ticketstub.client.flows.pin import PendingPin
 from ticketstub.compat import plex_api
 from ticketstub.compat.plex_api.utils import BackoffStrategy, RetryConfig
 from ticketstub.errors import MalformedReply

@@ -17,9 +17,8 @@ from ticketstub.errors import CredentialsError
 
 if TYPE_CHECKING:
     from ticketstub.cli.stores import StoredCredential
-    from ticketstub.client.flows.request import FlowContext
-    from ticketstub.client.flows.steps import Flow
-    from ticketstub.client.flows.stored_session import StoredSession
+    from ticketstub.client.flows.request import Flow, FlowContext
+    from ticketstub.client.flows.session import StoredSession
     from ticketstub.client.plex import MediaServer, Plex
     from ticketstub.device import Device
     from ticketstub.tokens import Token
@@ -112,8 +111,8 @@ def resume_client(connection: ConnectionOptions, stored: StoredCredential) -> Ge
 
 
 def _restore_session(stored: StoredCredential, caller: FlowContext) -> Flow[StoredSession]:
-    from ticketstub.client.flows.steps import run_blocking
-    from ticketstub.client.flows.stored_session import StoredSession
+    from ticketstub.client.flows.request import run_blocking
+    from ticketstub.client.flows.session import StoredSession
 
     location = yield from run_blocking(partial(stored.store.describe_location, *stored.credential.entry))
     return StoredSession(caller, stored.store, stored.credential, location=location)

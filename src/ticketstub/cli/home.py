@@ -20,9 +20,8 @@ from ticketstub.cli.help import CliGroup, argument
 from ticketstub.refusals import PasscodeRequired, TooManyFailures, Unauthorized
 
 if TYPE_CHECKING:
-    from ticketstub.client.flows.request import FlowContext
-    from ticketstub.client.flows.steps import Flow
-    from ticketstub.client.flows.stored_session import StoredSession
+    from ticketstub.client.flows.request import Flow, FlowContext
+    from ticketstub.client.flows.session import StoredSession
     from ticketstub.client.plex import Plex
     from ticketstub.credentials.default import StoreKind
     from ticketstub.credentials.store import CredentialStore, Entry

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from ticketstub.client.flows.pending import PendingState
+    from ticketstub.client.flows.pin import PendingState
     from ticketstub.client.plex import Plex
     from ticketstub.credentials.default import StoreKind
     from ticketstub.credentials.store import Credential, CredentialStore, Entry
@@ -281,7 +281,7 @@ def _can_render(out: Console) -> bool:
 
 def _open_in_browser(url: str) -> bool:
     """Open an address in this computer's browser and say so; tell whether that worked."""
-    from ticketstub.client.flows.browser import open_browser
+    from ticketstub.client.flows.sign_in import open_browser
 
     success = open_browser(True, url)  # noqa: FBT003  # the function's own meaning of true
     if success:

@@ -179,7 +179,7 @@ def _start_in_namespaces(
 
 def _find_upstream_proxy() -> UpstreamProxy | None:
     """Return the proxy by which this machine reaches the world, if it has one."""
-    from ticketstub.client.transports.proxies import find_proxy
+    from ticketstub.client.transports.dial import find_proxy
     from ticketstub.errors import Unreachable
     from ticketstub.local_plex.intercept.hosts import HostPort
     from ticketstub.local_plex.intercept.proxy import UpstreamProxy

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 from ticketstub.client.config import CallSettings, Options, merge_options
 from ticketstub.client.driver import SYSTEM_CLOCK, run
-from ticketstub.client.flows.request import FlowContext, send_call
-from ticketstub.client.flows.steps import Flow, RenewableTokenSource, run_blocking
+from ticketstub.client.flows.request import Flow, FlowContext, RenewableTokenSource, run_blocking, send_call
 from ticketstub.client.link import SharedTransport
 from ticketstub.client.outcome import Err, Ok, Outcome
 from ticketstub.client.transports.base import Transport
@@ -23,7 +22,7 @@ from ticketstub.tokens import Secret, Token
 from ticketstub.tracebacks import drop_current_frame, hide_locals
 
 if TYPE_CHECKING:
-    from ticketstub.client.flows.stored_session import SignInState
+    from ticketstub.client.flows.session import SignInState
     from ticketstub.models import Account, HomeUser, Identity, Resource, ServerInformation
 
 V = TypeVar("V")
@@ -147,7 +146,7 @@ class AccountHandle:
             owner: the id of the account that owns it.
             options: how to make the call (see `Options`).
         """
-        from ticketstub.client.flows.servers import can_reach
+        from ticketstub.client.flows.home import can_reach
         from ticketstub.protocol.resource import GetResources
 
         resources = self._client.send(GetResources(), **options)
@@ -166,7 +165,7 @@ class AccountClient(BaseClient):
         """How this client was signed in, since when and until when; `None` where it was given its token."""
         if not isinstance(self._settings.token, RenewableTokenSource):
             return None
-        from ticketstub.client.flows.stored_session import get_stored_session
+        from ticketstub.client.flows.session import get_stored_session
 
         session = get_stored_session(self._settings)
         return session.state if session else None
@@ -214,7 +213,7 @@ class AccountClient(BaseClient):
             include_ipv6: whether IPv6 addresses are.
             options: how to make the call (see `Options`).
         """
-        from ticketstub.client.flows.servers import list_resources
+        from ticketstub.client.flows.home import list_resources
         from ticketstub.protocol.resource import GetResources
 
         call = GetResources(include_https=include_https, include_relay=include_relay, include_ipv6=include_ipv6)

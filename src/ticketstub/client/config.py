@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias, TypedDict
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 import msgspec
 
 from ticketstub.device import DEVICE_HEADERS, Device
 from ticketstub.errors import PlexError
-from ticketstub.messages import Request, Response, get_origin, split_url
+from ticketstub.messages import HEADER_NAME, Request, Response, get_origin, split_url
 from ticketstub.tokens import Token
+
+if TYPE_CHECKING:
+    from ticketstub.crypto import PublishedKeys
 
 PLEX_TV = "https://plex.tv"
 TokenSource: TypeAlias = Callable[[], str | Token | Awaitable[str | Token | None] | None]
 """Asked for a token before each request. If it has a method `refused(token)`, that is told when Plex refused one."""
 
-HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _FORBIDDEN_CHARACTERS = re.compile(r"[\r\n\0\ud800-\udfff]")
 _SET_BY_CONNECTION = "{name} is set by the connection itself and cannot be replaced"
 _RESERVED_HEADERS = {
@@ -152,6 +154,10 @@ class CallSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             cached = merge_headers(defaults, self.headers)
             vars(self)["made_headers"] = cached
         return cached
+
+
+class PublishedKeyCache(dict[str, "tuple[PublishedKeys, float]"]):
+    """The published keys of each issuer, and when they were fetched; shared by clients that share connections."""
 
 
 def merge_options(settings: CallSettings, options: Options) -> CallSettings:

@@ -9,8 +9,7 @@ import os
 import time
 from typing import TypeVar, cast
 
-from ticketstub.client.flows.request import Clock
-from ticketstub.client.flows.steps import Flow, RunBlocking, Send, Sleep, Step
+from ticketstub.client.flows.request import Clock, Flow, RunBlocking, Send, Sleep, Step
 from ticketstub.client.transports.base import AsyncTransport, Transport
 from ticketstub.errors import PlexError
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Generic, TypeVar
 
-from ticketstub.client.flows.request import PublishedKeyCache
+from ticketstub.client.config import PublishedKeyCache
 from ticketstub.device import Device
 
 T = TypeVar("T")

@@ -9,11 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from ticketstub.client.flows.pending import PendingPin, PendingState, load_pending_pin
+from ticketstub.client.flows.pin import PendingPin, PendingState, load_pending_pin
 from ticketstub.tracebacks import hide_locals
 
 if TYPE_CHECKING:
-    from ticketstub.client.flows.stored_session import StoredSession
+    from ticketstub.client.flows.session import StoredSession
     from ticketstub.client.plex import Plex
     from ticketstub.credentials import CredentialStore
     from ticketstub.crypto import DeviceKey

@@ -27,7 +27,7 @@ from ticketstub.client.config import (
     with_token,
 )
 from ticketstub.client.driver import run
-from ticketstub.client.flows.steps import run_blocking
+from ticketstub.client.flows.request import run_blocking
 from ticketstub.client.groups import (
     AuthenticationCalls,
     AuthKeyCalls,
@@ -46,9 +46,8 @@ from ticketstub.tokens import Secret, Token, to_secret
 from ticketstub.tracebacks import drop_internal_frames, hide_locals
 
 if TYPE_CHECKING:
-    from ticketstub.client.flows.browser import OpenBrowser
     from ticketstub.client.flows.check import TokenCheck
-    from ticketstub.client.flows.sign_in_options import AskCode, OnCode
+    from ticketstub.client.flows.sign_in import AskCode, OnCode, OpenBrowser
     from ticketstub.client.pending import PendingSignIn
     from ticketstub.credentials import CredentialStore, StoreKind
     from ticketstub.crypto import DeviceKey
@@ -262,9 +261,7 @@ class Plex(AccountClient):
             CredentialsError: the store of credentials cannot be read or written.
             ValueError: only one of `login` and `password` is given, or an address or a name is none; nothing was sent.
         """
-        from ticketstub.client.flows.browser import write_to_terminal
-        from ticketstub.client.flows.sign_in import sign_in
-        from ticketstub.client.flows.sign_in_options import SignInOptions, load_app_device
+        from ticketstub.client.flows.sign_in import SignInOptions, load_app_device, sign_in, write_to_terminal
 
         options = SignInOptions(
             login=login,

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from ticketstub.client.config import CallSettings, with_token
-from ticketstub.client.flows.request import Clock, FlowContext, PublishedKeyCache, send_call
-from ticketstub.client.flows.steps import Send, Sleep, Step
+from ticketstub.client.config import CallSettings, PublishedKeyCache, with_token
+from ticketstub.client.flows.request import Clock, FlowContext, Send, Sleep, Step, send_call
 from ticketstub.device import Device
 from ticketstub.errors import (
     PlexError,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.tables import every
-from ticketstub.client.flows.browser import open_browser
+from ticketstub.client.flows.sign_in import open_browser
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="shell scripts")
 URL = "http://127.0.0.1:8190/auth#?clientID=a%20b&code=k3v9"

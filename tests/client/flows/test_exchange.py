@@ -28,8 +28,7 @@ from tests.client.flows.stepping import (
 from tests.tables import every
 from ticketstub.client import driver
 from ticketstub.client.config import CallSettings, Retry, merge_options, with_token
-from ticketstub.client.flows.request import send_call
-from ticketstub.client.flows.steps import Send
+from ticketstub.client.flows.request import Send, send_call
 from ticketstub.errors import (
     MalformedReply,
     PlexError,

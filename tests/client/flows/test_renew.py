@@ -26,9 +26,8 @@ from tests.client.flows.walking import NOW, OPAQUE, RESET, SLOW, UNAUTHORIZED, U
 from tests.tables import every
 from ticketstub.client.config import CallSettings, Retry
 from ticketstub.client.flows.device_key import REFETCH_INTERVAL, register_key, request_jwt
-from ticketstub.client.flows.session import keep_alive, renew
-from ticketstub.client.flows.steps import RunBlocking, Send
-from ticketstub.client.flows.stored_session import StoredSession
+from ticketstub.client.flows.request import RunBlocking, Send
+from ticketstub.client.flows.session import StoredSession, keep_alive, renew
 from ticketstub.credentials import Credential, MemoryStore
 from ticketstub.errors import CredentialsError, MalformedReply, TimedOut, Unreachable
 from ticketstub.protocol.account import GetTokenDetails, Ping, SignOut

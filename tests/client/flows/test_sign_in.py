@@ -15,9 +15,8 @@ from tests.client.flows.jwts import KEY, WEEK, claims_of, exchanged, nonce, plex
 from tests.client.flows.stepping import HERE
 from tests.client.flows.walking import NOW, OPAQUE, RESET, UNAUTHORIZED, USER, Walker, error, ok
 from ticketstub.client.config import CallSettings, Retry
-from ticketstub.client.flows.pending import PendingState
-from ticketstub.client.flows.sign_in import sign_in
-from ticketstub.client.flows.sign_in_options import SignInOptions, load_app_device
+from ticketstub.client.flows.pin import PendingState
+from ticketstub.client.flows.sign_in import SignInOptions, load_app_device, sign_in
 from ticketstub.credentials import Credential, MemoryStore
 from ticketstub.device import Device
 from ticketstub.errors import CredentialsError, Denied, GaveUp, MalformedReply, PinExpired, SignInFailed, Unreachable

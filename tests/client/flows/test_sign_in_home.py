@@ -15,10 +15,8 @@ from tests.client.flows.stepping import HERE
 from tests.client.flows.walking import NOW, OPAQUE, RESET, UNAUTHORIZED, USER, Walker, error, ok
 from tests.tables import every
 from ticketstub.client.config import CallSettings, Retry
-from ticketstub.client.flows.home import get_media_server_token, switch_home_user
-from ticketstub.client.flows.servers import can_reach, list_resources
-from ticketstub.client.flows.session import sign_out
-from ticketstub.client.flows.stored_session import StoredSession
+from ticketstub.client.flows.home import can_reach, get_media_server_token, list_resources, switch_home_user
+from ticketstub.client.flows.session import StoredSession, sign_out
 from ticketstub.credentials import Credential, MemoryStore
 from ticketstub.errors import MalformedReply, SignInFailed, Unreachable
 from ticketstub.models import Account, HomeUser, Resource

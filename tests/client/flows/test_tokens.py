@@ -8,7 +8,7 @@ import pytest
 
 from tests.client.flows.stepping import ATTIC, HERE, PONG, TOKEN, TRANSIENT, Stepper, base, failed, refusal
 from ticketstub.client.config import CallSettings, merge_options, with_server, with_token
-from ticketstub.client.flows.steps import Invoke
+from ticketstub.client.flows.request import Invoke
 from ticketstub.errors import (
     CredentialsError,
 )

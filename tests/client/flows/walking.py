@@ -14,9 +14,16 @@ from typing import Any
 import pytest
 
 from tests.client.flows.stepping import DEVICE, HERE
-from ticketstub.client.config import CallSettings, with_token
-from ticketstub.client.flows.request import Clock, FlowContext, PublishedKeyCache
-from ticketstub.client.flows.steps import Invoke, RunBlocking, Send, Sleep, Step
+from ticketstub.client.config import CallSettings, PublishedKeyCache, with_token
+from ticketstub.client.flows.request import (
+    Clock,
+    FlowContext,
+    Invoke,
+    RunBlocking,
+    Send,
+    Sleep,
+    Step,
+)
 from ticketstub.errors import PlexError, TimedOut, Unreachable
 from ticketstub.messages import Request, Response
 from ticketstub.tokens import Token

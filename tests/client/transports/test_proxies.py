@@ -12,7 +12,7 @@ import pytest
 from tests.client.transports import hostile
 from tests.client.transports.conftest import CANARY, SHORT, Authority, Sender, assert_no_canary, request, unreached
 from tests.tables import every
-from ticketstub.client.transports.proxies import find_proxy
+from ticketstub.client.transports.dial import find_proxy
 from ticketstub.dns import ResolvedAddress
 from ticketstub.errors import MalformedReply, TimedOut, Unreachable
 from ticketstub.messages import Origin

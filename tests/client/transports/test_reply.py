@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.client.transports import hostile
 from tests.examples import examples
 from tests.tables import every
-from ticketstub.client.transports.reply import BadReply, SocketReader, SocketReply
+from ticketstub.client.transports.http1 import BadReply, SocketReader, SocketReply
 from ticketstub.messages import MAX_BODY_SIZE, Origin, Response, split_url
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n3;x\r\nefg\r\n0\r\n\r\n"

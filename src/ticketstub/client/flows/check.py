@@ -12,9 +12,7 @@ from typing import Literal
 import msgspec
 
 from ticketstub.client.config import with_token
-from ticketstub.client.flows.request import FlowContext
-from ticketstub.client.flows.steps import Flow
-from ticketstub.client.flows.stored_session import to_datetime
+from ticketstub.client.flows.request import Flow, FlowContext, to_datetime
 from ticketstub.errors import PlexError
 from ticketstub.models import Account, AuthorizedDevice
 from ticketstub.refusals import Forbidden, TokenExpired, TooManyFailures, Unauthorized

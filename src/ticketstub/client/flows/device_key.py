@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ticketstub.client.flows.request import Clock, FlowContext, send_call
-from ticketstub.client.flows.steps import Flow, run_blocking
+from ticketstub.client.flows.request import Clock, Flow, FlowContext, run_blocking, send_call
 from ticketstub.credentials.store import Credential
 from ticketstub.errors import MalformedReply, Unreachable
 from ticketstub.messages import Response

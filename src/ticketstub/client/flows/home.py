@@ -1,20 +1,22 @@
-"""Plex Home, and which token media servers get: switching users, and a token that the account's own servers take.
+"""Plex Home and access to media servers: switching users, listing resources, and a token that media servers accept.
 
-Rule: a JWT never goes to a media server, which would refuse it; switching to the user that one is already gives an
-opaque token in its place (observed).
+Rule: a JWT is never sent to a media server, which would refuse it. Switching to the current user returns an opaque
+token to use instead (observed).
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from contextlib import suppress
 
-from ticketstub.client.flows.request import FlowContext
-from ticketstub.client.flows.steps import Flow
-from ticketstub.client.flows.stored_session import get_stored_session
+import msgspec
+
+from ticketstub.client.flows.request import Flow, FlowContext
 from ticketstub.errors import MalformedReply, SignInFailed, sanitize_text
-from ticketstub.models import Account, HomeUser
-from ticketstub.refusals import Unauthorized
+from ticketstub.models import Account, HomeUser, Resource
+from ticketstub.protocol.call import Call
+from ticketstub.refusals import PasscodeRequired, Unauthorized
 from ticketstub.tokens import Secret, Token, to_secret
 
 
@@ -24,6 +26,7 @@ def get_media_server_token(passcode: str | Secret | None, context: FlowContext) 
     Raises:
         PasscodeRequired: the user is protected, and its passcode is missing or wrong.
     """
+    from ticketstub.client.flows.session import get_stored_session  # `list_resources` rarely needs it
     from ticketstub.protocol.account import GetTokenDetails
 
     session = get_stored_session(context.settings)
@@ -88,3 +91,37 @@ def find_home_user(users: Iterable[HomeUser], query: str | int) -> HomeUser:
             raise SignInFailed("several users of this Home are called so", hint="name one by its id or uuid")
     titles = ", ".join(sanitize_text(user.title) for user in candidates if user.title)
     raise SignInFailed("this Home has no user of that name", hint=f"it has {titles}" if titles else None)
+
+
+def list_resources(call: Call[tuple[Resource, ...]], context: FlowContext) -> Flow[tuple[Resource, ...]]:
+    """List the account's resources; a JWT in place of a server's token is replaced by a token that the server takes."""
+    resources = yield from context.call(call)
+    if not any(_has_jwt(resource) for resource in resources):
+        return resources
+    token: Token | None = None
+    with contextlib.suppress(PasscodeRequired):
+        token = yield from get_media_server_token(None, context)
+    return tuple(_with_token(resource, token) if _has_jwt(resource) else resource for resource in resources)
+
+
+def _has_jwt(resource: Resource) -> bool:
+    return resource.access_token is not None and resource.access_token.kind == "jwt"
+
+
+def _with_token(resource: Resource, token: Token | None) -> Resource:
+    changed = msgspec.structs.replace(resource, access_token=token)
+    vars(changed).update(vars(resource))  # what could not be read of it
+    return changed
+
+
+def can_reach(
+    account: Account, resources: Iterable[Resource], server: str, *, owned: bool | None, owner: int | None
+) -> bool:
+    """Tell whether one of the resources is that media server, and whose it is."""
+    return any(
+        resource.is_media_server
+        and server in (resource.client_identifier, resource.name)
+        and owned in (None, bool(resource.owned))
+        and owner in (None, account.id if resource.owned and resource.owner_id is None else resource.owner_id)
+        for resource in resources
+    )

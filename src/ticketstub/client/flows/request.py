@@ -1,23 +1,26 @@
-"""One call from end to end: who calls, its token, its request, its redirects, its tries, its reply.
+"""One call from end to end: its steps, token, request, redirects, retries and reply.
 
-Rule: everything that both façades must do alike is here. A flow reads no clock and throws no dice of its own; it is
-given them, so that tests step it by hand. Nothing is repeated that could do harm twice, no redirect
-takes credentials to another origin, and the call's time bounds tries and waits together.
+Rule: a flow is a generator. It yields steps (send, sleep, call the program, run blocking work), and a driver performs
+them and sends the results back; failures are thrown in. A flow does no I/O, imports no HTTP library, and gets its
+clocks and its randomness from the caller, so it is written once for both façades and stepped by hand in tests. A call
+that could do harm twice is never repeated, no redirect takes credentials to another origin, and one time limit covers
+all tries and the waits between them.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+from datetime import UTC, datetime
+from functools import partial
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 from urllib.parse import urljoin
 
 import msgspec
 
-from ticketstub.client.config import CallSettings, with_token
-from ticketstub.client.flows.steps import Flow, RefusedToken, RenewableTokenSource, Send, Sleep, call_token_source
+from ticketstub.client.config import CallSettings, PublishedKeyCache, TokenSource, with_token
 from ticketstub.device import Device
 from ticketstub.errors import (
     CredentialsError,
@@ -34,8 +37,80 @@ from ticketstub.refusals import Refusal, TokenExpired, Unauthorized
 from ticketstub.tokens import Token
 from ticketstub.tracebacks import clear_locals
 
-if TYPE_CHECKING:
-    from ticketstub.crypto import PublishedKeys
+T = TypeVar("T")
+
+
+class Send(NamedTuple):
+    """Send one request before the deadline."""
+
+    request: Request
+    deadline: float
+    connect_timeout: float
+
+
+class Sleep(NamedTuple):
+    """Wait this many seconds."""
+
+    seconds: float
+
+
+class Invoke(NamedTuple):
+    """Put a question to the program, or tell it something: call this, and await what it returns if that is to be."""
+
+    callback: Callable[[], object]
+
+
+class RunBlocking(NamedTuple):
+    """Do what blocks for a while: read or write a store, work with keys. The async driver does it in a thread.
+
+    Where the flow is given up meanwhile, the work goes on to its end and nobody hears of it.
+    """
+
+    work: Callable[[], object]
+
+
+Step: TypeAlias = Send | Sleep | Invoke | RunBlocking
+Flow: TypeAlias = Generator[Step, object, T]
+
+
+class RefusedToken(NamedTuple):
+    """A token that Plex refused, and how."""
+
+    token: Token | None
+    refusal: Unauthorized
+
+
+@runtime_checkable
+class RenewableTokenSource(Protocol):
+    """A token source that takes steps of its own to have a token: it loads, renews, stores."""
+
+    def __call__(self) -> Token | None:
+        """Return the token as it is now."""
+        ...
+
+    def get_token_flow(
+        self, settings: CallSettings, device: Device, deadline: float, refused_token: RefusedToken | None
+    ) -> Flow[Token | None]:
+        """Return the token for a call; after a refusal another one, or `None` if there is none."""
+        ...
+
+
+def call_token_source(source: TokenSource, refused_token: Token | None = None) -> Flow[Token | None]:
+    """Ask a token source for a token, or none; tell it first that Plex refused `refused_token`, if that is given."""
+    if refused_token is not None and (on_refused := getattr(source, "refused", None)):
+        yield Invoke(partial(on_refused, refused_token))
+    answer = yield Invoke(source)
+    if answer is None or isinstance(answer, Token):
+        return answer
+    if not isinstance(answer, str):
+        raise TypeError(f"a token source returns text, a Token or None, not {type(answer).__name__}")
+    return Token(answer)
+
+
+def run_blocking(work: Callable[[], T]) -> Flow[T]:
+    """Yield the work and take what it returns."""
+    return cast("T", (yield RunBlocking(work)))  # a driver answers Do with what the work returned
+
 
 V = TypeVar("V")
 
@@ -58,8 +133,12 @@ class Clock(NamedTuple):
     random: Callable[[], float]
 
 
-class PublishedKeyCache(dict[str, "tuple[PublishedKeys, float]"]):
-    """The keys of each issuer, and when they were fetched; shared by the clients that share connections."""
+def to_datetime(seconds: float | None) -> datetime | None:
+    """Write epoch seconds as a date; `None` where there is none."""
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 class FlowContext(NamedTuple):

@@ -1,29 +1,40 @@
-"""The whole sign-in: what is kept, if it still works; else renewed; else anew, by password or in the browser; and kept.
+"""The whole sign-in: options, the stored sign-in if it still works, else a new one by password or in the browser.
 
-Rule: a kept token is given up only if Plex itself says that it is over. A password is sent once for each answer of the
-user; a browser is opened once.
+Rule: a stored token is replaced only if Plex itself says that it is over. A password is sent once for each answer from
+the user, and a browser is opened once. A text-mode browser would take over the program's terminal, so it is not used;
+the browser that BROWSER names is. A browser command that does not return counts as opened.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import sys
+import time
+import webbrowser
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, TypeAlias, cast
+from uuid import uuid4
 
 import msgspec
 
-from ticketstub.client.flows.browser import open_browser
+from ticketstub.client.config import PLEX_TV
 from ticketstub.client.flows.device_key import generate_key, load_key, register_key, request_jwt, with_jwt
-from ticketstub.client.flows.pending import PendingState, TokenStatus
-from ticketstub.client.flows.pin import create_pin, wait_for_approval
-from ticketstub.client.flows.request import FlowContext
-from ticketstub.client.flows.session import create_session, refresh_account, resume_session, save_session
-from ticketstub.client.flows.sign_in_options import AskCode, SignInOptions
-from ticketstub.client.flows.steps import Flow, Invoke, run_blocking
-from ticketstub.client.flows.stored_session import StoredSession
-from ticketstub.credentials.default import default_store
-from ticketstub.credentials.store import Credential, CredentialStore, Entry
+from ticketstub.client.flows.pin import PendingState, create_pin, validate_forward_url, wait_for_approval
+from ticketstub.client.flows.request import Flow, FlowContext, Invoke, run_blocking
+from ticketstub.client.flows.session import (
+    StoredSession,
+    TokenStatus,
+    create_session,
+    refresh_account,
+    resume_session,
+    save_session,
+)
+from ticketstub.credentials.default import StoreKind, default_store
+from ticketstub.credentials.store import COMMAND_APP, DEFAULT_PROFILE, Credential, CredentialStore, Entry
+from ticketstub.device import Device, build_file_name
+from ticketstub.dns import run_with_deadline
 from ticketstub.errors import CredentialsError, PlexError, SignInFailed, sanitize_text
 from ticketstub.models import Account
 from ticketstub.refusals import VerificationCodeRequired, WrongVerificationCode
@@ -31,6 +42,109 @@ from ticketstub.tokens import Secret, Token
 
 if TYPE_CHECKING:
     from ticketstub.crypto import DeviceKey
+
+OnCode: TypeAlias = Callable[[PendingState], "object | Awaitable[object]"]
+"""Shows a begun sign-in to the user; what it returns is awaited if that can be, and not looked at."""
+
+AskCode: TypeAlias = Callable[[], "str | Secret | Awaitable[str | Secret | None] | None"]
+"""Asks the user for a verification code; empty or `None` means that there is none."""
+
+
+class SignInOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wanted of a sign-in.
+
+    `login`, `password`, `ask_code`, `remember_me`: how to sign in by password. `device_key`: whether to live on one.
+    `code`, `forward_url`, `on_code`, `open_browser`, `max_wait`: how a sign-in in the browser is shown, for how long.
+    `app`, `profile`, `credentials`, `storage`: for which program it is kept, under which name, and where.
+    `has_custom_device`: whether the program named its device itself. `identifier` makes a new client identifier.
+    `show_text` shows a text to whoever sits at the terminal, and says whether anybody does.
+
+    Raises:
+        ValueError: it does not fit together, or a name or address is none.
+    """
+
+    login: str | None = None
+    password: Secret | None = None
+    ask_code: AskCode | None = None
+    remember_me: bool = False
+    device_key: bool = False
+    code: bool = False
+    forward_url: str | None = None
+    on_code: OnCode | None = None
+    open_browser: bool | OpenBrowser = True
+    max_wait: float | None = None
+    app: str = COMMAND_APP
+    profile: str = DEFAULT_PROFILE
+    store: CredentialStore | None = None
+    storage: StoreKind = "auto"
+    has_custom_device: bool = False
+    make_identifier: Callable[[], str] = lambda: str(uuid4())
+    show_text: Callable[[str], bool] = lambda _text: False
+
+    def __post_init__(self) -> None:
+        if (self.login is None) is not (self.password is None):
+            raise ValueError("login and password go together: pass both, or neither")
+        validate_forward_url(self.forward_url)
+        Entry.create(PLEX_TV, self.profile, self.app)
+
+
+def load_app_device(app: str, profile: str = DEFAULT_PROFILE, directory: Path | None = None) -> Device:
+    """Return this installation's device for an app and a profile: `Device.load_or_use_temporary`. It reads a file.
+
+    Raises:
+        ValueError: the program's name is empty or has a control character.
+    """
+    device = Device.load_or_use_temporary(build_file_name(app, profile), directory=directory)
+    return msgspec.structs.replace(device, product=app)
+
+
+OpenBrowser: TypeAlias = Callable[[str], object]
+"""Opens an address; returns `False` where that is not possible."""
+
+_TERMINAL_BROWSERS = {"www-browser", "links", "links2", "elinks", "lynx", "w3m", "browsh"}
+_START_TIMEOUT = 3.0
+"""How many seconds a browser has to say that it cannot be opened (ours)."""
+
+
+def open_browser(opener: bool | OpenBrowser, url: str, timeout: float = _START_TIMEOUT) -> bool:
+    """Open an address and tell whether that worked.
+
+    Args:
+        opener: the function that does it; `True` for this computer's browser, `False` for not at all.
+        url: the address.
+        timeout: how many seconds this computer's browser has to say that it cannot be opened.
+    """
+    if opener is not True:
+        return opener is not False and opener(url) is not False
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return False
+    if type(browser) is webbrowser.GenericBrowser and PurePath(browser.name).stem in _TERMINAL_BROWSERS:
+        return False
+    try:  # some stay until their window is closed, and the library waits for them
+        return run_with_deadline(lambda: browser.open(url), time.monotonic() + timeout)
+    except TimeoutError:
+        return True
+    except (webbrowser.Error, OSError, ValueError):
+        return False
+
+
+def write_to_terminal(text: str) -> bool:
+    """Write to standard error if that is a terminal, and tell whether it is: for a person who has to act.
+
+    This is all that the library ever writes by itself, and `on_code` takes its place.
+    """
+    stream = sys.stderr
+    if stream is None or stream.closed or not stream.isatty():  # pyright: ignore[reportUnnecessaryComparison]  # it is None in a program without a console
+        return False
+    try:
+        stream.write(text)
+        stream.flush()
+    except (OSError, ValueError):
+        return False
+    return True
+
 
 _MAX_CODE_PROMPTS = 2
 _REASONS: dict[TokenStatus, str] = {

@@ -18,7 +18,13 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from ticketstub.client.transports.failures import (
+from ticketstub.client.transports.base import (
+    DEADLINE_GRACE,
+    MAX_WAIT,
+    METHODS_WITH_LENGTH,
+    AsyncSleepMixin,
+    append_to_body,
+    check_response_head,
     make_client_error,
     make_closed_early_error,
     make_cut_off_error,
@@ -26,18 +32,10 @@ from ticketstub.client.transports.failures import (
     make_timeout_error,
     make_tunnel_error,
     make_unreachable_error,
-)
-from ticketstub.client.transports.heads import (
-    DEADLINE_GRACE,
-    MAX_WAIT,
-    METHODS_WITH_LENGTH,
-    AsyncSleepMixin,
-    append_to_body,
-    check_response_head,
     prepare_request,
     read_fields,
 )
-from ticketstub.client.transports.proxies import FindProxy, find_proxy
+from ticketstub.client.transports.dial import FindProxy, find_proxy
 from ticketstub.dns import Resolver, alook_up, resolve_with_system
 from ticketstub.errors import PlexError
 from ticketstub.messages import Origin, Request, Response

@@ -12,9 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ticketstub.client.transports.base import AsyncTransport
-from ticketstub.client.transports.failures import make_client_error
-from ticketstub.client.transports.heads import prepare_request
+from ticketstub.client.transports.base import AsyncTransport, make_client_error, prepare_request
 from ticketstub.errors import MalformedReply, PlexError, Unreachable
 from ticketstub.messages import Request, Response
 

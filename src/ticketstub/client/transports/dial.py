@@ -1,74 +1,109 @@
-"""Makes connections: name look-up, TCP to one address after the other, the proxy's tunnel, TLS.
+"""Connections: finding the proxy, looking the name up, TCP to one address after the other, and TLS.
 
-Rule: one deadline bounds all of it, and each address gets its share of what is left, so that a dead first one does not
-eat everything. Nothing of the request is sent here, so every failure says `sent=False`.
+Rule: one deadline covers all of it, and each address gets a share of the remaining time, so that a dead first one does
+not use it up. No part of the request is sent here, so every failure says `sent=False`. This is the only reader of
+HTTPS_PROXY, ALL_PROXY and NO_PROXY, in upper or lower case, and it reads them for each connection. Only https goes
+through a proxy, in a tunnel that the proxy cannot read: plain http would show it the token. Loopback addresses never
+do. OpenSSL itself reads SSL_CERT_FILE and SSL_CERT_DIR.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
-from collections.abc import Sequence
-from http.client import HTTPException
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
+from typing import NamedTuple
+from urllib.parse import unquote
 
-from ticketstub.client.transports.failures import make_tunnel_error, make_unreachable_error
-from ticketstub.client.transports.proxies import FindProxy, ProxyConfig
-from ticketstub.client.transports.reply import SocketReader, SocketReply
-from ticketstub.dns import ResolvedAddress, Resolver, look_up
-from ticketstub.messages import Origin
+from ticketstub.client.transports.base import make_unreachable_error
+from ticketstub.dns import ResolvedAddress, Resolver, is_loopback, look_up
+from ticketstub.errors import Unreachable
+from ticketstub.messages import Origin, split_url
+from ticketstub.tokens import Secret
 
 
-class Connector:
-    """Connects to places.
+class ProxyConfig(NamedTuple):
+    """A proxy that makes tunnels: where it is, and the value of `Proxy-Authorization`, if it wants one."""
 
-    Args:
-        resolver: looks names up.
-        find_proxy: says which places are reached through a proxy.
-        ssl_context: checks certificates; `None` is made at the first https address, from the computer's authorities.
+    origin: Origin
+    authorization: Secret | None
+
+
+FindProxy = Callable[[Origin], ProxyConfig | None]
+"""Says through which proxy a place is reached; `None` means directly."""
+
+
+def find_proxy(origin: Origin, environ: Mapping[str, str] = os.environ) -> ProxyConfig | None:
+    """Say through which proxy the environment wants a place to be reached.
+
+    Raises:
+        Unreachable: a variable names a proxy that we cannot use (only http:// ones); nothing was sent.
     """
+    if origin.scheme != "https":
+        return None
+    url = _read_variable(environ, "https_proxy") or _read_variable(environ, "all_proxy")
+    exceptions = [entry.strip().lower() for entry in _read_variable(environ, "no_proxy").split(",") if entry.strip()]
+    if not url or is_loopback(origin.host) or any(_is_exempt(origin, entry) for entry in exceptions):
+        return None
+    return _parse_proxy(url)
 
-    def __init__(self, resolver: Resolver, find_proxy: FindProxy, ssl_context: ssl.SSLContext | None) -> None:
-        self._resolver = resolver
-        self._find_proxy = find_proxy
-        self._ssl_context = ssl_context
 
-    def connect(self, origin: Origin, deadline: float) -> socket.socket:
-        """Connect to a place, through its proxy and with TLS where that is to be.
+def _read_variable(environ: Mapping[str, str], name: str) -> str:
+    return (environ.get(name) or environ.get(name.upper()) or "").strip()
 
-        Raises:
-            Unreachable, TimedOut: with `sent=False`.
-        """
-        proxy = self._find_proxy(origin)
-        sock = self._connect_tcp(proxy.origin if proxy else origin, deadline)
-        try:
-            if proxy:
-                _open_tunnel(sock, proxy, origin, deadline)
-            return self._wrap_tls(sock, origin, deadline) if origin.scheme == "https" else sock
-        except OSError as error:
-            sock.close()
-            raise make_unreachable_error(origin, error, sent=False) from None
-        except BaseException:
-            sock.close()
-            raise
 
-    def _connect_tcp(self, origin: Origin, deadline: float) -> socket.socket:
-        try:
-            return _connect_first(look_up(origin.host, origin.port, self._resolver, deadline), deadline)
-        except OSError as error:
-            raise make_unreachable_error(origin, error, sent=False) from None
+def _parse_proxy(url: str) -> ProxyConfig:
+    scheme, separator, rest = url.partition("://")
+    credentials, _, authority = (rest if separator else url).rpartition("@")
+    try:
+        origin, _ = split_url(f"{scheme if separator else 'http'}://{authority}")
+        split_url(f"http://proxy/{credentials}")  # a proxy's address is the only one with a user name
+    except ValueError:
+        origin = None
+    if origin is None or origin.scheme != "http":
+        raise Unreachable(
+            "the proxy that the environment names cannot be used",
+            sent=False,
+            hint="HTTPS_PROXY or ALL_PROXY must be http://HOST:PORT; NO_PROXY makes exceptions",
+        )
+    if not credentials:
+        return ProxyConfig(origin, None)
+    user, _, password = credentials.partition(":")
+    encoded = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode("ascii")
+    return ProxyConfig(origin, Secret(f"Basic {encoded}"))
 
-    def _wrap_tls(self, sock: socket.socket, origin: Origin, deadline: float) -> ssl.SSLSocket:
-        if self._ssl_context is None:
-            self._ssl_context = create_default_ssl_context()
-        tls_socket = self._ssl_context.wrap_socket(sock, server_hostname=origin.host, do_handshake_on_connect=False)
-        try:
-            tls_socket.settimeout(_get_remaining(deadline))
-            tls_socket.do_handshake()
-        except BaseException:  # it has taken the socket over
-            tls_socket.close()
-            raise
-        return tls_socket
+
+def _is_exempt(origin: Origin, entry: str) -> bool:
+    """Whether an entry of NO_PROXY names a place: `*`, a name and all below, an address, a network; maybe a port."""
+    host, colon, port = entry.rpartition(":")
+    if colon and port.isdigit() and (host.startswith("[") or ":" not in host):
+        return int(port) == origin.port and _is_exempt(origin, host)
+    entry = entry.strip("[]").removeprefix("*").removeprefix(".")
+    return not entry or origin.host == entry or origin.host.endswith(f".{entry}") or _is_in_network(origin.host, entry)
+
+
+def _is_in_network(host: str, network: str) -> bool:
+    from ipaddress import ip_address, ip_network  # as above
+
+    try:
+        return ip_address(host) in ip_network(network, strict=False)
+    except ValueError:
+        return False
+
+
+def connect_tcp(origin: Origin, resolver: Resolver, deadline: float) -> socket.socket:
+    """Connect to a host and port.
+
+    Raises:
+        Unreachable, TimedOut: with `sent=False`.
+    """
+    try:
+        return _connect_first(look_up(origin.host, origin.port, resolver, deadline), deadline)
+    except OSError as error:
+        raise make_unreachable_error(origin, error, sent=False) from None
 
 
 def create_default_ssl_context() -> ssl.SSLContext:
@@ -79,7 +114,12 @@ def create_default_ssl_context() -> ssl.SSLContext:
     return context
 
 
-def _get_remaining(deadline: float) -> float:
+def get_remaining(deadline: float) -> float:
+    """Return the seconds that remain.
+
+    Raises:
+        TimeoutError: none do.
+    """
     if (left := deadline - monotonic()) <= 0:
         raise TimeoutError
     return left
@@ -90,7 +130,7 @@ def _connect_first(addresses: Sequence[ResolvedAddress], deadline: float) -> soc
     first_error: OSError | None = None
     for index, address in enumerate(addresses):
         try:
-            return _connect_address(address, _get_remaining(deadline) / (len(addresses) - index))
+            return _connect_address(address, get_remaining(deadline) / (len(addresses) - index))
         except OSError as error:
             first_error = first_error or error
     raise first_error or OSError("no address")
@@ -106,21 +146,3 @@ def _connect_address(address: ResolvedAddress, timeout: float) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-def _open_tunnel(sock: socket.socket, proxy: ProxyConfig, origin: Origin, deadline: float) -> None:
-    """Ask a proxy for a tunnel (RFC 9110, 9.3.6)."""
-    lines = [f"CONNECT {origin} HTTP/1.1", f"Host: {origin}"]
-    if proxy.authorization is not None:
-        lines.append(f"Proxy-Authorization: {proxy.authorization.reveal()}")
-    sock.settimeout(_get_remaining(deadline))
-    sock.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
-    reader = SocketReader(sock)
-    reader.deadline = deadline
-    reply = SocketReply(reader, "CONNECT")
-    try:
-        reply.begin()
-    except HTTPException:
-        raise make_tunnel_error(origin, proxy.origin, None) from None
-    if not 200 <= reply.status < 300 or reader.has_leftover:  # its answer may not go on behind its end
-        raise make_tunnel_error(origin, proxy.origin, reply.status if reply.status >= 300 else None)

@@ -14,19 +14,17 @@ from contextlib import aclosing, closing, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from ticketstub.client.transports.failures import (
-    make_client_error,
-    make_closed_early_error,
-    make_cut_off_error,
-    make_malformed_error,
-    make_timeout_error,
-)
-from ticketstub.client.transports.heads import (
+from ticketstub.client.transports.base import (
     DEADLINE_GRACE,
     AsyncSleepMixin,
     SleepMixin,
     append_to_body,
     check_response_head,
+    make_client_error,
+    make_closed_early_error,
+    make_cut_off_error,
+    make_malformed_error,
+    make_timeout_error,
     prepare_request,
     read_fields,
 )

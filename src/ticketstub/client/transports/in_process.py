@@ -14,17 +14,15 @@ from concurrent.futures import TimeoutError as Late
 from typing import Literal, cast
 from urllib.parse import unquote
 
-from ticketstub.client.transports.failures import (
-    make_closed_early_error,
-    make_cut_off_error,
-    make_malformed_error,
-    make_timeout_error,
-)
-from ticketstub.client.transports.heads import (
+from ticketstub.client.transports.base import (
     MAX_WAIT,
     METHODS_WITH_LENGTH,
     AsyncSleepMixin,
     SleepMixin,
+    make_closed_early_error,
+    make_cut_off_error,
+    make_malformed_error,
+    make_timeout_error,
     prepare_request,
     read_fields,
 )
