@@ -70,7 +70,7 @@ def _each(plex: Plex) -> float:
 
 def _unused() -> Row:
     program = (
-        "import pytest, time; start = time.perf_counter(); import ticketstub.pytest_plugin; "
+        "import pytest, time; start = time.perf_counter(); import ticketstub.testing.plugin; "
         "print((time.perf_counter() - start) * 1e3)"
     )
 

@@ -26,7 +26,7 @@ class Restless:
     """A transport that never sleeps: what waits for seconds is asked again at once."""
 
     def __init__(self, plex: LocalPlexController) -> None:
-        self._inner = InProcessTransport(plex.create_loopback())
+        self._inner = InProcessTransport(plex.create_in_process_app())
         self.slept: list[float] = []
 
     def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
@@ -88,7 +88,7 @@ async def test_async_sign_ins_survive_too(stage: LocalPlexController) -> None:
     """The async façade does as the sync one."""
     stage.reset()
     stage.chaos(0.05, seed=7, longest=0)
-    client = stage.async_client(signed_in=False, transport=AsyncRestless(stage.create_loopback()), device=DEVICE)
+    client = stage.async_client(signed_in=False, transport=AsyncRestless(stage.create_in_process_app()), device=DEVICE)
     for _ in range(50):
         begun = await client.begin_sign_in()
         stage.approve(begun)

@@ -39,6 +39,6 @@ def test_every_verb_of_the_control_api_is_in_the_page() -> None:
 def test_every_verb_of_the_fixture_is_in_the_page() -> None:
     """The table of verbs names all that a local Plex in hand has, but for what the text above it tells."""
     section = page("docs/testing/pytest.md").section("Verbs")
-    told = {"url", "media_server", "media_servers", "env", "now", "create_loopback"}
+    told = {"url", "media_server", "media_servers", "env", "now", "create_in_process_app"}
     names = {name for name in vars(LocalPlexController) if not name.startswith("_")} - told
     assert [] == sorted(name for name in names if f"`{name}" not in section)

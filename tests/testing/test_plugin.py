@@ -155,7 +155,7 @@ def test_a_failed_test_shows_what_came_in(suite: pytest.Pytester) -> None:
     )
     result = suite.runpytest()
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*what the local Plex was asked*", "GET /api/v2/user: 401"])
+    result.stdout.fnmatch_lines(["*requests to the local Plex*", "GET /api/v2/user: 401"])
 
 
 @pytest.mark.parametrize(
@@ -163,9 +163,9 @@ def test_a_failed_test_shows_what_came_in(suite: pytest.Pytester) -> None:
     [
         (
             '{"account": [{"username": "ana"}]}',
-            ["the world of the local Plex cannot be used:", "account*0*email*missing*"],
+            ["the world of the local Plex is invalid:", "account*0*email*missing*"],
         ),
-        ('"nowhere.toml"', ["the world of the local Plex cannot be used:", "nowhere.toml cannot be read*"]),
+        ('"nowhere.toml"', ["the world of the local Plex is invalid:", "nowhere.toml cannot be read*"]),
     ],
 )
 def test_a_faulty_world_is_said_in_a_sentence(suite: pytest.Pytester, world: str, said: list[str]) -> None:
@@ -211,8 +211,8 @@ def test_it_costs_nothing_where_it_is_not_used() -> None:
     program = (
         "import sys, pytest\n"
         "before = set(sys.modules)\n"
-        "import ticketstub.pytest_plugin\n"
+        "import ticketstub.testing.plugin\n"
         "print(sorted(set(sys.modules) - before))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "['ticketstub', 'ticketstub.pytest_plugin']" == done.stdout.strip()
+    assert "['ticketstub', 'ticketstub.testing', 'ticketstub.testing.plugin']" == done.stdout.strip()

@@ -1,18 +1,28 @@
-"""A running local Plex with the tester's hand on it, for the thread of a test.
+"""Start a local Plex for a test, and control it from the test's thread.
 
-Rule: its commands are `ControlCommands` (local_plex/control/commands.py): each hands its work to the local Plex's own
-event loop and waits for it. Clients made here send into the process itself, by the loopback transports.
+Rule: the local Plex runs in its own thread, on free loopback ports, with its database in memory. Commands
+(`ControlCommands` in local_plex/control/commands.py) may be called from any thread: each hands its work to the local
+Plex's event loop and waits for the result. Clients created here reach it in process, without sockets; other programs
+use HTTP at `url`.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Unpack
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, Unpack
 from urllib.parse import urlsplit
 
+import ticketstub.local_plex.http.server  # noqa: F401  # pyright: ignore[reportUnusedImport]  # it needs the rest of the extra
 from ticketstub.device import Device
 from ticketstub.local_plex.control.commands import AccountReference, ControlCommands
+from ticketstub.local_plex.control.controller import Controller
 from ticketstub.local_plex.control.recorder import RequestLog
+from ticketstub.local_plex.local_plex import LocalPlex
+from ticketstub.local_plex.settings import Settings
+from ticketstub.local_plex.world.schema import World
+from ticketstub.testing.programs import Interceptor, intercept_this_process
 from ticketstub.tokens import Secret, Token
 
 if TYPE_CHECKING:
@@ -20,23 +30,68 @@ if TYPE_CHECKING:
     from ticketstub.client.config import ClientOptions
     from ticketstub.client.plex import Plex
     from ticketstub.client.transports.in_process import InProcessApp, Reachability
-    from ticketstub.local_plex.control.controller import Controller
     from ticketstub.local_plex.http.listeners import RunningMediaServer
-    from ticketstub.local_plex.local_plex import LocalPlex
-    from ticketstub.testing.programs import Interceptor
 
 DEVICE = Device(client_identifier="ticketstub-testing", product="Ticketstub", device_name="A test")
-"""Whom clients made here say they are."""
+"""The device that clients created here identify as."""
+
+
+class LocalPlexOptions(TypedDict, total=False):
+    """How a local Plex is started, apart from its world.
+
+    db: `sqlite:///file.db` instead of memory. host, port: where plex.tv answers. clock: seconds since 1970.
+    settings: its limits.
+    """
+
+    db: str | None
+    host: str
+    port: int
+    clock: Callable[[], float]
+    settings: Settings
+
+
+@contextmanager
+def local_plex(
+    world: World | Mapping[str, object] | str | Path | None = None, **options: Unpack[LocalPlexOptions]
+) -> Generator[LocalPlexController, None, None]:
+    """Run a local Plex for as long as the `with` block lasts.
+
+    Args:
+        world: a `World`, a mapping as read from TOML, TOML text, or a file; by default the demonstration world.
+        options: see `LocalPlexOptions`.
+
+    Raises:
+        WorldError: the world is invalid.
+        ListenError, StoreError, InstanceKeysError: the local Plex cannot be started.
+    """
+    controller = Controller()
+    with (
+        LocalPlex(to_world(world), controller=controller, **options).run_in_thread() as plex,
+        Interceptor(plex) as interceptor,
+    ):
+        yield LocalPlexController(plex, controller, interceptor)
+
+
+def to_world(world: World | Mapping[str, object] | str | Path | None) -> World:
+    """Return the world that a `World`, a mapping, TOML text or a file describes; see `local_plex`."""
+    if world is None:
+        return World.demo()
+    if isinstance(world, World):
+        return world
+    if isinstance(world, Mapping):
+        return World.from_dict(world)
+    is_text = isinstance(world, str) and ("\n" in world or "[" in world)
+    return World.parse(str(world)) if is_text else World.load(world)
 
 
 class LocalPlexAccount:
-    """An account of a local Plex in hand.
+    """An account of a controlled local Plex.
 
     Attributes:
         id: its number.
         username: its user name.
         email: its e-mail address.
-        password: what signs it in, as far as it was given.
+        password: its password, if it was given when this object was made; else `None`.
     """
 
     def __init__(
@@ -49,26 +104,26 @@ class LocalPlexAccount:
         self.password = None if password is None else Secret(password)
 
     def create_token(self) -> Token:
-        """Make a new token of its own."""
+        """Create a new token of this account."""
         return self._plex.token_for(self.id)
 
     def get_code(self) -> str:
-        """Return its verification code of now."""
+        """Return its current verification code."""
         return self._plex.code_for(self.id)
 
     def client(self, **options: Unpack[ClientOptions]) -> Plex:
-        """Return a client signed in to it, without sockets."""
+        """Return a client that is signed in to this account; it uses no sockets."""
         return self._plex.client(self.id, **options)
 
     def __repr__(self) -> str:
-        return f"<AccountInHand {self.username}>"
+        return f"<LocalPlexAccount {self.username}>"
 
 
 class LocalPlexController(ControlCommands):
-    """A running local Plex and the tester's hand on it.
+    """A running local Plex, controlled by a test.
 
-    Its verbs raise `LookupError` for what does not exist, `TooLate` for what was decided already, and `ValueError` for
-    what cannot be.
+    Its commands raise `LookupError` for what does not exist, `TooLate` for what is already decided, and `ValueError`
+    for invalid values.
     """
 
     def __init__(self, plex: LocalPlex, controller: Controller, interceptor: Interceptor) -> None:
@@ -78,7 +133,7 @@ class LocalPlexController(ControlCommands):
 
     @property
     def url(self) -> str:
-        """plex.tv's address."""
+        """The address of plex.tv."""
         return self._plex.url
 
     @property
@@ -87,41 +142,42 @@ class LocalPlexController(ControlCommands):
         return self._plex.media_servers
 
     def media_server(self, name: str) -> RunningMediaServer:
-        """Return a media server by its name or machine identifier; its `url` is where it answers."""
+        """Return a media server by its name or machine identifier; its `url` is its address."""
         return self._plex.media_server(name)
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment variables by which a program in any language finds it in Plex's place.
+        """The environment variables that direct a program in any language to this local Plex.
 
-        Use it as `{**os.environ, **local_plex.env}`. They name a proxy, which is started with their first use, and an
-        authority. Other hosts are refused, this machine excepted. Who asks plex.tv by its name is told of media servers
-        by theirs below plex.direct, as by Plex itself.
+        Use them as `{**os.environ, **local_plex.env}`. They name a proxy, which starts when this is first read, and a
+        certificate authority. The proxy refuses all other hosts except this machine. Programs that ask `plex.tv` by
+        name get the media servers' plex.direct names, as from Plex itself.
         """
         found = self._interceptor.get_variables()
         self.controller.instance.plex_direct_for_proxied = True
         return found
 
     def intercept(self) -> AbstractContextManager[None]:
-        """Lead this process's own HTTP libraries to this local Plex, for as long as the `with` lasts.
+        """Direct this process's own HTTP libraries to this local Plex for as long as the `with` block lasts.
 
-        Within it, `https://plex.tv` and the media servers' names below plex.direct lead here, for libraries that take
+        Inside the block, `https://plex.tv` and the media servers' plex.direct names lead here, for libraries that read
         proxies from the environment: requests (and so python-plexapi), urllib, httpx, aiohttp with `trust_env=True`,
-        and `Plex` itself. An httpx client is to be made within it. Other hosts are refused, this machine excepted. It
-        sets the environment variables of `env`, for all threads, and puts back what was there.
+        and `Plex` itself. Create httpx clients inside the block. All other hosts except this machine are refused. It
+        sets the environment variables of `env` for all threads, and restores them afterwards.
         """
-        from ticketstub.testing.programs import intercept_this_process  # loaded only to be used
-
         return intercept_this_process(self.env)
 
     @property
     def requests(self) -> RequestLog:
-        """What came in, oldest first, secrets masked: `requests[-1].status`, `requests.of("POST /api/v2/pins")`."""
+        """The received requests, oldest first, with secrets masked.
+
+        For example `requests[-1].status`, or `requests.of("POST /api/v2/pins")`.
+        """
         return self.controller.requests
 
     @property
     def now(self) -> int:
-        """What its clock shows, in seconds since 1970."""
+        """Its clock, in seconds since 1970."""
         return self.controller.instance.now()
 
     def add_account(
@@ -137,23 +193,23 @@ class LocalPlexController(ControlCommands):
 
         Args:
             username: its user name.
-            email: its address; by default one is made of the user name.
-            password: what signs it in; by default nothing does.
-            verification_secret: base 32: sign-in then needs a code.
-            fields: what else `[[account]]` of a world file may have.
+            email: its e-mail address; by default one is made from the user name.
+            password: its password; without one, it cannot sign in by password.
+            verification_secret: in base 32; signing in then needs a verification code.
+            fields: other keys of `[[account]]` in a world file.
 
         Raises:
-            WorldError: the description is faulty.
+            WorldError: the description is invalid.
         """
         account = self._add_account(username, email, password, verification_secret, **fields)
         return LocalPlexAccount(self, account.id, account.username, account.email, password)
 
     def account(self, name: str | int | None = None, *, password: str | None = None) -> LocalPlexAccount:
-        """Return an account, made if there is none of that name.
+        """Return an account; add it if it does not exist.
 
         Args:
             name: user name, e-mail address or id; by default the world's first account.
-            password: what signs it in from now on.
+            password: its new password.
         """
         try:
             row = self.controller.run(self._find_account(name))
@@ -175,14 +231,14 @@ class LocalPlexController(ControlCommands):
         """Return a client that reaches this local Plex without sockets.
 
         Args:
-            account: who is signed in; by default the world's first account.
-            signed_in: whether anybody is.
-            options: as the constructor's arguments of these names; `transport` in place of ours.
+            account: the account to sign in; by default the world's first one.
+            signed_in: whether the client has a token.
+            options: arguments of the constructor; a `transport` replaces the in-process one.
         """
-        from ticketstub.client.plex import Plex  # a server alone needs no client
+        from ticketstub.client.plex import Plex  # the server alone needs no client
         from ticketstub.client.transports.in_process import InProcessTransport  # likewise
 
-        merged = self._merge_defaults(options, InProcessTransport(self.create_loopback()))
+        merged = self._merge_defaults(options, InProcessTransport(self.create_in_process_app()))
         return Plex(token=self.token_for(account) if signed_in else None, **merged)
 
     def async_client(
@@ -192,19 +248,19 @@ class LocalPlexController(ControlCommands):
         signed_in: bool = True,
         **options: Unpack[ClientOptions],
     ) -> AsyncPlex:
-        """As `client`, for `AsyncPlex`."""
+        """Return an `AsyncPlex`; see `client`."""
         from ticketstub.client.async_plex import AsyncPlex  # as above
         from ticketstub.client.transports.in_process import AsyncInProcessTransport  # likewise
 
-        merged = self._merge_defaults(options, AsyncInProcessTransport(self.create_loopback()))
+        merged = self._merge_defaults(options, AsyncInProcessTransport(self.create_in_process_app()))
         return AsyncPlex(token=self.token_for(account) if signed_in else None, **merged)
 
     def _merge_defaults(self, options: ClientOptions, transport: object) -> ClientOptions:
         defaults: ClientOptions = {"device": DEVICE, "plex_tv": self.url, "transport": transport}
         return {**defaults, **options}
 
-    def create_loopback(self) -> InProcessApp:
-        """Return what the transports without sockets send into."""
+    def create_in_process_app(self) -> InProcessApp:
+        """Return the application that the in-process transports send requests to."""
         from ticketstub.client.transports.in_process import InProcessApp  # likewise
         from ticketstub.local_plex.http.response import LOCAL_PLEX_HEADER  # likewise
 
@@ -220,4 +276,4 @@ class LocalPlexController(ControlCommands):
         return self.controller.ports.get_state(port)
 
     def __repr__(self) -> str:
-        return f"<PlexInHand {self.url}>"
+        return f"<LocalPlexController {self.url}>"

@@ -1,7 +1,7 @@
-"""Leads the programs of a test, in whatever language, to its local Plex: by a proxy, once that is wanted.
+"""Direct the programs that a test starts, in any language, to its local Plex, by a proxy that starts on first use.
 
-Rule: a test that starts no program pays nothing. What it starts reaches nothing but its local Plex and this machine;
-files are in a temporary folder of their own, which goes away with the local Plex, also where the tests were killed.
+Rule: a test that starts no program pays nothing. The programs reach only their local Plex and this machine. The files
+are in a temporary folder that is removed with the local Plex, even when the tests are killed.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ticketstub.local_plex.local_plex import LocalPlex
 
 
 class Interceptor(contextlib.ExitStack):
-    """Leads to one running local Plex. Entering it starts nothing; leaving it ends all that was started.
+    """Intercepts traffic for one running local Plex. Entering it starts nothing; leaving it stops what it started.
 
     Args:
-        plex: that one.
+        plex: the running local Plex.
     """
 
     def __init__(self, plex: LocalPlex) -> None:
@@ -32,17 +32,17 @@ class Interceptor(contextlib.ExitStack):
         self.callback(self._mark_closed)
 
     def get_variables(self) -> dict[str, str]:
-        """Return the variables of a program's environment; the first time, start what they lead to.
+        """Return the environment variables for a program. The first call starts the proxy.
 
         Raises:
-            RuntimeError: the local Plex has ended.
+            RuntimeError: the local Plex has stopped.
         """
-        from ticketstub.local_plex.intercept.interception import intercept_traffic  # loaded only to be run
+        from ticketstub.local_plex.intercept.interception import intercept_traffic  # loaded only when used
         from ticketstub.local_plex.intercept.variables import ProgramSettings, build_variables  # likewise
 
         with self._lock:
             if self._closed:
-                raise RuntimeError("the local Plex has ended")
+                raise RuntimeError("the local Plex has stopped")
             if self._variables is None:
                 endpoint = self.enter_context(intercept_traffic(self._plex, {}, offline=True))
                 self._variables = build_variables(ProgramSettings(*endpoint, self._plex.url), {})
@@ -54,24 +54,23 @@ class Interceptor(contextlib.ExitStack):
 
 @contextlib.contextmanager
 def intercept_this_process(variables: Mapping[str, str]) -> Generator[None, None, None]:
-    """Lead what runs in this process for as long as the `with` lasts, and put everything back afterwards.
+    """Direct this process for as long as the `with` block lasts, and restore everything afterwards.
 
-    Two libraries do not read the variables each time: urllib keeps the opener of its first `urlopen`, and aiohttp the
-    certificates of its import. Both are replaced here, if they are loaded.
+    Two libraries do not read the variables each time: urllib keeps the opener of its first `urlopen`, and aiohttp keeps
+    the certificates that it loaded on import. Both are replaced here, if they are loaded.
 
     Args:
-        variables: of the environment, as for a program.
+        variables: the environment variables, as for a program.
     """
-    from unittest import mock  # it loads much
+    from unittest import mock  # slow to import
 
     before = {name: os.environ.get(name) for name in variables}
     with contextlib.ExitStack() as stack:
         stack.callback(_update_environ, before)
         _update_environ(variables)
         if urllib_request := sys.modules.get("urllib.request"):
-            stack.enter_context(
-                mock.patch.object(urllib_request, "_opener", None)
-            )  # one made in the `with` goes by our proxy
+            # An opener that is made inside the block uses the proxy.
+            stack.enter_context(mock.patch.object(urllib_request, "_opener", None))
         if connector := sys.modules.get("aiohttp.connector"):
             context = ssl.create_default_context(cafile=variables["SSL_CERT_FILE"])
             stack.enter_context(mock.patch.object(connector, "_SSL_CONTEXT_VERIFIED", context, create=True))
