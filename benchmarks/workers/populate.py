@@ -20,7 +20,7 @@ async def main() -> None:
     keys = InstanceKeys.load_or_create(database)
     store = SqliteStore(f"sqlite:///{database}")
     now = int(time.time())
-    await seed(store, World.demo(), keys, PasswordChecker(), now)
+    await seed(store, World.demo(), keys, PasswordChecker().hash_or_remember, now)
     texts = (keys.generate_token() for _ in range(count))
     tom = await store.find_account_by_login("tom")
     assert tom is not None

@@ -13,7 +13,10 @@ from contextlib import suppress
 from contextvars import copy_context
 from threading import Event, Thread
 from time import monotonic
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
 
 T = TypeVar("T")
 
@@ -102,16 +105,21 @@ def _parse_ip(host: str, port: int) -> ResolvedAddress | None:
 
 def is_loopback(host: str) -> bool:
     """Tell whether a host, by its name or in digits, is this machine itself."""
-    from ipaddress import ip_address  # few need it
-
     if host == "localhost" or host.endswith(".localhost"):
         return True
+    address = parse_ip(host)
+    return address is not None and address.is_loopback
+
+
+def parse_ip(text: str) -> IPv4Address | IPv6Address | None:
+    """Parse an IP address, without its zone; an IPv4-mapped one as IPv4. Return `None` for anything else."""
+    from ipaddress import IPv6Address, ip_address  # few need it
+
     try:
-        address = ip_address(host)
+        address = ip_address(text.partition("%")[0])
     except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)  # ::ffff:127.0.0.1
-    return (mapped or address).is_loopback
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def _require_addresses(addresses: Sequence[ResolvedAddress]) -> Sequence[ResolvedAddress]:

@@ -14,9 +14,8 @@ from argon2 import PasswordHasher
 from tests.tables import every
 from ticketstub import Device, DeviceKey, MemoryStore, NotFound, PendingSignIn, Plex, Refusal, Token, check
 from ticketstub.local_plex.settings import Settings
-from ticketstub.local_plex.world.quirks import Quirks
 from ticketstub.local_plex.world.reading import get_fields
-from ticketstub.local_plex.world.schema import World
+from ticketstub.local_plex.world.schema import Quirks, World
 from ticketstub.testing import LocalPlexController, local_plex
 
 ATTIC = "9b1f0c7de2a84536f1c0aa57be93d2440e6671f8"

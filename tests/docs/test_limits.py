@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ticketstub.local_plex.domain.limits import ATTEMPT_LIMITS, AttemptKind
+from ticketstub.local_plex.storage.attempts import ATTEMPT_LIMITS, AttemptKind
 
 PAGE = Path(__file__).parents[2] / "docs" / "limits.md"
 KINDS: dict[str, AttemptKind] = {

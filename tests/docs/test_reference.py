@@ -21,9 +21,9 @@ from ticketstub.cli.failures import EXIT_CODES
 from ticketstub.client.config import Options, Retry
 from ticketstub.device import DEVICE_HEADERS
 from ticketstub.errors import PlexError
-from ticketstub.local_plex.world.quirks import Quirks
 from ticketstub.local_plex.world.reading import WorldTable, get_fields
 from ticketstub.local_plex.world.schema import (
+    Quirks,
     World,
     WorldAccount,
     WorldAddress,

@@ -28,9 +28,9 @@ from tests.faults.serving import (
 )
 from tests.local_plex.asking import Clock
 from tests.local_plex.whole import HASH, PASSWORD
-from ticketstub.local_plex.domain.verification_codes import generate_code
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.world.schema import World
+from ticketstub.local_plex.world.verification_codes import generate_code
 from ticketstub.tokens import Secret
 
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"

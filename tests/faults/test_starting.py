@@ -23,7 +23,7 @@ from tests.faults.serving import HANG, ROUNDS, assert_consistent, begin, end, fi
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.storage import sqlite_file
 from ticketstub.local_plex.storage.seal import InstanceKeys
-from ticketstub.local_plex.storage.sqlite_lock import DatabaseInUse
+from ticketstub.local_plex.storage.sqlite_file import DatabaseInUse
 from ticketstub.local_plex.world.schema import World
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 from tests.local_plex.asking import ATTIC, MIRA, TOM, ask, get
 from tests.local_plex.conftest import Start
 from tests.local_plex.small import rows, small
-from ticketstub.local_plex.domain.addresses import derive_plex_direct_id
+from ticketstub.local_plex.domain.media_servers import derive_plex_direct_id
 from ticketstub.local_plex.world.schema import World, WorldAddress, WorldError
 from ticketstub.testing import local_plex
 

@@ -19,7 +19,7 @@ from tests.local_plex.family import TOMS, call, family, switch
 from tests.local_plex.pin_asking import link
 from tests.local_plex.test_auth_keys import CLIENT, Key, exchange, post
 from tests.local_plex.whole import FORM, Whole
-from ticketstub.local_plex.domain import lock_outs
+from ticketstub.local_plex.domain import sign_ins
 from ticketstub.local_plex.domain.instance import Instance
 from ticketstub.local_plex.storage.base import NewSignIn, StoreUnavailable
 from ticketstub.local_plex.world.schema import World
@@ -298,7 +298,7 @@ def test_whatever_gives_out_a_token_asks_first(clock: Clock) -> None:
     with Whole(people, clock=clock) as plex:
 
         def check(account_id: int) -> None:
-            plex.run(lock_outs.check_not_locked(plex.instance, account_id))
+            plex.run(sign_ins.check_not_locked(plex.instance, account_id))
 
         check(10500123)
         for _ in range(10):

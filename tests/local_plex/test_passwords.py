@@ -11,14 +11,9 @@ import pytest
 from argon2 import PasswordHasher, Type
 
 from tests.tables import every
-from ticketstub.local_plex.domain.passwords import (
-    MAX_PASSWORD_BYTES,
-    KeyedLock,
-    Overloaded,
-    PasswordChecker,
-    find_hash_fault,
-)
-from ticketstub.local_plex.domain.verification_codes import find_matching_step
+from ticketstub.local_plex.domain.passwords import KeyedLock, Overloaded, PasswordChecker
+from ticketstub.local_plex.world.values import MAX_PASSWORD_BYTES, find_hash_fault
+from ticketstub.local_plex.world.verification_codes import find_matching_step
 from ticketstub.tokens import Secret
 
 pytestmark = pytest.mark.usefixtures("costly_hashes")

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.local_plex.asking import Clock
-from ticketstub.local_plex.domain.limits import RateLimiter, RateLimits
-from ticketstub.local_plex.settings import Settings
+from ticketstub.local_plex.settings import RateLimiter, RateLimits, Settings
 from ticketstub.refusals import RateLimited
 
 

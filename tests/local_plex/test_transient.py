@@ -6,7 +6,7 @@ import pytest
 
 from tests.local_plex.asking import MIRA, PASSWORDS, START, TOM_ON_ATTIC, Clock, get, sign_in, transient
 from tests.local_plex.conftest import Start
-from ticketstub.local_plex.domain.transient_tokens import TransientTokens
+from ticketstub.local_plex.domain.media_servers import TransientTokens
 from ticketstub.local_plex.settings import Settings
 from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.refusals import ServerError

@@ -6,7 +6,7 @@ import pytest
 
 from tests.local_plex.asking import START, code_at, sign_in
 from tests.local_plex.conftest import Start
-from ticketstub.local_plex.domain import verification_codes
+from ticketstub.local_plex.world import verification_codes
 from ticketstub.local_plex.world.schema import World
 from ticketstub.tokens import Secret
 

@@ -10,8 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.tables import every
-from ticketstub.local_plex.world.quirks import Quirks
-from ticketstub.local_plex.world.schema import World, WorldAccount, WorldConnection, WorldError, WorldMediaServer
+from ticketstub.local_plex.world.schema import (
+    Quirks,
+    World,
+    WorldAccount,
+    WorldConnection,
+    WorldError,
+    WorldMediaServer,
+)
 from ticketstub.tokens import Secret, Token
 
 MIRA = {"username": "mira_quill", "email": "mira@example.test"}

@@ -18,12 +18,11 @@ from argon2 import PasswordHasher
 from tests.local_plex.asking import Answered, Clock
 from ticketstub.local_plex.api.media_server import MediaServerSite
 from ticketstub.local_plex.api.plex_tv import PlexTv
-from ticketstub.local_plex.domain.addresses import build_addresses
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.domain.limits import RateLimits
+from ticketstub.local_plex.domain.media_servers import build_addresses
 from ticketstub.local_plex.domain.passwords import PasswordChecker
 from ticketstub.local_plex.http.application import App, OnAnswer
-from ticketstub.local_plex.settings import Settings
+from ticketstub.local_plex.settings import RateLimits, Settings
 from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.storage.seed import seed
 from ticketstub.local_plex.storage.sqlite import SqliteStore
@@ -196,7 +195,7 @@ class Whole:
         if self._change is not None:
             self._change(self.instance)
         now = self.instance.now()
-        await seed(store, self._world, self._keys, passwords, now)
+        await seed(store, self._world, self._keys, passwords.hash_or_remember, now)
         await self.instance.signing_keys.rotate_if_old(now)
         await self._assemble()
 

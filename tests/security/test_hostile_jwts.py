@@ -17,7 +17,7 @@ from tests.crypto.hostile import Hostile, hostile_device_claims, hostile_plex_cl
 from tests.local_plex.asking import ATTIC, Answered, Clock, ask, get, world
 from tests.local_plex.test_auth_keys import CLIENT, Key, claims, exchange, nonce, post, registered, unpacked
 from ticketstub.crypto import SigningKey
-from ticketstub.local_plex.domain.signing import SIGNING_PURPOSE
+from ticketstub.local_plex.domain.instance import SIGNING_PURPOSE
 from ticketstub.local_plex.settings import Settings
 from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.storage.sqlite import SqliteStore

@@ -22,7 +22,7 @@ from tests.local_plex.family import IDS, TOKENS
 from tests.local_plex.whole import FORM, PASSWORD, Change, Whole
 from tests.security.stage import PHONE, device_jwt, household, with_key
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.domain.limits import AttemptKind
+from ticketstub.local_plex.storage.attempts import AttemptKind
 from ticketstub.local_plex.storage.base import NewSignIn
 from ticketstub.local_plex.storage.database import Transaction
 from ticketstub.local_plex.storage.media_servers import ClaimRepository

@@ -16,10 +16,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ticketstub.local_plex.domain.addresses import build_addresses, derive_plex_direct_id, list_certificate_names
-from ticketstub.local_plex.domain.limits import RateLimits
+from ticketstub.local_plex.domain.media_servers import build_addresses, derive_plex_direct_id, list_certificate_names
 from ticketstub.local_plex.http.listeners import Listeners, TlsConfig
-from ticketstub.local_plex.settings import OPENAPI_PATH, Settings
+from ticketstub.local_plex.settings import OPENAPI_PATH, RateLimits, Settings
 from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.world.schema import World
 
@@ -137,7 +136,7 @@ class LocalPlex(Listeners):
         with contextlib.ExitStack() as stack:
             listeners = self.bind_plex_tv(stack)
             if path is not None:
-                from ticketstub.local_plex.storage.sqlite_lock import lock_database  # loaded only to be run
+                from ticketstub.local_plex.storage.sqlite_file import lock_database  # loaded only to be run
 
                 stack.enter_context(lock_database(path))
             if path is not None and self._reset:
@@ -175,7 +174,7 @@ class LocalPlex(Listeners):
             store = SqliteStore(f"sqlite:///{draft}", instance=keys.id)
             with contextlib.closing(PasswordChecker()) as passwords:
                 try:
-                    await seed(store, self.world, keys, passwords, int(self._clock()))
+                    await seed(store, self.world, keys, passwords.hash_or_remember, int(self._clock()))
                     self._bind_media_servers(await store.list_media_servers(), listeners, stack)
                 finally:
                     await store.close()
@@ -211,7 +210,7 @@ class LocalPlex(Listeners):
         instance = Instance(store, keys, passwords, self._clock, self.world.answers, {}, rates)
         instance.plex_direct = self._plex_direct
         try:
-            await seed(store, self.world, keys, passwords, instance.now())
+            await seed(store, self.world, keys, passwords.hash_or_remember, instance.now())
             await instance.signing_keys.rotate_if_old(instance.now())
             if self._overview is not None:
                 instance.overview = self._overview

@@ -6,7 +6,14 @@ the world (`[answers]`), not here.
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable, Hashable
+from typing import Literal
+
 import msgspec
+
+from ticketstub.refusals import RateLimited
 
 OPENAPI_PATH = "/ticketstub/openapi.json"
 """The path at which every port serves its OpenAPI document."""
@@ -50,3 +57,69 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     polls_per_second: float = 5.0
     switches_per_second: int = 10
     nonces_per_minute: int = 10
+
+
+RateKind = Literal["poll", "switch", "nonce"]
+"""Whose pace is limited: polls of a PIN, an account's switches to Home users, a client's nonces."""
+
+
+MAX_SUBJECTS = 20_000
+"""How many who ask one rate remembers: more than PINs can live."""
+
+
+class RateLimiter:
+    """One rate, kept for each subject: so many at once, and one more each so many seconds.
+
+    Args:
+        burst: how many at once.
+        seconds_each: the time until there is room for one more.
+        max_subjects: how many subjects are remembered; beyond, who asked longest ago starts anew.
+    """
+
+    def __init__(self, burst: int, seconds_each: float, max_subjects: int = MAX_SUBJECTS) -> None:
+        self._burst = burst
+        self._seconds_each = seconds_each
+        self._max_subjects = max_subjects
+        self._empty_at: dict[Hashable, float] = {}
+
+    def acquire(self, subject: Hashable, now: float) -> float | None:
+        """Count one for a subject: `None` where it is allowed, else the seconds to wait; then nothing is counted."""
+        seconds_each, capacity = self._seconds_each, self._burst * self._seconds_each
+        # What was asked lies in the bucket until then; a clock that was set back never makes it more than full.
+        empty_at = min(max(self._empty_at.pop(subject, now), now), now + capacity)
+        wait = empty_at + seconds_each - now - capacity
+        allowed = wait <= seconds_each * 1e-6
+        self._empty_at[subject] = empty_at + seconds_each if allowed else empty_at
+        if len(self._empty_at) > self._max_subjects:
+            del self._empty_at[next(iter(self._empty_at))]
+        return None if allowed else wait
+
+
+class RateLimits:
+    """The rates of one local Plex.
+
+    Args:
+        settings: the numbers.
+        clock: seconds that only rise.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self.settings = settings
+        self._clock = clock
+        self._limiters: dict[RateKind, RateLimiter] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything that was counted."""
+        settings = self.settings
+        self._limiters = {
+            "poll": RateLimiter(settings.poll_burst, 1 / settings.polls_per_second),
+            "switch": RateLimiter(settings.switches_per_second, 1 / settings.switches_per_second),
+            "nonce": RateLimiter(settings.nonces_per_minute, 60 / settings.nonces_per_minute),
+        }
+
+    def count(self, kind: RateKind, subject: Hashable) -> None:
+        """Count one for whoever asks; raises `RateLimited` (429, code 1003) where it is too many."""
+        wait = self._limiters[kind].acquire(subject, self._clock())
+        if wait is not None:
+            raise RateLimited(retry_after=math.ceil(wait))

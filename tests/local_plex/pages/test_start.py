@@ -174,7 +174,7 @@ def test_accounts_made_later_have_no_button(opened: Open) -> None:
         {"account": [{"username": "cleo", "email": "cleo@example.test", "password": "cleo-secret"}]}
     )
     instance = plex.instance
-    plex.run(seed(instance.store, later, instance.keys, instance.passwords, instance.now()))
+    plex.run(seed(instance.store, later, instance.keys, instance.passwords.hash_or_remember, instance.now()))
     page = start_page(plex)
     assert "Accounts (4)" in page.text
     assert "cleo@example.test" in page.text

@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from ticketstub.local_plex.domain.limits import ATTEMPT_LIMITS
+from ticketstub.local_plex.storage.attempts import ATTEMPT_LIMITS
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 
 NOW = 1_795_000_000

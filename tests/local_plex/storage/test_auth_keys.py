@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.local_plex.storage.test_conformance import MIRA, NOW, TOM, WORLD
-from ticketstub.local_plex.domain.signing import JWT_SECONDS, SigningKeySet
+from ticketstub.local_plex.domain.instance import JWT_SECONDS, SigningKeySet
 from ticketstub.local_plex.storage.base import DeviceRow, NewSignIn
 from ticketstub.local_plex.storage.device_keys import SigningKeyRow
 from ticketstub.local_plex.storage.pins import PinRow
@@ -22,7 +22,7 @@ CLIENT = "demo-client-7c1f"
 @pytest.fixture(name="store", params=["memory", "file"])
 async def _store(request, tmp_path, keys, passwords):
     store = SqliteStore(None if request.param == "memory" else f"sqlite:///{tmp_path / 'plex.db'}")
-    await seed(store, WORLD, keys, passwords, NOW)
+    await seed(store, WORLD, keys, passwords.hash_or_remember, NOW)
     yield store
     await store.close()
 
@@ -86,7 +86,7 @@ async def test_one_of_64_spends_a_nonce(store):
 async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords):
     """The race above has power: a store that looks first and deletes later lets several win."""
     store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
-    await seed(store, WORLD, keys, passwords, NOW)
+    await seed(store, WORLD, keys, passwords.hash_or_remember, NOW)
     assert await store.auth_keys.register(**new_key())
 
     async def naive(**grant: Any) -> bool:

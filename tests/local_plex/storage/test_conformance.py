@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tables import every
-from ticketstub.local_plex.storage.base import DeviceRow, NewSignIn, StoreConflict, StoreUnavailable, normalize_login
+from ticketstub.local_plex.storage.base import DeviceRow, NewSignIn, StoreConflict, StoreUnavailable
 from ticketstub.local_plex.storage.seal import VERIFICATION_PURPOSE, InstanceKeys
 from ticketstub.local_plex.storage.seed import seed
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.local_plex.world.schema import World
+from ticketstub.local_plex.world.values import normalize_login
 from ticketstub.tokens import Secret
 
 NOW = 1_790_000_000
@@ -65,7 +66,7 @@ async def _empty(request, tmp_path):
 
 @pytest.fixture(name="store")
 async def _store(empty, keys, passwords):
-    await seed(empty, WORLD, keys, passwords, NOW)
+    await seed(empty, WORLD, keys, passwords.hash_or_remember, NOW)
     return empty
 
 
@@ -121,7 +122,7 @@ async def test_revoking(store, keys, passwords):
     assert await store.revoke_token(digest, NOW)
     assert await store.find_token(digest, NOW) is None
     assert not await store.revoke_token(digest, NOW)
-    await seed(store, WORLD, keys, passwords, NOW)
+    await seed(store, WORLD, keys, passwords.hash_or_remember, NOW)
     assert await store.find_token(digest, NOW) is None
 
 
@@ -274,7 +275,7 @@ async def test_a_share_without_a_token_gets_one(store, keys, passwords):
         row.account_id,
         row.machine_identifier,
     )
-    await seed(store, WORLD, keys, passwords, NOW + 5)
+    await seed(store, WORLD, keys, passwords.hash_or_remember, NOW + 5)
     assert cellar == (await store.list_resources(MIRA))[-1]
 
 
@@ -301,7 +302,7 @@ async def test_a_share_is_made_anew(store, keys):
 async def test_seeding_again_changes_nothing(store, keys, passwords):
     """The same world at the next start adds nothing and hashes nothing."""
     before = [await store.find_account_by_id(MIRA), await store.list_media_servers(), await store.list_resources(TOM)]
-    await seed(store, WORLD, keys, passwords, NOW + 1000)
+    await seed(store, WORLD, keys, passwords.hash_or_remember, NOW + 1000)
     assert before == [
         await store.find_account_by_id(MIRA),
         await store.list_media_servers(),
@@ -319,7 +320,7 @@ async def test_seeding_adds_what_is_new(store, keys, passwords):
     accounts = [{**ACCOUNTS[0], "password_hash": HASH.replace("t=1", "t=2")}, tom, ACCOUNTS[2], new]
     before = await store.find_account_by_id(MIRA)
     world = World.from_dict({"account": accounts, "media_server": [attic, cellar, {"name": "Loft", "owner": "zoe"}]})
-    await seed(store, world, keys, passwords, NOW)
+    await seed(store, world, keys, passwords.hash_or_remember, NOW)
     zoe = await store.find_token(keys.digest("Zo3-zoe_zoe_zoe_zoe_"), NOW)
     assert ["Loft", "Attic"] == [resource.server.name for resource in await store.list_resources(zoe.account_id)]
     assert before == await store.find_account_by_id(MIRA)
@@ -344,7 +345,7 @@ async def test_seeding_takes_nothing_from_others(store, keys, passwords, account
     """An id, login or token that is somebody else's is refused without repeating a token, and nothing is added."""
     world = World.from_dict({"account": [*accounts, {"username": "new", "email": "new@example.test"}]})
     with pytest.raises(StoreConflict) as caught:
-        await seed(store, world, keys, passwords, NOW)
+        await seed(store, world, keys, passwords.hash_or_remember, NOW)
     assert await store.find_account_by_login("new") is None
     assert MIRA_TOKEN not in str(caught.value)
     assert TOM_SHARE not in str(caught.value)

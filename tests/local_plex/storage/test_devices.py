@@ -52,7 +52,7 @@ ROUNDS, CLIENTS = 50, 64
 @pytest.fixture(name="store", params=["memory", "file"])
 async def _store(request, tmp_path, keys, passwords):
     store = SqliteStore(None if request.param == "memory" else f"sqlite:///{tmp_path / 'plex.db'}")
-    await seed(store, World.from_dict(WORLD), keys, passwords, NOW)
+    await seed(store, World.from_dict(WORLD), keys, passwords.hash_or_remember, NOW)
     yield store
     await store.close()
 
@@ -121,7 +121,7 @@ async def test_seen_is_written_once_an_hour(store, keys):
 
 async def test_seeding_gives_media_servers_their_device(store, keys, passwords):
     """A claimed server has a device and a token bound to it, once; nobody's, or a disabled account's, has none."""
-    await seed(store, World.from_dict(WORLD), keys, passwords, NOW + 9)
+    await seed(store, World.from_dict(WORLD), keys, passwords.hash_or_remember, NOW + 9)
     (attic,) = await store.devices.list_devices(MIRA, NOW)
     row = await store.find_token(keys.digest(SERVERS), NOW)
     assert (ATTIC, "server") == (attic.client.client_identifier, attic.client.provides)
@@ -139,7 +139,7 @@ async def test_a_servers_token_of_somebody_else_is_refused(store, keys, password
         server = {"name": "New", "owner": "tom", "token": token}
         world = World.from_dict({"account": [WORLD["account"][1]], "media_server": [server]})
         with pytest.raises(StoreConflict) as caught:
-            await seed(store, world, keys, passwords, NOW)
+            await seed(store, world, keys, passwords.hash_or_remember, NOW)
         assert token not in str(caught.value)
         assert 3 == len(await store.list_media_servers())
 
@@ -147,7 +147,7 @@ async def test_a_servers_token_of_somebody_else_is_refused(store, keys, password
 async def test_a_chosen_token_is_added_later(store, keys, passwords):
     """A world that names a server's token at a later start has it beside the one that was there."""
     grown = {**WORLD, "media_server": [{**WORLD["media_server"][0], "token": "Zz9-zz_zz_zz_zz_zz_9"}]}
-    await seed(store, World.from_dict(grown), keys, passwords, NOW + 1)
+    await seed(store, World.from_dict(grown), keys, passwords.hash_or_remember, NOW + 1)
     kinds = {(await store.find_token(keys.digest(text), NOW)).kind for text in (SERVERS, "Zz9-zz_zz_zz_zz_zz_9")}
     assert {"server"} == kinds
     assert 1 == len(await store.devices.list_devices(MIRA, NOW))
@@ -157,7 +157,7 @@ async def test_a_server_is_released(store, keys, passwords):
     """Its token, its shares and its device end together, it is nobody's resource, and seeding brings nothing back."""
     assert [True, False] == [await store.claims.unclaim(ATTIC, NOW + 1) for _ in range(2)]
     assert not await store.claims.unclaim("no such machine", NOW + 1)
-    await seed(store, World.from_dict(WORLD), keys, passwords, NOW + 2)
+    await seed(store, World.from_dict(WORLD), keys, passwords.hash_or_remember, NOW + 2)
     for token in (SERVERS, TOM_SHARE):
         assert None is await store.find_token(keys.digest(token), NOW + 2)
     assert (None, (), ()) == (
@@ -271,7 +271,7 @@ async def winners(store, claims, rounds: int) -> list[int]:
 async def test_of_64_at_once_one_wins_in_each_of_50_rounds(tmp_path, keys, passwords):
     """S4: one winner a round, and one device a round for it."""
     store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
-    await seed(store, World.from_dict(WORLD), keys, passwords, NOW)
+    await seed(store, World.from_dict(WORLD), keys, passwords.hash_or_remember, NOW)
     assert [1] * ROUNDS == await winners(store, store.claims, ROUNDS)
     assert 1 + ROUNDS == len(await store.devices.list_devices(MIRA, NOW))
     await store.close()
@@ -280,7 +280,7 @@ async def test_of_64_at_once_one_wins_in_each_of_50_rounds(tmp_path, keys, passw
 async def test_the_race_is_one_that_can_be_lost(tmp_path, keys, passwords):
     """S4: the same with a naive exchange has more winners, so that the test above can fail."""
     store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
-    await seed(store, World.from_dict(WORLD), keys, passwords, NOW)
+    await seed(store, World.from_dict(WORLD), keys, passwords.hash_or_remember, NOW)
     naive = Naive(store._reader, store._writer)
     assert max(await winners(store, naive, 3)) > 1
     await store.close()

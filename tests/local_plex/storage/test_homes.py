@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, StoreConflict
-from ticketstub.local_plex.storage.members import HomeRow
+from ticketstub.local_plex.storage.homes import HomeRow
 from ticketstub.local_plex.storage.seed import build_managed_record, seed
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.local_plex.world.schema import World, WorldManaged
@@ -37,7 +37,7 @@ OWN_HOME = HomeRow(id=700_000_001, name="nils's home", admin_id=NILS)
 @pytest.fixture(name="store", params=["memory", "file"])
 async def _store(request, tmp_path, keys, passwords):
     store = SqliteStore(None if request.param == "memory" else f"sqlite:///{tmp_path / 'plex.db'}")
-    await seed(store, WORLD, keys, passwords, NOW)
+    await seed(store, WORLD, keys, passwords.hash_or_remember, NOW)
     yield store
     await store.close()
 
@@ -107,7 +107,7 @@ async def test_seeding_again_changes_nothing(store, keys, passwords):
     assert await store.homes.remove_member(home.id, PIP, NOW)
     assert await store.homes.set_passcode(MIRA, None, code("1"), NOW)
     before = await store.homes.find_home(MIRA)
-    await seed(store, WORLD, keys, passwords, NOW + 1)
+    await seed(store, WORLD, keys, passwords.hash_or_remember, NOW + 1)
     assert before == await store.homes.find_home(MIRA)
     assert [MIRA] == await members(store)
     assert await store.find_token(keys.digest(PIP_TOKEN), NOW) is None
@@ -116,7 +116,7 @@ async def test_seeding_again_changes_nothing(store, keys, passwords):
 async def test_what_a_world_adds_later(store, keys, passwords):
     """New members and managed users of a known Home come in at the next start."""
     later = {**HOME, "member": [{"account": "tom"}, {"account": "nils"}], "managed": [{"title": "Ada"}]}
-    await seed(store, World.from_dict({"account": ACCOUNTS, "home": [later]}), keys, passwords, NOW)
+    await seed(store, World.from_dict({"account": ACCOUNTS, "home": [later]}), keys, passwords.hash_or_remember, NOW)
     home = await store.homes.find_home(NILS)
     assert ["mira_quill", "tom", "Pip", "nils", "Ada"] == [member.account.record.title for member in home.members]
     assert {5} == {member.account.record.home_size for member in home.members}
@@ -127,13 +127,13 @@ async def test_what_a_world_adds_later(store, keys, passwords):
 async def test_what_belongs_to_somebody_else(store, keys, passwords, change):
     """A managed user whose id or token is another account's is a conflict, and nothing of that world is added."""
     accounts = [*ACCOUNTS[:2], {**ACCOUNTS[2], "token": "Nils-alone_by_far_99"}, ACCOUNTS[3]]
-    await seed(store, World.from_dict({"account": accounts}), keys, passwords, NOW)
+    await seed(store, World.from_dict({"account": accounts}), keys, passwords.hash_or_remember, NOW)
     accounts[2] = ACCOUNTS[2]
     world = {"account": accounts, "home": [{**HOME, "managed": [{"title": "Ada", **change}], "name": "Other"}]}
     if "id" in change:
         world["account"] = [each for each in accounts if each["id"] != NILS]
     with pytest.raises(StoreConflict, match="a managed user of"):
-        await seed(store, World.from_dict(world), keys, passwords, NOW)
+        await seed(store, World.from_dict(world), keys, passwords.hash_or_remember, NOW)
     assert [MIRA, TOM, PIP] == await members(store)
 
 

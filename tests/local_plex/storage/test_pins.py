@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from ticketstub.local_plex.storage.accounts import insert_token, upsert_device
+from ticketstub.local_plex.storage.accounts import insert_token
 from ticketstub.local_plex.storage.base import DeviceRow, NewSignIn, StoreUnavailable
 from ticketstub.local_plex.storage.database import Transaction, transactional
+from ticketstub.local_plex.storage.devices import upsert_device
 from ticketstub.local_plex.storage.pins import PinRepository, PinRow
 from ticketstub.local_plex.storage.seed import seed
 from ticketstub.local_plex.storage.sqlite import SqliteStore
@@ -34,7 +35,7 @@ ROOM = 10_000
 @pytest.fixture(name="store", params=["memory", "file"])
 async def _store(request, tmp_path, keys, passwords):
     store = SqliteStore(None if request.param == "memory" else f"sqlite:///{tmp_path / 'plex.db'}")
-    await seed(store, WORLD, keys, passwords, NOW)
+    await seed(store, WORLD, keys, passwords.hash_or_remember, NOW)
     yield store
     await store.close()
 
@@ -211,7 +212,7 @@ async def test_pins_outlive_a_restart(tmp_path, keys, passwords):
     """A PIN in a file, linked or not, is there after the store was closed and opened again."""
     url = f"sqlite:///{tmp_path / 'plex.db'}"
     store = SqliteStore(url)
-    await seed(store, WORLD, keys, passwords, NOW)
+    await seed(store, WORLD, keys, passwords.hash_or_remember, NOW)
     await store.pins.create(pin(), ROOM)
     await store.pins.create(pin(id=2, code="A002"), ROOM)
     await store.pins.link(**link(keys, 2))
@@ -227,7 +228,7 @@ async def test_pins_outlive_a_restart(tmp_path, keys, passwords):
 async def test_no_token_is_kept_in_clear(tmp_path, keys, passwords):
     """S2: neither in the database nor in its log is a PIN's token readable."""
     store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
-    await seed(store, WORLD, keys, passwords, NOW)
+    await seed(store, WORLD, keys, passwords.hash_or_remember, NOW)
     await store.pins.create(pin(), ROOM)
     await store.pins.link(**link(keys))
     files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
@@ -267,7 +268,7 @@ async def _many(tmp_path, keys, passwords):
     accounts = [
         {"username": f"user{n}", "email": f"user{n}@example.test", "id": 20_000_000 + n} for n in range(CLIENTS)
     ]
-    await seed(stores[0], World.from_dict({"account": accounts}), keys, passwords, NOW)
+    await seed(stores[0], World.from_dict({"account": accounts}), keys, passwords.hash_or_remember, NOW)
     yield stores, [account["id"] for account in accounts]
     for store in stores:
         await store.close()

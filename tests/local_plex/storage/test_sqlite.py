@@ -54,7 +54,7 @@ def signing_in(keys: InstanceKeys, token: str, step: int | None = None) -> NewSi
 async def test_no_secret_in_any_file(opening, path, keys, passwords):
     """S2: no token, password or verification secret is in the database, its log or its index, in any usual form."""
     store, world, fresh = opening(), World.demo(), keys.generate_token()
-    await seed(store, world, keys, passwords, NOW)
+    await seed(store, world, keys, passwords.hash_or_remember, NOW)
     assert await store.sign_in(signing_in(keys, fresh, 1))
     accounts = world.accounts
     kept = [secret for a in accounts for secret in (a.password, a.verification_secret, a.token) if secret]
@@ -81,7 +81,7 @@ async def test_only_the_owner_reads_it(opening, path):
 async def test_what_was_acknowledged_survives(opening, path, keys, passwords):
     """A write that was answered is there after the file is opened again, and for another connection at once."""
     first = opening()
-    await seed(first, World.demo(), keys, passwords, NOW)
+    await seed(first, World.demo(), keys, passwords.hash_or_remember, NOW)
     token = keys.generate_token()
     assert await first.sign_in(signing_in(keys, token, 5))
     second = opening()
@@ -109,7 +109,7 @@ async def test_commits_are_grouped(opening, keys, passwords):
     """Sign-ins that wait while one is being written share one commit, and each is answered."""
     statements: list[str] = []
     store = opening(trace=statements.append)
-    await seed(store, World.demo(), keys, passwords, NOW)
+    await seed(store, World.demo(), keys, passwords.hash_or_remember, NOW)
     hold, held = threading.Event(), threading.Event()
 
     def wait(_connection):
@@ -133,7 +133,7 @@ async def test_commits_are_grouped(opening, keys, passwords):
 async def test_one_failure_takes_no_other_with_it(opening, keys, passwords):
     """In a group, a job that fails is undone alone."""
     store = opening()
-    await seed(store, World.demo(), keys, passwords, NOW)
+    await seed(store, World.demo(), keys, passwords.hash_or_remember, NOW)
     good = [keys.generate_token() for _ in range(4)]
     jobs = [store.sign_in(signing_in(keys, token)) for token in (*good[:2], TOKEN, *good[2:])]
     first, second, failed, third, fourth = await asyncio.gather(*jobs, return_exceptions=True)
@@ -145,7 +145,7 @@ async def test_one_failure_takes_no_other_with_it(opening, keys, passwords):
 def test_one_winner_among_threads(path, keys, passwords):
     """S5: of 32 threads with one code, over two openings of the file, exactly one signs in."""
     stores = [SqliteStore(f"sqlite:///{path}") for _ in range(2)]
-    asyncio.run(seed(stores[0], World.demo(), keys, passwords, NOW))
+    asyncio.run(seed(stores[0], World.demo(), keys, passwords.hash_or_remember, NOW))
     gate = threading.Barrier(32)
 
     def attempt(number):
@@ -202,7 +202,7 @@ async def test_a_lock_elsewhere_is_unavailable(opening, path, monkeypatch, keys)
 async def test_a_waiter_that_left_is_no_matter(opening, keys, passwords):
     """A sign-in whose client went away is kept or not, and the next one is served."""
     store = opening()
-    await seed(store, World.demo(), keys, passwords, NOW)
+    await seed(store, World.demo(), keys, passwords.hash_or_remember, NOW)
     leaving = asyncio.create_task(store.sign_in(signing_in(keys, keys.generate_token())))
     await asyncio.sleep(0)
     leaving.cancel()

@@ -27,7 +27,7 @@ def _path(tmp_path):
 async def make(path, keys, passwords, **options):
     """Make a database with the demonstration world in it."""
     store = SqliteStore(f"sqlite:///{path}", **options)
-    await seed(store, World.demo(), keys, passwords, NOW)
+    await seed(store, World.demo(), keys, passwords.hash_or_remember, NOW)
     await store.close()
 
 

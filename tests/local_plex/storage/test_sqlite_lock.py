@@ -10,12 +10,12 @@ import sys
 import pytest
 
 from ticketstub.local_plex.storage.base import StoreError
-from ticketstub.local_plex.storage.sqlite_lock import DatabaseInUse, lock_database
+from ticketstub.local_plex.storage.sqlite_file import DatabaseInUse, lock_database
 
 HOLDER = """
 import sys
 from pathlib import Path
-from ticketstub.local_plex.storage.sqlite_lock import lock_database
+from ticketstub.local_plex.storage.sqlite_file import lock_database
 with lock_database(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from ticketstub.local_plex.api import PlexTvContext, Routes
 from ticketstub.local_plex.api.principal import find_token, read_client
-from ticketstub.local_plex.domain import permissions, sign_ins
+from ticketstub.local_plex.domain import accounts, sign_ins
 from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.http.router import DEFAULT_TOKEN_KINDS, Route
 from ticketstub.local_plex.storage.base import AccountRow, TokenRow
@@ -78,7 +78,7 @@ class AccountBodyCache:
 
 
 def _write_account(row: AccountRow, token: str, response_format: Format, caller: TokenRow | None = None) -> bytes:
-    expires_at = permissions.get_remember_expiry(row.record.joined_at or 0, caller.expires_at if caller else None)
+    expires_at = sign_ins.get_remember_expiry(row.record.joined_at or 0, caller.expires_at if caller else None)
     return GetTokenDetails().write(with_token(row.record, token, expires_at), response_format)
 
 
@@ -107,7 +107,7 @@ async def sign_in(context: PlexTvContext, call: PostUsersSignInData) -> Account:
     """Sign somebody in; raises as `sign_ins.sign_in`."""
     instance, request = context.server, context.request
     account, token, expires_at = await sign_ins.sign_in(instance, call, read_client(request))
-    return with_token(account.record, token, permissions.get_remember_expiry(instance.now(), expires_at))
+    return with_token(account.record, token, sign_ins.get_remember_expiry(instance.now(), expires_at))
 
 
 async def sign_out(context: PlexTvContext, _call: SignOut) -> None:
@@ -157,7 +157,7 @@ async def _get_account_by_token(context: PlexTvContext) -> Account:
     token = context.request.token
     if token is None:
         raise _build_wrong_login_refusal()
-    row = permissions.check_token_kind(await find_token(context.server, token), DEFAULT_TOKEN_KINDS)
+    row = accounts.check_token_kind(await find_token(context.server, token), DEFAULT_TOKEN_KINDS)
     return with_token(row.account.record, token, row.expires_at)
 
 

@@ -25,10 +25,10 @@ from msgspec.structs import replace
 
 from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, PlexTvContext, Routes, read_path_id
 from ticketstub.local_plex.api.principal import read_client
-from ticketstub.local_plex.domain.addresses import build_connections, find_public_connection
+from ticketstub.local_plex.domain.accounts import check_not_managed
 from ticketstub.local_plex.domain.claims import issue_claim_token, redeem_claim
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.domain.permissions import check_not_managed
+from ticketstub.local_plex.domain.media_servers import build_connections, find_public_connection
 from ticketstub.local_plex.http.own_address import is_plex_host
 from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.http.response import PLEX_TV_BODILESS_HEADERS, OutgoingResponse

@@ -20,13 +20,13 @@ from ticketstub.local_plex.api.account import with_token
 from ticketstub.local_plex.api.people import build_gone_response
 from ticketstub.local_plex.api.principal import read_client
 from ticketstub.local_plex.domain import homes
-from ticketstub.local_plex.domain.permissions import check_not_managed, get_remember_expiry
+from ticketstub.local_plex.domain.accounts import check_not_managed
+from ticketstub.local_plex.domain.sign_ins import get_remember_expiry
 from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.http.router import Route
 from ticketstub.local_plex.storage.base import AccountRow
-from ticketstub.local_plex.storage.homes import InvitationRow
-from ticketstub.local_plex.storage.members import HomeRow, MemberRow
+from ticketstub.local_plex.storage.homes import HomeRow, InvitationRow, MemberRow
 from ticketstub.local_plex.storage.seed import build_managed_record
 from ticketstub.local_plex.world.schema import WorldManaged
 from ticketstub.models import Account, Home, HomeUser, Invitation

@@ -16,13 +16,12 @@ import msgspec
 from ticketstub.local_plex.api import media_server_calls as handlers
 from ticketstub.local_plex.domain import device_keys
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.domain.media_servers import determine_access, is_local_machine
-from ticketstub.local_plex.domain.permissions import AccessLevel
-from ticketstub.local_plex.domain.transient_tokens import TransientTokens
+from ticketstub.local_plex.domain.media_servers import AccessLevel, TransientTokens, determine_access, is_local_machine
 from ticketstub.local_plex.http.request import Headers, IncomingRequest
 from ticketstub.local_plex.http.response import MEDIA_SERVER_HEADERS, MEDIA_SERVER_HTML_HEADERS, OutgoingResponse
 from ticketstub.local_plex.http.router import ANY_METHOD, RequestContext, Route, Router
 from ticketstub.local_plex.storage.base import MediaServerRow, TokenRow
+from ticketstub.local_plex.world.values import is_token_shaped
 from ticketstub.protocol import error_bodies
 from ticketstub.protocol.codec import Format
 from ticketstub.refusals import Forbidden, NotFound, Refusal, TokenExpired, Unauthorized
@@ -155,7 +154,7 @@ class MediaServerSite:
     async def _find_token(self, token: str, now: int) -> TokenRow | None:
         """Look a token up; a JWT only where media servers take it (observed: they do not, though documented)."""
         keys = self.instance.keys
-        if keys.is_token_shaped(token):
+        if is_token_shaped(token):
             return await self.instance.store.find_token(keys.digest(token), now)
         if self.instance.quirks.jwt_on_media_server == "refuse" or not device_keys.is_jwt_shaped(token):
             return None

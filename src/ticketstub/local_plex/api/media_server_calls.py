@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from ticketstub.local_plex.domain import permissions
-from ticketstub.local_plex.domain.addresses import build_connections, find_public_connection
+from ticketstub.local_plex.domain import media_servers
 from ticketstub.local_plex.domain.claims import redeem_claim
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.domain.media_servers import check_claimable
+from ticketstub.local_plex.domain.media_servers import build_connections, check_claimable, find_public_connection
 from ticketstub.local_plex.http.router import RequestContext, Route
 from ticketstub.local_plex.storage.base import AccountRow, SourceRow
 from ticketstub.local_plex.storage.seed import build_server_device
@@ -109,7 +108,7 @@ def require_my_plex_access(server: MediaServerSite, principal: Principal) -> Non
 
 def require_source_access(server: MediaServerSite, principal: Principal) -> None:
     """Refuse whom the sources are not told; raises `NotFound` or `Forbidden`."""
-    permissions.check_source_access(server.row, principal.access)
+    media_servers.check_source_access(server.row, principal.access)
 
 
 async def get_identity(context: ServerContext, _call: GetIdentity) -> Identity:
@@ -305,7 +304,7 @@ def _issue_transient_token(context: ServerContext) -> Token:
         raise Forbidden
     # Never after the transient token that it is made by.
     expires_at = min(
-        now + permissions.TRANSIENT_TOKEN_SECONDS, principal.expires_at or now + permissions.TRANSIENT_TOKEN_SECONDS
+        now + media_servers.TRANSIENT_TOKEN_SECONDS, principal.expires_at or now + media_servers.TRANSIENT_TOKEN_SECONDS
     )
     return context.server.transient_tokens.issue(principal.token_digest, expires_at, now)
 

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, PlexTvContext, Routes
 from ticketstub.local_plex.api.account import with_token
 from ticketstub.local_plex.api.principal import read_client
-from ticketstub.local_plex.domain import lock_outs, permissions, sign_ins
+from ticketstub.local_plex.domain import accounts, sign_ins
 from ticketstub.local_plex.domain.accounts import build_taken_faults, find_account_faults, find_password_faults
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.domain.lock_outs import Attempt
 from ticketstub.local_plex.domain.passwords import Overloaded
+from ticketstub.local_plex.domain.sign_ins import Attempt
 from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.http.response import PLEX_TV_HEADERS, OutgoingResponse
 from ticketstub.local_plex.http.router import Route
@@ -68,7 +68,7 @@ async def create_account(context: PlexTvContext, call: CreateAccount) -> Account
     instance = context.server
     if not instance.rates.settings.allow_account_creation:
         raise Forbidden("This action is not available for this user", status=403, code=1043)
-    permissions.check_password_length(call.password)
+    sign_ins.check_password_length(call.password)
     if faults := find_account_faults(call):
         return _build_faults_response(context, faults)
     password_hash = await instance.passwords.hash(call.password)
@@ -76,7 +76,7 @@ async def create_account(context: PlexTvContext, call: CreateAccount) -> Account
         new, sign_in, token = _generate_account(context, call, password_hash)
         conflicts = await instance.store.accounts.create(new, sign_in)
         if not conflicts:
-            return with_token(new.record, token, permissions.get_remember_expiry(sign_in.now, None))
+            return with_token(new.record, token, sign_ins.get_remember_expiry(sign_in.now, None))
         if faults := build_taken_faults(conflicts):
             return _build_faults_response(context, faults)
     raise BadRequest  # every id that was drawn is somebody's: there is no room
@@ -92,8 +92,8 @@ async def change_password(context: PlexTvContext, call: ChangePassword) -> Accou
     """
     instance = context.server
     for password in (call.current_password, call.password):
-        permissions.check_password_length(password)
-    permissions.check_not_managed(context.caller.account)
+        sign_ins.check_password_length(password)
+    accounts.check_not_managed(context.caller.account)
     async with instance.locks.hold(str(context.caller.account_id)):
         account = await instance.store.find_account_by_id(context.caller.account_id)
         if account is None or account.disabled:
@@ -108,7 +108,7 @@ async def _verify_and_change(context: PlexTvContext, call: ChangePassword, accou
     """Prove the password so far, then set the new one."""
     instance = context.server
     try:
-        password_attempt = await lock_outs.reserve_attempt(instance, "password", str(account.id))
+        password_attempt = await sign_ins.reserve_attempt(instance, "password", str(account.id))
     except TooManyFailures as error:  # not 401, which says that the token is dead
         raise RateLimited(retry_after=error.retry_after) from None
     old = account.password_hash
@@ -131,7 +131,7 @@ async def _verify_and_change(context: PlexTvContext, call: ChangePassword, accou
     for attempt in filter(None, (password_attempt, code_attempt)):
         await attempt.clear_failures()
     expires_at = None if new_sign_in else context.caller.expires_at
-    return with_token(account.record, token, permissions.get_remember_expiry(now, expires_at))
+    return with_token(account.record, token, sign_ins.get_remember_expiry(now, expires_at))
 
 
 async def _check_code(

@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 
 from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, PlexTvContext, Routes
 from ticketstub.local_plex.api.devices import list_resources
-from ticketstub.local_plex.domain.addresses import find_public_connection
+from ticketstub.local_plex.domain.media_servers import find_public_connection
 from ticketstub.local_plex.http.response import PLEX_TV_HEADERS, OutgoingResponse
 from ticketstub.local_plex.http.router import Route
 from ticketstub.local_plex.storage.base import AccountRow

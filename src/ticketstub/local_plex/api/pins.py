@@ -18,7 +18,7 @@ from ticketstub.crypto.jwk import InvalidKey, Jwk, read_public_key
 from ticketstub.crypto.jwt import InvalidJwt
 from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, PlexTvContext, Routes, read_path_id
 from ticketstub.local_plex.api.principal import read_client
-from ticketstub.local_plex.domain import device_keys, lock_outs, pins
+from ticketstub.local_plex.domain import device_keys, pins, sign_ins
 from ticketstub.local_plex.http.own_address import build_auth_url, build_link_url, get_base_url
 from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.http.response import PLEX_TV_BODILESS_HEADERS, PLEX_TV_HEADERS, OutgoingResponse
@@ -116,8 +116,8 @@ def _verify_device_jwt(pin: PinRow, device_jwt: Secret | None, now: int) -> Devi
 async def link_pin(context: PlexTvContext, call: LinkPin) -> None:
     """Approve a PIN for the caller's account. Whoever guesses codes is stopped soon; a right one costs no attempt."""
     instance, account_id = context.server, context.caller.account_id
-    await lock_outs.check_not_locked(instance, account_id)
-    attempt = await lock_outs.reserve_attempt(instance, "link_code", str(account_id))
+    await sign_ins.check_not_locked(instance, account_id)
+    attempt = await sign_ins.reserve_attempt(instance, "link_code", str(account_id))
     code = pins.normalize_code(call.code.reveal(), any_case=True)
     try:
         linked = code is not None and await _approve_by_code(context, code, account_id, instance.now())

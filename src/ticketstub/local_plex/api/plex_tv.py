@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from ticketstub.local_plex.api import account, avatars, device_key, devices, home, passwords, people, pins
 from ticketstub.local_plex.api.principal import DeviceActivity, find_token
-from ticketstub.local_plex.domain import permissions
+from ticketstub.local_plex.domain import accounts
 from ticketstub.local_plex.domain.instance import Instance
 from ticketstub.local_plex.http.negotiation import split_suffix
 from ticketstub.local_plex.http.request import IncomingRequest
@@ -97,7 +97,7 @@ class PlexTv:
         context: RequestContext[Instance, TokenRow] = RequestContext(self._instance, request)
         if route.needs_token:
             context.token = request.token or ""
-            context.caller = permissions.check_token_kind(
+            context.caller = accounts.check_token_kind(
                 await find_token(self._instance, context.token), route.token_kinds
             )
             is_forbidden = context.caller.kind == "server" and self._instance.quirks.server_tokens == "forbidden"

@@ -15,6 +15,7 @@ from ticketstub.local_plex.domain import device_keys
 from ticketstub.local_plex.domain.instance import Instance
 from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.storage.base import DeviceRow, StoreError, TokenRow
+from ticketstub.local_plex.world.values import is_token_shaped
 
 _MAX_LENGTH = 255
 _MAX_DEVICES = 4096
@@ -78,6 +79,6 @@ async def find_token(instance: Instance, token: str) -> TokenRow | None:
     """
     if device_keys.is_jwt_shaped(token):
         return await device_keys.find_jwt(instance, token)
-    if not instance.keys.is_token_shaped(token):
+    if not is_token_shaped(token):
         return None
     return await instance.store.find_token(instance.keys.digest(token), instance.now())

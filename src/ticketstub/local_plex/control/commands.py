@@ -18,7 +18,7 @@ from ticketstub.local_plex.control.declaration import COMMANDS, PREFIX, CommandS
 from ticketstub.local_plex.control.recorder import Recorded
 from ticketstub.local_plex.control.targets import CallPattern, CallRule
 from ticketstub.local_plex.domain import pins
-from ticketstub.local_plex.domain.verification_codes import generate_current_code
+from ticketstub.local_plex.domain.overview import generate_current_code
 from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, MediaServerRow, NewSignIn
 from ticketstub.local_plex.storage.pins import PinRow
@@ -181,7 +181,7 @@ class ControlCommands(CommandSet):
         named["verification_secret"] = verification_secret
         fields = {name: value for name, value in {**more, **named}.items() if value is not None}
         world, instance = World.from_dict({"account": [fields]}), self._instance
-        await seed(instance.store, world, instance.keys, instance.passwords, instance.now())
+        await seed(instance.store, world, instance.keys, instance.passwords.hash_or_remember, instance.now())
         row = await self._find_account(world.accounts[0].username)
         return Added(id=row.id, uuid=row.record.uuid, username=row.record.username, email=row.record.email)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ticketstub.local_plex.http.application import App
     from ticketstub.local_plex.http.request import Scope
     from ticketstub.local_plex.http.server import HttpServer
-    from ticketstub.local_plex.storage.rewinding import Snapshot
+    from ticketstub.local_plex.storage.snapshots import Snapshot
     from ticketstub.local_plex.world.schema import World
 
 T = TypeVar("T")

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from ticketstub.local_plex.storage.accounts import UniqueField
-from ticketstub.local_plex.storage.base import normalize_login
-from ticketstub.local_plex.world.values import InvalidValue
+from ticketstub.local_plex.storage.base import AccountRow, TokenKind, TokenRow
+from ticketstub.local_plex.world.values import InvalidValue, normalize_login
 from ticketstub.local_plex.world.values import parse_email as checked_email
 from ticketstub.protocol.account import CreateAccount, FieldError
+from ticketstub.refusals import Forbidden, Unauthorized
 from ticketstub.tokens import Secret
 
 _COMMON_PASSWORDS = frozenset(
@@ -92,3 +93,20 @@ def _find_password_errors(password: Secret, confirmation: Secret | None, names: 
 
 def _build_fault(code: int, field: str) -> FieldError:
     return FieldError(code, _MESSAGES[code], field)
+
+
+def check_not_managed(account: AccountRow) -> None:
+    """Refuse a managed user (403, code 1009)."""
+    if account.record.restricted:
+        raise Forbidden("Managed users aren't allowed to perform this action", status=403, code=1009)
+
+
+def check_token_kind(row: TokenRow | None, kinds: frozenset[TokenKind]) -> TokenRow:
+    """Return a token of one of these kinds.
+
+    Raises:
+        Unauthorized: any other, or none.
+    """
+    if row is None or row.kind not in kinds:
+        raise Unauthorized
+    return row

@@ -10,6 +10,7 @@ from typing import Literal
 
 from ticketstub.local_plex.domain.instance import Instance
 from ticketstub.local_plex.storage.base import DeviceRow
+from ticketstub.local_plex.world.values import is_token_shaped
 from ticketstub.refusals import RateLimited, Refusal
 from ticketstub.tokens import Secret, Token
 
@@ -62,7 +63,7 @@ async def redeem_claim(
     """
     keys, text, server_token = instance.keys, claim_token.reveal(), instance.keys.generate_token()
     account_id: int | Literal[False] = False
-    if text.startswith(CLAIM_PREFIX) and keys.is_token_shaped(text.removeprefix(CLAIM_PREFIX)):
+    if text.startswith(CLAIM_PREFIX) and is_token_shaped(text.removeprefix(CLAIM_PREFIX)):
         account_id = await instance.store.claims.exchange(
             digest=keys.digest(text),
             device=device,

@@ -11,9 +11,8 @@ from collections.abc import Callable
 import msgspec
 
 from ticketstub.crypto import DeviceClaims, InvalidJwt, Jwk, compute_thumbprint, verify_issued_jwt
-from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.domain.lock_outs import check_not_locked
-from ticketstub.local_plex.domain.signing import JWT_SECONDS
+from ticketstub.local_plex.domain.instance import JWT_SECONDS, Instance
+from ticketstub.local_plex.domain.sign_ins import check_not_locked
 from ticketstub.local_plex.storage.base import TokenRow
 from ticketstub.local_plex.storage.device_keys import DeviceKeyRow
 from ticketstub.local_plex.storage.pins import PinRow

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 
-from ticketstub.local_plex.domain import lock_outs
+from ticketstub.local_plex.domain import sign_ins
+from ticketstub.local_plex.domain.accounts import check_not_managed
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.domain.permissions import check_not_managed
 from ticketstub.local_plex.storage.base import AccountRow
-from ticketstub.local_plex.storage.members import HomeRow, MemberRow
+from ticketstub.local_plex.storage.homes import HomeRow, MemberRow
 from ticketstub.refusals import BadRequest, Forbidden, NotFound, PasscodeRequired
 from ticketstub.tokens import Secret
 
@@ -72,7 +72,7 @@ async def verify_passcode(instance: Instance, account_id: int, passcode_hash: st
         Overloaded: too many wait; nothing was checked, and nothing counts.
     """
     async with instance.locks.hold(f"passcode of {account_id}"):
-        attempt = await lock_outs.reserve_attempt(instance, "passcode", str(account_id))
+        attempt = await sign_ins.reserve_attempt(instance, "passcode", str(account_id))
         is_correct = await attempt.verify(passcode_hash, typed)
         if is_correct:
             await attempt.clear_failures()
@@ -99,7 +99,7 @@ async def authorize_switch(
     """
     instance.rates.count("switch", caller.id)
     target = find_member(await instance.store.homes.find_home(caller.id), caller, key).account
-    await lock_outs.check_not_locked(instance, target.id)
+    await sign_ins.check_not_locked(instance, target.id)
     passcode_hash = await instance.store.homes.get_passcode_hash(target.id)
     if passcode_hash is None:
         return target, None

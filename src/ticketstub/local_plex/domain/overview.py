@@ -7,21 +7,22 @@ database has only hashes, and are left out once they no longer work. Nothing sec
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from ticketstub.errors import sanitize_text
 from ticketstub.local_plex.domain.passwords import Overloaded
-from ticketstub.local_plex.domain.verification_codes import STEP_SECONDS, generate_current_code
+from ticketstub.local_plex.storage.seal import VERIFICATION_PURPOSE, InstanceKeys
+from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.local_plex.world.schema import WorldAccount, WorldManaged
+from ticketstub.local_plex.world.verification_codes import STEP_SECONDS, generate_code
 from ticketstub.tokens import Secret, Token
 
 if TYPE_CHECKING:
-    from ticketstub.local_plex.domain.instance import Instance
     from ticketstub.local_plex.domain.passwords import PasswordChecker
     from ticketstub.local_plex.storage.base import AccountRow
-    from ticketstub.local_plex.storage.members import HomeRow
+    from ticketstub.local_plex.storage.homes import HomeRow
     from ticketstub.local_plex.world.schema import World
 
 MAX_ACCOUNTS = 20
@@ -59,6 +60,17 @@ class InstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
     code_seconds_left: int = 30
 
 
+class SummarySource(Protocol):
+    """What an overview reads of an `Instance`."""
+
+    store: SqliteStore
+    keys: InstanceKeys
+    passwords: PasswordChecker
+
+    def now(self) -> int:
+        """Return the whole seconds since 1970."""
+
+
 class Overview:
     """Summarises one local Plex.
 
@@ -81,7 +93,7 @@ class Overview:
         self._verified: dict[tuple[str, str], bool] = {}
         self._trust_world = False
 
-    async def create_initial_summary(self, instance: Instance, *, seeded: bool) -> None:
+    async def create_initial_summary(self, instance: SummarySource, *, seeded: bool) -> None:
         """Make the first summary.
 
         Args:
@@ -96,7 +108,7 @@ class Overview:
         """Tell whether an account is one of the world."""
         return account_id in self._world_accounts
 
-    async def summarise(self, instance: Instance, *, include_secrets: bool) -> InstanceSummary:
+    async def summarise(self, instance: SummarySource, *, include_secrets: bool) -> InstanceSummary:
         """Summarise the accounts as they are now."""
         count, rows = await self._list_rows(instance)
         accounts = [await self._summarise_account(instance, row, include_secrets=include_secrets) for row in rows]
@@ -107,7 +119,7 @@ class Overview:
             count=count, accounts=tuple(accounts), homes=tuple(homes.values()), code_seconds_left=seconds
         )
 
-    async def _list_rows(self, instance: Instance) -> tuple[int, list[AccountRow]]:
+    async def _list_rows(self, instance: SummarySource) -> tuple[int, list[AccountRow]]:
         """Return how many accounts there are, and the first ones: those of the world, in its order, then others."""
         count, others = await instance.store.list_accounts(MAX_ACCOUNTS)
         first = [
@@ -117,7 +129,9 @@ class Overview:
         ]
         return count, [*first, *(row for row in others if not self.is_world_account(row.id))][:MAX_ACCOUNTS]
 
-    async def _summarise_account(self, instance: Instance, row: AccountRow, *, include_secrets: bool) -> AccountSummary:
+    async def _summarise_account(
+        self, instance: SummarySource, row: AccountRow, *, include_secrets: bool
+    ) -> AccountSummary:
         world_account, record = self._world_accounts.get(row.id), row.record
         passcode = await instance.store.homes.get_passcode_hash(row.id)
         token = await _check_token(instance, row, world_account.token) if world_account else None
@@ -140,7 +154,7 @@ class Overview:
             server_tokens=tuple([pair async for pair in self._iter_server_tokens(instance, row)]),
         )
 
-    async def _iter_server_tokens(self, instance: Instance, row: AccountRow) -> AsyncGenerator[tuple[str, Token]]:
+    async def _iter_server_tokens(self, instance: SummarySource, row: AccountRow) -> AsyncGenerator[tuple[str, Token]]:
         """Yield the tokens that the world gave the account for media servers of others."""
         for server in self.world.media_servers:
             for share in server.shares:
@@ -183,8 +197,14 @@ def _list_sign_in_methods(row: AccountRow, passcode: str | None, token: Token | 
     return (text for applies, text in facts if applies)
 
 
-async def _check_token(instance: Instance, row: AccountRow, token: Token | None) -> Token | None:
+async def _check_token(instance: SummarySource, row: AccountRow, token: Token | None) -> Token | None:
     if token is None:
         return None
     token_row = await instance.store.find_token(instance.keys.digest(token.reveal()), instance.now())
     return token if token_row is not None and token_row.account_id == row.id else None
+
+
+def generate_current_code(keys: InstanceKeys, account: AccountRow, now: float) -> str | None:
+    """Return an account's code of now; `None` where it asks for no codes."""
+    sealed = account.sealed_verification
+    return generate_code(Secret(keys.unseal(sealed, VERIFICATION_PURPOSE)), now) if sealed is not None else None

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import hmac
 import os
-import re
 import secrets
 import sys
 import threading
@@ -22,12 +21,11 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from ticketstub.local_plex.world.values import MAX_PASSWORD_BYTES, find_hash_fault
 from ticketstub.tokens import Secret
 
 T = TypeVar("T")
 
-MAX_PASSWORD_BYTES = 1024
-"""Bytes of the longest password that is accepted."""
 
 MAX_WAITING = 16
 """Jobs, or sign-ins to one account, that wait at most: half a second of work at 20 to 40 ms each."""
@@ -40,22 +38,6 @@ class Overloaded(Exception):
 
 
 ARGON2_COST = {"time_cost": 2, "memory_cost": 19456}  # rounds and KiB: OWASP's first choice, 20 to 40 ms each
-_PHC = re.compile(
-    r"\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,4}),p=(\d{1,4})\$([A-Za-z0-9+/]{11,64})\$([A-Za-z0-9+/]{16,128})"
-)
-
-
-def find_hash_fault(stored: str) -> str | None:
-    """Say why a hash is not verified, or return `None`: one that is too costly could stop the whole machine."""
-    match = _PHC.fullmatch(stored)
-    if match is None:
-        return "must be an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$salt$hash)"
-    memory, rounds, lanes = (int(number) for number in match.groups()[:3])
-    if memory > 256 * 1024 or rounds > 20 or lanes > 4:
-        return "costs too much: at most m=262144 (256 MiB), t=20, p=4"
-    if memory < 8 * lanes or not rounds or not lanes:
-        return "has parameters that argon2 does not allow"
-    return None
 
 
 class PasswordChecker:

@@ -17,7 +17,7 @@ from ticketstub.crypto.device_jwt import DeviceClaims
 from ticketstub.crypto.jwk import Jwk
 from ticketstub.local_plex.domain import device_keys
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.domain.lock_outs import check_not_locked, unlock_passwords
+from ticketstub.local_plex.domain.sign_ins import check_not_locked, unlock_passwords
 from ticketstub.local_plex.storage.base import DeviceRow
 from ticketstub.local_plex.storage.pins import PinRow
 from ticketstub.models import LegacyPin, Location, Pin

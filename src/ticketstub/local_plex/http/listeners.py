@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from ticketstub.local_plex.domain.addresses import build_plex_direct_authority, derive_plex_direct_id
+from ticketstub.local_plex.domain.media_servers import build_plex_direct_authority, derive_plex_direct_id
 from ticketstub.tokens import Secret
 
 if TYPE_CHECKING:

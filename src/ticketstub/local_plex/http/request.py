@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import chain
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 
+from ticketstub.dns import parse_ip
 from ticketstub.local_plex.http.negotiation import choose_format
 from ticketstub.protocol.codec import Format
 from ticketstub.refusals import BadRequest, Refusal
@@ -214,15 +214,6 @@ class IncomingRequest:
 def parse_whole_number(text: str) -> int | None:
     """Read a number of digits that a database has room for; `None` for what is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
-
-
-def parse_ip(text: str) -> IPv4Address | IPv6Address | None:
-    """Read an address, the IPv4 one of what is mapped, without its zone; `None` for what is none."""
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def _merge_headers(headers: Headers) -> dict[bytes, bytes]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ticketstub.dns import is_loopback
-from ticketstub.local_plex.domain.addresses import build_plex_direct_authority, list_certificate_names
+from ticketstub.local_plex.domain.media_servers import build_plex_direct_authority, list_certificate_names
 
 PLEX_TV = frozenset({"plex.tv", "www.plex.tv", "clients.plex.tv", "app.plex.tv"})
 """The hosts that a local Plex answers for, by its plex.tv port."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from ticketstub.local_plex.domain.addresses import derive_plex_direct_id
+from ticketstub.local_plex.domain.media_servers import derive_plex_direct_id
 from ticketstub.local_plex.intercept.authority import create_server_context, issue_certificate
 from ticketstub.local_plex.intercept.hosts import HostPort, HostTable
 from ticketstub.local_plex.intercept.proxy import ConnectionEvent, ProxyServer, UpstreamProxy

@@ -15,7 +15,7 @@ from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.pages.visit import PageContext, clean_text, format_ago, format_duration, format_wait
 from ticketstub.local_plex.storage.base import AccountRow
 from ticketstub.local_plex.storage.devices import RegisteredDevice
-from ticketstub.local_plex.storage.members import MemberRow
+from ticketstub.local_plex.storage.homes import MemberRow
 from ticketstub.refusals import NotFound, PasscodeRequired, RateLimited
 from ticketstub.tokens import Secret
 

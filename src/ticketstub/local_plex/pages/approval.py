@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
-from ticketstub.local_plex.domain import lock_outs, pins
+from ticketstub.local_plex.domain import pins, sign_ins
 from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.pages.forward_url import parse_forward_url
 from ticketstub.local_plex.pages.visit import PageContext, clean_text, format_ago, format_wait
@@ -77,7 +77,7 @@ async def submit_decision(context: PageContext) -> OutgoingResponse:
     if pin is None:
         return _render_not_found(context)
     if outcome == "approve":
-        await lock_outs.check_not_locked(instance, account.id)
+        await sign_ins.check_not_locked(instance, account.id)
         is_recorded = await pins.approve_pin(
             instance, pin, account.id, context.browser.switched_by, approver_digest=context.browser.session_digest
         )
@@ -116,7 +116,7 @@ async def submit_code(context: PageContext) -> OutgoingResponse:
     parameters = _read_parameters({**context.parameters, "code": code})
     account = context.require_account("/link", **({"pin": code} if code else {}))
     try:
-        attempt = await lock_outs.reserve_attempt(context.instance, "link_code", str(account.id))
+        attempt = await sign_ins.reserve_attempt(context.instance, "link_code", str(account.id))
     except RateLimited as error:
         text = f"Too many wrong codes were typed. Wait {format_wait(int(error.retry_after or 1))}, then try again."
         return _render_link_form(context, parameters, code, text, 429)

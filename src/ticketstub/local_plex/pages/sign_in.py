@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ticketstub.local_plex.domain import lock_outs, sign_ins
+from ticketstub.local_plex.domain import sign_ins
 from ticketstub.local_plex.http.request import parse_whole_number
 from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.pages.visit import PageContext, clean_text, format_wait
@@ -83,7 +83,7 @@ async def _sign_in_with_password(context: PageContext) -> AccountRow | None:
 async def _sign_in_with_code(context: PageContext) -> None:
     """Sign in by a code, after the password; raises as `_sign_in`, and `Unauthorized` for a proof that is too old."""
     instance, account = context.instance, await _load_proven_account(context)
-    await lock_outs.check_not_locked(instance, account.id)
+    await sign_ins.check_not_locked(instance, account.id)
     async with instance.locks.hold(str(account.id)):
         code = "".join(context.parameters.get("verificationCode", "").split())
         step, attempt = await sign_ins.verify_code(instance, account, Secret(code) if code else None)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ticketstub.dns import is_loopback
-from ticketstub.local_plex.domain import lock_outs
-from ticketstub.local_plex.domain.addresses import build_connections
+from ticketstub.local_plex.domain import sign_ins
+from ticketstub.local_plex.domain.media_servers import build_connections
 from ticketstub.local_plex.http.request import IncomingRequest, parse_whole_number
 from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.pages import rendering
@@ -75,7 +75,7 @@ async def sign_in_without_password(context: PageContext) -> OutgoingResponse:
         or not _can_see_secrets(context, overview)
     ):
         raise Forbidden
-    await lock_outs.check_not_locked(instance, account_id)
+    await sign_ins.check_not_locked(instance, account_id)
     account = await instance.store.find_account_by_id(account_id)
     if account is None or not await context.browser.sign_in(account, None):
         raise Forbidden

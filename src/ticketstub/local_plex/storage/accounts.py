@@ -12,8 +12,10 @@ from typing import Literal
 
 import msgspec
 
-from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, NewSignIn, TokenKind, normalize_login
+from ticketstub.local_plex.storage.base import AccountRow, NewSignIn, TokenKind
 from ticketstub.local_plex.storage.database import Repository, Transaction, transactional
+from ticketstub.local_plex.storage.devices import upsert_device
+from ticketstub.local_plex.world.values import normalize_login
 
 UniqueField = Literal["id", "username", "email"]
 """What no two accounts share."""
@@ -147,29 +149,6 @@ def consume_verification_step(transaction: Transaction, account_id: int, step: i
     return step is None or transaction.execute(
         "UPDATE account SET last_step = ?2 WHERE id = ?1 AND last_step < ?2 AND disabled_at IS NULL", account_id, step
     )
-
-
-def upsert_device(transaction: Transaction, account_id: int, device: DeviceRow, now: int) -> int | None:
-    """Note an account's device and return its id; `None`, with nothing written, for an account that is off."""
-    device_id: int | None = transaction.fetch_value(
-        """
-        INSERT INTO device (account_id, client_identifier, product, version, platform, platform_version, device, name,
-            model, vendor, provides, screen_resolution, address, created_at, last_seen_at)
-        SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14
-        FROM account WHERE id = ?1 AND disabled_at IS NULL
-        ON CONFLICT (account_id, client_identifier) DO UPDATE SET
-            product = excluded.product, version = excluded.version, platform = excluded.platform,
-            platform_version = excluded.platform_version, device = excluded.device,
-            name = excluded.name, model = excluded.model, vendor = excluded.vendor, provides = excluded.provides,
-            screen_resolution = excluded.screen_resolution, address = excluded.address,
-            last_seen_at = excluded.last_seen_at
-        RETURNING id
-        """,
-        account_id,
-        *msgspec.structs.astuple(device),
-        now,
-    )
-    return device_id
 
 
 def is_credential_active(transaction: Transaction, digest: bytes | None, now: int) -> bool:

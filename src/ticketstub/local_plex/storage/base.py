@@ -8,7 +8,6 @@ tokens arrive as digest and sealed bytes, passwords as hashes. An operation that
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Literal
 
 import msgspec
@@ -17,9 +16,6 @@ from ticketstub.models import Account, Connection
 
 TokenKind = Literal["account", "jwt", "server", "server_share"]
 """An account's own (a switched Home user's too), Plex's JWT for a device key, a media server's own, a share's."""
-
-MAX_HOME_SIZE = 15
-"""How many a Home holds at most (observed: `maxHomeSize`)."""
 
 
 class StoreError(Exception):
@@ -36,12 +32,6 @@ class StoreDamaged(StoreError):
 
 class StoreConflict(StoreError):
     """What was to be added belongs to somebody else in this database; nothing was written."""
-
-
-def normalize_login(login: str) -> str:
-    """Return the form by which user names and e-mail addresses are compared: NFKC, case folded, no outer spaces."""
-    folded = unicodedata.normalize("NFKC", login).casefold()
-    return unicodedata.normalize("NFKC", folded).strip()
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,9 +7,10 @@ when something new comes; nothing depends on that.
 
 from __future__ import annotations
 
-from ticketstub.local_plex.storage.accounts import insert_token, is_credential_active, upsert_device
+from ticketstub.local_plex.storage.accounts import insert_token, is_credential_active
 from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, Row
 from ticketstub.local_plex.storage.database import Repository, Transaction, transactional
+from ticketstub.local_plex.storage.devices import upsert_device
 
 
 class DeviceKeyRow(Row, frozen=True, kw_only=True):

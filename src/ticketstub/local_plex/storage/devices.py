@@ -7,9 +7,10 @@ transaction; where it is a media server, that server belongs to nobody from then
 
 from __future__ import annotations
 
+import msgspec
+
 from ticketstub.local_plex.storage.base import DeviceRow, Row
 from ticketstub.local_plex.storage.database import Repository, SqlRow, Transaction, transactional
-from ticketstub.local_plex.storage.media_servers import delete_device, remove_owner
 
 
 class RegisteredDevice(Row, frozen=True, kw_only=True):
@@ -76,3 +77,87 @@ def _decode_device(row: SqlRow) -> RegisteredDevice:
     return RegisteredDevice(
         id=id_, client=client, created_at=created_at, last_seen_at=last_seen_at, sealed_token=sealed or None
     )
+
+
+SELECT_DEVICE = "SELECT id FROM device WHERE account_id = ?1 AND client_identifier = ?2"
+
+
+def remove_owner(transaction: Transaction, account_id: int, machine_identifier: str, now: int) -> bool:
+    """Take a media server from this account, with its device, token and shares; `False` if it is not its own."""
+    if not transaction.execute(
+        """
+        UPDATE media_server SET owner_id = NULL WHERE machine_identifier = ?1 AND owner_id = ?2
+        """,
+        machine_identifier,
+        account_id,
+    ):
+        return False
+    transaction.execute("DELETE FROM share WHERE machine_identifier = ?1", machine_identifier)
+    transaction.execute(
+        "UPDATE token SET revoked_at = ?2 WHERE machine_identifier = ?1 AND revoked_at IS NULL", machine_identifier, now
+    )
+    if device_id := transaction.fetch_value(SELECT_DEVICE, account_id, machine_identifier):
+        delete_device(transaction, device_id, now)
+    return True
+
+
+def delete_device(transaction: Transaction, device_id: int, now: int) -> None:
+    """Remove a device and end its tokens, and those that it switched to; its key goes with the row."""
+    # What the device's account switched to there goes too: it could switch back (ours).
+    transaction.execute(
+        """
+        UPDATE token SET revoked_at = ?2 WHERE revoked_at IS NULL AND digest IN (
+            SELECT h.digest FROM device AS d
+            JOIN home_switch AS h ON h.by_account_id = d.account_id
+            JOIN token AS t ON t.digest = h.digest
+            JOIN device AS o ON o.id = t.device_id AND o.client_identifier = d.client_identifier
+            WHERE d.id = ?1
+        )
+        """,
+        device_id,
+        now,
+    )
+    # Dead tokens stay, so that a known one of a world cannot come back; they let go of the device.
+    transaction.execute(
+        "UPDATE token SET revoked_at = coalesce(revoked_at, ?2), device_id = NULL WHERE device_id = ?1", device_id, now
+    )
+    # So do the keys that were registered there, and PINs that could give out a token there once more.
+    transaction.execute(
+        """
+        DELETE FROM device_key WHERE by_account_id = (SELECT account_id FROM device WHERE id = ?1)
+            AND client_identifier = (SELECT client_identifier FROM device WHERE id = ?1)
+        """,
+        device_id,
+    )
+    transaction.execute(
+        """
+        DELETE FROM pin WHERE client_identifier = (SELECT client_identifier FROM device WHERE id = ?1)
+            AND (account_id = (SELECT account_id FROM device WHERE id = ?1)
+                OR by_account_id = (SELECT account_id FROM device WHERE id = ?1))
+        """,
+        device_id,
+    )
+    transaction.execute("DELETE FROM device WHERE id = ?1", device_id)
+
+
+def upsert_device(transaction: Transaction, account_id: int, device: DeviceRow, now: int) -> int | None:
+    """Note an account's device and return its id; `None`, with nothing written, for an account that is off."""
+    device_id: int | None = transaction.fetch_value(
+        """
+        INSERT INTO device (account_id, client_identifier, product, version, platform, platform_version, device, name,
+            model, vendor, provides, screen_resolution, address, created_at, last_seen_at)
+        SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14
+        FROM account WHERE id = ?1 AND disabled_at IS NULL
+        ON CONFLICT (account_id, client_identifier) DO UPDATE SET
+            product = excluded.product, version = excluded.version, platform = excluded.platform,
+            platform_version = excluded.platform_version, device = excluded.device,
+            name = excluded.name, model = excluded.model, vendor = excluded.vendor, provides = excluded.provides,
+            screen_resolution = excluded.screen_resolution, address = excluded.address,
+            last_seen_at = excluded.last_seen_at
+        RETURNING id
+        """,
+        account_id,
+        *msgspec.structs.astuple(device),
+        now,
+    )
+    return device_id

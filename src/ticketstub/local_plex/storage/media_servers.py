@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ticketstub.local_plex.storage.accounts import insert_token, is_credential_active, upsert_device
+from ticketstub.local_plex.storage.accounts import insert_token, is_credential_active
 from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, Row
 from ticketstub.local_plex.storage.database import Repository, Transaction, transactional
+from ticketstub.local_plex.storage.devices import remove_owner, upsert_device
 
 
 class ShareRow(Row, frozen=True, kw_only=True):
@@ -39,7 +40,6 @@ UPSERT_SHARE = """
     INSERT INTO share (account_id, machine_identifier, digest) VALUES (?1, ?2, ?3)
     ON CONFLICT (account_id, machine_identifier) DO UPDATE SET digest = excluded.digest
 """
-SELECT_DEVICE = "SELECT id FROM device WHERE account_id = ?1 AND client_identifier = ?2"
 
 
 class ClaimRepository(Repository):
@@ -276,61 +276,3 @@ class ShareRepository(Repository):
     def unshare(self, transaction: Transaction, guest_id: int, machine_identifier: str, now: int) -> bool:
         """End a share with its token; `False` if there was none alive."""
         return transaction.execute(_END_SHARE, guest_id, machine_identifier, now)
-
-
-def remove_owner(transaction: Transaction, account_id: int, machine_identifier: str, now: int) -> bool:
-    """Take a media server from this account, with its device, token and shares; `False` if it is not its own."""
-    if not transaction.execute(
-        """
-        UPDATE media_server SET owner_id = NULL WHERE machine_identifier = ?1 AND owner_id = ?2
-        """,
-        machine_identifier,
-        account_id,
-    ):
-        return False
-    transaction.execute("DELETE FROM share WHERE machine_identifier = ?1", machine_identifier)
-    transaction.execute(
-        "UPDATE token SET revoked_at = ?2 WHERE machine_identifier = ?1 AND revoked_at IS NULL", machine_identifier, now
-    )
-    if device_id := transaction.fetch_value(SELECT_DEVICE, account_id, machine_identifier):
-        delete_device(transaction, device_id, now)
-    return True
-
-
-def delete_device(transaction: Transaction, device_id: int, now: int) -> None:
-    """Remove a device and end its tokens, and those that it switched to; its key goes with the row."""
-    # What the device's account switched to there goes too: it could switch back (ours).
-    transaction.execute(
-        """
-        UPDATE token SET revoked_at = ?2 WHERE revoked_at IS NULL AND digest IN (
-            SELECT h.digest FROM device AS d
-            JOIN home_switch AS h ON h.by_account_id = d.account_id
-            JOIN token AS t ON t.digest = h.digest
-            JOIN device AS o ON o.id = t.device_id AND o.client_identifier = d.client_identifier
-            WHERE d.id = ?1
-        )
-        """,
-        device_id,
-        now,
-    )
-    # Dead tokens stay, so that a known one of a world cannot come back; they let go of the device.
-    transaction.execute(
-        "UPDATE token SET revoked_at = coalesce(revoked_at, ?2), device_id = NULL WHERE device_id = ?1", device_id, now
-    )
-    # So do the keys that were registered there, and PINs that could give out a token there once more.
-    transaction.execute(
-        """
-        DELETE FROM device_key WHERE by_account_id = (SELECT account_id FROM device WHERE id = ?1)
-            AND client_identifier = (SELECT client_identifier FROM device WHERE id = ?1)
-        """,
-        device_id,
-    )
-    transaction.execute(
-        """
-        DELETE FROM pin WHERE client_identifier = (SELECT client_identifier FROM device WHERE id = ?1)
-            AND (account_id = (SELECT account_id FROM device WHERE id = ?1)
-                OR by_account_id = (SELECT account_id FROM device WHERE id = ?1))
-        """,
-        device_id,
-    )
-    transaction.execute("DELETE FROM device WHERE id = ?1", device_id)

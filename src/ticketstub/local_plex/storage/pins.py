@@ -11,9 +11,10 @@ from typing import Literal
 
 import msgspec
 
-from ticketstub.local_plex.storage.accounts import insert_token, is_credential_active, upsert_device
+from ticketstub.local_plex.storage.accounts import insert_token, is_credential_active
 from ticketstub.local_plex.storage.base import DeviceRow, Row
 from ticketstub.local_plex.storage.database import Repository, SqlRow, Transaction, transactional
+from ticketstub.local_plex.storage.devices import upsert_device
 
 CreateResult = Literal["made", "taken", "full"]
 """How making a PIN went: its id or code is another living PIN's, or there are too many."""

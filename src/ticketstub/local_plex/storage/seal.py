@@ -25,7 +25,6 @@ VERIFICATION_PURPOSE = b"verification"
 
 _SECRET_BYTES = 32
 _NONCE_BYTES = 12
-_match_token = re.compile(r"[A-Za-z0-9_-]{20}").fullmatch
 _match_transient_token = re.compile(r"transient-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 _MAX_FILE_BYTES = 4096
 
@@ -129,11 +128,6 @@ class InstanceKeys:
     def generate_transient_token() -> str:
         """Make a transient token: `transient-` and a lower-case UUID (documented)."""
         return f"transient-{uuid.uuid4()}"
-
-    @staticmethod
-    def is_token_shaped(token: str) -> bool:
-        """Tell whether a text can be an account's or a server's token, by exact length and alphabet."""
-        return _match_token(token) is not None
 
     @staticmethod
     def is_transient_token_shaped(token: str) -> bool:

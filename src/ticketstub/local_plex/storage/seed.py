@@ -9,12 +9,12 @@ is random. A media server is a device of its owner like any other, with a token 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import msgspec
 
-from ticketstub.local_plex.domain.passwords import PasswordChecker
-from ticketstub.local_plex.storage.accounts import insert_account, upsert_device
+from ticketstub.local_plex.storage.accounts import insert_account
 from ticketstub.local_plex.storage.base import (
     AccountRow,
     DeviceRow,
@@ -22,17 +22,17 @@ from ticketstub.local_plex.storage.base import (
     SourceRow,
     StoreConflict,
     TokenKind,
-    normalize_login,
 )
 from ticketstub.local_plex.storage.database import Transaction
-from ticketstub.local_plex.storage.media_servers import SELECT_DEVICE, SELECT_IS_OWNER, UPSERT_SHARE
-from ticketstub.local_plex.storage.members import (
+from ticketstub.local_plex.storage.devices import SELECT_DEVICE, upsert_device
+from ticketstub.local_plex.storage.homes import (
     INSERT_HOME,
     add_managed_user,
     add_member,
     set_passcode_hash,
     update_home_fields,
 )
+from ticketstub.local_plex.storage.media_servers import SELECT_IS_OWNER, UPSERT_SHARE
 from ticketstub.local_plex.storage.seal import VERIFICATION_PURPOSE, InstanceKeys
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.local_plex.world.schema import (
@@ -45,34 +45,38 @@ from ticketstub.local_plex.world.schema import (
     WorldShare,
     find_managed_users,
 )
+from ticketstub.local_plex.world.values import normalize_login
 from ticketstub.models import Account, Connection, CustomRestrictions, Profile, Subscription
-from ticketstub.tokens import Token
+from ticketstub.tokens import Secret, Token
+
+HashFunction = Callable[[Secret], str]
+"""Returns what is stored for a password or passcode."""
 
 
-async def seed(store: SqliteStore, world: World, keys: InstanceKeys, passwords: PasswordChecker, now: int) -> None:
+async def seed(store: SqliteStore, world: World, keys: InstanceKeys, hash_password: HashFunction, now: int) -> None:
     """Add to a store what a world has anew. In a file, each new password takes about 20 ms.
 
     Args:
         store: where it goes.
         world: what to add; accounts are known by user name, media servers by machine identifier.
         keys: the instance's keys.
-        passwords: hashes the new accounts' passwords.
+        hash_password: hashes the new accounts' passwords and passcodes.
         now: seconds since 1970.
 
     Raises:
         StoreConflict: something in the world belongs to somebody else in this store; nothing was added.
         StoreUnavailable: the store cannot write; nothing was added.
     """
-    await store.run_in_transaction(lambda transaction: _Seeder(transaction, keys, passwords, now).add(world))
+    await store.run_in_transaction(lambda transaction: _Seeder(transaction, keys, hash_password, now).add(world))
 
 
 class _Seeder:
     """One world on its way into a store, inside a transaction."""
 
-    def __init__(self, transaction: Transaction, keys: InstanceKeys, passwords: PasswordChecker, now: int) -> None:
+    def __init__(self, transaction: Transaction, keys: InstanceKeys, hash_password: HashFunction, now: int) -> None:
         self._transaction = transaction
         self._keys = keys
-        self._hash_password = passwords.hash_or_remember
+        self._hash_password = hash_password
         self._now = now
         self._ids: dict[str, int] = {}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ticketstub.local_plex.storage.accounts import consume_verification_step
 from ticketstub.local_plex.storage.base import Row
 from ticketstub.local_plex.storage.database import Repository, Transaction, transactional
-from ticketstub.local_plex.storage.members import can_switch
+from ticketstub.local_plex.storage.homes import can_switch
 
 
 class SessionRow(Row, frozen=True, kw_only=True):

@@ -12,15 +12,7 @@ import msgspec
 from ticketstub.local_plex.storage import sqlite_file
 from ticketstub.local_plex.storage.accounts import AccountRepository, sign_in
 from ticketstub.local_plex.storage.attempts import AttemptRepository
-from ticketstub.local_plex.storage.base import (
-    AccountRow,
-    MediaServerRow,
-    NewSignIn,
-    ResourceRow,
-    SourceRow,
-    TokenRow,
-    normalize_login,
-)
+from ticketstub.local_plex.storage.base import AccountRow, MediaServerRow, NewSignIn, ResourceRow, SourceRow, TokenRow
 from ticketstub.local_plex.storage.database import (
     DirectWriter,
     ReadConnection,
@@ -35,8 +27,9 @@ from ticketstub.local_plex.storage.devices import DeviceRepository
 from ticketstub.local_plex.storage.homes import HomeRepository
 from ticketstub.local_plex.storage.media_servers import ClaimRepository, ShareRepository
 from ticketstub.local_plex.storage.pins import PinRepository
-from ticketstub.local_plex.storage.rewinding import SnapshotRepository
 from ticketstub.local_plex.storage.sessions import SessionRepository
+from ticketstub.local_plex.storage.snapshots import SnapshotRepository
+from ticketstub.local_plex.world.values import normalize_login
 
 _SELECT_ACCOUNTS = """
     SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at

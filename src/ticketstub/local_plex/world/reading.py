@@ -16,9 +16,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_ori
 import msgspec
 
 from ticketstub.errors import sanitize_text
-from ticketstub.local_plex.storage.base import normalize_login
 from ticketstub.local_plex.world import values
-from ticketstub.local_plex.world.values import InvalidValue
+from ticketstub.local_plex.world.values import InvalidValue, normalize_login
 
 P = TypeVar("P", bound="WorldTable")
 T = TypeVar("T")

@@ -7,13 +7,12 @@ with a reason that completes the sentence "`account[0].email` …". A reason nev
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import partial
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from ticketstub.local_plex.domain.passwords import MAX_PASSWORD_BYTES, find_hash_fault
-from ticketstub.local_plex.domain.verification_codes import normalize_secret
-from ticketstub.local_plex.storage.seal import InstanceKeys
+from ticketstub.local_plex.world.verification_codes import normalize_secret
 from ticketstub.tokens import Secret, Token
 
 
@@ -72,7 +71,7 @@ def parse_email(raw: object) -> str:
 
 def parse_token(raw: object) -> Token:
     """An account's or a server's token."""
-    if not InstanceKeys.is_token_shaped(parse_text(raw)):
+    if not is_token_shaped(parse_text(raw)):
         raise InvalidValue("must be exactly 20 characters of A-Z a-z 0-9 _ and -")
     return Token.from_wire(str(raw))
 
@@ -179,3 +178,43 @@ _TYPE_NAMES: dict[type, str] = {
 
 def _describe_type(raw: object) -> str:
     return _TYPE_NAMES.get(type(raw), f"a {type(raw).__name__}")
+
+
+MAX_HOME_SIZE = 15
+"""How many a Home holds at most (observed: `maxHomeSize`)."""
+
+
+def normalize_login(login: str) -> str:
+    """Return the form by which user names and e-mail addresses are compared: NFKC, case folded, no outer spaces."""
+    folded = unicodedata.normalize("NFKC", login).casefold()
+    return unicodedata.normalize("NFKC", folded).strip()
+
+
+MAX_PASSWORD_BYTES = 1024
+"""Bytes of the longest password that is accepted."""
+
+
+_PHC = re.compile(
+    r"\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,4}),p=(\d{1,4})\$([A-Za-z0-9+/]{11,64})\$([A-Za-z0-9+/]{16,128})"
+)
+
+
+def find_hash_fault(stored: str) -> str | None:
+    """Say why a hash is not verified, or return `None`: one that is too costly could stop the whole machine."""
+    match = _PHC.fullmatch(stored)
+    if match is None:
+        return "must be an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$salt$hash)"
+    memory, rounds, lanes = (int(number) for number in match.groups()[:3])
+    if memory > 256 * 1024 or rounds > 20 or lanes > 4:
+        return "costs too much: at most m=262144 (256 MiB), t=20, p=4"
+    if memory < 8 * lanes or not rounds or not lanes:
+        return "has parameters that argon2 does not allow"
+    return None
+
+
+_match_token = re.compile(r"[A-Za-z0-9_-]{20}").fullmatch
+
+
+def is_token_shaped(text: str) -> bool:
+    """Tell whether a text can be an account's or a server's token: 20 characters of A-Z a-z 0-9 _ and -."""
+    return _match_token(text) is not None

@@ -10,13 +10,11 @@ from base64 import b32decode
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
-from ticketstub.local_plex.storage.seal import VERIFICATION_PURPOSE, InstanceKeys
 from ticketstub.tokens import Secret
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
-    from ticketstub.local_plex.storage.base import AccountRow
 
 STEP_SECONDS = 30
 """How long a code lasts."""
@@ -43,12 +41,6 @@ def generate_code(secret: Secret, now: float) -> str:
         now: seconds since 1970.
     """
     return _create_totp(secret).generate(now).decode("ascii")
-
-
-def generate_current_code(keys: InstanceKeys, account: AccountRow, now: float) -> str | None:
-    """Return an account's code of now; `None` where it asks for no codes."""
-    sealed = account.sealed_verification
-    return generate_code(Secret(keys.unseal(sealed, VERIFICATION_PURPOSE)), now) if sealed is not None else None
 
 
 def find_matching_step(secret: Secret, code: Secret, now: int) -> int | None:
