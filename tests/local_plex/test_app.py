@@ -25,6 +25,7 @@ class Failing:
 
     default_format = Format.JSON
     has_trace_headers = True
+    busy_errors = (StoreUnavailable, Overloaded)
 
     def __init__(self, failure: Exception) -> None:
         self.failure = failure

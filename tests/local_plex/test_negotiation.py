@@ -3,7 +3,7 @@
 import pytest
 
 from tests.tables import every
-from ticketstub.local_plex.http.negotiation import choose_format, split_suffix
+from ticketstub.local_plex.http.request import choose_format, split_suffix
 from ticketstub.protocol.codec import Format
 
 JSON, XML = Format.JSON, Format.XML

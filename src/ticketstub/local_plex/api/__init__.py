@@ -7,13 +7,16 @@ account's own tokens only. The older lists are XML whatever is accepted (observe
 from ticketstub.local_plex.domain.instance import Instance
 from ticketstub.local_plex.http.request import IncomingRequest, parse_whole_number
 from ticketstub.local_plex.http.router import RequestContext, Route
-from ticketstub.local_plex.storage.base import TokenKind, TokenRow
+from ticketstub.local_plex.storage.base import TokenRow
 from ticketstub.refusals import Refusal
 
 PlexTvContext = RequestContext[Instance, TokenRow]
 Routes = list[Route[Instance, TokenRow]]
 
-ACCOUNT_TOKEN_KINDS: frozenset[TokenKind] = frozenset({"account", "jwt"})
+DEFAULT_TOKEN_KINDS: frozenset[str] = frozenset({"account", "jwt", "server"})
+"""The kinds of token that plex.tv accepts unless a route says otherwise; a share's token is not among them."""
+
+ACCOUNT_TOKEN_KINDS: frozenset[str] = frozenset({"account", "jwt"})
 """The kinds of token that are an account's own."""
 
 

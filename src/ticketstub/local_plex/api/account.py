@@ -20,11 +20,11 @@ from base64 import b64decode
 
 from msgspec.structs import replace
 
-from ticketstub.local_plex.api import PlexTvContext, Routes
+from ticketstub.local_plex.api import DEFAULT_TOKEN_KINDS, PlexTvContext, Routes
 from ticketstub.local_plex.api.principal import find_token, read_client
 from ticketstub.local_plex.domain import accounts, sign_ins
 from ticketstub.local_plex.http.request import IncomingRequest
-from ticketstub.local_plex.http.router import DEFAULT_TOKEN_KINDS, Route
+from ticketstub.local_plex.http.router import Route
 from ticketstub.local_plex.storage.base import AccountRow, TokenRow
 from ticketstub.models import Account
 from ticketstub.protocol.account import GetTokenDetails, Ping, PostUsersSignInData, SignOut

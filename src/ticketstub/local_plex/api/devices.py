@@ -29,7 +29,6 @@ from ticketstub.local_plex.domain.accounts import check_not_managed
 from ticketstub.local_plex.domain.claims import issue_claim_token, redeem_claim
 from ticketstub.local_plex.domain.instance import Instance
 from ticketstub.local_plex.domain.media_servers import build_connections, find_public_connection
-from ticketstub.local_plex.http.own_address import is_plex_host
 from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.http.response import PLEX_TV_BODILESS_HEADERS, OutgoingResponse
 from ticketstub.local_plex.http.router import Route
@@ -143,7 +142,7 @@ async def _get_home_member_ids(context: PlexTvContext) -> frozenset[int]:
 
 def _describe_server(context: PlexTvContext, row: ResourceRow, call: GetResources, *, is_in_home: bool) -> Resource:
     server, instance = row.server, context.server
-    can_reach_https = instance.plex_direct or (instance.plex_direct_for_proxied and is_plex_host(context.request))
+    can_reach_https = instance.plex_direct or (instance.plex_direct_for_proxied and context.request.is_plex_host)
     https = call.include_https and can_reach_https
     addresses, machine_identifier = instance.addresses.get(server.machine_identifier, ()), server.machine_identifier
     listed_connections = build_connections(

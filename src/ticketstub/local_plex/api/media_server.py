@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from ticketstub.local_plex.api import media_server_calls as handlers
+from ticketstub.local_plex.api.principal import BUSY_ERRORS
 from ticketstub.local_plex.domain import device_keys
 from ticketstub.local_plex.domain.instance import Instance
 from ticketstub.local_plex.domain.media_servers import AccessLevel, TransientTokens, determine_access, is_local_machine
@@ -80,6 +81,7 @@ class MediaServerSite:
         self._documents = documents or {}
         self.default_format = Format(instance.quirks.default_format)
         self.has_trace_headers = False
+        self.busy_errors = BUSY_ERRORS
         keep_alive = settings.media_server_keep_alive_seconds
         self._keep_alive_headers: Headers = [
             (b"connection", b"Keep-Alive"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from functools import lru_cache
+from urllib.parse import quote, urlencode
 
 import msgspec
 from msgspec.structs import replace
@@ -19,8 +20,7 @@ from ticketstub.crypto.jwt import InvalidJwt
 from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, PlexTvContext, Routes, read_path_id
 from ticketstub.local_plex.api.principal import read_client
 from ticketstub.local_plex.domain import device_keys, pins, sign_ins
-from ticketstub.local_plex.http.own_address import build_auth_url, build_link_url, get_base_url
-from ticketstub.local_plex.http.request import IncomingRequest
+from ticketstub.local_plex.http.request import PLEX_TV_URL, IncomingRequest
 from ticketstub.local_plex.http.response import PLEX_TV_BODILESS_HEADERS, PLEX_TV_HEADERS, OutgoingResponse
 from ticketstub.local_plex.http.router import Route
 from ticketstub.local_plex.storage.base import StoreUnavailable
@@ -31,6 +31,8 @@ from ticketstub.protocol.pin import CreateLegacyPin, CreatePin, GetLegacyPin, Ge
 from ticketstub.protocol.plain import is_object
 from ticketstub.refusals import BadRequest, PinNotFound, Unauthorized
 from ticketstub.tokens import Secret, Token
+
+_AUTH_APP_URL = "https://app.plex.tv"
 
 
 def read_create_pin(request: IncomingRequest) -> CreatePin:
@@ -52,7 +54,7 @@ async def create_pin(context: PlexTvContext, call: CreatePin) -> Pin:
     """Make a PIN."""
     request = context.request
     pin = await pins.create_pin(context.server, read_client(request), strong=call.strong, jwk=call.jwk)
-    return pins.render_pin(pin, None, pin.created_at, get_base_url(request))
+    return pins.render_pin(pin, None, pin.created_at, request.base_url)
 
 
 def read_get_pin(request: IncomingRequest) -> GetPin:
@@ -69,7 +71,7 @@ async def get_pin(context: PlexTvContext, call: GetPin) -> Pin:
     pin = await _find_own_pin(context, call.id, now, legacy=False)
     claims = _verify_device_jwt(pin, call.device_jwt, now)
     token = await _get_token_once(context, pin, claims)
-    return pins.render_pin(pin, token, now, get_base_url(context.request))
+    return pins.render_pin(pin, token, now, context.request.base_url)
 
 
 async def _get_token_once(context: PlexTvContext, pin: PinRow, claims: DeviceClaims | None) -> Token | None:
@@ -155,12 +157,13 @@ async def get_pin_qr(context: PlexTvContext, call: GetPinQr) -> OutgoingResponse
     )
     if pin is None:
         raise PinNotFound
-    base, client = get_base_url(request), pin.client
-    url = (
-        build_auth_url(base, pin.code, client.client_identifier, client.product or "0")
-        if pin.strong
-        else build_link_url(base, pin.code)
-    )
+    if pin.strong:  # all in the fragment (documented)
+        context_fields = {"clientID": pin.client.client_identifier, "code": pin.code}
+        context_fields["context[device][product]"] = pin.client.product or "0"
+        app_url = _AUTH_APP_URL if request.base_url == PLEX_TV_URL else request.base_url
+        url = f"{app_url}/auth#?{urlencode(context_fields, quote_via=quote)}"
+    else:  # the link page with the code filled in (documented)
+        url = f"{request.base_url}/link?pin={pin.code}"
     return OutgoingResponse(200, [(b"content-type", b"image/png"), *PLEX_TV_BODILESS_HEADERS], _render_qr_code(url))
 
 
@@ -176,7 +179,7 @@ def _render_qr_code(text: str) -> bytes:
 async def create_legacy_pin(context: PlexTvContext, call: CreateLegacyPin) -> OutgoingResponse:
     """Make a PIN of the older kind, and say where it is."""
     pin = await pins.create_pin(context.server, read_client(context.request), legacy=True)
-    location = f"{get_base_url(context.request)}/pins/{pin.id}"
+    location = f"{context.request.base_url}/pins/{pin.id}"
     headers = [*PLEX_TV_HEADERS[context.request.response_format], (b"location", location.encode())]
     return OutgoingResponse(
         call.http.status, headers, call.write(pins.render_legacy_pin(pin, None), context.request.response_format)

@@ -9,12 +9,21 @@ from __future__ import annotations
 import string
 from collections.abc import Callable, Mapping
 
-from ticketstub.local_plex.api import account, avatars, device_key, devices, home, passwords, people, pins
-from ticketstub.local_plex.api.principal import DeviceActivity, find_token
+from ticketstub.local_plex.api import (
+    DEFAULT_TOKEN_KINDS,
+    account,
+    avatars,
+    device_key,
+    devices,
+    home,
+    passwords,
+    people,
+    pins,
+)
+from ticketstub.local_plex.api.principal import BUSY_ERRORS, DeviceActivity, find_token
 from ticketstub.local_plex.domain import accounts
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.http.negotiation import split_suffix
-from ticketstub.local_plex.http.request import IncomingRequest
+from ticketstub.local_plex.http.request import IncomingRequest, split_suffix
 from ticketstub.local_plex.http.response import (
     PLEX_TV_401_HEADERS,
     PLEX_TV_BODILESS_HEADERS,
@@ -67,7 +76,8 @@ class PlexTv:
         self._device_tracker = DeviceActivity(instance)
         self.default_format = Format(instance.quirks.default_format)
         self.has_trace_headers = True
-        """Whether its answers carry a request id and the time they took (observed)."""
+        """Whether its replies carry a request id and the time they took (observed)."""
+        self.busy_errors = BUSY_ERRORS
 
     async def answer(self, request: IncomingRequest) -> OutgoingResponse:
         """Answer a request; raises a `Refusal`, or what stores and passwords raise."""
@@ -98,7 +108,7 @@ class PlexTv:
         if route.needs_token:
             context.token = request.token or ""
             context.caller = accounts.check_token_kind(
-                await find_token(self._instance, context.token), route.token_kinds
+                await find_token(self._instance, context.token), route.token_kinds or DEFAULT_TOKEN_KINDS
             )
             is_forbidden = context.caller.kind == "server" and self._instance.quirks.server_tokens == "forbidden"
             if is_forbidden and request.path.startswith("/api/v2/"):

@@ -13,13 +13,17 @@ import contextlib
 from ticketstub.errors import sanitize_text
 from ticketstub.local_plex.domain import device_keys
 from ticketstub.local_plex.domain.instance import Instance
+from ticketstub.local_plex.domain.passwords import Overloaded
 from ticketstub.local_plex.http.request import IncomingRequest
-from ticketstub.local_plex.storage.base import DeviceRow, StoreError, TokenRow
+from ticketstub.local_plex.storage.base import DeviceRow, StoreError, StoreUnavailable, TokenRow
 from ticketstub.local_plex.world.values import is_token_shaped
 
 _MAX_LENGTH = 255
 _MAX_DEVICES = 4096
 _RECORD_INTERVAL = 300  # seconds; the store itself writes once an hour at most
+
+BUSY_ERRORS = (Overloaded, StoreUnavailable)
+"""What handlers raise if there is no capacity; the client gets a 503."""
 
 
 def read_client(request: IncomingRequest) -> DeviceRow:

@@ -16,8 +16,7 @@ from contextlib import suppress
 import msgspec
 
 from ticketstub.local_plex.control.targets import CallPattern
-from ticketstub.local_plex.http.negotiation import split_suffix
-from ticketstub.local_plex.http.request import Headers, IncomingRequest
+from ticketstub.local_plex.http.request import Headers, IncomingRequest, split_suffix
 from ticketstub.local_plex.redaction.scrubbing import write_json
 from ticketstub.protocol.plain import is_array, is_object
 from ticketstub.tokens import Token

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from ticketstub.local_plex.http.negotiation import split_suffix
+from ticketstub.local_plex.http.request import split_suffix
 
 if TYPE_CHECKING:
     from ticketstub.local_plex.http.application import Site

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from ticketstub.local_plex.storage.accounts import UniqueField
-from ticketstub.local_plex.storage.base import AccountRow, TokenKind, TokenRow
+from ticketstub.local_plex.storage.base import AccountRow, TokenRow
 from ticketstub.local_plex.world.values import InvalidValue, normalize_login
 from ticketstub.local_plex.world.values import parse_email as checked_email
 from ticketstub.protocol.account import CreateAccount, FieldError
@@ -101,7 +101,7 @@ def check_not_managed(account: AccountRow) -> None:
         raise Forbidden("Managed users aren't allowed to perform this action", status=403, code=1009)
 
 
-def check_token_kind(row: TokenRow | None, kinds: frozenset[TokenKind]) -> TokenRow:
+def check_token_kind(row: TokenRow | None, kinds: frozenset[str]) -> TokenRow:
     """Return a token of one of these kinds.
 
     Raises:

@@ -1,8 +1,8 @@
 """The ASGI application behind all ports of a local Plex: limits, errors and the log, the same for every request.
 
-Rule: whatever a client sends gets an answer of the place it asked, and nothing that goes wrong inside shows. The port
-a request came in on says which place that is; its Host is never looked at. There is no framework underneath: the
-calls are the router, and a request object of a library would cost more than all the rest.
+Rule: every request gets a reply from the site of its port, and internal errors show no details. The port alone selects
+the site; the Host field does not. No framework is involved: the calls are the router, and a library's request class
+would cost more than everything else together.
 """
 
 from __future__ import annotations
@@ -11,23 +11,20 @@ import itertools
 import logging
 import traceback
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from time import perf_counter, time
 from typing import Protocol
 
-from ticketstub.local_plex.domain.passwords import Overloaded
-from ticketstub.local_plex.http.bodies import BodyReader, ClientDisconnected
-from ticketstub.local_plex.http.request import Headers, IncomingRequest, Receive, Scope, Send
+from ticketstub.local_plex.http.request import ClientDisconnected, IncomingRequest, Receive, Scope, Send
 from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.settings import Settings
-from ticketstub.local_plex.storage.base import StoreUnavailable
 from ticketstub.protocol.codec import Format
 from ticketstub.refusals import Refusal, ServerError
 
 OnAnswer = Callable[[str, str, int, float, str], None]
-"""Told of each answer: method, path of the route (`-` where there is none), status, milliseconds, request id."""
+"""Called for each reply with method, path of the route (`-` if there is none), status, milliseconds, request id."""
 
 RequestHandler = Callable[[IncomingRequest], Awaitable[OutgoingResponse]]
 """Answers a request whose head and body were read."""
@@ -36,17 +33,19 @@ _log = logging.getLogger("ticketstub.local_plex")
 
 
 class Site(Protocol):
-    """A place that answers requests: plex.tv, or a media server."""
+    """What answers the requests of a port: plex.tv, a media server, or the control API."""
 
     default_format: Format
     has_trace_headers: bool
+    busy_errors: tuple[type[Exception], ...]
+    """What it raises if it is overloaded: the client gets a 503."""
 
     async def answer(self, request: IncomingRequest) -> OutgoingResponse:
-        """Answer a request, or raise the refusal."""
+        """Answer a request, or raise a `Refusal`."""
         ...
 
     def write_refusal(self, refusal: Refusal, request: IncomingRequest) -> OutgoingResponse:
-        """Write a refusal as this place does."""
+        """Write a refusal in this site's format."""
         ...
 
 
@@ -54,11 +53,11 @@ class App:
     """The application.
 
     Args:
-        plex_tv: answers on every port that is no media server's.
-        media_servers: by port.
+        plex_tv: answers on every port that is not a media server's.
+        media_servers: the media servers' sites by port.
         settings: the limits.
-        on_answer: told of each answer.
-        clock: seconds since 1970, for the Date of answers.
+        on_answer: called for each reply.
+        clock: seconds since 1970, for the Date field.
     """
 
     def __init__(
@@ -71,10 +70,11 @@ class App:
     ) -> None:
         self._plex_tv = plex_tv
         self._media_servers = media_servers
-        self._max_head_bytes = settings.max_head_bytes
-        self._bodies = BodyReader(settings.max_body_bytes, settings.body_seconds)
+        self._settings = settings
         self._on_answer = on_answer
-        self._request_ids = _generate_request_ids()
+        # Request ids have the form of plex.tv's: a random start for each instance, then a counter.
+        start = str(uuid.uuid4())[:24]
+        self._request_ids = (f"{start}{number:012x}" for number in itertools.count(1))
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,30 +99,33 @@ class App:
         receive: Receive,
         handler: RequestHandler | None = None,
     ) -> OutgoingResponse:
-        """Answer, whatever happens, unless nobody is left to answer (`ClientDisconnected`)."""
+        """Answer a request whatever happens; raises only `ClientDisconnected`."""
+        refusal: Refusal
+        settings = self._settings
         try:
-            request.parse_head(scope["headers"], self._max_head_bytes)  # type: ignore[arg-type]  # ASGI: pairs of bytes
-            await self._bodies.read(request, receive)
+            request.parse_head(scope["headers"], settings.max_head_bytes)  # type: ignore[arg-type]  # ASGI: pairs of bytes
+            await request.read_body(receive, settings.max_body_bytes, settings.body_seconds)
             return await (handler or site.answer)(request)
         except ClientDisconnected:
             raise
-        except Refusal as refusal:
-            return _add_retry_after(site.write_refusal(refusal, request), refusal)
-        except (Overloaded, StoreUnavailable):
-            busy = ServerError("The server cannot handle the request", status=503, code=1013)
-            return _add_retry_after(site.write_refusal(busy, request), busy)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the client gets an answer and no details
-            _log.error(
-                "%s %s failed: %s", request.method, request.path_template, _describe_failure(error)
-            )  # see _places
-            return site.write_refusal(ServerError(), request)
+        except Refusal as error:
+            refusal = error
+        except site.busy_errors:
+            refusal = ServerError("The server cannot handle the request", status=503, code=1013)
+        except Exception as error:  # noqa: BLE001  # the client always gets a reply, without details
+            _log.error("%s %s failed: %s", request.method, request.path_template, _describe_failure(error))
+            refusal = ServerError()
+        answer = site.write_refusal(refusal, request)
+        if refusal.status == 503:
+            answer.headers = [*answer.headers, (b"retry-after", b"1")]
+        return answer
 
     async def _send(
         self, answer: OutgoingResponse, request: IncomingRequest, site: Site, started_at: float, send: Send
     ) -> None:
         request_id = next(self._request_ids)
         headers = [*answer.headers, (b"date", _format_date(int(self._clock())))]
-        if answer.status != 204:  # which has none (RFC 9110, 8.6)
+        if answer.status != 204:  # which has no body (RFC 9110, 8.6)
             headers.append((b"content-length", b"%d" % len(answer.body)))
         if site.has_trace_headers:
             headers.append((b"x-request-id", request_id.encode()))
@@ -139,30 +142,16 @@ class App:
 
 @lru_cache(maxsize=2)
 def _format_date(second: int) -> bytes:
-    """Write a Date (RFC 9110, 5.6.7), once a second.
+    """Format a Date field (RFC 9110, 5.6.7), at most once a second.
 
-    It is by the instance's own clock: a client learns from it what Plex's clock shows (a PIN's end, the time in a
-    device JWT), also where that one is moved.
+    The date comes from the instance's clock, even if that was moved: clients learn Plex's time from it, to which the
+    end of a PIN and the times of a device JWT relate.
     """
     return formatdate(second, usegmt=True).encode()
 
 
-def _add_retry_after(answer: OutgoingResponse, refusal: Refusal) -> OutgoingResponse:
-    """Add what goes with some refusals wherever they happen."""
-    if refusal.status == 503:
-        retry: Headers = [(b"retry-after", b"1")]
-        answer.headers = [*answer.headers, *retry]
-    return answer
-
-
 def _describe_failure(error: BaseException) -> str:
-    """Say what went wrong and where, without the message: that may hold what a client sent."""
+    """Say what went wrong and where, without the message, which may hold what a client sent."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     path = " > ".join(f"{frame.filename.rpartition('ticketstub')[2]}:{frame.lineno}" for frame in frames)
     return f"{type(error).__name__} at {path}"
-
-
-def _generate_request_ids() -> Iterator[str]:
-    """Number the answers, in the shape of plex.tv's ids: one random start an instance, then counting."""
-    start = str(uuid.uuid4())[:24]
-    return (f"{start}{number:012x}" for number in itertools.count(1))

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, Literal, TypeVar
 
-from ticketstub.local_plex.http.negotiation import split_suffix
-from ticketstub.local_plex.http.request import IncomingRequest
+from ticketstub.local_plex.http.request import IncomingRequest, split_suffix
 from ticketstub.local_plex.http.response import OutgoingResponse
-from ticketstub.local_plex.storage.base import TokenKind
 from ticketstub.protocol.call import Call, read_call
 from ticketstub.protocol.codec import Format
 
@@ -25,8 +23,6 @@ CallT = TypeVar("CallT", bound="Call[Any]")  # what it is answered with, its han
 IdentifierRule = Literal["required", "disputed", "not asked", "by the handler"]
 Dialect = Literal["v2", "legacy"]
 ANY_METHOD = "*"
-DEFAULT_TOKEN_KINDS: frozenset[TokenKind] = frozenset({"account", "jwt", "server"})
-"""The kinds of token that plex.tv takes where a route says nothing else; a server's shared token is none (ours)."""
 
 
 class RequestContext(Generic[ServerT, CallerT]):
@@ -92,7 +88,7 @@ class Route(Generic[ServerT, CallerT]):
         write: Callable[[ValueT, RequestContext[ServerT, CallerT]], bytes] | None = None,
         authorize: Callable[[ServerT, CallerT], None] | None = None,
         client_identifier: IdentifierRule = "not asked",
-        token_kinds: frozenset[TokenKind] = DEFAULT_TOKEN_KINDS,
+        token_kinds: frozenset[str] | None = None,
         dialect: Dialect = "v2",
         response_format: Format | None = None,
         any_method: bool = False,

@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol, get_type_hints
 import msgspec
 
 from ticketstub import __version__
-from ticketstub.local_plex.http.negotiation import split_suffix
+from ticketstub.local_plex.http.request import split_suffix
 from ticketstub.local_plex.http.router import ANY_METHOD, Route
 from ticketstub.local_plex.openapi.schemas import Schema, SchemaBuilder, get_reply_type
 from ticketstub.local_plex.pages.site import Page
