@@ -25,7 +25,7 @@ class Failing:
 
     default_format = Format.JSON
     has_trace_headers = True
-    busy_errors = (StoreUnavailable, Overloaded)
+    busy_errors: tuple[type[Exception], ...] = (StoreUnavailable, Overloaded)
 
     def __init__(self, failure: Exception) -> None:
         self.failure = failure

@@ -22,7 +22,7 @@ _MAX_LENGTH = 255
 _MAX_DEVICES = 4096
 _RECORD_INTERVAL = 300  # seconds; the store itself writes once an hour at most
 
-BUSY_ERRORS = (Overloaded, StoreUnavailable)
+BUSY_ERRORS: tuple[type[Exception], ...] = (Overloaded, StoreUnavailable)
 """What handlers raise if there is no capacity; the client gets a 503."""
 
 

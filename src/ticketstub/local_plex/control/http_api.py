@@ -48,7 +48,7 @@ class ControlSite:
     ) -> None:
         self.default_format = Format.JSON
         self.has_trace_headers = False
-        self.busy_errors = ()
+        self.busy_errors: tuple[type[Exception], ...] = ()
         self._commands = ControlCommands(controller)
         self._key = key.reveal().encode()
         self._documents = documents

@@ -104,7 +104,7 @@ class App:
         settings = self._settings
         try:
             request.parse_head(scope["headers"], settings.max_head_bytes)  # type: ignore[arg-type]  # ASGI: pairs of bytes
-            await request.read_body(receive, settings.max_body_bytes, settings.body_seconds)
+            await request.read_body(receive, settings)
             return await (handler or site.answer)(request)
         except ClientDisconnected:
             raise

@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 import msgspec
 
 from ticketstub.dns import parse_ip
+from ticketstub.local_plex.settings import Settings
 from ticketstub.protocol.codec import Format
 from ticketstub.refusals import BadRequest, Refusal
 
@@ -146,15 +147,14 @@ class IncomingRequest:
             self.query = _parse_parameters(query)
         self.keep_alive = self._persistent and b"close" not in self.headers.get(b"connection", b"").lower()
 
-    async def read_body(self, receive: Receive, max_bytes: int, timeout: float) -> None:
+    async def read_body(self, receive: Receive, settings: Settings) -> None:
         """Read the body into `body_parameters` and `json_body`.
 
         The body of a request that should have none is not read; the connection then ends with the reply.
 
         Args:
             receive: ASGI's function.
-            max_bytes: the maximum size of the body.
-            timeout: how many seconds the client has to send it.
+            settings: how large the body may be, and how long it may take.
 
         Raises:
             Refusal: the body is too large (413) or too slow (408).
@@ -165,12 +165,12 @@ class IncomingRequest:
         if not declared_length:
             return
         keep_alive, self.keep_alive = self.keep_alive, False
-        if declared_length > max_bytes:
+        if declared_length > settings.max_body_bytes:
             raise _build_too_large_refusal()
         if self.expects_body:
             try:
-                async with asyncio.timeout(timeout):
-                    body = await _read_stream(receive, max_bytes)
+                async with asyncio.timeout(settings.body_seconds):
+                    body = await _read_stream(receive, settings.max_body_bytes)
             except TimeoutError:
                 raise Refusal("The request's body did not come in time", status=408, code=1999) from None
             self.keep_alive = keep_alive
