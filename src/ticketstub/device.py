@@ -1,7 +1,7 @@
-"""This installation as Plex knows it: a device of the account, told apart by its client identifier.
+"""This installation as Plex knows it: a device of the account, recognized by its client identifier.
 
-Rule: an identifier is made once and kept; a program that makes a new one each time fills its user's list of devices
-(and mailbox) with phantoms. Any text is a legal identifier (documented).
+Rule: an identifier is created once and stored. A program that creates a new one for each run fills its user's list of
+devices, and mailbox, with phantoms. Any text is a valid identifier (documented).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ticketstub.errors import PlexWarning
 _HEADER_VALUE = re.compile(r"[^\x00-\x1f\x7f]+")
 
 _TEMPORARY_IDENTIFIERS: dict[str, str] = {}
-"""The identifiers that could not be remembered, by the program's name."""
+"""The identifiers that could not be stored, by device name."""
 
 DEVICE_HEADERS = {
     "client_identifier": "X-Plex-Client-Identifier",
@@ -35,26 +35,26 @@ DEVICE_HEADERS = {
     "vendor": "X-Plex-Device-Vendor",
     "provides": "X-Plex-Provides",
 }
-"""Each field of a `Device` and the header (or query or form parameter) it is sent as (documented)."""
+"""Each field of a `Device`, and the header, query or form parameter that it is sent as (documented)."""
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is asking: sent with every request, shown in the account's list of authorized devices.
+    """The client, as described with every request and shown in the account's list of authorized devices.
 
     Args:
-        client_identifier: what tells this installation from all others; any text, a UUID by custom.
-        product: the program's name.
-        version: the program's version.
-        device: what it runs on (`Linux`, `Roku 3`); the SDKs call it the device's nickname.
-        device_name: this one's own name (`Workshop PC`).
-        platform: the platform (`Linux`).
-        platform_version: its version.
-        model: the device's model.
-        vendor: the device's maker.
-        provides: a comma list of roles (`controller`).
+        client_identifier: The identifier of this installation; any text, usually a UUID.
+        product: The program's name.
+        version: The program's version.
+        device: The kind of device (`Linux`, `Roku 3`). The SDKs call it the device's nickname.
+        device_name: The name of this device (`Workshop PC`).
+        platform: The platform (`Linux`).
+        platform_version: The version of the platform.
+        model: The device's model.
+        vendor: The device's manufacturer.
+        provides: The roles of the device, separated by commas (`controller`).
 
     Raises:
-        ValueError: a field is empty or holds a control character, which no header can carry.
+        ValueError: A field is empty or contains a control character, which cannot be sent in a header.
     """
 
     client_identifier: str
@@ -72,49 +72,48 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         for field in DEVICE_HEADERS:
             value = getattr(self, field)
             if value is not None and not _HEADER_VALUE.fullmatch(value):
-                raise ValueError(f"a device's {field} is text without control characters, and not empty")
+                raise ValueError(f"a device's {field} must be text without control characters, and not empty")
 
     @classmethod
     def load_or_create(cls, name: str, *, version: str | None = None, directory: Path | None = None) -> Device:
-        """Return this installation's device for a program, making its identifier the first time and keeping it.
+        """Return this installation's device for a program. Its identifier is created and stored the first time.
 
         Args:
-            name: the program's name: letters, digits, dots, hyphens and underscores, at most 64; also its product.
-            version: the program's version.
-            directory: where it is kept; by default the user's data directory for Ticketstub.
+            name: The program's name, which is also the product: up to 64 letters, digits, dots, hyphens and
+                underscores, the first a letter or digit.
+            version: The program's version.
+            directory: The folder to store it in; by default `devices` in the user's data directory for Ticketstub.
 
         Raises:
-            ValueError: the name is none of that kind.
-            OSError: the identifier can neither be read nor kept.
+            ValueError: The name is invalid.
+            OSError: The identifier can be neither read nor stored.
         """
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-            raise ValueError("a device's name is letters, digits, dots, hyphens and underscores, 64 at most")
-        return cls.for_this_computer(
-            _load_or_create_identifier(directory or _get_data_directory(), name), name, version
-        )
+            raise ValueError("a device's name has 1 to 64 letters, digits, dots, hyphens and underscores")
+        identifier = _load_or_create_identifier(directory or get_data_directory("devices"), name)
+        return cls.for_this_computer(identifier, name, version)
 
     @classmethod
     def load_or_use_temporary(cls, name: str, *, version: str | None = None, directory: Path | None = None) -> Device:
-        """Return what `load_or_create` does, or a device for as long as this process runs, with a `PlexWarning`.
+        """Return what `load_or_create` returns, or a device for the lifetime of this process, with a `PlexWarning`.
 
-        A home folder that is missing or cannot be written costs the identifier and nothing else.
+        A home folder that is missing or read-only thus costs nothing but the identifier.
 
         Raises:
-            ValueError: the name is none of that kind.
+            ValueError: The name is invalid.
         """
         try:
             return cls.load_or_create(name, version=version, directory=directory)
-        except (OSError, RuntimeError) as error:  # RuntimeError: no home folder is known
+        except (OSError, RuntimeError) as error:  # RuntimeError: the home folder is unknown
             if name not in _TEMPORARY_IDENTIFIERS:
                 import uuid
 
                 _TEMPORARY_IDENTIFIERS[name] = str(uuid.uuid4())
-                reason = (
-                    f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else error
-                )
+                reason = str(error)
+                if isinstance(error, OSError) and error.strerror:
+                    reason = f"{error.filename}: {error.strerror}"
                 warnings.warn(
-                    "this installation's identifier can neither be read nor kept, and is a new one each time: "
-                    f"{reason}",
+                    f"this installation's identifier can be neither read nor stored, and is new in each run: {reason}",
                     PlexWarning,
                     stacklevel=2,
                 )
@@ -122,10 +121,10 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def for_this_computer(cls, client_identifier: str, product: str, version: str | None = None) -> Device:
-        """Return a device with this identifier, on this system and under this computer's name; nothing is kept.
+        """Return a device with this identifier, this computer's name and its platform. Nothing is stored.
 
         Raises:
-            ValueError: the identifier or the product is none.
+            ValueError: The identifier or the product is empty or contains a control character.
         """
         platform = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}.get(sys.platform, sys.platform)
         return cls(
@@ -138,13 +137,13 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def to_headers(self) -> dict[str, str]:
-        """List the headers it is sent as."""
+        """Return the headers that it is sent as."""
         values = ((header, getattr(self, field)) for field, header in DEVICE_HEADERS.items())
         return {header: value for header, value in values if value is not None}
 
 
 def build_file_name(app: str, profile: str = "default") -> str:
-    """Return the name under which a program's identifier is remembered for a profile."""
+    """Return the device name under which an app's identifier is stored for a profile."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", app).strip(".-_")
     if name != app or len(name) > 40 or profile != "default":
         from hashlib import sha256
@@ -155,32 +154,37 @@ def build_file_name(app: str, profile: str = "default") -> str:
 
 
 def find_device_names(identifier: str | None, directory: Path | None = None) -> frozenset[str]:
-    """Return the names under which this client identifier is remembered; what cannot be read holds none.
+    """Return the device names under which this client identifier is stored; unreadable files are ignored.
 
     Args:
-        identifier: the client identifier.
-        directory: where identifiers are kept; by default the user's data directory for Ticketstub.
+        identifier: The client identifier.
+        directory: The folder of the identifiers; by default `devices` in the user's data directory for Ticketstub.
     """
-    found: set[str] = set()
+    names: set[str] = set()
     with contextlib.suppress(OSError):
-        for path in (directory or _get_data_directory()).glob("*.txt"):
+        for path in (directory or get_data_directory("devices")).glob("*.txt"):
             with contextlib.suppress(OSError, ValueError):
                 if _read_identifier(path) == identifier:
-                    found.add(path.stem)
-    return frozenset(found)
+                    names.add(path.stem)
+    return frozenset(names)
 
 
-def _get_data_directory() -> Path:
-    import platformdirs  # only where no directory was given
+def get_data_directory(name: str) -> Path:
+    """Return a folder in the user's data directory for Ticketstub.
+
+    Raises:
+        OSError: The user's home folder is unknown.
+    """
+    import platformdirs  # only if no directory is given
 
     found = Path(platformdirs.user_data_dir("ticketstub", appauthor=False))
-    if not found.is_absolute():  # there is no HOME, and the system knows of none
-        raise OSError("no home folder is known: set HOME")
-    return found / "devices"
+    if not found.is_absolute():  # otherwise it would be in the current folder
+        raise OSError("the home folder is unknown: set HOME")
+    return found / name
 
 
 def _load_or_create_identifier(directory: Path, name: str) -> str:
-    """Read the identifier, or make one; of several processes that make one at once, all return the first's."""
+    """Read the identifier or create it. If several processes create it at once, all return the first one."""
     path = directory / f"{name}.txt"
     try:
         return _read_identifier(path)
@@ -191,10 +195,10 @@ def _load_or_create_identifier(directory: Path, name: str) -> str:
     draft = directory / f".{name}.{uuid.uuid4().hex}"
     draft.write_text(f"{uuid.uuid4()}\n", "utf-8")
     try:
-        os.link(draft, path)  # fails where the file exists, so that the first one wins
+        os.link(draft, path)  # fails if the file exists, so that the first one wins
     except FileExistsError:
         pass
-    except OSError:  # a file system without links
+    except OSError:  # the file system has no hard links
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
@@ -202,7 +206,7 @@ def _load_or_create_identifier(directory: Path, name: str) -> str:
 
 
 def _read_identifier(path: Path) -> str:
-    found = path.read_text("utf-8").strip()
-    if not _HEADER_VALUE.fullmatch(found):
-        raise OSError(f"{path} holds no client identifier: delete it, and a new one is made")
-    return found
+    identifier = path.read_text("utf-8").strip()
+    if not _HEADER_VALUE.fullmatch(identifier):
+        raise OSError(f"{path} contains no client identifier: delete it, and a new one is created")
+    return identifier

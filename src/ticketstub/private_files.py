@@ -1,8 +1,9 @@
-"""Private files: read only if nobody else can, and written so that a crash leaves the old one, the new one, or none.
+"""Private files: read only if nobody else can read them, and written so that a crash leaves the old or the new file.
 
-Rule: a new file is a draft first (never through a link, never over something), synced to the disk, renamed into place,
-and the folder synced. A draft that a killed process left goes with the next write or removal of its file, which has one
-writer at a time. On POSIX, files have mode 0600; on Windows they have the access list of their folder.
+Rule: a file is first written to a draft (never through a symbolic link or over another file), synced to the disk and
+renamed into place; then the folder is synced. A draft left by a killed process is deleted with the next write or
+removal of its file, which must have one writer at a time. On POSIX systems files have mode 0600; on Windows they have
+the access list of their folder.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import stat
 from pathlib import Path
 
 _POSIX = os.name == "posix"
-# Not all of these exist everywhere. A pipe is not waited for.
+# Not every system has all of these. O_NONBLOCK avoids waiting for a pipe.
 _OPEN_FLAGS = (
     getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_CLOEXEC", 0)
@@ -24,7 +25,10 @@ _OPEN_FLAGS = (
 
 
 class UnsafeFileError(Exception):
-    """A file is none that only its owner can read. The text says why, behind the file's name; `advice` what to do."""
+    """A file is not one that only its owner can read.
+
+    The text continues a sentence that starts with the file's name. `advice` is the first half of what to do.
+    """
 
     def __init__(self, reason: str, advice: str) -> None:
         super().__init__(reason)
@@ -36,52 +40,47 @@ class UnsafePermissionsError(UnsafeFileError):
 
 
 def read(path: Path, max_size: int) -> bytes:
-    """Return a file's bytes.
+    """Return the content of a file.
 
     Args:
-        path: the file.
-        max_size: how many bytes it may have.
+        path: The file.
+        max_size: The largest allowed size in bytes.
 
     Raises:
-        UnsafeFileError: it is a link, no file, somebody else's, open to others, or too large.
-        OSError: it cannot be read; `FileNotFoundError`: there is none.
+        UnsafeFileError: It is a symbolic link, not a regular file, another user's, accessible to others, or too large.
+        OSError: It cannot be read; `FileNotFoundError` if it does not exist.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | _OPEN_FLAGS)
-    except OSError as error:
-        if is_symlink_error(error):
-            raise _build_symlink_error() from None
-        raise
+    if path.is_symlink():  # the flags refuse one that is made after this check, but Windows does not have them
+        raise UnsafeFileError("is a symbolic link and was not followed", "delete the link")
+    descriptor = os.open(path, os.O_RDONLY | _OPEN_FLAGS)
     try:
         file_stat = os.fstat(descriptor)
-        if not _POSIX and path.is_symlink():  # Windows cannot open without following
-            raise _build_symlink_error()
         if not stat.S_ISREG(file_stat.st_mode):
-            raise UnsafeFileError("is not a file", "move it away")
+            raise UnsafeFileError("is not a regular file", "move it away")
         if not is_owned_by_user(file_stat):
             raise UnsafeFileError("belongs to another user", "move it away")
         if _POSIX and file_stat.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise UnsafePermissionsError("can be read or written by others", "chmod 600")
-        found = b""
-        while piece := os.read(descriptor, max_size + 1 - len(found)):
-            found += piece
+        content = b""
+        while piece := os.read(descriptor, max_size + 1 - len(content)):
+            content += piece
     finally:
         os.close(descriptor)
-    if len(found) > max_size:
-        raise UnsafeFileError("is too large to be ours", "move it away")
-    return found
+    if len(content) > max_size:
+        raise UnsafeFileError("is too large to be a file of Ticketstub", "move it away")
+    return content
 
 
 def write(path: Path, content: bytes, *, sync: bool = True) -> None:
-    """Put a file there, whole, or leave what is there; its folder exists.
+    """Create or replace a file in an existing folder as a whole, or leave it unchanged.
 
     Args:
-        path: the file.
-        content: what is to be in it.
-        sync: whether the disk has it afterwards, for what cannot be lost.
+        path: The file.
+        content: Its new content.
+        sync: Whether to wait until the disk has it, for content that must not be lost.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: It cannot be written.
     """
     draft = _get_draft_path(path)
     draft.unlink(missing_ok=True)
@@ -89,7 +88,7 @@ def write(path: Path, content: bytes, *, sync: bool = True) -> None:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN_FLAGS, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             if _POSIX:
-                os.fchmod(descriptor, 0o600)  # a umask may have taken even our own rights
+                os.fchmod(descriptor, 0o600)  # the umask may have removed even the owner's permissions
             file.write(content)
             file.flush()
             if sync:
@@ -104,17 +103,17 @@ def write(path: Path, content: bytes, *, sync: bool = True) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it that are missing, for this user alone whatever the umask is."""
+    """Create a folder and its missing parents, accessible only to this user whatever the umask is."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(0o700, exist_ok=True)
 
 
 def remove(path: Path) -> bool:
-    """Delete a file (of a link, the link); tell whether there was one.
+    """Delete a file or a symbolic link, and return whether there was one.
 
     Raises:
-        OSError: it cannot be deleted.
+        OSError: It cannot be deleted.
     """
     _get_draft_path(path).unlink(missing_ok=True)
     try:
@@ -126,31 +125,27 @@ def remove(path: Path) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the disk keep a folder's names; Windows cannot, and does it by itself."""
+    """Wait until the disk has the names in a folder. Windows has no call for this and needs none."""
     if not _POSIX:
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network file systems sync no folders
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network file systems do not sync folders
             raise
     finally:
         os.close(descriptor)
 
 
 def is_owned_by_user(file_stat: os.stat_result) -> bool:
-    """Tell whether a file or folder is this user's; root, as in a container, has those of all owners."""
+    """Return whether a file or folder is this user's. To root, as in a container, files of all owners are."""
     return not _POSIX or file_stat.st_uid == os.geteuid() or os.geteuid() == 0
 
 
 def is_symlink_error(error: OSError) -> bool:
-    """Tell whether something was not opened because it is a link."""
-    return error.errno in {errno.ELOOP, errno.EMLINK}  # the BSDs say the latter
-
-
-def _build_symlink_error() -> UnsafeFileError:
-    return UnsafeFileError("is a link and was not followed", "delete the link")
+    """Return whether a file was not opened because it is a symbolic link."""
+    return error.errno in {errno.ELOOP, errno.EMLINK}  # BSD systems use the latter
 
 
 def _get_draft_path(path: Path) -> Path:

@@ -267,7 +267,7 @@ def test_an_identifier_that_cannot_be_kept(command: Command, monkeypatch: pytest
     monkeypatch.setenv("HOME", "/dev/null")
     ran = command("ping", "--plex-tv", "http://127.0.0.1:1", token=DEAD)
     assert 5 == ran.code
-    assert "note: this installation's identifier can neither be read nor kept" in ran.err
-    assert "new one each time: /dev/null" in ran.err
+    assert "note: this installation's identifier can be neither read nor stored" in ran.err
+    assert "is new in each run: /dev/null" in ran.err
     assert "Errno" not in ran.err
     assert "error: 127.0.0.1:1 cannot be reached" in ran.err

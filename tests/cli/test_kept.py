@@ -480,7 +480,7 @@ def test_a_home_that_cannot_be_written_costs_the_identifier(
         monkeypatch.setattr("ticketstub.device._TEMPORARY_IDENTIFIERS", {})  # a process says it once
         ran = command(*name.split(), *here, stdin=TOKEN)
         assert 0 == ran.code, ran.err
-        assert ran.err.startswith("note: this installation's identifier can neither be read nor kept")
+        assert ran.err.startswith("note: this installation's identifier can be neither read nor stored")
     ran = command("login", "--password", *here, stdin=f"tom\n{text_of(TOM.password)}\n")
     assert (1, "") == (ran.code, ran.out)
     assert "nobody was signed in" in ran.err

@@ -270,7 +270,7 @@ def test_l2_a_planted_link_is_not_followed(
     watch(lambda code: link(fresh.url, code, text_of(TOM.token)))
     ran = command("login", "--storage", "file", "--plex-tv", fresh.url)
     assert (1, "") == (ran.code, ran.out)
-    assert "is a link" in ran.err
+    assert "is a symbolic link" in ran.err
     assert "mine" == target.read_text("utf-8")
 
 

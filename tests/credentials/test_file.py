@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from tests.credentials.conftest import ELSEWHERE, PLEX_TV, SECRETS, posix, signed_in, the_file
 from ticketstub.credentials import Entry, FileStore
-from ticketstub.credentials.folder import PrivateFolder
-from ticketstub.credentials.stored import get_entry_name
+from ticketstub.credentials.file import PrivateFolder, get_entry_name
 from ticketstub.errors import CredentialsError
 
 
@@ -75,7 +74,7 @@ def test_l2_a_folder_open_to_others_is_not_written_to(tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o777)
-    with pytest.raises(CredentialsError, match=f"others can write in .*chmod 700 {shared}"):
+    with pytest.raises(CredentialsError, match=f"others can write to .*chmod 700 {shared}"):
         FileStore(shared).save(signed_in(), replacing=None)
     assert [] == list(shared.iterdir())
 
@@ -116,7 +115,7 @@ def test_l2_a_link_is_not_followed(files: FileStore, tmp_path: Path) -> None:
     before = target.read_bytes()
     path.symlink_to(target)
     for attempt in (lambda: files.load(PLEX_TV), lambda: files.save(signed_in(), replacing=None), files.list_entries):
-        with pytest.raises(CredentialsError, match="is a link and was not followed"):
+        with pytest.raises(CredentialsError, match="is a symbolic link and was not followed"):
             attempt()
     assert (True, before) == (path.is_symlink(), target.read_bytes())
     assert files.remove(PLEX_TV)
@@ -131,7 +130,7 @@ def test_l2_a_link_in_the_lock_files_place(files: FileStore, tmp_path: Path) -> 
     (lock,) = files.directory.glob("*.lock")
     lock.unlink()
     lock.symlink_to(tmp_path / "made elsewhere")
-    with pytest.raises(CredentialsError, match="is a link"), files.lock(PLEX_TV):
+    with pytest.raises(CredentialsError, match="is a symbolic link"), files.lock(PLEX_TV):
         pass
     assert not (tmp_path / "made elsewhere").exists()
 
@@ -146,7 +145,7 @@ def test_what_is_no_file_is_refused(files: FileStore, make: Callable[[Path], Non
     path = the_file(files)
     path.unlink()
     make(path)
-    with pytest.raises(CredentialsError, match="is not a file"):
+    with pytest.raises(CredentialsError, match="is not a regular file"):
         files.load(PLEX_TV)
 
 
@@ -190,7 +189,7 @@ def test_a_later_form_is_refused(files: FileStore) -> None:
     """A file of a later Ticketstub is not damaged: the error says to update."""
     files.save(signed_in(), replacing=None)
     the_file(files).write_text(json.dumps({"format": 2, "sealed": "x"}))
-    with pytest.raises(CredentialsError, match=r"written by a later Ticketstub.*update"):
+    with pytest.raises(CredentialsError, match=r"written by a later version of Ticketstub.*update"):
         files.load(PLEX_TV)
 
 

@@ -28,7 +28,7 @@ from tests.credentials.conftest import (
     signed_in,
 )
 from ticketstub.credentials import Entry, KeyringStore, default_store, is_keyring_available
-from ticketstub.credentials.system_keyring import WINDOWS_MAX_LENGTH
+from ticketstub.credentials.keyring import WINDOWS_MAX_LENGTH
 from ticketstub.errors import CredentialsError
 from ticketstub.tokens import Secret, Token
 
@@ -103,7 +103,7 @@ def test_a_damaged_note_is_refused(tmp_path: Path) -> None:
     (note,) = tmp_path.glob("*.kept")
     for text in ("", "{}", '{"issuer":"x","profile":"default"}', "[" * 5000):
         note.write_text(text, "utf-8")
-        with pytest.raises(CredentialsError, match="it holds no secret"):
+        with pytest.raises(CredentialsError, match="it contains no secret"):
             store.list_entries()
 
 
@@ -135,7 +135,7 @@ class WinError(Exception):
 FAILURES: dict[str, tuple[Callable[[str], Exception], str]] = {
     "none": (NoKeyringError, "no keyring.*storage="),
     "locked": (KeyringLocked, "is locked.*unlock it"),
-    "no D-Bus": (InitError, "is locked, or cannot be opened"),
+    "no D-Bus": (InitError, "is locked or cannot be opened"),
     "refused": (PasswordSetError, r"failed \(PasswordSetError\)"),
     "failed": (KeyringError, r"failed \(KeyringError\)"),
     "not its own": (WinError, r"failed \(WinError\)"),
@@ -185,7 +185,7 @@ def test_too_much_for_windows_says_so(tmp_path: Path) -> None:
     """What does not fit is refused with its size and the way out."""
     store = KeyringStore(Small(), directory=tmp_path)
     with pytest.raises(
-        CredentialsError, match=rf'did not take \d+ characters: Windows takes {WINDOWS_MAX_LENGTH}.*storage="file"'
+        CredentialsError, match=rf'did not accept \d+ characters: Windows accepts {WINDOWS_MAX_LENGTH}.*storage="file"'
     ):
         store.save(signed_in(device_key=Secret("k" * 1300)), replacing=None)
     assert store.load(PLEX_TV) is None
@@ -315,7 +315,7 @@ def test_notes_are_as_private_as_files(tmp_path: Path) -> None:
     assert (0o600, 0o700) == (note.stat().st_mode & 0o777, note.parent.stat().st_mode & 0o777)
     note.rename(tmp_path / "elsewhere")
     note.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(CredentialsError, match="is a link"):
+    with pytest.raises(CredentialsError, match="is a symbolic link"):
         store.list_entries()
 
 

@@ -251,7 +251,7 @@ def test_the_key_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
 def test_a_pipe_is_no_key_file(tmp_path: Path) -> None:
     """It is refused at once: nobody waits for what might come."""
     os.mkfifo(tmp_path / "pipe", 0o600)
-    with pytest.raises(KeyFileError, match="is not a file"):
+    with pytest.raises(KeyFileError, match="is not a regular file"):
         load_or_create_key(tmp_path / "pipe")
 
 

@@ -102,7 +102,7 @@ def test_a_file_for_all_to_read_is_refused(tmp_path):
 def test_a_link_is_refused(tmp_path):
     """A link in place of the key file is not followed, neither to read nor to write."""
     (tmp_path / "plex.db.key").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(InstanceKeysError, match="is a link"):
+    with pytest.raises(InstanceKeysError, match="is a symbolic link"):
         InstanceKeys.load_or_create(tmp_path / "plex.db")
     assert not (tmp_path / "elsewhere").exists()
 

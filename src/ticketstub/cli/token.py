@@ -62,7 +62,7 @@ def token(
     if server is not None:
         raise InvalidUsage("--server goes with --transient", hint="ticketstub token --transient --server URL")
     prompts.ensure_can_print_token(requested=not as_json, yes=yes, as_json=False)
-    from ticketstub.credentials.keep_alive import check_renewal
+    from ticketstub.credentials.store import check_renewal
 
     stored = stores.require_sign_in(connection.issuer, connection.profile)
     with resume_client(connection, stored) as client, stores.explain_refused_token(stored):

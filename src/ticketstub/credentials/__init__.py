@@ -1,23 +1,29 @@
-"""Where a signed-in program keeps its tokens and device keys: the keyring, private files, or memory.
+"""Where sign-ins are stored: the keyring, private files, or memory.
 
-    store = default_credentials()
+    store = default_store()
     with store.lock(issuer, profile):
-        kept = store.load(issuer, profile)
+        credential = store.load(issuer, profile)
 
-Rule: every store keeps the same `Credential`s and promises the same (`CredentialStore`, in base.py): whole or not at
-all, one writer at a time, found again after a crash, and never another issuer's. The keyring library is loaded with the
-first question to a keyring.
+Rule: every store holds the same `Credential`s and makes the same promises (`CredentialStore`): a credential is written
+as a whole or not at all, by one writer at a time, is found again after a crash, and is never returned for another
+issuer.
 """
 
 from __future__ import annotations
 
 from ticketstub.credentials.default import StoreKind, default_store
 from ticketstub.credentials.file import FileStore
-from ticketstub.credentials.keep_alive import Renewal, check_renewal, get_ping_delay
-from ticketstub.credentials.keyring import KeyringStore
+from ticketstub.credentials.keyring import KeyringStore, is_keyring_available
 from ticketstub.credentials.memory import MemoryStore
-from ticketstub.credentials.store import DEFAULT_PROFILE, Credential, CredentialStore, Entry
-from ticketstub.credentials.system_keyring import is_keyring_available
+from ticketstub.credentials.store import (
+    DEFAULT_PROFILE,
+    Credential,
+    CredentialStore,
+    Entry,
+    Renewal,
+    check_renewal,
+    get_ping_delay,
+)
 
 __all__ = [
     "DEFAULT_PROFILE",

@@ -1,7 +1,7 @@
-"""Credentials in memory: for programs that keep nothing, and where no other place was agreed to.
+"""Credentials in memory, for programs that store nothing and for computers where nothing else can be written.
 
-Rule: nothing is written anywhere; what is kept ends with the program. The bytes are those of the other stores, so that
-all behave alike.
+Rule: nothing is written to disk; everything is gone when the program ends. Credentials are encoded as in the other
+stores, so that all stores behave alike.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from contextlib import AbstractContextManager, contextmanager
 
 import msgspec
 
-from ticketstub.credentials import stored
 from ticketstub.credentials.store import (
     COMMAND_APP,
     DEFAULT_PROFILE,
     LOCK_TIMEOUT,
     Credential,
     Entry,
+    decode_credential,
+    encode_credential,
     make_lock_timeout_error,
 )
 from ticketstub.tracebacks import hide_locals
@@ -27,7 +28,7 @@ from ticketstub.tracebacks import hide_locals
 
 @hide_locals
 class MemoryStore:
-    """Keeps credentials until the program ends."""
+    """Stores credentials until the program ends."""
 
     def __init__(self) -> None:
         self._data: dict[Entry, bytes] = {}
@@ -35,45 +36,44 @@ class MemoryStore:
         self._guard = threading.Lock()
 
     def load(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> Credential | None:
-        """Return what is kept, or `None`."""
-        entry = Entry.create(issuer, profile, app)
-        data = self._data.get(entry)
-        return stored.decode_for_entry(entry, data, "the memory", hint="sign in again") if data else None
+        """Return the stored credential, or `None`."""
+        data = self._data.get(Entry.create(issuer, profile, app))
+        return decode_credential(data, "the memory", hint="sign in again") if data else None
 
     def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
-        """Keep it if nothing changed since `replacing` was loaded; see `CredentialStore.save`."""
+        """Store a credential if the stored one is still `replacing`; see `CredentialStore.save`."""
         with self._guard:
             current = self.load(*credential.entry)
             if current != replacing:
                 return None
             saved = msgspec.structs.replace(credential, version=current.version + 1 if current else 1)
-            self._data[saved.entry] = stored.encode_credential(saved)
+            self._data[saved.entry] = encode_credential(saved)
             return saved
 
     def remove(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> bool:
-        """Forget it; tell whether there was anything."""
+        """Delete the credential and return whether there was one."""
         with self._guard:
             return self._data.pop(Entry.create(issuer, profile, app), None) is not None
 
     def list_entries(self) -> tuple[Entry, ...]:
-        """List what is kept, sorted."""
+        """Return all entries, sorted."""
         with self._guard:
             return tuple(sorted(self._data))
 
     def describe_location(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> str:
         """Say that it is in memory."""
         Entry.create(issuer, profile, app)
-        return "in memory only: forgotten when the program ends"
+        return "in memory only, until the program ends"
 
     def lock(
         self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP, *, timeout: float = LOCK_TIMEOUT
     ) -> AbstractContextManager[None]:
-        """Keep other threads from holding the same lock; see `CredentialStore.lock`."""
-        return self._hold(Entry.create(issuer, profile, app), timeout)
+        """Lock an entry against all other threads; see `CredentialStore.lock`."""
+        return self._hold_lock(Entry.create(issuer, profile, app), timeout)
 
     @contextmanager
-    def _hold(self, entry: Entry, timeout: float) -> Generator[None, None, None]:
-        # A forked child has locks of its own: nobody is left there who would free those of its parent.
+    def _hold_lock(self, entry: Entry, timeout: float) -> Generator[None, None, None]:
+        # A forked child has its own locks: it has no thread that could release the parent's.
         lock = self._locks.setdefault((os.getpid(), entry), threading.Lock())
         if not lock.acquire(timeout=min(max(timeout, 0.0), threading.TIMEOUT_MAX)):
             raise make_lock_timeout_error(timeout)

@@ -1,8 +1,8 @@
-"""What is kept of a sign-in, and what every store of it promises.
+"""What is stored of a sign-in, and what every store promises.
 
-Rule: a credential belongs to one issuer, one app and one profile and comes out for no other; its tokens know the issuer
-as their origin. It prints no secret. A store never waits without end, never half-writes, and never deletes what it
-cannot read.
+Rule: a credential belongs to one issuer, app and profile and is never returned for another; its tokens carry the issuer
+as their origin. Only this module writes and reads secrets, and no `repr` or error shows one. A store never waits
+without limit, never writes half a credential, and never deletes what it cannot read.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import re
 from abc import abstractmethod
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -19,19 +19,30 @@ from ticketstub.errors import CredentialsError
 from ticketstub.messages import get_origin
 from ticketstub.tokens import Secret, Token, is_header_safe
 
+T = TypeVar("T")
+
 DEFAULT_PROFILE = "default"
 COMMAND_APP = "ticketstub"
-"""The app that the command is. Its name, in any capitals, is reserved: Plex shows it as Ticketstub."""
+"""The app name of the `ticketstub` command. It is reserved in any capitalization: Plex shows it as Ticketstub."""
 
 CREDENTIAL_FORMAT = 1
-"""The number of the form in which a credential is kept; a later form has a higher one."""
+"""The version of the stored form. Later forms have higher numbers."""
 
 LOCK_TIMEOUT = 30.0
-"""How many seconds `lock` waits: longer than another process needs for a renewal and its tries (ours)."""
+"""How many seconds `lock` waits by default: longer than a renewal with its retries takes (our choice)."""
+
+PING_INTERVAL = 24 * 60 * 60.0
+"""How many seconds an opaque token goes without a ping (our choice; other clients ping once a day: observed)."""
+
+RENEW_FROM = 0.5
+RENEW_BY = 0.9
+"""The share of its lifetime from which a JWT may be renewed, and from which it must be (our choice)."""
+
+Renewal = Literal["no", "may", "must"]
 
 
 class Entry(NamedTuple):
-    """What one credential is kept under: the issuer's origin, the profile's name, and the app's."""
+    """The key of a credential: the issuer's origin, the profile's name and the app's name."""
 
     issuer: str
     profile: str
@@ -39,41 +50,41 @@ class Entry(NamedTuple):
 
     @classmethod
     def create(cls, issuer: str, profile: str, app: str = COMMAND_APP) -> Entry:
-        """Take any address of an issuer, a profile's name and an app's.
+        """Create an entry from any URL of the issuer.
 
         Raises:
-            ValueError: it is no http or https address, no name of a profile, or no name of an app.
+            ValueError: The issuer is not an http or https URL, or the profile or app name is invalid.
         """
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", profile):
-            raise ValueError("a profile's name is letters, digits, dots, hyphens and underscores, 64 at most")
+            raise ValueError("a profile's name has 1 to 64 letters, digits, dots, hyphens and underscores")
         if not (re.fullmatch(r"[^\x00-\x1f\x7f\ud800-\udfff]+", app) and app.strip()):
             raise ValueError("an app's name is text without control characters, and not empty")
         return cls(get_origin(issuer), profile, COMMAND_APP if app.casefold() == COMMAND_APP else app)
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=CREDENTIAL_FORMAT):
-    """What an app has from one issuer for one profile: a token, a device key, what `status` tells without network.
+    """What an app has from one issuer for one profile: a token, a device key, and facts to show without the network.
 
     Args:
-        issuer: the origin that issued all this (`https://plex.tv`); of a longer address the origin is taken.
-        app: the name of the program that signed in; no other program gets it. By default it is the command's.
-        profile: the user's name for it: letters, digits, dots, hyphens and underscores, at most 64.
-        token: the account's token, opaque or a JWT. Its origin becomes the issuer.
-        device_key: the private key of this device, as the text that `DeviceKey.dump` makes; not looked into here.
-        client_identifier: the client identifier that the token and the key belong to.
-        account_id: the account's id, as last heard.
-        username: the account's user name, as last heard.
-        created_at: when the token was issued, in epoch seconds.
-        expires_at: when it ends, in epoch seconds; `None` where it does not or nobody knows.
-        checked_at: when Plex last took it, in epoch seconds.
-        server_token: an opaque token for media servers, beside a JWT, which they refuse (observed).
-        signed_out_at: when its user signed out while Plex could not be told: nobody uses it any more, and it is still
-            to be revoked.
-        version: counted up by the store with each save; 0 was never stored.
+        issuer: The origin that issued the tokens (`https://plex.tv`). A longer URL is cut to its origin.
+        app: The name of the program that signed in; no other program gets the credential. By default the command.
+        profile: The user's name for the sign-in: up to 64 letters, digits, dots, hyphens and underscores.
+        token: The account's token, opaque or a JWT. Its origin becomes the issuer.
+        device_key: The device's private key as `DeviceKey.dump` writes it. It is not parsed here.
+        client_identifier: The client identifier that the token and the key belong to.
+        account_id: The account's id when it was last fetched.
+        username: The account's user name when it was last fetched.
+        created_at: When the token was issued, in epoch seconds.
+        expires_at: When the token expires, in epoch seconds; `None` if it does not or the time is unknown.
+        checked_at: When Plex last accepted the token, in epoch seconds.
+        server_token: An opaque token for media servers, which refuse JWTs (observed).
+        signed_out_at: When the user signed out while Plex was unreachable, in epoch seconds. The token is no longer
+            used, and is still to be revoked.
+        version: The number of saves, counted by the store; 0 if it was never stored.
 
     Raises:
-        ValueError: the issuer, app or profile is none; a token is another origin's, or none that a header can carry; or
-            a time is no finite number.
+        ValueError: The issuer, app or profile is invalid; a token has another origin or cannot be sent in a header;
+            or a time is not a finite number.
     """
 
     issuer: str
@@ -93,22 +104,26 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", 
 
     def __post_init__(self) -> None:
         issuer, _, app = self.entry
-        bound = {
+        normalized = {
             "issuer": issuer,
             "app": app,
             "token": _bind_to_issuer(self.token, issuer),
             "server_token": _bind_to_issuer(self.server_token, issuer),
         }
-        for name, value in bound.items():
+        for name, value in normalized.items():
             msgspec.structs.force_setattr(self, name, value)
         times = (self.created_at, self.expires_at, self.checked_at, self.signed_out_at)
-        if not all(math.isfinite(moment) for moment in times if moment is not None):
-            raise ValueError("a credential's times are finite numbers of seconds")
+        if not all(math.isfinite(time) for time in times if time is not None):
+            raise ValueError("the times of a credential must be finite numbers of seconds")
 
     @property
     def entry(self) -> Entry:
-        """What it is kept under."""
+        """The key it is stored under."""
         return Entry.create(self.issuer, self.profile, self.app)
+
+    def is_same_sign_in(self, other: Credential) -> bool:
+        """Return whether both come from the same sign-in, no matter how often either was renewed."""
+        return self.token == other.token or (self.device_key is not None and self.device_key == other.device_key)
 
 
 def _bind_to_issuer(token: Token | None, issuer: str) -> Token | None:
@@ -116,62 +131,163 @@ def _bind_to_issuer(token: Token | None, issuer: str) -> Token | None:
     if token is None:
         return None
     if not (token and is_header_safe(token.reveal())):
-        raise ValueError("this token is none: no header can carry it")
-    if token.origin == issuer:
-        return token
-    if token.origin is not None:
-        raise ValueError("this token was issued by another origin than the credential's issuer")
-    return Token.from_wire(token.reveal(), issuer)  # a copy: the caller's own token stays as it is
-
-
-def make_lock_timeout_error(timeout: float) -> CredentialsError:
-    """Make the error of a wait for a lock that was too long."""
-    return CredentialsError(
-        f"another program held these credentials for {timeout:g} seconds",
-        hint="it may be renewing them on a slow network: try again, or end it",
-    )
+        raise ValueError("the token cannot be sent in a header")
+    if token.origin not in {None, issuer}:
+        raise ValueError("the token was issued by another origin than the credential's issuer")
+    return token if token.origin else Token.from_wire(token.reveal(), issuer)  # the caller's token stays unchanged
 
 
 class CredentialStore(Protocol):
-    """A store of credentials. All its methods may be called from any thread.
+    """Stores credentials. All methods may be called from any thread.
 
-    Every method raises `ValueError` for an issuer that is no address and for a profile or an app that is no name, and
-    `CredentialsError` for whatever the storage does wrong; its hint says what to do.
+    Every method raises `ValueError` for an issuer that is not a URL and for an invalid profile or app name, and
+    `CredentialsError`, with a hint on what to do, for any failure of the storage.
     """
 
     @abstractmethod
     def load(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> Credential | None:
-        """Return what is kept, or `None`."""
+        """Return the stored credential, or `None`."""
 
     @abstractmethod
     def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
-        """Keep it if what is kept now is still what `replacing` was loaded as (`None`: nothing); all or nothing.
+        """Store a credential if the stored one is still `replacing` (`None`: nothing is stored); all or nothing.
 
-        Returns what is now kept, with its version, which is what the next save replaces; or `None`, and nothing is
-        changed, if somebody else changed it since: load again, and decide anew.
+        Returns:
+            The stored credential with its new version, to be passed as `replacing` to the next save. `None` if it was
+            changed in the meantime; then nothing is written: load it again and decide anew.
         """
 
     @abstractmethod
     def remove(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> bool:
-        """Forget it, also if it cannot be read; tell whether there was anything. Ends no token at Plex."""
+        """Delete the credential, even if it cannot be read, and return whether there was one.
+
+        This revokes no token at Plex.
+        """
 
     @abstractmethod
     def list_entries(self) -> tuple[Entry, ...]:
-        """List what something is kept for, of all issuers, profiles and apps, sorted."""
+        """Return the entries of all issuers, profiles and apps, sorted."""
 
     @abstractmethod
     def describe_location(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> str:
-        """Say in plain words where it is, or would be, kept."""
+        """Describe in words where the credential is or would be stored."""
 
     @abstractmethod
     def lock(
         self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP, *, timeout: float = LOCK_TIMEOUT
     ) -> AbstractContextManager[None]:
-        """Keep everybody else, threads and processes, from holding the same lock: one of them renews at a time.
+        """Lock an entry against all other threads and processes, so that only one of them renews it at a time.
 
-        It does not hinder `load`, `save` and `remove`. It may be entered in one thread and left in another. If its
-        holder dies, or drops it without leaving, it is free.
+        The lock does not affect `load`, `save` and `remove`. It may be released in another thread than the one that
+        acquired it. It is released if its holder dies or drops it.
 
         Raises:
-            CredentialsError: it was not free within `timeout` seconds.
+            CredentialsError: The lock was not free within `timeout` seconds.
         """
+
+
+def make_lock_timeout_error(timeout: float) -> CredentialsError:
+    """Create the error of a lock that was not free in time."""
+    return CredentialsError(
+        f"another program held these credentials for {timeout:g} seconds",
+        hint="it may be renewing them over a slow network: try again, or stop it",
+    )
+
+
+class _FormatHeader(msgspec.Struct):
+    format: int
+
+
+def encode_credential(credential: Credential) -> bytes:
+    """Encode a credential as JSON, with its secrets in clear text.
+
+    Raises:
+        ValueError: A text contains half of a surrogate pair.
+    """
+    try:
+        return msgspec.json.encode(credential, enc_hook=Secret.reveal)
+    except UnicodeError:  # it has the text in it
+        pass
+    raise ValueError("a text of this credential contains half of a surrogate pair and cannot be stored")
+
+
+def decode_credential(data: bytes | str, location: str, *, hint: str, entry: Entry | None = None) -> Credential:
+    """Decode a credential.
+
+    Args:
+        data: The JSON that `encode_credential` wrote.
+        location: Where it is stored, for the error.
+        hint: How to get rid of it, for the error.
+        entry: The entry that it must belong to; any by default.
+
+    Raises:
+        CredentialsError: It is damaged, was written by a later version, or belongs to another entry. The error shows
+            nothing of it, and has no cause or context that could.
+    """
+    found = _try_decode(data, Credential)
+    if found is None:
+        header = _try_decode(data, _FormatHeader)
+        if header and header.format > CREDENTIAL_FORMAT:
+            raise CredentialsError(f"{location} was written by a later version of Ticketstub", hint="update Ticketstub")
+        raise CredentialsError(f"{location} is damaged", hint=hint)
+    if entry not in {None, found.entry}:
+        raise make_wrong_entry_error(location, hint)
+    return found
+
+
+def make_wrong_entry_error(location: str, hint: str) -> CredentialsError:
+    """Create the error of a credential that is stored in the place of another one."""
+    return CredentialsError(f"{location} belongs to another issuer, app or profile and was not used", hint=hint)
+
+
+def _try_decode(data: bytes | str, kind: type[T]) -> T | None:
+    try:
+        return msgspec.json.decode(data, type=kind, dec_hook=_decode_secret)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+
+
+def _decode_secret(kind: type, value: str) -> Secret:
+    return Token.from_wire(value) if kind is Token else Secret(value)
+
+
+def get_ping_delay(credential: Credential, now: float) -> float:
+    """Return how many seconds remain until an opaque token needs a ping, which keeps it alive (documented).
+
+    A ping is due one day after Plex last accepted the token; 0 means now. The delay is infinite if no ping is needed:
+    there is no token, the user signed out, or the token is a JWT, which is renewed instead.
+
+    Args:
+        credential: The stored credential.
+        now: The current time in epoch seconds.
+    """
+    if credential.token is None or credential.token.kind == "jwt" or credential.signed_out_at is not None:
+        return math.inf
+    times = [time for time in (credential.checked_at, credential.created_at) if time is not None]
+    if not times:
+        return 0.0
+    return min(max(max(times) + PING_INTERVAL - now, 0.0), PING_INTERVAL)  # also if the clock was set back
+
+
+def check_renewal(credential: Credential, now: float, *, jitter: float = 0.0) -> Renewal:
+    """Return whether a JWT need not (`no`), `may` or `must` be renewed before its next use.
+
+    A JWT lives seven days and can be renewed before and after it expires (documented). It may be renewed from half of
+    its lifetime on and must be from nine tenths on. An opaque token needs no renewal, and without a device key none is
+    possible. A JWT whose times are unknown may be renewed, since that makes them known.
+
+    Args:
+        credential: The stored credential.
+        now: The current time in epoch seconds.
+        jitter: A number from 0 to 1, constant for one program. It moves the start of `may` from 0.5 towards 0.9 of the
+            lifetime, so that installations that signed in at the same time do not all renew at the same time.
+    """
+    is_renewable_jwt = credential.token and credential.token.kind == "jwt" and credential.device_key is not None
+    if not is_renewable_jwt or credential.signed_out_at is not None:
+        return "no"
+    if credential.created_at is None or credential.expires_at is None:
+        return "may" if credential.expires_at is None or now < credential.expires_at else "must"
+    lifetime, age = credential.expires_at - credential.created_at, now - credential.created_at
+    if age >= RENEW_BY * lifetime:
+        return "must"
+    return "may" if age >= (RENEW_FROM + jitter * (RENEW_BY - RENEW_FROM)) * lifetime else "no"

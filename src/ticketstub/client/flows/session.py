@@ -22,9 +22,17 @@ from ticketstub.client.config import CallSettings
 from ticketstub.client.flows.device_key import load_key, request_jwt, with_jwt
 from ticketstub.client.flows.renewal_lock import RenewalLock
 from ticketstub.client.flows.request import Flow, FlowContext, RefusedToken, run_blocking, to_datetime
-from ticketstub.credentials.keep_alive import PING_INTERVAL, RENEW_BY, RENEW_FROM, check_renewal, get_ping_delay
 from ticketstub.credentials.memory import MemoryStore
-from ticketstub.credentials.store import LOCK_TIMEOUT, Credential, CredentialStore
+from ticketstub.credentials.store import (
+    LOCK_TIMEOUT,
+    PING_INTERVAL,
+    RENEW_BY,
+    RENEW_FROM,
+    Credential,
+    CredentialStore,
+    check_renewal,
+    get_ping_delay,
+)
 from ticketstub.device import Device
 from ticketstub.errors import CredentialsError, PlexError
 from ticketstub.models import Account
