@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from tests.local_plex.asking import ATTIC, MIRA, TOM, TOM_ON_ATTIC, ask, transient, world
 from tests.local_plex.conftest import Start
-from ticketstub.local_plex.content.fallback import MAX_BODY_BYTES
-from ticketstub.local_plex.content.reply_names import build_reply_name
+from ticketstub.local_plex.content.replies import MAX_BODY_BYTES, build_reply_name
 from ticketstub.local_plex.world.schema import World, WorldError
 
 SECTIONS = b'{"MediaContainer":{"size":1,"Directory":[{"key":"1","title":"Films"}]}}'

@@ -26,8 +26,8 @@ from hypothesis import strategies as st
 
 from tests.local_plex.asking import MIRA, TOM_ON_ATTIC, Answered, ask, transient, world
 from tests.local_plex.conftest import Start
-from ticketstub.local_plex.content.fallback import MAX_BODY_BYTES
 from ticketstub.local_plex.content.recording import Recorder
+from ticketstub.local_plex.content.replies import MAX_BODY_BYTES
 from ticketstub.local_plex.content.upstream import Upstream, UpstreamError
 from ticketstub.local_plex.http.request import IncomingRequest, Scope
 from ticketstub.local_plex.redaction.scrubbing import Scrubber
@@ -292,7 +292,7 @@ def test_an_echo_that_cannot_be_replaced_is_a_502(attic: str, real: Real) -> Non
     found = get(attic, "/a")
     assert (200, MIRA.encode()) == (found.status, found.body)
     real.fields["Content-Encoding"] = "compress"
-    assert (502, True) == (get(attic, "/a").status, b"cannot be looked into" in get(attic, "/a").body)
+    assert (502, True) == (get(attic, "/a").status, b"cannot be searched for secrets" in get(attic, "/a").body)
 
 
 def test_no_token_is_got_piece_by_piece(attic: str, real: Real) -> None:
@@ -379,7 +379,7 @@ def test_an_upstream_that_is_not_there_is_a_502(real: Real, start: Start) -> Non
     [
         ("http", b"", "it closed the connection without an answer"),
         ("http", b"220 mail.example.test\r\n", "the address or the answer cannot be read"),
-        ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", "TLS could not be agreed on"),
+        ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", "the TLS handshake failed"),
     ],
 )
 async def test_an_upstream_that_speaks_no_http_is_told_in_words(scheme: str, answer: bytes, why: str) -> None:
@@ -492,7 +492,9 @@ def test_what_is_not_recorded_is_said(
     real.body, real.fields = b"\xff\xd8\0" + MIRA.encode(), {"Content-Type": "image/jpeg"}
     for _ in range(2):
         assert 200 == get(attic, "/photos/claim-Zq9abcdef0123456789x/7.jpg?title=Films&pin=2580").status
-    assert ["/photos/scrubbed/7.jpg is not recorded: a secret in it cannot be replaced"] * 2 == caplog.messages
+    assert [
+        "/photos/scrubbed/7.jpg is not recorded: it contains a secret that cannot be replaced"
+    ] * 2 == caplog.messages
     assert {"WARNING"} == {record.levelname for record in caplog.records}
     assert ["sections.json"] == [file.name for file in tmp_path.rglob("*") if file.is_file()]
 

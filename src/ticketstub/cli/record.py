@@ -70,7 +70,6 @@ async def _record_path(upstream: Upstream, recorder: Recorder, path: str) -> tup
     Returns:
         The first one's body, and how many files were written.
     """
-    from ticketstub.local_plex.content.reply_names import PAGING_PARAMETERS, drop_plex_parameters
     from ticketstub.local_plex.content.upstream import UpstreamError
 
     answers: dict[str, UpstreamResponse] = {}
@@ -89,9 +88,8 @@ async def _record_path(upstream: Upstream, recorder: Recorder, path: str) -> tup
         answers.setdefault(answer.headers.get("Content-Type", ""), answer)
     split_path, file_count = urlsplit(path), 0
     query = dict(parse_qsl(split_path.query, keep_blank_values=True))
-    names = drop_plex_parameters(query) | {name: text for name, text in query.items() if name in PAGING_PARAMETERS}
     for media_type, answer in answers.items():
-        file = recorder.record_path(unquote(split_path.path), names, media_type, answer.body)
+        file = recorder.record_path(unquote(split_path.path), query, media_type, answer.body)
         file_count += file is not None
         print(
             f"200  {file or f'not written, a secret in it cannot be replaced: {sanitize_text(recorder.scrub(path))}'}"

@@ -20,7 +20,7 @@ from ticketstub.local_plex.domain.media_servers import build_addresses, derive_p
 from ticketstub.local_plex.http.listeners import Listeners, TlsConfig
 from ticketstub.local_plex.settings import OPENAPI_PATH, RateLimits, Settings
 from ticketstub.local_plex.storage.seal import InstanceKeys
-from ticketstub.local_plex.world.schema import World
+from ticketstub.local_plex.world.schema import World, WorldMediaServer
 
 if TYPE_CHECKING:
     from ticketstub.local_plex.api.media_server import Fallback, MediaServerSite
@@ -183,16 +183,26 @@ class LocalPlex(Listeners):
         self, rows: Sequence[MediaServerRow], listeners: list[socket.socket], stack: contextlib.ExitStack
     ) -> None:
         """Take the media servers' addresses, and make what can fail of that which answers there."""
-        from ticketstub.local_plex.content.fallback import create_fallback  # likewise
-
         listeners += self.bind_other_ports(rows, stack)
         for row in rows:
-            world_server = self._world_servers.get(row.machine_identifier)
-            fallback = create_fallback(world_server, row.name, self._record, self.world) if world_server else None
-            self._fallbacks[row.machine_identifier] = fallback
+            if world_server := self._world_servers.get(row.machine_identifier):
+                self._fallbacks[row.machine_identifier] = self._create_fallback(world_server, row.name)
         if self._tls:
             digits = [derive_plex_direct_id(server.machine_identifier) for server in self.media_servers]
             self._tls_context = self._tls.create_context(list_certificate_names(digits))
+
+    def _create_fallback(self, server: WorldMediaServer, name: str) -> Fallback | None:
+        """Return what answers for a media server beyond the local Plex's own routes, if its world names anything."""
+        from ticketstub.local_plex.content.recording import Recorder, find_secrets  # likewise
+        from ticketstub.local_plex.content.replies import ReplyFolder, encode_segment  # likewise
+        from ticketstub.local_plex.content.upstream import Upstream  # likewise
+
+        if server.replies:
+            return ReplyFolder(Path(server.replies))
+        if not server.upstream:
+            return None
+        recorder = Recorder(self._record / encode_segment(name), find_secrets(self.world)) if self._record else None
+        return Upstream(server, recorder)
 
     @contextlib.asynccontextmanager
     async def _open_instance(self, path: Path | None) -> AsyncGenerator[Instance, None]:
@@ -233,7 +243,7 @@ class LocalPlex(Listeners):
             world_server, advertised_host = self._world_servers.get(row.machine_identifier), self.advertised_host
             world_addresses = world_server.addresses if world_server else None
             instance.addresses[row.machine_identifier] = build_addresses(advertised_host, running.port, world_addresses)
-            fallback = self._fallbacks[row.machine_identifier]
+            fallback = self._fallbacks.get(row.machine_identifier)
             sites[running.port] = MediaServerSite(row, instance, fallback, _list_documents("media server"))
         return PlexTv(instance, _list_documents("plex.tv")), sites
 

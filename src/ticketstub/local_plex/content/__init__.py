@@ -1,1 +1,1 @@
-"""What media servers answer beyond sign-in: replies from a folder, an upstream, recordings."""
+"""What a media server answers beyond the local Plex's own routes: a folder of replies, or another media server."""

@@ -1,27 +1,30 @@
-"""Writing what a media server answers into a folder that `replies` can serve, without its secrets.
+"""Recording a media server's responses into a folder that `replies` can serve, without their secrets.
 
-Rule: what cannot be scrubbed is not written: archives, and pictures and other bytes with a known secret in them. What
-titles, file names and user names there are stays: look before you publish. A file appears whole or not at all, and only
-its owner can read it, from the first byte on. All ours.
+Rule: what cannot be scrubbed is not written: archives, and pictures and other binary data that contain a known secret.
+Titles, file names and user names stay: look before you publish. A file appears whole or not at all, and only its owner
+can read it, from the first byte on.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from ticketstub import private_files
-from ticketstub.local_plex.content.replies import MEDIA_TYPES
-from ticketstub.local_plex.content.reply_names import PAGING_PARAMETERS, drop_plex_parameters
+from ticketstub.local_plex.content.replies import (
+    MEDIA_TYPES,
+    PAGING_PARAMETERS,
+    build_scrubbed_name,
+    get_reply_parameters,
+)
 from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.redaction.known_secrets import ARCHIVE_SIGNATURES, HiddenSecret, KnownSecrets
-from ticketstub.local_plex.redaction.scrubbing import Scrubber, build_scrubbed_stem, is_secret_name
-from ticketstub.protocol.plain import is_array
+from ticketstub.local_plex.redaction.scrubbing import Scrubber, is_secret_name
 from ticketstub.tokens import Secret
 
 _TEXT_EXTENSIONS = (".json", ".xml", ".html", ".txt", ".m3u8", ".svg", ".srt", ".vtt")
@@ -34,24 +37,24 @@ _SECRET_FORM = re.compile(
 )
 
 
-def find_secrets(value: object) -> Iterator[str]:
-    """Find the secrets in a world, or a part of one."""
-    if isinstance(value, Secret):
-        yield value.reveal()
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            yield from find_secrets(getattr(value, name))
-    elif is_array(value):
-        for each in value:
-            yield from find_secrets(each)
+def find_secrets(value: object) -> list[str]:
+    """Return the secrets in a world, or in a part of one."""
+    secrets: list[str] = []
+
+    def collect(unknown: object) -> None:
+        if isinstance(unknown, Secret):
+            secrets.append(unknown.reveal())
+
+    msgspec.to_builtins(value, enc_hook=collect)
+    return secrets
 
 
 class Recorder:
-    """Writes answers into a folder. Any thread may use it.
+    """Writes responses into a folder. Any thread may use it.
 
     Args:
-        folder: it; made where it is not there.
-        secrets: texts that are in no file: the tokens that are known.
+        folder: created with the first file.
+        secrets: known tokens and other texts that no file may contain.
     """
 
     def __init__(self, folder: Path, secrets: Iterable[str] = ()) -> None:
@@ -64,50 +67,59 @@ class Recorder:
     def record(
         self, request: IncomingRequest, media_type: str, body: bytes, secrets: Iterable[str] = ()
     ) -> Path | None:
-        """Write the answer to a request; `secrets` are known beside those that it was made with."""
+        """Write the response to a request, as `record_path` does; `secrets` adds to the known secrets."""
         fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.items()]
         named_secrets = [text for name, text in [*fields, *request.query.items()] if is_secret_name(name)]
         for secret in (*secrets, *named_secrets):
             self._scrubber.remember(secret)
-        paging = {name: text for name in PAGING_PARAMETERS if (text := request.get_plex_parameter(name, in_body=False))}
-        return self.record_path(request.path, drop_plex_parameters(request.query) | paging, media_type, body)
+        return self.record_path(request.path, get_reply_parameters(request), media_type, body)
 
     def record_path(self, path: str, query: dict[str, str], media_type: str, body: bytes) -> Path | None:
-        """Write the answer to a request for this path, percent-decoded, and query.
+        """Write the response to a GET request.
+
+        Args:
+            path: the request's path, percent-decoded.
+            query: its parameters; those named `X-Plex-…` are dropped, except the paging ones.
+            media_type: the response's Content-Type.
+            body: its body.
 
         Returns:
-            The file, `None` where a secret would be in it.
+            The file, or `None` if a secret in it cannot be removed.
         """
+        parameters = {
+            name: text
+            for name, text in query.items()
+            if name in PAGING_PARAMETERS or not name.lower().startswith("x-plex-")
+        }
         with self._lock:
             try:
                 content, extension = self._scrub_content(media_type, body)
-                name = build_scrubbed_stem(self._scrubber, path, query)
+                name = build_scrubbed_name(self._scrubber, path, parameters) + extension
             except HiddenSecret:
                 return None
-            file = self._folder / (name + extension)
-            if content is None or KnownSecrets(self._scrubber.known_texts).is_found_in(
-                str(file.relative_to(self._folder))
-            ):
+            if content is None or KnownSecrets(self._scrubber.known_texts).is_found_in(name):
                 return None
             self._rescrub_files()
-            self._write(file, content)
-            return file
+            self._write(self._folder / name, content)
+            return self._folder / name
 
     def scrub(self, text: str) -> str:
-        """Return a text as it may be shown."""
+        """Return a text without its secrets, for a log or a message."""
         try:
             return self._scrubber.scrub(text)
         except HiddenSecret:
             return "…"
 
     def _scrub_content(self, media_type: str, body: bytes) -> tuple[bytes | None, str]:
-        """Return what is written, `None` where that is nothing, and the file's ending."""
-        extension, kind = _get_extension(media_type), media_type.strip().lower()
+        """Return what to write (`None` for nothing), and the file's extension."""
+        kind = media_type.partition(";")[0].strip().lower()
+        extension = next((known for known, value in MEDIA_TYPES.items() if value.partition(";")[0] == kind), ".bin")
+        if kind == "application/xml":
+            extension = ".xml"
         if extension in _TEXT_EXTENSIONS or b"\0" not in body[:4096]:
-            # A playlist is of type audio; and what is called a picture may be an error's text.
-            text = _decode_text(
-                "" if kind.startswith(_MEDIA_PREFIXES) and extension not in _TEXT_EXTENSIONS else media_type, body
-            )
+            # A playlist has an audio type but is text; what claims to be a picture may be the text of an error.
+            is_media = kind.startswith(_MEDIA_PREFIXES) and extension not in _TEXT_EXTENSIONS
+            text = _decode_text("" if is_media else media_type, body)
             if text is None and extension in _TEXT_EXTENSIONS:  # one wrong byte is no reason to keep the secrets
                 text = body.decode("latin-1")
             if text is not None:
@@ -117,12 +129,12 @@ class Recorder:
         return (None if has_secret else body), extension
 
     def _rescrub_files(self) -> None:
-        """Write again what was written before a secret in it was known as one, or remove it."""
+        """Rewrite or remove the files written before one of their secrets became known."""
         texts = self._scrubber.known_texts
         new, self._scrubbed_texts = texts - self._scrubbed_texts, texts
         if not new:
             return
-        known = KnownSecrets(new)  # what was known before is in no file
+        known = KnownSecrets(new)  # no file contains the earlier ones
         for file in [*self._written_files]:
             raw = file.read_bytes() if file.is_file() else b""
             if known.is_found_in(str(file.relative_to(self._folder))):
@@ -139,7 +151,7 @@ class Recorder:
 
 
 def _decode_text(media_type: str, body: bytes) -> str | None:
-    """Read a text, by what it says of itself; `None` where it is none."""
+    """Decode a text by its byte order mark, as UTF-8 or by its declared encoding; `None` if it is no text."""
     named = _CHARSET.search(media_type.encode("latin-1", "replace")) or _CHARSET.search(body[:200])
     bom_encoding = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}.get(body[:2])
     if b"\0" in body[:2]:
@@ -148,10 +160,3 @@ def _decode_text(media_type: str, body: bytes) -> str | None:
         with suppress(LookupError, UnicodeError):
             return _XML_ENCODING.sub(r"\1UTF-8", body.decode(encoding))
     return None
-
-
-def _get_extension(media_type: str) -> str:
-    kind = media_type.partition(";")[0].strip().lower()
-    if kind in {"application/xml", "text/xml"}:
-        return ".xml"
-    return next((ending for ending, known in MEDIA_TYPES.items() if known.partition(";")[0] == kind), ".bin")

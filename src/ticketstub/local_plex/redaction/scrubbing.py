@@ -20,7 +20,6 @@ from html import escape, unescape
 from ipaddress import IPv4Address, ip_address
 from urllib.parse import quote, unquote
 
-from ticketstub.local_plex.content.reply_names import build_reply_name
 from ticketstub.local_plex.redaction.known_secrets import KnownSecrets
 from ticketstub.protocol.plain import is_array, is_object
 
@@ -300,13 +299,6 @@ class Scrubber:
             self._counts[kind] += 1
             self._substitutes[original] = _SUBSTITUTE_BUILDERS[kind](self._counts[kind])
         return self._substitutes.get(original, original)
-
-
-def build_scrubbed_stem(scrubber: Scrubber, path: str, query: Mapping[str, str]) -> str:
-    """Name the file that answers a request, without its secrets; raises `HiddenSecret`."""
-    pieces = [scrubber.scrub(piece).replace("/", "%2F") for piece in path.split("/")]
-    parameters = {scrubber.scrub(name): scrubber.scrub(text, name) for name, text in query.items()}
-    return build_reply_name("/".join(pieces), parameters)
 
 
 def _build_documentation_address(number: int) -> str:
