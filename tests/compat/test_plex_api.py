@@ -17,8 +17,7 @@ from tests.client.transports.hostile import closed_port
 from tests.local_plex.asking import ATTIC, MIRA, TOM_ON_ATTIC
 from tests.samples.reading import sample
 from ticketstub import RedirectRefused, Retry, Unauthorized, Unreachable
-from ticketstub.compat import plex_api
-from ticketstub.compat.answers import REPLACEMENTS, UnsupportedArgument
+from ticketstub.compat import REPLACEMENTS, UnsupportedArgument, plex_api
 from ticketstub.compat.plex_api.models import errors, operations
 from ticketstub.compat.plex_api.utils import BackoffStrategy, RetryConfig, convert_retry
 
@@ -232,7 +231,7 @@ def test_no_default_address() -> None:
 
 def test_arguments_that_cannot_be() -> None:
     """There is one server, and requests' sessions cannot be sent with; the error names what can."""
-    with pytest.raises(ValueError, match="server_idx is 0"):
+    with pytest.raises(ValueError, match="server_idx must be 0"):
         plex_api.PlexAPI(access_token=MIRA, server_idx=1)
 
     class Session:

@@ -1,7 +1,37 @@
-"""Another library's names on our client, so that its documented snippets run with one changed import.
+"""Other libraries' names on this client, so that their documented snippets run with one changed import.
 
     from ticketstub.compat import plex_api  # plex-api-client 0.6.6 to 0.9.0
 
-Rule: names and shapes only. What is sent, where a token may go, what is tried again and for how long are ours; what is
-not covered says so and names what to use instead. Sources: the releases themselves, looked at from outside.
+Rule: only names and shapes are theirs. What is sent, where a token may go and what is retried follows Ticketstub. A
+name that is not covered is an `AttributeError`, so that `hasattr` and `getattr` with a default work, and an argument
+that cannot be honored is an `UnsupportedArgument`; both name what to use instead. Source: the published releases,
+observed from outside.
 """
+
+from __future__ import annotations
+
+REPLACEMENTS = {
+    "get_identity": "Plex.identity()",
+    "get_server_identity": "Plex.identity()",
+    "get_server_info": "Plex.server_information()",
+    "get_server_capabilities": "Plex.server_information()",
+    "get_server_resources": "Plex.resources()",
+    "ping": "Plex.ping()",
+}
+"""Operations of the original and the names of those that replace them."""
+
+_DEFAULT_ADVICE = (
+    "for other paths of a media server, ticketstub.MediaServer.get() and .request(): Plex().at(url, token=…)"
+)
+
+
+class UnsupportedArgument(TypeError):
+    """An argument of the original has no effect here; the message names what to use instead."""
+
+
+def build_missing_error(owner: str, name: str) -> AttributeError:
+    """Create the error for a name of the original that `owner`, a module or class, does not have here."""
+    advice = f"use ticketstub.{REPLACEMENTS[name]}" if name in REPLACEMENTS else _DEFAULT_ADVICE
+    return AttributeError(
+        f"{owner} has no {name}: only what the Authentication reference pages hold is covered; {advice}"
+    )

@@ -1,4 +1,4 @@
-"""`errors` and `operations`, as `plex_api.models` has them."""
+"""`errors` and `operations`, as in the original's `plex_api.models`."""
 
 from __future__ import annotations
 

@@ -1,14 +1,16 @@
 """The error classes of the page's two operations.
 
-Rule: the page names a class for a 401 in JSON, and `SDKError` for every other status from 400 on; the releases raise
-`SDKError` for a 401 too. Here the former are kinds of the latter, so that a program written after either is right. What
-never was answered stays ours: `ticketstub.Unreachable`, where the releases let an error of requests through. Each is a
-`PlexError` whose message holds no secret, with the error of ours that it stands for as its `__cause__`.
+Rule: the page names a class for a 401 in JSON and `SDKError` for every other status from 400 on, while the releases
+raise `SDKError` for a 401, too. Here the classes of the page are subclasses of `SDKError`, so that programs written for
+either work. A request without a response raises `ticketstub.Unreachable`, where the releases raise an error of
+requests. Each class is a `PlexError`: its message contains no secret, and its `__cause__` is the error that Ticketstub
+raises otherwise.
 """
 
 from __future__ import annotations
 
-from ticketstub.compat.answers import RawResponse, build_missing_error
+from ticketstub.compat import build_missing_error
+from ticketstub.compat.plex_api.models.operations import RawResponse
 from ticketstub.errors import PlexError
 from ticketstub.messages import Response
 from ticketstub.models import Model
@@ -17,7 +19,7 @@ from ticketstub.protocol.plain import is_array, is_object
 
 
 class ListedError(Model, frozen=True, kw_only=True):
-    """One entry of the `errors` in a refusal's body."""
+    """One entry of the `errors` in the body of a refusal."""
 
     code: int | None = None
     message: str | None = None
@@ -29,43 +31,43 @@ GetSourceConnectionInformationErrors = ListedError
 
 
 class SDKError(PlexError):
-    """Plex answered with a status from 400 on, or with what the call is not answered with.
+    """Plex answered with a status from 400 on, or with a body that the operation does not have.
 
-    Attributes: `message`, `status_code`, `body`, `raw_response`.
+    Attributes: `message`, `status_code`, `headers`, `body`, `raw_response`.
     """
 
     __slots__ = ()
 
     @property
     def raw_response(self) -> RawResponse:
-        """The answer; an empty one after pickling, which leaves it out."""
+        """The response; an empty one after pickling, which leaves it out."""
         return RawResponse(self.response or Response(self.status or 0, {}, b""))
 
     @property
     def status_code(self) -> int:
-        """The answer's status."""
+        """The status of the response."""
         return self.raw_response.status_code
 
     @property
     def headers(self) -> dict[str, str]:
-        """The answer's headers; a name is found however it is written."""
+        """The headers of the response; a name is found in any capitalization."""
         return self.raw_response.headers
 
     @property
     def body(self) -> str:
-        """The answer's body as text. May hold secrets."""
+        """The body of the response as text. May contain secrets."""
         return self.raw_response.text
 
     def __str__(self) -> str:
         return f"{self.message}: Status {self.status}"
 
 
-class _Unauthorized(SDKError):
+class _UnauthorizedError(SDKError):
     __slots__ = ()
 
     @property
     def errors(self) -> list[ListedError] | None:
-        """The errors that the body lists, each with code, message and status; `None` where it lists none."""
+        """The errors that the body lists, or `None` if it lists none."""
         try:
             body = self.raw_response.json()
         except (ValueError, RecursionError):
@@ -74,14 +76,14 @@ class _Unauthorized(SDKError):
         return [*read_models(ListedError, found)] if is_array(found) else None
 
 
-class GetTransientTokenResponseBody(_Unauthorized):
+class GetTransientTokenResponseBody(_UnauthorizedError):
     """A transient token was refused with 401 in JSON."""
 
     __slots__ = ()
 
 
-class GetSourceConnectionInformationResponseBody(_Unauthorized):
-    """A source's connection information was refused with 401 in JSON."""
+class GetSourceConnectionInformationResponseBody(_UnauthorizedError):
+    """The connection information of a source was refused with 401 in JSON."""
 
     __slots__ = ()
 

@@ -1,7 +1,8 @@
-"""The SDK's retry configuration (`plex_api.utils` in the original, too), and what it becomes here.
+"""The retry configuration of the SDK, under its original path `plex_api.utils`, and its conversion.
 
-Rule: milliseconds there, seconds here. Ours doubles its waits, stays within the call's time, tries connection errors
-again, and never repeats a sign-in or a transient token that may have arrived, whatever is configured.
+Rule: the SDK counts milliseconds, Ticketstub seconds. Whatever is configured, Ticketstub doubles its waits, stays
+within the time of the call, retries connection errors, and never repeats a sign-in or a transient token that may have
+arrived.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ __all__ = ["BackoffStrategy", "RetryConfig"]
 
 @dataclass(frozen=True)
 class BackoffStrategy:
-    """How long to wait between tries, in milliseconds; `max_interval`, `exponent` and `jitter_ms` have no effect."""
+    """How long to wait between tries, in milliseconds. `max_interval`, `exponent` and `jitter_ms` have no effect."""
 
     initial_interval: int
     max_interval: int
@@ -28,7 +29,7 @@ class BackoffStrategy:
 
 @dataclass(frozen=True)
 class RetryConfig:
-    """When to try again: `strategy` is `backoff` or `none`. `retry_connection_errors` has no effect."""
+    """When to retry: `strategy` is `backoff` or `none`. `retry_connection_errors` has no effect."""
 
     strategy: str
     backoff: BackoffStrategy
@@ -36,20 +37,19 @@ class RetryConfig:
     status_codes_override: Sequence[str] | None = None
 
 
-def convert_retry(config: RetryConfig | None) -> Retry:
-    """Translate: as many tries as fit into `max_elapsed_time` with doubling waits; a single one for `None`."""
-    if config is None or config.strategy != "backoff":
+def convert_retry(config: RetryConfig) -> Retry:
+    """Return the settings with as many tries as doubling waits fit into `max_elapsed_time`; one without `backoff`."""
+    if config.strategy != "backoff":
         return Retry(attempts=1)
     first = max(config.backoff.initial_interval, 1)
     retries = int(log2(max(config.backoff.max_elapsed_time, 0) / first + 1))
-    statuses = frozenset(
-        status for code in config.status_codes_override or ("429",) for status in _parse_statuses(code)
-    )
+    codes = config.status_codes_override or ("429",)
+    statuses = frozenset(status for code in codes for status in _parse_statuses(code))
     return Retry(attempts=1 + retries, backoff=first / 1000, statuses=statuses)
 
 
 def _parse_statuses(code: str) -> range:
-    """Read `429`, or `5XX` for all that begin with it."""
+    """Parse `429`, or `5XX` for all statuses that start with 5."""
     if code.upper().endswith("XX"):
         return range(int(code[0]) * 100, int(code[0]) * 100 + 100)
     return range(int(code), int(code) + 1)
