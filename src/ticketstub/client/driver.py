@@ -1,6 +1,6 @@
-"""The two drivers: each runs a flow on a transport, one by calling, one by awaiting. Both are written by hand.
+"""The two drivers: each runs a flow on a transport, one with calls, the other with `await`.
 
-Rule: no logic of its own; what both drivers must do alike is in flows/.
+Rule: they have no logic of their own; whatever both must do is in flows/.
 """
 
 from __future__ import annotations
@@ -15,17 +15,12 @@ from ticketstub.errors import PlexError
 
 V = TypeVar("V")
 
-
-def _random() -> float:
-    return int.from_bytes(os.urandom(4), "big") / 2**32
-
-
-SYSTEM_CLOCK = Clock(time.monotonic, time.time, _random)
-"""The real clocks, and real chance."""
+SYSTEM_CLOCK = Clock(time.monotonic, time.time, lambda: int.from_bytes(os.urandom(4), "big") / 2**32)
+"""The real clocks and real randomness."""
 
 
 def run(flow: Flow[V], transport: Transport) -> V:
-    """Drive a flow to its end: do what it yields, hand back what came, throw in what failed."""
+    """Run a flow to its end: perform each step, send its result back, throw its failure in."""
     try:
         step = next(flow)
         while True:
@@ -33,7 +28,7 @@ def run(flow: Flow[V], transport: Transport) -> V:
                 result = _perform_step(step, transport)
             except PlexError as failure:
                 step = flow.throw(failure)
-            except StopIteration as stopped:  # or it would pass for the end of the flow
+            except StopIteration as stopped:  # otherwise it would look like the end of the flow
                 raise RuntimeError("a token source or transport raised StopIteration") from stopped
             else:
                 step = flow.send(result)
@@ -53,7 +48,7 @@ def _perform_step(step: Step, transport: Transport) -> object:
 
 
 async def arun(flow: Flow[V], transport: AsyncTransport) -> V:
-    """As `run`, awaited."""
+    """As `run`, with `await`."""
     try:
         step = next(flow)
         while True:
@@ -76,10 +71,10 @@ async def _aperform_step(step: Step, transport: AsyncTransport) -> object:
         await transport.sleep(step.seconds)
         return None
     if isinstance(step, RunBlocking):
-        from asyncio import to_thread  # `Plex` loads none of it
+        from asyncio import to_thread  # `Plex` does not load asyncio
 
         return await to_thread(step.work)
-    from inspect import isawaitable  # as above
+    from inspect import isawaitable  # not needed by most programs
 
     result = step.callback()
     return await result if isawaitable(result) else result

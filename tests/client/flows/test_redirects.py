@@ -114,7 +114,7 @@ def test_redirect_to_no_address(location: str | None) -> None:
     """A redirect without a location, or to what is no plain address, is refused at once, without repeating it."""
     stepper = Stepper([moved(location)])
     error = failed(stepper, Ping(), base(), RedirectRefused)
-    assert (1, "the answer redirects to no address") == (len(stepper.sent), error.message)
+    assert (1, "the response redirects to no valid address") == (len(stepper.sent), error.message)
 
 
 @every("status", [301, 302, 303, 307, 308])

@@ -18,9 +18,9 @@ from functools import partial
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 from urllib.parse import urljoin
 
-import msgspec
+from msgspec.structs import replace
 
-from ticketstub.client.config import CallSettings, PublishedKeyCache, TokenSource, with_token
+from ticketstub.client.config import CallSettings, PublishedKeyCache, TokenSource
 from ticketstub.device import Device
 from ticketstub.errors import (
     CredentialsError,
@@ -38,6 +38,13 @@ from ticketstub.tokens import Token
 from ticketstub.tracebacks import clear_locals
 
 T = TypeVar("T")
+V = TypeVar("V")
+
+_REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+_MAX_REDIRECTS = 3
+# Printable ASCII without a backslash, which some libraries read as the end of the host; no scheme without a host;
+# not three slashes, which browsers read as two.
+_LOCATION = re.compile(r"(?!///)(?![A-Za-z][A-Za-z0-9+.-]*:(?!//))[!-\[\]-~]+")
 
 
 class Send(NamedTuple):
@@ -55,15 +62,15 @@ class Sleep(NamedTuple):
 
 
 class Invoke(NamedTuple):
-    """Put a question to the program, or tell it something: call this, and await what it returns if that is to be."""
+    """Call a function of the program, to ask or tell it something, and await the result if it is awaitable."""
 
     callback: Callable[[], object]
 
 
 class RunBlocking(NamedTuple):
-    """Do what blocks for a while: read or write a store, work with keys. The async driver does it in a thread.
+    """Run blocking work: read or write a store, use a key. The async driver runs it in a thread.
 
-    Where the flow is given up meanwhile, the work goes on to its end and nobody hears of it.
+    If the flow is abandoned meanwhile, the work still runs to its end, and its result is dropped.
     """
 
     work: Callable[[], object]
@@ -73,8 +80,13 @@ Step: TypeAlias = Send | Sleep | Invoke | RunBlocking
 Flow: TypeAlias = Generator[Step, object, T]
 
 
+def run_blocking(work: Callable[[], T]) -> Flow[T]:
+    """Run blocking work and return its result."""
+    return cast("T", (yield RunBlocking(work)))
+
+
 class RefusedToken(NamedTuple):
-    """A token that Plex refused, and how."""
+    """A token that Plex refused, and the refusal."""
 
     token: Token | None
     refusal: Unauthorized
@@ -82,50 +94,23 @@ class RefusedToken(NamedTuple):
 
 @runtime_checkable
 class RenewableTokenSource(Protocol):
-    """A token source that takes steps of its own to have a token: it loads, renews, stores."""
+    """A token source that takes steps to get its token: it loads, renews and stores it."""
 
     def __call__(self) -> Token | None:
-        """Return the token as it is now."""
-        ...
+        """Return the current token."""
 
     def get_token_flow(
         self, settings: CallSettings, device: Device, deadline: float, refused_token: RefusedToken | None
     ) -> Flow[Token | None]:
-        """Return the token for a call; after a refusal another one, or `None` if there is none."""
+        """Return the token for a call; after a refusal a different one, or `None` if there is none."""
         ...
 
 
-def call_token_source(source: TokenSource, refused_token: Token | None = None) -> Flow[Token | None]:
-    """Ask a token source for a token, or none; tell it first that Plex refused `refused_token`, if that is given."""
-    if refused_token is not None and (on_refused := getattr(source, "refused", None)):
-        yield Invoke(partial(on_refused, refused_token))
-    answer = yield Invoke(source)
-    if answer is None or isinstance(answer, Token):
-        return answer
-    if not isinstance(answer, str):
-        raise TypeError(f"a token source returns text, a Token or None, not {type(answer).__name__}")
-    return Token(answer)
-
-
-def run_blocking(work: Callable[[], T]) -> Flow[T]:
-    """Yield the work and take what it returns."""
-    return cast("T", (yield RunBlocking(work)))  # a driver answers Do with what the work returned
-
-
-V = TypeVar("V")
-
-_REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
-_MAX_REDIRECTS = 3
-# Printable ASCII without a backslash, which some libraries read as the end of the host; no scheme without a host;
-# not three slashes, which browsers read as two.
-_LOCATION = re.compile(r"(?!///)(?![A-Za-z][A-Za-z0-9+.-]*:(?!//))[!-\[\]-~]+")
-
-
 class Clock(NamedTuple):
-    """What a flow knows of the world.
+    """The clocks and the randomness that a flow uses.
 
-    `clock`: seconds that only ever grow. `now`: epoch seconds by this computer's clock, which may be wrong. `random`: a
-    number from 0 to 1, another one each time.
+    `monotonic`: seconds that only grow. `now`: epoch seconds by this computer's clock, which may be wrong. `random`: a
+    number from 0 to 1, different each time.
     """
 
     monotonic: Callable[[], float]
@@ -134,15 +119,14 @@ class Clock(NamedTuple):
 
 
 def to_datetime(seconds: float | None) -> datetime | None:
-    """Write epoch seconds as a date; `None` where there is none."""
-    try:
+    """Convert epoch seconds; `None` if there are none, or no date can hold them."""
+    with suppress(ValueError, OverflowError, OSError):
         return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
+    return None
 
 
 class FlowContext(NamedTuple):
-    """Who calls: how, where and as whom (`settings`), from which device, and the published keys known so far."""
+    """Who makes a call: the settings (how, where, as whom), the device, the clocks, and the published keys."""
 
     settings: CallSettings
     device: Device
@@ -158,41 +142,39 @@ class FlowContext(NamedTuple):
         """The origin that issues tokens: plex.tv's, or a local Plex's."""
         return get_origin(self.settings.get_base_url("plex.tv"))
 
-    def with_token(self, token: Token | None) -> FlowContext:
-        """Return the same with another token, which goes to the issuer alone."""
-        changed = with_token(self.settings, token)
-        return self._replace(settings=msgspec.structs.replace(changed, trusted_origins=frozenset({self.issuer})))
-
-    def with_client_identifier(self, identifier: str | None) -> FlowContext:
-        """Return the same with another client identifier; `None` changes nothing."""
-        if identifier is None:
-            return self
-        settings = msgspec.structs.replace(self.settings, client_identifier=None)
-        device = msgspec.structs.replace(self.device, client_identifier=identifier)
-        return self._replace(settings=settings, device=device)
-
     @property
     def client_identifier(self) -> str:
         """The client identifier that is sent."""
         return self.settings.client_identifier or self.device.client_identifier
 
+    def with_token(self, token: Token | None) -> FlowContext:
+        """Return a copy with another token, which is sent to the issuer only."""
+        trusted_origins = frozenset({self.issuer})
+        return self._replace(settings=replace(self.settings, token=token, trusted_origins=trusted_origins))
+
+    def with_client_identifier(self, identifier: str | None) -> FlowContext:
+        """Return a copy with another client identifier; `None` changes nothing."""
+        if identifier is None:
+            return self
+        device = replace(self.device, client_identifier=identifier)
+        return self._replace(settings=replace(self.settings, client_identifier=None), device=device)
+
     def with_attempts(self, attempts: int, deadline: float | None = None) -> FlowContext:
-        """Return the same with so many tries, none of them beyond the deadline."""
-        retry = msgspec.structs.replace(self.settings.retry, attempts=attempts)
+        """Return a copy with this many tries, none of them after the deadline."""
+        retry = replace(self.settings.retry, attempts=attempts)
         deadlines = [moment for moment in (deadline, self.settings.deadline) if moment is not None]
-        settings = msgspec.structs.replace(self.settings, retry=retry, deadline=min(deadlines, default=None))
-        return self._replace(settings=settings)
+        return self._replace(settings=replace(self.settings, retry=retry, deadline=min(deadlines, default=None)))
 
 
 def send_call(call: Call[V], context: FlowContext) -> Flow[tuple[V, Response]]:
-    """Make a call, and try again where that is wise.
+    """Make a call, and retry it where that does no harm.
 
     Args:
-        call: what to ask.
-        context: who asks; how, where and as whom.
+        call: the call.
+        context: who makes it.
 
     Returns:
-        The reply's value, and the response it was read from.
+        The reply's value, and the response that it was read from.
     """
     settings, monotonic = context.settings, context.clock.monotonic
     retry = settings.retry
@@ -216,53 +198,64 @@ def send_call(call: Call[V], context: FlowContext) -> Flow[tuple[V, Response]]:
 
 
 def _can_retry(call: Call[V], failure: Unreachable | Refusal | MalformedReply, settings: CallSettings) -> bool:
-    if isinstance(failure, Unreachable):
-        return call.is_retryable() or not failure.sent
-    if isinstance(failure, MalformedReply):
-        return call.is_retryable() and failure.truncated
-    return call.is_retryable() and failure.status in settings.retry.statuses
+    if not call.is_retryable():
+        return isinstance(failure, Unreachable) and not failure.sent
+    if isinstance(failure, Refusal):
+        return failure.status in settings.retry.statuses
+    return isinstance(failure, Unreachable) or failure.truncated
 
 
 def _send_with_token(call: Call[V], context: FlowContext, deadline: float) -> Flow[tuple[V, Response]]:
-    """Make one try; where a token source's token is refused, tell it and try once more with a new one."""
-    settings, device = context.settings, context.device
-    source = settings.token
-    if not call.http.needs_token or source is None or isinstance(source, Token):
-        token = source if call.http.needs_token and isinstance(source, Token) else None
-        return (yield from _send_once(call, context, deadline, token))
-    if isinstance(source, RenewableTokenSource):
-        token = yield from source.get_token_flow(settings, device, deadline, None)
-    else:
-        token = yield from call_token_source(source)
+    """Make one try; if Plex refuses a token source's token, ask the source for a new one and try once more."""
+    source = context.settings.token if call.http.needs_token else None
+    if source is None or isinstance(source, Token):
+        return (yield from _send_once(call, context, deadline, source))
+    token = yield from _get_token(source, context, deadline)
     try:
         return (yield from _send_once(call, context, deadline, token))
     except Unauthorized as refusal:
-        if isinstance(source, RenewableTokenSource):
-            new_token = yield from source.get_token_flow(settings, device, deadline, RefusedToken(token, refusal))
-        else:
-            new_token = yield from call_token_source(source, refused_token=token)
+        new_token = yield from _get_token(source, context, deadline, RefusedToken(token, refusal))
         if new_token is None or new_token == token or not (call.is_retryable() or isinstance(refusal, TokenExpired)):
             raise
         return (yield from _send_once(call, context, deadline, new_token))
 
 
+def _get_token(
+    source: TokenSource, context: FlowContext, deadline: float, refused: RefusedToken | None = None
+) -> Flow[Token | None]:
+    """Ask a token source for its token, after telling it which one Plex refused."""
+    if isinstance(source, RenewableTokenSource):
+        return (yield from source.get_token_flow(context.settings, context.device, deadline, refused))
+    if refused and refused.token and (on_refused := getattr(source, "refused", None)):
+        yield Invoke(partial(on_refused, refused.token))
+    answer = yield Invoke(source)
+    if answer is None or isinstance(answer, Token):
+        return answer
+    if not isinstance(answer, str):
+        raise TypeError(f"a token source returns text, a Token or None, not {type(answer).__name__}")
+    return Token(answer)
+
+
 def _send_once(call: Call[V], context: FlowContext, deadline: float, token: Token | None) -> Flow[tuple[V, Response]]:
+    """Send the request, follow redirects as far as that is safe, and read the reply."""
     settings = context.settings
     request = _build_request(call, settings, context.device, token)
-    response = yield from _send_following_redirects(request, settings, context.clock.monotonic, deadline)
+    redirects = 0
+    while (response := (yield from _send_request(request, context, deadline))).status in _REDIRECT_STATUSES:
+        if redirects == _MAX_REDIRECTS:
+            raise _make_redirect_error(RedirectRefused, f"more than {_MAX_REDIRECTS} redirects in a row", response)
+        request = _build_redirect(request, response)
+        redirects += 1
     if 200 <= response.status < 300:
         return _set_token_origin(call.read(response), settings.get_origin(call.http.base)), response
     if response.status < 400:
         raise MalformedReply(
-            f"Plex answered {response.status}, which no call is answered with",
-            status=response.status,
-            response=response,
+            f"Plex answered {response.status}, which no call expects", status=response.status, response=response
         )
     from ticketstub.protocol import error_bodies
 
-    raise error_bodies.read_refusal(
-        response, base=call.http.base, secrets=(*call.list_secrets(), token.reveal() if token else "")
-    )
+    secrets = (*call.list_secrets(), token.reveal() if token else "")
+    raise error_bodies.read_refusal(response, base=call.http.base, secrets=secrets)
 
 
 def _build_request(call: Call[V], settings: CallSettings, device: Device, token: Token | None) -> Request:
@@ -280,7 +273,7 @@ def _add_token(headers: dict[str, str], call: Call[V], settings: CallSettings, t
     if token is None:
         if call.http.base == "plex.tv":
             raise CredentialsError("this call needs a token", hint="sign in, or pass token=")
-        return  # observed: a media server may admit its own network without one
+        return  # observed: a media server may accept clients of its own network without a token
     if settings.get_origin(call.http.base) not in settings.trusted_origins:
         hint = "name the address and the token together: at(url, token=…)"
         raise CredentialsError("the token was not named together with this address, so it is not sent there", hint=hint)
@@ -292,26 +285,6 @@ def _add_token(headers: dict[str, str], call: Call[V], settings: CallSettings, t
     headers["X-Plex-Token"] = token.reveal()
 
 
-def _send_following_redirects(
-    request: Request,
-    settings: CallSettings,
-    monotonic: Callable[[], float],
-    deadline: float,
-    redirects_left: int = _MAX_REDIRECTS,
-) -> Flow[Response]:
-    """Send, and follow redirects as far as that is safe: so many are left."""
-    response = yield from _send_request(request, settings, monotonic, deadline)
-    if response.status not in _REDIRECT_STATUSES:
-        return response
-    if not redirects_left:
-        raise _make_redirect_error(RedirectRefused, f"more than {_MAX_REDIRECTS} redirects in a row", response)
-    return (
-        yield from _send_following_redirects(
-            _build_redirect(request, response), settings, monotonic, deadline, redirects_left - 1
-        )
-    )
-
-
 def _build_redirect(request: Request, response: Response) -> Request:
     location = response.headers.get("location", "").partition("#")[0]
     target = origin = ""
@@ -319,26 +292,25 @@ def _build_redirect(request: Request, response: Response) -> Request:
         target = urljoin(request.url, location)
         origin = get_origin(target)
     if not origin or not _LOCATION.fullmatch(location):
-        raise _make_redirect_error(RedirectRefused, "the answer redirects to no address", response)
+        raise _make_redirect_error(RedirectRefused, "the response redirects to no valid address", response)
     if origin != get_origin(request.url):
         raise _make_redirect_error(
-            CrossOriginRedirect, "the answer redirects to another origin; the credentials stay here", response
+            CrossOriginRedirect, "the response redirects to another origin; no credentials were sent there", response
         )
     if request.method not in ("GET", "HEAD"):
         raise _make_redirect_error(
-            RedirectRefused, "the answer redirects, and only GET and HEAD are sent twice", response
+            RedirectRefused, "the response redirects, and only GET and HEAD are sent again", response
         )
     return Request(request.call, request.method, target, request.headers)
 
 
 def _make_redirect_error(error_class: type[RedirectRefused], message: str, response: Response) -> RedirectRefused:
-    hint = "is the address right, and is nothing answering in Plex's place?"
+    hint = "is the address right, and is something else answering instead of Plex?"
     return error_class(message, hint=hint, status=response.status, response=response)
 
 
-def _send_request(
-    request: Request, settings: CallSettings, monotonic: Callable[[], float], deadline: float
-) -> Flow[Response]:
+def _send_request(request: Request, context: FlowContext, deadline: float) -> Flow[Response]:
+    settings, monotonic = context.settings, context.clock.monotonic
     started = monotonic()
     if settings.on_request:
         settings.on_request(request)
@@ -356,7 +328,7 @@ def _send_request(
 
 def _decompress(response: Response) -> Response:
     coding = response.headers.get("content-encoding")
-    if not coding or not response.body:  # the answer to HEAD names the coding of a body that it does not have
+    if not coding or not response.body:  # a response to HEAD names the coding of a body that is not there
         return response
     try:
         return Response(response.status, response.headers, codec.decompress(response.body, coding.strip().lower()))
@@ -365,7 +337,7 @@ def _decompress(response: Response) -> Response:
 
 
 def _set_token_origin(value: V, origin: str) -> V:
-    """Let the tokens in a reply know who issued them."""
+    """Note in a reply's tokens who issued them."""
     for token in (getattr(value, name, None) for name in ("auth_token", "token")):
         if isinstance(token, Token) and token.origin is None:
             token.origin = origin
@@ -373,6 +345,6 @@ def _set_token_origin(value: V, origin: str) -> V:
 
 
 def _log(message: str, *values: object) -> None:
-    """Log at DEBUG. Whoever wants logs has imported logging; whoever has not saves its import."""
+    """Log at DEBUG, if the program has imported logging: this module does not, to start faster."""
     if logging := sys.modules.get("logging"):
         logging.getLogger("ticketstub").debug(message, *values)

@@ -1,10 +1,10 @@
-"""The transport of `AsyncPlex`: aiohttp, on a session of our own or on one that the user brings.
+"""The transport of `AsyncPlex`: aiohttp, on sessions of our own or on one that the program passes.
 
-Rule: as every transport: one request, exactly the fields it is given, no repetition, no redirect, no cookies of ours.
-aiohttp repeats a GET by itself when a kept connection turns out closed, and calls a reply that is not HTTP a refusal
-with status 400: both are undone here. Its errors hold whole addresses and headers, so none of them leaves this module,
-not even as the cause of ours. Observed in 3.14, and out of our reach: bytes that come unasked on an idle connection are
-taken for the next reply on it (those that come together with a reply are not).
+Rule: every request is sent once, with exactly its own fields, no redirects and no stored cookies. aiohttp itself
+repeats a GET on a closed keep-alive connection, and reports a response that is not HTTP as status 400: both are undone
+here. Its errors hold whole URLs and headers, so none leaves this module, not even as a cause. Observed in 3.14, and not
+avoidable here: bytes that arrive unasked on an idle connection are read as its next response (bytes that arrive
+together with a response are not).
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ from ticketstub.client.transports.base import (
     DEADLINE_GRACE,
     MAX_WAIT,
     METHODS_WITH_LENGTH,
-    AsyncSleepMixin,
+    AsyncTransport,
     append_to_body,
     check_response_head,
-    make_client_error,
     make_closed_early_error,
     make_cut_off_error,
     make_malformed_error,
@@ -51,16 +50,16 @@ _NOT_SENT_ERRORS = (
 )
 
 
-class AiohttpTransport(AsyncSleepMixin):
-    """Sends for `AsyncPlex`, for many tasks at once, in whatever event loop it is used; see `base.AsyncTransport`.
+class AiohttpTransport(AsyncTransport):
+    """Sends for `AsyncPlex`, for many tasks at once, in any event loop.
 
     Args:
-        session: the user's own session. It is never closed here. Redirects, decompression and repetitions are off for
-            our requests; its default headers, default auth, cookies, proxy settings, resolver, tracing and limits
-            remain the user's choice and take part, its middlewares do not.
-        resolver: looks names up for our own session.
-        find_proxy: says which places our own session reaches through a proxy; the default asks the environment.
-        ssl_context: used by our own session as it is; the default checks against the computer's authorities.
+        session: the program's own session. It is never closed here. Redirects, decompression and repetitions are off
+            for our requests. The session's default headers, auth, cookies, proxy settings, resolver, tracing and limits
+            apply; its middlewares do not.
+        resolver: looks names up for our own sessions.
+        find_proxy: finds the proxy for an origin for our own sessions; by default in the environment.
+        ssl_context: used as it is by our own sessions; the default checks against the computer's authorities.
     """
 
     def __init__(
@@ -78,21 +77,25 @@ class AiohttpTransport(AsyncSleepMixin):
         self._ssl_context = ssl_context
 
     async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
-        """As `base.Transport.send`; `sent` is True wherever aiohttp leaves it open."""
-        origin, target, _, left = prepare_request(request, deadline)
+        """As `base.Transport.send`; `sent` is True where aiohttp does not say."""
+        origin, target, _, remaining = prepare_request(request, deadline)
         url = _build_url(origin, target)
+        session = self._user_session or self._get_session()
         try:
-            async with asyncio.timeout(left + DEADLINE_GRACE):
-                return await self._exchange(request, origin, url, min(connect_timeout, left))
+            async with asyncio.timeout(remaining + DEADLINE_GRACE):
+                return await self._exchange(session, request, origin, url, min(connect_timeout, remaining))
+        except PlexError:
+            raise
         except Exception as error:  # noqa: BLE001  # tracing, resolver and connector of a session may raise anything
-            closed = self._user_session is not None and self._user_session.closed
-            failure = error if isinstance(error, PlexError) else _translate_error(origin, error, closed=closed)
+            failure = _translate_error(origin, error, closed=session.closed)
         raise failure  # outside the handler: aiohttp's error must not become its context
 
-    async def _exchange(self, request: Request, origin: Origin, url: URL, connect_timeout: float) -> Response:
+    async def _exchange(
+        self, session: aiohttp.ClientSession, request: Request, origin: Origin, url: URL, connect_timeout: float
+    ) -> Response:
         proxy = None if self._user_session else self._find_proxy(origin)
         credentials = proxy.authorization if proxy else None
-        response = await (self._user_session or self._get_session()).request(
+        response = await session.request(
             request.method,
             url,
             data=request.body or None,
@@ -115,14 +118,11 @@ class AiohttpTransport(AsyncSleepMixin):
             raise
 
     def _get_session(self) -> aiohttp.ClientSession:
-        """Return our session of the running loop; an aiohttp session cannot leave its loop."""
+        """Return our session for the running event loop; an aiohttp session cannot be used in two."""
         loop = asyncio.get_running_loop()
         if (session := self._own_sessions.get(loop)) is None:
-            self._own_sessions = {
-                open_loop: open_session
-                for open_loop, open_session in list(self._own_sessions.items())
-                if not open_loop.is_closed()
-            }
+            sessions = list(self._own_sessions.items())
+            self._own_sessions = {each: its_session for each, its_session in sessions if not each.is_closed()}
             session = self._own_sessions[loop] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=_MAX_CONNECTIONS,
@@ -136,18 +136,18 @@ class AiohttpTransport(AsyncSleepMixin):
         return session
 
     async def close(self) -> None:
-        """Close our session of the running loop. The user's own stays open; those of other loops end with them."""
+        """Close our session of the running event loop. The program's own stays open; those of other loops end there."""
         if (session := self._own_sessions.pop(asyncio.get_running_loop(), None)) is not None:
             await session.close()
 
 
 def _build_url(origin: Origin, target: str) -> URL:
-    """Build aiohttp's address from our own parts, and refuse it unless aiohttp finds the same parts in it.
+    """Build aiohttp's URL from our own parts, and refuse it unless aiohttp reads the same parts in it.
 
     Raises:
-        ValueError: aiohttp does not take it, or reads another host or port in it; nothing was sent.
+        ValueError: aiohttp rejects it, or reads another host or port in it; nothing was sent.
     """
-    with suppress(ValueError):  # its text repeats the address
+    with suppress(ValueError):  # its text repeats the URL
         url = URL(origin.url + target, encoded=True)
         if (url.scheme, url.raw_host, url.port) == origin:
             return url
@@ -155,11 +155,11 @@ def _build_url(origin: Origin, target: str) -> URL:
 
 
 class _ConnectionLost(Exception):
-    """Hides the two kinds of error on which aiohttp repeats a request; carries the error itself as its cause."""
+    """Replaces the two kinds of error after which aiohttp repeats a request; the error itself is its cause."""
 
 
 async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Send once: aiohttp's own repetition knows nothing of our tries and hooks. Public interface, unlike its switch."""
+    """Prevent aiohttp's own repetition, which ignores our retries and hooks. A middleware is public API."""
     if request.method not in METHODS_WITH_LENGTH and request.headers.get("Content-Length") == "0":
         del request.headers["Content-Length"]  # aiohttp adds it to a DELETE without a body
     try:
@@ -169,10 +169,10 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
 
 
 async def _read_body(origin: Origin, response: aiohttp.ClientResponse) -> bytes:
-    """Read a body as it came, at most `MAX_BODY_SIZE` bytes of it."""
+    """Read a body without decompressing it, up to `MAX_BODY_SIZE` bytes."""
     body = bytearray()
     try:
-        if response.content_length:  # and not too much, as was seen
+        if response.content_length:  # `check_response_head` has checked it
             return await response.content.read()
         async for piece in response.content.iter_any():
             append_to_body(origin, body, piece)
@@ -182,11 +182,11 @@ async def _read_body(origin: Origin, response: aiohttp.ClientResponse) -> bytes:
 
 
 def _translate_error(origin: Origin, error: BaseException, *, closed: bool) -> PlexError:
-    """Turn whatever aiohttp or a part of the user's session raised into one of ours."""
+    """Turn an error of aiohttp, or of a part of the program's session, into one of ours."""
     error = error.__cause__ or error if isinstance(error, _ConnectionLost) else error
     sent = not (closed or isinstance(error, _NOT_SENT_ERRORS))
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return make_tunnel_error(origin, None, error.status)
+        return make_tunnel_error(origin, "the proxy", error.status)
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return make_unreachable_error(Origin("http", error.host, error.port or 80), error, sent=False)
     if isinstance(error, aiohttp.ClientResponseError):
@@ -195,11 +195,11 @@ def _translate_error(origin: Origin, error: BaseException, *, closed: bool) -> P
         return make_timeout_error(origin, sent=sent)
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return make_closed_early_error(origin)
-    return make_client_error(origin, error, sent=sent)
+    return make_unreachable_error(origin, error, sent=sent)
 
 
 class _ThreadedResolver(AbstractResolver):
-    """Our look-up on a daemon thread, as aiohttp asks for one."""
+    """Our name look-up on a daemon thread, in the form that aiohttp expects."""
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
@@ -207,7 +207,7 @@ class _ThreadedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Look a name up; aiohttp tries the addresses, two at a time where the first is slow."""
+        """Look a name up; aiohttp tries the addresses, two at a time if the first is slow."""
         return [
             ResolveResult(
                 hostname=host,
@@ -222,4 +222,4 @@ class _ThreadedResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ticketstub.client.transports.base import AsyncTransport, make_client_error, prepare_request
+from ticketstub.client.transports.base import AsyncTransport, make_unreachable_error, prepare_request
 from ticketstub.errors import MalformedReply, PlexError, Unreachable
 from ticketstub.messages import Request, Response
 
@@ -27,7 +27,7 @@ class AsyncGuardedTransport:
         """As `base.AsyncTransport.send`; `sent` is True wherever the transport itself does not say otherwise."""
         origin, *_ = prepare_request(request, math.inf)  # its deadline is the transport's affair
         send_request = partial(self._inner.send, request, deadline=deadline, connect_timeout=connect_timeout)
-        response: object = await _call_safely(send_request, partial(make_client_error, origin, sent=True))
+        response: object = await _call_safely(send_request, partial(make_unreachable_error, origin, sent=True))
         if not isinstance(response, Response):
             raise MalformedReply(f"the transport that was passed returned no Response from {origin}")
         return response

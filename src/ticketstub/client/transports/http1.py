@@ -22,7 +22,7 @@ from time import monotonic
 
 from ticketstub.client.transports.base import (
     METHODS_WITH_LENGTH,
-    SleepMixin,
+    Transport,
     make_cut_off_error,
     make_malformed_error,
     make_timeout_error,
@@ -217,7 +217,7 @@ def _read_header_fields(reader: SocketReader) -> dict[str, str]:
     return read_fields(pairs)
 
 
-class StandardTransport(SleepMixin):
+class StandardTransport(Transport):
     """Sends for `Plex`, for many threads at once; see `base.Transport`.
 
     Args:
@@ -302,9 +302,9 @@ def _open_tunnel(sock: socket.socket, proxy: ProxyConfig, origin: Origin, deadli
     try:
         reply.begin()
     except HTTPException:
-        raise make_tunnel_error(origin, proxy.origin, None) from None
+        raise make_tunnel_error(origin, f"the proxy {proxy.origin}", None) from None
     if not 200 <= reply.status < 300 or reader.has_leftover:  # its answer may not go on behind its end
-        raise make_tunnel_error(origin, proxy.origin, reply.status if reply.status >= 300 else None)
+        raise make_tunnel_error(origin, f"the proxy {proxy.origin}", reply.status if reply.status >= 300 else None)
 
 
 class PooledConnection:

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, cast
 
 from ticketstub.client.transports.base import (
     DEADLINE_GRACE,
-    AsyncSleepMixin,
-    SleepMixin,
+    AsyncTransport,
+    Transport,
     append_to_body,
     check_response_head,
-    make_client_error,
     make_closed_early_error,
     make_cut_off_error,
     make_malformed_error,
     make_timeout_error,
+    make_unreachable_error,
     prepare_request,
     read_fields,
 )
@@ -113,10 +113,10 @@ class _HttpxExchange:
                 if str(error).startswith(_NO_ANSWER)
                 else make_malformed_error(self.origin, "it is not HTTP")
             )
-        return make_client_error(self.origin, error, sent=sent)
+        return make_unreachable_error(self.origin, error, sent=sent)
 
 
-class HttpxTransport(SleepMixin):
+class HttpxTransport(Transport):
     """Sends for `Plex` with the user's `Client`; see `base.Transport`.
 
     httpx bounds each wait but no sum of them, and no name look-up: so each exchange runs on a daemon thread, and the
@@ -152,7 +152,7 @@ class HttpxTransport(SleepMixin):
         raise failure  # outside the handler: httpx's error must not become its context
 
 
-class AsyncHttpxTransport(AsyncSleepMixin):
+class AsyncHttpxTransport(AsyncTransport):
     """Sends for `AsyncPlex` with the user's `AsyncClient`, under asyncio; see `base.AsyncTransport`.
 
     Args:

@@ -17,8 +17,8 @@ from urllib.parse import unquote
 from ticketstub.client.transports.base import (
     MAX_WAIT,
     METHODS_WITH_LENGTH,
-    AsyncSleepMixin,
-    SleepMixin,
+    AsyncTransport,
+    Transport,
     make_closed_early_error,
     make_cut_off_error,
     make_malformed_error,
@@ -133,7 +133,7 @@ class _AppReply:
         self.ended = not message.get("more_body", False)
 
 
-class InProcessTransport(SleepMixin):
+class InProcessTransport(Transport):
     """Sends for `Plex` into this process; see `base.Transport`.
 
     Args:
@@ -158,7 +158,7 @@ class InProcessTransport(SleepMixin):
             raise
 
 
-class AsyncInProcessTransport(AsyncSleepMixin):
+class AsyncInProcessTransport(AsyncTransport):
     """Sends for `AsyncPlex` into this process, from whatever event loop; see `base.AsyncTransport`.
 
     Args:
