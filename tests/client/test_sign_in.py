@@ -563,7 +563,7 @@ async def test_a_cancelled_renewal_frees_the_lock() -> None:
 
 async def test_a_cancelled_wait_for_the_lock() -> None:
     """A call that is cancelled while it waits for somebody else's renewal does not get the lock afterwards."""
-    from ticketstub.client.flows.renewal_lock import RenewalLock
+    from ticketstub.client.flows.session import RenewalLock
 
     store = MemoryStore()
     turn = RenewalLock(lambda: store.lock("https://plex.tv", timeout=0.0))

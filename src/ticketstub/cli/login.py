@@ -183,7 +183,7 @@ def _is_still_valid(connection: ConnectionOptions, entry: Entry, store: Credenti
     Raises:
         InvalidUsage: it is another account's.
     """
-    from ticketstub.client.flows.session import resume_session
+    from ticketstub.client.flows.sign_in import resume_session
 
     credential = store.load(*entry)
     if credential is None or credential.token is None:

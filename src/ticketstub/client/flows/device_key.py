@@ -125,8 +125,10 @@ def generate_key() -> DeviceKey:
     return DeviceKey.generate()
 
 
-def load_key(text: Secret) -> DeviceKey | None:
-    """Load a kept device key, or return `None` where it is damaged. For a `RunBlocking` step."""
+def load_key(text: Secret | None) -> DeviceKey | None:
+    """Load a stored device key; `None` if there is none, or it is damaged. Use it in a `RunBlocking` step."""
+    if text is None:
+        return None
     from ticketstub.crypto import DeviceKey
 
     try:

@@ -1,4 +1,4 @@
-"""A stored sign-in: creating, saving, resuming, renewing and ending it, and serving its token to a client.
+"""A stored sign-in: creating, saving, renewing and ending it, and serving its token to a client.
 
 Rule: a new sign-in is saved at once; the account's name is asked for afterwards, and that may fail. The last sign-in of
 a profile wins, since it may have revoked the token before it (assumed). Only 401 and 498 mean that a token is over
@@ -11,17 +11,19 @@ credential stays stored so that it can be revoked later.
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, closing
 from datetime import datetime
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from ticketstub.client.config import CallSettings
 from ticketstub.client.flows.device_key import load_key, request_jwt, with_jwt
-from ticketstub.client.flows.renewal_lock import RenewalLock
-from ticketstub.client.flows.request import Flow, FlowContext, RefusedToken, run_blocking, to_datetime
+from ticketstub.client.flows.request import Clock, Flow, FlowContext, RefusedToken, Sleep, run_blocking, to_datetime
 from ticketstub.credentials.memory import MemoryStore
 from ticketstub.credentials.store import (
     LOCK_TIMEOUT,
@@ -43,30 +45,86 @@ if TYPE_CHECKING:
     from ticketstub.crypto import DeviceKey, PlexJwt
 
 TokenStatus = Literal["none", "good", "renewed", "unchecked", "revoked", "expired", "another"]
-"""How the kept token stands: there is none; it works; it was renewed; Plex could not be asked, so it was kept; Plex no
-longer knows it; its time is over; it is another account's than the one that was asked for."""
+"""The status of the stored token.
+
+`none`: there is none. `good`: it works. `renewed`: it was renewed. `unchecked`: Plex could not be asked, so it is used
+as it is. `revoked`: Plex no longer knows it. `expired`: it has expired. `another`: it belongs to another account than
+the one requested.
+"""
 
 SignInMethod = Literal["kept", "browser", "code", "password"]
 
+LOCK_RETRY_INTERVAL = 0.05
+"""Seconds between two attempts to get the renewal lock; a renewal takes longer."""
+
 _RETRY_DELAY = 60.0
-"""How many seconds pass before a renewal that is not pressing is tried again (ours)."""
+"""Seconds before an optional renewal that failed is tried again."""
 
 _MIN_DELAY = 60.0
+_MAX_SAVE_TRIES = 5
+
+
+class RenewalLock:
+    """One holder's use of a store's lock.
+
+    If a flow is abandoned while its thread is getting the lock, the lock is released by whichever ends last.
+
+    Args:
+        lock: returns a context manager whose entry succeeds at once or raises a `CredentialsError`. It may be entered
+            in one thread and left in another.
+    """
+
+    def __init__(self, lock: Callable[[], AbstractContextManager[None]]) -> None:
+        self._lock = lock
+        self._held = ExitStack()
+        self._is_closed = False
+        self._guard = Lock()
+
+    def acquire(self, clock: Clock, timeout: float) -> Flow[None]:
+        """Wait for the lock.
+
+        Raises:
+            CredentialsError: it was not free within `timeout` seconds.
+        """
+        deadline = clock.monotonic() + timeout
+        while True:
+            try:
+                return (yield from run_blocking(self._try_acquire))
+            except CredentialsError:
+                if clock.monotonic() >= deadline:
+                    raise
+            yield Sleep(LOCK_RETRY_INTERVAL)
+
+    def _try_acquire(self) -> None:
+        with ExitStack() as acquired:
+            acquired.enter_context(self._lock())
+            with self._guard:
+                if not self._is_closed:  # otherwise the flow is gone, and nobody else would release it
+                    self._held = acquired.pop_all()
+
+    def close(self) -> None:
+        """Release the lock, if it is held."""
+        with self._guard:
+            self._is_closed = True
+        self._held.close()
 
 
 class SignInState(msgspec.Struct, frozen=True, kw_only=True):
     """How a client is signed in.
 
     Args:
-        how: by which way: what was kept, the browser, a typed code, or a password.
-        before: how the kept token stood when the client was made (see `TokenStatus`); `unchecked` means that plex.tv
-            could not be asked and the kept token was taken as it was.
-        issuer: the origin that issued the token. app: the program that it is kept for. profile: the name under which.
-        where: where it is kept, in plain words.
-        client_identifier: the identifier that the token belongs to.
-        account_id, username: the account's, as last heard; `None` where plex.tv was not asked.
-        until: when the token ends; `None` where it does not, or nobody knows. A JWT is renewed before.
-        device_key: whether it lives on a device key and JWTs.
+        method: the way: the stored sign-in, the browser, a typed code, or a password.
+        previous_status: the status of the stored token when the client was made (see `TokenStatus`); `unchecked` means
+            that plex.tv could not be asked and the stored token was used as it was.
+        issuer: the origin that issued the token.
+        app: the program that the sign-in is stored for.
+        profile: the name that it is stored under.
+        location: where it is stored, in plain words.
+        client_identifier: the client identifier that the token belongs to.
+        account_id: the account's id when plex.tv last told it; `None` if it never did.
+        username: the account's user name when plex.tv last told it.
+        expires_at: when the token expires; `None` if it does not, or that is unknown. A JWT is renewed before.
+        has_device_key: whether it uses a device key and JWTs.
     """
 
     method: SignInMethod
@@ -83,7 +141,7 @@ class SignInState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredSession:
-    """A kept sign-in, as the token source of a client (`Options`' `token`)."""
+    """A stored sign-in as the token source of a client (the option `token`)."""
 
     def __init__(
         self,
@@ -107,12 +165,12 @@ class StoredSession:
 
     @property
     def origin(self) -> str:
-        """The issuer, to whom alone the token is sent."""
+        """The issuer, the only origin that the token is sent to."""
         return self.credential.issuer
 
     @property
     def state(self) -> SignInState:
-        """What a program may know of it."""
+        """How the client is signed in."""
         credential = self.credential
         return SignInState(
             method=self.method,
@@ -129,7 +187,7 @@ class StoredSession:
         )
 
     def __call__(self) -> Token | None:
-        """Return the token as it is now."""
+        """Return the current token."""
         return self.credential.token
 
     def __repr__(self) -> str:
@@ -138,7 +196,7 @@ class StoredSession:
     def get_token_flow(
         self, settings: CallSettings, device: Device, deadline: float, refused_token: RefusedToken | None
     ) -> Flow[Token | None]:
-        """Return the token for a call; after a refusal another one, or `None` if there is none."""
+        """Return the token for a call; after a refusal a different one, or `None` if there is none."""
         context = self._context._replace(settings=settings, device=device).with_attempts(1, deadline)
         if refused_token is None:
             yield from self._renew_if_due(context)
@@ -147,22 +205,21 @@ class StoredSession:
         return self.credential.token
 
     def _renew_if_due(self, context: FlowContext) -> Flow[None]:
-        """Renew if it is time; that it fails does not matter yet."""
-        credential = self.credential
-        due = check_renewal(credential, self._context.clock.now(), jitter=self.jitter)
-        if due == "no" or self._context.clock.monotonic() < self._retry_at:
+        """Renew the JWT if it is due; a failure does not matter yet."""
+        clock, credential = self._context.clock, self.credential
+        due = check_renewal(credential, clock.now(), jitter=self.jitter)
+        if due == "no" or clock.monotonic() < self._retry_at:
             return
+        timeout = self._get_lock_timeout(context) if due == "must" else 0.0
         try:
-            yield from self.renew_jwt(
-                context, credential.token, timeout=self._get_lock_timeout(context) if due == "must" else 0.0
-            )
+            yield from self.renew_jwt(context, credential.token, timeout=timeout)
         except PlexError:
-            self._retry_at = self._context.clock.monotonic() + _RETRY_DELAY
+            self._retry_at = clock.monotonic() + _RETRY_DELAY
 
     def _replace_refused_token(self, context: FlowContext, refused_token: RefusedToken) -> Flow[bool]:
-        """Get another token than the refused one; tell whether there is one now."""
+        """Get a different token than the refused one; return whether there is one now."""
         credential = self.credential
-        if credential.token != refused_token.token:  # somebody was faster
+        if credential.token != refused_token.token:  # it has been replaced already
             return True
         if not self._is_expired(credential, refused_token.refusal):
             return (yield from self._adopt_new_sign_in(credential))
@@ -173,52 +230,47 @@ class StoredSession:
         except CredentialsError:
             if self.credential is credential:
                 raise
-            return True  # there is a new one, and only the store failed
-        except Refusal as renewal_refusal:  # the key is no longer taken: the first refusal says more
+            return True  # there is a new token, and only the store failed
+        except Refusal as renewal_refusal:  # Plex no longer accepts the key: the first refusal says more
             refused_token.refusal.hint = f"it could not be renewed ({renewal_refusal.message}): sign in again"
             return False
 
     def _get_lock_timeout(self, context: FlowContext) -> float:
-        """Say how many seconds a call may wait for somebody else who renews: not beyond its own time."""
+        """Return how many seconds a call may wait for another renewal: no longer than its own time."""
         deadline = context.settings.deadline
-        return (
-            LOCK_TIMEOUT
-            if deadline is None
-            else max(0.0, min(LOCK_TIMEOUT, deadline - self._context.clock.monotonic()))
-        )
+        remaining = LOCK_TIMEOUT if deadline is None else deadline - self._context.clock.monotonic()
+        return max(0.0, min(LOCK_TIMEOUT, remaining))
 
     def _is_expired(self, credential: Credential, refusal: Unauthorized) -> bool:
-        """Tell whether it is the token's time that is over: some answer 401 for that (assumed)."""
+        """Tell whether the refused token has expired: some servers answer 401 for that (assumed)."""
         if credential.device_key is None or credential.token is None:
             return False
-        if credential.token.kind != "jwt":  # the first JWT for its key has ended it (documented)
+        if credential.token.kind != "jwt":  # the first JWT for its key has revoked it (documented)
             return True
         past = credential.expires_at is not None and self._context.clock.now() >= credential.expires_at
         return past or isinstance(refusal, TokenExpired)
 
     def _adopt_new_sign_in(self, credential: Credential) -> Flow[bool]:
-        """Look whether somebody else signed this profile in again meanwhile."""
+        """Use a new sign-in of this profile if there is one; return whether there is."""
         current = yield from run_blocking(self._load)
-        if (
-            current is None
-            or current.token in (None, credential.token)
-            or current.client_identifier != credential.client_identifier
-        ):
+        if current is None or current.token in (None, credential.token):
+            return False
+        if current.client_identifier != credential.client_identifier:
             return False
         self.credential = current
         return True
 
     def renew_jwt(self, context: FlowContext, old_token: Token | None, *, timeout: float) -> Flow[bool]:
-        """Have a new JWT in place of this one, by our own doing or somebody else's; tell whether there is one.
+        """Replace a JWT by a new one, from Plex or from whoever else has renewed it; return whether there is one.
 
         Args:
-            context: who asks Plex.
-            old_token: the JWT that is to be replaced. Where another one is kept by now, that one is taken.
-            timeout: how many seconds to wait for somebody else who renews.
+            context: who makes the calls.
+            old_token: the JWT to replace. If another one is stored by now, that one is used.
+            timeout: how many seconds to wait for another renewal.
 
         Raises:
-            CredentialsError: somebody else holds the lock for longer, or the store fails; where it does not take the
-                new JWT, that is in use already.
+            CredentialsError: another renewal holds the lock for longer, or the store fails; a new JWT that cannot be
+                stored is used anyway.
             Refusal, Unreachable, MalformedReply: Plex gave none.
         """
         with closing(RenewalLock(partial(self.store.lock, *self.credential.entry, timeout=0.0))) as lock:
@@ -232,13 +284,12 @@ class StoredSession:
             return True
 
     def _request_and_save_jwt(self, context: FlowContext, credential: Credential) -> Flow[Credential | None]:
-        key = (yield from run_blocking(partial(load_key, credential.device_key))) if credential.device_key else None
+        key = yield from run_blocking(partial(load_key, credential.device_key))
         if key is None:
             return None
-        settings = msgspec.structs.replace(context.settings, base_url=None)
-        context = context._replace(settings=settings).with_client_identifier(credential.client_identifier)
-        jwt_and_claims = yield from request_jwt(context, key)
-        renewed = with_jwt(credential, *jwt_and_claims, self._context.clock.now())
+        context = context._replace(settings=replace(context.settings, base_url=None))
+        context = context.with_client_identifier(credential.client_identifier)
+        renewed = with_jwt(credential, *(yield from request_jwt(context, key)), self._context.clock.now())
         try:
             return (yield from self.save(renewed, replacing=credential))
         except CredentialsError:
@@ -246,33 +297,25 @@ class StoredSession:
             raise
 
     def save(self, credential: Credential, *, replacing: Credential | None) -> Flow[Credential]:
-        """Store it, unless somebody else changed what is kept: then theirs counts."""
+        """Store a credential, unless somebody else changed what is stored: then return theirs."""
         saved = yield from run_blocking(partial(self.store.save, credential, replacing=replacing))
-        if saved is None:
-            saved = yield from run_blocking(self._load)
-        return saved or credential
+        return saved or (yield from run_blocking(self._load)) or credential
 
     def _load(self) -> Credential | None:
         return self.store.load(*self.credential.entry)
 
     def is_same_sign_in(self, credential: Credential) -> bool:
-        """Tell whether what is kept is still this sign-in, however often it was renewed, and not a later one."""
+        """Tell whether the stored credential is still this sign-in, renewed or not, and not a later one."""
         mine = self.credential
         same_key = mine.device_key is not None and mine.device_key == credential.device_key
         return same_key or mine.token == credential.token
 
-    def reload(self) -> Flow[None]:
-        """Take what others made of this sign-in."""
-        current = yield from run_blocking(self._load)
-        if current is not None and self.is_same_sign_in(current):
-            self.credential = current
-
     def update(
         self, *, account: Account | None = None, checked_at: float | None = None, server_token: Token | None = None
     ) -> Flow[None]:
-        """Keep what was learnt on the way; that the store fails does not matter for it."""
+        """Store new facts about the sign-in; a failure of the store does not matter."""
         old = self.credential
-        updated = msgspec.structs.replace(
+        updated = replace(
             old,
             account_id=account.id if account and account.id is not None else old.account_id,
             username=(account and (account.username or account.title)) or old.username,
@@ -283,11 +326,11 @@ class StoredSession:
             saved = yield from self.save(updated, replacing=old)
         except CredentialsError:
             saved = updated
-        if self.credential is old:  # nobody renewed it meanwhile
+        if self.credential is old:  # it was not renewed meanwhile
             self.credential = saved
 
     def get_next_delay(self) -> float:
-        """Return in how many seconds something is to be done to stay signed in."""
+        """Return in how many seconds `keep_alive` has to be called again."""
         credential, now = self.credential, self._context.clock.now()
         if credential.token is None or credential.token.kind != "jwt" or credential.device_key is None:
             return min(get_ping_delay(credential, now), PING_INTERVAL)
@@ -299,11 +342,8 @@ class StoredSession:
 
 
 def get_stored_session(settings: CallSettings) -> StoredSession | None:
-    """Return the sign-in that a client lives on, if it lives on one."""
+    """Return the stored sign-in that a client uses, if it uses one."""
     return settings.token if isinstance(settings.token, StoredSession) else None
-
-
-_MAX_SAVE_TRIES = 5
 
 
 def create_session(
@@ -315,7 +355,7 @@ def create_session(
     claims: PlexJwt | None = None,
     account: Account | None = None,
 ) -> Flow[StoredSession]:
-    """Make a sign-in of a new token, kept in memory for now."""
+    """Make a sign-in from a new token, stored in memory for now."""
     now = context.clock.now()
     remembered_until = account.remember_expires_at if account else None
     credential = Credential(
@@ -345,12 +385,12 @@ def save_session(
     *,
     previous_status: TokenStatus,
 ) -> Flow[StoredSession]:
-    """Keep a new sign-in in a store, in place of whatever is there.
+    """Save a new sign-in to a store, replacing what is there.
 
     Raises:
         CredentialsError: the store cannot be written.
     """
-    credential = msgspec.structs.replace(session.credential, app=app, profile=profile, version=0)
+    credential = replace(session.credential, app=app, profile=profile, version=0)
     saved = yield from run_blocking(partial(_save_credential, store, credential))
     location = yield from run_blocking(partial(store.describe_location, *credential.entry))
     return StoredSession(
@@ -364,7 +404,7 @@ def save_session(
 
 
 def _save_credential(store: CredentialStore, credential: Credential) -> Credential:
-    """Replace what is kept, even if others change it at the same time."""
+    """Replace what is stored, even if others change it at the same time."""
     for _ in range(_MAX_SAVE_TRIES):
         saved = store.save(credential, replacing=store.load(*credential.entry))
         if saved is not None:
@@ -372,68 +412,11 @@ def _save_credential(store: CredentialStore, credential: Credential) -> Credenti
     raise CredentialsError("others keep changing these credentials", hint="sign in with one program at a time")
 
 
-def resume_session(
-    login: str | None, context: FlowContext, store: CredentialStore, credential: Credential | None
-) -> Flow[tuple[TokenStatus, StoredSession | None]]:
-    """Return how the kept sign-in stands, and the sign-in itself if it can be used.
-
-    Args:
-        login: the account that it has to be of; `None` for any.
-        context: who asks.
-        store: where it is kept.
-        credential: what is kept.
-    """
-    if credential is None or credential.token is None:
-        return "none", None
-    location = yield from run_blocking(partial(store.describe_location, *credential.entry))
-    session = StoredSession(context, store, credential, location=location)
-    session.previous_status = yield from _check_status(login, session, context)
-    usable = session.previous_status in ("good", "renewed", "unchecked")
-    return session.previous_status, session if usable else None
-
-
-def _check_status(login: str | None, session: StoredSession, context: FlowContext) -> Flow[TokenStatus]:
-    credential = session.credential
-    try:
-        account = yield from refresh_account(session, context)
-    except PlexError as failure:
-        if not isinstance(failure, Unauthorized) or isinstance(failure, TooManyFailures):
-            return _get_offline_status(login, credential)
-        is_past = credential.expires_at is not None and context.clock.now() >= credential.expires_at
-        return "expired" if is_past or isinstance(failure, TokenExpired) else "revoked"
-    names = {name.casefold() for name in (account.username, account.email, account.title) if name}
-    if login is not None and login.strip().casefold() not in names:
-        return "another"
-    return "good" if session.credential.token == credential.token else "renewed"
-
-
-def refresh_account(session: StoredSession, context: FlowContext) -> Flow[Account]:
-    """Ask plex.tv whose token it is, and keep that; a JWT is renewed if need be.
-
-    Raises:
-        PlexError: plex.tv did not say.
-    """
-    from ticketstub.protocol.account import GetTokenDetails
-
-    own_context = context.with_client_identifier(session.credential.client_identifier)
-    settings = msgspec.structs.replace(own_context.settings, token=session, trusted_origins=frozenset({session.origin}))
-    account = yield from own_context._replace(settings=settings).call(GetTokenDetails())
-    yield from session.update(account=account, checked_at=context.clock.now())
-    return account
-
-
-def _get_offline_status(login: str | None, credential: Credential) -> TokenStatus:
-    """Take it as it is, unless it is known to be another account's than the one that was asked for."""
-    if not login or "@" in login or credential.username is None:
-        return "unchecked"
-    return "unchecked" if login.strip().casefold() == credential.username.casefold() else "another"
-
-
 def renew(context: FlowContext) -> Flow[SignInState]:
-    """Renew the JWT at once; ping with an opaque token.
+    """Renew the JWT now; for an opaque token, ping.
 
     Raises:
-        CredentialsError: the client does not live on a sign-in, or it was removed meanwhile.
+        CredentialsError: the client does not use a stored sign-in, or that was removed meanwhile.
     """
     session = get_stored_session(context.settings)
     if session is None:
@@ -446,7 +429,7 @@ def renew(context: FlowContext) -> Flow[SignInState]:
 
 
 def keep_alive(context: FlowContext) -> Flow[float]:
-    """Do what is due; return the seconds until something is again."""
+    """Do what is due, and return the seconds until something is due again."""
     session = get_stored_session(context.settings)
     if session is None:
         yield from _ping(context, None)
@@ -473,15 +456,25 @@ def _ping(context: FlowContext, session: StoredSession | None) -> Flow[None]:
 
 
 def sign_out(context: FlowContext) -> Flow[None]:
-    """End the client's token, and the one for media servers beside it; then forget them."""
+    """Revoke the client's token and the stored one for media servers, then remove the sign-in from the store.
+
+    A later sign-in under this profile stays.
+    """
     session = get_stored_session(context.settings)
     if session is None:
         return (yield from _revoke_token(context))
-    yield from session.reload()
+    load = partial(session.store.load, *session.credential.entry)
+    current = yield from run_blocking(load)
+    if current is not None and session.is_same_sign_in(current):
+        session.credential = current
     if server_token := session.credential.server_token:
         yield from _revoke_token(context.with_token(server_token))
     yield from _revoke_token(context)
-    return (yield from _remove_session(context, session))
+    with closing(RenewalLock(partial(session.store.lock, *session.credential.entry, timeout=0.0))) as lock:
+        yield from lock.acquire(context.clock, LOCK_TIMEOUT)
+        current = yield from run_blocking(load)
+        if current is not None and session.is_same_sign_in(current):
+            yield from run_blocking(partial(session.store.remove, *session.credential.entry))
 
 
 def _revoke_token(context: FlowContext) -> Flow[None]:
@@ -489,17 +482,6 @@ def _revoke_token(context: FlowContext) -> Flow[None]:
 
     try:
         yield from context.call(SignOut())
-    except TooManyFailures:
-        raise
-    except Unauthorized:  # it is dead already
-        return
-
-
-def _remove_session(context: FlowContext, session: StoredSession) -> Flow[None]:
-    """Remove what was kept, unless somebody signed in again under this profile meanwhile."""
-    entry = session.credential.entry
-    with closing(RenewalLock(partial(session.store.lock, *entry, timeout=0.0))) as lock:
-        yield from lock.acquire(context.clock, LOCK_TIMEOUT)
-        current = yield from run_blocking(partial(session.store.load, *entry))
-        if current is not None and session.is_same_sign_in(current):
-            yield from run_blocking(partial(session.store.remove, *entry))
+    except Unauthorized as refusal:  # it is revoked already
+        if isinstance(refusal, TooManyFailures):
+            raise

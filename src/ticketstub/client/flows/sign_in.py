@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from uuid import uuid4
 
 import msgspec
+from msgspec.structs import replace
 
 from ticketstub.client.config import PLEX_TV
 from ticketstub.client.flows.device_key import generate_key, load_key, register_key, request_jwt, with_jwt
@@ -27,8 +28,6 @@ from ticketstub.client.flows.session import (
     StoredSession,
     TokenStatus,
     create_session,
-    refresh_account,
-    resume_session,
     save_session,
 )
 from ticketstub.credentials.default import StoreKind, default_store
@@ -37,7 +36,13 @@ from ticketstub.device import Device, build_file_name
 from ticketstub.dns import run_with_deadline
 from ticketstub.errors import CredentialsError, PlexError, SignInFailed, sanitize_text
 from ticketstub.models import Account
-from ticketstub.refusals import VerificationCodeRequired, WrongVerificationCode
+from ticketstub.refusals import (
+    TokenExpired,
+    TooManyFailures,
+    Unauthorized,
+    VerificationCodeRequired,
+    WrongVerificationCode,
+)
 from ticketstub.tokens import Secret, Token
 
 if TYPE_CHECKING:
@@ -95,7 +100,7 @@ def load_app_device(app: str, profile: str = DEFAULT_PROFILE, directory: Path | 
         ValueError: the program's name is empty or has a control character.
     """
     device = Device.load_or_use_temporary(build_file_name(app, profile), directory=directory)
-    return msgspec.structs.replace(device, product=app)
+    return replace(device, product=app)
 
 
 OpenBrowser: TypeAlias = Callable[[str], object]
@@ -205,6 +210,63 @@ def sign_in(options: SignInOptions, context: FlowContext) -> Flow[StoredSession]
     return session
 
 
+def resume_session(
+    login: str | None, context: FlowContext, store: CredentialStore, credential: Credential | None
+) -> Flow[tuple[TokenStatus, StoredSession | None]]:
+    """Return the status of the stored sign-in, and the sign-in itself if it can be used.
+
+    Args:
+        login: the account that it must belong to; `None` for any.
+        context: who makes the calls.
+        store: the store that it is in.
+        credential: what is stored.
+    """
+    if credential is None or credential.token is None:
+        return "none", None
+    location = yield from run_blocking(partial(store.describe_location, *credential.entry))
+    session = StoredSession(context, store, credential, location=location)
+    session.previous_status = yield from _check_status(login, session, context)
+    usable = session.previous_status in ("good", "renewed", "unchecked")
+    return session.previous_status, session if usable else None
+
+
+def _check_status(login: str | None, session: StoredSession, context: FlowContext) -> Flow[TokenStatus]:
+    credential = session.credential
+    try:
+        account = yield from refresh_account(session, context)
+    except PlexError as failure:
+        if not isinstance(failure, Unauthorized) or isinstance(failure, TooManyFailures):
+            return _get_offline_status(login, credential)
+        is_past = credential.expires_at is not None and context.clock.now() >= credential.expires_at
+        return "expired" if is_past or isinstance(failure, TokenExpired) else "revoked"
+    names = {name.casefold() for name in (account.username, account.email, account.title) if name}
+    if login is not None and login.strip().casefold() not in names:
+        return "another"
+    return "good" if session.credential.token == credential.token else "renewed"
+
+
+def refresh_account(session: StoredSession, context: FlowContext) -> Flow[Account]:
+    """Ask plex.tv for the account and store that; a JWT is renewed if necessary.
+
+    Raises:
+        PlexError: plex.tv did not say.
+    """
+    from ticketstub.protocol.account import GetTokenDetails
+
+    own_context = context.with_client_identifier(session.credential.client_identifier)
+    settings = replace(own_context.settings, token=session, trusted_origins=frozenset({session.origin}))
+    account = yield from own_context._replace(settings=settings).call(GetTokenDetails())
+    yield from session.update(account=account, checked_at=context.clock.now())
+    return account
+
+
+def _get_offline_status(login: str | None, credential: Credential) -> TokenStatus:
+    """Use the token as it is, unless it is known to belong to another account than the one requested."""
+    if not login or "@" in login or credential.username is None:
+        return "unchecked"
+    return "unchecked" if login.strip().casefold() == credential.username.casefold() else "another"
+
+
 def _start_new_sign_in(
     options: SignInOptions,
     context: FlowContext,
@@ -240,7 +302,7 @@ def _sign_in_by_password(
         context, login, password, options.ask_code, remember_me=options.remember_me
     )
     token = cast("Token", account.auth_token)  # an answer without one is a `MalformedReply`
-    details = account if options.remember_me else msgspec.structs.replace(account, remember_expires_at=None)
+    details = account if options.remember_me else replace(account, remember_expires_at=None)
     return (yield from create_session(context, token, method="password", account=details))
 
 
@@ -305,7 +367,7 @@ def _switch_to_device_key(session: StoredSession, context: FlowContext) -> Flow[
     credential = session.credential
     if credential.device_key is None:
         key = yield from run_blocking(generate_key)
-        with_key = msgspec.structs.replace(credential, device_key=(yield from run_blocking(key.dump)))
+        with_key = replace(credential, device_key=(yield from run_blocking(key.dump)))
         credential = session.credential = yield from session.save(with_key, replacing=credential)
     device_key = (yield from run_blocking(partial(load_key, credential.device_key))) if credential.device_key else None
     if device_key is None or credential.token is None or credential.token.kind == "jwt":  # somebody else was faster
