@@ -20,7 +20,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from ticketstub.local_plex.control.key_file import load_or_create_key
+from ticketstub.local_plex.control.http_api import load_or_create_key
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.storage import sqlite_file
 from ticketstub.local_plex.storage.seal import InstanceKeys

@@ -17,7 +17,7 @@ from tests.local_plex.asking import MIRA, SECRET, Answered, Clock, ask, get, wor
 from tests.tables import paired
 from ticketstub.local_plex.control.commands import COMMANDS
 from ticketstub.local_plex.control.controller import Controller
-from ticketstub.local_plex.control.key_file import KeyFileError, load_or_create_key
+from ticketstub.local_plex.control.http_api import KeyFileError, load_or_create_key
 from ticketstub.local_plex.http.listeners import ControlConfig
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.world.schema import World
@@ -162,7 +162,7 @@ def test_a_pin_is_approved_denied_and_ended(plex: LocalPlex) -> None:
     assert 204 == told(plex, "POST", "/pins/expire", {"pin": third["id"]}).status
     assert 404 == poll(plex, third).status
     unknown = told(plex, "POST", "/pins/approve", {"pin": "ZZZZ9"})
-    assert (404, {"error": "there is no living PIN of this id or code"}) == (unknown.status, unknown.json)
+    assert (404, {"error": "no valid PIN has this id or code"}) == (unknown.status, unknown.json)
     assert 404 == told(plex, "POST", "/pins/approve", {"pin": new_pin(plex)["id"], "account": "nobody"}).status
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from ticketstub import Device, PlexError, Refusal
 from ticketstub.client.transports.in_process import AsyncInProcessTransport, InProcessTransport
-from ticketstub.local_plex.control.chaos import FAULT_KINDS, Chaos, InjectedFault
+from ticketstub.local_plex.control.faults import FAULT_KINDS, Chaos, InjectedFault
 from ticketstub.local_plex.settings import Settings
 from ticketstub.messages import Request, Response
 from ticketstub.testing import LocalPlexController, local_plex

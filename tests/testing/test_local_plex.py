@@ -118,7 +118,7 @@ def test_a_denied_pin_ends_the_sign_in() -> None:
 def test_what_cannot_be_approved_is_said(stage: LocalPlexController) -> None:
     """An unknown PIN and account are a LookupError that names nothing secret; what was decided is decided."""
     pin = stage.client(signed_in=False).pins.create()
-    with pytest.raises(LookupError, match="no living PIN"):
+    with pytest.raises(LookupError, match="no valid PIN"):
         stage.approve("ZZZZ" if pin.code != "ZZZZ" else "ZZZY")
     with pytest.raises(LookupError, match="the world has mira_quill, tom"):
         stage.approve(pin, account="nobody")

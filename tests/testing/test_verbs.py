@@ -14,8 +14,8 @@ import pytest
 from tests.local_plex.asking import ATTIC, MIRA, PASSWORDS, TOM_ON_ATTIC, get, world
 from tests.tables import every
 from tests.testing.hands import KEY, InPython, Ours, OverHttp, Program, Raw, Verbs, client_of
-from ticketstub.local_plex.control.chaos import Chaos, InjectedFault
 from ticketstub.local_plex.control.controller import Controller
+from ticketstub.local_plex.control.faults import Chaos, InjectedFault
 from ticketstub.local_plex.http.listeners import ControlConfig
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.world.schema import World

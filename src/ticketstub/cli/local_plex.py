@@ -49,7 +49,7 @@ def load_world(file: Path | None, *, demo: bool) -> World:
 def explain_server_errors() -> Generator[None]:
     """Turn what is in the server's way into a complaint; a part that is not installed is named."""
     try:
-        from ticketstub.local_plex.control.key_file import KeyFileError
+        from ticketstub.local_plex.control.http_api import KeyFileError
         from ticketstub.local_plex.http.server import ListenError, PortInUse
         from ticketstub.local_plex.storage.base import StoreConflict, StoreDamaged, StoreError
         from ticketstub.local_plex.storage.seal import InstanceKeysError
@@ -87,8 +87,8 @@ def create_controller(
     """
     if key is None and not chaos_share:
         return None, None
-    from ticketstub.local_plex.control.chaos import Chaos
     from ticketstub.local_plex.control.controller import Controller
+    from ticketstub.local_plex.control.faults import Chaos
     from ticketstub.local_plex.http.listeners import ControlConfig
 
     return Controller(chaos=Chaos(chaos_share, seed) if chaos_share else None), ControlConfig(

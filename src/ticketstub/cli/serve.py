@@ -202,7 +202,7 @@ def _load_control_key(file: Path | None) -> Secret | None:
     Raises:
         KeyFileError: the key cannot be used.
     """
-    from ticketstub.local_plex.control.key_file import load_or_create_key, parse_key
+    from ticketstub.local_plex.control.http_api import load_or_create_key, parse_key
 
     variable_key = os.environ.get(CONTROL_KEY_VARIABLE, "")
     return load_or_create_key(file) if file else parse_key(variable_key, CONTROL_KEY_VARIABLE) if variable_key else None

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from tests.local_plex.intercept.conftest import PATIENCE
-from ticketstub.local_plex.control.chaos import Chaos
 from ticketstub.local_plex.control.controller import Controller
+from ticketstub.local_plex.control.faults import Chaos
 from ticketstub.local_plex.intercept.interception import Interception, intercept_traffic
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.world.schema import World

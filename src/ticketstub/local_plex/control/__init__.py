@@ -1,1 +1,1 @@
-"""The tester's hand on a local Plex: verbs, what they change about answers, and the same over HTTP."""
+"""Control of a running local Plex by a tester: commands, faults, the request log, and the same over HTTP."""

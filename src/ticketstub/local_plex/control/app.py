@@ -1,8 +1,8 @@
-"""The application where a tester's hand is on it: what comes in is noted, and some of it goes wrong on purpose.
+"""The application of a local Plex with a controller: it logs requests and injects the faults that were ordered.
 
-Rule: this is `App` with two of its steps seen to; a local Plex without a hand runs `App` itself and pays nothing. The
-control port is not watched, nor are the pages' static files disturbed. What is cut off was answered in full inside:
-half of the body leaves, or nothing at all where there is none or none is to be, and the connection ends.
+Rule: it extends two steps of `App`; a local Plex without a controller runs `App` itself and pays nothing. The control
+port is not logged, and chaos leaves the pages' static files alone. A response that is cut off was complete inside: half
+of its body is sent, or nothing at all if there is no body or none is to be sent, and the connection ends.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from typing import cast
 
 from ticketstub.local_plex.api.media_server import MediaServerSite
 from ticketstub.local_plex.api.plex_tv import PlexTv
-from ticketstub.local_plex.control.chaos import InjectedFault
 from ticketstub.local_plex.control.controller import Controller
+from ticketstub.local_plex.control.faults import PLEX_TV, InjectedFault, consume_rule
 from ticketstub.local_plex.control.recorder import record_request
-from ticketstub.local_plex.control.targets import PLEX_TV, consume_rule
 from ticketstub.local_plex.http.application import App, OnAnswer, RequestHandler, Site
 from ticketstub.local_plex.http.request import Headers, IncomingRequest, Message, Receive, Scope, Send
 from ticketstub.local_plex.http.response import OutgoingResponse
@@ -25,15 +24,15 @@ from ticketstub.refusals import RateLimited, ServerError, TokenExpired
 
 
 class ControlledApp(App):
-    """The application under a hand.
+    """The application of a local Plex that has a controller.
 
     Args:
-        controller: that one.
+        controller: its rules and chaos apply; it gets the request log.
         plex_tv: answers on every port that is no media server's.
         media_servers: by port.
-        control_sites: the control API by port, where there is one.
+        control_sites: the control API by port, if there is one.
         settings: the limits.
-        on_answer: told of each answer.
+        on_answer: called after each response.
     """
 
     def __init__(
@@ -45,14 +44,12 @@ class ControlledApp(App):
         settings: Settings,
         on_answer: OnAnswer | None,
     ) -> None:
-        super().__init__(plex_tv, media_servers, settings, on_answer, controller.clock)
+        super().__init__(plex_tv, {**media_servers, **control_sites}, settings, on_answer, controller.clock)
         self._controller = controller
         self._control_sites = control_sites
-        self._static_paths = frozenset(rendering.load_static_files())
-        self.replace_sites(plex_tv, media_servers)
 
     def replace_sites(self, plex_tv: PlexTv, media_servers: Mapping[int, MediaServerSite]) -> None:
-        """Answer with these from now on."""
+        """Answer with these sites from now on."""
         self._plex_tv = plex_tv
         self._media_servers = {**media_servers, **self._control_sites}
 
@@ -73,7 +70,7 @@ class ControlledApp(App):
             nonlocal sent_share
             if (answer := await self._apply_rules(site, request, place)) is not None:
                 return answer
-            if controller.chaos is not None and request.path not in self._static_paths:
+            if controller.chaos is not None and request.path not in rendering.load_static_files():
                 sent_share = await self._apply_fault(controller.chaos.draw_fault())
             return await site.answer(request)
 
@@ -83,30 +80,27 @@ class ControlledApp(App):
                 pass
 
         answer = await super()._answer_safely(site, request, scope, receive, answer_with_faults)
-        headers, at = cast("Headers", scope["headers"]), controller.clock()
-        # What was refused before it was answered has no route yet, but for who reads this later it has one.
-        if request.path_template == "-":
+        if request.path_template == "-":  # refused before its route was looked for; the log names the route anyway
             site.find_route(request)
+        headers, at = cast("Headers", scope["headers"]), controller.clock()
         controller.requests.add(record_request(request, headers, answer.status, place=place, at=at))
-        return _TruncatedAnswer(answer, sent_share, abort) if sent_share < 1 else answer
+        if sent_share == 1:
+            return answer
+        part = b"" if request.is_head else answer.body[: int(len(answer.body) * sent_share)]
+        return _TruncatedAnswer(answer, part, abort)
 
     async def _send(
         self, answer: OutgoingResponse, request: IncomingRequest, site: Site, started_at: float, send: Send
     ) -> None:
         if isinstance(answer, _TruncatedAnswer):
-            send = answer.wrap_send(send, bodiless=request.is_head)
+            send = answer.wrap_send(send)
         await super()._send(answer, request, site, started_at, send)
 
     async def _apply_rules(
         self, site: PlexTv | MediaServerSite, request: IncomingRequest, place: str
     ) -> OutgoingResponse | None:
-        """Do to a request what was ordered; return its answer where that is not the site's to give."""
-        controller = self._controller
-        if not (
-            controller.answer_rules or controller.delay_rules or controller.expired_jwt_digests or controller.chaos
-        ):
-            return None
-        route = site.find_route(request)
+        """Apply the tester's rules to a request; return its response if a rule answers it."""
+        controller, route = self._controller, site.find_route(request)
         if rule := consume_rule(controller.delay_rules, request, place):
             await controller.wait(rule.delay_seconds)
         if (rule := consume_rule(controller.answer_rules, request, place)) and rule.respond:
@@ -117,7 +111,7 @@ class ControlledApp(App):
         return None
 
     async def _apply_fault(self, fault: InjectedFault | None) -> float:
-        """Refuse a call or let it wait; return how much of its answer is to leave."""
+        """Refuse or delay a call; return the share of its response body to send."""
         match fault:
             case InjectedFault("too many"):
                 raise RateLimited
@@ -135,26 +129,23 @@ class ControlledApp(App):
 
 
 class _TruncatedAnswer(OutgoingResponse):
-    """An answer of which a part leaves, or nothing."""
+    """A response of which only a part of the body is sent, or nothing; then the connection is aborted."""
 
-    __slots__ = ("_abort", "_sent_share")
+    __slots__ = ("_abort", "_part")
 
-    def __init__(self, answer: OutgoingResponse, sent_share: float, abort: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, answer: OutgoingResponse, part: bytes, abort: Callable[[], Awaitable[None]]) -> None:
         super().__init__(answer.status, answer.headers, answer.body, closes_connection=True)
-        self._sent_share = sent_share
+        self._part = part
         self._abort = abort
 
-    def wrap_send(self, send: Send, *, bodiless: bool) -> Send:
-        """Return what sends it."""
-        part = b"" if bodiless else self.body[: int(len(self.body) * self._sent_share)]
+    def wrap_send(self, send: Send) -> Send:
+        """Return a `send` that sends the part and aborts."""
 
         async def send_part(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                if part:
-                    await send(message)
-                return
-            if part:
-                await send({"type": "http.response.body", "body": part, "more_body": True})
-            await self._abort()
+            is_start = message["type"] == "http.response.start"
+            if self._part:
+                await send(message if is_start else {**message, "body": self._part, "more_body": True})
+            if not is_start:
+                await self._abort()
 
         return send_part

@@ -1,24 +1,26 @@
-"""The tester's commands: everything that somebody outside a test's program can do to a local Plex.
+"""The tester's commands: everything that a test can do to a local Plex from outside.
 
-Rule: each command does at once what a person, Plex or time would do, by the same store and the same policy; none is
-reached over plex.tv's API. What does not exist is a `LookupError`, what is no longer possible `TooLate`, a wrong
-argument a `ValueError`; no message repeats a secret. An account is named by user name, e-mail address or id, and is the
-world's first where none is named; a media server by its name or machine identifier. All of this is ours.
+Rule: each command does at once what a person, Plex or time would do, through the same store and the same policy. None
+is reachable over plex.tv's API. What does not exist is a `LookupError`, what is no longer possible `TooLate`, an
+invalid argument a `ValueError`; no message repeats a secret. An account is named by user name, e-mail address or id,
+and is by default the world's first; a media server is named by its name or machine identifier.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from ticketstub.local_plex.control.chaos import Chaos
 from ticketstub.local_plex.control.declaration import COMMANDS, PREFIX, CommandSet, HasCode, HasId, command
+from ticketstub.local_plex.control.faults import CallPattern, CallRule, Chaos
 from ticketstub.local_plex.control.recorder import Recorded
-from ticketstub.local_plex.control.targets import CallPattern, CallRule
 from ticketstub.local_plex.domain import pins
+from ticketstub.local_plex.domain.instance import Instance
 from ticketstub.local_plex.domain.overview import generate_current_code
+from ticketstub.local_plex.http.application import Site
+from ticketstub.local_plex.http.request import Headers, IncomingRequest
 from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, MediaServerRow, NewSignIn
 from ticketstub.local_plex.storage.pins import PinRow
@@ -27,24 +29,15 @@ from ticketstub.local_plex.world.schema import World
 from ticketstub.refusals import find_refusal_class
 from ticketstub.tokens import Secret, Token
 
-if TYPE_CHECKING:
-    from ticketstub.local_plex.domain.instance import Instance
-    from ticketstub.local_plex.http.application import Site
-    from ticketstub.local_plex.http.request import Headers, IncomingRequest
+__all__ = ["COMMANDS", "PREFIX", "ControlCommands", "TooLate"]
 
-__all__ = ["COMMANDS", "PREFIX", "TOKEN_DEVICE", "ControlCommands", "TooLate"]
-
-TOKEN_DEVICE = DeviceRow(client_identifier="ticketstub-hand", product="Ticketstub", name="The tester's hand")
-"""Whose the tokens are that `token_for` gives."""
-
-VALID_IDS = range(2**63)
-"""What a number of an account or PIN can be: a database holds no greater ones."""
-
+_TOKEN_DEVICE = DeviceRow(client_identifier="ticketstub-hand", product="Ticketstub", name="The tester's hand")
+_VALID_IDS = range(2**63)  # what SQLite can hold
 _BODILESS_STATUSES = frozenset({204, 205, 304})
 
 PinReference = int | str | HasCode
 AccountReference = int | str | HasId
-# The pattern is for readers of the OpenAPI document: `CallPattern.read` says what is wrong in words.
+# The pattern is for the OpenAPI document only: `CallPattern.parse` has the better error message.
 CallText = Annotated[str, Meta(extra_json_schema={"pattern": r"^\s*(\*|[A-Za-z]{3,10}) +/\S*\s*$"})]
 Times = Annotated[int, Meta(ge=1)]
 Duration = Annotated[float, Meta(ge=0)]
@@ -52,7 +45,7 @@ HeaderText = Annotated[str, Meta(pattern=r"^[ -~]*$", description="Printable ASC
 
 
 class TooLate(Exception):
-    """It cannot be done any more: the PIN was approved or denied already."""
+    """The command is no longer possible: the PIN was approved or denied already."""
 
 
 class Added(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,13 +58,13 @@ class Added(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ControlCommands(CommandSet):
-    """What can be done to one local Plex.
+    """The commands of one local Plex.
+
+    They raise `LookupError` for what does not exist, `TooLate` for what is no longer possible, `ValueError` for an
+    invalid argument, and `RuntimeError` while the local Plex does not run.
 
     Args:
-        controller: the hand on it.
-
-    They raise `LookupError` for what does not exist, `TooLate` for what was decided already, `ValueError` for what
-    cannot be, and `RuntimeError` while the local Plex does not run.
+        controller: the local Plex's controller.
     """
 
     @property
@@ -88,14 +81,14 @@ class ControlCommands(CommandSet):
         """Approve a PIN, as its user would in the browser.
 
         Args:
-            pin: its id, its code, or what has one: a `Pin`, or a begun sign-in.
+            pin: its id, its code, or an object that has the code: a `Pin`, or a pending sign-in.
             account: who approves it: a user name, e-mail address or id; by default the world's first account.
         """
         found, row = await self._find_pin(pin), await self._find_account(account)
         if found.account_id is not None or found.denied_at is not None:
             raise TooLate("this PIN was approved or denied already")
         if not await pins.approve_pin(self._instance, found, row.id):
-            raise TooLate("this PIN cannot be approved any more, or the account is disabled")
+            raise TooLate("this PIN can no longer be approved, or the account is disabled")
 
     @command("POST", "/pins/deny")
     async def deny(self, pin: PinReference) -> None:
@@ -105,9 +98,9 @@ class ControlCommands(CommandSet):
             raise TooLate("this PIN was approved or denied already")
 
     def expire(self, what: Token | PinReference) -> None:
-        """End the time of a token (a `Token`), or of a PIN (its id, its code, or what has one).
+        """Expire a token (a `Token`), or a PIN (its id, its code, or an object that has the code).
 
-        A JWT is refused as one whose time is over (498).
+        An expired JWT is refused with 498.
         """
         if isinstance(what, Token):
             self._expire_token(what)
@@ -116,19 +109,19 @@ class ControlCommands(CommandSet):
 
     @command("POST", "/pins/expire")
     async def _expire_pin(self, pin: PinReference) -> None:
-        """End the time of a PIN."""
+        """Expire a PIN."""
         found = await self._find_pin(pin)
         await self._instance.store.snapshots.expire_pin(found.id, self._instance.now())
 
     @command("POST", "/tokens", result_name="token")
     async def token_for(self, account: AccountReference | None = None) -> Token:
-        """Make a new token of an account's own, as a sign-in would; by default of the world's first account."""
+        """Issue a new token to an account, as a sign-in would; by default to the world's first account."""
         row, instance = await self._find_account(account), self._instance
         text = instance.keys.generate_token()
         signed_in = await instance.store.sign_in(
             NewSignIn(
                 account_id=row.id,
-                device=TOKEN_DEVICE,
+                device=_TOKEN_DEVICE,
                 digest=instance.keys.digest(text),
                 sealed_token=instance.keys.seal(text),
                 now=instance.now(),
@@ -140,27 +133,26 @@ class ControlCommands(CommandSet):
 
     @command("POST", "/tokens/revoke")
     async def revoke(self, token: str | Token) -> None:
-        """End a token, as a sign-out would."""
-        text, instance, now = _reveal_token(token), self._instance, self._instance.now()
-        ended = await instance.store.revoke_token(instance.keys.digest(text), now)
-        if not ended and not self.controller.revoke_transient_token(text):
-            raise LookupError("no living token is this one")
+        """Revoke a token, as a sign-out would."""
+        text, instance = _reveal_token(token), self._instance
+        was_valid = await instance.store.revoke_token(instance.keys.digest(text), instance.now())
+        if not was_valid and not self.controller.revoke_transient_token(text):
+            raise LookupError("this is no valid token")
 
     @command("POST", "/tokens/expire")
     async def _expire_token(self, token: str | Token) -> None:
-        """End the time of a token."""
-        text, instance, now = _reveal_token(token), self._instance, self._instance.now()
+        """Expire a token."""
+        text, instance = _reveal_token(token), self._instance
         digest = instance.keys.digest(text)
-        if not await instance.store.snapshots.expire_token(digest, now) and not self.controller.revoke_transient_token(
-            text
-        ):
-            raise LookupError("no living token is this one")
+        was_valid = await instance.store.snapshots.expire_token(digest, instance.now())
+        if not was_valid and not self.controller.revoke_transient_token(text):
+            raise LookupError("this is no valid token")
         if Token.from_wire(text).kind == "jwt":
             self.controller.expired_jwt_digests.add(digest)
 
     @command("POST", "/codes", result_name="code")
     async def code_for(self, account: AccountReference | None = None) -> str:
-        """Return an account's verification code of now. Each works once; `advance(seconds=30)` leads to the next."""
+        """Return an account's current verification code. Each works once; `advance(seconds=30)` gives the next."""
         code = generate_current_code(self._instance.keys, await self._find_account(account), self._instance.now())
         if code is None:
             raise LookupError("this account asks for no verification codes")
@@ -176,10 +168,10 @@ class ControlCommands(CommandSet):
         verification_secret: str | None = None,
         **more: object,
     ) -> Added:
-        """Add an account until the next reset; `more` are any other members of a world file's `[[account]]`."""
+        """Add an account until the next reset; `more` takes any other member of a world file's `[[account]]`."""
         named = {"username": username, "email": email or f"{username}@example.test", "password": password}
-        named["verification_secret"] = verification_secret
-        fields = {name: value for name, value in {**more, **named}.items() if value is not None}
+        members = {**more, **named, "verification_secret": verification_secret}
+        fields = {name: value for name, value in members.items() if value is not None}
         world, instance = World.from_dict({"account": [fields]}), self._instance
         await seed(instance.store, world, instance.keys, instance.passwords.hash_or_remember, instance.now())
         row = await self._find_account(world.accounts[0].username)
@@ -187,13 +179,13 @@ class ControlCommands(CommandSet):
 
     @command("POST", "/shares")
     async def share(self, media_server: str, account: AccountReference) -> None:
-        """Share a media server with an account, which has it among its resources then, with a token of its own.
+        """Share a media server with an account: its resources then list the server, with a token of its own.
 
-        One that has it already gets another token.
+        An account that has the share already gets another token.
         """
         server, row = await self._find_media_server(media_server), await self._find_account(account)
         if server.owner_id is None or server.owner_id == row.id:
-            raise ValueError("a media server is shared by its owner, with somebody else")
+            raise ValueError("a media server is shared by its owner with somebody else")
         keys, text = self._instance.keys, self._instance.keys.generate_token()
         await self._instance.store.shares.share(
             server.machine_identifier,
@@ -206,7 +198,7 @@ class ControlCommands(CommandSet):
 
     @command("POST", "/shares/end")
     async def unshare(self, media_server: str, account: AccountReference) -> None:
-        """End a share: the account's token for the server dies, and the server is not among its resources."""
+        """End a share: the account's token for the server is revoked, and its resources no longer list the server."""
         server, row = await self._find_media_server(media_server), await self._find_account(account)
         if not await self._instance.store.shares.unshare(row.id, server.machine_identifier, self._instance.now()):
             raise LookupError("this media server is not shared with this account")
@@ -224,17 +216,17 @@ class ControlCommands(CommandSet):
         body: str | None = None,
         at: str | None = None,
     ) -> None:
-        """Refuse the next calls of a kind, before anything of them happens.
+        """Refuse the next calls of a kind, before they have any effect.
 
         Args:
-            call: `POST /api/v2/users/signin`; `{id}` in a path is any one piece, `*` any method.
+            call: as in `POST /api/v2/users/signin`; `{id}` in the path matches any one segment, `*` any method.
             status: 400 to 599.
-            times: how many of them.
+            times: how many calls.
             code: Plex's error code; by default the one that belongs to the status.
-            message: Plex's message, likewise.
-            retry_after: seconds that the Retry-After field says.
-            body: the whole body, in place of Plex's in the format that was asked for.
-            at: `plex.tv`, or a media server by name; by default wherever it is asked.
+            message: Plex's message; by default the one that belongs to the status.
+            retry_after: the seconds in the Retry-After field.
+            body: the whole body, in place of Plex's in the requested format.
+            at: `plex.tv`, or a media server by name; by default all of them.
         """
         kind = find_refusal_class(status, code, message)
         refusal = kind(message or kind.default.message, status=status, code=code or kind.default.code)
@@ -261,35 +253,30 @@ class ControlCommands(CommandSet):
         times: Times = 1,
         at: str | None = None,
     ) -> None:
-        """Answer the next calls of a kind with something that Plex never said: a captive portal's page, say.
+        """Answer the next calls of a kind with a response that is not Plex's, such as a captive portal's page.
 
         Args:
-            call: as in `refuse_next`, and likewise `times` and `at`.
+            call: as in `refuse_next`.
             status: 200 to 599.
-            body: all of it.
-            media_type: what its Content-Type says.
-            location: where a redirect leads.
-            times: how many of them.
-            at: where.
+            body: the whole body.
+            media_type: its Content-Type.
+            location: the target of a redirect.
+            times: how many calls.
+            at: as in `refuse_next`.
         """
         if status in _BODILESS_STATUSES and body:
-            raise ValueError(f"an answer of status {status} has no body")
+            raise ValueError(f"an answer with status {status} has no body")
         fields: Headers = [(b"content-type", media_type.encode()), (b"cache-control", b"no-store")]
         if location is not None:
             fields.append((b"location", location.encode()))
-        self.controller.answer_rules.append(
-            CallRule(
-                CallPattern.parse(call, at),
-                times,
-                lambda _site, _asked: OutgoingResponse(status, fields, body.encode()),
-            )
-        )
+        answer = OutgoingResponse(status, fields, body.encode())
+        self.controller.answer_rules.append(CallRule(CallPattern.parse(call, at), times, lambda *_: answer))
 
     @command("POST", "/delays")
     async def delay(
         self, call: CallText, seconds: Annotated[float, Meta(ge=0, le=3600)], *, times: Times = 1, at: str | None = None
     ) -> None:
-        """Let the next calls of a kind wait before they are answered; `call` and `at` as in `refuse_next`."""
+        """Delay the next calls of a kind before they are answered; `call` and `at` are as in `refuse_next`."""
         self.controller.delay_rules.append(CallRule(CallPattern.parse(call, at), times, delay_seconds=seconds))
 
     @command("POST", "/chaos")
@@ -300,59 +287,59 @@ class ControlCommands(CommandSet):
         seed: int = 0,
         longest: Annotated[float, Meta(ge=0, le=60)] = 0.5,
     ) -> None:
-        """Let a share of the calls go wrong until the next reset: refused, late, or cut off.
+        """Let a share of the calls fail until the next reset: they are refused, answered late, or cut off.
 
         Args:
-            share: 0.05 is one of twenty; 0 ends it.
-            seed: the same seed and sequence of calls make the same trouble.
-            longest: seconds that a late answer waits at most.
+            share: 0.05 is one in twenty; 0 ends the chaos.
+            seed: the same seed and the same sequence of calls give the same faults.
+            longest: the longest delay of a late answer, in seconds.
         """
         self.controller.chaos = Chaos(share, seed, longest) if share else None
 
     @command("POST", "/places/down")
     async def take_down(self, place: str, *, hangs: bool = False) -> None:
-        """Let a place be unreachable, until `bring_up` or a reset: its connections end, and new ones are refused.
+        """Make a place unreachable until `bring_up` or a reset: cut its connections and refuse new ones.
 
         Args:
             place: `plex.tv`, or a media server by name.
-            hangs: whether new connections are not even refused: whoever connects waits until its time is over.
+            hangs: leave new connections unanswered instead of refusing them, so that clients time out.
         """
         await self.controller.ports.take_down(place, hangs=hangs)
 
     @command("POST", "/places/up")
     async def bring_up(self, place: str) -> None:
-        """Let a place be reached again, at the same address."""
+        """Make a place reachable again, at the same address."""
         await self.controller.ports.bring_up(place)
 
     @command("GET", "/clock", result_name="now")
     async def _now(self) -> int:
-        """Tell what the clock shows."""
+        """Return the clock's time, in seconds since 1970."""
         return self._instance.now()
 
     @command("POST", "/clock/advance", result_name="now")
     async def advance(
         self, *, days: Duration = 0, hours: Duration = 0, minutes: Duration = 0, seconds: Duration = 0
     ) -> int:
-        """Move the clock forwards: PINs, tokens, codes and lock-outs grow old, and limits of pace have room again.
+        """Move the clock forwards: PINs, tokens, codes and lock-outs age, and rate limits recover.
 
-        Returns what it shows then, in seconds since 1970.
+        Returns the new time, in seconds since 1970.
         """
         self.controller.clock.advance(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
         return self._instance.now()
 
     @command("GET", "/requests", result_name="requests")
     async def _requests(self) -> list[Recorded]:
-        """Tell what came in."""
+        """Return the requests that came in."""
         return self.controller.requests
 
     @command("DELETE", "/requests")
     async def _forget_requests(self) -> None:
-        """Forget what came in."""
+        """Clear the request log."""
         self.controller.requests.clear()
 
     @command("POST", "/reset")
     async def reset(self) -> None:
-        """Put everything back as it was at the start: world, clock, tokens, limits, rules, chaos, places, requests."""
+        """Restore the state at the start: world, clock, tokens, limits, rules, chaos, places, requests."""
         await self.controller.reset()
 
     async def _find_account(self, name: AccountReference | None = None) -> AccountRow:
@@ -363,7 +350,7 @@ class ControlCommands(CommandSet):
         key: Any = usernames[0] if name is None else name
         store = self._instance.store
         if isinstance(key, int):
-            row = await store.find_account_by_id(key) if key in VALID_IDS else None
+            row = await store.find_account_by_id(key) if key in _VALID_IDS else None
         else:
             row = await store.find_account_by_login(key)
         if row is None:
@@ -371,24 +358,24 @@ class ControlCommands(CommandSet):
         return row
 
     async def _set_password(self, row: AccountRow, password: Secret) -> None:
-        """Give an account another password; its tokens stay."""
+        """Change an account's password; its tokens stay valid."""
         passwords = self._instance.passwords
         if row.password_hash is None:
-            raise ValueError("this account has no password: make another one that has")
+            raise ValueError("this account has no password: use an account that has one")
         if not passwords.verify_blocking(row.password_hash, password):
             new = passwords.hash_blocking(password)
             await self._instance.store.replace_password_hash(row.id, row.password_hash, new)
 
     async def _find_pin(self, name: PinReference) -> PinRow:
-        """Find a living PIN by its id or code."""
+        """Find a valid PIN by its id or code."""
         store, now, text = self._instance.store.pins, self._instance.now(), str(name)
         if isinstance(name, int) or (text.isdecimal() and len(text) > 4):
-            found = await store.find(int(text), now) if int(text) in VALID_IDS else None
+            found = await store.find(int(text), now) if int(text) in _VALID_IDS else None
         else:
             code = pins.normalize_code(text, any_case=True)
             found = await store.find_by_code(code, now) if code else None
         if found is None:
-            raise LookupError("there is no living PIN of this id or code")
+            raise LookupError("no valid PIN has this id or code")
         return found
 
     async def _find_media_server(self, name: str) -> MediaServerRow:

@@ -1,7 +1,7 @@
-"""The tester's hand on one local Plex: what it changes there, and what it has seen.
+"""The controller of one local Plex: the state that a tester's commands change, and the request log.
 
-Rule: give it to `LocalPlex` before that starts; what it can do are the commands (commands.py). It is taken hold of once
-all addresses are taken and before anything is answered, and `LocalPlex` knows no more of it.
+Rule: pass it to `LocalPlex` before that starts. `LocalPlex` attaches it once all addresses are bound and before
+anything is answered. What a tester can do are the commands (commands.py); the controller knows none of them.
 """
 
 from __future__ import annotations
@@ -11,19 +11,15 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ticketstub.local_plex.control.faults import PLEX_TV, CallRule, Chaos, Ports
 from ticketstub.local_plex.control.recorder import RequestLog
-from ticketstub.local_plex.control.targets import PLEX_TV, CallRule
 from ticketstub.refusals import ServerError
 
 if TYPE_CHECKING:
     from ticketstub.local_plex.api.media_server import MediaServerSite
-    from ticketstub.local_plex.control.chaos import Chaos
-    from ticketstub.local_plex.control.ports import Ports
     from ticketstub.local_plex.domain.instance import Instance, TimeSource
     from ticketstub.local_plex.http.application import App
-    from ticketstub.local_plex.http.request import Scope
     from ticketstub.local_plex.http.server import HttpServer
-    from ticketstub.local_plex.storage.snapshots import Snapshot
     from ticketstub.local_plex.world.schema import World
 
 T = TypeVar("T")
@@ -31,35 +27,35 @@ _TIMEOUT_SECONDS = 60.0
 
 
 class ShiftedClock:
-    """A clock over another one, which can be moved forwards and put back.
+    """A clock that runs like another one, and can be moved forwards and put back.
 
-    It runs on as the clock below it does; moving it moves what an instance thinks of as now, and no one else's time.
-    Rates have a clock of their own that only rises: it is moved with it, so that waiting a minute is moving a minute.
+    Only the instance's own time moves. Rate limits use a monotonic clock, which moves along: advancing the clock by a
+    minute is as good as waiting for a minute.
 
     Args:
         wall_clock: seconds since 1970.
-        monotonic_clock: seconds that only rise.
+        monotonic_clock: seconds that never go back.
     """
 
     def __init__(self, wall_clock: TimeSource = time.time, monotonic_clock: TimeSource = time.monotonic) -> None:
         self._wall_clock = wall_clock
         self._monotonic_clock = monotonic_clock
         self.offset = 0.0
-        """How far it was moved, in seconds."""
+        """How far the clock was moved, in seconds."""
 
     def __call__(self) -> float:
-        """Return the seconds since 1970, as far as it was moved."""
+        """Return the seconds since 1970, plus the offset."""
         return self._wall_clock() + self.offset
 
     def monotonic(self) -> float:
-        """Return seconds that only rise, moved as far."""
+        """Return the monotonic seconds, plus the offset."""
         return self._monotonic_clock() + self.offset
 
     def advance(self, seconds: float) -> None:
-        """Move it forwards.
+        """Move the clock forwards.
 
         Raises:
-            ValueError: the seconds are negative or no number; or it would show a year after 9000.
+            ValueError: the seconds are negative, no number, or lead beyond the year 8300.
         """
         if not 0 <= seconds < 2e11 - self():
             raise ValueError("a clock is moved forwards, and not beyond the year 8300")
@@ -67,38 +63,28 @@ class ShiftedClock:
 
 
 class Controller:
-    """A hand on one local Plex.
+    """Controls one local Plex.
 
     Args:
-        chaos: the share of calls that go wrong from the start on.
+        chaos: the faults from the start on.
     """
 
     def __init__(self, *, chaos: Chaos | None = None) -> None:
         self.clock = ShiftedClock()
         self.requests = RequestLog()
-        """What came in."""
+        """The requests that came in."""
         self.answer_rules: list[CallRule] = []
         self.delay_rules: list[CallRule] = []
         self.chaos = self._chaos_at_start = chaos
         self.expired_jwt_digests: set[bytes] = set()
-        """The digests of JWTs whose time is over before it is written in them."""
-        self.media_server_names: Mapping[int, str] = {}
-        """The names of the media servers, by port."""
+        """The digests of JWTs that were expired before their own `exp`."""
         self.sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
-        self.abort_connection: Callable[[Scope], None]
-        """Ends the connection of a request."""
-        self.world: World
-        self.app: App
-        self.loop: asyncio.AbstractEventLoop
         self._waits_cancelled = asyncio.Event()
         self._instance: Instance | None = None
         self._ports: Ports | None = None
-        self._snapshot: Snapshot
-        self._renew_sites: Callable[[], Awaitable[Mapping[int, MediaServerSite]]]
-        self._media_servers: Mapping[int, MediaServerSite]
 
     def shift_clock(self, clock: TimeSource) -> ShiftedClock:
-        """Return the clock for a local Plex that is to run on this one."""
+        """Return a clock over `clock` that the controller moves."""
         self.clock = ShiftedClock(clock)
         return self.clock
 
@@ -126,35 +112,33 @@ class Controller:
         self._snapshot = await instance.store.snapshots.take_snapshot()
 
     def attach_server(self, server: HttpServer, host: str, plex_tv_ports: tuple[int, ...]) -> None:
-        """Learn who listens on the ports, where, and which of them are plex.tv's."""
-        from ticketstub.local_plex.control.ports import Ports  # the HTTP server is loaded only to be run
-
+        """Take control of the HTTP server that listens on the local Plex's ports."""
         self.abort_connection = server.close_connection
         media_server_ports = {name: (port,) for port, name in self.media_server_names.items()}
         self._ports = Ports(server, host, {PLEX_TV: plex_tv_ports, **media_server_ports})
 
     def detach(self) -> None:
-        """Have nothing in hand: the local Plex ends."""
+        """Give up control: the local Plex ends."""
         self._instance = None
         if self._ports is not None:
             self._ports.close()
 
     @property
     def instance(self) -> Instance:
-        """The local Plex in hand."""
+        """The local Plex; raises `RuntimeError` while it does not run."""
         if self._instance is None:
             raise RuntimeError("the local Plex does not run")
         return self._instance
 
     @property
     def ports(self) -> Ports:
-        """Its ports."""
+        """Its ports; raises `RuntimeError` before it listens."""
         if self._ports is None:
             raise RuntimeError("the local Plex does not listen yet")
         return self._ports
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Do something on the local Plex's own event loop, from any other thread, and wait until it is done."""
+        """Run a coroutine on the local Plex's event loop, from any other thread, and return its result."""
         try:
             future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         except RuntimeError:  # the loop is closed
@@ -163,7 +147,7 @@ class Controller:
         return future.result(_TIMEOUT_SECONDS)
 
     async def wait(self, seconds: float) -> None:
-        """Wait as long as a call is to wait; raises `ServerError` (503) where a reset or the end comes first."""
+        """Delay a call; raises `ServerError` (503) if a reset or the end of the local Plex comes first."""
         cancelled = self._waits_cancelled
         tasks = [asyncio.ensure_future(self.sleep(seconds)), asyncio.ensure_future(cancelled.wait())]
         try:
@@ -175,20 +159,19 @@ class Controller:
             raise ServerError("The server cannot handle the request", status=503, code=1013)
 
     def cancel_waits(self) -> None:
-        """Refuse the calls that wait: what they would do belongs to a time that is over."""
+        """Refuse the calls that wait: their effect would belong to a state that is gone."""
         self._waits_cancelled.set()
         self._waits_cancelled = asyncio.Event()
 
     def revoke_transient_token(self, token: str) -> bool:
-        """End a transient token; `False` where no media server has it."""
-        return any(
-            server.transient_tokens.revoke(token, self.instance.now()) for server in self._media_servers.values()
-        )
+        """Revoke a transient token; return whether a media server knew it."""
+        now = self.instance.now()
+        return any(server.transient_tokens.revoke(token, now) for server in self._media_servers.values())
 
     async def reset(self) -> None:
-        """Put everything back as it was at the start."""
+        """Restore the state at the start."""
         await self.instance.cancel_background_tasks()
-        await self.ports.bring_all_up()
+        await self.ports.bring_up()
         self.cancel_waits()
         for collection in (self.requests, self.answer_rules, self.delay_rules, self.expired_jwt_digests):
             collection.clear()

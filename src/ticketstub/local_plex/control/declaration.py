@@ -1,9 +1,9 @@
-"""Declaring a tester's command: one typed method, from which Python, HTTP and OpenAPI have it.
+"""Declaring a tester's command: one typed method, from which its Python, HTTP and OpenAPI forms are derived.
 
-Rule: a command is an `async` method of `ControlCommands`, decorated with its HTTP method and path. Called in Python
-it runs on the local Plex's own event loop, and returns when it is done. Over HTTP its arguments are the members of a
-JSON object. Both are read by the same types, with their constraints, and an argument that cannot be is a
-`ValueError`. What only Python has (a `Pin`, an account, a `Token`) is taken by what names it.
+Rule: a command is an `async` method of `ControlCommands`, decorated with its HTTP method and path. Called from Python
+it runs on the local Plex's event loop, and returns when it is done. Over HTTP its arguments are the members of a JSON
+object. Both are checked by the same types with their constraints, and an invalid argument is a `ValueError`. Objects
+that only Python has (a `Pin`, an account, a `Token`) are replaced by what identifies them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PREFIX = "/control/v1"
 
 
 class HasCode(Protocol):
-    """Whatever has a PIN's code: a `Pin`, a `LegacyPin`, a begun `SignIn`."""
+    """An object with a PIN's code: a `Pin`, a `LegacyPin`, a `PendingSignIn`."""
 
     @property
     def code(self) -> str | None:
@@ -31,13 +31,13 @@ class HasCode(Protocol):
 
 
 class HasId(Protocol):
-    """Whatever has an account's id: an `LocalPlexAccount`."""
+    """An object with an account's id: a `LocalPlexAccount`."""
 
     id: int
 
 
 class CommandSet:
-    """Something that has commands.
+    """The base of a class with commands.
 
     Args:
         controller: runs them.
@@ -60,8 +60,8 @@ class ControlCommand:
     """A declared command.
 
     Args:
-        function: does it.
-        result_name: the name under which its result is told over HTTP; `None`: it is told as it is.
+        function: the method that does it.
+        result_name: the member of the JSON response that holds the result; `None` if the result is the response.
     """
 
     def __init__(self, function: CommandFunction[Any, ..., Any], result_name: str | None) -> None:
@@ -71,7 +71,7 @@ class ControlCommand:
 
     @functools.cached_property
     def arguments_type(self) -> type[msgspec.Struct]:
-        """The members of its JSON object."""
+        """A struct with the members of its JSON object."""
         hints = get_type_hints(self.function, include_extras=True)
         fields: list[Any] = []
         for name, parameter in list(self._signature.parameters.items())[1:]:
@@ -82,13 +82,13 @@ class ControlCommand:
                 fields.append((name, _to_json_type(hints[name]), msgspec.field(default=default)))
         return msgspec.defstruct(self.function.__name__.strip("_"), fields, kw_only=True, forbid_unknown_fields=True)
 
-    async def execute(self, commands: CommandSet, arguments: Mapping[str, object]) -> Any:  # noqa: ANN401  # what it is, its own type says
-        """Do it as an order says.
+    async def execute(self, commands: CommandSet, arguments: Mapping[str, object]) -> Any:  # noqa: ANN401  # the function's annotation says what it is
+        """Run the command with arguments from JSON.
 
         Raises:
-            ValueError: a member is missing, unknown, or cannot be.
-            LookupError: something that is named does not exist.
-            TooLate: it cannot be done any more.
+            ValueError: an argument is missing, unknown or invalid.
+            LookupError: something that an argument names does not exist.
+            TooLate: it is no longer possible.
         """
         try:
             parsed = msgspec.structs.asdict(msgspec.convert(arguments, self.arguments_type))
@@ -97,7 +97,7 @@ class ControlCommand:
         return await self.function(commands, **{**parsed.pop("more", {}), **parsed})
 
     def encode_arguments(self, *args: object, **kwargs: object) -> dict[str, object]:
-        """Write the arguments of a call in Python as an order."""
+        """Return the arguments of a Python call as JSON has them."""
         bound = self._signature.bind(None, *args, **kwargs).arguments
         return {name: _to_json_value(name, value) for name, value in list(bound.items())[1:]}
 
@@ -112,9 +112,9 @@ def command(
     """Declare a command.
 
     Args:
-        method: HTTP's.
+        method: the HTTP method.
         path: below `PREFIX`.
-        result_name: the name under which its result is told over HTTP.
+        result_name: the member of the JSON response that holds the result.
     """
 
     def declare(
@@ -133,7 +133,7 @@ def command(
 
 
 def _to_json_type(hint: Any) -> Any:  # noqa: ANN401  # types have no type of their own
-    """Return what JSON can hold of a parameter's type."""
+    """Return the part of a parameter's type that JSON can hold."""
     allowed: list[Any] = [each for each in get_args(hint) if each not in _PYTHON_ONLY_TYPES]
     return functools.reduce(lambda some, more: some | more, allowed) if len(allowed) < len(get_args(hint)) else hint
 
