@@ -1,4 +1,4 @@
-"""`python -m ticketstub` is the command `ticketstub`."""
+"""`python -m ticketstub` runs the command `ticketstub`."""
 
 from __future__ import annotations
 

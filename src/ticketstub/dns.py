@@ -1,8 +1,8 @@
-"""Looks names up without ever waiting longer than asked: the work is done on a daemon thread.
+"""Name lookups and other blocking work with a time limit, done on daemon threads.
 
-Rule: the system's resolver can stall for half a minute and cannot be interrupted. So nobody waits inside it: the
-deadline, Ctrl-C, a cancelled task and the end of the process leave the thread behind, and its answer falls on nobody.
-Addresses that need no look-up cost no thread. The clients and the proxy of a local Plex look names up here alone.
+Rule: the system's resolver can hang for half a minute and cannot be interrupted. Therefore no caller waits inside it: a
+deadline, Ctrl-C, a cancelled task and the end of the process abandon the thread, and its result is dropped. An IP
+address needs no thread. The clients and the proxy of a local Plex look up names only here.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Windows does not interrupt a wait for Ctrl-C: there, and so everywhere, we look up this often.
+# On Windows, Ctrl-C does not interrupt a wait, so waits are this short, in seconds, on every system.
 _POLL_INTERVAL = 0.05
 
 
 class ResolvedAddress(NamedTuple):
-    """One address that a name stands for, ready to be dialled."""
+    """One address of a host, ready to be connected to."""
 
     family: int
     ip: str
@@ -34,19 +34,19 @@ class ResolvedAddress(NamedTuple):
 
     @property
     def sockaddr(self) -> tuple[str, int] | tuple[str, int, int, int]:
-        """The address as `socket.connect` takes it."""
+        """The address as `socket.connect` expects it."""
         return (self.ip, self.port, 0, self.scope_id) if self.family == socket.AF_INET6 else (self.ip, self.port)
 
 
 Resolver = Callable[[str, int], Sequence[ResolvedAddress]]
-"""Turns a host's name and a port into addresses, the best first; may take its time; raises OSError if it has none."""
+"""Returns the addresses of a host and port, the best first. It may block, and raises OSError if there are none."""
 
 
 def resolve_with_system(host: str, port: int) -> list[ResolvedAddress]:
-    """Look a name up as the operating system does.
+    """Look up a name with the operating system.
 
     Raises:
-        OSError: there is no such name, or it cannot be asked for.
+        OSError: The name does not exist or the lookup failed.
     """
     try:
         answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -59,52 +59,58 @@ def resolve_with_system(host: str, port: int) -> list[ResolvedAddress]:
 
 
 def look_up(host: str, port: int, resolver: Resolver, deadline: float) -> Sequence[ResolvedAddress]:
-    """Return a host's addresses, at least one.
+    """Return the addresses of a host, at least one.
 
     Args:
-        host: a name, or an address in digits.
-        port: put into each address.
-        resolver: who is asked.
-        deadline: when to stop waiting, on the clock of `time.monotonic()`.
+        host: A name or an IP address.
+        port: The port of the returned addresses.
+        resolver: The function that looks up a name.
+        deadline: When to stop waiting, on the clock of `time.monotonic()`.
 
     Raises:
-        TimeoutError: the deadline passed.
-        OSError: the name could not be looked up.
+        TimeoutError: The deadline passed.
+        OSError: The name could not be looked up.
     """
-    if (address := _parse_ip(host, port)) is not None:
-        return [address]
-    return _require_addresses(run_with_deadline(lambda: resolver(host, port), deadline))
+    literal = _parse_literal(host, port)
+    return literal or run_with_deadline(lambda: _resolve(host, port, resolver), deadline)
 
 
 async def alook_up(host: str, port: int, resolver: Resolver = resolve_with_system) -> Sequence[ResolvedAddress]:
-    """As `look_up`, awaited; cancelling it is how to stop waiting."""
-    from asyncio import Event, get_running_loop  # `Plex` loads none of it
+    """Return the addresses of a host as `look_up` does, until the task is cancelled."""
+    from asyncio import Event, get_running_loop  # the sync client does not load asyncio
 
-    if (address := _parse_ip(host, port)) is not None:
-        return [address]
+    if literal := _parse_literal(host, port):
+        return literal
     loop, done = get_running_loop(), Event()
 
     def wake() -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed, so nothing waits any more
             loop.call_soon_threadsafe(done.set)
 
-    task = DetachedTask(lambda: resolver(host, port), wake)
+    task = DetachedTask(lambda: _resolve(host, port, resolver), wake)
     await done.wait()
-    return _require_addresses(task.get_result())
+    return task.get_result()
 
 
-def _parse_ip(host: str, port: int) -> ResolvedAddress | None:
-    """Return the address that a host spelt in digits is, `None` for a name."""
+def _parse_literal(host: str, port: int) -> list[ResolvedAddress]:
+    """Return the address that an IP address stands for, and nothing for a name."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.inet_pton(family, host)
     except OSError:
-        return None
-    return ResolvedAddress(family, host, port)
+        return []
+    return [ResolvedAddress(family, host, port)]
+
+
+def _resolve(host: str, port: int, resolver: Resolver) -> Sequence[ResolvedAddress]:
+    addresses = resolver(host, port)
+    if not addresses:
+        raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
+    return addresses
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host, by its name or in digits, is this machine itself."""
+    """Return whether a host name or IP address is this computer."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     address = parse_ip(host)
@@ -112,8 +118,8 @@ def is_loopback(host: str) -> bool:
 
 
 def parse_ip(text: str) -> IPv4Address | IPv6Address | None:
-    """Parse an IP address, without its zone; an IPv4-mapped one as IPv4. Return `None` for anything else."""
-    from ipaddress import IPv6Address, ip_address  # few need it
+    """Parse an IP address without its zone, an IPv4-mapped one as IPv4. Return `None` for anything else."""
+    from ipaddress import IPv6Address, ip_address  # few callers need it
 
     try:
         address = ip_address(text.partition("%")[0])
@@ -122,18 +128,11 @@ def parse_ip(text: str) -> IPv4Address | IPv6Address | None:
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
-def _require_addresses(addresses: Sequence[ResolvedAddress]) -> Sequence[ResolvedAddress]:
-    """Return the addresses; a name that has none could not be looked up."""
-    if not addresses:
-        raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
-    return addresses
-
-
 def run_with_deadline(work: Callable[[], T], deadline: float) -> T:
-    """Do work that nobody can interrupt, and stop waiting for it at the deadline.
+    """Run work that cannot be interrupted, and stop waiting for it at the deadline.
 
     Raises:
-        TimeoutError: the deadline passed; the work goes on unseen until it ends by itself.
+        TimeoutError: The deadline passed. The work continues until it ends by itself, and its result is dropped.
     """
     done = Event()
     task = DetachedTask(work, done.set)
@@ -144,28 +143,28 @@ def run_with_deadline(work: Callable[[], T], deadline: float) -> T:
 
 
 class DetachedTask(Generic[T]):
-    """Work on a daemon thread of its own.
+    """Work on a new daemon thread.
 
     Args:
-        work: what is done.
-        on_done: called on that thread when it is done, well or badly.
+        work: The work.
+        on_done: Called on that thread when the work returned or raised.
     """
 
     def __init__(self, work: Callable[[], T], on_done: Callable[[], object]) -> None:
         self._results: list[T] = []
         self._error: BaseException | None = None
-        context = copy_context()  # what the caller's own hooks look for
+        context = copy_context()  # the caller's hooks may depend on it
         Thread(target=context.run, args=(self._run, work, on_done), name="ticketstub-detached", daemon=True).start()
 
     def _run(self, work: Callable[[], T], on_done: Callable[[], object]) -> None:
         try:
             self._results.append(work())
-        except BaseException as error:  # noqa: BLE001  # it is raised where the result is asked for
+        except BaseException as error:  # noqa: BLE001  # `get_result` raises it
             self._error = error
         on_done()
 
     def get_result(self) -> T:
-        """Return what the work returned or raise what it raised; only once it has ended."""
+        """Return what the work returned or raise what it raised. Call this only once the work is done."""
         if self._error is not None:
             raise self._error
         return self._results[0]

@@ -1,7 +1,7 @@
-"""One HTTP exchange as data: what goes out and what comes back.
+"""HTTP as plain data: requests, responses and origins.
 
-Rule: no HTTP library appears here or in anybody's signature; and neither a request nor a response prints its
-address' query, its headers or its body, for all three carry secrets.
+Rule: no HTTP library is used here or appears in a signature. Neither a request nor a response prints its query, headers
+or body, since all three may contain secrets.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 MAX_BODY_SIZE = 2 * 1024 * 1024
-"""The largest body, in bytes, that a client reads (security rule: hostile replies are bounded)."""
+"""The largest body, in bytes, that a client reads: hostile replies are bounded."""
 
 MAX_URL_LENGTH = 32 * 1024
-"""The longest address, in characters, that is sent. Servers refuse much shorter ones; httpx refuses 64 KiB."""
+"""The longest URL, in characters, that is sent. Servers refuse much shorter ones, and httpx refuses 64 KiB."""
 
-# Stricter than RFC 3986: every library has to find the same host in it. A backslash, a user name, a percent-encoded or
-# a non-ASCII host is read differently by different libraries.
+# Stricter than RFC 3986, so that every library finds the same host. Libraries disagree about a backslash, a user name
+# and a percent-encoded or non-ASCII host.
 _URL = re.compile(
     r"(https?)://(\[[0-9a-f:.]+\]|[0-9a-z_.-]+)(?::([0-9]{0,5}))?((?:[/?][!-\[\]-~]*)?)", re.ASCII | re.IGNORECASE
 )
@@ -28,7 +28,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
-    """Where a request goes; as text `host:port`, which is all of an address that an error may show."""
+    """The scheme, host and port of a URL. Its text is `host:port`, the only part of a URL that an error may show."""
 
     scheme: str
     host: str
@@ -39,7 +39,7 @@ class Origin(NamedTuple):
 
     @property
     def url_host(self) -> str:
-        """The host as an address spells it: an IPv6 address in brackets."""
+        """The host as in a URL: an IPv6 address is in brackets."""
         return f"[{self.host}]" if ":" in self.host else self.host
 
     @property
@@ -49,24 +49,24 @@ class Origin(NamedTuple):
 
     @property
     def default_port(self) -> int:
-        """The scheme's port where an address names none."""
+        """The port of the scheme if the URL names none."""
         return _DEFAULT_PORTS[self.scheme]
 
     @property
     def url(self) -> str:
-        """Scheme, host, and port where it is not the default."""
+        """The scheme, the host, and the port if it is not the default."""
         return f"{self.scheme}://{self.host_header}"
 
 
 class Request:
-    """What goes out. It holds secrets: copies are made, pickles are refused.
+    """A request. It contains secrets, so it can be copied but not pickled.
 
     Attributes:
-        call: the name of the call it belongs to (`get_token_details`), for logs.
-        method: the HTTP method.
-        url: the absolute address, query included.
-        headers: field names, as sent, and their values.
-        body: the bytes of the body.
+        call: The name of the call it belongs to (`get_token_details`), for logs.
+        method: The HTTP method.
+        url: The absolute URL with its query.
+        headers: The header names, as sent, and their values.
+        body: The body as bytes.
     """
 
     __slots__ = ("body", "call", "headers", "method", "url")
@@ -80,7 +80,7 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The address' path alone, free of secrets."""
+        """The path of the URL, which contains no secret."""
         found = _PATH.match(self.url)
         return found[1] if found else ""
 
@@ -94,16 +94,16 @@ class Request:
         return self.__copy__()
 
     def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a Request is not pickled, for it holds secrets")
+        raise TypeError("a Request cannot be pickled: it contains secrets")
 
 
 class Response:
-    """What came back. It may hold secrets: copies are made, pickles are refused.
+    """A response. It may contain secrets, so it can be copied but not pickled.
 
     Attributes:
-        status: the HTTP status.
-        headers: field names in lower case and their values; of a repeated field, the last.
-        body: the bytes of the body, whole. May hold secrets.
+        status: The HTTP status.
+        headers: The header names in lower case and their values; of a repeated header, the last value.
+        body: The complete body as bytes. May contain secrets.
     """
 
     __slots__ = ("body", "headers", "status")
@@ -115,14 +115,14 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The body as text; what is no UTF-8 is replaced. May hold secrets."""
+        """The body as text; bytes that are not UTF-8 are replaced. May contain secrets."""
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> object:
-        """Read the body as JSON.
+        """Parse the body as JSON.
 
         Raises:
-            ValueError: it is none.
+            ValueError: It is not JSON.
         """
         import json
 
@@ -138,27 +138,27 @@ class Response:
         return self.__copy__()
 
     def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a Response is not pickled, for it may hold secrets: keep its status, headers or body")
+        raise TypeError("a Response cannot be pickled, since it may contain secrets: keep its status, headers or body")
 
 
 def get_origin(url: str) -> str:
-    """Return the origin (scheme, host, port where it is not the default) of an absolute http or https address.
+    """Return the origin of an absolute http or https URL: its scheme and host, and its port if it is not the default.
 
     Raises:
-        ValueError: as `destination`.
+        ValueError: As `split_url`.
     """
     return split_url(url)[0].url
 
 
 def split_url(url: str) -> tuple[Origin, str]:
-    """Split an absolute address into its place and its request target (path and query, unchanged).
+    """Split an absolute URL into its origin and its request target, which is the path and query unchanged.
 
-    Every address that a client takes is parsed here and nowhere else, and every transport builds its library's own
-    address from the result. So no two parsers can disagree about the host that a token goes to.
+    Only this function parses the URLs that a client receives, and every transport builds its library's own URL from the
+    result. So no two parsers can disagree about the host that a token is sent to.
 
     Raises:
-        ValueError: it is no http or https address; it has a user name, a backslash, white space, a control or non-ASCII
-            character; its host or port cannot be one; or it is too long. The message does not repeat the address.
+        ValueError: The URL is not http or https; contains a user name, a backslash, white space, or a control or
+            non-ASCII character; has an invalid host or port; or is too long. The message does not repeat the URL.
     """
     without_fragment, hash_sign, _ = url.partition("#")
     found = _URL.fullmatch(without_fragment)
@@ -168,36 +168,36 @@ def split_url(url: str) -> tuple[Origin, str]:
     return _build_origin(scheme, host, port or ""), target if target[:1] == "/" else f"/{target}"
 
 
-@lru_cache(maxsize=64)  # a client goes to the same few places
+@lru_cache(maxsize=64)  # a client uses the same few servers
 def _build_origin(scheme: str, host: str, port: str) -> Origin:
     scheme, host = scheme.lower(), host.lower().strip("[]")
     if ":" in host:
-        import socket  # few addresses are of this kind
+        import socket  # few URLs have an IPv6 address
 
         try:
             socket.inet_pton(socket.AF_INET6, host)
         except OSError:
-            raise ValueError("an address has an IPv6 address in its brackets") from None
+            raise ValueError("the brackets in an address must contain an IPv6 address") from None
     elif not host.strip("."):
-        raise ValueError("an address names a host")
+        raise ValueError("an address must name a host")
     number = int(port) if port else _DEFAULT_PORTS[scheme]
     if not 0 < number <= 65535:
-        raise ValueError("an address has a number from 1 to 65535 for a port")
+        raise ValueError("the port of an address must be a number from 1 to 65535")
     return Origin(scheme, host, number)
 
 
 _URL_ERRORS = (
-    (re.compile(r"(?!https?://[^/?#:])", re.IGNORECASE), "an address starts with http:// or https:// and names a host"),
-    (re.compile(r"[a-z]+://[^/?#]*@", re.IGNORECASE), "an address carries no user name or password"),
-    (re.compile(r"[a-z]+://([^/?#\[\]:]*|\[[^/?#]*\]):", re.IGNORECASE), "an address has a number for a port"),
+    (re.compile(r"(?!https?://[^/?#:])", re.IGNORECASE), "an address must start with http:// or https:// and a host"),
+    (re.compile(r"[a-z]+://[^/?#]*@", re.IGNORECASE), "an address must not contain a user name or password"),
+    (re.compile(r"[a-z]+://([^/?#\[\]:]*|\[[^/?#]*\]):", re.IGNORECASE), "the port of an address must be a number"),
 )
 
 
 def _describe_url_error(url: str) -> str:
-    """Say what is wrong with an address without repeating any of it."""
+    """Return what is wrong with a URL, without repeating any of it."""
     if len(url) > MAX_URL_LENGTH:
-        return f"an address has at most {MAX_URL_LENGTH} characters"
+        return f"an address must not have more than {MAX_URL_LENGTH} characters"
     if url and not _URL_CHARACTERS.fullmatch(url):
-        return "an address holds printable ASCII only, no backslash and no space; percent-encode the rest"
-    default = "an address has a host of letters, digits, hyphens and dots, or an IPv6 address in brackets"
+        return "an address may contain only printable ASCII, no backslash and no space; percent-encode the rest"
+    default = "the host of an address must be letters, digits, hyphens and dots, or an IPv6 address in brackets"
     return next((message for pattern, message in _URL_ERRORS if pattern.match(url)), default)

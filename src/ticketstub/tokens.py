@@ -1,13 +1,36 @@
-"""Secrets, and the one kind everybody handles: the Plex token.
+"""Secrets, and the most common one: the Plex token.
 
 Rule: a secret never prints itself. `repr`, `str`, format, logs and tracebacks show six digits of a token's SHA-256, and
-nothing of a password or code, which could be guessed from them; `reveal()` is the only way to the text, so that
-`grep reveal` finds every place where a secret leaves.
+nothing of a password or code, which could be guessed from a digest. `reveal()` is the only way to get the text, so that
+`grep reveal` finds every place where a secret is used.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TypeVar
+
+# Observed, see `Token.kind`.
+_TOKEN_KINDS = re.compile(
+    r"(?P<transient>transient-.*)|(?P<local>local-.*)|(?P<claim>claim-.*)|(?P<jwt>eyJ[^.]*\.[^.]*\.[^.]*)"
+    r"|(?P<opaque>(?=.*[A-Za-z0-9])[A-Za-z0-9_-]{20})",
+    re.DOTALL,
+)
+
+_MISTAKES = (
+    (re.compile(r""), "the token is empty"),
+    (
+        re.compile(r"x-plex-token.*", re.DOTALL | re.IGNORECASE),
+        "this is a whole X-Plex-Token header or parameter: pass only the part after the colon or equals sign",
+    ),
+    (re.compile(r"claim-.*", re.DOTALL), "this is a claim token: it adds a server to an account and signs nobody in"),
+    (
+        re.compile(r".*@.*", re.DOTALL),
+        "this looks like an e-mail address, not a token: sign in with login and password instead",
+    ),
+    (re.compile(r".*[^!-~].*", re.DOTALL), "a token contains only ASCII characters and no spaces or line breaks"),
+)
+"""Texts that are not tokens, the most specific first, and what to say about them without repeating any of it."""
 
 
 class Secret:
@@ -16,10 +39,10 @@ class Secret:
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
-        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # programs without types
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # a program may have no types
             kind = type(text).__name__
             del text  # an error tracker prints the local variables of each frame
-            raise TypeError(f"a secret is text, not {kind}")
+            raise TypeError(f"a secret must be text, not {kind}")
         self._text = text
 
     def reveal(self) -> str:
@@ -47,9 +70,9 @@ class Secret:
         return hash((Secret, self._text))
 
     def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError(f"a {type(self).__name__} is not pickled; keep it with the credentials instead")
+        raise TypeError(f"a {type(self).__name__} cannot be pickled; save it in a credential store instead")
 
-    # Nothing in a secret changes, so a copy is the secret itself.
+    # A secret is immutable, so a copy is the secret itself.
     def __copy__(self) -> Secret:
         return self
 
@@ -61,25 +84,25 @@ S = TypeVar("S", bound=Secret | None)
 
 
 def to_secret(text: str | S) -> Secret | S:
-    """Take a plain text for the secret that it is.
+    """Return a text as a `Secret`, and a secret or `None` unchanged.
 
     Raises:
-        TypeError: it is no text.
+        TypeError: It is not text.
     """
     return text if text is None or isinstance(text, Secret) else Secret(text)
 
 
 class Token(Secret):
-    """A Plex token: what an `X-Plex-Token` header carries.
+    """A Plex token, as sent in the `X-Plex-Token` header.
 
     Args:
-        text: the token, exactly as Plex gave it. Surrounding white space is dropped.
-        origin: the origin that issued it (`https://plex.tv`), when known. A token that knows its origin is sent
-            nowhere else unless you name the place together with the token.
+        text: The token exactly as Plex issued it. Surrounding white space is removed.
+        origin: The origin that issued it (`https://plex.tv`), if known. A token with an origin is sent only there,
+            unless you name another server together with the token.
 
     Raises:
-        ValueError: the text cannot be a token; the message says what it looks like instead (an e-mail address,
-            a whole header, a claim token).
+        ValueError: The text cannot be a token. The message says what it looks like instead: an e-mail address, a whole
+            header, a claim token.
     """
 
     __slots__ = ("origin",)
@@ -88,13 +111,14 @@ class Token(Secret):
         super().__init__(text)
         self._text = text.strip()
         self.origin = origin
-        if mistake := _describe_mistake(self._text):
+        mistake = next((message for pattern, message in _MISTAKES if pattern.fullmatch(self._text)), None)
+        if mistake:
             del text  # as above
             raise ValueError(mistake)
 
     @classmethod
     def from_wire(cls, text: str, origin: str | None = None) -> Token:
-        """Take a token as it came over the wire, whatever it looks like (observed: tokens may start with `-`)."""
+        """Return a token as received from Plex, without any check (observed: tokens may start with `-`)."""
         token = cls.__new__(cls)
         Secret.__init__(token, text)
         token.origin = origin
@@ -102,7 +126,7 @@ class Token(Secret):
 
     @property
     def fingerprint(self) -> str:
-        """The first six hexadecimal digits of its SHA-256: enough to tell two tokens apart, no part of either."""
+        """The first six hexadecimal digits of its SHA-256: they distinguish tokens and reveal no part of them."""
         from hashlib import sha256
 
         return sha256(self._text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
@@ -115,36 +139,16 @@ class Token(Secret):
 
     @property
     def kind(self) -> str:
-        """What the text looks like: `opaque` (account or server), `transient`, `local`, `claim`, `jwt`, or `unknown`.
+        """What the text looks like: `opaque` (account or server), `transient`, `local`, `claim`, `jwt` or `unknown`.
 
-        Observed: an account's or server's token is 20 characters of A-Z a-z 0-9 _ and -; a transient token is
-        `transient-` and a UUID; a media server's own for its network begins with `local-`; a claim token is `claim-`
-        and 20 characters; a JWT is three parts, from `eyJ`.
+        Observed: a token of an account or server has 20 characters of A-Z a-z 0-9 _ and -; a transient token is
+        `transient-` and a UUID; a media server's own token for its network starts with `local-`; a claim token is
+        `claim-` and 20 characters; a JWT has three parts and starts with `eyJ`.
         """
-        for kind in ("transient", "local", "claim"):
-            if self._text.startswith(f"{kind}-"):
-                return kind
-        if self._text.startswith("eyJ") and self._text.count(".") == 2:
-            return "jwt"
-        plain = self._text.replace("-", "").replace("_", "")
-        return "opaque" if len(self._text) == 20 and plain.isalnum() and plain.isascii() else "unknown"
+        found = _TOKEN_KINDS.fullmatch(self._text)
+        return (found and found.lastgroup) or "unknown"
 
 
 def is_header_safe(text: str) -> bool:
-    """Tell whether a header can carry this text. What none can carry is no token, whoever sent it."""
+    """Return whether a text can be sent in a header. Other text is not a token, no matter who sent it."""
     return text.isascii() and text.isprintable()
-
-
-def _describe_mistake(text: str) -> str | None:
-    """Say what a pasted text is when it is not a token, without repeating any of it."""
-    if not text:
-        return "the token is empty"
-    if text.lower().startswith("x-plex-token"):
-        return "this is a whole X-Plex-Token header or parameter: pass only what follows the colon or equals sign"
-    if text.startswith("claim-"):
-        return "this is a claim token: it adds a server to an account and signs nobody in"
-    if "@" in text:
-        return "this looks like an e-mail address, not a token: sign in with login and password instead"
-    if any(character.isspace() or not character.isprintable() for character in text) or not text.isascii():
-        return "a token has no spaces, line breaks or letters beyond ASCII: this text has"
-    return None

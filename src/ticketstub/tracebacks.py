@@ -1,9 +1,9 @@
-"""What the traceback of an exception shows after it has left the library: its lines, but none of our local variables.
+"""What the traceback of an exception shows outside the library: its lines, but none of the library's local variables.
 
 Rule: error trackers, `pytest -l` and `TracebackException(capture_locals=True)` print the local variables of each frame,
-and ours hold tokens, passwords and whole requests. So every public class and function that can be given a secret is
-decorated with `hide_locals`, which empties the frames of an exception on its way out. The happy path pays for one more
-Python call and nothing else.
+and those of this library contain tokens, passwords and whole requests. Therefore every public class and function that
+may be given a secret is decorated with `hide_locals`, which clears the frames of an exception on its way out. A call
+that succeeds costs one more Python call and nothing else.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ticketstub.errors import PlexError
 
 F = TypeVar("F", bound=Callable[..., object])
 
-_COROUTINE_FLAG = 0x80  # inspect.CO_COROUTINE; importing inspect costs 10 ms
-# We, and where an interrupted or cancelled call may be at the time.
+_COROUTINE_FLAG = 0x80  # inspect.CO_COROUTINE; importing inspect takes 10 ms
+# This library, and the libraries in which a call may be interrupted or cancelled.
 _INTERNAL_PACKAGES = frozenset(
     {
         "ticketstub",
@@ -33,9 +33,9 @@ _INTERNAL_PACKAGES = frozenset(
 
 
 def hide_locals(target: F) -> F:
-    """Decorate a function, or a class and so all of its public methods: no exception of theirs shows local variables.
+    """Decorate a function, or all public methods of a class, so that their exceptions show no local variables.
 
-    The frames of the program that calls, and of its hooks and callbacks that are called, stay as they are.
+    The frames of the calling program, and of its hooks and callbacks, are left unchanged.
     """
     decorated: object = target
     if not isinstance(decorated, type):
@@ -78,23 +78,23 @@ def _guard(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def drop_current_frame(error: PlexError) -> PlexError:
-    """Clear an error that is returned instead of raised; the frame that caught it is taken out of its traceback."""
+    """Clear an error that is returned instead of raised, and remove the frame that caught it from its traceback."""
     clear_locals(error)
     return error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
 
 
 def drop_internal_frames(error: PlexError) -> PlexError:
-    """Take our frames out of an error's traceback; all of them stay where a callback of the program raised it."""
+    """Remove an error's traceback, unless a callback of the program raised the error: then keep all frames."""
     if all(map(_is_internal_frame, _iter_frames(error.__traceback__))):
         error.__traceback__ = None
     return error
 
 
 def clear_locals(error: BaseException) -> None:
-    """Empty our frames, and those of libraries below us, in an exception and in those behind it.
+    """Clear the frames of this library and of the libraries below it, in an exception and in its causes and contexts.
 
-    What a library raised is taken away where it is behind an error of ours: its text and attributes hold whole
-    addresses and headers. What the calling program was handling when it called us stays, with its frames.
+    An exception of another library that is the cause or context of a `PlexError` is removed, since its text and
+    attributes contain whole URLs and headers. What the calling program was handling when it called stays unchanged.
     """
     seen: set[int] = set()
     pending = [error]
@@ -105,7 +105,7 @@ def clear_locals(error: BaseException) -> None:
         seen.add(id(current))
         for frame in _iter_frames(current.__traceback__):
             if _is_internal_frame(frame):
-                with suppress(RuntimeError):  # it still runs: an outer guard empties it
+                with suppress(RuntimeError):  # it is still running: an outer guard clears it
                     frame.clear()
         pending += _prune_chain(current)
         if isinstance(current, BaseExceptionGroup):
@@ -113,30 +113,26 @@ def clear_locals(error: BaseException) -> None:
 
 
 def _prune_chain(error: BaseException) -> list[BaseException]:
-    """Take away what is behind an exception and may not be seen; return what stays and has our frames."""
-    remaining: list[BaseException] = []
-    if (cause := error.__cause__) is not None and _is_internal_error(cause):
-        if isinstance(error, PlexError) and not isinstance(cause, PlexError):
-            error.__cause__ = None
-        else:
-            remaining.append(cause)
-    if (context := error.__context__) is not None and context is not cause and _is_internal_error(context):
-        if error.__suppress_context__ or not isinstance(context, PlexError):
-            error.__context__ = None
-        else:
-            remaining.append(context)
-    elif context is cause and error.__cause__ is None:
+    """Remove the cause and context of an exception if they may not be seen, and return those to be cleared."""
+    cause, context = error.__cause__, error.__context__
+    if isinstance(error, PlexError) and not isinstance(cause, PlexError | None) and _is_internal_error(cause):
+        error.__cause__ = None
+    if context is cause:
+        error.__context__ = error.__cause__
+    elif (
+        context is not None
+        and (error.__suppress_context__ or not isinstance(context, PlexError))
+        and _is_internal_error(context)
+    ):
         error.__context__ = None
-    return remaining
+    return [each for each in (error.__cause__, error.__context__) if each is not None and _is_internal_error(each)]
 
 
 def _is_internal_error(error: BaseException) -> bool:
-    """Tell whether an exception was caught by us or a library below us, and not by the program that called us."""
-    for frame in _iter_frames(error.__traceback__):
-        module = _get_package(frame)
-        if module not in sys.stdlib_module_names:
-            return module in _INTERNAL_PACKAGES
-    return True
+    """Return whether this library, or one below it, caught an exception, and not the program that called it."""
+    packages = map(_get_package, _iter_frames(error.__traceback__))
+    first = next((package for package in packages if package not in sys.stdlib_module_names), "ticketstub")
+    return first in _INTERNAL_PACKAGES
 
 
 def _iter_frames(traceback: TracebackType | None) -> Iterator[FrameType]:
@@ -145,10 +141,10 @@ def _iter_frames(traceback: TracebackType | None) -> Iterator[FrameType]:
         traceback = traceback.tb_next
 
 
+def _is_internal_frame(frame: FrameType) -> bool:
+    package = _get_package(frame)
+    return package in _INTERNAL_PACKAGES or package in sys.stdlib_module_names
+
+
 def _get_package(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0]
-
-
-def _is_internal_frame(frame: FrameType) -> bool:
-    module = _get_package(frame)
-    return module in _INTERNAL_PACKAGES or module in sys.stdlib_module_names

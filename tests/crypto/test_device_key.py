@@ -190,7 +190,7 @@ def test_damaged_anywhere(position: int, character: str):
 @pytest.mark.parametrize("given", [None, 7, b"{}", {}])
 def test_no_text(given: Any):
     """What is no text is a mistake of the program."""
-    with pytest.raises(TypeError, match="a secret is text"):
+    with pytest.raises(TypeError, match="a secret must be text"):
         DeviceKey.load(given)
 
 

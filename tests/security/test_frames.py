@@ -471,7 +471,7 @@ def test_c6_no_pickle_of_messages() -> None:
     response = Response(200, {"set-cookie": CANARY}, CANARY.encode())
     for message in (request, response):
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-            with pytest.raises(TypeError, match="is not pickled") as caught:
+            with pytest.raises(TypeError, match="cannot be pickled") as caught:
                 pickle.dumps(message, protocol)
             assert CANARY not in str(caught.value)
         for made in (copy.copy(message), copy.deepcopy(message), copy.copy(copy.deepcopy(message))):
@@ -479,7 +479,7 @@ def test_c6_no_pickle_of_messages() -> None:
             assert message.headers == made.headers
             assert message.headers is not made.headers
             assert message.body == made.body
-            with pytest.raises(TypeError, match="is not pickled"):
+            with pytest.raises(TypeError, match="cannot be pickled"):
                 pickle.dumps([made])
 
 
