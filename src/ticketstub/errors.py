@@ -1,20 +1,20 @@
-"""Everything that can go wrong, as one tree.
+"""All errors, as one tree.
 
-Rule: whatever Plex or the network does reaches the caller as a `PlexError`; a mistake in the program itself stays a
-`TypeError` or `ValueError` and is found before anything is sent. No message holds a secret.
+Rule: whatever Plex or the network does reaches the caller as a `PlexError`. A mistake in the program itself is a
+`TypeError` or `ValueError` and is raised before anything is sent. No message contains a secret.
 
     PlexError
-    ├── Refusal                     Plex answered, and the answer is no (its kinds: refusals.py)
-    ├── Unreachable                 no answer came: name, route, TLS, reset
-    │   └── TimedOut                no answer came in the time allowed
-    ├── MalformedReply              an answer came, and it cannot be read
-    ├── SignInFailed                no sign-in came of it, and not because a call failed
-    │   ├── PinExpired              nobody approved the PIN in its time
-    │   ├── Denied                  somebody denied it, or it is gone before its time
+    ├── Refusal                     Plex refused the request (subclasses: refusals.py)
+    ├── Unreachable                 there was no response: name lookup, route, TLS or connection failed
+    │   └── TimedOut                there was no complete response within the time limit
+    ├── MalformedReply              the response cannot be read
+    ├── SignInFailed                the sign-in ended without a token, although no call failed
+    │   ├── PinExpired              nobody approved the PIN before it expired
+    │   ├── Denied                  the sign-in was denied, or the PIN disappeared before it expired
     │   └── GaveUp                  the time that the program allowed is over
-    ├── RedirectRefused             the answer points elsewhere and following it would repeat a body or loop
-    │   └── CrossOriginRedirect     following it would take the credentials to another origin
-    └── CredentialsError            the token or key at hand does not belong where it was about to go
+    ├── RedirectRefused             following the redirect would repeat a body, loop or lead nowhere
+    │   └── CrossOriginRedirect     following the redirect would send the credentials to another origin
+    └── CredentialsError            the credentials are missing or not for this server, or their store failed
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ if TYPE_CHECKING:
     from ticketstub.messages import Response
 
 _MAX_MESSAGE_LENGTH = 200
-# Long runs without a space in foreign text may be tokens; controls and text-direction marks can rewrite a terminal.
+# Long runs without a space may be tokens. Control and text direction characters can rewrite a terminal.
 _POSSIBLE_SECRET = re.compile(r"[^\s\"'<>=&?,;()]{16,}")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 
 
 def sanitize_text(text: str, max_length: int = _MAX_MESSAGE_LENGTH) -> str:
-    """Make text from the other side safe to show: no control or direction characters, at most `max_length` of them."""
+    """Make received text safe to show: without control and direction characters, cut to `max_length`."""
     return _UNPRINTABLE.sub(" ", text).strip()[:max_length]
 
 
 def redact_secrets(text: str) -> str:
-    """Make text from the other side safe to show and leave out every run of characters that may be a token."""
-    return sanitize_text(_POSSIBLE_SECRET.sub("…", text))  # shortened last: half a token is too short to see
+    """Make received text safe to show, and replace every run of characters that may be a token."""
+    return sanitize_text(_POSSIBLE_SECRET.sub("…", text))  # cut last: half a token would not be recognized
 
 
 class PlexWarning(RuntimeWarning):
-    """Something here is in the way that costs less than an error: an identifier or a sign-in that cannot be kept."""
+    """Something does not work, but the call succeeds: an identifier or a sign-in cannot be stored."""
 
 
 class PlexError(Exception):
-    """The root of everything that Plex or the network can do to a call.
+    """The base class of everything that can go wrong in a call, other than a mistake in the program.
 
     Attributes:
-        message: one sentence, free of secrets.
-        hint: what to do about it, or `None`.
-        status: the HTTP status of the answer, or `None` where none came.
+        message: One sentence without secrets.
+        hint: What to do about it, or `None`.
+        status: The HTTP status of the response, or `None` if there was none.
         code: Plex's error code (1001, 1029 …), or `None`.
-        response: the answer itself, or `None`. It may hold secrets: it is left out of `repr`, `vars()` and pickles.
+        response: The response, or `None`. It may contain secrets and is left out of `repr`, `vars()` and pickles.
     """
 
     __slots__ = ("code", "hint", "message", "response", "status")
@@ -85,60 +85,60 @@ class PlexError(Exception):
 
 
 class Unreachable(PlexError):
-    """No answer came: the name, the route, TLS or the connection failed. It says nothing about the token.
+    """There was no response: the name lookup, the route, TLS or the connection failed. The token may still be valid.
 
     Attributes:
-        sent: whether any byte of the request may have reached the other side.
+        sent: Whether any byte of the request may have reached the server.
     """
 
     __slots__ = ("sent",)
 
     def __init__(self, message: str, *, sent: bool = True, hint: str | None = None, **details: object) -> None:
-        super().__init__(message, hint=hint, **details)  # type: ignore[arg-type]  # those of PlexError
+        super().__init__(message, hint=hint, **details)  # type: ignore[arg-type]  # the arguments of PlexError
         self.sent = sent
 
 
 class TimedOut(Unreachable):
-    """No whole answer came in the time allowed."""
+    """There was no complete response within the time limit."""
 
 
 class MalformedReply(PlexError):
-    """An answer came and cannot be read: HTML, empty, cut off, too large, or not what the call is answered with.
+    """The response cannot be read: it is HTML, empty, truncated, too large, or not a response to this call.
 
     Attributes:
-        cut_off: whether the connection ended in the middle of it: it may well be whole the next time.
+        truncated: Whether the connection ended in the middle of the response, which may succeed the next time.
     """
 
     __slots__ = ("truncated",)
 
     def __init__(self, message: str, *, truncated: bool = False, **details: object) -> None:
-        super().__init__(message, **details)  # type: ignore[arg-type]  # those of PlexError
+        super().__init__(message, **details)  # type: ignore[arg-type]  # the arguments of PlexError
         self.truncated = truncated
 
 
 class SignInFailed(PlexError):
-    """No sign-in came of it, and not because a call failed; its kinds say why."""
+    """The sign-in ended without a token, although no call failed. The subclasses say why."""
 
 
 class PinExpired(SignInFailed):
-    """Nobody approved the PIN in its time: 15 minutes for one that is typed, 30 for one that is opened (documented)."""
+    """Nobody approved the PIN before it expired: after 15 minutes if it is typed, 30 if it is opened (documented)."""
 
 
 class Denied(SignInFailed):
-    """Somebody denied the sign-in, or Plex no longer knows the PIN although its time is not over."""
+    """The sign-in was denied, or the PIN disappeared at Plex before it expired."""
 
 
 class GaveUp(SignInFailed):
-    """The time that the program allowed for the sign-in is over; the PIN itself may still be approved."""
+    """The time that the program allowed for the sign-in is over. The PIN may still be approved."""
 
 
 class RedirectRefused(PlexError):
-    """The answer redirects, and following it would repeat a body, loop, or lead nowhere."""
+    """The response is a redirect, and following it would repeat a body, loop or lead nowhere."""
 
 
 class CrossOriginRedirect(RedirectRefused):
-    """The answer redirects to another origin; the credentials stay here."""
+    """The response redirects to another origin. The credentials were not sent there."""
 
 
 class CredentialsError(PlexError):
-    """The token or key at hand does not belong where it was about to go; nothing was sent."""
+    """The credentials are missing or not for this server, and nothing was sent; or the credential store failed."""

@@ -1,8 +1,9 @@
-"""Plex said no: each meaning is a class, and one table says which status and code it is.
+"""What Plex refuses: one class for each meaning, and one table from status and code to class.
 
-Rule: role-blind. A client raises what `refusal()` picks from an answer; the local Plex raises the same classes, whose
-table row is what it writes. How a refusal looks on the wire (JSON, XML, HTML) is protocol/error_bodies.py's business.
-Sources: codes and messages observed in public clients' error tables and issues; hints are ours.
+Rule: both ends use this table. A client raises the class that `build_refusal()` chooses for a response; the local Plex
+raises the same classes and writes their default status, code and message. protocol/error_bodies.py knows how a refusal
+looks on the wire (JSON, XML, HTML). Sources: codes and messages were observed in the error tables and issues of public
+clients; the hints are written for this library.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RefusalDefaults(NamedTuple):
-    """What a refusal says where nothing else is said: status, code, message, and what to do about it."""
+    """The status, code, message and hint of a refusal if it is raised without its own."""
 
     status: int
     code: int | None
@@ -25,10 +26,10 @@ class RefusalDefaults(NamedTuple):
 
 
 class Refusal(PlexError):
-    """Plex answered, and the answer is no. Raised itself for a status or code without a class of its own.
+    """Plex refused the request. Raised itself for a status or code without a subclass.
 
     Attributes:
-        retry_after: seconds that Plex asks to wait, or `None` where it does not say (observed: it usually does not).
+        retry_after: How many seconds Plex asks to wait, or `None` if it does not say (observed: it usually does not).
     """
 
     __slots__ = ("retry_after",)
@@ -60,7 +61,7 @@ class Refusal(PlexError):
 
 
 class BadRequest(Refusal):
-    """The request misses something or holds something that Plex does not take (400)."""
+    """The request lacks a parameter or contains one that Plex does not accept (400)."""
 
     default = RefusalDefaults(
         400, 1004, "The request was malformed, missed a required parameter or contained invalid values for them"
@@ -68,19 +69,19 @@ class BadRequest(Refusal):
 
 
 class ClientIdentifierMissing(BadRequest):
-    """The request names no client (400, code 1000). This library always names one."""
+    """The request has no client identifier (400, code 1000). This library always sends one."""
 
     default = RefusalDefaults(400, 1000, "X-Plex-Client-Identifier is missing")
 
 
 class Unauthorized(Refusal):
-    """Login and password are wrong, or the token is unknown or no longer valid (401, or 422 "Invalid token")."""
+    """The login or password is wrong, or the token is unknown or no longer valid (401, or 422 "Invalid token")."""
 
     default = RefusalDefaults(401, 1001, "User could not be authenticated")
 
 
 class VerificationCodeRequired(Unauthorized):
-    """The account asks for a verification code and none was sent (401, code 1029)."""
+    """The account requires a verification code and none was sent (401, code 1029)."""
 
     default = RefusalDefaults(
         401,
@@ -91,7 +92,7 @@ class VerificationCodeRequired(Unauthorized):
 
 
 class WrongVerificationCode(Unauthorized):
-    """The verification code is wrong, too old, or was used before (401, code 1028)."""
+    """The verification code is wrong, too old or already used (401, code 1028)."""
 
     default = RefusalDefaults(
         401, 1028, "Invalid verification code", "each code works once; wait for the next one, and check the clock"
@@ -99,7 +100,7 @@ class WrongVerificationCode(Unauthorized):
 
 
 class TooManyFailures(Unauthorized):
-    """Plex refuses sign-ins from this address or to this account for a while (401, code 1031)."""
+    """After too many failures, Plex refuses sign-ins from this address or to this account (401, code 1031)."""
 
     default = RefusalDefaults(
         401,
@@ -108,54 +109,54 @@ class TooManyFailures(Unauthorized):
             "User could not be authenticated. This IP appears to be having trouble signing in to an account "
             "(detected repeated failures)"
         ),
-        "wait before the next try, hours if need be; every further try makes it longer",
+        "wait before the next try, for hours if necessary; every further try makes it longer",
     )
 
 
 class TokenExpired(Unauthorized):
-    """The token was a JWT and its time is over (498). It can be renewed with its device key."""
+    """The token is a JWT and has expired (498). It can be renewed with its device key."""
 
     default = RefusalDefaults(498, 1001, "Token expired")
 
 
 class Forbidden(Refusal):
-    """Plex knows who asks, and that one may not (403)."""
+    """The token is valid, but its account is not allowed to do this (403)."""
 
     default = RefusalDefaults(403, 1042, "User is missing the required role to perform this action")
 
 
 class PasscodeRequired(Forbidden):
-    """The Home user is protected, and the passcode is missing or wrong (403, code 1041)."""
+    """The Home user is protected by a passcode, which is missing or wrong (403, code 1041)."""
 
     default = RefusalDefaults(403, 1041, "A valid PIN is required to perform this action")
 
 
 class NotFound(Refusal):
-    """There is no such thing at this address (404)."""
+    """The resource or path does not exist (404)."""
 
     default = RefusalDefaults(404, 1002, "The requested resource or endpoint could not be found")
 
 
 class PinNotFound(NotFound):
-    """The PIN is unknown, expired, or another client's (404, code 1020)."""
+    """The PIN is unknown or expired, or belongs to another client (404, code 1020)."""
 
     default = RefusalDefaults(404, 1020, "Code not found or expired")
 
 
 class Conflict(Refusal):
-    """It exists already, or is in the way of something that does (409)."""
+    """The resource already exists, or conflicts with one that does (409)."""
 
     default = RefusalDefaults(409, None, "The request conflicts with what exists")
 
 
 class RateLimited(Refusal):
-    """Too many requests (429); `retry_after` says for how long, where Plex does."""
+    """There were too many requests (429). `retry_after` is how long to wait, if Plex says so."""
 
     default = RefusalDefaults(429, 1003, "API rate limit exceeded")
 
 
 class ServerError(Refusal):
-    """Plex is in trouble (5xx, or an empty 404, which its edge sends in an outage). It says nothing of the token."""
+    """Plex failed (5xx, or an empty 404, which its edge sends in an outage). The token may still be valid."""
 
     default = RefusalDefaults(
         500,
@@ -165,7 +166,7 @@ class ServerError(Refusal):
     )
 
 
-# Most specific first: a row matches when what it names (status, code, or both) is what the answer has.
+# The most specific rows first. A row matches if the response has the status, the code or both that it names.
 _REFUSAL_TABLE: tuple[tuple[int | None, int | None, type[Refusal]], ...] = (
     (400, 1000, ClientIdentifierMissing),
     (None, 1028, WrongVerificationCode),
@@ -182,7 +183,7 @@ _REFUSAL_TABLE: tuple[tuple[int | None, int | None, type[Refusal]], ...] = (
     (429, None, RateLimited),
 )
 
-# Texts by which older answers, which carry no code, say the same (lower case; observed unless marked).
+# Messages of older responses, which have no code, in lower case, and their codes (observed unless marked).
 _MESSAGE_CODES: tuple[tuple[int, str, int], ...] = (
     (401, "please enter the verification code", 1029),
     (401, "invalid verification code", 1028),
@@ -193,16 +194,16 @@ _MESSAGE_CODES: tuple[tuple[int, str, int], ...] = (
 
 _HINTS = {
     1030: "sign in with the account's e-mail address instead of its user name",
-    1003: "slow down; Plex seldom says for how long",
+    1003: "send fewer requests; Plex seldom says how long to wait",
 }
 
 
 REFUSAL_CLASSES: tuple[type[Refusal], ...] = (Refusal, ServerError, *(kind for _, _, kind in _REFUSAL_TABLE))
-"""Every class of refusal."""
+"""All classes of refusals."""
 
 
 def find_refusal_class(status: int, code: int | None, message: str | None) -> type[Refusal]:
-    """Pick the class for a refusal by status and code, or by its text where there is no code."""
+    """Return the class of a refusal by its status and code, or by its message if it has no code."""
     text = (message or "").lower()
     if code is None:
         code = next(
@@ -219,14 +220,14 @@ def find_refusal_class(status: int, code: int | None, message: str | None) -> ty
 def build_refusal(
     status: int, code: int | None = None, message: str | None = None, *, response: Response | None = None
 ) -> Refusal:
-    """Make the refusal that an answer stands for.
+    """Create the refusal for a response.
 
     Args:
-        status: the HTTP status.
+        status: The HTTP status.
         code: Plex's code, if the body has one.
-        message: what the body says, already free of secrets.
-        response: the answer, kept on the error.
+        message: The message of the body, already without secrets.
+        response: The response, to be available on the error.
     """
     kind = find_refusal_class(status, code, message)
-    text = message or kind.default.message if kind is not Refusal else message or f"Plex answered {status}"
-    return kind(text, status=status, code=code, hint=_HINTS.get(code or 0), response=response)
+    default = f"Plex answered {status}" if kind is Refusal else kind.default.message
+    return kind(message or default, status=status, code=code, hint=_HINTS.get(code or 0), response=response)

@@ -78,7 +78,7 @@ PAGE = sample("page_401.html")
 CODE_HINT = "pass verification_code="
 WAIT = "wait before the next try"
 LATER = "this says nothing about the token"
-SLOW = "slow down"
+SLOW = "send fewer requests"
 
 TABLE = {
     "no client": Row(
