@@ -137,7 +137,8 @@ def _per_call(turn: Subject, calls: int) -> Subject:
 
 
 def _decode() -> Row:
-    from ticketstub import GetTokenDetails, Response
+    from ticketstub import Response
+    from ticketstub.calls import GetTokenDetails
 
     call, response = GetTokenDetails(), Response(200, {}, ACCOUNT.read_bytes().strip())
 

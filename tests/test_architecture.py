@@ -25,7 +25,7 @@ LAYERS = (
     {"crypto"},
     {"protocol"},
     {"credentials"},
-    {"client"},
+    {"client", "public_names", "calls"},
     {"compat", "adapters"},
     {"testing", "pytest_plugin", "cli"},
 )

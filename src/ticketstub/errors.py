@@ -11,7 +11,8 @@ Rule: whatever Plex or the network does reaches the caller as a `PlexError`. A m
     ├── SignInFailed                the sign-in ended without a token, although no call failed
     │   ├── PinExpired              nobody approved the PIN before it expired
     │   ├── Denied                  the sign-in was denied, or the PIN disappeared before it expired
-    │   └── GaveUp                  the time that the program allowed is over
+    │   ├── GaveUp                  the time that the program allowed is over
+    │   └── NotSignedIn             no usable sign-in is stored, and the program did not ask for a new one
     ├── RedirectRefused             following the redirect would repeat a body, loop or lead nowhere
     │   └── CrossOriginRedirect     following the redirect would send the credentials to another origin
     └── CredentialsError            the credentials are missing or not for this server, or their store failed
@@ -130,6 +131,10 @@ class Denied(SignInFailed):
 
 class GaveUp(SignInFailed):
     """The time that the program allowed for the sign-in is over. The PIN may still be approved."""
+
+
+class NotSignedIn(SignInFailed):
+    """No usable sign-in is stored, and the program did not ask for a new one."""
 
 
 class RedirectRefused(PlexError):

@@ -12,7 +12,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from tests.tables import every
-from ticketstub import Device, DeviceKey, MemoryStore, NotFound, PendingSignIn, Plex, Refusal, Token, check
+from ticketstub import Device, DeviceKey, MemoryStore, NotFound, Password, PendingSignIn, Plex, Refusal, Token, check
 from ticketstub.local_plex.settings import Settings
 from ticketstub.local_plex.world.reading import get_fields
 from ticketstub.local_plex.world.schema import Quirks, World
@@ -101,7 +101,7 @@ def by_password(local: LocalPlexController) -> None:
     kept = MemoryStore()
     device = Device(client_identifier="by-password", product="Demo App")
     options: dict[str, Any] = {"store": kept, "plex_tv": local.url, "device": device}
-    with Plex.sign_in("Demo App", login="mira_quill", password=PASSWORD, **options) as plex:
+    with Plex.sign_in("Demo App", method=Password("mira_quill", PASSWORD), **options) as plex:
         assert "mira_quill" == plex.account().name
     with Plex.sign_in("Demo App", **options) as again:
         token = again.token

@@ -10,18 +10,8 @@ from tests.client.conftest import DEVICE, TOKEN, Make, reply
 from tests.client.scripts import ATTIC, NEVER, OLD, SOON, Serve, head_of, start
 from tests.client.transports.hostile import closed_port
 from tests.samples.reading import sample
-from ticketstub import (
-    Err,
-    GetTokenDetails,
-    NotFound,
-    Ok,
-    PostUsersSignInData,
-    Token,
-    TransientTokenScope,
-    TransientTokenType,
-    Unauthorized,
-    Unreachable,
-)
+from ticketstub import Err, NotFound, Ok, Token, Unauthorized, Unreachable
+from ticketstub.calls import GetTokenDetails, PostUsersSignInData, TransientTokenScope, TransientTokenType
 
 
 def test_token_details(make: Make, serve: Serve) -> None:

@@ -18,7 +18,7 @@ HERE = "http://127.0.0.1:8190"
 DEVICE = Device(client_identifier="demo-client-7c1f")
 
 
-def plex(transport: object = None, **given: Any) -> Any:
+def plex(transport: Any = None, **given: Any) -> Any:
     return Plex(
         transport=transport or Recording(unused), **{"plex_tv": HERE, "device": DEVICE, "token": TOKEN, **given}
     )

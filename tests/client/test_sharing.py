@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import httpx
@@ -23,7 +23,7 @@ from tests.client.transports.hostile import Server, silent
 from tests.samples.reading import sample
 from tests.tables import first_of
 from ticketstub import AsyncPlex, Plex, Unauthorized
-from ticketstub.client.link import SharedTransport
+from ticketstub.client.config import SharedTransport
 
 Serve = Callable[..., Script]
 
@@ -171,9 +171,9 @@ def test_own_async_client(serve: Serve, kind: str) -> None:
 def test_the_wrong_kind_of_client() -> None:
     """A client of the other façade, or of an unknown library, is a TypeError that says what is accepted."""
     with pytest.raises(TypeError, match="Plex sends with an httpx2"):
-        Plex(device=DEVICE, token="t" * 20, transport=httpx.AsyncClient()).ping()
+        Plex(device=DEVICE, token="t" * 20, transport=cast("Any", httpx.AsyncClient())).ping()
     with httpx.Client() as client, pytest.raises(TypeError, match="AsyncPlex sends with an aiohttp"):
-        asyncio.run(AsyncPlex(device=DEVICE, token="t" * 20, transport=client).ping())
+        asyncio.run(AsyncPlex(device=DEVICE, token="t" * 20, transport=cast("Any", client)).ping())
 
 
 PROGRAM = """

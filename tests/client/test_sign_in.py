@@ -16,7 +16,19 @@ import pytest
 
 from tests.client.doubles import AsyncRecording, usual
 from tests.local_plex.asking import ATTIC, MIRA, PASSWORDS, START, TOM, Clock, ask, code_at, world
-from ticketstub import AsyncPendingSignIn, AsyncPlex, PendingSignIn, Plex, Retry, acheck, check, errors
+from ticketstub import (
+    AsyncPendingSignIn,
+    AsyncPlex,
+    Browser,
+    LinkCode,
+    Password,
+    PendingSignIn,
+    Plex,
+    Retry,
+    acheck,
+    check,
+    errors,
+)
 from ticketstub.credentials import FileStore, MemoryStore
 from ticketstub.device import Device
 from ticketstub.errors import CredentialsError, GaveUp, PinExpired, SignInFailed, Unreachable
@@ -50,8 +62,8 @@ class Facade:
         whole: dict[str, Any] = {
             "plex_tv": self.local.url,
             "device": DEVICE,
-            "storage": "memory",
-            "open_browser": False,
+            "store": "memory",
+            "method": Browser(open=False),
             "app": "Demo App",
         }
         return self._noted(self.run(self.plex.sign_in(**(whole | given))))
@@ -107,11 +119,11 @@ def test_the_browser(facade: Facade) -> None:
     """Shown, approved elsewhere, signed in; the next time what is kept is used, until it is signed out."""
     kept, shown = MemoryStore(), list[Any]()
 
-    def on_code(begun: Any) -> None:
+    def show(begun: Any) -> None:
         shown.append(begun)
         facade.approve(begun)
 
-    plex = facade.sign_in(on_code=on_code, store=kept)
+    plex = facade.sign_in(method=Browser(show, open=False), store=kept)
     assert f"{facade.local.url}/auth#?clientID=demo-client-7c1f&code={shown[0].code}" in shown[0].url
     assert ("browser", "none", "mira_quill") == (
         plex.sign_in_state.method,
@@ -120,7 +132,7 @@ def test_the_browser(facade: Facade) -> None:
     )
     account = facade.run(plex.account())
     assert ("mira_quill", True) == (account.name, facade.run(account.can_reach(ATTIC, owner=10500123)))
-    again = facade.sign_in(on_code=on_code, store=kept)
+    again = facade.sign_in(method=Browser(show, open=False), store=kept)
     assert ("kept", "good", 1, plex.token) == (
         again.sign_in_state.method,
         again.sign_in_state.previous_status,
@@ -134,10 +146,10 @@ def test_the_browser(facade: Facade) -> None:
 
 
 def test_a_coroutine_shows_it_too(local: LocalPlexController) -> None:
-    """The async façade awaits an `on_code` and an `ask_code` that are coroutines."""
+    """The async façade awaits an `show` and an `ask_code` that are coroutines."""
     facade = Facade("async", local)
 
-    async def on_code(begun: Any) -> None:
+    async def show(begun: Any) -> None:
         await asyncio.sleep(0)
         await asyncio.to_thread(facade.approve, begun)
 
@@ -145,8 +157,8 @@ def test_a_coroutine_shows_it_too(local: LocalPlexController) -> None:
         await asyncio.sleep(0)
         return code_at(START)
 
-    assert facade.sign_in(on_code=on_code).token
-    assert facade.sign_in(login="vera", password=PASSWORDS["vera"], ask_code=ask_code).token
+    assert facade.sign_in(method=Browser(show, open=False)).token
+    assert facade.sign_in(method=Password("vera", PASSWORDS["vera"], ask_code)).token
     facade.close()
 
 
@@ -154,47 +166,47 @@ def test_a_link_code(facade: Facade) -> None:
     """Four characters that are typed elsewhere."""
     codes: list[str] = []
 
-    def on_code(begun: Any) -> None:
+    def show(begun: Any) -> None:
         codes.append(begun.code)
         facade.approve(begun)
 
-    plex = facade.sign_in(code=True, on_code=on_code)
+    plex = facade.sign_in(method=LinkCode(show))
     assert ([4], "code") == ([len(code) for code in codes], plex.sign_in_state.method)
 
 
 def test_a_password_with_a_code(facade: Facade, clock: Clock) -> None:
     """A code is asked for on demand; a wrong one once more, and no third time."""
     answers = iter(["000000", code_at(clock())])
-    plex = facade.sign_in(login="vera", password=PASSWORDS["vera"], ask_code=lambda: next(answers))
+    plex = facade.sign_in(method=Password("vera", PASSWORDS["vera"], lambda: next(answers)))
     assert ("password", "vera") == (plex.sign_in_state.method, plex.sign_in_state.username)
     with pytest.raises(WrongVerificationCode):
-        facade.sign_in(login="vera", password=PASSWORDS["vera"], ask_code=lambda: "000000")
+        facade.sign_in(method=Password("vera", PASSWORDS["vera"], lambda: "000000"))
 
 
 def test_revoked_and_why(facade: Facade) -> None:
     """A kept token that Plex ended leads to a new sign-in that says so."""
     kept, because = MemoryStore(), list[str]()
 
-    def on_code(begun: Any) -> None:
+    def show(begun: Any) -> None:
         because.append(begun.reason)
         facade.approve(begun)
 
-    plex = facade.sign_in(on_code=on_code, store=kept)
+    plex = facade.sign_in(method=Browser(show, open=False), store=kept)
     facade.run(facade.client(token=plex.token).sign_out())
-    new = facade.sign_in(on_code=on_code, store=kept)
+    new = facade.sign_in(method=Browser(show, open=False), store=kept)
     assert (["none", "revoked"], "revoked") == (because, new.sign_in_state.previous_status)
 
 
 def test_unreachable_keeps_it(facade: Facade) -> None:
     """Where plex.tv cannot be reached, the kept sign-in is used as it is."""
     kept = MemoryStore()
-    plex = facade.sign_in(on_code=facade.approve, store=kept)
+    plex = facade.sign_in(method=Browser(facade.approve, open=False), store=kept)
 
     def down(_request: Request) -> Response:
         return Response(503, {}, b"")
 
     transport: Any = AsyncRecording(down) if facade.name == "async" else AsyncRecording(down).inner
-    again = facade.sign_in(on_code=facade.approve, store=kept, transport=transport)
+    again = facade.sign_in(method=Browser(facade.approve, open=False), store=kept, transport=transport)
     assert ("unchecked", plex.token) == (again.sign_in_state.previous_status, again.token)
 
 
@@ -258,10 +270,10 @@ def test_each_app_has_its_own_sign_in(facade: Facade) -> None:
     def sign_in(app: str, **given: Any) -> Any:
         return facade.sign_in(app=app, store=kept, **given)
 
-    frame = sign_in("Photo Frame", on_code=facade.approve)
+    frame = sign_in("Photo Frame", method=Browser(facade.approve, open=False))
     with pytest.raises(SignInFailed, match="nobody is signed in"):
         sign_in("Admin Tool")
-    admin = sign_in("Admin Tool", on_code=lambda begun: facade.approve(begun, TOM), device_key=True)
+    admin = sign_in("Admin Tool", method=Browser(lambda begun: facade.approve(begun, TOM), open=False), device_key=True)
     assert ("tom", "mira_quill") == (admin.sign_in_state.username, sign_in("Photo Frame").sign_in_state.username)
     assert ("jwt", "opaque") == (admin.token.kind, sign_in("Photo Frame").token.kind)
     assert ("Photo Frame", "Admin Tool") == (frame.sign_in_state.app, admin.sign_in_state.app)
@@ -280,35 +292,35 @@ def test_each_app_has_its_own_sign_in(facade: Facade) -> None:
 def test_without_browser_and_terminal_the_error_is_short(facade: Facade) -> None:
     """The error has the address and the ways out, and its traceback few frames of ours."""
     with pytest.raises(
-        SignInFailed, match=f"show the address: {facade.local.url}/auth#.*on_code=.*password="
+        SignInFailed, match=rf"show the address: {facade.local.url}/auth#.*Browser\(show.*Password\("
     ) as caught:
-        facade.sign_in(open_browser=lambda _url: False)
+        facade.sign_in(method=Browser(open=lambda _url: False))
     ours = [entry for entry in caught.traceback if Path(entry.path).is_relative_to(Path(errors.__file__).parent)]
     assert len(ours) <= 3
 
 
 def test_without_a_network_the_error_is_short(facade: Facade) -> None:
     """A first program that reaches nobody, or is refused, ends with the error and few frames of ours."""
-    for given, kind in (({"plex_tv": "http://127.0.0.1:1"}, Unreachable), ({"password": "wrong"}, Unauthorized)):
+    for given, kind in (({"plex_tv": "http://127.0.0.1:1"}, Unreachable), ({}, Unauthorized)):
         with pytest.raises(kind) as caught:
-            facade.sign_in(login="tom", retry=Retry(attempts=1), **{"password": "no matter", **given})
+            facade.sign_in(method=Password("tom", "wrong"), retry=Retry(attempts=1), **given)
         ours = [entry for entry in caught.traceback if Path(entry.path).is_relative_to(Path(errors.__file__).parent)]
         assert len(ours) <= 3
 
 
 def test_the_frames_of_a_callback_that_fails_stay(facade: Facade) -> None:
-    """Where the program's own `on_code` raises the error, its traceback says where."""
+    """Where the program's own `show` raises the error, its traceback says where."""
 
     def show(_begun: Any) -> None:
         raise Unreachable("the screen cannot be reached", sent=False)
 
     with pytest.raises(Unreachable) as caught:
-        facade.sign_in(on_code=show)
+        facade.sign_in(method=Browser(show, open=False))
     assert "show" == caught.traceback[-1].name
 
 
 def with_key(facade: Facade, **given: Any) -> Any:
-    return facade.sign_in(device_key=True, on_code=facade.approve, **given)
+    return facade.sign_in(device_key=True, **({"method": Browser(facade.approve, open=False)} | given))
 
 
 def test_a_device_key(facade: Facade) -> None:
@@ -339,8 +351,7 @@ def test_a_device_key(facade: Facade) -> None:
 def test_a_device_key_by_password(facade: Facade) -> None:
     """With a password, the key is registered with the token that it gave, under an identifier of its own."""
     kept = MemoryStore()
-    given: dict[str, Any] = {"login": "mira_quill", "password": PASSWORDS["mira_quill"], "store": kept}
-    plex = with_key(facade, **given)
+    plex = with_key(facade, method=Password("mira_quill", PASSWORDS["mira_quill"]), store=kept)
     assert ("jwt", "mira_quill", "password") == (
         plex.token.kind,
         plex.sign_in_state.username,
@@ -394,7 +405,7 @@ def test_checking(facade: Facade) -> None:
 
 def test_the_accounts_token_stays_away_from_servers(facade: Facade) -> None:
     """After a sign-in the account's token goes to plex.tv alone, whatever address a call names."""
-    plex = facade.sign_in(on_code=facade.approve)
+    plex = facade.sign_in(method=Browser(facade.approve, open=False))
     attic = facade.local.media_server("Attic").url
     with pytest.raises(CredentialsError):
         facade.run(plex.server_information(base_url=attic))
@@ -438,10 +449,10 @@ async def test_one_renewal_for_many_tasks(local: LocalPlexController, clock: Clo
     facade = Facade("async", local)
     given: dict[str, Any] = {"plex_tv": local.url, "device": DEVICE, "store": store, "on_request": counting}
 
-    async def on_code(begun: Any) -> None:
+    async def show(begun: Any) -> None:
         await asyncio.to_thread(facade.approve, begun)
 
-    signing = AsyncPlex.sign_in("Demo App", device_key=True, on_code=on_code, open_browser=False, **given)
+    signing = AsyncPlex.sign_in("Demo App", device_key=True, method=Browser(show, open=False), **given)
     async with await signing as plex:
         clock.now += WEEK + 120
         counting.calls.clear()
@@ -452,14 +463,14 @@ async def test_one_renewal_for_many_tasks(local: LocalPlexController, clock: Clo
 
 PROGRAM = """
 import sys
-from ticketstub import Device, Plex
+from ticketstub import Browser, Device, Plex
 from ticketstub.credentials import FileStore
 
 url, folder = sys.argv[1:]
 device = Device(client_identifier="demo-client-7c1f")
 sys.stdin.readline()
 kept = FileStore(folder)
-with Plex.sign_in("Demo App", plex_tv=url, device=device, store=kept, open_browser=False) as plex:
+with Plex.sign_in("Demo App", plex_tv=url, device=device, store=kept, method=Browser(open=False)) as plex:
     print(plex.ping(), plex.token.fingerprint)
 """
 
@@ -534,7 +545,7 @@ async def test_a_cancelled_sign_in_cleans_up(call: str) -> None:
     """A sign-in that is cancelled in the middle lets go of its exchange, closes its client and keeps nothing."""
     transport, store = Hanging(call, pins), MemoryStore()
     given: dict[str, Any] = {"device": DEVICE, "transport": transport, "store": store}
-    await broken_off(transport, AsyncPlex.sign_in("Demo App", on_code=lambda _begun: None, open_browser=False, **given))
+    await broken_off(transport, AsyncPlex.sign_in("Demo App", method=Browser(lambda _begun: None, open=False), **given))
     assert (True, 1, ()) == (transport.let_go, transport.inner.closed, store.list_entries())
 
 

@@ -110,7 +110,7 @@ def test_a_named_storage_is_taken(choose: Choose, tmp_path: Path) -> None:
 def test_an_unknown_storage_is_a_mistake() -> None:
     """A storage that does not exist is a ValueError that names those that do."""
     with pytest.raises(ValueError, match='"keyring", "file" or "memory"'):
-        default_store(storage="disk")  # type: ignore[arg-type]  # the mistake itself
+        default_store("disk")  # type: ignore[arg-type]  # the mistake itself
 
 
 @pytest.mark.long
@@ -119,7 +119,7 @@ def test_importing_is_cheap() -> None:
     program = (
         "import sys, ticketstub.credentials as c\n"
         "from ticketstub.credentials import FileStore, MemoryStore\n"
-        "FileStore('x'); MemoryStore(); c.default_store(storage='memory')\n"
+        "FileStore('x'); MemoryStore(); c.default_store('memory')\n"
         "print({'keyring', 'platformdirs', 'cryptography', 'joserfc', 'asyncio', 'logging'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

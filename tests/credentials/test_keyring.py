@@ -133,7 +133,7 @@ class WinError(Exception):
 
 
 FAILURES: dict[str, tuple[Callable[[str], Exception], str]] = {
-    "none": (NoKeyringError, "no keyring.*storage="),
+    "none": (NoKeyringError, "no keyring.*store="),
     "locked": (KeyringLocked, "is locked.*unlock it"),
     "no D-Bus": (InitError, "is locked or cannot be opened"),
     "refused": (PasswordSetError, r"failed \(PasswordSetError\)"),
@@ -185,7 +185,7 @@ def test_too_much_for_windows_says_so(tmp_path: Path) -> None:
     """What does not fit is refused with its size and the way out."""
     store = KeyringStore(Small(), directory=tmp_path)
     with pytest.raises(
-        CredentialsError, match=rf'did not accept \d+ characters: Windows accepts {WINDOWS_MAX_LENGTH}.*storage="file"'
+        CredentialsError, match=rf'did not accept \d+ characters: Windows accepts {WINDOWS_MAX_LENGTH}.*store="file"'
     ):
         store.save(signed_in(device_key=Secret("k" * 1300)), replacing=None)
     assert store.load(PLEX_TV) is None
@@ -295,8 +295,8 @@ def test_no_keyring_on_this_computer(name: str, tmp_path: Path, monkeypatch: pyt
         monkeypatch.setenv(variable, value)
     assert not is_keyring_available()
     with pytest.raises(CredentialsError, match=KEYRINGS[name]) as refused:
-        default_store(storage="keyring").load(PLEX_TV)
-    assert 'storage="file"' in str(refused.value)
+        default_store("keyring").load(PLEX_TV)
+    assert 'store="file"' in str(refused.value)
 
 
 def test_where_names_the_keyring_and_the_entry(tmp_path: Path) -> None:

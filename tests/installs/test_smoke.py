@@ -80,11 +80,11 @@ asyncio.run(main())
 """
 
 DEVICE_KEY = """
-from ticketstub import Plex
+from ticketstub import LinkCode, Plex
 
 mira = Plex(plex_tv="{plex_tv}", token="{token}")
 plex = Plex.sign_in(
-    "Smoke", plex_tv="{plex_tv}", device_key=True, code=True, on_code=lambda begun: mira.pins.link(begun.code)
+    "Smoke", plex_tv="{plex_tv}", device_key=True, method=LinkCode(lambda pending: mira.pins.link(pending.code))
 )
 print(plex.account().name, plex.token.kind, plex.keep_alive() > 0)
 """

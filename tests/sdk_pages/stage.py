@@ -19,7 +19,7 @@ from tests.client.transports.hostile import Server
 from tests.local_plex.asking import ATTIC, MIRA, PASSWORDS, Clock, world
 from tests.sdk_pages.ledger import operations
 from tests.sdk_pages.wire import Wire, recording
-from ticketstub import (
+from ticketstub.calls import (
     GetSourceConnectionInformation,
     GetTokenDetails,
     GetTransientToken,

@@ -14,21 +14,8 @@ from tests.client.scripts import NEVER, Serve, start
 from tests.local_plex.asking import MIRA, TOM_ON_ATTIC
 from tests.sdk_pages.ledger import Row, operations, shows
 from tests.sdk_pages.stage import Stage, ask, call
-from ticketstub import (
-    BadRequest,
-    Err,
-    Forbidden,
-    GetSourceConnectionInformation,
-    GetTokenDetails,
-    GetTransientToken,
-    NotFound,
-    RateLimited,
-    Refusal,
-    Response,
-    ServerError,
-    TransientTokenScope,
-    Unauthorized,
-)
+from ticketstub import BadRequest, Err, Forbidden, NotFound, RateLimited, Refusal, Response, ServerError, Unauthorized
+from ticketstub.calls import GetSourceConnectionInformation, GetTokenDetails, GetTransientToken, TransientTokenScope
 
 DEAD = "Xk3mPz_9Q-vT7rLb2NfX"
 LONG = {"X-Note": "x" * 20_000}

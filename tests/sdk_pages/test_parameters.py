@@ -10,7 +10,7 @@ import pytest
 from tests.client.scripts import head_of
 from tests.sdk_pages.ledger import Row, shows
 from tests.sdk_pages.stage import LOGIN, PASSWORD, Stage, ask, is_whole
-from ticketstub import TransientTokenScope, TransientTokenType
+from ticketstub.calls import TransientTokenScope, TransientTokenType
 
 LEGAL = {
     "type": (TransientTokenType, TransientTokenType.DELEGATION, "delegation"),

@@ -20,7 +20,7 @@ from yarl import URL
 
 from tests.examples import examples
 from tests.security.test_redirects import CANARY, DEVICE, Sink, client_of
-from ticketstub import AsyncPlex, PendingSignIn, Plex, Unreachable, check
+from ticketstub import AsyncPlex, Browser, PendingSignIn, Plex, Unreachable, check
 from ticketstub.client.transports.dial import find_proxy
 from ticketstub.client.transports.httpx import _HttpxExchange
 from ticketstub.messages import MAX_URL_LENGTH, Origin, Request, split_url
@@ -73,7 +73,7 @@ TAKEN: dict[str, Callable[[str], object]] = {
     "async base_url=": lambda url: asyncio.run(AsyncPlex(device=DEVICE).ping(base_url=url, token=CANARY)),
     "async at": lambda url: AsyncPlex(device=DEVICE).at(url, token=CANARY),
     "forward_url=": lambda url: Plex(device=DEVICE, plex_tv=HERE).begin_sign_in(forward_url=url),
-    "sign_in(forward_url=)": lambda url: Plex.sign_in(forward_url=url, plex_tv=HERE, device=DEVICE),
+    "sign_in(forward_url=)": lambda url: Plex.sign_in(method=Browser(forward_url=url), plex_tv=HERE, device=DEVICE),
     "SignIn.load": lambda url: PendingSignIn.load(_dump(url), plex=Plex(device=DEVICE)),
 }
 

@@ -33,14 +33,13 @@ from ticketstub import (
     Ok,
     Plex,
     PlexError,
-    PostUsersSignInData,
-    RawRequest,
     RedirectRefused,
     Retry,
     TimedOut,
     Token,
     Unreachable,
 )
+from ticketstub.calls import PostUsersSignInData, RawRequest
 from ticketstub.messages import Request, Response
 from ticketstub.protocol import error_bodies
 from ticketstub.protocol.codec import Format

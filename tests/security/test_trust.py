@@ -135,13 +135,13 @@ CALLS: list[Any] = [
 
 
 def _ping() -> Any:
-    from ticketstub import Ping
+    from ticketstub.calls import Ping
 
     return Ping()
 
 
 def _raw() -> Any:
-    from ticketstub import RawRequest
+    from ticketstub.calls import RawRequest
 
     return RawRequest(path="/x")
 

@@ -11,22 +11,8 @@ import json
 from typing import Any, Protocol
 
 from tests.local_plex.asking import ask, connect
-from ticketstub import (
-    Device,
-    Err,
-    GetIdentity,
-    GetPin,
-    GetResources,
-    GetTokenDetails,
-    MalformedReply,
-    Plex,
-    PostUsersSignInData,
-    Refusal,
-    Retry,
-    TimedOut,
-    Token,
-    Unreachable,
-)
+from ticketstub import Device, Err, MalformedReply, Plex, Refusal, Retry, TimedOut, Token, Unreachable
+from ticketstub.calls import GetIdentity, GetPin, GetResources, GetTokenDetails, PostUsersSignInData
 from ticketstub.protocol.call import Call
 from ticketstub.testing import LocalPlexController
 from ticketstub.tokens import Secret

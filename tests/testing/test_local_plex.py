@@ -22,7 +22,6 @@ from ticketstub import (
     Device,
     DeviceKey,
     Err,
-    GetTokenDetails,
     MalformedReply,
     NotFound,
     PinExpired,
@@ -35,6 +34,7 @@ from ticketstub import (
     Unauthorized,
     Unreachable,
 )
+from ticketstub.calls import GetTokenDetails
 from ticketstub.local_plex.domain.passwords import PasswordChecker
 from ticketstub.local_plex.world.schema import World, WorldError
 from ticketstub.models import Pin

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.local_plex.asking import MIRA, world
-from ticketstub import Device, Err, GetTokenDetails, Plex, Retry, ServerError, TimedOut, Unreachable
+from ticketstub import Device, Err, Plex, Retry, ServerError, TimedOut, Unreachable
+from ticketstub.calls import GetTokenDetails
 from ticketstub.client.transports.in_process import AsyncInProcessTransport, InProcessApp, InProcessTransport
 from ticketstub.errors import MalformedReply
 from ticketstub.messages import MAX_BODY_SIZE, Request, Response

@@ -14,8 +14,6 @@ from ticketstub import (
     Connection,
     Device,
     Err,
-    GetResources,
-    GetTokenDetails,
     Identity,
     MediaServer,
     Ok,
@@ -30,10 +28,9 @@ from ticketstub import (
     Source,
     Token,
     TransientToken,
-    TransientTokenScope,
-    TransientTokenType,
     Unauthorized,
 )
+from ticketstub.calls import GetResources, GetTokenDetails, TransientTokenScope, TransientTokenType
 
 
 def sync(device: Device) -> None:

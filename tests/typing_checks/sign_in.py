@@ -12,9 +12,12 @@ from ticketstub import (
     AsyncAccountHandle,
     AsyncPendingSignIn,
     AsyncPlex,
+    Browser,
     Device,
     DeviceKey,
+    LinkCode,
     MemoryStore,
+    Password,
     PendingSignIn,
     PendingState,
     Plex,
@@ -48,8 +51,8 @@ async def shown_later(begun: PendingState) -> None:
 def sync(device: Device, key: DeviceKey) -> None:
     """The sync façade."""
     assert_type(Plex.sign_in("My App"), Plex)
-    assert_type(Mine.sign_in("My App", login="a", password=Secret("b"), ask_code=lambda: "123456"), Mine)
-    plex = Plex.sign_in("My App", on_code=shown, store=MemoryStore(), device=device, timeout=3.0)
+    assert_type(Mine.sign_in("My App", method=Password("a", Secret("b"), ask_code=lambda: "123456")), Mine)
+    plex = Plex.sign_in("My App", method=Browser(shown), store=MemoryStore(), device=device, timeout=3.0)
     assert_type(plex.sign_in_state, SignInState | None)
     assert_type(plex.token, Token | None)
     assert_type(plex.account(), AccountHandle)
@@ -69,7 +72,7 @@ def sync(device: Device, key: DeviceKey) -> None:
 
 async def awaited(device: Device) -> None:
     """The async façade."""
-    plex = await AsyncPlex.sign_in("My App", on_code=shown_later, open_browser=False)
+    plex = await AsyncPlex.sign_in("My App", method=LinkCode(shown_later, open=False))
     assert_type(plex, AsyncPlex)
     assert_type(await plex.account(), AsyncAccountHandle)
     assert_type(await (await plex.account()).can_reach("Attic"), bool)
@@ -82,4 +85,4 @@ async def awaited(device: Device) -> None:
 def mistakes() -> None:
     """What a type checker must refuse."""
     Plex.sign_in("My App", token="t")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # nothing to sign in then
-    Plex.sign_in("My App", storage="cloud")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # no such store
+    Plex.sign_in("My App", store="cloud")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # no such store

@@ -120,9 +120,7 @@ def _iter_account_lines(account: AccountSummary, *, secrets: bool) -> Iterable[t
     tokens = [("token", account.token), *((f"token for {name}", token) for name, token in account.server_tokens)]
     visible = {name for name, secret in [*account_secrets, *tokens] if secrets and secret}
     methods = [
-        way
-        for way in account.sign_in_methods
-        if way not in visible and not ("token" in visible and way.startswith("token "))
+        way for way in account.sign_ins if way not in visible and not ("token" in visible and way.startswith("token "))
     ]
     yield account.username or account.name, ", ".join(filter(None, [account.email, *methods])) or "no e-mail address"
     for pairs in (account_secrets, tokens):

@@ -67,7 +67,7 @@ _HINTS: tuple[tuple[type[PlexError], str], ...] = (
     (NotFound, "is the address right (plex.tv or a media server), and does it know what was asked for?"),
 )
 _MAX_LENGTH = 400  # paths may be long
-_COMMAND_WORDING = {'storage="file"': "--storage file", "sign in again": "sign in again: ticketstub login"}
+_COMMAND_WORDING = {'store="file"': "--storage file", "sign in again": "sign in again: ticketstub login"}
 
 
 class CommandError(Exception):

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from ticketstub.client.flows.pin import PendingState
     from ticketstub.client.plex import Plex
+    from ticketstub.client.sign_ins import PendingState
     from ticketstub.credentials.default import StoreKind
-    from ticketstub.credentials.store import Credential, CredentialStore, Entry
+    from ticketstub.credentials.store import CredentialStore, Entry
 
 
 @click.command(cls=CliCommand)
@@ -106,10 +106,11 @@ def login(
         open_browser = _open_in_browser if browser and prompts.can_prompt() else False
         client = _sign_in_by_pin(
             sign_in,
-            _make_replacing_store(store) if again else store,
+            store,
             by_code=by_code,
             open_browser=open_browser,
             wait=wait,
+            force=again,
         )
     with client:
         if print_token and client.token:
@@ -151,25 +152,31 @@ def _sign_in_by_pin(
     by_code: bool,
     open_browser: Callable[[str], bool] | bool,
     wait: float | None,
+    force: bool,
 ) -> Plex:
+    from ticketstub import Browser, LinkCode
+
     with ExitStack() as display:
-        on_code = partial(_show_pending_sign_in, display, by_code, wait)
-        return sign_in(store=store, code=by_code, on_code=on_code, open_browser=open_browser, max_wait=wait)
+        show = partial(_show_pending_sign_in, display, by_code, wait)
+        method = LinkCode(show) if by_code else Browser(show, open=open_browser)
+        return sign_in(store=store, method=method, max_wait=wait, force=force)
 
 
 def _sign_in_by_password(
     sign_in: Callable[..., Plex], store: CredentialStore, login: str | None, *, remember_me: bool
 ) -> Plex:
+    from ticketstub import Password
+
     login, password = login or prompts.read_login(), prompts.read_password()
     attempts = itertools.count()
+    method = Password(
+        login,
+        password,
+        ask_code=lambda: prompts.read_verification_code(is_retry=next(attempts) > 0),
+        remember_me=remember_me,
+    )
     try:
-        return sign_in(
-            store=_make_replacing_store(store),
-            login=login,
-            password=password,
-            ask_code=lambda: prompts.read_verification_code(is_retry=next(attempts) > 0),
-            remember_me=remember_me,
-        )
+        return sign_in(store=store, method=method, force=True)
     except stores.NON_TOKEN_REFUSALS:
         raise
     except Unauthorized as error:
@@ -199,27 +206,6 @@ def _is_still_valid(connection: ConnectionOptions, entry: Entry, store: Credenti
     if reason := stores.END_REASONS.get(token_status):
         print(f"The sign-in that was kept no longer works: {reason}.", file=sys.stderr)
     return reason is None
-
-
-class _ReplacingStore:
-    """A store whose first `load` finds nothing: what is kept is replaced once the new sign-in is there."""
-
-    def __init__(self, store: CredentialStore) -> None:
-        self._store = store
-        self._loaded = False
-
-    def load(self, *entry: str) -> Credential | None:
-        if self._loaded:
-            return self._store.load(*entry)
-        self._loaded = True
-        return None
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
-
-
-def _make_replacing_store(store: CredentialStore) -> CredentialStore:
-    return cast("CredentialStore", _ReplacingStore(store))
 
 
 def _show_pending_sign_in(display: ExitStack, by_code: bool, max_wait: float | None, pending: PendingState) -> None:

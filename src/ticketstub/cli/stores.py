@@ -27,7 +27,7 @@ from ticketstub.refusals import (
 )
 
 if TYPE_CHECKING:
-    from ticketstub.client.flows.session import TokenStatus
+    from ticketstub.client.sign_ins import TokenStatus
     from ticketstub.credentials.default import StoreKind
     from ticketstub.credentials.file import FileStore
     from ticketstub.credentials.keyring import KeyringStore

@@ -1,20 +1,19 @@
-# signed_in.py is generated from this file by scripts/make_sync.py.
-"""What every client does: it sends calls and follows flows; and what one does for the account that is signed in.
+# account.py is generated from this file by scripts/make_sync.py.
+"""What every client can do: send calls and run flows; and the methods for the account that is signed in.
 
-Rule: no logic beyond naming things; what both façades must do alike is in flows/.
+Rule: no logic beyond naming things. What both façades have in common is in flows/.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
-from ticketstub.client.config import CallSettings, Options, merge_options
+from ticketstub.client.config import CallSettings, Err, Ok, Options, Outcome, SharedTransport, merge_options
 from ticketstub.client.driver import SYSTEM_CLOCK, arun
 from ticketstub.client.flows.request import Flow, FlowContext, RenewableTokenSource, run_blocking, send_call
-from ticketstub.client.link import SharedTransport
-from ticketstub.client.outcome import Err, Ok, Outcome
+from ticketstub.client.sign_ins import SignInState
 from ticketstub.client.transports.base import AsyncTransport
 from ticketstub.errors import PlexError
 from ticketstub.protocol.call import Call
@@ -22,8 +21,10 @@ from ticketstub.tokens import Secret, Token
 from ticketstub.tracebacks import drop_current_frame, hide_locals
 
 if TYPE_CHECKING:
-    from ticketstub.client.flows.session import SignInState
+    from ticketstub.credentials import CredentialStore, StoreKind
+    from ticketstub.messages import Response
     from ticketstub.models import Account, HomeUser, Identity, Resource, ServerInformation
+    from ticketstub.protocol.media_server import Method
 
 V = TypeVar("V")
 
@@ -103,6 +104,36 @@ class AsyncBaseClient:
         from ticketstub.protocol.media_server import GetServerInformation
 
         return await self.send(GetServerInformation(), **options)
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None, **options: Unpack[Options]) -> Response:
+        """Send any other GET request to the media server; `json()` reads the response.
+
+        Args:
+            path: the path with its leading slash, percent-encoded if necessary.
+            query: names and values.
+            options: how to make the call (see `Options`); `headers={"Accept": "text/xml"}` asks for XML.
+
+        Raises:
+            Refusal: a status of 400 or above, by its meaning.
+            ValueError: the client has no media server; nothing was sent.
+        """
+        return await self.request("GET", path, query, **options)
+
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: bytes = b"",
+        content_type: str | None = None,
+        **options: Unpack[Options],
+    ) -> Response:
+        """Send any other request to the media server; like `get`, with a method, a body and its media type."""
+        from ticketstub.protocol.media_server import RawRequest
+
+        call = RawRequest(method=method, path=path, query=dict(query or {}), content=body, content_type=content_type)
+        return await self.send(call, **options)
 
 
 @hide_locals
@@ -240,25 +271,40 @@ class AsyncAccountClient(AsyncBaseClient):
         return await self.run_flow(partial(get_media_server_token, passcode), **options)
 
     async def switch_home_user(
-        self, user: str | int | HomeUser, *, passcode: str | Secret | None = None, **options: Unpack[Options]
+        self,
+        user: str | int | HomeUser,
+        *,
+        passcode: str | Secret | None = None,
+        store: CredentialStore | StoreKind | None = None,
+        app: str | None = None,
+        profile: str | None = None,
+        **options: Unpack[Options],
     ) -> Self:
         """Return a client that is signed in as another user of the Home; this one stays as it is (observed).
 
-        The other's token is not kept: switch again next time.
-
         Args:
-            user: the user, or its title, user name, e-mail address, uuid or id.
-            passcode: the user's digits, where it is protected.
+            user: the user, or their title, user name, e-mail address, uuid or id.
+            passcode: the user's passcode, if they are protected by one.
+            store: where to store the sign-in, as for `AsyncPlex.sign_in`; by default it is not stored.
+            app: the program to store it for; by default the one that this client is signed in for.
+            profile: the name to store it under, which replaces what is stored there. Required with `store`.
             options: how to make the calls (see `Options`).
 
         Raises:
             PasscodeRequired: the passcode is missing or wrong.
             SignInFailed: the Home has no such user, or several.
+            CredentialsError: the store cannot be written.
+            ValueError: `store` without `profile`; nothing was sent.
         """
-        from ticketstub.client.flows.home import switch_home_user
+        from ticketstub.client.flows.home import switch_and_save, switch_home_user
 
-        account = await self.run_flow(partial(switch_home_user, user, passcode), **options)
-        return self.with_options(token=account.auth_token)
+        if store is None:
+            account = await self.run_flow(partial(switch_home_user, user, passcode), **options)
+            return self.with_options(token=account.auth_token)
+        if profile is None:
+            raise ValueError("name the profile= to store the sign-in under, so that it replaces no other by accident")
+        session = await self.run_flow(partial(switch_and_save, user, passcode, store, app, profile), **options)
+        return self.with_options(token=session, device=session.device)
 
     async def renew(self, **options: Unpack[Options]) -> SignInState:
         """Get a new JWT for the device key at once, whether or not it is time; keep an opaque token alive with a ping.

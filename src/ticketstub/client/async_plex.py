@@ -1,12 +1,12 @@
-# client.py is generated from this file by scripts/make_sync.py.
-"""The façade: `AsyncPlex`, the media server's client that `at` gives, and `acheck`.
+# plex.py is generated from this file by scripts/make_sync.py.
+"""The façade: `AsyncPlex`, the client of a media server, a sign-in that waits for approval, and `acheck`.
 
-Rule: no logic of its own beyond naming things; what both façades must do alike is in flows/ and options.py.
+Rule: no logic beyond naming things. What both façades have in common is in flows/ and config.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -22,14 +22,16 @@ from ticketstub.client.async_groups import (
     AsyncServerClaimCalls,
 )
 from ticketstub.client.config import (
+    DEFAULT_APP,
     PLEX_TV,
+    AsyncClientOptions,
     CallSettings,
-    ClientOptions,
     OnRequest,
     OnResponse,
     OnRetry,
     Options,
     Retry,
+    SharedTransport,
     TokenSource,
     normalize_base_url,
     validate_headers,
@@ -37,95 +39,72 @@ from ticketstub.client.config import (
     with_token,
 )
 from ticketstub.client.driver import arun
-from ticketstub.client.flows.request import run_blocking
-from ticketstub.client.link import DEFAULT_APP, SharedTransport
+from ticketstub.client.flows.request import Flow, FlowContext, run_blocking
+from ticketstub.client.sign_ins import (
+    Browser,
+    LinkCode,
+    Password,
+    PendingPin,
+    PendingState,
+    load_pending_pin,
+    refuse_replaced_keywords,
+)
 from ticketstub.client.transports import create_async_transport
+from ticketstub.client.transports.base import AsyncTransportLike
 from ticketstub.errors import PlexError
-from ticketstub.messages import Response
-from ticketstub.tokens import Secret, Token, to_secret
+from ticketstub.tokens import Token
 from ticketstub.tracebacks import drop_internal_frames, hide_locals
 
-if TYPE_CHECKING:
-    from ticketstub.client.async_pending import AsyncPendingSignIn
+if TYPE_CHECKING:  # these load stores, keys and their libraries, which a client with a token does not need
     from ticketstub.client.flows.check import TokenCheck
-    from ticketstub.client.flows.sign_in import AskCode, OnCode, OpenBrowser
+    from ticketstub.client.flows.session import StoredSession
     from ticketstub.credentials import CredentialStore, StoreKind
     from ticketstub.crypto import DeviceKey
     from ticketstub.device import Device
-    from ticketstub.protocol.media_server import Method
 
 
 @hide_locals
 class AsyncMediaServer(AsyncBaseClient):
-    """One media server and the token for it; `AsyncPlex.at` makes one."""
+    """The client of one media server, with the token for it; `AsyncPlex.at` creates it."""
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The server's base URL."""
         return self._settings.get_base_url("server")
 
     @property
     def token(self) -> Token | None:
-        """The token for it, if it is not a callable's affair."""
+        """The token for the server; `None` if there is none or a callable provides it."""
         return self._settings.token if isinstance(self._settings.token, Token) else None
 
     @property
     def authentication(self) -> AsyncSecurityCalls:
-        """The media server's security calls."""
+        """The server's security calls."""
         return AsyncSecurityCalls(self)
 
     @property
     def claims(self) -> AsyncServerClaimCalls:
-        """Whose the media server is."""
+        """Which account owns the server: reading and changing it."""
         return AsyncServerClaimCalls(self)
-
-    async def get(self, path: str, query: Mapping[str, str] | None = None, **options: Unpack[Options]) -> Response:
-        """Ask for anything else by GET; `json()` of what comes back reads it.
-
-        Args:
-            path: from its leading slash, percent-encoded where need be.
-            query: names and values.
-            options: how to make the call (see `Options`); `headers={"Accept": "text/xml"}` asks for XML.
-
-        Raises:
-            Refusal: a status from 400 on, by meaning.
-        """
-        return await self.request("GET", path, query, **options)
-
-    async def request(
-        self,
-        method: Method,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        *,
-        body: bytes = b"",
-        content_type: str | None = None,
-        **options: Unpack[Options],
-    ) -> Response:
-        """Ask for anything else by any method; as `get`, with a body and its media type."""
-        from ticketstub.protocol.media_server import RawRequest
-
-        call = RawRequest(method=method, path=path, query=dict(query or {}), content=body, content_type=content_type)
-        return await self.send(call, **options)
 
 
 @hide_locals
 class AsyncPlex(AsyncAccountClient):
-    """Plex, from a program's point of view: plex.tv and, where one is named, a media server.
+    """A client of plex.tv and, if you name one, of a media server.
 
     Args:
-        device: who asks; by default this installation's own, remembered from its first request on.
-        token: the account's token: a text, a `Token`, or a callable that is asked before each request.
-        server: the media server's address. Naming it with a token vouches that the token belongs there.
-        plex_tv: plex.tv's address, or a local Plex's.
-        timeout: seconds for a call in all. connect_timeout: seconds of them for reaching the other side.
-        retry: when to try again. headers: sent with every request.
-        transport: your own httpx client or transport instead of ours.
-        on_request, on_response, on_retry: plain functions, told of each request; of each response, with its seconds;
-            and of each failure that is tried again, with the seconds until then.
+        device: the device that sends the requests; by default this installation's own, created at the first request.
+        token: the account's token: text, a `Token`, or a callable that is called before each request.
+        server: the media server's URL. Naming it together with a token vouches that the token belongs there.
+        plex_tv: the URL of plex.tv or of a local Plex.
+        timeout: seconds for a whole call. connect_timeout: seconds of them for connecting.
+        retry: when to try again. headers: headers sent with every request.
+        transport: your own HTTP client or transport, used instead of the built-in one.
+        on_request, on_response, on_retry: plain functions, called with each request; with each response and its
+            seconds; and with each failure that will be tried again and the seconds until then.
 
     Raises:
-        ValueError: an address or a token is none; nothing is ever sent by a constructor.
+        ValueError: a URL, token or header is invalid. The constructor sends nothing.
     """
 
     def __init__(
@@ -139,7 +118,7 @@ class AsyncPlex(AsyncAccountClient):
         connect_timeout: float = 5.0,
         retry: Retry = Retry(),  # noqa: B008  # frozen
         headers: Mapping[str, str] | None = None,
-        transport: object | None = None,
+        transport: AsyncTransportLike | None = None,
         on_request: OnRequest | None = None,
         on_response: OnResponse | None = None,
         on_retry: OnRetry | None = None,
@@ -161,7 +140,7 @@ class AsyncPlex(AsyncAccountClient):
 
     @property
     def plex_tv(self) -> str:
-        """The address of plex.tv, or of the local Plex that stands for it."""
+        """The URL of plex.tv, or of the local Plex used in its place."""
         return self._settings.get_base_url("plex.tv")
 
     @property
@@ -181,7 +160,7 @@ class AsyncPlex(AsyncAccountClient):
 
     @property
     def home(self) -> AsyncHomeCalls:
-        """The users of the account's Plex Home, and their passcodes."""
+        """The users of the account's Plex Home and their passcodes."""
         return AsyncHomeCalls(self)
 
     @property
@@ -195,11 +174,11 @@ class AsyncPlex(AsyncAccountClient):
         return AsyncClaimCalls(self)
 
     def at(self, url: str, *, token: str | Token | TokenSource | None = None) -> AsyncMediaServer:
-        """Return the client of one media server, sharing this one's connections.
+        """Return the client of one media server; it shares this client's connections.
 
         Args:
-            url: its address.
-            token: the token for it, which you thereby say belongs there. Without one, none is sent.
+            url: the server's URL.
+            token: the token for the server. Passing it here vouches that it belongs there; without it, none is sent.
         """
         return AsyncMediaServer(with_server(self._settings, url, token), self._shared)
 
@@ -208,87 +187,100 @@ class AsyncPlex(AsyncAccountClient):
         cls,
         app: str = DEFAULT_APP,
         *,
-        login: str | None = None,
-        password: str | Secret | None = None,
-        ask_code: AskCode | None = None,
-        remember_me: bool = False,
+        method: Browser | LinkCode | Password = Browser(),  # noqa: B008  # frozen
         device_key: bool = False,
         profile: str = "default",
-        code: bool = False,
-        forward_url: str | None = None,
-        on_code: OnCode | None = None,
-        open_browser: bool | OpenBrowser = True,
+        force: bool = False,
         max_wait: float | None = None,
-        store: CredentialStore | None = None,
-        storage: StoreKind = "auto",
-        **client: Unpack[ClientOptions],
+        store: CredentialStore | StoreKind | None = None,
+        **client: Unpack[AsyncClientOptions],
     ) -> Self:
-        """Sign in, or take up the sign-in that is kept: the usual way to a client.
+        """Sign in with the stored sign-in if it works, else anew, and store the result: the usual way to a client.
 
-        The kept profile is used if plex.tv still takes it, and renewed if that can be; if plex.tv cannot be asked, it
-        is used as it is. Else the account is signed in anew: with `login` and `password` if they are given, else in the
-        browser, where the user approves this program. Whatever comes of it is kept. `signed_in` says how it went.
+        The stored sign-in is used if plex.tv accepts it, renewed if possible, and used as it is if plex.tv cannot be
+        reached. `sign_in_state` tells how the client was signed in.
 
         Args:
-            app: the program's name, as the user sees it in the browser and in the list of authorized devices. Each name
-                and profile is a device of its own, with a sign-in that no other program gets; `ticketstub` is the
-                command's.
-            login: user name or e-mail address. A kept sign-in of another account is replaced then.
-            password: the password; it is not kept.
-            ask_code: asked for a verification code if Plex wants one, and once more if that is wrong.
-            remember_me: whether a token that a password gave ends after 14 days (observed).
-            device_key: whether to make a key for this device and live on JWTs of seven days, which it renews.
-            profile: the name under which the sign-in is kept, beside others of this program.
-            code: whether the user types a code of 4 characters on `plex.tv/link`, on whatever device, instead of
-                opening an address here.
-            forward_url: where the browser is sent after the approval.
-            on_code: told of the begun sign-in (`PendingState`: `url`, `code`, `qr()`), to show it. Without it, the
-                browser is opened; where that is not possible, or nothing comes back for five seconds, address, code
-                and QR code are written to standard error if that is a terminal, and the wait goes on.
-            open_browser: whether the browser is opened, or the function that opens an address. With `code`, only if
-                there is no `on_code`.
-            max_wait: after how many seconds to stop waiting; by default the PIN's own time, 15 or 30 minutes.
-            store: where sign-ins are kept; by default where `storage` says.
-            storage: `auto` (the keyring; else a file that only this user can read), `keyring`, `file`, `memory`.
-                `signed_in.where` says which it is.
-            client: as the constructor's arguments of these names.
+            app: the program's name, as the user sees it in the browser and in the list of authorized devices. Each
+                combination of app and profile is its own device with its own sign-in, which no other program gets;
+                `ticketstub` is the command's.
+            method: how to sign in anew: `Browser`, `LinkCode` or `Password`.
+            device_key: whether to create a key for this device and use JWTs, which expire after seven days and are
+                renewed with it.
+            profile: the name under which the sign-in is stored, if the program has several.
+            force: whether to sign in anew even if the stored sign-in works.
+            max_wait: seconds to wait for the approval; by default the PIN's lifetime, 15 or 30 minutes.
+            store: a store, or `auto` (the keyring, else a file that only this user can read; the default), `keyring`,
+                `file` or `memory`.
+            client: arguments of the constructor.
 
         Raises:
-            SignInFailed: `PinExpired`, `Denied`, `GaveUp`; or no browser could be opened, and there is neither a
-                terminal nor `on_code`; or what is kept does not work and, with neither `on_code` nor `open_browser`, a
-                new sign-in is not wanted.
+            SignInFailed: `PinExpired`, `Denied`, `GaveUp`; or the user could not be shown what to do.
             VerificationCodeRequired, WrongVerificationCode, TooManyFailures, Unauthorized: plex.tv refused the login.
-            CredentialsError: the store of credentials cannot be read or written.
-            ValueError: only one of `login` and `password` is given, or an address or a name is none; nothing was sent.
+            CredentialsError: the store cannot be read or written.
+            ValueError: a URL or a name is invalid; nothing was sent.
         """
-        from ticketstub.client.flows.sign_in import SignInOptions, load_app_device, sign_in, write_to_terminal
+        from ticketstub.client.flows.sign_in import SignInOptions, sign_in, write_to_terminal
 
+        refuse_replaced_keywords(client)
         options = SignInOptions(
-            login=login,
-            password=to_secret(password),
-            ask_code=ask_code,
-            remember_me=remember_me,
+            method=method,
             device_key=device_key,
-            code=code,
-            forward_url=forward_url,
-            on_code=on_code,
-            open_browser=open_browser,
+            force=force,
             max_wait=max_wait,
             app=app,
             profile=profile,
             store=store,
-            storage=storage,
             has_custom_device=client.get("device") is not None,
             show_text=write_to_terminal,
         )
+        return await cls._open(partial(sign_in, options), app, profile, client)
+
+    @classmethod
+    async def load(
+        cls,
+        app: str = DEFAULT_APP,
+        *,
+        profile: str = "default",
+        store: CredentialStore | StoreKind | None = None,
+        **client: Unpack[AsyncClientOptions],
+    ) -> Self:
+        """Return a client with the stored sign-in, without asking plex.tv whether it still works.
+
+        Args:
+            app: the program's name, as for `sign_in`.
+            profile: the name under which the sign-in is stored.
+            store: where it is stored, as for `sign_in`.
+            client: arguments of the constructor.
+
+        Raises:
+            NotSignedIn: no sign-in is stored for this app and profile.
+            CredentialsError: the store cannot be read.
+            ValueError: a URL or a name is invalid.
+        """
+        from ticketstub.client.flows.sign_in import load_session
+
+        return await cls._open(partial(load_session, app, profile, store), app, profile, client)
+
+    @classmethod
+    async def _open(
+        cls,
+        flow: Callable[[FlowContext], Flow[StoredSession]],
+        app: str,
+        profile: str,
+        client: AsyncClientOptions,
+    ) -> Self:
+        """Create a client with the sign-in that a flow returns."""
+        from ticketstub.client.flows.sign_in import load_app_device
+
         plex = cls(**client)
         try:
             device = client.get("device")
             if device is None:
                 device = await arun(run_blocking(partial(load_app_device, app, profile)), plex._shared.get_transport())
-            session = await plex.run_flow(partial(sign_in, options), device=device)
+            session = await plex.run_flow(flow, device=device)
             return plex.with_options(token=session, device=session.device)
-        except PlexError as failure:  # for a person to read: our own frames say nothing more
+        except PlexError as failure:  # internal frames would tell the reader nothing
             await plex.close()
             raise drop_internal_frames(failure) from failure.__cause__
         except BaseException:
@@ -303,23 +295,23 @@ class AsyncPlex(AsyncAccountClient):
         device_key: DeviceKey | None = None,
         **options: Unpack[Options],
     ) -> AsyncPendingSignIn:
-        """Begin a sign-in in the browser that this program, or another process of it, finishes later.
+        """Begin a sign-in that this program, or another process of it, finishes later.
 
-        For web applications: keep what `dump()` returns with the user's session, send the user's browser to `url`, and
-        finish after it comes back to `forward_url`: `await AsyncPendingSignIn.load(kept, plex=plex).finish()`.
+        For web applications: store what `dump()` returns in the user's session, send the browser to `url`, and finish
+        when it comes back to `forward_url`: `await AsyncPendingSignIn.load(text, plex=plex).finish()`.
 
         Args:
-            forward_url: where the browser is sent afterwards, to http or https (observed); Plex adds nothing to it.
+            forward_url: where Plex sends the browser afterwards: an http or https URL (observed). Plex adds nothing to
+                it.
             code: whether the user types a code of 4 characters instead.
-            device_key: the key that the token is to be bound to; the token is a JWT then. It is not in the dump: keep
-                it where secrets are kept, and pass it to `AsyncPendingSignIn.load`.
+            device_key: the key that the token is bound to; the token is then a JWT. The dump does not contain it: keep
+                it where you keep secrets, and pass it to `AsyncPendingSignIn.load`.
             options: how to make the call (see `Options`).
 
         Raises:
-            RateLimited: too many PINs were made.
-            ValueError: `forward_url` is no http or https address; nothing was sent.
+            RateLimited: too many PINs were created.
+            ValueError: `forward_url` is not an http or https URL; nothing was sent.
         """
-        from ticketstub.client.async_pending import AsyncPendingSignIn
         from ticketstub.client.flows.pin import create_pin
 
         pin = await self.run_flow(
@@ -329,24 +321,103 @@ class AsyncPlex(AsyncAccountClient):
 
 
 @hide_locals
-async def acheck(token: str | Token, *, server: str | None = None, **client: Unpack[ClientOptions]) -> TokenCheck:
-    """Find out about a token by asking plex.tv, over the network, and a media server if one is named.
+class AsyncPendingSignIn(PendingState):
+    """A sign-in that waits for the user's approval; `AsyncPlex.begin_sign_in` creates it."""
 
-    A token that plex.tv does not know, or of a kind that it never knows, is sent to the named server: name one only if
-    the token may go there. A token that plex.tv takes goes there only if plex.tv lists it for that server.
+    def __init__(self, plex: AsyncPlex, pin: PendingPin, *, device_key: DeviceKey | None = None) -> None:
+        super().__init__(pin)
+        self._plex = plex
+        self._key = device_key
+        self._session: StoredSession | None = None
+
+    @classmethod
+    def load(cls, data: str | bytes, *, plex: AsyncPlex | None = None, device_key: DeviceKey | None = None) -> Self:
+        """Load a sign-in that `dump` wrote, here or in another process.
+
+        Args:
+            data: what `dump` returned.
+            plex: the client whose connections and options are used; by default `AsyncPlex()`. The client identifier is
+                taken from the dump.
+            device_key: the key that the sign-in was begun with, if any.
+
+        Raises:
+            ValueError: the data is damaged, or has another version, plex.tv or device key; nothing was sent.
+        """
+        client = plex or AsyncPlex()
+        return cls(client, load_pending_pin(data, client.plex_tv, device_key), device_key=device_key)
+
+    async def is_done(self) -> bool:
+        """Ask Plex once whether the user has approved, without waiting; if so, `finish` needs no further request.
+
+        Plex may return the token only once: if this returns true, call `finish` on this same object.
+
+        Raises:
+            PinExpired, Denied: the sign-in is over. After any other error of the call, ask again later.
+        """
+        from ticketstub.client.flows.pin import poll_once
+
+        if self._session is None:
+            self._session = await self._plex.run_flow(partial(poll_once, self._pin, self._key))
+        return self._session is not None
+
+    async def finish(
+        self,
+        *,
+        max_wait: float | None = None,
+        store: CredentialStore | StoreKind | None = None,
+        app: str | None = None,
+        profile: str = "default",
+    ) -> AsyncPlex:
+        """Wait for the approval and return a client that is signed in; Plex is asked once a second.
+
+        An outage does not end the wait: neither a 429 or 5xx, nor a lost connection, nor an unreadable reply.
+
+        Args:
+            max_wait: seconds to wait; by default the PIN's lifetime.
+            store: where to store the sign-in, as for `AsyncPlex.sign_in`; by default it is not stored.
+            app: the program to store it for; by default the product of the sign-in's device.
+            profile: the name to store it under.
+
+        Raises:
+            PinExpired, Denied, GaveUp: there was no approval.
+            Unauthorized, BadRequest, Refusal: Plex refused the request itself.
+        """
+        from ticketstub.client.flows.pin import wait_for_approval
+        from ticketstub.client.flows.session import save_session
+        from ticketstub.credentials.store import COMMAND_APP
+
+        if self._session is None:
+            self._session = await self._plex.run_flow(
+                partial(wait_for_approval, self._pin, self._key, max_wait=max_wait)
+            )
+        session = self._session
+        if store is not None:
+            app = app or session.device.product or COMMAND_APP
+            session = await self._plex.run_flow(
+                partial(save_session, session, store, app, profile, previous_status="none")
+            )
+        return self._plex.with_options(token=session, device=session.device)
+
+
+@hide_locals
+async def acheck(token: str | Token, *, server: str | None = None, **client: Unpack[AsyncClientOptions]) -> TokenCheck:
+    """Find out what a token is by asking plex.tv and, if you name one, a media server.
+
+    A token that plex.tv does not know is sent to the named server: name one only if the token may go there. A token
+    that plex.tv accepts is sent there only if plex.tv lists it for that server.
 
     Args:
-        token: a text as it was found somewhere, claim tokens included, or a `Token`.
-        server: a media server's address.
-        client: as `AsyncPlex`'s arguments of these names.
+        token: a token of any kind as text, claim tokens included, or a `Token`.
+        server: a media server's URL.
+        client: arguments of `AsyncPlex`.
 
     Returns:
-        What was found; an outage is no error here, but `alive` is `None` then and `unreachable` says why.
+        What was found. An outage is not an error: `alive` is then `None`, and `unreachable` says why.
 
     Raises:
-        ValueError: the text is no token at all (an e-mail address, a whole header); nothing was sent.
+        ValueError: the text cannot be a token (an e-mail address, a whole header); nothing was sent.
     """
-    from ticketstub.client.flows.check import check_token as flow
+    from ticketstub.client.flows.check import check_token
 
     async with AsyncPlex(server=server, **client) as plex:
-        return await plex.run_flow(partial(flow, token))
+        return await plex.run_flow(partial(check_token, token))

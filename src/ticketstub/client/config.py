@@ -1,26 +1,34 @@
-"""How a call is made: where to, as whom, with which token, for how long, how often.
+"""How calls are made and what they return: options, hooks, settings, `Ok` and `Err`, and the shared connection.
 
-Rule: settings never change; a derived client has new ones. A token goes to the origins that were named together with
-it and to no other: that is decided here, once, for every call (`Settings.trusted`).
+Rule: settings are immutable; a derived client has new ones. A token is sent only to the origins that were named
+together with it. That is decided here, once, for every call (`CallSettings.trusted_origins`). Nothing is opened before
+the first call, and nothing is used after `close`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, TypeAlias, TypedDict
+from threading import Lock
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypedDict, TypeVar
 
 import msgspec
 
+from ticketstub.client.transports.base import AsyncTransportLike, TransportLike
 from ticketstub.device import DEVICE_HEADERS, Device
 from ticketstub.errors import PlexError
 from ticketstub.messages import HEADER_NAME, Request, Response, get_origin, split_url
 from ticketstub.tokens import Token
 
 if TYPE_CHECKING:
-    from ticketstub.crypto import PublishedKeys
+    from ticketstub.crypto import PublishedKeys  # loads a JOSE library
+
+T = TypeVar("T")
+V = TypeVar("V")
 
 PLEX_TV = "https://plex.tv"
+DEFAULT_APP = "Ticketstub"
+
 TokenSource: TypeAlias = Callable[[], str | Token | Awaitable[str | Token | None] | None]
 """Asked for a token before each request. If it has a method `refused(token)`, that is told when Plex refused one."""
 
@@ -79,19 +87,28 @@ OnResponse: TypeAlias = Callable[[Request, Response, float], None]
 OnRetry: TypeAlias = Callable[[PlexError, float], None]
 
 
-class ClientOptions(TypedDict, total=False):
-    """What `Plex.sign_in` and `check` take of the constructor's arguments, with the constructor's meanings."""
-
+class _CommonClientOptions(TypedDict, total=False):
     device: Device | None
     plex_tv: str
     timeout: float
     connect_timeout: float
     retry: Retry
     headers: Mapping[str, str] | None
-    transport: object | None
     on_request: OnRequest | None
     on_response: OnResponse | None
     on_retry: OnRetry | None
+
+
+class ClientOptions(_CommonClientOptions, total=False):
+    """The constructor's arguments that `Plex.sign_in`, `Plex.load` and `check` also take, with the same meaning."""
+
+    transport: TransportLike | None
+
+
+class AsyncClientOptions(_CommonClientOptions, total=False):
+    """The same for `AsyncPlex` and `acheck`."""
+
+    transport: AsyncTransportLike | None
 
 
 class CallSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -154,10 +171,6 @@ class CallSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             cached = merge_headers(defaults, self.headers)
             vars(self)["made_headers"] = cached
         return cached
-
-
-class PublishedKeyCache(dict[str, "tuple[PublishedKeys, float]"]):
-    """The published keys of each issuer, and when they were fetched; shared by clients that share connections."""
 
 
 def merge_options(settings: CallSettings, options: Options) -> CallSettings:
@@ -231,3 +244,68 @@ def merge_headers(headers: Mapping[str, str], additional: Mapping[str, str]) -> 
     """Add headers to others; a name that is there already, however it is capitalised, is replaced."""
     by_name = {name.lower(): (name, value) for headers in (headers, additional) for name, value in headers.items()}
     return dict(by_name.values())
+
+
+class Ok(msgspec.Struct, Generic[V], eq=False):
+    """The call succeeded: `value`, and the `response` it was read from."""
+
+    value: V
+    response: Response
+
+    def __repr__(self) -> str:
+        return f"Ok({self.value!r}, {self.response!r})"
+
+
+class Err(msgspec.Struct, eq=False):
+    """The call failed: `error`, and the `response` that said so, or `None` where none came."""
+
+    error: PlexError
+    response: Response | None
+
+    def __repr__(self) -> str:
+        return f"Err({self.error!r}, {self.response!r})"
+
+
+Outcome: TypeAlias = Ok[V] | Err
+
+
+class PublishedKeyCache(dict[str, "tuple[PublishedKeys, float]"]):
+    """The published keys of each issuer, and when they were fetched; shared by clients that share connections."""
+
+
+class SharedTransport(Generic[T]):
+    """A transport that is made when it is first needed."""
+
+    def __init__(self, factory: Callable[[], T]) -> None:
+        self._factory = factory
+        self._transport: T | None = None
+        self._closed = False
+        self._lock = Lock()
+        self.device: Device | None = None
+        self.published_keys = PublishedKeyCache()
+
+    def get_transport(self) -> T:
+        """Return the transport.
+
+        Raises:
+            RuntimeError: the client was closed.
+        """
+        if self._closed:
+            raise RuntimeError("this client was closed; make a new one")
+        return self._transport or self._create_transport()
+
+    def _create_transport(self) -> T:
+        with self._lock:  # two first calls at once must not make two
+            if self._transport is None:
+                self._transport = self._factory()
+            return self._transport
+
+    def mark_closed(self) -> T | None:
+        """Mark it closed and return the transport, if there is one to close."""
+        transport, self._transport, self._closed = self._transport, None, True
+        return transport
+
+    def load_device(self) -> Device:
+        """Read this installation's own device, once for all that share the link. It reads a file."""
+        self.device = Device.load_or_use_temporary(DEFAULT_APP)
+        return self.device

@@ -54,7 +54,7 @@ DETECTION_TIMEOUT = 3.0
 WINDOWS_MAX_LENGTH = 1280
 """How many characters Windows stores in one entry: 2560 bytes of UTF-16 (documented)."""
 
-_FILE_HINT = 'or store the sign-in in a file: storage="file"'
+_FILE_HINT = 'or store the sign-in in a file: store="file"'
 
 
 class _Note(msgspec.Struct):
@@ -141,7 +141,7 @@ class KeyringStore(FolderStore):
             return backend.get_password(service, user) == text
 
         if not call_with_timeout(self._answer_timeout, write_and_verify, size=len(text)):
-            raise CredentialsError("the keyring did not keep what it accepted", hint='use storage="file" instead')
+            raise CredentialsError("the keyring did not keep what it accepted", hint='use store="file" instead')
 
     def _delete(self, entry: Entry, *, is_legacy: bool = False) -> bool:
         backend, key = self._keyring, _get_service_and_user(entry, is_legacy=is_legacy)
@@ -243,6 +243,6 @@ def _make_keyring_error(class_names: list[str], timeout: float, size: int) -> Cr
     if size > WINDOWS_MAX_LENGTH:
         return CredentialsError(
             f"the keyring did not accept {size} characters: Windows accepts {WINDOWS_MAX_LENGTH}",
-            hint='use storage="file"',
+            hint='use store="file"',
         )
     return CredentialsError(f"the keyring failed ({class_names[0]})", hint=f"try again, {_FILE_HINT}")

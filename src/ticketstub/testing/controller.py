@@ -27,7 +27,7 @@ from ticketstub.tokens import Secret, Token
 
 if TYPE_CHECKING:
     from ticketstub.client.async_plex import AsyncPlex
-    from ticketstub.client.config import ClientOptions
+    from ticketstub.client.config import AsyncClientOptions, ClientOptions
     from ticketstub.client.plex import Plex
     from ticketstub.client.transports.in_process import InProcessApp, Reachability
     from ticketstub.local_plex.http.listeners import RunningMediaServer
@@ -238,7 +238,8 @@ class LocalPlexController(ControlCommands):
         from ticketstub.client.plex import Plex  # the server alone needs no client
         from ticketstub.client.transports.in_process import InProcessTransport  # likewise
 
-        merged = self._merge_defaults(options, InProcessTransport(self.create_in_process_app()))
+        transport = InProcessTransport(self.create_in_process_app())
+        merged: ClientOptions = {"device": DEVICE, "plex_tv": self.url, "transport": transport, **options}
         return Plex(token=self.token_for(account) if signed_in else None, **merged)
 
     def async_client(
@@ -246,21 +247,18 @@ class LocalPlexController(ControlCommands):
         account: AccountReference | None = None,
         *,
         signed_in: bool = True,
-        **options: Unpack[ClientOptions],
+        **options: Unpack[AsyncClientOptions],
     ) -> AsyncPlex:
         """Return an `AsyncPlex`; see `client`."""
         from ticketstub.client.async_plex import AsyncPlex  # as above
         from ticketstub.client.transports.in_process import AsyncInProcessTransport  # likewise
 
-        merged = self._merge_defaults(options, AsyncInProcessTransport(self.create_in_process_app()))
+        transport = AsyncInProcessTransport(self.create_in_process_app())
+        merged: AsyncClientOptions = {"device": DEVICE, "plex_tv": self.url, "transport": transport, **options}
         return AsyncPlex(token=self.token_for(account) if signed_in else None, **merged)
 
-    def _merge_defaults(self, options: ClientOptions, transport: object) -> ClientOptions:
-        defaults: ClientOptions = {"device": DEVICE, "plex_tv": self.url, "transport": transport}
-        return {**defaults, **options}
-
     def create_in_process_app(self) -> InProcessApp:
-        """Return the application that the in-process transports send requests to."""
+        """Return what the transports without sockets send into."""
         from ticketstub.client.transports.in_process import InProcessApp  # likewise
         from ticketstub.local_plex.http.response import LOCAL_PLEX_HEADER  # likewise
 

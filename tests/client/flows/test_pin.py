@@ -12,7 +12,8 @@ from tests.client.flows.stepping import DEVICE, HERE
 from tests.client.flows.walking import NOW, OPAQUE, RESET, SLOW, Walker, error, ok
 from tests.tables import every
 from ticketstub.client.config import CallSettings
-from ticketstub.client.flows.pin import PendingPin, PendingState, create_pin, poll_once, wait_for_approval
+from ticketstub.client.flows.pin import create_pin, poll_once, wait_for_approval
+from ticketstub.client.sign_ins import PendingPin, PendingState
 from ticketstub.device import Device
 from ticketstub.errors import Denied, GaveUp, MalformedReply, PinExpired, RedirectRefused
 from ticketstub.refusals import BadRequest, Forbidden, RateLimited

@@ -15,11 +15,20 @@ from tests.client.flows.jwts import KEY, WEEK, claims_of, exchanged, nonce, plex
 from tests.client.flows.stepping import HERE
 from tests.client.flows.walking import NOW, OPAQUE, RESET, UNAUTHORIZED, USER, Walker, error, ok
 from ticketstub.client.config import CallSettings, Retry
-from ticketstub.client.flows.pin import PendingState
 from ticketstub.client.flows.sign_in import SignInOptions, load_app_device, sign_in
+from ticketstub.client.sign_ins import Browser, LinkCode, Password, PendingState
 from ticketstub.credentials import Credential, MemoryStore
 from ticketstub.device import Device
-from ticketstub.errors import CredentialsError, Denied, GaveUp, MalformedReply, PinExpired, SignInFailed, Unreachable
+from ticketstub.errors import (
+    CredentialsError,
+    Denied,
+    GaveUp,
+    MalformedReply,
+    NotSignedIn,
+    PinExpired,
+    SignInFailed,
+    Unreachable,
+)
 from ticketstub.refusals import TooManyFailures, Unauthorized, VerificationCodeRequired, WrongVerificationCode
 from ticketstub.tokens import Secret, Token
 
@@ -48,7 +57,7 @@ class Screen:
         self.opened: list[str] = []
         self.codes = list(codes)
 
-    def on_code(self, begun: PendingState) -> None:
+    def show(self, begun: PendingState) -> None:
         self.shown.append(begun)
 
     def open(self, url: str) -> bool:
@@ -62,13 +71,12 @@ class Screen:
 class Signing:
     """A sign-in with a store of its own, walked by hand."""
 
-    def __init__(self, *answers: object, screen: Screen | None = None, **wish: Any) -> None:
+    def __init__(self, *answers: object, screen: Screen | None = None, **options: Any) -> None:
         self.store = MemoryStore()
         self.screen = screen or Screen()
         self.walker = Walker(answers, settings=ONCE)
-        if not wish.keys() & {"code", "on_code", "open_browser", "max_wait"}:
-            wish |= {"on_code": self.screen.on_code, "open_browser": False}
-        self.wish = SignInOptions(store=self.store, make_identifier=lambda: "fresh-identifier", **wish)
+        options = {"method": Browser(self.screen.show, open=False)} | options
+        self.options = SignInOptions(store=self.store, make_identifier=lambda: "fresh-identifier", **options)
 
     def keep(self, token: str = OLDER, **changes: Any) -> Signing:
         given = Credential(issuer=HERE, token=Token.from_wire(token, HERE), client_identifier="demo-client-7c1f")
@@ -76,20 +84,21 @@ class Signing:
         return self
 
     def run(self) -> Any:
-        return self.walker.run(partial(sign_in, self.wish))
+        return self.walker.run(partial(sign_in, self.options))
 
     def fails(self, kind: Any) -> Any:
-        return self.walker.fails(partial(sign_in, self.wish), kind)
+        return self.walker.fails(partial(sign_in, self.options), kind)
 
     @property
     def kept(self) -> Any:
         return self.store.load(HERE)
 
 
-def by_password(*answers: object, screen: Screen | None = None, **wish: Any) -> Signing:
+def by_password(*answers: object, screen: Screen | None = None, remember_me: bool = False, **options: Any) -> Signing:
     screen = screen or Screen()
     ask = screen.ask_code if screen.codes else None
-    return Signing(*answers, screen=screen, login="mira_quill", password=Secret("hunter2"), ask_code=ask, **wish)
+    method = Password("mira_quill", "hunter2", ask, remember_me)
+    return Signing(*answers, screen=screen, method=method, **options)
 
 
 # What is kept.
@@ -174,7 +183,7 @@ def test_another_accounts_sign_in_is_replaced() -> None:
 def test_an_outage_gives_nobody_anothers_sign_in(login: str, used: bool) -> None:
     """In an outage, a kept sign-in that is known to be another account's is not used in place of a login."""
     signing = by_password(RESET, *([] if used else [RESET])).keep(username="mira_quill")
-    signing.wish = msgspec.structs.replace(signing.wish, login=login)
+    signing.options = msgspec.structs.replace(signing.options, method=Password(login, "hunter2"))
     if used:
         assert ("unchecked", OLDER) == ((now := signing.run()).state.previous_status, now().reveal())
     else:
@@ -185,7 +194,7 @@ def test_an_outage_gives_nobody_anothers_sign_in(login: str, used: bool) -> None
 def test_the_same_account_needs_no_password(login: str) -> None:
     """A login that is the kept account's, by whichever of its names, sends no password."""
     signing = by_password(ok(USER)).keep()
-    signing.wish = msgspec.structs.replace(signing.wish, login=login)
+    signing.options = msgspec.structs.replace(signing.options, method=Password(login, "hunter2"))
     signing.run()
     assert ["get_token_details"] == signing.walker.calls
 
@@ -246,7 +255,7 @@ class Full(MemoryStore):
 def test_a_token_that_cannot_be_stored_is_ended(ended: Any) -> None:
     """Nobody would have it, and it would live at Plex: it is signed out; what is raised is why it was not stored."""
     signing = Signing(MADE, linked(), ended)
-    signing.wish = msgspec.structs.replace(signing.wish, store=Full())
+    signing.options = msgspec.structs.replace(signing.options, store=Full())
     assert "no space is left" in str(signing.fails(CredentialsError))
     last = signing.walker.sent[-1]
     assert ("DELETE", OPAQUE) == (last.method, last.headers["X-Plex-Token"])
@@ -256,7 +265,7 @@ def test_a_token_that_cannot_be_stored_is_ended(ended: Any) -> None:
 def test_the_browser_is_opened() -> None:
     """Without a screen of its own, a program has the address opened, once."""
     screen = Screen()
-    signing = Signing(MADE, linked(), ok(USER), screen=screen, open_browser=screen.open)
+    signing = Signing(MADE, linked(), ok(USER), screen=screen, method=Browser(open=screen.open))
     signing.run()
     assert 1 == len(screen.opened)
     assert screen.opened[0].startswith(f"{HERE}/auth#?")
@@ -266,16 +275,16 @@ def test_shown_and_opened() -> None:
     """A program with a screen of its own may have the address opened too; that it cannot be does not matter."""
     screen = Screen()
     for opener in (screen.open, lambda _url: False):
-        shown = {"on_code": screen.on_code, "open_browser": opener}
+        shown = {"method": Browser(screen.show, open=opener)}
         Signing(MADE, linked(), ok(USER), screen=screen, **shown).run()
     assert (2, 1) == (len(screen.shown), len(screen.opened))
 
 
 def test_no_browser_and_nobody_to_show_it_to() -> None:
     """Where no browser can be opened and the program has no screen, the error says what to pass."""
-    signing = Signing(MADE, open_browser=lambda _url: False)
+    signing = Signing(MADE, method=Browser(open=lambda _url: False))
     told = str(signing.fails(SignInFailed))
-    for words in (f"{HERE}/auth#?clientID=", "on_code=", "code=True", "password=", "token="):
+    for words in (f"{HERE}/auth#?clientID=", "Browser(show)", "LinkCode(show)", "Password(", "token="):
         assert words in told
 
 
@@ -285,7 +294,7 @@ class Terminal:
     def __init__(self, signing: Signing) -> None:
         self.told: list[tuple[float, str]] = []
         self.walker = signing.walker
-        signing.wish = msgspec.structs.replace(signing.wish, show_text=self)
+        signing.options = msgspec.structs.replace(signing.options, show_text=self)
 
     def __call__(self, text: str) -> bool:
         self.told.append((self.walker.clock, text))
@@ -294,7 +303,7 @@ class Terminal:
 
 def test_no_browser_on_a_terminal() -> None:
     """Where no browser can be opened, address, code and QR code go to the terminal, and the wait goes on."""
-    signing = Signing(MADE, PENDING, linked(), ok(USER), open_browser=lambda _url: False)
+    signing = Signing(MADE, PENDING, linked(), ok(USER), method=Browser(open=lambda _url: False))
     terminal = Terminal(signing)
     assert "browser" == signing.run().state.method
     ((moment, text),) = terminal.told
@@ -305,13 +314,13 @@ def test_no_browser_on_a_terminal() -> None:
 
 def test_a_browser_that_shows_nothing() -> None:
     """Where a browser was opened and nothing comes back for five seconds, the terminal is told, once."""
-    signing = Signing(MADE, *[PENDING] * 20, linked(), ok(USER), open_browser=lambda _url: True)
+    signing = Signing(MADE, *[PENDING] * 20, linked(), ok(USER), method=Browser(open=lambda _url: True))
     terminal = Terminal(signing)
     signing.run()
     ((moment, text),) = terminal.told
     assert 1005.0 == moment
     assert f"  {HERE}/auth#?clientID=" in text
-    quick = Signing(MADE, *[PENDING] * 4, linked(), ok(USER), open_browser=lambda _url: True)
+    quick = Signing(MADE, *[PENDING] * 4, linked(), ok(USER), method=Browser(open=lambda _url: True))
     assert [] == Terminal(quick).told
     quick.run()
 
@@ -320,7 +329,7 @@ def test_a_browser_that_shows_nothing() -> None:
 def test_a_screen_of_its_own_is_the_only_one(*, opens: bool) -> None:
     """A program that shows the sign-in itself has nothing written to its terminal."""
     screen = Screen()
-    shown = {"on_code": screen.on_code, "open_browser": lambda _url: opens}
+    shown = {"method": Browser(screen.show, open=lambda _url: opens)}
     signing = Signing(MADE, *[PENDING] * 20, linked(), ok(USER), screen=screen, **shown)
     terminal = Terminal(signing)
     signing.run()
@@ -328,9 +337,9 @@ def test_a_screen_of_its_own_is_the_only_one(*, opens: bool) -> None:
 
 
 def test_a_code_to_type_on_a_terminal() -> None:
-    """With `code=True` and no `on_code`, the terminal has the page and the code."""
+    """With `LinkCode` and no `show`, the terminal has the page and the code."""
     made = ok('{"id":7,"code":"H7QK","expiresIn":900,"authToken":null}', 201)
-    signing = Signing(made, linked(), ok(USER), code=True, open_browser=lambda _url: False)
+    signing = Signing(made, linked(), ok(USER), method=LinkCode(open=lambda _url: False))
     terminal = Terminal(signing)
     signing.run()
     assert f"type the code H7QK on {HERE}/link" in terminal.told[0][1]
@@ -341,24 +350,24 @@ def test_the_first_time_it_says_where_it_is_kept(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setattr("keyring.core._keyring_backend", NullKeyring())
     signing = Signing(MADE, linked(), ok(USER), ok(USER))
-    signing.wish = msgspec.structs.replace(signing.wish, app="My App", store=None)
+    signing.options = msgspec.structs.replace(signing.options, app="My App", store=None)
     terminal = Terminal(signing)
-    signed_in = signing.walker.run(partial(_twice, signing.wish))
+    signed_in = signing.walker.run(partial(_twice, signing.options))
     assert [f"Signed in. The sign-in is kept {signed_in.location}.\n"] == [text for _, text in terminal.told]
     assert str(tmp_path) in signed_in.location
 
 
-def _twice(wish: SignInOptions, caller: Any) -> Any:
-    yield from sign_in(wish, caller)
-    return (yield from sign_in(wish, caller)).state
+def _twice(options: SignInOptions, caller: Any) -> Any:
+    yield from sign_in(options, caller)
+    return (yield from sign_in(options, caller)).state
 
 
 def test_a_code_is_shown_and_nothing_opened() -> None:
     """A code to be typed is of a weak PIN; the screen shows it, and no browser is opened beside it."""
     screen = Screen()
     made = ok('{"id":7,"code":"H7QK","expiresIn":900,"authToken":null}', 201)
-    shown = {"on_code": screen.on_code, "open_browser": screen.open}
-    signing = Signing(made, linked(), ok(USER), screen=screen, code=True, **shown)
+    shown = {"method": LinkCode(screen.show, open=screen.open)}
+    signing = Signing(made, linked(), ok(USER), screen=screen, **shown)
     now = signing.run()
     assert b"strong=false" == signing.walker.sent[0].body
     assert ("H7QK", f"{HERE}/link", "code") == (screen.shown[0].code, screen.shown[0].link_page, now.state.method)
@@ -375,11 +384,11 @@ def test_a_code_is_shown_and_nothing_opened() -> None:
 )
 def test_a_program_without_a_user(answers: Any, changes: Any, words: str) -> None:
     """With neither screen nor browser, what is kept is used, and if it does not work the error says why."""
-    signing = Signing(*answers, open_browser=False)
+    signing = Signing(*answers, method=Browser(open=False))
     if changes is not None:
         signing.keep(**changes)
-    assert words in str(signing.fails(SignInFailed))
-    works = Signing(ok(USER), open_browser=False).keep()
+    assert words in str(signing.fails(NotSignedIn))
+    works = Signing(ok(USER), method=Browser(open=False)).keep()
     assert OLDER == works.run()().reveal()
 
 
@@ -399,8 +408,7 @@ def test_what_ends_it_leaves_what_was_kept(answer: Any, kind: Any) -> None:
 
 def test_giving_up() -> None:
     """`max_wait` ends the wait."""
-    shown: dict[str, Any] = {"on_code": lambda _begun: None, "open_browser": False}
-    Signing(MADE, PENDING, PENDING, PENDING, max_wait=1.5, **shown).fails(GaveUp)
+    Signing(MADE, PENDING, PENDING, PENDING, max_wait=1.5).fails(GaveUp)
 
 
 def test_no_pin_no_sign_in() -> None:
@@ -463,7 +471,7 @@ def test_what_ask_code_returns_is_checked() -> None:
     """A number is no code: leading zeros would be lost."""
     signing = by_password(CODE_PLEASE)
     number: Any = lambda: 123456  # noqa: E731  # a program without types
-    signing.wish = msgspec.structs.replace(signing.wish, ask_code=number)
+    signing.options = msgspec.structs.replace(signing.options, method=Password("mira_quill", "hunter2", number))
     with pytest.raises(TypeError):
         signing.run()
 
@@ -620,25 +628,26 @@ def test_a_devices_own_identifier_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "make",
     [
-        {"login": "mira_quill"},
-        {"password": Secret("hunter2")},
-        {"forward_url": "myapp://done"},
-        {"profile": "no such/profile"},
-        {"profile": ""},
+        lambda: Browser(forward_url="myapp://done"),
+        lambda: SignInOptions(profile="no such/profile"),
+        lambda: SignInOptions(profile=""),
+        lambda: SignInOptions(app="\n"),
     ],
 )
-def test_what_does_not_fit_together(given: Any) -> None:
-    """A wish that cannot be fulfilled is an error before anything is sent, and repeats no secret."""
-    with pytest.raises(ValueError, match=r".") as caught:
-        SignInOptions(**given)
-    assert "hunter2" not in str(caught.value)
+def test_what_is_refused_at_once(make: Any) -> None:
+    """An invalid URL or name is an error before anything is sent."""
+    with pytest.raises(ValueError, match=r"."):
+        make()
 
 
-def test_a_password_does_not_show() -> None:
-    """A wish prints no password."""
-    assert "hunter2" not in repr(SignInOptions(login="mira_quill", password=Secret("hunter2")))
+@pytest.mark.parametrize("password", ["hunter2", Secret("hunter2")])
+def test_a_password_does_not_show(password: str | Secret) -> None:
+    """Neither a method nor the options of a sign-in print the password."""
+    method = Password("mira_quill", password)
+    assert "hunter2" not in f"{method!r}{SignInOptions(method=method)!r}{[*method.__rich_repr__()]}"
+    assert Secret("hunter2") == method.password
 
 
 def test_each_program_and_profile_is_a_device_of_its_own(tmp_path: Path) -> None:

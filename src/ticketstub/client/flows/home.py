@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,6 +19,10 @@ from ticketstub.models import Account, HomeUser, Resource
 from ticketstub.protocol.call import Call
 from ticketstub.refusals import PasscodeRequired, Unauthorized
 from ticketstub.tokens import Secret, Token, to_secret
+
+if TYPE_CHECKING:  # these load the stores, which a client with a token does not need
+    from ticketstub.client.flows.session import StoredSession
+    from ticketstub.credentials import CredentialStore, StoreKind
 
 
 def get_media_server_token(passcode: str | Secret | None, context: FlowContext) -> Flow[Token]:
@@ -70,6 +75,29 @@ def switch_home_user(user: str | int | HomeUser, passcode: str | Secret | None, 
     if identifier is None:
         raise ValueError("this Home user has neither uuid nor id")
     return (yield from _switch_user(identifier, passcode, context))
+
+
+def switch_and_save(
+    user: str | int | HomeUser,
+    passcode: str | Secret | None,
+    store: CredentialStore | StoreKind,
+    app: str | None,
+    profile: str,
+    context: FlowContext,
+) -> Flow[StoredSession]:
+    """Switch to another user of the Home and store the sign-in under a profile; raises what `switch_home_user` does."""
+    from ticketstub.client.flows.session import create_session, get_stored_session, save_session
+    from ticketstub.credentials.store import COMMAND_APP
+
+    account = yield from switch_home_user(user, passcode, context)
+    if account.auth_token is None:
+        raise MalformedReply("plex.tv gave no token for this user")
+    own_session = get_stored_session(context.settings)
+    app = app or (own_session.credential.app if own_session else context.device.product) or COMMAND_APP
+    name = account.username or account.title or str(account.id)
+    details = msgspec.structs.replace(account, username=name, remember_expires_at=None)
+    session = yield from create_session(context, account.auth_token, method="home", account=details)
+    return (yield from save_session(session, store, app, profile, context, previous_status="none"))
 
 
 def find_home_user(users: Iterable[HomeUser], query: str | int) -> HomeUser:

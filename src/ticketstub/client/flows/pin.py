@@ -9,189 +9,20 @@ URLs are those of Plex's own pages, or of a local Plex.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from ticketstub.client.config import PLEX_TV
 from ticketstub.client.flows.device_key import ServerClock, ensure_published_keys, verify_jwt
 from ticketstub.client.flows.request import Flow, FlowContext, Sleep, run_blocking, send_call
-from ticketstub.client.flows.session import SignInMethod, StoredSession, TokenStatus, create_session
-from ticketstub.device import Device
+from ticketstub.client.flows.session import StoredSession, create_session
+from ticketstub.client.sign_ins import PendingPin, SignInMethod, validate_forward_url
 from ticketstub.errors import CredentialsError, Denied, GaveUp, MalformedReply, PinExpired, PlexError
-from ticketstub.messages import get_origin
 from ticketstub.models import Pin
 from ticketstub.refusals import NotFound, PinNotFound, RateLimited, Refusal, ServerError
 from ticketstub.tokens import Secret, Token
 
 if TYPE_CHECKING:
     from ticketstub.crypto import DeviceKey
-
-DUMP_FORMAT = 1
-"""The number of the form of a dump; an older or newer one is refused."""
-
-_AUTH_APP_URL = "https://app.plex.tv"
-_PLEX_TV_URLS = frozenset({PLEX_TV, "https://clients.plex.tv", "https://www.plex.tv"})
-
-
-class PendingPin(msgspec.Struct, frozen=True, kw_only=True):
-    """A PIN that was made, and all that is needed to ask for it.
-
-    Args:
-        plex_tv: the address that made it.
-        device: the device that it was made by, and that alone may ask for it.
-        pin_id: its id.
-        code: what is typed or opened.
-        strong: whether it is opened in a browser (25 characters) and not typed (4).
-        expires_at: when its time is over, in epoch seconds by Plex's clock.
-        ahead: by how many seconds Plex's clock was ahead of this computer's.
-        forward_url: where the browser is sent afterwards.
-        kid: the name of the device key that it was made with.
-    """
-
-    plex_tv: str
-    device: Device
-    pin_id: int
-    code: str
-    strong: bool
-    expires_at: Annotated[float, msgspec.Meta(lt=253402300799)]
-    ahead: float = 0.0
-    forward_url: str | None = None
-    kid: str | None = None
-
-    def __post_init__(self) -> None:
-        get_origin(self.plex_tv)
-        validate_forward_url(self.forward_url)
-
-    __rich_repr__ = None  # type: ignore[assignment]  # msgspec's would show rich all that `__repr__` leaves out
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.pin_id}>"
-
-
-class _Dump(msgspec.Struct, frozen=True, kw_only=True, tag_field="sign_in", tag=DUMP_FORMAT):
-    pin: PendingPin
-
-
-class PendingState:
-    """A sign-in that waits for somebody's approval."""
-
-    def __init__(self, pin: PendingPin, reason: TokenStatus = "none") -> None:
-        self._pin = pin
-        self._reason: TokenStatus = reason
-
-    @property
-    def url(self) -> str:
-        """The page to open: the Auth App's, or the link page with the code filled in (documented)."""
-        pin = self._pin
-        if not pin.strong:
-            return f"{self.link_page}/?pin={quote(self.code, safe='')}"
-        params = {"clientID": pin.device.client_identifier, "code": pin.code}
-        if pin.device.product:
-            params["context[device][product]"] = pin.device.product
-        if pin.forward_url:
-            params["forwardUrl"] = pin.forward_url
-        base = _AUTH_APP_URL if pin.plex_tv in _PLEX_TV_URLS else pin.plex_tv
-        # The parameters are in the fragment, which no server sees (documented).
-        return f"{base}/auth#?{urlencode(params, quote_via=quote, safe='')}"
-
-    @property
-    def code(self) -> str:
-        """The PIN's code: 4 characters to be typed on the link page, or 25 that are part of `url`."""
-        return self._pin.code
-
-    @property
-    def link_page(self) -> str:
-        """The page where a code of 4 characters is typed: `https://plex.tv/link`, or a local Plex's."""
-        return f"{PLEX_TV if self._pin.plex_tv in _PLEX_TV_URLS else self._pin.plex_tv}/link"
-
-    @property
-    def pin_id(self) -> int:
-        """The PIN's id."""
-        return self._pin.pin_id
-
-    @property
-    def expires_at(self) -> datetime:
-        """When the PIN's time is over, by Plex's clock."""
-        return datetime.fromtimestamp(self._pin.expires_at, UTC)
-
-    @property
-    def reason(self) -> TokenStatus:
-        """Why a sign-in is needed: how the kept token stands (see `TokenStatus`)."""
-        return self._reason
-
-    def render_qr(self, *, border: int = 1) -> str:
-        """Draw `url` as a QR code of block characters, for a terminal with a dark background.
-
-        Args:
-            border: how many modules of quiet zone are around it.
-        """
-        from io import StringIO
-
-        import segno  # only where a picture is wanted
-
-        drawing = StringIO()
-        segno.make(self.url, error="l", micro=False).terminal(drawing, border=border, compact=True)
-        return drawing.getvalue()
-
-    def render_text(self, *, for_link_page: bool = False) -> str:
-        """Write for a terminal what the user needs: the address, the code, and the address as a QR code.
-
-        Args:
-            for_link_page: whether the user is to type the code on the link page.
-        """
-        from ticketstub.errors import sanitize_text
-
-        url, code = sanitize_text(self.url, 2000), sanitize_text(self.code)
-        if for_link_page:
-            lines = f"type the code {code} on {sanitize_text(self.link_page, 500)}, on any device, or open:\n\n  {url}"
-        else:
-            lines = f"open this page, here or on another device:\n\n  {url}\n\n  code to compare  {code}"
-        return f"To sign in, {lines}\n\n{self.render_qr()}"
-
-    def dump(self) -> str:
-        """Return it as JSON text that another process can load and finish.
-
-        No token and no key is in it. But whoever has it can ask for the token once the user has approved: keep it where
-        only that user's browser and your program read it, such as a signed cookie over https or a session of the
-        server; never in a URL.
-        """
-        return msgspec.json.encode(_Dump(pin=self._pin)).decode()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} pin {self.pin_id}>"
-
-
-def load_pending_pin(data: str | bytes, plex_tv: str | None, key: DeviceKey | None) -> PendingPin:
-    """Read a dump for a client, so that a text from a browser cannot choose whom this computer talks to.
-
-    Raises:
-        ValueError: it is damaged, of another version, another plex.tv's, or another device key's; nothing of it is
-            repeated.
-    """
-    try:
-        pin = msgspec.json.decode(data, type=_Dump).pin
-    except (msgspec.MsgspecError, RecursionError, ValueError):  # which may repeat a part of it
-        raise ValueError("this is no begun sign-in of this version, or it is damaged: begin a new one") from None
-    if pin.plex_tv != plex_tv:
-        raise ValueError("this sign-in was begun at another plex.tv than this client's: pass that client as plex=")
-    if pin.kid != (key.kid if key else None):
-        raise ValueError("this sign-in was begun with another device key, or with one: pass it as device_key=")
-    return pin
-
-
-def validate_forward_url(url: str | None) -> None:
-    """Check that a place to forward to is one that Plex honours.
-
-    Raises:
-        ValueError: it is no http or https address; Plex sends the browser elsewhere then (observed).
-    """
-    if url is not None:
-        get_origin(url)
-
 
 POLL_INTERVAL = 1.0
 """Seconds from the start of a poll to that of the next one (documented: one a second)."""

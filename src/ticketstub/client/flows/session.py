@@ -13,17 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, closing
-from datetime import datetime
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec.structs import replace
 
 from ticketstub.client.config import CallSettings
 from ticketstub.client.flows.device_key import load_key, request_jwt, with_jwt
 from ticketstub.client.flows.request import Clock, Flow, FlowContext, RefusedToken, Sleep, run_blocking, to_datetime
+from ticketstub.client.sign_ins import SignInMethod, SignInState, TokenStatus
+from ticketstub.credentials.default import StoreKind, default_store
 from ticketstub.credentials.memory import MemoryStore
 from ticketstub.credentials.store import (
     LOCK_TIMEOUT,
@@ -32,6 +32,7 @@ from ticketstub.credentials.store import (
     RENEW_FROM,
     Credential,
     CredentialStore,
+    Entry,
     check_renewal,
     get_ping_delay,
 )
@@ -43,16 +44,6 @@ from ticketstub.tokens import Token
 
 if TYPE_CHECKING:
     from ticketstub.crypto import DeviceKey, PlexJwt
-
-TokenStatus = Literal["none", "good", "renewed", "unchecked", "revoked", "expired", "another"]
-"""The status of the stored token.
-
-`none`: there is none. `good`: it works. `renewed`: it was renewed. `unchecked`: Plex could not be asked, so it is used
-as it is. `revoked`: Plex no longer knows it. `expired`: it has expired. `another`: it belongs to another account than
-the one requested.
-"""
-
-SignInMethod = Literal["kept", "browser", "code", "password"]
 
 LOCK_RETRY_INTERVAL = 0.05
 """Seconds between two attempts to get the renewal lock; a renewal takes longer."""
@@ -107,37 +98,6 @@ class RenewalLock:
         with self._guard:
             self._is_closed = True
         self._held.close()
-
-
-class SignInState(msgspec.Struct, frozen=True, kw_only=True):
-    """How a client is signed in.
-
-    Args:
-        method: the way: the stored sign-in, the browser, a typed code, or a password.
-        previous_status: the status of the stored token when the client was made (see `TokenStatus`); `unchecked` means
-            that plex.tv could not be asked and the stored token was used as it was.
-        issuer: the origin that issued the token.
-        app: the program that the sign-in is stored for.
-        profile: the name that it is stored under.
-        location: where it is stored, in plain words.
-        client_identifier: the client identifier that the token belongs to.
-        account_id: the account's id when plex.tv last told it; `None` if it never did.
-        username: the account's user name when plex.tv last told it.
-        expires_at: when the token expires; `None` if it does not, or that is unknown. A JWT is renewed before.
-        has_device_key: whether it uses a device key and JWTs.
-    """
-
-    method: SignInMethod
-    previous_status: TokenStatus
-    issuer: str
-    app: str
-    profile: str
-    location: str
-    client_identifier: str | None
-    account_id: int | None
-    username: str | None
-    expires_at: datetime | None
-    has_device_key: bool
 
 
 class StoredSession:
@@ -378,7 +338,7 @@ def create_session(
 
 def save_session(
     session: StoredSession,
-    store: CredentialStore,
+    store: CredentialStore | StoreKind,
     app: str,
     profile: str,
     context: FlowContext,
@@ -391,6 +351,7 @@ def save_session(
         CredentialsError: the store cannot be written.
     """
     credential = replace(session.credential, app=app, profile=profile, version=0)
+    store = yield from open_store(store, credential.entry)
     saved = yield from run_blocking(partial(_save_credential, store, credential))
     location = yield from run_blocking(partial(store.describe_location, *credential.entry))
     return StoredSession(
@@ -401,6 +362,18 @@ def save_session(
         method=session.method,
         previous_status=previous_status,
     )
+
+
+def open_store(store: CredentialStore | StoreKind | None, entry: Entry) -> Flow[CredentialStore]:
+    """Return a store as it is, or open the one that is named; `None` stands for `auto`.
+
+    Raises:
+        CredentialsError: the store cannot be opened.
+        ValueError: there is no store of that name.
+    """
+    if store is None or isinstance(store, str):
+        return (yield from run_blocking(partial(default_store, store or "auto", entry=entry)))
+    return store
 
 
 def _save_credential(store: CredentialStore, credential: Credential) -> Credential:

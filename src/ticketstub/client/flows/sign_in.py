@@ -11,10 +11,10 @@ import contextlib
 import sys
 import time
 import webbrowser
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
 import msgspec
@@ -22,19 +22,28 @@ from msgspec.structs import replace
 
 from ticketstub.client.config import PLEX_TV
 from ticketstub.client.flows.device_key import generate_key, load_key, register_key, request_jwt, with_jwt
-from ticketstub.client.flows.pin import PendingState, create_pin, validate_forward_url, wait_for_approval
+from ticketstub.client.flows.pin import create_pin, wait_for_approval
 from ticketstub.client.flows.request import Flow, FlowContext, Invoke, run_blocking
 from ticketstub.client.flows.session import (
     StoredSession,
-    TokenStatus,
     create_session,
+    open_store,
     save_session,
 )
-from ticketstub.credentials.default import StoreKind, default_store
+from ticketstub.client.sign_ins import (
+    AskCode,
+    Browser,
+    LinkCode,
+    OpenBrowser,
+    Password,
+    PendingState,
+    TokenStatus,
+)
+from ticketstub.credentials.default import StoreKind
 from ticketstub.credentials.store import COMMAND_APP, DEFAULT_PROFILE, Credential, CredentialStore, Entry
 from ticketstub.device import Device, build_file_name
 from ticketstub.dns import run_with_deadline
-from ticketstub.errors import CredentialsError, PlexError, SignInFailed, sanitize_text
+from ticketstub.errors import CredentialsError, NotSignedIn, PlexError, SignInFailed, sanitize_text
 from ticketstub.models import Account
 from ticketstub.refusals import (
     TokenExpired,
@@ -43,53 +52,43 @@ from ticketstub.refusals import (
     VerificationCodeRequired,
     WrongVerificationCode,
 )
-from ticketstub.tokens import Secret, Token
+from ticketstub.tokens import Secret, Token, to_secret
 
 if TYPE_CHECKING:
     from ticketstub.crypto import DeviceKey
 
-OnCode: TypeAlias = Callable[[PendingState], "object | Awaitable[object]"]
-"""Shows a begun sign-in to the user; what it returns is awaited if that can be, and not looked at."""
-
-AskCode: TypeAlias = Callable[[], "str | Secret | Awaitable[str | Secret | None] | None"]
-"""Asks the user for a verification code; empty or `None` means that there is none."""
-
 
 class SignInOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wanted of a sign-in.
+    """What a program asked `sign_in` for.
 
-    `login`, `password`, `ask_code`, `remember_me`: how to sign in by password. `device_key`: whether to live on one.
-    `code`, `forward_url`, `on_code`, `open_browser`, `max_wait`: how a sign-in in the browser is shown, for how long.
-    `app`, `profile`, `credentials`, `storage`: for which program it is kept, under which name, and where.
-    `has_custom_device`: whether the program named its device itself. `identifier` makes a new client identifier.
-    `show_text` shows a text to whoever sits at the terminal, and says whether anybody does.
+    Args:
+        method: how to sign in if no stored sign-in works.
+        device_key: whether to use a device key and JWTs.
+        force: whether to sign in even if a stored sign-in works.
+        max_wait: seconds to wait for an approval; `None` for the PIN's own lifetime.
+        app: the program that the sign-in is stored for.
+        profile: the name that it is stored under.
+        store: where it is stored; `None` for the default.
+        has_custom_device: whether the program passed its own device.
+        make_identifier: creates a client identifier.
+        show_text: writes a text to the terminal and returns whether there is one.
 
     Raises:
-        ValueError: it does not fit together, or a name or address is none.
+        ValueError: the app or the profile is not a valid name.
     """
 
-    login: str | None = None
-    password: Secret | None = None
-    ask_code: AskCode | None = None
-    remember_me: bool = False
+    method: Browser | LinkCode | Password = Browser()
     device_key: bool = False
-    code: bool = False
-    forward_url: str | None = None
-    on_code: OnCode | None = None
-    open_browser: bool | OpenBrowser = True
+    force: bool = False
     max_wait: float | None = None
     app: str = COMMAND_APP
     profile: str = DEFAULT_PROFILE
-    store: CredentialStore | None = None
-    storage: StoreKind = "auto"
+    store: CredentialStore | StoreKind | None = None
     has_custom_device: bool = False
     make_identifier: Callable[[], str] = lambda: str(uuid4())
     show_text: Callable[[str], bool] = lambda _text: False
 
     def __post_init__(self) -> None:
-        if (self.login is None) is not (self.password is None):
-            raise ValueError("login and password go together: pass both, or neither")
-        validate_forward_url(self.forward_url)
         Entry.create(PLEX_TV, self.profile, self.app)
 
 
@@ -102,9 +101,6 @@ def load_app_device(app: str, profile: str = DEFAULT_PROFILE, directory: Path | 
     device = Device.load_or_use_temporary(build_file_name(app, profile), directory=directory)
     return replace(device, product=app)
 
-
-OpenBrowser: TypeAlias = Callable[[str], object]
-"""Opens an address; returns `False` where that is not possible."""
 
 _TERMINAL_BROWSERS = {"www-browser", "links", "links2", "elinks", "lynx", "w3m", "browsh"}
 _START_TIMEOUT = 3.0
@@ -138,7 +134,7 @@ def open_browser(opener: bool | OpenBrowser, url: str, timeout: float = _START_T
 def write_to_terminal(text: str) -> bool:
     """Write to standard error if that is a terminal, and tell whether it is: for a person who has to act.
 
-    This is all that the library ever writes by itself, and `on_code` takes its place.
+    This is all that the library ever writes by itself, and never where a program shows the sign-in itself.
     """
     stream = sys.stderr
     if stream is None or stream.closed or not stream.isatty():  # pyright: ignore[reportUnnecessaryComparison]  # it is None in a program without a console
@@ -195,19 +191,38 @@ def _request_code(ask_code: AskCode) -> Flow[Secret | None]:
 
 
 def sign_in(options: SignInOptions, context: FlowContext) -> Flow[StoredSession]:
-    """Sign in, and return the sign-in, kept."""
+    """Sign in, and return the stored sign-in."""
     entry = Entry.create(context.issuer, options.profile, options.app)
-    store = options.store or (yield from run_blocking(partial(default_store, options.storage, entry=entry)))
-    credential = yield from run_blocking(partial(store.load, *entry))
-    status, session = yield from resume_session(options.login, context, store, credential)
+    store = yield from open_store(options.store, entry)
+    credential = None if options.force else (yield from run_blocking(partial(store.load, *entry)))
+    login = options.method.login if isinstance(options.method, Password) else None
+    status, session = yield from resume_session(login, context, store, credential)
     if session is None:
         session = yield from _start_new_sign_in(options, context, store, status, credential)
-        if status == "none" and options.store is None and options.storage == "auto":
+        if status == "none" and options.store in (None, "auto"):
             yield from run_blocking(partial(options.show_text, f"Signed in. The sign-in is kept {session.location}.\n"))
     token = session()
     if options.device_key and status != "unchecked" and not (token and token.kind == "jwt"):
         yield from _switch_to_device_key(session, context)
     return session
+
+
+def load_session(
+    app: str, profile: str, store: CredentialStore | StoreKind | None, context: FlowContext
+) -> Flow[StoredSession]:
+    """Return the stored sign-in without asking plex.tv about it.
+
+    Raises:
+        NotSignedIn: none is stored.
+        CredentialsError: the store cannot be read.
+    """
+    entry = Entry.create(context.issuer, profile, app)
+    store = yield from open_store(store, entry)
+    credential = yield from run_blocking(partial(store.load, *entry))
+    if credential is None or credential.token is None or credential.signed_out_at is not None:
+        raise NotSignedIn("no sign-in is stored for this app and profile", hint="call sign_in with the same names")
+    location = yield from run_blocking(partial(store.describe_location, *entry))
+    return StoredSession(context, store, credential, location=location, previous_status="unchecked")
 
 
 def resume_session(
@@ -274,10 +289,11 @@ def _start_new_sign_in(
     reason: TokenStatus,
     old_credential: Credential | None,
 ) -> Flow[StoredSession]:
-    if options.login is not None and options.password is not None:
-        session = yield from _sign_in_by_password(options, options.login, options.password, context)
+    method = options.method
+    if isinstance(method, Password):
+        session = yield from _sign_in_by_password(options, method, context)
     else:
-        session = yield from _sign_in_by_pin(options, context, reason, old_credential)
+        session = yield from _sign_in_by_pin(options, method, context, reason, old_credential)
     try:
         session = yield from save_session(session, store, options.app, options.profile, context, previous_status=reason)
     except CredentialsError:  # nobody would have its token: it is ended at Plex
@@ -292,27 +308,27 @@ def _start_new_sign_in(
     return session
 
 
-def _sign_in_by_password(
-    options: SignInOptions, login: str, password: Secret, context: FlowContext
-) -> Flow[StoredSession]:
+def _sign_in_by_password(options: SignInOptions, method: Password, context: FlowContext) -> Flow[StoredSession]:
     if options.device_key and not options.has_custom_device:
         # An identifier that once had a JWT gets no opaque token again (observed), so each such sign-in has its own.
         context = context.with_client_identifier(options.make_identifier())
     account = yield from sign_in_with_password(
-        context, login, password, options.ask_code, remember_me=options.remember_me
+        context, method.login, to_secret(method.password), method.ask_code, remember_me=method.remember_me
     )
     token = cast("Token", account.auth_token)  # an answer without one is a `MalformedReply`
-    details = account if options.remember_me else replace(account, remember_expires_at=None)
+    details = account if method.remember_me else replace(account, remember_expires_at=None)
     return (yield from create_session(context, token, method="password", account=details))
 
 
 def _sign_in_by_pin(
-    options: SignInOptions, context: FlowContext, reason: TokenStatus, old_credential: Credential | None
+    options: SignInOptions,
+    method: Browser | LinkCode,
+    context: FlowContext,
+    reason: TokenStatus,
+    old_credential: Credential | None,
 ) -> Flow[StoredSession]:
-    if options.on_code is None and options.open_browser is False:
-        raise SignInFailed(
-            _REASONS.get(reason, "nobody is signed in"), hint="pass on_code=, or open_browser=True, to sign in anew"
-        )
+    if method.show is None and method.open is False and not (yield from run_blocking(partial(options.show_text, ""))):
+        raise NotSignedIn(_REASONS.get(reason, "nobody is signed in"), hint="pass show= or open=True to sign in again")
     key: DeviceKey | None = None
     if options.device_key:
         key = (
@@ -325,36 +341,36 @@ def _sign_in_by_pin(
                 old_credential.client_identifier if old_credential and key else options.make_identifier()
             )
         key = key or (yield from run_blocking(generate_key))
-    pin = yield from create_pin(context, strong=not options.code, forward_url=options.forward_url, key=key)
+    forward_url = method.forward_url if isinstance(method, Browser) else None
+    pin = yield from create_pin(context, strong=isinstance(method, Browser), forward_url=forward_url, key=key)
     pending = PendingState(pin, reason)
     remind: Callable[[], object] | None = None
-    if (yield from _show_pending(options, pending)):
-        remind = partial(
-            options.show_text,
-            f"No approval yet. Did no browser open?\n{pending.render_text(for_link_page=options.code)}",
-        )
+    if (yield from _show_pending(method, pending, options.show_text)):
+        text = pending.render_text(for_link_page=isinstance(method, LinkCode))
+        remind = partial(options.show_text, f"No approval yet. Did no browser open?\n{text}")
     return (yield from wait_for_approval(pin, key, context, max_wait=options.max_wait, remind=remind))
 
 
-def _show_pending(options: SignInOptions, pending: PendingState) -> Flow[bool]:
-    """Show the sign-in by whatever way there is; tell whether the browser is the only one.
+def _show_pending(method: Browser | LinkCode, pending: PendingState, show_text: Callable[[str], bool]) -> Flow[bool]:
+    """Show the sign-in to the user; return whether only a browser shows it.
 
     Raises:
-        SignInFailed: there is none.
+        SignInFailed: it cannot be shown.
     """
-    if options.on_code is not None:
-        yield Invoke(partial(options.on_code, pending))
-        if options.code:  # the user types it, on this or another device
+    is_code = isinstance(method, LinkCode)
+    if method.show is not None:
+        yield Invoke(partial(method.show, pending))
+        if is_code:  # the user types it, on this or another device
             return False
-    browser_opened = yield from run_blocking(partial(open_browser, options.open_browser, pending.url))
-    if browser_opened or options.on_code is not None:
-        return browser_opened and options.on_code is None
-    if not (yield from run_blocking(partial(options.show_text, pending.render_text(for_link_page=options.code)))):
+    browser_opened = yield from run_blocking(partial(open_browser, method.open, pending.url))
+    if browser_opened or method.show is not None:
+        return browser_opened and method.show is None
+    if not (yield from run_blocking(partial(show_text, pending.render_text(for_link_page=is_code)))):
         raise SignInFailed(
             "no browser can be opened here, and there is no terminal to show the address: "
             f"{sanitize_text(pending.url, 500)}",
-            hint="pass on_code= to show it yourself, with code=True for a code that is typed on any device; or sign in "
-            "with login= and password=; or give Plex a token=",
+            hint="show it yourself with method=Browser(show), or use LinkCode(show) for a code that is typed on any "
+            "device, or Password(login, password), or Plex(token=...)",
         )
     return False
 

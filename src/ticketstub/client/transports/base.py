@@ -17,7 +17,7 @@ import socket
 import time
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from ticketstub.errors import MalformedReply, TimedOut, Unreachable
 from ticketstub.messages import HEADER_NAME, MAX_BODY_SIZE, Origin, Request, Response, split_url
@@ -97,6 +97,65 @@ class AsyncTransport(Protocol):
     async def close(self) -> None:
         """As `Transport.close`."""
         return
+
+
+class HttpxClient(Protocol):
+    """An `httpx.Client` or `httpx2.Client`, described without importing either."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        ...
+
+    def build_request(self, method: str, url: str) -> object:
+        """Build a request."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+class AsyncHttpxClient(Protocol):
+    """An `httpx.AsyncClient` or `httpx2.AsyncClient`, described without importing either."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        ...
+
+    def build_request(self, method: str, url: str) -> object:
+        """Build a request."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close it."""
+        ...
+
+
+class AiohttpSession(Protocol):
+    """An `aiohttp.ClientSession`, described without importing aiohttp."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        ...
+
+    @property
+    def requote_redirect_url(self) -> bool:
+        """Whether it quotes redirect URLs again."""
+        ...
+
+    async def close(self) -> None:
+        """Close it."""
+        ...
+
+
+TransportLike: TypeAlias = Transport | HttpxClient
+"""What `Plex` sends with: a transport, or an HTTP client that you have configured."""
+
+AsyncTransportLike: TypeAlias = AsyncTransport | AsyncHttpxClient | AiohttpSession
+"""What `AsyncPlex` sends with: a transport, or an HTTP client that you have configured."""
 
 
 def prepare_request(request: Request, deadline: float) -> tuple[Origin, str, list[tuple[bytes, bytes]], float]:

@@ -15,8 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Self, TypeVar
 from weakref import finalize
 
-from ticketstub.client.config import Retry
-from ticketstub.client.outcome import Err
+from ticketstub.client.config import Err, Retry
 from ticketstub.client.plex import Plex
 from ticketstub.client.transports import create_transport
 from ticketstub.compat import UnsupportedArgument, build_missing_error

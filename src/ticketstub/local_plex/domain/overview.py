@@ -32,7 +32,7 @@ MAX_ACCOUNTS = 20
 class AccountSummary(msgspec.Struct, frozen=True, kw_only=True):
     """An account as a person needs it to try the local Plex by hand.
 
-    `sign_in_methods` says by what it signs in. The secrets are `None` unless the summary was made with them; `code`
+    `sign_ins` says by what it signs in. The secrets are `None` unless the summary was made with them; `code`
     is current.
     """
 
@@ -40,7 +40,7 @@ class AccountSummary(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     username: str
     email: str
-    sign_in_methods: tuple[str, ...]
+    sign_ins: tuple[str, ...]
     password: Secret | None = None
     passcode: Secret | None = None
     code: Secret | None = None
@@ -140,7 +140,7 @@ class Overview:
             name=sanitize_text(record.friendly_name or record.title or record.username or str(row.id)),
             username=sanitize_text(record.username or ""),
             email=sanitize_text(record.email or ""),
-            sign_in_methods=tuple(_list_sign_in_methods(row, passcode, token)),
+            sign_ins=tuple(_list_sign_ins(row, passcode, token)),
         )
         if not include_secrets or world_account is None:
             return summary
@@ -185,7 +185,7 @@ def _format_members(home: HomeRow) -> Iterable[str]:
         yield f"{name} ({kind})" if kind else name
 
 
-def _list_sign_in_methods(row: AccountRow, passcode: str | None, token: Token | None) -> Iterable[str]:
+def _list_sign_ins(row: AccountRow, passcode: str | None, token: Token | None) -> Iterable[str]:
     facts: tuple[tuple[object, str], ...] = (
         (row.record.restricted, "managed user"),
         (row.password_hash, "password"),
