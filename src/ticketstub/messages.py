@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 MAX_BODY_SIZE = 2 * 1024 * 1024
 """The largest body, in bytes, that a client reads: hostile replies are bounded."""
@@ -201,3 +201,13 @@ def _describe_url_error(url: str) -> str:
         return "an address may contain only printable ASCII, no backslash and no space; percent-encode the rest"
     default = "the host of an address must be letters, digits, hyphens and dots, or an IPv6 address in brackets"
     return next((message for pattern, message in _URL_ERRORS if pattern.match(url)), default)
+
+
+def is_object(data: object) -> TypeGuard[dict[str, object]]:
+    """Tell whether this is a JSON object, or an XML element with attributes or children."""
+    return isinstance(data, dict)
+
+
+def is_array(data: object) -> TypeGuard[list[object] | tuple[object, ...]]:
+    """Tell whether this is a JSON array, or a repeated XML element."""
+    return isinstance(data, (list, tuple))

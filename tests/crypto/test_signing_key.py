@@ -83,7 +83,7 @@ def test_its_name():
 def test_keeping_it():
     """It comes back from what was kept; a device's key is not taken in its place, and nothing is repeated."""
     assert KEY.jwk == SigningKey.load(KEY.dump()).jwk
-    with pytest.raises(ValueError, match=r"^this is no signing key, or it is damaged$") as caught:
+    with pytest.raises(ValueError, match=r"^the text is not a signing key, or it is damaged$") as caught:
         SigningKey.load(DEVICE.dump())
     assert not any(secret in repr(caught.value) for secret in spellings(PRIVATE))
     assert f"<SigningKey {KEY.kid}>" == repr(KEY)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tables import every
-from ticketstub.crypto.strict import decode_base64url, encode_base64url, parse_json_object
+from ticketstub.crypto.jwk import decode_base64url, encode_base64url
+from ticketstub.crypto.jwt import parse_json_object
 
 
 @given(st.binary(max_size=100))

@@ -17,7 +17,7 @@ from ticketstub.models import (
     TransientToken,
 )
 from ticketstub.protocol.account import PostUsersSignInData
-from ticketstub.protocol.security import (
+from ticketstub.protocol.media_server import (
     GetSourceConnectionInformation,
     GetTransientToken,
     TransientTokenScope,

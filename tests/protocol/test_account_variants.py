@@ -91,11 +91,11 @@ def test_a_problem_deep_inside_is_named_where_it_is() -> None:
 def test_no_account_at_all() -> None:
     """A body that holds neither id, uuid nor token is no account."""
     for body in (b'{"username":"x"}', b"<user/>"):
-        with pytest.raises(MalformedReply, match="holds no Account"):
+        with pytest.raises(MalformedReply, match="contains no Account"):
             GetTokenDetails().read(Response(200, {}, body))
 
 
 def test_sign_in_without_token() -> None:
     """A sign-in's answer without a token is no answer, whatever else it holds."""
-    with pytest.raises(MalformedReply, match="holds no Account"):
+    with pytest.raises(MalformedReply, match="contains no Account"):
         PostUsersSignInData.from_text("a", "b").read(Response(201, {}, b'{"id":10500123,"authToken":null}'))

@@ -21,8 +21,8 @@ from ticketstub.protocol.claim import (
     UnclaimServer,
 )
 from ticketstub.protocol.codec import Format
-from ticketstub.protocol.device import GetDevices, GetPublicAddress, RemoveDevice
-from ticketstub.protocol.legacy_resource import GetLegacyResources, GetPmsResources, GetServerList
+from ticketstub.protocol.legacy import GetLegacyResources, GetPmsResources, GetServerList
+from ticketstub.protocol.resource import GetDevices, GetPublicAddress, RemoveDevice
 from ticketstub.tokens import Secret, Token
 
 ATTIC = "9b1f0c7de2a84536f1c0aa57be93d2440e6671f8"

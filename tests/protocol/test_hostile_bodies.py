@@ -23,14 +23,15 @@ from ticketstub.protocol import codec, error_bodies
 from ticketstub.protocol.account import GetTokenDetails, Ping, PostUsersSignInData
 from ticketstub.protocol.call import Call
 from ticketstub.protocol.codec import DecodeError
-from ticketstub.protocol.media_server import GetIdentity, GetServerInformation
-from ticketstub.protocol.resource import GetResources
-from ticketstub.protocol.security import (
+from ticketstub.protocol.media_server import (
+    GetIdentity,
+    GetServerInformation,
     GetSourceConnectionInformation,
     GetTransientToken,
     TransientTokenScope,
     TransientTokenType,
 )
+from ticketstub.protocol.resource import GetResources
 from ticketstub.tokens import Token
 
 CALLS: dict[str, Call[Any]] = {

@@ -17,7 +17,7 @@ from ticketstub.protocol.account import ChangePassword, CreateAccount, FieldErro
 from ticketstub.protocol.call import Call
 from ticketstub.protocol.codec import Format
 from ticketstub.protocol.error_bodies import read_refusal as read_refusal  # noqa: PLC0414
-from ticketstub.protocol.legacy_account import GetLegacyAccount, LegacySignIn
+from ticketstub.protocol.legacy import GetLegacyAccount, LegacySignIn
 from ticketstub.tokens import Secret, Token
 
 SIGN_IN = LegacySignIn(login="mira@example.test", password=Secret("paper-lantern-42123456"))

@@ -10,14 +10,16 @@ import pytest
 from tests.tables import every
 from ticketstub.protocol.account import GetTokenDetails, Ping, PostUsersSignInData
 from ticketstub.protocol.call import Call, read_call
-from ticketstub.protocol.media_server import GetIdentity, GetServerInformation, RawRequest
-from ticketstub.protocol.resource import GetResources
-from ticketstub.protocol.security import (
+from ticketstub.protocol.media_server import (
+    GetIdentity,
+    GetServerInformation,
     GetSourceConnectionInformation,
     GetTransientToken,
+    RawRequest,
     TransientTokenScope,
     TransientTokenType,
 )
+from ticketstub.protocol.resource import GetResources
 from ticketstub.refusals import BadRequest
 from ticketstub.tokens import Secret
 

@@ -15,14 +15,15 @@ from ticketstub.models import Account, Identity, Resource, ServerInformation, So
 from ticketstub.protocol.account import GetTokenDetails, Ping, PostUsersSignInData
 from ticketstub.protocol.call import Call, read_call
 from ticketstub.protocol.codec import Format
-from ticketstub.protocol.media_server import GetIdentity, GetServerInformation
-from ticketstub.protocol.resource import GetResources
-from ticketstub.protocol.security import (
+from ticketstub.protocol.media_server import (
+    GetIdentity,
+    GetServerInformation,
     GetSourceConnectionInformation,
     GetTransientToken,
     TransientTokenScope,
     TransientTokenType,
 )
+from ticketstub.protocol.resource import GetResources
 
 ROUND = examples(15)
 

@@ -9,10 +9,10 @@ from tests.tables import every
 from ticketstub.crypto import Jwk
 from ticketstub.protocol.account import SignOut
 from ticketstub.protocol.claim import ClaimServer, ExchangeClaim, GetClaimStatus, GetClaimToken, UnclaimServer
-from ticketstub.protocol.device import GetDevices, RemoveDevice
 from ticketstub.protocol.device_key import ExchangeDeviceJwt, GetNonce, GetPublishedKeys, RegisterKey
 from ticketstub.protocol.home import GetHome, GetHomeUsers, SetManagedPasscode, SetPasscode, SwitchHomeUser
 from ticketstub.protocol.pin import CreateLegacyPin, CreatePin, GetLegacyPin, GetPin, LinkPin
+from ticketstub.protocol.resource import GetDevices, RemoveDevice
 from ticketstub.tokens import Secret
 
 JSON = "application/json"
@@ -149,7 +149,7 @@ def test_a_path_cannot_be_left() -> None:
     """What stands in a path is percent-encoded, slashes and dots of a relative path included."""
     assert "/api/v2/home/users/..%2F..%2Fuser/switch" == SwitchHomeUser(uuid="../../user").build_target()
     for uuid in ("", ".", ".."):
-        with pytest.raises(ValueError, match="this is no identifier"):
+        with pytest.raises(ValueError, match="identifier in a path"):
             SwitchHomeUser(uuid=uuid).build_target()
 
 

@@ -24,8 +24,7 @@ from ticketstub.protocol.account import GetTokenDetails, PostUsersSignInData
 from ticketstub.protocol.call import Call
 from ticketstub.protocol.claim import GetClaimToken
 from ticketstub.protocol.device_key import GetNonce
-from ticketstub.protocol.legacy_account import GetLegacyAccount
-from ticketstub.protocol.legacy_resource import GetLegacyResources
+from ticketstub.protocol.legacy import GetLegacyAccount, GetLegacyResources
 from ticketstub.protocol.people import GetFriends
 from ticketstub.protocol.pin import CreatePin, GetLegacyPin, GetPin
 from ticketstub.protocol.resource import GetResources
@@ -148,7 +147,7 @@ def test_every_member_in_other_spellings(spelling: str) -> None:
 def test_a_token_that_cannot_be_used_is_no_pending_pin(token: object) -> None:
     """A PIN with a token that no header can carry is a malformed answer: waiting on would not help."""
     for call in (POLL, LEGACY):
-        with pytest.raises(MalformedReply, match="token cannot be used"):
+        with pytest.raises(MalformedReply, match="token is unusable"):
             read(call, {**PIN, "authToken": token})
 
 
@@ -214,7 +213,7 @@ RESOURCES: list[object] = [
 @pytest.mark.parametrize("body", NO_RESOURCES, ids=str)
 def test_what_has_a_name_is_no_resource(body: object) -> None:
     """An answer of whoever stands in between is malformed, and no server called nginx."""
-    with pytest.raises(MalformedReply, match="no list of resources"):
+    with pytest.raises(MalformedReply, match="not a list of resources"):
         read(GetResources(), body)
 
 
@@ -257,7 +256,7 @@ def test_dates(text: object) -> None:
 def test_messages_name_no_private_class() -> None:
     """What cannot be read is named in words that a user knows."""
     for call, word in ((GetNonce(), "Nonce"), (GetClaimToken(), "Claim")):
-        with pytest.raises(MalformedReply, match=f"holds no {word}"):
+        with pytest.raises(MalformedReply, match=f"contains no {word}"):
             read(call, {"x": 1})
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ticketstub.crypto import Jwk, PublishedKeys
     from ticketstub.models import Account, AuthorizedDevice, Home, HomeUser, Pin, Source, TransientToken
     from ticketstub.protocol.claim import ClaimStatus
-    from ticketstub.protocol.security import TransientTokenScope, TransientTokenType
+    from ticketstub.protocol.media_server import TransientTokenScope, TransientTokenType
 
 
 @hide_locals
@@ -50,7 +50,7 @@ class AsyncSecurityCalls(_CallGroup):
             Unauthorized, Forbidden, BadRequest: the media server refused.
             ValueError: an unknown type or scope; nothing was sent.
         """
-        from ticketstub.protocol.security import GetTransientToken, TransientTokenScope, TransientTokenType
+        from ticketstub.protocol.media_server import GetTransientToken, TransientTokenScope, TransientTokenType
 
         call = GetTransientToken(type=TransientTokenType(type), scope=TransientTokenScope(scope))
         return await self._client.send(call, **options)
@@ -72,7 +72,7 @@ class AsyncSecurityCalls(_CallGroup):
             NotFound: it does not know the source, or is too old (assumed).
             ValueError: the source has no such prefix; nothing was sent.
         """
-        from ticketstub.protocol.security import GetSourceConnectionInformation
+        from ticketstub.protocol.media_server import GetSourceConnectionInformation
 
         return await self._client.send(GetSourceConnectionInformation(source=source, refresh=refresh), **options)
 
@@ -300,7 +300,7 @@ class AsyncDeviceCalls(_CallGroup):
 
     async def list(self, **options: Unpack[Options]) -> tuple[AuthorizedDevice, ...]:
         """List the devices that may act for the account (observed). Plex tells each one's token here."""
-        from ticketstub.protocol.device import GetDevices
+        from ticketstub.protocol.resource import GetDevices
 
         return await self._client.send(GetDevices(), **options)
 
@@ -314,7 +314,7 @@ class AsyncDeviceCalls(_CallGroup):
         Raises:
             NotFound: the account has no such device.
         """
-        from ticketstub.protocol.device import RemoveDevice
+        from ticketstub.protocol.resource import RemoveDevice
 
         await self._client.send(RemoveDevice(id=device_id), **options)
 

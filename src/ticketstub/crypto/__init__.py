@@ -1,20 +1,19 @@
-"""Device keys, and the JSON Web Tokens that Plex and its devices sign: for both ends.
+"""Device keys, and the JSON Web Tokens (JWTs) that Plex and its devices sign. Both ends use it.
 
     key = DeviceKey.generate()
     signed = key.sign("demo-client-7c1f", now=time(), nonce=nonce, scope=SCOPES)
 
-Rule: the only place that knows a JOSE library; cryptography and joserfc are loaded by what signs or verifies, never by
-importing this. A signature is looked at only after the text has been read strictly, and the claims only after the
-signature. Nothing raised here repeats a part of a token or of a private key. Sources: documented, unless said.
+Rule: no other package imports a JOSE library. Importing this package loads neither cryptography nor joserfc; signing
+and verifying do. A signature is checked only after the text was read strictly, and claims only after the signature. No
+error raised here repeats a part of a token or a private key. Sources: documented, unless stated otherwise.
 """
 
 from __future__ import annotations
 
-from ticketstub.crypto.device_jwt import DeviceClaims, verify_device_jwt
+from ticketstub.crypto.device_key import SCOPES, DeviceClaims, DeviceKey, SigningKey, verify_device_jwt
 from ticketstub.crypto.jwk import InvalidKey, Jwk, compute_thumbprint, read_public_key
 from ticketstub.crypto.jwt import EDDSA, RS256, InvalidJwt, Reason, UnverifiedJwt, read_jwt
 from ticketstub.crypto.plex_jwt import JwtUser, PlexJwt, PublishedKeys, peek_expiry, verify_issued_jwt, verify_plex_jwt
-from ticketstub.crypto.private_key import SCOPES, DeviceKey, SigningKey
 
 __all__ = [
     "EDDSA",

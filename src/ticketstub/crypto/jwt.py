@@ -1,25 +1,33 @@
-"""A JSON Web Token: its reading, its signature, and the claims that every one has.
+"""JSON Web Tokens (JWTs): strict reading, the signature, and the claims that all of them have.
 
-Rule: one reader and one verification for both ends. Size and shape before decoding, the header before the signature,
-the signature before any claim. The header chooses neither key nor algorithm: `kid` is a name that the caller looks up,
-`alg` must be the one that the key's kind signs with, and what would bring a key along, or mean something that is not
-understood here, is refused (RFC 8725). A claim of a wrong type is a wrong claim. Times are whole seconds since 1970
-(ours: RFC 7519 allows fractions, nobody sends them); that a JWT's time is over is looked at last.
+Rule: one reader and one verification for both ends. Size and shape are checked before anything is decoded, the header
+before the signature, the signature before any claim, and expiry last. The header chooses neither key nor algorithm:
+`kid` is a name that the caller looks up, and `alg` must be the one algorithm for the key's type. A header that carries
+a key, or that has a meaning not implemented here, is refused (RFC 8725). JSON has one valid spelling: no duplicate
+members, NaN, lone surrogates or deep nesting. The strictness is ours, because joserfc 1.8 accepts all of these
+(measured). Times are whole seconds since 1970 (our rule: RFC 7519 allows fractions, but nobody sends them).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, NoReturn
 
-from ticketstub.crypto.jwk import ALGORITHMS, Jwk, is_kid, load_public_key
-from ticketstub.crypto.strict import decode_base64url, is_array, is_header_allowed, read_parts
+from ticketstub.crypto.jwk import ALGORITHMS, Jwk, decode_base64url, is_kid, load_public_key
+from ticketstub.messages import is_array, is_object
 
 EDDSA: Final = "EdDSA"
 RS256: Final = "RS256"
 
-_MAX_TIMESTAMP = 253_402_300_799  # the last second of the year 9999, so that each time makes a date
+_MAX_JWT_LENGTH = 8192  # characters (our limit; Plex's have about 540)
+_MAX_DEPTH = 32
+_MAX_TIMESTAMP = 253_402_300_799  # the last second of the year 9999, the last that a date can hold
+# Whatever carries or fetches a key, changes what is signed, or belongs to encryption.
+_FORBIDDEN_HEADERS = frozenset(
+    {"jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256", "crit", "b64", "zip", "enc", "epk", "cty"}
+)
 
 Reason = Literal[
     "malformed",
@@ -38,25 +46,25 @@ Reason = Literal[
 
 _REASON_MESSAGES: dict[Reason, str] = {
     "malformed": "it cannot be read",
-    "header": "its header holds what is not taken, or lacks typ",
-    "algorithm": "its alg is not one that is taken, or does not fit the key",
-    "kid": "its kid names no key that is known",
+    "header": "its header has a forbidden member or lacks typ",
+    "algorithm": "its alg is not accepted, or does not match the key",
+    "kid": "its kid does not name a known key",
     "signature": "its signature is wrong",
-    "issuer": "its iss is not who should have signed it",
-    "audience": "its aud is not who should read it",
-    "nonce": "its nonce is missing or no nonce",
-    "thumbprint": "its thumbprint is missing or another key's",
-    "lifetime": "its iat or exp is missing, wrong, or too far from the other",
-    "not_yet": "it is of the future: check the clock",
-    "expired": "its time is over",
+    "issuer": "its iss is not the expected issuer",
+    "audience": "its aud does not contain the expected audience",
+    "nonce": "its nonce is missing or invalid",
+    "thumbprint": "its thumbprint is missing or belongs to another key",
+    "lifetime": "its iat or exp is missing or invalid, or they are too far apart",
+    "not_yet": "it is not valid yet: check the clock",
+    "expired": "it has expired",
 }
 
 
 class InvalidJwt(ValueError):
-    """A JWT is not what it should be.
+    """A JWT failed a check.
 
     Attributes:
-        reason: which check it failed. `expired` comes last: everything else about that JWT is right.
+        reason: the check that failed. `expired` is checked last: the JWT is right in every other respect.
     """
 
     def __init__(self, reason: Reason) -> None:
@@ -69,11 +77,11 @@ class InvalidJwt(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedJwt:
-    """What a JWT says, read and not yet believed: nobody has looked at its signature.
+    """A JWT that was read, but whose signature was not checked yet.
 
     Attributes:
         claims: its claims, of any type.
-        kid: the name of the key that it says it was signed with.
+        kid: the name of the key that it claims to be signed with.
     """
 
     kid: str
@@ -82,15 +90,16 @@ class UnverifiedJwt:
     _text: str = field(repr=False)
 
     def verify(self, jwk: Jwk) -> Mapping[str, object]:
-        """Return the claims, once the signature is this key's.
+        """Check the signature with a key and return the claims.
 
         Raises:
-            InvalidJwt: the key is none that is taken (`kid`), signs with another algorithm, or did not sign this.
+            InvalidJwt: the key is refused (`kid`), is for another algorithm (`algorithm`), or did not sign this JWT
+                (`signature`).
         """
         if self._algorithm != ALGORITHMS.get(jwk.kty or ""):
             raise InvalidJwt("algorithm")
-        # The library's own reader is passed by: it takes `jku` and `jwk` headers without a word, reads a member twice,
-        # and warns at each use of the name EdDSA, which is Plex's choice.
+        # joserfc's own reader is not used: it silently accepts `jku` and `jwk` headers and duplicate members, and warns
+        # each time the algorithm is called EdDSA, which is what Plex calls it.
         from joserfc.jws import JWSRegistry
 
         key = load_public_key(jwk)
@@ -104,21 +113,24 @@ class UnverifiedJwt:
 
 
 def read_jwt(text: str, *, algorithms: Collection[str] = (EDDSA,), typ_optional: bool = False) -> UnverifiedJwt:
-    """Read a JWT without looking at its signature.
+    """Read a JWT without checking its signature.
 
     Args:
-        text: three parts of base64url, 8192 characters at most.
-        algorithms: the values of `alg` that are taken.
-        typ_optional: whether `typ` may be missing; where it is there it is `JWT`.
+        text: three parts of base64url, at most 8192 characters.
+        algorithms: the accepted values of `alg`.
+        typ_optional: whether `typ` may be missing. If present, it must be `JWT`.
 
     Raises:
-        InvalidJwt: it is no JWT, or one with a header that is not taken.
+        InvalidJwt: it is not a JWT (`malformed`), or its header is not acceptable.
     """
-    found = read_parts(text)
-    if found is None:
+    parts = text.split(".", 3) if len(text) <= _MAX_JWT_LENGTH else []
+    data = [decode_base64url(part) or b"" for part in parts]
+    if len(data) != 3 or not data[2]:
         raise InvalidJwt("malformed")
-    header, claims = found
-    if not is_header_allowed(header, typ_optional=typ_optional):
+    header, claims = parse_json_object(data[0]), parse_json_object(data[1])
+    if header is None or claims is None:
+        raise InvalidJwt("malformed")
+    if not _FORBIDDEN_HEADERS.isdisjoint(header) or header.get("typ", "JWT" if typ_optional else None) != "JWT":
         raise InvalidJwt("header")
     kid, algorithm = header.get("kid"), header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in algorithms:
@@ -128,11 +140,46 @@ def read_jwt(text: str, *, algorithms: Collection[str] = (EDDSA,), typ_optional:
     return UnverifiedJwt(kid, claims, algorithm, text)
 
 
+def parse_json_object(data: bytes) -> dict[str, object] | None:
+    """Read a JSON object strictly; return `None` if the data is not one, or could be read in more than one way.
+
+    It raises nothing, so that no error carries a part of a secret text.
+    """
+    try:
+        text = data.decode()
+        found: object = _DECODER.decode(text)
+        if "\\u" in text:
+            json.dumps(found, ensure_ascii=False).encode()  # fails if an escape is a lone surrogate
+    except (ValueError, RecursionError):
+        return None
+    return found if is_object(found) and _is_shallow(found, _MAX_DEPTH - 1) else None
+
+
+def _is_shallow(data: object, levels: int) -> bool:
+    """Tell whether objects and arrays are nested at most `levels` deep in the data."""
+    inner = data.values() if is_object(data) else data if is_array(data) else ()
+    return all(levels > 0 and _is_shallow(each, levels - 1) for each in inner if is_object(each) or is_array(each))
+
+
+def _reject_duplicates(members: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(members)
+    if len(found) != len(members):
+        raise ValueError("a member appears twice")
+    return found
+
+
+def _reject_constant(_name: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_reject_duplicates, parse_constant=_reject_constant)
+
+
 def read_audience(claims: Mapping[str, object]) -> tuple[str, ...]:
-    """Read `aud`, one text or a list of them.
+    """Read `aud`, which is a text or a list of texts.
 
     Raises:
-        InvalidJwt: it is missing, empty or something else.
+        InvalidJwt: it is missing, empty or of another type (`audience`).
     """
     found = claims.get("aud")
     values = found if is_array(found) else [found]
@@ -143,22 +190,31 @@ def read_audience(claims: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def check_times(
-    claims: Mapping[str, object], *, now: float, leeway: float, grace: float = 0, max_lifetime: int | None = None
-) -> tuple[int | None, int | None]:
-    """Check `iat`, `exp` and `nbf`, the last of all checks, and return the first two; `None` where one is missing.
+    claims: Mapping[str, object],
+    *,
+    now: float,
+    leeway: float,
+    grace: float = 0,
+    max_lifetime: int | None = None,
+    optional: bool = False,
+) -> tuple[int, int]:
+    """Check `iat`, `exp` and `nbf`, and return the first two. This is the last of all checks.
 
     Args:
         claims: the claims.
-        now: the time.
-        leeway: by how many seconds it may be of the future.
-        grace: for how many seconds it is taken after its end.
-        max_lifetime: how many seconds it may last; without `iat`, from now on.
+        now: the time, in seconds since 1970.
+        leeway: how many seconds `iat` and `nbf` may be in the future.
+        grace: for how many seconds an expired JWT is still accepted.
+        max_lifetime: the longest lifetime in seconds. Without `iat`, the lifetime starts now.
+        optional: whether `iat` and `exp` may be missing. A missing time is returned as 0.
 
     Raises:
-        InvalidJwt: `lifetime`, `not_yet` or, where all else is right, `expired`.
+        InvalidJwt: `lifetime`, `not_yet` or, if everything else is right, `expired`.
     """
     issued_at, expires_at, not_before = (_read_timestamp(claims, name) for name in ("iat", "exp", "nbf"))
-    if any(moment is not None and moment > now + leeway for moment in (issued_at, not_before)):
+    if not optional and (issued_at is None or expires_at is None):
+        raise InvalidJwt("lifetime")
+    if any(time is not None and time > now + leeway for time in (issued_at, not_before)):
         raise InvalidJwt("not_yet")
     if expires_at is not None:
         lifetime = expires_at - (now + leeway if issued_at is None else issued_at)
@@ -166,20 +222,6 @@ def check_times(
             raise InvalidJwt("lifetime")
         if now >= expires_at + grace:
             raise InvalidJwt("expired")
-    return issued_at, expires_at
-
-
-def check_required_times(
-    claims: Mapping[str, object], *, now: float, leeway: float, grace: float = 0
-) -> tuple[int, int]:
-    """Check the times, as `times`, of a JWT that must have both.
-
-    Raises:
-        InvalidJwt: see `times`; `lifetime` where one is missing.
-    """
-    if not {"iat", "exp"} <= claims.keys():
-        raise InvalidJwt("lifetime")
-    issued_at, expires_at = check_times(claims, now=now, leeway=leeway, grace=grace)
     return issued_at or 0, expires_at or 0
 
 

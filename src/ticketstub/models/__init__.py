@@ -1,31 +1,46 @@
 """The nouns of Plex, as frozen data.
 
-Rule: a record has no behaviour beyond small derived properties, and no idea of the network. Names are ours
-(`auth_token`), the wire's are derived from them (`authToken`); those that cannot be are written out. A field that
-Plex left out, sent as null or sent with the wrong type is `None` (or empty, for a list); the latter are named in
-`problems`. Enumerations stay text, because Plex adds values without notice. Sources: observed bodies, unless said.
+Rule: a model has no behaviour beyond small derived properties and knows nothing of the network. Attribute names are
+Pythonic (`auth_token`). The wire names are derived from them (`authToken`), or written out if they cannot be derived. A
+field is `None` (a list is empty) if Plex omitted it, sent null or sent a wrong type; `problems` names the last kind.
+Enumerations stay text, because Plex adds values without notice. Sources: observed bodies, unless stated otherwise.
 """
 
 from __future__ import annotations
 
-from ticketstub.models.account import Account, CustomRestrictions, PaidSubscription, Profile, Service, Subscription
-from ticketstub.models.base import Model
-from ticketstub.models.device import AuthorizedDevice
-from ticketstub.models.home import Home, HomeUser
-from ticketstub.models.media_server import Identity, ServerInformation, Source, TransientToken
+from ticketstub.models.account import (
+    Account,
+    CustomRestrictions,
+    LegacyPin,
+    Location,
+    PaidSubscription,
+    Pin,
+    Profile,
+    Service,
+    Subscription,
+)
+from ticketstub.models.base import Connection, Model
 from ticketstub.models.people import (
     AccessibleServer,
     Friend,
+    Home,
+    HomeUser,
     Invitation,
     Person,
-    PublishedServer,
     Share,
     SharedServer,
     SharingSettings,
     User,
 )
-from ticketstub.models.pin import LegacyPin, Location, Pin
-from ticketstub.models.resource import Connection, Resource
+from ticketstub.models.resource import (
+    AuthorizedDevice,
+    Identity,
+    PublishedServer,
+    Resource,
+    ServerInformation,
+    Source,
+    TransientToken,
+)
 
 __all__ = [
     "AccessibleServer",

@@ -1,6 +1,7 @@
-"""The account, and what it pays for, likes and may use.
+"""The account, and the PINs with which a client signs in to it.
 
-Rule: as all of records/. Sources: observed bodies of `GET /api/v2/user` and of sign-ins.
+Rule: as in the whole package. Sources: observed bodies of `GET /api/v2/user`, of sign-ins and of PINs; the lifetimes of
+PINs are documented.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from ticketstub.tokens import Secret, Token
 
 
 class Subscription(Model, frozen=True, kw_only=True):
-    """What an account pays for, or does not; past ones and trials have the last fields."""
+    """The Plex Pass subscription of an account, active or not."""
 
     active: bool | None = None
     subscribed_at: AwareDatetime | None = None
@@ -23,7 +24,7 @@ class Subscription(Model, frozen=True, kw_only=True):
 
 
 class PaidSubscription(Model, frozen=True, kw_only=True):
-    """One entry of an account's list of subscriptions, present or past."""
+    """One entry in an account's lists of current subscriptions, past subscriptions and trials."""
 
     id: str | None = None
     mode: str | None = None
@@ -37,7 +38,7 @@ class PaidSubscription(Model, frozen=True, kw_only=True):
 
 
 class Profile(Model, frozen=True, kw_only=True):
-    """How an account likes to watch and listen."""
+    """An account's preferences for playback: languages, subtitles, reviews."""
 
     auto_select_audio: bool | None = None
     default_audio_language: str | None = None
@@ -54,7 +55,7 @@ class Profile(Model, frozen=True, kw_only=True):
 
 
 class Service(Model, frozen=True, kw_only=True):
-    """A service of Plex that the account may use."""
+    """A Plex service that the account may use."""
 
     identifier: str | None = None
     endpoint: str | None = None
@@ -64,7 +65,7 @@ class Service(Model, frozen=True, kw_only=True):
 
 
 class CustomRestrictions(Model, frozen=True, kw_only=True):
-    """What a managed user may not see, as comma lists."""
+    """What a managed user may not see. Each field is a comma-separated list."""
 
     all: str | None = None
     movies: str | None = None
@@ -76,8 +77,8 @@ class CustomRestrictions(Model, frozen=True, kw_only=True):
 class Account(Model, frozen=True, kw_only=True):
     """A Plex account, as `GET /api/v2/user` and a sign-in describe it.
 
-    `joined_at` and the other times that Plex writes as numbers are seconds since 1970 (UTC). `username` and `email`
-    are empty for managed users. `auth_token` echoes the caller's token, or is the new one after a sign-in.
+    `joined_at` and the other numeric times are seconds since 1970 (UTC). `username` and `email` are empty for managed
+    users. `auth_token` repeats the caller's token; after a sign-in, it is the new token.
     """
 
     omit_if_empty: ClassVar[frozenset[str]] = frozenset({"pin", "restrictionProfile", "customRestrictions", "roles"})
@@ -127,3 +128,56 @@ class Account(Model, frozen=True, kw_only=True):
     two_factor_enabled: bool | None = None
     backup_codes_created: bool | None = None
     attribution_partner: str | None = None
+
+
+class Location(Model, frozen=True, kw_only=True, rename=None):
+    """The location of the client that created a PIN, derived from its IP address. Wire names have underscores."""
+
+    code: str | None = None
+    european_union_member: bool | None = None
+    continent_code: str | None = None
+    country: str | None = None
+    city: str | None = None
+    time_zone: str | None = None
+    postal_code: str | None = None
+    in_privacy_restricted_country: bool | None = None
+    in_privacy_restricted_region: bool | None = None
+    subdivisions: str | None = None
+    coordinates: str | None = None
+
+
+class Pin(Model, frozen=True, kw_only=True):
+    """A PIN: the code that a client displays, or opens in a browser, for the user to approve.
+
+    `code` has 4 characters to type or, if the PIN is strong, 25 characters for the browser. `expires_in` is the
+    remaining lifetime in seconds; it starts at 900 for a typed code and at 1800 for a strong one. `auth_token` is
+    `None` until the user approves the PIN.
+    """
+
+    # Our choice: in XML, an empty location would be text, not an object.
+    omit_if_empty: ClassVar[frozenset[str]] = frozenset({"location"})
+
+    id: int | None = None
+    code: str | None = None
+    product: str | None = None
+    trusted: bool | None = None
+    qr: str | None = None
+    client_identifier: str | None = None
+    location: Location | None = None
+    expires_in: int | None = None
+    created_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
+    auth_token: Token | None = None
+    new_registration: bool | None = None
+
+
+class LegacyPin(Model, frozen=True, kw_only=True, rename="kebab"):
+    """A PIN of the older API, `/pins.xml`. Its code always has 4 characters."""
+
+    id: int | None = None
+    code: str | None = None
+    expires_at: AwareDatetime | None = None
+    user_id: int | None = None
+    client_identifier: str | None = None
+    trusted: bool | None = None
+    auth_token: Token | None = None

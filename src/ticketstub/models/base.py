@@ -1,33 +1,60 @@
-"""What every record is.
+"""The base class of every model, and the parts that several models share.
 
-Rule: a record has no behaviour beyond small derived properties, and no idea of the network.
+Rule: a model has no behaviour beyond small derived properties and knows nothing of the network.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeVar
 
 import msgspec
 
 MILLISECONDS_THRESHOLD = 100_000_000_000
-"""Seconds since 1970 reach this in the year 5138: a larger number counts milliseconds."""
+"""Timestamps from this value on count milliseconds; in seconds it would be the year 5138."""
 
 EpochSeconds = Annotated[int, msgspec.Meta(lt=MILLISECONDS_THRESHOLD)]
-"""Seconds since 1970 (UTC), whether Plex wrote them, milliseconds or a date."""
+"""Seconds since 1970 (UTC). Plex may write them as seconds, as milliseconds or as a date."""
 
 AwareDatetime = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A moment, never without its time zone; Plex's dates without one are UTC."""
+"""A time with its time zone. Dates that Plex writes without a time zone are UTC."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=True):
-    """A noun of Plex."""
+    """The base class of the nouns of Plex."""
 
     omit_if_empty: ClassVar[frozenset[str]] = frozenset()
-    """The wire's names that plex.tv leaves out, rather than write null, where there is nothing (observed)."""
+    """Wire names that plex.tv omits when they have no value, instead of writing null (observed)."""
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """The wire's names (`profile.autoSelectAudio`) of what had a wrong type and was read as `None`."""
-        found: tuple[str, ...] = self.__dict__.get("problems", ())
-        return found
+        """Wire names (`profile.autoSelectAudio`) of the values that had a wrong type and were read as `None`."""
+        return tuple(self.__dict__.get("problems", ()))
+
+
+ModelT = TypeVar("ModelT", bound=Model)
+"""The class of a model that a function reads or returns."""
+
+
+class Connection(Model, frozen=True, kw_only=True):
+    """One address of a device. In a media server's own replies, `relay` is present only if it is true."""
+
+    protocol: str | None = None
+    address: str | None = None
+    port: int | None = None
+    uri: str | None = None
+    local: bool | None = None
+    relay: bool | None = None
+    ipv6: bool | None = msgspec.field(name="IPv6", default=None)
+
+
+class BaseUser(Model, frozen=True, kw_only=True):
+    """A person, with all the names that v2 has for people. Managed users have neither user name nor e-mail address."""
+
+    id: int | None = None
+    uuid: str | None = None
+    title: str | None = None
+    username: str | None = None
+    email: str | None = None
+    friendly_name: str | None = None
+    thumb: str | None = None

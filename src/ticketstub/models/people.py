@@ -1,6 +1,7 @@
-"""Other people: friends, who shares what with whom, and a media server as plex.tv describes it.
+"""Other people: the members of a Home, friends, shares and invitations.
 
-Rule: as all of records/. Sources: observed bodies of the older API (`/api/users`, `shared_servers`).
+Rule: as in the whole package. Sources: observed bodies of `/api/v2/home/users` and `/api/v2/friends`, and of the older
+API (`/api/users`, `shared_servers`).
 """
 
 from __future__ import annotations
@@ -9,13 +10,41 @@ from typing import ClassVar
 
 import msgspec
 
-from ticketstub.models.base import AwareDatetime, EpochSeconds, Model
-from ticketstub.models.home import BaseUser
-from ticketstub.tokens import Token
+from ticketstub.models.base import AwareDatetime, BaseUser, EpochSeconds, Model
+from ticketstub.tokens import Secret, Token
+
+
+class HomeUser(BaseUser, frozen=True, kw_only=True):
+    """A member of a Home. Managed users are `restricted`. Switching to a `protected` user requires its passcode."""
+
+    omit_if_empty: ClassVar[frozenset[str]] = frozenset({"pin"})
+
+    has_password: bool | None = None
+    restricted: bool | None = None
+    updated_at: EpochSeconds | None = None
+    restriction_profile: str | None = None
+    admin: bool | None = None
+    guest: bool | None = None
+    protected: bool | None = None
+    pin: Secret | None = None
+
+
+class Home(Model, frozen=True, kw_only=True):
+    """A Home. An account without other members has a Home with one user (assumed)."""
+
+    omit_if_empty: ClassVar[frozenset[str]] = frozenset({"users"})
+
+    id: int | None = None
+    name: str | None = None
+    guest_user_id: int | None = msgspec.field(name="guestUserID", default=None)
+    guest_user_uuid: str | None = msgspec.field(name="guestUserUUID", default=None)
+    guest_enabled: bool | None = None
+    subscription: bool | None = None
+    users: tuple[HomeUser, ...] = ()
 
 
 class AccessibleServer(Model, frozen=True, kw_only=True):
-    """A media server that somebody may use."""
+    """A media server that a user may access."""
 
     id: int | None = None
     server_id: int | None = None
@@ -54,7 +83,7 @@ class User(Model, frozen=True, kw_only=True):
 
 
 class SharedServer(Model, frozen=True, kw_only=True):
-    """A share of one media server: with whom, and that user's own token there."""
+    """A share of one media server: the user it is shared with, and that user's token for the server."""
 
     id: int | None = None
     username: str | None = None
@@ -70,14 +99,14 @@ class SharedServer(Model, frozen=True, kw_only=True):
 
 
 class Person(BaseUser, frozen=True, kw_only=True):
-    """Somebody else, as v2 names them."""
+    """Another user, as v2 describes one."""
 
     restricted: bool | None = None
     home: bool | None = None
 
 
 class SharingSettings(Model, frozen=True, kw_only=True):
-    """What somebody may do on the media servers that they were given a share of."""
+    """What a user may do on the media servers shared with them."""
 
     allow_channels: bool | None = None
     allow_subtitle_admin: bool | None = None
@@ -92,7 +121,7 @@ class SharingSettings(Model, frozen=True, kw_only=True):
 
 
 class Share(Model, frozen=True, kw_only=True):
-    """A share of one media server as v2 lists it: who owns it, who was invited."""
+    """A share of one media server as v2 lists it: its owner and the invited user."""
 
     id: int | None = None
     name: str | None = None
@@ -114,9 +143,9 @@ class Share(Model, frozen=True, kw_only=True):
 
 
 class Friend(Person, frozen=True, kw_only=True):
-    """A friend as v2 lists them: `status` is `accepted`, `pending_sent` or `pending_received`.
+    """A friend as v2 lists them. `status` is `accepted`, `pending_sent` or `pending_received`.
 
-    `shared_servers` is empty in present answers, whatever is shared.
+    Plex currently leaves `shared_servers` empty, whatever is shared (observed).
     """
 
     omit_if_empty: ClassVar[frozenset[str]] = frozenset({"restrictionProfile"})
@@ -127,28 +156,8 @@ class Friend(Person, frozen=True, kw_only=True):
     restriction_profile: str | None = None
 
 
-class PublishedServer(Model, frozen=True, kw_only=True):
-    """A media server as it was published to plex.tv. `access_token` stands in the older list only."""
-
-    omit_if_empty: ClassVar[frozenset[str]] = frozenset({"accessToken"})
-
-    access_token: Token | None = None
-    name: str | None = None
-    address: str | None = None
-    port: int | None = None
-    version: str | None = None
-    scheme: str | None = None
-    host: str | None = None
-    local_addresses: str | None = None
-    machine_identifier: str | None = None
-    created_at: EpochSeconds | None = None
-    updated_at: EpochSeconds | None = None
-    owned: bool | None = None
-    synced: bool | None = None
-
-
 class Invitation(Model, frozen=True, kw_only=True):
-    """An invitation that waits for an answer: to be friends, to share a Home, to use media servers."""
+    """A pending invitation: to be friends, to join a Home, or to use media servers."""
 
     id: int | None = None
     created_at: EpochSeconds | None = None

@@ -1,7 +1,7 @@
-"""The account's calls on plex.tv: whose token is this, sign in and out, keep a token alive, make one, its password.
+"""The calls for plex.tv accounts: token details, sign-in and sign-out, ping, account creation and password changes.
 
-Rule: as all of wire/, role-blind. Sources: the API's published description for both account calls, observed bodies
-for every field; the ping is observed in public clients only.
+Rule: role-blind, like all of the package. Sources: the API's published description for token details and sign-in,
+observed bodies for every field. The ping is observed in public clients only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ticketstub.messages import Response
+from ticketstub.messages import Response, is_object
 from ticketstub.models import Account
 from ticketstub.protocol.call import (
     Call,
@@ -21,16 +21,15 @@ from ticketstub.protocol.call import (
     parse_response,
 )
 from ticketstub.protocol.codec import Format, write_document
-from ticketstub.protocol.plain import is_object
 from ticketstub.tokens import Secret, to_secret
 from ticketstub.tracebacks import hide_locals
 
 NEW_TOKEN_REPLY = build_reply_codec(Account, "user", "auth_token")
-"""An account, mostly with a new token of it."""
+"""The codec for an account that must have a token, which is usually a new one."""
 
 
 class GetTokenDetails(Call[Account], frozen=True, kw_only=True):
-    """Ask whose token this is: `GET /api/v2/user`, 200 (documented)."""
+    """Get the account that a token belongs to: `GET /api/v2/user`, 200 (documented)."""
 
     http = HttpSpec(
         "GET", "/api/v2/user", "get_token_details", reply=build_reply_codec(Account, "user", "id", "uuid", "auth_token")
@@ -41,10 +40,10 @@ class PostUsersSignInData(Call[Account], frozen=True, kw_only=True):
     """Sign in with login and password: `POST /api/v2/users/signin`, 201 (documented).
 
     Args:
-        login: user name or e-mail address.
+        login: the user name or e-mail address.
         password: the password.
-        remember_me: whether the token ends after 14 days (observed) instead of living on.
-        verification_code: the six digits of the authenticator app, where the account asks for them.
+        remember_me: whether the token expires after 14 days (observed). By default, it does not expire.
+        verification_code: the six digits of the authenticator app, if the account requires them.
     """
 
     http = HttpSpec(
@@ -68,7 +67,7 @@ class PostUsersSignInData(Call[Account], frozen=True, kw_only=True):
     def from_text(
         cls, login: str, password: str | Secret, code: str | Secret | None = None, *, remember_me: bool = False
     ) -> PostUsersSignInData:
-        """Make one of plain texts."""
+        """Create the call from plain texts."""
         return cls(
             login=login, password=to_secret(password), verification_code=to_secret(code), remember_me=remember_me
         )
@@ -83,7 +82,7 @@ class Ping(Call[bool], frozen=True, kw_only=True):
         data = parse_response(response)
         pong = data.get("pong") if is_object(data) else data
         if isinstance(data, int) or str(pong).lower() not in ("true", "1"):
-            raise build_malformed_reply(response, "the answer to a ping is no pong")
+            raise build_malformed_reply(response, "the reply to a ping is not a pong")
         return True
 
     def write(self, value: bool, form: Format) -> bytes:
@@ -91,13 +90,13 @@ class Ping(Call[bool], frozen=True, kw_only=True):
 
 
 class SignOut(NoContentCall, frozen=True, kw_only=True):
-    """End the token that asks, and no other: `DELETE /api/v2/users/signout`, 204 (observed)."""
+    """Revoke the caller's token, and no other: `DELETE /api/v2/users/signout`, 204 (observed)."""
 
     http = HttpSpec("DELETE", "/api/v2/users/signout", "sign_out", retryable=False, status=204, mark="observed")
 
 
 class FieldError(msgspec.Struct, frozen=True, rename="camel"):
-    """What is wrong with one field of a new account; its members in the observed order."""
+    """What is wrong with one field of a new account. The members are in the observed order."""
 
     code: int
     message: str
@@ -106,21 +105,20 @@ class FieldError(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def write_field_errors(errors: Sequence[FieldError], form: Format) -> bytes:
-    """Write all that is wrong with an account as plex.tv's v2 does: errors, each with its field (observed)."""
-    items: list[object] = [msgspec.to_builtins(fault) for fault in errors]
-    return write_document("errors", items, form, wrap_json=True)
+    """Write everything that is wrong with a new account, as plex.tv's v2 does: one error for each field (observed)."""
+    return write_document("errors", [msgspec.to_builtins(error) for error in errors], form, wrap_json=True)
 
 
 class CreateAccount(Call[Account], frozen=True, kw_only=True):
-    """Make an account and sign in to it: `POST /api/v2/users`, 201 (observed but for the answer, which is assumed).
+    """Create an account and sign in to it: `POST /api/v2/users`, 201 (observed; the reply is assumed).
 
-    What is wrong with its fields is refused all at once (422; codes 1010, 1011, 1032 to 1037, 1039, 1047, 1048).
+    Invalid fields are refused all at once (422; codes 1010, 1011, 1032 to 1037, 1039, 1047, 1048).
 
     Args:
-        email: an address that no other account has.
-        username: a name that no other account has.
+        email: an e-mail address that no other account has.
+        username: a user name that no other account has.
         password: at least 8 characters.
-        password_confirmation: the same once more, where somebody typed it twice (assumed).
+        password_confirmation: the password again, if the user typed it twice (assumed).
     """
 
     http = HttpSpec(
@@ -142,15 +140,15 @@ class CreateAccount(Call[Account], frozen=True, kw_only=True):
 
 
 class ChangePassword(Call[Account], frozen=True, kw_only=True):
-    """Change the caller's password: `POST /api/v2/users/password`, 200 (that it exists is observed, all else ours).
+    """Change the caller's password: `POST /api/v2/users/password`, 200 (its existence is observed, the rest is ours).
 
     Args:
-        current_password: the password so far.
-        password: the new one, at least 8 characters.
-        password_confirmation: the same once more, where somebody typed it twice.
-        verification_code: the six digits of the authenticator app, where the account asks for them.
-        remove_other_tokens: whether all devices are signed out, media servers too; the answer then holds a new token,
-            the only one of the account.
+        current_password: the current password.
+        password: the new password, at least 8 characters.
+        password_confirmation: the new password again, if the user typed it twice.
+        verification_code: the six digits of the authenticator app, if the account requires them.
+        remove_other_tokens: whether to sign out all devices, including media servers. The reply then contains a new
+            token, the only one of the account.
     """
 
     http = HttpSpec(

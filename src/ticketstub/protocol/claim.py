@@ -1,19 +1,17 @@
-"""Claiming a media server: the claim token, its exchange, and the server's own two calls.
+"""Claiming a media server: the claim token, its exchange, and the media server's own claim calls.
 
-Rule: as all of wire/, role-blind. A claim token signs nobody in: it adds a server to an account. Source: observed in
-public clients and images.
+Rule: role-blind, like all of the package. A claim token signs nobody in; it adds a server to an account. Source:
+observed in public clients and container images.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import cast
 
-from ticketstub.messages import Response
 from ticketstub.models import Account, Model
-from ticketstub.protocol.call import Call, HttpSpec, ReplyCodec, read_reply, write_reply
+from ticketstub.protocol.call import Call, HttpSpec, ReplyCodec, build_field_codec, read_reply, write_reply
 from ticketstub.protocol.codec import Format, to_builtins, to_json, write_document
-from ticketstub.protocol.legacy_account import LEGACY_ACCOUNT_REPLY
+from ticketstub.protocol.legacy import LEGACY_ACCOUNT_REPLY
 from ticketstub.tokens import Secret, Token
 
 
@@ -22,7 +20,10 @@ class _ClaimToken(Model, frozen=True, kw_only=True):
 
 
 class ClaimStatus(Model, frozen=True, kw_only=True):
-    """How a media server stands with plex.tv: `MyPlex` on the wire. The token is the owner's for that server."""
+    """Whether a media server is claimed, and its connection to plex.tv. Named `MyPlex` on the wire.
+
+    `auth_token` is the owner's token for the server.
+    """
 
     auth_token: Token | None = None
     username: str | None = None
@@ -40,12 +41,15 @@ class ClaimStatus(Model, frozen=True, kw_only=True):
 
 
 class GetClaimToken(Call[Token], frozen=True, kw_only=True):
-    """Get a claim token: `GET /api/claim/token.json`, 200, always JSON; it lives for four minutes (observed)."""
+    """Get a claim token: `GET /api/claim/token.json`, 200, always JSON. It is valid for four minutes (observed)."""
 
-    http = HttpSpec("GET", "/api/claim/token.json", "get_claim_token", mark="observed")
-
-    def read(self, response: Response) -> Token:
-        return cast("Token", read_reply(_ClaimToken, response, ("token",)).token)
+    http = HttpSpec(
+        "GET",
+        "/api/claim/token.json",
+        "get_claim_token",
+        mark="observed",
+        reply=build_field_codec(_ClaimToken, "token", "token"),
+    )
 
     def write(self, value: Token, form: Format) -> bytes:
         return to_json({"token": value.reveal()})
@@ -67,23 +71,20 @@ class ExchangeClaim(Call[Account], frozen=True, kw_only=True):
     token: Secret
 
     def write(self, value: Account, form: Format) -> bytes:
-        """Write the account with the server's token: in XML as the older API, in JSON at the top level (assumed)."""
+        """Write the account with the server's token: XML as in the older API, JSON at the top level (assumed)."""
         return super().write(value, form) if form is Format.XML else write_reply("user", value, form)
 
 
-def _write_claim_status(value: ClaimStatus, form: Format) -> bytes:
-    return write_document("MyPlex", to_builtins(value, include_nulls=False), form, wrap_json=True)
-
-
 _CLAIM_STATUS_REPLY = ReplyCodec(
-    partial(read_reply, ClaimStatus, any_of=("sign_in_state", "username", "mapping_state")), _write_claim_status
+    partial(read_reply, ClaimStatus, any_of=("sign_in_state", "username", "mapping_state")),
+    lambda value, form: write_document("MyPlex", to_builtins(value, include_nulls=False), form, wrap_json=True),
 )
 
 
 class ClaimServer(Call[ClaimStatus], frozen=True, kw_only=True):
-    """Hand a claim token to a media server that nobody owns yet: `POST /myplex/claim`, 200 (observed).
+    """Give a claim token to an unclaimed media server: `POST /myplex/claim`, 200 (observed).
 
-    It takes one only from its own machine or network.
+    The server accepts one only from its own machine or network.
     """
 
     http = HttpSpec(
@@ -101,7 +102,7 @@ class ClaimServer(Call[ClaimStatus], frozen=True, kw_only=True):
 
 
 class GetClaimStatus(Call[ClaimStatus], frozen=True, kw_only=True):
-    """Ask a media server how it stands with plex.tv: `GET /myplex/account`, 200; the owner only (observed)."""
+    """Get the claim status of a media server: `GET /myplex/account`, 200; owner only (observed)."""
 
     http = HttpSpec(
         "GET", "/myplex/account", "claimed_server", base="server", mark="observed", reply=_CLAIM_STATUS_REPLY
@@ -109,7 +110,7 @@ class GetClaimStatus(Call[ClaimStatus], frozen=True, kw_only=True):
 
 
 class UnclaimServer(Call[ClaimStatus], frozen=True, kw_only=True):
-    """Take a media server out of its owner's account: `DELETE /myplex/account`, 200; the owner only (observed)."""
+    """Remove a media server from its owner's account: `DELETE /myplex/account`, 200; owner only (observed)."""
 
     http = HttpSpec(
         "DELETE",

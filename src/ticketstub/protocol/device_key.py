@@ -1,28 +1,24 @@
-"""Device keys: register one, prove to have it, get a JWT for it; and Plex's own published keys.
+"""The calls for device keys: register a key, prove possession of it, get a JWT for it; and Plex's own published keys.
 
-Rule: as all of wire/, role-blind. Sources: the API's published description; what the answer to a registration holds
-is not known, so it is not read.
+Rule: role-blind, like all of the package. Sources: the API's published description. The content of the reply to a
+registration is not known, so it is not read.
 """
 
 from __future__ import annotations
 
-from typing import cast
-
 from ticketstub.crypto.jwk import Jwk
-from ticketstub.messages import Response
+from ticketstub.messages import Response, is_object
 from ticketstub.models import Model
 from ticketstub.protocol import lenient
 from ticketstub.protocol.call import (
     Call,
     HttpSpec,
     NoContentCall,
+    build_field_codec,
     build_malformed_reply,
     parse_response,
-    read_reply,
-    write_reply,
 )
 from ticketstub.protocol.codec import Format, to_builtins, write_document
-from ticketstub.protocol.plain import is_object
 from ticketstub.tokens import Secret, Token
 
 
@@ -37,7 +33,7 @@ class _GrantedToken(Model, frozen=True, kw_only=True, rename=None):
 class RegisterKey(NoContentCall, frozen=True, kw_only=True):
     """Register a device key with the device's token: `POST /api/v2/auth/jwk`, 201 (documented).
 
-    The key is bound to the token's device, whatever identifier the request names (observed).
+    The key is bound to the device of the token, whatever client identifier the request has (observed).
     """
 
     http = HttpSpec("POST", "/api/v2/auth/jwk", "register_key", in_body=True, as_json=True, retryable=False, status=201)
@@ -46,22 +42,22 @@ class RegisterKey(NoContentCall, frozen=True, kw_only=True):
 
 
 class GetNonce(Call[str], frozen=True, kw_only=True):
-    """Ask for a nonce to sign: `GET /api/v2/auth/nonce`, 200, no token; it lives for five minutes (documented)."""
+    """Get a nonce to sign: `GET /api/v2/auth/nonce`, 200, no token. It is valid for five minutes (documented)."""
 
-    http = HttpSpec("GET", "/api/v2/auth/nonce", "get_nonce", needs_token=False)
-
-    def read(self, response: Response) -> str:
-        return read_reply(_Nonce, response, ("nonce",)).nonce or ""
-
-    def write(self, value: str, form: Format) -> bytes:
-        return write_reply("nonce", _Nonce(nonce=value), form)
+    http = HttpSpec(
+        "GET",
+        "/api/v2/auth/nonce",
+        "get_nonce",
+        needs_token=False,
+        reply=build_field_codec(_Nonce, "nonce", "nonce"),
+    )
 
 
 class ExchangeDeviceJwt(Call[Token], frozen=True, kw_only=True):
-    """Exchange a signed device JWT for Plex's own, which lives for seven days: `POST /api/v2/auth/token` (documented).
+    """Exchange a signed device JWT for one of Plex, valid for seven days: `POST /api/v2/auth/token` (documented).
 
     Args:
-        jwt: what `DeviceKey.sign` made, with a nonce in it.
+        jwt: the result of `DeviceKey.sign`, with a nonce.
     """
 
     http = HttpSpec(
@@ -72,19 +68,14 @@ class ExchangeDeviceJwt(Call[Token], frozen=True, kw_only=True):
         in_body=True,
         as_json=True,
         retryable=False,
+        reply=build_field_codec(_GrantedToken, "token", "auth_token"),
     )
 
     jwt: Secret
 
-    def read(self, response: Response) -> Token:
-        return cast("Token", read_reply(_GrantedToken, response, ("auth_token",)).auth_token)
-
-    def write(self, value: Token, form: Format) -> bytes:
-        return write_reply("token", _GrantedToken(auth_token=value), form)
-
 
 class GetPublishedKeys(Call[tuple[Jwk, ...]], frozen=True, kw_only=True):
-    """Ask for the keys that Plex signs with: `GET /api/v2/auth/keys`, 200, no token (documented)."""
+    """Get the keys that Plex signs with: `GET /api/v2/auth/keys`, 200, no token (documented)."""
 
     http = HttpSpec("GET", "/api/v2/auth/keys", "get_published_keys", needs_token=False)
 
@@ -92,7 +83,7 @@ class GetPublishedKeys(Call[tuple[Jwk, ...]], frozen=True, kw_only=True):
         data = parse_response(response)
         found = lenient.read_models(Jwk, data.get("keys", data) if is_object(data) else data)
         if not found:
-            raise build_malformed_reply(response, "the answer holds no keys")
+            raise build_malformed_reply(response, "the reply contains no keys")
         return found
 
     def write(self, value: tuple[Jwk, ...], form: Format) -> bytes:

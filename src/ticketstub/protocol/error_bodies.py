@@ -1,54 +1,52 @@
-"""What a refusal looks like on the wire, both ways.
+"""The bodies of refusals, both ways: plex.tv's v2 (JSON or XML), its older XML, and a media server's web page.
 
-Rule: reading never fails and never repeats a secret; writing takes its status, code and message from the refusal's
-row in refusals.py. The dialects: plex.tv's v2 (JSON or XML), its older XML, and a media server's web page.
-Source: observed bodies; where the member order or the text is ours, it is marked assumed.
+Rule: reading never fails and never repeats a secret. Writing takes status, code and message from the refusal's class in
+refusals.py. Sources: observed bodies; where the order of members or the text is ours, it is marked as assumed.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from html import escape
 from http import HTTPStatus
 from urllib.parse import quote, quote_plus
 
 from ticketstub.errors import redact_secrets
-from ticketstub.messages import Response
+from ticketstub.messages import Response, is_array, is_object
 from ticketstub.protocol import codec, xml
 from ticketstub.protocol.codec import Format
-from ticketstub.protocol.plain import is_array, is_object
 from ticketstub.refusals import REFUSAL_CLASSES, Refusal, ServerError, build_refusal
 
-_KNOWN_STATUSES = frozenset(HTTPStatus)
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _KNOWN_MESSAGES = {row.default.message for row in REFUSAL_CLASSES}
 
 
 def read_refusal(response: Response, *, base: str, secrets: tuple[str, ...] = ()) -> Refusal:
-    """Read the refusal that an answer of failure stands for.
+    """Read the refusal in an unsuccessful response.
 
     Args:
-        response: an answer with a status from 400 on.
-        base: `plex.tv` or `server`: an empty 404 means an outage of the one, and a missing thing on the other.
-        secrets: what the request held and no message may repeat.
+        response: a response with a status of 400 or more.
+        base: `plex.tv` or `server`. An empty 404 means an outage of plex.tv, but a missing resource on a media server.
+        secrets: the secrets of the request, which no message may repeat.
     """
     if response.status == 404 and base == "plex.tv" and not response.body.strip():
         return ServerError("plex.tv's edge answered with an empty 404", status=404, response=response)
-    try:
+    code, message = None, None
+    with suppress(codec.DecodeError):
         code, message = _read_code_and_message(_find_first_error(codec.parse(response.body)))
-    except codec.DecodeError:
-        code, message = None, None
     found = build_refusal(response.status, code, _redact(message, secrets), response=response)
     found.retry_after = parse_retry_after(response.headers.get("retry-after", ""), response.headers.get("date", ""))
     return found
 
 
 def parse_retry_after(text: str, date: str) -> float | None:
-    """Read a Retry-After header (RFC 9110, 10.2.3): seconds; `None` if it says none.
+    """Read a Retry-After header (RFC 9110, 10.2.3). Return seconds, or `None` if it is invalid.
 
     Args:
         text: a number of seconds, or the date until which to wait.
-        date: the answer's own Date, from which such a date counts: our clock has no say, it may be wrong.
+        date: the Date header of the same response, to compare a date with. Our own clock may be wrong.
     """
     if text.isdecimal() and text.isascii():
         return float(text[:10])
@@ -59,7 +57,7 @@ def parse_retry_after(text: str, date: str) -> float | None:
 
 
 def _find_first_error(data: object) -> object:
-    """Find the first error: in `{"errors": [{…}]}`, `<errors><error …/></errors>`, `{"error": "…"}` and the like."""
+    """Find the first error in `{"errors": [{…}]}`, `<errors><error …/></errors>`, `{"error": "…"}` and similar data."""
     for _ in range(4):
         if is_array(data):
             data = data[0] if data else None
@@ -81,39 +79,38 @@ def _read_code_and_message(item: object) -> tuple[int | None, str | None]:
 
 
 def _redact(message: str | None, secrets: tuple[str, ...]) -> str | None:
-    """Keep a known text as it is; from any other take out what was sent and what may be a token."""
+    """Remove from a message the secrets that were sent, in any encoding, and whatever may be a token.
+
+    A known message is returned unchanged.
+    """
     if not message or message in _KNOWN_MESSAGES:
         return message
-    encodings = {encoding for secret in filter(None, secrets) for encoding in _list_encodings(secret)}
-    for form in sorted(encodings, key=len, reverse=True):
-        message = message.replace(form, "…")
+    encodings: set[str] = set()
+    for secret in filter(None, secrets):
+        raw = secret.encode("utf-8", "surrogatepass")
+        base64 = b64encode(raw).decode().rstrip("=")
+        encodings |= {secret, quote(raw, safe=""), quote_plus(raw), escape(secret), base64, raw.hex()}
+    for encoding in sorted(encodings, key=len, reverse=True):
+        message = message.replace(encoding, "…")
     return redact_secrets(message) or None
 
 
-def _list_encodings(secret: str) -> tuple[str, ...]:
-    """List how a server may write a secret back."""
-    raw = secret.encode("utf-8", "surrogatepass")
-    base64 = b64encode(raw).decode().rstrip("=")
-    return secret, quote(raw, safe=""), quote_plus(raw), escape(secret), base64, raw.hex()
-
-
 def write_refusal(refusal: Refusal, form: Format) -> bytes:
-    """Write it as plex.tv's v2 does (observed): a list of errors with code, message and, mostly, status."""
-    item: dict[str, object] = {"code": refusal.code, "message": refusal.message, "status": refusal.status}
-    if refusal.code == 1020:
-        del item["status"]  # observed: this one lacks it
-    if refusal.code is None:
-        del item["code"]
+    """Write a refusal as plex.tv's v2 does: a list of errors with code, message and, mostly, status (observed)."""
+    item: dict[str, object] = {} if refusal.code is None else {"code": refusal.code}
+    item["message"] = refusal.message
+    if refusal.code != 1020:  # observed: this one has no status
+        item["status"] = refusal.status
     return codec.write_document("errors", [item], form, wrap_json=True)
 
 
 def write_in_dialect(
     refusal: Refusal, form: Format, dialect: str, invalid_token_status: int = 422
 ) -> tuple[int, bytes]:
-    """Write it as plex.tv's v2 or as its older API does, and say with which status.
+    """Write a refusal as plex.tv's v2 or its older API does; return the status and the body.
 
-    The older one writes a message without code. A dead token is "Invalid token" there, with status 422 (observed) or
-    with the one that is given.
+    The older API writes a message without a code. For a dead token, the message is "Invalid token" and the status is
+    422 (observed) or `invalid_token_status`.
     """
     status = refusal.status or 500
     if dialect != "legacy":
@@ -125,13 +122,15 @@ def write_in_dialect(
 
 
 def write_error_page(status: int, *, is_root: bool = False) -> bytes:
-    """Write it as a media server does: a small web page, whatever was accepted (observed for 401; 403 and 404 assumed).
+    """Write a refusal as a media server does: a small web page, whatever format is requested.
+
+    Observed for 401; assumed for 403 and 404.
 
     Args:
         status: the HTTP status.
-        is_root: whether it answers for `/`, where a script that leads browsers to the web application comes first.
+        is_root: whether it is the reply for `/`, which has a script that leads browsers to the web application.
     """
-    phrase = HTTPStatus(status).phrase if status in _KNOWN_STATUSES else "Error"
+    phrase = _PHRASES.get(status, "Error")
     script = _WEB_APP_REDIRECT if is_root and status == HTTPStatus.UNAUTHORIZED else ""
     head = f"<html><head>{script}<title>{phrase}</title></head>"
     return f"{head}<body><h1>{status} {phrase}</h1></body></html>".encode()

@@ -1,14 +1,14 @@
-"""Plex Home: who is in it, switching to somebody, passcodes.
+"""The calls for Plex Home: its members, switching to another user, and passcodes.
 
-Rule: as all of wire/, role-blind. A passcode is called `pin` on the wire. Sources: observed bodies; the calls that
-change passcodes are observed in public clients only, and how v2 lists a Home in XML is assumed.
+Rule: role-blind, like all of the package. A passcode is named `pin` on the wire. Sources: observed bodies. The calls
+that change passcodes are observed in public clients only; how v2 lists a Home in XML is assumed.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from ticketstub.messages import Response
+from ticketstub.messages import Response, is_object
 from ticketstub.models import Account, Home, HomeUser
 from ticketstub.protocol import lenient
 from ticketstub.protocol.account import NEW_TOKEN_REPLY
@@ -20,17 +20,17 @@ from ticketstub.protocol.call import (
     ReplyCodec,
     build_malformed_reply,
     build_reply_codec,
+    find_container_items,
     parse_response,
 )
 from ticketstub.protocol.codec import Format, to_builtins, write_document
-from ticketstub.protocol.legacy_account import LEGACY_ACCOUNT_REPLY
-from ticketstub.protocol.people import get_container_items, write_container
-from ticketstub.protocol.plain import is_object
+from ticketstub.protocol.legacy import LEGACY_ACCOUNT_REPLY
+from ticketstub.protocol.people import write_container
 from ticketstub.tokens import Secret
 
 
 class GetHome(Call[Home], frozen=True, kw_only=True):
-    """Ask about the caller's Home, without its members: `GET /api/v2/home`, 200 (observed)."""
+    """Get the caller's Home without its members: `GET /api/v2/home`, 200 (observed)."""
 
     http = HttpSpec(
         "GET",
@@ -47,7 +47,7 @@ class GetHome(Call[Home], frozen=True, kw_only=True):
 class GetHomeUsers(Call[tuple[HomeUser, ...]], frozen=True, kw_only=True):
     """List the members of the caller's Home: `GET /api/v2/home/users`, 200 (observed).
 
-    The answer is a Home that holds its users; some clients also take a bare list.
+    The reply is a Home that contains its users. Some clients also accept a bare list.
     """
 
     http = HttpSpec("GET", "/api/v2/home/users", "home_users", mark="observed")
@@ -55,44 +55,42 @@ class GetHomeUsers(Call[tuple[HomeUser, ...]], frozen=True, kw_only=True):
     def read(self, response: Response) -> tuple[HomeUser, ...]:
         data = parse_response(response)
         home = lenient.read_model(Home, data)
-        found = home.users if home and home.users else lenient.read_models(HomeUser, data)
-        if not found:
-            raise build_malformed_reply(response, "the answer lists no Home users")
-        return found
+        return _require_users(home.users if home and home.users else lenient.read_models(HomeUser, data), response)
 
     def write(self, value: tuple[HomeUser, ...], form: Format) -> bytes:
         return write_home(Home(users=value), form)
 
 
+def _require_users(users: tuple[HomeUser, ...], response: Response) -> tuple[HomeUser, ...]:
+    if not users:
+        raise build_malformed_reply(response, "the reply lists no Home users")
+    return users
+
+
 def write_home(home: Home, form: Format) -> bytes:
-    """Write a Home and who is in it: JSON, or XML in the shape that v2 has elsewhere (assumed)."""
+    """Write a Home and its members: JSON, or XML in the form that v2 uses elsewhere (assumed)."""
     return write_document("home", {**to_builtins(home), "users": [to_builtins(user) for user in home.users]}, form)
 
 
 class GetLegacyHomeUsers(Call[Home], frozen=True, kw_only=True):
-    """List the members of the caller's Home, in the older form: `GET /api/home/users`, 200, XML (observed)."""
+    """List the members of the caller's Home in the older form: `GET /api/home/users`, 200, XML (observed)."""
 
     http = HttpSpec("GET", "/api/home/users", "legacy_home_users", mark="observed")
 
     def read(self, response: Response) -> Home:
         data = parse_response(response)
-        users = lenient.read_models(HomeUser, get_container_items("User", data))
-        if not users:
-            raise build_malformed_reply(response, "the answer lists no Home users")
+        items = find_container_items("User", data)
+        users = _require_users(lenient.read_models(HomeUser, data if items is None else items), response)
         home = lenient.read_model(Home, data.get(CONTAINER, data) if is_object(data) else None) or Home()
         return msgspec.structs.replace(home, users=users)
 
     def write(self, value: Home, form: Format) -> bytes:
-        return write_container(
-            "User",
-            [_home_user_to_legacy_dict(user) for user in value.users],
-            form,
-            {"guestUserID": value.guest_user_id},
-        )
+        users = [_user_to_legacy_dict(user) for user in value.users]
+        return write_container("User", users, form, {"guestUserID": value.guest_user_id})
 
 
-def _home_user_to_legacy_dict(user: HomeUser) -> dict[str, object]:
-    """Name a user's facts as the older list does: in its order, and without those that came later (observed)."""
+def _user_to_legacy_dict(user: HomeUser) -> dict[str, object]:
+    """Convert a user as the older list does: in its order, without the members that were added later (observed)."""
     members = to_builtins(user)
     return {name: members[name] for name in _LEGACY_USER_KEYS}
 
@@ -106,13 +104,13 @@ _LEGACY_USER_KEYS = (
 
 
 class SwitchHomeUser(Call[Account], frozen=True, kw_only=True):
-    """Become another user of the Home: `POST /api/v2/home/users/{uuid}/switch`, 201 (observed).
+    """Switch to another user of the Home: `POST /api/v2/home/users/{uuid}/switch`, 201 (observed).
 
-    The account that comes back is the other's, and so is its token; that is never a JWT (observed).
+    The reply is the other user's account with that user's token, which is never a JWT (observed).
 
     Args:
-        uuid: the user's; the numeric id works too (observed once).
-        passcode: the user's digits, where it is protected.
+        uuid: the user's uuid. The numeric id works too (observed once).
+        passcode: the user's passcode, if the user is protected.
     """
 
     http = HttpSpec(
@@ -129,18 +127,14 @@ class SwitchHomeUser(Call[Account], frozen=True, kw_only=True):
     passcode: Secret | None = msgspec.field(name="pin", default=None)
 
 
-def _write_switched_account(value: Account, form: Format) -> bytes:
-    # As the older API shows any account: clients find the token as `authenticationToken` only (observed). The new
-    # token has no end, so there is nothing to remember.
-    return LEGACY_ACCOUNT_REPLY.write(msgspec.structs.replace(value, remember_expires_at=None), form)
-
-
 class SwitchLegacyHomeUser(Call[Account], frozen=True, kw_only=True):
-    """Become another user of the Home, in the older way: `POST /api/home/users/{id}/switch`, 201 (observed).
+    """Switch to another user of the Home in the older way: `POST /api/home/users/{id}/switch`, 201 (observed).
 
-    The passcode may stand in the query or in a form. Whether success is 200 or 201 is not known; clients take both.
+    The passcode may be in the query or in a form. Whether success is 200 or 201 is not known; clients accept both.
     """
 
+    # The reply is written like any account of the older API: clients read the token from `authenticationToken` only
+    # (observed). The new token does not expire.
     http = HttpSpec(
         "POST",
         "/api/home/users/{id}/switch",
@@ -148,7 +142,12 @@ class SwitchLegacyHomeUser(Call[Account], frozen=True, kw_only=True):
         retryable=False,
         status=201,
         mark="observed",
-        reply=ReplyCodec(NEW_TOKEN_REPLY.read, _write_switched_account),
+        reply=ReplyCodec(
+            NEW_TOKEN_REPLY.read,
+            lambda value, form: LEGACY_ACCOUNT_REPLY.write(
+                msgspec.structs.replace(value, remember_expires_at=None), form
+            ),
+        ),
     )
 
     id: int
@@ -156,12 +155,12 @@ class SwitchLegacyHomeUser(Call[Account], frozen=True, kw_only=True):
 
 
 class SetPasscode(NoContentCall, frozen=True, kw_only=True):
-    """Set, change or, with an empty one, remove one's own passcode: `PUT /api/home/users/{id}`, 200 (observed).
+    """Set or change your own passcode, or remove it with an empty one: `PUT /api/home/users/{id}`, 200 (observed).
 
     Args:
         id: the caller's own numeric id.
         passcode: four digits, or empty.
-        current: the passcode so far, where there is one.
+        current: the current passcode, if there is one.
     """
 
     http = HttpSpec("PUT", "/api/home/users/{id}", "set_passcode", retryable=False, mark="observed")
@@ -172,9 +171,9 @@ class SetPasscode(NoContentCall, frozen=True, kw_only=True):
 
 
 class SetManagedPasscode(NoContentCall, frozen=True, kw_only=True):
-    """Set or remove a managed user's passcode, as the Home's administrator (observed).
+    """Set or remove a managed user's passcode, as the administrator of the Home (observed).
 
-    `POST /api/v2/home/users/restricted/{id}`, 200. Exactly one of `passcode` and `remove` is given.
+    `POST /api/v2/home/users/restricted/{id}`, 200. Exactly one of `passcode` and `remove` is sent.
     """
 
     http = HttpSpec(
@@ -189,11 +188,11 @@ class SetManagedPasscode(NoContentCall, frozen=True, kw_only=True):
 class AddHomeUser(Call[HomeUser], frozen=True, kw_only=True):
     """Add a managed user to the caller's Home, or invite an account to it: `POST /api/home/users`, 200 (observed).
 
-    Exactly one of `title` and `invited_email` is given. Who is invited is a member once they accepted.
+    Exactly one of `title` and `invited_email` is sent. An invited account becomes a member once it accepts.
 
     Args:
-        title: the name of the managed user to make.
-        invited_email: the e-mail address of an account.
+        title: the name of the new managed user.
+        invited_email: the e-mail address of the account.
     """
 
     http = HttpSpec(
@@ -209,13 +208,13 @@ class AddHomeUser(Call[HomeUser], frozen=True, kw_only=True):
     invited_email: str | None = None
 
     def write(self, value: HomeUser, form: Format) -> bytes:
-        return write_document("User", _home_user_to_legacy_dict(value), form)
+        return write_document("User", _user_to_legacy_dict(value), form)
 
 
 class RemoveHomeUser(NoContentCall, frozen=True, kw_only=True):
-    """Remove somebody from the Home: `DELETE /api/home/users/{id}`, 200 (observed).
+    """Remove a user from the Home: `DELETE /api/home/users/{id}`, 200 (observed).
 
-    A managed user's account ends with it.
+    The account of a managed user is deleted.
     """
 
     http = HttpSpec("DELETE", "/api/home/users/{id}", "remove_home_user", retryable=False, mark="observed")

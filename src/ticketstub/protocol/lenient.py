@@ -1,9 +1,9 @@
-"""Reads a record out of plain data that is not quite what it should be.
+"""The lenient reader: builds a model from plain data that may have wrong types, names or wrappers.
 
-Rule: nothing that Plex sends fails here. Field by field and level by level: what has the wrong type becomes `None`
-(or is left out of its list) and is named in `problems`; the rest is kept. One reader serves JSON and XML: a wrapper
-around a list is opened, numbers and booleans may be text, and names are compared without their capitals, hyphens and
-underscores, since Plex spells them in at least four ways.
+Rule: nothing that Plex sends fails here. Each field is read separately, at every level. A value of a wrong type becomes
+`None` (or is dropped from its list) and is named in `problems`; everything else is kept. One reader serves JSON and
+XML: a wrapper around a list is opened, numbers and booleans may be text, and names are compared without capitals,
+hyphens and underscores, because Plex spells them in at least four ways.
 """
 
 from __future__ import annotations
@@ -12,35 +12,31 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, lru_cache, partial
-from typing import TypeVar
 
 import msgspec
 from msgspec import inspect
 
+from ticketstub.messages import is_array, is_object
 from ticketstub.models import Model
-from ticketstub.models.base import MILLISECONDS_THRESHOLD
+from ticketstub.models.base import MILLISECONDS_THRESHOLD, ModelT
 from ticketstub.protocol.codec import read_secret
-from ticketstub.protocol.plain import is_array, is_object
 
-R = TypeVar("R", bound=Model)
 Problems = list[str]
 FieldReader = Callable[[object, str, Problems], object]
 
 _BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _UTC_DATETIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC")
-# Observed: the account's token has two names.
-_ALIASES = {"authtoken": ("authenticationtoken",)}
-TOKEN_NAMES = frozenset({"authtoken", "authenticationtoken"})
-"""The plain names of an account's token."""
+TOKEN_NAMES = ("authtoken", "authenticationtoken")
+"""The normalized names of an account's token. It has two (observed)."""
 
 
-def read_model(kind: type[R], data: object) -> R | None:
-    """Read one record, or `None` where the data is nothing that could hold one.
+def read_model(kind: type[ModelT], data: object) -> ModelT | None:
+    """Read one model; return `None` if the data cannot contain one.
 
     Args:
-        kind: the record's class.
-        data: a JSON value, or what `wire.xml.parse` made of XML.
+        kind: the model's class.
+        data: a JSON value, or the content that `xml.parse` returned.
     """
     problems: Problems = []
     found = _build_model_reader(kind)(data, "", problems)
@@ -51,35 +47,35 @@ def read_model(kind: type[R], data: object) -> R | None:
     return found
 
 
-def read_models(kind: type[R], data: object) -> tuple[R, ...]:
-    """Read a list of records; each keeps its own problems, and what holds nothing of one is left out."""
+def read_models(kind: type[ModelT], data: object) -> tuple[ModelT, ...]:
+    """Read a list of models. Each has its own problems. Items without any of the model's names are dropped."""
     names = list_field_names(kind)
     likely = (item for item in _list_items(data, names) if is_object(item) and has_any_name(item, names))
-    return tuple(item for item in (read_model(kind, each) for each in likely) if item is not None)
+    return tuple(found for item in likely if (found := read_model(kind, item)) is not None)
 
 
 def read_value(kind: object, data: object) -> object:
-    """Read one value of this type; `None` where it is none."""
+    """Read one value of a type; return `None` if the data is not one."""
     return _build_reader(inspect.type_info(kind))(data, "", [])
 
 
 @lru_cache(maxsize=4096)
 def normalize_name(name: str) -> str:
-    """Return a name without what Plex's ways to spell differ in: `auth_token`, `Auth-Token` and `authToken` are one."""
+    """Remove what Plex's spellings of a name differ in: `auth_token`, `Auth-Token` and `authToken` become the same."""
     return name.replace("-", "").replace("_", "").lower()
 
 
 @cache
 def list_field_names(kind: type[Model], fields: tuple[str, ...] | None = None) -> frozenset[str]:
-    """List the plain names of a record's fields, or some of them, and an element's (`Connection`) as it is."""
+    """List the normalized names of a model's fields, or of some of them, and their wire names (`Connection`)."""
     selected = [field for field in msgspec.structs.fields(kind) if fields is None or field.name in fields]
     return frozenset(name for field in selected for name in (*_list_normalized_names(field), field.encode_name))
 
 
 def has_any_name(data: dict[str, object], names: frozenset[str]) -> bool:
-    """Tell whether one of these names is among the members, however it is spelt.
+    """Tell whether one of the names is among the members, in any spelling.
 
-    A capitalised name of something that has members is an element's (`<Device …/>`): it is no other spelling.
+    A capitalized name of a member with content is an XML element (`<Device …/>`), not another spelling.
     """
     return any(
         name in names
@@ -90,7 +86,7 @@ def has_any_name(data: dict[str, object], names: frozenset[str]) -> bool:
 
 def _list_normalized_names(field: msgspec.structs.FieldInfo) -> tuple[str, ...]:
     normalized = normalize_name(field.encode_name)
-    return (normalized, *_ALIASES.get(normalized, ()))
+    return TOKEN_NAMES if normalized == TOKEN_NAMES[0] else (normalized,)
 
 
 @cache
@@ -112,7 +108,7 @@ def _build_model_reader(kind: type[Model]) -> FieldReader:
             if data.get(key) in (None, ""):
                 spellings = _index_spellings(data) if spellings is None else spellings
                 found = (each[normalized] for each in spellings for normalized in names if normalized in each)
-                key = next(found, key)  # noqa: PLW2901  # as it is spelt here
+                key = next(found, key)  # noqa: PLW2901  # the spelling in this object
             if (raw := data.get(key)) is not None:
                 values[name] = reader(raw, prefix + key, problems)
         return kind(**{name: value for name, value in values.items() if value is not None})
@@ -121,20 +117,20 @@ def _build_model_reader(kind: type[Model]) -> FieldReader:
 
 
 def _index_spellings(data: dict[str, object]) -> tuple[dict[str, str], dict[str, str]]:
-    """Find how each name is spelt here, by its plain name: those that have a value, and those that are empty."""
+    """Map normalized names to their spellings in an object: first the names with a value, then the empty ones."""
     non_empty = {normalize_name(name): name for name, member in data.items() if member not in (None, "")}
     return non_empty, {normalize_name(name): name for name, member in data.items() if member == ""}
 
 
 def _report_problem(data: object, path: str, problems: Problems) -> object:
-    """Name a value that cannot be read; an empty one is no problem, it is how XML writes null."""
+    """Record a value that cannot be read. An empty text is not a problem: it is how XML writes null."""
     if data not in (None, ""):
         problems.append(path)
     return None
 
 
 def _build_reader(info: inspect.Type) -> FieldReader:
-    """Choose how to read a value of this type."""
+    """Choose the reader for a type."""
     if isinstance(info, inspect.UnionType):
         return _build_reader(next(member for member in info.types if not isinstance(member, inspect.NoneType)))
     if isinstance(info, inspect.StructType):
@@ -144,8 +140,8 @@ def _build_reader(info: inspect.Type) -> FieldReader:
     if isinstance(info, inspect.CustomType):
         return _build_scalar_reader(partial(read_secret, info.cls))
     if isinstance(info, inspect.EnumType):
-        return _build_scalar_reader(lambda raw: info.cls(raw) if raw in {m.value for m in info.cls} else None)
-    is_epoch = isinstance(info, inspect.IntType) and info.lt is not None  # records.record.Seconds
+        return _build_scalar_reader({member.value: member for member in info.cls}.get)
+    is_epoch = isinstance(info, inspect.IntType) and info.lt is not None  # models.base.EpochSeconds
     return _build_scalar_reader(_read_seconds if is_epoch else _SCALARS[type(info)])
 
 
@@ -159,15 +155,15 @@ def _build_scalar_reader(convert: Callable[[object], object]) -> FieldReader:
 
 def _build_list_reader(item_type: inspect.Type) -> FieldReader:
     reader = _build_reader(item_type)
-    is_record = isinstance(item_type, inspect.StructType)
+    is_model = isinstance(item_type, inspect.StructType)
     names = list_field_names(item_type.cls) if isinstance(item_type, inspect.StructType) else frozenset({"id"})
 
     def read(data: object, path: str, problems: Problems) -> object:
         if isinstance(data, bool | int | float):
             return _report_problem(data, path, problems)
         found = (
-            # Observed: XML writes the texts of a list as `<role id="plexpass"/>`.
-            reader(item.get("id") if is_object(item) and not is_record else item, f"{path}[{index}]", problems)
+            # Observed: XML writes a list of texts as `<role id="plexpass"/>`.
+            reader(item.get("id") if is_object(item) and not is_model else item, f"{path}[{index}]", problems)
             for index, item in enumerate(_list_items(data, names))
         )
         return tuple(item for item in found if item is not None)
@@ -176,9 +172,9 @@ def _build_list_reader(item_type: inspect.Type) -> FieldReader:
 
 
 def _list_items(data: object, names: frozenset[str]) -> list[object]:
-    """List what a list, an XML wrapper around one, a lone item or comma-separated text holds.
+    """List the items of a list, of an XML wrapper around one, of a lone item, or of comma-separated text.
 
-    A number in a wrapper is the wrapper's own attribute (observed: `size="2"`, `all="0"`).
+    A number in a wrapper is an attribute of the wrapper itself (observed: `size="2"`, `all="0"`).
     """
     if is_array(data):
         return list(data)
@@ -199,16 +195,14 @@ def _read_bool(data: object) -> bool | None:
 
 
 def _read_int(data: object) -> int | None:
-    if isinstance(data, bool):
-        return None
     if isinstance(data, int):
-        return data
+        return None if isinstance(data, bool) else data
     if isinstance(data, float) and data.is_integer():
         return int(data)
     if isinstance(data, str) and _INTEGER.fullmatch(data.strip()):
         return int(data)
     moment = _read_datetime(data) if isinstance(data, str) else None
-    return int(moment.timestamp()) if moment else None  # observed: one date is epoch seconds here, ISO text there
+    return int(moment.timestamp()) if moment else None  # observed: the same date may be epoch seconds or ISO text
 
 
 def _read_seconds(data: object) -> int | None:
@@ -218,11 +212,9 @@ def _read_seconds(data: object) -> int | None:
 
 
 def _read_str(data: object) -> str | None:
-    if isinstance(data, bool):
-        return None
     if isinstance(data, str):
-        return data.encode("utf-8", "replace").decode()  # half a surrogate pair could not be printed
-    return str(data) if isinstance(data, int | float) else None
+        return data.encode("utf-8", "replace").decode()  # a lone surrogate could not be printed
+    return str(data) if isinstance(data, int | float) and not isinstance(data, bool) else None
 
 
 def _read_datetime(data: object) -> datetime | None:
@@ -230,7 +222,7 @@ def _read_datetime(data: object) -> datetime | None:
         if isinstance(data, str) and not _INTEGER.fullmatch(data.strip()):
             moment = datetime.fromisoformat(_UTC_DATETIME.sub(r"\1T\2Z", data.strip()))
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        seconds = None if isinstance(data, bool) else _read_int(data)
+        seconds = _read_int(data)
         if seconds is None:
             return None
         return datetime.fromtimestamp(seconds / 1000 if abs(seconds) >= MILLISECONDS_THRESHOLD else seconds, UTC)

@@ -1,20 +1,20 @@
-"""Other people: the account's friends, who may use which media server, and invitations.
+"""The calls about other people: friends, shares of media servers, and invitations.
 
-Rule: as all of wire/, role-blind. Sources: observed bodies of the older API, whose lists are XML whatever was asked
-for; what v2's lists hold beyond their first members is assumed.
+Rule: role-blind, like all of the package. Sources: observed bodies of the older API, whose lists are XML whatever
+format is requested. The content of v2's lists beyond their first members is assumed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from hashlib import sha1
-from typing import TypeVar
 
 import msgspec
 
-from ticketstub.messages import Response
+from ticketstub.messages import Response, is_array, is_object
 from ticketstub.models import Friend, Invitation, Model, PublishedServer, Share, SharedServer, User
+from ticketstub.models.base import ModelT
 from ticketstub.protocol import lenient
 from ticketstub.protocol.call import (
     CONTAINER,
@@ -24,14 +24,12 @@ from ticketstub.protocol.call import (
     ReplyCodec,
     build_malformed_reply,
     build_reply_codec,
+    find_container_items,
     parse_response,
 )
 from ticketstub.protocol.codec import Format, to_builtins, write_document
-from ticketstub.protocol.plain import is_array, is_object
 
-R = TypeVar("R", bound=Model)
-
-# Observed: the older lists of plex.tv name plex.tv itself as if it were a media server.
+# Observed: the older lists of plex.tv describe plex.tv as if it were a media server.
 _PLEX_TV_ATTRIBUTES: dict[str, object] = {
     "friendlyName": "myPlex",
     "identifier": "com.plexapp.plugins.myplex",
@@ -45,86 +43,83 @@ def write_container(
     """Write a list as plex.tv's older API does: in a `MediaContainer` with its size (observed).
 
     Args:
-        name: what each item is called.
+        name: the name of an item.
         items: the items.
-        form: XML, as observed, or what the same would be in JSON (ours).
-        attributes: what else the container says of itself.
+        form: XML as observed, or JSON with the same content (our own).
+        attributes: further attributes of the container.
     """
-    counts: dict[str, object] = {"totalSize": len(items), "size": len(items)}
-    return write_document(
-        CONTAINER, {**_PLEX_TV_ATTRIBUTES, **counts, **(attributes or {}), name: list(items)}, form, wrap_json=True
-    )
+    counts = {"totalSize": len(items), "size": len(items)}
+    content = {**_PLEX_TV_ATTRIBUTES, **counts, **(attributes or {}), name: items}
+    return write_document(CONTAINER, content, form, wrap_json=True)
 
 
-def get_container_items(name: str, data: object) -> object:
-    """Return what a container holds under a name; its own members look like an item's. Other data comes as it is."""
-    if is_object(data) and is_object(inner := data.get(CONTAINER)):
-        data = inner
-    return data.get(name, ()) if is_object(data) and _CONTAINER_KEYS & data.keys() else data
-
-
-_CONTAINER_KEYS = frozenset({"size", "totalSize", "identifier"})
-
-
-def _read_list(kind: type[R], response: Response, name: str = "") -> tuple[R, ...]:
-    """Read a list, which may be empty; `name` is what its items are called where they stand in a container."""
+def _read_list(kind: type[ModelT], name: str, response: Response) -> tuple[ModelT, ...]:
+    """Read a list, which may be empty. `name` is the name of an item in a container; it is empty for v2's lists."""
     data = parse_response(response)
-    found = lenient.read_models(kind, get_container_items(name, data) if name else data)
-    if not found and ((isinstance(data, str) and data) or not (is_object(data) or is_array(data) or data == "")):
-        raise build_malformed_reply(response, f"the answer is no list of {kind.__name__}s")
+    items = find_container_items(name, data) if name else None
+    found = lenient.read_models(kind, data if items is None else items)
+    if not found and data != "" and not (is_object(data) or is_array(data)):
+        raise build_malformed_reply(response, f"the reply is not a list of {kind.__name__}s")
     return found
 
 
-def _build_list_codec(kind: type[Model], name: str) -> ReplyCodec:
-    """Make the reply that is a list in the older API's container."""
+def _build_container_list_codec(kind: type[Model], name: str) -> ReplyCodec:
+    """Build the codec for a list in a `MediaContainer` of the older API."""
+    return ReplyCodec(
+        partial(_read_list, kind, name),
+        lambda value, form: write_container(name, [to_builtins(each) for each in value], form),
+    )
 
-    def write(value: tuple[Model, ...], form: Format) -> bytes:
-        return write_container(name, [to_builtins(each) for each in value], form)
 
-    return ReplyCodec(partial(_read_list, kind, name=name), write)
+def _build_list_codec(
+    kind: type[ModelT], root: str, to_dict: Callable[[ModelT], dict[str, object]] = to_builtins
+) -> ReplyCodec:
+    """Build the codec for a list of v2."""
+    return ReplyCodec(
+        partial(_read_list, kind, ""),
+        lambda value, form: write_document(root, [to_dict(each) for each in value], form),
+    )
 
 
 class GetUsers(Call[tuple[User, ...]], frozen=True, kw_only=True):
-    """List friends and Home users, with the caller's media servers that each may use: `GET /api/users`, 200.
+    """List friends and Home users, each with the caller's media servers they may use: `GET /api/users`, 200.
 
-    Documented as JSON, observed as XML, whatever is accepted.
+    Documented as JSON, observed as XML whatever format is requested.
     """
 
-    http = HttpSpec("GET", "/api/users", "users", reply=_build_list_codec(User, "User"))
-
-
-class GetFriends(Call[tuple[Friend, ...]], frozen=True, kw_only=True):
-    """List friends: `GET /api/v2/friends`, 200 (observed); reported as gone (410) in 2026.
-
-    Args:
-        status: only those of this status: `accepted`, `pending_sent` or `pending_received`, or several with commas.
-    """
-
-    http = HttpSpec("GET", "/api/v2/friends", "friends", mark="observed")
-
-    status: str | None = msgspec.field(name="status", default=None)
-
-    def read(self, response: Response) -> tuple[Friend, ...]:
-        return _read_list(Friend, response)
-
-    def write(self, value: tuple[Friend, ...], form: Format) -> bytes:
-        return write_document("friends", [_friend_to_dict(friend) for friend in value], form)
+    http = HttpSpec("GET", "/api/users", "users", reply=_build_container_list_codec(User, "User"))
 
 
 def _friend_to_dict(friend: Friend) -> dict[str, object]:
-    """Write a friend in the observed order; `restrictionProfile` stands there for members of the Home only."""
-    members: dict[str, object] = {**to_builtins(friend), "sharedSources": _EMPTY_LIST}
+    """Convert a friend in the observed order. Only members of the Home have `restrictionProfile`."""
+    members: dict[str, object] = {**to_builtins(friend), "sharedSources": ()}
     if friend.home:
         members.setdefault("restrictionProfile", None)
     first = ("status", "sharingSettings", "sharedServers", "sharedSources")
     return {name: members[name] for name in first} | members
 
 
-_EMPTY_LIST: list[object] = []
+class GetFriends(Call[tuple[Friend, ...]], frozen=True, kw_only=True):
+    """List friends: `GET /api/v2/friends`, 200 (observed); reported as gone (410) in 2026.
+
+    Args:
+        status: list only friends with this status: `accepted`, `pending_sent`, `pending_received`, or several of them,
+            separated by commas.
+    """
+
+    http = HttpSpec(
+        "GET",
+        "/api/v2/friends",
+        "friends",
+        mark="observed",
+        reply=_build_list_codec(Friend, "friends", _friend_to_dict),
+    )
+
+    status: str | None = msgspec.field(name="status", default=None)
 
 
 class RemoveFriend(NoContentCall, frozen=True, kw_only=True):
-    """Remove a friend, in the way that is gone since 2024: `DELETE /api/friends/{id}`, always 410 (observed)."""
+    """Remove a friend, in a way that is gone since 2024: `DELETE /api/friends/{id}`, always 410 (observed)."""
 
     http = HttpSpec("DELETE", "/api/friends/{id}", "remove_friend", retryable=False, mark="observed")
 
@@ -132,7 +127,7 @@ class RemoveFriend(NoContentCall, frozen=True, kw_only=True):
 
 
 class GetSharedServers(Call[tuple[SharedServer, ...]], frozen=True, kw_only=True):
-    """List who may use a media server of one's own, with each one's token there (observed).
+    """List the users with whom you share a media server, each with their token for it (observed).
 
     `GET /api/servers/{machineIdentifier}/shared_servers`, 200, XML. Owner only.
     """
@@ -142,7 +137,7 @@ class GetSharedServers(Call[tuple[SharedServer, ...]], frozen=True, kw_only=True
         "/api/servers/{machineIdentifier}/shared_servers",
         "shared_servers",
         mark="observed",
-        reply=_build_list_codec(SharedServer, "SharedServer"),
+        reply=_build_container_list_codec(SharedServer, "SharedServer"),
     )
 
     machine_identifier: str
@@ -156,12 +151,16 @@ class GetServers(Call[tuple[PublishedServer, ...]], frozen=True, kw_only=True):
     """List the media servers that the caller can reach, in the older form: `GET /api/servers`, 200, XML (observed)."""
 
     http = HttpSpec(
-        "GET", "/api/servers", "servers", mark="observed", reply=_build_list_codec(PublishedServer, "Server")
+        "GET",
+        "/api/servers",
+        "servers",
+        mark="observed",
+        reply=_build_container_list_codec(PublishedServer, "Server"),
     )
 
 
 class GetServer(Call[PublishedServer], frozen=True, kw_only=True):
-    """Ask about one media server: `GET /api/v2/servers/{machineIdentifier}`, 200 (observed in JSON)."""
+    """Get one media server: `GET /api/v2/servers/{machineIdentifier}`, 200 (observed in JSON)."""
 
     http = HttpSpec(
         "GET",
@@ -174,51 +173,51 @@ class GetServer(Call[PublishedServer], frozen=True, kw_only=True):
     machine_identifier: str
 
     def write(self, value: PublishedServer, form: Format) -> bytes:
-        return write_document("server", {**to_builtins(value), "librarySections": _EMPTY_LIST}, form)
+        return write_document("server", {**to_builtins(value), "librarySections": ()}, form)
 
 
 class GetOwnedShares(Call[tuple[Share, ...]], frozen=True, kw_only=True):
-    """List the shares of one's own servers: `GET /api/v2/shared_servers/owned/accepted` (observed)."""
+    """List the shares of your own servers: `GET /api/v2/shared_servers/owned/accepted` (observed)."""
 
-    http = HttpSpec("GET", "/api/v2/shared_servers/owned/accepted", "owned_shares", mark="observed")
-
-    def read(self, response: Response) -> tuple[Share, ...]:
-        return _read_list(Share, response)
-
-    def write(self, value: tuple[Share, ...], form: Format) -> bytes:
-        return write_document("sharedServers", [to_builtins(share) for share in value], form)
+    http = HttpSpec(
+        "GET",
+        "/api/v2/shared_servers/owned/accepted",
+        "owned_shares",
+        mark="observed",
+        reply=_build_list_codec(Share, "sharedServers"),
+    )
 
 
 class GetPendingShares(GetOwnedShares, frozen=True, kw_only=True):
-    """List the shares that wait for the caller's yes: `GET /api/v2/shared_servers/invites/received/pending`."""
+    """List the shares you have not accepted yet: `GET /api/v2/shared_servers/invites/received/pending`."""
 
-    http = HttpSpec("GET", "/api/v2/shared_servers/invites/received/pending", "pending_shares", mark="observed")
+    http = GetOwnedShares.http._replace(path="/api/v2/shared_servers/invites/received/pending", name="pending_shares")
 
 
 class GetSentShares(GetPendingShares, frozen=True, kw_only=True):
-    """List the shares that others have not answered: `GET /api/v2/shared_servers/invites/owned/pending` (observed).
+    """List the shares that others have not accepted yet: `GET /api/v2/shared_servers/invites/owned/pending` (observed).
 
-    It and the next one stand in the place of the older lists of invitations, which are gone (410).
+    This call and the next replace the older lists of invitations, which are gone (410).
     """
 
-    http = HttpSpec("GET", "/api/v2/shared_servers/invites/owned/pending", "sent_shares", mark="observed")
+    http = GetOwnedShares.http._replace(path="/api/v2/shared_servers/invites/owned/pending", name="sent_shares")
 
 
 class GetAcceptedShares(GetOwnedShares, frozen=True, kw_only=True):
     """List the shares that others accepted: `GET /api/v2/shared_servers/invites/owned/accepted` (observed)."""
 
-    http = HttpSpec("GET", "/api/v2/shared_servers/invites/owned/accepted", "answered_shares", mark="observed")
+    http = GetOwnedShares.http._replace(path="/api/v2/shared_servers/invites/owned/accepted", name="answered_shares")
 
 
 class CreateShare(Call[Share], frozen=True, kw_only=True):
-    """Share a media server of one's own: `POST /api/v2/shared_servers`, 201, its parameters as JSON (observed).
+    """Share one of your media servers: `POST /api/v2/shared_servers`, 201, parameters as JSON (observed).
 
-    A share that exists already is refused with 422, code 1999.
+    A share that already exists is refused with 422, code 1999.
 
     Args:
         machine_identifier: the media server.
-        invited_id: with whom, by the account's id.
-        invited_email: with whom, by e-mail address or user name.
+        invited_id: the account id of the user to share it with.
+        invited_email: the e-mail address or user name of the user to share it with.
     """
 
     http = HttpSpec(
@@ -238,35 +237,35 @@ class CreateShare(Call[Share], frozen=True, kw_only=True):
     invited_email: str | None = None
 
     def write(self, value: Share, form: Format) -> bytes:
-        return write_document("sharedServer", {**to_builtins(value), "libraries": _EMPTY_LIST}, form)
+        return write_document("sharedServer", {**to_builtins(value), "libraries": ()}, form)
 
 
-_INVITATIONS_REPLY = _build_list_codec(Invitation, "Invite")
+_INVITATIONS_REPLY = _build_container_list_codec(Invitation, "Invite")
 
 
 class GetReceivedInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=True):
-    """List the invitations that wait for the caller: `GET /api/invites/requests`, 200, XML (observed).
+    """List the invitations that the caller has not answered: `GET /api/invites/requests`, 200, XML (observed).
 
-    Since 2025 it is gone (410), and so is the next one (observed).
+    This call and the next are gone since 2025 (410, observed).
     """
 
     http = HttpSpec("GET", "/api/invites/requests", "received_invitations", mark="observed", reply=_INVITATIONS_REPLY)
 
 
 class GetSentInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=True):
-    """List the invitations that the caller sent and nobody answered: `GET /api/invites/requested` (observed)."""
+    """List the caller's invitations that others have not answered: `GET /api/invites/requested` (observed)."""
 
     http = HttpSpec("GET", "/api/invites/requested", "sent_invitations", mark="observed", reply=_INVITATIONS_REPLY)
 
 
 class _InvitationCall(NoContentCall, frozen=True, kw_only=True):
-    """What both ends of an invitation say of it (observed).
+    """The parameters of all calls about one invitation (observed).
 
     Args:
-        id: the invitation's.
-        friend: whether it is about being friends; ignored, as are the others: the id says all.
-        home: whether about a Home.
-        server: whether about media servers.
+        id: the invitation's id.
+        friend: whether it is about being friends. Ignored, like the next two: the id suffices.
+        home: whether it is about a Home.
+        server: whether it is about media servers.
     """
 
     id: int
@@ -288,6 +287,6 @@ class RefuseInvitation(_InvitationCall, frozen=True, kw_only=True):
 
 
 class WithdrawInvitation(_InvitationCall, frozen=True, kw_only=True):
-    """Take back an invitation: `DELETE /api/invites/requested/{id}`, 200."""
+    """Withdraw an invitation: `DELETE /api/invites/requested/{id}`, 200."""
 
     http = HttpSpec("DELETE", "/api/invites/requested/{id}", "withdraw_invitation", retryable=False, mark="observed")

@@ -1,7 +1,7 @@
-"""PINs: make one, ask whether it was approved, approve it, its QR picture; and the older kind.
+"""The calls for PINs: create one, poll it, approve it, and get its QR code; and the PINs of the older API.
 
-Rule: as all of wire/, role-blind. Sources: the API's published description and observed bodies. Assumed: how a location
-looks in XML, the JSON of the older kind, and what a picture is answered with but its type.
+Rule: role-blind, like all of the package. Sources: the API's published description and observed bodies. Assumed: the
+form of a location in XML, the JSON of the older API, and everything about the QR code's reply except its type.
 """
 
 from __future__ import annotations
@@ -28,36 +28,35 @@ from ticketstub.protocol.codec import Format, to_builtins, to_json
 from ticketstub.protocol.xml import write_rails
 from ticketstub.tokens import Secret
 
-_PNG = b"\x89PNG\r\n\x1a\n"
+PinT = TypeVar("PinT", Pin, LegacyPin)
 
 
-def _read_pin(kind: type[P], response: Response) -> P:
-    """Read a PIN; one whose token cannot be used is no pending one, and nothing that could be waited for."""
+def _read_pin(kind: type[PinT], response: Response) -> PinT:
+    """Read a PIN. One whose token is unusable is malformed: as a pending PIN, it would be polled in vain."""
     found = read_reply(kind, response, ("id", "auth_token"))
     if found.auth_token is None and any(lenient.normalize_name(path) in lenient.TOKEN_NAMES for path in found.problems):
-        raise build_malformed_reply(response, "the PIN's token cannot be used")
+        raise build_malformed_reply(response, "the PIN's token is unusable")
     return found
 
 
 def _write_legacy_pin(value: LegacyPin, form: Format) -> bytes:
-    """Write a PIN of the older kind: elements with Rails' types, the token under two names (observed)."""
+    """Write a PIN of the older API: elements with Rails' types, and the token under two names (observed)."""
     members = to_builtins(value)
     if form is Format.JSON:
         return to_json({"pin": {name.replace("-", "_"): member for name, member in members.items()}})
     return write_rails("pin", members | {"auth_token": members["auth-token"]}, {"user-id": int})
 
 
-P = TypeVar("P", Pin, LegacyPin)
 _PIN_REPLY = ReplyCodec(partial(_read_pin, Pin), partial(write_reply, "pin"))
 _LEGACY_PIN_REPLY = ReplyCodec(partial(_read_pin, LegacyPin), _write_legacy_pin)
 
 
 class CreatePin(Call[Pin], frozen=True, kw_only=True):
-    """Make a PIN: `POST /api/v2/pins`, 201, no token (documented).
+    """Create a PIN: `POST /api/v2/pins`, 201, no token (documented). The body is a form, or JSON with a key (observed).
 
     Args:
-        strong: 25 characters to be opened in a browser, instead of 4 to be typed.
-        jwk: the public device key that the token is to be bound to; the token is a JWT then.
+        strong: whether the code has 25 characters to open in a browser, instead of 4 to type.
+        jwk: the public device key to bind the token to. The token is then a JWT.
     """
 
     http = HttpSpec("POST", "/api/v2/pins", "create_pin", needs_token=False, in_body=True, status=201, reply=_PIN_REPLY)
@@ -65,16 +64,12 @@ class CreatePin(Call[Pin], frozen=True, kw_only=True):
     strong: bool = False
     jwk: Jwk | None = None
 
-    def build_body(self) -> tuple[bytes, str | None]:
-        """Write its body: a form, or JSON where a key goes with it (observed)."""
-        return self.build_json_body() if self.jwk else super().build_body()
-
 
 class GetPin(Call[Pin], frozen=True, kw_only=True):
-    """Ask how a PIN stands: `GET /api/v2/pins/{id}`, 200, no token (documented).
+    """Poll a PIN: `GET /api/v2/pins/{id}`, 200, no token (documented).
 
-    Only the client that made it is told; to others it is not there (observed). A PIN made with a key gives its token
-    only to who proves with a device JWT to have that key.
+    Only the client that created the PIN can read it; for others it does not exist (observed). The token of a PIN that
+    was created with a key is only given with a device JWT, which proves possession of that key.
     """
 
     http = HttpSpec("GET", "/api/v2/pins/{id}", "get_pin", needs_token=False, reply=_PIN_REPLY)
@@ -92,7 +87,7 @@ class LinkPin(NoContentCall, frozen=True, kw_only=True):
 
 
 class GetPinQr(Call[bytes], frozen=True, kw_only=True):
-    """Get a PIN's QR picture, a PNG: `GET /api/v2/pins/qr/{code}`, 200, no token, no client identifier (observed)."""
+    """Get the QR code of a PIN as PNG: `GET /api/v2/pins/qr/{code}`, 200, no token, no client identifier (observed)."""
 
     http = HttpSpec(
         "GET", "/api/v2/pins/qr/{code}", "get_pin_qr", needs_token=False, media_type="image/png", mark="observed"
@@ -101,8 +96,8 @@ class GetPinQr(Call[bytes], frozen=True, kw_only=True):
     code: Secret
 
     def read(self, response: Response) -> bytes:
-        if not response.body.startswith(_PNG):
-            raise build_malformed_reply(response, "the answer is no PNG picture")
+        if not response.body.startswith(b"\x89PNG\r\n\x1a\n"):
+            raise build_malformed_reply(response, "the reply is not a PNG image")
         return response.body
 
     def write(self, value: bytes, form: Format) -> bytes:
@@ -110,7 +105,7 @@ class GetPinQr(Call[bytes], frozen=True, kw_only=True):
 
 
 class CreateLegacyPin(Call[LegacyPin], frozen=True, kw_only=True):
-    """Make a PIN of the older kind: `POST /pins.xml`, 201, no token (observed)."""
+    """Create a PIN of the older API: `POST /pins.xml`, 201, no token (observed)."""
 
     http = HttpSpec(
         "POST",
@@ -124,7 +119,7 @@ class CreateLegacyPin(Call[LegacyPin], frozen=True, kw_only=True):
 
 
 class GetLegacyPin(Call[LegacyPin], frozen=True, kw_only=True):
-    """Ask how a PIN of the older kind stands: `GET /pins/{id}.xml`, 200, no token (observed)."""
+    """Poll a PIN of the older API: `GET /pins/{id}.xml`, 200, no token (observed)."""
 
     http = HttpSpec(
         "GET", "/pins/{id}.xml", "get_legacy_pin", needs_token=False, mark="observed", reply=_LEGACY_PIN_REPLY

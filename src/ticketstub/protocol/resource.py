@@ -1,28 +1,36 @@
-"""What an account can reach: its media servers and players, each with its addresses and its own token.
+"""The calls for what an account has: its media servers and players, its authorized devices, and its public IP address.
 
-Rule: as all of wire/, role-blind. Sources: the API's published description and observed bodies, which differ in what
-may be missing.
+Rule: role-blind, like all of the package. Sources: the API's published description and observed bodies, which differ in
+what may be missing. A removal is known to succeed with 200 or 204, so both are accepted.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from ticketstub.messages import Response
-from ticketstub.models import Resource
+from ticketstub.messages import Response, is_array, is_object
+from ticketstub.models import AuthorizedDevice, Resource
 from ticketstub.protocol import lenient
-from ticketstub.protocol.call import Call, HttpSpec, build_malformed_reply, parse_response, walk_objects
+from ticketstub.protocol.call import (
+    CONTAINER,
+    Call,
+    HttpSpec,
+    NoContentCall,
+    build_malformed_reply,
+    find_container_items,
+    parse_response,
+    walk_objects,
+)
 from ticketstub.protocol.codec import Format, to_builtins, write_document
-from ticketstub.protocol.plain import is_array, is_object
 
 
 class GetResources(Call[tuple[Resource, ...]], frozen=True, kw_only=True):
-    """List what the account can reach: `GET /api/v2/resources`, 200 (documented).
+    """List the media servers and players that the account can reach: `GET /api/v2/resources`, 200 (documented).
 
     Args:
-        include_https: whether addresses are given as https ones of plex.direct.
-        include_relay: whether Plex's relays are among them.
-        include_ipv6: whether IPv6 addresses are.
+        include_https: whether to list addresses as https addresses of plex.direct.
+        include_relay: whether to include Plex's relays.
+        include_ipv6: whether to include IPv6 addresses.
     """
 
     http = HttpSpec("GET", "/api/v2/resources", "resources")
@@ -33,18 +41,14 @@ class GetResources(Call[tuple[Resource, ...]], frozen=True, kw_only=True):
 
     def read(self, response: Response) -> tuple[Resource, ...]:
         data = parse_response(response)
-        listed = lenient.read_models(Resource, data)
-        if not any(
-            map(_is_resource, listed)
-        ):  # what it was read from may have been a wrapper that holds other things too
-            needed = lenient.list_field_names(Resource, _IDENTIFYING_FIELDS)
-            nested = (
-                lenient.read_model(Resource, each) for each in walk_objects(data) if lenient.has_any_name(each, needed)
-            )
-            listed = tuple(each for each in nested if each is not None)
-        found = tuple(filter(_is_resource, listed))
+        found = tuple(filter(_is_resource, lenient.read_models(Resource, data)))
+        if not found:  # the list may be in a wrapper with other members
+            names = lenient.list_field_names(Resource, _IDENTIFYING_FIELDS)
+            nested = (each for each in walk_objects(data) if lenient.has_any_name(each, names))
+            models = (lenient.read_model(Resource, each) for each in nested)
+            found = tuple(model for model in models if model and _is_resource(model))
         if not found and not _is_empty_list(data):
-            raise build_malformed_reply(response, "the answer is no list of resources")
+            raise build_malformed_reply(response, "the reply is not a list of resources")
         return found
 
     def write(self, value: tuple[Resource, ...], form: Format) -> bytes:
@@ -55,14 +59,67 @@ _IDENTIFYING_FIELDS = ("client_identifier", "access_token", "provides", "connect
 
 
 def _is_resource(resource: Resource) -> bool:
-    """Tell whether this is a resource, and not whatever else has a name."""
+    """Tell whether this is a resource, not something else that has a name."""
     return any(getattr(resource, name) not in (None, ()) for name in _IDENTIFYING_FIELDS)
 
 
 def _is_empty_list(data: object) -> bool:
-    """Tell whether this is an empty list, however it is wrapped: `[]`, `{"resources": []}`, `<… size="0"/>`."""
+    """Tell whether this is an empty list in any wrapper: `[]`, `{"resources": []}`, `<… size="0"/>`."""
     if not is_object(data):
-        return data in ("", []) or (is_array(data) and not data)
-    if str(data.get("size")) == "0" or str(data.get("totalSize")) == "0":
+        return data in ("", [], ())
+    if "0" in (str(data.get("size")), str(data.get("totalSize"))):
         return not any(is_array(member) and member for member in data.values())
     return bool(data) and all(map(_is_empty_list, data.values()))
+
+
+class GetDevices(Call[tuple[AuthorizedDevice, ...]], frozen=True, kw_only=True):
+    """List the account's authorized devices: `GET /devices.xml`, 200 (observed)."""
+
+    http = HttpSpec("GET", "/devices.xml", "devices", mark="observed")
+
+    def read(self, response: Response) -> tuple[AuthorizedDevice, ...]:
+        items = find_container_items("Device", parse_response(response))
+        if items is None:
+            raise build_malformed_reply(response, "the reply is not a list of devices")
+        return tuple(device for device in lenient.read_models(AuthorizedDevice, items) if device.id is not None)
+
+    def write(self, value: tuple[AuthorizedDevice, ...], form: Format) -> bytes:
+        return write_devices(
+            value, form, next((device.public_address for device in value if device.public_address), None)
+        )
+
+
+def write_devices(devices: tuple[AuthorizedDevice, ...], form: Format, public_address: str | None) -> bytes:
+    """Write a list of devices and the caller's public IP address.
+
+    As observed, a connection has only its `uri`, and a missing value is an empty text.
+    """
+    listed: list[dict[str, object]] = []
+    for device in devices:
+        members = {name: "" if member is None else member for name, member in to_builtins(device).items()}
+        listed.append(members | {"Connection": [{"uri": connection.uri} for connection in device.connections]})
+    content = {"publicAddress": public_address or "", "size": len(listed), "Device": listed}
+    return write_document(CONTAINER, content, form, wrap_json=True)
+
+
+class RemoveDevice(NoContentCall, frozen=True, kw_only=True):
+    """Remove an authorized device and revoke its tokens: `DELETE /devices/{id}.xml`, 200 or 204 (observed)."""
+
+    http = HttpSpec("DELETE", "/devices/{id}.xml", "remove_device", retryable=False, status=204, mark="observed")
+
+    id: int
+
+
+class GetPublicAddress(Call[str], frozen=True, kw_only=True):
+    """Get the caller's public IP address: `GET /:/ip`, 200, plain text, no token (observed in public clients)."""
+
+    http = HttpSpec("GET", "/:/ip", "public_address", needs_token=False, media_type="text/plain", mark="observed")
+
+    def read(self, response: Response) -> str:
+        text = response.body[:64].decode("ascii", "replace").strip()
+        if not text or not all(c.isalnum() or c in ".:%" for c in text):
+            raise build_malformed_reply(response, "the reply is not an address")
+        return text
+
+    def write(self, value: str, form: Format) -> bytes:
+        return value.encode()

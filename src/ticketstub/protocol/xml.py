@@ -1,9 +1,9 @@
-"""Plex's XML, both ways, to and from the plain dicts, lists and text that its JSON has too.
+"""Reads and writes Plex's XML, to and from the same plain dicts, lists and texts as its JSON.
 
-Rule: this file knows the dialect, not the nouns. Attributes are scalars; booleans are written as exactly 0 or 1, null
-as "". A list under a lower-case name stands in a wrapper (`<roles><role id="plexpass"/></roles>`), one under a
-capital (a media server's own answers) stands bare (`<Connection/><Connection/>`). A DTD is refused, whatever it
-holds, and so are more than 64 levels or 100,000 elements. Source: observed bodies.
+Rule: this module knows the dialect, not the models. Scalars are attributes; booleans are written as 0 or 1, null as "".
+A list with a lower-case name has a wrapper (`<roles><role id="plexpass"/></roles>`). A list with a capitalized name, as
+in a media server's own replies, has none (`<Connection/><Connection/>`). A DTD is refused, whatever it contains, as are
+more than 64 levels or 100,000 elements. Source: observed bodies.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from datetime import datetime
 from typing import NamedTuple
 from xml.parsers import expat
 
-from ticketstub.protocol.plain import is_array, is_object
+from ticketstub.messages import is_array, is_object
 
-PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 _MAX_DEPTH = 64
 _NESTED_TYPES = (dict, list, tuple)
 _MAX_ELEMENTS = 100_000
-# What an attribute or a text cannot hold as it is; the last range is what XML 1.0 has no way to write at all.
+# What attributes and texts cannot contain unescaped. XML 1.0 cannot express the second set at all, so it is dropped.
 _SPECIAL_CHARACTERS = re.compile('[&<>"\t\n\r]|[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
-# Observed: in XML, and only there, this one is written "2023-03-24 00:00:00 UTC".
+# Observed: XML, unlike JSON, writes these as "2023-03-24 00:00:00 UTC".
 _UTC_DATETIME_NAMES = frozenset({"subscribedAt"})
 
 
 class XmlError(ValueError):
-    """The text is not XML that Plex would send."""
+    """The text is not XML that Plex sends."""
 
 
 def parse(body: bytes) -> tuple[str, object]:
-    """Read an XML document into its root's name and its content.
+    """Parse an XML document.
 
     Returns:
-        The root element's name, and the content: a dict of attributes and children (a repeated child is a list),
-        the text where an element has text, `None` for `nil="true"` and for an empty attribute (it may have been an
-        empty text: XML cannot tell).
+        The root element's name and its content. Content is a dict of attributes and children, where a repeated child is
+        a list; the text of an element that has text; or `None` for `nil="true"` and for an empty attribute, which XML
+        uses for both null and an empty text.
 
     Raises:
-        XmlError: not well-formed, too deep, too large, or with a DTD.
+        XmlError: the document is not well-formed, too deep, too large, or has a DTD.
     """
     reader = _ContentBuilder()
     parser = expat.ParserCreate()
@@ -58,7 +58,7 @@ def parse(body: bytes) -> tuple[str, object]:
 
 
 class _ContentBuilder:
-    """Builds the content from expat's events."""
+    """Builds content from the events of expat."""
 
     def __init__(self) -> None:
         self._open: list[tuple[str, dict[str, object], list[str]]] = []
@@ -94,24 +94,22 @@ def _build_content(members: dict[str, object], text: str) -> object:
         return None
     if text:
         return text
-    return "" if members.keys() <= {"type"} else members  # Rails names a type even where there is no content
+    return "" if members.keys() <= {"type"} else members  # Rails adds a type even to an element without content
 
 
 def _add_child(parent: dict[str, object], name: str, content: object) -> None:
-    """Add a child; what an attribute said already is not said again by a child of the same name."""
+    """Add a child, unless an attribute of the same name has a value already."""
     present = parent.get(name)
-    if name not in parent:
+    if present is None:
         parent[name] = content
     elif isinstance(present, list):
-        present.append(content)  # pyright: ignore[reportUnknownMemberType]  # made below, and by nobody else
-    elif present is None:
-        parent[name] = content
+        present.append(content)  # pyright: ignore[reportUnknownMemberType]  # it is created below only
     elif not isinstance(present, str):
         parent[name] = [present, content]
 
 
 class Element(NamedTuple):
-    """An element: its attributes in order, then its children or text; without either it ends where it begins."""
+    """An element: its ordered attributes, and its children or text. Without either, it is written as `<name/>`."""
 
     name: str
     attributes: Mapping[str, object]
@@ -120,19 +118,19 @@ class Element(NamedTuple):
 
 
 def write(root: str, content: object) -> bytes:
-    """Write a document whose root has this name and this content (dicts, lists, scalars), with the XML prolog."""
-    parts = [PROLOG]
+    """Write a document from the name of its root and plain data (dicts, lists, scalars), with the XML prolog."""
+    parts = [_PROLOG]
     _append_content(parts, root, content)
     return "".join(parts).encode()
 
 
 def write_rails(root: str, members: Mapping[str, object], types: Mapping[str, type] | None = None) -> bytes:
-    """Write a document as plex.tv's oldest API does: an element a member, with Rails' types and `nil` (observed).
+    """Write a document as plex.tv's oldest API does: an element for each member, with Rails' types, `nil` (observed).
 
     Args:
         root: the root element's name.
-        members: its elements, scalars all.
-        types: the type of a member where it is null, for those that say it even then.
+        members: its members, all of them scalars.
+        types: the types of members that have a `type` even if they are null.
     """
     elements: list[Element] = []
     for name, value in members.items():
@@ -147,8 +145,8 @@ _RAILS_TYPES: dict[type, str] = {bool: "boolean", int: "integer", datetime: "dat
 
 
 def write_element(root: Element) -> bytes:
-    """Write a document of elements, with the XML prolog."""
-    parts = [PROLOG]
+    """Write a document from its root element, with the XML prolog."""
+    parts = [_PROLOG]
     _append_element(parts, root)
     return "".join(parts).encode()
 
@@ -195,13 +193,10 @@ def _append_items(parts: list[str], name: str, values: Sequence[object]) -> None
         _append_content(parts, name, item if is_object(item) else {"id": item})
 
 
-def _escape(match: re.Match[str]) -> str:
-    return _ESCAPES.get(match[0], "")
-
-
 def _format_scalar(key: str, value: object) -> str:
     if isinstance(value, str):
-        return _SPECIAL_CHARACTERS.sub(_escape, value) if _SPECIAL_CHARACTERS.search(value) else value
+        special = _SPECIAL_CHARACTERS.search(value)
+        return _SPECIAL_CHARACTERS.sub(lambda found: _ESCAPES.get(found[0], ""), value) if special else value
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -17,7 +17,7 @@ from ticketstub.errors import (
 from ticketstub.messages import Request, Response
 from ticketstub.protocol.account import PostUsersSignInData
 from ticketstub.protocol.call import Call
-from ticketstub.protocol.security import GetTransientToken, TransientTokenScope, TransientTokenType
+from ticketstub.protocol.media_server import GetTransientToken, TransientTokenScope, TransientTokenType
 from ticketstub.tokens import Token
 
 HERE = "http://127.0.0.1:8190"

@@ -124,7 +124,7 @@ def _check_plex_tv(token: Token, context: FlowContext) -> Flow[TokenCheck]:
 
 def _add_device_details(token: Token, context: FlowContext, result: TokenCheck) -> Flow[TokenCheck]:
     """Look the token's device up in the account's list; that there is none, or no list, changes nothing."""
-    from ticketstub.protocol.device import GetDevices
+    from ticketstub.protocol.resource import GetDevices
 
     try:
         devices = yield from context.with_token(token).call(GetDevices())

@@ -187,7 +187,7 @@ def _can_retry_with_new_nonce(failure: Unreachable | Refusal) -> bool:
 
 
 def _exchange_device_jwt(context: FlowContext, key: DeviceKey, server_clock: ServerClock) -> Flow[Token]:
-    from ticketstub.crypto.private_key import SCOPES
+    from ticketstub.crypto.device_key import SCOPES
     from ticketstub.protocol.device_key import ExchangeDeviceJwt, GetNonce
 
     nonce, response = yield from send_call(GetNonce(), context)

@@ -31,7 +31,7 @@ from ticketstub.compat.plex_api.models.operations import (
 from ticketstub.compat.plex_api.utils import RetryConfig, convert_retry
 from ticketstub.device import Device
 from ticketstub.protocol.call import Call
-from ticketstub.protocol.security import (
+from ticketstub.protocol.media_server import (
     GetSourceConnectionInformation,
     GetTransientToken,
     TransientTokenScope,

@@ -30,7 +30,7 @@ from ticketstub.models import Account
 from ticketstub.protocol.account import GetTokenDetails, Ping, PostUsersSignInData, SignOut
 from ticketstub.protocol.call import read_call
 from ticketstub.protocol.codec import Format
-from ticketstub.protocol.legacy_account import WRONG_LOGIN_MESSAGE, GetLegacyAccount, LegacySignIn
+from ticketstub.protocol.legacy import WRONG_LOGIN_MESSAGE, GetLegacyAccount, LegacySignIn
 from ticketstub.refusals import BadRequest, Unauthorized
 from ticketstub.tokens import Secret, Token
 

@@ -20,9 +20,9 @@ from ticketstub.local_plex.domain import device_keys
 from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.http.router import Route
 from ticketstub.local_plex.storage.device_keys import DeviceKeyRow
+from ticketstub.messages import is_object
 from ticketstub.protocol.codec import to_builtins, to_json
 from ticketstub.protocol.device_key import ExchangeDeviceJwt, GetNonce, GetPublishedKeys, RegisterKey
-from ticketstub.protocol.plain import is_object
 from ticketstub.refusals import BadRequest, Refusal
 from ticketstub.tokens import Token
 

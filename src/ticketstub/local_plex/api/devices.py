@@ -38,9 +38,8 @@ from ticketstub.models import Account, AuthorizedDevice, Resource
 from ticketstub.protocol.call import read_call
 from ticketstub.protocol.claim import ExchangeClaim, GetClaimToken
 from ticketstub.protocol.codec import Format
-from ticketstub.protocol.device import GetDevices, GetPublicAddress, RemoveDevice, write_devices
-from ticketstub.protocol.legacy_resource import GetLegacyResources, GetPmsResources, GetServerList
-from ticketstub.protocol.resource import GetResources
+from ticketstub.protocol.legacy import GetLegacyResources, GetPmsResources, GetServerList
+from ticketstub.protocol.resource import GetDevices, GetPublicAddress, GetResources, RemoveDevice, write_devices
 from ticketstub.refusals import NotFound
 from ticketstub.tokens import Token
 

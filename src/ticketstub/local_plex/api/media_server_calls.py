@@ -26,8 +26,13 @@ from ticketstub.models import Connection, Identity, Model, ServerInformation, So
 from ticketstub.protocol.call import CONTAINER, Call, HttpSpec, ReplyCodec, write_container_reply
 from ticketstub.protocol.claim import ClaimServer, ClaimStatus, GetClaimStatus, UnclaimServer
 from ticketstub.protocol.codec import Format, write_document
-from ticketstub.protocol.media_server import GetIdentity, GetServerInformation
-from ticketstub.protocol.security import GetSourceConnectionInformation, GetTransientToken, write_source
+from ticketstub.protocol.media_server import (
+    GetIdentity,
+    GetServerInformation,
+    GetSourceConnectionInformation,
+    GetTransientToken,
+    write_source,
+)
 from ticketstub.refusals import BadRequest, Forbidden, NotFound
 from ticketstub.tokens import Token
 

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec.structs import replace
 
-from ticketstub.crypto.device_jwt import DeviceClaims, verify_device_jwt
+from ticketstub.crypto.device_key import DeviceClaims, verify_device_jwt
 from ticketstub.crypto.jwk import InvalidKey, Jwk, read_public_key
 from ticketstub.crypto.jwt import InvalidJwt
 from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, PlexTvContext, Routes, read_path_id
@@ -25,10 +25,10 @@ from ticketstub.local_plex.http.response import PLEX_TV_BODILESS_HEADERS, PLEX_T
 from ticketstub.local_plex.http.router import Route
 from ticketstub.local_plex.storage.base import StoreUnavailable
 from ticketstub.local_plex.storage.pins import PinRow
+from ticketstub.messages import is_object
 from ticketstub.models import LegacyPin, Pin
 from ticketstub.protocol.call import read_call
 from ticketstub.protocol.pin import CreateLegacyPin, CreatePin, GetLegacyPin, GetPin, GetPinQr, LinkPin
-from ticketstub.protocol.plain import is_object
 from ticketstub.refusals import BadRequest, PinNotFound, Unauthorized
 from ticketstub.tokens import Secret, Token
 

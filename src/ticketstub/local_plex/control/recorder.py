@@ -18,7 +18,7 @@ import msgspec
 from ticketstub.local_plex.control.faults import PLEX_TV, CallPattern
 from ticketstub.local_plex.http.request import Headers, IncomingRequest, split_suffix
 from ticketstub.local_plex.redaction.scrubbing import write_json
-from ticketstub.protocol.plain import is_array, is_object
+from ticketstub.messages import is_array, is_object
 from ticketstub.tokens import Token
 
 MAX_REQUESTS = 1000

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from string import ascii_lowercase, ascii_uppercase, digits
 
-from ticketstub.crypto.device_jwt import DeviceClaims
+from ticketstub.crypto.device_key import DeviceClaims
 from ticketstub.crypto.jwk import Jwk
 from ticketstub.local_plex.domain import device_keys
 from ticketstub.local_plex.domain.instance import Instance

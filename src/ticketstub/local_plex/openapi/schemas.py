@@ -17,10 +17,10 @@ from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hin
 
 import msgspec
 
+from ticketstub.messages import is_array, is_object
 from ticketstub.models import Model
 from ticketstub.protocol.call import Call
 from ticketstub.protocol.codec import Format
-from ticketstub.protocol.plain import is_array, is_object
 from ticketstub.tokens import Secret, Token
 
 Schema = dict[str, object]

@@ -21,7 +21,7 @@ from ipaddress import IPv4Address, ip_address
 from urllib.parse import quote, unquote
 
 from ticketstub.local_plex.redaction.known_secrets import KnownSecrets
-from ticketstub.protocol.plain import is_array, is_object
+from ticketstub.messages import is_array, is_object
 
 SCRUBBED = "scrubbed"
 _MAX_DEPTH = 6

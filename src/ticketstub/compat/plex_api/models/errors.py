@@ -12,10 +12,9 @@ from __future__ import annotations
 from ticketstub.compat import build_missing_error
 from ticketstub.compat.plex_api.models.operations import RawResponse
 from ticketstub.errors import PlexError
-from ticketstub.messages import Response
+from ticketstub.messages import Response, is_array, is_object
 from ticketstub.models import Model
 from ticketstub.protocol.lenient import read_models
-from ticketstub.protocol.plain import is_array, is_object
 
 
 class ListedError(Model, frozen=True, kw_only=True):

@@ -1,0 +1,342 @@
+"""plex.tv's older API: the account with its password sign-in, and the lists of what an account can reach.
+
+Rule: role-blind, like all of the package. `/users/sign_in` and `/users/account` reply with the same account, whose form
+is irregular: in XML, booleans are 0 and 1 except for two, names have three spellings, and the token appears three
+times. The lists `/api/resources`, `/pms/resources` and `/pms/servers.xml` are XML whatever format is requested
+(observed: clients request JSON and read XML). Their dates are seconds, `relay` is present only if it is true, and no
+address is marked as IPv6. Sources: observed bodies. Sending the login in the query or by HTTP Basic is observed in
+public clients; the local Plex accepts both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from ticketstub.messages import Response, is_array, is_object
+from ticketstub.models import Account, Connection, Profile, Resource, Subscription
+from ticketstub.protocol import lenient
+from ticketstub.protocol.call import (
+    CONTAINER,
+    Call,
+    HttpSpec,
+    ReplyCodec,
+    build_malformed_reply,
+    find_container_items,
+    parse_response,
+    unwrap,
+)
+from ticketstub.protocol.codec import Format, to_builtins, to_json, write_document
+from ticketstub.protocol.resource import GetResources
+from ticketstub.protocol.xml import Element, write_element
+from ticketstub.tokens import Secret
+
+WRONG_LOGIN_MESSAGE = "Invalid email, username, or password."
+"""The message of a refused sign-in (observed in quotations; the exact text is uncertain)."""
+
+
+def _read_account(response: Response) -> Account:
+    user = unwrap(Account, parse_response(response), ("id", "uuid", "auth_token"))
+    found = lenient.read_model(Account, _convert_to_v2(user) if is_object(user) else user)
+    if found is None or found.auth_token is None:
+        raise build_malformed_reply(response, "the reply contains no Account")
+    return found
+
+
+def _write_account(value: Account, form: Format) -> bytes:
+    if form is Format.XML:
+        return write_element(_account_to_element(value))
+    return to_json({"user": _account_to_dict(value)})
+
+
+LEGACY_ACCOUNT_REPLY = ReplyCodec(_read_account, _write_account)
+"""The codec for the account of the older API."""
+
+
+class LegacySignIn(Call[Account], frozen=True, kw_only=True):
+    """Sign in with login and password in the older form: `POST /users/sign_in.json`, 201 (observed).
+
+    No client identifier is required. A verification code is appended to the password (observed).
+
+    Args:
+        login: the user name or e-mail address. Without it, the call validates the token it was sent with (observed in
+            one client).
+        password: the password, immediately followed by the six digits of the authenticator app if they are required.
+        remember_me: whether the token expires after 14 days.
+    """
+
+    http = HttpSpec(
+        "POST",
+        "/users/sign_in.json",
+        "legacy_sign_in",
+        needs_token=False,
+        in_body=True,
+        retryable=False,
+        status=201,
+        mark="observed",
+        reply=LEGACY_ACCOUNT_REPLY,
+    )
+
+    login: str | None = msgspec.field(name="user[login]", default=None)
+    password: Secret | None = msgspec.field(name="user[password]", default=None)
+    remember_me: bool = False
+
+
+class GetLegacyAccount(Call[Account], frozen=True, kw_only=True):
+    """Get the account that a token belongs to, in the older form: `GET /users/account.json`, 200 (observed).
+
+    No client identifier is required. A dead token is refused with 422 "Invalid token" or with 401 (both observed).
+    """
+
+    http = HttpSpec("GET", "/users/account.json", "legacy_account", mark="observed", reply=LEGACY_ACCOUNT_REPLY)
+
+
+def _convert_to_v2(user: dict[str, object]) -> dict[str, object]:
+    """Move what only the older XML has to where the lenient reader looks for it."""
+    converted = dict(user)
+    subscription, entitlements = user.get("subscription"), user.get("entitlements")
+    if is_object(subscription) and "feature" in subscription:
+        converted["subscription"] = {**subscription, "features": subscription["feature"]}
+    if is_object(entitlements):
+        others = entitlements.get("entitlement")
+        wildcard: list[object] = ["all"] if entitlements.get("all") == "1" else []
+        converted["entitlements"] = [*wildcard, *(others if is_array(others) else [others] if others else [])]
+    converted.setdefault("profile", user.get("profile_settings"))
+    return converted
+
+
+def _account_to_dict(account: Account) -> dict[str, object]:
+    """Convert an account to JSON (observed members and order). `confirmedAt` is our own guess: it is not stored."""
+    token = _reveal_token(account)
+    subscription = account.subscription or Subscription()
+    joined = _to_datetime(account.joined_at)
+    return {
+        "id": account.id,
+        "uuid": account.uuid,
+        "email": account.email,
+        "joined_at": joined,
+        "username": account.username,
+        "title": account.title,
+        "thumb": account.thumb,
+        "hasPassword": account.has_password,
+        "authToken": token,
+        "authentication_token": token,
+        "subscription": {
+            "active": subscription.active,
+            "status": subscription.status,
+            "plan": subscription.plan,
+            "features": subscription.features,
+        },
+        "roles": {"roles": account.roles},
+        "entitlements": account.entitlements,
+        "confirmedAt": joined if account.confirmed else None,
+        "forumId": None,
+        "ssoCookie": True,
+        "rememberMe": account.remember_expires_at is not None,
+    }
+
+
+# fmt: off
+_PROFILE_SETTINGS = (
+    "default_audio_language", "default_subtitle_language", "auto_select_subtitle", "auto_select_audio",
+    "default_subtitle_accessibility", "default_subtitle_forced",
+)
+# fmt: on
+
+
+def _account_to_element(account: Account) -> Element:
+    joined = _to_datetime(account.joined_at)
+    subscription = account.subscription or Subscription()
+    facts = {"active": bool(subscription.active), "status": subscription.status, "plan": subscription.plan}
+    # `all="0"` is observed. That other entitlements are children is assumed.
+    others = [each for each in account.entitlements if each != "all"]
+    profile = msgspec.structs.asdict(account.profile or Profile())
+    settings = {name: profile[name] for name in _PROFILE_SETTINGS}
+    settings["auto_select_audio"] = bool(profile["auto_select_audio"])
+    services = (
+        {
+            "identifier": service.identifier,
+            "endpoint": service.endpoint,
+            "token": service.token.reveal() if service.token else "",
+            "status": service.status,
+        }
+        for service in account.services
+    )
+    return Element(
+        "user",
+        _list_attributes(account),
+        (
+            Element("subscription", facts, _build_id_elements("feature", subscription.features)),
+            Element("roles", {}, _build_id_elements("role", account.roles)),
+            Element("entitlements", {"all": "all" in account.entitlements}, _build_id_elements("entitlement", others)),
+            Element("profile_settings", settings),
+            Element("providers", {}),
+            Element("services", {}, tuple(Element("service", attributes) for attributes in services)),
+            Element("username", {}, text=account.username or None),
+            Element("email", {}, text=account.email or None),
+            Element("joined-at", {"type": "datetime"}, text=f"{joined:%Y-%m-%d %H:%M:%S} UTC" if joined else None),
+            Element("authentication-token", {}, text=_reveal_token(account) or None),
+        ),
+    )
+
+
+def _build_id_elements(name: str, ids: Iterable[str]) -> tuple[Element, ...]:
+    return tuple(Element(name, {"id": each}) for each in ids)
+
+
+def _list_attributes(account: Account) -> dict[str, object]:
+    """List the attributes in the observed order. `pin` is present only if there is a passcode."""
+    token = _reveal_token(account)
+    return {
+        "email": account.email,
+        "id": account.id,
+        "uuid": account.uuid,
+        "mailing_list_status": account.mailing_list_status,
+        "thumb": account.thumb,
+        "username": account.username,
+        "title": account.title,
+        "cloudSyncDevice": "",
+        "locale": account.locale,
+        "authenticationToken": token,
+        "authToken": token,
+        "scrobbleTypes": account.scrobble_types,
+        "restricted": account.restricted,
+        "home": account.home,
+        "guest": account.guest,
+        "queueEmail": f"queue+{account.uuid}@save.plex.tv",
+        "queueUid": "",
+        "hasPassword": str(bool(account.has_password)).lower(),
+        "homeSize": account.home_size,
+        "maxHomeSize": account.max_home_size,
+        "rememberMe": str(account.remember_expires_at is not None).lower(),
+        "secure": True,
+        "certificateVersion": 3,
+        **({"pin": account.pin.reveal()} if account.pin else {}),
+    }
+
+
+def _reveal_token(account: Account) -> str:
+    return account.auth_token.reveal() if account.auth_token else ""
+
+
+def _to_datetime(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+class GetLegacyResources(GetResources, frozen=True, kw_only=True):
+    """List what the account can reach, in the older form: `GET /api/resources`, 200, XML (observed).
+
+    No client identifier is required.
+    """
+
+    http = HttpSpec("GET", "/api/resources", "legacy_resources", mark="observed")
+
+    def read(self, response: Response) -> tuple[Resource, ...]:
+        return _read_resources(_iter_items("Device", response))
+
+    def write(self, value: tuple[Resource, ...], form: Format) -> bytes:
+        listed = [_resource_to_device(resource) for resource in value]
+        return write_document(CONTAINER, {"size": len(listed), "Device": listed}, Format.XML)
+
+
+class GetPmsResources(GetLegacyResources, frozen=True, kw_only=True):
+    """List the same under the path that media servers use: `GET /pms/resources` (observed)."""
+
+    http = HttpSpec("GET", "/pms/resources", "servers_resources", mark="observed")
+
+
+class GetServerList(GetResources, frozen=True, kw_only=True):
+    """List media servers in the oldest form, with one address each: `GET /pms/servers.xml`, 200 (observed)."""
+
+    http = HttpSpec("GET", "/pms/servers.xml", "server_list", mark="observed")
+
+    def read(self, response: Response) -> tuple[Resource, ...]:
+        return _read_resources(
+            {
+                **server,
+                "clientIdentifier": server.get("machineIdentifier"),
+                "productVersion": server.get("version"),
+                "provides": "server",
+                "connections": [
+                    {
+                        "protocol": server.get("scheme"),
+                        "address": server.get("address"),
+                        "port": server.get("port"),
+                    }
+                ],
+            }
+            for server in _iter_items("Server", response)
+        )
+
+    def write(self, value: tuple[Resource, ...], form: Format) -> bytes:
+        listed = [_resource_to_server(resource) for resource in value if resource.is_media_server]
+        return write_document(CONTAINER, {"friendlyName": "myPlex", "size": len(listed), "Server": listed}, Format.XML)
+
+
+def _read_resources(items: Iterable[dict[str, object]]) -> tuple[Resource, ...]:
+    return tuple(found for item in items if (found := lenient.read_model(Resource, item)))
+
+
+def _iter_items(name: str, response: Response) -> Iterator[dict[str, object]]:
+    """Yield the elements of a list, with their children and one odd name as in the current API."""
+    data = parse_response(response)
+    items = find_container_items(name, data) if is_object(data) else None
+    if items is None:
+        raise build_malformed_reply(response, "the reply is not a list of resources")
+    for item in items if is_array(items) else [items]:
+        if is_object(item):
+            aliases = {"connections": item.get("Connection", []), "ownerId": item.get("ownerID")}
+            yield {**{key: member for key, member in aliases.items() if member is not None}, **item}
+
+
+# In the order of the observed bodies.
+_ATTRIBUTES = (
+    *("name", "product", "productVersion", "platform", "platformVersion", "device", "clientIdentifier"),
+    *("createdAt", "lastSeenAt", "provides", "owned", "accessToken", "publicAddress", "httpsRequired", "synced"),
+    *("relay", "dnsRebindingProtection", "natLoopbackSupported", "publicAddressMatches", "presence"),
+)
+_SERVER_ATTRIBUTES = frozenset(
+    {"accessToken", "httpsRequired", "synced", "relay", "dnsRebindingProtection", "natLoopbackSupported"}
+)
+_CONNECTION_ATTRIBUTES = ("protocol", "address", "port", "uri", "local", "relay")
+
+
+def _resource_to_device(resource: Resource) -> dict[str, object]:
+    members = to_builtins(resource)
+    names = [name for name in _ATTRIBUTES if resource.is_media_server or name not in _SERVER_ATTRIBUTES]
+    if not resource.owned:
+        names.extend(("home", "sourceTitle", "ownerId"))
+    connections: list[dict[str, object]] = []
+    for connection in resource.connections:
+        values = ((name, getattr(connection, name)) for name in _CONNECTION_ATTRIBUTES)
+        connections.append({name: value for name, value in values if value or (name != "relay" and value is not None)})
+    return {name: _to_epoch(members[name]) for name in names if name in members} | {"Connection": connections}
+
+
+def _to_epoch(member: object) -> object:
+    return int(member.timestamp()) if isinstance(member, datetime) else member
+
+
+def _resource_to_server(resource: Resource) -> dict[str, object]:
+    first = next((each for each in resource.connections if not (each.local or each.relay)), None)
+    first = first or (resource.connections[0] if resource.connections else Connection())
+    local = ",".join(dict.fromkeys(each.address or "" for each in resource.connections if each.local))
+    created = _to_epoch(resource.created_at)
+    members: dict[str, object] = {
+        "accessToken": resource.access_token.reveal() if resource.access_token else "",
+        "name": resource.name,
+        "address": first.address,
+        "port": first.port,
+        "version": resource.product_version,
+        "scheme": first.protocol,
+        "host": first.address,
+        "localAddresses": local,
+        "machineIdentifier": resource.client_identifier,
+        "createdAt": created,
+        "updatedAt": _to_epoch(resource.last_seen_at) or created,
+        "owned": resource.owned,
+        "synced": resource.synced,
+    }
+    return members if resource.owned else members | {"sourceTitle": resource.source_title, "ownerId": resource.owner_id}
