@@ -8,7 +8,7 @@ import pytest
 from tests.cli.conftest import MIRA, Command
 from tests.local_plex.asking import SECRET, Clock, code_at
 from ticketstub.local_plex.control.controller import Controller
-from ticketstub.local_plex.http.listeners import ControlConfig
+from ticketstub.local_plex.listeners import ControlConfig
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.world.schema import World
 from ticketstub.testing import LocalPlexController

@@ -23,7 +23,7 @@ from tests.cli.conftest import Command, Process, Start, environment
 from tests.conftest import Require
 from ticketstub.cli.certificates import CertificateFolder
 from ticketstub.cli.failures import CommandError
-from ticketstub.local_plex.http.listeners import find_private_address
+from ticketstub.local_plex.listeners import find_private_address
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
 ALL = "0.0.0.0"  # noqa: S104  # as containers do

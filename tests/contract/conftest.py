@@ -6,7 +6,7 @@ import pytest
 
 from tests.local_plex.asking import world
 from ticketstub.local_plex.control.controller import Controller
-from ticketstub.local_plex.http.listeners import ControlConfig
+from ticketstub.local_plex.listeners import ControlConfig
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.settings import Settings
 from ticketstub.local_plex.world.schema import World

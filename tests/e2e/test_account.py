@@ -61,7 +61,7 @@ def test_claim_token(tab: Tab) -> None:
     tab.signed_in()
     tab.open("/claim")
     expect(tab.page.locator("code")).to_have_count(0)
-    tab.press("Make a claim token")
+    tab.press("Create a claim token")
     token = tab.page.locator("code").inner_text()
     assert token.startswith("claim-")
     assert 26 == len(token)

@@ -89,7 +89,7 @@ def _walk(tab: Tab, plex: LocalPlex, clock: Clock) -> Iterator[tuple[str, Callab
 
     def wrong() -> None:
         tab.page.get_by_label("Link code").fill("AAAA")
-        tab.press("Go on")
+        tab.press("Continue")
         expect(tab.page.get_by_role("alert")).to_contain_text("No device")
 
     def approve() -> None:
@@ -115,5 +115,5 @@ def _walk(tab: Tab, plex: LocalPlex, clock: Clock) -> Iterator[tuple[str, Callab
 
     yield "home-wrong", wrong_passcode
     yield "claim", lambda: tab.open("/claim")
-    yield "claim-made", lambda: tab.press("Make a claim token")
+    yield "claim-made", lambda: tab.press("Create a claim token")
     yield "reset", lambda: tab.open("/auth?resetPassword=")

@@ -32,13 +32,13 @@ def test_whole_sign_in_with_a_verification_code(app: App, tab: Tab, clock: Clock
     pin = app.pin()
     tab.open(app.auth_url(pin))
     tab.sign_in("vera@example.test")
-    expect(tab.page.locator("h1")).to_have_text("Type your code")
+    expect(tab.page.locator("h1")).to_have_text("Enter your code")
     field = tab.page.get_by_label("Verification code")
     field.fill("000000")
-    tab.press("Go on")
+    tab.press("Continue")
     expect(tab.page.get_by_role("alert")).to_contain_text("This code is wrong")
     field.fill(f"{clock.code()[:3]} {clock.code()[3:]}")
-    tab.press("Go on")
+    tab.press("Continue")
     tab.press("Approve")
     expect(tab.page.locator("h1")).to_have_text("Approved")
     assert "vera" == app.whoami(app.token(pin) or "")
@@ -68,7 +68,7 @@ def test_without_a_code_there_is_nothing_to_approve(tab: Tab, plex: LocalPlex) -
     """The Auth App without parameters says so, and leads to the link page."""
     tab.open("/auth")
     assert "Nothing to approve yet" == tab.title
-    tab.page.get_by_role("link", name="Type a code").click()
+    tab.page.get_by_role("link", name="Enter a code").click()
     tab.page.wait_for_url("**/sign-in?*")
 
 
@@ -117,7 +117,7 @@ def test_link_code(app: App, tab: Tab) -> None:
     tab.open("/link")
     tab.sign_in()
     tab.page.get_by_label("Link code").fill(pin.code.lower())
-    tab.press("Go on")
+    tab.press("Continue")
     expect(tab.page.locator(".app")).to_have_text("Demo App")
     tab.press("Approve")
     expect(tab.page.locator("h1")).to_have_text("Approved")
@@ -131,7 +131,7 @@ def test_link_code_in_a_url(place: str, app: App, tab: Tab) -> None:
     tab.signed_in()
     tab.open(place.format(pin.code))
     expect(tab.page.get_by_label("Link code")).to_have_value(pin.code)
-    tab.press("Go on")
+    tab.press("Continue")
     tab.press("Approve")
     expect(tab.page.locator("h1")).to_have_text("Approved")
     assert app.token(pin)
@@ -145,11 +145,11 @@ def test_wrong_link_code(app: App, tab: Tab) -> None:
     tab.open("/link")
     for _ in range(5):
         tab.page.get_by_label("Link code").fill(wrong)
-        tab.press("Go on")
+        tab.press("Continue")
         expect(tab.page.get_by_role("alert")).to_contain_text("No device is waiting with this code")
         expect(tab.page.get_by_label("Link code")).to_be_focused()
     tab.page.get_by_label("Link code").fill(pin.code)
-    tab.press("Go on")
+    tab.press("Continue")
     expect(tab.page.get_by_role("alert")).to_contain_text("Wait 15 minutes")
 
 
@@ -186,7 +186,7 @@ def test_another_host_is_left_to_by_a_click(app: App, tab: Tab) -> None:
     tab.signed_in()
     tab.open(app.auth_url(app.pin(), forwardUrl="https://app.example.test/done?x=1"))
     tab.press("Approve")
-    expect(tab.page.locator("main")).to_contain_text("You are leaving to app.example.test")
+    expect(tab.page.locator("main")).to_contain_text("The link leads to app.example.test")
     link = tab.page.get_by_role("link", name="Go to app.example.test")
     assert "https://app.example.test/done?x=1" == link.get_attribute("href")
     assert "noreferrer noopener" == link.get_attribute("rel")
@@ -199,7 +199,7 @@ def test_what_is_no_web_address_is_ignored(url: str, app: App, tab: Tab) -> None
     """A `forwardUrl` of another scheme, or one that a browser reads otherwise, is not taken, and the page says so."""
     tab.signed_in()
     tab.open(app.auth_url(app.pin(), forwardUrl=url))
-    expect(tab.page.locator("main")).to_contain_text("not taken here")
+    expect(tab.page.locator("main")).to_contain_text("not allowed")
     tab.press("Approve")
     expect(tab.page.locator("h1")).to_have_text("Approved")
     assert {urlsplit(tab.plex.url).netloc} == {

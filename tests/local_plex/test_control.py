@@ -18,7 +18,7 @@ from tests.tables import paired
 from ticketstub.local_plex.control.commands import COMMANDS
 from ticketstub.local_plex.control.controller import Controller
 from ticketstub.local_plex.control.http_api import KeyFileError, load_or_create_key
-from ticketstub.local_plex.http.listeners import ControlConfig
+from ticketstub.local_plex.listeners import ControlConfig
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.world.schema import World
 from ticketstub.tokens import Secret

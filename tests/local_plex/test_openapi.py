@@ -13,8 +13,8 @@ from tests.local_plex.conftest import Start
 from ticketstub.local_plex.api import media_server, plex_tv
 from ticketstub.local_plex.control.commands import COMMANDS
 from ticketstub.local_plex.control.controller import Controller
-from ticketstub.local_plex.http.listeners import ControlConfig
 from ticketstub.local_plex.http.router import Route
+from ticketstub.local_plex.listeners import ControlConfig
 from ticketstub.local_plex.local_plex import LocalPlex, build_openapi_document
 from ticketstub.local_plex.openapi.documents import ApiName
 from ticketstub.local_plex.pages import start

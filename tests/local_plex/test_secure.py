@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ticketstub.local_plex.http.listeners import TlsConfig
 from ticketstub.local_plex.intercept.authority import IssuedCertificate, create_server_context, issue_certificate
+from ticketstub.local_plex.listeners import TlsConfig
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.settings import Settings
 from ticketstub.local_plex.world.schema import World

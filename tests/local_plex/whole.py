@@ -22,6 +22,7 @@ from ticketstub.local_plex.domain.instance import Instance
 from ticketstub.local_plex.domain.media_servers import build_addresses
 from ticketstub.local_plex.domain.passwords import PasswordChecker
 from ticketstub.local_plex.http.application import App, OnAnswer
+from ticketstub.local_plex.pages.site import Pages
 from ticketstub.local_plex.settings import RateLimits, Settings
 from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.storage.seed import seed
@@ -206,7 +207,7 @@ class Whole:
         sites = {self._ports[name]: server for name, server in self.media_servers.items()}
         for row in rows:
             self.instance.addresses[row.machine_identifier] = build_addresses("127.0.0.1", self._ports[row.name])
-        self._app = App(PlexTv(self.instance), sites, self._settings, self._on_answer)
+        self._app = App(PlexTv(self.instance, Pages(self.instance)), sites, self._settings, self._on_answer)
 
     async def _stop(self) -> None:
         await asyncio.sleep(0)

@@ -16,7 +16,7 @@ from tests.tables import every
 from tests.testing.hands import KEY, InPython, Ours, OverHttp, Program, Raw, Verbs, client_of
 from ticketstub.local_plex.control.controller import Controller
 from ticketstub.local_plex.control.faults import Chaos, InjectedFault
-from ticketstub.local_plex.http.listeners import ControlConfig
+from ticketstub.local_plex.listeners import ControlConfig
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.world.schema import World
 from ticketstub.testing import LocalPlexController

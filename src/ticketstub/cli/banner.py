@@ -16,8 +16,8 @@ from ticketstub.cli import get_version, output
 from ticketstub.cli.certificates import CertificateFolder
 from ticketstub.errors import sanitize_text
 from ticketstub.local_plex.domain.overview import AccountSummary, Overview
-from ticketstub.local_plex.http.listeners import LOOPBACK_FOR_WILDCARD
 from ticketstub.local_plex.intercept.variables import AUTHORITY_FILE
+from ticketstub.local_plex.listeners import LOOPBACK_FOR_WILDCARD
 from ticketstub.local_plex.local_plex import LocalPlex
 
 

@@ -16,7 +16,7 @@ from ticketstub.cli.failures import CommandError, InvalidUsage
 
 if TYPE_CHECKING:
     from ticketstub.local_plex.control.controller import Controller
-    from ticketstub.local_plex.http.listeners import ControlConfig
+    from ticketstub.local_plex.listeners import ControlConfig
     from ticketstub.local_plex.world.schema import World
     from ticketstub.tokens import Secret
 
@@ -89,7 +89,7 @@ def create_controller(
         return None, None
     from ticketstub.local_plex.control.controller import Controller
     from ticketstub.local_plex.control.faults import Chaos
-    from ticketstub.local_plex.http.listeners import ControlConfig
+    from ticketstub.local_plex.listeners import ControlConfig
 
     return Controller(chaos=Chaos(chaos_share, seed) if chaos_share else None), ControlConfig(
         key, port

@@ -161,9 +161,9 @@ def _start_in_namespaces(
 ) -> Generator[dict[str, str]]:
     """Start the same in namespaces of the run's own, where Plex's names lead here, and yield the environment."""
     from ticketstub.cli.transparent import PLEX_ADDRESS, enter_namespaces
-    from ticketstub.local_plex.http.listeners import TlsConfig
     from ticketstub.local_plex.intercept.interception import create_run_context, create_run_folder
     from ticketstub.local_plex.intercept.variables import AUTHORITY_FILE, merge_environment
+    from ticketstub.local_plex.listeners import TlsConfig
 
     base_environ = dict(os.environ)
     with create_run_folder(base_environ) as folder:

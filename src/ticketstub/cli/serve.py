@@ -152,7 +152,7 @@ def serve(
         from ticketstub.cli.banner import AccessLog, print_banner
         from ticketstub.cli.certificates import CertificateFolder
         from ticketstub.local_plex.domain.overview import Overview
-        from ticketstub.local_plex.http.listeners import TlsConfig, find_private_address
+        from ticketstub.local_plex.listeners import TlsConfig, find_private_address
         from ticketstub.local_plex.local_plex import LocalPlex
 
         # Without any handler, Python would print the server library's warnings among our lines.

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ticketstub.local_plex.domain.media_servers import build_addresses, derive_plex_direct_id, list_certificate_names
-from ticketstub.local_plex.http.listeners import Listeners, TlsConfig
+from ticketstub.local_plex.listeners import Listeners, TlsConfig
 from ticketstub.local_plex.settings import OPENAPI_PATH, RateLimits, Settings
 from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.world.schema import World, WorldMediaServer
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from ticketstub.local_plex.domain.overview import Overview
     from ticketstub.local_plex.domain.passwords import PasswordChecker
     from ticketstub.local_plex.http.application import App, OnAnswer
-    from ticketstub.local_plex.http.listeners import ControlConfig
     from ticketstub.local_plex.http.response import OutgoingResponse
     from ticketstub.local_plex.http.server import HttpServer
+    from ticketstub.local_plex.listeners import ControlConfig
     from ticketstub.local_plex.openapi.documents import ApiName
     from ticketstub.local_plex.storage.base import MediaServerRow
 
@@ -237,6 +237,7 @@ class LocalPlex(Listeners):
         """Make plex.tv and the media servers, with nothing in memory."""
         from ticketstub.local_plex.api.media_server import MediaServerSite  # likewise
         from ticketstub.local_plex.api.plex_tv import PlexTv  # likewise
+        from ticketstub.local_plex.pages.site import Pages  # likewise
 
         sites: dict[int, MediaServerSite] = {}
         for row, running in zip(await instance.store.list_media_servers(), self.media_servers, strict=True):
@@ -245,7 +246,7 @@ class LocalPlex(Listeners):
             instance.addresses[row.machine_identifier] = build_addresses(advertised_host, running.port, world_addresses)
             fallback = self._fallbacks.get(row.machine_identifier)
             sites[running.port] = MediaServerSite(row, instance, fallback, _list_documents("media server"))
-        return PlexTv(instance, _list_documents("plex.tv")), sites
+        return PlexTv(instance, Pages(instance), _list_documents("plex.tv")), sites
 
     async def _create_app(self, instance: Instance) -> App:
         """Make the application, and give the controller its part in it."""

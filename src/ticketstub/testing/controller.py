@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ticketstub.client.config import AsyncClientOptions, ClientOptions
     from ticketstub.client.plex import Plex
     from ticketstub.client.transports.in_process import InProcessApp, Reachability
-    from ticketstub.local_plex.http.listeners import RunningMediaServer
+    from ticketstub.local_plex.listeners import RunningMediaServer
 
 DEVICE = Device(client_identifier="ticketstub-testing", product="Ticketstub", device_name="A test")
 """The device that clients created here identify as."""

@@ -41,7 +41,7 @@ def test_who_is_in_the_home(signed_in: Browser) -> None:
     for said in (
         "Quill home",
         "mira_quill Administrator",
-        "At this browser",
+        "Current user",
         "digits",
         "Pip Managed",
         "Passcode of Max",

@@ -15,8 +15,8 @@ from tests.examples import examples
 from tests.local_plex.pages.browsing import Browser, Html, html
 from tests.local_plex.pages.conftest import MakePin, auth
 from ticketstub.errors import sanitize_text
+from ticketstub.local_plex.pages.context import render_template
 from ticketstub.local_plex.pages.forward_url import parse_forward_url
-from ticketstub.local_plex.pages.rendering import render_page
 
 OWN = "127.0.0.1:32400"
 LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
@@ -147,7 +147,7 @@ def test_another_host_is_shown_and_left_to_by_a_link(url: str, signed_in: Browse
     done = html(signed_in.get(answer.headers["location"]))
     (link,) = [facts for tag, facts in done.tags if tag == "a" and facts["href"] == url]
     assert "noreferrer noopener" == link["rel"]
-    assert f"You are leaving to {urlsplit(url).netloc}" in done.text
+    assert f"The link leads to {urlsplit(url).netloc}" in done.text
     assert [] == [facts for tag, facts in done.tags if tag == "meta" and facts.get("http-equiv")]
 
 
@@ -193,17 +193,17 @@ def test_names_are_text_and_nothing_else(name: str, product: str) -> None:
 def _approval(name: str, product: str) -> Html:
     text = sanitize_text(name) or "x"
     values: dict[str, Any] = {
-        "me": text,
+        "account_name": text,
         "form_token": "x",
-        "here": "/auth",
+        "path": "/auth",
         "product": sanitize_text(product),
         "facts": [("Device", text)],
-        "kept": {"code": text},
+        "hidden_fields": {"code": text},
         "forward": None,
-        "refused": False,
-        "place": text,
+        "is_forward_refused": False,
+        "return_path": text,
     }
-    return Html(render_page("approve.html", **values).body.decode())
+    return Html(render_template("approve.html", **values).body.decode())
 
 
 @given(name=NASTY)

@@ -156,7 +156,7 @@ def test_approval_page_says_who_asks(signed_in: Browser, make_pin: MakePin, cloc
         "Version 1.2.0",
         "Address 127.0.0.1",
         "Asked 23 seconds ago",
-        "It may act as mira_quill",
+        "If you approve, it can act as mira_quill",
         "Someone may be tricking you: only go on if you started this yourself.",
         "Approve Deny",
     ):

@@ -114,7 +114,7 @@ def test_form_token(
     others = Browser(plex).page("/sign-in").form("/sign-in")["form_token"]
     answer = signed_in.post("/auth", form | {"form_token": others if token is None else token})
     assert 403 == answer.status
-    assert "Nothing was done" in html(answer).text
+    assert "Nothing was changed" in html(answer).text
     assert token_of(pin) is None
 
 
@@ -162,7 +162,7 @@ def test_code_step_costs_no_second_verification(browser: Browser, plex: LocalPle
     clock.now += 60
     before = verifications(plex)
     page = html(browser.sign_in("vera"))
-    assert "asks for a code too" in page.text
+    assert "also needs a verification code" in page.text
     assert PASSWORDS["vera"] not in str(page.forms)
     form = page.form("/sign-in") | {"verificationCode": code_at(clock.now)}
     assert 303 == browser.post("/sign-in", form).status

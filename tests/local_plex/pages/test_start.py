@@ -70,7 +70,7 @@ def test_it_shows_what_is_needed_to_try_it_by_hand(opened: Open) -> None:
     assert SECRET not in page.text
     assert {"/link", "/account", "/claim", "/ticketstub/openapi.json"} <= set(page.links)
     assert any(link.endswith("/identity") for link in page.links)
-    assert "Everybody here is invented" in page.text
+    assert "All people and secrets on this page are invented" in page.text
 
 
 @pytest.mark.parametrize("secrets", [True, False])
@@ -78,7 +78,7 @@ def test_the_sign_in_page_says_where_a_code_comes_from(opened: Open, secrets: bo
     """Where a code is asked for, the page names the command that prints it, and the start page if that shows it."""
     plex = opened(secrets=secrets, invented=secrets)
     page = Html(plex.browser().sign_in("mira_quill").body.decode())
-    assert "Type your code" in page.text
+    assert "Enter your code" in page.text
     assert "ticketstub code NAME prints the current code" in " ".join(page.text.split())
     assert secrets == ("/" in page.links)
     assert secrets == (code_at(START) in start_page(plex).text)

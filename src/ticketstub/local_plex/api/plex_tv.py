@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from ticketstub.local_plex.api import (
     DEFAULT_TOKEN_KINDS,
@@ -31,7 +32,6 @@ from ticketstub.local_plex.http.response import (
     OutgoingResponse,
 )
 from ticketstub.local_plex.http.router import RequestContext, Route, Router
-from ticketstub.local_plex.pages import site
 from ticketstub.local_plex.storage.base import TokenRow
 from ticketstub.protocol import error_bodies
 from ticketstub.protocol.codec import Format
@@ -60,18 +60,39 @@ ROUTES: Router[Instance, TokenRow] = Router([route for family in _HANDLER_MODULE
 """plex.tv's calls."""
 
 
+class PageSite(Protocol):
+    """Answers the requests for pages on plex.tv's port."""
+
+    def is_page_request(self, request: IncomingRequest) -> bool:
+        """Tell whether a request is for a page."""
+        ...
+
+    async def answer(self, request: IncomingRequest) -> OutgoingResponse:
+        """Answer a request for a page, or raise a `Refusal`."""
+        ...
+
+    def render_error(self, status: int) -> OutgoingResponse:
+        """Render an error page."""
+        ...
+
+
 class PlexTv:
     """plex.tv, on a port of its own.
 
     Args:
-        instance: the local Plex that it belongs to.
+        instance: the local Plex.
+        pages: the pages on the same port.
         documents: what answers GET at further paths, such as the OpenAPI document's.
     """
 
     def __init__(
-        self, instance: Instance, documents: Mapping[str, Callable[[], OutgoingResponse]] | None = None
+        self,
+        instance: Instance,
+        pages: PageSite,
+        documents: Mapping[str, Callable[[], OutgoingResponse]] | None = None,
     ) -> None:
         self._instance = instance
+        self._pages = pages
         self._documents = documents or {}
         self._device_tracker = DeviceActivity(instance)
         self.default_format = Format(instance.quirks.default_format)
@@ -81,8 +102,8 @@ class PlexTv:
 
     async def answer(self, request: IncomingRequest) -> OutgoingResponse:
         """Answer a request; raises a `Refusal`, or what stores and passwords raise."""
-        if site.is_page_request(self._instance, request):
-            return await site.answer(self._instance, request)
+        if self._pages.is_page_request(request):
+            return await self._pages.answer(request)
         return self._apply_cors_quirk(await self._answer_api(request))
 
     def _apply_cors_quirk(self, answer: OutgoingResponse) -> OutgoingResponse:
@@ -123,8 +144,8 @@ class PlexTv:
 
     def write_refusal(self, refusal: Refusal, request: IncomingRequest) -> OutgoingResponse:
         """Write a refusal."""
-        if site.is_page_request(self._instance, request):
-            return site.render_error(refusal.status or 500)
+        if self._pages.is_page_request(request):
+            return self._pages.render_error(refusal.status or 500)
         if request.path_template == "-":  # its head or its body was refused before anybody looked for its route
             self.find_route(request)
         form = request.response_format

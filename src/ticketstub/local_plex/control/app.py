@@ -18,7 +18,7 @@ from ticketstub.local_plex.control.recorder import record_request
 from ticketstub.local_plex.http.application import App, OnAnswer, RequestHandler, Site
 from ticketstub.local_plex.http.request import Headers, IncomingRequest, Message, Receive, Scope, Send
 from ticketstub.local_plex.http.response import OutgoingResponse
-from ticketstub.local_plex.pages import rendering
+from ticketstub.local_plex.pages.context import load_static_files
 from ticketstub.local_plex.settings import Settings
 from ticketstub.refusals import RateLimited, ServerError, TokenExpired
 

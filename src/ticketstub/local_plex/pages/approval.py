@@ -1,12 +1,13 @@
-"""The Auth App and the link page: approve or deny what an app asks for, or type the code that a device shows.
+"""The Auth App and the link page: approve or deny what an app asks for, or enter the code that a device shows.
 
-Rule: looking changes nothing; who approves has seen this very page, which names the app, its device and its address,
-and holds our proof of that (`checked`). A strong code is taken from the URL; one of 4 characters could be guessed, so
-it counts only as typed on the link page: in a URL it is shown, never taken. Whoever guesses is stopped soon, on the
-same count as over the API; a right code costs no attempt, and opens the approval, no more. What is not there, is over,
-was answered or is another client's looks the same: not found. Of a URL only names that are known are looked at
-(documented, and those that published clients send); everything in it is a claim of whoever made it, and only fills
-gaps in what the PIN's client said of itself when it made the PIN.
+Rule: showing a page changes nothing. To approve, the browser must return our proof (`checked`) that it was shown the
+page that names the app, its device and its address. A strong code is accepted from the URL. A code of 4 characters
+could be guessed, so it must be entered on the link page; a URL only fills it in. Wrong codes are limited, by the same
+counter as in the API. A correct code costs no attempt and leads to the approval, no further. A code that is unknown,
+expired, already answered or another client's gets the same reply: not found.
+
+Only known parameters of a URL are read (documented, and those that published clients send). Their values are claims of
+whoever made the URL: they only fill gaps in what the PIN's client said of itself when it created the PIN.
 """
 
 from __future__ import annotations
@@ -18,20 +19,19 @@ from urllib.parse import urlencode
 
 from ticketstub.local_plex.domain import pins, sign_ins
 from ticketstub.local_plex.http.response import OutgoingResponse
+from ticketstub.local_plex.pages.context import PageContext, clean_text, format_ago, format_wait
 from ticketstub.local_plex.pages.forward_url import parse_forward_url
-from ticketstub.local_plex.pages.visit import PageContext, clean_text, format_ago, format_wait
 from ticketstub.local_plex.storage.base import AccountRow
 from ticketstub.local_plex.storage.pins import PinRow
 from ticketstub.refusals import BadRequest, Forbidden, RateLimited
 
-UNNAMED_APP = "An app without a name"
-_UNKNOWN_CODE = "No device is waiting with this code. Look at its screen again: codes run out."
+_UNKNOWN_CODE = "No device is waiting with this code. Check its screen again: codes expire."
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]")
 _CONTEXT_NAMES = ("product", "version", "platform", "platformVersion", "device", "deviceName", "model")
 _MAX_URL_LENGTH = 2048
 
 ApprovalParameters = dict[str, str]
-"""What is to be approved: all parameters that are known, empty where a URL or form does not have them."""
+"""All known parameters of a URL or form; those that it does not have are empty."""
 
 
 def _read_parameters(parameters: Mapping[str, str]) -> ApprovalParameters:
@@ -43,12 +43,11 @@ def _read_parameters(parameters: Mapping[str, str]) -> ApprovalParameters:
 
 
 def _drop_empty(parameters: ApprovalParameters, *excluded: str) -> dict[str, str]:
-    """Return the parameters that are there."""
     return {name: text for name, text in parameters.items() if text and name not in excluded}
 
 
 async def show_approval(context: PageContext) -> OutgoingResponse:
-    """Show who asks, and let them choose."""
+    """Show the app that asks, with the choice to approve or deny it."""
     if "resetPassword" in context.parameters:
         return _render_password_help(context)
     parameters = _read_parameters(context.parameters)
@@ -58,16 +57,24 @@ async def show_approval(context: PageContext) -> OutgoingResponse:
     if len(parameters["code"]) <= 4 and not _has_code_proof(context, parameters, account):
         return _render_link_form(context, parameters, pins.normalize_code(parameters["code"], any_case=True) or "")
     pin = await _find_requested_pin(context, parameters, account)
-    return _render_approval(context, parameters, account, pin) if pin else _render_not_found(context)
+    if pin is None:
+        return _render_not_found(context)
+    forward = parse_forward_url(parameters["forwardUrl"], context.request.host)
+    return context.render_page(
+        "approve.html",
+        product=_get_product_name(pin, parameters),
+        facts=_list_device_facts(pin, parameters, context.instance.now()),
+        hidden_fields=_drop_empty(parameters) | {"checked": _make_code_proof(context, pin.code, account)},
+        forward=forward,
+        is_forward_refused=bool(parameters["forwardUrl"]) and forward is None,
+        return_path=f"/auth?{urlencode(_drop_empty(parameters, 'code', 'checked') | {'code': pin.code})}",
+    )
 
 
 async def submit_decision(context: PageContext) -> OutgoingResponse:
-    """Approve or deny; raises `Forbidden` where the page was not seen by this browser and account."""
-    parameters, outcome, instance = (
-        _read_parameters(context.parameters),
-        context.parameters.get("decision"),
-        context.instance,
-    )
+    """Approve or deny; raises `Forbidden` if this browser and account were not shown the page."""
+    parameters, instance = _read_parameters(context.parameters), context.instance
+    outcome = context.parameters.get("decision")
     account = context.require_account("/link")
     if outcome not in {"approve", "deny"}:
         raise BadRequest
@@ -91,15 +98,18 @@ async def submit_decision(context: PageContext) -> OutgoingResponse:
 
 
 async def show_done(context: PageContext) -> OutgoingResponse:
-    """Say what happened, and go where the app wanted to go."""
+    """Show the result, and send the browser where the app wants it."""
     outcome, product, url = (context.parameters.get(name, "") for name in ("outcome", "product", "forwardUrl"))
     context.require_account("/account")
     if not context.browser.is_valid_proof(context.parameters.get("proof", ""), "done", outcome, product, url):
         return context.redirect("/account")
-    forward = parse_forward_url(url, context.browser.host)
-    is_forward_refused = bool(url) and forward is None
+    forward = parse_forward_url(url, context.request.host)
     return context.render_page(
-        "done.html", approved=outcome == "approve", product=product, forward=forward, refused=is_forward_refused
+        "done.html",
+        is_approved=outcome == "approve",
+        product=product,
+        forward=forward,
+        is_forward_refused=bool(url) and forward is None,
     )
 
 
@@ -111,29 +121,24 @@ async def show_link_form(context: PageContext) -> OutgoingResponse:
 
 
 async def submit_code(context: PageContext) -> OutgoingResponse:
-    """Look a code up, and go on to its approval."""
+    """Look up a code and continue to its approval."""
     code = _read_code(context.parameters)
     parameters = _read_parameters({**context.parameters, "code": code})
     account = context.require_account("/link", **({"pin": code} if code else {}))
     try:
         attempt = await sign_ins.reserve_attempt(context.instance, "link_code", str(account.id))
-    except RateLimited as error:
-        text = f"Too many wrong codes were typed. Wait {format_wait(int(error.retry_after or 1))}, then try again."
-        return _render_link_form(context, parameters, code, text, 429)
+    except RateLimited as refusal:
+        return _render_link_form(context, parameters, code, f"Too many wrong codes. {format_wait(refusal)}", 429)
     pin = await _find_open_pin(context, code) if len(code) == 4 else None
     if pin is None or parameters["clientID"] not in {"", pin.client.client_identifier}:
         return _render_link_form(context, parameters, code, _UNKNOWN_CODE, 404)
     await attempt.release()
-    return context.redirect(
-        "/auth",
-        **_drop_empty(parameters, "code", "checked"),
-        code=code,
-        checked=_make_code_proof(context, code, account),
-    )
+    proof = _make_code_proof(context, code, account)
+    return context.redirect("/auth", **_drop_empty(parameters, "code", "checked"), code=code, checked=proof)
 
 
 def _read_code(parameters: Mapping[str, str]) -> str:
-    """Return a code as it was typed or came in a URL, in capitals, without what people put between."""
+    """Return the code of a form or URL in upper case, without separators."""
     letters = _SEPARATORS.sub("", parameters.get("pin", ""))[:8]
     return pins.normalize_code(letters, any_case=True) or letters.upper()
 
@@ -141,14 +146,13 @@ def _read_code(parameters: Mapping[str, str]) -> str:
 def _render_link_form(
     context: PageContext, parameters: ApprovalParameters, code: str, error: str = "", status: int = 200
 ) -> OutgoingResponse:
-    """Ask for a code, and keep what an Auth App URL said until it was typed."""
+    """Ask for a code, and keep the parameters of an Auth App URL until it is entered."""
     return context.render_page(
-        "link.html", status, error=error, code=code, kept=_drop_empty(parameters, "code", "checked")
+        "link.html", status, error=error, code=code, hidden_fields=_drop_empty(parameters, "code", "checked")
     )
 
 
 def _make_code_proof(context: PageContext, code: str, account: AccountRow) -> str:
-    """Prove that this account, at this browser, may look at the PIN of a code."""
     return context.browser.make_proof("checked", code, account.id)
 
 
@@ -157,7 +161,7 @@ def _has_code_proof(context: PageContext, parameters: ApprovalParameters, accoun
 
 
 async def _find_open_pin(context: PageContext, code: str) -> PinRow | None:
-    """Find the PIN that can still be answered."""
+    """Find the PIN that can still be approved or denied."""
     pin = await context.instance.store.pins.find_by_code(code, context.instance.now())
     return pin if pin and pin.account_id is None and pin.denied_at is None else None
 
@@ -165,67 +169,47 @@ async def _find_open_pin(context: PageContext, code: str) -> PinRow | None:
 async def _find_requested_pin(
     context: PageContext, parameters: ApprovalParameters, account: AccountRow
 ) -> PinRow | None:
-    """Find the PIN that is meant; a URL must name its client, who typed a code need not."""
+    """Find the requested PIN; a URL must name its client, unless the code was entered on the link page."""
     pin, client_identifier = await _find_open_pin(context, parameters["code"]), parameters["clientID"]
     is_named = pin is not None and client_identifier == pin.client.client_identifier
     return pin if is_named or (not client_identifier and _has_code_proof(context, parameters, account)) else None
 
 
 def _render_not_found(context: PageContext) -> OutgoingResponse:
-    texts = [
-        "This code is unknown, has run out, was answered already, or belongs to another app.",
-        "Start again in the app: it makes a new one.",
+    paragraphs = [
+        "This code is unknown, has expired, was already answered, or belongs to another app.",
+        "Start again in the app to get a new code.",
     ]
-    links = [("/link", "Type a code"), ("/account", "Account")]
-    return context.render_page("message.html", 404, title="Not found or expired", texts=texts, ways=links)
-
-
-def _render_approval(
-    context: PageContext, parameters: ApprovalParameters, account: AccountRow, pin: PinRow
-) -> OutgoingResponse:
-    forward = parse_forward_url(parameters["forwardUrl"], context.browser.host)
-    return context.render_page(
-        "approve.html",
-        product=_get_product_name(pin, parameters),
-        facts=_list_device_facts(pin, parameters, context.instance.now()),
-        kept=_drop_empty(parameters) | {"checked": _make_code_proof(context, pin.code, account)},
-        forward=forward,
-        refused=bool(parameters["forwardUrl"]) and forward is None,
-        place=f"/auth?{urlencode(_drop_empty(parameters, 'code', 'checked') | {'code': pin.code})}",
-    )
+    links = [("/link", "Enter a code"), ("/account", "Account")]
+    return context.render_page("message.html", 404, title="Not found or expired", paragraphs=paragraphs, links=links)
 
 
 def _list_device_facts(pin: PinRow, parameters: ApprovalParameters, now: int) -> list[tuple[str, str]]:
-    """List what is known of the device that asks: by the PIN's client, else by the URL."""
+    """List what is known of the device that asks, from the PIN's client, else from the URL."""
     client = pin.client
     device, name, version, platform, platform_version = (
         parameters[f"context[device][{each}]"]
         for each in ("device", "deviceName", "version", "platform", "platformVersion")
     )
+    if client.platform:
+        platform, platform_version = client.platform, client.platform_version or ""
     return [
         ("Device", clean_text(client.name or client.device) or name or device),
-        (
-            "Platform",
-            _join_name_and_version(client.platform, client.platform_version)
-            or _join_name_and_version(platform, platform_version),
-        ),
+        ("Platform", clean_text(f"{platform} {platform_version}") if platform else ""),
         ("Version", clean_text(client.version) or version),
         ("Address", clean_text(client.address)),
         ("Asked", f"{format_ago(now - pin.created_at)} ({datetime.fromtimestamp(pin.created_at, UTC):%H:%M:%S} UTC)"),
     ]
 
 
-def _join_name_and_version(name: str | None, version: str | None) -> str:
-    return clean_text(f"{name} {version or ''}") if name else ""
-
-
 def _get_product_name(pin: PinRow, parameters: ApprovalParameters) -> str:
-    return clean_text(pin.client.product) or parameters["context[device][product]"] or UNNAMED_APP
+    return clean_text(pin.client.product) or parameters["context[device][product]"] or "Unnamed app"
 
 
 def _render_password_help(context: PageContext) -> OutgoingResponse:
-    texts = [
-        "Passwords of a local Plex are in its world file: the key password of an account.",
-        "Look there, or change it and start the local Plex anew with a new database.",
+    paragraphs = [
+        "The passwords of a local Plex are in its world file: the key password of an account.",
+        "Look there, or change it and start the local Plex again with a new database.",
     ]
-    return context.render_page("message.html", title="Forgot a password?", texts=texts, ways=[("/sign-in", "Sign in")])
+    links = [("/sign-in", "Sign in")]
+    return context.render_page("message.html", title="Forgot a password?", paragraphs=paragraphs, links=links)

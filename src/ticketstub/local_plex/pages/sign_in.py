@@ -1,9 +1,9 @@
-"""The pages where a browser signs in, by a password and a code where the account asks for one, and out.
+"""The pages on which a browser signs in, with a password and perhaps a verification code, and signs out.
 
-Rule: as a sign-in over the API: the same limits and lock-outs, exactly one argon2 verification, and what else is wrong
-is told only to who has the password. Where a code is wanted, the browser keeps a proof of the password for five
-minutes, and types only the code: it is bound to its cookie, to the account and to the password that it was. What was
-typed is kept but for the secrets. No token of Plex is made (ours).
+Rule: the same as a sign-in over the API: the same limits and lock-outs, exactly one argon2 verification, and no detail
+beyond a wrong password for anybody without it. If a code is needed, the browser holds a proof of the password for five
+minutes and asks for the code alone. The proof is bound to the browser's cookie, the account and its password. A form
+that is shown again keeps what was entered, except secrets. No token of Plex is created.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from ticketstub.local_plex.domain import sign_ins
 from ticketstub.local_plex.http.request import parse_whole_number
 from ticketstub.local_plex.http.response import OutgoingResponse
-from ticketstub.local_plex.pages.visit import PageContext, clean_text, format_wait
+from ticketstub.local_plex.pages.context import PageContext, clean_text, format_wait
 from ticketstub.local_plex.storage.base import AccountRow
 from ticketstub.protocol.account import PostUsersSignInData
 from ticketstub.refusals import (
@@ -26,31 +26,27 @@ from ticketstub.refusals import (
 from ticketstub.tokens import Secret
 
 _PROOF_LIFETIME = 300
-_WRONG_LOGIN = "User name, e-mail address or password is wrong."
-_WRONG_CODE = "This code is wrong, or was used already. Wait for the next one."
-_PROOF_EXPIRED = "That took too long. Sign in again."
 _EMAIL_ONLY_CODE = 1030
 
 
 async def show_sign_in(context: PageContext) -> OutgoingResponse:
-    """Show the form; who is signed in already goes on."""
+    """Show the form; a browser that is signed in already goes on."""
     if context.browser.account is not None:
         return context.redirect_to_continue()
     return _render_form(context)
 
 
 async def submit_sign_in(context: PageContext) -> OutgoingResponse:
-    """Sign somebody in, in place of whoever was."""
+    """Sign in, instead of the current account if there is one."""
     try:
         if "proof" in context.parameters:
             await _sign_in_with_code(context)
         elif (account := await _sign_in_with_password(context)) is not None:
             expires_at = context.instance.now() + _PROOF_LIFETIME
-            proof = context.browser.make_proof(*_build_proof_facts(account, expires_at))
+            proof = context.browser.make_proof(*_list_proof_facts(account, expires_at))
             proof_fields = {"account": str(account.id), "until": str(expires_at), "proof": proof}
-            return _render_form(
-                context, proof_fields=proof_fields, login=clean_text(account.record.username or account.record.title)
-            )
+            login = clean_text(account.record.username or account.record.title)
+            return _render_form(context, proof_fields=proof_fields, login=login)
     except (Unauthorized, RateLimited) as refusal:
         return _render_refusal(context, refusal)
     return context.redirect_to_continue()
@@ -63,7 +59,7 @@ async def sign_out(context: PageContext) -> OutgoingResponse:
 
 
 async def _sign_in_with_password(context: PageContext) -> AccountRow | None:
-    """Sign in by a password, and by the six digits at its end where they are a code; return who wants a code, too.
+    """Sign in with a password, which may end in a verification code; return the account if a code is still needed.
 
     Raises:
         Refusal: as `sign_ins.authenticate`.
@@ -72,7 +68,7 @@ async def _sign_in_with_password(context: PageContext) -> AccountRow | None:
     call = PostUsersSignInData(login=login, password=password)
     try:
         await sign_ins.authenticate(context.instance, call, context.browser.sign_in)
-    except VerificationCodeRequired:  # told only to who has the password
+    except VerificationCodeRequired:  # only raised after the correct password
         account = await context.instance.store.find_account_by_login(login)
         if account is None:
             raise
@@ -81,7 +77,12 @@ async def _sign_in_with_password(context: PageContext) -> AccountRow | None:
 
 
 async def _sign_in_with_code(context: PageContext) -> None:
-    """Sign in by a code, after the password; raises as `_sign_in`, and `Unauthorized` for a proof that is too old."""
+    """Sign in with a code, after the password.
+
+    Raises:
+        Unauthorized: the proof is invalid or has expired, or the code is wrong.
+        RateLimited: the account is locked.
+    """
     instance, account = context.instance, await _load_proven_account(context)
     await sign_ins.check_not_locked(instance, account.id)
     async with instance.locks.hold(str(account.id)):
@@ -94,44 +95,40 @@ async def _sign_in_with_code(context: PageContext) -> None:
 
 
 async def _load_proven_account(context: PageContext) -> AccountRow:
-    """Return whose password this browser has proven; raises `Unauthorized` where it has not, or too long ago."""
+    """Return the account whose password this browser has proven; raises `Unauthorized` if there is no valid proof."""
     parameters, instance = context.parameters, context.instance
-    account_id, expires_at = (
-        parse_whole_number(parameters.get("account", "")),
-        parse_whole_number(parameters.get("until", "")),
-    )
+    account_id = parse_whole_number(parameters.get("account", ""))
+    expires_at = parse_whole_number(parameters.get("until", "")) or 0
     account = await instance.store.find_account_by_id(account_id) if account_id is not None else None
-    if account is None or account.disabled or expires_at is None or expires_at <= instance.now():
+    if account is None or account.disabled or expires_at <= instance.now():
         raise Unauthorized
-    if not context.browser.is_valid_proof(parameters.get("proof", ""), *_build_proof_facts(account, expires_at)):
+    if not context.browser.is_valid_proof(parameters.get("proof", ""), *_list_proof_facts(account, expires_at)):
         raise Unauthorized
     return account
 
 
-def _build_proof_facts(account: AccountRow, expires_at: int) -> tuple[object, ...]:
+def _list_proof_facts(account: AccountRow, expires_at: int) -> tuple[object, ...]:
     return ("password", account.id, expires_at, account.password_hash)
 
 
 def _render_refusal(context: PageContext, refusal: Unauthorized | RateLimited) -> OutgoingResponse:
-    """Show the form again, and why."""
-    parameters = context.parameters
-    proof_fields: dict[str, str] = {
-        name: parameters[name] for name in ("proof", "account", "until") if name in parameters
-    }
+    """Show the form again, with the reason."""
+    parameters, status = context.parameters, 401
+    login, proof_fields = clean_text(parameters.get("login")), dict[str, str]()
     if isinstance(refusal, RateLimited | TooManyFailures):
-        text = (
-            f"There were too many failed attempts. Wait {format_wait(int(refusal.retry_after or 1))}, then try again."
-        )
-        return _render_form(context, 429, error=text, login=clean_text(parameters.get("login")))
-    if isinstance(refusal, WrongVerificationCode):
-        if proof_fields:
-            return _render_form(context, 401, error=_WRONG_CODE, proof_fields=proof_fields, login="this account")
-        text = _WRONG_CODE
+        status, text = 429, f"Too many failed attempts. {format_wait(refusal)}"
+    elif isinstance(refusal, WrongVerificationCode):
+        text = "This code is wrong or was already used. Wait for the next one."
+        if "proof" in parameters:
+            proof_fields = {name: parameters[name] for name in ("proof", "account", "until")}
+            login = "this account"
     elif refusal.code == _EMAIL_ONLY_CODE:
         text = "This account signs in with its e-mail address only."
+    elif "proof" in parameters:
+        text = "That took too long. Sign in again."
     else:
-        text = _PROOF_EXPIRED if proof_fields else _WRONG_LOGIN
-    return _render_form(context, 401, error=text, login=clean_text(parameters.get("login")))
+        text = "The user name, e-mail address or password is wrong."
+    return _render_form(context, status, error=text, proof_fields=proof_fields, login=login)
 
 
 def _render_form(
@@ -142,8 +139,13 @@ def _render_form(
     proof_fields: Mapping[str, str] | None = None,
     login: str = "",
 ) -> OutgoingResponse:
-    continue_to, overview = context.parameters.get("continue", ""), context.instance.overview
-    has_start_page = overview is not None and overview.show_secrets
+    overview = context.instance.overview
     return context.render_page(
-        "sign_in.html", status, error=error, proven=proof_fields, login=login, then=continue_to, at_start=has_start_page
+        "sign_in.html",
+        status,
+        error=error,
+        proof_fields=proof_fields,
+        login=login,
+        continue_to=context.parameters.get("continue", ""),
+        has_start_page=overview is not None and overview.show_secrets,
     )

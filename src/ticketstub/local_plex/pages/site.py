@@ -1,7 +1,7 @@
-"""The pages as a place: which there are, and what every form must bring.
+"""The pages of plex.tv's port: their paths, and what every form must contain.
 
-Rule: a page is found by its exact path, before the API's routes. GET changes nothing. A POST is a form, comes from a
-page of this site and holds that browser's token, or nothing happens. No answer here lets another origin read it.
+Rule: a page is found by its exact path, before the API's routes. A GET changes nothing. A POST must be a form, come
+from a page of this site and contain that browser's token; otherwise nothing happens. Other origins can read no page.
 """
 
 from __future__ import annotations
@@ -10,47 +10,46 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import NamedTuple
 
+from ticketstub.dns import is_loopback
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.http.request import IncomingRequest
+from ticketstub.local_plex.http.request import FORM_TYPE, IncomingRequest
 from ticketstub.local_plex.http.response import OutgoingResponse
-from ticketstub.local_plex.pages import account, approval, rendering, sign_in, start
+from ticketstub.local_plex.pages import account, approval, sign_in, start
 from ticketstub.local_plex.pages.browser import BrowserSession
-from ticketstub.local_plex.pages.visit import PageContext, SignInRequired
+from ticketstub.local_plex.pages.context import PageContext, SignInRequired, load_static_files, render_template
 from ticketstub.refusals import Forbidden, Refusal
 
 PageHandler = Callable[[PageContext], Awaitable[OutgoingResponse]]
 
-_FORM_TYPE = b"application/x-www-form-urlencoded"
 _MESSAGES = {
-    400: "What the browser sent could not be read.",
-    403: "The form is too old, or it came from somewhere else. Nothing was done: open the page again.",
-    404: "There is nothing at this address.",
-    405: "This address cannot be asked for in that way.",
+    400: "The browser sent a malformed request.",
+    403: "The form has expired or came from another site. Nothing was changed. Open the page again.",
+    404: "This page does not exist.",
+    405: "This page does not support that method.",
     408: "The browser took too long to send the form.",
     413: "The form is too large.",
-    415: "Only forms are taken here.",
-    429: "This was tried too often. Wait a moment, then try again.",
-    503: "Too much is going on at once. Wait a moment, then try again.",
+    415: "Only forms are accepted here.",
+    429: "Too many attempts. Wait a moment, then try again.",
+    503: "The local Plex is overloaded. Wait a moment, then try again.",
 }
-_UNEXPECTED_ERROR = "Something went wrong in the local Plex. Its log says where."
+_UNEXPECTED_ERROR = "An error occurred in the local Plex. Its log has the details."
 
 
 class Page(NamedTuple):
-    """A page: what shows it, and what takes its form."""
+    """The handlers of a page: one shows it, one processes its form."""
 
     show: PageHandler | None = None
     submit: PageHandler | None = None
 
     @property
     def allowed_methods(self) -> str:
-        """The methods that it takes."""
+        """The HTTP methods that the page supports."""
         return ", ".join([*(["GET", "HEAD"] if self.show else []), *(["POST"] if self.submit else [])])
 
 
-_AUTH_PAGE, _LINK_PAGE = (
-    Page(approval.show_approval, approval.submit_decision),
-    Page(approval.show_link_form, approval.submit_code),
-)
+_AUTH_PAGE = Page(approval.show_approval, approval.submit_decision)
+_LINK_PAGE = Page(approval.show_link_form, approval.submit_code)
+_CLAIM_PAGE = Page(account.show_claim, account.create_claim_token)
 PAGES = {
     start.PATH: Page(start.show_start, start.sign_in_without_password),
     "/auth": _AUTH_PAGE,
@@ -60,64 +59,78 @@ PAGES = {
     "/link/": _LINK_PAGE,
     "/pin": _LINK_PAGE,
     "/pin/": _LINK_PAGE,
-    "/claim": Page(account.show_claim, account.create_claim_token),
-    "/claim/": Page(account.show_claim, account.create_claim_token),
+    "/claim": _CLAIM_PAGE,
+    "/claim/": _CLAIM_PAGE,
     "/sign-in": Page(sign_in.show_sign_in, sign_in.submit_sign_in),
     "/sign-out": Page(submit=sign_in.sign_out),
     "/account": Page(account.show_account),
     "/account/devices": Page(account.show_devices, account.remove_device),
     "/account/home": Page(account.show_home, account.switch_user),
 }
+"""The pages by path."""
 
 
-def is_page_request(instance: Instance, request: IncomingRequest) -> bool:
-    """Tell whether a request is for one of the pages."""
-    if request.path == start.PATH:
-        return instance.overview is not None and start.is_start_page_request(request)
-    return request.path in PAGES or request.path in rendering.load_static_files()
+class Pages:
+    """The pages of one local Plex.
 
+    Args:
+        instance: the local Plex.
+    """
 
-async def answer(instance: Instance, request: IncomingRequest) -> OutgoingResponse:
-    """Answer a request for one of the pages; raises a `Refusal`, or what stores and passwords raise."""
-    request.path_template = request.path
-    if file := rendering.load_static_files().get(request.path):
-        return file if request.method == "GET" else _render_method_not_allowed("GET, HEAD")
-    page = PAGES[request.path]
-    handler = {"GET": page.show, "POST": page.submit}.get(request.method)
-    if handler is None:
-        return _render_method_not_allowed(page.allowed_methods)
-    browser = BrowserSession(instance, request)
-    if request.method == "POST":
-        _check_form(request, browser)
-    await browser.load_account()
-    context = PageContext(instance, request, browser)
-    try:
-        return await handler(context)
-    except SignInRequired as error:
-        return context.redirect("/sign-in", **{"continue": error.continue_to})
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+
+    def is_page_request(self, request: IncomingRequest) -> bool:
+        """Tell whether a request is for a page or one of its files.
+
+        The start page answers browsers only, and only if their Host is this machine: see `start`.
+        """
+        if request.path != start.PATH:
+            return request.path in PAGES or request.path in load_static_files()
+        accepts_html = b"text/html" in request.get_header(b"accept").lower()
+        return self._instance.overview is not None and accepts_html and is_loopback(request.host_name or "")
+
+    async def answer(self, request: IncomingRequest) -> OutgoingResponse:
+        """Answer a request for a page; raises a `Refusal`, or what stores and passwords raise."""
+        request.path_template = request.path
+        if file := load_static_files().get(request.path):
+            return file if request.method == "GET" else self._render_method_not_allowed("GET, HEAD")
+        page = PAGES[request.path]
+        handler = {"GET": page.show, "POST": page.submit}.get(request.method)
+        if handler is None:
+            return self._render_method_not_allowed(page.allowed_methods)
+        browser = BrowserSession(self._instance, request)
+        if request.method == "POST":
+            _check_form(request, browser)
+        await browser.load_account()
+        context = PageContext(self._instance, request, browser)
+        try:
+            return await handler(context)
+        except SignInRequired as error:
+            return context.redirect("/sign-in", **{"continue": error.continue_to})
+
+    def render_error(self, status: int) -> OutgoingResponse:
+        """Render an error page."""
+        message = _MESSAGES.get(status)
+        return render_template(
+            "message.html",
+            status,
+            title=HTTPStatus(status).phrase if message else "Something went wrong",
+            paragraphs=[message or _UNEXPECTED_ERROR],
+            links=[("/account", "Account")],
+            account_name="",
+        )
+
+    def _render_method_not_allowed(self, allowed_methods: str) -> OutgoingResponse:
+        response = self.render_error(405)
+        response.headers = [*response.headers, (b"allow", allowed_methods.encode())]
+        return response
 
 
 def _check_form(request: IncomingRequest, browser: BrowserSession) -> None:
-    """Refuse a POST that is no form (415), comes from elsewhere or is not this browser's (403)."""
-    if request.get_header(b"content-type").partition(b";")[0].strip().lower() != _FORM_TYPE:
+    """Refuse a POST that is not a form (415), or comes from another site or browser (403)."""
+    if request.media_type != FORM_TYPE:
         raise Refusal("Only forms are taken", status=415, code=1999)
-    if not browser.is_same_origin() or not browser.is_valid_proof(
-        request.body_parameters.get("form_token", ""), "form"
-    ):
+    form_token = request.body_parameters.get("form_token", "")
+    if not browser.is_same_origin() or not browser.is_valid_proof(form_token, "form"):
         raise Forbidden
-
-
-def _render_method_not_allowed(allowed_methods: str) -> OutgoingResponse:
-    response = render_error(405)
-    response.headers = [*response.headers, (b"allow", allowed_methods.encode())]
-    return response
-
-
-def render_error(status: int) -> OutgoingResponse:
-    """Say no on a page."""
-    is_known = status in _MESSAGES
-    title = HTTPStatus(status).phrase if is_known else "That did not work"
-    values: dict[str, object] = {"me": "", "form_token": "", "here": "", "ways": [("/account", "Account")]}
-    return rendering.render_page(
-        "message.html", status, title=title, texts=[_MESSAGES.get(status, _UNEXPECTED_ERROR)], **values
-    )

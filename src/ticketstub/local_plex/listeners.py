@@ -1,7 +1,7 @@
-"""Where a local Plex answers: the addresses that it takes when it starts, and that others are told.
+"""The addresses of a local Plex: those it binds at start-up, and those it advertises.
 
-Rule: every address is taken before anything is said about it. What is told is what others reach, which may be another
-address than the one that is listened on: in a container, its own in the containers' network.
+Rule: every address is bound before it is advertised. The advertised address is the one that others can reach. It may
+differ from the one that is bound: in a container, it is the container's address in its network.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from ticketstub.local_plex.storage.base import MediaServerRow
 
 
-LOOPBACK_FOR_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # told apart, not listened on
-"""Where this machine itself reaches what listens on all its addresses."""
+LOOPBACK_FOR_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared, not bound
+"""The loopback address by which this machine reaches a server that is bound to all addresses."""
 
 
 class TlsConfig(NamedTuple):
-    """How a local Plex answers https too, on every port beside plain http.
+    """How a local Plex speaks TLS, on every port beside plain HTTP.
 
     Attributes:
-        context: makes what TLS is spoken with, for these names of hosts; called once, before anything answers.
-        ports: more ports of plex.tv's; 0 takes a free one.
+        create_context: makes the TLS context for these host names; called once, before any port answers.
+        ports: additional ports for plex.tv; 0 selects a free one.
     """
 
     create_context: Callable[[Sequence[str]], ssl.SSLContext]
@@ -40,14 +40,14 @@ class TlsConfig(NamedTuple):
 
 
 class ControlConfig(NamedTuple):
-    """Where the control API is to answer: its key, and a port; 0 takes a free one."""
+    """The key and the port of the control API; port 0 selects a free one."""
 
     key: Secret
     port: int = 0
 
 
 class RunningMediaServer(msgspec.Struct, frozen=True, kw_only=True):
-    """A media server of a running local Plex, and where it answers."""
+    """A media server of a running local Plex, and its address."""
 
     name: str
     machine_identifier: str
@@ -56,28 +56,28 @@ class RunningMediaServer(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def url(self) -> str:
-        """Its base address."""
+        """Its base URL."""
         return build_base_url(self.host, self.port)
 
     @property
     def https_url(self) -> str:
-        """Its base address by https, where that is answered: the name below plex.direct, for an IPv4 address."""
+        """Its base URL for HTTPS, if TLS is enabled: a name below plex.direct, for an IPv4 address."""
         plex_direct_id = derive_plex_direct_id(self.machine_identifier)
         return f"https://{build_plex_direct_authority(plex_direct_id, self.host, self.port)}"
 
 
 class Listeners:
-    """The addresses of one local Plex. Constructing it takes none.
+    """The addresses of one local Plex. Constructing it binds none.
 
     Args:
         host: the address to listen on.
-        port: plex.tv's port; 0 takes a free one.
-        more_ports: more ports of plex.tv's.
-        advertise: the address that media servers are listed at; left out, it is `host`, and for all addresses of this
-            machine its loopback one.
-        media_port: the port of the first media server whose port the world leaves open, the next ones after it; left
-            out, they take free ones.
-        control: the control API, if it is asked for.
+        port: plex.tv's port; 0 selects a free one.
+        more_ports: additional ports for plex.tv.
+        advertise: the address of the media servers in lists. By default it is `host`, or the loopback address if `host`
+            means all addresses.
+        media_port: the port of the first media server without a port in the world; others get the next ports. By
+            default they get free ones.
+        control: the control API's key and port; `None` disables it.
     """
 
     def __init__(
@@ -91,40 +91,40 @@ class Listeners:
     ) -> None:
         self.host = host
         self.port: int = port
-        """plex.tv's port; once taken, the true one, as below."""
+        """plex.tv's port; the actual one once it is bound, as for the ports below."""
         self.more_ports: tuple[int, ...] = more_ports
-        """plex.tv's further ports."""
+        """plex.tv's additional ports."""
         self.control = control
         """The control API's key and port."""
         self.media_servers: tuple[RunningMediaServer, ...] = ()
-        """The media servers, once taken."""
+        """The media servers, once their ports are bound."""
         self._advertise = advertise
         self._media_port = media_port
 
     @property
     def url(self) -> str:
-        """The base address of plex.tv's API, once started."""
+        """The base URL of plex.tv's API, once started."""
         return build_base_url(self.host, self.port)
 
     @property
     def control_url(self) -> str | None:
-        """The base address of the control API, once started; `None` where it is not asked for."""
+        """The base URL of the control API, once started; `None` if it is disabled."""
         return build_base_url(self.host, self.control.port) if self.control else None
 
     @property
     def advertised_host(self) -> str:
-        """The address that media servers are listed at."""
+        """The address of the media servers in lists."""
         return self._advertise or LOOPBACK_FOR_WILDCARD.get(self.host, self.host)
 
     def media_server(self, name: str) -> RunningMediaServer:
-        """Return a media server by its name or machine identifier; raises `LookupError` where there is none."""
+        """Return a media server by its name or machine identifier; raises `LookupError` for an unknown one."""
         for server in self.media_servers:
             if name in {server.name, server.machine_identifier}:
                 return server
         raise LookupError(f"no media server is called {name!r}")
 
     def bind_plex_tv(self, sockets: contextlib.ExitStack) -> list[socket.socket]:
-        """Take plex.tv's ports; raises `ListenError`, as below."""
+        """Bind plex.tv's ports; raises `ListenError`, as do the methods below."""
         ports = (self.port, *(port for port in self.more_ports if port == 0 or port != self.port))
         listeners = [self._listen(port, sockets) for port in ports]
         self.port, *extra_ports = [each.getsockname()[1] for each in listeners]
@@ -132,8 +132,8 @@ class Listeners:
         return listeners
 
     def bind_other_ports(self, rows: Sequence[MediaServerRow], sockets: contextlib.ExitStack) -> list[socket.socket]:
-        """Take each media server's port, the named ones first so that no other is in their way, and control's."""
-        from ticketstub.local_plex.http.server import ListenError  # loaded only to be run
+        """Bind the media servers' ports, fixed ones first so that no other server gets them, and the control API's."""
+        from ticketstub.local_plex.http.server import ListenError  # loaded when needed
 
         free_ports, listeners = self._iter_free_ports(rows), dict[str, socket.socket]()
         for row in sorted(rows, key=lambda row: row.port is None):
@@ -156,34 +156,33 @@ class Listeners:
         return [*listeners.values(), listener]
 
     def _listen(self, port: int, sockets: contextlib.ExitStack) -> socket.socket:
-        from ticketstub.local_plex.http.server import listen  # likewise
+        from ticketstub.local_plex.http.server import listen  # loaded when needed
 
         return sockets.enter_context(listen(self.host, port))
 
     def _iter_free_ports(self, rows: Sequence[MediaServerRow]) -> Iterator[int]:
         """Yield a port for each media server that has none in the world."""
-        taken = {self.port, *self.more_ports, self.control.port if self.control else 0, *(row.port for row in rows)} - {
-            0
-        }
+        control_port = self.control.port if self.control else 0
+        taken = {self.port, *self.more_ports, control_port, *(row.port for row in rows)} - {0}
         for port in count(self._media_port) if self._media_port else repeat(0):
             if port not in taken:
                 yield port
 
 
 def build_base_url(host: str, port: int) -> str:
-    """Return the base address of what answers at a host's port."""
+    """Return the base URL of a host and port."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def find_private_address(host: str) -> str | None:
-    """Return this machine's private address in its network, as a container has one, where `host` is all of them."""
-    if host != "0.0.0.0":  # noqa: S104  # told apart, not listened on
+    """Return the private address of this machine, such as a container's, if `host` means all addresses."""
+    if host != "0.0.0.0":  # noqa: S104  # compared, not bound
         return None
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # nothing is sent: it only tells which of its addresses would be used
+            probe.connect(("192.0.2.1", 9))  # sends nothing, but selects the address that would be used
             address = str(probe.getsockname()[0])
-        except OSError:  # a network that leads nowhere
+        except OSError:  # no route
             address = ""
     if not address:
         with contextlib.suppress(OSError):
