@@ -18,7 +18,15 @@ def test_whole_sign_in_by_browser(opening: str, app: App, tab: Tab) -> None:
     tab.open(app.auth_url(pin, opening))
     tab.sign_in()
     expect(tab.page.locator("h1")).to_have_text("Let this app sign in as you?")
-    for said in ("Demo App", "Living room", "Linux", "1.2.0", "127.0.0.1", "just now", "It may act as mira_quill"):
+    for said in (
+        "Demo App",
+        "Living room",
+        "Linux",
+        "1.2.0",
+        "127.0.0.1",
+        "just now",
+        "If you approve, it can act as mira_quill",
+    ):
         assert said in tab.text
     assert app.token(pin) is None
     tab.press("Approve")
@@ -160,7 +168,7 @@ def test_back_to_the_web_application(encoded: bool, app: App, tab: Tab, web_appl
     tab.allowed.add(web_application.host)
     tab.signed_in()
     tab.open(app.auth_url(pin, encoded=encoded, forwardUrl=f"{web_application.url}/done?pin={pin.id}"))
-    assert f"takes you back to {web_application.host}" in tab.text
+    assert f"you return to {web_application.host}" in tab.text
     tab.press("Approve")
     tab.page.wait_for_url(f"{web_application.url}/**")
     expect(tab.page.locator("h1")).to_have_text("Welcome back")
@@ -244,7 +252,7 @@ def test_by_keyboard_alone(app: App, tab: Tab) -> None:
     keys.press("Enter")
     expect(tab.page.locator("h1")).to_have_text("Let this app sign in as you?")
     keys.press("Tab")
-    assert "Skip to the page" == tab.page.evaluate("document.activeElement.textContent")
+    assert "Skip to main content" == tab.page.evaluate("document.activeElement.textContent")
     assert tab.page.evaluate("document.activeElement.getBoundingClientRect().top >= 0")
     keys.press("Enter")
     keys.press("Tab")
@@ -260,7 +268,7 @@ def test_without_scripts(app: App, open_tab: OpenTab) -> None:
     pin = app.pin()
     tab = open_tab(java_script_enabled=False)
     tab.open(app.auth_url(pin))
-    assert "scripts are off" in tab.text
+    assert "needs JavaScript" in tab.text
     tab.signed_in()
     tab.open(app.auth_url(pin).replace("#?", "?"))
     tab.press("Approve")

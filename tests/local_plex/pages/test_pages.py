@@ -157,7 +157,7 @@ def test_approval_page_says_who_asks(signed_in: Browser, make_pin: MakePin, cloc
         "Address 127.0.0.1",
         "Asked 23 seconds ago",
         "If you approve, it can act as mira_quill",
-        "Someone may be tricking you: only go on if you started this yourself.",
+        "Someone may be trying to trick you: approve only if you started this yourself.",
         "Approve Deny",
     ):
         assert part in text

@@ -171,7 +171,7 @@ def test_code_step_costs_no_second_verification(browser: Browser, plex: LocalPle
     form = html(other.sign_in("vera")).form("/sign-in") | {"verificationCode": form["verificationCode"]}
     again = other.post("/sign-in", form)
     assert 401 == again.status
-    assert "used already" in html(again).text
+    assert "already used" in html(again).text
 
 
 def test_proof_of_a_password(browser: Browser, plex: LocalPlexController, clock: Clock) -> None:
