@@ -70,7 +70,7 @@ class ControlledApp(App):
             nonlocal sent_share
             if (answer := await self._apply_rules(site, request, place)) is not None:
                 return answer
-            if controller.chaos is not None and request.path not in rendering.load_static_files():
+            if controller.chaos is not None and request.path not in load_static_files():
                 sent_share = await self._apply_fault(controller.chaos.draw_fault())
             return await site.answer(request)
 
