@@ -109,9 +109,9 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
                 import uuid
 
                 _TEMPORARY_IDENTIFIERS[name] = str(uuid.uuid4())
-                reason = str(error)
-                if isinstance(error, OSError) and error.strerror:
-                    reason = f"{error.filename}: {error.strerror}"
+                reason = (
+                    f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else error
+                )
                 warnings.warn(
                     f"this installation's identifier can be neither read nor stored, and is new in each run: {reason}",
                     PlexWarning,

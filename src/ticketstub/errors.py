@@ -22,10 +22,8 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ticketstub.messages import Response
+from ticketstub.messages import Response
 
 _MAX_MESSAGE_LENGTH = 200
 # Long runs without a space may be tokens. Control and text direction characters can rewrite a terminal.

@@ -23,6 +23,24 @@ _URL = re.compile(
 )
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _URL_CHARACTERS = re.compile(r"[!-\[\]-~]+")
+_URL_ERRORS = (
+    (
+        re.compile(rf".{{{MAX_URL_LENGTH + 1}}}", re.DOTALL),
+        f"an address must not have more than {MAX_URL_LENGTH} characters",
+    ),
+    (
+        re.compile(r".*[^!-\[\]-~]", re.DOTALL),
+        "an address may contain only printable ASCII, no backslash and no space; percent-encode the rest",
+    ),
+    (re.compile(r"(?!https?://[^/?#:])", re.IGNORECASE), "an address must start with http:// or https:// and a host"),
+    (re.compile(r"[a-z]+://[^/?#]*@", re.IGNORECASE), "an address must not contain a user name or password"),
+    (re.compile(r"[a-z]+://([^/?#\[\]:]*|\[[^/?#]*\]):", re.IGNORECASE), "the port of an address must be a number"),
+    (
+        re.compile(r""),
+        "the host of an address must be letters, digits, hyphens and dots, or an IPv6 address in brackets",
+    ),
+)
+"""The reasons why `_URL` does not match, in the order in which they are tested. No message repeats the URL."""
 _PATH = re.compile(r"[A-Za-z]+://[^/?#]*([^?#]*)")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -163,7 +181,7 @@ def split_url(url: str) -> tuple[Origin, str]:
     without_fragment, hash_sign, _ = url.partition("#")
     found = _URL.fullmatch(without_fragment)
     if found is None or len(url) > MAX_URL_LENGTH or (hash_sign and not _URL_CHARACTERS.fullmatch(url)):
-        raise ValueError(_describe_url_error(url))
+        raise ValueError(next(message for pattern, message in _URL_ERRORS if pattern.match(url)))
     scheme, host, port, target = found.groups()
     return _build_origin(scheme, host, port or ""), target if target[:1] == "/" else f"/{target}"
 
@@ -186,28 +204,11 @@ def _build_origin(scheme: str, host: str, port: str) -> Origin:
     return Origin(scheme, host, number)
 
 
-_URL_ERRORS = (
-    (re.compile(r"(?!https?://[^/?#:])", re.IGNORECASE), "an address must start with http:// or https:// and a host"),
-    (re.compile(r"[a-z]+://[^/?#]*@", re.IGNORECASE), "an address must not contain a user name or password"),
-    (re.compile(r"[a-z]+://([^/?#\[\]:]*|\[[^/?#]*\]):", re.IGNORECASE), "the port of an address must be a number"),
-)
-
-
-def _describe_url_error(url: str) -> str:
-    """Return what is wrong with a URL, without repeating any of it."""
-    if len(url) > MAX_URL_LENGTH:
-        return f"an address must not have more than {MAX_URL_LENGTH} characters"
-    if url and not _URL_CHARACTERS.fullmatch(url):
-        return "an address may contain only printable ASCII, no backslash and no space; percent-encode the rest"
-    default = "the host of an address must be letters, digits, hyphens and dots, or an IPv6 address in brackets"
-    return next((message for pattern, message in _URL_ERRORS if pattern.match(url)), default)
-
-
 def is_object(data: object) -> TypeGuard[dict[str, object]]:
-    """Tell whether this is a JSON object, or an XML element with attributes or children."""
+    """Return whether this is a JSON object, or an XML element with attributes or children."""
     return isinstance(data, dict)
 
 
 def is_array(data: object) -> TypeGuard[list[object] | tuple[object, ...]]:
-    """Tell whether this is a JSON array, or a repeated XML element."""
+    """Return whether this is a JSON array, or a repeated XML element."""
     return isinstance(data, (list, tuple))

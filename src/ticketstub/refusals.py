@@ -8,12 +8,10 @@ clients; the hints are written for this library.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from ticketstub.errors import PlexError
-
-if TYPE_CHECKING:
-    from ticketstub.messages import Response
+from ticketstub.messages import Response
 
 
 class RefusalDefaults(NamedTuple):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from abc import abstractmethod
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -204,10 +204,8 @@ def encode_credential(credential: Credential) -> bytes:
     Raises:
         ValueError: A text contains half of a surrogate pair.
     """
-    try:
+    with suppress(UnicodeError):  # it contains the text
         return msgspec.json.encode(credential, enc_hook=Secret.reveal)
-    except UnicodeError:  # it has the text in it
-        pass
     raise ValueError("a text of this credential contains half of a surrogate pair and cannot be stored")
 
 
@@ -263,10 +261,9 @@ def get_ping_delay(credential: Credential, now: float) -> float:
     """
     if credential.token is None or credential.token.kind == "jwt" or credential.signed_out_at is not None:
         return math.inf
-    times = [time for time in (credential.checked_at, credential.created_at) if time is not None]
-    if not times:
-        return 0.0
-    return min(max(max(times) + PING_INTERVAL - now, 0.0), PING_INTERVAL)  # also if the clock was set back
+    times = (time for time in (credential.checked_at, credential.created_at) if time is not None)
+    delay = max(times, default=-math.inf) + PING_INTERVAL - now
+    return min(max(delay, 0.0), PING_INTERVAL)  # also if the clock was set back
 
 
 def check_renewal(credential: Credential, now: float, *, jitter: float = 0.0) -> Renewal:

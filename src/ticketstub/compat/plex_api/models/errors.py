@@ -35,8 +35,6 @@ class SDKError(PlexError):
     Attributes: `message`, `status_code`, `headers`, `body`, `raw_response`.
     """
 
-    __slots__ = ()
-
     @property
     def raw_response(self) -> RawResponse:
         """The response; an empty one after pickling, which leaves it out."""
@@ -62,8 +60,6 @@ class SDKError(PlexError):
 
 
 class _UnauthorizedError(SDKError):
-    __slots__ = ()
-
     @property
     def errors(self) -> list[ListedError] | None:
         """The errors that the body lists, or `None` if it lists none."""
@@ -78,13 +74,9 @@ class _UnauthorizedError(SDKError):
 class GetTransientTokenResponseBody(_UnauthorizedError):
     """A transient token was refused with 401 in JSON."""
 
-    __slots__ = ()
-
 
 class GetSourceConnectionInformationResponseBody(_UnauthorizedError):
     """The connection information of a source was refused with 401 in JSON."""
-
-    __slots__ = ()
 
 
 def __getattr__(name: str) -> object:
