@@ -264,12 +264,6 @@ class StoredSession:
     def _load(self) -> Credential | None:
         return self.store.load(*self.credential.entry)
 
-    def is_same_sign_in(self, credential: Credential) -> bool:
-        """Tell whether the stored credential is still this sign-in, renewed or not, and not a later one."""
-        mine = self.credential
-        same_key = mine.device_key is not None and mine.device_key == credential.device_key
-        return same_key or mine.token == credential.token
-
     def update(
         self, *, account: Account | None = None, checked_at: float | None = None, server_token: Token | None = None
     ) -> Flow[None]:
@@ -438,7 +432,7 @@ def sign_out(context: FlowContext) -> Flow[None]:
         return (yield from _revoke_token(context))
     load = partial(session.store.load, *session.credential.entry)
     current = yield from run_blocking(load)
-    if current is not None and session.is_same_sign_in(current):
+    if current is not None and session.credential.is_same_sign_in(current):
         session.credential = current
     if server_token := session.credential.server_token:
         yield from _revoke_token(context.with_token(server_token))
@@ -446,7 +440,7 @@ def sign_out(context: FlowContext) -> Flow[None]:
     with closing(RenewalLock(partial(session.store.lock, *session.credential.entry, timeout=0.0))) as lock:
         yield from lock.acquire(context.clock, LOCK_TIMEOUT)
         current = yield from run_blocking(load)
-        if current is not None and session.is_same_sign_in(current):
+        if current is not None and session.credential.is_same_sign_in(current):
             yield from run_blocking(partial(session.store.remove, *session.credential.entry))
 
 
