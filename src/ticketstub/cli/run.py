@@ -146,7 +146,7 @@ def _start_behind_proxy(
     with (
         create_local_plex().run_in_thread() as plex,
         intercept_traffic(
-            plex, base_environ, offline=offline, upstream=upstream, on_event=log.log_connection
+            plex, plex.enable_tls, base_environ, offline=offline, upstream=upstream, on_event=log.log_connection
         ) as proxy_and_authority,
     ):
         yield merge_environment(_make_endpoints(plex, key, *proxy_and_authority), base_environ)
@@ -181,8 +181,8 @@ def _find_upstream_proxy() -> UpstreamProxy | None:
     """Return the proxy by which this machine reaches the world, if it has one."""
     from ticketstub.client.transports.dial import find_proxy
     from ticketstub.errors import Unreachable
-    from ticketstub.local_plex.intercept.hosts import HostPort
     from ticketstub.local_plex.intercept.proxy import UpstreamProxy
+    from ticketstub.local_plex.intercept.request import HostPort
     from ticketstub.messages import Origin
 
     try:

@@ -44,7 +44,7 @@ class Interceptor(contextlib.ExitStack):
             if self._closed:
                 raise RuntimeError("the local Plex has stopped")
             if self._variables is None:
-                endpoint = self.enter_context(intercept_traffic(self._plex, {}, offline=True))
+                endpoint = self.enter_context(intercept_traffic(self._plex, self._plex.enable_tls, {}, offline=True))
                 self._variables = build_variables(ProgramSettings(*endpoint, self._plex.url), {})
             return dict(self._variables)
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from ticketstub.local_plex.http.server import run_in_thread
 from ticketstub.local_plex.intercept.authority import IssuedCertificate, create_server_context, issue_certificate
-from ticketstub.local_plex.intercept.hosts import HostPort, HostTable
 from ticketstub.local_plex.intercept.peers import ClientAuthenticator
 from ticketstub.local_plex.intercept.proxy import ConnectionEvent, ProxyLimits, ProxyServer, UpstreamProxy
+from ticketstub.local_plex.intercept.request import HostPort, HostTable
 
 DIGITS = "5d0c3a9be17f42d8a6b4c2e0f19d7385"
 PATIENCE = 60.0
@@ -141,7 +142,8 @@ class Stage:
     ) -> ProxyServer:
         hosts, on_event = self.hosts(offline=offline), self.events.append
         proxy = ProxyServer(hosts, limits=limits, upstream=upstream, on_event=on_event, authenticator=callers)
-        return self.endings.enter_context(proxy.run_in_thread())
+        self.endings.enter_context(run_in_thread(proxy.serve, "proxy"))
+        return proxy
 
     def client(self, proxy: ProxyServer) -> Client:
         client = Client(int(proxy.url.rpartition(":")[2]))

@@ -18,6 +18,7 @@ import pytest
 
 from tests.local_plex.asking import MIRA, world
 from tests.local_plex.intercept.conftest import PATIENCE, Stage
+from ticketstub.local_plex.http.server import run_in_thread
 from ticketstub.local_plex.intercept.interception import build_host_table, create_run_context
 from ticketstub.local_plex.intercept.peers import ClientAuthenticator, find_owner_uid, get_own_uid
 from ticketstub.local_plex.intercept.proxy import ProxyServer, UpstreamProxy
@@ -232,7 +233,8 @@ def told(stage: Stage, tmp_path: Path) -> Callable[..., list[str]]:
     hosts, folder = build_host_table(plex, offline=True), tmp_path / "run"
     folder.mkdir()
     plex.enable_tls(create_run_context(hosts.certificate_names, folder, {}, exclusive=True), lambda _port: None)
-    proxy = stage.endings.enter_context(ProxyServer(hosts, authenticator=ClientAuthenticator(unknown)).run_in_thread())
+    proxy = ProxyServer(hosts, authenticator=ClientAuthenticator(unknown))
+    stage.endings.enter_context(run_in_thread(proxy.serve, "proxy"))
     given = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     environ = merge_environment(ProgramSettings(proxy.url, folder / AUTHORITY_FILE), given)
 

@@ -36,7 +36,7 @@ class Behind:
 def behind(chaos: Chaos | None) -> Generator[Behind]:
     with (
         LocalPlex(World.demo(), controller=Controller(chaos=chaos)).run_in_thread() as plex,
-        intercept_traffic(plex, {}, offline=True) as way,
+        intercept_traffic(plex, plex.enable_tls, {}, offline=True) as way,
     ):
         yield Behind(way)
 

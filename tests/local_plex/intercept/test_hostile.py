@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.local_plex.intercept.conftest import PATIENCE, Client, Stage
-from ticketstub.local_plex.intercept.hosts import HostPort
 from ticketstub.local_plex.intercept.interception import intercept_traffic
 from ticketstub.local_plex.intercept.proxy import ProxyLimits
+from ticketstub.local_plex.intercept.request import HostPort
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.settings import Settings
 from ticketstub.local_plex.world.schema import World
@@ -46,7 +46,9 @@ class Led:
         enter = stage.endings.enter_context
         plex = LocalPlex(World.demo(), settings=Settings(head_seconds=head_seconds))
         self.plex = enter(plex.run_in_thread())
-        self.way = enter(intercept_traffic(self.plex, {}, offline=True, on_event=stage.events.append))
+        self.way = enter(
+            intercept_traffic(self.plex, self.plex.enable_tls, {}, offline=True, on_event=stage.events.append)
+        )
         self.stage = stage
 
     def client(self, target: str) -> Client:
@@ -56,7 +58,7 @@ class Led:
         return client
 
 
-NO_TLS = "TLS could not be agreed on: perhaps the program does not trust the run's authority"
+NO_TLS = "the TLS handshake failed: perhaps the program does not trust the run's authority"
 
 
 def test_a_program_that_does_not_trust_the_run(stage: Stage) -> None:

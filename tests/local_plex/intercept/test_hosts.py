@@ -6,8 +6,7 @@ import pytest
 
 from tests.local_plex.intercept.conftest import DIGITS
 from tests.tables import every
-from ticketstub.local_plex.intercept.hosts import Destination, HostPort, HostTable, ProxyRefusal
-from ticketstub.local_plex.intercept.request_head import parse_head
+from ticketstub.local_plex.intercept.request import Destination, HostPort, HostTable, ProxyRefusal, parse_head
 
 PLEX_TV = HostPort("127.0.0.1", 8190)
 ATTIC = HostPort("127.0.0.1", 32401)

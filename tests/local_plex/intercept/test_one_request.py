@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.local_plex.intercept.conftest import PATIENCE, Stage
-from ticketstub.local_plex.intercept.hosts import HostPort, ProxyRefusal
 from ticketstub.local_plex.intercept.proxy import UpstreamProxy
-from ticketstub.local_plex.intercept.request_head import CHUNKED, BodyParser
+from ticketstub.local_plex.intercept.request import CHUNKED, BodyParser, HostPort, ProxyRefusal
 from ticketstub.tokens import Secret
 
 SECOND = (
@@ -157,7 +156,7 @@ def test_a_body_that_two_would_read_differently(stage: Stage, stubborn: Stubborn
     """Is refused with 400 before anything is sent on."""
     client = stage.client(stage.proxy())
     client.say(first(stubborn, "POST", b"0\r\n\r\n" + SECOND, *fields))
-    assert client.rest().startswith(b"HTTP/1.1 400 Bad Request: how long the body is cannot be told")
+    assert client.rest().startswith(b"HTTP/1.1 400 Bad Request: the length of the body is not clear")
     assert b"" == stubborn.came
 
 

@@ -1,6 +1,6 @@
-"""The way of unmodified programs to a local Plex: a CONNECT proxy on loopback, certificates, and what is to be set.
+"""Intercepting unmodified programs: a CONNECT proxy on loopback, a certificate authority, and environment variables.
 
-Rule: programs are pointed here by their environment alone (`ticketstub run`, the fixtures' `env`). What is for
-Plex's hosts ends here, and they are never looked up; all else is passed on untouched, or refused. Nothing here reads
-the environment or prints.
+Rule: only their environment points programs at the local Plex (`ticketstub run`, the fixtures' `env`). Connections to
+Plex's hosts end here, and those names are never looked up; everything else is forwarded unchanged, or refused. Nothing
+here reads the environment or prints.
 """

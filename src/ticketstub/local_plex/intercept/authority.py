@@ -1,8 +1,8 @@
-"""The certificate authority of one run, and the one certificate it ever issues for it.
+"""The certificate authority of one run, and the only certificate that it issues.
 
-Rule: keys live in memory only, the authority's no longer than it takes to issue. Its certificate, the only part that is
-written, is constrained to plex.tv and plex.direct, to servers, and to hours, to days where `serve` has it: whoever
-trusts it trusts nobody with any other name. `cryptography` makes it; nothing else of ours needs an authority.
+Rule: keys stay in memory, the authority's only until it has issued. Only its certificate is written to disk. It is
+constrained to plex.tv and plex.direct, to servers, and to hours (days for `serve`): a program that trusts it trusts
+nothing under any other name.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 DOMAINS = ("plex.tv", "plex.direct")
-"""The names, with all below them, that a run's authority may speak for."""
+"""The domains that an authority may certify, with all names below them."""
 LIFETIME = timedelta(hours=12)
-"""How long those of a run are good for."""
+"""The lifetime of a run's certificates."""
 COMMON_NAME = "Ticketstub local stand-in, not Plex"
-"""What an authority of ours is called."""
-_CLOCK_SKEW = timedelta(minutes=5)  # for clients whose clock is a little behind
+"""The common name of every authority of Ticketstub."""
+_CLOCK_SKEW = timedelta(minutes=5)  # for clients whose clock is slightly behind
 
 
 class IssuedCertificate(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run needs: the authority's certificate as PEM, to be trusted, and what a server shows.
+    """An authority's certificate, to be trusted, and a server's certificate with its key; all as PEM.
 
     Attributes:
         authority: the authority's certificate.
-        certificate: the server's.
-        key: the server's private key, as encrypted PEM.
-        password: opens it.
+        certificate: the server's certificate.
+        key: the server's private key, encrypted.
+        password: decrypts the key.
     """
 
     authority: bytes
@@ -53,11 +53,11 @@ class IssuedCertificate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CertificateAuthority:
-    """An authority. Its private key is never given away and ends with the object.
+    """A certificate authority. Its private key never leaves the object.
 
     Args:
-        now: when it is made.
-        lifetime: how long it and what it issues are good for from then on.
+        now: the time of its creation.
+        lifetime: how long its own certificate and those that it issues are valid.
     """
 
     def __init__(self, now: datetime, lifetime: timedelta = LIFETIME) -> None:
@@ -78,7 +78,7 @@ class CertificateAuthority:
         """The authority's certificate."""
 
     def issue(self, names: Iterable[str]) -> tuple[x509.Certificate, EllipticCurvePrivateKey]:
-        """Issue a certificate for these host names (`*.` as their first part is a wildcard), with a key of its own."""
+        """Issue a certificate for these host names (`*.` at the start is a wildcard), with a new key."""
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes
 
@@ -112,7 +112,7 @@ class CertificateAuthority:
 
 
 def issue_certificate(names: Iterable[str], now: datetime, lifetime: timedelta = LIFETIME) -> IssuedCertificate:
-    """Make an authority, let it issue one certificate, and forget its key."""
+    """Create an authority, issue one certificate, and discard the authority's key."""
     from cryptography.hazmat.primitives import serialization
 
     authority, password = CertificateAuthority(now, lifetime), secrets.token_hex(16).encode()
@@ -130,12 +130,12 @@ def issue_certificate(names: Iterable[str], now: datetime, lifetime: timedelta =
 
 
 def create_server_context(issued: IssuedCertificate, folder: Path) -> ssl.SSLContext:
-    """Make what a TLS server shows this certificate with: TLS 1.2 at least, HTTP/1.1 only.
+    """Return a server context with this certificate, for TLS 1.2 or newer and HTTP/1.1 only.
 
     Args:
         issued: the certificate and its key.
-        folder: where the encrypted key stands for a moment on systems that have no files in memory: Python's TLS reads
-            keys from files only.
+        folder: holds the encrypted key for a moment if the system has no files in memory: Python's TLS reads keys from
+            files only.
     """
     import ssl
 
@@ -148,7 +148,7 @@ def create_server_context(issued: IssuedCertificate, folder: Path) -> ssl.SSLCon
 
 
 def is_ticketstub_authority(certificate: bytes) -> bool:
-    """Tell whether a file holds the certificate of an authority of ours, this run's or an earlier one's."""
+    """Say whether a PEM file has the certificate of a Ticketstub authority, of this run or an earlier one."""
     from cryptography import x509
 
     try:
@@ -170,7 +170,7 @@ def _build_name(text: str) -> x509.Name:
 
 
 def _build_name_constraints() -> x509.NameConstraints:
-    """Permit Plex's names, and forbid every address: what is not mentioned would be permitted (RFC 5280, 4.2.1.10)."""
+    """Permit Plex's names and exclude all addresses: a form of name not mentioned is permitted (RFC 5280, 4.2.1.10)."""
     from cryptography import x509
 
     all_addresses = [x509.IPAddress(ip_network(text)) for text in ("0.0.0.0/0", "::/0")]

@@ -1,8 +1,8 @@
-"""Leads programs to one running local Plex: an authority, files, and a proxy, put together and taken away again.
+"""Leading programs to a running local Plex: an authority, its files and a proxy, set up and removed again.
 
-Rule: programs have to be told two things, the proxy and the authority; `variables.py` says how each language is. The
-folder of a run is readable by its owner only. It holds no key, and one secret: the proxy's address, for other shells.
-It goes away whatever happens to the command: a process that waits for its end removes what is left.
+Rule: programs need to know the proxy and the authority; `variables.py` has the variables of each language. Only its
+owner can read the folder of a run. It contains no key, and one secret: the proxy's URL, for other shells. It is removed
+whatever happens to the command: a separate process waits for the command's end and removes what is left.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from ticketstub.local_plex.domain.media_servers import derive_plex_direct_id
+from ticketstub.local_plex.http.listeners import Listeners
 from ticketstub.local_plex.intercept.authority import create_server_context, issue_certificate
-from ticketstub.local_plex.intercept.hosts import HostPort, HostTable
 from ticketstub.local_plex.intercept.proxy import ConnectionEvent, ProxyServer, UpstreamProxy
+from ticketstub.local_plex.intercept.request import HostPort, HostTable
 from ticketstub.local_plex.intercept.variables import (
     AUTHORITY_FILE,
     BUNDLE_FILE,
@@ -35,9 +36,7 @@ from ticketstub.local_plex.intercept.variables import (
 if TYPE_CHECKING:
     import ssl
 
-    from ticketstub.local_plex.local_plex import LocalPlex
-
-_TLS_FAILED = "TLS could not be agreed on: perhaps the program does not trust the run's authority"
+_TLS_FAILED = "the TLS handshake failed: perhaps the program does not trust the run's authority"
 _CLEANUP_SCRIPT = "import shutil, sys; sys.stdin.buffer.read(); shutil.rmtree(sys.argv[1], ignore_errors=True)"
 _KNOWN_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian
@@ -48,7 +47,7 @@ _KNOWN_BUNDLES = (
 
 
 class Interception(NamedTuple):
-    """What programs are told: the proxy's address, and the file with the authority."""
+    """What programs need to know: the proxy's URL, and the file with the authority."""
 
     proxy: str
     authority: Path
@@ -56,7 +55,8 @@ class Interception(NamedTuple):
 
 @contextmanager
 def intercept_traffic(
-    plex: LocalPlex,
+    plex: Listeners,
+    enable_tls: Callable[[ssl.SSLContext, Callable[[int], None]], None],
     environ: Mapping[str, str],
     *,
     offline: bool,
@@ -66,12 +66,15 @@ def intercept_traffic(
     """Lead programs to a running local Plex for as long as the `with` lasts.
 
     Args:
-        plex: that one.
-        environ: what they would have without it: it says who else is trusted, and where folders of programs belong.
-        offline: whether everything that is not Plex's is refused, loopback excepted; nobody else is trusted then.
-        upstream: the proxy by which everything else is reached.
-        on_event: told what became of each connection.
+        plex: the addresses of the local Plex.
+        enable_tls: makes its ports answer HTTPS too; takes a context, and what to call with the port of each failure.
+        environ: the programs' original environment; it may name other authorities and the folder for runtime files.
+        offline: whether to refuse everything but Plex's hosts and loopback; then no other authority is trusted.
+        upstream: the proxy to use for all other hosts.
+        on_event: called with the outcome of each connection.
     """
+    from ticketstub.local_plex.http.server import run_in_thread  # loaded only to be run
+
     hosts = build_host_table(plex, offline=offline)
     names = {server.port: server.https_url.removeprefix("https://") for server in plex.media_servers}
 
@@ -80,18 +83,17 @@ def intercept_traffic(
             on_event(ConnectionEvent(target=names.get(port, "plex.tv:443"), outcome="failed", reason=_TLS_FAILED))
 
     with create_run_folder(environ) as folder:
-        plex.enable_tls(
-            create_run_context(hosts.certificate_names, folder, environ, exclusive=offline), report_tls_failure
-        )
+        context = create_run_context(hosts.certificate_names, folder, environ, exclusive=offline)
+        enable_tls(context, report_tls_failure)
         proxy = ProxyServer(hosts, upstream=upstream, on_event=on_event)
-        with proxy.run_in_thread():
-            address_file = folder / PROXY_FILE  # where `ticketstub env` finds it; its secret is on no command line then
+        with run_in_thread(proxy.serve, "ticketstub-proxy"):
+            address_file = folder / PROXY_FILE  # for `ticketstub env`, so that no command line has the secret
             address_file.touch(0o600)
             address_file.write_text(proxy.url, "utf-8")
             yield Interception(proxy.url, folder / AUTHORITY_FILE)
 
 
-def build_host_table(plex: LocalPlex, *, offline: bool) -> HostTable:
+def build_host_table(plex: Listeners, *, offline: bool) -> HostTable:
     """Return the hosts of a running local Plex."""
     servers = {
         derive_plex_direct_id(server.machine_identifier): HostPort(server.host, server.port)
@@ -104,7 +106,7 @@ def build_host_table(plex: LocalPlex, *, offline: bool) -> HostTable:
 def create_run_context(
     names: Iterable[str], folder: Path, environ: Mapping[str, str], *, exclusive: bool
 ) -> ssl.SSLContext:
-    """Make an authority, write what programs are to trust into the run's folder, and return what TLS is spoken with."""
+    """Create an authority, write its trust files into the run's folder, and return a context with its certificate."""
     issued = issue_certificate(names, datetime.now(UTC))
     write_trust_files(folder, issued.authority, exclusive=exclusive, environ=environ)
     return create_server_context(issued, folder)
@@ -112,15 +114,15 @@ def create_run_context(
 
 @contextmanager
 def create_run_folder(environ: Mapping[str, str]) -> Generator[Path, None, None]:
-    """Make a folder for as long as the `with` lasts, or this process does.
+    """Create a folder for as long as the `with` lasts, or this process if that ends first.
 
     Args:
-        environ: may say where folders of running programs belong.
+        environ: its XDG_RUNTIME_DIR is the parent; the default is the folder for temporary files.
     """
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     is_usable = os.path.isabs(runtime) and os.path.isdir(runtime) and os.access(runtime, os.W_OK)  # noqa: PTH112, PTH117  # it may be any text
     path = Path(runtime if is_usable else tempfile.gettempdir(), f"ticketstub-run-{secrets.token_hex(8)}")
-    # It is there before the folder is. A session of its own: no terminal's signal ends it early.
+    # Started before the folder exists, in a session of its own, so that no terminal signal ends it early.
     cleaner = subprocess.Popen(  # noqa: S603  # ourselves
         [sys.executable, "-I", "-S", "-c", _CLEANUP_SCRIPT, str(path)],
         stdin=subprocess.PIPE,
@@ -134,19 +136,19 @@ def create_run_folder(environ: Mapping[str, str]) -> Generator[Path, None, None]
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-        # Not waited for by itself: a process that was forked meanwhile has the other end of its pipe, too.
+        # Killed, because it would not end by itself while a forked process has the other end of its pipe.
         cleaner.kill()
         cleaner.communicate()
 
 
 def write_trust_files(folder: Path, authority: bytes, *, exclusive: bool, environ: Mapping[str, str]) -> None:
-    """Write the files that programs are to trust.
+    """Write the trust files.
 
     Args:
-        folder: where to.
+        folder: the folder for them.
         authority: the run's authority as PEM.
-        exclusive: whether nobody else is to be trusted.
-        environ: may name a file with who else is.
+        exclusive: whether to leave out all other authorities.
+        environ: may name a file with the other authorities.
     """
     bundle = authority if exclusive else b"\n".join([authority, read_trusted_authorities(environ)])
     for name, content in (
@@ -158,19 +160,19 @@ def write_trust_files(folder: Path, authority: bytes, *, exclusive: bool, enviro
 
 
 def read_trusted_authorities(environ: Mapping[str, str]) -> bytes:
-    """Return, as PEM, the authorities that programs of this machine trust."""
+    """Return the authorities that this machine trusts, as PEM."""
     import ssl
 
     configured = [environ.get(name) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")]
     for path in [*configured, ssl.get_default_verify_paths().cafile, *_KNOWN_BUNDLES]:
         if path and os.path.isfile(path):  # noqa: PTH113  # it may be any text
             return Path(path).read_bytes()
-    stored = ssl.create_default_context().get_ca_certs(binary_form=True)  # Windows keeps them elsewhere
+    stored = ssl.create_default_context().get_ca_certs(binary_form=True)  # Windows has no such file
     return "".join(map(ssl.DER_cert_to_PEM_cert, stored)).encode()
 
 
 def _build_java_trust_store(bundle: bytes) -> bytes:
-    """Write certificates as Java reads them; those that are no proper certificates are left out."""
+    """Return a trust store for Java; certificates that cannot be parsed are left out."""
     import warnings
 
     from cryptography import x509
@@ -179,7 +181,7 @@ def _build_java_trust_store(bundle: bytes) -> bytes:
     end = b"-----END CERTIFICATE-----"
     found: list[pkcs12.PKCS12Certificate] = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # old authorities have odd numbers, which is not for us to complain about
+        warnings.simplefilter("ignore")  # some old authorities have invalid serial numbers
         for piece in bundle.split(end)[:-1]:
             try:
                 certificate = x509.load_pem_x509_certificate(piece + end)

@@ -1,9 +1,9 @@
-"""The proxy of a run: leads connections for Plex's hosts to the local Plex, passes the others on, or refuses them.
+"""The proxy of a run: it leads connections for Plex's hosts to the local Plex, and forwards or refuses the others.
 
-Rule: everything is bounded: connections, the size and time of a head, silence. What is for Plex's hosts goes to the
-local Plex as it came, its TLS and its Host field too. A client hears of the other side before anything is joined: a
-tunnel that is there, or a sentence that says why none is. Nothing is piled up: who cannot send stops who would bring
-more. The journal names hosts and never what was sent to them.
+Rule: everything is bounded: the number of connections, the size and time of a request head, silence. Bytes for Plex's
+hosts reach the local Plex unchanged, including TLS and the Host field. A client learns the outcome before anything is
+forwarded: an established tunnel, or a sentence that says why there is none. Backpressure: a blocked writer pauses the
+other side's reader. The log has hosts, and never what was sent to them.
 """
 
 from __future__ import annotations
@@ -12,20 +12,28 @@ import asyncio
 import contextlib
 import re
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from ticketstub.dns import alook_up, is_loopback
-from ticketstub.local_plex.intercept.hosts import Destination, HostPort, HostTable, ProxyRefusal
 from ticketstub.local_plex.intercept.peers import ClientAuthenticator
-from ticketstub.local_plex.intercept.request_head import BodyParser, RequestHead, parse_head, read_proxy_credentials
+from ticketstub.local_plex.intercept.request import (
+    BodyParser,
+    Destination,
+    HostPort,
+    HostTable,
+    ProxyRefusal,
+    RequestHead,
+    parse_head,
+    read_proxy_credentials,
+)
 from ticketstub.tokens import Secret
 
 _HEAD_END = b"\r\n\r\n"
-_CONNECTION_CLOSE = b"Connection: close"  # of one request each: the next may be for somebody else
+_CONNECTION_CLOSE = b"Connection: close"  # one request each: the next may be for another host
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
 _READ_BYTES = 65536
@@ -34,14 +42,14 @@ _LINGER_SECONDS = 2.0
 
 
 class ProxyLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of the proxy; times are seconds, all values are ours.
+    """The limits of the proxy.
 
     Attributes:
-        connections: how many clients at once (503 beyond).
-        head_bytes: the longest head of a request to the proxy (431 beyond).
-        head_seconds: how long it may take (408 beyond).
-        dial_seconds: how long connecting may take (504 beyond).
-        idle_seconds: how long a connection may be silent.
+        connections: concurrent connections (503 beyond).
+        head_bytes: the size of a request head in bytes (431 beyond).
+        head_seconds: the time for a request head (408 beyond).
+        dial_seconds: the time for connecting (504 beyond).
+        idle_seconds: the time that a connection may be silent.
     """
 
     connections: int = 1000
@@ -55,8 +63,8 @@ class ConnectionEvent(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a connection.
 
     Attributes:
-        target: where it was to go, HOST:PORT; empty where that was not to be read.
-        outcome: `taken` by this run, `passed on` to somebody else, `refused`, or `failed` on the way.
+        target: the requested HOST:PORT; empty if it could not be read.
+        outcome: `taken` to the local Plex, `passed on` to another host, `refused`, or `failed` on the way.
         reason: why it was refused or failed.
     """
 
@@ -66,7 +74,7 @@ class ConnectionEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpstreamProxy(NamedTuple):
-    """The proxy by which this machine itself reaches the world, and what proves to it who asks."""
+    """The proxy by which this machine reaches the network, and the value of its `Proxy-Authorization`."""
 
     address: HostPort
     authorization: Secret | None
@@ -76,11 +84,11 @@ class ProxyServer:
     """A proxy on loopback. Constructing one starts nothing.
 
     Args:
-        hosts: says which host is whose.
-        limits: the bounds.
-        upstream: the proxy by which everything else is reached, loopback excepted.
-        on_event: told what became of each connection.
-        authenticator: tells the programs of this user from others.
+        hosts: the hosts of the run.
+        limits: the limits.
+        upstream: the proxy to use for all hosts but Plex's and loopback.
+        on_event: called with the outcome of each connection.
+        authenticator: recognises this user's programs.
     """
 
     def __init__(
@@ -103,11 +111,11 @@ class ProxyServer:
 
     @property
     def url(self) -> str:
-        """Its address, once started, with the secret by which programs prove that they are this user's."""
+        """Its URL, once started, with the secret by which programs prove that they are this user's."""
         return f"http://{self._authenticator.userinfo}@127.0.0.1:{self._port}"
 
     async def serve(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
-        """Run until `stop` is set; `ready` is called once it listens. Raises `ListenError`."""
+        """Run until `stop` is set; call `ready` once it listens. Raises `ListenError`."""
         from ticketstub.local_plex.http.connections import BACKLOG  # loaded only to be run
         from ticketstub.local_plex.http.server import listen  # likewise
 
@@ -122,45 +130,32 @@ class ProxyServer:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    @contextlib.contextmanager
-    def run_in_thread(self) -> Generator[ProxyServer, None, None]:
-        """Run in a thread of its own for as long as the `with` lasts."""
-        from ticketstub.local_plex.http.server import run_in_thread  # loaded only to be run
-
-        with run_in_thread(self.serve, "ticketstub-proxy"):
-            yield self
-
     def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._handle_connection(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _handle_connection(self, reader: StreamReader, writer: StreamWriter) -> None:
-        """See one client through, from its head to its end."""
+        """Serve one client, from its request head to the end of the connection."""
+        target, self._active_count = "", self._active_count + 1
         try:
-            await self._handle_request(reader, writer)
+            try:
+                head = await self._read_head(reader, writer)
+                target = str(head.target)
+                await self._forward(reader, writer, head, self._hosts.route(head.target))
+            finally:
+                self._active_count -= 1
         except ProxyRefusal as error:
+            if not error.is_expected:
+                self._report(target, "refused", error.reason)
             await _send_error(reader, writer, error)
-        except (OSError, EOFError):  # it left, or took nothing of what it was sent
+        except (OSError, EOFError):  # the client left, or read nothing
             pass
         finally:
             writer.transport.abort()
 
-    async def _handle_request(self, reader: StreamReader, writer: StreamWriter) -> None:
-        target, self._active_count = "", self._active_count + 1
-        try:
-            head = await self._read_head(reader, writer)
-            target = str(head.target)
-            await self._forward(reader, writer, head, self._hosts.route(head.target))
-        except ProxyRefusal as error:
-            if not error.is_expected:
-                self._report(target, "refused", error.reason)
-            raise
-        finally:
-            self._active_count -= 1
-
     async def _read_head(self, reader: StreamReader, writer: StreamWriter) -> RequestHead:
-        """Read the head of a client's request; raises `Refused`, for one of another user's whatever it is."""
+        """Read a request head and authenticate its client, even if the head is faulty; raises `ProxyRefusal`."""
         if self._active_count > self._limits.connections:
             raise ProxyRefusal(503, "there are too many connections at once")
         seconds, error, raw = self._limits.head_seconds, None, b""
@@ -179,7 +174,7 @@ class ProxyServer:
     async def _forward(
         self, reader: StreamReader, writer: StreamWriter, head: RequestHead, destination: Destination
     ) -> None:
-        """Join a client to where it wants to go."""
+        """Connect a client to its destination and relay until the end."""
         if destination.is_https and not head.is_tunnel:
             raise ProxyRefusal(400, f"{head.target} is for https, which takes CONNECT")
         is_external = not destination.is_plex and not is_loopback(destination.address.host)
@@ -204,14 +199,14 @@ class ProxyServer:
                 server_writer.write(head.encode(head.path, _CONNECTION_CLOSE))
             self._report(str(head.target), "taken" if destination.is_plex else "passed on")
             if head.is_tunnel and upstream and not await self._relay_connect_response(server_reader, writer):
-                body = BodyParser(0)  # what comes would be a request of its own there
+                body = BodyParser(0)  # further bytes would be a request to the upstream proxy
             relay = _Relay((reader, writer), (server_reader, server_writer), self._limits.idle_seconds, body)
             await relay.run()
         finally:
             server_writer.transport.abort()
 
     async def _dial(self, target: HostPort, address: HostPort) -> tuple[StreamReader, StreamWriter]:
-        """Connect to the first of a host's addresses that answers; each has its share of the time."""
+        """Connect to the first of a host's addresses that answers; each gets an equal share of the time."""
         seconds, failure = self._limits.dial_seconds, OSError("it has no address")
         try:
             async with asyncio.timeout(seconds):
@@ -231,7 +226,7 @@ class ProxyServer:
         raise ProxyRefusal(502, f"{target} cannot be reached: {failure.strerror or failure}")
 
     async def _relay_connect_response(self, server_reader: StreamReader, writer: StreamWriter) -> bool:
-        """Pass on what a further proxy answers to CONNECT, and tell whether the tunnel is there."""
+        """Relay the upstream proxy's response to CONNECT; return whether the tunnel is established."""
         async with asyncio.timeout(self._limits.idle_seconds):
             while True:
                 lines = [await server_reader.readline()]
@@ -248,15 +243,15 @@ class ProxyServer:
 
 
 class _Relay:
-    """A client's connection (near) and one to where it wants to go (far): what comes on the one goes out on the other.
+    """Relays between a client's connection and a server's.
 
-    They end together, within a bounded time, also where one side is silent, half closed or reads nothing.
+    Both end together and within a bounded time, also if one side is silent, half closed or does not read.
 
     Args:
-        client: the client's.
-        server: the other one.
-        idle_seconds: ends them where nothing came for so many seconds.
-        body: what of the client's bytes passes; `None`: all of them.
+        client: the client's streams.
+        server: the server's streams.
+        idle_seconds: ends both if nothing arrives for so long.
+        body: limits what of the client's bytes passes; `None` passes all.
     """
 
     def __init__(
@@ -274,7 +269,7 @@ class _Relay:
         self._has_response = False
 
     async def run(self) -> None:
-        """Pass on until both sides have said all, or one of them fails."""
+        """Relay until both sides have ended, or one of them fails."""
         try:
             async with self._timeout, asyncio.TaskGroup() as both:
                 both.create_task(self._copy_to_server())
@@ -293,9 +288,9 @@ class _Relay:
             passed = data if self._body is None else self._body.feed(data)
             if passed:
                 await self._send(self._server_writer, passed)
-            if len(passed) < len(data):  # behind the one request that was decided on: that goes nowhere
+            if len(passed) < len(data):  # bytes after the one request are dropped
                 self._half_close()
-                if self._has_response:  # by a server that does not close by itself, as it was asked to
+                if self._has_response:  # a server that did not close, though it was asked to
                     break
         self._half_close(self._server_writer)
 
@@ -314,7 +309,7 @@ class _Relay:
         self._timeout.reschedule(asyncio.get_running_loop().time() + self._idle_seconds)
 
     def _half_close(self, writer: StreamWriter | None = None) -> None:
-        """Say that nothing more comes; what is left has less time than a whole pair has."""
+        """Shorten the time for silence, and tell a writer's peer that nothing more comes."""
         self._idle_seconds = min(self._idle_seconds, _HALF_CLOSED_SECONDS)
         self._restart_timeout()
         if writer is not None and not writer.is_closing():
@@ -322,9 +317,9 @@ class _Relay:
 
 
 async def _send_error(reader: StreamReader, writer: StreamWriter, error: ProxyRefusal) -> None:
-    """Answer with the reason, and let that arrive: what still comes is read and thrown away, for a moment.
+    """Send the reason, and drain the client for a moment so that it arrives.
 
-    The reason is the status line's phrase too: of an answer to CONNECT, many clients show nothing else.
+    The status line has the reason too: of a response to CONNECT, many clients show nothing else.
     """
     body = f"ticketstub run: {error.reason}\n"
     head = f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}: {error.reason}\r\n"

@@ -1,8 +1,8 @@
-"""The variables by which programs of each language find the proxy and the authority of a run: one table.
+"""The environment variables by which programs in each language find the proxy and the authority of a run.
 
-Rule: `ticketstub run` and the fixtures set what is here and nothing else, `ticketstub env` prints it, and the
-documentation lists it. What a user has set already is kept where it does not lead around the local Plex: exceptions
-from the proxy other than Plex's hosts, options of Java.
+Rule: `ticketstub run` and the fixtures set these variables and no others, `ticketstub env` prints them, and the
+documentation lists them. The user's own settings stay if they do not bypass the local Plex: proxy exceptions for hosts
+other than Plex's, and Java options.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    from ticketstub.tokens import Secret
+from ticketstub.tokens import Secret
 
 AUTHORITY_FILE, BUNDLE_FILE, TRUST_STORE_FILE = "ca.pem", "bundle.pem", "trust.p12"
-"""The files of a run's folder: the authority, the same with what else is trusted, and that for Java."""
+"""The trust files of a run: its authority alone, with all other authorities, and the latter as a Java trust store."""
 PROXY_FILE = "proxy"
-"""The file beside them with the proxy's address, in which its secret is."""
-TRUST_STORE_PASSWORD = "changeit"  # noqa: S105  # Java's own default: it guards nothing, the content is public
+"""The file in the same folder with the proxy's URL, which includes its secret."""
+TRUST_STORE_PASSWORD = "changeit"  # noqa: S105  # Java's default; the content is public
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PLEX_DOMAINS = ("plex.tv", "plex.direct")
 
@@ -28,7 +27,7 @@ ValueKind = Literal["proxy", "exceptions", "authority", "bundle", "java", "1", "
 
 
 class Variable(NamedTuple):
-    """A variable, what it holds, and who reads it."""
+    """A variable, its kind of value, and what reads it."""
 
     name: str
     kind: ValueKind
@@ -39,37 +38,37 @@ VARIABLES = (
     Variable("HTTPS_PROXY", "proxy", "requests, httpx, aiohttp with `trust_env=True`, git, Go, Ruby, .NET, Node.js"),
     Variable("https_proxy", "proxy", "urllib, curl, and most of the above"),
     Variable("HTTP_PROXY", "proxy", "the same programs, for `http://` addresses"),
-    Variable("http_proxy", "proxy", "curl, which reads no capitals here"),
-    Variable("ALL_PROXY", "proxy", "programs that ask for nothing more special"),
+    Variable("http_proxy", "proxy", "curl, which reads only lower case here"),
+    Variable("ALL_PROXY", "proxy", "programs that read none of the others"),
     Variable("all_proxy", "proxy", "the same"),
     Variable("NO_PROXY", "exceptions", "all of them: loopback is reached directly"),
     Variable("no_proxy", "exceptions", "the same"),
     Variable("NODE_USE_ENV_PROXY", "1", "Node.js 24 and newer, 22.21 and newer: `fetch` and `https` go by the proxy"),
-    Variable("NODE_EXTRA_CA_CERTS", "authority", "Node.js, beside what it trusts already"),
+    Variable("NODE_EXTRA_CA_CERTS", "authority", "Node.js, in addition to what it trusts already"),
     Variable("SSL_CERT_FILE", "bundle", "OpenSSL: urllib, aiohttp, httpx, Ruby, PHP; Go and .NET on Linux; Rust"),
     Variable("REQUESTS_CA_BUNDLE", "bundle", "requests"),
     Variable("CURL_CA_BUNDLE", "bundle", "curl"),
     Variable("GIT_SSL_CAINFO", "bundle", "git"),
     Variable("DENO_CERT", "authority", "Deno"),
     Variable("JAVA_TOOL_OPTIONS", "java", "Java, which says so on standard error"),
-    Variable("TICKETSTUB_PLEX_TV", "address", "this command: its kept sign-ins of the real Plex stay untouched"),
+    Variable("TICKETSTUB_PLEX_TV", "address", "this command: stored sign-ins of the real Plex stay untouched"),
     Variable("TICKETSTUB_PROXY", "proxy", "`ticketstub env`"),
     Variable("TICKETSTUB_CA", "authority", "`ticketstub env`"),
     Variable("TICKETSTUB_CONTROL", "control", "your tests, with `--control`"),
     Variable("TICKETSTUB_CONTROL_KEY", "key", "the same"),
 )
-"""All of them, in the order in which they are printed."""
+"""The variables, in the order in which they are printed."""
 
 
 class ProgramSettings(NamedTuple):
-    """Where programs are pointed.
+    """What programs need to find a local Plex.
 
     Attributes:
-        proxy: the proxy's address; empty where Plex's names lead here without one.
-        authority: the file with the run's authority; the others of the run are beside it.
-        plex_tv: the address of the local Plex itself, if it is known.
-        control: the address of its control API, with the version in it, if it answers one.
-        key: that one's key.
+        proxy: the proxy's URL; empty if Plex's names lead to the local Plex without one.
+        authority: the file with the run's authority, in the folder of its other trust files.
+        plex_tv: the URL of the local Plex itself, if it is known.
+        control: the URL of its control API, with the version, if it has one.
+        key: the control API's key.
     """
 
     proxy: str
@@ -83,8 +82,8 @@ def build_variables(settings: ProgramSettings, environ: Mapping[str, str]) -> di
     """Return the variables and their values.
 
     Args:
-        settings: where to.
-        environ: the environment that they are added to.
+        settings: what they point to.
+        environ: the environment to which they will be added.
     """
     values: dict[ValueKind, str] = {
         "proxy": settings.proxy,
@@ -95,26 +94,26 @@ def build_variables(settings: ProgramSettings, environ: Mapping[str, str]) -> di
         "1": "1" if settings.proxy else "",
         "address": settings.plex_tv,
         "control": settings.control,
-        "key": settings.key.reveal() if settings.key else "",  # for the program, as it was asked for
+        "key": settings.key.reveal() if settings.key else "",
     }
     return {name: values[kind] for name, kind, _ in VARIABLES if values[kind]}
 
 
 def merge_environment(settings: ProgramSettings, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment with the variables; what leads to somebody else's is not in it."""
+    """Return an environment with the variables, without those that would lead to another run."""
     replaced = {name for name, kind, _ in VARIABLES if kind in {"proxy", "exceptions", "control", "key"}}
     return {name: value for name, value in environ.items() if name not in replaced} | build_variables(settings, environ)
 
 
 def build_no_proxy(environ: Mapping[str, str]) -> str:
-    """Return what is reached without the proxy: loopback, and what the user excepted, if Plex is not in it."""
+    """Return the hosts to reach without the proxy: loopback, and the user's own exceptions but for Plex's hosts."""
     entries = f"{environ.get('NO_PROXY', '')},{environ.get('no_proxy', '')}".split(",")
     own = [entry.strip() for entry in entries if entry.strip() and not _matches_plex(entry.strip())]
     return ",".join(dict.fromkeys([*LOOPBACK, *own]))
 
 
 def _matches_plex(entry: str) -> bool:
-    """Tell whether an entry is about one of Plex's hosts, as any program might read it."""
+    """Say whether any program might read a proxy exception as one of Plex's hosts."""
     host = re.sub(r":\d+$", "", entry.lower()).lstrip("*").strip(".")
     return not host or any(f".{plex}".endswith(f".{host}") or f".{host}".endswith(f".{plex}") for plex in _PLEX_DOMAINS)
 
@@ -139,7 +138,7 @@ def _build_java_options(settings: ProgramSettings, environ: Mapping[str, str]) -
 
 
 def build_trust_store_options(store: str) -> dict[str, str]:
-    """Return the properties by which Java finds a trust store."""
+    """Return the Java system properties that select a trust store."""
     return {
         "javax.net.ssl.trustStore": store,
         "javax.net.ssl.trustStoreType": "PKCS12",
