@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from ticketstub.local_plex.domain.media_servers import derive_plex_direct_id
-from ticketstub.local_plex.http.listeners import Listeners
 from ticketstub.local_plex.intercept.authority import create_server_context, issue_certificate
 from ticketstub.local_plex.intercept.proxy import ConnectionEvent, ProxyServer, UpstreamProxy
 from ticketstub.local_plex.intercept.request import HostPort, HostTable
@@ -32,6 +31,7 @@ from ticketstub.local_plex.intercept.variables import (
     TRUST_STORE_FILE,
     TRUST_STORE_PASSWORD,
 )
+from ticketstub.local_plex.listeners import Listeners
 
 if TYPE_CHECKING:
     import ssl
