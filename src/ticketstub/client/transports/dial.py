@@ -13,7 +13,8 @@ import os
 import socket
 import ssl
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from time import monotonic
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -26,21 +27,21 @@ from ticketstub.tokens import Secret
 
 
 class ProxyConfig(NamedTuple):
-    """A proxy that makes tunnels: where it is, and the value of `Proxy-Authorization`, if it wants one."""
+    """A proxy that opens tunnels: its origin, and the value of `Proxy-Authorization` if it requires one."""
 
     origin: Origin
     authorization: Secret | None
 
 
 FindProxy = Callable[[Origin], ProxyConfig | None]
-"""Says through which proxy a place is reached; `None` means directly."""
+"""Returns the proxy for an origin; `None` means a direct connection."""
 
 
 def find_proxy(origin: Origin, environ: Mapping[str, str] = os.environ) -> ProxyConfig | None:
-    """Say through which proxy the environment wants a place to be reached.
+    """Return the proxy that the environment names for an origin.
 
     Raises:
-        Unreachable: a variable names a proxy that we cannot use (only http:// ones); nothing was sent.
+        Unreachable: a variable names a proxy that cannot be used (only http:// ones can); nothing was sent.
     """
     if origin.scheme != "https":
         return None
@@ -58,11 +59,10 @@ def _read_variable(environ: Mapping[str, str], name: str) -> str:
 def _parse_proxy(url: str) -> ProxyConfig:
     scheme, separator, rest = url.partition("://")
     credentials, _, authority = (rest if separator else url).rpartition("@")
-    try:
+    origin = None
+    with suppress(ValueError):
+        split_url(f"http://proxy/{credentials}")  # only a proxy's URL may hold a user name: `split_url` refuses one
         origin, _ = split_url(f"{scheme if separator else 'http'}://{authority}")
-        split_url(f"http://proxy/{credentials}")  # a proxy's address is the only one with a user name
-    except ValueError:
-        origin = None
     if origin is None or origin.scheme != "http":
         raise Unreachable(
             "the proxy that the environment names cannot be used",
@@ -77,7 +77,7 @@ def _parse_proxy(url: str) -> ProxyConfig:
 
 
 def _is_exempt(origin: Origin, entry: str) -> bool:
-    """Whether an entry of NO_PROXY names a place: `*`, a name and all below, an address, a network; maybe a port."""
+    """Tell whether an entry of NO_PROXY matches: `*`, a domain, an address or a network, with or without a port."""
     host, colon, port = entry.rpartition(":")
     if colon and port.isdigit() and (host.startswith("[") or ":" not in host):
         return int(port) == origin.port and _is_exempt(origin, host)
@@ -86,7 +86,7 @@ def _is_exempt(origin: Origin, entry: str) -> bool:
 
 
 def _is_in_network(host: str, network: str) -> bool:
-    from ipaddress import ip_address, ip_network  # as above
+    from ipaddress import ip_address, ip_network  # only where NO_PROXY is set
 
     try:
         return ip_address(host) in ip_network(network, strict=False)
@@ -95,45 +95,23 @@ def _is_in_network(host: str, network: str) -> bool:
 
 
 def connect_tcp(origin: Origin, resolver: Resolver, deadline: float) -> socket.socket:
-    """Connect to a host and port.
+    """Connect to the first address that answers. If none does, the first address's error is reported.
 
     Raises:
         Unreachable, TimedOut: with `sent=False`.
     """
+    errors: list[OSError] = []
     try:
-        return _connect_first(look_up(origin.host, origin.port, resolver, deadline), deadline)
-    except OSError as error:
-        raise make_unreachable_error(origin, error, sent=False) from None
-
-
-def create_default_ssl_context() -> ssl.SSLContext:
-    """Return a context that checks certificate and host name against the computer's authorities, TLS 1.2 at least."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def get_remaining(deadline: float) -> float:
-    """Return the seconds that remain.
-
-    Raises:
-        TimeoutError: none do.
-    """
-    if (left := deadline - monotonic()) <= 0:
-        raise TimeoutError
-    return left
-
-
-def _connect_first(addresses: Sequence[ResolvedAddress], deadline: float) -> socket.socket:
-    """Connect to the first address that answers; if none does, the first one's error is the most telling."""
-    first_error: OSError | None = None
-    for index, address in enumerate(addresses):
-        try:
-            return _connect_address(address, get_remaining(deadline) / (len(addresses) - index))
-        except OSError as error:
-            first_error = first_error or error
-    raise first_error or OSError("no address")
+        addresses = look_up(origin.host, origin.port, resolver, deadline)
+        for index, address in enumerate(addresses):
+            timeout = get_remaining(deadline) / (len(addresses) - index)
+            try:
+                return _connect_address(address, timeout)
+            except OSError as error:
+                errors.append(error)
+    except OSError as error:  # no look-up, or no time
+        errors.append(error)
+    raise make_unreachable_error(origin, errors[0], sent=False)
 
 
 def _connect_address(address: ResolvedAddress, timeout: float) -> socket.socket:
@@ -146,3 +124,22 @@ def _connect_address(address: ResolvedAddress, timeout: float) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def create_default_ssl_context() -> ssl.SSLContext:
+    """Return a context that checks certificates and host names with the computer's authorities; TLS 1.2 or newer."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def get_remaining(deadline: float) -> float:
+    """Return the seconds until a deadline.
+
+    Raises:
+        TimeoutError: it has passed.
+    """
+    if (remaining := deadline - monotonic()) <= 0:
+        raise TimeoutError
+    return remaining

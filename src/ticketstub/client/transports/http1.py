@@ -52,15 +52,15 @@ _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class BadReply(HTTPException):
-    """What came is not a reply; its text is ours and shows nothing of what came."""
+    """The response is not valid; the text is ours and shows nothing of what was received."""
 
 
 class SocketReader:
     """The receiving end of a socket, as the file that `HTTPResponse` reads.
 
     Attributes:
-        deadline: when every wait ends, on the clock of `time.monotonic()`.
-        heard: whether anything came since this was last set to False.
+        deadline: when every read ends, on the clock of `time.monotonic()`.
+        has_received: whether any byte has arrived since this was last set to False.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -72,15 +72,13 @@ class SocketReader:
 
     @property
     def has_leftover(self) -> bool:
-        """Whether bytes came that belong to no reply."""
+        """Whether bytes have arrived that belong to no response."""
         return self._position < len(self._buffer)
 
     def readline(self, limit: int = _MAX_LINE_BYTES) -> bytes:
-        """Return the next line with its end; what is left, if the other side closed."""
+        """Return the next line with its end, or the rest if the other side closed."""
         while (end := self._buffer.find(b"\n", self._position) + 1) == 0:
-            if len(self._buffer) - self._position > _MAX_LINE_BYTES:
-                raise BadReply("a line is too long")
-            if not self._receive():
+            if len(self._buffer) - self._position > _MAX_LINE_BYTES or not self._receive():
                 end = len(self._buffer)
                 break
         line, self._position = self._buffer[self._position : end], end
@@ -89,7 +87,7 @@ class SocketReader:
         return line
 
     def read(self, amount: int) -> bytes:
-        """Return that many bytes; fewer, if the other side closed."""
+        """Return this many bytes, or fewer if the other side closed."""
         if not 0 <= amount <= MAX_BODY_SIZE:
             raise BadReply("a length is absurd")
         pieces = [self._buffer[self._position : self._position + amount]]
@@ -103,28 +101,25 @@ class SocketReader:
 
     def _receive(self) -> bool:
         """Wait for bytes until the deadline; False means that the other side closed."""
-        left = self.deadline - monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._sock.settimeout(left)
+        self._sock.settimeout(get_remaining(self.deadline))
         received = self._sock.recv(_CHUNK_SIZE)
         self._buffer, self._position = self._buffer[self._position :] + received, 0
-        self.has_received = self.has_received or bool(received)
+        self.has_received |= bool(received)
         return bool(received)
 
     def makefile(self, _mode: str) -> SocketReader:
-        """Hand itself to `HTTPResponse`, which takes a socket and asks it for a file."""
+        """Return itself: `HTTPResponse` takes a socket and asks it for a file."""
         return self
 
     def flush(self) -> None:
-        """Nothing is written here."""
+        """There is nothing to write."""
 
     def close(self) -> None:
-        """`HTTPResponse` closes its file after each body; the connection lives on."""
+        """Do nothing: `HTTPResponse` closes its file after each body, but the connection stays open."""
 
 
 class SocketReply(HTTPResponse):
-    """One reply, read from a `SocketReader`."""
+    """One response, read from a `SocketReader`."""
 
     def __init__(self, reader: SocketReader, method: str) -> None:
         super().__init__(reader, method=method)  # type: ignore[arg-type]  # only its makefile is used
@@ -133,10 +128,10 @@ class SocketReply(HTTPResponse):
         self._has_no_body = method in ("HEAD", "CONNECT")
 
     def begin(self) -> None:
-        """Read the head of the final reply, past at most 16 interim ones, and find out where its body ends.
+        """Read the head of the final response, skipping at most 16 interim ones, and find the end of its body.
 
         Raises:
-            BadReply: it is not HTTP, or beyond the bounds.
+            BadReply: it is not HTTP, or exceeds a limit.
             TimeoutError: the deadline passed.
             OSError: the connection broke.
         """
@@ -150,7 +145,7 @@ class SocketReply(HTTPResponse):
         raise BadReply("interim replies without end")
 
     def _set_framing(self, minor: int) -> None:
-        """Find out where the body ends and whether the connection lives on (RFC 9112, 6.3 and 9.3)."""
+        """Find the end of the body, and whether the connection stays open (RFC 9112, 6.3 and 9.3)."""
         coding, length = self.fields.get("transfer-encoding"), self.fields.get("content-length")
         if coding is not None and coding.lower() != "chunked":
             raise BadReply("its transfer encoding is unknown")
@@ -178,14 +173,12 @@ class SocketReply(HTTPResponse):
         return Response(self.status, self.fields, body)
 
     def _read_unbounded(self) -> bytes:
-        pieces: list[bytes] = []
-        size = 0
+        body = bytearray()
         while piece := self.read(_CHUNK_SIZE):
-            pieces.append(piece)
-            size += len(piece)
-            if size > MAX_BODY_SIZE:
+            body += piece
+            if len(body) > MAX_BODY_SIZE:
                 raise BadReply("it is too large")
-        return b"".join(pieces)
+        return bytes(body)
 
     @property
     def is_reusable(self) -> bool:
@@ -218,11 +211,11 @@ def _read_header_fields(reader: SocketReader) -> dict[str, str]:
 
 
 class StandardTransport(Transport):
-    """Sends for `Plex`, for many threads at once; see `base.Transport`.
+    """Sends for `Plex`, for many threads at once.
 
     Args:
         resolver: looks names up.
-        find_proxy: says which places are reached through a proxy; the default asks the environment.
+        find_proxy: finds the proxy for an origin; by default in the environment.
         ssl_context: used for https as it is; the default checks certificates against the computer's authorities.
     """
 
@@ -240,30 +233,27 @@ class StandardTransport(Transport):
 
     def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.Transport.send`."""
-        origin, target, fields, left = prepare_request(request, deadline)
+        origin, target, fields, remaining = prepare_request(request, deadline)
         lines = [f"{request.method} {target} HTTP/1.1\r\nHost: {origin.host_header}".encode("ascii")]
         lines += [name + b": " + value for name, value in fields]
         if request.body or request.method in METHODS_WITH_LENGTH:
             lines.append(b"Content-Length: %d" % len(request.body))
         message = b"\r\n".join(lines) + b"\r\n\r\n" + request.body
-        deadline = monotonic() + left
-        connection = self._pool.acquire(origin)
-        if connection is None:
-            sock = self._connect(origin, monotonic() + min(left, connect_timeout))
-            connection = PooledConnection(sock, origin)
+        now = monotonic()
+        connection = self._pool.acquire(origin) or self._connect(origin, now + min(remaining, connect_timeout))
         try:
-            response, reusable = connection.exchange(message, request.method, deadline)
+            response, is_reusable = connection.exchange(message, request.method, now + remaining)
         except BaseException:  # Ctrl-C too
             connection.close()
             raise
-        if reusable:
+        if is_reusable:
             self._pool.release(connection)
         else:
             connection.close()
         return response
 
-    def _connect(self, origin: Origin, deadline: float) -> socket.socket:
-        """Connect to an origin, through its proxy and with TLS where needed."""
+    def _connect(self, origin: Origin, deadline: float) -> PooledConnection:
+        """Connect to an origin, through its proxy and with TLS if necessary."""
         proxy = self._find_proxy(origin)
         sock = connect_tcp(proxy.origin if proxy else origin, self._resolver, deadline)
         try:
@@ -276,13 +266,12 @@ class StandardTransport(Transport):
                 )
                 tls.settimeout(get_remaining(deadline))
                 tls.do_handshake()
-        except OSError as error:
+        except BaseException as error:
             sock.close()
-            raise make_unreachable_error(origin, error, sent=False) from None
-        except BaseException:
-            sock.close()
+            if isinstance(error, OSError):
+                raise make_unreachable_error(origin, error, sent=False) from None
             raise
-        return sock
+        return PooledConnection(sock, origin)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -303,12 +292,12 @@ def _open_tunnel(sock: socket.socket, proxy: ProxyConfig, origin: Origin, deadli
         reply.begin()
     except HTTPException:
         raise make_tunnel_error(origin, f"the proxy {proxy.origin}", None) from None
-    if not 200 <= reply.status < 300 or reader.has_leftover:  # its answer may not go on behind its end
+    if not 200 <= reply.status < 300 or reader.has_leftover:  # no body may follow the head
         raise make_tunnel_error(origin, f"the proxy {proxy.origin}", reply.status if reply.status >= 300 else None)
 
 
 class PooledConnection:
-    """A connected socket, TLS and tunnel included, to one place."""
+    """A connected socket to one origin, through a tunnel and with TLS if it has them."""
 
     def __init__(self, sock: socket.socket, origin: Origin) -> None:
         self.origin = origin
@@ -321,7 +310,7 @@ class PooledConnection:
 
         Args:
             message: the request, head and body.
-            method: its method, for a reply to HEAD has no body.
+            method: its method: a response to HEAD has no body.
             deadline: when to give up, on the clock of `time.monotonic()`.
 
         Returns:
@@ -338,30 +327,23 @@ class PooledConnection:
             return reply.read_response(), reply.is_reusable
         except TimeoutError:
             raise make_timeout_error(self.origin, sent=self._sent) from None
-        except OSError as error:
-            if self._reader.has_received:
-                raise make_cut_off_error(self.origin) from None
-            raise make_unreachable_error(self.origin, error, sent=self._sent) from None
-        except HTTPException as error:
-            raise (
-                make_malformed_error(self.origin, str(error))
-                if isinstance(error, BadReply)
-                else make_cut_off_error(self.origin)
-            ) from None
+        except BadReply as error:
+            raise make_malformed_error(self.origin, str(error)) from None
+        except (HTTPException, OSError) as error:
+            if isinstance(error, OSError) and not self._reader.has_received:
+                raise make_unreachable_error(self.origin, error, sent=self._sent) from None
+            raise make_cut_off_error(self.origin) from None
 
     def _write(self, message: bytes, deadline: float) -> None:
         rest = memoryview(message)
-        # A failed write of a TLS record may have left a part of it: nobody can say.
-        self._sent = isinstance(self._sock, ssl.SSLSocket)
+        self._sent = isinstance(self._sock, ssl.SSLSocket)  # part of a TLS record may be sent even if its write fails
         while rest:
-            if (left := deadline - monotonic()) <= 0:
-                raise TimeoutError
-            self._sock.settimeout(left)
+            self._sock.settimeout(get_remaining(deadline))
             rest = rest[self._sock.send(rest) :]
             self._sent = True
 
     def is_usable(self) -> bool:
-        """Whether an idle connection is still open and nothing came on it unasked."""
+        """Tell whether an idle connection is still open and has received nothing unasked."""
         try:
             self._sock.settimeout(0)
             self._sock.recv(1)
@@ -372,44 +354,39 @@ class PooledConnection:
         return False
 
     def close(self) -> None:
-        """Close the socket; never fails."""
+        """Close the socket; this never fails."""
         self._sock.close()
 
 
-class _IdleConnections:
-    """One process's idle connections, the oldest first, and their lock."""
-
-    def __init__(self) -> None:
-        self.process_id = os.getpid()
-        self.lock = Lock()
-        self.idle: list[tuple[PooledConnection, float]] = []
-
-
 class ConnectionPool:
-    """Idle connections to all places; safe to share between threads.
+    """Idle connections to all origins, the oldest first; safe to share between threads.
 
     Args:
-        max_size: how many are kept, of all places together.
-        max_idle: how long each is kept. Servers close theirs from 5 s on (uvicorn), and firewalls forget them.
+        max_size: how many connections are stored in all.
+        max_idle: how many seconds each is stored. Servers close theirs after 5 s or more, and firewalls forget them.
     """
 
     def __init__(self, max_size: int = 16, max_idle: float = 15.0) -> None:
         self._max_size = max_size
         self._max_idle = max_idle
-        self._current = _IdleConnections()
+        self._empty()
 
-    @property
-    def _idle(self) -> _IdleConnections:
-        if (
-            idle := self._current
-        ).process_id != os.getpid():  # a child: the lock may be held by a thread that is not here
-            self._current = _IdleConnections()
-            for connection, _ in idle.idle:  # closes the child's copies only: nothing goes out, the parent's go on
+    def _empty(self) -> None:
+        self._process_id = os.getpid()
+        self._lock = Lock()
+        self._idle: list[tuple[PooledConnection, float]] = []
+
+    def _get_lock(self) -> Lock:
+        """Return the lock of this process; a forked child gets a new one, as the old may be held by a lost thread."""
+        if self._process_id != os.getpid():
+            inherited = self._idle
+            self._empty()
+            for connection, _ in inherited:  # this closes the child's copies: nothing is sent, the parent's stay open
                 connection.close()
-        return self._current
+        return self._lock
 
     def acquire(self, origin: Origin) -> PooledConnection | None:
-        """Return the connection to a place that was used last and is still good, if there is one."""
+        """Return the last used connection to an origin that is still usable, if there is one."""
         while (connection := self._pop_last(origin)) is not None:
             if connection.is_usable():
                 return connection
@@ -417,27 +394,24 @@ class ConnectionPool:
         return None
 
     def _pop_last(self, origin: Origin) -> PooledConnection | None:
-        idle, oldest = self._idle, monotonic() - self._max_idle
-        with idle.lock:
-            while idle.idle and idle.idle[0][1] < oldest:
-                idle.idle.pop(0)[0].close()
-            for index in range(len(idle.idle) - 1, -1, -1):
-                if idle.idle[index][0].origin == origin:
-                    return idle.idle.pop(index)[0]
+        oldest = monotonic() - self._max_idle
+        with self._get_lock():
+            while self._idle and self._idle[0][1] < oldest:
+                self._idle.pop(0)[0].close()
+            for index in range(len(self._idle) - 1, -1, -1):
+                if self._idle[index][0].origin == origin:
+                    return self._idle.pop(index)[0]
         return None
 
     def release(self, connection: PooledConnection) -> None:
-        """Keep a connection whose exchange has ended well."""
-        idle = self._idle
-        with idle.lock:
-            idle.idle.append((connection, monotonic()))
-            if len(idle.idle) > self._max_size:
-                idle.idle.pop(0)[0].close()
+        """Store a connection after a successful exchange."""
+        with self._get_lock():
+            self._idle.append((connection, monotonic()))
+            if len(self._idle) > self._max_size:
+                self._idle.pop(0)[0].close()
 
     def close(self) -> None:
         """Close every idle connection."""
-        idle = self._idle
-        with idle.lock:
-            connections, idle.idle = idle.idle, []
-        for connection, _ in connections:
-            connection.close()
+        with self._get_lock():
+            while self._idle:
+                self._idle.pop()[0].close()
