@@ -12,8 +12,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ticketstub.client.flows.device_key import ServerClock, ensure_published_keys, verify_jwt
-from ticketstub.client.flows.request import Flow, FlowContext, Sleep, run_blocking, send_call
+from ticketstub.client.flows.device_key import ensure_published_keys, verify_jwt
+from ticketstub.client.flows.request import Flow, FlowContext, ServerClock, Sleep, run_blocking, send_call
 from ticketstub.client.flows.session import StoredSession, create_session
 from ticketstub.client.sign_ins import PendingPin, SignInMethod, validate_forward_url
 from ticketstub.errors import CredentialsError, Denied, GaveUp, MalformedReply, PinExpired, PlexError
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from ticketstub.crypto import DeviceKey
 
 POLL_INTERVAL = 1.0
-"""Seconds from the start of a poll to that of the next one (documented: one a second)."""
+"""Seconds from the start of one poll to the start of the next (documented: one a second)."""
 
 MAX_RETRY_AFTER = 60.0
-"""The longest wait that Plex is granted with Retry-After, in seconds (ours)."""
+"""The longest Retry-After that is honoured, in seconds."""
 
 CLOCK_TOLERANCE = 2.0
-"""By how many seconds Plex's clock, which tells whole seconds, and ours may differ about the PIN's end (ours)."""
+"""The tolerance for the PIN's expiry, in seconds: Plex's clock reports whole seconds."""
 
 REMINDER_DELAY = 5.0
-"""After how many seconds without an approval the user is shown what was opened, for no page may have come (ours)."""
+"""Seconds without an approval after which the user is shown the URL, because the browser may not have opened."""
 
-_PIN_LIFETIMES = {True: 1800.0, False: 900.0}  # observed: a strong PIN's, and that of one that is typed
+_PIN_LIFETIMES = {True: 1800.0, False: 900.0}  # observed: of a strong PIN, and of one that is typed
 _DEVICE_JWT_LIFETIME = 300
 _DEVICE_JWT_MARGIN = 60.0
 _LAST_POLL_TIMEOUT = 5.0
@@ -45,27 +45,27 @@ _LAST_POLL_TIMEOUT = 5.0
 def create_pin(
     context: FlowContext, *, strong: bool, forward_url: str | None = None, key: DeviceKey | None = None
 ) -> Flow[PendingPin]:
-    """Make a PIN.
+    """Create a PIN.
 
     Args:
-        context: the device that the token will be for; its own token is not sent.
-        strong: whether it is to be opened in a browser instead of typed.
-        forward_url: where the browser is sent afterwards.
-        key: the device key that the token is to be bound to.
+        context: the device that the token is for; its own token is not sent.
+        strong: whether the PIN is opened in a browser instead of typed.
+        forward_url: where the browser is sent after the approval.
+        key: the device key that the token is bound to.
 
     Raises:
-        ValueError: `forward_url` is no http or https address; nothing was sent.
+        ValueError: `forward_url` is not an http or https URL; nothing was sent.
     """
     from ticketstub.protocol.pin import CreatePin
 
     validate_forward_url(forward_url)
     if key is not None:
-        yield from ensure_published_keys(context)  # so that an outage of the keys costs no approval
+        yield from ensure_published_keys(context)  # before the user approves, in case they are unavailable
     server_clock = ServerClock(context.clock)
     pin, response = yield from send_call(CreatePin(strong=strong, jwk=key.jwk if key else None), context)
     server_clock.update(response)
     if pin.id is None or not pin.code:
-        raise MalformedReply("the PIN that Plex made has no id or code", status=response.status, response=response)
+        raise MalformedReply("the PIN that Plex created has no id or code", status=response.status, response=response)
     return PendingPin(
         plex_tv=context.settings.get_base_url("plex.tv"),
         device=context.with_client_identifier(context.client_identifier).device,
@@ -86,10 +86,10 @@ def _get_expiry(pin: Pin, server_clock: ServerClock) -> float | None:
 
 
 def poll_once(pin: PendingPin, key: DeviceKey | None, context: FlowContext) -> Flow[StoredSession | None]:
-    """Ask once; return the sign-in if it was approved.
+    """Poll once; return the sign-in if it was approved.
 
     Raises:
-        PinExpired, Denied: there is nothing to wait for.
+        PinExpired, Denied: it cannot be approved any more.
     """
     poller = PinPoller(context, pin, key)
     token = yield from poller.poll(poller.context)
@@ -106,17 +106,17 @@ def wait_for_approval(
     max_wait: float | None = None,
     remind: Callable[[], object] | None = None,
 ) -> Flow[StoredSession]:
-    """Ask until it was approved, and return the sign-in, kept in memory.
+    """Poll until the sign-in is approved, and return it, stored in memory.
 
     Args:
-        pin: what was begun.
-        key: the device key that it was begun with.
-        context: who asks; as the device that began.
-        max_wait: after how many seconds to stop.
+        pin: the PIN.
+        key: the device key that it was created with.
+        context: who polls; the PIN's device replaces the context's.
+        max_wait: after how many seconds to give up.
         remind: called once, after `REMINDER_DELAY` seconds.
 
     Raises:
-        PinExpired, Denied, GaveUp: no approval came.
+        PinExpired, Denied, GaveUp: it was not approved.
     """
     monotonic = context.clock.monotonic
     remind_at = monotonic() + REMINDER_DELAY
@@ -141,7 +141,7 @@ def wait_for_approval(
 
 
 class PinPoller:
-    """The wait for one PIN: what Plex's clock shows, when the PIN ends, and how often the polls failed in a row."""
+    """Polls for one PIN. It follows Plex's clock and the PIN's expiry, and counts the failures in a row."""
 
     def __init__(self, context: FlowContext, pin: PendingPin, key: DeviceKey | None) -> None:
         self.context = context._replace(device=pin.device).with_client_identifier(pin.device.client_identifier)
@@ -153,14 +153,14 @@ class PinPoller:
         self._device_jwt: tuple[Secret, float] | None = None
 
     def is_expired(self) -> bool:
-        """Tell whether the PIN's time is over, by Plex's clock."""
+        """Tell whether the PIN has expired, by Plex's clock."""
         return self.server_clock.now() >= self._expires_at + CLOCK_TOLERANCE
 
     def poll_with_backoff(self, deadline: float | None) -> Flow[tuple[Token | None, float]]:
-        """Poll; return the token, if it is there, and how long to wait from the poll's start to the next one's.
+        """Poll; return the token if there is one, and the seconds from the start of this poll to the next.
 
         Raises:
-            PinExpired, Denied: there is nothing to wait for. Refusal: Plex does not take the question itself.
+            PinExpired, Denied: the PIN cannot be approved any more. Refusal: Plex refused the poll itself.
         """
         try:
             token = yield from self.poll(self.context.with_attempts(1, deadline))
@@ -173,19 +173,14 @@ class PinPoller:
         return token, POLL_INTERVAL
 
     def _get_backoff(self, failure: PlexError) -> float:
-        retry_after = failure.retry_after if isinstance(failure, Refusal) else None
-        remaining = (
-            self._expires_at + CLOCK_TOLERANCE - self.server_clock.now()
-        )  # the last poll is at the PIN's end, not after it
-        wait = (
-            min(2.0 ** (self._failures - 1), 15.0, remaining)
-            if retry_after is None
-            else min(retry_after, MAX_RETRY_AFTER - 1.0)
-        )
-        return max(wait, POLL_INTERVAL) + self.context.clock.random()
+        wait = failure.retry_after if isinstance(failure, Refusal) else None
+        if wait is None:  # the last poll is when the PIN expires, not later
+            remaining = self._expires_at + CLOCK_TOLERANCE - self.server_clock.now()
+            wait = min(2.0 ** (self._failures - 1), 15.0, remaining)
+        return max(min(wait, MAX_RETRY_AFTER - 1.0), POLL_INTERVAL) + self.context.clock.random()
 
     def poll(self, context: FlowContext) -> Flow[Token | None]:
-        """Ask once; return the token if it is there."""
+        """Poll once; return the token if there is one."""
         from ticketstub.protocol.pin import GetPin
 
         call = GetPin(id=self.pin.pin_id, device_jwt=(yield from self._get_device_jwt()))
@@ -205,7 +200,7 @@ class PinPoller:
         return Denied("the sign-in was denied, or Plex no longer knows its PIN", hint="begin a new one if it is wanted")
 
     def _get_device_jwt(self) -> Flow[Secret | None]:
-        """Sign that this is the device with the key; again when the signature nears its end."""
+        """Prove possession of the key with a signed JWT, replaced before it expires."""
         if self.key is None:
             return None
         now = self.server_clock.now()
@@ -216,7 +211,7 @@ class PinPoller:
 
 
 def is_outage(failure: PlexError) -> bool:
-    """Tell whether a failure says nothing about what was asked: Plex may well answer the next time."""
+    """Tell whether a failure says nothing about the PIN, so that the next poll may succeed."""
     if isinstance(failure, Refusal):
         unclear = type(failure) is NotFound or failure.status == 408
         return unclear or isinstance(failure, ServerError | RateLimited)
@@ -228,7 +223,6 @@ def _make_expired_error() -> PinExpired:
 
 
 def _create_approved_session(poller: PinPoller, token: Token) -> Flow[StoredSession]:
-    """Take the token that came."""
     key, claims = poller.key, None
     if key is not None and token.kind == "jwt":
         claims = yield from verify_jwt(poller.context, token, kid=key.kid, now=poller.server_clock.now())

@@ -118,6 +118,36 @@ class Clock(NamedTuple):
     random: Callable[[], float]
 
 
+class ServerClock:
+    """Plex's clock: the Date of its last response, carried on by the monotonic clock; before that, this computer's.
+
+    Args:
+        clock: this computer's clocks.
+        skew: by how many seconds Plex's clock was ahead when it was last seen.
+    """
+
+    def __init__(self, clock: Clock, skew: float = 0.0) -> None:
+        self._clock = clock
+        self._offset = clock.now() + skew - clock.monotonic()
+
+    def update(self, response: Response) -> None:
+        """Read the time from a response, if it has a Date."""
+        from email.utils import parsedate_to_datetime  # most calls need no clock
+
+        with suppress(KeyError, ValueError, TypeError, OverflowError):
+            served_at = parsedate_to_datetime(response.headers["date"]).timestamp()
+            self._offset = served_at - self._clock.monotonic()
+
+    def now(self) -> float:
+        """Return Plex's time in epoch seconds."""
+        return self._clock.monotonic() + self._offset
+
+    @property
+    def skew(self) -> float:
+        """By how many seconds Plex's clock is ahead of this computer's."""
+        return self.now() - self._clock.now()
+
+
 def to_datetime(seconds: float | None) -> datetime | None:
     """Convert epoch seconds; `None` if there are none, or no date can hold them."""
     with suppress(ValueError, OverflowError, OSError):
@@ -140,7 +170,7 @@ class FlowContext(NamedTuple):
     @property
     def issuer(self) -> str:
         """The origin that issues tokens: plex.tv's, or a local Plex's."""
-        return get_origin(self.settings.get_base_url("plex.tv"))
+        return self.settings.get_origin("plex.tv")
 
     @property
     def client_identifier(self) -> str:
