@@ -236,7 +236,7 @@ def test_dumps_that_are_not_taken(facade: Facade) -> None:
     kept = begun.dump()
     another_version = kept.replace('"sign_in":1', '"sign_in":2')
     for wrong in ("", "{}", "null", kept[:-2], another_version, kept.replace("http", "file"), "[" * 9999):
-        with pytest.raises(ValueError, match="begun sign-in"):
+        with pytest.raises(ValueError, match="not a pending sign-in"):
             facade.begun.load(wrong, plex=client)
     with pytest.raises(ValueError, match=r"another plex\.tv"):
         facade.begun.load(kept)

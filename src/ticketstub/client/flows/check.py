@@ -1,12 +1,13 @@
-"""Finding out about a token: its kind, whose it is, until when, whether it is alive, dead, or nobody can tell.
+"""Checking a token: its kind, its account, when it expires, and whether it is accepted.
 
-Rule: only an answer to the token itself counts; `/identity` answers anybody. An outage is no verdict. A token goes to a
-media server only if plex.tv does not know it, or lists it for that very server.
+Rule: only an answer to the token itself counts: `/identity` answers everybody. An outage is no answer. A token is sent
+to a media server only if plex.tv does not know it, or lists it for that very server.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -22,20 +23,20 @@ CheckedTokenKind = Literal["account", "server", "shared", "transient", "local", 
 
 
 class TokenCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found out about a token.
+    """What is known about a token.
 
     Args:
-        kind: `account`: an account's, for one of its devices. `server`: a media server's own. `shared`: not plex.tv's
-            affair, but the named media server takes it. `transient`, `local`, `claim`, `jwt`: by its text.
-            `unknown`: nobody knows it, or nobody could be asked.
-        alive: whether it is accepted; `None` where nobody could tell.
+        kind: `account`: an account's, for one of its devices. `server`: a media server's own. `shared`: plex.tv does
+            not know it, but the named media server accepts it. `transient`, `local`, `claim`, `jwt`: known by its text.
+            `unknown`: neither plex.tv nor the media server knows it, or neither could be asked.
+        alive: whether it is accepted; `None` if unknown.
         reason: why, in a sentence.
-        whose: the account, as plex.tv tells.
-        until: when it ends; `None` where it does not, or nobody knows.
-        device: the authorized device that it was given to, where plex.tv lists it.
-        asked: who was asked: `plex.tv`, `media server`.
-        on_server: whether the named media server takes it; `None` where none was named, or nobody could tell.
-        unreachable: what went wrong where somebody could not be asked, or `None`.
+        account: the account, as plex.tv describes it.
+        expires_at: when it expires; `None` if it does not, or that is unknown.
+        device: the authorized device that it was given to, if plex.tv lists it.
+        checked_with: who was asked: `plex.tv`, `media server`.
+        accepted_by_server: whether the named media server accepts it; `None` if none was named, or that is unknown.
+        unreachable: the error if plex.tv or the media server could not be asked, or `None`.
     """
 
     kind: CheckedTokenKind
@@ -50,10 +51,10 @@ class TokenCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_token(token: str | Token, context: FlowContext) -> Flow[TokenCheck]:
-    """Find out about a token: whatever could be one, claim tokens included.
+    """Check anything that could be a token, claim tokens included.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it cannot be a token.
     """
     if isinstance(token, str):
         token = Token.from_wire(token.strip()) if token.strip().startswith("claim-") else Token(token)
@@ -77,53 +78,33 @@ def check_token(token: str | Token, context: FlowContext) -> Flow[TokenCheck]:
 
 
 def _check_plex_tv(token: Token, context: FlowContext) -> Flow[TokenCheck]:
-    from ticketstub.crypto.plex_jwt import peek_expiry  # no library is loaded by it
+    from ticketstub.crypto.plex_jwt import peek_expiry  # loads no library
     from ticketstub.protocol.account import GetTokenDetails
 
     kind: CheckedTokenKind = "jwt" if token.kind == "jwt" else "unknown"
-    expires_at, checked_with = to_datetime(peek_expiry(token)) if token.kind == "jwt" else None, ("plex.tv",)
+    expires_at = to_datetime(peek_expiry(token)) if kind == "jwt" else None
+    answer = partial(TokenCheck, kind=kind, checked_with=("plex.tv",))
     try:
         account = yield from context.with_token(token).call(GetTokenDetails())
     except TooManyFailures as error:
-        return TokenCheck(
-            kind=kind, alive=None, reason="plex.tv does not tell now", checked_with=checked_with, unreachable=str(error)
-        )
+        return answer(alive=None, reason="plex.tv does not tell now", unreachable=str(error))
     except TokenExpired:
-        return TokenCheck(
-            kind=kind,
-            alive=False,
-            reason="its time is over; its device can renew it",
-            expires_at=expires_at,
-            checked_with=checked_with,
-        )
+        return answer(alive=False, reason="it has expired; its device can renew it", expires_at=expires_at)
     except Unauthorized:
         reason = "plex.tv does not know it (any more); it may be one media server's own, which plex.tv does not tell"
-        return TokenCheck(kind=kind, alive=False, reason=reason, expires_at=expires_at, checked_with=checked_with)
+        return answer(alive=False, reason=reason, expires_at=expires_at)
     except PlexError as error:
-        return TokenCheck(
-            kind=kind, alive=None, reason="plex.tv did not answer", checked_with=checked_with, unreachable=str(error)
-        )
+        return answer(alive=None, reason="plex.tv did not answer", unreachable=str(error))
     if kind == "unknown":
-        # The end of a token that lasts for 14 days; the same field of others is in the past (observed).
-        remembered_until = account.remember_expires_at
-        kind, expires_at = (
-            "account",
-            to_datetime(remembered_until)
-            if remembered_until is not None and remembered_until > context.clock.now()
-            else None,
-        )
-    return TokenCheck(
-        kind=kind,
-        alive=True,
-        reason="plex.tv takes it",
-        account=account,
-        expires_at=expires_at,
-        checked_with=checked_with,
-    )
+        kind = "account"
+        # Of a token that lasts 14 days this is when it expires; of others it is in the past (observed).
+        if (account.remember_expires_at or 0) > context.clock.now():
+            expires_at = to_datetime(account.remember_expires_at)
+    return answer(kind=kind, alive=True, reason="plex.tv accepts it", account=account, expires_at=expires_at)
 
 
 def _add_device_details(token: Token, context: FlowContext, result: TokenCheck) -> Flow[TokenCheck]:
-    """Look the token's device up in the account's list; that there is none, or no list, changes nothing."""
+    """Add the token's device, if the account's list has it."""
     from ticketstub.protocol.resource import GetDevices
 
     try:
@@ -138,7 +119,7 @@ def _add_device_details(token: Token, context: FlowContext, result: TokenCheck) 
 
 
 def _check_listed_server(token: Token, context: FlowContext, result: TokenCheck) -> Flow[TokenCheck]:
-    """Ask the named media server about an account's token, if plex.tv lists that token for it (security rule)."""
+    """Check an account's token with the named media server, if plex.tv lists the token for it (security rule)."""
     checked_with = result.checked_with
     accepted: bool | None = False
     if token.kind != "jwt":  # media servers refuse them (observed)
@@ -152,7 +133,7 @@ def _check_listed_server(token: Token, context: FlowContext, result: TokenCheck)
 
 
 def _is_listed_for_server(token: Token, context: FlowContext) -> Flow[bool]:
-    """Tell whether plex.tv lists this token as that of the named media server, which says who it is without one."""
+    """Tell whether plex.tv lists this token for the named media server, which says who it is without a token."""
     from ticketstub.protocol.media_server import GetIdentity
     from ticketstub.protocol.resource import GetResources
 
@@ -166,7 +147,7 @@ def _is_listed_for_server(token: Token, context: FlowContext) -> Flow[bool]:
 
 
 def _probe_media_server(token: Token, context: FlowContext) -> Flow[bool | None]:
-    """Ask the named media server with the token; `None` where it answers without one too, which says nothing."""
+    """Tell whether the named media server accepts the token; `None` if it answers without one too."""
     from ticketstub.protocol.media_server import GetServerInformation
 
     settings = with_token(context.settings, token, trusted_url=context.settings.server)
@@ -182,7 +163,7 @@ def _probe_media_server(token: Token, context: FlowContext) -> Flow[bool | None]
 
 
 def _check_media_server(token: Token, context: FlowContext, result: TokenCheck) -> Flow[TokenCheck]:
-    """Ask the named media server about a token that plex.tv does not vouch for."""
+    """Check a token with the named media server that plex.tv does not know."""
     if context.settings.server is None:
         return result
     result = msgspec.structs.replace(result, checked_with=(*result.checked_with, "media server"))

@@ -6,8 +6,7 @@ token to use instead (observed).
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:  # these load the stores, which a client with a token does not
 
 
 def get_media_server_token(passcode: str | Secret | None, context: FlowContext) -> Flow[Token]:
-    """Return an opaque token of the account, which its own media servers take.
+    """Return an opaque token of the account, which its own media servers accept.
 
     Raises:
         PasscodeRequired: the user is protected, and its passcode is missing or wrong.
@@ -37,7 +36,7 @@ def get_media_server_token(passcode: str | Secret | None, context: FlowContext) 
     session = get_stored_session(context.settings)
     server_token = session.credential.server_token if session else None
     if server_token is not None:
-        with suppress(Unauthorized):  # it is dead
+        with suppress(Unauthorized):  # it was revoked
             yield from context.with_token(server_token).call(GetTokenDetails())
             return server_token
     account = yield from context.call(GetTokenDetails())
@@ -45,8 +44,8 @@ def get_media_server_token(passcode: str | Secret | None, context: FlowContext) 
     if token is not None and token.kind != "jwt":
         return token
     if account.uuid is None:
-        raise MalformedReply("plex.tv does not say who the account is")
-    opaque_token = (yield from _switch_user(account.uuid, passcode, context)).auth_token
+        raise MalformedReply("plex.tv does not say whose token it is")
+    opaque_token = (yield from _switch_to(account.uuid, passcode, context)).auth_token
     if opaque_token is None or opaque_token.kind == "jwt":
         raise MalformedReply("plex.tv gave no opaque token for a JWT")
     if session is not None:
@@ -54,18 +53,18 @@ def get_media_server_token(passcode: str | Secret | None, context: FlowContext) 
     return opaque_token
 
 
-def _switch_user(uuid: str, passcode: str | Secret | None, context: FlowContext) -> Flow[Account]:
+def _switch_to(uuid: str, passcode: str | Secret | None, context: FlowContext) -> Flow[Account]:
     from ticketstub.protocol.home import SwitchHomeUser
 
     return (yield from context.call(SwitchHomeUser(uuid=uuid, passcode=to_secret(passcode))))
 
 
 def switch_home_user(user: str | int | HomeUser, passcode: str | Secret | None, context: FlowContext) -> Flow[Account]:
-    """Switch to another user of the Home; the account that comes back has the other's token.
+    """Switch to another user of the Home, and return that user's account with its token.
 
     Raises:
         PasscodeRequired: the passcode is missing or wrong.
-        SignInFailed: the Home has no such user, or several.
+        SignInFailed: no user or several match.
     """
     from ticketstub.protocol.home import GetHomeUsers
 
@@ -74,7 +73,7 @@ def switch_home_user(user: str | int | HomeUser, passcode: str | Secret | None, 
     identifier = user.uuid or (str(user.id) if user.id is not None else None)
     if identifier is None:
         raise ValueError("this Home user has neither uuid nor id")
-    return (yield from _switch_user(identifier, passcode, context))
+    return (yield from _switch_to(identifier, passcode, context))
 
 
 def switch_and_save(
@@ -100,34 +99,34 @@ def switch_and_save(
     return (yield from save_session(session, store, app, profile, context, previous_status="none"))
 
 
-def find_home_user(users: Iterable[HomeUser], query: str | int) -> HomeUser:
-    """Choose a Home user by uuid, id, user name, e-mail address, title or friendly name, in any capitals.
+def find_home_user(users: Sequence[HomeUser], query: str | int) -> HomeUser:
+    """Find a Home user by uuid, id, user name, e-mail address, title or friendly name, ignoring case.
 
     Raises:
-        SignInFailed: there is none, or more than one.
+        SignInFailed: no user or several match.
     """
     text = str(query).strip().casefold()
-    candidates = list(users)
     for fields in (("uuid", "id", "username", "email"), ("title", "friendly_name")):
-        values_by_user = [
-            {str(value).casefold() for name in fields if (value := getattr(user, name))} for user in candidates
+        found = [
+            user
+            for user in users
+            if any((value := getattr(user, name)) and str(value).casefold() == text for name in fields)
         ]
-        found = [user for user, values in zip(candidates, values_by_user, strict=True) if text in values]
         if len(found) == 1:
             return found[0]
         if found:
-            raise SignInFailed("several users of this Home are called so", hint="name one by its id or uuid")
-    titles = ", ".join(sanitize_text(user.title) for user in candidates if user.title)
+            raise SignInFailed("several users of this Home have that name", hint="name one by its id or uuid")
+    titles = ", ".join(sanitize_text(user.title) for user in users if user.title)
     raise SignInFailed("this Home has no user of that name", hint=f"it has {titles}" if titles else None)
 
 
 def list_resources(call: Call[tuple[Resource, ...]], context: FlowContext) -> Flow[tuple[Resource, ...]]:
-    """List the account's resources; a JWT in place of a server's token is replaced by a token that the server takes."""
+    """List the account's resources, and replace each JWT by a token that the media server accepts."""
     resources = yield from context.call(call)
     if not any(_has_jwt(resource) for resource in resources):
         return resources
     token: Token | None = None
-    with contextlib.suppress(PasscodeRequired):
+    with suppress(PasscodeRequired):
         token = yield from get_media_server_token(None, context)
     return tuple(_with_token(resource, token) if _has_jwt(resource) else resource for resource in resources)
 
@@ -138,14 +137,14 @@ def _has_jwt(resource: Resource) -> bool:
 
 def _with_token(resource: Resource, token: Token | None) -> Resource:
     changed = msgspec.structs.replace(resource, access_token=token)
-    vars(changed).update(vars(resource))  # what could not be read of it
+    vars(changed).update(vars(resource))  # its problems
     return changed
 
 
 def can_reach(
     account: Account, resources: Iterable[Resource], server: str, *, owned: bool | None, owner: int | None
 ) -> bool:
-    """Tell whether one of the resources is that media server, and whose it is."""
+    """Tell whether the resources include a media server, and one of that owner."""
     return any(
         resource.is_media_server
         and server in (resource.client_identifier, resource.name)

@@ -1,6 +1,6 @@
-"""How requests leave the program: one transport for `Plex`, one for `AsyncPlex`, and adapters for a client you have.
+"""How requests are sent: a transport for `Plex`, one for `AsyncPlex`, and adapters for your own HTTP client.
 
-Rule: nothing of an HTTP library is loaded before the first client is made, and then only what that client uses.
+Rule: no HTTP library is loaded before the first client is made, and then only the one that it uses.
 """
 
 from __future__ import annotations
@@ -23,56 +23,56 @@ _ASYNC_CLIENTS = (
 
 
 def create_transport(client: object | None = None) -> Transport:
-    """Return the transport that `Plex` sends with; from one of the program's own, nothing but a `PlexError` comes.
+    """Return the transport for `Plex`. A transport of the program's own raises nothing but a `PlexError`.
 
     Args:
-        client: the user's own HTTP client, a transport, or `None` for ours.
+        client: an HTTP client or a transport of the program's own, or `None` for ours.
 
     Raises:
-        TypeError: it is something else; the message says what is accepted.
+        TypeError: it is something else; the message lists what is accepted.
     """
     if client is None:
-        from ticketstub.client.transports.http1 import StandardTransport  # see above
+        from ticketstub.client.transports.http1 import StandardTransport
 
         return StandardTransport()
     if _get_library_class(client) in ("httpx.Client", "httpx2.Client"):
-        from ticketstub.client.transports.httpx import HttpxTransport  # see above
+        from ticketstub.client.transports.httpx import HttpxTransport
 
         return HttpxTransport(client)
     if _is_transport(client, is_async=False):
-        from ticketstub.client.transports.injected import GuardedTransport  # see above
+        from ticketstub.client.transports.injected import GuardedTransport
 
         return GuardedTransport(cast("Transport", client))
     raise TypeError(f"Plex sends with {_SYNC_CLIENTS}; {_get_class_name(client)} is none of these")
 
 
 def create_async_transport(client: object | None = None) -> AsyncTransport:
-    """Return the transport that `AsyncPlex` sends with; as `create_transport`.
+    """Return the transport for `AsyncPlex`; as `create_transport`.
 
     Args:
-        client: the user's own HTTP client, a transport, or `None` for ours.
+        client: an HTTP client or a transport of the program's own, or `None` for ours.
 
     Raises:
-        TypeError: it is something else; the message says what is accepted.
+        TypeError: it is something else; the message lists what is accepted.
     """
     kind = _get_library_class(client)
     if client is None or kind == "aiohttp.ClientSession":
-        from ticketstub.client.transports.aiohttp import AiohttpTransport  # see above
+        from ticketstub.client.transports.aiohttp import AiohttpTransport
 
         return AiohttpTransport(cast("Any", client))
     if kind in ("httpx.AsyncClient", "httpx2.AsyncClient"):
-        from ticketstub.client.transports.httpx import AsyncHttpxTransport  # see above
+        from ticketstub.client.transports.httpx import AsyncHttpxTransport
 
         return AsyncHttpxTransport(client)
     if _is_transport(client, is_async=True):
-        from ticketstub.client.transports.async_injected import AsyncGuardedTransport  # see above
+        from ticketstub.client.transports.async_injected import AsyncGuardedTransport
 
         return AsyncGuardedTransport(cast("AsyncTransport", client))
     raise TypeError(f"AsyncPlex sends with {_ASYNC_CLIENTS}; {_get_class_name(client)} is none of these")
 
 
 def _get_library_class(client: object) -> str | None:
-    """Name the library's class that an object is of, itself or by descent, without importing the library."""
+    """Name the library's client class that an object is an instance of, without importing the library."""
     for base in type(client).__mro__:
         library = base.__module__.partition(".")[0]
         if library in ("aiohttp", "httpx", "httpx2") and base.__name__ in ("ClientSession", "Client", "AsyncClient"):
@@ -81,7 +81,7 @@ def _get_library_class(client: object) -> str | None:
 
 
 def _is_transport(client: object, *, is_async: bool) -> bool:
-    from inspect import iscoroutinefunction  # only a transport of the user's own needs it
+    from inspect import iscoroutinefunction  # only for a transport of the program's own
 
     methods = [getattr(client, name, None) for name in ("send", "sleep", "close")]
     return all(callable(method) and iscoroutinefunction(method) is is_async for method in methods)

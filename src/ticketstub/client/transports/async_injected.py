@@ -1,8 +1,8 @@
 # injected.py is generated from this file by scripts/make_sync.py.
-"""The guard around a transport that the program brings itself.
+"""The guard around a transport that the program passes.
 
 Rule: whatever such a transport raises, or returns instead of a response, reaches the caller as a `PlexError` without
-the original behind it, for that may hold the request. Mistakes in the request itself are found before it is called.
+the original, which may hold the request. Mistakes in the request itself are found before the transport is called.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class AsyncGuardedTransport:
         self._inner = inner
 
     async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
-        """As `base.AsyncTransport.send`; `sent` is True wherever the transport itself does not say otherwise."""
-        origin, *_ = prepare_request(request, math.inf)  # its deadline is the transport's affair
+        """As `base.AsyncTransport.send`; `sent` is True unless the transport says otherwise."""
+        origin, *_ = prepare_request(request, math.inf)  # the transport itself checks the deadline
         send_request = partial(self._inner.send, request, deadline=deadline, connect_timeout=connect_timeout)
         response: object = await _call_safely(send_request, partial(make_unreachable_error, origin, sent=True))
         if not isinstance(response, Response):
@@ -46,7 +46,7 @@ async def _call_safely(work: Callable[[], Any], make_error: Callable[[Exception]
         return await work()
     except PlexError:
         raise
-    except Exception as error:  # noqa: BLE001  # it is the program's own, and may raise anything
+    except Exception as error:  # noqa: BLE001  # it may raise anything
         failure = make_error(error)
     raise failure  # outside the handler: the foreign error must not become its context
 

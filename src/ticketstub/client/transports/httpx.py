@@ -1,9 +1,9 @@
-"""The transports on an httpx2 or httpx client that the user brings, sync and async.
+"""The transports on an httpx2 or httpx client that the program passes, sync and async.
 
-Rule: neither library is imported here; what is needed is taken from the module that the client comes from. A request
-bypasses what the client would add (its headers, cookies, auth, base address, redirects); its event hooks, proxies,
-certificates, limits and transports remain the user's choice and take part. The client is never closed. Observed, and
-out of our reach: both libraries take bytes that a server sends behind a reply for the next reply on that connection.
+Rule: neither library is imported here; its classes come from the client's own module. A request bypasses what the
+client would add (headers, cookies, auth, base URL, redirects). The client's event hooks, proxies, certificates, limits
+and transports apply. The client is never closed. Observed, and not avoidable here: both libraries read bytes that a
+server sends after a response as the next response on that connection.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     import httpx2
 
 _NOT_SENT_ERRORS = frozenset({"ConnectTimeout", "PoolTimeout", "ConnectError", "ProxyError", "UnsupportedProtocol"})
-# The only sign by which httpx tells "closed without an answer" from "not HTTP". It also says so of an answer that ends
+# Only this text distinguishes "closed without an answer" from "not HTTP". httpx also uses it for a response that ends
 # before its first empty line, whatever was in it.
 _NO_ANSWER = "Server disconnected"
-# httpx works out where a redirect leads although it does not follow it, and fails where that is no address.
+# httpx resolves the target of a redirect even if it does not follow it, and fails if that is not a URL.
 _NO_ADDRESS = "Invalid URL in location header"
 
 
 class _HttpxExchange:
-    """What both transports share: one request of ours, said and judged in the words of the client's library."""
+    """One request in the classes of the client's library; both transports share it."""
 
     def __init__(self, client: object, request: Request, deadline: float, connect_timeout: float) -> None:
         self.origin, self._target, self._fields, self.remaining = prepare_request(request, deadline)
@@ -57,23 +57,23 @@ class _HttpxExchange:
         self.has_head = False
 
     def _build_url(self) -> httpx2.URL:
-        """Build the library's address from our own parts, and refuse it unless the library finds the same parts in it.
+        """Build the library's URL from our own parts, and refuse it unless the library reads the same parts in it.
 
         Raises:
-            ValueError: the library does not take it, or reads another host or port in it; nothing was sent.
+            ValueError: the library rejects it, or reads another host or port in it; nothing was sent.
         """
         origin = self.origin
-        with suppress(Exception):  # whatever it is, its text repeats the address
+        with suppress(Exception):  # its text repeats the URL
             url = cast("type[httpx2.URL]", self._library.URL)(
                 scheme=origin.scheme, host=origin.host, port=origin.port, raw_path=self._target.encode("ascii")
             )
-            # `host` decodes punycode, which the library's request needs: what it cannot decode is refused here.
+            # `host` decodes punycode, which the library's request needs: undecodable hosts are refused here.
             if url.host and (url.scheme, url.raw_host.decode(), url.port or origin.default_port) == origin:
                 return url
         raise ValueError(f"an address that {self._library.__name__} does not read as it is written cannot be used")
 
     def build_request(self) -> httpx2.Request:
-        """Return the library's own request: our fields, Host and the length, nothing else."""
+        """Return the library's own request: our fields, Host and the length, and nothing else."""
         connect = min(self._connect_timeout, self.remaining)
         timeouts = {"connect": connect, "read": self.remaining, "write": self.remaining, "pool": self.remaining}
         return cast("type[httpx2.Request]", self._library.Request)(
@@ -81,14 +81,14 @@ class _HttpxExchange:
             self._url,
             headers=self._fields,
             content=self._request.body,
-            extensions={"timeout": timeouts, "target": self._target.encode("ascii")},  # the target as it is, unquoted
+            extensions={"timeout": timeouts, "target": self._target.encode("ascii")},  # the target exactly as it is
         )
 
     def read_head(self, reply: httpx2.Response) -> dict[str, str]:
-        """Take note that the head is there, and return its fields.
+        """Note that the head has arrived, and return its fields.
 
         Raises:
-            MalformedReply: what it announces is nothing to read.
+            MalformedReply: the body that it announces cannot be read.
         """
         self.has_head = True
         fields = read_fields(reply.headers.raw)
@@ -96,7 +96,7 @@ class _HttpxExchange:
         return fields
 
     def translate_error(self, error: Exception) -> PlexError:
-        """Turn what the client raised, be it the library's error or that of a hook, into one of ours."""
+        """Turn an error that the client raised, the library's or a hook's, into one of ours."""
         if isinstance(error, PlexError):
             return error
         kinds = {kind.__name__ for kind in type(error).__mro__}
@@ -117,10 +117,10 @@ class _HttpxExchange:
 
 
 class HttpxTransport(Transport):
-    """Sends for `Plex` with the user's `Client`; see `base.Transport`.
+    """Sends for `Plex` with the program's `Client`.
 
-    httpx bounds each wait but no sum of them, and no name look-up: so each exchange runs on a daemon thread, and the
-    caller leaves it behind when the deadline passes or Ctrl-C comes. It closes its connection when httpx next returns.
+    httpx bounds each wait, but neither their sum nor a name look-up. So each exchange runs on a daemon thread, which
+    the caller abandons at the deadline or on Ctrl-C. It closes its connection when httpx next returns.
 
     Args:
         client: an `httpx2.Client` or `httpx.Client`.
@@ -130,7 +130,7 @@ class HttpxTransport(Transport):
         self._client = cast("httpx2.Client", client)
 
     def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
-        """As `base.Transport.send`; `sent` is True wherever httpx leaves it open."""
+        """As `base.Transport.send`; `sent` is True where httpx does not say."""
         exchange = _HttpxExchange(self._client, request, deadline, connect_timeout)
         try:
             return run_with_deadline(lambda: self._run(exchange, deadline), deadline + DEADLINE_GRACE)
@@ -145,15 +145,15 @@ class HttpxTransport(Transport):
                 for piece in reply.iter_raw():
                     append_to_body(exchange.origin, body, piece)
                     if time.monotonic() >= deadline:
-                        raise TimeoutError  # noqa: TRY301  # it is judged below as httpx's own is
+                        raise TimeoutError  # noqa: TRY301  # it is translated below, as httpx's own is
                 return Response(reply.status_code, fields, bytes(body))
-        except Exception as error:  # noqa: BLE001  # hooks, transports and auth of the client's may raise anything
+        except Exception as error:  # noqa: BLE001  # hooks and transports of the client may raise anything
             failure = exchange.translate_error(error)
         raise failure  # outside the handler: httpx's error must not become its context
 
 
 class AsyncHttpxTransport(AsyncTransport):
-    """Sends for `AsyncPlex` with the user's `AsyncClient`, under asyncio; see `base.AsyncTransport`.
+    """Sends for `AsyncPlex` with the program's `AsyncClient`, under asyncio.
 
     Args:
         client: an `httpx2.AsyncClient` or `httpx.AsyncClient`.
@@ -163,7 +163,7 @@ class AsyncHttpxTransport(AsyncTransport):
         self._client = cast("httpx2.AsyncClient", client)
 
     async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
-        """As `base.Transport.send`; `sent` is True wherever httpx leaves it open."""
+        """As `base.Transport.send`; `sent` is True where httpx does not say."""
         exchange = _HttpxExchange(self._client, request, deadline, connect_timeout)
         try:
             async with asyncio.timeout(exchange.remaining + DEADLINE_GRACE):

@@ -1,8 +1,8 @@
-"""The transports into a program of this very process: an ASGI application on an event loop of another thread.
+"""The transports to a program in this process: an ASGI application on an event loop of another thread.
 
-Rule: as every transport: one request, one reply, or one error; no socket is opened. Only the places that the
-application stands for are reached, anything else is as a closed port. A loop that ended is a server that was stopped,
-and a reply that does not end a connection that was cut. Reads no proxy, no name, no certificate.
+Rule: one request gives one response or one error, and no socket is opened. Only the hosts and ports that the
+application serves are reachable; any other is like a closed port. A closed event loop is a stopped server, and a
+response without an end is a cut connection. No proxy, name look-up or certificate is involved.
 """
 
 from __future__ import annotations
@@ -31,23 +31,22 @@ from ticketstub.messages import MAX_BODY_SIZE, Origin, Request, Response
 
 Message = MutableMapping[str, object]
 Application = Callable[
-    [MutableMapping[str, object], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]],
-    Awaitable[None],
+    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
 ]
 """An ASGI application."""
 
 Reachability = Literal["answers", "refused", "silent"]
-"""What comes of connecting to a host and port: an answer, a refused connection, or nothing at all."""
+"""The result of connecting to a host and port: an answer, a refused connection, or silence."""
 
 
 class InProcessApp:
-    """An application, and where it runs.
+    """An application, and the event loop that it runs on.
 
     Args:
-        app: that one.
-        loop: the event loop that it runs on, in a thread of its own.
-        get_reachability: tells what comes of connecting to a host and port.
-        default_headers: fields that its listener would add to each reply.
+        app: the application.
+        loop: its event loop, in a thread of its own.
+        get_reachability: returns the result of connecting to a host and port.
+        default_headers: fields that the application's listener would add to each response.
     """
 
     def __init__(
@@ -65,15 +64,15 @@ class InProcessApp:
     def submit(
         self, request: Request, deadline: float, connect_timeout: float
     ) -> tuple[Origin, Future[Response], float, bool]:
-        """Hand a request over.
+        """Pass a request to the application.
 
         Returns:
-            Where it goes, the reply to come, the seconds that are left for it, and whether it has arrived.
+            The request's origin, its future response, the seconds that remain for it, and whether it has arrived.
 
         Raises:
-            TimedOut: the deadline is over.
-            Unreachable: nothing listens there, or the loop has ended.
-            ValueError: it cannot be sent.
+            TimedOut: the deadline has passed.
+            Unreachable: nothing listens there, or the event loop has ended.
+            ValueError: the request cannot be sent.
         """
         origin, target, fields, left = prepare_request(request, deadline)
         scope = _build_scope(request, origin, target, fields)
@@ -89,52 +88,37 @@ class InProcessApp:
             response.close()
             raise _make_refused_error(origin) from None
 
-    async def _run_app(self, scope: MutableMapping[str, object], body: bytes, origin: Origin) -> Response:
-        reply = _AppReply(body)
-        await self._app(scope, reply.receive, reply.send)
-        if not reply.started:
+    async def _run_app(self, scope: Message, body: bytes, origin: Origin) -> Response:
+        received: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return received.pop() if received else {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        await self._app(scope, receive, send)
+        if not sent:
             raise make_closed_early_error(origin)
-        if not reply.ended:
+        head, *parts = sent
+        if not parts or parts[-1].get("more_body"):
             raise make_cut_off_error(origin)
-        if len(reply.body) > MAX_BODY_SIZE:
+        content = b"".join(cast("bytes", part.get("body", b"")) for part in parts)
+        if len(content) > MAX_BODY_SIZE:
             raise make_malformed_error(origin, f"it is larger than {MAX_BODY_SIZE} bytes")
-        return Response(reply.status, {**self._default_headers, **read_fields(reply.fields)}, bytes(reply.body))
+        fields = read_fields(cast("list[tuple[bytes, bytes]]", head.get("headers", [])))
+        return Response(cast("int", head["status"]), {**self._default_headers, **fields}, content)
 
 
 async def _wait_unanswered(origin: Origin) -> Response:
-    """Wait for a connection that does not come about."""
+    """Wait like a connection attempt that nobody answers."""
     await asyncio.sleep(MAX_WAIT)
     raise make_timeout_error(origin, sent=False)
 
 
-class _AppReply:
-    """The application's side of one exchange."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body_parts: list[bytes] = [body]
-        self.started = False
-        self.ended = False
-        self.status = 0
-        self.fields: list[tuple[bytes, bytes]] = []
-        self.body = bytearray()
-
-    async def receive(self) -> Message:
-        if self._body_parts:
-            return {"type": "http.request", "body": self._body_parts.pop(), "more_body": False}
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.started = True
-            self.status = cast("int", message["status"])
-            self.fields = cast("list[tuple[bytes, bytes]]", message.get("headers", []))
-            return
-        self.body += cast("bytes", message.get("body", b""))
-        self.ended = not message.get("more_body", False)
-
-
 class InProcessTransport(Transport):
-    """Sends for `Plex` into this process; see `base.Transport`.
+    """Sends for `Plex` to an application in this process.
 
     Args:
         app: the application.
@@ -159,7 +143,7 @@ class InProcessTransport(Transport):
 
 
 class AsyncInProcessTransport(AsyncTransport):
-    """Sends for `AsyncPlex` into this process, from whatever event loop; see `base.AsyncTransport`.
+    """Sends for `AsyncPlex` to an application in this process, from any event loop.
 
     Args:
         app: the application.
@@ -178,8 +162,7 @@ class AsyncInProcessTransport(AsyncTransport):
             raise make_timeout_error(origin, sent=sent) from None
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            # Either the task itself is to end, or the server did.
-            if not reply.cancelled() or (task is not None and task.cancelling()):
+            if not reply.cancelled() or (task is not None and task.cancelling()):  # it is the task that was cancelled
                 raise
             raise make_closed_early_error(origin) from None
 
@@ -189,9 +172,7 @@ def _make_refused_error(origin: Origin) -> Unreachable:
     return Unreachable(f"{origin} cannot be reached: connection refused", sent=False, hint=hint)
 
 
-def _build_scope(
-    request: Request, origin: Origin, target: str, header_fields: list[tuple[bytes, bytes]]
-) -> MutableMapping[str, object]:
+def _build_scope(request: Request, origin: Origin, target: str, header_fields: list[tuple[bytes, bytes]]) -> Message:
     fields = [(name.lower(), value) for name, value in header_fields]
     if request.body or request.method in METHODS_WITH_LENGTH:
         fields.append((b"content-length", b"%d" % len(request.body)))
