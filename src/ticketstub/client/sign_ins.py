@@ -156,18 +156,18 @@ class SignInState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PendingPin(msgspec.Struct, frozen=True, kw_only=True):
-    """A PIN that was made, and all that is needed to ask for it.
+    """A PIN, and everything needed to poll for it.
 
     Args:
-        plex_tv: the address that made it.
-        device: the device that it was made by, and that alone may ask for it.
+        plex_tv: the address that created it.
+        device: the device that it was created for, the only one that may poll for it.
         pin_id: its id.
-        code: what is typed or opened.
-        strong: whether it is opened in a browser (25 characters) and not typed (4).
-        expires_at: when its time is over, in epoch seconds by Plex's clock.
+        code: the code that the user types, or that is part of the URL.
+        strong: whether it is opened in a browser (25 characters) instead of typed (4).
+        expires_at: when it expires, in epoch seconds by Plex's clock.
         ahead: by how many seconds Plex's clock was ahead of this computer's.
-        forward_url: where the browser is sent afterwards.
-        kid: the name of the device key that it was made with.
+        forward_url: where the browser is sent after the approval.
+        kid: the name of the device key that it was created with.
     """
 
     plex_tv: str
@@ -184,7 +184,7 @@ class PendingPin(msgspec.Struct, frozen=True, kw_only=True):
         get_origin(self.plex_tv)
         validate_forward_url(self.forward_url)
 
-    __rich_repr__ = None  # type: ignore[assignment]  # msgspec's would show rich all that `__repr__` leaves out
+    __rich_repr__ = None  # type: ignore[assignment]  # msgspec's own would show rich what `__repr__` hides
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.pin_id}>"
@@ -195,7 +195,7 @@ class _Dump(msgspec.Struct, frozen=True, kw_only=True, tag_field="sign_in", tag=
 
 
 class PendingState:
-    """A sign-in that waits for somebody's approval."""
+    """A sign-in that waits for the user's approval."""
 
     def __init__(self, pin: PendingPin, reason: TokenStatus = "none") -> None:
         self._pin = pin
@@ -203,7 +203,7 @@ class PendingState:
 
     @property
     def url(self) -> str:
-        """The page to open: the Auth App's, or the link page with the code filled in (documented)."""
+        """The page to open: the Auth App, or the link page with the code filled in (documented)."""
         pin = self._pin
         if not pin.strong:
             return f"{self.link_page}/?pin={quote(self.code, safe='')}"
@@ -218,12 +218,12 @@ class PendingState:
 
     @property
     def code(self) -> str:
-        """The PIN's code: 4 characters to be typed on the link page, or 25 that are part of `url`."""
+        """The PIN's code: 4 characters to type on the link page, or 25 that are part of `url`."""
         return self._pin.code
 
     @property
     def link_page(self) -> str:
-        """The page where a code of 4 characters is typed: `https://plex.tv/link`, or a local Plex's."""
+        """The page where the user types a code of 4 characters: `https://plex.tv/link`, or a local Plex's."""
         return f"{PLEX_TV if self._pin.plex_tv in _PLEX_TV_URLS else self._pin.plex_tv}/link"
 
     @property
@@ -233,33 +233,33 @@ class PendingState:
 
     @property
     def expires_at(self) -> datetime:
-        """When the PIN's time is over, by Plex's clock."""
+        """When the PIN expires, by Plex's clock."""
         return datetime.fromtimestamp(self._pin.expires_at, UTC)
 
     @property
     def reason(self) -> TokenStatus:
-        """Why a sign-in is needed: how the kept token stands (see `TokenStatus`)."""
+        """Why a sign-in is needed: the state of the stored token (see `TokenStatus`)."""
         return self._reason
 
     def render_qr(self, *, border: int = 1) -> str:
-        """Draw `url` as a QR code of block characters, for a terminal with a dark background.
+        """Draw `url` as a QR code in block characters, for a terminal with a dark background.
 
         Args:
-            border: how many modules of quiet zone are around it.
+            border: the width of the quiet zone, in modules.
         """
         from io import StringIO
 
-        import segno  # only where a picture is wanted
+        import segno  # most programs draw no QR code
 
         drawing = StringIO()
         segno.make(self.url, error="l", micro=False).terminal(drawing, border=border, compact=True)
         return drawing.getvalue()
 
     def render_text(self, *, for_link_page: bool = False) -> str:
-        """Write for a terminal what the user needs: the address, the code, and the address as a QR code.
+        """Return what the user needs as text for a terminal: the URL, the code, and the URL as a QR code.
 
         Args:
-            for_link_page: whether the user is to type the code on the link page.
+            for_link_page: whether the user should type the code on the link page.
         """
         url, code = sanitize_text(self.url, 2000), sanitize_text(self.code)
         if for_link_page:
@@ -269,11 +269,11 @@ class PendingState:
         return f"To sign in, {lines}\n\n{self.render_qr()}"
 
     def dump(self) -> str:
-        """Return it as JSON text that another process can load and finish.
+        """Return the pending sign-in as JSON text that another process can load and finish.
 
-        No token and no key is in it. But whoever has it can ask for the token once the user has approved: keep it where
-        only that user's browser and your program read it, such as a signed cookie over https or a session of the
-        server; never in a URL.
+        It holds no token and no key. But anyone who has it can get the token once the user has approved, so store it
+        where only that user's browser and your program can read it, such as a signed cookie over https or a server-side
+        session; never in a URL.
         """
         return msgspec.json.encode(_Dump(pin=self._pin)).decode()
 
@@ -282,16 +282,16 @@ class PendingState:
 
 
 def load_pending_pin(data: str | bytes, plex_tv: str | None, key: DeviceKey | None) -> PendingPin:
-    """Read a dump for a client, so that a text from a browser cannot choose whom this computer talks to.
+    """Read a dump for a client. A text from a browser cannot make the client talk to another server.
 
     Raises:
-        ValueError: it is damaged, of another version, another plex.tv's, or another device key's; nothing of it is
-            repeated.
+        ValueError: it is damaged, or belongs to another format version, plex.tv or device key. The message repeats none
+            of it.
     """
     try:
         pin = msgspec.json.decode(data, type=_Dump).pin
-    except (msgspec.MsgspecError, RecursionError, ValueError):  # which may repeat a part of it
-        raise ValueError("this is no begun sign-in of this version, or it is damaged: begin a new one") from None
+    except (msgspec.MsgspecError, RecursionError, ValueError):  # the text of these may repeat a part of it
+        raise ValueError("this is not a pending sign-in of this version, or it is damaged: begin a new one") from None
     if pin.plex_tv != plex_tv:
         raise ValueError("this sign-in was begun at another plex.tv than this client's: pass that client as plex=")
     if pin.kid != (key.kid if key else None):
@@ -300,10 +300,10 @@ def load_pending_pin(data: str | bytes, plex_tv: str | None, key: DeviceKey | No
 
 
 def validate_forward_url(url: str | None) -> None:
-    """Check that a place to forward to is one that Plex honours.
+    """Check that Plex accepts a forward URL.
 
     Raises:
-        ValueError: it is no http or https address; Plex sends the browser elsewhere then (observed).
+        ValueError: it is not an http or https URL; Plex sends the browser elsewhere then (observed).
     """
     if url is not None:
         get_origin(url)

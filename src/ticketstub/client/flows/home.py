@@ -45,7 +45,7 @@ def get_media_server_token(passcode: str | Secret | None, context: FlowContext) 
         return token
     if account.uuid is None:
         raise MalformedReply("plex.tv does not say whose token it is")
-    opaque_token = (yield from _switch_to(account.uuid, passcode, context)).auth_token
+    opaque_token = (yield from _switch_user(account.uuid, passcode, context)).auth_token
     if opaque_token is None or opaque_token.kind == "jwt":
         raise MalformedReply("plex.tv gave no opaque token for a JWT")
     if session is not None:
@@ -53,7 +53,7 @@ def get_media_server_token(passcode: str | Secret | None, context: FlowContext) 
     return opaque_token
 
 
-def _switch_to(uuid: str, passcode: str | Secret | None, context: FlowContext) -> Flow[Account]:
+def _switch_user(uuid: str, passcode: str | Secret | None, context: FlowContext) -> Flow[Account]:
     from ticketstub.protocol.home import SwitchHomeUser
 
     return (yield from context.call(SwitchHomeUser(uuid=uuid, passcode=to_secret(passcode))))
@@ -73,7 +73,7 @@ def switch_home_user(user: str | int | HomeUser, passcode: str | Secret | None, 
     identifier = user.uuid or (str(user.id) if user.id is not None else None)
     if identifier is None:
         raise ValueError("this Home user has neither uuid nor id")
-    return (yield from _switch_to(identifier, passcode, context))
+    return (yield from _switch_user(identifier, passcode, context))
 
 
 def switch_and_save(
