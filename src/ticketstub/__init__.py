@@ -14,17 +14,15 @@ def __getattr__(name: str) -> object:
 
     from ticketstub.public_names import CALLS, TOP_LEVEL
 
-    found: object
     if name == "__all__":
-        found = sorted(TOP_LEVEL)
-    elif name == "__version__":
-        found = import_module("importlib.metadata").version("ticketstub")
-    elif name in TOP_LEVEL:
-        found = getattr(import_module(f"ticketstub.{TOP_LEVEL[name]}"), name)
-    elif name in CALLS:
+        return sorted(TOP_LEVEL)
+    if name == "__version__":
+        return import_module("importlib.metadata").version("ticketstub")
+    if name in CALLS:
         raise AttributeError(f"{name} is in ticketstub.calls: from ticketstub.calls import {name}")
-    else:
+    if name not in TOP_LEVEL:
         raise AttributeError(f"module 'ticketstub' has no attribute {name!r}")
+    found: object = getattr(import_module(f"ticketstub.{TOP_LEVEL[name]}"), name)
     globals()[name] = found
     return found
 

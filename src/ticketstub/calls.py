@@ -14,11 +14,10 @@ def __getattr__(name: str) -> object:
     from ticketstub.public_names import CALLS
 
     if name == "__all__":
-        found: object = sorted(CALLS)
-    elif name in CALLS:
-        found = getattr(import_module(f"ticketstub.{CALLS[name]}"), name)
-    else:
+        return sorted(CALLS)
+    if name not in CALLS:
         raise AttributeError(f"module 'ticketstub.calls' has no attribute {name!r}")
+    found: object = getattr(import_module(f"ticketstub.{CALLS[name]}"), name)
     globals()[name] = found
     return found
 

@@ -92,7 +92,9 @@ class Unreachable(PlexError):
 
     __slots__ = ("sent",)
 
-    def __init__(self, message: str, *, sent: bool = True, hint: str | None = None, **details: object) -> None:
+    def __init__(
+        self, message: str, *, sent: bool = True, hint: str | None = None, **details: str | int | Response | None
+    ) -> None:
         super().__init__(message, hint=hint, **details)  # type: ignore[arg-type]  # the arguments of PlexError
         self.sent = sent
 
@@ -110,7 +112,7 @@ class MalformedReply(PlexError):
 
     __slots__ = ("truncated",)
 
-    def __init__(self, message: str, *, truncated: bool = False, **details: object) -> None:
+    def __init__(self, message: str, *, truncated: bool = False, **details: str | int | Response | None) -> None:
         super().__init__(message, **details)  # type: ignore[arg-type]  # the arguments of PlexError
         self.truncated = truncated
 

@@ -12,10 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from tests.client.doubles import AsyncRecording, usual
+from tests.client.doubles import AsyncRecording, unused, usual
 from tests.local_plex.asking import ATTIC, MIRA, PASSWORDS, START, TOM, Clock, ask, code_at, world
+from tests.tables import every
 from ticketstub import (
     AsyncPendingSignIn,
     AsyncPlex,
@@ -31,7 +33,7 @@ from ticketstub import (
 )
 from ticketstub.credentials import FileStore, MemoryStore
 from ticketstub.device import Device
-from ticketstub.errors import CredentialsError, GaveUp, PinExpired, SignInFailed, Unreachable
+from ticketstub.errors import CredentialsError, GaveUp, NotSignedIn, PinExpired, SignInFailed, Unreachable
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.settings import Settings
 from ticketstub.local_plex.world.schema import World
@@ -67,6 +69,10 @@ class Facade:
             "app": "Demo App",
         }
         return self._noted(self.run(self.plex.sign_in(**(whole | given))))
+
+    def load(self, **given: Any) -> Any:
+        whole: dict[str, Any] = {"app": "Demo App", "plex_tv": self.local.url, "device": DEVICE}
+        return self._noted(self.run(self.plex.load(**(whole | given))))
 
     def client(self, **given: Any) -> Any:
         return self._noted(self.plex(**({"plex_tv": self.local.url, "device": DEVICE} | given)))
@@ -377,10 +383,113 @@ def test_home(facade: Facade) -> None:
     with pytest.raises(PasscodeRequired):
         facade.run(plex.switch_home_user("tom", passcode="0000"))
     tom = facade.run(plex.switch_home_user("tom", passcode="4711"))
+    assert ("home", "tom") == (tom.sign_in_state.method, tom.sign_in_state.username)
     assert "tom" == facade.run(tom.account()).name
     with pytest.raises(SignInFailed, match="no user"):
         facade.run(plex.switch_home_user("nobody"))
     assert "mira_quill" == facade.run(plex.account()).name
+
+
+def test_home_users_are_stored_under_a_profile(facade: Facade) -> None:
+    """A switched sign-in is stored for the same app under the profile that is named, and loaded from there later."""
+    kept = MemoryStore()
+    plex = facade.sign_in(method=Browser(facade.approve, open=False), store=kept)
+    with pytest.raises(ValueError, match="profile="):
+        facade.run(plex.switch_home_user("Pip", store=kept))
+    pip = facade.run(plex.switch_home_user("Pip", store=kept, profile="pip"))
+    assert ("Demo App", "pip", "Pip") == (pip.sign_in_state.app, pip.sign_in_state.profile, pip.sign_in_state.username)
+    loaded = facade.load(store=kept, profile="pip")
+    assert "Pip" == facade.run(loaded.account()).name
+    assert "mira_quill" == facade.run(facade.load(store=kept).account()).name
+    other = facade.run(plex.switch_home_user("Pip", store=kept, app="Photo Frame", profile="pip"))
+    assert "Photo Frame" == other.sign_in_state.app
+
+
+# What is stored.
+
+
+def test_loading_sends_nothing(facade: Facade) -> None:
+    """`load` returns a client with the stored sign-in without asking plex.tv, which need not even be there."""
+    kept = MemoryStore()
+    plex = facade.sign_in(method=Browser(facade.approve, open=False), store=kept)
+    transport: Any = AsyncRecording(unused) if facade.name == "async" else AsyncRecording(unused).inner
+    loaded = facade.load(store=kept, transport=transport)
+    assert plex.token == loaded.token
+    assert ("kept", "unchecked", "mira_quill") == (
+        loaded.sign_in_state.method,
+        loaded.sign_in_state.previous_status,
+        loaded.sign_in_state.username,
+    )
+    assert "mira_quill" == facade.run(facade.load(store=kept).account()).name
+
+
+def test_nothing_to_load(facade: Facade) -> None:
+    """Where nothing is stored for the app and profile, or it was signed out, `load` says so and what to do."""
+    kept = MemoryStore()
+    with pytest.raises(NotSignedIn, match="sign_in"):
+        facade.load(store="memory")
+    plex = facade.sign_in(method=Browser(facade.approve, open=False), store=kept)
+    for other in ({"app": "Another App"}, {"profile": "another"}, {"plex_tv": "http://127.0.0.1:1"}):
+        with pytest.raises(NotSignedIn):
+            facade.load(store=kept, **other)
+    credential = kept.load(facade.local.url, app="Demo App")
+    assert credential is not None
+    assert kept.save(msgspec.structs.replace(credential, signed_out_at=START), replacing=credential)
+    with pytest.raises(NotSignedIn):
+        facade.load(store=kept)
+    facade.run(plex.sign_out())
+
+
+def test_signing_in_by_force(facade: Facade) -> None:
+    """`force=True` signs in anew, and replaces a stored sign-in that still works."""
+    kept = MemoryStore()
+    first = facade.sign_in(method=Password("mira_quill", PASSWORDS["mira_quill"]), store=kept)
+    second = facade.sign_in(method=Password("tom", PASSWORDS["tom"]), store=kept, force=True)
+    assert ("password", "none", "tom") == (
+        second.sign_in_state.method,
+        second.sign_in_state.previous_status,
+        second.sign_in_state.username,
+    )
+    assert "tom" == facade.load(store=kept).sign_in_state.username
+    again = facade.sign_in(method=Browser(facade.approve, open=False), store=kept, force=True)
+    assert ("browser", False) == (again.sign_in_state.method, again.token in (first.token, second.token))
+
+
+def test_a_store_by_its_name(facade: Facade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`store="file"` is the file store in its usual place, in `sign_in`, `finish` and `load`."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    signed_in = facade.sign_in(method=Browser(facade.approve, open=False), store="file")
+    assert str(tmp_path) in signed_in.sign_in_state.location
+    assert signed_in.token == facade.load(store="file").token
+    begun = facade.run(facade.client().begin_sign_in())
+    facade.approve(begun, TOM)
+    finished = facade.run(begun.finish(store="file", profile="tom"))
+    assert finished.token == facade.load(store="file", profile="tom").token
+    with pytest.raises(ValueError, match='"memory"'):
+        facade.load(store="cloud")
+
+
+@every(
+    ("keyword", "words"),
+    {
+        "login": r"method=Password\(login, password\)",
+        "password": r"method=Password\(login, password\)",
+        "ask_code": "ask_code=",
+        "remember_me": "remember_me=True",
+        "code": r"method=LinkCode\(\)",
+        "on_code": r"method=Browser\(show",
+        "open_browser": r"Browser\(open=",
+        "forward_url": r"Browser\(forward_url=",
+        "storage": "pass store=",
+    }.items(),
+)
+def test_keywords_of_earlier_versions(keyword: str, words: str) -> None:
+    """A keyword that `sign_in` no longer has is a TypeError that names what took its place."""
+    old: Any = {keyword: "x"}
+    with pytest.raises(TypeError, match=words):
+        Plex.sign_in("Demo App", plex_tv="http://127.0.0.1:1", **old)
+    with pytest.raises(TypeError, match=words):
+        asyncio.run(AsyncPlex.sign_in("Demo App", plex_tv="http://127.0.0.1:1", **old))
 
 
 def test_checking(facade: Facade) -> None:

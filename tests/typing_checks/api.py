@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import assert_type
 
+import aiohttp
+import httpx
+import httpx2
+
 from ticketstub import (
     Account,
     AsyncMediaServer,
@@ -29,6 +33,8 @@ from ticketstub import (
     Token,
     TransientToken,
     Unauthorized,
+    acheck,
+    check,
 )
 from ticketstub.calls import GetResources, GetTokenDetails, TransientTokenScope, TransientTokenType
 
@@ -67,6 +73,44 @@ def media_server(attic: MediaServer) -> None:
     assert_type(attic.get("/x").headers, dict[str, str])
     assert_type(attic.authentication.get_transient_token(), TransientToken)
     assert_type(attic.identity(), Identity)
+
+
+def one_client(plex: Plex) -> None:
+    """A client with a server of its own has that server's calls too."""
+    assert_type(plex.get("/library/sections"), Response)
+    assert_type(plex.request("PUT", "/x"), Response)
+
+
+class Sending:
+    """A transport of the program's own."""
+
+    def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
+        """Answer by itself."""
+        return Response(200, {}, b"")
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+    def close(self) -> None:
+        """Close."""
+
+
+def transports(client: httpx.Client, client2: httpx2.Client) -> None:
+    """What `Plex` sends with."""
+    for transport in (client, client2, Sending()):
+        Plex(transport=transport)
+        Plex.sign_in("My App", transport=transport)
+        check("t", transport=transport)
+
+
+async def async_transports(
+    client: httpx.AsyncClient, client2: httpx2.AsyncClient, session: aiohttp.ClientSession
+) -> None:
+    """What `AsyncPlex` sends with."""
+    for transport in (client, client2, session):
+        AsyncPlex(transport=transport)
+        await AsyncPlex.sign_in("My App", transport=transport)
+        await acheck("t", transport=transport)
 
 
 def outcomes(plex: Plex) -> str | None:
@@ -132,4 +176,8 @@ def mistakes(plex: Plex) -> None:
     plex.authentication.get_transient_token(type="other")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # no such type
     plex.authentication.get_source_connection_information("server://x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # by name only
     plex.at("http://host").request("BREW", "/")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # no such method
+    Plex(transport="http")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # no transport
+    Plex(transport=httpx.AsyncClient())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # AsyncPlex's
+    AsyncPlex(transport=httpx.Client())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # Plex's
+    AsyncPlex(transport=Sending())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # Plex's
     plex.at("http://host").ping()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # plex.tv's alone

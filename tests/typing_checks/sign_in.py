@@ -53,11 +53,14 @@ def sync(device: Device, key: DeviceKey) -> None:
     assert_type(Plex.sign_in("My App"), Plex)
     assert_type(Mine.sign_in("My App", method=Password("a", Secret("b"), ask_code=lambda: "123456")), Mine)
     plex = Plex.sign_in("My App", method=Browser(shown), store=MemoryStore(), device=device, timeout=3.0)
+    assert_type(Plex.sign_in("My App", method=LinkCode(shown, open=False), store="file", force=True), Plex)
+    assert_type(Mine.load("My App", profile="attic", store="keyring"), Mine)
     assert_type(plex.sign_in_state, SignInState | None)
     assert_type(plex.token, Token | None)
     assert_type(plex.account(), AccountHandle)
     assert_type(plex.account().can_reach("Attic", owned=True), bool)
     assert_type(plex.switch_home_user("Pip", passcode="1234"), Plex)
+    assert_type(plex.switch_home_user("Pip", store="auto", app="My App", profile="pip"), Plex)
     assert_type(plex.renew(), SignInState)
     assert_type(plex.keep_alive(), float)
     assert_type(plex.media_server_token(), Token)
@@ -80,9 +83,12 @@ async def awaited(device: Device) -> None:
     assert_type(begun, AsyncPendingSignIn)
     assert_type(await AsyncPendingSignIn.load(begun.dump()).finish(), AsyncPlex)
     assert_type(await acheck("token", device=device), TokenCheck)
+    assert_type(await AsyncPlex.load("My App"), AsyncPlex)
 
 
 def mistakes() -> None:
     """What a type checker must refuse."""
     Plex.sign_in("My App", token="t")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # nothing to sign in then
+    Plex.sign_in("My App", login="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # a method now
+    Plex.sign_in("My App", method="browser")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # no text
     Plex.sign_in("My App", store="cloud")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # no such store

@@ -296,14 +296,10 @@ class AsyncAccountClient(AsyncBaseClient):
             CredentialsError: the store cannot be written.
             ValueError: `store` without `profile`; nothing was sent.
         """
-        from ticketstub.client.flows.home import switch_and_save, switch_home_user
+        from ticketstub.client.flows.home import sign_in_as_home_user
 
-        if store is None:
-            account = await self.run_flow(partial(switch_home_user, user, passcode), **options)
-            return self.with_options(token=account.auth_token)
-        if profile is None:
-            raise ValueError("name the profile= to store the sign-in under, so that it replaces no other by accident")
-        session = await self.run_flow(partial(switch_and_save, user, passcode, store, app, profile), **options)
+        flow = partial(sign_in_as_home_user, user, passcode, store, app, profile)
+        session = await self.run_flow(flow, **options)
         return self.with_options(token=session, device=session.device)
 
     async def renew(self, **options: Unpack[Options]) -> SignInState:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ticketstub.crypto import PublishedKeys  # loads a JOSE library
 
 T = TypeVar("T")
-V = TypeVar("V")
 
 PLEX_TV = "https://plex.tv"
 DEFAULT_APP = "Ticketstub"
@@ -155,10 +154,7 @@ class CallSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def get_origin(self, service: str) -> str:
         """Return the origin of that base, worked out once."""
-        origins: dict[str, str] = vars(self).setdefault("origins", {})
-        if service not in origins:
-            origins[service] = get_origin(self.get_base_url(service))
-        return origins[service]
+        return get_origin(self.get_base_url(service))
 
     def get_fixed_headers(self, device: Device) -> dict[str, str]:
         """Return the headers that are the same for every call, made once."""
@@ -246,10 +242,10 @@ def merge_headers(headers: Mapping[str, str], additional: Mapping[str, str]) -> 
     return dict(by_name.values())
 
 
-class Ok(msgspec.Struct, Generic[V], eq=False):
+class Ok(msgspec.Struct, Generic[T], eq=False):
     """The call succeeded: `value`, and the `response` it was read from."""
 
-    value: V
+    value: T
     response: Response
 
     def __repr__(self) -> str:
@@ -266,7 +262,7 @@ class Err(msgspec.Struct, eq=False):
         return f"Err({self.error!r}, {self.response!r})"
 
 
-Outcome: TypeAlias = Ok[V] | Err
+Outcome: TypeAlias = Ok[T] | Err
 
 
 class PublishedKeyCache(dict[str, "tuple[PublishedKeys, float]"]):

@@ -345,6 +345,15 @@ def test_a_code_to_type_on_a_terminal() -> None:
     assert f"type the code H7QK on {HERE}/link" in terminal.told[0][1]
 
 
+@pytest.mark.parametrize("method", [Browser(open=False), LinkCode(open=False)])
+def test_without_a_browser_on_a_terminal(method: Any) -> None:
+    """With `open=False` nothing is opened, and the terminal has the address, or the page and the code."""
+    signing = Signing(MADE, linked(), ok(USER), method=method)
+    terminal = Terminal(signing)
+    signing.run()
+    assert ["", "To sign in, "] == [text[:12] for _, text in terminal.told]
+
+
 def test_the_first_time_it_says_where_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sign-in that is kept for the first time, where nobody chose the place, is told with its place."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))

@@ -76,26 +76,37 @@ def switch_home_user(user: str | int | HomeUser, passcode: str | Secret | None, 
     return (yield from _switch_user(identifier, passcode, context))
 
 
-def switch_and_save(
+def sign_in_as_home_user(
     user: str | int | HomeUser,
     passcode: str | Secret | None,
-    store: CredentialStore | StoreKind,
+    store: CredentialStore | StoreKind | None,
     app: str | None,
-    profile: str,
+    profile: str | None,
     context: FlowContext,
 ) -> Flow[StoredSession]:
-    """Switch to another user of the Home and store the sign-in under a profile; raises what `switch_home_user` does."""
+    """Switch to another user of the Home, and store the sign-in if there is a store.
+
+    Raises:
+        PasscodeRequired: the passcode is missing or wrong.
+        SignInFailed: the Home has no such user, or several.
+        CredentialsError: the store cannot be written.
+        ValueError: a store without a profile; nothing was sent.
+    """
     from ticketstub.client.flows.session import create_session, get_stored_session, save_session
     from ticketstub.credentials.store import COMMAND_APP
 
+    if store is not None and profile is None:
+        raise ValueError("name the profile= to store the sign-in under, so that it replaces no other by accident")
     account = yield from switch_home_user(user, passcode, context)
     if account.auth_token is None:
         raise MalformedReply("plex.tv gave no token for this user")
-    own_session = get_stored_session(context.settings)
-    app = app or (own_session.credential.app if own_session else context.device.product) or COMMAND_APP
     name = account.username or account.title or str(account.id)
     details = msgspec.structs.replace(account, username=name, remember_expires_at=None)
     session = yield from create_session(context, account.auth_token, method="home", account=details)
+    if store is None or profile is None:
+        return session
+    own_session = get_stored_session(context.settings)
+    app = app or (own_session.credential.app if own_session else context.device.product) or COMMAND_APP
     return (yield from save_session(session, store, app, profile, context, previous_status="none"))
 
 

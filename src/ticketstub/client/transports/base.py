@@ -102,53 +102,31 @@ class AsyncTransport(Protocol):
 class HttpxClient(Protocol):
     """An `httpx.Client` or `httpx2.Client`, described without importing either."""
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether it was closed."""
-        ...
-
     def build_request(self, method: str, url: str) -> object:
         """Build a request."""
-        ...
 
     def close(self) -> None:
-        """Close it."""
-        ...
+        """Close the client."""
 
 
 class AsyncHttpxClient(Protocol):
     """An `httpx.AsyncClient` or `httpx2.AsyncClient`, described without importing either."""
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether it was closed."""
-        ...
-
     def build_request(self, method: str, url: str) -> object:
         """Build a request."""
-        ...
 
     async def aclose(self) -> None:
-        """Close it."""
-        ...
+        """Close the client."""
 
 
 class AiohttpSession(Protocol):
     """An `aiohttp.ClientSession`, described without importing aiohttp."""
 
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed."""
-        ...
-
-    @property
-    def requote_redirect_url(self) -> bool:
-        """Whether it quotes redirect URLs again."""
-        ...
+    def detach(self) -> None:
+        """Detach it from its connector."""
 
     async def close(self) -> None:
-        """Close it."""
-        ...
+        """Close the session."""
 
 
 TransportLike: TypeAlias = Transport | HttpxClient
