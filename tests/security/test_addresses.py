@@ -95,7 +95,7 @@ def test_c2_hostile_addresses_are_refused(take: Callable[[str], object], sink: S
     """Wherever a program names an address, a hostile one is a ValueError that does not repeat it; nothing is sent."""
     for name, hostile in HOSTILE.items():
         url = hostile.format(evil=f"127.0.0.1:{sink.port}")
-        with pytest.raises(ValueError, match=r"an address|begun sign-in") as caught:
+        with pytest.raises(ValueError, match=r"an address|pending sign-in") as caught:
             take(url)
         assert "127.0.0.1" not in str(caught.value), name
     assert (0, b"") == (sink.connections, sink.heard)

@@ -156,6 +156,17 @@ def prepare_request(request: Request, deadline: float) -> tuple[Origin, str, lis
     return origin, target, fields, remaining
 
 
+def get_remaining(deadline: float) -> float:
+    """Return the seconds until a deadline.
+
+    Raises:
+        TimeoutError: it has passed.
+    """
+    if (remaining := deadline - time.monotonic()) <= 0:
+        raise TimeoutError
+    return remaining
+
+
 @lru_cache(maxsize=128)
 def _encode_header_name(name: str) -> bytes:
     if not HEADER_NAME.fullmatch(name):

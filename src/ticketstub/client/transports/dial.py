@@ -15,11 +15,10 @@ import ssl
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from time import monotonic
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from ticketstub.client.transports.base import make_unreachable_error
+from ticketstub.client.transports.base import get_remaining, make_unreachable_error
 from ticketstub.dns import ResolvedAddress, Resolver, is_loopback, look_up
 from ticketstub.errors import Unreachable
 from ticketstub.messages import Origin, split_url
@@ -132,14 +131,3 @@ def create_default_ssl_context() -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def get_remaining(deadline: float) -> float:
-    """Return the seconds until a deadline.
-
-    Raises:
-        TimeoutError: it has passed.
-    """
-    if (remaining := deadline - monotonic()) <= 0:
-        raise TimeoutError
-    return remaining

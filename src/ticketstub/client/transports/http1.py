@@ -23,6 +23,7 @@ from time import monotonic
 from ticketstub.client.transports.base import (
     METHODS_WITH_LENGTH,
     Transport,
+    get_remaining,
     make_cut_off_error,
     make_malformed_error,
     make_timeout_error,
@@ -37,7 +38,6 @@ from ticketstub.client.transports.dial import (
     connect_tcp,
     create_default_ssl_context,
     find_proxy,
-    get_remaining,
 )
 from ticketstub.dns import Resolver, resolve_with_system
 from ticketstub.messages import MAX_BODY_SIZE, Origin, Request, Response
