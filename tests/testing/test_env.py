@@ -142,7 +142,7 @@ def test_it_begins_with_the_first_use_and_ends_with_the_local_plex() -> None:
         assert ["bundle.pem", "ca.pem", "proxy", "trust.p12"] == sorted(each.name for each in folder.iterdir())
         assert sys.platform == "win32" or 0o700 == folder.stat().st_mode & 0o777
     assert not folder.exists()
-    with pytest.raises(RuntimeError, match="has ended"):
+    with pytest.raises(RuntimeError, match="has stopped"):
         _ = plex.env
 
 

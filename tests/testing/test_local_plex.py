@@ -444,7 +444,7 @@ def test_after_its_end_every_verb_says_so() -> None:
     """A verb of a local Plex that ended is a RuntimeError, and nothing waits for ever."""
     with local_plex({"account": []}) as plex:
         pass
-    with pytest.raises(RuntimeError, match="has ended"):
+    with pytest.raises(RuntimeError, match="has stopped"):
         plex.reset()
 
 

@@ -54,5 +54,5 @@ def test_it_runs_in_unittest() -> None:
     result = unittest.TestResult()
     found.run(result)
     assert (4, [], []) == (result.testsRun, result.errors, result.failures)
-    with pytest.raises(RuntimeError, match="has ended"):
+    with pytest.raises(RuntimeError, match="has stopped"):
         OneForAll.plex.reset()

@@ -143,7 +143,7 @@ class Controller:
             future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         except RuntimeError:  # the loop is closed
             coroutine.close()
-            raise RuntimeError("the local Plex has ended") from None
+            raise RuntimeError("the local Plex has stopped") from None
         return future.result(_TIMEOUT_SECONDS)
 
     async def wait(self, seconds: float) -> None:

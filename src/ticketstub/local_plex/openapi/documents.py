@@ -1,9 +1,9 @@
-"""The OpenAPI documents of what a local Plex answers, made from the tables of routes, commands and pages.
+"""The OpenAPI documents of a local Plex, built from its tables of routes, pages and commands.
 
-Rule: nothing about a call or command is written down here. Paths, parameters, bodies, statuses and marks are its own,
-the words its docstring, and shapes.py finds what it is answered with. Of pages the document says which there are, and
-that their forms are taken from the pages themselves only. The start page of `serve` is not in it: for programs, nothing
-is at `/`. Ours: the document itself, at `PATH` of every port, for everybody.
+Rule: nothing about a call or command is written here. Paths, parameters, bodies, statuses and marks come from the call
+itself, descriptions from its docstring, and schemas.py derives the schema of its reply. Pages are listed, but their
+forms are to be taken from the pages themselves. The start page of `serve` is left out: for programs there is nothing at
+`/`. Every port serves its document at `OPENAPI_PATH`, without authentication except on the control port.
 """
 
 from __future__ import annotations
@@ -28,37 +28,42 @@ from ticketstub.protocol.call import Call
 from ticketstub.protocol.codec import Format, parse
 from ticketstub.refusals import REFUSAL_CLASSES
 
-AnyRoute = Route[Any, Any]  # of either table
+AnyRoute = Route[Any, Any]  # plex.tv's or a media server's
 ApiName = Literal["plex.tv", "media server", "control"]
 
 _JSON, _XML, _HTML, _FORM = "application/json", "application/xml", "text/html", "application/x-www-form-urlencoded"
 _TEXT_CONTENT = {"schema": {"type": "string"}}
 _COMMON_NOTE = (
-    " `x-mark` says where the knowledge of an operation comes from: documented by Plex, observed on a real service, or "
-    "assumed. In XML, single values are attributes, booleans 0 or 1, null an empty text, and lists child elements, in "
-    "one of the list's name unless that begins with a capital; texts in a list are elements with an `id`."
+    " `x-mark` says how an operation is known: documented by Plex, observed on a real service, or assumed. In XML, "
+    "single values are attributes, booleans are 0 or 1, null is an empty text, and lists are child elements, inside an "
+    "element with the list's name unless that begins with a capital letter. Texts in a list are elements with an `id`."
 )
 _DESCRIPTIONS: dict[str, str] = {
     "plex.tv": (
-        "What plex.tv's port of a local Plex answers. XML is the default; JSON comes on `Accept: application/json`, "
-        "and a suffix `.json` or `.xml` of a path says more than `Accept`. `HEAD` is asked as `GET`, and `OPTIONS` is "
-        "a browser's preflight." + _COMMON_NOTE
+        "What plex.tv's port of a local Plex answers. The default is XML; `Accept: application/json` asks for JSON, "
+        "and a path's suffix `.json` or `.xml` takes precedence over `Accept`. `HEAD` is handled as `GET`, and "
+        "`OPTIONS` as a browser's preflight." + _COMMON_NOTE
     ),
     "media server": (
-        "What a media server of a local Plex answers. XML is the default; JSON comes on `Accept: application/json`. "
-        "Refusals are web pages, and without a good token every other path is 401 too. A server with `replies` or "
-        "`upstream` answers more than is said here." + _COMMON_NOTE
+        "What a media server of a local Plex answers. The default is XML; `Accept: application/json` asks for JSON. "
+        "Refusals are web pages, and without a valid token every other path is 401, too. A server with `replies` or "
+        "`upstream` answers more than this document lists." + _COMMON_NOTE
     ),
-    "control": "The tester's hand on a local Plex, over HTTP: on a port of its own, and with its key only. All ours.",
+    "control": "The tester's commands for a local Plex, over HTTP. They have a port of their own, and need its key.",
 }
 _TOKEN_SECURITY: Schema = {
-    "token": {"type": "apiKey", "in": "header", "name": "X-Plex-Token", "description": "It may stand in the query too."}
+    "token": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Plex-Token",
+        "description": "It may also be a query parameter.",
+    }
 }
 _KEY_SECURITY: Schema = {"key": {"type": "http", "scheme": "bearer", "description": "The control API's key."}}
 _DOCUMENT_PATH: Schema = {
     "get": {
         "operationId": "openapi",
-        "summary": "This document (ours).",
+        "summary": "This document.",
         "security": [],
         "responses": {"200": {"description": "The document.", "content": {_JSON: {"schema": {"type": "object"}}}}},
     }
@@ -66,25 +71,25 @@ _DOCUMENT_PATH: Schema = {
 
 
 class ControlCommand(Protocol):
-    """A command of the control API, as its declaration has it."""
+    """The declaration of a command of the control API."""
 
     function: Callable[..., Coroutine[Any, Any, Any]]
     result_name: str | None
 
     @property
     def arguments_type(self) -> type[msgspec.Struct]:
-        """The members of its JSON object."""
+        """A struct with the members of its JSON object."""
         ...
 
 
 def build_document(
     api: Literal["plex.tv", "media server"], routes: Iterable[AnyRoute], pages: Mapping[str, Page] | None = None
 ) -> Schema:
-    """Build the document of what plex.tv's port or a media server answers.
+    """Build the document of plex.tv's port or of a media server.
 
     Args:
         api: which of them.
-        routes: the calls that it answers.
+        routes: the routes of its calls.
         pages: its pages by path.
     """
     schemas = SchemaBuilder()
@@ -94,7 +99,7 @@ def build_document(
         for path, formats in _list_paths(route):
             for method in ("get", "post") if route.method == ANY_METHOD else (route.method.lower(),):
                 paths.setdefault(path, {})[method] = describer.describe_operation(route, method, formats)
-    # A page is listed once, without the slash at its end.
+    # Each page is listed once, without a trailing slash.
     paths |= {path: _describe_page(path, page) for path, page in (pages or {}).items() if not path.endswith("/")}
     return _assemble_document(api, {**paths, OPENAPI_PATH: _DOCUMENT_PATH}, schemas, _TOKEN_SECURITY)
 
@@ -120,7 +125,7 @@ def _assemble_document(api: ApiName, paths: dict[str, Schema], schemas: SchemaBu
 
 
 def _list_paths(route: AnyRoute) -> Iterable[tuple[str, tuple[Format, ...]]]:
-    """List where a route is found, and in which formats it answers there: a path with a suffix has one for each."""
+    """List a route's paths, each with its response formats: a path with a suffix exists once for each format."""
     formats = (route.response_format,) if route.response_format else tuple(Format)
     if split_suffix(route.call_type.http.path)[1] is None:
         return [(route.call_type.http.path, formats)]
@@ -130,12 +135,12 @@ def _list_paths(route: AnyRoute) -> Iterable[tuple[str, tuple[Format, ...]]]:
 class _CallDescriber:
     """Describes the calls of one document."""
 
-    def __init__(self, api: ApiName, shapes: SchemaBuilder) -> None:
-        self.shapes = shapes
+    def __init__(self, api: ApiName, schemas: SchemaBuilder) -> None:
+        self._schemas = schemas
         self._api = api
 
     def describe_operation(self, route: AnyRoute, method: str, formats: tuple[Format, ...]) -> Schema:
-        """Describe a route, asked by a method and answering in these formats."""
+        """Return the operation of a route for an HTTP method and its response formats."""
         kind = route.call_type
         summary, description, arguments = _parse_docstring(kind)
         parameters, body = self._describe_parameters(route, arguments), self._describe_body(route)
@@ -164,7 +169,9 @@ class _CallDescriber:
             found.append({"name": name, **location, **description, "schema": self._describe_field(field, route)})
         if route.client_identifier != "not asked":
             needed = route.client_identifier in {"required", "by the handler"}
-            text = {"type": "string", "minLength": 1} if needed else {"type": "string"}  # an empty one is none
+            text = (
+                {"type": "string", "minLength": 1} if needed else {"type": "string"}
+            )  # an empty one counts as missing
             found.append({"name": "X-Plex-Client-Identifier", "in": "header", "required": needed, "schema": text})
         return found
 
@@ -175,7 +182,7 @@ class _CallDescriber:
             return None
         required = [field.encode_name for field in fields if field.required]
         as_form = {field.encode_name: self._describe_field(field, route) for field in fields}
-        in_json = {field.encode_name: self.shapes.describe_type(field.type) for field in fields if not field.required}
+        in_json = {field.encode_name: self._schemas.describe_type(field.type) for field in fields if not field.required}
         properties = {**as_form, **in_json}
         base = {"type": "object"} | ({"required": required} if required else {})
         content = {_JSON: {"schema": {**base, "properties": properties}}}
@@ -184,8 +191,8 @@ class _CallDescriber:
         return {"required": bool(required), "content": content}
 
     def _describe_field(self, field: msgspec.structs.FieldInfo, route: AnyRoute) -> Schema:
-        """Describe a parameter of a query or a form; an empty text is none, unless the route makes something of it."""
-        schema = _describe_text_value(self.shapes.describe_type(field.type))
+        """Return the schema of a query or form parameter; an empty text counts as missing, unless the route reads it itself."""
+        schema = _describe_text_value(self._schemas.describe_type(field.type))
         is_needed = field.required and schema.get("type") == "string" and not route.has_custom_reader
         return {**schema, "minLength": 1} if is_needed else schema
 
@@ -207,13 +214,15 @@ class _CallDescriber:
         if kind.http.media_type is not None:
             return {"description": "Success.", "content": {kind.http.media_type: _TEXT_CONTENT}}
         if get_reply_type(kind) is type(None):
-            return {"description": "Success: the answer holds nothing."}
+            return {"description": "Success, without a body."}
         content: Schema = {}
         if Format.JSON in formats:
-            content[_JSON] = {"schema": self.shapes.describe_reply(kind)}
+            content[_JSON] = {"schema": self._schemas.describe_reply(kind)}
         if Format.XML in formats:
             xml = _XML if self._api == "plex.tv" else "text/xml"
-            content[xml] = {"schema": self.shapes.describe_xml_reply(kind, include_content=Format.JSON not in formats)}
+            content[xml] = {
+                "schema": self._schemas.describe_xml_reply(kind, include_content=Format.JSON not in formats)
+            }
         return {"description": "Success.", "content": content}
 
     def _describe_refusal(self, route: AnyRoute, formats: tuple[Format, ...]) -> Schema:
@@ -225,12 +234,12 @@ class _CallDescriber:
         return {types[form]: {"schema": self._describe_error(form, route.dialect)} for form in formats}
 
     def _describe_error(self, form: Format, dialect: str) -> Schema:
-        """Describe a refusal by writing one of every kind."""
+        """Return the schema of refusals, derived from one refusal of every kind."""
         bodies = [error_bodies.write_in_dialect(kind(), form, dialect)[1] for kind in REFUSAL_CLASSES]
         if form is Format.XML:
             return {"type": "object", "xml": {"name": "errors"}}
         name = "Errors" if dialect == "v2" else "LegacyError"
-        self.shapes.components.setdefault(name, self.shapes.describe_values([parse(body) for body in bodies]))
+        self._schemas.components.setdefault(name, self._schemas.describe_values([parse(body) for body in bodies]))
         return {"$ref": f"#/components/schemas/{name}"}
 
 
@@ -242,17 +251,17 @@ def _build_operation_id(route: AnyRoute, method: str, formats: tuple[Format, ...
 
 
 _INTEGER_RANGE: Schema = {"minimum": 1 - 10**18, "maximum": 10**18 - 1}
-"""The whole numbers that are read from a text (see protocol/lenient.py); any other is a value that cannot be."""
+"""The integers that can be read from a text (see protocol/lenient.py)."""
 
 _REFUSAL_DESCRIPTIONS = {
-    400: "Something is missing, or has a value that it cannot have.",
-    401: "The token is missing, unknown or dead.",
-    422: "The token is missing, unknown or dead; or a value is not taken.",
+    400: "A parameter is missing or invalid.",
+    401: "The token is missing, unknown or no longer valid.",
+    422: "The token is missing, unknown or no longer valid; or a parameter is not accepted.",
 }
 
 
 def _describe_text_value(schema: Schema) -> Schema:
-    """Describe a parameter of a query or a form: it is left out where it is none. In JSON null is as good."""
+    """Return the schema of a value in a query or form, which has no null: the parameter is left out instead."""
     options = schema.get("anyOf")
     if isinstance(options, list) and {"type": "null"} in options:
         rest: list[Schema] = [option for option in options if option != {"type": "null"}]  # pyright: ignore[reportUnknownVariableType]  # of_type made it
@@ -264,7 +273,7 @@ _ARGUMENT = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 
 def _parse_docstring(kind: type[Call[Any]]) -> tuple[str, str, dict[str, str]]:
-    """Take a call's docstring apart: its first sentence, what follows, and what it says of each argument."""
+    """Split a call's docstring into its first line, the rest, and the description of each argument."""
     text, _, arguments = cleandoc(getdoc(kind) or kind.http.name).partition("\nArgs:\n")
     summary, _, description = text.partition("\n")
     described = {name: _join_lines(words) for name, words in _ARGUMENT.findall(arguments)}
@@ -275,24 +284,30 @@ def _join_lines(text: str) -> str:
     return " ".join(text.split())
 
 
-_ERROR_SCHEMA: Schema = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
-_ERROR_RESPONSE: Schema = {"description": "What was wrong.", "content": {_JSON: {"schema": _ERROR_SCHEMA}}}
+_ERROR_RESPONSE: Schema = {
+    "description": "What was wrong.",
+    "content": {
+        _JSON: {
+            "schema": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]},
+        }
+    },
+}
 
 
-def _describe_command(path: str, method: str, command: ControlCommand, shapes: SchemaBuilder) -> Schema:
+def _describe_command(path: str, method: str, command: ControlCommand, schemas: SchemaBuilder) -> Schema:
     name = "_".join([method.lower(), *(path.split("/")[3:] or ["verbs"])])
     result_type = get_type_hints(command.function)["return"]
-    success: Schema = {"204": {"description": "It is done."}}
+    success: Schema = {"204": {"description": "Done."}}
     if result_type is not NoneType:
-        schema = shapes.describe_type(result_type)
+        schema = schemas.describe_type(result_type)
         if command.result_name:
             schema = {"type": "object", "properties": {command.result_name: schema}, "required": [command.result_name]}
         content = {_JSON: {"schema": schema}}
-        success = {"200": {"description": "It is done.", "content": content, **_get_links(name)}}
+        success = {"200": {"description": "Done.", "content": content, **_get_links(name)}}
     is_required = any(field.required for field in msgspec.structs.fields(command.arguments_type))
     request_body = {
         "required": is_required,
-        "content": {_JSON: {"schema": shapes.describe_type(command.arguments_type)}},
+        "content": {_JSON: {"schema": schemas.describe_type(command.arguments_type)}},
     }
     return {
         "operationId": name,
@@ -305,8 +320,8 @@ def _describe_command(path: str, method: str, command: ControlCommand, shapes: S
 
 _PAGE_RESPONSES: Schema = {
     "200": {"description": "The page.", "content": {_HTML: _TEXT_CONTENT}},
-    "303": {"description": "It goes on at another page."},
-    "default": {"description": "A page that says why not.", "content": {_HTML: _TEXT_CONTENT}},
+    "303": {"description": "A redirect to another page."},
+    "default": {"description": "A page with the reason of the refusal.", "content": {_HTML: _TEXT_CONTENT}},
 }
 _PAGE_FORM: Schema = {
     "required": True,
@@ -314,7 +329,7 @@ _PAGE_FORM: Schema = {
         _FORM: {
             "schema": {
                 "type": "object",
-                "properties": {"form_token": {"type": "string", "description": "What the page's own form holds."}},
+                "properties": {"form_token": {"type": "string", "description": "The value in the page's own form."}},
                 "required": ["form_token"],
             }
         }
@@ -327,7 +342,7 @@ def _describe_page(path: str, page: Page) -> Schema:
     shared = {"x-mark": "assumed", "tags": ["pages"], "security": [], "responses": _PAGE_RESPONSES}
     get_operation = {
         "operationId": f"show_{name}",
-        "summary": f"The page {path}, for people (ours in looks).",
+        "summary": f"The page {path}, for people.",
         **shared,
     }
     post_operation = {
@@ -344,13 +359,12 @@ def _describe_page(path: str, page: Page) -> Schema:
 def _build_link(
     operation: str, description: str, parameters: dict[str, str] | None = None, body: dict[str, str] | None = None
 ) -> Schema:
-    """Say that the answer to one operation holds what another one asks for."""
-    extra: Schema = {"parameters": parameters} if parameters else {}
+    """Return a link: the response to one operation has what this operation needs."""
     return {
         operation: {
             "operationId": operation,
             "description": description,
-            **extra,
+            **({"parameters": parameters} if parameters else {}),
             **({"requestBody": body} if body else {}),
         }
     }
@@ -360,28 +374,30 @@ _CLIENT_PARAMETER = {"X-Plex-Client-Identifier": "$request.header.X-Plex-Client-
 _CODE_PARAMETER = {"code": "$response.body#/code"}
 _TOKEN_BODY = {"token": "$response.body#/token"}
 _ACCOUNT_BODY = {"account": "$response.body#/username"}
-# By operation id, with the expressions of OpenAPI's own language; they are true of JSON only: none points into XML.
+# By operation id, with OpenAPI's runtime expressions; they hold for JSON only.
 _LINKS: dict[str, Schema] = {
     "create_pin": {
-        **_build_link("get_pin", "Ask whether it was approved.", {"id": "$response.body#/id", **_CLIENT_PARAMETER}),
-        **_build_link("get_pin_qr", "Show its code as a picture.", _CODE_PARAMETER),
-        **_build_link("link_pin", "Approve it, as somebody who is signed in.", _CLIENT_PARAMETER, _CODE_PARAMETER),
+        **_build_link("get_pin", "Check whether it was approved.", {"id": "$response.body#/id", **_CLIENT_PARAMETER}),
+        **_build_link("get_pin_qr", "Show its code as a QR code.", _CODE_PARAMETER),
+        **_build_link("link_pin", "Approve it as a signed-in account.", _CLIENT_PARAMETER, _CODE_PARAMETER),
     },
     "create_legacy_pin_as_json": _build_link(
-        "get_legacy_pin_as_json", "Ask for it.", {"id": "$response.body#/pin/id", **_CLIENT_PARAMETER}
+        "get_legacy_pin_as_json",
+        "Check whether it was approved.",
+        {"id": "$response.body#/pin/id", **_CLIENT_PARAMETER},
     ),
-    "home_users": _build_link("switch_home_user", "Become one of them.", {"uuid": "$response.body#/users/0/uuid"}),
+    "home_users": _build_link("switch_home_user", "Switch to one of them.", {"uuid": "$response.body#/users/0/uuid"}),
     "post_tokens": {
-        **_build_link("post_tokens_revoke", "End it.", body=_TOKEN_BODY),
-        **_build_link("post_tokens_expire", "Let its time be over.", body=_TOKEN_BODY),
+        **_build_link("post_tokens_revoke", "Revoke it.", body=_TOKEN_BODY),
+        **_build_link("post_tokens_expire", "Expire it.", body=_TOKEN_BODY),
     },
     "post_accounts": {
-        **_build_link("post_tokens", "Make a token for it.", body=_ACCOUNT_BODY),
+        **_build_link("post_tokens", "Issue a token for it.", body=_ACCOUNT_BODY),
         **_build_link("post_codes", "Get its verification code.", body=_ACCOUNT_BODY),
     },
 }
 
 
 def _get_links(operation: str) -> Schema:
-    """Return the `links` member of an operation's success; nothing where there are none."""
+    """Return the `links` member of an operation's success response, if it has links."""
     return {"links": _LINKS[operation]} if operation in _LINKS else {}
