@@ -16,8 +16,9 @@ from tests.cli.declared import every_command
 from tests.docs.pages import ROOT, page
 from tests.tables import every
 from tests.test_architecture import LAYERS
-from ticketstub import calls, errors, refusals
+from ticketstub import calls, errors, refusals, testing
 from ticketstub.cli.failures import EXIT_CODES
+from ticketstub.client import groups
 from ticketstub.client.config import Options, Retry
 from ticketstub.device import DEVICE_HEADERS
 from ticketstub.errors import PlexError
@@ -198,3 +199,20 @@ def test_every_option_of_a_command_is_in_its_section(name: str) -> None:
     section = page("docs/reference/command.md").section(f"ticketstub {name}")
     named = set(re.findall(r"`(--[a-z-]+)", section))
     assert commands()[name] == named
+
+
+def test_names_of_the_upgrading_page_exist() -> None:
+    """What the page says that a class, function, method or attribute is called now, it is called."""
+    upgrading = page("docs/upgrading.md")
+    names = re.findall(r"`(\w+)`", " ".join(upgrading.table("Classes and functions").column("now")))
+    assert set() == {name for name in names if name not in TOP_LEVEL and not hasattr(testing, name)}
+    places: dict[str, object] = {
+        "plex.auth_keys": groups.AuthKeyCalls,
+        "plex.home": groups.HomeCalls,
+        "plex.claims": groups.ClaimCalls,
+        "plex.at(url).claims": groups.ServerClaimCalls,
+    }
+    for of, _, now in upgrading.table("Methods, attributes and arguments").rows:
+        name = of.strip("`")
+        kind = places.get(name) or getattr(testing if "Local" in name else ticketstub, name)
+        assert {re.sub(r"\(.*", "", each) for each in re.findall(r"`([^`]+)`", now)} <= {*dir(kind)}, name
