@@ -298,7 +298,7 @@ def test_each_app_has_its_own_sign_in(facade: Facade) -> None:
 def test_without_browser_and_terminal_the_error_is_short(facade: Facade) -> None:
     """The error has the address and the ways out, and its traceback few frames of ours."""
     with pytest.raises(
-        SignInFailed, match=rf"show the address: {facade.local.url}/auth#.*Browser\(show.*Password\("
+        SignInFailed, match=rf"show the URL: {facade.local.url}/auth#.*Browser\(show.*Password\("
     ) as caught:
         facade.sign_in(method=Browser(open=lambda _url: False))
     ours = [entry for entry in caught.traceback if Path(entry.path).is_relative_to(Path(errors.__file__).parent)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypedDict, TypeVar
 
@@ -153,8 +154,8 @@ class CallSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return address
 
     def get_origin(self, service: str) -> str:
-        """Return the origin of that base, worked out once."""
-        return get_origin(self.get_base_url(service))
+        """Return the origin of that base address."""
+        return _get_base_origin(self.get_base_url(service))
 
     def get_fixed_headers(self, device: Device) -> dict[str, str]:
         """Return the headers that are the same for every call, made once."""
@@ -263,6 +264,9 @@ class Err(msgspec.Struct, eq=False):
 
 
 Outcome: TypeAlias = Ok[T] | Err
+
+
+_get_base_origin = lru_cache(maxsize=64)(get_origin)  # each call asks for it, and a base address holds no secret
 
 
 class PublishedKeyCache(dict[str, "tuple[PublishedKeys, float]"]):

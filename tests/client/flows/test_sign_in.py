@@ -387,8 +387,8 @@ def test_a_code_is_shown_and_nothing_opened() -> None:
     ("answers", "changes", "words"),
     [
         ([], None, "nobody is signed in"),
-        ([ok(UNAUTHORIZED, 401)], {}, "ended at Plex"),
-        ([ok(UNAUTHORIZED, 401)], {"expires_at": NOW - 1}, "time"),
+        ([ok(UNAUTHORIZED, 401)], {}, "revoked at Plex"),
+        ([ok(UNAUTHORIZED, 401)], {"expires_at": NOW - 1}, "has expired"),
     ],
 )
 def test_a_program_without_a_user(answers: Any, changes: Any, words: str) -> None:

@@ -7,11 +7,11 @@ the browser that BROWSER names is. A browser command that does not return counts
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, cast
@@ -93,10 +93,10 @@ class SignInOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_app_device(app: str, profile: str = DEFAULT_PROFILE, directory: Path | None = None) -> Device:
-    """Return this installation's device for an app and a profile: `Device.load_or_use_temporary`. It reads a file.
+    """Return this installation's device for an app and a profile, by `Device.load_or_use_temporary`. It reads a file.
 
     Raises:
-        ValueError: the program's name is empty or has a control character.
+        ValueError: the app's name is empty or holds a control character.
     """
     device = Device.load_or_use_temporary(build_file_name(app, profile), directory=directory)
     return replace(device, product=app)
@@ -104,16 +104,16 @@ def load_app_device(app: str, profile: str = DEFAULT_PROFILE, directory: Path | 
 
 _TERMINAL_BROWSERS = {"www-browser", "links", "links2", "elinks", "lynx", "w3m", "browsh"}
 _START_TIMEOUT = 3.0
-"""How many seconds a browser has to say that it cannot be opened (ours)."""
+"""Seconds that a browser has to report that it cannot be opened."""
 
 
 def open_browser(opener: bool | OpenBrowser, url: str, timeout: float = _START_TIMEOUT) -> bool:
-    """Open an address and tell whether that worked.
+    """Open a URL, and return whether that worked.
 
     Args:
-        opener: the function that does it; `True` for this computer's browser, `False` for not at all.
-        url: the address.
-        timeout: how many seconds this computer's browser has to say that it cannot be opened.
+        opener: the function that opens it; `True` for this computer's browser, `False` for none.
+        url: the URL.
+        timeout: how many seconds this computer's browser has to report that it cannot be opened.
     """
     if opener is not True:
         return opener is not False and opener(url) is not False
@@ -123,7 +123,7 @@ def open_browser(opener: bool | OpenBrowser, url: str, timeout: float = _START_T
         return False
     if type(browser) is webbrowser.GenericBrowser and PurePath(browser.name).stem in _TERMINAL_BROWSERS:
         return False
-    try:  # some stay until their window is closed, and the library waits for them
+    try:  # some return only when their window is closed
         return run_with_deadline(lambda: browser.open(url), time.monotonic() + timeout)
     except TimeoutError:
         return True
@@ -132,12 +132,12 @@ def open_browser(opener: bool | OpenBrowser, url: str, timeout: float = _START_T
 
 
 def write_to_terminal(text: str) -> bool:
-    """Write to standard error if that is a terminal, and tell whether it is: for a person who has to act.
+    """Write to standard error if that is a terminal, and return whether it is.
 
-    This is all that the library ever writes by itself, and never where a program shows the sign-in itself.
+    The library itself writes nothing else, and not even this if the program shows the sign-in.
     """
     stream = sys.stderr
-    if stream is None or stream.closed or not stream.isatty():  # pyright: ignore[reportUnnecessaryComparison]  # it is None in a program without a console
+    if stream is None or stream.closed or not stream.isatty():  # pyright: ignore[reportUnnecessaryComparison]  # None in a program without a console
         return False
     try:
         stream.write(text)
@@ -149,36 +149,35 @@ def write_to_terminal(text: str) -> bool:
 
 _MAX_CODE_PROMPTS = 2
 _REASONS: dict[TokenStatus, str] = {
-    "revoked": "the kept sign-in was ended at Plex",
-    "expired": "the time of the kept sign-in is over",
+    "revoked": "the stored sign-in was revoked at Plex",
+    "expired": "the stored sign-in has expired",
 }
 
 
 def sign_in_with_password(
     context: FlowContext, login: str, password: Secret, ask_code: AskCode | None, *, remember_me: bool
 ) -> Flow[Account]:
-    """Sign in with login and password.
+    """Sign in with user name and password.
 
     Raises:
-        VerificationCodeRequired, WrongVerificationCode: there is nobody to ask, or no right answer.
+        VerificationCodeRequired, WrongVerificationCode: `ask_code` is missing, or gave no right code.
         Unauthorized, TooManyFailures: Plex refused.
     """
     from ticketstub.protocol.account import PostUsersSignInData
 
     code: Secret | None = None
-    prompts = 0
-    while True:
+    for left in reversed(range(_MAX_CODE_PROMPTS + 1)):
         try:
             return (
                 yield from context.call(PostUsersSignInData.from_text(login, password, code, remember_me=remember_me))
             )
         except (VerificationCodeRequired, WrongVerificationCode):
-            if ask_code is None or prompts == _MAX_CODE_PROMPTS:
+            if ask_code is None or not left:
                 raise
             code = yield from _request_code(ask_code)
-            prompts += 1
             if code is None:
                 raise
+    raise AssertionError("there is at least one try")
 
 
 def _request_code(ask_code: AskCode) -> Flow[Secret | None]:
@@ -296,26 +295,26 @@ def _start_new_sign_in(
         session = yield from _sign_in_by_pin(options, method, context, reason, old_credential)
     try:
         session = yield from save_session(session, store, options.app, options.profile, context, previous_status=reason)
-    except CredentialsError:  # nobody would have its token: it is ended at Plex
-        from ticketstub.protocol.account import SignOut  # loaded where a call is made, as everywhere in flows
+    except CredentialsError:  # the token would be lost: revoke it
+        from ticketstub.protocol.account import SignOut
 
-        with contextlib.suppress(PlexError):
+        with suppress(PlexError):
             yield from context.with_token(session()).with_attempts(1).call(SignOut())
         raise
     if session.credential.username is None:
-        with contextlib.suppress(PlexError):  # whose it is, to show it later without network
+        with suppress(PlexError):  # only to show the account later without network
             yield from refresh_account(session, context)
     return session
 
 
 def _sign_in_by_password(options: SignInOptions, method: Password, context: FlowContext) -> Flow[StoredSession]:
     if options.device_key and not options.has_custom_device:
-        # An identifier that once had a JWT gets no opaque token again (observed), so each such sign-in has its own.
+        # An identifier that once had a JWT gets no opaque token again (observed): each such sign-in uses a new one.
         context = context.with_client_identifier(options.make_identifier())
     account = yield from sign_in_with_password(
         context, method.login, to_secret(method.password), method.ask_code, remember_me=method.remember_me
     )
-    token = cast("Token", account.auth_token)  # an answer without one is a `MalformedReply`
+    token = cast("Token", account.auth_token)  # a reply without one is a `MalformedReply`
     details = account if method.remember_me else replace(account, remember_expires_at=None)
     return (yield from create_session(context, token, method="password", account=details))
 
@@ -331,11 +330,8 @@ def _sign_in_by_pin(
         raise NotSignedIn(_REASONS.get(reason, "nobody is signed in"), hint="pass show= or open=True to sign in again")
     key: DeviceKey | None = None
     if options.device_key:
-        key = (
-            (yield from run_blocking(partial(load_key, old_credential.device_key)))
-            if old_credential and old_credential.device_key
-            else None
-        )
+        old_key = old_credential.device_key if old_credential else None
+        key = yield from run_blocking(partial(load_key, old_key))
         if not options.has_custom_device:
             context = context.with_client_identifier(
                 old_credential.client_identifier if old_credential and key else options.make_identifier()
@@ -360,14 +356,14 @@ def _show_pending(method: Browser | LinkCode, pending: PendingState, show_text: 
     is_code = isinstance(method, LinkCode)
     if method.show is not None:
         yield Invoke(partial(method.show, pending))
-        if is_code:  # the user types it, on this or another device
+        if is_code:  # the user types it, on any device
             return False
     browser_opened = yield from run_blocking(partial(open_browser, method.open, pending.url))
     if browser_opened or method.show is not None:
         return browser_opened and method.show is None
     if not (yield from run_blocking(partial(show_text, pending.render_text(for_link_page=is_code)))):
         raise SignInFailed(
-            "no browser can be opened here, and there is no terminal to show the address: "
+            "no browser can be opened here, and there is no terminal to show the URL: "
             f"{sanitize_text(pending.url, 500)}",
             hint="show it yourself with method=Browser(show), or use LinkCode(show) for a code that is typed on any "
             "device, or Password(login, password), or Plex(token=...)",
@@ -376,20 +372,19 @@ def _show_pending(method: Browser | LinkCode, pending: PendingState, show_text: 
 
 
 def _switch_to_device_key(session: StoredSession, context: FlowContext) -> Flow[None]:
-    """Register a device key with an opaque token, and live on JWTs from then on (documented).
+    """Register a device key with an opaque token, and use JWTs from then on (documented).
 
-    The key is kept first: were it lost after the first JWT, which ends the opaque token, so were the sign-in.
+    The key is stored first: the first JWT revokes the opaque token, so a lost key would be a lost sign-in.
     """
     credential = session.credential
     if credential.device_key is None:
         key = yield from run_blocking(generate_key)
         with_key = replace(credential, device_key=(yield from run_blocking(key.dump)))
         credential = session.credential = yield from session.save(with_key, replacing=credential)
-    device_key = (yield from run_blocking(partial(load_key, credential.device_key))) if credential.device_key else None
-    if device_key is None or credential.token is None or credential.token.kind == "jwt":  # somebody else was faster
+    device_key = yield from run_blocking(partial(load_key, credential.device_key))
+    if device_key is None or credential.token is None or credential.token.kind == "jwt":  # somebody else has done it
         return
     own_context = context.with_client_identifier(credential.client_identifier).with_token(credential.token)
     yield from register_key(own_context, device_key)
-    jwt_and_claims = yield from request_jwt(own_context, device_key)
-    renewed = with_jwt(credential, *jwt_and_claims, context.clock.now())
+    renewed = with_jwt(credential, *(yield from request_jwt(own_context, device_key)), context.clock.now())
     session.credential = yield from session.save(renewed, replacing=credential)
