@@ -1,4 +1,4 @@
-"""The device: what it is sent as, and how this installation's identifier is kept."""
+"""The device: the headers that it is sent as, and how this installation's identifier is stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ticketstub.device import Device
 
 
 def test_headers() -> None:
-    """Each field is sent as its header; what is not given is not sent."""
+    """Each field is sent as its header; absent fields are not sent."""
     device = Device(
         client_identifier="demo-client-7c1f",
         product="Demo App",
@@ -42,16 +42,16 @@ def test_headers() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a\r\nX-Evil: 1", "a\n", "\x00", "a\x7f"])
-def test_unsendable(text: str) -> None:
-    """A field that no header can carry is a ValueError that names the field."""
+def test_invalid_field(text: str) -> None:
+    """A field that cannot be sent in a header is a ValueError that names the field."""
     with pytest.raises(ValueError, match="client_identifier"):
         Device(client_identifier=text)
     with pytest.raises(ValueError, match="model"):
         Device(client_identifier="x", model=text)
 
 
-def test_remembered(tmp_path: Path) -> None:
-    """An identifier is made once and kept, one for each program, in a folder and file of the user's own."""
+def test_identifier_is_stored(tmp_path: Path) -> None:
+    """Each program's identifier is created once and stored in a file of a private folder."""
     first = Device.load_or_create("my-app", version="1.0", directory=tmp_path / "devices")
     again = Device.load_or_create("my-app", version="2.0", directory=tmp_path / "devices")
     other = Device.load_or_create("other", directory=tmp_path / "devices")
@@ -62,8 +62,8 @@ def test_remembered(tmp_path: Path) -> None:
         assert 0o700 == (tmp_path / "devices").stat().st_mode & 0o777
 
 
-def test_threads_at_once(tmp_path: Path) -> None:
-    """Of several threads that make one at once, all get the first's."""
+def test_concurrent_threads(tmp_path: Path) -> None:
+    """Threads that create the identifier at the same time all get the same one."""
     with ThreadPoolExecutor(8) as pool:
         found = set(
             pool.map(lambda _: Device.load_or_create("my-app", directory=tmp_path).client_identifier, range(16))
@@ -71,34 +71,34 @@ def test_threads_at_once(tmp_path: Path) -> None:
     assert (1, ["my-app.txt"]) == (len(found), [path.name for path in tmp_path.iterdir()])
 
 
-def _remember(directory: Path) -> str:
+def _load_identifier(directory: Path) -> str:
     return Device.load_or_create("my-app", directory=directory).client_identifier
 
 
 @pytest.mark.long
-def test_processes_at_once(tmp_path: Path) -> None:
-    """Of several processes that make one at once, all get the first's."""
+def test_concurrent_processes(tmp_path: Path) -> None:
+    """Processes that create the identifier at the same time all get the same one."""
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        found = set(pool.map(_remember, [tmp_path] * 4))
+        found = set(pool.map(_load_identifier, [tmp_path] * 4))
     assert 1 == len(found)
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "x" * 65, "a\nb", "a b", "a\\b"])
-def test_names_of_programs(name: str, tmp_path: Path) -> None:
+def test_invalid_name(name: str, tmp_path: Path) -> None:
     """A name that could leave the folder is a ValueError."""
     with pytest.raises(ValueError, match="a device's name"):
         Device.load_or_create(name, directory=tmp_path)
 
 
-def test_spoilt_file(tmp_path: Path) -> None:
-    """A file that holds no identifier is an OSError that says what to do, not a new phantom device."""
+def test_damaged_file(tmp_path: Path) -> None:
+    """A file without an identifier is an OSError that says what to do; it does not create a phantom device."""
     (tmp_path / "my-app.txt").write_text("\n", "utf-8")
     with pytest.raises(OSError, match="delete it"):
         Device.load_or_create("my-app", directory=tmp_path)
 
 
 def test_unwritable_folder(tmp_path: Path) -> None:
-    """Where the identifier cannot be kept, that is an OSError."""
+    """If the identifier cannot be stored, an OSError is raised."""
     (tmp_path / "file").write_text("", "utf-8")
     with pytest.raises(OSError, match="file"):
         Device.load_or_create("my-app", directory=tmp_path / "file")

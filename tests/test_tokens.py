@@ -1,4 +1,4 @@
-"""Secrets and tokens: they never print themselves, and a token that is none is recognised."""
+"""Secrets and tokens: they never print themselves, and text that is not a token is recognized."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXT = "Xk3mPz_9Q-vT7rLb2NfW"
 
 
 def test_token_shows_its_fingerprint() -> None:
-    """A token prints six digits of its SHA-256, and no part of itself."""
+    """A token prints six digits of its SHA-256 and no part of itself."""
     six = hashlib.sha256(TEXT.encode()).hexdigest()[:6]
     token = Token(TEXT)
     assert six == token.fingerprint
@@ -27,14 +27,14 @@ def test_token_shows_its_fingerprint() -> None:
 
 
 def test_password_shows_nothing() -> None:
-    """A password or code could be guessed from a fingerprint, so it prints none."""
+    """A password or code prints no fingerprint, from which it could be guessed."""
     for text in ("hunter2", "123456", ""):
         assert ("<Secret>", "…", "…") == (repr(Secret(text)), str(Secret(text)), f"{Secret(text)}")
     assert not hasattr(Secret("x"), "fingerprint")
 
 
 def test_reveal_is_the_only_way() -> None:
-    """The text comes out by `reveal` alone: no attribute dictionary, no pickle, no JSON, no iteration."""
+    """Only `reveal` returns the text: there is no attribute dictionary, pickle, JSON or iteration."""
     for secret in (Secret("hunter2"), Token(TEXT)):
         assert secret.reveal() in ("hunter2", TEXT)
         assert not hasattr(secret, "__dict__")
@@ -46,20 +46,20 @@ def test_reveal_is_the_only_way() -> None:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_not_pickled(protocol: int) -> None:
-    """No protocol pickles a secret, alone or inside something."""
+    """No pickle protocol accepts a secret, alone or in a container."""
     for thing in (Token(TEXT), [Secret("x")], {"token": Token(TEXT)}):
         with pytest.raises(TypeError, match="cannot be pickled"):
             pickle.dumps(thing, protocol)
 
 
-def test_copies_are_itself() -> None:
-    """Nothing in a secret changes, so a copy is the secret itself."""
+def test_copy() -> None:
+    """A secret is immutable, so a copy is the secret itself."""
     token = Token(TEXT, origin="https://plex.tv")
     assert token is copy.copy(token) is copy.deepcopy(token) is copy.deepcopy([token])[0]
 
 
 def test_equality_and_hash() -> None:
-    """Secrets of the same text are equal and one in a set; a text is not its secret."""
+    """Secrets with the same text are equal and have the same hash; a text is not equal to a secret."""
     assert Token(TEXT) == Token(f" {TEXT}\n") == Token.from_wire(TEXT)
     assert Token(TEXT) != Token(TEXT[:-1])
     assert TEXT != Token(TEXT)
@@ -82,12 +82,12 @@ KINDS = {
 
 @every("text", list(KINDS))
 def test_kind(text: str) -> None:
-    """What a token looks like is told by its text, also where it starts with a hyphen."""
+    """The kind follows from the text, also if it starts with a hyphen."""
     assert KINDS[text] == Token(text).kind
 
 
 def test_kind_of_a_claim() -> None:
-    """A claim token that came over the wire is one; pasted as a token it is refused."""
+    """A received claim token has the kind `claim`."""
     assert "claim" == Token.from_wire("claim-A1b2C3d4E5f6G7h8I9j0").kind
 
 
@@ -107,7 +107,7 @@ MISTAKES = {
 
 @every("text", list(MISTAKES))
 def test_mistakes(text: str) -> None:
-    """A pasted text that is no token is a ValueError that says what it is, and repeats none of it."""
+    """Text that is not a token is a ValueError that says what it looks like and repeats none of it."""
     with pytest.raises(ValueError, match=MISTAKES[text]) as caught:
         Token(text)
     for part in ("mira", "A1b2", TEXT, "Evil", "Xk3m"):
@@ -116,13 +116,13 @@ def test_mistakes(text: str) -> None:
 
 @pytest.mark.parametrize("given", [None, 5, b"Xk3m", ["x"]])
 def test_wrong_type(given: object) -> None:
-    """What is no text is a TypeError that names the type."""
+    """Anything but text is a TypeError that names the type."""
     for kind in (Secret, Token):
         with pytest.raises(TypeError, match=f"not {type(given).__name__}"):
             kind(given)  # type: ignore[arg-type]  # the mistake itself
 
 
-def test_received_is_taken_as_it_is() -> None:
-    """A token that Plex sent is taken whatever it looks like."""
+def test_from_wire() -> None:
+    """A token received from Plex is accepted without any check."""
     assert "x y" == Token.from_wire("x y").reveal()
     assert "https://plex.tv" == Token.from_wire(TEXT, "https://plex.tv").origin

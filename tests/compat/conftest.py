@@ -1,4 +1,4 @@
-"""A local Plex for the snippets: mira's servers Attic (refuses with web pages) and Documented (refuses in JSON)."""
+"""A local Plex for the snippets. Mira's servers are Attic (refuses with web pages) and Documented (refuses in JSON)."""
 
 from collections.abc import Iterator
 
@@ -20,17 +20,17 @@ def plex() -> Iterator[LocalPlexController]:
 
 @pytest.fixture(scope="module")
 def plex_tv(plex: LocalPlexController) -> str:
-    """plex.tv's address, as the SDKs want it."""
+    """The URL of plex.tv as the SDKs expect it."""
     return f"{plex.url}/api/v2"
 
 
 @pytest.fixture(scope="module")
 def attic(plex: LocalPlexController) -> str:
-    """The address of a media server that refuses as it was observed."""
+    """The URL of a media server that refuses as observed."""
     return plex.media_server("Attic").url
 
 
 @pytest.fixture(scope="module")
 def documented(plex: LocalPlexController) -> str:
-    """The address of a media server that refuses as the pages say."""
+    """The URL of a media server that refuses as the reference pages say."""
     return plex.media_server("Documented").url

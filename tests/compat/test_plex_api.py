@@ -1,4 +1,4 @@
-"""The Python reference page, package `plex_api`: its snippets and rows with one changed import."""
+"""The snippets and rows of the Python reference page (package `plex_api`), with one changed import."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def client(server_url: str, **given: Any) -> plex_api.PlexAPI:
 
 
 def test_transient_token_as_on_the_page(attic: str) -> None:
-    """The snippet of get transient token runs, and its result is compared with None."""
+    """The snippet for get transient token runs. Like the page, it compares the result with None."""
     place = urlsplit(attic)
 
     s = plex_api.PlexAPI(
@@ -53,7 +53,7 @@ def test_transient_token_as_on_the_page(attic: str) -> None:
 
 
 def test_source_as_on_the_page(attic: str) -> None:
-    """The snippet of get source connection information runs, and its result is compared with None."""
+    """The snippet for get source connection information runs. Like the page, it compares the result with None."""
     place = urlsplit(attic)
 
     s = plex_api.PlexAPI(
@@ -70,8 +70,8 @@ def test_source_as_on_the_page(attic: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["type", "type_"])
-def test_type_has_the_page_s_name_and_the_releases(attic: str, name: str) -> None:
-    """The page says `type`, the releases say `type_`: both are taken, as members or as texts."""
+def test_type_may_be_named_as_on_the_page_or_in_the_releases(attic: str, name: str) -> None:
+    """The argument is `type` on the page and `type_` in the releases. Both are accepted, as enum members or as text."""
     kind = operations.GetTransientTokenQueryParamType.DELEGATION
     with client(attic) as s:
         members: Any = {name: kind, "scope": operations.Scope.ALL}
@@ -88,8 +88,8 @@ def test_type_and_scope_are_required(attic: str, given: dict[str, Any]) -> None:
         s.authentication.get_transient_token(**given)
 
 
-def test_wrong_values_are_found_before_anything_is_sent(serve: Serve) -> None:
-    """An unknown type or scope and a source without its prefix are programming errors."""
+def test_invalid_values_are_refused_before_anything_is_sent(serve: Serve) -> None:
+    """An unknown type or scope, or a source without its prefix, is a ValueError."""
     server = serve()
     with client(server.url) as s:
         with pytest.raises(ValueError, match="elsewhere"):
@@ -101,8 +101,8 @@ def test_wrong_values_are_found_before_anything_is_sent(serve: Serve) -> None:
     assert [] == server.came
 
 
-def test_what_goes_out(serve: Serve) -> None:
-    """The token and the identifier are sent as headers to the address that was named with them."""
+def test_request(serve: Serve) -> None:
+    """The token and the identifier are sent as headers to the server that was named with them."""
     server = serve(**{"security/token": reply(sample("transient_token.json"), **JSON)})
     with client(server.url, x_plex_client_identifier="Postman") as s:
         found = s.authentication.get_transient_token(type="delegation", scope="all")
@@ -112,8 +112,8 @@ def test_what_goes_out(serve: Serve) -> None:
     assert "transient" == (found.token.kind if found.token else None)
 
 
-def test_result_is_read_in_either_format(serve: Serve) -> None:
-    """The raw response has what programs use of requests', and our additions hold what is in it."""
+def test_result_in_xml(serve: Serve) -> None:
+    """The raw response has the attributes that programs use of requests, and the result has the parsed value."""
     server = serve(**{"security/resources": reply(sample("source.xml"), Content_Type="application/xml", X_Word="seen")})
     with client(server.url) as s:
         res = s.authentication.get_source_connection_information(source=f"server://{ATTIC}")
@@ -142,7 +142,7 @@ ROWS: dict[str, tuple[type[errors.SDKError], Callable[[plex_api.Authentication],
 
 @pytest.mark.parametrize("row", ROWS)
 def test_401_json(documented: str, row: str) -> None:
-    """A 401 in JSON is the page's class with the listed errors, and an SDKError as the releases raise it."""
+    """A 401 in JSON raises the class of the page with the listed errors. It is an SDKError, as in the releases."""
     typed, call = ROWS[row]
     with client(documented, access_token=WRONG) as s, pytest.raises(typed) as caught:
         call(s.authentication)
@@ -155,7 +155,7 @@ def test_401_json(documented: str, row: str) -> None:
 
 @pytest.mark.parametrize("row", ROWS)
 def test_401_as_observed(attic: str, row: str) -> None:
-    """A 401 as a web page is an SDKError, for the page's class is one for JSON."""
+    """A 401 as a web page raises SDKError, since the class of the page is for JSON."""
     typed, call = ROWS[row]
     with client(attic, access_token=WRONG) as s, pytest.raises(errors.SDKError) as caught:
         call(s.authentication)
@@ -167,7 +167,7 @@ def test_401_as_observed(attic: str, row: str) -> None:
 @pytest.mark.parametrize("row", ROWS)
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
 def test_4xx_to_5xx(serve: Serve, row: str, status: int) -> None:
-    """Every other status from 400 on is an SDKError, in JSON too, with message, status, body and response."""
+    """Every other status from 400 on raises SDKError, also in JSON, with message, status, body and response."""
     path = {"get_transient_token": "security/token", "get_source_connection_information": "security/resources"}[row]
     body = b'{"errors":[{"code":1999,"message":"No","status":%d}]}' % status
     server = serve(**{path: reply(body, status, **JSON)})
@@ -178,22 +178,22 @@ def test_4xx_to_5xx(serve: Serve, row: str, status: int) -> None:
     assert f"No: Status {status}" == str(caught.value)
 
 
-def test_200_that_is_none(serve: Serve) -> None:
-    """A web page in place of the answer is an SDKError, not a success."""
+def test_200_with_a_web_page(serve: Serve) -> None:
+    """A web page instead of the result raises SDKError."""
     server = serve(**{"security/token": reply(b"<html></html>", Content_Type="text/html")})
     with client(server.url) as s, pytest.raises(errors.SDKError) as caught:
         s.authentication.get_transient_token(type="delegation", scope="all")
     assert 200 == caught.value.status_code
 
 
-def test_no_answer_stays_ours() -> None:
-    """Where requests' errors came through, ours do."""
+def test_no_response() -> None:
+    """Without a response, Unreachable is raised instead of an error of requests."""
     with client(f"http://127.0.0.1:{closed_port()}", retry_config=ONCE) as s, pytest.raises(Unreachable):
         s.authentication.get_transient_token(type="delegation", scope="all")
 
 
 def test_token_may_be_a_callable(attic: str) -> None:
-    """A callable is asked before each request."""
+    """A callable that returns the token is called before each request."""
     given = iter([MIRA, TOM_ON_ATTIC])
     with client(attic, access_token=lambda: next(given)) as s:
         for _ in range(2):
@@ -215,13 +215,13 @@ def test_token_may_be_a_callable(attic: str) -> None:
     ],
 )
 def test_address(given: dict[str, Any], address: str) -> None:
-    """The address is server_url with url_params, or what protocol, ip and port make, with the page's defaults."""
+    """The address is server_url with url_params, or is made of protocol, ip and port with the page's defaults."""
     with plex_api.PlexAPI(access_token=MIRA, **given) as s:
         assert address in repr(s)
 
 
 def test_no_default_address() -> None:
-    """The releases' private default address gets no token: a call without an address says what to name."""
+    """The private default address of the releases is not used: a call without an address names the arguments."""
     with plex_api.PlexAPI(access_token=MIRA, x_plex_client_identifier="Postman") as s:
         with pytest.raises(ValueError, match="server_url="):
             s.authentication.get_transient_token(type="delegation", scope="all")
@@ -229,13 +229,13 @@ def test_no_default_address() -> None:
             s.authentication.get_source_connection_information(source=f"server://{ATTIC}")
 
 
-def test_arguments_that_cannot_be() -> None:
-    """There is one server, and requests' sessions cannot be sent with; the error names what can."""
+def test_unsupported_arguments() -> None:
+    """server_idx must be 0, and a session of requests is refused with an error that names supported clients."""
     with pytest.raises(ValueError, match="server_idx must be 0"):
         plex_api.PlexAPI(access_token=MIRA, server_idx=1)
 
     class Session:
-        """What requests calls its client."""
+        """The name of the client class of requests."""
 
         def send(self) -> None: ...
 
@@ -243,8 +243,8 @@ def test_arguments_that_cannot_be() -> None:
         plex_api.PlexAPI(access_token=MIRA, client=Session())
 
 
-def test_client_of_one_s_own(attic: str) -> None:
-    """An httpx client is sent with, and stays open."""
+def test_own_httpx_client(attic: str) -> None:
+    """An httpx client is used and stays open."""
     import httpx
 
     with httpx.Client() as own:
@@ -254,52 +254,52 @@ def test_client_of_one_s_own(attic: str) -> None:
 
 
 def test_the_group_alone_keeps_the_connections(attic: str) -> None:
-    """A program may keep the group and drop the client, which these releases cannot close."""
+    """A program may keep the group and drop the client, since these releases have no close()."""
     group = client(attic).authentication
     for _ in range(2):
         assert 200 == group.get_transient_token(type="delegation", scope="all").status_code
 
 
 @pytest.mark.parametrize("name", ["server", "plex", "library"])
-def test_what_is_not_covered_says_so(name: str) -> None:
-    """Other groups, operations and names are AttributeErrors that name ours."""
+def test_missing_names(name: str) -> None:
+    """Other groups, operations and names raise AttributeErrors that name the replacement."""
     with client("http://192.0.2.7:32400") as s:
         assert not hasattr(s, name)
         with pytest.raises(AttributeError, match=r"ticketstub\.MediaServer\.get"):
             getattr(s, name)
         with pytest.raises(AttributeError, match=r"ticketstub.Plex.server_information\(\)"):
-            getattr(s.authentication, "get_server_capabilities")  # noqa: B009  # type checkers know it is not there
+            getattr(s.authentication, "get_server_capabilities")  # noqa: B009  # type checkers would report it
     for module in (plex_api, errors, operations):
         with pytest.raises(AttributeError, match="only what the Authentication reference pages hold"):
-            getattr(module, "GetServerCapabilitiesResponseBody")  # noqa: B009  # likewise
+            getattr(module, "GetServerCapabilitiesResponseBody")  # noqa: B009  # as above
 
 
 def test_models_by_attribute() -> None:
-    """`plex_api.models` is there with the package, as in the releases."""
+    """`plex_api.models` is an attribute of the package, as in the releases."""
     assert errors is plex_api.models.errors
     assert operations is plex_api.models.operations
 
 
-def test_what_is_named_instead_exists() -> None:
-    """Each name of ours that an error gives is there."""
+def test_named_replacements_exist() -> None:
+    """Each replacement that an error names exists."""
     import ticketstub
 
-    for ours in REPLACEMENTS.values():
-        owner, _, method = ours.removesuffix("()").partition(".")
+    for replacement in REPLACEMENTS.values():
+        owner, _, method = replacement.removesuffix("()").partition(".")
         assert callable(getattr(getattr(ticketstub, owner), method))
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"error":"x"}', b'{"errors":{}}', b'{"errors":["x"]}'])
 def test_odd_bodies_of_a_refusal(serve: Serve, body: bytes) -> None:
-    """What lists no errors has none, and is the page's class all the same."""
+    """A 401 in JSON whose body lists no errors raises the class of the page, without errors."""
     server = serve(**{"security/token": reply(body, 401, **JSON)})
     with client(server.url) as s, pytest.raises(errors.GetTransientTokenResponseBody) as caught:
         s.authentication.get_transient_token(type="delegation", scope="all")
     assert not caught.value.errors
 
 
-def test_a_redirect_elsewhere_is_refused(serve: Serve) -> None:
-    """The releases follow it with the token; here it is an SDKError."""
+def test_a_redirect_to_another_server_is_refused(serve: Serve) -> None:
+    """The releases follow a redirect to another server with the token; here it raises SDKError."""
     server = serve(**{"security/token": reply(b"", 302, Location="http://192.0.2.7/security/token")})
     with client(server.url) as s, pytest.raises(errors.SDKError) as caught:
         s.authentication.get_transient_token(type="delegation", scope="all")
@@ -308,7 +308,7 @@ def test_a_redirect_elsewhere_is_refused(serve: Serve) -> None:
 
 
 def test_errors_show_no_secret(serve: Serve) -> None:
-    """Text, repr, traceback, attributes and pickle of an error hold neither the token nor what the answer repeats."""
+    """Text, repr, traceback, attributes and pickle of an error do not contain the token, even if it was echoed."""
     secret = "cAnArY-7f3kQ2vTz8Lm1"
     body = json.dumps({"errors": [{"code": 1001, "message": f"no {secret}", "status": 401}]}).encode()
     server = serve(**{"security/token": reply(body, 401, **JSON)})
@@ -317,14 +317,14 @@ def test_errors_show_no_secret(serve: Serve) -> None:
             s.authentication.get_transient_token(type="delegation", scope="all")
         assert secret not in repr(s)
     error = caught.value
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301  # made a moment ago
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301  # pickled just now
     assert (type(error), error.message, 401, "") == (type(again), again.message, again.status_code, again.body)
     shown = "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error)) + error.message
     assert secret not in f"{shown} {error.raw_response!r} {error.headers!r}"
 
 
 def test_results_show_no_secret(attic: str) -> None:
-    """The `repr` of a result and of what is in it holds no token."""
+    """The `repr` of a result and of its attributes contains no token."""
     with client(attic) as s:
         token = s.authentication.get_transient_token(type="delegation", scope="all")
         source = s.authentication.get_source_connection_information(source=f"server://{ATTIC}")
@@ -343,7 +343,7 @@ def test_results_show_no_secret(attic: str) -> None:
     ],
 )
 def test_address_of_the_constructor(given: dict[str, Any], address: str) -> None:
-    """The address is server_url with its names filled in, or made of protocol, ip and port."""
+    """The address is server_url with the names in braces replaced, or is made of protocol, ip and port."""
     with plex_api.PlexAPI(access_token=MIRA, **given) as s:
         assert address in repr(s)
 
@@ -370,14 +370,14 @@ def test_address_of_the_constructor(given: dict[str, Any], address: str) -> None
         (ONCE, (1, Retry().backoff, Retry().statuses)),
     ],
 )
-def test_what_a_retry_configuration_becomes(config: RetryConfig, retry: tuple[int, float, set[int]]) -> None:
-    """As many doubling waits as fit into the elapsed time, seconds for milliseconds, the statuses of the override."""
+def test_convert_retry(config: RetryConfig, retry: tuple[int, float, set[int]]) -> None:
+    """The result has as many doubling waits as fit into the elapsed time, and the statuses of the override."""
     attempts, backoff, statuses = retry
     assert Retry(attempts=attempts, backoff=backoff, statuses=frozenset(statuses)) == convert_retry(config)
 
 
 def test_retry_configuration_is_used(serve: Serve) -> None:
-    """429 is tried again as configured."""
+    """429 is retried as configured."""
     quick = RetryConfig("backoff", BackoffStrategy(1, 50, 1.1, 100), retry_connection_errors=False)
     found = reply(sample("source.xml"), Content_Type="application/xml")
     server = serve(**{"security/resources": [reply(b"", 429), found]})

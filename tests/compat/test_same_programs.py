@@ -1,7 +1,7 @@
-"""The strangers' programs with their imports changed find in our results what they find in the SDKs' own.
+"""Programs written for the SDKs, with changed imports, get the same results from `ticketstub.compat`.
 
-Rule: the programs are those of tests/strangers/, unmodified but for the imports; both sides ask one local Plex. Tokens
-that are made anew for each call are compared by their kind.
+Rule: the programs are those of tests/strangers/, with no change but the imports, and both sides use the same local
+Plex. Tokens that are new in each call are compared by their kind.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ SERVER_CALLS: list[dict[str, str]] = [
 ] + [{"call": "source", "server": "Attic", "token": MIRA, "source": "server://unknown"}]
 
 
-def on_ours(folder: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Load a stranger's program with its imports changed and without its loop; return what answers one request."""
+def load_program(folder: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Load a program with changed imports and without its loop, and return its function for one request."""
     program = (HERE / folder / "program.py").read_text("utf-8").partition("\nfor line in sys.stdin")[0]
     for written, changed in CHANGED.items():
         program = re.sub(written, changed, program, flags=re.MULTILINE)
     assert "from ticketstub.compat" in program
     namespace: dict[str, Any] = {"__name__": folder}
-    exec(compile(program, folder, "exec"), namespace)  # noqa: S102  # our own tests' program
+    exec(compile(program, folder, "exec"), namespace)  # noqa: S102  # a program of these tests
     outcome: Callable[[dict[str, Any]], dict[str, Any]] = namespace["outcome"]
     return outcome
 
 
-def comparable(outcome: dict[str, Any], token: str | None) -> dict[str, Any]:
-    """Replace a new token by its kind."""
+def make_comparable(outcome: dict[str, Any], token: str | None) -> dict[str, Any]:
+    """Replace a new token with its kind."""
     found = json.loads(json.dumps(outcome))
     result = found.get("result", {})
     if result.get("token") and result["token"] != token:
@@ -61,11 +61,11 @@ def comparable(outcome: dict[str, Any], token: str | None) -> dict[str, Any]:
 @pytest.mark.parametrize("ask", SERVER_CALLS, ids=lambda ask: "-".join(ask.values()))
 @pytest.mark.parametrize("folder", ["plexpy_0_6_6", "plexpy_0_9_0"])
 def test_plex_api(start_stranger: Start, folder: str, ask: dict[str, str]) -> None:
-    """Values, statuses, errors, bodies and codes are the releases', which never raise the page's class of a 401."""
+    """Values, statuses, errors, bodies and codes are equal, but the releases never raise the page's class for a 401."""
     stranger, plex = start_stranger(folder)
     whole: dict[str, Any] = {**ask, "how": "sync", "server": plex.servers[ask["server"]]}
-    theirs = comparable(stranger.ask(**whole), ask["token"])
-    ours = comparable(on_ours(folder)(whole), ask["token"])
+    theirs = make_comparable(stranger.ask(**whole), ask["token"])
+    ours = make_comparable(load_program(folder)(whole), ask["token"])
     if ours.get("raised", "").endswith("ResponseBody"):
         ours["raised"] = "SDKError"
     assert theirs == ours
