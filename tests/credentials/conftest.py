@@ -18,7 +18,7 @@ from ticketstub.tokens import Secret, Token
 
 ROOT = Path(__file__).parents[2]
 PLEX_TV = "https://plex.tv"
-ELSEWHERE = "http://127.0.0.1:8190"
+OTHER_ISSUER = "http://127.0.0.1:8190"
 JWT = f"eyJraWQiOiJ4In0.{'eyJpc3MiOiJ4In0' * 30}.c2ln-cAnArY-jwt0"
 SERVER = "cAnArY-srv-Lm19Qw_z1"
 KEY = '{"kid":"demo-key-1","d":"cAnArY-key0-' + "k" * 150 + '"}'
@@ -27,35 +27,35 @@ SECRETS = (JWT, SERVER, KEY, "cAnArY")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes, links, forks and signals")
 
 
-class Ring(KeyringBackend):
+class FakeKeyring(KeyringBackend):
     """A keyring that is a dictionary."""
 
     priority = 5.0  # pyright: ignore[reportAssignmentType]  # keyring has a property of the class there
-    viable = False  # pyright: ignore[reportAssignmentType]  # likewise; not offered to other tests' programs
+    viable = False  # pyright: ignore[reportAssignmentType]  # as above; not offered to other tests' programs
 
     def __init__(self) -> None:
         super().__init__()
-        self.kept: dict[tuple[str, str], str] = {}
+        self.entries: dict[tuple[str, str], str] = {}
         self.lock = threading.Lock()
 
     def get_password(self, service: str, username: str) -> str | None:
         with self.lock:
-            return self.kept.get((service, username))
+            return self.entries.get((service, username))
 
     def set_password(self, service: str, username: str, password: str) -> None:
         with self.lock:
-            self.kept[service, username] = password
+            self.entries[service, username] = password
 
     def delete_password(self, service: str, username: str) -> None:
         with self.lock:
-            if self.kept.pop((service, username), None) is None:
+            if self.entries.pop((service, username), None) is None:
                 raise PasswordDeleteError("No such password!")
 
 
 STORES: dict[str, Callable[[Path], CredentialStore]] = {
     "memory": lambda _folder: MemoryStore(),
     "file": lambda folder: FileStore(folder / "kept"),
-    "keyring": lambda folder: KeyringStore(Ring(), directory=folder / "notes"),
+    "keyring": lambda folder: KeyringStore(FakeKeyring(), directory=folder / "notes"),
 }
 
 
@@ -69,9 +69,11 @@ def files(tmp_path: Path) -> FileStore:
     return FileStore(tmp_path / "kept")
 
 
-def signed_in(issuer: str = PLEX_TV, profile: str = "default", app: str = "ticketstub", **more: Any) -> Credential:
-    """Make a credential with everything in it."""
-    facts: dict[str, Any] = {
+def make_credential(
+    issuer: str = PLEX_TV, profile: str = "default", app: str = "ticketstub", **fields: Any
+) -> Credential:
+    """Create a credential with all fields set."""
+    defaults: dict[str, Any] = {
         "token": Token.from_wire(JWT),
         "device_key": Secret(KEY),
         "client_identifier": "7c1f2e9a-demo-client",
@@ -83,17 +85,17 @@ def signed_in(issuer: str = PLEX_TV, profile: str = "default", app: str = "ticke
         "server_token": Token.from_wire(SERVER),
         "signed_out_at": None,
     }
-    return Credential(issuer=issuer, profile=profile, app=app, **(facts | more))
+    return Credential(issuer=issuer, profile=profile, app=app, **(defaults | fields))
 
 
-def the_file(store: FileStore) -> Path:
-    """Return the only credential's file."""
+def get_only_file(store: FileStore) -> Path:
+    """Return the file of the only credential."""
     (path,) = store.directory.glob("*.kept")
     return path
 
 
-def environment(folder: Path, **more: str) -> dict[str, str]:
-    """Make the environment of a program that has no keyring and whose folders are in `folder`."""
+def make_environment(folder: Path, **more: str) -> dict[str, str]:
+    """Return environment variables for a program without a keyring, with all its folders in `folder`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DBUS_", "PYTHON_KEYRING"))}
     folders = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "LOCALAPPDATA"), str(folder))
     paths = os.pathsep.join((str(ROOT / "src"), str(ROOT)))

@@ -1,7 +1,7 @@
-"""A program of processes that die: it forks them, kills them, and writes what it found as JSON.
+"""A program that forks processes, kills them, and writes what it found as JSON.
 
-Run as `python -m tests.credentials.dying TRIAL DIRECTORY`; the trials are the functions below. It has no threads, so
-that forks are harmless.
+Run it as `python -m tests.credentials.dying TRIAL DIRECTORY`; the trials are the functions below. It has no threads, so
+forking is safe.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ replace = msgspec.structs.replace
 
 
 def start(work: Callable[[], object]) -> int:
-    """Fork a process that does the work and ends."""
+    """Fork a process that does the work and exits."""
     if pid := os.fork():
         return pid
     try:
         work()
-    except BaseException:  # noqa: BLE001  # whatever it is, this process must not go on as its parent
+    except BaseException:  # noqa: BLE001  # whatever happens, this process must not continue as its parent
         os._exit(1)
     os._exit(0)
 
@@ -43,39 +43,39 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def ended(pid: int) -> int:
+def wait_for(pid: int) -> int:
     return os.waitpid(pid, 0)[1]
 
 
-def next_of(kept: Credential) -> Credential:
-    """Count up, with a token whose every byte tells which one it is."""
+def make_next(kept: Credential) -> Credential:
+    """Return the credential with its count increased by one and a token made of one character that follows from it."""
     count = (kept.account_id or 0) + 1
     return replace(kept, account_id=count, token=Token.from_wire(chr(65 + count % 26) * 540))
 
 
-def fits(kept: Credential | None) -> bool:
-    """Tell whether a credential is one that somebody saved, not a mixture of two."""
-    return kept is not None and kept.token == next_of(replace(kept, account_id=(kept.account_id or 0) - 1)).token
+def is_consistent(kept: Credential | None) -> bool:
+    """Return whether a credential was saved by one writer and is not a mixture of two."""
+    return kept is not None and kept.token == make_next(replace(kept, account_id=(kept.account_id or 0) - 1)).token
 
 
-def first(store: FileStore) -> Credential:
-    kept = store.save(next_of(Credential(issuer=PLEX_TV, account_id=0)), replacing=None)
+def save_first(store: FileStore) -> Credential:
+    kept = store.save(make_next(Credential(issuer=PLEX_TV, account_id=0)), replacing=None)
     assert kept
     return kept
 
 
 def each_step(directory: Path) -> dict[str, object]:
-    """Kill a save before and after each of its calls to the system, one after the other, until one lives."""
+    """Kill a save before and after each of its system calls, one after the other, until a save survives."""
     store = FileStore(directory)
-    kept, outcomes, steps = first(store), {"old": 0, "new": 0, "torn": 0}, 0
+    kept, outcomes, steps = save_first(store), {"old": 0, "new": 0, "torn": 0}, 0
     while True:
-        pid = start(lambda old=kept, step=steps: _save_until(store, old, step))  # type: ignore[misc]  # mypy knows no such lambda
-        status = ended(pid)
+        pid = start(lambda old=kept, step=steps: _save_until(store, old, step))  # type: ignore[misc]  # mypy cannot infer it
+        status = wait_for(pid)
         found = store.load(PLEX_TV)
         if not os.WIFSIGNALED(status):
             return {"outcomes": outcomes, "steps": steps, "last": status, "saved": found != kept}
-        outcomes["torn" if found is None or not fits(found) else "old" if found == kept else "new"] += 1
-        with store.lock(PLEX_TV, timeout=0):  # also the dead one's lock is free
+        outcomes["torn" if found is None or not is_consistent(found) else "old" if found == kept else "new"] += 1
+        with store.lock(PLEX_TV, timeout=0):  # the killed process left the lock free
             kept = found or kept
         steps += 1
 
@@ -92,35 +92,35 @@ def _save_until(store: FileStore, kept: Credential, step: int) -> None:
 
     with store.lock(PLEX_TV):
         sys.setprofile(count)
-        saved = store.save(next_of(kept), replacing=kept)
+        saved = store.save(make_next(kept), replacing=kept)
         sys.setprofile(None)
     assert saved
 
 
 def any_time(directory: Path) -> dict[str, object]:
-    """Kill a process that saves and saves at 100 random moments."""
+    """Kill a process that saves in a loop, at 100 random moments."""
     store, chance = FileStore(directory), random.Random(4)
-    counts = [first(store).account_id or 0]
+    counts = [save_first(store).account_id or 0]
 
-    def save_for_ever(said: int) -> None:
+    def save_forever(said: int) -> None:
         while True:
             kept = store.load(PLEX_TV)
             assert kept
-            store.save(next_of(kept), replacing=kept)
+            store.save(make_next(kept), replacing=kept)
             os.write(said, b".")
 
     torn = 0
     for _ in range(100):
         heard, said = os.pipe()
-        pid = start(partial(save_for_ever, said))
-        os.read(heard, 1)  # one is saved
+        pid = start(partial(save_forever, said))
+        os.read(heard, 1)  # at least one credential is saved
         time.sleep(chance.uniform(0, 0.008))
         kill(pid)
-        ended(pid)
+        wait_for(pid)
         os.close(heard)
         os.close(said)
         found = store.load(PLEX_TV)
-        torn += not fits(found)
+        torn += not is_consistent(found)
         counts.append((found.account_id if found else None) or -1)
     return {"torn": torn, "backward": counts != sorted(counts), "saved": counts[-1]}
 
@@ -128,7 +128,7 @@ def any_time(directory: Path) -> dict[str, object]:
 def renewals(directory: Path) -> dict[str, object]:
     """Run 8 processes that each renew 50 times under the lock, and kill and replace 24 of them."""
     store, chance = FileStore(directory / "kept"), random.Random(11)
-    first(store)
+    save_first(store)
     journal = os.open(directory / "journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     alive = {start(lambda: _renew(store, journal, 50)) for _ in range(8)}
     killed, worst, seen, torn, deadline = set[int](), 0, 0, 0, time.monotonic() + 60
@@ -138,7 +138,7 @@ def renewals(directory: Path) -> dict[str, object]:
             alive.discard(pid)
             worst = max(worst, 0 if os.WIFSIGNALED(status) else status)
         found = store.load(PLEX_TV)
-        torn += not fits(found) or (found is not None and (found.account_id or 0) < seen)
+        torn += not is_consistent(found) or (found is not None and (found.account_id or 0) < seen)
         seen = (found.account_id if found else None) or seen
         if len(killed) < 24 and seen > 5 * len(killed) and alive:
             victim = chance.choice(sorted(alive))
@@ -157,13 +157,13 @@ def _renew(store: FileStore, journal: int, times: int) -> None:
             os.write(journal, f"in {me} 0\n".encode())
             kept = store.load(PLEX_TV)
             assert kept
-            saved = store.save(next_of(kept), replacing=kept)
-            assert saved, "somebody else saved while we held the lock"
+            saved = store.save(make_next(kept), replacing=kept)
+            assert saved, "another process saved while this one held the lock"
             os.write(journal, f"saved {me} {saved.account_id}\nout {me} 0\n".encode())
 
 
 def _judge(events: list[list[str]], killed: set[int], last: int) -> dict[str, object]:
-    """Replay the journal: nobody is in while another one is, and no number is saved twice."""
+    """Replay the journal: no two processes hold the lock at once, and no number is saved twice."""
     inside: int | None = None
     overlaps, numbers = 0, list[int]()
     for what, who, number in events:
@@ -185,9 +185,9 @@ def _judge(events: list[list[str]], killed: set[int], last: int) -> dict[str, ob
 
 
 def orphans(directory: Path) -> dict[str, object]:
-    """Kill a holder that has forked, and see whether its child, which lives on, keeps the lock."""
+    """Kill a lock holder that has forked, and check whether its surviving child still holds the lock."""
     store = FileStore(directory)
-    first(store)
+    save_first(store)
     waiting, go = os.pipe()
 
     def hold() -> None:
@@ -202,7 +202,7 @@ def orphans(directory: Path) -> dict[str, object]:
     with contextlib.suppress(CredentialsError), store.lock(PLEX_TV, timeout=0.05):
         return {"held": False}
     kill(holder)
-    ended(holder)
+    wait_for(holder)
     try:
         with store.lock(PLEX_TV, timeout=1):
             return {"held": True, "free": True}
@@ -211,19 +211,19 @@ def orphans(directory: Path) -> dict[str, object]:
 
 
 def full(directory: Path) -> dict[str, object]:
-    """Save where no file may become larger than 100 bytes, as on a full disk."""
+    """Save where no file may exceed 100 bytes, as on a full disk."""
     store = FileStore(directory)
-    kept = first(store)
+    kept = save_first(store)
 
     def save() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
         try:
-            store.save(next_of(kept), replacing=kept)
+            store.save(make_next(kept), replacing=kept)
         except CredentialsError as error:
             os._exit(7 if "cannot be written: File too large" in str(error) else 8)
 
-    status = os.waitstatus_to_exitcode(ended(start(save)))
+    status = os.waitstatus_to_exitcode(wait_for(start(save)))
     return {
         "status": status,
         "kept": store.load(PLEX_TV) == kept,

@@ -1,6 +1,6 @@
-"""F-CL-1, C11: whatever is killed and whenever, a file is the old or the new one, and its lock is free.
+"""F-CL-1, C11: whatever process is killed at any time, a file has its old or new content, and its lock is free.
 
-The processes live in a program of their own, dying.py.
+The processes are started by a separate program, dying.py.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.credentials.conftest import ROOT, environment, posix
+from tests.credentials.conftest import ROOT, make_environment, posix
 
 pytestmark = posix
 
 
-def trial(name: str, folder: Path) -> dict[str, Any]:
+def run_trial(name: str, folder: Path) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "tests.credentials.dying", name, str(folder)],
         cwd=ROOT,
-        env=environment(folder),
+        env=make_environment(folder),
         capture_output=True,
         text=True,
         timeout=90,
@@ -32,8 +32,8 @@ def trial(name: str, folder: Path) -> dict[str, Any]:
 
 
 def test_f_cl_1_killed_at_each_step_of_a_save(tmp_path: Path) -> None:
-    """F-CL-1: killed before or after any of its system calls, a save leaves the old or the new credential."""
-    found = trial("each_step", tmp_path)
+    """F-CL-1: a save that is killed before or after any of its system calls leaves the old or the new credential."""
+    found = run_trial("each_step", tmp_path)
     assert (0, 0, True) == (found["outcomes"]["torn"], found["last"], found["saved"])
     assert found["outcomes"]["old"] > 15
     assert found["outcomes"]["new"] > 3
@@ -41,26 +41,26 @@ def test_f_cl_1_killed_at_each_step_of_a_save(tmp_path: Path) -> None:
 
 
 def test_f_cl_1_killed_at_any_time(tmp_path: Path) -> None:
-    """F-CL-1: 100 kills at random moments of a process that saves and saves tear nothing and lose nothing."""
-    found = trial("any_time", tmp_path)
+    """F-CL-1: 100 kills at random moments of a process that saves in a loop corrupt and lose nothing."""
+    found = run_trial("any_time", tmp_path)
     assert (0, False) == (found["torn"], found["backward"])
     assert found["saved"] > 100, "no power: hardly anything was saved"
 
 
 def test_c11_renewals_of_many_processes(tmp_path: Path) -> None:
-    """C11: 8 processes renew 50 times each while 24 are killed: one at a time, none twice, the file always whole."""
-    found = trial("renewals", tmp_path)
+    """C11: 8 processes renew 50 times each while 24 are killed: one at a time, none twice, the file always valid."""
+    found = run_trial("renewals", tmp_path)
     enough = found.pop("enough")
     nothing = dict.fromkeys(("torn", "failed", "left", "overlaps", "again"), 0)
     assert nothing | {"killed": 24, "sorted": True} == found
     assert enough
 
 
-def test_a_childs_life_keeps_no_lock(tmp_path: Path) -> None:
+def test_a_surviving_child_keeps_no_lock(tmp_path: Path) -> None:
     """A program that forks while it holds the lock, as servers do, and is killed, leaves the lock free."""
-    assert {"held": True, "free": True} == trial("orphans", tmp_path)
+    assert {"held": True, "free": True} == run_trial("orphans", tmp_path)
 
 
 def test_a_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
-    """A save that finds no room is an error that says so; the old file is there and no draft is left."""
-    assert {"status": 7, "kept": True, "drafts": 0} == trial("full", tmp_path)
+    """A save on a full disk is an error that says so. The old file remains and no draft is left."""
+    assert {"status": 7, "kept": True, "drafts": 0} == run_trial("full", tmp_path)

@@ -1,4 +1,4 @@
-"""The record: what it takes, what it shows, and that its tokens know their issuer."""
+"""The credential: what it accepts, what it shows, and that its tokens have the issuer as their origin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.credentials.conftest import ELSEWHERE, JWT, PLEX_TV, SECRETS, SERVER, signed_in
+from tests.credentials.conftest import JWT, OTHER_ISSUER, PLEX_TV, SECRETS, SERVER, make_credential
 from tests.docs.pages import page
 from tests.tables import every
 from ticketstub.credentials import Credential, Entry
@@ -19,15 +19,15 @@ from ticketstub.tokens import Secret, Token
 
 
 def test_it_belongs_to_an_origin_and_a_profile() -> None:
-    """Of an issuer's address the origin is taken; the profile is `default` unless named."""
+    """The URL of an issuer is cut to its origin. The profile is `default` by default."""
     assert Entry(PLEX_TV, "default") == Credential(issuer="https://PLEX.tv:443/api/v2").entry
-    assert Entry(ELSEWHERE, "work") == Credential(issuer=ELSEWHERE, profile="work").entry
+    assert Entry(OTHER_ISSUER, "work") == Credential(issuer=OTHER_ISSUER, profile="work").entry
 
 
 def test_l9_tokens_know_the_issuer() -> None:
-    """L9: both tokens have the issuer as their origin, and the caller's own token stays as it was."""
+    """L9: both tokens have the issuer as their origin, and the caller's own token is unchanged."""
     mine = Token(JWT)
-    kept = signed_in(token=mine)
+    kept = make_credential(token=mine)
     assert kept.token
     assert kept.server_token
     assert (PLEX_TV, PLEX_TV, None) == (kept.token.origin, kept.server_token.origin, mine.origin)
@@ -35,10 +35,10 @@ def test_l9_tokens_know_the_issuer() -> None:
 
 @pytest.mark.parametrize("name", ["token", "server_token"])
 def test_l9_another_origins_token_is_a_mistake(name: str) -> None:
-    """L9: a token that another origin issued is put into no credential of this one."""
-    theirs: dict[str, Any] = {name: Token(SERVER, origin=ELSEWHERE)}
+    """L9: a token that another origin issued is a ValueError."""
+    theirs: dict[str, Any] = {name: Token(SERVER, origin=OTHER_ISSUER)}
     with pytest.raises(ValueError, match="another origin") as caught:
-        signed_in(**theirs)
+        make_credential(**theirs)
     assert SERVER not in str(caught.value)
 
 
@@ -47,47 +47,47 @@ BAD_ISSUERS = ["", "plex.tv", "ftp://plex.tv", "https://", "https://u:p@plex.tv"
 
 
 @every("profile", BAD_PROFILES)
-def test_no_name_of_a_profile(profile: str) -> None:
-    """A profile's name is letters, digits, dots, hyphens and underscores, 64 at most."""
+def test_invalid_profile(profile: str) -> None:
+    """A profile name has 1 to 64 letters, digits, dots, hyphens and underscores."""
     with pytest.raises(ValueError, match="profile's name"):
         Credential(issuer=PLEX_TV, profile=profile)
 
 
 @pytest.mark.parametrize("issuer", BAD_ISSUERS)
-def test_no_issuer(issuer: str) -> None:
-    """An issuer is an http or https address."""
+def test_invalid_issuer(issuer: str) -> None:
+    """An issuer is an http or https URL."""
     with pytest.raises(ValueError, match="address"):
         Credential(issuer=issuer)
 
 
 @pytest.mark.parametrize("token", ["", "a\r\nb", "é"])
-def test_no_token(token: str) -> None:
-    """What no header can carry is not kept as a token."""
+def test_invalid_token(token: str) -> None:
+    """A token that cannot be sent in a header is not stored."""
     with pytest.raises(ValueError, match="cannot be sent in a header"):
         Credential(issuer=PLEX_TV, token=Token.from_wire(token))
 
 
 @every("moment", [float("nan"), float("inf"), float("-inf")])
 @every("name", ["created_at", "expires_at", "checked_at", "signed_out_at"])
-def test_no_time(name: str, moment: float) -> None:
+def test_invalid_time(name: str, moment: float) -> None:
     """Times are finite: JSON has no others, and a comparison with nan is never true."""
     facts: dict[str, Any] = {name: moment}
     with pytest.raises(ValueError, match="finite"):
-        signed_in(**facts)
+        make_credential(**facts)
 
 
 def test_c6_it_shows_no_secret() -> None:
-    """C6: neither text nor format, copy, error, pickle or JSON of a credential shows a secret."""
-    kept = signed_in()
+    """C6: the text, format, copy, error, pickle and JSON of a credential show no secret."""
+    kept = make_credential()
     shown = [
         repr(kept),
         str(kept),
         f"{kept}",
         f"{kept!r:.2000}",
-        "%s" % kept,  # noqa: UP031
+        "%s" % kept,  # noqa: UP031  # the old way, too
         repr([kept]),
         repr(copy.deepcopy(kept)),
-    ]  # the old way too
+    ]
     shown += [repr(msgspec.structs.asdict(kept)), repr(msgspec.structs.astuple(kept))]
     for leak in (pickle.dumps, json.dumps, msgspec.json.encode):
         with pytest.raises(TypeError) as caught:
@@ -101,14 +101,14 @@ def test_c6_it_shows_no_secret() -> None:
 
 
 def test_the_page_names_every_field() -> None:
-    """The documentation says of each field what it is, and of no other."""
+    """The documentation explains each field and no other."""
     told = page("docs/credentials.md").table("What is kept").column("field")
     assert [field.name for field in msgspec.structs.fields(Credential)] == told
 
 
 def test_it_does_not_change() -> None:
-    """A credential is frozen; a changed one is another one."""
-    kept = signed_in()
+    """A credential is immutable."""
+    kept = make_credential()
     with pytest.raises(AttributeError):
         kept.username = "x"  # type: ignore[misc]  # the mistake itself
-    assert kept == signed_in() != signed_in(device_key=Secret("x"))
+    assert kept == make_credential() != make_credential(device_key=Secret("x"))

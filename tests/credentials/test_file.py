@@ -1,4 +1,4 @@
-"""Files: who can read them, what is refused, what their names are, and in which order they are written."""
+"""Files: who can read them, which are refused, what they are called, and in which order they are written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.credentials.conftest import ELSEWHERE, PLEX_TV, SECRETS, posix, signed_in, the_file
+from tests.credentials.conftest import OTHER_ISSUER, PLEX_TV, SECRETS, get_only_file, make_credential, posix
 from ticketstub.credentials import Entry, FileStore
 from ticketstub.credentials.file import PrivateFolder, get_entry_name
 from ticketstub.errors import CredentialsError
@@ -28,24 +28,29 @@ def no_umask() -> Generator[None, None, None]:
     os.umask(before)
 
 
-def mode(path: Path) -> int:
+def get_mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def list_attempts(store: FileStore) -> tuple[Callable[[], object], ...]:
+    """Return the calls that read the file of the only credential."""
+    return lambda: store.load(PLEX_TV), lambda: store.save(make_credential(), replacing=None), store.list_entries
 
 
 @posix
 def test_l2_nobody_else_can_read(no_umask: None, tmp_path: Path) -> None:
-    """L2: with no umask at all, folders made here are 0700 and every file in them is 0600, locks included."""
+    """L2: even without a umask, created folders are 0700 and every file in them is 0600, including locks."""
     store = FileStore(tmp_path / "data" / "ticketstub" / "kept")
-    store.save(signed_in(), replacing=None)
+    store.save(make_credential(), replacing=None)
     with store.lock(PLEX_TV):
         made = sorted((tmp_path / "data").rglob("*"))
-    assert {0o700} == {mode(path) for path in [tmp_path / "data", *made] if path.is_dir()}
-    assert [0o600] * 3 == [mode(path) for path in made if path.is_file()]
+    assert {0o700} == {get_mode(path) for path in [tmp_path / "data", *made] if path.is_dir()}
+    assert [0o600] * 3 == [get_mode(path) for path in made if path.is_file()]
 
 
 @posix
 def test_l2_a_umask_that_forbids_everything(tmp_path: Path) -> None:
-    """What a umask takes from ourselves is given back, so that the next run can read it."""
+    """The owner's permissions do not depend on the umask, so that the next run can read the file."""
     store = FileStore(tmp_path / "kept")
     store.directory.mkdir(0o700)
     before = os.umask(0o777)
@@ -53,36 +58,40 @@ def test_l2_a_umask_that_forbids_everything(tmp_path: Path) -> None:
         store._folder.write("x.json", b"{}")
     finally:
         os.umask(before)
-    assert 0o600 == mode(store.directory / "x.json")
+    assert 0o600 == get_mode(store.directory / "x.json")
 
 
 @posix
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o620, 0o602, 0o610, 0o666])
 def test_l2_a_file_open_to_others_is_refused(files: FileStore, bits: int) -> None:
-    """L2: a file that others can read or write is not used; the error says what to do, and the file stays."""
-    files.save(signed_in(), replacing=None)
-    the_file(files).chmod(bits)
-    for attempt in (lambda: files.load(PLEX_TV), lambda: files.save(signed_in(), replacing=None), files.list_entries):
-        with pytest.raises(CredentialsError, match=f"by others.*chmod 600 {re.escape(str(the_file(files)))}"):
+    """L2: a file that others can read or write is not used. The error says what to do, and the file is unchanged."""
+    files.save(make_credential(), replacing=None)
+    get_only_file(files).chmod(bits)
+    for attempt in (
+        lambda: files.load(PLEX_TV),
+        lambda: files.save(make_credential(), replacing=None),
+        files.list_entries,
+    ):
+        with pytest.raises(CredentialsError, match=f"by others.*chmod 600 {re.escape(str(get_only_file(files)))}"):
             attempt()
-    assert bits == mode(the_file(files))
+    assert bits == get_mode(get_only_file(files))
 
 
 @posix
 def test_l2_a_folder_open_to_others_is_not_written_to(tmp_path: Path) -> None:
-    """L2: where others could put files, none of ours is put."""
+    """L2: no file is created in a folder that others can write to."""
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o777)
     with pytest.raises(CredentialsError, match=f"others can write to .*chmod 700 {shared}"):
-        FileStore(shared).save(signed_in(), replacing=None)
+        FileStore(shared).save(make_credential(), replacing=None)
     assert [] == list(shared.iterdir())
 
 
 @posix
 @pytest.mark.skipif(sys.platform != "win32" and os.geteuid() != 0, reason="only root can become somebody else")
 def test_l2_another_users_file_is_refused(files: FileStore, tmp_path: Path) -> None:
-    """L2: a file or folder that belongs to another user is refused: its owner could change it."""
+    """L2: a file or folder that belongs to another user, who could change it, is refused."""
     shown = _open_to_all(tmp_path)
     shown.chmod(0o755)
     os.chown(shown / "x", 65534, 65534)
@@ -108,13 +117,17 @@ def _open_to_all(tmp_path: Path) -> Path:
 
 @posix
 def test_l2_a_link_is_not_followed(files: FileStore, tmp_path: Path) -> None:
-    """L2: with a link in its place a credential is neither read through it nor written through it."""
-    files.save(signed_in(), replacing=None)
-    path, target = the_file(files), tmp_path / "elsewhere"
+    """L2: a credential is neither read nor written through a symbolic link."""
+    files.save(make_credential(), replacing=None)
+    path, target = get_only_file(files), tmp_path / "elsewhere"
     path.rename(target)
     before = target.read_bytes()
     path.symlink_to(target)
-    for attempt in (lambda: files.load(PLEX_TV), lambda: files.save(signed_in(), replacing=None), files.list_entries):
+    for attempt in (
+        lambda: files.load(PLEX_TV),
+        lambda: files.save(make_credential(), replacing=None),
+        files.list_entries,
+    ):
         with pytest.raises(CredentialsError, match="is a symbolic link and was not followed"):
             attempt()
     assert (True, before) == (path.is_symlink(), target.read_bytes())
@@ -124,7 +137,7 @@ def test_l2_a_link_is_not_followed(files: FileStore, tmp_path: Path) -> None:
 
 @posix
 def test_l2_a_link_in_the_lock_files_place(files: FileStore, tmp_path: Path) -> None:
-    """L2: a lock is not made through a link either."""
+    """L2: a lock is not created through a symbolic link."""
     with files.lock(PLEX_TV):
         pass
     (lock,) = files.directory.glob("*.lock")
@@ -139,17 +152,17 @@ def test_l2_a_link_in_the_lock_files_place(files: FileStore, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "make", [lambda path: os.mkfifo(path, 0o600), lambda path: path.mkdir(0o700)], ids=["pipe", "folder"]
 )
-def test_what_is_no_file_is_refused(files: FileStore, make: Callable[[Path], None]) -> None:
-    """A pipe, which would be waited for, or a folder in a file's place is refused at once."""
-    files.save(signed_in(), replacing=None)
-    path = the_file(files)
+def test_other_kinds_of_files_are_refused(files: FileStore, make: Callable[[Path], None]) -> None:
+    """A pipe, which would block, and a folder in the place of a file are refused at once."""
+    files.save(make_credential(), replacing=None)
+    path = get_only_file(files)
     path.unlink()
     make(path)
     with pytest.raises(CredentialsError, match="is not a regular file"):
         files.load(PLEX_TV)
 
 
-def whole(path: Path) -> dict[str, object]:
+def read_json(path: Path) -> dict[str, object]:
     found: dict[str, object] = json.loads(path.read_bytes())
     return found
 
@@ -170,33 +183,37 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_file_is_refused_and_stays(files: FileStore, damage: Callable[[bytes], bytes]) -> None:
-    """A file that cannot be read is an error that names it and shows nothing of it; only `remove` deletes it."""
-    files.save(signed_in(), replacing=None)
-    path = the_file(files)
+    """A damaged file is an error that names it and shows nothing of it. Only `remove` deletes it."""
+    files.save(make_credential(), replacing=None)
+    path = get_only_file(files)
     damaged = damage(path.read_bytes())
     path.write_bytes(damaged)
-    for attempt in (lambda: files.load(PLEX_TV), lambda: files.save(signed_in(), replacing=None), files.list_entries):
+    for attempt in (
+        lambda: files.load(PLEX_TV),
+        lambda: files.save(make_credential(), replacing=None),
+        files.list_entries,
+    ):
         with pytest.raises(CredentialsError, match=r"is damaged.*delete .* and sign in again") as caught:
             attempt()
         assert (None, None) == (caught.value.__cause__, caught.value.__context__)
         assert not any(secret in repr(caught.value) + str(caught.value) for secret in SECRETS)
     assert damaged == path.read_bytes()
     assert files.remove(PLEX_TV)
-    assert files.save(signed_in(), replacing=None)
+    assert files.save(make_credential(), replacing=None)
 
 
 def test_a_later_form_is_refused(files: FileStore) -> None:
-    """A file of a later Ticketstub is not damaged: the error says to update."""
-    files.save(signed_in(), replacing=None)
-    the_file(files).write_text(json.dumps({"format": 2, "sealed": "x"}))
+    """A file of a later version is not damaged: the error says to update."""
+    files.save(make_credential(), replacing=None)
+    get_only_file(files).write_text(json.dumps({"format": 2, "sealed": "x"}))
     with pytest.raises(CredentialsError, match=r"written by a later version of Ticketstub.*update"):
         files.load(PLEX_TV)
 
 
 def test_a_huge_file_is_not_read(files: FileStore) -> None:
-    """More than 64 KiB is none of ours."""
-    files.save(signed_in(), replacing=None)
-    with the_file(files).open("ab") as file:
+    """A file of more than 64 KiB is refused."""
+    files.save(make_credential(), replacing=None)
+    with get_only_file(files).open("ab") as file:
         file.write(b" " * 65536)
     with pytest.raises(CredentialsError, match="too large"):
         files.load(PLEX_TV)
@@ -204,18 +221,18 @@ def test_a_huge_file_is_not_read(files: FileStore) -> None:
 
 def test_l9_a_file_in_another_ones_place_is_refused(files: FileStore) -> None:
     """L9: a credential that was copied or renamed to another issuer's place is used for neither."""
-    files.save(signed_in(), replacing=None)
-    path = the_file(files)
-    path.rename(files.directory / f"{get_entry_name(Entry(ELSEWHERE, 'default'))}.kept")
-    for attempt in (lambda: files.load(ELSEWHERE), lambda: files.remove(PLEX_TV) or files.list_entries()):
+    files.save(make_credential(), replacing=None)
+    path = get_only_file(files)
+    path.rename(files.directory / f"{get_entry_name(Entry(OTHER_ISSUER, 'default'))}.kept")
+    for attempt in (lambda: files.load(OTHER_ISSUER), lambda: files.remove(PLEX_TV) or files.list_entries()):
         with pytest.raises(CredentialsError, match="belongs to another issuer, app or profile"):
             attempt()
 
 
 def test_the_form_of_a_file(files: FileStore) -> None:
-    """The file is one JSON object with these names: later versions read it."""
-    files.save(signed_in(), replacing=None)
-    found = whole(the_file(files))
+    """The file is one JSON object with these names, which later versions read."""
+    files.save(make_credential(), replacing=None)
+    found = read_json(get_only_file(files))
     assert (1, 1, PLEX_TV, "default", "mira_quill") == tuple(
         found[name] for name in ("format", "version", "issuer", "profile", "username")
     )
@@ -224,7 +241,7 @@ def test_the_form_of_a_file(files: FileStore) -> None:
 
 
 def test_a_file_of_this_form_is_read(files: FileStore) -> None:
-    """A file written by hand or by a later version with more names is read; what it lacks is unknown."""
+    """A file written by hand, or by a later version with more names, is read. Missing fields are unknown."""
     files.directory.mkdir(0o700)
     path = files.directory / f"{get_entry_name(Entry(PLEX_TV, 'default'))}.kept"
     path.write_text('{"format":1,"issuer":"https://plex.tv","token":"abc","version":7,"mood":"good"}', "utf-8")
@@ -252,7 +269,7 @@ ENTRIES = st.builds(
 
 @given(ENTRIES, ENTRIES)
 def test_names_of_files(one: Entry, other: Entry) -> None:
-    """No name leaves the folder, hides, is reserved or too long anywhere, or is that of another entry on any system."""
+    """A name stays in the folder and is not hidden, reserved, too long or equal to another entry's on any system."""
     name = f"{get_entry_name(one)}.writing.lock"
     assert (name, name) == (PurePosixPath("x", name).name, PureWindowsPath("x", name).name)
     assert re.fullmatch(r"http[A-Za-z0-9._-]{1,190}", name)
@@ -261,35 +278,35 @@ def test_names_of_files(one: Entry, other: Entry) -> None:
 
 @pytest.mark.parametrize("profile", ["..", ".", "con", "a.json", ".draft-", "-rf"])
 def test_odd_names_are_fine(files: FileStore, profile: str) -> None:
-    """Names that mean something to a file system or a shell mean nothing here."""
-    assert files.save(signed_in(profile=profile), replacing=None)
+    """Profile names that are special to a file system or shell have no special meaning."""
+    assert files.save(make_credential(profile=profile), replacing=None)
     assert files.load(PLEX_TV, profile)
     assert (Entry(PLEX_TV, profile),) == files.list_entries()
-    assert the_file(files).parent == files.directory
+    assert get_only_file(files).parent == files.directory
 
 
-def test_where_names_the_file(files: FileStore) -> None:
-    """`where` names the very file."""
-    files.save(signed_in(), replacing=None)
-    assert f"in the file {the_file(files)}, which only you can read" == files.describe_location(PLEX_TV)
+def test_location_names_the_file(files: FileStore) -> None:
+    """`describe_location` names the file."""
+    files.save(make_credential(), replacing=None)
+    assert f"in the file {get_only_file(files)}, which only you can read" == files.describe_location(PLEX_TV)
 
 
 @pytest.mark.parametrize("act", ["save", "remove"])
 def test_drafts_of_killed_processes_are_deleted(files: FileStore, act: str) -> None:
     """The next save or removal deletes the draft that a killed save of the same sign-in left, and no other file."""
-    kept = files.save(signed_in(), replacing=None)
-    draft = the_file(files).with_name(f".{the_file(files).name}.draft")
+    kept = files.save(make_credential(), replacing=None)
+    draft = get_only_file(files).with_name(f".{get_only_file(files).name}.draft")
     others = {files.directory / name for name in (".another.draft", "old", f"{draft.name}.x")}
     for path in (draft, *others):
         path.write_bytes(b"")
-    assert files.save(signed_in(), replacing=kept) if act == "save" else files.remove(PLEX_TV)
+    assert files.save(make_credential(), replacing=kept) if act == "save" else files.remove(PLEX_TV)
     assert others <= {*files.directory.iterdir()}
     assert not draft.exists()
 
 
 @posix
 def test_a_deleted_lock_file_locks_nothing(files: FileStore) -> None:
-    """A lock on a file that somebody deleted meanwhile, or replaced, does not count: others would lock the new one."""
+    """A lock on a lock file that was deleted or replaced does not count, since others would lock the new file."""
     with files.lock(PLEX_TV):
         pass
     (lock,) = files.directory.glob("*.lock")
@@ -303,7 +320,7 @@ def test_a_deleted_lock_file_locks_nothing(files: FileStore) -> None:
             while not waiting.running():
                 pass
             lock.unlink()
-            waiting.result()  # it locks a new file, not the one that nobody else would find
+            waiting.result()  # it locks a new file, not the deleted one, which others would not find
         assert lock.exists()
         with pytest.raises(CredentialsError), files.lock(PLEX_TV, timeout=0):
             pass
@@ -312,8 +329,8 @@ def test_a_deleted_lock_file_locks_nothing(files: FileStore) -> None:
 
 @posix
 def test_l10_synced_before_it_is_renamed(files: FileStore, real_syncs: None) -> None:
-    """L10: the draft is on the disk before it takes the file's place, and the folder before `save` returns."""
-    files.save(signed_in(), replacing=None)
+    """L10: the draft is on the disk before it is renamed, and the folder before `save` returns."""
+    files.save(make_credential(), replacing=None)
     calls: list[str] = []
 
     def note(_frame: object, event: str, function: object) -> None:
@@ -324,7 +341,7 @@ def test_l10_synced_before_it_is_renamed(files: FileStore, real_syncs: None) -> 
 
     sys.setprofile(note)
     try:
-        files.save(signed_in(), replacing=files.load(PLEX_TV))
+        files.save(make_credential(), replacing=files.load(PLEX_TV))
     finally:
         sys.setprofile(None)
     assert ["BufferedWriter.flush", "fsync", "replace", "fsync"] == calls

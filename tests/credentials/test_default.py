@@ -1,4 +1,4 @@
-"""Which store a program gets, and that it says where a sign-in is kept."""
+"""The store that a program gets by default, and where it says that a sign-in is stored."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from keyring.backend import KeyringBackend
-from keyring.backends.fail import Keyring as NoRing
+from keyring.backends.fail import Keyring as FailKeyring
 
-from tests.credentials.conftest import PLEX_TV, Ring, environment, signed_in, the_file
+from tests.credentials.conftest import PLEX_TV, FakeKeyring, get_only_file, make_credential, make_environment
 from ticketstub.credentials import (
     Entry,
     FileStore,
@@ -27,35 +27,35 @@ Choose = Callable[[KeyringBackend], None]
 
 @pytest.fixture
 def choose(monkeypatch: pytest.MonkeyPatch) -> Choose:
-    """Set the keyring of this computer; the keyring library looks for none then."""
+    """Set the keyring of this computer; the keyring library then looks for none."""
     return partial(monkeypatch.setattr, "keyring.core._keyring_backend")
 
 
-def test_a_keyring_is_taken(choose: Choose, tmp_path: Path) -> None:
-    """With a keyring nothing is written before something is saved, and then no secret into a file."""
-    choose(Ring())
+def test_a_keyring_is_used(choose: Choose, tmp_path: Path) -> None:
+    """With a keyring, nothing is written before something is saved, and then no secret is written to a file."""
+    choose(FakeKeyring())
     store = default_store(directory=tmp_path / "kept")
     assert isinstance(store, KeyringStore)
     assert [] == list(tmp_path.iterdir())
-    assert store.save(signed_in(), replacing=None)
+    assert store.save(make_credential(), replacing=None)
     assert {"keyring"} == {path.name for path in (tmp_path / "kept").iterdir()}
 
 
 def test_l2_a_private_file_without_a_keyring(choose: Choose, tmp_path: Path) -> None:
-    """L2: without a keyring it is a file that only this user can read, and `where` names it; nobody is asked."""
-    choose(NoRing())
+    """L2: without a keyring the store is a file that only this user can read, and no question is asked."""
+    choose(FailKeyring())
     store = default_store(directory=tmp_path / "kept")
     assert isinstance(store, FileStore)
     assert [] == list(tmp_path.iterdir())
-    assert store.save(signed_in(), replacing=None)
-    file = the_file(store)
+    assert store.save(make_credential(), replacing=None)
+    file = get_only_file(store)
     assert 0o600 == file.stat().st_mode & 0o777 or sys.platform == "win32"
     assert f"in the file {file}, which only you can read" == store.describe_location(PLEX_TV)
 
 
 def test_l2_memory_with_a_warning_where_no_file_can_be_written(choose: Choose, tmp_path: Path) -> None:
-    """L2: where there is neither a keyring nor a place for files, a warning names the place, and `where` says so."""
-    choose(NoRing())
+    """L2: without a keyring and a writable folder, a warning names the folder and the store is memory."""
+    choose(FailKeyring())
     (tmp_path / "file").write_bytes(b"")
     with pytest.warns(PlexWarning, match="kept in memory only.*file/kept cannot be written"):
         store = default_store(directory=tmp_path / "file" / "kept")
@@ -64,21 +64,21 @@ def test_l2_memory_with_a_warning_where_no_file_can_be_written(choose: Choose, t
 
 
 def test_the_default_folder(choose: Choose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program without a keyring keeps its sign-in in its user's data folder, and asks nobody."""
-    choose(NoRing())
-    for name, value in environment(tmp_path).items():
+    """Without a keyring, a program stores its sign-in in the user's data folder."""
+    choose(FailKeyring())
+    for name, value in make_environment(tmp_path).items():
         monkeypatch.setenv(name, value)
     store = default_store()
     with store.lock(PLEX_TV):
-        assert store.save(signed_in(), replacing=None)
+        assert store.save(make_credential(), replacing=None)
     (kept,) = tmp_path.rglob("*.kept")
     assert f"in the file {kept}, which only you can read" == store.describe_location(PLEX_TV)
 
 
 def test_files_in_use_are_used_again(choose: Choose, tmp_path: Path) -> None:
-    """Where files are already, they are used, also where a keyring has turned up since."""
-    FileStore(tmp_path).save(signed_in(), replacing=None)
-    for ring in (NoRing(), Ring()):
+    """Existing files are used again, even if a keyring has become available."""
+    FileStore(tmp_path).save(make_credential(), replacing=None)
+    for ring in (FailKeyring(), FakeKeyring()):
         choose(ring)
         store = default_store(directory=tmp_path)
         assert isinstance(store, FileStore)
@@ -86,10 +86,10 @@ def test_files_in_use_are_used_again(choose: Choose, tmp_path: Path) -> None:
 
 
 def test_a_keyring_in_use_comes_first(choose: Choose, tmp_path: Path) -> None:
-    """Where both hold something, the keyring is taken; but what is looked for is taken where it is."""
-    choose(Ring())
-    FileStore(tmp_path).save(signed_in(app="Photo Frame"), replacing=None)
-    default_store("keyring", tmp_path).save(signed_in(), replacing=None)
+    """If both have entries, the keyring is used, unless the requested entry is in the files."""
+    choose(FakeKeyring())
+    FileStore(tmp_path).save(make_credential(app="Photo Frame"), replacing=None)
+    default_store("keyring", tmp_path).save(make_credential(), replacing=None)
     assert isinstance(default_store(directory=tmp_path), KeyringStore)
     kinds = {"Photo Frame": FileStore, "ticketstub": KeyringStore, "Admin Tool": KeyringStore}
     for app, kind in kinds.items():
@@ -97,9 +97,9 @@ def test_a_keyring_in_use_comes_first(choose: Choose, tmp_path: Path) -> None:
         assert isinstance(default_store(directory=tmp_path, entry=wanted), kind)
 
 
-def test_a_named_storage_is_taken(choose: Choose, tmp_path: Path) -> None:
-    """A store that is named is taken, whatever there is; a named keyring that is none is an error."""
-    choose(NoRing())
+def test_a_named_storage_is_used(choose: Choose, tmp_path: Path) -> None:
+    """A named store is used whatever else exists. Without a keyring, naming it is an error."""
+    choose(FailKeyring())
     kinds = {"file": FileStore, "keyring": KeyringStore, "memory": MemoryStore}
     for storage, kind in kinds.items():
         assert isinstance(default_store(storage, tmp_path), kind)  # type: ignore[arg-type]  # it is a text here
@@ -107,15 +107,15 @@ def test_a_named_storage_is_taken(choose: Choose, tmp_path: Path) -> None:
         default_store("keyring", tmp_path).load(PLEX_TV)
 
 
-def test_an_unknown_storage_is_a_mistake() -> None:
-    """A storage that does not exist is a ValueError that names those that do."""
+def test_an_unknown_storage_is_refused() -> None:
+    """An unknown storage is a ValueError that names the known ones."""
     with pytest.raises(ValueError, match='"keyring", "file" or "memory"'):
         default_store("disk")  # type: ignore[arg-type]  # the mistake itself
 
 
 @pytest.mark.long
 def test_importing_is_cheap() -> None:
-    """The package loads no keyring, no folders and no keys; neither do files in a named folder."""
+    """Importing the package, or using files in a given folder, loads no keyring, platformdirs or cryptography."""
     program = (
         "import sys, ticketstub.credentials as c\n"
         "from ticketstub.credentials import FileStore, MemoryStore\n"
@@ -126,8 +126,8 @@ def test_importing_is_cheap() -> None:
     assert "set()\n" == done.stdout
 
 
-def test_the_packages_names() -> None:
-    """All public names can be had."""
+def test_public_names() -> None:
+    """All public names exist."""
     import ticketstub.credentials as package
 
     assert sorted(package.__all__, key=str.casefold) == sorted(
