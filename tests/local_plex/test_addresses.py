@@ -181,12 +181,12 @@ def test_faults_of_addresses_are_told_by_their_paths() -> None:
         World.from_dict({"media_server": [{"name": "Attic", "claimed": False, "address": wrong}]})
     at = "media_server[0].address"
     assert (
-        f"{at}[0].host: must be an IP address; an address with a name is a uri",
+        f"{at}[0].host: must be an IP address; for a host name, use uri",
         f"{at}[1].host: must be text, not a number",
         f"{at}[2].uri: must be http:// or https:// with a host, and without a user name",
-        f"{at}[3].port: stands beside uri, which has its own",
-        f"{at}[4].relay: stands beside local = true: a relay is not in the server's own network",
-        f"{at}[5].scheme: is no key of a world here",
+        f"{at}[3].port: conflicts with uri, which has its own",
+        f"{at}[4].relay: conflicts with local = true: a relay is not in the server's own network",
+        f"{at}[5].scheme: is not a known key",
         f"{at}[6]: must be a table",
     ) == caught.value.faults
 

@@ -304,7 +304,7 @@ def test_nobodys_server_is_no_resource(plex: LocalPlexController) -> None:
         (
             {"claimed": False, "owner": "mira_quill", "token": TOM_ON_ATTIC, "share": [{"account": "tom"}]},
             tuple(
-                f"media_server[0].{key}: stands beside claimed = false: nobody owns this server"
+                f"media_server[0].{key}: conflicts with claimed = false: nobody owns this server"
                 for key in ("owner", "token", "share")
             ),
         ),

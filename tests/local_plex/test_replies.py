@@ -215,10 +215,10 @@ def test_a_world_says_where_the_folder_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "fault"),
     [
-        ({"replies": "a", "upstream": "http://127.0.0.1:1"}, "upstream: stands beside replies"),
-        ({"upstream_token": "abc"}, "upstream_token: stands without upstream"),
+        ({"replies": "a", "upstream": "http://127.0.0.1:1"}, "upstream: conflicts with replies"),
+        ({"upstream_token": "abc"}, "upstream_token: requires upstream"),
         ({"upstream": "ftp://host"}, "upstream: must be http"),
-        ({"upstream": "http://host/web"}, "upstream: must be an address without a path"),
+        ({"upstream": "http://host/web"}, "upstream: must be a URL without a path"),
         ({"upstream": "http://host", "upstream_token": "a\nb"}, "upstream_token: must be one line"),
     ],
 )

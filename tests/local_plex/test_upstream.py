@@ -324,7 +324,7 @@ def test_an_upstream_needs_an_owner(real: Real) -> None:
     """`claimed = false` beside `upstream` is a fault of the world, told by its path."""
     with pytest.raises(WorldError) as raised:
         World.from_dict({"media_server": [{"name": "Attic", "claimed": False, "upstream": real.url}]})
-    assert "media_server[0].claimed: stands beside upstream" in str(raised.value)
+    assert "media_server[0].claimed: conflicts with upstream" in str(raised.value)
 
 
 @pytest.mark.parametrize("path", ["@198.51.100.1/", "http://198.51.100.1/", "1/", ""])

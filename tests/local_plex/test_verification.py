@@ -51,7 +51,7 @@ def test_an_account_of_the_world_gives_its_current_code():
     assert ("mira_quill", code_at(START)) == (mira.username, mira.code(START))
     before, shown, after = mira.code(time.time()), mira.code(), mira.code(time.time())
     assert shown in {before, after}
-    with pytest.raises(LookupError, match="asks for no verification codes"):
+    with pytest.raises(LookupError, match="has no verification secret"):
         World.demo().account("tom").code()
     with pytest.raises(LookupError, match=r"there is no such account; the world has mira_quill, tom, juno_vale"):
         World.demo().account("nobody")

@@ -144,7 +144,7 @@ def test_absurd_files_are_refused(text):
 def test_an_answer_that_is_no_choice_any_more_is_named(name):
     """A file of an earlier version is refused by a message that names the key, and says how it is now."""
     with pytest.raises(
-        WorldError, match=f"answers.{name}: is no choice any more: it is always {Quirks.removed_keys[name]}"
+        WorldError, match=f"answers.{name}: can no longer be chosen: it is always {Quirks.removed_keys[name]}"
     ):
         World.parse(f"[answers]\n{name} = {Quirks.removed_keys[name]}\n")
 
@@ -152,8 +152,8 @@ def test_an_answer_that_is_no_choice_any_more_is_named(name):
 def test_all_faults_at_once():
     """Every faulty key is named by its path, with the reason, in one go."""
     assert (
-        'acount: is no key of a world here (did you mean "account"?)',
-        'account[0].passwrd: is no key of a world here (did you mean "password"?)',
+        'acount: is not a known key (did you mean "account"?)',
+        'account[0].passwrd: is not a known key (did you mean "password"?)',
         "account[0].email: must contain one @",
         "account[1].username: is missing",
         "account[1].email: must be text, not a number",
@@ -186,7 +186,7 @@ def test_all_faults_at_once():
         ("email", "@b", "must have something before and after the @, and no spaces"),
         ("password", "", "must have 1 to 1024 bytes"),
         ("password", "é" * 513, "must have 1 to 1024 bytes"),
-        ("password", "\ud800", "must be text that UTF-8 can write"),
+        ("password", "\ud800", "must be text that UTF-8 can encode"),
         ("password", 12345678, "must be text, not a number: put it in quotes"),
         ("password_hash", "$2b$12$abcdefgh", "must be an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$salt$hash)"),
         ("password_hash", BARE.replace("m=64", "m=262145"), "costs too much: at most m=262144 (256 MiB), t=20, p=4"),
@@ -303,7 +303,7 @@ def test_connection_addresses(uri):
         ),
         (
             {"account": [{**MIRA, "password": "x", "password_hash": BARE}]},
-            "account[0].password_hash: stands beside password: give one of the two",
+            "account[0].password_hash: conflicts with password: give one of the two",
         ),
     ],
 )

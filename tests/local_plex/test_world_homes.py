@@ -91,11 +91,11 @@ def test_all_faults_at_once() -> None:
     """Every faulty key is named by its path."""
     managed = [{"titel": "Pip"}, {"title": "Bo", "passcode": 4711, "restriction_profile": "adult", "token": "short"}]
     assert (
-        'home[0].admn: is no key of a world here (did you mean "admin"?)',
+        'home[0].admn: is not a known key (did you mean "admin"?)',
         "home[0].admin: is missing",
         "home[0].member[0].account: is missing",
         "home[0].member[0].guest: must be true or false, not text",
-        'home[0].managed[0].titel: is no key of a world here (did you mean "title"?)',
+        'home[0].managed[0].titel: is not a known key (did you mean "title"?)',
         "home[0].managed[0].title: is missing",
         'home[0].managed[1].restriction_profile: must be "little_kid" or "older_kid" or "teen"',
         "home[0].managed[1].passcode: must be text, not a number: put it in quotes",
@@ -207,9 +207,9 @@ def test_shares_of_managed_users_name_one_by_title() -> None:
     at = "media_server[0].share"
     assert (
         f"{at}[0].account: is missing",
-        f"{at}[1].managed: stands beside account: give one of the two",
+        f"{at}[1].managed: conflicts with account: give one of the two",
     ) == shares({}, {"account": "tom", "managed": "Pip"}, homes=two)
-    alone = (f"{at}[0].home: stands without managed, whose Home it is",)
+    alone = (f"{at}[0].home: requires managed, whose Home it is",)
     assert alone == shares({"account": "tom", "home": "Toms"}, homes=two)
     assert (
         f"{at}[0].managed: is in more than one Home: name the one with home",
@@ -221,6 +221,4 @@ def test_shares_of_managed_users_name_one_by_title() -> None:
 def test_a_faulty_home_does_not_make_its_managed_users_unknown() -> None:
     """One wrong key of a Home is told by itself: the share of a managed user in it is not called wrong, too."""
     wrong = home(managed=[{"title": "Pip"}], nam="x")
-    assert ('home[0].nam: is no key of a world here (did you mean "name"?)',) == shares(
-        {"managed": "Pip"}, homes=[wrong]
-    )
+    assert ('home[0].nam: is not a known key (did you mean "name"?)',) == shares({"managed": "Pip"}, homes=[wrong])

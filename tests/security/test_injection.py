@@ -20,7 +20,16 @@ from ticketstub.local_plex.http.router import Route, Router
 from ticketstub.local_plex.storage.database import ReadConnection
 
 STORE = Path(__file__).parents[2] / "src" / "ticketstub" / "local_plex" / "storage"
-RUNS_SQL = {"execute", "executemany", "executescript", "fetch_one", "fetch_all", "fetch_value", "has_row"}
+RUNS_SQL = {
+    "execute",
+    "executemany",
+    "executescript",
+    "fetch_one",
+    "fetch_all",
+    "fetch_value",
+    "has_row",
+    "require_row",
+}
 PUT_TOGETHER = {
     "snapshots.py": 3,  # the names of our own tables, as the schema has them
     "sqlite_file.py": 4,  # two numbers of ours, three times, and settings of ours

@@ -230,5 +230,5 @@ async def test_a_key_is_replaced_when_it_is_old(store, keys):
     assert first == (await signing.get_current_key(NOW + 89 * 24 * 3600)).kid
     await signing.rotate_if_old(NOW + 90 * 24 * 3600)
     assert first != (await signing.get_current_key(NOW + 90 * 24 * 3600)).kid
-    with pytest.raises(Exception, match="sealed under another key"):
+    with pytest.raises(Exception, match="sealed with another key"):
         await SigningKeySet(store, InstanceKeys.create_ephemeral()).get_current_key(NOW + 90 * 24 * 3600)

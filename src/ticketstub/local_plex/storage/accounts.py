@@ -1,9 +1,8 @@
-"""Making and changing accounts, signing in to them, and giving out tokens.
+"""Accounts and tokens: creating accounts, changing passwords, signing in, issuing tokens.
 
-Rule: as in base.py. The functions run inside a transaction of the writer, and several families share them. A device is
-one row for each account and client identifier; a new token notes it anew. A change of password that signs everybody out
-ends every token, key, session and waiting PIN in the transaction that sets the new hash: what was acknowledged is over
-for all.
+Rule: as in base.py. The functions run inside a transaction of the writer, and several families share them. A password
+change that signs everybody out ends every token, key, session and pending PIN in the transaction that sets the new
+hash.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ from ticketstub.local_plex.storage.devices import upsert_device
 from ticketstub.local_plex.world.values import normalize_login
 
 UniqueField = Literal["id", "username", "email"]
-"""What no two accounts share."""
+"""The fields that are unique among accounts."""
 
 
 class AccountRepository(Repository):
-    """The accounts of a store."""
+    """Operations on accounts."""
 
     @transactional
     def create(self, transaction: Transaction, account: AccountRow, first_sign_in: NewSignIn) -> frozenset[UniqueField]:
-        """Add an account with its first token; nothing is written if the answer names what is somebody else's."""
+        """Add an account with its first token. Return the fields that are taken; if any are, nothing is written."""
         record = account.record
         has_login = "SELECT 1 FROM login WHERE name = ?1"
         conflicts: dict[UniqueField, bool] = {
@@ -52,21 +51,26 @@ class AccountRepository(Repository):
         verification_step: int | None = None,
         new_sign_in: NewSignIn | None = None,
     ) -> bool:
-        """Set the hash that replaces `old_hash`, which was verified, and spend the step.
+        """Replace `old_hash`, which was verified, and use up the verification step.
 
-        With `new_sign_in` everything else ends: that is the one token that the account then has. `False`, with nothing
-        changed, if the hash was changed or the step spent before, or the account is off.
+        With `new_sign_in`, everything else that signs in to the account ends, and this is its only token. Returns
+        `False`, with nothing changed, if the hash has changed, the step is used up, or the account is disabled.
         """
-        if not transaction.has_row(
-            "SELECT 1 FROM account WHERE id = ?1 AND password_hash = ?2 AND disabled_at IS NULL", account_id, old_hash
-        ):
-            return False
-        if not consume_verification_step(transaction, account_id, verification_step):
-            return False
-        transaction.execute("UPDATE account SET password_hash = ?2 WHERE id = ?1", account_id, new_hash)
+        transaction.require(consume_verification_step(transaction, account_id, verification_step))
+        transaction.require(
+            transaction.execute(
+                """
+                UPDATE account SET password_hash = ?3
+                WHERE id = ?1 AND password_hash = ?2 AND disabled_at IS NULL
+                """,
+                account_id,
+                old_hash,
+                new_hash,
+            )
+        )
         if new_sign_in is not None:
-            # Everything by which anybody is signed in to the account, and whom it switched to. Its shares on others'
-            # media servers stay: they are what others gave it.
+            # Ends every sign-in to the account and every switch from it. Shares on other accounts' media servers stay,
+            # because those accounts gave them.
             transaction.execute(
                 """
                 UPDATE token SET revoked_at = ?2
@@ -91,24 +95,20 @@ class AccountRepository(Repository):
 
 
 def insert_account(transaction: Transaction, account: AccountRow, now: int) -> None:
-    """Add an account and the names by which it is found; a managed user has none."""
-    # Written without what is unset: decoding gives the same record, from half the bytes.
+    """Add an account and its logins; a managed user has none."""
+    # Unset fields are left out: decoding gives the same record from half the bytes.
     fields: dict[str, object] = msgspec.to_builtins(account.record)
-    record = msgspec.json.encode({name: value for name, value in fields.items() if value is not None})
-    facts = (
-        account.password_hash,
-        account.sealed_verification,
-        account.email_only_auth,
-        now if account.disabled else None,
-    )
     transaction.execute(
         """
         INSERT INTO account (id, record, password_hash, sealed_verification, email_only_auth, disabled_at)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
         """,
         account.id,
-        record,
-        *facts,
+        msgspec.json.encode({name: value for name, value in fields.items() if value is not None}),
+        account.password_hash,
+        account.sealed_verification,
+        account.email_only_auth,
+        now if account.disabled else None,
     )
     username = normalize_login(account.record.username or "")
     for login in {username, normalize_login(account.record.email or "")} - {""}:
@@ -121,23 +121,19 @@ def insert_account(transaction: Transaction, account: AccountRow, now: int) -> N
 
 
 def sign_in(transaction: Transaction, new: NewSignIn) -> bool:
-    """Spend, note and keep; `False` if the step was spent before or the account is off."""
-    if not consume_verification_step(transaction, new.account_id, new.verification_step):
-        return False
-    device_id: int | None = None
-    if new.device is not None:
-        device_id = upsert_device(transaction, new.account_id, new.device, new.now)
-        if device_id is None:
-            return False
-    elif not transaction.has_row("SELECT 1 FROM account WHERE id = ?1 AND disabled_at IS NULL", new.account_id):
-        return False
+    """Use up the verification step, record the device and store the token.
+
+    Aborts the operation if the step is used up or the account is disabled.
+    """
+    transaction.require(consume_verification_step(transaction, new.account_id, new.verification_step))
+    transaction.require_row("SELECT 1 FROM account WHERE id = ?1 AND disabled_at IS NULL", new.account_id)
     insert_token(
         transaction,
         digest=new.digest,
         sealed=new.sealed_token,
         kind="account",
         account_id=new.account_id,
-        device_id=device_id,
+        device_id=upsert_device(transaction, new.account_id, new.device, new.now) if new.device else None,
         now=new.now,
         expires_at=new.expires_at,
     )
@@ -145,16 +141,16 @@ def sign_in(transaction: Transaction, new: NewSignIn) -> bool:
 
 
 def consume_verification_step(transaction: Transaction, account_id: int, step: int | None) -> bool:
-    """Spend a verification step, if there is one; steps only ever rise."""
+    """Use up a verification step, if there is one. Steps only rise; an older one returns `False`."""
     return step is None or transaction.execute(
         "UPDATE account SET last_step = ?2 WHERE id = ?1 AND last_step < ?2 AND disabled_at IS NULL", account_id, step
     )
 
 
 def is_credential_active(transaction: Transaction, digest: bytes | None, now: int) -> bool:
-    """Tell whether the token or session that asks is alive still: it may have ended since it was looked at.
+    """Return whether the requesting token or session is still valid: it may have ended since it was looked up.
 
-    `None` is for what nobody's token asked for.
+    A digest of `None` stands for a request without a token, which is always valid.
     """
     return digest is None or transaction.has_row(
         """
@@ -179,8 +175,7 @@ def insert_token(
     expires_at: int | None = None,
     switched_by: int | None = None,
 ) -> None:
-    """Keep a new token. `switched_by` is who had switched to the account."""
-    facts = (kind, account_id, device_id, machine_identifier, now, expires_at)
+    """Store a new token. `switched_by` is the account that had switched to `account_id`, if any."""
     transaction.execute(
         """
         INSERT INTO token (digest, sealed, kind, account_id, device_id, machine_identifier, created_at, expires_at)
@@ -188,7 +183,12 @@ def insert_token(
         """,
         digest,
         sealed,
-        *facts,
+        kind,
+        account_id,
+        device_id,
+        machine_identifier,
+        now,
+        expires_at,
     )
     if switched_by is not None:
         transaction.execute(

@@ -1,8 +1,9 @@
-"""How often things were tried.
+"""Attempt limits: how often a password, code or passcode may be guessed.
 
-Rule: as in base.py. An attempt is reserved before anything is verified: a subject is one row, read, counted and
-written in one transaction of the one writer, so that of many at once exactly the allowed number pass. Rows that may be
-forgotten are deleted when another is written, and nothing depends on that. The numbers are in domain/limits.py.
+Rule: as in base.py. An attempt is reserved before anything is verified. A subject is one row, which one transaction
+reads, counts and writes, so that of many concurrent attempts exactly the allowed number pass. The functions on tallies
+are pure. Expired rows are deleted when another is written, and nothing depends on that. Plex was observed to refuse
+guesses; the numbers are our choice.
 """
 
 from __future__ import annotations
@@ -15,28 +16,27 @@ import msgspec
 from ticketstub.local_plex.storage.database import Repository, T, Transaction, transactional
 
 AttemptKind = Literal["password", "verification_code", "passcode", "link_code"]
-"""What is counted: for an account, by its id as text; for a login that is nobody's, by its digest."""
-
+"""What is counted. The subject is an account's id as text, or the digest of an unknown login."""
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 24 * 3600
 
 
 class Window(msgspec.Struct, frozen=True):
-    """So many attempts in so many seconds."""
+    """At most this many attempts in this many seconds."""
 
     max_attempts: int
     seconds: int
 
 
 class AttemptLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit: windows, of which each must have room.
+    """The limit of one kind of attempt.
 
     Attributes:
-        windows: those.
-        lock: seconds that nothing is allowed once a window is full; each further time twice as long. 0: not at all.
-        longest: the longest lock.
-        stop: attempts in all, since the last success, after which nothing is allowed any more; 0: no such end.
-        kept: seconds after the last attempt that a tally is kept.
+        windows: an attempt is allowed if no window is full.
+        lock_seconds: how long a full window locks the subject, doubled with each further lock; 0 for no locks.
+        max_lock_seconds: the longest lock.
+        max_total: attempts since the last success after which no more are allowed; 0 for no such limit.
+        retention_seconds: how long a tally is stored after the last attempt.
     """
 
     windows: tuple[Window, ...]
@@ -54,17 +54,17 @@ ATTEMPT_LIMITS: dict[AttemptKind, AttemptLimit] = {
     "passcode": AttemptLimit(windows=(Window(5, 15 * _MINUTE), Window(20, _DAY))),
     "link_code": AttemptLimit(windows=(Window(5, 15 * _MINUTE),)),
 }
-"""The limits, all of them."""
+"""The limit of each kind."""
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
-    """What is remembered of one subject.
+    """The attempts of one subject.
 
     Attributes:
-        times: when the attempts in its windows were, oldest first.
-        total: attempts since the last success.
-        locks: how often it was locked since then.
-        until: when its lock ends.
+        times: the times of recent attempts, oldest first.
+        total: the number of attempts since the last success.
+        locks: the number of locks since then.
+        until: when the current lock ends.
     """
 
     times: tuple[int, ...] = ()
@@ -74,37 +74,32 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptRepository(Repository):
-    """The attempts of a store. Times are whole seconds since 1970."""
+    """Operations on attempts. Times are whole seconds since 1970."""
 
     async def reserve(self, kind: AttemptKind, subject: str, now: int) -> int | None:
-        """Reserve an attempt: `None` where it is allowed, else the whole seconds to wait."""
+        """Reserve an attempt. Return `None` if it is allowed, else the whole seconds to wait."""
         return await self._update_tally(
             kind, subject, now, lambda tally: reserve_attempt(ATTEMPT_LIMITS[kind], tally, now)
         )
 
     async def release(self, kind: AttemptKind, subject: str, reserved_at: int, now: int) -> None:
-        """Take back an attempt that was reserved `reserved_at` this time, and the lock that it completed."""
+        """Release an attempt that was reserved at `reserved_at`, and the lock that it caused."""
         await self._update_tally(kind, subject, now, lambda tally: (release_attempt(tally, reserved_at, now), None))
 
     @transactional
     def clear(self, transaction: Transaction, kind: AttemptKind, subject: str) -> None:
-        """Forget all attempts: there was a success."""
+        """Delete all attempts after a success."""
         transaction.execute("DELETE FROM attempt WHERE kind = ?1 AND subject = ?2", kind, subject)
 
     async def get_lock_seconds(self, kind: AttemptKind, subject: str, now: int) -> int | None:
-        """Return the seconds that a lock goes on, or `None`; nothing is reserved."""
-
-        def correct_tally(tally: Tally) -> tuple[Tally, Tally]:
-            right = correct_future_times(ATTEMPT_LIMITS[kind], tally, now)
-            return right, right
-
-        tally = _load_tally(self._reader, kind, subject)
-        if correct_tally(tally)[0] != tally:
-            tally = await self._update_tally(kind, subject, now, correct_tally)
-        return get_lock_seconds(tally, now)
+        """Return the remaining seconds of a lock, or `None`, without reserving an attempt."""
+        limit, tally = ATTEMPT_LIMITS[kind], _load_tally(self._reader, kind, subject)
+        if (corrected := correct_future_times(limit, tally, now)) != tally:
+            await self._update_tally(kind, subject, now, lambda tally: (correct_future_times(limit, tally, now), None))
+        return get_lock_seconds(corrected, now)
 
     async def is_stopped(self, kind: AttemptKind, subject: str) -> bool:
-        """Tell whether waiting does not help any more, only `clear`; nothing is reserved."""
+        """Return whether only `clear` allows further attempts, however long one waits."""
         return is_exhausted(ATTEMPT_LIMITS[kind], _load_tally(self._reader, kind, subject))
 
     @transactional
@@ -116,7 +111,7 @@ class AttemptRepository(Repository):
         now: int,
         update: Callable[[Tally], tuple[Tally, T]],
     ) -> T:
-        """Replace the tally of a subject by what `update` makes of it, and return what that says beside it."""
+        """Replace a subject's tally by what `update` returns, and return its second value."""
         transaction.execute(
             """
             DELETE FROM attempt WHERE (kind, subject) IN (
@@ -126,9 +121,10 @@ class AttemptRepository(Repository):
             now,
         )
         before = _load_tally(transaction, kind, subject)
-        tally, answer = update(before)
+        tally, result = update(before)
         if tally != before:
-            until = compute_expiry(ATTEMPT_LIMITS[kind], tally, now)
+            limit = ATTEMPT_LIMITS[kind]
+            expires_at = max(now + limit.retention_seconds, tally.until)
             transaction.execute(
                 """
                 INSERT INTO attempt (kind, subject, tally, forgotten_at) VALUES (?1, ?2, ?3, ?4)
@@ -137,9 +133,9 @@ class AttemptRepository(Repository):
                 kind,
                 subject,
                 msgspec.json.encode(tally),
-                until,
+                None if is_exhausted(limit, tally) else expires_at,
             )
-        return answer
+        return result
 
 
 def _load_tally(statements: Transaction, kind: AttemptKind, subject: str) -> Tally:
@@ -148,10 +144,10 @@ def _load_tally(statements: Transaction, kind: AttemptKind, subject: str) -> Tal
 
 
 def correct_future_times(limit: AttemptLimit, tally: Tally, now: int) -> Tally:
-    """Correct what lies too far in the future, where the clock was ahead and is set back.
+    """Correct times in the future, which a clock that is set back leaves.
 
-    A lock then lasts no longer than the longest one, and an attempt of the future counts as one of now. The result must
-    be kept: otherwise it would be corrected again at each look, and never end.
+    A lock lasts at most `max_lock_seconds`, and an attempt in the future counts as made now. The result must be stored:
+    otherwise every look would correct it again, and it would never end.
     """
     times = tuple(min(at, now) for at in tally.times)
     return msgspec.structs.replace(tally, times=times, until=min(tally.until, now + limit.max_lock_seconds))
@@ -161,7 +157,7 @@ def reserve_attempt(limit: AttemptLimit, tally: Tally, now: int) -> tuple[Tally,
     """Reserve an attempt.
 
     Returns:
-        The next tally and `None`; or, where none is allowed, the tally, corrected, and the seconds to wait.
+        The next tally and `None`; or, if no attempt is allowed, the corrected tally and the seconds to wait.
     """
     tally = correct_future_times(limit, tally, now)
     wait = get_lock_seconds(tally, now)
@@ -179,7 +175,7 @@ def reserve_attempt(limit: AttemptLimit, tally: Tally, now: int) -> tuple[Tally,
 
 
 def release_attempt(tally: Tally, at: int, now: int) -> Tally:
-    """Take back an attempt that was reserved at this time; with it, the lock that it completed."""
+    """Remove an attempt that was reserved at this time, and the lock that it caused."""
     if at not in tally.times:
         return tally
     times = list(tally.times)
@@ -194,31 +190,24 @@ def release_attempt(tally: Tally, at: int, now: int) -> Tally:
 
 
 def get_lock_seconds(tally: Tally, now: int) -> int | None:
-    """Return the seconds that a lock goes on, or `None` where there is none."""
+    """Return the remaining seconds of a lock, or `None`."""
     return tally.until - now if tally.until > now else None
 
 
 def is_exhausted(limit: AttemptLimit, tally: Tally) -> bool:
-    """Tell whether there were so many attempts without success that waiting does not help."""
+    """Return whether the attempts without success have reached `max_total`."""
     return bool(limit.max_total) and tally.total >= limit.max_total
 
 
-def compute_expiry(limit: AttemptLimit, tally: Tally, now: int) -> int | None:
-    """Say when a tally may be forgotten; `None`: never, for it is stopped."""
-    if is_exhausted(limit, tally):
-        return None
-    return max(now + limit.retention_seconds, tally.until)
-
-
 def _compute_wait(limit: AttemptLimit, times: tuple[int, ...], now: int) -> int | None:
-    """Return the seconds until every window has room, or `None` where each has.
+    """Return the seconds until every window has room, or `None` if each has.
 
-    An attempt that lies in the future counts too: the clock was set back.
+    An attempt in the future, left by a clock that was set back, counts too.
     """
     waits: list[int] = []
     for window in limit.windows:
         recent = [at for at in times if at > now - window.seconds]
         if len(recent) >= window.max_attempts:
-            # What must grow old before there is room; never longer than the window, whatever the clock did.
+            # The time until enough attempts leave the window; at most its length, even if the clock was set back.
             waits.append(min(recent[-window.max_attempts] + window.seconds - now, window.seconds))
     return max(waits, default=None)

@@ -1,9 +1,9 @@
-"""What must survive and be shared, as operations of the domain.
+"""The store's errors, and the rows that several families of operations share.
 
-Rule: each operation is atomic and says in its answer whether it won; nobody reads, thinks and writes back. Times are
-whole seconds since 1970 (UTC) and come from the caller. A clear token, password or verification secret never gets here:
-tokens arrive as digest and sealed bytes, passwords as hashes. An operation that cannot keep its promise raises
-`StoreUnavailable` and has written nothing.
+Rule: the store offers operations of the domain. Each is atomic and returns whether it took effect; callers never read a
+row, decide and write it back. Times are whole seconds since 1970 (UTC) and come from the caller. The store never sees
+a token, password or verification secret in clear: it gets tokens as a digest and sealed bytes, and passwords as hashes.
+An operation that fails raises `StoreUnavailable` and has written nothing.
 """
 
 from __future__ import annotations
@@ -15,31 +15,35 @@ import msgspec
 from ticketstub.models import Account, Connection
 
 TokenKind = Literal["account", "jwt", "server", "server_share"]
-"""An account's own (a switched Home user's too), Plex's JWT for a device key, a media server's own, a share's."""
+"""An account's token (also after a Home switch), a JWT for a device key, a media server's own token, or a share's."""
 
 
 class StoreError(Exception):
-    """The database cannot be used; the message says why, without secrets."""
+    """The database cannot be used. The message says why and contains no secret."""
 
 
 class StoreUnavailable(StoreError):
-    """The database cannot do this now (locked, full, closed, broken): nothing was written, answer 503."""
+    """The database cannot do this now (locked, full, closed or broken). Nothing was written; the HTTP status is 503."""
 
 
 class StoreDamaged(StoreError):
-    """The database's file is damaged. Nothing is repaired."""
+    """The database file is damaged. It is left as it is."""
 
 
 class StoreConflict(StoreError):
-    """What was to be added belongs to somebody else in this database; nothing was written."""
+    """A new row conflicts with another account's row in this database. Nothing was written."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """Something a store returns or takes."""
+    """The base class of what a store takes and returns."""
 
 
 class AccountRow(Row, frozen=True, kw_only=True):
-    """An account. `sealed_verification` opens with `Keys.unseal(…, VERIFICATION)`; `None` means no code is asked."""
+    """An account.
+
+    `InstanceKeys.unseal(…, VERIFICATION_PURPOSE)` opens `sealed_verification`; `None` means that signing in needs no
+    verification code.
+    """
 
     id: int
     record: Account
@@ -53,7 +57,7 @@ class AccountRow(Row, frozen=True, kw_only=True):
 
 
 class TokenRow(Row, frozen=True, kw_only=True):
-    """A token that is alive, and its account. `machine_identifier` names the one server of a shared token."""
+    """A valid token and its account. `machine_identifier` is the media server of a server's or a share's token."""
 
     kind: TokenKind
     account_id: int
@@ -64,7 +68,7 @@ class TokenRow(Row, frozen=True, kw_only=True):
 
 
 class DeviceRow(Row, frozen=True, kw_only=True):
-    """What an installation of a client says of itself in its `X-Plex-*` parameters."""
+    """What a client sends about itself in its `X-Plex-*` parameters."""
 
     client_identifier: str
     product: str | None = None
@@ -81,9 +85,9 @@ class DeviceRow(Row, frozen=True, kw_only=True):
 
 
 class NewSignIn(Row, frozen=True, kw_only=True):
-    """A sign-in that policy allowed: the new token, its device, and the verification step that it spends, if any.
+    """An accepted sign-in: the new token, its device, and the verification step that it uses up, if any.
 
-    `device` is `None` for a client that names itself by no identifier: a token without device.
+    `device` is `None` for a client that sends no client identifier; its token has no device.
     """
 
     account_id: int
@@ -96,7 +100,7 @@ class NewSignIn(Row, frozen=True, kw_only=True):
 
 
 class SourceRow(Row, frozen=True, kw_only=True):
-    """What `/security/resources` can be asked about on one media server."""
+    """A source that `/security/resources` of one media server knows."""
 
     identifier: str
     name: str
@@ -104,7 +108,7 @@ class SourceRow(Row, frozen=True, kw_only=True):
 
 
 class MediaServerRow(Row, frozen=True, kw_only=True):
-    """A media server. `port` is `None` where it takes a free one at each start, `owner_id` where nobody claimed it."""
+    """A media server. A `port` of `None` means a free one at each start; an unclaimed server has no `owner_id`."""
 
     machine_identifier: str
     name: str
@@ -119,7 +123,7 @@ class MediaServerRow(Row, frozen=True, kw_only=True):
 
 
 class ResourceRow(Row, frozen=True, kw_only=True):
-    """A media server that an account can reach; `sealed_token` is its shared token, `None` for the owner."""
+    """A media server that an account can use. `sealed_token` is the share's token, `None` for the owner."""
 
     server: MediaServerRow
     is_owned: bool

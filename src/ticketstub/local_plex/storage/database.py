@@ -1,10 +1,9 @@
-"""The connections to a database: reading at once, writing in groups, and what the families of operations stand on.
+"""Database connections: immediate reads, grouped writes, and the base class of the families of operations.
 
-Rule: reads run at once on the event loop's own connection (10 to 20 µs, less than handing them to a thread) and take
-all their rows, so that no snapshot stays open behind them. A job that writes is answered only after the COMMIT that
-holds it returned, and a commit that fails fails every job in it. Each job runs in its own savepoint, so that one that
-fails takes no other with it. After a failed commit the connection is not trusted any more and a new one is made (a
-failed sync may have lost pages).
+Rule: reads run on the event loop's own connection (10 to 20 µs, faster than a thread) and fetch all their rows, so that
+no snapshot stays open. A write returns only after its COMMIT; a failed commit fails every job in the group. Each job
+runs in its own savepoint, so that a failed job does not affect the others. After a failed commit the connection is
+replaced, because a failed sync may have lost pages.
 """
 
 from __future__ import annotations
@@ -28,11 +27,15 @@ T = TypeVar("T")
 P = ParamSpec("P")
 RepositoryT = TypeVar("RepositoryT", bound="Repository")
 Job: TypeAlias = Callable[[sqlite3.Connection], T]
-# A row of sqlite3: the types of its columns are those of the statement and the tables, which no checker reads.
+# A row of sqlite3. Its column types depend on the statement and the tables, which no type checker reads.
 SqlRow: TypeAlias = tuple[Any, ...]
 
 _MAX_BATCH = 128
 _MAX_QUEUE = 1000
+
+
+class OperationAborted(Exception):
+    """A condition of an operation does not hold: the operation is undone and returns `False`."""
 
 
 class Transaction:
@@ -46,40 +49,50 @@ class Transaction:
         return self.connection.execute(statement, values).fetchall()
 
     def fetch_one(self, statement: str, *values: object) -> SqlRow | None:
-        """Return the first row, if there is one."""
-        rows = self.fetch_all(statement, *values)
-        return rows[0] if rows else None
+        """Return the first row, or `None`."""
+        return next(iter(self.fetch_all(statement, *values)), None)
 
-    def fetch_value(self, statement: str, *values: object) -> Any:  # noqa: ANN401  # as a column's
-        """Return the first column of the first row; `None` where there is no row."""
+    def fetch_value(self, kind: type[T], statement: str, *values: object) -> T | None:  # noqa: ARG002
+        """Return the first column of the first row, or `None`. `kind` is the column's type, for the type checker."""
         row = self.fetch_one(statement, *values)
-        return row[0] if row else None
+        return cast("T", row[0]) if row else None
 
     def has_row(self, statement: str, *values: object) -> bool:
-        """Tell whether there is such a row."""
+        """Return whether the statement has a result."""
         return self.fetch_one(statement, *values) is not None
 
     def execute(self, statement: str, *values: object) -> bool:
-        """Run a statement that writes; tell whether it changed a row."""
+        """Run a statement that writes, and return whether it changed a row."""
         return self.connection.execute(statement, values).rowcount > 0
+
+    def require(self, condition: object) -> None:
+        """Abort the operation, which then returns `False`, unless the condition holds."""
+        if not condition:
+            raise OperationAborted
+
+    def require_row(self, statement: str, *values: object) -> SqlRow:
+        """Return the first row; abort the operation if there is none."""
+        rows = self.fetch_all(statement, *values)
+        self.require(rows)
+        return rows[0]
 
 
 class ReadConnection(Transaction):
-    """Reads on one connection, and remembers the accounts that it read."""
+    """Reads on one connection and caches the accounts that it read."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
         self._build_account = lru_cache(4096)(_build_account)
 
     def fetch_all(self, statement: str, *values: object) -> list[SqlRow]:
-        """Return all rows; raises `StoreUnavailable`."""
+        """Return all rows; raises `StoreUnavailable` if the database cannot be read."""
         try:
             return self.connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the database cannot be read: {error}") from error
 
     def decode_account(self, row: SqlRow) -> AccountRow:
-        """Make an account of its columns: the one made before, where none of them changed."""
+        """Return the account of these columns; unchanged accounts come from a cache."""
         return self._build_account(*row)
 
 
@@ -102,7 +115,7 @@ def _build_account(
 
 
 def _decode_secret(kind: type, value: object) -> object:
-    """Read a secret text of a record: an account's `pin` is random (see seed.py), and tokens are never kept in one."""
+    """Decode a secret of a record: only an account's `pin`, which is random. Records never contain tokens."""
     if kind is Secret and isinstance(value, str):
         return Secret(value)
     raise ValueError(f"a {kind.__name__} is never kept in a record")
@@ -112,13 +125,13 @@ _decode_account = msgspec.json.Decoder(Account, dec_hook=_decode_secret).decode
 
 
 class DirectWriter:
-    """Writes on the caller's thread: for a database in memory, where nothing is waited for."""
+    """Writes on the caller's thread, for a database in memory."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     async def run(self, job: Job[T]) -> T:
-        """Run a job in a transaction of its own."""
+        """Run a job in its own transaction."""
         try:
             (outcome,) = _commit_together(self._connection, [job])
         except sqlite3.Error as error:
@@ -133,7 +146,7 @@ class DirectWriter:
 
 
 class ThreadWriter:
-    """Writes on one thread of its own, which commits all jobs that wait in one go."""
+    """Writes on a dedicated thread, which commits all waiting jobs together."""
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect
@@ -144,7 +157,7 @@ class ThreadWriter:
         self._thread.start()
 
     async def run(self, job: Job[T]) -> T:
-        """Hand a job to the thread and wait for its commit."""
+        """Queue a job and wait for its commit."""
         if self._closed:
             raise StoreUnavailable("the database is closed")
         if self._queue.qsize() >= _MAX_QUEUE:
@@ -154,7 +167,7 @@ class ThreadWriter:
         return await future
 
     def close(self) -> None:
-        """Let the thread finish what waits, and end it."""
+        """Finish the queued jobs and end the thread."""
         self._closed = True
         self._queue.put(None)
         self._thread.join()
@@ -169,7 +182,7 @@ class ThreadWriter:
             is_running = len(jobs) == len(group)
             outcomes = self._run_batch([work for work, _ in jobs])
             for (_, future), outcome in zip(jobs, outcomes, strict=True):
-                with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nothing waits for the outcome
                     future.get_loop().call_soon_threadsafe(_resolve, future, outcome)
         self._drop_connection()
 
@@ -195,13 +208,13 @@ Writer: TypeAlias = DirectWriter | ThreadWriter
 
 
 def _commit_together(connection: sqlite3.Connection, jobs: Sequence[Job[T]]) -> list[T | Exception]:
-    """Run jobs in one transaction and commit; an answer that is an exception is that job's alone."""
+    """Run jobs in one transaction and commit; return each job's result or exception."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         outcomes = [_run_in_savepoint(connection, work) for work in jobs]
         connection.execute("COMMIT")
     except BaseException:
-        with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back already, and the cause is known
+        with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back already
             connection.execute("ROLLBACK")
         raise
     return outcomes
@@ -213,10 +226,10 @@ def _run_in_savepoint(connection: sqlite3.Connection, job: Job[T]) -> T | Except
         outcome: T | Exception = job(connection)
     except sqlite3.Error as error:
         outcome = StoreUnavailable(f"the database cannot write: {error}")
-    except Exception as error:  # noqa: BLE001  # it is handed to whoever waits
+    except Exception as error:  # noqa: BLE001  # the caller of `run` gets it
         outcome = error
     if isinstance(outcome, Exception):
-        # This fails where SQLite gave up the whole transaction (disk full), and so ends the group.
+        # This fails if SQLite has given up the whole transaction (disk full), and so fails the group.
         connection.execute("ROLLBACK TO job")
     connection.execute("RELEASE job")
     return outcome
@@ -232,17 +245,20 @@ def _resolve(future: asyncio.Future[Any], outcome: object) -> None:
 
 
 class Repository:
-    """Some operations of a store: coroutines that read at once, or are answered once what they wrote is committed."""
+    """A family of operations of a store: coroutines that read immediately, or return once their write is committed."""
 
     def __init__(self, reader: ReadConnection, writer: Writer) -> None:
         self._reader = reader
         self._writer = writer
 
     async def run_in_transaction(self, work: Callable[[Transaction], T]) -> T:
-        """Run statements in one transaction; what raises or answers `False` has written nothing."""
+        """Run statements in one transaction. If `work` raises or returns `False`, nothing is written."""
 
         def job(connection: sqlite3.Connection) -> T:
-            result = work(Transaction(connection))
+            try:
+                result = work(Transaction(connection))
+            except OperationAborted:
+                result = cast("T", False)  # noqa: FBT003
             if cast("object", result) is False:
                 connection.execute("ROLLBACK TO job")
             return result
@@ -253,7 +269,7 @@ class Repository:
 def transactional(
     work: Callable[Concatenate[RepositoryT, Transaction, P], T],
 ) -> Callable[Concatenate[RepositoryT, P], Coroutine[Any, Any, T]]:
-    """Make an operation of what it does inside a transaction, which is no argument of the caller's."""
+    """Turn a method that takes a transaction into a coroutine that runs it in one."""
 
     @wraps(work)
     async def run_operation(repository: RepositoryT, /, *args: P.args, **kwargs: P.kwargs) -> T:

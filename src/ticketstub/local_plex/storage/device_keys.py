@@ -1,8 +1,8 @@
-"""What is kept of device keys, nonces, JWTs and the keys that sign them, and their operations.
+"""Device keys, nonces, JWTs, and the keys that sign JWTs.
 
-Rule: as in base.py. A nonce is spent and the JWT kept by one operation: of many exchanges with one nonce exactly one
-wins. A JWT is kept as its digest alone, so that it can be ended; its text is never shown again. What is over is deleted
-when something new comes; nothing depends on that.
+Rule: as in base.py. One operation uses up the nonce and stores the JWT: of many exchanges with one nonce exactly one
+succeeds. A JWT is stored as a digest only: it can be revoked, but its text is never shown again. Expired rows are
+deleted when new ones are added; nothing depends on that.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from ticketstub.local_plex.storage.accounts import insert_token, is_credential_active
 from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, Row
 from ticketstub.local_plex.storage.database import Repository, Transaction, transactional
-from ticketstub.local_plex.storage.devices import upsert_device
+from ticketstub.local_plex.storage.devices import SELECT_DEVICE, upsert_device
 
 
 class DeviceKeyRow(Row, frozen=True, kw_only=True):
-    """A registered device key, with the account and device it belongs to. `jwk` is its JSON."""
+    """A registered device key with its account and device. `jwk` is JSON."""
 
     kid: str
     jwk: str
@@ -24,7 +24,7 @@ class DeviceKeyRow(Row, frozen=True, kw_only=True):
 
 
 class SigningKeyRow(Row, frozen=True, kw_only=True):
-    """A key of the instance that signs JWTs: its name, its sealed private part and its public one as JSON."""
+    """A key of the instance that signs JWTs: its id, its sealed private part, and its public part as JSON."""
 
     kid: str
     sealed: bytes
@@ -42,7 +42,7 @@ _CONSUME_NONCE = "DELETE FROM nonce WHERE digest = ?1 AND client_identifier = ?2
 
 
 class AuthKeyRepository(Repository):
-    """The keys and nonces of a store."""
+    """Operations on device keys, nonces, JWTs and signing keys."""
 
     @transactional
     def register(
@@ -62,26 +62,23 @@ class AuthKeyRepository(Repository):
         """Register a key for a device of an account.
 
         Args:
-            transaction: the writer's.
-            thumbprint: the key's.
-            kid: its name.
+            transaction: the writer's transaction.
+            thumbprint: the key's thumbprint.
+            kid: its id.
             jwk: its JSON.
-            account_id: whose device it is for.
-            device_id: the device of the token that asks, if that has one.
-            client: what says which device it is where the token has none; the token becomes that device's then.
-            token_digest: that of the token, which must be alive still.
+            account_id: the account of its device.
+            device_id: the device of the requesting token, if it has one.
+            client: names the device if the token has none; the token then gets this device.
+            token_digest: the digest of the requesting token, which must still be valid.
             now: seconds since 1970.
-            switched_by: the account that had switched to this one, if any.
+            switched_by: the account that had switched to `account_id`, if any.
 
         Returns:
-            `False`, with nothing written, if key or name is registered already, or the token has ended meanwhile.
+            `False`, with nothing written, if the key or its id is already registered, or the token has ended.
         """
-        if not is_credential_active(transaction, token_digest, now):
-            return False
-        if device_id is None:  # a token without a device is given the one that its client names
+        transaction.require(is_credential_active(transaction, token_digest, now))
+        if device_id is None:
             device_id = upsert_device(transaction, account_id, client, now)
-            if device_id is None:
-                return False
             transaction.execute(
                 "UPDATE token SET device_id = ?2 WHERE digest = ?1 AND device_id IS NULL", token_digest, device_id
             )
@@ -101,28 +98,18 @@ class AuthKeyRepository(Repository):
         now: int,
         switched_by: int | None = None,
     ) -> bool:
-        """Register the key that a linked PIN brought along, or move it to the account that linked it now.
+        """Register the key of a linked PIN, or move a registered one to the account that has linked the PIN.
 
-        `False` if it is another client's, or the PIN is gone or another account's: a removed device and a changed
-        password take it away.
+        Returns `False` if another client has the key, or the PIN is gone or another account's: removing a device or
+        changing a password deletes PINs.
         """
-        if not transaction.has_row(
-            "SELECT 1 FROM pin WHERE id = ?1 AND account_id = ?2 AND expires_at > ?3",
-            pin_id,
-            account_id,
-            now,
-        ):
-            return False
-        device_id = transaction.fetch_value(
-            "SELECT id FROM device WHERE account_id = ?1 AND client_identifier = ?2",
-            account_id,
-            client.client_identifier,
+        transaction.require_row(
+            "SELECT 1 FROM pin WHERE id = ?1 AND account_id = ?2 AND expires_at > ?3", pin_id, account_id, now
         )
-        if device_id is None:
-            return False
-        if transaction.execute(_INSERT_KEY, thumbprint, kid, jwk, device_id, now, switched_by):
-            return True
+        (device_id,) = transaction.require_row(SELECT_DEVICE, account_id, client.client_identifier)
         return transaction.execute(
+            _INSERT_KEY, thumbprint, kid, jwk, device_id, now, switched_by
+        ) or transaction.execute(
             """
             UPDATE device_key SET device_id = ?3, by_account_id = ?4,
                 first_jwt_at = CASE WHEN device_id = ?3 THEN first_jwt_at END
@@ -136,7 +123,7 @@ class AuthKeyRepository(Repository):
         )
 
     async def find_key(self, kid: str, client_identifier: str) -> DeviceKeyRow | None:
-        """Return a key by its name and its client, unless its account is off."""
+        """Return a client's key by its id, unless its account is disabled."""
         row = self._reader.fetch_one(
             """
             SELECT k.kid, k.jwk, k.device_id, d.client_identifier,
@@ -162,7 +149,7 @@ class AuthKeyRepository(Repository):
         expires_at: int,
         max_nonces: int,
     ) -> bool:
-        """Keep a nonce; `False` if `max_nonces` of them are alive."""
+        """Store a nonce; `False` if `max_nonces` are valid."""
         transaction.execute(
             "DELETE FROM nonce WHERE digest IN (SELECT digest FROM nonce WHERE expires_at <= ?1 LIMIT 100)", now
         )
@@ -192,23 +179,23 @@ class AuthKeyRepository(Repository):
         now: int,
         expires_at: int,
     ) -> bool:
-        """Spend the nonce and keep the JWT.
+        """Use up the nonce and store the JWT.
 
         Args:
-            transaction: the writer's.
-            kid: the key that asked.
-            client_identifier: whose key that is.
-            device_id: the device that the JWT speaks of: the key may have moved since.
-            jwt_digest: that of the JWT.
-            nonce_digest: the digest of what is spent; `None` where nothing is.
-            first_ends_tokens: whether the first JWT ends the tokens that the device had before.
+            transaction: the writer's transaction.
+            kid: the id of the key that requested it.
+            client_identifier: the key's client.
+            device_id: the device that the JWT names; the key may have moved since.
+            jwt_digest: the digest of the JWT.
+            nonce_digest: the digest of the nonce; `None` uses up none.
+            first_ends_tokens: whether the first JWT revokes the device's previous tokens.
             now: seconds since 1970.
-            expires_at: when the JWT ends.
+            expires_at: when the JWT expires.
 
         Returns:
             `False`, with nothing written, if the nonce or the key is gone.
         """
-        key = transaction.fetch_one(
+        account_id, first_jwt_at, switched_by = transaction.require_row(
             """
             SELECT d.account_id, k.first_jwt_at, k.by_account_id
             FROM device_key AS k JOIN device AS d ON d.id = k.device_id JOIN account AS a ON a.id = d.account_id
@@ -218,11 +205,8 @@ class AuthKeyRepository(Repository):
             client_identifier,
             device_id,
         )
-        if key is None:
-            return False
-        if nonce_digest is not None and not transaction.has_row(_CONSUME_NONCE, nonce_digest, client_identifier, now):
-            return False  # of many with one nonce one gets past here
-        account_id, first_jwt_at, switched_by = key
+        if nonce_digest is not None:  # of many requests with one nonce, one passes
+            transaction.require_row(_CONSUME_NONCE, nonce_digest, client_identifier, now)
         if first_jwt_at is None:
             transaction.execute(
                 "UPDATE device_key SET first_jwt_at = ?3 WHERE kid = ?1 AND client_identifier = ?2",
@@ -243,11 +227,10 @@ class AuthKeyRepository(Repository):
             )
             """,
             device_id,
-            now - 24 * 3600,  # so long a JWT that is over stays known
+            now - 24 * 3600,  # expired JWTs are remembered for a day
         )
-        if not transaction.has_row(
-            "SELECT 1 FROM token WHERE digest = ?1", jwt_digest
-        ):  # else of the same second and nonce: the same text
+        # A JWT for the same nonce and second has the same text.
+        if not transaction.has_row("SELECT 1 FROM token WHERE digest = ?1", jwt_digest):
             insert_token(
                 transaction,
                 digest=jwt_digest,
@@ -262,7 +245,7 @@ class AuthKeyRepository(Repository):
         return True
 
     async def list_signing_keys(self, since: int) -> tuple[SigningKeyRow, ...]:
-        """Return the keys that sign, or that signed until `since`, the newest last; revoked ones are left out."""
+        """Return the current key and those replaced after `since`, the newest last, without revoked ones."""
         rows = self._reader.fetch_all(
             """
             SELECT kid, sealed, jwk, created_at FROM signing_key
@@ -274,10 +257,11 @@ class AuthKeyRepository(Repository):
 
     @transactional
     def add_signing_key(self, transaction: Transaction, key: SigningKeyRow, *, replaced_kid: str | None) -> bool:
-        """Add a key that signs from now on; `False` if the newest one is no longer `replaced_kid`."""
-        newest = "SELECT kid FROM signing_key WHERE replaced_at IS NULL AND revoked_at IS NULL"
-        if transaction.fetch_value(newest) != replaced_kid:
-            return False
+        """Add the key that signs from now on; `False` if the current one is not `replaced_kid`."""
+        current_kid = transaction.fetch_value(
+            str, "SELECT kid FROM signing_key WHERE replaced_at IS NULL AND revoked_at IS NULL"
+        )
+        transaction.require(current_kid == replaced_kid)
         transaction.execute("UPDATE signing_key SET replaced_at = ?1 WHERE replaced_at IS NULL", key.created_at)
         return transaction.execute(
             "INSERT INTO signing_key (kid, sealed, jwk, created_at) VALUES (?1, ?2, ?3, ?4)",

@@ -1,20 +1,22 @@
-"""What is kept of an account's devices, and their operations.
+"""An account's devices, and what ends with one.
 
-Rule: as in base.py. A device is one row for each account and client identifier. Every operation that names a device
-names its account too, so that nobody's id reaches another's device. Removing one ends all its tokens in the same
-transaction; where it is a media server, that server belongs to nobody from then on.
+Rule: as in base.py. A device is one row for each account and client identifier; each new token updates it. Every
+operation that names a device also names its account, so that no id reaches another account's device. Removing a device
+ends all its tokens in the same transaction; if it is a media server, the server loses its owner.
 """
 
 from __future__ import annotations
 
+from typing import cast
+
 import msgspec
 
 from ticketstub.local_plex.storage.base import DeviceRow, Row
-from ticketstub.local_plex.storage.database import Repository, SqlRow, Transaction, transactional
+from ticketstub.local_plex.storage.database import Repository, Transaction, transactional
 
 
 class RegisteredDevice(Row, frozen=True, kw_only=True):
-    """A device of an account. `sealed_token` is its newest living token, unless that is a JWT or there is none."""
+    """A device of an account. `sealed_token` is its newest valid token other than a JWT, if any."""
 
     id: int
     client: DeviceRow
@@ -24,11 +26,11 @@ class RegisteredDevice(Row, frozen=True, kw_only=True):
 
 
 class DeviceRepository(Repository):
-    """The devices of a store."""
+    """Operations on devices."""
 
     async def list_devices(self, account_id: int, now: int) -> tuple[RegisteredDevice, ...]:
-        """Return an account's devices, in the order they came."""
-        # JWTs are never shown again: they are kept as digests alone.
+        """Return an account's devices in the order of their first sign-in."""
+        # JWTs are stored as digests only, so they cannot be listed.
         rows = self._reader.fetch_all(
             """
             SELECT id, created_at, last_seen_at, (
@@ -43,23 +45,30 @@ class DeviceRepository(Repository):
             account_id,
             now,
         )
-        return tuple(_decode_device(row) for row in rows)
+        return tuple(
+            RegisteredDevice(
+                id=row[0],
+                created_at=row[1],
+                last_seen_at=row[2],
+                sealed_token=row[3] or None,
+                client=DeviceRow(**dict(zip(DeviceRow.__struct_fields__, row[4:], strict=True))),
+            )
+            for row in rows
+        )
 
     @transactional
     def remove(self, transaction: Transaction, account_id: int, device_id: int, now: int) -> bool:
         """Remove a device and end its tokens and its key; `False`, with nothing changed, if it is not the account's."""
-        found = transaction.fetch_one(
+        (client_identifier,) = transaction.require_row(
             "SELECT client_identifier FROM device WHERE id = ?1 AND account_id = ?2", device_id, account_id
         )
-        if found is None:
-            return False
-        if not remove_owner(transaction, account_id, found[0], now):  # else it went with the server that it is
+        if not remove_owner(transaction, account_id, client_identifier, now):  # a media server's device goes with it
             delete_device(transaction, device_id, now)
         return True
 
     @transactional
     def record_last_seen(self, transaction: Transaction, device_id: int, address: str | None, now: int) -> bool:
-        """Note that a device was here; `False` if that was noted within the last hour (ours)."""
+        """Record that a device was seen; `False` if that was recorded within the last hour."""
         return transaction.execute(
             """
             UPDATE device SET last_seen_at = ?3, address = coalesce(?2, address)
@@ -71,19 +80,11 @@ class DeviceRepository(Repository):
         )
 
 
-def _decode_device(row: SqlRow) -> RegisteredDevice:
-    id_, created_at, last_seen_at, sealed, *facts = row
-    client = DeviceRow(**dict(zip(DeviceRow.__struct_fields__, facts, strict=True)))
-    return RegisteredDevice(
-        id=id_, client=client, created_at=created_at, last_seen_at=last_seen_at, sealed_token=sealed or None
-    )
-
-
 SELECT_DEVICE = "SELECT id FROM device WHERE account_id = ?1 AND client_identifier = ?2"
 
 
 def remove_owner(transaction: Transaction, account_id: int, machine_identifier: str, now: int) -> bool:
-    """Take a media server from this account, with its device, token and shares; `False` if it is not its own."""
+    """Take a media server from its owner and end its device, tokens and shares; `False` if another account owns it."""
     if not transaction.execute(
         """
         UPDATE media_server SET owner_id = NULL WHERE machine_identifier = ?1 AND owner_id = ?2
@@ -96,14 +97,14 @@ def remove_owner(transaction: Transaction, account_id: int, machine_identifier: 
     transaction.execute(
         "UPDATE token SET revoked_at = ?2 WHERE machine_identifier = ?1 AND revoked_at IS NULL", machine_identifier, now
     )
-    if device_id := transaction.fetch_value(SELECT_DEVICE, account_id, machine_identifier):
+    if device_id := transaction.fetch_value(int, SELECT_DEVICE, account_id, machine_identifier):
         delete_device(transaction, device_id, now)
     return True
 
 
 def delete_device(transaction: Transaction, device_id: int, now: int) -> None:
-    """Remove a device and end its tokens, and those that it switched to; its key goes with the row."""
-    # What the device's account switched to there goes too: it could switch back (ours).
+    """Remove a device and end its tokens, and those of accounts that it switched to; its key goes with the row."""
+    # Tokens from switches on this device end too, because such a token could switch back.
     transaction.execute(
         """
         UPDATE token SET revoked_at = ?2 WHERE revoked_at IS NULL AND digest IN (
@@ -117,11 +118,11 @@ def delete_device(transaction: Transaction, device_id: int, now: int) -> None:
         device_id,
         now,
     )
-    # Dead tokens stay, so that a known one of a world cannot come back; they let go of the device.
+    # Revoked tokens stay without their device, so that seeding the world cannot revive one.
     transaction.execute(
         "UPDATE token SET revoked_at = coalesce(revoked_at, ?2), device_id = NULL WHERE device_id = ?1", device_id, now
     )
-    # So do the keys that were registered there, and PINs that could give out a token there once more.
+    # So do keys that were registered there, and PINs that could issue another token there.
     transaction.execute(
         """
         DELETE FROM device_key WHERE by_account_id = (SELECT account_id FROM device WHERE id = ?1)
@@ -140,9 +141,9 @@ def delete_device(transaction: Transaction, device_id: int, now: int) -> None:
     transaction.execute("DELETE FROM device WHERE id = ?1", device_id)
 
 
-def upsert_device(transaction: Transaction, account_id: int, device: DeviceRow, now: int) -> int | None:
-    """Note an account's device and return its id; `None`, with nothing written, for an account that is off."""
-    device_id: int | None = transaction.fetch_value(
+def upsert_device(transaction: Transaction, account_id: int, device: DeviceRow, now: int) -> int:
+    """Add or update an account's device and return its id; abort the operation if the account is disabled."""
+    (device_id,) = transaction.require_row(
         """
         INSERT INTO device (account_id, client_identifier, product, version, platform, platform_version, device, name,
             model, vendor, provides, screen_resolution, address, created_at, last_seen_at)
@@ -160,4 +161,4 @@ def upsert_device(transaction: Transaction, account_id: int, device: DeviceRow, 
         *msgspec.structs.astuple(device),
         now,
     )
-    return device_id
+    return cast("int", device_id)

@@ -1,9 +1,9 @@
-"""What is kept of Plex Homes, and their operations.
+"""Plex Homes: members, passcodes, switches and invitations.
 
-Rule: as in base.py. An account is in at most one Home. Who may do what is decided before (domain/homes.py), and each
-operation writes only while that decision still holds: the same Home, the same administrator, the same passcode. What a
-body shows of it (`home`, `homeSize`, `protected` …) is changed in the same transaction, for every member: members.py.
-An invitation is answered once: whoever deletes its row first has answered it.
+Rule: as in base.py. An account is in at most one Home. `domain/homes.py` decides who may do what, and each operation
+writes only while that decision still holds: the same Home, the same administrator, the same passcode. Every change is
+also written into the records of all members (`home`, `homeSize`, `protected` …), in the same transaction. An invitation
+is answered once, by the operation that deletes its row.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ticketstub.local_plex.world.values import MAX_HOME_SIZE
 
 
 class MemberRow(Row, frozen=True, kw_only=True):
-    """A member of a Home; its account says whether it is managed (`restricted`), a guest, protected."""
+    """A member of a Home. Its account says whether it is managed (`restricted`), a guest, or protected."""
 
     account: AccountRow
     is_admin: bool
@@ -43,7 +43,7 @@ INSERT_HOME = "INSERT INTO home (id, name, admin_id) VALUES (?1, ?2, ?3) ON CONF
 
 
 class InvitationRow(Row, frozen=True, kw_only=True):
-    """An invitation to a Home that nobody answered; `other` is who invited, or who is invited, whoever does not ask."""
+    """A pending invitation to a Home. `other_account` is the account at the other end: the inviting or the invited."""
 
     id: int
     created_at: int
@@ -70,7 +70,7 @@ _DELETE_SENT = """
 
 
 class HomeRepository(Repository):
-    """The Homes of a store."""
+    """Operations on Homes."""
 
     async def find_home(self, account_id: int) -> HomeRow | None:
         """Return the Home that an account is in."""
@@ -104,9 +104,8 @@ class HomeRepository(Repository):
     def set_passcode(
         self, transaction: Transaction, account_id: int, old_hash: str | None, new_hash: str | None, now: int
     ) -> bool:
-        """Set, change or (`None`) remove a passcode, whose hash is `old_hash`; `False` if somebody was faster."""
-        if get_passcode_hash(transaction, account_id) != old_hash:
-            return False
+        """Set, change or (`None`) remove a passcode; `False` if its hash is no longer `old_hash`."""
+        transaction.require(get_passcode_hash(transaction, account_id) == old_hash)
         if new_hash is None:
             transaction.execute("DELETE FROM passcode WHERE account_id = ?1", account_id)
             update_record(transaction, account_id, {"protected": False, "pin": None})
@@ -129,37 +128,32 @@ class HomeRepository(Repository):
         sealed_token: bytes,
         now: int,
     ) -> bool:
-        """Note the device and keep the token.
+        """Switch to another account: record the device and store the new token.
 
         Args:
-            transaction: the writer's.
-            caller_id: who switches.
-            caller_digest: the digest of the caller's token, which must be alive still.
-            account_id: to whom.
-            passcode_hash: what the decision was made by; `None` for no passcode.
-            device: where.
-            digest: that of the new token.
-            sealed_token: the new token.
+            transaction: the writer's transaction.
+            caller_id: the account that switches.
+            caller_digest: the digest of the caller's token, which must still be valid.
+            account_id: the account to switch to.
+            passcode_hash: the hash that the passcode was checked against; `None` for no passcode.
+            device: the caller's device.
+            digest: the digest of the new token.
+            sealed_token: the sealed new token.
             now: seconds since 1970.
 
         Returns:
-            `False`, with nothing written, if the two are in no Home together, the passcode changed, or the caller's
-            token ended.
+            `False`, with nothing written, if the two accounts do not share a Home, the passcode has changed, or the
+            caller's token has ended.
         """
-        if not is_credential_active(transaction, caller_digest, now) or not can_switch(
-            transaction, caller_id, account_id, passcode_hash
-        ):
-            return False
-        device_id = upsert_device(transaction, account_id, device, now)
-        if device_id is None:
-            return False
+        transaction.require(is_credential_active(transaction, caller_digest, now))
+        transaction.require(can_switch(transaction, caller_id, account_id, passcode_hash))
         insert_token(
             transaction,
             digest=digest,
             sealed=sealed_token,
             kind="account",
             account_id=account_id,
-            device_id=device_id,
+            device_id=upsert_device(transaction, account_id, device, now),
             now=now,
         )
         return transaction.execute(
@@ -174,42 +168,39 @@ class HomeRepository(Repository):
         )
 
     async def get_switched_by(self, digest: bytes) -> int | None:
-        """Return the account that had switched to the owner of a token, before the token was given out; mostly none."""
-        account_id: int | None = self._reader.fetch_value(
-            "SELECT by_account_id FROM home_switch WHERE digest = ?1", digest
-        )
-        return account_id
+        """Return the account whose Home switch a token comes from, or `None` for any other token."""
+        return self._reader.fetch_value(int, "SELECT by_account_id FROM home_switch WHERE digest = ?1", digest)
 
     @transactional
     def add_managed_user(self, transaction: Transaction, home: HomeRow, account: AccountRow, now: int) -> bool:
-        """Add a managed user to the Home of its administrator, or to this new Home where they are in none.
+        """Add a managed user to the administrator's Home, or to this new one if the administrator has none.
 
-        `False`, with nothing written: the Home is full, somebody else's, or an id is taken.
+        Returns `False`, with nothing written, if the Home is full or has another administrator, or an id is taken.
         """
         home_id = ensure_admin_home(transaction, home, now)
-        if home_id is None or not add_managed_user(transaction, home_id, account, now):
-            return False
+        transaction.require(add_managed_user(transaction, home_id, account, now))
         update_home_fields(transaction, home_id)
         return True
 
     @transactional
     def remove_member(self, transaction: Transaction, home_id: int, account_id: int, now: int) -> bool:
-        """Take a member, but not the administrator, out of a Home; `False` if there is none.
+        """Remove a member other than the administrator from a Home; `False` if there is no such member.
 
-        What the member got by switching, and what others got by switching to it, ends: tokens, keys registered with
-        these, PINs approved with them, sessions. A managed user's account ends with all its tokens.
+        Everything that comes from a switch by the member or to the member ends: tokens, keys registered and PINs
+        approved with them, and sessions. A managed user's account is disabled and all its tokens end.
         """
-        if not transaction.execute(
-            """
-            UPDATE home_member SET left_at = ?3, changed_at = ?3
-            WHERE account_id = ?2 AND home_id = ?1 AND left_at IS NULL
-                AND NOT EXISTS (SELECT 1 FROM home WHERE id = ?1 AND admin_id = ?2)
-            """,
-            home_id,
-            account_id,
-            now,
-        ):
-            return False
+        transaction.require(
+            transaction.execute(
+                """
+                UPDATE home_member SET left_at = ?3, changed_at = ?3
+                WHERE account_id = ?2 AND home_id = ?1 AND left_at IS NULL
+                    AND NOT EXISTS (SELECT 1 FROM home WHERE id = ?1 AND admin_id = ?2)
+                """,
+                home_id,
+                account_id,
+                now,
+            )
+        )
         transaction.execute(
             """
             UPDATE token SET revoked_at = ?2
@@ -221,7 +212,7 @@ class HomeRepository(Repository):
             account_id,
             now,
         )
-        # What was made with such tokens and could give out others.
+        # Whatever was created with such a token and could issue another one.
         for statement in (
             """
             DELETE FROM device_key
@@ -243,30 +234,32 @@ class HomeRepository(Repository):
 
     @transactional
     def invite(self, transaction: Transaction, home: HomeRow, account_id: int, now: int) -> bool:
-        """Invite an account that is in no Home to an administrator's Home, or to this new one; `False` if it cannot.
+        """Invite an account to the administrator's Home, or to this new one if the administrator has none.
 
-        As many may wait for a Home as it holds (ours).
+        Returns `False`, with nothing written, if the account is in a Home or already invited, or if as many
+        invitations are pending as a Home has places.
         """
         home_id = ensure_admin_home(transaction, home, now)
-        if home_id is None or not transaction.execute(
-            """
-            INSERT INTO home_invitation (home_id, account_id, created_at)
-            SELECT ?1, ?2, ?3
-            WHERE NOT EXISTS (SELECT 1 FROM home_member WHERE account_id = ?2 AND left_at IS NULL)
-                AND (SELECT count(*) FROM home_invitation WHERE home_id = ?1) < ?4
-            ON CONFLICT (home_id, account_id) DO NOTHING
-            """,
-            home_id,
-            account_id,
-            now,
-            MAX_HOME_SIZE,
-        ):
-            return False
+        transaction.require(
+            transaction.execute(
+                """
+                INSERT INTO home_invitation (home_id, account_id, created_at)
+                SELECT ?1, ?2, ?3
+                WHERE NOT EXISTS (SELECT 1 FROM home_member WHERE account_id = ?2 AND left_at IS NULL)
+                    AND (SELECT count(*) FROM home_invitation WHERE home_id = ?1) < ?4
+                ON CONFLICT (home_id, account_id) DO NOTHING
+                """,
+                home_id,
+                account_id,
+                now,
+                MAX_HOME_SIZE,
+            )
+        )
         update_home_fields(transaction, home_id)
         return True
 
     async def list_invitations(self, account_id: int, *, sent: bool) -> tuple[InvitationRow, ...]:
-        """Return the invitations to an account, or those that it sent."""
+        """Return the pending invitations to an account, or those that it sent."""
         rows = self._reader.fetch_all(_SELECT_SENT if sent else _SELECT_RECEIVED, account_id)
         return tuple(
             InvitationRow(id=row[0], created_at=row[1], other_account=self._reader.decode_account(row[2:]))
@@ -275,27 +268,25 @@ class HomeRepository(Repository):
 
     @transactional
     def accept_invitation(self, transaction: Transaction, invitation_id: int, account_id: int, now: int) -> bool:
-        """Spend an invitation to this account and make it a member; `False` if there is none or the Home is full."""
-        invitation = transaction.fetch_one(_DELETE_RECEIVED, invitation_id, account_id)
-        if invitation is None or not add_member(transaction, account_id, invitation[0], guest=False, now=now):
-            return False
-        update_home_fields(transaction, invitation[0])
+        """Accept an invitation to this account; `False` if there is none or the Home is full."""
+        (home_id,) = transaction.require_row(_DELETE_RECEIVED, invitation_id, account_id)
+        transaction.require(add_member(transaction, account_id, home_id, guest=False, now=now))
+        update_home_fields(transaction, home_id)
         return True
 
     @transactional
     def delete_invitation(self, transaction: Transaction, invitation_id: int, account_id: int, *, sent: bool) -> bool:
-        """Refuse an invitation to this account, or take back one that it sent; `False` if there is none."""
+        """Decline an invitation to this account, or cancel one that it sent; `False` if there is none."""
         return transaction.has_row(_DELETE_SENT if sent else _DELETE_RECEIVED, invitation_id, account_id)
 
 
 def get_passcode_hash(statements: Transaction, account_id: int) -> str | None:
     """Return the hash of an account's passcode."""
-    found: str | None = statements.fetch_value("SELECT hash FROM passcode WHERE account_id = ?1", account_id)
-    return found
+    return statements.fetch_value(str, "SELECT hash FROM passcode WHERE account_id = ?1", account_id)
 
 
 def can_switch(transaction: Transaction, caller_id: int, account_id: int, passcode_hash: str | None) -> bool:
-    """Tell whether two are in one Home still, and the passcode is the one that was looked at."""
+    """Return whether two accounts share a Home, and `passcode_hash` is still the hash of the passcode."""
     share_home = caller_id == account_id or transaction.has_row(
         """
         SELECT 1 FROM home_member AS one JOIN home_member AS other ON other.home_id = one.home_id
@@ -310,9 +301,9 @@ def can_switch(transaction: Transaction, caller_id: int, account_id: int, passco
 
 
 def set_passcode_hash(transaction: Transaction, account_id: int, passcode_hash: str) -> None:
-    """Keep a passcode in place of the one before.
+    """Set or replace a passcode.
 
-    What bodies show as `pin` looks like a hash (observed) and is random, so that nobody can guess by it.
+    The `pin` in responses looks like a hash (observed). It is random here, so that it reveals nothing.
     """
     transaction.execute(
         """
@@ -326,17 +317,17 @@ def set_passcode_hash(transaction: Transaction, account_id: int, passcode_hash: 
 
 
 def update_record(transaction: Transaction, account_id: int, changes: dict[str, object]) -> dict[str, object]:
-    """Change members of an account's record by their wire's names; `None` takes one out. Return them all."""
+    """Change fields of an account's record by their wire names, removing those set to `None`; return all fields."""
     record: bytes = transaction.fetch_all(_SELECT_RECORD, account_id)[0][0]
-    members = msgspec.json.decode(record, type=dict[str, object])
-    changed = {name: value for name, value in (members | changes).items() if value is not None}
-    if changed != members:
+    fields = msgspec.json.decode(record, type=dict[str, object])
+    changed = {name: value for name, value in (fields | changes).items() if value is not None}
+    if changed != fields:
         transaction.execute("UPDATE account SET record = ?2 WHERE id = ?1", account_id, msgspec.json.encode(changed))
     return changed
 
 
 def update_home_fields(transaction: Transaction, home_id: int) -> None:
-    """Write into each member's record what it shows of its Home."""
+    """Write the fields that describe the Home into each member's record."""
     members = transaction.fetch_all(
         """
         SELECT m.account_id, m.guest, h.admin_id FROM home_member AS m JOIN home AS h ON h.id = m.home_id
@@ -354,24 +345,29 @@ def update_home_fields(transaction: Transaction, home_id: int) -> None:
         update_record(transaction, account_id, home_fields)
 
 
-def ensure_admin_home(transaction: Transaction, home: HomeRow, now: int) -> int | None:
-    """Return the Home of an administrator; of an account that is in none, this new one. `None` for other members."""
-    owned_homes: list[tuple[int]] = transaction.fetch_all(
+def ensure_admin_home(transaction: Transaction, home: HomeRow, now: int) -> int:
+    """Return the id of the administrator's Home, creating this one if the account is in no Home.
+
+    Aborts the operation if the account is in another administrator's Home.
+    """
+    home_id = transaction.fetch_value(
+        int,
         """
         SELECT h.id FROM home AS h JOIN home_member AS m ON m.home_id = h.id AND m.account_id = ?1 AND m.left_at IS NULL
         WHERE h.admin_id = ?1
         """,
         home.admin_id,
     )
-    if owned_homes:
-        return owned_homes[0][0]
-    is_created = transaction.execute(INSERT_HOME, home.id, home.name, home.admin_id)
-    return home.id if is_created and add_member(transaction, home.admin_id, home.id, guest=False, now=now) else None
+    if home_id is not None:
+        return home_id
+    transaction.require(transaction.execute(INSERT_HOME, home.id, home.name, home.admin_id))
+    transaction.require(add_member(transaction, home.admin_id, home.id, guest=False, now=now))
+    return home.id
 
 
 def add_member(transaction: Transaction, account_id: int, home_id: int, *, guest: bool, now: int) -> bool:
-    """Make an account a member; `False` if the Home is full or the account in another one."""
-    # Where there is still room, and for an account that is on and in no Home; one that was in one before may come back.
+    """Add an account to a Home; `False` if the Home is full or the account is disabled or in a Home."""
+    # An account that has left a Home has a row already, which the new membership replaces.
     is_added = transaction.execute(
         """
         INSERT INTO home_member (account_id, home_id, number, guest, changed_at)
@@ -394,7 +390,7 @@ def add_member(transaction: Transaction, account_id: int, home_id: int, *, guest
 
 
 def add_managed_user(transaction: Transaction, home_id: int, account: AccountRow, now: int) -> bool:
-    """Make a managed user and its account; `False` if its id is taken or the Home is full."""
+    """Create a managed user in a Home; `False` if its id is taken or the Home is full."""
     if transaction.has_row(_SELECT_RECORD, account.id):
         return False
     insert_account(transaction, account, now)

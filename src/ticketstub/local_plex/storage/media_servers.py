@@ -1,15 +1,15 @@
-"""What is kept of claim tokens, of whom a media server belongs to, and of whom it is shared with.
+"""Media servers: claim tokens, owners and shares.
 
-Rule: as in base.py. `exchange` is one conditional statement and its consequences: of many with one claim token exactly
-one wins. A claim token is no token: it is kept apart from them and found by nothing that looks for one; those that are
-over are deleted when a new one is made, and nothing depends on that. A server's identity is its owner, its device and
-its token, given and taken together: one without an owner has neither token, device nor shares. The token of a machine
-that is none of this database's media servers is bound to its device only. A share is alive for as long as its token.
+Rule: as in base.py. `exchange` starts with one conditional statement: of many exchanges of one claim token exactly one
+succeeds. Claim tokens are stored apart from tokens, so that no token look-up finds them; expired ones are deleted when
+a new one is added, and nothing depends on that. A server gets and loses its owner, its device and its token together;
+without an owner it has no shares either. The token of a machine that is no media server of this database is bound to
+its device only. A share is valid as long as its token.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 from ticketstub.local_plex.storage.accounts import insert_token, is_credential_active
 from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, Row
@@ -18,7 +18,7 @@ from ticketstub.local_plex.storage.devices import remove_owner, upsert_device
 
 
 class ShareRow(Row, frozen=True, kw_only=True):
-    """A share of a media server: its owner, who was given it, and that one's token there."""
+    """A share of a media server: its owner, its guest, and the guest's token."""
 
     server_number: int
     machine_identifier: str
@@ -43,7 +43,7 @@ UPSERT_SHARE = """
 
 
 class ClaimRepository(Repository):
-    """The claims of a store."""
+    """Operations on claim tokens and owners."""
 
     @transactional
     def create(
@@ -57,10 +57,10 @@ class ClaimRepository(Repository):
         max_claims: int,
         requester_digest: bytes | None = None,
     ) -> bool:
-        """Keep a claim token; `False`, with nothing written, if the account has `max_claims` of them alive.
+        """Store a claim token; `False`, with nothing written, if the account has `max_claims` valid ones.
 
-        `requester_digest` is the digest of the token that asked, or of the session of a browser that had switched to
-        the account: it ends with that. `None` where it was any other page that asked.
+        The claim token ends with the requesting token, or with the session of a browser that had switched to the
+        account: `requester_digest` is the digest of either, and `None` for other browsers.
         """
         transaction.execute(
             "DELETE FROM claim WHERE digest IN (SELECT digest FROM claim WHERE expires_at <= ?1 LIMIT 100)", now
@@ -91,24 +91,24 @@ class ClaimRepository(Repository):
         now: int,
         refuse_owned: bool = False,
     ) -> int | Literal[False]:
-        """Give a machine to the account of the claim token, with a device and a token, and return the account's id.
+        """Make the account of a claim token the owner of a machine, and return the account's id.
 
-        The tokens that the machine had before end.
+        The machine gets a device and a token; its previous tokens end.
 
         Args:
-            transaction: the writer's.
-            digest: that of the claim token.
-            device: what the machine says of itself.
-            token_digest: that of the server's new token.
-            sealed_token: the new token.
+            transaction: the writer's transaction.
+            digest: the digest of the claim token.
+            device: what the machine says about itself.
+            token_digest: the digest of the server's new token.
+            sealed_token: the sealed new token.
             now: seconds since 1970.
-            refuse_owned: whether a machine that the account has already is refused as well.
+            refuse_owned: whether to refuse a machine that the account already owns.
 
         Returns:
-            `False`, with nothing written, if the claim token is unknown, over or spent, its account or the token that
-            asked for it is off, or the machine is a media server of somebody else.
+            `False`, with nothing written, if the claim token is unknown, expired or used, its account is disabled, the
+            token that requested it has ended, or another account owns the machine.
         """
-        claim = transaction.fetch_one(
+        account_id, requester_digest = transaction.require_row(
             """
             UPDATE claim SET spent_at = ?2
             WHERE digest = ?1 AND expires_at > ?2 AND spent_at IS NULL
@@ -117,26 +117,22 @@ class ClaimRepository(Repository):
             digest,
             now,
         )
-        if claim is None:
-            return False
-        account_id: int = claim[0]
-        if not is_credential_active(transaction, claim[1], now):
-            return False
+        transaction.require(is_credential_active(transaction, requester_digest, now))
         machine = device.client_identifier
         is_known_server = transaction.has_row("SELECT 1 FROM media_server WHERE machine_identifier = ?1", machine)
-        if is_known_server and not transaction.execute(
-            """
-            UPDATE media_server SET owner_id = ?2
-            WHERE machine_identifier = ?1 AND (owner_id IS NULL OR owner_id = ?2 AND NOT ?3)
-            """,
-            machine,
-            account_id,
-            refuse_owned,
-        ):
-            return False
+        transaction.require(
+            not is_known_server
+            or transaction.execute(
+                """
+                UPDATE media_server SET owner_id = ?2
+                WHERE machine_identifier = ?1 AND (owner_id IS NULL OR owner_id = ?2 AND NOT ?3)
+                """,
+                machine,
+                account_id,
+                refuse_owned,
+            )
+        )
         device_id = upsert_device(transaction, account_id, device, now)
-        if device_id is None:
-            return False
         transaction.execute(
             "UPDATE token SET revoked_at = ?2 WHERE device_id = ?1 AND kind = 'server' AND revoked_at IS NULL",
             device_id,
@@ -152,7 +148,7 @@ class ClaimRepository(Repository):
             machine_identifier=machine if is_known_server else None,
             now=now,
         )
-        # Who had switched to the account ends one day, and what was claimed for it with that.
+        # If another account had switched to this one, the new token ends when that switch does.
         transaction.execute(
             """
             INSERT INTO home_switch (digest, account_id, by_account_id) SELECT ?1, ?2, by_account_id FROM (
@@ -162,18 +158,18 @@ class ClaimRepository(Repository):
             """,
             token_digest,
             account_id,
-            claim[1],
+            requester_digest,
         )
-        return account_id
+        return cast("int", account_id)
 
     async def get_owner_id(self, machine_identifier: str) -> int | None:
-        """Return the id of the account that a media server belongs to."""
-        owner_id: int | None = self._reader.fetch_value(_SELECT_OWNER, machine_identifier)
-        return owner_id
+        """Return the id of a media server's owner."""
+        return self._reader.fetch_value(int, _SELECT_OWNER, machine_identifier)
 
     async def get_sealed_server_token(self, machine_identifier: str, now: int) -> bytes | None:
         """Return a media server's own token, sealed."""
-        sealed: bytes | None = self._reader.fetch_value(
+        return self._reader.fetch_value(
+            bytes,
             """
             SELECT sealed FROM token
             WHERE machine_identifier = ?1 AND kind = 'server' AND revoked_at IS NULL
@@ -183,10 +179,9 @@ class ClaimRepository(Repository):
             machine_identifier,
             now,
         )
-        return sealed
 
     async def list_guests(self, machine_identifier: str, now: int) -> tuple[AccountRow, ...]:
-        """Return the accounts that have a living share of a media server."""
+        """Return the accounts that have a valid share of a media server."""
         return tuple(
             self._reader.decode_account(row)
             for row in self._reader.fetch_all(
@@ -204,16 +199,16 @@ class ClaimRepository(Repository):
 
     @transactional
     def unclaim(self, transaction: Transaction, machine_identifier: str, now: int) -> bool:
-        """Take a media server from its owner, and end its token, device and shares; `False` if it had no owner."""
-        owner: int | None = transaction.fetch_value(_SELECT_OWNER, machine_identifier)
-        return owner is not None and remove_owner(transaction, owner, machine_identifier, now)
+        """Take a media server from its owner, and end its token, device and shares; `False` if it has no owner."""
+        owner_id = transaction.fetch_value(int, _SELECT_OWNER, machine_identifier)
+        return owner_id is not None and remove_owner(transaction, owner_id, machine_identifier, now)
 
 
 class ShareRepository(Repository):
-    """The people of a store: who shares what with whom."""
+    """Operations on shares."""
 
     async def list_shares(self, account_id: int) -> tuple[ShareRow, ...]:
-        """Return the shares that an account gave and was given, in the order of the servers."""
+        """Return the shares that an account gave and received, in the order of the servers."""
         return tuple(
             ShareRow(
                 server_number=row[0],
@@ -254,12 +249,11 @@ class ShareRepository(Repository):
         sealed_token: bytes,
         now: int,
     ) -> bool:
-        """Share a media server, or share it anew, with a new token of the guest's in place of the one before.
+        """Share a media server, or replace the guest's token of an existing share.
 
-        `False`, with nothing written, if it is not its owner's any more.
+        Returns `False`, with nothing written, if `owner_id` no longer owns the server.
         """
-        if not transaction.has_row(SELECT_IS_OWNER, machine_identifier, owner_id):
-            return False
+        transaction.require_row(SELECT_IS_OWNER, machine_identifier, owner_id)
         transaction.execute(_END_SHARE, guest_id, machine_identifier, now)
         insert_token(
             transaction,
@@ -274,5 +268,5 @@ class ShareRepository(Repository):
 
     @transactional
     def unshare(self, transaction: Transaction, guest_id: int, machine_identifier: str, now: int) -> bool:
-        """End a share with its token; `False` if there was none alive."""
+        """End a share with its token; `False` if there is no valid one."""
         return transaction.execute(_END_SHARE, guest_id, machine_identifier, now)

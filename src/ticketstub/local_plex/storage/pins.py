@@ -1,8 +1,8 @@
-"""What is kept of PINs, and their operations.
+"""PINs.
 
-Rule: as in base.py. A PIN is for one client and one approval: `link` is one conditional statement, and of many at once
-exactly one wins. A PIN that is over is as good as none, decided when it is read; those that are over are deleted when a
-new one is made, and nothing depends on that.
+Rule: as in base.py. A PIN is for one client and one approval: `link` starts with one conditional statement, and of many
+at once exactly one succeeds. Expiry is checked at each read; expired PINs are deleted when a new one is created, and
+nothing depends on that.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from ticketstub.local_plex.storage.database import Repository, SqlRow, Transacti
 from ticketstub.local_plex.storage.devices import upsert_device
 
 CreateResult = Literal["made", "taken", "full"]
-"""How making a PIN went: its id or code is another living PIN's, or there are too many."""
+"""The result of creating a PIN: `taken` if another PIN has its id or code, `full` if there are too many."""
 
 
 class PinRow(Row, frozen=True, kw_only=True):
-    """A PIN that is not over.
+    """A PIN that has not expired.
 
-    `client` is who made it, `jwk` its device key as JSON text, `account_id` and `sealed_token` are there once it was
-    linked. `denied_at`: somebody said no. `switched_by`: who had switched to the
-    account.
+    `client` created it, and `jwk` is that client's device key as JSON. `account_id` and `sealed_token` are set once the
+    PIN is linked, `denied_at` once it is denied. `switched_by` is the account that had switched to `account_id`, if
+    any.
     """
 
     id: int
@@ -55,18 +55,16 @@ _decode_client = msgspec.json.Decoder(DeviceRow).decode
 
 
 class PinRepository(Repository):
-    """The PINs of a store."""
+    """Operations on PINs."""
 
     @transactional
     def create(self, transaction: Transaction, pin: PinRow, max_pins: int) -> CreateResult:
-        """Keep a new PIN unless `max_pins` live already; all but `"made"` have written nothing."""
+        """Store a new PIN unless `max_pins` are valid. Unless it returns `"made"`, the PIN is not stored."""
         now = pin.created_at
         transaction.execute("DELETE FROM pin WHERE id IN (SELECT id FROM pin WHERE expires_at <= ?1 LIMIT 100)", now)
         if transaction.fetch_all("SELECT count(*) FROM pin WHERE expires_at > ?1", now)[0][0] >= max_pins:
             return "full"
-        client = (pin.client.client_identifier, msgspec.json.encode(pin.client))
-        facts = (pin.strong, pin.legacy, *client, pin.jwk, now, pin.expires_at)
-        made = transaction.execute(
+        is_made = transaction.execute(
             """
             INSERT INTO pin (id, code, strong, legacy, client_identifier, client, jwk, created_at, expires_at)
             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
@@ -74,17 +72,23 @@ class PinRepository(Repository):
             """,
             pin.id,
             pin.code,
-            *facts,
+            pin.strong,
+            pin.legacy,
+            pin.client.client_identifier,
+            msgspec.json.encode(pin.client),
+            pin.jwk,
+            now,
+            pin.expires_at,
         )
-        return "made" if made else "taken"
+        return "made" if is_made else "taken"
 
     async def find(self, pin_id: int, now: int) -> PinRow | None:
-        """Return the PIN of this id unless it is over."""
+        """Return the PIN of this id unless it has expired."""
         row = self._reader.fetch_one(_SELECT_BY_ID, pin_id, now)
         return _decode_pin(row) if row else None
 
     async def find_by_code(self, code: str, now: int) -> PinRow | None:
-        """Return the PIN of this code unless it is over; linked and denied ones are returned too."""
+        """Return the PIN of this code, also if it is linked or denied, unless it has expired."""
         row = self._reader.fetch_one(_SELECT_BY_CODE, code, now)
         return _decode_pin(row) if row else None
 
@@ -101,27 +105,25 @@ class PinRepository(Repository):
         switched_by: int | None = None,
         approver_digest: bytes | None = None,
     ) -> bool:
-        """Give the PIN to an account: note its device, keep its token.
+        """Link the PIN to an account: record its device and store its token.
 
         Args:
-            transaction: the writer's.
-            pin_id: which PIN.
-            account_id: whose it is from now on.
-            token_digest: that of the PIN's new token; `None` for a PIN with a key, whose JWT is made when the key is
-                proven.
-            sealed_token: the new token.
+            transaction: the writer's transaction.
+            pin_id: the PIN's id.
+            account_id: the account to sign in to.
+            token_digest: the digest of the PIN's new token; `None` for a PIN with a key, whose JWT is issued when the
+                client proves that it has the key.
+            sealed_token: the sealed new token.
             now: seconds since 1970.
-            switched_by: the account that had switched to this one, if any: what it switched to ends one day, and this
-                with it.
-            approver_digest: the digest of the token or session that approves, which must be alive still.
+            switched_by: the account that had switched to `account_id`, if any; the new token ends with that switch.
+            approver_digest: the digest of the approving token or session, which must still be valid.
 
         Returns:
-            `False`, with nothing written, if it is over, linked or denied, the account is off, or what approves has
-            ended.
+            `False`, with nothing written, if the PIN has expired or is linked or denied, the account is disabled, or
+            the approving token or session has ended.
         """
-        if not is_credential_active(transaction, approver_digest, now):
-            return False
-        row = transaction.fetch_one(
+        transaction.require(is_credential_active(transaction, approver_digest, now))
+        (client,) = transaction.require_row(
             """
             UPDATE pin SET account_id = ?2, linked_at = ?3, sealed_token = ?4, new_registration = 0, by_account_id = ?5
             WHERE id = ?1 AND linked_at IS NULL AND denied_at IS NULL AND expires_at > ?3
@@ -134,10 +136,8 @@ class PinRepository(Repository):
             sealed_token,
             switched_by,
         )
-        if row is None:
-            return False
-        device_id = upsert_device(transaction, account_id, _decode_client(row[0]), now)
-        if device_id is not None and token_digest is not None and sealed_token is not None:
+        device_id = upsert_device(transaction, account_id, _decode_client(client), now)
+        if token_digest is not None and sealed_token is not None:
             insert_token(
                 transaction,
                 digest=token_digest,
@@ -152,7 +152,7 @@ class PinRepository(Repository):
 
     @transactional
     def deny(self, transaction: Transaction, pin_id: int, now: int) -> bool:
-        """Say no; `False` if the PIN is over, linked or denied already."""
+        """Deny a PIN; `False` if it has expired or is linked or denied."""
         return transaction.execute(
             """
             UPDATE pin SET denied_at = ?2
@@ -164,7 +164,6 @@ class PinRepository(Repository):
 
 
 def _decode_pin(row: SqlRow) -> PinRow:
-    linked = row[10]
     return PinRow(
         id=row[0],
         code=row[1],
@@ -176,7 +175,7 @@ def _decode_pin(row: SqlRow) -> PinRow:
         expires_at=row[7],
         account_id=row[8],
         sealed_token=row[9],
-        new_registration=None if linked is None else bool(linked),
+        new_registration=None if row[10] is None else bool(row[10]),
         denied_at=row[11],
         switched_by=row[12],
     )

@@ -1,13 +1,13 @@
 """The tables, for SQLite.
 
-Rule: a change here raises `SCHEMA_VERSION`, and an older file gets a step that leads to it. Columns that hold a login
-hold its canonical form; columns named `sealed_…` are under the instance's key, `digest` is an HMAC; JSON columns hold
-records without any token.
+Rule: every change raises `SCHEMA_VERSION` and adds a migration from the previous version. Logins are stored in
+normalized form. Columns named `sealed_…` are encrypted with the instance's key, and `digest` is an HMAC. JSON columns
+contain no tokens.
 """
 
 from __future__ import annotations
 
-APPLICATION_ID = 0x5453_7462  # "TStb": tells our files from other programs' SQLite files
+APPLICATION_ID = 0x5453_7462  # "TStb": marks our files among other programs' SQLite files
 SCHEMA_VERSION = 5
 
 _CREATE_INSTANCE = (
@@ -25,7 +25,7 @@ MIGRATIONS = {
         "ALTER TABLE account DROP COLUMN version",
     ),
 }
-"""What leads from a version to the next one."""
+"""The statements that lead from each version to the next."""
 
 TABLES = (
     *_CREATE_INSTANCE,
@@ -41,7 +41,7 @@ TABLES = (
         disabled_at INTEGER
     )
     """,
-    # One name space: nobody's user name can be somebody else's e-mail address.
+    # One name space: no account's user name is another account's e-mail address.
     """
     CREATE TABLE login (
         name TEXT PRIMARY KEY,
@@ -75,7 +75,7 @@ TABLES = (
     CREATE TABLE media_server (
         number INTEGER PRIMARY KEY,             -- the order they were added
         machine_identifier TEXT NOT NULL UNIQUE,
-        owner_id INTEGER REFERENCES account (id), -- nobody's where it is not claimed
+        owner_id INTEGER REFERENCES account (id), -- NULL if unclaimed
         name TEXT NOT NULL,
         port INTEGER,
         version TEXT NOT NULL,
@@ -97,8 +97,8 @@ TABLES = (
         machine_identifier TEXT REFERENCES media_server (machine_identifier),
         created_at INTEGER NOT NULL,
         expires_at INTEGER,
-        revoked_at INTEGER,                     -- kept, so that a known token of a world stays dead
-        -- A server's own token names it too, unless the machine is no media server of this database.
+        revoked_at INTEGER,                     -- kept, so that seeding the world does not revive it
+        -- A server's own token names it too, unless the machine is not a media server of this database.
         CHECK (CASE kind WHEN 'server_share' THEN machine_identifier IS NOT NULL
             WHEN 'server' THEN TRUE ELSE machine_identifier IS NULL END)
     ) WITHOUT ROWID
@@ -124,7 +124,7 @@ TABLES = (
         strong INTEGER NOT NULL,
         legacy INTEGER NOT NULL,
         client_identifier TEXT NOT NULL,
-        client BLOB NOT NULL,                   -- what its client said of itself, as JSON
+        client BLOB NOT NULL,                   -- what its client sent about itself, as JSON
         jwk TEXT,
         created_at INTEGER NOT NULL,
         expires_at INTEGER NOT NULL,
@@ -134,7 +134,7 @@ TABLES = (
         new_registration INTEGER,
         denied_at INTEGER,
         delivered_at INTEGER,
-        by_account_id INTEGER REFERENCES account (id) -- who had switched to the account that approved it, if anybody
+        by_account_id INTEGER REFERENCES account (id) -- who had switched to the approving account, if any
     )
     """,
     "CREATE INDEX pin_of_code ON pin (code)",
@@ -151,7 +151,7 @@ TABLES = (
         client_identifier TEXT NOT NULL,        -- the device's
         created_at INTEGER NOT NULL,
         first_jwt_at INTEGER,
-        by_account_id INTEGER REFERENCES account (id), -- who had switched to the account that registered it, if anybody
+        by_account_id INTEGER REFERENCES account (id), -- who had switched to the registering account, if any
         UNIQUE (client_identifier, kid)
     )
     """,
@@ -172,8 +172,8 @@ TABLES = (
         sealed BLOB NOT NULL,
         jwk TEXT NOT NULL,
         created_at INTEGER NOT NULL,
-        replaced_at INTEGER,                    -- it signs no more; what it signed is good until that ends
-        revoked_at INTEGER                      -- neither is what it signed
+        replaced_at INTEGER,                    -- it signs no more; what it has signed stays valid
+        revoked_at INTEGER                      -- what it has signed is invalid too
     )
     """,
     # How often things were tried.
@@ -194,7 +194,7 @@ TABLES = (
         account_id INTEGER NOT NULL REFERENCES account (id),
         created_at INTEGER NOT NULL,
         expires_at INTEGER NOT NULL,
-        by_account_id INTEGER REFERENCES account (id) -- who switched to the account, if anybody
+        by_account_id INTEGER REFERENCES account (id) -- who switched to the account, if any
     ) WITHOUT ROWID
     """,
     "CREATE INDEX session_that_ends ON session (expires_at)",
@@ -205,7 +205,7 @@ TABLES = (
     CREATE TABLE claim (
         digest BLOB PRIMARY KEY,
         account_id INTEGER NOT NULL REFERENCES account (id),
-        origin BLOB,                            -- the token that asked for it: it is good while that one is
+        origin BLOB,                            -- the requesting token or session, with which it ends
         expires_at INTEGER NOT NULL,
         spent_at INTEGER
     ) WITHOUT ROWID
@@ -221,7 +221,7 @@ TABLES = (
     )
     """,
     "CREATE INDEX home_of_admin ON home (admin_id)",
-    # A row stays when its account leaves: a world's next start does not bring it back.
+    # A row stays when its account leaves, so that seeding the world does not add it again.
     """
     CREATE TABLE home_member (
         account_id INTEGER PRIMARY KEY REFERENCES account (id),
@@ -234,7 +234,7 @@ TABLES = (
     """,
     "CREATE INDEX home_member_of_home ON home_member (home_id)",
     "CREATE TABLE passcode (account_id INTEGER PRIMARY KEY REFERENCES account (id), hash TEXT NOT NULL)",
-    # Which tokens came of a switch, and of what was done with such a token: whose they are, and who switched first.
+    # Tokens from a Home switch, or from what was done with such a token: their account, and the account that switched.
     """
     CREATE TABLE home_switch (
         digest BLOB PRIMARY KEY REFERENCES token (digest) ON DELETE CASCADE,

@@ -1,7 +1,7 @@
-"""The instance's secret and what is derived from it.
+"""The keys of an instance: digests for looking tokens up, and sealing for what must be shown again.
 
-Rule: one secret of 32 bytes an instance, kept apart from the database; every use has its own key derived from it by a
-label. Tokens are looked up by `digest`, and what must be shown again is sealed.
+Rule: an instance has one secret of 32 bytes, stored apart from the database. Each use derives its own key from it with
+a label.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MAX_FILE_BYTES = 4096
 
 
 class InstanceKeysError(Exception):
-    """The key file cannot be used, or something was sealed under another key; the message says which and why."""
+    """The key file cannot be used, or data was sealed with another key. The message says which and why."""
 
 
 class InstanceKeys:
@@ -50,24 +50,24 @@ class InstanceKeys:
             hashlib.sha256(bytes(byte ^ pad for byte in digest_key.ljust(64, b"\0"))) for pad in (0x36, 0x5C)
         )
         self.id = name[:4].hex()
-        """Names the secret without telling it; kept with what was made under it."""
+        """Identifies the secret without revealing it; stored with what was sealed."""
 
     @classmethod
     def create_ephemeral(cls) -> InstanceKeys:
-        """Make keys for a database in memory: nothing is kept."""
+        """Create random keys, for a database in memory."""
         return cls(secrets.token_bytes(_SECRET_BYTES))
 
     @classmethod
     def load_or_create(cls, database: str | Path, *, is_reset: bool = False) -> InstanceKeys:
-        """Take the keys of a database from the file beside it (`<database>.key`), or make it with a new database.
+        """Load the keys of a database from `<database>.key`, or create that file for a new database.
 
         Args:
-            database: its file, which this process alone uses.
-            is_reset: whether nothing of the database is kept, so that a missing key file is no loss.
+            database: the database's file, which only this process uses.
+            is_reset: whether the database is about to be replaced, so that a missing key file is no loss.
 
         Raises:
-            InstanceKeysError: the file is missing although the database exists, can be read by others, is a link, is
-                damaged.
+            InstanceKeysError: the file is missing although the database exists, or it is readable by other users, a
+                link, or damaged.
         """
         path = Path(f"{database}.key")
         try:
@@ -87,15 +87,16 @@ class InstanceKeys:
         return cls(secret)
 
     def digest(self, token: str) -> bytes:
-        """Return what a token is looked up by: HMAC-SHA256 under a key of this instance."""
-        # RFC 2104 from two states that hold the key already: every request pays this, and it is a third of hmac.digest.
+        """Return the digest that a token is looked up by: HMAC-SHA256 with a key of this instance."""
+        # RFC 2104, from two states that contain the key: every request needs it, and hmac.digest takes three times as
+        # long.
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(token.encode("utf-8", "surrogatepass"))
         outer.update(inner.digest())
         return outer.digest()
 
     def seal(self, text: str, purpose: bytes = TOKEN_PURPOSE) -> bytes:
-        """Encrypt a text so that only this instance, and only for the same purpose, can read and trust it."""
+        """Encrypt and authenticate a text for this instance and this purpose."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return bytes.fromhex(self.id) + nonce + self._cipher.encrypt(nonce, text.encode(), purpose)
 
@@ -103,7 +104,7 @@ class InstanceKeys:
         """Return the text that was sealed.
 
         Raises:
-            InstanceKeysError: it was sealed under another key or for another purpose, or was changed.
+            InstanceKeysError: it was sealed with another key or for another purpose, or it was changed.
         """
         from cryptography.exceptions import InvalidTag  # as in _cipher
 
@@ -111,27 +112,27 @@ class InstanceKeys:
         try:
             return self._cipher.decrypt(nonce, text, purpose).decode()
         except (InvalidTag, ValueError):
-            raise InstanceKeysError("this was sealed under another key, for another purpose, or was changed") from None
+            raise InstanceKeysError("this was sealed with another key or for another purpose, or was changed") from None
 
     @cached_property
     def _cipher(self) -> AESGCM:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # only who seals pays for it
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # loaded only when something is sealed
 
         return AESGCM(self._seal_key)
 
     @staticmethod
     def generate_token() -> str:
-        """Make an account's or a server's token: 20 characters of A-Z a-z 0-9 _ and - (observed), 120 random bits."""
+        """Generate an account's or server's token: 20 characters of A-Z a-z 0-9 _ and - (observed), 120 random bits."""
         return secrets.token_urlsafe(15)
 
     @staticmethod
     def generate_transient_token() -> str:
-        """Make a transient token: `transient-` and a lower-case UUID (documented)."""
+        """Generate a transient token: `transient-` and a lower-case UUID (documented)."""
         return f"transient-{uuid.uuid4()}"
 
     @staticmethod
     def is_transient_token_shaped(token: str) -> bool:
-        """Tell whether a text can be a transient token, by exact shape."""
+        """Return whether a text has the exact form of a transient token."""
         return _match_transient_token(token) is not None
 
 

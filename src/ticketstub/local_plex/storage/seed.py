@@ -1,9 +1,8 @@
-"""How a world gets into a store.
+"""Seeding: adds a world to a store, and the records that describe its accounts.
 
-Rule: what the world has anew is added, what exists is kept as it is, so that the same world can be seeded at every
-start; all of it or nothing. Secrets of the world end here: hashed, sealed or digested. What bodies show of a passcode
-is random. A media server is a device of its owner like any other, with a token of its own (observed: `PlexOnlineToken`,
-20 characters); one that nobody claimed has neither.
+Rule: new parts of the world are added, and existing rows are left as they are, so that the same world can be seeded at
+every start; all of it or nothing. Secrets are stored hashed, sealed or as digests. A media server is a device of its
+owner, with its own token (observed: `PlexOnlineToken`, 20 characters); an unclaimed one has neither.
 """
 
 from __future__ import annotations
@@ -50,28 +49,28 @@ from ticketstub.models import Account, Connection, CustomRestrictions, Profile, 
 from ticketstub.tokens import Secret, Token
 
 HashFunction = Callable[[Secret], str]
-"""Returns what is stored for a password or passcode."""
+"""Returns what to store for a password or passcode."""
 
 
 async def seed(store: SqliteStore, world: World, keys: InstanceKeys, hash_password: HashFunction, now: int) -> None:
-    """Add to a store what a world has anew. In a file, each new password takes about 20 ms.
+    """Add the new parts of a world to a store. In a file, each new password takes about 20 ms.
 
     Args:
-        store: where it goes.
-        world: what to add; accounts are known by user name, media servers by machine identifier.
+        store: the store.
+        world: the world. Accounts are identified by user name, media servers by machine identifier.
         keys: the instance's keys.
         hash_password: hashes the new accounts' passwords and passcodes.
         now: seconds since 1970.
 
     Raises:
-        StoreConflict: something in the world belongs to somebody else in this store; nothing was added.
+        StoreConflict: part of the world belongs to another account in this store; nothing was added.
         StoreUnavailable: the store cannot write; nothing was added.
     """
     await store.run_in_transaction(lambda transaction: _Seeder(transaction, keys, hash_password, now).add(world))
 
 
 class _Seeder:
-    """One world on its way into a store, inside a transaction."""
+    """Adds one world to a store, inside a transaction."""
 
     def __init__(self, transaction: Transaction, keys: InstanceKeys, hash_password: HashFunction, now: int) -> None:
         self._transaction = transaction
@@ -81,7 +80,7 @@ class _Seeder:
         self._ids: dict[str, int] = {}
 
     def add(self, world: World) -> None:
-        """Add what is not there yet."""
+        """Add what is new."""
         for account in world.accounts:
             self._add_account(account)
         for server in world.media_servers:
@@ -89,7 +88,7 @@ class _Seeder:
         for home in world.homes:
             self._add_home(home)
         for server in world.media_servers:
-            for share in server.shares:  # managed users have some
+            for share in server.shares:  # after the Homes, whose managed users may have shares
                 self._add_share(server, share, world.homes)
 
     def _account_id(self, username: str) -> int:
@@ -97,7 +96,9 @@ class _Seeder:
 
     def _add_account(self, account: WorldAccount) -> None:
         name = normalize_login(account.username)
-        known = self._transaction.fetch_value("SELECT account_id FROM login WHERE name = ?1 AND is_username = 1", name)
+        known = self._transaction.fetch_value(
+            int, "SELECT account_id FROM login WHERE name = ?1 AND is_username = 1", name
+        )
         self._ids[name] = known or account.id
         if known is None:
             self._add_new_account(account)
@@ -131,16 +132,21 @@ class _Seeder:
         device_id: int | None = None,
         machine_identifier: str | None = None,
     ) -> bytes:
-        """Add a token, a random one if none is given, unless it is there: to the same account and server then."""
+        """Add a token unless it exists for the same account and server; `None` adds a random one."""
         text = token.reveal() if token else self._keys.generate_token()
-        digest, sealed = self._keys.digest(text), self._keys.seal(text)
-        facts = (digest, sealed, kind, account_id, device_id, machine_identifier, self._now)
+        digest = self._keys.digest(text)
         self._transaction.execute(
             """
             INSERT INTO token (digest, sealed, kind, account_id, device_id, machine_identifier, created_at)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (digest) DO NOTHING
             """,
-            *facts,
+            digest,
+            self._keys.seal(text),
+            kind,
+            account_id,
+            device_id,
+            machine_identifier,
+            self._now,
         )
         if not self._transaction.has_row(
             "SELECT 1 FROM token WHERE digest = ?1 AND kind = ?2 AND account_id = ?3 AND machine_identifier IS ?4",
@@ -155,7 +161,6 @@ class _Seeder:
     def _add_server(self, server: WorldMediaServer) -> None:
         machine_identifier = server.machine_identifier
         owner_id = self._account_id(server.owner) if server.owner else None
-        facts = (server.name, server.port, server.version, server.errors, server.platform, server.platform_version)
         sources = tuple(
             SourceRow(
                 identifier=source.identifier,
@@ -164,7 +169,6 @@ class _Seeder:
             )
             for source in server.sources
         )
-        encoded = msgspec.json.encode(sources)
         if not self._transaction.execute(
             """
             INSERT INTO media_server (machine_identifier, owner_id, name, port, version, errors, platform,
@@ -173,11 +177,16 @@ class _Seeder:
             """,
             machine_identifier,
             owner_id,
-            *facts,
+            server.name,
+            server.port,
+            server.version,
+            server.errors,
+            server.platform,
+            server.platform_version,
             self._now,
-            encoded,
+            msgspec.json.encode(sources),
         ):
-            ((stored,),) = self._transaction.fetch_all(
+            (stored,) = self._transaction.require_row(
                 "SELECT sources FROM media_server WHERE machine_identifier = ?1", machine_identifier
             )
             known = msgspec.json.decode(stored, type=tuple[SourceRow, ...])
@@ -192,18 +201,20 @@ class _Seeder:
             self._add_server_identity(server, owner_id)
 
     def _add_server_identity(self, server: WorldMediaServer, owner_id: int) -> None:
-        """Give a media server its device and token; a token that was chosen is added beside one that it has."""
+        """Add a media server's device and token. A token of the world is added even if the server has another one."""
         machine_identifier = server.machine_identifier
-        known: int | None = self._transaction.fetch_value(SELECT_DEVICE, owner_id, machine_identifier)
-        if known and server.token is None:
+        device_id = self._transaction.fetch_value(int, SELECT_DEVICE, owner_id, machine_identifier)
+        if device_id is None:
+            if not self._transaction.has_row("SELECT 1 FROM account WHERE id = ?1 AND disabled_at IS NULL", owner_id):
+                return
+            device_id = upsert_device(self._transaction, owner_id, build_server_device(server), self._now)
+        elif server.token is None:
             return
-        device_id = known or upsert_device(self._transaction, owner_id, build_server_device(server), self._now)
-        if device_id is not None:  # else the owner is disabled
-            owner_label = f'the media server of "{server.owner}"'
-            self._add_token(server.token, "server", owner_id, owner_label, device_id, machine_identifier)
+        owner_label = f'the media server of "{server.owner}"'
+        self._add_token(server.token, "server", owner_id, owner_label, device_id, machine_identifier)
 
     def _add_share(self, server: WorldMediaServer, share: WorldShare, homes: tuple[WorldHome, ...]) -> None:
-        """Add a share unless it exists or the server has another owner by now; a chosen token is listed in any case."""
+        """Add a share unless it exists or the server has another owner. A token of the world is always set."""
         pair = (
             find_managed_users(homes, share.managed, share.home)[0].id
             if share.managed
@@ -231,7 +242,7 @@ class _Seeder:
         update_home_fields(self._transaction, home.id)
 
     def _add_member(self, account_id: int, home: WorldHome, *, guest: bool) -> None:
-        """Make an account a member unless it was one before, of whatever Home: that is how it was left."""
+        """Make an account a member unless it is, or has been, a member of any Home."""
         if not self._transaction.has_row("SELECT 1 FROM home_member WHERE account_id = ?1", account_id):
             add_member(self._transaction, account_id, home.id, guest=guest, now=self._now)
 
@@ -250,9 +261,8 @@ class _Seeder:
 
 
 def build_account_record(account: WorldAccount) -> Account:
-    """Describe a world's account as plex.tv would (observed fields and defaults), without any token."""
+    """Return the record of a world's account (observed fields and defaults), without a token."""
     subscription = account.subscription
-    has_password = account.password is not None or account.password_hash is not None
     return Account(
         id=account.id,
         uuid=account.uuid,
@@ -264,7 +274,7 @@ def build_account_record(account: WorldAccount) -> Account:
         confirmed=account.confirmed,
         joined_at=account.joined_at,
         email_only_auth=account.email_only_auth,
-        has_password=has_password,
+        has_password=account.password is not None or account.password_hash is not None,
         protected=False,
         thumb=account.thumb,
         mailing_list_status="unsubscribed",
@@ -293,7 +303,7 @@ def build_account_record(account: WorldAccount) -> Account:
     )
 
 
-# What the account of somebody who never changed it has (observed).
+# The profile of an account that has never changed it (observed).
 _DEFAULT_PROFILE = Profile(
     auto_select_audio=True,
     default_audio_accessibility=0,
@@ -306,7 +316,7 @@ _DEFAULT_PROFILE = Profile(
 
 
 def build_managed_record(managed: WorldManaged, joined_at: int = 1_552_593_531) -> Account:
-    """Describe a managed user as plex.tv would (observed fields and defaults), without any token."""
+    """Return the record of a managed user (observed fields and defaults), without a token."""
     return Account(
         id=managed.id,
         uuid=managed.uuid,
@@ -332,15 +342,7 @@ def build_managed_record(managed: WorldManaged, joined_at: int = 1_552_593_531) 
         home_size=1,
         home_admin=False,
         max_home_size=15,
-        profile=Profile(
-            auto_select_audio=True,
-            default_audio_accessibility=0,
-            auto_select_subtitle=0,
-            default_subtitle_accessibility=0,
-            default_subtitle_forced=0,
-            watched_indicator=1,
-            media_reviews_visibility=0,
-        ),
+        profile=msgspec.structs.replace(_DEFAULT_PROFILE, auto_select_subtitle=0),
         experimental_features=False,
         two_factor_enabled=False,
         backup_codes_created=False,
@@ -348,7 +350,7 @@ def build_managed_record(managed: WorldManaged, joined_at: int = 1_552_593_531) 
 
 
 def build_server_device(server: WorldMediaServer | MediaServerRow) -> DeviceRow:
-    """Describe a media server as a device (observed names and values)."""
+    """Return the device of a media server (observed names and values)."""
     return DeviceRow(
         client_identifier=server.machine_identifier,
         product="Plex Media Server",

@@ -1,8 +1,8 @@
-"""What is kept of the browsers that are signed in to the pages, and the operations for them.
+"""Sessions: browsers that are signed in to the pages.
 
-Rule: as in base.py. A session is no token of Plex: it opens the pages and nothing else. Its cookie never gets here,
-only a digest of it. A sign-in, a sign-out and a switch each end the session that was there, in the same transaction.
-Those that are over are deleted when a new one begins, and nothing depends on that.
+Rule: as in base.py. A session is not a Plex token: it opens the pages only. The store gets a digest of its cookie. Each
+sign-in, sign-out and switch ends the previous session in the same transaction. Expired sessions are deleted when a new
+one is created, and nothing depends on that.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ticketstub.local_plex.storage.homes import can_switch
 
 
 class SessionRow(Row, frozen=True, kw_only=True):
-    """A session that is alive. `switched_by` is who had switched to the account, if anybody."""
+    """A valid session. `switched_by` is the account that had switched to `account_id`, if any."""
 
     account_id: int
     created_at: int
@@ -38,7 +38,7 @@ _DELETE = """
 
 
 class SessionRepository(Repository):
-    """The sessions of a store."""
+    """Operations on sessions."""
 
     @transactional
     def create(
@@ -52,23 +52,21 @@ class SessionRepository(Repository):
         replaced_digest: bytes | None = None,
         verification_step: int | None = None,
     ) -> bool:
-        """Begin a session, in place of the one whose digest is `replaced_digest`, and spend the step of the sign-in.
+        """Create a session, end the one of `replaced_digest`, and use up the verification step of the sign-in.
 
-        `False`, with nothing written, if the account is off or the step was spent before.
+        Returns `False`, with nothing written, if the account is disabled or the step is used up.
         """
-        if not consume_verification_step(transaction, account_id, verification_step):
-            return False
+        transaction.require(consume_verification_step(transaction, account_id, verification_step))
         transaction.execute(
             "DELETE FROM session WHERE digest IN (SELECT digest FROM session WHERE expires_at <= ?1 LIMIT 100)", now
         )
-        if not transaction.execute(_INSERT, digest, account_id, now, expires_at, None):
-            return False
+        transaction.require(transaction.execute(_INSERT, digest, account_id, now, expires_at, None))
         if replaced_digest is not None:
             transaction.execute(_DELETE, replaced_digest, now)
         return True
 
     async def find(self, digest: bytes, now: int) -> SessionRow | None:
-        """Return the session of this digest, unless it is over, was ended or its account is off."""
+        """Return the session of this digest, unless it has ended or its account is disabled."""
         row = self._reader.fetch_one(_SELECT, digest, now)
         return SessionRow(account_id=row[0], created_at=row[1], expires_at=row[2], switched_by=row[3]) if row else None
 
@@ -85,18 +83,17 @@ class SessionRepository(Repository):
         switched_by: int | None = None,
         passcode_hash: str | None = None,
     ) -> bool:
-        """Begin a session for another user of the Home, in place of the one that it replaces.
+        """Replace a session with one for another user of the Home. `switched_by` is the account that switches.
 
-        `False`, with nothing written, if that is not alive, the two are in no Home together, the passcode is no longer
-        that of `passcode_hash`, or the account is off. `switched_by` is the account that switches.
+        Returns `False`, with nothing written, if the replaced session has ended, the two accounts do not share a Home,
+        `passcode_hash` is no longer the hash of the passcode, or the account is disabled.
         """
-        before = transaction.fetch_one(_SELECT, replaced_digest, now)
-        if before is None or not can_switch(transaction, before[0], account_id, passcode_hash):
-            return False
-        created = transaction.execute(_INSERT, digest, account_id, now, expires_at, switched_by)
-        return created and transaction.execute(_DELETE, replaced_digest, now)
+        replaced = transaction.require_row(_SELECT, replaced_digest, now)
+        transaction.require(can_switch(transaction, replaced[0], account_id, passcode_hash))
+        is_created = transaction.execute(_INSERT, digest, account_id, now, expires_at, switched_by)
+        return is_created and transaction.execute(_DELETE, replaced_digest, now)
 
     @transactional
     def delete(self, transaction: Transaction, digest: bytes, now: int) -> bool:
-        """End a session for ever; `False` if there was none alive."""
+        """End a session; `False` if there is no valid one."""
         return transaction.execute(_DELETE, digest, now)

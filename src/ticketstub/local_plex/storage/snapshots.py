@@ -1,8 +1,8 @@
-"""What only a tester does to a database: ending something early, and putting everything back as it was.
+"""What only a test does to a database: expire a token or PIN early, and restore an earlier state.
 
-Rule: as in base.py; nothing but the control verbs asks for these. A `Snapshot` is all rows of all tables, secrets as
-sealed or hashed as they are there; going back to it is one transaction. Whoever goes back forgets what is in memory.
-Rows are put back as they were taken, by position; foreign keys are looked at once all of them are back.
+Rule: as in base.py; only control commands use these operations. A `Snapshot` contains all rows of all tables, with
+secrets sealed or hashed as they are stored. Restoring is one transaction; the caller must discard what it holds in
+memory. Rows are restored by position, and foreign keys are checked once all rows are back.
 """
 
 from __future__ import annotations
@@ -10,37 +10,37 @@ from __future__ import annotations
 from ticketstub.local_plex.storage.database import Repository, Transaction, transactional
 
 Snapshot = dict[str, list[tuple[object, ...]]]
-"""The rows of each table."""
+"""The rows of each table, by its name."""
 
 
 class SnapshotRepository(Repository):
-    """The tester's operations of a store."""
+    """Operations of control commands."""
 
     @transactional
     def take_snapshot(self, transaction: Transaction) -> Snapshot:
-        """Return what is in the database now."""
-        names = [
-            name
-            for (name,) in transaction.fetch_all(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
-            )
-        ]
-        return {name: transaction.fetch_all(f'SELECT * FROM "{name}"') for name in names}  # noqa: S608  # our tables
+        """Return all rows of the database."""
+        names = transaction.fetch_all("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+        return {name: transaction.fetch_all(f'SELECT * FROM "{name}"') for (name,) in names}  # noqa: S608  # our tables
 
     @transactional
     def restore_snapshot(self, transaction: Transaction, snapshot: Snapshot) -> None:
-        """Replace what is in the database by what was there then."""
+        """Replace all rows of the database by those of a snapshot.
+
+        Args:
+            transaction: the writer's transaction.
+            snapshot: what `take_snapshot` of the same database returned.
+        """
         transaction.execute("PRAGMA defer_foreign_keys = ON")  # until this transaction ends
         for name in snapshot:
-            transaction.execute(f'DELETE FROM "{name}"')  # noqa: S608  # likewise
+            transaction.execute(f'DELETE FROM "{name}"')  # noqa: S608  # our tables
         for name, rows in snapshot.items():
             if rows:
                 placeholders = ", ".join("?" * len(rows[0]))
-                transaction.connection.executemany(f'INSERT INTO "{name}" VALUES ({placeholders})', rows)  # noqa: S608  # likewise
+                transaction.connection.executemany(f'INSERT INTO "{name}" VALUES ({placeholders})', rows)  # noqa: S608  # our tables
 
     @transactional
     def expire_token(self, transaction: Transaction, digest: bytes, now: int) -> bool:
-        """End a token's time; `False` if there was none alive."""
+        """Expire a token; `False` if there is no valid one."""
         return transaction.execute(
             """
             UPDATE token SET expires_at = ?2
@@ -52,5 +52,5 @@ class SnapshotRepository(Repository):
 
     @transactional
     def expire_pin(self, transaction: Transaction, pin_id: int, now: int) -> bool:
-        """End a PIN's time; `False` if there is none, or it is over already."""
+        """Expire a PIN; `False` if there is none that has not expired."""
         return transaction.execute("UPDATE pin SET expires_at = ?2 WHERE id = ?1 AND expires_at > ?2", pin_id, now)

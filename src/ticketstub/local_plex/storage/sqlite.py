@@ -1,6 +1,6 @@
-"""The database of a local Plex, on SQLite. One store serves one event loop; each family of operations is a part of it.
+"""The store of a local Plex, on SQLite: the families of operations, and the reads that most requests need.
 
-Rule: statements are constant text with `?1` parameters. What reads and what writes, and when, is in database.py.
+Rule: one store serves one event loop. Statements are constant text with `?1` parameters. `database.py` runs them.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ _decode_sources = msgspec.json.Decoder(tuple[SourceRow, ...]).decode
 
 
 class SqliteStore(Repository):
-    """A store in a file, or in memory for as long as it is open.
+    """A store in a file, or in memory until it is closed.
 
     Args:
         url: `sqlite:///relative.db`, `sqlite:////absolute.db`, or `None` for memory.
-        instance: the id of the keys that a file must have been made under; left out, that is not looked at.
-        trace: is told every statement that is run for writing, with its values: for tests.
+        instance: the id of the keys that the file must have been created with; `None` skips the check.
+        trace: called with every statement of the writing connection and its values; for tests.
 
     Raises:
         StoreError: the file cannot be used; the message says why.
@@ -75,7 +75,7 @@ class SqliteStore(Repository):
         self.shares = ShareRepository(self._reader, self._writer)
 
     async def find_token(self, digest: bytes, now: int) -> TokenRow | None:
-        """Return the token of this digest with its account, unless it expired, was revoked or the account is off."""
+        """Return a valid token with its account; `None` if it has expired or is revoked, or the account is disabled."""
         row = self._reader.fetch_one(
             """
             SELECT t.kind, t.device_id, t.machine_identifier, t.expires_at,
@@ -99,7 +99,7 @@ class SqliteStore(Repository):
         )
 
     async def find_account_by_login(self, login: str) -> AccountRow | None:
-        """Return the account of this user name or e-mail address in any spelling; it may be disabled."""
+        """Return the account of a user name or e-mail address in any spelling; it may be disabled."""
         try:
             row = self._reader.fetch_one(
                 """
@@ -108,12 +108,12 @@ class SqliteStore(Repository):
                 """,
                 normalize_login(login),
             )
-        except UnicodeEncodeError:  # half a surrogate pair: no account is called so
+        except UnicodeEncodeError:  # half a surrogate pair: no account has such a name
             return None
         return self._reader.decode_account(row) if row else None
 
     async def find_account_by_id(self, account_id: int) -> AccountRow | None:
-        """Return the account of this id; it may be disabled."""
+        """Return the account or managed user of this id; it may be disabled."""
         row = self._reader.fetch_one(
             """
             SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at
@@ -135,21 +135,22 @@ class SqliteStore(Repository):
         return self._reader.decode_account(row) if row else None
 
     async def list_accounts(self, limit: int) -> tuple[int, tuple[AccountRow, ...]]:
-        """Return how many accounts and managed users there are, and the first of them by id."""
-        ((count,),) = self._reader.fetch_all("SELECT count(*) FROM account")
+        """Return the number of accounts and managed users, and the first ones by id."""
+        count = self._reader.fetch_value(int, "SELECT count(*) FROM account") or 0
         return count, tuple(self._reader.decode_account(row) for row in self._reader.fetch_all(_SELECT_ACCOUNTS, limit))
 
     @transactional
     def sign_in(self, transaction: Transaction, new: NewSignIn) -> bool:
-        """Spend the step, note the device and keep the token; `False`, with nothing written, if the step was spent.
+        """Use up the verification step, record the device and store the token.
 
-        Steps only ever rise: an older one than the last spent is refused too. A disabled account is refused likewise.
+        Returns `False`, with nothing written, if the step is not later than the last one used, or the account is
+        disabled.
         """
         return sign_in(transaction, new)
 
     @transactional
     def revoke_token(self, transaction: Transaction, digest: bytes, now: int) -> bool:
-        """End a token for ever; `False` if there was none alive."""
+        """Revoke a token; `False` if there is no valid one."""
         return transaction.execute(
             """
             UPDATE token SET revoked_at = ?2
@@ -161,7 +162,7 @@ class SqliteStore(Repository):
 
     @transactional
     def replace_password_hash(self, transaction: Transaction, account_id: int, old_hash: str, new_hash: str) -> bool:
-        """Set the hash if it still is `old_hash`; `False` if somebody was faster."""
+        """Replace a password hash; `False` if it is no longer `old_hash`."""
         return transaction.execute(
             """
             UPDATE account SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2
@@ -172,7 +173,7 @@ class SqliteStore(Repository):
         )
 
     async def list_media_servers(self) -> tuple[MediaServerRow, ...]:
-        """Return all media servers, in the order they were added."""
+        """Return all media servers in the order in which they were added."""
         return tuple(
             _decode_media_server(row)
             for row in self._reader.fetch_all(
@@ -182,7 +183,7 @@ class SqliteStore(Repository):
         )
 
     async def list_resources(self, account_id: int) -> tuple[ResourceRow, ...]:
-        """Return the media servers that an account owns or has a share of, own ones first."""
+        """Return the media servers that an account owns or has a share of, its own first."""
         return tuple(
             ResourceRow(
                 server=_decode_media_server(row[:10]),
@@ -207,7 +208,7 @@ class SqliteStore(Repository):
         )
 
     async def close(self) -> None:
-        """Finish what was begun and let go of the database."""
+        """Finish the queued writes and close the database."""
         self._reader.connection.close()
         self._writer.close()
 

@@ -1,7 +1,9 @@
-"""Opening SQLite files: which file a URL means, whether it is ours, and how its connections are set.
+"""SQLite files: locking, checking, creating, migrating, replacing and opening them.
 
-Rule: a file that is not ours, newer than we know, damaged or another key's is refused before anything is written to it;
-nothing is repaired in silence. Writers sync at every commit (`synchronous=FULL`); only the writer checkpoints.
+Rule: one process uses a database, and holds its lock for its whole life. The operating system frees the lock when the
+process ends, however it ends; the lock file (`<database>.lock`) stays. A file that is damaged, too new, or belongs to
+another program or other keys is refused before anything is written to it; nothing is repaired silently. Writers sync at
+every commit (`synchronous=FULL`), and only the writer checkpoints.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ from ticketstub.private_files import sync_folder
 TraceCallback = Callable[[str], None]
 
 _SCHEME = "sqlite:///"
-_LOCK_TIMEOUT = 2.0  # seconds to wait for another process's lock: then 503 is the better answer
-# Which keys a database was made under, where it does not say so itself: what is sealed names its key.
+_LOCK_TIMEOUT = 2.0  # seconds to wait for another process's lock, before answering 503
+# The key id of a database that does not record it: sealed data begins with it.
 _SELECT_KEY_ID = """
     SELECT lower(hex(substr(sealed, 1, 4))) FROM signing_key
     UNION ALL SELECT lower(hex(substr(sealed, 1, 4))) FROM token
@@ -38,14 +40,14 @@ _SELECT_PEPPERED = """
 
 
 def parse_database_url(url: str) -> Path:
-    """Return the file that a URL names: `sqlite:///relative.db` or `sqlite:////absolute.db`.
+    """Return the file of a URL: `sqlite:///relative.db` or `sqlite:////absolute.db`.
 
     Raises:
-        StoreError: it is no such URL.
+        StoreError: the URL has another form, or names a folder.
     """
     path = url.removeprefix(_SCHEME)
     if path == url or not path or "?" in path or "\0" in path:
-        raise StoreError("a database is given as sqlite:///relative.db or sqlite:////absolute.db")
+        raise StoreError("the database URL must be sqlite:///relative.db or sqlite:////absolute.db")
     if Path(path).is_dir():
         raise StoreError(f"{path} is a folder: name a file in it")
     return Path(path)
@@ -53,47 +55,46 @@ def parse_database_url(url: str) -> Path:
 
 @contextmanager
 def replace_database(path: Path) -> Generator[Path]:
-    """Replace a database by a new one, once that is whole and closed.
+    """Replace a database with a new one.
 
-    The new one is made in the file that this yields. What goes wrong before the `with` is over, a crash too, leaves
-    the old one as it is.
+    Yields the file for the new database, which replaces the old one when the `with` block ends. An error or crash
+    before that leaves the old database unchanged.
 
     Args:
-        path: the old one's file, which this process alone uses; there may be none.
+        path: the old database's file, which only this process uses. It need not exist.
 
     Raises:
-        StoreError: the file is another program's, or it cannot be replaced.
+        StoreError: the file belongs to another program, or cannot be replaced.
     """
     if path.exists():
         _check_application(path)
     draft = Path(f"{path}.draft")
-    _delete_files(draft)  # a start that was killed left it
+    _delete_files(draft, "-wal", "-shm", "")  # left by a process that was killed
     try:
         yield draft
         _install_draft(path, draft)
     finally:
-        _delete_files(draft)
+        _delete_files(draft, "-wal", "-shm", "")
 
 
 def _install_draft(path: Path, draft: Path) -> None:
     if Path(f"{draft}-wal").exists():
-        raise StoreError(f"{draft} could not be written to its end")
+        raise StoreError(f"{draft} could not be written completely")
     try:
-        for suffix in ("-wal", "-shm"):  # SQLite would take the old one's log for the new one's
-            Path(f"{path}{suffix}").unlink(missing_ok=True)
+        _delete_files(path, "-wal", "-shm")  # SQLite would apply the old database's log to the new one
         draft.replace(path)
         sync_folder(path.parent)
     except OSError as error:
         raise StoreError(f"{path} cannot be replaced: {error.strerror}") from None
 
 
-def _delete_files(path: Path) -> None:
-    for suffix in ("-wal", "-shm", ""):
+def _delete_files(path: Path, *suffixes: str) -> None:
+    for suffix in suffixes:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 def _check_application(path: Path) -> None:
-    """Refuse another program's file. Closing the connection leaves all that a healthy one holds in this one file."""
+    """Refuse another program's file. Closing the connection writes a healthy database's log into the file."""
     with closing(_connect(path)) as connection:
         try:
             _read_version(connection, path)
@@ -105,7 +106,7 @@ def _check_application(path: Path) -> None:
 
 
 def open_in_memory(trace: TraceCallback | None) -> sqlite3.Connection:
-    """Make a database in memory."""
+    """Create a database in memory."""
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA foreign_keys = ON")
     _create_tables(connection)
@@ -114,18 +115,18 @@ def open_in_memory(trace: TraceCallback | None) -> sqlite3.Connection:
 
 
 def prepare_database(path: Path, instance_id: str | None = None) -> None:
-    """Make sure that a file is a whole database of ours with the present tables, making it where there is none.
+    """Create a database, or check and migrate an existing one.
 
     Args:
         path: the file.
-        instance_id: the id of the keys that it must have been made under (`InstanceKeys.id`); a new one gets it.
+        instance_id: the id of the keys that it must have been created with (`InstanceKeys.id`); a new one records it.
 
     Raises:
-        StoreDamaged: it is damaged.
-        StoreError: it belongs to another program, other keys or a newer version, or cannot be made.
+        StoreDamaged: the file is damaged.
+        StoreError: it belongs to another program, other keys or a newer version, or cannot be created.
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # before SQLite would make it for all to read
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite would make it readable by all users
     except OSError as error:
         raise StoreError(f"{path} cannot be opened: {error.strerror}") from None
     with closing(_connect(path)) as connection:
@@ -148,13 +149,13 @@ def prepare_database(path: Path, instance_id: str | None = None) -> None:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """Open a connection that only reads."""
-    # 32 MiB of cache at most: 200,000 tokens stay in memory.
+    """Open a read-only connection."""
+    # At most 32 MiB of cache: enough for 200,000 tokens.
     return _connect(path, "query_only = ON", "wal_autocheckpoint = 0", "cache_size = -32768")
 
 
 def open_writer(path: Path, trace: TraceCallback | None) -> sqlite3.Connection:
-    """Open the connection that writes."""
+    """Open the writing connection."""
     connection = _connect(path, "synchronous = FULL", "foreign_keys = ON")
     connection.set_trace_callback(trace)
     return connection
@@ -166,7 +167,7 @@ def _connect(path: Path, *pragmas: str) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be opened: {error}") from None
     try:
-        for pragma in pragmas:  # the first reads the file, and may have to write its log's index
+        for pragma in pragmas:  # the first one reads the file, and may write its log's index
             connection.execute(f"PRAGMA {pragma}")
     except sqlite3.Error as error:
         connection.close()
@@ -175,7 +176,7 @@ def _connect(path: Path, *pragmas: str) -> sqlite3.Connection:
 
 
 def _read_version(connection: sqlite3.Connection, path: Path) -> int | None:
-    """Return the version of our tables, or `None` where there are none yet; refuse what is not ours."""
+    """Return the version of the tables, or `None` for a new file; refuse another program's file."""
     try:
         application, version, tables = connection.execute(
             "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)"
@@ -197,20 +198,22 @@ def _translate_error(path: Path, error: sqlite3.Error) -> StoreError:
 
 
 def _check_integrity(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a damaged file, and say what the first fault is. 100,000 tokens take about 0.1 s."""
+    """Refuse a damaged file, with its first fault. 100,000 tokens take about 0.1 s."""
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise StoreDamaged(f"{path} is damaged: {found.splitlines()[-1]}")
 
 
 def _migrate(connection: sqlite3.Connection, version: int, path: Path) -> None:
-    """Lead the tables of an earlier version to the present ones."""
+    """Migrate the tables of an earlier version."""
     if version != SCHEMA_VERSION and version not in MIGRATIONS:
-        raise StoreError(f"{path} was made by another version of ticketstub (tables {version}, here {SCHEMA_VERSION})")
+        raise StoreError(
+            f"{path} was created by another version of ticketstub (tables {version}, here {SCHEMA_VERSION})"
+        )
     if connection.execute(_SELECT_PEPPERED).fetchone():
         raise StoreError(
-            f"{path} holds passwords that an earlier version of ticketstub hashed with a pepper, and this one does not "
-            "know: start it over with --reset, or name another file"
+            f"{path} contains passwords that an earlier version of ticketstub hashed with a pepper, which this version "
+            "does not support: start with --reset, or name another file"
         )
     for step in range(version, SCHEMA_VERSION):
         for statement in MIGRATIONS[step]:
@@ -219,12 +222,13 @@ def _migrate(connection: sqlite3.Connection, version: int, path: Path) -> None:
 
 
 def _check_instance(connection: sqlite3.Connection, instance_id: str, path: Path) -> None:
-    """Refuse a database that was made under other keys; note these ones where it does not say which."""
+    """Refuse a database that was created with other keys; record these in one that names none."""
     stored_id = connection.execute("SELECT id FROM instance").fetchone()
     key_id = stored_id or connection.execute(_SELECT_KEY_ID).fetchone()
     if key_id and key_id[0] != instance_id:
         raise StoreError(
-            f"{path}.key belongs to another database: it holds key {instance_id}, {path} was made with {key_id[0]}"
+            f"{path}.key belongs to another database: it contains key {instance_id}, but {path} was created with "
+            f"{key_id[0]}"
         )
     if not stored_id:
         connection.execute("INSERT INTO instance (id) VALUES (?1)", (instance_id,))
@@ -240,7 +244,7 @@ def _create_tables(connection: sqlite3.Connection) -> None:
 _MAX_HOLDER_BYTES = 300
 
 
-# Windows lets nobody else read a locked byte, and byte zero is the one that is locked.
+# filelock locks byte zero, and Windows lets no other process read a locked byte.
 _LOCKED_BYTE = b" "
 
 
@@ -248,30 +252,30 @@ class DatabaseInUse(StoreError):
     """Another process uses the database.
 
     Attributes:
-        pid: that process, or `None` if it cannot be told.
+        pid: that process's id, or `None` if it is unknown.
     """
 
     def __init__(self, path: Path, pid: int | None, host: str | None = None) -> None:
         process = "another process" if pid is None else f"process {pid}"
         where = f" on {host}" if host else ""
-        super().__init__(f"{path} is in use by {process}{where}: end that, or name another database")
+        super().__init__(f"{path} is in use by {process}{where}: stop it, or name another database")
         self.pid = pid
 
 
 @contextlib.contextmanager
 def lock_database(path: Path) -> Generator[None]:
-    """Keep every other process from using a database for as long as the `with` lasts.
+    """Keep other processes from using a database until the `with` block ends.
 
     Args:
-        path: the database's file, resolved, so that all its names mean one lock. It need not exist.
+        path: the database's file, resolved, so that all its names share one lock. It need not exist.
 
     Raises:
-        DatabaseInUse: another one uses it.
+        DatabaseInUse: another process uses it.
         StoreError: it cannot be locked; the message says why.
     """
     from filelock import FileLock, Timeout  # only a database in a file needs it
 
-    if not path.parent.is_dir():  # filelock would make it
+    if not path.parent.is_dir():  # filelock would create it
         raise StoreError(f"{path} cannot be opened: there is no folder {path.parent}")
     lock = FileLock(f"{path}.lock", thread_local=False, fallback_to_soft=False, mode=0o600, on_acquired=_write_holder)
     try:
@@ -288,14 +292,14 @@ def lock_database(path: Path) -> Generator[None]:
 
 
 def _write_holder(descriptor: int) -> None:
-    """Note whose the lock is; where there is no room for that, the lock is held all the same."""
+    """Write this process's id and host name into the lock file; if the disk is full, the lock still holds."""
     with contextlib.suppress(OSError):
         os.ftruncate(descriptor, 0)
         os.write(descriptor, _LOCKED_BYTE + f"{os.getpid()} {socket.gethostname()}".encode())
 
 
 def _read_holder(path: Path) -> tuple[int | None, str | None]:
-    """Return the process that holds the lock, and its machine where that is another one; `None` if unknown."""
+    """Return the id of the process that holds the lock, and its host if it is another one; `None` if unknown."""
     try:
         with path.open("rb", buffering=0) as file:
             file.seek(len(_LOCKED_BYTE))
@@ -305,15 +309,15 @@ def _read_holder(path: Path) -> tuple[int | None, str | None]:
     if not (number.isascii() and number.isdecimal()):
         return None, None
     pid = int(number)
-    if host != socket.gethostname():  # a container's, or a machine that shares the folder
+    if host != socket.gethostname():  # a container, or a machine that shares the folder
         return pid, "".join(each for each in host if each.isprintable())
     return (pid if _is_running(pid) else None), None
 
 
 def _is_running(pid: int) -> bool:
-    """Tell whether there is such a process: a holder that was killed may be named for a moment after it."""
+    """Return whether a process exists: the lock file may still name one that was killed a moment ago."""
     if os.name != "posix":
-        return True  # there, asking so would end it
+        return True  # on Windows, os.kill would end it
     try:
         os.kill(pid, 0)
     except (OSError, OverflowError) as error:

@@ -1,8 +1,7 @@
-"""How a world is read: by the fields of its structs, with every fault found in one go.
+"""Reading a world: driven by the fields of its structs, and reporting all faults together.
 
-Rule: what stands at a path becomes what the world keeps there, or faults are noted and it becomes `None`. Nothing is
-guessed and nothing is ignored. What is unique and what refers to something is noted while reading and decided at the
-end, so that one wrong key does not make others look wrong.
+Rule: each value is converted as its field says, or its faults are recorded and it becomes `None`. Nothing is guessed
+or ignored. References are checked at the end, so that one wrong key does not make others look wrong.
 """
 
 from __future__ import annotations
@@ -24,11 +23,14 @@ T = TypeVar("T")
 
 
 class FieldRule(msgspec.Struct, frozen=True):
-    """What a field of a table takes beside its type.
+    """What a field of a table accepts, beyond its type.
 
-    `check` is one line of text by default. `unique` names the group in which the value may occur once (`@list` after
-    it: once in that list), `duplicate_reason` is what is said of the second one. `names`: it is an account's user
-    name; `is_reference`: it is that of an account of the world.
+    Attributes:
+        check: converts the value; by default, one line of text.
+        unique: the group in which a value may occur once; with the suffix `@list`, once in each list.
+        duplicate_reason: the reason for a second occurrence, followed by the path of the first.
+        is_username: whether the value is an account's user name.
+        is_reference: whether the value is the user name of an account of the world.
     """
 
     check: Callable[[object], object] = values.parse_text
@@ -39,25 +41,25 @@ class FieldRule(msgspec.Struct, frozen=True):
 
 
 class WorldTable(msgspec.Struct, frozen=True, kw_only=True):
-    """A table of a world. Its fields are its keys; those without a default are required."""
+    """A table of a world. Its fields are its keys; keys without a default are required."""
 
     shorthand_key: ClassVar[str | None] = None
-    """The key that is meant where a text stands in place of the table."""
+    """The key that a string in place of the table sets."""
     conflicts: ClassVar[dict[tuple[str, str], str]] = {}
-    """What does not go together: a key, the other one, and the end of the reason."""
+    """Keys that exclude each other, and the end of the reason."""
     removed_keys: ClassVar[dict[str, str]] = {}
-    """Keys of earlier versions, and the one value that each has now."""
+    """Keys of earlier versions, and the fixed value that each has now."""
     requirements: ClassVar[dict[tuple[str, str], str]] = {}
-    """What does not stand alone: a key, the one that it needs, and the end of the reason."""
+    """Keys that require another one, and the end of the reason."""
 
     @classmethod
     def find_faults(cls, _values: dict[str, Any]) -> Iterable[tuple[str, str]]:
-        """Yield what else does not go together: a key and the reason."""
+        """Yield further faults: a key and the reason."""
         return ()
 
 
 class WorldReader:
-    """One reading of a world: its faults, and what was seen where."""
+    """Reads one world and collects its faults."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
@@ -66,7 +68,7 @@ class WorldReader:
         self._references: list[tuple[str, str]] = []
 
     def read(self, kind: type[T], raw: object, path: str = "") -> T | None:
-        """Read what stands at a path as its type says; `None` where it is faulty."""
+        """Convert the value at a path to its type; return `None` if it is faulty."""
         try:
             value: T = self._convert(kind, raw, path)
         except InvalidValue as fault:
@@ -75,11 +77,11 @@ class WorldReader:
         return value
 
     def add_fault(self, path: str, reason: str) -> None:
-        """Note a fault at a path."""
+        """Record a fault at a path."""
         self.faults.append(f"{path}: {reason}" if path else reason)
 
     def check_references(self) -> None:
-        """Decide about what refers to accounts, by all the names there are."""
+        """Record a fault for each reference to an unknown account."""
         known = {normalize_login(name) for name in self._usernames}
         for path, login in self._references:
             if normalize_login(login) not in known:
@@ -88,13 +90,13 @@ class WorldReader:
                 )
 
     def _convert(self, kind: Any, raw: object, path: str) -> Any:  # noqa: ANN401  # a type, and a value of it
-        if NoneType in get_args(kind):  # it may be left out
+        if NoneType in get_args(kind):  # an optional field
             kind = get_args(kind)[0]
         origin, arguments = get_origin(kind), get_args(kind)
         if origin is tuple:
             if not isinstance(raw, (list, tuple)):
                 raise InvalidValue("must be a list")
-            entries: list[object] = list(raw)  # pyright: ignore[reportUnknownArgumentType]  # each is looked at
+            entries: list[object] = list(raw)  # pyright: ignore[reportUnknownArgumentType]  # each entry is checked
             return tuple(self.read(arguments[0], each, f"{path}[{index}]") for index, each in enumerate(entries))
         if origin is Literal:
             return values.parse_choice(arguments, raw)
@@ -109,16 +111,14 @@ class WorldReader:
             raw = {kind.shorthand_key: raw}
         if not isinstance(raw, Mapping):
             raise InvalidValue("must be a table")
-        entries: dict[str, object] = {str(name): entry for name, entry in raw.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # anything may be in it
+        entries: dict[str, object] = {str(name): entry for name, entry in raw.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # each entry is checked
         fields, fault_count, values = get_fields(kind), len(self.faults), dict[str, Any]()
         for name in sorted(entries.keys() - fields.keys()):
-            removed_reason = (
-                f"is no choice any more: it is always {kind.removed_keys[name]}" if name in kind.removed_keys else ""
-            )
-            self.add_fault(
-                _join_path(path, sanitize_text(name)),
-                removed_reason or "is no key of a world here" + format_suggestion(name, fields),
-            )
+            if name in kind.removed_keys:
+                reason = f"can no longer be chosen: it is always {kind.removed_keys[name]}"
+            else:
+                reason = "is not a known key" + format_suggestion(name, fields)
+            self.add_fault(_join_path(path, sanitize_text(name)), reason)
         for name, field in fields.items():
             if name in entries:
                 values[name] = self.read(field.type, entries[name], _join_path(path, name))
@@ -132,7 +132,7 @@ class WorldReader:
         return kind(**{fields[name].name: found for name, found in values.items()})
 
     def _read_value(self, rule: FieldRule, raw: object, path: str) -> object:
-        """Read a single value, and note what it is unique among and whom it names."""
+        """Check a single value, and record its name, its reference and where it occurs."""
         value = rule.check(raw)
         if rule.is_username:
             self._usernames.append(str(value))
@@ -143,9 +143,8 @@ class WorldReader:
             normalized = normalize_login(str(value)) if group.startswith("login") else value
             scope = f"{group}@{_get_parent_path(path).rpartition('[')[0]}" if is_per_list else group
             first = self._first_paths.setdefault((scope, normalized), path)
-            if first != path and _get_parent_path(first) != _get_parent_path(
-                path
-            ):  # a user name may be an e-mail address, too
+            # An account's user name and e-mail address may be the same.
+            if first != path and _get_parent_path(first) != _get_parent_path(path):
                 self.add_fault(path, f"{rule.duplicate_reason} {first}")
         return value
 
@@ -155,17 +154,17 @@ _PLAIN_PARSERS: dict[type, Callable[[object], object]] = {str: values.parse_text
 
 @cache
 def get_fields(kind: type[WorldTable]) -> dict[str, msgspec.structs.FieldInfo]:
-    """Return the keys of a table."""
+    """Return the keys of a table and their fields."""
     return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def _find_faults(kind: type[WorldTable], values: dict[str, Any]) -> Iterable[tuple[str, str]]:
     for (key, other), reason in kind.conflicts.items():
         if values.get(key) and values.get(other):
-            yield key, f"stands beside {other}{reason}"
+            yield key, f"conflicts with {other}{reason}"
     for (key, other), reason in kind.requirements.items():
         if key in values and other not in values:
-            yield key, f"stands without {other}{reason}"
+            yield key, f"requires {other}{reason}"
     yield from kind.find_faults(values)
 
 
@@ -178,6 +177,6 @@ def _join_path(path: str, name: str) -> str:
 
 
 def format_suggestion(name: str, names: Iterable[str]) -> str:
-    """Return the words that name what was probably meant; nothing where nothing is close."""
+    """Return a suggestion of the closest name, or an empty string."""
     close = get_close_matches(name, list(names), 1)
     return f' (did you mean "{sanitize_text(close[0])}"?)' if close else ""

@@ -1,8 +1,8 @@
 """The world: the accounts, media servers, shares, sources and Homes of a local Plex.
 
-Rule: a world is data that somebody wrote, in TOML or as a Python mapping, and is taken whole or refused with every
-faulty key at once. What it leaves out is derived from the names in it, so that the same file always makes the same
-world. Keys are added, never changed; each is declared once, as a field: world_reading.py reads what the fields say.
+Rule: a world is written in TOML or as a Python mapping. It is accepted as a whole, or refused with all its faults. What
+it leaves out is derived from the names in it, so that the same file always gives the same world. Each key is declared
+once, as a field, which `reading.py` reads. Keys are added, never changed.
 """
 
 from __future__ import annotations
@@ -22,15 +22,20 @@ from ticketstub.errors import sanitize_text
 from ticketstub.local_plex.world import values as check
 from ticketstub.local_plex.world.reading import FieldRule, WorldReader, WorldTable, format_suggestion
 from ticketstub.local_plex.world.values import MAX_HOME_SIZE, normalize_login
+from ticketstub.local_plex.world.verification_codes import generate_code
 from ticketstub.models.base import MILLISECONDS_THRESHOLD
 from ticketstub.tokens import Secret, Token
 from ticketstub.tracebacks import hide_locals
 
 
 class Quirks(WorldTable, frozen=True, kw_only=True):
-    """How a local Plex answers where nobody knows for sure, or where both were seen."""
+    """How a local Plex answers where Plex's behaviour is unknown, or differs: the `[answers]` of a world.
 
-    removed_keys = {  # noqa: RUF012  # a class's own
+    The first choice of each key is the default and what we believe that Plex does. The library's own tests pass with
+    each choice. `docs/reference/world.md` explains them.
+    """
+
+    removed_keys: ClassVar = {
         "linked_pin": '"repeat"',
         "link_again": '"refuse"',
         "link_code_case": '"ignore"',
@@ -83,7 +88,7 @@ class Quirks(WorldTable, frozen=True, kw_only=True):
 
 
 CURRENT_VERSION = "1.43.4.10903-0a1b2c3d4"
-_DEFAULT_JOINED_AT = 1_552_593_531  # for accounts that do not say when: a world has no clock
+_DEFAULT_JOINED_AT = 1_552_593_531  # the default: a world has no clock
 
 Id = Annotated[
     int, FieldRule(partial(check.parse_integer, 1, 2**53 - 1), unique="id")
@@ -97,11 +102,11 @@ HomeMemberLogin = Annotated[
 
 
 class WorldError(ValueError):
-    """A world that cannot be taken.
+    """A world that is not valid.
 
     Attributes:
-        faults: each faulty key by its path, and why (`account[2].email: must contain one @`); never a value that may
-            be a secret.
+        faults: the path of each faulty key with the reason (`account[2].email: must contain one @`). No fault contains
+            a value that may be a secret.
     """
 
     def __init__(self, faults: Iterable[str]) -> None:
@@ -110,7 +115,7 @@ class WorldError(ValueError):
 
 
 class WorldSubscription(WorldTable, frozen=True, kw_only=True):
-    """What an account pays for."""
+    """An account's subscription."""
 
     active: bool = False
     plan: str | None = None
@@ -119,9 +124,10 @@ class WorldSubscription(WorldTable, frozen=True, kw_only=True):
 
 
 class WorldAccount(WorldTable, frozen=True, kw_only=True):
-    """An account. Without password and hash it cannot sign in by password; with a verification secret it wants codes.
+    """An account.
 
-    `id`, `uuid`, `title`, `thumb` are derived from the user name where they are not given.
+    Without a password or hash it cannot sign in by password. With a verification secret, signing in needs a code. `id`,
+    `uuid`, `title` and `thumb` are derived from the user name by default.
     """
 
     conflicts: ClassVar = {("password_hash", "password"): ": give one of the two"}
@@ -159,7 +165,7 @@ class WorldAccount(WorldTable, frozen=True, kw_only=True):
         _set_default(self, "thumb", f"https://plex.tv/users/{self.uuid}/avatar?c={self.joined_at}")
 
     def code(self, at: float | None = None) -> str:
-        """Return the verification code that its authenticator app shows. A local Plex takes each code once.
+        """Return the verification code that an authenticator app shows. A local Plex accepts each code once.
 
         Args:
             at: seconds since 1970; the default is now.
@@ -167,10 +173,8 @@ class WorldAccount(WorldTable, frozen=True, kw_only=True):
         Raises:
             LookupError: the account has no verification secret.
         """
-        from ticketstub.local_plex.world.verification_codes import generate_code
-
         if self.verification_secret is None:
-            raise LookupError("this account asks for no verification codes")
+            raise LookupError("this account has no verification secret")
         return generate_code(self.verification_secret, time.time() if at is None else at)
 
     def __repr__(self) -> str:
@@ -178,9 +182,10 @@ class WorldAccount(WorldTable, frozen=True, kw_only=True):
 
 
 class WorldShare(WorldTable, frozen=True, kw_only=True):
-    """Somebody else who may use a media server, and their token there (made at random if none is given).
+    """A share of a media server, with a token (random by default).
 
-    An account by its user name, or a managed user by its title, with the name of its Home where there are several.
+    The guest is an account, named by its user name, or a managed user, named by its title; `home` is the managed user's
+    Home, if its title occurs in several.
     """
 
     conflicts: ClassVar = {("managed", "account"): ": give one of the two"}
@@ -193,13 +198,13 @@ class WorldShare(WorldTable, frozen=True, kw_only=True):
 
     @classmethod
     def find_faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
-        """Yield what is missing."""
+        """Yield a fault if no guest is named."""
         if "account" not in values and "managed" not in values:
             yield "account", "is missing"
 
 
 class WorldConnection(WorldTable, frozen=True, kw_only=True):
-    """One address of a source: a table, or its `uri` alone."""
+    """An address of a source: a table, or only its `uri`."""
 
     shorthand_key: ClassVar = "uri"
 
@@ -209,7 +214,7 @@ class WorldConnection(WorldTable, frozen=True, kw_only=True):
 
 
 class WorldAddress(WorldTable, frozen=True, kw_only=True):
-    """One address of a media server: `uri` as it is written, or a host and a port, each by default where it answers."""
+    """An address of a media server: a `uri`, or a host and a port, by default those at which it answers."""
 
     conflicts: ClassVar = {
         ("host", "uri"): ", which has its own",
@@ -225,7 +230,7 @@ class WorldAddress(WorldTable, frozen=True, kw_only=True):
 
 
 class WorldSource(WorldTable, frozen=True, kw_only=True):
-    """What `/security/resources` can be asked about on a media server."""
+    """A source that `/security/resources` of a media server knows."""
 
     identifier: Annotated[str, FieldRule(check.parse_source, unique="source@list")]
     name: str
@@ -233,13 +238,13 @@ class WorldSource(WorldTable, frozen=True, kw_only=True):
 
 
 class WorldMediaServer(WorldTable, frozen=True, kw_only=True):
-    """A media server. Without a port it takes a free one; without a machine identifier it has one made of its name.
+    """A media server.
 
-    `token` is the server's own, made at random if none is given. One that is not `claimed` has no owner. Without
-    `addresses` it is listed where it answers, once as a local and once as a remote address. What the local Plex does
-    not know, the folder `replies` answers, or the media server at `upstream`: that is asked with `upstream_token`, may
-    be elsewhere than on this machine or in a private network (`upstream_outside`), and is passed other methods than GET
-    and HEAD (`upstream_writes`).
+    By default its port is a free one, its machine identifier is derived from its name, and its own `token` is random. A
+    server that is not `claimed` has no owner. Without `addresses` it is listed where it answers, once as a local and
+    once as a remote address. Requests that the local Plex does not implement are answered from the folder `replies` or
+    by the media server at `upstream`, with `upstream_token`. `upstream_outside` allows an upstream outside this machine
+    and private networks; `upstream_writes` forwards other methods than GET and HEAD.
     """
 
     conflicts: ClassVar = {("upstream", "replies"): ": give one of the two"}
@@ -269,19 +274,19 @@ class WorldMediaServer(WorldTable, frozen=True, kw_only=True):
     sources: tuple[WorldSource, ...] = msgspec.field(name="source", default=())
 
     def __post_init__(self) -> None:
-        # The shape is Plex's (observed): the SHA-1 of some identifier and this very text.
+        # Plex's form (observed): the SHA-1 of an identifier and this text.
         digest = sha1(f"{self.name}- Plex Media Server".encode(), usedforsecurity=False)
         _set_default(self, "machine_identifier", digest.hexdigest())
 
     @classmethod
     def find_faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
-        """Yield what an owner needs, and what a server without one cannot have."""
+        """Yield faults of the owner, of an unclaimed server, and of shares with the owner."""
         if not values.get("claimed", True):
             if "upstream" in values:
-                yield "claimed", "stands beside upstream: false would let anybody on this machine ask with its token"
+                yield "claimed", "conflicts with upstream: false would let anybody on this machine use its token"
             for key in ("owner", "token", "share"):
                 if values.get(key):
-                    yield key, "stands beside claimed = false: nobody owns this server"
+                    yield key, "conflicts with claimed = false: nobody owns this server"
         elif "owner" not in values:
             yield "owner", "is missing"
         owner = normalize_login(values.get("owner", ""))
@@ -291,19 +296,19 @@ class WorldMediaServer(WorldTable, frozen=True, kw_only=True):
 
 
 class WorldMember(WorldTable, frozen=True, kw_only=True):
-    """An account that is a member of a Home, or a guest in it."""
+    """An account that is a member of, or a guest in, a Home."""
 
     account: HomeMemberLogin
     guest: bool = False
 
 
 class WorldManaged(WorldTable, frozen=True, kw_only=True):
-    """A managed user, named by its title within its Home: no account of the world, without e-mail address and password.
+    """A managed user, named by its title within its Home. It has no e-mail address and no password.
 
-    `id` and `uuid` are derived from Home and title if not given.
+    `id` and `uuid` are derived from the Home and the title by default.
     """
 
-    title: Annotated[str, FieldRule(unique="login@list")]  # compared as names are
+    title: Annotated[str, FieldRule(unique="login@list")]  # compared like user names
     restriction_profile: Literal["little_kid", "older_kid", "teen"] | None = None
     passcode: Passcode = None
     id: Id = 0
@@ -312,7 +317,7 @@ class WorldManaged(WorldTable, frozen=True, kw_only=True):
 
 
 class WorldHome(WorldTable, frozen=True, kw_only=True):
-    """A Plex Home. An account is in at most one, as its administrator or as a member."""
+    """A Plex Home. An account is in at most one Home, as its administrator or as a member."""
 
     name: Annotated[str, FieldRule(unique="home")]
     admin: HomeMemberLogin
@@ -332,14 +337,14 @@ class WorldHome(WorldTable, frozen=True, kw_only=True):
 
     @classmethod
     def find_faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
-        """Yield who has no room."""
+        """Yield a fault if there are too many members."""
         if 1 + len(values.get("member", ())) + len(values.get("managed", ())) > MAX_HOME_SIZE:
             yield "member", f"makes more than {MAX_HOME_SIZE} with the administrator and the managed users"
 
 
 @hide_locals
 class World(WorldTable, frozen=True, kw_only=True):
-    """All that a local Plex is started with."""
+    """What a local Plex starts with."""
 
     accounts: tuple[WorldAccount, ...] = msgspec.field(name="account", default=())
     media_servers: tuple[WorldMediaServer, ...] = msgspec.field(name="media_server", default=())
@@ -357,7 +362,7 @@ class World(WorldTable, frozen=True, kw_only=True):
 
     @classmethod
     def parse(cls, text: str) -> World:
-        """Read a world from TOML; raises `WorldError`, for a syntax error with its line."""
+        """Read a world from TOML text. Raises `WorldError`; for a syntax error, with its line."""
         try:
             data = tomllib.loads(text)
         except RecursionError:
@@ -368,7 +373,7 @@ class World(WorldTable, frozen=True, kw_only=True):
 
     @classmethod
     def load(cls, path: str | Path) -> World:
-        """Read a world from a TOML file; raises `WorldError`, also where the file cannot be read."""
+        """Read a world from a TOML file. Raises `WorldError`, also if the file cannot be read."""
         try:
             world = cls.parse(Path(path).read_bytes().decode())
         except OSError as error:
@@ -391,7 +396,7 @@ class World(WorldTable, frozen=True, kw_only=True):
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, object]) -> World:
-        """Read a world from what TOML would give; raises `WorldError`."""
+        """Read a world from a mapping such as TOML gives. Raises `WorldError`."""
         reading = WorldReader()
         world = reading.read(cls, mapping)
         reading.check_references()
@@ -401,11 +406,11 @@ class World(WorldTable, frozen=True, kw_only=True):
 
     @classmethod
     def find_faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
-        """Yield each share whose managed user is in no Home, or in several, or has the share already."""
+        """Yield each share whose managed user is in no Home, in several, or in another share of the same server."""
         homes: tuple[WorldHome | None, ...] = values.get("home", ())
         valid_homes = [home for home in homes if home]
         if len(valid_homes) < len(homes):
-            return  # a faulty Home may have the user: its own faults are told
+            return  # the user may be in a faulty Home, which is reported
         servers: tuple[WorldMediaServer | None, ...] = values.get("media_server", ())
         for index, server in enumerate(servers):
             first_paths: dict[int, str] = {}
@@ -421,14 +426,14 @@ class World(WorldTable, frozen=True, kw_only=True):
 
     @classmethod
     def demo(cls) -> World:
-        """Read the demonstration world: invented people, for local use only."""
-        from importlib import resources  # 10 ms that only the demonstration needs
+        """Return the demonstration world: invented people, for local use only."""
+        from importlib import resources  # 10 ms, for the demonstration only
 
         return cls.parse((resources.files("ticketstub.local_plex.world") / "demo.toml").read_text("utf-8"))
 
 
 def derive_ids(name: str) -> tuple[int, str]:
-    """Make nine digits and sixteen of base 16 of a name, as Plex's own ids are (observed)."""
+    """Derive an id of nine digits and a uuid of 16 hexadecimal digits from a name, in Plex's form (observed)."""
     digest = sha256(normalize_login(name).encode()).digest()
     return 100_000_000 + int.from_bytes(digest[:8], "big") % 900_000_000, digest[8:16].hex()
 
@@ -439,14 +444,13 @@ def _set_default(part: WorldTable, field: str, value: object) -> None:
 
 
 def find_managed_users(homes: Iterable[WorldHome], title: str, home: str = "") -> list[WorldManaged]:
-    """Return the managed users of this title, in this Home if one is named."""
-    matching_homes = [item for item in homes if not home or normalize_login(item.name) == normalize_login(home)]
-    normalized = normalize_login(title)
+    """Return the managed users of this title, in the named Home or in any."""
     return [
-        each
-        for matching_home in matching_homes
-        for each in matching_home.managed
-        if normalize_login(each.title) == normalized
+        managed
+        for each in homes
+        if not home or normalize_login(each.name) == normalize_login(home)
+        for managed in each.managed
+        if normalize_login(managed.title) == normalize_login(title)
     ]
 
 

@@ -1,7 +1,6 @@
 """Verification codes (RFC 6238: HMAC-SHA-1, six digits, 30 seconds).
 
-Rule: this computes codes and finds the step that a code belongs to; the store spends steps, each once and strictly
-rising.
+Rule: this module computes codes and finds the time step of a code. The store uses up each step once, in rising order.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ if TYPE_CHECKING:
 
 
 STEP_SECONDS = 30
-"""How long a code lasts."""
+"""The length of a time step: each code is for one."""
 
 
 def normalize_secret(text: str) -> str:
-    """Return a secret in base 32 in capitals, without the spaces and padding that people and programs write.
+    """Return a base 32 secret in upper case, without spaces and padding.
 
     Raises:
-        ValueError: it is not base 32.
+        ValueError: the text is not base 32.
     """
-    if not text.isascii():  # upper() makes ASCII letters of some others
+    if not text.isascii():  # upper() turns some other characters into ASCII letters
         raise ValueError("base 32 is ASCII")
     letters = "".join(text.split()).rstrip("=").upper()
     _decode_base32(letters)
@@ -44,29 +43,28 @@ def generate_code(secret: Secret, now: float) -> str:
 
 
 def find_matching_step(secret: Secret, code: Secret, now: int) -> int | None:
-    """Return the time step that a verification code belongs to, or `None` if the code is not valid now.
+    """Return the time step of a verification code, or `None` if the code is not valid now.
 
     Args:
         secret: the account's secret in base 32.
-        code: what was typed; only six ASCII digits can match.
+        code: the code as typed; only six ASCII digits can match.
         now: seconds since 1970.
     """
     typed = code.reveal().encode("utf-8", "surrogatepass")
     codes, current = _create_totp(secret), now // STEP_SECONDS
-    # One step of clock difference is allowed either way (RFC 6238, 5.2).
+    # One step of clock difference is allowed either way (RFC 6238, 5.2). All codes are compared, so that the time taken
+    # does not reveal which one matched.
     steps = range(max(current - 1, 0), current + 2)
-    # All are compared, so that the time taken does not tell which one matched.
-    matching = [step for step in steps if compare_digest(codes.generate(step * STEP_SECONDS), typed)]
-    return max(matching, default=None)
+    return max((step for step in steps if compare_digest(codes.generate(step * STEP_SECONDS), typed)), default=None)
 
 
 def _create_totp(secret: Secret) -> TOTP:
-    from cryptography.hazmat.primitives.hashes import SHA1  # only accounts that ask for codes need it
+    from cryptography.hazmat.primitives.hashes import SHA1  # loaded only for accounts with verification codes
     from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
-    # Plex's own secrets have 16 characters: 80 bits, fewer than the 128 that RFC 4226 asks for.
+    # Plex's secrets have 16 characters: 80 bits, fewer than the 128 that RFC 4226 requires.
     key = _decode_base32(normalize_secret(secret.reveal()))
-    return TOTP(key, 6, SHA1(), STEP_SECONDS, enforce_key_length=False)  # noqa: S303  # as every authenticator app
+    return TOTP(key, 6, SHA1(), STEP_SECONDS, enforce_key_length=False)  # noqa: S303  # as in every authenticator app
 
 
 def _decode_base32(letters: str) -> bytes:
