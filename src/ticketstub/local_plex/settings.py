@@ -1,7 +1,8 @@
-"""What can be set about a running local Plex, apart from its world.
+"""The settings of a running local Plex, and the rate limits that they configure.
 
-Rule: plain numbers with safe defaults, all in one place. What Plex itself answers differently from time to time is in
-the world (`[answers]`), not here.
+Rule: settings are plain numbers with safe defaults. How Plex's answers differ is set in the world (`[answers]`), not
+here. Rates are counted in memory, by a clock that never goes back. Plex was observed or is documented to refuse
+requests that come too fast; the numbers are our choice.
 """
 
 from __future__ import annotations
@@ -18,27 +19,34 @@ from ticketstub.refusals import RateLimited
 OPENAPI_PATH = "/ticketstub/openapi.json"
 """The path at which every port serves its OpenAPI document."""
 
+RateKind = Literal["poll", "switch", "nonce"]
+"""What has a rate limit: polls of a PIN, an account's switches to Home users, a client's nonces."""
+
+MAX_SUBJECTS = 20_000
+"""The number of subjects that one rate limiter remembers: more than there can be valid PINs."""
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of the local Plex. Sizes are bytes, times seconds; all values are ours.
+    """Limits of the local Plex. Sizes are in bytes, times in seconds; all values are our choice.
 
     Attributes:
-        head_bytes: the longest request line and header fields together (431 beyond).
-        head_seconds: how long a client may take to send them (408 beyond).
-        body_bytes: the longest body (413 beyond).
-        body_seconds: how long a client may take to send it (408 beyond).
-        unread_seconds: how long a client may read nothing of what it is sent (the connection is closed beyond).
-        connections: how many connections may be open at once (503 beyond).
+        max_head_bytes: the longest request line with header fields (else 431).
+        head_seconds: how long a client may take to send them (else 408).
+        max_body_bytes: the longest body (else 413).
+        body_seconds: how long a client may take to send it (else 408).
+        unread_seconds: how long a client may read nothing of its response before the connection is closed.
+        max_connections: the number of open connections (else 503).
         keep_alive_seconds: how long plex.tv's port keeps an idle connection.
-        media_server_keep_alive_seconds: how long a media server does; it announces that (observed: 20).
-        stop_seconds: how long answers under way may take after the order to stop.
-        transient_tokens: how many transient tokens one media server keeps alive at once (503 beyond).
-        account_creation: whether programs may create accounts (403 otherwise).
-        pins: how many PINs may live at once (503 beyond).
+        media_server_keep_alive_seconds: how long a media server keeps one, and says so in a header (observed: 20).
+        stop_seconds: how long running requests may take after a stop.
+        max_transient_tokens: the number of valid transient tokens of one media server (else 503).
+        allow_account_creation: whether programs may create accounts (else 403).
+        max_pins: the number of valid PINs (else 503).
         poll_burst: how many polls of one PIN may come at once.
-        polls_a_second: how many polls of one PIN may come for long; clients ask once a second.
-        switches_a_second: how many switches to Home users one account may ask for (observed: about ten are refused).
-        nonces_a_minute: how many nonces one client may ask for (documented: too many are refused).
+        polls_per_second: the sustained rate of polls of one PIN; clients poll once a second.
+        switches_per_second: the rate of one account's switches to Home users (observed: more than about ten are
+            refused).
+        nonces_per_minute: the rate of one client's nonces (documented: too many are refused).
     """
 
     max_head_bytes: int = 16 * 1024
@@ -59,21 +67,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     nonces_per_minute: int = 10
 
 
-RateKind = Literal["poll", "switch", "nonce"]
-"""Whose pace is limited: polls of a PIN, an account's switches to Home users, a client's nonces."""
-
-
-MAX_SUBJECTS = 20_000
-"""How many who ask one rate remembers: more than PINs can live."""
-
-
 class RateLimiter:
-    """One rate, kept for each subject: so many at once, and one more each so many seconds.
+    """A rate limit for each of many subjects.
 
     Args:
-        burst: how many at once.
-        seconds_each: the time until there is room for one more.
-        max_subjects: how many subjects are remembered; beyond, who asked longest ago starts anew.
+        burst: how many requests may come at once.
+        seconds_each: the time after which one more may come.
+        max_subjects: the number of subjects to remember; beyond it, the least recent one is forgotten.
     """
 
     def __init__(self, burst: int, seconds_each: float, max_subjects: int = MAX_SUBJECTS) -> None:
@@ -83,9 +83,9 @@ class RateLimiter:
         self._empty_at: dict[Hashable, float] = {}
 
     def acquire(self, subject: Hashable, now: float) -> float | None:
-        """Count one for a subject: `None` where it is allowed, else the seconds to wait; then nothing is counted."""
+        """Count a request. Return `None` if it is allowed; else the seconds to wait, without counting it."""
         seconds_each, capacity = self._seconds_each, self._burst * self._seconds_each
-        # What was asked lies in the bucket until then; a clock that was set back never makes it more than full.
+        # When the bucket of requests will be empty. If the clock goes back, it is at most full.
         empty_at = min(max(self._empty_at.pop(subject, now), now), now + capacity)
         wait = empty_at + seconds_each - now - capacity
         allowed = wait <= seconds_each * 1e-6
@@ -96,11 +96,11 @@ class RateLimiter:
 
 
 class RateLimits:
-    """The rates of one local Plex.
+    """The rate limits of one local Plex.
 
     Args:
         settings: the numbers.
-        clock: seconds that only rise.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
@@ -110,7 +110,7 @@ class RateLimits:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything that was counted."""
+        """Forget all counted requests."""
         settings = self.settings
         self._limiters = {
             "poll": RateLimiter(settings.poll_burst, 1 / settings.polls_per_second),
@@ -119,7 +119,7 @@ class RateLimits:
         }
 
     def count(self, kind: RateKind, subject: Hashable) -> None:
-        """Count one for whoever asks; raises `RateLimited` (429, code 1003) where it is too many."""
+        """Count a request of a subject; raises `RateLimited` (429, code 1003) if it comes too fast."""
         wait = self._limiters[kind].acquire(subject, self._clock())
         if wait is not None:
             raise RateLimited(retry_after=math.ceil(wait))

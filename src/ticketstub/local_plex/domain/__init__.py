@@ -1,1 +1,1 @@
-"""Who may do what, a family of calls a file: decisions without any I/O, as in policy.py."""
+"""The decisions of a local Plex, one subject a file, between its store and its HTTP handlers."""

@@ -1,7 +1,8 @@
-"""What a new account, or a new password, must be like: decisions without any I/O.
+"""Rules for new accounts and passwords, and who may call the API.
 
-Rule: as in policy.py, but everything that is wrong is told at once, with the field that it is in. Codes are observed in
-a public client's table of errors; which rule has which is ours, and so are the texts of 1047 and 1048.
+Rule: these functions do no I/O. They take rows and values that are already loaded, and return or raise a refusal. All
+faults of a form are reported together, each with its field. The codes are those of a public client's table of errors
+(observed); which rule has which code, and the texts of 1047 and 1048, are our choice.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ from collections.abc import Collection, Iterator
 
 from ticketstub.local_plex.storage.accounts import UniqueField
 from ticketstub.local_plex.storage.base import AccountRow, TokenRow
-from ticketstub.local_plex.world.values import InvalidValue, normalize_login
-from ticketstub.local_plex.world.values import parse_email as checked_email
+from ticketstub.local_plex.world.values import InvalidValue, normalize_login, parse_email
 from ticketstub.protocol.account import CreateAccount, FieldError
 from ticketstub.refusals import Forbidden, Unauthorized
 from ticketstub.tokens import Secret
@@ -36,7 +36,7 @@ _MESSAGES = {
 
 
 def find_account_faults(account: CreateAccount) -> list[FieldError]:
-    """List what is wrong with a new account, by itself."""
+    """Return the faults of a new account."""
     names = (account.username, account.email)
     return [
         *(_build_fault(code, "email") for code in _find_email_errors(account.email)),
@@ -46,14 +46,27 @@ def find_account_faults(account: CreateAccount) -> list[FieldError]:
 
 
 def find_password_faults(password: Secret, confirmation: Secret | None, names: Collection[str]) -> list[FieldError]:
-    """List what is wrong with a new password; `names` are the user name and e-mail address that it must not be."""
+    """Return the faults of a new password. It must be none of `names`: the user name and the e-mail address."""
     return [_build_fault(code, "password") for code in _find_password_errors(password, confirmation, names)]
 
 
 def build_taken_faults(taken: Collection[UniqueField]) -> list[FieldError]:
-    """Say which names are somebody else's already."""
+    """Return a fault for each field that another account has."""
     codes: dict[UniqueField, int] = {"username": 1048, "email": 1011}
     return [_build_fault(code, name) for name, code in codes.items() if name in taken]
+
+
+def check_not_managed(account: AccountRow) -> None:
+    """Refuse a managed user (403, code 1009)."""
+    if account.record.restricted:
+        raise Forbidden("Managed users aren't allowed to perform this action", status=403, code=1009)
+
+
+def check_token_kind(row: TokenRow | None, kinds: frozenset[str]) -> TokenRow:
+    """Return a token of one of these kinds; raises `Unauthorized` for any other, or none."""
+    if row is None or row.kind not in kinds:
+        raise Unauthorized
+    return row
 
 
 def _find_email_errors(address: str) -> Iterator[int]:
@@ -61,7 +74,7 @@ def _find_email_errors(address: str) -> Iterator[int]:
         yield 1010
         return
     try:
-        checked_email(address)
+        parse_email(address)
     except InvalidValue:
         yield 1035
 
@@ -93,20 +106,3 @@ def _find_password_errors(password: Secret, confirmation: Secret | None, names: 
 
 def _build_fault(code: int, field: str) -> FieldError:
     return FieldError(code, _MESSAGES[code], field)
-
-
-def check_not_managed(account: AccountRow) -> None:
-    """Refuse a managed user (403, code 1009)."""
-    if account.record.restricted:
-        raise Forbidden("Managed users aren't allowed to perform this action", status=403, code=1009)
-
-
-def check_token_kind(row: TokenRow | None, kinds: frozenset[str]) -> TokenRow:
-    """Return a token of one of these kinds.
-
-    Raises:
-        Unauthorized: any other, or none.
-    """
-    if row is None or row.kind not in kinds:
-        raise Unauthorized
-    return row

@@ -1,7 +1,7 @@
-"""A media server comes into an account: what plex.tv and a media server do with a claim token.
+"""Claims: a media server joins an account with a claim token.
 
-Rule: a claim token is `claim-` and 20 characters (observed), lives four minutes (observed in clients) and is good for
-this alone. One statement of the store takes it; whatever is wrong with it is refused alike.
+Rule: a claim token is `claim-` and 20 characters (observed), lives four minutes (observed in clients), and serves this
+purpose only. One operation of the store uses it up. Every fault of it is refused in the same way.
 """
 
 from __future__ import annotations
@@ -16,33 +16,32 @@ from ticketstub.tokens import Secret, Token
 
 CLAIM_PREFIX = "claim-"
 CLAIM_SECONDS = 240
-"""Seconds that a claim token lives (observed in clients; no answer says it)."""
+"""The lifetime of a claim token in seconds (observed in clients; no response contains it)."""
 
 MAX_CLAIMS = 100
-"""Claim tokens of one account that are alive at once, whoever made them (ours)."""
+"""The largest number of valid claim tokens of one account (our choice)."""
 
 
 async def issue_claim_token(instance: Instance, account_id: int, requester_digest: bytes | None) -> str:
-    """Make a claim token for an account.
+    """Issue a claim token for an account.
 
     Args:
         instance: the local Plex.
-        account_id: whose media server it is to be.
-        requester_digest: the digest of the token or session that asks, if the claim token is to end with that.
+        account_id: the future owner of the media server.
+        requester_digest: the digest of the token or session with which the claim token ends, if any.
 
     Raises:
-        RateLimited: the account has too many.
+        RateLimited: the account has `MAX_CLAIMS` claim tokens.
     """
     text, now = CLAIM_PREFIX + instance.keys.generate_token(), instance.now()
-    is_stored = await instance.store.claims.create(
+    if not await instance.store.claims.create(
         digest=instance.keys.digest(text),
         account_id=account_id,
         requester_digest=requester_digest,
         now=now,
         expires_at=now + CLAIM_SECONDS,
         max_claims=MAX_CLAIMS,
-    )
-    if not is_stored:
+    ):
         raise RateLimited
     return text
 
@@ -50,16 +49,17 @@ async def issue_claim_token(instance: Instance, account_id: int, requester_diges
 async def redeem_claim(
     instance: Instance, claim_token: Secret, device: DeviceRow, *, refuse_owned: bool = False
 ) -> tuple[int, Token]:
-    """Give a machine to the account of a claim token; return that account's id and the server's own token.
+    """Make the account of a claim token the owner of a machine. Return the account's id and the server's new token.
 
     Args:
         instance: the local Plex.
         claim_token: the claim token.
-        device: what the machine says of itself.
-        refuse_owned: whether a machine that the account has already is refused as well.
+        device: what the machine says about itself.
+        refuse_owned: whether to refuse a machine that the account already owns.
 
     Raises:
-        Refusal: the claim token is unknown, over or spent, or the machine is somebody else's (404; the text is ours).
+        Refusal: the claim token is unknown, expired or used, or another account owns the machine (404; the text is our
+            choice).
     """
     keys, text, server_token = instance.keys, claim_token.reveal(), instance.keys.generate_token()
     account_id: int | Literal[False] = False

@@ -1,7 +1,7 @@
-"""Plex's JWTs: given out for a device key, and taken back as tokens.
+"""JWTs for device keys: issued for a proven key, and accepted as tokens.
 
-Rule: a JWT is a token like any other: its signature says that we made it, the store that nobody ended it. It is given
-for a proven key only, and never for longer than seven days. The claims and their order are observed.
+Rule: a JWT is accepted if its signature is ours and the store does not have it as revoked. It is issued for a proven
+key only, and lives seven days. Its claims and their order are observed.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _SCOPE_READERS: dict[str, Callable[[Account], object]] = {
 
 
 def is_jwt_shaped(token: str) -> bool:
-    """Tell whether a token is to be read as a JWT."""
+    """Return whether a token has the form of a JWT."""
     return token.startswith("eyJ") and token.count(".") == 2
 
 
 async def find_jwt(instance: Instance, token: str) -> TokenRow | None:
-    """Return what is known of a JWT that came as a token; `None` where it is not ours or was ended.
+    """Return the row of a JWT that was sent as a token; `None` if it is not ours or is revoked.
 
     Raises:
-        TokenExpired: it is ours, and its time is over (498).
+        TokenExpired: it is ours and has expired (498).
     """
     now = instance.now()
     try:
@@ -53,23 +53,23 @@ async def find_jwt(instance: Instance, token: str) -> TokenRow | None:
 
 
 def build_jwt_refusal(reason: str) -> Refusal:
-    """Return the refusal of a device JWT: 422 as documented; with the code for another's `iss` (observed)."""
-    message = f"The device JWT was refused: {reason}"  # ours: the real text is not known
+    """Return the refusal of a device JWT: 422 (documented), with code 1097 for a wrong `iss` (observed)."""
+    message = f"The device JWT was refused: {reason}"  # our text: Plex's is unknown
     return Refusal(message, status=422, code=1097 if reason == "issuer" else 1008)
 
 
 async def issue_jwt(instance: Instance, key: DeviceKeyRow, claims: DeviceClaims, *, spend_nonce: bool) -> Token:
-    """Give out a JWT for a proven key.
+    """Issue a JWT for a proven key.
 
     Args:
         instance: the local Plex.
         key: the registered key.
-        claims: what its device JWT asked for.
-        spend_nonce: whether the nonce is to be spent with it.
+        claims: what its device JWT requests.
+        spend_nonce: whether to use up the nonce.
 
     Raises:
         RateLimited: wrong passwords have locked the account.
-        Refusal: the nonce is not ours, over or spent.
+        Refusal: the nonce is unknown, expired or used.
     """
     await check_not_locked(instance, key.account.id)
     now = instance.now()
@@ -87,28 +87,26 @@ async def issue_jwt(instance: Instance, key: DeviceKeyRow, claims: DeviceClaims,
             "user": user,
         }
     )
-    nonce = instance.keys.digest(claims.nonce or "") if spend_nonce else None
-    is_stored = await instance.store.auth_keys.add_jwt(
+    if not await instance.store.auth_keys.add_jwt(
         kid=key.kid,
         client_identifier=key.client_identifier,
         device_id=key.device_id,
         jwt_digest=instance.keys.digest(text),
-        nonce_digest=nonce,
+        nonce_digest=instance.keys.digest(claims.nonce or "") if spend_nonce else None,
         first_ends_tokens=instance.quirks.first_jwt == "ends_token",
         now=now,
         expires_at=now + JWT_SECONDS,
-    )
-    if not is_stored:
+    ):
         raise build_jwt_refusal("nonce")
     return Token.from_wire(text)
 
 
 async def issue_jwt_for_pin(instance: Instance, pin: PinRow, claims: DeviceClaims, now: int) -> Token:
-    """Give out a JWT for a linked PIN whose key was proven, registering that key for the account's device.
+    """Register the proven key of a linked PIN for the account's device, and issue a JWT for it.
 
     Raises:
-        PinNotFound: the PIN was taken away in between.
-        Refusal: the key is another device's (422, code 1011).
+        PinNotFound: the PIN was deleted meanwhile.
+        Refusal: another device has the key (422, code 1011).
     """
     jwk = msgspec.json.decode(pin.jwk or "{}", type=Jwk)
     is_registered = await instance.store.auth_keys.register_pin_key(
@@ -126,11 +124,11 @@ async def issue_jwt_for_pin(instance: Instance, pin: PinRow, claims: DeviceClaim
     key = (
         await instance.store.auth_keys.find_key(jwk.kid or "", pin.client.client_identifier) if is_registered else None
     )
-    if key is None or key.account.id != pin.account_id:  # another PIN with this key was told meanwhile
+    if key is None or key.account.id != pin.account_id:  # meanwhile another PIN has registered this key
         raise build_key_taken_refusal()
     return await issue_jwt(instance, key, claims, spend_nonce=False)
 
 
 def build_key_taken_refusal() -> Refusal:
-    """Return the refusal of a key that another device has (documented: 422; code and text are ours)."""
+    """Return the refusal of a key that another device has (422 is documented; code and text are our choice)."""
     return Refusal("Thumbprint has already been taken", status=422, code=1011)

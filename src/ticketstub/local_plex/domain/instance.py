@@ -1,7 +1,8 @@
-"""What all handlers of a local Plex work with: one store, one set of keys, one clock.
+"""A running local Plex, as its handlers use it: one store, one set of keys, one clock.
 
-Rule: nothing here decides anything. Work that is done after the answer (a device that is noted) is started here, so
-that it is known and ended with the instance.
+Rule: nothing here decides what a request may do. Work that continues after the response is started here, so that it is
+cancelled with the instance. Signing keys are read from the store at each use, so that a rotation or revocation takes
+effect at once. A replaced key is published until everything that it has signed has expired.
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ from ticketstub.local_plex.world.schema import Quirks
 from ticketstub.protocol.codec import to_builtins, to_json
 
 JWT_SECONDS = 7 * 24 * 3600
-"""Seconds that a JWT lives (documented)."""
-
+"""The lifetime of a JWT in seconds (documented)."""
 
 SIGNING_PURPOSE = b"signing"
+_MAX_KEY_AGE = 90 * 24 * 3600  # our choice
 
-
-_MAX_KEY_AGE = 90 * 24 * 3600
+TimeSource = Callable[[], float]
+"""Returns seconds since 1970."""
 
 
 class SigningKeySet:
-    """The signing keys of an instance.
+    """The keys that an instance signs JWTs with. Several are published; the newest one signs.
 
     Args:
-        store: where they are kept.
-        keys: seal their private parts.
+        store: stores them.
+        keys: seals their private parts.
     """
 
     def __init__(self, store: SqliteStore, keys: InstanceKeys) -> None:
@@ -47,14 +48,12 @@ class SigningKeySet:
         self._current: tuple[str, SigningKey] | None = None
 
     async def get_public_keys(self, now: int) -> dict[str, Jwk]:
-        """Return the public keys that count now by their names, the newest last."""
-        return {
-            row.kid: _decode_public_key(row.jwk)
-            for row in await self._store.auth_keys.list_signing_keys(now - JWT_SECONDS)
-        }
+        """Return the published keys by their ids, the newest last."""
+        rows = await self._store.auth_keys.list_signing_keys(now - JWT_SECONDS)
+        return {row.kid: _decode_public_key(row.jwk) for row in rows}
 
     async def get_current_key(self, now: int) -> SigningKey:
-        """Return the key that signs, making one where there is none."""
+        """Return the key that signs; create the first one."""
         rows = await self._store.auth_keys.list_signing_keys(now)
         if not rows:
             await self.rotate(now)
@@ -65,13 +64,13 @@ class SigningKeySet:
         return self._current[1]
 
     async def rotate_if_old(self, now: int) -> None:
-        """Replace a key that has signed for long enough; for the start of an instance."""
+        """Replace the current key if it is 90 days old. Called when an instance starts."""
         rows = await self._store.auth_keys.list_signing_keys(now)
         if rows and rows[-1].created_at <= now - _MAX_KEY_AGE:
             await self.rotate(now)
 
     async def rotate(self, now: int) -> None:
-        """Sign with a new key from now on. Of two that do this at once, one does."""
+        """Replace the current key by a new one. Of two concurrent rotations, one takes effect."""
         rows = await self._store.auth_keys.list_signing_keys(now)
         key = SigningKey.generate()
         row = SigningKeyRow(
@@ -88,9 +87,6 @@ def _decode_public_key(text: str) -> Jwk:
     return msgspec.json.decode(text, type=Jwk)
 
 
-TimeSource = Callable[[], float]
-
-
 class Instance:
     """A running local Plex.
 
@@ -98,10 +94,10 @@ class Instance:
         store: its database.
         keys: its keys.
         passwords: checks passwords and passcodes.
-        clock: seconds since 1970.
-        quirks: what is disputed about Plex's answers, as the world has it.
+        clock: returns seconds since 1970.
+        quirks: the world's choices for answers that are disputed.
         addresses: the addresses of each media server, by machine identifier.
-        rates: how fast things may be asked; by default those of `Settings()`.
+        rates: its rate limits; by default those of `Settings()`.
     """
 
     def __init__(
@@ -121,28 +117,28 @@ class Instance:
         self.quirks = quirks
         self.addresses = addresses
         self.plex_direct = False
-        """Whether media servers have https names below plex.direct: a proxy of ours leads there, or they speak TLS."""
+        """Whether media servers have https names below plex.direct: they use TLS, or clients come through our proxy."""
         self.plex_direct_for_proxied = False
-        """Whether they have for clients that ask by Plex's own names: those come by such a proxy, others may not."""
+        """Whether they have them for clients that use Plex's own names, and so come through our proxy."""
         self.overview: Overview | None = None
-        """What the start page shows; `None`: there is none."""
+        """What the start page shows; `None` for no start page."""
         self.rates = rates or RateLimits(Settings())
         self.signing_keys = SigningKeySet(store, keys)
         self.locks = KeyedLock()
         self._background_tasks: set[asyncio.Task[None]] = set()
 
     def now(self) -> int:
-        """Return the whole seconds since 1970."""
+        """Return whole seconds since 1970."""
         return int(self.clock())
 
     def run_in_background(self, work: Coroutine[object, object, None]) -> None:
-        """Do something once the answer is decided."""
+        """Start work that continues after the response."""
         task = asyncio.create_task(work)
         self._background_tasks.add(task)
         task.add_done_callback(self._background_tasks.discard)
 
     async def cancel_background_tasks(self) -> None:
-        """Give up what was to be done afterwards."""
+        """Cancel the work that is still running."""
         for task in self._background_tasks:
             task.cancel()
         await asyncio.gather(*self._background_tasks, return_exceptions=True)

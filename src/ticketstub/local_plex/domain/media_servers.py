@@ -1,7 +1,9 @@
-"""Who may do what on a media server, and with it.
+"""Media servers: their addresses, who may use them, and their transient tokens.
 
-Rule: as in policy.py. A media server without an owner lets in its own machine, and may be claimed from its own
-network (observed); a claimed one lets in its owner and who has a share of it.
+Rule: a media server is listed where it answers, as a local and as a remote address, unless its world names others (the
+default is our choice: clients skip the local addresses of shared servers). With TLS, clients that ask for https get its
+name below plex.direct, as from Plex. A URI in the world is listed unchanged. An unclaimed server admits its own machine
+and may be claimed from its own network (observed); a claimed one admits its owner and its guests.
 """
 
 from __future__ import annotations
@@ -22,65 +24,12 @@ from ticketstub.tokens import Token
 
 AccessLevel = Literal["owner", "shared"]
 
-
 TRANSIENT_TOKEN_SECONDS = 48 * 3600
-"""Seconds after which a transient token ends at the latest (documented)."""
-
-
-def determine_access(row: TokenRow | None, machine_identifier: str, owner_id: int | None) -> AccessLevel:
-    """Say what a token may do on a claimed media server.
-
-    Its owner's own tokens and the server's own may all; a JWT gets here only where the world lets media servers take
-    it. The token of a share of this very server may what is shared.
-
-    Raises:
-        Unauthorized: any other token.
-    """
-    if row is None:
-        raise Unauthorized
-    if row.kind in {"account", "jwt"} and owner_id is not None and row.account_id == owner_id:
-        return "owner"
-    if row.machine_identifier == machine_identifier:
-        if row.kind == "server_share":
-            return "shared"
-        if row.kind == "server" and row.account_id == owner_id:
-            return "owner"
-    raise Unauthorized
-
-
-def check_claimable(owner_id: int | None, address: str) -> None:
-    """Refuse to be claimed; raises `Unauthorized` where there is an owner, or from another network (observed)."""
-    if owner_id is not None or not is_same_network(address):
-        raise Unauthorized
-
-
-def is_local_machine(address: str) -> bool:
-    """Tell whether a client is on the server's own machine."""
-    ip = parse_ip(address)
-    return ip is not None and ip.is_loopback
-
-
-def is_same_network(address: str) -> bool:
-    """Tell whether a client may be in the server's own network: any private or link-local address counts (ours)."""
-    ip = parse_ip(address)
-    return ip is not None and (ip.is_loopback or ip.is_private or ip.is_link_local)
-
-
-def check_source_access(server: MediaServerRow, access: AccessLevel) -> None:
-    """Refuse to tell about sources.
-
-    Raises:
-        NotFound: the media server is older than 1.15.4 (documented that it refuses; 404 is assumed).
-        Forbidden: only its owner is told, and who has a transient token made from the owner's (documented).
-    """
-    if [int(number) for number in re.findall("[0-9]+", server.version)[:3]] < [1, 15, 4]:
-        raise NotFound
-    if access != "owner":
-        raise Forbidden
+"""The longest lifetime of a transient token in seconds (documented)."""
 
 
 class ServerAddress(NamedTuple):
-    """An address of a media server. `uri` is set where the world writes it out."""
+    """An address of a media server. `uri` is set if the world names one."""
 
     host: str
     port: int
@@ -96,8 +45,8 @@ def build_addresses(
 
     Args:
         host: where it answers.
-        port: likewise.
-        world_addresses: what its world names; `None` for the two of the default.
+        port: its port.
+        world_addresses: the addresses in its world; `None` for the default ones.
     """
     if world_addresses is None:
         return ServerAddress(host, port, local=True), ServerAddress(host, port, local=False)
@@ -106,14 +55,11 @@ def build_addresses(
 
 def _build_address(host: str, port: int, world_address: WorldAddress) -> ServerAddress:
     if world_address.uri is None:
-        return ServerAddress(
-            world_address.host or host, world_address.port or port, world_address.local, world_address.relay
-        )
-    parts = urlsplit(world_address.uri)
-    default_port = 443 if parts.scheme == "https" else 80
-    return ServerAddress(
-        parts.hostname or "", parts.port or default_port, world_address.local, world_address.relay, world_address.uri
-    )
+        host, port = world_address.host or host, world_address.port or port
+    else:
+        parts = urlsplit(world_address.uri)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    return ServerAddress(host, port, world_address.local, world_address.relay, world_address.uri)
 
 
 def build_connections(
@@ -124,14 +70,14 @@ def build_connections(
     relay: bool = False,
     ipv6: bool = True,
 ) -> tuple[Connection, ...]:
-    """Return addresses of a media server as answers have them.
+    """Return a media server's addresses as connections.
 
     Args:
-        addresses: the addresses that it has.
+        addresses: its addresses.
         machine_identifier: its identifier.
-        https: whether they are to be https addresses; those of IPv6 have none.
-        relay: whether relays are among them.
-        ipv6: whether addresses of IPv6 are.
+        https: whether to return https addresses; IPv6 addresses have none.
+        relay: whether to include relays.
+        ipv6: whether to include IPv6 addresses.
     """
     selected = (each for each in addresses if (relay or not each.relay) and (ipv6 or ":" not in each.host))
     return tuple(_build_connection(each, machine_identifier, https=https) for each in selected)
@@ -157,32 +103,88 @@ def _build_connection(address: ServerAddress, machine_identifier: str, *, https:
 
 
 def find_public_connection(connections: Iterable[Connection]) -> Connection | None:
-    """Return the address by which a media server is known outside its network; else the first that it has."""
+    """Return the first address outside the media server's network; if there is none, its first address."""
     direct = [each for each in connections if not each.relay]
     return next((each for each in direct if not each.local), direct[0] if direct else None)
 
 
 def derive_plex_direct_id(machine_identifier: str) -> str:
-    """Return the 32 digits of a media server's names below plex.direct: always the same, and not its identifier."""
+    """Return the 32 digits of a media server's names below plex.direct, which do not reveal its identifier."""
     return sha256(f"plex.direct {machine_identifier}".encode()).hexdigest()[:32]
 
 
 def build_plex_direct_authority(plex_direct_id: str, host: str, port: int) -> str:
-    """Return the name below plex.direct, and the port, that stand for an IPv4 address of a media server (observed)."""
+    """Return the name below plex.direct, with the port, of a media server's IPv4 address (observed)."""
     return f"{host.replace('.', '-')}.{plex_direct_id}.plex.direct:{port}"
 
 
 def list_certificate_names(plex_direct_ids: Iterable[str]) -> tuple[str, ...]:
-    """Return the names, with wildcards, of a certificate for plex.tv and the media servers of these digits."""
+    """Return the names, with wildcards, of a certificate for plex.tv and the media servers of these ids."""
     return ("plex.tv", "*.plex.tv", *(f"*.{each}.plex.direct" for each in plex_direct_ids))
 
 
+def determine_access(row: TokenRow | None, machine_identifier: str, owner_id: int | None) -> AccessLevel:
+    """Return what a token may do on a claimed media server.
+
+    The owner's tokens and the server's own token have full access (a JWT gets here only if the world lets media servers
+    accept it). The token of a share of this server has the access of a guest.
+
+    Raises:
+        Unauthorized: for any other token.
+    """
+    if row is None:
+        raise Unauthorized
+    if row.kind in {"account", "jwt"} and owner_id is not None and row.account_id == owner_id:
+        return "owner"
+    if row.machine_identifier == machine_identifier:
+        if row.kind == "server_share":
+            return "shared"
+        if row.kind == "server" and row.account_id == owner_id:
+            return "owner"
+    raise Unauthorized
+
+
+def check_claimable(owner_id: int | None, address: str) -> None:
+    """Refuse a claim with `Unauthorized` if the server has an owner, or the client is in another network (observed)."""
+    if owner_id is not None or not is_same_network(address):
+        raise Unauthorized
+
+
+def is_local_machine(address: str) -> bool:
+    """Return whether a client is on the server's own machine."""
+    ip = parse_ip(address)
+    return ip is not None and ip.is_loopback
+
+
+def is_same_network(address: str) -> bool:
+    """Return whether a client may be in the server's network: its address is private or link-local (our choice)."""
+    ip = parse_ip(address)
+    return ip is not None and (ip.is_loopback or ip.is_private or ip.is_link_local)
+
+
+def check_source_access(server: MediaServerRow, access: AccessLevel) -> None:
+    """Refuse information about sources.
+
+    Raises:
+        NotFound: the media server is older than 1.15.4 (the refusal is documented; 404 is assumed).
+        Forbidden: the token is neither the owner's nor a transient token made from the owner's (documented).
+    """
+    if [int(number) for number in re.findall("[0-9]+", server.version)[:3]] < [1, 15, 4]:
+        raise NotFound
+    if access != "owner":
+        raise Forbidden
+
+
 class TransientTokens:
-    """The transient tokens of one media server, until it restarts.
+    """The transient tokens of one media server, in memory until it restarts.
+
+    They end after 48 hours or when the server restarts (documented), and with the token that they were made from, which
+    is looked up at each use. One made from a transient token ends no later than that one. They are never listed. A new
+    one is refused when there are too many, so that none pushes out another.
 
     Args:
-        keys: make tokens and their digests.
-        max_tokens: how many may be alive at once.
+        keys: generates tokens and their digests.
+        max_tokens: the largest number of valid tokens.
     """
 
     def __init__(self, keys: InstanceKeys, max_tokens: int) -> None:
@@ -191,15 +193,15 @@ class TransientTokens:
         self._tokens: dict[bytes, tuple[bytes, int]] = {}
 
     def issue(self, source_digest: bytes, expires_at: int, now: int) -> Token:
-        """Make a token.
+        """Issue a token.
 
         Args:
             source_digest: the digest of the account's or share's token that it stands for.
-            expires_at: when it ends, seconds since 1970.
-            now: likewise.
+            expires_at: when it ends, in seconds since 1970.
+            now: the current time, in seconds since 1970.
 
         Raises:
-            ServerError: too many are alive (503, ours).
+            ServerError: there are too many (503, our choice).
         """
         if len(self._tokens) >= self._max_tokens:
             self._tokens = {digest: entry for digest, entry in self._tokens.items() if entry[1] > now}
@@ -210,14 +212,14 @@ class TransientTokens:
         return Token.from_wire(text)
 
     def find(self, text: str, now: int) -> tuple[bytes, int] | None:
-        """Return the digest that a token stands for and when it ends, or `None` where it is unknown or over."""
+        """Return the digest that a token stands for and when it ends; `None` if it is unknown or expired."""
         if not self._keys.is_transient_token_shaped(text):
             return None
         entry = self._tokens.get(self._keys.digest(text))
         return entry if entry is not None and entry[1] > now else None
 
     def revoke(self, text: str, now: int) -> bool:
-        """End a token at once; `False` if it is unknown or over."""
+        """Revoke a token; `False` if it is unknown or expired."""
         is_active = self.find(text, now) is not None
         self._tokens.pop(self._keys.digest(text), None)
         return is_active

@@ -1,39 +1,34 @@
-"""Who is in a local Plex and how they sign in: what `serve` prints and its start page shows.
+"""The accounts of a local Plex and how to sign in to them: printed by `serve` and shown on its start page.
 
-Rule: accounts and their codes are the database's. Passwords, passcodes and tokens are those of the world, for the
-database has only hashes, and are left out once they no longer work. Nothing secret is in a summary unless asked for.
+Rule: accounts and their codes come from the database. Passwords, passcodes and tokens come from the world, because the
+database has only hashes; those that no longer work are left out. A summary contains secrets only on request.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 
 from ticketstub.errors import sanitize_text
-from ticketstub.local_plex.domain.passwords import Overloaded
+from ticketstub.local_plex.domain.passwords import Overloaded, PasswordChecker
+from ticketstub.local_plex.storage.base import AccountRow
+from ticketstub.local_plex.storage.homes import HomeRow
 from ticketstub.local_plex.storage.seal import VERIFICATION_PURPOSE, InstanceKeys
 from ticketstub.local_plex.storage.sqlite import SqliteStore
-from ticketstub.local_plex.world.schema import WorldAccount, WorldManaged
+from ticketstub.local_plex.world.schema import World, WorldAccount, WorldManaged
 from ticketstub.local_plex.world.verification_codes import STEP_SECONDS, generate_code
 from ticketstub.tokens import Secret, Token
 
-if TYPE_CHECKING:
-    from ticketstub.local_plex.domain.passwords import PasswordChecker
-    from ticketstub.local_plex.storage.base import AccountRow
-    from ticketstub.local_plex.storage.homes import HomeRow
-    from ticketstub.local_plex.world.schema import World
-
 MAX_ACCOUNTS = 20
-"""How many accounts are shown; the others are counted."""
+"""The largest number of accounts in a summary; the rest are only counted."""
 
 
 class AccountSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """An account as a person needs it to try the local Plex by hand.
+    """An account, as a person needs it to try the local Plex.
 
-    `sign_ins` says by what it signs in. The secrets are `None` unless the summary was made with them; `code`
-    is current.
+    The secrets are `None` unless the summary was made with them. `code` is the current verification code.
     """
 
     id: int
@@ -49,9 +44,9 @@ class AccountSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """The accounts of a local Plex: how many there are, the first of them, and how long their codes are current.
+    """The number of accounts of a local Plex, the first of them, and how long their codes are valid.
 
-    `homes` has the names of the Homes that these are in, and of each one's members.
+    `homes` contains the names of these accounts' Homes, and of the members of each.
     """
 
     count: int = 0
@@ -68,7 +63,7 @@ class SummarySource(Protocol):
     passwords: PasswordChecker
 
     def now(self) -> int:
-        """Return the whole seconds since 1970."""
+        """Return whole seconds since 1970."""
 
 
 class Overview:
@@ -76,8 +71,8 @@ class Overview:
 
     Args:
         world: its world.
-        show_secrets: whether secrets are shown: yes for the demonstration, for another world only if its owner said so.
-        is_demo: whether the world is the demonstration: its secrets may be shown to any client.
+        show_secrets: whether to show secrets: always for the demonstration, for another world if its owner says so.
+        is_demo: whether the world is the demonstration, whose secrets any client may see.
     """
 
     def __init__(self, world: World, *, show_secrets: bool, is_demo: bool) -> None:
@@ -85,7 +80,7 @@ class Overview:
         self.show_secrets = show_secrets
         self.is_demo = is_demo
         self.initial_summary = InstanceSummary()
-        """The summary of the moment in which the local Plex started."""
+        """The summary at the start of the local Plex."""
         self._world_accounts: dict[int, WorldAccount | WorldManaged] = {
             account.id: account for account in world.accounts
         }
@@ -94,33 +89,36 @@ class Overview:
         self._trust_world = False
 
     async def create_initial_summary(self, instance: SummarySource, *, seeded: bool) -> None:
-        """Make the first summary.
+        """Create the initial summary.
 
         Args:
             instance: the local Plex.
-            seeded: whether its database was made of this world a moment ago, so that all passwords are right.
+            seeded: whether its database was just created from this world, so that all its passwords are right.
         """
         self._trust_world = seeded
         self.initial_summary = await self.summarise(instance, include_secrets=self.show_secrets)
         self._trust_world = False
 
     def is_world_account(self, account_id: int) -> bool:
-        """Tell whether an account is one of the world."""
+        """Return whether an account is one of the world's."""
         return account_id in self._world_accounts
 
     async def summarise(self, instance: SummarySource, *, include_secrets: bool) -> InstanceSummary:
         """Summarise the accounts as they are now."""
         count, rows = await self._list_rows(instance)
-        accounts = [await self._summarise_account(instance, row, include_secrets=include_secrets) for row in rows]
         found = [home for row in rows if (home := await instance.store.homes.find_home(row.id))]
         homes = {home.id: (sanitize_text(home.name), tuple(_format_members(home))) for home in found}
-        seconds = STEP_SECONDS - instance.now() % STEP_SECONDS
         return InstanceSummary(
-            count=count, accounts=tuple(accounts), homes=tuple(homes.values()), code_seconds_left=seconds
+            count=count,
+            accounts=tuple(
+                [await self._summarise_account(instance, row, include_secrets=include_secrets) for row in rows]
+            ),
+            homes=tuple(homes.values()),
+            code_seconds_left=STEP_SECONDS - instance.now() % STEP_SECONDS,
         )
 
     async def _list_rows(self, instance: SummarySource) -> tuple[int, list[AccountRow]]:
-        """Return how many accounts there are, and the first ones: those of the world, in its order, then others."""
+        """Return the number of accounts, and the first ones: those of the world in its order, then others."""
         count, others = await instance.store.list_accounts(MAX_ACCOUNTS)
         first = [
             row
@@ -155,7 +153,7 @@ class Overview:
         )
 
     async def _iter_server_tokens(self, instance: SummarySource, row: AccountRow) -> AsyncGenerator[tuple[str, Token]]:
-        """Yield the tokens that the world gave the account for media servers of others."""
+        """Yield the world's tokens of the account for shared media servers."""
         for server in self.world.media_servers:
             for share in server.shares:
                 if token := await _check_token(instance, row, share.token):
@@ -164,25 +162,31 @@ class Overview:
     async def _check_secret(
         self, passwords: PasswordChecker, stored: str | None, secret: Secret | None
     ) -> Secret | None:
-        """Return a password or passcode of the world unless it was changed since."""
+        """Return a password or passcode of the world, unless it has changed."""
         if stored is None or secret is None:
             return None
         pair = (stored, secret.reveal())
         if pair not in self._verified:
             try:
                 self._verified[pair] = self._trust_world or await passwords.verify(stored, secret)
-            except Overloaded:  # not known now, and no reason to fail
+            except Overloaded:  # not known now, which is no reason to fail
                 return None
         return secret if self._verified[pair] else None
+
+
+def generate_current_code(keys: InstanceKeys, account: AccountRow, now: float) -> str | None:
+    """Return an account's current verification code; `None` if it has no verification secret."""
+    sealed = account.sealed_verification
+    return generate_code(Secret(keys.unseal(sealed, VERIFICATION_PURPOSE)), now) if sealed is not None else None
 
 
 def _format_members(home: HomeRow) -> Iterable[str]:
     for member in home.members:
         record = member.account.record
         name = sanitize_text(record.username or record.title or str(member.account.id))
-        kind = "administrator" if member.is_admin else "guest" if record.guest else ""
-        kind = kind or ("managed" if record.restricted else "")
-        yield f"{name} ({kind})" if kind else name
+        roles = {"administrator": member.is_admin, "guest": record.guest, "managed": record.restricted}
+        role = next((role for role, applies in roles.items() if applies), None)
+        yield f"{name} ({role})" if role else name
 
 
 def _list_sign_ins(row: AccountRow, passcode: str | None, token: Token | None) -> Iterable[str]:
@@ -191,20 +195,15 @@ def _list_sign_ins(row: AccountRow, passcode: str | None, token: Token | None) -
         (row.password_hash, "password"),
         (row.sealed_verification, "verification code"),
         (passcode, "passcode"),
-        (token, f"token {token}"),  # by its fingerprint
+        (token, f"token {token}"),  # its fingerprint
         (row.disabled, "disabled"),
     )
     return (text for applies, text in facts if applies)
 
 
 async def _check_token(instance: SummarySource, row: AccountRow, token: Token | None) -> Token | None:
+    """Return a token of the world, unless it no longer signs in to this account."""
     if token is None:
         return None
     token_row = await instance.store.find_token(instance.keys.digest(token.reveal()), instance.now())
     return token if token_row is not None and token_row.account_id == row.id else None
-
-
-def generate_current_code(keys: InstanceKeys, account: AccountRow, now: float) -> str | None:
-    """Return an account's code of now; `None` where it asks for no codes."""
-    sealed = account.sealed_verification
-    return generate_code(Secret(keys.unseal(sealed, VERIFICATION_PURPOSE)), now) if sealed is not None else None

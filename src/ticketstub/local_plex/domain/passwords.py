@@ -1,9 +1,9 @@
-"""Passwords and passcodes: argon2id in a bounded pool, and turns for each account.
+"""Passwords and passcodes: argon2id in a bounded thread pool, and a lock for each account.
 
-Rule: every check of a password costs exactly one argon2 verification with some hash, whoever asks and whatever is
-wrong, so that time does not tell which accounts exist. Who cannot be served soon is told at once (`Overloaded`), so
-that token checks go on while sign-ins flood in. A permit belongs to the job, not to whoever waits for it: a client
-that goes away frees nothing until a worker has dropped or done its job.
+Rule: every password check costs exactly one argon2 verification, whoever asks and whatever is wrong, so that the time
+taken does not reveal which accounts exist. A request that would wait too long fails at once (`Overloaded`), so that a
+flood of sign-ins does not stop token checks. A permit belongs to the job, not to the waiting client: a client that
+disconnects frees nothing before a worker has finished or dropped its job.
 """
 
 from __future__ import annotations
@@ -26,32 +26,29 @@ from ticketstub.tokens import Secret
 
 T = TypeVar("T")
 
-
 MAX_WAITING = 16
-"""Jobs, or sign-ins to one account, that wait at most: half a second of work at 20 to 40 ms each."""
+"""The largest number of waiting jobs, or waiting sign-ins to one account: half a second of work at 20 to 40 ms each."""
 
 _NICENESS = 5
+ARGON2_COST = {"time_cost": 2, "memory_cost": 19456}  # rounds and KiB: OWASP's first choice, 20 to 40 ms each
 
 
 class Overloaded(Exception):
-    """There is more work than can be done soon; nothing was done."""
-
-
-ARGON2_COST = {"time_cost": 2, "memory_cost": 19456}  # rounds and KiB: OWASP's first choice, 20 to 40 ms each
+    """Too much work is waiting. Nothing was done."""
 
 
 class PasswordChecker:
     """Checks and hashes passwords.
 
     Args:
-        workers: threads; by default one less than there are cores, at least one.
-        max_waiting: jobs that may wait while all threads are busy.
-        remember: whether a world's passwords are remembered rather than hashed. That is for a database in memory: it
-            starts at once, and holds nothing that the world does not hold beside it.
+        workers: the number of threads; by default one less than the number of cores, at least one.
+        max_waiting: the largest number of jobs that wait while all threads are busy.
+        remember: whether to remember a world's passwords instead of hashing them. This is for a database in memory: it
+            starts at once, and nothing is in memory that the world does not contain.
     """
 
     def __init__(self, workers: int | None = None, max_waiting: int = MAX_WAITING, *, remember: bool = False) -> None:
-        from argon2 import PasswordHasher  # a world is read without it
+        from argon2 import PasswordHasher  # reading a world does not need it
 
         workers = workers or max(1, (os.cpu_count() or 1) - 1)
         self._hasher = PasswordHasher(
@@ -66,14 +63,14 @@ class PasswordChecker:
         self._closed = False
 
     async def verify(self, stored_hash: str | None, password: Secret) -> bool:
-        """Tell whether a password belongs to a stored hash, at the cost of one verification in every case.
+        """Return whether a password belongs to a hash, at the cost of one verification in every case.
 
         Args:
-            stored_hash: the hash, or `None` where there is no such account or it has no password.
-            password: what was typed.
+            stored_hash: the hash; `None` for an unknown account, or one without a password.
+            password: the password as typed.
 
         Raises:
-            Overloaded: too many sign-ins wait; nothing was checked.
+            Overloaded: too many sign-ins wait. Nothing was checked.
         """
         return await self._run_in_pool(lambda: self.verify_blocking(stored_hash, password))
 
@@ -82,26 +79,25 @@ class PasswordChecker:
         return await self._run_in_pool(lambda: self.hash_blocking(password))
 
     def verify_blocking(self, stored_hash: str | None, password: Secret) -> bool:
-        """Do what `verify` does on this very thread, which takes about 20 ms."""
+        """Do the work of `verify` on the calling thread, for about 20 ms."""
         from argon2.exceptions import InvalidHashError, VerificationError  # as above
 
         typed = _encode(password)
         if stored_hash is None or len(typed) > MAX_PASSWORD_BYTES:
             stored_hash = ""
         known = (self._remembered or {}).get(stored_hash)
-        phc = stored_hash if find_hash_fault(stored_hash) is None else self._dummy
         try:
-            self._hasher.verify(phc, typed)
+            self._hasher.verify(stored_hash if find_hash_fault(stored_hash) is None else self._dummy, typed)
         except (VerificationError, InvalidHashError):
             return known is not None and hmac.compare_digest(_encode(known), typed)
         return True
 
     def hash_blocking(self, password: Secret) -> str:
-        """Do what `hash` does on this very thread, which takes about 20 ms."""
+        """Do the work of `hash` on the calling thread, for about 20 ms."""
         return self._hasher.hash(_encode(password))
 
     def hash_or_remember(self, password: Secret) -> str:
-        """Return what to store for a password of a world: its hash, or a name under which it is remembered."""
+        """Return what to store for a password of a world: its hash, or the name under which it is remembered."""
         if self._remembered is None:
             return self.hash_blocking(password)
         name = "remembered:" + secrets.token_hex(16)
@@ -109,7 +105,7 @@ class PasswordChecker:
         return name
 
     def close(self) -> None:
-        """Let the workers finish what they do now; all that waits ends as `Overloaded`."""
+        """Let the workers finish their current jobs; all waiting jobs end with `Overloaded`."""
         self._closed = True
         self._pool.shutdown(wait=False)
 
@@ -131,9 +127,9 @@ def _encode(password: Secret) -> bytes:
 
 
 def _lower_thread_priority() -> None:
-    """Leave the processor to the event loop first, where threads have a priority of their own (Linux).
+    """Let the event loop have the processor first, on Linux, where threads have their own priorities.
 
-    Not to every other program: with the lowest priority, a hash of 20 ms took seconds where both cores were busy.
+    Other programs do not come first: with the lowest priority, a hash of 20 ms took seconds on a busy machine.
     """
     if sys.platform == "linux":
         thread = threading.get_native_id()
@@ -142,14 +138,14 @@ def _lower_thread_priority() -> None:
 
 
 class KeyedLock:
-    """One after the other, for each account by itself.
+    """A lock for each account.
 
-    Sign-ins to one account wait for each other, so that many right ones at once are not taken for guessing (each is
-    counted before it is verified), and so that none is between a password's check and its change. Nothing is kept of
-    a subject for which nobody waits.
+    Sign-ins to one account wait for each other. So many concurrent right ones are not taken for guessing (each is
+    counted before it is verified), and none comes between the check of a password and its change. A key that nobody
+    holds or waits for is forgotten.
 
     Args:
-        max_waiting: how many may wait for the one whose turn it is.
+        max_waiting: the largest number of waiters for one key.
     """
 
     def __init__(self, max_waiting: int = MAX_WAITING) -> None:
@@ -159,7 +155,7 @@ class KeyedLock:
 
     @contextlib.asynccontextmanager
     async def hold(self, key: str) -> AsyncGenerator[None, None]:
-        """Wait for one's turn and have it; raises `Overloaded` where too many wait."""
+        """Wait for the lock of a key and hold it; raises `Overloaded` if too many wait."""
         if self._queue_lengths[key] >= self._max_holders:
             raise Overloaded
         self._queue_lengths[key] += 1

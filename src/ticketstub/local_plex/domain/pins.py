@@ -1,8 +1,8 @@
-"""A PIN's life in the local Plex: made, approved, told.
+"""PINs: creating them, approving them, and returning their tokens.
 
-Rule: whoever makes or approves one, over the API or on a page, does it here. Ids and codes are random and never those
-of another living PIN; the store decides who was first. A token is told only to the client that made the PIN, which
-the callers of this check. Lives, and what codes are made of, are observed; a legacy PIN's life is assumed.
+Rule: the API and the pages create and approve PINs here. Ids and codes are random and unique among valid PINs. Of many
+approvals the store accepts the first. A token is returned only to the client that created the PIN, which the callers
+check. Lifetimes and the form of codes are observed; the lifetime of a legacy PIN is assumed.
 """
 
 from __future__ import annotations
@@ -41,25 +41,25 @@ LOOPBACK_LOCATION = Location(
     subdivisions="Nowhere",
     coordinates="0.0, 0.0",
 )
-"""Where every client of a local Plex is: a made-up place (ours). It has every member: some clients need them all."""
+"""The invented location of every client of a local Plex. It has every field, because some clients need them all."""
 
 RandomBelow = Callable[[int], int]
-"""Draws a number from 0 up to, but not, the one given."""
+"""Returns a random number from 0 up to, but not including, its argument."""
 
 
 def generate_pin_id(randbelow: RandomBelow = secrets.randbelow) -> int:
-    """Draw an id of 9 or 10 digits that fits into 32 bits with a sign: some clients have no more (observed)."""
+    """Return a random id of 9 or 10 digits that fits into a signed 32-bit integer, as some clients need (observed)."""
     return 10**8 + randbelow(2**31 - 10**8)
 
 
 def generate_pin_code(*, strong: bool, randbelow: RandomBelow = secrets.randbelow) -> str:
-    """Draw a code: 25 lower-case letters and digits, or 4 upper-case ones to be typed."""
+    """Return a random code: 25 lower-case letters and digits, or 4 upper-case ones for typing."""
     letters, length = (ascii_lowercase + digits, 25) if strong else (ascii_uppercase + digits, 4)
     return "".join(letters[randbelow(len(letters))] for _ in range(length))
 
 
 def normalize_code(typed: str, *, any_case: bool) -> str | None:
-    """Return a code as PINs have it, or `None` for what is none; with `any_case`, 4 characters may be typed small."""
+    """Return a code in the form that PINs have, or `None`. With `any_case`, four characters may be in lower case."""
     if not _match_code(typed):
         return None
     return typed.upper() if any_case and len(typed) == 4 else typed
@@ -74,7 +74,7 @@ async def create_pin(
     jwk: Jwk | None = None,
     randbelow: RandomBelow = secrets.randbelow,
 ) -> PinRow:
-    """Make a PIN for a client; raises `ServerError` (503; ours) where too many live."""
+    """Create a PIN for a client; raises `ServerError` if there are too many (503, our choice)."""
     now, lifetime = instance.now(), 300 if legacy else 1800 if strong else 900
     for _ in range(_MAX_TRIES):
         pin = PinRow(
@@ -103,12 +103,16 @@ async def approve_pin(
     *,
     approver_digest: bytes | None = None,
 ) -> bool:
-    """Give a PIN to an account; `False` if somebody was first, it is over by now, or the account is off.
+    """Link a PIN to an account; `False` if it is linked, denied or expired, or the account is disabled.
 
-    A PIN without key gets its token now; one with a key gets its JWT when its client proves to have that key.
-    `switched_by` is the account that had switched to this one, if any; `approver_digest` the digest of the token or
-    session that approves.
+    A PIN without a key gets its token now; one with a key gets its JWT when its client proves that it has the key.
 
+    Args:
+        instance: the local Plex.
+        pin: the PIN.
+        account_id: the account to sign in to.
+        switched_by: the account that had switched to `account_id`, if any.
+        approver_digest: the digest of the approving token or session.
     """
     text = None if pin.jwk else instance.keys.generate_token()
     is_linked = await instance.store.pins.link(
@@ -126,16 +130,16 @@ async def approve_pin(
 
 
 async def get_pin_token(instance: Instance, pin: PinRow, claims: DeviceClaims | None) -> Token | None:
-    """Return the token of a PIN for its own client; `None` where there is none to be told (now).
+    """Return the token of a PIN for its client; `None` if it has none, or none yet.
 
     Args:
         instance: the local Plex.
         pin: the PIN.
-        claims: what its client's device JWT asked for, once it was verified; only a PIN with a key needs it.
+        claims: the verified claims of the client's device JWT; only a PIN with a key needs them.
 
     Raises:
-        RateLimited: the account that approved it is locked by now (429).
-        Refusal: its key is another device's (422).
+        RateLimited: the approving account is locked (429).
+        Refusal: another device has the PIN's key (422).
     """
     if pin.account_id is None or (pin.jwk and claims is None):
         return None
@@ -146,13 +150,13 @@ async def get_pin_token(instance: Instance, pin: PinRow, claims: DeviceClaims | 
 
 
 def render_pin(pin: PinRow, token: Token | None, now: int, base_url: str) -> Pin:
-    """Describe a PIN to its client.
+    """Return the response for a PIN.
 
     Args:
         pin: the PIN.
-        token: its token, where it may be told.
-        now: seconds since 1970; what is left of its life counts from there.
-        base_url: where its QR picture is.
+        token: its token, if its client may have it.
+        now: seconds since 1970, for the remaining lifetime.
+        base_url: the base URL of its QR code.
     """
     return Pin(
         id=pin.id,
@@ -171,7 +175,7 @@ def render_pin(pin: PinRow, token: Token | None, now: int, base_url: str) -> Pin
 
 
 def render_legacy_pin(pin: PinRow, token: Token | None) -> LegacyPin:
-    """Describe a PIN of the older kind to its client."""
+    """Return the response for a legacy PIN."""
     return LegacyPin(
         id=pin.id,
         code=pin.code,

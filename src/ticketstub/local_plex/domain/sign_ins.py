@@ -1,8 +1,10 @@
-"""Signing in with a password: what proves it, whoever asks: the API, its older form, or a page.
+"""Signing in with a password, and lock-outs after too many attempts, for the API, its legacy calls and the pages.
 
-Rule: a sign-in costs exactly one argon2 verification, whoever asks and whatever is wrong, also where the account is
-locked. What is wrong beyond the password is told only to who has the password. Attempts are reserved before anything is
-verified, and sign-ins to one account take turns.
+Rule: a sign-in costs exactly one argon2 verification, whoever signs in and whatever is wrong, also for a locked
+account. Faults beyond the password are reported only to a client that has the password. An attempt is reserved before
+anything is verified, for the account by whatever name it was called; a success deletes the account's failures. Sign-ins
+to one account wait for each other. Every step that issues a token calls `check_not_locked`: a PIN, a Home switch, a
+JWT.
 """
 
 from __future__ import annotations
@@ -31,11 +33,19 @@ from ticketstub.refusals import (
 )
 from ticketstub.tokens import Secret
 
+REMEMBER_ME_SECONDS = 14 * 24 * 3600
+"""The lifetime in seconds of a token from a sign-in with `rememberMe` (observed)."""
+
+IssueFunction = Callable[[AccountRow, int | None], Awaitable[bool]]
+"""Issues the result of a sign-in and uses up the step of its code, in one operation; `False` if that step is used."""
+
+_match_trailing_code = re.compile(r"(.*)([0-9]{6})", re.DOTALL).fullmatch
+
 
 class Attempt(NamedTuple):
-    """An attempt that is allowed. One that fails just ends; the others end with one of these.
+    """A reserved attempt. It counts as failed unless one of these methods says otherwise.
 
-    Where neither can be written, the attempt stays counted: what was decided is answered all the same.
+    If the store cannot write that, the attempt stays counted, and the request continues.
     """
 
     instance: Instance
@@ -44,7 +54,7 @@ class Attempt(NamedTuple):
     reserved_at: int
 
     async def verify(self, stored: str | None, typed: Secret) -> bool:
-        """Tell whether this is the password or passcode of a hash; not counted where there is no time to find out."""
+        """Return whether this is the password or passcode of a hash; release the attempt if that is `Overloaded`."""
         try:
             return await self.instance.passwords.verify(stored, typed)
         except Overloaded:
@@ -52,45 +62,33 @@ class Attempt(NamedTuple):
             raise
 
     async def clear_failures(self) -> None:
-        """Forget the account's failures."""
+        """Delete the account's failures."""
         with suppress(StoreUnavailable):
             await self.instance.store.attempts.clear(self.kind, self.subject)
 
     async def release(self) -> None:
-        """Have it not counted: nothing was verified, or what was verified was right."""
+        """Do not count this attempt: nothing was verified, or it was right."""
         now = self.instance.now()
         with suppress(StoreUnavailable):
             await self.instance.store.attempts.release(self.kind, self.subject, self.reserved_at, now)
 
 
-REMEMBER_ME_SECONDS = 14 * 24 * 3600
-"""Seconds after which a token from a sign-in with `rememberMe` ends (observed)."""
-
-
-_match_trailing_code = re.compile(r"(.*)([0-9]{6})", re.DOTALL).fullmatch
-
-
-IssueFunction = Callable[[AccountRow, int | None], Awaitable[bool]]
-"""Gives out what the sign-in is for and spends the step of the code, in one verb; `False` if it was spent before."""
-
-
 async def sign_in(
     instance: Instance, call: PostUsersSignInData, client: DeviceRow | None
 ) -> tuple[AccountRow, str, int | None]:
-    """Sign somebody in and give out a token; return whose it is, the token, and when it ends.
+    """Sign in with a password and issue a token. Return the account, the token, and when the token expires.
 
     Args:
         instance: the local Plex.
-        call: what was typed.
-        client: the device that gets the token; `None` for a client without identifier, whose token has no device.
+        call: the login, password and code as typed.
+        client: the device of the token; `None` for a client without an identifier, whose token has no device.
 
     Raises:
         Refusal: as `authenticate`.
     """
     text, now = instance.keys.generate_token(), instance.now()
-    expires_at = (
-        now + REMEMBER_ME_SECONDS if call.remember_me else None
-    )  # a token of any other sign-in never ends (assumed)
+    # Without `rememberMe`, a token never expires (assumed).
+    expires_at = now + REMEMBER_ME_SECONDS if call.remember_me else None
 
     async def issue(account: AccountRow, step: int | None) -> bool:
         return await instance.store.sign_in(
@@ -109,17 +107,17 @@ async def sign_in(
 
 
 async def authenticate(instance: Instance, call: PostUsersSignInData, issue: IssueFunction) -> AccountRow:
-    """Check a password and, where the account asks for one, a code; then give out what `issue` gives.
+    """Check the password and, if the account needs one, the verification code; then call `issue`.
 
     Raises:
         BadRequest: the password is too long.
-        Unauthorized: in one of its kinds, among them `TooManyFailures`.
-        Overloaded: too many wait; nothing was verified or counted.
+        Unauthorized: the sign-in is refused; `TooManyFailures` among other subclasses.
+        Overloaded: too many sign-ins wait. Nothing was verified or counted.
     """
     check_password_length(call.password)
     subject = get_attempt_subject(await instance.store.find_account_by_login(call.login), call.login, instance)
     async with instance.locks.hold(subject):
-        account = await instance.store.find_account_by_login(call.login)  # anew, now that it is this sign-in's turn
+        account = await instance.store.find_account_by_login(call.login)  # again: it may have changed meanwhile
         password, code = split_password(account, call.password, call.verification_code)
         try:
             password_attempt = await reserve_attempt(instance, "password", subject)
@@ -130,27 +128,27 @@ async def authenticate(instance: Instance, call: PostUsersSignInData, issue: Iss
         try:
             authenticated = check_sign_in(account, call.login, password_matches=is_correct)
             step, code_attempt = await verify_code(instance, authenticated, code)
-            if not await issue(authenticated, step):  # the code was used before, or the account was disabled in between
+            if not await issue(authenticated, step):  # meanwhile the code was used, or the account was disabled
                 raise WrongVerificationCode if step is not None else Unauthorized
         except (Refusal, StoreUnavailable):
-            if is_correct and account and not account.disabled:  # the password was no guess
+            if is_correct and account and not account.disabled:  # the password was not a guess
                 await password_attempt.release()
             raise
-        for attempt in (password_attempt, code_attempt):
-            if attempt is not None:
-                await attempt.clear_failures()
+        await password_attempt.clear_failures()
+        if code_attempt is not None:
+            await code_attempt.clear_failures()
     return authenticated
 
 
 async def verify_code(
     instance: Instance, account: AccountRow, code: Secret | None
 ) -> tuple[int | None, Attempt | None]:
-    """Return the step that a code spends, and the attempt that it was; both `None` where no code is asked for.
+    """Return the step of a verification code and its attempt; both are `None` if the account needs no code.
 
     Raises:
         VerificationCodeRequired: there is no code (1029).
-        WrongVerificationCode: it is none of now (1028).
-        Refusal: there were too many wrong ones.
+        WrongVerificationCode: the code is not valid now (1028).
+        Refusal: there were too many wrong codes.
     """
     if account.sealed_verification is None:
         return None, None
@@ -165,27 +163,27 @@ async def verify_code(
 
 
 def check_password_length(password: Secret) -> None:
-    """Refuse a password that is too long to be hashed (400, ours): before any work is spent on it."""
+    """Refuse a password that is too long to be hashed (400, our choice), before any work is done."""
     if len(password.reveal().encode("utf-8", "surrogatepass")) > MAX_PASSWORD_BYTES:
         raise BadRequest
 
 
 def split_password(account: AccountRow | None, typed: Secret, code: Secret | None) -> tuple[Secret, Secret | None]:
-    """Take the six digits at the end of a password for the code, where one is wanted and none was sent (observed).
+    """Take six digits at the end of a password for the code, if the account needs one and none was sent (observed).
 
     Only the shortened password is verified then, so that every sign-in costs one verification.
     """
-    wants_code = account is not None and account.sealed_verification is not None
-    match = _match_trailing_code(typed.reveal()) if wants_code and code is None else None
+    needs_code = account is not None and account.sealed_verification is not None and code is None
+    match = _match_trailing_code(typed.reveal()) if needs_code else None
     return (Secret(match[1]), Secret(match[2])) if match else (typed, code)
 
 
 def check_sign_in(account: AccountRow | None, login: str, *, password_matches: bool) -> AccountRow:
-    """Return the account that a right password belongs to.
+    """Return the account whose password is right.
 
     Raises:
-        Unauthorized: unknown, disabled, a wrong password (all alike, 1001), or signed in by user name where only the
-            e-mail address is taken (1030, told to nobody without the password).
+        Unauthorized: the account is unknown or disabled, or the password is wrong (always 1001); or the login is the
+            user name of an account that accepts only its e-mail address (1030, only with the right password).
     """
     if account is None or not password_matches or account.disabled:
         raise Unauthorized
@@ -197,17 +195,18 @@ def check_sign_in(account: AccountRow | None, login: str, *, password_matches: b
 
 
 def get_remember_expiry(since: int, expires_at: int | None) -> int:
-    """Say what `rememberExpiresAt` tells: when the token ends; for one that never does, 14 days after `since`.
+    """Return `rememberExpiresAt`: when the token expires, or 14 days after `since` if it never does.
 
-    Observed bodies always hold a number there, for older tokens one of the past; clients made of them take no null.
+    Observed responses always contain a number, for older tokens one in the past. Clients that were generated from them
+    do not accept null.
     """
     return expires_at or since + REMEMBER_ME_SECONDS
 
 
 def get_attempt_subject(account: AccountRow | None, login: str, instance: Instance) -> str:
-    """Name whose attempts these are: an account's, by whatever name it was called, or those at an unknown login.
+    """Return the subject of an attempt: the account, by whatever name it was called, or the unknown login.
 
-    What was typed for a login may have been a password: only a digest of it is kept.
+    An unknown login may be a mistyped password, so only its digest is stored.
     """
     return str(account.id) if account else f"login:{instance.keys.digest(normalize_login(login)).hex()}"
 
@@ -218,11 +217,11 @@ async def reserve_attempt(instance: Instance, kind: AttemptKind, subject: str) -
     Args:
         instance: the local Plex.
         kind: what is guessed.
-        subject: the account's id as text, or what `get_attempt_subject` says.
+        subject: the account's id as text, or the result of `get_attempt_subject`.
 
     Raises:
-        TooManyFailures: no more sign-ins now (1031).
-        RateLimited: no more attempts now (1003).
+        TooManyFailures: no sign-in is allowed now (1031).
+        RateLimited: no other attempt is allowed now (1003).
     """
     now = instance.now()
     seconds = await instance.store.attempts.reserve(kind, subject, now)
@@ -234,11 +233,11 @@ async def reserve_attempt(instance: Instance, kind: AttemptKind, subject: str) -
 
 
 async def check_not_locked(instance: Instance, account_id: int) -> None:
-    """Refuse to give out a token for an account that wrong passwords have locked (429; security before convenience).
+    """Refuse to issue a token for an account that wrong passwords have locked (429).
 
     Raises:
-        RateLimited: for as long as the lock goes on; once it is over, PINs, switches and JWTs work again, also where
-            passwords are stopped for good.
+        RateLimited: until the lock ends. PINs, switches and JWTs work again afterwards, even if the account accepts no
+            password any more.
     """
     seconds = await instance.store.attempts.get_lock_seconds("password", str(account_id), instance.now())
     if seconds is not None:
@@ -246,7 +245,7 @@ async def check_not_locked(instance: Instance, account_id: int) -> None:
 
 
 async def unlock_passwords(instance: Instance, account_id: int) -> None:
-    """Take passwords again where there were too many wrong ones for good: the account's owner did something else."""
+    """Accept passwords again after too many wrong ones: the account's owner has approved something."""
     subject = str(account_id)
     if await instance.store.attempts.is_stopped("password", subject):
         await instance.store.attempts.clear("password", subject)
