@@ -87,7 +87,7 @@ def test_headers(stage: Stage, row: Row) -> None:
 @shows
 def test_header_refused(stage: Stage, row: Row) -> None:
     """A header of the connection's, or the token's, is refused with the reason, for a call and for a client."""
-    why = "token=" if row.value == "X-Plex-Token" else f"{row.value} is set by the connection itself"
+    why = "token=" if row.value == "X-Plex-Token" else f"{row.value} is set by the connection"
     client = stage.client()
     for operation in asked_of(row):
         with pytest.raises(ValueError, match=why):

@@ -31,7 +31,7 @@ V = TypeVar("V")
 
 @hide_locals
 class AsyncBaseClient:
-    """What sends calls: its settings, and the connections that it shares with those derived from it."""
+    """A client: its settings, and the connections that it shares with the clients derived from it."""
 
     def __init__(self, settings: CallSettings, shared: SharedTransport[AsyncTransport]) -> None:
         self._settings = settings
@@ -41,12 +41,12 @@ class AsyncBaseClient:
         """Make a call and return its value.
 
         Args:
-            call: what to ask, as a value.
-            options: how (see `Options`), for this call only.
+            call: the call, from `ticketstub.calls`.
+            options: how to make the call (see `Options`).
 
         Raises:
-            PlexError: whatever Plex or the network did; its kinds are drawn in `ticketstub.errors`.
-            ValueError: an option or the call itself is wrong; nothing was sent.
+            PlexError: Plex refused or could not be reached; `ticketstub.errors` lists the classes.
+            ValueError: an option or the call is invalid; nothing was sent.
         """
         return (await self.run_flow(partial(send_call, call), **options))[0]
 
@@ -58,11 +58,11 @@ class AsyncBaseClient:
             return Err(drop_current_frame(error), error.response)
 
     async def run_flow(self, flow: Callable[[FlowContext], Flow[V]], **options: Unpack[Options]) -> V:
-        """Run a flow: several calls that belong together (see `ticketstub.client.flows`).
+        """Run a flow, that is several calls that belong together (see `ticketstub.client.flows`).
 
         Args:
-            flow: given who calls, makes the generator.
-            options: how (see `Options`), for each of its calls.
+            flow: called with the context, returns the generator.
+            options: how to make each of its calls (see `Options`).
         """
         settings = merge_options(self._settings, options) if options else self._settings
         transport = self._shared.get_transport()
@@ -72,17 +72,17 @@ class AsyncBaseClient:
         return await arun(flow(FlowContext(settings, device, SYSTEM_CLOCK, self._shared.published_keys)), transport)
 
     def with_options(self, **options: Unpack[Options]) -> Self:
-        """Return a client with these options that shares this one's connections; this one stays as it is."""
+        """Return a client with these options that shares this client's connections; this client does not change."""
         copy = object.__new__(type(self))
         AsyncBaseClient.__init__(copy, merge_options(self._settings, options), self._shared)
         return copy
 
     async def close(self) -> None:
-        """Close the connections, also of the clients that share them. Using one of them later is an error."""
+        """Close the connections, also for the clients that share them. Using one of them later is an error."""
         if transport := self._shared.mark_closed():
             await transport.close()
 
-    aclose = close  # async only: the name that `contextlib.aclosing` asks for
+    aclose = close  # async only: the name that `contextlib.aclosing` needs
 
     async def __aenter__(self) -> Self:
         return self
@@ -94,13 +94,13 @@ class AsyncBaseClient:
         return f"<{type(self).__name__} {self._settings.server or self._settings.plex_tv}>"
 
     async def identity(self, **options: Unpack[Options]) -> Identity:
-        """Ask the media server who it is. No token is sent (documented)."""
+        """Get the media server's identifier and version. No token is sent (documented)."""
         from ticketstub.protocol.media_server import GetIdentity
 
         return await self.send(GetIdentity(), **options)
 
     async def server_information(self, **options: Unpack[Options]) -> ServerInformation:
-        """Ask the media server about itself: name, version, platform, whether it is signed in (observed)."""
+        """Get the media server's name, version, platform and sign-in state (observed)."""
         from ticketstub.protocol.media_server import GetServerInformation
 
         return await self.send(GetServerInformation(), **options)
@@ -138,7 +138,7 @@ class AsyncBaseClient:
 
 @hide_locals
 class AsyncAccountHandle:
-    """The account that a client is signed in to, as it was when it was asked for."""
+    """The account that a client is signed in to, as it was when it was requested."""
 
     def __init__(self, client: AsyncBaseClient, details: Account) -> None:
         self._client = client
@@ -146,37 +146,37 @@ class AsyncAccountHandle:
 
     @property
     def details(self) -> Account:
-        """Everything that plex.tv says of it."""
+        """Everything that plex.tv returned about the account."""
         return self._details
 
     @property
     def id(self) -> int | None:
-        """Its number."""
+        """The account's number."""
         return self._details.id
 
     @property
     def uuid(self) -> str | None:
-        """Its other number, 16 hexadecimal digits."""
+        """The account's uuid, 16 hexadecimal digits."""
         return self._details.uuid
 
     @property
     def name(self) -> str:
-        """What to call it: user name, else title, else e-mail address, else its number."""
+        """The user name, else the title, else the e-mail address, else the number."""
         details = self._details
         return details.username or details.title or details.email or str(details.id)
 
     async def can_reach(
         self, server: str, *, owned: bool | None = None, owner: int | None = None, **options: Unpack[Options]
     ) -> bool:
-        """Ask plex.tv whether the account can reach a media server, its own or one that is shared with it.
+        """Ask plex.tv whether the account can reach a media server, its own or one shared with it.
 
-        To let people in because of it, name the server by its identifier and give `owner`, your own account's id: a
-        name is chosen by whoever owns a server, and anybody can own one that is called like yours.
+        To admit users by this, name the server by its identifier and pass `owner`, your own account's id: an owner
+        chooses a server's name, so anybody can own one that is called like yours.
 
         Args:
-            server: its identifier (machineIdentifier), or its name.
-            owned: whether only servers that the account owns count, or only those of others.
-            owner: the id of the account that owns it.
+            server: the server's identifier (machineIdentifier) or name.
+            owned: `True` counts only servers that the account owns, `False` only those of others.
+            owner: the id of the account that owns the server.
             options: how to make the call (see `Options`).
         """
         from ticketstub.client.flows.home import can_reach
@@ -191,11 +191,11 @@ class AsyncAccountHandle:
 
 @hide_locals
 class AsyncAccountClient(AsyncBaseClient):
-    """What `AsyncPlex` does for the account that it is signed in to."""
+    """The methods of `AsyncPlex` for the account that it is signed in to."""
 
     @property
     def sign_in_state(self) -> SignInState | None:
-        """How this client was signed in, since when and until when; `None` where it was given its token."""
+        """How this client was signed in, where that is stored and until when; `None` if it was given its token."""
         if not isinstance(self._settings.token, RenewableTokenSource):
             return None
         from ticketstub.client.flows.session import get_stored_session
@@ -205,12 +205,12 @@ class AsyncAccountClient(AsyncBaseClient):
 
     @property
     def token(self) -> Token | None:
-        """The account's token as it is now, if it is not a callable's affair. A JWT is another one after a renewal."""
+        """The account's current token; `None` if a callable provides it. A JWT changes when it is renewed."""
         source = self._settings.token
         return source() if isinstance(source, RenewableTokenSource) else source if isinstance(source, Token) else None
 
     async def account(self, **options: Unpack[Options]) -> AsyncAccountHandle:
-        """Ask plex.tv whose account this is.
+        """Get the account from plex.tv.
 
         Raises:
             Unauthorized: the token is unknown or revoked.
@@ -221,7 +221,7 @@ class AsyncAccountClient(AsyncBaseClient):
         return AsyncAccountHandle(self, await self.send(GetTokenDetails(), **options))
 
     async def ping(self, **options: Unpack[Options]) -> bool:
-        """Keep the token alive; true, or an error (observed)."""
+        """Keep the token alive; returns true or raises (observed)."""
         from ticketstub.protocol.account import Ping
 
         return await self.send(Ping(), **options)
@@ -236,14 +236,14 @@ class AsyncAccountClient(AsyncBaseClient):
     ) -> tuple[Resource, ...]:
         """List the account's media servers and players, each with its addresses and its own token (documented).
 
-        For a JWT plex.tv names that JWT as the token of the account's own servers, which refuse it (observed). In its
-        place stands the token of `media_server_token`; where a passcode is needed for that and none was given before,
-        such a server has no `access_token` here.
+        For a JWT, plex.tv returns that JWT as the token of the account's own servers, which refuse it (observed). It is
+        replaced by the token of `media_server_token`. If that needs a passcode that was not given before, such a server
+        has no `access_token`.
 
         Args:
-            include_https: whether addresses are given as https ones of plex.direct.
-            include_relay: whether Plex's relays are among them.
-            include_ipv6: whether IPv6 addresses are.
+            include_https: whether to include https addresses below plex.direct.
+            include_relay: whether to include Plex's relays.
+            include_ipv6: whether to include IPv6 addresses.
             options: how to make the call (see `Options`).
         """
         from ticketstub.client.flows.home import list_resources
@@ -253,13 +253,13 @@ class AsyncAccountClient(AsyncBaseClient):
         return await self.run_flow(partial(list_resources, call), **options)
 
     async def media_server_token(self, *, passcode: str | Secret | None = None, **options: Unpack[Options]) -> Token:
-        """Return a token of this account that its own media servers take.
+        """Return a token of this account that its own media servers accept.
 
-        That is the account's token, unless that is a JWT: then one is got by switching to the user that one is already
-        (observed), and kept beside the JWT.
+        This is the account's token, unless that is a JWT. Then another token is obtained by switching to the current
+        user (observed), and stored with the JWT.
 
         Args:
-            passcode: the user's own digits, where it is protected.
+            passcode: the user's own passcode, if they are protected by one.
             options: how to make the call (see `Options`).
 
         Raises:
@@ -303,42 +303,42 @@ class AsyncAccountClient(AsyncBaseClient):
         return self.with_options(token=session, device=session.device)
 
     async def renew(self, **options: Unpack[Options]) -> SignInState:
-        """Get a new JWT for the device key at once, whether or not it is time; keep an opaque token alive with a ping.
+        """Get a new JWT for the device key now, even if it is not due; keep an opaque token alive with a ping.
 
         Returns:
-            How the client is signed in now, with the new time.
+            How the client is signed in, with the new expiry.
 
         Raises:
-            Refusal: Plex no longer takes the key, or the token.
-            CredentialsError: this client was not made by a sign-in; nothing was sent.
+            Refusal: Plex no longer accepts the key or the token.
+            CredentialsError: this client was not created by a sign-in; nothing was sent.
         """
         from ticketstub.client.flows.session import renew
 
         return await self.run_flow(renew, **options)
 
     async def keep_alive(self, **options: Unpack[Options]) -> float:
-        """Do what is due now to stay signed in: ping with an opaque token once a day, renew a JWT in time.
+        """Do what is due to stay signed in: ping once a day with an opaque token, renew a JWT before it expires.
 
-        A long-running program calls this, sleeps as long as it says, and calls it again.
+        A long-running program calls this, sleeps for the returned time, and calls it again.
 
         Returns:
-            In how many seconds it should be called again.
+            Seconds until the next call is due.
 
         Raises:
-            Unauthorized: the token is unknown or revoked; sign in again. Other errors of the call mean: try later.
+            Unauthorized: the token is unknown or revoked; sign in again. After any other error, try again later.
         """
         from ticketstub.client.flows.session import keep_alive
 
         return await self.run_flow(keep_alive, **options)
 
     async def sign_out(self, **options: Unpack[Options]) -> None:
-        """End the account's token at Plex, then forget what was kept of the sign-in.
+        """Revoke the account's token at Plex, then remove the stored sign-in.
 
-        What Plex no longer knows is forgotten too. If Plex cannot be reached, everything stays kept.
+        A token that Plex no longer knows is removed too. If Plex cannot be reached, everything stays stored.
 
         Raises:
-            Unreachable, ServerError: the token still lives.
-            CredentialsError: the client has no token, or what was kept cannot be removed.
+            Unreachable, ServerError: the token is still valid.
+            CredentialsError: the client has no token, or the stored sign-in cannot be removed.
         """
         from ticketstub.client.flows.session import sign_out
 

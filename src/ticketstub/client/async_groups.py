@@ -1,7 +1,7 @@
 # groups.py is generated from this file by scripts/make_sync.py.
-"""Groups of calls that clients offer: the two `authentication` groups, PINs, device keys, Home, devices, claims.
+"""The groups of calls that clients offer: the two `authentication` groups, PINs, device keys, Home, devices, claims.
 
-Rule: a group names calls and nothing else; what happens to a call is the sender's affair.
+Rule: a group names calls and nothing else; its client sends them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @hide_locals
 class _CallGroup:
-    """Some calls of one sender."""
+    """Some calls of one client."""
 
     def __init__(self, client: AsyncBaseClient) -> None:
         self._client = client
@@ -39,16 +39,16 @@ class AsyncSecurityCalls(_CallGroup):
         scope: TransientTokenScope | Literal["all"] = "all",
         **options: Unpack[Options],
     ) -> TransientToken:
-        """Get a token with the caller's rights that lives for at most 48 hours (documented).
+        """Get a token with the caller's rights that expires after at most 48 hours (documented).
 
         Args:
-            type: what it is for; `delegation` is the only one.
-            scope: what it reaches; `all` is the only one.
+            type: the purpose of the token; `delegation` is the only one.
+            scope: what the token may do; `all` is the only one.
             options: how to make the call (see `Options`).
 
         Raises:
             Unauthorized, Forbidden, BadRequest: the media server refused.
-            ValueError: an unknown type or scope; nothing was sent.
+            ValueError: the type or scope is unknown; nothing was sent.
         """
         from ticketstub.protocol.media_server import GetTransientToken, TransientTokenScope, TransientTokenType
 
@@ -58,19 +58,19 @@ class AsyncSecurityCalls(_CallGroup):
     async def get_source_connection_information(
         self, *, source: str, refresh: bool = False, **options: Unpack[Options]
     ) -> Source:
-        """Ask how to reach a source that the media server knows, and get a transient token for it (documented).
+        """Get the addresses of a source that the media server knows, and a transient token for it (documented).
 
-        Needs the owner's token or a transient token made from it, and Plex Media Server 1.15.4 or newer.
+        This needs the owner's token or a transient token made from it, and Plex Media Server 1.15.4 or newer.
 
         Args:
             source: `server://` and a machine identifier, or `provider://` and a provider's identifier.
-            refresh: whether the server asks anew instead of answering from memory.
+            refresh: whether the server fetches the information again instead of using its cache.
             options: how to make the call (see `Options`).
 
         Raises:
             Unauthorized, Forbidden, BadRequest: the media server refused.
-            NotFound: it does not know the source, or is too old (assumed).
-            ValueError: the source has no such prefix; nothing was sent.
+            NotFound: the media server does not know the source, or is too old (assumed).
+            ValueError: the source has neither prefix; nothing was sent.
         """
         from ticketstub.protocol.media_server import GetSourceConnectionInformation
 
@@ -82,13 +82,13 @@ class AsyncAuthenticationCalls(AsyncSecurityCalls):
     """The `authentication` group of `AsyncPlex`: the media server's two calls, and plex.tv's two."""
 
     async def get_token_details(self, **options: Unpack[Options]) -> Account:
-        """Ask plex.tv whose token this is (documented).
+        """Get the account that the token belongs to (documented).
 
         Returns:
-            The account; its `auth_token` echoes the token that was asked about.
+            The account; its `auth_token` is the token that was sent.
 
         Raises:
-            Unauthorized: the token is unknown or revoked. TokenExpired: it was a JWT and has run out.
+            Unauthorized: the token is unknown or revoked. TokenExpired: the token is a JWT that has expired.
             CredentialsError: the client has no token; nothing was sent.
         """
         from ticketstub.protocol.account import GetTokenDetails
@@ -104,15 +104,15 @@ class AsyncAuthenticationCalls(AsyncSecurityCalls):
         remember_me: bool = False,
         **options: Unpack[Options],
     ) -> Account:
-        """Sign in with login and password (documented). The client itself stays as it is.
+        """Sign in with user name and password (documented). The client itself does not change.
 
         Args:
             login: user name or e-mail address.
             password: the password.
-            verification_code: six digits, where the account asks for them; each works once.
-            remember_me: whether the token ends after 14 days (observed).
-            options: how to make the call (see `Options`). Whatever `retry` says, it is repeated only where nothing
-                had been sent.
+            verification_code: six digits, if the account requires them; each code works once.
+            remember_me: whether the token expires after 14 days (observed).
+            options: how to make the call (see `Options`). Whatever `retry` says, the call is repeated only if nothing
+                was sent.
 
         Returns:
             The account; its `auth_token` is the new token: `plex.with_options(token=account.auth_token)`.
@@ -130,15 +130,16 @@ class AsyncAuthenticationCalls(AsyncSecurityCalls):
 class AsyncPinCalls(_CallGroup):
     """The `pins` group of `AsyncPlex`: the calls behind a sign-in by browser or link code, one by one.
 
-    `AsyncPlex.sign_in` and `begin_sign_in` do all of it; these are for programs that want each step in their own hands.
+    `AsyncPlex.sign_in` and `begin_sign_in` make these calls for you; use them if your program controls each step.
     """
 
     async def create(self, *, strong: bool = False, jwk: Jwk | None = None, **options: Unpack[Options]) -> Pin:
-        """Make a PIN (documented). No token is sent.
+        """Create a PIN (documented). No token is sent.
 
         Args:
-            strong: 25 characters to be opened in a browser, good for 30 minutes, instead of 4 to be typed, for 15.
-            jwk: the public device key that the token is to be bound to; the token is a JWT then.
+            strong: whether the code has 25 characters, is opened in a browser and is valid for 30 minutes, instead of 4
+                characters that are typed within 15 minutes.
+            jwk: the public device key that the token is bound to; the token is then a JWT.
             options: how to make the call (see `Options`).
         """
         from ticketstub.protocol.pin import CreatePin
@@ -146,25 +147,25 @@ class AsyncPinCalls(_CallGroup):
         return await self._client.send(CreatePin(strong=strong, jwk=jwk), **options)
 
     async def get(self, pin_id: int, *, device_jwt: Secret | None = None, **options: Unpack[Options]) -> Pin:
-        """Ask how a PIN stands (documented): its `auth_token` is there once somebody approved it.
+        """Get a PIN (documented). It has an `auth_token` once it was approved.
 
         Args:
             pin_id: the PIN's id.
-            device_jwt: what `DeviceKey.sign` made, for a PIN that was made with a key.
+            device_jwt: what `DeviceKey.sign` returned, for a PIN that was created with a key.
             options: how to make the call (see `Options`).
 
         Raises:
-            PinNotFound: it is over, unknown, or another client's.
+            PinNotFound: the PIN has expired, is unknown, or belongs to another client.
         """
         from ticketstub.protocol.pin import GetPin
 
         return await self._client.send(GetPin(id=pin_id, device_jwt=device_jwt), **options)
 
     async def link(self, code: str | Secret, **options: Unpack[Options]) -> None:
-        """Approve a PIN for the client's own account (observed): what Plex's link page does.
+        """Approve a PIN for the client's own account, as Plex's link page does (observed).
 
         Raises:
-            PinNotFound: the code is unknown, over, or was approved already.
+            PinNotFound: the code is unknown, has expired, or was already approved.
         """
         from ticketstub.protocol.pin import LinkPin
 
@@ -176,26 +177,26 @@ class AsyncAuthKeyCalls(_CallGroup):
     """The `auth_keys` group of `AsyncPlex`: device keys and Plex's JWTs, call by call."""
 
     async def register(self, jwk: Jwk, **options: Unpack[Options]) -> None:
-        """Register a device key with the device's token (documented). The first JWT for it ends that token.
+        """Register a device key with the device's token (documented). The first JWT for the key revokes that token.
 
         Raises:
-            Refusal: the key is registered already, here or by another device (422).
+            Refusal: the key is already registered, by this device or another (422).
         """
         from ticketstub.protocol.device_key import RegisterKey
 
         await self._client.send(RegisterKey(jwk=jwk), **options)
 
     async def get_nonce(self, **options: Unpack[Options]) -> str:
-        """Get a nonce to sign; it lives for five minutes and is good once (documented)."""
+        """Get a nonce to sign; it is valid for five minutes and works once (documented)."""
         from ticketstub.protocol.device_key import GetNonce
 
         return await self._client.send(GetNonce(), **options)
 
     async def exchange(self, jwt: Secret, **options: Unpack[Options]) -> Token:
-        """Exchange what `DeviceKey.sign` made for Plex's JWT, which lives for seven days (documented).
+        """Exchange what `DeviceKey.sign` returned for Plex's JWT, which is valid for seven days (documented).
 
         Raises:
-            Refusal: the device JWT was not taken (422): its key, nonce or client identifier does not fit.
+            Refusal: the device JWT was refused (422): its key, nonce or client identifier is wrong.
         """
         from ticketstub.protocol.device_key import ExchangeDeviceJwt
 
@@ -214,7 +215,7 @@ class AsyncHomeCalls(_CallGroup):
     """The `home` group of `AsyncPlex`: the users of a Plex Home, and their passcodes."""
 
     async def get(self, **options: Unpack[Options]) -> Home:
-        """Ask about the Home itself, without its users (observed)."""
+        """Get the Home itself, without its users (observed)."""
         from ticketstub.protocol.home import GetHome
 
         return await self._client.send(GetHome(), **options)
@@ -228,15 +229,15 @@ class AsyncHomeCalls(_CallGroup):
     async def switch_user(
         self, user: HomeUser | str, *, passcode: str | Secret | None = None, **options: Unpack[Options]
     ) -> Account:
-        """Get another user's account and token (observed). The client itself stays as it is.
+        """Get another user's account and token (observed). The client itself does not change.
 
         Args:
-            user: one of `users()`, or its uuid.
-            passcode: the user's four digits, where it is protected.
+            user: one of `list_users()`, or their uuid.
+            passcode: the user's passcode, if they are protected by one.
             options: how to make the call (see `Options`).
 
         Raises:
-            PasscodeRequired: the user is protected, and the passcode is missing or wrong.
+            PasscodeRequired: the passcode is missing or wrong.
             ValueError: the user has no uuid; nothing was sent.
         """
         from ticketstub.protocol.home import SwitchHomeUser
@@ -254,12 +255,12 @@ class AsyncHomeCalls(_CallGroup):
         current: str | Secret | None = None,
         **options: Unpack[Options],
     ) -> None:
-        """Set or change one's own passcode (observed).
+        """Set or change your own passcode (observed).
 
         Args:
-            user_id: one's own numeric id.
+            user_id: your own numeric id.
             passcode: four digits.
-            current: the passcode so far, where there is one.
+            current: the current passcode, if there is one.
             options: how to make the call (see `Options`).
 
         Raises:
@@ -272,7 +273,7 @@ class AsyncHomeCalls(_CallGroup):
         await self._client.send(call, **options)
 
     async def remove_passcode(self, user_id: int, *, current: str | Secret, **options: Unpack[Options]) -> None:
-        """Remove one's own passcode (observed); as `set_passcode`."""
+        """Remove your own passcode (observed); see `set_passcode`."""
         from ticketstub.protocol.home import SetPasscode
 
         await self._client.send(SetPasscode(id=user_id, passcode=Secret(""), current=to_secret(current)), **options)
@@ -281,7 +282,8 @@ class AsyncHomeCalls(_CallGroup):
         """Set a managed user's passcode, as the Home's administrator (observed).
 
         Raises:
-            Forbidden: the caller is no administrator. ValueError: as `set_passcode`.
+            Forbidden: the caller is not the administrator.
+            ValueError: the passcode is not four digits; nothing was sent.
         """
         from ticketstub.protocol.home import SetManagedPasscode
 
@@ -299,16 +301,16 @@ class AsyncDeviceCalls(_CallGroup):
     """The `devices` group of `AsyncPlex`: the account's authorized devices."""
 
     async def list(self, **options: Unpack[Options]) -> tuple[AuthorizedDevice, ...]:
-        """List the devices that may act for the account (observed). Plex tells each one's token here."""
+        """List the devices that may act for the account, each with its token (observed)."""
         from ticketstub.protocol.resource import GetDevices
 
         return await self._client.send(GetDevices(), **options)
 
     async def remove(self, device_id: int, **options: Unpack[Options]) -> None:
-        """Remove a device, which ends its tokens (observed).
+        """Remove a device, which revokes its tokens (observed).
 
         Args:
-            device_id: its `id`, not its client identifier.
+            device_id: the device's `id`, not its client identifier.
             options: how to make the call (see `Options`).
 
         Raises:
@@ -324,17 +326,17 @@ class AsyncClaimCalls(_CallGroup):
     """The `claims` group of `AsyncPlex`: adding a media server to the account."""
 
     async def create_token(self, **options: Unpack[Options]) -> Token:
-        """Get a claim token; it lives for four minutes and signs nobody in (observed)."""
+        """Get a claim token, which is valid for four minutes and cannot be used to sign in (observed)."""
         from ticketstub.protocol.claim import GetClaimToken
 
         return await self._client.send(GetClaimToken(), **options)
 
     async def exchange(self, claim_token: Secret, **options: Unpack[Options]) -> Account:
-        """Exchange a claim token for a server's own token, as that server: its machine identifier asks (observed).
+        """Exchange a claim token for a server's own token, acting as that server (observed).
 
         Args:
-            claim_token: what `token()` gave the account.
-            options: how to make the call (see `Options`): `client_identifier=` is the machine identifier.
+            claim_token: what `create_token()` returned to the account.
+            options: how to make the call (see `Options`); `client_identifier=` is the server's machine identifier.
         """
         from ticketstub.protocol.claim import ExchangeClaim
 
@@ -343,19 +345,19 @@ class AsyncClaimCalls(_CallGroup):
 
 @hide_locals
 class AsyncServerClaimCalls(_CallGroup):
-    """The `claims` group of a media server: whose it is."""
+    """The `claims` group of a media server: reading and changing its owner."""
 
     async def get_state(self, **options: Unpack[Options]) -> ClaimStatus:
-        """Ask how the server stands with plex.tv; its owner only (observed)."""
+        """Get the server's sign-in state at plex.tv; only its owner may (observed)."""
         from ticketstub.protocol.claim import GetClaimStatus
 
         return await self._client.send(GetClaimStatus(), **options)
 
     async def claim(self, claim_token: Secret, **options: Unpack[Options]) -> ClaimStatus:
-        """Make an unclaimed server one's own (observed). It takes that only from its own machine or network.
+        """Add an unclaimed server to your account (observed). It accepts this only from its own machine or network.
 
         Args:
-            claim_token: what `plex.claims.token()` gave.
+            claim_token: what `plex.claims.create_token()` returned.
             options: how to make the call (see `Options`).
         """
         from ticketstub.protocol.claim import ClaimServer
@@ -363,14 +365,14 @@ class AsyncServerClaimCalls(_CallGroup):
         return await self._client.send(ClaimServer(token=claim_token), **options)
 
     async def unclaim(self, **options: Unpack[Options]) -> ClaimStatus:
-        """Take the server out of its owner's account (observed)."""
+        """Remove the server from its owner's account (observed)."""
         from ticketstub.protocol.claim import UnclaimServer
 
         return await self._client.send(UnclaimServer(), **options)
 
 
 def parse_passcode(value: str | Secret) -> Secret:
-    """Take a passcode; raises `ValueError` for what is not four digits."""
+    """Return a passcode as a secret; raises `ValueError` if it is not four digits."""
     passcode = to_secret(value)
     digits = passcode.reveal()
     if len(digits) != 4 or not (digits.isascii() and digits.isdigit()):

@@ -30,13 +30,14 @@ PLEX_TV = "https://plex.tv"
 DEFAULT_APP = "Ticketstub"
 
 TokenSource: TypeAlias = Callable[[], str | Token | Awaitable[str | Token | None] | None]
-"""Asked for a token before each request. If it has a method `refused(token)`, that is told when Plex refused one."""
+"""Returns a token; called before each request. Its method `refused(token)`, if any, is called when Plex refuses one."""
 
+_get_base_origin = lru_cache(maxsize=64)(get_origin)  # every call needs it, and a base URL contains no secret
 _FORBIDDEN_CHARACTERS = re.compile(r"[\r\n\0\ud800-\udfff]")
-_SET_BY_CONNECTION = "{name} is set by the connection itself and cannot be replaced"
+_SET_BY_CONNECTION = "{name} is set by the connection and cannot be replaced"
 _RESERVED_HEADERS = {
     **dict.fromkeys(("host", "content-length", "transfer-encoding", "connection"), _SET_BY_CONNECTION),
-    "x-plex-token": "pass the token as token=, so that it stays secret and goes nowhere else",
+    "x-plex-token": "pass the token as token=, so that it stays secret and is sent nowhere else",
     DEVICE_HEADERS["client_identifier"].lower(): (
         "pass the client identifier as client_identifier= or device=, so that it is never missing"
     ),
@@ -44,13 +45,13 @@ _RESERVED_HEADERS = {
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
-    """When a call is tried again. Only what does no harm twice is, and never past the call's time.
+    """When to try a call again. Only calls that are safe to repeat are, and only within the call's time.
 
     Args:
-        attempts: how often it is tried in all; 1 means never again.
-        backoff: seconds before the second try; doubled before each further one.
-        statuses: the statuses that are worth another try.
-        respect_retry_after: whether a `Retry-After` of Plex's replaces the backoff.
+        attempts: the largest number of tries; 1 means no retry.
+        backoff: seconds before the second try, doubled before each further one.
+        statuses: the statuses to retry.
+        respect_retry_after: whether Plex's `Retry-After` replaces the backoff.
     """
 
     attempts: int = 3
@@ -60,16 +61,16 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.attempts < 1 or self.backoff < 0:
-            raise ValueError("a retry has at least one attempt, and no negative backoff")
+            raise ValueError("attempts must be at least 1, and backoff must not be negative")
 
 
 class Options(TypedDict, total=False):
-    """What every method takes, and `with_options` keeps.
+    """The options of every method, which `with_options` applies to a client.
 
-    timeout: seconds for the call in all, tries and waits included. deadline: the same as a point on the clock of
-    `time.monotonic()`, for several calls together. retry: when to try again. headers: further headers. device: who
-    asks. client_identifier: replaces only the device's identifier. token: a text, a `Token`, or a callable. base_url:
-    where the call goes instead; a token is sent there only if it is named beside it.
+    timeout: seconds for the whole call, including retries and waits. deadline: the same as a time on the clock of
+    `time.monotonic()`, for several calls together. retry: when to try again. headers: additional headers. device: the
+    device that sends the call. client_identifier: replaces only the device's identifier. token: text, a `Token`, or a
+    callable. base_url: the URL to call instead; a token is sent there only if it is passed together with it.
     """
 
     timeout: float
@@ -112,7 +113,7 @@ class AsyncClientOptions(_CommonClientOptions, total=False):
 
 
 class CallSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """Everything a call needs besides itself. `trusted` are the origins that the token may be sent to."""
+    """Everything that a call needs besides itself. The token is sent to `trusted_origins` only."""
 
     plex_tv: str | None = PLEX_TV
     server: str | None = None
@@ -131,21 +132,21 @@ class CallSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     on_retry: OnRetry | None = None
 
     def __post_init__(self) -> None:
-        if not (self.timeout > 0 and self.connect_timeout > 0):  # so that NaN is refused too
-            raise ValueError("timeout and connect_timeout are numbers of seconds above 0")
+        if not (self.timeout > 0 and self.connect_timeout > 0):  # also refuses NaN
+            raise ValueError("timeout and connect_timeout must be greater than 0 seconds")
         if self.client_identifier is not None:
-            Device(client_identifier=self.client_identifier)  # refuses what no header can carry
+            Device(client_identifier=self.client_identifier)  # refuses what a header cannot contain
 
-    __rich_repr__ = None  # type: ignore[assignment]  # msgspec's would show rich all that `__repr__` leaves out
+    __rich_repr__ = None  # type: ignore[assignment]  # msgspec's would show Rich what `__repr__` leaves out
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.base_url or self.server or self.plex_tv}>"  # headers may hold secrets
 
     def get_base_url(self, service: str) -> str:
-        """Return the address that calls of this base go to.
+        """Return the URL of a service, `plex.tv` or `server`.
 
         Raises:
-            ValueError: it is a media server's call, and no server was named; or the other way about.
+            ValueError: the client has no such service.
         """
         address = self.base_url or (self.plex_tv if service == "plex.tv" else self.server)
         if address is None:
@@ -154,11 +155,11 @@ class CallSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return address
 
     def get_origin(self, service: str) -> str:
-        """Return the origin of that base address."""
+        """Return the origin of a service's URL."""
         return _get_base_origin(self.get_base_url(service))
 
     def get_fixed_headers(self, device: Device) -> dict[str, str]:
-        """Return the headers that are the same for every call, made once."""
+        """Return the headers that are the same for every call; they are built once."""
         cached: dict[str, str] | None = vars(self).get("made_headers")
         if cached is None:
             identity = device.to_headers()
@@ -174,7 +175,8 @@ def merge_options(settings: CallSettings, options: Options) -> CallSettings:
     """Apply options to settings.
 
     Raises:
-        ValueError, TypeError: an option cannot be what it is.
+        ValueError: an option has an invalid value.
+        TypeError: there is no such option.
     """
     if unknown := options.keys() - Options.__annotations__.keys():
         raise TypeError(f"there is no option {', '.join(sorted(unknown))}")
@@ -191,10 +193,10 @@ def merge_options(settings: CallSettings, options: Options) -> CallSettings:
 def with_token(
     settings: CallSettings, token: str | Token | TokenSource | None, *, trusted_url: str | None = None
 ) -> CallSettings:
-    """Give settings a token, and say where it may go.
+    """Return settings with a token, and decide where it may be sent.
 
-    A token that knows its origin, or whose source does, goes there; one that does not goes to the settings' own bases.
-    Either also goes to the address that was named beside it.
+    A token whose origin is known is sent to that origin, any other to the URLs of the settings. Either is also sent to
+    the URL that was named together with it.
     """
     source = Token(token) if isinstance(token, str) else token
     trusted_origins = {get_origin(base) for base in (settings.plex_tv, settings.server, settings.base_url) if base}
@@ -206,45 +208,47 @@ def with_token(
 
 
 def with_server(settings: CallSettings, url: str, token: str | Token | TokenSource | None) -> CallSettings:
-    """Make the settings of one media server's client: its address, its token, and no other place for that token."""
+    """Return the settings for one media server's client, whose token is sent to that server only."""
     changed = msgspec.structs.replace(settings, plex_tv=None, server=normalize_base_url(url), base_url=None)
     return with_token(changed, token, trusted_url=url)
 
 
 def normalize_base_url(url: str) -> str:
-    """Take an address as a base: without trailing slashes, and without the `/api/v2` that generated SDKs want.
+    """Return a base URL without trailing slashes and without the `/api/v2` that generated SDKs need.
 
     Raises:
-        ValueError: it is no http or https address, or has a query or fragment.
+        ValueError: it is not an http or https URL, or has a query or fragment.
     """
     origin, path = split_url(url)
     if "?" in url or "#" in url:
-        raise ValueError("a base address has no query or fragment")
+        raise ValueError("a base URL cannot have a query or fragment")
     return origin.url + path.rstrip("/").removesuffix("/v2").removesuffix("/api").rstrip("/")
 
 
 def validate_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Take further headers, refusing those that would break the exchange.
+    """Return additional headers, refusing those that would break the request.
 
     Raises:
-        ValueError: a name belongs to the connection, or is the token's or the client identifier's.
+        ValueError: a name or value is malformed, or the header is set by the connection, `token=` or the device.
     """
     for name, value in headers.items():
         if not HEADER_NAME.fullmatch(name) or _FORBIDDEN_CHARACTERS.search(value):
-            raise ValueError("a header's name holds only letters, digits and hyphens; its value, no line break or NUL")
+            raise ValueError(
+                "a header name can have letters, digits and hyphens; its value cannot have a line break or NUL"
+            )
         if reason := _RESERVED_HEADERS.get(name.lower()):
             raise ValueError(reason.format(name=name))
     return merge_headers({}, headers)
 
 
 def merge_headers(headers: Mapping[str, str], additional: Mapping[str, str]) -> dict[str, str]:
-    """Add headers to others; a name that is there already, however it is capitalised, is replaced."""
+    """Add headers to others, replacing those of the same name in any capitalization."""
     by_name = {name.lower(): (name, value) for headers in (headers, additional) for name, value in headers.items()}
     return dict(by_name.values())
 
 
 class Ok(msgspec.Struct, Generic[T], eq=False):
-    """The call succeeded: `value`, and the `response` it was read from."""
+    """The call succeeded: its `value`, and the `response` that it was read from."""
 
     value: T
     response: Response
@@ -254,7 +258,7 @@ class Ok(msgspec.Struct, Generic[T], eq=False):
 
 
 class Err(msgspec.Struct, eq=False):
-    """The call failed: `error`, and the `response` that said so, or `None` where none came."""
+    """The call failed: its `error`, and the `response`, or `None` if there was none."""
 
     error: PlexError
     response: Response | None
@@ -266,15 +270,12 @@ class Err(msgspec.Struct, eq=False):
 Outcome: TypeAlias = Ok[T] | Err
 
 
-_get_base_origin = lru_cache(maxsize=64)(get_origin)  # each call asks for it, and a base address holds no secret
-
-
 class PublishedKeyCache(dict[str, "tuple[PublishedKeys, float]"]):
     """The published keys of each issuer, and when they were fetched; shared by clients that share connections."""
 
 
 class SharedTransport(Generic[T]):
-    """A transport that is made when it is first needed."""
+    """What a client and those derived from it share: a transport, created when first used, and cached facts."""
 
     def __init__(self, factory: Callable[[], T]) -> None:
         self._factory = factory
@@ -295,17 +296,17 @@ class SharedTransport(Generic[T]):
         return self._transport or self._create_transport()
 
     def _create_transport(self) -> T:
-        with self._lock:  # two first calls at once must not make two
+        with self._lock:  # so that two simultaneous first calls create only one
             if self._transport is None:
                 self._transport = self._factory()
             return self._transport
 
     def mark_closed(self) -> T | None:
-        """Mark it closed and return the transport, if there is one to close."""
+        """Mark the client closed and return the transport to close, if there is one."""
         transport, self._transport, self._closed = self._transport, None, True
         return transport
 
     def load_device(self) -> Device:
-        """Read this installation's own device, once for all that share the link. It reads a file."""
+        """Load this installation's own device from its file, once for all clients that share this object."""
         self.device = Device.load_or_use_temporary(DEFAULT_APP)
         return self.device
