@@ -1,4 +1,4 @@
-"""C1, C2: the host that we find in an address is the host that every library finds in it, or the address is refused."""
+"""C1, C2: the host that is parsed from a URL is the host that every library finds in it, or the URL is refused."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def sink() -> Iterator[Sink]:
 
 @pytest.mark.parametrize("take", TAKEN.values(), ids=TAKEN)
 def test_c2_hostile_addresses_are_refused(take: Callable[[str], object], sink: Sink) -> None:
-    """Wherever a program names an address, a hostile one is a ValueError that does not repeat it; nothing is sent."""
+    """A hostile URL in any argument is a ValueError that does not repeat it, and nothing is sent."""
     for name, hostile in HOSTILE.items():
         url = hostile.format(evil=f"127.0.0.1:{sink.port}")
         with pytest.raises(ValueError, match=r"an address|pending sign-in") as caught:
@@ -144,7 +144,7 @@ PARSERS: dict[str, Callable[[str], tuple[str, str | None, int | None]]] = {
 
 
 def disagreements(url: str) -> dict[str, object]:
-    """List what parsers find in an address that we take, where it is something else than we find and no refusal."""
+    """Return what parsers find in an accepted URL if it is neither the same as ours nor a refusal."""
     try:
         place, _ = split_url(url)
     except ValueError:
@@ -159,7 +159,7 @@ def disagreements(url: str) -> dict[str, object]:
 
 
 def _is_same(seen: tuple[str, str | None, int | None], place: Origin) -> bool:
-    """Tell whether a parser found the same place, be it in other capitals or with a shorter spelling of IPv6."""
+    """Return whether a parser found the same origin, in any capitalization and spelling of IPv6."""
     scheme, host, port = seen
     same_host = host is not None and host.lower() == place.host
     if host and ":" in host and ":" in place.host:
@@ -173,12 +173,12 @@ def _is_same(seen: tuple[str, str | None, int | None], place: Origin) -> bool:
 @example("http://[::ffff:127.0.0.1]:00080/")
 @examples(1500)
 def test_c1_parsers_agree(url: str) -> None:
-    """In every address that we take, each library that may send it finds the scheme, host and port that we find."""
+    """In every accepted URL, each library that may send it finds the same scheme, host and port."""
     assert {} == disagreements(url)
 
 
 def test_c1_punycode_is_taken() -> None:
-    """A host in punycode, which httpx shows decoded, is one that each library sends to."""
+    """A host in punycode, which httpx shows decoded, is accepted and each library sends to it."""
     for client in (_HTTPX, _HTTPX2):
         message: Any = _HttpxExchange(
             client, Request("test", "GET", "http://xn--e1afmkfd/", {}), float("inf"), 1.0
@@ -187,16 +187,16 @@ def test_c1_punycode_is_taken() -> None:
 
 
 def test_c1_the_comparison_has_power(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The comparison above finds the address that misled us before: were a backslash allowed, it would say so."""
+    """The comparison would detect the URL that was misread before, if a backslash were allowed."""
     monkeypatch.setattr("tests.security.test_addresses.split_url", lambda _: (Origin("http", "a", 80), "/"))
     assert {"httpx", "httpx2"} <= disagreements("http://a\\@evil.example/x").keys()
 
 
 @given(ADDRESSES)
-@example("http://xn--e1afmkfdxn--e1afmkfd")  # no punycode that can be decoded
+@example("http://xn--e1afmkfdxn--e1afmkfd")  # it cannot be decoded as punycode
 @examples(300)
 def test_c1_the_library_gets_our_parts(url: str) -> None:
-    """The address object that an httpx client is given has our scheme, host and port, or nothing is sent."""
+    """The URL object that an httpx client receives has the parsed scheme, host and port, or nothing is sent."""
     for client in (_HTTPX, _HTTPX2):
         try:
             exchange = _HttpxExchange(client, Request("test", "GET", url, {}), float("inf"), 1.0)
@@ -213,7 +213,7 @@ _HTTPX, _HTTPX2 = httpx.Client(verify=_EMPTY), httpx2.Client(verify=_EMPTY)
 
 @pytest.mark.parametrize("name", ["httpx", "httpx2", "aiohttp"])
 def test_c1_a_library_that_reads_another_host(name: str, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Should a library ever find another host in our parts, nothing is sent."""
+    """If a library finds another host in the parsed parts, nothing is sent."""
     evil = f"http://127.0.0.1:{sink.port}/"
     if name == "aiohttp":
         monkeypatch.setattr("ticketstub.client.transports.aiohttp.URL", lambda *_, **__: URL(evil))
@@ -239,7 +239,7 @@ def test_c1_a_library_that_reads_another_host(name: str, sink: Sink, monkeypatch
     ],
 )
 def test_c1_proxies(given_as: str, host: str) -> None:
-    """A proxy of the environment may have a user name, as no other address may."""
+    """A proxy of the environment may have a user name, unlike other URLs."""
     found = find_proxy(split_url("https://plex.tv")[0], {"https_proxy": given_as})
     assert found is not None
     assert (host, "@" in given_as) == (found.origin.host, found.authorization is not None)
@@ -249,7 +249,7 @@ def test_c1_proxies(given_as: str, host: str) -> None:
     "hostile", ["http://proxy\\@evil:1", "http://a\t@evil:1", "http://a/@evil:1\\", "socks5://evil:1"]
 )
 def test_c1_hostile_proxies(hostile: str) -> None:
-    """A proxy's address with a backslash or a control character is refused, and not repeated."""
+    """The URL of a proxy with a backslash or a control character is refused and not repeated."""
     with pytest.raises(Unreachable, match="the proxy that the environment names cannot be used") as caught:
         find_proxy(split_url("https://plex.tv")[0], {"https_proxy": hostile})
     assert "evil" not in str(caught.value)

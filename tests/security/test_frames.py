@@ -1,7 +1,7 @@
-"""C6: no local variable of ours, or of a library below us, leaves with an exception; nor does a pickle hold a secret.
+"""C6: no exception carries a local variable of this library or of one below it, and no pickle contains a secret.
 
-Rule: every frame that an exception carries is looked at, also behind causes and contexts that nobody prints. The test's
-own frames and those of the program's hooks are not ours: they hold the canary and are left out.
+Rule: every frame of an exception is checked, including those of causes and contexts that are not printed. The frames of
+the test itself and of the program's hooks contain the canary and are left out.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ EMPTY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """List an exception and everything behind it, whether it would be printed or not."""
+    """Yield an exception and all its causes and contexts, printed or not."""
     seen: set[int] = set()
     left = [error]
     while left:
@@ -81,7 +81,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def frames(error: BaseException) -> Iterator[FrameType]:
-    """List all frames behind an exception but those of the tests."""
+    """Yield all frames of an exception and its causes and contexts, except those of the tests."""
     for link in chain(error):
         for frame, _ in traceback.walk_tb(link.__traceback__):
             if not frame.f_code.co_filename.startswith(TESTS):
@@ -89,22 +89,22 @@ def frames(error: BaseException) -> Iterator[FrameType]:
 
 
 def assert_hidden(error: BaseException) -> None:
-    """No frame shows the canary, nor does any text of the exceptions; our public frame is still there."""
+    """Assert that no frame and no text shows the canary, and that a frame of this library is still present."""
     texts = [f"{link!s}{link!r}{link.args!r}" for link in chain(error)]
-    ours = False
+    has_own_frame = False
     for frame in frames(error):
-        ours = ours or "ticketstub" in frame.f_code.co_filename
+        has_own_frame = has_own_frame or "ticketstub" in frame.f_code.co_filename
         texts += [f"{frame.f_code.co_qualname}: {name}={value!r}" for name, value in frame.f_locals.items()]
     for text in texts:
         for form in forms(CANARY):
             assert form not in text, text
-    assert ours
+    assert has_own_frame
 
 
 class Stage:
-    """One façade on one kind of client, and what is asked of it with the canary in every place for a secret."""
+    """One façade with one kind of HTTP client, and its calls with the canary in the place of every secret."""
 
-    seconds = 60.0  # that a call may take; a test that waits for a time-out sets fewer
+    seconds = 60.0  # the time limit of a call; a test that waits for a time-out reduces it
 
     def __init__(self, facade: str, transport: Any, runner: asyncio.Runner | None) -> None:
         self.facade = facade
@@ -157,7 +157,7 @@ async def _async_client(kind: str, *, raising: bool) -> Any:
 
 @contextmanager
 def staged(kind: str, *, raising: bool = False) -> Generator[Stage]:
-    """Make the client; a raising one has a hook of the program's that fails after the answer came."""
+    """Create the client. With `raising` it has a hook that fails after the response."""
     if kind in ("sync", "httpx", "httpx2"):
         library: Any = {"httpx": httpx, "httpx2": httpx2}.get(kind)
         hooks = {"response": [_raise]} if raising else {}
@@ -212,7 +212,7 @@ USES: dict[str, Use] = {
 
 
 class Servers:
-    """Servers that fail, each in its way; they echo what they were sent wherever an error could pick it up."""
+    """Servers that fail in different ways. They echo what they receive wherever an error could pick it up."""
 
     def __init__(self) -> None:
         self._refusing = Server(self._answering(b"401 No", b""))
@@ -233,8 +233,8 @@ class Servers:
     @staticmethod
     def _answering(status: bytes, field: bytes) -> Callable[[Server, socket.socket], None]:
         def behave(server: Server, sock: socket.socket) -> None:
-            while came := server.read(sock):
-                body = b'{"errors":[{"code":1001,"message":"%b"}]}' % came.hex().encode()
+            while received := server.read(sock):
+                body = b'{"errors":[{"code":1001,"message":"%b"}]}' % received.hex().encode()
                 head = b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n" % (status, field, len(body))
                 sock.sendall(head + body)
 
@@ -242,8 +242,8 @@ class Servers:
 
     @staticmethod
     def _garble(server: Server, sock: socket.socket) -> None:
-        came = server.read(sock)
-        sock.sendall(b"HTTP/1.1 200 " + came.replace(b"\r\n\r\n", b"\r\n") + b"\r\n\r\n")
+        received = server.read(sock)
+        sock.sendall(b"HTTP/1.1 200 " + received.replace(b"\r\n\r\n", b"\r\n") + b"\r\n\r\n")
 
     @staticmethod
     def _listen(server: Server, sock: socket.socket) -> None:
@@ -265,11 +265,11 @@ def servers() -> Iterator[Servers]:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("failure", ["refused", "redirected", "garbage", "silent", "closed"])
 def test_c6_frames_of_failed_calls(kind: str, failure: str, servers: Servers) -> None:
-    """However a call fails, on whatever client, no frame of its error shows a secret that the call was given."""
+    """However a call fails, with any client, no frame of the error shows a secret of the call."""
     url, kinds = servers.failures[failure]
     few = {name: USES[name] for name in ("token", "password", "raw body")}
     uses = USES if failure in ("refused", "closed") else few
-    # A sign-out of a token that Plex does not know any more is no failure.
+    # Signing out a token that Plex no longer knows succeeds.
     uses = {name: use for name, use in uses.items() if (name, failure) != ("sign_out", "refused")}
     with staged(kind) as stage:
         stage.seconds = 0.1 if failure == "silent" else Stage.seconds
@@ -281,7 +281,7 @@ def test_c6_frames_of_failed_calls(kind: str, failure: str, servers: Servers) ->
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("sync", "async")])
 def test_c6_frames_of_failing_hooks(kind: str, servers: Servers) -> None:
-    """A hook of an injected client that raises leaves no frame with a secret, neither its library's nor ours."""
+    """A hook of an injected client that raises leaves no secret in a frame of its library or of this one."""
     with staged(kind, raising=True) as stage:
         for use in USES.values():
             with pytest.raises(Unreachable) as caught:
@@ -324,7 +324,7 @@ MISTAKES: dict[str, Use] = {
 @every("kind", ["sync", "async"])
 @every("use", MISTAKES)
 def test_c6_frames_of_mistakes(kind: str, use: Use) -> None:
-    """A mistake of the program, found before anything is sent, shows no secret in any frame either."""
+    """A mistake in the program, found before anything is sent, shows no secret in any frame."""
     with staged(kind) as stage, pytest.raises((TypeError, ValueError)) as caught:
         use(stage, "http://127.0.0.1:9")
     assert_hidden(caught.value)
@@ -333,7 +333,7 @@ def test_c6_frames_of_mistakes(kind: str, use: Use) -> None:
 NO_RETRY = RetryConfig("none", BackoffStrategy(0, 0, 0.0, 0), retry_connection_errors=False)
 DIRECTLY: dict[str, Callable[[], object]] = {
     "Token": lambda: Token(f"{CANARY} {CANARY}"),
-    "Secret": lambda: Secret(CANARY.encode()),  # type: ignore[arg-type]  # programs without types
+    "Secret": lambda: Secret(CANARY.encode()),  # type: ignore[arg-type]  # a program may have no types
     "PostUsersSignInData.of": lambda: PostUsersSignInData.from_text("mira", CANARY.encode()),  # type: ignore[arg-type]
     "DeviceKey.load": lambda: DeviceKey.load(CANARY),
     "plex_api": lambda: plex_api.PlexAPI(access_token=f"{CANARY} {CANARY}", ip="127.0.0.1"),
@@ -345,7 +345,7 @@ DIRECTLY: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("use", DIRECTLY.values(), ids=DIRECTLY)
 def test_c6_frames_of_values(use: Callable[[], object]) -> None:
-    """What is made or asked without a client of ours shows no secret in its frames."""
+    """Objects and functions that need no client show no secret in their frames."""
     with pytest.raises((TypeError, ValueError, PlexError)) as caught:
         use()
     assert_hidden(caught.value)
@@ -353,21 +353,21 @@ def test_c6_frames_of_values(use: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_c6_frames_of_returned_errors(kind: str, servers: Servers) -> None:
-    """An error that `attempt` returns, or that `on_retry` is told of, has no secret in its frames."""
-    told: list[BaseException] = []
+    """An error that `attempt` returns or `on_retry` receives has no secret in its frames."""
+    reported: list[BaseException] = []
 
-    def hear(error: PlexError, _wait: float) -> None:
+    def record(error: PlexError, _wait: float) -> None:
         assert_hidden(error)
-        told.append(error)
+        reported.append(error)
 
     with staged(kind) as stage:
         retry = Retry(attempts=2, backoff=0.0)
         plex = stage.plex(
-            servers.failures["closed"][0], retry=retry, on_retry=hear, headers={"Cookie": CANARY}, token=CANARY
+            servers.failures["closed"][0], retry=retry, on_retry=record, headers={"Cookie": CANARY}, token=CANARY
         )
         with pytest.raises(Unreachable):
             plex.ping()
-        assert 1 == len(told)
+        assert 1 == len(reported)
         outcome = plex.attempt(PostUsersSignInData.from_text("mira", CANARY), token=CANARY)
     assert isinstance(outcome, Err)
     assert_hidden(outcome.error)
@@ -378,7 +378,7 @@ def test_c6_frames_of_returned_errors(kind: str, servers: Servers) -> None:
 def test_c6_frames_of_what_ends_a_program(
     kind: str, ending: type[BaseException], servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C or a cancelled task in the middle of a call leaves no frame with a secret, of ours or the library's."""
+    """Ctrl-C or a cancelled task during a call leaves no secret in a frame of this library or the client's."""
 
     def interrupt(*_: object, **__: object) -> None:
         raise ending
@@ -393,13 +393,13 @@ def test_c6_frames_of_what_ends_a_program(
 
 
 def test_c6_frames_of_the_program_stay(servers: Servers) -> None:
-    """What the calling program was handling, and its own callbacks, keep their frames and local variables."""
+    """The exception that the calling program was handling, and its callbacks, keep their frames and local variables."""
     with staged("sync") as stage:
         plex = stage.plex(servers.failures["refused"][0], token=CANARY)
         with pytest.raises(Unauthorized) as caught:
             _while_handling(plex)
         assert isinstance(caught.value.__context__, KeyError)
-        assert ["mine"] == _kept(caught.value.__context__, "_while_handling")
+        assert ["mine"] == _get_local(caught.value.__context__, "_while_handling")
 
         def source() -> str:
             local = "mine"
@@ -407,7 +407,7 @@ def test_c6_frames_of_the_program_stay(servers: Servers) -> None:
 
         with pytest.raises(LookupError) as of_callback:
             plex.ping(token=source)
-    assert ["mine"] == _kept(of_callback.value, "source")
+    assert ["mine"] == _get_local(of_callback.value, "source")
     assert_hidden(of_callback.value)
 
 
@@ -419,13 +419,13 @@ def _while_handling(plex: Any) -> None:
         plex.ping()
 
 
-def _kept(error: BaseException, function: str) -> list[str]:
+def _get_local(error: BaseException, function: str) -> list[str]:
     walked = traceback.walk_tb(error.__traceback__)
     return [frame.f_locals.get("local", "") for frame, _ in walked if frame.f_code.co_name == function]
 
 
 def test_c6_frames_stay_useful(servers: Servers) -> None:
-    """A traceback still names the line of the program, our public method, and where it went wrong inside."""
+    """A traceback still names the line of the program, the public method, and the place of the error."""
     with staged("sync") as stage, pytest.raises(Unauthorized) as caught:
         USES["password"](stage, servers.failures["refused"][0])
     named = [frame.f_code.co_name for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
@@ -435,7 +435,7 @@ def test_c6_frames_stay_useful(servers: Servers) -> None:
 
 
 def test_c6_frames_of_stores(tmp_path: Path) -> None:
-    """A store of credentials that cannot write or read shows nothing of what it was to keep."""
+    """A credential store that cannot write or read shows nothing of the credential."""
     store = FileStore(tmp_path / "kept")
     credential = Credential(issuer="https://plex.tv", token=Token(CANARY), device_key=Secret(CANARY))
     assert store.save(credential, replacing=None)
@@ -453,7 +453,7 @@ def test_c6_frames_of_stores(tmp_path: Path) -> None:
 
 @every("kind", [kind for pair in PAIRS.values() for kind in pair])
 def test_c6_every_public_method_hides_its_locals(kind: type) -> None:
-    """No public method of a client, or of what one gives, was forgotten: each is guarded."""
+    """Every public method of a client, and of the objects that it returns, is guarded."""
     own = {name: getattr(member, "__func__", member) for name, member in vars(kind).items() if name[0] != "_"}
     methods = {name: member for name, member in own.items() if isinstance(member, FunctionType)}
     assert [] == [name for name, member in methods.items() if not hasattr(member, "__wrapped__")]
@@ -461,7 +461,7 @@ def test_c6_every_public_method_hides_its_locals(kind: type) -> None:
 
 
 def test_c6_rich_shows_no_more_than_repr() -> None:
-    """Rich, which prints local variables of tracebacks, shows of each of these what its `repr` shows."""
+    """Rich, which prints local variables of tracebacks, shows the `repr` of each of these."""
     pin = PendingPin(plex_tv="http://a", device=DEVICE, pin_id=7, code=CANARY, strong=True, expires_at=1.0)
     raw = RawRequest(path=f"/a?X-Plex-Token={CANARY}", query={"a": CANARY}, content=CANARY.encode())
     for kept in (pin, raw, CallSettings(headers={"X-A": CANARY}), Request("x", "GET", f"http://a/?t={CANARY}", {})):
@@ -470,7 +470,7 @@ def test_c6_rich_shows_no_more_than_repr() -> None:
 
 
 def test_c6_no_pickle_of_messages() -> None:
-    """A request or response is not pickled; a copy of one prints as little as the original."""
+    """A request or response cannot be pickled. A copy prints as little as the original."""
     request = Request("x", "POST", f"http://a/?t={CANARY}", {"X-Plex-Token": CANARY}, CANARY.encode())
     response = Response(200, {"set-cookie": CANARY}, CANARY.encode())
     for message in (request, response):
@@ -490,7 +490,7 @@ def test_c6_no_pickle_of_messages() -> None:
 @pytest.mark.parametrize("way", ["parse", "load", "from_dict"])
 @pytest.mark.parametrize("fault", ['bogus = "x"', "bogus ="])
 def test_c6_a_faulty_world_shows_no_secret(way: str, fault: str, tmp_path: Path) -> None:
-    """A world may hold the token of a real media server upstream: no frame of its complaint shows it."""
+    """A world may contain the token of a real media server. No frame of a WorldError shows it."""
     text = f'[[account]]\nusername = "ana"\npassword = "{CANARY}"\n{fault}\n'
     file = tmp_path / "world.toml"
     file.write_text(text)
