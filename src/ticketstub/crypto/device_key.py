@@ -26,8 +26,6 @@ from ticketstub.tracebacks import hide_locals
 SCOPES = ("username", "email", "friendly_name", "restricted", "anonymous", "joinedAt")
 """The user data that a device may request for Plex's JWT (documented). `id` and `uuid` are always included."""
 
-_VERSION = 1
-
 
 @hide_locals
 class PrivateKey:
@@ -69,21 +67,19 @@ class PrivateKey:
             ValueError: the text is damaged or not such a key. The message repeats nothing of it.
         """
         secret = text if isinstance(text, Secret) else Secret(text)
-        members = parse_json_object(secret.reveal().encode("utf-8", "replace")) or {}
-        private, kid = members.get("private"), members.get("kid")
-        is_expected_kind = (members.get("kind"), members.get("version")) == (cls.kind, _VERSION)
-        if is_expected_kind and isinstance(private, str) and isinstance(kid, str):
-            with suppress(ValueError):
-                key = cls(Secret(private), kid)
-                if key._build_public_jwk().x == members.get("public"):
-                    return key
+        match parse_json_object(secret.reveal().encode("utf-8", "replace")):
+            case {"kind": cls.kind, "version": 1, "kid": str(kid), "public": public, "private": str(private)}:
+                with suppress(ValueError):
+                    key = cls(Secret(private), kid)
+                    if key._build_public_jwk().x == public:
+                        return key
         raise ValueError(f"the text is not a {cls.kind}, or it is damaged")
 
     def dump(self) -> Secret:
         """Return the whole key as JSON text. Store it as a secret."""
         members = {
             "kind": self.kind,
-            "version": _VERSION,
+            "version": 1,
             "kid": self.kid,
             "public": self._build_public_jwk().x,
             "private": encode_base64url(self._key.private_bytes_raw()),
@@ -150,10 +146,14 @@ class DeviceKey(PrivateKey):
         scopes = None if scope is None else tuple(scope)
         if isinstance(scope, str) or not all(re.fullmatch(r"[A-Za-z0-9_]+", name) for name in scopes or ()):
             raise ValueError("scope must be a collection of names; SCOPES lists them")
-        claims: dict[str, object] = {"aud": "plex.tv", "iss": client_identifier}
-        claims |= {} if nonce is None else {"nonce": nonce}
-        claims |= {} if scopes is None else {"scope": ",".join(scopes)}
-        claims |= {"iat": int(now), "exp": int(now) + lifetime}
+        claims: dict[str, object] = {
+            "aud": "plex.tv",
+            "iss": client_identifier,
+            **({} if nonce is None else {"nonce": nonce}),
+            **({} if scopes is None else {"scope": ",".join(scopes)}),
+            "iat": int(now),
+            "exp": int(now) + lifetime,
+        }
         return Secret(self._sign_jwt({"kid": self.kid, "alg": EDDSA, "typ": "JWT"}, claims))
 
 

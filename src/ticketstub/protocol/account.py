@@ -16,6 +16,7 @@ from ticketstub.protocol.call import (
     Call,
     HttpSpec,
     NoContentCall,
+    ReplyCodec,
     build_malformed_reply,
     build_reply_codec,
     parse_response,
@@ -73,20 +74,22 @@ class PostUsersSignInData(Call[Account], frozen=True, kw_only=True):
         )
 
 
+def _read_pong(response: Response) -> bool:
+    data = parse_response(response)
+    pong = data.get("pong") if is_object(data) else data
+    if isinstance(data, int) or str(pong).lower() not in ("true", "1"):
+        raise build_malformed_reply(response, "the reply to a ping is not a pong")
+    return True
+
+
+def _write_pong(value: bool, form: Format) -> bytes:
+    return write_document("pong", str(value).lower() if form is Format.XML else {"pong": value}, form)
+
+
 class Ping(Call[bool], frozen=True, kw_only=True):
     """Keep a token alive: `GET /api/v2/ping`, 200 (observed)."""
 
-    http = HttpSpec("GET", "/api/v2/ping", "ping", mark="observed")
-
-    def read(self, response: Response) -> bool:
-        data = parse_response(response)
-        pong = data.get("pong") if is_object(data) else data
-        if isinstance(data, int) or str(pong).lower() not in ("true", "1"):
-            raise build_malformed_reply(response, "the reply to a ping is not a pong")
-        return True
-
-    def write(self, value: bool, form: Format) -> bytes:
-        return write_document("pong", str(value).lower() if form is Format.XML else {"pong": value}, form)
+    http = HttpSpec("GET", "/api/v2/ping", "ping", mark="observed", reply=ReplyCodec(_read_pong, _write_pong))
 
 
 class SignOut(NoContentCall, frozen=True, kw_only=True):

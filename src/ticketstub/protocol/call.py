@@ -56,7 +56,7 @@ class HttpSpec(NamedTuple):
         status: the status of a successful reply.
         media_type: the media type of a successful reply that is neither JSON nor XML.
         mark: the source of our knowledge about the call.
-        reply: how the reply is read and written, unless the call overrides `read` and `write`.
+        reply: how the reply is read and written.
     """
 
     method: str
@@ -108,7 +108,8 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
     def build_target(self) -> str:
         """Build the path and, unless the parameters go in the body, the query."""
         path = self.http.path
-        for field, name in zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True):
+        fields = zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True) if "{" in path else ()
+        for field, name in fields:
             if (placeholder := f"{{{name}}}") in path:
                 path = path.replace(placeholder, _quote_path_segment(self._format_value(getattr(self, field))))
         query = "" if self.http.in_body else urlencode(self.list_parameters())
@@ -118,10 +119,11 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
         """Build the body and its media type: a form, or JSON if `as_json` is set or a parameter is a model."""
         if not self.http.in_body:
             return b"", None
-        values = dict(self._list_values())
-        if self.http.as_json or any(isinstance(value, Model) for value in values.values()):
-            return msgspec.json.encode(values, enc_hook=Secret.reveal), "application/json"
-        return urlencode(self.list_parameters()).encode(), "application/x-www-form-urlencoded"
+        values = self._list_values()
+        if self.http.as_json or any(isinstance(value, Model) for _, value in values):
+            return msgspec.json.encode(dict(values), enc_hook=Secret.reveal), "application/json"
+        parameters = [(name, self._format_value(value)) for name, value in values]
+        return urlencode(parameters).encode(), "application/x-www-form-urlencoded"
 
     def list_secrets(self) -> tuple[str, ...]:
         """List the secrets among the parameters, so that no message repeats them."""
@@ -166,16 +168,16 @@ def read_call(kind: type[CallT], parameters: dict[str, str]) -> CallT:
     """
     from ticketstub.protocol import lenient
 
-    values: dict[str, object] = {}
-    for field in _get_fields(kind):
-        text = parameters.get(field.encode_name)
-        if text:
-            values[field.name] = lenient.read_value(field.type, text)
-        if values.get(field.name, ...) is None or (not text and field.required):
-            raise BadRequest
+    values = {
+        field.name: lenient.read_value(field.type, text)
+        for field in _get_fields(kind)
+        if (text := parameters.get(field.encode_name))
+    }
+    if any(value is None for value in values.values()):
+        raise BadRequest
     try:
         return kind(**values)
-    except ValueError:
+    except (TypeError, ValueError):  # a parameter is missing, or the call refuses a value
         raise BadRequest from None
 
 
@@ -311,9 +313,9 @@ def build_field_codec(kind: type[Model], root: str, field: str) -> ReplyCodec:
     )
 
 
-def write_container_reply(value: Model, form: Format, *, size: int = 0) -> bytes:
-    """Write one model as a media server does: in a `MediaContainer`, after its size, without nulls (observed)."""
-    content = {"size": size, **codec.to_builtins(value, include_nulls=False)}
+def write_container_reply(value: Model, form: Format) -> bytes:
+    """Write one model as a media server does: in a `MediaContainer` of size 0, without nulls (observed)."""
+    content = {"size": 0, **codec.to_builtins(value, include_nulls=False)}
     return codec.write_document(CONTAINER, content, form, wrap_json=True)
 
 

@@ -48,11 +48,15 @@ class GetClaimToken(Call[Token], frozen=True, kw_only=True):
         "/api/claim/token.json",
         "get_claim_token",
         mark="observed",
-        reply=build_field_codec(_ClaimToken, "token", "token"),
+        reply=build_field_codec(_ClaimToken, "token", "token")._replace(
+            write=lambda token, _form: to_json({"token": token.reveal()})
+        ),
     )
 
-    def write(self, value: Token, form: Format) -> bytes:
-        return to_json({"token": value.reveal()})
+
+def _write_claimed_account(value: Account, form: Format) -> bytes:
+    """Write the account with the server's token: XML as in the older API, JSON at the top level (assumed)."""
+    return LEGACY_ACCOUNT_REPLY.write(value, form) if form is Format.XML else write_reply("user", value, form)
 
 
 class ExchangeClaim(Call[Account], frozen=True, kw_only=True):
@@ -65,14 +69,10 @@ class ExchangeClaim(Call[Account], frozen=True, kw_only=True):
         needs_token=False,
         retryable=False,
         mark="observed",
-        reply=LEGACY_ACCOUNT_REPLY,
+        reply=ReplyCodec(LEGACY_ACCOUNT_REPLY.read, _write_claimed_account),
     )
 
     token: Secret
-
-    def write(self, value: Account, form: Format) -> bytes:
-        """Write the account with the server's token: XML as in the older API, JSON at the top level (assumed)."""
-        return super().write(value, form) if form is Format.XML else write_reply("user", value, form)
 
 
 _CLAIM_STATUS_REPLY = ReplyCodec(

@@ -14,6 +14,7 @@ from ticketstub.protocol.call import (
     Call,
     HttpSpec,
     NoContentCall,
+    ReplyCodec,
     build_field_codec,
     build_malformed_reply,
     parse_response,
@@ -74,17 +75,25 @@ class ExchangeDeviceJwt(Call[Token], frozen=True, kw_only=True):
     jwt: Secret
 
 
+def _read_keys(response: Response) -> tuple[Jwk, ...]:
+    data = parse_response(response)
+    found = lenient.read_models(Jwk, data.get("keys", data) if is_object(data) else data)
+    if not found:
+        raise build_malformed_reply(response, "the reply contains no keys")
+    return found
+
+
+def _write_keys(value: tuple[Jwk, ...], form: Format) -> bytes:
+    return write_document("jwks", {"keys": [to_builtins(jwk, include_nulls=False) for jwk in value]}, form)
+
+
 class GetPublishedKeys(Call[tuple[Jwk, ...]], frozen=True, kw_only=True):
     """Get the keys that Plex signs with: `GET /api/v2/auth/keys`, 200, no token (documented)."""
 
-    http = HttpSpec("GET", "/api/v2/auth/keys", "get_published_keys", needs_token=False)
-
-    def read(self, response: Response) -> tuple[Jwk, ...]:
-        data = parse_response(response)
-        found = lenient.read_models(Jwk, data.get("keys", data) if is_object(data) else data)
-        if not found:
-            raise build_malformed_reply(response, "the reply contains no keys")
-        return found
-
-    def write(self, value: tuple[Jwk, ...], form: Format) -> bytes:
-        return write_document("jwks", {"keys": [to_builtins(jwk, include_nulls=False) for jwk in value]}, form)
+    http = HttpSpec(
+        "GET",
+        "/api/v2/auth/keys",
+        "get_published_keys",
+        needs_token=False,
+        reply=ReplyCodec(_read_keys, _write_keys),
+    )

@@ -132,8 +132,7 @@ def write_error_page(status: int, *, is_root: bool = False) -> bytes:
     """
     phrase = _PHRASES.get(status, "Error")
     script = _WEB_APP_REDIRECT if is_root and status == HTTPStatus.UNAUTHORIZED else ""
-    head = f"<html><head>{script}<title>{phrase}</title></head>"
-    return f"{head}<body><h1>{status} {phrase}</h1></body></html>".encode()
+    return f"<html><head>{script}<title>{phrase}</title></head><body><h1>{status} {phrase}</h1></body></html>".encode()
 
 
 _WEB_APP_REDIRECT = (

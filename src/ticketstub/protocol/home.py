@@ -6,6 +6,8 @@ that change passcodes are observed in public clients only; how v2 lists a Home i
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from ticketstub.messages import Response, is_object
@@ -19,9 +21,10 @@ from ticketstub.protocol.call import (
     NoContentCall,
     ReplyCodec,
     build_malformed_reply,
-    build_reply_codec,
     find_container_items,
     parse_response,
+    read_reply,
+    write_reply,
 )
 from ticketstub.protocol.codec import Format, to_builtins, write_document
 from ticketstub.protocol.legacy import LEGACY_ACCOUNT_REPLY
@@ -37,11 +40,27 @@ class GetHome(Call[Home], frozen=True, kw_only=True):
         "/api/v2/home",
         "home",
         mark="observed",
-        reply=build_reply_codec(Home, "home", "id", "name", "guest_enabled", "subscription"),
+        reply=ReplyCodec(
+            partial(read_reply, Home, any_of=("id", "name", "guest_enabled", "subscription")),
+            lambda home, form: write_reply("home", msgspec.structs.replace(home, users=()), form),
+        ),
     )
 
-    def write(self, value: Home, form: Format) -> bytes:
-        return super().write(msgspec.structs.replace(value, users=()), form)
+
+def _read_home(response: Response) -> Home:
+    """Read a Home and its members: of v2, of the older API, or a bare list."""
+    data = parse_response(response)
+    home = lenient.read_model(Home, data.get(CONTAINER, data) if is_object(data) else None) or Home()
+    items = find_container_items("User", data)
+    users = home.users or lenient.read_models(HomeUser, data if items is None else items)
+    if not users:
+        raise build_malformed_reply(response, "the reply lists no Home users")
+    return msgspec.structs.replace(home, users=users)
+
+
+def write_home(home: Home, form: Format) -> bytes:
+    """Write a Home and its members: JSON, or XML in the form that v2 uses elsewhere (assumed)."""
+    return write_document("home", {**to_builtins(home), "users": [to_builtins(user) for user in home.users]}, form)
 
 
 class GetHomeUsers(Call[tuple[HomeUser, ...]], frozen=True, kw_only=True):
@@ -50,43 +69,15 @@ class GetHomeUsers(Call[tuple[HomeUser, ...]], frozen=True, kw_only=True):
     The reply is a Home that contains its users. Some clients also accept a bare list.
     """
 
-    http = HttpSpec("GET", "/api/v2/home/users", "home_users", mark="observed")
-
-    def read(self, response: Response) -> tuple[HomeUser, ...]:
-        data = parse_response(response)
-        home = lenient.read_model(Home, data)
-        return _require_users(home.users if home and home.users else lenient.read_models(HomeUser, data), response)
-
-    def write(self, value: tuple[HomeUser, ...], form: Format) -> bytes:
-        return write_home(Home(users=value), form)
-
-
-def _require_users(users: tuple[HomeUser, ...], response: Response) -> tuple[HomeUser, ...]:
-    if not users:
-        raise build_malformed_reply(response, "the reply lists no Home users")
-    return users
-
-
-def write_home(home: Home, form: Format) -> bytes:
-    """Write a Home and its members: JSON, or XML in the form that v2 uses elsewhere (assumed)."""
-    return write_document("home", {**to_builtins(home), "users": [to_builtins(user) for user in home.users]}, form)
-
-
-class GetLegacyHomeUsers(Call[Home], frozen=True, kw_only=True):
-    """List the members of the caller's Home in the older form: `GET /api/home/users`, 200, XML (observed)."""
-
-    http = HttpSpec("GET", "/api/home/users", "legacy_home_users", mark="observed")
-
-    def read(self, response: Response) -> Home:
-        data = parse_response(response)
-        items = find_container_items("User", data)
-        users = _require_users(lenient.read_models(HomeUser, data if items is None else items), response)
-        home = lenient.read_model(Home, data.get(CONTAINER, data) if is_object(data) else None) or Home()
-        return msgspec.structs.replace(home, users=users)
-
-    def write(self, value: Home, form: Format) -> bytes:
-        users = [_user_to_legacy_dict(user) for user in value.users]
-        return write_container("User", users, form, {"guestUserID": value.guest_user_id})
+    http = HttpSpec(
+        "GET",
+        "/api/v2/home/users",
+        "home_users",
+        mark="observed",
+        reply=ReplyCodec(
+            lambda response: _read_home(response).users, lambda users, form: write_home(Home(users=users), form)
+        ),
+    )
 
 
 def _user_to_legacy_dict(user: HomeUser) -> dict[str, object]:
@@ -101,6 +92,24 @@ _LEGACY_USER_KEYS = (
     "hasPassword", "protected", "title", "username", "email", "thumb",
 )
 # fmt: on
+
+
+def _write_legacy_home(home: Home, form: Format) -> bytes:
+    return write_container(
+        "User", [_user_to_legacy_dict(user) for user in home.users], form, {"guestUserID": home.guest_user_id}
+    )
+
+
+class GetLegacyHomeUsers(Call[Home], frozen=True, kw_only=True):
+    """List the members of the caller's Home in the older form: `GET /api/home/users`, 200, XML (observed)."""
+
+    http = HttpSpec(
+        "GET",
+        "/api/home/users",
+        "legacy_home_users",
+        mark="observed",
+        reply=ReplyCodec(_read_home, _write_legacy_home),
+    )
 
 
 class SwitchHomeUser(Call[Account], frozen=True, kw_only=True):
@@ -201,14 +210,14 @@ class AddHomeUser(Call[HomeUser], frozen=True, kw_only=True):
         "add_home_user",
         retryable=False,
         mark="observed",
-        reply=build_reply_codec(HomeUser, "User", "id"),
+        reply=ReplyCodec(
+            partial(read_reply, HomeUser, any_of=("id",)),
+            lambda user, form: write_document("User", _user_to_legacy_dict(user), form),
+        ),
     )
 
     title: str | None = None
     invited_email: str | None = None
-
-    def write(self, value: HomeUser, form: Format) -> bytes:
-        return write_document("User", _user_to_legacy_dict(value), form)
 
 
 class RemoveHomeUser(NoContentCall, frozen=True, kw_only=True):

@@ -46,9 +46,9 @@ def _read_account(response: Response) -> Account:
 
 
 def _write_account(value: Account, form: Format) -> bytes:
-    if form is Format.XML:
-        return write_element(_account_to_element(value))
-    return to_json({"user": _account_to_dict(value)})
+    return (
+        write_element(_account_to_element(value)) if form is Format.XML else to_json({"user": _account_to_dict(value)})
+    )
 
 
 LEGACY_ACCOUNT_REPLY = ReplyCodec(_read_account, _write_account)
@@ -153,8 +153,6 @@ def _account_to_element(account: Account) -> Element:
     # `all="0"` is observed. That other entitlements are children is assumed.
     others = [each for each in account.entitlements if each != "all"]
     profile = msgspec.structs.asdict(account.profile or Profile())
-    settings = {name: profile[name] for name in _PROFILE_SETTINGS}
-    settings["auto_select_audio"] = bool(profile["auto_select_audio"])
     services = (
         {
             "identifier": service.identifier,
@@ -171,7 +169,11 @@ def _account_to_element(account: Account) -> Element:
             Element("subscription", facts, _build_id_elements("feature", subscription.features)),
             Element("roles", {}, _build_id_elements("role", account.roles)),
             Element("entitlements", {"all": "all" in account.entitlements}, _build_id_elements("entitlement", others)),
-            Element("profile_settings", settings),
+            Element(
+                "profile_settings",
+                {name: profile[name] for name in _PROFILE_SETTINGS}
+                | {"auto_select_audio": bool(profile["auto_select_audio"])},
+            ),
             Element("providers", {}),
             Element("services", {}, tuple(Element("service", attributes) for attributes in services)),
             Element("username", {}, text=account.username or None),
@@ -225,60 +227,6 @@ def _to_datetime(seconds: int | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-class GetLegacyResources(GetResources, frozen=True, kw_only=True):
-    """List what the account can reach, in the older form: `GET /api/resources`, 200, XML (observed).
-
-    No client identifier is required.
-    """
-
-    http = HttpSpec("GET", "/api/resources", "legacy_resources", mark="observed")
-
-    def read(self, response: Response) -> tuple[Resource, ...]:
-        return _read_resources(_iter_items("Device", response))
-
-    def write(self, value: tuple[Resource, ...], form: Format) -> bytes:
-        listed = [_resource_to_device(resource) for resource in value]
-        return write_document(CONTAINER, {"size": len(listed), "Device": listed}, Format.XML)
-
-
-class GetPmsResources(GetLegacyResources, frozen=True, kw_only=True):
-    """List the same under the path that media servers use: `GET /pms/resources` (observed)."""
-
-    http = HttpSpec("GET", "/pms/resources", "servers_resources", mark="observed")
-
-
-class GetServerList(GetResources, frozen=True, kw_only=True):
-    """List media servers in the oldest form, with one address each: `GET /pms/servers.xml`, 200 (observed)."""
-
-    http = HttpSpec("GET", "/pms/servers.xml", "server_list", mark="observed")
-
-    def read(self, response: Response) -> tuple[Resource, ...]:
-        return _read_resources(
-            {
-                **server,
-                "clientIdentifier": server.get("machineIdentifier"),
-                "productVersion": server.get("version"),
-                "provides": "server",
-                "connections": [
-                    {
-                        "protocol": server.get("scheme"),
-                        "address": server.get("address"),
-                        "port": server.get("port"),
-                    }
-                ],
-            }
-            for server in _iter_items("Server", response)
-        )
-
-    def write(self, value: tuple[Resource, ...], form: Format) -> bytes:
-        listed = [_resource_to_server(resource) for resource in value if resource.is_media_server]
-        return write_document(CONTAINER, {"friendlyName": "myPlex", "size": len(listed), "Server": listed}, Format.XML)
-
-
-def _read_resources(items: Iterable[dict[str, object]]) -> tuple[Resource, ...]:
-    return tuple(found for item in items if (found := lenient.read_model(Resource, item)))
-
-
 def _iter_items(name: str, response: Response) -> Iterator[dict[str, object]]:
     """Yield the elements of a list, with their children and one odd name as in the current API."""
     data = parse_response(response)
@@ -300,19 +248,19 @@ _ATTRIBUTES = (
 _SERVER_ATTRIBUTES = frozenset(
     {"accessToken", "httpsRequired", "synced", "relay", "dnsRebindingProtection", "natLoopbackSupported"}
 )
-_CONNECTION_ATTRIBUTES = ("protocol", "address", "port", "uri", "local", "relay")
 
 
 def _resource_to_device(resource: Resource) -> dict[str, object]:
     members = to_builtins(resource)
-    names = [name for name in _ATTRIBUTES if resource.is_media_server or name not in _SERVER_ATTRIBUTES]
-    if not resource.owned:
-        names.extend(("home", "sourceTitle", "ownerId"))
-    connections: list[dict[str, object]] = []
-    for connection in resource.connections:
-        values = ((name, getattr(connection, name)) for name in _CONNECTION_ATTRIBUTES)
-        connections.append({name: value for name, value in values if value or (name != "relay" and value is not None)})
-    return {name: _to_epoch(members[name]) for name in names if name in members} | {"Connection": connections}
+    shared = () if resource.owned else ("home", "sourceTitle", "ownerId")
+    names = (name for name in _ATTRIBUTES if resource.is_media_server or name not in _SERVER_ATTRIBUTES)
+    found = {name: _to_epoch(members[name]) for name in (*names, *shared) if name in members}
+    return found | {"Connection": [_connection_to_dict(connection) for connection in resource.connections]}
+
+
+def _connection_to_dict(connection: Connection) -> dict[str, object]:
+    values = ((name, getattr(connection, name)) for name in ("protocol", "address", "port", "uri", "local", "relay"))
+    return {name: value for name, value in values if value or (name != "relay" and value is not None)}
 
 
 def _to_epoch(member: object) -> object:
@@ -340,3 +288,62 @@ def _resource_to_server(resource: Resource) -> dict[str, object]:
         "synced": resource.synced,
     }
     return members if resource.owned else members | {"sourceTitle": resource.source_title, "ownerId": resource.owner_id}
+
+
+def _read_devices(response: Response) -> tuple[Resource, ...]:
+    items = _iter_items("Device", response)
+    return tuple(found for item in items if (found := lenient.read_model(Resource, item)))
+
+
+def _write_devices(value: tuple[Resource, ...], _form: Format) -> bytes:
+    return write_document(
+        CONTAINER, {"size": len(value), "Device": [_resource_to_device(resource) for resource in value]}, Format.XML
+    )
+
+
+class GetLegacyResources(GetResources, frozen=True, kw_only=True):
+    """List what the account can reach, in the older form: `GET /api/resources`, 200, XML (observed).
+
+    No client identifier is required.
+    """
+
+    http = HttpSpec(
+        "GET",
+        "/api/resources",
+        "legacy_resources",
+        mark="observed",
+        reply=ReplyCodec(_read_devices, _write_devices),
+    )
+
+
+class GetPmsResources(GetLegacyResources, frozen=True, kw_only=True):
+    """List the same under the path that media servers use: `GET /pms/resources` (observed)."""
+
+    http = GetLegacyResources.http._replace(path="/pms/resources", name="servers_resources")
+
+
+def _read_servers(response: Response) -> tuple[Resource, ...]:
+    listed = (
+        {
+            **server,
+            "clientIdentifier": server.get("machineIdentifier"),
+            "productVersion": server.get("version"),
+            "provides": "server",
+            "connections": [{key: server.get(key) for key in ("address", "port")} | {"protocol": server.get("scheme")}],
+        }
+        for server in _iter_items("Server", response)
+    )
+    return tuple(found for item in listed if (found := lenient.read_model(Resource, item)))
+
+
+def _write_servers(value: tuple[Resource, ...], _form: Format) -> bytes:
+    servers = [_resource_to_server(resource) for resource in value if resource.is_media_server]
+    return write_document(CONTAINER, {"friendlyName": "myPlex", "size": len(servers), "Server": servers}, Format.XML)
+
+
+class GetServerList(GetResources, frozen=True, kw_only=True):
+    """List media servers in the oldest form, with one address each: `GET /pms/servers.xml`, 200 (observed)."""
+
+    http = HttpSpec(
+        "GET", "/pms/servers.xml", "server_list", mark="observed", reply=ReplyCodec(_read_servers, _write_servers)
+    )

@@ -40,11 +40,9 @@ def read_model(kind: type[ModelT], data: object) -> ModelT | None:
     """
     problems: Problems = []
     found = _build_model_reader(kind)(data, "", problems)
-    if not isinstance(found, kind):
-        return None
-    if problems:
+    if found is not None and problems:
         vars(found)["problems"] = tuple(problems)
-    return found
+    return found if isinstance(found, kind) else None
 
 
 def read_models(kind: type[ModelT], data: object) -> tuple[ModelT, ...]:
@@ -130,22 +128,24 @@ def _report_problem(data: object, path: str, problems: Problems) -> object:
 
 
 def _build_reader(info: inspect.Type) -> FieldReader:
-    """Choose the reader for a type."""
-    if isinstance(info, inspect.UnionType):
-        return _build_reader(next(member for member in info.types if not isinstance(member, inspect.NoneType)))
-    if isinstance(info, inspect.StructType):
-        return _build_model_reader(info.cls)
-    if isinstance(info, inspect.VarTupleType):
-        return _build_list_reader(info.item_type)
-    if isinstance(info, inspect.CustomType):
-        return _build_scalar_reader(partial(read_secret, info.cls))
-    if isinstance(info, inspect.EnumType):
-        return _build_scalar_reader({member.value: member for member in info.cls}.get)
-    is_epoch = isinstance(info, inspect.IntType) and info.lt is not None  # models.base.EpochSeconds
-    return _build_scalar_reader(_read_seconds if is_epoch else _SCALARS[type(info)])
+    """Build the reader for a type."""
+    convert: Callable[[object], object]
+    match info:
+        case inspect.UnionType():
+            return _build_reader(next(member for member in info.types if not isinstance(member, inspect.NoneType)))
+        case inspect.StructType():
+            return _build_model_reader(info.cls)
+        case inspect.VarTupleType():
+            return _build_list_reader(info.item_type)
+        case inspect.CustomType():
+            convert = partial(read_secret, info.cls)
+        case inspect.EnumType():
+            convert = {member.value: member for member in info.cls}.get
+        case inspect.IntType(lt=int()):  # models.base.EpochSeconds
+            convert = _read_seconds
+        case _:
+            convert = _SCALARS[type(info)]
 
-
-def _build_scalar_reader(convert: Callable[[object], object]) -> FieldReader:
     def read(data: object, path: str, problems: Problems) -> object:
         found = convert(data)
         return _report_problem(data, path, problems) if found is None else found

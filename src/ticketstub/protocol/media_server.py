@@ -107,6 +107,13 @@ def write_source(source: Source, form: Format, *, as_list: bool = False) -> byte
     return write_document(CONTAINER, content, form, wrap_json=True)
 
 
+def _read_source(response: Response) -> Source:
+    found = read_reply(_SourceContainer, response, ("device",)).device
+    if found is None or not (found.access_token or found.connections):
+        raise build_malformed_reply(response, "the reply contains neither an address nor a token")
+    return found
+
+
 class GetSourceConnectionInformation(Call[Source], frozen=True, kw_only=True):
     """Get the addresses of a source that the media server knows: `GET /security/resources`, 200 (documented).
 
@@ -122,7 +129,7 @@ class GetSourceConnectionInformation(Call[Source], frozen=True, kw_only=True):
         "/security/resources",
         "get_source_connection_information",
         base="server",
-        reply=ReplyCodec(write=write_source),
+        reply=ReplyCodec(_read_source, write_source),
     )
 
     source: str
@@ -131,12 +138,6 @@ class GetSourceConnectionInformation(Call[Source], frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not re.match(r"(server|provider)://.", self.source, re.DOTALL):
             raise ValueError("a source starts with server:// or provider://, followed by its identifier")
-
-    def read(self, response: Response) -> Source:
-        found = read_reply(_SourceContainer, response, ("device",)).device
-        if found is None or not (found.access_token or found.connections):
-            raise build_malformed_reply(response, "the reply contains neither an address nor a token")
-        return found
 
 
 class RawRequest(Call[Response], frozen=True, kw_only=True):
@@ -150,7 +151,7 @@ class RawRequest(Call[Response], frozen=True, kw_only=True):
         content_type: the media type of the body.
     """
 
-    http = HttpSpec("GET", "", "raw", base="server", mark="assumed")
+    http = HttpSpec("GET", "", "raw", base="server", mark="assumed", reply=ReplyCodec(lambda response: response))
 
     method: Method = "GET"
     path: str
@@ -178,12 +179,8 @@ class RawRequest(Call[Response], frozen=True, kw_only=True):
         return self.method in {"GET", "HEAD", "OPTIONS"}
 
     def build_target(self) -> str:
-        if not self.query:
-            return self.path
-        return f"{self.path}{'&' if '?' in self.path else '?'}{urlencode(self.query)}"
+        separator = "&" if "?" in self.path else "?"
+        return f"{self.path}{separator}{urlencode(self.query)}" if self.query else self.path
 
     def build_body(self) -> tuple[bytes, str | None]:
         return self.content, self.content_type
-
-    def read(self, response: Response) -> Response:
-        return response

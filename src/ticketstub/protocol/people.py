@@ -23,9 +23,9 @@ from ticketstub.protocol.call import (
     NoContentCall,
     ReplyCodec,
     build_malformed_reply,
-    build_reply_codec,
     find_container_items,
     parse_response,
+    read_reply,
 )
 from ticketstub.protocol.codec import Format, to_builtins, write_document
 
@@ -48,8 +48,8 @@ def write_container(
         form: XML as observed, or JSON with the same content (our own).
         attributes: further attributes of the container.
     """
-    counts = {"totalSize": len(items), "size": len(items)}
-    content = {**_PLEX_TV_ATTRIBUTES, **counts, **(attributes or {}), name: items}
+    size = len(items)
+    content = {**_PLEX_TV_ATTRIBUTES, "totalSize": size, "size": size, **(attributes or {}), name: items}
     return write_document(CONTAINER, content, form, wrap_json=True)
 
 
@@ -143,8 +143,12 @@ class GetSharedServers(Call[tuple[SharedServer, ...]], frozen=True, kw_only=True
     machine_identifier: str
 
     def write(self, value: tuple[SharedServer, ...], form: Format) -> bytes:
-        listed = [to_builtins(share) for share in value]
-        return write_container("SharedServer", listed, form, {"machineIdentifier": self.machine_identifier})
+        return write_container(
+            "SharedServer",
+            [to_builtins(share) for share in value],
+            form,
+            {"machineIdentifier": self.machine_identifier},
+        )
 
 
 class GetServers(Call[tuple[PublishedServer, ...]], frozen=True, kw_only=True):
@@ -167,13 +171,13 @@ class GetServer(Call[PublishedServer], frozen=True, kw_only=True):
         "/api/v2/servers/{machineIdentifier}",
         "server",
         mark="observed",
-        reply=build_reply_codec(PublishedServer, "server", "machine_identifier"),
+        reply=ReplyCodec(
+            partial(read_reply, PublishedServer, any_of=("machine_identifier",)),
+            lambda value, form: write_document("server", {**to_builtins(value), "librarySections": ()}, form),
+        ),
     )
 
     machine_identifier: str
-
-    def write(self, value: PublishedServer, form: Format) -> bytes:
-        return write_document("server", {**to_builtins(value), "librarySections": ()}, form)
 
 
 class GetOwnedShares(Call[tuple[Share, ...]], frozen=True, kw_only=True):
@@ -229,15 +233,15 @@ class CreateShare(Call[Share], frozen=True, kw_only=True):
         retryable=False,
         status=201,
         mark="observed",
-        reply=build_reply_codec(Share, "sharedServer", "id", "machine_identifier"),
+        reply=ReplyCodec(
+            partial(read_reply, Share, any_of=("id", "machine_identifier")),
+            lambda value, form: write_document("sharedServer", {**to_builtins(value), "libraries": ()}, form),
+        ),
     )
 
     machine_identifier: str
     invited_id: int | None = None
     invited_email: str | None = None
-
-    def write(self, value: Share, form: Format) -> bytes:
-        return write_document("sharedServer", {**to_builtins(value), "libraries": ()}, form)
 
 
 _INVITATIONS_REPLY = _build_container_list_codec(Invitation, "Invite")

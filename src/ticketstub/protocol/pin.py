@@ -86,22 +86,26 @@ class LinkPin(NoContentCall, frozen=True, kw_only=True):
     code: Secret
 
 
+def _read_png(response: Response) -> bytes:
+    if not response.body.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise build_malformed_reply(response, "the reply is not a PNG image")
+    return response.body
+
+
 class GetPinQr(Call[bytes], frozen=True, kw_only=True):
     """Get the QR code of a PIN as PNG: `GET /api/v2/pins/qr/{code}`, 200, no token, no client identifier (observed)."""
 
     http = HttpSpec(
-        "GET", "/api/v2/pins/qr/{code}", "get_pin_qr", needs_token=False, media_type="image/png", mark="observed"
+        "GET",
+        "/api/v2/pins/qr/{code}",
+        "get_pin_qr",
+        needs_token=False,
+        media_type="image/png",
+        mark="observed",
+        reply=ReplyCodec(_read_png, lambda image, _form: image),
     )
 
     code: Secret
-
-    def read(self, response: Response) -> bytes:
-        if not response.body.startswith(b"\x89PNG\r\n\x1a\n"):
-            raise build_malformed_reply(response, "the reply is not a PNG image")
-        return response.body
-
-    def write(self, value: bytes, form: Format) -> bytes:
-        return value
 
 
 class CreateLegacyPin(Call[LegacyPin], frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from ticketstub.protocol.call import (
     Call,
     HttpSpec,
     NoContentCall,
+    ReplyCodec,
     build_malformed_reply,
     find_container_items,
     parse_response,
@@ -24,35 +25,17 @@ from ticketstub.protocol.call import (
 from ticketstub.protocol.codec import Format, to_builtins, write_document
 
 
-class GetResources(Call[tuple[Resource, ...]], frozen=True, kw_only=True):
-    """List the media servers and players that the account can reach: `GET /api/v2/resources`, 200 (documented).
-
-    Args:
-        include_https: whether to list addresses as https addresses of plex.direct.
-        include_relay: whether to include Plex's relays.
-        include_ipv6: whether to include IPv6 addresses.
-    """
-
-    http = HttpSpec("GET", "/api/v2/resources", "resources")
-
-    include_https: bool = True
-    include_relay: bool = True
-    include_ipv6: bool = msgspec.field(name="includeIPv6", default=True)
-
-    def read(self, response: Response) -> tuple[Resource, ...]:
-        data = parse_response(response)
-        found = tuple(filter(_is_resource, lenient.read_models(Resource, data)))
-        if not found:  # the list may be in a wrapper with other members
-            names = lenient.list_field_names(Resource, _IDENTIFYING_FIELDS)
-            nested = (each for each in walk_objects(data) if lenient.has_any_name(each, names))
-            models = (lenient.read_model(Resource, each) for each in nested)
-            found = tuple(model for model in models if model and _is_resource(model))
-        if not found and not _is_empty_list(data):
-            raise build_malformed_reply(response, "the reply is not a list of resources")
-        return found
-
-    def write(self, value: tuple[Resource, ...], form: Format) -> bytes:
-        return write_document("resources", [to_builtins(resource) for resource in value], form)
+def _read_resources(response: Response) -> tuple[Resource, ...]:
+    data = parse_response(response)
+    found = tuple(filter(_is_resource, lenient.read_models(Resource, data)))
+    if not found:  # the list may be in a wrapper with other members
+        names = lenient.list_field_names(Resource, _IDENTIFYING_FIELDS)
+        nested = (each for each in walk_objects(data) if lenient.has_any_name(each, names))
+        models = (lenient.read_model(Resource, each) for each in nested)
+        found = tuple(model for model in models if model and _is_resource(model))
+    if not found and not _is_empty_list(data):
+        raise build_malformed_reply(response, "the reply is not a list of resources")
+    return found
 
 
 _IDENTIFYING_FIELDS = ("client_identifier", "access_token", "provides", "connections")
@@ -72,21 +55,31 @@ def _is_empty_list(data: object) -> bool:
     return bool(data) and all(map(_is_empty_list, data.values()))
 
 
-class GetDevices(Call[tuple[AuthorizedDevice, ...]], frozen=True, kw_only=True):
-    """List the account's authorized devices: `GET /devices.xml`, 200 (observed)."""
+def _write_resources(value: tuple[Resource, ...], form: Format) -> bytes:
+    return write_document("resources", [to_builtins(resource) for resource in value], form)
 
-    http = HttpSpec("GET", "/devices.xml", "devices", mark="observed")
 
-    def read(self, response: Response) -> tuple[AuthorizedDevice, ...]:
-        items = find_container_items("Device", parse_response(response))
-        if items is None:
-            raise build_malformed_reply(response, "the reply is not a list of devices")
-        return tuple(device for device in lenient.read_models(AuthorizedDevice, items) if device.id is not None)
+class GetResources(Call[tuple[Resource, ...]], frozen=True, kw_only=True):
+    """List the media servers and players that the account can reach: `GET /api/v2/resources`, 200 (documented).
 
-    def write(self, value: tuple[AuthorizedDevice, ...], form: Format) -> bytes:
-        return write_devices(
-            value, form, next((device.public_address for device in value if device.public_address), None)
-        )
+    Args:
+        include_https: whether to list addresses as https addresses of plex.direct.
+        include_relay: whether to include Plex's relays.
+        include_ipv6: whether to include IPv6 addresses.
+    """
+
+    http = HttpSpec("GET", "/api/v2/resources", "resources", reply=ReplyCodec(_read_resources, _write_resources))
+
+    include_https: bool = True
+    include_relay: bool = True
+    include_ipv6: bool = msgspec.field(name="includeIPv6", default=True)
+
+
+def _read_devices(response: Response) -> tuple[AuthorizedDevice, ...]:
+    items = find_container_items("Device", parse_response(response))
+    if items is None:
+        raise build_malformed_reply(response, "the reply is not a list of devices")
+    return tuple(device for device in lenient.read_models(AuthorizedDevice, items) if device.id is not None)
 
 
 def write_devices(devices: tuple[AuthorizedDevice, ...], form: Format, public_address: str | None) -> bytes:
@@ -102,6 +95,23 @@ def write_devices(devices: tuple[AuthorizedDevice, ...], form: Format, public_ad
     return write_document(CONTAINER, content, form, wrap_json=True)
 
 
+class GetDevices(Call[tuple[AuthorizedDevice, ...]], frozen=True, kw_only=True):
+    """List the account's authorized devices: `GET /devices.xml`, 200 (observed)."""
+
+    http = HttpSpec(
+        "GET",
+        "/devices.xml",
+        "devices",
+        mark="observed",
+        reply=ReplyCodec(
+            _read_devices,
+            lambda devices, form: write_devices(
+                devices, form, next((each.public_address for each in devices if each.public_address), None)
+            ),
+        ),
+    )
+
+
 class RemoveDevice(NoContentCall, frozen=True, kw_only=True):
     """Remove an authorized device and revoke its tokens: `DELETE /devices/{id}.xml`, 200 or 204 (observed)."""
 
@@ -110,16 +120,22 @@ class RemoveDevice(NoContentCall, frozen=True, kw_only=True):
     id: int
 
 
+def _read_address(response: Response) -> str:
+    text = response.body[:64].decode("ascii", "replace").strip()
+    if not text or not all(c.isalnum() or c in ".:%" for c in text):
+        raise build_malformed_reply(response, "the reply is not an address")
+    return text
+
+
 class GetPublicAddress(Call[str], frozen=True, kw_only=True):
     """Get the caller's public IP address: `GET /:/ip`, 200, plain text, no token (observed in public clients)."""
 
-    http = HttpSpec("GET", "/:/ip", "public_address", needs_token=False, media_type="text/plain", mark="observed")
-
-    def read(self, response: Response) -> str:
-        text = response.body[:64].decode("ascii", "replace").strip()
-        if not text or not all(c.isalnum() or c in ".:%" for c in text):
-            raise build_malformed_reply(response, "the reply is not an address")
-        return text
-
-    def write(self, value: str, form: Format) -> bytes:
-        return value.encode()
+    http = HttpSpec(
+        "GET",
+        "/:/ip",
+        "public_address",
+        needs_token=False,
+        media_type="text/plain",
+        mark="observed",
+        reply=ReplyCodec(_read_address, lambda address, _form: address.encode()),
+    )
