@@ -1,7 +1,7 @@
-"""The answers to the wire's calls, a family of calls a file with its routes: load, decide, one store operation, return.
+"""Handlers for the calls of plex.tv and media servers, one file for each family of calls, with its routes.
 
-Rule: deciding is policy.py's and its neighbours'. A call that gives out a token, or changes anything, takes an
-account's own tokens only. The older lists are XML whatever is accepted (observed).
+Rule: a handler loads what it needs, lets `domain` decide, does one store operation and returns. A call that issues a
+token or changes anything accepts an account's own tokens only. The older lists are always XML (observed).
 """
 
 from ticketstub.local_plex.domain.instance import Instance
@@ -17,11 +17,11 @@ DEFAULT_TOKEN_KINDS: frozenset[str] = frozenset({"account", "jwt", "server"})
 """The kinds of token that plex.tv accepts unless a route says otherwise; a share's token is not among them."""
 
 ACCOUNT_TOKEN_KINDS: frozenset[str] = frozenset({"account", "jwt"})
-"""The kinds of token that are an account's own."""
+"""The kinds of an account's own tokens."""
 
 
 def read_path_id(request: IncomingRequest, refusal: type[Refusal]) -> int:
-    """Read the id in a path; what is none is nobody's, and refused as such."""
+    """Read the id in a path; raises the refusal if it is not a number."""
     number = parse_whole_number(request.path_parameters.get("id", ""))
     if number is None:
         raise refusal

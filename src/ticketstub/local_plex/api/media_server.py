@@ -1,9 +1,9 @@
-"""A media server: which calls it answers, who may ask, and how it says no.
+"""The site of a media server: the calls that it answers, who may make them, and its refusals.
 
-Rule: but for the identity, a claim and our own OpenAPI document, the token comes first: without a good one every path
-is 401, an unknown one too. Only a server that nobody owns asks its own machine for none, and no web page of another
-site counts as that (ours). Refusals are web pages whatever is accepted (observed), or with `errors = "documented"` JSON
-for 400 and 401 on `/security/*`.
+Rule: except for the identity, a claim and the OpenAPI document, the token comes first: without a valid one every path
+is refused with 401, an unknown path too. An unclaimed server needs no token from its own machine, but refuses web pages
+of other sites (assumed). Refusals are web pages for every Accept field (observed); with `errors = "documented"`,
+`/security/*` refuses with JSON for 400 and 401.
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-import msgspec
-
 from ticketstub.local_plex.api import media_server_calls as handlers
-from ticketstub.local_plex.api.principal import BUSY_ERRORS
-from ticketstub.local_plex.domain import device_keys
+from ticketstub.local_plex.api.media_server_calls import MediaServer, Principal, ServerContext
+from ticketstub.local_plex.api.principal import BUSY_ERRORS, find_token
+from ticketstub.local_plex.domain.device_keys import is_jwt_shaped
 from ticketstub.local_plex.domain.instance import Instance
-from ticketstub.local_plex.domain.media_servers import AccessLevel, TransientTokens, determine_access, is_local_machine
+from ticketstub.local_plex.domain.media_servers import determine_access, is_local_machine
 from ticketstub.local_plex.http.request import Headers, IncomingRequest
 from ticketstub.local_plex.http.response import MEDIA_SERVER_HEADERS, MEDIA_SERVER_HTML_HEADERS, OutgoingResponse
-from ticketstub.local_plex.http.router import ANY_METHOD, RequestContext, Route, Router
+from ticketstub.local_plex.http.router import ANY_METHOD, Route, Router
 from ticketstub.local_plex.storage.base import MediaServerRow, TokenRow
-from ticketstub.local_plex.world.values import is_token_shaped
 from ticketstub.protocol import error_bodies
 from ticketstub.protocol.codec import Format
 from ticketstub.refusals import Forbidden, NotFound, Refusal, TokenExpired, Unauthorized
@@ -36,34 +34,23 @@ class Fallback(Protocol):
         ...
 
 
-class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks a media server: with which access, by which token's digest, and until when if by a transient token.
-
-    There is no digest for who needs no token: this machine, while nobody owns the server.
-    """
-
-    access: AccessLevel
-    token_digest: bytes | None
-    expires_at: int | None = None
-
-
-ROUTES: Router[MediaServerSite, Principal] = Router(handlers.ROUTES)
+ROUTES: Router[MediaServer, Principal] = Router(handlers.ROUTES)
 """A media server's calls."""
 
 _PUBLIC_ROUTES = frozenset((route.method, route.path_template) for route in handlers.ROUTES if not route.needs_token)
 
 
-class MediaServerSite:
-    """A media server, on a port of its own.
+class MediaServerSite(MediaServer):
+    """The site of a media server's port.
 
-    A token is looked up anew at each request, a transient one through the token that it stands for, and so is whom the
-    server belongs to: whatever ends or loses its rights does so here at once.
+    Each request looks up its token (a transient one through the token behind it) and the server's owner. So a token
+    that has ended or lost its rights is refused at once.
 
     Args:
-        row: what the store knew of it at the start; whom it belongs to may change, see `owner_id`.
-        instance: the local Plex that it belongs to.
-        fallback: answers what it does not know itself.
-        documents: what answers GET at further paths, such as the OpenAPI document's.
+        row: the store's row at the start; the owner may change, see `get_owner_id`.
+        instance: the local Plex.
+        fallback: answers requests without a route.
+        documents: functions that answer a GET of additional paths, such as that of the OpenAPI document.
     """
 
     def __init__(
@@ -73,37 +60,31 @@ class MediaServerSite:
         fallback: Fallback | None = None,
         documents: Mapping[str, Callable[[], OutgoingResponse]] | None = None,
     ) -> None:
-        settings = instance.rates.settings
-        self.row = row
-        self.instance = instance
-        self.transient_tokens = TransientTokens(instance.keys, settings.max_transient_tokens)
+        super().__init__(row, instance)
         self._fallback = fallback
         self._documents = documents or {}
         self.default_format = Format(instance.quirks.default_format)
         self.has_trace_headers = False
         self.busy_errors = BUSY_ERRORS
-        keep_alive = settings.media_server_keep_alive_seconds
-        self._keep_alive_headers: Headers = [
-            (b"connection", b"Keep-Alive"),
-            (b"keep-alive", b"timeout=%d" % keep_alive),
-        ]
+        keep_alive = b"timeout=%d" % instance.rates.settings.media_server_keep_alive_seconds
+        self._keep_alive_headers: Headers = [(b"connection", b"Keep-Alive"), (b"keep-alive", keep_alive)]
 
     async def answer(self, request: IncomingRequest) -> OutgoingResponse:
         """Answer a request; raises a `Refusal`, or what stores raise."""
         if request.method == "GET" and (answer_document := self._documents.get(request.path)):
             return answer_document()
-        context: RequestContext[MediaServerSite, Principal] = RequestContext(self, request)
+        context = ServerContext(self, request)
         path = _normalize_path(request)
         if (request.method, path) not in _PUBLIC_ROUTES:
             try:
                 context.caller = await self._authenticate(request)
-            except Unauthorized:  # whether `/security/*` says 401 or 403 to nobody is disputed
+            except Unauthorized:  # whether `/security/*` says 401 or 403 without a token is disputed
                 if self.instance.quirks.security_without_token == 403 and request.path.startswith("/security/"):
                     raise Forbidden from None
                 raise
-        # A folder or an upstream has what has no route here, and the libraries, which are empty here.
+        # The fallback has everything without a route, and the libraries, which are empty here.
         if self._fallback and (path == handlers.GetSections.http.path or ROUTES.find(request, path) is None):
-            # An unclaimed server lets its own machine in: that proves nothing to what is upstream.
+            # An unclaimed server accepts its own machine without a token, which an upstream must not take as proof.
             token = (_read_token(request) if context.caller.token_digest else "") or ""
             answer = await self._fallback.answer(request, token)
             answer.headers = self._add_connection_headers(answer.headers, request)
@@ -114,59 +95,44 @@ class MediaServerSite:
         reply = await route.reply(context)
         if isinstance(reply, OutgoingResponse):
             return reply
-        return OutgoingResponse(
-            route.status, self._add_connection_headers(MEDIA_SERVER_HEADERS[request.response_format], request), reply
-        )
-
-    async def get_owner_id(self) -> int | None:
-        """Return the id of the account that the server belongs to now; `None` where it is not claimed."""
-        return await self.instance.store.claims.get_owner_id(self.row.machine_identifier)
+        headers = self._add_connection_headers(MEDIA_SERVER_HEADERS[request.response_format], request)
+        return OutgoingResponse(route.status, headers, reply)
 
     async def _authenticate(self, request: IncomingRequest) -> Principal:
-        """Return who asks.
+        """Return the caller.
 
-        A server that nobody owns has no use for tokens: it lets in its own machine (observed), and nobody else.
+        An unclaimed server needs no token: it accepts its own machine (observed) and nobody else.
 
         Raises:
-            Unauthorized: the token is missing, dead, or nothing that this server takes.
+            Unauthorized: the token is missing, has ended, or is not valid on this server.
         """
-        owner_id, token, instance, now = (
-            await self.get_owner_id(),
-            _read_token(request),
-            self.instance,
-            self.instance.now(),
-        )
+        owner_id, token, instance = await self.get_owner_id(), _read_token(request), self.instance
         if owner_id is None:
             if not is_local_machine(request.client_address) or not request.has_local_host or request.is_cross_site:
                 raise Unauthorized
             return Principal(access="owner", token_digest=None)
         if not token:
             raise Unauthorized
+        now = instance.now()
         row: TokenRow | None
         if transient := self.transient_tokens.find(token, now):
             row, (token_digest, expires_at) = await instance.store.find_token(transient[0], now), transient
         else:
-            row, token_digest, expires_at = await self._find_token(token, now), instance.keys.digest(token), None
-        return Principal(
-            access=determine_access(row, self.row.machine_identifier, owner_id),
-            token_digest=token_digest,
-            expires_at=expires_at,
-        )
+            row, token_digest, expires_at = await self._find_token(token), instance.keys.digest(token), None
+        access = determine_access(row, self.row.machine_identifier, owner_id)
+        return Principal(access=access, token_digest=token_digest, expires_at=expires_at)
 
-    async def _find_token(self, token: str, now: int) -> TokenRow | None:
-        """Look a token up; a JWT only where media servers take it (observed: they do not, though documented)."""
-        keys = self.instance.keys
-        if is_token_shaped(token):
-            return await self.instance.store.find_token(keys.digest(token), now)
-        if self.instance.quirks.jwt_on_media_server == "refuse" or not device_keys.is_jwt_shaped(token):
+    async def _find_token(self, token: str) -> TokenRow | None:
+        """Look up a token; a JWT only if the world asks for it (observed: servers refuse it, though documented)."""
+        if self.instance.quirks.jwt_on_media_server == "refuse" and is_jwt_shaped(token):
             return None
         try:
-            return await device_keys.find_jwt(self.instance, token)
+            return await find_token(self.instance, token)
         except TokenExpired:
             return None
 
-    def find_route(self, request: IncomingRequest) -> Route[MediaServerSite, Principal] | None:
-        """Find what answers a request, and note which call it is; `None` where there is nothing."""
+    def find_route(self, request: IncomingRequest) -> Route[MediaServer, Principal] | None:
+        """Find the route of a request, and set its path template; `None` if there is no route."""
         methods = ROUTES.find(request, _normalize_path(request)) or {}
         route = methods.get(request.method) or methods.get(ANY_METHOD)
         if route is not None:
@@ -176,22 +142,22 @@ class MediaServerSite:
     def write_refusal(self, refusal: Refusal, request: IncomingRequest) -> OutgoingResponse:
         """Write a refusal."""
         status = refusal.status or 500
-        fields, body = MEDIA_SERVER_HTML_HEADERS, error_bodies.write_error_page(status, is_root=request.path == "/")
+        headers, body = MEDIA_SERVER_HTML_HEADERS, error_bodies.write_error_page(status, is_root=request.path == "/")
         if status in {400, 401} and self.row.errors == "documented" and request.path.startswith("/security/"):
-            fields, body = MEDIA_SERVER_HEADERS[Format.JSON], error_bodies.write_refusal(refusal, Format.JSON)
+            headers, body = MEDIA_SERVER_HEADERS[Format.JSON], error_bodies.write_refusal(refusal, Format.JSON)
         if status == 401:
-            return OutgoingResponse(status, fields, body, closes_connection=True)
-        return OutgoingResponse(status, self._add_connection_headers(fields, request), body)
+            return OutgoingResponse(status, headers, body, closes_connection=True)
+        return OutgoingResponse(status, self._add_connection_headers(headers, request), body)
 
     def _add_connection_headers(self, headers: Headers, request: IncomingRequest) -> Headers:
         return [*headers, *self._keep_alive_headers] if request.keep_alive else headers
 
 
 def _read_token(request: IncomingRequest) -> str | None:
-    """Take the token from header or query; a media server looks into no body for it (ours)."""
+    """Read the token from the header or the query; a media server does not look into bodies for it (assumed)."""
     return request.get_plex_parameter("X-Plex-Token", in_body=False)
 
 
 def _normalize_path(request: IncomingRequest) -> str:
-    """Return the path without the slash at its end, which makes no difference, as on plex.tv (assumed)."""
+    """Return the path without a trailing slash, which makes no difference, as on plex.tv (assumed)."""
     return request.path.rstrip("/") or "/"

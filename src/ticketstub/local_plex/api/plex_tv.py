@@ -1,7 +1,7 @@
-"""plex.tv's API: which calls it answers, who may ask, and how it says no.
+"""The site of plex.tv's API: the calls that it answers, who may make them, and its refusals.
 
-Rule: an unknown path is 404 with code 1002, a known one with another method 405 with code 1005, a token that is not an
-account's 401 with code 1001; all in the format that was asked for.
+Rule: an unknown path is refused with 404 (code 1002), a known one with another method with 405 (code 1005), and a token
+that is not an account's with 401 (code 1001). Every refusal has the format of the request's replies.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from ticketstub.local_plex.api import (
     device_key,
     devices,
     home,
-    passwords,
     people,
     pins,
 )
@@ -41,10 +40,10 @@ _HEADER_NAME_BYTES = frozenset(b"-_, " + string.ascii_letters.encode() + string.
 
 
 class MethodNotAllowed(Refusal):
-    """The path is known, and takes other methods (405, code 1005).
+    """The path is known but supports other methods only (405, code 1005).
 
     Attributes:
-        allowed: those.
+        allowed: the value of the Allow field.
     """
 
     __slots__ = ("allowed",)
@@ -55,7 +54,7 @@ class MethodNotAllowed(Refusal):
         self.allowed = ", ".join([*allowed, *(["HEAD"] if "GET" in allowed else []), "OPTIONS"])
 
 
-_HANDLER_MODULES = (home, people, account, passwords, avatars, pins, device_key, devices)
+_HANDLER_MODULES = (home, people, account, avatars, pins, device_key, devices)
 ROUTES: Router[Instance, TokenRow] = Router([route for family in _HANDLER_MODULES for route in family.ROUTES])
 """plex.tv's calls."""
 
@@ -65,24 +64,21 @@ class PageSite(Protocol):
 
     def is_page_request(self, request: IncomingRequest) -> bool:
         """Tell whether a request is for a page."""
-        ...
 
     async def answer(self, request: IncomingRequest) -> OutgoingResponse:
         """Answer a request for a page, or raise a `Refusal`."""
-        ...
 
     def render_error(self, status: int) -> OutgoingResponse:
         """Render an error page."""
-        ...
 
 
 class PlexTv:
-    """plex.tv, on a port of its own.
+    """The site of plex.tv's port.
 
     Args:
         instance: the local Plex.
         pages: the pages on the same port.
-        documents: what answers GET at further paths, such as the OpenAPI document's.
+        documents: functions that answer a GET of additional paths, such as that of the OpenAPI document.
     """
 
     def __init__(
@@ -107,7 +103,7 @@ class PlexTv:
         return self._apply_cors_quirk(await self._answer_api(request))
 
     def _apply_cors_quirk(self, answer: OutgoingResponse) -> OutgoingResponse:
-        """Leave out what lets pages of other origins read an answer, where the world has it so."""
+        """Remove the fields that allow pages of other origins to read a reply, if the world asks for it."""
         if self._instance.quirks.cors == "none":
             answer.headers = [each for each in answer.headers if not each[0].startswith(b"access-control-")]
         return answer
@@ -146,7 +142,7 @@ class PlexTv:
         """Write a refusal."""
         if self._pages.is_page_request(request):
             return self._pages.render_error(refusal.status or 500)
-        if request.path_template == "-":  # its head or its body was refused before anybody looked for its route
+        if request.path_template == "-":  # the head or the body was refused before routing
             self.find_route(request)
         form = request.response_format
         status, body = error_bodies.write_in_dialect(
@@ -158,25 +154,22 @@ class PlexTv:
         return self._apply_cors_quirk(OutgoingResponse(status, fields, body))
 
     def find_route(self, request: IncomingRequest) -> Route[Instance, TokenRow] | None:
-        """Find what answers a request, and note which call it is and how it is answered; `None`: there is nothing."""
+        """Find the route of a request, and set its path template, dialect and format; `None` if there is no route."""
         path, form = split_suffix(request.path)
         request.response_format = form or request.response_format
         route = (ROUTES.find(request, path) or {}).get(request.method)
         if route is not None:
-            request.path_template, request.dialect, request.response_format = (
-                route.path_template,
-                route.dialect,
-                route.response_format or request.response_format,
-            )
+            request.path_template, request.dialect = route.path_template, route.dialect
+            request.response_format = route.response_format or request.response_format
         return route
 
     def _build_route_refusal(self, request: IncomingRequest) -> Refusal:
-        """Return the refusal of what has no route: an unknown path (404), or another method's (405)."""
+        """Return the refusal of a request without a route: 404 for an unknown path, else 405."""
         methods = ["GET"] if request.path in self._documents else ROUTES.find(request, split_suffix(request.path)[0])
         return MethodNotAllowed(sorted(methods)) if methods else NotFound()
 
 
 def _answer_preflight(request: IncomingRequest) -> OutgoingResponse:
-    """Allow a browser whatever fields it asks for (assumed: any `X-Plex-…` one works on plex.tv)."""
+    """Allow all header fields that a browser asks for (assumed: plex.tv allows every `X-Plex-…` field)."""
     allowed_headers = bytes(c for c in request.get_header(b"access-control-request-headers") if c in _HEADER_NAME_BYTES)
     return OutgoingResponse(200, [*PLEX_TV_BODILESS_HEADERS, (b"access-control-allow-headers", allowed_headers)], b"")

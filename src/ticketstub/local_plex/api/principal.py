@@ -1,9 +1,9 @@
-"""Who asks plex.tv: the account behind a token, and what its client says of itself.
+"""The caller of plex.tv's API: the account of its token, and what its client says of itself.
 
-Rule: a token is looked up anew at each request; whatever ended it counts from the moment it was acknowledged. Every
-`X-Plex-…` parameter is somebody else's text: it is made printable and cut here, once, before anything keeps or shows
-it. Which parameter becomes which column of `/devices.xml` is observed. That a device was there is written down after
-the answer, and once an hour at most: no request waits for it.
+Rule: a token is looked up for each request, so the end of a token counts from the moment that it is acknowledged. Every
+`X-Plex-…` parameter is untrusted text: it is made printable and cut here, before it is stored or shown. The mapping of
+parameters to the columns of `/devices.xml` is observed. A device's last use is recorded after the reply and at most
+once an hour, so no request waits for it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BUSY_ERRORS: tuple[type[Exception], ...] = (Overloaded, StoreUnavailable)
 
 
 def read_client(request: IncomingRequest) -> DeviceRow:
-    """Read what the client of a request says of itself, and where it is."""
+    """Read what the client of a request says of itself, and its address."""
     return DeviceRow(
         client_identifier=request.client_identifier or "",
         product=_read_parameter(request, "X-Plex-Product"),
@@ -50,7 +50,7 @@ def _read_parameter(request: IncomingRequest, parameter: str) -> str | None:
 
 
 class DeviceActivity:
-    """Which devices were noted a moment ago, so that most requests cost nothing more than a look-up.
+    """Records when devices were last used; most requests cost one look-up, because recent records are remembered.
 
     Args:
         instance: the local Plex.
@@ -61,7 +61,7 @@ class DeviceActivity:
         self._recorded_at: dict[int, int] = {}
 
     def record(self, device_id: int | None, request: IncomingRequest) -> None:
-        """Note the device of a request that was let in; one that never signed in makes none (assumed)."""
+        """Record the device of an accepted request; a device that never signed in is not recorded (assumed)."""
         now = self._instance.now()
         if device_id is None or now < self._recorded_at.get(device_id, now - _RECORD_INTERVAL) + _RECORD_INTERVAL:
             return
@@ -71,15 +71,15 @@ class DeviceActivity:
         self._instance.run_in_background(self._save(device_id, request, now))
 
     async def _save(self, device_id: int, request: IncomingRequest, now: int) -> None:
-        with contextlib.suppress(StoreError):  # another time will do
+        with contextlib.suppress(StoreError):  # a later request will record it
             await self._instance.store.devices.record_last_seen(device_id, request.client_address or None, now)
 
 
 async def find_token(instance: Instance, token: str) -> TokenRow | None:
-    """Return what is known of a token, or `None` where it is unknown or dead.
+    """Return a token's row, or `None` if the token is unknown or has ended.
 
     Raises:
-        TokenExpired: it is a JWT, and its time is over.
+        TokenExpired: the token is an expired JWT.
     """
     if device_keys.is_jwt_shaped(token):
         return await device_keys.find_jwt(instance, token)

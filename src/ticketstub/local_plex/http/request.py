@@ -184,7 +184,7 @@ class IncomingRequest:
         """Return an `X-Plex-…` parameter by its full name, or `None` if it is missing or empty."""
         value = self.headers.get(_to_header_name(name))
         if value:
-            return _decode_header(value)
+            return decode_header(value)
         return self.query.get(name) or (self.body_parameters.get(name) if in_body else None) or None
 
     @property
@@ -346,7 +346,7 @@ def _to_header_name(name: str) -> bytes:
     return name.lower().encode()
 
 
-def _decode_header(value: bytes) -> str:
+def decode_header(value: bytes) -> str:
     """Decode a field's value as UTF-8, or else as ISO 8859-1 (documented)."""
     try:
         return value.decode()
