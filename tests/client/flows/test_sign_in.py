@@ -362,7 +362,7 @@ def test_the_first_time_it_says_where_it_is_kept(tmp_path: Path, monkeypatch: py
     signing.options = msgspec.structs.replace(signing.options, app="My App", store=None)
     terminal = Terminal(signing)
     signed_in = signing.walker.run(partial(_twice, signing.options))
-    assert [f"Signed in. The sign-in is kept {signed_in.location}.\n"] == [text for _, text in terminal.told]
+    assert [f"Signed in. The sign-in is stored {signed_in.location}.\n"] == [text for _, text in terminal.told]
     assert str(tmp_path) in signed_in.location
 
 

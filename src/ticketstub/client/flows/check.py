@@ -11,6 +11,7 @@ from functools import partial
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from ticketstub.client.config import with_token
 from ticketstub.client.flows.request import Flow, FlowContext, to_datetime
@@ -62,11 +63,11 @@ def check_token(token: str | Token, context: FlowContext) -> Flow[TokenCheck]:
         return TokenCheck(
             kind="claim",
             alive=None,
-            reason="it adds a media server to an account, within four minutes and once; it signs nobody in",
+            reason="it adds a media server to an account, once and within four minutes; it does not sign in",
         )
     if token.kind in {"transient", "local"}:
         kind: CheckedTokenKind = "transient" if token.kind == "transient" else "local"
-        result = TokenCheck(kind=kind, alive=None, reason="only the media server that made it knows it")
+        result = TokenCheck(kind=kind, alive=None, reason="only the media server that created it knows it")
         return (yield from _check_media_server(token, context, result))
     result = yield from _check_plex_tv(token, context)
     if result.alive:
@@ -87,11 +88,11 @@ def _check_plex_tv(token: Token, context: FlowContext) -> Flow[TokenCheck]:
     try:
         account = yield from context.with_token(token).call(GetTokenDetails())
     except TooManyFailures as error:
-        return answer(alive=None, reason="plex.tv does not tell now", unreachable=str(error))
+        return answer(alive=None, reason="plex.tv refuses to check tokens for a while", unreachable=str(error))
     except TokenExpired:
         return answer(alive=False, reason="it has expired; its device can renew it", expires_at=expires_at)
     except Unauthorized:
-        reason = "plex.tv does not know it (any more); it may be one media server's own, which plex.tv does not tell"
+        reason = "plex.tv does not know it, or no longer does; it may be a media server's own, unknown to plex.tv"
         return answer(alive=False, reason=reason, expires_at=expires_at)
     except PlexError as error:
         return answer(alive=None, reason="plex.tv did not answer", unreachable=str(error))
@@ -115,7 +116,7 @@ def _add_device_details(token: Token, context: FlowContext, result: TokenCheck) 
     if device is None or result.kind == "jwt":
         return result
     is_server = "server" in [part.strip() for part in (device.provides or "").split(",")]
-    return msgspec.structs.replace(result, device=device, kind="server" if is_server else "account")
+    return replace(result, device=device, kind="server" if is_server else "account")
 
 
 def _check_listed_server(token: Token, context: FlowContext, result: TokenCheck) -> Flow[TokenCheck]:
@@ -128,8 +129,8 @@ def _check_listed_server(token: Token, context: FlowContext, result: TokenCheck)
                 checked_with = (*checked_with, "media server")
                 accepted = yield from _probe_media_server(token, context)
         except PlexError as error:
-            return msgspec.structs.replace(result, checked_with=checked_with, unreachable=str(error))
-    return msgspec.structs.replace(result, checked_with=checked_with, accepted_by_server=accepted)
+            return replace(result, checked_with=checked_with, unreachable=str(error))
+    return replace(result, checked_with=checked_with, accepted_by_server=accepted)
 
 
 def _is_listed_for_server(token: Token, context: FlowContext) -> Flow[bool]:
@@ -166,20 +167,22 @@ def _check_media_server(token: Token, context: FlowContext, result: TokenCheck) 
     """Check a token with the named media server that plex.tv does not know."""
     if context.settings.server is None:
         return result
-    result = msgspec.structs.replace(result, checked_with=(*result.checked_with, "media server"))
+    checked_with = (*result.checked_with, "media server")
     try:
         accepted = yield from _probe_media_server(token, context)
     except PlexError as error:
-        return msgspec.structs.replace(result, alive=None, reason="not everybody answered", unreachable=str(error))
-    result = msgspec.structs.replace(result, accepted_by_server=accepted)
+        reason = "the media server did not answer"
+        return replace(result, checked_with=checked_with, alive=None, reason=reason, unreachable=str(error))
+    alive, kind = accepted, result.kind
     if accepted is None:
-        return msgspec.structs.replace(
-            result, alive=None, reason="the media server admits this computer without a token"
-        )
-    if accepted:
-        kind: CheckedTokenKind = result.kind if result.kind in {"transient", "local"} else "shared"
-        return msgspec.structs.replace(result, kind=kind, alive=True, reason="the media server takes it")
-    if result.unreachable:
-        reason = "the media server does not take it, and plex.tv did not answer"
-        return msgspec.structs.replace(result, alive=None, reason=reason)
-    return msgspec.structs.replace(result, alive=False, reason="the media server does not take it")
+        reason = "the media server accepts this computer without a token"
+    elif accepted:
+        reason = "the media server accepts it"
+        kind = kind if kind in {"transient", "local"} else "shared"
+    else:
+        reason = "the media server does not accept it"
+        if result.unreachable:
+            alive, reason = None, f"{reason}, and plex.tv did not answer"
+    return replace(
+        result, kind=kind, alive=alive, reason=reason, checked_with=checked_with, accepted_by_server=accepted
+    )

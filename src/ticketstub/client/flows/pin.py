@@ -132,7 +132,7 @@ def wait_for_approval(
         if poller.is_expired():
             raise _make_expired_error()
         if ends_at is not None and monotonic() >= ends_at:
-            raise GaveUp("nobody approved the sign-in in the time allowed", hint="begin a new one, or allow more")
+            raise GaveUp("the sign-in was not approved in the time allowed", hint="begin a new one, or wait longer")
         if remind is not None and monotonic() >= remind_at:
             yield from run_blocking(remind)
             remind = None
@@ -219,7 +219,7 @@ def is_outage(failure: PlexError) -> bool:
 
 
 def _make_expired_error() -> PinExpired:
-    return PinExpired("nobody approved the sign-in in its time", hint="begin a new one")
+    return PinExpired("the sign-in was not approved before its PIN expired", hint="begin a new one")
 
 
 def _create_approved_session(poller: PinPoller, token: Token) -> Flow[StoredSession]:

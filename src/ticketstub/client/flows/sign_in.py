@@ -199,7 +199,9 @@ def sign_in(options: SignInOptions, context: FlowContext) -> Flow[StoredSession]
     if session is None:
         session = yield from _start_new_sign_in(options, context, store, status, credential)
         if status == "none" and options.store in (None, "auto"):
-            yield from run_blocking(partial(options.show_text, f"Signed in. The sign-in is kept {session.location}.\n"))
+            yield from run_blocking(
+                partial(options.show_text, f"Signed in. The sign-in is stored {session.location}.\n")
+            )
     token = session()
     if options.device_key and status != "unchecked" and not (token and token.kind == "jwt"):
         yield from _switch_to_device_key(session, context)
@@ -343,7 +345,7 @@ def _sign_in_by_pin(
     remind: Callable[[], object] | None = None
     if (yield from _show_pending(method, pending, options.show_text)):
         text = pending.render_text(for_link_page=isinstance(method, LinkCode))
-        remind = partial(options.show_text, f"No approval yet. Did no browser open?\n{text}")
+        remind = partial(options.show_text, f"Not approved yet. Did the browser open?\n{text}")
     return (yield from wait_for_approval(pin, key, context, max_wait=options.max_wait, remind=remind))
 
 

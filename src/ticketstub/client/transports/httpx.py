@@ -106,7 +106,7 @@ class _HttpxExchange:
         if self.has_head:
             return make_cut_off_error(self.origin)
         if "InvalidURL" in kinds or ("RemoteProtocolError" in kinds and str(error).startswith(_NO_ADDRESS)):
-            return make_malformed_error(self.origin, "it redirects to no address")
+            return make_malformed_error(self.origin, "it redirects to no valid address")
         if "RemoteProtocolError" in kinds:
             return (
                 make_closed_early_error(self.origin)
