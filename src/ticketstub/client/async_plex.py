@@ -275,9 +275,9 @@ class AsyncPlex(AsyncAccountClient):
 
         plex = cls(**client)
         try:
-            device = client.get("device")
-            if device is None:
-                device = await arun(run_blocking(partial(load_app_device, app, profile)), plex._shared.get_transport())
+            load_device = partial(load_app_device, app, profile)
+            transport = plex._shared.get_transport()
+            device: Device = client.get("device") or await arun(run_blocking(load_device), transport)
             session = await plex.run_flow(flow, device=device)
             return plex.with_options(token=session, device=session.device)
         except PlexError as failure:  # internal frames would tell the reader nothing
@@ -384,7 +384,6 @@ class AsyncPendingSignIn(PendingState):
         """
         from ticketstub.client.flows.pin import wait_for_approval
         from ticketstub.client.flows.session import save_session
-        from ticketstub.credentials.store import COMMAND_APP
 
         if self._session is None:
             self._session = await self._plex.run_flow(
@@ -392,7 +391,6 @@ class AsyncPendingSignIn(PendingState):
             )
         session = self._session
         if store is not None:
-            app = app or session.device.product or COMMAND_APP
             session = await self._plex.run_flow(
                 partial(save_session, session, store, app, profile, previous_status="none")
             )

@@ -253,18 +253,12 @@ class Ok(msgspec.Struct, Generic[T], eq=False):
     value: T
     response: Response
 
-    def __repr__(self) -> str:
-        return f"Ok({self.value!r}, {self.response!r})"
-
 
 class Err(msgspec.Struct, eq=False):
     """The call failed: its `error`, and the `response`, or `None` if there was none."""
 
     error: PlexError
     response: Response | None
-
-    def __repr__(self) -> str:
-        return f"Err({self.error!r}, {self.response!r})"
 
 
 Outcome: TypeAlias = Ok[T] | Err

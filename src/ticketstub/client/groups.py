@@ -6,6 +6,7 @@ Rule: a group names calls and nothing else; its client sends them.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal, Unpack
 
 from ticketstub.client.account import BaseClient
@@ -374,7 +375,6 @@ class ServerClaimCalls(_CallGroup):
 def parse_passcode(value: str | Secret) -> Secret:
     """Return a passcode as a secret; raises `ValueError` if it is not four digits."""
     passcode = to_secret(value)
-    digits = passcode.reveal()
-    if len(digits) != 4 or not (digits.isascii() and digits.isdigit()):
+    if not re.fullmatch("[0-9]{4}", passcode.reveal()):
         raise ValueError("a passcode is four digits")
     return passcode

@@ -93,7 +93,6 @@ def sign_in_as_home_user(
         ValueError: a store without a profile; nothing was sent.
     """
     from ticketstub.client.flows.session import create_session, get_stored_session, save_session
-    from ticketstub.credentials.store import COMMAND_APP
 
     if store is not None and profile is None:
         raise ValueError("name the profile= to store the sign-in under, so that it replaces no other by accident")
@@ -105,8 +104,8 @@ def sign_in_as_home_user(
     session = yield from create_session(context, account.auth_token, method="home", account=details)
     if store is None or profile is None:
         return session
-    own_session = get_stored_session(context.settings)
-    app = app or (own_session.credential.app if own_session else context.device.product) or COMMAND_APP
+    if own_session := get_stored_session(context.settings):
+        app = app or own_session.credential.app
     return (yield from save_session(session, store, app, profile, context, previous_status="none"))
 
 

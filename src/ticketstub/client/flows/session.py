@@ -26,6 +26,7 @@ from ticketstub.client.sign_ins import SignInMethod, SignInState, TokenStatus
 from ticketstub.credentials.default import StoreKind, default_store
 from ticketstub.credentials.memory import MemoryStore
 from ticketstub.credentials.store import (
+    COMMAND_APP,
     LOCK_TIMEOUT,
     PING_INTERVAL,
     RENEW_BY,
@@ -333,17 +334,18 @@ def create_session(
 def save_session(
     session: StoredSession,
     store: CredentialStore | StoreKind,
-    app: str,
+    app: str | None,
     profile: str,
     context: FlowContext,
     *,
     previous_status: TokenStatus,
 ) -> Flow[StoredSession]:
-    """Save a new sign-in to a store, replacing what is there.
+    """Save a new sign-in to a store, replacing what is there; by default for the app that the device's product names.
 
     Raises:
         CredentialsError: the store cannot be written.
     """
+    app = app or session.device.product or COMMAND_APP
     credential = replace(session.credential, app=app, profile=profile, version=0)
     store = yield from open_store(store, credential.entry)
     saved = yield from run_blocking(partial(_save_credential, store, credential))
