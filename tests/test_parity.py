@@ -104,6 +104,7 @@ USES: dict[str, Any] = {
     "auth_keys get_published_keys": lambda plex: plex.auth_keys.get_published_keys(),
     "home get": lambda plex: plex.home.get(),
     "home list_users": lambda plex: plex.home.list_users(),
+    "home find_user": lambda plex: plex.home.find_user("Pip"),
     "home switch_user": lambda plex: plex.home.switch_user("b71d04e96c2fa835", passcode="1234"),
     "home set_passcode": lambda plex: plex.home.set_passcode(10500123, "1234", current="9876"),
     "home remove_passcode": lambda plex: plex.home.remove_passcode(10500123, current="9876"),

@@ -26,7 +26,7 @@ import pytest
 from keyring.backends.null import Keyring as NullKeyring
 
 from tests.cli.approving import Watched
-from ticketstub.cli.main import run_command
+from ticketstub.cli.app import run_command
 from ticketstub.credentials import Credential, FileStore
 from ticketstub.local_plex.world.schema import World
 from ticketstub.testing import LocalPlexController, local_plex

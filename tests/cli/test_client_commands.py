@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.conftest import JUNO, MIRA, TOM, Command, text_of
 from tests.tables import every
-from ticketstub.cli.facts import to_json
+from ticketstub.cli.formatting import to_json
 from ticketstub.client.transports.http1 import StandardTransport
 from ticketstub.local_plex.world.schema import World
 from ticketstub.models import Account, Service

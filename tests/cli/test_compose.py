@@ -15,7 +15,7 @@ import yaml  # type: ignore[import-untyped]  # it has no types of its own
 from tests.cli.conftest import Command, Start
 from tests.docs.pages import ROOT
 from tests.tables import every
-from ticketstub.cli.compose import HEALTH_CHECK
+from ticketstub.cli.env import HEALTH_CHECK
 
 ATTIC = "68dff64cefbaedb2011a916d24f43b47"
 CELLAR = "81e318029c980bc4d2d2f94b3b734494"
@@ -133,12 +133,12 @@ def test_a_world_of_the_user_s_is_mounted(
     ("options", "named"),
     [
         (["--address", "8.8.8.8"], "private"),
-        (["--address", "172.31.99.1"], "first two or last"),
-        (["--address", "172.31.99.255"], "first two or last"),
+        (["--address", "172.31.99.1"], "first two or the last"),
+        (["--address", "172.31.99.255"], "first two or the last"),
         (["--address", "127.0.0.2"], "private"),
         (["--address", "plex"], "IPv4"),
         (["--service", "a b: c"], "letters"),
-        (["--service", "ticketstub"], "yours"),
+        (["--service", "ticketstub"], "your services"),
         (["--world", "gone.toml"], "gone.toml"),
     ],
 )

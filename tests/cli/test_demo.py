@@ -12,11 +12,11 @@ TITLES = [
     "Whose token is this?",
     "Which media servers can it reach?",
     "Get a transient token",
-    "Ask with it how to reach a source",
+    "Use it to ask how to reach a source",
     "A wrong password",
-    "A verification code is wanted, and none was sent",
+    "A missing verification code",
     "A dead token",
-    "A media server that is not there",
+    "A media server that cannot be reached",
     "The same in Python",
 ]
 REQUESTS = [

@@ -1,14 +1,16 @@
 """What the command says about itself, and what it loads to say it."""
 
+import os
 import re
+from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Command
+from tests.cli.conftest import SOURCE, Command
 from tests.cli.declared import every_command
 from tests.tables import every
 from ticketstub.cli.app import COMMANDS, app
-from ticketstub.cli.failures import EXIT_CODES
+from ticketstub.cli.errors import EXIT_CODES
 
 NAMES = list(COMMANDS)
 GROUPS = [
@@ -81,7 +83,7 @@ def test_l6_nothing_turns_the_check_of_certificates_off() -> None:
 
 def test_help_loads_neither_rich_nor_a_client_nor_the_server(process: Command) -> None:
     """What costs time to import is not imported to explain the command, nor the server to use the client."""
-    show = "import sys; from ticketstub.cli.main import run_command; run_command({arguments!r}); print(*sys.modules)"
+    show = "import sys; from ticketstub.cli.app import run_command; run_command({arguments!r}); print(*sys.modules)"
     loaded = set(process(code=show.format(arguments=["--help"])).out.split())
     assert set() == {f"ticketstub.cli.{module}" for module, _ in COMMANDS.values()} & loaded
     assert set() == loaded & {"rich", "http.client", "msgspec", "aiohttp", "asyncio", "ticketstub.client.plex"}
@@ -105,8 +107,39 @@ def test_help_fits_a_narrow_terminal(width: int) -> None:
 
 def test_help_explains_arguments(command: Command) -> None:
     """A command's help says what its arguments are, once."""
-    assert 1 == command("record", "--help").out.count("  FOLDER   Where its answers are written.")
+    assert 1 == command("record", "--help").out.count("  FOLDER   The folder for its answers.")
 
 
 def test_help_has_no_colours_in_a_pipe(command: Command) -> None:
     assert "\x1b" not in command("--help").out + command("login", "--help").out
+
+
+@pytest.fixture
+def add_on(tmp_path: Path) -> dict[str, str]:
+    """An installed distribution with two commands; returns the environment in which it is found."""
+    (tmp_path / "acme_tool.py").write_text(
+        "import click\n\n@click.command()\ndef hello():\n    '''Say hello.'''\n    print('hello from acme')\n", "utf-8"
+    )
+    metadata = tmp_path / "acme_tool-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-tool\nVersion: 1.0\n", "utf-8")
+    commands = ("hello = acme_tool:hello", "broken = acme_missing:broken", "login = acme_tool:hello")
+    (metadata / "entry_points.txt").write_text("\n".join(["[ticketstub.commands]", *commands, ""]), "utf-8")
+    return {"PYTHONPATH": f"{SOURCE}{os.pathsep}{tmp_path}"}
+
+
+def test_another_distribution_adds_commands(process: Command, add_on: dict[str, str]) -> None:
+    """An entry point of the group `ticketstub.commands` is listed, runs, and replaces none of our commands."""
+    assert (0, "hello from acme\n") == (process("hello", env=add_on).code, process("hello", env=add_on).out)
+    listed = re.findall(r"(?m)^  (\w+) {2,}[A-Z].*", process("--help", env=add_on).out.partition("Commands:")[2])
+    assert [*NAMES, "broken", "hello"] == listed[: len(NAMES)] + sorted(listed[len(NAMES) :])
+    assert "Say hello." in process("hello", "--help", env=add_on).out
+    assert "--device-key" in process("login", "--help", env=add_on).out
+
+
+def test_a_command_that_does_not_load_is_named(process: Command, add_on: dict[str, str]) -> None:
+    """A broken add-on ends with a sentence, and disturbs no other command."""
+    ran = process("broken", env=add_on)
+    assert 1 == ran.code
+    assert "the command broken of acme_missing cannot be loaded: ModuleNotFoundError" in ran.err
+    assert 0 == process("status", env=add_on).code

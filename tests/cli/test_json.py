@@ -14,7 +14,7 @@ import msgspec
 from tests.cli.conftest import JUNO, MIRA, TOM, Command, text_of
 from tests.cli.declared import every_command
 from ticketstub import AuthorizedDevice, Token
-from ticketstub.cli import facts
+from ticketstub.cli import formatting
 from ticketstub.testing import LocalPlexController
 from ticketstub.tokens import Secret
 
@@ -142,9 +142,9 @@ def test_one_function_gives_each_kind_its_form() -> None:
         "token": str(TOM.token),
         "pin": "hidden",
         "unknown": None,
-    } == facts.to_json(made)
-    assert {"created_at": None, "sent": True, "count_at": False} == facts.to_json(
+    } == formatting.to_json(made)
+    assert {"created_at": None, "sent": True, "count_at": False} == formatting.to_json(
         {"created_at": 10**18, "sent": True, "count_at": False}
     )
-    device: Any = facts.to_json(AuthorizedDevice(created_at=int(when.timestamp())))
+    device: Any = formatting.to_json(AuthorizedDevice(created_at=int(when.timestamp())))
     assert written == device["created_at"]

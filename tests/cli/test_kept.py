@@ -15,7 +15,7 @@ from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
 
 from tests.cli.conftest import MIRA, TOM, Command, Start, keep, store_in, text_of
-from ticketstub.cli.failures import InvalidUsage
+from ticketstub.cli.errors import InvalidUsage
 from ticketstub.cli.prompts import InputTimeouts, read_first_line
 from ticketstub.client.transports.http1 import StandardTransport
 from ticketstub.credentials import Credential
@@ -113,7 +113,7 @@ def test_why_a_kept_token_no_longer_works_is_said(command: Command, here: list[s
     keep(tmp_path, here[1], "this-token-was-ended", "work")
     ran = command("whoami", *here, "--profile", "work")
     assert (3, "") == (ran.code, ran.out)
-    assert "kept as work (tom) no longer works: it was ended at Plex" in ran.err
+    assert "the stored sign-in work (tom) no longer works: it was ended at Plex" in ran.err
     assert f"ticketstub login --plex-tv {here[1]} --profile work" in ran.err
     error = json.loads(command("whoami", *here, "--profile", "work", "--json").err)["error"]
     assert ("Unauthorized", 401, 1001, 3) == (error["kind"], error["status"], error["code"], error["exit_code"])
@@ -121,7 +121,7 @@ def test_why_a_kept_token_no_longer_works_is_said(command: Command, here: list[s
 
 def test_a_token_whose_time_is_over_is_told_so(command: Command, here: list[str], tmp_path: Path) -> None:
     keep(tmp_path, here[1], "this-token-was-ended", expires_at=1_700_000_000.0)
-    assert "no longer works: its time is over" in command("whoami", *here).err
+    assert "no longer works: it has expired" in command("whoami", *here).err
 
 
 def test_an_outage_is_not_blamed_on_the_token(command: Command, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_status_tells_all_without_network(command: Command, tmp_path: Path) -> N
 
 def test_status_of_nothing(command: Command) -> None:
     """Where nothing is kept that is said; a profile that is named and not there is an error."""
-    assert (0, "Nothing is kept: nobody is signed in.\n") == (command("status").code, command("status").out)
+    assert (0, "No sign-in is stored.\n") == (command("status").code, command("status").out)
     assert 2 == command("status", "--profile", "work").code
     ran = command("status", token="some-token-or-other")
     assert "TICKETSTUB_TOKEN is set" in ran.out
@@ -184,11 +184,11 @@ def test_l5_what_plex_cannot_be_told_stays_kept(command: Command, tmp_path: Path
     keep(tmp_path, NOBODY, TOKEN)
     ran = command("logout", "--plex-tv", NOBODY, "--timeout", "0.3")
     assert (5, "") == (ran.code, ran.out)
-    assert "still kept" in ran.err
+    assert "still stored" in ran.err
     assert store_in(tmp_path).load(NOBODY) is not None
     local = command("logout", "--local", "--plex-tv", NOBODY)
     assert 0 == local.code
-    assert "still lives at Plex" in local.out
+    assert "still valid at Plex" in local.out
     assert store_in(tmp_path).load(NOBODY) is None
 
 
@@ -204,14 +204,14 @@ def test_who_signed_out_offline_is_not_signed_in(command: Command, here: list[st
     ran = command("whoami", *here)
     assert (2, "") == (ran.code, ran.out)
     assert "ticketstub logout" in ran.err
-    assert "Plex could not be told" in command("status").out
+    assert "Plex could not be reached" in command("status").out
 
 
 def test_renew_without_a_key_keeps_alive(command: Command, here: list[str], tmp_path: Path) -> None:
     before = keep(tmp_path, here[1], TOKEN)
     ran = command("renew", *here)
     assert (0, "") == (ran.code, ran.err)
-    assert ran.out.startswith("Still good: default (tom)")
+    assert ran.out.startswith("Still valid: default (tom)")
     after = store_in(tmp_path).load(here[1])
     assert after is not None
     assert before.checked_at != after.checked_at
@@ -250,8 +250,12 @@ def test_claim_writes_a_claim_token_into_a_pipe(
 CHECKED: dict[str, tuple[str, int, str]] = {
     "an account's": (TOKEN, 0, "An account's token: alive"),
     "nobody's": ("this-token-was-ended", 3, "A token: dead"),
-    "a claim token": ("claim-abcdefghij0123456789", 1, "A claim token: nobody can tell"),
-    "a transient one": ("transient-0c1e5ab0-6d0c-4bd7-9e5c-0f3b8e3e0b7a", 1, "A transient token: nobody can tell"),
+    "a claim token": ("claim-abcdefghij0123456789", 1, "A claim token: unknown whether it is alive"),
+    "a transient one": (
+        "transient-0c1e5ab0-6d0c-4bd7-9e5c-0f3b8e3e0b7a",
+        1,
+        "A transient token: unknown whether it is alive",
+    ),
 }
 
 
@@ -275,7 +279,7 @@ def test_check_asks_a_media_server_too(command: Command, here: list[str], attic:
 def test_check_of_an_outage(command: Command) -> None:
     ran = command("check", "--plex-tv", NOBODY, "--timeout", "0.3", token=TOKEN)
     assert 5 == ran.code
-    assert "nobody can tell" in ran.out
+    assert "unknown whether it is alive" in ran.out
 
 
 def test_check_of_what_is_no_token(command: Command, here: list[str]) -> None:
@@ -333,14 +337,14 @@ def test_the_command_is_an_app_of_its_own(command: Command, here: list[str], tmp
     for name in ("whoami", "logout", "renew"):
         ran = command(name, *here)
         assert (2, "") == (ran.code, ran.out)
-        assert "nobody is signed in" in ran.err
-    assert "Nothing is kept" in command("status").out
+        assert "you are not signed in" in ran.err
+    assert "No sign-in is stored" in command("status").out
     assert store_in(tmp_path).load(here[1], app="Photo Frame") is not None
 
 
 def test_profiles_lists_all_apps(command: Command, here: list[str], tmp_path: Path) -> None:
     """Each sign-in of each program is listed with app, profile, issuer, account and place, without a secret."""
-    assert "Nothing is kept" in command("profiles").out
+    assert "No sign-in is stored" in command("profiles").out
     keep(tmp_path, here[1], TOKEN, "work")
     keep_for(tmp_path, "https://plex.tv", "Photo Frame", "another-token-entirely", "juno")
     shown = command("profiles").out
@@ -376,7 +380,7 @@ def test_logout_all_ends_those_of_all_apps(
         set(ran.out.splitlines()),
     )
     assert f"  Photo Frame: default (mira_quill) at {fresh.url}" in ran.err.splitlines()
-    assert "is not signed out, and still kept" in ran.err
+    assert "is not signed out, and still stored" in ran.err
     assert ["Admin Tool"] == [one.app for one in store_in(tmp_path).list_entries()]
     for token in (TOM.token, MIRA.token):
         assert 3 == command("whoami", "--plex-tv", fresh.url, token=token).code
@@ -395,7 +399,7 @@ def test_logout_all_asks_on_a_terminal(
     monkeypatch.setattr("ticketstub.cli.prompts.is_terminal", lambda _stream: True)
     ran = command("logout", "--all", "--local", stdin=f"{answer}\n", terminal=True)
     assert (0 if answer == "y" else 1) == ran.code
-    assert "Is this meant? [y/N]" in ran.err
+    assert "Continue? [y/N]" in ran.err
     assert ("y" == answer) is (() == store_in(tmp_path).list_entries())
 
 
@@ -427,8 +431,8 @@ def pipe() -> Iterator[tuple[int, int]]:
 def test_an_open_silent_pipe_hangs_nothing(pipe: tuple[int, int], capsys: pytest.CaptureFixture[str]) -> None:
     """After a bounded wait what is kept is used, with a note; where nothing is kept, it is an error that says so."""
     assert read_first_line(pipe[0], lambda: True, LITTLE) is None
-    assert "no token came on standard input" in capsys.readouterr().err
-    with pytest.raises(InvalidUsage, match="no token came on standard input"):
+    assert "no token arrived on standard input" in capsys.readouterr().err
+    with pytest.raises(InvalidUsage, match="no token arrived on standard input"):
         read_first_line(pipe[0], lambda: False, LITTLE)
 
 
@@ -455,7 +459,7 @@ def test_a_slow_writer_is_waited_for(pipe: tuple[int, int], *, kept: bool) -> No
 def test_half_a_token_is_none(pipe: tuple[int, int]) -> None:
     """A token without an end on a pipe that stays open is an error: what is kept is not used in its place."""
     os.write(pipe[1], b"some-to")
-    with pytest.raises(InvalidUsage, match="has no end"):
+    with pytest.raises(InvalidUsage, match="is incomplete"):
         read_first_line(
             pipe[0], lambda: True, InputTimeouts(before_notice=0.0, when_signed_in=0.2, when_signed_out=0.2)
         )
@@ -483,6 +487,6 @@ def test_a_home_that_cannot_be_written_costs_the_identifier(
         assert ran.err.startswith("note: this installation's identifier can be neither read nor stored")
     ran = command("login", "--password", *here, stdin=f"tom\n{text_of(TOM.password)}\n")
     assert (1, "") == (ran.code, ran.out)
-    assert "nobody was signed in" in ran.err
+    assert "could not be stored" in ran.err
     printed = ["login", "--password", "--print-token", *here]
     assert 0 == command(*printed, stdin=f"tom\n{text_of(TOM.password)}\n").code

@@ -24,7 +24,7 @@ def test_in_the_browser_and_kept_in_a_file(
     assert f"  {fresh.url}/auth#?clientID=" in ran.err
     assert f"code to compare  {codes[0]}" in ran.err
     assert 25 == len(codes[0])
-    assert "Waiting for the approval, 30 minutes at most." in ran.err
+    assert "Waiting for approval, for at most 30 minutes." in ran.err
     assert not {"\x1b", "█"} & set(ran.out + ran.err)  # a pipe has neither colours nor pictures
     kept = store_in(tmp_path).load(fresh.url)
     assert kept is not None
@@ -146,7 +146,7 @@ def test_the_time_is_over(command: Command, fresh: LocalPlexController) -> None:
     ran = command("login", "--wait", "0.2", "--storage", "file", "--plex-tv", fresh.url)
     assert (1, "") == (ran.code, ran.out)
     assert "in the time allowed" in ran.err
-    assert "Waiting for the approval, 1 s at most" in ran.err
+    assert "Waiting for approval, for at most 1 s" in ran.err
 
 
 def test_a_terminal_gets_picture_and_countdown(
@@ -159,7 +159,7 @@ def test_a_terminal_gets_picture_and_countdown(
     ran = command("login", "--storage", "memory", "--plex-tv", fresh.url)
     assert 0 == ran.code
     assert "█" in ran.err
-    assert re.search(r"Waiting: (30:00|29:5\d) left \(Ctrl-C gives up\)", ran.err)
+    assert re.search(r"Waiting: (30:00|29:5\d) left \(Ctrl-C to cancel\)", ran.err)
     assert "\x1b[2K" in ran.err  # the line is wiped
 
 
@@ -183,7 +183,7 @@ def test_a_dumb_terminal_gets_lines(
     ran = command("login", "--storage", "memory", "--plex-tv", fresh.url)
     assert 0 == ran.code
     assert not {"█", "\x1b"} & set(ran.err)
-    assert "30 minutes at most" in ran.err
+    assert "for at most 30 minutes" in ran.err
 
 
 def test_a_narrow_terminal_gets_no_picture(
@@ -198,7 +198,7 @@ def test_a_narrow_terminal_gets_no_picture(
     assert "█" not in ran.err
     assert f"code={codes[0]}" in ran.err
     waiting = next(line for line in ran.err.split("\n") if "Waiting" in line)
-    assert len("Waiting: 30:00 left (Ctrl-C gives up)") <= 40
+    assert len("Waiting: 30:00 left (Ctrl-C to cancel)") <= 40
     assert "Ctrl-C" in waiting
 
 
@@ -221,7 +221,7 @@ def test_the_browser_is_opened_on_a_terminal_alone(
     command(*login, "--no-browser", terminal=True)
     assert not opened.exists()
     ran = command(*login, terminal=True)
-    assert "Your browser was asked to open it." in ran.err
+    assert "Your browser should open this page now." in ran.err
     assert f"{fresh.url}/auth#?" in _read(opened)
 
 

@@ -231,9 +231,9 @@ PROMPTS: dict[str, tuple[list[str], list[str]]] = {
     "code": (["login", "--password"], ["User name or e-mail:", "Password:", "Verification code:"]),
     "code again": (
         ["login", "--password"],
-        ["User name or e-mail:", "Password:", "Verification code:", "This code is wrong, or was used before."],
+        ["User name or e-mail:", "Password:", "Verification code:", "This code is wrong, or was already used."],
     ),
-    "confirmation": (["logout", "--all"], ["Is this meant? [y/N]"]),
+    "confirmation": (["logout", "--all"], ["Continue? [y/N]"]),
     "passcode": (["home", "passcode", "set"], ["New passcode"]),
 }
 

@@ -50,7 +50,7 @@ def test_it_writes_what_the_libraries_hold(command: Command, source: str, tmp_pa
     ("given", "code", "said"),
     [
         (("ftp://host", "x"), 2, "the address must be http:// or https://"),
-        (("http://127.0.0.1:1", "x", "no-slash"), 2, "a path begins with a slash"),
+        (("http://127.0.0.1:1", "x", "no-slash"), 2, "a path must begin with a slash"),
         (("http://127.0.0.1:1", "x"), 5, "http://127.0.0.1:1 cannot be asked: connection refused\nhint: "),
         (("http://192.88.99.1:9", "x"), 1, "--outside"),
     ],
@@ -90,14 +90,17 @@ def test_serving_records_what_comes_from_upstream(start: Start, source: str, tmp
     assert 200 == ask(serving.address("My Attic"), "GET", "/library/poster.jpg?a=1", {"X-Plex-Token": TOM}).status
     assert 0 == serving.end()
     assert serving.popen.stderr is not None
-    assert "/library/poster.jpg is not recorded: a secret in it cannot be replaced\n" == serving.popen.stderr.read()
+    assert (
+        "/library/poster.jpg is not recorded: it contains a secret that cannot be replaced\n"
+        == serving.popen.stderr.read()
+    )
 
 
 def test_there_must_be_something_to_record(command: Command, tmp_path: Path) -> None:
     """A world without upstream is a wrong use."""
     ran = command("serve", "--demo", "--port", "0", "--record", str(tmp_path / "kept"))
     assert 2 == ran.code
-    assert "no media server of this world has one" in ran.err
+    assert "no media server of this world has an upstream" in ran.err
 
 
 def test_a_token_that_is_refused_is_said(command: Command, source: str, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import SECRETS, TOM, Command, Process, Start, assert_no_secret, text_of
-from ticketstub.cli.run_journal import RunLog
+from ticketstub.cli.logs import RunLog
 from ticketstub.local_plex.intercept.proxy import ConnectionEvent
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX shells and signals")
@@ -63,7 +63,7 @@ def test_a_program_that_cannot_be_run(process: Command, program: str, code: int)
     """127 where it is not there, 126 where it may not be executed, with a sentence."""
     ran = process("run", "--", program)
     assert (code, "") == (ran.code, ran.out)
-    assert re.fullmatch(r"error: \S+(: there is no such program| cannot be run: .*)\n", ran.err)
+    assert re.fullmatch(r"error: \S+(: no such program| cannot be run: .*)\n", ran.err)
 
 
 def test_a_faulty_world_is_said_before_anything_starts(process: Command, tmp_path: Path) -> None:

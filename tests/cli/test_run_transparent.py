@@ -85,7 +85,7 @@ def test_where_it_is_not_allowed_it_says_so(tmp_path: Path) -> None:
         check=False,
     )
     assert (2, "") == (done.returncode, done.stdout)
-    assert "namespaces of their own: their number is limited (user.max_user_namespaces)" in done.stderr
+    assert "users create namespaces: their number is limited (user.max_user_namespaces)" in done.stderr
     assert [] == list(tmp_path.iterdir())
 
 

@@ -100,7 +100,7 @@ import io, sys, time
 from pathlib import Path
 from tests.cli.approving import Watched, link
 from tests.cli.conftest import FakeTerminal
-from ticketstub.cli.main import run_command
+from ticketstub.cli.app import run_command
 
 url, token, seen = sys.argv[1:]
 sys.stdin = FakeTerminal(io.BytesIO())
@@ -134,7 +134,7 @@ def test_l7_no_listener_waits_for_the_browser(fresh: LocalPlexController, tmp_pa
 _WITHOUT_A_LISTENER = """
 import sys
 from tests.cli.approving import Watched, link
-from ticketstub.cli.main import run_command
+from ticketstub.cli.app import run_command
 
 url, token = sys.argv[1:]
 heard = set()

@@ -64,13 +64,13 @@ def test_without_the_option_nothing_of_it_answers(start: Start) -> None:
     [
         ("k" * 43, 0o644, "can be read or written by others"),
         ("short", 0o600, "holds no key of 32 or more"),
-        (None, 0o600, "cannot be made"),
+        (None, 0o600, "cannot be read or created"),
     ],
 )
 def test_a_key_file_that_is_not_safe_stops_the_start(
     command: Command, tmp_path: Path, content: str | None, mode: int, said: str
 ) -> None:
-    """Nothing listens where the key could be read or guessed, or where its file cannot be made."""
+    """Nothing listens where the key could be read or guessed, or where its file cannot be read or created."""
     file = tmp_path / ("control.key" if content else "no/folder.key")
     if content:
         file.write_text(content, "utf-8")

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from tests.cli.conftest import Command, Process, Start, environment
 from tests.conftest import Require
 from ticketstub.cli.certificates import CertificateFolder
-from ticketstub.cli.failures import CommandError
+from ticketstub.cli.errors import CommandError
 from ticketstub.local_plex.listeners import find_private_address
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
@@ -109,9 +109,9 @@ def test_a_second_start_replaces_the_first_one_s(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_somebody_else_s_files_are_left_alone(tmp_path: Path, name: str) -> None:
-    """A folder with an authority, a bundle or a trust store that is not ours is refused, and stays as it was."""
+    """A folder with an authority, a bundle or a trust store that Ticketstub did not write is refused and unchanged."""
     (tmp_path / name).write_bytes(b"somebody else's")
-    with pytest.raises(CommandError, match="not ours"):
+    with pytest.raises(CommandError, match="did not write"):
         CertificateFolder(tmp_path, {}).create_ssl_context(["plex.tv"])
     assert [b"somebody else's"] == [path.read_bytes() for path in tmp_path.iterdir()]
 
@@ -120,7 +120,7 @@ def test_a_bundle_of_somebody_else_s_beside_an_authority_of_ours_is_left_alone(t
     """Each file is looked at, not the first one alone."""
     CertificateFolder(tmp_path, {}).create_ssl_context(["plex.tv"])
     (tmp_path / "bundle.pem").write_bytes(b"somebody else's")
-    with pytest.raises(CommandError, match=r"bundle\.pem that is not ours"):
+    with pytest.raises(CommandError, match=r"bundle\.pem that Ticketstub did not write"):
         CertificateFolder(tmp_path, {}).create_ssl_context(["plex.tv"])
     assert b"somebody else's" == (tmp_path / "bundle.pem").read_bytes()
 

@@ -17,7 +17,7 @@ from tests.docs.pages import ROOT, page
 from tests.tables import every
 from tests.test_architecture import LAYERS
 from ticketstub import calls, errors, refusals, testing
-from ticketstub.cli.failures import EXIT_CODES
+from ticketstub.cli.errors import EXIT_CODES
 from ticketstub.client import groups
 from ticketstub.client.config import Options, Retry
 from ticketstub.device import DEVICE_HEADERS

@@ -21,7 +21,7 @@ import yaml  # type: ignore[import-untyped]  # comes with schemathesis; its type
 from tests.docs import running
 from tests.docs.pages import Block, page
 from tests.strangers.environments import _install_node, _kept
-from ticketstub.cli.compose import ComposeOptions, render_compose_file
+from ticketstub.cli.env import ComposeOptions, render_compose_file
 from ticketstub.local_plex.control.commands import COMMANDS, PREFIX
 from ticketstub.local_plex.world.schema import World
 from ticketstub.testing import LocalPlexController

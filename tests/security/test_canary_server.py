@@ -23,7 +23,7 @@ from tests.local_plex.family import IDS, TOKENS
 from tests.local_plex.test_auth_keys import Key
 from tests.local_plex.whole import FORM, HASH, PASSWORD, Whole
 from tests.security.stage import device_jwt, household, sign_in, token_in, transient
-from ticketstub.cli.banner import AccessLog
+from ticketstub.cli.logs import AccessLog
 
 NEW_PASSWORD, WRONG_PASSWORD, FIRST_PASSWORD = "quiet-otter-31-cAnArY", "loud-heron-77-cAnArY", "small-finch-5-cAnArY"
 NEVER = "Never5_given_out_001"

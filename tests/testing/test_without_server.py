@@ -52,7 +52,7 @@ def test_each_command_says_what_to_install(tmp_path: Path, name: str) -> None:
 def test_the_others_work(tmp_path: Path) -> None:
     """Signing in needs none of it."""
     done = run(COMMAND, "status", home=tmp_path)
-    assert (0, "Nothing is kept: nobody is signed in.\n") == (done.returncode, done.stdout)
+    assert (0, "No sign-in is stored.\n") == (done.returncode, done.stdout)
 
 
 def test_a_script_is_told(tmp_path: Path) -> None:

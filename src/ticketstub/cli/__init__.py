@@ -1,8 +1,8 @@
-"""The command `ticketstub`: one file a noun.
+"""The command `ticketstub`: one module for each noun.
 
-Rule: only this package prints. It holds no logic of Plex's, shows tokens as fingerprints and other secrets not at all,
-takes no secret as an option's value, and answers every failure with one clear sentence and an exit code of
-complaints.py. What costs time to import is imported by the command that uses it.
+Rule: only this package prints. It contains no Plex logic, shows tokens as fingerprints and other secrets not at all,
+takes no secret as an option's value, and reports every failure as one clear sentence with an exit code from errors.py.
+A command imports what is slow to import only when it runs.
 """
 
 from __future__ import annotations
@@ -11,28 +11,18 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
-    """Run the command with this process's arguments and end the process with its code."""
+    """Run the command with this process's arguments, and exit with its code."""
     import os
     import sys
 
-    for descriptor in range(3):  # a socket would be opened in the place of a standard stream that was closed
+    for descriptor in range(3):  # else the next socket would take the number of a closed standard stream
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
     try:
-        from ticketstub.cli.main import run_command
+        from ticketstub.cli.app import run_command
 
         sys.exit(run_command(sys.argv[1:]))
-    except KeyboardInterrupt:  # while importing
+    except KeyboardInterrupt:  # during the import
         sys.exit(130)
-
-
-def get_version() -> str:
-    """Return the installed version, or `0` with a note where nothing is installed, as in a checkout."""
-    from importlib import metadata
-
-    try:
-        return metadata.version("ticketstub")
-    except metadata.PackageNotFoundError:
-        return "0 (not installed)"

@@ -1,74 +1,123 @@
-"""The commands in their order, and what `ticketstub --help` says around them.
+"""The application: the list of commands, and running one of them: arguments in, exit code out.
 
-Rule: to list the commands none is loaded, and to run one no other is. What it needs to do its work a command imports
-itself. What the list says of a command is how its own help begins (a test compares them).
+Rule: listing the commands loads none of them, and running one loads no other. Whatever happens, the user sees a
+sentence and the shell an exit code from errors.py, never a traceback. An internal error shows only its type and its
+place in the code, because its message might contain a secret. Other distributions add commands by the entry point group
+`ticketstub.commands`, which is read for the list and for a name that is not in `COMMANDS`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 import shutil
+import sys
+import warnings
 from importlib import import_module
+from io import TextIOWrapper
+from pathlib import Path
+from traceback import extract_tb
+from typing import TYPE_CHECKING, TextIO
 
 import click
+from click.exceptions import Exit
 
-from ticketstub.cli import get_version
-from ticketstub.cli.completion import install_completion_option, show_completion_option
-from ticketstub.cli.failures import EXIT_CODES
-from ticketstub.cli.help import CliCommand, CliGroup
+from ticketstub.cli.completion import COMPLETION_VARIABLE, install_completion_option, show_completion_option
+from ticketstub.cli.errors import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, CommandError, InvalidUsage, report_error
+from ticketstub.cli.options import CliGroup
+from ticketstub.cli.output import get_version
+from ticketstub.errors import PlexError, PlexWarning, redact_secrets
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 COMMANDS = {
-    "login": ("login", "Sign in to Plex, and keep the sign-in."),
-    "whoami": ("token", "Say who is signed in."),
-    "status": ("profiles", "Show what is kept, where, and until when."),
-    "profiles": ("profiles", "List the sign-ins of all programs that are kept here."),
-    "check": ("token", "Find out about a token."),
-    "renew": ("profiles", "Renew the kept sign-in now."),
-    "logout": ("logout", "Sign out: end the kept token at Plex, then forget it."),
-    "home": ("home", "The users of the Plex Home."),
-    "devices": ("devices", "The account's authorized devices."),
+    "login": ("login", "Sign in to Plex and store the sign-in."),
+    "whoami": ("token", "Show who is signed in."),
+    "status": ("profiles", "Show the stored sign-ins, where they are, and when they expire."),
+    "profiles": ("profiles", "List the stored sign-ins of all programs."),
+    "check": ("token", "Show what a token is, whose it is, and whether it is alive."),
+    "renew": ("profiles", "Renew the stored sign-in now."),
+    "logout": ("profiles", "Sign out: end the stored token at Plex, then delete it here."),
+    "home": ("home", "Manage the users of the Plex Home."),
+    "devices": ("devices", "Manage the account's authorized devices."),
     "servers": ("servers", "List the account's media servers."),
     "resources": ("servers", "List the account's media servers and players."),
-    "token": ("token", "Write the kept token out, or make a transient one."),
-    "claim": ("token", "Write a claim token, to add a new media server."),
+    "token": ("token", "Print the stored token, or create a transient one."),
+    "claim": ("token", "Print a claim token for adding a new media server."),
     "source": ("servers", "Ask a media server how to reach a source."),
-    "ping": ("token", "Keep a token alive and say whether it is."),
+    "ping": ("token", "Keep a token alive and show whether it is."),
     "serve": ("serve", "Run a local Plex."),
-    "run": ("run", "Run a program on a local Plex."),
-    "code": ("code", "Write the current verification code of a local Plex's account."),
-    "env": ("env", "Print the variables by which programs find a running `ticketstub run`."),
+    "run": ("run", "Run a program against a local Plex."),
+    "code": ("code", "Print the current verification code of a local Plex account."),
+    "env": ("env", "Print the environment variables that connect programs to a running `ticketstub run`."),
     "record": ("record", "Record a real media server's answers, without secrets, for a local Plex to serve."),
-    "openapi": ("serve", "Print the OpenAPI document of what a local Plex answers."),
-    "demo": ("demo", "Sign in to a local Plex two ways and look around."),
+    "openapi": ("serve", "Print the OpenAPI document of a local Plex."),
+    "demo": ("demo", "Sign in to a local Plex in two ways and look around."),
 }
-"""Each command in the order in which they are listed: the module below `ticketstub.cli` that holds it under its name,
-and what the list says of it."""
+"""Each command in the order of the list: its module in `ticketstub.cli`, and its line in the list, with which its own
+help begins (a test compares them)."""
+
+_ENTRY_POINT_GROUP = "ticketstub.commands"
+_QUOTED_VALUE = re.compile(r": '.*' is(?= not)", re.DOTALL)
+_NUMBER_TYPE = re.compile(r"(?<=this is not )a valid (int|float)[a-z ]*$")
+_NUMBER_NAMES = {"int": "a whole number", "float": "a number"}  # Click shows the names of Python's types
 
 
 class LazyGroup(CliGroup):
-    """The commands, each loaded when it is named."""
+    """The commands, each loaded when it is used."""
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click names it
-        """Load a command; `None` where there is none of this name."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = getattr(import_module(f"ticketstub.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # Click's signature
+        """Return a command, loaded; `None` if it does not exist."""
+        command: click.Command | None = None
+        if cmd_name in COMMANDS:
+            command = getattr(import_module(f"ticketstub.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        elif entry_point := _find_entry_points().get(cmd_name):
+            try:
+                command = entry_point.load()
+            except Exception as error:
+                message = f"the command {cmd_name} of {entry_point.module} cannot be loaded: {type(error).__name__}"
+                raise CommandError(message) from error
         return command
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # likewise
-        """Write which variables are read, and what the exit codes mean."""
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # Click's signature
+        """Return the names of all commands."""
+        return list(COMMANDS | _find_entry_points())
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # Click's signature
+        """Write the list of commands. A command of another distribution is not loaded to describe it."""
+        added = {name: ("", f"Provided by {each.module}.") for name, each in _find_entry_points().items()}
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, description) for name, (_, description) in (COMMANDS | added | COMMANDS).items()]
+            )
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # Click's signature
+        """Write which environment variables are read, and what the exit codes mean."""
         with formatter.section("Environment"):
             formatter.write_dl(
                 [
                     (
                         "TICKETSTUB_TOKEN",
-                        "the token; else read from standard input if it is piped, else it is the kept one",
+                        "the token; else it is read from standard input if that is piped, else the stored one is used",
                     ),
-                    ("TICKETSTUB_PROFILE", "used where --profile is not given"),
-                    ("TICKETSTUB_PLEX_TV", "used where --plex-tv is not given"),
+                    ("TICKETSTUB_PROFILE", "the profile, if --profile is not given"),
+                    ("TICKETSTUB_PLEX_TV", "the address of plex.tv, if --plex-tv is not given"),
                 ]
             )
         with formatter.section("Exit codes"):
             formatter.write_dl([(f"{code:>3}", meaning) for code, meaning in EXIT_CODES.items()])
+
+
+def _find_entry_points() -> dict[str, EntryPoint]:
+    """Find the commands of other distributions. importlib.metadata imports slowly: it is used only if there are any."""
+    files = (file for folder in sys.path for file in Path(folder).glob("*.dist-info/entry_points.txt"))
+    if not any(f"[{_ENTRY_POINT_GROUP}]" in file.read_text("utf-8", "replace") for file in files):
+        return {}
+    from importlib.metadata import entry_points
+
+    return {each.name: each for each in entry_points(group=_ENTRY_POINT_GROUP)}
 
 
 def _show_version(context: click.Context, _parameter: click.Parameter, requested: bool) -> None:
@@ -79,7 +128,6 @@ def _show_version(context: click.Context, _parameter: click.Parameter, requested
 
 app = LazyGroup(
     "ticketstub",
-    commands={name: CliCommand(name, help=about) for name, (_, about) in COMMANDS.items()},
     params=[
         click.Option(
             ["--version"],
@@ -99,3 +147,104 @@ app = LazyGroup(
         "show_default": True,
     },
 )
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the arguments after the program's name.
+
+    Returns:
+        The exit code.
+    """
+    for stream in _get_output_streams():
+        stream.reconfigure(errors="replace")  # a character that the terminal lacks must not end the command
+    code = 0
+    try:
+        code = _invoke_app(arguments)
+        for stream in _get_output_streams():
+            stream.flush()
+        if code == INTERRUPTED and sys.stderr and sys.stderr.isatty():
+            print(file=sys.stderr)  # the terminal has written ^C and is still on that line
+    except BrokenPipeError:
+        _redirect_to_devnull(sys.__stdout__, sys.__stderr__)
+        return BROKEN_PIPE
+    except OSError as error:  # for example a full disk, which the command itself may already have reported
+        _redirect_to_devnull(sys.__stdout__)
+        return code or report_error(_convert_unexpected_error(error), as_json="--json" in arguments)
+    return code
+
+
+def _invoke_app(arguments: list[str]) -> int:
+    failure: CommandError | PlexError
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", PlexWarning)
+            warnings.showwarning = _print_warning  # type: ignore[assignment]  # it accepts every argument
+            if instruction := os.environ.get(COMPLETION_VARIABLE):
+                from click.shell_completion import shell_complete
+
+                return shell_complete(app, {}, "ticketstub", COMPLETION_VARIABLE, instruction)
+            with app.make_context("ticketstub", list(arguments)) as context:
+                code: object = app.invoke(context)
+            return code if isinstance(code, int) else 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exit as exiting:
+        return exiting.exit_code
+    except SystemExit as exiting:  # Rich exits by itself on a broken pipe, which has its own exit code here
+        raise exiting.__context__ or exiting from None
+    except BrokenPipeError:
+        raise
+    except (CommandError, PlexError) as error:
+        failure = error
+    except click.ClickException as error:
+        failure = _convert_usage_error(error)
+    except UnicodeEncodeError:  # undecodable bytes from the command line, on their way to Plex
+        failure = InvalidUsage("an argument is not text (UTF-8)")
+    except Exception as error:  # noqa: BLE001  # an internal error still ends with a sentence
+        failure = _convert_unexpected_error(error)
+    return report_error(failure, as_json="--json" in arguments)
+
+
+def _print_warning(message: Warning | str, *_where: object) -> None:
+    if sys.stderr:
+        print(f"note: {message}", file=sys.stderr)
+
+
+def _convert_usage_error(error: click.ClickException) -> InvalidUsage:
+    """Describe a faulty command line without repeating a value that may be a misplaced secret."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "ticketstub"
+    message = error.format_message().rstrip(".").replace("\n", " ")
+    if "extra argument" in message:
+        return InvalidUsage(
+            "there are too many arguments",
+            hint=f"do not pass tokens or passwords as arguments: other processes can read them. See {path} --help",
+        )
+    if message.startswith("No such command"):
+        message = redact_secrets(message)
+    message = _NUMBER_TYPE.sub(lambda kind: _NUMBER_NAMES[kind[1]], _QUOTED_VALUE.sub(": this is", message))
+    return InvalidUsage(message, hint=f"{path} --help")
+
+
+def _convert_unexpected_error(error: Exception) -> CommandError:
+    if isinstance(error, OSError):
+        return CommandError(f"{error.filename or 'reading or writing'}: {error.strerror or type(error).__name__}")
+    frames = extract_tb(error.__traceback__)
+    place = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "an unknown place"  # noqa: PTH119  # no pathlib before it is needed
+    return CommandError(f"internal error in Ticketstub: {type(error).__name__} at {place}", hint="please report it")
+
+
+def _get_output_streams() -> list[TextIOWrapper]:
+    return [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)]
+
+
+def _redirect_to_devnull(*streams: TextIO | None) -> None:
+    """Discard what is left to write, so that the interpreter does not fail on it when it exits."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        with contextlib.suppress(OSError, ValueError):
+            if stream is not None:
+                os.dup2(devnull, stream.fileno())

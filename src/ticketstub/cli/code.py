@@ -1,7 +1,7 @@
 """`ticketstub code`: the verification code that an account's authenticator app shows now.
 
-Rule: only accounts of a local Plex: their secrets are in a world file, or the control API knows them. The code is the
-only line on standard output.
+Rule: it works only for accounts of a local Plex, whose secrets are in a world file or known to the control API. The
+code is the only line on standard output.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 
 from ticketstub.cli import options
-from ticketstub.cli.failures import CommandError, InvalidUsage
-from ticketstub.cli.help import CliCommand, argument
+from ticketstub.cli.errors import CommandError, InvalidUsage
 from ticketstub.cli.local_plex import explain_server_errors, load_world
+from ticketstub.cli.options import CliCommand, argument
 from ticketstub.errors import sanitize_text
 
 _KEY_VARIABLE = "TICKETSTUB_CONTROL_KEY"
@@ -31,13 +31,13 @@ _KEY_VARIABLE = "TICKETSTUB_CONTROL_KEY"
     metavar="URL",
     envvar="TICKETSTUB_CONTROL",
     show_envvar=True,
-    help=f"Ask this control API instead, with the key in {_KEY_VARIABLE}: by its clock, and of accounts made later.",
+    help=f"Ask this control API, with the key in {_KEY_VARIABLE}: it uses its own clock, and knows added accounts.",
 )
 def code(*, account: str, world: Path | None, demo: bool, control: str | None) -> None:
-    """Write the current verification code of a local Plex's account.
+    """Print the current verification code of a local Plex account.
 
-    It is what the account's authenticator app shows. Name the local Plex's world, or a running one's control API.
-    A code is valid for 30 seconds, and signs in once.
+    It is the code that the account's authenticator app shows. Name the world of the local Plex, or the control API of a
+    running one. A code is valid for 30 seconds, and for one sign-in.
     """
     if control and not (world or demo):
         print(_fetch_code(control, account))
@@ -49,11 +49,16 @@ def code(*, account: str, world: Path | None, demo: bool, control: str | None) -
         except LookupError as error:
             raise CommandError(str(error)) from None
     if sys.stdout.isatty():
-        print(f"for {30 - int(time.time()) % 30} seconds more, and once", file=sys.stderr)
+        print(f"valid for {30 - int(time.time()) % 30} more seconds, for one sign-in", file=sys.stderr)
 
 
 def _fetch_code(control: str, account: str) -> str:
-    """Ask a control API; raises `CommandError` for its refusal, `InvalidUsage` for an address or key that is none."""
+    """Ask a control API.
+
+    Raises:
+        CommandError: it refused.
+        InvalidUsage: the address is invalid, or there is no key.
+    """
     import json
     import os
 
@@ -64,7 +69,7 @@ def _fetch_code(control: str, account: str) -> str:
 
     key = os.environ.get(_KEY_VARIABLE, "")
     if not key:
-        raise InvalidUsage(f"the control API wants its key: set {_KEY_VARIABLE}")
+        raise InvalidUsage(f"the control API needs its key: set {_KEY_VARIABLE}")
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
     body = json.dumps({"account": account}).encode()
     url = f"{control.rstrip('/').removesuffix('/control/v1')}/control/v1/codes"
@@ -74,7 +79,7 @@ def _fetch_code(control: str, account: str) -> str:
             response = transport.send(request, deadline=time.monotonic() + 15, connect_timeout=5)
         except ValueError:
             raise InvalidUsage(
-                "--control: this is the address of a control API, such as http://127.0.0.1:8191"
+                "--control: it must be the address of a control API, such as http://127.0.0.1:8191"
             ) from None
     try:
         reply = msgspec.json.decode(response.body, type=dict[str, str])

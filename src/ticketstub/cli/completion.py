@@ -1,6 +1,6 @@
-"""What the shell completes: commands, options, their values, and the names of kept profiles.
+"""Shell completion: commands, options, their values, and the names of stored profiles.
 
-Rule: it reads names alone: no secret, no keyring, no network. Whatever goes wrong completes nothing and says nothing.
+Rule: it reads names only: no secret, no keyring, no network. On any error it completes nothing and prints nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 COMPLETION_VARIABLE = "_TICKETSTUB_COMPLETE"
-"""The variable in which a shell's script says what it wants."""
+"""The variable in which a shell's completion script passes its request."""
 
 _CURRENT_SHELL = "powershell" if os.name == "nt" else os.environ.get("SHELL", "").rpartition("/")[2]
 _INSTALL_PATHS = {
@@ -20,26 +20,17 @@ _INSTALL_PATHS = {
     "zsh": (".zfunc/_ticketstub", ".zshrc", "fpath+=~/.zfunc; autoload -Uz compinit; compinit"),
     "fish": (".config/fish/completions/ticketstub.fish", "", ""),
 }
-"""Where a shell's script is installed, and the file of the shell's that gets a line, below the home folder."""
+"""For each shell, in the home folder: the script, the startup file that gets a line, and that line."""
 
 
 def complete_profiles(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """List the names of kept profiles that begin so."""
+    """Return the names of stored profiles that begin with the incomplete word."""
     try:
-        from ticketstub.cli.stores import list_entries
+        from ticketstub.cli.sign_ins import list_entries
 
         return sorted({entry.profile for entry in list_entries() if entry.profile.startswith(incomplete)})
-    except Exception:  # noqa: BLE001  # a traceback would be completed into the command line
+    except Exception:  # noqa: BLE001  # a traceback would end up on the command line
         return []
-
-
-def run_completion(instruction: str) -> int:
-    """Answer a shell's script; returns the exit code."""
-    from click.shell_completion import shell_complete
-
-    from ticketstub.cli.app import app
-
-    return shell_complete(app, {}, "ticketstub", COMPLETION_VARIABLE, instruction)
 
 
 def _show_script(context: click.Context, _parameter: click.Parameter, shell: str | None) -> None:
@@ -52,7 +43,7 @@ def _install_script(context: click.Context, _parameter: click.Parameter, shell: 
     if not shell:
         return
     if shell not in _INSTALL_PATHS:
-        raise click.UsageError("put what --show-completion powershell prints into the file that $PROFILE names")
+        raise click.UsageError("add the output of --show-completion powershell to the file that $PROFILE names")
     script_path, startup, line = _INSTALL_PATHS[shell]
     script, startup_file = Path.home() / script_path, Path.home() / startup
     script.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +51,7 @@ def _install_script(context: click.Context, _parameter: click.Parameter, shell: 
     line = line.format(script=script)
     if startup and line not in (content := startup_file.read_text("utf-8") if startup_file.exists() else ""):
         startup_file.write_text(f"{content.rstrip()}\n{line}\n".lstrip("\n"), "utf-8")
-    print(f"{shell} completes from now on, in new shells: {script}")
+    print(f"Completion for {shell} is installed, for new shells: {script}")
     context.exit()
 
 
@@ -69,7 +60,7 @@ def _render_script(context: click.Context, shell: str) -> str:
 
     completion_class = get_completion_class(shell)
     if completion_class is None:
-        raise click.UsageError(f"the installed click completes nothing in {shell}: update it")
+        raise click.UsageError(f"the installed version of Click has no completion for {shell}: update Click")
     return completion_class(context.command, {}, "ticketstub", COMPLETION_VARIABLE).source()
 
 
@@ -90,8 +81,8 @@ def _make_option(
 
 
 show_completion_option = _make_option(
-    "--show-completion", _show_script, "Print the script of it, to look at or to put elsewhere."
+    "--show-completion", _show_script, "Print the completion script, to read it or to install it yourself."
 )
 install_completion_option = _make_option(
-    "--install-completion", _install_script, "Install completion for a shell, this one by default."
+    "--install-completion", _install_script, "Install completion for a shell; by default, for the current one."
 )

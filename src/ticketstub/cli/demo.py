@@ -1,8 +1,8 @@
-"""`ticketstub demo`: ways to sign in and the four operations, against a local Plex of the demonstration's own.
+"""`ticketstub demo`: two ways to sign in and the four operations, against a local Plex with the demonstration world.
 
-Rule: what is shown is what happened: requests are told by the client's own hooks, errors are caught as a program
-would catch them; never a query, a header or a body. It is an ordinary user of the library; only the verification code
-comes from the world. The program at its end runs as it stands beside `ticketstub serve --demo`; a test does that.
+Rule: it shows what happens: requests come from the client's own hooks, and errors are caught as a program catches them;
+no query, header or body is shown. It uses the library as any program does; only the verification code comes from the
+world. The program at its end runs unchanged next to `ticketstub serve --demo`; a test runs it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ticketstub.cli import facts, output
-from ticketstub.cli.help import CliCommand
+from ticketstub.cli import formatting, output
 from ticketstub.cli.local_plex import explain_server_errors
+from ticketstub.cli.options import CliCommand
 from ticketstub.cli.output import Fields
 from ticketstub.errors import PlexError, sanitize_text
 from ticketstub.messages import Request, Response, get_origin
 
 if TYPE_CHECKING:
-    from ticketstub.client.plex import Plex
+    from ticketstub import Plex
     from ticketstub.local_plex.local_plex import LocalPlex
     from ticketstub.local_plex.world.schema import WorldAccount
     from ticketstub.models import Resource
@@ -57,12 +57,12 @@ for source in (
     )
     print(found.name, [c.uri for c in found.connections])
 """
-"""The program; in a terminal of 72 columns no line is broken."""
+"""The program; its lines fit a terminal of 72 columns."""
 
 
 @click.command(cls=CliCommand)
 def demo() -> None:
-    """Sign in to a local Plex two ways and look around: the four operations, and what failures look like."""
+    """Sign in to a local Plex in two ways and look around: the four operations, and what errors look like."""
     with (
         tempfile.TemporaryDirectory(prefix="ticketstub-demo-", ignore_cleanup_errors=True) as folder,
         explain_server_errors(),
@@ -75,16 +75,14 @@ def demo() -> None:
 
 
 def _run_demo(local: LocalPlex) -> None:
-    from ticketstub.client.config import Retry
-    from ticketstub.client.plex import Plex
-    from ticketstub.device import Device
+    from ticketstub import Device, Plex, Retry
 
     transcript = _Transcript({local.url: "plex.tv", **{server.url: server.name for server in local.media_servers}})
     transcript.print_introduction(
-        "Ticketstub: a local Plex in this process, a stand-in and not Plex, and a client that talks to it"
+        "Ticketstub: a client, and a local Plex in this process, which is a stand-in and not Plex"
     )
     device = Device(client_identifier="ticketstub-demo", product="Ticketstub", device_name="Demonstration")
-    no_retry = Retry(attempts=1)  # what fails is shown at once
+    no_retry = Retry(attempts=1)  # show errors at once
     mira = local.world.accounts[0]
     with Plex(
         device=device,
@@ -99,42 +97,42 @@ def _run_demo(local: LocalPlex) -> None:
         attic = _show_account_and_servers(transcript, account_client)
         _use_transient_token(transcript, account_client, attic)
         _show_errors(transcript, plex, mira)
-    transcript.start_section("The same in Python", "beside `ticketstub serve --demo`, as it stands")
+    transcript.start_section("The same in Python", "runs next to `ticketstub serve --demo`")
     _print_program()
 
 
 def _sign_in(transcript: _Transcript, plex: Plex, mira: WorldAccount) -> Plex:
-    """Sign in, and return the client of who has signed in."""
+    """Sign in, and return the signed-in client."""
     transcript.start_section("Sign in", "with a password and a verification code")
     account = plex.authentication.post_users_sign_in_data(
         login=mira.username, password=mira.password or "", verification_code=mira.code()
     )
-    transcript.print_record("Account", [("user name", account.username), *facts.format_account(account)])
+    transcript.print_record("Account", [("user name", account.username), *formatting.format_account(account)])
     return plex.with_options(token=account.auth_token)
 
 
 def _link_device(transcript: _Transcript, plex: Plex, account_client: Plex) -> None:
-    """Sign another device in by a code, which its user types on the link page; here the first client does it."""
-    transcript.start_section("Sign in another device by a link code", "in a browser you would type it at /link")
+    """Sign in another device by a code that its user types on the link page; here, the first client does that."""
+    transcript.start_section("Sign in another device by a link code", "in a browser, you would enter it at /link")
     television = plex.with_options(client_identifier="ticketstub-demo-tv")
     pending = television.begin_sign_in(code=True)
-    transcript.print_record("SignIn", [("code", pending.code), ("type it at", pending.link_page)])
+    transcript.print_record("PendingSignIn", [("code", pending.code), ("enter it at", pending.link_page)])
     account_client.pins.link(pending.code)
     account = pending.finish().account()
     transcript.print_record(
-        "SignedInAccount", [("user name", account.name), ("token", facts.format_token(account.details.auth_token))]
+        "AccountHandle", [("user name", account.name), ("token", formatting.format_token(account.details.auth_token))]
     )
 
 
 def _show_account_and_servers(transcript: _Transcript, account_client: Plex) -> Resource:
-    """Read the token's account and its media servers, and return the one called Attic."""
+    """Show the token's account and its media servers, and return the server named Attic."""
     transcript.start_section("Whose token is this?")
     account = account_client.authentication.get_token_details()
-    transcript.print_record("Account", [("user name", account.username), *facts.format_account(account)])
+    transcript.print_record("Account", [("user name", account.username), *formatting.format_account(account)])
     transcript.start_section("Which media servers can it reach?")
     resources = account_client.resources()
     for resource in resources:
-        name, access, product, token, addresses = facts.format_resource_row(resource)
+        name, access, product, token, addresses = formatting.format_resource_row(resource)
         transcript.print_record(
             "Resource",
             [
@@ -148,40 +146,40 @@ def _show_account_and_servers(transcript: _Transcript, account_client: Plex) -> 
 
 
 def _use_transient_token(transcript: _Transcript, account_client: Plex, attic: Resource) -> None:
-    """Get a transient token from the media server, and ask with it how to reach two sources."""
+    """Get a transient token from the media server, and use it to ask how to reach two sources."""
     server = account_client.at(attic.connections[0].uri or "", token=attic.access_token)
-    transcript.start_section("Get a transient token", "the same rights, for at most 48 hours")
+    transcript.start_section("Get a transient token", "with the same rights, for at most 48 hours")
     transient = server.authentication.get_transient_token()
     transcript.print_record(
-        "TransientToken", [("token", facts.format_token(transient.token)), ("made from", str(server.token))]
+        "TransientToken", [("token", formatting.format_token(transient.token)), ("made from", str(server.token))]
     )
-    transcript.start_section("Ask with it how to reach a source", "another media server, and a provider")
+    transcript.start_section("Use it to ask how to reach a source", "another media server, and a provider")
     transient_client = account_client.at(server.url, token=transient.token)
     for source in (f"server://{attic.client_identifier}", "provider://tv.plex.provider.attic-guide"):
         information = transient_client.authentication.get_source_connection_information(source=source)
         transcript.print_record(
-            "Source", [("name", information.name), ("asked for", source), *facts.format_source(information)]
+            "Source", [("name", information.name), ("asked for", source), *formatting.format_source(information)]
         )
 
 
 def _show_errors(transcript: _Transcript, plex: Plex, mira: WorldAccount) -> None:
-    """Show what refusals and silence look like to a program."""
+    """Show what refusals and an unreachable server look like to a program."""
     from ticketstub.tokens import Token
 
     sign_in = plex.authentication.post_users_sign_in_data
     wrong, right = "not-the-password", mira.password or ""
     transcript.expect_error("A wrong password", lambda: sign_in(login=mira.username, password=wrong))
-    without_code = "A verification code is wanted, and none was sent"
+    without_code = "A missing verification code"
     transcript.expect_error(without_code, lambda: sign_in(login=mira.username, password=right))
     dead = plex.with_options(token=Token("this-token-was-ended"))
     transcript.expect_error("A dead token", dead.authentication.get_token_details)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        nowhere = f"http://127.0.0.1:{listener.getsockname()[1]}"  # a port that was free a moment ago
-    transcript.expect_error("A media server that is not there", plex.at(nowhere).identity)
+        nowhere = f"http://127.0.0.1:{listener.getsockname()[1]}"  # a port where nothing listens
+    transcript.expect_error("A media server that cannot be reached", plex.at(nowhere).identity)
 
 
 def _print_program() -> None:
-    """Print the program, in colours on a terminal and bare in a pipe, so that it can be copied from either."""
+    """Print the program: with colours on a terminal, plain in a pipe."""
     out = output.create_console()
     if not out.is_terminal or out.no_color:
         print(PROGRAM, end="")
@@ -194,7 +192,7 @@ def _print_program() -> None:
 
 
 class _Transcript:
-    """Tells what happens, as it happens.
+    """Prints what happens, as it happens.
 
     Args:
         names: the name of each address.
@@ -207,12 +205,12 @@ class _Transcript:
         self._sent_at = 0.0
 
     def print_introduction(self, text: str) -> None:
-        """Print what this is, and the addresses."""
+        """Print a title and the addresses."""
         output.print_heading(text)
         output.print_fields((name, url) for url, name in self._names.items())
 
     def start_section(self, title: str, subtitle: str = "") -> None:
-        """Begin a section."""
+        """Print the heading of a section."""
         from rich.text import Text
 
         self._number += 1
@@ -221,11 +219,11 @@ class _Transcript:
         )
 
     def on_request(self, request: Request) -> None:
-        """Remember a request until its answer comes."""
+        """Remember a request until its response arrives."""
         self._pending_request, self._sent_at = request, perf_counter()
 
     def on_response(self, request: Request, response: Response, seconds: float) -> None:
-        """Print a request and how it was answered."""
+        """Print a request and the status of its response."""
         self._pending_request = None
         self._print_exchange(request, str(response.status), "green" if response.status < 400 else "red", seconds)
 
@@ -240,14 +238,14 @@ class _Transcript:
         output.create_console().print(line.append(f"  {name}", "dim"))
 
     def print_record(self, class_name: str, pairs: Fields) -> None:
-        """Print what came back: its class and the fields that matter."""
+        """Print the class and the fields of a result."""
         from rich.text import Text
 
         output.create_console().print(Text(f"   {class_name}", style="italic"))
         output.print_fields(pairs, indent=5)
 
     def expect_error(self, title: str, call: Callable[[], object]) -> None:
-        """Begin a section, make a call that fails, and print the error as a program sees it."""
+        """Start a section, make a call that fails, and print the error as a program sees it."""
         self.start_section(title)
         try:
             call()
@@ -261,4 +259,4 @@ class _Transcript:
                 [("message", error.message), ("hint", error.hint), ("status / code", numbers)],
             )
         else:
-            raise AssertionError("this was to fail")
+            raise AssertionError("this call was expected to fail")

@@ -1,22 +1,79 @@
-"""`ticketstub env`: the variables of a run for another shell, a file, or containers.
+"""`ticketstub env`: the environment variables of a run for another shell, for a file, or for containers.
 
-Rule: it starts nothing and changes nothing; what it prints is the table of variables.py in the words of whoever reads
-it. Inside `ticketstub run` it needs to be told nothing, and for containers nothing has to run.
+Rule: it starts and changes nothing; it prints the table of local_plex/intercept/variables.py in the reader's syntax.
+Inside `ticketstub run` it needs no options, and for containers nothing has to run.
+
+The Compose file is complete, and lies beside the user's own file: Compose merges them. It is JSON, which is also YAML,
+so that no text of the user's can be read as anything else. The local Plex has a fixed address in its own network,
+because the plex.direct names of its media servers contain that address.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
-from collections.abc import Mapping
-from ipaddress import IPv4Address
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from ticketstub.cli.failures import InvalidUsage
-from ticketstub.cli.help import CliCommand
+from ticketstub.cli.errors import InvalidUsage
+from ticketstub.cli.local_plex import explain_server_errors, list_plex_names, load_world
+from ticketstub.cli.options import CliCommand
+from ticketstub.local_plex.intercept.variables import (
+    AUTHORITY_FILE,
+    BUNDLE_FILE,
+    LOOPBACK,
+    PROXY_FILE,
+    TRUST_STORE_FILE,
+    VARIABLES,
+    ProgramSettings,
+    ValueKind,
+    build_trust_store_options,
+    build_variables,
+)
+from ticketstub.tokens import Secret
+
+if TYPE_CHECKING:
+    from ticketstub.local_plex.world.schema import World
+
+ADDRESS = "172.31.99.2"
+"""The address of the local Plex in the network that is created for it."""
+TLS_FOLDER = "/tls"
+"""The folder of the trusted certificates, in both containers."""
+CONTROL_PORT = 8191
+MEDIA_PORT = 32400
+"""The port of the first media server for which the world has none: the one that real media servers use."""
+HEALTH_CHECK = (
+    "import socket, ssl; "
+    f"ssl.create_default_context(cafile='{TLS_FOLDER}/{AUTHORITY_FILE}').wrap_socket("
+    "socket.create_connection(('127.0.0.1', 443), 3), server_hostname='plex.tv')"
+)
+"""A program that fails until the local Plex in its container answers: a TLS handshake, without a request."""
+_SERVICE_NAME = "ticketstub"
+_OPTIONAL_CONTROL_KEY = "${TICKETSTUB_CONTROL_KEY:-}"
+
+ComposeValue = str | int | bool | Sequence["ComposeValue"] | Mapping[str, "ComposeValue"]
+
+
+class ComposeOptions(NamedTuple):
+    """The options of a Compose file.
+
+    Attributes:
+        service: the user's service that connects to the local Plex as if it were Plex.
+        address: the address of the local Plex.
+        image: the image of the local Plex.
+        world_file: the world's file; `None` for the demonstration world.
+    """
+
+    service: str = "tests"
+    address: IPv4Address = IPv4Address(ADDRESS)
+    image: str = _SERVICE_NAME
+    world_file: Path | None = None
 
 
 @click.command(cls=CliCommand)
@@ -26,14 +83,14 @@ from ticketstub.cli.help import CliCommand
     metavar="FORM",
     type=click.Choice(["sh", "fish", "powershell", "dotenv", "compose"]),
     default="sh",
-    help="For sh, fish or powershell; dotenv, a file of variables; or compose.",
+    help="The syntax: sh, fish, powershell, dotenv (a file of variables) or compose.",
 )
 @click.option(
     "--proxy",
     metavar="URL",
     envvar="TICKETSTUB_PROXY",
     show_envvar=True,
-    help="The proxy of a run; else as its --ca says.",
+    help="The proxy of the run; by default, the one of its --ca.",
 )
 @click.option(
     "--ca",
@@ -41,84 +98,66 @@ from ticketstub.cli.help import CliCommand
     type=click.Path(path_type=Path),
     envvar="TICKETSTUB_CA",
     show_envvar=True,
-    help="The authority of that run: its shell says.",
+    help="The certificate authority of the run, as its shell shows it.",
 )
 @click.option(
     "--world",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="For Compose: the world, not the demonstration.",
+    help="For compose: the world; by default, the demonstration world.",
 )
 @click.option(
     "--address",
     metavar="ADDRESS",
-    default="172.31.99.2",
-    help="For Compose: the local Plex's, in a network of its own.",
+    default=ADDRESS,
+    help="For compose: the address of the local Plex in its own network.",
 )
-@click.option("--service", metavar="NAME", default="tests", help="For Compose: your service that takes it for Plex.")
-@click.option("--image", metavar="NAME", default="ticketstub", help="For Compose: what the Dockerfile was built as.")
+@click.option("--service", metavar="NAME", default="tests", help="For compose: your service that connects to Plex.")
+@click.option(
+    "--image", metavar="NAME", default=_SERVICE_NAME, help="For compose: the image built from the Dockerfile."
+)
 def env(
     *, form: str, proxy: str | None, ca: Path | None, world: Path | None, address: str, service: str, image: str
 ) -> None:
-    """Print the variables by which programs find a running `ticketstub run`, or a local Plex in a container."""
+    """Print the environment variables that connect programs to a running `ticketstub run`, or to a container."""
     if form == "compose":
-        _print_compose(world, address, service, image)
-    else:
-        _print_variables(form, proxy, ca)
-
-
-def _print_variables(form: str, proxy: str | None, ca: Path | None) -> None:
-    from ticketstub.local_plex.intercept.variables import PROXY_FILE, ProgramSettings, build_variables
-    from ticketstub.tokens import Secret
-
+        options = ComposeOptions(_validate_service(service), _parse_address(address), image, world)
+        with explain_server_errors():
+            print(render_compose_file(options, load_world(world, demo=world is None)))
+        return
     if ca is None:
         raise InvalidUsage(
-            "there is no run to point at: name its --ca",
-            hint="start one with `ticketstub run`: its shell says it, and inside it this command knows it",
+            "no run is named: add --ca FILE",
+            hint="start one with `ticketstub run`: its shell shows the option, and inside it none is needed",
         )
     if not ca.is_file():
-        raise InvalidUsage(f"{ca}: there is no such file", hint="has that run ended?")
+        raise InvalidUsage(f"{ca}: no such file", hint="has that run ended?")
     if proxy is None:
         address_file = ca.with_name(PROXY_FILE)
         proxy = address_file.read_text("utf-8") if address_file.is_file() else ""
+    for name, value in _collect_variables(proxy, ca).items():
+        print(_format_assignment(form, name, value))
+
+
+def _collect_variables(proxy: str, ca: Path) -> dict[str, str]:
     inside_run = (os.environ.get("TICKETSTUB_PROXY", ""), os.environ.get("TICKETSTUB_CA")) == (proxy, str(ca))
     run_environ: Mapping[str, str] = os.environ if inside_run else {}
     key = run_environ.get("TICKETSTUB_CONTROL_KEY")
-    # The run's own options of Java are there already: they are not added twice.
-    base_environ = {name: text for name, text in os.environ.items() if not (inside_run and name == "JAVA_TOOL_OPTIONS")}
-    endpoints = ProgramSettings(
+    settings = ProgramSettings(
         proxy,
         ca.absolute(),
         run_environ.get("TICKETSTUB_PLEX_TV", ""),
         run_environ.get("TICKETSTUB_CONTROL", ""),
         Secret(key) if key else None,
     )
-    for name, value in build_variables(endpoints, base_environ).items():
-        print(_format_assignment(form, name, value))
-
-
-def _print_compose(world: Path | None, address: str, service: str, image: str) -> None:
-    from ticketstub.cli.compose import ComposeOptions, is_usable_address, render_compose_file
-    from ticketstub.cli.local_plex import explain_server_errors, load_world
-
-    try:
-        ip_address = IPv4Address(address)
-    except ValueError:
-        raise click.BadParameter(f"{address} is no IPv4 address", param_hint="--address") from None
-    if not is_usable_address(ip_address):
-        raise click.BadParameter("it is a private address, not its network's first two or last", param_hint="--address")
-    if not re.fullmatch(r"[a-zA-Z0-9._-]+", service) or service == "ticketstub":
-        raise click.BadParameter("it is a service of yours: letters, digits, . _ -", param_hint="--service")
-    with explain_server_errors():
-        print(
-            render_compose_file(
-                ComposeOptions(service, ip_address, image, world), load_world(world, demo=world is None)
-            )
-        )
+    # Inside the run, JAVA_TOOL_OPTIONS already contains the run's own options: they are not added again.
+    return build_variables(
+        settings, {name: text for name, text in os.environ.items() if not (inside_run and name == "JAVA_TOOL_OPTIONS")}
+    )
 
 
 def _format_assignment(form: str, name: str, value: str) -> str:
-    """Write a variable as a shell, or a file of variables, has it."""
+    """Format a variable in the syntax of a shell or of a file of variables."""
     if form == "fish":
         escaped = value.replace("\\", "\\\\").replace("'", "\\'")
         return f"set -gx {name} '{escaped}';"
@@ -126,3 +165,111 @@ def _format_assignment(form: str, name: str, value: str) -> str:
         escaped = value.replace("'", "''")
         return f"$env:{name} = '{escaped}'"
     return f"{name}={value}" if form == "dotenv" else f"export {name}={shlex.quote(value)}"
+
+
+def _validate_service(service: str) -> str:
+    if not re.fullmatch(r"[a-zA-Z0-9._-]+", service) or service == _SERVICE_NAME:
+        raise click.BadParameter("it must be one of your services: letters, digits, . _ -", param_hint="--service")
+    return service
+
+
+def _parse_address(text: str) -> IPv4Address:
+    try:
+        address = IPv4Address(text)
+    except ValueError:
+        raise click.BadParameter(f"{text} is not an IPv4 address", param_hint="--address") from None
+    subnet = _get_subnet(address)
+    reserved = {subnet.network_address, subnet.network_address + 1, subnet.broadcast_address}
+    if not address.is_private or address.is_loopback or address in reserved:
+        message = "it must be a private address, but not the first two or the last of its network"
+        raise click.BadParameter(message, param_hint="--address")
+    return address
+
+
+def _get_subnet(address: IPv4Address) -> IPv4Network:
+    return IPv4Network(f"{address}/24", strict=False)
+
+
+def render_compose_file(options: ComposeOptions, world: World) -> str:
+    """Render the Compose file for a local Plex and the service that connects to it."""
+    client_service: dict[str, ComposeValue] = {
+        "environment": build_environment(options.address),
+        "depends_on": {_SERVICE_NAME: {"condition": "service_healthy"}},
+        "networks": {"default": {}, "plex": {}},
+        "volumes": [f"ticketstub-tls:{TLS_FOLDER}:ro"],
+    }
+    document: dict[str, ComposeValue] = {
+        "x-ticketstub": "A local stand-in for Plex, not Plex. Made by `ticketstub env --format compose`.",
+        "services": {_SERVICE_NAME: _build_local_plex_service(options, world), options.service: client_service},
+        "networks": {"plex": {"ipam": {"config": [{"subnet": str(_get_subnet(options.address))}]}}},
+        "volumes": {"ticketstub-tls": {}},
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)  # YAML does not read JSON's surrogate pairs
+
+
+def _build_local_plex_service(options: ComposeOptions, world: World) -> dict[str, ComposeValue]:
+    world_arguments, volumes = _build_world_mount(options, world)
+    listen_arguments = [
+        "--host",
+        "0.0.0.0",  # noqa: S104  # within a container
+        "--advertise",
+        str(options.address),
+        "--media-port",
+        str(MEDIA_PORT),
+    ]
+    return {
+        "image": _escape_dollars(options.image),
+        # A name without a slash is a local image: never pull somebody else's image of that name.
+        **({} if "/" in options.image else {"pull_policy": "never"}),
+        "command": ["serve", *world_arguments, *listen_arguments, "--tls", TLS_FOLDER, "--log"],
+        "environment": {"TICKETSTUB_SERVE_CONTROL_KEY": _OPTIONAL_CONTROL_KEY},
+        "healthcheck": {
+            "test": ["CMD", "python", "-c", HEALTH_CHECK],
+            "interval": "2s",
+            "timeout": "5s",
+            "retries": 15,
+        },
+        "networks": {
+            "plex": {"ipv4_address": str(options.address), "aliases": list_plex_names(world, str(options.address))}
+        },
+        "volumes": [f"ticketstub-tls:{TLS_FOLDER}", *volumes],
+    }
+
+
+def _build_world_mount(options: ComposeOptions, world: World) -> tuple[list[str], list[ComposeValue]]:
+    """Return the options that name the world, and its mount: with its folder if the world names recorded folders."""
+    if options.world_file is None:
+        return ["--demo"], []
+    mounts_folder = any(server.replies for server in world.media_servers)
+    source = options.world_file.parent if mounts_folder else options.world_file
+    source_path = source.as_posix() if source.is_absolute() else f"./{source.as_posix()}"
+    target = "/world" if mounts_folder else "/world.toml"
+    mount: dict[str, ComposeValue] = {
+        "type": "bind",
+        "source": _escape_dollars(source_path),
+        "target": target,
+        "read_only": True,
+    }
+    return ["--world", f"/world/{_escape_dollars(options.world_file.name)}" if mounts_folder else target], [mount]
+
+
+def _escape_dollars(text: str) -> str:
+    """Escape text so that Compose does not substitute variables in it."""
+    return text.replace("$", "$$")
+
+
+def build_environment(address: IPv4Address) -> dict[str, str]:
+    """Return the variables of a program in a container, where Plex's names resolve to the local Plex."""
+    java = build_trust_store_options(f"{TLS_FOLDER}/{TRUST_STORE_FILE}")
+    values: dict[ValueKind, str] = {
+        # For containers with a proxy, which would lead to the real Plex.
+        "exceptions": ",".join(
+            [*LOOPBACK, "plex.tv", ".plex.tv", "plex.direct", ".plex.direct", _SERVICE_NAME, str(address)]
+        ),
+        "authority": f"{TLS_FOLDER}/{AUTHORITY_FILE}",
+        "bundle": f"{TLS_FOLDER}/{BUNDLE_FILE}",
+        "java": " ".join(f"-D{name}={value}" for name, value in java.items()),
+        "control": f"http://{_SERVICE_NAME}:{CONTROL_PORT}/control/v1",
+        "key": _OPTIONAL_CONTROL_KEY,
+    }
+    return {name: values[kind] for name, kind, _ in VARIABLES if kind in values}

@@ -1,6 +1,6 @@
-"""What every command that starts a local Plex does first: find its world, and say what is in the way.
+"""What commands that start a local Plex share: loading its world, its controller, its errors, and signals.
 
-Rule: nothing here starts one. What the server part raises becomes a complaint that says what to do.
+Rule: nothing here starts a local Plex. Errors of the local Plex become errors of the command that say what to do.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from ticketstub.cli.failures import CommandError, InvalidUsage
+from ticketstub.cli.errors import CommandError, InvalidUsage
 
 if TYPE_CHECKING:
     from ticketstub.local_plex.control.controller import Controller
@@ -26,28 +26,28 @@ _EXAMPLE_WORLD_COMMAND = (
 
 
 def load_world(file: Path | None, *, demo: bool) -> World:
-    """Return the world of a file or of the demonstration; raises `InvalidUsage` for neither, both, or a faulty file."""
+    """Load the world of a file or of the demonstration; raises `InvalidUsage` for neither, both, or an invalid file."""
     from ticketstub.local_plex.world.schema import World, WorldError
 
     if file and demo:
-        raise InvalidUsage("--demo is a world of its own: leave out --world, or --demo")
+        raise InvalidUsage("--demo and --world are two worlds: leave out one of them")
     if demo:
         return World.demo()
     if file is None:
         raise InvalidUsage(
-            "there is no world: name one with --world FILE, or use --demo",
-            hint=f"to make one: {_EXAMPLE_WORLD_COMMAND}",
+            "no world is named: add --world FILE, or --demo",
+            hint=f"to create one: {_EXAMPLE_WORLD_COMMAND}",
         )
     try:
         return World.load(file)
     except WorldError as error:
         count = "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
-        raise InvalidUsage(f"{file} cannot be used: {count}", details=error.faults) from None
+        raise InvalidUsage(f"{file} is invalid: {count}", details=error.faults) from None
 
 
 @contextmanager
 def explain_server_errors() -> Generator[None]:
-    """Turn what is in the server's way into a complaint; a part that is not installed is named."""
+    """Convert errors of the local Plex to errors of the command; a part that is not installed is named."""
     try:
         from ticketstub.local_plex.control.http_api import KeyFileError
         from ticketstub.local_plex.http.server import ListenError, PortInUse
@@ -57,12 +57,12 @@ def explain_server_errors() -> Generator[None]:
         try:
             yield
         except ListenError as error:
-            hint = "plex.tv's port is set by --port and --tls-port, a media server's in the world or by --media-port"
+            hint = "--port and --tls-port set the ports of plex.tv; --media-port, or the world, that of a media server"
             raise CommandError(str(error), hint=hint if isinstance(error, PortInUse) else None) from None
         except StoreConflict as error:
             raise CommandError(f"the world does not fit the database: {error}", hint="--reset starts over") from None
         except StoreDamaged as error:
-            raise CommandError(str(error), hint="put a copy of it in its place, or start over with --reset") from None
+            raise CommandError(str(error), hint="restore a backup, or start over with --reset") from None
         except (StoreError, InstanceKeysError, KeyFileError) as error:
             raise CommandError(str(error)) from None
     except ModuleNotFoundError as error:
@@ -77,12 +77,12 @@ def explain_server_errors() -> Generator[None]:
 def create_controller(
     key: Secret | None, chaos_share: float, seed: int, port: int = 0
 ) -> tuple[Controller | None, ControlConfig | None]:
-    """Make what a local Plex needs whose calls may go wrong, or that has a control API; nothing for neither.
+    """Create the controller and the control API's settings for a local Plex, if it needs them.
 
     Args:
-        key: the control API's key, if there is to be one.
-        chaos_share: which share of the calls goes wrong.
-        seed: which sequence of them that is.
+        key: the key of the control API; `None` for no control API.
+        chaos_share: the share of calls that fail.
+        seed: the random seed for these failures.
         port: the control API's port; 0 for a free one.
     """
     if key is None and not chaos_share:
@@ -91,14 +91,13 @@ def create_controller(
     from ticketstub.local_plex.control.faults import Chaos
     from ticketstub.local_plex.listeners import ControlConfig
 
-    return Controller(chaos=Chaos(chaos_share, seed) if chaos_share else None), ControlConfig(
-        key, port
-    ) if key else None
+    controller = Controller(chaos=Chaos(chaos_share, seed) if chaos_share else None)
+    return controller, ControlConfig(key, port) if key else None
 
 
 @contextmanager
 def handle_signals(signals: Iterable[int], handler: Callable[[int, FrameType | None], object]) -> Generator[None]:
-    """Handle these signals so, for as long as the `with` lasts."""
+    """Handle these signals with this handler for as long as the `with` block lasts."""
     previous_handlers = {each: signal.signal(each, handler) for each in signals}
     try:
         yield
@@ -108,7 +107,7 @@ def handle_signals(signals: Iterable[int], handler: Callable[[int, FrameType | N
 
 
 def list_plex_names(world: World, address: str) -> list[str]:
-    """List plex.tv's names, and those of a world's media servers below plex.direct at an address."""
+    """Return the host names of plex.tv, and the plex.direct names of a world's media servers at an address."""
     from ticketstub.local_plex.domain.media_servers import build_plex_direct_authority, derive_plex_direct_id
     from ticketstub.local_plex.intercept.request import PLEX_TV
 

@@ -1,13 +1,14 @@
-"""The options that several commands share, each declared once.
+"""What commands are declared with: the Click classes, and the options that several commands share.
 
-Rule: no option takes a secret as its value: what stands on a command line can be read by every process of the machine.
+Rule: no option takes a secret as its value, because every process on the machine can read a command line. Help texts
+fit any width, in a terminal and in a pipe; no name or sentence in them is cut off.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,70 @@ import click
 from ticketstub.cli.completion import complete_profiles
 
 
+class CliHelpFormatter(click.HelpFormatter):
+    """Writes each name beside its description, or above it where the line is too narrow."""
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        """Write names and descriptions; names take at most three eighths of the width."""
+        super().write_dl(rows, min(col_max, self.width * 3 // 8), col_spacing)
+
+
+class CliContext(click.Context):
+    """The context in which a command runs."""
+
+    formatter_class = CliHelpFormatter
+
+
+class CliArgument(click.Argument):
+    """An argument that is described in its command's help."""
+
+    def __init__(self, declarations: Sequence[str], *, help: str, **attributes: Any) -> None:  # noqa: A002, ANN401  # as Click
+        super().__init__(declarations, **attributes)
+        self.help_text = help  # not `help`: newer versions of Click write that too
+
+
+argument = partial(click.argument, cls=CliArgument)
+"""Declares an argument: `click.argument` with `help`."""
+
+
+class CliCommand(click.Command):
+    """A command whose help describes its arguments."""
+
+    context_class = CliContext
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the arguments, then the options."""
+        arguments = [(each.metavar or "", each.help_text) for each in self.params if isinstance(each, CliArgument)]
+        if arguments:
+            with formatter.section("Arguments"):
+                formatter.write_dl(arguments)
+        super().format_options(ctx, formatter)
+
+
+class CliGroup(click.Group):
+    """A command with subcommands, listed in the order of their definition. Without a subcommand, it shows its help."""
+
+    context_class = CliContext
+    command_class = CliCommand
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # Click's signature
+        """Return the names of the subcommands."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # Click's signature
+        """Write the list of subcommands, each with its whole first sentence."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(limit=200)) for name, one in self.commands.items()])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line; an empty one means `--help`."""
+        return super().parse_args(ctx, args or ["--help"])
+
+
 def validate_seconds(_context: click.Context, _parameter: click.Parameter, seconds: float | None) -> float | None:
-    """Take a number of seconds above 0, or none at all."""
+    """Accept a number of seconds above 0, or `None`."""
     if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
-        raise click.BadParameter("this is a number of seconds above 0")
+        raise click.BadParameter("it must be a number of seconds above 0")
     return seconds
 
 
@@ -27,7 +88,7 @@ profile = click.option(
     "--profile",
     metavar="NAME",
     shell_complete=complete_profiles,
-    help="The sign-in that is kept under this name; TICKETSTUB_TOKEN and standard input are not looked at then.",
+    help="Use the sign-in stored under this name; TICKETSTUB_TOKEN and standard input are then ignored.",
 )
 plex_tv = click.option(
     "--plex-tv",
@@ -35,10 +96,13 @@ plex_tv = click.option(
     default="https://plex.tv",
     envvar="TICKETSTUB_PLEX_TV",
     show_envvar=True,
-    help="The address of plex.tv or of a local Plex.",
+    help="The address of plex.tv, or of a local Plex.",
 )
 as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON, also for errors (on standard error); secrets as fingerprints."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print JSON, also for errors (on standard error), with secrets as fingerprints.",
 )
 timeout = click.option(
     "--timeout",
@@ -46,36 +110,34 @@ timeout = click.option(
     type=float,
     default=15.0,
     callback=validate_seconds,
-    help="How long the call may take in all.",
+    help="The time limit for the whole call.",
 )
 client_identifier = click.option(
-    "--client-identifier", metavar="TEXT", help="Send this identifier instead of this installation's own."
+    "--client-identifier", metavar="TEXT", help="Send this client identifier instead of this installation's own."
 )
-print_token = click.option(
-    "--print-token", is_flag=True, help="Write only the token itself, nothing else, to standard output."
-)
-yes_to_print = click.option("--yes", is_flag=True, help="Write it to a terminal, too.")
+print_token = click.option("--print-token", is_flag=True, help="Print only the token to standard output.")
+yes_to_print = click.option("--yes", is_flag=True, help="Print it even to a terminal.")
 storage = click.option(
     "--storage",
     metavar="WHERE",
     type=click.Choice(["auto", "keyring", "file", "memory"]),
     default="auto",
-    help="auto, keyring, file or memory; auto is the keyring, or else a file that only you can read.",
+    help="Where to store the sign-in: auto, keyring, file or memory. auto: the keyring, else a file only you can read.",
 )
-world = click.option("--world", metavar="FILE", type=click.Path(path_type=Path), help="The world, a TOML file.")
-demo = click.option("--demo", is_flag=True, help="Use the demonstration world instead.")
+world = click.option("--world", metavar="FILE", type=click.Path(path_type=Path), help="The world: a TOML file.")
+demo = click.option("--demo", is_flag=True, help="Use the demonstration world.")
 chaos = click.option(
     "--chaos",
     metavar="SHARE",
     type=click.FloatRange(0, 1),
     default=0.0,
-    help="Let this share of the calls go wrong: 0.05 is one of 20.",
+    help="Let this share of calls fail: 0.05 is 1 in 20.",
 )
-seed = click.option("--seed", metavar="N", type=int, default=0, help="Which sequence of them that is.")
+seed = click.option("--seed", metavar="N", type=int, default=0, help="The random seed for --chaos.")
 
 
 def pass_connection(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of a command that asks Plex something; it is given `connection` and `as_json`."""
+    """Add the options of a command that calls Plex; the command receives `connection` and `as_json`."""
 
     @profile
     @plex_tv
@@ -86,7 +148,7 @@ def pass_connection(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(
         *, profile: str | None, plex_tv: str, timeout: float, client_identifier: str | None, **arguments: object
     ) -> object:
-        from ticketstub.cli.clients import ConnectionOptions
+        from ticketstub.cli.sign_ins import ConnectionOptions
 
         return command(connection=ConnectionOptions(plex_tv, timeout, client_identifier, profile), **arguments)
 

@@ -1,7 +1,7 @@
-"""How results are shown: facts as aligned lines, lists as tables, everything also as JSON.
+"""Printing results: fields as aligned lines, lists as tables, and everything also as JSON.
 
-Rule: text from the other side is stripped of control and direction characters and never read as markup. Colours only
-on a terminal (Rich also honours NO_COLOR); in a pipe lines are as long as they need to be.
+Rule: text from Plex is stripped of control and direction characters, and never read as markup. Colours appear only on a
+terminal (Rich also honours NO_COLOR). In a pipe, lines are never wrapped.
 """
 
 from __future__ import annotations
@@ -19,32 +19,42 @@ if TYPE_CHECKING:
     from ticketstub.models import Model
 
 Fields = Iterable[tuple[str, str | None]]
-"""Names and values; those that are `None` or empty are not shown."""
+"""Names and values; values that are `None` or empty are not printed."""
+
+
+def get_version() -> str:
+    """Return the installed version, or `0` with a note if nothing is installed, as in a checkout."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("ticketstub")
+    except metadata.PackageNotFoundError:
+        return "0 (not installed)"
 
 
 def create_console(stream: TextIO | None = None, *, width: int | None = None) -> Console:
-    """Make a console on a stream that takes every text for what it is; `width` replaces the terminal's columns."""
+    """Return a console on a stream that prints every text as it is; `width` replaces the terminal's width."""
     from rich.console import Console
 
     return Console(file=stream or sys.stdout, width=width, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON, in the forms of `facts.plain`; letters beyond ASCII are escaped: none moves the cursor."""
-    from ticketstub.cli.facts import to_json
+    """Print a value as JSON (`formatting.to_json`); non-ASCII characters are escaped, so none moves the cursor."""
+    from ticketstub.cli.formatting import to_json
 
     print(json.dumps(to_json(value), indent=2))
 
 
 def print_heading(text: str) -> None:
-    """Print a line that names what follows."""
+    """Print a heading."""
     from rich.text import Text
 
     create_console().print(Text(sanitize_text(text), style="bold"))
 
 
 def print_result(data: object, title: str, fields: Fields = (), *, as_json: bool) -> None:
-    """Print what came of a command: for a person a heading and facts, or the same as JSON."""
+    """Print the result of a command: a heading and fields, or JSON."""
     if as_json:
         print_json(data)
     else:
@@ -53,7 +63,7 @@ def print_result(data: object, title: str, fields: Fields = (), *, as_json: bool
 
 
 def print_fields(fields: Fields, *, indent: int = 2) -> None:
-    """Print facts, a line each, their values aligned."""
+    """Print one line for each field, with the values aligned."""
     from rich.text import Text
 
     visible = [(name, sanitize_text(value)) for name, value in fields if value]
@@ -72,11 +82,11 @@ def print_records(
     empty_message: str,
     as_json: bool,
 ) -> None:
-    """Print records as a table, or what is to be said where there are none; or as JSON, as the list of this name."""
+    """Print a list of models as a table, or a message if it is empty; or as JSON, under this name."""
     if as_json:
-        from ticketstub.cli.facts import record_to_json
+        from ticketstub.cli.formatting import model_to_json
 
-        print_json({name: [record_to_json(one) for one in items]})
+        print_json({name: [model_to_json(one) for one in items]})
     elif items:
         print_table(columns, rows)
     else:
@@ -84,7 +94,7 @@ def print_records(
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; where the terminal is too narrow for it, each row as facts instead."""
+    """Print a table; if the terminal is too narrow, print the fields of each row instead."""
     from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text

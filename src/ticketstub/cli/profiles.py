@@ -1,6 +1,7 @@
-"""`ticketstub status`, `profiles` and `renew`: the sign-ins that are kept.
+"""`ticketstub status`, `profiles`, `renew` and `logout`: the stored sign-ins.
 
-Rule: `status` and `profiles` ask nobody; whether a sign-in still works, `check` says.
+Rule: `status` and `profiles` send nothing; `check` tells whether a sign-in still works. `logout` ends a token at Plex
+before it deletes it here, so that no working token is forgotten.
 """
 
 from __future__ import annotations
@@ -12,77 +13,80 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ticketstub.cli import facts, options, output, prompts, stores
-from ticketstub.cli.clients import ConnectionOptions, resume_client
-from ticketstub.cli.failures import InvalidUsage
-from ticketstub.cli.help import CliCommand
+from ticketstub.cli import formatting, options, output, prompts, sign_ins
+from ticketstub.cli.errors import CommandError, InvalidUsage
+from ticketstub.cli.options import CliCommand
+from ticketstub.cli.sign_ins import ConnectionOptions, create_client, resume_client
+from ticketstub.errors import PlexError
 
 if TYPE_CHECKING:
-    from ticketstub.cli.stores import StoredCredential
-    from ticketstub.credentials.store import Credential
+    from ticketstub import Credential
+    from ticketstub.cli.sign_ins import StoredSignIn
+    from ticketstub.credentials import Entry
+
+_NOTHING_STORED = "No sign-in is stored."
 
 
 @click.command(cls=CliCommand)
 @options.profile
 @options.as_json
 def status(*, profile: str | None, as_json: bool) -> None:
-    """Show what is kept, where, and until when.
+    """Show the stored sign-ins, where they are, and when they expire.
 
-    Nobody is asked, so it does not say whether it still works: `ticketstub check` does. What other programs keep is
-    listed by `ticketstub profiles`.
+    Nothing is sent, so this does not show whether a sign-in still works: `ticketstub check` does. To list the sign-ins
+    of other programs, use `ticketstub profiles`.
     """
-    from ticketstub.credentials.store import COMMAND_APP
-
-    sign_ins = stores.load_all(COMMAND_APP, profile)
-    if profile is not None and not sign_ins:
-        raise InvalidUsage(f"nothing is kept under the profile {profile}", hint="ticketstub status")
+    stored_sign_ins = sign_ins.load_all(sign_ins.APP, profile)
+    if profile is not None and not stored_sign_ins:
+        raise InvalidUsage(f"no sign-in is stored under the profile {profile}", hint="ticketstub status")
     token_in_environment = bool(os.environ.get(prompts.TOKEN_VARIABLE, "").strip())
     if as_json:
-        output.print_json(
-            {
-                "profiles": [_collect_details(stored) for stored in sign_ins],
-                "token_in_environment": token_in_environment,
-            }
-        )
+        details = [_collect_details(stored) for stored in stored_sign_ins]
+        output.print_json({"profiles": details, "token_in_environment": token_in_environment})
         return
-    for number, one in enumerate(sign_ins):
+    for number, stored in enumerate(stored_sign_ins):
         if number:
             print()
-        _print_sign_in(one)
-    if not sign_ins:
+        _print_sign_in(stored)
+    if not stored_sign_ins:
         _print_nothing_stored()
     if token_in_environment:
-        print(f"\n{prompts.TOKEN_VARIABLE} is set: its token is used, and not what is kept, unless --profile is given.")
+        print(f"\n{prompts.TOKEN_VARIABLE} is set: commands use its token unless --profile is given.")
 
 
 @click.command(cls=CliCommand)
 @options.as_json
 def profiles(*, as_json: bool) -> None:
-    """List the sign-ins of all programs that are kept here.
+    """List the stored sign-ins of all programs.
 
-    Each with its program, profile, account, issuer and place; those of this command have the app `ticketstub`. Nobody
-    is asked. `ticketstub logout --all` ends them.
+    Each is listed with its app, profile, account, issuer and place; this command's app is `ticketstub`. Nothing is
+    sent. `ticketstub logout --all` ends them all.
     """
-    sign_ins = stores.load_all()
+    stored_sign_ins = sign_ins.load_all()
     if as_json:
-        output.print_json({"profiles": [summarize_sign_in(stored) for stored in sign_ins]})
-    elif sign_ins:
-        output.print_table(("app", "profile", "account", "at", "kept"), map(_format_row, sign_ins))
+        output.print_json({"profiles": [_summarize(stored) for stored in stored_sign_ins]})
+    elif stored_sign_ins:
+        output.print_table(("app", "profile", "account", "at", "stored"), map(_format_row, stored_sign_ins))
     else:
         _print_nothing_stored()
+
+
+def _print_nothing_stored() -> None:
+    output.print_heading(_NOTHING_STORED)
+    print("To sign in: ticketstub login", file=sys.stderr)
 
 
 @click.command(cls=CliCommand)
 @options.pass_connection
 def renew(*, connection: ConnectionOptions, as_json: bool) -> None:
-    """Renew the kept sign-in now.
+    """Renew the stored sign-in now.
 
-    With a device key it gets a new token; without one, it keeps the token alive with a ping.
+    With a device key, it gets a new token. Without one, a ping keeps its token alive.
     """
-    stored = stores.require_sign_in(connection.issuer, connection.profile)
-    with resume_client(connection, stored) as client, stores.explain_refused_token(stored):
+    stored = sign_ins.require_sign_in(connection)
+    with resume_client(connection, stored) as client, sign_ins.explain_refused_token(stored):
         state, token = client.renew(), client.token
-    unchanged_message = f"Still good: {stored.name}. It has no device key, so its token stays the same."
+    unchanged_message = f"Still valid: {stored.name}. It has no device key, so its token stays the same."
     output.print_result(
         {
             "renewed": state.has_device_key,
@@ -93,16 +97,112 @@ def renew(*, connection: ConnectionOptions, as_json: bool) -> None:
         },
         f"Renewed: {stored.name}" if state.has_device_key else unchanged_message,
         [
-            ("token", facts.format_token(token)),
-            ("until", facts.format_time(state.expires_at)),
-            ("kept", state.location),
+            ("token", formatting.format_token(token)),
+            ("expires", formatting.format_time(state.expires_at)),
+            ("stored", state.location),
         ],
         as_json=as_json,
     )
 
 
-def summarize_sign_in(stored: StoredCredential) -> dict[str, object]:
-    """List what `profiles` says of a sign-in, by name and without a secret."""
+@click.command(cls=CliCommand)
+@click.option("--local", is_flag=True, help="Only delete it here; its token stays valid at Plex. Needs no network.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Sign out all programs, profiles and addresses, after listing them."
+)
+@click.option("--yes", is_flag=True, help="With --all: do not ask for confirmation.")
+@options.pass_connection
+def logout(*, connection: ConnectionOptions, as_json: bool, local: bool, everything: bool, yes: bool) -> None:
+    """Sign out: end the stored token at Plex, then delete it here. If Plex cannot be reached, it stays stored."""
+    if everything:
+        _sign_out_all(connection, local=local, yes=yes, as_json=as_json)
+        return
+    entry = connection.entry
+    message = _delete_entry(entry) if local else _sign_out_entry(connection, entry)
+    output.print_result(
+        {"profile": entry.profile, "issuer": entry.issuer, "ended_at_plex": not local, "still_kept": False},
+        message,
+        as_json=as_json,
+    )
+    if local and not as_json:
+        print("Its token is still valid at Plex. To end it, remove this device from the account's devices.")
+
+
+def _delete_entry(entry: Entry) -> str:
+    """Delete it from every store, even if it cannot be read."""
+    keyring, files = sign_ins.open_stores()
+    removed = [files.remove(*entry), entry in keyring.list_notes() and keyring.remove(*entry)]
+    if not any(removed):
+        raise sign_ins.make_not_signed_in_error(entry)
+    return f"Deleted here: the profile {entry.profile}"
+
+
+def _sign_out_entry(connection: ConnectionOptions, entry: Entry) -> str:
+    stored = sign_ins.find_sign_in(entry)
+    if stored is None:
+        raise sign_ins.make_not_signed_in_error(entry)
+    _sign_out(connection, stored)
+    return f"Signed out: {stored.name}"
+
+
+def _sign_out(connection: ConnectionOptions, stored: StoredSignIn) -> None:
+    credential = stored.credential
+    ended = credential.signed_out_at is not None  # it is stored only until its token is ended at Plex
+    with create_client(connection, credential.token) if ended else resume_client(connection, stored) as client:
+        try:
+            client.sign_out()
+        except PlexError as error:
+            raise CommandError(
+                f"{stored.name} is not signed out, and still stored: {error.message}",
+                hint="try again later; --local deletes it here now, but its token stays valid at Plex",
+                refusal=error,
+            ) from None
+    if ended:
+        stored.store.remove(*credential.entry)
+
+
+def _sign_out_all(connection: ConnectionOptions, *, local: bool, yes: bool, as_json: bool) -> None:
+    """Sign out every program. What cannot be signed out stays stored, and does not stop the others."""
+    if connection.profile is not None:
+        raise InvalidUsage("--all signs out every profile: leave out --profile")
+    stored_sign_ins = sign_ins.load_all()
+    if stored_sign_ins:
+        _confirm_sign_out(stored_sign_ins, local=local, yes=yes)
+    failures: list[CommandError] = []
+    ended: list[StoredSignIn] = []
+    for stored in stored_sign_ins:
+        try:
+            if local:
+                stored.store.remove(*stored.credential.entry)
+            else:
+                _sign_out(connection._replace(plex_tv=stored.credential.issuer), stored)
+        except CommandError as failure:
+            failures.append(failure)
+            continue
+        ended.append(stored)
+        if not as_json:
+            output.print_heading(f"{'Deleted here' if local else 'Signed out'}: {stored.name_with_app}")
+    if as_json:
+        summaries = [_summarize(stored) for stored in ended]
+        output.print_json({"profiles": summaries, "ended_at_plex": not local, "kept": bool(failures)})
+    elif not stored_sign_ins:
+        output.print_heading(_NOTHING_STORED)
+    if failures:
+        failures[0].details = tuple(failure.message for failure in failures[1:])
+        raise failures[0]
+
+
+def _confirm_sign_out(stored_sign_ins: list[StoredSignIn], *, local: bool, yes: bool) -> None:
+    prompts.ensure_can_confirm(yes=yes)
+    print(f"These sign-ins will be {'deleted here' if local else 'ended'}:", file=sys.stderr)
+    for stored in stored_sign_ins:
+        print(f"  {stored.name_with_app} at {stored.credential.issuer}", file=sys.stderr)
+    if not yes and not prompts.confirm("Continue?"):
+        raise CommandError("nothing was signed out")
+
+
+def _summarize(stored: StoredSignIn) -> dict[str, object]:
+    """Return what `profiles --json` shows of a sign-in."""
     credential = stored.credential
     return {
         "app": credential.app,
@@ -113,9 +213,10 @@ def summarize_sign_in(stored: StoredCredential) -> dict[str, object]:
     }
 
 
-def _collect_details(stored: StoredCredential) -> dict[str, object]:
+def _collect_details(stored: StoredSignIn) -> dict[str, object]:
+    """Return what `status --json` shows of a sign-in."""
     credential = stored.credential
-    summary = summarize_sign_in(stored)
+    summary = _summarize(stored)
     del summary["app"]
     return summary | {
         "token": credential.token,
@@ -130,7 +231,7 @@ def _collect_details(stored: StoredCredential) -> dict[str, object]:
     }
 
 
-def _format_row(stored: StoredCredential) -> tuple[str, ...]:
+def _format_row(stored: StoredSignIn) -> tuple[str, ...]:
     credential = stored.credential
     state = " (signed out)" if credential.signed_out_at is not None else ""
     account = credential.username or ("unknown" if credential.account_id is None else str(credential.account_id))
@@ -138,40 +239,31 @@ def _format_row(stored: StoredCredential) -> tuple[str, ...]:
     return credential.app, credential.profile, f"{account}{state}", credential.issuer, location
 
 
-def _print_sign_in(stored: StoredCredential) -> None:
+def _print_sign_in(stored: StoredSignIn) -> None:
     credential = stored.credential
-    signed_out = facts.format_timestamp(credential.signed_out_at)
-    signed_out_text = f"{signed_out}, but Plex could not be told: {stores.format_command('logout', credential.entry)}"
+    signed_out = formatting.format_time(credential.signed_out_at)
+    to_sign_out = sign_ins.format_command("logout", credential.entry)
     output.print_heading(stored.name)
     output.print_fields(
         [
             ("at", credential.issuer),
             ("id", str(credential.account_id) if credential.account_id is not None else None),
-            ("token", facts.format_token(credential.token) or "none"),
-            ("signed out", signed_out_text if signed_out else None),
-            ("since", facts.format_timestamp(credential.created_at)),
-            ("until", _format_expiry(credential)),
-            ("taken last", facts.format_timestamp(credential.checked_at)),
-            ("device key", "yes: the token is renewed with it" if credential.device_key else None),
+            ("token", formatting.format_token(credential.token) or "none"),
+            ("signed out", f"{signed_out}, but Plex could not be reached: {to_sign_out}" if signed_out else None),
+            ("since", formatting.format_time(credential.created_at)),
+            ("expires", _format_expiry(credential)),
+            ("last accepted", formatting.format_time(credential.checked_at)),
+            ("device key", "yes: it renews the token" if credential.device_key else None),
             ("client id", credential.client_identifier),
-            ("kept", stored.store.describe_location(*credential.entry)),
+            ("stored", stored.store.describe_location(*credential.entry)),
         ]
     )
 
 
 def _format_expiry(credential: Credential) -> str:
     if credential.expires_at is None:
-        return "no end is known: until it is ended at Plex"
-    expires_at, expired = facts.format_timestamp(credential.expires_at), credential.expires_at <= time.time()
-    if credential.device_key is not None:
-        return (
-            f"{expires_at}: its time is over, and it is renewed at the next use"
-            if expired
-            else f"{expires_at}, renewed before"
-        )
-    return f"{expires_at}: its time is over" if expired else str(expires_at)
-
-
-def _print_nothing_stored() -> None:
-    output.print_heading("Nothing is kept: nobody is signed in.")
-    print("To sign in: ticketstub login", file=sys.stderr)
+        return "unknown: it is valid until it is ended at Plex"
+    expires_at = formatting.format_time(credential.expires_at)
+    if credential.expires_at <= time.time():
+        return f"{expires_at}: expired{', and renewed on the next use' if credential.device_key else ''}"
+    return f"{expires_at}{', and renewed before that' if credential.device_key else ''}"

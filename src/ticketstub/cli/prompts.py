@@ -1,9 +1,9 @@
-"""What is given in secret: the token, the password, the code; and the questions that are asked on a terminal.
+"""Reading secrets (token, password, codes), and asking questions on a terminal.
 
-Rule: from the environment, from standard input, or asked for on a terminal without an echo; never from the command
+Rule: secrets come from the environment, from standard input, or from a terminal without an echo, never from the command
 line. A token is read from a pipe, a socket or a file, never from a terminal or a device such as /dev/null. A pipe that
-ends without one is an error. One that stays open and silent is waited for, for a bounded time. Questions go to the
-terminal or to standard error, so that standard output holds results only.
+ends without a token is an error; a pipe that stays open and silent is waited for, for a limited time. Questions go to
+standard error, so that standard output contains only results.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple, TextIO
 
-from ticketstub.cli.failures import InvalidUsage, wrap_value_errors
+from ticketstub.cli.errors import InvalidUsage, wrap_value_errors
 from ticketstub.errors import sanitize_text
 from ticketstub.tokens import Secret, Token
 
-TOKEN_VARIABLE = "TICKETSTUB_TOKEN"  # noqa: S105  # its name
+TOKEN_VARIABLE = "TICKETSTUB_TOKEN"  # noqa: S105  # the variable's name
 PROFILE_VARIABLE = "TICKETSTUB_PROFILE"
 _MAX_LINE_LENGTH = 8192
 
 
 class InputTimeouts(NamedTuple):
-    """How many seconds an open and silent standard input is waited for (ours).
+    """How many seconds to wait for a standard input that is open and silent.
 
-    `before_notice`: before a person is told. `when_signed_in`: before what is kept is used. `when_signed_out`: before
-    it is an error.
+    `before_notice`: until a notice is printed. `when_signed_in`: until the stored sign-in is used. `when_signed_out`:
+    until it is an error.
     """
 
     before_notice: float = 1.0
@@ -38,26 +38,26 @@ class InputTimeouts(NamedTuple):
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Tell whether a person sits at this stream; a closed one is no terminal."""
+    """Return whether this stream is a terminal; a closed stream is not."""
     return stream is not None and not stream.closed and stream.isatty()
 
 
 def can_prompt() -> bool:
-    """Tell whether there is a person who sees a question and can answer it."""
+    """Return whether a person can see a question and answer it."""
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
 def read_token_text(has_sign_in: Callable[[], bool], *, read_input: bool = True) -> tuple[str, str] | None:
-    """Return the text that was given as a token, and where: TICKETSTUB_TOKEN, or the first line of what is piped.
+    """Return the given token's text and its source: TICKETSTUB_TOKEN, or the first line of piped standard input.
 
-    Standard input is left alone where TICKETSTUB_PROFILE names a kept sign-in.
+    If TICKETSTUB_PROFILE is set, standard input is not read.
 
     Args:
-        has_sign_in: tells whether there is a kept sign-in; then an open and silent pipe is not waited for as long.
-        read_input: whether standard input may hold a token; not where it holds something else.
+        has_sign_in: returns whether a sign-in is stored; the wait for an open and silent pipe is then shorter.
+        read_input: whether standard input may contain a token; `False` if it contains something else.
 
     Raises:
-        InvalidUsage: standard input is a pipe or file without a token, or nothing came and nothing is kept.
+        InvalidUsage: standard input is a pipe or file without a token, or nothing arrived and no sign-in is stored.
     """
     if text := os.environ.get(TOKEN_VARIABLE, "").strip():
         return text, TOKEN_VARIABLE
@@ -71,13 +71,13 @@ def read_token_text(has_sign_in: Callable[[], bool], *, read_input: bool = True)
 
 
 def _read_piped_token(has_sign_in: Callable[[], bool]) -> str | None:
-    """Return the token that was piped; `None` where standard input holds none and need not."""
+    """Return the piped token; `None` if standard input is not a pipe, a socket or a file."""
     if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison]  # it is None where it was closed at the start
         return None
     text: str | None
     try:
         descriptor = sys.stdin.fileno()
-    except (OSError, ValueError):  # a stream of this process's own
+    except (OSError, ValueError):  # a stream inside this process
         text = read_line()
     else:
         mode = os.fstat(descriptor).st_mode
@@ -87,8 +87,8 @@ def _read_piped_token(has_sign_in: Callable[[], bool]) -> str | None:
     if text is None or text.strip():
         return text and text.strip()
     raise InvalidUsage(
-        "standard input is empty, and a token was expected there",
-        hint="to use what is kept: --profile NAME, or take standard input from /dev/null",
+        "standard input is empty, but a token was expected there",
+        hint="to use the stored sign-in, add --profile NAME, or redirect standard input from /dev/null",
     )
 
 
@@ -96,34 +96,32 @@ def read_first_line(
     descriptor: int,
     has_sign_in: Callable[[], bool],
     timeouts: InputTimeouts = InputTimeouts(),  # noqa: B008  # frozen
-) -> str | None:  # frozen
-    """Return what is piped up to the end of its first line, or of the input; `None` where what is kept is to be used.
+) -> str | None:
+    """Return the first line of a pipe or file; `None` if the stored sign-in is to be used instead.
 
     Args:
-        descriptor: what to read.
-        has_sign_in: tells whether there is a kept sign-in.
+        descriptor: the file descriptor to read.
+        has_sign_in: returns whether a sign-in is stored.
         timeouts: how long to wait.
 
     Raises:
-        InvalidUsage: it is no text, or far too long; or it came in part; or nothing came and nothing is kept.
+        InvalidUsage: the line is not text, is too long or incomplete; or nothing arrived and no sign-in is stored.
     """
     chunks: list[bytes] = []
     done = threading.Event()
-    # On a thread, for a pipe cannot be asked on every system whether something is in it.
+    # On a thread, because not every system can tell whether a pipe has data.
     threading.Thread(
         target=_collect_line, args=(descriptor, chunks, done), name="ticketstub input", daemon=True
     ).start()
     if not done.wait(timeouts.before_notice) and is_terminal(sys.stderr):
-        print("Waiting for a token on standard input (Ctrl-C gives up) ...", file=sys.stderr, flush=True)
+        print("Waiting for a token on standard input (Ctrl-C to cancel) ...", file=sys.stderr, flush=True)
     signed_in = not done.is_set() and has_sign_in()
     if not done.wait((timeouts.when_signed_in if signed_in else timeouts.when_signed_out) - timeouts.before_notice):
         if signed_in and not chunks:
-            print("note: no token came on standard input, which is open: going on without one", file=sys.stderr)
+            print("note: no token arrived on standard input: continuing without one", file=sys.stderr)
             return None
-        message = (
-            "the token on standard input has no end" if chunks else "no token came on standard input, which is open"
-        )
-        raise InvalidUsage(message, hint=f"give it in {TOKEN_VARIABLE}, or sign in: ticketstub login")
+        message = "the token on standard input is incomplete" if chunks else "no token arrived on standard input"
+        raise InvalidUsage(message, hint=f"set {TOKEN_VARIABLE}, or sign in: ticketstub login")
     return _read_text(lambda: b"".join(chunks).decode()).partition("\n")[0]
 
 
@@ -137,10 +135,10 @@ def _collect_line(descriptor: int, chunks: list[bytes], done: threading.Event) -
 
 
 def read_token(has_sign_in: Callable[[], bool] = lambda: True, *, read_input: bool = True) -> Token | None:
-    """Return the token that was given, or `None`.
+    """Return the given token, or `None`.
 
     Raises:
-        InvalidUsage: as `read_token_text`, or the text cannot be a token.
+        InvalidUsage: as for `read_token_text`, or the text is not a valid token.
     """
     found = read_token_text(has_sign_in, read_input=read_input)
     if found is None:
@@ -151,10 +149,10 @@ def read_token(has_sign_in: Callable[[], bool] = lambda: True, *, read_input: bo
 
 
 def read_line() -> str:
-    """Return the next line of standard input without its end; empty where nothing comes.
+    """Return the next line of standard input without its line ending; empty at the end of the input.
 
     Raises:
-        InvalidUsage: it is not UTF-8 text, or far too long.
+        InvalidUsage: it is not UTF-8 text, or is too long.
     """
     if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  # it is None where it was closed at the start
         return ""
@@ -167,30 +165,30 @@ def _read_text(read: Callable[[], str]) -> str:
     try:
         text = read()
     except (OSError, ValueError):
-        raise InvalidUsage("standard input is not text that can be read (UTF-8)") from None
+        raise InvalidUsage("standard input is not valid text (UTF-8)") from None
     if len(text) > _MAX_LINE_LENGTH:
         raise InvalidUsage(f"a line of standard input is longer than {_MAX_LINE_LENGTH} characters")
     return text
 
 
 def confirm(question: str) -> bool:
-    """Ask on the terminal for a yes; anything else is a no. Names from the other side may be in the question."""
+    """Ask a yes-or-no question on the terminal; anything but yes means no. The question may contain names from Plex."""
     print(f"{sanitize_text(question, 500)} [y/N] ", end="", file=sys.stderr, flush=True)
     return read_line().strip().casefold() in {"y", "yes"}
 
 
 def ensure_can_confirm(*, yes: bool) -> None:
-    """Refuse to begin what has to be confirmed where nobody can be asked.
+    """Refuse to start what needs confirmation if nobody can confirm it.
 
     Raises:
         InvalidUsage: there is neither --yes nor a terminal.
     """
     if not yes and not can_prompt():
-        raise InvalidUsage("there is no terminal to ask whether this is meant", hint="add --yes")
+        raise InvalidUsage("there is no terminal to ask for confirmation", hint="add --yes")
 
 
 def read_login() -> str:
-    """Return the user name or e-mail address: asked for, or the next line of standard input."""
+    """Ask for the user name or e-mail address, or read it as the next line of standard input."""
     if is_terminal(sys.stdin):
         print("User name or e-mail: ", end="", file=sys.stderr, flush=True)
     if found := read_line().strip():
@@ -199,7 +197,7 @@ def read_login() -> str:
 
 
 def read_password() -> Secret:
-    """Return the password: asked for without an echo, or the next line of standard input."""
+    """Ask for the password without an echo, or read it as the next line of standard input."""
     if found := _prompt_hidden("Password: ") if is_terminal(sys.stdin) else read_line():
         return Secret(found)
     raise _make_missing_error("password")
@@ -207,25 +205,27 @@ def read_password() -> Secret:
 
 def _make_missing_error(name: str) -> InvalidUsage:
     if is_terminal(sys.stdin):
-        print(file=sys.stderr)  # the question's line was not ended
+        print(file=sys.stderr)  # end the line of the question
         return InvalidUsage(f"no {name} was given")
-    return InvalidUsage(f"there is no {name}", hint="write login and password as two lines, or run it on a terminal")
+    return InvalidUsage(
+        f"the {name} is missing", hint="pipe in login and password as two lines, or run the command in a terminal"
+    )
 
 
 def read_verification_code(*, is_retry: bool = False) -> Secret | None:
-    """Return the verification code; `None` where nobody can be asked and no further line came.
+    """Ask for the verification code, or read it as the next line of standard input; `None` if there is none.
 
     Args:
-        is_retry: whether one was given before and was wrong.
+        is_retry: whether an earlier code was wrong.
     """
     if is_terminal(sys.stdin):
-        notice = "This code is wrong, or was used before.\n" if is_retry else ""
+        notice = "This code is wrong, or was already used.\n" if is_retry else ""
         print(f"{notice}Verification code: ", end="", file=sys.stderr, flush=True)
     return Secret(code) if (code := read_line().strip()) else None
 
 
 def read_passcode(question: str = "Passcode: ") -> Secret | None:
-    """Return a Home user's passcode: asked for without an echo, or the next line of standard input; `None` for none."""
+    """Ask for a passcode without an echo, or read it as the next line of standard input; `None` if there is none."""
     found = (_prompt_hidden(question) if is_terminal(sys.stdin) else read_line()).strip()
     return Secret(found) if found else None
 
@@ -240,12 +240,12 @@ def _prompt_hidden(question: str) -> str:
 
 
 def ensure_can_print_token(*, requested: bool, yes: bool, as_json: bool) -> None:
-    """Refuse to write a token where it was surely not meant to go, before anything is asked for it.
+    """Refuse to print a token to a terminal without --yes, or within JSON, before anything is sent.
 
     Raises:
-        InvalidUsage: onto a terminal without --yes, or into JSON.
+        InvalidUsage: one of these was requested.
     """
     if requested and as_json:
-        raise InvalidUsage("--print-token writes the token alone: leave out --json")
+        raise InvalidUsage("--print-token prints only the token: leave out --json")
     if requested and not yes and is_terminal(sys.stdout):
-        raise InvalidUsage("this would show the token on the terminal", hint="pipe it on, or add --yes")
+        raise InvalidUsage("this would show the token on the terminal", hint="pipe the output, or add --yes")

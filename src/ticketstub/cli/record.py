@@ -1,7 +1,7 @@
-"""`ticketstub record`: write what a real media server answers into a folder that a local Plex can serve.
+"""`ticketstub record`: record a real media server's answers in a folder that a local Plex can serve.
 
-Rule: it only reads. Nothing is written before its secrets are taken out, and a redirect is not followed. An address
-outside this machine and private networks is asked only where that is said, for the token goes there.
+Rule: it only reads from the server. Secrets are removed before anything is written, and redirects are not followed.
+Addresses outside this machine and private networks need --outside, because the token is sent there.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 import click
 
 from ticketstub.cli import prompts
-from ticketstub.cli.failures import FAILED, UNREACHABLE, CommandError, InvalidUsage
-from ticketstub.cli.help import CliCommand, argument
+from ticketstub.cli.errors import FAILED, UNREACHABLE, CommandError, InvalidUsage
 from ticketstub.cli.local_plex import explain_server_errors
+from ticketstub.cli.options import CliCommand, argument
 from ticketstub.errors import sanitize_text
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ _SECTIONS = "/library/sections"
 
 @click.command(cls=CliCommand)
 @argument("url", metavar="URL", help="The media server, as http://host:32400.")
-@argument("folder", metavar="FOLDER", type=click.Path(path_type=Path), help="Where its answers are written.")
-@argument("paths", metavar="[PATH…]", nargs=-1, help="More to ask for: paths, with queries.")
-@click.option("--outside", is_flag=True, help="Ask it though it is in no private network.")
+@argument("folder", metavar="FOLDER", type=click.Path(path_type=Path), help="The folder for its answers.")
+@argument("paths", metavar="[PATH…]", nargs=-1, help="Further paths to request, with their queries.")
+@click.option("--outside", is_flag=True, help="Allow an address outside private networks.")
 def record(*, url: str, folder: Path, paths: tuple[str, ...], outside: bool) -> None:
     """Record a real media server's answers, without secrets, for a local Plex to serve."""
     invalid_paths = [path for path in paths if not path.startswith("/")]
     if invalid_paths:
-        raise InvalidUsage(f"a path begins with a slash: {sanitize_text(invalid_paths[0])}")
+        raise InvalidUsage(f"a path must begin with a slash: {sanitize_text(invalid_paths[0])}")
     with explain_server_errors():
         from ticketstub.local_plex.content.recording import Recorder
         from ticketstub.local_plex.content.upstream import Upstream
@@ -53,22 +53,22 @@ def record(*, url: str, folder: Path, paths: tuple[str, ...], outside: bool) -> 
 
 
 async def _record_all(upstream: Upstream, recorder: Recorder, paths: tuple[str, ...]) -> None:
-    """Ask for the libraries, for what is in each, and for the paths that were named."""
+    """Request the list of libraries, the content of each, and the given paths."""
     sections, file_count = await _record_path(upstream, recorder, _SECTIONS)
     for path in [*(f"{_SECTIONS}/{quote(key, safe='')}/all" for key in _parse_section_keys(sections)), *paths]:
         file_count += (await _record_path(upstream, recorder, path))[1]
     if not file_count:
         raise CommandError(
-            "nothing was recorded: the server has no answer to what was asked that can be kept",
-            hint="name paths that it answers, and give it a token that may ask for them",
+            "nothing was recorded: the server sent no answer that can be stored",
+            hint="name paths that the server answers, and pass a token that may read them",
         )
 
 
 async def _record_path(upstream: Upstream, recorder: Recorder, path: str) -> tuple[bytes, int]:
-    """Write the answer in both formats, or the one that it has whatever is accepted.
+    """Record the answer to a path in both formats, or in the only one that the server has.
 
     Returns:
-        The first one's body, and how many files were written.
+        The body of the first format, and the number of files that were written.
     """
     from ticketstub.local_plex.content.upstream import UpstreamError
 
@@ -79,7 +79,7 @@ async def _record_path(upstream: Upstream, recorder: Recorder, path: str) -> tup
         except UpstreamError as failed:
             raise CommandError(
                 str(failed).rstrip("."),
-                hint="is it running, and are these its address and port?" if failed.is_unreachable else None,
+                hint="check that it is running, and its address and port" if failed.is_unreachable else None,
                 exit_code=UNREACHABLE if failed.is_unreachable else FAILED,
             ) from None
         if answer.status != 200:
@@ -91,14 +91,12 @@ async def _record_path(upstream: Upstream, recorder: Recorder, path: str) -> tup
     for media_type, answer in answers.items():
         file = recorder.record_path(unquote(split_path.path), query, media_type, answer.body)
         file_count += file is not None
-        print(
-            f"200  {file or f'not written, a secret in it cannot be replaced: {sanitize_text(recorder.scrub(path))}'}"
-        )
+        print(f"200  {file or f'not written, a secret cannot be replaced: {sanitize_text(recorder.scrub(path))}'}")
     return next(iter(answers.values())).body, file_count
 
 
 def _parse_section_keys(body: bytes) -> list[str]:
-    """List the keys of a media server's libraries."""
+    """Return the keys of a media server's libraries."""
     try:
         directories = json.loads(body)["MediaContainer"].get("Directory", [])
         return [str(directory["key"]) for directory in directories]

@@ -1,8 +1,8 @@
-"""`ticketstub run`: any program, unmodified, on a local Plex that lives as long as the program does.
+"""`ticketstub run`: run any program, unmodified, against a local Plex that runs as long as the program does.
 
-Rule: the program is told by its environment alone, and nothing else changes for it: streams, signals and exit code are
-its own. What is sent to this process is passed on to the program, which decides what it means; a terminal sends its
-signals to both by itself. Nothing is installed, and nothing is left behind.
+Rule: only the program's environment changes; streams, signals and exit code are its own. Signals to this process are
+forwarded to the program, which decides what they mean; a terminal sends its signals to both. Nothing is installed, and
+nothing is left behind.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ticketstub.cli import options
-from ticketstub.cli.failures import CommandError
-from ticketstub.cli.help import CliCommand, argument
+from ticketstub.cli.errors import CommandError
 from ticketstub.cli.local_plex import (
     create_controller,
     explain_server_errors,
@@ -30,55 +29,53 @@ from ticketstub.cli.local_plex import (
     list_plex_names,
     load_world,
 )
+from ticketstub.cli.options import CliCommand, argument
 from ticketstub.cli.prompts import is_terminal
 from ticketstub.errors import sanitize_text
 
 if TYPE_CHECKING:
     import ssl
 
-    from ticketstub.cli.run_journal import RunLog
+    from ticketstub.cli.logs import RunLog
     from ticketstub.local_plex.intercept.proxy import UpstreamProxy
-    from ticketstub.local_plex.intercept.variables import ProgramSettings
     from ticketstub.local_plex.local_plex import LocalPlex
     from ticketstub.tokens import Secret
 
-_NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as shells have it
+_NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as in shells
 _FORWARDED_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
-@click.command(
-    cls=CliCommand, context_settings={"allow_interspersed_args": False}
-)  # what follows the program is its own
+@click.command(cls=CliCommand, context_settings={"allow_interspersed_args": False})  # options after CMD belong to it
 @argument(
     "command",
     metavar="[--] [CMD ARGS…]",
     nargs=-1,
     type=click.UNPROCESSED,
-    help="The program; left out, it is your shell.",
+    help="The program and its arguments; by default, your shell.",
 )
 @click.option(
     "--world",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The world, a TOML file, not the demonstration.",
+    help="The world: a TOML file; by default, the demonstration world.",
 )
-@click.option("--offline", is_flag=True, help="Refuse every host that is not Plex's; else they are passed on.")
+@click.option("--offline", is_flag=True, help="Refuse all hosts but Plex's, instead of forwarding to them.")
 @click.option(
     "--record",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write what was asked as JSON lines; no secret is in them.",
+    help="Write a log of the requests as JSON lines, without secrets.",
 )
-@click.option("--verbose", is_flag=True, help="The same on standard error, a line each.")
+@click.option("--verbose", is_flag=True, help="Print a line for each request to standard error.")
 @click.option(
     "--transparent",
     is_flag=True,
-    help="No proxy: Plex's names lead here, for any program (Linux); it is offline.",
+    help="Use no proxy: Plex's names resolve to the local Plex, for any program (Linux, always offline).",
 )
 @click.option(
     "--control",
     is_flag=True,
-    help="Answer the control API; the program finds its address and key in its environment.",
+    help="Enable the control API; its address and key are in the program's environment.",
 )
 @options.chaos
 @options.seed
@@ -94,17 +91,17 @@ def run(
     chaos: float,
     seed: int,
 ) -> int:
-    """Run a program on a local Plex: it believes that it talks to plex.tv. Without a program: a shell."""
+    """Run a program against a local Plex, which it takes for plex.tv. Without a program, run a shell."""
     from logging import NullHandler, getLogger
 
     with explain_server_errors():
         import secrets
 
-        from ticketstub.cli.run_journal import open_run_log
+        from ticketstub.cli.logs import open_run_log
         from ticketstub.local_plex.local_plex import LocalPlex
         from ticketstub.tokens import Secret
 
-        # As in `serve`: else Python prints the server library's warnings among the program's lines.
+        # As in `serve`: without a handler, Python prints the server library's warnings among the program's output.
         getLogger("uvicorn").addHandler(NullHandler())
         loaded_world = load_world(world, demo=world is None)
         key = Secret(secrets.token_urlsafe(32)) if control else None
@@ -126,21 +123,21 @@ def run(
                 return _run_child(command or (shell,), environ)
 
 
-def _make_endpoints(plex: LocalPlex, key: Secret | None, proxy: str, authority: Path) -> ProgramSettings:
-    """Return where programs are pointed."""
-    from ticketstub.local_plex.intercept.variables import ProgramSettings
+def _build_environment(
+    plex: LocalPlex, key: Secret | None, proxy: str, authority: Path, base_environ: Mapping[str, str]
+) -> dict[str, str]:
+    from ticketstub.local_plex.intercept.variables import ProgramSettings, merge_environment
 
     control = f"{plex.control_url}/control/v1" if key else ""
-    return ProgramSettings(proxy, authority, plex.url, control, key)
+    return merge_environment(ProgramSettings(proxy, authority, plex.url, control, key), base_environ)
 
 
 @contextmanager
 def _start_behind_proxy(
     create_local_plex: Callable[[], LocalPlex], key: Secret | None, log: RunLog, offline: bool
 ) -> Generator[dict[str, str]]:
-    """Start all that a program needs which finds a proxy, and yield its environment."""
+    """Start a local Plex and a proxy to it, and yield the program's environment."""
     from ticketstub.local_plex.intercept.interception import intercept_traffic
-    from ticketstub.local_plex.intercept.variables import merge_environment
 
     base_environ, upstream = dict(os.environ), None if offline else _find_upstream_proxy()
     with (
@@ -149,7 +146,7 @@ def _start_behind_proxy(
             plex, plex.enable_tls, base_environ, offline=offline, upstream=upstream, on_event=log.log_connection
         ) as proxy_and_authority,
     ):
-        yield merge_environment(_make_endpoints(plex, key, *proxy_and_authority), base_environ)
+        yield _build_environment(plex, key, *proxy_and_authority, base_environ)
 
 
 @contextmanager
@@ -157,12 +154,12 @@ def _start_in_namespaces(
     create_local_plex: Callable[..., LocalPlex],
     key: Secret | None,
     _log: RunLog,
-    _offline: bool,  # always so
+    _offline: bool,  # there is no network in the namespace
 ) -> Generator[dict[str, str]]:
-    """Start the same in namespaces of the run's own, where Plex's names lead here, and yield the environment."""
+    """Start a local Plex in new namespaces, where Plex's names resolve to it, and yield the program's environment."""
     from ticketstub.cli.transparent import PLEX_ADDRESS, enter_namespaces
     from ticketstub.local_plex.intercept.interception import create_run_context, create_run_folder
-    from ticketstub.local_plex.intercept.variables import AUTHORITY_FILE, merge_environment
+    from ticketstub.local_plex.intercept.variables import AUTHORITY_FILE
     from ticketstub.local_plex.listeners import TlsConfig
 
     base_environ = dict(os.environ)
@@ -172,13 +169,13 @@ def _start_in_namespaces(
             return create_run_context(names, folder, base_environ, exclusive=True)
 
         plex = create_local_plex(tls=TlsConfig(create_ssl_context, (443, 80)))
-        enter_namespaces(list_plex_names(plex.world, PLEX_ADDRESS), folder)  # before there is any thread
+        enter_namespaces(list_plex_names(plex.world, PLEX_ADDRESS), folder)  # while there is only one thread
         with plex.run_in_thread():
-            yield merge_environment(_make_endpoints(plex, key, "", folder / AUTHORITY_FILE), base_environ)
+            yield _build_environment(plex, key, "", folder / AUTHORITY_FILE, base_environ)
 
 
 def _find_upstream_proxy() -> UpstreamProxy | None:
-    """Return the proxy by which this machine reaches the world, if it has one."""
+    """Return the proxy through which this machine reaches the internet, if there is one."""
     from ticketstub.client.transports.dial import find_proxy
     from ticketstub.errors import Unreachable
     from ticketstub.local_plex.intercept.proxy import UpstreamProxy
@@ -193,22 +190,22 @@ def _find_upstream_proxy() -> UpstreamProxy | None:
 
 
 def _print_welcome(environ: dict[str, str]) -> None:
-    """Say what this shell is, and how another one joins it."""
+    """Explain this shell, and how another shell joins it."""
     authority, plex_tv = environ["TICKETSTUB_CA"], environ["TICKETSTUB_PLEX_TV"]
     print("Ticketstub: in this shell plex.tv is a local stand-in, not Plex. Never type a real Plex password here.")
-    print(f"  Its pages, to approve an app or type a link code: {plex_tv}/link")
+    print(f"  To approve an app or enter a link code: {plex_tv}/link")
     if environ.get("TICKETSTUB_CONTROL"):
         print("  The control API, for tests: $TICKETSTUB_CONTROL, with the key in $TICKETSTUB_CONTROL_KEY")
     if environ.get("TICKETSTUB_PROXY"):
         print(f'  In another shell: eval "$(ticketstub env --ca {authority})"')
-    print("  It ends with this shell: exit", flush=True)
+    print("  To end it, exit this shell.", flush=True)
 
 
 def _run_child(command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run a program to its end and return its exit code, 128 and the signal's number where a signal ended it.
+    """Run a program, and return its exit code; if a signal ended it, 128 plus the number of the signal.
 
     Raises:
-        Complaint: it is not there (exit code 127), or cannot be run (126), as shells have it.
+        CommandError: it does not exist (exit code 127), or cannot be run (126), as in shells.
     """
     child: subprocess.Popen[bytes] | None = None
     pending_signals: list[int] = []
@@ -222,16 +219,16 @@ def _run_child(command: Sequence[str], environ: Mapping[str, str]) -> int:
             child.send_signal(number)
 
     available_signals = [getattr(signal, name) for name in _FORWARDED_SIGNALS if hasattr(signal, name)]
-    # What is ignored stays so, here and in the program.
+    # Signals that are ignored stay ignored, here and in the program.
     with handle_signals(
         [each for each in available_signals if signal.getsignal(each) is not signal.SIG_IGN], forward_signal
     ):
         try:
-            child = subprocess.Popen(command, env=environ)  # noqa: S603  # the user's own program is the point
+            child = subprocess.Popen(command, env=environ)  # noqa: S603  # running the user's program is the purpose
         except FileNotFoundError:
-            raise CommandError(f"{sanitize_text(command[0])}: there is no such program", exit_code=_NOT_FOUND) from None
+            raise CommandError(f"{sanitize_text(command[0])}: no such program", exit_code=_NOT_FOUND) from None
         except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "its arguments cannot be passed"
+            why = getattr(error, "strerror", None) or "its arguments are invalid"
             raise CommandError(f"{sanitize_text(command[0])} cannot be run: {why}", exit_code=_NOT_EXECUTABLE) from None
         for number in pending_signals:
             child.send_signal(number)
@@ -240,11 +237,11 @@ def _run_child(command: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def _is_in_foreground() -> bool:
-    """Tell whether a terminal would have sent its signals to the program too."""
+    """Return whether a terminal sends its signals to the program too."""
     try:
         terminal = os.open("/dev/tty", os.O_RDWR)
     except OSError:
-        return os.name == "nt"  # there, a console's Ctrl-C goes to all programs on it
+        return os.name == "nt"  # on Windows, Ctrl-C reaches all programs of the console
     try:
         return os.tcgetpgrp(terminal) == os.getpgrp()
     except OSError:

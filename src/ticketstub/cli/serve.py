@@ -1,7 +1,7 @@
-"""`ticketstub serve`: run a local Plex until it is told to stop. `ticketstub openapi`: what it answers.
+"""`ticketstub serve`: run a local Plex until it is stopped. `ticketstub openapi`: print what it answers.
 
-Rule: everything that can be wrong is said before anything answers. SIGTERM and Ctrl-C end it with exit code 0, from the
-first moment on. Only loopback and private addresses are listened on, with TLS or without: it is a stand-in.
+Rule: all errors are reported before anything answers. SIGTERM and Ctrl-C end it with exit code 0, at any moment. It
+listens only on loopback and private addresses, with or without TLS, because it is a stand-in.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ticketstub.cli import options
-from ticketstub.cli.failures import InvalidUsage
-from ticketstub.cli.help import CliCommand
+from ticketstub.cli.errors import InvalidUsage
 from ticketstub.cli.local_plex import create_controller, explain_server_errors, handle_signals, load_world
+from ticketstub.cli.options import CliCommand
 from ticketstub.cli.prompts import is_terminal
 
 if TYPE_CHECKING:
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
     from ticketstub.tokens import Secret
 
 CONTROL_KEY_VARIABLE = "TICKETSTUB_SERVE_CONTROL_KEY"
-"""The variable that may hold the control API's key: containers are given secrets so."""
+"""The variable that may contain the control API's key, for containers."""
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def _validate_host(_context: click.Context, parameter: click.Parameter, host: str | None) -> str | None:
-    """Take an address that only this machine, its containers or its own network reach."""
+    """Accept an address that only this machine, its containers or its own network can reach."""
     if host is None or host == "localhost":
         return host and "127.0.0.1"
     try:
         address = ip_address(host)
     except ValueError:
-        raise click.BadParameter("this is an IP address, such as 127.0.0.1") from None
+        raise click.BadParameter("it must be an IP address, such as 127.0.0.1") from None
     if not (address.is_loopback or address.is_private or address.is_unspecified):
-        raise click.BadParameter("a local Plex listens on loopback and private addresses only")
+        raise click.BadParameter("a local Plex listens only on loopback and private addresses")
     if address.is_unspecified and parameter.name == "advertise":
-        raise click.BadParameter("this is the address that others reach, such as 172.31.99.2")
+        raise click.BadParameter("it must be an address that others can reach, such as 172.31.99.2")
     return host
 
 
@@ -57,48 +57,48 @@ def _validate_host(_context: click.Context, parameter: click.Parameter, host: st
     metavar="PORT",
     type=click.IntRange(0, 65535),
     default=8190,
-    help="plex.tv's port; 0 takes a free one.",
+    help="The port of plex.tv; 0 for a free one.",
 )
 @click.option(
     "--host",
     metavar="ADDRESS",
     default="127.0.0.1",
     callback=_validate_host,
-    help="Where to listen; 0.0.0.0 is every network of this machine, meant for containers.",
+    help="The address to listen on; 0.0.0.0 is every network of this machine, for containers.",
 )
 @click.option(
     "--advertise",
     metavar="ADDRESS",
     callback=_validate_host,
-    help="Where media servers are listed to be, if that is not --host; with --tls and 0.0.0.0 it is found out.",
+    help="The address under which media servers are listed, if not --host; detected with --tls and 0.0.0.0.",
 )
 @click.option(
     "--media-port",
     metavar="PORT",
     type=click.IntRange(1, 65000),
-    help="The port of the first media server that has none in the world; the next have the next ones.",
+    help="The port of the first media server that has none in the world; the others get the next ones.",
 )
 @click.option(
     "--tls",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Answer https too, on every port, and write what clients are to trust into this folder.",
+    help="Also answer https, on every port, and write the certificates for clients to this folder.",
 )
 @click.option(
     "--tls-port",
     metavar="PORT",
     type=click.IntRange(0, 65535),
     default=443,
-    help="With --tls, a port more of plex.tv's; 0 takes a free one. With 443, 80 is another.",
+    help="With --tls, an additional port of plex.tv; 0 for a free one. With 443, 80 is added too.",
 )
-@click.option("--db", metavar="URL", help="sqlite:///file.db keeps everything; left out, it is gone at the end.")
+@click.option("--db", metavar="URL", help="Store everything in sqlite:///file.db; by default, it is lost at the end.")
 @click.option("--reset", is_flag=True, help="Start over with a new database.")
-@click.option("--log/--no-log", default=None, help="A line for each answer; by default on a terminal only.")
+@click.option("--log/--no-log", default=None, help="Print a line for each answer; by default, only on a terminal.")
 @click.option(
     "--control",
     metavar="KEYFILE",
     type=click.Path(path_type=Path),
-    help="Answer the control API with the key in this file, which is made where there is none; "
+    help="Enable the control API, with the key in this file, which is created if it does not exist; "
     f"or set {CONTROL_KEY_VARIABLE}.",
 )
 @click.option(
@@ -106,7 +106,7 @@ def _validate_host(_context: click.Context, parameter: click.Parameter, host: st
     metavar="PORT",
     type=click.IntRange(0, 65535),
     default=8191,
-    help="Its port; 0 takes a free one.",
+    help="The port of the control API; 0 for a free one.",
 )
 @options.chaos
 @options.seed
@@ -114,13 +114,13 @@ def _validate_host(_context: click.Context, parameter: click.Parameter, host: st
     "--record",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Keep what media servers upstream answer, without secrets.",
+    help="Record the answers of upstream media servers, without secrets.",
 )
 @click.option(
     "--show-secrets",
     is_flag=True,
-    help="Print your world's passwords, tokens and current codes, and show them to browsers of this machine; "
-    "the demonstration's are always shown.",
+    help="Print your world's passwords, tokens and current codes, and show them in browsers on this machine; "
+    "those of the demonstration world are always shown.",
 )
 def serve(
     *,
@@ -142,24 +142,25 @@ def serve(
     record: Path | None,
     show_secrets: bool,
 ) -> None:
-    """Run a local Plex: plex.tv's API on one port, each media server on its own. It is a stand-in, not Plex."""
+    """Run a local Plex: the API of plex.tv on one port, each media server on its own. It is a stand-in, not Plex."""
     if reset and not db:
-        raise InvalidUsage("--reset starts a database over: name it with --db")
+        raise InvalidUsage("--reset needs a database: name it with --db")
     if tls and ":" in (advertise or host):
-        raise InvalidUsage("--tls needs an IPv4 address: Plex's https names stand for those")
+        raise InvalidUsage("--tls needs an IPv4 address, because Plex's https names contain one")
     received_signals: list[int] = []
     with handle_signals(_STOP_SIGNALS, lambda number, _: received_signals.append(number)), explain_server_errors():
-        from ticketstub.cli.banner import AccessLog, print_banner
+        from ticketstub.cli.banner import print_banner
         from ticketstub.cli.certificates import CertificateFolder
+        from ticketstub.cli.logs import AccessLog
         from ticketstub.local_plex.domain.overview import Overview
         from ticketstub.local_plex.listeners import TlsConfig, find_private_address
         from ticketstub.local_plex.local_plex import LocalPlex
 
-        # Without any handler, Python would print the server library's warnings among our lines.
+        # Without a handler, Python prints the server library's warnings among our output.
         getLogger("uvicorn").addHandler(NullHandler())
         loaded_world = load_world(world, demo=demo)
         if record and not any(server.upstream for server in loaded_world.media_servers):
-            raise InvalidUsage("--record keeps what comes from upstream, and no media server of this world has one")
+            raise InvalidUsage("--record records upstream answers, but no media server of this world has an upstream")
         log_answers = is_terminal(sys.stdout) if log is None else log
         on_answer = AccessLog().write if log_answers else None
         controller, control_listener = create_controller(_load_control_key(control), chaos, seed, control_port)
@@ -197,10 +198,10 @@ def serve(
 
 
 def _load_control_key(file: Path | None) -> Secret | None:
-    """Return the control API's key, if it is to answer: of the file, or else of the variable.
+    """Return the key of the control API, from the file or else from the variable; `None` if there is neither.
 
     Raises:
-        KeyFileError: the key cannot be used.
+        KeyFileError: the key is invalid.
     """
     from ticketstub.local_plex.control.http_api import load_or_create_key, parse_key
 
@@ -209,12 +210,12 @@ def _load_control_key(file: Path | None) -> Secret | None:
 
 
 def _run_until_stopped(plex: LocalPlex, on_ready: Callable[[], None], received_signals: Sequence[int]) -> None:
-    """Run a local Plex to its ordered end.
+    """Run a local Plex until a signal stops it.
 
     Args:
-        plex: that one.
-        on_ready: called once every address answers.
-        received_signals: has a signal in it if the order to stop has come already.
+        plex: the local Plex.
+        on_ready: called when every address answers.
+        received_signals: not empty if it is to stop at once.
     """
     import asyncio
 
@@ -232,12 +233,12 @@ def _run_until_stopped(plex: LocalPlex, on_ready: Callable[[], None], received_s
 
 
 @click.command(cls=CliCommand)
-@click.option("--media-server", is_flag=True, help="Of a media server, instead of plex.tv's port.")
-@click.option("--control", is_flag=True, help="Of the control API, instead.")
+@click.option("--media-server", is_flag=True, help="The document of a media server, instead of plex.tv.")
+@click.option("--control", is_flag=True, help="The document of the control API, instead of plex.tv.")
 def openapi(*, media_server: bool, control: bool) -> None:
-    """Print the OpenAPI document of what a local Plex answers."""
+    """Print the OpenAPI document of a local Plex."""
     if control and media_server:
-        raise InvalidUsage("one document at a time: leave out --control, or --media-server")
+        raise InvalidUsage("--control and --media-server are two documents: leave out one of them")
     with explain_server_errors():
         import msgspec
 

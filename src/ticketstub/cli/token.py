@@ -1,4 +1,4 @@
-"""`ticketstub token`, `claim`, `check`, `whoami` and `ping`: what a token is, whose, and how to get one written out."""
+"""`ticketstub token`, `claim`, `check`, `whoami` and `ping`: print, create and check tokens."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ticketstub.cli import facts, options, output, prompts, stores
-from ticketstub.cli.clients import ConnectionOptions, open_client, open_media_server, resolve_device, resume_client
-from ticketstub.cli.failures import UNREACHABLE, InvalidUsage
-from ticketstub.cli.help import CliCommand
+from ticketstub.cli import formatting, options, output, prompts, sign_ins
+from ticketstub.cli.errors import UNREACHABLE, InvalidUsage
+from ticketstub.cli.options import CliCommand
+from ticketstub.cli.sign_ins import ConnectionOptions, open_client, open_media_server, resolve_device, resume_client
 from ticketstub.errors import MalformedReply
 
 if TYPE_CHECKING:
-    from ticketstub.client.flows.check import TokenCheck
+    from ticketstub import TokenCheck
 
 _EXIT_UNKNOWN, _EXIT_DEAD = 1, 3
 _KIND_TITLES = {
@@ -31,10 +31,10 @@ _KIND_TITLES = {
 
 
 @click.command(cls=CliCommand)
-@click.option("--transient", is_flag=True, help="Get one from a media server that lives for at most 48 hours.")
-@click.option("--server", metavar="URL", help="With --transient: that media server's address.")
+@click.option("--transient", is_flag=True, help="Create one at a media server; it is valid for at most 48 hours.")
+@click.option("--server", metavar="URL", help="With --transient: the address of the media server.")
 @click.option(
-    "--for-servers", is_flag=True, help="The token that the account's own media servers take, if not the same."
+    "--for-servers", is_flag=True, help="The token for the account's own media servers, if it is a different one."
 )
 @options.print_token
 @options.yes_to_print
@@ -49,11 +49,11 @@ def token(
     print_token: bool,
     yes: bool,
 ) -> None:
-    """Write the kept token out, or make a transient one.
+    """Print the stored token, or create a transient one.
 
-    It goes to standard output with nothing else; one that a device key renews is renewed before, if it is time.
-    TICKETSTUB_TOKEN and standard input are not looked at, but with --transient they come first. A transient token has
-    the rights of the one that it is made from; add --print-token to have it written out.
+    Only the token is printed, on standard output; an expired token with a device key is renewed first. TICKETSTUB_TOKEN
+    and standard input are ignored, but with --transient they take precedence. A transient token has the rights of the
+    token it is made from; it is printed only with --print-token.
     """
     if transient:
         prompts.ensure_can_print_token(requested=print_token, yes=yes, as_json=as_json)
@@ -62,15 +62,15 @@ def token(
     if server is not None:
         raise InvalidUsage("--server goes with --transient", hint="ticketstub token --transient --server URL")
     prompts.ensure_can_print_token(requested=not as_json, yes=yes, as_json=False)
-    from ticketstub.credentials.store import check_renewal
+    from ticketstub.credentials import check_renewal
 
-    stored = stores.require_sign_in(connection.issuer, connection.profile)
-    with resume_client(connection, stored) as client, stores.explain_refused_token(stored):
+    stored = sign_ins.require_sign_in(connection)
+    with resume_client(connection, stored) as client, sign_ins.explain_refused_token(stored):
         if check_renewal(stored.credential, time.time()) == "must":
             client.renew()
         selected_token = client.media_server_token() if for_servers else client.token
     if selected_token is None:
-        raise stores.make_not_signed_in_error(stored.credential.entry)
+        raise sign_ins.make_not_signed_in_error(stored.credential.entry)
     if as_json:
         output.print_json({"token": selected_token, "token_kind": selected_token.kind, "origin": selected_token.origin})
     else:
@@ -81,11 +81,11 @@ def _create_transient_token(
     connection: ConnectionOptions, server: str | None, *, print_token: bool, as_json: bool
 ) -> None:
     if server is None:
-        raise InvalidUsage("a media server makes it: name one with --server URL")
+        raise InvalidUsage("a media server creates transient tokens: name one with --server URL")
     with open_media_server(connection, server) as (client, source_token):
         transient_token = client.authentication.get_transient_token().token
     if transient_token is None:
-        raise MalformedReply("the answer holds no token")
+        raise MalformedReply("the answer contains no token")
     if print_token:
         print(transient_token.reveal())
         return
@@ -99,11 +99,11 @@ def _create_transient_token(
         },
         "A transient token",
         [
-            ("token", facts.format_token(transient_token)),
+            ("token", formatting.format_token(transient_token)),
             ("for", transient_token.origin),
-            ("rights of", str(source_token)),
-            ("lives", "at most 48 hours, and until the media server restarts"),
-            ("kept", "nowhere: add --print-token to have it written out"),
+            ("made from", str(source_token)),
+            ("valid", "for at most 48 hours, until the media server restarts"),
+            ("stored", "nowhere: print it with --print-token"),
         ],
         as_json=as_json,
     )
@@ -113,13 +113,13 @@ def _create_transient_token(
 @options.yes_to_print
 @options.pass_connection
 def claim(*, connection: ConnectionOptions, as_json: bool, yes: bool) -> None:
-    """Write a claim token, to add a new media server.
+    """Print a claim token for adding a new media server.
 
-    It is good once, within four minutes, and adds that server to the account. It goes into the server's container as
-    PLEX_CLAIM, for instance. With --json only its fingerprint is written.
+    It works once, within four minutes, and adds that server to the account. A container of the server takes it as
+    PLEX_CLAIM, for example. With --json, only its fingerprint is printed.
     """
     if not yes and not as_json and prompts.is_terminal(sys.stdout):
-        raise InvalidUsage("this would show the claim token on the terminal", hint="pipe it on, or add --yes")
+        raise InvalidUsage("this would show the claim token on the terminal", hint="pipe the output, or add --yes")
     with open_client(connection) as client:
         claim_token = client.claims.create_token()
     if as_json:
@@ -131,21 +131,21 @@ def claim(*, connection: ConnectionOptions, as_json: bool, yes: bool) -> None:
 @click.command(cls=CliCommand)
 @options.pass_connection
 def whoami(*, connection: ConnectionOptions, as_json: bool) -> None:
-    """Say who is signed in. A token in TICKETSTUB_TOKEN or standard input comes before the kept sign-in."""
+    """Show who is signed in. A token in TICKETSTUB_TOKEN or on standard input takes precedence over the stored one."""
     with open_client(connection) as client:
         account = client.authentication.get_token_details()
     name = account.username or account.title or "(no user name)"
     output.print_result(
-        {"account": facts.record_to_json(account)}, name, facts.format_account(account), as_json=as_json
+        {"account": formatting.model_to_json(account)}, name, formatting.format_account(account), as_json=as_json
     )
 
 
 @click.command(cls=CliCommand)
 @options.pass_connection
 def ping(*, connection: ConnectionOptions, as_json: bool) -> None:
-    """Keep a token alive and say whether it is.
+    """Keep a token alive and show whether it is.
 
-    A token in TICKETSTUB_TOKEN or standard input comes before the kept sign-in.
+    A token in TICKETSTUB_TOKEN or on standard input takes precedence over the stored one.
     """
     with open_client(connection) as client:
         pong, current_token = client.ping(), client.token
@@ -155,31 +155,30 @@ def ping(*, connection: ConnectionOptions, as_json: bool) -> None:
 
 
 @click.command(cls=CliCommand)
-@click.option("--server", metavar="URL", help="Ask this media server, too, and let it see a token that was given.")
+@click.option("--server", metavar="URL", help="Also ask this media server, which then sees the given token.")
 @options.pass_connection
 def check(*, connection: ConnectionOptions, as_json: bool, server: str | None) -> int:
-    """Find out about a token.
+    """Show what a token is, whose it is, and whether it is alive.
 
-    Its kind, whose it is, until when, whether it is alive: it needs the network. The token is that of TICKETSTUB_TOKEN
-    or standard input, or else the kept one. The exit code is 0 for one that is alive, 3 for one that is dead, 5 where
-    nobody answered, and 1 where nobody can tell.
+    This needs the network. The token is that of TICKETSTUB_TOKEN or standard input, else the stored one. The exit code
+    is 0 if the token is alive, 3 if it is dead, 5 if nothing answered, and 1 if it is not known.
     """
     result = _check_token(connection, server)
     if result.alive is None:
-        code, state = UNREACHABLE if result.unreachable else _EXIT_UNKNOWN, "nobody can tell whether it is alive"
+        code, state = UNREACHABLE if result.unreachable else _EXIT_UNKNOWN, "unknown whether it is alive"
     else:
         code, state = (0, "alive") if result.alive else (_EXIT_DEAD, "dead")
     output.print_result(
-        {"checked": facts.check_to_json(result), "exit_code": code},
+        {"checked": formatting.check_to_json(result), "exit_code": code},
         f"{_KIND_TITLES[result.kind]}: {state}",
-        facts.format_check(result),
+        formatting.format_check(result),
         as_json=as_json,
     )
     return code
 
 
 def _check_token(connection: ConnectionOptions, server: str | None) -> TokenCheck:
-    from ticketstub.client.plex import check as check_token
+    from ticketstub import check as check_token
 
     given_text = prompts.read_token_text(connection.has_stored_sign_in) if connection.profile is None else None
     if given_text is not None:
@@ -190,13 +189,13 @@ def _check_token(connection: ConnectionOptions, server: str | None) -> TokenChec
             )
         except ValueError as error:
             raise InvalidUsage(str(error)) from None
-    stored = stores.require_sign_in(connection.issuer, connection.profile, or_token=True)
+    stored = sign_ins.require_sign_in(connection, or_token=True)
     if server is not None:
         raise InvalidUsage(
-            "a kept token is not sent to a media server: leave out --server",
-            hint="to check a media server's token, give it in TICKETSTUB_TOKEN or standard input",
+            "a stored token is not sent to a media server: leave out --server",
+            hint="to check a media server's token, pass it in TICKETSTUB_TOKEN or on standard input",
         )
     if stored.credential.token is None:
-        raise stores.make_not_signed_in_error(stored.credential.entry)
+        raise sign_ins.make_not_signed_in_error(stored.credential.entry)
     device = resolve_device(stored.credential.client_identifier or connection.client_identifier)
     return check_token(stored.credential.token, plex_tv=connection.plex_tv, timeout=connection.timeout, device=device)

@@ -1,8 +1,8 @@
-"""`ticketstub run --transparent`: Plex's names lead here for whatever the program is, without a proxy (Linux).
+"""`ticketstub run --transparent`: Plex's names resolve to the local Plex for any program, without a proxy (Linux).
 
-Rule: it is a world of the run's own: a user, network and mount namespace that nobody else sees and that ends with the
-last program in it. No root is needed where the system lets users have such namespaces; where it does not, that is said.
-There is no network in it but loopback.
+Rule: the run has its own user, network and mount namespace, which no other process sees and which ends with the last
+program in it. Its only network is loopback. This needs no root if the system lets users create namespaces; if it does
+not, the error says so.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
-from ticketstub.cli.failures import InvalidUsage
+from ticketstub.cli.errors import InvalidUsage
 
 _NEW_MOUNTS, _NEW_USER, _NEW_NETWORK = 0x00020000, 0x10000000, 0x40000000  # CLONE_NEWNS, _NEWUSER, _NEWNET
 _RECURSIVE, _PRIVATE, _BIND = 0x4000, 1 << 18, 0x1000  # MS_REC, MS_PRIVATE, MS_BIND
 _SET_FLAGS, _UP = 0x8914, 0x1  # SIOCSIFFLAGS, IFF_UP
-_HINT = "leave out --transparent: most programs find the proxy"
+_HINT = "leave out --transparent: most programs use the proxy"
 PLEX_ADDRESS = "127.0.0.1"
-"""Where Plex's names lead to, in the run's own network."""
+"""The address that Plex's names resolve to in the namespace."""
 
 
 def enter_namespaces(names: Iterable[str], folder: Path) -> None:
-    """Enter namespaces of this process's own, in which these names lead to loopback.
+    """Move this process to new namespaces, in which these names resolve to loopback.
 
     Args:
-        names: all of them.
-        folder: where the file that says so stands; it is seen in place of the system's.
+        names: the host names.
+        folder: the folder for the hosts file, which is mounted over the system's.
 
     Raises:
-        InvalidUsage: that is not possible here; the message says why.
+        InvalidUsage: that is not possible on this system; the message says why.
     """
     if sys.platform != "linux":
         raise InvalidUsage("--transparent needs Linux's namespaces", hint=_HINT)
@@ -58,7 +58,7 @@ def enter_namespaces(names: Iterable[str], folder: Path) -> None:
 
 
 def _call_libc(name: str, *arguments: int | bytes | None) -> None:
-    """Call a function of the system's library, and complain where it fails."""
+    """Call a function of the C library; raises `InvalidUsage` if it fails."""
     import ctypes
 
     ulong = [ctypes.c_ulong(each) if isinstance(each, int) and name == "mount" else each for each in arguments]
@@ -70,6 +70,4 @@ def _call_libc(name: str, *arguments: int | bytes | None) -> None:
 def _raise_unsupported(error: OSError) -> NoReturn:
     limit_reason = "their number is limited (user.max_user_namespaces)"
     reason = limit_reason if error.errno == errno.ENOSPC else error.strerror
-    raise InvalidUsage(
-        f"this system does not let its users have namespaces of their own: {reason}", hint=_HINT
-    ) from None
+    raise InvalidUsage(f"this system does not let users create namespaces: {reason}", hint=_HINT) from None

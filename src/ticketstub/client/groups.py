@@ -227,6 +227,16 @@ class HomeCalls(_CallGroup):
 
         return self._client.send(GetHomeUsers(), **options)
 
+    def find_user(self, query: str | int, **options: Unpack[Options]) -> HomeUser:
+        """Return the user with this uuid, id, user name, e-mail address, title or friendly name, ignoring case.
+
+        Raises:
+            SignInFailed: the Home has no such user, or several.
+        """
+        from ticketstub.client.flows.home import find_home_user
+
+        return find_home_user(self.list_users(**options), query)
+
     def switch_user(
         self, user: HomeUser | str, *, passcode: str | Secret | None = None, **options: Unpack[Options]
     ) -> Account:

@@ -1,8 +1,7 @@
-"""What `ticketstub run` tells about its run: lines on standard error, JSON lines in a file, and what was refused.
+"""Logs of `ticketstub serve` and `ticketstub run`: lines on the terminal, JSON lines in a file, and what was refused.
 
-Rule: it has hosts, methods, routes, statuses and times; a secret in one of these, and what a recording has no public
-address of, is not written. The program's own output is left alone: nothing is written between its lines unless it was
-asked for.
+Rule: a log contains hosts, methods, routes, statuses and times, and no secret. What a recording has no public address
+for is not written. `run` leaves the program's own output alone: it writes between its lines only if asked to.
 """
 
 from __future__ import annotations
@@ -15,22 +14,43 @@ from collections.abc import Generator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from ticketstub.cli.failures import InvalidUsage
+from ticketstub.cli import output
+from ticketstub.cli.errors import InvalidUsage
 from ticketstub.errors import sanitize_text
-from ticketstub.local_plex.intercept.proxy import ConnectionEvent
 from ticketstub.local_plex.redaction.known_secrets import HiddenSecret
+
+if TYPE_CHECKING:
+    from ticketstub.local_plex.intercept.proxy import ConnectionEvent  # `serve` needs no proxy
 
 _MAX_REASONS = 20
 
 
+class AccessLog:
+    """Prints a line for each answer: time, method, route, status, milliseconds. Output that is closed is ignored."""
+
+    def __init__(self) -> None:
+        out = output.create_console()
+        self._colours = out.color_system is not None and not out.no_color
+
+    def write(self, method: str, route: str, status: int, milliseconds: float, _request_id: str) -> None:
+        """Print the line of one answer."""
+        status_text = f"\x1b[{31 if status >= 400 else 32}m{status}\x1b[0m" if self._colours else str(status)
+        now = datetime.now().astimezone().strftime("%H:%M:%S")
+        with suppress(OSError, ValueError):
+            print(
+                f"{now}  {sanitize_text(method):<6} {sanitize_text(route)}  {status_text}  {milliseconds:.1f} ms",
+                flush=True,
+            )
+
+
 class RunLog:
-    """The journal of one run; its two sources are threads of their own.
+    """The log of one run, written by two threads: the local Plex and the proxy.
 
     Args:
-        record: gets a JSON object a line.
-        verbose: whether standard error gets a line each, too.
+        record: receives one JSON object a line.
+        verbose: whether standard error also receives a line for each entry.
     """
 
     def __init__(self, record: TextIO | None, *, verbose: bool) -> None:
@@ -44,23 +64,21 @@ class RunLog:
         self._lock = threading.Lock()
 
     def log_answer(self, method: str, route: str, status: int, milliseconds: float, request_id: str) -> None:
-        """Note an answer of the local Plex."""
+        """Log an answer of the local Plex."""
         fields = {"method": method, "route": route, "status": status, "milliseconds": round(milliseconds, 1)}
         self._write_entry({"kind": "answer", **fields, "request_id": request_id}, f"{method} {route}  {status}")
 
     def log_connection(self, event: ConnectionEvent) -> None:
-        """Note what became of a connection to the proxy."""
+        """Log what happened to a connection to the proxy."""
         fields = {"target": event.target, "outcome": event.outcome, "reason": event.reason or None}
         description = event.reason or event.target
         self._write_entry({"kind": "connection", **fields}, f"{event.outcome}: {description}")
         if event.outcome in {"refused", "failed"}:
-            with self._lock:
-                self._refusal_reasons.setdefault(
-                    description if event.outcome == "refused" else f"{event.target}: {description}"
-                )
+            reason = description if event.outcome == "refused" else f"{event.target}: {description}"
+            self._refusal_reasons.setdefault(reason)
 
     def print_summary(self) -> None:
-        """Say on standard error what was refused, if anything was: many programs keep the reason to themselves."""
+        """Print what was refused to standard error: many programs do not show the reason."""
         reasons = list(self._refusal_reasons)
         lines = [f"ticketstub run: {sanitize_text(reason)}" for reason in reasons[:_MAX_REASONS]]
         if len(reasons) > _MAX_REASONS:
@@ -72,7 +90,7 @@ class RunLog:
         now = datetime.now(UTC)
         with self._lock:
             if self._record is not None:
-                with suppress(OSError, ValueError, HiddenSecret):  # a full disk ends the record, not the program
+                with suppress(OSError, ValueError, HiddenSecret):  # a full disk ends the log, not the program
                     scrubbed = {
                         name: self._scrub(value) if isinstance(value, str) else value for name, value in fields.items()
                     }
@@ -84,7 +102,7 @@ class RunLog:
 
 @contextmanager
 def open_run_log(file: Path | None, *, verbose: bool) -> Generator[RunLog]:
-    """Keep the journal of a run, and sum it up at its ordered end.
+    """Open the log of a run, and print its summary when the run ends without an error.
 
     Raises:
         InvalidUsage: the file cannot be written.

@@ -1,7 +1,7 @@
-"""How a failure is told: one clear sentence and a hint on standard error, or the same as JSON, and an exit code.
+"""How the command reports an error: one clear sentence and a hint on standard error, or JSON, and an exit code.
 
-Rule: no traceback, and no text from the other side without `sanitize_text`. A complaint never holds a secret. Scripts
-branch on the exit codes: none is ever given another meaning.
+Rule: no traceback, no text from Plex without `sanitize_text`, and no secret. Scripts depend on the exit codes: the
+meaning of a code never changes.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 EXIT_CODES = {
-    0: "it worked",
-    FAILED: "refused for another reason, or something here is in the way",
-    USAGE: "the command line, its input or a world file is wrong",
-    3: "login, password or token is not valid, or not any more",
-    4: "a verification code is needed, or the one given is wrong",
-    UNREACHABLE: "no answer: unreachable, timed out, or Plex is in trouble (5xx)",
-    6: "the answer cannot be read, or redirects elsewhere",
-    7: "too many requests or failed sign-ins: wait",
+    0: "success",
+    FAILED: "refused for another reason, or a problem on this computer",
+    USAGE: "the command line, its input or a world file is invalid",
+    3: "the login, password or token is not valid, or no longer valid",
+    4: "a verification code is required, or the given one is wrong",
+    UNREACHABLE: "no answer: unreachable, timed out, or a server error (5xx)",
+    6: "the answer cannot be read, or redirects to another address",
+    7: "too many requests or failed sign-ins: wait before you try again",
     INTERRUPTED: "interrupted by Ctrl-C",
-    BROKEN_PIPE: "whoever read the output went away",
+    BROKEN_PIPE: "the reader of the output closed it",
 }
 """Each exit code and its meaning."""
 
@@ -58,27 +58,33 @@ _ERROR_EXIT_CODES: tuple[tuple[type[PlexError], int], ...] = (
     (RedirectRefused, 6),
     (PlexError, FAILED),
 )
-# The library's hints name Python arguments; here are the command's own.
+# The library's hints name Python arguments; these name the command's own options.
 _HINTS: tuple[tuple[type[PlexError], str], ...] = (
-    (VerificationCodeRequired, "run it on a terminal to be asked for the code, or write the code as the last line"),
+    (
+        VerificationCodeRequired,
+        "run the command in a terminal to be asked for the code, or pipe the code in as the last line",
+    ),
     (TokenExpired, "sign in again: ticketstub login"),
-    (PasscodeRequired, "the user is protected: run it on a terminal to be asked, or pipe the passcode in as a line"),
-    (Forbidden, "the token is valid, and somebody else's may do this: the owner's, for instance"),
-    (NotFound, "is the address right (plex.tv or a media server), and does it know what was asked for?"),
+    (
+        PasscodeRequired,
+        "this user has a passcode: run the command in a terminal to be asked for it, or pipe it in as a line",
+    ),
+    (Forbidden, "the token is valid, but does not permit this; the owner's token might"),
+    (NotFound, "check the address (plex.tv or a media server), and whether what you asked for exists there"),
 )
 _MAX_LENGTH = 400  # paths may be long
 _COMMAND_WORDING = {'store="file"': "--storage file", "sign in again": "sign in again: ticketstub login"}
 
 
 class CommandError(Exception):
-    """Something on this side is in the way.
+    """The command cannot continue.
 
     Args:
         message: one sentence.
-        hint: what to do about it.
+        hint: what the user can do about it.
         details: further lines, one fault each.
-        exit_code: what the command ends with; by default the refusal's code, or else 1.
-        refusal: what of the other side is behind it.
+        exit_code: the exit code; by default that of the refusal, or 1.
+        refusal: the error of Plex or of the network that caused it.
     """
 
     def __init__(
@@ -99,7 +105,7 @@ class CommandError(Exception):
 
 
 class InvalidUsage(CommandError):
-    """The command line or what came on standard input cannot be used."""
+    """The command line or standard input is invalid."""
 
     def __init__(self, message: str, *, hint: str | None = None, details: tuple[str, ...] = ()) -> None:
         super().__init__(message, hint=hint, details=details, exit_code=USAGE)
@@ -107,7 +113,7 @@ class InvalidUsage(CommandError):
 
 @contextmanager
 def wrap_value_errors(option: str) -> Generator[None]:
-    """Say of a `ValueError` that this option's or argument's value is wrong; the value, maybe a secret, is not told."""
+    """Report a `ValueError` as a fault of this option or argument, without the value, which may be a secret."""
     try:
         yield
     except ValueError as error:
@@ -115,7 +121,7 @@ def wrap_value_errors(option: str) -> Generator[None]:
 
 
 def report_error(error: CommandError | PlexError, *, as_json: bool) -> int:
-    """Tell what went wrong and return the exit code."""
+    """Print an error, and return the exit code."""
     if isinstance(error, CommandError):
         code, details, refusal, hint = error.exit_code, error.details, error.refusal, error.hint
     else:
@@ -149,17 +155,16 @@ def report_error(error: CommandError | PlexError, *, as_json: bool) -> int:
 
 
 def _get_exit_code(error: PlexError) -> int:
-    """Return the exit code for what Plex or the network did."""
     return next(code for kind, code in _ERROR_EXIT_CODES if isinstance(error, kind))
 
 
 def _get_hint(error: PlexError) -> str:
-    """Return what to do about it, in terms of the command."""
+    """Return what the user can do about it, in terms of the command."""
     for kind, hint in _HINTS:
         if isinstance(error, kind):
             return hint
     if type(error) is Unauthorized and not error.hint:
-        return "the token is unknown, was revoked or is meant for another place; to get one: ticketstub login"
+        return "the token is unknown, was revoked, or is for another server; to get one: ticketstub login"
     hint = error.hint or ""
     for argument, option in _COMMAND_WORDING.items():
         hint = hint.replace(argument, option)
