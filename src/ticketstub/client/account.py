@@ -22,7 +22,6 @@ from ticketstub.tracebacks import drop_current_frame, hide_locals
 
 if TYPE_CHECKING:
     from ticketstub.credentials import CredentialStore, StoreKind
-    from ticketstub.device import Device
     from ticketstub.messages import Response
     from ticketstub.models import Account, HomeUser, Identity, Resource, ServerInformation
     from ticketstub.protocol.media_server import Method
@@ -67,8 +66,9 @@ class BaseClient:
         """
         settings = merge_options(self._settings, options) if options else self._settings
         transport = self._shared.get_transport()
-        load_device = self._shared.load_device
-        device: Device = settings.device or self._shared.device or run(run_blocking(load_device), transport)
+        device = settings.device or self._shared.device
+        if device is None:
+            device = run(run_blocking(self._shared.load_device), transport)
         return run(flow(FlowContext(settings, device, SYSTEM_CLOCK, self._shared.published_keys)), transport)
 
     def with_options(self, **options: Unpack[Options]) -> Self:

@@ -275,9 +275,9 @@ class AsyncPlex(AsyncAccountClient):
 
         plex = cls(**client)
         try:
-            load_device = partial(load_app_device, app, profile)
-            transport = plex._shared.get_transport()
-            device: Device = client.get("device") or await arun(run_blocking(load_device), transport)
+            device = client.get("device")
+            if device is None:
+                device = await arun(run_blocking(partial(load_app_device, app, profile)), plex._shared.get_transport())
             session = await plex.run_flow(flow, device=device)
             return plex.with_options(token=session, device=session.device)
         except PlexError as failure:  # internal frames would tell the reader nothing
