@@ -73,6 +73,8 @@ class PrivateKey:
                     key = cls(Secret(private), kid)
                     if key._build_public_jwk().x == public:
                         return key
+            case _:
+                pass
         raise ValueError(f"the text is not a {cls.kind}, or it is damaged")
 
     def dump(self) -> Secret:

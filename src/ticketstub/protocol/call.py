@@ -30,7 +30,7 @@ CONTAINER = "MediaContainer"
 """The root element of a media server's replies, and of the lists of plex.tv's older API."""
 
 
-class ReplyCodec(NamedTuple):
+class ReplyCodec(msgspec.Struct, frozen=True):
     """How the reply of a call is read and written. The default is a reply without content.
 
     `read` raises `MalformedReply` if the response is not a reply to the call.

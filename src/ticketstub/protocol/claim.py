@@ -48,8 +48,9 @@ class GetClaimToken(Call[Token], frozen=True, kw_only=True):
         "/api/claim/token.json",
         "get_claim_token",
         mark="observed",
-        reply=build_field_codec(_ClaimToken, "token", "token")._replace(
-            write=lambda token, _form: to_json({"token": token.reveal()})
+        reply=ReplyCodec(
+            build_field_codec(_ClaimToken, "token", "token").read,
+            lambda token, _form: to_json({"token": token.reveal()}),
         ),
     )
 
