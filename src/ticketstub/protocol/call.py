@@ -173,7 +173,7 @@ def read_call(kind: type[CallT], parameters: dict[str, str]) -> CallT:
         for field in _get_fields(kind)
         if (text := parameters.get(field.encode_name))
     }
-    if any(value is None for value in values.values()):
+    if None in values.values():
         raise BadRequest
     try:
         return kind(**values)
