@@ -16,7 +16,7 @@ from ticketstub.models import Source
 from ticketstub.tokens import Token
 
 
-class Headers(dict[str, str]):
+class CaseInsensitiveHeaders(dict[str, str]):
     """The headers of a response. Their names are in lower case and found in any capitalization."""
 
     def __getitem__(self, name: str) -> str:
@@ -30,14 +30,14 @@ class Headers(dict[str, str]):
         return super().get(name.lower(), default)
 
     def __repr__(self) -> str:
-        return f"<Headers {', '.join(self)}>"
+        return f"<CaseInsensitiveHeaders {', '.join(self)}>"
 
 
 class RawResponse(Response):
     """The response, with the names that requests and httpx share: status_code, headers, text, content and json()."""
 
     def __init__(self, response: Response) -> None:
-        super().__init__(response.status, Headers(response.headers), response.body)
+        super().__init__(response.status, CaseInsensitiveHeaders(response.headers), response.body)
         self.status_code = response.status
 
     @property
