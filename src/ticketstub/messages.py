@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple, TypeGuard
 
+from ticketstub.tokens import Unpicklable
+
 MAX_BODY_SIZE = 2 * 1024 * 1024
 """The largest body, in bytes, that a client reads: hostile replies are bounded."""
 
@@ -76,7 +78,7 @@ class Origin(NamedTuple):
         return f"{self.scheme}://{self.host_header}"
 
 
-class Request:
+class Request(Unpicklable):
     """A request. It contains secrets, so it can be copied but not pickled.
 
     Attributes:
@@ -108,14 +110,8 @@ class Request:
     def __copy__(self) -> Request:
         return Request(self.call, self.method, self.url, dict(self.headers), self.body)
 
-    def __deepcopy__(self, _memo: object) -> Request:
-        return self.__copy__()
 
-    def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a Request cannot be pickled: it contains secrets")
-
-
-class Response:
+class Response(Unpicklable):
     """A response. It may contain secrets, so it can be copied but not pickled.
 
     Attributes:
@@ -125,6 +121,7 @@ class Response:
     """
 
     __slots__ = ("body", "headers", "status")
+    _pickle_advice = "it may contain secrets, so keep its status, headers or body"
 
     def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.status = status
@@ -151,12 +148,6 @@ class Response:
 
     def __copy__(self) -> Response:
         return Response(self.status, dict(self.headers), self.body)
-
-    def __deepcopy__(self, _memo: object) -> Response:
-        return self.__copy__()
-
-    def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a Response cannot be pickled, since it may contain secrets: keep its status, headers or body")
 
 
 def get_origin(url: str) -> str:

@@ -8,7 +8,7 @@ nothing of a password or code, which could be guessed from a digest. `reveal()` 
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import ClassVar, NoReturn, Self, TypeVar
 
 # Observed, see `Token.kind`.
 _TOKEN_KINDS = re.compile(
@@ -33,10 +33,30 @@ _MISTAKES = (
 """Texts that are not tokens, the most specific first, and what to say about them without repeating any of it."""
 
 
-class Secret:
+class Unpicklable:
+    """A base class for objects with secrets. They can be copied but not pickled.
+
+    Such an object is immutable, so a copy is the object itself. A mutable subclass overrides `__copy__`.
+    """
+
+    __slots__ = ()
+    _pickle_advice: ClassVar[str] = "it contains secrets"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self.__copy__()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} cannot be pickled: {self._pickle_advice}")
+
+
+class Secret(Unpicklable):
     """Text that never prints itself: a password, a code, a key."""
 
     __slots__ = ("_text",)
+    _pickle_advice = "save it in a credential store instead"
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # a program may have no types
@@ -68,16 +88,6 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash((Secret, self._text))
-
-    def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError(f"a {type(self).__name__} cannot be pickled; save it in a credential store instead")
-
-    # A secret is immutable, so a copy is the secret itself.
-    def __copy__(self) -> Secret:
-        return self
-
-    def __deepcopy__(self, _memo: object) -> Secret:
-        return self
 
 
 S = TypeVar("S", bound=Secret | None)

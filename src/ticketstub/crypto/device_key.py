@@ -13,14 +13,14 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import ClassVar, NoReturn, Self
+from typing import ClassVar, Self
 
 import msgspec
 
 from ticketstub.crypto.jwk import InvalidKey, Jwk, compute_thumbprint, decode_base64url, encode_base64url, is_kid
 from ticketstub.crypto.jwt import EDDSA, RS256, InvalidJwt, check_times, parse_json_object, read_audience, read_jwt
 from ticketstub.models import Model
-from ticketstub.tokens import Secret
+from ticketstub.tokens import Secret, Unpicklable
 from ticketstub.tracebacks import hide_locals
 
 SCOPES = ("username", "email", "friendly_name", "restricted", "anonymous", "joinedAt")
@@ -28,10 +28,11 @@ SCOPES = ("username", "email", "friendly_name", "restricted", "anonymous", "join
 
 
 @hide_locals
-class PrivateKey:
+class PrivateKey(Unpicklable):
     """An Ed25519 key and its name."""
 
     __slots__ = ("_key", "kid")
+    _pickle_advice = "store the result of dump() with the credentials instead"
     kind: ClassVar[str] = "private key"
 
     def __init__(self, private: Secret, kid: str | None = None) -> None:
@@ -102,16 +103,6 @@ class PrivateKey:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.kid}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(f"a {self.kind} cannot be pickled; store the result of dump() with the credentials instead")
-
-    # A key is immutable, so a copy is the key itself.
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, _memo: object) -> Self:
-        return self
 
 
 @hide_locals
