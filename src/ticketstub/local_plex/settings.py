@@ -106,16 +106,14 @@ class RateLimits:
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings = settings
         self._clock = clock
-        self._limiters: dict[RateKind, RateLimiter] = {}
         self.reset()
 
     def reset(self) -> None:
         """Forget all counted requests."""
-        settings = self.settings
-        self._limiters = {
-            "poll": RateLimiter(settings.poll_burst, 1 / settings.polls_per_second),
-            "switch": RateLimiter(settings.switches_per_second, 1 / settings.switches_per_second),
-            "nonce": RateLimiter(settings.nonces_per_minute, 60 / settings.nonces_per_minute),
+        self._limiters: dict[RateKind, RateLimiter] = {
+            "poll": RateLimiter(self.settings.poll_burst, 1 / self.settings.polls_per_second),
+            "switch": RateLimiter(self.settings.switches_per_second, 1 / self.settings.switches_per_second),
+            "nonce": RateLimiter(self.settings.nonces_per_minute, 60 / self.settings.nonces_per_minute),
         }
 
     def count(self, kind: RateKind, subject: Hashable) -> None:

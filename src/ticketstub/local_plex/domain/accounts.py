@@ -7,7 +7,7 @@ faults of a form are reported together, each with its field. The codes are those
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from ticketstub.local_plex.storage.accounts import UniqueField
 from ticketstub.local_plex.storage.base import AccountRow, TokenRow
@@ -39,21 +39,25 @@ def find_account_faults(account: CreateAccount) -> list[FieldError]:
     """Return the faults of a new account."""
     names = (account.username, account.email)
     return [
-        *(_build_fault(code, "email") for code in _find_email_errors(account.email)),
-        *(_build_fault(code, "username") for code in _find_username_errors(account.username, account.email)),
+        *_build_faults("email", _check_email(account.email)),
+        *_build_faults("username", _check_username(account.username, account.email)),
         *find_password_faults(account.password, account.password_confirmation, names),
     ]
 
 
 def find_password_faults(password: Secret, confirmation: Secret | None, names: Collection[str]) -> list[FieldError]:
     """Return the faults of a new password. It must be none of `names`: the user name and the e-mail address."""
-    return [_build_fault(code, "password") for code in _find_password_errors(password, confirmation, names)]
+    text = password.reveal()
+    is_name = normalize_login(text) in {normalize_login(name) for name in names}
+    is_weak = text.lower() in _COMMON_PASSWORDS or len(set(text)) < 4
+    code = _find_first({1010: not text, 1032: len(text) < 8, 1034: is_name, 1033: is_weak})
+    return _build_faults("password", code, 1039 if confirmation is not None and confirmation != password else None)
 
 
 def build_taken_faults(taken: Collection[UniqueField]) -> list[FieldError]:
     """Return a fault for each field that another account has."""
     codes: dict[UniqueField, int] = {"username": 1048, "email": 1011}
-    return [_build_fault(code, name) for name, code in codes.items() if name in taken]
+    return [fault for name, code in codes.items() if name in taken for fault in _build_faults(name, code)]
 
 
 def check_not_managed(account: AccountRow) -> None:
@@ -69,40 +73,31 @@ def check_token_kind(row: TokenRow | None, kinds: frozenset[str]) -> TokenRow:
     return row
 
 
-def _find_email_errors(address: str) -> Iterator[int]:
-    if not address.strip():
-        yield 1010
-        return
+def _check_email(address: str) -> int | None:
+    """Return the code of the fault of an e-mail address, or `None`."""
     try:
         parse_email(address)
     except InvalidValue:
-        yield 1035
+        return 1035 if address.strip() else 1010
+    return None
 
 
-def _find_username_errors(name: str, address: str) -> Iterator[int]:
-    if not name.strip():
-        yield 1010
-    elif not name.isprintable() or name != name.strip():
-        yield 1037
-    elif len(name) > 100:
-        yield 1047
-    elif "@" in name and normalize_login(name) != normalize_login(address):
-        yield 1036
+def _check_username(name: str, address: str) -> int | None:
+    """Return the code of the first fault of a user name, or `None`."""
+    is_other_address = "@" in name and normalize_login(name) != normalize_login(address)
+    return _find_first(
+        {
+            1010: not name.strip(),
+            1037: not name.isprintable() or name != name.strip(),
+            1047: len(name) > 100,
+            1036: is_other_address,
+        }
+    )
 
 
-def _find_password_errors(password: Secret, confirmation: Secret | None, names: Collection[str]) -> Iterator[int]:
-    text = password.reveal()
-    if not text:
-        yield 1010
-    elif len(text) < 8:
-        yield 1032
-    elif normalize_login(text) in {normalize_login(name) for name in names}:
-        yield 1034
-    elif text.lower() in _COMMON_PASSWORDS or len(set(text)) < 4:
-        yield 1033
-    if confirmation is not None and confirmation != password:
-        yield 1039
+def _find_first(faults: dict[int, bool]) -> int | None:
+    return next((code for code, applies in faults.items() if applies), None)
 
 
-def _build_fault(code: int, field: str) -> FieldError:
-    return FieldError(code, _MESSAGES[code], field)
+def _build_faults(field: str, *codes: int | None) -> list[FieldError]:
+    return [FieldError(code, _MESSAGES[code], field) for code in codes if code is not None]

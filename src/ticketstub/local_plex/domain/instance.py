@@ -45,7 +45,7 @@ class SigningKeySet:
     def __init__(self, store: SqliteStore, keys: InstanceKeys) -> None:
         self._store = store
         self._keys = keys
-        self._current: tuple[str, SigningKey] | None = None
+        self._load = lru_cache(1)(lambda sealed: SigningKey.load(keys.unseal(sealed, SIGNING_PURPOSE)))
 
     async def get_public_keys(self, now: int) -> dict[str, Jwk]:
         """Return the published keys by their ids, the newest last."""
@@ -58,10 +58,7 @@ class SigningKeySet:
         if not rows:
             await self.rotate(now)
             rows = await self._store.auth_keys.list_signing_keys(now)
-        row = rows[-1]
-        if self._current is None or self._current[0] != row.kid:
-            self._current = (row.kid, SigningKey.load(self._keys.unseal(row.sealed, SIGNING_PURPOSE)))
-        return self._current[1]
+        return self._load(rows[-1].sealed)
 
     async def rotate_if_old(self, now: int) -> None:
         """Replace the current key if it is 90 days old. Called when an instance starts."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from ticketstub.dns import parse_ip
 from ticketstub.local_plex.storage.base import MediaServerRow, TokenRow
@@ -26,6 +27,9 @@ AccessLevel = Literal["owner", "shared"]
 
 TRANSIENT_TOKEN_SECONDS = 48 * 3600
 """The longest lifetime of a transient token in seconds (documented)."""
+
+
+_match_transient_token = re.compile(r"transient-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 
 
 class ServerAddress(NamedTuple):
@@ -207,15 +211,13 @@ class TransientTokens:
             self._tokens = {digest: entry for digest, entry in self._tokens.items() if entry[1] > now}
         if len(self._tokens) >= self._max_tokens:
             raise ServerError("The server cannot handle the request", status=503, code=1013)
-        text = self._keys.generate_transient_token()
+        text = f"transient-{uuid4()}"  # documented
         self._tokens[self._keys.digest(text)] = (source_digest, expires_at)
         return Token.from_wire(text)
 
     def find(self, text: str, now: int) -> tuple[bytes, int] | None:
         """Return the digest that a token stands for and when it ends; `None` if it is unknown or expired."""
-        if not self._keys.is_transient_token_shaped(text):
-            return None
-        entry = self._tokens.get(self._keys.digest(text))
+        entry = self._tokens.get(self._keys.digest(text)) if _match_transient_token(text) else None
         return entry if entry is not None and entry[1] > now else None
 
     def revoke(self, text: str, now: int) -> bool:

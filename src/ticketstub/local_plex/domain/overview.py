@@ -6,7 +6,7 @@ database has only hashes; those that no longer work are left out. A summary cont
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
@@ -149,15 +149,15 @@ class Overview:
             passcode=await self._check_secret(instance.passwords, passcode, world_account.passcode),
             code=Secret(code) if (code := generate_current_code(instance.keys, row, instance.now())) else None,
             token=token,
-            server_tokens=tuple([pair async for pair in self._iter_server_tokens(instance, row)]),
+            server_tokens=tuple(
+                [
+                    (server.name, server_token)
+                    for server in self.world.media_servers
+                    for share in server.shares
+                    if (server_token := await _check_token(instance, row, share.token))
+                ]
+            ),
         )
-
-    async def _iter_server_tokens(self, instance: SummarySource, row: AccountRow) -> AsyncGenerator[tuple[str, Token]]:
-        """Yield the world's tokens of the account for shared media servers."""
-        for server in self.world.media_servers:
-            for share in server.shares:
-                if token := await _check_token(instance, row, share.token):
-                    yield server.name, token
 
     async def _check_secret(
         self, passwords: PasswordChecker, stored: str | None, secret: Secret | None

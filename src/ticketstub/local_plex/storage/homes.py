@@ -223,8 +223,10 @@ class HomeRepository(Repository):
             "DELETE FROM session WHERE (by_account_id = ?1 OR account_id = ?1) AND by_account_id <> account_id",
         ):
             transaction.execute(statement, account_id)
-        fields_without_home: dict[str, object] = {"home": False, "guest": False, "homeSize": 1, "homeAdmin": False}
-        if update_record(transaction, account_id, fields_without_home).get("restricted") is True:
+        record = update_record(
+            transaction, account_id, {"home": False, "guest": False, "homeSize": 1, "homeAdmin": False}
+        )
+        if record.get("restricted") is True:
             transaction.execute(
                 "UPDATE token SET revoked_at = ?2 WHERE account_id = ?1 AND revoked_at IS NULL", account_id, now
             )
@@ -318,8 +320,7 @@ def set_passcode_hash(transaction: Transaction, account_id: int, passcode_hash: 
 
 def update_record(transaction: Transaction, account_id: int, changes: dict[str, object]) -> dict[str, object]:
     """Change fields of an account's record by their wire names, removing those set to `None`; return all fields."""
-    record: bytes = transaction.fetch_all(_SELECT_RECORD, account_id)[0][0]
-    fields = msgspec.json.decode(record, type=dict[str, object])
+    fields = msgspec.json.decode(transaction.require_row(_SELECT_RECORD, account_id)[0], type=dict[str, object])
     changed = {name: value for name, value in (fields | changes).items() if value is not None}
     if changed != fields:
         transaction.execute("UPDATE account SET record = ?2 WHERE id = ?1", account_id, msgspec.json.encode(changed))
@@ -336,13 +337,11 @@ def update_home_fields(transaction: Transaction, home_id: int) -> None:
         home_id,
     )
     for account_id, guest, admin_id in members:
-        home_fields: dict[str, object] = {
-            "home": True,
-            "guest": bool(guest),
-            "homeSize": len(members),
-            "homeAdmin": account_id == admin_id,
-        }
-        update_record(transaction, account_id, home_fields)
+        update_record(
+            transaction,
+            account_id,
+            {"home": True, "guest": bool(guest), "homeSize": len(members), "homeAdmin": account_id == admin_id},
+        )
 
 
 def ensure_admin_home(transaction: Transaction, home: HomeRow, now: int) -> int:

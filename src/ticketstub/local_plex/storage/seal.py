@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import secrets
-import uuid
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +23,6 @@ VERIFICATION_PURPOSE = b"verification"
 
 _SECRET_BYTES = 32
 _NONCE_BYTES = 12
-_match_transient_token = re.compile(r"transient-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 _MAX_FILE_BYTES = 4096
 
 
@@ -124,16 +121,6 @@ class InstanceKeys:
     def generate_token() -> str:
         """Generate an account's or server's token: 20 characters of A-Z a-z 0-9 _ and - (observed), 120 random bits."""
         return secrets.token_urlsafe(15)
-
-    @staticmethod
-    def generate_transient_token() -> str:
-        """Generate a transient token: `transient-` and a lower-case UUID (documented)."""
-        return f"transient-{uuid.uuid4()}"
-
-    @staticmethod
-    def is_transient_token_shaped(token: str) -> bool:
-        """Return whether a text has the exact form of a transient token."""
-        return _match_transient_token(token) is not None
 
 
 def _read_key_file(path: Path) -> bytes:

@@ -118,8 +118,9 @@ class _Seeder:
         try:
             insert_account(self._transaction, new, self._now)
         except sqlite3.IntegrityError:
-            reason = f'the id or e-mail address of "{account.username}" belongs to another account of this database'
-            raise StoreConflict(reason) from None
+            raise StoreConflict(
+                f'the id or e-mail address of "{account.username}" belongs to another account of this database'
+            ) from None
         if account.passcode is not None:
             set_passcode_hash(self._transaction, account.id, self._hash_password(account.passcode))
 
@@ -221,15 +222,12 @@ class _Seeder:
             else self._account_id(share.account),
             server.machine_identifier,
         )
-        if not self._transaction.has_row(SELECT_IS_OWNER, server.machine_identifier, self._account_id(server.owner)):
-            return
-        if share.token is None and self._transaction.fetch_one(
-            "SELECT 1 FROM share WHERE account_id = ?1 AND machine_identifier = ?2", *pair
-        ):
-            return
-        owner_label = f'"{share.account or share.managed}"'
-        digest = self._add_token(share.token, "server_share", pair[0], owner_label, machine_identifier=pair[1])
-        self._transaction.execute(UPSERT_SHARE, *pair, digest)
+        select_share = "SELECT 1 FROM share WHERE account_id = ?1 AND machine_identifier = ?2"
+        is_new = share.token is not None or not self._transaction.has_row(select_share, *pair)
+        if is_new and self._transaction.has_row(SELECT_IS_OWNER, pair[1], self._account_id(server.owner)):
+            owner_label = f'"{share.account or share.managed}"'
+            digest = self._add_token(share.token, "server_share", pair[0], owner_label, machine_identifier=pair[1])
+            self._transaction.execute(UPSERT_SHARE, *pair, digest)
 
     def _add_home(self, home: WorldHome) -> None:
         admin_id = self._account_id(home.admin)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from types import NoneType
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
@@ -70,11 +70,10 @@ class WorldReader:
     def read(self, kind: type[T], raw: object, path: str = "") -> T | None:
         """Convert the value at a path to its type; return `None` if it is faulty."""
         try:
-            value: T = self._convert(kind, raw, path)
+            return cast("T", self._convert(kind, raw, path))
         except InvalidValue as fault:
             self.add_fault(path, str(fault))
             return None
-        return value
 
     def add_fault(self, path: str, reason: str) -> None:
         """Record a fault at a path."""

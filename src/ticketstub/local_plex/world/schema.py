@@ -407,9 +407,8 @@ class World(WorldTable, frozen=True, kw_only=True):
     @classmethod
     def find_faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
         """Yield each share whose managed user is in no Home, in several, or in another share of the same server."""
-        homes: tuple[WorldHome | None, ...] = values.get("home", ())
-        valid_homes = [home for home in homes if home]
-        if len(valid_homes) < len(homes):
+        homes: tuple[WorldHome, ...] = values.get("home", ())
+        if not all(homes):
             return  # the user may be in a faulty Home, which is reported
         servers: tuple[WorldMediaServer | None, ...] = values.get("media_server", ())
         for index, server in enumerate(servers):
@@ -417,10 +416,10 @@ class World(WorldTable, frozen=True, kw_only=True):
             for number, share in enumerate(server.shares if server else ()):
                 path, matches = (
                     f"media_server[{index}].share[{number}]",
-                    find_managed_users(valid_homes, share.managed, share.home),
+                    find_managed_users(homes, share.managed, share.home),
                 )
                 if share.managed and len(matches) != 1:
-                    yield f"{path}.managed", _explain_mismatch(share.managed, matches, valid_homes)
+                    yield f"{path}.managed", _explain_mismatch(share.managed, matches, homes)
                 elif share.managed and (first_path := first_paths.setdefault(matches[0].id, path)) != path:
                     yield f"{path}.managed", f"is the same as {first_path}.managed"
 
