@@ -138,17 +138,14 @@ def request_jwt(context: FlowContext, key: DeviceKey) -> Flow[tuple[Token, PlexJ
         try:
             token = yield from _exchange_device_jwt(context, key, server_clock)
         except (Unreachable, Refusal) as failure:  # the nonce may have been used, or too old
-            if not left or not _can_retry_with_new_nonce(failure):
+            refused = type(failure) is Unauthorized or failure.status == 422  # 422 is documented
+            can_retry = isinstance(failure, Unreachable) or (refused and failure.code != _WRONG_DEVICE_CODE)
+            if not left or not can_retry:
                 raise
         else:
             token.origin = context.issuer
             return token, (yield from verify_jwt(context, token, kid=key.kid, now=server_clock.now()))
     raise AssertionError("there is at least one try")
-
-
-def _can_retry_with_new_nonce(failure: Unreachable | Refusal) -> bool:
-    refused = type(failure) is Unauthorized or failure.status == 422  # documented is 422
-    return isinstance(failure, Unreachable) or (refused and failure.code != _WRONG_DEVICE_CODE)
 
 
 def _exchange_device_jwt(context: FlowContext, key: DeviceKey, server_clock: ServerClock) -> Flow[Token]:

@@ -167,37 +167,37 @@ class PinPoller:
         except PlexError as failure:
             if not is_outage(failure):
                 raise
+            wait = failure.retry_after if isinstance(failure, Refusal) else None
+            if wait is None:  # the last poll is when the PIN expires, not later
+                remaining = self._expires_at + CLOCK_TOLERANCE - self.server_clock.now()
+                wait = min(2.0**self._failures, 15.0, remaining)
             self._failures += 1
-            return None, self._get_backoff(failure)
+            return None, max(min(wait, MAX_RETRY_AFTER - 1.0), POLL_INTERVAL) + self.context.clock.random()
         self._failures = 0
         return token, POLL_INTERVAL
 
-    def _get_backoff(self, failure: PlexError) -> float:
-        wait = failure.retry_after if isinstance(failure, Refusal) else None
-        if wait is None:  # the last poll is when the PIN expires, not later
-            remaining = self._expires_at + CLOCK_TOLERANCE - self.server_clock.now()
-            wait = min(2.0 ** (self._failures - 1), 15.0, remaining)
-        return max(min(wait, MAX_RETRY_AFTER - 1.0), POLL_INTERVAL) + self.context.clock.random()
-
     def poll(self, context: FlowContext) -> Flow[Token | None]:
-        """Poll once; return the token if there is one."""
+        """Poll once; return the token if there is one.
+
+        Raises:
+            PinExpired, Denied: the PIN cannot be approved any more.
+        """
         from ticketstub.protocol.pin import GetPin
 
         call = GetPin(id=self.pin.pin_id, device_jwt=(yield from self._get_device_jwt()))
         try:
             found, response = yield from send_call(call, context)
         except PinNotFound as refusal:
-            raise self._explain_missing_pin(refusal) from None
+            if refusal.response is not None:
+                self.server_clock.update(refusal.response)
+            if self.server_clock.now() >= self._expires_at - CLOCK_TOLERANCE:
+                raise _make_expired_error() from None
+            raise Denied(
+                "the sign-in was denied, or Plex no longer knows its PIN", hint="begin a new one if it is wanted"
+            ) from None
         self.server_clock.update(response)
         self._expires_at = _get_expiry(found, self.server_clock) or self._expires_at
         return found.auth_token or None
-
-    def _explain_missing_pin(self, refusal: PinNotFound) -> PlexError:
-        if refusal.response is not None:
-            self.server_clock.update(refusal.response)
-        if self.server_clock.now() >= self._expires_at - CLOCK_TOLERANCE:
-            return _make_expired_error()
-        return Denied("the sign-in was denied, or Plex no longer knows its PIN", hint="begin a new one if it is wanted")
 
     def _get_device_jwt(self) -> Flow[Secret | None]:
         """Prove possession of the key with a signed JWT, replaced before it expires."""

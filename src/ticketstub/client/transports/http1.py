@@ -136,7 +136,11 @@ class SocketReply(HTTPResponse):
             OSError: the connection broke.
         """
         for _ in range(_MAX_INTERIM_REPLIES + 1):
-            minor, self.status = _read_status_line(self._reader)
+            if not (line := self._reader.readline()):
+                raise ConnectionResetError(errno.ECONNRESET, "closed")
+            if not (match := _STATUS_LINE.fullmatch(line)):
+                raise BadReply("it is not HTTP")
+            minor, self.status = int(match[1]), int(match[2])
             self.fields = _read_header_fields(self._reader)
             if self.status >= 200:
                 return self._set_framing(minor)
@@ -169,30 +173,19 @@ class SocketReply(HTTPResponse):
         """
         if self.length is not None and self.length > MAX_BODY_SIZE:
             raise BadReply("it is too large")
-        body = self.read() if self.length is not None else self._read_unbounded()
-        return Response(self.status, self.fields, body)
-
-    def _read_unbounded(self) -> bytes:
+        if self.length is not None:
+            return Response(self.status, self.fields, self.read())
         body = bytearray()
-        while piece := self.read(_CHUNK_SIZE):
-            body += piece
+        while chunk := self.read(_CHUNK_SIZE):
+            body += chunk
             if len(body) > MAX_BODY_SIZE:
                 raise BadReply("it is too large")
-        return bytes(body)
+        return Response(self.status, self.fields, bytes(body))
 
     @property
     def is_reusable(self) -> bool:
         """Whether another request may follow on this connection, once the body has been read."""
         return not self.will_close and not self._reader.has_leftover
-
-
-def _read_status_line(reader: SocketReader) -> tuple[int, int]:
-    line = reader.readline()
-    if not line:
-        raise ConnectionResetError(errno.ECONNRESET, "closed")
-    if not (match := _STATUS_LINE.fullmatch(line)):
-        raise BadReply("it is not HTTP")
-    return int(match[1]), int(match[2])
 
 
 def _read_header_fields(reader: SocketReader) -> dict[str, str]:
