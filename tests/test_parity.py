@@ -67,7 +67,7 @@ def test_what_talks_is_awaited() -> None:
 def test_the_async_client_closes_under_either_name() -> None:
     """`aclose` is `close`: what `contextlib.aclosing` and httpx's users look for."""
     transport = AsyncRecording()
-    plex = async_plex.AsyncPlex(transport=transport, **GIVEN)
+    plex = async_plex.AsyncPlex(transport=transport, **OPTIONS)
     asyncio.run(plex.ping())
     asyncio.run(plex.aclose())
     with pytest.raises(RuntimeError, match="was closed"):
@@ -131,7 +131,7 @@ def _call() -> Any:
     return GetTokenDetails()
 
 
-GIVEN: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     "device": Device(client_identifier="demo-client-7c1f", product="Demo App", platform="Küche"),
     "token": "Xk3mPz_9Q-vT7rLb2NfW",
     "plex_tv": "https://plex.example",
@@ -143,8 +143,8 @@ GIVEN: dict[str, Any] = {
 def test_same_requests(use: Any) -> None:
     """Every method sends the same request from both façades: method, address, headers in order, and body."""
     one, two = Recording(), AsyncRecording()
-    left = use(plex.Plex(transport=one, **GIVEN))
-    right = asyncio.run(use(async_plex.AsyncPlex(transport=two, **GIVEN)))
+    left = use(plex.Plex(transport=one, **OPTIONS))
+    right = asyncio.run(use(async_plex.AsyncPlex(transport=two, **OPTIONS)))
     assert 1 == len(one.sent)
     assert [_written(sent) for sent in one.sent] == [_written(sent) for sent in two.sent]
     assert repr(left) == repr(right)
@@ -163,24 +163,24 @@ def _account(plex: Any) -> Any:
     yield account.can_reach("Attic", owned=True)
 
 
-def _begun(plex: Any) -> Any:
-    begun = yield plex.begin_sign_in(forward_url="https://app.example.test/done", client_identifier="another")
-    again = type(begun).load(begun.dump(), plex=plex)
-    assert (begun.url, begun.code) == (again.url, again.code)
-    assert (yield again.is_done())
-    yield again.finish()
+def _pending(plex: Any) -> Any:
+    pending = yield plex.begin_sign_in(forward_url="https://app.example.test/done", client_identifier="another")
+    loaded = type(pending).load(pending.dump(), plex=plex)
+    assert (pending.url, pending.code) == (loaded.url, loaded.code)
+    assert (yield loaded.is_done())
+    yield loaded.finish()
 
 
-def _kept(plex: Any) -> Any:
-    given: dict[str, Any] = {name: GIVEN[name] for name in ("device", "plex_tv")}
-    given |= {"transport": plex._shared.get_transport(), "store": MemoryStore()}
-    yield type(plex).sign_in("Demo App", method=Browser(lambda _begun: None, open=False), **given)
-    mine = yield type(plex).sign_in("Demo App", method=Browser(lambda _begun: None, open=False), **given)
-    assert ("kept", "good") == (mine.sign_in_state.method, mine.sign_in_state.previous_status)
-    yield mine.renew()
-    yield mine.keep_alive()
-    yield mine.media_server_token()
-    yield mine.sign_out()
+def _stored(plex: Any) -> Any:
+    options: dict[str, Any] = {name: OPTIONS[name] for name in ("device", "plex_tv")}
+    options |= {"transport": plex._shared.get_transport(), "store": MemoryStore()}
+    yield type(plex).sign_in("Demo App", method=Browser(lambda _pending: None, open=False), **options)
+    stored = yield type(plex).sign_in("Demo App", method=Browser(lambda _pending: None, open=False), **options)
+    assert ("kept", "good") == (stored.sign_in_state.method, stored.sign_in_state.previous_status)
+    yield stored.renew()
+    yield stored.keep_alive()
+    yield stored.media_server_token()
+    yield stored.sign_out()
 
 
 def _switched(plex: Any) -> Any:
@@ -189,8 +189,8 @@ def _switched(plex: Any) -> Any:
 
 STORIES: dict[str, Any] = {
     "account can_reach": _account,
-    "begin_sign_in load is_done finish run_flow": _begun,
-    "sign_in renew keep_alive media_server_token sign_out": _kept,
+    "begin_sign_in load is_done finish run_flow": _pending,
+    "sign_in renew keep_alive media_server_token sign_out": _stored,
     "switch_home_user": _switched,
 }
 
@@ -198,9 +198,9 @@ STORIES: dict[str, Any] = {
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
 def test_same_stories(story: Any) -> None:
     """What takes several requests sends the same ones from both façades, in the same order, with the same result."""
-    one, two = Recording(told), AsyncRecording(told)
-    left = _read(story(plex.Plex(transport=one, **GIVEN)))
-    right = asyncio.run(_aread(story(async_plex.AsyncPlex(transport=two, **GIVEN))))
+    one, two = Recording(answer), AsyncRecording(answer)
+    left = _read(story(plex.Plex(transport=one, **OPTIONS)))
+    right = asyncio.run(_aread(story(async_plex.AsyncPlex(transport=two, **OPTIONS))))
     assert 1 < len(one.sent)
     assert [_written(sent) for sent in one.sent] == [_written(sent) for sent in two.sent]
     assert left == [re.sub(r"\bAsync(?=[A-Z])", "", found) for found in right]
@@ -236,15 +236,15 @@ def test_check_is_one_thing_twice() -> None:
     """`check` and `acheck` have one signature, and send the same."""
     written = str(inspect.signature(async_plex.acheck)).replace("AsyncClientOptions", "ClientOptions")
     assert str(inspect.signature(plex.check)) == written
-    one, two = Recording(told), AsyncRecording(told)
-    given: dict[str, Any] = {name: GIVEN[name] for name in ("device", "plex_tv")} | {"server": GIVEN["server"]}
-    left = plex.check(GIVEN["token"], transport=one, **given)
-    right = asyncio.run(async_plex.acheck(GIVEN["token"], transport=two, **given))
+    one, two = Recording(answer), AsyncRecording(answer)
+    options: dict[str, Any] = {name: OPTIONS[name] for name in ("device", "plex_tv")} | {"server": OPTIONS["server"]}
+    left = plex.check(OPTIONS["token"], transport=one, **options)
+    right = asyncio.run(async_plex.acheck(OPTIONS["token"], transport=two, **options))
     assert [_written(sent) for sent in one.sent] == [_written(sent) for sent in two.sent]
     assert left == right
 
 
-TOLD = {
+ANSWERS = {
     "/api/v2/pins": (201, b'{"id":7,"code":"k3v9x0q7r2m5t8w1y4z6a0b3c","expiresIn":1800}'),
     "/api/v2/pins/7": (200, b'{"id":7,"code":"k3v9x0q7r2m5t8w1y4z6a0b3c","authToken":"Xk3mPz_9Q-vT7rLb2NfW"}'),
     "/api/v2/home/users": (200, b'{"id":1,"users":[{"id":2,"uuid":"b71d04e96c2fa835","title":"Pip"}]}'),
@@ -253,9 +253,9 @@ TOLD = {
 }
 
 
-def told(request: Request) -> Response:
+def answer(request: Request) -> Response:
     """Answer as Plex would, also where there are several calls."""
-    status, body = TOLD.get(request.path, (0, b""))
+    status, body = ANSWERS.get(request.path, (0, b""))
     return Response(status, {}, body) if status else usual(request)
 
 

@@ -98,9 +98,9 @@ def client_of(local: LocalPlexController, name: str) -> Plex:
 
 def by_password(local: LocalPlexController) -> None:
     """A kept sign-in by password is taken up again, and ends with the sign-out."""
-    kept = MemoryStore()
+    store = MemoryStore()
     device = Device(client_identifier="by-password", product="Demo App")
-    options: dict[str, Any] = {"store": kept, "plex_tv": local.url, "device": device}
+    options: dict[str, Any] = {"store": store, "plex_tv": local.url, "device": device}
     with Plex.sign_in("Demo App", method=Password("mira_quill", PASSWORD), **options) as plex:
         assert "mira_quill" == plex.account().name
     with Plex.sign_in("Demo App", **options) as again:
@@ -115,10 +115,10 @@ def by_password(local: LocalPlexController) -> None:
 def by_browser(local: LocalPlexController, approver: Plex) -> None:
     """Begun here, approved elsewhere, finished from its dump; the link code likewise."""
     with client_of(local, "by-browser") as plex:
-        begun = plex.begin_sign_in(forward_url="http://127.0.0.1:9/done")
-        assert not begun.is_done()
-        approver.pins.link(begun.code)
-        signed_in = PendingSignIn.load(begun.dump(), plex=plex).finish()
+        pending = plex.begin_sign_in(forward_url="http://127.0.0.1:9/done")
+        assert not pending.is_done()
+        approver.pins.link(pending.code)
+        signed_in = PendingSignIn.load(pending.dump(), plex=plex).finish()
         assert signed_in.account().can_reach("Attic")
         typed = plex.begin_sign_in(code=True)
         assert 4 == len(typed.code)
@@ -131,9 +131,9 @@ def by_device_key(local: LocalPlexController, approver: Plex) -> None:
     """A device key through a PIN gives a JWT, which is renewed; the media servers get a token that they take."""
     key = DeviceKey.generate()
     with client_of(local, "by-key") as plex:
-        begun = plex.begin_sign_in(device_key=key)
-        approver.pins.link(begun.code)
-        signed_in = begun.finish()
+        pending = plex.begin_sign_in(device_key=key)
+        approver.pins.link(pending.code)
+        signed_in = pending.finish()
         token = signed_in.token
         assert token
         assert "jwt" == token.kind
@@ -187,9 +187,9 @@ def _alive(token: Token, local: LocalPlexController, server: str) -> tuple[bool 
 def with_devices_and_claims(local: LocalPlexController, approver: Plex) -> None:
     """Devices are listed and removed, which ends their tokens; claim tokens are given."""
     with client_of(local, "to-be-removed") as plex:
-        begun = plex.begin_sign_in()
-        approver.pins.link(begun.code)
-        signed_in = begun.finish()
+        pending = plex.begin_sign_in()
+        approver.pins.link(pending.code)
+        signed_in = pending.finish()
         row = next(one for one in approver.devices.list() if one.client_identifier == "to-be-removed")
         approver.devices.remove(row.id or 0)
         with pytest.raises(Refusal):

@@ -54,30 +54,30 @@ class Facade:
         self.runner = asyncio.Runner()
         self.made: list[Any] = []
         self.plex: Any = Plex if name == "sync" else AsyncPlex
-        self.begun: Any = PendingSignIn if name == "sync" else AsyncPendingSignIn
+        self.pending_class: Any = PendingSignIn if name == "sync" else AsyncPendingSignIn
 
     def run(self, answer: Any) -> Any:
         """Await what is to be awaited."""
         return self.runner.run(answer) if inspect.iscoroutine(answer) else answer
 
-    def sign_in(self, **given: Any) -> Any:
-        whole: dict[str, Any] = {
+    def sign_in(self, **options: Any) -> Any:
+        defaults: dict[str, Any] = {
             "plex_tv": self.local.url,
             "device": DEVICE,
             "store": "memory",
             "method": Browser(open=False),
             "app": "Demo App",
         }
-        return self._noted(self.run(self.plex.sign_in(**(whole | given))))
+        return self._track(self.run(self.plex.sign_in(**(defaults | options))))
 
-    def load(self, **given: Any) -> Any:
-        whole: dict[str, Any] = {"app": "Demo App", "plex_tv": self.local.url, "device": DEVICE}
-        return self._noted(self.run(self.plex.load(**(whole | given))))
+    def load(self, **options: Any) -> Any:
+        defaults: dict[str, Any] = {"app": "Demo App", "plex_tv": self.local.url, "device": DEVICE}
+        return self._track(self.run(self.plex.load(**(defaults | options))))
 
-    def client(self, **given: Any) -> Any:
-        return self._noted(self.plex(**({"plex_tv": self.local.url, "device": DEVICE} | given)))
+    def client(self, **options: Any) -> Any:
+        return self._track(self.plex(**({"plex_tv": self.local.url, "device": DEVICE} | options)))
 
-    def _noted(self, plex: Any) -> Any:
+    def _track(self, plex: Any) -> Any:
         self.made.append(plex)
         return plex
 
@@ -87,15 +87,15 @@ class Facade:
             self.run(plex.close())
         self.runner.close()
 
-    def check(self, token: Any, **given: Any) -> Any:
+    def check(self, token: Any, **options: Any) -> Any:
         asking: Any = check if self.name == "sync" else acheck
-        return self.run(asking(token, plex_tv=self.local.url, device=DEVICE, **given))
+        return self.run(asking(token, plex_tv=self.local.url, device=DEVICE, **options))
 
-    def approve(self, begun: Any, token: str = MIRA) -> None:
+    def approve(self, pending: Any, token: str = MIRA) -> None:
         """Approve as plex.tv/link does."""
         headers = {"X-Plex-Token": token, "X-Plex-Client-Identifier": "approver"}
         headers["Content-Type"] = "application/x-www-form-urlencoded"
-        assert 204 == ask(self.local.url, "PUT", "/api/v2/pins/link", headers, f"code={begun.code}").status
+        assert 204 == ask(self.local.url, "PUT", "/api/v2/pins/link", headers, f"code={pending.code}").status
 
 
 @pytest.fixture
@@ -105,12 +105,12 @@ def clock() -> Clock:
 
 @pytest.fixture
 def local(clock: Clock) -> Iterator[LocalPlexController]:
-    given = world()
-    given["home"] = [
+    options = world()
+    options["home"] = [
         {"name": "Quill home", "admin": "mira_quill", "member": [{"account": "tom"}], "managed": [{"title": "Pip"}]}
     ]
-    given["account"][1]["passcode"] = "4711"
-    with local_plex(given, clock=clock, settings=Settings(poll_burst=100)) as running:
+    options["account"][1]["passcode"] = "4711"
+    with local_plex(options, clock=clock, settings=Settings(poll_burst=100)) as running:
         yield running
 
 
@@ -123,13 +123,13 @@ def facade(request: pytest.FixtureRequest, local: LocalPlexController) -> Iterat
 
 def test_the_browser(facade: Facade) -> None:
     """Shown, approved elsewhere, signed in; the next time what is kept is used, until it is signed out."""
-    kept, shown = MemoryStore(), list[Any]()
+    store, shown = MemoryStore(), list[Any]()
 
-    def show(begun: Any) -> None:
-        shown.append(begun)
-        facade.approve(begun)
+    def show(pending: Any) -> None:
+        shown.append(pending)
+        facade.approve(pending)
 
-    plex = facade.sign_in(method=Browser(show, open=False), store=kept)
+    plex = facade.sign_in(method=Browser(show, open=False), store=store)
     assert f"{facade.local.url}/auth#?clientID=demo-client-7c1f&code={shown[0].code}" in shown[0].url
     assert ("browser", "none", "mira_quill") == (
         plex.sign_in_state.method,
@@ -138,7 +138,7 @@ def test_the_browser(facade: Facade) -> None:
     )
     account = facade.run(plex.account())
     assert ("mira_quill", True) == (account.name, facade.run(account.can_reach(ATTIC, owner=10500123)))
-    again = facade.sign_in(method=Browser(show, open=False), store=kept)
+    again = facade.sign_in(method=Browser(show, open=False), store=store)
     assert ("kept", "good", 1, plex.token) == (
         again.sign_in_state.method,
         again.sign_in_state.previous_status,
@@ -146,7 +146,7 @@ def test_the_browser(facade: Facade) -> None:
         again.token,
     )
     facade.run(again.sign_out())
-    assert kept.load(facade.local.url, app="Demo App") is None
+    assert store.load(facade.local.url, app="Demo App") is None
     with pytest.raises(Unauthorized):
         facade.run(plex.ping())
 
@@ -155,9 +155,9 @@ def test_a_coroutine_shows_it_too(local: LocalPlexController) -> None:
     """The async façade awaits an `show` and an `ask_code` that are coroutines."""
     facade = Facade("async", local)
 
-    async def show(begun: Any) -> None:
+    async def show(pending: Any) -> None:
         await asyncio.sleep(0)
-        await asyncio.to_thread(facade.approve, begun)
+        await asyncio.to_thread(facade.approve, pending)
 
     async def ask_code() -> str:
         await asyncio.sleep(0)
@@ -172,9 +172,9 @@ def test_a_link_code(facade: Facade) -> None:
     """Four characters that are typed elsewhere."""
     codes: list[str] = []
 
-    def show(begun: Any) -> None:
-        codes.append(begun.code)
-        facade.approve(begun)
+    def show(pending: Any) -> None:
+        codes.append(pending.code)
+        facade.approve(pending)
 
     plex = facade.sign_in(method=LinkCode(show))
     assert ([4], "code") == ([len(code) for code in codes], plex.sign_in_state.method)
@@ -191,45 +191,45 @@ def test_a_password_with_a_code(facade: Facade, clock: Clock) -> None:
 
 def test_revoked_and_why(facade: Facade) -> None:
     """A kept token that Plex ended leads to a new sign-in that says so."""
-    kept, because = MemoryStore(), list[str]()
+    store, reasons = MemoryStore(), list[str]()
 
-    def show(begun: Any) -> None:
-        because.append(begun.reason)
-        facade.approve(begun)
+    def show(pending: Any) -> None:
+        reasons.append(pending.reason)
+        facade.approve(pending)
 
-    plex = facade.sign_in(method=Browser(show, open=False), store=kept)
+    plex = facade.sign_in(method=Browser(show, open=False), store=store)
     facade.run(facade.client(token=plex.token).sign_out())
-    new = facade.sign_in(method=Browser(show, open=False), store=kept)
-    assert (["none", "revoked"], "revoked") == (because, new.sign_in_state.previous_status)
+    new = facade.sign_in(method=Browser(show, open=False), store=store)
+    assert (["none", "revoked"], "revoked") == (reasons, new.sign_in_state.previous_status)
 
 
 def test_unreachable_keeps_it(facade: Facade) -> None:
     """Where plex.tv cannot be reached, the kept sign-in is used as it is."""
-    kept = MemoryStore()
-    plex = facade.sign_in(method=Browser(facade.approve, open=False), store=kept)
+    store = MemoryStore()
+    plex = facade.sign_in(method=Browser(facade.approve, open=False), store=store)
 
     def down(_request: Request) -> Response:
         return Response(503, {}, b"")
 
     transport: Any = AsyncRecording(down) if facade.name == "async" else AsyncRecording(down).inner
-    again = facade.sign_in(method=Browser(facade.approve, open=False), store=kept, transport=transport)
+    again = facade.sign_in(method=Browser(facade.approve, open=False), store=store, transport=transport)
     assert ("unchecked", plex.token) == (again.sign_in_state.previous_status, again.token)
 
 
 def test_begun_here_finished_there(facade: Facade) -> None:
     """A begun sign-in is text that another process loads and finishes; no token is in it."""
     plex = facade.client()
-    begun = facade.run(plex.begin_sign_in(forward_url="https://app.example.test/done"))
-    kept = begun.dump()
-    assert "forwardUrl=https%3A%2F%2Fapp.example.test%2Fdone" in begun.url
+    pending = facade.run(plex.begin_sign_in(forward_url="https://app.example.test/done"))
+    dump = pending.dump()
+    assert "forwardUrl=https%3A%2F%2Fapp.example.test%2Fdone" in pending.url
     elsewhere = facade.client(device=Device(client_identifier="another-process"))
-    loaded = facade.begun.load(kept, plex=elsewhere)
+    loaded = facade.pending_class.load(dump, plex=elsewhere)
     assert not facade.run(loaded.is_done())
-    facade.approve(begun)
+    facade.approve(pending)
     assert facade.run(loaded.is_done())
     signed_in = facade.run(loaded.finish())
     assert "mira_quill" == facade.run(signed_in.account()).name
-    assert signed_in.token.reveal() not in kept
+    assert signed_in.token.reveal() not in dump
     assert "demo-client-7c1f" == signed_in.sign_in_state.client_identifier
 
 
@@ -238,59 +238,61 @@ def test_dumps_that_are_not_taken(facade: Facade) -> None:
     from ticketstub import DeviceKey
 
     client = facade.client()
-    begun = facade.run(client.begin_sign_in())
-    kept = begun.dump()
-    another_version = kept.replace('"sign_in":1', '"sign_in":2')
-    for wrong in ("", "{}", "null", kept[:-2], another_version, kept.replace("http", "file"), "[" * 9999):
+    pending = facade.run(client.begin_sign_in())
+    dump = pending.dump()
+    another_version = dump.replace('"sign_in":1', '"sign_in":2')
+    for wrong in ("", "{}", "null", dump[:-2], another_version, dump.replace("http", "file"), "[" * 9999):
         with pytest.raises(ValueError, match="not a pending sign-in"):
-            facade.begun.load(wrong, plex=client)
+            facade.pending_class.load(wrong, plex=client)
     with pytest.raises(ValueError, match=r"another plex\.tv"):
-        facade.begun.load(kept)
+        facade.pending_class.load(dump)
     with pytest.raises(ValueError, match="device key"):
-        facade.begun.load(kept, plex=facade.client(), device_key=DeviceKey.generate())
+        facade.pending_class.load(dump, plex=facade.client(), device_key=DeviceKey.generate())
     with_key = facade.run(facade.client().begin_sign_in(device_key=DeviceKey.generate()))
     with pytest.raises(ValueError, match="device key"):
-        facade.begun.load(with_key.dump(), plex=facade.client())
+        facade.pending_class.load(with_key.dump(), plex=facade.client())
 
 
 def test_a_begun_sign_in_shows_no_code(facade: Facade) -> None:
     """Neither a begun sign-in nor what it is made of prints its code."""
-    begun = facade.run(facade.client().begin_sign_in())
-    assert begun.code not in f"{begun!r}{begun}{begun._pin!r}{vars(begun)!r}"
+    pending = facade.run(facade.client().begin_sign_in())
+    assert pending.code not in f"{pending!r}{pending}{pending._pin!r}{vars(pending)!r}"
 
 
 def test_gone_and_given_up(facade: Facade, clock: Clock) -> None:
     """A program's patience ends; a PIN's time ends; what is gone before its time was denied."""
-    begun = facade.run(facade.client().begin_sign_in())
+    pending = facade.run(facade.client().begin_sign_in())
     with pytest.raises(GaveUp):
-        facade.run(begun.finish(max_wait=0.0))
+        facade.run(pending.finish(max_wait=0.0))
     clock.now += 1801
     with pytest.raises(PinExpired):
-        facade.run(begun.finish())
+        facade.run(pending.finish())
 
 
 def test_each_app_has_its_own_sign_in(facade: Facade) -> None:
     """What one program keeps is never seen, replaced, upgraded to a device key or ended by another one."""
-    kept = MemoryStore()
+    store = MemoryStore()
 
-    def sign_in(app: str, **given: Any) -> Any:
-        return facade.sign_in(app=app, store=kept, **given)
+    def sign_in(app: str, **options: Any) -> Any:
+        return facade.sign_in(app=app, store=store, **options)
 
     frame = sign_in("Photo Frame", method=Browser(facade.approve, open=False))
     with pytest.raises(SignInFailed, match="nobody is signed in"):
         sign_in("Admin Tool")
-    admin = sign_in("Admin Tool", method=Browser(lambda begun: facade.approve(begun, TOM), open=False), device_key=True)
+    admin = sign_in(
+        "Admin Tool", method=Browser(lambda pending: facade.approve(pending, TOM), open=False), device_key=True
+    )
     assert ("tom", "mira_quill") == (admin.sign_in_state.username, sign_in("Photo Frame").sign_in_state.username)
     assert ("jwt", "opaque") == (admin.token.kind, sign_in("Photo Frame").token.kind)
     assert ("Photo Frame", "Admin Tool") == (frame.sign_in_state.app, admin.sign_in_state.app)
-    begun = facade.run(facade.client(device=Device(client_identifier="web", product="Web App")).begin_sign_in())
-    facade.approve(begun, TOM)
-    web = facade.run(begun.finish(store=kept))
+    pending = facade.run(facade.client(device=Device(client_identifier="web", product="Web App")).begin_sign_in())
+    facade.approve(pending, TOM)
+    web = facade.run(pending.finish(store=store))
     assert ("Web App", "tom") == (web.sign_in_state.app, sign_in("Web App").sign_in_state.username)
     facade.run(frame.keep_alive())
     facade.run(admin.renew())
     facade.run(admin.sign_out())
-    assert ["Photo Frame", "Web App"] == [entry.app for entry in kept.list_entries()]
+    assert ["Photo Frame", "Web App"] == [entry.app for entry in store.list_entries()]
     assert "mira_quill" == facade.run(sign_in("Photo Frame").account()).name
     facade.run(web.close())
 
@@ -307,9 +309,9 @@ def test_without_browser_and_terminal_the_error_is_short(facade: Facade) -> None
 
 def test_without_a_network_the_error_is_short(facade: Facade) -> None:
     """A first program that reaches nobody, or is refused, ends with the error and few frames of ours."""
-    for given, kind in (({"plex_tv": "http://127.0.0.1:1"}, Unreachable), ({}, Unauthorized)):
+    for options, kind in (({"plex_tv": "http://127.0.0.1:1"}, Unreachable), ({}, Unauthorized)):
         with pytest.raises(kind) as caught:
-            facade.sign_in(method=Password("tom", "wrong"), retry=Retry(attempts=1), **given)
+            facade.sign_in(method=Password("tom", "wrong"), retry=Retry(attempts=1), **options)
         ours = [entry for entry in caught.traceback if Path(entry.path).is_relative_to(Path(errors.__file__).parent)]
         assert len(ours) <= 3
 
@@ -325,19 +327,19 @@ def test_the_frames_of_a_callback_that_fails_stay(facade: Facade) -> None:
     assert "show" == caught.traceback[-1].name
 
 
-def with_key(facade: Facade, **given: Any) -> Any:
-    return facade.sign_in(device_key=True, **({"method": Browser(facade.approve, open=False)} | given))
+def with_key(facade: Facade, **options: Any) -> Any:
+    return facade.sign_in(device_key=True, **({"method": Browser(facade.approve, open=False)} | options))
 
 
 def test_a_device_key(facade: Facade) -> None:
     """A JWT by a key through a PIN: renewed at will, taken by plex.tv, and replaced for the media server."""
-    kept = MemoryStore()
-    plex = with_key(facade, store=kept)
+    store = MemoryStore()
+    plex = with_key(facade, store=store)
     first = plex.token
     assert ("jwt", True) == (first.kind, plex.sign_in_state.has_device_key)
     state = facade.run(plex.renew())
     assert (True, True) == (plex.token != first, state.expires_at is not None)
-    loaded = kept.load(facade.local.url, app="Demo App")
+    loaded = store.load(facade.local.url, app="Demo App")
     assert loaded is not None
     assert loaded.token == plex.token
     attic = next(one for one in facade.run(plex.resources()) if one.client_identifier == ATTIC)
@@ -356,8 +358,8 @@ def test_a_device_key(facade: Facade) -> None:
 
 def test_a_device_key_by_password(facade: Facade) -> None:
     """With a password, the key is registered with the token that it gave, under an identifier of its own."""
-    kept = MemoryStore()
-    plex = with_key(facade, method=Password("mira_quill", PASSWORDS["mira_quill"]), store=kept)
+    store = MemoryStore()
+    plex = with_key(facade, method=Password("mira_quill", PASSWORDS["mira_quill"]), store=store)
     assert ("jwt", "mira_quill", "password") == (
         plex.token.kind,
         plex.sign_in_state.username,
@@ -392,16 +394,16 @@ def test_home(facade: Facade) -> None:
 
 def test_home_users_are_stored_under_a_profile(facade: Facade) -> None:
     """A switched sign-in is stored for the same app under the profile that is named, and loaded from there later."""
-    kept = MemoryStore()
-    plex = facade.sign_in(method=Browser(facade.approve, open=False), store=kept)
+    store = MemoryStore()
+    plex = facade.sign_in(method=Browser(facade.approve, open=False), store=store)
     with pytest.raises(ValueError, match="profile="):
-        facade.run(plex.switch_home_user("Pip", store=kept))
-    pip = facade.run(plex.switch_home_user("Pip", store=kept, profile="pip"))
+        facade.run(plex.switch_home_user("Pip", store=store))
+    pip = facade.run(plex.switch_home_user("Pip", store=store, profile="pip"))
     assert ("Demo App", "pip", "Pip") == (pip.sign_in_state.app, pip.sign_in_state.profile, pip.sign_in_state.username)
-    loaded = facade.load(store=kept, profile="pip")
+    loaded = facade.load(store=store, profile="pip")
     assert "Pip" == facade.run(loaded.account()).name
-    assert "mira_quill" == facade.run(facade.load(store=kept).account()).name
-    other = facade.run(plex.switch_home_user("Pip", store=kept, app="Photo Frame", profile="pip"))
+    assert "mira_quill" == facade.run(facade.load(store=store).account()).name
+    other = facade.run(plex.switch_home_user("Pip", store=store, app="Photo Frame", profile="pip"))
     assert "Photo Frame" == other.sign_in_state.app
 
 
@@ -410,48 +412,48 @@ def test_home_users_are_stored_under_a_profile(facade: Facade) -> None:
 
 def test_loading_sends_nothing(facade: Facade) -> None:
     """`load` returns a client with the stored sign-in without asking plex.tv, which need not even be there."""
-    kept = MemoryStore()
-    plex = facade.sign_in(method=Browser(facade.approve, open=False), store=kept)
+    store = MemoryStore()
+    plex = facade.sign_in(method=Browser(facade.approve, open=False), store=store)
     transport: Any = AsyncRecording(unused) if facade.name == "async" else AsyncRecording(unused).inner
-    loaded = facade.load(store=kept, transport=transport)
+    loaded = facade.load(store=store, transport=transport)
     assert plex.token == loaded.token
     assert ("kept", "unchecked", "mira_quill") == (
         loaded.sign_in_state.method,
         loaded.sign_in_state.previous_status,
         loaded.sign_in_state.username,
     )
-    assert "mira_quill" == facade.run(facade.load(store=kept).account()).name
+    assert "mira_quill" == facade.run(facade.load(store=store).account()).name
 
 
 def test_nothing_to_load(facade: Facade) -> None:
     """Where nothing is stored for the app and profile, or it was signed out, `load` says so and what to do."""
-    kept = MemoryStore()
+    store = MemoryStore()
     with pytest.raises(NotSignedIn, match="sign_in"):
         facade.load(store="memory")
-    plex = facade.sign_in(method=Browser(facade.approve, open=False), store=kept)
+    plex = facade.sign_in(method=Browser(facade.approve, open=False), store=store)
     for other in ({"app": "Another App"}, {"profile": "another"}, {"plex_tv": "http://127.0.0.1:1"}):
         with pytest.raises(NotSignedIn):
-            facade.load(store=kept, **other)
-    credential = kept.load(facade.local.url, app="Demo App")
+            facade.load(store=store, **other)
+    credential = store.load(facade.local.url, app="Demo App")
     assert credential is not None
-    assert kept.save(msgspec.structs.replace(credential, signed_out_at=START), replacing=credential)
+    assert store.save(msgspec.structs.replace(credential, signed_out_at=START), replacing=credential)
     with pytest.raises(NotSignedIn):
-        facade.load(store=kept)
+        facade.load(store=store)
     facade.run(plex.sign_out())
 
 
 def test_signing_in_by_force(facade: Facade) -> None:
     """`force=True` signs in anew, and replaces a stored sign-in that still works."""
-    kept = MemoryStore()
-    first = facade.sign_in(method=Password("mira_quill", PASSWORDS["mira_quill"]), store=kept)
-    second = facade.sign_in(method=Password("tom", PASSWORDS["tom"]), store=kept, force=True)
+    store = MemoryStore()
+    first = facade.sign_in(method=Password("mira_quill", PASSWORDS["mira_quill"]), store=store)
+    second = facade.sign_in(method=Password("tom", PASSWORDS["tom"]), store=store, force=True)
     assert ("password", "none", "tom") == (
         second.sign_in_state.method,
         second.sign_in_state.previous_status,
         second.sign_in_state.username,
     )
-    assert "tom" == facade.load(store=kept).sign_in_state.username
-    again = facade.sign_in(method=Browser(facade.approve, open=False), store=kept, force=True)
+    assert "tom" == facade.load(store=store).sign_in_state.username
+    again = facade.sign_in(method=Browser(facade.approve, open=False), store=store, force=True)
     assert ("browser", False) == (again.sign_in_state.method, again.token in (first.token, second.token))
 
 
@@ -461,9 +463,9 @@ def test_a_store_by_its_name(facade: Facade, tmp_path: Path, monkeypatch: pytest
     signed_in = facade.sign_in(method=Browser(facade.approve, open=False), store="file")
     assert str(tmp_path) in signed_in.sign_in_state.location
     assert signed_in.token == facade.load(store="file").token
-    begun = facade.run(facade.client().begin_sign_in())
-    facade.approve(begun, TOM)
-    finished = facade.run(begun.finish(store="file", profile="tom"))
+    pending = facade.run(facade.client().begin_sign_in())
+    facade.approve(pending, TOM)
+    finished = facade.run(pending.finish(store="file", profile="tom"))
     assert finished.token == facade.load(store="file", profile="tom").token
     with pytest.raises(ValueError, match='"memory"'):
         facade.load(store="cloud")
@@ -556,12 +558,12 @@ async def test_one_renewal_for_many_tasks(local: LocalPlexController, clock: Clo
     """Sixteen tasks likewise."""
     counting, store = Counting(), MemoryStore()
     facade = Facade("async", local)
-    given: dict[str, Any] = {"plex_tv": local.url, "device": DEVICE, "store": store, "on_request": counting}
+    options: dict[str, Any] = {"plex_tv": local.url, "device": DEVICE, "store": store, "on_request": counting}
 
-    async def show(begun: Any) -> None:
-        await asyncio.to_thread(facade.approve, begun)
+    async def show(pending: Any) -> None:
+        await asyncio.to_thread(facade.approve, pending)
 
-    signing = AsyncPlex.sign_in("Demo App", device_key=True, method=Browser(show, open=False), **given)
+    signing = AsyncPlex.sign_in("Demo App", device_key=True, method=Browser(show, open=False), **options)
     async with await signing as plex:
         clock.now += WEEK + 120
         counting.calls.clear()
@@ -578,8 +580,8 @@ from ticketstub.credentials import FileStore
 url, folder = sys.argv[1:]
 device = Device(client_identifier="demo-client-7c1f")
 sys.stdin.readline()
-kept = FileStore(folder)
-with Plex.sign_in("Demo App", plex_tv=url, device=device, store=kept, method=Browser(open=False)) as plex:
+store = FileStore(folder)
+with Plex.sign_in("Demo App", plex_tv=url, device=device, store=store, method=Browser(open=False)) as plex:
     print(plex.ping(), plex.token.fingerprint)
 """
 
@@ -625,14 +627,14 @@ class Hanging(AsyncRecording):
         self.reached = asyncio.Event()
         self.let_go = False
 
-    async def send(self, request: Request, **given: Any) -> Response:
+    async def send(self, request: Request, **options: Any) -> Response:
         if request.call == self.call:
             self.reached.set()
             try:
                 await asyncio.Event().wait()
             finally:
                 self.let_go = True
-        return await super().send(request, **given)
+        return await super().send(request, **options)
 
 
 async def broken_off(transport: Hanging, work: Any) -> None:
@@ -653,8 +655,10 @@ def pins(request: Request) -> Response:
 async def test_a_cancelled_sign_in_cleans_up(call: str) -> None:
     """A sign-in that is cancelled in the middle lets go of its exchange, closes its client and keeps nothing."""
     transport, store = Hanging(call, pins), MemoryStore()
-    given: dict[str, Any] = {"device": DEVICE, "transport": transport, "store": store}
-    await broken_off(transport, AsyncPlex.sign_in("Demo App", method=Browser(lambda _begun: None, open=False), **given))
+    options: dict[str, Any] = {"device": DEVICE, "transport": transport, "store": store}
+    await broken_off(
+        transport, AsyncPlex.sign_in("Demo App", method=Browser(lambda _begun: None, open=False), **options)
+    )
     assert (True, 1, ()) == (transport.let_go, transport.inner.closed, store.list_entries())
 
 
@@ -665,10 +669,10 @@ async def test_a_cancelled_renewal_frees_the_lock() -> None:
     from ticketstub.tokens import Token
 
     store = MemoryStore()
-    given = Credential(
+    options = Credential(
         issuer="https://plex.tv", app="Demo App", token=Token.from_wire(plex_jwt(1000)), device_key=KEY.dump()
     )
-    saved = store.save(given, replacing=None)
+    saved = store.save(options, replacing=None)
 
     def over(request: Request) -> Response:
         return Response(498, {}, b"") if request.call == "get_token_details" else usual(request)

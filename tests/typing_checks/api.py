@@ -145,7 +145,7 @@ async def awaited(device: Device) -> None:
     async def source() -> str:
         return "t"
 
-    plex = AsyncPlex(device=device, token=source, on_request=told)
+    plex = AsyncPlex(device=device, token=source, on_request=hook)
     async with plex as same:
         assert_type(same, AsyncPlex)
     assert_type(await plex.authentication.get_token_details(), Account)
@@ -164,7 +164,7 @@ async def awaited(device: Device) -> None:
     assert_type(await attic.get("/x"), Response)
 
 
-def told(request: Request) -> None:
+def hook(request: Request) -> None:
     """A hook sees the request as data."""
     assert_type(request.path, str)
 

@@ -30,31 +30,31 @@ from ticketstub import (
 )
 
 
-class Mine(Plex):
+class MyPlex(Plex):
     """A program's own kind of client."""
 
 
-def shown(begun: PendingState) -> None:
+def show(pending: PendingState) -> None:
     """What a program shows."""
-    assert_type(begun.url, str)
-    assert_type(begun.code, str)
-    assert_type(begun.link_page, str)
-    assert_type(begun.pin_id, int)
-    assert_type(begun.render_qr(), str)
+    assert_type(pending.url, str)
+    assert_type(pending.code, str)
+    assert_type(pending.link_page, str)
+    assert_type(pending.pin_id, int)
+    assert_type(pending.render_qr(), str)
 
 
-async def shown_later(begun: PendingState) -> None:
+async def show_later(pending: PendingState) -> None:
     """The same, awaited."""
-    shown(begun)
+    show(pending)
 
 
 def sync(device: Device, key: DeviceKey) -> None:
     """The sync façade."""
     assert_type(Plex.sign_in("My App"), Plex)
-    assert_type(Mine.sign_in("My App", method=Password("a", Secret("b"), ask_code=lambda: "123456")), Mine)
-    plex = Plex.sign_in("My App", method=Browser(shown), store=MemoryStore(), device=device, timeout=3.0)
-    assert_type(Plex.sign_in("My App", method=LinkCode(shown, open=False), store="file", force=True), Plex)
-    assert_type(Mine.load("My App", profile="attic", store="keyring"), Mine)
+    assert_type(MyPlex.sign_in("My App", method=Password("a", Secret("b"), ask_code=lambda: "123456")), MyPlex)
+    plex = Plex.sign_in("My App", method=Browser(show), store=MemoryStore(), device=device, timeout=3.0)
+    assert_type(Plex.sign_in("My App", method=LinkCode(show, open=False), store="file", force=True), Plex)
+    assert_type(MyPlex.load("My App", profile="attic", store="keyring"), MyPlex)
     assert_type(plex.sign_in_state, SignInState | None)
     assert_type(plex.token, Token | None)
     assert_type(plex.account(), AccountHandle)
@@ -65,23 +65,23 @@ def sync(device: Device, key: DeviceKey) -> None:
     assert_type(plex.keep_alive(), float)
     assert_type(plex.media_server_token(), Token)
     assert_type(plex.sign_out(), None)
-    begun = plex.begin_sign_in(forward_url="https://app.example.test/done", device_key=key)
-    assert_type(begun, PendingSignIn)
-    assert_type(begun.dump(), str)
-    assert_type(PendingSignIn.load(begun.dump()).finish(max_wait=1.0), Plex)
-    assert_type(begun.is_done(), bool)
+    pending = plex.begin_sign_in(forward_url="https://app.example.test/done", device_key=key)
+    assert_type(pending, PendingSignIn)
+    assert_type(pending.dump(), str)
+    assert_type(PendingSignIn.load(pending.dump()).finish(max_wait=1.0), Plex)
+    assert_type(pending.is_done(), bool)
     assert_type(check("token", server="http://host:32400", plex_tv="https://plex.tv"), TokenCheck)
 
 
 async def awaited(device: Device) -> None:
     """The async façade."""
-    plex = await AsyncPlex.sign_in("My App", method=LinkCode(shown_later, open=False))
+    plex = await AsyncPlex.sign_in("My App", method=LinkCode(show_later, open=False))
     assert_type(plex, AsyncPlex)
     assert_type(await plex.account(), AsyncAccountHandle)
     assert_type(await (await plex.account()).can_reach("Attic"), bool)
-    begun = await plex.begin_sign_in(code=True)
-    assert_type(begun, AsyncPendingSignIn)
-    assert_type(await AsyncPendingSignIn.load(begun.dump()).finish(), AsyncPlex)
+    pending = await plex.begin_sign_in(code=True)
+    assert_type(pending, AsyncPendingSignIn)
+    assert_type(await AsyncPendingSignIn.load(pending.dump()).finish(), AsyncPlex)
     assert_type(await acheck("token", device=device), TokenCheck)
     assert_type(await AsyncPlex.load("My App"), AsyncPlex)
 
