@@ -26,21 +26,15 @@ _URL = re.compile(
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _URL_CHARACTERS = re.compile(r"[!-\[\]-~]+")
 _URL_ERRORS = (
+    (rf".{{{MAX_URL_LENGTH + 1}}}", f"an address must not have more than {MAX_URL_LENGTH} characters"),
     (
-        re.compile(rf".{{{MAX_URL_LENGTH + 1}}}", re.DOTALL),
-        f"an address must not have more than {MAX_URL_LENGTH} characters",
-    ),
-    (
-        re.compile(r".*[^!-\[\]-~]", re.DOTALL),
+        r".*[^!-\[\]-~]",
         "an address may contain only printable ASCII, no backslash and no space; percent-encode the rest",
     ),
-    (re.compile(r"(?!https?://[^/?#:])", re.IGNORECASE), "an address must start with http:// or https:// and a host"),
-    (re.compile(r"[a-z]+://[^/?#]*@", re.IGNORECASE), "an address must not contain a user name or password"),
-    (re.compile(r"[a-z]+://([^/?#\[\]:]*|\[[^/?#]*\]):", re.IGNORECASE), "the port of an address must be a number"),
-    (
-        re.compile(r""),
-        "the host of an address must be letters, digits, hyphens and dots, or an IPv6 address in brackets",
-    ),
+    (r"(?!https?://[^/?#:])", "an address must start with http:// or https:// and a host"),
+    (r"[a-z]+://[^/?#]*@", "an address must not contain a user name or password"),
+    (r"[a-z]+://([^/?#\[\]:]*|\[[^/?#]*\]):", "the port of an address must be a number"),
+    (r"", "the host of an address must be letters, digits, hyphens and dots, or an IPv6 address in brackets"),
 )
 """The reasons why `_URL` does not match, in the order in which they are tested. No message repeats the URL."""
 _PATH = re.compile(r"[A-Za-z]+://[^/?#]*([^?#]*)")
@@ -172,7 +166,8 @@ def split_url(url: str) -> tuple[Origin, str]:
     without_fragment, hash_sign, _ = url.partition("#")
     found = _URL.fullmatch(without_fragment)
     if found is None or len(url) > MAX_URL_LENGTH or (hash_sign and not _URL_CHARACTERS.fullmatch(url)):
-        raise ValueError(next(message for pattern, message in _URL_ERRORS if pattern.match(url)))
+        flags = re.DOTALL | re.IGNORECASE
+        raise ValueError(next(message for pattern, message in _URL_ERRORS if re.match(pattern, url, flags)))
     scheme, host, port, target = found.groups()
     return _build_origin(scheme, host, port or ""), target if target[:1] == "/" else f"/{target}"
 

@@ -18,17 +18,14 @@ _TOKEN_KINDS = re.compile(
 )
 
 _MISTAKES = (
-    (re.compile(r""), "the token is empty"),
+    (r"", "the token is empty"),
     (
-        re.compile(r"x-plex-token.*", re.DOTALL | re.IGNORECASE),
+        r"(?i:x-plex-token).*",
         "this is a whole X-Plex-Token header or parameter: pass only the part after the colon or equals sign",
     ),
-    (re.compile(r"claim-.*", re.DOTALL), "this is a claim token: it adds a server to an account and signs nobody in"),
-    (
-        re.compile(r".*@.*", re.DOTALL),
-        "this looks like an e-mail address, not a token: sign in with login and password instead",
-    ),
-    (re.compile(r".*[^!-~].*", re.DOTALL), "a token contains only ASCII characters and no spaces or line breaks"),
+    (r"claim-.*", "this is a claim token: it adds a server to an account and signs nobody in"),
+    (r".*@.*", "this looks like an e-mail address, not a token: sign in with login and password instead"),
+    (r".*[^!-~].*", "a token contains only ASCII characters and no spaces or line breaks"),
 )
 """Texts that are not tokens, the most specific first, and what to say about them without repeating any of it."""
 
@@ -121,8 +118,8 @@ class Token(Secret):
         super().__init__(text)
         self._text = text.strip()
         self.origin = origin
-        mistake = next((message for pattern, message in _MISTAKES if pattern.fullmatch(self._text)), None)
-        if mistake:
+        mistakes = (message for pattern, message in _MISTAKES if re.fullmatch(pattern, self._text, re.DOTALL))
+        if mistake := next(mistakes, None):
             del text  # as above
             raise ValueError(mistake)
 
