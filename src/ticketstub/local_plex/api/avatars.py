@@ -1,7 +1,7 @@
-"""The pictures that accounts' `thumb` addresses name: a coloured square with the account's initial.
+"""Handler for the avatars at accounts' `thumb` URLs: a coloured square with the account's initial.
 
-Rule: no token is needed, as for every picture that a browser shows. A picture tells the initial and nothing else, and
-is always the same for the same account. The picture itself is ours; Plex answers the one that the user chose.
+Rule: an avatar needs no token, as any picture in a browser. It reveals only the initial and is always the same for an
+account. Plex serves the picture that the user chose; this one is made up.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from ticketstub.protocol.call import Call, HttpSpec
 from ticketstub.protocol.codec import Format
 from ticketstub.refusals import NotFound
 
-_GRID_SIZE, _CELL_PIXELS = 11, 8  # squares, and pixels of each: in one bit a pixel, a byte is a square
+_GRID_SIZE, _CELL_PIXELS = 11, 8  # cells, and pixels of each; with one bit a pixel, a byte is a cell
 _MARGIN_LEFT, _MARGIN_TOP = 3, 2
 _GLYPH_WIDTH, _GLYPH_HEIGHT = 5, 7
 _LETTERS = digits + ascii_uppercase
-# Each letter's five columns from the left, in each the seven squares from the top, lowest bit first.
+# Each letter's five columns from the left; in each the seven cells from the top, lowest bit first.
 _GLYPH_COLUMNS = bytes.fromhex(
     "3e5149453e 00427f4000 4261514946 2141454b31 1814127f10 2745454539 3c4a494930 0171090503 3649494936 064949291e "
     "7e1111117e 7f49494936 3e41414122 7f4141221c 7f49494941 7f09090901 3e4149497a 7f0808087f 00417f4100 2040413f01 "
@@ -34,7 +34,7 @@ _GLYPH_COLUMNS = bytes.fromhex(
 
 
 class GetAvatar(Call[bytes], frozen=True, kw_only=True):
-    """Get an account's picture, a PNG: `GET /users/{uuid}/avatar`, 200, no token (its address is observed)."""
+    """Get an account's avatar, a PNG: `GET /users/{uuid}/avatar`, 200, no token (its URL is observed)."""
 
     http = HttpSpec(
         "GET", "/users/{uuid}/avatar", "get_avatar", needs_token=False, media_type="image/png", mark="assumed"
@@ -42,13 +42,13 @@ class GetAvatar(Call[bytes], frozen=True, kw_only=True):
 
     uuid: str
 
-    def write(self, value: bytes, form: Format) -> bytes:  # noqa: ARG002  # a picture has one form
-        """Write its reply: the picture."""
+    def write(self, value: bytes, form: Format) -> bytes:  # noqa: ARG002  # a picture has one format
+        """Write the reply: the picture."""
         return value
 
 
 async def get_avatar(context: PlexTvContext, call: GetAvatar) -> OutgoingResponse:
-    """Draw an account's picture; raises `NotFound` for a uuid that nobody has."""
+    """Draw an account's avatar; raises `NotFound` for an unknown uuid."""
     account = await context.server.store.find_account_by_uuid(call.uuid)
     if account is None:
         raise NotFound
@@ -60,14 +60,14 @@ async def get_avatar(context: PlexTvContext, call: GetAvatar) -> OutgoingRespons
 
 
 def get_initial(name: str) -> str:
-    """Return the letter or digit that a name begins with, without its accents; empty where there is none to draw."""
+    """Return the first letter or digit of a name, without accents; empty if it has none."""
     plain = unicodedata.normalize("NFKD", name).upper()
     return next((letter for letter in plain if letter.isalnum()), "")
 
 
 @lru_cache(maxsize=128)
 def draw_avatar(uuid: str, letter: str) -> bytes:
-    """Draw a letter in white on the account's colour, as a PNG; a letter that is not among ours is left out."""
+    """Draw a letter in white on the account's colour, as a PNG; an unknown letter is left out."""
     offset = _LETTERS.index(letter) * _GLYPH_WIDTH if letter and letter in _LETTERS else len(_GLYPH_COLUMNS)
     columns = _GLYPH_COLUMNS[offset : offset + _GLYPH_WIDTH].ljust(_GLYPH_WIDTH, b"\0")
     lines = [bytes(_GRID_SIZE)] * _MARGIN_TOP

@@ -1,8 +1,8 @@
-"""plex.tv's answers about device keys: register one, a nonce, a JWT for a signed one, the published keys.
+"""Handlers for device keys: register a key, issue a nonce, exchange a device JWT, list the published keys.
 
-Rule: a key belongs to the device of the token that registered it, whatever client the request names (observed); a media
-server's own token registers none, for a JWT may do more than it (ours). A device JWT is believed only with the key
-that its own device registered, and with a nonce that we gave to that device.
+Rule: a key belongs to the device of the token that registered it, whatever client the request names (observed). A media
+server's token registers no key, because a JWT has more rights (assumed). A device JWT is accepted only if it is signed
+with the key that its device registered, and holds a nonce that was issued to that device.
 """
 
 from __future__ import annotations
@@ -11,7 +11,15 @@ import uuid
 
 import msgspec
 
-from ticketstub.crypto import InvalidJwt, InvalidKey, compute_thumbprint, read_jwt, read_public_key, verify_device_jwt
+from ticketstub.crypto import (
+    DeviceClaims,
+    InvalidJwt,
+    InvalidKey,
+    compute_thumbprint,
+    read_jwt,
+    read_public_key,
+    verify_device_jwt,
+)
 from ticketstub.crypto.jwk import Jwk
 from ticketstub.crypto.jwt import EDDSA, RS256
 from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, PlexTvContext, Routes
@@ -19,12 +27,11 @@ from ticketstub.local_plex.api.principal import read_client
 from ticketstub.local_plex.domain import device_keys
 from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.http.router import Route
-from ticketstub.local_plex.storage.device_keys import DeviceKeyRow
 from ticketstub.messages import is_object
 from ticketstub.protocol.codec import to_builtins, to_json
 from ticketstub.protocol.device_key import ExchangeDeviceJwt, GetNonce, GetPublishedKeys, RegisterKey
 from ticketstub.refusals import BadRequest, Refusal
-from ticketstub.tokens import Token
+from ticketstub.tokens import Secret, Token
 
 NONCE_LIFETIME = 300
 """Seconds that a nonce lives (documented)."""
@@ -33,7 +40,7 @@ _MAX_NONCES = 50_000
 
 
 def read_register_key(request: IncomingRequest) -> RegisterKey:
-    """Read the key of a registration; raises `BadRequest` for what is no key that is taken."""
+    """Read the key of a registration; raises `BadRequest` for an unsupported or malformed key."""
     jwk = request.json_body.get("jwk")
     if not is_object(jwk):
         raise BadRequest
@@ -64,11 +71,11 @@ async def register_key(context: PlexTvContext, call: RegisterKey) -> None:
 
 
 async def issue_nonce(context: PlexTvContext, _call: GetNonce) -> str:
-    """Give a nonce to a client, whether it has a key or not."""
+    """Issue a nonce to a client, with or without a key."""
     instance, client = context.server, context.request.client_identifier
     if not client:
         raise Refusal("X-Plex-Client-Identifier is missing", status=422, code=1000)
-    instance.rates.count("nonce", hash(client))  # a number, however long the identifier is
+    instance.rates.count("nonce", hash(client))  # a small key, however long the identifier is
     text, now = str(uuid.uuid4()), instance.now()
     digest = instance.keys.digest(text)
     if not await instance.store.auth_keys.add_nonce(digest, client, now, now + NONCE_LIFETIME, _MAX_NONCES):
@@ -77,38 +84,37 @@ async def issue_nonce(context: PlexTvContext, _call: GetNonce) -> str:
 
 
 async def exchange_device_jwt(context: PlexTvContext, call: ExchangeDeviceJwt) -> Token:
-    """Give a JWT for a device JWT."""
+    """Exchange a device JWT for a JWT; its key must be one of the client's."""
     instance = context.server
-    key = await _find_key(context, call.jwt.reveal())
     try:
-        claims = verify_device_jwt(
-            call.jwt.reveal(),
-            msgspec.json.decode(key.jwk, type=Jwk),
-            client_identifier=key.client_identifier,
-            now=instance.now(),
-            require_nonce=True,
-        )
+        kid = read_jwt(call.jwt.reveal(), algorithms=(EDDSA, RS256), typ_optional=True).kid
     except InvalidJwt as error:
         raise device_keys.build_jwt_refusal(error.reason) from None
+    key = await instance.store.auth_keys.find_key(kid, context.request.client_identifier or "")
+    if key is None:
+        raise device_keys.build_jwt_refusal("kid")
+    claims = verify_jwt(call.jwt, key.jwk, key.client_identifier, instance.now(), require_nonce=True)
     return await device_keys.issue_jwt(instance, key, claims, spend_nonce=True)
 
 
-async def _find_key(context: PlexTvContext, device_jwt: str) -> DeviceKeyRow:
-    """Find the key that a device JWT names, among those of the client that asks."""
+def verify_jwt(device_jwt: Secret, jwk: str, client_identifier: str, now: int, *, require_nonce: bool) -> DeviceClaims:
+    """Verify a device JWT with a stored key; raises the `Refusal` for an invalid one (422)."""
     try:
-        kid = read_jwt(device_jwt, algorithms=(EDDSA, RS256), typ_optional=True).kid
+        return verify_device_jwt(
+            device_jwt.reveal(),
+            msgspec.json.decode(jwk, type=Jwk),
+            client_identifier=client_identifier,
+            now=now,
+            require_nonce=require_nonce,
+        )
     except InvalidJwt as error:
         raise device_keys.build_jwt_refusal(error.reason) from None
-    found = await context.server.store.auth_keys.find_key(kid, context.request.client_identifier or "")
-    if found is None:
-        raise device_keys.build_jwt_refusal("kid")
-    return found
 
 
 async def list_published_keys(context: PlexTvContext, _call: GetPublishedKeys) -> tuple[Jwk, ...]:
-    """Tell the public keys, the newest last."""
+    """List the public keys, the newest last."""
     now = context.server.now()
-    await context.server.signing_keys.get_current_key(now)  # so that there is one
+    await context.server.signing_keys.get_current_key(now)  # creates one if there is none
     return tuple((await context.server.signing_keys.get_public_keys(now)).values())
 
 

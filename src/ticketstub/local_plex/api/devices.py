@@ -1,23 +1,22 @@
-"""plex.tv's answers about devices and media servers: the account's list, a removal, what it can reach, and claims.
+"""Handlers for devices and media servers: list and remove devices, list resources, claim a server.
 
-Rule: the list of devices shows each device's token to the account (observed), so only an account's own token gets the
-whole of it: a media server's gets its own row (ours), and removes nothing. A removal is over when its answer is sent:
-the device's tokens, whatever was made from them, and its key are dead. Removing a media server takes it out of the
-account, with its token and all its shares (observed).
+Rule: the list of devices contains each device's token (observed). Only an account's own token gets the whole list; a
+media server's token gets its own row (assumed) and removes nothing. When the reply to a removal is sent, the device's
+tokens, everything derived from them and its key have ended. Removing a media server removes it from the account, with
+its token and all its shares (observed).
 
-Of what an account can reach, an owner is given the very token that asked (observed; a JWT too, though no media server
-takes it), somebody with a share that share's token, and nobody any other: a media server's own token opens that server
-alone (ours). Players have no token (observed). Which addresses a media server has, says its world: `http://` ones, and
-https names below plex.direct where `includeHttps=1` asks for them and something answers there; relays and IPv6 where
-they are asked for.
+In the list of resources, an owner gets the token that asked (observed; a JWT too, though no media server accepts one)
+and a guest the token of the share. A media server's token is only listed for that server itself (assumed). Players have
+no token (observed). The world defines a media server's addresses: `http://` URLs, with `includeHttps=1` HTTPS names
+below plex.direct if something answers there, and on request relays and IPv6.
 
-Only an account's own token gets a claim token, and never a managed user's (ours): a media server claims no other. The
-exchange asks for no token: the claim token says for whom, the client identifier which machine.
+Only an account's own token gets a claim token, and never a managed user's (assumed). The exchange needs no token: the
+claim token identifies the account, and the client identifier the machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -43,14 +42,14 @@ from ticketstub.protocol.resource import GetDevices, GetPublicAddress, GetResour
 from ticketstub.refusals import NotFound
 from ticketstub.tokens import Token
 
-# Observed: what a request does not ask to be included is not. The call's own defaults are what our client asks for.
+# Observed: nothing is included without asking. The call's own defaults are what our client asks for.
 _INCLUDE_DEFAULTS = {"includeHttps": "0", "includeRelay": "0", "includeIPv6": "0"}
 _PLAYERS = frozenset({"client", "player"})
 CallT = TypeVar("CallT", bound=GetResources)
 
 
 async def list_devices(context: PlexTvContext, _call: GetDevices) -> tuple[AuthorizedDevice, ...]:
-    """List the account's devices, in the order they came."""
+    """List the account's devices, oldest first."""
     instance, caller, address = context.server, context.caller, context.request.client_address
     rows = await instance.store.devices.list_devices(caller.account_id, instance.now())
     visible_rows = (row for row in rows if caller.kind != "server" or row.id == caller.device_id)
@@ -58,7 +57,7 @@ async def list_devices(context: PlexTvContext, _call: GetDevices) -> tuple[Autho
 
 
 async def remove_device(context: PlexTvContext, call: RemoveDevice) -> OutgoingResponse:
-    """Remove a device of the account; raises `NotFound` for one that is not there, or not the account's."""
+    """Remove a device of the account; raises `NotFound` if the account has no such device."""
     instance = context.server
     if not await instance.store.devices.remove(context.caller.account_id, call.id, instance.now()):
         raise NotFound
@@ -66,14 +65,14 @@ async def remove_device(context: PlexTvContext, call: RemoveDevice) -> OutgoingR
 
 
 async def get_public_address(context: PlexTvContext, _call: GetPublicAddress) -> OutgoingResponse:
-    """Tell the client where it is, in plain text (observed)."""
+    """Return the client's address in plain text (observed)."""
     fields = [(b"content-type", b"text/plain; charset=utf-8"), *PLEX_TV_BODILESS_HEADERS]
     return OutgoingResponse(200, fields, context.request.client_address.encode())
 
 
 def _describe_device(instance: Instance, row: RegisteredDevice, address: str) -> AuthorizedDevice:
     client = row.client
-    # One address may be listed as a local and as a remote one: here nothing would tell the two apart.
+    # An address may be listed both as local and as remote, which look the same here.
     addresses = build_connections(instance.addresses.get(client.client_identifier, ()), client.client_identifier)
     connections_by_uri = {each.uri: each for each in addresses}
     return AuthorizedDevice(
@@ -92,58 +91,59 @@ def _describe_device(instance: Instance, row: RegisteredDevice, address: str) ->
         id=row.id,
         token=Token.from_wire(instance.keys.unseal(row.sealed_token)) if row.sealed_token else None,
         created_at=row.created_at,
-        last_seen_at=instance.now()
-        if connections_by_uri
-        else row.last_seen_at,  # a media server of ours is there, as we are
+        # A media server of this local Plex is online now.
+        last_seen_at=instance.now() if connections_by_uri else row.last_seen_at,
         screen_resolution=client.screen_resolution,
         connections=tuple(connections_by_uri.values()),
     )
 
 
 def _make_reader(call_type: type[CallT]) -> Callable[[IncomingRequest], CallT]:
-    """Return what reads a call of this kind; that raises `BadRequest` for what is neither 0 nor 1."""
-    return lambda asked: read_call(
-        call_type, _INCLUDE_DEFAULTS | {name: text for name, text in asked.parameters.items() if text}
+    """Return a reader for this call; it raises `BadRequest` for a flag that is neither 0 nor 1."""
+    return lambda request: read_call(
+        call_type, _INCLUDE_DEFAULTS | {name: text for name, text in request.parameters.items() if text}
     )
 
 
 async def list_resources(context: PlexTvContext, call: GetResources) -> tuple[Resource, ...]:
-    """List the caller's media servers, own ones first, and then the players among its devices."""
+    """List the caller's media servers, its own first, and then its players.
+
+    Plain applications and controllers are not listed. Servers of other members of the caller's Home are marked `home`
+    (both observed).
+    """
     store, account_id = context.server.store, context.caller.account_id
     rows = await store.list_resources(account_id)
-    home_member_ids = await _get_home_member_ids(context) if any(not row.is_owned for row in rows) else frozenset[int]()
+    home = await store.homes.find_home(account_id) if any(not row.is_owned for row in rows) else None
+    member_ids = {member.account.id for member in home.members} if home else set[int]()
     devices = await store.devices.list_devices(account_id, context.server.now())
-    servers = [_describe_server(context, row, call, is_in_home=row.server.owner_id in home_member_ids) for row in rows]
     return (
-        *servers,
-        *(_describe_player(context, row) for row in devices if not _PLAYERS.isdisjoint(_split_provides(row))),
+        *(_describe_server(context, row, call, is_in_home=row.server.owner_id in member_ids) for row in rows),
+        *(
+            _describe_player(context, row)
+            for row in devices
+            if not _PLAYERS.isdisjoint(part.strip() for part in (row.client.provides or "").split(","))
+        ),
     )
 
 
 async def list_legacy_resources(context: PlexTvContext, call: GetResources) -> tuple[Resource, ...]:
-    """List the same in an older form; the world may have those forms leave out what the caller owns (observed)."""
-    found = await list_resources(context, call)
+    """List resources in an older form; in some worlds it omits the caller's own servers (observed)."""
+    resources = await list_resources(context, call)
     if context.server.quirks.legacy_server_lists == "full":
-        return found
-    return tuple(each for each in found if not (each.owned and each.is_media_server))
+        return resources
+    return tuple(each for each in resources if not (each.owned and each.is_media_server))
 
 
 async def list_legacy_servers(context: PlexTvContext, call: GetServerList) -> tuple[Resource, ...]:
-    """List the same in the oldest form; the world may have it empty (observed)."""
+    """List resources in the oldest form; in some worlds it is empty (observed)."""
     return await list_resources(context, call) if context.server.quirks.legacy_server_lists == "full" else ()
 
 
-async def _get_home_member_ids(context: PlexTvContext) -> frozenset[int]:
-    """Name the members of the caller's Home: the others' servers are marked `home` (observed)."""
-    home = await context.server.store.homes.find_home(context.caller.account_id)
-    return frozenset(member.account.id for member in home.members) if home else frozenset()
-
-
 def _describe_server(context: PlexTvContext, row: ResourceRow, call: GetResources, *, is_in_home: bool) -> Resource:
-    server, instance = row.server, context.server
+    server, instance, machine_identifier = row.server, context.server, row.server.machine_identifier
     can_reach_https = instance.plex_direct or (instance.plex_direct_for_proxied and context.request.is_plex_host)
     https = call.include_https and can_reach_https
-    addresses, machine_identifier = instance.addresses.get(server.machine_identifier, ()), server.machine_identifier
+    addresses = instance.addresses.get(machine_identifier, ())
     listed_connections = build_connections(
         addresses, machine_identifier, https=https, relay=call.include_relay, ipv6=call.include_ipv6
     )
@@ -154,7 +154,7 @@ def _describe_server(context: PlexTvContext, row: ResourceRow, call: GetResource
         product_version=server.version,
         platform=server.platform,
         platform_version=server.platform_version,
-        client_identifier=server.machine_identifier,
+        client_identifier=machine_identifier,
         created_at=_to_datetime(server.created_at),
         last_seen_at=_to_datetime(instance.now()),
         provides="server",
@@ -182,11 +182,6 @@ def _select_access_token(context: PlexTvContext, row: ResourceRow) -> Token | No
     if not row.is_owned:
         return Token.from_wire(context.server.keys.unseal(row.sealed_token or b""))
     return Token.from_wire(context.token)
-
-
-def _split_provides(row: RegisteredDevice) -> Iterator[str]:
-    """Yield what a device provides; only players are listed, plain applications and controllers are not (observed)."""
-    return (part.strip() for part in (row.client.provides or "").split(","))
 
 
 def _describe_player(context: PlexTvContext, row: RegisteredDevice) -> Resource:
@@ -218,22 +213,19 @@ def _to_datetime(seconds: int) -> datetime:
 
 
 async def get_claim_token(context: PlexTvContext, _call: GetClaimToken) -> Token:
-    """Make a claim token; raises `RateLimited` for who has too many, and `Refusal` for whom no server can belong to."""
+    """Issue a claim token; raises `RateLimited` if the account has too many, and `Forbidden` for a managed user."""
     check_not_managed(context.caller.account)
-    instance = context.server
-    return Token.from_wire(
-        await issue_claim_token(instance, context.caller.account_id, instance.keys.digest(context.token))
-    )
+    digest = context.server.keys.digest(context.token)
+    return Token.from_wire(await issue_claim_token(context.server, context.caller.account_id, digest))
 
 
 async def exchange_claim(context: PlexTvContext, call: ExchangeClaim) -> Account:
-    """Give the server its token, shown with the account that it belongs to from now on; raises `Refusal`."""
+    """Issue the server's token, with the account that owns the server from now on; raises `Refusal`."""
     client = read_client(context.request)
-    account_id, token = await redeem_claim(
-        context.server, call.token, replace(client, provides=client.provides or "server")
-    )
-    found = await context.server.store.find_account_by_id(account_id)
-    return replace(found.record if found else Account(id=account_id), auth_token=token)
+    server_device = replace(client, provides=client.provides or "server")
+    account_id, token = await redeem_claim(context.server, call.token, server_device)
+    row = await context.server.store.find_account_by_id(account_id)
+    return replace(row.record if row else Account(id=account_id), auth_token=token)
 
 
 ROUTES: Routes = [
@@ -262,13 +254,15 @@ ROUTES: Routes = [
     Route(
         GetDevices,
         list_devices,
-        write=lambda found, visit: write_devices(found, visit.request.response_format, visit.request.client_address),
+        write=lambda devices, context: write_devices(
+            devices, context.request.response_format, context.request.client_address
+        ),
         dialect="legacy",
     ),
     Route(
         RemoveDevice,
         remove_device,
-        read=lambda asked: RemoveDevice(id=read_path_id(asked, NotFound)),  # a client identifier is not taken
+        read=lambda request: RemoveDevice(id=read_path_id(request, NotFound)),  # not a client identifier
         token_kinds=ACCOUNT_TOKEN_KINDS,
         dialect="legacy",
     ),

@@ -1,10 +1,9 @@
-"""plex.tv's answers about Plex Home: who is in it, becoming somebody else, passcodes, who comes into it and goes.
+"""Handlers for Plex Home: its members, switching users, passcodes, and adding and removing members.
 
-Rule: load, decide (homes.py), one store operation. A passcode costs one argon2 verification where there is one
-to verify and the limits allow it, and none otherwise. Nobody becomes a member without a word of their own: whoever is
-invited accepts with a token of theirs, for anybody in a Home could switch to them from then on. What is done to a Home
-by the older calls is refused as v2 refuses, with codes, for a client could not tell a wrong passcode from a dead token
-otherwise (ours).
+Rule: a handler loads, lets `domain.homes` decide, and does one store operation. A passcode costs at most one argon2
+verification: none if there is no passcode or the limit is reached. Nobody becomes a member without consent: an invited
+account accepts with its own token, because any member could switch to it afterwards. The older calls that change a Home
+refuse as v2 does, with codes; otherwise a client could not tell a wrong passcode from a dead token (assumed).
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.http.router import Route
 from ticketstub.local_plex.storage.base import AccountRow
-from ticketstub.local_plex.storage.homes import HomeRow, InvitationRow, MemberRow
+from ticketstub.local_plex.storage.homes import HomeRow, MemberRow
 from ticketstub.local_plex.storage.seed import build_managed_record
 from ticketstub.local_plex.world.schema import WorldManaged
 from ticketstub.models import Account, Home, HomeUser, Invitation
@@ -58,7 +57,7 @@ _MAX_TITLE_LENGTH = 255
 
 
 async def get_home(context: PlexTvContext, _call: GetHome | GetHomeUsers | GetLegacyHomeUsers) -> Home:
-    """Tell about the caller's Home and who is in it; without one, a caller is a Home of one (assumed)."""
+    """Return the caller's Home and its members; a caller without a Home is a Home of one (assumed)."""
     caller = context.caller.account
     stored_home = await context.server.store.homes.find_home(caller.id)
     members = homes.list_members(stored_home, caller)
@@ -78,7 +77,7 @@ async def get_home(context: PlexTvContext, _call: GetHome | GetHomeUsers | GetLe
 
 
 def describe_home_user(member: MemberRow) -> HomeUser:
-    """Describe a member. Managed users have null where others have user name and e-mail address (observed)."""
+    """Describe a member; managed users have null for user name and e-mail address (observed)."""
     record = member.account.record
     return HomeUser(
         id=record.id,
@@ -99,9 +98,9 @@ def describe_home_user(member: MemberRow) -> HomeUser:
 
 
 async def switch_home_user(context: PlexTvContext, call: SwitchHomeUser | SwitchLegacyHomeUser) -> Account:
-    """Give the client a token of another user of the Home, by uuid or numeric id, and describe that user.
+    """Issue a token of another user of the Home, named by uuid or numeric id, and return that user.
 
-    The token is opaque, also where a JWT asked (observed), and has no end.
+    The token is opaque, even if a JWT asked (observed), and does not expire.
     """
     key = call.uuid if isinstance(call, SwitchHomeUser) else str(call.id)
     instance, now, text = context.server, context.server.now(), context.server.keys.generate_token()
@@ -123,10 +122,10 @@ async def switch_home_user(context: PlexTvContext, call: SwitchHomeUser | Switch
 
 
 def read_set_passcode(request: IncomingRequest) -> SetPasscode:
-    """Read a change of one's own passcode, where an empty one says: none any more.
+    """Read a change of the caller's own passcode; an empty one removes it.
 
     Raises:
-        BadRequest: there is none at all.
+        BadRequest: the passcode is missing.
     """
     parameters = request.query | request.body_parameters
     if "pin" not in parameters:
@@ -136,7 +135,7 @@ def read_set_passcode(request: IncomingRequest) -> SetPasscode:
 
 
 async def set_passcode(context: PlexTvContext, call: SetPasscode) -> None:
-    """Set, change or remove one's own passcode."""
+    """Set, change or remove the caller's own passcode."""
     caller = context.caller.account
     member = homes.find_member(await context.server.store.homes.find_home(caller.id), caller, str(call.id))
     if member.account.id != caller.id:
@@ -152,13 +151,13 @@ async def set_passcode(context: PlexTvContext, call: SetPasscode) -> None:
         status, refusal = context.server.quirks.wrong_current_passcode, PasscodeRequired.default
         if status == refusal.status:
             raise PasscodeRequired
-        # Not the text of a dead token: the caller's is as good as before.
+        # Not the text of a dead token: the caller's token is still valid.
         raise Unauthorized(refusal.message, status=status, code=Unauthorized.default.code)
     await _save_passcode(context, caller.id, passcode_hash, call.passcode)
 
 
 def read_set_managed_passcode(request: IncomingRequest) -> SetManagedPasscode:
-    """Read a change of a managed user's passcode: exactly one of a new one and `removePin=1`."""
+    """Read a change of a managed user's passcode: either a new one or `removePin=1`."""
     call = read_call(SetManagedPasscode, request.parameters | request.path_parameters)
     if (call.passcode is None) is not bool(call.remove):
         raise BadRequest
@@ -166,7 +165,7 @@ def read_set_managed_passcode(request: IncomingRequest) -> SetManagedPasscode:
 
 
 async def set_managed_passcode(context: PlexTvContext, call: SetManagedPasscode) -> None:
-    """Set or remove a managed user's passcode, as the administrator; wrong tries of before are forgotten with it."""
+    """Set or remove a managed user's passcode, as the administrator; this also resets the failed attempts."""
     caller, store = context.caller.account, context.server.store
     home = await store.homes.find_home(caller.id)
     homes.check_admin(home, caller)
@@ -182,7 +181,7 @@ async def set_managed_passcode(context: PlexTvContext, call: SetManagedPasscode)
 
 
 async def _save_passcode(context: PlexTvContext, account_id: int, old_hash: str | None, passcode: Secret) -> None:
-    """Keep a new passcode, or none for an empty one, unless somebody was faster."""
+    """Store a new passcode, or remove it if empty; raises `Conflict` if it was changed in the meantime."""
     instance = context.server
     new_hash = await instance.passwords.hash(passcode) if passcode else None
     if not await instance.store.homes.set_passcode(account_id, old_hash, new_hash, instance.now()):
@@ -190,7 +189,7 @@ async def _save_passcode(context: PlexTvContext, account_id: int, old_hash: str 
 
 
 def read_add_home_user(request: IncomingRequest) -> AddHomeUser:
-    """Read whom to add: exactly one of a title and an e-mail address; the body is not looked at (observed: JSON)."""
+    """Read whom to add: either a title or an e-mail address; the body is ignored (observed: JSON)."""
     call = read_call(AddHomeUser, request.query)
     if (call.title is None) is (call.invited_email is None):
         raise BadRequest
@@ -198,16 +197,17 @@ def read_add_home_user(request: IncomingRequest) -> AddHomeUser:
 
 
 async def add_home_user(context: PlexTvContext, call: AddHomeUser) -> HomeUser:
-    """Make a managed user, or invite an account."""
+    """Create a managed user, or invite an account."""
     caller, store, now = context.caller.account, context.server.store, context.server.now()
     homes.check_admin(await store.homes.find_home(caller.id), caller)
-    home = HomeRow(id=_generate_id(), name=f"{caller.record.title}'s home", admin_id=caller.id)  # with its first member
+    # The Home is created with its first member.
+    home = HomeRow(id=_generate_id(), name=f"{caller.record.title}'s home", admin_id=caller.id)
     if call.invited_email is not None:
         account = await store.find_account_by_login(call.invited_email)
         if account is None or account.disabled:
             raise NotFound
         if not await store.homes.invite(home, account.id, now):
-            raise Refusal("Already exists", status=422, code=1014)  # or it is in a Home
+            raise Refusal("Already exists", status=422, code=1014)  # or it is in a Home already
     else:
         title = sanitize_text(call.title or "").strip()[:_MAX_TITLE_LENGTH]
         if not title:
@@ -215,7 +215,7 @@ async def add_home_user(context: PlexTvContext, call: AddHomeUser) -> HomeUser:
         managed = WorldManaged(title=title, id=_generate_id(), uuid=secrets.token_hex(8))
         account = AccountRow(id=managed.id, record=build_managed_record(managed, now))
         if not await store.homes.add_managed_user(home, account, now):
-            # There is no room, or the Home changed in the meantime (assumed).
+            # The Home is full, or has changed in the meantime (assumed).
             message = "The server could not perform the action required with the entity provided"
             raise Refusal(message, status=422, code=1008)
     return describe_home_user(MemberRow(account=account, is_admin=False, changed_at=now))
@@ -226,12 +226,12 @@ def _generate_id() -> int:
 
 
 async def remove_home_user(context: PlexTvContext, call: RemoveHomeUser) -> None:
-    """Take a member out of the Home; a managed user ends with it, and so do the tokens that others got by it.
+    """Remove a member from the Home; this deletes a managed user, and ends the tokens that others got by switching.
 
-    The administrator may, and a member itself unless it is managed.
+    Allowed for the administrator, and for the member itself unless it is managed.
 
     Raises:
-        Forbidden: by nobody else (1009, 1042); and the administrator stays (1043).
+        Forbidden: the caller is neither (1009, 1042), or the member is the administrator (1043).
         NotFound: there is no such member.
     """
     store, caller = context.server.store, context.caller.account
@@ -249,37 +249,35 @@ async def remove_home_user(context: PlexTvContext, call: RemoveHomeUser) -> None
 async def list_invitations(
     context: PlexTvContext, call: GetReceivedInvitations | GetSentInvitations
 ) -> tuple[Invitation, ...] | OutgoingResponse:
-    """List the invitations to the caller, or the caller's own, or say that this is gone, as the world has it."""
+    """List the invitations that the caller received or sent; in some worlds, reply that this is gone."""
     if context.server.quirks.invitation_lists == "gone":
         return build_gone_response()
     sent = isinstance(call, GetSentInvitations)
     rows = await context.server.store.homes.list_invitations(context.caller.account_id, sent=sent)
-    return tuple(_describe_invitation(row) for row in rows)
-
-
-def _describe_invitation(row: InvitationRow) -> Invitation:
-    other: AccountRow = row.other_account
-    return Invitation(
-        id=row.id,
-        created_at=row.created_at,
-        friend=False,
-        home=True,
-        server=False,
-        username=other.record.username,
-        email=other.record.email,
-        thumb=other.record.thumb,
-        friendly_name=other.record.friendly_name,
+    return tuple(
+        Invitation(
+            id=row.id,
+            created_at=row.created_at,
+            friend=False,
+            home=True,
+            server=False,
+            username=row.other_account.record.username,
+            email=row.other_account.record.email,
+            thumb=row.other_account.record.thumb,
+            friendly_name=row.other_account.record.friendly_name,
+        )
+        for row in rows
     )
 
 
 async def accept_invitation(context: PlexTvContext, call: AcceptInvitation) -> None:
-    """Become a member."""
+    """Accept an invitation and become a member."""
     if not await context.server.store.homes.accept_invitation(call.id, context.caller.account_id, context.server.now()):
         raise NotFound
 
 
 async def delete_invitation(context: PlexTvContext, call: RefuseInvitation | WithdrawInvitation) -> None:
-    """Say no, or take an invitation back."""
+    """Refuse or withdraw an invitation."""
     sent = isinstance(call, WithdrawInvitation)
     if not await context.server.store.homes.delete_invitation(call.id, context.caller.account_id, sent=sent):
         raise NotFound
@@ -290,7 +288,7 @@ ROUTES: Routes = [
     Route(
         GetHomeUsers,
         get_home,
-        write=lambda home, visit: write_home(home, visit.request.response_format),
+        write=lambda home, context: write_home(home, context.request.response_format),
         client_identifier="required",
     ),
     Route(GetLegacyHomeUsers, get_home, dialect="legacy", response_format=Format.XML),

@@ -1,7 +1,7 @@
-"""plex.tv's answers about other people: friends, who may use which media server, the servers themselves.
+"""Handlers for other people: friends, shares of media servers, and the servers themselves.
 
-Rule: a caller is told of their own servers' shares and of what was shared with them, and of nobody else's; another's
-media server is not there (404). A guest's token is told to the server's owner alone.
+Rule: a caller sees the shares of its own servers and those that it received, and no others. Any other media server does
+not exist (404). Only a server's owner sees the tokens of its guests.
 """
 
 from __future__ import annotations
@@ -48,44 +48,7 @@ from ticketstub.protocol.resource import GetResources
 from ticketstub.refusals import Forbidden, NotFound
 from ticketstub.tokens import Token
 
-
-class _Contacts(Struct, frozen=True):
-    """The people around a caller: in the same Home or not, and the shares between them."""
-
-    account_id: int
-    accounts: tuple[AccountRow, ...]
-    home_member_ids: frozenset[int]
-    shares: tuple[ShareRow, ...]
-
-
-async def _load_contacts(context: PlexTvContext) -> _Contacts:
-    """Find the others of the caller's Home, then everybody there is a share with."""
-    account_id, store = context.caller.account_id, context.server.store
-    home, shares = await store.homes.find_home(account_id), await store.shares.list_shares(account_id)
-    housemates = [member.account for member in home.members] if home else []
-    share_accounts = [account for share in shares for account in (share.guest, share.owner)]
-    others = {account.id: account for account in (*housemates, *share_accounts) if account.id != account_id}
-    home_member_ids = frozenset(account.id for account in housemates)
-    return _Contacts(account_id, tuple(others.values()), home_member_ids, shares)
-
-
-async def get_users(context: PlexTvContext, _call: GetUsers) -> tuple[User, ...]:
-    """List friends and Home users, each with the caller's servers that they may use."""
-    contacts, now = await _load_contacts(context), context.server.now()
-    return tuple(_describe_user(person, contacts, now) for person in contacts.accounts)
-
-
-async def get_friends(context: PlexTvContext, call: GetFriends) -> tuple[Friend, ...]:
-    """List them as v2 does; there are none but accepted ones."""
-    if call.status and _ACCEPTED not in call.status.split(","):
-        return ()
-    contacts = await _load_contacts(context)
-    return tuple(_describe_friend(person, contacts) for person in contacts.accounts)
-
-
-_ACCEPTED = "accepted"
-
-# What a share allows where nobody said otherwise (observed members, assumed values).
+# The settings of every share (observed members, assumed values).
 _DEFAULT_SHARING_SETTINGS = SharingSettings(
     allow_channels=False,
     allow_subtitle_admin=False,
@@ -98,25 +61,59 @@ _DEFAULT_SHARING_SETTINGS = SharingSettings(
 )
 
 
+class _Contacts(Struct, frozen=True):
+    """The people around a caller, in the same Home or not, and the shares between them."""
+
+    account_id: int
+    accounts: tuple[AccountRow, ...]
+    home_member_ids: frozenset[int]
+    shares: tuple[ShareRow, ...]
+
+
+async def _load_contacts(context: PlexTvContext) -> _Contacts:
+    """Load the other members of the caller's Home, then everybody with whom the caller shares a server."""
+    account_id, store = context.caller.account_id, context.server.store
+    home, shares = await store.homes.find_home(account_id), await store.shares.list_shares(account_id)
+    housemates = [member.account for member in home.members] if home else []
+    share_accounts = [account for share in shares for account in (share.guest, share.owner)]
+    others = {account.id: account for account in (*housemates, *share_accounts) if account.id != account_id}
+    home_member_ids = frozenset(account.id for account in housemates)
+    return _Contacts(account_id, tuple(others.values()), home_member_ids, shares)
+
+
+async def get_users(context: PlexTvContext, _call: GetUsers) -> tuple[User, ...]:
+    """List friends and Home users, each with the caller's servers that are shared with them."""
+    contacts, now = await _load_contacts(context), context.server.now()
+    return tuple(_describe_user(person, contacts, now) for person in contacts.accounts)
+
+
+async def get_friends(context: PlexTvContext, call: GetFriends) -> tuple[Friend, ...]:
+    """List friends and Home users as v2 does; all of them are accepted."""
+    if call.status and "accepted" not in call.status.split(","):
+        return ()
+    contacts = await _load_contacts(context)
+    return tuple(_describe_friend(person, contacts) for person in contacts.accounts)
+
+
 def _describe_friend(person: AccountRow, contacts: _Contacts) -> Friend:
-    """Describe a friend; `sharedServers` is empty whatever is shared (observed)."""
+    """Describe a friend; `sharedServers` is always empty (observed)."""
     person_fields = _describe_person(person, is_in_home=person.id in contacts.home_member_ids)
     profile = person.record.restriction_profile
     return Friend(
         **asdict(person_fields),
-        status=_ACCEPTED,
+        status="accepted",
         sharing_settings=_DEFAULT_SHARING_SETTINGS,
         restriction_profile=profile,
     )
 
 
 async def remove_friend(_context: PlexTvContext, _call: RemoveFriend) -> OutgoingResponse:
-    """Say that this is gone (observed)."""
+    """Reply that this is gone (observed)."""
     return build_gone_response()
 
 
 def build_gone_response() -> OutgoingResponse:
-    """Answer as the older API does for what it no longer has."""
+    """Build the older API's reply for removed calls."""
     body = write_document("Response", {"code": 410, "status": "This endpoint was deprecated and removed"}, Format.XML)
     return OutgoingResponse(410, PLEX_TV_HEADERS[Format.XML], body)
 
@@ -162,7 +159,7 @@ def _describe_user_share(share: ShareRow, now: int) -> AccessibleServer:
 
 
 def _compute_share_id(share: ShareRow) -> int:
-    """Number a share: the same number as long as it lasts (ours; Plex counts)."""
+    """Compute a share's id, which stays the same as long as the share exists (Plex counts instead)."""
     digest = sha256(f"share {share.machine_identifier} {share.guest.id}".encode()).digest()
     return 100_000_000 + int.from_bytes(digest[:8], "big") % 900_000_000
 
@@ -203,40 +200,36 @@ def _describe_share(share: ShareRow, contacts: _Contacts, now: int) -> Share:
 
 
 async def list_shared_servers(context: PlexTvContext, call: GetSharedServers) -> tuple[SharedServer, ...]:
-    """List who may use a server of the caller's, with their tokens there; raises `NotFound` for any other server."""
+    """List the shares of one of the caller's servers, with their tokens; raises `NotFound` for any other server."""
     account_id, store = context.caller.account_id, context.server.store
     rows = await store.list_resources(account_id)
     if not any(row.is_owned and row.server.machine_identifier == call.machine_identifier for row in rows):
         raise NotFound
     contacts = await _load_contacts(context)
     shares = [share for share in contacts.shares if share.machine_identifier == call.machine_identifier]
-    token_recipients = contacts.home_member_ids if context.server.quirks.shared_server_tokens == "missing" else None
+    keys, is_hidden_from_friends = context.server.keys, context.server.quirks.shared_server_tokens == "missing"
     return tuple(
-        _describe_shared_server(
-            share, context, include_token=token_recipients is None or share.guest.id in token_recipients
+        SharedServer(
+            id=_compute_share_id(share),
+            username=share.guest.record.username or share.guest.record.title,
+            email=share.guest.record.email,
+            user_id=share.guest.id,
+            access_token=None
+            if is_hidden_from_friends and share.guest.id not in contacts.home_member_ids
+            else Token.from_wire(keys.unseal(share.sealed_token)),
+            name=share.server_name,
+            accepted_at=share.created_at,
+            invited_at=share.created_at,
+            all_libraries=True,
+            owned=False,
+            machine_identifier=share.machine_identifier,
         )
         for share in shares
     )
 
 
-def _describe_shared_server(share: ShareRow, context: PlexTvContext, *, include_token: bool) -> SharedServer:
-    return SharedServer(
-        id=_compute_share_id(share),
-        username=share.guest.record.username or share.guest.record.title,
-        email=share.guest.record.email,
-        user_id=share.guest.id,
-        access_token=Token.from_wire(context.server.keys.unseal(share.sealed_token)) if include_token else None,
-        name=share.server_name,
-        accepted_at=share.created_at,
-        invited_at=share.created_at,
-        all_libraries=True,
-        owned=False,
-        machine_identifier=share.machine_identifier,
-    )
-
-
 async def list_owned_shares(context: PlexTvContext, _call: GetOwnedShares) -> tuple[Share, ...]:
-    """List the shares of the caller's servers."""
+    """List the shares of all of the caller's servers."""
     contacts, now = await _load_contacts(context), context.server.now()
     return tuple(
         _describe_share(share, contacts, now) for share in contacts.shares if share.owner.id == contacts.account_id
@@ -244,11 +237,11 @@ async def list_owned_shares(context: PlexTvContext, _call: GetOwnedShares) -> tu
 
 
 async def create_share(context: PlexTvContext, call: CreateShare) -> Share | OutgoingResponse:
-    """Share a media server of the caller's; it is accepted at once (ours), and one that exists is refused (observed).
+    """Share one of the caller's media servers; it is accepted at once (assumed). A second share is refused (observed).
 
     Raises:
         NotFound: the caller owns no such media server, or there is no such account.
-        Forbidden: it is the owner's own.
+        Forbidden: the account is the caller's own.
     """
     account_id, instance = context.caller.account_id, context.server
     rows = await instance.store.list_resources(account_id)
@@ -256,7 +249,11 @@ async def create_share(context: PlexTvContext, call: CreateShare) -> Share | Out
         raise NotFound
     guest = await _find_invited_account(context, call)
     if _find_share(await _load_contacts(context), call.machine_identifier, guest.id):
-        return _build_share_exists_response(context.request.response_format)
+        # The status is 422, but the body says 400 and has no message (observed in XML).
+        error: list[object] = [{"code": 1999, "field": "base", "status": 400}]
+        response_format = context.request.response_format
+        body = write_document("errors", error, response_format, wrap_json=True)
+        return OutgoingResponse(422, PLEX_TV_HEADERS[response_format], body)
     token = instance.keys.generate_token()
     await instance.store.shares.share(
         call.machine_identifier,
@@ -268,7 +265,7 @@ async def create_share(context: PlexTvContext, call: CreateShare) -> Share | Out
     )
     contacts = await _load_contacts(context)
     if (created := _find_share(contacts, call.machine_identifier, guest.id)) is None:
-        raise NotFound  # the server changed hands, or the account ended, a moment ago
+        raise NotFound  # the server or the account was removed in the meantime
     return _describe_share(created, contacts, instance.now())
 
 
@@ -296,15 +293,8 @@ def _find_share(contacts: _Contacts, machine_identifier: str, guest_id: int) -> 
     )
 
 
-def _build_share_exists_response(response_format: Format) -> OutgoingResponse:
-    """Refuse a share that exists already: 422, but its body says 400 and has no message (observed in XML)."""
-    item: list[object] = [{"code": 1999, "field": "base", "status": 400}]
-    body = write_document("errors", item, response_format, wrap_json=True)
-    return OutgoingResponse(422, PLEX_TV_HEADERS[response_format], body)
-
-
 async def list_pending_shares(_context: PlexTvContext, _call: GetPendingShares) -> tuple[Share, ...]:
-    """List nothing: shares come from the world, and nobody has to say yes to them."""
+    """List the pending shares: none, because every share is accepted at once."""
     return ()
 
 
@@ -312,13 +302,13 @@ _WITHOUT_RELAY = GetResources(include_relay=False)
 
 
 async def list_servers(context: PlexTvContext, _call: GetServers) -> tuple[PublishedServer, ...]:
-    """List the media servers that the caller can reach."""
+    """List the media servers that the caller can use."""
     found = await list_resources(context, _WITHOUT_RELAY)
     return tuple(_describe_published_server(resource) for resource in found if resource.is_media_server)
 
 
 async def get_server(context: PlexTvContext, call: GetServer) -> PublishedServer:
-    """Tell about one of them; raises `NotFound` for any other."""
+    """Return one media server that the caller can use; raises `NotFound` for any other."""
     for resource in await list_resources(context, _WITHOUT_RELAY):
         if resource.is_media_server and resource.client_identifier == call.machine_identifier:
             return _describe_published_server(resource, include_token=False)
