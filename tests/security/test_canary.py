@@ -1,4 +1,4 @@
-"""C6: a secret put anywhere comes out nowhere but on the wire."""
+"""C6: a secret in any argument appears nowhere but on the wire."""
 
 from __future__ import annotations
 
@@ -49,22 +49,22 @@ CANARY = "cAnArY-7f3kQ2vTz8Lm1"
 HERE = "http://127.0.0.1:8190"
 
 
-def forms(secret: str) -> set[str]:
-    """List what nobody may ever see: the secret, its halves, and how it is usually written."""
+def list_forms(secret: str) -> set[str]:
+    """Return what must never appear: the secret, its halves, and its usual encodings."""
     raw = secret.encode()
     packed = {base64.b64encode(raw).decode().rstrip("="), base64.urlsafe_b64encode(raw).decode().rstrip("=")}
     return {secret, secret[:10], secret[-10:], quote(secret, safe=""), quote_plus(secret), raw.hex(), *packed}
 
 
-def scan(*texts: str, secret: str = CANARY) -> None:
-    """No text holds the secret in any form."""
+def assert_not_in(*texts: str, secret: str = CANARY) -> None:
+    """Assert that no text contains the secret in any form."""
     for text in texts:
-        for form in forms(secret):
+        for form in list_forms(secret):
             assert form not in text
 
 
-def shown(error: BaseException) -> list[str]:
-    """Collect everything that a program or a log could print of an error, and of all errors behind it."""
+def collect_texts(error: BaseException) -> list[str]:
+    """Return everything that a program or a log could print of an error, its causes and its contexts."""
     texts = ["".join(traceback.format_exception(error))]
     link: BaseException | None = error
     while link is not None:
@@ -76,7 +76,7 @@ def shown(error: BaseException) -> list[str]:
     return texts
 
 
-def echoing(request: Request, status: int) -> Response:
+def echo_request(request: Request, status: int) -> Response:
     """Answer with everything that was sent, as a careless server would."""
     said = f"{request.url} {request.headers} {request.body.decode('latin-1')}"
     body = json.dumps({"errors": [{"code": 1999, "message": said, "status": status}]}).encode()
@@ -103,8 +103,8 @@ USES: dict[str, Callable[[Any, str], Any]] = {
 
 ECHOED = (400, 401, 403, 404, 409, 418, 422, 429, 498, 500, 503)
 ANSWERS: dict[str, Callable[[Request], Response]] = {
-    **{f"echo {status}": partial(echoing, status=status) for status in ECHOED},
-    "echo with 200": lambda request: echoing(request, 200),
+    **{f"echo {status}": partial(echo_request, status=status) for status in ECHOED},
+    "echo with 200": lambda request: echo_request(request, 200),
     "web page": lambda request: Response(200, {}, f"<html>{request.url}{request.headers}</html>".encode()),
     "cut-off JSON": lambda request: Response(200, {}, f'{{"{request.headers}'.encode()),
     "broken XML": lambda request: Response(200, {}, f"<user {request.headers}".encode()),
@@ -117,19 +117,19 @@ ANSWERS: dict[str, Callable[[Request], Response]] = {
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
 def test_c6_nothing_shows_it(use: Any, answer: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever argument a secret is in and whatever a server answers, no error, log line or warning shows it."""
+    """Whatever argument contains the secret and whatever the server answers, no error, log line or warning shows it."""
     caplog.set_level(logging.DEBUG)
     transport = Recording(answer)
     plex = Plex(transport=transport, plex_tv=HERE, device=DEVICE, retry=Retry(attempts=2, backoff=0.0))
     with contextlib.suppress(Refusal, MalformedReply, RedirectRefused):
         try:
-            scan(repr(use(plex, CANARY)))
+            assert_not_in(repr(use(plex, CANARY)))
         except PlexError as error:
-            scan(*shown(error))
+            assert_not_in(*collect_texts(error))
             raise
     assert any(CANARY in f"{sent.url}{sent.headers}{sent.body!r}" for sent in transport.sent)
-    scan(*(repr(sent) for sent in transport.sent), repr(plex), caplog.text)
-    scan(*(repr(vars(record)) for record in caplog.records))
+    assert_not_in(*(repr(sent) for sent in transport.sent), repr(plex), caplog.text)
+    assert_not_in(*(repr(vars(record)) for record in caplog.records))
 
 
 SHORT = st.text(
@@ -140,22 +140,22 @@ SHORT = st.text(
 @given(secret=SHORT, status=st.sampled_from([400, 401, 422, 500]), form=st.sampled_from(Format))
 @examples(60)
 def test_c6_any_password(secret: str, status: int, form: Format) -> None:
-    """Any password that a server writes back, in any usual form, is in nothing that the error shows."""
+    """An error shows no part of a password that the server echoes in any usual encoding."""
 
     def answer(_request: Request) -> Response:
-        said = " | ".join(sorted(forms(secret) - {secret[:10], secret[-10:]}))
+        said = " | ".join(sorted(list_forms(secret) - {secret[:10], secret[-10:]}))
         return Response(status, {}, error_bodies.write_refusal(Refusal(said, status=status, code=1999), form))
 
     plex = Plex(transport=Recording(answer), plex_tv=HERE, device=DEVICE)
     outcome = plex.attempt(PostUsersSignInData.from_text("mira", secret))
     assert isinstance(outcome, Err)
     for text in (str(outcome.error), repr(outcome.error), repr(outcome), outcome.error.message):
-        for one in forms(secret) - {secret[:10], secret[-10:]}:
+        for one in list_forms(secret) - {secret[:10], secret[-10:]}:
             assert one not in text
 
 
 def test_c6_over_the_wire(caplog: pytest.LogCaptureFixture) -> None:
-    """Over real sockets, sync and async: refused, silent and garbled answers show nothing, nor do the logs."""
+    """Over real sockets, sync and async, refused, missing and garbled responses show nothing, nor do the logs."""
     caplog.set_level(logging.DEBUG)
 
     def garbled(server: Server, sock: Any) -> None:
@@ -175,9 +175,9 @@ def test_c6_over_the_wire(caplog: pytest.LogCaptureFixture) -> None:
     ):
         for url in (first.url, second.url, f"http://127.0.0.1:{closed_port()}"):
             for error in (_sync(url), asyncio.run(_async(url))):
-                scan(*shown(error))
+                assert_not_in(*collect_texts(error))
     assert {True} == {CANARY.encode() in came for came in first.requests + second.requests}
-    scan(output.getvalue(), caplog.text, *(repr(vars(record)) for record in caplog.records))
+    assert_not_in(output.getvalue(), caplog.text, *(repr(vars(record)) for record in caplog.records))
 
 
 def _sync(url: str) -> PlexError:
@@ -204,17 +204,17 @@ RAISED: dict[str, Callable[[], PlexError]] = {
 
 @every("make", RAISED)
 def test_c6_every_class(make: Callable[[], PlexError]) -> None:
-    """Every class of error, with a response that is full of it, shows nothing."""
+    """Every class of error shows nothing of a response that contains the secret."""
     error = make()
     error.response = Response(401, {"set-cookie": CANARY}, CANARY.encode())
     try:
         raise error
     except PlexError as caught:
-        scan(*shown(caught))
+        assert_not_in(*collect_texts(caught))
 
 
 def test_c6_values_and_outcomes() -> None:
-    """Calls, records, outcomes and clients that hold it print without it, however they are put into text."""
+    """Calls, models, outcomes and clients that contain the secret print without it, however they are formatted."""
     plex = Plex(transport=Recording(usual), plex_tv=HERE, device=DEVICE, token=CANARY, headers={"Cookie": CANARY})
     call = PostUsersSignInData.from_text("mira", CANARY, CANARY)
     raw = RawRequest(path=f"/x?token={CANARY}", query={"a": CANARY}, content=CANARY.encode())
@@ -222,11 +222,11 @@ def test_c6_values_and_outcomes() -> None:
     outcome = plex.attempt(call)
     assert isinstance(outcome, Ok)
     for thing in (plex, plex.at(HERE, token=CANARY), call, raw, token, outcome, [token], {"token": token}):
-        scan(repr(thing), str(thing), f"{thing}", "%s %r" % (thing, thing), f"{thing!r:.500}")  # noqa: UP031  # the old way too
+        assert_not_in(repr(thing), str(thing), f"{thing}", "%s %r" % (thing, thing), f"{thing!r:.500}")  # noqa: UP031  # the old way, too
 
 
 def test_c6_no_error_of_a_library() -> None:
-    """What an HTTP library raised, with whole addresses and headers in it, is not even behind ours."""
+    """No exception of an HTTP library, which contains whole URLs and headers, is the cause or context of an error."""
     error = _sync(f"http://127.0.0.1:{closed_port()}")
     other = asyncio.run(_async(f"http://127.0.0.1:{closed_port()}"))
     for one in (error, other):

@@ -28,7 +28,7 @@ from rich.pretty import pretty_repr
 
 from tests.client.conftest import DEVICE, View
 from tests.client.transports.hostile import Server, closed_port
-from tests.security.test_canary import CANARY, forms
+from tests.security.test_canary import CANARY, list_forms
 from tests.tables import every
 from tests.test_parity import PAIRS
 from ticketstub import (
@@ -96,7 +96,7 @@ def assert_hidden(error: BaseException) -> None:
         has_own_frame = has_own_frame or "ticketstub" in frame.f_code.co_filename
         texts += [f"{frame.f_code.co_qualname}: {name}={value!r}" for name, value in frame.f_locals.items()]
     for text in texts:
-        for form in forms(CANARY):
+        for form in list_forms(CANARY):
             assert form not in text, text
     assert has_own_frame
 
