@@ -31,7 +31,7 @@ help:
 	@echo 'make strangers  run the published clients, and write docs/strangers.md of what was found'
 	@echo 'make bench      measure against peers and floors'
 	@echo 'make check      linters and type checkers'
-	@echo 'make format     make the sync client anew, and let the formatter have its way'
+	@echo 'make format     generate the sync client and the table of names, then format everything'
 	@echo 'make pins       pin the dependencies anew (needs uv; UPGRADE=--upgrade for newer versions)'
 	@echo 'make clean      remove everything that was made'
 	@echo

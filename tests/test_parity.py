@@ -39,8 +39,8 @@ PAIRS = {
 }
 
 
-def test_the_sync_facade_is_what_is_made_of_the_async_one() -> None:
-    """Nobody changed a generated file by hand, or forgot to make it anew."""
+def test_generated_files_are_current() -> None:
+    """The sync façade and the table of public names are what the script makes of the async one and the stubs."""
     program = [sys.executable, str(ROOT / "scripts" / "make_sync.py"), "--check"]
     done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
     assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
@@ -89,6 +89,8 @@ USES: dict[str, Any] = {
     "resources": lambda plex: plex.resources(include_ipv6=False),
     "identity": lambda plex: plex.identity(),
     "server_information": lambda plex: plex.server_information(timeout=3.0),
+    "get": lambda plex: plex.get("/a", {"b": "c"}),
+    "request": lambda plex: plex.request("PUT", "/a", body=b"x", content_type="text/plain"),
     "at get": lambda plex: plex.at("http://attic.example", token="t" * 20).get("/a", {"b": "c"}, headers={"X-A": "1"}),
     "at request": lambda plex: plex.at("http://attic.example", token="t" * 20).request(
         "PUT", "/a?b=c", body=b"x", content_type="text/plain"
@@ -177,6 +179,8 @@ def _stored(plex: Any) -> Any:
     yield type(plex).sign_in("Demo App", method=Browser(lambda _pending: None, open=False), **options)
     stored = yield type(plex).sign_in("Demo App", method=Browser(lambda _pending: None, open=False), **options)
     assert ("kept", "good") == (stored.sign_in_state.method, stored.sign_in_state.previous_status)
+    loaded = yield type(plex).load("Demo App", **options)
+    assert stored.token == loaded.token
     yield stored.renew()
     yield stored.keep_alive()
     yield stored.media_server_token()
