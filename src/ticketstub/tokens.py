@@ -23,7 +23,7 @@ _MISTAKES = (
         r"(?i:x-plex-token).*",
         "this is a whole X-Plex-Token header or parameter: pass only the part after the colon or equals sign",
     ),
-    (r"claim-.*", "this is a claim token: it adds a server to an account and signs nobody in"),
+    (r"claim-.*", "this is a claim token: it adds a server to an account and cannot sign in"),
     (r".*@.*", "this looks like an e-mail address, not a token: sign in with login and password instead"),
     (r".*[^!-~].*", "a token contains only ASCII characters and no spaces or line breaks"),
 )
