@@ -121,7 +121,7 @@ def test_the_control_api_is_nowhere_else(plex: LocalPlex) -> None:
 def test_without_asking_for_it_there_is_none() -> None:
     """A local Plex has no control port unless it is given a key, and takes none without a hand."""
     assert LocalPlex(World.from_dict({})).control_url is None
-    with pytest.raises(ValueError, match="hand"):
+    with pytest.raises(ValueError, match="needs a controller"):
         LocalPlex(World.from_dict({}), control=ControlConfig(Secret(KEY)))
 
 

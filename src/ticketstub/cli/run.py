@@ -144,9 +144,9 @@ def _start_behind_proxy(
         create_local_plex().run_in_thread() as plex,
         intercept_traffic(
             plex, plex.enable_tls, base_environ, offline=offline, upstream=upstream, on_event=log.log_connection
-        ) as proxy_and_authority,
+        ) as endpoints,
     ):
-        yield _build_environment(plex, key, *proxy_and_authority, base_environ)
+        yield _build_environment(plex, key, endpoints.proxy, endpoints.authority, base_environ)
 
 
 @contextmanager

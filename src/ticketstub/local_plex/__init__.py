@@ -1,1 +1,1 @@
-"""The local Plex: it answers as plex.tv and as media servers do, for the accounts of a world that somebody wrote."""
+"""The local Plex: a server that answers as plex.tv and as media servers do, for the accounts of a given world."""

@@ -1,7 +1,7 @@
-"""The local Plex, put together: a world, a database, keys, sockets and the application on them.
+"""The local Plex, assembled: a world, a database, keys, sockets and the application.
 
-Rule: nothing happens before it is started; it is ready when every address answers, and over when nothing of it is
-left, within the time that the settings give it. One object is one run: a second start is a new object.
+Rule: nothing happens before it is started. It is ready when every address answers, and over when nothing of it is left,
+within the time that the settings allow. An object runs once; to start again, create a new one.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ticketstub.local_plex.domain.media_servers import build_addresses, derive_plex_direct_id, list_certificate_names
 from ticketstub.local_plex.listeners import Listeners, TlsConfig
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ticketstub.local_plex.control.controller import Controller
     from ticketstub.local_plex.domain.instance import Instance, TimeSource
     from ticketstub.local_plex.domain.overview import Overview
-    from ticketstub.local_plex.domain.passwords import PasswordChecker
     from ticketstub.local_plex.http.application import App, OnAnswer
     from ticketstub.local_plex.http.response import OutgoingResponse
     from ticketstub.local_plex.http.server import HttpServer
@@ -47,27 +46,29 @@ _DOCUMENT_HEADERS = [
 class LocalPlex(Listeners):
     """A local Plex. Constructing one starts nothing.
 
+    `serve` and `run_in_thread` raise `StoreError`, `InstanceKeysError` and `ListenError` (`PortInUse`) before they are
+    ready.
+
     Args:
         world: its accounts, media servers, shares and sources.
-        db: `sqlite:///file.db`, or `None` for a database in memory. With a file, what exists in it is kept. A file has
-            one local Plex at a time.
-        reset: whether a new database replaces the one of `db`, once nothing is in the way of that.
+        db: `sqlite:///file.db`, or `None` for a database in memory. What a file contains already is kept. Only one
+            local Plex at a time can use a file.
+        reset: replace the database by a new one, once nothing else prevents the start.
         host: the address to listen on.
-        port: plex.tv's port; 0 takes a free one.
+        port: plex.tv's port; 0 selects a free one.
         clock: seconds since 1970.
         settings: the limits.
-        on_answer: told of each answer: method, path of the route, status, milliseconds, request id.
-        controller: a tester's hand on it (see control/hand.py); it runs on the clock then, and may move it.
-        control: where that hand's verbs are answered over HTTP, on the same address as all else; left out, nowhere.
-        record: a folder for what media servers upstream answer, in the form that `replies` serves, without secrets.
-        plex_direct: whether media servers' https names below plex.direct are listed: behind a proxy of ours
-            (`server/proxy/`) they lead here. With `tls` they always are.
-        tls: how https is answered too; left out, it is not.
-        advertise: the address that media servers are listed at, where it is another than `host`.
-        media_port: the port of the first media server whose port the world leaves open, the next ones after it; left
-            out, they take free ones.
-
-    `serve` and `running` raise `StoreError`, `InstanceKeysError` and `ListenError` (`PortInUse`) before they are ready.
+        on_answer: called after each response with method, path template, status, milliseconds and request id.
+        controller: a tester's controller; the local Plex then runs on the controller's clock.
+        control: the control API's key and port, on the same address; it needs a controller. `None` disables it.
+        record: a folder for the responses of upstream media servers, without secrets, in the form that `replies` reads.
+        plex_direct: list the media servers' HTTPS names below plex.direct, because a proxy of `intercept` leads them
+            here. With `tls` they are always listed.
+        tls: how to answer HTTPS; `None` disables it.
+        advertise: the address at which media servers are listed, if it is not `host`.
+        media_port: the port of the first media server without a port in the world; others get the next ports. By
+            default they get free ones.
+        overview: creates the summary for the banner and the start page; without it there is no start page.
     """
 
     def __init__(
@@ -91,12 +92,10 @@ class LocalPlex(Listeners):
         overview: Overview | None = None,
     ) -> None:
         if control is not None and controller is None:
-            raise ValueError("the control API needs a hand that does what is asked")
+            raise ValueError("the control API needs a controller")
         if reset and db is None:
-            raise ValueError("reset starts a database over: name it by db")
+            raise ValueError("reset needs the database that it replaces: db")
         self.world = world
-        self.passwords: PasswordChecker | None = None
-        """What checks passwords and passcodes, once started."""
         self._db = db
         self._reset = reset
         super().__init__(host, port, tls.ports if tls else (), advertise, media_port, control)
@@ -114,11 +113,11 @@ class LocalPlex(Listeners):
         self._server: HttpServer | None = None
 
     def enable_tls(self, context: ssl.SSLContext, on_failure: Callable[[int], None]) -> None:
-        """Answer https too on every port from now on, once started; from any thread.
+        """Answer HTTPS, too, on every port from now on. Any thread may call this, once the local Plex has started.
 
         Args:
-            context: what TLS is spoken with.
-            on_failure: told of the port at which TLS could not be agreed on.
+            context: the TLS context.
+            on_failure: called with the port of each failed handshake.
         """
         if self._server is None:
             raise RuntimeError("the local Plex has not started")
@@ -130,14 +129,14 @@ class LocalPlex(Listeners):
 
         Args:
             on_ready: called once every address answers.
-            stop: ends it, within the settings' `stop_seconds` and a moment, whatever clients do.
+            stop: ends it, shortly after the settings' `stop_seconds` at the latest, whatever clients do.
         """
-        path = self._resolve_database_path()
+        from ticketstub.local_plex.storage.sqlite_file import lock_database, parse_database_url  # loaded only to be run
+
+        path = None if self._db is None else parse_database_url(self._db).resolve()
         with contextlib.ExitStack() as stack:
             listeners = self.bind_plex_tv(stack)
             if path is not None:
-                from ticketstub.local_plex.storage.sqlite_file import lock_database  # loaded only to be run
-
                 stack.enter_context(lock_database(path))
             if path is not None and self._reset:
                 await self._reset_database(path, listeners, stack)
@@ -148,22 +147,14 @@ class LocalPlex(Listeners):
 
     @contextlib.contextmanager
     def run_in_thread(self) -> Generator[LocalPlex, None, None]:
-        """Run in a thread of its own for as long as the `with` lasts."""
+        """Run in a new thread for as long as the `with` lasts."""
         from ticketstub.local_plex.http.server import run_in_thread  # loaded only to be run
 
         with run_in_thread(self.serve, "ticketstub-local-plex"):
             yield self
 
-    def _resolve_database_path(self) -> Path | None:
-        """Return the database's file; `None` where it is in memory."""
-        if self._db is None:
-            return None
-        from ticketstub.local_plex.storage.sqlite_file import parse_database_url  # likewise
-
-        return parse_database_url(self._db).resolve()
-
     async def _reset_database(self, path: Path, listeners: list[socket.socket], stack: contextlib.ExitStack) -> None:
-        """Replace the database by a new one with the world in it, once every address is taken."""
+        """Replace the database by a new one that contains the world, once every address is bound."""
         from ticketstub.local_plex.domain.passwords import PasswordChecker  # likewise
         from ticketstub.local_plex.storage.seed import seed  # likewise
         from ticketstub.local_plex.storage.sqlite import SqliteStore  # likewise
@@ -182,7 +173,7 @@ class LocalPlex(Listeners):
     def _bind_media_servers(
         self, rows: Sequence[MediaServerRow], listeners: list[socket.socket], stack: contextlib.ExitStack
     ) -> None:
-        """Take the media servers' addresses, and make what can fail of that which answers there."""
+        """Bind the media servers' ports, and prepare what could still prevent the start."""
         listeners += self.bind_other_ports(rows, stack)
         for row in rows:
             if world_server := self._world_servers.get(row.machine_identifier):
@@ -206,16 +197,16 @@ class LocalPlex(Listeners):
 
     @contextlib.asynccontextmanager
     async def _open_instance(self, path: Path | None) -> AsyncGenerator[Instance, None]:
-        """Open the database and bring the world in."""
+        """Open the database and add the world to it."""
         from ticketstub.local_plex.domain.instance import Instance  # likewise
         from ticketstub.local_plex.domain.passwords import PasswordChecker  # likewise
         from ticketstub.local_plex.storage.seed import seed  # likewise
         from ticketstub.local_plex.storage.sqlite import SqliteStore  # likewise
 
-        # The keys first: a database without its key is refused before it is touched.
+        # The keys come first: a database without its key is refused before it is touched.
         keys = InstanceKeys.load_or_create(path) if path else InstanceKeys.create_ephemeral()
         store = SqliteStore(f"sqlite:///{path}", instance=keys.id) if path else SqliteStore()
-        passwords = self.passwords = PasswordChecker(remember=path is None)
+        passwords = PasswordChecker(remember=path is None)
         rates = RateLimits(self._settings, self._controller.clock.monotonic if self._controller else time.monotonic)
         instance = Instance(store, keys, passwords, self._clock, self.world.answers, {}, rates)
         instance.plex_direct = self._plex_direct
@@ -234,22 +225,23 @@ class LocalPlex(Listeners):
             await store.close()
 
     async def _create_sites(self, instance: Instance) -> tuple[PlexTv, dict[int, MediaServerSite]]:
-        """Make plex.tv and the media servers, with nothing in memory."""
+        """Create plex.tv and the media servers, with nothing in memory."""
         from ticketstub.local_plex.api.media_server import MediaServerSite  # likewise
         from ticketstub.local_plex.api.plex_tv import PlexTv  # likewise
         from ticketstub.local_plex.pages.site import Pages  # likewise
 
         sites: dict[int, MediaServerSite] = {}
         for row, running in zip(await instance.store.list_media_servers(), self.media_servers, strict=True):
-            world_server, advertised_host = self._world_servers.get(row.machine_identifier), self.advertised_host
-            world_addresses = world_server.addresses if world_server else None
-            instance.addresses[row.machine_identifier] = build_addresses(advertised_host, running.port, world_addresses)
+            world_server = self._world_servers.get(row.machine_identifier)
+            instance.addresses[row.machine_identifier] = build_addresses(
+                self.advertised_host, running.port, world_server.addresses if world_server else None
+            )
             fallback = self._fallbacks.get(row.machine_identifier)
             sites[running.port] = MediaServerSite(row, instance, fallback, _list_documents("media server"))
         return PlexTv(instance, Pages(instance), _list_documents("plex.tv")), sites
 
     async def _create_app(self, instance: Instance) -> App:
-        """Make the application, and give the controller its part in it."""
+        """Create the application, and attach the controller if there is one."""
         from ticketstub.local_plex.http.application import App  # likewise
 
         plex_tv, media_servers = await self._create_sites(instance)
@@ -288,15 +280,15 @@ class LocalPlex(Listeners):
             on_ready()
             await stop.wait()
         finally:
-            if self._controller is not None:
-                self._controller.cancel_waits()
+            if controller is not None:
+                controller.cancel_waits()
             instance.passwords.close()
             await server.close()
 
 
 @cache
 def build_openapi_document(api: ApiName) -> bytes:
-    """Return the OpenAPI document, as JSON, of one kind of port; it is built once a process."""
+    """Return the OpenAPI document of one kind of port as JSON; it is built once per process."""
     import msgspec
 
     from ticketstub.local_plex.api import media_server, plex_tv  # likewise
@@ -304,21 +296,16 @@ def build_openapi_document(api: ApiName) -> bytes:
     from ticketstub.local_plex.openapi import documents  # likewise
     from ticketstub.local_plex.pages.site import PAGES  # likewise
 
-    if api == "control":
-        document = documents.build_control_document(COMMANDS)
-    elif api == "plex.tv":
-        document = documents.build_document(api, plex_tv.ROUTES.list_routes(), PAGES)
-    else:
-        document = documents.build_document(api, media_server.ROUTES.list_routes())
-    return msgspec.json.encode(document)
+    tables: dict[ApiName, dict[str, Any]] = {
+        "plex.tv": {"routes": plex_tv.ROUTES.list_routes(), "pages": PAGES},
+        "media server": {"routes": media_server.ROUTES.list_routes()},
+        "control": {"commands": COMMANDS},
+    }
+    return msgspec.json.encode(documents.build_document(api, **tables[api]))
 
 
 def _list_documents(api: ApiName) -> dict[str, Callable[[], OutgoingResponse]]:
-    """Return what a port of this kind answers with documents, by path."""
-    return {OPENAPI_PATH: partial(_answer_with_document, api)}
-
-
-def _answer_with_document(api: ApiName) -> OutgoingResponse:
+    """Return the functions that answer requests for the documents of one kind of port, by path."""
     from ticketstub.local_plex.http.response import OutgoingResponse  # likewise
 
-    return OutgoingResponse(200, _DOCUMENT_HEADERS, build_openapi_document(api))
+    return {OPENAPI_PATH: lambda: OutgoingResponse(200, _DOCUMENT_HEADERS, build_openapi_document(api))}

@@ -38,14 +38,14 @@ class Interceptor(contextlib.ExitStack):
             RuntimeError: the local Plex has stopped.
         """
         from ticketstub.local_plex.intercept.interception import intercept_traffic  # loaded only when used
-        from ticketstub.local_plex.intercept.variables import ProgramSettings, build_variables  # likewise
+        from ticketstub.local_plex.intercept.variables import build_variables  # likewise
 
         with self._lock:
             if self._closed:
                 raise RuntimeError("the local Plex has stopped")
             if self._variables is None:
-                endpoint = self.enter_context(intercept_traffic(self._plex, self._plex.enable_tls, {}, offline=True))
-                self._variables = build_variables(ProgramSettings(*endpoint, self._plex.url), {})
+                settings = self.enter_context(intercept_traffic(self._plex, self._plex.enable_tls, {}, offline=True))
+                self._variables = build_variables(settings, {})
             return dict(self._variables)
 
     def _mark_closed(self) -> None:

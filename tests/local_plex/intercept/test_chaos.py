@@ -16,7 +16,8 @@ import pytest
 from tests.local_plex.intercept.conftest import PATIENCE
 from ticketstub.local_plex.control.controller import Controller
 from ticketstub.local_plex.control.faults import Chaos
-from ticketstub.local_plex.intercept.interception import Interception, intercept_traffic
+from ticketstub.local_plex.intercept.interception import intercept_traffic
+from ticketstub.local_plex.intercept.variables import ProgramSettings
 from ticketstub.local_plex.local_plex import LocalPlex
 from ticketstub.local_plex.world.schema import World
 
@@ -27,7 +28,7 @@ ALL = {"429", "503", "200", "cut off", "no answer"}
 class Behind:
     """A local Plex of which every call goes wrong, behind a proxy."""
 
-    def __init__(self, way: Interception) -> None:
+    def __init__(self, way: ProgramSettings) -> None:
         self.proxy = urlsplit(way.proxy)
         self.trusting = ssl.create_default_context(cafile=way.authority)
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ticketstub.local_plex.domain.media_servers import derive_plex_direct_id
@@ -30,6 +30,7 @@ from ticketstub.local_plex.intercept.variables import (
     PROXY_FILE,
     TRUST_STORE_FILE,
     TRUST_STORE_PASSWORD,
+    ProgramSettings,
 )
 from ticketstub.local_plex.listeners import Listeners
 
@@ -46,13 +47,6 @@ _KNOWN_BUNDLES = (
 )
 
 
-class Interception(NamedTuple):
-    """What programs need to know: the proxy's URL, and the file with the authority."""
-
-    proxy: str
-    authority: Path
-
-
 @contextmanager
 def intercept_traffic(
     plex: Listeners,
@@ -62,7 +56,7 @@ def intercept_traffic(
     offline: bool,
     upstream: UpstreamProxy | None = None,
     on_event: Callable[[ConnectionEvent], None] | None = None,
-) -> Generator[Interception, None, None]:
+) -> Generator[ProgramSettings, None, None]:
     """Lead programs to a running local Plex for as long as the `with` lasts.
 
     Args:
@@ -90,7 +84,7 @@ def intercept_traffic(
             address_file = folder / PROXY_FILE  # for `ticketstub env`, so that no command line has the secret
             address_file.touch(0o600)
             address_file.write_text(proxy.url, "utf-8")
-            yield Interception(proxy.url, folder / AUTHORITY_FILE)
+            yield ProgramSettings(proxy.url, folder / AUTHORITY_FILE, plex.url)
 
 
 def build_host_table(plex: Listeners, *, offline: bool) -> HostTable:

@@ -83,44 +83,41 @@ class ControlCommand(Protocol):
 
 
 def build_document(
-    api: Literal["plex.tv", "media server"], routes: Iterable[AnyRoute], pages: Mapping[str, Page] | None = None
+    api: ApiName,
+    *,
+    routes: Iterable[AnyRoute] = (),
+    pages: Mapping[str, Page] | None = None,
+    commands: Mapping[str, Mapping[str, ControlCommand]] | None = None,
 ) -> Schema:
-    """Build the document of plex.tv's port or of a media server.
+    """Build the document of one kind of port.
 
     Args:
-        api: which of them.
+        api: the kind.
         routes: the routes of its calls.
         pages: its pages by path.
+        commands: the control API's commands by path and HTTP method.
     """
     schemas = SchemaBuilder()
     describer = _CallDescriber(api, schemas)
-    paths: dict[str, Schema] = {}
+    paths: dict[str, Schema] = {
+        path: {method.lower(): _describe_command(path, method, each, schemas) for method, each in methods.items()}
+        for path, methods in (commands or {}).items()
+    }
     for route in sorted(routes, key=lambda route: route.call_type.http.path):
         for path, formats in _list_paths(route):
             for method in ("get", "post") if route.method == ANY_METHOD else (route.method.lower(),):
                 paths.setdefault(path, {})[method] = describer.describe_operation(route, method, formats)
     # Each page is listed once, without a trailing slash.
     paths |= {path: _describe_page(path, page) for path, page in (pages or {}).items() if not path.endswith("/")}
-    return _assemble_document(api, {**paths, OPENAPI_PATH: _DOCUMENT_PATH}, schemas, _TOKEN_SECURITY)
-
-
-def build_control_document(commands: Mapping[str, Mapping[str, ControlCommand]]) -> Schema:
-    """Build the document of the control API; `commands` has its commands by path and HTTP method."""
-    schemas = SchemaBuilder()
-    paths: dict[str, Schema] = {
-        path: {method.lower(): _describe_command(path, method, each, schemas) for method, each in methods.items()}
-        for path, methods in commands.items()
-    }
-    return _assemble_document("control", paths, schemas, _KEY_SECURITY)
-
-
-def _assemble_document(api: ApiName, paths: dict[str, Schema], schemas: SchemaBuilder, security: Schema) -> Schema:
     return {
         "openapi": "3.1.0",
         "info": {"title": f"A local Plex: {api}", "version": __version__, "description": _DESCRIPTIONS[api]},
         "servers": [{"url": "/"}],
-        "paths": paths,
-        "components": {"schemas": schemas.components, "securitySchemes": security},
+        "paths": paths if api == "control" else {**paths, OPENAPI_PATH: _DOCUMENT_PATH},
+        "components": {
+            "schemas": schemas.components,
+            "securitySchemes": _KEY_SECURITY if api == "control" else _TOKEN_SECURITY,
+        },
     }
 
 
@@ -169,9 +166,7 @@ class _CallDescriber:
             found.append({"name": name, **location, **description, "schema": self._describe_field(field, route)})
         if route.client_identifier != "not asked":
             needed = route.client_identifier in {"required", "by the handler"}
-            text = (
-                {"type": "string", "minLength": 1} if needed else {"type": "string"}
-            )  # an empty one counts as missing
+            text = {"type": "string", **({"minLength": 1} if needed else {})}  # an empty one counts as missing
             found.append({"name": "X-Plex-Client-Identifier", "in": "header", "required": needed, "schema": text})
         return found
 
@@ -191,7 +186,7 @@ class _CallDescriber:
         return {"required": bool(required), "content": content}
 
     def _describe_field(self, field: msgspec.structs.FieldInfo, route: AnyRoute) -> Schema:
-        """Return the schema of a query or form parameter; an empty text counts as missing, unless the route reads it itself."""
+        """Return the schema of a query or form parameter; empty counts as missing unless the route parses it itself."""
         schema = _describe_text_value(self._schemas.describe_type(field.type))
         is_needed = field.required and schema.get("type") == "string" and not route.has_custom_reader
         return {**schema, "minLength": 1} if is_needed else schema
@@ -219,10 +214,8 @@ class _CallDescriber:
         if Format.JSON in formats:
             content[_JSON] = {"schema": self._schemas.describe_reply(kind)}
         if Format.XML in formats:
-            xml = _XML if self._api == "plex.tv" else "text/xml"
-            content[xml] = {
-                "schema": self._schemas.describe_xml_reply(kind, include_content=Format.JSON not in formats)
-            }
+            schema = self._schemas.describe_xml_reply(kind, include_content=Format.JSON not in formats)
+            content[_XML if self._api == "plex.tv" else "text/xml"] = {"schema": schema}
         return {"description": "Success.", "content": content}
 
     def _describe_refusal(self, route: AnyRoute, formats: tuple[Format, ...]) -> Schema:
@@ -230,14 +223,16 @@ class _CallDescriber:
             page: Schema = {_HTML: _TEXT_CONTENT}
             documented = {_JSON: {"schema": self._describe_error(Format.JSON, "v2")}}
             return page | (documented if route.path_template.startswith("/security/") else {})
-        types = {Format.JSON: _JSON, Format.XML: _XML}
-        return {types[form]: {"schema": self._describe_error(form, route.dialect)} for form in formats}
+        return {
+            _JSON if form is Format.JSON else _XML: {"schema": self._describe_error(form, route.dialect)}
+            for form in formats
+        }
 
     def _describe_error(self, form: Format, dialect: str) -> Schema:
         """Return the schema of refusals, derived from one refusal of every kind."""
-        bodies = [error_bodies.write_in_dialect(kind(), form, dialect)[1] for kind in REFUSAL_CLASSES]
         if form is Format.XML:
             return {"type": "object", "xml": {"name": "errors"}}
+        bodies = [error_bodies.write_in_dialect(kind(), form, dialect)[1] for kind in REFUSAL_CLASSES]
         name = "Errors" if dialect == "v2" else "LegacyError"
         self._schemas.components.setdefault(name, self._schemas.describe_values([parse(body) for body in bodies]))
         return {"$ref": f"#/components/schemas/{name}"}
@@ -276,12 +271,8 @@ def _parse_docstring(kind: type[Call[Any]]) -> tuple[str, str, dict[str, str]]:
     """Split a call's docstring into its first line, the rest, and the description of each argument."""
     text, _, arguments = cleandoc(getdoc(kind) or kind.http.name).partition("\nArgs:\n")
     summary, _, description = text.partition("\n")
-    described = {name: _join_lines(words) for name, words in _ARGUMENT.findall(arguments)}
-    return summary, _join_lines(description), described
-
-
-def _join_lines(text: str) -> str:
-    return " ".join(text.split())
+    described = {name: " ".join(words.split()) for name, words in _ARGUMENT.findall(arguments)}
+    return summary, " ".join(description.split()), described
 
 
 _ERROR_RESPONSE: Schema = {

@@ -1,1 +1,1 @@
-"""Takes secrets out of what is shown, recorded or logged."""
+"""Removing secrets from texts that are shown, recorded or logged."""

@@ -1,8 +1,8 @@
-"""Finds known secrets in bytes, also where they are encoded.
+"""Finding and replacing known secrets in bytes, also where they are encoded.
 
-Rule: a secret counts as found when it stands there as it is, percent-encoded (once or more), with JSON escapes or XML
-references, in UTF-16, in hexadecimal digits or in Base64, in capital or small letters, or in any nesting of these.
-Looking is fast; replacing is exact, and refuses what is nested too deeply to be replaced.
+Rule: a secret is found as it is, percent-encoded (once or more), with JSON escapes or XML references, in UTF-16, as
+hexadecimal digits or as Base64, in upper or lower case, and in any nesting of these. Searching is fast. Replacing is
+exact, and refuses data in which a secret is nested too deeply to be replaced.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ ARCHIVE_SIGNATURES = (
     b"\x28\xb5\x2f\xfd",
     b"Rar!",
 )
-"""How files begin in which a text cannot be looked for."""
-_MIN_CASELESS_LENGTH = 8  # letters; a shorter secret in other letters is more likely an ordinary word
-_MIN_ENCODED_BYTES = 6  # bytes; the Base64 of fewer stands in many pictures
+"""The first bytes of files that cannot be searched for a text."""
+_MIN_CASELESS_LENGTH = 8  # letters; a shorter secret in another case is more likely an ordinary word
+_MIN_ENCODED_BYTES = 6  # bytes; the Base64 of fewer occurs in many pictures
 _MAX_NESTING = 8
 _NULL_BYTES = rb"\x00*"  # UTF-16 and UTF-32 have these between ASCII characters
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_ESCAPES = re.compile(  # each alternative begins with a literal, which re looks for first
+_ESCAPES = re.compile(  # each alternative begins with a literal, for which re searches first
     rb"%(?:25)*([0-9A-Fa-f]{2})|\\\\*[ux]0{0,4}([0-9A-Fa-f]{2})(?![0-9A-Fa-f]{2})"
     rb"|&(?:amp;)*#(?:0*([0-9]{1,3})|[xX]0*([0-9A-Fa-f]{1,2}));?|\\\\*([\"/\\])|&(?:amp;)*(amp|lt|gt|quot|apos);"
 )
@@ -35,14 +35,14 @@ _XML_ENTITIES = {b"amp": b"&", b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos":
 
 
 class HiddenSecret(Exception):
-    """A known secret stands in the data in a form that cannot be replaced."""
+    """The data contains a known secret in a form that cannot be replaced."""
 
 
 class KnownSecrets:
     """A set of secrets.
 
     Args:
-        secrets: their texts; empty ones are left out.
+        secrets: their texts; empty ones are ignored.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -55,7 +55,7 @@ class KnownSecrets:
         self._base64 = [text for each in encoded for text in _encode_base64_variants(each)]
 
     def is_found_in(self, data: str | bytes) -> bool:
-        """Tell whether one of them is in there."""
+        """Say whether the data contains one of the secrets."""
         if not self._texts:
             return False
         view = (data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data).replace(b"\0", b"")
@@ -76,14 +76,14 @@ class KnownSecrets:
         )
 
     def replace(self, data: bytes, replacement: bytes) -> bytes:
-        """Return the data with `replacement` in place of each; what is Base64, hexadecimal or UTF-16 keeps its length.
+        """Return the data with each secret replaced; in Base64, hexadecimal digits and UTF-16 the length is kept.
 
         Raises:
-            HiddenSecret: one of them cannot be replaced.
+            HiddenSecret: a secret cannot be replaced.
         """
         if not self.is_found_in(data):
             return data
-        # Few of many are in there, and their patterns are long.
+        # Only few of the secrets occur, and their patterns are long.
         forms = [
             form for text in self._texts if KnownSecrets((text,)).is_found_in(data) for form in _build_patterns(text)
         ]
@@ -111,7 +111,7 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 def _build_patterns(secret: str) -> list[tuple[bytes, bytes]]:
-    """Write the patterns of one secret, each with its filler."""
+    """Return the patterns of one secret, each with its filler."""
     raw = secret.encode("utf-8", "surrogatepass")
     found = [(b"", _build_sequence_pattern(secret, caseless=len(secret) >= _MIN_CASELESS_LENGTH))]
     if len(raw) >= _MIN_ENCODED_BYTES:
@@ -123,7 +123,7 @@ def _build_patterns(secret: str) -> list[tuple[bytes, bytes]]:
 
 
 def _encode_base64_variants(raw: bytes) -> list[bytes]:
-    """Return what is the same in every Base64 text that has these bytes in it, for each of the three alignments."""
+    """Return what every Base64 text with these bytes contains, for each of the three alignments."""
     texts = ((skipped, offset, b64encode(b"\0" * offset + raw)) for offset, skipped in ((0, 0), (1, 2), (2, 3)))
     return [text[unsure : (offset + len(raw)) * 8 // 6] for unsure, offset, text in texts]
 
@@ -133,27 +133,22 @@ def _build_sequence_pattern(text: str, *, caseless: bool) -> bytes:
 
 
 def _build_character_pattern(character: str, *, caseless: bool) -> bytes:
-    """Write the pattern of a character as it is and in each encoding."""
+    """Return the pattern of a character as it is and in each encoding."""
     letters = dict.fromkeys((character, character.lower(), character.upper()) if caseless else (character,))
-    if character in "+/":  # in the other alphabet of Base64
+    if character in "+/":  # Base64's URL-safe alphabet
         letters["-" if character == "+" else "_"] = None
     forms: list[bytes] = []
     for letter in letters:
         encoded, units = (letter.encode(name, "surrogatepass") for name in ("utf-8", "utf-16-be"))
-        forms += [re.escape(encoded), b"".join(b"%%(?:25)*%s" % _build_hex_pattern(f"{byte:02x}") for byte in encoded)]
-        forms.append(
-            b"".join(rb"\\+u%s" % _build_hex_pattern(units[at : at + 2].hex()) for at in range(0, len(units), 2))
-        )
-        forms.append(b"".join(rb"\\+x%s" % _build_hex_pattern(f"{byte:02x}") for byte in encoded))
-        for point in map(ord, letter):
-            forms.append(b"&(?:amp;)*#(?:0*%d|[xX]0*%s);?" % (point, _build_hex_pattern(f"{point:x}")))
+        forms += [
+            re.escape(encoded),
+            b"".join(b"%%(?:25)*(?i:%02x)" % byte for byte in encoded),
+            b"".join(rb"\\+u(?i:%02x%02x)" % pair for pair in zip(units[::2], units[1::2], strict=True)),
+            b"".join(rb"\\+x(?i:%02x)" % byte for byte in encoded),
+            *(b"&(?:amp;)*#(?:0*%d|[xX]0*(?i:%x));?" % (point, point) for point in map(ord, letter)),
+        ]
         if escape(letter) != letter:
             forms.append(b"&(?:amp;)*%s" % re.escape(escape(letter)[1:].encode()))
         if letter in '"\\/':
             forms.append(rb"\\+" + re.escape(encoded))
     return b"(?:%s)" % b"|".join(dict.fromkeys(forms))
-
-
-def _build_hex_pattern(text: str) -> bytes:
-    """Write hexadecimal digits in capital or small letters."""
-    return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in text).encode()

@@ -1,9 +1,9 @@
-"""Takes secrets out of texts: JSON, XML and HTML by their structure, everything else by value and by form.
+"""Removing secrets from texts: from JSON, XML and HTML by structure, from everything else by value and form.
 
-Rule: what has a secret's name is replaced, with all that stands below it, and remembered: from then on it is replaced
-wherever it stands, in any encoding. Secrets that have a form of their own (JWTs, claim, transient and local tokens,
-passwords in addresses) are replaced anywhere. E-mail addresses, public addresses and the digits of plex.direct names
-are replaced by others, always the same for the same, so that what belongs together still does.
+Rule: a value under a secret's name is replaced, with everything nested below it, and remembered: from then on it is
+replaced wherever it occurs, in any encoding. Secrets with a recognisable form (JWTs, claim, transient and local tokens,
+passwords in URLs) are replaced anywhere. E-mail addresses, public IP addresses and the digits of plex.direct names get
+substitutes, always the same one for the same original, so that related values stay related.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ticketstub.messages import is_array, is_object
 
 SCRUBBED = "scrubbed"
 _MAX_DEPTH = 6
-_MIN_REMEMBERED_LENGTH = 8  # letters; a shorter secret is replaced where it has its name
+_MIN_REMEMBERED_LENGTH = 8  # letters; a shorter secret is replaced only under its name
 _MAX_WORD_LENGTH = 16
 _search_secret_name = re.compile(
     "token|secret|passw|passphrase|passcode|cookie|authori[sz]ation|apikey|jwt|credential|privatekey|signature"
@@ -36,7 +36,7 @@ _LABEL_KEYS, _VALUE_KEYS = (
     frozenset({"value", "default", "content", "text"}),
 )
 
-# Every pattern begins where a word does, and goes over a text once: an answer may be long, and is nobody's friend.
+# Every pattern begins at the start of a word and takes linear time: a response may be long and hostile.
 _NAME_PATTERN = r"(?<![\w-])(?P<name>[\w-]++)"
 _SEPARATOR_PATTERN = r"""(?P<between>\\*+["']?\s*+(?:[=:]|%(?:25)*(?:3D|3A)|\bis\b)\s*+)"""
 _QUOTED_PAIR = re.compile(
@@ -79,16 +79,16 @@ _ATTRIBUTE = re.compile(
 
 
 def is_secret_name(name: str) -> bool:
-    """Tell whether what has this name is a secret."""
+    """Say whether a value with this name is a secret."""
     plain = re.sub(r"[^a-z0-9]", "", name.rpartition(":")[2].lower())
     return plain in _EXACT_SECRET_NAMES or _search_secret_name(plain) is not None
 
 
 class Scrubber:
-    """Takes secrets out, and remembers what it took out. Any thread may use it.
+    """Removes secrets, and remembers what it removed. Any thread may use it.
 
     Args:
-        secrets: texts that are known.
+        secrets: the secrets known from the start.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -98,7 +98,7 @@ class Scrubber:
         self._lock = threading.RLock()
 
     def remember(self, secret: str) -> None:
-        """Take a text for a secret wherever it stands from now on."""
+        """Treat a text as a secret from now on, unless it is too short or an ordinary word or number."""
         cases = {secret.lower(), secret.title(), secret.upper()}
         is_word = secret.isalpha() and len(secret) < _MAX_WORD_LENGTH and secret in cases
         is_number = not any(letter.isalpha() for letter in secret.lower().replace("e", ""))
@@ -108,29 +108,29 @@ class Scrubber:
 
     @property
     def known_texts(self) -> frozenset[str]:
-        """What must be in nothing that is kept."""
+        """The texts that nothing scrubbed may contain."""
         return frozenset((*self._secrets, *self._substitutes))
 
     def scrub(self, text: str, name: str = "") -> str:
         """Return a text without its secrets; JSON stays JSON, and XML stays XML.
 
         Args:
-            text: that.
-            name: of the parameter or header field whose value it is.
+            text: the text.
+            name: the name of the parameter or header field with this value.
 
         Raises:
-            HiddenSecret: one of them is encoded in a way in which it cannot be replaced.
+            HiddenSecret: a secret is encoded in a way in which it cannot be replaced.
         """
         with self._lock:
             text = self._scrub_value(name, text, inside_secret=False, depth=0)
             for original, other in self._substitutes.items():
                 text = text.replace(original, other)
-            # What is known by now, and stands there as it is or encoded.
+            # Everything known by now, also where it is encoded.
             found = KnownSecrets(self.known_texts).replace(text.encode("utf-8", "surrogatepass"), SCRUBBED.encode())
             return found.decode("utf-8", "surrogatepass")
 
     def _scrub_value(self, name: str, text: str, *, inside_secret: bool, depth: int) -> str:
-        """Scrub the text of a member, an attribute, an element, or what is within one."""
+        """Scrub the text of a member, an attribute, an element, or a text inside one."""
         if inside_secret or is_secret_name(name) or (name.lower() == "code" and len(text) >= 20):
             return self._scrub_secret(text)
         if name == "publicAddress" and text:
@@ -141,12 +141,9 @@ class Scrubber:
         if first in {"{", "[", '"'}:
             with suppress(ValueError, RecursionError):
                 return write_json(self._scrub_document(json.loads(text.lstrip("\ufeff")), depth + 1))
-        is_markup = first == "<" or "<![CDATA[" in text
-        return (
-            self._scrub_markup(text, depth + 1)
-            if is_markup
-            else self._scrub_encoded(self._scrub_plain(text, name), depth + 1)
-        )
+        if first == "<" or "<![CDATA[" in text:
+            return self._scrub_markup(text, depth + 1)
+        return self._scrub_encoded(self._scrub_plain(text, name), depth + 1)
 
     def _scrub_secret(self, text: str) -> str:
         if not text or text.lower() in {"0", "1", "true", "false"}:
@@ -174,7 +171,7 @@ class Scrubber:
         return value
 
     def _scrub_markup(self, text: str, depth: int) -> str:
-        """Scrub XML or HTML, token by token; nothing else of it changes."""
+        """Scrub XML or HTML token by token, and leave everything else unchanged."""
         parts: list[str] = []
         open_elements: list[tuple[str, bool]] = []
         escape_text, position = partial(escape, quote=False), 0
@@ -230,7 +227,7 @@ class Scrubber:
         return _ATTRIBUTE.sub(scrub_attribute, text)
 
     def _scrub_encoded(self, text: str, depth: int) -> str:
-        """Scrub what is encoded within a text: percent, XML references, JSON escapes, Base64."""
+        """Scrub the encoded parts of a text: percent-encoding, XML references, JSON escapes, Base64."""
         if depth >= _MAX_DEPTH:
             return text
         if "%" in text:
@@ -256,17 +253,23 @@ class Scrubber:
         return text if result == plain else encode(result)
 
     def _scrub_plain(self, text: str, name: str) -> str:
-        """Scrub a text by what stands beside telling names in it, and by form."""
-        for pattern in (_HEADER_FIELD, _QUOTED_PAIR, _BARE_PAIR):
-            text = pattern.sub(self._replace_pair, text)
-        text = _SECRET_FORM.sub(self._replace_match, text)
-        if is_secret_name(text):
-            text = _TOKEN.sub(self._replace_match, text)
-        text = _EMAIL.sub(lambda found: self._substitute("email", found[0]), text)
-        text = _PLEX_DIRECT.sub(self._replace_plex_direct, text)
-        text = _PLEX_DIRECT_DIGITS.sub(lambda found: self._substitute("digits", found[1].lower()), text)
-        for pattern in () if "version" in name.lower() else (_IPV4, _IPV6):
-            text = pattern.sub(lambda found: self._replace_address(found[0]), text)
+        """Scrub a text by the names of secrets in it, and by form."""
+        is_version = "version" in name.lower()
+        steps: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
+            (_HEADER_FIELD, self._replace_pair),
+            (_QUOTED_PAIR, self._replace_pair),
+            (_BARE_PAIR, self._replace_pair),
+            (_SECRET_FORM, self._replace_match),
+            (_TOKEN, self._replace_match),
+            (_EMAIL, lambda found: self._substitute("email", found[0])),
+            (_PLEX_DIRECT, self._replace_plex_direct),
+            (_PLEX_DIRECT_DIGITS, lambda found: self._substitute("digits", found[1].lower())),
+            (_IPV4, lambda found: found[0] if is_version else self._replace_address(found[0])),
+            (_IPV6, lambda found: found[0] if is_version else self._replace_address(found[0])),
+        ]
+        for pattern, replace in steps:
+            if pattern is not _TOKEN or is_secret_name(text):  # a token has no form of its own
+                text = pattern.sub(replace, text)
         return text
 
     def _replace_pair(self, found: re.Match[str]) -> str:
@@ -286,7 +289,7 @@ class Scrubber:
         return f"{other.replace('.', '-').replace(':', '-')}.{self._substitute('digits', digits)}"
 
     def _replace_address(self, text: str, *, always: bool = False) -> str:
-        """Return a documentation address in place of a public one."""
+        """Return a public address's substitute: an address that is reserved for documentation."""
         try:
             address = ip_address(text)
         except ValueError:
@@ -294,7 +297,7 @@ class Scrubber:
         return self._substitute(f"v{address.version}", text) if always or address.is_global else text
 
     def _substitute(self, kind: str, original: str) -> str:
-        """Return what stands in the place of something, the same each time."""
+        """Return the substitute of a value, the same one each time."""
         if original not in self._substitutes and original not in self._substitutes.values():
             self._counts[kind] += 1
             self._substitutes[original] = _SUBSTITUTE_BUILDERS[kind](self._counts[kind])
@@ -302,7 +305,7 @@ class Scrubber:
 
 
 def _build_documentation_address(number: int) -> str:
-    """Return an IPv4 address of those that are for documentation; beyond their number they repeat."""
+    """Return one of the IPv4 addresses that are reserved for documentation; after the last they repeat."""
     nets = ("192.0.2.0", "198.51.100.0", "203.0.113.0")
     return str(IPv4Address(nets[(number - 1) // 254 % 3]) + (number - 1) % 254 + 1)
 
@@ -316,7 +319,7 @@ _SUBSTITUTE_BUILDERS: dict[str, Callable[[int], str]] = {
 
 
 def _has_secret_label(members: Mapping[str, object]) -> bool:
-    """Tell whether a member says that another one is a secret: `{"id": "PlexOnlineToken", "value": …}`."""
+    """Say whether one member names another one as a secret: `{"id": "PlexOnlineToken", "value": …}`."""
     return any(
         name.lower() in _LABEL_KEYS
         and isinstance(text, str)
@@ -327,11 +330,11 @@ def _has_secret_label(members: Mapping[str, object]) -> bool:
 
 
 def write_json(document: object) -> str:
-    """Write a document without spaces, with whatever characters its texts have."""
+    """Return compact JSON; characters are escaped only if they cannot be encoded."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     try:
         text.encode()
-    except UnicodeEncodeError:  # half a character, which only an escape can write
+    except UnicodeEncodeError:  # a lone surrogate, which only an escape can express
         return json.dumps(document, separators=(",", ":"))
     return text
 
@@ -341,7 +344,7 @@ def _decode_escapes(text: str) -> str:
 
 
 def _decode_base64(text: str) -> str:
-    """Read Base64, if it is that and holds a text."""
+    """Return the text in Base64, or the argument if it has none."""
     packed = text.rstrip("=").translate(str.maketrans("-_", "+/"))
     try:
         plain = b64decode(packed + "=" * (-len(packed) % 4), validate=True).decode()
