@@ -1,4 +1,4 @@
-"""Records are frozen data that print no secret, and name the wire as the wire does."""
+"""Models are frozen data that print no secret and have Plex's names on the wire."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ticketstub.tokens import Secret, Token
 
 
 def test_frozen() -> None:
-    """A record cannot be changed, and takes its fields by name only."""
+    """A model is immutable, and takes its fields by name only."""
     account = Account(id=1)
     with pytest.raises(AttributeError):
         account.id = 2  # type: ignore[misc]  # the attempt itself
@@ -39,13 +39,13 @@ NAMES = {
 
 @every(("kind", "field"), list(NAMES))
 def test_wire_names(kind: type[Model], field: str) -> None:
-    """The wire's names are exactly Plex's, also where camel case alone would not give them."""
+    """Wire names are exactly Plex's, even if camel case alone does not give them."""
     names = {found.name: found.encode_name for found in msgspec.structs.fields(kind)}
     assert NAMES[kind, field] == names[field]
 
 
 def test_everything_may_be_missing() -> None:
-    """Each record can be made of nothing: every field has a default of None or empty."""
+    """Every field has a default, None or empty, so a model can be created from nothing."""
     kinds = [kind for name in models.__all__ if (kind := getattr(models, name)) is not Model]
     assert 27 == len(kinds)
     for kind in kinds:
@@ -53,7 +53,7 @@ def test_everything_may_be_missing() -> None:
 
 
 def test_secrets_do_not_print() -> None:
-    """A record's repr shows no token, secret or PIN hash; encoding it by mistake is refused."""
+    """The repr of a model shows no token, secret or PIN hash; encoding it by mistake is refused."""
     canary = "cAnArY-7f3kQ2vTz8Lm1"
     services = (Service(token=Token(canary), secret=Secret(canary)),)
     for record in (
@@ -69,7 +69,7 @@ def test_secrets_do_not_print() -> None:
 
 
 def test_problems() -> None:
-    """`problems` names what could not be read, and is empty for a record made by a program."""
+    """`problems` names the unreadable values. It is empty for a model that a program created."""
     found = lenient.read_model(Account, {"id": [], "subscription": {"active": "perhaps"}})
     assert found is not None
     assert ("id", "subscription.active") == found.problems
@@ -78,7 +78,7 @@ def test_problems() -> None:
 
 
 def test_media_server_or_player() -> None:
-    """`provides` is a comma list: `server` is a member of it, not a part of a word."""
+    """`provides` is a comma-separated list: `server` must be an entry, not part of a word."""
     for provides, expected in {
         "server": True,
         "client,server": True,
@@ -90,7 +90,7 @@ def test_media_server_or_player() -> None:
 
 
 def test_what_is_left_out() -> None:
-    """plex.tv writes null but leaves some members out altogether; a media server leaves out whatever is null."""
+    """plex.tv writes null but omits some members; a media server omits every null."""
     written = codec.to_builtins(Account(id=1))
     assert {"pin", "roles", "restrictionProfile", "customRestrictions"} & written.keys() == set()
     assert (None, ()) == (written["country"], written["entitlements"])

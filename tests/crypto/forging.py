@@ -1,6 +1,6 @@
-"""Makes JWTs by hand, right ones and others, with raw Ed25519 and nothing of ours.
+"""Builds valid and invalid JWTs by hand, with raw Ed25519.
 
-Rule: nothing of ticketstub.crypto is used, so that a mistake there cannot hide itself.
+Rule: this module uses nothing of ticketstub.crypto, so that a mistake there cannot hide itself.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ NOT_CANONICAL = (
 
 @dataclass(frozen=True)
 class Valid:
-    """A JWT that is taken, and what makes others like it."""
+    """A JWT that is accepted, from which others are derived."""
 
     header: Mapping[str, Any]
     claims: Mapping[str, Any]
     private: Ed25519PrivateKey = field(repr=False)
 
     def token(self, header: Any = None, claims: Any = None) -> str:
-        """Sign this header and these claims; JSON text and bytes are taken as they are."""
+        """Sign a header and claims. JSON text and bytes are used unchanged."""
         return self.signed(
             f"{part(self.header if header is None else header)}.{part(self.claims if claims is None else claims)}"
         )
@@ -76,5 +76,5 @@ def part(value: Any) -> str:
 
 
 def raw_private(key: Any) -> Ed25519PrivateKey:
-    """Take the private half out of a DeviceKey or SigningKey."""
+    """Extract the private key of a DeviceKey or SigningKey."""
     return Ed25519PrivateKey.from_private_bytes(unb64(json.loads(key.dump().reveal())["private"]))

@@ -1,15 +1,15 @@
-"""Hostile JWTs: everything that a reader of JWTs was ever talked into, made from one that is right.
+"""Hostile JWTs: every known attack on readers of JWTs, derived from one valid JWT.
 
-How to use it, also for tests over HTTP: say what a right JWT looks like to the reader under test and with which key it
-is signed, see that the reader takes `valid.token()`, and then that it refuses each of `hostile_tokens(valid)`:
+To use it, also for tests over HTTP, describe a valid JWT for the reader under test and the key that signs it. Check
+that the reader accepts `valid.token()` and refuses each of `hostile_tokens(valid)`:
 
     valid = Valid(header={"kid": …, "typ": "JWT", "alg": "EdDSA"}, claims={…}, private=raw_private(key))
     for name, (text, reason) in (hostile_tokens(valid) | hostile_plex_claims(valid)).items():
         …
 
-`hostile_device_claims` and `hostile_plex_claims` add what only one kind of JWT must not say. Where no key is at hand,
-`altered_tokens(text)` makes those that need none. `reason` is what ours give; a test over HTTP has a status instead.
-Each is signed afresh wherever that makes sense, so that one check alone can stop it.
+`hostile_device_claims` and `hostile_plex_claims` add claims that only one kind of JWT must not have. Without a key,
+`altered_tokens(text)` returns the attacks that need none. `reason` is the reason that ticketstub.crypto gives; a test
+over HTTP checks the status instead. Each JWT is signed again if possible, so that only one check can refuse it.
 
 `Valid` and `raw_private` are in tests/crypto/forging.py.
 """
@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.crypto.forging import SMALL_ORDER, L, Valid, b64, part, unb64
 
-# What the members below are told to be.
+# The invalid values of the members below.
 Values = tuple[Any, ...]
 ALGORITHMS: Values = (
     *("none", "None", "NONE", "nOnE", "", "eddsa", "EDDSA", "EdDSA ", "Ed25519", "Ed448", "HS256", "RS256", "ES256"),
@@ -53,7 +53,7 @@ class Hostile(NamedTuple):
 
 
 def hostile_tokens(valid: Valid) -> dict[str, Hostile]:
-    """List what no reader takes, whatever kind of JWT it expects."""
+    """List JWTs that no reader accepts, whatever kind of JWT it expects."""
     return (
         altered_tokens(valid.token())
         | _algorithms(valid)
@@ -65,7 +65,7 @@ def hostile_tokens(valid: Valid) -> dict[str, Hostile]:
 
 
 def altered_tokens(text: str) -> dict[str, Hostile]:
-    """List what can be made of a right JWT without its key."""
+    """List the changes to a valid JWT that need no key."""
     return _shapes(text) | _signatures(text)
 
 
@@ -185,13 +185,13 @@ def _headers(valid: Valid) -> dict[str, Hostile]:
 
 
 def _stray(character: str) -> str:
-    """Set bits that base64url leaves unused in its last character."""
+    """Set bits of the last character that base64url does not use."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     return alphabet[alphabet.index(character) ^ 1]
 
 
 def _spellings(valid: Valid) -> dict[str, Hostile]:
-    """List other spellings of the same bytes, each with its own right signature."""
+    """List other spellings of the same bytes, each correctly signed."""
     header, claims = part(valid.header), json.dumps({**valid.claims, "pad": "~~~???>>>"})
     spelt = next(text for text in (part(claims + " " * count) for count in range(3)) if len(text) % 4)
     odd = next(text for text in (part(json.dumps(valid.header) + " " * count) for count in range(3)) if len(text) % 4)
@@ -280,7 +280,7 @@ def _claims(valid: Valid) -> dict[str, Hostile]:
 
 
 def hostile_device_claims(valid: Valid) -> dict[str, Hostile]:
-    """List what a device's JWT must not say, where one with a nonce is asked for."""
+    """List claims that a device's JWT must not have, if a nonce is required."""
     now = valid.claims["iat"]
     nonce = {f"nonce {value!r:.30}": valid.says(nonce=value) for value in NONCES}
     nonce["nonce missing"] = valid.without("nonce")
@@ -300,7 +300,7 @@ def hostile_device_claims(valid: Valid) -> dict[str, Hostile]:
 
 
 def hostile_plex_claims(valid: Valid) -> dict[str, Hostile]:
-    """List what Plex's own JWT must not say."""
+    """List claims that Plex's own JWT must not have."""
     times = {f"{name} missing": valid.without(name) for name in ("iat", "exp")}
     prints = {f"thumbprint {value!r}": valid.says(thumbprint=value) for value in THUMBPRINTS}
     prints["thumbprint missing"] = valid.without("thumbprint")

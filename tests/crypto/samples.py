@@ -1,4 +1,4 @@
-"""The keys and JWTs that the tests of keys/ share: made-up values, written out."""
+"""The keys and JWTs that the crypto tests share: invented values, written out."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def plex_claims() -> dict[str, Any]:
 
 
 def spellings(secret: bytes) -> tuple[str, ...]:
-    """Every way in which a leak of these bytes would look."""
+    """List every form in which leaked bytes could appear."""
     from base64 import b64encode
 
     texts = (secret.hex(), b64encode(secret).decode().rstrip("="), urlsafe_b64encode(secret).decode().rstrip("="))

@@ -1,4 +1,4 @@
-"""The device's key: what it signs is what Plex documents, and its private half stays where it is."""
+"""The device key: it signs what Plex documents, and its private key does not leak."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from ticketstub.tokens import Secret
 
 
 def decoded(text: str) -> tuple[str, str]:
-    """Verify a JWT by hand, and return its header and claims as the texts that were signed."""
+    """Verify a JWT by hand; return its header and claims as signed."""
     header, claims, signature = text.split(".")
     Ed25519PublicKey.from_public_bytes(unb64(X)).verify(unb64(signature), f"{header}.{claims}".encode())
     return unb64(header).decode(), unb64(claims).decode()
 
 
 def test_device_jwt_for_a_token():
-    """The device JWT of a renewal, member by member as documented, signed by the key that was registered."""
+    """The device JWT for a renewal has the documented members and is signed by the registered key."""
     signed = device_key().sign(CLIENT, now=1793675700, nonce=NONCE, scope=SCOPES).reveal()
     header, claims = decoded(signed)
     assert '{"kid":"demo-key-1","alg":"EdDSA","typ":"JWT"}' == header
@@ -47,20 +47,20 @@ def test_device_jwt_for_a_token():
 
 
 def test_device_jwt_for_a_pin():
-    """The device JWT of a PIN's poll has no nonce and no scope."""
+    """The device JWT for polling a PIN has no nonce and no scope."""
     signed = device_key().sign(CLIENT, now=1793675700.9, lifetime=3600).reveal()
     assert '{"aud":"plex.tv","iss":"demo-client-7c1f","iat":1793675700,"exp":1793679300}' == decoded(signed)[1]
 
 
 def test_scopes():
-    """The six documented scopes, five in snake_case and one in camel case; fewer are asked for by naming them."""
+    """There are six documented scopes, five in snake case and one in camel case. A subset can be requested."""
     assert ("username", "email", "friendly_name", "restricted", "anonymous", "joinedAt") == SCOPES
     signed = device_key().sign(CLIENT, now=NOW, scope=iter(["email", "username"])).reveal()
     assert "email,username" == json.loads(decoded(signed)[1])["scope"]
 
 
 def test_the_check_by_hand_can_fail():
-    """Another key's signature does not pass the check that these tests make by hand."""
+    """The check by hand rejects the signature of another key."""
     with pytest.raises(InvalidSignature):
         decoded(DeviceKey.generate().sign(CLIENT, now=NOW).reveal())
 
@@ -78,19 +78,19 @@ def test_the_check_by_hand_can_fail():
     ],
 )
 def test_mistakes(given: dict[str, Any]):
-    """What Plex could not take is a mistake of the program, found before anything is signed."""
+    """Arguments that Plex could not accept raise a ValueError before anything is signed."""
     with pytest.raises(ValueError, match=r"device JWT|scope"):
         device_key().sign(**{"client_identifier": CLIENT, "now": NOW, **given})
 
 
 def test_jwk():
-    """What is registered is the public half with its name, use and algorithm."""
+    """The public key is registered with its name, use and algorithm."""
     assert Jwk(kty="OKP", crv="Ed25519", x=X, kid="demo-key-1", use="sig", alg="EdDSA") == device_key().jwk
     assert None is find_key_fault(device_key().jwk, allow_rsa=False)
 
 
 def test_its_name():
-    """Without a name of its own a key is called by its RFC 7638 thumbprint; a name that is none is refused."""
+    """By default, the name of a key is its RFC 7638 thumbprint. An invalid name is refused."""
     assert THUMBPRINT == device_key(None).kid == device_key(None).jwk.kid
     for kid in ("", "k" * 129, "a/b", "k\n"):
         with pytest.raises(InvalidKey):
@@ -98,12 +98,12 @@ def test_its_name():
 
 
 def test_each_is_another():
-    """Two keys are never the same."""
+    """No two generated keys are the same."""
     assert 20 == len({DeviceKey.generate().jwk.x for _ in range(20)})
 
 
 def test_keeping_it():
-    """A key comes back from what was kept, with its name, and signs the same (Ed25519 signs without chance)."""
+    """A stored key loads with its name and signs the same (Ed25519 is deterministic)."""
     key = device_key()
     for kept in (key.dump(), key.dump().reveal()):
         again = DeviceKey.load(kept)
@@ -112,7 +112,7 @@ def test_keeping_it():
 
 
 def test_what_is_kept():
-    """What is kept is JSON with a version, so that a later release can still read it."""
+    """A key is stored as JSON with a version, so that later releases can read it."""
     assert {
         "kind": "device key",
         "version": 1,
@@ -154,7 +154,7 @@ DAMAGED = {
 
 
 def chain(error: BaseException | None) -> str:
-    """Everything that a report of this error could show, the errors behind it included."""
+    """Return everything that a report of this error could show, including its causes."""
     shown = ""
     while error is not None:
         shown += "".join(traceback.format_exception(error)) + repr((error, error.args, vars(error)))
@@ -165,7 +165,7 @@ def chain(error: BaseException | None) -> str:
 @every("name", list(DAMAGED))
 @every("wrapped", [str, Secret])
 def test_damaged(name: str, wrapped: type):
-    """A kept key that was damaged is a ValueError that repeats nothing of it, behind the scenes neither."""
+    """Loading a damaged key raises a ValueError that repeats nothing of it and hides no other error."""
     with pytest.raises(ValueError, match=r"^the text is not a device key, or it is damaged$") as caught:
         DeviceKey.load(wrapped(DAMAGED[name]))
     assert None is caught.value.__context__
@@ -180,7 +180,7 @@ def loaded(text: str) -> DeviceKey | None:
 
 @given(st.integers(0, len(KEPT) - 1), st.characters(codec="ascii"))
 def test_damaged_anywhere(position: int, character: str):
-    """No character of a kept key can be changed without notice, its name and white space apart."""
+    """No character of a stored key can change unnoticed, except in its name and in white space."""
     damaged = KEPT[:position] + character + KEPT[position + 1 :]
     if (key := loaded(damaged)) is not None:
         assert X == key.jwk.x
@@ -189,14 +189,14 @@ def test_damaged_anywhere(position: int, character: str):
 
 @pytest.mark.parametrize("given", [None, 7, b"{}", {}])
 def test_no_text(given: Any):
-    """What is no text is a mistake of the program."""
+    """Loading a key from something other than text raises a TypeError."""
     with pytest.raises(TypeError, match="a secret must be text"):
         DeviceKey.load(given)
 
 
 @pytest.mark.parametrize("make", [device_key, lambda: SigningKey.generate(random=lambda _: PRIVATE)])
 def test_the_private_half_stays(make: Any):
-    """No spelling of the 32 private bytes is in a repr, a public key, a signed JWT or an error (T-C8)."""
+    """The 32 private bytes appear in no repr, public key, JWT or error, in any spelling (T-C8)."""
     key = make()
     shown = [repr(key), str(key), f"{key}", repr([key]), repr(key.jwk), repr(key.dump()), str(key.dump())]
     shown += [
@@ -214,13 +214,13 @@ def test_the_private_half_stays(make: Any):
 
 
 def test_its_repr():
-    """A key shows its name."""
+    """The repr of a key shows its name."""
     assert "<DeviceKey demo-key-1>" == repr(device_key())
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_not_pickled(protocol: int):
-    """No protocol pickles a key, alone or inside something; a copy is the key itself."""
+    """No pickle protocol accepts a key, alone or nested; a copy is the key itself."""
     key = device_key()
     for thing in (key, [key], {"key": key}):
         with pytest.raises(TypeError, match="cannot be pickled"):

@@ -1,4 +1,4 @@
-"""Hostile JWTs (S9, C9): one table against each of the three verifications, and every small change of a right JWT."""
+"""Hostile JWTs (S9, C9): one table for each of the three verifications, and every small change to a valid JWT."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ CASES = [(end, name) for end in ENDS for name in table(end)]
 
 
 def refusal(verification: Verification, text: str) -> str | None:
-    """Name the reason for which this is refused; any other exception fails the test."""
+    """Return the reason why a JWT is refused; any other exception fails the test."""
     try:
         verification(text)
     except InvalidJwt as refused:
@@ -84,7 +84,7 @@ def refusal(verification: Verification, text: str) -> str | None:
 
 @each_end
 def test_a_right_one_is_taken(end: str):
-    """What the table is made from is taken, so that each row is refused for its own fault."""
+    """The JWT that the table is derived from is accepted, so each row is refused for its own fault."""
     verification, valid = ENDS[end]
     assert None is refusal(verification, valid.token())
     assert None is refusal(verification, valid.says(nbf=NOW, more={"a": [1, 2.5, None]}))
@@ -93,21 +93,21 @@ def test_a_right_one_is_taken(end: str):
 
 
 def test_the_table_is_long():
-    """Each end meets more than two hundred hostile JWTs, no two of them alike."""
+    """Each verification is tested with more than two hundred different hostile JWTs."""
     for end in ENDS:
         assert 200 < len({text for text, _ in table(end).values()})
 
 
 @every(("end", "name"), CASES)
 def test_hostile(end: str, name: str):
-    """Each hostile JWT is refused, and for the reason that it was made for."""
+    """Each hostile JWT is refused, for the intended reason."""
     text, reason = table(end)[name]
     assert reason == refusal(ENDS[end][0], text)
 
 
 @each_end
 def test_every_bit(end: str):
-    """No bit of a JWT can be changed (S17): each character, each of its bits."""
+    """No bit of a JWT can be changed (S17): every bit of every character is tried."""
     verification, valid = ENDS[end]
     text = valid.token()
     changed = (
@@ -118,7 +118,7 @@ def test_every_bit(end: str):
 
 @each_end
 def test_every_truncation(end: str):
-    """No JWT is taken that lacks its end or its beginning, however little."""
+    """A JWT without its end or its beginning is refused, however little is missing."""
     verification, valid = ENDS[end]
     text = valid.token()
     parts = [text[:at] for at in range(len(text))] + [text[at:] for at in range(1, len(text))]
@@ -128,7 +128,7 @@ def test_every_truncation(end: str):
 @each_end
 @given(st.data())
 def test_any_change(end: str, data: st.DataObject):
-    """Whatever is put into, taken out of or put in place of a part of a JWT, it is refused and nothing else happens."""
+    """Inserting, removing or replacing any part of a JWT leads to a refusal and no other exception."""
     verification, valid = ENDS[end]
     text = valid.token()
     start = data.draw(st.integers(0, len(text)))
@@ -148,7 +148,7 @@ NAMES = ["aud", "iss", "nonce", "scope", "iat", "exp", "nbf", "thumbprint", "use
 @each_end
 @given(st.dictionaries(st.sampled_from(NAMES), JSON, max_size=4), st.data())
 def test_any_claims(end: str, changes: dict[str, object], data: st.DataObject):
-    """Whatever a signed JWT claims, it is taken or refused, and no other exception comes of it."""
+    """Any signed claims are accepted or refused, without any other exception."""
     verification, valid = ENDS[end]
     claims = {**valid.claims, **changes}
     claims.pop(data.draw(st.sampled_from([*NAMES, ""])), None)
@@ -159,7 +159,7 @@ def test_any_claims(end: str, changes: dict[str, object], data: st.DataObject):
 @each_end
 @given(st.dictionaries(st.sampled_from(["kid", "alg", "typ", "jwk", "crit", "more"]), JSON, max_size=3))
 def test_any_header(end: str, changes: dict[str, object]):
-    """Whatever a header holds, it is refused just where it names another key or algorithm or brings one along."""
+    """A header is refused exactly if it names another key or algorithm, or carries a key."""
     verification, valid = ENDS[end]
     refused = refusal(verification, valid.head(**changes))
     wanted = {"kid", "alg", "typ"}
@@ -169,7 +169,7 @@ def test_any_header(end: str, changes: dict[str, object]):
 
 
 def _is_json(value: object) -> bool:
-    """Whether it can be written as JSON at all: Python's own writer has words for infinity and no number."""
+    """Tell whether a value can be written as JSON. Python's writer also accepts NaN and infinity."""
     try:
         json.dumps(value, allow_nan=False)
     except ValueError:
@@ -184,7 +184,7 @@ def _is_json(value: object) -> bool:
     | st.lists(st.text(), min_size=3, max_size=3).map(".".join)
 )
 def test_any_text(text: str):
-    """Whatever text comes as a JWT, it is refused and nothing else happens."""
+    """Any other text is refused, without any other exception."""
     for verification, _ in ENDS.values():
         assert "malformed" == refusal(verification, text)
     assert None is peek_expiry(Secret(text))
@@ -192,13 +192,13 @@ def test_any_text(text: str):
 
 @given(st.binary(max_size=60), st.binary(max_size=60), st.binary(max_size=70))
 def test_any_bytes_in_three_parts(header: bytes, claims: bytes, signature: bytes):
-    """Proper base64url of anything is refused as calmly."""
+    """Three parts of valid base64url with any content are refused."""
     assert "malformed" == refusal(as_own, f"{b64(header)}.{b64(claims)}.{b64(signature)}")
 
 
 @every("point", SMALL_ORDER)
 def test_a_key_of_small_order_verifies_nothing(point: str):
-    """With a small-order key anybody can sign anything: such a key is refused also where it is already stored."""
+    """Anybody can forge signatures for a small-order key, so it is refused even if already stored."""
     jwk = Jwk(kty="OKP", crv="Ed25519", x=b64(bytes.fromhex(point)), kid="demo-key-1")
     identity = "01" + "00" * 31
     text = f"{part(DEVICE_JWT.header)}.{part(DEVICE_JWT.claims)}"
@@ -215,7 +215,7 @@ def test_a_key_of_small_order_verifies_nothing(point: str):
 
 
 def test_a_key_that_is_none_verifies_nothing():
-    """A key of another curve or kind, or with nothing in it, is refused and raises nothing else."""
+    """A key of another curve or type, or an empty one, is refused without any other exception."""
     text = DEVICE_JWT.token()
     for members in ({}, {"kty": "OKP"}, {"kty": "OKP", "crv": "Ed448"}, {"kty": "EC"}, {"kty": "oct"}, {"kty": "RSA"}):
         with pytest.raises(InvalidJwt):
@@ -223,7 +223,7 @@ def test_a_key_that_is_none_verifies_nothing():
 
 
 def test_expired_only_where_all_else_is_right():
-    """What is over and wrong besides is refused for what is wrong: nobody renews a forgery."""
+    """A JWT that is expired and forged is refused as forged, so nobody renews a forgery."""
     later = NOW + 8 * 86_400
     keys = {PLEX.kid: PLEX.jwk}
     own: Verification = lambda text: verify_issued_jwt(text, keys, now=later)  # noqa: E731  # a verification like the others
@@ -233,7 +233,7 @@ def test_expired_only_where_all_else_is_right():
 
 
 def test_the_refusal_repeats_nothing():
-    """A refusal says why in our words alone, carries no other error along, and survives a pickle."""
+    """A refusal repeats nothing of the JWT, carries no other error, and can be pickled."""
     for end, (verification, valid) in ENDS.items():
         texts = [made.text for made in table(end).values()]
         for text in texts:
@@ -248,13 +248,13 @@ def test_the_refusal_repeats_nothing():
 
 
 def test_what_is_read_does_not_print_the_token():
-    """An unverified JWT shows the name of its key and nothing else."""
+    """The repr of an unverified JWT shows the name of its key and nothing else."""
     shown = repr(read_jwt(PLEX_JWT.token()))
     assert f"UnverifiedJwt(kid='{PLEX.kid}')" == shown
 
 
 def test_kid_of_another_key():
-    """A JWT that names another key than its own is refused, also where that other key is known."""
+    """A JWT that names another key is refused, even if that key is known."""
     for kid, reason in {"second-key": "signature", "nobodys-key": "kid"}.items():
         assert reason == refusal(as_own, PLEX_JWT.head(kid=kid))
         assert reason == refusal(as_plex, PLEX_JWT.head(kid=kid))
@@ -263,7 +263,7 @@ def test_kid_of_another_key():
 
 @every("kid", KIDS)
 def test_the_reader_gives_no_odd_name(kid: object):
-    """A name that is none does not get as far as a look-up; one that nobody knows does."""
+    """An invalid key name never reaches the look-up; a valid, unknown one does."""
     with pytest.raises(InvalidJwt) as caught:
         read_jwt(PLEX_JWT.head(kid=kid))
     assert "kid" == caught.value.reason
@@ -271,7 +271,7 @@ def test_the_reader_gives_no_odd_name(kid: object):
 
 
 def test_altered_without_a_key():
-    """What needs no key to be made is a part of the table, for tests that meet a JWT over HTTP."""
+    """The changes that need no key are part of the table, for tests of JWTs over HTTP."""
     for end, (_, valid) in ENDS.items():
         altered = altered_tokens(valid.token())
         assert 40 < len(altered)
@@ -279,7 +279,7 @@ def test_altered_without_a_key():
 
 
 def test_sizes():
-    """8192 characters are read, one more is not."""
+    """A JWT of 8192 characters is read; one of 8193 is not."""
     text = DEVICE_JWT.says(pad="")
     room = (8192 - len(text)) // 4 * 3
     sizes = {len(DEVICE_JWT.says(pad="x" * (room - spare))): spare for spare in range(-4, 8)}

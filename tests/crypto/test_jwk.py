@@ -1,4 +1,4 @@
-"""Public keys: which are taken, and what names them."""
+"""Public keys: which are accepted, and how they are named."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ def number(value: int) -> str:
 
 
 def test_a_documented_key_is_taken():
-    """The JWK that Plex's pages show is taken, with `use` and `alg` or without, and keeps its texts."""
+    """The JWK on Plex's pages is accepted, with and without `use` and `alg`, and keeps its values."""
     for left_out in ((), ("use",), ("alg",), ("use", "alg")):
         members = {name: value for name, value in KEY.items() if name not in left_out}
         assert Jwk(**members) == read_public_key(members, allow_rsa=False)
 
 
 def test_members_of_other_specifications_are_passed_over():
-    """What a JWK may hold besides is neither kept nor refused."""
+    """Other members of a JWK are ignored and not kept."""
     assert Jwk(**KEY) == read_public_key({**KEY, "key_ops": ["verify"], "ext": True, "x5t": "AAAA"}, allow_rsa=False)
 
 
 def test_thumbprint():
-    """A key's thumbprint is RFC 7638's, of its necessary members alone (the value is RFC 8037's, A.3)."""
+    """A thumbprint follows RFC 7638 and uses the required members alone (the value is from RFC 8037, A.3)."""
     assert THUMBPRINT == compute_thumbprint(Jwk(kty="OKP", crv="Ed25519", x=X)) == compute_thumbprint(Jwk(**KEY))
 
 
 def test_thumbprint_of_an_rsa_key():
-    """The thumbprint of RFC 7638's own example, 3.1."""
+    """The thumbprint of RFC 7638's own example (3.1) is reproduced."""
     n = (
         "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3"
         "oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgd"
@@ -71,13 +71,13 @@ def test_thumbprint_of_an_rsa_key():
     "members", [{}, {"kty": "OKP"}, {"kty": "RSA", "n": "AQ"}, {"kty": "EC", "crv": "P-256", "x": X}]
 )
 def test_no_thumbprint_of_half_a_key(members: dict[str, Any]):
-    """What is no key has no name."""
+    """An incomplete key has no thumbprint."""
     with pytest.raises(InvalidKey):
         compute_thumbprint(Jwk(**members))
 
 
 def test_written_without_nulls():
-    """On the wire a key has just the members that it has, and is read back from them."""
+    """A key is written with just the members that it has, and is read back from them."""
     key = Jwk(kty="OKP", crv="Ed25519", x=X, kid="k")
     members = {"kty": "OKP", "crv": "Ed25519", "x": X, "kid": "k"}
     assert members == codec.to_builtins(key)
@@ -85,7 +85,7 @@ def test_written_without_nulls():
 
 
 def edwards(data: bytes) -> tuple[int, int] | None:
-    """Read a point as RFC 8032, 5.1.3 does, but for its check that it is canonical."""
+    """Decode a point as RFC 8032, 5.1.3 does, without the check that it is canonical."""
     y, sign = int.from_bytes(data, "little") & (1 << 255) - 1, data[31] >> 7
     y %= P
     square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
@@ -105,7 +105,7 @@ def times_8(point: tuple[int, int]) -> tuple[int, int]:
 
 @every("point", SMALL_ORDER)
 def test_small_order(point: str):
-    """Each of the eight points whose order divides 8 is refused: such a key's signatures need no private key."""
+    """The eight points of small order are refused: signatures for them need no private key."""
     data = bytes.fromhex(point)
     found = edwards(data)
     assert found is not None
@@ -116,14 +116,14 @@ def test_small_order(point: str):
 
 @every("point", NOT_CANONICAL)
 def test_not_canonical(point: str):
-    """Another spelling of a point is refused, also of one that is none of the eight."""
+    """A non-canonical spelling of any point is refused."""
     with pytest.raises(InvalidKey, match=r"canonical|small order"):
         read_public_key({**KEY, "x": b64(bytes.fromhex(point))}, allow_rsa=True)
 
 
 @given(st.binary(min_size=32, max_size=32))
 def test_on_the_curve(data: bytes):
-    """Of 32 bytes about every second names a point, and just those are taken."""
+    """About half of all 32-byte values are points, and exactly those are accepted."""
     y = int.from_bytes(data, "little") & (1 << 255) - 1
     good = edwards(data) is not None and y < P and data.hex() not in {*SMALL_ORDER, *NOT_CANONICAL}
     try:
@@ -136,13 +136,13 @@ def test_on_the_curve(data: bytes):
 
 @given(st.binary(min_size=32, max_size=32))
 def test_every_real_key_is_taken(private: bytes):
-    """Whatever its private key, a real public key is taken."""
+    """The public key of any private key is accepted."""
     public = Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
     read_public_key({**KEY, "x": b64(public)}, allow_rsa=False)
 
 
 def test_the_placeholder_of_the_pages_is_no_key():
-    """The `x` of the documented sample is a row of numbers: not a point, and refused."""
+    """The `x` of the documented sample is a placeholder, not a point, and is refused."""
     with pytest.raises(InvalidKey, match="not a point"):
         read_public_key({**KEY, "x": "BwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiMkJSY"}, allow_rsa=True)
 
@@ -182,7 +182,7 @@ WRONG: dict[str, dict[str, Any]] = {
 
 @every("name", list(WRONG))
 def test_refused(name: str):
-    """A key with a wrong member is refused, and the message repeats none of its values."""
+    """A key with an invalid member is refused, and the message repeats none of its values."""
     with pytest.raises(InvalidKey) as caught:
         read_public_key({**KEY, **WRONG[name]}, allow_rsa=True)
     assert X[:12] not in str(caught.value)
@@ -192,12 +192,12 @@ def test_refused(name: str):
     "kid", ["a" * 64, "a" * 128, "3f0c9b52-1d5e-4a86-9d1f-0c5b7a2e4d10", THUMBPRINT, "demo-key_1.x"]
 )
 def test_names_as_seen(kid: str):
-    """Published clients name their keys in these ways, and each is taken."""
+    """The names that published clients give their keys are accepted."""
     assert kid == read_public_key({**KEY, "kid": kid}, allow_rsa=False).kid
 
 
 def test_a_key_without_kid_is_named_by_its_thumbprint():
-    """RFC 7638: the documented sample of a key has no `kid`; its thumbprint serves, of an RSA key too."""
+    """A key without `kid`, such as the documented sample, is named by its thumbprint."""
     assert THUMBPRINT == read_public_key({**KEY, "kid": None}, allow_rsa=False).kid
     bare = {name: value for name, value in KEY.items() if name != "kid"}
     assert THUMBPRINT == read_public_key(bare, allow_rsa=False).kid
@@ -207,7 +207,7 @@ def test_a_key_without_kid_is_named_by_its_thumbprint():
 
 @every("member", ["d", "p", "q", "dp", "dq", "qi", "oth", "k"])
 def test_private_members(member: str):
-    """A key that comes with its private part is refused, and the message does not repeat it."""
+    """A key that includes its private part is refused, and the message does not repeat it."""
     secret = b64(PRIVATE)
     for value in (secret, None):
         with pytest.raises(InvalidKey, match="private part") as caught:
@@ -216,7 +216,7 @@ def test_private_members(member: str):
 
 
 def test_rsa_where_it_is_taken():
-    """An RSA key of 2048 to 4096 bits is taken where RSA is, and nowhere else."""
+    """An RSA key of 2048 to 4096 bits is accepted only if RSA is allowed."""
     for members in (RSA_2048, {**RSA_2048, "alg": "RS256", "use": "sig"}, rsa_key(3072)):
         assert Jwk(**members) == read_public_key(members, allow_rsa=True)
         with pytest.raises(InvalidKey, match="kty"):
@@ -245,7 +245,7 @@ WRONG_RSA: dict[str, dict[str, Any]] = {
 
 @every("name", list(WRONG_RSA))
 def test_rsa_refused(name: str):
-    """A weak or odd RSA key is refused."""
+    """A weak or unusual RSA key is refused."""
     with pytest.raises(InvalidKey):
         read_public_key({**RSA_2048, **WRONG_RSA[name]}, allow_rsa=True)
 
@@ -256,7 +256,7 @@ def test_rsa_refused(name: str):
     )
 )
 def test_anything(data: dict[str, object]):
-    """Whatever comes as a key, it is taken or refused and nothing else happens."""
+    """Any value is accepted or refused as a key, without any other exception."""
     with pytest.raises(InvalidKey):
         read_public_key({**data, "kid": "k/"}, allow_rsa=True)
     with suppress(InvalidKey):

@@ -1,4 +1,4 @@
-"""Plex's JWT at the client: what a right one says, which keys count, and a look that believes nothing."""
+"""Plex's JWT at the client: its claims, the keys that verify it, and reading its expiry without verification."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def reason(text: str, **given: Any) -> str | None:
 
 
 def test_a_documented_one():
-    """Each claim of the documented JWT arrives, `friendly_name` and `joinedAt` as Plex spells them."""
+    """Each claim of the documented JWT is read, with `friendly_name` and `joinedAt` in Plex's spelling."""
     assert PlexJwt(
         issued_at=1793675700,
         expires_at=1794280500,
@@ -52,7 +52,7 @@ def test_a_documented_one():
 
 
 def test_a_token_is_taken():
-    """A Token is taken as it is; nothing else of it is looked at."""
+    """A valid JWT is accepted, and its nonce is read."""
     assert NONCE == verify_plex_jwt(VALID.token(), KEYS, client_identifier=CLIENT, now=NOW).nonce
 
 
@@ -69,14 +69,14 @@ def test_a_token_is_taken():
     ],
 )
 def test_an_odd_user(user: object, expected: JwtUser):
-    """What is missing or odd about the user is `None`; the JWT is taken all the same, also without a nonce."""
+    """Missing or invalid user data is `None`; the JWT is still accepted, also without a nonce."""
     assert expected == verified(VALID.says(user=user)).user
     assert JwtUser() == verified(VALID.without("user")).user
     assert None is verified(VALID.without("nonce")).nonce
 
 
 def test_for_whom():
-    """It must be for plex.tv and for this client; whose client it is may be unknown, then it must still be for Plex."""
+    """The audience must include plex.tv and this client. Without a known client, it must still include plex.tv."""
     for aud, expected in (
         (["plex.tv", CLIENT], None),
         ([CLIENT, "plex.tv", "more"], None),
@@ -90,7 +90,7 @@ def test_for_whom():
 
 
 def test_thumbprint():
-    """The thumbprint is the registered name itself; where the caller knows it, it must be that."""
+    """The thumbprint is the registered name of the key. If the caller knows the name, it must match."""
     assert None is reason(VALID.token(), thumbprint="demo-key-1")
     assert "thumbprint" == reason(VALID.token(), thumbprint="demo-key-2")
     assert "thumbprint" == reason(VALID.token(), thumbprint="")
@@ -98,7 +98,7 @@ def test_thumbprint():
 
 
 def test_clocks():
-    """A minute's difference of clocks is borne at both ends of its life, a second more is not."""
+    """The clocks may differ by one minute at both ends of a JWT's life, but not by a second more."""
     end = NOW + 604_800
     expected = {NOW - 61: "not_yet", NOW - 60: None, NOW: None, end: None, end + 59.9: None, end + 60: "expired"}
     assert expected == {now: reason(VALID.token(), now=now) for now in expected}
@@ -106,7 +106,7 @@ def test_clocks():
 
 
 def test_another_issuer():
-    """A local Plex with a name of its own is verified by that name."""
+    """A local Plex with its own issuer name is verified by that name."""
     text = VALID.says(iss="plex.local.test", aud=["plex.local.test", CLIENT])
     assert None is reason(text, issuer="plex.local.test")
     assert "issuer" == reason(text)
@@ -114,7 +114,7 @@ def test_another_issuer():
 
 
 def test_keys_by_name():
-    """The key is found by its name, or without one by its thumbprint; of two with one name the last, newest counts."""
+    """A key is found by its name, or by its thumbprint if it has none. The last of two with one name counts."""
     old, new = signing_key(8).jwk, KEY.jwk
     assert "kid" == reason(VALID.token(), keys=PublishedKeys())
     assert "kid" == reason(VALID.token(), keys=PublishedKeys(keys=(old,)))
@@ -127,7 +127,7 @@ def test_keys_by_name():
 
 
 def test_unfit_keys_are_passed_over():
-    """A published key that is of another kind, for another use, weak or damaged is as good as not there."""
+    """A published key of another type or use, or a weak or damaged one, is ignored."""
     unfit = (
         Jwk(kty="RSA", n="AQAB", e="AQAB", kid=KEY.kid),
         Jwk(kty="OKP", crv="Ed25519", x=KEY.jwk.x, kid=KEY.kid, use="enc"),
@@ -141,14 +141,14 @@ def test_unfit_keys_are_passed_over():
 
 
 def test_published_keys_on_the_wire():
-    """The documented body of the keys is read as it is, and written so."""
+    """The documented body of the keys is read, and written the same."""
     member = {"kty": "OKP", "crv": "Ed25519", "x": KEY.jwk.x, "use": "sig", "alg": "EdDSA", "kid": KEY.kid}
     assert KEYS == lenient.read_model(PublishedKeys, {"keys": [member]})
     assert {"keys": [member]} == json.loads(codec.to_json(codec.to_builtins(KEYS)))
 
 
 def test_peek():
-    """A look at one's own JWT tells its end, whoever signed it."""
+    """The expiry of a JWT is read, whoever signed it."""
     stranger = Valid(VALID.header, VALID.claims, raw_private(device_key()))
     assert [1794280500] * 2 == [peek_expiry(Token(valid.token())) for valid in (VALID, stranger)]
     odd = Valid(VALID.header, {**VALID.claims, "aud": "plex.tv", "user": 1}, VALID.private)
@@ -159,7 +159,7 @@ def test_peek():
     "text", ["", "Xk3mPz_9Q-vT7rLb2NfW", "eyJ.eyJ.x", "transient-0d9f6c1e-3b2a-4e57-9c88-71a5d2f4b603"]
 )
 def test_peek_at_other_tokens(text: str):
-    """What is no JWT, or one without times, has nothing to look at."""
+    """Other tokens, and JWTs without times, have no expiry."""
     assert None is peek_expiry(Secret(text))
     for claims in ({}, {"aud": "plex.tv", "iat": NOW}, {"aud": "plex.tv", "exp": NOW}, {"iat": NOW, "exp": NOW + 1}):
         assert None is peek_expiry(Secret(VALID.token(claims=claims)))

@@ -1,4 +1,4 @@
-"""The local Plex's own key, its JWTs when they come back, and devices' JWTs as it reads them."""
+"""The signing key of the local Plex, verifying its own JWTs, and verifying devices' JWTs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def reason(text: str, jwk: Jwk = DEVICE.jwk, **given: Any) -> str | None:
 
 
 def test_what_it_signs():
-    """A JWT of the local Plex has the documented header and claims in their order, and a right signature."""
+    """A JWT of the local Plex has the documented header and claims, in order, and a valid signature."""
     header, claims, signature = KEY.sign(plex_claims()).split(".")
     Ed25519PublicKey.from_public_bytes(unb64(KEY.jwk.x or "")).verify(unb64(signature), f"{header}.{claims}".encode())
     assert f'{{"kid":"{KEY.kid}","typ":"JWT","alg":"EdDSA"}}' == unb64(header).decode()
@@ -74,14 +74,14 @@ def test_what_it_signs():
 
 
 def test_its_name():
-    """Its name has 43 characters of base64url, as those of Plex's own keys have."""
+    """The name of a key has 43 characters of base64url, as the names of Plex's own keys have."""
     for key in (KEY, SigningKey.generate()):
         assert re.fullmatch(r"[A-Za-z0-9_-]{43}", key.kid)
         assert (key.kid, "sig", "EdDSA") == (key.jwk.kid, key.jwk.use, key.jwk.alg)
 
 
 def test_keeping_it():
-    """It comes back from what was kept; a device's key is not taken in its place, and nothing is repeated."""
+    """A stored key can be loaded. A device key is refused in its place, and the error repeats nothing."""
     assert KEY.jwk == SigningKey.load(KEY.dump()).jwk
     with pytest.raises(ValueError, match=r"^the text is not a signing key, or it is damaged$") as caught:
         SigningKey.load(DEVICE.dump())
@@ -90,25 +90,25 @@ def test_keeping_it():
 
 
 def test_names_beyond_ascii():
-    """A name is signed as it is."""
+    """Names beyond ASCII are signed unchanged."""
     text = KEY.sign({**plex_claims(), "user": {"friendly_name": "Mïra ✦"}})
     assert {"friendly_name": "Mïra ✦"} == verify_issued_jwt(text, {KEY.kid: KEY.jwk}, now=NOW)["user"]
 
 
 def test_what_comes_back():
-    """Its own JWT comes back with the claims that it signed."""
+    """Its own JWT is verified and returns the claims that it signed."""
     assert plex_claims() == verify_issued_jwt(KEY.sign(plex_claims()), {KEY.kid: KEY.jwk}, now=NOW)
 
 
 def test_its_time():
-    """By its own clock no grace is given at the end; a clock of another process may be a minute behind."""
+    """An expired JWT gets no grace. The clock of another process may be a minute behind."""
     end = NOW + 604_800
     expected = {NOW - 61: "not_yet", NOW - 60: None, NOW: None, end - 0.1: None, end: "expired", end + 10**8: "expired"}
     assert expected == {now: own(KEY.sign(plex_claims()), now=now) for now in expected}
 
 
 def test_rotation():
-    """A JWT counts for as long as its key does (T-S25): beside a newer one yes, after its removal no."""
+    """A JWT is valid as long as its key is (T-S25): beside a newer key, but not after its removal."""
     new = signing_key(9)
     text = KEY.sign(plex_claims())
     assert None is own(text, keys={KEY.kid: KEY.jwk, new.kid: new.jwk})
@@ -118,7 +118,7 @@ def test_rotation():
 
 
 def test_another_issuer():
-    """An instance that does not sign as plex.tv takes its own name, and no other."""
+    """An instance with its own issuer name accepts that name and no other."""
     text = KEY.sign({**plex_claims(), "iss": "stand-in", "aud": ["stand-in", CLIENT]})
     assert None is own(text, issuer="stand-in")
     assert "issuer" == own(text)
@@ -127,7 +127,7 @@ def test_another_issuer():
 
 
 def test_a_device_jwt():
-    """What a device's JWT asks for: its nonce, the scopes that are documented in their order."""
+    """A device JWT yields its nonce and the documented scopes, in their order."""
     expected = DeviceClaims(nonce=NONCE, scope=("username", "email", "friendly_name"))
     assert expected == device(VALID.token())
     signed = DEVICE.sign(CLIENT, now=NOW, nonce=NONCE, scope=["friendly_name", "email", "username"])
@@ -145,18 +145,18 @@ def test_a_device_jwt():
     ],
 )
 def test_scopes(scope: str | None, expected: tuple[str, ...]):
-    """Names that are not documented ask for nothing."""
+    """Undocumented scopes are ignored."""
     assert expected == device(VALID.says(scope=scope)).scope
 
 
 def test_aud_as_a_list():
-    """`aud` is plex.tv, as text or as a list of just that."""
+    """`aud` must be plex.tv, as a text or as a list with this one entry."""
     assert None is reason(VALID.says(aud=["plex.tv"]))
     assert "audience" == reason(VALID.says(aud=["plex.tv", "plex.tv"]))
 
 
 def test_without_times():
-    """A device need not say when it signed (observed: one client does not), and may leave out one of both."""
+    """A device JWT may lack `iat`, `exp` or both (observed: one client sends neither)."""
     bare = {name: value for name, value in VALID.claims.items() if name not in {"iat", "exp"}}
     for token in (VALID.token(claims=bare), VALID.without("exp"), VALID.without("iat")):
         assert NONCE == device(token).nonce
@@ -164,7 +164,7 @@ def test_without_times():
 
 
 def test_device_clocks():
-    """A device's clock may be a minute off; a JWT may last for a day and not longer."""
+    """A device's clock may be wrong by a minute. A JWT may last for a day, but not longer."""
     expected = {NOW - 61: "not_yet", NOW - 60: None, NOW + 359: None, NOW + 360: "expired"}
     assert expected == {now: reason(VALID.token(), now=now) for now in expected}
     assert (None, "lifetime") == (reason(VALID.says(exp=NOW + 86_400)), reason(VALID.says(exp=NOW + 86_401)))
@@ -173,7 +173,7 @@ def test_device_clocks():
 
 
 def test_without_a_nonce():
-    """The poll of a PIN needs no nonce; where one comes along it is read all the same."""
+    """Polling a PIN requires no nonce, but one that is present is read."""
     assert None is device(VALID.without("nonce"), require_nonce=False).nonce
     assert NONCE == device(VALID.token(), require_nonce=False).nonce
     assert "nonce" == reason(VALID.says(nonce=7), require_nonce=False)
@@ -181,12 +181,12 @@ def test_without_a_nonce():
 
 
 def test_typ_may_be_missing():
-    """A device need not say that its JWT is one."""
+    """`typ` may be missing in a device JWT."""
     assert None is reason(VALID.headless("typ"))
 
 
 def test_whose_it_is():
-    """`iss` is the client identifier of the device that the key belongs to, to the letter."""
+    """`iss` must be exactly the client identifier of the key's device."""
     assert "issuer" == reason(VALID.token(), client_identifier="demo-client-0000")
     assert "issuer" == reason(VALID.token(), client_identifier=CLIENT.upper())
     assert "kid" == reason(VALID.token(), device_key("demo-key-2").jwk)
@@ -207,7 +207,7 @@ def rsa_signed(alg: str = "RS256", private: rsa.RSAPrivateKey = RSA, pad: Any = 
 
 
 def test_rsa():
-    """A device may sign with an RSA key by RS256 (documented), and by nothing else."""
+    """A device may sign with an RSA key, by RS256 only (documented)."""
     assert NONCE == device(rsa_signed(), rsa_jwk()).nonce
     assert "algorithm" == reason(rsa_signed("EdDSA"), rsa_jwk())
     assert "algorithm" == reason(rsa_signed("PS256", pad=padding.PSS(padding.MGF1(hashes.SHA256()), 32)), rsa_jwk())
@@ -222,13 +222,13 @@ def test_rsa():
 
 
 def test_a_weak_rsa_key_verifies_nothing():
-    """An RSA key of 1024 bits is refused also where it was stored already."""
+    """An RSA key of 1024 bits is refused, even if already stored."""
     weak = rsa.generate_private_key(65537, 1024)  # noqa: S505  # weak on purpose
     assert "kid" == reason(rsa_signed(private=weak), rsa_jwk(weak))
 
 
 def test_verify_alone():
-    """The plain verification returns the claims and checks none of them; only the algorithms that are named count."""
+    """`read_jwt` and `verify` return the claims unchecked, for the given algorithms only."""
     text = VALID.token(claims={"anything": 1})
     assert {"anything": 1} == read_jwt(text, algorithms=("EdDSA",)).verify(DEVICE.jwk)
     with pytest.raises(InvalidJwt, match="alg"):
@@ -238,7 +238,7 @@ def test_verify_alone():
 
 
 def test_claims_that_are_no_json():
-    """What cannot be written as JSON is a mistake of the program, found before anything is signed."""
+    """Claims that cannot be written as JSON raise an error before anything is signed."""
     with pytest.raises(TypeError):
         KEY.sign({"iss": object()})
     assert "plex.tv" == json.loads(unb64(KEY.sign({"iss": "plex.tv"}).split(".")[1]))["iss"]

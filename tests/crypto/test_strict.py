@@ -1,4 +1,4 @@
-"""Base64url and JSON read strictly."""
+"""Strict reading of base64url and JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ticketstub.crypto.jwt import parse_json_object
 
 @given(st.binary(max_size=100))
 def test_base64url_round_trips(data: bytes):
-    """Any bytes have one spelling: Python's own without the padding."""
+    """Any bytes have one spelling: Python's own, without padding."""
     text = base64.urlsafe_b64encode(data).rstrip(b"=").decode()
     assert text == encode_base64url(data)
     assert data == decode_base64url(text)
@@ -24,19 +24,19 @@ def test_base64url_round_trips(data: bytes):
 
 @given(st.text("AQgwZz09-_+/=\n é", max_size=9))
 def test_base64url_has_one_spelling(text: str):
-    """What is read is written the same; everything else is nothing."""
+    """A text that is read is also written the same; any other text is refused."""
     found = decode_base64url(text)
     assert found is None or text == encode_base64url(found)
 
 
 @every("text", ["A", "AB", "AA==", "AA=", "A+", "A/", "AA\n", " AA", "AAAAA", "ÀA", "\ud800A", "=", "===="])
 def test_not_base64url(text: str):
-    """Padding, stray bits, another alphabet, white space and half a byte are not read."""
+    """Padding, stray bits, another alphabet, white space and incomplete bytes are refused."""
     assert None is decode_base64url(text)
 
 
 def test_json():
-    """A plain object is read, with members in other scripts and escapes that are whole."""
+    """A plain object is read, including members in other scripts and complete escapes."""
     assert {"a": [1, 2.5, None, True, {"é": "✦😀"}]} == parse_json_object(
         '{"a":[1,2.5,null,true,{"é":"✦\\ud83d\\ude00"}]}'.encode()
     )
@@ -45,12 +45,12 @@ def test_json():
 
 @every("text", ["", "[]", "1", "null", '"a"', "{", '{"a":1,"a":1}', '{"a":NaN}', "{}{}", "{'a':1}", '{"a":"\\ud800"}'])
 def test_not_a_plain_object(text: str):
-    """What is no object, or none that every reader takes for the same, is not read."""
+    """Anything that is not an object, or that readers interpret differently, is refused."""
     assert None is parse_json_object(text.encode())
 
 
 def test_depth():
-    """32 lists and objects within each other are read and 33 are not; brackets in texts are no lists."""
+    """32 nested lists and objects are read, 33 are not. Brackets in texts do not count."""
     for depth, expected in ((32, True), (33, False)):
         text = '{"a":' + "[" * (depth - 1) + "]" * (depth - 1) + "}"
         assert expected == (parse_json_object(text.encode()) is not None)
@@ -61,7 +61,7 @@ def test_depth():
 
 
 def test_nothing_takes_long():
-    """The worst that fits into a JWT is read within a few milliseconds."""
+    """The worst data that fits into a JWT is read within milliseconds."""
     worst = [
         "[" * 6000,
         '"\\' * 3000 + "[" * 40,

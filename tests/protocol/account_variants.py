@@ -1,9 +1,9 @@
-"""The account's body in every variant that published clients are known to stumble over, and what is read from each.
+"""The account's body in every variant on which published clients are known to fail, and what is read from each.
 
-Each starts from a body that the real service sends. The 47 of `ACCOUNT` are of the kinds that the generated SDKs were
-measured with (nulls, missing members, other types, unknown values): of 47 such bodies plex-api-client 0.36.3 (Python)
-reads 29 and plexjs 0.39.0 (JavaScript) 7; all of ours must be read here. `SIGN_IN` are bodies with which those SDKs
-lose the token of a sign-in that succeeded; `FORM` are about everything around the body.
+Each variant is derived from a body that the real service sends. The 47 variants of `ACCOUNT` are of the kinds with
+which the generated SDKs were measured (nulls, missing members, other types, unknown values). Of 47 such bodies,
+plex-api-client 0.36.3 (Python) reads 29 and plexjs 0.39.0 (JavaScript) reads 7; this project must read all. `SIGN_IN`
+has bodies with which those SDKs lose the token of a successful sign-in. `FORM` is about everything around the body.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ GONE = object()
 
 @dataclass
 class Variant:
-    """A body, and what must come of it.
+    """A body, and the expected result of reading it.
 
     Attributes:
-        body: what is sent.
-        read: the account's fields, or fields of its profile and subscription (`profile.watched_indicator`).
-        problems: what must be named as unreadable.
-        headers: the answer's.
-        status: the answer's.
+        body: the body of the response.
+        read: fields of the account, or of its profile and subscription (`profile.watched_indicator`).
+        problems: the names of the unreadable values.
+        headers: the headers of the response.
+        status: the status of the response.
     """
 
     body: bytes
@@ -41,7 +41,7 @@ class Variant:
 
 
 def _with(base: str, path: str, value: object) -> bytes:
-    """Return a sample with one member replaced, or taken out."""
+    """Return a sample with one member replaced or removed."""
     data = json.loads(sample(base))
     *parents, last = path.split(".")
     inner = data

@@ -1,4 +1,4 @@
-"""What the samples hold, written out by hand."""
+"""The content of the samples, written out by hand."""
 
 from __future__ import annotations
 

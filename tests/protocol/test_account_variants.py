@@ -1,4 +1,4 @@
-"""Tolerant reading: every known variant of the account's body yields an account, and its token where there is one."""
+"""Lenient reading: every known variant of the account's body is read as an account, with its token if it has one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read(variant: Variant) -> Account:
 
 
 def check(account: Account, variant: Variant) -> None:
-    """Compare the fields that the variant is about, and the names of what could not be read."""
+    """Compare the fields that the variant is about, and the names of unreadable values."""
     for path, expected in variant.read.items():
         actual: object = account
         for name in path.split("."):
@@ -39,7 +39,7 @@ def check(account: Account, variant: Variant) -> None:
 
 @every("name", list(ACCOUNT))
 def test_account(name: str) -> None:
-    """A variant of the account's body yields an account with everything in it that can be read."""
+    """A variant of the account's body is read as an account with every readable value."""
     variant = ACCOUNT[name]
     account = read(variant)
     check(account, variant)
@@ -62,14 +62,14 @@ def test_sign_in(variant: Variant) -> None:
 
 @every("variant", FORM)
 def test_form(variant: Variant) -> None:
-    """What is announced does not matter, and what is spoilt does not cost the rest."""
+    """The announced format does not matter, and damaged parts do not affect the rest."""
     account = read(variant)
     assert "3f9c2b7a5d1e8f04" == account.uuid
     check(account, variant)
 
 
 def test_count_beside_the_sdks() -> None:
-    """All of the 47 variants are read; of 47 of the same kinds the Python SDK read 29 and the JavaScript one 7."""
+    """All 47 variants are read. Of 47 of the same kinds, the Python SDK read 29 and the JavaScript SDK 7."""
     passed = 0
     for variant in ACCOUNT.values():
         try:
@@ -82,20 +82,20 @@ def test_count_beside_the_sdks() -> None:
 
 
 def test_a_problem_deep_inside_is_named_where_it_is() -> None:
-    """The outermost record names every problem by its path; nothing of the value itself is kept."""
+    """The outermost model names every problem by its path, without the value itself."""
     account = read(FORM["services with one that is spoilt"])
     assert ("services[0]", "services[1].token") == account.problems
     assert [("epg", "5", None)] == [(s.identifier, s.status, s.token) for s in account.services]
 
 
 def test_no_account_at_all() -> None:
-    """A body that holds neither id, uuid nor token is no account."""
+    """A body without id, uuid and token is not an account."""
     for body in (b'{"username":"x"}', b"<user/>"):
         with pytest.raises(MalformedReply, match="contains no Account"):
             GetTokenDetails().read(Response(200, {}, body))
 
 
 def test_sign_in_without_token() -> None:
-    """A sign-in's answer without a token is no answer, whatever else it holds."""
+    """A sign-in reply without a token is malformed, whatever else it contains."""
     with pytest.raises(MalformedReply, match="contains no Account"):
         PostUsersSignInData.from_text("a", "b").read(Response(201, {}, b'{"id":10500123,"authToken":null}'))

@@ -1,4 +1,4 @@
-"""Devices, claims and the older resource lists as the real services send them, and as they are asked for."""
+"""Devices, claims and the older resource lists: the replies of the real services, and the requests."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def received(body: bytes) -> Response:
 
 
 def test_devices_are_read() -> None:
-    """Each row of `/devices.xml` with its own token and addresses; what is empty is None, what is unknown left."""
+    """Each row of `/devices.xml` has its own token and addresses. Empty is None; unknown members are ignored."""
     workshop, attic, phone = GetDevices().read(answer("devices.xml"))
     assert WORKSHOP == workshop
     assert (777002, SERVERS, "server", "Docker Container") == (attic.id, attic.token, attic.provides, attic.device)
@@ -84,19 +84,19 @@ def test_devices_are_read() -> None:
     ],
 )
 def test_no_devices(body: bytes) -> None:
-    """An account without devices has an empty list, not an unreadable one."""
+    """An account without devices has an empty list, which is not malformed."""
     assert () == GetDevices().read(received(body))
 
 
 @pytest.mark.parametrize("body", [b"<pong>true</pong>", b'<user id="1"/>', b'{"id": 1}', b'"devices"', b"3"])
 def test_what_is_no_list_of_devices(body: bytes) -> None:
-    """Another answer than a list is said to be one."""
+    """A reply that is not a list of devices is malformed."""
     with pytest.raises(MalformedReply):
         GetDevices().read(received(body))
 
 
 def test_devices_are_written() -> None:
-    """The container has the asker's address and the count; a device its columns in the observed order."""
+    """The container has the caller's address and the count. A device has its columns in the observed order."""
     attic = AuthorizedDevice(name="Attic", id=2, token=SERVERS, connections=(Connection(uri="http://192.0.2.7:32400"),))
     body = GetDevices().write((WORKSHOP, attic), Format.XML).decode()
     assert (
@@ -111,14 +111,14 @@ def test_devices_are_written() -> None:
 
 
 def test_a_removal_is_asked_for_by_number() -> None:
-    """`DELETE /devices/{id}.xml`, and neither 200 with a body nor 204 says more than that it was done."""
+    """`DELETE /devices/{id}.xml` succeeds with 200 and a body or with 204; the body is ignored."""
     call: Any = RemoveDevice(id=777001)
     assert ("DELETE", "/devices/777001.xml") == (call.http.method, call.build_target())
     assert None is call.read(received(b"<x/>")) is call.read(Response(204, {}, b""))
 
 
 def test_an_address_is_plain_text() -> None:
-    """`GET /:/ip` is read without its line break; a web page is no address."""
+    """`GET /:/ip` is read without its line break; a web page is not an address."""
     assert ("/:/ip", False) == (GetPublicAddress().build_target(), GetPublicAddress.http.needs_token)
     assert "203.0.113.5" == GetPublicAddress().read(received(b"203.0.113.5\n"))
     assert "2001:db8::7" == GetPublicAddress().read(received(b"2001:db8::7"))
@@ -128,14 +128,14 @@ def test_an_address_is_plain_text() -> None:
 
 
 def test_a_claim_token_is_read() -> None:
-    """The token of `/api/claim/token.json`, whatever the Content-Type."""
+    """The token of `/api/claim/token.json` is read, whatever the Content-Type."""
     assert Token.from_wire("claim-A1b2C3d4E5f6G7h8I9j0") == GetClaimToken().read(answer("claim_token.json"))
     with pytest.raises(MalformedReply):
         GetClaimToken().read(received(b'{"error":"no"}'))
 
 
 def test_an_exchange_gives_the_servers_token() -> None:
-    """The server's token is found as attribute or element in XML, and at the top level in JSON; it goes as a query."""
+    """The server's token is an attribute or element in XML, and at the top level in JSON."""
     call = ExchangeClaim(token=Secret("claim-A1b2C3d4E5f6G7h8I9j0"))
     assert "/api/claim/exchange?token=claim-A1b2C3d4E5f6G7h8I9j0" == call.build_target()
     assert "A1b2" not in repr(call)
@@ -148,7 +148,7 @@ def test_an_exchange_gives_the_servers_token() -> None:
 
 @pytest.mark.parametrize("name", ["my_plex.json", "my_plex.xml"])
 def test_how_a_server_stands_is_read(name: str) -> None:
-    """`MyPlex` in JSON, which has no MediaContainer, and in XML; ports are numbers, the subscription a boolean."""
+    """The claim status is `MyPlex`, without MediaContainer. Ports are numbers, the subscription a boolean."""
     found = GetClaimStatus().read(answer(name))
     assert MINE == replace(found, mapping_error=None)
     assert "" == (found.mapping_error or "")
@@ -156,7 +156,7 @@ def test_how_a_server_stands_is_read(name: str) -> None:
 
 
 def test_what_a_server_is_asked() -> None:
-    """Claiming, asking and giving up are `/myplex/…` of the server itself; only claiming needs no token."""
+    """Claim calls go to `/myplex/…` of the server itself; only claiming needs no token."""
     claim = ClaimServer(token=Secret("claim-A1b2C3d4E5f6G7h8I9j0"))
     asked = [
         (call.http.base, call.http.method, call.build_target(), call.http.needs_token)
@@ -171,7 +171,7 @@ def test_what_a_server_is_asked() -> None:
 
 @pytest.mark.parametrize("call", [GetLegacyResources(), GetPmsResources()])
 def test_the_older_list_is_read(call: GetLegacyResources) -> None:
-    """MediaContainer, Device, Connection; dates that count seconds; a player without token."""
+    """The older list has MediaContainer, Device and Connection, dates in seconds, and players without token."""
     attic, laptop = call.read(answer("resources_legacy.xml"))
     assert (ATTIC, True, datetime(2020, 1, 12, 15, 30, 18, tzinfo=UTC)) == (
         attic.client_identifier,
@@ -183,7 +183,7 @@ def test_the_older_list_is_read(call: GetLegacyResources) -> None:
 
 
 def test_where_the_older_lists_are() -> None:
-    """Three paths, the last one in XML by its name."""
+    """The older lists have three paths; the last one is XML by its name."""
     paths = [call.http.path for call in (GetLegacyResources, GetPmsResources, GetServerList)]
     assert ["/api/resources", "/pms/resources", "/pms/servers.xml"] == paths
 
@@ -225,7 +225,7 @@ PHONE = Resource(
 
 @pytest.mark.parametrize("form", list(Format))
 def test_the_older_list_is_written(form: Format) -> None:
-    """XML whatever was asked for: seconds, `relay` only where it is 1, no IPv6; of players only what concerns them."""
+    """It is always XML: dates in seconds, `relay` only if it is 1, no IPv6, fewer attributes for players."""
     body = GetLegacyResources().write((FRIENDS, PHONE), form).decode()
     assert (
         '<?xml version="1.0" encoding="UTF-8"?>\n<MediaContainer size="2">'
@@ -243,7 +243,7 @@ def test_the_older_list_is_written(form: Format) -> None:
 
 
 def test_the_oldest_list_is_written() -> None:
-    """`/pms/servers.xml` has servers only, with one address each and the local ones in a list."""
+    """`/pms/servers.xml` lists servers only, with one address each and the local ones in a list."""
     body = GetServerList().write((FRIENDS, PHONE), Format.XML).decode()
     assert (
         '<Server accessToken="Qw7-Zr2_LmN8tYb4HsKd" name="Friend Box" address="192.0.2.7" port="32400" version=""'
@@ -254,7 +254,7 @@ def test_the_oldest_list_is_written() -> None:
 
 
 def test_what_the_older_lists_write_is_read() -> None:
-    """Addresses, owner and token of both forms come back; an answer that is no list is said to be none."""
+    """Addresses, owner and token are read back from both forms; other replies are malformed."""
     older = GetLegacyResources().read(received(GetLegacyResources().write((FRIENDS, PHONE), Format.XML)))
     assert [("Friend Box", 10500321, 2), ("Phone", None, 0)] == [
         (each.name, each.owner_id, len(each.connections)) for each in older
@@ -273,6 +273,6 @@ def test_what_the_older_lists_write_is_read() -> None:
 
 
 def test_an_owner_in_the_other_spelling_is_read() -> None:
-    """Some older lists say `ownerID` (observed in clients)."""
+    """Some older lists spell it `ownerID` (observed in clients)."""
     body = b'<MediaContainer size="1"><Device name="A" owned="0" ownerID="7" provides="server"/></MediaContainer>'
     assert [7] == [each.owner_id for each in GetLegacyResources().read(received(body))]

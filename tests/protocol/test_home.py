@@ -1,4 +1,4 @@
-"""Plex Home and other people as the real services tell of them, and as they are asked for; written out by hand."""
+"""Plex Home and other people: the replies of the real services, and the requests, written out by hand."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ READ: dict[str, tuple[Call[Any], Any]] = {
 
 @pytest.mark.parametrize("name", READ)
 def test_reads(name: str) -> None:
-    """A call reads the real service's answer into exactly these values, without problems."""
+    """A call reads the real service's reply as exactly these values, without problems."""
     call, expected = READ[name]
     found = call.read(answer(name))
     assert expected == found
@@ -206,7 +206,7 @@ def test_reads(name: str) -> None:
 
 
 def test_legacy_home_users() -> None:
-    """The older list yields the same people, but for what it does not tell."""
+    """The older list yields the same people, except for what it does not contain."""
     found = GetLegacyHomeUsers().read(answer("home_users_legacy.xml"))
     assert 33000001 == found.guest_user_id
     assert [(10500123, True, None), (10500456, False, "little_kid")] == [
@@ -216,19 +216,19 @@ def test_legacy_home_users() -> None:
 
 
 def test_a_legacy_switch() -> None:
-    """The token of an older switch is found under its name there."""
+    """The token of an older switch is found under its older name."""
     found = SwitchLegacyHomeUser(id=10500456).read(answer("switch.xml", 201))
     assert (Token("aB4_tuRq81-ZxPmK0nEv"), "Pip", True) == (found.auth_token, found.title, found.restricted)
 
 
 def test_dates_as_text() -> None:
-    """`updatedAt` is read as a number of seconds and as text; nobody knows which it is."""
+    """`updatedAt` is read as a number of seconds and as text; which one Plex sends is unknown."""
     body = sample("home_users.json").replace(b"1592234494,", b'"2020-06-15T15:21:34Z",')
     assert 1592234494 == GetHomeUsers().read(Response(200, {}, body))[0].updated_at
 
 
 def test_a_bare_list_of_home_users() -> None:
-    """Some clients also take a bare list: so does this one."""
+    """A bare list is accepted too, as in some clients."""
     body = sample("home_users.json")
     bare = body[body.index(b"[") : -2]
     assert (MIRA, PIP) == GetHomeUsers().read(Response(200, {}, bare))
@@ -240,7 +240,7 @@ def test_a_bare_list_of_home_users() -> None:
 )
 @every("body", [b"", b"<html></html>", b"{}", b"null", b"<MediaContainer/>"])
 def test_what_is_no_answer(call: Call[Any], body: bytes) -> None:
-    """An answer that says nothing of the kind is malformed, not an empty Home."""
+    """An unrelated reply is malformed, not an empty Home."""
     with pytest.raises(MalformedReply):
         call.read(Response(call.http.status, {}, body))
 
@@ -249,7 +249,7 @@ def test_what_is_no_answer(call: Call[Any], body: bytes) -> None:
     "call", [GetUsers(), GetFriends(), SHARED, GetServers(), GetOwnedShares(), GetPendingShares(), GetSentInvitations()]
 )
 def test_empty_lists(call: Call[Any]) -> None:
-    """Nobody and nothing is an empty list, in either form; a sentence is none."""
+    """An empty reply is an empty list in both formats; a plain sentence is malformed."""
     for body in (b"[]", b'<MediaContainer size="0"/>', b'<MediaContainer size="0">\n</MediaContainer>'):
         assert () == call.read(Response(200, {}, body))
     with pytest.raises(MalformedReply):
@@ -310,7 +310,7 @@ SENT: dict[str, tuple[Call[Any], str]] = {
 
 @every("name", list(SENT))
 def test_sent(name: str) -> None:
-    """Each call has this method, path and query, no body, and is not tried again where it changes something."""
+    """Each call has this method, path and query, no body, and is not retried if it changes something."""
     call, expected = SENT[name]
     assert expected == f"{call.get_method()} {call.build_target()}"
     assert (b"", None) == call.build_body()
@@ -319,7 +319,7 @@ def test_sent(name: str) -> None:
 
 
 def test_passcodes_are_secrets() -> None:
-    """A call that holds a passcode names it among its secrets, and does not print it."""
+    """A call with a passcode lists it among its secrets and does not print it."""
     for call in (
         SwitchHomeUser(uuid="x", passcode=Secret("4711")),
         SetPasscode(id=1, passcode=Secret("4711"), current=Secret("4711")),
@@ -330,7 +330,7 @@ def test_passcodes_are_secrets() -> None:
 
 
 USERS = st.lists(strategies.of(HomeUser), min_size=1, max_size=3).map(tuple)
-# A pin is never listed; a date as text has an end.
+# A PIN is never listed, and dates as text have an upper limit.
 KNOWN = {"id": 10500456, "pin": None, "updated_at": 1592234475}
 
 
@@ -339,7 +339,7 @@ KNOWN = {"id": 10500456, "pin": None, "updated_at": 1592234475}
 @given(users=USERS)
 @examples(15)
 def test_a_home_in_every_form(form: Format, iso: bool, users: tuple[HomeUser, ...]) -> None:  # a case of the table
-    """Home users that one end writes the other reads back the same, however dates are written."""
+    """Home users that one end writes are read back the same by the other, in every form of dates."""
     listed = tuple(msgspec.structs.replace(user, **KNOWN) for user in users)
     told = [to_builtins(user) | ({"updatedAt": "2020-06-15T15:21:15Z"} if iso else {}) for user in listed]
     body = write_document("home", {"id": 778899, "name": "Quill home", "users": told}, form)
@@ -363,7 +363,7 @@ PEOPLE: dict[str, tuple[Call[Any], Any]] = {
 @every("form", Format)
 @every("name", list(PEOPLE))
 def test_both_ways(name: str, form: Format) -> None:
-    """What one end writes the other reads back, in JSON and in XML; what the older list leaves out is missing."""
+    """What one end writes is read back by the other, in JSON and XML, except for what the older list omits."""
     call, value = PEOPLE[name]
     found = call.read(Response(200, {}, call.write(value, form)))
     if name == "a member":

@@ -1,4 +1,4 @@
-"""Whatever bytes a server sends: a value or a `MalformedReply`, soon, and nothing else."""
+"""Any bytes that a server sends lead quickly to a value or a `MalformedReply`, and nothing else."""
 
 from __future__ import annotations
 
@@ -113,8 +113,8 @@ PAIRS = [(name, call) for name in HOSTILE for call in CALLS if name not in SLOW 
 
 @every(("body", "call"), [(HOSTILE[name], CALLS[call]) for name, call in PAIRS])
 def test_c7_hostile(call: Call[Any], body: bytes) -> None:
-    """A body that is no answer is a MalformedReply within two seconds, whose message repeats nothing of it."""
-    begun = time.thread_time()  # what it costs; how busy the machine is has no say
+    """An invalid body is a MalformedReply within two seconds, whose message repeats nothing of it."""
+    begun = time.thread_time()  # processor time, which does not depend on other load
     with pytest.raises(MalformedReply) as caught:
         call.read(Response(200, {}, body))
     assert time.thread_time() - begun < LONGEST
@@ -124,7 +124,7 @@ def test_c7_hostile(call: Call[Any], body: bytes) -> None:
 
 
 def test_what_is_wrong_with_xml_is_said() -> None:
-    """A DTD, too deep a nesting and what is no XML are each named."""
+    """The message tells a DTD, too deep nesting and malformed XML apart."""
     for name, reason in (
         ("billion laughs", "has a DTD"),
         ("deep XML", "too deeply"),
@@ -136,8 +136,8 @@ def test_what_is_wrong_with_xml_is_said() -> None:
 
 @every("name", [name for name in HOSTILE if name not in SLOW - {"many elements"}])
 def test_c7_hostile_refusal(name: str) -> None:
-    """The same bodies with a status of failure are a refusal of that status, within two seconds."""
-    begun = time.thread_time()  # what it costs; how busy the machine is has no say
+    """The same bodies with an error status are a refusal with that status, within two seconds."""
+    begun = time.thread_time()  # processor time, which does not depend on other load
     found = error_bodies.read_refusal(Response(403, {}, HOSTILE[name]), base="plex.tv")
     assert time.thread_time() - begun < LONGEST
     assert 403 == found.status
@@ -157,7 +157,7 @@ def test_c7_arbitrary_bytes(call: Call[Any], body: bytes) -> None:
 @given(data=st.data())
 @SOME
 def test_spoiled_samples(call: Call[Any], data: st.DataObject) -> None:
-    """A real answer with bytes cut out or replaced is read, or is a MalformedReply."""
+    """A real reply with bytes removed or replaced is read or is a MalformedReply."""
     name = data.draw(
         st.sampled_from(["account.json", "account.xml", "resources.json", "source.xml", "identity.json", "ping.xml"])
     )
@@ -182,7 +182,7 @@ RECORDS: dict[str, type[Model]] = {
 @given(data=st.data())
 @SOME
 def test_c7_any_value_in_any_field(name: str, data: st.DataObject) -> None:
-    """Any JSON value in any field is read as it is, or as None and named, or the answer is a MalformedReply."""
+    """Any JSON value in any field is read, or becomes None and a problem, or the reply is malformed."""
     value: object = data.draw(strategies.odd(RECORDS[name]))
     for body in (value, [value], {"user": value}):
         _read(CALLS[name], json.dumps(body).encode())
@@ -199,7 +199,7 @@ def _read(call: Call[Any], body: bytes) -> None:
 @given(value=strategies.JSON, status=st.integers(400, 599))
 @SOME
 def test_any_error_body(value: object, status: int) -> None:
-    """An error body of any shape is read as a refusal of that status, which prints without a fault."""
+    """An error body of any shape is read as a refusal with that status, which can be printed."""
     for body in (value, {"errors": value}, {"errors": [value]}, {"errors": [{"code": value, "message": value}]}):
         found = error_bodies.read_refusal(Response(status, {}, json.dumps(body).encode()), base="server")
         assert status == found.status
@@ -209,7 +209,7 @@ def test_any_error_body(value: object, status: int) -> None:
 @given(text=st.text(max_size=30) | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ .{0,6}"))
 @SOME
 def test_any_retry_after(text: str) -> None:
-    """A Retry-After of any kind is a number of seconds, or None."""
+    """Any Retry-After is a number of seconds or None."""
     found = error_bodies.parse_retry_after(text, "Tue, 03 Nov 2026 09:15:00 GMT")
     assert found is None or found >= 0
 
@@ -236,7 +236,7 @@ ODD = {
 
 @every("body", ODD)
 def test_odd_but_readable(body: bytes) -> None:
-    """What is odd in one place does not cost the token, and can be printed."""
+    """One invalid value does not cost the token, and the result can be printed."""
     account = GetTokenDetails().read(Response(200, {}, body))
     assert (10500123, Token("Xk3mPz_9Q-vT7rLb2NfW")) == (account.id, account.auth_token)
     repr(account).encode()
@@ -247,7 +247,7 @@ PACKED: dict[str, Any] = {"gzip": gzip.compress, "x-gzip": gzip.compress, "defla
 
 @pytest.mark.parametrize("coding", PACKED)
 def test_unpacks(coding: str) -> None:
-    """A compressed body is unpacked, up to exactly the size that is allowed."""
+    """A compressed body is decompressed, up to exactly the size limit."""
     for body in (b"", b"{}", b"a" * MAX_BODY_SIZE):
         assert body == codec.decompress(PACKED[coding](body), coding)
 
@@ -266,10 +266,10 @@ BROKEN = {
 
 @every(("coding", "body"), BROKEN)
 def test_c7_refuses_to_unpack(coding: str, body: bytes) -> None:
-    """A compression bomb, a broken or a foreign coding is refused within two seconds, without filling the memory."""
+    """A compression bomb, broken data or another coding is refused quickly, without filling the memory."""
     import tracemalloc
 
-    begun = time.thread_time()  # what it costs; how busy the machine is has no say
+    begun = time.thread_time()  # processor time, which does not depend on other load
     tracemalloc.start()
     with pytest.raises(DecodeError):
         codec.decompress(body, coding)

@@ -1,4 +1,4 @@
-"""The older sign-in and account on the wire: requests, real answers and written ones, each by hand."""
+"""The older sign-in and account: requests, real replies and written ones, all by hand."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ ROWS = {
 
 @pytest.mark.parametrize("name", ROWS)
 def test_requests(name: str) -> None:
-    """Each call is the request that Plex takes, and none that does harm twice is repeated."""
+    """Each call is exactly the request that Plex accepts, and is not retried if that does harm."""
     row = ROWS[name]
     call = row.call
     assert (row.method, row.target, (row.body, row.media_type), row.token, row.repeats, row.status) == (
@@ -71,12 +71,12 @@ def test_requests(name: str) -> None:
 
 
 def test_secrets() -> None:
-    """Every password in a call is known as a secret, so that no message repeats it."""
+    """Every password in a call is listed as a secret, so that no message repeats it."""
     assert ("paper-lantern-42123456",) == SIGN_IN.list_secrets()
     assert ("old-words", "new-words") == ROWS["new password"].call.list_secrets()
 
 
-# What GetTokenDetails does not find in the older XML, the older call does.
+# The older call finds what GetTokenDetails does not find in the older XML.
 WHOLE = replace(
     LEGACY_XML,
     subscription=Subscription(active=False, status="Inactive", features=("home",)),
@@ -94,7 +94,7 @@ WHOLE = replace(
 @pytest.mark.parametrize("call", [GetLegacyAccount(), SIGN_IN], ids=["account", "sign-in"])
 @pytest.mark.parametrize(("name", "expected"), [("account_legacy.xml", WHOLE), ("account_legacy.json", LEGACY_JSON)])
 def test_reads(call: Call[Any], name: str, expected: Account) -> None:
-    """Both calls read the real service's account in either format into exactly these values, without problems."""
+    """Both calls read the real account in either format as exactly these values, without problems."""
     found = call.read(answer(name, call.http.status))
     assert (expected, ()) == (found, found.problems)
 
@@ -107,14 +107,14 @@ def test_entitled_to_everything() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"<user/>", b'{"user":{}}', b'{"user":[]}', b"[]", b"<html></html>", b"1"])
 def test_what_is_no_account(body: bytes) -> None:
-    """An answer without a token is none."""
+    """A reply without a token is malformed."""
     with pytest.raises(MalformedReply):
         GetLegacyAccount().read(Response(200, {}, body))
 
 
 @pytest.mark.parametrize("form", Format)
 def test_what_is_written_is_read(form: Format) -> None:
-    """What one end writes the other reads, but for what this form has no place for."""
+    """What one end writes is read by the other, except for what this form cannot contain."""
     written = SIGN_IN.write(replace(WHOLE, entitlements=("all", "ios")), form)
     found = GetLegacyAccount().read(Response(200, {}, written))
     assert ((), WHOLE.id, WHOLE.auth_token, WHOLE.subscription, WHOLE.roles, ("all", "ios")) == (
@@ -129,13 +129,13 @@ def test_what_is_written_is_read(form: Format) -> None:
 
 
 def test_a_passcode_s_hash_is_an_attribute_only_where_there_is_one() -> None:
-    """`pin` stands in the XML of an account with a passcode, and in no other."""
+    """Only an account with a passcode has `pin` in its XML."""
     assert b' pin="abc123"' in GetLegacyAccount().write(replace(WHOLE, pin=Secret("abc123")), Format.XML)
     assert b" pin=" not in GetLegacyAccount().write(WHOLE, Format.XML)
 
 
 def test_nothing_but_a_token() -> None:
-    """An account of which nothing is known is still written, with empty places."""
+    """An account with nothing but a token is still written, with empty values."""
     empty = Account(auth_token=Token("Xk3mPz_9Q-vT7rLb2NfW"))
     for form in Format:
         assert (
@@ -145,7 +145,7 @@ def test_nothing_but_a_token() -> None:
 
 
 def test_faults() -> None:
-    """Several faults stand in one list, and a client tells the first."""
+    """Several errors are written in one list, and a client reads the first."""
     faults = [
         FieldError(1048, "The username is unavailable", "username"),
         FieldError(1010, "Required field …", "email"),

@@ -1,4 +1,4 @@
-"""The calls of PINs: as requests, against what the real service answers, and what they write, all by hand."""
+"""The calls of PINs: their requests, the real service's replies, and what they write, all by hand."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ REQUESTS: dict[str, tuple[Call[Any], tuple[object, ...]]] = {
 
 @every("name", list(REQUESTS))
 def test_requests(name: str) -> None:
-    """Each call is exactly this request: method, target, body, media type, with a token or none, and its status."""
+    """Each call is exactly this request: method, target, body, media type, whether it needs a token, and its status."""
     call, expected = REQUESTS[name]
     assert expected == (
         call.get_method(),
@@ -101,12 +101,12 @@ def test_requests(name: str) -> None:
 
 
 def test_what_may_be_asked_twice() -> None:
-    """A poll may be repeated; a link may not, since the second answer would be 404."""
+    """A poll may be repeated; an approval may not, because the second reply would be 404."""
     assert (True, False) == (GetPin(id=1).is_retryable(), LinkPin(code=Secret("H7QK")).is_retryable())
 
 
 def test_codes_and_device_jwts_are_secrets() -> None:
-    """No error repeats the code that is approved, nor the JWT that proves a key."""
+    """No error repeats the approved code or the JWT that proves a key."""
     assert ("H7QK",) == LinkPin(code=Secret("H7QK")).list_secrets()
     assert ("eyJ.e30.c2ln",) == GetPin(id=1, device_jwt=Secret("eyJ.e30.c2ln")).list_secrets()
 
@@ -152,7 +152,7 @@ READ: dict[str, Pin] = {
 
 @pytest.mark.parametrize("name", READ)
 def test_reads_a_pin(name: str) -> None:
-    """What the real service answers, of today and of years before, is read into exactly these values."""
+    """The real service's replies, current and years old, are read as exactly these values."""
     found = GetPin(id=1).read(answer(name))
     assert (READ[name], ()) == (found, found.problems)
     assert READ[name] == CreatePin().read(answer(name, 201))
@@ -180,7 +180,7 @@ OLDER: dict[str, LegacyPin] = {
 
 @pytest.mark.parametrize("name", OLDER)
 def test_reads_a_pin_of_the_older_kind(name: str) -> None:
-    """Rails' types and nulls are read, in any order, with the token under either name."""
+    """Rails' types and nulls are read in any order, with the token under either name."""
     found = GetLegacyPin(id=1).read(answer(name))
     assert (OLDER[name], ()) == (found, found.problems)
 
@@ -196,7 +196,7 @@ def test_the_token_of_the_older_kind_has_two_names(member: str) -> None:
 @every("body", [b"", b"<html>", b"{}", b"[]", b'{"pin":null}', b"<pin/>", b'{"authToken":null}'])
 @every("call", [CreatePin(), GetPin(id=1), CreateLegacyPin(), GetLegacyPin(id=1), GetPinQr(code=Secret("H7QK"))])
 def test_what_is_no_pin(call: Call[Any], body: bytes) -> None:
-    """An answer that holds no PIN is malformed, and never a PIN without anything."""
+    """A reply without a PIN is malformed, not an empty PIN."""
     with pytest.raises(MalformedReply):
         call.read(Response(200, {}, body))
 
@@ -215,19 +215,19 @@ def test_over_is_over(form: Format) -> None:
 
 
 def test_writes_json() -> None:
-    """A PIN's JSON is the real one to the byte."""
+    """The JSON of a PIN is the real one, to the byte."""
     assert answer("pin.json").body == GetPin(id=1).write(PIN, Format.JSON)
 
 
 def test_writes_xml() -> None:
-    """A PIN's XML has its scalars as attributes and its location as a child."""
+    """The XML of a PIN has its scalars as attributes and its location as a child."""
     lines = answer("pin.xml").body.decode().splitlines()
     expected = lines[0] + "\n" + "".join(line.strip() for line in lines[1:])
     assert expected == CreatePin().write(PIN, Format.XML).decode()
 
 
 def test_a_pin_without_location() -> None:
-    """A location that is not known is left out, in JSON and XML, rather than null or empty."""
+    """An unknown location is omitted in JSON and XML, instead of null or empty."""
     bare = Pin(id=7, code="H7QK")
     assert b"location" not in GetPin(id=7).write(bare, Format.JSON)
     assert b"location" not in GetPin(id=7).write(bare, Format.XML)
@@ -247,7 +247,7 @@ LINKED = (
 
 
 def test_writes_the_older_kind() -> None:
-    """The older kind has an element a member with Rails' types, nulls marked, and the token under both names."""
+    """A PIN of the older API has an element per member, Rails' types, marked nulls, and two token names."""
     linked = LegacyPin(
         id=1402233445,
         code="H7QK",
@@ -262,7 +262,7 @@ def test_writes_the_older_kind() -> None:
 
 
 def test_the_older_kind_in_json() -> None:
-    """Its JSON stands in a `pin` with names in snake case (assumed), and is read back."""
+    """Its JSON is wrapped in `pin` with snake-case names (assumed), and is read back."""
     written = CreateLegacyPin().write(LEGACY, Format.JSON)
     assert (
         b'{"pin":{"id":1402233445,"code":"H7QK","expires_at":"2026-11-03T09:20:00Z","user_id":null,'
@@ -272,6 +272,6 @@ def test_the_older_kind_in_json() -> None:
 
 
 def test_a_picture_is_a_png() -> None:
-    """A picture is handed on as it came."""
+    """A PNG image is returned unchanged."""
     picture = b"\x89PNG\r\n\x1a\nrest"
     assert picture == GetPinQr(code=Secret("H7QK")).read(Response(200, {}, picture))

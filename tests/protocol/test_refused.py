@@ -1,4 +1,4 @@
-"""Errors by meaning: one table from status and body to class, code, message, hint and wait; and back again."""
+"""Errors by meaning: one table from status and body to class, code, message, hint and wait, and back."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def v2_xml(status: int, code: int, message: str) -> bytes:
 
 @dataclass
 class Row:
-    """An answer, and the refusal that it is."""
+    """A response, and the refusal that it stands for."""
 
     status: int
     body: bytes
@@ -196,7 +196,7 @@ def test_meaning(row: Row) -> None:
 
 
 def test_retry_after_as_a_date() -> None:
-    """Retry-After may be a date; it is the seconds from the answer's own Date until then, unknown without one."""
+    """Retry-After may be a date. It is compared with the response's own Date, and unknown without one."""
     date = "Tue, 03 Nov 2026 09:15:00 GMT"
     assert 90.0 == error_bodies.parse_retry_after("Tue, 03 Nov 2026 09:16:30 GMT", date)
     assert 0.0 == error_bodies.parse_retry_after("Tue, 03 Nov 2026 09:14:59 GMT", date)
@@ -204,7 +204,7 @@ def test_retry_after_as_a_date() -> None:
 
 
 def test_kinds_of_unauthorized() -> None:
-    """Whoever catches Unauthorized catches 1028 to 1031 and 498, and never an outage."""
+    """Catching Unauthorized catches 1028 to 1031 and 498, but never an outage."""
     kinds = {TokenExpired, TooManyFailures, VerificationCodeRequired, WrongVerificationCode}
     assert kinds == set(Unauthorized.__subclasses__())
     assert not issubclass(ServerError, Unauthorized)
@@ -228,7 +228,7 @@ WRITTEN_JSON = {
 
 @every(("found", "expected"), WRITTEN_JSON.items())
 def test_written_in_json(found: Refusal, expected: bytes) -> None:
-    """Written as JSON, a refusal is the observed text: code, message, status in this order; 1020 without status."""
+    """A refusal in JSON is the observed text: code, message and status in this order; 1020 without status."""
     assert expected == error_bodies.write_refusal(found, Format.JSON)
 
 
@@ -244,14 +244,14 @@ WRITTEN_XML = {
 
 @pytest.mark.parametrize(("found", "expected"), WRITTEN_XML.items(), ids=[type(key).__name__ for key in WRITTEN_XML])
 def test_written_in_xml(found: Refusal, expected: bytes) -> None:
-    """Written as XML, a refusal is the observed text behind the prolog."""
+    """A refusal in XML is the observed text after the prolog."""
     assert b'<?xml version="1.0" encoding="UTF-8"?>\n' + expected == error_bodies.write_refusal(found, Format.XML)
 
 
 @every("form", Format)
 @every("kind", [kind for kind in REFUSAL_CLASSES if kind is not Refusal])
 def test_round(kind: type[Refusal], form: Format) -> None:
-    """Every kind, written by one end in either format, is the same kind with the same message at the other."""
+    """Every refusal that one end writes, in either format, is read as the same class and message."""
     written = kind()
     found = error_bodies.read_refusal(
         Response(written.status or 0, {}, error_bodies.write_refusal(written, form)), base="plex.tv"
@@ -282,7 +282,7 @@ ECHOES = {
 @every("echo", ECHOES)
 @every("form", Format)
 def test_echoed_secret(secret: str, echo, form: Format) -> None:
-    """A secret of the request that a server writes back, in any usual form, is in nothing that the error prints."""
+    """A secret that a server echoes in any usual encoding appears nowhere in the printed error."""
     said = f"no user {echo(secret)} here, {echo(secret)}!"
     body = error_bodies.write_refusal(Refusal(said, status=401, code=1001), form)
     found = error_bodies.read_refusal(Response(401, {}, body), base="plex.tv", secrets=(secret, ""))
@@ -295,14 +295,14 @@ def test_echoed_secret(secret: str, echo, form: Format) -> None:
 @given(secret=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30))
 @examples(60)
 def test_any_echoed_secret(secret: str) -> None:
-    """Whatever the secret is, its text is not in the message."""
+    """The message never contains the secret, whatever it is."""
     body = error_bodies.write_refusal(Refusal(f"(({secret}))", status=401, code=1001), Format.JSON)
     found = error_bodies.read_refusal(Response(401, {}, body), base="plex.tv", secrets=(secret,))
     assert secret in "(())…" or secret not in found.message
 
 
 def test_foreign_text_is_made_safe() -> None:
-    """A message of another's is short, without control or direction characters, and without what may be a token."""
+    """An unknown message is shortened, without control or direction characters and possible tokens."""
     said = "bad\x1b[31m \u202etoken\x00 Qw7-Zr2_LmN8tYb4HsKd \n" + "x y " * 200
     body = error_bodies.write_refusal(Refusal(said, status=400, code=1004), Format.JSON)
     message = error_bodies.read_refusal(Response(400, {}, body), base="plex.tv").message

@@ -29,7 +29,7 @@ TRANSIENT = GetTransientToken(type=TransientTokenType.DELEGATION, scope=Transien
 
 @dataclass
 class Row:
-    """A call, and what it is on the wire."""
+    """A call, and its request on the wire."""
 
     call: Call[Any]
     method: str
@@ -107,7 +107,7 @@ TABLE = {
 
 @every("row", TABLE)
 def test_request(row: Row) -> None:
-    """Each call is exactly this request: method, target, body, media type, base, token or none, repeatable or not."""
+    """Each call is exactly this request: method, target, body, media type, base, token, and whether it is retryable."""
     call = row.call
     actual = (
         call.get_method(),
@@ -123,7 +123,7 @@ def test_request(row: Row) -> None:
 
 @every("name", [name for name in TABLE if not name.startswith("raw")])
 def test_reads_itself_from_its_parameters(name: str) -> None:
-    """What a call writes as parameters, the other end reads back as the same call."""
+    """A call's parameters are read back as the same call by the other end."""
     call = TABLE[name].call
     assert call == read_call(type(call), dict(call.list_parameters()))
 
@@ -147,7 +147,7 @@ READABLE = [
 
 @pytest.mark.parametrize(("kind", "given", "expected"), READABLE)
 def test_reads_what_other_clients_send(kind, given: dict[str, str], expected) -> None:
-    """Python's `True`, missing and empty optional parameters and unknown ones are read as they are meant."""
+    """Python's `True`, empty optional parameters and unknown ones are read as intended."""
     assert expected == read_call(kind, given)
 
 
@@ -169,7 +169,7 @@ UNREADABLE = [
 
 @every(("kind", "given"), UNREADABLE)
 def test_wrong_parameters_are_a_bad_request(kind, given: dict[str, str]) -> None:
-    """A missing parameter, or a value that it cannot have, is a `BadRequest` for the local Plex to answer with."""
+    """A missing parameter or an invalid value is a `BadRequest` for the local Plex."""
     with pytest.raises(BadRequest) as caught:
         read_call(kind, given)
     assert (400, 1004) == (caught.value.status, caught.value.code)
@@ -177,7 +177,7 @@ def test_wrong_parameters_are_a_bad_request(kind, given: dict[str, str]) -> None
 
 @pytest.mark.parametrize("source", ["", "9b1f", "server:9b1f", "server://", "provider://", "SERVER://x", " server://x"])
 def test_source_without_prefix(source: str) -> None:
-    """A source without its prefix is a ValueError when the call is made, before anything is sent."""
+    """A source without its prefix is a ValueError when the call is created, before anything is sent."""
     with pytest.raises(ValueError, match="server:// or provider://"):
         GetSourceConnectionInformation(source=source)
 
@@ -201,12 +201,12 @@ RAW = [
 
 @every(("given", "what"), RAW)
 def test_raw_request_that_would_break_out(given: dict[str, Any], what: str) -> None:
-    """A raw path, method or media type that would break out of its place is a ValueError when the call is made."""
+    """An unsafe raw path, method or media type is a ValueError when the call is created."""
     with pytest.raises(ValueError, match=what):
         RawRequest(**given)
 
 
 def test_calls_list_their_secrets() -> None:
-    """A call knows which of its parameters are secrets, so that no message repeats them."""
+    """A call lists its secret parameters, so that no message repeats them."""
     assert ("hunter2", "123456") == PostUsersSignInData.from_text("mira", "hunter2", "123456").list_secrets()
     assert () == TRANSIENT.list_secrets()

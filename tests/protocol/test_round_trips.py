@@ -1,4 +1,4 @@
-"""What one end writes the other end reads: records in both formats, calls as parameters."""
+"""What one end writes, the other end reads: models in both formats, calls as parameters."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ RECORDS: dict[str, tuple[Call[Any], st.SearchStrategy]] = {
 @given(data=st.data())
 @ROUND
 def test_records(name: str, form: Format, data: st.DataObject) -> None:
-    """Every record that one end writes, in JSON or XML, the other reads back as the same record, without problems."""
+    """Every model that one end writes, in JSON or XML, is read back the same, without problems."""
     call, values = RECORDS[name]
     expected = data.draw(values)
     actual = call.read(Response(call.http.status, {}, call.write(expected, form)))
@@ -76,7 +76,7 @@ CALLS: dict[type[Call[Any]], st.SearchStrategy] = {
 @given(data=st.data())
 @ROUND
 def test_calls(kind: type[Call[Any]], data: st.DataObject) -> None:
-    """Every call reads itself back from the query or form that it writes."""
+    """Every call is read back from the query or form that it writes."""
     from urllib.parse import parse_qsl, urlsplit
 
     expected = data.draw(CALLS[kind])

@@ -1,4 +1,4 @@
-"""Each call reads what the real services send; the expected values are written out by hand in expected.py."""
+"""Each call reads what the real services send. The expected values are written out by hand in expected.py."""
 
 from __future__ import annotations
 
@@ -60,20 +60,20 @@ READ: dict[str, tuple[Call[Any], Any]] = {
 
 @every("name", list(READ))
 def test_reads(name: str) -> None:
-    """A call reads the real service's answer into exactly these values."""
+    """A call reads the real service's reply as exactly these values."""
     call, expected = READ[name]
     assert expected == call.read(answer(name))
 
 
 @every("name", [name for name in READ if name not in ("ping.json", "ping.xml", "resources.xml")])
 def test_real_answers_have_no_problems(name: str) -> None:
-    """Nothing that the real service sends is read as a problem."""
+    """Nothing that the real service sends is reported as a problem."""
     call, _ = READ[name]
     assert () == call.read(answer(name)).problems
 
 
 def test_sign_in_in_json() -> None:
-    """A sign-in yields the token, present and past subscriptions and trials; ids come as numbers or as text."""
+    """A sign-in yields the token, subscriptions and trials; ids are numbers or texts."""
     account: Any = SIGN_IN.read(answer("sign_in.json", 201))
     assert TOKEN == account.auth_token
     assert (datetime(2023, 3, 24, tzinfo=UTC), "stripe", "yearly") == (
@@ -103,7 +103,7 @@ def test_sign_in_in_json() -> None:
 
 
 def test_sign_in_in_xml() -> None:
-    """The XML of a sign-in yields the same: the token, the lists in their wrappers, dates in words."""
+    """The XML of a sign-in yields the same: the token, the wrapped lists, the textual dates."""
     account: Any = SIGN_IN.read(answer("sign_in.xml", 201))
     assert TOKEN == account.auth_token
     assert ("pass", "home") == account.subscription.features
@@ -112,7 +112,7 @@ def test_sign_in_in_xml() -> None:
 
 
 def test_resources_in_json() -> None:
-    """Own servers have no owner, shared ones a token of their own, players none; nulls are None."""
+    """Own servers have no owner, shared ones have their own token, players have none; nulls are None."""
     attic, friend, phone = GetResources().read(answer("resources.json"))
     assert ["Attic", "Friend Box", "Phone"] == [attic.name, friend.name, phone.name]
     assert [None, 10500321, None] == [attic.owner_id, friend.owner_id, phone.owner_id]
@@ -125,7 +125,7 @@ def test_resources_in_json() -> None:
 
 
 def test_resources_that_lack_much() -> None:
-    """A resource without connections and protection flags is read; what is missing is None or empty."""
+    """A resource without connections and protection flags is read; missing values are None or empty."""
     (stale,) = GetResources().read(answer("resources_bare.json"))
     assert ("Stale", None, None, ()) == (stale.name, stale.platform, stale.nat_loopback_supported, stale.connections)
     assert () == stale.problems
@@ -139,7 +139,7 @@ def test_resources_of_the_old_kind() -> None:
 
 
 def test_no_resources() -> None:
-    """An account that reaches nothing has an empty list, in either format."""
+    """An account without resources has an empty list, in either format."""
     empty = [b"[]", b"<resources/>", b'<?xml version="1.0"?><resources>\n</resources>']
     for body in empty:
         found = answer("ping.json")

@@ -1,4 +1,4 @@
-"""The calls behind the ways to sign in, each as the request that Plex takes, written out by hand."""
+"""The calls behind the sign-in methods, each as the request that Plex accepts, written out by hand."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ TABLE = {
 
 @every("row", TABLE)
 def test_request(row: Row) -> None:
-    """Each call is exactly this request: method, target, body, media type, base, token or none, repeatable or not."""
+    """Each call is exactly this request: method, target, body, media type, base, token, and whether it is retryable."""
     call = row.call
     actual = (
         call.get_method(),
@@ -146,7 +146,7 @@ def test_request(row: Row) -> None:
 
 
 def test_a_path_cannot_be_left() -> None:
-    """What stands in a path is percent-encoded, slashes and dots of a relative path included."""
+    """Parameters in a path are percent-encoded, including slashes and relative path segments."""
     assert "/api/v2/home/users/..%2F..%2Fuser/switch" == SwitchHomeUser(uuid="../../user").build_target()
     for uuid in ("", ".", ".."):
         with pytest.raises(ValueError, match="identifier in a path"):
@@ -154,7 +154,7 @@ def test_a_path_cannot_be_left() -> None:
 
 
 def test_secrets_are_known() -> None:
-    """Codes, passcodes, claim tokens and device JWTs are among the secrets that no message repeats."""
+    """Codes, passcodes, claim tokens and device JWTs are listed as secrets, which no message repeats."""
     assert ("a.b.c",) == ExchangeDeviceJwt(jwt=Secret("a.b.c")).list_secrets()
     assert ("H7QK",) == LinkPin(code=Secret("H7QK")).list_secrets()
     assert ("1234", "9876") == SetPasscode(id=1, passcode=Secret("1234"), current=Secret("9876")).list_secrets()

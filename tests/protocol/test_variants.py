@@ -1,6 +1,6 @@
-"""Whatever way an answer is spelt and wrapped, what it says is read: PINs above all, but accounts and resources too.
+"""Every spelling and wrapper of a reply is read: of PINs above all, but also of accounts and resources.
 
-The table counts the variants that are read; a property wraps, renames and nulls as it likes.
+The table counts the variants that are read. A property test wraps, renames and nulls at random.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def snake(name: str) -> str:
 
 
 def respelt(value: object, spell: Callable[[str], str]) -> object:
-    """Spell every name in another way, all the way down."""
+    """Spell every name in another way, at every level."""
     if isinstance(value, dict):
         return {spell(key): respelt(member, spell) for key, member in value.items()}
     return [respelt(each, spell) for each in value] if isinstance(value, list) else value
@@ -84,7 +84,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 
 
 def xml(root: str, body: dict[str, Any], name: str, *, elements: bool) -> bytes:
-    """Write the scalars of a body as attributes or as elements, the token under this name."""
+    """Write the scalars of a body as attributes or as elements, with the token under this name."""
     scalars = {key: str(value) for key, value in renamed(body, name).items() if isinstance(value, str | int)}
     if elements:
         inner = "".join(f"<{key}>{value}</{key}>" for key, value in scalars.items())
@@ -126,26 +126,26 @@ READ = 418
 
 @every("name", list(VARIANTS))
 def test_variants(name: str) -> None:
-    """An approved PIN and an account keep their token however it is spelt and wrapped, in JSON and in XML."""
+    """An approved PIN and an account keep their token in every spelling and wrapper, in JSON and XML."""
     call, body = VARIANTS[name]
     assert TOKEN == read(call, body).auth_token
 
 
 def test_how_many_variants_are_read() -> None:
-    """The number that is told elsewhere is the number of the table."""
+    """The number stated elsewhere is the number of rows in the table."""
     assert READ == len(VARIANTS)
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_every_member_in_other_spellings(spelling: str) -> None:
-    """Not the token alone: every member of a PIN and an account is found in each spelling."""
+    """Every member of a PIN and an account, not only the token, is found in each spelling."""
     for call, body in ((POLL, PIN), (WHO, ACCOUNT)):
         assert read(call, body) == read(call, respelt(body, SPELLINGS[spelling]))
 
 
 @pytest.mark.parametrize("token", [5, False, [TEXT], {"token": TEXT}, "Xk3mü", "Xk3m\r\nX-Evil: 1"], ids=ascii)
 def test_a_token_that_cannot_be_used_is_no_pending_pin(token: object) -> None:
-    """A PIN with a token that no header can carry is a malformed answer: waiting on would not help."""
+    """A PIN whose token no header can carry is malformed: waiting would not help."""
     for call in (POLL, LEGACY):
         with pytest.raises(MalformedReply, match="token is unusable"):
             read(call, {**PIN, "authToken": token})
@@ -153,7 +153,7 @@ def test_a_token_that_cannot_be_used_is_no_pending_pin(token: object) -> None:
 
 @pytest.mark.parametrize("call", [POLL, LEGACY], ids=lambda call: call.http.name)
 def test_spaces_around_a_token_are_not_part_of_it(call: Call[Any]) -> None:
-    """A token in spaces is the token, and spaces alone are none: such a PIN is neither approved nor pending."""
+    """Spaces around a token are removed. A token of spaces makes the PIN malformed."""
     assert TEXT == read(call, {**PIN, "authToken": f" {TEXT} "}).auth_token.reveal()
     with pytest.raises(MalformedReply):
         read(call, {**PIN, "authToken": "  "})
@@ -188,7 +188,7 @@ REFUSALS: dict[str, object] = {
 )
 @every("status", [200, 201])
 def test_a_refusal_with_a_status_of_success(call: Call[Any], name: str, status: int) -> None:
-    """Errors are neither a PIN, an account nor a list, whatever the status says."""
+    """Errors are neither a PIN, an account nor a list, whatever the status is."""
     with pytest.raises(MalformedReply):
         read(call, REFUSALS[name], status)
 
@@ -212,14 +212,14 @@ RESOURCES: list[object] = [
 
 @pytest.mark.parametrize("body", NO_RESOURCES, ids=str)
 def test_what_has_a_name_is_no_resource(body: object) -> None:
-    """An answer of whoever stands in between is malformed, and no server called nginx."""
+    """The reply of a gateway is malformed, not a server called nginx."""
     with pytest.raises(MalformedReply, match="not a list of resources"):
         read(GetResources(), body)
 
 
 @pytest.mark.parametrize("body", EMPTY, ids=str)
 def test_empty_lists_of_resources(body: object) -> None:
-    """An empty list is one however it is wrapped."""
+    """An empty list is recognized in any wrapper."""
     assert () == read(GetResources(), body)
     if isinstance(body, bytes) and b"size" in body:
         assert () == read(GetLegacyResources(), body)
@@ -227,7 +227,7 @@ def test_empty_lists_of_resources(body: object) -> None:
 
 @every("body", RESOURCES)
 def test_lists_of_resources(body: object) -> None:
-    """A list is found in wrappers that hold other things, and its members in every spelling."""
+    """A list is found in wrappers with other members, and its members in every spelling."""
     (found,) = read(GetResources(), body)
     (expected,) = read(GetResources(), [ATTIC])
     assert expected == found
@@ -245,7 +245,7 @@ def test_what_a_resource_provides() -> None:
     ["2026-11-03T09:15:00", "2026-11-03 09:15:00", "2026-11-03T09:15:00Z", 1793697300, 1793697300000, "1793697300"],
 )
 def test_dates(text: object) -> None:
-    """A date is UTC where it names no zone, and seconds and milliseconds are told apart, on every path."""
+    """A date without a zone is UTC, and seconds and milliseconds are distinguished, on every path."""
     moment = datetime(2026, 11, 3, 9, 15, tzinfo=UTC)
     for body in ({**PIN, "createdAt": text}, {"pin": {**PIN, "createdAt": text}}):
         assert moment == read(POLL, body).created_at
@@ -254,7 +254,7 @@ def test_dates(text: object) -> None:
 
 
 def test_messages_name_no_private_class() -> None:
-    """What cannot be read is named in words that a user knows."""
+    """Messages about unreadable replies use words that a user knows."""
     for call, word in ((GetNonce(), "Nonce"), (GetClaimToken(), "Claim")):
         with pytest.raises(MalformedReply, match=f"contains no {word}"):
             read(call, {"x": 1})
@@ -266,7 +266,7 @@ ODD = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists
 @given(data=st.data())
 @examples(200)
 def test_no_approved_pin_looks_pending(data: st.DataObject) -> None:
-    """Wrapping, renaming and nulling an approved PIN gives the token or a PlexError: never a PIN that is pending."""
+    """However an approved PIN is wrapped, renamed or nulled, it never looks pending."""
     body = {key: value for key, value in PIN.items() if key != "authToken"}
     for key in data.draw(st.lists(st.sampled_from(sorted(body)), unique=True)):
         body[key] = data.draw(ODD)
