@@ -49,7 +49,7 @@ def moved(location: str | None, status: int = 302) -> Response:
 
 
 class FakeClock:
-    """A clock that stands still but for what a test adds."""
+    """A clock that only a test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -59,7 +59,7 @@ class FakeClock:
 
 
 def caller(settings: CallSettings, clock: FakeClock | None = None) -> FlowContext:
-    """Make who calls by these settings, from the usual device."""
+    """Return a context with these settings and the usual device."""
     clock = clock or FakeClock()
     return FlowContext(settings, DEVICE, Clock(clock, clock, lambda: 0.5), PublishedKeyCache())
 
@@ -106,7 +106,7 @@ class Stepper:
 
 
 def failed(stepper: Stepper, call: Call[Any], settings: CallSettings, kind: type[PlexError]) -> Any:
-    """Run, and expect exactly this error."""
+    """Run it, and expect exactly this error class."""
     with pytest.raises(PlexError) as caught:
         stepper.run(call, settings)
     assert kind is type(caught.value)

@@ -1,4 +1,4 @@
-"""Opening the browser: the program that BROWSER names, and what counts as none."""
+"""Opening the browser: the program that BROWSER names, and when none counts as opened."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def script(folder: Path, body: str, name: str = "browser") -> Path:
 
 
 def run(variable: str) -> bool:
-    """Open the address with this BROWSER, as for the first time, and return what was answered."""
+    """Open a URL with this BROWSER in a fresh `webbrowser` module, and return the result."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("DISPLAY", "WAYLAND_DISPLAY"):
             patch.delenv(name, raising=False)
@@ -45,7 +45,7 @@ def run(variable: str) -> bool:
 
 @every("variable", VARIABLES)
 def test_the_program_that_browser_names_is_used(tmp_path: Path, variable: str) -> None:
-    """BROWSER names a script, with spaces, with `%s` or without: it is given the address."""
+    """BROWSER names a script, with spaces, with or without `%s`: it gets the URL."""
     spaced = tmp_path / ("with spaces" if "'" in variable or variable == "{}" else "plain")
     path = script(spaced, f'for last; do :; done; printf %s "$last" >"{tmp_path}/seen"')
     assert run(variable.format(path))
@@ -54,21 +54,21 @@ def test_the_program_that_browser_names_is_used(tmp_path: Path, variable: str) -
 
 
 def test_a_program_that_fails_has_not_opened_it(tmp_path: Path) -> None:
-    """A script that ends with an error, or is not there, counts as no browser."""
+    """A script that fails or does not exist counts as no browser."""
     assert not run(str(script(tmp_path, "exit 3")))
     assert not run(f"{script(tmp_path, 'exit 3')} %s")
     assert not run(str(tmp_path / "nothing-here"))
 
 
 def test_a_browser_of_the_terminal_counts_as_none(tmp_path: Path) -> None:
-    """One that would take the terminal from the program is not opened."""
+    """A text-mode browser, which would take over the terminal, is not opened."""
     path = script(tmp_path, f'touch "{tmp_path}/seen"', "w3m")
     assert not run(str(path))
     assert not (tmp_path / "seen").exists()
 
 
 def test_a_browser_that_stays_has_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A script that does not come back until its window is closed holds nothing up."""
+    """A script that runs until its window is closed does not block."""
     path = script(tmp_path, f'exec 3<"{tmp_path}/closing"; touch "{tmp_path}/closed"')
     os.mkfifo(tmp_path / "closing")
     monkeypatch.setattr("webbrowser.get", lambda: webbrowser.GenericBrowser(str(path)))
@@ -82,5 +82,5 @@ def test_a_browser_that_stays_has_opened(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_not_at_all() -> None:
-    """A program may forbid it, or open it in its own way; only a `False` means that it was not possible."""
+    """A program may forbid it or open the URL itself; only `False` means that this failed."""
     assert [False, True, False] == [open_browser(how, URL) for how in (False, lambda _url: None, lambda _url: False)]

@@ -1,4 +1,4 @@
-"""One call from end to end, stepped by hand: a list of (expected step, answer), a clock of ours, no client."""
+"""One call from end to end, stepped by hand: a list of (expected step, answer), a fake clock, no client."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ REQUESTS = {
 
 @pytest.mark.parametrize(("call", "method", "url", "headers", "body"), REQUESTS.values(), ids=REQUESTS)
 def test_request(call: Call[Any], method: str, url: str, headers: dict[str, str], body: bytes) -> None:
-    """The first step sends exactly this request; the token only where the call needs one, the identity always."""
+    """The first step sends exactly this request: the device always, the token only if the call needs one."""
     flow = send_call(call, caller(base()))
     step = next(flow)
     assert isinstance(step, Send)
@@ -69,7 +69,7 @@ def test_request(call: Call[Any], method: str, url: str, headers: dict[str, str]
 
 
 def test_answer() -> None:
-    """A call's value and the response it came from are what the flow returns."""
+    """The flow returns the call's value and the response that it was read from."""
     assert True is Stepper([PONG]).run(Ping(), base())
 
 
@@ -95,7 +95,7 @@ RETRIED = {
 
 @every(("call", "answers", "slept"), RETRIED)
 def test_c10_tried_again(call: Call[Any], answers: list[object], slept: list[float]) -> None:
-    """What does no harm twice is tried again, after the backoff or the time that Plex asks for."""
+    """A call that does no harm twice is retried, after the backoff or Plex's Retry-After."""
     stepper = Stepper(answers)
     stepper.run(call, base())
     assert (len(answers), slept) == (len(stepper.sent), stepper.slept)
@@ -124,7 +124,7 @@ FINAL = {
 
 @every(("call", "answer", "kind"), FINAL)
 def test_c10_not_tried_again(call: Call[Any], answer: object, kind: type[PlexError]) -> None:
-    """A POST that may have arrived, a refusal that will not change, and a wait beyond the call's time end it."""
+    """Not retried: a POST that may have arrived, a refusal that will not change, a wait beyond the call's time."""
     many = with_retry(Retry(attempts=9, statuses=frozenset({429, 503})))
     stepper = Stepper([answer])
     failed(stepper, call, many, kind)
@@ -136,7 +136,7 @@ def with_retry(retry: Retry) -> CallSettings:
 
 
 def test_c10_wait_beyond_the_time_says_how_long() -> None:
-    """Where Plex asks for more time than there is, the error says how much, and nobody sleeps."""
+    """If Retry-After exceeds the remaining time, the error says how long it is, and the call does not sleep."""
     error = failed(Stepper([refusal(429, {"retry-after": "3600"})]), Ping(), base(), RateLimited)
     assert 3600.0 == error.retry_after
 
@@ -150,7 +150,7 @@ def test_c10_attempts_are_counted() -> None:
 
 
 def test_retry_after_may_be_ignored() -> None:
-    """With respect_retry_after=False the backoff counts alone, doubled each time."""
+    """With respect_retry_after=False only the backoff counts, doubled each time."""
     retry = Retry(attempts=4, backoff=0.1, respect_retry_after=False)
     stepper = Stepper([refusal(429, {"retry-after": "9"})] * 3 + [PONG])
     stepper.run(Ping(), with_retry(retry))
@@ -158,7 +158,7 @@ def test_retry_after_may_be_ignored() -> None:
 
 
 def test_never_sleeps_past_the_deadline() -> None:
-    """Tries and waits together end before the call's time does; the last failure is raised instead of a sleep."""
+    """Tries and waits together end before the call's time; the last failure is raised instead of sleeping."""
     stepper = Stepper([])
     stepper.answers = [lambda _step: _slow(stepper, 5.0)] * 3
     with pytest.raises(ServerError):
@@ -173,7 +173,7 @@ def _slow(stepper: Stepper, seconds: float) -> Response:
 
 
 def test_deadline_over_several_calls() -> None:
-    """A deadline is a point in time for several calls together; the earlier of it and the timeout counts."""
+    """A deadline is a point in time for several calls; the earlier of deadline and timeout counts."""
     clock = FakeClock()
     settings = merge_options(base(), {"deadline": 1010.0})
     first, second = Stepper([PONG], clock), Stepper([PONG], clock)
@@ -194,7 +194,7 @@ def test_deadline_that_has_passed() -> None:
 
 
 def test_hooks() -> None:
-    """Hooks see each request, each response with its seconds, each failure that is tried again with the wait."""
+    """Hooks receive each request, each response with its seconds, and each retried failure with its wait."""
     seen: list[tuple[Any, ...]] = []
     settings = CallSettings(
         plex_tv=HERE,
@@ -214,7 +214,7 @@ def test_hooks() -> None:
 
 
 def test_unpacks() -> None:
-    """A compressed answer is unpacked; a coding of a body that is not there, as HEAD has it, is no fault."""
+    """A compressed response is decompressed; a coding without a body, as for HEAD, is no error."""
     packed = {"content-encoding": " GZIP "}
     assert True is Stepper([Response(200, packed, gzip.compress(PONG.body))]).run(Ping(), base())
     answer = Stepper([Response(200, packed, b"")]).run(RawRequest(path="/", method="HEAD"), base())
@@ -222,13 +222,13 @@ def test_unpacks() -> None:
 
 
 def test_broken_packing() -> None:
-    """What cannot be unpacked is a malformed reply, also where it was a refusal."""
+    """A response that cannot be decompressed is malformed, even if it was a refusal."""
     for status in (200, 401):
         failed(Stepper([Response(status, {"content-encoding": "gzip"}, b"no")]), Ping(), base(), MalformedReply)
 
 
 def test_an_answer_that_was_cut_off_is_asked_for_again() -> None:
-    """Reading is tried again after half an answer; a sign-in is not, nor what came whole and cannot be read."""
+    """A read is retried after a cut-off response; a sign-in is not, nor is a complete but unreadable response."""
     cut, garbage = MalformedReply("cut", truncated=True), MalformedReply("garbage")
     assert True is Stepper([cut, cut, PONG]).run(Ping(), base())
     failed(Stepper([cut]), SIGN_IN, base(), MalformedReply)
@@ -236,7 +236,7 @@ def test_an_answer_that_was_cut_off_is_asked_for_again() -> None:
 
 
 def test_tokens_learn_their_origin() -> None:
-    """The token in a reply knows who issued it."""
+    """The token in a reply has its issuer as origin."""
     account = Stepper([Response(201, {}, b'{"authToken":"Xk3mPz_9Q-vT7rLb2NfW"}')]).run(SIGN_IN, base())
     assert HERE == account.auth_token.origin
     body = b'{"MediaContainer":{"token":"transient-x"}}'
@@ -262,7 +262,7 @@ class Transport:
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), ValueError("x"), Unreachable("x")], ids=repr)
 def test_driver_closes_the_flow(failure: BaseException) -> None:
-    """Whatever ends a flow, Ctrl-C too, its generator is closed and the failure comes out."""
+    """Whatever ends a flow, Ctrl-C included, its generator is closed and the error is raised."""
     flow: Any = send_call(Ping(), caller(with_retry(Retry(attempts=1))))
     with pytest.raises(type(failure)) as caught:
         driver.run(flow, Transport(failure))
@@ -294,7 +294,7 @@ def test_async_driver_closes_the_flow() -> None:
 
 
 def test_log_line(caplog: pytest.LogCaptureFixture) -> None:
-    """One DEBUG line a request: the call's name, the status or the error's kind, the milliseconds; nothing else."""
+    """One DEBUG line a request: the call's name, the status or the error's class, the milliseconds, nothing else."""
     with caplog.at_level("DEBUG", "ticketstub"):
         Stepper([UNREACHABLE, PONG]).run(Ping(), base())
     assert ["ping: Unreachable after 0 ms", "ping: 200 after 0 ms"] == [r.getMessage() for r in caplog.records]

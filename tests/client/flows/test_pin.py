@@ -40,7 +40,7 @@ def waiting(
 
 
 def test_a_strong_pin_is_asked_for_without_any_token() -> None:
-    """A PIN for the browser is strong, is made by this device, and no token is sent along."""
+    """A PIN for the browser is strong and created by this device, without a token."""
     walker = Walker([MADE]).with_token()
     pin = walker.run(partial(create_pin, strong=True))
     (sent,) = walker.sent
@@ -51,14 +51,14 @@ def test_a_strong_pin_is_asked_for_without_any_token() -> None:
 
 
 def test_the_end_is_by_plexs_clock() -> None:
-    """A PIN's end counts from the answer's Date and the seconds left, also where this computer's clock is hours off."""
+    """A PIN's expiry is the response's Date plus `expiresIn`, even if this computer's clock is hours off."""
     pin = Walker([MADE], wall=NOW - 1000.0 - 7200.0).run(partial(create_pin, strong=True))
     assert (NOW + 1800, 7200) == (pin.expires_at, pin.ahead)
 
 
 @pytest.mark.parametrize(("strong", "seconds"), [(True, 1800), (False, 900)])
 def test_without_times_the_known_ones_count(strong: bool, seconds: int) -> None:
-    """Where Plex says nothing of time, a strong PIN lasts for 1800 s and a typed one for 900 s."""
+    """Without times from Plex, a strong PIN lasts 1800 s and a typed one 900 s."""
     pin = Walker([ok('{"id":1,"code":"H7QK"}', 201)]).run(partial(create_pin, strong=strong))
     assert NOW + seconds == pin.expires_at
 
@@ -70,13 +70,13 @@ def test_expires_at_is_read_where_seconds_are_missing() -> None:
 
 
 def test_a_pin_without_id_is_no_pin() -> None:
-    """An answer without the id cannot be waited for."""
+    """A PIN without an id cannot be polled."""
     Walker([ok('{"code":"H7QK"}', 201)]).fails(partial(create_pin, strong=False), MalformedReply)
 
 
 @pytest.mark.parametrize("url", ["myapp://done", "javascript:alert(1)", "/done", "ftp://x.example/"])
 def test_only_http_is_forwarded_to(url: str) -> None:
-    """A place that Plex would not forward to is an error before anything is sent."""
+    """A forward URL that Plex would not honour is an error before anything is sent."""
     with pytest.raises(ValueError, match="http"):
         Walker().run(partial(create_pin, strong=True, forward_url=url))
 
@@ -99,12 +99,12 @@ def begun(**changes: Any) -> PendingState:
 
 
 def test_auth_app_address() -> None:
-    """The Auth App's address is the documented one, all of it percent-encoded in the fragment."""
+    """The Auth App's URL is the documented one, percent-encoded in the fragment."""
     assert AUTH_URL == begun(forward_url="https://app.example.test/done?pin=1402233445").url
 
 
 def test_a_local_plex_has_its_own_auth_app() -> None:
-    """A local Plex's pages are at its own address, and a product with odd letters is encoded."""
+    """A local Plex's pages are at its own address, and special characters in the product are encoded."""
     device = Device(client_identifier="a&b=c#d", product="Küche/1+1")
     assert (
         f"{HERE}/auth#?clientID=a%26b%3Dc%23d&code=k3v9x0q7r2m5t8w1y4z6a0b3c"
@@ -114,7 +114,7 @@ def test_a_local_plex_has_its_own_auth_app() -> None:
 
 @pytest.mark.parametrize("plex_tv", ["https://plex.tv", "https://clients.plex.tv"])
 def test_link_page(plex_tv: str) -> None:
-    """A code is typed on plex.tv/link, and the address to open has it filled in."""
+    """A code is typed on plex.tv/link, and the URL to open has it filled in."""
     typed = begun(plex_tv=plex_tv, code="H7QK", strong=False)
     assert ("https://plex.tv/link", "https://plex.tv/link/?pin=H7QK") == (typed.link_page, typed.url)
 
@@ -128,7 +128,7 @@ def test_qr_code_is_text() -> None:
 
 
 def test_c10_polls_until_linked_a_second_apart() -> None:
-    """Until it is approved, the PIN is asked for by its own device exactly once a second, without a token."""
+    """Until it is approved, the PIN is polled by its own device exactly once a second, without a token."""
     walker, flow = waiting(PENDING, PENDING, LINKED)
     kept = walker.run(flow)
     assert [1.0, 1.0] == walker.slept
@@ -139,7 +139,7 @@ def test_c10_polls_until_linked_a_second_apart() -> None:
 
 
 def test_another_process_asks_as_the_device_that_began() -> None:
-    """A PIN that a client with another identifier finishes is asked for with the identifier of the one that began."""
+    """A PIN that another client finishes is polled with the client identifier of the one that began it."""
     pin = PendingPin(
         plex_tv=HERE,
         device=Device(client_identifier="began"),
@@ -195,13 +195,13 @@ OUTAGES = {
 
 @every("outage", OUTAGES)
 def test_an_outage_does_not_end_a_sign_in(outage: object) -> None:
-    """Whatever an outage looks like, the wait goes on and gets the token."""
+    """Whatever an outage looks like, polling continues and gets the token."""
     walker, flow = waiting(PENDING, outage, outage, outage, LINKED)
     assert OPAQUE == walker.run(flow)().reveal()
 
 
 def test_waits_grow_after_failures_and_chance_spreads_them() -> None:
-    """After failures in a row the waits grow and are spread by chance; after a success they are a second again."""
+    """Waits grow after failures in a row, with random spread; after a success they are a second again."""
     outages = [OUTAGES["502"]] * 6
     walker, flow = waiting(*outages, PENDING, OUTAGES["502"], LINKED, chance=0.25)
     walker.run(flow)
@@ -210,27 +210,27 @@ def test_waits_grow_after_failures_and_chance_spreads_them() -> None:
 
 @pytest.mark.parametrize(("asked", "seconds"), [("7", 7.25), ("0", 1.25), ("86400", 59.25)])
 def test_c10_retry_after_is_honoured_up_to_a_minute(asked: str, seconds: float) -> None:
-    """A Retry-After is waited for, at least a second and at most 60, whatever it says."""
+    """Retry-After is honoured between 1 and 60 seconds."""
     walker, flow = waiting(error(429, 1003, retry_after=asked), LINKED, chance=0.25)
     walker.run(flow)
     assert [seconds] == walker.slept
 
 
 def test_denied() -> None:
-    """404 with 1020 well before the PIN's end means that it was denied, or is gone."""
+    """404 with 1020 well before the PIN's expiry means that it was denied or deleted."""
     walker, flow = waiting(PENDING, GONE)
     walker.fails(flow, Denied)
 
 
 def test_expired_when_plex_says_so() -> None:
-    """404 with 1020 at the PIN's end means that it expired, also where this computer's clock is hours off."""
+    """404 with 1020 at the PIN's expiry means that it expired, even if this computer's clock is hours off."""
     late = ok(GONE.body, 404, date="Tue, 03 Nov 2026 09:44:59 GMT")
     walker, flow = waiting(PENDING, late, wall=NOW - 1000.0 - 7200.0)
     walker.fails(flow, PinExpired)
 
 
 def test_a_wrong_clock_makes_no_expiry() -> None:
-    """A clock of this computer that runs hours ahead ends nothing, and 1020 is a denial."""
+    """A computer clock that is hours ahead does not end polling, and 1020 is a denial."""
     early = ok(GONE.body, 404, date="Tue, 03 Nov 2026 09:16:00 GMT")
     pin = PendingPin(plex_tv=HERE, device=DEVICE, pin_id=1, code="x", strong=True, expires_at=NOW + 1800, ahead=-7200.0)
     walker, flow = waiting(PENDING, early, pin=pin, wall=NOW - 1000.0 + 7200.0)
@@ -238,7 +238,7 @@ def test_a_wrong_clock_makes_no_expiry() -> None:
 
 
 def test_expires_in_that_counts_down_moves_the_end() -> None:
-    """Each answer's own seconds left are believed: 1020 after the last of them is an expiry."""
+    """The latest `expiresIn` counts: 1020 after that is an expiry."""
     soon = ok('{"id":1402233445,"code":"x","expiresIn":1,"authToken":null}')
     walker, flow = waiting(soon, GONE)
     walker.fails(flow, PinExpired)
@@ -246,7 +246,7 @@ def test_expires_in_that_counts_down_moves_the_end() -> None:
 
 @pytest.mark.parametrize("last", [PENDING, OUTAGES["502"], RESET], ids=["pending", "502", "reset"])
 def test_c10_the_wait_ends_with_the_pin(last: object) -> None:
-    """Where Plex never says 1020, the wait ends by the PIN's own time, and not before."""
+    """If Plex never answers 1020, polling ends at the PIN's expiry and not before."""
     pin = PendingPin(plex_tv=HERE, device=DEVICE, pin_id=1, code="x", strong=True, expires_at=NOW + 3)
     walker = Walker([last] * 6)
     with pytest.raises(PinExpired):
@@ -259,21 +259,21 @@ def test_c10_the_wait_ends_with_the_pin(last: object) -> None:
     [(error(400, 1004), BadRequest), (error(403, 1042), Forbidden)],
 )
 def test_a_question_that_plex_does_not_take_ends_the_wait(answer: object, kind: Any) -> None:
-    """A refusal of the question itself is raised as it is, at once."""
+    """A refusal of the poll itself is raised at once."""
     walker, flow = waiting(answer)
     walker.fails(flow, kind)
 
 
 @pytest.mark.parametrize(("max_wait", "polls"), [(0.0, 1), (0.5, 2), (2.0, 3), (2.5, 4)])
 def test_gives_up_when_the_program_says(max_wait: float, polls: int) -> None:
-    """After the seconds that the program allows it asks a last time and gives up."""
+    """After `max_wait` it polls a last time and gives up."""
     walker, flow = waiting(*[PENDING] * polls, max_wait=max_wait)
     walker.fails(flow, GaveUp)
     assert max_wait == walker.clock - 1000.0
 
 
 def test_a_last_answer_counts() -> None:
-    """An approval in the last moment is taken."""
+    """An approval at the last moment counts."""
     walker, flow = waiting(PENDING, LINKED, max_wait=0.5)
     assert OPAQUE == walker.run(flow)().reveal()
 
@@ -283,7 +283,7 @@ WHOLE_WAITS = {"pending": (PENDING, 903), "502": (OUTAGES["502"], 70), "reset": 
 
 @pytest.mark.parametrize(("answer", "most"), WHOLE_WAITS.values(), ids=WHOLE_WAITS)
 def test_c10_requests_of_a_whole_wait(answer: object, most: int) -> None:
-    """A PIN that nobody approves costs one request a second, far fewer in an outage, and none past its end."""
+    """An unapproved PIN costs one request a second, far fewer in an outage, and none after its expiry."""
     pin = PendingPin(plex_tv=HERE, device=DEVICE, pin_id=1, code="H7QK", strong=False, expires_at=NOW + 900)
     walker = Walker([answer] * 2000)
     with pytest.raises(PinExpired):
@@ -297,14 +297,14 @@ def test_c10_requests_of_a_whole_wait(answer: object, most: int) -> None:
 
 
 def test_c10_each_poll_is_sent_once() -> None:
-    """A poll is not repeated by the client's retries: the wait itself repeats it."""
+    """A poll is not repeated by the client's retries: polling itself repeats it."""
     walker, flow = waiting(OUTAGES["500"], OUTAGES["500"], LINKED)
     walker.run(flow)
     assert 3 == len(walker.sent)
 
 
 def test_asking_once() -> None:
-    """One question without waiting: not yet, approved, denied, or an outage that the program sees."""
+    """One poll without waiting: pending, approved, denied, or an outage that is raised."""
     assert Walker([PENDING]).run(partial(poll_once, PIN, None)) is None
     assert OPAQUE == Walker([LINKED]).run(partial(poll_once, PIN, None))().reveal()
     Walker([GONE]).fails(partial(poll_once, PIN, None), Denied)

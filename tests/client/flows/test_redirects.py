@@ -93,7 +93,7 @@ NOWHERE = [
 @every("location", ELSEWHERE)
 @every("call", [Ping(), SIGN_IN])
 def test_redirect_to_another_origin(call: Call[Any], location: str) -> None:
-    """A redirect to another scheme, host or port is refused, whatever the method; nothing more is sent."""
+    """A redirect to another scheme, host or port is refused for every method, and nothing more is sent."""
     stepper = Stepper([moved(location)])
     error = failed(stepper, call, base(), CrossOriginRedirect)
     assert (1, 302) == (len(stepper.sent), error.status)
@@ -102,7 +102,7 @@ def test_redirect_to_another_origin(call: Call[Any], location: str) -> None:
 
 @pytest.mark.parametrize("location", ["http://plex.example/", "http://plex.example:443/", "//plex.example:80/"])
 def test_redirect_from_https_to_http(location: str) -> None:
-    """A redirect that would leave https, or its port, is refused."""
+    """A redirect from https to http or to another port is refused."""
     settings = with_token(CallSettings(plex_tv="https://plex.example"), TOKEN)
     stepper = Stepper([moved(location)])
     failed(stepper, Ping(), settings, CrossOriginRedirect)
@@ -111,7 +111,7 @@ def test_redirect_from_https_to_http(location: str) -> None:
 
 @every("location", NOWHERE)
 def test_redirect_to_no_address(location: str | None) -> None:
-    """A redirect without a location, or to what is no plain address, is refused at once, without repeating it."""
+    """A redirect without a location or to an invalid URL is refused at once, and the message does not repeat it."""
     stepper = Stepper([moved(location)])
     error = failed(stepper, Ping(), base(), RedirectRefused)
     assert (1, "the response redirects to no valid address") == (len(stepper.sent), error.message)
@@ -120,7 +120,7 @@ def test_redirect_to_no_address(location: str | None) -> None:
 @every("status", [301, 302, 303, 307, 308])
 @every("call", [SIGN_IN, TRANSIENT, RawRequest(path="/", method="DELETE")])
 def test_redirect_of_what_is_no_get(call: Call[Any], status: int) -> None:
-    """What is neither GET nor HEAD is never sent twice, not even within its origin."""
+    """A method other than GET and HEAD is never sent again, not even within its origin."""
     stepper = Stepper([moved("/other", status)])
     failed(stepper, call, base(), RedirectRefused)
     assert 1 == len(stepper.sent)

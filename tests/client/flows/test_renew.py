@@ -1,4 +1,4 @@
-"""Device keys and renewal, stepped by hand: nonce, exchange, verification, one at a time, and what may fail."""
+"""Device keys and renewal, stepped by hand: nonce, exchange, verification, locking, and what may fail."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def granting(walker: Walker) -> Any:
 
 
 def test_a_jwt_for_a_key() -> None:
-    """Nonce, a device JWT with the documented claims, exchange; the JWT that comes is verified and knows its issuer."""
+    """Nonce, device JWT with the documented claims, exchange; Plex's JWT is verified and has its issuer as origin."""
     walker = Walker([published(), nonce(), exchanged(NEW)])
     got = granting(walker)
     assert ["get_published_keys", "get_nonce", "exchange_device_jwt"] == walker.calls
@@ -62,7 +62,7 @@ def test_a_jwt_for_a_key() -> None:
 
 
 def test_the_device_jwt_is_dated_by_plexs_clock() -> None:
-    """Where this computer's clock is an hour off, the times are those of the nonce's answer."""
+    """If this computer's clock is an hour off, the device JWT is dated by the nonce's response."""
     walker = Walker([published(), nonce(date="Tue, 03 Nov 2026 09:15:00 GMT"), exchanged(NEW)], wall=NOW - 4600.0)
     granting(walker)
     assert int(NOW) == claims_of(device_jwt_of(walker.sent[2]))["iat"]
@@ -72,7 +72,7 @@ def test_the_device_jwt_is_dated_by_plexs_clock() -> None:
     "failure", [error(422, 1008), error(401, 1001), RESET, SLOW], ids=["422", "401", "reset", "time-out"]
 )
 def test_one_more_nonce(failure: Any) -> None:
-    """A nonce that was refused, or may be spent, is replaced by a new one, once."""
+    """A nonce that was refused or may have been used is replaced once."""
     walker = Walker([published(), nonce(), failure, nonce(), exchanged(NEW)])
     assert NEW == granting(walker)[0].reveal()
     again = Walker([published(), nonce(), failure, nonce(), failure])
@@ -81,13 +81,13 @@ def test_one_more_nonce(failure: Any) -> None:
 
 
 def test_another_devices_key_is_not_tried_again() -> None:
-    """1097 says that the key is another device's: a new nonce would not help."""
+    """1097 means that the key is another device's: a new nonce would not help."""
     walker = Walker([published(), nonce(), error(422, 1097)])
     walker.fails(lambda caller: request_jwt(caller, KEY), Refusal)
 
 
 def test_a_refused_nonce_is_raised() -> None:
-    """Too many nonces: the refusal is the caller's to see, and is not repeated at once."""
+    """Too many nonces: the refusal is raised and the request is not repeated."""
     many = error(429, 1003, retry_after="3600")
     Walker([published(), many]).fails(lambda caller: request_jwt(caller, KEY), RateLimited)
 
@@ -108,14 +108,14 @@ FORGED = {
 
 @every("jwt", FORGED)
 def test_a_jwt_that_is_not_plexs_is_not_taken(jwt: str) -> None:
-    """What cannot be verified with the published keys is no token."""
+    """A JWT that the published keys do not verify is not used."""
     walker = Walker([published(), nonce(), exchanged(jwt)])
     raised = walker.fails(lambda caller: request_jwt(caller, KEY), MalformedReply)
     assert jwt not in str(raised)
 
 
 def test_an_unknown_key_is_looked_for_once_in_five_minutes() -> None:
-    """A JWT by a key that is not known fetches the keys again, but not more than once in five minutes."""
+    """A JWT signed with an unknown key fetches the keys again, at most once in five minutes."""
     walker = Walker([published(SIGNER), nonce(), exchanged(NEW)])
     granting(walker)
     walker.clock += REFETCH_INTERVAL
@@ -129,14 +129,14 @@ def test_an_unknown_key_is_looked_for_once_in_five_minutes() -> None:
 
 
 def test_keys_are_fetched_before_the_nonce() -> None:
-    """An outage of the published keys spends no nonce and ends no token."""
+    """An outage of the published keys uses up no nonce and revokes no token."""
     broken = Walker([ok(b"", 503)] * 3)
     broken.fails(lambda caller: request_jwt(caller, KEY), ServerError)
     assert {"get_published_keys"} == set(broken.calls)
 
 
 def test_registering() -> None:
-    """A key is registered with the device's token and its public part alone."""
+    """A key is registered with the device's token, and only its public part is sent."""
     walker = Walker([ok(b"{}", 201)]).with_token()
     walker.run(lambda caller: register_key(caller, KEY))
     (sent,) = walker.sent
@@ -147,12 +147,12 @@ def test_registering() -> None:
 
 @pytest.mark.parametrize("answer", [error(422, 1011, "Thumbprint has already been taken"), error(422, 1999)])
 def test_a_key_that_is_registered_already(answer: Any) -> None:
-    """422 is no error: it may be this very key; the exchange will tell."""
+    """422 is no error: it may be this very key, and the exchange shows."""
     Walker([answer]).with_token().run(lambda caller: register_key(caller, KEY))
 
 
 def test_a_lost_answer_to_a_registration() -> None:
-    """A registration whose answer was lost is sent again, once."""
+    """A registration without a response is sent again once."""
     Walker([RESET, error(422, 1011)]).with_token().run(lambda caller: register_key(caller, KEY))
     Walker([RESET, RESET]).with_token().fails(lambda caller: register_key(caller, KEY), Unreachable)
     Walker([ok(UNAUTHORIZED, 401)]).with_token().fails(lambda caller: register_key(caller, KEY), Unauthorized)
@@ -161,7 +161,7 @@ def test_a_lost_answer_to_a_registration() -> None:
 def kept_in(
     walker: Walker, token: str = OLD, *, age: float = DAY, store: MemoryStore | None = None, **changes: Any
 ) -> StoredSession:
-    """Keep a sign-in that is a day old, and let the walker's client live on it."""
+    """Store a sign-in that is a day old, and let the walker's client use it."""
     store = store or MemoryStore()
     given = Credential(
         issuer=HERE,
@@ -179,7 +179,7 @@ def kept_in(
 
 
 def stored(kept: StoredSession) -> Any:
-    """Load what is kept."""
+    """Load what is stored."""
     return kept.store.load(HERE)
 
 
@@ -197,7 +197,7 @@ def test_a_young_jwt_is_used_as_it_is() -> None:
 
 @pytest.mark.parametrize("age", [3.6 * DAY, 6.5 * DAY, 30 * DAY])
 def test_a_jwt_is_renewed_in_time(age: float) -> None:
-    """From half of its life on a JWT is renewed before the call that finds it so old, and the new one is kept."""
+    """After half of its life a JWT is renewed before the next call, and the new one is stored."""
     walker = Walker([published(), nonce(), exchanged(NEW), ok(USER)])
     kept = kept_in(walker, age=age)
     asking(walker)
@@ -208,7 +208,7 @@ def test_a_jwt_is_renewed_in_time(age: float) -> None:
 
 
 def test_chance_spreads_renewals() -> None:
-    """Installations that signed in at once do not renew at once: their "may" is anywhere from 0.5 to 0.9."""
+    """Installations that signed in together do not renew together: the time is spread from 0.5 to 0.9 of the life."""
     walker = Walker([ok(USER)], chance=1.0)
     kept_in(walker, age=6.2 * DAY)
     asking(walker)
@@ -216,7 +216,7 @@ def test_chance_spreads_renewals() -> None:
 
 @pytest.mark.parametrize("failure", [RESET, ok(b"", 503), error(429, 1003), ok(b"<html>")])
 def test_a_renewal_that_fails_costs_nothing_while_the_old_one_lasts(failure: Any) -> None:
-    """As long as the old JWT lasts, a failed renewal is not noticed, and not tried again with the very next call."""
+    """While the old JWT is valid, a failed renewal is ignored, and not tried again with the next call."""
     walker = Walker([failure, ok(USER)])
     kept_in(walker, age=6.5 * DAY)
     asking(walker)
@@ -230,7 +230,7 @@ def test_a_renewal_that_fails_costs_nothing_while_the_old_one_lasts(failure: Any
 
 
 def test_498_renews_and_repeats_once() -> None:
-    """498 to any call, even one that is never repeated, renews and sends it again; a second 498 is raised."""
+    """498 to any call, even a non-retryable one, renews and sends it again; a second 498 is raised."""
     walker = Walker([EXPIRED, published(), nonce(), exchanged(NEW), ok(b"", 204)])
     kept_in(walker)
     asking(walker, SignOut())
@@ -241,7 +241,7 @@ def test_498_renews_and_repeats_once() -> None:
 
 
 def test_401_for_a_jwt_whose_time_is_over() -> None:
-    """Some answer 401 where 498 is documented: an old JWT is renewed then, too; a young one is not."""
+    """401 where 498 is documented renews an expired JWT, but not a valid one."""
     over = Walker([RESET, ok(UNAUTHORIZED, 401), published(), nonce(), exchanged(NEW), ok(USER)])
     kept_in(over, age=8 * DAY)
     asking(over)
@@ -251,7 +251,7 @@ def test_401_for_a_jwt_whose_time_is_over() -> None:
 
 
 def test_a_key_that_plex_no_longer_takes() -> None:
-    """Where the key is refused, the first refusal is raised and says that a new sign-in is needed."""
+    """If the key is refused, the first refusal is raised and says that a new sign-in is needed."""
     walker = Walker([EXPIRED, published(), nonce(), error(422, 1097)])
     kept_in(walker)
     raised = walker.fails(lambda caller: caller.call(GetTokenDetails()), TokenExpired)
@@ -262,14 +262,14 @@ def test_a_key_that_plex_no_longer_takes() -> None:
     ("outage", "kind"), [(RESET, Unreachable), (ok(b"", 503), ServerError), (error(429, 1003), RateLimited)]
 )
 def test_an_outage_during_a_needed_renewal_is_an_outage(outage: Any, kind: Any) -> None:
-    """498 and then no answer, or none that says anything: what is raised says nothing about the token."""
+    """498 followed by an outage raises an error that says nothing about the token."""
     walker = Walker([EXPIRED, outage], settings=ONCE)
     kept_in(walker)
     walker.fails(lambda caller: caller.call(GetTokenDetails()), kind)
 
 
 def test_a_renewal_is_bounded_by_the_call() -> None:
-    """The requests of a renewal end with the time of the call that needs it."""
+    """A renewal's requests share the time of the call that needs it."""
     walker = Walker([EXPIRED, published(), nonce(), exchanged(NEW), ok(USER)])
     kept_in(walker)
     asking(walker)
@@ -277,7 +277,7 @@ def test_a_renewal_is_bounded_by_the_call() -> None:
 
 
 def test_the_lock_is_free_afterwards() -> None:
-    """Whether a renewal works, fails or is dropped in the middle, the lock is free afterwards."""
+    """The lock is free after a renewal that succeeds, fails or is abandoned."""
     for answers in ([EXPIRED, published(), nonce(), exchanged(NEW), ok(USER)], [EXPIRED, RESET]):
         walker = Walker(answers, settings=ONCE)
         kept = kept_in(walker)
@@ -299,7 +299,7 @@ def test_the_lock_is_free_afterwards() -> None:
 
 
 def test_whoever_waits_takes_the_others_result() -> None:
-    """While somebody else renews, a call waits, and uses the JWT that the other one kept; it asks Plex for none."""
+    """While another renewal runs, a call waits and uses its JWT, without a request for one."""
     walker = Walker([EXPIRED])
     kept = kept_in(walker)
     turns: list[float] = []
@@ -336,7 +336,7 @@ def test_whoever_waits_takes_the_others_result() -> None:
 
 @pytest.mark.parametrize(("timeout", "waited"), [(5.0, 5.0), (15.0, 15.0), (60.0, 30.0)])
 def test_a_lock_that_is_never_free_is_an_error(timeout: float, waited: float) -> None:
-    """A renewal that is needed waits for as long as its call may take, and half a minute of the clock at most."""
+    """A necessary renewal waits for the lock as long as its call may take, and 30 s at most."""
     walker = Walker([EXPIRED], settings=CallSettings(plex_tv=HERE, timeout=timeout))
     kept = kept_in(walker)
     with kept.store.lock(HERE):
@@ -345,7 +345,7 @@ def test_a_lock_that_is_never_free_is_an_error(timeout: float, waited: float) ->
 
 
 class Full(MemoryStore):
-    """A store on a full disk: it reads, and saves nothing more."""
+    """A store on a full disk: it can read but not save."""
 
     full = False
 
@@ -363,7 +363,7 @@ def kept_in_full(walker: Walker, age: float = DAY) -> StoredSession:
 
 
 def test_a_jwt_that_cannot_be_stored_is_used() -> None:
-    """A full disk costs no sign-in: a new JWT is used where it came to be, and the key that is kept gives others."""
+    """A full disk loses no sign-in: the new JWT is used, and the stored key can get others."""
     walker = Walker([EXPIRED, published(), nonce(), exchanged(NEW), ok(USER)])
     kept = kept_in_full(walker)
     asking(walker)
@@ -371,7 +371,7 @@ def test_a_jwt_that_cannot_be_stored_is_used() -> None:
 
 
 def test_a_renewal_in_time_that_cannot_be_stored() -> None:
-    """Nor does it cost a call when it was only time to renew; nothing is asked for twice."""
+    """A full disk does not fail a call whose renewal was only due, and nothing is requested twice."""
     walker = Walker([published(), nonce(), exchanged(NEW), ok(USER)])
     kept_in_full(walker, age=4 * DAY)
     asking(walker)
@@ -381,7 +381,7 @@ def test_a_renewal_in_time_that_cannot_be_stored() -> None:
 
 
 def test_renewing_aloud_says_that_it_cannot_be_stored() -> None:
-    """Who asks for a renewal is told that it was not stored; the client lives on the new JWT all the same."""
+    """`renew` raises that the JWT was not stored; the client uses it anyway."""
     walker = Walker([published(), nonce(), exchanged(NEW)])
     kept = kept_in_full(walker)
     walker.fails(renew, CredentialsError)
@@ -389,7 +389,7 @@ def test_renewing_aloud_says_that_it_cannot_be_stored() -> None:
 
 
 def test_a_renewal_that_may_wait_does_not_wait_for_the_lock() -> None:
-    """In the middle of a JWT's life somebody else's renewal delays no call."""
+    """While a JWT is valid, another renewal delays no call."""
     walker = Walker([ok(USER)])
     kept = kept_in(walker, age=4 * DAY)
     with kept.store.lock(HERE):
@@ -398,7 +398,7 @@ def test_a_renewal_that_may_wait_does_not_wait_for_the_lock() -> None:
 
 
 def test_what_was_removed_is_not_brought_back() -> None:
-    """After somebody signed out elsewhere, the key is used no more and nothing is kept again."""
+    """After a sign-out in another process, the key is not used again and nothing is stored again."""
     walker = Walker([EXPIRED])
     kept = kept_in(walker)
     kept.store.remove(HERE)
@@ -407,7 +407,7 @@ def test_what_was_removed_is_not_brought_back() -> None:
 
 
 def test_a_later_sign_in_wins_over_a_renewal() -> None:
-    """Somebody signs in again while a renewal is under way: theirs stays kept."""
+    """A new sign-in during a renewal stays stored."""
     walker = Walker()
     kept = kept_in(walker)
 
@@ -424,7 +424,7 @@ def test_a_later_sign_in_wins_over_a_renewal() -> None:
 
 
 def test_an_opaque_token_that_somebody_replaced() -> None:
-    """401 to an opaque token takes over what another process signed in with meanwhile."""
+    """401 to an opaque token makes the client use another process's new sign-in."""
     walker = Walker([ok(UNAUTHORIZED, 401), ok(USER)])
     kept = kept_in(walker, OPAQUE, device_key=None, expires_at=None)
     there = stored(kept)
@@ -436,7 +436,7 @@ def test_an_opaque_token_that_somebody_replaced() -> None:
 
 
 def test_an_opaque_token_beside_a_key_that_was_used() -> None:
-    """A program that was killed between the first JWT and keeping it signs in again by its key."""
+    """A program that was killed between the first JWT and storing it signs in again with its key."""
     walker = Walker([ok(UNAUTHORIZED, 401), published(), nonce(), exchanged(NEW), ok(USER)])
     kept_in(walker, OPAQUE, expires_at=None)
     asking(walker)
@@ -444,7 +444,7 @@ def test_an_opaque_token_beside_a_key_that_was_used() -> None:
 
 
 def test_the_token_goes_to_the_issuer_alone() -> None:
-    """A client that lives on a kept sign-in sends its token nowhere but to the issuer, not even to its own server."""
+    """A client with a stored sign-in sends its token only to the issuer, not even to its own media server."""
     walker = Walker(settings=CallSettings(plex_tv=HERE, server="http://127.0.0.1:32401"))
     kept_in(walker)
     walker.fails(lambda caller: caller.call(GetServerInformation()), CredentialsError)
@@ -452,7 +452,7 @@ def test_the_token_goes_to_the_issuer_alone() -> None:
 
 
 def test_renewing_at_once() -> None:
-    """`renew` gets a new JWT whether or not it is time, and says until when."""
+    """`renew` gets a new JWT whether or not it is due, and returns its expiry."""
     walker = Walker([published(), nonce(), exchanged(NEW)])
     kept_in(walker)
     now = walker.run(renew)
@@ -461,7 +461,7 @@ def test_renewing_at_once() -> None:
 
 
 def test_renewing_an_opaque_token_is_a_ping() -> None:
-    """`renew` keeps an opaque token alive, and notes that Plex took it."""
+    """`renew` pings with an opaque token, and stores when Plex accepted it."""
     walker = Walker([PONG])
     kept = kept_in(walker, OPAQUE, device_key=None, expires_at=None)
     walker.run(renew)
@@ -470,7 +470,7 @@ def test_renewing_an_opaque_token_is_a_ping() -> None:
 
 
 def test_renewing_fails_aloud() -> None:
-    """`renew` raises what went wrong; a client that was given its token has nothing to renew."""
+    """`renew` raises every error; a client with a plain token has nothing to renew."""
     for failure, kind in ((RESET, Unreachable), (SLOW, TimedOut), (error(403, 1042), Forbidden)):
         tries = 1 if kind is Forbidden else 2  # a nonce that may be spent is replaced once
         walker = Walker([published(), *[failure] * tries], settings=ONCE)
@@ -480,7 +480,7 @@ def test_renewing_fails_aloud() -> None:
 
 
 def test_keep_alive_pings_once_a_day() -> None:
-    """An opaque token is pinged when a day has passed since Plex took it, and the next time is said."""
+    """`keep_alive` pings a day after Plex last accepted an opaque token, and returns the next time."""
     walker = Walker()
     kept_in(walker, OPAQUE, device_key=None, expires_at=None, created_at=NOW - 3600.0)
     assert DAY - 3600.0 == walker.run(keep_alive)
@@ -490,7 +490,7 @@ def test_keep_alive_pings_once_a_day() -> None:
 
 
 def test_keep_alive_renews_when_due() -> None:
-    """A JWT is renewed when half of its life is over, and looked at again within a day."""
+    """`keep_alive` renews a JWT after half of its life, and asks to be called again within a day."""
     walker = Walker()
     kept_in(walker)
     assert DAY == walker.run(keep_alive)
@@ -500,13 +500,13 @@ def test_keep_alive_renews_when_due() -> None:
 
 
 def test_keep_alive_of_a_given_token() -> None:
-    """A client that was given its token pings each time."""
+    """`keep_alive` of a client with a plain token pings each time."""
     assert DAY == Walker([PONG]).with_token().run(keep_alive)
     Walker([ok(UNAUTHORIZED, 401)]).with_token().fails(keep_alive, Unauthorized)
 
 
 def test_a_ping_is_a_call_like_others() -> None:
-    """A call with an opaque kept token costs one request."""
+    """A call with a stored opaque token costs one request."""
     walker = Walker([PONG])
     kept_in(walker, OPAQUE, device_key=None, expires_at=None)
     asking(walker, Ping())

@@ -1,4 +1,4 @@
-"""The whole sign-in, stepped by hand: what is kept, how it stands, and each way to a new one."""
+"""The whole sign-in, stepped by hand: the stored one, its state, and each way to a new one."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def linked(token: str = OPAQUE) -> Any:
 
 
 class Screen:
-    """What a program shows, and what its user answers."""
+    """What a program shows, and how its user answers."""
 
     def __init__(self, *codes: str | None) -> None:
         self.shown: list[PendingState] = []
@@ -69,7 +69,7 @@ class Screen:
 
 
 class Signing:
-    """A sign-in with a store of its own, walked by hand."""
+    """A sign-in with its own store, stepped by hand."""
 
     def __init__(self, *answers: object, screen: Screen | None = None, **options: Any) -> None:
         self.store = MemoryStore()
@@ -105,7 +105,7 @@ def by_password(*answers: object, screen: Screen | None = None, remember_me: boo
 
 
 def test_a_kept_sign_in_that_works_is_used() -> None:
-    """plex.tv is asked once whether the kept token still works; nobody is shown anything."""
+    """plex.tv is asked once whether the stored token works; nothing is shown."""
     signing = Signing(ok(USER)).keep()
     now = signing.run()
     assert (OLDER, [], ["get_token_details"]) == (now().reveal(), signing.screen.shown, signing.walker.calls)
@@ -119,7 +119,7 @@ def test_a_kept_sign_in_that_works_is_used() -> None:
 
 
 def test_the_kept_client_identifier_is_used() -> None:
-    """A token is used with the client identifier that it belongs to, whatever this installation's own is now."""
+    """A token is used with its own client identifier, whatever this installation's is now."""
     signing = Signing(ok(USER)).keep(client_identifier="as-it-was")
     now = signing.run()
     assert ["as-it-was"] == [sent.headers["X-Plex-Client-Identifier"] for sent in signing.walker.sent]
@@ -139,7 +139,7 @@ OUTAGES = {
 
 @pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
 def test_an_outage_keeps_the_sign_in(outage: object) -> None:
-    """Where plex.tv does not say whether the kept token works, it is taken as it is, and that is told."""
+    """If plex.tv does not say whether the stored token works, it is used, and the state is `unchecked`."""
     signing = Signing(outage).keep()
     now = signing.run()
     assert (OLDER, "unchecked", []) == (now().reveal(), now.state.previous_status, signing.screen.shown)
@@ -165,7 +165,7 @@ def test_a_token_that_is_over_is_replaced_and_the_user_told_why(answer: Any, cha
 
 
 def test_a_damaged_store_is_an_error() -> None:
-    """What is kept and cannot be read is not silently replaced."""
+    """A stored sign-in that cannot be read is not silently replaced."""
     signing = Signing()
     signing.store._data[Credential(issuer=HERE).entry] = b"{"
     signing.fails(CredentialsError)
@@ -173,7 +173,7 @@ def test_a_damaged_store_is_an_error() -> None:
 
 
 def test_another_accounts_sign_in_is_replaced() -> None:
-    """With the login of another account than the kept one's, that account is signed in."""
+    """With another account's login, that account is signed in."""
     signing = by_password(ok(USER.replace(b"mira_quill", b"pip").replace(b"mira@", b"pip@")), SIGNED_IN).keep()
     now = signing.run()
     assert (OPAQUE, "another") == (now().reveal(), now.state.previous_status)
@@ -181,7 +181,7 @@ def test_another_accounts_sign_in_is_replaced() -> None:
 
 @pytest.mark.parametrize(("login", "used"), [("pip", False), ("mira_quill", True), ("mira@example.test", True)])
 def test_an_outage_gives_nobody_anothers_sign_in(login: str, used: bool) -> None:
-    """In an outage, a kept sign-in that is known to be another account's is not used in place of a login."""
+    """In an outage, a stored sign-in that is known to be another account's is not used for a login."""
     signing = by_password(RESET, *([] if used else [RESET])).keep(username="mira_quill")
     signing.options = msgspec.structs.replace(signing.options, method=Password(login, "hunter2"))
     if used:
@@ -192,7 +192,7 @@ def test_an_outage_gives_nobody_anothers_sign_in(login: str, used: bool) -> None
 
 @pytest.mark.parametrize("login", ["mira_quill", "MIRA@example.test"])
 def test_the_same_account_needs_no_password(login: str) -> None:
-    """A login that is the kept account's, by whichever of its names, sends no password."""
+    """A login that matches any name of the stored account sends no password."""
     signing = by_password(ok(USER)).keep()
     signing.options = msgspec.structs.replace(signing.options, method=Password(login, "hunter2"))
     signing.run()
@@ -200,7 +200,7 @@ def test_the_same_account_needs_no_password(login: str) -> None:
 
 
 def test_a_kept_jwt_is_renewed() -> None:
-    """A kept JWT whose time is over is renewed without the user."""
+    """A stored JWT that has expired is renewed without the user."""
     new = plex_jwt(NOW)
     signing = Signing(published(), nonce(), exchanged(new), ok(USER), device_key=True)
     signing.keep(plex_jwt(NOW - 8 * 86400), device_key=KEY.dump(), created_at=NOW - 8 * 86400, expires_at=NOW - 86400)
@@ -209,7 +209,7 @@ def test_a_kept_jwt_is_renewed() -> None:
 
 
 def test_a_kept_key_that_plex_no_longer_takes() -> None:
-    """Where the device was removed, the user is asked again; the same key and identifier are used again."""
+    """If the device was removed, the user signs in again, with the same key and identifier."""
     signing = Signing(
         error(498, 1001), published(), nonce(), error(422, 1097), MADE, linked(plex_jwt(NOW)), device_key=True
     )
@@ -223,7 +223,7 @@ def test_a_kept_key_that_plex_no_longer_takes() -> None:
 
 
 def test_the_browser() -> None:
-    """With nothing kept: a strong PIN is made and shown, and its token kept at once, then asked whose it is."""
+    """With nothing stored, a strong PIN is created and shown; its token is stored before its account is asked for."""
     signing = Signing(MADE, PENDING, linked(), ok(USER))
     now = signing.run()
     (begun,) = signing.screen.shown
@@ -238,14 +238,14 @@ def test_the_browser() -> None:
 
 
 def test_it_is_kept_before_anything_else_is_asked() -> None:
-    """The token is kept the moment it is there: that whose it is cannot be asked does not matter."""
+    """The token is stored at once, even if its account cannot be asked for."""
     signing = Signing(MADE, linked(), RESET)
     now = signing.run()
     assert (OPAQUE, None) == (signing.kept.token.reveal(), now.state.username)
 
 
 class Full(MemoryStore):
-    """A store on a full disk: it reads, and saves nothing."""
+    """A store on a full disk: it can read but not save."""
 
     def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
         raise CredentialsError("no space is left")
@@ -253,7 +253,7 @@ class Full(MemoryStore):
 
 @pytest.mark.parametrize("ended", [ok(status=204), RESET, error(401, 1001)])
 def test_a_token_that_cannot_be_stored_is_ended(ended: Any) -> None:
-    """Nobody would have it, and it would live at Plex: it is signed out; what is raised is why it was not stored."""
+    """A token that cannot be stored is revoked at Plex, and the store's error is raised."""
     signing = Signing(MADE, linked(), ended)
     signing.options = msgspec.structs.replace(signing.options, store=Full())
     assert "no space is left" in str(signing.fails(CredentialsError))
@@ -263,7 +263,7 @@ def test_a_token_that_cannot_be_stored_is_ended(ended: Any) -> None:
 
 
 def test_the_browser_is_opened() -> None:
-    """Without a screen of its own, a program has the address opened, once."""
+    """Without `show`, the URL is opened once."""
     screen = Screen()
     signing = Signing(MADE, linked(), ok(USER), screen=screen, method=Browser(open=screen.open))
     signing.run()
@@ -272,7 +272,7 @@ def test_the_browser_is_opened() -> None:
 
 
 def test_shown_and_opened() -> None:
-    """A program with a screen of its own may have the address opened too; that it cannot be does not matter."""
+    """With `show` the URL may be opened too; a failure to open it does not matter."""
     screen = Screen()
     for opener in (screen.open, lambda _url: False):
         shown = {"method": Browser(screen.show, open=opener)}
@@ -281,7 +281,7 @@ def test_shown_and_opened() -> None:
 
 
 def test_no_browser_and_nobody_to_show_it_to() -> None:
-    """Where no browser can be opened and the program has no screen, the error says what to pass."""
+    """Without a browser, a terminal and `show`, the error says what to pass."""
     signing = Signing(MADE, method=Browser(open=lambda _url: False))
     told = str(signing.fails(SignInFailed))
     for words in (f"{HERE}/auth#?clientID=", "Browser(show)", "LinkCode(show)", "Password(", "token="):
@@ -289,7 +289,7 @@ def test_no_browser_and_nobody_to_show_it_to() -> None:
 
 
 class Terminal:
-    """Standard error as a terminal that somebody reads, at the times of the walked clock."""
+    """Standard error as a terminal, with the fake clock's time of each text."""
 
     def __init__(self, signing: Signing) -> None:
         self.told: list[tuple[float, str]] = []
@@ -302,7 +302,7 @@ class Terminal:
 
 
 def test_no_browser_on_a_terminal() -> None:
-    """Where no browser can be opened, address, code and QR code go to the terminal, and the wait goes on."""
+    """If no browser opens, the URL, the code and a QR code are written to the terminal, and polling continues."""
     signing = Signing(MADE, PENDING, linked(), ok(USER), method=Browser(open=lambda _url: False))
     terminal = Terminal(signing)
     assert "browser" == signing.run().state.method
@@ -313,7 +313,7 @@ def test_no_browser_on_a_terminal() -> None:
 
 
 def test_a_browser_that_shows_nothing() -> None:
-    """Where a browser was opened and nothing comes back for five seconds, the terminal is told, once."""
+    """If a browser opened and nothing was approved for five seconds, the terminal shows the URL once."""
     signing = Signing(MADE, *[PENDING] * 20, linked(), ok(USER), method=Browser(open=lambda _url: True))
     terminal = Terminal(signing)
     signing.run()
@@ -327,7 +327,7 @@ def test_a_browser_that_shows_nothing() -> None:
 
 @pytest.mark.parametrize("opens", [True, False])
 def test_a_screen_of_its_own_is_the_only_one(*, opens: bool) -> None:
-    """A program that shows the sign-in itself has nothing written to its terminal."""
+    """With `show`, nothing is written to the terminal."""
     screen = Screen()
     shown = {"method": Browser(screen.show, open=lambda _url: opens)}
     signing = Signing(MADE, *[PENDING] * 20, linked(), ok(USER), screen=screen, **shown)
@@ -337,7 +337,7 @@ def test_a_screen_of_its_own_is_the_only_one(*, opens: bool) -> None:
 
 
 def test_a_code_to_type_on_a_terminal() -> None:
-    """With `LinkCode` and no `show`, the terminal has the page and the code."""
+    """With `LinkCode` and no `show`, the terminal shows the page and the code."""
     made = ok('{"id":7,"code":"H7QK","expiresIn":900,"authToken":null}', 201)
     signing = Signing(made, linked(), ok(USER), method=LinkCode(open=lambda _url: False))
     terminal = Terminal(signing)
@@ -347,7 +347,7 @@ def test_a_code_to_type_on_a_terminal() -> None:
 
 @pytest.mark.parametrize("method", [Browser(open=False), LinkCode(open=False)])
 def test_without_a_browser_on_a_terminal(method: Any) -> None:
-    """With `open=False` nothing is opened, and the terminal has the address, or the page and the code."""
+    """With `open=False` nothing is opened, and the terminal shows the URL, or the page and the code."""
     signing = Signing(MADE, linked(), ok(USER), method=method)
     terminal = Terminal(signing)
     signing.run()
@@ -355,7 +355,7 @@ def test_without_a_browser_on_a_terminal(method: Any) -> None:
 
 
 def test_the_first_time_it_says_where_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sign-in that is kept for the first time, where nobody chose the place, is told with its place."""
+    """The first stored sign-in in a default store is announced with its location."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setattr("keyring.core._keyring_backend", NullKeyring())
     signing = Signing(MADE, linked(), ok(USER), ok(USER))
@@ -372,7 +372,7 @@ def _twice(options: SignInOptions, caller: Any) -> Any:
 
 
 def test_a_code_is_shown_and_nothing_opened() -> None:
-    """A code to be typed is of a weak PIN; the screen shows it, and no browser is opened beside it."""
+    """A code to type belongs to a weak PIN; with `show`, no browser is opened."""
     screen = Screen()
     made = ok('{"id":7,"code":"H7QK","expiresIn":900,"authToken":null}', 201)
     shown = {"method": LinkCode(screen.show, open=screen.open)}
@@ -392,7 +392,7 @@ def test_a_code_is_shown_and_nothing_opened() -> None:
     ],
 )
 def test_a_program_without_a_user(answers: Any, changes: Any, words: str) -> None:
-    """With neither screen nor browser, what is kept is used, and if it does not work the error says why."""
+    """Without `show` and browser, the stored sign-in is used; if it does not work, the error says why."""
     signing = Signing(*answers, method=Browser(open=False))
     if changes is not None:
         signing.keep(**changes)
@@ -409,7 +409,7 @@ GONE = ok('{"errors":[{"code":1020,"message":"Code not found or expired"}]}', 40
     [(GONE, Denied), (ok(GONE.body, 404, date="Tue, 03 Nov 2026 09:45:01 GMT"), PinExpired)],
 )
 def test_what_ends_it_leaves_what_was_kept(answer: Any, kind: Any) -> None:
-    """A denied or expired sign-in changes nothing of what was kept."""
+    """A denied or expired sign-in does not change what is stored."""
     signing = Signing(ok(UNAUTHORIZED, 401), MADE, answer).keep()
     signing.fails(kind)
     assert OLDER == signing.kept.token.reveal()
@@ -421,12 +421,12 @@ def test_giving_up() -> None:
 
 
 def test_no_pin_no_sign_in() -> None:
-    """That no PIN can be made is raised as it is; it is repeated only by the client's own retries."""
+    """A failure to create the PIN is raised; only the client's retries repeat the request."""
     Signing(RESET).fails(Unreachable)
 
 
 def test_the_last_sign_in_wins() -> None:
-    """Somebody else signs in under this profile meanwhile: the later sign-in is kept."""
+    """If another process signs in under this profile meanwhile, the later sign-in is stored."""
     signing = Signing()
 
     def meanwhile(_request: Any) -> Any:
@@ -442,7 +442,7 @@ def test_the_last_sign_in_wins() -> None:
 
 
 def test_by_password() -> None:
-    """Login and password are sent once; the answer says whose it is."""
+    """Login and password are sent once; the reply names the account."""
     signing = by_password(SIGNED_IN)
     now = signing.run()
     assert [b"login=mira_quill&password=hunter2&rememberMe=false"] == [sent.body for sent in signing.walker.sent]
@@ -451,14 +451,14 @@ def test_by_password() -> None:
 
 
 def test_a_code_is_asked_for_when_plex_wants_one() -> None:
-    """Nobody is asked for a code before Plex wants one; it goes with the second try."""
+    """The code is requested only if Plex wants one, and sent with the second try."""
     signing = by_password(CODE_PLEASE, SIGNED_IN, screen=Screen(" 123456\n"))
     signing.run()
     assert b"login=mira_quill&password=hunter2&rememberMe=false&verificationCode=123456" == signing.walker.sent[1].body
 
 
 def test_a_wrong_code_is_asked_for_once_more() -> None:
-    """A wrong code is asked for once more, and not a third time."""
+    """After a wrong code the user is asked once more, not a third time."""
     by_password(CODE_PLEASE, WRONG_CODE, SIGNED_IN, screen=Screen("111111", "222222")).run()
     again = by_password(CODE_PLEASE, WRONG_CODE, WRONG_CODE, screen=Screen("111111", "222222"))
     again.fails(WrongVerificationCode)
@@ -467,17 +467,17 @@ def test_a_wrong_code_is_asked_for_once_more() -> None:
 
 @pytest.mark.parametrize("answer", ["", "  ", None])
 def test_no_code_no_further_try(answer: str | None) -> None:
-    """Where the user has no code, Plex's question is what is raised."""
+    """If the user has no code, Plex's refusal is raised."""
     by_password(CODE_PLEASE, screen=Screen(answer)).fails(VerificationCodeRequired)
 
 
 def test_nobody_to_ask() -> None:
-    """Without `ask_code`, Plex's question is raised."""
+    """Without `ask_code`, Plex's refusal is raised."""
     by_password(CODE_PLEASE).fails(VerificationCodeRequired)
 
 
 def test_what_ask_code_returns_is_checked() -> None:
-    """A number is no code: leading zeros would be lost."""
+    """A number is not accepted as a code: leading zeros would be lost."""
     signing = by_password(CODE_PLEASE)
     number: Any = lambda: 123456  # noqa: E731  # a program without types
     signing.options = msgspec.structs.replace(signing.options, method=Password("mira_quill", "hunter2", number))
@@ -495,7 +495,7 @@ def test_what_ask_code_returns_is_checked() -> None:
     ],
 )
 def test_a_password_is_never_sent_again_by_itself(answer: Any, kind: Any) -> None:
-    """Whatever goes wrong, the password was sent once."""
+    """Whatever fails, the password is sent once."""
     signing = by_password(answer)
     signing.walker.caller = signing.walker.caller._replace(settings=CallSettings(plex_tv=HERE))
     signing.fails(kind)
@@ -503,7 +503,7 @@ def test_a_password_is_never_sent_again_by_itself(answer: Any, kind: Any) -> Non
 
 
 def test_remember_me() -> None:
-    """`remember_me` is sent, and the end that Plex names is kept; without it that field means nothing."""
+    """`remember_me` is sent, and Plex's expiry is stored; without it that field is ignored."""
     body = USER.replace(b'"username"', b'"rememberExpiresAt":1794906900,"username"')
     remembered = by_password(ok(body, 201), remember_me=True).run()
     assert 1794906900 == remembered.state.expires_at.timestamp()
@@ -514,7 +514,7 @@ def test_remember_me() -> None:
 
 
 def test_a_key_through_a_pin() -> None:
-    """The PIN is made with a new key and identifier; each poll proves the key; the JWT is verified and kept with it."""
+    """The PIN has a new key and identifier; each poll proves the key; the JWT is verified and stored with it."""
     jwt = plex_jwt(NOW, aud=["plex.tv", "fresh-identifier"], thumbprint=None)
     signing = Signing(device_key=True)
 
@@ -539,7 +539,7 @@ def test_a_key_through_a_pin() -> None:
 
 
 def test_a_device_jwt_is_signed_again_before_it_ends() -> None:
-    """A wait of many minutes proves the key with a device JWT that is not over, and does not sign for each poll."""
+    """A long wait proves the key with a valid device JWT, and does not sign for each poll."""
     signing = Signing(device_key=True)
     proofs: list[str] = []
 
@@ -560,14 +560,14 @@ def test_a_device_jwt_is_signed_again_before_it_ends() -> None:
 
 
 def test_a_pin_whose_jwt_cannot_be_verified() -> None:
-    """What is not signed by Plex is not taken, and nothing is kept."""
+    """A JWT that Plex did not sign is not used, and nothing is stored."""
     signing = Signing(published(), MADE, linked(plex_jwt(NOW)), device_key=True)
     signing.fails(MalformedReply)
     assert signing.kept is None
 
 
 def test_no_published_keys_no_pin() -> None:
-    """Where the published keys cannot be had, no user is bothered."""
+    """If the published keys are unavailable, the user is not asked."""
     signing = Signing(ok(b"", 503), device_key=True)
     with pytest.raises(Exception, match="5"):
         signing.run()
@@ -575,7 +575,7 @@ def test_no_published_keys_no_pin() -> None:
 
 
 def test_a_key_through_a_password() -> None:
-    """With a password: an opaque token for a fresh identifier, its key registered, and a JWT, which ends the former."""
+    """With a password: an opaque token for a new identifier, a registered key, and a JWT, which revokes the former."""
     signing = by_password(device_key=True)
     steps: list[Any] = []
 
@@ -599,7 +599,7 @@ def test_a_key_through_a_password() -> None:
 
 
 def test_a_kept_opaque_token_moves_to_a_key() -> None:
-    """A program that comes to want a device key registers one with the token that it has."""
+    """A program that starts to use a device key registers one with its stored token."""
     signing = Signing(device_key=True).keep()
 
     def exchanging(request: Any) -> Any:
@@ -616,13 +616,13 @@ def test_a_kept_opaque_token_moves_to_a_key() -> None:
 
 
 def test_an_outage_moves_nothing() -> None:
-    """A token that could not be checked is not moved to a key."""
+    """A token that could not be checked is not exchanged for a device key."""
     signing = Signing(RESET, device_key=True).keep()
     assert OLDER == signing.run()().reveal()
 
 
 def test_a_devices_own_identifier_is_kept() -> None:
-    """A device that the program named itself keeps its identifier, also with a key."""
+    """A device that the program passed keeps its identifier, even with a key."""
     signing = Signing(device_key=True, has_custom_device=True)
 
     def with_kid(request: Any) -> Any:
@@ -660,7 +660,7 @@ def test_a_password_does_not_show(password: str | Secret) -> None:
 
 
 def test_each_program_and_profile_is_a_device_of_its_own(tmp_path: Path) -> None:
-    """The identifier of a program and profile is made once; others have others; the product is the program's name."""
+    """Each app and profile has its own identifier, created once; the product is the app's name."""
     names = [("My App", "default"), ("My-App", "default"), ("My App", "work"), ("Küche/1", "default"), ("x" * 90, "a")]
     found = {name: load_app_device(*name, tmp_path) for name in names}
     assert 5 == len({device.client_identifier for device in found.values()})
@@ -669,5 +669,5 @@ def test_each_program_and_profile_is_a_device_of_its_own(tmp_path: Path) -> None
 
 
 def test_a_plain_name_is_the_device_that_is_remembered(tmp_path: Path) -> None:
-    """`Device.remembered("my-app")` and a sign-in of "my-app" are one installation."""
+    """`Device.load_or_create("my-app")` and a sign-in of "my-app" are one installation."""
     assert Device.load_or_create("my-app", directory=tmp_path) == load_app_device("my-app", directory=tmp_path)

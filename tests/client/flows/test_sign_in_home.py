@@ -1,4 +1,4 @@
-"""Home users, tokens that media servers take, and signing out, stepped by hand."""
+"""Home users, tokens that media servers accept, and signing out, stepped by hand."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ USERS = ok(
 
 
 def living(token: str, *answers: object, **changes: Any) -> tuple[Walker, StoredSession]:
-    """Let a walker's client live on a kept sign-in."""
+    """Let a walker's client use a stored sign-in."""
     walker = Walker(answers, settings=ONCE)
     given = Credential(
         issuer=HERE,
@@ -61,7 +61,7 @@ def living(token: str, *answers: object, **changes: Any) -> tuple[Walker, Stored
 
 
 def stored(kept: StoredSession) -> Any:
-    """Load what is kept."""
+    """Load what is stored."""
     return kept.store.load(HERE)
 
 
@@ -71,7 +71,7 @@ def server_token(walker: Walker, passcode: Any = None) -> Any:
 
 @pytest.mark.parametrize("user", ["Pip", "pip", "b71d04e96c2fa835", 10500456, "10500456"])
 def test_switching(user: Any) -> None:
-    """A Home user is found by title, uuid or id, in any capitals, and switched to by its uuid."""
+    """A Home user is found by title, uuid or id, ignoring case, and switched to by its uuid."""
     walker = Walker([USERS, BECAME]).with_token()
     account = walker.run(lambda caller: switch_home_user(user, None, caller))
     assert f"{HERE}/api/v2/home/users/b71d04e96c2fa835/switch" == walker.sent[1].url
@@ -80,7 +80,7 @@ def test_switching(user: Any) -> None:
 
 @pytest.mark.parametrize("user", ["mira_quill", "MIRA@example.test", "Mira"])
 def test_switching_with_a_passcode(user: str) -> None:
-    """The passcode goes along as `pin`; its text or `Secret` alike."""
+    """The passcode is sent as `pin`, from text or a `Secret`."""
     for passcode in ("1234", Secret("1234")):
         walker = Walker([USERS, BECAME]).with_token()
         walker.run(partial(switch_home_user, user, passcode))
@@ -88,7 +88,7 @@ def test_switching_with_a_passcode(user: str) -> None:
 
 
 def test_switching_to_a_user_at_hand() -> None:
-    """A user that the program has already is not looked up again."""
+    """A `HomeUser` is not looked up again."""
     walker = Walker([BECAME]).with_token()
     walker.run(lambda caller: switch_home_user(HomeUser(id=10500456), None, caller))
     assert f"{HERE}/api/v2/home/users/10500456/switch" == walker.sent[0].url
@@ -98,7 +98,7 @@ def test_switching_to_a_user_at_hand() -> None:
     ("user", "said"), [("Nobody", "no user of that name"), ("", "no user of that name"), ("Guest", "several users")]
 )
 def test_no_such_user_or_several(user: str, said: str) -> None:
-    """Nobody of that name, or two: no switch is tried, and it is said which of the two."""
+    """If no user or two match, nothing is switched, and the error says which."""
     walker = Walker([USERS]).with_token()
     raised = walker.fails(lambda caller: switch_home_user(user, None, caller), SignInFailed)
     assert said in str(raised)
@@ -106,19 +106,19 @@ def test_no_such_user_or_several(user: str, said: str) -> None:
 
 
 def test_the_passcode_is_wrong() -> None:
-    """403 with 1041 says that the passcode is missing or wrong; it is tried once."""
+    """403 with 1041 means a missing or wrong passcode; it is tried once."""
     walker = Walker([USERS, PASSCODE]).with_token()
     raised = walker.fails(lambda caller: switch_home_user("Mira", "9999", caller), PasscodeRequired)
     assert "9999" not in f"{raised!r}{raised}"
 
 
 def test_an_opaque_token_is_for_media_servers_too() -> None:
-    """An account's opaque token is what its own servers take."""
+    """An account's own media servers accept its opaque token."""
     assert OPAQUE == server_token(living(OPAQUE, WHO)[0]).reveal()
 
 
 def test_a_token_beside_a_jwt() -> None:
-    """For a JWT, switching to one's own user gives an opaque token, which is kept beside it."""
+    """For a JWT, switching to the current user gives an opaque token, which is stored with it."""
     walker, kept = living(JWT, WHO, BECAME)
     assert SWITCHED == server_token(walker).reveal()
     assert f"{HERE}/api/v2/home/users/3f9c2b7a5d1e8f04/switch" == walker.sent[1].url
@@ -127,7 +127,7 @@ def test_a_token_beside_a_jwt() -> None:
 
 
 def test_the_token_beside_is_used_while_it_lives() -> None:
-    """The kept one is used again if plex.tv still takes it, else there is a new switch."""
+    """The stored token is used again if plex.tv still accepts it; otherwise there is a new switch."""
     walker, _ = living(JWT, WHO, server_token=Token.from_wire("Qw7-Zr2_LmN8tYb4HsKd", HERE))
     assert "Qw7-Zr2_LmN8tYb4HsKd" == server_token(walker).reveal()
     walker, kept = living(JWT, REFUSED, WHO, BECAME, server_token=Token.from_wire("Qw7-Zr2_LmN8tYb4HsKd", HERE))
@@ -137,7 +137,7 @@ def test_the_token_beside_is_used_while_it_lives() -> None:
 
 
 def test_a_switch_that_gives_a_jwt_again() -> None:
-    """What media servers would refuse is not handed out for them."""
+    """A token that media servers would refuse is not returned."""
     walker, _ = living(JWT, WHO, ok(f'{{"id":1,"authToken":"{JWT}"}}', 201))
     walker.fails(lambda caller: get_media_server_token(None, caller), MalformedReply)
 
@@ -160,13 +160,13 @@ def tokens(found: Any) -> list[str | None]:
 
 
 def test_resources_with_an_opaque_token() -> None:
-    """With an opaque token the list is one request, and its tokens are as they came."""
+    """With an opaque token the list is one request, and its tokens stay unchanged."""
     walker, _ = living(OPAQUE, listing(OPAQUE, "Qw7-Zr2_LmN8tYb4HsKd", None))
     assert [OPAQUE, "Qw7-Zr2_LmN8tYb4HsKd", None] == tokens(listed(walker))
 
 
 def test_resources_with_a_jwt() -> None:
-    """The JWT in place of own servers' tokens is replaced; shared servers' own stay; what was odd is still told."""
+    """A JWT for own servers is replaced; shared servers' tokens stay; problems of the reply are still reported."""
     walker, _ = living(JWT, listing(JWT, "Qw7-Zr2_LmN8tYb4HsKd", None, JWT), WHO, BECAME)
     found = listed(walker)
     assert [SWITCHED, "Qw7-Zr2_LmN8tYb4HsKd", None, SWITCHED] == tokens(found)
@@ -175,7 +175,7 @@ def test_resources_with_a_jwt() -> None:
 
 @given(st.lists(st.sampled_from([None, JWT, SWITCHED, "Qw7-Zr2_LmN8tYb4HsKd", OPAQUE])), st.booleans())
 def test_no_server_is_given_a_jwt(access: list[str | None], protected: bool) -> None:
-    """Whatever plex.tv lists, no server's token is a JWT, and every other token is the one that was listed."""
+    """Whatever plex.tv lists, no server's token is a JWT, and every other token stays unchanged."""
     further = [WHO, PASSCODE if protected else BECAME] if JWT in access else []
     walker, _ = living(JWT, listing(*access) if access else ok("[]"), *further)
     instead = None if protected else SWITCHED
@@ -183,13 +183,13 @@ def test_no_server_is_given_a_jwt(access: list[str | None], protected: bool) -> 
 
 
 def test_resources_of_a_protected_user() -> None:
-    """Where a passcode would be needed, own servers have no token rather than one that they refuse."""
+    """If a passcode is needed, own servers have no token instead of one that they refuse."""
     walker, _ = living(JWT, listing(JWT, "Qw7-Zr2_LmN8tYb4HsKd"), WHO, PASSCODE)
     assert [None, "Qw7-Zr2_LmN8tYb4HsKd"] == tokens(listed(walker))
 
 
 def test_resources_in_an_outage() -> None:
-    """That the other token cannot be had now is an error, not a server without token."""
+    """A failure to get the other token is an error, not a server without a token."""
     walker, _ = living(JWT, listing(JWT), WHO, ok(b"", 503))
     walker.fails(lambda caller: list_resources(GetResources(), caller), ServerError)
 
@@ -220,7 +220,7 @@ PLAYER = Resource(name="Phone", client_identifier="p1", provides="client,player"
     ],
 )
 def test_reaching(server: str, owned: bool | None, owner: int | None, reached: bool) -> None:
-    """A media server is reached by its exact name or identifier, of the owner that is asked for; a player never."""
+    """A media server is found by its exact name or identifier and its owner; a player never is."""
     assert reached is can_reach(MIRA, [OWN, SHARED, PLAYER], server, owned=owned, owner=owner)
 
 
@@ -228,7 +228,7 @@ GONE = ok(b"", 204)
 
 
 def test_signing_out() -> None:
-    """The token is ended at Plex first, and then forgotten."""
+    """The token is revoked at Plex first, and then removed."""
     walker, kept = living(OPAQUE, GONE)
     walker.run(sign_out)
     assert [("DELETE", OPAQUE)] == [(sent.method, sent.headers["X-Plex-Token"]) for sent in walker.sent]
@@ -236,7 +236,7 @@ def test_signing_out() -> None:
 
 
 def test_signing_out_ends_both_tokens() -> None:
-    """The opaque token beside a JWT is ended, too."""
+    """The opaque token stored with a JWT is revoked too."""
     walker, kept = living(JWT, GONE, GONE, server_token=Token.from_wire(SWITCHED, HERE))
     walker.run(sign_out)
     assert [SWITCHED, JWT] == [sent.headers["X-Plex-Token"] for sent in walker.sent]
@@ -244,7 +244,7 @@ def test_signing_out_ends_both_tokens() -> None:
 
 
 def test_signing_out_with_a_dead_token() -> None:
-    """What Plex no longer knows is forgotten."""
+    """A token that Plex no longer knows is removed."""
     walker, kept = living(OPAQUE, REFUSED)
     walker.run(sign_out)
     assert stored(kept) is None
@@ -252,14 +252,14 @@ def test_signing_out_with_a_dead_token() -> None:
 
 @pytest.mark.parametrize(("answer", "kind"), [(RESET, Unreachable), (ok(b"", 503), ServerError)])
 def test_what_still_lives_stays_kept(answer: Any, kind: Any) -> None:
-    """Where Plex cannot be reached, everything stays kept, so that it can be ended later."""
+    """If Plex cannot be reached, everything stays stored, so that it can be revoked later."""
     walker, kept = living(OPAQUE, answer)
     walker.fails(sign_out, kind)
     assert OPAQUE == stored(kept).token.reveal()
 
 
 def test_a_later_sign_in_is_not_forgotten() -> None:
-    """What somebody else signed in with under this profile meanwhile stays."""
+    """A later sign-in under this profile stays."""
     walker, kept = living(OPAQUE)
 
     def meanwhile(_request: Any) -> Any:
@@ -273,7 +273,7 @@ def test_a_later_sign_in_is_not_forgotten() -> None:
 
 
 def test_a_renewed_jwt_is_the_same_sign_in() -> None:
-    """A JWT that another process renewed meanwhile is the one that is ended, and its sign-in is forgotten."""
+    """If another process renewed the JWT meanwhile, that JWT is revoked and its sign-in removed."""
     walker, kept = living(JWT, GONE)
     there = stored(kept)
     newer = plex_jwt(NOW + 60)
@@ -284,7 +284,7 @@ def test_a_renewed_jwt_is_the_same_sign_in() -> None:
 
 
 def test_signing_out_a_given_token() -> None:
-    """A client that was given its token ends it; there is nothing to forget."""
+    """A client with a plain token revokes it; nothing is stored."""
     Walker([GONE]).with_token().run(sign_out)
     limited = Walker([error(401, 1031)], settings=ONCE).with_token()
     with pytest.raises(Unauthorized):

@@ -1,4 +1,4 @@
-"""Tokens: where they come from, who is told when one is refused, and where they never go."""
+"""Tokens: their sources, refusals, and the places where they are never sent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ticketstub.tokens import Token
 
 
 class Source:
-    """A token source that hands out these, and notes what it is told."""
+    """A token source that returns these tokens, and records the refused ones."""
 
     def __init__(self, *tokens: str | Token | None) -> None:
         self.tokens = list(tokens)
@@ -35,7 +35,7 @@ class Source:
 
 
 def asked(step: Any) -> object:
-    """Answer a `Invoke` as a driver does."""
+    """Perform an `Invoke` as a driver does."""
     assert type(step) is Invoke
     return step.callback()
 
@@ -45,7 +45,7 @@ def sourced(source: Source) -> CallSettings:
 
 
 def test_source_is_asked_for_each_request() -> None:
-    """A callable is asked before each try, and its text becomes the token."""
+    """A callable is called before each try, and its text becomes the token."""
     source = Source("token-of-the-first-x", "token-of-the-second-")
     stepper = Stepper([asked, refusal(503), asked, PONG])
     stepper.run(Ping(), sourced(source))
@@ -54,7 +54,7 @@ def test_source_is_asked_for_each_request() -> None:
 
 
 def test_source_is_told_and_asked_once_more() -> None:
-    """A refused token is told to its source, and a new one is tried once, without a wait."""
+    """A source learns of its refused token, and a new one is tried once, without a wait."""
     source = Source("old", "new")
     stepper = Stepper([asked, refusal(401), asked, asked, PONG])
     assert True is stepper.run(Ping(), sourced(source))
@@ -64,7 +64,7 @@ def test_source_is_told_and_asked_once_more() -> None:
 
 @pytest.mark.parametrize("second", ["old", None], ids=["the same", "none"])
 def test_source_without_a_new_token(second: str | None) -> None:
-    """Where the source has no other token, the refusal is raised and nothing more is sent."""
+    """If the source has no other token, the refusal is raised and nothing more is sent."""
     source = Source("old", second)
     stepper = Stepper([asked, refusal(401), asked, asked])
     failed(stepper, Ping(), sourced(source), Unauthorized)
@@ -72,14 +72,14 @@ def test_source_without_a_new_token(second: str | None) -> None:
 
 
 def test_source_whose_new_token_is_refused_too() -> None:
-    """A second refusal is the last."""
+    """A second refusal is raised."""
     stepper = Stepper([asked, refusal(401), asked, asked, refusal(401)])
     failed(stepper, Ping(), sourced(Source("old", "new")), Unauthorized)
     assert 2 == len(stepper.sent)
 
 
 def test_post_is_not_repeated_with_a_new_token() -> None:
-    """A POST whose token was refused tells the source and is not sent again."""
+    """The source learns of a refused POST, which is not sent again."""
     source = Source("old", "new")
     stepper = Stepper([asked, refusal(401), asked, asked])
     failed(stepper, TRANSIENT, sourced(source), Unauthorized)
@@ -87,21 +87,21 @@ def test_post_is_not_repeated_with_a_new_token() -> None:
 
 
 def test_forbidden_is_no_refused_token() -> None:
-    """A 403 says nothing about the token: the source is not told."""
+    """A 403 says nothing about the token: the source does not learn of it."""
     source = Source("old")
     failed(Stepper([asked, refusal(403)]), Ping(), sourced(source), Forbidden)
     assert [] == source.told
 
 
 def test_source_is_not_asked_where_no_token_goes() -> None:
-    """A call that needs no token asks nobody for one."""
+    """A call that needs no token does not call the source."""
     stepper = Stepper([Response(200, {}, b'{"MediaContainer":{"machineIdentifier":"x"}}')])
     stepper.run(GetIdentity(), sourced(Source()))
     assert 1 == len(stepper.steps)
 
 
 def test_source_without_token() -> None:
-    """A source that has none is as no token: plex.tv is not asked, a media server may admit its own network."""
+    """A source without a token: nothing is sent to plex.tv; a media server may accept its own network."""
     stepper = Stepper([asked])
     failed(stepper, Ping(), sourced(Source(None)), CredentialsError)
     assert [] == stepper.sent
@@ -112,7 +112,7 @@ def test_source_without_token() -> None:
 
 @pytest.mark.parametrize(("given", "kind"), [(5, TypeError), ("mira@example.test", ValueError), ("a\r\nb", ValueError)])
 def test_source_of_something_else(given: object, kind: type[Exception]) -> None:
-    """What is no token from a source is the program's mistake, and nothing is sent."""
+    """A source that returns anything else is a TypeError, and nothing is sent."""
     stepper = Stepper([lambda _step: given])
     with pytest.raises(kind):
         stepper.run(Ping(), sourced(Source()))
@@ -134,14 +134,14 @@ UNSENDABLE = {
 
 @pytest.mark.parametrize(("call", "settings"), UNSENDABLE.values(), ids=UNSENDABLE)
 def test_token_that_does_not_belong(call: Call[Any], settings: CallSettings) -> None:
-    """A token that does not belong where the call goes is an error, and nothing is sent."""
+    """A token that does not belong to the call's address is an error, and nothing is sent."""
     stepper = Stepper([])
     failed(stepper, call, settings, CredentialsError)
     assert [] == stepper.sent
 
 
 def test_call_without_its_address() -> None:
-    """A call whose address was not named is the program's mistake."""
+    """A call without an address is a ValueError."""
     for call, settings in ((TRANSIENT, CallSettings(plex_tv=HERE)), (Ping(), with_server(base(), ATTIC, TOKEN))):
         with pytest.raises(ValueError, match="this call goes to"):
             Stepper([]).run(call, settings)
